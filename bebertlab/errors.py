@@ -1,0 +1,48 @@
+"""Errors that are the user's to mend: printed without a traceback, with what is wrong and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_TRIALS_FAILED = 1
+EXIT_USAGE = 2
+EXIT_ENVIRONMENT = 3
+EXIT_INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """A fault in what the user wrote: configuration, command line or plugin."""
+
+    exit_code = EXIT_USAGE
+
+
+class EnvironmentFault(UserError):
+    """A fault of the machine or of the outside world: missing data, unreachable hub, no space."""
+
+    exit_code = EXIT_ENVIRONMENT
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Say what the user may have meant, and list what there is.
+
+    >>> suggestion("twm", ["bwn", "lsq", "twn"])
+    "did you mean 'twn'? (known: bwn, lsq, twn)"
+    >>> suggestion("zzz", [])
+    '(none is known)'
+    """
+    names = sorted(known)
+    if not names:
+        return "(none is known)"
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"{hint}(known: {', '.join(names)})"
+
+
+def unknown(role: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that nothing answers to.
+
+    >>> str(unknown("quantizer", "twm", ["bwn", "twn"]))
+    "unknown quantizer 'twm'; did you mean 'twn'? (known: bwn, twn)"
+    """
+    return UserError(f"unknown {role} '{name}'; {suggestion(name, known)}")

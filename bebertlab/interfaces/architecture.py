@@ -1,0 +1,91 @@
+"""The model as a value: its sizes, what is quantized where, and its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from attrs import evolve, field, frozen, validators
+from torch import Tensor
+
+from bebertlab.interfaces.quantizer import QuantizerOptions
+
+
+class Site(StrEnum):
+    """Where a quantizer can sit. The first eight hold weights (and quantize their input); the others are activations."""
+
+    WORD_EMBEDDING = "word_embedding"
+    QUERY = "query"
+    KEY = "key"
+    VALUE = "value"
+    ATTENTION_OUTPUT = "attention_output"
+    FFN_UP = "ffn_up"
+    FFN_DOWN = "ffn_down"
+    POOLER = "pooler"
+    ATTENTION_QUERY = "attention_query"
+    ATTENTION_KEY = "attention_key"
+    ATTENTION_VALUE = "attention_value"
+    ATTENTION_PROBABILITIES = "attention_probabilities"
+
+
+LINEAR_SITES = (
+    Site.QUERY,
+    Site.KEY,
+    Site.VALUE,
+    Site.ATTENTION_OUTPUT,
+    Site.FFN_UP,
+    Site.FFN_DOWN,
+    Site.POOLER,
+)
+WEIGHT_SITES = (Site.WORD_EMBEDDING, *LINEAR_SITES)
+ATTENTION_SITES = (
+    Site.ATTENTION_QUERY,
+    Site.ATTENTION_KEY,
+    Site.ATTENTION_VALUE,
+    Site.ATTENTION_PROBABILITIES,
+)
+
+_size = validators.and_(validators.instance_of(int), validators.ge(1))
+
+
+@frozen(kw_only=True)
+class Architecture:
+    """Sizes of a BERT classifier; attention width is heads * head_size, never derived from hidden."""
+
+    vocabulary: int = field(validator=_size)
+    positions: int = field(validator=_size)
+    segments: int = field(default=2, validator=_size)
+    hidden: int = field(validator=_size)
+    heads: int = field(validator=_size)
+    head_size: int = field(validator=_size)
+    ffn: int = field(validator=_size)
+    layers: int = field(validator=_size)
+    classes: int = field(validator=_size)  #: outputs of the classifier, 1 for regression
+    activation: str = field(default="gelu", validator=validators.in_(("gelu", "relu")))
+    dropout: float = 0.1  #: of hidden states, embeddings and the pooled vector
+    attention_dropout: float = 0.1
+    norm_epsilon: float = 1e-12
+
+
+@frozen(kw_only=True)
+class Design:
+    """What is quantized where. The empty design is the full-precision model."""
+
+    weights: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys are weight sites
+    inputs: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: input of the linear at a site; keys are linear sites
+    attention: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys are attention sites
+    activation: str | None = None  #: hidden activation the design asks for; None keeps the model's
+    branches: Mapping[str, int] = field(factory=dict)  #: summed branches by module path, 1 where absent
+
+    def with_branches(self, branches: Mapping[str, int]) -> Design:
+        """The same design with other branch counts."""
+        return evolve(self, branches=dict(branches))
+
+
+@frozen(kw_only=True, eq=False)
+class Checkpoint:
+    """A model without code: sizes, design and tensors by parameter name (see `nn/bert.py` for the names)."""
+
+    architecture: Architecture
+    design: Design
+    tensors: Mapping[str, Tensor]

@@ -1,0 +1,51 @@
+"""What goes into a model and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from attrs import frozen
+from torch import Tensor
+
+
+class Tap(StrEnum):
+    """Inner tensors that a loss can ask a model for; nothing else is computed or kept."""
+
+    HIDDEN = "hidden"  #: L+1 tensors (B, T, H): the embedding output, then each layer's
+    SCORES = "scores"  #: L tensors (B, A, T, T): before softmax, scaled, -10000 on masked keys
+    PROBABILITIES = "probabilities"  #: L tensors (B, A, T, T): after softmax, before dropout and quantization
+    QUERY_SIMILARITY = "query_similarity"  #: L tensors (B, A, T, T): Q Q^T / sqrt(D), real-valued Q, no mask
+    KEY_SIMILARITY = "key_similarity"  #: the same of K
+    VALUE_SIMILARITY = "value_similarity"  #: the same of V
+
+
+@frozen(kw_only=True, eq=False)
+class Batch:
+    """Examples padded to the longest of the batch."""
+
+    positions: Tensor  #: (B,) int64, place of each example in its split
+    tokens: Tensor  #: (B, T) int64
+    segments: Tensor  #: (B, T) int64, 0 or 1
+    mask: Tensor  #: (B, T) bool, True on real tokens
+    labels: Tensor  #: (B,) int64 classes, or float32 for regression
+    weights: Tensor | None = None  #: (B,) loss weights with mean 1 over the split; None is all ones
+
+    def to(self, device: str) -> Batch:
+        """The same batch on another device."""
+        return Batch(
+            positions=self.positions.to(device),
+            tokens=self.tokens.to(device),
+            segments=self.segments.to(device),
+            mask=self.mask.to(device),
+            labels=self.labels.to(device),
+            weights=None if self.weights is None else self.weights.to(device),
+        )
+
+
+@frozen(kw_only=True, eq=False)
+class Outputs:
+    """What a model answers."""
+
+    logits: Tensor  #: (B, C)
+    taps: Mapping[Tap, tuple[Tensor, ...]]  #: exactly the taps that were asked for

@@ -1,0 +1,81 @@
+"""Quantizers of weights and activations."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar
+
+import torch
+from attrs import field, frozen
+from torch import Tensor, nn
+
+from bebertlab.interfaces.options import Options
+
+
+@frozen(kw_only=True, eq=False)
+class Codes:
+    """A quantized tensor as integers: `levels * step + offset`.
+
+    Shape: levels has the shape of the tensor; step and offset broadcast to it (one per tensor or per row).
+    """
+
+    levels: Tensor  #: whole numbers, any integer dtype
+    step: Tensor  #: distance of neighbouring levels
+    offset: Tensor | None = None  #: value of level 0; None is exactly 0
+    bits: int = field()  #: bits that one level takes when packed
+
+    def decode(self) -> Tensor:
+        """The tensor that the codes stand for, by the same arithmetic as the quantizer's forward.
+
+        >>> Codes(levels=torch.tensor([-1, 1]), step=torch.tensor(0.5), bits=1).decode()
+        tensor([-0.5000,  0.5000])
+        """
+        values = self.levels.to(self.step.dtype) * self.step
+        return values if self.offset is None else values + self.offset
+
+
+@frozen(kw_only=True, eq=False)
+class ParameterGroup:
+    """Parameters of a quantizer that want a learning rate and decay of their own (steps, clips, shifts)."""
+
+    parameters: tuple[nn.Parameter, ...]
+    learning_rate: float | None = None  #: None is the stage's `quantizer_learning_rate`
+    weight_decay: float = 0.0
+
+
+class Quantizer(nn.Module, ABC):
+    """Differentiable fake quantization that can say its integers.
+
+    The law: `encode(x).decode()` equals `forward(x)` bit for bit in evaluation mode.
+    State that the first batch sets (LSQ's step) is a buffer or parameter, never a Python attribute.
+    """
+
+    bits: int
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Fake-quantized x, same shape and dtype."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Codes:
+        """The integers and scales of `forward(x)`."""
+
+    @abstractmethod
+    def parameter_groups(self) -> Iterable[ParameterGroup]:
+        """Groups for this quantizer's own parameters; empty where it has none."""
+
+
+@frozen(kw_only=True)
+class QuantizerOptions(Options):
+    """What YAML says of a quantizer."""
+
+    role: ClassVar[str] = "quantizer"
+
+    @abstractmethod
+    def build(self, shape: torch.Size) -> Quantizer:
+        """A quantizer for one site.
+
+        `shape` is that of the weight, (O, I) or (V, H); for an activation the shape of its last dimension, (I,);
+        `torch.Size([])` where the last dimension varies (attention probabilities).
+        """

@@ -1,0 +1,112 @@
+"""Stages of a recipe."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from attrs import field, fields, frozen
+
+from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.task import Task
+
+T = TypeVar("T")
+
+_INPUT = "bebertlab.input"
+
+
+def stage_input(*, optional: bool = False) -> Any:  # noqa: ANN401 - attrs fields are typed by their annotation
+    """A field of a stage that names another stage (or a group of stages) of the recipe."""
+    return field(default=None, metadata={_INPUT: True}) if optional else field(metadata={_INPUT: True})
+
+
+def input_names(stage: Options) -> dict[str, str]:
+    """Field name to stage name of every input that is set."""
+    named = {a.name: getattr(stage, a.name) for a in fields(type(stage)) if _INPUT in a.metadata}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+@frozen(kw_only=True, eq=False)
+class Artifact:
+    """What a stage left in the store: a read-only folder."""
+
+    stage: str  #: name of the stage in the recipe
+    key: str
+    folder: Path
+    seconds: float  #: what making it took
+
+
+@frozen(kw_only=True, eq=False)
+class Inputs:
+    """Artifacts of the input stages by field name; a group gives one per member stage, in order."""
+
+    artifacts: Mapping[str, tuple[Artifact, ...]]
+
+    def one(self, name: str) -> Artifact:
+        """The artifact of an input that names a single stage."""
+        (artifact,) = self.artifacts[name]
+        return artifact
+
+    def many(self, name: str) -> tuple[Artifact, ...]:
+        """The artifacts of an input; empty where it is not set."""
+        return self.artifacts.get(name, ())
+
+
+class Codec(ABC):
+    """Options to plain data and back, whatever plugin they come from."""
+
+    @abstractmethod
+    def dump(self, value: object) -> Any:  # noqa: ANN401 - plain data: mappings, lists, strings, numbers
+        """Plain data of an attrs value, `kind` included for options."""
+
+    @abstractmethod
+    def load(self, data: object, cls: type[T]) -> T:
+        """The attrs value of plain data.
+
+        Raises:
+            UserError: every fault of the data, one a line.
+        """
+
+
+@frozen(kw_only=True, eq=False)
+class Context:
+    """What a stage may use beside its inputs."""
+
+    stage: str  #: name of the stage in the recipe
+    folder: Path  #: empty folder to write the artifact into
+    seed: int
+    task: Task
+    encoder: EncoderOptions
+    codec: Codec
+    device: str = "cpu"
+    #: called now and then with the part done (0 to 1) and a few words, e.g. "epoch 2/3"
+    progress: Callable[[float, str], None]
+
+
+@frozen(kw_only=True)
+class StageOptions(Options):
+    """What YAML says of a stage. Fields made by `stage_input` name its inputs.
+
+    An artifact is a folder. `metrics.json` in it, a flat mapping of names to numbers, is tracked and reported.
+    """
+
+    role: ClassVar[str] = "stage"
+    seed: int | None = None  #: instead of the recipe's seed, to share this stage among seeds
+
+    @abstractmethod
+    def run(self, inputs: Inputs, context: Context) -> None:
+        """Write the artifact into `context.folder`."""
+
+
+@frozen(kw_only=True)
+class StageGroupOptions(Options):
+    """What YAML says of several stages at once, such as the members of an ensemble."""
+
+    role: ClassVar[str] = "stage"
+
+    @abstractmethod
+    def expand(self, name: str) -> Mapping[str, StageOptions]:
+        """The stages by name (`name` + "." + something), in order; they may name each other as inputs."""

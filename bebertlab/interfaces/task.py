@@ -1,0 +1,76 @@
+"""Tasks: data, splits and metrics."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+from bebertlab.interfaces.options import Options
+
+TRAIN = "train"  #: trained on
+SELECT = "select"  #: carved from the training data; checkpoints and member weights are chosen on it
+VALIDATION = "validation"  #: reported, never chosen on; further ones are named `validation_*`
+
+Labels = NDArray[Any]
+Metrics = Callable[[Labels, Labels], Mapping[str, float]]
+
+
+@frozen(kw_only=True, eq=False)
+class Split:
+    """Examples of one role, in a fixed order."""
+
+    ids: tuple[str, ...]  #: unique over all splits of the task
+    texts: tuple[str, ...]
+    pairs: tuple[str, ...] | None  #: second texts; None for tasks of single sentences
+    labels: Labels  #: (N,) int64 classes, or float32 for regression
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@frozen(kw_only=True, eq=False)
+class Task:
+    """A loaded task."""
+
+    name: str  #: for people, e.g. "glue/cola"
+    classes: tuple[str, ...]  #: names of the classes in label order; empty for regression
+    splits: Mapping[str, Split]  #: at least train, select and validation
+    metrics: Metrics  #: (predictions, labels), both (N,), to values by name, each in percent of the best value
+    score: str  #: the metric that `score` repeats, the same name for every task
+    digest: str  #: sha256 of everything above that decides a result
+    generated: bool = field(default=False)  #: the text is made up by a grammar
+
+    @property
+    def outputs(self) -> int:
+        """Columns of the logits: the number of classes, 1 for regression."""
+        return len(self.classes) or 1
+
+    def predict(self, scores: NDArray[np.floating[Any]]) -> Labels:
+        """(N, C) scores to (N,) predictions: the arg max (the lowest class on a tie), or column 0 for regression."""
+        return scores.argmax(axis=1) if self.classes else scores[:, 0]
+
+    def evaluate(self, split: str, scores: NDArray[np.floating[Any]]) -> dict[str, float]:
+        """Metrics of (N, C) scores over a whole split in dataset order, with the main one repeated as `score`."""
+        values = dict(self.metrics(self.predict(scores), self.splits[split].labels))
+        return {"score": values[self.score], **values}
+
+
+@frozen(kw_only=True)
+class TaskOptions(Options):
+    """What YAML says of a task."""
+
+    role: ClassVar[str] = "task"
+
+    @abstractmethod
+    def load(self) -> Task:
+        """Read or generate the data.
+
+        Raises:
+            EnvironmentFault: a folder, split or hub is not there.
+            UserError: a label outside the classes, an empty text, a repeated id.
+        """
