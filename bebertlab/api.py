@@ -1,0 +1,105 @@
+"""Everything a plugin may use. The only module of bebertlab that a plugin imports."""
+
+from __future__ import annotations
+
+from bebertlab.errors import EnvironmentFault, UserError, suggestion, unknown
+from bebertlab.hookspecs import hookimpl
+from bebertlab.interfaces.architecture import (
+    ATTENTION_SITES,
+    LINEAR_SITES,
+    WEIGHT_SITES,
+    Architecture,
+    Checkpoint,
+    Design,
+    Site,
+)
+from bebertlab.interfaces.batch import Batch, Outputs, Tap
+from bebertlab.interfaces.distillation import DistillationOptions, Phase
+from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.interfaces.ensemble import (
+    Ensemble,
+    EnsembleOptions,
+    Floats,
+    Merger,
+    MergerOptions,
+    Round,
+    Sampling,
+    Verdict,
+)
+from bebertlab.interfaces.events import Question, StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.loss import Loss, LossOptions
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.splitter import Splitter, SplitterOptions
+from bebertlab.interfaces.stage import (
+    Artifact,
+    Codec,
+    Context,
+    Inputs,
+    StageGroupOptions,
+    StageOptions,
+    input_names,
+    stage_input,
+)
+from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics, Split, Task, TaskOptions
+
+__all__ = [
+    "ATTENTION_SITES",
+    "LINEAR_SITES",
+    "SELECT",
+    "TRAIN",
+    "VALIDATION",
+    "WEIGHT_SITES",
+    "Architecture",
+    "Artifact",
+    "Batch",
+    "Checkpoint",
+    "Codec",
+    "Codes",
+    "Context",
+    "Design",
+    "DistillationOptions",
+    "EncoderOptions",
+    "Ensemble",
+    "EnsembleOptions",
+    "EnvironmentFault",
+    "Floats",
+    "Inputs",
+    "Labels",
+    "Loss",
+    "LossOptions",
+    "Merger",
+    "MergerOptions",
+    "Metrics",
+    "Options",
+    "Outputs",
+    "ParameterGroup",
+    "Phase",
+    "Quantizer",
+    "QuantizerOptions",
+    "Question",
+    "Round",
+    "Sampling",
+    "SchemeOptions",
+    "Site",
+    "Split",
+    "Splitter",
+    "SplitterOptions",
+    "StageEvent",
+    "StageGroupOptions",
+    "StageOptions",
+    "StudyRecord",
+    "Tap",
+    "Task",
+    "TaskOptions",
+    "TrialRecord",
+    "TrialState",
+    "UserError",
+    "Verdict",
+    "hookimpl",
+    "input_names",
+    "stage_input",
+    "suggestion",
+    "unknown",
+]

@@ -1,0 +1,205 @@
+"""Finding and loading plugins: entry points of the group `bebertlab`, and one-file plugins.
+
+A plugin is taken whole or not at all. One that fails is set aside with its error; the rest work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import attrs
+import pluggy
+from attrs import frozen
+
+from bebertlab import hookspecs
+from bebertlab.errors import UserError, suggestion
+from bebertlab.interfaces.distillation import DistillationOptions
+from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.interfaces.ensemble import EnsembleOptions, MergerOptions
+from bebertlab.interfaces.loss import LossOptions
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.splitter import SplitterOptions
+from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
+from bebertlab.interfaces.task import TaskOptions
+from bebertlab.registry import Failure, Registry, Source
+
+GROUP = "bebertlab"
+DISABLE = "BEBERTLAB_DISABLE_PLUGINS"
+
+_ROLES: dict[str, tuple[type[Options], ...]] = {
+    "bebertlab_quantizers": (QuantizerOptions,),
+    "bebertlab_schemes": (SchemeOptions,),
+    "bebertlab_splitters": (SplitterOptions,),
+    "bebertlab_losses": (LossOptions,),
+    "bebertlab_distillations": (DistillationOptions,),
+    "bebertlab_ensembles": (EnsembleOptions,),
+    "bebertlab_mergers": (MergerOptions,),
+    "bebertlab_tasks": (TaskOptions,),
+    "bebertlab_encoders": (EncoderOptions,),
+    "bebertlab_stages": (StageOptions, StageGroupOptions),
+}
+
+
+@frozen(kw_only=True, eq=False)
+class Plugins:
+    """The loaded plugins."""
+
+    registry: Registry
+    hook: pluggy.HookRelay
+    loaded: tuple[Source, ...]  #: in the order of loading
+    disabled: tuple[str, ...]  #: entry points that BEBERTLAB_DISABLE_PLUGINS left out
+    _manager: pluggy.PluginManager
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Plugins that could not be used."""
+        return self.registry.failures
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of the one-file plugins, failed ones included: what another process must load to know the same."""
+        sources = [*self.loaded, *(failure.source for failure in self.failures)]
+        return tuple(source.file for source in sources if source.file is not None)
+
+    def observe(self, observer: object) -> None:
+        """Tell `observer` what happens: it implements any of the observer hooks with `@hookimpl` methods.
+
+        Raises:
+            UserError: a hook is misspelt.
+        """
+        self._manager.register(observer)
+        _check_hooks(self._manager, observer)
+
+
+def load_plugins(files: Sequence[Path] = ()) -> Plugins:
+    """Load the installed plugins and the given files.
+
+    Raises:
+        UserError: a file does not exist.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    disabled = _disabled()
+    registry = Registry()
+    loaded: list[Source] = []
+    for source, importer in [*_installed(disabled), *map(_one_file, dict.fromkeys(map(Path.resolve, files)))]:
+        try:
+            registry = registry.extended(_contributions(manager, importer(), source), source)
+        except Exception as error:
+            registry = attrs.evolve(registry, failures=(*registry.failures, _failure(source, error)))
+            if manager.has_plugin(_key(source)):
+                manager.unregister(name=_key(source))
+        else:
+            loaded.append(source)
+    return Plugins(
+        registry=registry, hook=manager.hook, loaded=tuple(loaded), disabled=tuple(sorted(disabled)), manager=manager
+    )
+
+
+def _disabled() -> frozenset[str]:
+    return frozenset(name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip())
+
+
+def _installed(disabled: frozenset[str]) -> Iterable[tuple[Source, Callable[[], object]]]:
+    """The entry points, our own distribution's first, so that a clash of kinds is the outsider's to mend."""
+    found = []
+    for point in importlib.metadata.entry_points(group=GROUP):
+        if point.name not in disabled:
+            distribution = f"{point.dist.name} {point.dist.version}" if point.dist else None
+            found.append((Source(plugin=point.name, distribution=distribution), point.load))
+    return sorted(found, key=lambda item: (not str(item[0].distribution).startswith(f"{GROUP} "), str(item[0])))
+
+
+def _one_file(path: Path) -> tuple[Source, Callable[[], object]]:
+    if not path.is_file():
+        raise UserError(f"plugin file {path} does not exist")
+    fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
+    source = Source(plugin=path.name, file=path, fingerprint=fingerprint)
+    return source, lambda: _import_file(path, fingerprint)
+
+
+def _import_file(path: Path, fingerprint: str) -> ModuleType:
+    place = hashlib.sha256(str(path).encode()).hexdigest()
+    name = f"bebertlab_file_{path.stem}_{place[:8]}{fingerprint[:8]}"
+    if name in sys.modules:  # the same text again: the same classes
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path.name} is not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # attrs and typing look annotations up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _contributions(
+    manager: pluggy.PluginManager, plugin: object, source: Source
+) -> tuple[tuple[type[Options], object], ...]:
+    """Ask one plugin's own hooks; a raising hook must not stop those of the others."""
+    manager.register(plugin, name=_key(source))
+    _check_hooks(manager, plugin)
+    found: list[tuple[type[Options], object]] = []
+    for caller in manager.get_hookcallers(plugin) or []:
+        for implementation in caller.get_hookimpls():
+            if implementation.plugin is plugin and caller.name in _ROLES:
+                returned = _listed(caller.name, implementation.function())
+                found += [(_abstract(caller.name, cls), cls) for cls in returned]
+    return tuple(found)
+
+
+def _listed(hook: str, returned: object) -> list[object]:
+    if isinstance(returned, (type, str)) or not isinstance(returned, Iterable):
+        raise UserError(f"{hook} returned {returned!r}; it must return a list of options classes")
+    return list(returned)
+
+
+def _abstract(hook: str, found: object) -> type[Options]:
+    matching = (cls for cls in _ROLES[hook] if isinstance(found, type) and issubclass(found, cls))
+    return next(matching, _ROLES[hook][0])
+
+
+def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
+    callers = manager.get_hookcallers(plugin) or []
+    for caller in callers:
+        if not caller.has_spec():
+            manager.unregister(plugin)
+            raise UserError(f"unknown hook '{caller.name}'; {suggestion(caller.name, _hooks())}")
+    marked = {caller.name for caller in callers}
+    for name in _hooks():
+        if name not in marked and callable(getattr(plugin, name, None)):
+            manager.unregister(plugin)
+            raise UserError(f"'{name}' is not marked as a hook; put @hookimpl above it")
+    if not callers:
+        manager.unregister(plugin)
+        raise UserError(f"no hook was found in it; implement one with @hookimpl ({', '.join(_hooks())})")
+
+
+def _hooks() -> list[str]:
+    return sorted(name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_"))
+
+
+def _failure(source: Source, error: Exception) -> Failure:
+    if isinstance(error, UserError):
+        return Failure(source=source, error=str(error))
+    text = str(error) if isinstance(error, pluggy.PluginValidationError) else f"{type(error).__name__}: {error}"
+    return Failure(source=source, error=text, traceback="".join(traceback.format_exception(error)))
+
+
+def _key(source: Source) -> str:
+    # pluggy wants one name for each; two distributions may use the same entry point name
+    return f"{source.distribution or source.file}:{source.plugin}"
