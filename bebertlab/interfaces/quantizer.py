@@ -52,6 +52,9 @@ class Quantizer(nn.Module, ABC):
     """
 
     bits: int
+    #: True: a row of a matrix is quantized the same whatever the other rows are, forward, backward and state,
+    #: so that an embedding gathers the rows of a batch first and quantizes only those. False is always right.
+    row_wise: bool = False
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
