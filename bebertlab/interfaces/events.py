@@ -19,6 +19,14 @@ class TrialState(StrEnum):
     FAILED = "failed"
 
 
+class StagePhase(StrEnum):
+    """What a stage event tells."""
+
+    STARTED = "started"
+    PROGRESS = "progress"
+    FINISHED = "finished"
+
+
 @frozen(kw_only=True)
 class StageEvent:
     """A stage started, went on or finished."""
@@ -26,6 +34,7 @@ class StageEvent:
     stage: str
     stage_kind: str
     key: str
+    phase: StagePhase = StagePhase.FINISHED
     trial: int | None = None  #: number of the trial; None outside a study
     fraction: float = 0.0  #: part done, 0 to 1
     text: str = ""  #: e.g. "epoch 2/3"
@@ -80,3 +89,5 @@ class StudyRecord:
     seeds: tuple[int, ...]
     questions: tuple[Question, ...] = ()
     generated: bool = False  #: the task's text is made up by a grammar
+    planned: int | None = None  #: trials in all; None where that is not known
+    finished: int = 0  #: trials that had finished before this run of the command
