@@ -41,7 +41,7 @@ class ParameterGroup:
 
     parameters: tuple[nn.Parameter, ...]
     learning_rate: float | None = None  #: None is the stage's `quantizer_learning_rate`
-    weight_decay: float = 0.0
+    weight_decay: float | None = None  #: None is the stage's `quantizer_weight_decay`
 
 
 class Quantizer(nn.Module, ABC):

@@ -1,0 +1,76 @@
+"""The examples of a split, ready for batches; tokenised once in a process."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.task import Task
+from bebertlab.train.tokens import Tokens, tokenize
+
+TOKENIZER_FILE = "tokenizer.json"
+
+
+@frozen(kw_only=True, eq=False)
+class Examples:
+    """A split in dataset order."""
+
+    tokens: Tokens
+    labels: Tensor  #: (N,) int64 classes, or float32 for regression
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def load_examples(task: Task, split: str, tokenizer: Path, maximum_tokens: int) -> Examples:
+    """The examples of a split, by the tokenizer in the folder of a model.
+
+    The last splits are kept for the life of the process: stages that follow each other read the same ones.
+
+    Raises:
+        UserError: there is no tokenizer in that folder.
+    """
+    file = tokenizer / TOKENIZER_FILE
+    if not file.is_file():
+        raise UserError(f"{tokenizer} holds no {TOKENIZER_FILE}; a model's folder must hold its tokenizer")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return _examples(
+        _Request(
+            data=task.digest,
+            split=split,
+            tokenizer=digest,
+            maximum_tokens=maximum_tokens,
+            task=task,
+            file=file,
+        )
+    )
+
+
+@frozen(kw_only=True)
+class _Request:
+    """What the tokens depend on, and beside it where to read it."""
+
+    data: str
+    split: str
+    tokenizer: str
+    maximum_tokens: int
+    task: Task = field(eq=False)
+    file: Path = field(eq=False)
+
+
+@lru_cache(maxsize=16)
+def _examples(request: _Request) -> Examples:
+    from tokenizers import Tokenizer
+
+    split = request.task.splits[request.split]
+    kind = torch.int64 if request.task.classes else torch.float32
+    return Examples(
+        tokens=tokenize(Tokenizer.from_file(str(request.file)), split, request.maximum_tokens),
+        labels=torch.as_tensor(split.labels, dtype=kind),
+    )

@@ -1,0 +1,154 @@
+"""AdamW over few long vectors instead of many small tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+import torch
+from attrs import frozen
+from torch import nn
+
+from bebertlab.interfaces.quantizer import ParameterGroup
+from bebertlab.train.options import TrainOptions
+
+#: numbers below which a parameter is laid into a vector with its neighbours; a larger one is worth a call of its own
+SMALL = 2**15
+
+_BETAS = (0.9, 0.999)
+_EPSILON = 1e-8
+_LINE = 16  # numbers of a cache line
+
+
+@frozen(kw_only=True, eq=False)
+class Group:
+    """Parameters with the same rate and decay."""
+
+    parameters: tuple[nn.Parameter, ...]
+    learning_rate: float
+    weight_decay: float
+
+
+def parameter_groups(
+    model: nn.Module, quantizers: Iterable[ParameterGroup], options: TrainOptions, learning_rate: float
+) -> tuple[Group, ...]:
+    """Matrices decay; biases, norms and other vectors do not; quantizers say what is theirs.
+
+    The rate of a quantizer's parameters stays the same in every phase, as in BinaryBERT.
+    """
+    own = [
+        Group(
+            parameters=group.parameters,
+            learning_rate=options.quantizer_learning_rate if group.learning_rate is None else group.learning_rate,
+            weight_decay=options.quantizer_weight_decay if group.weight_decay is None else group.weight_decay,
+        )
+        for group in quantizers
+    ]
+    taken = {id(parameter) for group in own for parameter in group.parameters}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in taken]
+    matrices = tuple(parameter for parameter in others if parameter.ndim > 1)
+    vectors = tuple(parameter for parameter in others if parameter.ndim <= 1)
+    return _merged(
+        [
+            Group(parameters=matrices, learning_rate=learning_rate, weight_decay=options.weight_decay),
+            Group(parameters=vectors, learning_rate=learning_rate, weight_decay=0.0),
+            *own,
+        ]
+    )
+
+
+def _merged(groups: Sequence[Group]) -> tuple[Group, ...]:
+    """One group for each pair of rate and decay: a model has a quantizer at every site."""
+    found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for group in groups:
+        trained = (parameter for parameter in group.parameters if parameter.requires_grad)
+        found.setdefault((group.learning_rate, group.weight_decay), []).extend(trained)
+    return tuple(
+        Group(parameters=tuple(parameters), learning_rate=rate, weight_decay=decay)
+        for (rate, decay), parameters in found.items()
+        if parameters
+    )
+
+
+class Optimizer:
+    """AdamW (betas 0.9 and 0.999, epsilon 1e-8) with the gradient's global norm clipped; rate and decay as told.
+
+    A small model has dozens of tensors of a few thousand numbers, and the calls for each cost more than the numbers.
+    So after the first backward pass the small parameters of a group become views of one vector, and their gradients
+    views of another. Parameters that the first loss does not reach stay as they are: without a gradient they neither
+    move nor decay.
+    """
+
+    def __init__(self, groups: Sequence[Group], gradient_norm: float | None) -> None:
+        self._groups = groups
+        self._gradient_norm = gradient_norm
+        self._bundles: list[_Bundle] = []
+        self._alone: list[nn.Parameter] = []
+        self._adamw: torch.optim.AdamW | None = None
+
+    def step(self, factor: float) -> None:
+        """Update all parameters by their gradients, at `factor` times their rates, and clear the gradients."""
+        adamw = self._adamw = self._adamw or self._begin()
+        for group in adamw.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        if self._gradient_norm is not None:
+            self._clip(adamw, self._gradient_norm)
+        adamw.step()
+        for bundle in self._bundles:
+            bundle.gradient.zero_()
+        for parameter in self._alone:
+            parameter.grad = None
+
+    def release(self) -> None:
+        """Give every parameter memory of its own again and drop the gradients; the optimizer is of no use after."""
+        for bundle in self._bundles:
+            for parameter in bundle.parameters:
+                parameter.data = parameter.data.clone()
+                parameter.grad = None
+        for parameter in self._alone:
+            parameter.grad = None
+        self._bundles, self._alone, self._adamw = [], [], None
+
+    def _begin(self) -> torch.optim.AdamW:
+        laid = []
+        for group in self._groups:
+            small = [p for p in group.parameters if p.grad is not None and p.numel() < SMALL]
+            bundles = [_Bundle(small)] if small else []
+            chosen = {id(p) for p in small}
+            alone = [p for p in group.parameters if id(p) not in chosen]
+            self._bundles += bundles
+            self._alone += alone
+            laid.append(
+                {
+                    "params": [*(bundle.vector for bundle in bundles), *alone],
+                    "lr": group.learning_rate,
+                    "initial_lr": group.learning_rate,
+                    "weight_decay": group.weight_decay,
+                }
+            )
+        return torch.optim.AdamW(laid, betas=_BETAS, eps=_EPSILON, fused=True)
+
+    def _clip(self, adamw: torch.optim.AdamW, limit: float) -> None:
+        """Have the fused step divide the gradients: a pass over them less, and no wait for the norm on a GPU."""
+        gradients = [bundle.gradient for bundle in self._bundles]
+        gradients += [parameter.grad for parameter in self._alone if parameter.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
+        adamw.grad_scale = (norm / limit).clamp(min=1.0)  # type: ignore[attr-defined]  # as torch.amp does
+
+
+class _Bundle:
+    """Parameters laid end to end, and their gradients; each begins on a cache line, for the products that read it."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self.parameters = parameters
+        starts = list(accumulate((-(-p.numel() // _LINE) * _LINE for p in parameters), initial=0))
+        self.vector = nn.Parameter(parameters[0].new_zeros(starts[-1]))
+        self.gradient = torch.zeros_like(self.vector)
+        self.vector.grad = self.gradient
+        for p, start in zip(parameters, starts, strict=False):
+            values = self.vector.data[start : start + p.numel()].view_as(p)
+            gradient = self.gradient[start : start + p.numel()].view_as(p)
+            values.copy_(p.data)
+            if p.grad is not None:
+                gradient.copy_(p.grad)
+            p.data, p.grad = values, gradient
