@@ -1,0 +1,93 @@
+"""Options to plain data and back, whatever plugin they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, TypeVar
+
+import attrs
+from attrs import frozen
+
+from bebertlab.config.document import Document, Keys
+from bebertlab.config.faults import Faults
+from bebertlab.config.structure import structure
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.stage import Codec
+from bebertlab.registry import Registry
+
+T = TypeVar("T")
+
+
+@frozen
+class OptionsCodec(Codec):
+    """The codec over everything that is registered."""
+
+    registry: Registry
+
+    def dump(self, value: object) -> Any:  # noqa: ANN401 - plain data
+        """Plain data of an attrs value with all its defaults, `kind` included for options."""
+        return _plain(value, self._with_kind)
+
+    def dump_identity(self, value: object) -> Any:  # noqa: ANN401 - plain data
+        """Plain data that differs wherever results may differ: every part with its revision, or the hash of its file.
+
+        Of options: `{role, kind, revision, file, options}`, where `file` is set for one-file plugins only.
+        """
+        return _plain(value, self._with_identity)
+
+    def load(self, data: object, cls: type[T]) -> T:
+        """The attrs value of plain data.
+
+        Raises:
+            UserError: every fault of the data, one a line.
+        """
+        return self.read(Document.of(data), cls)
+
+    def read(self, document: Document, cls: type[T]) -> T:
+        """The attrs value that a document holds.
+
+        Raises:
+            UserError: every fault of the document with its place, one a line.
+        """
+        faults = Faults()
+        value = structure(document, (), cls, self.registry, faults)
+        faults.raise_all()
+        return value  # type: ignore[return-value] # None comes with faults only
+
+    def structure(self, document: Document, path: Keys, cls: type[T], faults: Faults) -> T | None:
+        """The attrs value that a document holds at a path; None where faults were noted."""
+        return structure(document, path, cls, self.registry, faults)
+
+    def _with_kind(self, options: Options, fields: dict[str, Any]) -> Any:  # noqa: ANN401 - plain data
+        return {"kind": options.kind, **fields}
+
+    def _with_identity(self, options: Options, fields: dict[str, Any]) -> Any:  # noqa: ANN401 - plain data
+        identity = {"role": options.role, "kind": options.kind, "revision": options.revision, "options": fields}
+        fingerprint = self.registry.entry(type(options)).fingerprint
+        return identity if fingerprint is None else {**identity, "file": fingerprint}
+
+
+def _plain(value: object, of_options: Callable[[Options, dict[str, Any]], Any]) -> Any:  # noqa: ANN401 - plain data
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, PurePath):
+        return value.as_posix()
+    if isinstance(value, Mapping):
+        return {str(_plain(key, of_options)): _plain(item, of_options) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, of_options) for item in value]
+    if isinstance(value, AbstractSet):
+        return sorted((_plain(item, of_options) for item in value), key=repr)
+    cls: type[Any] = type(value)
+    if attrs.has(cls):
+        shown = [field for field in attrs.fields(cls) if field.init]
+        fields = {field.alias: _plain(getattr(value, field.name), of_options) for field in shown}
+        return of_options(value, fields) if isinstance(value, Options) else fields
+    raise TypeError(
+        f"{value!r} has no form in plain data; options hold numbers, text, lists, mappings and attrs values"
+    )

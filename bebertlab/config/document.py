@@ -1,0 +1,203 @@
+"""Plain data that knows where every value was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+
+from bebertlab.errors import UserError
+
+Keys = tuple[str | int, ...]
+
+
+@frozen(kw_only=True, order=True)
+class Place:
+    """Where a value was written: in a file, or on the command line."""
+
+    origin: str  #: the file as the user named it, or e.g. `--set train.epochs=x`
+    line: int = 0  #: counted from 1; 0 outside files
+    column: int = 0  #: counted from 1; 0 outside files
+
+    def __str__(self) -> str:
+        return f"{self.origin}:{self.line}:{self.column}" if self.line else self.origin
+
+
+@frozen(kw_only=True)
+class Document:
+    """Plain data (mappings with text keys, lists, scalars) and the places of its keys and values.
+
+    A value: every change gives another document, which shares what did not change.
+    """
+
+    data: Any
+    values: Mapping[Keys, Place] = field(factory=dict)  #: where a value starts; the nearest one above counts
+    keys: Mapping[Keys, Place] = field(factory=dict)  #: where the key of a mapping's item starts
+    prefix: Keys = ()  #: path of this document in the one it was taken from, for messages
+
+    @classmethod
+    def of(cls, data: object, origin: str = "") -> Document:
+        """Data that was not written in a file."""
+        return cls(data=data, values={(): Place(origin=origin)})
+
+    def has(self, path: Keys) -> bool:
+        """Whether there is a value at a path.
+
+        >>> Document.of({"a": [1, 2]}).has(("a", 1))
+        True
+        """
+        try:
+            self.get(path)
+        except LookupError:
+            return False
+        return True
+
+    def get(self, path: Keys) -> Any:  # noqa: ANN401 - plain data
+        """The data at a path.
+
+        Raises:
+            LookupError: nothing is there.
+        """
+        data = self.data
+        for key in path:
+            if not isinstance(data, (Mapping, list)) or (isinstance(data, list) and not str(key).isdecimal()):
+                raise KeyError(key)
+            data = data[int(key)] if isinstance(data, list) else data[key]
+        return data
+
+    def place(self, path: Keys = ()) -> Place:
+        """Where the value at a path was written; for a value that is not there, the mapping that should hold it."""
+        return self.values.get(path) or (self.place(path[:-1]) if path else Place(origin=""))
+
+    def key_place(self, path: Keys) -> Place:
+        """Where the key of a path was written."""
+        return self.keys.get(path) or self.place(path)
+
+    def at(self, path: Keys) -> Document:
+        """The part below a path as a document of its own."""
+        return Document(
+            data=self.get(path),
+            values={(): self.place(path), **_below(self.values, path)},
+            keys=_below(self.keys, path),
+            prefix=self.prefix + path,
+        )
+
+    def put(self, path: Keys, part: Document) -> Document:
+        """This document with another one at a path; mappings on the way are made.
+
+        On the way a bare kind (`distillation: two-stage`) becomes a mapping that holds it (`{kind: two-stage}`).
+
+        Raises:
+            UserError: the path leads through a number or past the end of a list.
+        """
+        return Document(
+            data=_replaced(self.data, path, part, ()),
+            values={**_outside(self.values, path), **_above(part.values, path)},
+            keys={**_outside(self.keys, path), **_kept_key(self.keys, path, part.place()), **_above(part.keys, path)},
+            prefix=self.prefix,
+        )
+
+    def set(self, path: Keys, value: object, origin: str) -> Document:
+        """This document with one value changed from outside the file.
+
+        Naming another kind, as `path.kind` or as the bare value at `path`, drops the other keys there, which belong to
+        the old kind; naming the same kind keeps them.
+
+        >>> study = Document.of({"task": {"kind": "minigrammar", "size": 100}})
+        >>> study.set(("task", "kind"), "glue", "--set").set(("task", "name"), "cola", "--set").data
+        {'task': {'kind': 'glue', 'name': 'cola'}}
+
+        Raises:
+            UserError: the path leads through a number or past the end of a list.
+        """
+        part = Document.of(value, origin)
+        if path and path[-1] == "kind":
+            return self._of_kind(path[:-1], part)
+        current = self.get(path) if self.has(path) else None
+        if isinstance(value, str) and isinstance(current, Mapping) and "kind" in current:
+            return self._of_kind(path, part)
+        return self.put(path, part)
+
+    def _of_kind(self, path: Keys, kind: Document) -> Document:
+        current = self.get(path) if self.has(path) else None
+        if isinstance(current, Mapping) and current.get("kind", kind.data) == kind.data:
+            return self.put((*path, "kind"), kind)
+        mapping = attrs.evolve(kind, data={})
+        return self.put(path, mapping.put(("kind",), kind))
+
+    def merged(self, over: Document) -> Document:
+        """This document with another one laid over it: mappings are merged, the rest is replaced.
+
+        A mapping of another kind replaces the one below it, whose keys belong to the old kind.
+
+        >>> Document.of({"train": {"epochs": 3, "batch_size": 32}}).merged(Document.of({"train": {"epochs": 1}})).data
+        {'train': {'epochs': 1, 'batch_size': 32}}
+        """
+        if not _mergeable(self.data, over.data):
+            return attrs.evolve(over, prefix=self.prefix)
+        result = self.put((), self) if isinstance(self.data, Mapping) else self._of_kind((), self)
+        for key in over.data:
+            part = over.at((key,))
+            if result.has((key,)):
+                part = result.at((key,)).merged(part)
+            result = result.put((key,), part)
+            result = attrs.evolve(result, keys={**result.keys, (key,): over.key_place((key,))})
+        return result
+
+
+def show(path: Keys) -> str:
+    """A path as the user writes it.
+
+    >>> show(("stages", "members", "losses", 0, "weight"))
+    'stages.members.losses.0.weight'
+    """
+    return ".".join(map(str, path))
+
+
+def _mergeable(under: object, over: object) -> bool:
+    if not isinstance(over, Mapping) or not isinstance(under, (Mapping, str)):
+        return False
+    kind = under.get("kind") if isinstance(under, Mapping) else under
+    return bool(over.get("kind", kind) == kind)
+
+
+def _replaced(data: object, path: Keys, part: Document, done: Keys) -> object:
+    if not path:
+        return part.data
+    key, rest = path[0], path[1:]
+    if isinstance(data, list):
+        index = _index(data, key, part, done)
+        return [_replaced(item, rest, part, (*done, key)) if i == index else item for i, item in enumerate(data)]
+    if isinstance(data, str):
+        data = {"kind": data}
+    if data is not None and not isinstance(data, Mapping):
+        raise UserError(f"{part.place()}: {show(done)} is {data!r}; it has nothing below it to set")
+    mapping: dict[str | int, object] = dict(data or {})
+    mapping[key] = _replaced(mapping.get(key), rest, part, (*done, key))
+    return mapping
+
+
+def _index(data: Sequence[object], key: str | int, part: Document, done: Keys) -> int:
+    if not str(key).isdecimal() or int(key) >= len(data):
+        raise UserError(f"{part.place()}: {show(done)} is a list of {len(data)}; there is no item {key} in it")
+    return int(key)
+
+
+def _below(places: Mapping[Keys, Place], path: Keys) -> dict[Keys, Place]:
+    size = len(path)
+    return {key[size:]: place for key, place in places.items() if len(key) > size and key[:size] == path}
+
+
+def _outside(places: Mapping[Keys, Place], path: Keys) -> dict[Keys, Place]:
+    return {key: place for key, place in places.items() if key[: len(path)] != path}
+
+
+def _above(places: Mapping[Keys, Place], path: Keys) -> dict[Keys, Place]:
+    return {path + key: place for key, place in places.items()}
+
+
+def _kept_key(keys: Mapping[Keys, Place], path: Keys, place: Place) -> dict[Keys, Place]:
+    """The key of a replaced value stays where it was in the file; a new one is where its value came from."""
+    return {path: place} if path and path not in keys else {path: keys[path]} if path else {}

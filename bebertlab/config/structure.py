@@ -1,0 +1,233 @@
+"""Plain data to attrs values: strict, and every fault found.
+
+Every field of every class is looked at, whatever else failed. Nothing is coerced but a whole number to a float field.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
+
+import attrs
+
+from bebertlab.config.document import Document, Keys
+from bebertlab.config.faults import Faults
+from bebertlab.config.spoken import spoken_fault, spoken_type, spoken_value
+from bebertlab.errors import UserError, suggestion
+from bebertlab.interfaces.options import Options
+from bebertlab.registry import Registry
+
+T = TypeVar("T")
+
+_BUILDERS: Mapping[object, Callable[[Any], object]] = types.MappingProxyType(
+    {
+        tuple: tuple,
+        list: list,
+        Sequence: tuple,
+        Collection: tuple,
+        frozenset: frozenset,
+        set: set,
+        AbstractSet: frozenset,
+    }
+)
+
+
+class _Failed:
+    """What takes the place of a value that could not be made."""
+
+
+FAILED = _Failed()
+
+
+def structure(document: Document, path: Keys, cls: type[T], registry: Registry, faults: Faults) -> T | None:
+    """The value of type `cls` that a document holds at a path; None where faults were found."""
+    found = _Structure(document, registry, faults).value(path, document.get(path), cls)
+    return None if found is FAILED else cast("T", found)
+
+
+class _Structure:
+    """One pass over the data of a document."""
+
+    def __init__(self, document: Document, registry: Registry, faults: Faults) -> None:
+        self.document = document
+        self.registry = registry
+        self.faults = faults
+
+    def fault(self, path: Keys, what: str, *, key: bool = False) -> object:
+        """Note a fault."""
+        self.faults.add(self.document, path, what, key=key)
+        return FAILED
+
+    def wrong(self, path: Keys, data: object, of: object) -> object:
+        """Note that data is not of a type."""
+        return self.fault(path, f"must be {spoken_type(of)}, is {spoken_value(data)}")
+
+    def value(self, path: Keys, data: object, of: Any) -> object:  # noqa: ANN401 - any annotation
+        """Data as a value of an annotated type."""
+        origin, arguments = get_origin(of), get_args(of)
+        if origin is Annotated:
+            return self.value(path, data, arguments[0])
+        if origin is Literal:
+            return self.literal(path, data, of, arguments)
+        if origin in (Union, types.UnionType):
+            return self.union(path, data, of, arguments)
+        if origin is not None:
+            return self.container(path, data, of, origin, arguments)
+        if isinstance(of, type) and issubclass(of, Options):
+            return self.options(path, data, (of,))
+        if isinstance(of, type) and attrs.has(of):
+            return self.attributes(path, data, of)
+        return self.scalar(path, data, of)
+
+    def scalar(self, path: Keys, data: object, of: Any) -> object:  # noqa: ANN401 - any annotation
+        """A number, text, path, enum member or null."""
+        if of in (Any, object):
+            return data
+        if of is float and type(data) in (int, float):
+            number = float(cast("float", data))
+            return number if math.isfinite(number) else self.fault(path, f"must be finite, is {number}")
+        if of is Path and isinstance(data, str):
+            return Path(data)
+        if isinstance(of, type) and issubclass(of, Enum):
+            members = {member.value: member for member in of}
+            known = isinstance(data, (str, int)) and data in members
+            return members[data] if known else self.not_one_of(path, data, tuple(members))
+        # a truth value is a whole number to Python, not to us
+        return data if type(data) is of else self.wrong(path, data, of)
+
+    def literal(self, path: Keys, data: object, of: object, options: tuple[object, ...]) -> object:
+        """One of several listed values."""
+        if any(data == option and type(data) is type(option) for option in options):
+            return data
+        return self.not_one_of(path, data, options)
+
+    def not_one_of(self, path: Keys, data: object, options: tuple[object, ...]) -> object:
+        """Note that data is none of the allowed values."""
+        if isinstance(data, str) and all(isinstance(option, str) for option in options):
+            return self.fault(path, f"unknown value '{data}'; {suggestion(data, map(str, options))}")
+        listed = ", ".join(map(spoken_value, options))
+        return self.fault(path, f"must be one of {listed}, is {spoken_value(data)}")
+
+    def union(self, path: Keys, data: object, of: object, members: tuple[Any, ...]) -> object:
+        """A value of the first type that fits; where none does, the faults of the only type that can be meant."""
+        if data is None and type(None) in members:
+            return None
+        members = tuple(member for member in members if member is not type(None))
+        roles = tuple(member for member in members if isinstance(member, type) and issubclass(member, Options))
+        if roles and (isinstance(data, Mapping) or len(roles) == len(members)):
+            return self.options(path, data, roles)
+        if len(members) == 1 and (isinstance(data, (Mapping, list)) or _is_open(members[0])):
+            return self.value(path, data, members[0])
+        for member in members:
+            attempt = Faults()
+            found = _Structure(self.document, self.registry, attempt).value(path, data, member)
+            if not attempt:
+                return found
+        return self.wrong(path, data, of)
+
+    def container(self, path: Keys, data: object, of: object, origin: Any, arguments: tuple[Any, ...]) -> object:  # noqa: ANN401
+        """A mapping, list or set."""
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return self.mapping(path, data, of, arguments)
+        if origin not in _BUILDERS:
+            raise TypeError(f"{of} has no form in YAML")
+        if not isinstance(data, list):
+            return self.wrong(path, data, of)
+        kinds = arguments if origin is tuple and Ellipsis not in arguments else (arguments[0],) * len(data)
+        if len(kinds) != len(data):
+            return self.fault(path, f"must be {spoken_type(of)}; has {len(data)} items")
+        items = [self.value((*path, i), item, kind) for i, (item, kind) in enumerate(zip(data, kinds, strict=True))]
+        return FAILED if _failed(items) else _BUILDERS[origin](items)
+
+    def mapping(self, path: Keys, data: object, of: object, arguments: tuple[Any, ...]) -> object:
+        """A mapping with free keys."""
+        if not isinstance(data, Mapping):
+            return self.wrong(path, data, of)
+        made: dict[object, object] = {}
+        for name, item in data.items():
+            key = self.value((*path, name), name, arguments[0])
+            made[key] = self.value((*path, name), item, arguments[1])
+        return FAILED if _failed([*made, *made.values()]) else made
+
+    def options(self, path: Keys, data: object, roles: tuple[type[Options], ...]) -> object:
+        """A part of a role: a mapping with its `kind`, or the bare kind."""
+        role = roles[0].role
+        if isinstance(data, str):
+            data = {"kind": data}
+        if not isinstance(data, Mapping):
+            return self.wrong(path, data, roles[0])
+        if not isinstance(data.get("kind"), str):
+            kinds = ", ".join(self.registry.kinds(role))
+            what = f"kind must be text, is {spoken_value(data['kind'])}" if "kind" in data else "kind is missing"
+            return self.fault(path, f"{what}; one of: {kinds}")
+        kind = data["kind"]
+        place = (*path, "kind") if self.document.has((*path, "kind")) else path
+        if kind not in self.registry.kinds(role):
+            for failure in self.registry.failures:
+                self.faults.note(str(failure))
+            return self.fault(place, f"unknown {role} '{kind}'; {suggestion(kind, self.registry.kinds(role))}")
+        cls = self.registry.find(role, kind)
+        if not issubclass(cls, roles):
+            return self.fault(place, f"{role} '{kind}' cannot stand here")
+        return self.attributes(path, {name: item for name, item in data.items() if name != "kind"}, cls)
+
+    def attributes(self, path: Keys, data: object, cls: type[Any]) -> object:
+        """An attrs value of a mapping of its fields."""
+        if not isinstance(data, Mapping):
+            return self.wrong(path, data, cls)
+        fields = {field.alias: field for field in attrs.fields(attrs.resolve_types(cls)) if field.init}
+        before = len(self.faults)
+        for name in data:
+            if name not in fields:
+                self.fault((*path, name), f"{_unknown_key(cls)}; {suggestion(name, fields)}", key=True)
+        made = {name: self.value((*path, name), data[name], fields[name].type) for name in fields if name in data}
+        for name, field in fields.items():
+            if name not in data and field.default is attrs.NOTHING:
+                self.fault(path, f"{name} is missing ({spoken_type(field.type)})")
+        made = {name: item for name, item in made.items() if item is not FAILED}
+        self.validate(path, cls, fields, made)
+        return FAILED if len(self.faults) > before else self.build(path, cls, made)
+
+    def validate(
+        self, path: Keys, cls: type[Any], fields: Mapping[str, attrs.Attribute[Any]], made: Mapping[str, object]
+    ) -> None:
+        """Run the validators of the fields that could be read, also where others could not."""
+        partial: Any = object.__new__(cls)
+        for name, field in fields.items():
+            if name in made:
+                object.__setattr__(partial, field.name, made[name])
+        for name, item in made.items():
+            validator = fields[name].validator
+            if validator is None:
+                continue
+            try:
+                validator(partial, fields[name], item)
+            except AttributeError:
+                continue  # it compares with a field that could not be read
+            except (UserError, ValueError, TypeError) as error:
+                self.fault((*path, name), spoken_fault(error, fields[name].name, item))
+
+    def build(self, path: Keys, cls: type[Any], made: Mapping[str, object]) -> object:
+        """The value itself; a class may still refuse a combination of fields."""
+        try:
+            return cls(**made)
+        except (UserError, ValueError, TypeError) as error:
+            return self.fault(path, spoken_fault(error, "", None))
+
+
+def _failed(items: list[object]) -> bool:
+    return any(item is FAILED for item in items)
+
+
+def _is_open(of: Any) -> bool:  # noqa: ANN401 - any annotation
+    """Whether a type explains its own faults better than "must be X or null" would."""
+    return get_origin(of) is Literal or (isinstance(of, type) and (issubclass(of, (Enum, Options)) or attrs.has(of)))
+
+
+def _unknown_key(cls: type[Any]) -> str:
+    return f"unknown option of {cls.role} '{cls.kind}'" if issubclass(cls, Options) else "unknown key"

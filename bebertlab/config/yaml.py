@@ -1,0 +1,188 @@
+"""YAML 1.2 to plain data with places. No code tags, no repeated keys; `no` is text and `1e-3` a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from bebertlab.config.document import Document, Keys, Place
+from bebertlab.config.faults import Faults
+from bebertlab.errors import UserError
+
+_TAG = "tag:yaml.org,2002:"
+_NUMBERS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float")}
+# YAML 1.1 leftovers that the parser still tells apart: text for us
+_TEXTS = {f"{_TAG}{name}" for name in ("str", "timestamp", "value")}
+
+
+def read_yaml(path: Path) -> Document:
+    """Read a file.
+
+    Raises:
+        UserError: the file cannot be read, its syntax is wrong, or keys are repeated: all faults with their places.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, origin: str) -> Document:
+    """Parse the text of a file; `origin` is what messages call it.
+
+    Raises:
+        UserError: the syntax is wrong or keys are repeated: all faults with their places.
+    """
+    reader = _Reader(origin)
+    document = reader.read(text)
+    reader.faults.raise_all()
+    return document
+
+
+def parse_value(text: str, origin: str) -> Any:  # noqa: ANN401 - plain data
+    """Parse a value given on the command line.
+
+    >>> parse_value("[none, 1e-3, 2]", "--set x=[none, 1e-3, 2]")
+    ['none', 0.001, 2]
+
+    Raises:
+        UserError: the syntax is wrong; names the origin.
+    """
+    reader = _Reader(origin, in_file=False)
+    document = reader.read(text)
+    reader.faults.raise_all()
+    return document.data
+
+
+def to_yaml(data: object) -> str:
+    """Plain data as YAML text that reads back as the same data.
+
+    >>> print(to_yaml({"name": "a", "sizes": [1, 2]}), end="")
+    name: a
+    sizes: [1, 2]
+    """
+    from io import StringIO
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None  # innermost lists and mappings on one line
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 120
+    stream = StringIO()
+    yaml.dump(data, stream)
+    return stream.getvalue()
+
+
+class _Reader:
+    """One pass over the node tree: data, places and faults."""
+
+    def __init__(self, origin: str, *, in_file: bool = True) -> None:
+        self.origin = origin
+        self.in_file = in_file
+        self.faults = Faults()
+        self.values: dict[Keys, Place] = {}
+        self.keys: dict[Keys, Place] = {}
+        self.open: list[Node] = []
+        self.yaml = YAML(typ="safe", pure=True)
+
+    def read(self, text: str) -> Document:
+        """The document of a text; faults are collected."""
+        try:
+            node = self.yaml.compose(text)
+        except YAMLError as error:
+            self.syntax(error)
+            node = None
+        data = None if node is None else self.value(node, ())
+        self.values.setdefault((), self.place(None))
+        return Document(data=data, values=self.values, keys=self.keys)
+
+    def syntax(self, error: YAMLError) -> None:
+        """Note what the parser could not read; it stops at the first such place."""
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        words = (error.context, error.problem) if isinstance(error, MarkedYAMLError) else (str(error),)
+        what = " ".join(" ".join(str(word).split()) for word in words if word)
+        self.faults.add_at(self.place(mark), "", f"not YAML: {what}")
+
+    def place(self, mark: StringMark | None) -> Place:
+        """The place of a parser's mark, which counts from 0."""
+        if not self.in_file:
+            return Place(origin=self.origin)
+        return Place(origin=self.origin, line=mark.line + 1 if mark else 1, column=mark.column + 1 if mark else 1)
+
+    def value(self, node: Node, path: Keys) -> Any:  # noqa: ANN401 - plain data
+        """The data of a node."""
+        self.values[path] = self.place(node.start_mark)
+        if isinstance(node, ScalarNode):
+            return self.scalar(node, path)
+        if any(node is outer for outer in self.open):
+            return self.fault(path, "an alias must not stand inside of what it names")
+        if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
+            return self.fault(path, f"tag '{node.tag}' is not allowed; only plain values are")
+        self.open.append(node)
+        try:
+            return self.mapping(node.value, path) if isinstance(node, MappingNode) else self.items(node, path)
+        finally:
+            self.open.pop()
+
+    def items(self, node: Node, path: Keys) -> list[Any]:
+        """The data of a list."""
+        items: Iterable[Node] = node.value if isinstance(node, SequenceNode) else ()
+        return [self.value(item, (*path, index)) for index, item in enumerate(items)]
+
+    def mapping(self, pairs: Iterable[tuple[Node, Node]], path: Keys) -> dict[str, Any]:
+        """The data of a mapping."""
+        data: dict[str, Any] = {}
+        for key_node, value_node in pairs:
+            key = self.key(key_node, path)
+            if key is None:
+                continue
+            place = self.place(key_node.start_mark)
+            if key in data:
+                first = self.keys[(*path, key)]
+                where = f"at line {first.line}" if first.line else "before it"
+                self.faults.add_at(place, ".".join(map(str, (*path, key))), f"is there twice; the first one is {where}")
+                continue
+            self.keys[(*path, key)] = place
+            data[key] = self.value(value_node, (*path, key))
+        return data
+
+    def key(self, node: Node, path: Keys) -> str | None:
+        """The text of a key."""
+        if isinstance(node, ScalarNode) and node.tag in _TEXTS:
+            return str(node.value)
+        if node.tag == f"{_TAG}merge":
+            what = "merge keys (<<) are not supported; a recipe may say extends: other.yaml"
+        else:
+            what = (
+                f"a key must be text; write '{node.value}' in quotes if it is meant"
+                if _plain(node)
+                else "a key must be text"
+            )
+        self.faults.add_at(self.place(node.start_mark), ".".join(map(str, path)), what)
+        return None
+
+    def scalar(self, node: ScalarNode, path: Keys) -> Any:  # noqa: ANN401 - plain data
+        """The data of a number, text, truth value or null."""
+        if node.tag in _TEXTS or node.tag == f"{_TAG}merge":
+            return str(node.value)
+        if node.tag not in _NUMBERS:
+            return self.fault(path, f"tag '{node.tag}' is not allowed; only plain values are")
+        try:
+            return self.yaml.constructor.construct_object(node)
+        except (YAMLError, ValueError) as error:
+            return self.fault(path, f"cannot read '{node.value}': {error}")
+
+    def fault(self, path: Keys, what: str) -> None:
+        """Note a fault of the value at a path."""
+        self.faults.add_at(self.values[path], ".".join(map(str, path)), what)
+
+
+def _plain(node: Node) -> bool:
+    return isinstance(node, ScalarNode)
