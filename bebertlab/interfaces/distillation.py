@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.stage import Codec
 
 _positive = validators.optional(validators.gt(0))
 
@@ -18,7 +19,9 @@ class Phase:
     """One stretch of training with a fresh optimizer and schedule, starting from the best state of the phase before."""
 
     name: str
-    losses: tuple[LossOptions, ...]
+    losses: tuple[LossOptions, ...] = ()
+    #: further losses by their kind, with their defaults: those of another plugin, or the core's `labels`
+    named_losses: tuple[str, ...] = ()
     learning_rate_factor: float = field(default=1.0, validator=validators.gt(0))  #: times the stage's rate
     learning_rate: float | None = field(default=None, validator=_positive)  #: instead of the stage's rate
     epochs: int | None = field(default=None, validator=_positive)  #: instead of the stage's
@@ -34,3 +37,17 @@ class DistillationOptions(Options):
     @abstractmethod
     def phases(self) -> tuple[Phase, ...]:
         """The phases in order."""
+
+
+def resolve_phases(distillation: DistillationOptions, codec: Codec) -> tuple[Phase, ...]:
+    """The phases of a distillation with every loss as its options; this is what a stage trains with.
+
+    Raises:
+        UserError: no plugin has a loss of that kind.
+    """
+    return tuple(_resolve(phase, codec) for phase in distillation.phases())
+
+
+def _resolve(phase: Phase, codec: Codec) -> Phase:
+    named = tuple(codec.load({"kind": kind}, LossOptions) for kind in phase.named_losses)  # type: ignore[type-abstract]
+    return evolve(phase, losses=(*phase.losses, *named), named_losses=())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from attrs import field, fields, frozen
 
@@ -95,6 +95,18 @@ class StageOptions(Options):
 
     role: ClassVar[str] = "stage"
     seed: int | None = None  #: instead of the recipe's seed, to share this stage among seeds
+
+    def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
+        """This stage as it will run; asked when the recipe is planned, before anything runs.
+
+        A stage overrides it to check what depends on the data or on its inputs (the prepared input stages by
+        field name), to fill in a value that its inputs decide, and to let go of an input that it will not read.
+        What it returns decides the key in the store.
+
+        Raises:
+            UserError: the stage cannot run like this.
+        """
+        return self
 
     @abstractmethod
     def run(self, inputs: Inputs, context: Context) -> None:
