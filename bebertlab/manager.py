@@ -11,6 +11,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
+import tomllib
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import attrs
 import pluggy
 from attrs import frozen
 
+import bebertlab
 from bebertlab import hookspecs
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.distillation import DistillationOptions
@@ -107,6 +109,16 @@ def load_plugins(files: Sequence[Path] = ()) -> Plugins:
     )
 
 
+def forgotten_entry_points() -> tuple[str, ...]:
+    """Entry points that pyproject.toml has and the installed metadata has not: the editable install is old."""
+    project = Path(bebertlab.__file__).parents[1] / "pyproject.toml"
+    if not project.is_file():
+        return ()  # installed from a wheel, which carries both
+    declared = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("entry-points", {})
+    installed = importlib.metadata.entry_points(group=GROUP).names
+    return tuple(sorted(declared.get(GROUP, {}).keys() - installed))
+
+
 def _disabled() -> frozenset[str]:
     return frozenset(name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip())
 
@@ -186,7 +198,7 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
             raise UserError(f"'{name}' is not marked as a hook; put @hookimpl above it")
     if not callers:
         manager.unregister(plugin)
-        raise UserError(f"no hook was found in it; implement one with @hookimpl ({', '.join(_hooks())})")
+        raise UserError("it implements no hook; write e.g. bebertlab_quantizers() with @hookimpl above it")
 
 
 def _hooks() -> list[str]:
@@ -196,7 +208,8 @@ def _hooks() -> list[str]:
 def _failure(source: Source, error: Exception) -> Failure:
     if isinstance(error, UserError):
         return Failure(source=source, error=str(error))
-    text = str(error) if isinstance(error, pluggy.PluginValidationError) else f"{type(error).__name__}: {error}"
+    words = " ".join(str(error).split())
+    text = words if isinstance(error, pluggy.PluginValidationError) else f"{type(error).__name__}: {words}"
     return Failure(source=source, error=text, traceback="".join(traceback.format_exception(error)))
 
 

@@ -117,8 +117,12 @@ class Registry:
         return tuple(self.entries[role][kind] for role in self.roles() for kind in self.kinds(role))
 
     def unknown(self, role: str, kind: str) -> UserError:
-        """The error for a kind that nothing answers to; names the plugins that failed, since they may have had it."""
-        error = unknown(role, kind, self.kinds(role))
+        """The error for a kind that nothing answers to; names the plugins that failed, since they may have had it.
+
+        The role "part" stands for any role.
+        """
+        known = self.kinds(role) if role != "part" else {entry.kind for entry in self.all()}
+        error = unknown(role, kind, known)
         return UserError("\n  ".join([str(error), *map(str, self.failures)]))
 
     def extended(self, classes: tuple[tuple[type[Options], object], ...], source: Source) -> Registry:

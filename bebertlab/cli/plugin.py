@@ -1,0 +1,124 @@
+"""`bebertlab plugin`: what is there to name in YAML, and what it takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.errors import UserError
+
+if TYPE_CHECKING:
+    from bebertlab.manager import Plugins
+    from bebertlab.registry import Entry, Registry
+
+_FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+
+
+@click.group()
+def plugin() -> None:
+    """List plugins and what they contribute."""
+
+
+@plugin.command("list")
+@click.option("--role", help="Only parts of this role, e.g. quantizer.")
+@_FORMAT
+@pass_settings
+def list_(settings: Settings, role: str | None, form: str) -> None:
+    """List every part by role and kind, and the plugins that failed."""
+    from bebertlab.manager import forgotten_entry_points
+
+    plugins = settings.load(quiet=True)
+    if role is not None and role not in plugins.registry.roles():
+        raise UserError(f"unknown role '{role}'; one of: {', '.join(plugins.registry.roles())}")
+    entries = [entry for entry in plugins.registry.all() if role in (None, entry.role)]
+    click.echo(_json_list(plugins, entries) if form == "json" else _table_list(plugins, entries))
+    if forgotten := forgotten_entry_points():
+        click.echo(
+            f"hint: the installed bebertlab does not know {', '.join(forgotten)} of pyproject.toml yet; "
+            "run `pip install -e .` again",
+            err=True,
+        )
+
+
+@plugin.command()
+@click.argument("kind")
+@_FORMAT
+@pass_settings
+def show(settings: Settings, kind: str, form: str) -> None:
+    """Show what a part is and which options it takes.
+
+    KIND is the name in YAML, e.g. lsq, or role:kind where several roles have it.
+    """
+    from bebertlab.config.describe import describe, documentation
+
+    entry = _find(settings.load(quiet=True).registry, kind)
+    fields = describe(entry.cls)
+    if form == "json":
+        data = {**_as_data(entry), "doc": documentation(entry.cls), "fields": [attrs.asdict(f) for f in fields]}
+        click.echo(json.dumps(data, indent=2))
+        return
+    click.echo(f"{entry.role} '{entry.kind}', revision {entry.cls.revision}, of {entry.source}\n")
+    if doc := documentation(entry.cls):
+        click.echo(f"{doc}\n")
+    rows = [(f.name, f.type, f.default if not f.required else "(required)", f.rule, f.doc) for f in fields]
+    click.echo(_table(("OPTION", "TAKES", "DEFAULT", "RULE", "MEANING"), rows) if rows else "It takes no options.")
+
+
+def _find(registry: Registry, name: str) -> Entry:
+    """The entry of `kind` or `role:kind`."""
+    role, colon, kind = name.rpartition(":")
+    if colon:
+        return registry.entry(registry.find(role, kind))
+    found = [entry for entry in registry.all() if entry.kind == name]
+    if not found:
+        raise registry.unknown("part", name)
+    if len(found) > 1:
+        raise UserError(f"'{name}' is several parts; say which: {', '.join(f'{e.role}:{e.kind}' for e in found)}")
+    return found[0]
+
+
+def _as_data(entry: Entry) -> dict[str, Any]:
+    from bebertlab.config.describe import summary
+
+    return {
+        "role": entry.role,
+        "kind": entry.kind,
+        "revision": entry.cls.revision,
+        "summary": summary(entry.cls),
+        "plugin": entry.plugin,
+        "distribution": entry.distribution,
+        "file": None if entry.source.file is None else str(entry.source.file),
+    }
+
+
+def _json_list(plugins: Plugins, entries: Sequence[Entry]) -> str:
+    failed = [
+        {"plugin": failure.source.plugin, "distribution": failure.source.distribution, "error": failure.error}
+        for failure in plugins.failures
+    ]
+    parts = [_as_data(entry) for entry in entries]
+    return json.dumps({"parts": parts, "failed": failed, "disabled": plugins.disabled}, indent=2)
+
+
+def _table_list(plugins: Plugins, entries: Sequence[Entry]) -> str:
+    from bebertlab.config.describe import summary
+
+    rows = [(entry.role, entry.kind, entry.plugin, summary(entry.cls)) for entry in entries]
+    rows += [("FAILED", "", failure.source.plugin, failure.error) for failure in plugins.failures]
+    rows += [("disabled", "", name, "") for name in plugins.disabled]
+    return _table(("ROLE", "KIND", "PLUGIN", "WHAT IT IS"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Left-aligned columns; the last one is as long as it is."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]]).rstrip()
+        for line in lines
+    )
