@@ -43,6 +43,7 @@ from bebertlab.interfaces.stage import (
     stage_input,
 )
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics, Split, Task, TaskOptions
+from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
 
 __all__ = [
     "ATTENTION_SITES",
@@ -97,8 +98,12 @@ __all__ = [
     "TrialState",
     "UserError",
     "Verdict",
+    "accuracy_f1_metrics",
+    "accuracy_metrics",
+    "correlation_metrics",
     "hookimpl",
     "input_names",
+    "matthews_metrics",
     "stage_input",
     "suggestion",
     "unknown",
