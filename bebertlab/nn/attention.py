@@ -1,0 +1,104 @@
+"""Self-attention with softmax."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bebertlab.interfaces.architecture import ATTENTION_SITES, Site
+from bebertlab.interfaces.batch import Tap
+from bebertlab.nn.parts import Parts
+
+#: added to the score of a masked key; losses know masked entries by it (the published code's value)
+MASKED = -10_000.0
+
+Kept = Mapping[Tap, list[Tensor]]
+_FROM_SCORES = frozenset({Tap.SCORES, Tap.PROBABILITIES})
+
+
+def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B, T) bool, True on real tokens, to (B, 1, 1, T): 0 there and MASKED elsewhere.
+
+    >>> additive_mask(torch.tensor([[True, False]]), torch.float32)
+    tensor([[[[    -0., -10000.]]]])
+    """
+    return mask.logical_not().to(dtype).mul_(MASKED)[:, None, None, :]
+
+
+class SelfAttention(nn.Module):
+    """Scaled dot-product attention over A heads of size D; A * D need not be the hidden size.
+
+    S = q(Q) q(K)^T / sqrt(D) + mask,  context = q(dropout(softmax(S))) q(V),  q the quantizers of the attention sites.
+    Shape: (B, T, H) -> (B, T, A * D).
+    Gradient: what the quantizers make of it.
+    Source: BERT, arXiv:1810.04805; places of the quantizers: TernaryBERT, arXiv:2009.12812, section 3.1.
+    """
+
+    def __init__(self, parts: Parts, path: str) -> None:
+        super().__init__()
+        sizes = parts.architecture
+        self.heads, self.head_size = sizes.heads, sizes.head_size
+        self.dropout = sizes.attention_dropout
+        width = sizes.heads * sizes.head_size
+        self.query = parts.linear(f"{path}.query", sizes.hidden, width)
+        self.key = parts.linear(f"{path}.key", sizes.hidden, width)
+        self.value = parts.linear(f"{path}.value", sizes.hidden, width)
+        self.quantizers = nn.ModuleDict(
+            {site.value: parts.attention_quantizer(site) for site in ATTENTION_SITES if site in parts.design.attention}
+        )
+
+    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+        """Context of every token; `mask` as of `additive_mask`, `kept` gets the taps that it has a list for."""
+        return self.attend(self.query(hidden), self.key(hidden), self.value(hidden), mask, kept)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+        """Context of given projections, each (B, T, A * D)."""
+        q, k, v = self._by_head(query), self._by_head(key), self._by_head(value)
+        if kept:
+            self._keep_similarities(q, k, v, kept)
+        dropout = self.dropout if self.training else 0.0
+        # with dropout the fused kernel of the CPU falls back to more passes than ours
+        fused = not self.quantizers and kept.keys().isdisjoint(_FROM_SCORES) and (dropout == 0.0 or q.is_cuda)
+        if fused:
+            context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype), dropout_p=dropout)
+        else:
+            context = self._context(q, k, v, mask, dropout, kept)
+        return context.transpose(1, 2).flatten(2)
+
+    def _keep_similarities(self, q: Tensor, k: Tensor, v: Tensor, kept: Kept) -> None:
+        for tap, x in ((Tap.QUERY_SIMILARITY, q), (Tap.KEY_SIMILARITY, k), (Tap.VALUE_SIMILARITY, v)):
+            if tap in kept:
+                kept[tap].append(x @ x.transpose(2, 3) / math.sqrt(self.head_size))
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:2], self.heads, self.head_size).transpose(1, 2)
+
+    def _context(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: Kept) -> Tensor:
+        q, k = self._quantize(Site.ATTENTION_QUERY, q), self._quantize(Site.ATTENTION_KEY, k)
+        scores = self._scores(q, k, mask)
+        if Tap.SCORES in kept:
+            kept[Tap.SCORES].append(scores)
+        probabilities = scores.softmax(-1)
+        if Tap.PROBABILITIES in kept:
+            kept[Tap.PROBABILITIES].append(probabilities)
+        if dropout:
+            probabilities = F.dropout(probabilities, dropout)
+        return self._quantize(Site.ATTENTION_PROBABILITIES, probabilities) @ self._quantize(Site.ATTENTION_VALUE, v)
+
+    def _scores(self, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+        batch, heads, tokens, _ = q.shape
+        rows = mask.to(q.dtype).expand(-1, heads, -1, -1).reshape(-1, 1, tokens)
+        # scale and mask ride along with the product: two passes over (B, A, T, T) less, forward and backward
+        scores = torch.baddbmm(
+            rows, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=1 / math.sqrt(self.head_size)
+        )
+        return scores.view(batch, heads, tokens, tokens)
+
+    def _quantize(self, site: Site, x: Tensor) -> Tensor:
+        if site in self.quantizers:
+            x = self.quantizers[site](x)
+        return x

@@ -1,0 +1,92 @@
+"""What a design means for the modules of an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bebertlab.errors import UserError, suggestion
+from bebertlab.interfaces.architecture import (
+    ATTENTION_SITES,
+    LINEAR_SITES,
+    WEIGHT_SITES,
+    Architecture,
+    Design,
+    Site,
+)
+
+WORD_EMBEDDINGS = "bert.embeddings.word_embeddings"
+POOLER = "bert.pooler.dense"
+
+_IN_A_LAYER = {
+    "attention.self.query": Site.QUERY,
+    "attention.self.key": Site.KEY,
+    "attention.self.value": Site.VALUE,
+    "attention.output.dense": Site.ATTENTION_OUTPUT,
+    "intermediate.dense": Site.FFN_UP,
+    "output.dense": Site.FFN_DOWN,
+}
+
+
+def layer_path(index: int) -> str:
+    """Module path of a layer.
+
+    >>> layer_path(3)
+    'bert.encoder.layer.3'
+    """
+    return f"bert.encoder.layer.{index}"
+
+
+def quantizable_modules(architecture: Architecture) -> dict[str, Site]:
+    """Module path to site of everything whose weights a design can quantize, in the order of the forward pass."""
+    modules = {WORD_EMBEDDINGS: Site.WORD_EMBEDDING}
+    for index in range(architecture.layers):
+        modules |= {f"{layer_path(index)}.{name}": site for name, site in _IN_A_LAYER.items()}
+    return modules | {POOLER: Site.POOLER}
+
+
+def branch_counts(architecture: Architecture, design: Design) -> dict[str, int]:
+    """Summed branches of every quantizable module by path; 0 is an ordinary module, whose tensors have no branch."""
+    counts = {}
+    for path, site in quantizable_modules(architecture).items():
+        branches = design.branches.get(path, 1)
+        plain = site not in design.weights and site not in design.inputs and branches == 1
+        counts[path] = 0 if plain else branches
+    return counts
+
+
+def branch_prefix(path: str, branch: int, count: int) -> str:
+    """What the tensors of a branch begin with; `count` as of `branch_counts`.
+
+    >>> branch_prefix("bert.pooler.dense", 1, 2), branch_prefix("bert.pooler.dense", 0, 0)
+    ('bert.pooler.dense.branches.1.', 'bert.pooler.dense.')
+    """
+    return f"{path}.branches.{branch}." if count else f"{path}."
+
+
+def check_design(architecture: Architecture, design: Design) -> None:
+    """Refuse a design that names sites or modules which the architecture does not have.
+
+    Raises:
+        UserError: all that is wrong, one a line.
+    """
+    paths = quantizable_modules(architecture)
+    faults = [
+        *_foreign("weights", design.weights, WEIGHT_SITES),
+        *_foreign("inputs", design.inputs, LINEAR_SITES),
+        *_foreign("attention", design.attention, ATTENTION_SITES),
+        *_foreign("branches", design.branches, paths),
+        *(
+            f"branches: '{path}' has {count}; at least 1 is needed"
+            for path, count in design.branches.items()
+            if count < 1
+        ),
+    ]
+    if design.activation not in (None, "gelu", "relu"):
+        faults.append(f"activation: '{design.activation}' is not known (known: gelu, relu)")
+    if faults:
+        raise UserError("\n".join(faults))
+
+
+def _foreign(field: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
+    places = [str(name) for name in known]
+    return [f"{field}: no place '{name}'; {suggestion(str(name), places)}" for name in names if name not in places]

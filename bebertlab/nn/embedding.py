@@ -1,0 +1,75 @@
+"""Word embeddings: ordinary, or as a sum of quantized branches."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.nn.linear import build
+
+PADDING = 0  #: token whose row gets no gradient, as in every BERT
+
+
+class Embedding(nn.Embedding):
+    """Rows of a table, zero until tensors are loaded: building a model draws no random numbers.
+
+    Shape: (...,) -> (..., H).
+    """
+
+    def reset_parameters(self) -> None:
+        """Fill with zeros."""
+        nn.init.zeros_(self.weight)
+
+
+class EmbeddingBranch(nn.Module):
+    """The latent table and quantizer of one summand of a quantized embedding."""
+
+    def __init__(self, rows: int, width: int, options: QuantizerOptions | None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(rows, width))
+        self.weight_quantizer = build(options, self.weight.shape)
+        #: quantized table kept while weights do not change, see `nn/frozen.py`
+        self.frozen: Tensor | None = None
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Quantized rows of the tokens, (..., H)."""
+        if self.frozen is not None:
+            return F.embedding(tokens, self.frozen, PADDING)
+        quantizer = self.weight_quantizer
+        if quantizer is None:
+            return F.embedding(tokens, self.weight, PADDING)
+        if not quantizer.row_wise:
+            return F.embedding(tokens, quantizer(self.weight), PADDING)
+        rows = F.embedding(tokens, self.weight, PADDING)
+        quantized: Tensor = quantizer(rows.flatten(0, -2))  # a matrix, as the quantizer was built for
+        return quantized.view(rows.shape)
+
+    def freeze(self) -> None:
+        """Keep the quantized table until `frozen` is None again, where all of it would be quantized for a batch."""
+        if self.weight_quantizer is not None and not self.weight_quantizer.row_wise:
+            self.frozen = self.weight_quantizer(self.weight).detach()
+
+
+class QuantizedEmbedding(nn.Module):
+    """A sum of quantized rows.
+
+    e(t) = sum over branches k of q_k(E_k)[t]; where the quantizer is row-wise only the rows of the batch are
+    quantized, q_k(E_k[t]): the same numbers, for a fraction of the work.
+    Shape: (...,) -> (..., H).
+    Gradient: what the quantizers make of it; none for the padding token.
+    Source: BinaryBERT, arXiv:2012.15701, section 3.2 (two branches after ternary weight splitting).
+    """
+
+    def __init__(self, rows: int, width: int, branches: int, options: QuantizerOptions | None) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(EmbeddingBranch(rows, width, options) for _ in range(branches))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """The sum over the branches."""
+        first, *rest = self.branches
+        total: Tensor = first(tokens)
+        for branch in rest:
+            total = total + branch(tokens)
+        return total

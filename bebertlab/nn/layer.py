@@ -1,0 +1,88 @@
+"""One layer of the encoder."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bebertlab.nn.attention import Kept, SelfAttention
+from bebertlab.nn.parts import Parts
+
+
+class Residual(nn.Module):
+    """LayerNorm(x + dropout(dense(y))).
+
+    Shape: y (B, T, I), x (B, T, H) -> (B, T, H).
+    """
+
+    def __init__(self, parts: Parts, path: str, inputs: int) -> None:
+        super().__init__()
+        sizes = parts.architecture
+        self.dropout = sizes.dropout
+        self.dense = parts.linear(f"{path}.dense", inputs, sizes.hidden)
+        self.LayerNorm = nn.LayerNorm(sizes.hidden, eps=sizes.norm_epsilon)
+
+    def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        """The normalized sum."""
+        update: Tensor = self.dense(y)
+        normalized: Tensor = self.LayerNorm(x + drop(update, self.dropout, self.training))
+        return normalized
+
+
+class Attention(nn.Module):
+    """Self-attention and its residual block.
+
+    Shape: (B, T, H) -> (B, T, H).
+    """
+
+    def __init__(self, parts: Parts, path: str) -> None:
+        super().__init__()
+        width = parts.architecture.heads * parts.architecture.head_size
+        self.self = SelfAttention(parts, f"{path}.self")
+        self.output = Residual(parts, f"{path}.output", width)
+
+    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+        """The attended hidden states."""
+        attended: Tensor = self.output(self.self(hidden, mask, kept), hidden)
+        return attended
+
+
+class FeedForwardUp(nn.Module):
+    """act(dense(x)); branches are summed before the activation.
+
+    Shape: (B, T, H) -> (B, T, F).
+    """
+
+    def __init__(self, parts: Parts, path: str) -> None:
+        super().__init__()
+        sizes = parts.architecture
+        self.dense = parts.linear(f"{path}.dense", sizes.hidden, sizes.ffn)
+        self.activation = F.relu if (parts.design.activation or sizes.activation) == "relu" else F.gelu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activated units."""
+        return self.activation(self.dense(x))
+
+
+class Layer(nn.Module):
+    """Attention, then feed-forward, each with a residual and a LayerNorm after it.
+
+    Shape: (B, T, H) -> (B, T, H).
+    """
+
+    def __init__(self, parts: Parts, path: str) -> None:
+        super().__init__()
+        self.attention = Attention(parts, f"{path}.attention")
+        self.intermediate = FeedForwardUp(parts, f"{path}.intermediate")
+        self.output = Residual(parts, f"{path}.output", parts.architecture.ffn)
+
+    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+        """The next hidden states."""
+        attended = self.attention(hidden, mask, kept)
+        output: Tensor = self.output(self.intermediate(attended), attended)
+        return output
+
+
+def drop(x: Tensor, probability: float, training: bool) -> Tensor:
+    """Dropout that costs nothing where it does nothing."""
+    return F.dropout(x, probability) if training and probability else x

@@ -1,0 +1,97 @@
+"""Linear maps: ordinary, or as a sum of quantized branches."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
+
+
+class Linear(nn.Linear):
+    """y = x W^T + b with W and b zero until tensors are loaded: building a model draws no random numbers.
+
+    Shape: (..., I) -> (..., O).
+    """
+
+    def reset_parameters(self) -> None:
+        """Fill with zeros."""
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+
+class LinearBranch(nn.Module):
+    """The latent weight, bias and quantizers of one summand of a quantized linear map."""
+
+    def __init__(
+        self, inputs: int, outputs: int, weight_options: QuantizerOptions | None, input_options: QuantizerOptions | None
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.weight_quantizer = build(weight_options, self.weight.shape)
+        self.input_quantizer = build(input_options, torch.Size([inputs]))
+        #: quantized weight kept while weights do not change, see `nn/frozen.py`
+        self.frozen: Tensor | None = None
+
+    def quantized_weight(self) -> Tensor:
+        """The weight that multiplies, (O, I)."""
+        if self.frozen is not None:
+            return self.frozen
+        return self.weight if self.weight_quantizer is None else self.weight_quantizer(self.weight)
+
+    def freeze(self) -> None:
+        """Keep the quantized weight until `frozen` is None again."""
+        self.frozen = self.quantized_weight().detach()
+
+
+class QuantizedLinear(nn.Module):
+    """A sum of linear maps of the same input, each with an own weight, bias and quantizers.
+
+    y = sum over branches k of q_x,k(x) q_w,k(W_k)^T + b_k.
+    Shape: (..., I) -> (..., O).
+    Gradient: what the quantizers make of it.
+    Source: BinaryBERT, arXiv:2012.15701, section 3.2 (two branches after ternary weight splitting).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        branches: int,
+        weight_options: QuantizerOptions | None,
+        input_options: QuantizerOptions | None,
+    ) -> None:
+        super().__init__()
+        self.quantizes_input = input_options is not None
+        self.branches = nn.ModuleList(
+            LinearBranch(inputs, outputs, weight_options, input_options) for _ in range(branches)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sum over the branches."""
+        branches: list[LinearBranch] = [*self.branches]
+        bias = _sum([branch.bias for branch in branches])
+        weights = [branch.quantized_weight() for branch in branches]
+        if not self.quantizes_input:
+            return F.linear(x, _sum(weights), bias)  # one input: one product instead of one a branch
+        inputs = [branch.input_quantizer(x) for branch in branches]  # type: ignore[misc] # set, as quantizes_input says
+        y = F.linear(inputs[0], weights[0], bias)
+        for quantized, weight in zip(inputs[1:], weights[1:], strict=True):
+            # the product is added in place of a bias: no pass over y of its own
+            flat = torch.addmm(y.flatten(0, -2), quantized.flatten(0, -2), weight.t())
+            y = flat.view(y.shape)
+        return y
+
+
+def build(options: QuantizerOptions | None, shape: torch.Size) -> Quantizer | None:
+    """The quantizer of a site, None where the design has none."""
+    return None if options is None else options.build(shape)
+
+
+def _sum(tensors: list[Tensor]) -> Tensor:
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total
