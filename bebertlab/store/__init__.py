@@ -1,0 +1,1 @@
+"""The store: what stages left, found by what it was made of."""

@@ -1,0 +1,77 @@
+"""Why a key is what it is: its parts, and how they differ from those of another key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from bebertlab.store.manifest import Manifest
+
+Parts = Mapping[str, Any]
+
+#: the part that names the keys of the inputs, by field
+INPUTS = "inputs"
+
+_ABSENT = "(absent)"
+
+
+@frozen(kw_only=True)
+class Difference:
+    """A value in which two keys differ."""
+
+    path: str  #: e.g. "stage.options.train.epochs", or "inputs.teacher.0 > seed" for one further up
+    value: object  #: of the key that is asked about
+    other: object  #: of the key it is compared with
+
+
+def flatten(parts: object, path: str = "") -> dict[str, object]:
+    """Every value of plain data by its path.
+
+    >>> flatten({"a": {"b": 1}, "c": [2, 3]})
+    {'a.b': 1, 'c.0': 2, 'c.1': 3}
+    """
+    if isinstance(parts, Mapping) and parts:
+        items: Iterable[tuple[object, object]] = parts.items()
+    elif isinstance(parts, (list, tuple)) and parts:
+        items = enumerate(parts)
+    else:
+        return {path: parts}
+    found: dict[str, object] = {}
+    for key, value in items:
+        found |= flatten(value, f"{path}.{key}" if path else str(key))
+    return found
+
+
+def differences(parts: Parts, other: Parts, lookup: Callable[[str], Parts | None]) -> tuple[Difference, ...]:
+    """In what two keys differ. An input that differs is looked up and its own differences are told instead."""
+    return tuple(dict.fromkeys(_differences(parts, other, lookup, "", set())))
+
+
+def nearest(parts: Parts, kind: str, manifests: Iterable[Manifest], key: str = "") -> Manifest | None:
+    """The stored artifact of a stage kind that differs in the fewest values; `key` itself is left out."""
+    mine = flatten(parts)
+
+    def distance(manifest: Manifest) -> tuple[int, str]:
+        theirs = flatten(manifest.parts)
+        paths = mine.keys() | theirs.keys()
+        return sum(mine.get(path, _ABSENT) != theirs.get(path, _ABSENT) for path in paths), manifest.key
+
+    return min((m for m in manifests if m.kind == kind and m.key != key), key=distance, default=None)
+
+
+def _differences(
+    parts: Parts, other: Parts, lookup: Callable[[str], Parts | None], prefix: str, seen: set[tuple[object, object]]
+) -> Iterable[Difference]:
+    mine, theirs = flatten(parts), flatten(other)
+    for path in [*mine, *(path for path in theirs if path not in mine)]:
+        value, their = mine.get(path, _ABSENT), theirs.get(path, _ABSENT)
+        if value == their or (value, their) in seen:
+            continue
+        above = (lookup(str(value)), lookup(str(their))) if path.startswith(f"{INPUTS}.") else (None, None)
+        if above[0] is not None and above[1] is not None:
+            seen.add((value, their))
+            yield from _differences(above[0], above[1], lookup, f"{prefix}{path} > ", seen)
+        else:
+            yield Difference(path=prefix + path, value=value, other=their)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bebertlab.store.fingerprint import canonical, file_digest, fingerprint
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), plain, max_size=4))
+def test_order_of_keys_does_not_count(data: dict[str, object]) -> None:
+    assert fingerprint(data) == fingerprint(dict(reversed(data.items())))
+
+
+def test_numbers_of_other_types_count() -> None:
+    assert fingerprint({"a": 1}) != fingerprint({"a": 1.0}) != fingerprint({"a": True})
+
+
+def test_order_in_lists_counts() -> None:
+    assert fingerprint([1, 2]) != fingerprint([2, 1])
+
+
+def test_what_is_not_plain_is_refused() -> None:
+    with pytest.raises(TypeError):
+        canonical({"path": Path("a")})
+
+
+def test_file_digest_is_the_sha256_of_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"abc" * 100_000)
+    assert file_digest(path) == hashlib.sha256(b"abc" * 100_000).hexdigest()

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bebertlab.store.manifest import Damage, Manifest, check_files, describe_files, read_manifest, read_metrics
+
+KEY = "ab" * 32
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / KEY
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "weights").write_bytes(b"12345")
+    (folder / "metrics.json").write_text('{"select/score": 50}')
+    manifest = Manifest(
+        key=KEY,
+        stage="teacher",
+        kind="finetune",
+        parts={"seed": 0},
+        seconds=1.5,
+        behind={"cd" * 32: 2.0},
+        metrics=read_metrics(folder),
+        files=describe_files(folder),
+    )
+    manifest.write(folder)
+    return folder
+
+
+def test_reads_back_what_was_written(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    assert (manifest.stage, manifest.kind, manifest.seconds) == ("teacher", "finetune", 1.5)
+    assert manifest.metrics == {"select/score": 50.0}
+    assert manifest.behind == {"cd" * 32: 2.0}
+    assert list(manifest.files) == ["metrics.json", "model/weights"]
+    assert manifest.size == 5 + len('{"select/score": 50}')
+    check_files(folder, manifest)
+
+
+def test_a_truncated_file_is_named(folder: Path) -> None:
+    (folder / "model" / "weights").write_bytes(b"123")
+    with pytest.raises(Damage, match="model/weights has 3 bytes instead of 5"):
+        check_files(folder, read_manifest(folder))
+
+
+def test_a_changed_file_is_named(folder: Path) -> None:
+    (folder / "model" / "weights").write_bytes(b"12346")
+    with pytest.raises(Damage, match="model/weights has a wrong checksum"):
+        check_files(folder, read_manifest(folder))
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / "model" / "weights").unlink()
+    with pytest.raises(Damage, match="model/weights is missing"):
+        check_files(folder, read_manifest(folder))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 1, "files": {"a": 3}}', "null"])
+def test_a_broken_manifest_is_damage(folder: Path, text: str) -> None:
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(Damage, match=r"manifest\.json"):
+        read_manifest(folder)
+
+
+def test_the_manifest_of_another_key_is_damage(folder: Path) -> None:
+    with pytest.raises(Damage, match="is that of abababababab"):
+        read_manifest(folder.rename(folder.with_name("ef" * 32)))
+
+
+@pytest.mark.parametrize("data", [[1], {"a": "b"}, {"a": {"b": 1}}, {"a": True}, {"a": None}])
+def test_metrics_must_be_flat_numbers(tmp_path: Path, data: object) -> None:
+    (tmp_path / "metrics.json").write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=r"metrics\.json must be a flat mapping"):
+        read_metrics(tmp_path)

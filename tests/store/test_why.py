@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bebertlab.store.manifest import Manifest
+from bebertlab.store.why import Difference, differences, flatten, nearest
+
+
+def manifest(key: str, kind: str, parts: Mapping[str, object]) -> Manifest:
+    return Manifest(key=key, stage="s", kind=kind, parts=parts, seconds=0.0)
+
+
+def test_empty_parts_are_values() -> None:
+    assert flatten({"a": {}, "b": []}) == {"a": {}, "b": []}
+
+
+def test_tells_changed_added_and_missing_values() -> None:
+    mine = {"seed": 0, "train": {"epochs": 2}, "new": 1}
+    other = {"seed": 0, "train": {"epochs": 3}, "old": 2}
+    assert differences(mine, other, lambda _key: None) == (
+        Difference(path="train.epochs", value=2, other=3),
+        Difference(path="new", value=1, other="(absent)"),
+        Difference(path="old", value="(absent)", other=2),
+    )
+
+
+def test_an_input_that_differs_is_followed_to_the_cause() -> None:
+    known = {
+        "t0": {"seed": 0, "inputs": {}},
+        "t1": {"seed": 1, "inputs": {}},
+        "h0": {"width": 0.5, "inputs": {"model": ["t0"]}},
+        "h1": {"width": 0.5, "inputs": {"model": ["t1"]}},
+    }
+    mine, other = {"inputs": {"model": ["h0"], "teacher": ["h0"]}}, {"inputs": {"model": ["h1"], "teacher": ["h1"]}}
+    assert differences(mine, other, known.get) == (
+        Difference(path="inputs.model.0 > inputs.model.0 > seed", value=0, other=1),
+    )
+
+
+def test_an_input_that_is_not_known_is_told_by_its_key() -> None:
+    assert differences({"inputs": {"model": ["a"]}}, {"inputs": {"model": ["b"]}}, lambda _key: None) == (
+        Difference(path="inputs.model.0", value="a", other="b"),
+    )
+
+
+def test_nearest_is_of_the_same_kind_and_differs_least() -> None:
+    mine = {"a": 1, "b": 2, "c": 3}
+    stored = [
+        manifest("1", "split", mine),
+        manifest("2", "distill", {"a": 1, "b": 0, "c": 0}),
+        manifest("3", "distill", {"a": 1, "b": 2, "c": 0}),
+        manifest("4", "distill", mine),
+    ]
+    found = nearest(mine, "distill", stored, key="4")
+    assert found is not None
+    assert found.key == "3"
+    assert nearest(mine, "finetune", stored) is None
