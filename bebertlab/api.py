@@ -14,7 +14,7 @@ from bebertlab.interfaces.architecture import (
     Site,
 )
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
-from bebertlab.interfaces.distillation import DistillationOptions, Phase
+from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.ensemble import (
     Ensemble,
@@ -26,7 +26,7 @@ from bebertlab.interfaces.ensemble import (
     Sampling,
     Verdict,
 )
-from bebertlab.interfaces.events import Question, StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import Question, StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.loss import Loss, LossOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
@@ -45,6 +45,7 @@ from bebertlab.interfaces.stage import (
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics, Split, Task, TaskOptions
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
 from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
+from bebertlab.nn.straight_through import sign, straight_through
 
 __all__ = [
     "ATTENTION_SITES",
@@ -91,6 +92,7 @@ __all__ = [
     "StageEvent",
     "StageGroupOptions",
     "StageOptions",
+    "StagePhase",
     "StudyRecord",
     "Tap",
     "Task",
@@ -108,7 +110,10 @@ __all__ = [
     "input_names",
     "matthews_metrics",
     "quantizable_modules",
+    "resolve_phases",
+    "sign",
     "stage_input",
+    "straight_through",
     "suggestion",
     "unknown",
 ]
