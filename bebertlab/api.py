@@ -44,8 +44,8 @@ from bebertlab.interfaces.stage import (
 )
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics, Split, Task, TaskOptions
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
-from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
 from bebertlab.nn.straight_through import sign, straight_through
+from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
 
 __all__ = [
     "ATTENTION_SITES",
