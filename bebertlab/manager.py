@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import sys
 import tomllib
@@ -35,6 +36,8 @@ from bebertlab.interfaces.splitter import SplitterOptions
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
 from bebertlab.interfaces.task import TaskOptions
 from bebertlab.registry import Failure, Registry, Source
+
+_log = logging.getLogger(__name__)
 
 GROUP = "bebertlab"
 DISABLE = "BEBERTLAB_DISABLE_PLUGINS"
@@ -83,6 +86,21 @@ class Plugins:
         self._manager.register(observer)
         _check_hooks(self._manager, observer)
 
+    def tell(self, hook: str, **facts: object) -> None:
+        """Tell every observer; one that raises is named in a warning and told nothing more, the others go on.
+
+        `tell("bebertlab_stage_started", event=event)` is `hook.bebertlab_stage_started(event=event)` for when
+        something more important than the observers is under way.
+        """
+        for implementation in getattr(self.hook, hook).get_hookimpls():
+            try:
+                implementation.function(*(facts[name] for name in implementation.argnames))
+            except Exception as error:
+                name = implementation.plugin_name
+                _log.warning("observer %s is left out from now on: %s: %s", name, type(error).__name__, error)
+                _log.debug("observer %s", name, exc_info=True)
+                self._manager.unregister(implementation.plugin)
+
 
 def load_plugins(files: Sequence[Path] = ()) -> Plugins:
     """Load the installed plugins and the given files.
@@ -98,7 +116,7 @@ def load_plugins(files: Sequence[Path] = ()) -> Plugins:
     for source, importer in [*_installed(disabled), *map(_one_file, dict.fromkeys(map(Path.resolve, files)))]:
         try:
             registry = registry.extended(_contributions(manager, importer(), source), source)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             registry = attrs.evolve(registry, failures=(*registry.failures, _failure(source, error)))
             if manager.has_plugin(_key(source)):
                 manager.unregister(name=_key(source))
@@ -205,7 +223,7 @@ def _hooks() -> list[str]:
     return sorted(name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_"))
 
 
-def _failure(source: Source, error: Exception) -> Failure:
+def _failure(source: Source, error: BaseException) -> Failure:
     if isinstance(error, UserError):
         return Failure(source=source, error=str(error))
     words = " ".join(str(error).split())

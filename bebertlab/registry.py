@@ -149,11 +149,13 @@ def check_options(cls: type[Options]) -> None:
     Raises:
         UserError: what is missing, naming the class.
     """
-    for check in (_check_kind, _check_attrs, _check_concrete, _check_fields):
+    for check in (_check_attrs, _check_kind, _check_concrete, _check_fields):
         check(cls)
 
 
 def _check_kind(cls: type[Options]) -> None:
+    if "kind" in attrs.fields_dict(cls):
+        raise UserError(f'kind of {_name(cls)} is a field; write kind = "..." without an annotation')
     kind = getattr(cls, "kind", None)
     if kind is None:
         raise UserError(f'{_name(cls)} has no kind; write kind = "its_name_in_yaml" in the class body')
@@ -162,9 +164,9 @@ def _check_kind(cls: type[Options]) -> None:
 
 
 def _check_attrs(cls: type[Options]) -> None:
-    # a subclass that was not decorated inherits the attributes of its base, but none of its own fields
-    if "__attrs_attrs__" not in vars(cls) or not attrs.inspect(cls).is_frozen:
-        raise UserError(f"{_name(cls)} is not a frozen attrs class; decorate it with @frozen(kw_only=True)")
+    # a subclass that was not decorated has the fields of its base and none of its own; frozen is inherited anyway
+    if "__attrs_attrs__" not in vars(cls):
+        raise UserError(f"{_name(cls)} is not an attrs class; decorate it with @frozen(kw_only=True)")
 
 
 def _check_concrete(cls: type[Options]) -> None:
@@ -175,8 +177,6 @@ def _check_concrete(cls: type[Options]) -> None:
 
 def _check_fields(cls: type[Options]) -> None:
     for attribute in attrs.fields(cls):
-        if attribute.name == "kind":
-            raise UserError(f'kind of {_name(cls)} is a field; write kind = "..." without an annotation')
         if attribute.type is None:
             raise UserError(f"field {attribute.name} of {_name(cls)} has no type; annotate it")
     try:

@@ -1,0 +1,135 @@
+"""The architecture, as rules that fail when they are broken."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = {
+    ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__"): path
+    for base, pattern in ((ROOT, "bebertlab/**/*.py"), (ROOT / "plugins", "**/*.py"))
+    for path in sorted(base.glob(pattern))
+}
+CORE = sorted(name for name in MODULES if name.split(".")[0] == "bebertlab")
+PLUGINS = sorted(MODULES.keys() - set(CORE))
+
+RANKS = {
+    **{"": 0, "errors": 0, "interfaces": 1, "packed": 1, "hookspecs": 2, "nn": 2, "train": 2},
+    **{"api": 3, "registry": 3, "manager": 3, "config": 4, "store": 4, "testing": 4},
+    **{"recipe": 5, "stages": 5, "encoders": 5, "study": 6, "tracking": 6, "report": 6, "cli": 7, "__main__": 8},
+}
+#: units of one rank that may import each other, in this direction only
+BESIDE = {("train", "nn"), ("manager", "registry")}
+#: heavy packages, and the start of the paths that may import them, inside functions
+DOORS = {
+    "ray": ("bebertlab/study/executors/ray",),
+    "optuna": ("bebertlab/study/",),
+    "mlflow": ("bebertlab/tracking/mlflow",),
+    "transformers": ("bebertlab/nn/", "bebertlab/encoders/"),
+    "datasets": ("plugins/bebertlab_glue",),
+    "pyarrow": ("plugins/bebertlab_glue",),
+    "sklearn": ("bebertlab/train/metrics",),
+    "scipy": ("bebertlab/train/metrics", "bebertlab/report/"),
+    "matplotlib": ("bebertlab/report/plots",),
+    "pandas": (),
+}
+#: files that may import theirs at the top, and so are imported inside functions only; and why
+EARLY = {"bebertlab.study.executors.ray": "Ray pickles the searcher by its name, so it must be a class of the module"}
+#: files with code and no tests file of their own, and why
+UNTESTED = {"bebertlab/__main__.py": "one call; tests/cli/test_main.py runs it"}
+
+
+def imports(path: Path, *, typing: bool = True, local: bool = True) -> Iterator[str]:
+    """Full names of what a file imports; without those for type checkers and those inside functions, if asked."""
+    stack: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in MODULES else str(node.module) for name in whole)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not local:
+            continue
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not typing:
+            stack += node.orelse
+            continue
+        stack += ast.iter_child_nodes(node)
+
+
+def unit(module: str) -> str:
+    """The file or folder below `bebertlab` that a module belongs to."""
+    return [*module.split("."), ""][1]
+
+
+def has_code(path: Path) -> bool:
+    """Whether a file has a function with a body; declarations alone need no tests."""
+    functions = (n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.FunctionDef))
+    return any(not isinstance(function.body[-1], (ast.Expr, ast.Pass)) for function in functions)
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_imports_point_to_lower_ranks(module: str) -> None:
+    ours = {unit(name) for name in imports(MODULES[module]) if name.split(".")[0] == "bebertlab"}
+    here = unit(module)
+    upward = {name for name in ours - {here} if RANKS[name] >= RANKS[here] and (here, name) not in BESIDE}
+    assert not upward, f"{module} must not import {upward}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {name: set(imports(path, typing=False, local=False)) - {name} for name, path in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("module", PLUGINS)
+def test_plugins_import_the_api_and_themselves_only(module: str) -> None:
+    ours = {name for name in imports(MODULES[module]) if name.startswith("bebertlab")}
+    foreign = {name for name in ours if name != "bebertlab.api" and name.split(".")[0] != module.split(".")[0]}
+    assert not foreign
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_heavy_packages_come_in_through_their_doors(module: str) -> None:
+    path = MODULES[module]
+    place = path.relative_to(ROOT).as_posix()
+    used = {name.split(".")[0] for name in imports(path, typing=False)} & DOORS.keys()
+    wrong = {name for name in used if not place.startswith(DOORS[name] or ("nowhere",))}
+    assert not wrong, f"{place} must not import {wrong}"
+    top = set(imports(path, typing=False, local=False))
+    early = ({name.split(".")[0] for name in top} & DOORS.keys() if module not in EARLY else set()) | (
+        top & EARLY.keys()
+    )
+    assert not early, f"{place} must import {early} inside the functions that need it"
+
+
+def test_files_are_short() -> None:
+    files = [*MODULES.values(), *(ROOT / "tests").rglob("*.py")]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert not {path: length for path, length in lengths.items() if length > 300}
+
+
+def test_tests_mirror_the_source() -> None:
+    expected = {}
+    for path in MODULES.values():
+        place = path.relative_to(ROOT)
+        if path.name != "__init__.py" and place.as_posix() not in UNTESTED and has_code(path):
+            inner = place if place.parts[0] == "plugins" else place.relative_to("bebertlab")
+            expected[place.as_posix()] = ROOT / "tests" / inner.with_name(f"test_{place.name}")
+    assert not [place for place, test in expected.items() if not test.is_file()]
+
+
+def test_every_plugin_has_its_entry_point() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = set(project["entry-points"]["bebertlab"].values())
+    shipped = {path.stem for path in (ROOT / "plugins").iterdir() if path.stem.startswith("bebertlab_")}
+    assert declared == shipped | {"bebertlab.stages", "bebertlab.encoders"}
