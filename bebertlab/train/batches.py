@@ -17,8 +17,10 @@ Positions = NDArray[np.int64]
 
 #: batches that are sorted by length together in training, and padded together: few enough that an epoch stays random
 POOL = 50
-#: padded tokens of an evaluation batch: large enough to fill the machine, small enough for its caches
-EVALUATION_TOKENS = 4096
+#: padded tokens of an evaluation batch on a CPU: measured, larger ones fall out of its caches
+EVALUATION_TOKENS = 1024
+#: the same on a GPU, which wants to be filled
+EVALUATION_TOKENS_GPU = 16384
 
 
 @frozen(kw_only=True, eq=False)
@@ -54,12 +56,13 @@ def group_for_training(
     return Grouping(order=np.concatenate(pieces), bounds=_bounds(sizes[shuffled]))
 
 
-def group_for_evaluation(lengths: Positions) -> Grouping:
+def group_for_evaluation(lengths: Positions, device: str = "cpu") -> Grouping:
     """Every example once, longest first (where memory runs out, it does so at once), by a budget of padded tokens."""
+    budget = EVALUATION_TOKENS if device == "cpu" else EVALUATION_TOKENS_GPU
     order = np.argsort(-lengths, kind="stable")
     sizes, start = [], 0
     while start < len(order):
-        size = min(max(1, EVALUATION_TOKENS // int(lengths[order[start]])), len(order) - start)
+        size = min(max(1, budget // int(lengths[order[start]])), len(order) - start)
         sizes.append(size)
         start += size
     return Grouping(order=order, bounds=_bounds(np.array(sizes, dtype=np.int64)))

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import torch
 from attrs import frozen
-from torch import nn
+from torch import Tensor, nn
 
 from bebertlab.interfaces.quantizer import ParameterGroup
 from bebertlab.train.options import TrainOptions
@@ -91,8 +91,11 @@ class Optimizer:
         adamw = self._adamw = self._adamw or self._begin()
         for group in adamw.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        if self._gradient_norm is not None:
-            self._clip(adamw, self._gradient_norm)
+        gradients = self._gradients()
+        if self._gradient_norm is not None and gradients:
+            # the fused step divides by it: a pass over the gradients less, and no wait for the norm on a GPU
+            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
+            adamw.grad_scale = (norm / self._gradient_norm).clamp(min=1.0)  # type: ignore[attr-defined]  # as torch.amp
         adamw.step()
         for bundle in self._bundles:
             bundle.gradient.zero_()
@@ -128,12 +131,9 @@ class Optimizer:
             )
         return torch.optim.AdamW(laid, betas=_BETAS, eps=_EPSILON, fused=True)
 
-    def _clip(self, adamw: torch.optim.AdamW, limit: float) -> None:
-        """Have the fused step divide the gradients: a pass over them less, and no wait for the norm on a GPU."""
-        gradients = [bundle.gradient for bundle in self._bundles]
-        gradients += [parameter.grad for parameter in self._alone if parameter.grad is not None]
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
-        adamw.grad_scale = (norm / limit).clamp(min=1.0)  # type: ignore[attr-defined]  # as torch.amp does
+    def _gradients(self) -> list[Tensor]:
+        alone = [parameter.grad for parameter in self._alone if parameter.grad is not None]
+        return [*(bundle.gradient for bundle in self._bundles), *alone]
 
 
 class _Bundle:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from attrs import field, frozen, validators
 
 _at_least_one = validators.ge(1)
-_positive = validators.gt(0)
-_not_negative = validators.ge(0)
+_positive = validators.gt(0.0)
+_not_negative = validators.ge(0.0)
+_NORM: float | None = 1.0
 
 
 @frozen(kw_only=True)
@@ -19,9 +20,9 @@ class TrainOptions:
     learning_rate: float = field(default=5e-5, validator=_positive)  #: highest rate of the weights
     epochs: int = field(default=3, validator=_at_least_one)  #: passes over the train split, in each phase
     batch_size: int = field(default=32, validator=_at_least_one)  #: examples a step
-    warmup: float = field(default=0.1, validator=[validators.ge(0), validators.lt(1)])  #: part of the steps
+    warmup: float = field(default=0.1, validator=[_not_negative, validators.lt(1.0)])  #: part of the steps
     weight_decay: float = field(default=0.01, validator=_not_negative)  #: of matrices; biases and norms have none
-    gradient_norm: float | None = field(default=1.0, validator=validators.optional(_positive))  #: null: no clipping
+    gradient_norm: float | None = field(default=_NORM, validator=validators.optional(_positive))  #: null: no clipping
     quantizer_learning_rate: float = field(default=1e-4, validator=_positive)  #: of steps, clips and shifts
     quantizer_weight_decay: float = field(default=0.0, validator=_not_negative)  #: of steps, clips and shifts
     evaluations: int = field(default=1, validator=_at_least_one)  #: an epoch, on the select split; the best state stays

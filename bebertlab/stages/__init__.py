@@ -1,0 +1,32 @@
+"""The core's own stages, with the one loss and the one distillation that they cannot do without."""
+
+from __future__ import annotations
+
+from bebertlab.hookspecs import hookimpl
+from bebertlab.interfaces.distillation import DistillationOptions
+from bebertlab.interfaces.loss import LossOptions
+from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
+from bebertlab.stages.distill import DistillStage
+from bebertlab.stages.finetune import FinetuneStage
+from bebertlab.stages.labels import LabelsOptions
+from bebertlab.stages.none import NoneOptions
+from bebertlab.stages.slice import SliceStage
+from bebertlab.stages.split import SplitStage
+
+
+@hookimpl
+def bebertlab_stages() -> list[type[StageOptions] | type[StageGroupOptions]]:
+    """The stages of every recipe."""
+    return [FinetuneStage, SliceStage, DistillStage, SplitStage]
+
+
+@hookimpl
+def bebertlab_losses() -> list[type[LossOptions]]:
+    """What needs no teacher."""
+    return [LabelsOptions]
+
+
+@hookimpl
+def bebertlab_distillations() -> list[type[DistillationOptions]]:
+    """What needs no teacher."""
+    return [NoneOptions]

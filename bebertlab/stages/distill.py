@@ -1,0 +1,65 @@
+"""Training after a model, with or without a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+from attrs import evolve, field, frozen
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.stage import Codec, Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.task import Task
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.surgery import redesign
+from bebertlab.stages.model import open_session, read_model, read_teacher, write_model
+from bebertlab.train.options import TrainOptions
+from bebertlab.train.phases import need_teacher, train_phases
+
+
+@frozen(kw_only=True)
+class DistillStage(StageOptions):
+    """Train a model further, under a low-bit scheme if one is named, with the losses of a distillation."""
+
+    kind = "distill"
+    model: str = stage_input()  #: stage whose model is trained
+    teacher: str | None = stage_input(optional=True)  #: stage whose model teaches; not needed by every distillation
+    scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own
+    distillation: DistillationOptions = field()  #: the phases and their losses
+    train: TrainOptions = field(factory=TrainOptions)  #: how it trains
+
+    def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
+        """Check that there is a teacher where one is needed, and let go of it where none is."""
+        teacher = needed_teacher(self.teacher, self.distillation, task, codec)
+        return self if teacher == self.teacher else evolve(self, teacher=teacher)
+
+    def run(self, inputs: Inputs, context: Context) -> None:
+        """Write the trained model."""
+        source = inputs.one("model")
+        teachers = inputs.many("teacher")
+        phases = resolve_phases(self.distillation, context.codec)
+        model = read_model(source, context)
+        if self.scheme is not None:
+            model = BertClassifier.from_checkpoint(redesign(model.checkpoint(), self.scheme.design()))
+        teacher = read_teacher(teachers[0], context) if teachers else None
+        session = open_session(context, self.train, source.folder, teacher=teacher)
+        training = train_phases(model, phases, session)
+        write_model(model, source.folder, context, training=training)
+
+
+def needed_teacher(teacher: str | None, distillation: DistillationOptions, task: Task, codec: Codec) -> str | None:
+    """The teacher if a loss of the distillation reads it, else None.
+
+    Raises:
+        UserError: one is needed and none is named, or a loss makes no sense for the task.
+    """
+    if not need_teacher(resolve_phases(distillation, codec), task.outputs):
+        return None
+    if teacher is None:
+        raise UserError(
+            f"distillation '{distillation.kind}' needs a teacher; name the stage that teaches as `teacher`,"
+            " or train on gold labels with `distillation: none`"
+        )
+    return teacher

@@ -1,0 +1,49 @@
+"""The loss on gold labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen, validators
+from torch import Tensor
+from torch.nn import functional as F
+
+from bebertlab.interfaces.batch import Batch, Outputs
+from bebertlab.interfaces.loss import Loss, LossOptions
+
+
+@frozen(kw_only=True)
+class LabelsOptions(LossOptions):
+    """Gold labels: cross entropy for classes, squared error for regression."""
+
+    kind = "labels"
+    weight: float = field(default=1.0, validator=validators.gt(0))  #: times the loss
+
+    def build(self, classes: int) -> LabelsLoss:
+        """The loss; both kinds of task are fine."""
+        return LabelsLoss(self.weight, regression=classes == 1)
+
+
+class LabelsLoss(Loss):
+    """How far the student's answer is from the gold label of each example.
+
+    - weight * log softmax(z)_y,  or  weight * (z - y)^2 where there is one logit.
+    Shape: logits (B, C), labels (B,) -> (B,).  Gradient: autograd's.  Source: BERT, arXiv:1810.04805, section 3.2.
+    """
+
+    needs_teacher = False
+    student_taps = frozenset()
+    teacher_taps = frozenset()
+    per_example = True
+
+    def __init__(self, weight: float, *, regression: bool) -> None:
+        self._weight = weight
+        self._regression = regression
+
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> Mapping[str, Tensor]:
+        """The term `labels`."""
+        if self._regression:
+            values = F.mse_loss(student.logits.squeeze(1), batch.labels, reduction="none")
+        else:
+            values = F.cross_entropy(student.logits, batch.labels, reduction="none")
+        return {"labels": values if self._weight == 1.0 else self._weight * values}

@@ -1,0 +1,123 @@
+"""What stages do with models: read one from an artifact, train it, evaluate it and write it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bebertlab.interfaces.ensemble import Round
+from bebertlab.interfaces.stage import Artifact, Context
+from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.folder import load_model, save_model
+from bebertlab.train.examples import TOKENIZER_FILE, load_examples
+from bebertlab.train.fault import TrainingFault
+from bebertlab.train.loop import Training
+from bebertlab.train.options import TrainOptions
+from bebertlab.train.predict import predict
+from bebertlab.train.session import Session
+from bebertlab.train.teacher import Teacher
+
+LOGITS_FILE = "logits.safetensors"
+METRICS_FILE = "metrics.json"
+
+_TOKENIZER_FILES = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+
+
+def read_model(artifact: Artifact, context: Context) -> BertClassifier:
+    """The model of an artifact, on the device of the context."""
+    return load_model(artifact.folder, context.codec).to(context.device)
+
+
+def read_teacher(artifact: Artifact, context: Context) -> Teacher:
+    """The model of an artifact as a teacher."""
+    return Teacher(load_model(artifact.folder, context.codec), key=artifact.key, device=context.device)
+
+
+def open_session(
+    context: Context,
+    options: TrainOptions,
+    tokenizer: Path,
+    *,
+    teacher: Teacher | None = None,
+    round: Round | None = None,
+) -> Session:
+    """A training on the context's task, with the tokens of the tokenizer in a model's folder."""
+    length = context.encoder.maximum_tokens
+    return Session(
+        stage=context.stage,
+        task=context.task,
+        train=load_examples(context.task, TRAIN, tokenizer, length),
+        select=load_examples(context.task, SELECT, tokenizer, length),
+        options=options,
+        seed=context.seed,
+        teacher=teacher,
+        round=round,
+        device=context.device,
+        progress=context.progress,
+    )
+
+
+def evaluated_splits(task: Task) -> tuple[str, ...]:
+    """The splits that every model is evaluated on: select, validation and the further validation splits."""
+    further = sorted(name for name in task.splits if name.startswith(f"{VALIDATION}_"))
+    return (SELECT, VALIDATION, *further)
+
+
+def write_model(
+    model: BertClassifier,
+    tokenizer: Path,
+    context: Context,
+    *,
+    training: Training | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> None:
+    """Evaluate a model and write it, its tokenizer, its logits and its metrics into the folder of the context.
+
+    `tokenizer` is the folder that holds it; `metrics` are further ones of the stage.
+
+    Raises:
+        TrainingFault: a logit is not a finite number.
+    """
+    model.to(context.device)
+    logits = {split: _logits(model, split, tokenizer, context) for split in evaluated_splits(context.task)}
+    values = {
+        f"{split}/{name}": value
+        for split, rows in logits.items()
+        for name, value in context.task.evaluate(split, rows.numpy()).items()
+    }
+    save_model(model, context.folder, context.codec)
+    for name in _TOKENIZER_FILES:
+        if tokenizer != context.folder and (tokenizer / name).is_file():
+            shutil.copyfile(tokenizer / name, context.folder / name)
+    save_file(logits, context.folder / LOGITS_FILE)
+    write_metrics({**values, **_costs(training), **(metrics or {})}, context.folder)
+
+
+def write_metrics(metrics: Mapping[str, float], folder: Path) -> None:
+    """Write the file that is tracked and reported."""
+    text = json.dumps({name: float(value) for name, value in metrics.items()}, indent=2)
+    (folder / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _logits(model: BertClassifier, split: str, tokenizer: Path, context: Context) -> Tensor:
+    examples = load_examples(context.task, split, tokenizer, context.encoder.maximum_tokens)
+    rows = predict(model, examples, device=context.device)
+    if not torch.isfinite(rows).all():
+        raise TrainingFault(
+            f"{context.stage}: the model's answers on {split} are not finite numbers; a lower learning rate may help"
+        )
+    return rows
+
+
+def _costs(training: Training | None) -> dict[str, float]:
+    if training is None:
+        return {}
+    costs = {"train/seconds": training.seconds, "train/steps": training.steps}
+    return costs if training.teacher_seconds is None else {**costs, "train/teacher_seconds": training.teacher_seconds}

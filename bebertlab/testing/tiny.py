@@ -1,0 +1,107 @@
+"""A task and a model small enough for a test: learnt in a second, right in every detail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Split, Task
+from bebertlab.nn.bert import BertClassifier
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_GOOD = ("good", "great", "fine", "nice")
+_BAD = ("bad", "awful", "poor", "weak")
+_OTHER = ("the", "film", "was", "a", "plot", "and", "cast", "music", "very", "so")
+
+
+def tiny_task(*, regression: bool = False, pairs: bool = False, examples: int = 96, seed: int = 0) -> Task:
+    """Is there more praise than blame in a line of words; by how much, as a regression.
+
+    >>> task = tiny_task()
+    >>> task.splits["train"].texts[0], task.splits["train"].labels[0]
+    ('nice and bad great', np.int64(1))
+    """
+    generator = np.random.default_rng(seed)
+    sizes = {TRAIN: examples, SELECT: max(examples // 3, 4), VALIDATION: max(examples // 3, 4)}
+    return Task(
+        name="tiny",
+        classes=() if regression else ("blame", "praise"),
+        splits={name: _split(name, size, regression, pairs, generator) for name, size in sizes.items()},
+        metrics=_error if regression else _accuracy,
+        score="negative_error" if regression else "accuracy",
+        digest=f"tiny {regression} {pairs} {examples} {seed}",
+        generated=True,
+    )
+
+
+def tiny_tokenizer(folder: Path) -> Path:
+    """Write the tokenizer of the tiny task into a folder, as `tokenizer.json`, and return the folder."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    vocabulary = {word: place for place, word in enumerate((*_SPECIAL, *_GOOD, *_BAD, *_OTHER))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(word, vocabulary[word]) for word in ("[CLS]", "[SEP]")],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def tiny_model(task: Task, design: Design | None = None, *, seed: int = 0, hidden: int = 16) -> BertClassifier:
+    """A two-layer BERT for the tiny task with random weights, quantized if a design says so."""
+    architecture = Architecture(
+        vocabulary=len(_SPECIAL) + len(_GOOD) + len(_BAD) + len(_OTHER),
+        positions=32,
+        hidden=hidden,
+        heads=2,
+        head_size=hidden // 2,
+        ffn=2 * hidden,
+        layers=2,
+        classes=task.outputs,
+    )
+    model = BertClassifier(architecture, design or Design())
+    return BertClassifier.from_checkpoint(_randomized(model.checkpoint(), seed))
+
+
+def _randomized(checkpoint: Checkpoint, seed: int) -> Checkpoint:
+    generator = torch.Generator().manual_seed(seed)
+    tensors = dict(checkpoint.tensors)
+    for name, tensor in tensors.items():
+        if name.endswith("LayerNorm.weight"):
+            tensors[name] = torch.ones_like(tensor)
+        elif tensor.ndim == 2:
+            tensors[name] = torch.randn(tensor.shape, generator=generator) / tensor.shape[1] ** 0.5
+    return Checkpoint(architecture=checkpoint.architecture, design=checkpoint.design, tensors=tensors)
+
+
+def _split(name: str, size: int, regression: bool, pairs: bool, generator: np.random.Generator) -> Split:
+    words = [_words(generator) for _ in range(2 * size)]
+    balance = np.array([sum(w in _GOOD for w in line) - sum(w in _BAD for w in line) for line in words[:size]])
+    texts = tuple(" ".join(line) for line in words)
+    return Split(
+        ids=tuple(f"{name}-{i}" for i in range(size)),
+        texts=texts[:size],
+        pairs=texts[size:] if pairs else None,
+        labels=balance.astype(np.float32) if regression else (balance > 0).astype(np.int64),
+    )
+
+
+def _words(generator: np.random.Generator) -> list[str]:
+    feelings = generator.choice([*_GOOD, *_BAD], size=generator.choice([1, 3]))
+    return list(generator.permutation([*feelings, *generator.choice(_OTHER, size=generator.integers(1, 8))]))
+
+
+def _accuracy(predictions: Labels, labels: Labels) -> dict[str, float]:
+    return {"accuracy": 100 * float((predictions == labels).mean())}
+
+
+def _error(predictions: NDArray[np.float32], labels: Labels) -> dict[str, float]:
+    return {"negative_error": -100 * float(np.square(predictions - labels).mean())}

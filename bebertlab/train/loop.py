@@ -1,0 +1,160 @@
+"""The training loop: one phase of one model."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from time import perf_counter
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.batch import Batch, Outputs
+from bebertlab.interfaces.distillation import Phase
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.train.batches import batches
+from bebertlab.train.fault import TrainingFault
+from bebertlab.train.objective import Objective
+from bebertlab.train.optimizer import Optimizer, parameter_groups
+from bebertlab.train.schedule import warmup_linear
+from bebertlab.train.seed import derive_seed, seeded
+from bebertlab.train.selection import Selection
+from bebertlab.train.session import Session
+
+#: how often in a phase the losses are read; reading them waits for the device
+CHECKS = 20
+SECONDS_BETWEEN_WORDS = 1.0
+
+
+@frozen(kw_only=True)
+class Training:
+    """What a training took."""
+
+    steps: int
+    seconds: float
+    teacher_seconds: float | None = None  #: None where no teacher was asked
+
+
+def fit(model: BertClassifier, phase: Phase, session: Session) -> Training:
+    """Train a model for one phase, in place, and leave it in its best state (see `Selection`) in evaluation mode.
+
+    Bitwise repeatable for the same seed and number of threads: data order and dropout have seeds of their own.
+
+    Raises:
+        UserError: a loss needs a teacher and there is none, or cannot weigh examples as the round asks.
+        TrainingFault: a loss is not finite.
+    """
+    start = perf_counter()
+    taught = session.teacher.seconds if session.teacher else 0.0
+    run = _Run(model.to(session.device), phase, session)
+    try:
+        teaching = session.teacher.at_work() if session.teacher else nullcontext()
+        with teaching, seeded(derive_seed(session.seed, "dropout", phase.name), session.device):
+            run.all_epochs()
+    finally:
+        run.optimizer.release()
+        model.eval()
+    asked = session.teacher is not None and run.objective.needs_teacher
+    return Training(
+        steps=run.step,
+        seconds=perf_counter() - start,
+        teacher_seconds=session.teacher.seconds - taught if session.teacher and asked else None,
+    )
+
+
+class _Run:
+    """The state of a phase."""
+
+    def __init__(self, model: BertClassifier, phase: Phase, session: Session) -> None:
+        options = session.options
+        self._model, self._phase, self._session = model, phase, session
+        self.objective = Objective(phase.losses, session.task.outputs)
+        self.objective.check_round(session.round)
+        self._known = self._teacher_logits()
+        self._batch_size = phase.batch_size or options.batch_size
+        self._epochs = phase.epochs or options.epochs
+        self._epoch_steps = -(-len(session.train) // self._batch_size)
+        self._steps = self._epochs * self._epoch_steps
+        self.step = 0
+        self._losses: list[Tensor] = []  # since the last check
+        self._selection: Selection | None = None
+        self._told = perf_counter()
+        rate = (phase.learning_rate or options.learning_rate) * phase.learning_rate_factor
+        groups = parameter_groups(model, model.quantizer_groups(), options, rate)
+        self.optimizer = Optimizer(groups, options.gradient_norm)
+
+    def _teacher_logits(self) -> Tensor | None:
+        """The teacher's logits of all examples, where they are all that is read of it."""
+        if not self.objective.needs_teacher:
+            return None
+        if self._session.teacher is None:
+            raise UserError(
+                f"{self._session.stage}: phase '{self._phase.name}' has a loss that needs a teacher;"
+                " give the stage a `teacher`, or a distillation that needs none"
+            )
+        return None if self.objective.teacher_taps else self._session.teacher.logits(self._session.train)
+
+    def all_epochs(self) -> None:
+        session = self._session
+        weights = session.sampler.loss_weights
+        marks = _marks(self._epoch_steps, session.options.evaluations)
+        checks = _marks(self._steps, CHECKS)
+        self._model.train()
+        for epoch in range(self._epochs):
+            grouping = session.sampler.epoch(self._phase.name, epoch, self._batch_size)
+            for place, batch in enumerate(batches(session.train, grouping, weights=weights, device=session.device), 1):
+                self._train(batch)
+                if self.step in checks:
+                    self._check()
+                if place in marks:
+                    self._select(alone=self._epochs * len(marks) == 1)
+
+    def _train(self, batch: Batch) -> None:
+        """One step. Nothing in here waits for the device."""
+        student: Outputs = self._model(batch, self.objective.student_taps)
+        if self._selection is None:
+            student.logits.retain_grad()
+        loss = self.objective(student, self._target(batch), batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._selection is None:
+            untouched = student.logits.grad is None
+            self._selection = Selection(self._model, self.objective, self._session, by_loss=untouched)
+        self._losses.append(loss.detach())
+        self.optimizer.step(warmup_linear(self.step, self._steps, self._session.options.warmup))
+        self.step += 1
+
+    def _target(self, batch: Batch) -> Outputs | None:
+        if self._known is not None:
+            return Outputs(logits=self._known.index_select(0, batch.positions), taps={})
+        if self._session.teacher is not None and self.objective.needs_teacher:
+            return self._session.teacher.answer(batch, self.objective.teacher_taps)
+        return None
+
+    def _select(self, *, alone: bool) -> None:
+        if self._selection is not None and not alone:  # a single evaluation has nothing to choose from
+            self._selection.consider(last=self.step == self._steps)
+
+    def _check(self) -> None:
+        """Read the losses since the last check, and tell how far it is."""
+        finite = torch.isfinite(torch.stack(self._losses)).tolist()
+        if not all(finite):
+            raise TrainingFault(
+                f"{self._session.stage}: phase '{self._phase.name}':"
+                f" the loss of step {self.step - len(finite) + finite.index(False) + 1} of {self._steps} is"
+                f" {float(self._losses[finite.index(False)])}; a lower learning rate may help"
+            )
+        self._losses.clear()
+        if perf_counter() - self._told >= SECONDS_BETWEEN_WORDS:
+            self._told = perf_counter()
+            epoch = -(-self.step // self._epoch_steps)
+            self._session.progress(self.step / self._steps, f"{self._phase.name}: epoch {epoch}/{self._epochs}")
+
+
+def _marks(steps: int, number: int) -> frozenset[int]:
+    """The last step of each of `number` equal parts.
+
+    >>> sorted(_marks(10, 3))
+    [4, 7, 10]
+    """
+    return frozenset(-(-steps * part // number) for part in range(1, number + 1))

@@ -1,0 +1,39 @@
+"""Passes over a split without gradients, in dataset order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from bebertlab.interfaces.batch import Outputs
+from bebertlab.nn.frozen import frozen_weights
+from bebertlab.train.batches import batches, group_for_evaluation
+from bebertlab.train.examples import Examples
+
+
+def predict(model: nn.Module, examples: Examples, *, device: str = "cpu") -> Tensor:
+    """The logits (N, C) of every example in dataset order, float32 on the CPU."""
+    grouping = group_for_evaluation(examples.tokens.lengths, device)
+    with evaluating(model):
+        found = []
+        for batch in batches(examples, grouping, device=device):
+            outputs: Outputs = model(batch, frozenset())
+            found.append(outputs.logits)
+        logits = torch.cat(found).float().cpu()
+    return torch.empty_like(logits).index_copy_(0, torch.from_numpy(grouping.order), logits)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model as every pass without gradients needs it: in evaluation mode, its weights quantized once."""
+    trained = model.training
+    model.eval()
+    try:
+        # not inference_mode: a tensor that a model keeps from here could not be used in training afterwards
+        with torch.no_grad(), frozen_weights(model):
+            yield
+    finally:
+        model.train(trained)

@@ -1,0 +1,68 @@
+"""Which state of a phase is kept."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from bebertlab.interfaces.batch import Batch, Outputs
+from bebertlab.interfaces.task import SELECT
+from bebertlab.train.batches import batches, group_for_evaluation
+from bebertlab.train.objective import Objective
+from bebertlab.train.predict import evaluating, predict
+from bebertlab.train.session import Session
+
+
+class Selection:
+    """Keeps the best state of a model over the evaluations of a phase.
+
+    Best is the highest `score` on the select split; of equals the later one, which has trained longer. Where no loss
+    of the phase reaches the logits (hidden states and attention scores only), the head is not being trained and its
+    score says nothing about the phase: there, best is the lowest loss on the select split.
+    Differs: the reference selects by accuracy in every phase, and keeps nothing where that is never above 0.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective, session: Session, *, by_loss: bool) -> None:
+        self._model = model
+        self._objective = objective
+        self._session = session
+        self._by_loss = by_loss
+        self._best = -math.inf
+        self._state: dict[str, Tensor] | None = None
+
+    def consider(self, *, last: bool) -> None:
+        """Evaluate the model; keep its state if it is the best so far, or restore the best one if this is the last."""
+        value = -self._loss() if self._by_loss else self._score()
+        better = math.isfinite(value) and value >= self._best
+        if better:
+            self._best = value
+            self._state = None if last else {k: v.clone() for k, v in self._model.state_dict().items()}
+        elif last and self._state is not None:
+            self._model.load_state_dict(self._state)
+
+    def _score(self) -> float:
+        session = self._session
+        logits = predict(self._model, session.select, device=session.device)
+        if not torch.isfinite(logits).all():
+            return math.nan
+        return session.task.evaluate(SELECT, logits.numpy())["score"]
+
+    def _loss(self) -> float:
+        """The mean of the objective over the select split."""
+        session, objective = self._session, self._objective
+        grouping = group_for_evaluation(session.select.tokens.lengths, session.device)
+        losses, sizes = [], []
+        with evaluating(self._model):
+            for batch in batches(session.select, grouping, device=session.device):
+                student: Outputs = self._model(batch, objective.student_taps)
+                losses.append(objective(student, self._target(batch), batch))
+                sizes.append(len(batch.positions))
+        weights = torch.tensor(sizes, dtype=torch.float32)
+        return float((torch.stack(losses).float().cpu() * weights).sum() / weights.sum())
+
+    def _target(self, batch: Batch) -> Outputs | None:
+        if self._session.teacher is None or not self._objective.needs_teacher:
+            return None
+        return self._session.teacher.answer(batch, self._objective.teacher_taps)

@@ -1,0 +1,39 @@
+"""What all phases of a training share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import field, frozen
+
+from bebertlab.interfaces.ensemble import Round
+from bebertlab.interfaces.task import Task
+from bebertlab.train.examples import Examples
+from bebertlab.train.options import TrainOptions
+from bebertlab.train.sampler import Sampler
+from bebertlab.train.teacher import Teacher
+
+
+def _silent(fraction: float, text: str) -> None:
+    """No one to tell."""
+
+
+@frozen(kw_only=True, eq=False)
+class Session:
+    """One training of one model."""
+
+    stage: str  #: for messages
+    task: Task
+    train: Examples
+    select: Examples
+    options: TrainOptions
+    seed: int
+    teacher: Teacher | None = None
+    round: Round | None = None  #: what an ensemble has this member train on; None: every example once an epoch
+    device: str = "cpu"
+    progress: Callable[[float, str], None] = _silent  #: told the part done (0 to 1) and a few words
+    sampler: Sampler = field(init=False)
+
+    @sampler.default
+    def _sampler(self) -> Sampler:
+        return Sampler(seed=self.seed, lengths=self.train.tokens.lengths, round=self.round)

@@ -1,0 +1,62 @@
+"""The teacher: asked only for what a loss reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from time import perf_counter
+
+import torch
+from torch import Tensor, nn
+
+from bebertlab.interfaces.batch import Batch, Outputs, Tap
+from bebertlab.nn.frozen import frozen_weights
+from bebertlab.train.examples import Examples
+from bebertlab.train.predict import predict
+
+
+class Teacher:
+    """A trained model in evaluation mode, without gradients.
+
+    Where a phase reads only the teacher's logits, `logits` computes them once for the whole split, in one evaluation
+    pass with batches of its own, and they are looked up by position. All stages of the process that have the same
+    teacher (by its key in the store) and the same data share them. A quantizer whose range is that of the whole
+    batch sees other batches in that pass than in training; the pass is what counts. Where a phase reads taps too,
+    the teacher runs in every step on the student's own batch.
+    """
+
+    def __init__(self, model: nn.Module, *, key: str | None = None, device: str = "cpu") -> None:
+        self._model = model.to(device).eval()
+        self._key: object = key if key is not None else object()
+        self._device = device
+        self.seconds = 0.0  #: spent in the teacher; on a GPU without waiting for it
+
+    def logits(self, examples: Examples) -> Tensor:
+        """The logits (N, C) of a whole split, on the teacher's device."""
+        slot = _slot(self._key, examples)
+        if not slot:
+            start = perf_counter()
+            slot.append(predict(self._model, examples, device=self._device).to(self._device))
+            self.seconds += perf_counter() - start
+        return slot[0]
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """For many answers in a row: its weights do not change, so they are quantized once."""
+        with frozen_weights(self._model):
+            yield
+
+    def answer(self, batch: Batch, taps: frozenset[Tap]) -> Outputs:
+        """Logits and taps of a batch."""
+        start = perf_counter()
+        with torch.no_grad():
+            outputs: Outputs = self._model(batch, taps)
+        self.seconds += perf_counter() - start
+        return outputs
+
+
+@lru_cache(maxsize=4)
+def _slot(key: object, examples: Examples) -> list[Tensor]:
+    """The place where the logits are kept; the teacher itself is not kept alive."""
+    return []
