@@ -1,0 +1,191 @@
+"""Answers to the questions of a study, as numbers; `wording.py` says them in words."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+from attrs import evolve, frozen
+
+from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
+from bebertlab.report.cost import Cost, cost
+from bebertlab.report.pairs import Pairing, pair_up
+from bebertlab.report.rows import identity, points
+from bebertlab.report.statistics import LEVEL, MINIMUM_SEEDS, Estimate, Interval, correlation, estimate, holm, welch
+
+MANY_VALUES = 8  #: a numeric axis with more values is answered by a trend, not value by value
+ALL_PAIRS = 4  #: up to so many values, the values beside the baseline are compared with each other too
+
+
+class Verdict(StrEnum):
+    """What may be said of a comparison."""
+
+    SHOWN = "shown"
+    NOT_SHOWN = "not shown"
+    NOT_AFTER_CORRECTION = "not shown after correction"
+    SAME = "the same"  #: every difference is zero
+    NO_SPREAD = "no spread"  #: every seed gave the same difference: no interval
+    TOO_FEW = "too few seeds"
+
+
+@frozen(kw_only=True, eq=False)
+class Part:
+    """A comparison among the trials that have one value on another axis; not corrected, to look at only."""
+
+    axis: str
+    value: Any
+    difference: Interval
+    pairs: int
+
+
+@frozen(kw_only=True, eq=False)
+class Comparison:
+    """One value against another."""
+
+    value: Any
+    baseline: Any
+    estimate: Estimate
+    adjusted: float | None = None  #: p-value after Holm's correction over the question
+    pairs: int
+    left_out: int = 0
+    paired: bool = True  #: False: no two points differ in this option only, means of points are compared
+    cost: Cost | None = None
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be said: a difference counts as shown only when interval and corrected test agree."""
+        shown = self.estimate.interval
+        if shown.count < MINIMUM_SEEDS:
+            return Verdict.TOO_FEW
+        if self.adjusted is None:
+            return Verdict.SAME if shown.mean == 0 else Verdict.NO_SPREAD
+        if not shown.excludes_zero:
+            return Verdict.NOT_SHOWN
+        return Verdict.SHOWN if self.adjusted < 1 - LEVEL else Verdict.NOT_AFTER_CORRECTION
+
+
+@frozen(kw_only=True, eq=False)
+class Trend:
+    """How the objective goes with a numeric option that has many values."""
+
+    values: tuple[float, ...]
+    scores: tuple[float, ...]
+    correlation: Interval | None
+
+
+@frozen(kw_only=True, eq=False)
+class Answer:
+    """What the trials say about a question."""
+
+    question: Question
+    comparisons: tuple[Comparison, ...] = ()
+    trend: Trend | None = None
+    obstacle: str = ""  #: why there is no answer
+
+
+def answer(study: StudyRecord, question: Question, trials: Sequence[TrialRecord]) -> Answer:
+    """Answer one question."""
+    values = compared_values(study, question, trials)
+    obstacle = _obstacle(question, values)
+    if obstacle:
+        return Answer(question=question, obstacle=obstacle)
+    if question.baseline is None and len(values) > MANY_VALUES and all(map(_numeric, values)):
+        return Answer(question=question, trend=_trend(study, question, trials))
+    wanted = _wanted(question, values)
+    found = [_compare(study, question, trials, pair, len(wanted)) for pair in wanted]
+    made = [comparison for comparison in found if comparison is not None]
+    if not made:
+        return Answer(question=question, obstacle="no complete trials to compare")
+    adjusted = holm([comparison.estimate.p for comparison in made])
+    corrected = (evolve(comparison, adjusted=p) for comparison, p in zip(made, adjusted, strict=True))
+    return Answer(question=question, comparisons=tuple(corrected))
+
+
+def compared_values(study: StudyRecord, question: Question, trials: Sequence[TrialRecord]) -> list[Any]:
+    """The values of the compared option that trials have: numbers in rising order, others in the study's."""
+    seen = {identity(trial.parameters[question.compare]) for trial in trials if question.compare in trial.parameters}
+    values = [value for value in study.axes.get(question.compare, ()) if identity(value) in seen]
+    return sorted(values) if all(map(_numeric, values)) else values
+
+
+def _obstacle(question: Question, values: Sequence[Any]) -> str:
+    if not values:
+        return f"{question.compare} was not searched in this run"
+    if len(values) == 1:
+        return f"{question.compare} has one value only in this run: {values[0]}"
+    if question.baseline is not None and identity(question.baseline) not in map(identity, values):
+        return f"no trial has {question.compare} = {question.baseline}"
+    return ""
+
+
+def _wanted(question: Question, values: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """(value, what it is compared with) in the order of the report."""
+    if question.baseline is None:
+        return [(value, before) for before, value in itertools.pairwise(values)]
+    others = [value for value in values if identity(value) != identity(question.baseline)]
+    against = [(value, question.baseline) for value in others]
+    if len(values) > ALL_PAIRS:
+        return against
+    return against + [(later, earlier) for earlier, later in itertools.combinations(others, 2)]
+
+
+def _compare(
+    study: StudyRecord, question: Question, trials: Sequence[TrialRecord], pair: tuple[Any, Any], comparisons: int
+) -> Comparison | None:
+    value, baseline = pair
+    pairing = pair_up(study, trials, question.compare, value, baseline)
+    if not pairing.pairs:
+        return _unpaired(study, question, trials, pair, comparisons)
+    return Comparison(
+        value=value,
+        baseline=baseline,
+        estimate=estimate(pairing.differences(), comparisons),
+        pairs=len(pairing.pairs),
+        left_out=pairing.left_out,
+        cost=cost(pairing, question.cost) if question.cost else None,
+        parts=_parts(study, question, pairing),
+    )
+
+
+def _parts(study: StudyRecord, question: Question, pairing: Pairing) -> tuple[Part, ...]:
+    found = []
+    for axis, values in study.axes.items():
+        split = [(value, pairing.where(axis, value)) for value in values] if axis != question.compare else []
+        split = [(value, part) for value, part in split if part.pairs]
+        if 2 <= len(split) <= MANY_VALUES:
+            found += [_part(axis, value, part) for value, part in split]
+    return tuple(found)
+
+
+def _part(axis: str, value: object, pairing: Pairing) -> Part:
+    difference = estimate(pairing.differences()).interval
+    return Part(axis=axis, value=value, difference=difference, pairs=len(pairing.pairs))
+
+
+def _unpaired(
+    study: StudyRecord, question: Question, trials: Sequence[TrialRecord], pair: tuple[Any, Any], comparisons: int
+) -> Comparison | None:
+    """Means of points, where options were drawn at random and no two points differ in this one only."""
+    scores: list[list[float]] = [[], []]
+    for point in points(study, trials):
+        for place, wanted in enumerate(pair):
+            if point.score and identity(point.parameters.get(question.compare)) == identity(wanted):
+                scores[place].append(point.score.mean)
+    if not all(scores):
+        return None
+    made = welch(scores[0], scores[1], comparisons)
+    return Comparison(value=pair[0], baseline=pair[1], estimate=made, pairs=0, paired=False)
+
+
+def _trend(study: StudyRecord, question: Question, trials: Sequence[TrialRecord]) -> Trend:
+    scored = [(point.parameters.get(question.compare), point.score) for point in points(study, trials)]
+    known = [(float(value), score.mean) for value, score in scored if score and value is not None]
+    values, scores = tuple(value for value, _ in known), tuple(score for _, score in known)
+    return Trend(values=values, scores=scores, correlation=correlation(values, scores))
+
+
+def _numeric(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,166 @@
+"""How names, values and numbers are written, the same in every table, sentence and plot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from bebertlab.report.statistics import Interval
+
+NOTHING = "-"
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Each path's last words, as few as tell it from the others.
+
+    >>> short_names(["members.size", "members.ensemble.kind", "task.size"])
+    {'members.size': 'members.size', 'members.ensemble.kind': 'ensemble.kind', 'task.size': 'task.size'}
+    """
+    listed = list(paths)
+    return {path: _short(path, listed) for path in listed}
+
+
+def value_label(value: object) -> str:
+    """A searched value in a few characters.
+
+    >>> value_label({"kind": "uniform", "bits": 4}), value_label(0.00012345678), value_label(True)
+    ('uniform(bits=4)', '0.0001235', 'true')
+    """
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{name}={value_label(item)}" for name, item in value.items() if name != "kind")
+        return f"{value.get('kind', '')}({inner})" if inner else str(value.get("kind", "{}"))
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(value_label, value)) + "]"
+    return str(value)
+
+
+def point_label(parameters: Mapping[str, object], names: Mapping[str, str]) -> str:
+    """A point's searched values by short name.
+
+    >>> point_label({"members.size": 2}, {"members.size": "size"})
+    'size=2'
+    """
+    given = [f"{short}={value_label(parameters[path])}" for path, short in names.items() if path in parameters]
+    return " ".join(given) or "(nothing searched)"
+
+
+def decimals(values: Iterable[float]) -> int:
+    """Decimals that show three or four digits of the largest value.
+
+    >>> decimals([84.2, 3.1]), decimals([0.91]), decimals([1234.0])
+    (2, 4, 0)
+    """
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    if largest >= 1000:
+        return 0
+    return 2 if largest >= 1.5 or largest == 0 else 4
+
+
+def number(value: float | None, places: int = 2) -> str:
+    """A number, or a dash for none. A value that rounds to zero has no sign.
+
+    >>> number(-0.001), number(None), number(1234567.0, 0)
+    ('0.00', '-', '1,234,567')
+    """
+    return NOTHING if value is None else f"{value:z,.{places}f}"
+
+
+def signed(value: float, places: int = 2) -> str:
+    """A difference with its sign; one that rounds to zero has none.
+
+    >>> signed(1.5), signed(-0.001)
+    ('+1.50', '0.00')
+    """
+    return number(value, places) if float(f"{value:z.{places}f}") == 0 else f"{value:+,.{places}f}"
+
+
+def plus_minus(shown: Interval | None, places: int = 2) -> str:
+    """A mean with half its interval.
+
+    >>> plus_minus(Interval(84.0, 82.0, 86.0, 3)), plus_minus(Interval(84.0, None, None, 1))
+    ('84.00 ± 2.00', '84.00')
+    """
+    if shown is None:
+        return NOTHING
+    return number(shown.mean, places) + ("" if shown.half is None else f" ± {number(shown.half, places)}")
+
+
+def bounds(shown: Interval, places: int = 2, *, sign: bool = True) -> str:
+    """The interval alone.
+
+    >>> bounds(Interval(1.0, -0.5, 2.5, 3))
+    '-0.50 to +2.50'
+    """
+    if shown.low is None or shown.high is None:
+        return "no interval"
+    write = signed if sign else number
+    return f"{write(shown.low, places)} to {write(shown.high, places)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(0.42), duration(75.0), duration(3 * 3600 + 120)
+    ('0.42 s', '1 min 15 s', '3 h 2 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def unit(metric: str) -> str:
+    """What differences of a metric are counted in: scores are percent, so their differences are points.
+
+    >>> unit("validation/score"), unit("size/mebibytes"), unit("train/seconds")
+    ('points', 'MiB', 's')
+    """
+    last = metric.rsplit("/", 1)[-1]
+    if last.endswith("mebibytes"):
+        return "MiB"
+    return "s" if last.endswith("seconds") else "points"
+
+
+def axis_label(metric: str) -> str:
+    """A metric with its unit, as it stands at the axis of a plot.
+
+    >>> axis_label("validation/score")
+    'validation/score (%)'
+    """
+    return f"{metric} ({'%' if unit(metric) == 'points' else unit(metric)})"
+
+
+def count(amount: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "seed"), count(3, "seed")
+    ('1 seed', '3 seeds')
+    """
+    return f"{amount:,} {noun}" + ("" if amount == 1 else "s")
+
+
+def listing(words: Sequence[str]) -> str:
+    """Words joined as in a sentence.
+
+    >>> listing(["a", "b", "c"])
+    'a, b and c'
+    """
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
+
+
+def _short(path: str, paths: Sequence[str]) -> str:
+    words = path.split(".")
+    least = 2 if words[-1] == "kind" and len(words) > 1 else 1
+    for length in range(least, len(words)):
+        ending = "." + ".".join(words[-length:])
+        if sum(("." + other).endswith(ending) for other in paths) == 1:
+            return ending[1:]
+    return path

@@ -1,0 +1,129 @@
+"""The plots of all points: ranked with their intervals, and against what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bebertlab.interfaces.events import StudyRecord
+from bebertlab.report.curves import hue_axis
+from bebertlab.report.labels import NOTHING, axis_label, short_names, value_label
+from bebertlab.report.page import INK, MUTED
+from bebertlab.report.pareto import Placed
+from bebertlab.report.plots import canvas, colour, limits, marker, svg
+from bebertlab.report.rows import Point, identity, objective
+
+_MOST = 60  #: points in the ranked plot; the table has all
+_INCHES_PER_CHARACTER = 0.085
+
+
+def ranked(study: StudyRecord, points: Sequence[Point], name: str) -> str:
+    """Means with intervals and single seeds, best at the top, the searched values as columns at the left."""
+    shown = [point for point in points if point.score is not None][:_MOST]
+    with canvas(6.4, 0.9 + 0.205 * len(shown)) as (figure, (axis,)):
+        hue = hue_axis(study)
+        for place, point in enumerate(shown):
+            _ranked_point(axis, study, point, place, _hue_place(study, hue, point))
+        axis.set_ylim(len(shown) - 0.4, -0.6)
+        axis.set_yticks([])
+        axis.spines["left"].set_visible(False)
+        axis.set_xlabel(axis_label(study.objective))
+        _columns(axis, study, shown)
+        return svg(figure, name)
+
+
+def against_cost(study: StudyRecord, placed: Sequence[Placed], best: Sequence[Placed], label: str, name: str) -> str:
+    """The score against a cost; the points of the front are joined and carry their rank."""
+    with canvas(6.6, 3.9) as (figure, (axis,)):
+        hue = hue_axis(study)
+        on_front = {one.point.number for one in best}
+        for one in placed:
+            _cost_point(axis, one, _hue_place(study, hue, one.point), front=one.point.number in on_front)
+        low, high = limits([one.cost for one in placed], room=0.08)
+        across, up = [one.cost for one in best], [one.score.mean for one in best]
+        axis.step([*across, high], [*up, up[-1]], where="post", color=MUTED, linewidth=1, linestyle="--", zorder=1)
+        axis.set_xlim(max(low, 0) if min(one.cost for one in placed) >= 0 else low, high)
+        axis.set_xlabel(label)
+        axis.set_ylabel(axis_label(study.objective))
+        _legend(axis, study, hue)
+        _front_labels(figure, axis, best)
+        return svg(figure, name)
+
+
+def _ranked_point(axis: Any, study: StudyRecord, point: Point, place: int, series: int) -> None:  # noqa: ANN401
+    tone, score = colour(series), point.score
+    if score is None:
+        return
+    if score.low is not None and score.high is not None:
+        axis.plot([score.low, score.high], [place, place], color=tone, linewidth=1.6, alpha=0.55, zorder=2)
+    seeds = [objective(study, trial) for trial in point.trials.values()]
+    axis.plot(seeds, [place] * len(seeds), linestyle="", marker="|", markersize=6, color=MUTED, zorder=1)
+    axis.plot(score.mean, place, marker=marker(series), markersize=5.5, color=tone, zorder=3)
+
+
+def _columns(axis: Any, study: StudyRecord, shown: Sequence[Point]) -> None:  # noqa: ANN401
+    """The searched values as a table whose rows are those of the plot, right to left from the axis."""
+    names = short_names(study.axes)
+    width = axis.figure.get_figwidth() * axis.get_position().width
+    edge = -0.02
+    columns = [(short, [_cell(point, path) for point in shown]) for path, short in names.items()]
+    for title, cells in reversed([("", [f"#{point.number}" for point in shown]), *columns]):
+        edge -= (max(map(len, [title, *cells])) + 1.5) * _INCHES_PER_CHARACTER / width
+        axis.text(edge, -0.9, title, transform=axis.get_yaxis_transform(), color=MUTED, va="bottom", fontsize=8.5)
+        for place, cell in enumerate(cells):
+            axis.text(edge, place, cell, transform=axis.get_yaxis_transform(), va="center", fontsize=8.5)
+
+
+def _cell(point: Point, path: str) -> str:
+    return value_label(point.parameters[path]) if path in point.parameters else NOTHING
+
+
+def _cost_point(axis: Any, one: Placed, series: int, *, front: bool) -> None:  # noqa: ANN401
+    tone, score = colour(series), one.score
+    if front and score.low is not None and score.high is not None:
+        axis.plot([one.cost, one.cost], [score.low, score.high], color=tone, linewidth=1.6, zorder=2)
+    size, alpha = (7.5, 1.0) if front else (5, 0.55)
+    edge = INK if front else tone
+    axis.plot(one.cost, score.mean, marker=marker(series), markersize=size, color=tone, mec=edge, alpha=alpha, zorder=3)
+
+
+def _hue_place(study: StudyRecord, hue: str, point: Point) -> int:
+    values = [identity(value) for value in study.axes.get(hue, ())]
+    value = identity(point.parameters.get(hue))
+    return values.index(value) if value in values else 0
+
+
+def _legend(axis: Any, study: StudyRecord, hue: str) -> None:  # noqa: ANN401
+    for place, value in enumerate(study.axes.get(hue, ())):
+        axis.plot([], [], linestyle="", marker=marker(place), color=colour(place), label=value_label(value))
+    if hue:
+        title = short_names(study.axes)[hue]
+        axis.legend(title=title, loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def _front_labels(figure: Any, axis: Any, best: Sequence[Placed]) -> None:  # noqa: ANN401
+    """Ranks beside the points of the front, each where no earlier one is."""
+    taken: list[Any] = []
+    renderer = figure.canvas.get_renderer() if hasattr(figure.canvas, "get_renderer") else figure._get_renderer()
+    for one in reversed(best):
+        for across, up, side in (
+            (7, 5, "left"),
+            (-7, 5, "right"),
+            (7, -12, "left"),
+            (-7, -12, "right"),
+            (7, 16, "left"),
+        ):
+            text = axis.annotate(
+                f"#{one.point.number}",
+                (one.cost, one.score.mean),
+                xytext=(across, up),
+                textcoords="offset points",
+                ha=side,
+                fontsize=8.5,
+                fontweight="bold",
+            )
+            box = text.get_window_extent(renderer)
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()

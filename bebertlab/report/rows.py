@@ -1,0 +1,123 @@
+"""Points: the trials of a study that differ in their seed only, with what they reached and cost."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.report.statistics import Interval, interval
+
+SELECT = "select/score"
+VALIDATION = "validation/score"
+
+
+@frozen(kw_only=True, eq=False)
+class Point:
+    """One choice of the searched options, trained with several seeds."""
+
+    parameters: Mapping[str, Any]
+    trials: Mapping[int, TrialRecord]  #: complete ones by seed
+    failed: int  #: seeds that failed
+    score: Interval | None  #: of the objective; None where no seed is complete
+    number: int = 0  #: rank, 1 is the best; what plots label it with
+
+
+def identity(value: object) -> str:
+    """A value as text that is equal exactly for equal values (True is not 1).
+
+    >>> identity({"b": 1, "a": True}) == identity({"a": True, "b": 1.0})
+    True
+    """
+    return json.dumps(_whole(value), sort_keys=True, default=str)
+
+
+def objective(study: StudyRecord, trial: TrialRecord) -> float | None:
+    """The trial's value of the objective; None where it is not complete or the value is not finite."""
+    return finite(trial, study.objective)
+
+
+def finite(trial: TrialRecord, name: str) -> float | None:
+    """A metric of a complete trial; None where it is missing or not finite."""
+    value = trial.metrics.get(name)
+    if trial.state is not TrialState.COMPLETE or value is None or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def points(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[Point, ...]:
+    """Every point, best first; those without a score last. A repeated seed counts once: the last one told."""
+    groups: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        groups.setdefault(identity(dict(trial.parameters)), []).append(trial)
+    found = [_point(study, group) for group in groups.values()]
+    scored = [point for point in found if point.score is not None]
+    scored.sort(key=lambda point: _sort_key(study, point))
+    ranked = scored + [point for point in found if point.score is None]
+    return tuple(evolve(point, number=place) for place, point in enumerate(ranked, start=1))
+
+
+def mean_over_seeds(point: Point, value: Callable[[TrialRecord], float | None]) -> Interval | None:
+    """The interval of some value of a point's trials; None where no trial has it."""
+    values = [found for trial in point.trials.values() if (found := value(trial)) is not None]
+    return interval(values) if values else None
+
+
+def training_seconds(trial: TrialRecord, group: str | None = None) -> float | None:
+    """Seconds that making the trial's stages took, stored ones included; of one stage or group where it is named.
+
+    Unlike the trial's wall time this does not depend on what was in the store.
+    """
+    if group is None and not trial.stages:
+        return trial.seconds if trial.state is TrialState.COMPLETE else None
+    chosen = [event for event in trial.stages if group is None or in_group(event.stage, group)]
+    return math.fsum(event.seconds for event in chosen) if chosen else None
+
+
+def in_group(stage: str, group: str) -> bool:
+    """A stage is the group itself or one of its members."""
+    return stage == group or stage.startswith(f"{group}.")
+
+
+def mebibytes(metrics: Mapping[str, float]) -> float | None:
+    """The model's size among its metrics: the first in the alphabet of those in mebibytes, `size/` ones first."""
+    names = [name for name in metrics if name.endswith("mebibytes")]
+    names.sort(key=lambda name: (not name.startswith("size/"), len(name), name))
+    return float(metrics[names[0]]) if names else None
+
+
+def members(metrics: Mapping[str, float]) -> float | None:
+    """How many members the result has: those that were kept, where it says so."""
+    for name in ("members/kept", "members/count", "members"):
+        if name in metrics:
+            return float(metrics[name])
+    return None
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _whole(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _point(study: StudyRecord, group: Sequence[TrialRecord]) -> Point:
+    by_seed = {trial.seed: trial for trial in group}
+    complete = {seed: trial for seed, trial in sorted(by_seed.items()) if objective(study, trial) is not None}
+    values = [value for trial in complete.values() if (value := objective(study, trial)) is not None]
+    return Point(
+        parameters=group[0].parameters,
+        trials=complete,
+        failed=sum(trial.state is TrialState.FAILED for trial in by_seed.values()),
+        score=interval(values) if values else None,
+    )
+
+
+def _sort_key(study: StudyRecord, point: Point) -> tuple[float, str]:
+    mean = point.score.mean if point.score else math.nan
+    return (-mean if study.maximize else mean, identity(dict(point.parameters)))

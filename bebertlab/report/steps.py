@@ -1,0 +1,136 @@
+"""What every step of a recipe costs: scores of the stages on the way to the result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord
+from bebertlab.report.labels import short_names, value_label
+from bebertlab.report.rows import VALIDATION, identity, mebibytes
+from bebertlab.report.statistics import Interval, interval
+
+MANY_VARIANTS = 6  #: a stage with more variants is averaged over them
+
+
+@frozen(kw_only=True, eq=False)
+class Step:
+    """A stage that says a score, as it is with some values of the searched options."""
+
+    stage: str
+    kind: str
+    variant: str  #: searched values that decide this stage, empty where none does or they are averaged over
+    score: Interval
+    change: Interval | None  #: from the scored stage before it in the same trial
+    seconds: float
+    mebibytes: float | None
+
+
+@frozen(eq=False)
+class _Seen:
+    """A scored stage in a trial, with the scored stage before it."""
+
+    trial: TrialRecord
+    event: StageEvent
+    before: StageEvent | None
+
+
+def steps(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[Step, ...]:
+    """The scored stages before the result, in the order of the plan; members of a group are taken together."""
+    metric = _metric(study, trials)
+    stages: dict[str, list[_Seen]] = {}
+    for trial in trials:
+        for one in _scored(trial, metric):
+            stages.setdefault(_name(one.event), []).append(one)
+    return tuple(
+        _step(name, variant, seen, metric)
+        for name, every in stages.items()
+        for variant, seen in _variants(study, name, every)
+    )
+
+
+def _metric(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
+    named = {name for trial in trials for event in trial.stages[:-1] for name in event.metrics}
+    return study.objective if study.objective in named else VALIDATION
+
+
+def _scored(trial: TrialRecord, metric: str) -> list[_Seen]:
+    found: list[_Seen] = []
+    before: StageEvent | None = None
+    for event in trial.stages:
+        # the stage that gave the trial its metrics is the result itself, not a step towards it
+        if not math.isfinite(event.metrics.get(metric, math.nan)) or event.metrics == trial.metrics:
+            continue
+        found.append(_Seen(trial, event, before))
+        if "." not in event.stage:
+            before = event
+    return found
+
+
+def _name(event: StageEvent) -> str:
+    group, dot, _ = event.stage.partition(".")
+    return f"{group}, each alone" if dot else group
+
+
+def _variants(study: StudyRecord, name: str, seen: Sequence[_Seen]) -> list[tuple[str, list[_Seen]]]:
+    axes = [] if name != seen[0].event.stage else _deciding_axes(study, seen)
+    names = short_names(study.axes)
+    groups: dict[str, list[_Seen]] = {}
+    for one in seen:
+        values = one.trial.parameters
+        label = " ".join(f"{names[axis]}={value_label(values[axis])}" for axis in axes if axis in values)
+        groups.setdefault(label, []).append(one)
+    if len(groups) > MANY_VARIANTS:
+        return [("", list(seen))]
+    return list(groups.items())
+
+
+def _deciding_axes(study: StudyRecord, seen: Sequence[_Seen]) -> list[str]:
+    """Axes without which the stage's key would not be decided."""
+    axes = list(study.axes)
+    for axis in tuple(axes):
+        fewer = [other for other in axes if other != axis]
+        if _decided(fewer, seen):
+            axes = fewer
+    return axes
+
+
+def _decided(axes: Sequence[str], seen: Sequence[_Seen]) -> bool:
+    keys: dict[str, str] = {}
+    for one in seen:
+        values: list[Any] = [one.trial.seed, *(one.trial.parameters.get(axis) for axis in axes)]
+        if keys.setdefault(identity(values), one.event.key) != one.event.key:
+            return False
+    return True
+
+
+def _step(name: str, variant: str, seen: Sequence[_Seen], metric: str) -> Step:
+    # the same artifact serves many trials and counts once
+    once = {(one.trial.seed, one.event.key, one.before.key if one.before else ""): one for one in seen}
+    sizes = [size for one in once.values() if (size := mebibytes(one.event.metrics)) is not None]
+    score = _over_seeds(once.values(), lambda one: one.event.metrics[metric])
+    change = _over_seeds(
+        [one for one in once.values() if one.before is not None],
+        lambda one: one.event.metrics[metric] - (one.before.metrics[metric] if one.before else 0.0),
+    )
+    seconds: Mapping[str, float] = {one.event.key: one.event.seconds for one in once.values()}
+    return Step(
+        stage=name,
+        kind=seen[0].event.stage_kind,
+        variant=variant,
+        score=score or interval([math.nan]),
+        change=change,
+        seconds=math.fsum(seconds.values()) / len(seconds),
+        mebibytes=math.fsum(sizes) / len(sizes) if sizes else None,
+    )
+
+
+def _over_seeds(seen: Iterable[_Seen], value: Callable[[_Seen], float]) -> Interval | None:
+    by_seed: dict[int, list[float]] = {}
+    for one in seen:
+        by_seed.setdefault(one.trial.seed, []).append(value(one))
+    means = [math.fsum(values) / len(values) for _, values in sorted(by_seed.items())]
+    return interval(means) if means else None

@@ -1,0 +1,212 @@
+"""The tables of a report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.report.answers import Answer, Comparison
+from bebertlab.report.cost import StageCost
+from bebertlab.report.document import Table
+from bebertlab.report.labels import (
+    NOTHING,
+    bounds,
+    decimals,
+    duration,
+    number,
+    plus_minus,
+    short_names,
+    signed,
+    unit,
+    value_label,
+)
+from bebertlab.report.pareto import Placed
+from bebertlab.report.rows import (
+    SELECT,
+    VALIDATION,
+    Point,
+    finite,
+    mean_over_seeds,
+    mebibytes,
+    members,
+    training_seconds,
+)
+from bebertlab.report.steps import Step
+from bebertlab.report.wording import verdict_label
+
+_FURTHER_METRICS = 3  #: columns beside the objective
+
+
+def score_places(study: StudyRecord, trials: Sequence[TrialRecord]) -> int:
+    """Decimals of the objective in this study."""
+    return decimals(value for trial in trials if (value := finite(trial, study.objective)) is not None)
+
+
+def points_table(study: StudyRecord, points: Sequence[Point], tied: frozenset[int], places: int = 2) -> Table:
+    """Every point; the best row is marked, those not shown to be worse than it carry a sign."""
+    names = short_names(study.axes)
+    further = _further_metrics(study, points)
+    columns = ("#", *names.values(), study.objective, "seeds", *further, "members", "MiB", "training (s)")
+    rows = [_point_row(study, point, tied, further, places) for point in points]
+    axes = range(1, 1 + len(names))
+    marked = frozenset(place for place, point in enumerate(points) if point.number == 1 and point.score)
+    numeric = frozenset(range(len(columns))) - frozenset(axes)
+    return _without_empty(Table(columns=columns, rows=tuple(rows), numeric=numeric, marked=marked))
+
+
+def comparisons_table(study: StudyRecord, answer: Answer, places: int = 2) -> Table:
+    """The differences of one question."""
+    columns = ["compared", "verdict", f"difference ({unit(study.objective)})", "95% interval", "p (Holm)", "detectable"]
+    columns += ["seeds", "pairs", "left out", f"{answer.question.cost} (s)", "ratio"]
+    rows = tuple(_comparison_row(study, answer, made, places) for made in answer.comparisons)
+    return _without_empty(Table(columns=tuple(columns), rows=rows, numeric=frozenset(range(2, len(columns)))))
+
+
+def front_table(study: StudyRecord, front: Sequence[Placed], cost: str, places: int = 2) -> Table:
+    """The points of a Pareto front, cheapest first."""
+    names = short_names(study.axes)
+    rows = tuple(
+        (f"#{one.point.number}", *_values(one.point, tuple(names)), plus_minus(one.score, places), number(one.cost))
+        for one in front
+    )
+    columns = ("", *names.values(), study.objective, cost)
+    return Table(columns=columns, rows=rows, numeric=frozenset({len(columns) - 2, len(columns) - 1}))
+
+
+def steps_table(steps: Sequence[Step], places: int = 2) -> Table:
+    """The scored stages on the way."""
+    columns = ("stage", "kind", "with", "score", "change", "95% interval", "MiB", "training (s)")
+    rows = tuple(
+        (
+            step.stage,
+            step.kind,
+            step.variant or NOTHING,
+            plus_minus(step.score, places),
+            NOTHING if step.change is None else signed(step.change.mean, places),
+            NOTHING if step.change is None else bounds(step.change, places),
+            number(step.mebibytes),
+            number(step.seconds, 1),
+        )
+        for step in steps
+    )
+    return _without_empty(Table(columns=columns, rows=rows, numeric=frozenset(range(3, len(columns)))))
+
+
+def costs_table(costs: Sequence[StageCost]) -> Table:
+    """What every stage took in the study."""
+    rows = tuple(
+        (one.group, f"{one.made:,}", f"{one.used:,}", duration(one.seconds), duration(one.without_store))
+        for one in costs
+    )
+    columns = ("stage", "made", "used", "training", "without the store")
+    return Table(columns=columns, rows=rows, numeric=frozenset(range(1, 5)))
+
+
+def failures_table(trials: Sequence[TrialRecord]) -> Table:
+    """Failed trials with their errors."""
+    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    return Table(columns=("trial", "error"), rows=tuple((one.name, one.error or "no message") for one in failed))
+
+
+def _without_empty(table: Table) -> Table:
+    """The table without the columns in which no row says anything."""
+    filled = [place for place in range(len(table.columns)) if any(row[place] != NOTHING for row in table.rows)]
+    return Table(
+        columns=tuple(table.columns[place] for place in filled),
+        rows=tuple(tuple(row[place] for place in filled) for row in table.rows),
+        numeric=frozenset(new for new, old in enumerate(filled) if old in table.numeric),
+        marked=table.marked,
+    )
+
+
+def _point_row(
+    study: StudyRecord, point: Point, tied: frozenset[int], further: Sequence[str], places: int
+) -> tuple[str, ...]:
+    sign = " ≈" if point.number in tied else ""
+    size = mean_over_seeds(point, lambda trial: mebibytes(trial.metrics))
+    count = mean_over_seeds(point, lambda trial: members(trial.metrics))
+    seconds = mean_over_seeds(point, training_seconds)
+    return (
+        str(point.number),
+        *_values(point, tuple(study.axes)),
+        plus_minus(point.score, places) + sign,
+        _seeds(study, point),
+        *(_mean(point, name, places) for name in further),
+        NOTHING if count is None else f"{count.mean:.4g}",
+        NOTHING if size is None else number(size.mean),
+        NOTHING if seconds is None else number(seconds.mean, 1),
+    )
+
+
+def _values(point: Point, paths: Sequence[str]) -> tuple[str, ...]:
+    return tuple(value_label(point.parameters[path]) if path in point.parameters else NOTHING for path in paths)
+
+
+def _seeds(study: StudyRecord, point: Point) -> str:
+    if len(point.trials) == len(study.seeds):
+        return str(len(point.trials))
+    failed = f", {point.failed} failed" if point.failed else ""
+    return f"{len(point.trials)} of {len(study.seeds)}{failed}"
+
+
+def _further_metrics(study: StudyRecord, points: Sequence[Point]) -> list[str]:
+    """Metrics of the validation splits that do not just repeat the objective or each other."""
+    trials = [trial for point in points for trial in point.trials.values()]
+    seen = {_column(study.objective, trials)}
+    found = []
+    for name in sorted({name for trial in trials for name in trial.metrics if name.startswith("validation")}):
+        column = _column(name, trials)
+        if column not in seen and any(value is not None for value in column):
+            seen.add(column)
+            found.append(name)
+    return found[:_FURTHER_METRICS]
+
+
+def _column(name: str, trials: Sequence[TrialRecord]) -> tuple[float | None, ...]:
+    return tuple(finite(trial, name) for trial in trials)
+
+
+def _mean(point: Point, name: str, places: int) -> str:
+    shown = mean_over_seeds(point, lambda trial: finite(trial, name))
+    return NOTHING if shown is None else number(shown.mean, places)
+
+
+def _comparison_row(study: StudyRecord, answer: Answer, made: Comparison, places: int) -> tuple[str, ...]:
+    shown = made.estimate.interval
+    ours, theirs = value_label(made.value), value_label(made.baseline)
+    return (
+        f"{theirs} → {ours}" if answer.question.baseline is None else f"{ours} minus {theirs}",
+        verdict_label(made, maximize=study.maximize),
+        signed(shown.mean, places),
+        bounds(shown, places),
+        _probability(made.adjusted),
+        number(made.estimate.detectable, places),
+        str(shown.count) if made.paired else NOTHING,
+        str(made.pairs) if made.paired else "not paired",
+        str(made.left_out) if made.left_out else NOTHING,
+        *_cost_cells(made),
+    )
+
+
+def _probability(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _cost_cells(made: Comparison) -> tuple[str, str]:
+    if made.cost is None:
+        return NOTHING, NOTHING
+    spent = f"{number(made.cost.ours, 1)} / {number(made.cost.theirs, 1)}"
+    if made.cost.ratio is None:
+        return spent, NOTHING
+    half = "" if made.cost.ratio.low is None else f" ({bounds(made.cost.ratio, sign=False)})"
+    return spent, f"{number(made.cost.ratio.mean)}x{half}"
+
+
+def optimism(point: Point) -> list[float]:
+    """Score on the select split minus score on the validation split, seed by seed."""
+    found = ((finite(trial, SELECT), finite(trial, VALIDATION)) for trial in point.trials.values())
+    values = [select - validation for select, validation in found if select is not None and validation is not None]
+    return [value for value in values if math.isfinite(value)]

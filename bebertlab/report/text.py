@@ -1,0 +1,62 @@
+"""The summary that a finished study prints: a table and the answers, as plain text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.report.compose import GENERATED, material, standing
+from bebertlab.report.document import Table
+from bebertlab.report.tables import points_table
+from bebertlab.report.ties import ties
+from bebertlab.report.wording import sentences
+
+WIDTH = 120  #: characters of a line
+_NARROWEST = 8  #: a column is not cut below this
+
+
+def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
+    """Table of all points, answers and failures, in lines of at most `WIDTH` characters."""
+    made = material(study, trials)
+    table = points_table(study, made.points, ties(study, made.points), made.places)
+    parts = [f"{study.name}@{study.digest[:8]}: {standing(trials, study.planned)}"]
+    parts += [GENERATED] if study.generated else []
+    parts += ["", *_lines(table)] if made.points else []
+    for answer in made.answers:
+        parts += ["", *_wrapped(answer.question.text, "")]
+        parts += [line for said in sentences(study, answer, made.places) for line in _wrapped(said, "  ")]
+    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    parts += ["", "Failed:"] if failed else []
+    parts += [line for one in failed for line in _wrapped(f"{one.name}: {one.error or 'no message'}", "  ")]
+    return "\n".join(parts) + "\n"
+
+
+def _lines(table: Table) -> list[str]:
+    widths = _fitting([max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)])
+    lines = [_line(table, table.columns, widths), "-" * min(WIDTH, sum(widths) + 2 * (len(widths) - 1))]
+    return lines + [_line(table, row, widths) for row in table.rows]
+
+
+def _fitting(widths: list[int]) -> list[int]:
+    """The widest columns cut until a line fits, none below `_NARROWEST`."""
+    widths = list(widths)
+    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _line(table: Table, cells: Sequence[str], widths: Sequence[int]) -> str:
+    written = [
+        _cut(cell, width).rjust(width) if place in table.numeric else _cut(cell, width).ljust(width)
+        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return _cut("  ".join(written).rstrip(), WIDTH)
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else cell[: width - 1] + "…"
+
+
+def _wrapped(words: str, indent: str) -> list[str]:
+    return textwrap.wrap(words, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ") or [indent]
