@@ -1,0 +1,36 @@
+"""BEBERT: ensembles of binary BERTs by bagging and boosting, the rules that merge them, and its variants A, B and C."""
+
+from __future__ import annotations
+
+from bebertlab.api import DistillationOptions, EnsembleOptions, MergerOptions, hookimpl
+from bebertlab_bebert.average import WeightedMeanOptions, WeightedMedianOptions
+from bebertlab_bebert.bagging import BaggingOptions
+from bebertlab_bebert.boosting import BoostingOptions
+from bebertlab_bebert.probability import MeanProbabilityOptions, WeightedProbabilityOptions
+from bebertlab_bebert.single import SingleOptions
+from bebertlab_bebert.variants import BebertA, BebertB, BebertC
+from bebertlab_bebert.vote import HardVoteOptions
+
+
+@hookimpl
+def bebertlab_ensembles() -> list[type[EnsembleOptions]]:
+    """Single, bagging and boosting."""
+    return [SingleOptions, BaggingOptions, BoostingOptions]
+
+
+@hookimpl
+def bebertlab_mergers() -> list[type[MergerOptions]]:
+    """By votes, by probabilities, by values."""
+    return [
+        HardVoteOptions,
+        MeanProbabilityOptions,
+        WeightedProbabilityOptions,
+        WeightedMeanOptions,
+        WeightedMedianOptions,
+    ]
+
+
+@hookimpl
+def bebertlab_distillations() -> list[type[DistillationOptions]]:
+    """How the members of BEBERT's variants learn."""
+    return [BebertA, BebertB, BebertC]

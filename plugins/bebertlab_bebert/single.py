@@ -1,0 +1,43 @@
+"""One model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from bebertlab.api import Ensemble, EnsembleOptions, Floats, MergerOptions, Round, Sampling, Verdict
+from bebertlab_bebert.average import WeightedMeanOptions
+from bebertlab_bebert.probability import MeanProbabilityOptions
+
+
+@frozen(kw_only=True)
+class SingleOptions(EnsembleOptions):
+    """One member that sees every example once an epoch: what an ensemble has to beat."""
+
+    kind = "single"
+    sequential = False
+    needs_predictions = False
+    single = True
+
+    def build(self, classes: int) -> Ensemble:
+        """The strategy; the number of classes does not matter."""
+        return Single()
+
+    def merger(self, classes: int) -> MergerOptions:
+        """Its own probabilities, or values."""
+        return MeanProbabilityOptions() if classes > 1 else WeightedMeanOptions()
+
+
+class Single(Ensemble):
+    """One member on every example."""
+
+    def first(self, examples: int) -> Round:
+        """Every example."""
+        return Round(sampling=Sampling.ALL, weights=np.full(examples, 1 / examples))
+
+    def judge(self, index: int, round: Round, logits: Floats | None, labels: NDArray[Any]) -> Verdict:
+        """It is kept, and nothing comes after it."""
+        return Verdict(weight=1.0, kept=True, error=None, next=None)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bebertlab.interfaces.ensemble import Ensemble, Round, Sampling
+from bebertlab_bebert.boosting import BoostingOptions
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
+
+Loss = Literal["linear", "square", "exponential"]
+
+
+def r2(loss: Loss = "square", error_floor: float = 1e-10) -> Ensemble:
+    return BoostingOptions(loss=loss, error_floor=error_floor).build(1)
+
+
+def weighted(weights: list[float]) -> Round:
+    return Round(sampling=Sampling.RESAMPLE, weights=np.array(weights))
+
+
+def reference(
+    predictions: list[float], labels: list[float], weights: list[float], loss: Loss
+) -> tuple[float, list[float]]:
+    """Drucker's steps, one example at a time: the error, and the next weights."""
+    distances = [abs(prediction - label) for prediction, label in zip(predictions, labels, strict=True)]
+    worst = max(distances)
+    losses = []
+    for distance in distances:
+        if loss == "linear":
+            losses.append(distance / worst)
+        elif loss == "square":
+            losses.append(distance * distance / (worst * worst))
+        else:
+            losses.append(1 - math.exp(-distance / worst))
+    total = sum(weights)
+    error = sum(weight / total * one for weight, one in zip(weights, losses, strict=True))
+    if error >= 0.5:
+        return error, []
+    beta = error / (1 - error)
+    raised = [weight * beta ** (1 - one) for weight, one in zip(weights, losses, strict=True)]
+    return error, [weight / sum(raised) for weight in raised]
+
+
+def test_a_round_by_hand() -> None:
+    # distances 0, 0, 0, 2: losses 0, 0, 0, 1; e = 1/4; b = 1/3
+    verdict = r2().judge(0, weighted([0.25] * 4), np.array([[1.0], [2.0], [3.0], [6.0]]), np.array([1.0, 2, 3, 4]))
+    assert verdict.error == pytest.approx(0.25)
+    assert verdict.weight == pytest.approx(math.log(3))
+    assert verdict.next is not None
+    assert verdict.next.weights == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+
+
+rows = st.lists(
+    st.tuples(st.floats(-5, 5), st.floats(-5, 5), st.floats(0.01, 1)).filter(lambda row: abs(row[0] - row[1]) > 1e-3),
+    min_size=2,
+    max_size=15,
+)
+
+
+@pytest.mark.parametrize("loss", ["linear", "square", "exponential"])
+@given(rows=rows)
+def test_matches_the_steps_one_by_one(loss: Loss, rows: list[tuple[float, float, float]]) -> None:
+    predictions, labels, weights = (list(column) for column in zip(*rows, strict=True))
+    error, following = reference(predictions, labels, weights, loss)
+    verdict = r2(loss).judge(0, weighted(weights), np.array(predictions)[:, None], np.array(labels))
+    assert verdict.error == pytest.approx(error)
+    if abs(error - 0.5) > 1e-9:  # nearer, rounding decides
+        assert verdict.kept == (error < 0.5)
+    if verdict.kept and verdict.next is not None and following:
+        assert verdict.weight == pytest.approx(math.log((1 - error) / error))
+        assert verdict.next.weights == pytest.approx(following)
+
+
+def test_a_perfect_member_has_a_bounded_weight() -> None:
+    labels = np.array([1.0, 2.0])
+    verdict = r2(error_floor=1e-6).judge(0, weighted([0.9, 0.1]), labels[:, None], labels)
+    assert verdict.weight == pytest.approx(math.log((1 - 1e-6) / 1e-6))
+    assert verdict.next is not None
+    assert verdict.next.weights.tolist() == [0.9, 0.1]
+
+
+def test_an_error_of_a_half_is_too_much() -> None:
+    verdict = r2().judge(0, weighted([0.5, 0.5]), np.array([[1.0], [4.0]]), np.array([1.0, 2.0]))
+    assert verdict.error == 0.5
+    assert (verdict.kept, verdict.weight) == (False, 0.0)
+    assert verdict.next is not None
+    assert verdict.next.retries == 1
+
+
+@pytest.mark.parametrize("name", ["sts.iter0", "sts.iter1", "sts.iter2", "small_err.iter0"])
+def test_matches_the_reference(golden: Callable[[str], Golden], name: str) -> None:
+    tensors = golden("boosting").tensors
+    case = {
+        field: tensors[f"regression.{name}/{field}"].double().numpy()
+        for field in ("pred", "target", "weights_in", "weights_out", "err", "alpha")
+    }
+    verdict = r2().judge(0, weighted(case["weights_in"].tolist()), case["pred"][:, None], case["target"])
+    assert verdict.error == pytest.approx(float(case["err"]), rel=1e-5, abs=1e-6)
+    assert verdict.weight == pytest.approx(-math.log(float(case["alpha"])), rel=1e-5, abs=1e-6)
+    assert verdict.next is not None
+    assert np.allclose(verdict.next.weights, case["weights_out"], rtol=1e-5, atol=1e-7)

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bebertlab.interfaces.ensemble import Sampling
+from bebertlab.testing.ensemble import check_ensemble
+from bebertlab_bebert.single import SingleOptions
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_keeps_the_contract(classes: int) -> None:
+    check_ensemble(SingleOptions(), classes)
+
+
+def test_has_one_member_that_sees_every_example() -> None:
+    assert SingleOptions.single
+    single = SingleOptions().build(2)
+    first = single.first(4)
+    assert first.sampling is Sampling.ALL
+    verdict = single.judge(0, first, None, np.zeros(4))
+    assert (verdict.weight, verdict.kept, verdict.next) == (1.0, True, None)
