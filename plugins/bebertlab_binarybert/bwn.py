@@ -1,0 +1,63 @@
+"""Binary weights: the sign times the mean magnitude."""
+
+from __future__ import annotations
+
+import torch
+from attrs import field, frozen, validators
+from torch import Tensor
+
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, sign, straight_through
+from bebertlab_binarybert.granularity import Granularity, mean
+
+
+@frozen(kw_only=True)
+class Bwn(QuantizerOptions):
+    """Binary weights: s * sign(w), one bit each."""
+
+    kind = "bwn"
+    granularity: Granularity = field(
+        default="tensor", validator=validators.in_(("tensor", "row"))
+    )  #: what shares a scale: the whole tensor, or each row (BinaryBERT's word embedding)
+
+    def build(self, shape: torch.Size) -> BwnQuantizer:
+        """A quantizer without state."""
+        return BwnQuantizer(self.granularity)
+
+
+class BwnQuantizer(Quantizer):
+    """Binary weights: the sign times the mean magnitude of the tensor or of the row.
+
+    s = mean |w|,  q = s * sign(w).
+    Shape: (O, I) -> (O, I), or any other.
+    Gradient: 1 (straight-through, nothing is cut off); s is a constant.
+    Source: XNOR-Net, arXiv:1603.05279, section 3.1; BinaryBERT, arXiv:2012.15701, section 2.1.
+    Differs: zero counts as +1 and so fits one bit; the published code maps it to a third value, 0.
+
+    >>> BwnQuantizer("tensor")(torch.tensor([[-3.0, 0.0, 1.0, 0.0]]))
+    tensor([[-1.,  1.,  1.,  1.]])
+    """
+
+    bits = 1
+
+    def __init__(self, granularity: Granularity) -> None:
+        super().__init__()
+        self.granularity = granularity
+        self.row_wise = granularity == "row"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every weight at plus or minus the scale."""
+        levels, step = self._quantized(x)
+        return straight_through(levels.mul_(step), x)
+
+    def encode(self, x: Tensor) -> Codes:
+        """Levels -1 and +1."""
+        levels, step = self._quantized(x)
+        return Codes(levels=levels.to(torch.int8), step=step, bits=self.bits)
+
+    def parameter_groups(self) -> tuple[ParameterGroup, ...]:
+        """None: the scale is a function of the weights."""
+        return ()
+
+    def _quantized(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.detach()  # the gradient is known: record nothing
+        return sign(x), mean(x.abs(), self.granularity)

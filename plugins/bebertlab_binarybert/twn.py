@@ -1,0 +1,82 @@
+"""Ternary weights: large ones at one magnitude, small ones at zero."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from attrs import field, frozen, validators
+from torch import Tensor
+
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, straight_through
+from bebertlab_binarybert.granularity import Granularity, mean, total
+
+
+@frozen(kw_only=True)
+class Twn(QuantizerOptions):
+    """Ternary weights: a * sign(w) where |w| is large, else 0; two bits each."""
+
+    kind = "twn"
+    granularity: Granularity = field(
+        default="tensor", validator=validators.in_(("tensor", "row"))
+    )  #: what shares a scale: the whole tensor, or each row (BinaryBERT's word embedding)
+    threshold: float = field(
+        default=0.7, validator=[validators.gt(0), validators.lt(1)]
+    )  #: a weight is large above this times the mean magnitude
+    clip: float | None = field(
+        default=None, validator=validators.optional(validators.gt(0))
+    )  #: weights are cut off here first, and get no gradient beyond (TernaryBERT: 2.5)
+
+    def build(self, shape: torch.Size) -> TwnQuantizer:
+        """A quantizer without state."""
+        return TwnQuantizer(self)
+
+
+class TwnQuantizer(Quantizer):
+    """Ternary weights: one magnitude for large weights, zero for small ones, per tensor or per row.
+
+    d = threshold * mean |w|,  a = mean of |w| over |w| > d,  q = a * sign(w) where |w| > d, else 0.
+    Shape: (O, I) -> (O, I), or any other.
+    Gradient: 1 (straight-through), with `clip` only where |w| < clip; d and a are constants.
+    Source: Ternary Weight Networks, arXiv:1605.04711; BinaryBERT, arXiv:2012.15701, section 2.1;
+    `clip`: TernaryBERT, arXiv:2009.12812, its published code.
+    Differs: a row of zeros gives zeros; the published code gives NaN.
+
+    >>> TwnQuantizer(Twn(granularity="row"))(torch.tensor([[-2.0, 0.1, 1.0], [0.0, 0.0, 0.0]]))
+    tensor([[-1.5000,  0.0000,  1.5000],
+            [ 0.0000,  0.0000,  0.0000]])
+    """
+
+    bits = 2
+
+    def __init__(self, options: Twn) -> None:
+        super().__init__()
+        self.granularity = options.granularity
+        self.threshold = options.threshold
+        self.clip = options.clip
+        self.row_wise = options.granularity == "row"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every weight at minus the scale, zero or plus the scale."""
+        levels, step = self._quantized(x)
+        # hardtanh's gradient stops at the clip itself, as in TernaryBERT; clamp's would not
+        reached = x if self.clip is None else F.hardtanh(x, -self.clip, self.clip)
+        return straight_through(levels.mul_(step), reached)
+
+    def encode(self, x: Tensor) -> Codes:
+        """Levels -1, 0 and +1."""
+        levels, step = self._quantized(x)
+        return Codes(levels=levels.to(torch.int8), step=step, bits=self.bits)
+
+    def parameter_groups(self) -> tuple[ParameterGroup, ...]:
+        """None: the scale is a function of the weights."""
+        return ()
+
+    def _quantized(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.detach()  # the gradient is known: record nothing
+        if self.clip is not None:
+            x = x.clamp(-self.clip, self.clip)
+        size = x.abs()
+        # 1 where large, else 0, by plain arithmetic: on a CPU a comparison and a where take several times as long
+        large = (size - mean(size, self.granularity) * self.threshold).clamp_(min=0).sign_()
+        step = total(size.mul_(large), self.granularity) / total(large, self.granularity).clamp_(min=1)
+        return large.mul_(x.sign()).add_(0.0), step  # adding 0 turns -0 into the 0 that integers decode to

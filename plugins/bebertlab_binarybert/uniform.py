@@ -1,0 +1,106 @@
+"""Evenly spaced levels over the clipped range of the tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from attrs import field, frozen, validators
+from torch import Tensor, nn
+
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab_binarybert.granularity import Granularity
+from bebertlab_binarybert.grid import Grid, find_grid
+
+
+@frozen(kw_only=True)
+class Uniform(QuantizerOptions):
+    """Evenly spaced levels between the extremes of the tensor, outliers clipped at a learned range."""
+
+    kind = "uniform"
+    bits: int = field(default=8, validator=[validators.ge(2), validators.le(16)])  #: of a level
+    symmetric: bool = True  #: levels mirrored around zero; false: from the smallest value to the largest
+    granularity: Granularity = field(
+        default="tensor", validator=validators.in_(("tensor", "row"))
+    )  #: what shares a range: the tensor, or each row (each head's matrix where there are four dimensions)
+    clip: float = field(default=2.5, validator=validators.gt(0))  #: values are cut off at -clip and clip to begin with
+    learnable: bool = True  #: the two clips are trained; false: they stay
+
+    def build(self, shape: torch.Size) -> UniformQuantizer:
+        """A quantizer with its clips at the start."""
+        return UniformQuantizer(self)
+
+
+class UniformQuantizer(Quantizer):
+    """Evenly spaced levels over the range that a tensor (or row) has after clipping.
+
+    c = min(max(x, low), high);
+    symmetric: n = 2^(bits-1) - 1, m = max |c|, q = round(c n / m) m / n;
+    asymmetric: n = 2^bits - 1, b = min c, m = max c - b + 1e-8, q = round((c - b) n / m) m / n + b.
+    Shape: any -> the same. A row is the last dimension; in (B, A, T, D) it is all of (T, D).
+    Gradient: 1 where low < x < high, else 0; to high the sum over x >= high, to low the sum over x <= low; the
+    range (m, b) is a constant.
+    Source: TernaryBERT, arXiv:2009.12812, section 3.1; learned clips: PACT, arXiv:1805.06085, and BinaryBERT's code.
+    Differs: zeros give zeros; the symmetric quantizer of the published code gives NaN for a row of them.
+
+    >>> UniformQuantizer(Uniform(bits=2, learnable=False))(torch.tensor([-3.0, 0.3, 1.5]))
+    tensor([-2.5000,  0.0000,  2.5000])
+    """
+
+    clip: Tensor  #: (low, high)
+
+    def __init__(self, options: Uniform) -> None:
+        super().__init__()
+        self.bits = options.bits
+        self.symmetric = options.symmetric
+        self.row_wise = options.granularity == "row"
+        clip = torch.tensor([-options.clip, options.clip])
+        if options.learnable:
+            self.clip = nn.Parameter(clip)
+        else:
+            self.register_buffer("clip", clip)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every value at the nearest level."""
+        y: Tensor = _Quantize.apply(x, self.clip, self.grid(x.detach()))  # type: ignore[no-untyped-call]
+        return y
+
+    def encode(self, x: Tensor) -> Codes:
+        """Levels -n to n, or 0 to n with an offset."""
+        grid = self.grid(x.detach())
+        narrow = self.symmetric and self.bits <= 8
+        return Codes(
+            levels=grid.levels(x.detach()).to(torch.int8 if narrow else torch.int32),
+            step=torch.as_tensor(grid.step(x.dtype), dtype=x.dtype, device=x.device),
+            offset=None if self.symmetric else torch.as_tensor(grid.base(x.dtype), dtype=x.dtype, device=x.device),
+            bits=self.bits,
+        )
+
+    def parameter_groups(self) -> tuple[ParameterGroup, ...]:
+        """The clips, where they are trained."""
+        return (ParameterGroup(parameters=(self.clip,)),) if isinstance(self.clip, nn.Parameter) else ()
+
+    def grid(self, x: Tensor) -> Grid:
+        """The levels for a tensor."""
+        clip = self.clip.detach()
+        return find_grid(x, clip, bits=self.bits, symmetric=self.symmetric, rows=self.row_wise)
+
+
+class _Quantize(torch.autograd.Function):
+    # forward with ctx, not setup_context: that one costs three times as much a call
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, clip: Tensor, grid: Grid) -> Tensor:  # noqa: ANN401 - torch's own type
+        ctx.grid = grid
+        if not grid.inside:
+            ctx.save_for_backward(x)
+        # a base of 0 is added too: it turns -0 into the 0 that integers decode to
+        return grid.levels(x).mul_(grid.step(x.dtype)).add_(grid.base(x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401 - torch's own type
+        grid: Grid = ctx.grid
+        if grid.inside:
+            # zeros, not None: an optimizer is to move a clip in every step or in none
+            return gradient, gradient.new_zeros(2), None
+        (x,) = ctx.saved_tensors
+        return *grid.gradients(gradient, x), None
