@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.representer import SafeRepresenter
 
 from bebertlab.config.document import Document, Keys, Place
 from bebertlab.config.faults import Faults
 from bebertlab.errors import UserError
 
+_WORDS = re.compile(r"[A-Za-z_./](?:[\w ./*+-]*[\w./*+-])?", re.ASCII)
 _TAG = "tag:yaml.org,2002:"
 _NUMBERS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float")}
 # YAML 1.1 leftovers that the parser still tells apart: text for us
@@ -69,15 +73,26 @@ def to_yaml(data: object) -> str:
     name: a
     sizes: [1, 2]
     """
-    from io import StringIO
-
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
     yaml.default_flow_style = None  # innermost lists and mappings on one line
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 120
     stream = StringIO()
     yaml.dump(data, stream)
     return stream.getvalue()
+
+
+class _Representer(SafeRepresenter):
+    """Quotes every text that is not plainly a word or path: the emitter writes some that do not read back (":0")."""
+
+    def represent_text(self, text: str) -> ScalarNode:
+        """A text as a scalar node; words that would be read as something else are quoted by the emitter."""
+        style = None if _WORDS.fullmatch(text) else '"'
+        return self.represent_scalar(f"{_TAG}str", text, style=style)
+
+
+_Representer.add_representer(str, _Representer.represent_text)
 
 
 class _Reader:
