@@ -1,17 +1,68 @@
-"""BinaryBERT and TernaryBERT: binary and ternary weights, quantized activations, weight splitting, distillation."""
+"""BinaryBERT and TernaryBERT: low-bit weights and activations, weight splitting, distillation."""
 
 from __future__ import annotations
 
-from bebertlab.api import QuantizerOptions, hookimpl
+from bebertlab.api import (
+    DistillationOptions,
+    LossOptions,
+    QuantizerOptions,
+    SchemeOptions,
+    SplitterOptions,
+    hookimpl,
+)
+from bebertlab_binarybert.attention import Attention
 from bebertlab_binarybert.bwn import Bwn
+from bebertlab_binarybert.distillations import JointDistillation, PredictionDistillation, TwoStageDistillation
+from bebertlab_binarybert.hidden import Hidden
 from bebertlab_binarybert.lsq import Lsq
+from bebertlab_binarybert.prediction import Prediction
+from bebertlab_binarybert.schemes import BinaryBert, TernaryBert
 from bebertlab_binarybert.twn import Twn
+from bebertlab_binarybert.tws import Tws
 from bebertlab_binarybert.uniform import Uniform
 
-__all__ = ["Bwn", "Lsq", "Twn", "Uniform"]
+__all__ = [
+    "Attention",
+    "BinaryBert",
+    "Bwn",
+    "Hidden",
+    "JointDistillation",
+    "Lsq",
+    "Prediction",
+    "PredictionDistillation",
+    "TernaryBert",
+    "Twn",
+    "TwoStageDistillation",
+    "Tws",
+    "Uniform",
+]
 
 
 @hookimpl
 def bebertlab_quantizers() -> list[type[QuantizerOptions]]:
     """Quantizers of weights and of activations."""
     return [Bwn, Lsq, Twn, Uniform]
+
+
+@hookimpl
+def bebertlab_schemes() -> list[type[SchemeOptions]]:
+    """The designs of the two papers."""
+    return [BinaryBert, TernaryBert]
+
+
+@hookimpl
+def bebertlab_splitters() -> list[type[SplitterOptions]]:
+    """Ternary weight splitting."""
+    return [Tws]
+
+
+@hookimpl
+def bebertlab_losses() -> list[type[LossOptions]]:
+    """Distances between student and teacher."""
+    return [Attention, Hidden, Prediction]
+
+
+@hookimpl
+def bebertlab_distillations() -> list[type[DistillationOptions]]:
+    """The procedures of the papers."""
+    return [JointDistillation, PredictionDistillation, TwoStageDistillation]

@@ -1,0 +1,72 @@
+"""The loss between the predictions of student and teacher."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch.nn.functional as F
+from attrs import field, frozen, validators
+from torch import Tensor
+
+from bebertlab.api import Batch, Loss, LossOptions, Outputs, Tap
+from bebertlab_binarybert.pairing import teacher_logits
+
+
+@frozen(kw_only=True)
+class Prediction(LossOptions):
+    """How far the student's predictions are from the teacher's."""
+
+    kind = "prediction"
+    temperature: float = field(default=1.0, validator=validators.gt(0))  #: both logits are divided by it
+    reduction: Literal["elements", "classes"] = field(
+        default="elements", validator=validators.in_(("elements", "classes"))
+    )  #: over the classes of an example: their mean (BinaryBERT), or their sum (the usual cross entropy, C times that)
+
+    def build(self, classes: int) -> Loss:
+        """Soft cross entropy; for regression the squared distance."""
+        return SquaredPrediction() if classes == 1 else SoftCrossEntropy(self.temperature, self.reduction)
+
+
+class SoftCrossEntropy(Loss):
+    """Cross entropy of the student's classes under the teacher's.
+
+    - sum or mean over classes of softmax(t / temperature) * log softmax(s / temperature).
+    Shape: logits (B, C) -> (B,).
+    Gradient: to the student only; no factor of the squared temperature.
+    Source: Hinton et al., arXiv:1503.02531; the mean over classes: TinyBERT's, TernaryBERT's, BinaryBERT's code.
+    """
+
+    needs_teacher = True
+    student_taps: frozenset[Tap] = frozenset()
+    teacher_taps: frozenset[Tap] = frozenset()
+    per_example = True
+
+    def __init__(self, temperature: float, reduction: Literal["elements", "classes"]) -> None:
+        self.temperature = temperature
+        self.reduction = reduction
+
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        """One term, "prediction"."""
+        target = (teacher_logits("prediction", teacher) / self.temperature).softmax(-1)
+        entropy = F.cross_entropy(student.logits / self.temperature, target, reduction="none")
+        return {"prediction": entropy / target.shape[1] if self.reduction == "elements" else entropy}
+
+
+class SquaredPrediction(Loss):
+    """Squared distance of the student's value from the teacher's, for regression.
+
+    (s - t)^2.
+    Shape: logits (B, 1) -> (B,).
+    Gradient: to the student only.
+    Source: TernaryBERT's code.
+    Differs: BinaryBERT's code takes the soft cross entropy of one logit, which is 0 whatever the student says.
+    """
+
+    needs_teacher = True
+    student_taps: frozenset[Tap] = frozenset()
+    teacher_taps: frozenset[Tap] = frozenset()
+    per_example = True
+
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        """One term, "prediction"."""
+        return {"prediction": (student.logits - teacher_logits("prediction", teacher)).square().flatten()}
