@@ -1,0 +1,230 @@
+"""The driver: hands out the trials of a journal, writes down what came of them, and tells the observers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pluggy
+from attrs import field, frozen
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.study.executors.base import Executor, Job, Outcome
+from bebertlab.study.interrupts import Interrupts
+from bebertlab.study.journal import Journal
+from bebertlab.study.record import load_event
+from bebertlab.study.schedule import Candidate, choose
+
+#: times that a worker may die on one trial until the trial is taken to be what kills it
+LOSSES = 3
+
+
+@frozen(kw_only=True, eq=False)
+class PlannedTrial:
+    """What a trial will run."""
+
+    recipe: Mapping[str, Any]  #: plain data of the recipe at the trial's point and seed
+    stages: tuple[StageEvent, ...]  #: in the order of the plan, none of them told yet
+    result: str  #: key of the stage whose metrics are the trial's
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Keys of its stages."""
+        return frozenset(stage.key for stage in self.stages)
+
+
+@frozen(kw_only=True)
+class Order:
+    """What every job of one run of the command has in common, and how far the run goes."""
+
+    plugins: tuple[str, ...] = ()  #: files of one-file plugins
+    store: Path
+    threads: int = 1
+    device: str = "cpu"
+    cwd: Path = field(factory=Path.cwd)  #: what relative paths are relative to
+    max_trials: int | None = None  #: trials to hand out at most
+    fail_fast: bool = False  #: hand out nothing more once a trial has failed
+
+
+class Driver:
+    """The host of an executor. Needs a journal that nobody else writes."""
+
+    def __init__(
+        self,
+        *,
+        study: StudyRecord,
+        journal: Journal,
+        order: Order,
+        hook: pluggy.HookRelay,
+        plan: Callable[[TrialRecord], PlannedTrial],
+        stored: Callable[[str], bool],
+    ) -> None:
+        self._study = study
+        self._journal = journal
+        self._order = order
+        self._hook = hook
+        self._plan = plan
+        self._stored = stored
+        self._plans: dict[int, PlannedTrial] = {}
+        self._waiting: dict[int, TrialRecord] = {}
+        self._running: dict[int, TrialRecord] = {}
+        self._made: set[str] = set()  # keys known to be stored
+        self._failed: dict[str, tuple[str, str]] = {}  # keys of failed stages to trial and error
+        self._losses: dict[int, int] = {}
+        self._handed_out = 0
+        self._stopping = False
+
+    def run(self, executor: Executor, interrupts: Interrupts) -> None:
+        """Run what waits.
+
+        Raises:
+            KeyboardInterrupt: the user stopped it; what ran waits again.
+        """
+        self._journal.extend()
+        for record in self._journal.records():
+            if record.state in (TrialState.WAITING, TrialState.RUNNING):
+                self._queue(record)
+        try:
+            executor.run(self, interrupts)
+        finally:
+            for record in self._running.values():
+                self._journal.wait(_afresh(record))
+
+    def next_job(self) -> Job | None:
+        """Hand out the next trial."""
+        if self._is_closed():
+            return None
+        if not self._waiting and self._can_grow():
+            for record in self._journal.extend():
+                self._queue(record)
+        if not self._waiting:
+            return None
+        number = choose(map(self._candidate, self._waiting), self._busy())
+        record = attrs.evolve(self._waiting.pop(number), state=TrialState.RUNNING, stages=self._plans[number].stages)
+        self._running[number] = record
+        self._handed_out += 1
+        self._journal.start(record)
+        self._hook.bebertlab_trial_started(study=self._study, trial=record)
+        return self._job(record)
+
+    def is_done(self) -> bool:
+        """Whether nothing is left to hand out; a running trial may come back, for its worker may die."""
+        return not self._running and (self._is_closed() or not (self._waiting or self._can_grow()))
+
+    def on_event(self, event: StageEvent) -> None:
+        """Tell the observers of a stage."""
+        if event.phase is StagePhase.STARTED:
+            self._hook.bebertlab_stage_started(event=event)
+        elif event.phase is StagePhase.PROGRESS:
+            self._hook.bebertlab_stage_progress(event=event)
+        else:
+            self._made.add(event.key)
+            self._hook.bebertlab_stage_finished(event=event)
+
+    def on_finished(self, number: int, outcome: Outcome) -> None:
+        """Write down how a trial ended."""
+        record = attrs.evolve(
+            self._running.pop(number),
+            state=TrialState(outcome["state"]),
+            metrics=outcome["metrics"],
+            error=outcome["error"],
+            seconds=outcome["seconds"],
+            stages=tuple(load_event(stage) for stage in outcome["stages"]),
+        )
+        self._keep_traceback(number, outcome["traceback"])
+        self._finish(record)
+        key = outcome["failed_key"]
+        if key is not None:
+            self._failed[key] = (record.name.split()[0], str(record.error))
+            self._give_up_shared(key)
+
+    def on_lost(self, number: int, error: str) -> None:
+        """Queue a trial again whose worker died, or give it up."""
+        record = self._running.pop(number)
+        self._losses[number] = self._losses.get(number, 0) + 1
+        if self._losses[number] < LOSSES:
+            self._journal.wait(_afresh(record))
+            self._waiting[number] = _afresh(record)
+            self._handed_out -= 1
+        else:
+            error = f"{error}, {LOSSES} times"
+            self._finish(attrs.evolve(record, state=TrialState.FAILED, error=error, stages=()))
+
+    def _queue(self, record: TrialRecord) -> None:
+        try:
+            plan = self._plan(record)
+        except UserError as error:  # a drawn point that cannot run; a grid was looked at before
+            self._tell_failed(record, " ".join(str(error).split()))
+            return
+        self._plans[record.number] = plan
+        self._made |= {key for key in plan.keys - self._made if self._stored(key)}
+        self._waiting[record.number] = _afresh(record)
+        for key in plan.keys & self._failed.keys():
+            self._give_up_shared(key)
+
+    def _give_up_shared(self, key: str) -> None:
+        """Fail the waiting trials that need a stage that failed: it would fail again, after as much time."""
+        if self._is_closed():
+            return
+        trial, error = self._failed[key]
+        for number in [n for n in self._waiting if key in self._plans[n].keys]:
+            self._tell_failed(self._waiting.pop(number), f"{error} (in {trial}, which needs the same stage)")
+
+    def _tell_failed(self, record: TrialRecord, error: str) -> None:
+        record = attrs.evolve(_afresh(record), state=TrialState.RUNNING)
+        self._journal.start(record)
+        self._hook.bebertlab_trial_started(study=self._study, trial=record)
+        self._finish(attrs.evolve(record, state=TrialState.FAILED, error=error))
+
+    def _finish(self, record: TrialRecord) -> None:
+        self._journal.finish(record)
+        self._hook.bebertlab_trial_finished(study=self._study, trial=record)
+        self._stopping |= self._order.fail_fast and record.state is TrialState.FAILED
+
+    def _is_closed(self) -> bool:
+        """Whether this run of the command hands out nothing more."""
+        return self._stopping or self._order.max_trials == self._handed_out
+
+    def _can_grow(self) -> bool:
+        """Whether a sampler has points left to draw."""
+        return self._journal.planned > len(self._journal.records())
+
+    def _keep_traceback(self, number: int, text: str | None) -> None:
+        path = error_file(self._study.folder, number)
+        if text is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+    def _candidate(self, number: int) -> Candidate:
+        return Candidate(number=number, missing=self._plans[number].keys - self._made)
+
+    def _busy(self) -> set[str]:
+        """What the running trials are going to make."""
+        keys: set[str] = set()
+        return keys.union(*(self._plans[number].keys for number in self._running)) - self._made
+
+    def _job(self, record: TrialRecord) -> dict[str, Any]:
+        return {
+            "number": record.number,
+            "recipe": self._plans[record.number].recipe,
+            "metric": self._study.objective,
+            "plugins": list(self._order.plugins),
+            "store": str(self._order.store),
+            "threads": self._order.threads,
+            "device": self._order.device,
+            "cwd": str(self._order.cwd),
+        }
+
+
+def error_file(folder: Path, number: int) -> Path:
+    """Where the traceback of a failed trial is, below the folder of its study."""
+    return folder / "errors" / f"t{number:03d}.txt"
+
+
+def _afresh(record: TrialRecord) -> TrialRecord:
+    return attrs.evolve(record, state=TrialState.WAITING, stages=())

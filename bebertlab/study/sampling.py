@@ -1,0 +1,97 @@
+"""Points drawn by a sampler of Optuna: at random, or where good ones were found."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from bebertlab.store.fingerprint import canonical
+from bebertlab.study.space import excluded
+from bebertlab.study.study import Axis, Point, Study, same, show
+
+if TYPE_CHECKING:
+    import optuna
+
+#: draws of an excluded point, or of one that was there before, until the space is taken to be used up
+TRIES = 100
+
+_STARTUP_POINTS = 10  # Optuna's own default, which counts trials; here each point has a trial for every seed
+
+
+@frozen(kw_only=True)
+class Drawn:
+    """A drawn point and the Optuna trial that stands for it."""
+
+    point: Point
+    attempt: int
+
+
+def draw(study: Study, asked: optuna.Study, index: int, before: Sequence[Point]) -> Drawn | None:
+    """Draw point number `index`; None where nothing new is left.
+
+    The draw depends on the study's seed, the index and the results so far, on nothing that a restart would change.
+    """
+    import optuna
+
+    for attempt in range(TRIES):
+        asked.sampler = _sampler(study, index, attempt)
+        trial = asked.ask(distributions(study))
+        point = _point(study, trial.params)
+        if not excluded(point, study.exclude) and not any(same(point, other) for other in before):
+            return Drawn(point=point, attempt=trial.number)
+        asked.tell(trial, state=optuna.trial.TrialState.FAIL)
+    return None
+
+
+def distributions(study: Study) -> dict[str, optuna.distributions.BaseDistribution]:
+    """The search space as Optuna knows it. Choices are texts: it takes 1 and true for the same, and no mappings."""
+    return {path: _distribution(axis) for path, axis in study.search.items()}
+
+
+def parameters(study: Study, point: Point) -> dict[str, Any]:
+    """A point as Optuna knows it."""
+    return {path: _parameter(axis, point[path]) for path, axis in study.search.items()}
+
+
+def _point(study: Study, parameters: dict[str, Any]) -> dict[str, Any]:
+    return {path: _value(axis, parameters[path]) for path, axis in study.search.items()}
+
+
+def _distribution(axis: Axis) -> optuna.distributions.BaseDistribution:
+    import optuna.distributions as kinds
+
+    if axis.choice is not None:
+        return kinds.CategoricalDistribution(_labels(axis.choice))
+    if axis.integer is not None:
+        return kinds.IntDistribution(*axis.integer)
+    low, high = axis.range
+    return kinds.FloatDistribution(low, high, log=axis.loguniform is not None)
+
+
+def _parameter(axis: Axis, value: object) -> object:
+    if axis.choice is None:
+        return value
+    return _labels(axis.choice)[[same(value, item) for item in axis.choice].index(True)]
+
+
+def _value(axis: Axis, parameter: object) -> object:
+    return parameter if axis.choice is None else axis.choice[_labels(axis.choice).index(str(parameter))]
+
+
+def _labels(choice: Sequence[object]) -> list[str]:
+    shown = [show(value) for value in choice]
+    return shown if len(set(shown)) == len(shown) else [canonical(value) for value in choice]
+
+
+def _sampler(study: Study, index: int, attempt: int) -> optuna.samplers.BaseSampler:
+    import optuna
+
+    # the same seed would propose the same points again after a restart
+    words = f"{study.sampler.seed}/{index}/{attempt}"
+    seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "big")
+    if study.sampler.kind == "tpe":
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_STARTUP_POINTS * len(study.seeds))
+    return optuna.samplers.RandomSampler(seed=seed)

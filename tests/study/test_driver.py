@@ -1,0 +1,292 @@
+"""The driver against a journal on disk and workers that only pretend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pluggy
+import pytest
+from attrs import evolve
+
+from bebertlab import hookspecs
+from bebertlab.errors import UserError
+from bebertlab.hookspecs import hookimpl
+from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.study.driver import LOSSES, Driver, Order, PlannedTrial, error_file
+from bebertlab.study.executors.base import Executor, Host, Job
+from bebertlab.study.interrupts import Interrupts
+from bebertlab.study.journal import open_journal, read_records
+from bebertlab.study.record import dump_event
+from bebertlab.study.study import Axis, Sampler, Study
+
+METRIC = "validation/score"
+
+
+def study(**changes: Any) -> Study:  # noqa: ANN401 - fields of a study
+    search = {"head.size": Axis(choice=(1, 2, 4))}
+    return Study(**{"name": "s", "recipe": {}, "search": search, "seeds": (0, 1)} | changes)
+
+
+def plan(record: TrialRecord) -> PlannedTrial:
+    """A trunk for each seed, then a chain of as many members as the size says, and an evaluation."""
+    size = record.parameters["head.size"]
+    members = [f"member{index}-{record.seed}" for index in range(int(size))]
+    keys = [f"trunk-{record.seed}", *members, f"score{size}-{record.seed}"]
+    stages = tuple(StageEvent(stage=key, stage_kind="fake", key=key, trial=record.number) for key in keys)
+    return PlannedTrial(recipe={"keys": keys}, stages=stages, result=keys[-1])
+
+
+class Log:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @hookimpl
+    def bebertlab_trial_started(self, study: StudyRecord, trial: TrialRecord) -> None:
+        self.lines.append(f"t{trial.number} {trial.state} {len(trial.stages)}")
+
+    @hookimpl
+    def bebertlab_stage_started(self, event: StageEvent) -> None:
+        self.lines.append(f"t{event.trial} {event.stage} started")
+
+    @hookimpl
+    def bebertlab_stage_finished(self, event: StageEvent) -> None:
+        self.lines.append(f"t{event.trial} {event.stage} {'stored' if event.stored else 'finished'}")
+
+    @hookimpl
+    def bebertlab_trial_finished(self, study: StudyRecord, trial: TrialRecord) -> None:
+        self.lines.append(f"t{trial.number} {trial.state}")
+
+
+class Workers(Executor):
+    """Pretends to be a number of workers; in each round every one of them makes one stage."""
+
+    def __init__(self, workers: int = 1, store: set[str] | None = None) -> None:
+        self.workers = workers
+        self.store = set() if store is None else store
+        self.made: list[str] = []
+        self.broken: dict[str, str] = {}
+        self.deadly: dict[str, int] = {}
+        self.interrupt_after: int | None = None
+        self.waits = 0
+
+    def run(self, host: Host, interrupts: Interrupts) -> None:
+        running: dict[int, Iterator[None]] = {}
+        while not host.is_done():
+            while len(running) < self.workers and (job := host.next_job()) is not None:
+                running[job["number"]] = self.work(job, host)
+            assert running, "nothing runs and nothing is handed out, but the host is not done"
+            for number, worker in list(running.items()):
+                if next(worker, "end") == "end":
+                    del running[number]
+
+    def work(self, job: Job, host: Host) -> Iterator[None]:
+        number, ended = job["number"], []
+        for key in job["recipe"]["keys"]:
+            if self.interrupt_after == len(self.made):
+                raise KeyboardInterrupt
+            if self.deadly.get(key, 0) > 0:
+                self.deadly[key] -= 1
+                return host.on_lost(number, "its worker died")
+            event = StageEvent(stage=key, stage_kind="fake", key=key, trial=number, stored=key in self.store)
+            if key not in self.store:
+                host.on_event(evolve(event, phase=StagePhase.STARTED))
+                if key in self.broken:
+                    return host.on_finished(number, outcome(ended, error=self.broken[key], failed_key=key))
+                self.waits += key in self.made
+                self.made.append(key)
+                yield
+                self.store.add(key)
+            ended.append(event)
+            host.on_event(event)
+        return host.on_finished(number, outcome(ended))
+
+
+def outcome(stages: list[StageEvent], error: str | None = None, failed_key: str | None = None) -> dict[str, Any]:
+    return {
+        "state": "failed" if error else "complete",
+        "metrics": {} if error else {METRIC: float(len(stages))},
+        "error": error,
+        "traceback": error and f"Traceback: {error}",
+        "failed_key": failed_key,
+        "seconds": 1.0,
+        "stages": [dump_event(stage) for stage in stages],
+    }
+
+
+@contextmanager
+def driving(
+    folder: Path,
+    stored: Callable[[str], bool] = lambda key: False,
+    of: Study | None = None,
+    observer: object = None,
+    **order: Any,  # noqa: ANN401 - fields of an order
+) -> Iterator[Driver]:
+    of = of or study()
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    if observer is not None:
+        manager.register(observer)
+    with open_journal(of, folder) as journal:
+        record = StudyRecord(
+            name="s",
+            digest="",
+            description="",
+            folder=folder,
+            work=folder,
+            identity={},
+            resolved="",
+            objective=METRIC,
+            maximize=True,
+            axes={},
+            seeds=of.seeds,
+        )
+        yield Driver(
+            study=record,
+            journal=journal,
+            order=Order(store=folder / "store", **order),
+            hook=manager.hook,
+            plan=plan,
+            stored=stored,
+        )
+
+
+def run(folder: Path, workers: Workers, **arguments: Any) -> None:  # noqa: ANN401 - see driving
+    with driving(folder, workers.store.__contains__, **arguments) as driver:
+        driver.run(workers, Interrupts())
+
+
+def states(folder: Path) -> list[str]:
+    return [record.state.value for record in read_records(folder)]
+
+
+def test_runs_everything_and_tells_the_observers_in_order(tmp_path: Path) -> None:
+    log = Log()
+    run(tmp_path, Workers(), observer=log, of=study(search={"head.size": Axis(choice=(1,))}, seeds=(0,)))
+    assert log.lines == [
+        "t0 running 3",
+        *(f"t0 {key} {what}" for key in ("trunk-0", "member0-0", "score1-0") for what in ("started", "finished")),
+        "t0 complete",
+    ]
+    (record,) = read_records(tmp_path)
+    assert (record.metrics, record.seconds, len(record.stages)) == ({METRIC: 3.0}, 1.0, 3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_makes_every_stage_once_with_any_number_of_workers(tmp_path: Path, count: int) -> None:
+    workers = Workers(count)
+    run(tmp_path, workers)
+    assert states(tmp_path) == ["complete"] * 6
+    assert sorted(set(workers.made)) == sorted(workers.store)
+    if count < 3:  # two seeds: two workers need never wait for each other
+        assert len(workers.made) == len(set(workers.made)) == 2 * (1 + 4 + 3)
+
+
+def test_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    workers = Workers(2)
+    workers.interrupt_after = 9
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, workers)
+    assert "running" not in states(tmp_path)
+    assert "waiting" in states(tmp_path)
+    workers.interrupt_after = None
+    run(tmp_path, workers)
+    assert states(tmp_path) == ["complete"] * 6
+
+
+def test_a_failed_trial_fails_those_that_need_the_same_stage_and_no_others(tmp_path: Path) -> None:
+    workers = Workers()
+    workers.broken = {"member1-0": "member 1: loss is nan"}
+    log = Log()
+    run(tmp_path, workers, observer=log)
+    records = read_records(tmp_path)
+    assert states(tmp_path) == ["complete", "complete", "failed", "complete", "failed", "complete"]
+    assert records[4].error == "member 1: loss is nan"
+    assert records[2].error == "member 1: loss is nan (in t004, which needs the same stage)"
+    assert log.lines.count("t4 member1-0 started") == 1
+    assert "t2 member1-0 started" not in log.lines
+    assert {"t2 running 0", "t2 failed"} <= set(log.lines)
+    assert error_file(tmp_path, 4).read_text() == "Traceback: member 1: loss is nan"
+
+
+def test_fail_fast_hands_out_nothing_more(tmp_path: Path) -> None:
+    workers = Workers()
+    workers.broken = {"member0-0": "broken"}
+    run(tmp_path, workers, fail_fast=True)
+    assert states(tmp_path) == ["waiting", "waiting", "waiting", "waiting", "failed", "waiting"]
+
+
+def test_max_trials_counts_what_is_handed_out(tmp_path: Path) -> None:
+    workers = Workers(2)
+    for count in (2, 4, 6, 6):
+        run(tmp_path, workers, max_trials=2)
+        assert states(tmp_path).count("complete") == count
+
+
+def test_a_dead_worker_is_replaced_and_a_deadly_trial_given_up(tmp_path: Path) -> None:
+    workers = Workers(2)
+    workers.deadly = {"score4-0": LOSSES - 1, "score4-1": LOSSES}
+    run(tmp_path, workers)
+    assert states(tmp_path) == ["complete"] * 5 + ["failed"]
+    assert read_records(tmp_path)[5].error == f"its worker died, {LOSSES} times"
+
+
+def test_the_last_trial_is_handed_out_again_when_its_worker_dies(tmp_path: Path) -> None:
+    workers = Workers()
+    workers.deadly = {"score1-0": 1}
+    run(tmp_path, workers, of=study(search={"head.size": Axis(choice=(1,))}, seeds=(0,)), max_trials=1)
+    assert states(tmp_path) == ["complete"]
+
+
+def test_draws_and_runs_batch_after_batch(tmp_path: Path) -> None:
+    drawn = study(search={"head.size": Axis(integer=(1, 9))}, sampler=Sampler(kind="tpe", trials=5, batch=2))
+    run(tmp_path, Workers(3), of=drawn)
+    assert states(tmp_path) == ["complete"] * 10
+
+
+def test_a_drawn_point_that_cannot_be_planned_fails_alone(tmp_path: Path) -> None:
+    def picky(record: TrialRecord) -> PlannedTrial:
+        if record.parameters["head.size"] == 2:
+            raise UserError("head: size 2\n  is odd")
+        return plan(record)
+
+    drawn = study(search={"head.size": Axis(integer=(1, 3))}, sampler=Sampler(kind="random", trials=3), seeds=(0,))
+    with driving(tmp_path, of=drawn) as driver:
+        driver._plan = picky
+        driver.run(Workers(), Interrupts())
+    failed = {record.parameters["head.size"]: record.error for record in read_records(tmp_path)}
+    assert failed == {1: None, 2: "head: size 2 is odd", 3: None}
+
+
+def test_a_job_is_plain_data(tmp_path: Path) -> None:
+    with driving(tmp_path, plugins=("/x/my.py",), threads=2, cwd=Path("/here")) as driver:
+        driver._journal.extend()
+        driver._queue(driver._journal.records()[0])
+        assert driver.next_job() == {
+            "number": 0,
+            "recipe": {"keys": ["trunk-0", "member0-0", "score1-0"]},
+            "metric": METRIC,
+            "plugins": ["/x/my.py"],
+            "store": str(tmp_path / "store"),
+            "threads": 2,
+            "device": "cpu",
+            "cwd": "/here",
+        }
+
+
+def test_a_mended_trial_loses_its_traceback(tmp_path: Path) -> None:
+    workers = Workers()
+    workers.broken = {"trunk-0": "broken"}
+    alone = study(search={"head.size": Axis(choice=(1,))}, seeds=(0,))
+    run(tmp_path, workers, of=alone)
+    assert error_file(tmp_path, 0).exists()
+    workers.broken = {}
+    with open_journal(alone, tmp_path) as journal:
+        journal.again(0)
+    run(tmp_path, workers, of=alone)
+    assert not error_file(tmp_path, 0).exists()
+    assert states(tmp_path) == [TrialState.COMPLETE]

@@ -1,0 +1,206 @@
+"""The journal: what is in it survives every kill, and it says what is left to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from bebertlab.errors import EnvironmentFault
+from bebertlab.interfaces.events import StageEvent, StagePhase, TrialRecord, TrialState
+from bebertlab.study.journal import FILE, Journal, open_journal, read_records
+from bebertlab.study.study import Axis, Objective, Sampler, Study
+
+
+def make(**changes: Any) -> Study:  # noqa: ANN401 - fields of a study
+    search = {"members.size": Axis(choice=(1, 2)), "members.distillation": Axis(choice=("none", {"kind": "two-stage"}))}
+    return Study(**{"name": "s", "recipe": {}, "search": search, "seeds": (0, 1)} | changes)
+
+
+def complete(journal: Journal, record: TrialRecord, score: float) -> None:
+    journal.start(evolve(record, state=TrialState.RUNNING))
+    journal.finish(evolve(record, state=TrialState.COMPLETE, metrics={"validation/score": score}))
+
+
+def fail(journal: Journal, record: TrialRecord) -> None:
+    journal.start(evolve(record, state=TrialState.RUNNING))
+    journal.finish(evolve(record, state=TrialState.FAILED, error="loss is nan"))
+
+
+def states(folder: Path) -> list[str]:
+    return [record.state.value for record in read_records(folder)]
+
+
+def test_lists_the_whole_grid_with_every_seed_once(tmp_path: Path) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        assert len(journal.extend()) == journal.planned == 8
+        assert journal.extend() == ()
+    assert states(tmp_path) == ["waiting"] * 8
+    assert read_records(tmp_path)[3].name == "t003 members.size=1 members.distillation=two-stage seed=1"
+    assert read_records(tmp_path)[3].parameters == {"members.size": 1, "members.distillation": {"kind": "two-stage"}}
+
+
+def test_keeps_the_whole_record(tmp_path: Path) -> None:
+    event = StageEvent(
+        stage="a", stage_kind="k", key="ff", phase=StagePhase.FINISHED, trial=1, seconds=1.5, metrics={"x": 0.1}
+    )
+    with open_journal(make(), tmp_path) as journal:
+        record = evolve(
+            journal.extend()[1],
+            state=TrialState.COMPLETE,
+            metrics={"validation/score": 0.1},
+            stages=(event,),
+            seconds=2.5,
+        )
+        journal.finish(record)
+        assert journal.records()[1] == record
+    assert read_records(tmp_path)[1] == record
+
+
+def test_a_killed_driver_finds_its_running_trial_under_the_same_number(tmp_path: Path) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        waiting = journal.extend()
+        complete(journal, waiting[0], 50.0)
+        journal.start(evolve(waiting[1], state=TrialState.RUNNING))
+    with open_journal(make(), tmp_path) as journal:
+        assert journal.extend() == ()
+        assert [record.state.value for record in journal.records()][:3] == ["complete", "running", "waiting"]
+        complete(journal, journal.records()[1], 60.0)
+    assert states(tmp_path)[:3] == ["complete", "complete", "waiting"]
+
+
+def test_a_trial_can_be_put_back(tmp_path: Path) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        record = evolve(journal.extend()[0], state=TrialState.RUNNING)
+        journal.start(record)
+        journal.wait(record)
+        assert journal.records()[0].state is TrialState.WAITING
+        complete(journal, journal.records()[0], 1.0)
+    assert states(tmp_path)[0] == "complete"
+
+
+def test_another_attempt_replaces_a_failed_one(tmp_path: Path) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        fail(journal, journal.extend()[2])
+        again = journal.again(2)
+        assert (again.state, again.number, again.error) == (TrialState.WAITING, 2, None)
+        complete(journal, again, 70.0)
+    assert len(read_records(tmp_path)) == 8
+    assert read_records(tmp_path)[2].metrics == {"validation/score": 70.0}
+
+
+def test_goes_on_behind_a_half_written_line(tmp_path: Path) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        complete(journal, journal.extend()[0], 50.0)
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole + b'{"op_code": 8, "trial')
+    assert states(tmp_path)[0] == "complete"  # a reader beside a writer sees such a line, too
+    with open_journal(make(), tmp_path) as journal:
+        complete(journal, journal.records()[1], 60.0)
+    assert states(tmp_path)[:3] == ["complete", "complete", "waiting"]
+
+
+@pytest.mark.parametrize("lines", range(1, 14, 3))
+def test_goes_on_wherever_the_file_ends(tmp_path: Path, lines: int) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        complete(journal, journal.extend()[0], 50.0)
+    text = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
+    (tmp_path / FILE).write_bytes(b"".join(text[:lines]))
+    with open_journal(make(), tmp_path) as journal:
+        journal.extend()
+        for record in journal.records():
+            if record.state is not TrialState.COMPLETE:
+                complete(journal, record, 1.0)
+    assert states(tmp_path) == ["complete"] * 8
+
+
+def test_only_one_driver_at_a_time(tmp_path: Path) -> None:
+    with open_journal(make(), tmp_path):
+        with pytest.raises(EnvironmentFault, match="another process"), open_journal(make(), tmp_path):
+            pass
+        assert read_records(tmp_path) == ()
+    with open_journal(make(), tmp_path):
+        pass
+
+
+def drawn(kind: str, **changes: Any) -> Study:  # noqa: ANN401 - fields of a study
+    search = {
+        "train.learning_rate": Axis(loguniform=(1e-4, 1e-2)),
+        "members.size": Axis(integer=(1, 4)),
+        "members.ensemble": Axis(choice=("bagging", "boosting")),
+    }
+    sampler = Sampler(kind=kind, trials=7, batch=3)  # type: ignore[arg-type]
+    return make(search=search, sampler=sampler, **changes)
+
+
+def value(record: TrialRecord) -> float:
+    rate = record.parameters["train.learning_rate"]
+    return -abs(float(rate) - 1e-3) + record.seed * 1e-6
+
+
+def run_drawn(study: Study, folder: Path, *, backwards: bool = False, stop_after: int | None = None) -> None:
+    """Run to the end, or until a number of trials has finished, in or against the order of the numbers."""
+    with open_journal(study, folder) as journal:
+        journal.extend()
+        done = 0
+        while waiting := [record for record in journal.records() if record.state is not TrialState.COMPLETE]:
+            if done == stop_after:
+                return
+            complete(journal, waiting[-1 if backwards else 0], value(waiting[-1 if backwards else 0]))
+            done += 1
+            journal.extend()
+
+
+@pytest.mark.parametrize("kind", ["random", "tpe"])
+def test_draws_batches_that_no_order_and_no_kill_changes(tmp_path: Path, kind: str) -> None:
+    study = drawn(kind)
+    run_drawn(study, tmp_path / "a")
+    run_drawn(study, tmp_path / "b", backwards=True)
+    for count in (0, 1, 3, 7, None):
+        run_drawn(study, tmp_path / "c", stop_after=count)
+    first, second, third = (read_records(tmp_path / name) for name in "abc")
+    assert first == second == third
+    assert [record.number for record in first] == list(range(14))
+    assert len({str(record.parameters) for record in first}) == 7
+    assert all(1 <= record.parameters["members.size"] <= 4 for record in first)
+
+
+def test_a_sampler_waits_for_its_batch(tmp_path: Path) -> None:
+    with open_journal(drawn("random"), tmp_path) as journal:
+        assert len(journal.extend()) == 6
+        assert journal.planned == 14
+        for record in journal.records()[:-1]:
+            complete(journal, record, 1.0)
+            assert journal.extend() == ()
+        fail(journal, journal.records()[-1])
+        assert [record.number for record in journal.extend()] == [6, 7, 8, 9, 10, 11]
+
+
+def test_another_sampler_seed_draws_other_points(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        study = evolve(drawn("random"), sampler=Sampler(kind="random", trials=3, seed=seed))
+        with open_journal(study, tmp_path / str(seed)) as journal:
+            journal.extend()
+    assert read_records(tmp_path / "0")[0].parameters != read_records(tmp_path / "1")[0].parameters
+
+
+def test_a_used_up_space_ends_the_study(tmp_path: Path) -> None:
+    study = make(
+        search={"members.size": Axis(integer=(1, 3))},
+        exclude=({"members.size": 2},),
+        sampler=Sampler(kind="random", trials=50),
+        seeds=(0,),
+    )
+    with open_journal(study, tmp_path) as journal:
+        journal.extend()
+        assert sorted(record.parameters["members.size"] for record in journal.records()) == [1, 3]
+        assert journal.planned == 2
+
+
+def test_an_objective_may_be_minimized(tmp_path: Path) -> None:
+    with open_journal(make(objective=Objective(metric="train/seconds", goal="minimize")), tmp_path) as journal:
+        record = journal.extend()[0]
+        journal.finish(evolve(record, state=TrialState.COMPLETE, metrics={"train/seconds": 2.0}))
+    assert b"train/seconds" in (tmp_path / FILE).read_bytes()
