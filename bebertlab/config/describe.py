@@ -8,7 +8,7 @@ import io
 import sys
 import tokenize
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -134,11 +134,13 @@ def _default(default: object) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, Options):
         fields = {"kind": value.kind, **attrs.asdict(value, recurse=False)}
-        return "{" + ", ".join(f"{name}: {_shown(item)}" for name, item in fields.items()) + "}"
+        return _shown(fields)
     if attrs.has(type(value)):
         return "the defaults of its fields"
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_shown(item)}" for name, item in value.items()) + "}"
     return spoken_value(value).strip("'")
 
 

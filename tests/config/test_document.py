@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bebertlab.config.document import Document, Keys, Place, show
@@ -137,6 +137,7 @@ def test_merging_another_kind_replaces() -> None:
     assert merged.get(("task",)) == {"kind": "glue", "name": "cola"}
 
 
+@settings(max_examples=50)
 @given(under=st.dictionaries(names, trees), over=st.dictionaries(names, trees))
 def test_merging_keeps_all_keys_and_the_upper_values(under: dict[str, object], over: dict[str, object]) -> None:
     merged = Document.of(under, "under").merged(Document.of(over, "over"))
@@ -148,6 +149,7 @@ def test_merging_keeps_all_keys_and_the_upper_values(under: dict[str, object], o
     assert all(merged.data[key] == under[key] for key in under.keys() - over.keys())
 
 
+@settings(max_examples=50)
 @given(tree=st.dictionaries(names, trees), path=st.lists(names, min_size=1, max_size=3).map(tuple), value=st.booleans())
 def test_what_was_put_is_there_and_nothing_beside_it_changed(
     tree: dict[str, object], path: tuple[str, ...], value: bool

@@ -98,6 +98,6 @@ def test_a_value_of_the_command_line_names_its_option() -> None:
 
 
 @given(st.dictionaries(text, trees, max_size=3))
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_written_yaml_reads_back_as_the_same(data: dict[str, object]) -> None:
     assert parse_yaml(to_yaml(data), "f").data == data

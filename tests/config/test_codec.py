@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from attrs import field, frozen
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.faults import Faults
+from bebertlab.config.yaml import parse_yaml
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.manager import load_plugins
+from bebertlab.registry import Registry, Source
+
+
+@frozen(kw_only=True)
+class Inner(SchemeOptions):
+    kind = "inner"
+    revision = 3
+    bits: int = 1
+
+    def design(self) -> Design:
+        return Design()
+
+
+@frozen(kw_only=True)
+class Outer(SchemeOptions):
+    kind = "outer"
+    inner: SchemeOptions = field(factory=Inner)
+    by_site: Mapping[Site, int] = field(factory=dict)
+    path: Path | None = None
+    names: frozenset[str] = frozenset()
+
+    def design(self) -> Design:
+        return Design()
+
+
+MINE = Source(plugin="mine.py", file=Path("mine.py"), fingerprint="f00d")
+CODEC = OptionsCodec(
+    Registry()
+    .extended(((SchemeOptions, Outer),), Source(plugin="test", distribution="test 1"))
+    .extended(((SchemeOptions, Inner),), MINE)
+)
+
+
+def test_dump_writes_every_default_and_every_kind_in_plain_data() -> None:
+    value = Outer(by_site={Site.KEY: 2}, path=Path("a/b"), names=frozenset("ba"))
+    plain = {
+        "kind": "outer",
+        "inner": {"kind": "inner", "bits": 1},
+        "by_site": {"key": 2},
+        "path": "a/b",
+        "names": ["a", "b"],
+    }
+    assert CODEC.dump(value) == plain
+    assert json.loads(json.dumps(plain)) == plain
+    assert CODEC.load(plain, Outer) == value
+
+
+def test_identity_carries_revision_and_file_of_every_part() -> None:
+    identity = CODEC.dump_identity([Outer()])
+    assert identity[0]["revision"] == 1
+    assert "file" not in identity[0]
+    assert identity[0]["options"]["inner"] == {
+        "role": "scheme",
+        "kind": "inner",
+        "revision": 3,
+        "file": "f00d",
+        "options": {"bits": 1},
+    }
+
+
+def test_a_part_that_nobody_registered_has_no_identity() -> None:
+    with pytest.raises(UserError, match="Inner is not registered"):
+        OptionsCodec(Registry()).dump_identity(Inner())
+
+
+def test_load_tells_all_faults_without_places() -> None:
+    with pytest.raises(UserError) as caught:
+        CODEC.load({"kind": "outer", "inner": {"kind": "inner", "bits": "x"}, "more": 1}, Outer)
+    assert {line.split(":")[0] for line in str(caught.value).splitlines()} == {"inner.bits", "more"}
+
+
+def test_read_tells_faults_with_places() -> None:
+    with pytest.raises(UserError, match=r"^f:1:22: inner: unknown scheme 'x'"):
+        CODEC.read(parse_yaml("{kind: outer, inner: x}", "f"), Outer)
+
+
+def test_structure_collects() -> None:
+    faults = Faults()
+    assert CODEC.structure(parse_yaml("a: {bits: x}", "f"), ("a",), Inner, faults) is None
+    assert len(faults) == 1
+
+
+def test_what_has_no_plain_form_is_refused() -> None:
+    with pytest.raises(TypeError, match="has no form in plain data"):
+        CODEC.dump({"a": object()})
+
+
+@pytest.fixture(scope="module")
+def registered() -> Registry:
+    return load_plugins().registry
+
+
+def test_every_registered_part_survives_the_way_to_plain_data_and_back(registered: Registry) -> None:
+    codec = OptionsCodec(registered)
+    assert registered.all()
+    for entry in registered.all():
+        value = sample(entry.cls, registered)
+        plain = codec.dump(value)
+        assert plain["kind"] == entry.kind
+        assert codec.load(json.loads(json.dumps(plain)), entry.cls) == value, entry
+        assert codec.dump_identity(value)["revision"] == entry.cls.revision
+
+
+def sample(cls: type[Options], registry: Registry) -> Options:
+    """An instance with its defaults, and something fitting where there is none."""
+    required = {
+        a.alias: a.type for a in attrs.fields(attrs.resolve_types(cls)) if a.default is attrs.NOTHING and a.init
+    }
+    return cls(**{name: _filled(of, registry) for name, of in required.items()})
+
+
+def _filled(of: Any, registry: Registry) -> Any:  # noqa: ANN401 - any annotation
+    if isinstance(of, type) and issubclass(of, Options):
+        return sample(registry.find(of.role, registry.kinds(of.role)[0]), registry)
+    return {str: "x", int: 1, float: 1.0, Path: Path("x")}[of]

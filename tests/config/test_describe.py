@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen, validators
+from torch import Size, Tensor
+
+from bebertlab.config.describe import FieldDescription, describe, documentation, field_comments, summary
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab.interfaces.stage import StageOptions
+from bebertlab.manager import load_plugins
+
+
+class Sign(Quantizer):
+    """The sign of w.
+
+    Source: nobody.
+    """
+
+    bits = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sign()
+
+    def encode(self, x: Tensor) -> Codes:
+        raise NotImplementedError
+
+    def parameter_groups(self) -> tuple[ParameterGroup, ...]:
+        return ()
+
+
+@frozen(kw_only=True)
+class SignOptions(QuantizerOptions):
+    kind = "sign"
+    #: distance of the levels,
+    #: told above the line
+    step: float = field(
+        default=1.0,  #: and inside
+        validator=validators.gt(0),
+    )
+    mode: str | None = field(validator=validators.optional(validators.in_(("row", "all"))))  #: what shares a scale
+    table: Mapping[str, int] = field(factory=dict)
+    silent: bool = True
+
+    def build(self, shape: Size) -> Sign:
+        return Sign()
+
+
+@frozen(kw_only=True)
+class Nested(QuantizerOptions):
+    """A quantizer around another.
+
+    More of it.
+    """
+
+    kind = "nested"
+    inner: QuantizerOptions = field(default=SignOptions(mode="row"))
+    rates: tuple[float, ...] = field(default=(0.1,), validator=validators.min_len(1))
+
+    def build(self, shape: Size) -> Quantizer:
+        return self.inner.build(shape)
+
+
+def test_every_field_is_described_from_its_declaration() -> None:
+    assert describe(SignOptions) == (
+        FieldDescription(
+            name="step",
+            type="a number",
+            required=False,
+            default="1.0",
+            rule="> 0",
+            doc="distance of the levels, told above the line and inside",
+        ),
+        FieldDescription(
+            name="mode",
+            type="text or null",
+            required=True,
+            default="",
+            rule="one of row, all",
+            doc="what shares a scale",
+        ),
+        FieldDescription(
+            name="table",
+            type="a mapping, each value a whole number",
+            required=False,
+            default="{}",
+            rule="",
+            doc="",
+        ),
+        FieldDescription(name="silent", type="true or false", required=False, default="true", rule="", doc=""),
+    )
+
+
+def test_defaults_are_shown_as_yaml() -> None:
+    inner, rates = describe(Nested)
+    assert inner.default == "{kind: sign, step: 1.0, mode: row, table: {}, silent: true}"
+    assert (rates.default, rates.rule) == ("[0.1]", "at least 1 items")
+
+
+def test_comments_of_base_classes_come_along() -> None:
+    @frozen(kw_only=True)
+    class Stage(StageOptions):
+        own: int = 1  #: of its own
+
+    assert field_comments(Stage).items() >= {
+        ("own", "of its own"),
+        ("seed", "instead of the recipe's seed, to share this stage among seeds"),
+    }
+    assert [described.name for described in describe(Stage)] == ["own", "seed"]
+
+
+def test_documentation_is_that_of_the_options_and_of_what_they_build() -> None:
+    assert documentation(SignOptions) == "The sign of w.\n\nSource: nobody."
+    assert summary(Nested) == "A quantizer around another."
+
+
+def test_every_registered_part_says_what_it_is_and_what_each_option_means() -> None:
+    entries = load_plugins().registry.all()
+    assert not [entry.cls for entry in entries if not summary(entry.cls)]
+    assert not [(entry.cls, field.name) for entry in entries for field in describe(entry.cls) if not field.doc]
+
+
+def test_a_class_without_source_has_no_comments() -> None:
+    made: dict[str, type[Options]] = {}
+    exec(
+        "from attrs import frozen\nfrom bebertlab.interfaces.options import Options\n"
+        "@frozen(kw_only=True)\nclass Typed(Options):\n    kind = 'typed'\n    size: int = 1  #: lost\n",
+        made,
+    )
+    assert [described.doc for described in describe(made["Typed"])] == [""]

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from attrs import Attribute, field, frozen, validators
+
+from bebertlab.config.document import Document
+from bebertlab.config.faults import Faults
+from bebertlab.config.structure import structure
+from bebertlab.config.yaml import parse_yaml
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.splitter import Splitter, SplitterOptions
+from bebertlab.registry import Failure, Registry, Source
+
+
+@frozen(kw_only=True)
+class Binary(SchemeOptions):
+    kind = "binary"
+    bits: int = field(default=1, validator=validators.ge(1))
+    clip: float = 2.5
+
+    def design(self) -> Design:
+        return Design()
+
+
+@frozen(kw_only=True)
+class Tws(SplitterOptions):
+    kind = "tws"
+    scheme: SchemeOptions
+
+    def build(self) -> Splitter:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class Range:
+    low: float = 0.0
+    high: float = field(default=1.0)
+    steps: int = field(default=1, validator=validators.gt(0))
+
+    @high.validator
+    def _above_low(self, attribute: Attribute[float], value: float) -> None:
+        if value <= self.low:
+            raise ValueError(f"high {value} must be above low {self.low}")
+
+
+@frozen(kw_only=True)
+class Window:
+    start: int
+    end: int
+
+    def __attrs_post_init__(self) -> None:
+        if self.end < self.start:
+            raise UserError(f"end {self.end} is before start {self.start}")
+
+
+@frozen(kw_only=True)
+class Everything:
+    count: int = 0
+    rate: float = 0.0
+    flag: bool = False
+    name: str = ""
+    maybe: int | None = None
+    mode: Literal["mean", "sum"] = "mean"
+    steps: int | Literal["auto"] = "auto"
+    site: Site = Site.QUERY
+    path: Path = Path()
+    pair: tuple[int, str] = (0, "")
+    many: tuple[int, ...] = field(default=(1,), validator=validators.min_len(1))
+    row: Sequence[int] = ()
+    names: frozenset[str] = frozenset()
+    table: Mapping[str, float] = field(factory=dict)
+    sites: Mapping[Site, int] = field(factory=dict)
+    anything: Any = None
+    inner: Range = field(factory=Range)
+    scheme: SchemeOptions | None = None
+    schemes: tuple[SchemeOptions, ...] = ()
+    part: SchemeOptions | SplitterOptions | None = None
+
+
+FAILURE = Failure(source=Source(plugin="broken", distribution="x 1"), error="ImportError: no y")
+REGISTRY = Registry(failures=(FAILURE,)).extended(
+    ((SchemeOptions, Binary), (SplitterOptions, Tws)), Source(plugin="test")
+)
+
+
+def faults(text: str, cls: type[object] = Everything) -> list[str]:
+    found = Faults()
+    assert structure(parse_yaml(text, "f"), (), cls, REGISTRY, found) is None
+    return str(found).splitlines()
+
+
+def read(text: str) -> Everything:
+    found = Faults()
+    value = structure(parse_yaml(text, "f"), (), Everything, REGISTRY, found)
+    assert not found
+    assert value is not None
+    return value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("rate: 1", 1.0),
+        ("rate: 1e-3", 0.001),
+        ("maybe: null", None),
+        ("maybe: 3", 3),
+        ("mode: sum", "sum"),
+        ("steps: auto", "auto"),
+        ("steps: 4", 4),
+        ("site: key", Site.KEY),
+        ("path: a/b", Path("a/b")),
+        ("pair: [1, x]", (1, "x")),
+        ("many: [1, 2, 3]", (1, 2, 3)),
+        ("row: [1]", (1,)),
+        ("names: [a, b, a]", frozenset("ab")),
+        ("table: {a: 1, b: 0.5}", {"a": 1.0, "b": 0.5}),
+        ("sites: {key: 2}", {Site.KEY: 2}),
+        ("anything: {a: [1, null]}", {"a": [1, None]}),
+        ("inner: {high: 2}", Range(high=2.0)),
+        ("scheme: binary", Binary()),
+        ("scheme: null", None),
+        ("scheme: {kind: binary, bits: 2}", Binary(bits=2)),
+        ("schemes: [binary, {kind: binary, clip: 3}]", (Binary(), Binary(clip=3.0))),
+    ],
+)
+def test_each_type_takes_its_form_in_yaml(text: str, value: object) -> None:
+    found = getattr(read(text), text.split(":")[0])
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("count: 1.7", "f:1:8: count: must be a whole number, is 1.7"),
+        ("count: 1.0", "f:1:8: count: must be a whole number, is 1.0"),
+        ("count: '2'", "f:1:8: count: must be a whole number, is '2'"),
+        ("count: true", "f:1:8: count: must be a whole number, is true"),
+        ("count:", "f:1:7: count: must be a whole number, is null"),
+        ("rate: '1'", "f:1:7: rate: must be a number, is '1'"),
+        ("rate: true", "f:1:7: rate: must be a number, is true"),
+        ("rate: .nan", "f:1:7: rate: must be finite, is nan"),
+        ("rate: .inf", "f:1:7: rate: must be finite, is inf"),
+        ("flag: 1", "f:1:7: flag: must be true or false, is 1"),
+        ("flag: yes", "f:1:7: flag: must be true or false, is 'yes'"),
+        ("name: 3", "f:1:7: name: must be text, is 3"),
+        ("maybe: x", "f:1:8: maybe: must be a whole number or null, is 'x'"),
+        ("mode: men", "f:1:7: mode: unknown value 'men'; did you mean 'mean'? (known: mean, sum)"),
+        ("steps: x", "f:1:8: steps: must be a whole number or one of 'auto', is 'x'"),
+        ("path: 3", "f:1:7: path: must be a path, is 3"),
+        ("pair: [1]", "f:1:7: pair: must be a list of 2: a whole number, text; has 1 items"),
+        ("many: []", "f:1:7: many: must not be empty"),
+        ("many: {}", "f:1:7: many: must be a list, each item a whole number, is an empty mapping"),
+        ("many: [1, x, 2]", "f:1:11: many.1: must be a whole number, is 'x'"),
+        ("table: [1]", "f:1:8: table: must be a mapping, each value a number, is a list"),
+        ("table: {a: x}", "f:1:12: table.a: must be a number, is 'x'"),
+        ("inner:", "f:1:7: inner: must be a mapping (low, high, steps), is null"),
+        ("inner: {steps: 0}", "f:1:16: inner.steps: must be > 0, is 0"),
+        ("inner: {low: 2, high: 1}", "f:1:23: inner.high: high 1.0 must be above low 2.0"),
+        ("innr: {}", "f:1:1: innr: unknown key; did you mean 'inner'?"),
+        ("scheme: 3", "f:1:9: scheme: must be a scheme, is 3"),
+        ("scheme: []", "f:1:9: scheme: must be a scheme, is an empty list"),
+        ("scheme: {}", "f:1:9: scheme: kind is missing; one of: binary"),
+        ("scheme: {kind: 3}", "f:1:9: scheme: kind must be text, is 3; one of: binary"),
+        ("scheme: binry", "f:1:9: scheme: unknown scheme 'binry'; did you mean 'binary'? (known: binary)"),
+        ("scheme: {bits: 1, kind: x}", "f:1:25: scheme.kind: unknown scheme 'x'; (known: binary)"),
+        (
+            "scheme: {kind: binary, bit: 1}",
+            "f:1:24: scheme.bit: unknown option of scheme 'binary'; did you mean 'bits'",
+        ),
+        ("scheme: {kind: binary, bits: 0}", "f:1:30: scheme.bits: must be >= 1, is 0"),
+    ],
+)
+def test_each_fault_says_where_what_and_what_would_be_right(text: str, message: str) -> None:
+    first, *rest = faults(text)
+    assert first.startswith(message)
+    assert rest in ([], [str(FAILURE)])
+
+
+def test_an_unknown_kind_mentions_the_plugins_that_failed_once() -> None:
+    assert faults("scheme: x\nschemes: [x, binary]")[-1] == "plugin 'broken' (x 1) failed: ImportError: no y"
+    assert len(faults("scheme: x\nschemes: [x, binary]")) == 3
+
+
+def test_every_fault_of_every_class_is_found() -> None:
+    text = """\
+count: x
+inner: {low: x, steps: -1, more: 1}
+scheme: {kind: binary, bits: 0, clip: x}
+schemes: [{kind: binary, bits: true}, 3]
+bogus: 1
+"""
+    assert [line.split(": ")[0] + " " + line.split(": ")[1] for line in faults(text)] == [
+        "f:1:8 count",
+        "f:2:14 inner.low",
+        "f:2:24 inner.steps",
+        "f:2:28 inner.more",
+        "f:3:30 scheme.bits",
+        "f:3:39 scheme.clip",
+        "f:4:32 schemes.0.bits",
+        "f:4:39 schemes.1",
+        "f:5:1 bogus",
+    ]
+
+
+def test_a_validator_that_needs_a_broken_field_is_passed_over() -> None:
+    assert faults("inner: {low: x, high: 1}") == ["f:1:14: inner.low: must be a number, is 'x'"]
+
+
+def test_missing_fields_and_refused_combinations_are_told_at_the_mapping() -> None:
+    assert faults("{}", Window) == [
+        "f:1:1: start is missing (a whole number)",
+        "f:1:1: end is missing (a whole number)",
+    ]
+    assert faults("start: 2\nend: 1", Window) == ["f:1:1: end 1 is before start 2"]
+    assert faults("", Window) == ["f:1:1: must be a mapping (start, end), is null"]
+
+
+def test_an_abstract_class_takes_only_what_may_stand_there() -> None:
+    @frozen(kw_only=True)
+    class Narrow:
+        scheme: Other
+
+    globals()["Other"] = Other
+    try:
+        assert faults("scheme: binary", Narrow) == ["f:1:9: scheme: scheme 'binary' cannot stand here"]
+    finally:
+        del globals()["Other"]
+
+
+class Other(SchemeOptions):
+    """Another abstract class of the same role."""
+
+
+def test_overridden_values_name_their_origin() -> None:
+    document = parse_yaml("count: 1", "f").set(("count",), "x", "--set count=x")
+    found = Faults()
+    structure(document, (), Everything, REGISTRY, found)
+    assert str(found) == "--set count=x: count: must be a whole number, is 'x'"
+
+
+def test_a_part_of_a_document_can_be_read() -> None:
+    found = Faults()
+    options = structure(parse_yaml("a: {b: {kind: binary, bits: 2}}", "f"), ("a", "b"), Binary, REGISTRY, found)
+    assert options == Binary(bits=2)
+
+
+def test_a_kind_of_the_wrong_class_is_refused() -> None:
+    found = Faults()
+    part: type[Options] = Tws
+    assert structure(Document.of("tws", "f"), (), part, REGISTRY, found) is None
+    assert str(found) == "f: scheme is missing (a scheme)"
