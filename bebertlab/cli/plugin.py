@@ -10,7 +10,7 @@ import attrs
 import click
 
 from bebertlab.cli.settings import Settings, pass_settings
-from bebertlab.errors import UserError
+from bebertlab.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from bebertlab.manager import Plugins
@@ -33,8 +33,8 @@ def list_(settings: Settings, role: str | None, form: str) -> None:
     from bebertlab.manager import forgotten_entry_points
 
     plugins = settings.load(quiet=True)
-    if role is not None and role not in plugins.registry.roles():
-        raise UserError(f"unknown role '{role}'; one of: {', '.join(plugins.registry.roles())}")
+    if role is not None:
+        _check_role(plugins.registry, role)
     entries = [entry for entry in plugins.registry.all() if role in (None, entry.role)]
     click.echo(_json_list(plugins, entries) if form == "json" else _table_list(plugins, entries))
     if forgotten := forgotten_entry_points():
@@ -73,6 +73,7 @@ def _find(registry: Registry, name: str) -> Entry:
     """The entry of `kind` or `role:kind`."""
     role, colon, kind = name.rpartition(":")
     if colon:
+        _check_role(registry, role)
         return registry.entry(registry.find(role, kind))
     found = [entry for entry in registry.all() if entry.kind == name]
     if not found:
@@ -80,6 +81,11 @@ def _find(registry: Registry, name: str) -> Entry:
     if len(found) > 1:
         raise UserError(f"'{name}' is several parts; say which: {', '.join(f'{e.role}:{e.kind}' for e in found)}")
     return found[0]
+
+
+def _check_role(registry: Registry, role: str) -> None:
+    if role not in registry.roles():
+        raise unknown("role", role, registry.roles())
 
 
 def _as_data(entry: Entry) -> dict[str, Any]:

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bebertlab import __version__
+from bebertlab.cli.main import EXIT_INTERNAL, main
+from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.errors import EnvironmentFault, UserError
+
+HEAVY = ["torch", "ray", "mlflow", "transformers", "datasets", "optuna", "sklearn", "scipy", "matplotlib", "pandas"]
+SCRIPT = f"""
+import json, sys
+from bebertlab.cli.main import main
+try:
+    main(json.loads(sys.argv[1]), prog_name="bebertlab")
+finally:
+    print("heavy:", *sorted(set({HEAVY}) & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def commands(group: click.Command = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(group, click.Group):
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            inner = group.get_command(context, name)
+            assert inner is not None
+            yield from commands(inner, (*path, name))
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
+    """A command that raises what the test puts in."""
+    raised: dict[str, BaseException] = {}
+
+    @click.command()
+    def doctor() -> None:
+        raise raised["error"]
+
+    monkeypatch.setattr("bebertlab.cli.main.LazyGroup.get_command", lambda *_: doctor)
+    return raised
+
+
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+def test_help_of_every_command_tells_something_and_imports_nothing_heavy(path: tuple[str, ...]) -> None:
+    arguments = [sys.executable, "-c", SCRIPT, json.dumps([*path, "--help"])]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Usage: {' '.join(('bebertlab', *path))}")
+    assert done.stderr == "heavy:\n"
+
+
+def test_version_of_the_module_and_of_the_script() -> None:
+    done = subprocess.run([sys.executable, "-m", "bebertlab", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"bebertlab, version {__version__}\n"
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    result = CliRunner().invoke(main, ["studi"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "No such command 'studi'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (UserError("f:1:2: x: wrong"), 2, "error: f:1:2: x: wrong\n"),
+        (EnvironmentFault("no hub"), 3, "error: no hub\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_errors_go_to_stderr_without_a_traceback(
+    failing: dict[str, BaseException], error: BaseException, code: int, message: str
+) -> None:
+    failing["error"] = error
+    result = CliRunner().invoke(main, ["doctor"])
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "", message)
+
+
+def test_an_unexpected_error_is_one_line_and_the_way_to_see_more(
+    failing: dict[str, BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bebertlab", "doctor", "a b"])
+    failing["error"] = ZeroDivisionError("one\ntwo")
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == EXIT_INTERNAL
+    assert result.stderr == (
+        "error: unexpected ZeroDivisionError: one\n"
+        "run again with --debug to see where: bebertlab --debug doctor 'a b'\n"
+    )
+
+
+@pytest.mark.parametrize("error", [UserError("x"), ZeroDivisionError("y")])
+def test_debug_lets_errors_through_with_their_traceback(
+    failing: dict[str, BaseException], error: BaseException
+) -> None:
+    failing["error"] = error
+    assert CliRunner().invoke(main, ["--debug", "doctor"]).exception is error
+
+
+def test_a_closed_pipe_ends_quietly(failing: dict[str, BaseException]) -> None:
+    failing["error"] = BrokenPipeError(32, "Broken pipe")
+    result = CliRunner().invoke(main, ["doctor"])
+    assert (result.exit_code, result.stderr) == (1, "")
+
+
+def test_options_before_the_command_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Settings] = []
+
+    @click.command()
+    @pass_settings
+    def doctor(settings: Settings) -> None:
+        logging.getLogger("bebertlab.store").info("two words")
+        seen.append(settings)
+
+    monkeypatch.setattr("bebertlab.cli.main.LazyGroup.get_command", lambda *_: doctor)
+    result = CliRunner().invoke(main, ["-p", __file__, "-v", "doctor"])
+    assert result.stderr == "info: two words\n"
+    assert [str(path) for path in seen[0].plugins] == [__file__]
+    assert (seen[0].verbosity, seen[0].debug) == (1, False)
+    assert CliRunner().invoke(main, ["doctor"]).stderr == ""
+
+
+def test_a_plugin_file_that_is_not_there_is_a_usage_error() -> None:
+    result = CliRunner().invoke(main, ["-p", "nowhere.py", "plugin", "list"])
+    assert result.exit_code == 2
+    assert "File 'nowhere.py' does not exist" in result.stderr
