@@ -23,7 +23,7 @@ def tiny_task(*, regression: bool = False, pairs: bool = False, examples: int = 
 
     >>> task = tiny_task()
     >>> task.splits["train"].texts[0], task.splits["train"].labels[0]
-    ('nice and bad great', np.int64(1))
+    ('the the bad fine awful the', np.int64(0))
     """
     generator = np.random.default_rng(seed)
     sizes = {TRAIN: examples, SELECT: max(examples // 3, 4), VALIDATION: max(examples // 3, 4)}

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from attrs import evolve
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.task import SELECT, TRAIN, Task
+from bebertlab.testing.tiny import tiny_task
+from bebertlab.train.examples import load_examples
+
+
+def test_examples_are_in_dataset_order(task: Task, tokenizer: Path) -> None:
+    examples = load_examples(task, TRAIN, tokenizer, 32)
+    assert len(examples) == len(task.splits[TRAIN])
+    assert examples.labels.dtype is torch.int64
+    assert examples.labels.tolist() == task.splits[TRAIN].labels.tolist()
+    lengths = [len(text.split()) + 2 for text in task.splits[TRAIN].texts]
+    assert examples.tokens.lengths.tolist() == lengths
+
+
+def test_regression_has_real_labels(tokenizer: Path) -> None:
+    assert load_examples(tiny_task(regression=True), TRAIN, tokenizer, 32).labels.dtype is torch.float32
+
+
+def test_equal_requests_are_tokenised_once(task: Task, tokenizer: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(tokenizer, tmp_path / "copy"))
+    known = load_examples(task, TRAIN, tokenizer, 32)
+    assert load_examples(tiny_task(), TRAIN, copied, 32) is known
+    assert load_examples(task, SELECT, tokenizer, 32) is not known
+    assert load_examples(task, TRAIN, tokenizer, 5) is not known
+    assert load_examples(evolve(task, digest="other"), TRAIN, tokenizer, 32) is not known
+
+
+def test_a_folder_without_tokenizer_is_named(task: Task, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no tokenizer\.json"):
+        load_examples(task, TRAIN, tmp_path, 32)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from attrs import evolve
+
+from bebertlab.interfaces.batch import Tap
+from bebertlab.interfaces.loss import LossOptions
+from bebertlab.interfaces.task import Labels, Task
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.stages.labels import LabelsOptions
+from bebertlab.testing.tiny import tiny_model
+from bebertlab.train.objective import Objective
+from bebertlab.train.predict import predict
+from bebertlab.train.selection import Selection
+from bebertlab.train.session import Session
+from bebertlab.train.teacher import Teacher
+
+OpenSession = Callable[..., Session]
+MakeLoss = Callable[..., LossOptions]
+
+
+def kept(model: BertClassifier, session: Session, scores: list[float]) -> float:
+    """Which of the states 0, 1, 2 ... is kept, if they have these scores."""
+    task = session.task
+    left = iter(scores)
+
+    def metrics(predictions: Labels, labels: Labels) -> dict[str, float]:
+        return {"accuracy": next(left)}
+
+    session = evolve(session, task=evolve(task, metrics=metrics))
+    selection = Selection(model, Objective([LabelsOptions()], 2), session, by_loss=False)
+    for number in range(len(scores)):
+        with torch.no_grad():
+            model.classifier.bias.fill_(number)
+        selection.consider(last=number == len(scores) - 1)
+    return float(model.classifier.bias.detach()[0])
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([1.0, 3.0, 2.0], 1),
+        ([1.0, 2.0, 3.0], 2),
+        ([3.0, 2.0, 1.0], 0),
+        ([2.0, 2.0, 1.0], 1),  # of equals the later
+        ([-3.0, -2.0, -2.5], 1),  # a score below 0 is a score
+        ([math.nan, math.nan], 1),  # the last where none is a number
+        ([1.0, math.nan], 0),
+    ],
+)
+def test_the_state_of_the_best_score_is_kept(
+    scores: list[float], best: int, task: Task, open_session: OpenSession
+) -> None:
+    assert kept(tiny_model(task), open_session(), scores) == best
+
+
+def test_a_model_that_answers_no_numbers_is_no_better(task: Task, open_session: OpenSession) -> None:
+    model = tiny_model(task)
+    selection = Selection(model, Objective([LabelsOptions()], 2), open_session(), by_loss=False)
+    selection.consider(last=False)
+    before = predict(model, open_session().select)
+    with torch.no_grad():
+        model.classifier.bias.fill_(math.nan)
+    selection.consider(last=True)
+    assert torch.equal(predict(model, open_session().select), before)
+
+
+def test_where_the_logits_are_not_trained_the_loss_decides(
+    task: Task, open_session: OpenSession, imitate: MakeLoss
+) -> None:
+    session = open_session(teacher=Teacher(tiny_model(task, seed=1)))
+    objective = Objective([imitate(logits=False, taps=frozenset({Tap.HIDDEN}))], 2)
+    model = tiny_model(task, seed=1)
+    selection = Selection(model, objective, session, by_loss=True)
+    states = []
+    for noise in (0.3, 0.1, 0.2):
+        with torch.no_grad():
+            model.load_state_dict(tiny_model(task, seed=1).state_dict())
+            model.bert.embeddings.position_embeddings.weight.add_(noise)
+            model.bert.embeddings.position_embeddings.weight[0].sub_(2 * noise)
+        states.append(model.bert.embeddings.position_embeddings.weight.detach().clone())
+        selection.consider(last=noise == 0.2)
+    assert torch.equal(model.bert.embeddings.position_embeddings.weight, states[1])

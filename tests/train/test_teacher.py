@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bebertlab.interfaces.batch import Tap
+from bebertlab.interfaces.task import Task
+from bebertlab.testing.tiny import tiny_model
+from bebertlab.train import teacher as module
+from bebertlab.train.batches import batches, group_for_evaluation
+from bebertlab.train.examples import Examples
+from bebertlab.train.predict import predict
+from bebertlab.train.teacher import Teacher
+
+
+def test_the_logits_of_a_split_are_those_of_a_pass(task: Task, examples: Examples) -> None:
+    teacher = Teacher(tiny_model(task).train())
+    assert torch.equal(teacher.logits(examples), predict(tiny_model(task), examples))
+    assert teacher.seconds > 0
+
+
+def test_teachers_of_one_artifact_share_their_logits(
+    task: Task, examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Teacher(tiny_model(task), key="a key").logits(examples)
+    monkeypatch.setattr(module, "predict", lambda *_, **__: pytest.fail("asked again"))
+    again = Teacher(tiny_model(task), key="a key")
+    assert again.logits(examples) is first
+    assert again.seconds == 0.0
+
+
+def test_teachers_of_other_artifacts_do_not(task: Task, examples: Examples) -> None:
+    logits = [
+        Teacher(tiny_model(task, seed=i), key=key).logits(examples) for i, key in enumerate([None, None, "1", "2"])
+    ]
+    assert len({float(one.sum()) for one in logits}) == 4
+
+
+def test_an_answer_has_the_taps_and_no_gradient(task: Task, examples: Examples) -> None:
+    teacher = Teacher(tiny_model(task).train())
+    batch = next(batches(examples, group_for_evaluation(examples.tokens.lengths)))
+    with teacher.at_work():
+        outputs = teacher.answer(batch, frozenset({Tap.HIDDEN}))
+    assert outputs.taps.keys() == {Tap.HIDDEN}
+    assert not outputs.logits.requires_grad
+    torch.testing.assert_close(outputs.logits, teacher.logits(examples)[batch.positions])
