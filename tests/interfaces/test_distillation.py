@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+from attrs import frozen
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.errors import UserError
+from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
+from bebertlab.interfaces.loss import Loss, LossOptions
+from bebertlab.registry import Registry, Source
+
+
+@frozen(kw_only=True)
+class Labels(LossOptions):
+    kind = "labels"
+    weight: float = 1.0
+
+    def build(self, classes: int) -> Loss:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class Plan(DistillationOptions):
+    kind = "plan"
+    name: str = "labels"
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase(name="one", losses=(Labels(weight=2.0),), named_losses=(self.name,), epochs=3), Phase(name="two"))
+
+
+CODEC = OptionsCodec(Registry().extended(((LossOptions, Labels),), Source(plugin="test")))
+
+
+def test_named_losses_come_after_the_own_ones() -> None:
+    one, two = resolve_phases(Plan(), CODEC)
+    assert one == Phase(name="one", losses=(Labels(weight=2.0), Labels()), epochs=3)
+    assert two == Phase(name="two")
+
+
+def test_a_loss_that_nobody_has_is_named() -> None:
+    with pytest.raises(UserError, match="unknown loss 'label'; did you mean 'labels'"):
+        resolve_phases(Plan(name="label"), CODEC)
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate", "learning_rate_factor"])
+def test_a_phase_of_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Phase(name="empty", **{name: 0})  # type: ignore[arg-type]
