@@ -8,19 +8,20 @@ from bebertlab.api import Outputs, Tap, UserError
 
 
 def teacher_logits(loss: str, teacher: Outputs | None) -> Tensor:
-    """The teacher's logits.
+    """The teacher's logits; no gradient passes.
 
     Raises:
         UserError: there is no teacher.
     """
-    return _present(loss, teacher).logits
+    return _present(loss, teacher).logits.detach()
 
 
 def paired(loss: str, tap: Tap, student: Outputs, teacher: Outputs | None) -> list[tuple[Tensor, Tensor]]:
     """The student's tensors at a tap with the teacher's; of a teacher k times as deep every k-th is taken.
 
     Layer i of the student is compared with layer i k + k - 1 of the teacher, hidden state i (0 is the embedding
-    output) with hidden state i k: the state after a layer goes with the scores inside it.
+    output) with hidden state i k: the state after a layer goes with the scores inside it. No gradient reaches the
+    teacher.
 
     Raises:
         UserError: there is no teacher, its depth is not a multiple of the student's, or its tensors have other sizes.
@@ -37,7 +38,7 @@ def paired(loss: str, tap: Tap, student: Outputs, teacher: Outputs | None) -> li
             f"loss '{loss}': the student's {tap.value} are {tuple(own[0].shape)}, the teacher's"
             f" {tuple(chosen[0].shape)}; take a teacher of the same {'width' if extra else 'number of heads'}"
         )
-    return list(zip(own, chosen, strict=True))
+    return [(mine, theirs.detach()) for mine, theirs in zip(own, chosen, strict=True)]
 
 
 def _present(loss: str, teacher: Outputs | None) -> Outputs:

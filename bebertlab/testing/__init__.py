@@ -1,0 +1,12 @@
+"""Checks that a plugin's tests call in one line: does a part keep the contract of its role?"""
+
+from __future__ import annotations
+
+from bebertlab.testing.ensemble import check_ensemble
+from bebertlab.testing.law import LawError
+from bebertlab.testing.loss import check_loss
+from bebertlab.testing.merger import check_merger
+from bebertlab.testing.quantizer import check_quantizer
+from bebertlab.testing.splitter import check_splitter
+
+__all__ = ["LawError", "check_ensemble", "check_loss", "check_merger", "check_quantizer", "check_splitter"]

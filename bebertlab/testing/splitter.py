@@ -1,0 +1,107 @@
+"""What every splitter must hold, whatever it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from attrs import evolve
+from torch import Tensor
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Checkpoint, Design
+from bebertlab.interfaces.batch import Batch
+from bebertlab.interfaces.splitter import Splitter, SplitterOptions
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.design import branch_counts
+from bebertlab.testing.law import LawError, hold
+from bebertlab.testing.tiny import tiny_model, tiny_task
+
+
+def check_splitter(options: SplitterOptions, design: Design, *, tolerance: float = 1e-7) -> None:
+    """Check a splitter on a tiny model of a design that it can split; one line in a plugin's tests.
+
+    The split model computes the same logits, to `tolerance` in double precision; some module has more branches than
+    before; tensors are finite, keep their dtype and share no memory; the source stays as it was; splitting twice
+    gives the same; a full-precision model is refused with a `UserError`.
+
+    Raises:
+        LawError: an AssertionError that says which law is broken and on what.
+    """
+    try:
+        _check(options.build(), _source(design), tolerance)
+    except LawError as law:
+        raise LawError(f"splitter '{options.kind}': {law}") from None
+
+
+def _check(splitter: Splitter, source: Checkpoint, tolerance: float) -> None:
+    given = {name: tensor.clone() for name, tensor in source.tensors.items()}
+    split = splitter.split(source)
+    _same(given, source.tensors, "splitting changes the source's '{}'")
+    _same(split.tensors, splitter.split(source).tensors, "splitting twice gives two different '{}'")
+    _check_tensors(split)
+    before = branch_counts(source.architecture, source.design)
+    after = branch_counts(split.architecture, split.design)
+    hold(any(after[path] > before[path] for path in before), "no module has more branches than before")
+    difference = float((_logits(split) - _logits(source)).abs().max())
+    hold(
+        difference <= tolerance,
+        f"the split model's logits differ by {difference:.3g} from the source's, more than {tolerance:g}",
+    )
+    try:
+        splitter.split(_source(Design()))
+    except UserError:
+        return
+    hold(False, "a full-precision model is not refused")
+
+
+def _check_tensors(split: Checkpoint) -> None:
+    seen: dict[int, str] = {}
+    for name, tensor in split.tensors.items():
+        if not tensor.is_floating_point():
+            continue
+        hold(tensor.dtype == torch.float64, f"'{name}' is {tensor.dtype}, the source's tensors are float64")
+        hold(bool(tensor.isfinite().all()), f"'{name}' holds NaN or infinity")
+        other = seen.setdefault(tensor.data_ptr(), name)
+        hold(other == name, f"'{other}' and '{name}' share memory: clone one of them")
+
+
+def _same(these: Mapping[str, Tensor], those: Mapping[str, Tensor], what: str) -> None:
+    for name, tensor in these.items():
+        hold(name in those and torch.equal(those[name], tensor), what.format(name))
+
+
+def _source(design: Design) -> Checkpoint:
+    """A tiny model of a design in double precision, its quantizers set by a batch, one word without weights."""
+    model = tiny_model(tiny_task(), design)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        model.train()(_batch())
+    checkpoint = model.checkpoint()
+    tensors = {name: t.double() if t.is_floating_point() else t for name, t in checkpoint.tensors.items()}
+    for name, tensor in tensors.items():
+        if "word_embeddings" in name and tensor.ndim == 2:
+            tensor[3] = 0.0
+    return evolve(checkpoint, tensors=tensors)
+
+
+def _logits(checkpoint: Checkpoint) -> Tensor:
+    model = BertClassifier(checkpoint.architecture, checkpoint.design).double()
+    try:
+        model.load_state_dict(checkpoint.tensors)
+    except RuntimeError as error:
+        raise LawError(f"the split checkpoint does not load: {error}") from error
+    with torch.no_grad():
+        logits: Tensor = model.eval()(_batch()).logits
+    return logits
+
+
+def _batch() -> Batch:
+    tokens = torch.tensor([[2, 5, 9, 3, 6], [2, 7, 14, 3, 0], [2, 15, 3, 0, 0]])
+    return Batch(
+        positions=torch.arange(len(tokens)),
+        tokens=tokens,
+        segments=torch.zeros_like(tokens),
+        mask=tokens != 0,
+        labels=torch.zeros(len(tokens), dtype=torch.int64),
+    )
