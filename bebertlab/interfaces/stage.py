@@ -18,14 +18,20 @@ T = TypeVar("T")
 _INPUT = "bebertlab.input"
 
 
-def stage_input(*, optional: bool = False) -> Any:  # noqa: ANN401 - attrs fields are typed by their annotation
-    """A field of a stage that names another stage (or a group of stages) of the recipe."""
-    return field(default=None, metadata={_INPUT: True}) if optional else field(metadata={_INPUT: True})
+def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: ANN401 - typed by its annotation
+    """A field of a stage that names another stage of the recipe; `many`: or a group of stages."""
+    metadata = {_INPUT: many}
+    return field(default=None, metadata=metadata) if optional else field(metadata=metadata)
+
+
+def input_fields(cls: type[Options]) -> dict[str, bool]:
+    """Fields of a stage's class that name inputs, and whether each may name a group."""
+    return {a.name: bool(a.metadata[_INPUT]) for a in fields(cls) if _INPUT in a.metadata}
 
 
 def input_names(stage: Options) -> dict[str, str]:
     """Field name to stage name of every input that is set."""
-    named = {a.name: getattr(stage, a.name) for a in fields(type(stage)) if _INPUT in a.metadata}
+    named = {name: getattr(stage, name) for name in input_fields(type(stage))}
     return {name: value for name, value in named.items() if value is not None}
 
 

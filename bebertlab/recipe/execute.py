@@ -1,0 +1,242 @@
+"""Carrying a plan out: what is in the store is read, what is not is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic, perf_counter
+from typing import Any
+
+import torch
+from attrs import evolve, field, frozen
+
+from bebertlab.errors import EXIT_TRIALS_FAILED, UserError
+from bebertlab.interfaces.events import StageEvent, StagePhase
+from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs
+from bebertlab.recipe.plan import Node, Plan
+from bebertlab.store.manifest import Manifest
+from bebertlab.store.store import Claim, Store
+
+Notify = Callable[[StageEvent], None]
+
+#: seconds between two notices of progress
+_PAUSE = 0.5
+
+
+class StageError(UserError):
+    """A stage raised; names the stage. The exception is its cause."""
+
+    exit_code = EXIT_TRIALS_FAILED
+
+
+@frozen(kw_only=True)
+class Results:
+    """What a plan came to."""
+
+    metrics: Mapping[str, float]  #: of the result stage, and `cost/...` in seconds
+    stages: tuple[StageEvent, ...]  #: of all stages behind the result, in the order of the plan
+
+
+def _silent(event: StageEvent) -> None:
+    """No one to tell."""
+
+
+@frozen(kw_only=True, eq=False)
+class _Run:
+    """One execution."""
+
+    plan: Plan
+    store: Store
+    codec: Codec
+    notify: Notify
+    trial: int | None
+    found: dict[str, Artifact] = field(factory=dict)  #: by name; verified or made
+    events: dict[str, StageEvent] = field(factory=dict)  #: by name
+
+    def event(self, node: Node, phase: StagePhase, **more: Any) -> StageEvent:  # noqa: ANN401 - fields of the event
+        """An event of a stage."""
+        event = StageEvent(stage=node.name, stage_kind=node.kind, key=node.key, phase=phase, trial=self.trial)
+        return evolve(event, **more)
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    codec: Codec,
+    *,
+    notify: Notify = _silent,
+    trial: int | None = None,
+    target: str | None = None,
+) -> Results:
+    """Carry out what the result of a plan (or the stage `target`) needs and the store does not have.
+
+    Nothing behind a stored stage is looked at. `notify` is told of every stage that started, went on or finished, the
+    stored ones included.
+
+    Raises:
+        StageError: a stage raised; what was finished before stays in the store.
+    """
+    target = target or plan.recipe.result
+    run = _Run(plan=plan, store=store, codec=codec, notify=notify, trial=trial)
+    nodes = plan.behind(target)
+    missing = _missing(run, target)
+    with _threads(plan.machine.threads):
+        for node in nodes:
+            if node.name in missing:
+                _make(run, node)
+            else:
+                _stored(run, node)
+    return Results(metrics=_metrics(run, target), stages=tuple(run.events[node.name] for node in nodes))
+
+
+def missing_stages(plan: Plan, store: Store) -> frozenset[str]:
+    """Names of the stages that the result needs and that would run; by manifests alone, which is quick."""
+    return frozenset(_walk(plan, plan.recipe.result, lambda node: store.peek(node.key) is not None))
+
+
+def _missing(run: _Run, target: str) -> set[str]:
+    def is_stored(node: Node) -> bool:
+        artifact = run.store.get(node.key)
+        if artifact is not None:
+            run.found[node.name] = evolve(artifact, stage=node.name)
+        return artifact is not None
+
+    return _walk(run.plan, target, is_stored)
+
+
+def _walk(plan: Plan, target: str, is_stored: Callable[[Node], bool]) -> set[str]:
+    """The stages to make: the target if it is not stored, and so on through the inputs of those to make."""
+    missing: set[str] = set()
+    seen: set[str] = set()
+    todo = [target]
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if not is_stored(plan.nodes[name]):
+            missing.add(name)
+            todo += plan.nodes[name].needs
+    return missing
+
+
+def _stored(run: _Run, node: Node) -> None:
+    manifest = run.store.peek(node.key)
+    if manifest is not None:
+        _finish(run, node, manifest, stored=True)
+        return
+    # it was removed after the stage that needed it was made; that one knows what it took
+    seconds = next(
+        (found.behind[node.key] for found in _manifests(run) if node.key in found.behind),
+        0.0,
+    )
+    run.events[node.name] = run.event(node, StagePhase.FINISHED, fraction=1.0, stored=True, seconds=seconds)
+
+
+def _manifests(run: _Run) -> Iterator[Manifest]:
+    for artifact in run.found.values():
+        manifest = run.store.peek(artifact.key)
+        if manifest is not None:
+            yield manifest
+
+
+def _make(run: _Run, node: Node) -> None:
+    def wait() -> None:
+        text = "waits for another process that makes it"
+        run.notify(run.event(node, StagePhase.PROGRESS, text=text))
+
+    with run.store.claim(node.key, waiting=wait) as claim:
+        stored = claim.artifact is not None
+        artifact = claim.artifact or _run_stage(run, node, claim)
+    run.found[node.name] = evolve(artifact, stage=node.name)
+    manifest = run.store.peek(node.key)
+    if manifest is None:
+        raise StageError(f"stage {node.name} ({node.kind}): it was removed from the store while the recipe ran")
+    _finish(run, node, manifest, stored=stored)
+
+
+def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
+    run.notify(run.event(node, StagePhase.STARTED))
+    inputs = Inputs(artifacts={name: tuple(run.found[one] for one in names) for name, names in node.inputs.items()})
+    context = Context(
+        stage=node.name,
+        folder=claim.folder,
+        seed=node.seed,
+        task=run.plan.task,
+        encoder=run.plan.recipe.encoder,
+        codec=run.codec,
+        device=run.plan.machine.device,
+        progress=_progress(run, node),
+    )
+    start = perf_counter()
+    try:
+        node.stage.run(inputs, context)
+        return claim.commit(
+            stage=node.name,
+            kind=node.kind,
+            parts=node.parts,
+            seconds=perf_counter() - start,
+            behind={run.plan.nodes[name].key: seconds for name, seconds in _seconds_behind(run, node).items()},
+        )
+    except Exception as error:
+        raise _failed(node, error) from error
+
+
+def _failed(node: Node, error: Exception) -> StageError:
+    text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    failed = StageError(f"stage {node.name} ({node.kind}): {text.removeprefix(f'{node.name}: ')}")
+    if isinstance(error, UserError):
+        failed.exit_code = error.exit_code
+    return failed
+
+
+def _progress(run: _Run, node: Node) -> Callable[[float, str], None]:
+    told = 0.0
+
+    def tell(fraction: float, text: str) -> None:
+        nonlocal told
+        if monotonic() - told >= _PAUSE:
+            told = monotonic()
+            run.notify(run.event(node, StagePhase.PROGRESS, fraction=fraction, text=text))
+
+    return tell
+
+
+def _finish(run: _Run, node: Node, manifest: Manifest, *, stored: bool) -> None:
+    event = run.event(
+        node,
+        StagePhase.FINISHED,
+        fraction=1.0,
+        stored=stored,
+        seconds=manifest.seconds,
+        metrics=manifest.metrics,
+    )
+    run.events[node.name] = event
+    run.notify(event)
+
+
+def _seconds_behind(run: _Run, node: Node) -> dict[str, float]:
+    """Seconds of every stage that a node was made from, by name; one of each key."""
+    behind = {one.key: one.name for one in reversed(run.plan.behind(node.name)) if one.name != node.name}
+    return {name: run.events[name].seconds for name in behind.values()}
+
+
+def _metrics(run: _Run, target: str) -> dict[str, float]:
+    """The metrics of the target; what it cost as a whole and by the stages and groups of the recipe."""
+    node = run.plan.nodes[target]
+    seconds = {**_seconds_behind(run, node), target: run.events[target].seconds}
+    costs: dict[str, float] = {}
+    for one in run.plan.behind(target):
+        name = f"cost/{one.top}_seconds"
+        costs[name] = costs.get(name, 0.0) + run.events[one.name].seconds
+    return {**run.events[target].metrics, "cost/seconds": sum(seconds.values()), **costs}
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,156 @@
+"""Paths into a recipe: what `--set`, `set` and `search` name.
+
+The first word is a key of the recipe or the name of a stage; each further one is a field of the options class that
+the recipe means at that place, whether or not the file writes that field out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin
+
+import attrs
+from attrs import field, frozen
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.document import Document, Keys, show
+from bebertlab.config.spoken import spoken_type
+from bebertlab.errors import UserError, suggestion
+from bebertlab.recipe.kinds import alternatives, class_at, default_of, fields_of, role_of
+from bebertlab.recipe.recipe import Recipe
+from bebertlab.registry import Registry
+
+_STAGES = "stages"
+
+_KIND = "kind"
+
+
+@frozen(kw_only=True)
+class Target:
+    """A place in a recipe."""
+
+    keys: Keys
+    type: Any  #: the annotated type of what stands there; `str` for a kind
+    #: defaults on the way that the document does not write out, and that a value below them needs
+    defaults: Mapping[Keys, object] = field(factory=dict)
+
+
+def resolve_path(document: Document, text: str, registry: Registry) -> Keys:
+    """The keys of a path such as `members.train.epochs` in a recipe's document.
+
+    Raises:
+        UserError: there is no such place; says what was likely meant.
+    """
+    return find_target(document, text, registry).keys
+
+
+def type_at(document: Document, text: str, registry: Registry) -> Any:  # noqa: ANN401 - any annotation
+    """The annotated type of what a path names.
+
+    Raises:
+        UserError: there is no such place.
+    """
+    return find_target(document, text, registry).type
+
+
+def set_value(document: Document, text: str, value: object, origin: str, registry: Registry) -> Document:
+    """The document with the value at a path changed; `origin` says where the value came from, for messages.
+
+    Raises:
+        UserError: there is no such place; begins with the origin.
+    """
+    try:
+        target = find_target(document, text, registry)
+    except UserError as error:
+        raise UserError(f"{origin}: {error}") from error
+    for path, default in target.defaults.items():
+        document = document.put(path, Document.of(OptionsCodec(registry).dump(default), origin))
+    return document.set(target.keys, value, origin)
+
+
+def find_target(document: Document, text: str, registry: Registry) -> Target:
+    """The place that a path names.
+
+    Raises:
+        UserError: there is no such place; says what was likely meant.
+    """
+    walk = _Walk(document, text, registry)
+    words = text.split(".")
+    stages = document.data.get(_STAGES) if isinstance(document.data, Mapping) else None
+    names = stages if isinstance(stages, Mapping) else {}
+    if words[0] in names and words[0] not in fields_of(Recipe):
+        words = [_STAGES, *words]
+    elif words[0] not in fields_of(Recipe):
+        known = [*fields_of(Recipe), *names]
+        raise UserError(f"{text}: '{words[0]}' is no key and no stage of the recipe; {suggestion(words[0], known)}")
+    return walk.fields((), Recipe, words)
+
+
+class _Walk:
+    """One way down into a document."""
+
+    def __init__(self, document: Document, text: str, registry: Registry) -> None:
+        self.document = document
+        self.text = text
+        self.registry = registry
+        self.defaults: dict[Keys, object] = {}
+
+    def value(self, path: Keys, of: Any, words: list[str], default: object) -> Target:  # noqa: ANN401
+        """Go on from a value of an annotated type."""
+        if not words:
+            return Target(keys=path, type=of, defaults=self.defaults)
+        role = role_of(of)
+        if role is not None and words == [_KIND]:
+            return Target(keys=(*path, _KIND), type=str, defaults=self.defaults)
+        written = self.document.has(path) and self.document.get(path) is not None
+        if role is not None and not written:
+            if default is attrs.NOTHING or default is None:
+                raise self.wrong(f"{show(path)} has no {role} yet; set {show(path)}.kind first")
+            self.defaults[path] = default
+            return self.fields(path, type(default), words, default)
+        cls = class_at(self.document, path, of, self.registry)
+        if cls is not None:
+            return self.fields(path, cls, words, attrs.NOTHING if written else default)
+        if role is not None:
+            data = self.document.get(path)
+            kind = data.get(_KIND) if isinstance(data, Mapping) else data
+            raise self.wrong(str(self.registry.unknown(role, str(kind))))
+        return self.item(path, of, words)
+
+    def fields(self, path: Keys, cls: type[Any], words: list[str], default: object = attrs.NOTHING) -> Target:
+        """Go on into a field of a class; `default` is the object that stands there if the document has nothing."""
+        fields = fields_of(cls)
+        word = words[0]
+        if word not in fields:
+            raise self.wrong(f"{_of(path, cls)} has no option '{word}'; {suggestion(word, fields)}")
+        inner = default_of(fields[word]) if default is attrs.NOTHING else getattr(default, fields[word].name)
+        return self.value((*path, word), fields[word].type, words[1:], inner)
+
+    def item(self, path: Keys, of: object, words: list[str]) -> Target:
+        """Go on into a mapping or a list."""
+        word = words[0]
+        for kind in alternatives(of):
+            origin, arguments = get_origin(kind), get_args(kind)
+            if isinstance(origin, type) and issubclass(origin, Mapping):
+                if path == (_STAGES,) and not self.document.has((*path, word)):
+                    known = self.document.get(path) if self.document.has(path) else ()
+                    raise self.wrong(f"there is no stage '{word}'; {suggestion(word, known)}")
+                return self.value((*path, word), arguments[1], words[1:], attrs.NOTHING)
+            if origin in (tuple, list):
+                return self.value((*path, word), self.element(path, word, arguments), words[1:], attrs.NOTHING)
+        raise self.wrong(f"{show(path)} is {spoken_type(of)}; nothing is below it")
+
+    def element(self, path: Keys, word: str, arguments: tuple[Any, ...]) -> object:
+        """The type of one item of a list."""
+        if not self.document.has((*path, word)):
+            raise self.wrong(f"{show(path)} is a list; there is no item {word} in it")
+        return arguments[0] if Ellipsis in arguments or len(arguments) == 1 else arguments[int(word)]
+
+    def wrong(self, what: str) -> UserError:
+        """The error for a path that leads nowhere."""
+        return UserError(f"{self.text}: {what}")
+
+
+def _of(path: Keys, cls: type[Any]) -> str:
+    kind = getattr(cls, _KIND, None)
+    return f"{show(path)} ({cls.role} '{kind}')" if isinstance(kind, str) else show(path) or "a recipe"

@@ -1,0 +1,197 @@
+"""What a recipe would do: its stages in order, each with the key of what it will leave in the store. No effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+import torch
+from attrs import field, frozen, validators
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.errors import UserError
+from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.stage import StageOptions, input_fields, input_names
+from bebertlab.interfaces.task import Task
+from bebertlab.recipe.graph import Graph, expand
+from bebertlab.recipe.materials import Materials
+from bebertlab.recipe.recipe import Recipe
+from bebertlab.store.fingerprint import fingerprint
+from bebertlab.store.why import INPUTS
+
+_FORMAT = 1
+
+
+@frozen(kw_only=True)
+class Machine:
+    """What of a machine makes numbers what they are."""
+
+    threads: int = field(default=1, validator=validators.ge(1))  #: of torch
+    device: str = "cpu"  #: as torch names it
+
+    def parts(self) -> dict[str, Any]:
+        """What of it enters every key."""
+        return {"torch": torch.__version__, "threads": self.threads, "device": self.device.partition(":")[0]}
+
+
+@frozen(kw_only=True, eq=False)
+class Node:
+    """A stage of a plan."""
+
+    name: str
+    top: str  #: the recipe's own name: that of its group, if it came from one
+    stage: StageOptions  #: as it will run
+    seed: int
+    inputs: Mapping[str, tuple[str, ...]]  #: field to names of nodes
+    key: str
+    parts: Mapping[str, Any]  #: what the key is the hash of
+
+    @property
+    def kind(self) -> str:
+        """Kind of the stage."""
+        return self.stage.kind
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the nodes that it reads."""
+        return tuple(dict.fromkeys(name for names in self.inputs.values() for name in names))
+
+
+@frozen(kw_only=True, eq=False)
+class Plan:
+    """The stages of a recipe, each after those it reads."""
+
+    recipe: Recipe
+    task: Task
+    machine: Machine
+    nodes: Mapping[str, Node]
+
+    @property
+    def result(self) -> Node:
+        """The stage whose metrics are the recipe's result."""
+        return self.nodes[self.recipe.result]
+
+    def behind(self, name: str) -> tuple[Node, ...]:
+        """A node and all that it was made from, in order."""
+        wanted, todo = {name}, [name]
+        while todo:
+            new = set(self.nodes[todo.pop()].needs) - wanted
+            wanted |= new
+            todo += new
+        return tuple(node for node in self.nodes.values() if node.name in wanted)
+
+
+def plan(recipe: Recipe, materials: Materials, codec: OptionsCodec, machine: Machine | None = None) -> Plan:
+    """Plan a recipe.
+
+    Raises:
+        UserError: a stage cannot run like this, each such stage a line; or the task cannot be loaded.
+        EnvironmentFault: the task's or encoder's files are not there.
+    """
+    machine = machine or Machine()
+    task = materials.task(recipe.task)
+    common = {
+        "format": _FORMAT,
+        "task": {"options": codec.dump_identity(recipe.task), "digest": task.digest},
+        "encoder": {
+            "options": codec.dump_identity(recipe.encoder),
+            "digest": materials.encoder_digest(recipe.encoder),
+        },
+        "machine": machine.parts(),
+    }
+    nodes = _Planner(recipe, task, codec, common).nodes()
+    return Plan(recipe=recipe, task=task, machine=machine, nodes=nodes)
+
+
+class _Planner:
+    """One pass over the graph, inputs first."""
+
+    def __init__(self, recipe: Recipe, task: Task, codec: OptionsCodec, common: Mapping[str, Any]) -> None:
+        self.recipe = recipe
+        self.task = task
+        self.codec = codec
+        self.common = common
+        self.graph: Graph = expand(recipe.stages)
+        self.made: dict[str, Node | None] = {}  # None: it has a fault, or needs one that has
+        self.faults: dict[str, UserError] = {}
+
+    def nodes(self) -> dict[str, Node]:
+        """All nodes."""
+        for name in self.graph.stages:
+            self.visit(name)
+        if self.faults:
+            exit_code = max(fault.exit_code for fault in self.faults.values())
+            error = UserError("\n".join(self.faults))
+            error.exit_code = exit_code
+            raise error
+        return {name: node for name, node in self.made.items() if node is not None}
+
+    def visit(self, name: str) -> None:
+        """Make the node of a stage, after those of its inputs."""
+        if name in self.made:
+            return
+        for needed in self.graph.inputs(name):
+            self.visit(needed)
+        if any(self.made[needed] is None for needed in self.graph.inputs(name)):
+            self.made[name] = None
+            return
+        try:
+            self.made[name] = self.node(name)
+        except UserError as error:
+            top = self.graph.top(name)
+            self.faults.setdefault(f"stage {top} ({self.recipe.stages[top].kind}): {error}", error)
+            self.made[name] = None
+
+    def node(self, name: str) -> Node:
+        """The node of a stage whose inputs have theirs."""
+        stage = self.graph.stages[name]
+        prepared = stage.prepare(
+            {
+                field: tuple(self.needed(one).stage for one in self.graph.members(value))
+                for field, value in input_names(stage).items()
+            },
+            self.task,
+            self.codec,
+        )
+        inputs = {field: self.graph.members(value) for field, value in input_names(prepared).items()}
+        seed = self.recipe.seed if prepared.seed is None else prepared.seed
+        keys = {field: [self.needed(one).key for one in names] for field, names in inputs.items()}
+        parts = {"stage": self.identity(prepared), "seed": seed, **self.common, INPUTS: keys}
+        return Node(
+            name=name,
+            top=self.graph.top(name),
+            stage=prepared,
+            seed=seed,
+            inputs=inputs,
+            key=fingerprint(parts),
+            parts=parts,
+        )
+
+    def needed(self, name: str) -> Node:
+        """The node of an input."""
+        node = self.made[name]
+        if node is None:
+            raise AssertionError("a stage is visited after its inputs")
+        return node
+
+    def identity(self, stage: StageOptions) -> dict[str, Any]:
+        """A stage's options with the revisions of all parts, without the names of its inputs and its seed.
+
+        What a scheme or a distillation is made of is told too: its quantizers and losses have revisions of their own.
+        """
+        identity: dict[str, Any] = self.codec.dump_identity(stage)
+        for name in ("seed", *input_fields(type(stage))):
+            del identity["options"][name]
+        made = dict(_made_of(stage, self.codec))
+        return {**identity, "made_of": made} if made else identity
+
+
+def _made_of(stage: StageOptions, codec: OptionsCodec) -> Iterator[tuple[str, Any]]:
+    for attribute in attrs.fields(type(stage)):
+        value = getattr(stage, attribute.name)
+        if isinstance(value, DistillationOptions):
+            yield attribute.name, codec.dump_identity(resolve_phases(value, codec))
+        elif isinstance(value, SchemeOptions):
+            yield attribute.name, codec.dump_identity(value.design())

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import evolve
+
+from bebertlab.errors import UserError
+from bebertlab.recipe.paths import set_value
+from bebertlab.recipe.plan import Machine, Plan, plan
+from bebertlab.recipe.recipe import recipe_of
+from bebertlab.registry import Registry, Source
+from bebertlab.store.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from tests.recipe.conftest import Toy
+
+    With = Callable[[str, str], Toy]
+
+
+def planned(toy: Toy, machine: Machine | None = None, **settings: object) -> Plan:
+    document = toy.document()
+    for text, value in settings.items():
+        document = set_value(document, text.replace("__", "."), value, "--set", toy.registry)
+    return plan(recipe_of(document, toy.codec), toy.materials, toy.codec, machine)
+
+
+def changed(first: Plan, second: Plan) -> set[str]:
+    return {name for name, node in first.nodes.items() if second.nodes[name].key != node.key}
+
+
+ALL = {"teacher", "student", "team.0", "team.1", "score"}
+
+
+def test_stages_come_after_those_they_read(toy: Toy) -> None:
+    done = planned(toy)
+    assert list(done.nodes) == ["teacher", "student", "team.0", "team.1", "score"]
+    assert done.nodes["score"].inputs == {"of": ("team.0", "team.1")}
+    assert done.result.name == "score"
+    assert done.nodes["team.1"].top == "team"
+
+
+def test_stages_may_be_written_in_any_order(toy_with: With) -> None:
+    toy = toy_with("  teacher: {kind: make}\n", "")
+    done = planned(evolve(toy, text=toy.text + "  teacher: {kind: make}\n"), result="score")
+    assert list(done.nodes)[:2] == ["teacher", "student"]
+
+
+def test_a_plan_is_the_same_every_time(toy: Toy) -> None:
+    assert changed(planned(toy), planned(toy)) == set()
+
+
+def test_a_key_is_the_hash_of_its_parts(toy: Toy) -> None:
+    node = planned(toy).nodes["student"]
+    assert node.key == fingerprint(node.parts)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"seed": 4}, ALL),
+        ({"task__size": 5}, ALL),
+        ({"encoder__text": "others"}, ALL),
+        ({"teacher__train__epochs": 6}, ALL),
+        ({"train__epochs": 6}, ALL),
+        ({"student__train__warmup": 0.3}, ALL - {"teacher"}),
+        ({"student__scheme__bits": 2}, ALL - {"teacher"}),
+        ({"student__distillation": "none"}, ALL - {"teacher"}),
+        ({"team__model": "teacher"}, {"team.0", "team.1", "score"}),
+        ({"team__size": 3}, {"score"}),
+        ({"description": "another"}, set()),
+        ({"result": "student"}, set()),
+    ],
+)
+def test_what_changes_a_key(toy: Toy, settings: dict[str, Any], expected: set[str]) -> None:
+    assert changed(planned(toy), planned(toy, **settings)) == expected
+
+
+def test_the_machine_is_part_of_the_keys(toy: Toy) -> None:
+    base = planned(toy)
+    assert changed(base, planned(toy, Machine(threads=2))) == ALL
+    assert changed(base, planned(toy, Machine(device="cuda:1"))) == ALL
+    assert changed(planned(toy, Machine(device="cuda:0")), planned(toy, Machine(device="cuda:1"))) == set()
+
+
+def test_a_default_that_is_written_out_changes_nothing(toy: Toy) -> None:
+    assert changed(planned(toy), planned(toy, student__train__weight_decay=0.01, task__size=4)) == set()
+
+
+def test_a_stage_s_own_seed_shares_it_among_seeds(toy: Toy) -> None:
+    first, second = (planned(toy, teacher__seed=0, seed=seed) for seed in (1, 2))
+    assert changed(first, second) == ALL - {"teacher"}
+    assert first.nodes["teacher"].seed == 0
+    assert changed(planned(toy, seed=0), planned(toy, teacher__seed=0, seed=0)) == set()
+
+
+def test_names_do_not_count(toy: Toy) -> None:
+    text = toy.text.replace("teacher", "boss").replace("    boss: boss", "    teacher: boss")
+    assert planned(evolve(toy, text=text)).nodes["score"].key == planned(toy).nodes["score"].key
+
+
+def test_an_input_that_is_let_go_of_is_not_needed(toy: Toy) -> None:
+    done = planned(toy, student__distillation="none", student__model="teacher")
+    assert done.nodes["student"].inputs == {"model": ("teacher",)}
+
+
+def test_revisions_of_parts_within_count(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = planned(toy)
+    for role, kind in (("quantizer", "round"), ("scheme", "low"), ("distillation", "taught"), ("stage", "change")):
+        with monkeypatch.context() as patch:
+            patch.setattr(toy.registry.find(role, kind), "revision", 2)
+            assert "student" in changed(base, planned(toy)), kind
+            assert "teacher" not in changed(base, planned(toy)), kind
+
+
+def test_the_text_of_a_one_file_plugin_counts(toy: Toy) -> None:
+    from bebertlab.config.codec import OptionsCodec
+
+    def with_fingerprint(text: str) -> Plan:
+        pairs = tuple((entry.cls.__mro__[1], entry.cls) for entry in toy.registry.all())
+        registry = Registry().extended(pairs, Source(plugin="toy.py", fingerprint=text))
+        codec = OptionsCodec(registry)
+        return plan(recipe_of(toy.document(), codec), toy.materials, codec)
+
+    assert changed(with_fingerprint("a"), with_fingerprint("a")) == set()
+    assert changed(with_fingerprint("a"), with_fingerprint("b")) == ALL
+
+
+def test_what_a_stage_refuses_is_told_by_its_name(toy_with: With) -> None:
+    with pytest.raises(UserError, match=r"^stage student \(change\): 'taught' needs a teacher$"):
+        planned(toy_with("    teacher: teacher\n", ""))
+
+
+def test_all_stages_that_refuse_are_told(toy: Toy) -> None:
+    text = toy.text + "  more: {kind: change, model: teacher, distillation: taught}\n"
+    text = text.replace("    teacher: teacher\n", "")
+    with pytest.raises(UserError) as caught:
+        plan(recipe_of(toy.document(text), toy.codec), toy.materials, toy.codec)
+    assert [line.split(" (")[0] for line in str(caught.value).splitlines()] == ["stage student", "stage more"]
+
+
+def test_behind_is_what_a_stage_was_made_from(toy: Toy) -> None:
+    done = planned(toy)
+    assert [node.name for node in done.behind("team.0")] == ["teacher", "student", "team.0"]
+    assert [node.name for node in done.behind("teacher")] == ["teacher"]
+
+
+def test_planning_is_quick(toy: Toy) -> None:
+    planned(toy)
+    start = perf_counter()
+    for size in range(20):
+        planned(toy, team__size=size % 9 + 1)
+    assert (perf_counter() - start) / 20 < 0.05  # about 2 ms; a wide margin for a busy machine
