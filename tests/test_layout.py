@@ -9,6 +9,12 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from bebertlab.cli.main import main
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.manager import load_plugins
+from bebertlab.recipe.recipe import read_recipe, recipe_of
 
 ROOT = Path(__file__).parents[1]
 MODULES = {
@@ -133,3 +139,14 @@ def test_every_plugin_has_its_entry_point() -> None:
     declared = set(project["entry-points"]["bebertlab"].values())
     shipped = {path.stem for path in (ROOT / "plugins").iterdir() if path.stem.startswith("bebertlab_")}
     assert declared == shipped | {"bebertlab.stages", "bebertlab.encoders"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies/recipes").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_recipe_loads(path: Path) -> None:
+    recipe_of(read_recipe(path), OptionsCodec(load_plugins().registry))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_study_is_valid(path: Path) -> None:
+    result = CliRunner().invoke(main, ["study", "validate", str(path)])
+    assert result.exit_code == 0, result.stderr

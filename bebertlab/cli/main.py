@@ -68,7 +68,7 @@ class _Messages(logging.Handler):
         click.echo(f"{record.levelname.lower()}: {self.format(record)}", err=True)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("bebertlab", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "-p",
     "--plugin",
