@@ -7,8 +7,12 @@ from bebertlab.interfaces.distillation import DistillationOptions
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
 from bebertlab.stages.distill import DistillStage
+from bebertlab.stages.evaluate import EvaluateStage
 from bebertlab.stages.finetune import FinetuneStage
 from bebertlab.stages.labels import LabelsOptions
+from bebertlab.stages.member import MemberStage
+from bebertlab.stages.members import MembersStage
+from bebertlab.stages.merge import MergeStage
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.slice import SliceStage
 from bebertlab.stages.split import SplitStage
@@ -17,7 +21,16 @@ from bebertlab.stages.split import SplitStage
 @hookimpl
 def bebertlab_stages() -> list[type[StageOptions] | type[StageGroupOptions]]:
     """The stages of every recipe."""
-    return [FinetuneStage, SliceStage, DistillStage, SplitStage]
+    return [
+        FinetuneStage,
+        SliceStage,
+        DistillStage,
+        SplitStage,
+        MembersStage,
+        MemberStage,
+        MergeStage,
+        EvaluateStage,
+    ]
 
 
 @hookimpl

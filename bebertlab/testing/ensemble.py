@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Verdict
+from bebertlab.testing.law import hold
 from bebertlab.testing.merger import check_merger
 
 _EXAMPLES = 40
@@ -21,7 +22,7 @@ def check_ensemble(options: EnsembleOptions, classes: int = 2) -> None:
     function of its arguments and leaves them alone; the ensemble's own merger keeps the contract of mergers.
 
     Raises:
-        AssertionError: says what does not hold.
+        LawError: an AssertionError that says what does not hold.
     """
     strategy = options.build(classes)
     labels = _labels(classes)
@@ -34,9 +35,9 @@ def check_ensemble(options: EnsembleOptions, classes: int = 2) -> None:
         verdict = strategy.judge(0, first, given, labels)
         _check_verdict(verdict, name)
         _check_same(verdict, strategy.judge(0, first, given, labels), f"judging {name} twice gives two verdicts")
-        _hold(bool((first.weights == start).all()), f"judging {name} changes the round")
+        hold(bool((first.weights == start).all()), f"judging {name} changes the round")
         if not options.sequential and verdict.next is not None:
-            _hold(bool((verdict.next.weights == first.weights).all()), "members that are not sequential share a round")
+            hold(bool((verdict.next.weights == first.weights).all()), "members that are not sequential share a round")
     if options.needs_predictions:
         _check_order(options, classes, labels, members)
         _check_ends(options, classes, labels)
@@ -45,24 +46,24 @@ def check_ensemble(options: EnsembleOptions, classes: int = 2) -> None:
 
 def _check_round(round: Round, name: str) -> None:
     weights = round.weights
-    _hold(weights.shape == (_EXAMPLES,) and weights.dtype == np.float64, f"{name} has no float64 weight per example")
-    _hold(bool(np.isfinite(weights).all() and (weights >= 0).all()), f"{name} has weights that are no shares")
-    _hold(abs(weights.sum() - 1) < 1e-9, f"the weights of {name} add up to {weights.sum()}, not 1")
-    _hold(round.retries >= 0, f"{name} has a negative number of retries")
+    hold(weights.shape == (_EXAMPLES,) and weights.dtype == np.float64, f"{name} has no float64 weight per example")
+    hold(bool(np.isfinite(weights).all() and (weights >= 0).all()), f"{name} has weights that are no shares")
+    hold(abs(weights.sum() - 1) < 1e-9, f"the weights of {name} add up to {weights.sum()}, not 1")
+    hold(round.retries >= 0, f"{name} has a negative number of retries")
 
 
 def _check_verdict(verdict: Verdict, name: str) -> None:
-    _hold(bool(np.isfinite(verdict.weight)) and verdict.weight >= 0, f"{name} weighs {verdict.weight}")
-    _hold(verdict.kept or verdict.weight == 0, f"{name} is discarded and still weighs {verdict.weight}")
+    hold(bool(np.isfinite(verdict.weight)) and verdict.weight >= 0, f"{name} weighs {verdict.weight}")
+    hold(verdict.kept or verdict.weight == 0, f"{name} is discarded and still weighs {verdict.weight}")
     if verdict.next is not None:
         _check_round(verdict.next, f"the round after {name}")
 
 
 def _check_same(verdict: Verdict, again: Verdict, what: str) -> None:
-    _hold((verdict.weight, verdict.kept, verdict.error) == (again.weight, again.kept, again.error), what)
-    _hold((verdict.next is None) == (again.next is None), what)
+    hold((verdict.weight, verdict.kept, verdict.error) == (again.weight, again.kept, again.error), what)
+    hold((verdict.next is None) == (again.next is None), what)
     if verdict.next is not None and again.next is not None:
-        _hold(bool((verdict.next.weights == again.next.weights).all()), what)
+        hold(bool((verdict.next.weights == again.next.weights).all()), what)
 
 
 def _check_order(options: EnsembleOptions, classes: int, labels: NDArray[Any], members: dict[str, Floats]) -> None:
@@ -75,7 +76,7 @@ def _check_order(options: EnsembleOptions, classes: int, labels: NDArray[Any], m
         turned = strategy.judge(0, first, logits[order], labels[order])
         if verdict.next is not None and turned.next is not None:
             same = np.allclose(verdict.next.weights[order], turned.next.weights, atol=1e-12)
-            _hold(bool(same), f"after {name}, weights do not go with their examples")
+            hold(bool(same), f"after {name}, weights do not go with their examples")
 
 
 def _check_ends(options: EnsembleOptions, classes: int, labels: NDArray[Any]) -> None:
@@ -87,7 +88,7 @@ def _check_ends(options: EnsembleOptions, classes: int, labels: NDArray[Any]) ->
         if following is None:
             return
         following = strategy.judge(index, following, useless, labels).next
-    _hold(False, "a hundred useless members in a row do not end the ensemble")
+    hold(False, "a hundred useless members in a row do not end the ensemble")
 
 
 def _labels(classes: int) -> NDArray[Any]:
@@ -115,8 +116,3 @@ def _logits(labels: NDArray[Any], classes: int, *, wrong: NDArray[Any]) -> Float
     predictions[wrong] = (labels[wrong] + 1) % classes
     logits: Floats = 3 * np.eye(classes)[predictions]
     return logits
-
-
-def _hold(holds: bool, what: str) -> None:
-    if not holds:
-        raise AssertionError(what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bebertlab.interfaces.ensemble import Floats, Merger, MergerOptions
+from bebertlab.testing.law import hold
 
 _MEMBERS, _EXAMPLES = 5, 30
 
@@ -16,7 +17,7 @@ def check_merger(options: MergerOptions, classes: int = 2) -> None:
     scale of their weights, nor which examples are merged together changes a decision; the arguments are left alone.
 
     Raises:
-        AssertionError: says what does not hold.
+        LawError: an AssertionError that says what does not hold.
     """
     generator = np.random.default_rng(0)
     merger = options.build(classes)
@@ -24,9 +25,9 @@ def check_merger(options: MergerOptions, classes: int = 2) -> None:
     weights = generator.uniform(0.5, 2, _MEMBERS)
     before = logits.copy(), weights.copy()
     scores = merger.merge(logits, weights)
-    _hold(bool((logits == before[0]).all() and (weights == before[1]).all()), "merging changes its arguments")
-    _hold(scores.shape == (_EXAMPLES, classes), f"scores have shape {scores.shape}, not {(_EXAMPLES, classes)}")
-    _hold(bool(np.isfinite(scores).all()), "scores are not finite")
+    hold(bool((logits == before[0]).all() and (weights == before[1]).all()), "merging changes its arguments")
+    hold(scores.shape == (_EXAMPLES, classes), f"scores have shape {scores.shape}, not {(_EXAMPLES, classes)}")
+    hold(bool(np.isfinite(scores).all()), "scores are not finite")
     decisions = _decide(scores)
     order = generator.permutation(_MEMBERS)
     _same(decisions, merger.merge(logits[order], weights[order]), "the order of the members counts")
@@ -46,9 +47,4 @@ def _decide(scores: Floats) -> Floats:
 
 
 def _same(decisions: Floats, scores: Floats, what: str) -> None:
-    _hold(bool(np.allclose(decisions, _decide(scores), atol=1e-9)), what)
-
-
-def _hold(holds: bool, what: str) -> None:
-    if not holds:
-        raise AssertionError(what)
+    hold(bool(np.allclose(decisions, _decide(scores), atol=1e-9)), what)

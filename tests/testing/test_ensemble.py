@@ -19,6 +19,7 @@ from bebertlab.interfaces.ensemble import (
     Verdict,
 )
 from bebertlab.testing.ensemble import check_ensemble
+from bebertlab.testing.law import LawError
 
 Spoil = Callable[[Verdict], Verdict]
 
@@ -109,11 +110,11 @@ def test_a_right_ensemble_passes(classes: int) -> None:
 @pytest.mark.parametrize("broken", sorted(BROKEN))
 def test_a_broken_ensemble_is_found(broken: str) -> None:
     spoil, what = BROKEN[broken]
-    with pytest.raises(AssertionError, match=what):
+    with pytest.raises(LawError, match=what):
         check_ensemble(DoublingOptions(spoil=spoil), 2)
 
 
 def test_a_broken_merger_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Mean, "merge", lambda self, logits, weights: -logits[0])
-    with pytest.raises(AssertionError):
+    with pytest.raises(LawError):
         check_ensemble(DoublingOptions(), 2)

@@ -1,0 +1,38 @@
+"""The numbers that a recipe comes to."""
+
+from __future__ import annotations
+
+import json
+
+from attrs import frozen
+from safetensors.torch import load_file
+
+from bebertlab.interfaces.stage import Artifact, Context, Inputs, StageOptions, stage_input
+from bebertlab.stages.merge import SCORES_FILE
+from bebertlab.stages.model import LOGITS_FILE, METRICS_FILE, evaluated_splits, write_metrics
+from bebertlab.stages.sizes import read_size
+
+
+@frozen(kw_only=True)
+class EvaluateStage(StageOptions):
+    """Evaluate a model or a merged ensemble on whole splits, and count what it takes."""
+
+    kind = "evaluate"
+    of: str = stage_input()  #: stage with a model, or a merge stage
+
+    def run(self, inputs: Inputs, context: Context) -> None:
+        """Write the metrics: of every evaluated split, members and sizes."""
+        source = inputs.one("of")
+        merged = source.folder / SCORES_FILE
+        scores = load_file(merged if merged.exists() else source.folder / LOGITS_FILE)
+        values = {
+            f"{split}/{name}": value
+            for split in evaluated_splits(context.task)
+            for name, value in context.task.evaluate(split, scores[split].numpy()).items()
+        }
+        write_metrics({**values, **_members(source), **read_size(source, context)}, context.folder)
+
+
+def _members(source: Artifact) -> dict[str, float]:
+    metrics = json.loads((source.folder / METRICS_FILE).read_text(encoding="utf-8"))
+    return {name: metrics.get(name, 1) for name in ("members/count", "members/kept")}

@@ -1,0 +1,124 @@
+"""One member of an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from attrs import evolve, field, frozen, validators
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
+from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Verdict
+from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.task import TRAIN, Task
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.size import model_size
+from bebertlab.stages.distill import needed_teacher
+from bebertlab.stages.model import open_session, read_model, read_teacher, write_metrics, write_model
+from bebertlab.stages.none import NoneOptions
+from bebertlab.stages.sizes import size_metrics
+from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
+from bebertlab.train.fault import TrainingFault
+from bebertlab.train.loop import Training
+from bebertlab.train.objective import Objective
+from bebertlab.train.options import TrainOptions
+from bebertlab.train.phases import train_phases
+from bebertlab.train.predict import predict
+from bebertlab.train.seed import derive_seed
+from bebertlab.train.session import Session
+
+TRAIN_LOGITS_FILE = "train_logits.safetensors"
+
+
+@frozen(kw_only=True)
+class MemberStage(StageOptions):
+    """Train one member of an ensemble and judge it; a stage `members` makes several of these."""
+
+    kind = "member"
+    model: str = stage_input()  #: stage whose model it starts from
+    teacher: str | None = stage_input(optional=True)  #: stage whose model teaches
+    previous: str | None = stage_input(optional=True)  #: the member before it, where it depends on that one
+    index: int = field(default=0, validator=validators.ge(0))  #: place in the ensemble; gives it a seed of its own
+    ensemble: EnsembleOptions = field()  #: what it trains on and weighs
+    start: Literal["model", "previous"] = "model"  #: whose weights it starts from
+    distillation: DistillationOptions = field(factory=NoneOptions)  #: its phases and their losses
+    train: TrainOptions = field(factory=TrainOptions)  #: how it trains
+
+    def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
+        """Check that losses suit the task and the ensemble, and let go of a teacher that nothing reads."""
+        first = self.ensemble.build(task.outputs).first(len(task.splits[TRAIN]))
+        for phase in resolve_phases(self.distillation, codec):
+            Objective(phase.losses, task.outputs).check_round(first)
+        return evolve(self, teacher=needed_teacher(self.teacher, self.distillation, task, codec))
+
+    def run(self, inputs: Inputs, context: Context) -> None:
+        """Write the trained member, its logits, the verdict on it and what the next one trains on."""
+        assignment = self._assignment(inputs, context)
+        if assignment is None:
+            write_verdict(UNTRAINED, context.folder)
+            write_metrics({**_metrics(UNTRAINED), "train/seconds": 0.0, "train/steps": 0}, context.folder)
+            return
+        context = evolve(context, seed=derive_seed(context.seed, "member", self.index))
+        source = self._source(inputs)
+        model = read_model(source, context)
+        teachers = inputs.many("teacher")
+        teacher = read_teacher(teachers[0], context) if teachers else None
+        session = open_session(context, self.train, source.folder, teacher=teacher, round=assignment)
+        training = train_phases(model, resolve_phases(self.distillation, context.codec), session)
+        judged = Judged(trained=True, verdict=self._judge(model, assignment, session, context))
+        write_verdict(judged, context.folder)
+        self._write(model, source, context, training, judged)
+
+    def _assignment(self, inputs: Inputs, context: Context) -> Round | None:
+        """What it trains on; None where the member before it said that nothing can help any more."""
+        if self.ensemble.sequential and inputs.many("previous"):
+            return read_verdict(inputs.one("previous").folder).verdict.next
+        return self.ensemble.build(context.task.outputs).first(len(context.task.splits[TRAIN]))
+
+    def _source(self, inputs: Inputs) -> Artifact:
+        """Whose weights it starts from: a member that was discarded is no start."""
+        if self.start == "previous" and inputs.many("previous"):
+            previous = inputs.one("previous")
+            if read_verdict(previous.folder).verdict.kept:
+                return previous
+        return inputs.one("model")
+
+    def _judge(self, model: BertClassifier, assignment: Round, session: Session, context: Context) -> Verdict:
+        """The verdict, by predictions of the whole train split in dataset order where the ensemble asks for them."""
+        strategy = self.ensemble.build(context.task.outputs)
+        labels = context.task.splits[TRAIN].labels
+        if not self.ensemble.needs_predictions:
+            return strategy.judge(self.index, assignment, None, labels)
+        logits = _finite(predict(model, session.train, device=context.device), context)
+        save_file({TRAIN: logits}, context.folder / TRAIN_LOGITS_FILE)
+        values: Floats = logits.numpy().astype(np.float64)
+        return strategy.judge(self.index, assignment, values, labels)
+
+    def _write(
+        self, model: BertClassifier, source: Artifact, context: Context, training: Training, judged: Judged
+    ) -> None:
+        metrics = {**size_metrics(model_size(model)), **_metrics(judged)}
+        write_model(model, source.folder, context, training=training, metrics=metrics)
+
+
+def _metrics(judged: Judged) -> dict[str, float]:
+    verdict = judged.verdict
+    error = {} if verdict.error is None else {"member/error": verdict.error}
+    return {
+        "member/trained": float(judged.trained),
+        "member/kept": float(verdict.kept),
+        "member/weight": verdict.weight,
+        **error,
+    }
+
+
+def _finite(logits: Tensor, context: Context) -> Tensor:
+    if not torch.isfinite(logits).all():
+        raise TrainingFault(
+            f"{context.stage}: the model's answers on {TRAIN} are not finite numbers; a lower learning rate may help"
+        )
+    return logits

@@ -1,0 +1,61 @@
+"""The members of an ensemble, as stages that know nothing of how many they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen, validators
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.distillation import DistillationOptions
+from bebertlab.interfaces.ensemble import EnsembleOptions
+from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, stage_input
+from bebertlab.stages.member import MemberStage
+from bebertlab.stages.none import NoneOptions
+from bebertlab.train.options import TrainOptions
+
+
+@frozen(kw_only=True)
+class MembersStage(StageGroupOptions):
+    """Train the members of an ensemble; a larger ensemble has the members of a smaller one, and more."""
+
+    kind = "members"
+    model: str = stage_input()  #: stage whose model members start from
+    teacher: str | None = stage_input(optional=True)  #: stage whose model teaches; not needed by every distillation
+    ensemble: EnsembleOptions = field()  #: what each member trains on and weighs
+    size: int | None = field(default=None, validator=validators.optional(validators.ge(1)))  #: null: 2, of single 1
+    start: Literal["model", "previous"] = (
+        "model"  #: where members after the first start: afresh, or from their forerunner
+    )
+    distillation: DistillationOptions = field(factory=NoneOptions)  #: the phases of each member and their losses
+    train: TrainOptions = field(factory=TrainOptions)  #: how each member trains
+    seed: int | None = None  #: instead of the recipe's seed
+
+    def expand(self, name: str) -> Mapping[str, StageOptions]:
+        """One stage for each member, `name.0` and on.
+
+        Raises:
+            UserError: the ensemble is a single model and the size is not 1.
+        """
+        size = self.size or (1 if self.ensemble.single else 2)
+        if self.ensemble.single and size != 1:
+            raise UserError(
+                f"ensemble '{self.ensemble.kind}' has exactly one member, and size is {size};"
+                " set size to 1, or take an ensemble of several"
+            )
+        return {f"{name}.{index}": self._member(name, index) for index in range(size)}
+
+    def _member(self, name: str, index: int) -> MemberStage:
+        follows = index > 0 and (self.ensemble.sequential or self.start == "previous")
+        return MemberStage(
+            model=self.model,
+            teacher=self.teacher,
+            previous=f"{name}.{index - 1}" if follows else None,
+            index=index,
+            ensemble=self.ensemble,
+            start=self.start if follows else "model",
+            distillation=self.distillation,
+            train=self.train,
+            seed=self.seed,
+        )

@@ -1,0 +1,116 @@
+"""An ensemble out of its members."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from attrs import evolve, frozen
+from safetensors.torch import load_file, save_file
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.ensemble import Floats, MergerOptions
+from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.task import Task
+from bebertlab.stages.member import MemberStage
+from bebertlab.stages.model import LOGITS_FILE, evaluated_splits, write_metrics
+from bebertlab.stages.sizes import read_size
+from bebertlab.stages.verdict import VERDICT_FILE, read_verdict
+
+SCORES_FILE = "scores.safetensors"
+MEMBERS_FILE = "members.json"
+
+
+@frozen(kw_only=True, eq=False)
+class Voice:
+    """A member and its say."""
+
+    artifact: Artifact
+    weight: float
+    kept: bool
+    trained: bool
+
+
+@frozen(kw_only=True)
+class MergeStage(StageOptions):
+    """Merge the stored logits of members; nothing is trained or run."""
+
+    kind = "merge"
+    members: str = stage_input(many=True)  #: group of members, or a single stage with a model
+    rule: MergerOptions | None = None  #: how; null takes the ensemble's own
+
+    def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
+        """Fill in the ensemble's own rule, and check that the rule suits the task."""
+        rule = self.rule or _own_rule(inputs["members"], task)
+        rule.build(task.outputs)
+        return evolve(self, rule=rule)
+
+    def run(self, inputs: Inputs, context: Context) -> None:
+        """Write the merged scores of every evaluated split, and who spoke."""
+        if self.rule is None:
+            raise UserError("no rule is named; prepare() fills it in")
+        voices = [_voice(artifact) for artifact in inputs.many("members")]
+        speaking = speakers(voices)
+        merger = self.rule.build(context.task.outputs)
+        weights = np.array([voice.weight for voice in speaking])
+        merged = {
+            split: torch.from_numpy(merger.merge(_stacked(speaking, split), weights)).contiguous()
+            for split in evaluated_splits(context.task)
+        }
+        save_file(merged, context.folder / SCORES_FILE)
+        _write_members(voices, speaking, context)
+
+
+def speakers(voices: Sequence[Voice]) -> tuple[Voice, ...]:
+    """The members that are merged: those that were kept; where none was, the first one, with weight 1.
+
+    So an ensemble of one useless member is still that member, and the next useful one takes its place.
+    """
+    kept = tuple(voice for voice in voices if voice.kept)
+    first = next(voice for voice in voices if voice.trained)
+    return kept or (evolve(first, weight=1.0),)
+
+
+def _own_rule(members: tuple[StageOptions, ...], task: Task) -> MergerOptions:
+    first = members[0]
+    if not isinstance(first, MemberStage):
+        raise UserError("what it merges are no members of an ensemble, which would have a rule; name one as `rule`")
+    return first.ensemble.merger(task.outputs)
+
+
+def _voice(artifact: Artifact) -> Voice:
+    if not (artifact.folder / VERDICT_FILE).exists():
+        return Voice(artifact=artifact, weight=1.0, kept=True, trained=True)
+    judged = read_verdict(artifact.folder)
+    verdict = judged.verdict
+    return Voice(artifact=artifact, weight=verdict.weight, kept=verdict.kept, trained=judged.trained)
+
+
+def _stacked(voices: Sequence[Voice], split: str) -> Floats:
+    """Logits (M, N, C) of a split."""
+    return np.stack(
+        [load_file(voice.artifact.folder / LOGITS_FILE)[split].numpy().astype(np.float64) for voice in voices]
+    )
+
+
+def _write_members(voices: Sequence[Voice], speaking: Sequence[Voice], context: Context) -> None:
+    keys = {voice.artifact.key for voice in speaking}
+    sizes = [read_size(voice.artifact, context) for voice in speaking]
+    members = [
+        {
+            "stage": voice.artifact.stage,
+            "key": voice.artifact.key,
+            "trained": voice.trained,
+            "kept": voice.kept,
+            "weight": voice.weight,
+            "speaks": voice.artifact.key in keys,
+        }
+        for voice in voices
+    ]
+    (context.folder / MEMBERS_FILE).write_text(json.dumps(members, indent=2) + "\n", encoding="utf-8")
+    totals = {name: sum(size[name] for size in sizes) for name in sizes[0]}
+    counts = {"members/count": len(voices), "members/kept": len(speaking)}
+    write_metrics({**counts, **totals}, context.folder)

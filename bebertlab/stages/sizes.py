@@ -1,0 +1,26 @@
+"""What the model of an artifact takes."""
+
+from __future__ import annotations
+
+import json
+
+from bebertlab.interfaces.stage import Artifact, Context
+from bebertlab.nn.folder import load_model
+from bebertlab.nn.size import ModelSize, model_size
+from bebertlab.stages.model import METRICS_FILE
+
+MATRIX = "size/matrix_mebibytes"
+TOTAL = "size/total_mebibytes"
+
+
+def size_metrics(size: ModelSize) -> dict[str, float]:
+    """The metrics that tell a size."""
+    return {MATRIX: size.matrix_mebibytes, TOTAL: size.total_mebibytes}
+
+
+def read_size(artifact: Artifact, context: Context) -> dict[str, float]:
+    """The size metrics of an artifact: its own where it has them, else those of its model."""
+    metrics = json.loads((artifact.folder / METRICS_FILE).read_text(encoding="utf-8"))
+    if MATRIX in metrics:
+        return {MATRIX: metrics[MATRIX], TOTAL: metrics[TOTAL]}
+    return size_metrics(model_size(load_model(artifact.folder, context.codec)))

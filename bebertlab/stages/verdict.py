@@ -1,0 +1,57 @@
+"""What a member was found worth, as files beside its model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from attrs import frozen
+from safetensors.torch import load_file, save_file
+
+from bebertlab.interfaces.ensemble import Round, Sampling, Verdict
+
+VERDICT_FILE = "verdict.json"
+ROUND_FILE = "round.safetensors"
+
+
+@frozen(kw_only=True, eq=False)
+class Judged:
+    """A member as it stands in the store."""
+
+    trained: bool  #: there is a model; without one, nothing could help any more
+    verdict: Verdict
+
+
+#: of a member that was not trained, because the one before it ended the ensemble
+UNTRAINED = Judged(trained=False, verdict=Verdict(weight=0.0, kept=False, error=None, next=None))
+
+
+def write_verdict(judged: Judged, folder: Path) -> None:
+    """Write a verdict; the weights of the next round lie in a file of their own."""
+    verdict = judged.verdict
+    following = verdict.next
+    data = {
+        "trained": judged.trained,
+        "kept": verdict.kept,
+        "weight": verdict.weight,
+        "error": verdict.error,
+        "next": None if following is None else {"sampling": following.sampling.value, "retries": following.retries},
+    }
+    (folder / VERDICT_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    if following is not None:
+        save_file({"weights": torch.from_numpy(following.weights).contiguous()}, folder / ROUND_FILE)
+
+
+def read_verdict(folder: Path) -> Judged:
+    """The verdict in the folder of a member."""
+    data = json.loads((folder / VERDICT_FILE).read_text(encoding="utf-8"))
+    following = None
+    if data["next"] is not None:
+        following = Round(
+            sampling=Sampling(data["next"]["sampling"]),
+            weights=load_file(folder / ROUND_FILE)["weights"].numpy(),
+            retries=data["next"]["retries"],
+        )
+    verdict = Verdict(weight=data["weight"], kept=data["kept"], error=data["error"], next=following)
+    return Judged(trained=data["trained"], verdict=verdict)
