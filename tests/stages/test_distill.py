@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Site
+from bebertlab.interfaces.distillation import DistillationOptions
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.stage import Artifact, Codec
+from bebertlab.interfaces.task import Task
+from bebertlab.nn.folder import load_model
+from bebertlab.stages.distill import DistillStage, needed_teacher
+from bebertlab.stages.none import NoneOptions
+from bebertlab.testing.bench import StageBench
+from bebertlab.testing.tiny import tiny_task
+from bebertlab.train.options import TrainOptions
+
+Metrics = Callable[[Artifact], Mapping[str, float]]
+
+
+def distillation(codec: Codec, kind: str) -> DistillationOptions:
+    return codec.load({"kind": kind}, DistillationOptions)  # type: ignore[type-abstract]
+
+
+def scheme(codec: Codec, **options: object) -> SchemeOptions:
+    return codec.load({"kind": "binarybert", **options}, SchemeOptions)  # type: ignore[type-abstract]
+
+
+def test_a_scheme_is_put_on_and_trained_with_a_teacher(
+    bench: StageBench,
+    task: Task,
+    teacher: Artifact,
+    train: TrainOptions,
+    metrics: Metrics,
+) -> None:
+    stage = DistillStage(
+        model="teacher",
+        teacher="teacher",
+        scheme=scheme(bench.codec, weight_bits=2),
+        distillation=distillation(bench.codec, "two-stage"),
+        train=train,
+    )
+    ternary = bench.run(stage, task, model=teacher, teacher=teacher)
+    model = load_model(ternary.folder, bench.codec)
+    assert model.design.weights[Site.QUERY].kind == "twn"
+    found = metrics(ternary)
+    assert found["train/steps"] == 2 * 2 * 6
+    assert 0 < found["train/teacher_seconds"] < found["train/seconds"]
+    again = bench.run(stage, task, model=teacher, teacher=teacher)
+    assert (again.folder / "model.safetensors").read_bytes() == (ternary.folder / "model.safetensors").read_bytes()
+
+
+def test_without_scheme_the_model_keeps_its_design(
+    bench: StageBench,
+    task: Task,
+    teacher: Artifact,
+    train: TrainOptions,
+    metrics: Metrics,
+) -> None:
+    first = DistillStage(model="t", scheme=scheme(bench.codec), distillation=NoneOptions(), train=train)
+    binary = bench.run(first, task, model=teacher)
+    further = bench.run(DistillStage(model="b", distillation=NoneOptions(), train=train), task, model=binary)
+    designs = [load_model(artifact.folder, bench.codec).design for artifact in (binary, further)]
+    assert designs[0] == designs[1]
+    assert designs[0].weights[Site.QUERY].kind == "bwn"
+    assert "train/teacher_seconds" not in metrics(binary)
+
+
+@pytest.mark.parametrize("kind", ["prediction", "two-stage"])
+def test_a_missing_teacher_is_told_when_the_recipe_is_planned(codec: Codec, task: Task, kind: str) -> None:
+    stage = DistillStage(model="m", distillation=distillation(codec, kind))
+    with pytest.raises(UserError, match=f"distillation '{kind}' needs a teacher; name the stage that teaches"):
+        stage.prepare({}, task, codec)
+
+
+def test_a_teacher_that_nothing_reads_is_let_go(codec: Codec, task: Task) -> None:
+    stage = DistillStage(model="m", teacher="t", distillation=NoneOptions())
+    assert stage.prepare({}, task, codec) == DistillStage(model="m", distillation=NoneOptions())
+
+
+def test_a_teacher_that_is_read_stays(codec: Codec, task: Task) -> None:
+    stage = DistillStage(model="m", teacher="t", distillation=distillation(codec, "prediction"))
+    assert stage.prepare({}, task, codec) is stage
+    assert needed_teacher("t", stage.distillation, tiny_task(regression=True), codec) == "t"

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve
+from torch import Tensor
+
+from bebertlab.interfaces.ensemble import Round, Sampling
+from bebertlab.interfaces.stage import Artifact, Context
+from bebertlab.interfaces.task import SELECT, VALIDATION, Task
+from bebertlab.stages.model import evaluated_splits, open_session, read_model, read_teacher, write_metrics, write_model
+from bebertlab.testing.bench import StageBench
+from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
+from bebertlab.train.fault import TrainingFault
+from bebertlab.train.loop import Training
+from bebertlab.train.options import TrainOptions
+from bebertlab.train.predict import predict
+
+Logits = Callable[[Artifact], Mapping[str, Tensor]]
+
+
+@pytest.fixture
+def context(bench: StageBench, task: Task) -> Context:
+    return bench.context(task, name="student")
+
+
+def artifact_of(context: Context, key: str = "k") -> Artifact:
+    return Artifact(stage=context.stage, key=key, folder=context.folder, seconds=0.0)
+
+
+def test_a_model_is_written_whole(context: Context, task: Task, logits: Logits) -> None:
+    model = tiny_model(task)
+    training = Training(steps=7, seconds=2.5, teacher_seconds=0.5)
+    write_model(model, tiny_tokenizer(context.folder), context, training=training, metrics={"extra/one": 1})
+    rows = logits(artifact_of(context))
+    assert rows.keys() == {SELECT, VALIDATION}
+    metrics = json.loads((context.folder / "metrics.json").read_text())
+    assert metrics == {
+        **{
+            f"{split}/{name}": task.evaluate(split, rows[split].numpy())["score"]
+            for split in rows
+            for name in ("score", "accuracy")
+        },
+        "train/seconds": 2.5,
+        "train/steps": 7.0,
+        "train/teacher_seconds": 0.5,
+        "extra/one": 1.0,
+    }
+    again = read_model(artifact_of(context), context)
+    session = open_session(context, TrainOptions(), context.folder)
+    assert torch.equal(predict(again, session.select), rows[SELECT])
+
+
+def test_without_training_and_teacher_there_is_no_such_number(context: Context, task: Task) -> None:
+    write_model(tiny_model(task), tiny_tokenizer(context.folder), context)
+    assert "train/seconds" not in json.loads((context.folder / "metrics.json").read_text())
+    write_model(tiny_model(task), context.folder, context, training=Training(steps=7, seconds=2.5))
+    assert "train/teacher_seconds" not in json.loads((context.folder / "metrics.json").read_text())
+
+
+def test_the_tokenizer_goes_with_the_model(context: Context, task: Task, teacher: Artifact) -> None:
+    write_model(tiny_model(task), teacher.folder, context)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (context.folder / name).read_bytes() == (teacher.folder / name).read_bytes()
+
+
+def test_further_validation_splits_are_scored_too(bench: StageBench, task: Task) -> None:
+    splits = {**task.splits, "validation_other": task.splits[VALIDATION]}
+    wider = evolve(task, splits=splits, digest="wider")
+    context = bench.context(wider)
+    assert evaluated_splits(wider) == (SELECT, VALIDATION, "validation_other")
+    write_model(tiny_model(task), tiny_tokenizer(context.folder), context)
+    metrics = json.loads((context.folder / "metrics.json").read_text())
+    assert metrics["validation_other/score"] == metrics["validation/score"]
+
+
+def test_answers_that_are_no_numbers_are_a_fault(context: Context, task: Task) -> None:
+    model = tiny_model(task)
+    with torch.no_grad():
+        model.classifier.bias.fill_(torch.nan)
+    with pytest.raises(TrainingFault, match="student: the model's answers on select are not finite"):
+        write_model(model, tiny_tokenizer(context.folder), context)
+    assert not (context.folder / "metrics.json").exists()
+
+
+def test_a_teacher_is_known_by_its_key(context: Context, teacher: Artifact) -> None:
+    examples = open_session(context, TrainOptions(), teacher.folder).select
+    first, again = (read_teacher(teacher, context) for _ in range(2))
+    assert first.logits(examples) is again.logits(examples)
+
+
+def test_a_session_is_that_of_the_context(context: Context, teacher: Artifact) -> None:
+    assignment = Round(sampling=Sampling.ALL, weights=np.full(96, 1 / 96))
+    options = TrainOptions(epochs=9)
+    session = open_session(context, options, teacher.folder, round=assignment)
+    assert (session.stage, session.seed, session.options, session.round) == ("student", 0, options, assignment)
+    assert (len(session.train), len(session.select)) == (96, 32)
+
+
+def test_metrics_are_plain_numbers(context: Context) -> None:
+    write_metrics({"a": np.float32(0.5), "b": 3}, context.folder)  # type: ignore[dict-item] # what numpy gives
+    assert json.loads((context.folder / "metrics.json").read_text()) == {"a": 0.5, "b": 3.0}

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from bebertlab.interfaces.stage import Artifact
+from bebertlab.interfaces.task import Task
+from bebertlab.nn.folder import load_model
+from bebertlab.stages.slice import SliceStage
+from bebertlab.testing.bench import StageBench
+
+
+def test_half_the_heads_and_neurons_stay(
+    bench: StageBench,
+    task: Task,
+    teacher: Artifact,
+    metrics: Callable[[Artifact], Mapping[str, float]],
+) -> None:
+    half = bench.run(SliceStage(model="teacher", width=0.5), task, model=teacher)
+    sizes = load_model(half.folder, bench.codec).architecture
+    assert (sizes.heads, sizes.head_size, sizes.ffn, sizes.hidden) == (1, 8, 16, 16)
+    assert metrics(half).keys() == {"select/score", "select/accuracy", "validation/score", "validation/accuracy"}
+    assert (half.folder / "tokenizer.json").is_file()
+
+
+def test_the_whole_width_is_the_same_model(bench: StageBench, task: Task, teacher: Artifact) -> None:
+    whole = bench.run(SliceStage(model="teacher", width=1.0), task, model=teacher)
+    for name in ("model.safetensors", "logits.safetensors"):
+        assert (whole.folder / name).read_bytes() == (teacher.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("width", [0.0, -0.5, 1.5])
+def test_a_width_out_of_range_is_refused(width: float) -> None:
+    with pytest.raises(ValueError, match="width"):
+        SliceStage(model="teacher", width=width)

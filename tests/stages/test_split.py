@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Checkpoint
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.splitter import Splitter, SplitterOptions
+from bebertlab.interfaces.stage import Artifact, Codec
+from bebertlab.interfaces.task import Task
+from bebertlab.nn.folder import load_model
+from bebertlab.stages.distill import DistillStage
+from bebertlab.stages.none import NoneOptions
+from bebertlab.stages.split import SplitStage
+from bebertlab.testing.bench import StageBench
+from bebertlab.train.options import TrainOptions
+
+Metrics = Callable[[Artifact], Mapping[str, float]]
+Logits = Callable[[Artifact], Mapping[str, Tensor]]
+
+
+@frozen(kw_only=True)
+class Bend(SplitterOptions):
+    """Changes the classifier by a little."""
+
+    kind = "bend"
+    by: float = 1e-3
+
+    def build(self) -> Splitter:
+        return Bender(self.by)
+
+
+class Bender(Splitter):
+    def __init__(self, by: float) -> None:
+        self._by = by
+
+    def split(self, source: Checkpoint) -> Checkpoint:
+        assert {t.dtype for t in source.tensors.values() if t.is_floating_point()} == {torch.float64}
+        name = "classifier.bias"
+        return evolve(source, tensors={**source.tensors, name: source.tensors[name] + self._by})
+
+
+@pytest.fixture(scope="module", params=[8, 4])
+def ternary(
+    request: pytest.FixtureRequest, bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions
+) -> Artifact:
+    options = {"kind": "binarybert", "weight_bits": 2, "activation_bits": request.param}
+    scheme = bench.codec.load(options, SchemeOptions)  # type: ignore[type-abstract]
+    stage = DistillStage(model="teacher", scheme=scheme, distillation=NoneOptions(), train=train)
+    return bench.run(stage, task, model=teacher)
+
+
+def tws(codec: Codec) -> SplitterOptions:
+    return codec.load({"kind": "tws"}, SplitterOptions)  # type: ignore[type-abstract]
+
+
+def test_a_split_model_computes_the_same(
+    bench: StageBench,
+    task: Task,
+    ternary: Artifact,
+    metrics: Metrics,
+    logits: Logits,
+) -> None:
+    split = bench.run(SplitStage(model="ternary", splitter=tws(bench.codec)), task, model=ternary)
+    found = metrics(split)
+    assert found["split/logit_difference"] <= 1e-5
+    assert found.keys() >= {"select/score", "validation/score"}
+    assert "train/seconds" not in found
+    model = load_model(split.folder, bench.codec)
+    assert set(model.design.branches.values()) == {2}
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    # in single precision some activation may round to the next level
+    torch.testing.assert_close(logits(split)["select"], logits(ternary)["select"], atol=0.05, rtol=0.05)
+
+
+def test_a_splitter_that_changes_the_function_is_refused(bench: StageBench, task: Task, teacher: Artifact) -> None:
+    with pytest.raises(UserError, match=r"halves: splitter 'bend' changed the logits by 0\.001"):
+        bench.run(SplitStage(model="teacher", splitter=Bend()), task, name="halves", model=teacher)
+
+
+def test_the_tolerance_is_an_option(bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics) -> None:
+    made = bench.run(SplitStage(model="teacher", splitter=Bend(), tolerance=0.01), task, model=teacher)
+    assert metrics(made)["split/logit_difference"] == pytest.approx(1e-3)
+
+
+def test_a_split_to_no_numbers_is_refused(bench: StageBench, task: Task, teacher: Artifact) -> None:
+    with pytest.raises(UserError, match="changed the logits by nan"):
+        bench.run(SplitStage(model="teacher", splitter=Bend(by=float("nan"))), task, model=teacher)
