@@ -1,0 +1,110 @@
+"""Golden vectors of quantizers and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bebertlab.api import Batch, LossOptions, Outputs, QuantizerOptions, Tap
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
+
+#: makes the options of a case, or None where the case is of another quantizer
+Make = Callable[[dict[str, Any]], QuantizerOptions | None]
+
+
+@pytest.fixture
+def agree(golden: Callable[[str], Golden]) -> Callable[[str, Make], int]:
+    """Compares a quantizer with all golden cases that `Make` has options for, forward and backward."""
+
+    def compare(file: str, make: Make) -> int:
+        vectors = golden(file)
+        wanted = [(case, options) for case in vectors.cases if (options := make(case)) is not None]
+        for case, options in wanted:
+            _compare(vectors, case, options)
+        return len(wanted)
+
+    return compare
+
+
+def _compare(vectors: Golden, case: dict[str, Any], options: QuantizerOptions) -> None:
+    name, tensors = case["name"], vectors.tensors
+    quantizer = options.build(tensors["in/" + case["input"]].shape).train()
+    own = dict(quantizer.named_parameters())
+    with torch.no_grad():
+        if "clip" in own:
+            own["clip"].copy_(tensors[f"{name}/clip"])
+        if "step" in own and not case["step_initialised_by_call"]:
+            own["step"].copy_(tensors[f"{name}/step"])
+            quantizer.get_buffer("initialised").fill_(True)
+    x = tensors["in/" + case["input"]].clone().requires_grad_()
+    upstream = tensors["gout/" + case["input"]]
+    y = quantizer(x)
+    y.backward(upstream)
+    left_out = tensors.get(f"{name}/sensitive", torch.zeros_like(x)).bool()
+    if quantizer.bits == 1:
+        left_out = left_out | (x == 0)  # the published code has no +1 for zero
+    _close(y, tensors[f"{name}/out"], "out", vectors, name, left_out)
+    assert x.grad is not None
+    _close(x.grad, upstream if case["grad_is_upstream"] else tensors[f"{name}/grad"], "grad", vectors, name)
+    for parameter, tensor in own.items():
+        assert tensor.grad is not None
+        _close(tensor.grad, tensors[f"{name}/grad_{parameter}"], f"grad_{parameter}", vectors, name)
+    if case.get("step_initialised_by_call"):
+        _close(own["step"], tensors[f"{name}/step"], "step_init", vectors, name)
+
+
+def _close(
+    found: Tensor, wanted: Tensor, what: str, vectors: Golden, case: str, left_out: Tensor | None = None
+) -> None:
+    close = torch.isclose(found.detach(), wanted, **vectors.meta["tolerance"][what])
+    # a row of zeros is NaN in the published code and zeros here
+    close = close | (wanted.isnan() & (found == 0))
+    if left_out is not None:
+        close = close | left_out
+    assert close.all(), f"{case}: {what}"
+
+
+@pytest.fixture
+def distilled(golden: Callable[[str], Golden]) -> Callable[[str, LossOptions, str], None]:
+    """Compares one loss with a part of a golden case of the published training loops, value and gradients."""
+    vectors = golden("distill_losses")
+
+    def outputs(who: str) -> Outputs:
+        found = {name: t.clone() for name, t in vectors.tensors.items() if name.startswith(f"in/{who}/")}
+
+        def many(kind: str) -> tuple[Tensor, ...]:
+            return tuple(found[name] for name in sorted(found) if name.startswith(f"in/{who}/{kind}_"))
+
+        taps = {Tap.HIDDEN: many("rep"), Tap.SCORES: many("att")}
+        return Outputs(logits=found[f"in/{who}/logits"], taps=taps)
+
+    def compare(case: str, options: LossOptions, part: str) -> None:
+        student, teacher = outputs("student"), outputs("teacher")
+        leaves = {"logits": (student.logits,), "rep": student.taps[Tap.HIDDEN], "att": student.taps[Tap.SCORES]}
+        for tensor in (tensor for tensors in leaves.values() for tensor in tensors):
+            tensor.requires_grad_()
+        mask = vectors.tensors["in/attention_mask"].bool()
+        batch = Batch(
+            positions=torch.arange(len(mask)),
+            tokens=torch.zeros_like(mask, dtype=torch.int64),
+            segments=torch.zeros_like(mask, dtype=torch.int64),
+            mask=mask,
+            labels=vectors.tensors["in/labels"],
+        )
+        (term,) = options.build(student.logits.shape[1])(student, teacher, batch).values()
+        assert torch.isclose(term.mean(), vectors.tensors[f"{case}/{part}"], **vectors.meta["tolerance"]["loss values"])
+        torch.autograd.backward(term.mean())
+        reached = {"cls_loss": "logits", "rep_loss": "rep", "att_loss": "att"}[part]
+        for place, tensor in enumerate(leaves[reached]):
+            name = reached if reached == "logits" else f"{reached}_{place}"
+            assert tensor.grad is not None
+            wanted = vectors.tensors[f"{case}/grad_{name}"]
+            assert torch.allclose(tensor.grad, wanted, **vectors.meta["tolerance"]["grads"])
+
+    return compare

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from bebertlab.api import Batch, LossOptions, Outputs, Tap
+from bebertlab.testing import check_loss
+from bebertlab_binarybert import Attention
+
+Distilled = Callable[[str, LossOptions, str], None]
+MASK = torch.tensor([[True, True], [True, False]])
+
+
+def term(options: Attention, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    tokens = MASK.long()
+    batch = Batch(positions=torch.arange(2), tokens=tokens, segments=tokens, mask=MASK, labels=torch.arange(2))
+    logits = torch.zeros(2, 2)
+    both = [Outputs(logits=logits, taps={Tap.SCORES: tuple(scores)}) for scores in (student, teacher)]
+    return options.build(2)(both[0], both[1], batch)["attention"]
+
+
+@pytest.mark.parametrize("include_padding", [True, False])
+def test_keeps_the_loss_contract(include_padding: bool) -> None:
+    check_loss(Attention(include_padding=include_padding))
+
+
+def test_mean_over_heads_and_tokens_sum_over_layers() -> None:
+    zero, one = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
+    assert term(Attention(), [one, 2 * one], [zero, zero]).tolist() == [5.0, 5.0]
+
+
+def test_masked_scores_count_as_zero_on_either_side() -> None:
+    zero, scores = torch.zeros(2, 1, 2, 2), torch.full((2, 1, 2, 2), 2.0)
+    scores[:, :, :, 1] = -10_000.0
+    scores[1, 0, 0, 1] = -100.0  # the bound belongs to the masked
+    assert term(Attention(), [scores], [zero]).tolist() == [2.0, 2.0]
+    other = torch.full((2, 1, 2, 2), 2.0)
+    assert term(Attention(), [scores], [other]).tolist() == [2.0, 2.0]
+
+
+def test_masked_scores_get_no_gradient() -> None:
+    scores = torch.tensor([[[[1.0, -10_000.0], [2.0, -10_000.0]]]] * 2, requires_grad=True)
+    torch.autograd.backward(term(Attention(), [scores], [torch.ones(2, 1, 2, 2)]).sum())
+    assert scores.grad is not None
+    assert scores.grad[0, 0].tolist() == [[0.0, 0.0], [0.5, 0.0]]
+
+
+def test_without_padding_the_mean_is_over_pairs_of_real_tokens() -> None:
+    zero, one = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
+    assert term(Attention(include_padding=False), [one], [zero]).tolist() == [1.0, 1.0]
+    one[1, :, 1], one[1, :, :, 1] = 7.0, 7.0  # queries and keys that are padding
+    assert term(Attention(include_padding=False), [one], [zero]).tolist() == [1.0, 1.0]
+
+
+def test_agrees_with_the_published_code(distilled: Distilled) -> None:
+    for case in ("binarybert.stage1_rep_attn", "binarybert.joint", "ternarybert.intermediate", "ternarybert.both"):
+        distilled(case, Attention(), "att_loss")

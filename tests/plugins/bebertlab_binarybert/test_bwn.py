@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bebertlab.testing import check_quantizer
+from bebertlab_binarybert import Bwn
+from bebertlab_binarybert.granularity import Granularity
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+def test_keeps_the_quantizer_contract(granularity: Granularity) -> None:
+    check_quantizer(Bwn(granularity=granularity))
+
+
+def test_a_row_has_its_own_scale() -> None:
+    x = torch.tensor([[1.0, -3.0], [0.5, 0.0]])
+    assert Bwn(granularity="row").build(x.shape)(x).tolist() == [[2.0, -2.0], [0.25, 0.25]]
+    assert Bwn().build(x.shape)(x).tolist() == [[1.125, -1.125], [1.125, 1.125]]
+
+
+def test_zero_of_either_sign_counts_as_plus_one() -> None:
+    x = torch.tensor([[0.0, -0.0, -1.0]])
+    assert Bwn().build(x.shape).encode(x).levels.tolist() == [[1, 1, -1]]
+
+
+@given(st.lists(st.floats(-4, 4, width=32), min_size=2, max_size=20))
+def test_the_scale_is_the_least_squares_one(values: list[float]) -> None:
+    x = torch.tensor([values], dtype=torch.float64)
+    codes = Bwn().build(x.shape).encode(x)
+
+    def error(step: torch.Tensor) -> float:
+        return float((x - codes.levels * step).square().sum())
+
+    assert error(codes.step) <= min(error(codes.step * 1.01), error(codes.step * 0.99)) + 1e-12
+
+
+def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str, Any]], Bwn | None]], int]) -> None:
+    def make(case: dict[str, Any]) -> Bwn | None:
+        row = case["granularity"] == "row"
+        return Bwn(granularity="row" if row else "tensor") if case["quantizer"] == "bwn" else None
+
+    assert agree("weight_quant", make) > 0

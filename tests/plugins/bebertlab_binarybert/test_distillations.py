@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from bebertlab_binarybert import (
+    Attention,
+    Hidden,
+    JointDistillation,
+    Prediction,
+    PredictionDistillation,
+    TwoStageDistillation,
+)
+
+
+def test_prediction_is_one_phase_at_the_rate_of_the_stage() -> None:
+    (phase,) = PredictionDistillation(temperature=2.0, reduction="classes").phases()
+    assert phase.losses == (Prediction(temperature=2.0, reduction="classes"),)
+    assert phase.learning_rate_factor == 1.0
+
+
+def test_two_stage_goes_through_the_inner_layers_first_and_faster() -> None:
+    inner, prediction = TwoStageDistillation().phases()
+    assert inner.losses == (Hidden(), Attention())
+    assert inner.learning_rate_factor == 2.5
+    assert prediction.losses == (Prediction(),)
+    assert prediction.learning_rate_factor == 1.0
+    assert inner.name != prediction.name
+
+
+def test_joint_is_everything_at_once() -> None:
+    (phase,) = JointDistillation(include_padding=False).phases()
+    assert phase.losses == (Hidden(include_padding=False), Attention(include_padding=False), Prediction())
+    assert phase.learning_rate_factor == 1.0
+
+
+def test_a_factor_that_stops_learning_is_refused() -> None:
+    with pytest.raises(ValueError, match="inner_rate_factor"):
+        TwoStageDistillation(inner_rate_factor=0.0)

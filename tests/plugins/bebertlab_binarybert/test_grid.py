@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bebertlab_binarybert.grid import Grid, find_grid
+
+CLIP = torch.tensor([-1.0, 2.0])
+
+
+def both(x: Tensor, symmetric: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[Grid, Grid]:
+    """The grid in plain numbers, and in tensors as a compiler or a GPU has it."""
+    plain = find_grid(x, CLIP, bits=4, symmetric=symmetric, rows=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.compiler, "is_compiling", lambda: True)
+        return plain, find_grid(x, CLIP, bits=4, symmetric=symmetric, rows=False)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("scale", [0.3, 3.0])
+def test_numbers_and_tensors_give_the_same(symmetric: bool, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = scale * torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
+    x[0, :2] = CLIP  # the ends belong to the clips
+    upstream = torch.randn(4, 7, generator=torch.Generator().manual_seed(1))
+    plain, tensors = both(x, symmetric, monkeypatch)
+    assert torch.is_tensor(tensors.size)
+    assert not torch.is_tensor(plain.size)
+    assert torch.equal(plain.levels(x), tensors.levels(x))
+    assert plain.step(x.dtype) == pytest.approx(float(tensors.step(x.dtype)), rel=1e-6)
+    for one, other in zip(plain.gradients(upstream, x), tensors.gradients(upstream, x), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_nothing_clipped_is_known_on_the_cpu_and_never_claimed_wrongly() -> None:
+    for x, inside in (([-0.9, 1.9], True), ([-1.0, 0.0], False), ([0.0, 2.0], False), ([0.0, 2.1], False)):
+        assert find_grid(torch.tensor(x), CLIP, bits=4, symmetric=True, rows=False).inside is inside
+
+
+@given(st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=12), st.booleans())
+def test_a_value_moves_by_half_a_step_at_most(values: list[float], symmetric: bool) -> None:
+    x = torch.tensor(values, dtype=torch.float64)
+    grid = find_grid(x, CLIP, bits=4, symmetric=symmetric, rows=False)
+    y = grid.levels(x) * grid.step(x.dtype) + grid.base(x.dtype)
+    moved = (y - x.clamp(-1.0, 2.0)).abs().max()
+    assert moved <= grid.step(x.dtype) / 2 + 1e-7
+
+
+def test_nan_is_not_hidden() -> None:
+    x = torch.tensor([0.1, float("nan")])
+    grid = find_grid(x, CLIP, bits=4, symmetric=True, rows=False)
+    assert grid.levels(x).isnan().any()

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from bebertlab.api import Batch, LossOptions, Outputs, Tap
+from bebertlab.testing import check_loss
+from bebertlab_binarybert import Hidden
+
+Distilled = Callable[[str, LossOptions, str], None]
+MASK = torch.tensor([[True, True], [True, False]])
+
+
+def term(options: Hidden, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    tokens = MASK.long()
+    batch = Batch(positions=torch.arange(2), tokens=tokens, segments=tokens, mask=MASK, labels=torch.arange(2))
+    logits = torch.zeros(2, 2)
+    both = [Outputs(logits=logits, taps={Tap.HIDDEN: tuple(states)}) for states in (student, teacher)]
+    return options.build(2)(both[0], both[1], batch)["hidden"]
+
+
+@pytest.mark.parametrize("include_padding", [True, False])
+def test_keeps_the_loss_contract(include_padding: bool) -> None:
+    check_loss(Hidden(include_padding=include_padding))
+
+
+def test_mean_over_tokens_and_width_sum_over_layers() -> None:
+    zero, one = torch.zeros(2, 2, 4), torch.ones(2, 2, 4)
+    assert term(Hidden(), [one, 2 * one, zero], [zero, zero, zero]).tolist() == [5.0, 5.0]
+
+
+def test_padding_counts_or_does_not() -> None:
+    zero, padding_only = torch.zeros(2, 2, 4), torch.zeros(2, 2, 4)
+    padding_only[1, 1] = 3.0
+    assert term(Hidden(), [padding_only, zero], [zero, zero]).tolist() == [0.0, 4.5]
+    assert term(Hidden(include_padding=False), [padding_only, zero], [zero, zero]).tolist() == [0.0, 0.0]
+
+
+def test_without_padding_the_mean_is_over_the_real_tokens() -> None:
+    zero, one = torch.zeros(2, 2, 4), torch.ones(2, 2, 4)
+    assert term(Hidden(include_padding=False), [one, zero], [zero, zero]).tolist() == [1.0, 1.0]
+
+
+def test_agrees_with_the_published_code(distilled: Distilled) -> None:
+    for case in ("binarybert.stage1_rep_attn", "binarybert.joint", "ternarybert.intermediate", "ternarybert.both"):
+        distilled(case, Hidden(), "rep_loss")

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bebertlab.testing import check_quantizer
+from bebertlab_binarybert import Lsq
+from bebertlab_binarybert.lsq import LsqQuantizer
+
+X = torch.tensor([[-2.0, -0.5, 0.0], [0.25, 1.0, 3.0]])
+
+
+def quantizer_with(step: float, **options: Any) -> LsqQuantizer:  # noqa: ANN401 - passed on to the options
+    quantizer = Lsq(**options).build(X.shape)
+    quantizer.load_state_dict({"step": torch.tensor(step), "initialised": torch.tensor(True)})
+    return quantizer
+
+
+def gradients(quantizer: LsqQuantizer, x: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+    x = x.clone().requires_grad_()
+    quantizer(x).backward(upstream)
+    assert x.grad is not None
+    assert quantizer.step.grad is not None
+    return x.grad, quantizer.step.grad
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_keeps_the_quantizer_contract(symmetric: bool, bits: int) -> None:
+    check_quantizer(Lsq(bits=bits, symmetric=symmetric))
+
+
+@pytest.mark.parametrize(("symmetric", "factor", "high"), [(True, 2, 7), (False, 4, 15)])
+def test_the_first_training_batch_sets_the_step_and_no_other(symmetric: bool, factor: int, high: int) -> None:
+    quantizer = Lsq(symmetric=symmetric).build(X.shape)
+    quantizer(X)
+    assert quantizer.step.item() == pytest.approx(factor * X.abs().mean().item() / math.sqrt(high))
+    first = quantizer.step.item()
+    quantizer(10 * X)
+    assert quantizer.step.item() == first
+
+
+def test_evaluation_before_training_uses_the_step_of_its_data_and_keeps_nothing() -> None:
+    quantizer = Lsq().build(X.shape).eval()
+    before = quantizer(X)
+    assert not quantizer.initialised
+    assert quantizer.step.item() == 1.0
+    trained = Lsq().build(X.shape).train()
+    assert torch.equal(trained(X), before)
+
+
+def test_that_the_step_was_set_is_saved() -> None:
+    quantizer = Lsq().build(X.shape)
+    quantizer(X)
+    restored = Lsq().build(X.shape)
+    restored.load_state_dict(quantizer.state_dict())
+    restored(100 * X)
+    assert torch.equal(restored.step, quantizer.step)
+
+
+def test_loading_an_unset_state_unsets_the_step() -> None:
+    quantizer, fresh = Lsq().build(X.shape), Lsq().build(X.shape)
+    quantizer(X)
+    quantizer.load_state_dict(fresh.state_dict())
+    quantizer(100 * X)
+    assert quantizer.step.item() == pytest.approx(2 * 100 * X.abs().mean().item() / math.sqrt(7))
+
+
+def test_a_saved_step_of_exactly_one_is_not_set_anew() -> None:
+    quantizer = quantizer_with(1.0)
+    quantizer(X)
+    assert quantizer.step.item() == 1.0
+
+
+def test_a_deepcopy_is_as_set_as_its_original() -> None:
+    quantizer = Lsq().build(X.shape)
+    quantizer(X)
+    twin = copy.deepcopy(quantizer)
+    twin(100 * X)
+    assert torch.equal(twin.step, quantizer.step)
+
+
+def test_the_gradient_of_values_and_step_by_hand() -> None:
+    x = torch.tensor([[-3.0, -2.0, 0.75, 1.0, 1.5]])  # in steps of 1; levels -2 to 1
+    passed, slope = gradients(quantizer_with(1.0, bits=2), x, torch.ones_like(x))
+    assert passed.tolist() == [[0.0, 1.0, 1.0, 1.0, 0.0]]
+    assert slope.item() == pytest.approx((-2 + 0 + 0.25 + 0 + 1) / math.sqrt(5 * 1))
+
+
+def test_the_gradient_of_the_step_is_the_slope_of_the_surrogate() -> None:
+    # between two ties q = a * (level - u) + x has the slope level - u where u = x / a is in range
+    x, a, h = torch.tensor([[0.37, -1.3, 0.9, 5.0]], dtype=torch.float64), 0.4, 1e-6
+    _, slope = gradients(quantizer_with(a).double(), x, torch.ones_like(x))
+    start = x / a
+    residue = (start.clamp(-8, 7).round() - start) * (start <= 7)
+
+    def surrogate(step: float) -> float:
+        u = x / step
+        return float((step * torch.where(u > 7, 7.0, u + residue)).sum())
+
+    numeric = (surrogate(a + h) - surrogate(a - h)) / (2 * h)
+    assert slope.item() * math.sqrt(4 * 7) == pytest.approx(numeric, rel=1e-5)
+
+
+@pytest.mark.parametrize("step", [-0.3, 0.0, 1e-9])
+def test_a_step_that_fell_too_low_still_works_and_can_rise(step: float) -> None:
+    quantizer = quantizer_with(step)
+    assert quantizer(X).isfinite().all()
+    assert quantizer(X).abs().max().item() == pytest.approx(8e-5)
+    _, slope = gradients(quantizer, X, X)  # larger values are wanted, so a larger step is
+    assert slope.item() > 0
+
+
+def test_asymmetric_levels_start_at_the_smallest_value() -> None:
+    x = torch.tensor([5.0, 5.5, 6.0])
+    quantizer = quantizer_with(0.5, bits=2, symmetric=False)
+    codes = quantizer.encode(x)
+    assert codes.levels.tolist() == [0, 1, 2]
+    assert quantizer(x).tolist() == [5.0, 5.5, 6.0]
+
+
+@pytest.mark.parametrize("bits", [1, 17])
+def test_bits_out_of_range_are_refused(bits: int) -> None:
+    with pytest.raises(ValueError, match="bits"):
+        Lsq(bits=bits)
+
+
+def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str, Any]], Lsq | None]], int]) -> None:
+    kinds = {"lsq_sym": True, "lsq_asym": False}
+
+    def make(case: dict[str, Any]) -> Lsq | None:
+        kind = case["quantizer"]
+        return Lsq(bits=case["bits"], symmetric=kinds[kind]) if kind in kinds else None
+
+    assert agree("act_quant", make) > 0

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bebertlab.api import Batch, LossOptions, Outputs
+from bebertlab.testing import check_loss
+from bebertlab_binarybert import Prediction
+
+Distilled = Callable[[str, LossOptions, str], None]
+
+
+def term(options: Prediction, student: Tensor, teacher: Tensor) -> Tensor:
+    count = len(student)
+    zeros = torch.zeros(count, 1, dtype=torch.int64)
+    batch = Batch(positions=zeros[:, 0], tokens=zeros, segments=zeros, mask=zeros == 0, labels=zeros[:, 0])
+    loss = options.build(student.shape[1])
+    return loss(Outputs(logits=student, taps={}), Outputs(logits=teacher, taps={}), batch)["prediction"]
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 3.0}, {"reduction": "classes"}])
+def test_keeps_the_loss_contract(options: dict[str, Any]) -> None:
+    check_loss(Prediction(**options))
+
+
+def test_soft_cross_entropy_by_hand() -> None:
+    student, teacher = torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([[0.0, 0.0]])
+    entropy = -0.5 * (math.log(0.25) + math.log(0.75))
+    assert term(Prediction(reduction="classes"), student, teacher).tolist() == pytest.approx([entropy])
+    assert term(Prediction(), student, teacher).tolist() == pytest.approx([entropy / 2])
+
+
+def test_the_temperature_divides_both_logits_and_nothing_else() -> None:
+    student, teacher = torch.tensor([[1.0, -2.0, 0.5]]), torch.tensor([[0.3, 0.2, -1.0]])
+    hot = term(Prediction(temperature=2.0), student, teacher)
+    assert torch.allclose(hot, term(Prediction(), student / 2, teacher / 2))
+
+
+def test_one_output_is_regression_and_learns() -> None:
+    student = torch.tensor([[1.0], [3.0]], requires_grad=True)
+    value = term(Prediction(), student, torch.tensor([[0.5], [5.0]]))
+    assert value.tolist() == [0.25, 4.0]
+    torch.autograd.backward(value.sum())
+    assert student.grad is not None
+    assert student.grad.tolist() == [[1.0], [-4.0]]
+
+
+def test_a_student_like_its_teacher_is_at_the_minimum() -> None:
+    teacher = torch.tensor([[1.0, -2.0, 0.5]])
+    student = teacher.clone().requires_grad_()
+    torch.autograd.backward(term(Prediction(), student, teacher).sum())
+    assert student.grad is not None
+    assert student.grad.abs().max() < 1e-7
+
+
+def test_agrees_with_the_published_code(distilled: Distilled) -> None:
+    distilled("binarybert.stage2_logit", Prediction(), "cls_loss")
+    distilled("binarybert.stage2_logit_temperature", Prediction(temperature=2.5), "cls_loss")
+    distilled("binarybert.joint", Prediction(), "cls_loss")
+    distilled("ternarybert.pred", Prediction(), "cls_loss")
+    distilled("ternarybert.both", Prediction(), "cls_loss")
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"reduction": "sum"}])
+def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Prediction(**options)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bebertlab.testing import check_quantizer
+from bebertlab_binarybert import Twn
+from bebertlab_binarybert.granularity import Granularity
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_keeps_the_quantizer_contract(granularity: Granularity, clip: float | None) -> None:
+    check_quantizer(Twn(granularity=granularity, clip=clip))
+
+
+def test_the_threshold_is_exclusive() -> None:
+    x = torch.tensor([[1.0, 1.0, 0.5, -1.5]])  # the mean size is 1
+    assert Twn(threshold=0.5).build(x.shape).encode(x).levels.tolist() == [[1, 1, 0, -1]]
+
+
+def test_a_row_has_its_own_threshold_and_scale() -> None:
+    x = torch.tensor([[10.0, -20.0, 1.0], [0.1, -0.2, 0.01]])
+    y = Twn(granularity="row").build(x.shape)(x)
+    assert torch.allclose(y, torch.tensor([[15.0, -15.0, 0.0], [0.15, -0.15, 0.0]]))
+    assert Twn().build(x.shape)(x)[1].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_no_gradient_passes_from_the_clip_on() -> None:
+    x = torch.tensor([[-1.5, -1.0, 0.5, 1.0, 2.0]], requires_grad=True)
+    y = Twn(clip=1.0).build(x.shape)(x)
+    assert y.abs().max() == 1.0
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [[0.0, 0.0, 1.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, -0.7])
+def test_a_threshold_that_can_leave_nothing_or_all_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match="threshold"):
+        Twn(threshold=threshold)
+
+
+@given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=20))
+def test_large_weights_get_their_mean_size(values: list[float]) -> None:
+    x = torch.tensor([values], dtype=torch.float64)
+    y = Twn().build(x.shape)(x)
+    large = x.abs() > 0.7 * x.abs().mean()
+    expected = float(x[large].abs().mean()) if large.any() else 0.0
+    assert torch.allclose(y, torch.where(large, x.sign() * expected, 0.0))
+
+
+def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str, Any]], Twn | None]], int]) -> None:
+    clips = {"twn": None, "twn with clipping first (TernaryBERT)": 2.5}
+
+    def make(case: dict[str, Any]) -> Twn | None:
+        if case["quantizer"] not in clips:
+            return None
+        row = case["granularity"] == "row"
+        return Twn(granularity="row" if row else "tensor", clip=clips[case["quantizer"]])
+
+    assert agree("weight_quant", make) > 0

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bebertlab.api import Checkpoint, Design, Site, UserError
+from bebertlab.testing import check_splitter
+from bebertlab.testing.tiny import tiny_model, tiny_task
+from bebertlab_binarybert import BinaryBert, Bwn, TernaryBert, Twn, Tws
+from bebertlab_binarybert.granularity import Granularity
+from bebertlab_binarybert.tws import split_weight
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
+
+GRANULARITIES: tuple[Granularity, ...] = ("tensor", "row")
+
+
+def errors(weight: Tensor, first: Tensor, second: Tensor, ternary: Twn) -> tuple[float, float]:
+    """How far the halves are from the weight, and their binarized sum from its ternarization, in double precision."""
+    binary = Bwn(granularity=ternary.granularity).build(weight.shape)
+    wanted = ternary.build(weight.shape)(weight.double())
+    summed = binary(first) + binary(second)
+    return float((first + second - weight).abs().max()), float((summed - wanted).abs().max())
+
+
+def weights(shape: tuple[int, ...], seed: int = 0) -> Tensor:
+    return 0.05 * torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.01
+
+
+@pytest.mark.parametrize("bits", [8, 4, 32])
+def test_keeps_the_splitter_contract(bits: int) -> None:
+    check_splitter(Tws(), BinaryBert(weight_bits=2, activation_bits=bits).design())  # type: ignore[arg-type]
+
+
+def test_splits_ternarybert_too() -> None:
+    check_splitter(Tws(), TernaryBert(clip=0.5).design())
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_the_halves_add_up_latent_and_quantized(granularity: Granularity) -> None:
+    w, ternary = weights((24, 40)), Twn(granularity=granularity)
+    latent, quantized = errors(w, *split_weight(w, ternary), ternary)
+    assert latent < 1e-15
+    assert quantized < 1e-15
+
+
+def test_the_sign_of_the_textbook_is_wrong_and_this_would_show_it() -> None:
+    w, ternary = weights((6, 8)), Twn()
+    levels = ternary.build(w.shape).encode(w).levels
+    small, large = w[levels == 0], w[levels != 0].abs().sum()
+    a = (large + small.sum()) / (2 * large)  # printed: + S_J - S_K
+    first, second = split_weight(w, ternary)
+    wrong = torch.where(levels == 0, first, a * w), torch.where(levels == 0, second, (1 - a) * w)
+    assert errors(w, *wrong, ternary)[1] > 1e-4
+
+
+@given(
+    st.lists(st.lists(st.floats(-1, 1, width=32), min_size=6, max_size=6), min_size=1, max_size=4),
+    st.sampled_from(GRANULARITIES),
+)
+def test_any_weights_can_be_split(rows: list[list[float]], granularity: Granularity) -> None:
+    w = torch.tensor(rows, dtype=torch.float64)
+    ternary = Twn(granularity=granularity)
+    first, second = split_weight(w, ternary)
+    assert first.isfinite().all()
+    assert second.isfinite().all()
+    assert max(errors(w, first, second, ternary)) < 1e-12
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_small_weights_of_one_sign_that_outweigh_the_large_ones(sign: float) -> None:
+    small = [0.15, 0.16, 0.14, 0.155, 0.145, 0.15, 0.16, 0.14, 0.15]
+    row = sign * torch.tensor([[1.0, *small]], dtype=torch.float64)
+    ternary = Twn(granularity="row")
+    assert ternary.build(row.shape).encode(row).levels.abs().sum() == 1
+    first, second = split_weight(row, ternary)
+    assert first[0, 0] * sign > 0
+    assert second[0, 0] * sign > 0
+    assert max(errors(row, first, second, ternary)) < 1e-15
+
+
+def test_rows_without_large_or_small_weights() -> None:
+    w = torch.tensor([[0.0, 0.0, 0.0], [0.5, -0.5, 0.5]], dtype=torch.float64)
+    first, second = split_weight(w, Twn(granularity="row"))
+    assert first.tolist() == [[0.0, 0.0, 0.0], [0.25, -0.25, 0.25]]
+    assert torch.equal(first, second)
+
+
+def test_weights_beyond_the_clip_are_cut_before_the_split() -> None:
+    w, ternary = torch.tensor([[4.0, -1.0, 0.2, 0.9]], dtype=torch.float64), Twn(clip=2.0)
+    first, second = split_weight(w, ternary)
+    assert errors(w.clamp(-2, 2), first, second, ternary)[1] < 1e-15
+
+
+def source(design: Design) -> Checkpoint:
+    return tiny_model(tiny_task(), design).checkpoint()
+
+
+def test_every_ternary_module_gets_two_binary_branches() -> None:
+    split = Tws().build().split(source(BinaryBert(weight_bits=2).design()))
+    assert split.design.weights[Site.WORD_EMBEDDING] == Bwn(granularity="row")
+    assert split.design.weights[Site.QUERY] == Bwn()
+    assert len(split.design.branches) == 1 + 2 * 6 + 1
+    assert set(split.design.branches.values()) == {2}
+    assert split.design.inputs == BinaryBert().design().inputs
+
+
+def test_a_module_without_ternary_weights_stays() -> None:
+    ternary = Twn()
+    split = Tws().build().split(source(Design(weights={Site.POOLER: ternary})))
+    assert dict(split.design.branches) == {"bert.pooler.dense": 2}
+    assert "bert.encoder.layer.0.attention.self.query.weight" in split.tensors
+
+
+def test_biases_are_halved_and_steps_copied() -> None:
+    before = source(BinaryBert(weight_bits=2, activation_bits=4).design())
+    name = "bert.encoder.layer.0.intermediate.dense.branches.{}.{}"
+    before.tensors[name.format(0, "bias")].fill_(0.6)
+    before.tensors[name.format(0, "input_quantizer.step")].fill_(0.3)
+    after = Tws().build().split(before).tensors
+    for branch in (0, 1):
+        assert after[name.format(branch, "bias")].tolist() == pytest.approx([0.3] * 32)
+        assert after[name.format(branch, "input_quantizer.step")].item() == pytest.approx(0.3)
+        assert after[name.format(branch, "weight")].dtype == torch.float32
+
+
+def test_what_is_not_ternary_is_refused_with_the_reason() -> None:
+    splitter = Tws().build()
+    with pytest.raises(UserError, match="full-precision weights"):
+        splitter.split(source(BinaryBert(weight_bits=32).design()))
+    with pytest.raises(UserError, match="word_embedding is bwn, query is bwn"):
+        splitter.split(source(BinaryBert(weight_bits=1).design()))
+    with pytest.raises(UserError, match=r"already split: bert\.pooler\.dense"):
+        splitter.split(source(Design(weights={Site.POOLER: Twn()}, branches={"bert.pooler.dense": 2})))
+
+
+def test_agrees_with_the_published_code(golden: Callable[[str], Golden]) -> None:
+    vectors = golden("tws_tensors")
+    for case in vectors.cases:
+        name, t = case["name"], vectors.tensors
+        weight = t[f"{name}/v"]
+        ternary = Twn(granularity="row" if case["granularity"] == "row" else "tensor")
+        first, second = (half.float() for half in split_weight(weight, ternary))
+        for half, wanted in ((first, t[f"{name}/v1"]), (second, t[f"{name}/v2"])):
+            close = torch.isclose(half, wanted, **vectors.meta["tolerance"]["v1, v2"])
+            assert (close | (wanted.isnan() & (half == 0))).all(), name
+        if f"{name}/a" in t:
+            large = ternary.build(weight.shape).encode(weight).levels != 0
+            a = (first / weight)[large]
+            assert torch.allclose(a, t[f"{name}/a"].float().expand_as(a), atol=1e-5)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bebertlab.testing import check_quantizer
+from bebertlab_binarybert import Uniform
+from bebertlab_binarybert.granularity import Granularity
+
+KINDS = {"sym_uniform": True, "asym_uniform": False}
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("bits", [2, 4, 8, 12])
+def test_keeps_the_quantizer_contract(granularity: Granularity, symmetric: bool, bits: int) -> None:
+    check_quantizer(Uniform(bits=bits, symmetric=symmetric, granularity=granularity))
+    check_quantizer(Uniform(bits=bits, symmetric=symmetric, granularity=granularity, learnable=False))
+
+
+def test_levels_span_the_clipped_range() -> None:
+    x = torch.tensor([-4.0, -0.6, 0.0, 1.0])
+    symmetric, asymmetric = Uniform(bits=2, clip=2.0), Uniform(bits=2, symmetric=False, clip=2.0)
+    assert symmetric.build(x.shape)(x).tolist() == [-2.0, 0.0, 0.0, 0.0]
+    assert asymmetric.build(x.shape)(x).tolist() == pytest.approx([-2.0, -1.0, 0.0, 1.0])
+
+
+def test_a_row_of_heads_is_the_matrix_of_a_head() -> None:
+    x = torch.stack([torch.full((3, 2), 0.5), torch.full((3, 2), 2.0)])[None]
+    x[:, :, 0, 0] *= 0.4
+    codes = Uniform(bits=3, granularity="row").build(torch.Size([2])).encode(x)
+    assert codes.step.shape == (1, 2, 1, 1)
+    assert codes.levels[0, :, 0, 0].tolist() == [1, 1]
+
+
+def gradients(symmetric: bool, x: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+    quantizer = Uniform(symmetric=symmetric, clip=1.0).build(x.shape)
+    x = x.clone().requires_grad_()
+    quantizer(x).backward(upstream)
+    (group,) = quantizer.parameter_groups()
+    (clip,) = group.parameters
+    assert x.grad is not None
+    assert clip.grad is not None
+    return x.grad, clip.grad
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_clipped_values_give_their_gradient_to_the_clip(symmetric: bool) -> None:
+    x = torch.tensor([-3.0, -1.0, 0.2, 1.0, 4.0])
+    passed, clips = gradients(symmetric, x, torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0]))
+    assert passed.tolist() == [0.0, 0.0, 4.0, 0.0, 0.0]
+    assert clips.tolist() == [3.0, 24.0]
+
+
+def test_where_nothing_is_clipped_the_clips_have_a_gradient_of_zero() -> None:
+    passed, clips = gradients(True, torch.tensor([-0.5, 0.9]), torch.tensor([1.0, 2.0]))
+    assert passed.tolist() == [1.0, 2.0]
+    assert clips.tolist() == [0.0, 0.0]
+
+
+def test_a_fixed_clip_is_state_but_not_trained() -> None:
+    quantizer = Uniform(learnable=False).build(torch.Size([3]))
+    assert list(quantizer.parameters()) == []
+    assert list(quantizer.parameter_groups()) == []
+    assert quantizer.state_dict()["clip"].tolist() == [-2.5, 2.5]
+
+
+def test_a_deepcopy_learns_on_its_own() -> None:
+    quantizer = Uniform().build(torch.Size([3]))
+    twin = copy.deepcopy(quantizer)
+    with torch.no_grad():
+        twin.clip.mul_(0.5)
+    assert quantizer.clip.tolist() == [-2.5, 2.5]
+
+
+@pytest.mark.parametrize("options", [{"bits": 1}, {"bits": 17}, {"clip": 0.0}, {"granularity": "column"}])
+def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Uniform(**options)
+
+
+@pytest.mark.parametrize("file", ["weight_quant", "act_quant"])
+def test_agrees_with_the_published_code(
+    file: str, agree: Callable[[str, Callable[[dict[str, Any]], Uniform | None]], int]
+) -> None:
+    def make(case: dict[str, Any]) -> Uniform | None:
+        if case["quantizer"] not in KINDS:
+            return None
+        row = case["granularity"] == "row"
+        return Uniform(bits=case["bits"], symmetric=KINDS[case["quantizer"]], granularity="row" if row else "tensor")
+
+    assert agree(file, make) > 0
