@@ -9,7 +9,7 @@ from attrs import frozen
 
 from bebertlab.interfaces.events import StageEvent, TrialRecord
 from bebertlab.report.pairs import Pairing
-from bebertlab.report.rows import training_seconds
+from bebertlab.report.rows import told, training_seconds
 from bebertlab.report.statistics import Interval, ratio
 
 
@@ -48,7 +48,7 @@ def stage_costs(trials: Sequence[TrialRecord]) -> tuple[StageCost, ...]:
     """What each stage or group took, in the order of the plan."""
     events: dict[str, list[StageEvent]] = {}
     for trial in trials:
-        for event in trial.stages:
+        for event in told(trial):
             events.setdefault(event.stage.split(".")[0], []).append(event)
     return tuple(_stage_cost(group, found) for group, found in events.items())
 

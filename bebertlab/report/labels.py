@@ -26,7 +26,9 @@ def value_label(value: object) -> str:
     >>> value_label({"kind": "uniform", "bits": 4}), value_label(0.00012345678), value_label(True)
     ('uniform(bits=4)', '0.0001235', 'true')
     """
-    if isinstance(value, bool) or value is None:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.4g}"
@@ -145,6 +147,15 @@ def count(amount: int, noun: str) -> str:
     ('1 seed', '3 seeds')
     """
     return f"{amount:,} {noun}" + ("" if amount == 1 else "s")
+
+
+def capital(sentence: str) -> str:
+    """A sentence with a capital at its start, the rest as it is.
+
+    >>> capital("t007 failed")
+    'T007 failed'
+    """
+    return sentence[:1].upper() + sentence[1:]
 
 
 def listing(words: Sequence[str]) -> str:

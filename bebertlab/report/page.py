@@ -33,7 +33,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 70rem; margin: 0 auto; padding: 2.5rem 1.5rem 5rem; }
+main { max-width: 78rem; margin: 0 auto; padding: 2.5rem 1.5rem 5rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .75rem; letter-spacing: -.01em; }
 h2 { font-size: 1.4rem; margin: 3rem 0 .75rem; padding-bottom: .35rem; border-bottom: 1px solid var(--line); }
 h3 { font-size: 1.1rem; margin: 2rem 0 .5rem; }

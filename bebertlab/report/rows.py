@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
 from bebertlab.report.statistics import Interval, interval
 
 SELECT = "select/score"
@@ -76,6 +76,13 @@ def training_seconds(trial: TrialRecord, group: str | None = None) -> float | No
         return trial.seconds if trial.state is TrialState.COMPLETE else None
     chosen = [event for event in trial.stages if group is None or in_group(event.stage, group)]
     return math.fsum(event.seconds for event in chosen) if chosen else None
+
+
+def told(trial: TrialRecord) -> tuple[StageEvent, ...]:
+    """The stages of a trial that finished; a trial that did not run has at most a plan."""
+    if trial.state not in (TrialState.COMPLETE, TrialState.FAILED):
+        return ()
+    return tuple(event for event in trial.stages if event.phase is StagePhase.FINISHED)
 
 
 def in_group(stage: str, group: str) -> bool:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord
 from bebertlab.report.labels import short_names, value_label
-from bebertlab.report.rows import VALIDATION, identity, mebibytes
+from bebertlab.report.rows import VALIDATION, identity, mebibytes, told
 from bebertlab.report.statistics import Interval, interval
 
 MANY_VARIANTS = 6  #: a stage with more variants is averaged over them
@@ -53,14 +53,14 @@ def steps(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[Step, ...]
 
 
 def _metric(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
-    named = {name for trial in trials for event in trial.stages[:-1] for name in event.metrics}
+    named = {name for trial in trials for event in told(trial)[:-1] for name in event.metrics}
     return study.objective if study.objective in named else VALIDATION
 
 
 def _scored(trial: TrialRecord, metric: str) -> list[_Seen]:
     found: list[_Seen] = []
     before: StageEvent | None = None
-    for event in trial.stages:
+    for event in told(trial):
         # the stage that gave the trial its metrics is the result itself, not a step towards it
         if not math.isfinite(event.metrics.get(metric, math.nan)) or event.metrics == trial.metrics:
             continue

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Sequence
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
-from bebertlab.report.compose import GENERATED, material, standing
 from bebertlab.report.document import Table
+from bebertlab.report.material import GENERATED, material, standing
 from bebertlab.report.tables import points_table
 from bebertlab.report.ties import ties
 from bebertlab.report.wording import sentences

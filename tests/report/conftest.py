@@ -45,20 +45,20 @@ def _key(*parts: object) -> str:
 
 
 def _stage(name: str, kind: str, key: str, score: float, seconds: float, size: float) -> StageEvent:
+    score += int(key[:4], 16) / 0xFFFF - 0.5  # one artifact, one score
     metrics = {"validation/score": score, "select/score": score + 0.8, "size/mebibytes": size}
     return StageEvent(stage=name, stage_kind=kind, key=key, seconds=seconds, metrics=metrics)
 
 
 def _stages(point: Mapping[str, Any], seed: int, noise: np.random.Generator, score: float) -> list[StageEvent]:
     bits, distillation, ensemble = point[BITS], point[DISTILLATION], point[ENSEMBLE]
-    draw = float(noise.normal(0, 0.3))
     trunk = [
-        _stage("teacher", "finetune", _key("teacher", seed), 88.0 + draw + seed, 9.1, 1.42),
-        _stage("half", "slice", _key("half", seed), 71.0 + draw + seed, 0.02, 0.81),
-        _stage("half_teacher", "distill", _key("half_teacher", seed), 86.5 + draw + seed, 8.2, 0.81),
-        _stage("ternary", "distill", _key("ternary", bits, seed), 82.0 + draw + seed + bits / 8, 14.0, 0.11),
-        _stage("split", "split", _key("split", bits, seed), 82.0 + draw + seed + bits / 8, 0.1, 0.11),
-        _stage("binary", "distill", _key("binary", bits, seed), 80.0 + draw + seed + bits / 8, 12.0, 0.11),
+        _stage("teacher", "finetune", _key("teacher", seed), 88.0 + seed, 9.1, 1.42),
+        _stage("half", "slice", _key("half", seed), 71.0 + seed, 0.02, 0.81),
+        _stage("half_teacher", "distill", _key("half_teacher", seed), 86.5 + seed, 8.2, 0.81),
+        _stage("ternary", "distill", _key("ternary", bits, seed), 82.0 + seed + bits / 8, 14.0, 0.11),
+        _stage("split", "split", _key("split", bits, seed), 82.0 + seed + bits / 8, 0.1, 0.11),
+        _stage("binary", "distill", _key("binary", bits, seed), 80.0 + seed + bits / 8, 12.0, 0.11),
     ]
     cost = {"none": 3.0, "prediction": 4.1, "two-stage": 7.3}[distillation] + float(noise.uniform(0, 0.3))
     members = [

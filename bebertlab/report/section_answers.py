@@ -1,0 +1,61 @@
+"""The answers to a study's questions: sentences, tables of differences and their plots."""
+
+from __future__ import annotations
+
+from bebertlab.report.answers import Answer
+from bebertlab.report.curves import curves, hue_axis
+from bebertlab.report.document import Block, Bullets, Figure, Section, Text
+from bebertlab.report.labels import capital, count, short_names
+from bebertlab.report.material import Material
+from bebertlab.report.plots_answers import curve, forest, scatter
+from bebertlab.report.statistics import MINIMUM_SEEDS
+from bebertlab.report.tables import comparisons_table
+from bebertlab.report.wording import sentences
+
+
+def answers(made: Material) -> list[Section]:
+    """A section for all questions and one for each."""
+    if not made.answers:
+        return []
+    found = [Section(title="Answers", blocks=(Text(words=_answers_note(made)),))]
+    return found + [_answer(made, one, place) for place, one in enumerate(made.answers, start=1)]
+
+
+def _answers_note(made: Material) -> str:
+    seeds = len(made.study.seeds)
+    note = "Differences are paired: same seed, same other options; intervals are over seeds."
+    if seeds < MINIMUM_SEEDS:
+        return f"{note} This run has {count(seeds, 'seed')}: with fewer than {MINIMUM_SEEDS} nothing is claimed."
+    return note
+
+
+def _answer(made: Material, found: Answer, place: int) -> Section:
+    study, name = made.study, f"answer-{place}"
+    blocks: list[Block] = [Bullets(items=tuple(map(capital, sentences(study, found, made.places))))]
+    option = short_names(study.axes).get(found.question.compare, found.question.compare)
+    if found.comparisons:
+        blocks.append(comparisons_table(study, found, made.places))
+        caption = (
+            "Differences with 95% intervals over seeds. Blue: all pairs, filled where a difference is shown. "
+            "Grey: the same among the pairs with one value of another option, not corrected, to look at only."
+        )
+        blocks.append(Figure(name=name, svg=forest(study, found, name), caption=caption))
+    if found.trend is not None and found.trend.values:
+        svg = scatter(study, found.trend, option, name)
+        blocks.append(Figure(name=name, svg=svg, caption="One dot per point, the mean over its seeds."))
+    if found.comparisons and found.question.baseline is None and _numeric(found):
+        blocks.append(_curve(made, found, option, f"{name}-curve"))
+    return Section(title=found.question.text, blocks=tuple(blocks), level=3)
+
+
+def _numeric(found: Answer) -> bool:
+    values = [value for one in found.comparisons for value in (one.value, one.baseline)]
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _curve(made: Material, found: Answer, option: str, name: str) -> Figure:
+    hue = hue_axis(made.study, but=found.question.compare)
+    lines = curves(made.study, made.trials, found.question.compare, hue)
+    short = short_names(made.study.axes).get(hue, "")
+    caption = "Mean over all other options with its 95% interval over seeds."
+    return Figure(name=name, svg=curve(made.study, lines, option, short, name), caption=caption)

@@ -1,0 +1,49 @@
+"""All points, and those on the Pareto fronts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bebertlab.report.document import Block, Figure, Section, Text
+from bebertlab.report.material import Material
+from bebertlab.report.pareto import Placed, by_seconds, by_size, front
+from bebertlab.report.plots_points import against_cost, ranked
+from bebertlab.report.tables import front_table, points_table
+from bebertlab.report.ties import ties
+
+
+def all_points(made: Material) -> Section:
+    """The ranked points as a table and as a plot."""
+    tied = ties(made.study, made.points)
+    text = (
+        "Mean and half the 95% interval over seeds, best first. ≈ marks points that are not shown to be worse than "
+        "the best. Training is the time to make every stage of the point once, shared stages included."
+    )
+    blocks: list[Block] = [Text(words=text), points_table(made.study, made.points, tied, made.places)]
+    if len(made.scored) > 1:
+        svg = ranked(made.study, made.points, "points")
+        blocks.append(Figure(name="points", svg=svg, caption="Means, 95% intervals and single seeds (ticks)."))
+    return Section(title="All points", blocks=tuple(blocks))
+
+
+def fronts(made: Material) -> list[Section]:
+    """Score against size and against training time, where these differ among points."""
+    kinds = (
+        ("Score against size", by_size(made.points), "size (MiB)", "pareto-size"),
+        ("Score against training time", by_seconds(made.points), "training (s)", "pareto-seconds"),
+    )
+    return [_pareto_section(made, *kind) for kind in kinds if len({one.cost for one in kind[1]}) > 1]
+
+
+def _pareto_section(made: Material, title: str, placed: Sequence[Placed], label: str, name: str) -> Section:
+    best = front(placed, maximize=made.study.maximize)
+    text = "Points that no other beats at a lower or equal cost (within 1%), by their means; # is the rank."
+    caption = "Front points carry their rank and 95% interval; the intervals of the others are in the table."
+    return Section(
+        title=title,
+        blocks=(
+            Text(words=text),
+            front_table(made.study, best, label, made.places),
+            Figure(name=name, svg=against_cost(made.study, placed, best, label, name), caption=caption),
+        ),
+    )

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord, TrialState
+from bebertlab.report.answers import Verdict, answer, compared_values
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Simulate
+
+BOOST = Question(text="?", compare="members.ensemble", baseline="single")
+STEPS = Question(text="?", compare="members.size")
+
+
+def test_true_differences_are_shown_and_near(simulate: Simulate) -> None:
+    study, trials = simulate()
+    found = {(made.value, made.baseline): made for made in answer(study, BOOST, trials).comparisons}
+    boosting = found["boosting", "single"]
+    # 3 of boosting itself, and the mean of sizes 1, 2, 4 against size 1
+    assert boosting.estimate.interval.mean == pytest.approx(3.0 + 2.3 / 3, abs=0.3)
+    assert boosting.verdict is Verdict.SHOWN
+    assert found["boosting", "bagging"].estimate.interval.mean == pytest.approx(2.8, abs=0.3)
+    assert boosting.estimate.interval.count == 3
+
+
+def test_without_a_baseline_every_value_is_compared_with_the_one_before(simulate: Simulate) -> None:
+    study, trials = simulate()
+    shuffled = evolve(study, axes={**study.axes, "members.size": (4, 1, 2)})
+    made = answer(shuffled, STEPS, trials).comparisons
+    assert [(one.baseline, one.value) for one in made] == [(1, 2), (2, 4)]
+
+
+def test_words_keep_the_order_of_the_study(simulate: Simulate) -> None:
+    study, trials = simulate()
+    question = Question(text="?", compare="members.distillation")
+    assert compared_values(study, question, trials) == ["none", "prediction", "two-stage"]
+
+
+def test_null_studies_rarely_show_a_difference(simulate: Simulate) -> None:
+    axes = {
+        "ternary.scheme.activation_bits": (8,),
+        "members.distillation": ("none", "prediction"),
+        "members.ensemble": ("single", "bagging", "boosting"),
+        "members.size": (1, 2),
+    }
+    study, trials = simulate(axes=axes, effects={})
+    noise = np.random.default_rng(5)
+    shown = covered = 0
+    for _ in range(150):
+        of_seed = noise.normal(0, 2.0, 3)
+        drawn = [
+            evolve(one, metrics={"validation/score": of_seed[one.seed] + noise.normal(0, 0.5)}, stages=())
+            for one in trials
+        ]
+        made = answer(study, BOOST, drawn).comparisons
+        covered += not made[0].estimate.interval.excludes_zero
+        shown += any(one.verdict is Verdict.SHOWN for one in made)
+    assert covered / 150 == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / 150))
+    assert shown / 150 <= 0.05 + 3 * math.sqrt(0.95 * 0.05 / 150)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_few_seeds_claim_nothing(simulate: Simulate, seeds: tuple[int, ...]) -> None:
+    study, trials = simulate(seeds=seeds, spread=0.01)
+    assert {made.verdict for made in answer(study, BOOST, trials).comparisons} == {Verdict.TOO_FEW}
+
+
+def test_correction_can_take_a_claim_back(simulate: Simulate) -> None:
+    study, trials = simulate()
+    made = answer(study, BOOST, trials).comparisons[0]
+    assert evolve(made, adjusted=0.06).verdict is Verdict.NOT_AFTER_CORRECTION
+    assert evolve(made, adjusted=0.04).verdict is Verdict.SHOWN
+
+
+def test_what_does_not_vary_over_seeds_is_no_evidence(simulate: Simulate) -> None:
+    study, trials = simulate()
+    fixed = {"single": 80.0, "bagging": 80.0, "boosting": 83.0}
+    same = [evolve(one, metrics={"validation/score": fixed[one.parameters["members.ensemble"]]}) for one in trials]
+    made = answer(study, BOOST, same).comparisons
+    assert [one.verdict for one in made] == [Verdict.SAME, Verdict.NO_SPREAD, Verdict.NO_SPREAD]
+
+
+def test_parts_hold_the_other_options_only(simulate: Simulate) -> None:
+    study, trials = simulate()
+    parts = answer(study, BOOST, trials).comparisons[1].parts
+    assert {part.axis for part in parts} == {
+        "ternary.scheme.activation_bits",
+        "members.distillation",
+        "members.size",
+    }
+    growth = [part.difference.mean for part in parts if part.axis == "members.size"]
+    assert growth == sorted(growth)
+
+
+@pytest.mark.parametrize(
+    ("compare", "baseline", "words"),
+    [
+        ("members.nothing", None, "not searched"),
+        ("members.ensemble", "stacking", "no trial has members.ensemble = stacking"),
+    ],
+)
+def test_questions_that_the_study_cannot_answer(simulate: Simulate, compare: str, baseline: object, words: str) -> None:
+    study, trials = simulate()
+    found = answer(study, Question(text="?", compare=compare, baseline=baseline), trials)
+    assert words in found.obstacle
+    assert not found.comparisons
+
+
+def test_a_fixed_option_is_no_comparison(simulate: Simulate) -> None:
+    study, trials = simulate()
+    boosting = [one for one in trials if one.parameters["members.ensemble"] == "boosting"]
+    assert "one value only" in answer(study, BOOST, boosting).obstacle
+
+
+def test_nothing_complete_is_said(simulate: Simulate) -> None:
+    study, trials = simulate()
+    waiting = [evolve(one, state=TrialState.WAITING, metrics={}) for one in trials]
+    assert answer(study, BOOST, waiting).obstacle == "no complete trials to compare"
+
+
+def _drawn(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[StudyRecord, list[TrialRecord]]:
+    """A random search: every point has a learning rate of its own."""
+    noise = np.random.default_rng(2)
+    rates = [float(rate) for rate in noise.uniform(1e-4, 1e-2, 42)]
+    drawn = [evolve(one, parameters={**one.parameters, "train.lr": rates[i // 3]}) for i, one in enumerate(trials)]
+    return evolve(study, axes={**study.axes, "train.lr": tuple(rates)}), drawn
+
+
+def test_points_drawn_at_random_are_compared_by_their_means(simulate: Simulate) -> None:
+    study, drawn = _drawn(*simulate())
+    made = answer(study, BOOST, drawn).comparisons
+    assert not made[1].paired
+    assert made[1].estimate.interval.mean == pytest.approx(3.0 + 2.3 / 3, abs=0.5)
+    assert made[1].pairs == 0
+
+
+def test_an_option_with_many_values_has_a_trend(simulate: Simulate) -> None:
+    study, drawn = _drawn(*simulate())
+    trend = answer(study, Question(text="?", compare="train.lr"), drawn).trend
+    assert trend is not None
+    assert len(trend.values) == 42
+    assert trend.correlation is not None
+    assert not trend.correlation.excludes_zero

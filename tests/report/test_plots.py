@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from bebertlab.report.page import SERIES
+from bebertlab.report.plots import canvas, colour, limits, marker, svg
+
+
+def _plot(name: str) -> str:
+    with canvas(3.0, 2.0) as (figure, (axis,)):
+        axis.plot([0, 1], [0, 1], clip_on=True)
+        return svg(figure, name)
+
+
+def test_the_same_numbers_give_the_same_bytes() -> None:
+    assert _plot("a") == _plot("a")
+
+
+def test_identifiers_of_two_plots_on_a_page_differ() -> None:
+    ids = [
+        {node.get("id") for node in ET.fromstring(_plot(name)).iter() if node.tag.endswith("clipPath")} for name in "ab"
+    ]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+
+
+def test_series_are_told_apart_by_colour_and_sign() -> None:
+    assert len({(colour(place), marker(place)) for place in range(6)}) == 6
+    assert colour(6) == SERIES[0]
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], [5.0], [0.0, 0.0], [-3.0, 3.0]])
+def test_limits_leave_room(values: list[float]) -> None:
+    low, high = limits(values)
+    assert low < min(values) <= max(values) < high

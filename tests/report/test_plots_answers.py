@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from bebertlab.report.answers import Trend, answer
+from bebertlab.report.curves import curves
+from bebertlab.report.plots_answers import curve, forest, scatter
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Simulate
+
+
+def _texts(svg: str) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+def test_forest_names_what_it_shows(simulate: Simulate) -> None:
+    study, trials = simulate()
+    texts = _texts(forest(study, answer(study, study.questions[0], trials), "forest"))
+    assert {"bagging minus single", "boosting minus single", "boosting minus bagging"} <= set(texts)
+    assert {"all pairs", "distillation:", "two-stage", "size:"} <= set(texts)
+    assert "difference of validation/score in points (right is better)" in texts
+
+
+def test_forest_of_steps_points_forward(simulate: Simulate) -> None:
+    study, trials = simulate()
+    texts = _texts(forest(evolve(study, maximize=False), answer(study, study.questions[2], trials), "forest"))
+    assert {"1 → 2", "2 → 4"} <= set(texts)
+    assert "difference of validation/score in points (left is better)" in texts
+
+
+def test_forest_without_intervals(simulate: Simulate) -> None:
+    study, trials = simulate(seeds=(0,))
+    assert "all pairs" in _texts(forest(study, answer(study, study.questions[0], trials), "forest"))
+
+
+def test_forest_says_at_the_edge_that_an_interval_goes_on(simulate: Simulate) -> None:
+    study, trials = simulate(seeds=(0, 1), spread=2.0)
+    found = answer(study, study.questions[0], trials)
+    plain = evolve(found, comparisons=tuple(evolve(one, parts=()) for one in found.comparisons))
+    assert len(forest(study, found, "forest")) > len(forest(study, plain, "forest"))
+
+
+def test_curve_has_a_line_for_each_value(simulate: Simulate) -> None:
+    study, trials = simulate()
+    lines = curves(study, trials, "members.size", "members.ensemble")
+    texts = _texts(curve(study, lines, "size", "ensemble", "curve"))
+    assert {"size", "ensemble", "single", "bagging", "boosting", "validation/score (%)", "1", "2", "4"} <= set(texts)
+    (only,) = curves(study, trials, "members.size", "")
+    assert "single" not in _texts(curve(study, [only], "size", "", "curve"))
+
+
+def test_scatter_takes_powers_of_ten(simulate: Simulate) -> None:
+    study, _ = simulate()
+    wide = Trend(values=(1e-5, 1e-4, 1e-2), scores=(1.0, 2.0, 3.0), correlation=None)
+    assert "lr" in _texts(scatter(study, wide, "lr", "scatter"))
+    assert scatter(study, wide, "lr", "s") != scatter(study, evolve(wide, values=(1.0, 2.0, 3.0)), "lr", "s")

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from bebertlab.report.pareto import by_seconds, front
+from bebertlab.report.plots_points import against_cost, ranked
+from bebertlab.report.rows import points
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Simulate
+
+
+def _texts(svg: str) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+def test_ranked_has_a_row_for_each_point(simulate: Simulate) -> None:
+    study, trials = simulate()
+    texts = _texts(ranked(study, points(study, trials), "points"))
+    assert [text for text in texts if text.startswith("#")] == [f"#{place}" for place in range(1, 43)]
+    assert {"activation_bits", "distillation", "ensemble", "size", "validation/score (%)"} <= set(texts)
+
+
+def test_front_points_carry_their_rank_without_overlap(simulate: Simulate) -> None:
+    study, trials = simulate()
+    placed = by_seconds(points(study, trials))
+    best = front(placed, maximize=True)
+    drawn = against_cost(study, placed, best, "training (s)", "pareto")
+    ranks = [text for text in _texts(drawn) if text.startswith("#")]
+    assert sorted(ranks) == sorted(f"#{one.point.number}" for one in best)
+    assert {"training (s)", "ensemble", "boosting"} <= set(_texts(drawn))
+
+
+def test_a_study_without_axes(simulate: Simulate) -> None:
+    study, trials = simulate()
+    bare = evolve(study, axes={}, questions=())
+    found = points(bare, [evolve(one, parameters={}) for one in trials[:3]])
+    assert "#1" in _texts(ranked(bare, found, "points"))
+    placed = by_seconds(found)
+    assert "#1" in _texts(against_cost(bare, placed, placed, "training (s)", "pareto"))

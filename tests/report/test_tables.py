@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+
+from bebertlab.interfaces.events import Question, TrialRecord
+from bebertlab.report.answers import answer
+from bebertlab.report.cost import stage_costs
+from bebertlab.report.pareto import by_size, front
+from bebertlab.report.rows import points
+from bebertlab.report.steps import steps
+from bebertlab.report.tables import (
+    comparisons_table,
+    costs_table,
+    failures_table,
+    front_table,
+    optimism,
+    points_table,
+    score_places,
+    steps_table,
+)
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Simulate
+
+
+def test_points_table(simulate: Simulate) -> None:
+    study, trials = simulate()
+    found = points(study, trials)
+    table = points_table(study, found, frozenset({2}))
+    assert table.columns == (
+        *("#", "activation_bits", "distillation", "ensemble", "size", "validation/score"),
+        *("seeds", "members", "MiB", "training (s)"),
+    )
+    assert table.marked == {0}
+    assert table.rows[1][5].endswith(" ≈")
+    assert not table.rows[0][5].endswith("≈")
+    assert [table.rows[0][place] for place in (0, 6)] == ["1", "3"]
+    # words and searched values stand left, numbers right
+    assert table.numeric == {0, 5, 6, 7, 8, 9}
+
+
+def test_further_validation_metrics_are_columns(simulate: Simulate) -> None:
+    study, trials = simulate()
+    more = [evolve(one, metrics={**one.metrics, "validation_mismatched/score": 70.0 + one.number}) for one in trials]
+    assert "validation_mismatched/score" in points_table(study, points(study, more), frozenset()).columns
+
+
+def test_missing_and_failed_seeds_are_counted(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
+    study, trials = simulate()
+    table = points_table(study, points(study, [fail(trials[0]), *trials[2:]]), frozenset())
+    assert "1 of 3, 1 failed" in {row[6] for row in table.rows}
+    nothing = points_table(study, points(study, [fail(trials[0])]), frozenset())
+    assert nothing.rows[0][5] == "0 of 3, 1 failed"
+    assert nothing.marked == frozenset()
+
+
+def test_comparisons_table(simulate: Simulate) -> None:
+    study, trials = simulate()
+    table = comparisons_table(study, answer(study, study.questions[1], trials))
+    assert table.columns[-2:] == ("members (s)", "ratio")
+    assert [row[:2] for row in table.rows][1] == ("two-stage minus none", "better")
+    assert table.rows[1][-1].startswith("2.3")
+    steps_only = comparisons_table(study, answer(study, study.questions[2], trials))
+    assert [row[0] for row in steps_only.rows] == ["1 → 2", "2 → 4"]
+    assert "ratio" not in steps_only.columns
+
+
+def test_comparisons_that_are_not_paired_say_so(simulate: Simulate) -> None:
+    study, trials = simulate()
+    made = answer(study, Question(text="?", compare="members.size"), trials)
+    loose = evolve(made, comparisons=tuple(evolve(one, paired=False) for one in made.comparisons))
+    assert {row[-1] for row in comparisons_table(study, loose).rows} == {"not paired"}
+
+
+def test_other_tables(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
+    study, trials = simulate()
+    best = front(by_size(points(study, trials)), maximize=True)
+    assert front_table(study, best, "size (MiB)").rows[0][-1] == "0.11"
+    assert steps_table(steps(study, trials)).columns[:4] == ("stage", "kind", "with", "score")
+    assert costs_table(stage_costs(trials)).rows[0] == ("teacher", "3", "126", "27.3 s", "19 min 7 s")
+    assert failures_table([*trials, fail(trials[0])]).rows == (
+        (trials[0].name, "binary: the loss became NaN at step 7"),
+    )
+
+
+def test_optimism_is_select_minus_validation(simulate: Simulate) -> None:
+    study, trials = simulate()
+    assert optimism(points(study, trials)[0]) == pytest.approx([1.0, 1.0, 1.0])
+    bare = [evolve(one, metrics={"validation/score": 3.0}) for one in trials]
+    assert optimism(points(study, bare)[0]) == []
+
+
+def test_scores_below_one_have_more_decimals(simulate: Simulate) -> None:
+    study, trials = simulate()
+    small = [evolve(one, metrics={"validation/score": 0.8}) for one in trials]
+    assert (score_places(study, trials), score_places(study, small)) == (2, 4)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+
+from bebertlab.interfaces.events import TrialRecord, TrialState
+from bebertlab.report.text import WIDTH, summary_table
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Simulate
+
+
+def test_table_answers_and_failures(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
+    study, trials = simulate()
+    text = summary_table(study, [fail(trials[0]), *trials[1:]])
+    lines = text.splitlines()
+    assert lines[0] == "ensemble_ablation@3f2c9a71: 125 of 126 trials complete, 1 failed"
+    assert "says nothing about real language" in lines[1]
+    assert lines[3].split()[:3] == ["#", "activation_bits", "distillation"]
+    assert "  boosting beats single by 3." in text
+    assert "the loss became NaN at step 7" in text
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("long", ["members.ensemble", "members.distillation"])
+def test_lines_fit(simulate: Simulate, long: str) -> None:
+    study, trials = simulate()
+    wordy = {"kind": "boosting", "temperature": 2.0, "weights": [0.25] * 40}
+    wide = [evolve(one, parameters={**one.parameters, long: wordy}, name="t" * 300) for one in trials]
+    failed = evolve(wide[0], state=TrialState.FAILED, error="because " * 60)
+    text = summary_table(evolve(study, axes={**study.axes, long: (wordy,)}), [failed, *wide[1:]])
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert "…" in text
+
+
+def test_a_study_that_has_not_begun(simulate: Simulate) -> None:
+    study, _ = simulate()
+    text = summary_table(evolve(study, planned=126), [])
+    assert "0 of 126 trials complete, 126 unfinished" in text
+    assert "Not answered: members.ensemble was not searched in this run." in text

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+
+from bebertlab.interfaces.events import Question
+from bebertlab.report.answers import Answer, Comparison, Trend, Verdict, answer
+from bebertlab.report.statistics import Estimate, Interval
+from bebertlab.report.wording import headlines, sentences, verdict_label
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Simulate
+
+BOOST = Question(text="?", compare="members.ensemble", baseline="single")
+STEPS = Question(text="?", compare="members.size")
+
+
+def _made(mean: float, half: float | None, *, seeds: int = 3, adjusted: float | None = 0.01) -> Comparison:
+    low, high = (None, None) if half is None else (mean - half, mean + half)
+    return Comparison(
+        value="boosting",
+        baseline="single",
+        estimate=Estimate(Interval(mean, low, high, seeds), adjusted, 1.5),
+        adjusted=adjusted,
+        pairs=9,
+    )
+
+
+def _said(simulate: Simulate, made: Comparison, question: Question = BOOST, *, maximize: bool = True) -> str:
+    study, _ = simulate()
+    return sentences(evolve(study, maximize=maximize), Answer(question=question, comparisons=(made,)))[0]
+
+
+def test_a_shown_difference(simulate: Simulate) -> None:
+    assert _said(simulate, _made(2.0, 0.5)) == (
+        "boosting beats single by 2.00 points (95% interval 1.50 to 2.50; 3 seeds, 9 pairs)."
+    )
+
+
+def test_the_winner_comes_first(simulate: Simulate) -> None:
+    wanted = "single beats boosting by 2.00 points (95% interval 1.50 to 2.50"
+    assert wanted in _said(simulate, _made(-2.0, 0.5))
+    assert wanted in _said(simulate, _made(2.0, 0.5), maximize=False)
+
+
+def test_a_step_that_loses_is_worse(simulate: Simulate) -> None:
+    made = evolve(_made(-2.0, 0.5), value=4, baseline=2)
+    assert "size 4 is 2.00 points worse than size 2" in _said(simulate, made, STEPS)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (_made(0.2, 0.5, adjusted=0.6), "no difference shown; boosting minus single is +0.20 points"),
+        (_made(0.6, 0.5, adjusted=0.07), "no difference shown once corrected"),
+        (_made(5.0, 0.5, seeds=2), "no claim with fewer than 3 seeds"),
+        (_made(0.0, None, adjusted=None), "reached the same mean score in every seed"),
+        (_made(1.0, None, adjusted=None), "without spread over seeds nothing is claimed"),
+        (
+            evolve(_made(2.0, 0.5, seeds=2), paired=False),
+            "fewer than 3 points (95% interval +1.50 to +2.50; not paired",
+        ),
+    ],
+)
+def test_what_is_not_shown_is_not_claimed(simulate: Simulate, made: Comparison, words: str) -> None:
+    said = _said(simulate, made)
+    assert words in said
+    assert "beats" not in said
+    assert "beats" not in headlines(simulate()[0], Answer(question=BOOST, comparisons=(made,)))[0]
+
+
+def test_no_difference_says_what_would_have_been_seen(simulate: Simulate) -> None:
+    assert "a study like this shows differences of about 1.50" in _said(simulate, _made(0.2, 0.5, adjusted=0.6))
+
+
+def test_costs_are_told_against_the_baseline(simulate: Simulate) -> None:
+    study, trials = simulate()
+    question = Question(text="?", compare="members.distillation", baseline="none", cost="members")
+    found = answer(study, question, trials)
+    said = sentences(study, found)[-1]
+    assert said.startswith("Training seconds in members: prediction takes 1.3")
+    assert said.count("times those of none") == 2
+    assert "times those of prediction" not in said
+    assert headlines(study, found)[-1].count("times those of none") == 2
+
+
+def test_trends_and_obstacles(simulate: Simulate) -> None:
+    study, _ = simulate()
+    question = Question(text="?", compare="members.size")
+    rising = Trend(values=(1.0,), scores=(1.0,), correlation=Interval(0.8, 0.6, 0.9, 20))
+    flat = evolve(rising, correlation=Interval(0.1, -0.3, 0.5, 20))
+    assert "The score rises with size" in sentences(study, Answer(question=question, trend=rising))[0]
+    assert "No trend over size shown" in sentences(study, Answer(question=question, trend=flat))[0]
+    short = Answer(question=question, trend=evolve(rising, correlation=None))
+    assert "too few points" in sentences(study, short)[0]
+    assert headlines(study, Answer(question=question, obstacle="it was fixed")) == ("Not answered: it was fixed.",)
+
+
+def test_verdicts_have_short_names() -> None:
+    assert verdict_label(_made(2.0, 0.5), maximize=True) == "better"
+    assert verdict_label(_made(2.0, 0.5), maximize=False) == "worse"
+    assert verdict_label(_made(2.0, 0.5, seeds=1), maximize=True) == "too few seeds"
+    assert {verdict_label(_made(0.1, 0.5, adjusted=0.8), maximize=goal) for goal in (True, False)} == {"not shown"}
+    assert len(Verdict) == 6

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import evolve
+
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.report import summary_table, write_report
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Simulate
+
+
+def _write(study: StudyRecord, trials: list[TrialRecord], folder: Path) -> str:
+    markdown, html = write_report(study, trials, folder)
+    assert (markdown.name, html.name) == ("report.md", "report.html")
+    pages = markdown.read_text(encoding="utf-8"), html.read_text(encoding="utf-8")
+    assert "None" not in pages[0]
+    assert "nan" not in pages[0].split()
+    assert summary_table(study, trials)
+    return pages[0]
+
+
+def test_two_pages_and_their_plots(simulate: Simulate, tmp_path: Path) -> None:
+    study, trials = simulate()
+    page = _write(study, list(trials), tmp_path / "out")
+    plots = {path.name for path in (tmp_path / "out" / "plots").iterdir()}
+    assert {"points.svg", "answer-1.svg", "pareto-size.svg", "answer-3-curve.svg"} <= plots
+    assert all(f"](plots/{name})" in page for name in plots)
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_report_is_the_same_for_the_same_trials(simulate: Simulate, tmp_path: Path) -> None:
+    study, trials = simulate()
+    few = evolve(study, questions=study.questions[2:])
+    first, second = (write_report(few, trials[:9], tmp_path / name) for name in "ab")
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_old_plots_go(simulate: Simulate, tmp_path: Path) -> None:
+    study, trials = simulate()
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "old.svg").touch()
+    _write(evolve(study, questions=()), list(trials[:1]), tmp_path)
+    assert list((tmp_path / "plots").iterdir()) == []
+
+
+def test_an_interrupted_study_with_failures(
+    simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord], tmp_path: Path
+) -> None:
+    study, trials = simulate()
+    states = itertools.cycle([0, 0, 1, 2, 0])
+    waiting = [evolve(one, state=TrialState.WAITING, metrics={}, stages=()) for one in trials]
+    mixed = [(one, fail(one), waiting[one.number])[state] for one, state in zip(trials, states, strict=False)]
+    page = _write(evolve(study, planned=126), mixed, tmp_path)
+    assert "25 failed, 25 unfinished" in page
+    assert "Failed trials" in page
+
+
+def test_a_random_search_without_questions(simulate: Simulate, tmp_path: Path) -> None:
+    study, trials = simulate()
+    rates = np.random.default_rng(0).uniform(1e-4, 1e-2, 42).tolist()
+    drawn = [evolve(one, parameters={"train.learning_rate": rates[i // 3]}) for i, one in enumerate(trials)]
+    page = _write(evolve(study, axes={"train.learning_rate": tuple(rates)}, questions=()), drawn, tmp_path)
+    assert "learning_rate" in page
+    assert "Answers" not in page
+
+
+def test_nothing_at_all(simulate: Simulate, tmp_path: Path) -> None:
+    study, _ = simulate()
+    assert "0 of 0 trials complete" in _write(study, [], tmp_path)
