@@ -1,0 +1,125 @@
+"""The checker must pass a right loss and name what is wrong with a broken one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from bebertlab.api import Batch, Loss, LossOptions, Outputs, Tap, UserError
+from bebertlab.testing import LawError, check_loss
+
+NO_TAPS: frozenset[Tap] = frozenset()
+
+
+class Distance(Loss):
+    """A right loss."""
+
+    needs_teacher = True
+    student_taps = frozenset({Tap.HIDDEN})
+    teacher_taps = frozenset({Tap.HIDDEN})
+    per_example = True
+
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        assert teacher is not None
+        last, target = student.taps[Tap.HIDDEN][-1], teacher.taps[Tap.HIDDEN][-1].detach()
+        return {"distance": (last - target).square().mean((1, 2))}
+
+
+@frozen(kw_only=True)
+class Made(LossOptions):
+    kind: ClassVar[str] = "made"
+    make: Any = field(default=Distance)
+
+    def build(self, classes: int) -> Loss:
+        loss: Loss = self.make()
+        return loss
+
+
+@frozen(kw_only=True)
+class NoRegression(LossOptions):
+    kind: ClassVar[str] = "made"
+    least: int = 2
+
+    def build(self, classes: int) -> Loss:
+        if classes < self.least:
+            raise UserError(f"not for {classes}")
+        return Distance()
+
+
+class NoTerm(Distance):
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        return {}
+
+
+class OneForAll(Distance):
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        return {name: term.mean() for name, term in super().__call__(student, teacher, batch).items()}
+
+
+class EachOnItsOwn(Distance):
+    per_example = False
+
+
+class RelativeToTheBatch(Distance):
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        return {name: term / term.detach().mean() for name, term in super().__call__(student, teacher, batch).items()}
+
+
+class UndeclaredTap(Distance):
+    student_taps = NO_TAPS
+
+
+class TrainsTheTeacher(Distance):
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        assert teacher is not None
+        difference = student.taps[Tap.HIDDEN][-1] - teacher.taps[Tap.HIDDEN][-1]
+        return {"distance": difference.square().mean((1, 2))}
+
+
+class NoGradient(Distance):
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        return {name: term.detach() for name, term in super().__call__(student, teacher, batch).items()}
+
+
+class AlwaysZero(Distance):
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        return {name: 0.0 * term for name, term in super().__call__(student, teacher, batch).items()}
+
+
+class Nan(Distance):
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
+        return {"distance": torch.log(-super().__call__(student, teacher, batch)["distance"])}
+
+
+BROKEN: dict[type[Distance], str] = {
+    NoTerm: "no term",
+    OneForAll: r"'distance' has shape \(4,\), not \(\)",
+    EachOnItsOwn: r"'distance' has shape \(\), not \(4,\)",
+    RelativeToTheBatch: "depends on the others",
+    UndeclaredTap: "a tap that it does not declare",
+    TrainsTheTeacher: "reaches the teacher",
+    NoGradient: "no gradient reaches the student",
+    AlwaysZero: "0 everywhere",
+    Nan: "NaN",
+}
+
+
+def test_a_right_loss_passes() -> None:
+    check_loss(Made())
+
+
+def test_a_loss_may_refuse_a_task_but_not_all() -> None:
+    check_loss(NoRegression())
+    with pytest.raises(LawError, match="refuses every task: not for 2; not for 3; not for 1"):
+        check_loss(NoRegression(least=9))
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+def test_a_broken_loss_is_found_and_the_law_named(broken: type[Distance]) -> None:
+    with pytest.raises(LawError, match=BROKEN[broken]) as caught:
+        check_loss(Made(make=broken))
+    assert str(caught.value).startswith("loss 'made' for 2 outputs: ")

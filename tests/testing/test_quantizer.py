@@ -1,0 +1,249 @@
+"""The checker must pass a right quantizer and name what is wrong with a broken one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from attrs import evolve, field, frozen
+from torch import Tensor, nn
+
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, sign, straight_through
+from bebertlab.testing import LawError, check_quantizer
+
+
+class Scaled(Quantizer):
+    """A right quantizer: the sign times the root mean square of a row, times a trained gain."""
+
+    bits = 1
+    row_wise = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        value = self.encode(x).decode()
+        return straight_through(value, x) + value.detach() * (self.gain - self.gain.detach()).to(x.dtype)
+
+    def encode(self, x: Tensor) -> Codes:
+        x = x.detach()
+        step = x.square().mean(-1, keepdim=True).sqrt() * self.gain.detach().to(x.dtype)
+        return Codes(levels=sign(x).to(torch.int8), step=step, bits=1)
+
+    def parameter_groups(self) -> Iterable[ParameterGroup]:
+        return [ParameterGroup(parameters=(self.gain,))]
+
+
+@frozen(kw_only=True)
+class Made(QuantizerOptions):
+    kind: ClassVar[str] = "made"
+    make: Callable[[], Any] = field(default=Scaled)
+
+    def build(self, shape: torch.Size) -> Quantizer:
+        quantizer: Quantizer = self.make()
+        return quantizer
+
+
+class WrongShape(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).flatten()
+
+
+class WrongDtype(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.double())
+
+
+class Approximate(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (1 + 1e-6)
+
+
+class RoundedOnTheWay(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + (super().forward(x) - x).detach()
+
+
+class NanOnZeros(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (x.abs().sum(-1, keepdim=True) / x.abs().sum(-1, keepdim=True))
+
+
+class FloatLevels(Scaled):
+    def encode(self, x: Tensor) -> Codes:
+        codes = super().encode(x)
+        return evolve(codes, levels=codes.levels.to(x.dtype))
+
+
+class ThirdLevel(Scaled):
+    def encode(self, x: Tensor) -> Codes:
+        return evolve(super().encode(x), levels=x.detach().sign().to(torch.int8))
+
+
+class ZeroIsMinusOne(Scaled):
+    def encode(self, x: Tensor) -> Codes:
+        return evolve(super().encode(x), levels=-sign(-x.detach()).to(torch.int8))
+
+
+class SignOfZeroCounts(Scaled):
+    def encode(self, x: Tensor) -> Codes:
+        ones = torch.ones((), dtype=x.dtype)
+        return evolve(super().encode(x), levels=torch.copysign(ones, x.detach()).to(torch.int8))
+
+
+class OtherBits(Scaled):
+    bits = 2
+
+
+class NoBits(Scaled):
+    bits = 0
+
+
+class FarApart(Scaled):
+    def encode(self, x: Tensor) -> Codes:
+        codes = super().encode(x)
+        return evolve(codes, levels=codes.levels * 64, step=codes.step / 64)
+
+
+class NoGradient(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.detach())
+
+
+class ZeroGradient(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.detach()) + 0.0 * x
+
+
+class NanGradient(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        return straight_through(super().forward(x).detach(), (x - x).sqrt() * 0.0) + self.gain * 0.0
+
+
+class GainNotReached(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        return straight_through(self.encode(x).decode(), x)
+
+
+class NoGroup(Scaled):
+    def parameter_groups(self) -> Iterable[ParameterGroup]:
+        return ()
+
+
+class TwoGroups(Scaled):
+    def parameter_groups(self) -> Iterable[ParameterGroup]:
+        return [ParameterGroup(parameters=(self.gain,))] * 2
+
+
+class ForeignParameter(Scaled):
+    def parameter_groups(self) -> Iterable[ParameterGroup]:
+        return [ParameterGroup(parameters=(self.gain, nn.Parameter(torch.zeros(1))))]
+
+
+class ForgottenState(Scaled):
+    """What the first batch sets is a plain attribute."""
+
+    factor: float | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and self.factor is None:
+            self.factor = float(x.abs().max())
+        return super().forward(x)
+
+    def encode(self, x: Tensor) -> Codes:
+        codes = super().encode(x)
+        return evolve(codes, step=codes.step * (self.factor or 1.0))
+
+
+class CountsCalls(Scaled):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.tensor(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.get_buffer("calls").add_(1)
+        return super().forward(x)
+
+
+class NotRowWise(Scaled):
+    def encode(self, x: Tensor) -> Codes:
+        codes = super().encode(x)
+        return evolve(codes, step=codes.step.mean().expand_as(codes.step))
+
+
+class InPlace(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x.mul_(2.0)
+        return super().forward(x)
+
+
+class GradientChangesValues(Scaled):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (1.5 if x.requires_grad else 1.0)
+
+
+class ReadsMemoryOrder(Scaled):
+    def encode(self, x: Tensor) -> Codes:
+        codes = super().encode(x)
+        return codes if x.is_contiguous() else evolve(codes, step=codes.step * 2)
+
+
+BROKEN: dict[type[Scaled], str] = {
+    WrongShape: "turns shape",
+    WrongDtype: "turns torch.float32 into torch.float64",
+    Approximate: r"encode\(x\).decode\(\) is not forward\(x\)",
+    RoundedOnTheWay: r"encode\(x\).decode\(\) is not forward\(x\)",
+    NanOnZeros: "a row of zeros before training: forward gives NaN",
+    FloatLevels: "not of an integer dtype",
+    ThirdLevel: "3 levels do not fit into 1 bits",
+    ZeroIsMinusOne: r"zero does not count as \+1",
+    SignOfZeroCounts: r"zero does not count as \+1|different levels",
+    OtherBits: "codes say 1 bits, the quantizer 2",
+    NoBits: "bits is 0",
+    FarApart: "levels from -64 to 64",
+    NoGradient: "no gradient reaches x",
+    ZeroGradient: "0 everywhere",
+    NanGradient: "NaN or infinite",
+    GainNotReached: "no gradient reaches parameter 'gain'",
+    NoGroup: "'gain' is in 0 parameter groups",
+    TwoGroups: "'gain' is in 2 parameter groups",
+    ForeignParameter: "not the quantizer's own",
+    ForgottenState: "state dict does not hold",
+    CountsCalls: "evaluation changes 'calls'",
+    NotRowWise: "row_wise is True",
+    InPlace: "in place|is not forward",
+    GradientChangesValues: "where a gradient is asked for",
+    ReadsMemoryOrder: "transposed view",
+}
+
+
+def test_a_right_quantizer_passes() -> None:
+    check_quantizer(Made())
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+def test_a_broken_quantizer_is_found_and_the_law_named(broken: type[Scaled]) -> None:
+    with pytest.raises(LawError, match=BROKEN[broken]) as caught:
+        check_quantizer(Made(make=broken))
+    assert str(caught.value).startswith("quantizer 'made', built for shape (6, 16): ")
+
+
+def test_what_is_no_quantizer_is_named() -> None:
+    with pytest.raises(LawError, match="gives a Identity, not a Quantizer"):
+        check_quantizer(Made(make=nn.Identity))
+
+
+def test_a_quantizer_of_weights_only_is_checked_as_one() -> None:
+    class WeightsOnly(Scaled):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.ndim > 2:
+                raise RuntimeError("a matrix is needed")
+            return super().forward(x)
+
+    check_quantizer(Made(make=WeightsOnly), activations=False)
+    with pytest.raises(RuntimeError, match="a matrix is needed"):
+        check_quantizer(Made(make=WeightsOnly))

@@ -1,0 +1,119 @@
+"""The checker must pass a right splitter and name what is wrong with a broken one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import pytest
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+from bebertlab.api import Checkpoint, Splitter, SplitterOptions
+from bebertlab.testing import LawError, check_splitter
+from bebertlab_binarybert import BinaryBert, Tws
+
+DESIGN = BinaryBert(weight_bits=2, activation_bits=4).design()
+POOLER = "bert.pooler.dense.branches."
+Spoil = Callable[[Checkpoint, Checkpoint], Checkpoint]
+
+
+class Spoiled(Splitter):
+    def __init__(self, spoil: Spoil) -> None:
+        self.spoil = spoil
+
+    def split(self, source: Checkpoint) -> Checkpoint:
+        return self.spoil(source, Tws().build().split(source))
+
+
+@frozen(kw_only=True)
+class Made(SplitterOptions):
+    kind: ClassVar[str] = "made"
+    spoil: Spoil
+
+    def build(self) -> Splitter:
+        return Spoiled(self.spoil)
+
+
+def changed(split: Checkpoint, **tensors: Tensor) -> Checkpoint:
+    """Another checkpoint, with tensors of the pooler's branches by their last name, `b0_weight`."""
+    named = {POOLER + name[1:].replace("_", ".", 1): tensor for name, tensor in tensors.items()}
+    return evolve(split, tensors={**split.tensors, **named})
+
+
+def pooler(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    return tensors[POOLER + name]
+
+
+def lost_bias(source: Checkpoint, split: Checkpoint) -> Checkpoint:
+    return changed(split, b0_weight=1.001 * pooler(split.tensors, "0.weight"))
+
+
+def single_precision(source: Checkpoint, split: Checkpoint) -> Checkpoint:
+    return changed(split, b1_weight=pooler(split.tensors, "1.weight").float())
+
+
+def shared_memory(source: Checkpoint, split: Checkpoint) -> Checkpoint:
+    return changed(split, b1_bias=pooler(split.tensors, "0.bias"))
+
+
+def nan(source: Checkpoint, split: Checkpoint) -> Checkpoint:
+    return changed(split, b1_bias=pooler(split.tensors, "1.bias") * torch.nan)
+
+
+def spoils_source(source: Checkpoint, split: Checkpoint) -> Checkpoint:
+    pooler(source.tensors, "0.bias").add_(1.0)
+    return split
+
+
+def unsplit(source: Checkpoint, split: Checkpoint) -> Checkpoint:
+    return evolve(source, tensors={name: tensor.clone() for name, tensor in source.tensors.items()})
+
+
+def random(source: Checkpoint, split: Checkpoint) -> Checkpoint:
+    return changed(split, b0_weight=torch.rand_like(pooler(split.tensors, "0.weight")))
+
+
+def missing(source: Checkpoint, split: Checkpoint) -> Checkpoint:
+    return evolve(split, tensors={name: t for name, t in split.tensors.items() if name != POOLER + "1.weight"})
+
+
+BROKEN: dict[str, tuple[Spoil, str]] = {
+    "logits": (lost_bias, "logits differ"),
+    "dtype": (single_precision, "1.weight' is torch.float32"),
+    "memory": (shared_memory, "share memory"),
+    "nan": (nan, "1.bias' holds NaN"),
+    "source": (spoils_source, "changes the source's"),
+    "nothing": (unsplit, "no module has more branches"),
+    "random": (random, "splitting twice"),
+    "missing": (missing, "does not load"),
+}
+
+
+def test_a_right_splitter_passes() -> None:
+    check_splitter(Made(spoil=lambda source, split: split), DESIGN)
+
+
+@pytest.mark.parametrize("broken", sorted(BROKEN))
+def test_a_broken_splitter_is_found_and_the_law_named(broken: str) -> None:
+    spoil, what = BROKEN[broken]
+    with pytest.raises(LawError, match=what) as caught:
+        check_splitter(Made(spoil=spoil), DESIGN)
+    assert str(caught.value).startswith("splitter 'made': ")
+
+
+def test_a_splitter_that_takes_anything_is_found() -> None:
+    class Anything(Splitter):
+        def split(self, source: Checkpoint) -> Checkpoint:
+            return Tws().build().split(source) if source.design.weights else source
+
+    @frozen(kw_only=True)
+    class Careless(SplitterOptions):
+        kind: ClassVar[str] = "careless"
+
+        def build(self) -> Splitter:
+            return Anything()
+
+    with pytest.raises(LawError, match="a full-precision model is not refused"):
+        check_splitter(Careless(), DESIGN)
