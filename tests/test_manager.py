@@ -121,6 +121,14 @@ def test_the_later_of_two_plugins_with_one_kind_fails(install: Install, tmp_path
     assert "already registered by plugin 'distfirst'" in only_error(plugins)
 
 
+def test_in_a_clash_with_a_shipped_plugin_the_outsider_fails(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DISABLE, os.environ[DISABLE].replace("binarybert", ""))
+    install("aaa", GOOD.replace('"mine"', '"binarybert"'))
+    plugins = load_plugins()
+    assert plugins.registry.entry(plugins.registry.find("scheme", "binarybert")).plugin == "binarybert"
+    assert only_error(plugins).startswith("plugin 'aaa'")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

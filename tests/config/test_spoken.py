@@ -12,6 +12,7 @@ from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.ensemble import Sampling
 from bebertlab.interfaces.loss import LossOptions
+from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ from bebertlab.interfaces.loss import LossOptions
         (Sampling, "one of 'all', 'bootstrap', 'resample', 'reweight'"),
         (LossOptions, "a loss"),
         (EncoderOptions, "an encoder"),
+        (StageOptions | StageGroupOptions, "a stage"),
         (tuple[LossOptions, ...], "a list, each item a loss"),
     ],
 )

@@ -69,6 +69,7 @@ class Everything:
     maybe: int | None = None
     mode: Literal["mean", "sum"] = "mean"
     steps: int | Literal["auto"] = "auto"
+    bits: Literal[1, 2] = 1
     site: Site = Site.QUERY
     path: Path = Path()
     pair: tuple[int, str] = (0, "")
@@ -154,6 +155,7 @@ def test_each_type_takes_its_form_in_yaml(text: str, value: object) -> None:
         ("maybe: x", "f:1:8: maybe: must be a whole number or null, is 'x'"),
         ("mode: men", "f:1:7: mode: unknown value 'men'; did you mean 'mean'? (known: mean, sum)"),
         ("steps: x", "f:1:8: steps: must be a whole number or one of 'auto', is 'x'"),
+        ("bits: true", "f:1:7: bits: must be one of 1, 2, is true"),
         ("path: 3", "f:1:7: path: must be a path, is 3"),
         ("pair: [1]", "f:1:7: pair: must be a list of 2: a whole number, text; has 1 items"),
         ("many: []", "f:1:7: many: must not be empty"),
