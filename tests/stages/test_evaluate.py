@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from attrs import evolve
+from safetensors.torch import save_file
+
+from bebertlab.interfaces.ensemble import MergerOptions
+from bebertlab.interfaces.stage import Artifact
+from bebertlab.interfaces.task import Task
+from bebertlab.stages.evaluate import EvaluateStage
+from bebertlab.stages.merge import MergeStage
+from bebertlab.testing.bench import StageBench
+
+Metrics = Callable[[Artifact], Mapping[str, float]]
+
+
+def test_a_model_is_evaluated(bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics) -> None:
+    found = metrics(bench.run(EvaluateStage(of="teacher"), task, of=teacher))
+    assert set(found) == {
+        *("select/score", "select/accuracy", "validation/score", "validation/accuracy"),
+        *("members/count", "members/kept", "size/matrix_mebibytes", "size/total_mebibytes"),
+    }
+    assert found["validation/score"] == metrics(teacher)["validation/score"] == found["validation/accuracy"]
+    assert (found["members/count"], found["members/kept"]) == (1, 1)
+
+
+def test_an_ensemble_is_evaluated_by_its_merged_scores(
+    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics
+) -> None:
+    rule = bench.codec.load({"kind": "mean_probability"}, MergerOptions)  # type: ignore[type-abstract]
+    merged = bench.run(MergeStage(members="m", rule=rule), task, members=(teacher, teacher))
+    found = metrics(bench.run(EvaluateStage(of="merge"), task, of=merged))
+    assert found["validation/score"] == metrics(teacher)["validation/score"]
+    assert found["members/count"] == 2
+    single = metrics(bench.run(EvaluateStage(of="teacher"), task, of=teacher))
+    assert found["size/total_mebibytes"] == 2 * single["size/total_mebibytes"]
+
+
+def test_metrics_are_those_of_the_whole_split(bench: StageBench, task: Task, metrics: Metrics) -> None:
+    """E11 of the published code: an average of batches is no correlation; E30: all validation splits count."""
+    further = evolve(task, splits={**task.splits, "validation_mismatched": task.splits["train"]})
+    folder = bench.context(further).folder
+    scores = {}
+    for name in ("select", "validation", "validation_mismatched"):
+        labels = torch.from_numpy(further.splits[name].labels)
+        labels = 1 - labels if name == "validation_mismatched" else labels
+        scores[name] = torch.eye(2, dtype=torch.float64)[labels]
+    save_file(scores, folder / "scores.safetensors")
+    (folder / "metrics.json").write_text('{"size/matrix_mebibytes": 1.0, "size/total_mebibytes": 2.0}')
+    found = metrics(
+        bench.run(EvaluateStage(of="m"), further, of=Artifact(stage="m", key="k", folder=folder, seconds=0))
+    )
+    assert (found["select/score"], found["validation/score"], found["validation_mismatched/score"]) == (100, 100, 0)

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve, frozen
+from safetensors.torch import load_file
+from torch import Tensor
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.batch import Batch, Outputs
+from bebertlab.interfaces.distillation import DistillationOptions, Phase
+from bebertlab.interfaces.ensemble import EnsembleOptions, Sampling
+from bebertlab.interfaces.loss import Loss, LossOptions
+from bebertlab.interfaces.stage import Artifact, Codec
+from bebertlab.interfaces.task import TRAIN, Task
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.folder import load_model
+from bebertlab.stages.member import MemberStage
+from bebertlab.stages.verdict import UNTRAINED, read_verdict, write_verdict
+from bebertlab.testing.bench import StageBench
+from bebertlab.testing.tiny import tiny_task
+from bebertlab.train.examples import load_examples
+from bebertlab.train.loop import Training
+from bebertlab.train.options import TrainOptions
+from bebertlab.train.session import Session
+
+Metrics = Callable[[Artifact], Mapping[str, float]]
+Logits = Callable[[Artifact], Mapping[str, Tensor]]
+
+
+def member(codec: Codec, ensemble: str | dict[str, Any], **options: Any) -> MemberStage:  # noqa: ANN401
+    data = {"kind": ensemble} if isinstance(ensemble, str) else ensemble
+    chosen = codec.load(data, EnsembleOptions)  # type: ignore[type-abstract]
+    return MemberStage(model="teacher", ensemble=chosen, **options)
+
+
+def distillation(codec: Codec, kind: str) -> DistillationOptions:
+    return codec.load({"kind": kind}, DistillationOptions)  # type: ignore[type-abstract]
+
+
+def weights(artifact: Artifact) -> Mapping[str, Tensor]:
+    return load_file(artifact.folder / "model.safetensors")
+
+
+def same(first: Artifact, second: Artifact) -> bool:
+    return all(torch.equal(tensor, weights(second)[name]) for name, tensor in weights(first).items())
+
+
+def test_a_member_is_a_model_with_a_verdict(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics, logits: Logits
+) -> None:
+    artifact = bench.run(member(bench.codec, "boosting", train=train), task, model=teacher)
+    assert load_model(artifact.folder, bench.codec).architecture.classes == 2
+    assert set(logits(artifact)) == {"select", "validation"}
+    judged = read_verdict(artifact.folder)
+    found = metrics(artifact)
+    assert judged.trained
+    assert (found["member/weight"], found["member/error"]) == (judged.verdict.weight, judged.verdict.error)
+    assert found["train/steps"] == 2 * 6
+    assert found["size/total_mebibytes"] > found["size/matrix_mebibytes"] > 0
+    trained = load_file(artifact.folder / "train_logits.safetensors")[TRAIN].numpy()
+    miss = trained.argmax(axis=1) != task.splits[TRAIN].labels
+    assert judged.verdict.error == pytest.approx(miss.mean())
+
+
+def test_members_differ_by_their_index_and_repeat_to_the_bit(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions
+) -> None:
+    first, again, second, seeded = (
+        bench.run(member(bench.codec, "bagging", index=index, train=train), task, seed=seed, model=teacher)
+        for index, seed in ((0, 0), (0, 0), (1, 0), (0, 1))
+    )
+    assert same(first, again)
+    assert not same(first, second)
+    assert not same(first, seeded)
+    assert not (first.folder / "train_logits.safetensors").exists()  # bagging does not ask for them
+
+
+def test_members_of_one_index_do_not_depend_on_what_ran_before(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions
+) -> None:
+    """The published code hands one model object from member to member."""
+    alone = bench.run(member(bench.codec, "bagging", index=1, train=train), task, model=teacher)
+    bench.run(member(bench.codec, "bagging", index=0, train=train), task, model=teacher)
+    assert same(alone, bench.run(member(bench.codec, "bagging", index=1, train=train), task, model=teacher))
+
+
+def rig(monkeypatch: pytest.MonkeyPatch, task: Task, tokenizer: Artifact, wrong: set[str]) -> None:
+    """Let training give a model that is wrong about some texts and right about all others, told by their tokens."""
+    examples = load_examples(task, TRAIN, tokenizer.folder, 32)
+    split = task.splits[TRAIN]
+    answers: dict[tuple[int, ...], int] = {}
+    for place, text in enumerate(split.texts):
+        start, length = examples.tokens.offsets[place], examples.tokens.lengths[place]
+        label = int(split.labels[place])
+        answers[tuple(examples.tokens.ids[start : start + length].tolist())] = 1 - label if text in wrong else label
+
+    def forward(batch: Batch, taps: object) -> Outputs:
+        rows = [tuple(tokens[mask].tolist()) for tokens, mask in zip(batch.tokens, batch.mask, strict=True)]
+        answered = torch.tensor([answers.get(row, 0) for row in rows])
+        return Outputs(logits=torch.eye(2)[answered], taps={})
+
+    def train(model: BertClassifier, phases: object, session: object) -> Training:
+        monkeypatch.setattr(model, "forward", forward)
+        return Training(steps=0, seconds=0.0)
+
+    monkeypatch.setattr("bebertlab.stages.member.train_phases", train)
+
+
+@pytest.mark.parametrize("count", [1, 5, 20])
+def test_exactly_what_is_missed_gains_weight(
+    bench: StageBench, teacher: Artifact, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """E1 to E3 of the published code: weights of other examples change, and the last ones count as right."""
+    task = tiny_task(examples=97)  # no number of batches divides it
+    split = task.splits[TRAIN]
+    wrong = {split.texts[-1], *split.texts[3 : 2 + count]}
+    miss = np.array([text in wrong for text in split.texts])
+    rig(monkeypatch, task, teacher, wrong)
+    verdict = read_verdict(bench.run(member(bench.codec, "boosting"), task, model=teacher).folder).verdict
+    assert verdict.error == pytest.approx(miss.mean())
+    assert verdict.weight == pytest.approx(math.log((1 - miss.mean()) / miss.mean()))
+    assert verdict.next is not None
+    assert np.allclose(verdict.next.weights[miss], 0.5 / miss.sum())
+    assert np.allclose(verdict.next.weights[~miss], 0.5 / (~miss).sum())
+    assert miss[-1]
+
+
+def test_the_next_member_trains_on_what_the_one_before_left(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench.run(member(bench.codec, "boosting", train=train), task, model=teacher)
+    left = read_verdict(first.folder).verdict.next
+    assert left is not None
+    seen: list[Any] = []
+
+    def train_phases(model: BertClassifier, phases: object, session: Session) -> Training:
+        seen.append(session.round)
+        return Training(steps=0, seconds=0.0)
+
+    monkeypatch.setattr("bebertlab.stages.member.train_phases", train_phases)
+    second = member(bench.codec, "boosting", index=1, previous="members.0")
+    bench.run(second, task, model=teacher, previous=first)
+    assert (seen[0].weights == left.weights).all()
+    assert seen[0].sampling is Sampling.RESAMPLE
+    bench.run(member(bench.codec, "bagging", index=1), task, model=teacher)
+    assert seen[1].sampling is Sampling.BOOTSTRAP
+    bench.run(member(bench.codec, "single"), task, model=teacher)
+    assert seen[2].sampling is Sampling.ALL
+
+
+def test_a_member_starts_where_it_is_told(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench.run(member(bench.codec, "bagging", train=train), task, model=teacher)
+    monkeypatch.setattr(
+        "bebertlab.stages.member.train_phases", lambda model, phases, session: Training(steps=0, seconds=0.0)
+    )
+    for start, source in (("model", teacher), ("previous", first)):
+        stage = member(bench.codec, "bagging", index=1, previous="members.0", start=start)
+        second = bench.run(stage, task, model=teacher, previous=first)
+        assert same(second, source)
+    judged = read_verdict(first.folder)
+    write_verdict(evolve(judged, verdict=evolve(judged.verdict, kept=False, weight=0.0)), first.folder)
+    stage = member(bench.codec, "bagging", index=1, previous="members.0", start="previous")
+    assert same(bench.run(stage, task, model=teacher, previous=first), teacher)  # a discarded member is no start
+
+
+def test_after_the_end_members_are_not_trained(
+    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = bench.context(task).folder
+    write_verdict(UNTRAINED, ended)
+    previous = Artifact(stage="members.0", key="p", folder=ended, seconds=0.0)
+    monkeypatch.setattr("bebertlab.stages.member.train_phases", lambda *_: pytest.fail("it trains"))
+    stage = member(bench.codec, "boosting", index=1, previous="members.0")
+    artifact = bench.run(stage, task, model=teacher, previous=previous)
+    assert not read_verdict(artifact.folder).trained
+    assert not (artifact.folder / "model.safetensors").exists()
+    assert (metrics(artifact)["member/trained"], metrics(artifact)["member/kept"]) == (0, 0)
+
+
+def test_boosting_a_regression_is_judged_by_distance(bench: StageBench, train: TrainOptions, metrics: Metrics) -> None:
+    from bebertlab.stages.finetune import FinetuneStage
+
+    task = tiny_task(regression=True)
+    start = bench.run(FinetuneStage(train=train), task, name="teacher")
+    artifact = bench.run(member(bench.codec, "boosting", train=train), task, model=start)
+    values = load_file(artifact.folder / "train_logits.safetensors")[TRAIN].double().numpy()[:, 0]
+    distance = np.abs(values - task.splits[TRAIN].labels)
+    assert metrics(artifact)["member/error"] == pytest.approx(((distance / distance.max()) ** 2).mean())
+
+
+@pytest.mark.parametrize("kind", ["prediction", "two-stage", "bebert-b", "bebert-c"])
+def test_a_missing_teacher_is_told_when_the_recipe_is_planned(codec: Codec, task: Task, kind: str) -> None:
+    stage = member(codec, "bagging", distillation=distillation(codec, kind))
+    with pytest.raises(UserError, match=f"distillation '{kind}' needs a teacher"):
+        stage.prepare({}, task, codec)
+
+
+@pytest.mark.parametrize("kind", ["none", "bebert-a"])
+def test_a_teacher_that_nothing_reads_is_let_go(codec: Codec, task: Task, kind: str) -> None:
+    stage = member(codec, "bagging", teacher="t", distillation=distillation(codec, kind))
+    assert stage.prepare({}, task, codec).teacher is None
+
+
+class WholeLoss(Loss):
+    """Has one value for all examples of a batch."""
+
+    needs_teacher = False
+    student_taps = frozenset()
+    teacher_taps = frozenset()
+    per_example = False
+
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> Mapping[str, Tensor]:
+        return {"whole": student.logits.norm()}
+
+
+@frozen(kw_only=True)
+class WholeOptions(LossOptions):
+    kind = "whole"
+
+    def build(self, classes: int) -> Loss:
+        return WholeLoss()
+
+
+@frozen(kw_only=True)
+class WholeDistillation(DistillationOptions):
+    kind = "whole"
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase(name="whole", losses=(WholeOptions(),)),)
+
+
+def test_weights_that_a_loss_cannot_take_are_told_when_the_recipe_is_planned(codec: Codec, task: Task) -> None:
+    reweighting = {"kind": "boosting", "sampling": "reweight"}
+    with pytest.raises(UserError, match="loss 'whole' has one value for the whole batch"):
+        member(codec, reweighting, distillation=WholeDistillation()).prepare({}, task, codec)
+    member(codec, "boosting", distillation=WholeDistillation()).prepare({}, task, codec)
+    member(codec, reweighting).prepare({}, task, codec)
+
+
+def test_a_variant_of_bebert_trains(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
+) -> None:
+    variant = bench.codec.load({"kind": "bebert-c", "batch_size": 16}, DistillationOptions)  # type: ignore[type-abstract]
+    stage = member(bench.codec, "bagging", teacher="teacher", distillation=variant, train=train)
+    artifact = bench.run(stage, task, model=teacher, teacher=teacher)
+    assert metrics(artifact)["train/steps"] == 2 * 6

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve
+from safetensors.torch import load_file, save_file
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.ensemble import EnsembleOptions, MergerOptions, Verdict
+from bebertlab.interfaces.stage import Artifact, Codec
+from bebertlab.interfaces.task import Task
+from bebertlab.stages.finetune import FinetuneStage
+from bebertlab.stages.member import MemberStage
+from bebertlab.stages.merge import MergeStage
+from bebertlab.stages.verdict import UNTRAINED, Judged, write_verdict
+from bebertlab.testing.bench import StageBench
+from bebertlab.testing.tiny import tiny_task
+
+Metrics = Callable[[Artifact], Mapping[str, float]]
+
+
+def rule(codec: Codec, kind: str) -> MergerOptions:
+    return codec.load({"kind": kind}, MergerOptions)  # type: ignore[type-abstract]
+
+
+def made_up(
+    bench: StageBench, task: Task, weights: Sequence[float | None], *, trained: Sequence[bool] | None = None
+) -> tuple[Artifact, ...]:
+    """Members with random logits; a weight of None is one that was discarded."""
+    generator = torch.Generator().manual_seed(0)
+    artifacts = []
+    for index, weight in enumerate(weights):
+        folder = bench.context(task).folder
+        if trained is not None and not trained[index]:
+            write_verdict(UNTRAINED, folder)
+        else:
+            verdict = Verdict(weight=weight or 0.0, kept=weight is not None, error=None, next=None)
+            write_verdict(Judged(trained=True, verdict=verdict), folder)
+            sizes = {name: (len(task.splits[name]), task.outputs) for name in ("select", "validation")}
+            logits = {name: torch.randn(size, generator=generator) for name, size in sizes.items()}
+            save_file(logits, folder / "logits.safetensors")
+        metrics = {"size/matrix_mebibytes": 1.0 + index, "size/total_mebibytes": 2.0 + index}
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        artifacts.append(Artifact(stage=f"members.{index}", key=str(folder), folder=folder, seconds=0.0))
+    return tuple(artifacts)
+
+
+def scores(artifact: Artifact) -> np.ndarray:
+    found: np.ndarray = load_file(artifact.folder / "scores.safetensors")["validation"].numpy()
+    return found
+
+
+def stacked(members: Sequence[Artifact]) -> np.ndarray:
+    return np.stack([load_file(one.folder / "logits.safetensors")["validation"].double().numpy() for one in members])
+
+
+def merge(bench: StageBench, task: Task, members: tuple[Artifact, ...], kind: str) -> Artifact:
+    return bench.run(MergeStage(members="members", rule=rule(bench.codec, kind)), task, members=members)
+
+
+def test_members_are_merged_by_their_weights(bench: StageBench, task: Task, metrics: Metrics) -> None:
+    members = made_up(bench, task, [1.0, 3.0, 0.5])
+    merged = merge(bench, task, members, "weighted_probability")
+    logits = stacked(members)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    expected = np.average(probabilities, axis=0, weights=[1.0, 3.0, 0.5])
+    assert np.allclose(scores(merged), expected)
+    assert scores(merged).dtype == np.float64  # a vote's tie-break would be lost in single precision
+    assert metrics(merged) == {
+        "members/count": 3,
+        "members/kept": 3,
+        "size/matrix_mebibytes": 6.0,
+        "size/total_mebibytes": 9.0,
+    }
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_every_size_is_evaluated_with_all_its_members(bench: StageBench, task: Task, size: int) -> None:
+    """E10 of the published code leaves out the last member."""
+    members = made_up(bench, task, [1.0, 1.5, 2.0])[:size]
+    merged = merge(bench, task, members, "hard_vote")
+    votes = np.eye(2)[stacked(members).argmax(axis=2)]
+    expected = np.einsum("m,mnc->nc", np.array([1.0, 1.5, 2.0])[:size], votes).argmax(axis=1)
+    assert (scores(merged).argmax(axis=1) == expected).all()
+
+
+def test_of_two_voters_the_heavier_one_decides(bench: StageBench, task: Task) -> None:
+    members = made_up(bench, task, [1.0, 1.5])
+    assert (scores(merge(bench, task, members, "hard_vote")).argmax(axis=1) == stacked(members)[1].argmax(axis=1)).all()
+
+
+def test_a_discarded_member_is_silent(bench: StageBench, task: Task, metrics: Metrics) -> None:
+    members = made_up(bench, task, [None, 1.0, 2.0, None], trained=[True, True, True, False])
+    merged = merge(bench, task, members, "mean_probability")
+    assert np.allclose(scores(merged), scores(merge(bench, task, members[1:3], "mean_probability")))
+    assert (metrics(merged)["members/count"], metrics(merged)["members/kept"]) == (4, 2)
+    assert metrics(merged)["size/matrix_mebibytes"] == 2.0 + 3.0
+    said = json.loads((merged.folder / "members.json").read_text())
+    assert [(one["stage"], one["speaks"], one["trained"]) for one in said] == [
+        ("members.0", False, True),
+        ("members.1", True, True),
+        ("members.2", True, True),
+        ("members.3", False, False),
+    ]
+
+
+def test_where_none_is_kept_the_first_one_speaks(bench: StageBench, task: Task, metrics: Metrics) -> None:
+    members = made_up(bench, task, [None, None, None], trained=[True, True, False])
+    merged = merge(bench, task, members, "weighted_probability")
+    assert (scores(merged).argmax(axis=1) == stacked(members[:1])[0].argmax(axis=1)).all()
+    assert metrics(merged)["members/kept"] == 1
+
+
+def test_regression_takes_the_weighted_median(bench: StageBench) -> None:
+    task = tiny_task(regression=True)
+    members = made_up(bench, task, [1.0, 1.0, 5.0])
+    merged = merge(bench, task, members, "weighted_median")
+    assert np.allclose(scores(merged), stacked(members)[2])
+
+
+def test_a_model_that_is_no_member_can_be_merged(
+    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics
+) -> None:
+    merged = merge(bench, task, (teacher,), "mean_probability")
+    logits = stacked([teacher])[0]
+    assert (scores(merged).argmax(axis=1) == logits.argmax(axis=1)).all()
+    assert metrics(merged)["size/matrix_mebibytes"] > 0
+
+
+def member(codec: Codec, kind: str) -> MemberStage:
+    return MemberStage(model="m", ensemble=codec.load({"kind": kind}, EnsembleOptions))  # type: ignore[type-abstract]
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "regression", "expected"),
+    [
+        ("single", False, "mean_probability"),
+        ("bagging", False, "mean_probability"),
+        ("boosting", False, "weighted_probability"),
+        ("single", True, "weighted_mean"),
+        ("bagging", True, "weighted_mean"),
+        ("boosting", True, "weighted_median"),
+    ],
+)
+def test_the_rule_is_the_ensembles_own_if_none_is_named(
+    codec: Codec, ensemble: str, regression: bool, expected: str
+) -> None:
+    task = tiny_task(regression=regression)
+    prepared = MergeStage(members="members").prepare({"members": (member(codec, ensemble),) * 2}, task, codec)
+    assert prepared.rule is not None
+    assert prepared.rule.kind == expected
+    named = evolve(prepared, rule=rule(codec, "weighted_mean"))
+    assert named.prepare({"members": (member(codec, ensemble),)}, task, codec) == named
+
+
+def test_a_rule_that_does_not_suit_is_told_when_the_recipe_is_planned(codec: Codec, task: Task) -> None:
+    stage = MergeStage(members="members", rule=rule(codec, "weighted_median"))
+    with pytest.raises(UserError, match="'weighted_median' is for regression"):
+        stage.prepare({"members": (member(codec, "boosting"),)}, task, codec)
+    with pytest.raises(UserError, match="name one as `rule`"):
+        MergeStage(members="teacher").prepare({"members": (FinetuneStage(),)}, task, codec)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bebertlab.interfaces.ensemble import Round, Sampling, Verdict
+from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
+
+WEIGHTS = np.random.default_rng(0).dirichlet(np.ones(7))
+
+
+@pytest.mark.parametrize(
+    "judged",
+    [
+        UNTRAINED,
+        Judged(trained=True, verdict=Verdict(weight=1.0, kept=True, error=None, next=None)),
+        Judged(
+            trained=True,
+            verdict=Verdict(
+                weight=0.0,
+                kept=False,
+                error=0.5,
+                next=Round(sampling=Sampling.REWEIGHT, weights=WEIGHTS, retries=2),
+            ),
+        ),
+    ],
+    ids=["untrained", "last", "discarded"],
+)
+def test_reads_back_what_was_written(tmp_path: Path, judged: Judged) -> None:
+    write_verdict(judged, tmp_path)
+    found = read_verdict(tmp_path)
+    verdict, expected = found.verdict, judged.verdict
+    assert found.trained == judged.trained
+    assert (verdict.weight, verdict.kept, verdict.error) == (expected.weight, expected.kept, expected.error)
+    assert (verdict.next is None) == (expected.next is None)
+    if verdict.next is not None and expected.next is not None:
+        assert (verdict.next.sampling, verdict.next.retries) == (expected.next.sampling, expected.next.retries)
+        assert (verdict.next.weights == expected.next.weights).all()  # to the bit: they decide what is drawn
+        assert verdict.next.weights.dtype == np.float64
