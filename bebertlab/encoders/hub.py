@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 from bebertlab.errors import EnvironmentFault
+from bebertlab.network import reach_hub
 
 CONFIGURATION = "config.json"
 #: the first of these that is there holds the weights
@@ -17,7 +15,6 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.b
 _TOKENIZER = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _SHARDS = "model-*.safetensors"
 _PATTERNS = (CONFIGURATION, *WEIGHTS, _SHARDS, *_TOKENIZER)
-_PATIENCE_SECONDS = 5.0
 
 
 def model_folder(name: str, *, download: bool) -> Path:
@@ -87,27 +84,16 @@ def _cached(name: str) -> Path | None:
 
 
 def _fetched(name: str) -> Path:
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    _reach(name, os.environ.get("HF_ENDPOINT", constants.ENDPOINT))
+    reach_hub(f"encoder '{name}'")
     try:
         return Path(snapshot_download(name, allow_patterns=list(_PATTERNS)))
     except OfflineModeIsEnabled as error:
         raise EnvironmentFault(f"encoder '{name}': HF_HUB_OFFLINE is set, so nothing is downloaded") from error
     except HfHubHTTPError as error:
         raise EnvironmentFault(f"encoder '{name}': the hub answers: {_first_line(error)}") from error
-
-
-def _reach(name: str, endpoint: str) -> None:
-    """Ask for the front page once: the hub's own client would retry for half a minute."""
-    try:
-        with urllib.request.urlopen(endpoint, timeout=_PATIENCE_SECONDS):
-            return
-    except urllib.error.HTTPError:
-        return  # it answers, that is all we want to know
-    except (OSError, ValueError) as error:
-        raise EnvironmentFault(f"encoder '{name}': the hub {endpoint} cannot be reached: {error}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -30,9 +30,7 @@ class TinyEncoder(EncoderOptions):
     head_size: int = field(default=16, validator=_size)  #: heads * head_size need not be hidden
     ffn: int = field(default=128, validator=_size)  #: width of the feed-forward part
     maximum_tokens: int = field(default=64, validator=validators.ge(3))  #: longer inputs are truncated
-    dropout: float = field(
-        default=0.1, validator=[validators.ge(0), validators.lt(1)]
-    )  #: everywhere, attention included
+    dropout: float = field(default=0.0, validator=_probability)  #: everywhere; it slows learning from random weights
     words: int = field(default=2000, validator=validators.ge(0))  #: most frequent words with a token of their own
     spread: float = field(default=0.02, validator=validators.gt(0))  #: standard deviation of the first weights
 

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from bebertlab.nn.embedding import PADDING, Embedding, EmbeddingBranch, QuantizedEmbedding
+from bebertlab_binarybert.bwn import Bwn
+from bebertlab_binarybert.granularity import Granularity
+from bebertlab_binarybert.twn import Twn
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
+    from tests.nn.conftest import Rounding
+
+TOKENS = torch.tensor([[5, 3, 5], [1, 0, 0]])
+
+
+def filled(embedding: QuantizedEmbedding) -> QuantizedEmbedding:
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for branch in branches_of(embedding):
+            branch.weight.normal_(generator=generator)
+    return embedding
+
+
+def branches_of(embedding: QuantizedEmbedding) -> list[Any]:
+    return [*embedding.branches]
+
+
+def test_a_new_embedding_is_zero_and_draws_no_random_numbers() -> None:
+    before = torch.random.get_rng_state()
+    assert torch.equal(Embedding(7, 2)(TOKENS), torch.zeros(2, 3, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_rows_are_those_of_the_quantized_table(rounding: type[Rounding], rows: bool) -> None:
+    embedding = filled(QuantizedEmbedding(9, 4, 2, rounding(rows=rows)))
+    tables = [branch.weight_quantizer(branch.weight) for branch in branches_of(embedding)]
+    assert not torch.equal(tables[0], branches_of(embedding)[0].weight)
+    torch.testing.assert_close(embedding(TOKENS), sum(table[TOKENS] for table in tables), rtol=0, atol=0)
+
+
+def test_only_the_rows_of_the_batch_are_quantized_where_rows_are_independent(rounding: type[Rounding]) -> None:
+    for rows, shape in ((True, (6, 4)), (False, (9, 4))):
+        embedding = filled(QuantizedEmbedding(9, 4, 1, rounding(rows=rows)))
+        embedding(TOKENS)
+        assert branches_of(embedding)[0].weight_quantizer.calls == [shape]
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_the_gradient_gathers_over_repeated_tokens_and_spares_padding(rounding: type[Rounding], rows: bool) -> None:
+    embedding = filled(QuantizedEmbedding(9, 4, 2, rounding(rows=rows)))
+    embedding(TOKENS).sum().backward()
+    for branch in branches_of(embedding):
+        per_row = branch.weight.grad[:, 0]
+        assert per_row.tolist() == [0, 1, 0, 1, 0, 2, 0, 0, 0]
+        assert PADDING == 0
+
+
+def test_a_branch_without_quantizer_is_a_plain_table() -> None:
+    branch = EmbeddingBranch(9, 4, None)
+    with torch.no_grad():
+        branch.weight.normal_()
+    assert torch.equal(branch(TOKENS), branch.weight[TOKENS])
+
+
+@pytest.mark.parametrize("granularity", ["row", "tensor"])
+@pytest.mark.parametrize("kind", [Bwn, Twn])
+def test_gathering_first_changes_no_number(kind: type[Bwn] | type[Twn], granularity: Granularity) -> None:
+    embedding = filled(QuantizedEmbedding(9, 4, 1, kind(granularity=granularity)))
+    (branch,) = branches_of(embedding)
+    assert torch.equal(embedding(TOKENS), branch.weight_quantizer(branch.weight)[TOKENS])
+
+
+def test_the_published_embeddings(golden: Callable[[str], Golden]) -> None:
+    vectors = golden("quant_linear")
+    cases = [case for case in vectors.cases if case["name"].startswith("emb.binarybert")]
+    assert len(cases) >= 3
+    for case in cases:
+        prefix = case["name"] + "/"
+        t = {key.removeprefix(prefix): tensor for key, tensor in vectors.tensors.items() if key.startswith(prefix)}
+        kind = {"twn": Twn, "bwn": Bwn}[case["weight_quant"]]
+        options = kind(granularity="row" if case["granularity"] == "row" else "tensor")
+        embedding = QuantizedEmbedding(t["weight"].shape[0], t["weight"].shape[1], 1, options)
+        (branch,) = branches_of(embedding)
+        with torch.no_grad():
+            branch.weight.copy_(t["weight"])
+        y = embedding(t["ids"])
+        torch.testing.assert_close(y, t["out"], **vectors.meta["tolerance"]["out"])
+        y.backward(t["gout"])
+        torch.testing.assert_close(branch.weight.grad, t["grad_weight"], **vectors.meta["tolerance"]["grads"])

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.nn.linear import Linear, QuantizedLinear, build
+from bebertlab_binarybert.bwn import Bwn
+from bebertlab_binarybert.lsq import Lsq
+from bebertlab_binarybert.twn import Twn
+from bebertlab_binarybert.uniform import Uniform
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
+    from tests.nn.conftest import Rounding
+
+
+def branches_of(layer: QuantizedLinear) -> list[Any]:
+    return [*layer.branches]
+
+
+def filled(layer: QuantizedLinear, seed: int = 0) -> QuantizedLinear:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in layer.named_parameters():
+            if "quantizer" not in name:
+                parameter.normal_(generator=generator)
+    return layer
+
+
+def test_a_new_linear_map_is_zero_and_draws_no_random_numbers() -> None:
+    before = torch.random.get_rng_state()
+    layer = Linear(3, 2)
+    assert torch.equal(layer(torch.ones(1, 3)), torch.zeros(1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_sum_by_hand(rounding: type[Rounding]) -> None:
+    layer = QuantizedLinear(1, 1, 2, rounding(step=0.5), rounding(step=1.0))
+    with torch.no_grad():
+        for branch, weight, bias in zip(branches_of(layer), (0.6, -1.1), (10.0, 20.0), strict=True):
+            branch.weight.fill_(weight)  # quantized to 0.5 and -1.0
+            branch.bias.fill_(bias)
+    # x = 2.2 is quantized to 2: 2 * 0.5 + 10 + 2 * -1 + 20
+    assert layer(torch.tensor([[2.2]])).item() == pytest.approx(29.0)
+
+
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    outputs=st.integers(1, 5),
+    branches=st.integers(1, 3),
+    quantize_inputs=st.booleans(),
+)
+def test_branches_add_up(shape: list[int], outputs: int, branches: int, quantize_inputs: bool) -> None:
+    inputs = 6
+    activations = Uniform(bits=4) if quantize_inputs else None
+    layer = filled(QuantizedLinear(inputs, outputs, branches, Bwn(), activations))
+    x = torch.randn(*shape, inputs, generator=torch.Generator().manual_seed(2))
+    expected = torch.zeros(*shape, outputs)
+    for branch in branches_of(layer):
+        quantized = branch.input_quantizer(x) if quantize_inputs else x
+        expected += torch.nn.functional.linear(quantized, branch.weight_quantizer(branch.weight), branch.bias)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_every_branch_gets_its_gradients(rounding: type[Rounding]) -> None:
+    layer = filled(QuantizedLinear(3, 2, 2, rounding(), rounding()))
+    x = torch.randn(4, 5, 3, requires_grad=True)
+    layer(x).sum().backward()
+    first, second = branches_of(layer)
+    torch.testing.assert_close(first.bias.grad, torch.full((2,), 20.0))
+    torch.testing.assert_close(second.bias.grad, first.bias.grad)
+    assert torch.equal(first.weight.grad, second.weight.grad)  # same quantized input, same upstream gradient
+    weights = [branch.weight_quantizer(branch.weight) for branch in branches_of(layer)]
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, sum(weights).sum(0).expand(4, 5, 3))
+
+
+def test_without_input_quantizers_there_is_one_product(rounding: type[Rounding]) -> None:
+    layer = filled(QuantizedLinear(3, 2, 4, rounding(), None))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, torch.no_grad():
+        layer(torch.randn(5, 3))
+    products = {event.key: event.count for event in profile.key_averages() if event.key == "aten::addmm"}
+    assert products == {"aten::addmm": 1}
+
+
+def test_a_site_without_options_has_no_quantizer(rounding: type[Rounding]) -> None:
+    assert build(None, torch.Size([2])) is None
+    built = build(rounding(), torch.Size([2, 3]))
+    assert built is not None
+    layer = QuantizedLinear(3, 2, 1, rounding(), rounding())
+    assert branches_of(layer)[0].weight_quantizer.shape == (2, 3)
+    assert branches_of(layer)[0].input_quantizer.shape == (3,)
+
+
+def named(what: str, message: str) -> str:
+    return f"{what}: {message}"
+
+
+def options_of(case: dict[str, Any]) -> tuple[QuantizerOptions, QuantizerOptions | None]:
+    row: Literal["row", "tensor"] = "row" if "rowwise" in case["name"] else "tensor"
+    weights = {"twn": Twn(granularity=row), "bwn": Bwn(), "twn with clipping": Twn(clip=2.5)}[case["weight_quant"]]
+    bits, symmetric = case["input_bits"], case["symmetric"]
+    if bits == 32:
+        return weights, None
+    if case.get("input_quant") == "lsq":
+        return weights, Lsq(bits=bits, symmetric=symmetric)
+    return weights, Uniform(bits=bits, symmetric=symmetric, learnable="input_quant" in case)
+
+
+def test_the_published_layers(golden: Callable[[str], Golden]) -> None:
+    vectors = golden("quant_linear")
+    cases = [case for case in vectors.cases if case["name"].startswith(("binarybert.", "ternarybert."))]
+    assert len(cases) >= 10
+    tolerance = vectors.meta["tolerance"]
+    for case in cases:
+        prefix = case["name"] + "/"
+        t = {key.removeprefix(prefix): tensor for key, tensor in vectors.tensors.items() if key.startswith(prefix)}
+        layer = QuantizedLinear(t["weight"].shape[1], t["weight"].shape[0], 1, *options_of(case))
+        branch = branches_of(layer)[0]
+        own = [] if branch.input_quantizer is None else [*branch.input_quantizer.parameters()]
+        with torch.no_grad():
+            branch.weight.copy_(t["weight"])
+            branch.bias.copy_(t["bias"])
+            if own and not case["step_init"]:
+                own[0].copy_(t["input_clip_val"])
+        x = t["x"].clone().requires_grad_()
+        y = layer(x)
+        torch.testing.assert_close(y, t["out"], **tolerance["out"], msg=partial(named, prefix))
+        y.backward(t["gout"])
+        found = {"weight": branch.weight.grad, "bias": branch.bias.grad, "x": x.grad}
+        if own:
+            found["input_clip_val"] = own[0].grad
+            torch.testing.assert_close(own[0].detach(), t["input_clip_val"])
+        for name, gradient in found.items():
+            wanted = t[f"grad_{name}"]
+            torch.testing.assert_close(gradient, wanted, **tolerance["grads"], msg=partial(named, prefix + name))
