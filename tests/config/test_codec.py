@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 import pytest
@@ -120,6 +122,9 @@ def test_every_registered_part_survives_the_way_to_plain_data_and_back(registere
         assert codec.dump_identity(value)["revision"] == entry.cls.revision
 
 
+_PLAIN = {str: "x", int: 1, float: 1.0, bool: True, Path: Path("x"), tuple: (), Mapping: {}, type(None): None}
+
+
 def sample(cls: type[Options], registry: Registry) -> Options:
     """An instance with its defaults, and something fitting where there is none."""
     required = {
@@ -131,4 +136,6 @@ def sample(cls: type[Options], registry: Registry) -> Options:
 def _filled(of: Any, registry: Registry) -> Any:  # noqa: ANN401 - any annotation
     if isinstance(of, type) and issubclass(of, Options):
         return sample(registry.find(of.role, registry.kinds(of.role)[0]), registry)
-    return {str: "x", int: 1, float: 1.0, Path: Path("x")}[of]
+    if get_origin(of) in (Literal, Union, UnionType):
+        return get_args(of)[0] if get_origin(of) is Literal else _filled(get_args(of)[0], registry)
+    return next(iter(of)) if isinstance(of, type) and issubclass(of, Enum) else _PLAIN[get_origin(of) or of]
