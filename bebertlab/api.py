@@ -43,6 +43,7 @@ from bebertlab.interfaces.stage import (
     stage_input,
 )
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics, Split, Task, TaskOptions
+from bebertlab.network import reach_hub
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
 from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
@@ -110,6 +111,7 @@ __all__ = [
     "input_names",
     "matthews_metrics",
     "quantizable_modules",
+    "reach_hub",
     "resolve_phases",
     "sign",
     "stage_input",

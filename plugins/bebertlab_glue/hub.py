@@ -1,0 +1,42 @@
+"""Reading from the hub, or from what an earlier run fetched of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bebertlab.api import EnvironmentFault, reach_hub
+from bebertlab_glue.catalogue import Entry
+from bebertlab_glue.folder import to_table
+from bebertlab_glue.table import Table
+
+HUB_NAME = "nyu-mll/glue"
+
+
+def read_hub(name: str, entry: Entry, wanted: Mapping[str, str], *, download: bool) -> dict[str, Table]:
+    """The sets of a task, by the task's own split names.
+
+    Without `download` the network is not touched: nothing waits for the retries of an unreachable hub.
+
+    Raises:
+        EnvironmentFault: the hub cannot be reached, or nothing was fetched before.
+    """
+    data = _load(name, download=download)
+    return {split: to_table(data[stored], f"{HUB_NAME}/{name}/{stored}", entry) for split, stored in wanted.items()}
+
+
+def _load(name: str, *, download: bool) -> Any:  # noqa: ANN401 - `datasets` has no types
+    import datasets
+
+    datasets.disable_progress_bars()
+    offline = datasets.config.HF_HUB_OFFLINE
+    if download and not offline:
+        reach_hub(f"{HUB_NAME}/{name}")
+    datasets.config.HF_HUB_OFFLINE = offline or not download
+    try:
+        return datasets.load_dataset(HUB_NAME, name)
+    except (OSError, ValueError) as error:  # ConnectionError is an OSError; a missing cache is a ValueError
+        reason = f"could not be fetched ({error})" if download and not offline else "not in the local cache"
+        raise EnvironmentFault(f"{HUB_NAME}/{name}: {reason}") from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline

@@ -1,0 +1,99 @@
+"""A set of examples as it was read, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+from bebertlab.api import Labels, Split, UserError
+from bebertlab_glue.catalogue import Entry
+
+
+@frozen(kw_only=True, eq=False)
+class Table:
+    """Columns of one set of examples; `origin` names it in messages."""
+
+    origin: str
+    numbers: NDArray[np.int64]  #: (N,) the column idx
+    texts: tuple[str, ...]
+    pairs: tuple[str, ...] | None
+    labels: Labels
+    unofficial: bool = field(default=False)  #: not the official set of the benchmark
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: NDArray[np.int64]) -> Table:
+        """Some rows, in the order given."""
+        return Table(
+            origin=self.origin,
+            numbers=self.numbers[rows],
+            texts=tuple(self.texts[row] for row in rows),
+            pairs=None if self.pairs is None else tuple(self.pairs[row] for row in rows),
+            labels=self.labels[rows],
+            unofficial=self.unofficial,
+        )
+
+    def first(self, count: int) -> Table:
+        """The first rows at the most."""
+        return self.take(np.arange(min(count, len(self))))
+
+    def split(self, prefix: str) -> Split:
+        """The examples under ids that begin with the prefix."""
+        ids = tuple(f"{prefix}-{number}" for number in self.numbers.tolist())
+        return Split(ids=ids, texts=self.texts, pairs=self.pairs, labels=self.labels)
+
+
+def check_table(
+    origin: str,
+    entry: Entry,
+    *,
+    numbers: Sequence[int],
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    labels: Sequence[float],
+    unofficial: bool = False,
+) -> Table:
+    """The table of some columns.
+
+    Raises:
+        UserError: it has no rows, an empty text, a label outside the classes or a repeated idx; names the row.
+    """
+    if not texts:
+        raise UserError(f"{origin}: it has no rows")
+    for name, column in ((entry.text, texts), (entry.pair, pairs)):
+        row = next((i for i, text in enumerate(column or ()) if not text or not text.strip()), None)
+        if row is not None:
+            raise UserError(f"{origin}: row {row}: {name} is empty; every example needs a text")
+    indices = np.asarray(numbers, dtype=np.int64)
+    seen, counts = np.unique(indices, return_counts=True)
+    if len(seen) < len(indices):
+        number = seen[counts > 1][0]
+        row = int(np.flatnonzero(indices == number)[1])
+        raise UserError(f"{origin}: row {row}: idx {number} stands there a second time; it must name one example")
+    return Table(
+        origin=origin,
+        numbers=indices,
+        texts=tuple(texts),
+        pairs=None if pairs is None else tuple(pairs),
+        labels=_labels(origin, entry, labels),
+        unofficial=unofficial,
+    )
+
+
+def _labels(origin: str, entry: Entry, labels: Sequence[float]) -> Labels:
+    values = np.asarray([np.nan if label is None else label for label in labels], dtype=np.float64)
+    if not entry.classes:
+        bad = ~np.isfinite(values)
+        wanted = "a score such as 3.2"
+    else:
+        bad = ~np.isin(values, np.arange(len(entry.classes)))
+        wanted = ", ".join(f"{i} ({name})" for i, name in enumerate(entry.classes))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        hint = "; -1 marks the hidden labels of a test set" if values[row] == -1 else ""
+        raise UserError(f"{origin}: row {row}: label is {labels[row]}, which is none of: {wanted}{hint}")
+    return values.astype(np.int64) if entry.classes else values.astype(np.float32)

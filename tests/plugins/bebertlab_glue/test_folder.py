@@ -1,0 +1,58 @@
+"""Local folders, whole and broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bebertlab.api import EnvironmentFault, UserError
+from bebertlab_glue.catalogue import CATALOGUE, TaskName
+from bebertlab_glue.folder import read_folder
+from bebertlab_glue.table import Table
+
+COLUMNS = {"sentence": ["a .", "b ."], "label": [0, 1], "idx": [0, 1]}
+
+
+def _read(folder: Path, *, nonofficial: bool = False, task: TaskName = "cola") -> Table:
+    return read_folder(folder, task, CATALOGUE[task], {"train": "train"}, nonofficial=nonofficial)["train"]
+
+
+def test_rows_come_in_the_order_of_the_file(cola: Path) -> None:
+    table = _read(cola)
+    assert table.texts[:2] == ("word 0 .", "word 1 .")
+    assert not table.unofficial
+
+
+def test_a_missing_folder_lists_the_tasks_that_are_there(cola: Path) -> None:
+    with pytest.raises(EnvironmentFault, match=r"rte: no folder of the task 'rte' \(there: cola\)"):
+        _read(cola, task="rte")
+    with pytest.raises(EnvironmentFault, match="there is no such folder"):
+        _read(cola / "nowhere")
+
+
+def test_a_missing_split_lists_those_that_are_there(write: Callable[..., Path]) -> None:
+    folder = write("cola", "validation", COLUMNS)
+    with pytest.raises(EnvironmentFault, match=r"train\.parquet: no such file; sets found in .*: validation"):
+        _read(folder)
+
+
+def test_an_unofficial_file_is_taken_only_when_allowed_and_marked(write: Callable[..., Path]) -> None:
+    folder = write("cola", "train_nonofficial", COLUMNS)
+    with pytest.raises(EnvironmentFault, match=r"only train_nonofficial\.parquet; --set task\.nonofficial=true"):
+        _read(folder)
+    assert _read(folder, nonofficial=True).unofficial
+
+
+def test_a_missing_column_is_named_with_what_is_there(write: Callable[..., Path]) -> None:
+    folder = write("cola", "train", {"sentenc": ["a ."], "label": [0], "idx": [0]})
+    with pytest.raises(UserError, match="no column 'sentence'; did you mean 'sentenc'"):
+        _read(folder)
+
+
+def test_a_damaged_file_is_named(cola: Path) -> None:
+    file = cola / "cola" / "train.parquet"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(UserError, match=r"train\.parquet: not a readable parquet file"):
+        _read(cola)

@@ -1,0 +1,94 @@
+"""GLUE tasks from local folders, from nothing, and the real ones."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bebertlab.api import SELECT, TRAIN, VALIDATION, EnvironmentFault
+from bebertlab_glue import Glue
+from bebertlab_glue.catalogue import TaskName
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a test touched the network")
+
+    monkeypatch.delenv("BEBERTLAB_GLUE", raising=False)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def test_a_folder_gives_three_splits_without_a_shared_example(cola: Path) -> None:
+    task = Glue(name="cola", path=cola).load()
+    assert {name: len(split) for name, split in task.splits.items()} == {TRAIN: 36, SELECT: 4, VALIDATION: 10}
+    ids = [i for split in task.splits.values() for i in split.ids]
+    texts = [text for split in task.splits.values() for text in split.texts]
+    assert len(set(ids)) == len(ids) == 50
+    assert len(set(texts)) == 50
+    assert task.score == "matthews"
+    assert task.classes == ("unacceptable", "acceptable")
+
+
+def test_the_variable_names_the_folder_where_the_options_do_not(cola: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEBERTLAB_GLUE", str(cola))
+    assert Glue(name="cola").load().digest == Glue(name="cola", path=cola).load().digest
+
+
+def test_the_digest_changes_with_the_data(cola: Path) -> None:
+    whole = Glue(name="cola", path=cola).load().digest
+    assert Glue(name="cola", path=cola, limit=20).load().digest != whole
+    assert Glue(name="cola", path=cola, select_fraction=0.2).load().digest != whole
+
+
+def test_a_limit_takes_the_first_rows(cola: Path) -> None:
+    task = Glue(name="cola", path=cola, limit=8).load()
+    assert sum(len(task.splits[name]) for name in (TRAIN, SELECT)) == 8
+    assert task.splits[VALIDATION].ids == tuple(f"validation-{i}" for i in range(8))
+
+
+def test_without_a_folder_the_cache_is_asked_and_the_ways_out_are_named() -> None:
+    with pytest.raises(EnvironmentFault, match=r"not in the local cache; name a folder .*\(--set task\.path=DIR\)"):
+        Glue(name="rte").load()
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "unofficial"),
+    [
+        ("cola", (8551, 1043), False),
+        ("sst2", (67349, 872), False),
+        ("mrpc", (3668, 408), False),
+        ("stsb", (5749, 1500), False),
+        ("rte", (2490, 277), False),
+        ("wnli", (635, 71), False),
+        ("qqp", (20497, 3000), True),
+        ("mnli", (9888, 9815), True),
+        ("qnli", (7132, 5463), True),
+    ],
+)
+@pytest.mark.slow
+def test_the_real_tasks_load_whole(real_glue: Path, name: TaskName, sizes: tuple[int, int], unofficial: bool) -> None:
+    task = Glue(name=name, path=real_glue, nonofficial=unofficial).load()
+    assert (len(task.splits[TRAIN]) + len(task.splits[SELECT]), len(task.splits[VALIDATION])) == sizes
+    assert ("not the official splits" in task.name) is unofficial
+    ids = [i for split in task.splits.values() for i in split.ids]
+    assert len(set(ids)) == len(ids)
+    assert set(task.splits[TRAIN].texts).isdisjoint(task.splits[SELECT].texts) or task.splits[TRAIN].pairs is not None
+    means = [float(np.mean(task.splits[split].labels)) for split in (TRAIN, SELECT)]
+    assert means[0] == pytest.approx(means[1], abs=0.03)
+
+
+def test_mnli_has_a_second_validation_set(real_glue: Path) -> None:
+    task = Glue(name="mnli", path=real_glue, nonofficial=True, limit=50).load()
+    assert set(task.splits) == {TRAIN, SELECT, VALIDATION, "validation_mismatched"}
+
+
+def test_stsb_is_regression(real_glue: Path) -> None:
+    task = Glue(name="stsb", path=real_glue, limit=50).load()
+    assert task.outputs == 1
+    assert task.splits[TRAIN].labels.dtype == np.float32
+    perfect = task.splits[VALIDATION].labels[:, None]
+    assert task.evaluate(VALIDATION, perfect)["score"] == pytest.approx(100.0)

@@ -1,0 +1,35 @@
+"""The scheme that takes any quantizer at any site."""
+
+from __future__ import annotations
+
+import pytest
+
+from bebertlab.api import LINEAR_SITES, Design, Site, UserError
+from bebertlab_binarybert import Bwn, Lsq
+from bebertlab_custom import CustomScheme
+
+BWN = Bwn()
+LSQ = Lsq(bits=4)
+
+
+def test_the_empty_scheme_is_full_precision() -> None:
+    assert CustomScheme().design() == Design()
+
+
+def test_a_family_reaches_all_its_sites_and_no_other() -> None:
+    design = CustomScheme(weights=BWN, attention=LSQ).design()
+    assert design.weights == dict.fromkeys(LINEAR_SITES, BWN)
+    assert design.inputs == {}
+    assert set(design.attention) == {Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE}
+
+
+def test_an_exception_wins_over_its_family_and_null_frees_a_site() -> None:
+    design = CustomScheme(inputs=LSQ, input_sites={Site.POOLER: None, Site.FFN_DOWN: Lsq(bits=8)}).design()
+    assert Site.POOLER not in design.inputs
+    assert design.inputs[Site.FFN_DOWN] == Lsq(bits=8)
+    assert design.inputs[Site.QUERY] == LSQ
+
+
+def test_a_site_of_another_family_is_refused_with_the_allowed_ones() -> None:
+    with pytest.raises(UserError, match=r"word_embedding; allowed: query"):
+        CustomScheme(input_sites={Site.WORD_EMBEDDING: LSQ})
