@@ -26,7 +26,7 @@ CORE = sorted(name for name in MODULES if name.split(".")[0] == "bebertlab")
 PLUGINS = sorted(MODULES.keys() - set(CORE))
 
 RANKS = {
-    **{"": 0, "errors": 0, "interfaces": 1, "packed": 1, "hookspecs": 2, "nn": 2, "train": 2},
+    **{"": 0, "errors": 0, "interfaces": 1, "packed": 1, "hookspecs": 2, "network": 2, "nn": 2, "train": 2},
     **{"api": 3, "registry": 3, "manager": 3, "config": 4, "store": 4, "testing": 4},
     **{"recipe": 5, "stages": 5, "encoders": 5, "study": 6, "tracking": 6, "report": 6, "cli": 7, "__main__": 8},
 }
