@@ -9,6 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
+from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.architecture import (
     ATTENTION_SITES,
     LINEAR_SITES,
@@ -21,6 +22,7 @@ from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
 from bebertlab.nn.initial import random_checkpoint
 from bebertlab.nn.surgery import redesign
+from bebertlab.registry import Registry, Source
 
 
 @frozen(kw_only=True)
@@ -62,6 +64,12 @@ class RoundingQuantizer(Quantizer):
 @pytest.fixture
 def rounding() -> type[Rounding]:
     return Rounding
+
+
+@pytest.fixture
+def codec() -> OptionsCodec:
+    """Knows the rounding quantizer only."""
+    return OptionsCodec(Registry().extended(((QuantizerOptions, Rounding),), Source(plugin="test")))
 
 
 @pytest.fixture
