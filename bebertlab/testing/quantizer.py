@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import torch
 from torch import Tensor
@@ -13,13 +14,16 @@ from bebertlab.testing.law import LawError, hold
 _MATRIX, _CHANNELS = torch.Size([6, 16]), torch.Size([16])
 
 
-def check_quantizer(options: QuantizerOptions, *, weights: bool = True, activations: bool = True) -> None:
+def check_quantizer(
+    options: QuantizerOptions, *, weights: bool = True, activations: bool = True, compiled: bool = False
+) -> None:
     """Check a quantizer as one of weights and of activations; one line in a plugin's tests.
 
     Shape and dtype stay; `encode(x).decode()` is `forward(x)` to the bit; levels are whole numbers that fit into
     `bits`; zeros give zeros and nothing gives NaN; zero counts as +1 where the levels are -1 and +1; the gradient
     reaches x and every parameter; every parameter is in one group; evaluation changes no state; state dict and
-    `deepcopy` make the same quantizer; `row_wise` is true; double precision, bfloat16 and autocast work.
+    `deepcopy` make the same quantizer; `row_wise` is true; double precision, bfloat16 and autocast work; with
+    `compiled` also `torch.compile`, without a break in the graph (this takes seconds).
 
     Raises:
         LawError: an AssertionError that says which law is broken and on what.
@@ -30,6 +34,8 @@ def check_quantizer(options: QuantizerOptions, *, weights: bool = True, activati
     for shape, samples in built:
         try:
             _check(options, shape, samples)
+            if compiled:
+                _check_compiled(options.build(shape), samples["ordinary values"])
         except LawError as law:
             raise LawError(f"quantizer '{options.kind}', built for shape {tuple(shape)}: {law}") from None
 
@@ -144,6 +150,22 @@ def _check_gradient(quantizer: Quantizer, x: Tensor) -> None:
         hold(parameter.grad is not None, f"no gradient reaches parameter '{name}'")
         hold(bool(parameter.grad is not None and parameter.grad.isfinite().all()), f"the gradient of '{name}' is NaN")
     hold(len(grouped) == len(named), "a parameter group holds a parameter that is not the quantizer's own")
+
+
+def _check_compiled(quantizer: Quantizer, x: Tensor) -> None:
+    quantizer(x)  # the first batch may set state, which is not for a compiler
+    found = []
+    for function in (quantizer, torch.compile(quantizer, backend="aot_eager", fullgraph=True)):
+        given = x.clone().requires_grad_()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, whatever is compiled
+            y = function(given)
+        torch.autograd.backward(y, torch.ones_like(x))
+        found.append((y.detach(), given.grad))
+    (y, gradient), (compiled_y, compiled_gradient) = found
+    hold(torch.allclose(y, compiled_y, rtol=1e-5, atol=1e-6), "torch.compile changes values")
+    same = gradient is not None and compiled_gradient is not None and torch.allclose(gradient, compiled_gradient)
+    hold(same, "torch.compile changes the gradient")
 
 
 def _check_rows(quantizer: Quantizer, x: Tensor) -> None:

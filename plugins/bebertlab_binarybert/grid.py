@@ -7,10 +7,9 @@ compiler would stop at it: there they are tensors. The results are the same.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from attrs import frozen
 from torch import Tensor
 
 #: a plain number, or a tensor of one number, or of one a row; Any, as torch takes all of them
@@ -21,15 +20,14 @@ _EXTENT = 1e-8  #: added to an asymmetric range, as in the published code
 _EXACT = (torch.float32, torch.float64)
 
 
-@frozen(kw_only=True, eq=False)
-class Grid:
-    """Levels 0 to count, or -count to count, `size / count` apart."""
+class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen class
+    """Levels 0 to highest, or -highest to highest, `size / highest` apart."""
 
     low: Number  #: values are clipped here
     high: Number  #: and here
-    size: Number  #: from level 0 to level `count`
+    size: Number  #: from level 0 to level `highest`
     offset: Number | None  #: value of level 0; None is exactly 0
-    count: int
+    highest: int
     inside: bool = False  #: nothing is clipped, as far as is known
 
     def levels(self, x: Tensor) -> Tensor:
@@ -37,52 +35,54 @@ class Grid:
         # half precision holds the levels of 8 bits, but is too coarse to find them
         wide = x if x.dtype in _EXACT else x.float()
         clipped = wide if self.inside else wide.clamp(self.low, self.high)
-        scale = self.count / self.size
+        scale = self.highest / self.size
         scaled: Tensor = clipped * scale if self.offset is None else (clipped - self.offset).mul_(scale)
         return scaled.round_().to(x.dtype)
 
     def step(self, dtype: torch.dtype) -> Number:
         """Distance of neighbouring levels."""
-        return _narrow(self.size / self.count, dtype)
+        return _narrow(self.size / self.highest, dtype)
 
     def base(self, dtype: torch.dtype) -> Number:
         """Value of level 0."""
         return 0.0 if self.offset is None else _narrow(self.offset, dtype)
 
-    def gradients(self, gradient: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What reaches x, where low < x < high, and the clips (low, high), the sums of what lies beyond."""
-        if isinstance(self.low, float):
-            # a comparison and a where take several times as long on a CPU as these fused passes
-            passed = torch.ops.aten.hardtanh_backward(gradient, x, self.low, self.high)
-            beyond = gradient - passed
-            above = torch.ops.aten.threshold_backward(beyond, x, (self.low + self.high) / 2).sum()
-            return passed, torch.stack((beyond.sum() - above, above))
-        below, above = x <= self.low, x >= self.high
-        sums = [torch.where(beyond, gradient, 0).sum() for beyond in (below, above)]
-        return torch.where(below | above, 0, gradient), torch.stack(sums)
+
+def gradients(gradient: Tensor, x: Tensor, low: Number, high: Number) -> tuple[Tensor, Tensor]:
+    """What reaches x, where low < x < high, and what reaches the clips (low, high), the sums of what lies beyond."""
+    if isinstance(low, float):
+        # a comparison and a where take several times as long on a CPU as these fused passes
+        passed = torch.ops.aten.hardtanh_backward(gradient, x, low, high)
+        beyond = gradient - passed
+        above = torch.ops.aten.threshold_backward(beyond, x, (low + high) / 2).sum()
+        return passed, torch.stack((beyond.sum() - above, above))
+    below, above = x <= low, x >= high
+    sums = [torch.where(beyond, gradient, 0).sum() for beyond in (below, above)]
+    return torch.where(below | above, 0, gradient), torch.stack(sums)
 
 
-def find_grid(x: Tensor, clip: Tensor, *, bits: int, symmetric: bool, rows: bool) -> Grid:
+def find_grid(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool) -> Grid:
     """The grid of a tensor, or of each of its rows, for the clips (low, high)."""
-    count = 2 ** (bits - 1) - 1 if symmetric else 2**bits - 1
+    highest = 2 ** (bits - 1) - 1 if symmetric else 2**bits - 1
     if x.is_cpu and x.dtype in _EXACT and not rows and not torch.compiler.is_compiling():
-        return _of_numbers(x, clip.tolist(), count, symmetric)
+        return _of_numbers(x, clip.tolist(), highest, symmetric)
     low, high = clip.unbind()
     least, most = (end.clamp(low, high) for end in _extremes(x if x.dtype in _EXACT else x.float(), rows))
     if symmetric:
-        return Grid(low=low, high=high, size=torch.maximum(-least, most).clamp(min=_SMALLEST), offset=None, count=count)
-    return Grid(low=low, high=high, size=most - least + _EXTENT, offset=least, count=count)
+        size = torch.maximum(-least, most).clamp(min=_SMALLEST)
+        return Grid(low=low, high=high, size=size, offset=None, highest=highest)
+    return Grid(low=low, high=high, size=most - least + _EXTENT, offset=least, highest=highest)
 
 
-def _of_numbers(x: Tensor, clip: list[float], count: int, symmetric: bool) -> Grid:
+def _of_numbers(x: Tensor, clip: list[float], highest: int, symmetric: bool) -> Grid:
     low, high = clip
     smallest, largest = (end.item() for end in torch.aminmax(x))
     inside = low < smallest and largest < high
     least, most = max(low, min(smallest, high)), min(high, max(largest, low))
     if symmetric:
         size = max(-least, most, _SMALLEST)
-        return Grid(low=low, high=high, size=size, offset=None, count=count, inside=inside)
-    return Grid(low=low, high=high, size=most - least + _EXTENT, offset=least, count=count, inside=inside)
+        return Grid(low=low, high=high, size=size, offset=None, highest=highest, inside=inside)
+    return Grid(low=low, high=high, size=most - least + _EXTENT, offset=least, highest=highest, inside=inside)
 
 
 def _extremes(x: Tensor, rows: bool) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions
 from bebertlab_binarybert.granularity import Granularity
-from bebertlab_binarybert.grid import Grid, find_grid
+from bebertlab_binarybert.grid import find_grid, gradients
 
 
 @frozen(kw_only=True)
@@ -62,15 +62,16 @@ class UniformQuantizer(Quantizer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Every value at the nearest level."""
-        y: Tensor = _Quantize.apply(x, self.clip, self.grid(x.detach()))  # type: ignore[no-untyped-call]
+        y: Tensor = _Quantize.apply(x, self.clip, self.bits, self.symmetric, self.row_wise)  # type: ignore[no-untyped-call]
         return y
 
     def encode(self, x: Tensor) -> Codes:
         """Levels -n to n, or 0 to n with an offset."""
-        grid = self.grid(x.detach())
+        x = x.detach()
+        grid = find_grid(x, self.clip.detach(), self.bits, self.symmetric, self.row_wise)
         narrow = self.symmetric and self.bits <= 8
         return Codes(
-            levels=grid.levels(x.detach()).to(torch.int8 if narrow else torch.int32),
+            levels=grid.levels(x).to(torch.int8 if narrow else torch.int32),
             step=torch.as_tensor(grid.step(x.dtype), dtype=x.dtype, device=x.device),
             offset=None if self.symmetric else torch.as_tensor(grid.base(x.dtype), dtype=x.dtype, device=x.device),
             bits=self.bits,
@@ -80,27 +81,25 @@ class UniformQuantizer(Quantizer):
         """The clips, where they are trained."""
         return (ParameterGroup(parameters=(self.clip,)),) if isinstance(self.clip, nn.Parameter) else ()
 
-    def grid(self, x: Tensor) -> Grid:
-        """The levels for a tensor."""
-        clip = self.clip.detach()
-        return find_grid(x, clip, bits=self.bits, symmetric=self.symmetric, rows=self.row_wise)
-
 
 class _Quantize(torch.autograd.Function):
     # forward with ctx, not setup_context: that one costs three times as much a call
     @staticmethod
-    def forward(ctx: Any, x: Tensor, clip: Tensor, grid: Grid) -> Tensor:  # noqa: ANN401 - torch's own type
-        ctx.grid = grid
+    def forward(ctx: Any, x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool) -> Tensor:  # noqa: ANN401
+        grid = find_grid(x, clip, bits, symmetric, rows)
+        ctx.inside = grid.inside
+        ctx.numbers = (grid.low, grid.high) if isinstance(grid.low, float) else None
         if not grid.inside:
-            ctx.save_for_backward(x)
+            ctx.save_for_backward(x, clip)
         # a base of 0 is added too: it turns -0 into the 0 that integers decode to
         return grid.levels(x).mul_(grid.step(x.dtype)).add_(grid.base(x.dtype))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401 - torch's own type
-        grid: Grid = ctx.grid
-        if grid.inside:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # noqa: ANN401
+        if ctx.inside:
             # zeros, not None: an optimizer is to move a clip in every step or in none
-            return gradient, gradient.new_zeros(2), None
-        (x,) = ctx.saved_tensors
-        return *grid.gradients(gradient, x), None
+            return gradient, gradient.new_zeros(2), None, None, None
+        x, clip = ctx.saved_tensors
+        low, high = ctx.numbers or clip.unbind()
+        passed, clips = gradients(gradient, x, low, high)
+        return passed, clips, None, None, None

@@ -46,3 +46,8 @@ def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str
         return Bwn(granularity="row" if row else "tensor") if case["quantizer"] == "bwn" else None
 
     assert agree("weight_quant", make) > 0
+
+
+@pytest.mark.slow
+def test_compiles() -> None:
+    check_quantizer(Bwn(), compiled=True)

@@ -139,3 +139,9 @@ def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str
         return Lsq(bits=case["bits"], symmetric=kinds[kind]) if kind in kinds else None
 
     assert agree("act_quant", make) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_compiles_once_the_step_is_set(symmetric: bool) -> None:
+    check_quantizer(Lsq(symmetric=symmetric), compiled=True)

@@ -65,3 +65,8 @@ def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str
         return Twn(granularity="row" if row else "tensor", clip=clips[case["quantizer"]])
 
     assert agree("weight_quant", make) > 0
+
+
+@pytest.mark.slow
+def test_compiles() -> None:
+    check_quantizer(Twn(granularity="row", clip=1.0), compiled=True)

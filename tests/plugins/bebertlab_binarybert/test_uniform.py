@@ -95,3 +95,9 @@ def test_agrees_with_the_published_code(
         return Uniform(bits=case["bits"], symmetric=KINDS[case["quantizer"]], granularity="row" if row else "tensor")
 
     assert agree(file, make) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_compiles(symmetric: bool) -> None:
+    check_quantizer(Uniform(symmetric=symmetric, clip=1.0), compiled=True)
