@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic, perf_counter
 from typing import Any
 
+import attrs
 import torch
 from attrs import evolve, field, frozen
 
 from bebertlab.errors import EXIT_TRIALS_FAILED, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs
+from bebertlab.interfaces.task import Task
 from bebertlab.recipe.plan import Node, Plan
 from bebertlab.store.manifest import Manifest
 from bebertlab.store.store import Claim, Store
@@ -21,6 +24,8 @@ Notify = Callable[[StageEvent], None]
 
 #: seconds between two notices of progress
 _PAUSE = 0.5
+#: the field of stages that train
+_TRAIN = "train"
 
 
 class StageError(UserError):
@@ -80,6 +85,8 @@ def execute(
     run = _Run(plan=plan, store=store, codec=codec, notify=notify, trial=trial)
     nodes = plan.behind(target)
     missing = _missing(run, target)
+    if any(_TRAIN in attrs.fields_dict(type(plan.nodes[name].stage)) for name in missing):
+        warm_up(plan.task)
     with _threads(plan.machine.threads):
         for node in nodes:
             if node.name in missing:
@@ -89,9 +96,19 @@ def execute(
     return Results(metrics=_metrics(run, target), stages=tuple(run.events[node.name] for node in nodes))
 
 
-def missing_stages(plan: Plan, store: Store) -> frozenset[str]:
-    """Names of the stages that the result needs and that would run; by manifests alone, which is quick."""
-    return frozenset(_walk(plan, plan.recipe.result, lambda node: store.peek(node.key) is not None))
+def warm_up(task: Task) -> None:
+    """Import what the first training and the first evaluation of a process import.
+
+    That takes seconds, which would count as the cost of whichever stage happens to come first.
+    """
+    importlib.import_module("torch._dynamo")  # every optimizer of torch imports it
+    split = next(iter(task.splits.values()))
+    task.metrics(split.labels, split.labels)
+
+
+def missing_stages(plan: Plan, store: Store, target: str | None = None) -> frozenset[str]:
+    """Names of the stages that the result (or `target`) needs and that would run; by manifests alone, so quick."""
+    return frozenset(_walk(plan, target or plan.recipe.result, lambda node: store.peek(node.key) is not None))
 
 
 def _missing(run: _Run, target: str) -> set[str]:

@@ -15,6 +15,7 @@ Parts = Mapping[str, Any]
 INPUTS = "inputs"
 
 _ABSENT = "(absent)"
+_ABOVE = " > "
 
 
 @frozen(kw_only=True)
@@ -45,8 +46,15 @@ def flatten(parts: object, path: str = "") -> dict[str, object]:
 
 
 def differences(parts: Parts, other: Parts, lookup: Callable[[str], Parts | None]) -> tuple[Difference, ...]:
-    """In what two keys differ. An input that differs is looked up and its own differences are told instead."""
-    return tuple(dict.fromkeys(_differences(parts, other, lookup, "", set())))
+    """In what two keys differ.
+
+    An input that differs is looked up and its own differences are told instead, without those that were told nearer
+    by: another seed is another seed of all that it was made from.
+    """
+    told: dict[tuple[object, ...], Difference] = {}
+    for one in _differences(parts, other, lookup, "", set()):
+        told.setdefault((one.path.rpartition(_ABOVE)[2], str(one.value), str(one.other)), one)
+    return tuple(told.values())
 
 
 def nearest(parts: Parts, kind: str, manifests: Iterable[Manifest], key: str = "") -> Manifest | None:
@@ -62,16 +70,17 @@ def nearest(parts: Parts, kind: str, manifests: Iterable[Manifest], key: str = "
 
 
 def _differences(
-    parts: Parts, other: Parts, lookup: Callable[[str], Parts | None], prefix: str, seen: set[tuple[object, object]]
+    parts: Parts, other: Parts, lookup: Callable[[str], Parts | None], prefix: str, seen: set[tuple[str, str]]
 ) -> Iterable[Difference]:
     mine, theirs = flatten(parts), flatten(other)
     for path in [*mine, *(path for path in theirs if path not in mine)]:
         value, their = mine.get(path, _ABSENT), theirs.get(path, _ABSENT)
-        if value == their or (value, their) in seen:
+        pair = (str(value), str(their))
+        if value == their or pair in seen:
             continue
-        above = (lookup(str(value)), lookup(str(their))) if path.startswith(f"{INPUTS}.") else (None, None)
+        above = (lookup(pair[0]), lookup(pair[1])) if path.startswith(f"{INPUTS}.") else (None, None)
         if above[0] is not None and above[1] is not None:
-            seen.add((value, their))
-            yield from _differences(above[0], above[1], lookup, f"{prefix}{path} > ", seen)
+            seen.add(pair)
+            yield from _differences(above[0], above[1], lookup, f"{prefix}{path}{_ABOVE}", seen)
         else:
             yield Difference(path=prefix + path, value=value, other=their)

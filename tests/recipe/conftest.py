@@ -268,6 +268,12 @@ def toy(tmp_path: Path) -> Toy:
     return Toy(registry, codec, Materials(codec), Store(tmp_path / "store"))
 
 
+@pytest.fixture(autouse=True)
+def _cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No warm-up: toy stages train nothing."""
+    monkeypatch.setattr("bebertlab.recipe.execute.warm_up", lambda task: None)
+
+
 @pytest.fixture
 def toy_with(toy: Toy) -> Callable[[str, str], Toy]:
     """The toy world with one part of the recipe's text replaced."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from attrs import evolve
 
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase
-from bebertlab.recipe.execute import Results, StageError, execute, missing_stages
+from bebertlab.interfaces.task import Labels
+from bebertlab.recipe.execute import Results, StageError, execute, missing_stages, warm_up
 from bebertlab.recipe.paths import set_value
 from bebertlab.recipe.plan import Machine, Plan, plan
 from bebertlab.recipe.recipe import recipe_of
@@ -209,6 +211,28 @@ def test_stages_run_with_the_threads_of_their_key(toy: Toy, monkeypatch: pytest.
     Run(toy, Machine(threads=2))
     assert seen == [2]
     assert torch.get_num_threads() == before
+
+
+def test_what_must_be_imported_is_not_the_cost_of_a_stage(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    warmed: list[str] = []
+    monkeypatch.setattr("bebertlab.recipe.execute.warm_up", lambda task: warmed.append(task.name))
+    first = Run(toy)
+    assert warmed == ["toy"]
+    shutil.rmtree(folder(first, "score"))
+    Run(toy)
+    assert warmed == ["toy"]  # counting needs no training
+
+
+def test_warming_up_imports_and_evaluates(toy: Toy) -> None:
+    evaluated: list[bool] = []
+
+    def metrics(predictions: Labels, labels: Labels) -> dict[str, float]:
+        evaluated.append(bool((predictions == labels).all()))
+        return {}
+
+    warm_up(evolve(planned(toy).task, metrics=metrics))
+    assert "torch._dynamo" in sys.modules
+    assert evaluated == [True]
 
 
 def test_missing_stages_are_told_without_effects(toy: Toy) -> None:

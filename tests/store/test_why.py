@@ -37,6 +37,17 @@ def test_an_input_that_differs_is_followed_to_the_cause() -> None:
     )
 
 
+def test_a_stage_without_inputs_differs_from_one_with_inputs() -> None:
+    found = differences({"inputs": {"of": ["a"]}}, {"inputs": {}}, lambda _key: None)
+    assert [(one.path, one.value) for one in found] == [("inputs.of.0", "a"), ("inputs", "(absent)")]
+
+
+def test_a_difference_is_told_where_it_is_nearest() -> None:
+    known = {"a": {"seed": 0, "width": 1}, "b": {"seed": 1, "width": 2}}
+    mine, other = {"seed": 0, "inputs": {"model": ["a"]}}, {"seed": 1, "inputs": {"model": ["b"]}}
+    assert [one.path for one in differences(mine, other, known.get)] == ["seed", "inputs.model.0 > width"]
+
+
 def test_an_input_that_is_not_known_is_told_by_its_key() -> None:
     assert differences({"inputs": {"model": ["a"]}}, {"inputs": {"model": ["b"]}}, lambda _key: None) == (
         Difference(path="inputs.model.0", value="a", other="b"),

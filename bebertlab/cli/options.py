@@ -1,0 +1,68 @@
+"""Options that several commands have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+work_option = click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="BEBERTLAB_WORK",
+    default=Path("bebertlab-work"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder for stages, journals, reports and tracking.",
+)
+set_option = click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a value. Repeatable.")
+device_option = click.option("--device", default="cpu", show_default=True, help="Where stages run, e.g. cuda.")
+threads_option = click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of torch; part of every key."
+)
+format_option = click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Left-aligned columns; the last one is as long as it is.
+
+    >>> print(table(["A", "B"], [["longer", "x"], ["y", ""]]))
+    A       B
+    longer  x
+    y
+    """
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]]).rstrip()
+        for line in lines
+    )
+
+
+def spoken_seconds(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> spoken_seconds(0.25), spoken_seconds(75), spoken_seconds(7300)
+    ('0.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def spoken_bytes(size: int) -> str:
+    """Bytes as people say them, in steps of 1024.
+
+    >>> spoken_bytes(500), spoken_bytes(3 * 2**20)
+    ('500 B', '3.0 MiB')
+    """
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("the last unit takes everything")

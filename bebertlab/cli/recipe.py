@@ -1,0 +1,215 @@
+"""`bebertlab recipe`: one recipe in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bebertlab.cli.options import (
+    device_option,
+    format_option,
+    set_option,
+    spoken_seconds,
+    table,
+    threads_option,
+    work_option,
+)
+from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bebertlab.config.codec import OptionsCodec
+    from bebertlab.interfaces.events import StageEvent
+    from bebertlab.manager import Plugins
+    from bebertlab.recipe.execute import Notify, Results
+    from bebertlab.recipe.plan import Plan
+    from bebertlab.store.store import Store
+
+_file = click.argument("path", metavar="RECIPE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_stage = click.option("--stage", metavar="NAME", help="Only what this stage needs.  [default: the recipe's result]")
+
+
+@click.group()
+def recipe() -> None:
+    """Plan and run one recipe, without a study."""
+
+
+@recipe.command()
+@_file
+@set_option
+@_stage
+@work_option
+@device_option
+@threads_option
+@format_option
+@pass_settings
+def run(
+    settings: Settings,
+    path: Path,
+    sets: tuple[str, ...],
+    stage: str | None,
+    work: Path,
+    device: str,
+    threads: int,
+    form: str,
+) -> None:
+    """Run RECIPE in this process; stages that are stored are not run again."""
+    from bebertlab.recipe.execute import execute
+    from bebertlab.store.store import Store
+
+    plugins, plan, codec = planned_recipe(settings, path, sets, device=device, threads=threads)
+    plugins.observe(_Lines())
+    store = Store(work / "store")
+    results = execute(plan, store, codec, notify=_to_observers(plugins), target=_target(plan, stage))
+    click.echo(_results_json(results) if form == "json" else _results_table(results))
+
+
+@recipe.command()
+@_file
+@set_option
+@_stage
+@work_option
+@device_option
+@threads_option
+@format_option
+@pass_settings
+def plan(
+    settings: Settings,
+    path: Path,
+    sets: tuple[str, ...],
+    stage: str | None,
+    work: Path,
+    device: str,
+    threads: int,
+    form: str,
+) -> None:
+    """Say what `run` would do: the stages in order, their keys, and what is stored. Changes nothing."""
+    from bebertlab.store.store import Store
+
+    _, planned, _ = planned_recipe(settings, path, sets, device=device, threads=threads)
+    store = Store(work / "store")
+    states = _states(planned, store, _target(planned, stage))
+    if form == "json":
+        rows = [
+            {"stage": node.name, "kind": node.kind, "key": node.key, "state": states[node.name]}
+            for node in planned.nodes.values()
+        ]
+        click.echo(json.dumps({"stages": rows, "result": planned.recipe.result}, indent=2))
+        return
+    lines = []
+    for node in planned.nodes.values():
+        manifest = store.peek(node.key)
+        took = spoken_seconds(manifest.seconds) if manifest else ""
+        lines.append([node.name, node.kind, node.key[:12], took, states[node.name]])
+    click.echo(table(["STAGE", "KIND", "KEY", "TOOK", "STATE"], lines))
+
+
+def planned_recipe(
+    settings: Settings, path: Path, sets: tuple[str, ...], *, device: str, threads: int
+) -> tuple[Plugins, Plan, OptionsCodec]:
+    """The plan of a recipe file with changes from the command line."""
+    from bebertlab.config.codec import OptionsCodec
+    from bebertlab.config.faults import Faults
+    from bebertlab.errors import UserError
+    from bebertlab.recipe.materials import Materials
+    from bebertlab.recipe.paths import set_value
+    from bebertlab.recipe.plan import Machine
+    from bebertlab.recipe.plan import plan as plan_recipe
+    from bebertlab.recipe.recipe import read_recipe, structure_recipe
+    from bebertlab.study.changes import parse_change
+
+    plugins = settings.load()
+    codec = OptionsCodec(plugins.registry)
+    document, faults = read_recipe(path), Faults()
+    for change in map(parse_change, sets):
+        try:
+            document = set_value(document, change.path, change.value, str(change.place), plugins.registry)
+        except UserError as error:
+            faults.add_error(error, change.place)
+    read = structure_recipe(document, codec, faults)
+    faults.raise_all()
+    if read is None:
+        raise AssertionError("a recipe that is None has faults")
+    return plugins, plan_recipe(read, Materials(codec), codec, Machine(threads=threads, device=device)), codec
+
+
+def _target(plan: Plan, stage: str | None) -> str:
+    from bebertlab.errors import unknown
+
+    if stage is not None and stage not in plan.nodes:
+        raise unknown("stage", stage, plan.nodes)
+    return stage or plan.recipe.result
+
+
+def _states(plan: Plan, store: Store, target: str) -> Mapping[str, str]:
+    from bebertlab.recipe.execute import missing_stages
+
+    missing = missing_stages(plan, store, target)
+    needed = {node.name for node in plan.behind(target)}
+
+    def state(name: str) -> str:
+        if name in missing:
+            return "would run"
+        if store.peek(plan.nodes[name].key) is not None:
+            return "stored"
+        return "behind what is stored" if name in needed else f"not needed by {target}"
+
+    return {name: state(name) for name in plan.nodes}
+
+
+def _to_observers(plugins: Plugins) -> Notify:
+    from bebertlab.interfaces.events import StagePhase
+
+    tell = {
+        StagePhase.STARTED: plugins.hook.bebertlab_stage_started,
+        StagePhase.PROGRESS: plugins.hook.bebertlab_stage_progress,
+        StagePhase.FINISHED: plugins.hook.bebertlab_stage_finished,
+    }
+    return lambda event: tell[event.phase](event=event)
+
+
+class _Lines:
+    """Tells on stderr what happens, a line for each stage."""
+
+    @hookimpl
+    def bebertlab_stage_started(self, event: StageEvent) -> None:
+        """A stage runs now."""
+        click.echo(f"{event.stage} ({event.stage_kind}) ...", err=True)
+
+    @hookimpl
+    def bebertlab_stage_progress(self, event: StageEvent) -> None:
+        """Only what is worth a line."""
+        if event.fraction == 0.0 and event.text:
+            click.echo(f"{event.stage} ({event.stage_kind}) {event.text}", err=True)
+
+    @hookimpl
+    def bebertlab_stage_finished(self, event: StageEvent) -> None:
+        """A stage is there."""
+        score = event.metrics.get("select/score")
+        said = "" if score is None else f", select/score {score:.2f}"
+        how = "stored, took" if event.stored else "done in"
+        click.echo(f"{event.stage} ({event.stage_kind}) {how} {spoken_seconds(event.seconds)}{said}", err=True)
+
+
+def _results_json(results: Results) -> str:
+    stages = [
+        {
+            "stage": event.stage,
+            "kind": event.stage_kind,
+            "key": event.key,
+            "stored": event.stored,
+            "seconds": event.seconds,
+            "metrics": dict(event.metrics),
+        }
+        for event in results.stages
+    ]
+    return json.dumps({"metrics": dict(results.metrics), "stages": stages}, indent=2)
+
+
+def _results_table(results: Results) -> str:
+    rows = [[name, f"{value:.4g}"] for name, value in results.metrics.items()]
+    return table(["METRIC", "VALUE"], rows)

@@ -1,0 +1,132 @@
+"""A toy plugin and recipe, so that commands run in milliseconds."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+from click.testing import CliRunner, Result
+
+from bebertlab.cli.main import main
+from bebertlab.manager import DISABLE, GROUP
+
+PLUGIN = '''
+import json
+
+import numpy as np
+from attrs import field, frozen, validators
+
+from bebertlab.api import EncoderOptions, Split, StageOptions, Task, TaskOptions, UserError, hookimpl, stage_input
+
+
+@frozen(kw_only=True)
+class Toy(TaskOptions):
+    """Numbers."""
+
+    kind = "toy"
+    size: int = field(default=4, validator=validators.ge(1))
+
+    def load(self):
+        text = tuple(map(str, range(self.size)))
+        split = Split(ids=text, texts=text, pairs=None, labels=np.zeros(self.size, dtype=np.int64))
+        return Task(
+            name="toy", classes=("no", "yes"), splits={"train": split}, metrics=lambda predictions, labels: {},
+            score="accuracy", digest=f"toy of {self.size}",
+        )
+
+
+@frozen(kw_only=True)
+class ToyEncoder(EncoderOptions):
+    """Nothing."""
+
+    kind = "toy"
+    maximum_tokens: int = 8
+
+    def digest(self):
+        return ""
+
+    def tokenizer(self, texts):
+        raise NotImplementedError
+
+    def checkpoint(self, vocabulary, classes, seed):
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class Make(StageOptions):
+    """Makes something out of nothing or something."""
+
+    kind = "make"
+    of: str | None = stage_input(optional=True)
+    value: float = 1.0
+    fail: bool = False
+
+    def run(self, inputs, context):
+        if self.fail:
+            raise UserError("it does not want to")
+        (context.folder / "text").write_text("text")
+        metrics = {"select/score": self.value, "validation/score": self.value / 2}
+        (context.folder / "metrics.json").write_text(json.dumps(metrics))
+
+
+@hookimpl
+def bebertlab_tasks():
+    return [Toy]
+
+
+@hookimpl
+def bebertlab_encoders():
+    return [ToyEncoder]
+
+
+@hookimpl
+def bebertlab_stages():
+    return [Make]
+
+
+@hookimpl
+def bebertlab_stage_finished(event):
+    print(f"told of {event.stage}")
+'''
+
+RECIPE = """\
+task: toy
+encoder: toy
+stages:
+  first: make
+  second: {kind: make, of: first, value: 50}
+  aside: {kind: make, of: first}
+  last: {kind: make, of: second}
+"""
+
+
+@frozen(eq=False)
+class Lab:
+    """A folder with a toy recipe and a work folder, and the command over them."""
+
+    folder: Path
+
+    @property
+    def recipe(self) -> str:
+        """Path of the recipe."""
+        return str(self.folder / "toy.yaml")
+
+    @property
+    def work(self) -> Path:
+        """The work folder."""
+        return self.folder / "work"
+
+    def run(self, *words: str) -> Result:
+        """Run a command; `--work` is added."""
+        plugin = str(self.folder / "toy.py")
+        return CliRunner().invoke(main, ["-p", plugin, *words, "--work", str(self.work)])
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setenv(DISABLE, ",".join(importlib.metadata.entry_points(group=GROUP).names))
+    (tmp_path / "toy.py").write_text(PLUGIN)
+    (tmp_path / "toy.yaml").write_text(RECIPE)
+    return Lab(tmp_path)

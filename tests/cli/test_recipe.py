@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Lab
+
+
+def test_run_runs_what_is_missing_and_prints_the_result(lab: Lab) -> None:
+    result = lab.run("recipe", "run", lab.recipe)
+    assert result.exit_code == 0, result.output
+    assert [line.split()[0] for line in result.stderr.splitlines() if "done in" in line] == ["first", "second", "last"]
+    assert "second (make) done in 0.0 s, select/score 50.00" in result.stderr
+    rows = dict(line.split() for line in result.stdout.splitlines() if not line.startswith("told"))
+    assert rows["METRIC"] == "VALUE"
+    assert rows["select/score"] == "1"
+    assert "cost/second_seconds" in rows
+    assert "told of second" in result.stdout  # observers of plugins are told too
+    again = lab.run("recipe", "run", lab.recipe)
+    assert "done in" not in again.stderr
+    assert again.stderr.count("stored, took") == 3
+
+
+def test_run_in_json(lab: Lab) -> None:
+    lab.run("recipe", "run", lab.recipe)
+    result = lab.run("recipe", "run", lab.recipe, "--format", "json")
+    text = "\n".join(line for line in result.stdout.splitlines() if not line.startswith("told"))
+    data = json.loads(text)
+    assert data["metrics"]["validation/score"] == 0.5
+    assert [(stage["stage"], stage["stored"]) for stage in data["stages"]] == [
+        ("first", True),
+        ("second", True),
+        ("last", True),
+    ]
+
+
+def test_run_takes_changes_and_a_stage(lab: Lab) -> None:
+    result = lab.run("recipe", "run", lab.recipe, "--set", "aside.value=7", "--stage", "aside")
+    assert result.exit_code == 0, result.output
+    assert "aside (make) done in 0.0 s, select/score 7.00" in result.stderr
+    assert "second" not in result.stderr
+
+
+def test_a_failing_stage_is_named_without_a_traceback(lab: Lab) -> None:
+    result = lab.run("recipe", "run", lab.recipe, "--set", "second.fail=true")
+    assert result.exit_code == 2
+    assert "error: stage second (make): it does not want to" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_all_faults_are_told_before_anything_runs(lab: Lab) -> None:
+    result = lab.run("recipe", "run", lab.recipe, "--set", "sekond.value=7", "--set", "first.value=x", "--set", "a")
+    assert result.exit_code == 2
+    assert "--set a: write it as path=value" in result.stderr
+    result = lab.run("recipe", "run", lab.recipe, "--set", "sekond.value=7", "--set", "first.value=x")
+    assert (
+        "--set sekond.value=7: sekond.value: 'sekond' is no key and no stage of the recipe; did you mean"
+        in result.stderr
+    )
+    assert "--set first.value=x: stages.first.value: must be a number, is 'x'" in result.stderr
+    assert not lab.work.exists()
+
+
+def test_an_unknown_stage_is_named(lab: Lab) -> None:
+    for command in ("run", "plan"):
+        result = lab.run("recipe", command, lab.recipe, "--stage", "firrst")
+        assert result.exit_code == 2
+        assert "unknown stage 'firrst'; did you mean 'first'?" in result.stderr
+
+
+def states(lab: Lab, *words: str) -> dict[str, str]:
+    result = lab.run("recipe", "plan", lab.recipe, "--format", "json", *words)
+    assert result.exit_code == 0, result.output
+    return {stage["stage"]: stage["state"] for stage in json.loads(result.stdout)["stages"]}
+
+
+def test_plan_says_what_would_run_and_changes_nothing(lab: Lab) -> None:
+    run, aside = "would run", "not needed by last"
+    assert states(lab) == {"first": run, "second": run, "aside": aside, "last": run}
+    assert not lab.work.exists()
+    lab.run("recipe", "run", lab.recipe)
+    assert states(lab) == {"first": "stored", "second": "stored", "aside": aside, "last": "stored"}
+    assert states(lab, "--set", "second.value=2")["second"] == run
+    assert states(lab, "--set", "second.value=2")["first"] == "stored"
+    assert states(lab, "--threads", "2")["first"] == run
+    assert states(lab, "--stage", "aside")["aside"] == run
+
+
+def test_plan_as_a_table(lab: Lab) -> None:
+    lab.run("recipe", "run", lab.recipe)
+    result = lab.run("recipe", "plan", lab.recipe)
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["STAGE", "KIND", "KEY", "TOOK", "STATE"]
+    assert lines[2].split()[0:2] == ["second", "make"]
+    assert lines[2].endswith("0.0 s  stored")
+
+
+def test_what_was_removed_behind_a_stored_stage_is_not_missed(lab: Lab) -> None:
+    lab.run("recipe", "run", lab.recipe)
+    key = json.loads(lab.run("recipe", "plan", lab.recipe, "--format", "json").stdout)["stages"][0]["key"]
+    (lab.work / "store" / key[:2] / key / "manifest.json").unlink()
+    assert states(lab)["first"] == "behind what is stored"
