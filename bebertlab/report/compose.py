@@ -31,7 +31,7 @@ def compose(study: StudyRecord, trials: Sequence[TrialRecord]) -> Document:
         reading(made),
         reproduce(made),
     ]
-    return Document(title=study.name, lead=tuple(_lead(study)), sections=tuple(sections))
+    return Document(title=study.name, lead=tuple(_lead(made.study)), sections=tuple(sections))
 
 
 def _lead(study: StudyRecord) -> list[Block]:

@@ -9,7 +9,7 @@ from attrs import frozen
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.report.answers import Answer, answer
 from bebertlab.report.labels import count
-from bebertlab.report.rows import Point, points
+from bebertlab.report.rows import Point, points, with_values
 from bebertlab.report.tables import score_places
 
 GENERATED = "Generated data: the text is made up by a grammar. This report says nothing about real language."
@@ -33,6 +33,7 @@ class Material:
 
 def material(study: StudyRecord, trials: Sequence[TrialRecord]) -> Material:
     """Group the trials and answer the questions."""
+    study = with_values(study, trials)
     return Material(
         study=study,
         trials=tuple(trials),

@@ -14,6 +14,7 @@ from bebertlab.report.statistics import Interval, interval
 
 SELECT = "select/score"
 VALIDATION = "validation/score"
+TOTAL_SIZE = "size/total_mebibytes"
 
 
 @frozen(kw_only=True, eq=False)
@@ -47,6 +48,12 @@ def finite(trial: TrialRecord, name: str) -> float | None:
     if trial.state is not TrialState.COMPLETE or value is None or not math.isfinite(value):
         return None
     return float(value)
+
+
+def with_values(study: StudyRecord, trials: Sequence[TrialRecord]) -> StudyRecord:
+    """The study with the values that trials have on the axes for which none are listed (those drawn from a range)."""
+    axes = {axis: values or _seen(trials, axis) for axis, values in study.axes.items()}
+    return evolve(study, axes=axes)
 
 
 def points(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[Point, ...]:
@@ -91,10 +98,9 @@ def in_group(stage: str, group: str) -> bool:
 
 
 def mebibytes(metrics: Mapping[str, float]) -> float | None:
-    """The model's size among its metrics: the first in the alphabet of those in mebibytes, `size/` ones first."""
-    names = [name for name in metrics if name.endswith("mebibytes")]
-    names.sort(key=lambda name: (not name.startswith("size/"), len(name), name))
-    return float(metrics[names[0]]) if names else None
+    """The model's whole size among its metrics, else any size in mebibytes."""
+    names = [TOTAL_SIZE, *sorted(name for name in metrics if name.endswith("mebibytes"))]
+    return next((float(metrics[name]) for name in names if name in metrics), None)
 
 
 def members(metrics: Mapping[str, float]) -> float | None:
@@ -103,6 +109,11 @@ def members(metrics: Mapping[str, float]) -> float | None:
         if name in metrics:
             return float(metrics[name])
     return None
+
+
+def _seen(trials: Sequence[TrialRecord], axis: str) -> tuple[Any, ...]:
+    found = {identity(one.parameters[axis]): one.parameters[axis] for one in trials if axis in one.parameters}
+    return tuple(sorted(found.values(), key=lambda value: (str(type(value)), value)))
 
 
 def _whole(value: object) -> object:

@@ -19,6 +19,7 @@ _NARROWEST = 8  #: a column is not cut below this
 def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
     """Table of all points, answers and failures, in lines of at most `WIDTH` characters."""
     made = material(study, trials)
+    study = made.study
     table = points_table(study, made.points, ties(study, made.points), made.places)
     parts = [f"{study.name}@{study.digest[:8]}: {standing(trials, study.planned)}"]
     parts += [GENERATED] if study.generated else []

@@ -46,7 +46,7 @@ def _key(*parts: object) -> str:
 
 def _stage(name: str, kind: str, key: str, score: float, seconds: float, size: float) -> StageEvent:
     score += int(key[:4], 16) / 0xFFFF - 0.5  # one artifact, one score
-    metrics = {"validation/score": score, "select/score": score + 0.8, "size/mebibytes": size}
+    metrics = {"validation/score": score, "select/score": score + 0.8, "size/total_mebibytes": size}
     return StageEvent(stage=name, stage_kind=kind, key=key, seconds=seconds, metrics=metrics)
 
 
@@ -74,7 +74,7 @@ def _trial(number: int, point: Mapping[str, Any], seed: int, score: float, noise
         "validation/score": score,
         "validation/matthews": score,
         "select/score": score + 1.0,
-        "size/mebibytes": 0.11 * point[SIZE],
+        "size/total_mebibytes": 0.11 * point[SIZE],
         "members/count": float(point[SIZE]),
     }
     result = StageEvent(stage="score", stage_kind="evaluate", key=_key(number), seconds=0.2, metrics=metrics)

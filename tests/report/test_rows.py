@@ -18,6 +18,7 @@ from bebertlab.report.rows import (
     points,
     told,
     training_seconds,
+    with_values,
 )
 
 if TYPE_CHECKING:
@@ -87,9 +88,17 @@ def test_a_group_is_a_whole_word() -> None:
 
 
 def test_sizes_and_members_by_name() -> None:
-    metrics = {"size/total_mebibytes": 2.0, "size/mebibytes": 1.0, "a/mebibytes": 3.0, "members/kept": 2, "members": 3}
-    assert (mebibytes(metrics), members(metrics)) == (1.0, 2.0)
+    metrics = {"size/matrix_mebibytes": 1.0, "size/total_mebibytes": 2.0, "members/kept": 2, "members/count": 3}
+    assert (mebibytes(metrics), members(metrics)) == (2.0, 2.0)
+    assert (mebibytes({"b_mebibytes": 3.0}), members({"members/count": 3})) == (3.0, 3.0)
     assert (mebibytes({}), members({})) == (None, None)
+
+
+def test_values_of_a_range_are_those_that_were_drawn(simulate: Simulate) -> None:
+    study, trials = simulate()
+    drawn = [evolve(one, parameters={"lr": 0.1 * (7 - one.number // 3)}) for one in trials[:9]]
+    seen = with_values(evolve(study, axes={"lr": (), "other": (1, 2)}), drawn)
+    assert seen.axes == {"lr": (0.5, 0.1 * 6, 0.1 * 7), "other": (1, 2)}
 
 
 def test_only_finished_stages_of_trials_that_ran_are_told(simulate: Simulate) -> None:

@@ -65,7 +65,7 @@ def test_a_random_search_without_questions(simulate: Simulate, tmp_path: Path) -
     study, trials = simulate()
     rates = np.random.default_rng(0).uniform(1e-4, 1e-2, 42).tolist()
     drawn = [evolve(one, parameters={"train.learning_rate": rates[i // 3]}) for i, one in enumerate(trials)]
-    page = _write(evolve(study, axes={"train.learning_rate": tuple(rates)}, questions=()), drawn, tmp_path)
+    page = _write(evolve(study, axes={"train.learning_rate": ()}, questions=()), drawn, tmp_path)
     assert "learning_rate" in page
     assert "Answers" not in page
 

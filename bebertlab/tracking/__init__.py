@@ -1,0 +1,1 @@
+"""Observers that write down or show what a study does."""

@@ -1,0 +1,145 @@
+"""Progress on the error stream: a live display on a terminal, else one line an event."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Self, TextIO
+
+from rich.console import Console
+
+from bebertlab.hookspecs import hookimpl
+from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.tracking.display import Display
+from bebertlab.tracking.pace import Pace, duration
+
+QUIET_SECONDS = 60.0  #: between two lines about the progress of one stage
+
+
+class ConsoleProgress:
+    """Says what a study does while it runs. Writes nothing to the standard output, which is for results.
+
+    A context manager: leaving it gives the terminal back, whatever happened.
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Write to `stream`, by default the error stream; colours follow NO_COLOR and what the terminal can do."""
+        self._console = Console(file=stream, stderr=stream is None, highlight=False, soft_wrap=True)
+        self._clock = clock
+        self._live = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._display: Display | None = None
+        self._pace = Pace(clock)
+        self._told: dict[tuple[int | None, str], float] = {}
+        self._ran = self._stored = self._failed = 0
+
+    @hookimpl
+    def bebertlab_study_started(self, study: StudyRecord) -> None:
+        """Say what starts, and where it stands."""
+        self._pace.begin(study.planned, study.finished)
+        self._line(f"study {study.name}@{study.digest[:8]} in {study.folder}: {self._pace.standing()}")
+        if self._live:
+            self._display = Display(self._console, study.planned)
+            self._show()
+
+    @hookimpl
+    def bebertlab_trial_started(self, study: StudyRecord, trial: TrialRecord) -> None:
+        """Count the trials that run at once."""
+        self._pace.start(trial.number)
+
+    @hookimpl
+    def bebertlab_stage_started(self, event: StageEvent) -> None:
+        """Show a stage that runs."""
+        self._told[event.trial, event.stage] = self._clock()
+        if self._display:
+            self._display.stage(event)
+        else:
+            self._line(f"{_of(event)} starts")
+
+    @hookimpl
+    def bebertlab_stage_progress(self, event: StageEvent) -> None:
+        """Show how far it is; as lines only now and then."""
+        if self._display:
+            self._display.stage(event)
+        elif self._clock() - self._told.get((event.trial, event.stage), 0.0) >= QUIET_SECONDS:
+            self._told[event.trial, event.stage] = self._clock()
+            self._line(f"{_of(event)}: {event.fraction:.0%} {event.text}".rstrip())
+
+    @hookimpl
+    def bebertlab_stage_finished(self, event: StageEvent) -> None:
+        """Count it; a stage from the store needs no line of its own."""
+        if event.stored:
+            self._stored += 1
+        else:
+            self._ran += 1
+            self._line(f"{_of(event)} done in {duration(event.seconds)}", quiet=self._live)
+        if self._display:
+            self._display.stage_done(event)
+            self._show()
+
+    @hookimpl
+    def bebertlab_trial_finished(self, study: StudyRecord, trial: TrialRecord) -> None:
+        """Say how the trial ended."""
+        self._failed += trial.state is TrialState.FAILED
+        self._pace.finish(trial.number)
+        if self._display:
+            self._display.trial_done(trial.number)
+            self._show()
+        self._line(
+            f"[{self._pace.standing()}] {_ended(study, trial)}{self._left()}",
+            quiet=self._live and trial.state is TrialState.COMPLETE,
+        )
+
+    @hookimpl
+    def bebertlab_study_finished(
+        self, study: StudyRecord, trials: tuple[TrialRecord, ...], report: tuple[str, ...]
+    ) -> None:
+        """Give the terminal back and sum up."""
+        self.close()
+        complete = sum(trial.state is TrialState.COMPLETE for trial in trials)
+        failed = sum(trial.state is TrialState.FAILED for trial in trials)
+        left = max(study.planned or 0, len(trials)) - complete - failed
+        parts = [f"{complete} complete"]
+        parts += [f"{failed} failed"] if failed else []
+        parts += [f"{left} not run"] if left else []
+        self._line(f"{', '.join(parts)}; {self._stages()}; {duration(self._pace.elapsed())}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the live display away; nothing where there is none."""
+        if self._display:
+            self._display.close()
+            self._display = None
+
+    def _show(self) -> None:
+        if self._display:
+            words = [self._stages()]
+            words += [f"{self._failed} failed"] if self._failed else []
+            self._display.study(self._pace.done, ", ".join(words) + self._left())
+
+    def _stages(self) -> str:
+        return f"stages: {self._ran} run, {self._stored} from the store"
+
+    def _left(self) -> str:
+        seconds = self._pace.left()
+        return "" if seconds is None else f"; about {duration(seconds, rough=True)} left"
+
+    def _line(self, text: str, *, quiet: bool = False) -> None:
+        if not quiet:
+            self._console.print(text, markup=False)
+
+
+def _of(event: StageEvent) -> str:
+    return event.stage if event.trial is None else f"t{event.trial:03d} {event.stage}"
+
+
+def _ended(study: StudyRecord, trial: TrialRecord) -> str:
+    if trial.state is TrialState.FAILED:
+        return f"{trial.name} FAILED: {trial.error or 'no message'}"
+    score = trial.metrics.get(study.objective)
+    reached = "" if score is None else f" {study.objective} {score:.4g}"
+    return f"{trial.name}{reached} in {duration(trial.seconds)}"

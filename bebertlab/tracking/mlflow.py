@@ -1,0 +1,123 @@
+"""The study in MLflow: an experiment per study name, a run per study, a child run per trial."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from bebertlab.hookspecs import hookimpl
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.tracking.mlflow_client import connect, default_uri, describe, fragment, open_command
+from bebertlab.tracking.mlflow_runs import Runs
+
+PAUSE_SECONDS = 60.0  #: after a failed call nothing is tried for so long: a dead server must not slow the study
+_IN_A_ROW = 3  #: failed trials in a row after which writing what is missing is given up
+
+logger = logging.getLogger("bebertlab.tracking")
+
+
+class MlflowTracker:
+    """Writes what the driver tells to MLflow. Nothing that goes wrong here reaches the study.
+
+    A call that fails is not repeated at once: at the end of the study, and by the next run of the same command,
+    every trial that MLflow lacks is written.
+    """
+
+    def __init__(self, uri: str | None = None, experiment: str | None = None) -> None:
+        """Track at `uri` (default: an SQLite file in the work folder) in `experiment` (default: bebertlab/<study>)."""
+        self._uri = uri
+        self._experiment = experiment
+        self._runs: Runs | None = None
+        self._silent_until = 0.0
+        self._warned = False
+
+    @hookimpl
+    def bebertlab_study_started(self, study: StudyRecord) -> None:
+        """Open or create the study's run."""
+        self._attempt(study, lambda runs: runs.begin())
+
+    @hookimpl
+    def bebertlab_trial_started(self, study: StudyRecord, trial: TrialRecord) -> None:
+        """Open or create the trial's run."""
+        self._attempt(study, lambda runs: runs.start(trial))
+
+    @hookimpl
+    def bebertlab_trial_finished(self, study: StudyRecord, trial: TrialRecord) -> None:
+        """Write the trial's numbers and close its run."""
+        self._attempt(study, lambda runs: runs.finish(trial))
+
+    @hookimpl
+    def bebertlab_study_finished(
+        self, study: StudyRecord, trials: tuple[TrialRecord, ...], report: tuple[str, ...]
+    ) -> None:
+        """Write every trial that is missing, then the study's summary, and close its run."""
+        self._silent_until = 0.0
+        missing = 0
+
+        def settle(runs: Runs) -> None:
+            nonlocal missing
+            missing = _write_missing(runs, trials)
+            runs.end(trials, tuple(map(Path, report)))
+
+        self._attempt(study, settle)
+        if missing:
+            logger.warning(
+                "MLflow lacks %d trials of this study; the next run of the same command writes them.", missing
+            )
+
+    def directions(self, study: StudyRecord) -> str:
+        """How to look at the study: a shell command where there is no server yet, and the address of its page."""
+        uri = self._uri or default_uri(study.work)
+        page = fragment(self._runs.experiment, self._runs.parent) if self._runs else ""
+        if uri.startswith(("http://", "https://")):
+            return f"{uri.rstrip('/')}/{page}"
+        return f"{open_command(uri, study.work)}\nhttp://127.0.0.1:5000/{page}"
+
+    def _attempt(self, study: StudyRecord, write: Callable[[Runs], None]) -> None:
+        if time.monotonic() < self._silent_until:
+            return
+        try:
+            with warnings.catch_warnings():
+                # deprecations inside MLflow are nobody's business here, least of all as errors
+                warnings.simplefilter("ignore")
+                if self._runs is None:
+                    self._runs = self._open(study)
+                write(self._runs)
+        except Exception as error:
+            self._silent_until = time.monotonic() + PAUSE_SECONDS
+            self._warn(study, error)
+
+    def _open(self, study: StudyRecord) -> Runs:
+        uri = self._uri or default_uri(study.work)
+        return Runs(connect(uri, study.work), study, self._experiment or f"bebertlab/{study.name}")
+
+    def _warn(self, study: StudyRecord, error: Exception) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        logger.warning(
+            "MLflow at %s cannot be written: %s. The study goes on; what is missing is written when it ends, or by the "
+            "next run of the same command.",
+            self._uri or default_uri(study.work),
+            describe(error),
+        )
+
+
+def _write_missing(runs: Runs, trials: tuple[TrialRecord, ...]) -> int:
+    """Write the finished trials that MLflow lacks; how many could not be written."""
+    ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.FAILED)]
+    missing = [trial for trial in ended if not runs.has(trial)]
+    failed = in_a_row = 0
+    for place, trial in enumerate(missing):
+        try:
+            runs.finish(trial)
+            in_a_row = 0
+        except Exception as error:
+            failed, in_a_row = failed + 1, in_a_row + 1
+            logger.debug("trial %s: %s", trial.name, describe(error))
+            if in_a_row == _IN_A_ROW:
+                return failed + len(missing) - place - 1
+    return failed

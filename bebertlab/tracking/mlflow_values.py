@@ -1,0 +1,114 @@
+"""What is written to MLflow, as its names and texts allow it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bebertlab import __version__
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+
+ERROR = "bebertlab.error"
+NOTE = "mlflow.note.content"
+
+_LONGEST_TAG = 8000
+_LONGEST_PARAMETER = 6000
+_LONGEST_NAME = 250
+_MORE = "\n\n*The rest is in the artifact report.md; report.html has the plots.*\n"
+
+
+def name_of(text: str) -> str:
+    """A name that MLflow takes for parameters, metrics and tags.
+
+    >>> name_of("members.size"), name_of("odd[name]")
+    ('members.size', 'odd_name_')
+    """
+    return re.sub(r"[^\w. :/-]", "_", text, flags=re.ASCII)[:_LONGEST_NAME]
+
+
+def parameters_of(values: Mapping[str, object]) -> dict[str, str]:
+    """Values as MLflow parameters: words as they are, the rest as JSON.
+
+    >>> parameters_of({"members.ensemble": "single", "members.size": 2, "scheme": {"kind": "twn"}})
+    {'members.ensemble': 'single', 'members.size': '2', 'scheme': '{"kind": "twn"}'}
+    """
+    return {name_of(key): _text(value)[:_LONGEST_PARAMETER] for key, value in values.items()}
+
+
+def metrics_of(values: Mapping[str, float]) -> dict[str, float]:
+    """Metrics under names that MLflow takes."""
+    return {name_of(key): float(value) for key, value in values.items()}
+
+
+def study_tags(study: StudyRecord) -> dict[str, str]:
+    """What the study's run and every trial's are found by."""
+    return {"bebertlab.study": study.name, "bebertlab.digest": study.digest, "bebertlab.version": __version__}
+
+
+def trial_tags(study: StudyRecord, trial: TrialRecord) -> dict[str, str]:
+    """The stages of a trial by their keys in the store, and its error where it failed."""
+    tags = {
+        "bebertlab.number": str(trial.number),
+        "bebertlab.generated": str(study.generated).lower(),
+        **{name_of(f"bebertlab.stage.{event.stage}"): event.key for event in trial.stages},
+    }
+    if trial.error:
+        tags |= {ERROR: trial.error[:_LONGEST_TAG], NOTE: f"Failed: {trial.error}"[:_LONGEST_TAG]}
+    return tags
+
+
+def study_summary(
+    study: StudyRecord, trials: Sequence[TrialRecord], report: Sequence[Path]
+) -> tuple[dict[str, float], dict[str, str], str]:
+    """Metrics, tags and status of the study's run."""
+    states = [trial.state for trial in trials]
+    complete, failed = states.count(TrialState.COMPLETE), states.count(TrialState.FAILED)
+    values = {"trials/complete": float(complete), "trials/failed": float(failed)}
+    tags = {"bebertlab.generated": str(study.generated).lower(), NOTE: description(study, report)}
+    best = best_point(study, trials)
+    if best is not None:
+        values[name_of(study.objective)] = best[1]
+        tags["bebertlab.best"] = best[0][:_LONGEST_TAG]
+    unfinished = max(study.planned or 0, len(trials)) - complete - failed
+    if unfinished:
+        return values, tags, "KILLED"
+    return values, tags, "FAILED" if failed and not complete else "FINISHED"
+
+
+def best_point(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[str, float] | None:
+    """The searched values with the best mean of the objective over seeds, as text, and that mean."""
+    scores: dict[str, list[float]] = {}
+    for trial in trials:
+        score = trial.metrics.get(study.objective, math.nan)
+        if trial.state is TrialState.COMPLETE and math.isfinite(score):
+            point = " ".join(f"{path}={_text(value)}" for path, value in trial.parameters.items())
+            scores.setdefault(point, []).append(score)
+    means = {point: math.fsum(values) / len(values) for point, values in scores.items()}
+    if not means:
+        return None
+    choose = max if study.maximize else min
+    best = choose(means, key=lambda point: means[point])
+    return best, means[best]
+
+
+def description(study: StudyRecord, report: Sequence[Path]) -> str:
+    """The Markdown report as far as a description may go, cut between lines and without its plots."""
+    page = next((path for path in report if path.suffix == ".md"), None)
+    if page is None or not page.is_file():
+        return study.description
+    lines = [line for line in page.read_text(encoding="utf-8").split("\n") if not line.startswith("![")]
+    kept: list[str] = []
+    left = _LONGEST_TAG - len(_MORE)
+    for line in lines:
+        left -= len(line) + 1
+        if left < 0:
+            return "\n".join(kept).rstrip() + _MORE
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)

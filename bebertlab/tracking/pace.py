@@ -1,0 +1,76 @@
+"""How far a study is, and about how long it still takes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+_WINDOW = 20  #: trials that the estimate looks back on: early ones make the stages that later ones share
+_FEWEST = 3  #: trials before anything is estimated
+
+
+class Pace:
+    """Counts trials and measures how fast they finish."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._planned: int | None = None
+        self._before = 0
+        self._finished = 0
+        self._running: set[int] = set()
+        self._ends: deque[float] = deque(maxlen=_WINDOW + 1)
+
+    @property
+    def done(self) -> int:
+        """Finished trials, those of earlier runs of the command included."""
+        return self._before + self._finished
+
+    def begin(self, planned: int | None, finished: int) -> None:
+        """The study starts or goes on."""
+        self._planned, self._before = planned, finished
+        self._began = self._clock()
+        self._ends.append(self._began)
+
+    def start(self, trial: int) -> None:
+        """A trial runs."""
+        self._running.add(trial)
+
+    def finish(self, trial: int) -> None:
+        """A trial ended."""
+        self._running.discard(trial)
+        self._finished += 1
+        self._ends.append(self._clock())
+
+    def elapsed(self) -> float:
+        """Seconds since the study began."""
+        return self._clock() - self._began
+
+    def standing(self) -> str:
+        """Trials done of those planned."""
+        return f"{self.done}/{self._planned}" if self._planned is not None else f"{self.done} done"
+
+    def left(self) -> float | None:
+        """Seconds left at the pace of the last trials; None while that is not known.
+
+        The seconds since the last trial count too, so that the estimate grows while nothing finishes.
+        """
+        if self._planned is None or self._finished < _FEWEST or self.done >= self._planned:
+            return None
+        pace = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
+        waited = self._clock() - self._ends[-1]
+        return max(pace * (self._planned - self.done) - min(waited, pace), waited - pace, 0.0)
+
+
+def duration(seconds: float, *, rough: bool = False) -> str:
+    """Seconds as a person says them; roughly: to half a minute at most.
+
+    >>> duration(4.21), duration(75.0), duration(3725.0), duration(75.0, rough=True)
+    ('4.2 s', '1 min 15 s', '1 h 2 min', '1 min')
+    """
+    if seconds < 60:
+        return f"{max(5, 5 * round(seconds / 5)) if rough else round(seconds, 1)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{round(seconds / 60)} min" if rough else f"{minutes} min {rest} s"
