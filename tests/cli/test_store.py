@@ -44,9 +44,8 @@ def test_why_tells_the_parts_of_a_stored_key(lab: Lab, keys: dict[str, str]) -> 
     for what in (keys["second"], keys["second"][:9], "second"):
         result = lab.run("store", "why", what)
         assert result.exit_code == 0, result.output
-        rows = dict(
-            line.split(None, 1) for line in result.stdout.splitlines() if line.startswith(("stage.", "inputs."))
-        )
+        made_of = result.stdout.partition("\n\n")[0].splitlines()
+        rows = dict(line.split(None, 1) for line in made_of if line.startswith(("stage.", "inputs.")))
         assert rows["stage.options.value"] == "50.0"
         assert rows["inputs.of.0"] == f"{keys['first'][:12]}..."
         assert "make, is stored" in result.stdout
