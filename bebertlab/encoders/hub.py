@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from bebertlab.errors import EnvironmentFault
@@ -84,18 +83,16 @@ def _cached(name: str) -> Path | None:
 
 
 def _fetched(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub import constants, snapshot_download
 
+    if constants.HF_HUB_OFFLINE:
+        raise EnvironmentFault(f"encoder '{name}': HF_HUB_OFFLINE is set, so nothing is downloaded")
     reach_hub(f"encoder '{name}'")
     try:
         return Path(snapshot_download(name, allow_patterns=list(_PATTERNS)))
-    except OfflineModeIsEnabled as error:
-        raise EnvironmentFault(f"encoder '{name}': HF_HUB_OFFLINE is set, so nothing is downloaded") from error
-    except HfHubHTTPError as error:
-        raise EnvironmentFault(f"encoder '{name}': the hub answers: {_first_line(error)}") from error
+    except OSError as error:  # the root of everything that the hub's client raises
+        raise EnvironmentFault(f"encoder '{name}': not fetched from the hub: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:
-    lines: Iterator[str] = iter(str(error).strip().splitlines())
-    return next(lines, type(error).__name__)
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _size = validators.ge(1)
-_probability = validators.and_(validators.ge(0), validators.lt(1))
+_probability = validators.and_(validators.ge(0.0), validators.lt(1.0))
 
 
 @frozen(kw_only=True)

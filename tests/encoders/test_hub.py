@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from bebertlab.encoders.hub import files_digest, model_files, model_folder
+from bebertlab.errors import EnvironmentFault
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty hub cache."""
+    from huggingface_hub import constants
+
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    return folder
+
+
+def store(cache: Path, name: str, source: Path) -> None:
+    model = cache / f"models--{name.replace('/', '--')}"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text("0123abcd")
+    shutil.copytree(source, model / "snapshots" / "0123abcd")
+
+
+def test_a_folder_is_itself(pretrained: Path) -> None:
+    assert model_folder(str(pretrained), download=False) == pretrained
+
+
+def test_a_cached_model_is_found_without_the_hub(pretrained: Path, cache: Path) -> None:
+    store(cache, "some/bert", pretrained)
+    for download in (False, True):
+        found = model_folder("some/bert", download=download)
+        assert files_digest(found) == files_digest(pretrained)
+
+
+def test_nothing_is_fetched_unless_asked_for(cache: Path) -> None:
+    with pytest.raises(EnvironmentFault, match=r"not in the local hub cache.*`download: true`"):
+        model_folder("some/bert", download=False)
+
+
+def test_an_unreachable_hub_is_said_at_once(pretrained: Path, cache: Path) -> None:
+    (pretrained / "model.safetensors").unlink()
+    store(cache, "some/bert", pretrained)  # half a model does not count
+    start = time.monotonic()
+    with pytest.raises(EnvironmentFault, match=r"'some/bert': the hub http://127\.0\.0\.1:9 cannot be reached"):
+        model_folder("some/bert", download=True)
+    assert time.monotonic() - start < 5
+
+
+def test_offline_mode_is_respected(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(EnvironmentFault, match="HF_HUB_OFFLINE is set"):
+        model_folder("some/bert", download=True)
+
+
+@pytest.mark.parametrize("name", ["./no/such/folder", "a b"])
+def test_a_path_that_is_not_there_is_no_hub_id(name: str, cache: Path) -> None:
+    with pytest.raises(EnvironmentFault, match="no such folder, and not a hub id"):
+        model_folder(name, download=True)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
+def test_a_missing_file_is_named(pretrained: Path, name: str) -> None:
+    (pretrained / name).unlink()
+    with pytest.raises(EnvironmentFault, match=f"has no {name}"):
+        model_folder(str(pretrained), download=False)
+
+
+def test_the_digest_sees_every_file_of_the_model_and_no_other(pretrained: Path) -> None:
+    names = [path.name for path in model_files(pretrained)]
+    assert names == ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
+    before = files_digest(pretrained)
+    (pretrained / "README.md").write_text("changed")
+    (pretrained / "pytorch_model.bin").write_bytes(b"not read where safetensors are")
+    assert files_digest(pretrained) == before
+    for name in names:
+        path = pretrained / name
+        old = path.read_bytes()
+        path.write_bytes(old + b" ")
+        assert files_digest(pretrained) != before
+        path.write_bytes(old)
+    assert files_digest(pretrained) == before
+
+
+def test_shards_are_part_of_the_model(pretrained: Path) -> None:
+    (pretrained / "model.safetensors").rename(pretrained / "model-00001-of-00002.safetensors")
+    (pretrained / "model.safetensors.index.json").write_text("{}")
+    assert [path.name for path in model_files(pretrained)][1:3] == [
+        "model-00001-of-00002.safetensors",
+        "model.safetensors.index.json",
+    ]

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from bebertlab.encoders.pretrained import PretrainedEncoder
+from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.interfaces.batch import Batch
+from bebertlab.nn.bert import BertClassifier
+
+WEIGHTS = "model.safetensors"
+
+
+def encoder(folder: Path, *, layers: int | None = None, maximum_tokens: int = 16) -> PretrainedEncoder:
+    return PretrainedEncoder(name=str(folder), layers=layers, maximum_tokens=maximum_tokens)
+
+
+def rewritten(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def test_all_but_the_classifier_comes_from_the_files(pretrained: Path) -> None:
+    given = load_file(pretrained / WEIGHTS)
+    checkpoint = encoder(pretrained).checkpoint(vocabulary=9, classes=2, seed=0)
+    assert checkpoint.tensors["classifier.weight"].shape == (2, 8)
+    assert checkpoint.architecture.classes == 2
+    kept = [name for name in checkpoint.tensors if not name.startswith("classifier.")]
+    assert all(torch.equal(checkpoint.tensors[name], given[name]) for name in kept)
+    BertClassifier.from_checkpoint(checkpoint)
+
+
+def test_the_seed_decides_the_classifier_only(pretrained: Path) -> None:
+    first, again, other = (encoder(pretrained).checkpoint(9, 2, seed).tensors for seed in (0, 0, 1))
+    assert torch.equal(first["classifier.weight"], again["classifier.weight"])
+    assert [name for name in first if not torch.equal(first[name], other[name])] == ["classifier.weight"]
+
+
+def test_the_first_layers_can_be_kept(pretrained: Path) -> None:
+    checkpoint = encoder(pretrained, layers=2).checkpoint(9, 2, 0)
+    assert checkpoint.architecture.layers == 2
+    assert not any(".layer.2." in name for name in checkpoint.tensors)
+    with pytest.raises(UserError, match="layers is 4; the checkpoint has 3"):
+        encoder(pretrained, layers=4).checkpoint(9, 2, 0)
+
+
+def test_old_names_bare_encoders_and_missing_poolers_load(pretrained: Path) -> None:
+    given = load_file(pretrained / WEIGHTS)
+    old = {
+        name.removeprefix("bert.").replace("LayerNorm.weight", "LayerNorm.gamma"): tensor
+        for name, tensor in given.items()
+        if name.startswith("bert.") and "pooler" not in name
+    }
+    rewritten(pretrained, old | {"cls.predictions.bias": torch.zeros(9), "embeddings.position_ids": torch.arange(16)})
+    tensors = encoder(pretrained).checkpoint(9, 2, 0).tensors
+    name = "bert.encoder.layer.1.output.LayerNorm.weight"
+    assert torch.equal(tensors[name], given[name])
+    assert tensors["bert.pooler.dense.weight"].any()
+
+
+def test_half_precision_becomes_full(pretrained: Path) -> None:
+    rewritten(pretrained, {name: tensor.half() for name, tensor in load_file(pretrained / WEIGHTS).items()})
+    tensors = encoder(pretrained).checkpoint(9, 2, 0).tensors
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+
+
+def test_missing_and_misshapen_tensors_are_named(pretrained: Path) -> None:
+    tensors = load_file(pretrained / WEIGHTS)
+    del tensors["bert.encoder.layer.0.output.dense.bias"]
+    rewritten(pretrained, tensors)
+    with pytest.raises(UserError, match=r"encoder '.*': .*missing: bert\.encoder\.layer\.0\.output\.dense\.bias"):
+        encoder(pretrained).checkpoint(9, 2, 0)
+    config = json.loads((pretrained / "config.json").read_text())
+    (pretrained / "config.json").write_text(json.dumps(config | {"intermediate_size": 10}))
+    with pytest.raises(UserError, match=r"intermediate\.dense\.weight is \(12, 8\), should be \(10, 8\)"):
+        encoder(pretrained).checkpoint(9, 2, 0)
+
+
+def test_weights_of_old_files_are_read_but_no_code(pretrained: Path, tmp_path: Path) -> None:
+    wanted = encoder(pretrained).checkpoint(9, 2, 0)
+    torch.save(load_file(pretrained / WEIGHTS), pretrained / "pytorch_model.bin")
+    (pretrained / WEIGHTS).unlink()
+    found = encoder(pretrained).checkpoint(9, 2, 0)
+    assert all(torch.equal(found.tensors[name], wanted.tensors[name]) for name in wanted.tensors)
+
+    class Harm:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "harm",))
+
+    (pretrained / "pytorch_model.bin").write_bytes(pickle.dumps({"x": Harm()}, protocol=2))
+    with pytest.raises(UserError, match="refused, it holds more than tensors or is damaged"):
+        encoder(pretrained).checkpoint(9, 2, 0)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_shards_are_put_together(pretrained: Path) -> None:
+    wanted = encoder(pretrained).checkpoint(9, 2, 0)
+    tensors = load_file(pretrained / WEIGHTS)
+    (pretrained / WEIGHTS).unlink()
+    names = {name: f"model-0000{place % 2 + 1}-of-00002.safetensors" for place, name in enumerate(tensors)}
+    for shard in set(names.values()):
+        save_file({name: tensors[name] for name in tensors if names[name] == shard}, pretrained / shard)
+    (pretrained / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    found = encoder(pretrained).checkpoint(9, 2, 0)
+    assert all(torch.equal(found.tensors[name], wanted.tensors[name]) for name in wanted.tensors)
+
+
+def test_a_vocabulary_larger_than_the_embedding_is_refused(pretrained: Path) -> None:
+    with pytest.raises(UserError, match="the tokenizer has 10 tokens, the word embedding only 9 rows"):
+        encoder(pretrained).checkpoint(10, 2, 0)
+
+
+def test_inputs_longer_than_the_positions_are_refused(pretrained: Path) -> None:
+    with pytest.raises(UserError, match="maximum_tokens is 17; the checkpoint has 16 positions"):
+        encoder(pretrained, maximum_tokens=17).checkpoint(9, 2, 0)
+
+
+def test_the_tokenizer_is_that_of_the_files(pretrained: Path) -> None:
+    tokenizer = encoder(pretrained).tokenizer(["other words"])
+    assert len(tokenizer) == 9
+    assert tokenizer("Cats RUN")["input_ids"] == [2, 5, 6, 8, 3]
+    tokenizer.save_pretrained(pretrained)
+    again = encoder(pretrained).tokenizer([])
+    assert again("Cats RUN")["input_ids"] == [2, 5, 6, 8, 3]
+
+
+def test_a_cased_vocabulary_stays_cased(pretrained: Path) -> None:
+    (pretrained / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": False}))
+    assert encoder(pretrained).tokenizer([])("Cat cat")["input_ids"] == [2, 1, 5, 3]
+
+
+def test_a_tokenizer_without_words_is_refused(pretrained: Path) -> None:
+    (pretrained / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    with pytest.raises(UserError, match="has no words"):
+        encoder(pretrained).tokenizer([])
+
+
+def test_the_digest_is_that_of_the_files(pretrained: Path) -> None:
+    before = encoder(pretrained).digest()
+    assert encoder(pretrained, layers=1).digest() == before  # the options enter the key themselves
+    rewritten(pretrained, {name: tensor + 1 for name, tensor in load_file(pretrained / WEIGHTS).items()})
+    assert encoder(pretrained).digest() != before
+
+
+def test_a_model_that_is_not_there_is_named() -> None:
+    with pytest.raises(EnvironmentFault, match=r"encoder '\./nowhere'"):
+        PretrainedEncoder(name="./nowhere").digest()
+
+
+@pytest.mark.skipif("BEBERTLAB_PRETRAINED" not in os.environ, reason="BEBERTLAB_PRETRAINED names no BERT folder")
+def test_a_real_model_equals_transformers() -> None:
+    from transformers import BertModel
+
+    folder = os.environ["BEBERTLAB_PRETRAINED"]
+    real = PretrainedEncoder(name=folder)
+    tokenizer = real.tokenizer([])
+    model = BertClassifier.from_checkpoint(real.checkpoint(len(tokenizer), 2, 0)).eval()
+    encoded = tokenizer(["A film of rare charm.", "No."], padding=True, return_tensors="pt")
+    batch = Batch(
+        positions=torch.arange(2),
+        tokens=encoded["input_ids"],
+        segments=encoded["token_type_ids"],
+        mask=encoded["attention_mask"].bool(),
+        labels=torch.zeros(2, dtype=torch.int64),
+    )
+    theirs = BertModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(model.bert(batch, {}), theirs(**encoded).pooler_output, rtol=1e-4, atol=1e-5)
