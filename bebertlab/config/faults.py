@@ -36,10 +36,12 @@ class Faults:
         """Add a line below all faults, once."""
         self._notes.setdefault(text)
 
-    def extend(self, other: Faults) -> None:
-        """Note the faults of another collection."""
+    def extend(self, other: Faults, *, once: bool = False) -> None:
+        """Note the faults of another collection; `once`: without those at a place that has a fault already."""
+        known = set(self._faults.values()) if once else set()
         for text, place in other._faults.items():
-            self._faults.setdefault(text, place)
+            if place not in known:
+                self._faults.setdefault(text, place)
         self._notes.update(other._notes)
 
     def __bool__(self) -> bool:

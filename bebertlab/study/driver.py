@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import attrs
-import pluggy
-from attrs import field, frozen
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
-from bebertlab.study.executors.base import Executor, Job, Outcome
+from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
+from bebertlab.study.job import Job, Limits, Order, Outcome, PlannedTrial
 from bebertlab.study.journal import Journal
+from bebertlab.study.observers import Observers
 from bebertlab.study.record import load_event
 from bebertlab.study.schedule import Candidate, choose
 
+_log = logging.getLogger(__name__)
+
 #: times that a worker may die on one trial until the trial is taken to be what kills it
 LOSSES = 3
-
-
-@frozen(kw_only=True, eq=False)
-class PlannedTrial:
-    """What a trial will run."""
-
-    recipe: Mapping[str, Any]  #: plain data of the recipe at the trial's point and seed
-    stages: tuple[StageEvent, ...]  #: in the order of the plan, none of them told yet
-    result: str  #: key of the stage whose metrics are the trial's
-
-    @property
-    def keys(self) -> frozenset[str]:
-        """Keys of its stages."""
-        return frozenset(stage.key for stage in self.stages)
-
-
-@frozen(kw_only=True)
-class Order:
-    """What every job of one run of the command has in common, and how far the run goes."""
-
-    plugins: tuple[str, ...] = ()  #: files of one-file plugins
-    store: Path
-    threads: int = 1
-    device: str = "cpu"
-    cwd: Path = field(factory=Path.cwd)  #: what relative paths are relative to
-    max_trials: int | None = None  #: trials to hand out at most
-    fail_fast: bool = False  #: hand out nothing more once a trial has failed
 
 
 class Driver:
@@ -58,14 +33,16 @@ class Driver:
         study: StudyRecord,
         journal: Journal,
         order: Order,
-        hook: pluggy.HookRelay,
+        limits: Limits,
+        observers: Observers,
         plan: Callable[[TrialRecord], PlannedTrial],
         stored: Callable[[str], bool],
     ) -> None:
         self._study = study
         self._journal = journal
         self._order = order
-        self._hook = hook
+        self._limits = limits
+        self._observers = observers
         self._plan = plan
         self._stored = stored
         self._plans: dict[int, PlannedTrial] = {}
@@ -107,8 +84,8 @@ class Driver:
         self._running[number] = record
         self._handed_out += 1
         self._journal.start(record)
-        self._hook.bebertlab_trial_started(study=self._study, trial=record)
-        return self._job(record)
+        self._observers.tell("trial_started", study=self._study, trial=record)
+        return self._order.job(number, self._plans[number])
 
     def is_done(self) -> bool:
         """Whether nothing is left to hand out; a running trial may come back, for its worker may die."""
@@ -117,12 +94,12 @@ class Driver:
     def on_event(self, event: StageEvent) -> None:
         """Tell the observers of a stage."""
         if event.phase is StagePhase.STARTED:
-            self._hook.bebertlab_stage_started(event=event)
+            self._observers.tell("stage_started", event=event)
         elif event.phase is StagePhase.PROGRESS:
-            self._hook.bebertlab_stage_progress(event=event)
+            self._observers.tell("stage_progress", event=event)
         else:
             self._made.add(event.key)
-            self._hook.bebertlab_stage_finished(event=event)
+            self._observers.tell("stage_finished", event=event)
 
     def on_finished(self, number: int, outcome: Outcome) -> None:
         """Write down how a trial ended."""
@@ -134,6 +111,8 @@ class Driver:
             seconds=outcome["seconds"],
             stages=tuple(load_event(stage) for stage in outcome["stages"]),
         )
+        for warning in outcome.get("warnings", ()):
+            _log.warning("%s: %s", record.name.split()[0], warning)
         self._keep_traceback(number, outcome["traceback"])
         self._finish(record)
         key = outcome["failed_key"]
@@ -176,17 +155,17 @@ class Driver:
     def _tell_failed(self, record: TrialRecord, error: str) -> None:
         record = attrs.evolve(_afresh(record), state=TrialState.RUNNING)
         self._journal.start(record)
-        self._hook.bebertlab_trial_started(study=self._study, trial=record)
+        self._observers.tell("trial_started", study=self._study, trial=record)
         self._finish(attrs.evolve(record, state=TrialState.FAILED, error=error))
 
     def _finish(self, record: TrialRecord) -> None:
         self._journal.finish(record)
-        self._hook.bebertlab_trial_finished(study=self._study, trial=record)
-        self._stopping |= self._order.fail_fast and record.state is TrialState.FAILED
+        self._observers.tell("trial_finished", study=self._study, trial=record)
+        self._stopping |= self._limits.fail_fast and record.state is TrialState.FAILED
 
     def _is_closed(self) -> bool:
         """Whether this run of the command hands out nothing more."""
-        return self._stopping or self._order.max_trials == self._handed_out
+        return self._stopping or self._limits.max_trials == self._handed_out
 
     def _can_grow(self) -> bool:
         """Whether a sampler has points left to draw."""
@@ -207,18 +186,6 @@ class Driver:
         """What the running trials are going to make."""
         keys: set[str] = set()
         return keys.union(*(self._plans[number].keys for number in self._running)) - self._made
-
-    def _job(self, record: TrialRecord) -> dict[str, Any]:
-        return {
-            "number": record.number,
-            "recipe": self._plans[record.number].recipe,
-            "metric": self._study.objective,
-            "plugins": list(self._order.plugins),
-            "store": str(self._order.store),
-            "threads": self._order.threads,
-            "device": self._order.device,
-            "cwd": str(self._order.cwd),
-        }
 
 
 def error_file(folder: Path, number: int) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from bebertlab.store.fingerprint import canonical
 Point = Mapping[str, Any]
 """Searched paths to values."""
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _count = validators.ge(1)
 
 
@@ -78,7 +80,8 @@ class Objective:
 class Study:
     """A resolved study: overrides applied, the recipe inside, paths absolute."""
 
-    name: str = field(validator=validators.matches_re(r"[A-Za-z0-9][A-Za-z0-9_.-]*"))  #: letters, digits, `_`, `.`, `-`
+    schema_version: Literal[1] = 1
+    name: str = field()  #: letters, digits, `_`, `.`, `-`; its folder is called by it
     description: str = ""  #: a sentence for people
     plugins: tuple[str, ...] = ()  #: one-file plugins
     recipe: Mapping[str, Any]  #: plain data of the recipe
@@ -90,6 +93,11 @@ class Study:
     objective: Objective = field(factory=Objective)  #: what is compared
     questions: tuple[Question, ...] = ()  #: what the report answers
     threads: int = field(default=1, validator=_count)  #: torch threads of a trial; part of what makes numbers repeat
+
+    @name.validator
+    def _check_name(self, attribute: object, value: str) -> None:
+        if not _NAME.fullmatch(value):
+            raise ValueError(f"'{value}' must be of letters, digits, '_', '.' and '-': a folder is called by it")
 
 
 def same(first: object, second: object) -> bool:

@@ -55,3 +55,13 @@ def test_collections_add_up_and_raise_together() -> None:
     assert bool(one)
     with pytest.raises(UserError, match=r"^g\.yaml: there is no such file\nf\.yaml:1:4: b: wrong$"):
         one.raise_all()
+
+
+def test_faults_of_places_that_have_one_can_be_left_out() -> None:
+    one, two = Faults(), Faults()
+    one.add(FILE, ("b",), "wrong")
+    two.add(FILE, ("b",), "wrong in other words")
+    two.add(FILE, ("a", "c"), "wrong")
+    two.add(FILE, ("a", "c"), "twice")
+    one.extend(two, once=True)
+    assert str(one).splitlines() == ["f.yaml:1:4: b: wrong", "f.yaml:2:8: a.c: wrong", "f.yaml:2:8: a.c: twice"]

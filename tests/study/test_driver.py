@@ -15,10 +15,12 @@ from bebertlab import hookspecs
 from bebertlab.errors import UserError
 from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
-from bebertlab.study.driver import LOSSES, Driver, Order, PlannedTrial, error_file
-from bebertlab.study.executors.base import Executor, Host, Job
+from bebertlab.study.driver import LOSSES, Driver, error_file
+from bebertlab.study.executors.base import Executor, Host
 from bebertlab.study.interrupts import Interrupts
+from bebertlab.study.job import Job, Limits, Order, PlannedTrial
 from bebertlab.study.journal import open_journal, read_records
+from bebertlab.study.observers import Observers
 from bebertlab.study.record import dump_event
 from bebertlab.study.study import Axis, Sampler, Study
 
@@ -85,7 +87,8 @@ class Workers(Executor):
                     del running[number]
 
     def work(self, job: Job, host: Host) -> Iterator[None]:
-        number, ended = job["number"], []
+        number = job["number"]
+        ended: list[StageEvent] = []
         for key in job["recipe"]["keys"]:
             if self.interrupt_after == len(self.made):
                 raise KeyboardInterrupt
@@ -124,6 +127,7 @@ def driving(
     stored: Callable[[str], bool] = lambda key: False,
     of: Study | None = None,
     observer: object = None,
+    limits: Limits | None = None,
     **order: Any,  # noqa: ANN401 - fields of an order
 ) -> Iterator[Driver]:
     of = of or study()
@@ -148,8 +152,9 @@ def driving(
         yield Driver(
             study=record,
             journal=journal,
-            order=Order(store=folder / "store", **order),
-            hook=manager.hook,
+            order=Order(metric=METRIC, store=folder / "store", **order),
+            limits=limits or Limits(),
+            observers=Observers(manager.hook),
             plan=plan,
             stored=stored,
         )
@@ -216,14 +221,14 @@ def test_a_failed_trial_fails_those_that_need_the_same_stage_and_no_others(tmp_p
 def test_fail_fast_hands_out_nothing_more(tmp_path: Path) -> None:
     workers = Workers()
     workers.broken = {"member0-0": "broken"}
-    run(tmp_path, workers, fail_fast=True)
+    run(tmp_path, workers, limits=Limits(fail_fast=True))
     assert states(tmp_path) == ["waiting", "waiting", "waiting", "waiting", "failed", "waiting"]
 
 
 def test_max_trials_counts_what_is_handed_out(tmp_path: Path) -> None:
     workers = Workers(2)
     for count in (2, 4, 6, 6):
-        run(tmp_path, workers, max_trials=2)
+        run(tmp_path, workers, limits=Limits(max_trials=2))
         assert states(tmp_path).count("complete") == count
 
 
@@ -238,7 +243,7 @@ def test_a_dead_worker_is_replaced_and_a_deadly_trial_given_up(tmp_path: Path) -
 def test_the_last_trial_is_handed_out_again_when_its_worker_dies(tmp_path: Path) -> None:
     workers = Workers()
     workers.deadly = {"score1-0": 1}
-    run(tmp_path, workers, of=study(search={"head.size": Axis(choice=(1,))}, seeds=(0,)), max_trials=1)
+    run(tmp_path, workers, of=study(search={"head.size": Axis(choice=(1,))}, seeds=(0,)), limits=Limits(max_trials=1))
     assert states(tmp_path) == ["complete"]
 
 
@@ -263,18 +268,18 @@ def test_a_drawn_point_that_cannot_be_planned_fails_alone(tmp_path: Path) -> Non
 
 
 def test_a_job_is_plain_data(tmp_path: Path) -> None:
-    with driving(tmp_path, plugins=("/x/my.py",), threads=2, cwd=Path("/here")) as driver:
+    with driving(tmp_path, plugins=("/x/my.py",), threads=2) as driver:
         driver._journal.extend()
         driver._queue(driver._journal.records()[0])
         assert driver.next_job() == {
             "number": 0,
             "recipe": {"keys": ["trunk-0", "member0-0", "score1-0"]},
+            "result": "score1-0",
             "metric": METRIC,
-            "plugins": ["/x/my.py"],
             "store": str(tmp_path / "store"),
+            "plugins": ["/x/my.py"],
             "threads": 2,
             "device": "cpu",
-            "cwd": "/here",
         }
 
 

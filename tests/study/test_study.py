@@ -44,7 +44,7 @@ def test_a_grid_counts_itself_and_samplers_are_told() -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b", ".x"])
 def test_a_name_is_fit_for_a_folder(name: str) -> None:
-    with pytest.raises(ValueError, match="name"):
+    with pytest.raises(ValueError, match="must be of letters, digits"):
         Study(name=name, recipe={})
 
 

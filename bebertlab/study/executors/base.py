@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from bebertlab.interfaces.events import StageEvent
 from bebertlab.study.interrupts import Interrupts
-
-Job = Mapping[str, Any]
-"""Plain data that a worker makes a trial of; `number` is the trial's."""
-
-Outcome = Mapping[str, Any]
-"""Plain data that a worker makes of a job (see `trial.py`)."""
+from bebertlab.study.job import Job, Outcome
 
 
 class Host(Protocol):

@@ -1,0 +1,258 @@
+"""`bebertlab study`: check, plan, run and look at a study."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from bebertlab.cli.options import device_option, format_option, set_option, spoken_seconds, table, work_option
+from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, UserError
+
+if TYPE_CHECKING:
+    from bebertlab.interfaces.events import StudyRecord, TrialRecord
+    from bebertlab.study.run import Finished
+    from bebertlab.study.session import Session
+    from bebertlab.study.source import Source
+    from bebertlab.tracking.mlflow import MlflowTracker
+
+_file = click.argument("path", metavar="STUDY", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_smoke = click.option("--smoke", is_flag=True, help="The small version: what the study's `smoke` sets.")
+
+
+def _source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The file, and what changes it."""
+    return _file(set_option(_smoke(command)))
+
+
+@click.group()
+def study() -> None:
+    """Check, plan, run and look at a study."""
+
+
+@study.command()
+@_source_options
+@pass_settings
+def validate(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) -> None:
+    """Check STUDY, its recipe and every point. Loads no data, runs nothing."""
+    from bebertlab.study.planner import check_points
+    from bebertlab.study.space import count_trials
+
+    source = _read(settings, path, sets, smoke)
+    check_points(source.study, source.plugins.registry)
+    click.echo(f"{path}: OK, {count_trials(source.study)}")
+
+
+@study.command()
+@_source_options
+@work_option
+@device_option
+@format_option
+@pass_settings
+def plan(
+    settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, work: Path, device: str, form: str
+) -> None:
+    """Say what `run` would do: trials, stages, what is stored, what the rest would take. Changes nothing."""
+    _tell_plan(_session(_read(settings, path, sets, smoke), work, device), form)
+
+
+@study.command()
+@_source_options
+@work_option
+@device_option
+@click.option("-n", "--dry-run", is_flag=True, help="The same as `study plan`.")
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Trials at a time.  [default: one for each core]")
+@click.option("--executor", type=click.Choice(["ray", "local"]), default="ray", show_default=True)
+@click.option("--tracking-uri", help="MLflow server or database.  [default: mlflow.db in the work folder]")
+@click.option("--experiment", help="MLflow experiment.  [default: bebertlab/NAME]")
+@click.option("--no-tracking", is_flag=True, help="Leave MLflow out.")
+@click.option("--max-trials", type=click.IntRange(1), help="Stop after so many trials; the same command goes on.")
+@click.option("--fail-fast", is_flag=True, help="Start no further trial once one has failed.")
+@pass_settings
+def run(
+    settings: Settings,
+    path: Path,
+    sets: tuple[str, ...],
+    smoke: bool,
+    work: Path,
+    device: str,
+    dry_run: bool,
+    jobs: int | None,
+    executor: str,
+    tracking_uri: str | None,
+    experiment: str | None,
+    no_tracking: bool,
+    max_trials: int | None,
+    fail_fast: bool,
+) -> None:
+    """Run STUDY, or go on with it: what is complete is not run again, what failed is.
+
+    Another file, another --set or another text of a plugin is another study; equal stages are shared between studies.
+    """
+    from bebertlab.interfaces.events import TrialState
+    from bebertlab.study.job import Limits
+    from bebertlab.study.run import Workers, run_study
+
+    source = _read(settings, path, sets, smoke)
+    workers = Workers.asked(executor, jobs, threads=source.study.threads, device=device)
+    session = _session(source, work, device)
+    if dry_run:
+        _tell_plan(session)
+        return
+    tracker = None if no_tracking else _tracker(tracking_uri, experiment)
+    try:
+        with _progress() as progress:
+            for observer in filter(None, (tracker, progress)):
+                session.observe(observer)
+            finished = run_study(session, workers, _write_report, Limits(max_trials=max_trials, fail_fast=fail_fast))
+    except KeyboardInterrupt:
+        _tell_interrupted("what is finished is kept")
+    if finished.interrupted:
+        done = finished.count(TrialState.COMPLETE)
+        _tell_interrupted(f"{done} of {finished.study.planned} trials are complete, every finished stage is kept")
+    _tell_results(finished, tracker)
+
+
+@study.command()
+@_source_options
+@work_option
+@format_option
+@pass_settings
+def status(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, work: Path, form: str) -> None:
+    """Say how far STUDY is; also while it runs."""
+    from bebertlab.study.record import dump_record
+    from bebertlab.study.session import known_records
+
+    source = _read(settings, path, sets, smoke)
+    folder, records = known_records(source.study, work)
+    if form == "json":
+        trials = [dump_record(record) for record in records]
+        click.echo(json.dumps({"study": source.study.name, "folder": str(folder), "trials": trials}, indent=2))
+    else:
+        _tell_status(source, folder, records)
+
+
+@study.command()
+@_source_options
+@work_option
+@pass_settings
+def report(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, work: Path) -> None:
+    """Write the report of STUDY again, from its journal."""
+    session = _session(_read(settings, path, sets, smoke), work)
+    if not session.folder.exists():
+        raise UserError(f"{session.folder} is not there: this study never ran with this --work; run it first")
+    record, trials = session.observed(), session.records()
+    _tell_table(record, trials, _write_report(record, trials))
+
+
+def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) -> Source:
+    from bebertlab.study.source import read_study
+
+    return read_study(path, settings.load, sets=sets, smoke=smoke)
+
+
+def _session(source: Source, work: Path, device: str = "cpu") -> Session:
+    from bebertlab.study.session import Session
+
+    return Session(source, work, device)
+
+
+def _tracker(uri: str | None, experiment: str | None) -> MlflowTracker:
+    from bebertlab.tracking.mlflow import MlflowTracker
+
+    return MlflowTracker(uri, experiment)
+
+
+def _progress() -> AbstractContextManager[object]:
+    from bebertlab.tracking.console import ConsoleProgress
+
+    return ConsoleProgress()
+
+
+def _write_report(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[Path, ...]:
+    from bebertlab.report import write_report
+
+    return write_report(study, trials, study.folder)
+
+
+def _tell_plan(session: Session, form: str = "table") -> None:
+    from bebertlab.study.forecast import forecast
+    from bebertlab.study.space import count_trials
+
+    ahead = forecast(session)
+    missing = sum(work.missing for work in ahead.kinds.values())
+    if form == "json":
+        kinds = {
+            kind: {"stored": work.stored, "missing": work.missing, "seconds": work.seconds}
+            for kind, work in ahead.kinds.items()
+        }
+        click.echo(json.dumps({"trials": ahead.trials, "complete": ahead.complete, "stages": kinds}, indent=2))
+        return
+    click.echo(f"{session.study.name}: {count_trials(session.study)}, {ahead.complete} complete\n")
+    rows = []
+    for kind, work in ahead.kinds.items():
+        time = "unknown" if work.seconds is None else spoken_seconds(work.seconds)
+        rows.append([kind, str(work.stored), str(work.missing), time if work.missing else ""])
+    click.echo(table(["STAGE", "STORED", "TO RUN", "TIME"], rows))
+    known = f"about {spoken_seconds(ahead.seconds)} of one worker's time, by what such stages took"
+    guess = f"{known}; unknown: {', '.join(ahead.unknown)}" if ahead.unknown else known
+    click.echo(
+        f"\n{missing} stages to run: {guess}" if missing else "\nevery stage is stored; nothing would be trained"
+    )
+
+
+def _tell_status(source: Source, folder: Path, records: tuple[TrialRecord, ...]) -> None:
+    from bebertlab.interfaces.events import TrialState
+    from bebertlab.study.space import count_trials
+
+    by_state = {state: [record for record in records if record.state is state] for state in TrialState}
+    told = ", ".join(f"{len(some)} {state}" for state, some in by_state.items() if some)
+    click.echo(f"{source.study.name}: {count_trials(source.study)}; {told or 'none drawn yet'}")
+    click.echo(f"folder: {folder}{'' if folder.exists() else ' (not there: it never ran)'}")
+    for record in by_state[TrialState.RUNNING]:
+        click.echo(f"running: {record.name}")
+    for record in by_state[TrialState.FAILED]:
+        click.echo(f"failed: {record.name}: {record.error}")
+    if by_state[TrialState.RUNNING]:
+        click.echo("(running, or handed out when the command was killed: the same command goes on with it)")
+
+
+def _tell_results(finished: Finished, tracker: MlflowTracker | None) -> None:
+    from bebertlab.interfaces.events import TrialState
+
+    _tell_table(finished.study, finished.trials, finished.report)
+    if tracker is not None:
+        click.echo(f"MLflow: {tracker.directions(finished.study)}")
+    failed = finished.count(TrialState.FAILED)
+    left = len(finished.trials) - finished.count(TrialState.COMPLETE) - failed
+    if left:
+        click.echo(f"{left} trials are left; go on with:\n  {_command()}", err=True)
+    if failed:
+        where = finished.study.folder / "errors"
+        click.echo(f"{failed} trials failed (tracebacks: {where}); run them again with:\n  {_command()}", err=True)
+        raise SystemExit(EXIT_TRIALS_FAILED)
+
+
+def _tell_table(study: StudyRecord, trials: tuple[TrialRecord, ...], files: tuple[Path, ...]) -> None:
+    from bebertlab.report import summary_table
+
+    click.echo(summary_table(study, trials))
+    for file in files:
+        click.echo(f"report: {file}")
+
+
+def _tell_interrupted(what: str) -> NoReturn:
+    click.echo(f"interrupted: {what}; go on with:\n  {_command()}", err=True)
+    raise SystemExit(EXIT_INTERRUPTED)
+
+
+def _command() -> str:
+    """The command as it was typed."""
+    return shlex.join(["bebertlab", *sys.argv[1:]])

@@ -1,0 +1,201 @@
+"""What a study says of its recipe: that every choice fits, and that exclude and questions speak of what is searched."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.document import Document, Keys
+from bebertlab.config.faults import Faults
+from bebertlab.errors import UserError, suggestion
+from bebertlab.interfaces.events import Question
+from bebertlab.recipe.paths import resolve_path, set_value
+from bebertlab.recipe.recipe import structure_recipe
+from bebertlab.registry import Registry
+from bebertlab.study.changes import SEARCH, axis_named
+from bebertlab.study.space import excluded
+from bebertlab.study.study import Axis, Study, same, show
+
+_NEAR = 1000  # points looked at until a value is taken to be excluded altogether
+
+
+def check_paths(study: Document, recipe: Document, registry: Registry, faults: Faults) -> None:
+    """Check that every searched path exists, and is searched once."""
+    axes = study.data.get(SEARCH)
+    seen: dict[Keys, str] = {}
+    for name in axes if isinstance(axes, Mapping) else ():
+        try:
+            keys = resolve_path(recipe, name, registry)
+        except UserError as error:
+            faults.add_at(study.key_place((SEARCH, name)), SEARCH, str(error))
+            continue
+        if keys == ("seed",):
+            faults.add(study, (SEARCH, name), "seeds are listed under seeds, not searched", key=True)
+        elif keys in seen:
+            faults.add(study, (SEARCH, name), f"searches the same as {seen[keys]}", key=True)
+        seen[keys] = name
+
+
+def check_values(
+    study: Document, recipe: Document, exclude: Iterable[Mapping[str, Any]], codec: OptionsCodec, faults: Faults
+) -> None:
+    """Check that the recipe takes every value that is listed for a path, at a point that is not excluded.
+
+    A recipe may be wrong by itself and right at every point: what is searched in it is looked at there only.
+    """
+    axes = dict(_written_axes(study, recipe, codec.registry))
+    exclude = [item for item in exclude if axes.keys() >= item.keys()]
+    points = [point for name in axes for value in axes[name] for point in _first_point(axes, name, value, exclude)]
+    for point in points or [()]:
+        document, found = recipe, Faults()
+        try:
+            for name, value in point:
+                document = _with_value(document, name, value, codec.registry)
+            structure_recipe(document, codec, found)
+        except UserError as error:
+            found.add_error(error)
+        faults.extend(found, once=True)  # a fault of the recipe itself is one of every point
+
+
+def settle_exclude(
+    document: Document, recipe: Document, before: Study, study: Study, registry: Registry, faults: Faults
+) -> tuple[Mapping[str, Any], ...]:
+    """Check what is left out, and take out of it what does not vary any more.
+
+    `before` is the study before changes from outside: an item may speak of an axis that `--set` fixed.
+    """
+    settled = []
+    for index, item in enumerate(study.exclude):
+        if not item:
+            faults.add(document, ("exclude", index), "is empty and would leave out everything")
+            continue
+        lines: list[tuple[str, list[Any]]] = []
+        matches, before_item = True, len(faults)
+        for path, values in item.items():
+            where: Keys = ("exclude", index, path)
+            before_line = len(faults)
+            name = _axis(document, recipe, before, path, where, registry, faults)
+            wanted = values if isinstance(values, list) else [values]
+            if name is not None:
+                _check_choices(document, where, wanted, (before.search.get(name), study.search.get(name)), faults)
+            if name is None or len(faults) > before_line:
+                continue  # without its wrong lines an item leaves out more: no point is called wrong by mistake
+            if name in study.search:
+                wanted = _left(study.search[name], wanted)
+                lines.append((name, wanted))
+                matches &= bool(wanted)
+            else:  # fixed from outside
+                matches &= excluded({name: _fixed(recipe, name, registry)}, [{name: wanted}])
+        if matches and (lines or len(faults) == before_item):
+            settled.append(dict(lines))
+    return tuple(settled)
+
+
+def settle_questions(
+    document: Document, recipe: Document, before: Study, study: Study, registry: Registry, faults: Faults
+) -> tuple[Question, ...]:
+    """Check what is asked; a question about what does not vary any more is left out."""
+    settled = []
+    stages = recipe.data.get("stages") if isinstance(recipe.data, Mapping) else None
+    for index, question in enumerate(study.questions):
+        where: Keys = ("questions", index)
+        name = _axis(document, recipe, before, question.compare, (*where, "compare"), registry, faults)
+        if question.cost is not None and isinstance(stages, Mapping) and question.cost not in stages:
+            what = f"there is no stage '{question.cost}'; {suggestion(question.cost, stages)}"
+            faults.add(document, (*where, "cost"), what)
+        if question.baseline is not None:
+            axes = (before.search.get(name or ""), study.search.get(name or ""))
+            _check_choices(document, (*where, "baseline"), [question.baseline], axes, faults)
+        axis = study.search.get(name or "")
+        if name is None or axis is None or (axis.choice is not None and len(axis.choice) < 2):
+            continue
+        kept = axis.choice is None or any(same(question.baseline, value) for value in axis.choice)
+        settled.append(attrs.evolve(question, compare=name, baseline=question.baseline if kept else None))
+    return tuple(settled)
+
+
+def _written_axes(study: Document, recipe: Document, registry: Registry) -> Iterable[tuple[str, list[Document]]]:
+    """The axes whose paths exist with the values written for them, the ends of a range among them; outer ones first."""
+    axes = study.data.get(SEARCH)
+    found: list[tuple[int, str, list[Document]]] = []
+    for name, axis in axes.items() if isinstance(axes, Mapping) else ():
+        kind = next((kind for kind in attrs.fields_dict(Axis) if isinstance(axis, Mapping) and kind in axis), None)
+        try:
+            depth = len(resolve_path(recipe, name, registry))
+        except UserError:
+            continue
+        if kind is not None and isinstance(axis[kind], list) and axis[kind]:
+            values = [study.at((SEARCH, name, kind, index)) for index in range(len(axis[kind]))]
+            found.append((depth, name, [_drawn(value) for value in values] if "uniform" in kind else values))
+    return [(name, values) for _, name, values in sorted(found, key=lambda axis: axis[0])]
+
+
+def _drawn(end: Document) -> Document:
+    """An end of a range of numbers, as a sampler would draw it."""
+    return attrs.evolve(end, data=float(end.data)) if type(end.data) is int else end
+
+
+def _first_point(
+    axes: Mapping[str, list[Document]], name: str, value: Document, exclude: list[Mapping[str, Any]]
+) -> Iterable[tuple[tuple[str, Document], ...]]:
+    """The first point with a value that is not excluded, if one is near."""
+    choices = [[value] if axis == name else values for axis, values in axes.items()]
+    for values in itertools.islice(itertools.product(*choices), _NEAR):
+        if not excluded({axis: one.data for axis, one in zip(axes, values, strict=True)}, exclude):
+            return [tuple(zip(axes, values, strict=True))]
+    return []
+
+
+def _with_value(recipe: Document, name: str, value: Document, registry: Registry) -> Document:
+    """The recipe with a value of the study at a path; its places stay those in the study's file."""
+    place = value.place()
+    recipe = set_value(recipe, name, value.data, str(place), registry)
+    values = {keys: place if other.origin == str(place) else other for keys, other in recipe.values.items()}
+    keys = {keys: place if other.origin == str(place) else other for keys, other in recipe.keys.items()}
+    return attrs.evolve(recipe, values=values, keys=keys)
+
+
+def _axis(
+    document: Document, recipe: Document, before: Study, path: str, where: Keys, registry: Registry, faults: Faults
+) -> str | None:
+    """The axis that a path means; a fault where it means none."""
+    if path in before.search or path in (document.data.get(SEARCH) or ()):
+        return path
+    try:
+        name = axis_named(document, recipe, resolve_path(recipe, path, registry), registry)
+    except UserError as error:
+        faults.add_at(document.key_place(where), "", str(error))
+        return None
+    if name is None:
+        faults.add(document, where, f"'{path}' is not searched; {suggestion(path, before.search)}")
+    return name
+
+
+def _check_choices(
+    document: Document, where: Keys, values: list[Any], axes: tuple[Axis | None, Axis | None], faults: Faults
+) -> None:
+    choices = [value for axis in axes if axis is not None for value in axis.choice or ()]
+    if not choices:
+        return
+    for value in values:
+        if not any(same(value, choice) for choice in choices):
+            known = ", ".join(dict.fromkeys(map(show, choices)))
+            faults.add(document, where, f"{show(value)} is none of the choices: {known}")
+
+
+def _left(axis: Axis, values: list[Any]) -> list[Any]:
+    """The values that an axis still has."""
+    if axis.choice is None:
+        return values
+    return [value for value in values if any(same(value, choice) for choice in axis.choice)]
+
+
+def _fixed(recipe: Document, name: str, registry: Registry) -> object:
+    """The value that a recipe has at a path; of a part without options its bare kind."""
+    keys = resolve_path(recipe, name, registry)
+    value = recipe.get(keys) if recipe.has(keys) else None
+    return value["kind"] if isinstance(value, Mapping) and set(value) == {"kind"} else value

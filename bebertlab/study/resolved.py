@@ -1,0 +1,79 @@
+"""A study written out: what it is told apart by, what is kept of it, and what observers see of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from bebertlab.config.yaml import to_yaml
+from bebertlab.interfaces.events import StudyRecord
+from bebertlab.interfaces.task import Task
+from bebertlab.store.fingerprint import file_digest, fingerprint
+from bebertlab.study.study import Axis, Study, show
+
+_DIGITS = 8
+
+
+def resolved(study: Study) -> dict[str, Any]:
+    """The study as plain data: reading it gives the same study."""
+    data = {
+        "schema_version": study.schema_version,
+        "name": study.name,
+        "description": study.description,
+        "plugins": list(study.plugins),
+        "recipe_name": study.recipe_name,
+        "recipe": study.recipe,
+        "search": {path: _axis(axis) for path, axis in study.search.items()},
+        "exclude": [dict(item) for item in study.exclude],
+        "sampler": _given(study.sampler),
+        "seeds": list(study.seeds),
+        "objective": _given(study.objective),
+        "questions": [_given(question) for question in study.questions],
+        "threads": study.threads,
+    }
+    return {key: value for key, value in data.items() if value not in ("", [], {})}
+
+
+def digest(study: Study) -> str:
+    """What the study is told apart by: another text, or another text of a plugin file, is another study."""
+    files = [[Path(path).name, file_digest(Path(path))] for path in study.plugins]
+    return fingerprint({**resolved(study), "plugins": files})
+
+
+def study_folder(study: Study, work: Path) -> Path:
+    """Where the journal and the report of a study are."""
+    return work / "studies" / f"{study.name}-{digest(study)[:_DIGITS]}"
+
+
+def study_record(study: Study, work: Path, task: Task, *, planned: int | None, finished: int) -> StudyRecord:
+    """The study as observers see it."""
+    return StudyRecord(
+        name=study.name,
+        digest=digest(study),
+        description=study.description,
+        folder=study_folder(study, work),
+        work=work,
+        identity={"task": task.name, "encoder": show(study.recipe["encoder"]), "recipe": study.recipe_name},
+        resolved=to_yaml(resolved(study)),
+        objective=study.objective.metric,
+        maximize=study.objective.goal == "maximize",
+        axes={path: axis.choice or () for path, axis in study.search.items()},
+        seeds=study.seeds,
+        questions=study.questions,
+        generated=task.generated,
+        planned=planned,
+        finished=finished,
+    )
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    return {key: list(values) for key, values in _given(axis).items()}
+
+
+def _given(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any attrs value of plain fields
+    """The fields that are not null."""
+    data: Mapping[str, Any] = attrs.asdict(value, recurse=False)
+    return {key: item for key, item in data.items() if item is not None}

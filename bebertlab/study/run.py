@@ -1,0 +1,115 @@
+"""Running a study from start to end: journal, executor, observers, report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import frozen
+
+from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.study.executors.base import Executor
+from bebertlab.study.interrupts import Interrupts
+from bebertlab.study.job import Limits
+from bebertlab.study.journal import open_journal
+from bebertlab.study.session import Session
+
+Report = Callable[[StudyRecord, tuple[TrialRecord, ...]], tuple[Path, ...]]
+"""Writes the report and gives its files."""
+
+
+@frozen(kw_only=True)
+class Workers:
+    """Who runs the trials."""
+
+    kind: str  #: local or ray
+    jobs: int  #: trials at a time
+    threads: int  #: of torch in each of them
+    device: str
+
+    @classmethod
+    def asked(cls, kind: str, jobs: int | None, *, threads: int, device: str) -> Workers:
+        """The workers that a user asks for; as many as there are cores (or GPUs) where no number is named.
+
+        Raises:
+            UserError: several jobs in one process.
+            EnvironmentFault: there is no such device.
+        """
+        if kind == "local" and jobs not in (None, 1):
+            raise UserError(f"--executor local runs one trial at a time; --jobs {jobs} needs --executor ray")
+        gpus = _gpus(device)
+        if kind == "local":
+            jobs = 1
+        return cls(kind=kind, jobs=jobs or gpus or max(1, _cores() // threads), threads=threads, device=device)
+
+    def executor(self, trials: int) -> Executor:
+        """An executor for so many trials."""
+        if self.kind == "local":
+            from bebertlab.study.executors.local import LocalExecutor
+
+            return LocalExecutor()
+        from bebertlab.study.executors.ray import RayExecutor
+
+        return RayExecutor(jobs=min(self.jobs, max(1, trials)), threads=self.threads, gpus=_gpus(self.device))
+
+
+@frozen(kw_only=True)
+class Finished:
+    """What a run of the command came to."""
+
+    study: StudyRecord
+    trials: tuple[TrialRecord, ...]
+    report: tuple[Path, ...]  #: files of the report; none where the user stopped the run
+    interrupted: bool
+
+    def count(self, state: TrialState) -> int:
+        """Trials in a state."""
+        return sum(trial.state is state for trial in self.trials)
+
+
+def run_study(session: Session, workers: Workers, report: Report, limits: Limits) -> Finished:
+    """Run what is left of a study, then write its report. Starts no workers where nothing is left.
+
+    Raises:
+        UserError: a point cannot run; said before anything runs.
+        EnvironmentFault: data are missing, or the study is being run by another process.
+    """
+    with Interrupts() as interrupts, open_journal(session.study, session.folder) as journal:
+        journal.extend()
+        session.check_plans(journal.records())
+        session.open_again(journal)
+        record = session.observed(journal)
+        session.write_resolved(record)
+        session.observers.tell("study_started", study=record)
+        interrupted = False
+        left = journal.planned - record.finished
+        if left:
+            try:
+                session.run(journal, record, workers.executor(left), interrupts, limits)
+            except KeyboardInterrupt:
+                interrupted = True
+        trials = journal.records()
+        files = () if interrupted else report(record, trials)
+        session.observers.tell("study_finished", study=record, trials=trials, report=tuple(map(str, files)))
+    return Finished(study=record, trials=trials, report=files, interrupted=interrupted)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpus(device: str) -> int:
+    """GPUs that a device means; 0 for the CPU."""
+    if device == "cpu":
+        return 0
+    import torch
+
+    kind, _, index = device.partition(":")
+    count = torch.cuda.device_count()
+    if kind != "cuda" or (index and not index.isdecimal()):
+        raise UserError(f"unknown device '{device}'; one of: cpu, cuda, cuda:0, cuda:1, ...")
+    if count <= int(index or 0):
+        raise EnvironmentFault(f"there is no device {device}: torch sees {count} GPUs")
+    return 1 if index else count

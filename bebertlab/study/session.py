@@ -1,0 +1,151 @@
+"""A study at work in a folder: its journal, its plans and its store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.recipe.plan import Machine, Plan
+from bebertlab.store.store import Store
+from bebertlab.study.driver import Driver
+from bebertlab.study.executors.base import Executor
+from bebertlab.study.interrupts import Interrupts
+from bebertlab.study.job import Limits, Order, PlannedTrial
+from bebertlab.study.journal import Journal, read_records
+from bebertlab.study.observers import Observers
+from bebertlab.study.planner import Planner, planned, raise_unfit, recipe_at
+from bebertlab.study.record import new_record
+from bebertlab.study.resolved import study_folder, study_record
+from bebertlab.study.source import Source
+from bebertlab.study.space import grid_points, point_trials, show_point
+from bebertlab.study.study import Study
+
+
+class Session:
+    """Everything that one command does with a study."""
+
+    def __init__(self, source: Source, work: Path, device: str = "cpu") -> None:
+        self.study = source.study
+        self.work = work
+        self.folder = study_folder(source.study, work)
+        self.store = Store(work / "store")
+        self.observers = Observers(source.plugins.hook)
+        self._plugins = source.plugins
+        self._device = device
+        self._planner = Planner(source.plugins, Machine(threads=self.study.threads, device=device))
+        self._plans: dict[int, Plan] = {}
+
+    def observe(self, observer: object) -> None:
+        """Tell an observer, too, what happens."""
+        self._plugins.observe(observer)
+
+    def records(self) -> tuple[TrialRecord, ...]:
+        """The trials in the journal, and those that a grid has besides."""
+        return known_records(self.study, self.work)[1]
+
+    def plan(self, record: TrialRecord) -> Plan:
+        """The plan of a trial.
+
+        Raises:
+            UserError: it cannot run.
+        """
+        if record.number not in self._plans:
+            self._plans[record.number] = self._planner.plan(self._recipe(record))
+        return self._plans[record.number]
+
+    def check_plans(self, records: tuple[TrialRecord, ...]) -> None:
+        """Plan trials.
+
+        Raises:
+            UserError: some of them cannot run, one a line.
+            EnvironmentFault: data are missing; the first such fault.
+        """
+        faults: dict[str, str] = {}
+        for record in records:
+            try:
+                self.plan(record)
+            except EnvironmentFault:
+                raise
+            except UserError as error:
+                faults.setdefault(" ".join(str(error).split()), show_point(record.parameters))
+        raise_unfit(faults)
+
+    def observed(self, journal: Journal | None = None) -> StudyRecord:
+        """The study as observers see it, with what the journal says now."""
+        records = self.records() if journal is None else journal.records()
+        example = records[0] if records else new_record(point_trials(self.study, 0, {})[0])
+        return study_record(
+            self.study,
+            self.work,
+            self.plan(example).task,
+            planned=len(records) if journal is None else journal.planned,
+            finished=sum(record.state is TrialState.COMPLETE for record in records),
+        )
+
+    def open_again(self, journal: Journal) -> None:
+        """Let trials run again that failed, or that are complete but would come out differently today.
+
+        A failure may have had a cause that is gone; what did not fail is in the store. A trial comes out differently
+        where its data, a part's revision or the version of torch are others than when it ran.
+        """
+        for record in journal.records():
+            stale = record.state is TrialState.COMPLETE and record.stages[-1].key != self.plan(record).result.key
+            if stale or record.state is TrialState.FAILED:
+                journal.again(record.number)
+
+    def write_resolved(self, record: StudyRecord) -> None:
+        """Keep the resolved study beside its journal: running that file goes on with the same study."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / "study.yaml.new"
+        temporary.write_text(record.resolved, encoding="utf-8")
+        os.replace(temporary, self.folder / "study.yaml")
+
+    def run(
+        self,
+        journal: Journal,
+        record: StudyRecord,
+        executor: Executor,
+        interrupts: Interrupts,
+        limits: Limits,
+    ) -> None:
+        """Run what is left.
+
+        Raises:
+            KeyboardInterrupt: the user stopped it.
+        """
+        order = Order(
+            metric=self.study.objective.metric,
+            store=self.store.root.absolute(),
+            plugins=self.study.plugins,
+            threads=self.study.threads,
+            device=self._device,
+        )
+        driver = Driver(
+            study=record,
+            journal=journal,
+            order=order,
+            limits=limits,
+            observers=self.observers,
+            plan=self._planned,
+            stored=lambda key: self.store.folder(key).is_dir(),
+        )
+        driver.run(executor, interrupts)
+
+    def _planned(self, record: TrialRecord) -> PlannedTrial:
+        return planned(self.plan(record), self._recipe(record), record.number)
+
+    def _recipe(self, record: TrialRecord) -> Mapping[str, object]:
+        return recipe_at(self.study, record.parameters, record.seed, self._plugins.registry)
+
+
+def known_records(study: Study, work: Path) -> tuple[Path, tuple[TrialRecord, ...]]:
+    """The folder of a study, and the trials that its journal and its grid have; nothing is planned or loaded."""
+    folder = study_folder(study, work)
+    known = {record.number: record for record in read_records(folder)}
+    for index, point in enumerate(grid_points(study) if study.sampler.kind == "grid" else ()):
+        for trial in point_trials(study, index, point):
+            known.setdefault(trial.number, new_record(trial))
+    return folder, tuple(known[number] for number in sorted(known))

@@ -1,0 +1,198 @@
+"""Reading a study: its file, its recipe's files and the command line become one value, or one list of faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+from attrs import frozen
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.document import Document
+from bebertlab.config.faults import Faults
+from bebertlab.config.yaml import read_yaml
+from bebertlab.errors import UserError
+from bebertlab.manager import Plugins
+from bebertlab.recipe.recipe import extended, read_recipe
+from bebertlab.registry import Registry
+from bebertlab.study.changes import SEARCH, Change, change_recipe, change_study, parse_change, written_changes
+from bebertlab.study.checks import check_paths, check_values, settle_exclude, settle_questions
+from bebertlab.study.space import grid_points
+from bebertlab.study.study import Axis, Study
+
+Load = Callable[[Sequence[Path]], Plugins]
+"""Loads the installed plugins and the given files."""
+
+_ONLY_IN_FILES = ("set", "smoke")
+_CHECKED = ("exclude", "questions", "sampler")  # what speaks of the rest of the file
+_NOTHING = Document(data={})
+
+
+@frozen(kw_only=True, eq=False)
+class Source:
+    """A study that was read without fault, and the plugins that it needs."""
+
+    study: Study
+    plugins: Plugins
+
+
+def read_study(path: Path, load: Load, *, sets: Sequence[str] = (), smoke: bool = False) -> Source:
+    """Read a study.
+
+    `sets` are texts of `--set`, which win over `smoke`, the file's own small version, which wins over the file.
+
+    Raises:
+        UserError: every fault of the study, its recipe and the command line, one a line.
+    """
+    document = read_yaml(path)
+    if not isinstance(document.data, Mapping):
+        raise UserError(f"{path}:1:1: a study is a mapping with at least name and recipe")
+    faults = Faults()
+    changes = _changes(document, sets, smoke, faults)
+    settings = written_changes(document, "set", faults)
+    document = change_study(document, changes, faults)
+    plugins = load(_plugin_files(document, path.parent, faults))
+    recipe = _recipe(document, path, faults)
+    if recipe is None:
+        faults.raise_all()
+        raise AssertionError("a recipe that cannot be read is a fault")
+    name = document.data.get("recipe_name") or _name(document, path)
+    document = attrs.evolve(document, data={k: v for k, v in document.data.items() if k not in _ONLY_IN_FILES})
+    _check_settings(document, recipe, settings, plugins.registry, faults)
+    _, recipe = change_recipe(document, recipe, settings, plugins.registry, faults)
+    original = document
+    document, recipe = change_recipe(document, recipe, changes, plugins.registry, faults)
+    reading = _Reading(document, original, recipe, OptionsCodec(plugins.registry), faults)
+    study = reading.study(name, plugins)
+    return Source(study=study, plugins=plugins)
+
+
+class _Reading:
+    """The documents when all changes were made."""
+
+    def __init__(
+        self, document: Document, original: Document, recipe: Document, codec: OptionsCodec, faults: Faults
+    ) -> None:
+        self.document = document
+        self.original = original
+        self.recipe = recipe
+        self.codec = codec
+        self.faults = faults
+
+    def study(self, name: str, plugins: Plugins) -> Study:
+        """The study.
+
+        Raises:
+            UserError: all faults.
+        """
+        study = self.codec.structure(self.document.put(("recipe",), _NOTHING), (), Study, self.faults)
+        check_paths(self.document, self.recipe, self.codec.registry, self.faults)
+        readable, before = self.readable(self.document), self.readable(self.original)
+        context = (self.document, self.recipe, before, readable, self.codec.registry, self.faults)
+        exclude, questions = settle_exclude(*context), settle_questions(*context)
+        check_values(self.document, self.recipe, exclude, self.codec, self.faults)
+        self.check(attrs.evolve(readable, exclude=exclude))
+        self.faults.raise_all()
+        if study is None:
+            raise AssertionError("a study that is None has faults")
+        return attrs.evolve(
+            study,
+            recipe=self.recipe.data,
+            recipe_name=name,
+            plugins=tuple(map(str, plugins.files)),
+            exclude=exclude,
+            questions=questions,
+        )
+
+    def readable(self, document: Document) -> Study:
+        """What of a study has no faults, so that those of the rest are found as well."""
+        types = {attribute.name: attribute.type for attribute in attrs.fields(attrs.resolve_types(Study))}
+        fields: dict[str, Any] = {}
+        for key in _CHECKED:
+            if document.has((key,)):
+                value = self.codec.structure(document, (key,), cast("type[Any]", types[key]), Faults())
+                fields |= {} if value is None else {key: value}
+        axes = document.data.get(SEARCH)
+        found = {
+            name: self.codec.structure(document, (SEARCH, name), Axis, Faults())
+            for name in (axes if isinstance(axes, Mapping) else ())
+        }
+        search = {name: axis for name, axis in found.items() if axis is not None}
+        return Study(name="readable", recipe={}, search=search, **fields)
+
+    def check(self, study: Study) -> None:
+        """What concerns more than one key."""
+        if study.sampler.kind != "grid":
+            return
+        ranges = [name for name, axis in study.search.items() if axis.choice is None]
+        for name in ranges:
+            what = "a grid needs a choice; a range needs sampler: {kind: random, trials: ...} or tpe"
+            self.faults.add(self.document, (SEARCH, name), what)
+        if not ranges and not self.faults and not grid_points(study):
+            self.faults.add(self.document, ("exclude",), "leaves out every point")
+
+
+def _changes(document: Document, sets: Sequence[str], smoke: bool, faults: Faults) -> list[Change]:
+    if smoke and "smoke" not in document.data:
+        faults.add(document, (), "has no smoke, the small version that --smoke asks for")
+    changes = written_changes(document, "smoke", faults)
+    changes = changes if smoke else []
+    for text in sets:
+        try:
+            changes.append(parse_change(text))
+        except UserError as error:
+            faults.add_error(error)
+    return changes
+
+
+def _plugin_files(document: Document, folder: Path, faults: Faults) -> list[Path]:
+    files = []
+    named = document.data.get("plugins")
+    for index, name in enumerate(named if isinstance(named, list) else ()):
+        if isinstance(name, str) and not (folder / name).is_file():
+            faults.add(document, ("plugins", index), f"there is no file {folder / name}")
+        elif isinstance(name, str):
+            files.append(folder / name)
+    return files
+
+
+def _recipe(document: Document, path: Path, faults: Faults) -> Document | None:
+    named = document.data.get("recipe")
+    try:
+        if isinstance(named, str):
+            return read_recipe(path.parent / named)
+        if isinstance(named, Mapping):
+            return extended(document.at(("recipe",)), path.parent)
+    except UserError as error:
+        faults.add_error(error, document.place(("recipe",)))
+        return None
+    what = "recipe is missing" if named is None else "must be the path of a recipe, or a recipe"
+    faults.add(document, () if named is None else ("recipe",), f"{what}; e.g. recipe: recipes/bebert.yaml")
+    return None
+
+
+def _name(document: Document, path: Path) -> str:
+    named = document.data["recipe"]
+    return Path(named).stem if isinstance(named, str) else path.stem
+
+
+def _check_settings(
+    document: Document, recipe: Document, settings: Sequence[Change], registry: Registry, faults: Faults
+) -> None:
+    from bebertlab.recipe.paths import resolve_path
+    from bebertlab.study.changes import axis_named
+
+    for change in settings:
+        if change.is_own or change.path.startswith(f"{SEARCH}."):
+            faults.add_at(
+                change.place, f"set.{change.path}", "set is for the recipe; write keys of the study themselves"
+            )
+            continue
+        try:
+            keys = resolve_path(recipe, change.path, registry)
+        except UserError:
+            continue
+        if axis_named(document, recipe, keys, registry) is not None:
+            faults.add_at(change.place, f"set.{change.path}", "is searched as well; take it out of set or of search")

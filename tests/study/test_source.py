@@ -1,0 +1,283 @@
+"""Reading studies of the fake parts; every fault at once, each with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+
+from bebertlab.errors import UserError
+from bebertlab.study.space import grid_points
+from bebertlab.study.study import Axis, Objective, Sampler, Study
+
+if TYPE_CHECKING:
+    from tests.study.conftest import Files
+
+
+def faults(files: Files, *sets: str, smoke: bool = False) -> list[str]:
+    """The faults, without the name of the folder."""
+    with pytest.raises(UserError) as error:
+        files.read(*sets, smoke=smoke)
+    return str(error.value).replace(f"{files.folder}/", "").splitlines()
+
+
+def test_reads_what_the_file_says(files: Files) -> None:
+    source = files.read()
+    study = source.study
+    assert (study.name, study.seeds, study.threads, study.recipe_name) == ("little", (0, 1), 1, "study")
+    assert study.plugins == (str(files.folder / "parts.py"),)
+    assert study.search["members.size"] == Axis(choice=(1, 2, 4))
+    assert study.exclude == ({"members.ensemble": ["single"], "members.size": [2, 4]},)
+    assert study.recipe["stages"]["members"]["size"] == 1
+    assert study.objective == Objective(metric="validation/score", goal="maximize")
+    assert len(grid_points(study)) == 7
+    assert "fakes" in source.plugins.registry.kinds("stage")
+
+
+def test_a_recipe_may_be_a_file_that_extends_another(files: Files) -> None:
+    inline = files.read().study.recipe
+    (files.folder / "base.yaml").write_text(
+        "task: {kind: fake}\nencoder: fake\nstages: {trunk: {kind: fake, rate: 2}, score: {kind: fake, model: trunk}}\n"
+    )
+    (files.folder / "mine.yaml").write_text("extends: base.yaml\nstages: {trunk: {kind: fake, rate: 3}}\n")
+    files.path.write_text("name: x\nrecipe: mine.yaml\nplugins: [parts.py]\n")
+    study = files.read().study
+    assert study.recipe_name == "mine"
+    assert study.recipe["stages"]["trunk"] == {"kind": "fake", "rate": 3}
+    assert "extends" not in study.recipe
+    assert inline != study.recipe
+
+
+def test_all_faults_at_once(files: Files) -> None:
+    files.path.write_text(
+        """\
+schema_version: 1
+name: lit tle
+plugins: [parts.py, missing.py]
+nmae: x
+recipe:
+  task: {kind: fake, size: 0}
+  encoder: fake
+  stages:
+    trunk: {kind: fake, siez: 3}
+    members: {kind: fakes, model: trunk, size: 1.7, ensemble: bagging}
+    score: {kind: fake, model: member}
+search:
+  members.ensemble: {choice: [single, baging]}
+  members.size: {choice: []}
+  member.rate: {choice: [1, 2]}
+  score.rate: {choice: [1.0, "2", true]}
+  trunk.rate: {uniform: [2, 1]}
+exclude:
+  - {members.ensemble: singel}
+  - {members.sleep: 1}
+  - {}
+seeds: [0, 1.5]
+threads: 0
+sampler: {kind: gird}
+questions:
+  - {text: Does it?, compare: members.ensmble}
+  - {compare: members.ensemble, cost: membrs}
+"""
+    )
+    found = faults(files)
+    assert found.pop(6).startswith(
+        "study.yaml:11:32: recipe.stages.score.model: there is no stage 'member'; did you mean"
+    )
+    assert found == [
+        "study.yaml:2:7: name: 'lit tle' must be of letters, digits, '_', '.' and '-': a folder is called by it",
+        "study.yaml:3:21: plugins.1: there is no file missing.py",
+        "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: description, exclude, name, objective, "
+        "plugins, questions, recipe, recipe_name, sampler, schema_version, search, seeds, threads)",
+        "study.yaml:6:28: recipe.task.size: must be >= 1, is 0",
+        "study.yaml:9:25: recipe.stages.trunk.siez: unknown option of stage 'fake'; did you mean 'size'? (known: "
+        "ensemble, fault, metric, model, rate, seed, size, sleep)",
+        "study.yaml:10:48: recipe.stages.members.size: must be a whole number, is 1.7",
+        "study.yaml:13:39: recipe.stages.members.ensemble: unknown ensemble 'baging'; did you mean 'bagging'? (known: "
+        "bagging, boosting, single)",
+        "study.yaml:14:17: search.members.size: choice is empty; list at least one value",
+        "study.yaml:15:3: search: member.rate: 'member' is no key and no stage of the recipe; did you mean 'members'? "
+        "(known: description, encoder, members, result, schema_version, score, seed, stages, task, train, trunk)",
+        "study.yaml:16:30: recipe.stages.score.rate: must be a number, is '2'",
+        "study.yaml:16:35: recipe.stages.score.rate: must be a number, is true",
+        "study.yaml:17:15: search.trunk.rate: uniform is [2.0, 1.0]; the first number must be smaller",
+        "study.yaml:19:24: exclude.0.members.ensemble: singel is none of the choices: single, baging",
+        "study.yaml:20:21: exclude.1.members.sleep: 'members.sleep' is not searched; did you mean 'members.ensemble'? "
+        "(known: member.rate, members.ensemble, score.rate)",
+        "study.yaml:21:5: exclude.2: is empty and would leave out everything",
+        "study.yaml:22:12: seeds.1: must be a whole number, is 1.5",
+        "study.yaml:23:10: threads: must be >= 1, is 0",
+        "study.yaml:24:17: sampler.kind: unknown value 'gird'; did you mean 'grid'? (known: grid, random, tpe)",
+        "study.yaml:27:5: questions.1: text is missing (text)",
+    ]
+
+
+def test_what_speaks_of_the_search_is_checked(files: Files) -> None:
+    text = files.text[: files.text.index("exclude:")]
+    files.path.write_text(
+        text
+        + """\
+exclude:
+  - {members.ensemble: singel, members.size: [2, 4]}
+  - {members.sleep: 1}
+  - {}
+questions:
+  - {text: a, compare: members.ensmble}
+  - {text: b, compare: stages.members.ensemble, cost: membrs, baseline: bugging}
+"""
+    )
+    assert faults(files) == [
+        "study.yaml:16:24: exclude.0.members.ensemble: singel is none of the choices: single, bagging, boosting",
+        "study.yaml:17:21: exclude.1.members.sleep: 'members.sleep' is not searched; did you mean 'members.size'? "
+        "(known: members.ensemble, members.size)",
+        "study.yaml:18:5: exclude.2: is empty and would leave out everything",
+        "study.yaml:20:15: members.ensmble: stages.members (stage 'fakes') has no option 'ensmble'; did you mean "
+        "'ensemble'? (known: ensemble, model, size, sleep)",
+        "study.yaml:21:55: questions.1.cost: there is no stage 'membrs'; did you mean 'members'? (known: members, "
+        "score, trunk)",
+        "study.yaml:21:73: questions.1.baseline: bugging is none of the choices: single, bagging, boosting",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("members.size: {choice: [1, 1]}", "13:17: search.members.size: choice has 1 twice"),
+        (
+            "members.size: [1, 2]",
+            "13:17: search.members.size: must be a mapping (choice, uniform, loguniform, integer)",
+        ),
+        ("members.size: {uniform: [1, 2.5]}", "13:28: recipe.stages.members.size: must be a whole number, is 1.0"),
+        ("members.size: {integer: [0, 2]}", "13:28: recipe.stages.members.size: must be >= 1, is 0"),
+        ("stages.members.ensemble: {choice: [single]}", "14:3: search.stages.members.ensemble: searches the same as"),
+        ("seed: {choice: [1, 2]}", "13:3: search.seed: seeds are listed under seeds, not searched"),
+        ("score.rate: {uniform: [0.1, 1]}", "13:15: search.score.rate: a grid needs a choice; a range needs sampler:"),
+        (
+            "members.sizes: {choice: [1, 2]}",
+            "13:3: search: members.sizes: stages.members (stage 'fakes') has no option",
+        ),
+    ],
+)
+def test_an_axis_that_cannot_be(files: Files, line: str, fault: str) -> None:
+    lines = files.text[: files.text.index("  members.ensemble: {choice")] + f"  {line}\n"
+    if "same as" in fault:
+        lines = lines.replace("search:\n", "search:\n  members.ensemble: {choice: [single]}\n")
+    files.path.write_text(lines)
+    found = faults(files)
+    assert [one for one in found if one.startswith(f"study.yaml:{fault}")], found
+
+
+def test_a_choice_is_looked_at_where_it_is_not_excluded(files: Files) -> None:
+    # single with the recipe's own size 2 would be wrong, but no trial has it
+    assert files.read("recipe.stages.members.size=2", "search.members.size=[1, 2]").study
+
+
+def test_a_study_that_leaves_out_everything_says_so(files: Files) -> None:
+    files.write(exclude="exclude: [{members.size: [1, 2, 4]}]", **{"- {members.ensemble": ""})
+    assert faults(files) == ["study.yaml:15:10: exclude: leaves out every point"]
+
+
+def test_set_fixes_an_axis_and_drops_what_spoke_of_it(files: Files) -> None:
+    study = files.read("members.size=2").study
+    assert list(study.search) == ["members.ensemble"]
+    assert study.recipe["stages"]["members"]["size"] == 2
+    assert study.exclude == ({"members.ensemble": ["single"]},)
+    assert [question.text for question in study.questions] == ["Does boosting pay?"]
+    study = files.read("members.ensemble.kind=bagging", "stages.members.size=4").study
+    assert (study.search, study.exclude, study.questions) == ({}, (), ())
+    assert study.recipe["stages"]["members"] == {
+        "kind": "fakes",
+        "model": "trunk",
+        "size": 4,
+        "ensemble": {"kind": "bagging"},
+    }
+
+
+def test_set_reduces_adds_and_replaces_axes(files: Files) -> None:
+    study = files.read("search.stages.members.size=[2, 4]", "search.score.rate=[1.0, 2.0]").study
+    assert study.search["members.size"] == Axis(choice=(2, 4))
+    assert study.search["score.rate"] == Axis(choice=(1.0, 2.0))
+    study = files.read("search.members.ensemble=[bagging, boosting]").study
+    assert study.exclude == ()
+    assert study.questions[0].baseline is None  # each value is compared with the one before
+    study = files.read(
+        "sampler=random", "sampler.trials=3", "members.ensemble=bagging", "search.members.size={integer: [1, 9]}"
+    ).study
+    assert study.sampler == Sampler(kind="random", trials=3)
+    assert study.search["members.size"] == Axis(integer=(1, 9))
+
+
+def test_set_changes_keys_of_the_study(files: Files) -> None:
+    study = files.read(
+        "seeds=[7]", "threads=2", "objective.metric=number", "objective.goal=minimize", "name=other"
+    ).study
+    assert (study.seeds, study.threads, study.name) == ((7,), 2, "other")
+    assert study.objective == Objective(metric="number", goal="minimize")
+
+
+def test_smoke_sets_and_set_wins_over_it(files: Files) -> None:
+    study = files.read(smoke=True).study
+    assert (study.seeds, study.search["members.size"].choice, study.recipe["task"]["size"]) == ((0,), (1, 2), 3)
+    study = files.read("seeds=[5]", "task.size=9", smoke=True).study
+    assert (study.seeds, study.recipe["task"]["size"]) == ((5,), 9)
+    assert files.read().study.recipe["task"] == {"kind": "fake"}
+
+
+def test_set_in_the_file_changes_the_recipe_and_nothing_that_is_searched(files: Files) -> None:
+    files.path.write_text(files.text + "set: {score.rate: 2.5}\n")
+    assert files.read().study.recipe["stages"]["score"]["rate"] == 2.5
+    files.path.write_text(files.text + "set: {members.size: 3, seeds: [1], trunk.rat: 1}\n")
+    assert faults(files) == [
+        "study.yaml:22:21: set.members.size: is searched as well; take it out of set or of search",
+        "study.yaml:22:31: set.seeds: set is for the recipe; write keys of the study themselves",
+        "study.yaml:22:47: trunk.rat: stages.trunk (stage 'fake') has no option 'rat'; did you mean 'rate'? (known: "
+        "ensemble, fault, metric, model, rate, seed, size, sleep)",
+    ]
+
+
+def test_faults_of_the_command_line_name_it(files: Files) -> None:
+    found = faults(
+        files, "members.size=0", "score.rat=1", "seeds=[", "train", "sampler.kind=gird", "smoke.x=1", "search.x=[1]"
+    )
+    assert "--set train: write it as path=value, e.g. --set train.epochs=1" in found
+    assert any(line.startswith("--set seeds=[: not YAML") for line in found)
+    assert any(
+        line.startswith("--set members.size=0: recipe.stages.members.size: must be >= 1, is 0") for line in found
+    )
+    assert any(line.startswith("--set score.rat=1: score.rat: stages.score (stage 'fake') has no") for line in found)
+    assert any(line.startswith("--set sampler.kind=gird: sampler.kind: unknown value 'gird'") for line in found)
+    assert "--set smoke.x=1: smoke.x: cannot be set from outside the file" in found
+    assert any(line.startswith("--set search.x=[1]: x: 'x' is no key and no stage of the recipe") for line in found)
+
+
+def test_smoke_must_be_there(files: Files) -> None:
+    files.write(smoke="threads: 1")
+    assert faults(files, smoke=True) == ["study.yaml:1:1: has no smoke, the small version that --smoke asks for"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("- 1\n", "study.yaml:1:1: a study is a mapping with at least name and recipe"),
+        ("name: x\n", "study.yaml:1:1: recipe is missing; e.g. recipe: recipes/bebert.yaml"),
+        ("name: x\nrecipe: 3\n", "study.yaml:2:9: recipe: must be the path of a recipe, or a recipe; e.g."),
+        ("name: x\nrecipe: nowhere.yaml\n", "nowhere.yaml: there is no such file"),
+        ("name: x\nname: y\nrecipe: {}\n", "study.yaml:2:1: name: is there twice; the first one is at line 1"),
+    ],
+)
+def test_a_file_that_is_no_study(files: Files, text: str, fault: str) -> None:
+    files.path.write_text(text)
+    assert faults(files)[0].startswith(fault)
+
+
+def test_a_kind_that_is_searched_may_take_options_with_it(files: Files) -> None:
+    study = files.read("search.task=[fake, {kind: fake, size: 7}]").study
+    assert grid_points(study)[-1]["task"] == {"kind": "fake", "size": 7}
+
+
+def test_reading_depends_on_nothing_but_the_files(files: Files, tmp_path: Path) -> None:
+    study: Study = files.read().study
+    assert files.read().study == study
+    assert evolve(study, name="x") != study
