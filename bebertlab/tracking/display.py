@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from bebertlab.interfaces.events import StageEvent
@@ -23,6 +23,7 @@ class Display:
             TextColumn("{task.fields[words]}"),
             console=console,
             transient=True,
+            refresh_per_second=4,
         )
         self._planned = planned
         self._study = self._trials.add_task("trials", total=planned, count="", words="")
@@ -54,6 +55,10 @@ class Display:
         """No stage of the trial is shown any longer: a failed one leaves a stage that never finished."""
         for key in [key for key in self._stages if key[0] == trial]:
             self._trials.remove_task(self._stages.pop(key))
+
+    def renderable(self) -> RenderableType:
+        """What is on the screen now."""
+        return self._trials.get_renderable()
 
     def close(self) -> None:
         """Take the display away and leave the terminal as it was."""

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from attrs import evolve
+
+from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.tracking.console import ConsoleProgress
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _event(stage: str, **more: object) -> StageEvent:
+    return evolve(StageEvent(stage=stage, stage_kind="k", key="k", trial=2), **more)  # type: ignore[arg-type]
+
+
+def _run(progress: ConsoleProgress, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    progress.bebertlab_study_started(study)
+    progress.bebertlab_stage_started(_event("teacher", phase=StagePhase.STARTED, trial=None))
+    progress.bebertlab_stage_progress(_event("teacher", phase=StagePhase.PROGRESS, trial=None, fraction=0.5))
+    progress.bebertlab_stage_finished(_event("teacher", trial=None, seconds=2.0))
+    failed = evolve(trials[1], state=TrialState.FAILED, metrics={}, error="[binary] the loss became NaN")
+    for trial in (trials[0], failed, *trials[2:]):
+        progress.bebertlab_trial_started(study, trial)
+        progress.bebertlab_stage_finished(_event("teacher", trial=trial.number, stored=True))
+        progress.bebertlab_trial_finished(study, trial)
+    progress.bebertlab_study_finished(study, (trials[0], failed, *trials[2:]), ())
+
+
+def test_one_line_an_event_where_there_is_no_terminal(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    stream = io.StringIO()
+    _run(ConsoleProgress(stream), study, trials)
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("study tiny_study@abcdef12 in ")
+    assert lines[0].endswith(": 0/4")
+    assert lines[1:3] == ["teacher starts", "teacher done in 2.0 s"]
+    assert lines[3].startswith("[1/4] t000 members.size=1 seed=0 validation/score 81 in 1.5 s")
+    # square brackets of an error are no markup
+    assert lines[4].startswith("[2/4] t001 members.size=1 seed=1 FAILED: [binary] the loss became NaN")
+    assert "; about 5 s left" in lines[5]
+    assert lines[-1].startswith("3 complete, 1 failed; stages: 1 run, 4 from the store; ")
+    assert len(lines) == 8
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_long_stages_say_now_and_then_how_far_they_are(study: StudyRecord) -> None:
+    now = [0.0]
+    stream = io.StringIO()
+    progress = ConsoleProgress(stream, clock=lambda: now[0])
+    progress.bebertlab_study_started(study)
+    progress.bebertlab_stage_started(_event("binary"))
+    for second in range(0, 150, 10):
+        now[0] = float(second)
+        progress.bebertlab_stage_progress(_event("binary", fraction=second / 150, text="epoch 1/2"))
+    assert [line for line in stream.getvalue().splitlines() if "%" in line] == [
+        "t002 binary: 40% epoch 1/2",
+        "t002 binary: 80% epoch 1/2",
+    ]
+
+
+def test_a_terminal_shows_failures_and_is_given_back(
+    study: StudyRecord, trials: tuple[TrialRecord, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = _Terminal()
+    _run(ConsoleProgress(stream), study, trials)
+    text = stream.getvalue()
+    assert "FAILED: [binary] the loss became NaN" in text
+    assert "t000 members.size=1 seed=0 validation/score" not in text
+    assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l") >= 0
+    assert "3 complete, 1 failed" in text.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_colours_can_be_refused(
+    study: StudyRecord, trials: tuple[TrialRecord, ...], monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv(name, value)
+    stream = _Terminal()
+    _run(ConsoleProgress(stream), study, trials)
+    assert not any(f"\x1b[{code}" in stream.getvalue() for code in ("3", "38;5;", "1;3"))
+
+
+def test_an_error_gives_the_terminal_back(study: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = _Terminal()
+    progress = ConsoleProgress(stream)
+
+    def interrupted() -> None:
+        with progress:
+            progress.bebertlab_study_started(study)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert stream.getvalue().rfind("\x1b[?25h") > stream.getvalue().rfind("\x1b[?25l")
+
+
+def test_nothing_goes_to_the_standard_output(
+    study: StudyRecord, trials: tuple[TrialRecord, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _run(ConsoleProgress(), study, trials)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "tiny_study" in captured.err
+
+
+def test_what_was_not_run_is_counted(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    stream = io.StringIO()
+    progress = ConsoleProgress(stream)
+    progress.bebertlab_study_started(evolve(study, planned=10, finished=2))
+    progress.bebertlab_study_finished(evolve(study, planned=10), trials[:2], ())
+    assert ": 2/10" in stream.getvalue()
+    assert "2 complete, 8 not run" in stream.getvalue()

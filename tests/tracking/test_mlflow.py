@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pluggy
+import pytest
+from attrs import evolve
+
+from bebertlab import hookspecs
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.tracking.mlflow import MlflowTracker
+
+pytestmark = [pytest.mark.slow]
+
+Read = Callable[[], list[Any]]
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+
+
+def _study(tracker: MlflowTracker, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    """What the driver tells, through pluggy as it does."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(tracker)
+    manager.check_pending()
+    manager.hook.bebertlab_study_started(study=study)
+    for trial in trials:
+        running = evolve(trial, state=TrialState.RUNNING, metrics={}, seconds=0.0)
+        manager.hook.bebertlab_trial_started(study=study, trial=running)
+        manager.hook.bebertlab_trial_finished(study=study, trial=trial)
+    manager.hook.bebertlab_study_finished(study=study, trials=trials, report=())
+
+
+def test_a_study_and_the_same_again(
+    database: Path, runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    _study(MlflowTracker(), study, trials)
+    first = [(run.info.run_id, run.info.status, run.data.metrics) for run in runs()]
+    assert [status for _, status, _ in first] == ["FINISHED"] * 5
+    again = MlflowTracker()
+    again.bebertlab_study_started(study)
+    again.bebertlab_study_finished(study, trials, ())
+    assert [(run.info.run_id, run.info.status, run.data.metrics) for run in runs()] == first
+    assert not caplog.records
+
+
+def test_calls_that_fail_are_made_up_for_at_the_end(
+    database: Path,
+    runs: Read,
+    study: StudyRecord,
+    trials: tuple[TrialRecord, ...],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mlflow import MlflowClient
+
+    tracker = MlflowTracker()
+    tracker.bebertlab_study_started(study)
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "log_batch", _refuse)
+        for trial in trials:
+            tracker.bebertlab_trial_finished(study, trial)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "The study goes on" in caplog.text
+    assert "database is locked" in caplog.text
+    tracker.bebertlab_study_finished(study, trials, ())
+    assert [run.info.status for run in runs()] == ["FINISHED"] * 5
+    assert {run.data.metrics["validation/score"] for run in runs()[1:]} == {81.0, 81.1, 82.0, 82.1}
+    assert len(caplog.records) == 1
+
+
+def test_what_cannot_be_made_up_for_is_counted(
+    database: Path,
+    study: StudyRecord,
+    trials: tuple[TrialRecord, ...],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mlflow import MlflowClient
+
+    tracker = MlflowTracker()
+    tracker.bebertlab_study_started(study)
+    monkeypatch.setattr(MlflowClient, "log_batch", _refuse)
+    tracker.bebertlab_study_finished(study, trials, ())
+    assert "MLflow lacks 4 trials of this study; the next run of the same command writes them." in caplog.text
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/nowhere/mlflow.db", "nonsense://x"])
+def test_a_place_that_cannot_be_written_warns_once_and_costs_little(
+    study: StudyRecord, trials: tuple[TrialRecord, ...], caplog: pytest.LogCaptureFixture, uri: str
+) -> None:
+    began = time.monotonic()
+    _study(MlflowTracker(uri), study, trials)
+    assert time.monotonic() - began < 20
+    (record,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert uri in record.getMessage()
+
+
+def test_an_own_experiment(database: Path, runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    _study(MlflowTracker(f"sqlite:///{database}", "mine"), study, trials[:1])
+    assert len(runs()) == 2
+
+
+def test_directions(database: Path, study: StudyRecord) -> None:
+    tracker = MlflowTracker()
+    assert "mlflow server" in tracker.directions(study)
+    tracker.bebertlab_study_started(study)
+    command, address = tracker.directions(study).splitlines()
+    assert f"sqlite:///{database}" in command
+    assert address.startswith("http://127.0.0.1:5000/#/experiments/1/runs/")
+    assert MlflowTracker("https://lab.example/").directions(study) == "https://lab.example/"
+
+
+def _refuse(*args: object, **more: object) -> None:
+    raise RuntimeError("(sqlite3.OperationalError) database is locked")

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.tracking.mlflow_client import connect, default_uri
+from bebertlab.tracking.mlflow_runs import Runs
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+Read = Callable[[], list[Any]]
+
+
+@pytest.fixture
+def opened(database: Path, study: StudyRecord) -> Callable[[], Runs]:
+    """Opens the study's runs as a new process would."""
+    return lambda: Runs(connect(f"sqlite:///{database}", study.work), study, "bebertlab/tiny_study")
+
+
+def _started(trial: TrialRecord) -> TrialRecord:
+    return evolve(trial, state=TrialState.RUNNING, metrics={}, seconds=0.0)
+
+
+def test_a_trial_is_a_child_run_with_everything(
+    opened: Callable[[], Runs], runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...]
+) -> None:
+    made = opened()
+    made.begin()
+    made.start(_started(trials[2]))
+    assert [run.info.status for run in runs()] == ["RUNNING", "RUNNING"]
+    made.finish(trials[2])
+    parent, child = runs()
+    assert parent.info.run_name == "tiny_study@abcdef12"
+    assert parent.data.params == {"task": "minigrammar/acceptability", "encoder": "tiny", "recipe": "bebert"}
+    assert child.info.run_name == trials[2].name
+    assert child.info.status == "FINISHED"
+    assert child.data.params == {**parent.data.params, "members.size": "2", "seed": "0"}
+    assert child.data.metrics == {**trials[2].metrics, "seconds": 1.5}
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert child.data.tags["bebertlab.stage.members.1"] == "key of members.1 0"
+
+
+def test_a_new_process_finds_what_a_killed_one_left(
+    opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
+) -> None:
+    first = opened()
+    first.start(_started(trials[0]))
+    first.finish(trials[0])
+    first.start(_started(trials[1]))
+    before = {run.info.run_id for run in runs()}
+    second = opened()
+    assert second.parent == first.parent
+    assert second.has(trials[0])
+    assert not second.has(trials[1])
+    for trial in trials[:2]:
+        second.start(_started(trial))
+        second.finish(trial)
+    assert {run.info.run_id for run in runs()} == before
+    assert {run.info.status for run in runs()[1:]} == {"FINISHED"}
+
+
+def test_what_has_not_changed_is_not_logged_again(
+    opened: Callable[[], Runs], database: Path, study: StudyRecord, trials: tuple[TrialRecord, ...], runs: Read
+) -> None:
+    opened().finish(trials[0])
+    again = opened()
+    again.finish(evolve(trials[0], metrics={**trials[0].metrics, "validation/accuracy": 5.0}))
+    client = connect(default_uri(study.work), study.work)
+    child = runs()[1].info.run_id
+    assert len(client.get_metric_history(child, "validation/score")) == 1
+    assert [one.value for one in client.get_metric_history(child, "validation/accuracy")] == [81.0, 5.0]
+
+
+def test_a_failed_trial_says_why_until_it_succeeds(
+    opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
+) -> None:
+    opened().finish(evolve(trials[0], state=TrialState.FAILED, metrics={}, error="binary: NaN"))
+    child = runs()[1]
+    assert child.info.status == "FAILED"
+    assert child.data.tags["bebertlab.error"] == "binary: NaN"
+    again = opened()
+    again.start(_started(trials[0]))
+    again.finish(trials[0])
+    child = runs()[1]
+    assert child.info.status == "FINISHED"
+    assert not {"bebertlab.error", "mlflow.note.content"} & child.data.tags.keys()
+
+
+def test_the_end_of_a_study(
+    opened: Callable[[], Runs], runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...], tmp_path: Path
+) -> None:
+    report = tmp_path / "report.md"
+    report.write_text("# tiny_study\n\nBest: 2 members\n", encoding="utf-8")
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "points.svg").write_text("<svg/>", encoding="utf-8")
+    made = opened()
+    for trial in trials:
+        made.finish(trial)
+    made.end(trials, [report])
+    parent = runs()[0]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["validation/score"] == pytest.approx(82.05)
+    assert parent.data.tags["mlflow.note.content"].startswith("# tiny_study")
+    files = {path.name for path in (study.work / "mlartifacts" / "tiny_study").rglob("*") if path.is_file()}
+    assert files == {"report.md", "points.svg", "study.yaml"}
+
+
+def test_a_stopped_study_leaves_no_run_that_seems_to_go_on(
+    opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
+) -> None:
+    made = opened()
+    made.begin()
+    made.start(_started(trials[0]))
+    made.end([evolve(trials[0], state=TrialState.WAITING)], [])
+    assert [run.info.status for run in runs()] == ["KILLED", "KILLED"]
+    again = opened()
+    again.begin()
+    again.start(_started(trials[0]))
+    assert [run.info.status for run in runs()] == ["RUNNING", "RUNNING"]
+
+
+def test_another_digest_is_another_run_of_the_same_experiment(
+    opened: Callable[[], Runs], runs: Read, database: Path, study: StudyRecord
+) -> None:
+    opened()
+    other = evolve(study, digest="12345678" + "0" * 56)
+    Runs(connect(f"sqlite:///{database}", study.work), other, "bebertlab/tiny_study")
+    assert [run.info.run_name for run in runs()] == ["tiny_study@12345678", "tiny_study@abcdef12"]
+
+
+def test_a_deleted_experiment_comes_back(opened: Callable[[], Runs], study: StudyRecord, runs: Read) -> None:
+    first = opened()
+    connect(default_uri(study.work), study.work).delete_experiment(first.experiment)
+    assert opened().experiment == first.experiment
+    assert len(runs()) == 1
+
+
+def test_many_stages_and_odd_values(opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]) -> None:
+    stages = tuple(evolve(trials[0].stages[0], stage=f"members.{place}") for place in range(250))
+    scheme = {"kind": "binarybert", "bits": [1, 8]}
+    odd = evolve(trials[0], stages=stages, parameters={"x[0]": scheme}, metrics={"validation/score": float("nan")})
+    opened().finish(odd)
+    child = runs()[1]
+    assert sum(name.startswith("bebertlab.stage.") for name in child.data.tags) == 250
+    assert json.loads(child.data.params["x_0_"]) == scheme

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from bebertlab.tracking.pace import Pace, duration
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _paced(planned: int | None, finished: int, ends: list[float]) -> tuple[Pace, _Clock]:
+    clock = _Clock()
+    pace = Pace(clock)
+    pace.begin(planned, finished)
+    for number, end in enumerate(ends):
+        pace.start(number)
+        clock.now = 100.0 + end
+        pace.finish(number)
+    return pace, clock
+
+
+def test_the_estimate_is_what_is_left_at_the_pace_of_the_last_trials() -> None:
+    pace, clock = _paced(10, 0, [10.0, 20.0, 30.0, 40.0])
+    assert pace.left() == pytest.approx(60.0)
+    clock.now += 5.0
+    assert pace.left() == pytest.approx(55.0)
+    assert pace.elapsed() == pytest.approx(45.0)
+
+
+def test_old_trials_do_not_count() -> None:
+    # the first trial made what all the others share
+    ends = [1000.0 + 2.0 * place for place in range(25)]
+    pace, _ = _paced(35, 0, ends)
+    assert pace.left() == pytest.approx(20.0)
+
+
+def test_while_nothing_finishes_the_estimate_does_not_reach_zero() -> None:
+    pace, clock = _paced(5, 0, [10.0, 20.0, 30.0, 40.0])
+    clock.now += 300.0
+    left = pace.left()
+    assert left is not None
+    assert left > 100.0
+
+
+@pytest.mark.parametrize(
+    ("planned", "finished", "ends"),
+    [(10, 0, [1.0, 2.0]), (None, 0, [1.0, 2.0, 3.0, 4.0]), (3, 0, [1.0, 2.0, 3.0])],
+)
+def test_no_estimate_without_evidence(planned: int | None, finished: int, ends: list[float]) -> None:
+    assert _paced(planned, finished, ends)[0].left() is None
+
+
+def test_trials_of_earlier_runs_are_done_but_say_nothing_about_the_pace() -> None:
+    pace, _ = _paced(100, 90, [10.0, 20.0, 30.0])
+    assert pace.standing() == "93/100"
+    assert pace.left() == pytest.approx(70.0)
+    assert _paced(None, 2, [1.0])[0].standing() == "3 done"
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(2.0, "5 s"), (31.0, "30 s"), (100.0, "2 min"), (7330.0, "2 h 2 min")])
+def test_rough_durations(seconds: float, said: str) -> None:
+    assert duration(seconds, rough=True) == said
