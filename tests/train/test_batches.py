@@ -51,6 +51,12 @@ def test_the_order_is_that_of_the_seed() -> None:
     assert not np.array_equal(train_grouping(lengths, seed=1).order, train_grouping(lengths, seed=2).order)
 
 
+def test_an_example_meets_others_in_every_epoch() -> None:
+    groupings = [train_grouping([5] * 64, seed=seed) for seed in (1, 2)]
+    meetings = [{tuple(sorted(part)) for part in np.split(one.order, one.bounds[1:-1])} for one in groupings]
+    assert not meetings[0] & meetings[1]
+
+
 def test_the_small_batch_is_not_always_the_longest() -> None:
     lengths = list(range(1, 38))
     widths = set()
