@@ -90,6 +90,16 @@ def test_small_weights_of_one_sign_that_outweigh_the_large_ones(sign: float) -> 
     assert max(errors(row, first, second, ternary)) < 1e-15
 
 
+def test_small_weights_of_both_signs_that_outweigh_the_large_ones() -> None:
+    # every other weight by size is positive, of the rest one half: neither all of T nor every other of it balances
+    small = [(0.0525 - 1e-7 * i) * (-1.0 if i % 4 == 1 else 1.0) for i in range(40)]
+    row = torch.tensor([[1.0, *small]], dtype=torch.float64)
+    ternary = Twn(granularity="row")
+    assert ternary.build(row.shape).encode(row).levels.abs().sum() == 1
+    assert sum(small) > 1.0
+    assert max(errors(row, *split_weight(row, ternary), ternary)) < 1e-15
+
+
 def test_rows_without_large_or_small_weights() -> None:
     w = torch.tensor([[0.0, 0.0, 0.0], [0.5, -0.5, 0.5]], dtype=torch.float64)
     first, second = split_weight(w, Twn(granularity="row"))
