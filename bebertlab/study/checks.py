@@ -21,6 +21,9 @@ from bebertlab.study.space import excluded
 from bebertlab.study.study import Axis, Study, same, show
 
 _NEAR = 1000  # points looked at until a value is taken to be excluded altogether
+_TRIES = 8  # points tried until a value is taken to be wrong by itself
+
+Point = tuple[tuple[str, Document], ...]
 
 
 def check_paths(study: Document, recipe: Document, registry: Registry, faults: Faults) -> None:
@@ -43,22 +46,36 @@ def check_paths(study: Document, recipe: Document, registry: Registry, faults: F
 def check_values(
     study: Document, recipe: Document, exclude: Iterable[Mapping[str, Any]], codec: OptionsCodec, faults: Faults
 ) -> None:
-    """Check that the recipe takes every value that is listed for a path, at a point that is not excluded.
+    """Check that the recipe takes every value that is listed for a path, at some point that is not excluded.
 
-    A recipe may be wrong by itself and right at every point: what is searched in it is looked at there only.
+    A recipe may be wrong by itself and right at every point: what is searched in it is looked at there only. A value
+    that is right with some values of other paths and wrong with others is not found here but by `check_points`.
     """
     axes = dict(_written_axes(study, recipe, codec.registry))
     exclude = [item for item in exclude if axes.keys() >= item.keys()]
-    points = [point for name in axes for value in axes[name] for point in _first_point(axes, name, value, exclude)]
-    for point in points or [()]:
-        document, found = recipe, Faults()
-        try:
-            for name, value in point:
-                document = _with_value(document, name, value, codec.registry)
-            structure_recipe(document, codec, found)
-        except UserError as error:
-            found.add_error(error)
-        faults.extend(found, once=True)  # a fault of the recipe itself is one of every point
+    if not axes:
+        structure_recipe(recipe, codec, faults)
+    for name in axes:
+        for value in axes[name]:
+            first: Faults | None = None
+            for point in _near_points(axes, name, value, exclude):
+                found = _faults_at(recipe, point, codec)
+                first = first or found
+                if not found:
+                    break
+            else:
+                faults.extend(first or Faults(), once=True)  # a fault of the recipe itself is one of every point
+
+
+def _faults_at(recipe: Document, point: Point, codec: OptionsCodec) -> Faults:
+    faults = Faults()
+    try:
+        for name, value in point:
+            recipe = _with_value(recipe, name, value, codec.registry)
+        structure_recipe(recipe, codec, faults)
+    except UserError as error:
+        faults.add_error(error)
+    return faults
 
 
 def settle_exclude(
@@ -139,15 +156,14 @@ def _drawn(end: Document) -> Document:
     return attrs.evolve(end, data=float(end.data)) if type(end.data) is int else end
 
 
-def _first_point(
+def _near_points(
     axes: Mapping[str, list[Document]], name: str, value: Document, exclude: list[Mapping[str, Any]]
-) -> Iterable[tuple[tuple[str, Document], ...]]:
-    """The first point with a value that is not excluded, if one is near."""
+) -> Iterable[Point]:
+    """The first few points with a value that are not excluded; none where there is none near."""
     choices = [[value] if axis == name else values for axis, values in axes.items()]
-    for values in itertools.islice(itertools.product(*choices), _NEAR):
-        if not excluded({axis: one.data for axis, one in zip(axes, values, strict=True)}, exclude):
-            return [tuple(zip(axes, values, strict=True))]
-    return []
+    points = (tuple(zip(axes, values, strict=True)) for values in itertools.islice(itertools.product(*choices), _NEAR))
+    kept = (point for point in points if not excluded({axis: one.data for axis, one in point}, exclude))
+    return itertools.islice(kept, _TRIES)
 
 
 def _with_value(recipe: Document, name: str, value: Document, registry: Registry) -> Document:

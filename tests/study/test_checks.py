@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.document import Document
+from bebertlab.config.faults import Faults
+from bebertlab.config.yaml import parse_yaml
+from bebertlab.manager import load_plugins
+from bebertlab.study.checks import check_paths, check_values, settle_exclude, settle_questions
+from bebertlab.study.source import read_study
+from bebertlab.study.study import Axis, Study
+
+if TYPE_CHECKING:
+    from tests.study.conftest import Files
+
+
+@pytest.fixture
+def codec(files: Files) -> OptionsCodec:
+    return OptionsCodec(load_plugins([files.folder / "parts.py"]).registry)
+
+
+RECIPE = Document.of(
+    {
+        "task": "fake",
+        "encoder": "fake",
+        "stages": {"trunk": {"kind": "fake"}, "members": {"kind": "fakes", "model": "trunk"}, "score": "fake"},
+    }
+)
+
+
+def test_a_recipe_that_is_wrong_by_itself_may_be_right_at_every_point(codec: OptionsCodec) -> None:
+    recipe = RECIPE.set(("stages", "members", "size"), 0, "recipe")
+    study = parse_yaml("search: {members.size: {choice: [1, 2]}}", "s")
+    faults = Faults()
+    check_values(study, recipe, (), codec, faults)
+    assert not faults
+    check_values(parse_yaml("search: {}", "s"), recipe, (), codec, faults)
+    assert str(faults) == "recipe: stages.members.size: must be >= 1, is 0"
+
+
+def test_what_is_searched_inside_of_a_searched_part_comes_after_it(codec: OptionsCodec) -> None:
+    study = parse_yaml("search: {task.size: {choice: [0]}, task: {choice: [{kind: fake, size: 5}]}}", "s")
+    faults = Faults()
+    check_values(study, RECIPE, (), codec, faults)
+    assert str(faults) == "s:1:31: task.size: must be >= 1, is 0"
+
+
+def test_a_value_that_is_excluded_everywhere_is_not_looked_at(codec: OptionsCodec) -> None:
+    study = parse_yaml("search: {members.size: {choice: [1, 0]}, score.rate: {choice: [1.0, 2.0]}}", "s")
+    faults = Faults()
+    check_values(study, RECIPE, [{"members.size": 0}], codec, faults)
+    assert not faults
+    check_values(study, RECIPE, [{"members.size": 0, "score.rate": 1.0}], codec, faults)
+    assert str(faults) == "s:1:37: stages.members.size: must be >= 1, is 0"
+
+
+def test_paths_are_looked_at_even_where_their_axis_is_wrong(codec: OptionsCodec) -> None:
+    faults = Faults()
+    check_paths(parse_yaml("search: {members.sise: 3}", "s"), RECIPE, codec.registry, faults)
+    assert str(faults).startswith("s:1:10: search: members.sise: stages.members (stage 'fakes') has no option 'sise'")
+
+
+def test_settling_is_finished_after_one_time(files: Files, codec: OptionsCodec) -> None:
+    for change in ("seeds=[1]", "members.size=2", "search.members.ensemble=[bagging]", "search.members.size=[1]"):
+        study: Study = read_study(files.path, load_plugins, sets=[change]).study
+        context = (Document.of({}), Document(data=study.recipe), study, study, codec.registry, Faults())
+        assert settle_exclude(*context) == study.exclude
+        assert settle_questions(*context) == study.questions
+        assert not context[-1]
+
+
+def test_a_range_can_be_excluded_by_its_values(codec: OptionsCodec) -> None:
+    study = Study(
+        name="s", recipe={}, search={"members.size": Axis(integer=(1, 9))}, exclude=({"members.size": [3, 4]},)
+    )
+    faults = Faults()
+    found = settle_exclude(Document.of({"search": {"members.size": {}}}), RECIPE, study, study, codec.registry, faults)
+    assert (found, bool(faults)) == (study.exclude, False)

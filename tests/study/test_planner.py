@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bebertlab.errors import UserError
+from bebertlab.recipe.plan import Machine
+from bebertlab.study.planner import Planner, check_points, planned, raise_unfit, recipe_at
+
+if TYPE_CHECKING:
+    from tests.study.conftest import Files
+
+
+def test_a_trial_is_the_recipe_at_a_point_and_seed(files: Files) -> None:
+    source = files.read()
+    registry = source.plugins.registry
+    recipe = recipe_at(source.study, {"members.ensemble": "single", "members.size": 1}, 7, registry)
+    assert recipe["seed"] == 7
+    assert recipe["stages"]["members"] == {"kind": "fakes", "model": "trunk", "size": 1, "ensemble": "single"}
+    recipe = recipe_at(source.study, {"task.size": 9, "task": {"kind": "fake", "size": 8}}, 0, registry)
+    assert recipe["task"] == {"kind": "fake", "size": 9}
+
+
+def test_a_plan_lists_what_the_result_needs(files: Files) -> None:
+    stages = "stages={trunk: fake, score: {kind: fake, model: trunk}, unused: fake}"
+    source = files.read("exclude=[]", "questions=[]", "search={}", stages, "result=score")
+    recipe = recipe_at(source.study, {}, 0, source.plugins.registry)
+    plan = Planner(source.plugins, Machine()).plan(recipe)
+    trial = planned(plan, recipe, 3)
+    assert [(stage.stage, stage.trial) for stage in trial.stages] == [("trunk", 3), ("score", 3)]
+    assert trial.result == trial.stages[-1].key
+    assert trial.keys == {stage.key for stage in trial.stages}
+
+
+def test_a_task_is_loaded_once(files: Files) -> None:
+    source = files.read()
+    planner = Planner(source.plugins, Machine())
+    recipes = [
+        recipe_at(source.study, {"members.ensemble": "bagging", "members.size": size}, 0, source.plugins.registry)
+        for size in (1, 2)
+    ]
+    first, second = map(planner.plan, recipes)
+    assert first.task is second.task
+
+
+def test_points_that_cannot_be_are_named(files: Files) -> None:
+    check_points(files.read().study, files.read().plugins.registry)
+    files.write(exclude="exclude: []", **{"- {members.ensemble": ""})
+    source = files.read()
+    with pytest.raises(UserError) as error:
+        check_points(source.study, source.plugins.registry)
+    assert str(error.value).splitlines() == [
+        "these points cannot run; leave them out under exclude, or mend them:",
+        "  members.ensemble=single members.size=2: stages.members: single has one member, not 2",
+        "  members.ensemble=single members.size=4: stages.members: single has one member, not 4",
+    ]
+
+
+def test_many_faults_are_cut_short() -> None:
+    raise_unfit({})
+    with pytest.raises(UserError) as error:
+        raise_unfit({f"fault {index}": f"p={index}" for index in range(12)})
+    assert str(error.value).splitlines()[-2:] == ["  p=9: fault 9", "  ... and 2 more"]

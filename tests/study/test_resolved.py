@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bebertlab.config.yaml import to_yaml
+from bebertlab.manager import load_plugins
+from bebertlab.study.planner import Planner, recipe_at
+from bebertlab.study.resolved import digest, resolved, study_folder, study_record
+from bebertlab.study.source import read_study
+
+if TYPE_CHECKING:
+    from tests.study.conftest import Files
+
+
+def test_the_resolved_study_is_the_same_study(files: Files, tmp_path: Path) -> None:
+    sets = ["search.members.ensemble=[bagging, boosting]", "search.score.rate=[1.0, 2.0]", "objective.goal=minimize"]
+    study = files.read(*sets, smoke=True).study
+    elsewhere = tmp_path / "elsewhere" / "study.yaml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(to_yaml(resolved(study)))
+    again = read_study(elsewhere, load_plugins).study
+    assert again == study
+    assert digest(again) == digest(study)
+
+
+def test_everything_that_is_said_tells_studies_apart(files: Files) -> None:
+    known = {digest(files.read().study)}
+    changes = ["seeds=[0]", "threads=2", "task.size=5", "members.size=1", "name=other", "description=x", "score.rate=2"]
+    for change in changes:
+        known.add(digest(files.read(change).study))
+    (files.folder / "parts.py").write_text((files.folder / "parts.py").read_text() + "\n# another text\n")
+    known.add(digest(files.read().study))
+    assert len(known) == 9
+
+
+def test_where_the_files_are_does_not(files: Files, tmp_path: Path) -> None:
+    before = digest(files.read().study)
+    moved = files.folder.rename(tmp_path.with_name("moved"))
+    assert digest(read_study(moved / "study.yaml", load_plugins).study) == before
+
+
+def test_what_observers_see(files: Files) -> None:
+    source = files.read()
+    from bebertlab.recipe.plan import Machine
+
+    point = {"members.ensemble": "bagging", "members.size": 1}
+    plan = Planner(source.plugins, Machine()).plan(recipe_at(source.study, point, 0, source.plugins.registry))
+    record = study_record(source.study, Path("work"), plan.task, planned=14, finished=3)
+    assert record.folder == study_folder(source.study, Path("work")) == Path(f"work/studies/little-{record.digest[:8]}")
+    assert record.identity == {"task": "fake/4", "encoder": "fake", "recipe": "study"}
+    assert record.axes == {"members.ensemble": ("single", "bagging", "boosting"), "members.size": (1, 2, 4)}
+    assert (record.objective, record.maximize, record.generated, record.planned, record.finished) == (
+        "validation/score",
+        True,
+        True,
+        14,
+        3,
+    )
+    assert record.resolved == to_yaml(resolved(source.study))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bebertlab.interfaces.events import StageEvent
+from bebertlab.recipe.plan import Machine
+from bebertlab.study.job import Order
+from bebertlab.study.planner import Planner, planned, recipe_at
+from bebertlab.study.trial import Bench
+
+if TYPE_CHECKING:
+    from tests.study.conftest import Files
+
+
+def job(files: Files, *sets: str) -> dict[str, Any]:
+    source = files.read("members.ensemble=bagging", "members.size=2", *sets)
+    recipe = recipe_at(source.study, {}, 0, source.plugins.registry)
+    plan = planned(Planner(source.plugins, Machine()).plan(recipe), recipe)
+    order = Order(metric=source.study.objective.metric, store=files.folder / "store", plugins=source.study.plugins)
+    return json.loads(json.dumps(order.job(3, plan)))  # type: ignore[no-any-return] # what a job is: plain data
+
+
+def run(job: Mapping[str, Any], bench: Bench | None = None) -> tuple[dict[str, Any], list[StageEvent]]:
+    events: list[StageEvent] = []
+    outcome = (bench or Bench()).run(job, events.append)
+    return json.loads(json.dumps(outcome)), events
+
+
+def test_an_outcome_has_the_metrics_and_every_stage(files: Files) -> None:
+    outcome, events = run(job(files))
+    assert (outcome["state"], outcome["error"], outcome["failed_key"]) == ("complete", None, None)
+    assert outcome["metrics"]["validation/score"] == 20.0  # 1 + (1 + 1 + 7) + (1 + 2 + 7)
+    assert [stage["stage"] for stage in outcome["stages"]] == ["trunk", "members.0", "members.1", "score"]
+    assert {event.trial for event in events} == {3}
+    assert outcome["seconds"] == pytest.approx(sum(stage["seconds"] for stage in outcome["stages"]))
+
+
+def test_what_is_stored_takes_no_time_and_is_told(files: Files) -> None:
+    bench = Bench()
+    first, _ = run(job(files), bench)
+    again, events = run(job(files), bench)
+    assert again["metrics"] == first["metrics"]
+    assert again["seconds"] == 0
+    assert all(event.stored for event in events)
+
+
+def test_a_stage_that_raises_is_named_and_what_went_before_is_kept(files: Files) -> None:
+    outcome, events = run(job(files, "score.fault=raise", "score.size=2"))
+    assert outcome["state"] == "failed"
+    assert outcome["error"] == "stage score (fake): ValueError: size 2 is broken"
+    assert [stage["stage"] for stage in outcome["stages"]] == ["trunk", "members.0", "members.1"]
+    assert outcome["failed_key"] == next(event.key for event in events if event.stage == "score")
+    assert 'raise ValueError("size 2 is broken")' in outcome["traceback"]
+
+
+@pytest.mark.parametrize(
+    ("sets", "error"),
+    [
+        (("score.fault=nan", "score.size=2"), "validation/score is nan"),
+        (("score.fault=silent",), "the result has no metric 'validation/score'; (known: cost/members_seconds"),
+        (
+            ("objective.metric=validation/scroe",),
+            "the result has no metric 'validation/scroe'; did you mean 'validation/sc",
+        ),
+    ],
+)
+def test_a_result_without_a_number_is_a_failure(files: Files, sets: tuple[str, ...], error: str) -> None:
+    outcome, _ = run(job(files, *sets))
+    assert outcome["state"] == "failed"
+    assert outcome["error"].startswith(error)
+    assert outcome["failed_key"] is None
+    assert len(outcome["stages"]) == 4
+
+
+def test_a_worker_that_plans_otherwise_says_so(files: Files) -> None:
+    asked = job(files)
+    parts = Path(files.folder / "parts.py")
+    parts.write_text(parts.read_text() + "\n# edited while the study runs\n")
+    outcome, events = run(asked)
+    assert outcome["error"].startswith("the worker plans this trial differently from the driver")
+    assert events == []
