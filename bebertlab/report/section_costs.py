@@ -35,7 +35,7 @@ def training_time(made: Material) -> list[Section]:
     saved = math.fsum(one.without_store for one in found)
     text = (
         f"Every distinct stage was made once: {duration(spent)} of work; without the store the trials would have taken "
-        f"{duration(saved)}. Seconds were measured while other trials ran beside, on one machine."
+        f"{duration(saved)}. Seconds are wall time, with whatever else the machine did at that time."
     )
     return [Section(title="Training time", blocks=(Text(words=text), costs_table(found)))]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord
+from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
 from bebertlab.report.labels import short_names, value_label
 from bebertlab.report.rows import VALIDATION, identity, mebibytes, told
 from bebertlab.report.statistics import Interval, interval
@@ -53,21 +53,25 @@ def steps(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[Step, ...]
 
 
 def _metric(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
-    named = {name for trial in trials for event in told(trial)[:-1] for name in event.metrics}
+    named = {name for trial in trials for event in _before_result(trial) for name in event.metrics}
     return study.objective if study.objective in named else VALIDATION
 
 
 def _scored(trial: TrialRecord, metric: str) -> list[_Seen]:
     found: list[_Seen] = []
     before: StageEvent | None = None
-    for event in told(trial):
-        # the stage that gave the trial its metrics is the result itself, not a step towards it
-        if not math.isfinite(event.metrics.get(metric, math.nan)) or event.metrics == trial.metrics:
+    for event in _before_result(trial):
+        if not math.isfinite(event.metrics.get(metric, math.nan)):
             continue
         found.append(_Seen(trial, event, before))
         if "." not in event.stage:
             before = event
     return found
+
+
+def _before_result(trial: TrialRecord) -> tuple[StageEvent, ...]:
+    """The stages of a complete trial but the last one, which gave it its metrics."""
+    return told(trial)[:-1] if trial.state is TrialState.COMPLETE else ()
 
 
 def _name(event: StageEvent) -> str:

@@ -43,10 +43,15 @@ def score_places(study: StudyRecord, trials: Sequence[TrialRecord]) -> int:
     return decimals(value for trial in trials if (value := finite(trial, study.objective)) is not None)
 
 
-def points_table(study: StudyRecord, points: Sequence[Point], tied: frozenset[int], places: int = 2) -> Table:
-    """Every point; the best row is marked, those not shown to be worse than it carry a sign."""
+def points_table(
+    study: StudyRecord, points: Sequence[Point], tied: frozenset[int], places: int = 2, *, short: bool = False
+) -> Table:
+    """Every point; the best row is marked, those not shown to be worse than it carry a sign.
+
+    A short table has no metrics beside the objective.
+    """
     names = short_names(study.axes)
-    further = _further_metrics(study, points)
+    further = [] if short else _further_metrics(study, points)
     columns = ("#", *names.values(), study.objective, "seeds", *further, "members", "MiB", "training (s)")
     rows = [_point_row(study, point, tied, further, places) for point in points]
     axes = range(1, 1 + len(names))

@@ -20,7 +20,10 @@ def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
     """Table of all points, answers and failures, in lines of at most `WIDTH` characters."""
     made = material(study, trials)
     study = made.study
-    table = points_table(study, made.points, ties(study, made.points), made.places)
+    tied = ties(study, made.points)
+    table = points_table(study, made.points, tied, made.places)
+    if sum(_widths(table)) + 2 * (len(table.columns) - 1) > WIDTH:
+        table = points_table(study, made.points, tied, made.places, short=True)
     parts = [f"{study.name}@{study.digest[:8]}: {standing(trials, study.planned)}"]
     parts += [GENERATED] if study.generated else []
     parts += ["", *_lines(table)] if made.points else []
@@ -34,9 +37,13 @@ def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
 
 
 def _lines(table: Table) -> list[str]:
-    widths = _fitting([max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)])
+    widths = _fitting(_widths(table))
     lines = [_line(table, table.columns, widths), "-" * min(WIDTH, sum(widths) + 2 * (len(widths) - 1))]
     return lines + [_line(table, row, widths) for row in table.rows]
+
+
+def _widths(table: Table) -> list[int]:
+    return [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
 
 
 def _fitting(widths: list[int]) -> list[int]:

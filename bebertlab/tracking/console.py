@@ -14,6 +14,7 @@ from bebertlab.tracking.display import Display
 from bebertlab.tracking.pace import Pace, duration
 
 QUIET_SECONDS = 60.0  #: between two lines about the progress of one stage
+BRIEF_SECONDS = 0.5  #: stages that took less have no line of their own
 
 
 class ConsoleProgress:
@@ -52,8 +53,6 @@ class ConsoleProgress:
         self._told[event.trial, event.stage] = self._clock()
         if self._display:
             self._display.stage(event)
-        else:
-            self._line(f"{_of(event)} starts")
 
     @hookimpl
     def bebertlab_stage_progress(self, event: StageEvent) -> None:
@@ -66,12 +65,14 @@ class ConsoleProgress:
 
     @hookimpl
     def bebertlab_stage_finished(self, event: StageEvent) -> None:
-        """Count it; a stage from the store needs no line of its own."""
+        """Count it; a stage from the store, or one that took no time, needs no line of its own."""
         if event.stored:
             self._stored += 1
         else:
             self._ran += 1
-            self._line(f"{_of(event)} done in {duration(event.seconds)}", quiet=self._live)
+            self._line(
+                f"{_of(event)} done in {duration(event.seconds)}", quiet=self._live or event.seconds < BRIEF_SECONDS
+            )
         if self._display:
             self._display.stage_done(event)
             self._show()

@@ -36,6 +36,16 @@ def test_lines_fit(simulate: Simulate, long: str) -> None:
     assert "…" in text
 
 
+def test_what_does_not_fit_is_left_to_the_report(simulate: Simulate) -> None:
+    study, trials = simulate()
+    more = [
+        evolve(one, metrics={**one.metrics, "validation/f1": 50.0 + one.number, "validation_mismatched/f1": one.number})
+        for one in trials
+    ]
+    assert "validation/f1" not in summary_table(study, more)
+    assert "validation/f1" in summary_table(evolve(study, axes={"members.size": (1, 2, 4)}), more)
+
+
 def test_a_study_that_has_not_begun(simulate: Simulate) -> None:
     study, _ = simulate()
     text = summary_table(evolve(study, planned=126), [])

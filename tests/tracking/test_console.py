@@ -23,6 +23,7 @@ def _run(progress: ConsoleProgress, study: StudyRecord, trials: tuple[TrialRecor
     progress.bebertlab_stage_started(_event("teacher", phase=StagePhase.STARTED, trial=None))
     progress.bebertlab_stage_progress(_event("teacher", phase=StagePhase.PROGRESS, trial=None, fraction=0.5))
     progress.bebertlab_stage_finished(_event("teacher", trial=None, seconds=2.0))
+    progress.bebertlab_stage_finished(_event("merge", seconds=0.01))
     failed = evolve(trials[1], state=TrialState.FAILED, metrics={}, error="[binary] the loss became NaN")
     for trial in (trials[0], failed, *trials[2:]):
         progress.bebertlab_trial_started(study, trial)
@@ -37,13 +38,14 @@ def test_one_line_an_event_where_there_is_no_terminal(study: StudyRecord, trials
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith("study tiny_study@abcdef12 in ")
     assert lines[0].endswith(": 0/4")
-    assert lines[1:3] == ["teacher starts", "teacher done in 2.0 s"]
-    assert lines[3].startswith("[1/4] t000 members.size=1 seed=0 validation/score 81 in 1.5 s")
+    # a merge takes no time and has no line
+    assert lines[1] == "teacher done in 2.0 s"
+    assert lines[2].startswith("[1/4] t000 members.size=1 seed=0 validation/score 81 in 1.5 s")
     # square brackets of an error are no markup
-    assert lines[4].startswith("[2/4] t001 members.size=1 seed=1 FAILED: [binary] the loss became NaN")
-    assert "; about 5 s left" in lines[5]
-    assert lines[-1].startswith("3 complete, 1 failed; stages: 1 run, 4 from the store; ")
-    assert len(lines) == 8
+    assert lines[3].startswith("[2/4] t001 members.size=1 seed=1 FAILED: [binary] the loss became NaN")
+    assert "; about 5 s left" in lines[4]
+    assert lines[-1].startswith("3 complete, 1 failed; stages: 2 run, 4 from the store; ")
+    assert len(lines) == 7
     assert "\x1b" not in stream.getvalue()
 
 
