@@ -64,9 +64,10 @@ class Quantizer(nn.Module, ABC):
     def encode(self, x: Tensor) -> Codes:
         """The integers and scales of `forward(x)`."""
 
-    @abstractmethod
     def parameter_groups(self) -> Iterable[ParameterGroup]:
-        """Groups for this quantizer's own parameters; empty where it has none."""
+        """Groups for this quantizer's own parameters: all in one, unless it says otherwise; empty where it has none."""
+        own = tuple(self.parameters())
+        return (ParameterGroup(parameters=own),) if own else ()
 
 
 @frozen(kw_only=True)

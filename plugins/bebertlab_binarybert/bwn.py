@@ -6,7 +6,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, sign, straight_through
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign, straight_through
 from bebertlab_binarybert.granularity import Granularity, mean
 
 
@@ -53,10 +53,6 @@ class BwnQuantizer(Quantizer):
         """Levels -1 and +1."""
         levels, step = self._quantized(x)
         return Codes(levels=levels.to(torch.int8), step=step, bits=self.bits)
-
-    def parameter_groups(self) -> tuple[ParameterGroup, ...]:
-        """None: the scale is a function of the weights."""
-        return ()
 
     def _quantized(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = x.detach()  # the gradient is known: record nothing

@@ -10,7 +10,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, Quantizer, QuantizerOptions
 
 _SMALLEST = 1e-5  #: no step is smaller
 
@@ -77,10 +77,6 @@ class LsqQuantizer(Quantizer):
             offset=base,
             bits=self.bits,
         )
-
-    def parameter_groups(self) -> tuple[ParameterGroup, ...]:
-        """The step."""
-        return (ParameterGroup(parameters=(self.step,)),)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - torch's own type
         self._ready = False

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, straight_through
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, straight_through
 from bebertlab_binarybert.granularity import Granularity, mean, total
 
 
@@ -66,10 +66,6 @@ class TwnQuantizer(Quantizer):
         """Levels -1, 0 and +1."""
         levels, step = self._quantized(x)
         return Codes(levels=levels.to(torch.int8), step=step, bits=self.bits)
-
-    def parameter_groups(self) -> tuple[ParameterGroup, ...]:
-        """None: the scale is a function of the weights."""
-        return ()
 
     def _quantized(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = x.detach()  # the gradient is known: record nothing

@@ -8,7 +8,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, Quantizer, QuantizerOptions
 from bebertlab_binarybert.granularity import Granularity
 from bebertlab_binarybert.grid import find_grid, gradients
 
@@ -76,10 +76,6 @@ class UniformQuantizer(Quantizer):
             offset=None if self.symmetric else torch.as_tensor(grid.base(x.dtype), dtype=x.dtype, device=x.device),
             bits=self.bits,
         )
-
-    def parameter_groups(self) -> tuple[ParameterGroup, ...]:
-        """The clips, where they are trained."""
-        return (ParameterGroup(parameters=(self.clip,)),) if isinstance(self.clip, nn.Parameter) else ()
 
 
 class _Quantize(torch.autograd.Function):
