@@ -12,7 +12,7 @@ from bebertlab.interfaces.events import StudyRecord
 from bebertlab.report.answers import Answer, Comparison, Trend, Verdict
 from bebertlab.report.curves import Curve
 from bebertlab.report.labels import axis_label, short_names, unit, value_label
-from bebertlab.report.page import INK, MUTED
+from bebertlab.report.page import INK, MUTED, PAPER
 from bebertlab.report.plots import canvas, colour, limits, marker, svg
 from bebertlab.report.statistics import Interval
 
@@ -129,7 +129,7 @@ def _whisker(axis: Any, shown: Interval, place: int, *, whole: bool, filled: boo
     tone = colour(0) if whole else MUTED
     if shown.low is not None and shown.high is not None:
         axis.plot([shown.low, shown.high], [place, place], color=tone, linewidth=2.6 if whole else 1.4, zorder=2)
-    face = tone if filled else "white"
+    face = tone if filled else PAPER
     axis.plot(shown.mean, place, marker="D" if whole else "o", markersize=7 if whole else 5, color=tone, mfc=face)
 
 

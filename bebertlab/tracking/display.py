@@ -16,7 +16,7 @@ class Display:
     def __init__(self, console: Console, planned: int | None) -> None:
         self._trials = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description:<28}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
