@@ -80,11 +80,14 @@ def execute(
 
     Raises:
         StageError: a stage raised; what was finished before stays in the store.
+        EnvironmentFault: something is to be made, and the device for it is not there.
     """
     target = target or plan.recipe.result
     run = _Run(plan=plan, store=store, codec=codec, notify=notify, trial=trial)
     nodes = plan.behind(target)
     missing = _missing(run, target)
+    if missing:
+        plan.machine.check()
     if any(_TRAIN in attrs.fields_dict(type(plan.nodes[name].stage)) for name in missing):
         warm_up(plan.task)
     with _threads(plan.machine.threads):

@@ -10,7 +10,7 @@ import torch
 from attrs import field, frozen, validators
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.errors import UserError
+from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import StageOptions, input_fields, input_names
@@ -29,7 +29,26 @@ class Machine:
     """What of a machine makes numbers what they are."""
 
     threads: int = field(default=1, validator=validators.ge(1))  #: of torch
-    device: str = "cpu"  #: as torch names it
+    device: str = field(default="cpu")  #: as torch names it
+
+    @device.validator
+    def _check_device(self, _: object, device: str) -> None:
+        try:
+            torch.device(device)
+        except RuntimeError:
+            raise UserError(f"device '{device}' is none that torch knows; e.g. cpu, cuda or cuda:1") from None
+
+    def check(self) -> None:
+        """Check that the device is there.
+
+        Raises:
+            EnvironmentFault: it is not.
+        """
+        try:
+            torch.empty(1, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            first = next(iter(str(error).splitlines()), "")
+            raise EnvironmentFault(f"device '{self.device}' cannot be used: {first}") from error
 
     def parts(self) -> dict[str, Any]:
         """What of it enters every key."""

@@ -5,9 +5,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from attrs import evolve
 
-from bebertlab.errors import UserError
+from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.recipe.paths import set_value
 from bebertlab.recipe.plan import Machine, Plan, plan
 from bebertlab.recipe.recipe import recipe_of
@@ -83,6 +84,18 @@ def test_the_machine_is_part_of_the_keys(toy: Toy) -> None:
     assert changed(base, planned(toy, Machine(threads=2))) == ALL
     assert changed(base, planned(toy, Machine(device="cuda:1"))) == ALL
     assert changed(planned(toy, Machine(device="cuda:0")), planned(toy, Machine(device="cuda:1"))) == set()
+
+
+def test_a_device_that_is_none_is_refused() -> None:
+    with pytest.raises(UserError, match=r"device 'gpu' is none that torch knows; e\.g\. cpu, cuda"):
+        Machine(device="gpu")
+    Machine().check()
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 99, reason="has a hundred GPUs")
+def test_a_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(EnvironmentFault, match="device 'cuda:99' cannot be used: "):
+        Machine(device="cuda:99").check()
 
 
 def test_a_default_that_is_written_out_changes_nothing(toy: Toy) -> None:
