@@ -27,6 +27,14 @@ def test_a_residual_is_normalized_after_the_sum(sizes: Architecture) -> None:
     torch.testing.assert_close(residual(y, x), (summed - summed.mean(-1, keepdim=True)) / (spread + 1e-12).sqrt())
 
 
+def test_dropout_is_of_what_is_added_not_of_what_it_is_added_to(sizes: Architecture) -> None:
+    residual = Residual(Parts(evolve(sizes, dropout=1.0), Design()), f"{LAYER}.output", sizes.ffn)
+    with torch.no_grad():
+        residual.get_parameter("dense.bias").normal_()
+    y, x = torch.randn(2, 3, sizes.ffn), torch.randn(2, 3, sizes.hidden)
+    torch.testing.assert_close(residual.train()(y, x), F.layer_norm(x, (sizes.hidden,), eps=1e-12))
+
+
 @pytest.mark.parametrize(
     ("architecture", "design", "expected"),
     [("gelu", None, F.gelu), ("relu", None, F.relu), ("gelu", "relu", F.relu), ("relu", "gelu", F.gelu)],
