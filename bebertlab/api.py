@@ -46,6 +46,7 @@ from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics
 from bebertlab.network import reach_hub
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
 from bebertlab.nn.straight_through import sign, straight_through
+from bebertlab.train.digest import content_digest
 from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
 
 __all__ = [
@@ -106,6 +107,7 @@ __all__ = [
     "accuracy_metrics",
     "branch_counts",
     "branch_prefix",
+    "content_digest",
     "correlation_metrics",
     "hookimpl",
     "input_names",

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from bebertlab_minigrammar import acceptability
+from bebertlab_minigrammar.acceptability import Acceptability
+
+_ANIMATE, _THINGS = acceptability._ANIMATE, acceptability._THINGS
+_VERBS = (*acceptability._AUXILIARIES, *acceptability._INTRANSITIVE, *acceptability._TRANSITIVE)
+_NUMBER = {
+    word: number
+    for forms in (*_ANIMATE, *_THINGS, *_VERBS, *acceptability._DETERMINERS)
+    for number, word in enumerate(forms)
+}
+_NOUNS = {word for forms in (*_ANIMATE, *_THINGS) for word in forms}
+_VERB_WORDS = {word for forms in _VERBS for word in forms}
+_SELVES = {"himself": 0, "herself": 0, "itself": 0, "themselves": 1}
+_DETERMINERS = {word for forms in acceptability._DETERMINERS for word in forms}
+
+
+def _disagreements(text: str) -> int:
+    """Words that disagree, found by parsing the text again from the left, without the grammar's own bookkeeping."""
+    words = [word for word in text.split() if word != "the" and word not in acceptability._ADJECTIVES]
+    if words[0] in acceptability._OPENERS:
+        words = words[1:]
+    wrong = 0
+    for determiner, noun in itertools.pairwise(words):
+        if determiner in _DETERMINERS:
+            wrong += _NUMBER[determiner] != _NUMBER[noun]
+    words = [word for word in words if word not in _DETERMINERS]
+    number = _NUMBER[words[0]]
+    rest = words[1:]
+    while rest[0] in acceptability._PREPOSITIONS:
+        rest = rest[2:]
+    if rest[0] == "and":
+        number, rest = 1, rest[2:]
+    if rest[0] == "who":
+        if rest[1] in _VERB_WORDS:
+            wrong += _NUMBER[rest[1]] != number
+        else:
+            wrong += _NUMBER[rest[2]] != _NUMBER[rest[1]]
+        rest = rest[3:]
+    wrong += _NUMBER[rest[0]] != number
+    if rest[1:] and rest[1] in _SELVES:
+        wrong += _SELVES[rest[1]] != number
+    return wrong
+
+
+@pytest.mark.parametrize(("level", "expected"), [(1, 0), (0, 1)])
+def test_acceptable_sentences_agree_and_in_the_others_one_word_does_not(level: int, expected: int) -> None:
+    rng = random.Random(3)
+    for _ in range(500):
+        text, pair = Acceptability().draw(rng, level)
+        assert pair is None
+        assert _disagreements(text) == expected, text
+
+
+def test_sentences_are_of_a_readable_length_and_every_construction_comes_up() -> None:
+    rng = random.Random(4)
+    texts = [Acceptability().draw(rng, i % 2)[0] for i in range(500)]
+    assert {len(text.split()) for text in texts} <= set(range(4, 17))
+    for mark in ("who", "and", "near", "themselves", "these", "has"):
+        assert any(mark in text.split() for text in texts)
+
+
+def test_attractors_of_the_other_number_stand_before_the_verb() -> None:
+    rng = random.Random(5)
+    texts = [Acceptability().draw(rng, 1)[0].split() for _ in range(500)]
+    misleading = [
+        words
+        for words in texts
+        for i, word in enumerate(words)
+        if i and word in _VERB_WORDS and words[i - 1] in _NOUNS and _NUMBER[words[i - 1]] != _NUMBER[word]
+    ]
+    assert len(misleading) > 40
+
+
+def test_reflexives_fit_the_person() -> None:
+    rng = random.Random(6)
+    for _ in range(2000):
+        words = Acceptability().draw(rng, 1)[0].split()
+        subject = next(word for word in words if word in _NOUNS)
+        for gender, nouns in (("himself", {"boy", "man"}), ("herself", {"girl", "woman"}), ("itself", {"dog", "fox"})):
+            if gender in words and "and" not in words:
+                assert subject not in {"boy", "man", "girl", "woman", "dog", "fox"} - nouns
