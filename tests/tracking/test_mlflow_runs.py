@@ -77,6 +77,18 @@ def test_what_has_not_changed_is_not_logged_again(
     assert [one.value for one in client.get_metric_history(child, "validation/accuracy")] == [81.0, 5.0]
 
 
+def test_parameters_are_logged_once(
+    opened: Callable[[], Runs], trials: tuple[TrialRecord, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    opened().finish(trials[0])
+    logged: list[object] = []
+    monkeypatch.setattr(MlflowClient, "log_batch", lambda *args, **more: logged.extend(more["params"]))
+    opened().finish(trials[0])
+    assert logged == []
+
+
 def test_a_failed_trial_says_why_until_it_succeeds(
     opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
 ) -> None:
