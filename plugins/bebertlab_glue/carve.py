@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bebertlab.api import Labels
+from bebertlab.api import Labels, UserError
 from bebertlab_glue.table import Table
 
 _BINS = 5  # of scores, for regression
@@ -19,6 +19,9 @@ def carve(train: Table, fraction: float, most: int) -> tuple[Table, Table]:
     Which examples go where is decided by a hash of their text alone: the same in every run, whatever the order of
     the file, and equal texts go to the same side. Each class (each fifth of the scores, for regression) gives the
     same part, so that a small `select` has the balance of the whole.
+
+    Raises:
+        UserError: there is one text only.
     """
     wanted = min(round(fraction * len(train)), most, len(train) - 1)
     keys = [_key(train, row) for row in range(len(train))]
@@ -34,13 +37,15 @@ def carve(train: Table, fraction: float, most: int) -> tuple[Table, Table]:
             chosen.add(key)
             rows += counts[key]
     selected = np.array([key in chosen for key in keys])
+    if selected.all():
+        raise UserError(f"{train.origin}: {len(train)} rows of one text leave none to train on; take more rows")
     return train.take(np.flatnonzero(~selected)), train.take(np.flatnonzero(selected))
 
 
 def _key(table: Table, row: int) -> str:
     """A hash of what a reader would call the same example: case and spaces do not count."""
-    text = table.texts[row] if table.pairs is None else f"{table.texts[row]}\0{table.pairs[row]}"
-    return hashlib.sha256(" ".join(text.lower().split(" ")).encode()).hexdigest()
+    texts = (table.texts[row],) if table.pairs is None else (table.texts[row], table.pairs[row])
+    return hashlib.sha256("\0".join(" ".join(text.lower().split()) for text in texts).encode()).hexdigest()
 
 
 def _in_turn(table: Table, keys: list[str]) -> Iterable[str]:

@@ -1,4 +1,8 @@
-"""What the nine tasks are: columns, classes, metrics, validation sets."""
+"""What the nine tasks are: columns, classes, metrics, validation sets.
+
+Sources: columns and sizes are those of the hub's `nyu-mll/glue`. The order of the classes is that of the papers' code
+(BinaryBERT's `glue_processors`), so that a classifier trained with it fits; only MNLI differs from the hub there.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Literal
 from attrs import frozen
 
 from bebertlab.api import (
+    TRAIN,
     VALIDATION,
     Metrics,
     accuracy_f1_metrics,
@@ -27,37 +32,75 @@ class Entry:
     text: str  #: column of the (first) text
     pair: str | None = None  #: column of the second text
     classes: tuple[str, ...] = ()  #: in label order; empty for regression
+    hub_classes: tuple[str, ...] = ()  #: in the order of the hub's labels, where it is another one
     metrics: Metrics = accuracy_metrics
     score: str = "accuracy"  #: the metric that models are chosen by
-    validation: Mapping[str, str] = MappingProxyType(
-        {VALIDATION: "validation"}
-    )  #: split of the task to split of the data
+    sizes: Mapping[str, int]  #: examples of the official sets by the data's names, train first
+
+    @property
+    def validation(self) -> Mapping[str, str]:
+        """Validation splits of the task to sets of the data; the first is `validation`."""
+        first, *others = (name for name in self.sizes if name != TRAIN)
+        return {VALIDATION: first, **{name: name for name in others}}
+
+    @property
+    def stored_classes(self) -> tuple[str, ...]:
+        """Classes by the numbers that the data has in its column `label`."""
+        return self.hub_classes or self.classes
 
 
-_ENTAILMENT = ("entailment", "not_entailment")
-_SAME = ("not_equivalent", "equivalent")
+def _sizes(train: int, validation: int) -> Mapping[str, int]:
+    return MappingProxyType({TRAIN: train, VALIDATION: validation})
+
+
+_SENTENCES = ("sentence1", "sentence2")
 
 CATALOGUE: Mapping[TaskName, Entry] = MappingProxyType(
     {
         "cola": Entry(
-            text="sentence", classes=("unacceptable", "acceptable"), metrics=matthews_metrics, score="matthews"
+            text="sentence",
+            classes=("unacceptable", "acceptable"),
+            metrics=matthews_metrics,
+            score="matthews",
+            sizes=_sizes(8551, 1043),
         ),
-        "sst2": Entry(text="sentence", classes=("negative", "positive")),
-        "mrpc": Entry(text="sentence1", pair="sentence2", classes=_SAME, metrics=accuracy_f1_metrics),
+        "sst2": Entry(text="sentence", classes=("negative", "positive"), sizes=_sizes(67349, 872)),
+        "mrpc": Entry(
+            text=_SENTENCES[0],
+            pair=_SENTENCES[1],
+            classes=("not_equivalent", "equivalent"),
+            metrics=accuracy_f1_metrics,
+            sizes=_sizes(3668, 408),
+        ),
         "qqp": Entry(
-            text="question1", pair="question2", classes=("not_duplicate", "duplicate"), metrics=accuracy_f1_metrics
+            text="question1",
+            pair="question2",
+            classes=("not_duplicate", "duplicate"),
+            metrics=accuracy_f1_metrics,
+            sizes=_sizes(363846, 40430),
         ),
-        "stsb": Entry(text="sentence1", pair="sentence2", metrics=correlation_metrics, score="mean"),
+        "stsb": Entry(
+            text=_SENTENCES[0],
+            pair=_SENTENCES[1],
+            metrics=correlation_metrics,
+            score="mean",
+            sizes=_sizes(5749, 1500),
+        ),
         "mnli": Entry(
             text="premise",
             pair="hypothesis",
-            classes=("entailment", "neutral", "contradiction"),
-            validation=MappingProxyType(
-                {VALIDATION: "validation_matched", "validation_mismatched": "validation_mismatched"}
-            ),
+            classes=("contradiction", "entailment", "neutral"),
+            hub_classes=("entailment", "neutral", "contradiction"),
+            sizes=MappingProxyType({TRAIN: 392702, "validation_matched": 9815, "validation_mismatched": 9832}),
         ),
-        "qnli": Entry(text="question", pair="sentence", classes=_ENTAILMENT),
-        "rte": Entry(text="sentence1", pair="sentence2", classes=_ENTAILMENT),
-        "wnli": Entry(text="sentence1", pair="sentence2", classes=_ENTAILMENT),
+        "qnli": Entry(
+            text="question", pair="sentence", classes=("entailment", "not_entailment"), sizes=_sizes(104743, 5463)
+        ),
+        "rte": Entry(
+            text=_SENTENCES[0], pair=_SENTENCES[1], classes=("entailment", "not_entailment"), sizes=_sizes(2490, 277)
+        ),
+        "wnli": Entry(
+            text=_SENTENCES[0], pair=_SENTENCES[1], classes=("not_entailment", "entailment"), sizes=_sizes(635, 71)
+        ),
     }
 )

@@ -79,6 +79,8 @@ def to_table(data: Any, origin: str, entry: Entry, *, unofficial: bool = False) 
         if column not in data.column_names:
             raise UserError(f"{origin}: no column '{column}'; {suggestion(column, data.column_names)}")
     rows = data.select_columns(columns).to_dict()
+    # a file that says its classes is believed, whatever their order; plain numbers are the hub's
+    stored_classes = getattr(data.features["label"], "names", None)
     return check_table(
         origin,
         entry,
@@ -86,5 +88,6 @@ def to_table(data: Any, origin: str, entry: Entry, *, unofficial: bool = False) 
         texts=rows[entry.text],
         pairs=rows[entry.pair] if entry.pair else None,
         labels=rows["label"],
+        stored_classes=stored_classes,
         unofficial=unofficial,
     )

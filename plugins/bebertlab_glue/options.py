@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from attrs import field, frozen, validators
 
-from bebertlab.api import SELECT, TRAIN, EnvironmentFault, Split, Task, TaskOptions
+from bebertlab.api import SELECT, TRAIN, EnvironmentFault, Task, TaskOptions, content_digest
 from bebertlab_glue.carve import carve
 from bebertlab_glue.catalogue import CATALOGUE, Entry, TaskName
 from bebertlab_glue.folder import read_folder
@@ -53,18 +51,18 @@ class Glue(TaskOptions):
             SELECT: select.split(TRAIN),  # the ids say where an example came from
             **{name: table.split(name) for name, table in tables.items()},
         }
-        unofficial = any(table.unofficial for table in (train, *tables.values()))
         return Task(
-            name=f"glue/{self.name}" + (" (not the official splits)" if unofficial else ""),
+            name=f"glue/{self.name}"
+            + ("" if _is_official(entry, train, select, tables) else " (not the official splits)"),
             classes=entry.classes,
             splits=splits,
             metrics=entry.metrics,
             score=entry.score,
-            digest=_digest(self.name, splits),
+            digest=content_digest(entry.classes, splits, entry.score),
         )
 
     def _read(self, entry: Entry, wanted: Mapping[str, str]) -> dict[str, Table]:
-        folder = self.path or _from_environment()
+        folder = self.path.expanduser() if self.path else _from_environment()
         if folder is not None:
             return read_folder(folder, self.name, entry, wanted, nonofficial=self.nonofficial)
         try:
@@ -82,13 +80,10 @@ def _from_environment() -> Path | None:
     return Path(value) if value else None
 
 
-def _digest(name: str, splits: Mapping[str, Split]) -> str:
-    """sha256 of everything in the splits, in order."""
-    digest = hashlib.sha256(name.encode())
-    for role in sorted(splits):
-        split = splits[role]
-        digest.update(f"\0{role}\0{len(split)}\0".encode())
-        for column in (split.ids, split.texts, split.pairs or ()):
-            digest.update("\0".join(column).encode())
-        digest.update(np.ascontiguousarray(split.labels).tobytes())
-    return digest.hexdigest()
+def _is_official(entry: Entry, train: Table, select: Table, validation: Mapping[str, Table]) -> bool:
+    """Whether the results are GLUE scores: every file is named as the official set and has its number of rows."""
+    sizes = {
+        TRAIN: len(train) + len(select),
+        **{entry.validation[name]: len(table) for name, table in validation.items()},
+    }
+    return sizes == entry.sizes and not any(table.unofficial for table in (train, *validation.values()))

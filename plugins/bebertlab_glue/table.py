@@ -55,9 +55,10 @@ def check_table(
     texts: Sequence[str],
     pairs: Sequence[str] | None,
     labels: Sequence[float],
+    stored_classes: Sequence[str] | None = None,
     unofficial: bool = False,
 ) -> Table:
-    """The table of some columns.
+    """The table of some columns; `stored_classes` are the classes by the numbers in `labels`, None for the hub's.
 
     Raises:
         UserError: it has no rows, an empty text, a label outside the classes or a repeated idx; names the row.
@@ -79,21 +80,28 @@ def check_table(
         numbers=indices,
         texts=tuple(texts),
         pairs=None if pairs is None else tuple(pairs),
-        labels=_labels(origin, entry, labels),
+        labels=_labels(origin, entry, labels, tuple(stored_classes or entry.stored_classes)),
         unofficial=unofficial,
     )
 
 
-def _labels(origin: str, entry: Entry, labels: Sequence[float]) -> Labels:
+def _labels(origin: str, entry: Entry, labels: Sequence[float], stored: tuple[str, ...]) -> Labels:
     values = np.asarray([np.nan if label is None else label for label in labels], dtype=np.float64)
     if not entry.classes:
         bad = ~np.isfinite(values)
         wanted = "a score such as 3.2"
     else:
+        if sorted(stored) != sorted(entry.classes):
+            raise UserError(
+                f"{origin}: the classes of column label are {', '.join(stored)}; they should be "
+                f"{', '.join(entry.stored_classes)}"
+            )
         bad = ~np.isin(values, np.arange(len(entry.classes)))
-        wanted = ", ".join(f"{i} ({name})" for i, name in enumerate(entry.classes))
+        wanted = ", ".join(f"{i} ({name})" for i, name in enumerate(stored))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         hint = "; -1 marks the hidden labels of a test set" if values[row] == -1 else ""
         raise UserError(f"{origin}: row {row}: label is {labels[row]}, which is none of: {wanted}{hint}")
-    return values.astype(np.int64) if entry.classes else values.astype(np.float32)
+    if not entry.classes:
+        return values.astype(np.float32)
+    return np.array([entry.classes.index(name) for name in stored], dtype=np.int64)[values.astype(np.int64)]

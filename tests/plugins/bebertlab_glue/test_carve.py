@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bebertlab.api import UserError
 from bebertlab_glue.carve import carve
 from bebertlab_glue.table import Table
 
@@ -49,8 +51,13 @@ def test_there_is_a_most() -> None:
 
 
 def test_case_and_spacing_do_not_make_another_text() -> None:
-    table = _table(["A cat .", "a cat .", *(f"x {i}" for i in range(18))], [0] * 20)
+    table = _table(["A cat .", "a  cat . ", *(f"x {i}" for i in range(18))], [0] * 20)
     for fraction in np.linspace(0.05, 0.9, 18):
         train, select = carve(table, float(fraction), 20)
-        sides = [any(text.lower() == "a cat ." for text in side.texts) for side in (train, select)]
+        sides = [any(" ".join(text.lower().split()) == "a cat ." for text in side.texts) for side in (train, select)]
         assert sides.count(True) == 1
+
+
+def test_rows_of_one_text_cannot_be_parted() -> None:
+    with pytest.raises(UserError, match="f: 2 rows of one text leave none to train on"):
+        carve(_table(["a", "A"], [0, 1]), 0.5, 10)

@@ -19,6 +19,21 @@ def test_models_are_chosen_by_the_metric_of_the_papers(name: TaskName, score: st
     assert CATALOGUE[name].score == score
 
 
-def test_labels_are_ordered_as_on_the_hub() -> None:
-    assert CATALOGUE["mnli"].classes == ("entailment", "neutral", "contradiction")
-    assert CATALOGUE["rte"].classes[0] == CATALOGUE["qnli"].classes[0] == "entailment"
+def test_classes_are_ordered_as_in_the_code_of_the_papers() -> None:
+    assert CATALOGUE["mnli"].classes == ("contradiction", "entailment", "neutral")
+    assert CATALOGUE["rte"].classes == CATALOGUE["qnli"].classes == ("entailment", "not_entailment")
+    assert CATALOGUE["wnli"].classes == ("not_entailment", "entailment")
+
+
+def test_only_mnli_is_ordered_otherwise_on_the_hub() -> None:
+    other = {name: entry.stored_classes for name, entry in CATALOGUE.items() if entry.stored_classes != entry.classes}
+    assert other == {"mnli": ("entailment", "neutral", "contradiction")}
+
+
+def test_mnli_has_two_validation_sets_and_the_others_one() -> None:
+    assert CATALOGUE["mnli"].validation == {
+        "validation": "validation_matched",
+        "validation_mismatched": "validation_mismatched",
+    }
+    assert all(len(entry.validation) == 1 for name, entry in CATALOGUE.items() if name != "mnli")
+    assert CATALOGUE["cola"].validation == {"validation": "validation"}

@@ -56,3 +56,17 @@ def test_a_damaged_file_is_named(cola: Path) -> None:
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError, match=r"train\.parquet: not a readable parquet file"):
         _read(cola)
+
+
+def test_the_class_names_of_a_file_are_read(tmp_path: Path) -> None:
+    import datasets
+
+    names = ["neutral", "contradiction", "entailment"]
+    columns = {"premise": ["a", "b", "c"], "hypothesis": ["d"] * 3, "label": [0, 1, 2], "idx": [0, 1, 2]}
+    label = datasets.ClassLabel(names=names)
+    text = datasets.Value("string")
+    features = datasets.Features({"premise": text, "hypothesis": text, "label": label, "idx": datasets.Value("int32")})
+    (tmp_path / "mnli").mkdir()
+    datasets.Dataset.from_dict(columns, features=features).to_parquet(str(tmp_path / "mnli" / "train.parquet"))
+    table = _read(tmp_path, task="mnli")
+    assert [CATALOGUE["mnli"].classes[number] for number in table.labels] == names

@@ -64,7 +64,7 @@ def test_without_a_folder_the_cache_is_asked_and_the_ways_out_are_named() -> Non
         ("stsb", (5749, 1500), False),
         ("rte", (2490, 277), False),
         ("wnli", (635, 71), False),
-        ("qqp", (20497, 3000), True),
+        ("qqp", (20497, 3000), True),  # also of an official name, but not of the official size
         ("mnli", (9888, 9815), True),
         ("qnli", (7132, 5463), True),
     ],
@@ -92,3 +92,19 @@ def test_stsb_is_regression(real_glue: Path) -> None:
     assert task.splits[TRAIN].labels.dtype == np.float32
     perfect = task.splits[VALIDATION].labels[:, None]
     assert task.evaluate(VALIDATION, perfect)["score"] == pytest.approx(100.0)
+
+
+def test_labels_mean_what_the_classes_say(real_glue: Path) -> None:
+    task = Glue(name="mnli", path=real_glue, nonofficial=True, limit=20).load()
+    validation = task.splits[VALIDATION]
+    named = dict(zip(validation.pairs or (), (task.classes[label] for label in validation.labels), strict=True))
+    assert named["I know exactly."] == "contradiction"
+    assert named["Everyone really likes the newest benefits"] == "neutral"
+
+
+@pytest.mark.parametrize(("name", "limit", "official"), [("rte", None, True), ("rte", 200, False), ("qqp", 50, False)])
+def test_only_whole_official_sets_are_called_glue(
+    real_glue: Path, name: TaskName, limit: int | None, official: bool
+) -> None:
+    task = Glue(name=name, path=real_glue, limit=limit, nonofficial=True).load()
+    assert task.name == f"glue/{name}" + ("" if official else " (not the official splits)")

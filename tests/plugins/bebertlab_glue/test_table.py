@@ -48,3 +48,38 @@ def test_an_empty_second_text_is_named() -> None:
 def test_a_score_that_is_no_number_is_named() -> None:
     with pytest.raises(UserError, match=r"row 0: label is nan, which is none of: a score such as 3\.2"):
         check_table("f", CATALOGUE["stsb"], numbers=[0], texts=["a"], pairs=["b"], labels=[float("nan")])
+
+
+def test_the_hubs_numbers_become_those_of_the_classes() -> None:
+    # 0, 1, 2 on the hub: entailment, neutral, contradiction
+    table = check_table("f", CATALOGUE["mnli"], numbers=range(4), texts=["a"] * 4, pairs=["b"] * 4, labels=[0, 1, 2, 1])
+    assert [CATALOGUE["mnli"].classes[label] for label in table.labels] == [
+        "entailment",
+        "neutral",
+        "contradiction",
+        "neutral",
+    ]
+
+
+def test_a_file_that_names_its_classes_is_believed() -> None:
+    names = ("neutral", "contradiction", "entailment")
+    table = check_table(
+        "f",
+        CATALOGUE["mnli"],
+        numbers=range(3),
+        texts=["a"] * 3,
+        pairs=["b"] * 3,
+        labels=[0, 1, 2],
+        stored_classes=names,
+    )
+    assert tuple(CATALOGUE["mnli"].classes[label] for label in table.labels) == names
+    with pytest.raises(UserError, match=r"f: the classes of column label are no, yes; they should be entailment, not_"):
+        check_table(
+            "f",
+            CATALOGUE["rte"],
+            numbers=[0],
+            texts=["a"],
+            pairs=["b"],
+            labels=[0],
+            stored_classes=("no", "yes"),
+        )
