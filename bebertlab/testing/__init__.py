@@ -8,5 +8,14 @@ from bebertlab.testing.loss import check_loss
 from bebertlab.testing.merger import check_merger
 from bebertlab.testing.quantizer import check_quantizer
 from bebertlab.testing.splitter import check_splitter
+from bebertlab.testing.task import check_task
 
-__all__ = ["LawError", "check_ensemble", "check_loss", "check_merger", "check_quantizer", "check_splitter"]
+__all__ = [
+    "LawError",
+    "check_ensemble",
+    "check_loss",
+    "check_merger",
+    "check_quantizer",
+    "check_splitter",
+    "check_task",
+]

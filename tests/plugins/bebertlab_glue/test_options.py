@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bebertlab.api import SELECT, TRAIN, VALIDATION, EnvironmentFault
+from bebertlab.testing import check_task
 from bebertlab_glue import Glue
 from bebertlab_glue.catalogue import TaskName
 
@@ -108,3 +109,12 @@ def test_only_whole_official_sets_are_called_glue(
 ) -> None:
     task = Glue(name=name, path=real_glue, limit=limit, nonofficial=True).load()
     assert task.name == f"glue/{name}" + ("" if official else " (not the official splits)")
+
+
+def test_keeps_the_contract_of_tasks(cola: Path) -> None:
+    check_task(Glue(name="cola", path=cola))
+
+
+@pytest.mark.parametrize("name", ["cola", "mrpc", "stsb", "mnli", "rte"])
+def test_real_tasks_keep_the_contract(real_glue: Path, name: TaskName) -> None:
+    check_task(Glue(name=name, path=real_glue, limit=300, nonofficial=True))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bebertlab.api import SELECT, TRAIN, VALIDATION
+from bebertlab.testing import check_task
 from bebertlab_minigrammar import Minigrammar
 from bebertlab_minigrammar.options import GrammarName
 
@@ -70,3 +71,8 @@ def test_scores_are_those_of_the_glue_task_of_the_same_manner() -> None:
 def test_impossible_options_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Minigrammar(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("grammar", _DIGESTS)
+def test_keeps_the_contract_of_tasks(grammar: GrammarName) -> None:
+    check_task(_small(grammar))

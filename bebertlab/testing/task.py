@@ -1,0 +1,122 @@
+"""What every task must hold, whatever its data."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Split, Task, TaskOptions
+from bebertlab.testing.law import LawError, hold
+
+
+def check_task(options: TaskOptions) -> None:
+    """Check a task; one line in a plugin's tests.
+
+    There are the splits train, select and validation, and others are named `validation_*`; no id stands twice, no
+    text of train in select (nor, in a generated task, in any two splits); every example has a text; labels are
+    classes, all of them met in training, or finite scores; right predictions score 100, constant ones warn of
+    nothing, and the order of the examples does not matter; loading again gives the same data and digest.
+
+    Raises:
+        LawError: an AssertionError that says what does not hold.
+    """
+    try:
+        task = options.load()
+        _check_splits(task)
+        for name, split in task.splits.items():
+            _check_split(split, name, task)
+        _check_apart(task)
+        _check_metrics(task)
+        _check_again(task, options.load())
+    except LawError as law:
+        raise LawError(f"task '{options.kind}': {law}") from None
+
+
+def _check_splits(task: Task) -> None:
+    missing = [name for name in (TRAIN, SELECT, VALIDATION) if name not in task.splits]
+    hold(not missing, f"it has no split {', '.join(missing)}")
+    others = set(task.splits) - {TRAIN, SELECT, VALIDATION}
+    odd = sorted(name for name in others if not name.startswith(f"{VALIDATION}_"))
+    hold(not odd, f"split {', '.join(odd)} must be named {VALIDATION}_ and something")
+    hold(len(set(task.classes)) == len(task.classes) != 1, f"its classes are {task.classes}")
+
+
+def _check_split(split: Split, name: str, task: Task) -> None:
+    texts = {"texts": split.texts} if split.pairs is None else {"texts": split.texts, "pairs": split.pairs}
+    hold(len(split) > 0, f"{name} is empty")
+    for column, values in texts.items():
+        hold(len(values) == len(split), f"{name} has {len(split)} ids and {len(values)} {column}")
+        blank = next((i for i, value in enumerate(values) if not value.strip()), None)
+        hold(blank is None, f"{column} of {name} is blank at {blank}")
+    paired = task.splits[TRAIN].pairs is not None
+    hold((split.pairs is not None) == paired, f"{name} and {TRAIN} differ in whether they have pairs")
+    labels = split.labels
+    hold(labels.shape == (len(split),), f"labels of {name} have shape {labels.shape}, not ({len(split)},)")
+    if task.classes:
+        hold(labels.dtype == np.int64, f"labels of {name} are {labels.dtype}; classes are int64")
+        inside = bool(((labels >= 0) & (labels < len(task.classes))).all())
+        hold(inside, f"labels of {name} are outside of 0 to {len(task.classes) - 1}")
+        met = set(labels.tolist())
+        hold(name != TRAIN or len(met) == len(task.classes), f"only {len(met)} of the classes are met in {TRAIN}")
+    else:
+        hold(labels.dtype == np.float32, f"labels of {name} are {labels.dtype}; scores are float32")
+        hold(bool(np.isfinite(labels).all()), f"labels of {name} are not all finite")
+
+
+def _check_apart(task: Task) -> None:
+    ids = [one for split in task.splits.values() for one in split.ids]
+    hold(len(set(ids)) == len(ids), "an id stands twice")
+    pairs = combinations(task.splits, 2) if task.generated else [(TRAIN, SELECT)]
+    for one, other in pairs:
+        shared = _texts(task.splits[one]) & _texts(task.splits[other])
+        hold(not shared, f"{one} and {other} share {len(shared)} texts, such as {min(shared, default=None)!r}")
+
+
+def _texts(split: Split) -> set[tuple[str, ...]]:
+    columns = (split.texts,) if split.pairs is None else (split.texts, split.pairs)
+    return set(zip(*columns, strict=True))
+
+
+def _check_metrics(task: Task) -> None:
+    for name, split in task.splits.items():
+        right = _scores(task, split.labels)
+        values = dict(task.metrics(task.predict(right), split.labels))
+        hold(task.score in values, f"score '{task.score}' is none of its metrics: {', '.join(values)}")
+        hold(abs(values[task.score] - 100.0) < 1e-3, f"right predictions of {name} score {values[task.score]}, not 100")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                constant = task.evaluate(name, np.zeros_like(right))
+            except Warning as warning:
+                raise LawError(f"constant predictions of {name} warn: {warning}") from None
+        odd = [metric for metric, value in constant.items() if not -100.0 <= value <= 100.0]
+        hold(not odd, f"constant predictions of {name} make {', '.join(odd)} no percentage")
+        _check_order(task, name)
+
+
+def _check_order(task: Task, name: str) -> None:
+    labels = task.splits[name].labels
+    rng = np.random.default_rng(0)
+    predictions, order = rng.permutation(labels), rng.permutation(len(labels))
+    before, after = task.metrics(predictions, labels), task.metrics(predictions[order], labels[order])
+    same = before.keys() == after.keys() and all(abs(before[key] - after[key]) < 1e-6 for key in before)
+    hold(same, f"the metrics of {name} depend on the order of the examples")
+
+
+def _scores(task: Task, labels: NDArray[np.generic]) -> NDArray[np.float64]:
+    if task.classes:
+        return np.asarray(np.eye(len(task.classes))[labels.astype(np.int64)])
+    return labels.astype(np.float64)[:, None]
+
+
+def _check_again(task: Task, again: Task) -> None:
+    hold(bool(task.digest), "its digest is empty")
+    hold(task.digest == again.digest, "loading it again gives another digest")
+    hold(task.splits.keys() == again.splits.keys(), "loading it again gives other splits")
+    for name, split in task.splits.items():
+        other = again.splits[name]
+        same = (split.ids, split.texts, split.pairs) == (other.ids, other.texts, other.pairs)
+        hold(same and bool((split.labels == other.labels).all()), f"loading it again gives another {name}")

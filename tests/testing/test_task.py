@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from itertools import count
+
+import attrs
+import numpy as np
+import pytest
+from attrs import frozen
+
+from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Split, Task, TaskOptions
+from bebertlab.testing.law import LawError
+from bebertlab.testing.task import check_task
+
+Spoil = Callable[[Task], Task]
+
+
+def _split(name: str, size: int, *, regression: bool) -> Split:
+    labels = np.arange(size) % 5 * 0.5 if regression else np.arange(size) % 2
+    return Split(
+        ids=tuple(f"{name}-{i}" for i in range(size)),
+        texts=tuple(f"{name} text {i}" for i in range(size)),
+        pairs=None,
+        labels=labels.astype(np.float32 if regression else np.int64),
+    )
+
+
+def _accuracy(predictions: Labels, labels: Labels) -> dict[str, float]:
+    return {"accuracy": float(100 * (predictions == labels).mean())}
+
+
+def _closeness(predictions: Labels, labels: Labels) -> dict[str, float]:
+    return {"closeness": float(100 - 10 * np.abs(predictions - labels).mean())}
+
+
+@frozen(kw_only=True)
+class Numbered(TaskOptions):
+    kind = "numbered"
+    regression: bool = False
+    spoil: Spoil = lambda task: task
+
+    def load(self) -> Task:
+        names = {TRAIN: 20, SELECT: 8, VALIDATION: 10, "validation_far": 6}
+        return self.spoil(
+            Task(
+                name="numbered",
+                classes=() if self.regression else ("even", "odd"),
+                splits={name: _split(name, size, regression=self.regression) for name, size in names.items()},
+                metrics=_closeness if self.regression else _accuracy,
+                score="closeness" if self.regression else "accuracy",
+                digest="d",
+                generated=True,
+            )
+        )
+
+
+def _change(name: str, **changes: object) -> Spoil:
+    def spoil(task: Task) -> Task:
+        split = attrs.evolve(task.splits[name], **changes)  # type: ignore[arg-type]  # names of fields
+        return attrs.evolve(task, splits={**task.splits, name: split})
+
+    return spoil
+
+
+def _without(name: str) -> Spoil:
+    return lambda task: attrs.evolve(task, splits={key: split for key, split in task.splits.items() if key != name})
+
+
+def _warning(predictions: Labels, labels: Labels) -> dict[str, float]:
+    if (predictions == predictions[0]).all():
+        warnings.warn("constant", RuntimeWarning, stacklevel=1)
+    return _accuracy(predictions, labels)
+
+
+def _by_place(predictions: Labels, labels: Labels) -> dict[str, float]:
+    return {"accuracy": float(100 * np.average(predictions == labels, weights=np.arange(len(labels)) + 1.0))}
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_a_whole_task_passes(regression: bool) -> None:
+    check_task(Numbered(regression=regression))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "law"),
+    [
+        (_without(SELECT), "task 'numbered': it has no split select"),
+        (lambda task: attrs.evolve(task, splits={**task.splits, "test": task.splits[TRAIN]}), "split test must be na"),
+        (lambda task: attrs.evolve(task, classes=("even", "even")), "its classes are"),
+        (_change(TRAIN, texts=("a",)), "train has 20 ids and 1 texts"),
+        (_change(SELECT, texts=("a", " ", *"cdefgh")), "texts of select is blank at 1"),
+        (_change(VALIDATION, pairs=tuple("abcdefghij")), "validation and train differ in whether they have pairs"),
+        (_change(TRAIN, labels=np.zeros((20, 1), np.int64)), r"labels of train have shape \(20, 1\)"),
+        (_change(TRAIN, labels=np.zeros(20, np.int32)), "int32; classes are int64"),
+        (_change(VALIDATION, labels=np.full(10, 2)), "labels of validation are outside of 0 to 1"),
+        (_change(VALIDATION, labels=np.full(10, -1)), "labels of validation are outside of 0 to 1"),
+        (_change(TRAIN, labels=np.zeros(20, np.int64)), "only 1 of the classes are met in train"),
+        (_change(SELECT, ids=tuple(f"train-{i}" for i in range(8))), "an id stands twice"),
+        (_change(SELECT, texts=tuple(f"train text {i}" for i in range(8))), "train and select share 8 texts"),
+        (_change(VALIDATION, texts=tuple(f"train text {i}" for i in range(10))), "train and validation share 10"),
+        (lambda task: attrs.evolve(task, score="matthews"), "score 'matthews' is none of its metrics: accuracy"),
+        (lambda task: attrs.evolve(task, metrics=lambda p, y: {"accuracy": 1.0}), "score 1.0, not 100"),
+        (lambda task: attrs.evolve(task, metrics=_warning), "constant predictions of train warn: constant"),
+        (lambda task: attrs.evolve(task, metrics=_by_place), "metrics of train depend on the order"),
+        (lambda task: attrs.evolve(task, digest=""), "its digest is empty"),
+    ],
+)
+def test_what_is_wrong_is_found(spoil: Spoil, law: str) -> None:
+    with pytest.raises(LawError, match=law):
+        check_task(Numbered(spoil=spoil))
+
+
+def test_scores_must_be_finite_numbers_of_single_precision() -> None:
+    with pytest.raises(LawError, match="float64; scores are float32"):
+        check_task(Numbered(regression=True, spoil=_change(TRAIN, labels=np.zeros(20))))
+    with pytest.raises(LawError, match="not all finite"):
+        check_task(Numbered(regression=True, spoil=_change(TRAIN, labels=np.full(20, np.nan, np.float32))))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "law"),
+    [
+        (lambda task, load: attrs.evolve(task, digest=str(load)), "another digest"),
+        (lambda task, load: _change(TRAIN, texts=tuple(f"{load} {i}" for i in range(20)))(task), "another train"),
+        (lambda task, load: _change(SELECT, labels=(np.arange(8) + load) % 2)(task), "another select"),
+    ],
+)
+def test_loading_twice_must_give_the_same(spoil: Callable[[Task, int], Task], law: str) -> None:
+    loads = count()
+    with pytest.raises(LawError, match=f"loading it again gives {law}"):
+        check_task(Numbered(spoil=lambda task: spoil(task, next(loads))))
+
+
+def test_real_data_may_share_texts_with_its_validation_set_but_not_with_select() -> None:
+    same = tuple(f"train text {i}" for i in range(10))
+    check_task(Numbered(spoil=lambda task: attrs.evolve(_change(VALIDATION, texts=same)(task), generated=False)))
+    with pytest.raises(LawError, match="train and select share"):
+        check_task(Numbered(spoil=lambda task: attrs.evolve(_change(SELECT, texts=same[:8])(task), generated=False)))
