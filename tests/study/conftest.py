@@ -1,7 +1,8 @@
-"""A one-file plugin whose parts do nothing but take time and leave numbers, and studies of them."""
+"""Studies of parts that do nothing but take time and leave numbers (`fakes.py`)."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,158 +10,7 @@ import pytest
 from bebertlab.manager import load_plugins
 from bebertlab.study.source import Source, read_study
 
-PARTS = '''
-"""Parts for tests: stages that sleep, count how often they ran, and leave a number."""
-from __future__ import annotations
-
-import json
-import math
-import os
-import time
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-from attrs import field, frozen, validators
-
-from bebertlab.api import (
-    Context, EncoderOptions, EnsembleOptions, Inputs, Split, StageGroupOptions, StageOptions, Task, TaskOptions,
-    UserError, hookimpl, stage_input,
-)
-
-
-@frozen(kw_only=True)
-class FakeTask(TaskOptions):
-    """Four sentences."""
-
-    kind = "fake"
-    size: int = field(default=4, validator=validators.ge(1))  #: not used
-
-    def load(self) -> Task:
-        def split(name: str) -> Split:
-            return Split(ids=(name,), texts=("a",), pairs=None, labels=np.zeros(1, dtype=np.int64))
-
-        splits = {name: split(name) for name in ("train", "select", "validation")}
-        return Task(name=f"fake/{self.size}", classes=("a", "b"), splits=splits, metrics=lambda p, l: {"accuracy": 1.0},
-                    score="accuracy", digest=str(self.size), generated=True)
-
-
-@frozen(kw_only=True)
-class FakeEncoder(EncoderOptions):
-    """Nothing to encode."""
-
-    kind = "fake"
-    layers: int = 1  #: not used
-
-    @property
-    def maximum_tokens(self) -> int:
-        return 8
-
-    def digest(self) -> str:
-        return ""
-
-    def tokenizer(self, texts: Iterable[str]) -> Any:
-        raise NotImplementedError
-
-    def checkpoint(self, vocabulary: int, classes: int, seed: int) -> Any:
-        raise NotImplementedError
-
-
-@frozen(kw_only=True)
-class FakeStage(StageOptions):
-    """Sleeps, writes a line into the file FAKE_LOG names, and leaves a number."""
-
-    kind = "fake"
-    model: str | None = stage_input(optional=True, many=True)  #: what it needs
-    size: int = field(default=1, validator=validators.ge(1))  #: goes into its number
-    ensemble: EnsembleOptions | None = None  #: goes into its number
-    rate: float = field(default=1.0, validator=validators.gt(0))  #: goes into its number
-    sleep: float = 0.0  #: seconds
-    fault: str = ""  #: raise, nan or silent at size 2; mend: raise while the file FAKE_FAULT names is there
-    metric: str = "validation/score"  #: what its number is called
-
-    def run(self, inputs: Inputs, context: Context) -> None:
-        note(f"{context.stage} {context.seed} {os.getpid()}")
-        for part in range(10):
-            time.sleep(self.sleep / 10)
-            context.progress((part + 1) / 10, f"part {part + 1}/10")
-        if self.fault == "raise" and self.size == 2:
-            raise ValueError("size 2 is broken")
-        if self.fault == "mend" and os.path.exists(os.environ["FAKE_FAULT"]):
-            raise UserError("not mended yet")
-        before = [json.loads((a.folder / "metrics.json").read_text())["number"] for a in inputs.many("model")]
-        number = sum(before) + self.size + context.seed / 10 + (0 if self.ensemble is None else len(self.ensemble.kind))
-        score = math.nan if self.fault == "nan" and self.size == 2 else number * self.rate
-        metrics = {"number": number, self.metric: score}
-        if self.fault == "silent":
-            del metrics[self.metric]
-        (context.folder / "metrics.json").write_text(json.dumps(metrics))
-
-
-@frozen(kw_only=True)
-class FakeGroup(StageGroupOptions):
-    """Several fakes."""
-
-    kind = "fakes"
-    model: str = stage_input()  #: what they need
-    size: int = field(default=1, validator=validators.ge(1))  #: how many
-    ensemble: EnsembleOptions | None = None  #: passed on
-    sleep: float = 0.0  #: seconds of each
-
-    def expand(self, name: str) -> Mapping[str, StageOptions]:
-        if self.ensemble is not None and self.ensemble.kind == "single" and self.size > 1:
-            raise UserError(f"single has one member, not {self.size}")
-        return {
-            f"{name}.{i}": FakeStage(model=self.model, size=i + 1, ensemble=self.ensemble, sleep=self.sleep)
-            for i in range(self.size)
-        }
-
-
-def note(line: str) -> None:
-    if "FAKE_LOG" in os.environ:
-        with Path(os.environ["FAKE_LOG"]).open("a") as file:
-            file.write(line + "\\n")
-
-
-@hookimpl
-def bebertlab_tasks() -> list[type[TaskOptions]]:
-    return [FakeTask]
-
-
-@hookimpl
-def bebertlab_encoders() -> list[type[EncoderOptions]]:
-    return [FakeEncoder]
-
-
-@hookimpl
-def bebertlab_stages() -> list[Any]:
-    return [FakeStage, FakeGroup]
-'''
-
-STUDY = """\
-schema_version: 1
-name: little
-description: Fakes only
-plugins: [parts.py]
-recipe:
-  task: {kind: fake}
-  encoder: fake
-  stages:
-    trunk: {kind: fake}
-    members: {kind: fakes, model: trunk, size: 1, ensemble: bagging}
-    score: {kind: fake, model: members}
-search:
-  members.ensemble: {choice: [single, bagging, boosting]}
-  members.size: {choice: [1, 2, 4]}
-exclude:
-  - {members.ensemble: single, members.size: [2, 4]}
-seeds: [0, 1]
-questions:
-  - {text: Does boosting pay?, compare: members.ensemble, baseline: single, cost: members}
-  - {text: And size?, compare: members.size}
-smoke: {seeds: [0], search.members.size: [1, 2], task.size: 3}
-"""
+HERE = Path(__file__).parent
 
 
 class Files:
@@ -169,8 +19,8 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "study.yaml"
-        self.text = STUDY
-        (folder / "parts.py").write_text(PARTS)
+        self.text = (HERE / "little.yaml").read_text(encoding="utf-8")
+        shutil.copy(HERE / "fakes.py", folder / "parts.py")
         self.write()
 
     def write(self, **replaced: str) -> None:

@@ -76,7 +76,7 @@ class RayExecutor(Executor):
             raise EnvironmentFault(f"Ray does not start: {words[0]}; --executor local works without it") from error
 
     def _fit(self, host: Host, interrupts: Interrupts, folder: Path) -> None:
-        bridge = _Bridge(host, interrupts, Mailbox(folder / "events"))
+        bridge = Bridge(host, interrupts, Mailbox(folder / "events"))
         trainable = tune.with_resources(JobTrainable, {"cpu": self._threads, "gpu": self._gpus / self._jobs})
         tuner = tune.Tuner(
             trainable,
@@ -94,7 +94,7 @@ class RayExecutor(Executor):
         try:
             with interrupts.shielded():
                 tuner.fit()
-        except _Leave:
+        except Leave:
             pass
         if bridge.error is not None:
             raise bridge.error
@@ -127,11 +127,11 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc] # Ray has no types
         """Nothing to load."""
 
 
-class _Leave(BaseException):
+class Leave(BaseException):
     """Leaves Tune's loop, which catches exceptions."""
 
 
-class _Bridge:
+class Bridge:
     """Host, interrupts and events for the two objects that Tune calls."""
 
     def __init__(self, host: Host, interrupts: Interrupts, mailbox: Mailbox) -> None:
@@ -174,13 +174,13 @@ class _Bridge:
             yield
         except BaseException as error:
             self.error = error
-            raise _Leave from error
+            raise Leave from error
 
 
 class HostSearcher(Searcher):  # type: ignore[misc] # Ray has no types
     """Tune asks it for trials; it asks the host."""
 
-    def __init__(self, bridge: _Bridge) -> None:
+    def __init__(self, bridge: Bridge) -> None:
         super().__init__(metric="done", mode="max")
         self._bridge = bridge
 
@@ -205,7 +205,7 @@ class HostSearcher(Searcher):  # type: ignore[misc] # Ray has no types
 class HostCallback(tune.Callback):  # type: ignore[misc] # Ray has no types
     """Called by Tune about ten times a second, in the driver's main thread."""
 
-    def __init__(self, bridge: _Bridge) -> None:
+    def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: object) -> None:
@@ -265,18 +265,15 @@ def _environment(folder: Path) -> Iterator[None]:
     token = folder / "token"
     with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
-    wanted = {**_ENVIRONMENT, "RAY_AUTH_TOKEN_PATH": str(token)}
-    before = {name: os.environ.get(name) for name in (*wanted, "RAY_AUTH_MODE")}  # Ray itself sets the last one
-    os.environ.update(wanted)
+    before = dict(os.environ)
+    os.environ.update({**_ENVIRONMENT, "RAY_AUTH_TOKEN_PATH": str(token)})
     AuthenticationTokenLoader.instance().reset_cache()  # it remembers the token of an earlier session
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in os.environ.keys() - before.keys():  # Ray itself sets some
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextlib.contextmanager

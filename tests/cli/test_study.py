@@ -1,0 +1,263 @@
+"""The commands over studies of fakes (`tests/study/fakes.py`), in this process and in processes that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+from click.testing import CliRunner, Result
+
+from bebertlab.cli.main import main
+
+FAKES = Path(__file__).parents[1] / "study"
+SLOW = ("--set", "trunk.sleep=0.2", "--set", "members.sleep=0.2", "--set", "seeds=[0]")
+
+
+@frozen(eq=False)
+class Folder:
+    """A folder with a study."""
+
+    path: Path
+
+    def run(self, command: str, *words: str) -> Result:
+        """`bebertlab study COMMAND study.yaml WORDS` in this process."""
+        return CliRunner().invoke(main, ["study", command, "study.yaml", *words])
+
+    def local(self, *words: str) -> Result:
+        """`study run` without Ray and MLflow."""
+        return self.run("run", "--executor", "local", "--no-tracking", *words)
+
+    def command(self, *words: str) -> list[str]:
+        """The command line of `study run`, for another process."""
+        return [sys.executable, "-m", "bebertlab", "study", "run", "study.yaml", "--no-tracking", *words]
+
+    def ran(self) -> list[str]:
+        """Stages that really ran: name, seed and process."""
+        log = self.path / "ran.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def trials(self, *words: str) -> list[dict[str, object]]:
+        """The trials as `study status` tells them."""
+        found: list[dict[str, object]] = json.loads(self.run("status", *words, "--format", "json").stdout)["trials"]
+        return found
+
+    def scores(self, *words: str) -> list[object]:
+        """The metrics of all trials but those in seconds."""
+        assert {trial["state"] for trial in self.trials(*words)} == {"complete"}
+        metrics = [trial["metrics"] for trial in self.trials(*words)]
+        return [{k: v for k, v in one.items() if "cost" not in k} for one in metrics if isinstance(one, dict)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    shutil.copy(FAKES / "fakes.py", tmp_path / "parts.py")
+    shutil.copy(FAKES / "little.yaml", tmp_path / "study.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "ran.log"))
+    monkeypatch.setenv("BEBERTLAB_WORK", str(tmp_path / "work"))
+    return Folder(tmp_path)
+
+
+@contextmanager
+def started(command: list[str], until: Callable[[], bool]) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own group, once something has happened."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        end = time.monotonic() + 60
+        while not until():
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < end, "it did not come so far"
+            time.sleep(0.02)
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def test_validate_counts_trials(folder: Folder) -> None:
+    result = folder.run("validate")
+    assert (result.exit_code, result.stdout) == (0, "study.yaml: OK, 14 trials (7 points, 2 seeds)\n")
+    result = folder.run("validate", "--smoke", "--set", "sampler=random", "--set", "sampler.trials=5")
+    assert result.stdout == "study.yaml: OK, 5 trials (5 points drawn by the sampler random, 1 seed)\n"
+
+
+def test_faults_are_told_with_exit_code_2(folder: Folder) -> None:
+    for command in ("validate", "plan", "run", "status", "report"):
+        result = folder.run(command, "--set", "members.size=0", "--set", "thread=1")
+        assert result.exit_code == 2, command
+        assert result.stdout == ""
+        first, second = sorted(result.stderr.removeprefix("error: ").splitlines())
+        assert first == "--set members.size=0: recipe.stages.members.size: must be >= 1, is 0"
+        assert second.startswith("--set thread=1: thread: 'thread' is no key and no stage of the recipe")
+    assert folder.run("validate", "--set", "exclude=[]").exit_code == 2
+    assert not (folder.path / "work").exists()
+
+
+def test_plan_tells_and_changes_nothing(folder: Folder) -> None:
+    result = folder.run("plan")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "little: 14 trials (7 points, 2 seeds), 0 complete",
+        "",
+        "STAGE  STORED  TO RUN  TIME",
+        "fake   0       34      unknown",
+        "",
+        "34 stages to run: about 0.0 s of one worker's time, by what such stages took; unknown: fake",
+    ]
+    assert folder.run("run", "--dry-run").stdout == result.stdout
+    assert not (folder.path / "work").exists()
+    folder.local("--max-trials", "14")
+    assert folder.run("plan").stdout.splitlines()[-1] == "every stage is stored; nothing would be trained"
+    told = json.loads(folder.run("plan", "--format", "json").stdout)
+    assert told == {"trials": 14, "complete": 14, "stages": {"fake": {"stored": 34, "missing": 0, "seconds": 0}}}
+
+
+def test_run_prints_the_answer_and_where_the_report_is(folder: Folder) -> None:
+    result = folder.local()
+    assert result.exit_code == 0, result.stderr
+    assert "14 of 14 trials complete" in result.stdout
+    reports = re.findall(r"^report: (.*)$", result.stdout, re.MULTILINE)
+    assert [Path(path).name for path in reports] == ["report.md", "report.html"]
+    assert "Does boosting pay?" in Path(reports[0]).read_text()
+    assert "MLflow" not in result.stdout
+    again = folder.run("report")
+    assert again.stdout == result.stdout
+    ran = folder.ran()
+    assert folder.local().stdout == result.stdout
+    assert folder.ran() == ran
+
+
+def test_status_tells_how_far_it_is(folder: Folder) -> None:
+    assert "14 waiting" in folder.run("status").stdout
+    assert "it never ran" in folder.run("status").stdout
+    assert folder.run("report").exit_code == 2
+    folder.local("--max-trials", "3")
+    assert "11 waiting, 3 complete" in folder.run("status").stdout
+    assert "11 of 14 trials" not in folder.run("status").stdout
+    assert folder.run("report").exit_code == 0
+
+
+def test_a_failed_trial_ends_with_exit_code_1_and_how_to_go_on(folder: Folder) -> None:
+    sets = ("--set", "trunk.fault=raise", "--set", "search.trunk.size=[1, 2]", "--set", "members.ensemble=bagging")
+    result = folder.local(*sets)
+    assert result.exit_code == 1
+    assert "ValueError: size 2 is broken" in result.stdout
+    assert "6 trials failed (tracebacks: " in result.stderr
+    assert len(re.findall(r"^failed: t\d+ ", folder.run("status", *sets).stdout, re.MULTILINE)) == 6
+    (folder_of_errors,) = (folder.path / "work" / "studies").glob("*/errors")
+    assert "size 2 is broken" in next(folder_of_errors.iterdir()).read_text()
+
+
+def test_fail_fast_says_what_is_left(folder: Folder) -> None:
+    result = folder.local("--fail-fast", "--set", "score.fault=nan", "--set", "score.size=2")
+    assert result.exit_code == 1
+    assert "13 trials are left; go on with:" in result.stderr
+
+
+def test_a_plugin_of_the_command_line_is_part_of_the_study(folder: Folder) -> None:
+    text = (folder.path / "study.yaml").read_text().replace("plugins: [parts.py]\n", "")
+    (folder.path / "study.yaml").write_text(text)
+    assert folder.local().exit_code == 2
+    command = ["-p", "parts.py", "study", "run", "study.yaml", "--executor", "local", "--no-tracking"]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    (resolved,) = (folder.path / "work" / "studies").glob("*/study.yaml")
+    assert str(folder.path / "parts.py") in resolved.read_text()
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "run", "status", "report"])
+def test_help_names_the_study(folder: Folder, command: str) -> None:
+    result = CliRunner().invoke(main, ["study", command, "--help"])
+    assert result.exit_code == 0
+    assert "STUDY" in result.stdout
+
+
+def has_run(folder: Folder, stages: int) -> bool:
+    return len(folder.ran()) >= stages
+
+
+@pytest.mark.kill
+def test_ctrl_c_stops_and_tells_the_command(folder: Folder) -> None:
+    command = folder.command(*SLOW, "--executor", "local")
+    with started(command, partial(has_run, folder, 4)) as process:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+        out, err = process.stdout.read(), process.stderr.read()  # type: ignore[union-attr] # both are pipes
+    assert process.returncode == 130, err
+    assert out == ""
+    assert re.search(r"interrupted: \d of 7 trials are complete, every finished stage is kept; go on with:\n", err)
+    again = err.splitlines()[-1].strip()
+    assert again == "bebertlab " + " ".join(command[3:]).replace("seeds=[0]", "'seeds=[0]'")
+    assert "Traceback" not in err
+    assert "running" not in {trial["state"] for trial in folder.trials(*SLOW)}
+    assert folder.local(*SLOW).exit_code == 0
+    assert_every_stage_finished_once(folder, interrupted=1)
+
+
+@pytest.mark.kill
+def test_kill_9_at_any_time_and_the_same_command_goes_on(folder: Folder) -> None:
+    for stages in (1, 9):
+        with started(folder.command(*SLOW, "--executor", "local"), partial(has_run, folder, stages)):
+            pass  # killed on the way out
+    assert folder.local(*SLOW).exit_code == 0
+    assert_every_stage_finished_once(folder, interrupted=2)
+    killed = folder.scores(*SLOW)
+    fresh = ("--set", "seeds=[0]", "--work", "fresh")
+    assert folder.local(*fresh).exit_code == 0
+    assert folder.scores(*fresh) == killed
+
+
+@pytest.mark.slow
+def test_the_command_imports_nothing_heavy_for_help() -> None:
+    heavy = ("torch", "ray", "mlflow", "transformers", "datasets", "optuna")
+    code = (
+        "import sys; sys.argv = ['bebertlab', 'study', 'run', '--help']\n"
+        "from bebertlab.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        f"sys.exit(str([name for name in {heavy} if name in sys.modules] or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "--max-trials" in done.stdout
+    assert done.stderr.strip() == ""
+
+
+def assert_every_stage_finished_once(folder: Folder, interrupted: int) -> None:
+    """Nothing ran again but what was running when it was stopped."""
+    distinct = 1 + (1 + 4 + 4) + 7  # a trunk; members of single, bagging and boosting; a score for each point
+    assert distinct <= len(folder.ran()) <= distinct + interrupted
+
+
+@pytest.mark.kill
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_stopping_ray_stops_its_workers_and_local_goes_on(folder: Folder, number: signal.Signals) -> None:
+    with started(folder.command(*SLOW, "--jobs", "2"), partial(has_run, folder, 3)) as process:
+        os.killpg(process.pid, number)  # what a terminal does at Ctrl-C
+        process.wait(timeout=30)
+        err = process.stderr.read() if process.stderr and number != signal.SIGKILL else ""
+    assert process.returncode == (-9 if number == signal.SIGKILL else 130), err
+    if number != signal.SIGKILL:
+        assert "go on with:\n  bebertlab study run study.yaml" in err
+        ours = r"study little@|t\d+ (trunk|members|score)|\[\d+/7|\d complete|interrupted: |  bebertlab "
+        assert not [line for line in err.splitlines() if not re.match(ours, line)]
+    workers = {int(line.split()[-1]) for line in folder.ran()}
+    end = time.monotonic() + 20
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert folder.local(*SLOW).exit_code == 0
+    assert_every_stage_finished_once(folder, interrupted=2)

@@ -1,0 +1,124 @@
+"""Ray with real workers; one session for all that can share it, since starting it takes seconds."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.study.executors.mailbox import Mailbox
+from bebertlab.study.interrupts import Interrupts
+from bebertlab.study.job import Job, Limits, Outcome
+from bebertlab.study.run import Finished, Workers, run_study
+from bebertlab.study.session import Session
+
+if TYPE_CHECKING:
+    from tests.study.conftest import Files
+
+# Ray leaves the closing of its files and processes to the garbage collector, and warns at its import
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+SETS = ("trunk.sleep=0.5", "members.sleep=0.3", "seeds=[0, 1]")
+
+
+def run(files: Files, kind: str, work: str, *sets: str) -> Finished:
+    session = Session(files.read(*sets), Path(work))
+    workers = Workers(kind=kind, jobs=2 if kind == "ray" else 1, threads=1, device="cpu")
+    return run_study(session, workers, report, Limits())
+
+
+def report(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[Path, ...]:
+    return ()
+
+
+def scores(finished: Finished) -> list[dict[str, float]]:
+    """All metrics but those in seconds."""
+    return [{k: v for k, v in trial.metrics.items() if "cost" not in k} for trial in finished.trials]
+
+
+def kill_a_worker(files: Files, killed: list[int]) -> None:
+    """Kill -9 the process that runs the second stage."""
+    log = files.folder / "ran.log"
+    while not log.exists() or len(log.read_text().splitlines()) < 3:
+        time.sleep(0.05)
+    killed.append(int(log.read_text().splitlines()[-1].split()[-1]))
+    os.kill(killed[0], signal.SIGKILL)
+
+
+@pytest.mark.kill
+def test_two_workers_one_of_them_killed_give_what_one_process_gives(
+    files: Files, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(files.folder / "home"))
+    import bebertlab.study.executors.ray  # noqa: F401 # the import alone sets variables, and may
+
+    environment = dict(os.environ)
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_a_worker, args=(files, killed), daemon=True)
+    killer.start()
+    finished = run(files, "ray", "work", *SETS)
+    killer.join()
+    assert [trial.state for trial in finished.trials] == [TrialState.COMPLETE] * 14
+    lines = (files.folder / "ran.log").read_text().splitlines()
+    workers = {line.split()[-1] for line in lines}
+    assert str(killed[0]) in workers
+    assert str(os.getpid()) not in workers
+    assert len(workers) >= 2
+    distinct = {stage.key for trial in finished.trials for stage in trial.stages}
+    assert len(distinct) <= len(lines) <= len(distinct) + 1  # what the killed worker was at ran again, and nothing else
+    assert not (files.folder / "home" / ".ray").exists()  # the token of the session is our own
+    assert dict(os.environ) == environment
+    assert not [path for path in Path("/tmp").glob(f"bebertlab-{os.getpid()}-*")]
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+    (files.folder / "ran.log").unlink()
+    assert scores(run(files, "local", "other", "seeds=[0, 1]")) == scores(finished)
+
+
+class Broken:
+    """A host that fails at everything."""
+
+    def next_job(self) -> Job | None:
+        raise ZeroDivisionError
+
+    def is_done(self) -> bool:
+        return False
+
+    def on_event(self, event: StageEvent) -> None:
+        raise ZeroDivisionError
+
+    def on_finished(self, number: int, outcome: Outcome) -> None:
+        raise ZeroDivisionError
+
+    def on_lost(self, number: int, error: str) -> None:
+        raise ZeroDivisionError
+
+
+def test_a_fault_of_the_host_and_ctrl_c_leave_the_loop_of_tune(tmp_path: Path) -> None:
+    from bebertlab.study.executors.ray import Bridge, HostCallback, HostSearcher, Leave
+
+    with Interrupts() as interrupts:
+        bridge = Bridge(Broken(), interrupts, Mailbox(tmp_path))
+        with pytest.raises(Leave):  # no Exception: Tune would go on
+            HostSearcher(bridge).suggest("a")
+        assert isinstance(bridge.error, ZeroDivisionError)
+        with interrupts.shielded():
+            os.kill(os.getpid(), signal.SIGINT)
+            with pytest.raises(Leave):
+                HostCallback(bridge).on_step_begin(1, [])
+        assert isinstance(bridge.error, KeyboardInterrupt)
+
+
+def test_what_tune_pickles_of_us_is_empty(tmp_path: Path) -> None:
+    from bebertlab.study.executors.ray import Bridge, HostCallback, HostSearcher
+
+    bridge = Bridge(Broken(), Interrupts(), Mailbox(tmp_path))
+    for one in (HostSearcher(bridge), HostCallback(bridge)):
+        assert vars(pickle.loads(pickle.dumps(one))) == {}

@@ -1,0 +1,148 @@
+"""Parts for tests: stages that sleep, count how often they ran, and leave a number."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import field, frozen, validators
+
+from bebertlab.api import (
+    Checkpoint,
+    Context,
+    EncoderOptions,
+    EnsembleOptions,
+    Inputs,
+    Split,
+    StageGroupOptions,
+    StageOptions,
+    Task,
+    TaskOptions,
+    UserError,
+    hookimpl,
+    stage_input,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@frozen(kw_only=True)
+class FakeTask(TaskOptions):
+    """Four sentences."""
+
+    kind = "fake"
+    size: int = field(default=4, validator=validators.ge(1))  #: not used
+
+    def load(self) -> Task:
+        def split(name: str) -> Split:
+            return Split(ids=(name,), texts=("a",), pairs=None, labels=np.zeros(1, dtype=np.int64))
+
+        splits = {name: split(name) for name in ("train", "select", "validation")}
+        return Task(
+            name=f"fake/{self.size}",
+            classes=("a", "b"),
+            splits=splits,
+            metrics=lambda predictions, labels: {"accuracy": 1.0},
+            score="accuracy",
+            digest=str(self.size),
+            generated=True,
+        )
+
+
+@frozen(kw_only=True)
+class FakeEncoder(EncoderOptions):
+    """Nothing to encode."""
+
+    kind = "fake"
+    layers: int = 1  #: not used
+
+    @property
+    def maximum_tokens(self) -> int:
+        return 8
+
+    def digest(self) -> str:
+        return ""
+
+    def tokenizer(self, texts: Iterable[str]) -> PreTrainedTokenizerBase:
+        raise NotImplementedError
+
+    def checkpoint(self, vocabulary: int, classes: int, seed: int) -> Checkpoint:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class FakeStage(StageOptions):
+    """Sleeps, writes a line into the file FAKE_LOG names, and leaves a number."""
+
+    kind = "fake"
+    model: str | None = stage_input(optional=True, many=True)  #: what it needs
+    size: int = field(default=1, validator=validators.ge(1))  #: goes into its number
+    ensemble: EnsembleOptions | None = None  #: goes into its number
+    rate: float = field(default=1.0, validator=validators.gt(0))  #: goes into its number
+    sleep: float = 0.0  #: seconds
+    fault: str = ""  #: raise, nan or silent at size 2; mend: raise while the file FAKE_FAULT names is there
+    metric: str = "validation/score"  #: what its number is called
+
+    def run(self, inputs: Inputs, context: Context) -> None:
+        note(f"{context.stage} {context.seed} {os.getpid()}")
+        for part in range(10):
+            time.sleep(self.sleep / 10)
+            context.progress((part + 1) / 10, f"part {part + 1}/10")
+        if self.fault == "raise" and self.size == 2:
+            raise ValueError("size 2 is broken")
+        if self.fault == "mend" and os.path.exists(os.environ["FAKE_FAULT"]):
+            raise UserError("not mended yet")
+        before = [json.loads((a.folder / "metrics.json").read_text())["number"] for a in inputs.many("model")]
+        number = sum(before) + self.size + context.seed / 10 + (0 if self.ensemble is None else len(self.ensemble.kind))
+        score = math.nan if self.fault == "nan" and self.size == 2 else number * self.rate
+        metrics = {"number": number, self.metric: score}
+        if self.fault == "silent":
+            del metrics[self.metric]
+        (context.folder / "metrics.json").write_text(json.dumps(metrics))
+
+
+@frozen(kw_only=True)
+class FakeGroup(StageGroupOptions):
+    """Several fakes."""
+
+    kind = "fakes"
+    model: str = stage_input()  #: what they need
+    size: int = field(default=1, validator=validators.ge(1))  #: how many
+    ensemble: EnsembleOptions | None = None  #: passed on
+    sleep: float = 0.0  #: seconds of each
+
+    def expand(self, name: str) -> Mapping[str, StageOptions]:
+        if self.ensemble is not None and self.ensemble.kind == "single" and self.size > 1:
+            raise UserError(f"single has one member, not {self.size}")
+        return {
+            f"{name}.{i}": FakeStage(model=self.model, size=i + 1, ensemble=self.ensemble, sleep=self.sleep)
+            for i in range(self.size)
+        }
+
+
+def note(line: str) -> None:
+    if "FAKE_LOG" in os.environ:
+        with Path(os.environ["FAKE_LOG"]).open("a") as file:
+            file.write(line + "\n")
+
+
+@hookimpl
+def bebertlab_tasks() -> list[type[TaskOptions]]:
+    return [FakeTask]
+
+
+@hookimpl
+def bebertlab_encoders() -> list[type[EncoderOptions]]:
+    return [FakeEncoder]
+
+
+@hookimpl
+def bebertlab_stages() -> list[type[StageOptions] | type[StageGroupOptions]]:
+    return [FakeStage, FakeGroup]

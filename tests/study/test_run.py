@@ -1,0 +1,203 @@
+"""Whole studies of fakes in this process."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+
+from bebertlab.config.yaml import to_yaml
+from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.hookspecs import hookimpl
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.study.executors.local import LocalExecutor
+from bebertlab.study.job import Limits
+from bebertlab.study.journal import open_journal
+from bebertlab.study.run import Finished, Workers, run_study
+from bebertlab.study.session import Session
+
+if TYPE_CHECKING:
+    from tests.study.conftest import Files
+
+LOCAL = Workers(kind="local", jobs=1, threads=1, device="cpu")
+
+
+class Log:
+    """Remembers what a run told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @hookimpl
+    def bebertlab_study_started(self, study: StudyRecord) -> None:
+        self.lines.append(f"started {study.finished}/{study.planned}")
+
+    @hookimpl
+    def bebertlab_trial_started(self, study: StudyRecord, trial: TrialRecord) -> None:
+        self.lines.append(f"t{trial.number}")
+
+    @hookimpl
+    def bebertlab_study_finished(
+        self, study: StudyRecord, trials: tuple[TrialRecord, ...], report: tuple[str, ...]
+    ) -> None:
+        self.lines.append(f"finished {len(trials)} {list(report)}")
+
+
+def run(files: Files, *sets: str, limits: Limits | None = None, log: Log | None = None, work: str = "work") -> Finished:
+    session = Session(files.read(*sets), Path(work))
+    if log is not None:
+        session.observe(log)
+    return run_study(session, LOCAL, lambda study, trials: (study.folder / "report.md",), limits or Limits())
+
+
+def ran(files: Files) -> Counter[str]:
+    """Stages and seeds that really ran, with how often."""
+    log = files.folder / "ran.log"
+    return Counter(line.rsplit(" ", 1)[0] for line in log.read_text().splitlines()) if log.exists() else Counter()
+
+
+def scores(finished: Finished) -> list[float]:
+    return [trial.metrics["validation/score"] for trial in finished.trials]
+
+
+def test_every_stage_runs_once_and_never_again(files: Files) -> None:
+    log = Log()
+    first = run(files, log=log)
+    assert [trial.state for trial in first.trials] == [TrialState.COMPLETE] * 14
+    assert ran(files).total() == len({stage.key for trial in first.trials for stage in trial.stages}) == 34
+    assert log.lines[0] == "started 0/14"
+    assert log.lines[-1] == f"finished 14 ['{first.study.folder}/report.md']"
+    assert (first.study.folder / "study.yaml").read_text() == first.study.resolved
+    log = Log()
+    before = ran(files)
+    again = run(files, log=log)
+    assert ran(files) == before
+    assert log.lines == ["started 14/14", f"finished 14 ['{first.study.folder}/report.md']"]
+    assert again.trials == first.trials
+
+
+def test_nothing_is_started_where_nothing_is_left(files: Files) -> None:
+    run(files)
+    impossible = Workers(kind="impossible", jobs=1, threads=1, device="cpu")
+    session = Session(files.read(), Path("work"))
+    assert len(run_study(session, impossible, lambda study, trials: (), Limits()).trials) == 14
+
+
+def test_the_resolved_study_goes_on_with_the_same_journal(files: Files) -> None:
+    finished = run(files, limits=Limits(max_trials=3))
+    assert finished.count(TrialState.COMPLETE) == 3
+    resolved = finished.study.folder / "study.yaml"
+    files.path = files.folder / resolved
+    log = Log()
+    again = run(files, log=log)
+    assert log.lines[0] == "started 3/14"
+    assert again.study.folder == finished.study.folder
+    assert again.count(TrialState.COMPLETE) == 14
+
+
+def test_a_mended_failure_runs_again_and_nothing_else_does(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_FAULT", str(files.folder / "broken"))
+    (files.folder / "broken").touch()
+    broken = run(files, "score.fault=mend", "seeds=[0]")
+    assert broken.count(TrialState.FAILED) == 7
+    assert {trial.error for trial in broken.trials if "same stage" not in str(trial.error)} == {
+        "stage score (fake): not mended yet"
+    }
+    (files.folder / "broken").unlink()
+    before = ran(files)
+    mended = run(files, "score.fault=mend", "seeds=[0]")
+    assert mended.count(TrialState.COMPLETE) == 7
+    assert {name for name, count in (ran(files) - before).items() if count} == {"score 0"}
+    assert scores(mended) == scores(run(files, "score.fault=mend", "seeds=[0]", work="other"))
+
+
+def test_a_failed_trial_leaves_the_others_alone(files: Files) -> None:
+    finished = run(files, "trunk.fault=raise", "search.trunk.size=[1, 2]", "members.ensemble=bagging", "seeds=[0]")
+    states = {(trial.parameters["trunk.size"], trial.state.value) for trial in finished.trials}
+    assert states == {(1, "complete"), (2, "failed")}
+    assert ran(files)["trunk 0"] == 2  # one for each size; the failed one is not tried for every trial that needs it
+
+
+def test_results_do_not_depend_on_how_often_it_was_stopped(files: Files) -> None:
+    whole = run(files, work="whole")
+    for _ in range(7):
+        parts = run(files, work="parts", limits=Limits(max_trials=2))
+    assert scores(parts) == scores(whole)
+
+
+def test_a_drawn_study_is_the_same_every_time(files: Files) -> None:
+    sets = [
+        "sampler=tpe",
+        "sampler.trials=6",
+        "search={score.rate: {loguniform: [0.1, 10]}}",
+        "exclude=[]",
+        "questions=[]",
+    ]
+    whole = run(files, *sets, work="whole")
+    for _ in range(4):
+        parts = run(files, *sets, work="parts", limits=Limits(max_trials=3))
+    assert len(whole.trials) == 12
+    assert [trial.parameters for trial in parts.trials] == [trial.parameters for trial in whole.trials]
+    assert scores(parts) == scores(whole)
+
+
+def test_a_complete_trial_that_would_come_out_differently_runs_again(files: Files) -> None:
+    run(files)
+    session = Session(files.read(), Path("work"))
+    with open_journal(session.study, session.folder) as journal:
+        old = journal.records()[5]
+        changed = evolve(old.stages[-1], key="0" * 64)  # as if a part's revision had been another one
+        journal.again(5)
+        journal.finish(evolve(old, stages=(*old.stages[:-1], changed), metrics={"validation/score": -1.0}))
+    log = Log()
+    finished = run(files, log=log)
+    assert log.lines[:2] == ["started 13/14", "t5"]
+    assert finished.trials[5].metrics == old.metrics
+
+
+def test_points_that_cannot_run_are_told_before_anything_runs(files: Files) -> None:
+    files.write(exclude="exclude: []", **{"- {members.ensemble": ""})
+    with pytest.raises(UserError, match=r"members\.ensemble=single members\.size=2: .*single has one member, not 2"):
+        run(files)
+    assert not ran(files)
+
+
+def test_missing_data_are_told_before_anything_runs(files: Files) -> None:
+    parts = files.folder / "parts.py"
+    text = parts.read_text().replace("UserError,", "UserError, EnvironmentFault,")
+    parts.write_text(
+        text.replace("    def load(", "    def load(self): raise EnvironmentFault('no data')\n\n    def loaded(")
+    )
+    with pytest.raises(EnvironmentFault, match=r"^no data$"):
+        run(files)
+
+
+def test_a_running_study_refuses_a_second_driver(files: Files) -> None:
+    session = Session(files.read(), Path("work"))
+    with open_journal(session.study, session.folder), pytest.raises(EnvironmentFault, match=r"another process"):
+        run(files)
+
+
+def test_workers_are_counted_by_cores_and_checked() -> None:
+    assert Workers.asked("local", None, threads=1, device="cpu").jobs == 1
+    cores = len(os.sched_getaffinity(0))
+    assert Workers.asked("ray", None, threads=1, device="cpu").jobs == cores
+    assert Workers.asked("ray", None, threads=cores + 1, device="cpu").jobs == 1
+    assert Workers.asked("ray", 5, threads=1, device="cpu").jobs == 5
+    assert isinstance(LOCAL.executor(3), LocalExecutor)
+    with pytest.raises(UserError, match="needs --executor ray"):
+        Workers.asked("local", 2, threads=1, device="cpu")
+    with pytest.raises(UserError, match="unknown device 'gpu'"):
+        Workers.asked("local", None, threads=1, device="gpu")
+    with pytest.raises(EnvironmentFault, match="there is no device cuda:99"):
+        Workers.asked("local", None, threads=1, device="cuda:99")
+
+
+def test_the_resolved_study_is_kept_whole(files: Files) -> None:
+    finished = run(files, "search={}", "exclude=[]", "questions=[]", "seeds=[3]")
+    assert finished.study.resolved == (finished.study.folder / "study.yaml").read_text()
+    assert to_yaml(["x"]).strip() == "[x]"

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bebertlab.errors import UserError
+from bebertlab.study.session import Session, known_records
+
+if TYPE_CHECKING:
+    from tests.study.conftest import Files
+
+
+def test_a_study_that_never_ran_has_its_grid_and_no_folder(files: Files) -> None:
+    session = Session(files.read(), Path("work"))
+    assert [record.state.value for record in session.records()] == ["waiting"] * 14
+    assert session.observed().planned == 14
+    session.check_plans(session.records())
+    assert not Path("work").exists()
+    assert known_records(session.study, Path("work")) == (session.folder, session.records())
+
+
+def test_a_drawn_study_that_never_ran_has_no_trials(files: Files) -> None:
+    source = files.read("sampler=random", "sampler.trials=3")
+    session = Session(source, Path("work"))
+    assert session.records() == ()
+    assert session.observed().identity["task"] == "fake/4"
+
+
+def test_a_trial_is_planned_once(files: Files) -> None:
+    session = Session(files.read(), Path("work"))
+    record = session.records()[0]
+    assert session.plan(record) is session.plan(record)
+
+
+def test_a_device_is_part_of_every_key(files: Files) -> None:
+    keys = {
+        Session(files.read(), Path("work"), device).plan(Session(files.read(), Path("work")).records()[0]).result.key
+        for device in ("cpu", "cuda", "cuda:1")
+    }
+    assert len(keys) == 2
+
+
+def test_points_that_cannot_be_planned_are_told_together(files: Files) -> None:
+    session = Session(files.read("exclude=[]"), Path("work"))
+    with pytest.raises(UserError) as error:
+        session.check_plans(session.records())
+    assert [line.split(":")[0] for line in str(error.value).splitlines()[1:]] == [
+        "  members.ensemble=single members.size=2",
+        "  members.ensemble=single members.size=4",
+    ]
+
+
+def test_the_resolved_study_replaces_an_old_one_at_once(files: Files) -> None:
+    session = Session(files.read(), Path("work"))
+    record = session.observed()
+    for _ in range(2):
+        session.write_resolved(record)
+    assert [path.name for path in session.folder.iterdir()] == ["study.yaml"]
