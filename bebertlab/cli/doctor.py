@@ -1,0 +1,70 @@
+"""`bebertlab doctor`: is everything here that a study needs?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import click
+
+from bebertlab.cli.options import format_option, table, work_option
+from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.errors import EXIT_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from bebertlab.cli.health.finding import Finding
+
+
+@click.command()
+@work_option
+@click.option("--online", is_flag=True, help="Also ask whether the Hugging Face hub answers.")
+@click.option("--quick", is_flag=True, help="Do not start Ray, which takes some seconds.")
+@format_option
+@pass_settings
+@click.pass_context
+def doctor(ctx: click.Context, settings: Settings, work: Path, online: bool, quick: bool, form: str) -> None:
+    """Look at Python, packages, machine, plugins, Ray and MLflow.
+
+    Ends with 3 if something would keep studies from running.
+    """
+    from bebertlab.cli.health.finding import Mark
+
+    findings = list(_look(settings, work, online=online, quick=quick))
+    failed = sum(finding.mark == Mark.FAIL for finding in findings)
+    click.echo(_as_json(findings, healthy=not failed) if form == "json" else _as_table(findings))
+    if failed:
+        click.echo(f"{failed} of {len(findings)} checks failed", err=True)
+        ctx.exit(EXIT_ENVIRONMENT)
+
+
+def _look(settings: Settings, work: Path, *, online: bool, quick: bool) -> Iterator[Finding]:
+    from bebertlab.cli.health import installation, machine, services
+    from bebertlab.cli.health.finding import look
+
+    yield from look("python", installation.python)
+    yield from look("packages", installation.packages)
+    yield from look("plugins", lambda: installation.plugins(settings.load(quiet=True)))
+    yield from look("GLUE data", installation.data)
+    yield from look("processor", machine.processor)
+    yield from look("gpu", machine.graphics)
+    yield from look("memory", machine.memory)
+    yield from look("disk", lambda: machine.disk(work))
+    yield from look("mlflow", lambda: services.tracking(work))
+    if not quick:
+        yield from look("ray", services.ray)
+    if online:
+        yield from look("hub", services.hub)
+
+
+def _as_table(findings: Sequence[Finding]) -> str:
+    lines = [(finding.mark, finding.what, finding.found) for finding in findings]
+    hints = [f"{finding.what}: {finding.hint}" for finding in findings if finding.hint]
+    advice = ["", "What to do:", *(f"  {hint}" for hint in hints)] if hints else []
+    return "\n".join([table(("", "WHAT", "FOUND"), lines), *advice])
+
+
+def _as_json(findings: Sequence[Finding], *, healthy: bool) -> str:
+    return json.dumps({"healthy": healthy, "findings": [attrs.asdict(finding) for finding in findings]}, indent=2)

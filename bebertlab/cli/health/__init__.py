@@ -1,0 +1,1 @@
+"""What `bebertlab doctor` looks at."""

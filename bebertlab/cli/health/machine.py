@@ -1,0 +1,103 @@
+"""The machine: processor, graphics processor, memory, disk."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+from bebertlab.cli.health.finding import Finding, Mark
+from bebertlab.cli.options import spoken_bytes
+
+_GIBIBYTE = 2**30
+#: what the default study takes at the most
+_MEMORY_BYTES = 4 * _GIBIBYTE
+_DISK_BYTES = 2 * _GIBIBYTE
+#: instructions that make a difference to matrix products, as Linux calls them
+_INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_vpopcntdq", "amx_bf16", "amx_int8")
+_ARM_INSTRUCTIONS = ("asimd", "asimddp", "bf16", "i8mm", "sve")
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterable[Finding]:
+    """Cores, torch's threads, and the instructions that matter."""
+    import torch
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = torch.get_num_threads()
+    text = f"{allowed} cores, torch uses {threads} threads ({torch.backends.cpu.get_cpu_capability()})"
+    if threads > allowed:
+        yield Finding("processor", Mark.WARN, text, f"more threads than cores; set OMP_NUM_THREADS={allowed}")
+    else:
+        yield Finding("processor", Mark.OK, text)
+    yield Finding("instructions", Mark.OK, ", ".join(_flags(cpuinfo)) or "not known")
+
+
+def graphics() -> Iterable[Finding]:
+    """The GPUs that torch sees."""
+    import torch
+
+    with warnings.catch_warnings(record=True) as caught:  # an old driver is told by a warning
+        warnings.simplefilter("always")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if caught:
+        yield Finding("gpu", Mark.WARN, str(caught[0].message).splitlines()[0], "studies run on the CPU")
+    elif not count:
+        yield Finding("gpu", Mark.OK, "none; studies run on the CPU")
+    for number in range(count):
+        properties = torch.cuda.get_device_properties(number)
+        text = f"{properties.name}, {spoken_bytes(properties.total_memory)}"
+        yield Finding(f"gpu {number}", Mark.OK, f"{text}; --device cuda:{number} uses it")
+
+
+def memory(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")) -> Iterable[Finding]:
+    """Memory that is free, within the limit of a container."""
+    free = _free_memory(meminfo, group)
+    if free is None:
+        yield Finding("memory", Mark.OK, "not known")
+    elif free < _MEMORY_BYTES:
+        hint = f"the default study takes up to {spoken_bytes(_MEMORY_BYTES)}; --jobs 1 takes less"
+        yield Finding("memory", Mark.WARN, f"{spoken_bytes(free)} free", hint)
+    else:
+        yield Finding("memory", Mark.OK, f"{spoken_bytes(free)} free")
+
+
+def disk(work: Path) -> Iterable[Finding]:
+    """Whether the work folder and the temporary folder can be written, and the room in them."""
+    for what, folder in (("work folder", work), ("temporary folder", Path(tempfile.gettempdir()))):
+        there = next(one for one in (folder.resolve(), *folder.resolve().parents) if one.exists())
+        free = shutil.disk_usage(there).free
+        text = f"{folder}: {spoken_bytes(free)} free"
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            yield Finding(what, Mark.FAIL, f"{there} cannot be written", "name another folder (--work or TMPDIR)")
+        elif free < _DISK_BYTES:
+            hint = f"leave at least {spoken_bytes(_DISK_BYTES)}; `bebertlab store gc` makes room"
+            yield Finding(what, Mark.WARN, text, hint)
+        else:
+            yield Finding(what, Mark.OK, text)
+
+
+def _flags(cpuinfo: Path) -> list[str]:
+    if not cpuinfo.is_file():
+        return [platform.machine()]
+    known: set[str] = set()
+    for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            known = set(value.split())
+            break
+    return [flag for flag in (*_INSTRUCTIONS, *_ARM_INSTRUCTIONS) if flag in known]
+
+
+def _free_memory(meminfo: Path, group: Path) -> int | None:
+    if not meminfo.is_file():
+        return None
+    fields = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines() if ":" in line)
+    free = int(fields["MemAvailable"].split()[0]) * 1024
+    limit, used = (group / name for name in ("memory.max", "memory.current"))
+    if limit.is_file() and used.is_file() and (most := limit.read_text(encoding="ascii").strip()) != "max":
+        free = min(free, int(most) - int(used.read_text(encoding="ascii")))
+    return free

@@ -1,0 +1,82 @@
+"""What a study talks to: Ray, the MLflow database, the hub."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from bebertlab.cli.health.finding import Finding, Mark
+from bebertlab.errors import EnvironmentFault
+
+if TYPE_CHECKING:
+    from bebertlab.interfaces.events import StageEvent
+    from bebertlab.study.job import Job, Outcome
+
+
+def ray() -> Iterable[Finding]:
+    """Start and end the executor `ray`, with nothing to do."""
+    from bebertlab.study.executors.ray import RayExecutor
+    from bebertlab.study.interrupts import Interrupts
+
+    start = time.monotonic()
+    with Interrupts() as interrupts:
+        RayExecutor(jobs=1).run(_Idle(), interrupts)
+    yield Finding("ray", Mark.OK, f"starts and ends in {time.monotonic() - start:.1f} s")
+
+
+def tracking(work: Path) -> Iterable[Finding]:
+    """Whether the MLflow database of a work folder can be read; nothing is created or changed."""
+    file = work.resolve() / "mlflow.db"
+    if not file.exists():
+        yield Finding("mlflow", Mark.OK, f"{file}: not there yet; the first study makes it")
+        return
+    hint = "move the file away: the next run of a study makes a new one and writes its trials again"
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=5)) as database:
+            (schema,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+            (runs,) = database.execute("SELECT count(*) FROM runs").fetchone()
+            problem = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except (sqlite3.Error, TypeError) as error:  # no row at all is a TypeError
+        yield Finding("mlflow", Mark.FAIL, f"{file}: cannot be read: {error}", hint)
+        return
+    if problem != "ok":
+        yield Finding("mlflow", Mark.FAIL, f"{file}: damaged: {problem}", hint)
+    else:
+        yield Finding("mlflow", Mark.OK, f"{file}: {runs} runs, schema {schema}")
+
+
+def hub() -> Iterable[Finding]:
+    """Whether the Hugging Face hub answers."""
+    from bebertlab.network import reach_hub
+
+    try:
+        reach_hub("hub")
+    except EnvironmentFault as error:
+        hint = "studies of local data need no hub; behind a proxy set HTTPS_PROXY, for a mirror HF_ENDPOINT"
+        yield Finding("hub", Mark.FAIL, str(error).removeprefix("hub: "), hint)
+    else:
+        yield Finding("hub", Mark.OK, "answers")
+
+
+class _Idle:
+    """A host without jobs."""
+
+    def next_job(self) -> Job | None:
+        return None
+
+    def is_done(self) -> bool:
+        return True
+
+    def on_event(self, event: StageEvent) -> None:
+        pass
+
+    def on_finished(self, number: int, outcome: Outcome) -> None:
+        pass
+
+    def on_lost(self, number: int, error: str) -> None:
+        pass
