@@ -18,6 +18,7 @@ from bebertlab.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, UserError
 
 if TYPE_CHECKING:
     from bebertlab.interfaces.events import StudyRecord, TrialRecord
+    from bebertlab.study.forecast import Forecast
     from bebertlab.study.run import Finished
     from bebertlab.study.session import Session
     from bebertlab.study.source import Source
@@ -201,11 +202,18 @@ def _tell_plan(session: Session, form: str = "table") -> None:
         time = "unknown" if work.seconds is None else spoken_seconds(work.seconds)
         rows.append([kind, str(work.stored), str(work.missing), time if work.missing else ""])
     click.echo(table(["STAGE", "STORED", "TO RUN", "TIME"], rows))
-    known = f"about {spoken_seconds(ahead.seconds)} of one worker's time, by what such stages took"
-    guess = f"{known}; unknown: {', '.join(ahead.unknown)}" if ahead.unknown else known
-    click.echo(
-        f"\n{missing} stages to run: {guess}" if missing else "\nevery stage is stored; nothing would be trained"
+    click.echo("\n" + _spoken_forecast(ahead, missing))
+
+
+def _spoken_forecast(ahead: Forecast, missing: int) -> str:
+    if not missing:
+        return "every stage is stored; nothing would be trained"
+    if not ahead.seconds:
+        return f"{missing} stages to run; what they take is not known before the first of them are stored"
+    known = (
+        f"{missing} stages to run: about {spoken_seconds(ahead.seconds)} of one worker's time, by those that are stored"
     )
+    return f"{known}; not counted: {', '.join(ahead.unknown)}" if ahead.unknown else known
 
 
 def _tell_status(source: Source, folder: Path, records: tuple[TrialRecord, ...]) -> None:

@@ -117,11 +117,14 @@ def test_plan_tells_and_changes_nothing(folder: Folder) -> None:
         "STAGE  STORED  TO RUN  TIME",
         "fake   0       34      unknown",
         "",
-        "34 stages to run: about 0.0 s of one worker's time, by what such stages took; unknown: fake",
+        "34 stages to run; what they take is not known before the first of them are stored",
     ]
     assert folder.run("run", "--dry-run").stdout == result.stdout
     assert not (folder.path / "work").exists()
-    folder.local("--max-trials", "14")
+    folder.local("--max-trials", "3")
+    last = folder.run("plan").stdout.splitlines()[-1]
+    assert re.fullmatch(r"\d+ stages to run: about 0\.\d s of one worker's time, by those that are stored", last)
+    folder.local()
     assert folder.run("plan").stdout.splitlines()[-1] == "every stage is stored; nothing would be trained"
     told = json.loads(folder.run("plan", "--format", "json").stdout)
     assert told == {"trials": 14, "complete": 14, "stages": {"fake": {"stored": 34, "missing": 0, "seconds": 0}}}

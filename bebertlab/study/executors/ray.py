@@ -31,6 +31,7 @@ from bebertlab.study.job import Job
 from bebertlab.study.trial import Bench
 
 _MEBIBYTE = 2**20
+_LONGEST_PARENT = 14  # characters; the path of a socket has at most 107, of which Ray and we take up to 93
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the same in a worker
@@ -69,7 +70,7 @@ class RayExecutor(Executor):
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
                 object_store_memory=80 * _MEBIBYTE,  # next to nothing passes through it; 75 is Ray's least
-                _temp_dir=str(folder),
+                _temp_dir=str(folder / "r"),  # Ray lets everybody write there; the token beside it stays ours
             )
         except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
             words = str(error).splitlines() or [""]
@@ -241,7 +242,7 @@ def _heard() -> Iterator[list[str]]:
 def _private_folder() -> Iterator[Path]:
     """A folder for Ray's session: sockets need a short path, the token a private one."""
     parent = Path(tempfile.gettempdir())
-    if len(str(parent)) > 30 and Path("/tmp").is_dir():
+    if len(str(parent)) > _LONGEST_PARENT and Path("/tmp").is_dir():
         parent = Path("/tmp")
     for folder in parent.glob("bebertlab-*"):
         if _is_left_over(folder):

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bebertlab.study.sampling import TRIES, distributions, draw, parameters
+from bebertlab.study.study import Axis, Sampler, Study
+
+AXES = {
+    "a.kind": Axis(choice=("x", {"kind": "y", "n": 1}, True, 1, None)),
+    "b": Axis(uniform=(0.0, 2.0)),
+    "c": Axis(loguniform=(1e-4, 1e-2)),
+    "d": Axis(integer=(1, 4)),
+}
+
+
+def study(kind: str = "random", **changes: Any) -> Study:  # noqa: ANN401 - fields of a study
+    sampler = Sampler(kind=kind, trials=5)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {"name": "s", "recipe": {}, "search": AXES, "sampler": sampler}
+    return Study(**fields | changes)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def test_a_drawn_point_is_one_of_the_space_and_known_to_optuna() -> None:
+    asked = optuna.create_study()
+    for index in range(20):
+        drawn = draw(study(), asked, index, ())
+        assert drawn is not None
+        point = drawn.point
+        assert list(point) == list(AXES)
+        assert any(point["a.kind"] is value or point["a.kind"] == value for value in AXES["a.kind"].choice or ())
+        assert 0 <= point["b"] <= 2
+        assert 1e-4 <= point["c"] <= 1e-2
+        assert isinstance(point["d"], int)
+        assert parameters(study(), point) == asked.trials[drawn.attempt].params
+
+
+@given(st.sampled_from(("x", {"kind": "y", "n": 1}, True, 1, None)))
+def test_choices_keep_their_type(value: object) -> None:
+    point = {"a.kind": value, "b": 0.5, "c": 1e-3, "d": 2}
+    label = parameters(study(), point)["a.kind"]
+    assert isinstance(label, str)
+    known = distributions(study())["a.kind"]
+    assert isinstance(known, optuna.distributions.CategoricalDistribution)
+    assert list(known.choices).index(label) == [str(c) for c in ("x", {"kind": "y", "n": 1}, True, 1, None)].index(
+        str(value)
+    )
+
+
+def test_choices_that_look_the_same_are_told_apart() -> None:
+    search = {"a": Axis(choice=("1", 1))}
+    labels = [parameters(study(search=search), {"a": value})["a"] for value in ("1", 1)]
+    assert labels == ['"1"', "1"]
+
+
+@pytest.mark.parametrize("kind", ["random", "tpe"])
+def test_the_same_index_draws_the_same_and_others_draw_others(kind: str) -> None:
+    points = []
+    for index in (3, 3, 4):
+        drawn = draw(study(kind), optuna.create_study(), index, ())
+        assert drawn is not None
+        points.append(drawn.point)
+    assert points[0] == points[1] != points[2]
+
+
+def test_nothing_is_drawn_twice_or_excluded() -> None:
+    small = study(search={"d": Axis(integer=(1, 3))}, exclude=({"d": [3]},))
+    asked = optuna.create_study()
+    before: list[Any] = []
+    for index in range(2):
+        drawn = draw(small, asked, index, before)
+        assert drawn is not None
+        before.append(drawn.point)
+    assert sorted(point["d"] for point in before) == [1, 2]
+    assert draw(small, asked, 2, before) is None
+    assert sum(trial.state == optuna.trial.TrialState.FAIL for trial in asked.trials) >= TRIES
+
+
+def test_tpe_learns_and_random_does_not_care() -> None:
+    seen = {}
+    for kind in ("random", "tpe"):
+        asked = optuna.create_study(direction="maximize")
+        space = study(kind, search={"b": Axis(uniform=(0.0, 1.0))})
+        values: list[float] = []
+        for index in range(40):
+            drawn = draw(space, asked, index, ())
+            assert drawn is not None
+            values.append(drawn.point["b"])
+            asked.tell(drawn.attempt, values[-1])
+        seen[kind] = sum(values[20:]) / 20
+    assert seen["tpe"] > 0.8 > seen["random"]
