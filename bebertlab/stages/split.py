@@ -10,29 +10,31 @@ from torch import Tensor
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Checkpoint
-from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.splitter import SplitterOptions
 from bebertlab.interfaces.stage import Context, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import SELECT
 from bebertlab.nn.bert import BertClassifier
+from bebertlab.stages.equality import compare
 from bebertlab.stages.model import read_model, write_model
 from bebertlab.train.batches import batches, group_for_evaluation
 from bebertlab.train.examples import load_examples
-from bebertlab.train.predict import evaluating
 
 
 @frozen(kw_only=True)
 class SplitStage(StageOptions):
     """Split the quantized weights of a model into summed branches, and check that it still computes the same.
 
-    The check runs both models in double precision, on a batch of the select split. In single precision
-    rounding errors of 1e-7 move some activations over the edge between two levels, which shows in the logits.
+    The check runs both models in double precision, on a batch of the select split. The logits have to agree; where
+    they do not, every module has to agree on the same inputs: then all that differs is on which side of a border
+    between two activation levels the last bit of a number fell.
     """
 
     kind = "split"
     model: str = stage_input()  #: stage whose model is split
     splitter: SplitterOptions = field()  #: how
-    tolerance: float = field(default=1e-5, validator=validators.gt(0))  #: of logits, relative to 1 or to theirs
+    tolerance: float = field(
+        default=1e-5, validator=validators.gt(0)
+    )  #: of logits or modules, relative to 1 or to theirs
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the split model.
@@ -46,14 +48,16 @@ class SplitStage(StageOptions):
         examples = load_examples(context.task, SELECT, source.folder, context.encoder.maximum_tokens)
         grouping = group_for_evaluation(examples.tokens.lengths, context.device)
         batch = next(batches(examples, grouping, device=context.device))
-        difference = _difference(_logits(before, batch, context.device), _logits(after, batch, context.device))
-        if not difference <= self.tolerance:
+        same = compare(_model(before, context.device), _model(after, context.device), batch)
+        if not (same.logits <= self.tolerance or same.modules <= self.tolerance):
             raise UserError(
-                f"{context.stage}: splitter '{self.splitter.kind}' changed the logits by {difference:.3g}, more than"
-                f" the tolerance of {self.tolerance:g}; it does not keep the function of this model's scheme"
+                f"{context.stage}: splitter '{self.splitter.kind}' changed the logits by {same.logits:.3g} (the most at"
+                f" {same.module}, by {same.modules:.3g}), more than the tolerance of {self.tolerance:g};"
+                " it does not keep the function of this model's scheme"
             )
         model = BertClassifier.from_checkpoint(_cast(after, torch.float32))
-        write_model(model, source.folder, context, metrics={"split/logit_difference": difference})
+        found = {"split/logit_difference": same.logits, "split/module_difference": same.modules}
+        write_model(model, source.folder, context, metrics=found)
 
 
 def _cast(checkpoint: Checkpoint, dtype: torch.dtype) -> Checkpoint:
@@ -63,13 +67,7 @@ def _cast(checkpoint: Checkpoint, dtype: torch.dtype) -> Checkpoint:
     return evolve(checkpoint, tensors=tensors)
 
 
-def _logits(checkpoint: Checkpoint, batch: Batch, device: str) -> Tensor:
+def _model(checkpoint: Checkpoint, device: str) -> BertClassifier:
     model = BertClassifier(checkpoint.architecture, checkpoint.design).double()
     model.load_state_dict(checkpoint.tensors)
-    with evaluating(model.to(device)):
-        outputs: Outputs = model(batch, frozenset())
-    return outputs.logits
-
-
-def _difference(before: Tensor, after: Tensor) -> float:
-    return float(((after - before).abs() / before.abs().clamp(min=1.0)).max())
+    return model.to(device)
