@@ -12,7 +12,7 @@ from bebertlab.interfaces.quantizer import QuantizerOptions
 
 
 class Site(StrEnum):
-    """Where a quantizer can sit. The first eight hold weights (and quantize their input); the others are activations."""
+    """Where a quantizer can sit: the first eight hold weights and quantize their input, the rest are activations."""
 
     WORD_EMBEDDING = "word_embedding"
     QUERY = "query"
@@ -72,7 +72,7 @@ class Design:
     """What is quantized where. The empty design is the full-precision model."""
 
     weights: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys are weight sites
-    inputs: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: input of the linear at a site; keys are linear sites
+    inputs: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: of the linear at a site; keys are linear sites
     attention: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys are attention sites
     activation: str | None = None  #: hidden activation the design asks for; None keeps the model's
     branches: Mapping[str, int] = field(factory=dict)  #: summed branches by module path, 1 where absent

@@ -28,7 +28,7 @@ class EncoderOptions(Options):
 
     @abstractmethod
     def digest(self) -> str:
-        """What the weights and vocabulary are, beside the options: a hash of the files; "" where the options say all."""
+        """What the weights and vocabulary are beside the options: a hash of files; "" where the options say all."""
 
     @abstractmethod
     def tokenizer(self, texts: Iterable[str]) -> PreTrainedTokenizerBase:

@@ -78,7 +78,7 @@ class Merger(ABC):
 
     @abstractmethod
     def merge(self, logits: Floats, weights: Floats) -> Floats:
-        """(M, N, C) logits and (M,) member weights to (N, C) scores: the prediction is the arg max, or column 0 for regression."""
+        """(M, N, C) logits and (M,) weights to (N, C) scores; predicted is the arg max, or column 0 for regression."""
 
 
 @frozen(kw_only=True)
