@@ -267,6 +267,27 @@ def test_a_drawn_point_that_cannot_be_planned_fails_alone(tmp_path: Path) -> Non
     assert failed == {1: None, 2: "head: size 2 is odd", 3: None}
 
 
+def test_what_was_made_meanwhile_keeps_no_trial_from_being_handed_out(tmp_path: Path) -> None:
+    def shared(record: TrialRecord) -> PlannedTrial:
+        keys = {1: "abcd", 2: "abx", 4: "cy"}[record.parameters["head.size"]]
+        stages = tuple(StageEvent(stage=key, stage_kind="fake", key=key, trial=record.number) for key in keys)
+        return PlannedTrial(recipe={}, stages=stages, result=keys[-1])
+
+    handed_out = []
+
+    class Asks(Executor):
+        def run(self, host: Host, interrupts: Interrupts) -> None:
+            first = host.next_job() or {}
+            for key in "ab":
+                host.on_event(StageEvent(stage=key, stage_kind="fake", key=key, trial=first["number"]))
+            handed_out.extend([first["number"], (host.next_job() or {})["number"]])
+
+    with driving(tmp_path, of=study(seeds=(0,))) as driver:
+        driver._plan = shared
+        driver.run(Asks(), Interrupts())
+    assert handed_out == [0, 1]
+
+
 def test_a_job_is_plain_data(tmp_path: Path) -> None:
     with driving(tmp_path, plugins=("/x/my.py",), threads=2) as driver:
         driver._journal.extend()

@@ -11,6 +11,7 @@ from attrs import evolve
 from bebertlab.errors import EnvironmentFault
 from bebertlab.interfaces.events import StageEvent, StagePhase, TrialRecord, TrialState
 from bebertlab.study.journal import FILE, Journal, open_journal, read_records
+from bebertlab.study.sampling import draw
 from bebertlab.study.study import Axis, Objective, Sampler, Study
 
 
@@ -131,13 +132,13 @@ def drawn(kind: str, **changes: Any) -> Study:  # noqa: ANN401 - fields of a stu
         "members.size": Axis(integer=(1, 4)),
         "members.ensemble": Axis(choice=("bagging", "boosting")),
     }
-    sampler = Sampler(kind=kind, trials=7, batch=3)  # type: ignore[arg-type]
-    return make(search=search, sampler=sampler, **changes)
+    sampler = Sampler(kind=kind, trials=16, batch=4)  # type: ignore[arg-type] # TPE learns from the 11th on
+    return make(search=search, **{"sampler": sampler, "seeds": (0,)} | changes)
 
 
 def value(record: TrialRecord) -> float:
-    rate = record.parameters["train.learning_rate"]
-    return -abs(float(rate) - 1e-3) + record.seed * 1e-6
+    """Each is better than all before it, so that TPE draws near it."""
+    return record.number + float(record.parameters["train.learning_rate"])
 
 
 def run_drawn(study: Study, folder: Path, *, backwards: bool = False, stop_after: int | None = None) -> None:
@@ -148,7 +149,8 @@ def run_drawn(study: Study, folder: Path, *, backwards: bool = False, stop_after
         while waiting := [record for record in journal.records() if record.state is not TrialState.COMPLETE]:
             if done == stop_after:
                 return
-            complete(journal, waiting[-1 if backwards else 0], value(waiting[-1 if backwards else 0]))
+            record = waiting[-1 if backwards else 0]
+            complete(journal, record, value(record))
             done += 1
             journal.extend()
 
@@ -158,17 +160,36 @@ def test_draws_batches_that_no_order_and_no_kill_changes(tmp_path: Path, kind: s
     study = drawn(kind)
     run_drawn(study, tmp_path / "a")
     run_drawn(study, tmp_path / "b", backwards=True)
-    for count in (0, 1, 3, 7, None):
+    for count in (0, 1, 3, 9, None):
         run_drawn(study, tmp_path / "c", stop_after=count)
     first, second, third = (read_records(tmp_path / name) for name in "abc")
     assert first == second == third
-    assert [record.number for record in first] == list(range(14))
-    assert len({str(record.parameters) for record in first}) == 7
+    assert [record.number for record in first] == list(range(16))
+    assert len({str(record.parameters) for record in first}) == 16
     assert all(1 <= record.parameters["members.size"] <= 4 for record in first)
 
 
+def test_a_batch_that_was_drawn_in_part_is_completed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = drawn("tpe")
+    run_drawn(study, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+
+        def killed(study: Study, asked: Any, index: int, before: Any) -> Any:  # noqa: ANN401 - those of `draw`
+            if index == 13:
+                raise KeyboardInterrupt
+            return draw(study, asked, index, before)
+
+        patch.setattr("bebertlab.study.journal.draw", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_drawn(study, tmp_path / "killed")
+    assert len(read_records(tmp_path / "killed")) == 13
+    run_drawn(study, tmp_path / "killed")
+    assert read_records(tmp_path / "killed") == read_records(tmp_path / "whole")
+
+
 def test_a_sampler_waits_for_its_batch(tmp_path: Path) -> None:
-    with open_journal(drawn("random"), tmp_path) as journal:
+    study = drawn("random", seeds=(0, 1), sampler=Sampler(kind="random", trials=7, batch=3))
+    with open_journal(study, tmp_path) as journal:
         assert len(journal.extend()) == 6
         assert journal.planned == 14
         for record in journal.records()[:-1]:
@@ -176,6 +197,18 @@ def test_a_sampler_waits_for_its_batch(tmp_path: Path) -> None:
             assert journal.extend() == ()
         fail(journal, journal.records()[-1])
         assert [record.number for record in journal.extend()] == [6, 7, 8, 9, 10, 11]
+
+
+def test_a_point_without_all_its_seeds_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = drawn("random", seeds=(0, 1, 2), sampler=Sampler(kind="random", trials=2))
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_add", lambda self, trials: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt), open_journal(study, tmp_path) as journal:
+            journal.extend()
+    assert len(read_records(tmp_path)) == 1
+    with open_journal(study, tmp_path) as journal:
+        journal.extend()
+    assert [record.seed for record in read_records(tmp_path)] == [0, 1, 2, 0, 1, 2]
 
 
 def test_another_sampler_seed_draws_other_points(tmp_path: Path) -> None:

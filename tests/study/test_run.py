@@ -80,11 +80,10 @@ def test_every_stage_runs_once_and_never_again(files: Files) -> None:
     assert again.trials == first.trials
 
 
-def test_nothing_is_started_where_nothing_is_left(files: Files) -> None:
+def test_nothing_is_started_where_nothing_is_left(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     run(files)
-    impossible = Workers(kind="impossible", jobs=1, threads=1, device="cpu")
-    session = Session(files.read(), Path("work"))
-    assert len(run_study(session, impossible, lambda study, trials: (), Limits()).trials) == 14
+    monkeypatch.setattr(Workers, "executor", lambda self, trials: pytest.fail("workers were started"))
+    assert len(run(files).trials) == 14
 
 
 def test_the_resolved_study_goes_on_with_the_same_journal(files: Files) -> None:
