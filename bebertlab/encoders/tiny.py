@@ -24,9 +24,9 @@ class TinyEncoder(EncoderOptions):
     """Random weights, and a vocabulary made from the training texts."""
 
     kind = "tiny"
-    layers: int = field(default=2, validator=_size)
-    hidden: int = field(default=64, validator=_size)
-    heads: int = field(default=4, validator=_size)
+    layers: int = field(default=2, validator=_size)  #: of the encoder
+    hidden: int = field(default=64, validator=_size)  #: width of the hidden states
+    heads: int = field(default=4, validator=_size)  #: of each layer
     head_size: int = field(default=16, validator=_size)  #: heads * head_size need not be hidden
     ffn: int = field(default=128, validator=_size)  #: width of the feed-forward part
     maximum_tokens: int = field(default=64, validator=validators.ge(3))  #: longer inputs are truncated

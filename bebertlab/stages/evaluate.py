@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from attrs import frozen
 from safetensors.torch import load_file
 
 from bebertlab.interfaces.stage import Artifact, Context, Inputs, StageOptions, stage_input
 from bebertlab.stages.merge import SCORES_FILE
-from bebertlab.stages.model import LOGITS_FILE, METRICS_FILE, evaluated_splits, write_metrics
+from bebertlab.stages.metrics import read_metrics, write_metrics
+from bebertlab.stages.model import LOGITS_FILE, evaluated_splits
 from bebertlab.stages.sizes import read_size
 
 
@@ -34,5 +33,5 @@ class EvaluateStage(StageOptions):
 
 
 def _members(source: Artifact) -> dict[str, float]:
-    metrics = json.loads((source.folder / METRICS_FILE).read_text(encoding="utf-8"))
+    metrics = read_metrics(source.folder)
     return {name: metrics.get(name, 1) for name in ("members/count", "members/kept")}

@@ -16,11 +16,10 @@ from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Verdic
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.size import model_size
 from bebertlab.stages.distill import needed_teacher
-from bebertlab.stages.model import open_session, read_model, read_teacher, write_metrics, write_model
+from bebertlab.stages.metrics import write_metrics
+from bebertlab.stages.model import open_session, read_model, read_teacher, write_model
 from bebertlab.stages.none import NoneOptions
-from bebertlab.stages.sizes import size_metrics
 from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
@@ -101,7 +100,7 @@ class MemberStage(StageOptions):
     def _write(
         self, model: BertClassifier, source: Artifact, context: Context, training: Training, judged: Judged
     ) -> None:
-        metrics = {**size_metrics(model_size(model)), **_metrics(judged)}
+        metrics = _metrics(judged)
         write_model(model, source.folder, context, training=training, metrics=metrics)
 
 

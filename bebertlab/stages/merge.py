@@ -16,7 +16,8 @@ from bebertlab.interfaces.ensemble import Floats, MergerOptions
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import Task
 from bebertlab.stages.member import MemberStage
-from bebertlab.stages.model import LOGITS_FILE, evaluated_splits, write_metrics
+from bebertlab.stages.metrics import write_metrics
+from bebertlab.stages.model import LOGITS_FILE, evaluated_splits
 from bebertlab.stages.sizes import read_size
 from bebertlab.stages.verdict import VERDICT_FILE, read_verdict
 

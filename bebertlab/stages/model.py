@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,9 @@ from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.folder import load_model, save_model
+from bebertlab.nn.size import model_size
+from bebertlab.stages.metrics import write_metrics
+from bebertlab.stages.sizes import size_metrics
 from bebertlab.train.examples import TOKENIZER_FILE, load_examples
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
@@ -25,7 +27,6 @@ from bebertlab.train.session import Session
 from bebertlab.train.teacher import Teacher
 
 LOGITS_FILE = "logits.safetensors"
-METRICS_FILE = "metrics.json"
 
 _TOKENIZER_FILES = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
@@ -78,7 +79,7 @@ def write_model(
     training: Training | None = None,
     metrics: Mapping[str, float] | None = None,
 ) -> None:
-    """Evaluate a model and write it, its tokenizer, its logits and its metrics into the folder of the context.
+    """Evaluate a model and write it, its tokenizer, logits, size and metrics into the folder of the context.
 
     `tokenizer` is the folder that holds it; `metrics` are further ones of the stage.
 
@@ -97,13 +98,8 @@ def write_model(
         if tokenizer != context.folder and (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, context.folder / name)
     save_file(logits, context.folder / LOGITS_FILE)
-    write_metrics({**values, **_costs(training), **(metrics or {})}, context.folder)
-
-
-def write_metrics(metrics: Mapping[str, float], folder: Path) -> None:
-    """Write the file that is tracked and reported."""
-    text = json.dumps({name: float(value) for name, value in metrics.items()}, indent=2)
-    (folder / METRICS_FILE).write_text(text + "\n", encoding="utf-8")
+    sizes = size_metrics(model_size(model))
+    write_metrics({**values, **sizes, **_costs(training), **(metrics or {})}, context.folder)
 
 
 def _logits(model: BertClassifier, split: str, tokenizer: Path, context: Context) -> Tensor:

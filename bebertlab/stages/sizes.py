@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.nn.folder import load_model
 from bebertlab.nn.size import ModelSize, model_size
-from bebertlab.stages.model import METRICS_FILE
+from bebertlab.stages.metrics import read_metrics
 
 MATRIX = "size/matrix_mebibytes"
 TOTAL = "size/total_mebibytes"
@@ -20,7 +18,7 @@ def size_metrics(size: ModelSize) -> dict[str, float]:
 
 def read_size(artifact: Artifact, context: Context) -> dict[str, float]:
     """The size metrics of an artifact: its own where it has them, else those of its model."""
-    metrics = json.loads((artifact.folder / METRICS_FILE).read_text(encoding="utf-8"))
+    metrics = read_metrics(artifact.folder)
     if MATRIX in metrics:
         return {MATRIX: metrics[MATRIX], TOTAL: metrics[TOTAL]}
     return size_metrics(model_size(load_model(artifact.folder, context.codec)))

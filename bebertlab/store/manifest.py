@@ -17,7 +17,7 @@ METRICS = "metrics.json"
 _FORMAT = 1
 
 
-class Damage(Exception):  # noqa: N818 - what is wrong with an artifact; never leaves the store
+class Damage(Exception):
     """An artifact is not what was put into the store."""
 
 

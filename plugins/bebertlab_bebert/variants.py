@@ -20,9 +20,9 @@ class BebertA(DistillationOptions):
     """
 
     kind = "bebert-a"
-    epochs: int = field(default=6, validator=validators.ge(1))
-    learning_rate: float = field(default=5e-5, validator=validators.gt(0))
-    batch_size: int = field(default=32, validator=validators.ge(1))
+    epochs: int = field(default=6, validator=validators.ge(1))  #: passes over the train split
+    learning_rate: float = field(default=5e-5, validator=validators.gt(0))  #: highest rate of the weights
+    batch_size: int = field(default=32, validator=validators.ge(1))  #: examples a step
 
     def phases(self) -> tuple[Phase, ...]:
         """The one phase."""
@@ -38,9 +38,9 @@ class BebertB(DistillationOptions):
     """
 
     kind = "bebert-b"
-    epochs: int = field(default=1, validator=validators.ge(1))
-    learning_rate: float = field(default=5e-5, validator=validators.gt(0))
-    batch_size: int = field(default=32, validator=validators.ge(1))
+    epochs: int = field(default=1, validator=validators.ge(1))  #: passes over the train split
+    learning_rate: float = field(default=5e-5, validator=validators.gt(0))  #: highest rate of the weights
+    batch_size: int = field(default=32, validator=validators.ge(1))  #: examples a step
 
     def phases(self) -> tuple[Phase, ...]:
         """The one phase."""
@@ -58,7 +58,7 @@ class BebertC(DistillationOptions):
     kind = "bebert-c"
     epochs: int = field(default=1, validator=validators.ge(1))  #: of each phase
     learning_rate: float = field(default=5e-5, validator=validators.gt(0))  #: of the second phase
-    batch_size: int = field(default=32, validator=validators.ge(1))
+    batch_size: int = field(default=32, validator=validators.ge(1))  #: examples a step
 
     def phases(self) -> tuple[Phase, ...]:
         """The two phases."""

@@ -30,6 +30,8 @@ def test_it_trains_the_encoder_on_gold_labels(
     found = metrics(bench.run(FinetuneStage(train=options), easy))
     assert found.keys() == {
         *(f"{split}/{name}" for split in (SELECT, VALIDATION) for name in ("score", "accuracy")),
+        "size/matrix_mebibytes",
+        "size/total_mebibytes",
         "train/seconds",
         "train/steps",
     }

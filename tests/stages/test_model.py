@@ -12,7 +12,9 @@ from torch import Tensor
 from bebertlab.interfaces.ensemble import Round, Sampling
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
-from bebertlab.stages.model import evaluated_splits, open_session, read_model, read_teacher, write_metrics, write_model
+from bebertlab.nn.size import model_size
+from bebertlab.stages.model import evaluated_splits, open_session, read_model, read_teacher, write_model
+from bebertlab.stages.sizes import size_metrics
 from bebertlab.testing.bench import StageBench
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.train.fault import TrainingFault
@@ -45,6 +47,7 @@ def test_a_model_is_written_whole(context: Context, task: Task, logits: Logits) 
             for split in rows
             for name in ("score", "accuracy")
         },
+        **size_metrics(model_size(model)),
         "train/seconds": 2.5,
         "train/steps": 7.0,
         "train/teacher_seconds": 0.5,
@@ -99,8 +102,3 @@ def test_a_session_is_that_of_the_context(context: Context, teacher: Artifact) -
     session = open_session(context, options, teacher.folder, round=assignment)
     assert (session.stage, session.seed, session.options, session.round) == ("student", 0, options, assignment)
     assert (len(session.train), len(session.select)) == (96, 32)
-
-
-def test_metrics_are_plain_numbers(context: Context) -> None:
-    write_metrics({"a": np.float32(0.5), "b": 3}, context.folder)  # type: ignore[dict-item] # what numpy gives
-    assert json.loads((context.folder / "metrics.json").read_text()) == {"a": 0.5, "b": 3.0}

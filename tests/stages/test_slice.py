@@ -20,7 +20,11 @@ def test_half_the_heads_and_neurons_stay(
     half = bench.run(SliceStage(model="teacher", width=0.5), task, model=teacher)
     sizes = load_model(half.folder, bench.codec).architecture
     assert (sizes.heads, sizes.head_size, sizes.ffn, sizes.hidden) == (1, 8, 16, 16)
-    assert metrics(half).keys() == {"select/score", "select/accuracy", "validation/score", "validation/accuracy"}
+    assert metrics(half).keys() == {
+        *(f"{split}/{name}" for split in ("select", "validation") for name in ("score", "accuracy")),
+        "size/matrix_mebibytes",
+        "size/total_mebibytes",
+    }
     assert (half.folder / "tokenizer.json").is_file()
 
 
