@@ -120,12 +120,12 @@ def planned_recipe(
     from bebertlab.recipe.plan import Machine
     from bebertlab.recipe.plan import plan as plan_recipe
     from bebertlab.recipe.recipe import read_recipe, structure_recipe
-    from bebertlab.study.changes import parse_change
+    from bebertlab.study.changes import kinds_first, parse_change
 
     plugins = settings.load()
     codec = OptionsCodec(plugins.registry)
     document, faults = read_recipe(path), Faults()
-    for change in map(parse_change, sets):
+    for change in kinds_first(map(parse_change, sets)):
         try:
             document = set_value(document, change.path, change.value, str(change.place), plugins.registry)
         except UserError as error:

@@ -53,6 +53,15 @@ def parse_change(text: str) -> Change:
     return Change(path=path.strip(), value=parse_value(value, origin), place=Place(origin=origin))
 
 
+def kinds_first(changes: Iterable[Change]) -> list[Change]:
+    """The same changes in an order in which each finds its place: what a part is before what its options are.
+
+    >>> [change.path for change in kinds_first(map(parse_change, ["task.name=cola", "seeds=[0]", "task.kind=glue"]))]
+    ['task.kind', 'task.name', 'seeds']
+    """
+    return sorted(changes, key=lambda change: not change.path.endswith(".kind"))
+
+
 def written_changes(document: Document, key: str, faults: Faults) -> list[Change]:
     """The changes under a key of the study's file: a mapping of paths to values."""
     data = document.data.get(key)

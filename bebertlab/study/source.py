@@ -17,7 +17,15 @@ from bebertlab.errors import UserError
 from bebertlab.manager import Plugins
 from bebertlab.recipe.recipe import extended, read_recipe
 from bebertlab.registry import Registry
-from bebertlab.study.changes import SEARCH, Change, change_recipe, change_study, parse_change, written_changes
+from bebertlab.study.changes import (
+    SEARCH,
+    Change,
+    change_recipe,
+    change_study,
+    kinds_first,
+    parse_change,
+    written_changes,
+)
 from bebertlab.study.checks import check_paths, check_values, settle_exclude, settle_questions
 from bebertlab.study.space import grid_points
 from bebertlab.study.study import Axis, Study
@@ -137,14 +145,14 @@ class _Reading:
 def _changes(document: Document, sets: Sequence[str], smoke: bool, faults: Faults) -> list[Change]:
     if smoke and "smoke" not in document.data:
         faults.add(document, (), "has no smoke, the small version that --smoke asks for")
-    changes = written_changes(document, "smoke", faults)
-    changes = changes if smoke else []
+    small = written_changes(document, "smoke", faults)
+    asked = []
     for text in sets:
         try:
-            changes.append(parse_change(text))
+            asked.append(parse_change(text))
         except UserError as error:
             faults.add_error(error)
-    return changes
+    return [*(small if smoke else ()), *kinds_first(asked)]
 
 
 def _plugin_files(document: Document, folder: Path, faults: Faults) -> list[Path]:
