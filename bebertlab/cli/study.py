@@ -194,18 +194,28 @@ def _tell_plan(session: Session, form: str = "table") -> None:
             kind: {"stored": work.stored, "missing": work.missing, "seconds": work.seconds}
             for kind, work in ahead.kinds.items()
         }
-        click.echo(json.dumps({"trials": ahead.trials, "complete": ahead.complete, "stages": kinds}, indent=2))
+        click.echo(
+            json.dumps(
+                {"trials": ahead.trials, "complete": ahead.complete, "undrawn": ahead.undrawn, "stages": kinds},
+                indent=2,
+            )
+        )
         return
     click.echo(f"{session.study.name}: {count_trials(session.study)}, {ahead.complete} complete\n")
     rows = []
     for kind, work in ahead.kinds.items():
         time = "unknown" if work.seconds is None else spoken_seconds(work.seconds)
         rows.append([kind, str(work.stored), str(work.missing), time if work.missing else ""])
-    click.echo(table(["STAGE", "STORED", "TO RUN", "TIME"], rows))
-    click.echo("\n" + _spoken_forecast(ahead, missing))
+    if rows:
+        click.echo(table(["STAGE", "STORED", "TO RUN", "TIME"], rows) + "\n")
+    click.echo(_spoken_forecast(ahead, missing))
+    if ahead.undrawn:
+        click.echo(f"{ahead.undrawn} trials are not drawn yet; what they need is not counted")
 
 
 def _spoken_forecast(ahead: Forecast, missing: int) -> str:
+    if not ahead.trials:
+        return "no trial is known yet"
     if not missing:
         return "every stage is stored; nothing would be trained"
     if not ahead.seconds:

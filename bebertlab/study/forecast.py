@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import TrialState
 from bebertlab.recipe.execute import missing_stages
 from bebertlab.recipe.plan import Node
@@ -28,8 +29,9 @@ class Work:
 class Forecast:
     """What is left to do of a study."""
 
-    trials: int
+    trials: int  #: known ones
     complete: int
+    undrawn: int = 0  #: trials that a sampler will draw when it knows how the others did
     kinds: Mapping[str, Work] = field(factory=dict)  #: by kind of stage, in the order of the recipe
 
     @property
@@ -50,11 +52,17 @@ def forecast(session: Session) -> Forecast:
         UserError: a trial cannot run.
     """
     records = session.records()
-    session.check_plans(records)
+    if session.study.sampler.kind == "grid":
+        session.check_plans(records)
     nodes: dict[str, Node] = {}
     missing: set[str] = set()
     for record in records:
-        plan = session.plan(record)
+        try:
+            plan = session.plan(record)
+        except EnvironmentFault:
+            raise
+        except UserError:  # a drawn point that cannot run
+            continue
         nodes |= {node.key: node for node in plan.behind(plan.result.name)}
         missing |= {plan.nodes[name].key for name in missing_stages(plan, session.store)}
     complete = sum(record.state is TrialState.COMPLETE for record in records)
@@ -63,7 +71,8 @@ def forecast(session: Session) -> Forecast:
         kind: _work([node for node in nodes.values() if node.kind == kind], missing, known)
         for kind in dict.fromkeys(node.kind for node in nodes.values())
     }
-    return Forecast(trials=len(records), complete=complete, kinds=kinds)
+    wanted = (session.study.sampler.trials or 0) * len(session.study.seeds)
+    return Forecast(trials=len(records), complete=complete, undrawn=max(0, wanted - len(records)), kinds=kinds)
 
 
 def _work(nodes: list[Node], missing: set[str], known: Mapping[tuple[str, ...], float]) -> Work:

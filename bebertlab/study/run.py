@@ -78,7 +78,8 @@ def run_study(session: Session, workers: Workers, report: Report, limits: Limits
     """
     with Interrupts() as interrupts, open_journal(session.study, session.folder) as journal:
         journal.extend()
-        session.check_plans(journal.records())
+        if session.study.sampler.kind == "grid":  # a drawn point that cannot run is a failed trial
+            session.check_plans(journal.records())
         session.open_again(journal)
         record = session.observed(journal)
         session.write_resolved(record)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.task import Task
 from bebertlab.recipe.plan import Machine, Plan
 from bebertlab.store.store import Store
 from bebertlab.study.driver import Driver
@@ -20,7 +21,7 @@ from bebertlab.study.planner import Planner, planned, raise_unfit, recipe_at
 from bebertlab.study.record import new_record
 from bebertlab.study.resolved import study_folder, study_record
 from bebertlab.study.source import Source
-from bebertlab.study.space import grid_points, point_trials, show_point
+from bebertlab.study.space import Trial, grid_points, point_trials, show_point
 from bebertlab.study.study import Study
 
 
@@ -76,11 +77,10 @@ class Session:
     def observed(self, journal: Journal | None = None) -> StudyRecord:
         """The study as observers see it, with what the journal says now."""
         records = self.records() if journal is None else journal.records()
-        example = records[0] if records else new_record(point_trials(self.study, 0, {})[0])
         return study_record(
             self.study,
             self.work,
-            self.plan(example).task,
+            self._task(records),
             planned=len(records) if journal is None else journal.planned,
             finished=sum(record.state is TrialState.COMPLETE for record in records),
         )
@@ -133,6 +133,18 @@ class Session:
             stored=lambda key: self.store.folder(key).is_dir(),
         )
         driver.run(executor, interrupts)
+
+    def _task(self, records: Sequence[TrialRecord]) -> Task:
+        """The task of the first trial that can be planned."""
+        records = records or [new_record(Trial(number=0, point={}, seed=self.study.seeds[0]))]
+        for record in records[:-1]:
+            try:
+                return self.plan(record).task
+            except EnvironmentFault:
+                raise
+            except UserError:  # a drawn point that cannot run
+                continue
+        return self.plan(records[-1]).task
 
     def _planned(self, record: TrialRecord) -> PlannedTrial:
         return planned(self.plan(record), self._recipe(record), record.number)

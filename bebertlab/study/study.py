@@ -89,10 +89,17 @@ class Study:
     search: Mapping[str, Axis] = field(factory=dict)  #: searched paths
     exclude: tuple[Mapping[str, Any], ...] = ()  #: points that match every line of an item are left out
     sampler: Sampler = field(factory=Sampler)  #: how points are found
-    seeds: tuple[int, ...] = field(default=(0,), validator=validators.min_len(1))  #: every point runs with each of them
+    seeds: tuple[int, ...] = field(default=(0,))  #: every point runs with each of them
     objective: Objective = field(factory=Objective)  #: what is compared
     questions: tuple[Question, ...] = ()  #: what the report answers
     threads: int = field(default=1, validator=_count)  #: torch threads of a trial; part of what makes numbers repeat
+
+    @seeds.validator
+    def _check_seeds(self, attribute: object, value: tuple[int, ...]) -> None:
+        if not value:
+            raise ValueError("must not be empty: name at least one seed")
+        if len(set(value)) < len(value):
+            raise ValueError("has a seed twice; every point runs once with each")
 
     @name.validator
     def _check_name(self, attribute: object, value: str) -> None:

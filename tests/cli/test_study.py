@@ -127,7 +127,22 @@ def test_plan_tells_and_changes_nothing(folder: Folder) -> None:
     folder.local()
     assert folder.run("plan").stdout.splitlines()[-1] == "every stage is stored; nothing would be trained"
     told = json.loads(folder.run("plan", "--format", "json").stdout)
-    assert told == {"trials": 14, "complete": 14, "stages": {"fake": {"stored": 34, "missing": 0, "seconds": 0}}}
+    assert told == {
+        "trials": 14,
+        "complete": 14,
+        "undrawn": 0,
+        "stages": {"fake": {"stored": 34, "missing": 0, "seconds": 0}},
+    }
+
+
+def test_plan_of_a_study_whose_trials_are_drawn(folder: Folder) -> None:
+    told = folder.run("plan", "--set", "sampler=random", "--set", "sampler.trials=5").stdout.splitlines()
+    assert told == [
+        "little: 10 trials (5 points drawn by the sampler random, 2 seeds), 0 complete",
+        "",
+        "no trial is known yet",
+        "10 trials are not drawn yet; what they need is not counted",
+    ]
 
 
 def test_run_prints_the_answer_and_where_the_report_is(folder: Folder) -> None:

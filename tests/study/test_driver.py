@@ -288,22 +288,6 @@ def test_what_was_made_meanwhile_keeps_no_trial_from_being_handed_out(tmp_path: 
     assert handed_out == [0, 1]
 
 
-def test_a_job_is_plain_data(tmp_path: Path) -> None:
-    with driving(tmp_path, plugins=("/x/my.py",), threads=2) as driver:
-        driver._journal.extend()
-        driver._queue(driver._journal.records()[0])
-        assert driver.next_job() == {
-            "number": 0,
-            "recipe": {"keys": ["trunk-0", "member0-0", "score1-0"]},
-            "result": "score1-0",
-            "metric": METRIC,
-            "store": str(tmp_path / "store"),
-            "plugins": ["/x/my.py"],
-            "threads": 2,
-            "device": "cpu",
-        }
-
-
 def test_a_mended_trial_loses_its_traceback(tmp_path: Path) -> None:
     workers = Workers()
     workers.broken = {"trunk-0": "broken"}

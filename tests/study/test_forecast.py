@@ -49,3 +49,12 @@ def test_time_is_that_of_such_stages_before(files: Files) -> None:
     unlike = 8  # members 2 and 3 of which none is stored: taken to be as all of their kind
     expected = sum(count * took[name] for name, count in likely.items()) + unlike * mean(took.values())
     assert forecast(session).kinds["fake"].seconds == pytest.approx(expected)
+
+
+def test_what_a_sampler_will_draw_is_not_known(files: Files) -> None:
+    sets = ("sampler=random", "sampler.trials=5", "exclude=[]", "seeds=[0]", "sampler.batch=2")
+    ahead = forecast(Session(files.read(*sets), Path("work")))
+    assert (ahead.trials, ahead.undrawn, ahead.kinds) == (0, 5, {})
+    run(files, *sets, trials=1)
+    ahead = forecast(Session(files.read(*sets), Path("work")))
+    assert (ahead.trials, ahead.undrawn, ahead.complete) == (2, 3, 1)

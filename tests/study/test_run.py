@@ -144,6 +144,16 @@ def test_a_drawn_study_is_the_same_every_time(files: Files) -> None:
     assert scores(parts) == scores(whole)
 
 
+def test_a_drawn_point_that_cannot_run_stops_nothing(files: Files) -> None:
+    sets = ["sampler=random", "sampler.trials=6", "exclude=[]", "seeds=[0]"]  # single of size 2 and 4 are among them
+    first = run(files, *sets)
+    failed = [trial for trial in first.trials if trial.state is TrialState.FAILED]
+    assert 0 < len(failed) < len(first.trials) == 6
+    assert "single has one member" in str(failed[0].error)
+    again = run(files, *sets)
+    assert again.trials == first.trials
+
+
 def test_a_complete_trial_that_would_come_out_differently_runs_again(files: Files) -> None:
     run(files)
     session = Session(files.read(), Path("work"))

@@ -48,6 +48,12 @@ def test_a_name_is_fit_for_a_folder(name: str) -> None:
         Study(name=name, recipe={})
 
 
+@pytest.mark.parametrize(("seeds", "words"), [((), "must not be empty"), ((1, 2, 1), "has a seed twice")])
+def test_seeds_are_some_and_different(seeds: tuple[int, ...], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Study(name="s", recipe={}, seeds=seeds)
+
+
 def test_plain_values_are_shown_short() -> None:
     assert show(None) == "null"
     assert show([1, "a"]) == '[1, "a"]'

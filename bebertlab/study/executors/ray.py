@@ -11,8 +11,6 @@ import json
 import logging
 import os
 import secrets
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,13 +23,13 @@ from ray.tune.search import Searcher
 
 from bebertlab.errors import EnvironmentFault
 from bebertlab.study.executors.base import Executor, Host
+from bebertlab.study.executors.folder import private_folder
 from bebertlab.study.executors.mailbox import Mailbox, post
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.job import Job
 from bebertlab.study.trial import Bench
 
 _MEBIBYTE = 2**20
-_LONGEST_PARENT = 14  # characters; the path of a socket has at most 107, of which Ray and we take up to 93
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the same in a worker
@@ -53,7 +51,7 @@ class RayExecutor(Executor):
 
     def run(self, host: Host, interrupts: Interrupts) -> None:
         """Run every job; Ctrl-C stops Ray and with it what runs."""
-        with _private_folder() as folder, _environment(folder), _silence():
+        with private_folder() as folder, _environment(folder), _silence():
             try:
                 self._start(folder)
                 interrupts.renew()  # Ray ends the process at SIGTERM
@@ -236,28 +234,6 @@ def _heard() -> Iterator[list[str]]:
         yield lines
     finally:
         logging.getLogger("bebertlab").removeHandler(listener)
-
-
-@contextlib.contextmanager
-def _private_folder() -> Iterator[Path]:
-    """A folder for Ray's session: sockets need a short path, the token a private one."""
-    parent = Path(tempfile.gettempdir())
-    if len(str(parent)) > _LONGEST_PARENT and Path("/tmp").is_dir():
-        parent = Path("/tmp")
-    for folder in parent.glob("bebertlab-*"):
-        if _is_left_over(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"bebertlab-{os.getpid()}-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_left_over(folder: Path) -> bool:
-    """Whether the driver that made a folder was killed."""
-    owner = folder.name.split("-")[1]
-    return owner.isdecimal() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists()
 
 
 @contextlib.contextmanager
