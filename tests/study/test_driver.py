@@ -196,8 +196,7 @@ def test_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     workers.interrupt_after = 9
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, workers)
-    assert "running" not in states(tmp_path)
-    assert "waiting" in states(tmp_path)
+    assert set(states(tmp_path)) == {"complete", "waiting"}
     workers.interrupt_after = None
     run(tmp_path, workers)
     assert states(tmp_path) == ["complete"] * 6
@@ -289,9 +288,8 @@ def test_what_was_made_meanwhile_keeps_no_trial_from_being_handed_out(tmp_path: 
 
 
 def test_a_mended_trial_loses_its_traceback(tmp_path: Path) -> None:
-    workers = Workers()
+    workers, alone = Workers(), study(search={"head.size": Axis(choice=(1,))}, seeds=(0,))
     workers.broken = {"trunk-0": "broken"}
-    alone = study(search={"head.size": Axis(choice=(1,))}, seeds=(0,))
     run(tmp_path, workers, of=alone)
     assert error_file(tmp_path, 0).exists()
     workers.broken = {}
