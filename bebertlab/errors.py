@@ -31,7 +31,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     >>> suggestion("zzz", [])
     '(none is known)'
     """
-    names = sorted(known)
+    names = sorted(set(known))
     if not names:
         return "(none is known)"
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)

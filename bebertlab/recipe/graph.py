@@ -19,7 +19,19 @@ Stage = StageOptions | StageGroupOptions
 
 RECIPE_KEYS = ("schema_version", "description", "extends", "task", "encoder", "seed", "train", "stages", "result")
 STUDY_KEYS = (
-    *("schema_version", "name", "description", "plugins", "recipe", "set", "search", "exclude", "sampler", "seeds"),
+    *(
+        "schema_version",
+        "name",
+        "description",
+        "plugins",
+        "recipe",
+        "recipe_name",
+        "set",
+        "search",
+        "exclude",
+        "sampler",
+        "seeds",
+    ),
     *("objective", "questions", "threads", "smoke"),
 )
 #: what a stage cannot be called, since paths begin with a key of the study, a key of the recipe or a stage's name
