@@ -59,7 +59,7 @@ def test_without_a_source_folder_the_metadata_says_what_is_asked_for(source: Pat
 
 
 def test_all_dependencies_of_this_project_are_looked_at() -> None:
-    project = tomllib.loads((Path(bebertlab.__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     assert len(list(installation.packages())) == len(project["dependencies"]) + 1
 
 
