@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from bebertlab.cli.options import format_option
 from bebertlab.cli.settings import Settings, pass_settings
 from bebertlab.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from bebertlab.manager import Plugins
     from bebertlab.registry import Entry, Registry
-
-_FORMAT = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
 
 @click.group()
@@ -26,7 +25,7 @@ def plugin() -> None:
 
 @plugin.command("list")
 @click.option("--role", help="Only parts of this role, e.g. quantizer.")
-@_FORMAT
+@format_option
 @pass_settings
 def list_(settings: Settings, role: str | None, form: str) -> None:
     """List every part by role and kind, and the plugins that failed."""
@@ -47,7 +46,7 @@ def list_(settings: Settings, role: str | None, form: str) -> None:
 
 @plugin.command()
 @click.argument("kind")
-@_FORMAT
+@format_option
 @pass_settings
 def show(settings: Settings, kind: str, form: str) -> None:
     """Show what a part is and which options it takes.
