@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from bebertlab.cli.options import format_option
+from bebertlab.cli.options import format_option, table
 from bebertlab.cli.settings import Settings, pass_settings
 from bebertlab.errors import UserError, unknown
 
@@ -65,7 +65,7 @@ def show(settings: Settings, kind: str, form: str) -> None:
     if doc := documentation(entry.cls):
         click.echo(f"{doc}\n")
     rows = [(f.name, f.type, f.default if not f.required else "(required)", f.rule, f.doc) for f in fields]
-    click.echo(_table(("OPTION", "TAKES", "DEFAULT", "RULE", "MEANING"), rows) if rows else "It takes no options.")
+    click.echo(table(("OPTION", "TAKES", "DEFAULT", "RULE", "MEANING"), rows) if rows else "It takes no options.")
 
 
 def _find(registry: Registry, name: str) -> Entry:
@@ -116,14 +116,4 @@ def _table_list(plugins: Plugins, entries: Sequence[Entry]) -> str:
     rows = [(entry.role, entry.kind, entry.plugin, summary(entry.cls)) for entry in entries]
     rows += [("FAILED", "", failure.source.plugin, failure.error) for failure in plugins.failures]
     rows += [("disabled", "", name, "") for name in plugins.disabled]
-    return _table(("ROLE", "KIND", "PLUGIN", "WHAT IT IS"), rows)
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Left-aligned columns; the last one is as long as it is."""
-    lines = [head, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head) - 1)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]]).rstrip()
-        for line in lines
-    )
+    return table(("ROLE", "KIND", "PLUGIN", "WHAT IT IS"), rows)
