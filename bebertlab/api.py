@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bebertlab.artifacts.metrics import read_metrics, write_metrics
+from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
 from bebertlab.errors import EnvironmentFault, UserError, suggestion, unknown
 from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.architecture import (
@@ -27,6 +29,7 @@ from bebertlab.interfaces.ensemble import (
     Verdict,
 )
 from bebertlab.interfaces.events import Question, StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.importer import ImporterOptions
 from bebertlab.interfaces.loss import Loss, LossOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
@@ -44,6 +47,7 @@ from bebertlab.interfaces.stage import (
 )
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics, Split, Task, TaskOptions
 from bebertlab.network import reach_hub
+from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
 from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.train.digest import content_digest
@@ -59,6 +63,7 @@ __all__ = [
     "Architecture",
     "Artifact",
     "Batch",
+    "BertClassifier",
     "Checkpoint",
     "Codec",
     "Codes",
@@ -70,6 +75,7 @@ __all__ = [
     "EnsembleOptions",
     "EnvironmentFault",
     "Floats",
+    "ImporterOptions",
     "Inputs",
     "Labels",
     "Loss",
@@ -112,12 +118,18 @@ __all__ = [
     "hookimpl",
     "input_names",
     "matthews_metrics",
+    "open_session",
     "quantizable_modules",
     "reach_hub",
+    "read_metrics",
+    "read_model",
+    "read_teacher",
     "resolve_phases",
     "sign",
     "stage_input",
     "straight_through",
     "suggestion",
     "unknown",
+    "write_metrics",
+    "write_model",
 ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bebertlab.interfaces.encoder import EncoderOptions
     from bebertlab.interfaces.ensemble import EnsembleOptions, MergerOptions
     from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord
+    from bebertlab.interfaces.importer import ImporterOptions
     from bebertlab.interfaces.loss import LossOptions
     from bebertlab.interfaces.quantizer import QuantizerOptions
     from bebertlab.interfaces.scheme import SchemeOptions
@@ -71,6 +72,11 @@ def bebertlab_tasks() -> Iterable[type[TaskOptions]]:  # type: ignore[empty-body
 @hookspec
 def bebertlab_encoders() -> Iterable[type[EncoderOptions]]:  # type: ignore[empty-body]
     """Sources of full-precision weights and vocabulary."""
+
+
+@hookspec
+def bebertlab_importers() -> Iterable[type[ImporterOptions]]:  # type: ignore[empty-body]
+    """Readers of checkpoints that published code wrote."""
 
 
 @hookspec

@@ -28,6 +28,7 @@ from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.distillation import DistillationOptions
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.ensemble import EnsembleOptions, MergerOptions
+from bebertlab.interfaces.importer import ImporterOptions
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import QuantizerOptions
@@ -52,6 +53,7 @@ _ROLES: dict[str, tuple[type[Options], ...]] = {
     "bebertlab_mergers": (MergerOptions,),
     "bebertlab_tasks": (TaskOptions,),
     "bebertlab_encoders": (EncoderOptions,),
+    "bebertlab_importers": (ImporterOptions,),
     "bebertlab_stages": (StageOptions, StageGroupOptions),
 }
 

@@ -26,12 +26,22 @@ CORE = sorted(name for name in MODULES if name.split(".")[0] == "bebertlab")
 PLUGINS = sorted(MODULES.keys() - set(CORE))
 
 RANKS = {
-    **{"": 0, "errors": 0, "interfaces": 1, "packed": 1, "hookspecs": 2, "network": 2, "nn": 2, "train": 2},
-    **{"api": 3, "registry": 3, "manager": 3, "config": 4, "store": 4, "testing": 4},
+    **{"": 0, "errors": 0, "interfaces": 1, "packed": 1, "hookspecs": 2, "network": 2},
+    **{
+        "nn": 2,
+        "train": 2,
+        "artifacts": 2,
+        "api": 3,
+        "registry": 3,
+        "manager": 3,
+        "config": 4,
+        "store": 4,
+        "testing": 4,
+    },
     **{"recipe": 5, "stages": 5, "encoders": 5, "study": 6, "tracking": 6, "report": 6, "cli": 7, "__main__": 8},
 }
 #: units of one rank that may import each other, in this direction only
-BESIDE = {("train", "nn"), ("manager", "registry")}
+BESIDE = {("train", "nn"), ("artifacts", "nn"), ("artifacts", "train"), ("manager", "registry")}
 #: heavy packages, and the start of the paths that may import them, inside functions
 DOORS = {
     "ray": ("bebertlab/study/executors/ray",),

@@ -42,6 +42,7 @@ class ParameterGroup:
     parameters: tuple[nn.Parameter, ...]
     learning_rate: float | None = None  #: None is the stage's `quantizer_learning_rate`
     weight_decay: float | None = None  #: None is the stage's `quantizer_weight_decay`
+    like_biases: bool = False  #: learns as the biases of the model do: the rate of the weights, no decay
 
 
 class Quantizer(nn.Module, ABC):
@@ -55,6 +56,9 @@ class Quantizer(nn.Module, ABC):
     #: True: a row of a matrix is quantized the same whatever the other rows are, forward, backward and state,
     #: so that an embedding gathers the rows of a batch first and quantizes only those. False is always right.
     row_wise: bool = False
+    #: own tensors that mean the same under other options of the same kind (BiT's shift, whatever the bits), so that
+    #: a model keeps them where a scheme only changes those options; the others start anew
+    lasting: frozenset[str] = frozenset()
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

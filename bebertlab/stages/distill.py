@@ -7,6 +7,7 @@ from typing import Self
 
 from attrs import evolve, field, frozen
 
+from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.scheme import SchemeOptions
@@ -14,7 +15,6 @@ from bebertlab.interfaces.stage import Codec, Context, Inputs, StageOptions, sta
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.surgery import redesign
-from bebertlab.stages.model import open_session, read_model, read_teacher, write_model
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.phases import need_teacher, train_phases
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from attrs import frozen
 from safetensors.torch import load_file
 
+from bebertlab.artifacts.metrics import read_metrics, write_metrics
+from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
+from bebertlab.artifacts.sizes import read_size
 from bebertlab.interfaces.stage import Artifact, Context, Inputs, StageOptions, stage_input
 from bebertlab.stages.merge import SCORES_FILE
-from bebertlab.stages.metrics import read_metrics, write_metrics
-from bebertlab.stages.model import LOGITS_FILE, evaluated_splits
-from bebertlab.stages.sizes import read_size
 
 
 @frozen(kw_only=True)

@@ -6,10 +6,10 @@ from itertools import chain
 
 from attrs import field, frozen
 
+from bebertlab.artifacts.model import open_session, write_model
 from bebertlab.interfaces.stage import Context, Inputs, StageOptions
 from bebertlab.interfaces.task import TRAIN
 from bebertlab.nn.bert import BertClassifier
-from bebertlab.stages.model import open_session, write_model
 from bebertlab.stages.none import NoneOptions
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.phases import train_phases

@@ -11,14 +11,14 @@ from attrs import evolve, field, frozen, validators
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bebertlab.artifacts.metrics import write_metrics
+from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Verdict
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.stages.distill import needed_teacher
-from bebertlab.stages.metrics import write_metrics
-from bebertlab.stages.model import open_session, read_model, read_teacher, write_model
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
 from bebertlab.train.fault import TrainingFault

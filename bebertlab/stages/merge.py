@@ -11,14 +11,14 @@ import torch
 from attrs import evolve, frozen
 from safetensors.torch import load_file, save_file
 
+from bebertlab.artifacts.metrics import write_metrics
+from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
+from bebertlab.artifacts.sizes import read_size
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import Floats, MergerOptions
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import Task
 from bebertlab.stages.member import MemberStage
-from bebertlab.stages.metrics import write_metrics
-from bebertlab.stages.model import LOGITS_FILE, evaluated_splits
-from bebertlab.stages.sizes import read_size
 from bebertlab.stages.verdict import VERDICT_FILE, read_verdict
 
 SCORES_FILE = "scores.safetensors"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import field, frozen, validators
 
+from bebertlab.artifacts.model import read_model, write_model
 from bebertlab.interfaces.stage import Context, Inputs, StageOptions, stage_input
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.width import slice_width
-from bebertlab.stages.model import read_model, write_model
 
 
 @frozen(kw_only=True)

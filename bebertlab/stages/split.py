@@ -8,6 +8,7 @@ import torch
 from attrs import evolve, field, frozen, validators
 from torch import Tensor
 
+from bebertlab.artifacts.model import read_model, write_model
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Checkpoint
 from bebertlab.interfaces.splitter import SplitterOptions
@@ -15,7 +16,6 @@ from bebertlab.interfaces.stage import Context, Inputs, StageOptions, stage_inpu
 from bebertlab.interfaces.task import SELECT
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.stages.equality import compare
-from bebertlab.stages.model import read_model, write_model
 from bebertlab.train.batches import batches, group_for_evaluation
 from bebertlab.train.examples import load_examples
 

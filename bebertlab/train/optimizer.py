@@ -43,6 +43,7 @@ def parameter_groups(
             weight_decay=options.quantizer_weight_decay if group.weight_decay is None else group.weight_decay,
         )
         for group in quantizers
+        if not group.like_biases
     ]
     taken = {id(parameter) for group in own for parameter in group.parameters}
     others = [parameter for parameter in model.parameters() if id(parameter) not in taken]

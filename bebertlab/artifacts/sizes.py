@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bebertlab.artifacts.metrics import read_metrics
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.nn.folder import load_model
 from bebertlab.nn.size import ModelSize, model_size
-from bebertlab.stages.metrics import read_metrics
 
 MATRIX = "size/matrix_mebibytes"
 TOTAL = "size/total_mebibytes"

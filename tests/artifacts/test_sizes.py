@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from bebertlab.artifacts.sizes import MATRIX, TOTAL, read_size, size_metrics
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import load_model
 from bebertlab.nn.size import model_size
-from bebertlab.stages.sizes import MATRIX, TOTAL, read_size, size_metrics
 from bebertlab.testing.bench import StageBench
 
 

@@ -9,12 +9,12 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
+from bebertlab.artifacts.model import evaluated_splits, open_session, read_model, read_teacher, write_model
+from bebertlab.artifacts.sizes import size_metrics
 from bebertlab.interfaces.ensemble import Round, Sampling
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
 from bebertlab.nn.size import model_size
-from bebertlab.stages.model import evaluated_splits, open_session, read_model, read_teacher, write_model
-from bebertlab.stages.sizes import size_metrics
 from bebertlab.testing.bench import StageBench
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.train.fault import TrainingFault

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bebertlab.stages.metrics import read_metrics, write_metrics
+from bebertlab.artifacts.metrics import read_metrics, write_metrics
 
 
 def test_metrics_are_plain_numbers(tmp_path: Path) -> None:

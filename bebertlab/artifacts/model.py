@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bebertlab.artifacts.metrics import write_metrics
+from bebertlab.artifacts.sizes import size_metrics
 from bebertlab.interfaces.ensemble import Round
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.folder import load_model, save_model
 from bebertlab.nn.size import model_size
-from bebertlab.stages.metrics import write_metrics
-from bebertlab.stages.sizes import size_metrics
 from bebertlab.train.examples import TOKENIZER_FILE, load_examples
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
