@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from bebertlab.cli.main import main
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.manager import load_plugins
-from bebertlab.recipe.recipe import read_recipe, recipe_of
+from bebertlab.recipe.read import read_recipe, recipe_of
 
 ROOT = Path(__file__).parents[1]
 MODULES = {

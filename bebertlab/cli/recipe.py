@@ -119,7 +119,7 @@ def planned_recipe(
     from bebertlab.recipe.paths import set_value
     from bebertlab.recipe.plan import Machine
     from bebertlab.recipe.plan import plan as plan_recipe
-    from bebertlab.recipe.recipe import read_recipe, structure_recipe
+    from bebertlab.recipe.read import read_recipe, structure_recipe
     from bebertlab.study.changes import kinds_first, parse_change
 
     plugins = settings.load()

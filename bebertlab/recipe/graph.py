@@ -17,7 +17,9 @@ from bebertlab.registry import Registry
 
 Stage = StageOptions | StageGroupOptions
 
-RECIPE_KEYS = ("schema_version", "description", "extends", "task", "encoder", "seed", "train", "stages", "result")
+RECIPE_KEYS = (
+    *("schema_version", "description", "extends", "task", "encoder", "seed", "train", "stages", "result", "per_task"),
+)
 STUDY_KEYS = (
     *(
         "schema_version",

@@ -20,6 +20,8 @@ from bebertlab.recipe.kinds import alternatives, class_at, default_of, fields_of
 from bebertlab.recipe.recipe import Recipe
 from bebertlab.registry import Registry
 
+PER_TASK = "per_task"  #: section of a recipe, see `per_task.py`
+
 _STAGES = "stages"
 
 _KIND = "kind"
@@ -65,7 +67,7 @@ def set_value(document: Document, text: str, value: object, origin: str, registr
         raise UserError(f"{origin}: {error}") from error
     for path, default in target.defaults.items():
         document = document.put(path, Document.of(OptionsCodec(registry).dump(default), origin))
-    return document.set(target.keys, value, origin)
+    return _without_presets(document.set(target.keys, value, origin), target.keys)
 
 
 def find_target(document: Document, text: str, registry: Registry) -> Target:
@@ -84,6 +86,27 @@ def find_target(document: Document, text: str, registry: Registry) -> Target:
         known = [*fields_of(Recipe), *names]
         raise UserError(f"{text}: '{words[0]}' is no key and no stage of the recipe; {suggestion(words[0], known)}")
     return walk.fields((), Recipe, words)
+
+
+def _without_presets(document: Document, keys: Keys) -> Document:
+    """The document whose section `per_task` does not speak of a place, or of what is below it, any more.
+
+    What was set from outside wins over the section. Another kind takes the settings of the old one's options along.
+    """
+    presets = document.data.get(PER_TASK)
+    if not isinstance(presets, Mapping):
+        return document
+    place = show(keys[:-1] if keys[-1] == _KIND else keys).removeprefix(f"{_STAGES}.")
+    kept = {
+        task: {path: value for path, value in settings.items() if not _is_at(str(path), place)}
+        for task, settings in presets.items()
+        if isinstance(settings, Mapping)
+    }
+    return attrs.evolve(document, data={**document.data, PER_TASK: {**presets, **kept}})
+
+
+def _is_at(path: str, place: str) -> bool:
+    return f"{path.removeprefix(f'{_STAGES}.')}.".startswith(f"{place}.")
 
 
 class _Walk:

@@ -1,31 +1,18 @@
-"""A recipe as a value, and how it is read."""
+"""A recipe as a value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
-import attrs
 from attrs import field, frozen
 
-from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document, Keys, Place
-from bebertlab.config.faults import Faults
-from bebertlab.config.yaml import read_yaml
-from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
 from bebertlab.interfaces.task import TaskOptions
-from bebertlab.recipe.graph import check_graph
-from bebertlab.recipe.kinds import class_at
 from bebertlab.train.options import TrainOptions
 
 Stage = StageOptions | StageGroupOptions
-
-_EXTENDS = "extends"
-_TRAIN = "train"
-_STAGES = "stages"
 
 
 @frozen(kw_only=True)
@@ -40,126 +27,3 @@ class Recipe:
     train: TrainOptions = field(factory=TrainOptions)  #: defaults of every stage that has a field `train`
     stages: Mapping[str, Stage] = field()  #: by name, in the order of the file
     result: str = ""  #: the stage whose metrics are the recipe's result; the last one if not named
-
-
-def read_recipe(path: Path) -> Document:
-    """The document of a recipe file, laid over the one that it extends.
-
-    Raises:
-        UserError: a file cannot be read, is no YAML, or what it extends extends another one.
-    """
-    return extended(read_yaml(path), path.parent)
-
-
-def extended(document: Document, folder: Path) -> Document:
-    """A recipe's document laid over the file that it extends, which is looked for in `folder`.
-
-    Raises:
-        UserError: that file cannot be read, or extends another one.
-    """
-    if not isinstance(document.data, Mapping) or _EXTENDS not in document.data:
-        return document
-    name = document.data[_EXTENDS]
-    if not isinstance(name, str):
-        raise UserError(f"{document.place((_EXTENDS,))}: extends: must be the path of a recipe, is {name!r}")
-    base = read_yaml(folder / name)
-    if isinstance(base.data, Mapping) and _EXTENDS in base.data:
-        raise UserError(
-            f"{document.place((_EXTENDS,))}: extends: {name} extends {base.data[_EXTENDS]}; a recipe may extend one"
-            " that extends none"
-        )
-    own = {key: value for key, value in document.data.items() if key != _EXTENDS}
-    return base.merged(attrs.evolve(document, data=own))
-
-
-def structure_recipe(document: Document, codec: OptionsCodec, faults: Faults) -> Recipe | None:
-    """The recipe of a document; None where faults were noted, all of them at once."""
-    if not isinstance(document.data, Mapping):
-        faults.add(document, (), "a recipe is a mapping with task, encoder and stages")
-        return None
-    before = len(faults)
-    fields: dict[str, Any] = {}
-    for attribute in attrs.fields(attrs.resolve_types(Recipe)):
-        path: Keys = (attribute.name,)
-        if attribute.name == _STAGES:
-            continue
-        if document.has(path):
-            fields[attribute.name] = codec.structure(document, path, cast("type[Any]", attribute.type), faults)
-        elif attribute.default is attrs.NOTHING:
-            faults.add(document, (), f"{attribute.name} is missing")
-    _check_keys(document, faults)
-    stages = _structure_stages(document, codec, faults)
-    result = check_graph(document, stages, codec.registry, faults)
-    if len(faults) > before:
-        return None
-    return Recipe(**{**fields, _STAGES: stages, "result": result})
-
-
-def recipe_of(document: Document, codec: OptionsCodec) -> Recipe:
-    """The recipe of a document.
-
-    Raises:
-        UserError: all faults of the document, one a line.
-    """
-    faults = Faults()
-    recipe = structure_recipe(document, codec, faults)
-    faults.raise_all()
-    if recipe is None:
-        raise AssertionError("a recipe that is None has faults")
-    return recipe
-
-
-def _check_keys(document: Document, faults: Faults) -> None:
-    known = [attribute.name for attribute in attrs.fields(Recipe)]
-    for key in document.data:
-        if key == _EXTENDS:
-            faults.add(document, (key,), "can only stand in a file", key=True)
-        elif key not in known:
-            faults.add(document, (key,), f"unknown key of a recipe; {suggestion(key, known)}", key=True)
-
-
-def _structure_stages(document: Document, codec: OptionsCodec, faults: Faults) -> dict[str, Stage | None]:
-    """Each stage by itself, so that one with a fault does not hide those of the others; None for such a one."""
-    found: dict[str, Stage | None] = {}
-    if not document.has((_STAGES,)) or not document.data[_STAGES]:
-        faults.add(document, (_STAGES,) if document.has((_STAGES,)) else (), "stages is missing: name at least one")
-        return found
-    if not isinstance(document.data[_STAGES], Mapping):
-        faults.add(document, (_STAGES,), "must be a mapping of stage names to stages")
-        return found
-    merged = _with_train_defaults(document, codec, faults)
-    role = cast("type[Stage]", Stage)
-    for name in merged.data[_STAGES]:
-        found[name] = codec.structure(merged, (_STAGES, name), role, faults)
-    return found
-
-
-def _with_train_defaults(document: Document, codec: OptionsCodec, faults: Faults) -> Document:
-    """The document with the recipe's `train` under that of every stage that has one.
-
-    Defaults with a fault of their own are left out: it is told once, not for every stage.
-    """
-    given = document.data.get(_TRAIN)
-    if not isinstance(given, Mapping) or codec.structure(document, (_TRAIN,), TrainOptions, Faults()) is None:
-        return document
-    stages, values, keys = dict(document.data[_STAGES]), dict(document.values), dict(document.keys)
-    for name in stages:
-        cls = class_at(document, (_STAGES, name), Stage, codec.registry)
-        if cls is None or _TRAIN not in attrs.fields_dict(cls):
-            continue
-        stage = {"kind": stages[name]} if isinstance(stages[name], str) else stages[name]
-        own = stage.get(_TRAIN, {})
-        if not isinstance(own, Mapping):
-            continue
-        stages[name] = {**stage, _TRAIN: {**given, **own}}
-        _point(values, keys, document, (_STAGES, name, _TRAIN), [key for key in given if key not in own])
-    return attrs.evolve(document, data={**document.data, _STAGES: stages}, values=values, keys=keys)
-
-
-def _point(
-    values: dict[Keys, Place], keys: dict[Keys, Place], document: Document, path: Keys, inherited: list[str]
-) -> None:
-    """Let inherited values point to where the defaults are written."""
-    for key in inherited:
-        values[(*path, key)] = document.place((_TRAIN, key))
-        keys[(*path, key)] = document.key_place((_TRAIN, key))

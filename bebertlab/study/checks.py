@@ -14,7 +14,7 @@ from bebertlab.config.faults import Faults
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.events import Question
 from bebertlab.recipe.paths import resolve_path, set_value
-from bebertlab.recipe.recipe import structure_recipe
+from bebertlab.recipe.read import structure_recipe
 from bebertlab.registry import Registry
 from bebertlab.study.changes import SEARCH, axis_named
 from bebertlab.study.space import excluded

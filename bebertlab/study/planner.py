@@ -13,7 +13,7 @@ from bebertlab.manager import Plugins
 from bebertlab.recipe.materials import Materials
 from bebertlab.recipe.paths import resolve_path, set_value
 from bebertlab.recipe.plan import Machine, Plan, plan
-from bebertlab.recipe.recipe import recipe_of
+from bebertlab.recipe.read import recipe_of
 from bebertlab.registry import Registry
 from bebertlab.study.job import PlannedTrial
 from bebertlab.study.space import grid_points, show_point

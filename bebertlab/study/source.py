@@ -15,7 +15,7 @@ from bebertlab.config.faults import Faults
 from bebertlab.config.yaml import read_yaml
 from bebertlab.errors import UserError
 from bebertlab.manager import Plugins
-from bebertlab.recipe.recipe import extended, read_recipe
+from bebertlab.recipe.read import extended, read_recipe
 from bebertlab.registry import Registry
 from bebertlab.study.changes import (
     SEARCH,

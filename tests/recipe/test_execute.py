@@ -16,7 +16,7 @@ from bebertlab.interfaces.task import Labels
 from bebertlab.recipe.execute import Results, StageError, execute, missing_stages, warm_up
 from bebertlab.recipe.paths import set_value
 from bebertlab.recipe.plan import Machine, Plan, plan
-from bebertlab.recipe.recipe import recipe_of
+from bebertlab.recipe.read import recipe_of
 from bebertlab.store.store import Store
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 
 from bebertlab.errors import UserError
 from bebertlab.recipe.graph import RECIPE_KEYS, RESERVED, STUDY_KEYS, expand
-from bebertlab.recipe.recipe import recipe_of
+from bebertlab.recipe.read import recipe_of
 
 if TYPE_CHECKING:
     from tests.recipe.conftest import Toy

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bebertlab.recipe.recipe import recipe_of
+from bebertlab.recipe.read import recipe_of
 
 if TYPE_CHECKING:
     from tests.recipe.conftest import Toy

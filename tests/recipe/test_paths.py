@@ -7,7 +7,7 @@ import pytest
 
 from bebertlab.errors import UserError
 from bebertlab.recipe.paths import resolve_path, set_value, type_at
-from bebertlab.recipe.recipe import recipe_of
+from bebertlab.recipe.read import recipe_of
 
 if TYPE_CHECKING:
     from bebertlab.config.document import Document

@@ -11,7 +11,7 @@ from attrs import evolve
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.recipe.paths import set_value
 from bebertlab.recipe.plan import Machine, Plan, plan
-from bebertlab.recipe.recipe import recipe_of
+from bebertlab.recipe.read import recipe_of
 from bebertlab.registry import Registry, Source
 from bebertlab.store.fingerprint import fingerprint
 

@@ -8,7 +8,8 @@ import pytest
 
 from bebertlab.config.document import Document
 from bebertlab.errors import UserError
-from bebertlab.recipe.recipe import Recipe, extended, read_recipe, recipe_of
+from bebertlab.recipe.read import extended, read_recipe, recipe_of
+from bebertlab.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from tests.recipe.conftest import Toy
