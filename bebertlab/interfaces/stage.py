@@ -100,6 +100,8 @@ class StageOptions(Options):
     """
 
     role: ClassVar[str] = "stage"
+    #: False: nothing in it is random, so that recipes of other seeds share what it makes of the same inputs
+    draws: ClassVar[bool] = True
     seed: int | None = None  #: instead of the recipe's seed, to share this stage among seeds
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:

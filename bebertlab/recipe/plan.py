@@ -175,7 +175,7 @@ class _Planner:
             self.codec,
         )
         inputs = {field: self.graph.members(value) for field, value in input_names(prepared).items()}
-        seed = self.recipe.seed if prepared.seed is None else prepared.seed
+        seed = self.seed(prepared)
         keys = {field: [self.needed(one).key for one in names] for field, names in inputs.items()}
         parts = {"stage": self.identity(prepared), "seed": seed, **self.common, INPUTS: keys}
         return Node(
@@ -187,6 +187,12 @@ class _Planner:
             key=fingerprint(parts),
             parts=parts,
         )
+
+    def seed(self, stage: StageOptions) -> int:
+        """The seed of a stage: the same one for all recipes where nothing is drawn."""
+        if not stage.draws:
+            return 0
+        return self.recipe.seed if stage.seed is None else stage.seed
 
     def needed(self, name: str) -> Node:
         """The node of an input."""

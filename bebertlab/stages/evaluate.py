@@ -17,6 +17,7 @@ class EvaluateStage(StageOptions):
     """Evaluate a model or a merged ensemble on whole splits, and count what it takes."""
 
     kind = "evaluate"
+    draws = False
     of: str = stage_input()  #: stage with a model, or a merge stage
 
     def run(self, inputs: Inputs, context: Context) -> None:

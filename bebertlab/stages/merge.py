@@ -40,6 +40,7 @@ class MergeStage(StageOptions):
     """Merge the stored logits of members; nothing is trained or run."""
 
     kind = "merge"
+    draws = False
     members: str = stage_input(many=True)  #: group of members, or a single stage with a model
     rule: MergerOptions | None = None  #: how; null takes the ensemble's own
 

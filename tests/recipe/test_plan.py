@@ -102,6 +102,13 @@ def test_a_default_that_is_written_out_changes_nothing(toy: Toy) -> None:
     assert changed(planned(toy), planned(toy, student__train__weight_decay=0.01, task__size=4)) == set()
 
 
+def test_a_stage_that_draws_nothing_is_shared_among_seeds(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = type(planned(toy).nodes["teacher"].stage)
+    monkeypatch.setattr(stage, "draws", False)
+    first, second = (planned(toy, seed=seed) for seed in (1, 2))
+    assert changed(first, second) == ALL - {"teacher"}
+
+
 def test_a_stage_s_own_seed_shares_it_among_seeds(toy: Toy) -> None:
     first, second = (planned(toy, teacher__seed=0, seed=seed) for seed in (1, 2))
     assert changed(first, second) == ALL - {"teacher"}
