@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from attrs import evolve, field, frozen, validators
 
@@ -20,8 +21,9 @@ class Phase:
 
     name: str
     losses: tuple[LossOptions, ...] = ()
-    #: further losses by their kind, with their defaults: those of another plugin, or the core's `labels`
-    named_losses: tuple[str, ...] = ()
+    #: further losses, those of another plugin or the core's `labels`: a kind with its defaults, or plain data as in
+    #: YAML, {"kind": "labels", "weight": 0.5}
+    named_losses: tuple[str | Mapping[str, Any], ...] = ()
     learning_rate_factor: float = field(default=1.0, validator=validators.gt(0))  #: times the stage's rate
     learning_rate: float | None = field(default=None, validator=_positive)  #: instead of the stage's rate
     epochs: int | None = field(default=None, validator=_positive)  #: instead of the stage's
@@ -43,11 +45,11 @@ def resolve_phases(distillation: DistillationOptions, codec: Codec) -> tuple[Pha
     """The phases of a distillation with every loss as its options; this is what a stage trains with.
 
     Raises:
-        UserError: no plugin has a loss of that kind.
+        UserError: no plugin has a loss of that kind, or it has no such option.
     """
     return tuple(_resolve(phase, codec) for phase in distillation.phases())
 
 
 def _resolve(phase: Phase, codec: Codec) -> Phase:
-    named = tuple(codec.load({"kind": kind}, LossOptions) for kind in phase.named_losses)  # type: ignore[type-abstract]
+    named = tuple(codec.load(data, LossOptions) for data in phase.named_losses)  # type: ignore[type-abstract]
     return evolve(phase, losses=(*phase.losses, *named), named_losses=())

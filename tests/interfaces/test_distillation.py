@@ -28,6 +28,15 @@ class Plan(DistillationOptions):
         return (Phase(name="one", losses=(Labels(weight=2.0),), named_losses=(self.name,), epochs=3), Phase(name="two"))
 
 
+@frozen
+class Fixed(DistillationOptions):
+    kind = "fixed"
+    phase: Phase
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (self.phase,)
+
+
 CODEC = OptionsCodec(Registry().extended(((LossOptions, Labels),), Source(plugin="test")))
 
 
@@ -35,6 +44,13 @@ def test_named_losses_come_after_the_own_ones() -> None:
     one, two = resolve_phases(Plan(), CODEC)
     assert one == Phase(name="one", losses=(Labels(weight=2.0), Labels()), epochs=3)
     assert two == Phase(name="two")
+
+
+def test_a_named_loss_may_carry_options() -> None:
+    phase = Phase(name="one", named_losses=({"kind": "labels", "weight": 0.5}, "labels"))
+    assert resolve_phases(Fixed(phase), CODEC)[0].losses == (Labels(weight=0.5), Labels())
+    with pytest.raises(UserError, match="unknown option of loss 'labels'; did you mean 'weight'"):
+        resolve_phases(Fixed(Phase(name="one", named_losses=({"kind": "labels", "weigth": 0.5},))), CODEC)
 
 
 def test_a_loss_that_nobody_has_is_named() -> None:
