@@ -1,26 +1,40 @@
-"""A narrower model out of a wider one."""
+"""A narrower or shallower model out of a larger one."""
 
 from __future__ import annotations
 
 from attrs import field, frozen, validators
 
 from bebertlab.artifacts.model import read_model, write_model
+from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import Context, Inputs, StageOptions, stage_input
 from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.depth import slice_depth
 from bebertlab.nn.width import slice_width
+
+_part = validators.optional([validators.gt(0), validators.le(1)])
 
 
 @frozen(kw_only=True)
 class SliceStage(StageOptions):
-    """Keep a part of the attention heads and feed-forward neurons of a full-precision model; it is not trained."""
+    """Keep a part of a full-precision model, which is not trained: the first heads and neurons, some of the layers."""
 
     kind = "slice"
     draws = False
     model: str = stage_input()  #: stage whose model is sliced
-    width: float = field(validator=[validators.gt(0), validators.le(1)])  #: part of heads and neurons that stays
+    width: float | None = field(default=None, validator=_part)  #: part of heads and neurons that stays; null: all
+    depth: float | None = field(default=None, validator=_part)  #: part of the layers that stays, evenly spread
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a slice that says nothing."""
+        if self.width is None and self.depth is None:
+            raise UserError("name the part that stays: a width (heads and neurons), a depth (layers), or both")
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the sliced model."""
         source = inputs.one("model")
-        checkpoint = slice_width(read_model(source, context).checkpoint(), self.width)
+        checkpoint = read_model(source, context).checkpoint()
+        if self.width is not None:
+            checkpoint = slice_width(checkpoint, self.width)
+        if self.depth is not None:
+            checkpoint = slice_depth(checkpoint, self.depth)
         write_model(BertClassifier.from_checkpoint(checkpoint), source.folder, context)

@@ -3,7 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+from attrs import evolve
 
+from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import load_model
@@ -34,7 +36,26 @@ def test_the_whole_width_is_the_same_model(bench: StageBench, task: Task, teache
         assert (whole.folder / name).read_bytes() == (teacher.folder / name).read_bytes()
 
 
+def test_half_the_layers_stay(bench: StageBench, task: Task, teacher: Artifact) -> None:
+    whole = load_model(teacher.folder, bench.codec).architecture
+    half = bench.run(SliceStage(model="teacher", depth=0.5), task, model=teacher)
+    assert load_model(half.folder, bench.codec).architecture == evolve(whole, layers=1)
+    both = bench.run(SliceStage(model="teacher", width=0.5, depth=0.5), task, model=teacher)
+    assert load_model(both.folder, bench.codec).architecture == evolve(whole, layers=1, heads=1, ffn=16)
+
+
+def test_a_slice_of_nothing_in_particular_is_refused() -> None:
+    with pytest.raises(UserError, match="name the part that stays"):
+        SliceStage(model="teacher")
+
+
 @pytest.mark.parametrize("width", [0.0, -0.5, 1.5])
 def test_a_width_out_of_range_is_refused(width: float) -> None:
     with pytest.raises(ValueError, match="width"):
         SliceStage(model="teacher", width=width)
+
+
+@pytest.mark.parametrize("depth", [0.0, -0.5, 1.5])
+def test_a_depth_out_of_range_is_refused(depth: float) -> None:
+    with pytest.raises(ValueError, match="depth"):
+        SliceStage(model="teacher", depth=depth)

@@ -1,0 +1,55 @@
+"""A narrower and shallower model on the weights of a whole one."""
+
+from __future__ import annotations
+
+import torch
+from attrs import evolve
+from torch import nn
+from torch.func import functional_call
+
+from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.batch import Batch, Outputs, Tap
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.depth import full_name, kept_layers
+from bebertlab.nn.width import check_full_precision, narrowed
+
+_NO_TAPS: frozenset[Tap] = frozenset()
+
+
+class SubNetwork(nn.Module):
+    """What slicing a model by width and depth gives, on the weights of the model itself.
+
+    Every tensor is the leading part of the whole model's; the layers are those of `kept_layers`.
+    Shape: a batch of (B, T) tokens -> logits (B, C), as of the whole model.
+    Gradient: reaches the parameters of the whole model, 0 where they are cut off.
+    Source: DynaBERT, arXiv:2004.04037, section 2.
+
+    Raises:
+        UserError: a fraction keeps nothing, or the model is quantized.
+    """
+
+    def __init__(self, whole: BertClassifier, *, width: float, depth: float) -> None:
+        super().__init__()
+        check_full_precision(whole.design)
+        sizes = narrowed(whole.architecture, width)
+        self.width, self.depth = width, depth
+        self.layers = kept_layers(sizes.layers, depth)  #: of the whole model
+        with torch.device("meta"):  # its own parameters are never read
+            self.skeleton = BertClassifier(evolve(sizes, layers=len(self.layers)), Design())
+        parameters = dict(whole.named_parameters())
+        # a mapping of tuples: a module would take the parameters of the whole model for its own
+        self._parts = {
+            name: (parameters[full_name(name, self.layers)], own.shape)
+            for name, own in self.skeleton.named_parameters()
+        }
+
+    def forward(self, batch: Batch, taps: frozenset[Tap] = _NO_TAPS) -> Outputs:
+        """Logits and the taps that are asked for."""
+        tensors = {name: _leading(parameter, shape) for name, (parameter, shape) in self._parts.items()}
+        outputs: Outputs = functional_call(self.skeleton, tensors, (batch, taps))
+        return outputs
+
+
+def _leading(parameter: nn.Parameter, shape: torch.Size) -> torch.Tensor:
+    """The first rows and columns; the parameter itself where nothing is cut off."""
+    return parameter if parameter.shape == shape else parameter[tuple(slice(size) for size in shape)]

@@ -1,0 +1,113 @@
+"""Slices and sub-networks against the published code: logits, hidden states, scores and neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.batch import Batch, Tap
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.depth import kept_layers, slice_depth
+from bebertlab.nn.subnetwork import SubNetwork
+from bebertlab.nn.width import slice_width
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
+
+TAPS = frozenset({Tap.HIDDEN, Tap.SCORES})
+
+
+def whole_of(vectors: Golden) -> Checkpoint:
+    """The model that the file's widths and depths are taken of."""
+    config = vectors.meta["config"]
+    architecture = Architecture(
+        vocabulary=config["vocab_size"],
+        positions=config["max_position_embeddings"],
+        segments=config["type_vocab_size"],
+        hidden=config["hidden_size"],
+        heads=config["num_attention_heads"],
+        head_size=config["hidden_size"] // config["num_attention_heads"],
+        ffn=config["intermediate_size"],
+        layers=config["num_hidden_layers"],
+        classes=config["num_labels"],
+        activation=config["hidden_act"],
+        norm_epsilon=config["layer_norm_eps"],
+    )
+    state = {name.removeprefix("state/"): t for name, t in vectors.tensors.items() if name.startswith("state/")}
+    return Checkpoint(architecture=architecture, design=Design(), tensors=state)
+
+
+def batch_of(vectors: Golden) -> Batch:
+    t = vectors.tensors
+    return Batch(
+        positions=torch.arange(len(t["in/labels"])),
+        tokens=t["in/input_ids"],
+        segments=t["in/token_type_ids"],
+        mask=t["in/attention_mask"].bool(),
+        labels=t["in/labels"],
+    )
+
+
+def sliced(whole: Checkpoint, case: dict[str, Any]) -> BertClassifier:
+    return BertClassifier.from_checkpoint(
+        slice_depth(slice_width(whole, case["width_mult"]), case.get("depth_mult", 1.0))
+    )
+
+
+def outputs(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Everything that a file may store of a case, by its names."""
+    neurons = []
+    for path, module in model.named_modules():
+        if path.endswith(".intermediate"):
+            module.register_forward_hook(lambda _, inputs, output: neurons.append(output))
+    with torch.no_grad():
+        found = model.eval()(batch, TAPS)
+        # the fused attention, which is taken where nothing inside it is asked for
+        torch.testing.assert_close(model(batch, frozenset()).logits, found.logits, atol=1e-5, rtol=1e-5)
+    named = {"logits": found.logits}
+    for name, tensors in (("hidden", found.taps[Tap.HIDDEN]), ("att", found.taps[Tap.SCORES])):
+        named |= {f"{name}_{index}": tensor for index, tensor in enumerate(tensors)}
+    return named | {f"intermediate_{index}": tensor for index, tensor in enumerate(neurons)}
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["slice", "sub-network"])
+def test_widths_and_depths(golden: Callable[[str], Golden], shared: bool) -> None:
+    vectors = golden("dynabert")
+    whole, batch = whole_of(vectors), batch_of(vectors)
+    cases = [c for c in vectors.cases if "width_mult" in c and not c["name"].startswith("reordered")]
+    assert cases
+    for case in cases:
+        depth = case.get("depth_mult", 1.0)
+        if shared:
+            model: nn.Module = SubNetwork(BertClassifier.from_checkpoint(whole), width=case["width_mult"], depth=depth)
+        else:
+            model = sliced(whole, case)
+        found = outputs(model, batch)
+        prefix = f"{case['name']}/"
+        wanted = {name.removeprefix(prefix): t for name, t in vectors.tensors.items() if name.startswith(prefix)}
+        assert "logits" in wanted
+        for name, tensor in wanted.items():
+            torch.testing.assert_close(found[name], tensor, **vectors.meta["tolerance"]["outputs"])
+
+
+def test_sizes(golden: Callable[[str], Golden]) -> None:
+    vectors = golden("dynabert")
+    whole = whole_of(vectors)
+    for case in vectors.cases:
+        if "heads" in case:
+            sizes = sliced(whole, case).architecture
+            assert (sizes.heads, sizes.ffn) == (case["heads"], case["intermediate"])
+        if "kept_layers" in case:
+            assert list(kept_layers(whole.architecture.layers, case["depth_mult"])) == case["kept_layers"]
+
+
+def test_another_width_is_far_off(golden: Callable[[str], Golden]) -> None:
+    vectors = golden("dynabert")
+    case = next(c for c in vectors.cases if c["width_mult"] < 1)
+    whole = outputs(BertClassifier.from_checkpoint(whole_of(vectors)), batch_of(vectors))
+    assert float((whole["logits"] - vectors.tensors[f"{case['name']}/logits"]).abs().max()) > 0.005
