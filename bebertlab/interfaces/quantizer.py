@@ -53,8 +53,8 @@ class Quantizer(nn.Module, ABC):
     """
 
     bits: int
-    #: True: a row of a matrix is quantized the same whatever the other rows are, forward, backward and state,
-    #: so that an embedding gathers the rows of a batch first and quantizes only those. False is always right.
+    #: True: some rows of a matrix are quantized without the others, by `forward_rows`, so that an embedding gathers
+    #: the rows of a batch first and quantizes only those. False is always right.
     row_wise: bool = False
     #: own tensors that mean the same under other options of the same kind (BiT's shift, whatever the bits), so that
     #: a model keeps them where a scheme only changes those options; the others start anew
@@ -67,6 +67,23 @@ class Quantizer(nn.Module, ABC):
     @abstractmethod
     def encode(self, x: Tensor) -> Codes:
         """The integers and scales of `forward(x)`."""
+
+    def forward_rows(self, rows: Tensor, table: Tensor) -> Tensor:
+        """`forward(table)` of some rows of the table, (N, H) -> (N, H); the gradient goes to `rows`.
+
+        Used where `row_wise`. Right as it is where a row is quantized the same whatever the others are; a quantizer
+        that needs numbers of the whole table (BiT's mean) finds them here, without a tensor of the table's size.
+        """
+        quantized: Tensor = self(rows)
+        return quantized
+
+    def factored(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """`forward(x)` as (values, scale): their product, bit for bit, and as (forward(x), None) where there is no need.
+
+        Attention without softmax compares sums of products with 0. Sums of whole numbers are exact, those of scaled ones
+        are not: a quantizer with one scale for the tensor hands it over apart. The gradient to x is that of `forward`.
+        """
+        return self(x), None
 
     def parameter_groups(self) -> Iterable[ParameterGroup]:
         """Groups for this quantizer's own parameters: all in one, unless it says otherwise; empty where it has none."""

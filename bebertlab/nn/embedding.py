@@ -43,7 +43,7 @@ class EmbeddingBranch(nn.Module):
         if not quantizer.row_wise:
             return F.embedding(tokens, quantizer(self.weight), PADDING)
         rows = F.embedding(tokens, self.weight, PADDING)
-        quantized: Tensor = quantizer(rows.flatten(0, -2))  # a matrix, as the quantizer was built for
+        quantized = quantizer.forward_rows(rows.flatten(0, -2), self.weight)  # a matrix, as it was built for
         return quantized.view(rows.shape)
 
     def freeze(self) -> None:

@@ -15,22 +15,31 @@ _MATRIX, _CHANNELS = torch.Size([6, 16]), torch.Size([16])
 
 
 def check_quantizer(
-    options: QuantizerOptions, *, weights: bool = True, activations: bool = True, compiled: bool = False
+    options: QuantizerOptions,
+    *,
+    weights: bool = True,
+    activations: bool = True,
+    probabilities: bool = True,
+    compiled: bool = False,
 ) -> None:
     """Check a quantizer as one of weights and of activations; one line in a plugin's tests.
 
     Shape and dtype stay; `encode(x).decode()` is `forward(x)` to the bit; levels are whole numbers that fit into
-    `bits`; zeros give zeros and nothing gives NaN; zero counts as +1 where the levels are -1 and +1; the gradient
-    reaches x and every parameter; every parameter is in one group; evaluation changes no state; state dict and
-    `deepcopy` make the same quantizer; `row_wise` is true; double precision, bfloat16 and autocast work; with
-    `compiled` also `torch.compile`, without a break in the graph (this takes seconds).
+    `bits`; nothing gives NaN; evaluation changes no state; all this also after an optimizer moved the parameters.
+    Zeros give zeros, or the level +1 where the levels are -1 and +1: zero counts as +1 there (or the mean does, where
+    that is subtracted first). The gradient reaches x and every parameter; every parameter is in one group; state dict
+    and `deepcopy` make the same quantizer; `row_wise` is true; double precision, bfloat16 and autocast work; with
+    `compiled` also `torch.compile`, without a break in the graph (this takes seconds). `probabilities=False` leaves
+    out a last dimension that varies, where a quantizer has numbers for each channel.
 
     Raises:
         LawError: an AssertionError that says which law is broken and on what.
     """
     built = [(_MATRIX, _matrices())] if weights else []
     if activations:
-        built += [(_CHANNELS, _states()), (torch.Size([]), _probabilities())]
+        built += [(_CHANNELS, _states())]
+    if activations and probabilities:
+        built += [(torch.Size([]), _probabilities())]
     for shape, samples in built:
         try:
             _check(options, shape, samples)
@@ -55,6 +64,7 @@ def _check(options: QuantizerOptions, shape: torch.Size, samples: dict[str, Tens
     _check_gradient(quantizer, samples["ordinary values"])
     if quantizer.row_wise:
         _check_rows(quantizer, samples["ordinary values"])
+    _check_moved(quantizer, samples)
 
 
 def _check_values(quantizer: Quantizer, samples: dict[str, Tensor], when: str) -> None:
@@ -96,15 +106,39 @@ def _check_range(levels: Tensor, bits: int, what: str) -> None:
     hold(span <= most, f"{what}: levels from {int(found[0])} to {int(found[-1])} do not fit into {bits} bits")
 
 
-def _check_zeros(quantizer: Quantizer, x: Tensor) -> None:
+def _check_moved(quantizer: Quantizer, samples: dict[str, Tensor]) -> None:
+    """The laws of values where an optimizer has moved every parameter, each number by another amount."""
+    if not list(quantizer.parameters()):
+        return
+    moved = copy.deepcopy(quantizer)
     with torch.no_grad():
-        y = quantizer(torch.zeros_like(x))
-        hold(bool((y == 0).all()), f"zeros give {y.abs().max():.3g}, not zeros")
-        mixed = torch.where(torch.arange(x.numel()).view(x.shape) % 3 == 0, 0.0, x)
+        for parameter in moved.parameters():
+            parameter.add_(torch.linspace(-0.1, 0.1, parameter.numel() + 1)[1:].view(parameter.shape))
+    _check_values(moved, samples, "after its parameters moved")
+
+
+def _check_zeros(quantizer: Quantizer, x: Tensor) -> None:
+    mixed, zeros = _balanced(x), torch.zeros_like(x)
+    with torch.no_grad():
+        y = quantizer(zeros)
         levels, negative = quantizer.encode(mixed).levels, quantizer.encode(torch.where(mixed == 0, -0.0, mixed)).levels
-    if set(levels.flatten().tolist()) <= {-1, 1}:
-        hold(bool((levels[mixed == 0] == 1).all()), "zero does not count as +1, though there is no level 0")
+        signs = set(levels.flatten().tolist()) <= {-1, 1}
+        # a learned scale is not 0 where the values are
+        as_one = signs and bool((quantizer.encode(zeros).levels == 1).all())
+    hold(as_one or bool((y == 0).all()), f"zeros give {y.abs().max():.3g}, neither zeros nor the level +1")
+    hold(not signs or bool((levels[mixed == 0] == 1).all()), "zero does not count as +1, though there is no level 0")
     hold(torch.equal(levels, negative), "0 and -0 have different levels")
+
+
+def _balanced(x: Tensor) -> Tensor:
+    """Like x: zeros and others of which every row, column and the whole have a mean of exactly 0.
+
+    So 0 is also the centre of a quantizer that subtracts a mean.
+    """
+    half = torch.arange(x.shape[-1] // 2) % 3 / 2
+    row = torch.cat([half, torch.zeros(x.shape[-1] % 2), -half.flip(0)])
+    turns = 1 - 2 * (torch.arange(x.numel() // x.shape[-1]) % 2)
+    return (turns[:, None] * row).view(x.shape)
 
 
 def _check_dtypes(quantizer: Quantizer, x: Tensor) -> None:
@@ -171,10 +205,15 @@ def _check_compiled(quantizer: Quantizer, x: Tensor) -> None:
 def _check_rows(quantizer: Quantizer, x: Tensor) -> None:
     if x.ndim != 2:
         return
-    chosen = torch.tensor([4, 1, 1])
-    with torch.no_grad():
-        same = torch.allclose(quantizer(x[chosen]), quantizer(x)[chosen], rtol=1e-5, atol=1e-6)
-    hold(same, "row_wise is True, but a row is quantized otherwise among other rows")
+    chosen, found = torch.tensor([4, 1, 1]), []
+    for gather_first in (True, False):
+        table = (x + torch.arange(len(x))[:, None]).requires_grad_()  # rows of other means than the whole
+        y = quantizer.forward_rows(table[chosen], table) if gather_first else quantizer(table)[chosen]
+        torch.autograd.backward(y, torch.linspace(0.5, 1.5, y.numel()).view(y.shape))
+        found.append((y, table.grad))
+    for what, one, other in zip(("", " in its gradient"), *found, strict=True):
+        same = one is not None and other is not None and torch.allclose(one, other, rtol=1e-5, atol=1e-6)
+        hold(same, f"row_wise is True, but forward_rows(x[i], x) is not forward(x)[i]{what}")
 
 
 def _matrices() -> dict[str, Tensor]:

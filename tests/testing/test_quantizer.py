@@ -174,6 +174,52 @@ class NotRowWise(Scaled):
         return evolve(codes, step=codes.step.mean().expand_as(codes.step))
 
 
+class Centred(Scaled):
+    """A right quantizer too: the mean of the whole table is subtracted first, the sign has a trained step."""
+
+    def forward_rows(self, rows: Tensor, table: Tensor) -> Tensor:
+        levels, gain = sign(rows.detach() - table.detach().mean()), self.gain.to(rows.dtype)
+        return straight_through(levels * gain, rows) + levels * (gain - gain.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_rows(x, x)
+
+    def encode(self, x: Tensor) -> Codes:
+        levels = sign(x.detach() - x.detach().mean()).to(torch.int8)
+        return Codes(levels=levels, step=self.gain.detach().to(x.dtype), bits=1)
+
+
+class CentredZeroIsMinusOne(Centred):
+    def forward(self, x: Tensor) -> Tensor:
+        return -super().forward(-x)
+
+    def encode(self, x: Tensor) -> Codes:
+        codes = super().encode(-x)
+        return evolve(codes, levels=-codes.levels)
+
+
+class RowsWithoutTheTable(Centred):
+    def forward_rows(self, rows: Tensor, table: Tensor) -> Tensor:
+        return super().forward_rows(rows, rows)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward_rows(x, x)
+
+
+class RowsWithoutGradient(Scaled):
+    def forward_rows(self, rows: Tensor, table: Tensor) -> Tensor:
+        return super().forward_rows(rows, table) + 0.5 * (rows - rows.detach())
+
+
+class CopyOfTheGain(Scaled):
+    """The forward pass reads what the trained parameter was at first."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            first = super().forward(x) / self.gain
+        return straight_through(first, x) + self.gain * 0.0
+
+
 class InPlace(Scaled):
     def forward(self, x: Tensor) -> Tensor:
         with torch.no_grad():
@@ -214,15 +260,20 @@ BROKEN: dict[type[Scaled], str] = {
     ForeignParameter: "not the quantizer's own",
     ForgottenState: "state dict does not hold",
     CountsCalls: "evaluation changes 'calls'",
-    NotRowWise: "row_wise is True",
+    NotRowWise: r"forward_rows\(x\[i\], x\) is not forward\(x\)\[i\]",
+    RowsWithoutTheTable: r"forward_rows\(x\[i\], x\) is not forward\(x\)\[i\]",
+    RowsWithoutGradient: "in its gradient",
+    CentredZeroIsMinusOne: r"neither zeros nor the level \+1|zero does not count as \+1",
+    CopyOfTheGain: "after its parameters moved",
     InPlace: "in place|is not forward",
     GradientChangesValues: "where a gradient is asked for",
     ReadsMemoryOrder: "transposed view",
 }
 
 
-def test_a_right_quantizer_passes() -> None:
-    check_quantizer(Made())
+@pytest.mark.parametrize("right", [Scaled, Centred])
+def test_a_right_quantizer_passes(right: type[Scaled]) -> None:
+    check_quantizer(Made(make=right))
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
