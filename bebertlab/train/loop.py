@@ -14,10 +14,11 @@ from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.train.batches import batches
+from bebertlab.train.bert_adam import BertAdam
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.objective import Objective
 from bebertlab.train.optimizer import Optimizer, parameter_groups
-from bebertlab.train.schedule import warmup_linear
+from bebertlab.train.schedule import rate_factor
 from bebertlab.train.seed import derive_seed, seeded
 from bebertlab.train.selection import Selection
 from bebertlab.train.session import Session
@@ -82,7 +83,8 @@ class _Run:
         self._told = perf_counter()
         rate = (phase.learning_rate or options.learning_rate) * phase.learning_rate_factor
         groups = parameter_groups(model, model.quantizer_groups(), options, rate)
-        self.optimizer = Optimizer(groups, options.gradient_norm)
+        optimizer = BertAdam if options.optimizer == "bertadam" else Optimizer
+        self.optimizer = optimizer(groups, options.gradient_norm)
 
     def _teacher_logits(self) -> Tensor | None:
         """The teacher's logits of all examples, where they are all that is read of it."""
@@ -121,7 +123,8 @@ class _Run:
             untouched = student.logits.grad is None
             self._selection = Selection(self._model, self.objective, self._session, by_loss=untouched)
         self._losses.append(loss.detach())
-        self.optimizer.step(warmup_linear(self.step, self._steps, self._session.options.warmup))
+        options = self._session.options
+        self.optimizer.step(rate_factor(options.schedule, self.step, self._steps, options.warmup))
         self.step += 1
 
     def _target(self, batch: Batch) -> Outputs | None:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 
 import torch
 from attrs import frozen
 from torch import Tensor, nn
 
 from bebertlab.interfaces.quantizer import ParameterGroup
+from bebertlab.train.bundle import Bundle, bundle
 from bebertlab.train.options import TrainOptions
-
-#: numbers below which a parameter is laid into a vector with its neighbours; a larger one is worth a call of its own
-SMALL = 2**15
 
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
-_LINE = 16  # numbers of a cache line
 
 
 @frozen(kw_only=True, eq=False)
@@ -83,7 +79,7 @@ class Optimizer:
     def __init__(self, groups: Sequence[Group], gradient_norm: float | None) -> None:
         self._groups = groups
         self._gradient_norm = gradient_norm
-        self._bundles: list[_Bundle] = []
+        self._bundles: list[Bundle] = []
         self._alone: list[nn.Parameter] = []
         self._adamw: torch.optim.AdamW | None = None
 
@@ -98,17 +94,15 @@ class Optimizer:
             norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
             adamw.grad_scale = (norm / self._gradient_norm).clamp(min=1.0)  # type: ignore[attr-defined]  # as torch.amp
         adamw.step()
-        for bundle in self._bundles:
-            bundle.gradient.zero_()
+        for one in self._bundles:
+            one.gradient.zero_()
         for parameter in self._alone:
             parameter.grad = None
 
     def release(self) -> None:
         """Give every parameter memory of its own again and drop the gradients; the optimizer is of no use after."""
-        for bundle in self._bundles:
-            for parameter in bundle.parameters:
-                parameter.data = parameter.data.clone()
-                parameter.grad = None
+        for one in self._bundles:
+            one.release()
         for parameter in self._alone:
             parameter.grad = None
         self._bundles, self._alone, self._adamw = [], [], None
@@ -116,15 +110,12 @@ class Optimizer:
     def _begin(self) -> torch.optim.AdamW:
         laid = []
         for group in self._groups:
-            small = [p for p in group.parameters if p.grad is not None and p.numel() < SMALL]
-            bundles = [_Bundle(small)] if small else []
-            chosen = {id(p) for p in small}
-            alone = [p for p in group.parameters if id(p) not in chosen]
+            bundles, alone = bundle(group.parameters)
             self._bundles += bundles
             self._alone += alone
             laid.append(
                 {
-                    "params": [*(bundle.vector for bundle in bundles), *alone],
+                    "params": [*(one.vector for one in bundles), *alone],
                     "lr": group.learning_rate,
                     "initial_lr": group.learning_rate,
                     "weight_decay": group.weight_decay,
@@ -134,22 +125,4 @@ class Optimizer:
 
     def _gradients(self) -> list[Tensor]:
         alone = [parameter.grad for parameter in self._alone if parameter.grad is not None]
-        return [*(bundle.gradient for bundle in self._bundles), *alone]
-
-
-class _Bundle:
-    """Parameters laid end to end, and their gradients; each begins on a cache line, for the products that read it."""
-
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self.parameters = parameters
-        starts = list(accumulate((-(-p.numel() // _LINE) * _LINE for p in parameters), initial=0))
-        self.vector = nn.Parameter(parameters[0].new_zeros(starts[-1]))
-        self.gradient = torch.zeros_like(self.vector)
-        self.vector.grad = self.gradient
-        for p, start in zip(parameters, starts, strict=False):
-            values = self.vector.data[start : start + p.numel()].view_as(p)
-            gradient = self.gradient[start : start + p.numel()].view_as(p)
-            values.copy_(p.data)
-            if p.grad is not None:
-                gradient.copy_(p.grad)
-            p.data, p.grad = values, gradient
+        return [*(one.gradient for one in self._bundles), *alone]

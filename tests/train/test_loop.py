@@ -23,7 +23,7 @@ from bebertlab.train.loop import fit
 from bebertlab.train.objective import Objective
 from bebertlab.train.optimizer import Optimizer
 from bebertlab.train.predict import predict
-from bebertlab.train.schedule import warmup_linear
+from bebertlab.train.schedule import rate_factor
 from bebertlab.train.session import Session
 from bebertlab.train.teacher import Teacher
 
@@ -50,6 +50,26 @@ def test_a_model_learns(open_session: OpenSession, labels_phase: Phase) -> None:
     assert training.steps == 12 * 192 // 16
     assert training.seconds > 0
     assert training.teacher_seconds is None
+
+
+def test_a_model_learns_by_the_optimizer_of_the_papers(open_session: OpenSession, labels_phase: Phase) -> None:
+    task = tiny_task(examples=192)
+    model = tiny_model(task)
+    session = open_session(task=task, train_epochs=12, train_learning_rate=0.002, train_optimizer="bertadam")
+    fit(model, labels_phase, session)
+    assert score(model, session) >= 85
+    adamw = tiny_model(task)
+    fit(adamw, labels_phase, open_session(task=task, train_epochs=12, train_learning_rate=0.01))
+    assert not same(model, adamw)
+
+
+def test_a_constant_rate_stays(
+    task: Task, open_session: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factors: list[float] = []
+    monkeypatch.setattr(Optimizer, "step", lambda self, factor: factors.append(factor))
+    fit(tiny_model(task), labels_phase, open_session(train_warmup=0.0, train_schedule="constant"))
+    assert factors == [1.0] * 12
 
 
 def test_regression_learns(open_session: OpenSession, labels_phase: Phase) -> None:
@@ -159,7 +179,7 @@ def test_the_rate_falls_to_zero_at_the_end_of_the_phase(
     factors: list[float] = []
     monkeypatch.setattr(Optimizer, "step", lambda self, factor: factors.append(factor))
     fit(tiny_model(task), labels_phase, open_session(train_warmup=0.25))
-    assert factors == [warmup_linear(step, 12, 0.25) for step in range(12)]
+    assert factors == [rate_factor("linear", step, 12, 0.25) for step in range(12)]
 
 
 def test_where_taps_are_read_the_teacher_runs_on_the_same_batch(

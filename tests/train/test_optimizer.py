@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from bebertlab.interfaces.quantizer import ParameterGroup
-from bebertlab.train import optimizer as module
+from bebertlab.train import bundle as module
 from bebertlab.train.optimizer import Group, Optimizer, parameter_groups
 from bebertlab.train.options import TrainOptions
 

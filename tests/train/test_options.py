@@ -18,9 +18,11 @@ from bebertlab.train.options import TrainOptions
         ("quantizer_learning_rate", 0.0),
         ("quantizer_weight_decay", -1.0),
         ("evaluations", 0),
+        ("optimizer", "sgd"),
+        ("schedule", "cosine"),
     ],
 )
-def test_a_value_out_of_range_is_refused(name: str, value: float) -> None:
+def test_a_value_out_of_range_is_refused(name: str, value: float | str) -> None:
     with pytest.raises(ValueError, match=name):
         TrainOptions(**{name: value})  # type: ignore[arg-type] # one field at a time
 

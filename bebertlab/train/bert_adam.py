@@ -1,0 +1,133 @@
+"""The optimizer of BERT's reference code, which most papers on quantized BERTs use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bebertlab.train.bundle import Bundle, bundle
+from bebertlab.train.optimizer import Group
+
+#: a step count at which 1 - beta^count is exactly 1, so that the fused kernel of AdamW corrects no bias;
+#: adding 1 to it gives the same float32 again
+_ENDLESS = 2.0**24
+
+
+class BertAdam:
+    """Adam without bias correction; every parameter's gradient is clipped by its own norm.
+
+    g = gradient * min(1, c / (norm + 1e-6)),  c the norm allowed (1 in the papers), no clipping where it is None;
+    m = 0.9 m + 0.1 g,  v = 0.999 v + 0.001 g^2,  p = p - rate (m / (sqrt(v) + 1e-6) + decay p).
+    Source: the BERT reference code, as in BinaryBERT's, TernaryBERT's, BiBERT's and BiT's optimizer.
+    Differs: the schedule counts all steps of the phase; the published code counts int(examples / batch size) an
+    epoch and so reaches 0 a little early. It counts them for all parameters alike, not from each one's first gradient.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        gradient_norm: float | None,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-6,
+    ) -> None:
+        self._groups = groups
+        self._gradient_norm = gradient_norm
+        self._betas = betas
+        self._epsilon = epsilon
+        self._pieces: list[_Piece] = []
+
+    def step(self, factor: float) -> None:
+        """Update all parameters by their gradients, at `factor` times their rates, and clear the gradients."""
+        self._pieces = self._pieces or [piece for group in self._groups for piece in _pieces(group)]
+        reached = [piece for piece in self._pieces if piece.gradients()]
+        for piece, divisors in zip(reached, self._divisors(reached), strict=True):
+            piece.update(divisors, factor, self._betas, self._epsilon)
+
+    def moments(self, parameter: nn.Parameter) -> tuple[Tensor, Tensor] | None:
+        """The first and second moment of a parameter's gradient; None before its first gradient."""
+        found = [piece.moments_of(parameter) for piece in self._pieces]
+        return next((one for one in found if one is not None), None)
+
+    def release(self) -> None:
+        """Give every parameter memory of its own again and drop the gradients; the optimizer is of no use after."""
+        for piece in self._pieces:
+            piece.release()
+        self._pieces = []
+
+    def _divisors(self, reached: Sequence[_Piece]) -> Sequence[Tensor | None]:
+        """What the gradients of each piece are divided by, one number a parameter: max(1, (norm + 1e-6) / c)."""
+        if self._gradient_norm is None or not reached:
+            return [None] * len(reached)
+        gradients = [piece.gradients() for piece in reached]
+        norms = torch.stack(torch._foreach_norm([one for several in gradients for one in several]))
+        divisors = norms.add_(1e-6).div_(self._gradient_norm).clamp_(min=1.0)
+        return torch.split(divisors, [len(several) for several in gradients])
+
+
+class _Piece:
+    """What one call updates: a bundle, or a large parameter, with its moments."""
+
+    def __init__(self, vector: nn.Parameter, group: Group, laid: Bundle | None = None) -> None:
+        self._vector, self._group, self._bundle = vector, group, laid
+        self._first = self._second = torch.empty(0)
+        self._count = torch.tensor(_ENDLESS, device=vector.device)
+
+    def gradients(self) -> list[Tensor]:
+        """That of each parameter; empty where the loss did not reach it."""
+        if self._bundle is not None:
+            return self._bundle.gradients
+        return [] if self._vector.grad is None else [self._vector.grad]
+
+    def update(self, divisors: Tensor | None, factor: float, betas: tuple[float, float], epsilon: float) -> None:
+        """Move the parameters and clear their gradients."""
+        if not len(self._first):
+            self._first, self._second = torch.zeros_like(self._vector), torch.zeros_like(self._vector)
+        gradient = self._vector.grad
+        assert gradient is not None
+        if self._bundle is not None and divisors is not None:
+            gradient.div_(divisors.repeat_interleave(self._bundle.lengths, output_size=len(gradient)))
+            divisors = None
+        with torch.no_grad():
+            torch._fused_adamw_(
+                [self._vector],
+                [gradient],
+                [self._first],
+                [self._second],
+                [],
+                [self._count],
+                lr=factor * self._group.learning_rate,
+                beta1=betas[0],
+                beta2=betas[1],
+                weight_decay=self._group.weight_decay,
+                eps=epsilon,
+                amsgrad=False,
+                maximize=False,
+                grad_scale=None if divisors is None else divisors[0],
+            )
+        if self._bundle is None:
+            self._vector.grad = None
+        else:
+            gradient.zero_()
+
+    def moments_of(self, parameter: nn.Parameter) -> tuple[Tensor, Tensor] | None:
+        """Those of a parameter that is in here."""
+        if not len(self._first):
+            return None
+        if self._bundle is not None:
+            place = self._bundle.place(parameter)
+            return None if place is None else (self._first[place], self._second[place])
+        return (self._first, self._second) if parameter is self._vector else None
+
+    def release(self) -> None:
+        """Give the parameters memory of their own again and drop their gradients."""
+        if self._bundle is not None:
+            self._bundle.release()
+        self._vector.grad = None
+
+
+def _pieces(group: Group) -> list[_Piece]:
+    bundles, alone = bundle(group.parameters)
+    return [*(_Piece(one.vector, group, one) for one in bundles), *(_Piece(one, group) for one in alone)]
