@@ -9,6 +9,7 @@ from attrs import field, frozen, validators
 from bebertlab.api import DistillationOptions, LossOptions, Phase
 from bebertlab_binarybert.attention import Attention
 from bebertlab_binarybert.hidden import Hidden
+from bebertlab_binarybert.pairing import LAYERS, Layers
 from bebertlab_binarybert.prediction import Prediction
 
 Reduction = Literal["elements", "classes"]
@@ -45,6 +46,9 @@ class TwoStageDistillation(DistillationOptions):
         default=2.5, validator=validators.gt(0)
     )  #: the learning rate of the first phase, as times that of the stage
     include_padding: bool = True  #: padding counts like a word in the first phase, as in the published code
+    layers: Layers = field(
+        default="uniform", validator=validators.in_(LAYERS)
+    )  #: of a deeper teacher: every k-th, the last ones, or those that a slice by depth keeps
     temperature: float = field(default=1.0, validator=validators.gt(0))  #: both logits are divided by it
     reduction: Reduction = field(
         default="elements", validator=validators.in_(("elements", "classes"))
@@ -52,7 +56,7 @@ class TwoStageDistillation(DistillationOptions):
 
     def phases(self) -> tuple[Phase, ...]:
         """Inner layers, then predictions."""
-        inner = _inner(self.include_padding)
+        inner = _inner(self.include_padding, self.layers)
         return (
             Phase(name="inner", losses=inner, learning_rate_factor=self.inner_rate_factor),
             Phase(name="prediction", losses=(_prediction(self.temperature, self.reduction),)),
@@ -68,6 +72,9 @@ class JointDistillation(DistillationOptions):
 
     kind = "joint"
     include_padding: bool = True  #: padding counts like a word, as in the published code
+    layers: Layers = field(
+        default="uniform", validator=validators.in_(LAYERS)
+    )  #: of a deeper teacher: every k-th, the last ones, or those that a slice by depth keeps
     temperature: float = field(default=1.0, validator=validators.gt(0))  #: both logits are divided by it
     reduction: Reduction = field(
         default="elements", validator=validators.in_(("elements", "classes"))
@@ -76,11 +83,14 @@ class JointDistillation(DistillationOptions):
     def phases(self) -> tuple[Phase, ...]:
         """The one phase."""
         prediction = _prediction(self.temperature, self.reduction)
-        return (Phase(name="joint", losses=(*_inner(self.include_padding), prediction)),)
+        return (Phase(name="joint", losses=(*_inner(self.include_padding, self.layers), prediction)),)
 
 
-def _inner(include_padding: bool) -> tuple[LossOptions, ...]:
-    return (Hidden(include_padding=include_padding), Attention(include_padding=include_padding))
+def _inner(include_padding: bool, layers: Layers) -> tuple[LossOptions, ...]:
+    return (
+        Hidden(include_padding=include_padding, layers=layers),
+        Attention(include_padding=include_padding, layers=layers),
+    )
 
 
 def _prediction(temperature: float, reduction: Reduction) -> LossOptions:

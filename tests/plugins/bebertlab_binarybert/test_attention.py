@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -22,9 +23,24 @@ def term(options: Attention, student: list[Tensor], teacher: list[Tensor]) -> Te
     return options.build(2)(both[0], both[1], batch)["attention"]
 
 
+@pytest.mark.parametrize("options", [{}, {"include_padding": False}, {"weight": 0.1}, {"layers": "dynabert"}])
+def test_keeps_the_loss_contract(options: dict[str, Any]) -> None:
+    check_loss(Attention(**options))
+
+
 @pytest.mark.parametrize("include_padding", [True, False])
-def test_keeps_the_loss_contract(include_padding: bool) -> None:
-    check_loss(Attention(include_padding=include_padding))
+def test_the_weight_is_times_the_loss(include_padding: bool) -> None:
+    zero, one = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
+    options = Attention(weight=0.5, include_padding=include_padding)
+    assert term(options, [one, 2 * one], [zero, zero]).tolist() == [2.5, 2.5]
+
+
+def test_the_layers_of_a_deeper_teacher_are_an_option() -> None:
+    zero, one = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
+    teacher = [one, 3 * one]
+    assert term(Attention(), [zero], teacher).tolist() == [9.0, 9.0]
+    assert term(Attention(layers="last"), [zero], teacher).tolist() == [9.0, 9.0]
+    assert term(Attention(layers="dynabert"), [zero], teacher).tolist() == [1.0, 1.0]
 
 
 def test_mean_over_heads_and_tokens_sum_over_layers() -> None:

@@ -33,6 +33,13 @@ def test_joint_is_everything_at_once() -> None:
     assert phase.learning_rate_factor == 1.0
 
 
+def test_the_inner_layers_are_those_that_it_names() -> None:
+    inner, _ = TwoStageDistillation(layers="last").phases()
+    (joint,) = JointDistillation(layers="dynabert").phases()
+    assert inner.losses == (Hidden(layers="last"), Attention(layers="last"))
+    assert joint.losses[:2] == (Hidden(layers="dynabert"), Attention(layers="dynabert"))
+
+
 def test_a_factor_that_stops_learning_is_refused() -> None:
     with pytest.raises(ValueError, match="inner_rate_factor"):
         TwoStageDistillation(inner_rate_factor=0.0)

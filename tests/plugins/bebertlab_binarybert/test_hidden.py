@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -22,9 +23,24 @@ def term(options: Hidden, student: list[Tensor], teacher: list[Tensor]) -> Tenso
     return options.build(2)(both[0], both[1], batch)["hidden"]
 
 
+@pytest.mark.parametrize("options", [{}, {"include_padding": False}, {"weight": 0.1}, {"layers": "dynabert"}])
+def test_keeps_the_loss_contract(options: dict[str, Any]) -> None:
+    check_loss(Hidden(**options))
+
+
 @pytest.mark.parametrize("include_padding", [True, False])
-def test_keeps_the_loss_contract(include_padding: bool) -> None:
-    check_loss(Hidden(include_padding=include_padding))
+def test_the_weight_is_times_the_loss(include_padding: bool) -> None:
+    zero, one = torch.zeros(2, 2, 4), torch.ones(2, 2, 4)
+    options = Hidden(weight=0.5, include_padding=include_padding)
+    assert term(options, [one, 2 * one], [zero, zero]).tolist() == [2.5, 2.5]
+
+
+def test_the_layers_of_a_deeper_teacher_are_an_option() -> None:
+    zero, one = torch.zeros(2, 2, 4), torch.ones(2, 2, 4)
+    teacher = [zero, one, 3 * one]
+    assert term(Hidden(layers="uniform"), [zero, zero], teacher).tolist() == [9.0, 9.0]
+    assert term(Hidden(layers="last"), [zero, zero], teacher).tolist() == [10.0, 10.0]
+    assert term(Hidden(layers="dynabert"), [zero, zero], teacher).tolist() == [9.0, 9.0]
 
 
 def test_mean_over_tokens_and_width_sum_over_layers() -> None:

@@ -23,7 +23,7 @@ def term(options: Prediction, student: Tensor, teacher: Tensor) -> Tensor:
     return loss(Outputs(logits=student, taps={}), Outputs(logits=teacher, taps={}), batch)["prediction"]
 
 
-@pytest.mark.parametrize("options", [{}, {"temperature": 3.0}, {"reduction": "classes"}])
+@pytest.mark.parametrize("options", [{}, {"temperature": 3.0}, {"reduction": "classes"}, {"weight": 0.5}])
 def test_keeps_the_loss_contract(options: dict[str, Any]) -> None:
     check_loss(Prediction(**options))
 
@@ -50,6 +50,21 @@ def test_one_output_is_regression_and_learns() -> None:
     assert student.grad.tolist() == [[1.0], [-4.0]]
 
 
+@pytest.mark.parametrize("classes", [1, 3])
+def test_the_weight_is_times_the_loss(classes: int) -> None:
+    student, teacher = torch.linspace(-1, 2, 2 * classes).view(2, classes), torch.zeros(2, classes)
+    assert torch.equal(term(Prediction(weight=0.5), student, teacher), 0.5 * term(Prediction(), student, teacher))
+
+
+def test_as_published_nothing_is_learnt_from_one_output() -> None:
+    student = torch.tensor([[1.0], [3.0]], requires_grad=True)
+    value = term(Prediction(as_published=True), student, torch.tensor([[0.5], [5.0]]))
+    torch.autograd.backward(value.sum())
+    assert value.tolist() == [0.0, 0.0]
+    assert student.grad is not None
+    assert not student.grad.any()
+
+
 def test_a_student_like_its_teacher_is_at_the_minimum() -> None:
     teacher = torch.tensor([[1.0, -2.0, 0.5]])
     student = teacher.clone().requires_grad_()
@@ -66,7 +81,7 @@ def test_agrees_with_the_published_code(distilled: Distilled) -> None:
     distilled("ternarybert.both", Prediction(), "cls_loss")
 
 
-@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"reduction": "sum"}])
+@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"reduction": "sum"}, {"weight": 0.0}])
 def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Prediction(**options)
