@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import evolve
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
-from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix, layer_path, quantizable_modules
 
@@ -16,6 +16,7 @@ from bebertlab.nn.design import branch_counts, branch_prefix, layer_path, quanti
 def redesign(checkpoint: Checkpoint, design: Design) -> Checkpoint:
     """Put another design on a model: weights and biases stay, quantizers whose options stay keep their state.
 
+    Of a quantizer whose options change, but not its kind, the tensors stay that it calls `lasting`.
     Modules of several branches keep them where the design names no branch counts: a scheme does not know them.
 
     Raises:
@@ -25,14 +26,18 @@ def redesign(checkpoint: Checkpoint, design: Design) -> Checkpoint:
     design = design.with_branches({**_several(source), **design.branches})
     activation = design.activation or source.activation or checkpoint.architecture.activation
     architecture = evolve(checkpoint.architecture, activation=activation)
-    tensors = dict(BertClassifier(architecture, design).state_dict())
+    model = BertClassifier(architecture, design)
+    tensors = dict(model.state_dict())
     renamed = _renamed(architecture, source, design)
-    fresh = tuple(_changed_quantizers(architecture, source, design))
+    changed = dict(_changed_quantizers(architecture, source, design))
+    fresh = tuple(changed)
+    lasting = frozenset(_lasting(model, (prefix for prefix, same_kind in changed.items() if same_kind)))
     missing = []
-    for name in tensors:
-        if name.startswith(fresh):
+    for name, tensor in tensors.items():
+        found = checkpoint.tensors.get(renamed.get(name, name))
+        if name.startswith(fresh) and (name not in lasting or found is None or found.shape != tensor.shape):
             continue
-        if (found := checkpoint.tensors.get(renamed.get(name, name))) is None:
+        if found is None:
             missing.append(renamed.get(name, name))
         else:
             tensors[name] = found.clone()
@@ -63,21 +68,30 @@ def _renamed(architecture: Architecture, old: Design, new: Design) -> dict[str, 
     }
 
 
-def _changed_quantizers(architecture: Architecture, old: Design, new: Design) -> Iterator[str]:
-    """What the tensors of quantizers begin with whose options are new: their state starts anew."""
+def _lasting(model: BertClassifier, prefixes: Iterable[str]) -> Iterator[str]:
+    """Names of the tensors that quantizers keep under other options."""
+    for prefix in prefixes:
+        quantizer = model.get_submodule(prefix.rstrip("."))
+        if isinstance(quantizer, Quantizer):
+            yield from (prefix + name for name in quantizer.lasting)
+
+
+def _changed_quantizers(architecture: Architecture, old: Design, new: Design) -> Iterator[tuple[str, bool]]:
+    """What the tensors of quantizers begin with whose options are new, and whether their kind stays."""
     counts = branch_counts(architecture, new)
     for path, site in quantizable_modules(architecture).items():
         for branch in range(counts[path]):
             prefix = branch_prefix(path, branch, counts[path])
-            if _differ(old.weights.get(site), new.weights.get(site)):
-                yield f"{prefix}weight_quantizer."
-            if _differ(old.inputs.get(site), new.inputs.get(site)):
-                yield f"{prefix}input_quantizer."
+            pairs = {"weight_quantizer": (old.weights, new.weights), "input_quantizer": (old.inputs, new.inputs)}
+            for name, (before, after) in pairs.items():
+                if site in after and before.get(site) != after[site]:
+                    yield f"{prefix}{name}.", _same_kind(before.get(site), after[site])
     for site, options in new.attention.items():
-        if _differ(old.attention.get(site), options):
+        if old.attention.get(site) != options:
             for index in range(architecture.layers):
-                yield f"{layer_path(index)}.attention.self.quantizers.{site}."
+                prefix = f"{layer_path(index)}.attention.self.quantizers.{site}."
+                yield prefix, _same_kind(old.attention.get(site), options)
 
 
-def _differ(old: QuantizerOptions | None, new: QuantizerOptions | None) -> bool:
-    return old != new
+def _same_kind(old: QuantizerOptions | None, new: QuantizerOptions) -> bool:
+    return type(old) is type(new)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from attrs import evolve
+from attrs import evolve, frozen
+from torch import Tensor, nn
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import LINEAR_SITES, WEIGHT_SITES, Checkpoint, Design, Site
 from bebertlab.interfaces.batch import Batch
+from bebertlab.interfaces.quantizer import Codes, Quantizer, QuantizerOptions
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix
 from bebertlab.nn.surgery import redesign
@@ -17,6 +19,56 @@ if TYPE_CHECKING:
     from tests.nn.conftest import Rounding
 
 QUERY = "bert.encoder.layer.0.attention.self.query."
+SHIFT = QUERY + "branches.0.input_quantizer.shift"
+STEP = QUERY + "branches.0.input_quantizer.step"
+
+
+@frozen(kw_only=True)
+class Shifted(QuantizerOptions):
+    """Adds a vector whose meaning does not depend on the step, unless it is not there at all."""
+
+    kind = "shifted"
+    step: float = 0.25
+    shift: bool = True
+    wide: bool = False
+
+    def build(self, shape: torch.Size) -> ShiftedQuantizer:
+        return ShiftedQuantizer(self, shape)
+
+
+class ShiftedQuantizer(Quantizer):
+    bits = 4
+    lasting = frozenset({"shift"})
+
+    def __init__(self, options: Shifted, shape: torch.Size) -> None:
+        super().__init__()
+        self.step = nn.Parameter(torch.tensor(options.step))
+        self.shift = nn.Parameter(torch.zeros(shape[-1] * (1 + options.wide))) if options.shift else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def encode(self, x: Tensor) -> Codes:
+        raise NotImplementedError
+
+
+class Other(ShiftedQuantizer):
+    """Of another kind, although its tensors have the same names."""
+
+
+@frozen(kw_only=True)
+class OtherOptions(QuantizerOptions):
+    kind = "other"
+
+    def build(self, shape: torch.Size) -> Other:
+        return Other(Shifted(), shape)
+
+
+def shifted(checkpoint: Checkpoint, **options: Any) -> Checkpoint:  # noqa: ANN401 - passed on to the options
+    """The model with shifted inputs, every tensor of theirs moved."""
+    made = redesign(checkpoint, Design(inputs=dict.fromkeys(LINEAR_SITES, Shifted(**options))))
+    tensors = {name: tensor + 2 if "_quantizer." in name else tensor for name, tensor in made.tensors.items()}
+    return evolve(made, tensors=tensors)
 
 
 def moved(checkpoint: Checkpoint) -> Checkpoint:
@@ -52,6 +104,33 @@ def test_quantizers_keep_their_state_where_their_options_stay(
     layers = range(2)
     assert anew == {f"bert.encoder.layer.{i}.attention.self.query.branches.0.input_quantizer.step" for i in layers}
     assert result[QUERY + "branches.0.input_quantizer.step"] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ({}, Shifted(step=0.5), True),
+        ({}, OtherOptions(), False),  # another kind
+        ({"shift": False}, Shifted(), False),  # there was none
+        ({"wide": True}, Shifted(), False),  # of another shape
+    ],
+)
+def test_what_lasts_is_kept_where_only_the_options_of_a_kind_change(
+    checkpoint: Checkpoint, before: dict[str, Any], after: QuantizerOptions, kept: bool
+) -> None:
+    result = redesign(shifted(checkpoint, **before), Design(inputs=dict.fromkeys(LINEAR_SITES, after))).tensors
+    assert result[SHIFT].tolist() == [2.0 if kept else 0.0] * 16
+    assert result[STEP].item() < 1.0  # it does not last
+
+
+def test_what_lasts_in_attention_is_kept_too(checkpoint: Checkpoint) -> None:
+    source = redesign(checkpoint, Design(attention={Site.ATTENTION_KEY: Shifted()}))
+    place = "bert.encoder.layer.1.attention.self.quantizers.attention_key."
+    tensors = {**source.tensors, place + "shift": torch.full((4,), 2.0), place + "step": torch.tensor(5.0)}
+    design = Design(attention={Site.ATTENTION_KEY: Shifted(step=0.5)})
+    result = redesign(evolve(source, tensors=tensors), design).tensors
+    assert result[place + "shift"].tolist() == [2.0] * 4
+    assert result[place + "step"] == 0.5
 
 
 def test_attention_quantizers_too(quantized: Checkpoint, everywhere: Design, rounding: type[Rounding]) -> None:

@@ -119,6 +119,17 @@ def test_quantizers_say_what_is_theirs() -> None:
     ]
 
 
+def test_what_learns_like_biases_joins_the_vectors_of_the_model() -> None:
+    model = Network()
+    shift = ParameterGroup(parameters=(model.first.bias,), like_biases=True)
+    step = ParameterGroup(parameters=(model.second.bias,))
+    groups = parameter_groups(model, (shift, step), TrainOptions(weight_decay=0.1), 0.01)
+    (home,) = (group for group in groups if any(p is model.first.bias for p in group.parameters))
+    assert (home.learning_rate, home.weight_decay) == (0.01, 0.0)
+    assert any(p is model.norm.weight for p in home.parameters)
+    assert not any(p is model.second.bias for p in home.parameters)
+
+
 def test_groups_of_equal_rate_and_decay_are_one() -> None:
     model = Network()
     groups = [ParameterGroup(parameters=(layer.bias,)) for layer in (model.first, model.second, model.head)]
