@@ -95,7 +95,9 @@ class _Run:
                 f"{self._session.stage}: phase '{self._phase.name}' has a loss that needs a teacher;"
                 " give the stage a `teacher`, or a distillation that needs none"
             )
-        return None if self.objective.teacher_taps else self._session.teacher.logits(self._session.train)
+        if self.objective.teacher_taps or self._session.options.teacher_dropout:
+            return None
+        return self._session.teacher.logits(self._session.train)
 
     def all_epochs(self) -> None:
         session = self._session
@@ -131,7 +133,8 @@ class _Run:
         if self._known is not None:
             return Outputs(logits=self._known.index_select(0, batch.positions), taps={})
         if self._session.teacher is not None and self.objective.needs_teacher:
-            return self._session.teacher.answer(batch, self.objective.teacher_taps)
+            dropout = self._session.options.teacher_dropout
+            return self._session.teacher.answer(batch, self.objective.teacher_taps, dropout=dropout)
         return None
 
     def _select(self, *, alone: bool) -> None:

@@ -38,3 +38,4 @@ class TrainOptions:
     quantizer_learning_rate: float = field(default=1e-4, validator=_positive)  #: of steps, clips and shifts
     quantizer_weight_decay: float = field(default=0.0, validator=_not_negative)  #: of steps, clips and shifts
     evaluations: int = field(default=1, validator=_at_least_one)  #: an epoch, on the select split; the best state stays
+    teacher_dropout: bool = False  #: the teacher's dropout is active, as in BinaryBERT's, BEBERT's and BiT's code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.task import SELECT
 from bebertlab.train.batches import batches, group_for_evaluation
+from bebertlab.train.networks import target_of
 from bebertlab.train.objective import Objective
 from bebertlab.train.predict import evaluating, predict
 from bebertlab.train.session import Session
@@ -21,11 +23,22 @@ class Selection:
     Best is the highest `score` on the select split; of equals the later one, which has trained longer. Where no loss
     of the phase reaches the logits (hidden states and attention scores only), the head is not being trained and its
     score says nothing about the phase: there, best is the lowest loss on the select split.
+    Where a phase trains sub-networks on the weights of the model, the mean of their scores (or losses) counts, as in
+    DynaBERT's published code: the model itself may be none of them, or the one that has least to learn.
     Differs: the reference selects by accuracy in every phase, and keeps nothing where that is never above 0.
     """
 
-    def __init__(self, model: nn.Module, objective: Objective, session: Session, *, by_loss: bool) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        session: Session,
+        *,
+        by_loss: bool,
+        networks: Sequence[nn.Module] = (),
+    ) -> None:
         self._model = model
+        self._networks = networks or (model,)
         self._objective = objective
         self._session = session
         self._by_loss = by_loss
@@ -34,7 +47,8 @@ class Selection:
 
     def consider(self, *, last: bool) -> None:
         """Evaluate the model; keep its state if it is the best so far, or restore the best one if this is the last."""
-        value = -self._loss() if self._by_loss else self._score()
+        values = [-self._loss(one) if self._by_loss else self._score(one) for one in self._networks]
+        value = sum(values) / len(values)
         better = math.isfinite(value) and value >= self._best
         if better:
             self._best = value
@@ -42,22 +56,22 @@ class Selection:
         elif last and self._state is not None:
             self._model.load_state_dict(self._state)
 
-    def _score(self) -> float:
+    def _score(self, network: nn.Module) -> float:
         session = self._session
-        logits = predict(self._model, session.select, device=session.device)
+        logits = predict(network, session.select, device=session.device)
         if not torch.isfinite(logits).all():
             return math.nan
         return session.task.evaluate(SELECT, logits.numpy())["score"]
 
-    def _loss(self) -> float:
+    def _loss(self, network: nn.Module) -> float:
         """The mean of the objective over the select split."""
         session, objective = self._session, self._objective
         grouping = group_for_evaluation(session.select.tokens.lengths, session.device)
         losses, sizes = [], []
-        with evaluating(self._model):
+        with evaluating(network):
             for batch in batches(session.select, grouping, device=session.device):
-                student: Outputs = self._model(batch, objective.student_taps)
-                losses.append(objective(student, self._target(batch), batch))
+                student: Outputs = network(batch, objective.student_taps)
+                losses.append(objective(student, target_of(network, self._target(batch)), batch))
                 sizes.append(len(batch.positions))
         weights = torch.tensor(sizes, dtype=torch.float32)
         return float((torch.stack(losses).float().cpu() * weights).sum() / weights.sum())

@@ -17,7 +17,7 @@ from bebertlab.train.predict import predict
 
 
 class Teacher:
-    """A trained model in evaluation mode, without gradients.
+    """A trained model without gradients; in evaluation mode, unless an answer is asked with dropout.
 
     Where a phase reads only the teacher's logits, `logits` computes them once for the whole split, in one evaluation
     pass with batches of its own, and they are looked up by position. All stages of the process that have the same
@@ -33,7 +33,7 @@ class Teacher:
         self.seconds = 0.0  #: spent in the teacher; on a GPU without waiting for it
 
     def logits(self, examples: Examples) -> Tensor:
-        """The logits (N, C) of a whole split, on the teacher's device."""
+        """The logits (N, C) of a whole split, without dropout, on the teacher's device."""
         slot = _slot(self._key, examples)
         if not slot:
             start = perf_counter()
@@ -47,9 +47,11 @@ class Teacher:
         with frozen_weights(self._model):
             yield
 
-    def answer(self, batch: Batch, taps: frozenset[Tap]) -> Outputs:
-        """Logits and taps of a batch."""
+    def answer(self, batch: Batch, taps: frozenset[Tap], *, dropout: bool = False) -> Outputs:
+        """Logits and taps of a batch; with the teacher's dropout, drawn anew every time, if asked."""
         start = perf_counter()
+        if self._model.training is not dropout:
+            self._model.train(dropout)
         with torch.no_grad():
             outputs: Outputs = self._model(batch, taps)
         self.seconds += perf_counter() - start

@@ -192,6 +192,19 @@ def test_where_taps_are_read_the_teacher_runs_on_the_same_batch(
     assert training.teacher_seconds > 0
 
 
+def test_a_teacher_with_dropout_runs_in_every_step_and_repeats(
+    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phase = Phase(name="p", losses=(imitate(),))
+    models = [tiny_model(task) for _ in range(3)]
+    fit(models[2], phase, open_session(teacher=Teacher(tiny_model(task, seed=7))))
+    monkeypatch.setattr(Teacher, "logits", lambda *_: pytest.fail("asked for all logits"))
+    for model in models[:2]:
+        fit(model, phase, open_session(teacher=Teacher(tiny_model(task, seed=7)), train_teacher_dropout=True))
+    assert same(models[0], models[1])
+    assert not same(models[0], models[2])
+
+
 def test_a_teacher_that_no_loss_reads_is_not_asked(task: Task, open_session: OpenSession, labels_phase: Phase) -> None:
     teacher = Teacher(tiny_model(task, seed=7))
     models = [tiny_model(task), tiny_model(task)]

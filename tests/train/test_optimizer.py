@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from bebertlab.interfaces.quantizer import ParameterGroup
 from bebertlab.train import bundle as module
+from bebertlab.train.bert_adam import BertAdam
 from bebertlab.train.optimizer import Group, Optimizer, parameter_groups
 from bebertlab.train.options import TrainOptions
 
@@ -134,6 +135,29 @@ def test_groups_of_equal_rate_and_decay_are_one() -> None:
     model = Network()
     groups = [ParameterGroup(parameters=(layer.bias,)) for layer in (model.first, model.second, model.head)]
     assert [len(g.parameters) for g in parameter_groups(model, groups, TrainOptions(), 0.01)] == [3, 2, 3]
+
+
+def test_a_quantizer_may_have_its_parameters_learn_as_biases_do() -> None:
+    model = Network()
+    shift = ParameterGroup(parameters=(model.first.bias,), like_biases=True)
+    options = TrainOptions(quantizer_learning_rate=0.125, quantizer_weight_decay=0.0625, weight_decay=0.1)
+    groups = parameter_groups(model, (shift,), options, 0.01)
+    assert [(g.learning_rate, g.weight_decay, len(g.parameters)) for g in groups] == [(0.01, 0.1, 3), (0.01, 0.0, 5)]
+    assert any(one is model.first.bias for one in groups[1].parameters)
+
+
+@pytest.mark.parametrize("kind", [Optimizer, BertAdam])
+def test_every_parameter_moves_by_the_rate_of_its_group(kind: type[Optimizer | BertAdam]) -> None:
+    model = Network()
+    steps = ParameterGroup(parameters=(model.first.bias,), learning_rate=0.5)
+    optimizer = kind(parameter_groups(model, (steps,), TrainOptions(weight_decay=0.0), 0.001), None)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    backward(model)
+    optimizer.step(1.0)
+    moved = {name: float((p.detach() - before[name]).abs().max()) for name, p in model.named_parameters()}
+    full = 1.0 if kind is Optimizer else 0.1 / 0.001**0.5  # what the first step takes of the rate
+    assert moved["first.bias"] == pytest.approx(0.5 * full, rel=1e-3)
+    assert moved["first.weight"] == pytest.approx(0.001 * full, rel=1e-3)
 
 
 def test_what_is_not_trained_is_left_out() -> None:

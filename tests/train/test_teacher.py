@@ -10,6 +10,7 @@ from bebertlab.train import teacher as module
 from bebertlab.train.batches import batches, group_for_evaluation
 from bebertlab.train.examples import Examples
 from bebertlab.train.predict import predict
+from bebertlab.train.seed import seeded
 from bebertlab.train.teacher import Teacher
 
 
@@ -44,3 +45,18 @@ def test_an_answer_has_the_taps_and_no_gradient(task: Task, examples: Examples) 
     assert outputs.taps.keys() == {Tap.HIDDEN}
     assert not outputs.logits.requires_grad
     torch.testing.assert_close(outputs.logits, teacher.logits(examples)[batch.positions])
+
+
+def test_with_dropout_an_answer_is_drawn_anew_and_repeats_by_its_seed(task: Task, examples: Examples) -> None:
+    model = tiny_model(task)
+    teacher = Teacher(model)
+    batch = next(batches(examples, group_for_evaluation(examples.tokens.lengths)))
+    still = teacher.answer(batch, frozenset()).logits
+    with seeded(1), teacher.at_work():
+        drawn = [teacher.answer(batch, frozenset(), dropout=True) for _ in range(2)]
+    with seeded(1):
+        again = teacher.answer(batch, frozenset(), dropout=True)
+    assert torch.equal(drawn[0].logits, again.logits)
+    assert not torch.equal(drawn[0].logits, drawn[1].logits)
+    assert not again.logits.requires_grad
+    assert torch.equal(teacher.answer(batch, frozenset()).logits, still)
