@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Batch, Loss, LossOptions, Outputs, Tap
+from bebertlab.api import Batch, Loss, LossOptions, Outputs, Tap, UserError
 from bebertlab_binarybert.pairing import teacher_logits
 
 
@@ -29,7 +29,7 @@ class Prediction(LossOptions):
         """Soft cross entropy; for regression the squared distance."""
         if classes == 1:
             return SquaredPrediction(0.0 if self.as_published else self.weight)
-        return SoftCrossEntropy(self)
+        return SoftCrossEntropy(self, classes)
 
 
 class SoftCrossEntropy(Loss):
@@ -39,6 +39,9 @@ class SoftCrossEntropy(Loss):
     Shape: logits (B, C) -> (B,).
     Gradient: to the student only; no factor of the squared temperature.
     Source: Hinton et al., arXiv:1503.02531; the mean over classes: TinyBERT's, TernaryBERT's, BinaryBERT's code.
+
+    Raises:
+        UserError: there is one class only, as in regression.
     """
 
     needs_teacher = True
@@ -46,7 +49,12 @@ class SoftCrossEntropy(Loss):
     teacher_taps: frozenset[Tap] = frozenset()
     per_example = True
 
-    def __init__(self, options: Prediction) -> None:
+    def __init__(self, options: Prediction, classes: int) -> None:
+        if classes == 1:
+            raise UserError(
+                "the soft cross entropy of one logit is 0 whatever the student says, so nothing would be learnt;"
+                " regression takes the squared distance, as loss 'prediction' does by itself"
+            )
         self.options = options
 
     def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:

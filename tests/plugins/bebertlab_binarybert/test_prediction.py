@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bebertlab.api import Batch, LossOptions, Outputs
+from bebertlab.api import Batch, LossOptions, Outputs, UserError
 from bebertlab.testing import check_loss
 from bebertlab_binarybert import Prediction
+from bebertlab_binarybert.prediction import SoftCrossEntropy
 
 Distilled = Callable[[str, LossOptions, str], None]
 
@@ -85,3 +86,8 @@ def test_agrees_with_the_published_code(distilled: Distilled) -> None:
 def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Prediction(**options)
+
+
+def test_soft_cross_entropy_of_one_logit_is_refused() -> None:
+    with pytest.raises(UserError, match=r"of one logit is 0 whatever the student says.*squared distance"):
+        SoftCrossEntropy(Prediction(), 1)
