@@ -85,6 +85,12 @@ class Quantizer(nn.Module, ABC):
         """
         return self(x), None
 
+    def progress(self, fraction: float) -> None:
+        """The training loop tells before each step which part of the training is done: 0, and then up to below 1.
+
+        For a gradient that changes as training goes on (IR-Net's). Neither values nor what is saved depend on it.
+        """
+
     def parameter_groups(self) -> Iterable[ParameterGroup]:
         """Groups for this quantizer's own parameters: all in one, unless it says otherwise; empty where it has none."""
         own = tuple(self.parameters())

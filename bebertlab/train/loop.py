@@ -12,6 +12,7 @@ from torch import Tensor
 from bebertlab.errors import UserError
 from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.distillation import Phase
+from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.train.batches import batches
 from bebertlab.train.bert_adam import BertAdam
@@ -81,6 +82,7 @@ class _Run:
         self._losses: list[Tensor] = []  # since the last check
         self._selection: Selection | None = None
         self._told = perf_counter()
+        self._quantizers = [module for module in model.modules() if isinstance(module, Quantizer)]
         rate = (phase.learning_rate or options.learning_rate) * phase.learning_rate_factor
         groups = parameter_groups(model, model.quantizer_groups(), options, rate)
         optimizer = BertAdam if options.optimizer == "bertadam" else Optimizer
@@ -116,6 +118,9 @@ class _Run:
 
     def _train(self, batch: Batch) -> None:
         """One step. Nothing in here waits for the device."""
+        start, end = self._session.span
+        for quantizer in self._quantizers:
+            quantizer.progress(start + (end - start) * self.step / self._steps)
         student: Outputs = self._model(batch, self.objective.student_taps)
         if self._selection is None:
             student.logits.retain_grad()

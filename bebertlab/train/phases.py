@@ -40,9 +40,9 @@ def need_teacher(phases: Sequence[Phase], classes: int) -> bool:
 
 
 def _part(session: Session, index: int, parts: int) -> Session:
-    """The session, telling its progress as one of several equal parts."""
+    """The session of one of several phases, each an equal part of the training."""
 
     def tell(fraction: float, text: str) -> None:
         session.progress((index + fraction) / parts, text)
 
-    return evolve(session, progress=tell)
+    return evolve(session, progress=tell, span=(index / parts, (index + 1) / parts))

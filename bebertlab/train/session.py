@@ -32,6 +32,7 @@ class Session:
     round: Round | None = None  #: what an ensemble has this member train on; None: every example once an epoch
     device: str = "cpu"
     progress: Callable[[float, str], None] = _silent  #: told the part done (0 to 1) and a few words
+    span: tuple[float, float] = (0.0, 1.0)  #: part of the training that a phase is, from where to where
     sampler: Sampler = field(init=False)
 
     @sampler.default

@@ -4,10 +4,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from attrs import frozen
+from torch import Tensor
 
+from bebertlab.interfaces.architecture import Design, Site
 from bebertlab.interfaces.batch import Tap
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.loss import LossOptions
+from bebertlab.interfaces.quantizer import Codes, Quantizer, QuantizerOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.testing.tiny import tiny_model
 from bebertlab.train import loop
@@ -18,6 +22,26 @@ from bebertlab.train.teacher import Teacher
 
 OpenSession = Callable[..., Session]
 MakeLoss = Callable[..., LossOptions]
+
+
+class Same(Quantizer):
+    bits = 32
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    def encode(self, x: Tensor) -> Codes:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class Told(QuantizerOptions):
+    """Changes nothing."""
+
+    kind = "told"
+
+    def build(self, shape: torch.Size) -> Quantizer:
+        return Same()
 
 
 @pytest.fixture
@@ -53,6 +77,16 @@ def test_progress_runs_over_all_phases(
     assert fractions == sorted(fractions)
     assert (0.5, "inner: epoch 2/2") in told
     assert told[-1] == (1.0, "prediction: epoch 1/1")
+
+
+def test_quantizers_are_told_how_far_the_whole_training_is(
+    task: Task, open_session: OpenSession, two_stage: tuple[Phase, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    monkeypatch.setattr(Quantizer, "progress", lambda quantizer, fraction: told.append(fraction))
+    design = Design(weights={Site.POOLER: Told()})
+    train_phases(tiny_model(task, design), two_stage, open_session(teacher=Teacher(tiny_model(task))))
+    assert told == [*(step / 24 for step in range(12)), *(0.5 + step / 12 for step in range(6))]
 
 
 def test_it_is_known_beforehand_whether_a_teacher_is_needed(two_stage: tuple[Phase, ...], labels_phase: Phase) -> None:
