@@ -17,7 +17,6 @@ from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.folder import load_model, save_model
-from bebertlab.nn.size import model_size
 from bebertlab.train.examples import TOKENIZER_FILE, load_examples
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
@@ -98,7 +97,7 @@ def write_model(
         if tokenizer != context.folder and (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, context.folder / name)
     save_file(logits, context.folder / LOGITS_FILE)
-    sizes = size_metrics(model_size(model))
+    sizes = size_metrics(model, context.folder)
     write_metrics({**values, **sizes, **_costs(training), **(metrics or {})}, context.folder)
 
 

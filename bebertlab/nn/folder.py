@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -58,8 +60,27 @@ def load_model(folder: Path, codec: Codec) -> BertClassifier:
     """
     tensors = read_safetensors(folder / TENSORS)
     try:
-        architecture, design = _described(folder, tensors, codec)
+        architecture, design = _described(folder, {name: tensor.shape for name, tensor in tensors.items()}, codec)
         return BertClassifier.from_checkpoint(Checkpoint(architecture=architecture, design=design, tensors=tensors))
+    except UserError as error:
+        raise type(error)(f"{folder}: {error}") from error
+
+
+def describe_model(folder: Path, codec: Codec) -> tuple[Architecture, Design]:
+    """The sizes and the design of a model in a folder; its tensors are not read.
+
+    Raises:
+        EnvironmentFault: a file is missing.
+        UserError: a file is damaged, or it is no classifier.
+    """
+    _demand(folder / TENSORS)
+    try:
+        with safe_open(folder / TENSORS, framework="pt") as file:
+            shapes = {name: torch.Size(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except SafetensorError as error:
+        raise UserError(f"{folder / TENSORS}: not a readable safetensors file: {error}") from error
+    try:
+        return _described(folder, shapes, codec)
     except UserError as error:
         raise type(error)(f"{folder}: {error}") from error
 
@@ -96,15 +117,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def _described(folder: Path, tensors: dict[str, Tensor], codec: Codec) -> tuple[Architecture, Design]:
+def _described(folder: Path, shapes: Mapping[str, torch.Size], codec: Codec) -> tuple[Architecture, Design]:
     if (folder / SURGERY).is_file():
         data = read_json(folder / SURGERY)
         if data.get("format") != _FORMAT:
             raise UserError(f"{SURGERY} has format {data.get('format')}; this version reads {_FORMAT}")
         return codec.load(data.get("architecture"), Architecture), codec.load(data.get("design"), Design)
-    if "classifier.weight" not in tensors:
+    if "classifier.weight" not in shapes:
         raise UserError(f"{TENSORS} has no classifier.weight: this is no classifier")
-    return architecture_of(read_json(folder / CONFIGURATION), tensors["classifier.weight"].shape[0]), Design()
+    return architecture_of(read_json(folder / CONFIGURATION), shapes["classifier.weight"][0]), Design()
 
 
 def _demand(path: Path) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from bebertlab.artifacts.metrics import write_metrics
 from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
-from bebertlab.artifacts.sizes import read_size
+from bebertlab.artifacts.sizes import summed_sizes
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import Floats, MergerOptions
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
@@ -100,7 +100,6 @@ def _stacked(voices: Sequence[Voice], split: str) -> Floats:
 
 def _write_members(voices: Sequence[Voice], speaking: Sequence[Voice], context: Context) -> None:
     keys = {voice.artifact.key for voice in speaking}
-    sizes = [read_size(voice.artifact, context) for voice in speaking]
     members = [
         {
             "stage": voice.artifact.stage,
@@ -113,6 +112,6 @@ def _write_members(voices: Sequence[Voice], speaking: Sequence[Voice], context: 
         for voice in voices
     ]
     (context.folder / MEMBERS_FILE).write_text(json.dumps(members, indent=2) + "\n", encoding="utf-8")
-    totals = {name: sum(size[name] for size in sizes) for name in sizes[0]}
     counts = {"members/count": len(voices), "members/kept": len(speaking)}
-    write_metrics({**counts, **totals}, context.folder)
+    sizes = summed_sizes((voice.artifact for voice in speaking), context)
+    write_metrics({**counts, **sizes}, context.folder)

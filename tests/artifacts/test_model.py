@@ -14,7 +14,6 @@ from bebertlab.artifacts.sizes import size_metrics
 from bebertlab.interfaces.ensemble import Round, Sampling
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
-from bebertlab.nn.size import model_size
 from bebertlab.testing.bench import StageBench
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.train.fault import TrainingFault
@@ -47,7 +46,7 @@ def test_a_model_is_written_whole(context: Context, task: Task, logits: Logits) 
             for split in rows
             for name in ("score", "accuracy")
         },
-        **size_metrics(model_size(model)),
+        **size_metrics(model, context.folder),
         "train/seconds": 2.5,
         "train/steps": 7.0,
         "train/teacher_seconds": 0.5,

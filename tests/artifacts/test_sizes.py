@@ -2,34 +2,74 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from bebertlab.artifacts.sizes import MATRIX, TOTAL, read_size, size_metrics
+from bebertlab.artifacts.sizes import MATRIX, OPERATIONS, STORED, TOTAL, read_size, size_metrics, summed_sizes
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import load_model
-from bebertlab.nn.size import model_size
 from bebertlab.testing.bench import StageBench
 
 
-def test_the_size_of_a_model_is_counted_where_its_stage_did_not(
-    bench: StageBench, task: Task, teacher: Artifact, tmp_path: Path
-) -> None:
-    folder = shutil.copytree(teacher.folder, tmp_path / "silent")
-    (folder / "metrics.json").write_text("{}")
-    found = read_size(evolve(teacher, folder=folder), bench.context(task))
+@pytest.fixture
+def telling(bench: StageBench, task: Task) -> Callable[..., Artifact]:
+    """Makes an artifact that tells some metrics and has no model."""
+
+    def make(key: str, **told: float) -> Artifact:
+        folder = bench.context(task).folder
+        metrics = {f"size/{name}_mebibytes": value for name, value in told.items()}
+        (folder / "metrics.json").write_text(json.dumps({**metrics, "select/score": 3.0}))
+        return Artifact(stage="merge", key=key, folder=folder, seconds=0.0)
+
+    return make
+
+
+def test_a_model_by_hand(bench: StageBench, teacher: Artifact) -> None:
     model = load_model(teacher.folder, bench.codec)
-    assert found == size_metrics(model_size(model)) == read_size(teacher, bench.context(task))
+    found = size_metrics(model, teacher.folder)
     elements = sum(parameter.numel() for parameter in model.parameters())
     assert found[TOTAL] == pytest.approx(elements * 4 / 2**20)
     assert 0 < found[MATRIX] < found[TOTAL]
+    # full precision is stored as it is counted, under a header of names and shapes
+    assert found[TOTAL] < found[STORED] == (teacher.folder / "model.safetensors").stat().st_size / 2**20
+    # two layers of hidden 16, feed-forward 32 and 32 positions, all of which are counted
+    assert found[OPERATIONS] == pytest.approx(2 * (2 * 32 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 2 * 32**2 * 16) / 1e9)
 
 
-def test_an_artifact_that_tells_its_size_is_believed(bench: StageBench, task: Task) -> None:
+@pytest.mark.parametrize("told", [{}, {MATRIX: 1.0, TOTAL: 2.0}])
+def test_the_size_of_a_model_is_counted_where_its_stage_did_not(
+    bench: StageBench, task: Task, teacher: Artifact, tmp_path: Path, told: dict[str, float]
+) -> None:
+    folder = shutil.copytree(teacher.folder, tmp_path / "silent")
+    (folder / "metrics.json").write_text(json.dumps(told))
+    found = read_size(evolve(teacher, folder=folder), bench.context(task))
+    assert found == size_metrics(load_model(teacher.folder, bench.codec), teacher.folder)
+    assert found == read_size(teacher, bench.context(task))
+
+
+def test_an_artifact_that_has_no_model_tells_what_it_knows(
+    bench: StageBench, task: Task, telling: Callable[..., Artifact]
+) -> None:
+    assert read_size(telling("k", matrix=1.0, total=2.0), bench.context(task)) == {MATRIX: 1.0, TOTAL: 2.0}
+
+
+def test_an_artifact_that_tells_everything_is_believed(
+    bench: StageBench, task: Task, teacher: Artifact, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(teacher.folder, tmp_path / "telling")
+    told = {MATRIX: 1.0, TOTAL: 2.0, STORED: 3.0, OPERATIONS: 4.0}
+    (folder / "metrics.json").write_text(json.dumps({**told, "select/score": 3.0}))
+    assert read_size(evolve(teacher, folder=folder), bench.context(task)) == told
+
+
+def test_sums_count_an_artifact_once_and_tell_what_all_tell(
+    bench: StageBench, task: Task, telling: Callable[..., Artifact]
+) -> None:
+    first, second = telling("a", total=2.0, stored=5.0), telling("b", total=3.0)
     context = bench.context(task)
-    (context.folder / "metrics.json").write_text(json.dumps({MATRIX: 1.0, TOTAL: 2.0, "select/score": 3.0}))
-    artifact = Artifact(stage="merge", key="k", folder=context.folder, seconds=0.0)
-    assert read_size(artifact, context) == {MATRIX: 1.0, TOTAL: 2.0}
+    assert summed_sizes((first, second, first), context) == {TOTAL: 5.0}
+    assert summed_sizes((first, first), context) == {TOTAL: 2.0, STORED: 5.0}

@@ -14,7 +14,7 @@ from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.stage import Codec
 from bebertlab.manager import load_plugins
 from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.folder import load_model, read_json, read_safetensors, save_model
+from bebertlab.nn.folder import describe_model, load_model, read_json, read_safetensors, save_model
 from bebertlab.nn.initial import random_checkpoint
 from bebertlab.nn.surgery import redesign
 from bebertlab_binarybert.lsq import Lsq
@@ -76,6 +76,18 @@ def test_transformers_refuses_what_it_would_load_by_half(quantized: Checkpoint, 
     save_model(BertClassifier.from_checkpoint(quantized), tmp_path, codec)
     with pytest.raises(ValueError, match="bebertlab"):
         AutoModelForSequenceClassification.from_pretrained(tmp_path)
+
+
+def test_a_model_is_described_without_its_tensors(
+    quantized: Checkpoint, ordinary: BertClassifier, tmp_path: Path, codec: Codec
+) -> None:
+    for model in (BertClassifier.from_checkpoint(quantized), ordinary):
+        folder = tmp_path / str(len(model.design.weights))
+        save_model(model, folder, codec)
+        assert describe_model(folder, codec) == (model.architecture, model.design)
+    (folder / "config.json").unlink()
+    with pytest.raises(EnvironmentFault, match=r"config\.json: no such file"):
+        describe_model(folder, codec)
 
 
 def test_a_learned_step_stays_learned(checkpoint: Checkpoint, tmp_path: Path, batch: Batch) -> None:
@@ -151,8 +163,9 @@ def test_damaged_files_are_refused(quantized: Checkpoint, tmp_path: Path, codec:
     with pytest.raises(UserError, match=r"bebertlab\.json: not valid JSON"):
         load_model(tmp_path, codec)
     (tmp_path / "model.safetensors").write_bytes(b"\x80\x04pickle")
-    with pytest.raises(UserError, match="not a readable safetensors file"):
-        load_model(tmp_path, codec)
+    for read in (load_model, describe_model):
+        with pytest.raises(UserError, match="not a readable safetensors file"):
+            read(tmp_path, codec)
 
 
 def test_readers_say_what_is_wrong(tmp_path: Path) -> None:

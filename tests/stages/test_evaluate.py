@@ -20,7 +20,8 @@ def test_a_model_is_evaluated(bench: StageBench, task: Task, teacher: Artifact, 
     found = metrics(bench.run(EvaluateStage(of="teacher"), task, of=teacher))
     assert set(found) == {
         *("select/score", "select/accuracy", "validation/score", "validation/accuracy"),
-        *("members/count", "members/kept", "size/matrix_mebibytes", "size/total_mebibytes"),
+        *("members/count", "members/kept", "cost/gigaflops"),
+        *("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes"),
     }
     assert found["validation/score"] == metrics(teacher)["validation/score"] == found["validation/accuracy"]
     assert (found["members/count"], found["members/kept"]) == (1, 1)
@@ -30,12 +31,23 @@ def test_an_ensemble_is_evaluated_by_its_merged_scores(
     bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics
 ) -> None:
     rule = bench.codec.load({"kind": "mean_probability"}, MergerOptions)  # type: ignore[type-abstract]
-    merged = bench.run(MergeStage(members="m", rule=rule), task, members=(teacher, teacher))
+    other = evolve(teacher, key="another one")
+    merged = bench.run(MergeStage(members="m", rule=rule), task, members=(teacher, other))
     found = metrics(bench.run(EvaluateStage(of="merge"), task, of=merged))
     assert found["validation/score"] == metrics(teacher)["validation/score"]
     assert found["members/count"] == 2
     single = metrics(bench.run(EvaluateStage(of="teacher"), task, of=teacher))
-    assert found["size/total_mebibytes"] == 2 * single["size/total_mebibytes"]
+    taken = [name for name in found if name.startswith(("size/", "cost/"))]
+    assert len(taken) == 4
+    assert {name: found[name] for name in taken} == {name: 2 * single[name] for name in taken}
+
+
+def test_what_members_share_counts_once(bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics) -> None:
+    rule = bench.codec.load({"kind": "mean_probability"}, MergerOptions)  # type: ignore[type-abstract]
+    merged = bench.run(MergeStage(members="m", rule=rule), task, members=(teacher, teacher))
+    found = metrics(bench.run(EvaluateStage(of="merge"), task, of=merged))
+    assert found["members/count"] == 2
+    assert found["cost/gigaflops"] == metrics(teacher)["cost/gigaflops"]
 
 
 def test_metrics_are_those_of_the_whole_split(bench: StageBench, task: Task, metrics: Metrics) -> None:

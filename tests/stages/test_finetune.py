@@ -30,8 +30,7 @@ def test_it_trains_the_encoder_on_gold_labels(
     found = metrics(bench.run(FinetuneStage(train=options), easy))
     assert found.keys() == {
         *(f"{split}/{name}" for split in (SELECT, VALIDATION) for name in ("score", "accuracy")),
-        "size/matrix_mebibytes",
-        "size/total_mebibytes",
+        *("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes", "cost/gigaflops"),
         "train/seconds",
         "train/steps",
     }

@@ -24,8 +24,7 @@ def test_half_the_heads_and_neurons_stay(
     assert (sizes.heads, sizes.head_size, sizes.ffn, sizes.hidden) == (1, 8, 16, 16)
     assert metrics(half).keys() == {
         *(f"{split}/{name}" for split in ("select", "validation") for name in ("score", "accuracy")),
-        "size/matrix_mebibytes",
-        "size/total_mebibytes",
+        *("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes", "cost/gigaflops"),
     }
     assert (half.folder / "tokenizer.json").is_file()
 
