@@ -14,6 +14,7 @@ from bebertlab_binarybert.attention import Attention
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.distillations import JointDistillation, PredictionDistillation, TwoStageDistillation
 from bebertlab_binarybert.hidden import Hidden
+from bebertlab_binarybert.laq import Laq
 from bebertlab_binarybert.lsq import Lsq
 from bebertlab_binarybert.prediction import Prediction
 from bebertlab_binarybert.schemes import BinaryBert, TernaryBert
@@ -27,6 +28,7 @@ __all__ = [
     "Bwn",
     "Hidden",
     "JointDistillation",
+    "Laq",
     "Lsq",
     "Prediction",
     "PredictionDistillation",
@@ -41,7 +43,7 @@ __all__ = [
 @hookimpl
 def bebertlab_quantizers() -> list[type[QuantizerOptions]]:
     """Quantizers of weights and of activations."""
-    return [Bwn, Lsq, Twn, Uniform]
+    return [Bwn, Laq, Lsq, Twn, Uniform]
 
 
 @hookimpl

@@ -18,10 +18,11 @@ class Bwn(QuantizerOptions):
     granularity: Granularity = field(
         default="tensor", validator=validators.in_(("tensor", "row"))
     )  #: what shares a scale: the whole tensor, or each row (BinaryBERT's word embedding)
+    as_published: bool = False  #: zero is a third value, as in the published code
 
     def build(self, shape: torch.Size) -> BwnQuantizer:
         """A quantizer without state."""
-        return BwnQuantizer(self.granularity)
+        return BwnQuantizer(self.granularity, as_published=self.as_published)
 
 
 class BwnQuantizer(Quantizer):
@@ -31,16 +32,17 @@ class BwnQuantizer(Quantizer):
     Shape: (O, I) -> (O, I), or any other.
     Gradient: 1 (straight-through, nothing is cut off); s is a constant.
     Source: XNOR-Net, arXiv:1603.05279, section 3.1; BinaryBERT, arXiv:2012.15701, section 2.1.
-    Differs: zero counts as +1 and so fits one bit; the published code maps it to a third value, 0.
+    Differs: zero counts as +1 and so fits one bit; the published code maps it to a third value, 0, as does
+    `as_published`, which has two bits therefore.
 
     >>> BwnQuantizer("tensor")(torch.tensor([[-3.0, 0.0, 1.0, 0.0]]))
     tensor([[-1.,  1.,  1.,  1.]])
     """
 
-    bits = 1
-
-    def __init__(self, granularity: Granularity) -> None:
+    def __init__(self, granularity: Granularity, *, as_published: bool = False) -> None:
         super().__init__()
+        self.bits = 2 if as_published else 1
+        self.published = as_published
         self.granularity = granularity
         self.row_wise = granularity == "row"
 
@@ -50,10 +52,10 @@ class BwnQuantizer(Quantizer):
         return straight_through(levels.mul_(step), x)
 
     def encode(self, x: Tensor) -> Codes:
-        """Levels -1 and +1."""
+        """Levels -1 and +1; with `as_published` also 0."""
         levels, step = self._quantized(x)
         return Codes(levels=levels.to(torch.int8), step=step, bits=self.bits)
 
     def _quantized(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = x.detach()  # the gradient is known: record nothing
-        return sign(x), mean(x.abs(), self.granularity)
+        return torch.sign(x) if self.published else sign(x), mean(x.abs(), self.granularity)

@@ -61,26 +61,30 @@ def gradients(gradient: Tensor, x: Tensor, low: Number, high: Number) -> tuple[T
     return torch.where(below | above, 0, gradient), torch.stack(sums)
 
 
-def find_grid(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool) -> Grid:
-    """The grid of a tensor, or of each of its rows, for the clips (low, high)."""
+def find_grid(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool, published: bool = False) -> Grid:
+    """The grid of a tensor, or of each of its rows, for the clips (low, high).
+
+    `published`: a symmetric range of zeros has no levels (NaN).
+    """
     highest = 2 ** (bits - 1) - 1 if symmetric else 2**bits - 1
     if x.is_cpu and x.dtype in _EXACT and not rows and not torch.compiler.is_compiling():
-        return _of_numbers(x, clip.tolist(), highest, symmetric)
+        return _of_numbers(x, clip.tolist(), highest, symmetric, published)
     low, high = clip.unbind()
     least, most = (end.clamp(low, high) for end in _extremes(x if x.dtype in _EXACT else x.float(), rows))
     if symmetric:
-        size = torch.maximum(-least, most).clamp(min=_SMALLEST)
+        size = torch.maximum(-least, most)
+        size = torch.where(size == 0, torch.nan, size) if published else size.clamp(min=_SMALLEST)
         return Grid(low=low, high=high, size=size, offset=None, highest=highest)
     return Grid(low=low, high=high, size=most - least + _EXTENT, offset=least, highest=highest)
 
 
-def _of_numbers(x: Tensor, clip: list[float], highest: int, symmetric: bool) -> Grid:
+def _of_numbers(x: Tensor, clip: list[float], highest: int, symmetric: bool, published: bool) -> Grid:
     low, high = clip
     smallest, largest = (end.item() for end in torch.aminmax(x))
     inside = low < smallest and largest < high
     least, most = max(low, min(smallest, high)), min(high, max(largest, low))
     if symmetric:
-        size = max(-least, most, _SMALLEST)
+        size = (max(-least, most) or torch.nan) if published else max(-least, most, _SMALLEST)
         return Grid(low=low, high=high, size=size, offset=None, highest=highest, inside=inside)
     return Grid(low=low, high=high, size=most - least + _EXTENT, offset=least, highest=highest, inside=inside)
 

@@ -22,6 +22,7 @@ class Lsq(QuantizerOptions):
     kind = "lsq"
     bits: int = field(default=4, validator=[validators.ge(2), validators.le(16)])  #: of a level
     symmetric: bool = True  #: levels on both sides of zero; false: upwards from the smallest value of the tensor
+    as_published: bool = False  #: a step that falls to 0 or below is used as it is, as in the published code
 
     def build(self, shape: torch.Size) -> LsqQuantizer:
         """A quantizer whose step is not set yet."""
@@ -40,8 +41,9 @@ class LsqQuantizer(Quantizer):
     Gradient: 1 where low <= u <= high, else 0; to step the sum of (low where u < low, high where u > high, else
     round(u) - u) over sqrt(elements * high), also where step < 1e-5; b is a constant.
     Source: LSQ, arXiv:1902.08153; BinaryBERT's code.
-    Differs: the published code stops at a step below 0, does not save that the step was set, and sets a step that is
-    exactly 1 anew.
+    Differs: the published code of BinaryBERT stops at a step that is not above 0, that of BEBERT goes on with it, as
+    does `as_published` (a step of exactly 0 gives NaN). Neither saves that the step was set, and both set a loaded step
+    of exactly 1 anew.
 
     >>> LsqQuantizer(Lsq(bits=2)).eval()(torch.tensor([-2.0, 0.5, 1.5, 0.0]))
     tensor([-2.,  0.,  2.,  0.])
@@ -53,6 +55,7 @@ class LsqQuantizer(Quantizer):
         super().__init__()
         self.bits = options.bits
         self.symmetric = options.symmetric
+        self.published = options.as_published
         self.low: int = -(2 ** (self.bits - 1)) if self.symmetric else 0
         self.high: int = self.low + 2**self.bits - 1
         self.step = nn.Parameter(torch.tensor(1.0))
@@ -62,14 +65,14 @@ class LsqQuantizer(Quantizer):
     def forward(self, x: Tensor) -> Tensor:
         """Every value at the nearest level."""
         step = self._set_step(x)
-        y: Tensor = _Quantize.apply(x, step, self.low, self.high, self.symmetric)  # type: ignore[no-untyped-call]
+        y: Tensor = _Quantize.apply(x, step, (self.low, self.high), self.symmetric, self.published)  # type: ignore[no-untyped-call]
         return y
 
     def encode(self, x: Tensor) -> Codes:
         """Levels low to high, with an offset where they are not symmetric."""
         x = x.detach()
-        scaled, step, base = _scaled(x, self._found_step(x), self.symmetric)
-        levels = scaled.clamp_(self.low, self.high).round_()
+        scaled, step, base = _scaled(x, self._found_step(x), self.symmetric, self.published)
+        levels = scaled.clamp_(self.low, self.high).round_().nan_to_num_()
         narrow = self.symmetric and self.bits <= 8
         return Codes(
             levels=levels.to(torch.int8 if narrow else torch.int32),
@@ -109,10 +112,10 @@ class LsqQuantizer(Quantizer):
 class _Quantize(torch.autograd.Function):
     # forward with ctx, not setup_context: that one costs three times as much a call
     @staticmethod
-    def forward(ctx: Any, x: Tensor, step: Tensor, low: int, high: int, symmetric: bool) -> Tensor:  # noqa: ANN401
-        scaled, size, base = _scaled(x, step, symmetric)
+    def forward(ctx: Any, x: Tensor, step: Tensor, ends: tuple[int, int], symmetric: bool, published: bool) -> Tensor:  # noqa: ANN401
+        scaled, size, base = _scaled(x, step, symmetric, published)
         ctx.save_for_backward(scaled)
-        ctx.low, ctx.high = low, high
+        ctx.low, ctx.high = low, high = ends
         y = scaled.clamp(low, high).round_().to(x.dtype).mul_(size.to(x.dtype))
         # 0 is added too: it turns -0 into the 0 that integers decode to
         return y.add_(0.0 if base is None else base)
@@ -129,10 +132,11 @@ class _Quantize(torch.autograd.Function):
         return passed, slope / math.sqrt(scaled.numel() * ctx.high), None, None, None
 
 
-def _scaled(x: Tensor, step: Tensor, symmetric: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+def _scaled(x: Tensor, step: Tensor, symmetric: bool, published: bool) -> tuple[Tensor, Tensor, Tensor | None]:
     """x in steps from the base, before rounding; the step that holds; the base."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision is too coarse to find levels
-    size = step.to(wide.dtype).clamp(min=_SMALLEST)
+    size = step.to(wide.dtype)
+    size = torch.where(size == 0, torch.nan, size) if published else size.clamp(min=_SMALLEST)
     if symmetric:
         return wide / size, size, None
     base = x.amin()
@@ -140,6 +144,6 @@ def _scaled(x: Tensor, step: Tensor, symmetric: bool) -> tuple[Tensor, Tensor, T
 
 
 def _beyond(low: int, high: int) -> tuple[float, float]:
-    """The float32 numbers next to a range; no value lies below 0 where the range starts at it."""
-    toward = np.float32(np.inf)
-    return float(np.nextafter(np.float32(low), -toward)) if low else -1.0, float(np.nextafter(np.float32(high), toward))
+    """The float32 numbers next to a range, where that is 0 the normal one."""
+    below = np.nextafter(np.float32(low), np.float32(-np.inf)) if low else -np.finfo(np.float32).tiny
+    return float(below), float(np.nextafter(np.float32(high), np.float32(np.inf)))

@@ -25,6 +25,7 @@ class Twn(QuantizerOptions):
     clip: float | None = field(
         default=None, validator=validators.optional(validators.gt(0))
     )  #: weights are cut off here first, and get no gradient beyond (TernaryBERT: 2.5)
+    as_published: bool = False  #: a row (or tensor) of zeros gives NaN, as in the published code
 
     def build(self, shape: torch.Size) -> TwnQuantizer:
         """A quantizer without state."""
@@ -39,7 +40,7 @@ class TwnQuantizer(Quantizer):
     Gradient: 1 (straight-through), with `clip` only where |w| < clip; d and a are constants.
     Source: Ternary Weight Networks, arXiv:1605.04711; BinaryBERT, arXiv:2012.15701, section 2.1;
     `clip`: TernaryBERT, arXiv:2009.12812, its published code.
-    Differs: a row of zeros gives zeros; the published code gives NaN.
+    Differs: a row of zeros gives zeros; the published code gives NaN, as does `as_published`.
 
     >>> TwnQuantizer(Twn(granularity="row"))(torch.tensor([[-2.0, 0.1, 1.0], [0.0, 0.0, 0.0]]))
     tensor([[-1.5000,  0.0000,  1.5000],
@@ -53,6 +54,7 @@ class TwnQuantizer(Quantizer):
         self.granularity = options.granularity
         self.threshold = options.threshold
         self.clip = options.clip
+        self.smallest = 0 if options.as_published else 1  #: number of large weights that a scale is the mean of
         self.row_wise = options.granularity == "row"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,5 +76,5 @@ class TwnQuantizer(Quantizer):
         size = x.abs()
         # 1 where large, else 0, by plain arithmetic: on a CPU a comparison and a where take several times as long
         large = (size - mean(size, self.granularity) * self.threshold).clamp_(min=0).sign_()
-        step = total(size.mul_(large), self.granularity) / total(large, self.granularity).clamp_(min=1)
+        step = total(size.mul_(large), self.granularity) / total(large, self.granularity).clamp_(min=self.smallest)
         return large.mul_(x.sign()).add_(0.0), step  # adding 0 turns -0 into the 0 that integers decode to

@@ -25,6 +25,7 @@ class Uniform(QuantizerOptions):
     )  #: what shares a range: the tensor, or each row (each head's matrix where there are four dimensions)
     clip: float = field(default=2.5, validator=validators.gt(0))  #: values are cut off at -clip and clip to begin with
     learnable: bool = True  #: the two clips are trained; false: they stay
+    as_published: bool = False  #: a row (or tensor) of zeros gives NaN where symmetric, as in the published code
 
     def build(self, shape: torch.Size) -> UniformQuantizer:
         """A quantizer with its clips at the start."""
@@ -41,7 +42,8 @@ class UniformQuantizer(Quantizer):
     Gradient: 1 where low < x < high, else 0; to high the sum over x >= high, to low the sum over x <= low; the
     range (m, b) is a constant.
     Source: TernaryBERT, arXiv:2009.12812, section 3.1; learned clips: PACT, arXiv:1805.06085, and BinaryBERT's code.
-    Differs: zeros give zeros; the symmetric quantizer of the published code gives NaN for a row of them.
+    Differs: zeros give zeros; the symmetric quantizer of the published code gives NaN for a row of them, as does
+    `as_published`.
 
     >>> UniformQuantizer(Uniform(bits=2, learnable=False))(torch.tensor([-3.0, 0.3, 1.5]))
     tensor([-2.5000,  0.0000,  2.5000])
@@ -53,6 +55,7 @@ class UniformQuantizer(Quantizer):
         super().__init__()
         self.bits = options.bits
         self.symmetric = options.symmetric
+        self.published = options.as_published
         self.row_wise = options.granularity == "row"
         clip = torch.tensor([-options.clip, options.clip])
         if options.learnable:
@@ -62,16 +65,16 @@ class UniformQuantizer(Quantizer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Every value at the nearest level."""
-        y: Tensor = _Quantize.apply(x, self.clip, self.bits, self.symmetric, self.row_wise)  # type: ignore[no-untyped-call]
+        y: Tensor = _Quantize.apply(x, self.clip, (self.bits, self.symmetric, self.row_wise, self.published))  # type: ignore[no-untyped-call]
         return y
 
     def encode(self, x: Tensor) -> Codes:
         """Levels -n to n, or 0 to n with an offset."""
         x = x.detach()
-        grid = find_grid(x, self.clip.detach(), self.bits, self.symmetric, self.row_wise)
+        grid = find_grid(x, self.clip.detach(), self.bits, self.symmetric, self.row_wise, self.published)
         narrow = self.symmetric and self.bits <= 8
         return Codes(
-            levels=grid.levels(x).to(torch.int8 if narrow else torch.int32),
+            levels=grid.levels(x).nan_to_num_().to(torch.int8 if narrow else torch.int32),
             step=torch.as_tensor(grid.step(x.dtype), dtype=x.dtype, device=x.device),
             offset=None if self.symmetric else torch.as_tensor(grid.base(x.dtype), dtype=x.dtype, device=x.device),
             bits=self.bits,
@@ -81,8 +84,8 @@ class UniformQuantizer(Quantizer):
 class _Quantize(torch.autograd.Function):
     # forward with ctx, not setup_context: that one costs three times as much a call
     @staticmethod
-    def forward(ctx: Any, x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool) -> Tensor:  # noqa: ANN401
-        grid = find_grid(x, clip, bits, symmetric, rows)
+    def forward(ctx: Any, x: Tensor, clip: Tensor, rule: tuple[int, bool, bool, bool]) -> Tensor:  # noqa: ANN401
+        grid = find_grid(x, clip, *rule)
         ctx.inside = grid.inside
         ctx.numbers = (grid.low, grid.high) if isinstance(grid.low, float) else None
         if not grid.inside:
@@ -91,11 +94,11 @@ class _Quantize(torch.autograd.Function):
         return grid.levels(x).mul_(grid.step(x.dtype)).add_(grid.base(x.dtype))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
         if ctx.inside:
             # zeros, not None: an optimizer is to move a clip in every step or in none
-            return gradient, gradient.new_zeros(2), None, None, None
+            return gradient, gradient.new_zeros(2), None
         x, clip = ctx.saved_tensors
         low, high = ctx.numbers or clip.unbind()
         passed, clips = gradients(gradient, x, low, high)
-        return passed, clips, None, None, None
+        return passed, clips, None

@@ -14,8 +14,9 @@ from bebertlab_binarybert.granularity import Granularity
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])
-def test_keeps_the_quantizer_contract(granularity: Granularity) -> None:
-    check_quantizer(Bwn(granularity=granularity))
+@pytest.mark.parametrize("published", [False, True])
+def test_keeps_the_quantizer_contract(granularity: Granularity, published: bool) -> None:
+    check_quantizer(Bwn(granularity=granularity, as_published=published))
 
 
 def test_a_row_has_its_own_scale() -> None:
@@ -27,6 +28,14 @@ def test_a_row_has_its_own_scale() -> None:
 def test_zero_of_either_sign_counts_as_plus_one() -> None:
     x = torch.tensor([[0.0, -0.0, -1.0]])
     assert Bwn().build(x.shape).encode(x).levels.tolist() == [[1, 1, -1]]
+
+
+def test_as_published_zero_is_a_third_value_and_takes_two_bits() -> None:
+    x = torch.tensor([[0.0, -0.0, -3.0]])
+    codes = Bwn(as_published=True).build(x.shape).encode(x)
+    assert codes.levels.tolist() == [[0, 0, -1]]
+    assert codes.decode().tolist() == [[0.0, 0.0, -1.0]]
+    assert (codes.bits, Bwn().build(x.shape).bits) == (2, 1)
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=2, max_size=20))
@@ -46,6 +55,11 @@ def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str
         return Bwn(granularity="row" if row else "tensor") if case["quantizer"] == "bwn" else None
 
     assert agree("weight_quant", make) > 0
+
+
+def test_another_granularity_is_refused() -> None:
+    with pytest.raises(ValueError, match="granularity"):
+        Bwn(granularity="column")  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

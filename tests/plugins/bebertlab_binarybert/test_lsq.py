@@ -118,6 +118,23 @@ def test_a_step_that_fell_too_low_still_works_and_can_rise(step: float) -> None:
     assert slope.item() > 0
 
 
+@pytest.mark.parametrize(
+    ("step", "wanted"), [(-0.5, [-0.5, 0.0, 0.5]), (1e-6, [-2e-6, 1e-6, 1e-6]), (0.0, [math.nan] * 3)]
+)
+def test_as_published_a_step_is_used_as_it_is(step: float, wanted: list[float]) -> None:
+    x = torch.tensor([-1.0, 0.1, 0.6])  # a negative step turns the levels -2 to 1 around
+    quantizer = quantizer_with(step, bits=2, as_published=True)
+    assert quantizer(x).tolist() == pytest.approx(wanted, nan_ok=True)
+    assert quantizer.encode(x).decode().tolist() == pytest.approx(wanted, nan_ok=True)
+
+
+def test_as_published_asymmetric_levels_of_a_negative_step_let_no_gradient_pass() -> None:
+    x = torch.tensor([[1.0, 1.2, 3.0]])
+    passed, slope = gradients(quantizer_with(-0.5, symmetric=False, as_published=True), x, torch.ones_like(x))
+    assert passed.tolist() == [[1.0, 0.0, 0.0]]
+    assert slope.item() == 0.0
+
+
 def test_asymmetric_levels_start_at_the_smallest_value() -> None:
     x = torch.tensor([5.0, 5.5, 6.0])
     quantizer = quantizer_with(0.5, bits=2, symmetric=False)

@@ -40,6 +40,21 @@ def test_no_gradient_passes_from_the_clip_on() -> None:
     assert x.grad.tolist() == [[0.0, 0.0, 1.0, 0.0, 0.0]]
 
 
+def test_as_published_a_row_of_zeros_has_no_scale() -> None:
+    x = torch.tensor([[1.0, -3.0], [0.0, 0.0]])
+    quantizer = Twn(granularity="row", as_published=True).build(x.shape)
+    assert quantizer(x)[0].tolist() == [0.0, -3.0]
+    assert quantizer(x)[1].isnan().all()
+    assert quantizer.encode(x).decode()[1].isnan().all()
+    assert Twn(granularity="row").build(x.shape)(x)[1].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("options", [{"granularity": "column"}, {"clip": 0.0}])
+def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Twn(**options)
+
+
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -0.7])
 def test_a_threshold_that_can_leave_nothing_or_all_is_refused(threshold: float) -> None:
     with pytest.raises(ValueError, match="threshold"):

@@ -78,6 +78,16 @@ def test_a_deepcopy_learns_on_its_own() -> None:
     assert quantizer.clip.tolist() == [-2.5, 2.5]
 
 
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+def test_as_published_symmetric_levels_of_zeros_are_no_numbers(granularity: Granularity) -> None:
+    x = torch.zeros(2, 3)
+    for symmetric in (True, False):
+        options = Uniform(symmetric=symmetric, granularity=granularity, as_published=True)
+        quantizer = options.build(x.shape)
+        assert quantizer(x).isnan().all() == symmetric
+        assert torch.equal(quantizer.encode(x).decode().isnan(), quantizer(x).isnan())
+
+
 @pytest.mark.parametrize("options", [{"bits": 1}, {"bits": 17}, {"clip": 0.0}, {"granularity": "column"}])
 def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
