@@ -38,6 +38,7 @@ class CustomScheme(SchemeOptions):
     input_sites: Mapping[Site, QuantizerOptions | None] = field(factory=dict)  #: exceptions from inputs
     attention_sites: Mapping[Site, QuantizerOptions | None] = field(factory=dict)  #: exceptions from attention
     activation: Literal["gelu", "relu"] | None = None  #: hidden activation; null keeps the model's
+    softmax: bool = True  #: false: none over attention scores, `probabilities` selects keys by them (such as bool)
 
     @weight_sites.validator
     def _check_weight_sites(self, _: object, sites: Mapping[Site, object]) -> None:
@@ -61,6 +62,7 @@ class CustomScheme(SchemeOptions):
             inputs=_set(dict.fromkeys(LINEAR_SITES, self.inputs) | dict(self.input_sites)),
             attention=_set(attention | dict(self.attention_sites)),
             activation=self.activation,
+            softmax=self.softmax,
         )
 
 

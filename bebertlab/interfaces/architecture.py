@@ -75,6 +75,7 @@ class Design:
     inputs: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: of the linear at a site; keys are linear sites
     attention: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys are attention sites
     activation: str | None = None  #: hidden activation the design asks for; None keeps the model's
+    softmax: bool = True  #: False: no softmax over the scores, their quantizer selects keys (BiBERT's Bi-Attention)
     branches: Mapping[str, int] = field(factory=dict)  #: summed branches by module path, 1 where absent
 
     def with_branches(self, branches: Mapping[str, int]) -> Design:

@@ -78,10 +78,10 @@ class Quantizer(nn.Module, ABC):
         return quantized
 
     def factored(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """`forward(x)` as (values, scale): their product, bit for bit, and as (forward(x), None) where there is no need.
+        """`forward(x)` as (values, scale), their product bit for bit; (forward(x), None) is always right.
 
-        Attention without softmax compares sums of products with 0. Sums of whole numbers are exact, those of scaled ones
-        are not: a quantizer with one scale for the tensor hands it over apart. The gradient to x is that of `forward`.
+        Attention without softmax compares sums of products with 0. Sums of whole numbers are exact, those of scaled
+        ones are not: a quantizer with one scale for the tensor hands it over apart. x gets the gradient of `forward`.
         """
         return self(x), None
 

@@ -1,4 +1,4 @@
-"""Self-attention with softmax."""
+"""Self-attention, with softmax or without."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import ATTENTION_SITES, Site
 from bebertlab.interfaces.batch import Tap
+from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.nn.parts import Parts
 
 #: added to the score of a masked key; losses know masked entries by it (the published code's value)
@@ -32,10 +34,15 @@ def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
 class SelfAttention(nn.Module):
     """Scaled dot-product attention over A heads of size D; A * D need not be the hidden size.
 
-    S = q(Q) q(K)^T / sqrt(D) + mask,  context = q(dropout(softmax(S))) q(V),  q the quantizers of the attention sites.
+    S = q(Q) q(K)^T / sqrt(D) + mask,  context = q(dropout(softmax(S))) q(V),  q the quantizers of the attention sites;
+    without softmax context = q(dropout(S)) q(V): the quantizer selects keys, masked ones stay masked under dropout,
+    and a query that selects none has a context of zeros.
     Shape: (B, T, H) -> (B, T, A * D).
     Gradient: what the quantizers make of it.
-    Source: BERT, arXiv:1810.04805; places of the quantizers: TernaryBERT, arXiv:2009.12812, section 3.1.
+    Source: BERT, arXiv:1810.04805; places of the quantizers: TernaryBERT, arXiv:2009.12812, section 3.1; without
+    softmax: BiBERT, arXiv:2203.06390, section 3.2 (Bi-Attention).
+    Differs: sums of products of -1 and +1 are exact, so that a score of 0 is 0; where the published code has scales
+    (BEBERT's copy of BiBERT) or a head size without a whole root, its rounding can make them positive.
     """
 
     def __init__(self, parts: Parts, path: str) -> None:
@@ -43,6 +50,7 @@ class SelfAttention(nn.Module):
         sizes = parts.architecture
         self.heads, self.head_size = sizes.heads, sizes.head_size
         self.dropout = sizes.attention_dropout
+        self.softmax = parts.design.softmax
         width = sizes.heads * sizes.head_size
         self.query = parts.linear(f"{path}.query", sizes.hidden, width)
         self.key = parts.linear(f"{path}.key", sizes.hidden, width)
@@ -78,6 +86,8 @@ class SelfAttention(nn.Module):
         return x.view(*x.shape[:2], self.heads, self.head_size).transpose(1, 2)
 
     def _context(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: Kept) -> Tensor:
+        if not self.softmax:
+            return self._selected(q, k, v, mask, dropout, kept)
         q, k = self._quantize(Site.ATTENTION_QUERY, q), self._quantize(Site.ATTENTION_KEY, k)
         scores = self._scores(q, k, mask)
         if Tap.SCORES in kept:
@@ -88,6 +98,31 @@ class SelfAttention(nn.Module):
         if dropout:
             probabilities = F.dropout(probabilities, dropout)
         return self._quantize(Site.ATTENTION_PROBABILITIES, probabilities) @ self._quantize(Site.ATTENTION_VALUE, v)
+
+    def _selected(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: Kept) -> Tensor:
+        """The context without softmax."""
+        if Tap.PROBABILITIES in kept:
+            raise UserError("the model has attention without softmax, so a loss cannot read its probabilities")
+        factored = zip((Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE), (q, k, v), strict=True)
+        (q, q_scale), (k, k_scale), (v, v_scale) = (self._factored(site, x) for site, x in factored)
+        scores = self._exact_scores(q, k, mask, [scale for scale in (q_scale, k_scale) if scale is not None])
+        if Tap.SCORES in kept:
+            kept[Tap.SCORES].append(scores)
+        if dropout:
+            # a dropped score is 0, which some quantizers select: a masked key gets its mask again
+            scores = F.dropout(scores, dropout).add_(mask)
+        context = self._quantize(Site.ATTENTION_PROBABILITIES, scores) @ v
+        return context if v_scale is None else context * v_scale
+
+    def _exact_scores(self, q: Tensor, k: Tensor, mask: Tensor, scales: list[Tensor]) -> Tensor:
+        """Scores whose sums of whole numbers are exact: they are multiplied by a power of 2, or after the sum."""
+        root = math.sqrt(self.head_size)
+        if not scales and math.frexp(root)[0] == 0.5:
+            return self._scores(q, k, mask)
+        sums, mask = q @ k.transpose(2, 3), mask.to(q.dtype)
+        if scales:
+            return torch.addcmul(mask, sums, torch.stack(scales).prod() / root)
+        return torch.add(mask, sums, alpha=1 / root)
 
     def _scores(self, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
         batch, heads, tokens, _ = q.shape
@@ -102,3 +137,9 @@ class SelfAttention(nn.Module):
         if site in self.quantizers:
             x = self.quantizers[site](x)
         return x
+
+    def _factored(self, site: Site, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        if site not in self.quantizers:
+            return x, None
+        quantizer: Quantizer = self.quantizers[site]  # type: ignore[assignment] # all of them are, as Parts makes them
+        return quantizer.factored(x)

@@ -83,6 +83,8 @@ def check_design(architecture: Architecture, design: Design) -> None:
     ]
     if design.activation not in (None, "gelu", "relu"):
         faults.append(f"activation: '{design.activation}' is not known (known: gelu, relu)")
+    if not design.softmax and Site.ATTENTION_PROBABILITIES not in design.attention:
+        faults.append("softmax: without it a quantizer at attention_probabilities must select keys (such as bool)")
     if faults:
         raise UserError("\n".join(faults))
 

@@ -62,6 +62,7 @@ def _check(options: QuantizerOptions, shape: torch.Size, samples: dict[str, Tens
     _check_layout(quantizer, samples["ordinary values"])
     _check_state(options, shape, quantizer, samples["ordinary values"])
     _check_gradient(quantizer, samples["ordinary values"])
+    _check_factors(quantizer, samples["ordinary values"])
     if quantizer.row_wise:
         _check_rows(quantizer, samples["ordinary values"])
     _check_moved(quantizer, samples)
@@ -123,8 +124,8 @@ def _check_zeros(quantizer: Quantizer, x: Tensor) -> None:
         y = quantizer(zeros)
         levels, negative = quantizer.encode(mixed).levels, quantizer.encode(torch.where(mixed == 0, -0.0, mixed)).levels
         signs = set(levels.flatten().tolist()) <= {-1, 1}
-        # a learned scale is not 0 where the values are
-        as_one = signs and bool((quantizer.encode(zeros).levels == 1).all())
+        # one level of two: a learned scale is not 0 where the values are
+        as_one = quantizer.bits == 1 and bool((quantizer.encode(zeros).levels == 1).all())
     hold(as_one or bool((y == 0).all()), f"zeros give {y.abs().max():.3g}, neither zeros nor the level +1")
     hold(not signs or bool((levels[mixed == 0] == 1).all()), "zero does not count as +1, though there is no level 0")
     hold(torch.equal(levels, negative), "0 and -0 have different levels")
@@ -186,7 +187,22 @@ def _check_gradient(quantizer: Quantizer, x: Tensor) -> None:
     hold(len(grouped) == len(named), "a parameter group holds a parameter that is not the quantizer's own")
 
 
+def _check_factors(quantizer: Quantizer, x: Tensor) -> None:
+    found = []
+    for apart in (False, True):
+        given = x.clone().requires_grad_()
+        values, scale = quantizer.factored(given) if apart else (quantizer(given), None)
+        y = values if scale is None else values * scale
+        torch.autograd.backward(y, torch.linspace(0.5, 1.5, x.numel()).view(x.shape))
+        found.append((y.detach(), given.grad))
+    (y, gradient), (product, its_gradient) = found
+    hold(torch.equal(y, product), "the factors of factored(x) do not give forward(x)")
+    same = gradient is not None and its_gradient is not None and torch.allclose(gradient, its_gradient)
+    hold(same, "factored(x) gives x another gradient than forward(x)")
+
+
 def _check_compiled(quantizer: Quantizer, x: Tensor) -> None:
+    torch.compiler.reset()  # it compiles the same code for so many shapes and options only
     quantizer(x)  # the first batch may set state, which is not for a compiler
     found = []
     for function in (quantizer, torch.compile(quantizer, backend="aot_eager", fullgraph=True)):

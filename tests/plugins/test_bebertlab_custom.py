@@ -33,3 +33,8 @@ def test_an_exception_wins_over_its_family_and_null_frees_a_site() -> None:
 def test_a_site_of_another_family_is_refused_with_the_allowed_ones() -> None:
     with pytest.raises(UserError, match=r"word_embedding; allowed: query"):
         CustomScheme(input_sites={Site.WORD_EMBEDDING: LSQ})
+
+
+def test_attention_may_select_keys_without_softmax() -> None:
+    assert CustomScheme().design().softmax
+    assert not CustomScheme(softmax=False, probabilities=LSQ).design().softmax
