@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from time import perf_counter
 
 import torch
@@ -49,14 +50,9 @@ def fit(model: BertClassifier, phase: Phase, session: Session) -> Training:
     """
     start = perf_counter()
     taught = session.teacher.seconds if session.teacher else 0.0
-    run = _Run(model.to(session.device), phase, session)
-    try:
-        teaching = session.teacher.at_work() if session.teacher else nullcontext()
-        with teaching, seeded(derive_seed(session.seed, "dropout", phase.name), session.device):
-            run.all_epochs()
-    finally:
-        run.optimizer.release()
-        model.eval()
+    with under_way(model, phase, session) as run:
+        for _ in run.steps():
+            pass
     asked = session.teacher is not None and run.objective.needs_teacher
     return Training(
         steps=run.step,
@@ -65,7 +61,20 @@ def fit(model: BertClassifier, phase: Phase, session: Session) -> Training:
     )
 
 
-class _Run:
+@contextmanager
+def under_way(model: BertClassifier, phase: Phase, session: Session) -> Iterator[Run]:
+    """A phase whose steps are taken one by one, as `fit` does; whoever measures a training can wait between them."""
+    run = Run(model.to(session.device), phase, session)
+    try:
+        teaching = session.teacher.at_work() if session.teacher else nullcontext()
+        with teaching, seeded(derive_seed(session.seed, "dropout", phase.name), session.device):
+            yield run
+    finally:
+        run.optimizer.release()
+        model.eval()
+
+
+class Run:
     """The state of a phase."""
 
     def __init__(self, model: BertClassifier, phase: Phase, session: Session) -> None:
@@ -101,7 +110,8 @@ class _Run:
             return None
         return self._session.teacher.logits(self._session.train)
 
-    def all_epochs(self) -> None:
+    def steps(self) -> Iterator[int]:
+        """Train, step by step; each gives the number of steps that are done."""
         session = self._session
         weights = session.sampler.loss_weights
         marks = _marks(self._epoch_steps, session.options.evaluations)
@@ -115,6 +125,7 @@ class _Run:
                     self._check()
                 if place in marks:
                     self._select(alone=self._epochs * len(marks) == 1)
+                yield self.step
 
     def _train(self, batch: Batch) -> None:
         """One step. Nothing in here waits for the device."""
