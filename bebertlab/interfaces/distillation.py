@@ -6,13 +6,22 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from attrs import evolve, field, frozen, validators
+from attrs import Attribute, evolve, field, frozen, validators
 
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import Codec
 
 _positive = validators.optional(validators.gt(0))
+_part = validators.and_(validators.gt(0), validators.le(1))
+
+
+def _distinct(_: object, attribute: Attribute[Any], values: tuple[float, ...]) -> None:
+    if len(set(values)) < len(values):
+        raise ValueError(f"'{attribute.name}' names a part twice: {values}")
+
+
+_parts = validators.and_(validators.min_len(1), validators.deep_iterable(_part), _distinct)
 
 
 @frozen(kw_only=True)
@@ -28,6 +37,20 @@ class Phase:
     learning_rate: float | None = field(default=None, validator=_positive)  #: instead of the stage's rate
     epochs: int | None = field(default=None, validator=_positive)  #: instead of the stage's
     batch_size: int | None = field(default=None, validator=_positive)  #: instead of the stage's
+    #: parts of the heads and neurons, and of the layers: each pair of them is a sub-network on the weights of the
+    #: model, and a step goes by the sum of the losses of all; with 1 alone it is the model itself that is trained
+    widths: tuple[float, ...] = field(default=(1.0,), validator=_parts)
+    depths: tuple[float, ...] = field(default=(1.0,), validator=_parts)
+
+    @property
+    def parts(self) -> tuple[tuple[float, float], ...]:
+        """Width and depth of every network that is trained, the deepest first, of equals the widest.
+
+        >>> Phase(name="both", widths=(0.5, 1.0), depths=(1.0, 0.75)).parts
+        ((1.0, 1.0), (0.5, 1.0), (1.0, 0.75), (0.5, 0.75))
+        """
+        widths, depths = sorted(self.widths, reverse=True), sorted(self.depths, reverse=True)
+        return tuple((width, depth) for depth in depths for width in widths)
 
 
 @frozen(kw_only=True)

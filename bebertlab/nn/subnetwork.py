@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from attrs import evolve
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
+from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.nn.bert import BertClassifier
@@ -32,8 +33,8 @@ class SubNetwork(nn.Module):
         super().__init__()
         check_full_precision(whole.design)
         sizes = narrowed(whole.architecture, width)
-        self.width, self.depth = width, depth
         self.layers = kept_layers(sizes.layers, depth)  #: of the whole model
+        self._depth = sizes.layers
         with torch.device("meta"):  # its own parameters are never read
             self.skeleton = BertClassifier(evolve(sizes, layers=len(self.layers)), Design())
         parameters = dict(whole.named_parameters())
@@ -49,7 +50,29 @@ class SubNetwork(nn.Module):
         outputs: Outputs = functional_call(self.skeleton, tensors, (batch, taps))
         return outputs
 
+    def counterpart(self, outputs: Outputs) -> Outputs:
+        """What this model is compared with, of the outputs of a model that is as deep as the whole one.
 
-def _leading(parameter: nn.Parameter, shape: torch.Size) -> torch.Tensor:
+        Of the taps those of the kept layers; of the hidden states those that go into them, and the last one.
+        Source: DynaBERT's published code.
+
+        Raises:
+            UserError: that model has another depth, and layers were left out here.
+        """
+        if len(self.layers) == self._depth:
+            return outputs
+        return evolve(outputs, taps={tap: self._kept(tap, tensors) for tap, tensors in outputs.taps.items()})
+
+    def _kept(self, tap: Tap, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        ends = 1 if tap is Tap.HIDDEN else 0
+        if len(tensors) - ends != self._depth:
+            raise UserError(
+                f"a sub-network of {len(self.layers)} of {self._depth} layers needs a teacher of {self._depth} layers;"
+                f" this one has {len(tensors) - ends}"
+            )
+        return (*(tensors[layer] for layer in self.layers), *tensors[self._depth :])
+
+
+def _leading(parameter: nn.Parameter, shape: torch.Size) -> Tensor:
     """The first rows and columns; the parameter itself where nothing is cut off."""
     return parameter if parameter.shape == shape else parameter[tuple(slice(size) for size in shape)]

@@ -18,6 +18,7 @@ from bebertlab.nn.bert import BertClassifier
 from bebertlab.train.batches import batches
 from bebertlab.train.bert_adam import BertAdam
 from bebertlab.train.fault import TrainingFault
+from bebertlab.train.networks import Network, phase_networks, target_of
 from bebertlab.train.objective import Objective
 from bebertlab.train.optimizer import Optimizer, parameter_groups
 from bebertlab.train.schedule import rate_factor
@@ -45,7 +46,8 @@ def fit(model: BertClassifier, phase: Phase, session: Session) -> Training:
     Bitwise repeatable for the same seed and number of threads: data order and dropout have seeds of their own.
 
     Raises:
-        UserError: a loss needs a teacher and there is none, or cannot weigh examples as the round asks.
+        UserError: a loss needs a teacher and there is none, or cannot weigh examples as the round asks; or the phase
+            trains sub-networks of a quantized model.
         TrainingFault: a loss is not finite.
     """
     start = perf_counter()
@@ -80,6 +82,7 @@ class Run:
     def __init__(self, model: BertClassifier, phase: Phase, session: Session) -> None:
         options = session.options
         self._model, self._phase, self._session = model, phase, session
+        self._networks = phase_networks(model, phase, session.stage)
         self.objective = Objective(phase.losses, session.task.outputs)
         self.objective.check_round(session.round)
         self._known = self._teacher_logits()
@@ -116,7 +119,8 @@ class Run:
         weights = session.sampler.loss_weights
         marks = _marks(self._epoch_steps, session.options.evaluations)
         checks = _marks(self._steps, CHECKS)
-        self._model.train()
+        for network in self._networks:
+            network.train()
         for epoch in range(self._epochs):
             grouping = session.sampler.epoch(self._phase.name, epoch, self._batch_size)
             for place, batch in enumerate(batches(session.train, grouping, weights=weights, device=session.device), 1):
@@ -132,18 +136,26 @@ class Run:
         start, end = self._session.span
         for quantizer in self._quantizers:
             quantizer.progress(start + (end - start) * self.step / self._steps)
-        student: Outputs = self._model(batch, self.objective.student_taps)
-        if self._selection is None:
-            student.logits.retain_grad()
-        loss = self.objective(student, self._target(batch), batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self._selection is None:
-            untouched = student.logits.grad is None
-            self._selection = Selection(self._model, self.objective, self._session, by_loss=untouched)
-        self._losses.append(loss.detach())
+        target = self._target(batch)
+        losses = [self._learn(network, batch, target) for network in self._networks]
+        self._losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
         options = self._session.options
         self.optimizer.step(rate_factor(options.schedule, self.step, self._steps, options.warmup))
         self.step += 1
+
+    def _learn(self, network: Network, batch: Batch, target: Outputs | None) -> Tensor:
+        """Add the gradients of a network's loss to those of the model, and return the loss."""
+        student: Outputs = network(batch, self.objective.student_taps)
+        if self._selection is None:
+            student.logits.retain_grad()
+        loss = self.objective(student, target_of(network, target), batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._selection is None:
+            untouched = student.logits.grad is None
+            self._selection = Selection(
+                self._model, self.objective, self._session, by_loss=untouched, networks=self._networks
+            )
+        return loss.detach()
 
     def _target(self, batch: Batch) -> Outputs | None:
         if self._known is not None:
