@@ -1,24 +1,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import torch
 from attrs import evolve
 from torch import Tensor
 
 from bebertlab.interfaces.architecture import ATTENTION_SITES, Architecture, Design, Site
 from bebertlab.interfaces.batch import Tap
-from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.nn.attention import MASKED, SelfAttention, additive_mask
 from bebertlab.nn.parts import Parts
-from bebertlab_binarybert.lsq import Lsq
-from bebertlab_binarybert.uniform import Uniform
 
 if TYPE_CHECKING:
-    from tests.conftest import Golden
     from tests.nn.conftest import Rounding
 
 PATH = "bert.encoder.layer.0.attention.self"
@@ -132,44 +126,3 @@ def test_dropout_is_for_training_only(sizes: Architecture) -> None:
     assert not torch.equal(first, second)
     first, second = (attention.eval().attend(q, k, v, padded(), {}) for _ in range(2))
     assert torch.equal(first, second)
-
-
-@pytest.mark.parametrize("name", ["binarybert_a32", "binarybert_a8_uniform", "binarybert_a4_lsq"])
-def test_the_published_attention(golden: Callable[[str], Golden], sizes: Architecture, name: str) -> None:
-    vectors = golden("attention")
-    (case,) = (case for case in vectors.cases if case["name"] == name)
-    t = vectors.tensors
-    q, k, v = inputs = [t[f"in/{x}"].clone().requires_grad_() for x in ("q", "k", "v")]
-    heads = vectors.meta["config"]["num_attention_heads"]
-    narrow = evolve(sizes, heads=heads, head_size=q.shape[2] // heads)
-    attention = attention_of(narrow, Design(attention=quantizers_of(case)))
-    own = dict(attention.quantizers.named_parameters())
-    clips = {Site.ATTENTION_QUERY: "clip_query", Site.ATTENTION_KEY: "clip_key", Site.ATTENTION_VALUE: "clip_value"}
-    clips[Site.ATTENTION_PROBABILITIES] = "clip_attn"
-    with torch.no_grad():
-        for full, parameter in own.items():
-            if not case.get("step_init"):
-                parameter.copy_(t[f"{name}/{clips[Site(full.split('.')[0])]}"])
-    taps = kept(frozenset({Tap.SCORES}))
-    context = attention.attend(q, k, v, additive_mask(t["in/mask"].bool(), torch.float32), taps)
-    (scores,) = taps[Tap.SCORES]
-    outputs, gradients = (value for key, value in vectors.meta["tolerance"].items())
-    torch.testing.assert_close(context, t[f"{name}/context"], **outputs)
-    torch.testing.assert_close(scores, t[f"{name}/scores"], **outputs)
-    torch.autograd.backward((context, scores), (t["in/gout_context"], t["in/gout_scores"]))
-    for letter, x in zip("qkv", inputs, strict=True):
-        torch.testing.assert_close(x.grad, t[f"{name}/grad_{letter}"], **gradients)
-    for full, parameter in own.items():
-        clip = clips[Site(full.split(".")[0])]
-        torch.testing.assert_close(parameter.detach(), t[f"{name}/{clip}"])
-        torch.testing.assert_close(parameter.grad, t[f"{name}/grad_{clip}"], **gradients)
-
-
-def quantizers_of(case: dict[str, Any]) -> dict[Site, QuantizerOptions]:
-    bits = case["input_bits"]
-    if bits == 32:
-        return {}
-    kind = Lsq if case["input_quant"] == "lsq" else Uniform
-    flags = dict.fromkeys(ATTENTION_SITES, case["symmetric_qkv"])
-    flags[Site.ATTENTION_PROBABILITIES] = case["symmetric_probs"]
-    return {site: kind(bits=bits, symmetric=symmetric) for site, symmetric in flags.items()}

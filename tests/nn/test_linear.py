@@ -1,23 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.nn.linear import Linear, QuantizedLinear, build
 from bebertlab_binarybert.bwn import Bwn
-from bebertlab_binarybert.lsq import Lsq
-from bebertlab_binarybert.twn import Twn
 from bebertlab_binarybert.uniform import Uniform
 
 if TYPE_CHECKING:
-    from tests.conftest import Golden
     from tests.nn.conftest import Rounding
 
 
@@ -98,47 +92,3 @@ def test_a_site_without_options_has_no_quantizer(rounding: type[Rounding]) -> No
     layer = QuantizedLinear(3, 2, 1, rounding(), rounding())
     assert branches_of(layer)[0].weight_quantizer.shape == (2, 3)
     assert branches_of(layer)[0].input_quantizer.shape == (3,)
-
-
-def named(what: str, message: str) -> str:
-    return f"{what}: {message}"
-
-
-def options_of(case: dict[str, Any]) -> tuple[QuantizerOptions, QuantizerOptions | None]:
-    row: Literal["row", "tensor"] = "row" if "rowwise" in case["name"] else "tensor"
-    weights = {"twn": Twn(granularity=row), "bwn": Bwn(), "twn with clipping": Twn(clip=2.5)}[case["weight_quant"]]
-    bits, symmetric = case["input_bits"], case["symmetric"]
-    if bits == 32:
-        return weights, None
-    if case.get("input_quant") == "lsq":
-        return weights, Lsq(bits=bits, symmetric=symmetric)
-    return weights, Uniform(bits=bits, symmetric=symmetric, learnable="input_quant" in case)
-
-
-def test_the_published_layers(golden: Callable[[str], Golden]) -> None:
-    vectors = golden("quant_linear")
-    cases = [case for case in vectors.cases if case["name"].startswith(("binarybert.", "ternarybert."))]
-    assert len(cases) >= 10
-    tolerance = vectors.meta["tolerance"]
-    for case in cases:
-        prefix = case["name"] + "/"
-        t = {key.removeprefix(prefix): tensor for key, tensor in vectors.tensors.items() if key.startswith(prefix)}
-        layer = QuantizedLinear(t["weight"].shape[1], t["weight"].shape[0], 1, *options_of(case))
-        branch = branches_of(layer)[0]
-        own = [] if branch.input_quantizer is None else [*branch.input_quantizer.parameters()]
-        with torch.no_grad():
-            branch.weight.copy_(t["weight"])
-            branch.bias.copy_(t["bias"])
-            if own and not case["step_init"]:
-                own[0].copy_(t["input_clip_val"])
-        x = t["x"].clone().requires_grad_()
-        y = layer(x)
-        torch.testing.assert_close(y, t["out"], **tolerance["out"], msg=partial(named, prefix))
-        y.backward(t["gout"])
-        found = {"weight": branch.weight.grad, "bias": branch.bias.grad, "x": x.grad}
-        if own:
-            found["input_clip_val"] = own[0].grad
-            torch.testing.assert_close(own[0].detach(), t["input_clip_val"])
-        for name, gradient in found.items():
-            wanted = t[f"grad_{name}"]
-            torch.testing.assert_close(gradient, wanted, **tolerance["grads"], msg=partial(named, prefix + name))
