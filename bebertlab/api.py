@@ -52,9 +52,11 @@ from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_module
 from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.train.digest import content_digest
 from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
+from bebertlab.train.pairing import LAYERS, Layers, paired, teacher_logits
 
 __all__ = [
     "ATTENTION_SITES",
+    "LAYERS",
     "LINEAR_SITES",
     "SELECT",
     "TRAIN",
@@ -78,6 +80,7 @@ __all__ = [
     "ImporterOptions",
     "Inputs",
     "Labels",
+    "Layers",
     "Loss",
     "LossOptions",
     "Merger",
@@ -119,6 +122,7 @@ __all__ = [
     "input_names",
     "matthews_metrics",
     "open_session",
+    "paired",
     "quantizable_modules",
     "reach_hub",
     "read_metrics",
@@ -129,6 +133,7 @@ __all__ = [
     "stage_input",
     "straight_through",
     "suggestion",
+    "teacher_logits",
     "unknown",
     "write_metrics",
     "write_model",

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Batch, Loss, LossOptions, Outputs, Tap
-from bebertlab_binarybert.pairing import LAYERS, Layers, paired
+from bebertlab.api import LAYERS, Batch, Layers, Loss, LossOptions, Outputs, Tap, paired
 
 _MASKED = -100.0  #: scores up to here are those of masked keys
 

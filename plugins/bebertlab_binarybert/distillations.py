@@ -6,10 +6,9 @@ from typing import Literal
 
 from attrs import field, frozen, validators
 
-from bebertlab.api import DistillationOptions, LossOptions, Phase
+from bebertlab.api import LAYERS, DistillationOptions, Layers, LossOptions, Phase
 from bebertlab_binarybert.attention import Attention
 from bebertlab_binarybert.hidden import Hidden
-from bebertlab_binarybert.pairing import LAYERS, Layers
 from bebertlab_binarybert.prediction import Prediction
 
 Reduction = Literal["elements", "classes"]

@@ -6,8 +6,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Batch, Loss, LossOptions, Outputs, Tap
-from bebertlab_binarybert.pairing import LAYERS, Layers, paired
+from bebertlab.api import LAYERS, Batch, Layers, Loss, LossOptions, Outputs, Tap, paired
 
 
 @frozen(kw_only=True)

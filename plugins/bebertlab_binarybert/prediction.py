@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Batch, Loss, LossOptions, Outputs, Tap, UserError
-from bebertlab_binarybert.pairing import teacher_logits
+from bebertlab.api import Batch, Loss, LossOptions, Outputs, Tap, UserError, teacher_logits
 
 
 @frozen(kw_only=True)

@@ -6,7 +6,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from bebertlab.api import Outputs, Tap, UserError
+from bebertlab.errors import UserError
+from bebertlab.interfaces.batch import Outputs, Tap
 
 #: which layers of a deeper teacher a student is compared with, see `matched`
 Layers = Literal["uniform", "last", "dynabert"]

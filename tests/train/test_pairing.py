@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bebertlab.api import Outputs, Tap, UserError
+from bebertlab.errors import UserError
+from bebertlab.interfaces.batch import Outputs, Tap
 from bebertlab.nn.depth import kept_layers
-from bebertlab_binarybert.pairing import LAYERS, Layers, matched, paired, teacher_logits
+from bebertlab.train.pairing import LAYERS, Layers, matched, paired, teacher_logits
 
 
 def outputs(tap: Tap, count: int, width: int = 3) -> Outputs:
