@@ -62,3 +62,19 @@ def test_a_loss_that_nobody_has_is_named() -> None:
 def test_a_phase_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         Phase(name="empty", **{name: 0})  # type: ignore[arg-type]
+
+
+def test_a_phase_trains_the_model_itself_unless_it_says_otherwise() -> None:
+    assert Phase(name="p").parts == ((1.0, 1.0),)
+
+
+def test_every_pair_of_width_and_depth_is_a_part_the_deepest_and_widest_first() -> None:
+    parts = Phase(name="p", widths=(0.25, 1.0, 0.5), depths=(0.5, 0.75)).parts
+    assert parts == ((1.0, 0.75), (0.5, 0.75), (0.25, 0.75), (1.0, 0.5), (0.5, 0.5), (0.25, 0.5))
+
+
+@pytest.mark.parametrize("name", ["widths", "depths"])
+@pytest.mark.parametrize("parts", [(), (0.5, 0.5), (0.0,), (1.5,), (float("nan"),)])
+def test_parts_that_are_none_are_refused(name: str, parts: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=name):
+        Phase(name="p", **{name: parts})  # type: ignore[arg-type]
