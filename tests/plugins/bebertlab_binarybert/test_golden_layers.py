@@ -32,7 +32,7 @@ def granularity_of(case: Case) -> Granularity:
 def weights_of(case: Case, published: bool) -> QuantizerOptions | None:
     """The quantizer of a case's weights; None where it is of another method."""
     shared: dict[str, Any] = {"granularity": granularity_of(case), "as_published": published}
-    bits = case.get("weight_bits")
+    bits: Any = case.get("weight_bits")
     match case.get("weight_quant"):
         case "bwn":
             return Bwn(**shared)

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
-from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, Design, Site
-from bebertlab_binarybert import BinaryBert, Bwn, Lsq, TernaryBert, Twn, Uniform
+from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, Design, Site, UserError
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.manager import load_plugins
+from bebertlab_binarybert import BinaryBert, Bwn, Laq, Lsq, TernaryBert, Twn, Uniform
 
 ONE_SIDED = {Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN}
 
@@ -37,10 +40,79 @@ def test_32_bits_are_full_precision() -> None:
     assert not BinaryBert(weight_bits=32).design().weights
 
 
-@pytest.mark.parametrize("options", [{"weight_bits": 3}, {"activation_bits": 2}])
-def test_other_bits_are_refused(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"weight_bits": 1, "weights": "laq"}, Laq(bits=1)),
+        ({"weight_bits": 2, "weights": "laq", "matrix_granularity": "row"}, Laq(bits=2, granularity="row")),
+        ({"weight_bits": 1, "matrix_granularity": "row"}, Bwn(granularity="row")),
+        ({"weight_bits": 2, "as_published": True}, Twn(as_published=True)),
+        ({"weight_bits": 8, "clip": 1.5, "learnable": False}, Uniform(clip=1.5, learnable=False)),
+        ({"weight_bits": 4}, Uniform(bits=4)),
+        ({"weight_bits": 3, "weights": "uniform", "symmetric": False}, Uniform(bits=3, symmetric=False)),
+    ],
+)
+def test_the_method_of_the_weights_is_an_option(options: dict[str, Any], wanted: object) -> None:
+    assert BinaryBert(**options).design().weights[Site.KEY] == wanted
+
+
+def test_uniform_weights_are_symmetric_as_their_input_is() -> None:
+    design = BinaryBert(weight_bits=8, symmetric=False, one_sided_symmetric=True).design()
+    for site in LINEAR_SITES:
+        assert design.weights[site] == design.inputs[site] == Uniform(symmetric=site is Site.FFN_DOWN)
+    assert design.weights[Site.WORD_EMBEDDING] == Uniform(symmetric=False, granularity="row")
+    assert design.attention[Site.ATTENTION_PROBABILITIES] == Uniform(symmetric=True)
+
+
+def test_granularities_are_options() -> None:
+    design = BinaryBert(embedding_granularity="tensor", activation_granularity="row").design()
+    assert design.weights[Site.WORD_EMBEDDING] == Bwn()
+    assert design.inputs[Site.QUERY] == Uniform(granularity="row")
+    assert design.attention[Site.ATTENTION_KEY] == Uniform(granularity="row")
+
+
+def test_the_hidden_activation_can_be_named() -> None:
+    assert BinaryBert(activation_bits=4, activation="gelu").design().activation == "gelu"
+    assert BinaryBert(activation_bits=2, activations="lsq").design().activation == "relu"
+    assert BinaryBert(activation_bits=4, activations="uniform").design().activation is None
+    assert TernaryBert(activation="relu").design().activation == "relu"
+
+
+@pytest.mark.parametrize(
+    "options", [{"weight_bits": 3}, {"activation_bits": 2}, {"weights": "twm"}, {"clip": -1.0}, {"activation": "tanh"}]
+)
+def test_what_the_paper_does_not_have_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         BinaryBert(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"activation_bits": 4, "activation_granularity": "row"}, "lsq has one step for the whole tensor"),
+        ({"activation_bits": 4, "learnable": False}, "the step of lsq must learn"),
+    ],
+)
+def test_what_lsq_does_not_have_is_refused(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        BinaryBert(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"weight_bits": 3}, r"'weight_bits' must be 1 \(bwn\), .*: 3"),
+        ({"weights": "twn"}, "must be 2 for `weights: twn`: 1"),
+        ({"activation_bits": 1}, r"'activation_bits' must be 4 \(lsq\), .*: 1"),
+        ({"weight_bits": 2.0}, "weight_bits: must be a whole number"),
+        ({"matrix_granularity": "column"}, "matrix_granularity: unknown value 'column'"),
+        ({"activation_bits": 4, "activation_granularity": "row"}, "lsq has one step"),
+    ],
+)
+def test_yaml_is_told_what_is_wrong_and_what_would_be_right(options: dict[str, Any], reason: str) -> None:
+    codec = OptionsCodec(load_plugins().registry)
+    with pytest.raises(UserError, match=reason):
+        codec.load({"kind": "binarybert", **options}, SchemeOptions)  # type: ignore[type-abstract]
 
 
 def test_ternarybert_learns_no_clip_and_is_symmetric_everywhere() -> None:
@@ -50,3 +122,16 @@ def test_ternarybert_learns_no_clip_and_is_symmetric_everywhere() -> None:
     assert design.weights[Site.WORD_EMBEDDING] == Twn(granularity="row", clip=2.5)
     assert design.weights[Site.POOLER] == Twn(granularity="tensor", clip=2.5)
     assert design.activation is None
+
+
+def test_ternarybert_of_8_bits_is_uniform_and_32_bit_activations_are_not_quantized() -> None:
+    design = TernaryBert(weight_bits=8, activation_bits=32, matrix_granularity="row").design()
+    assert design.weights[Site.POOLER] == Uniform(granularity="row", learnable=False)
+    assert not design.inputs
+    assert not design.attention
+
+
+@pytest.mark.parametrize("options", [{"weight_bits": 1}, {"activation_bits": 1}, {"clip": 0.0}])
+def test_ternarybert_has_no_other_bits(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        TernaryBert(**options)
