@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from bebertlab.artifacts.metrics import write_metrics
 from bebertlab.artifacts.sizes import size_metrics
@@ -86,7 +86,7 @@ def write_model(
         TrainingFault: a logit is not a finite number.
     """
     model.to(context.device)
-    logits = {split: _logits(model, split, tokenizer, context) for split in evaluated_splits(context.task)}
+    logits = {split: split_logits(model, split, tokenizer, context) for split in evaluated_splits(context.task)}
     values = {
         f"{split}/{name}": value
         for split, rows in logits.items()
@@ -101,7 +101,12 @@ def write_model(
     write_metrics({**values, **sizes, **_costs(training), **(metrics or {})}, context.folder)
 
 
-def _logits(model: BertClassifier, split: str, tokenizer: Path, context: Context) -> Tensor:
+def split_logits(model: nn.Module, split: str, tokenizer: Path, context: Context) -> Tensor:
+    """The logits (N, C) of a split, by a model and the tokenizer in a folder.
+
+    Raises:
+        TrainingFault: a logit is not a finite number.
+    """
     examples = load_examples(context.task, split, tokenizer, context.encoder.maximum_tokens)
     rows = predict(model, examples, device=context.device)
     if not torch.isfinite(rows).all():

@@ -12,6 +12,9 @@ from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import Codec
 
+#: width and depth of the model itself among the parts that a phase trains
+WHOLE = (1.0, 1.0)
+
 _positive = validators.optional(validators.gt(0))
 _part = validators.and_(validators.gt(0), validators.le(1))
 

@@ -6,13 +6,12 @@ import re
 from collections.abc import Sequence
 from math import floor
 
-import torch
 from attrs import evolve
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Checkpoint, Design
-from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import layer_path
+from bebertlab.nn.size import skeleton
 from bebertlab.nn.width import check_full_precision
 
 _LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)(?=\.)")
@@ -49,8 +48,7 @@ def slice_depth(checkpoint: Checkpoint, fraction: float) -> Checkpoint:
     check_full_precision(checkpoint.design)
     kept = kept_layers(checkpoint.architecture.layers, fraction)
     sizes = evolve(checkpoint.architecture, layers=len(kept))
-    with torch.device("meta"):
-        names = BertClassifier(sizes, Design()).state_dict()
+    names = skeleton(sizes, Design()).state_dict()
     tensors = {name: checkpoint.tensors[full_name(name, kept)].clone() for name in names}
     return Checkpoint(architecture=sizes, design=Design(), tensors=tensors)
 

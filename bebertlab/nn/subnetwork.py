@@ -12,6 +12,7 @@ from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.depth import full_name, kept_layers
+from bebertlab.nn.size import skeleton
 from bebertlab.nn.width import check_full_precision, narrowed
 
 _NO_TAPS: frozenset[Tap] = frozenset()
@@ -35,8 +36,8 @@ class SubNetwork(nn.Module):
         sizes = narrowed(whole.architecture, width)
         self.layers = kept_layers(sizes.layers, depth)  #: of the whole model
         self._depth = sizes.layers
-        with torch.device("meta"):  # its own parameters are never read
-            self.skeleton = BertClassifier(evolve(sizes, layers=len(self.layers)), Design())
+        self.architecture = evolve(sizes, layers=len(self.layers))
+        self.skeleton = skeleton(self.architecture, Design())  # its own parameters are never read
         parameters = dict(whole.named_parameters())
         # a mapping of tuples: a module would take the parameters of the whole model for its own
         self._parts = {

@@ -8,6 +8,7 @@ from typing import Self
 from attrs import evolve, field, frozen
 
 from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
+from bebertlab.artifacts.parts import part_metrics
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.scheme import SchemeOptions
@@ -15,6 +16,7 @@ from bebertlab.interfaces.stage import Codec, Context, Inputs, StageOptions, sta
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.surgery import redesign
+from bebertlab.train.networks import check_parts
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.phases import need_teacher, train_phases
 
@@ -31,7 +33,10 @@ class DistillStage(StageOptions):
     train: TrainOptions = field(factory=TrainOptions)  #: how it trains
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
-        """Check that there is a teacher where one is needed, and let go of it where none is."""
+        """Check that there is a teacher where one is needed and let go of it where none is, and that phases can run."""
+        if self.scheme is not None:
+            for phase in resolve_phases(self.distillation, codec):
+                check_parts(phase, self.scheme.design())
         teacher = needed_teacher(self.teacher, self.distillation, task, codec)
         return self if teacher == self.teacher else evolve(self, teacher=teacher)
 
@@ -46,7 +51,8 @@ class DistillStage(StageOptions):
         teacher = read_teacher(teachers[0], context) if teachers else None
         session = open_session(context, self.train, source.folder, teacher=teacher)
         training = train_phases(model, phases, session)
-        write_model(model, source.folder, context, training=training)
+        parts = part_metrics(model, phases[-1], source.folder, context)
+        write_model(model, source.folder, context, training=training, metrics=parts)
 
 
 def needed_teacher(teacher: str | None, distillation: DistillationOptions, task: Task, codec: Codec) -> str | None:

@@ -3,16 +3,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+from attrs import frozen
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Site
-from bebertlab.interfaces.distillation import DistillationOptions
+from bebertlab.interfaces.distillation import DistillationOptions, Phase
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import load_model
 from bebertlab.stages.distill import DistillStage, needed_teacher
+from bebertlab.stages.labels import LabelsOptions
 from bebertlab.stages.none import NoneOptions
+from bebertlab.stages.slice import SliceStage
 from bebertlab.testing.bench import StageBench
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.train.options import TrainOptions
@@ -84,3 +87,32 @@ def test_a_teacher_that_is_read_stays(codec: Codec, task: Task) -> None:
     stage = DistillStage(model="m", teacher="t", distillation=distillation(codec, "prediction"))
     assert stage.prepare({}, task, codec) is stage
     assert needed_teacher("t", stage.distillation, tiny_task(regression=True), codec) == "t"
+
+
+@frozen(kw_only=True)
+class Halves(DistillationOptions):
+    """The whole model and its half width, on gold labels."""
+
+    kind = "halves"
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase(name="halves", losses=(LabelsOptions(),), widths=(1.0, 0.5)),)
+
+
+def test_sub_networks_are_trained_and_told(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
+) -> None:
+    stage = DistillStage(model="teacher", distillation=Halves(), train=train)
+    trained = bench.run(stage, task, model=teacher)
+    found = metrics(trained)
+    assert found["width_1/validation/score"] == found["validation/score"]
+    half = metrics(bench.run(SliceStage(model="trained", width=0.5), task, model=trained))
+    assert found["width_0.5/validation/score"] == half["validation/score"]
+
+
+def test_sub_networks_of_a_quantized_model_are_refused(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions
+) -> None:
+    stage = DistillStage(model="teacher", scheme=scheme(bench.codec), distillation=Halves(), train=train)
+    with pytest.raises(UserError, match="phase 'halves' trains sub-networks: only a full-precision model"):
+        stage.prepare({}, task, bench.codec)
