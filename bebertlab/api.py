@@ -49,7 +49,9 @@ from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics
 from bebertlab.network import reach_hub
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
+from bebertlab.nn.huggingface import architecture_of, modern_names
 from bebertlab.nn.straight_through import sign, straight_through
+from bebertlab.nn.tensors import check_tensors
 from bebertlab.train.digest import content_digest
 from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
 from bebertlab.train.pairing import LAYERS, Layers, paired, teacher_logits
@@ -114,13 +116,16 @@ __all__ = [
     "Verdict",
     "accuracy_f1_metrics",
     "accuracy_metrics",
+    "architecture_of",
     "branch_counts",
     "branch_prefix",
+    "check_tensors",
     "content_digest",
     "correlation_metrics",
     "hookimpl",
     "input_names",
     "matthews_metrics",
+    "modern_names",
     "open_session",
     "paired",
     "quantizable_modules",

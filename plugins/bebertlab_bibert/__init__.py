@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
-from bebertlab.api import QuantizerOptions, hookimpl
+from bebertlab.api import DistillationOptions, ImporterOptions, LossOptions, QuantizerOptions, SchemeOptions, hookimpl
 from bebertlab_bibert.bibert import Bibert
 from bebertlab_bibert.boolean import Bool
+from bebertlab_bibert.direction import Direction
+from bebertlab_bibert.distillations import DirectionMatchingDistillation
+from bebertlab_bibert.importers import BebertBibertImporter, BibertImporter
+from bebertlab_bibert.prediction import BibertPrediction
+from bebertlab_bibert.schemes import BebertBibertScheme, BibertScheme
 from bebertlab_bibert.sign import Sign
 
-__all__ = ["Bibert", "Bool", "Sign"]
+__all__ = [
+    "BebertBibertImporter",
+    "BebertBibertScheme",
+    "Bibert",
+    "BibertImporter",
+    "BibertPrediction",
+    "BibertScheme",
+    "Bool",
+    "Direction",
+    "DirectionMatchingDistillation",
+    "Sign",
+]
 
 
 @hookimpl
 def bebertlab_quantizers() -> list[type[QuantizerOptions]]:
     """Quantizers of weights, of activations and of attention scores."""
     return [Bibert, Bool, Sign]
+
+
+@hookimpl
+def bebertlab_schemes() -> list[type[SchemeOptions]]:
+    """The design of the paper, and that of BEBERT's copy."""
+    return [BebertBibertScheme, BibertScheme]
+
+
+@hookimpl
+def bebertlab_losses() -> list[type[LossOptions]]:
+    """Distances between student and teacher."""
+    return [BibertPrediction, Direction]
+
+
+@hookimpl
+def bebertlab_distillations() -> list[type[DistillationOptions]]:
+    """The procedure of the paper."""
+    return [DirectionMatchingDistillation]
+
+
+@hookimpl
+def bebertlab_importers() -> list[type[ImporterOptions]]:
+    """Readers of the published code's checkpoints."""
+    return [BebertBibertImporter, BibertImporter]

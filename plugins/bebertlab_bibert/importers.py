@@ -1,0 +1,113 @@
+"""Checkpoints that the published code of BiBERT wrote, or the BEBERT repository's copy of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+from bebertlab.api import (
+    Architecture,
+    BertClassifier,
+    Checkpoint,
+    Design,
+    ImporterOptions,
+    UserError,
+    architecture_of,
+    branch_counts,
+    branch_prefix,
+    check_tensors,
+    modern_names,
+)
+from bebertlab_bibert.schemes import BebertBibertScheme, BibertScheme
+
+_QUERY = "bert.encoder.layer.0.attention.self.query.weight"
+#: what every checkpoint has and no forward pass reads: scale of the linears, gate of the blocks, clips of other methods
+_UNUSED = re.compile(
+    r".*(\.dense|\.query|\.key|\.value)\.scale|.*\.output\.gate|.*\.(weight|act)_clip_val|.*\.clip_(query|key|value|attn)"
+)
+
+
+@frozen(kw_only=True)
+class BibertImporter(ImporterOptions):
+    """Reads a model that the published code of BiBERT stored.
+
+    Its parameters `scale` and `gate` and its clips are left out: no forward pass reads them.
+    Source: BiBERT, arXiv:2203.06390, its published code.
+    """
+
+    kind = "bibert"
+    as_published: bool = True  #: zeros are a third value, as where it was trained; false: they count as +1
+
+    def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
+        """The model of a checkpoint."""
+        return _read(tensors, config, BibertScheme(as_published=self.as_published).design())
+
+
+@frozen(kw_only=True)
+class BebertBibertImporter(ImporterOptions):
+    """Reads a model that the BEBERT repository's copy of BiBERT stored; names and settings are those of BiBERT.
+
+    Source: the code of BEBERT, arXiv:2210.15976 (folder BiBERT).
+    """
+
+    kind = "bebert-bibert"
+    as_published: bool = True  #: zeros are a third value, as where it was trained; false: they count as +1
+
+    def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
+        """The model of a checkpoint."""
+        return _read(tensors, config, BebertBibertScheme(as_published=self.as_published).design())
+
+
+def _read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], design: Design) -> Checkpoint:
+    _check_bits(config)
+    parallel = all(name.startswith("module.") for name in tensors)  # saved from several GPUs
+    given = {name.removeprefix("module.") if parallel else name: tensor for name, tensor in tensors.items()}
+    given = {name: tensor for name, tensor in modern_names(given).items() if not _UNUSED.fullmatch(name)}
+    sizes = _architecture(given, config)
+    own, theirs = BertClassifier(sizes, design).state_dict(), _published_names(sizes, design)
+    try:
+        check_tensors(given, {theirs.get(name, name): tensor for name, tensor in own.items()})
+    except UserError as error:
+        raise UserError(f"not a checkpoint of BiBERT's published code with this config.json: {error}") from error
+    _check_weights(given[_QUERY])
+    found = {name: given[theirs.get(name, name)].to(torch.float32, copy=True) for name in own}
+    return Checkpoint(architecture=sizes, design=design, tensors=found)
+
+
+def _architecture(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Architecture:
+    """The sizes; the published code calls the attention width `dyna_hidden_size` where it is not the hidden size."""
+    if "classifier.weight" not in tensors:
+        raise UserError("there is no classifier.weight: this is no classifier")
+    sizes = architecture_of(config, tensors["classifier.weight"].shape[0])
+    width = config.get("dyna_hidden_size", sizes.hidden)
+    if width % sizes.heads:
+        raise UserError(f"config.json: dyna_hidden_size {width} is not a multiple of num_attention_heads {sizes.heads}")
+    return evolve(sizes, head_size=width // sizes.heads)
+
+
+def _published_names(sizes: Architecture, design: Design) -> dict[str, str]:
+    """Ours to theirs, of every weight and bias that is quantized here."""
+    return {
+        branch_prefix(path, 0, count) + what: f"{path}.{what}"
+        for path, count in branch_counts(sizes, design).items()
+        for what in ("weight", "bias")
+    }
+
+
+def _check_bits(config: Mapping[str, Any]) -> None:
+    wanted = {"weight_bits": 1, "input_bits": 1, "quantize_act": True}
+    if wrong := [f"{name} is {config[name]}" for name, value in wanted.items() if config.get(name, value) != value]:
+        raise UserError(f"config.json: {', '.join(wrong)}; BiBERT has weights and activations of 1 bit")
+
+
+def _check_weights(weight: Tensor) -> None:
+    if bool((weight.abs() == 1).all()):
+        raise UserError(
+            "the weights are only signs: the published code saved its quantized model, which lacks the scales;"
+            " import the checkpoint that training saved"
+        )
