@@ -52,7 +52,9 @@ from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_module
 from bebertlab.nn.huggingface import architecture_of, modern_names
 from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.nn.tensors import check_tensors
+from bebertlab.train.batches import batches, group_in_order
 from bebertlab.train.digest import content_digest
+from bebertlab.train.examples import load_examples
 from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
 from bebertlab.train.pairing import LAYERS, Layers, paired, teacher_logits
 
@@ -117,13 +119,16 @@ __all__ = [
     "accuracy_f1_metrics",
     "accuracy_metrics",
     "architecture_of",
+    "batches",
     "branch_counts",
     "branch_prefix",
     "check_tensors",
     "content_digest",
     "correlation_metrics",
+    "group_in_order",
     "hookimpl",
     "input_names",
+    "load_examples",
     "matthews_metrics",
     "modern_names",
     "open_session",

@@ -68,6 +68,12 @@ def group_for_evaluation(lengths: Positions, device: str = "cpu") -> Grouping:
     return Grouping(order=order, bounds=_bounds(np.array(sizes, dtype=np.int64)))
 
 
+def group_in_order(positions: Positions, batch_size: int) -> Grouping:
+    """The positions as they come, so many a batch."""
+    starts = np.arange(0, len(positions), batch_size)
+    return Grouping(order=positions, bounds=np.append(starts, len(positions)))
+
+
 def batches(
     examples: Examples, grouping: Grouping, *, weights: Tensor | None = None, device: str = "cpu"
 ) -> Iterator[Batch]:

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bebertlab.train import batches as module
-from bebertlab.train.batches import Grouping, Positions, batches, group_for_evaluation, group_for_training
+from bebertlab.train.batches import (
+    Grouping,
+    Positions,
+    batches,
+    group_for_evaluation,
+    group_for_training,
+    group_in_order,
+)
 from bebertlab.train.examples import Examples
 from bebertlab.train.tokens import Tokens
 
@@ -26,6 +33,13 @@ def examples_of(lengths: list[int]) -> Examples:
 def train_grouping(lengths: list[int], batch_size: int = 8, seed: int = 0) -> Grouping:
     sizes = np.array(lengths)
     return group_for_training(sizes, np.arange(len(lengths)), batch_size, np.random.default_rng(seed))
+
+
+def test_an_order_may_be_given() -> None:
+    grouping = group_in_order(np.array([5, 0, 3, 3, 1]), 2)
+    found = [batch.positions.tolist() for batch in batches(examples_of([3, 1, 2, 5, 4, 2]), grouping)]
+    assert found == [[5, 0], [3, 3], [1]]
+    assert [batch.tolist() for batch in np.split(grouping.order, grouping.bounds[1:-1])] == found
 
 
 @given(lengths_lists, st.integers(1, 9))
