@@ -32,6 +32,7 @@ class EmbeddingBranch(nn.Module):
         self.weight_quantizer = build(options, self.weight.shape)
         #: quantized table kept while weights do not change, see `nn/frozen.py`
         self.frozen: Tensor | None = None
+        self.sparse = False  #: whether the weight gets a sparse gradient where rows are gathered from it
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Quantized rows of the tokens, (..., H)."""
@@ -39,10 +40,10 @@ class EmbeddingBranch(nn.Module):
             return F.embedding(tokens, self.frozen, PADDING)
         quantizer = self.weight_quantizer
         if quantizer is None:
-            return F.embedding(tokens, self.weight, PADDING)
+            return F.embedding(tokens, self.weight, PADDING, sparse=self.sparse)
         if not quantizer.row_wise:
             return F.embedding(tokens, quantizer(self.weight), PADDING)
-        rows = F.embedding(tokens, self.weight, PADDING)
+        rows = F.embedding(tokens, self.weight, PADDING, sparse=self.sparse)
         quantized = quantizer.forward_rows(rows.flatten(0, -2), self.weight)  # a matrix, as it was built for
         return quantized.view(rows.shape)
 

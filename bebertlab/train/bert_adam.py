@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bebertlab.train.bundle import Bundle, bundle
+from bebertlab.train.bundle import Bundle, Tables, bundle
 from bebertlab.train.optimizer import Group
 
 #: a step count at which 1 - beta^count is exactly 1, so that the fused kernel of AdamW corrects no bias;
@@ -42,8 +42,8 @@ class BertAdam:
     def step(self, factor: float) -> None:
         """Update all parameters by their gradients, at `factor` times their rates, and clear the gradients."""
         self._pieces = self._pieces or [piece for group in self._groups for piece in _pieces(group)]
-        reached = [piece for piece in self._pieces if piece.gradients()]
-        for piece, divisors in zip(reached, self._divisors(reached), strict=True):
+        gradients = {piece: found for piece in self._pieces if (found := piece.gradients())}
+        for piece, divisors in zip(gradients, self._divisors([*gradients.values()]), strict=True):
             piece.update(divisors, factor, self._betas, self._epsilon)
 
     def moments(self, parameter: nn.Parameter) -> tuple[Tensor, Tensor] | None:
@@ -57,11 +57,10 @@ class BertAdam:
             piece.release()
         self._pieces = []
 
-    def _divisors(self, reached: Sequence[_Piece]) -> Sequence[Tensor | None]:
+    def _divisors(self, gradients: Sequence[Sequence[Tensor]]) -> Sequence[Tensor | None]:
         """What the gradients of each piece are divided by, one number a parameter: max(1, (norm + 1e-6) / c)."""
-        if self._gradient_norm is None or not reached:
-            return [None] * len(reached)
-        gradients = [piece.gradients() for piece in reached]
+        if self._gradient_norm is None or not gradients:
+            return [None] * len(gradients)
         norms = torch.stack(torch._foreach_norm([one for several in gradients for one in several]))
         divisors = norms.add_(1e-6).div_(self._gradient_norm).clamp_(min=1.0)
         return torch.split(divisors, [len(several) for several in gradients])
@@ -72,14 +71,16 @@ class _Piece:
 
     def __init__(self, vector: nn.Parameter, group: Group, laid: Bundle | None = None) -> None:
         self._vector, self._group, self._bundle = vector, group, laid
+        self._tables = Tables()
         self._first = self._second = torch.empty(0)
         self._count = torch.tensor(_ENDLESS, device=vector.device)
 
     def gradients(self) -> list[Tensor]:
-        """That of each parameter; empty where the loss did not reach it."""
+        """That of each parameter, without zero rows of a table; empty where the loss did not reach it."""
         if self._bundle is not None:
             return self._bundle.gradients
-        return [] if self._vector.grad is None else [self._vector.grad]
+        gradient = self._tables.lay(self._vector)
+        return [] if gradient is None else [gradient]
 
     def update(self, divisors: Tensor | None, factor: float, betas: tuple[float, float], epsilon: float) -> None:
         """Move the parameters and clear their gradients."""
@@ -108,7 +109,7 @@ class _Piece:
                 grad_scale=None if divisors is None else divisors[0],
             )
         if self._bundle is None:
-            self._vector.grad = None
+            self._tables.clear(self._vector)
         else:
             gradient.zero_()
 

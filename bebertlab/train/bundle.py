@@ -53,11 +53,37 @@ class Bundle:
             parameter.grad = None
 
 
+class Tables:
+    """Dense memory for sparse gradients: kept from step to step, so that only the rows of a batch are written."""
+
+    def __init__(self) -> None:
+        self._memory: dict[nn.Parameter, Tensor] = {}
+        self._rows: dict[nn.Parameter, Tensor] = {}
+
+    def lay(self, parameter: nn.Parameter) -> Tensor | None:
+        """Make the gradient of a parameter dense; returns all of it that is not zero, None where it has none."""
+        gradient = parameter.grad
+        if gradient is None or not gradient.is_sparse:
+            return gradient
+        gradient = gradient.coalesce()
+        rows = self._rows[parameter] = gradient.indices()[0]
+        if parameter not in self._memory:
+            self._memory[parameter] = torch.zeros_like(parameter)
+        parameter.grad = self._memory[parameter].index_copy_(0, rows, gradient.values())
+        return gradient.values()
+
+    def clear(self, parameter: nn.Parameter) -> None:
+        """Drop the gradient of a parameter."""
+        parameter.grad = None
+        if (rows := self._rows.pop(parameter, None)) is not None:
+            self._memory[parameter].index_fill_(0, rows, 0.0)
+
+
 def bundle(parameters: Sequence[nn.Parameter]) -> tuple[list[Bundle], list[nn.Parameter]]:
     """Lay the small parameters that have a gradient end to end; the others stay alone.
 
     A parameter without a gradient neither moves nor decays, and it could not do so as a part of a vector.
     """
-    small = [p for p in parameters if p.grad is not None and p.numel() < SMALL]
+    small = [p for p in parameters if p.grad is not None and not p.grad.is_sparse and p.numel() < SMALL]
     chosen = {id(p) for p in small}
     return [Bundle(small)] if small else [], [p for p in parameters if id(p) not in chosen]

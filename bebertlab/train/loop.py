@@ -15,6 +15,7 @@ from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.sparse import sparse_gradients
 from bebertlab.train.batches import batches
 from bebertlab.train.bert_adam import BertAdam
 from bebertlab.train.fault import TrainingFault
@@ -69,7 +70,9 @@ def under_way(model: BertClassifier, phase: Phase, session: Session) -> Iterator
     run = Run(model.to(session.device), phase, session)
     try:
         teaching = session.teacher.at_work() if session.teacher else nullcontext()
-        with teaching, seeded(derive_seed(session.seed, "dropout", phase.name), session.device):
+        # a GPU fills memory with zeros in no time, and would wait to count rows
+        rows = sparse_gradients(model) if session.device == "cpu" else nullcontext()
+        with teaching, rows, seeded(derive_seed(session.seed, "dropout", phase.name), session.device):
             yield run
     finally:
         run.optimizer.release()

@@ -9,7 +9,7 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from bebertlab.interfaces.quantizer import ParameterGroup
-from bebertlab.train.bundle import Bundle, bundle
+from bebertlab.train.bundle import Bundle, Tables, bundle
 from bebertlab.train.options import TrainOptions
 
 _BETAS = (0.9, 0.999)
@@ -81,6 +81,7 @@ class Optimizer:
         self._gradient_norm = gradient_norm
         self._bundles: list[Bundle] = []
         self._alone: list[nn.Parameter] = []
+        self._tables = Tables()
         self._adamw: torch.optim.AdamW | None = None
 
     def step(self, factor: float) -> None:
@@ -97,7 +98,7 @@ class Optimizer:
         for one in self._bundles:
             one.gradient.zero_()
         for parameter in self._alone:
-            parameter.grad = None
+            self._tables.clear(parameter)
 
     def release(self) -> None:
         """Give every parameter memory of its own again and drop the gradients; the optimizer is of no use after."""
@@ -105,7 +106,7 @@ class Optimizer:
             one.release()
         for parameter in self._alone:
             parameter.grad = None
-        self._bundles, self._alone, self._adamw = [], [], None
+        self._bundles, self._alone, self._adamw, self._tables = [], [], None, Tables()
 
     def _begin(self) -> torch.optim.AdamW:
         laid = []
@@ -124,5 +125,5 @@ class Optimizer:
         return torch.optim.AdamW(laid, betas=_BETAS, eps=_EPSILON, fused=True)
 
     def _gradients(self) -> list[Tensor]:
-        alone = [parameter.grad for parameter in self._alone if parameter.grad is not None]
-        return [*(one.gradient for one in self._bundles), *alone]
+        alone = [self._tables.lay(parameter) for parameter in self._alone]
+        return [*(one.gradient for one in self._bundles), *(one for one in alone if one is not None)]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bebertlab.train.bundle import SMALL, Bundle, bundle
+from bebertlab.train.bundle import SMALL, Bundle, Tables, bundle
 
 
 def parameters(*sizes: int) -> list[nn.Parameter]:
@@ -46,3 +46,34 @@ def test_large_ones_and_those_without_a_gradient_stay_alone() -> None:
     assert [one.parameters for one in bundles] == [[small]]
     assert all(one is other for one, other in zip(alone, [large, untouched], strict=True))
     assert bundle([large]) == ([], [large])
+
+
+def sparse(rows: list[int], values: list[float], shape: tuple[int, int]) -> torch.Tensor:
+    given = torch.tensor(values)[:, None].expand(-1, shape[1])
+    return torch.sparse_coo_tensor(torch.tensor([rows]), given, shape, check_invariants=True)
+
+
+def test_a_sparse_gradient_becomes_dense_in_memory_that_stays() -> None:
+    table, tables = nn.Parameter(torch.ones(5, 2)), Tables()
+    table.grad = sparse([3, 1, 3], [1.0, 2.0, 4.0], (5, 2))
+    values = tables.lay(table)
+    assert values is not None
+    assert values.tolist() == [[2, 2], [5, 5]]
+    assert table.grad is not None
+    assert table.grad[:, 0].tolist() == [0, 2, 0, 5, 0]
+    memory = table.grad
+    tables.clear(table)
+    assert table.grad is None
+    table.grad = sparse([0], [7.0], (5, 2))
+    tables.lay(table)
+    assert table.grad is memory
+    assert memory[:, 0].tolist() == [7, 0, 0, 0, 0]
+
+
+def test_a_dense_gradient_stays_as_it_is() -> None:
+    (only,) = parameters(3)
+    tables = Tables()
+    assert tables.lay(only) is only.grad
+    tables.clear(only)
+    assert only.grad is None
+    assert tables.lay(only) is None

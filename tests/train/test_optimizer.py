@@ -160,6 +160,22 @@ def test_every_parameter_moves_by_the_rate_of_its_group(kind: type[Optimizer | B
     assert moved["first.weight"] == pytest.approx(0.001 * full, rel=1e-3)
 
 
+@pytest.mark.parametrize("norm", [None, 0.5])
+@pytest.mark.parametrize("kind", [Optimizer, BertAdam])
+def test_sparse_gradients_move_a_table_as_dense_ones(kind: type[Optimizer | BertAdam], norm: float | None) -> None:
+    found = []
+    for sparse in (False, True):
+        table = nn.Parameter(torch.linspace(-1, 1, 40).view(10, 4))
+        optimizer = kind([Group(parameters=(table,), learning_rate=0.1, weight_decay=0.1)], norm)
+        for words in ([1, 3, 3], [2, 3], [9, 9, 9]):
+            rows = nn.functional.embedding(torch.tensor(words), table, sparse=sparse)
+            torch.autograd.backward(rows.square().sum())
+            optimizer.step(1.0)
+        optimizer.release()
+        found.append(table.detach())
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-7)
+
+
 def test_what_is_not_trained_is_left_out() -> None:
     model = Network().requires_grad_(False)
     model.first.weight.requires_grad_(True)
