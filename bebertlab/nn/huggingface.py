@@ -64,11 +64,13 @@ def architecture_of(configuration: Mapping[str, Any], classes: int) -> Architect
         raise UserError(f"config.json lacks {', '.join(missing)}")
     if given["hidden_act"] not in _ACTIVATIONS:
         raise UserError(f"hidden_act is '{given['hidden_act']}'; supported are {', '.join(_ACTIVATIONS)}")
-    hidden, heads = given["hidden_size"], given["num_attention_heads"]
-    if hidden % heads:
-        raise UserError(f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}")
+    # published codes with narrower attention (DynaBERT's, BinaryBERT's) name its width
+    width = "dyna_hidden_size" if "dyna_hidden_size" in given else "hidden_size"
+    heads = given["num_attention_heads"]
+    if given[width] % heads:
+        raise UserError(f"{width} {given[width]} is not a multiple of num_attention_heads {heads}")
     values = {ours: given[theirs] for theirs, ours in _SIZES.items()}
-    return Architecture(**values, head_size=hidden // heads, classes=classes)
+    return Architecture(**values, head_size=given[width] // heads, classes=classes)
 
 
 def modern_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

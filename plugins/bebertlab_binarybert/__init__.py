@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bebertlab.api import (
     DistillationOptions,
+    ImporterOptions,
     LossOptions,
     QuantizerOptions,
     SchemeOptions,
@@ -14,6 +15,7 @@ from bebertlab_binarybert.attention import Attention
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.distillations import JointDistillation, PredictionDistillation, TwoStageDistillation
 from bebertlab_binarybert.hidden import Hidden
+from bebertlab_binarybert.importer import BinaryBertImporter, TernaryBertImporter
 from bebertlab_binarybert.laq import Laq
 from bebertlab_binarybert.lsq import Lsq
 from bebertlab_binarybert.prediction import Prediction
@@ -25,6 +27,7 @@ from bebertlab_binarybert.uniform import Uniform
 __all__ = [
     "Attention",
     "BinaryBert",
+    "BinaryBertImporter",
     "Bwn",
     "Hidden",
     "JointDistillation",
@@ -33,6 +36,7 @@ __all__ = [
     "Prediction",
     "PredictionDistillation",
     "TernaryBert",
+    "TernaryBertImporter",
     "Twn",
     "TwoStageDistillation",
     "Tws",
@@ -68,3 +72,9 @@ def bebertlab_losses() -> list[type[LossOptions]]:
 def bebertlab_distillations() -> list[type[DistillationOptions]]:
     """The procedures of the papers."""
     return [JointDistillation, PredictionDistillation, TwoStageDistillation]
+
+
+@hookimpl
+def bebertlab_importers() -> list[type[ImporterOptions]]:
+    """Readers of what the papers' code stored."""
+    return [BinaryBertImporter, TernaryBertImporter]

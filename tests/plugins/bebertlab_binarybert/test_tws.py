@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
@@ -10,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bebertlab.api import Architecture, Batch, Checkpoint, Design, Site, UserError
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.api import Checkpoint, Design, Site, UserError
 from bebertlab.testing import check_splitter
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_binarybert import BinaryBert, Bwn, TernaryBert, Twn, Tws
@@ -169,67 +167,3 @@ def test_agrees_with_the_published_code(golden: Callable[[str], Golden]) -> None
             large = ternary.build(weight.shape).encode(weight).levels != 0
             a = (first / weight)[large]
             assert torch.allclose(a, t[f"{name}/a"].float().expand_as(a), atol=1e-5)
-
-
-def ours(name: str, state: str, branch: int = 0) -> str:
-    """Our name of a parameter of the published ternary model; `state` is that of an activation quantizer."""
-    name = re.sub(r"\.clip_(query|key|value)$", rf".quantizers.attention_\1.{state}", name)
-    name = re.sub(r"\.clip_attn$", f".quantizers.attention_probabilities.{state}", name)
-    name = name.replace("input_clip_val", f"input_quantizer.{state}")
-    split = r"^(bert.*\.(?:word_embeddings|query|key|value|dense))\.(weight|bias|input_quantizer)"
-    return re.sub(split, rf"\1.branches.{branch}.\2", name)
-
-
-def published_ternary(vectors: Golden, bits: ActivationBits) -> Checkpoint:
-    """The ternary model of the golden file under activations of so many bits."""
-    config = next(case for case in vectors.cases if case["name"] == f"a{bits}")["config_ternary"]
-    heads = config["num_attention_heads"]
-    architecture = Architecture(
-        vocabulary=config["vocab_size"],
-        positions=config["max_position_embeddings"],
-        hidden=config["hidden_size"],
-        heads=heads,
-        head_size=config["dyna_hidden_size"] // heads,
-        ffn=config["intermediate_size"],
-        layers=config["num_hidden_layers"],
-        classes=config["num_labels"],
-        activation=config["hidden_act"],
-    )
-    design = BinaryBert(weight_bits=2, activation_bits=bits).design()
-    tensors = dict(BertClassifier(architecture, design).state_dict())
-    for name, tensor in vectors.tensors.items():
-        folder, _, rest = name.partition("/")
-        if folder in ("ternary", f"clip_a{bits}"):
-            tensors[ours(rest, "clip" if bits == 8 else "step")] = tensor
-    set_before = {name: torch.tensor(True) for name in tensors if name.endswith(".initialised")}
-    return Checkpoint(architecture=architecture, design=design, tensors=tensors | set_before)
-
-
-@pytest.mark.parametrize("bits", [32, 8, 4])
-def test_a_whole_model_is_split_as_by_the_published_code(golden: Callable[[str], Golden], bits: ActivationBits) -> None:
-    vectors = golden("tws_model")
-    before = published_ternary(vectors, bits)
-    after = Tws().build().split(before)
-    compared = 0
-    for name, wanted in vectors.tensors.items():
-        if name.startswith("split/"):
-            half = re.search(r"_([12])\.(?:weight|bias)$", name)
-            whole = re.sub(r"_[12]\.(weight|bias)$", r".\1", name.removeprefix("split/"))
-            found = after.tensors[ours(whole, "", int(half[1]) - 1 if half else 0)]
-            assert torch.allclose(found, wanted.float(), **vectors.meta["tolerance"]["split state"]), name
-            compared += 1
-    assert compared > 2 * 14
-    for checkpoint, who in ((before, "ternary"), (after, "split")):
-        logits = BertClassifier.from_checkpoint(checkpoint).eval()(published_batch(vectors)).logits
-        assert torch.allclose(logits, vectors.tensors[f"a{bits}/{who}/logits"], **vectors.meta["tolerance"]["outputs"])
-
-
-def published_batch(vectors: Golden) -> Batch:
-    tensors = vectors.tensors
-    return Batch(
-        positions=torch.arange(len(tensors["in/labels"])),
-        tokens=tensors["in/input_ids"],
-        segments=tensors["in/token_type_ids"],
-        mask=tensors["in/attention_mask"].bool(),
-        labels=tensors["in/labels"],
-    )

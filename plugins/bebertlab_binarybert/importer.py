@@ -1,0 +1,180 @@
+"""Checkpoints that the published code of BinaryBERT (and BEBERT on top of it) or of TernaryBERT wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+from bebertlab.api import (
+    Architecture,
+    BertClassifier,
+    Checkpoint,
+    Design,
+    ImporterOptions,
+    SchemeOptions,
+    UserError,
+    architecture_of,
+    check_tensors,
+    modern_names,
+    quantizable_modules,
+)
+from bebertlab_binarybert.methods import FULL
+from bebertlab_binarybert.schemes import BinaryBert, TernaryBert
+
+_CLIP = re.compile(r".*(weight_clip_val|input_clip_val|act_clip_val|embed_clip_val|clip_(query|key|value|attn))")
+_ATTENTION = re.compile(r"(.*)\.quantizers\.attention_(\w+)\.(clip|step)")
+_BRANCH = re.compile(r"(.*)\.branches\.(\d+)\.(weight|bias|weight_quantizer\.clip|input_quantizer\.(?:clip|step))")
+_NORM_EPSILON = 1e-12  #: of every LayerNorm of the published code, whatever config.json says
+
+
+@frozen(kw_only=True)
+class BinaryBertImporter(ImporterOptions):
+    """Reads a model that the published code of BinaryBERT stored, ternary or split, quantized or not.
+
+    The two branches of a split module end in `_1` and `_2`; clips and steps are `weight_clip_val` and
+    `input_clip_val` of a linear layer, `embed_clip_val` of the word embedding, and `clip_query`, `clip_key`,
+    `clip_value` and `clip_attn` of the attention. Those that its bits leave without use are left out. A step counts as
+    set, also one of exactly 1. Numbers of double precision, as the biases of a split are, become single ones.
+    Source: BinaryBERT, arXiv:2012.15701, and BEBERT, arXiv:2210.15976, their published code.
+    """
+
+    kind = "binarybert"
+    weight_bits: int | None = None  #: instead of those in config.json, which the published split copies unchanged
+    as_published: bool = False  #: zeros and empty groups as in the published code; false: see the quantizers
+
+    def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
+        """The model of a checkpoint."""
+        given = _named(tensors)
+        sizes = _architecture(given, config)
+        split = [path for path in quantizable_modules(sizes) if f"{path}_1.weight" in given]
+        told = {**config, **({} if self.weight_bits is None else {"weight_bits": self.weight_bits})}
+        if split and told.get("weight_bits") == 2 and self.weight_bits is None:
+            raise UserError(
+                f"{split[0]} and others are split in two, but config.json says weight_bits 2: the published code copies"
+                " that of the ternary model when it splits; set weight_bits to 1 for the split model"
+            )
+        scheme = self._scheme(told, method=None if self.weight_bits else told.get("weight_quant_method"))
+        return _checkpoint(
+            given, sizes, _design(scheme, sizes).with_branches(dict.fromkeys(split, 2)), ternarybert=False
+        )
+
+    def _scheme(self, config: Mapping[str, Any], method: str | None) -> BinaryBert:
+        weight_bits, activation_bits = config.get("weight_bits", FULL), config.get("input_bits", FULL)
+        lsq = activation_bits != FULL and config.get("input_quant_method") == "lsq"
+        try:
+            return BinaryBert(
+                weight_bits=weight_bits,
+                activation_bits=activation_bits,
+                weights=None if weight_bits == FULL else method,  # type: ignore[arg-type] # the scheme checks it
+                activations=None if activation_bits == FULL else config.get("input_quant_method", "uniform"),
+                matrix_granularity=_granularity(config, "weight_layerwise", default=True),
+                embedding_granularity=_granularity(config, "embed_layerwise", default=False),
+                activation_granularity=_granularity(config, "input_layerwise", default=True),
+                clip=config.get("clip_init_val", 2.5),
+                learnable=lsq or bool(config.get("learnable_scaling", True)),
+                symmetric=bool(config.get("sym_quant_qkvo", True)),
+                one_sided_symmetric=bool(config.get("sym_quant_ffn_attn", False)),
+                as_published=self.as_published,
+            )
+        except (ValueError, UserError) as error:
+            raise UserError(f"config.json: {error.args[0]}") from error
+
+
+@frozen(kw_only=True)
+class TernaryBertImporter(ImporterOptions):
+    """Reads a model that the published code of TernaryBERT stored.
+
+    Its clips, `weight_clip_val`, `act_clip_val` and those of the attention, all are the `clip_val` of config.json.
+    Source: TernaryBERT, arXiv:2009.12812, its published code.
+    """
+
+    kind = "ternarybert"
+    as_published: bool = False  #: empty groups give NaN, as in the published code
+
+    def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
+        """The model of a checkpoint."""
+        given = _named(tensors)
+        sizes = _architecture(given, config)
+        weight_bits = config.get("weight_bits", FULL)
+        activation_bits = config.get("input_bits", FULL) if config.get("quantize_act", True) else FULL
+        clip = config.get("clip_val", 2.5)
+        if weight_bits == activation_bits == FULL:
+            return _checkpoint(given, sizes, Design(), ternarybert=True)
+        try:
+            scheme = TernaryBert(
+                weight_bits=weight_bits,
+                activation_bits=activation_bits,  # type: ignore[arg-type] # the scheme checks it
+                clip=clip,
+                as_published=self.as_published,
+            )
+        except ValueError as error:
+            raise UserError(f"config.json: {error.args[0]}") from error
+        for name, tensor in given.items():
+            if name.endswith("weight_clip_val") and not torch.equal(tensor.abs(), torch.full_like(tensor, clip)):
+                raise UserError(f"{name} is {tensor.tolist()}, but config.json has clip_val {clip} for all of them")
+        return _checkpoint(given, sizes, _design(scheme, sizes), ternarybert=True)
+
+
+def _named(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Under today's names, without the prefix of a model that several GPUs shared."""
+    parallel = all(name.startswith("module.") for name in tensors)
+    return modern_names({name.removeprefix("module.") if parallel else name: t for name, t in tensors.items()})
+
+
+def _architecture(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Architecture:
+    if "classifier.weight" not in tensors:
+        raise UserError("there is no classifier.weight: this is no classifier")
+    return evolve(architecture_of(config, tensors["classifier.weight"].shape[0]), norm_epsilon=_NORM_EPSILON)
+
+
+def _granularity(config: Mapping[str, Any], flag: str, *, default: bool) -> Any:  # noqa: ANN401 - a Granularity
+    return "tensor" if config.get(flag, default) else "row"
+
+
+def _design(scheme: SchemeOptions, sizes: Architecture) -> Design:
+    """What a scheme says, with the hidden activation that config.json has."""
+    design = scheme.design()
+    return design if design.activation is None else evolve(design, activation=sizes.activation)
+
+
+def _checkpoint(given: Mapping[str, Tensor], sizes: Architecture, design: Design, *, ternarybert: bool) -> Checkpoint:
+    own = BertClassifier(sizes, design).state_dict()
+    theirs = {name: _published(name, design, ternarybert) for name in own if not name.endswith(".initialised")}
+    wanted = {theirs[name]: own[name] for name in theirs}
+    found = {name: tensor for name, tensor in given.items() if name in wanted or not _CLIP.fullmatch(name)}
+    # a step may have been stored with a dimension
+    found = {name: t.reshape(wanted[name].shape) if _one(t, wanted.get(name)) else t for name, t in found.items()}
+    try:
+        check_tensors(found, wanted)
+    except UserError as error:
+        code = "TernaryBERT" if ternarybert else "BinaryBERT"
+        raise UserError(f"not a checkpoint of {code}'s published code with this config.json: {error}") from error
+    tensors = {
+        name: found[theirs[name]].to(tensor.dtype, copy=True) if name in theirs else torch.ones_like(tensor)
+        for name, tensor in own.items()
+    }
+    return Checkpoint(architecture=sizes, design=design, tensors=tensors)
+
+
+def _one(given: Tensor, wanted: Tensor | None) -> bool:
+    return wanted is not None and given.numel() == 1 == wanted.numel()
+
+
+def _published(name: str, design: Design, ternarybert: bool) -> str:
+    """The published name of one of our tensors."""
+    if inside := _ATTENTION.fullmatch(name):
+        return f"{inside[1]}.clip_{inside[2].replace('probabilities', 'attn')}"
+    if not (found := _BRANCH.fullmatch(name)):
+        return name
+    path, branch, what = found[1], int(found[2]), found[3]
+    if what.startswith("input_quantizer"):
+        what = "act_clip_val" if ternarybert else "input_clip_val"
+    elif what.startswith("weight_quantizer"):
+        embedding = path.endswith("word_embeddings") and not ternarybert
+        what = "embed_clip_val" if embedding else "weight_clip_val"
+    return f"{path}_{branch + 1}.{what}" if design.branches.get(path, 1) > 1 else f"{path}.{what}"

@@ -1,0 +1,103 @@
+"""Ternary weight splitting against the published code: of tensors, and of whole models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bebertlab.api import Batch, BertClassifier, Checkpoint, Outputs, Tap
+from bebertlab_binarybert import BinaryBertImporter, Bwn, Twn, Tws
+from bebertlab_binarybert.tws import split_weight
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
+
+
+def test_tensors(golden: Callable[[str], Golden]) -> None:
+    vectors = golden("tws_tensors")
+    tolerance = vectors.meta["tolerance"]
+    assert vectors.cases
+    for case in vectors.cases:
+        prefix = case["name"] + "/"
+        t = {key.removeprefix(prefix): tensor for key, tensor in vectors.tensors.items() if key.startswith(prefix)}
+        ternary = Twn(granularity="row" if case["granularity"] == "row" else "tensor")
+        binary = Bwn(granularity=ternary.granularity).build(t["v"].shape)
+        first, second = (half.float() for half in split_weight(t["v"], ternary))
+        found = {"v1": first, "v2": second, "twn": ternary.build(t["v"].shape)(t["v"])}
+        found |= {"bwn1": binary(first), "bwn2": binary(second)}
+        for name, tensor in found.items():
+            close = torch.isclose(tensor, t[name], **tolerance["v1, v2" if name.startswith("v") else "twn, bwn"])
+            assert (close | (t[name].isnan() & (tensor == 0))).all(), f"{prefix}{name}"
+        summed = found["bwn1"] + found["bwn2"]
+        assert torch.allclose(summed, found["twn"], **tolerance["identity bwn1 + bwn2 = twn"]), prefix
+        if "a" in t:
+            large = ternary.build(t["v"].shape).encode(t["v"]).levels != 0
+            wanted = t["a"].float().expand_as(t["v"])[large]
+            assert torch.allclose((first / t["v"])[large], wanted, atol=1e-5), prefix
+
+
+@pytest.fixture(scope="module")
+def vectors(golden: Callable[[str], Golden]) -> Golden:
+    return golden("tws_model")
+
+
+def folder_of(vectors: Golden, name: str) -> dict[str, Tensor]:
+    return {key.removeprefix(f"{name}/"): t for key, t in vectors.tensors.items() if key.startswith(f"{name}/")}
+
+
+def checkpoints(vectors: Golden, case: Mapping[str, Any]) -> tuple[Checkpoint, Checkpoint]:
+    """The ternary model of a case and its split, both as the published code stored them."""
+    clips = folder_of(vectors, f"clip_{case['name']}")
+    copied = {
+        name.replace(".input_clip_val", f"{half}.input_clip_val"): clip
+        for name, clip in clips.items()
+        for half in (("_1", "_2") if name.endswith(".input_clip_val") else ("",))
+    }
+    read = BinaryBertImporter().read
+    before = read(folder_of(vectors, "ternary") | clips, case["config_ternary"])
+    return before, read(folder_of(vectors, "split") | copied, case["config_split"])
+
+
+def outputs_of(vectors: Golden, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    t = folder_of(vectors, "in")
+    batch = Batch(
+        positions=torch.arange(len(t["labels"])),
+        tokens=t["input_ids"],
+        segments=t["token_type_ids"],
+        mask=t["attention_mask"].bool(),
+        labels=t["labels"],
+    )
+    outputs: Outputs = BertClassifier.from_checkpoint(checkpoint).eval()(batch, frozenset({Tap.HIDDEN, Tap.SCORES}))
+    found = {f"hidden_{place}": tensor for place, tensor in enumerate(outputs.taps[Tap.HIDDEN])}
+    found |= {f"att_{place}": tensor for place, tensor in enumerate(outputs.taps[Tap.SCORES])}
+    return {"logits": outputs.logits, **found}
+
+
+def test_whole_models_are_split_alike(vectors: Golden) -> None:
+    assert vectors.cases
+    for case in vectors.cases:
+        before, published = checkpoints(vectors, case)
+        after = Tws().build().split(before)
+        assert (after.architecture, after.design) == (published.architecture, published.design)
+        assert after.tensors.keys() == published.tensors.keys()
+        tolerance = vectors.meta["tolerance"]["split state"]
+        for name, wanted in published.tensors.items():
+            if wanted.is_floating_point():
+                assert torch.allclose(after.tensors[name], wanted, **tolerance), f"{case['name']}: {name}"
+
+
+def test_outputs_before_and_after(vectors: Golden) -> None:
+    for case in vectors.cases:
+        before, published = checkpoints(vectors, case)
+        tolerance = vectors.meta["tolerance"]["outputs"]
+        models = (("ternary", before), ("split", published), ("split", Tws().build().split(before)))
+        for who, checkpoint in models:
+            wanted = folder_of(vectors, f"{case['name']}/{who}")
+            found = outputs_of(vectors, checkpoint)
+            assert wanted
+            for what, tensor in wanted.items():
+                assert torch.allclose(found[what], tensor, **tolerance), f"{case['name']}/{who}/{what}"

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from attrs import evolve
+from torch import Tensor
+
+from bebertlab.api import Architecture, BertClassifier, Design, Site, UserError, quantizable_modules
+from bebertlab.nn.initial import random_checkpoint
+from bebertlab.nn.surgery import redesign
+from bebertlab_binarybert import (
+    BinaryBert,
+    BinaryBertImporter,
+    Bwn,
+    TernaryBert,
+    TernaryBertImporter,
+    Twn,
+    Tws,
+)
+
+#: three heads of a hidden size that three does not divide
+SIZES = Architecture(
+    vocabulary=30, positions=12, hidden=16, heads=3, head_size=4, ffn=20, layers=2, classes=3, activation="gelu"
+)
+CONFIG = {
+    "vocab_size": 30,
+    "max_position_embeddings": 12,
+    "type_vocab_size": 2,
+    "hidden_size": 16,
+    "num_attention_heads": 3,
+    "dyna_hidden_size": 12,
+    "intermediate_size": 20,
+    "num_hidden_layers": 2,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-5,
+}
+LAYER = "bert.encoder.layer.1."
+RULES = (
+    (r"\.quantizers\.attention_(query|key|value)\.\w+$", r".clip_\1"),
+    (r"\.quantizers\.attention_probabilities\.\w+$", r".clip_attn"),
+    (r"word_embeddings\.(.*)weight_quantizer\.\w+$", r"word_embeddings.\1embed_clip_val"),
+    (r"(weight|input)_quantizer\.\w+$", r"\1_clip_val"),
+)
+
+
+def stored(design: Design, branches: int = 1) -> dict[str, Tensor]:
+    """A model with a design as BinaryBERT's code stores it: other names, no flags."""
+    whole = design.with_branches(dict.fromkeys(quantizable_modules(SIZES), branches))
+    sizes = evolve(SIZES, activation=design.activation or "gelu")
+    made = {}
+    for place, (name, tensor) in enumerate(BertClassifier(sizes, whole).state_dict().items()):
+        for pattern, replacement in RULES:
+            name = re.sub(pattern, replacement, name)
+        name = re.sub(r"\.branches\.(\d)", lambda m: f"_{int(m[1]) + 1}" if branches > 1 else "", name)
+        if not name.endswith("initialised"):
+            generator = torch.Generator().manual_seed(place)
+            made[name] = torch.rand(tensor.shape, generator=generator) + 0.5
+    return made
+
+
+def config_of(weight_bits: int, input_bits: int, **settings: object) -> dict[str, object]:
+    methods = {1: "bwn", 2: "twn", 8: "uniform", 32: "twn"}
+    named = {"weight_quant_method": methods[weight_bits], "input_quant_method": "lsq" if input_bits == 4 else "uniform"}
+    return {**CONFIG, "weight_bits": weight_bits, "input_bits": input_bits, **named, **settings}
+
+
+def read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], **options: Any) -> BertClassifier:  # noqa: ANN401
+    return BertClassifier.from_checkpoint(BinaryBertImporter(**options).read(tensors, config))
+
+
+def test_an_old_full_precision_checkpoint_needs_no_settings() -> None:
+    source = random_checkpoint(SIZES, seed=0, spread=0.3)
+    old = {f"module.{name}".replace("LayerNorm.weight", "LayerNorm.gamma"): t for name, t in source.tensors.items()}
+    old["module.bert.embeddings.position_ids"] = torch.arange(12)
+    for importer in (BinaryBertImporter(), TernaryBertImporter()):
+        found = importer.read(old, CONFIG)
+        assert found.design == Design()
+        assert found.architecture == SIZES  # three outputs of the classifier, and the LayerNorms' own epsilon
+        assert all(torch.equal(found.tensors[name], tensor) for name, tensor in source.tensors.items())
+
+
+@pytest.mark.parametrize(
+    ("settings", "branches"),
+    [((2, 8), 1), ((1, 4), 1), ((1, 4), 2), ((8, 8), 1), ((8, 8), 2), ((32, 8), 1), ((1, 32), 1), ((1, 32), 2)],
+)
+def test_settings_and_names_become_ours(settings: tuple[int, int], branches: int) -> None:
+    scheme = BinaryBert(weight_bits=settings[0], activation_bits=settings[1])
+    design = scheme.design()
+    given = stored(design, branches)
+    model = read(given, config_of(*settings, hidden_act=design.activation or "gelu"))
+    assert evolve(model.design, branches={}) == design
+    assert set(model.design.branches.values()) in ({2}, set())
+    own = dict(model.named_parameters())
+    assert len(own) == len(given)
+    where = "output.dense.branches.1" if branches == 2 else "output.dense.branches.0"
+    published = "output.dense_2" if branches == 2 else "output.dense"
+    assert torch.equal(own[f"{LAYER}{where}.bias"], given[f"{LAYER}{published}.bias"])
+    if settings[1] < 32:
+        kind = "step" if settings[1] == 4 else "clip"
+        assert torch.equal(own[f"{LAYER}{where}.input_quantizer.{kind}"], given[f"{LAYER}{published}.input_clip_val"])
+        inside = own[f"{LAYER}attention.self.quantizers.attention_probabilities.{kind}"]
+        assert torch.equal(inside, given[f"{LAYER}attention.self.clip_attn"])
+    if settings[0] == 8:
+        clips = [tensor for name, tensor in given.items() if "embed_clip_val" in name]
+        assert [tuple(clip.shape) for clip in clips] == [(2,)] * branches
+
+
+@pytest.mark.parametrize(
+    ("settings", "scheme"),
+    [
+        ({"weight_quant_method": "laq"}, BinaryBert(weights="laq")),
+        ({"weight_layerwise": False}, BinaryBert(matrix_granularity="row")),
+        ({"embed_layerwise": True}, BinaryBert(embedding_granularity="tensor")),
+        ({"weight_bits": 3, "weight_quant_method": "uniform"}, BinaryBert(weight_bits=3, weights="uniform")),
+        ({"sym_quant_qkvo": False, "clip_init_val": 1.5}, BinaryBert(symmetric=False, clip=1.5)),
+        ({"sym_quant_ffn_attn": True}, BinaryBert(one_sided_symmetric=True)),
+        ({"input_layerwise": False}, BinaryBert(activation_granularity="row")),
+        ({"learnable_scaling": False}, BinaryBert(learnable=False)),
+        ({"input_bits": 2}, BinaryBert(activation_bits=2, activations="uniform")),
+    ],
+)
+def test_every_setting_counts(settings: dict[str, object], scheme: BinaryBert) -> None:
+    assert read(stored(scheme.design()), {**config_of(1, 8), **settings}).design == scheme.design()
+
+
+def test_a_checkpoint_with_steps_has_them_set_also_one_of_exactly_1() -> None:
+    given = stored(BinaryBert(activation_bits=4).design())
+    given[f"{LAYER}attention.self.clip_key"] = torch.ones(1)  # with a dimension too many
+    model = read(given, config_of(1, 4, hidden_act="gelu")).train()
+    quantizer = model.get_submodule(f"{LAYER}attention.self.quantizers.attention_key")
+    quantizer(torch.randn(2, 3, 4, 4))
+    assert quantizer.get_parameter("step").item() == 1.0
+    assert model.design.activation == "gelu"
+
+
+def test_double_precision_becomes_single() -> None:
+    given = {name: tensor.double() for name, tensor in stored(BinaryBert().design(), 2).items()}
+    assert {p.dtype for p in read(given, config_of(1, 8)).parameters()} == {torch.float32}
+
+
+def test_clips_without_use_are_left_out() -> None:
+    given = stored(BinaryBert(weight_bits=8).design())
+    model = read(given, config_of(32, 32))
+    assert model.design == Design()
+
+
+def test_the_settings_that_the_published_split_copies_are_refused_and_can_be_set() -> None:
+    given = stored(BinaryBert().design(), 2)
+    with pytest.raises(UserError, match=r"word_embeddings and others are split in two, but config\.json says .* 2"):
+        read(given, config_of(2, 8))
+    design = read(given, config_of(2, 8), weight_bits=1).design
+    assert design.weights[Site.KEY] == Bwn()
+
+
+def test_a_split_of_ours_is_one_of_theirs() -> None:
+    ternary = redesign(random_checkpoint(SIZES, seed=1), BinaryBert(weight_bits=2, activation_bits=32).design())
+    split = Tws().build().split(ternary)
+    rename = {name: re.sub(r"\.branches\.(\d)", lambda m: f"_{int(m[1]) + 1}", name) for name in split.tensors}
+    found = BinaryBertImporter().read({rename[n]: t for n, t in split.tensors.items()}, config_of(1, 32))
+    assert found.design == split.design
+    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in split.tensors.items())
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"weight_bits": 3}, r"config\.json: 'weight_bits' must be 1 for `weights: bwn`: 3"),
+        ({"input_bits": 1}, r"config\.json: 'activation_bits' must be 2 to 16 for `activations: uniform`: 1"),
+        ({"input_quant_method": "elastic"}, r"config\.json: 'activations' must be one of uniform, lsq: elastic"),
+        ({"intermediate_size": 24}, r"BinaryBERT's .*: wrong shape: .*is \(20, 16\), should be \(24, 16\)"),
+        ({"num_hidden_layers": 3}, r"missing: bert\.encoder\.layer\.2\."),
+        ({"num_hidden_layers": 1}, r"unexpected: bert\.encoder\.layer\.1\."),
+        ({"dyna_hidden_size": 16}, "dyna_hidden_size 16 is not a multiple of num_attention_heads 3"),
+        ({"hidden_act": "tanh"}, "hidden_act is 'tanh'"),
+        ({"input_quant_method": "lsq"}, r"clip_query is \(2,\), should be \(\)"),
+        ({"input_bits": 4, "input_quant_method": "lsq", "input_layerwise": False}, "lsq has one step"),
+    ],
+)
+def test_what_contradicts_is_refused_with_the_reason(settings: dict[str, object], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        read(stored(BinaryBert().design()), {**config_of(1, 8), **settings})
+
+
+def test_what_is_no_classifier_is_refused() -> None:
+    given = stored(BinaryBert().design())
+    del given["classifier.weight"]
+    for importer in (BinaryBertImporter(), TernaryBertImporter()):
+        with pytest.raises(UserError, match="this is no classifier"):
+            importer.read(given, config_of(1, 8))
+
+
+def ternarybert(clip: float = 2.0) -> dict[str, Tensor]:
+    """A model as TernaryBERT's code stores it."""
+    given = {
+        name.replace("input_clip_val", "act_clip_val"): tensor
+        for name, tensor in stored(TernaryBert(clip=clip).design()).items()
+    }
+    given |= {name.replace(".weight", ".weight_clip_val"): given[name] for name in given if name.endswith("e.weight")}
+    ends = torch.tensor([-clip, clip])
+    given |= {name: ends for name in given if "clip" in name}
+    given[f"{LAYER}output.dense.act_clip_val"] = 2 * ends
+    return given
+
+
+def test_ternarybert_has_fixed_clips_of_its_own_names() -> None:
+    config = {**CONFIG, "weight_bits": 2, "input_bits": 8, "clip_val": 2.0, "quantize_act": True}
+    found = TernaryBertImporter().read(ternarybert(), config)
+    assert found.design == TernaryBert(clip=2.0).design()
+    assert found.design.weights[Site.WORD_EMBEDDING] == Twn(granularity="row", clip=2.0)
+    assert found.tensors[f"{LAYER}output.dense.branches.0.input_quantizer.clip"].tolist() == [-4.0, 4.0]
+    model = BertClassifier.from_checkpoint(found)
+    assert not [name for name, _ in model.named_parameters() if "clip" in name]
+
+
+def test_ternarybert_without_quantized_activations() -> None:
+    config = {**CONFIG, "weight_bits": 2, "input_bits": 8, "clip_val": 2.0, "quantize_act": False}
+    assert not TernaryBertImporter().read(ternarybert(), config).design.inputs
+
+
+def test_ternarybert_refuses_other_clips_and_bits() -> None:
+    config = {**CONFIG, "weight_bits": 2, "input_bits": 8, "clip_val": 2.5, "quantize_act": True}
+    with pytest.raises(UserError, match=r"weight_clip_val is \[-2\.0, 2\.0\], but config\.json has clip_val 2\.5"):
+        TernaryBertImporter().read(ternarybert(), config)
+    with pytest.raises(UserError, match=r"config\.json: .*weight_bits"):
+        TernaryBertImporter().read(ternarybert(), {**config, "weight_bits": 1})
+    with pytest.raises(UserError, match=r"TernaryBERT's .* wrong shape"):
+        TernaryBertImporter().read(ternarybert(), {**config, "clip_val": 2.0, "vocab_size": 31})
