@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from bebertlab.artifacts.metrics import write_metrics
 from bebertlab.artifacts.sizes import size_metrics
 from bebertlab.interfaces.ensemble import Round
+from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.folder import load_model, save_model
+from bebertlab.nn.surgery import redesign
 from bebertlab.train.examples import TOKENIZER_FILE, load_examples
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
@@ -30,9 +32,12 @@ LOGITS_FILE = "logits.safetensors"
 _TOKENIZER_FILES = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 
-def read_model(artifact: Artifact, context: Context) -> BertClassifier:
-    """The model of an artifact, on the device of the context."""
-    return load_model(artifact.folder, context.codec).to(context.device)
+def read_model(artifact: Artifact, context: Context, scheme: SchemeOptions | None = None) -> BertClassifier:
+    """The model of an artifact, on the device of the context; under a scheme, if there is one, instead of its own."""
+    model = load_model(artifact.folder, context.codec)
+    if scheme is not None:
+        model = BertClassifier.from_checkpoint(redesign(model.checkpoint(), scheme.design()))
+    return model.to(context.device)
 
 
 def read_teacher(artifact: Artifact, context: Context) -> Teacher:

@@ -14,8 +14,6 @@ from bebertlab.interfaces.distillation import DistillationOptions, resolve_phase
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Codec, Context, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.surgery import redesign
 from bebertlab.train.networks import check_parts
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.phases import need_teacher, train_phases
@@ -45,9 +43,7 @@ class DistillStage(StageOptions):
         source = inputs.one("model")
         teachers = inputs.many("teacher")
         phases = resolve_phases(self.distillation, context.codec)
-        model = read_model(source, context)
-        if self.scheme is not None:
-            model = BertClassifier.from_checkpoint(redesign(model.checkpoint(), self.scheme.design()))
+        model = read_model(source, context, self.scheme)
         teacher = read_teacher(teachers[0], context) if teachers else None
         session = open_session(context, self.train, source.folder, teacher=teacher)
         training = train_phases(model, phases, session)

@@ -15,6 +15,7 @@ from bebertlab.artifacts.metrics import write_metrics
 from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Verdict
+from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.nn.bert import BertClassifier
@@ -23,6 +24,7 @@ from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
+from bebertlab.train.networks import check_parts
 from bebertlab.train.objective import Objective
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.phases import train_phases
@@ -44,14 +46,17 @@ class MemberStage(StageOptions):
     index: int = field(default=0, validator=validators.ge(0))  #: place in the ensemble; gives it a seed of its own
     ensemble: EnsembleOptions = field()  #: what it trains on and weighs
     start: Literal["model", "previous"] = "model"  #: whose weights it starts from
+    scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own
     distillation: DistillationOptions = field(factory=NoneOptions)  #: its phases and their losses
     train: TrainOptions = field(factory=TrainOptions)  #: how it trains
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
-        """Check that losses suit the task and the ensemble, and let go of a teacher that nothing reads."""
+        """Check that losses suit task, ensemble and scheme, and let go of a teacher that nothing reads."""
         first = self.ensemble.build(task.outputs).first(len(task.splits[TRAIN]))
         for phase in resolve_phases(self.distillation, codec):
             Objective(phase.losses, task.outputs).check_round(first)
+            if self.scheme is not None:
+                check_parts(phase, self.scheme.design())
         return evolve(self, teacher=needed_teacher(self.teacher, self.distillation, task, codec))
 
     def run(self, inputs: Inputs, context: Context) -> None:
@@ -63,7 +68,7 @@ class MemberStage(StageOptions):
             return
         context = evolve(context, seed=derive_seed(context.seed, "member", self.index))
         source = self._source(inputs)
-        model = read_model(source, context)
+        model = read_model(source, context, self.scheme)
         teachers = inputs.many("teacher")
         teacher = read_teacher(teachers[0], context) if teachers else None
         session = open_session(context, self.train, source.folder, teacher=teacher, round=assignment)

@@ -10,6 +10,7 @@ from attrs import field, frozen, validators
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions
 from bebertlab.interfaces.ensemble import EnsembleOptions
+from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, stage_input
 from bebertlab.stages.member import MemberStage
 from bebertlab.stages.none import NoneOptions
@@ -28,6 +29,7 @@ class MembersStage(StageGroupOptions):
     start: Literal["model", "previous"] = (
         "model"  #: where members after the first start: afresh, or from their forerunner
     )
+    scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own
     distillation: DistillationOptions = field(factory=NoneOptions)  #: the phases of each member and their losses
     train: TrainOptions = field(factory=TrainOptions)  #: how each member trains
     seed: int | None = None  #: instead of the recipe's seed
@@ -55,6 +57,7 @@ class MembersStage(StageGroupOptions):
             index=index,
             ensemble=self.ensemble,
             start=self.start if follows else "model",
+            scheme=self.scheme,
             distillation=self.distillation,
             train=self.train,
             seed=self.seed,

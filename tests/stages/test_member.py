@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,10 +12,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.distillation import DistillationOptions, Phase
 from bebertlab.interfaces.ensemble import EnsembleOptions, Sampling
 from bebertlab.interfaces.loss import Loss, LossOptions
+from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.nn.bert import BertClassifier
@@ -88,6 +90,19 @@ def test_members_of_one_index_do_not_depend_on_what_ran_before(
     alone = bench.run(member(bench.codec, "bagging", index=1, train=train), task, model=teacher)
     bench.run(member(bench.codec, "bagging", index=0, train=train), task, model=teacher)
     assert same(alone, bench.run(member(bench.codec, "bagging", index=1, train=train), task, model=teacher))
+
+
+@pytest.mark.parametrize("start", ["model", "previous"])
+def test_members_get_a_scheme_wherever_they_start(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, start: Literal["model", "previous"]
+) -> None:
+    scheme = bench.codec.load({"kind": "binarybert", "activation_bits": 4}, SchemeOptions)  # type: ignore[type-abstract]
+    options = {"scheme": scheme, "start": start, "train": train}
+    first = bench.run(member(bench.codec, "boosting", **options), task, model=teacher)
+    second = bench.run(member(bench.codec, "boosting", index=1, **options), task, model=teacher, previous=first)
+    for artifact in (first, second):
+        assert load_model(artifact.folder, bench.codec).design == scheme.design()
+    assert load_model(teacher.folder, bench.codec).design == Design()
 
 
 def rig(monkeypatch: pytest.MonkeyPatch, task: Task, tokenizer: Artifact, wrong: set[str]) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import EnsembleOptions
+from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Codec
 from bebertlab.stages.member import MemberStage
 from bebertlab.stages.members import MembersStage
@@ -63,3 +64,9 @@ def test_a_single_model_has_one_member(codec: Codec) -> None:
 def test_there_is_no_ensemble_of_nobody(codec: Codec) -> None:
     with pytest.raises(ValueError, match="size"):
         members(codec, "bagging", size=0)
+
+
+def test_what_members_learn_with_reaches_each_of_them(codec: Codec) -> None:
+    scheme = codec.load({"kind": "binarybert"}, SchemeOptions)  # type: ignore[type-abstract]
+    assert {member.scheme for member in members(codec, "bagging", size=3, scheme=scheme).values()} == {scheme}
+    assert {member.scheme for member in members(codec, "bagging").values()} == {None}
