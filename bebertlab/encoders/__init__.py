@@ -1,4 +1,4 @@
-"""Encoders that come with bebertlab: where weights and vocabulary come from."""
+"""Encoders and the importer that come with bebertlab: where weights and vocabulary come from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from bebertlab.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from bebertlab.interfaces.encoder import EncoderOptions
+    from bebertlab.interfaces.importer import ImporterOptions
 
 
 @hookimpl
@@ -17,3 +18,11 @@ def bebertlab_encoders() -> list[type[EncoderOptions]]:
     from bebertlab.encoders.tiny import TinyEncoder
 
     return [TinyEncoder, PretrainedEncoder]
+
+
+@hookimpl
+def bebertlab_importers() -> list[type[ImporterOptions]]:
+    """`huggingface`."""
+    from bebertlab.encoders.huggingface import HuggingFaceImporter
+
+    return [HuggingFaceImporter]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from attrs import evolve, field, frozen, validators
-from torch import Tensor
 
-from bebertlab.encoders.hub import CONFIGURATION, WEIGHTS, files_digest, model_folder
+from bebertlab.encoders.hub import CONFIGURATION, files_digest, model_folder
+from bebertlab.encoders.weights import read_weights
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.folder import read_json, read_safetensors
+from bebertlab.nn.folder import read_json
 from bebertlab.nn.huggingface import architecture_of, modern_names
 from bebertlab.nn.initial import random_tensor
 from bebertlab.nn.tensors import check_tensors
@@ -69,7 +67,7 @@ class PretrainedEncoder(EncoderOptions):
 
     def _checkpoint(self, folder: Path, vocabulary: int, classes: int, seed: int) -> Checkpoint:
         architecture = self._architecture(architecture_of(read_json(folder / CONFIGURATION), classes), vocabulary)
-        given = modern_names(_weights(folder))
+        given = modern_names(read_weights(folder))
         tensors = {}
         generator = torch.Generator().manual_seed(seed)
         wanted = BertClassifier(architecture, Design()).state_dict()
@@ -90,16 +88,3 @@ class PretrainedEncoder(EncoderOptions):
         if layers > sizes.layers:
             raise UserError(f"layers is {layers}; the checkpoint has {sizes.layers}")
         return evolve(sizes, layers=layers)
-
-
-def _weights(folder: Path) -> dict[str, Tensor]:
-    if (folder / WEIGHTS[0]).is_file():
-        return read_safetensors(folder / WEIGHTS[0])
-    if (folder / WEIGHTS[1]).is_file():
-        shards = sorted(set(json.loads((folder / WEIGHTS[1]).read_text(encoding="utf-8"))["weight_map"].values()))
-        return {name: tensor for shard in shards for name, tensor in read_safetensors(folder / shard).items()}
-    try:
-        tensors: dict[str, Tensor] = torch.load(folder / WEIGHTS[2], map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise UserError(f"{folder / WEIGHTS[2]}: refused, it holds more than tensors or is damaged") from error
-    return tensors

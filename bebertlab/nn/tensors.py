@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
+import torch
 from torch import Tensor
 
 from bebertlab.errors import UserError
@@ -31,6 +34,45 @@ def check_tensors(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> 
     ]
     if faults:
         raise UserError("tensors do not fit the model: " + "; ".join(faults))
+
+
+def left_out(given: Mapping[str, Tensor], made: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Names of given tensors whose numbers are in none of the tensors that were made of them, whatever their names.
+
+    Numbers are compared in single precision and without regard to shape; flags that were made are nobody's numbers.
+    Where more tensors with the same numbers are given than made, those whose names begin most like the made ones
+    count as used.
+
+    >>> one, two = torch.ones(1), torch.tensor(2.0)
+    >>> left_out({"cls.a": one, "bert.a": one, "b": two}, {"bert.x.a": one, "x.b": two})
+    ('cls.a',)
+    """
+    theirs = _by_numbers(given)
+    ours = _by_numbers({name: tensor for name, tensor in made.items() if tensor.dtype != torch.bool})
+    unused = {name for numbers, names in theirs.items() for name in _unused(names, ours.get(numbers, []))}
+    return tuple(name for name in given if name in unused)
+
+
+def _by_numbers(tensors: Mapping[str, Tensor]) -> dict[bytes, list[str]]:
+    """Names of the tensors that hold the same numbers, by a hash of these."""
+    names: dict[bytes, list[str]] = {}
+    for name, tensor in tensors.items():
+        values = tensor.detach().to("cpu", torch.float32).contiguous().numpy()
+        names.setdefault(hashlib.sha256(values.tobytes()).digest(), []).append(name)
+    return names
+
+
+def _unused(given: Sequence[str], made: Sequence[str]) -> list[str]:
+    def likeness(name: str) -> int:
+        return max(_common_start(name, other) for other in made)
+
+    return sorted(given, key=likeness)[: -len(made)] if made else list(given)
+
+
+def _common_start(one: str, other: str) -> int:
+    """Letters that two names begin with alike."""
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in pairs)
 
 
 def _shape(tensor: Tensor) -> str:

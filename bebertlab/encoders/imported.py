@@ -1,0 +1,61 @@
+"""Checkpoints of published code as models of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from bebertlab.encoders.hub import CONFIGURATION
+from bebertlab.encoders.weights import read_weights
+from bebertlab.encoders.wordpiece import has_tokenizer, read_tokenizer
+from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.interfaces.importer import ImporterOptions
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.folder import read_json
+from bebertlab.nn.tensors import left_out
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@frozen(kw_only=True, eq=False)
+class Imported:
+    """What an importer made of a checkpoint."""
+
+    model: BertClassifier
+    tokenizer: PreTrainedTokenizerBase | None  #: None where none is beside the checkpoint and none was named
+    left_out: tuple[str, ...]  #: tensors of the checkpoint that the model has no use for
+
+
+def import_checkpoint(
+    importer: ImporterOptions, path: Path, *, config: Path | None = None, tokenizer: Path | None = None
+) -> Imported:
+    """Read a file (or a folder) of published code; config.json and tokenizer are those beside it if not named.
+
+    Raises:
+        EnvironmentFault: a file is not there.
+        UserError: the file is refused, is not of that code, or its tokenizer has more tokens than the model.
+    """
+    beside = path if path.is_dir() else path.parent
+    tensors = read_weights(path)
+    settings = read_json(_config(config, beside))
+    try:
+        checkpoint = importer.read(tensors, settings)
+        model = BertClassifier.from_checkpoint(checkpoint)
+    except UserError as error:
+        raise type(error)(f"{path}: importer '{importer.kind}': {error}") from error
+    words = read_tokenizer(tokenizer or beside) if tokenizer or has_tokenizer(beside) else None
+    rows = checkpoint.architecture.vocabulary
+    if words is not None and len(words) > rows:
+        raise UserError(f"{tokenizer or beside}: the tokenizer has {len(words)} tokens, the word embedding {rows} rows")
+    return Imported(model=model, tokenizer=words, left_out=left_out(tensors, checkpoint.tensors))
+
+
+def _config(named: Path | None, beside: Path) -> Path:
+    path = named or beside / CONFIGURATION
+    if not path.is_file():
+        hint = "" if named else "; name the checkpoint's configuration, its sizes and bits, with --config"
+        raise EnvironmentFault(f"{path}: no such file{hint}")
+    return path

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from bebertlab.encoders.huggingface import HuggingFaceImporter
+from bebertlab.encoders.imported import import_checkpoint
+from bebertlab.errors import EnvironmentFault, UserError
+
+IMPORTER = HuggingFaceImporter()
+
+
+@pytest.fixture
+def pickled(pretrained: Path) -> Path:
+    """An old checkpoint with tensors that nobody needs."""
+    tensors = load_file(pretrained / "model.safetensors") | {
+        "bert.embeddings.position_ids": torch.arange(16).unsqueeze(0),
+        "cls.predictions.bias": torch.full((9,), 0.5),
+    }
+    torch.save(tensors, pretrained / "pytorch_model.bin")
+    (pretrained / "model.safetensors").unlink()
+    return pretrained / "pytorch_model.bin"
+
+
+def test_what_lies_beside_a_file_goes_with_it(pickled: Path) -> None:
+    for path in (pickled, pickled.parent):
+        found = import_checkpoint(IMPORTER, path)
+        assert found.model.architecture.layers == 3
+        assert found.tokenizer is not None
+        assert len(found.tokenizer) == 9
+        assert found.left_out == ("bert.embeddings.position_ids", "cls.predictions.bias")
+
+
+def test_files_can_be_elsewhere(pickled: Path, tmp_path: Path) -> None:
+    alone = Path(shutil.copy(pickled, tmp_path / "alone.bin"))
+    with pytest.raises(EnvironmentFault, match=r"config\.json: no such file; name the checkpoint's config.* --config"):
+        import_checkpoint(IMPORTER, alone)
+    config = pickled.parent / "config.json"
+    assert import_checkpoint(IMPORTER, alone, config=config).tokenizer is None
+    found = import_checkpoint(IMPORTER, alone, config=config, tokenizer=pickled.parent / "vocab.txt")
+    assert found.tokenizer is not None
+    assert found.tokenizer.tokenize("cats run") == ["cat", "##s", "run"]
+    with pytest.raises(EnvironmentFault, match=r"none\.json: no such file$"):
+        import_checkpoint(IMPORTER, alone, config=tmp_path / "none.json")
+
+
+def test_faults_name_the_file_and_the_importer(pickled: Path) -> None:
+    config = json.loads((pickled.parent / "config.json").read_text())
+    (pickled.parent / "config.json").write_text(json.dumps(config | {"hidden_size": 16}))
+    with pytest.raises(UserError, match=r"pytorch_model\.bin: importer 'huggingface': tensors do not fit the model"):
+        import_checkpoint(IMPORTER, pickled)
+
+
+def test_a_tokenizer_of_more_words_is_refused(pickled: Path) -> None:
+    with (pickled.parent / "vocab.txt").open("a") as file:
+        file.write("more\n")
+    with pytest.raises(UserError, match="the tokenizer has 10 tokens, the word embedding 9 rows"):
+        import_checkpoint(IMPORTER, pickled)
