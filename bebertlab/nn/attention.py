@@ -13,6 +13,7 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import ATTENTION_SITES, Site
 from bebertlab.interfaces.batch import Tap
 from bebertlab.interfaces.quantizer import Quantizer
+from bebertlab.nn.dropout import drop
 from bebertlab.nn.parts import Parts
 
 #: added to the score of a masked key; losses know masked entries by it (the published code's value)
@@ -95,8 +96,7 @@ class SelfAttention(nn.Module):
         probabilities = scores.softmax(-1)
         if Tap.PROBABILITIES in kept:
             kept[Tap.PROBABILITIES].append(probabilities)
-        if dropout:
-            probabilities = F.dropout(probabilities, dropout)
+        probabilities = drop(probabilities, dropout, self.training)
         return self._quantize(Site.ATTENTION_PROBABILITIES, probabilities) @ self._quantize(Site.ATTENTION_VALUE, v)
 
     def _selected(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: Kept) -> Tensor:
@@ -110,7 +110,7 @@ class SelfAttention(nn.Module):
             kept[Tap.SCORES].append(scores)
         if dropout:
             # a dropped score is 0, which some quantizers select: a masked key gets its mask again
-            scores = F.dropout(scores, dropout).add_(mask)
+            scores = drop(scores, dropout, self.training).add_(mask)
         context = self._quantize(Site.ATTENTION_PROBABILITIES, scores) @ v
         return context if v_scale is None else context * v_scale
 

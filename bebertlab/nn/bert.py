@@ -15,8 +15,9 @@ from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.quantizer import ParameterGroup, Quantizer
 from bebertlab.nn.attention import Kept, additive_mask
 from bebertlab.nn.design import POOLER, WORD_EMBEDDINGS, layer_path
+from bebertlab.nn.dropout import drop
 from bebertlab.nn.embedding import Embedding
-from bebertlab.nn.layer import Layer, drop
+from bebertlab.nn.layer import Layer
 from bebertlab.nn.linear import Linear
 from bebertlab.nn.parts import Parts
 from bebertlab.nn.tensors import check_tensors

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bebertlab.nn.attention import Kept, SelfAttention
+from bebertlab.nn.dropout import add_dropped
 from bebertlab.nn.parts import Parts
 
 
@@ -25,7 +26,7 @@ class Residual(nn.Module):
     def forward(self, y: Tensor, x: Tensor) -> Tensor:
         """The normalized sum."""
         update: Tensor = self.dense(y)
-        normalized: Tensor = self.LayerNorm(x + drop(update, self.dropout, self.training))
+        normalized: Tensor = self.LayerNorm(add_dropped(x, update, self.dropout, self.training))
         return normalized
 
 
@@ -81,8 +82,3 @@ class Layer(nn.Module):
         attended = self.attention(hidden, mask, kept)
         output: Tensor = self.output(self.intermediate(attended), attended)
         return output
-
-
-def drop(x: Tensor, probability: float, training: bool) -> Tensor:
-    """Dropout that costs nothing where it does nothing."""
-    return F.dropout(x, probability) if training and probability else x

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bebertlab.interfaces.architecture import Architecture, Design
 from bebertlab.nn.attention import additive_mask
-from bebertlab.nn.layer import FeedForwardUp, Layer, Residual, drop
+from bebertlab.nn.layer import FeedForwardUp, Layer, Residual
 from bebertlab.nn.parts import Parts
 
 LAYER = "bert.encoder.layer.0"
@@ -55,12 +55,3 @@ def test_a_layer_of_zeros_normalizes_its_input_twice(sizes: Architecture) -> Non
     x = torch.randn(2, 3, sizes.hidden)
     mask = additive_mask(torch.ones(2, 3, dtype=torch.bool), torch.float32)
     torch.testing.assert_close(layer(x, mask, {}), F.layer_norm(F.layer_norm(x, (16,), eps=1e-12), (16,), eps=1e-12))
-
-
-def test_dropout_does_nothing_in_evaluation() -> None:
-    x = torch.ones(1000)
-    torch.manual_seed(0)
-    assert drop(x, 0.5, training=False) is x
-    assert drop(x, 0.0, training=True) is x
-    dropped = drop(x, 0.5, training=True)
-    assert set(dropped.tolist()) == {0.0, 2.0}

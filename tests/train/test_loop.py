@@ -55,7 +55,7 @@ def test_a_model_learns(open_session: OpenSession, labels_phase: Phase) -> None:
 def test_a_model_learns_by_the_optimizer_of_the_papers(open_session: OpenSession, labels_phase: Phase) -> None:
     task = tiny_task(examples=192)
     model = tiny_model(task)
-    session = open_session(task=task, train_epochs=12, train_learning_rate=0.002, train_optimizer="bertadam")
+    session = open_session(task=task, train_epochs=16, train_learning_rate=0.0015, train_optimizer="bertadam")
     fit(model, labels_phase, session)
     assert score(model, session) >= 85
     adamw = tiny_model(task)
