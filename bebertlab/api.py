@@ -16,7 +16,7 @@ from bebertlab.interfaces.architecture import (
     Site,
 )
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
-from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
+from bebertlab.interfaces.distillation import DistillationOptions, Phase, fractions, resolve_phases
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.ensemble import (
     Ensemble,
@@ -34,7 +34,7 @@ from bebertlab.interfaces.loss import Loss, LossOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.splitter import Splitter, SplitterOptions
+from bebertlab.interfaces.splitter import Measure, Splitter, SplitterOptions, Splitting
 from bebertlab.interfaces.stage import (
     Artifact,
     Codec,
@@ -50,6 +50,7 @@ from bebertlab.network import reach_hub
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
 from bebertlab.nn.huggingface import architecture_of, modern_names
+from bebertlab.nn.operations import model_operations, usual_tokens
 from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.nn.tensors import check_tensors
 from bebertlab.train.batches import batches, group_in_order
@@ -87,6 +88,7 @@ __all__ = [
     "Layers",
     "Loss",
     "LossOptions",
+    "Measure",
     "Merger",
     "MergerOptions",
     "Metrics",
@@ -104,6 +106,7 @@ __all__ = [
     "Split",
     "Splitter",
     "SplitterOptions",
+    "Splitting",
     "StageEvent",
     "StageGroupOptions",
     "StageOptions",
@@ -125,11 +128,13 @@ __all__ = [
     "check_tensors",
     "content_digest",
     "correlation_metrics",
+    "fractions",
     "group_in_order",
     "hookimpl",
     "input_names",
     "load_examples",
     "matthews_metrics",
+    "model_operations",
     "modern_names",
     "open_session",
     "paired",
@@ -145,6 +150,7 @@ __all__ = [
     "suggestion",
     "teacher_logits",
     "unknown",
+    "usual_tokens",
     "write_metrics",
     "write_model",
 ]

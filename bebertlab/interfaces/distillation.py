@@ -16,7 +16,6 @@ from bebertlab.interfaces.stage import Codec
 WHOLE = (1.0, 1.0)
 
 _positive = validators.optional(validators.gt(0))
-_part = validators.and_(validators.gt(0), validators.le(1))
 
 
 def _distinct(_: object, attribute: Attribute[Any], values: tuple[float, ...]) -> None:
@@ -24,7 +23,10 @@ def _distinct(_: object, attribute: Attribute[Any], values: tuple[float, ...]) -
         raise ValueError(f"'{attribute.name}' names a part twice: {values}")
 
 
-_parts = validators.and_(validators.min_len(1), validators.deep_iterable(_part), _distinct)
+#: validator of parts of a model: at least one, each above 0 and at most 1, none twice
+fractions = validators.and_(
+    validators.min_len(1), validators.deep_iterable(validators.and_(validators.gt(0), validators.le(1))), _distinct
+)
 
 
 @frozen(kw_only=True)
@@ -42,8 +44,8 @@ class Phase:
     batch_size: int | None = field(default=None, validator=_positive)  #: instead of the stage's
     #: parts of the heads and neurons, and of the layers: each pair of them is a sub-network on the weights of the
     #: model, and a step goes by the sum of the losses of all; with 1 alone it is the model itself that is trained
-    widths: tuple[float, ...] = field(default=(1.0,), validator=_parts)
-    depths: tuple[float, ...] = field(default=(1.0,), validator=_parts)
+    widths: tuple[float, ...] = field(default=(1.0,), validator=fractions)
+    depths: tuple[float, ...] = field(default=(1.0,), validator=fractions)
 
     @property
     def parts(self) -> tuple[tuple[float, float], ...]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
-from bebertlab.interfaces.batch import Batch, Tap
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.api import Batch, BertClassifier, Checkpoint, Tap
 from bebertlab.nn.depth import kept_layers, slice_depth
 from bebertlab.nn.subnetwork import SubNetwork
 from bebertlab.nn.width import slice_width
@@ -20,37 +17,6 @@ if TYPE_CHECKING:
     from tests.conftest import Golden
 
 TAPS = frozenset({Tap.HIDDEN, Tap.SCORES})
-
-
-def whole_of(vectors: Golden) -> Checkpoint:
-    """The model that the file's widths and depths are taken of."""
-    config = vectors.meta["config"]
-    architecture = Architecture(
-        vocabulary=config["vocab_size"],
-        positions=config["max_position_embeddings"],
-        segments=config["type_vocab_size"],
-        hidden=config["hidden_size"],
-        heads=config["num_attention_heads"],
-        head_size=config["hidden_size"] // config["num_attention_heads"],
-        ffn=config["intermediate_size"],
-        layers=config["num_hidden_layers"],
-        classes=config["num_labels"],
-        activation=config["hidden_act"],
-        norm_epsilon=config["layer_norm_eps"],
-    )
-    state = {name.removeprefix("state/"): t for name, t in vectors.tensors.items() if name.startswith("state/")}
-    return Checkpoint(architecture=architecture, design=Design(), tensors=state)
-
-
-def batch_of(vectors: Golden) -> Batch:
-    t = vectors.tensors
-    return Batch(
-        positions=torch.arange(len(t["in/labels"])),
-        tokens=t["in/input_ids"],
-        segments=t["in/token_type_ids"],
-        mask=t["in/attention_mask"].bool(),
-        labels=t["in/labels"],
-    )
 
 
 def sliced(whole: Checkpoint, case: dict[str, Any]) -> BertClassifier:
@@ -76,9 +42,7 @@ def outputs(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["slice", "sub-network"])
-def test_widths_and_depths(golden: Callable[[str], Golden], shared: bool) -> None:
-    vectors = golden("dynabert")
-    whole, batch = whole_of(vectors), batch_of(vectors)
+def test_widths_and_depths(vectors: Golden, whole: Checkpoint, batch: Batch, shared: bool) -> None:
     cases = [c for c in vectors.cases if "width_mult" in c and not c["name"].startswith("reordered")]
     assert cases
     for case in cases:
@@ -95,9 +59,7 @@ def test_widths_and_depths(golden: Callable[[str], Golden], shared: bool) -> Non
             torch.testing.assert_close(found[name], tensor, **vectors.meta["tolerance"]["outputs"])
 
 
-def test_sizes(golden: Callable[[str], Golden]) -> None:
-    vectors = golden("dynabert")
-    whole = whole_of(vectors)
+def test_sizes(vectors: Golden, whole: Checkpoint) -> None:
     for case in vectors.cases:
         if "heads" in case:
             sizes = sliced(whole, case).architecture
@@ -106,8 +68,7 @@ def test_sizes(golden: Callable[[str], Golden]) -> None:
             assert list(kept_layers(whole.architecture.layers, case["depth_mult"])) == case["kept_layers"]
 
 
-def test_another_width_is_far_off(golden: Callable[[str], Golden]) -> None:
-    vectors = golden("dynabert")
-    case = next(c for c in vectors.cases if c["width_mult"] < 1)
-    whole = outputs(BertClassifier.from_checkpoint(whole_of(vectors)), batch_of(vectors))
-    assert float((whole["logits"] - vectors.tensors[f"{case['name']}/logits"]).abs().max()) > 0.005
+def test_another_width_is_far_off(vectors: Golden, whole: Checkpoint, batch: Batch) -> None:
+    case = next(c for c in vectors.cases if c.get("width_mult", 1.0) < 1)
+    found = outputs(BertClassifier.from_checkpoint(whole), batch)
+    assert float((found["logits"] - vectors.tensors[f"{case['name']}/logits"]).abs().max()) > 0.005

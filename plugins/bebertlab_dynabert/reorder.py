@@ -1,0 +1,126 @@
+"""The stage that brings the important heads and neurons to the front."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from attrs import field, frozen, validators
+from safetensors.torch import save_file
+
+from bebertlab.api import (
+    SELECT,
+    TRAIN,
+    VALIDATION,
+    Batch,
+    BertClassifier,
+    Checkpoint,
+    Codec,
+    Context,
+    Inputs,
+    StageOptions,
+    Task,
+    UserError,
+    batches,
+    group_in_order,
+    load_examples,
+    read_model,
+    stage_input,
+    unknown,
+    write_model,
+)
+from bebertlab_dynabert.importance import Importance, measure_importance
+from bebertlab_dynabert.order import Order, descending, reordered
+
+IMPORTANCE_FILE = "importance.safetensors"
+ORDER_FILE = "order.json"
+#: how far the logits may be apart in double precision, relative to 1 or to their own
+TOLERANCE = 1e-9
+
+_MANY: int | None = 8192
+
+
+@frozen(kw_only=True)
+class ReorderStage(StageOptions):
+    """Put the heads and neurons of a full-precision model in the order of their importance; it computes the same.
+
+    Slices by width keep the first ones. Importances are those of `measure_importance`; they and the order are
+    written beside the model. The logits before and after are compared in double precision.
+    Source: DynaBERT, arXiv:2004.04037, section 2.1.
+    Differs: the published code measures on the labels of the validation split, which the result is then scored on.
+    """
+
+    kind = "reorder"
+    draws = False
+    model: str = stage_input()  #: stage whose model is reordered
+    split: str | None = None  #: whose labels tell what is important; null: train, or validation as published
+    examples: int | None = field(
+        default=_MANY, validator=validators.optional(validators.ge(1))
+    )  #: so many, evenly spread over the split; null: all
+    batch_size: int = field(default=8, validator=validators.ge(1))  #: examples whose mean loss has one gradient
+    as_published: bool = False  #: gradients add up over the batches, and they are those of the validation split
+
+    def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
+        """Check that the task has the split."""
+        if self._split() not in task.splits:
+            raise unknown("split", self._split(), task.splits)
+        return self
+
+    def run(self, inputs: Inputs, context: Context) -> None:
+        """Write the reordered model, the importances and the order.
+
+        Raises:
+            UserError: the reordered model computes something else, or the model is quantized.
+        """
+        source = inputs.one("model")
+        model = read_model(source, context)
+        measured = self._batches(source.folder, context)
+        order = descending(importance := measure_importance(model, measured, as_published=self.as_published))
+        before = model.checkpoint()
+        after = reordered(before, order)
+        difference = _difference(before, after, next(_read(SELECT, 16, 16, source.folder, context)), context.device)
+        if not difference <= TOLERANCE:
+            raise UserError(f"{context.stage}: in another order the logits differ by {difference:.3g}; they must not")
+        _write(importance, order, context.folder)
+        found = {"reorder/logit_difference": difference}
+        write_model(BertClassifier.from_checkpoint(after), source.folder, context, metrics=found)
+
+    def _split(self) -> str:
+        return self.split or (VALIDATION if self.as_published else TRAIN)
+
+    def _batches(self, tokenizer: Path, context: Context) -> Iterator[Batch]:
+        """The batches of the split, telling how far it is."""
+        size = len(context.task.splits[self._split()])
+        count = min(self.examples or size, size)
+        for number, batch in enumerate(_read(self._split(), count, self.batch_size, tokenizer, context)):
+            context.progress(min(number * self.batch_size / count, 1.0), "importance of heads and neurons")
+            yield batch
+
+
+def _read(split: str, count: int, batch_size: int, tokenizer: Path, context: Context) -> Iterator[Batch]:
+    """Batches of so many examples of a split, evenly spread over it and in its order."""
+    examples = load_examples(context.task, split, tokenizer, context.encoder.maximum_tokens)
+    count = min(count, len(examples))
+    positions = np.arange(count) * len(examples) // count
+    return batches(examples, group_in_order(positions, batch_size), device=context.device)
+
+
+def _difference(before: Checkpoint, after: Checkpoint, batch: Batch, device: str) -> float:
+    """How far the logits of two models are apart, relative to 1 or to the first one's."""
+    with torch.no_grad():
+        one, other = (
+            BertClassifier.from_checkpoint(checkpoint).double().eval().to(device)(batch).logits
+            for checkpoint in (before, after)
+        )
+    return float(((other - one).abs() / one.abs().clamp(min=1.0)).max())
+
+
+def _write(importance: Importance, order: Order, folder: Path) -> None:
+    values = {"heads": importance.heads.contiguous(), "neurons": importance.neurons.contiguous()}
+    save_file(values, folder / IMPORTANCE_FILE)
+    places = {"heads": order.heads.tolist(), "neurons": order.neurons.tolist()}
+    (folder / ORDER_FILE).write_text(json.dumps(places) + "\n", encoding="utf-8")

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from attrs import evolve
+
+from bebertlab.api import Batch, Codec, DistillationOptions, Outputs, Phase, Tap, resolve_phases
+from bebertlab.nn.depth import kept_layers
+from bebertlab.stages.labels import LabelsOptions
+from bebertlab.train.objective import Objective
+from bebertlab_binarybert import Hidden, Prediction
+from bebertlab_dynabert import DepthDistillation, LabelsDistillation, WidthDistillation
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
+
+
+def phase_of(distillation: DistillationOptions, codec: Codec) -> Phase:
+    (phase,) = resolve_phases(distillation, codec)
+    return phase
+
+
+def test_widths_learn_predictions_and_a_little_of_the_hidden_states(codec: Codec) -> None:
+    phase = phase_of(WidthDistillation(), codec)
+    assert phase.parts == ((1.0, 1.0), (0.75, 1.0), (0.5, 1.0), (0.25, 1.0))
+    assert phase.losses == (Prediction(reduction="classes"), Hidden(weight=0.1))
+
+
+def test_depths_learn_both_alike(codec: Codec) -> None:
+    phase = phase_of(DepthDistillation(as_published=True), codec)
+    assert len(phase.parts) == 12
+    assert (phase.parts[0], phase.parts[-1]) == ((1.0, 1.0), (0.25, 0.5))
+    assert phase.losses == (Prediction(reduction="classes", as_published=True), Hidden())
+
+
+def test_the_last_training_needs_no_teacher(codec: Codec) -> None:
+    phase = phase_of(LabelsDistillation(widths=(0.5,), depths=(1.0, 0.5)), codec)
+    assert phase.parts == ((0.5, 1.0), (0.5, 0.5))
+    assert phase.losses == (LabelsOptions(),)
+
+
+@pytest.mark.parametrize(
+    "options", [{"widths": ()}, {"widths": (2.0,)}, {"prediction_weight": 0.0}, {"hidden_weight": -1.0}]
+)
+def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        WidthDistillation(**options)
+
+
+def distillation_of(case: dict[str, Any]) -> DistillationOptions:
+    """The distillation with the weights of a golden case."""
+    width = "width_lambda1" in case
+    weights = [case[f"{'width' if width else 'depth'}_lambda{number}"] for number in (1, 2)]
+    kind = WidthDistillation if width else DepthDistillation
+    return kind(prediction_weight=weights[0], hidden_weight=weights[1], as_published=True)
+
+
+def states(vectors: Golden, who: str) -> tuple[torch.Tensor, ...]:
+    names = sorted(name for name in vectors.tensors if name.startswith(f"in/{who}/rep_"))
+    return tuple(vectors.tensors[name].clone() for name in names)
+
+
+def test_agrees_with_the_published_code(golden: Callable[[str], Golden], codec: Codec) -> None:
+    vectors = golden("distill_losses")
+    cases = [c for c in vectors.cases if "DynaBERT" in vectors.meta["sources"][c["source"]]["file"]]
+    assert cases
+    for case in cases:
+        compare(vectors, case, codec)
+
+
+def compare(vectors: Golden, case: dict[str, Any], codec: Codec) -> None:
+    t, name = vectors.tensors, case["name"]
+    outputs = 1 if case.get("output_mode") == "regression" else t["in/student/logits"].shape[1]
+    whole = states(vectors, who := case.get("teacher_tensors", "teacher"))
+    kept = (*kept_layers(len(whole) - 1, case.get("depth_mult", 1.0)), len(whole) - 1)
+    teacher = Outputs(
+        logits=t[f"in/{who}/logits"][:, :outputs], taps={Tap.HIDDEN: tuple(whole[layer] for layer in kept)}
+    )
+    logits = t["in/student/logits"].clone().requires_grad_()
+    own = tuple(state.requires_grad_() for state in states(vectors, "student")[: len(kept)])
+    student = Outputs(logits=logits[:, :outputs], taps={Tap.HIDDEN: own})
+    tokens = t["in/attention_mask"].long()
+    batch = Batch(positions=tokens[:, 0], tokens=tokens, segments=tokens, mask=tokens.bool(), labels=t["in/labels"])
+    loss = Objective(phase_of(distillation_of(case), codec).losses, outputs)(student, teacher, batch)
+    torch.autograd.backward(loss)
+    torch.testing.assert_close(loss.detach(), t[f"{name}/loss"], **vectors.meta["tolerance"]["loss values"])
+    found = {"logits": logits.grad} | {f"rep_{place}": state.grad for place, state in enumerate(own)}
+    for what, gradient in found.items():
+        wanted = t.get(f"{name}/grad_{what}")
+        assert gradient is not None
+        wanted = torch.zeros_like(gradient) if wanted is None else wanted
+        torch.testing.assert_close(gradient, wanted, **vectors.meta["tolerance"]["grads"])
+
+
+def test_regression_learns_from_the_value_of_the_teacher_unless_as_published(codec: Codec) -> None:
+    hidden = torch.zeros(2, 3, 4)
+    student = Outputs(logits=torch.tensor([[1.0], [3.0]]), taps={Tap.HIDDEN: (hidden, hidden)})
+    teacher = evolve(student, logits=torch.tensor([[1.0], [1.0]]))
+    tokens = torch.ones(2, 3, dtype=torch.int64)
+    batch = Batch(positions=tokens[:, 0], tokens=tokens, segments=tokens, mask=tokens.bool(), labels=torch.zeros(2))
+    for as_published, expected in ((False, 2.0), (True, 0.0)):
+        phase = phase_of(WidthDistillation(as_published=as_published), codec)
+        assert float(Objective(phase.losses, 1)(student, teacher, batch)) == expected

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve
+from safetensors.torch import load_file
+from torch import Tensor
+
+from bebertlab.api import (
+    Artifact,
+    Batch,
+    BertClassifier,
+    Checkpoint,
+    Codec,
+    Task,
+    UserError,
+    batches,
+    group_in_order,
+    load_examples,
+)
+from bebertlab.nn.folder import load_model
+from bebertlab.testing.bench import StageBench
+from bebertlab_dynabert import Importance, Order, ReorderStage, descending, measure_importance, reorder, reordered
+
+Metrics = Callable[[Artifact], Mapping[str, float]]
+Logits = Callable[[Artifact], Mapping[str, Tensor]]
+
+
+def test_the_important_come_first_and_the_function_stays(
+    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics, logits: Logits
+) -> None:
+    made = bench.run(ReorderStage(model="teacher"), task, model=teacher)
+    values = importance(made)
+    order = json.loads((made.folder / "order.json").read_text())
+    found = descending(Importance(heads=values["heads"], neurons=values["neurons"]))
+    assert (found.heads.tolist(), found.neurons.tolist()) == (order["heads"], order["neurons"])
+    assert values["neurons"].shape == (2, 32)
+    before, after = (load_model(artifact.folder, bench.codec).checkpoint() for artifact in (teacher, made))
+    for name, tensor in reordered(before, found).tensors.items():
+        assert torch.equal(after.tensors[name], tensor)
+    assert any(not torch.equal(after.tensors[name], tensor) for name, tensor in before.tensors.items())
+    for split, rows in logits(made).items():
+        torch.testing.assert_close(rows, logits(teacher)[split], atol=1e-5, rtol=1e-5)
+    assert metrics(made)["reorder/logit_difference"] < 1e-12
+    assert (made.folder / "tokenizer.json").is_file()
+
+
+def importance(artifact: Artifact) -> Mapping[str, Tensor]:
+    values: Mapping[str, Tensor] = load_file(artifact.folder / "importance.safetensors")
+    return values
+
+
+def test_a_limit_takes_examples_from_all_over_the_split(
+    bench: StageBench, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[int]] = []
+
+    def recorded(model: BertClassifier, given: Iterable[Batch], *, as_published: bool) -> Importance:
+        kept = list(given)
+        seen.append(torch.cat([batch.positions for batch in kept]).tolist())
+        assert max(len(batch.positions) for batch in kept) == 4
+        return measure_importance(model, kept, as_published=as_published)
+
+    monkeypatch.setattr(reorder, "measure_importance", recorded)
+    for examples in (10, 96, 1000, None):
+        bench.run(ReorderStage(model="teacher", examples=examples, batch_size=4), task, model=teacher)
+    assert seen[0] == [0, 9, 19, 28, 38, 48, 57, 67, 76, 86]
+    assert seen[1] == seen[2] == seen[3] == list(range(96))
+
+
+def test_as_published_it_adds_up_gradients_of_the_validation_split(
+    bench: StageBench, task: Task, teacher: Artifact
+) -> None:
+    published = bench.run(ReorderStage(model="teacher", as_published=True), task, model=teacher)
+    model = load_model(teacher.folder, bench.codec)
+    examples = load_examples(task, "validation", teacher.folder, 32)
+    order = group_in_order(np.arange(len(examples)), 8)
+    wanted = measure_importance(model, batches(examples, order), as_published=True)
+    torch.testing.assert_close(importance(published)["heads"], wanted.heads)
+    other = bench.run(ReorderStage(model="teacher", split="validation"), task, model=teacher)
+    assert not torch.allclose(importance(other)["heads"], wanted.heads, rtol=1e-2)
+
+
+def test_a_split_that_is_not_there_is_named(codec: Codec, task: Task) -> None:
+    with pytest.raises(UserError, match="unknown split 'dev'"):
+        ReorderStage(model="teacher", split="dev").prepare({}, task, codec)
+    stage = ReorderStage(model="teacher")
+    assert stage.prepare({}, task, codec) == stage
+
+
+def test_an_order_that_changes_the_function_is_refused(
+    bench: StageBench, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(checkpoint: Checkpoint, order: Order) -> Checkpoint:
+        name = "bert.encoder.layer.1.intermediate.dense.bias"
+        return evolve(checkpoint, tensors={**checkpoint.tensors, name: checkpoint.tensors[name].flip(0)})
+
+    monkeypatch.setattr(reorder, "reordered", wrong)
+    with pytest.raises(UserError, match="order: in another order the logits differ by"):
+        bench.run(ReorderStage(model="teacher"), task, name="order", model=teacher)
