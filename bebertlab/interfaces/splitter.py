@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from bebertlab.interfaces.architecture import Checkpoint
 from bebertlab.interfaces.options import Options
 
+#: the mean loss on the labels of the select split; a pass over the split
+Measure = Callable[[Checkpoint], float]
+
+
+@frozen(kw_only=True, eq=False)
+class Splitting:
+    """What a splitter made of a checkpoint."""
+
+    checkpoint: Checkpoint  #: the split one, tensors in the dtype of the source
+    #: paths of quantizable modules that compute something else on purpose; all others are to compute the same
+    changed: frozenset[str] = frozenset()
+    metrics: Mapping[str, float] = field(factory=dict)  #: tracked as "split/" and their name
+    details: Mapping[str, Any] = field(factory=dict)  #: plain data, left as split.json; empty: no such file
+
 
 class Splitter(ABC):
-    """Splits quantized weights into summed branches. The split stage compares the logits before and after."""
+    """Splits quantized weights into summed branches. The split stage compares the models before and after."""
 
     @abstractmethod
-    def split(self, source: Checkpoint) -> Checkpoint:
-        """The split checkpoint, tensors in the dtype of the source.
+    def split(self, source: Checkpoint, measure: Measure) -> Splitting:
+        """The split checkpoint.
 
         Raises:
             UserError: the source's design is not one that this splitter keeps the function of.

@@ -21,7 +21,7 @@ class LabelsOptions(LossOptions):
 
     def build(self, classes: int) -> LabelsLoss:
         """The loss; both kinds of task are fine."""
-        return LabelsLoss(self.weight, regression=classes == 1)
+        return LabelsLoss(self.weight)
 
 
 class LabelsLoss(Loss):
@@ -36,14 +36,17 @@ class LabelsLoss(Loss):
     teacher_taps = frozenset()
     per_example = True
 
-    def __init__(self, weight: float, *, regression: bool) -> None:
+    def __init__(self, weight: float) -> None:
         self._weight = weight
-        self._regression = regression
 
     def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> Mapping[str, Tensor]:
         """The term `labels`."""
-        if self._regression:
-            values = F.mse_loss(student.logits.squeeze(1), batch.labels, reduction="none")
-        else:
-            values = F.cross_entropy(student.logits, batch.labels, reduction="none")
+        values = label_losses(student.logits, batch.labels)
         return {"labels": values if self._weight == 1.0 else self._weight * values}
+
+
+def label_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """(B, C) and (B,) to (B,): the squared error where C is 1, the task being a regression, else the cross entropy."""
+    if logits.shape[1] == 1:
+        return F.mse_loss(logits.squeeze(1), labels, reduction="none")
+    return F.cross_entropy(logits, labels, reduction="none")

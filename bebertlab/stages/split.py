@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import torch
@@ -11,13 +12,17 @@ from torch import Tensor
 from bebertlab.artifacts.model import read_model, write_model
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Checkpoint
-from bebertlab.interfaces.splitter import SplitterOptions
-from bebertlab.interfaces.stage import Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.splitter import SplitterOptions, Splitting
+from bebertlab.interfaces.stage import Artifact, Context, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import SELECT
 from bebertlab.nn.bert import BertClassifier
-from bebertlab.stages.equality import compare
+from bebertlab.stages.labels import label_losses
 from bebertlab.train.batches import batches, group_for_evaluation
-from bebertlab.train.examples import load_examples
+from bebertlab.train.equality import Equality, compare
+from bebertlab.train.examples import Examples, load_examples
+from bebertlab.train.predict import predict
+
+DETAILS_FILE = "split.json"
 
 
 @frozen(kw_only=True)
@@ -26,7 +31,8 @@ class SplitStage(StageOptions):
 
     The check runs both models in double precision, on a batch of the select split. The logits have to agree; where
     they do not, every module has to agree on the same inputs: then all that differs is on which side of a border
-    between two activation levels the last bit of a number fell.
+    between two activation levels the last bit of a number fell. Modules that the splitter changes on purpose are left
+    out, and all others have to agree one by one.
     """
 
     kind = "split"
@@ -45,20 +51,54 @@ class SplitStage(StageOptions):
         """
         source = inputs.one("model")
         before = _cast(read_model(source, context).checkpoint(), torch.float64)
-        after = self.splitter.build().split(before)
         examples = load_examples(context.task, SELECT, source.folder, context.encoder.maximum_tokens)
+        splitting = self.splitter.build().split(before, _Measure(examples, context))
         grouping = group_for_evaluation(examples.tokens.lengths, context.device)
         batch = next(batches(examples, grouping, device=context.device))
-        same = compare(_model(before, context.device), _model(after, context.device), batch)
-        if not (same.logits <= self.tolerance or same.modules <= self.tolerance):
+        first, second = (_model(checkpoint, context.device) for checkpoint in (before, splitting.checkpoint))
+        same = compare(first, second, batch, splitting.changed)
+        self._check(same, splitting, context)
+        found = {"logit_difference": same.logits, "module_difference": same.modules, **splitting.metrics}
+        self._write(splitting, source, {f"split/{name}": value for name, value in found.items()}, context)
+
+    def _check(self, same: Equality, splitting: Splitting, context: Context) -> None:
+        agreed = same.modules <= self.tolerance or (same.logits <= self.tolerance and not splitting.changed)
+        if not agreed:
+            purpose = f" ({len(splitting.changed)} modules changed on purpose left out)" if splitting.changed else ""
             raise UserError(
                 f"{context.stage}: splitter '{self.splitter.kind}' changed the logits by {same.logits:.3g} (the most at"
-                f" {same.module}, by {same.modules:.3g}), more than the tolerance of {self.tolerance:g};"
+                f" {same.module}, by {same.modules:.3g}{purpose}), more than the tolerance of {self.tolerance:g};"
                 " it does not keep the function of this model's scheme"
             )
-        model = BertClassifier.from_checkpoint(_cast(after, torch.float32))
-        found = {"split/logit_difference": same.logits, "split/module_difference": same.modules}
-        write_model(model, source.folder, context, metrics=found)
+
+    def _write(self, splitting: Splitting, source: Artifact, metrics: Mapping[str, float], context: Context) -> None:
+        model = BertClassifier.from_checkpoint(_cast(splitting.checkpoint, torch.float32))
+        if splitting.details:
+            text = json.dumps(splitting.details, indent=2)
+            (context.folder / DETAILS_FILE).write_text(text + "\n", encoding="utf-8")
+        write_model(model, source.folder, context, metrics=metrics)
+
+
+class _Measure:
+    """The mean loss of checkpoints on labels; those of one design and architecture share a model."""
+
+    def __init__(self, examples: Examples, context: Context) -> None:
+        self._examples, self._context = examples, context
+        self._model: BertClassifier | None = None
+        self._count = 0
+
+    def __call__(self, checkpoint: Checkpoint) -> float:
+        device, kept = self._context.device, self._model
+        known = kept is not None and (kept.architecture, kept.design) == (checkpoint.architecture, checkpoint.design)
+        if kept is not None and known:
+            kept.load_state_dict(checkpoint.tensors)
+        else:
+            kept = BertClassifier.from_checkpoint(checkpoint).to(device)
+        self._model = kept
+        logits = predict(kept, self._examples, device=device)
+        self._count += 1
+        self._context.progress(0.0, f"{self._count} models measured")
+        return float(label_losses(logits, self._examples.labels).mean())
 
 
 def _cast(checkpoint: Checkpoint, dtype: torch.dtype) -> Checkpoint:

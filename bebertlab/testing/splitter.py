@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from attrs import evolve
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Checkpoint, Design
@@ -16,14 +17,16 @@ from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts
 from bebertlab.testing.law import LawError, hold
 from bebertlab.testing.tiny import tiny_model, tiny_task
+from bebertlab.train.equality import compare
 
 
 def check_splitter(options: SplitterOptions, design: Design, *, tolerance: float = 1e-7) -> None:
     """Check a splitter on a tiny model of a design that it can split; one line in a plugin's tests.
 
-    The split model computes the same logits, to `tolerance` in double precision; some module has more branches than
-    before; tensors are finite, keep their dtype and share no memory; the source stays as it was; splitting twice
-    gives the same; a full-precision model is refused with a `UserError`.
+    The split model computes the same logits, to `tolerance` in double precision, or where it says that some modules
+    change on purpose all others the same of the same inputs; some module has more branches than before; tensors are
+    finite, keep their dtype and share no memory; the source stays as it was; splitting twice gives the same; a
+    full-precision model is refused with a `UserError`, before anything is measured.
 
     Raises:
         LawError: an AssertionError that says which law is broken and on what.
@@ -36,20 +39,24 @@ def check_splitter(options: SplitterOptions, design: Design, *, tolerance: float
 
 def _check(splitter: Splitter, source: Checkpoint, tolerance: float) -> None:
     given = {name: tensor.clone() for name, tensor in source.tensors.items()}
-    split = splitter.split(source)
+    splitting = splitter.split(source, _loss)
+    split = splitting.checkpoint
     _same(given, source.tensors, "splitting changes the source's '{}'")
     _check_tensors(split)
-    _same(split.tensors, splitter.split(source).tensors, "splitting twice gives two different '{}'")
+    _same(split.tensors, splitter.split(source, _loss).checkpoint.tensors, "splitting twice gives two different '{}'")
     before = branch_counts(source.architecture, source.design)
     after = branch_counts(split.architecture, split.design)
     hold(any(after[path] > before[path] for path in before), "no module has more branches than before")
-    difference = float((_logits(split) - _logits(source)).abs().max())
-    hold(
-        difference <= tolerance,
-        f"the split model's logits differ by {difference:.3g} from the source's, more than {tolerance:g}",
-    )
+    if unknown := splitting.changed - before.keys():
+        hold(False, f"'{min(unknown)}' is said to change and is no quantizable module")
+    same = compare(_model(source), _model(split), _batch(), splitting.changed)
+    if splitting.changed:
+        found, what = same.modules, f"module '{same.module}' differs by {same.modules:.3g} from the source's"
+    else:
+        found, what = same.logits, f"the split model's logits differ by {same.logits:.3g} from the source's"
+    hold(found <= tolerance, f"{what}, more than {tolerance:g}")
     try:
-        splitter.split(_source(Design()))
+        splitter.split(_source(Design()), _unasked)
     except UserError:
         return
     hold(False, "a full-precision model is not refused")
@@ -85,15 +92,23 @@ def _source(design: Design) -> Checkpoint:
     return evolve(checkpoint, tensors=tensors)
 
 
-def _logits(checkpoint: Checkpoint) -> Tensor:
+def _model(checkpoint: Checkpoint) -> BertClassifier:
     model = BertClassifier(checkpoint.architecture, checkpoint.design).double()
     try:
         model.load_state_dict(checkpoint.tensors)
     except RuntimeError as error:
         raise LawError(f"the split checkpoint does not load: {error}") from error
+    return model.eval()
+
+
+def _loss(checkpoint: Checkpoint) -> float:
+    batch = _batch()
     with torch.no_grad():
-        logits: Tensor = model.eval()(_batch()).logits
-    return logits
+        return float(cross_entropy(_model(checkpoint)(batch).logits, batch.labels))
+
+
+def _unasked(checkpoint: Checkpoint) -> float:
+    raise LawError("a full-precision model is measured and not refused")
 
 
 def _batch() -> Batch:
@@ -103,5 +118,5 @@ def _batch() -> Batch:
         tokens=tokens,
         segments=torch.zeros_like(tokens),
         mask=tokens != 0,
-        labels=torch.zeros(len(tokens), dtype=torch.int64),
+        labels=torch.arange(len(tokens)) % 2,
     )

@@ -11,6 +11,7 @@ from bebertlab.api import (
     SplitterOptions,
     hookimpl,
 )
+from bebertlab_binarybert.adaptive import Adaptive
 from bebertlab_binarybert.attention import Attention
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.distillations import JointDistillation, PredictionDistillation, TwoStageDistillation
@@ -25,6 +26,7 @@ from bebertlab_binarybert.tws import Tws
 from bebertlab_binarybert.uniform import Uniform
 
 __all__ = [
+    "Adaptive",
     "Attention",
     "BinaryBert",
     "BinaryBertImporter",
@@ -58,8 +60,8 @@ def bebertlab_schemes() -> list[type[SchemeOptions]]:
 
 @hookimpl
 def bebertlab_splitters() -> list[type[SplitterOptions]]:
-    """Ternary weight splitting."""
-    return [Tws]
+    """Ternary weight splitting, of every module or of those that need it most."""
+    return [Adaptive, Tws]
 
 
 @hookimpl

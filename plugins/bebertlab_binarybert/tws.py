@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from attrs import evolve, frozen
@@ -11,9 +12,10 @@ from torch import Tensor
 from bebertlab.api import (
     Checkpoint,
     Design,
-    Site,
+    Measure,
     Splitter,
     SplitterOptions,
+    Splitting,
     UserError,
     branch_prefix,
     quantizable_modules,
@@ -45,18 +47,50 @@ class TernaryWeightSplitter(Splitter):
     Differs: biases and steps keep their dtype (the published code stores them as float64).
     """
 
-    def split(self, source: Checkpoint) -> Checkpoint:
-        """The split checkpoint."""
-        design = source.design
-        ternary = _ternary(design)
-        sites = quantizable_modules(source.architecture)
-        modules = {path: ternary[site] for path, site in sites.items() if site in ternary}
-        tensors = dict(source.tensors)
-        for path, options in modules.items():
-            tensors |= _branches(path, options, source.tensors)
-        binary = {site: Bwn(granularity=options.granularity) for site, options in ternary.items()}
-        split = evolve(design, weights=binary).with_branches({**design.branches, **dict.fromkeys(modules, 2)})
-        return Checkpoint(architecture=source.architecture, design=split, tensors=tensors)
+    def split(self, source: Checkpoint, measure: Measure) -> Splitting:
+        """The split checkpoint; nothing is measured."""
+        return Splitting(checkpoint=split_all(source, ternary_modules(source, Tws.kind)))
+
+
+def ternary_modules(source: Checkpoint, splitter: str) -> dict[str, Twn]:
+    """The quantizers of all modules with ternary weights, by path.
+
+    Raises:
+        UserError: the model has none, other ones as well, or is split already; `splitter` is who says so.
+    """
+    design = source.design
+    needed = (
+        f"splitter '{splitter}' splits ternary weights: train a model under twn first (binarybert with weight_bits: 2)"
+    )
+    if not design.weights:
+        raise UserError(f"{needed}; this one has full-precision weights")
+    ternary = {site: options for site, options in design.weights.items() if isinstance(options, Twn)}
+    others = [f"{site.value} is {o.kind}" for site, o in design.weights.items() if site not in ternary]
+    if others:
+        raise UserError(f"{needed}; here {', '.join(others)}")
+    if several := [path for path, branches in design.branches.items() if branches > 1]:
+        raise UserError(f"splitter '{splitter}' splits modules of one branch; already split: {', '.join(several)}")
+    sites = quantizable_modules(source.architecture)
+    return {path: ternary[site] for path, site in sites.items() if site in ternary}
+
+
+def split_all(source: Checkpoint, modules: Mapping[str, Twn]) -> Checkpoint:
+    """The checkpoint with each of its ternary modules, those of `ternary_modules`, split in two."""
+    tensors = dict(source.tensors)
+    for path, options in modules.items():
+        tensors |= two_branches(path, source.tensors, partial(split_weight, ternary=options))
+    split = binary_design(source).with_branches({**source.design.branches, **dict.fromkeys(modules, 2)})
+    return Checkpoint(architecture=source.architecture, design=split, tensors=tensors)
+
+
+def binary_design(source: Checkpoint) -> Design:
+    """The design of a ternary model with binary weights that share scales alike."""
+    weights = {
+        site: Bwn(granularity=options.granularity, as_published=options.as_published)
+        for site, options in source.design.weights.items()
+        if isinstance(options, Twn)
+    }
+    return evolve(source.design, weights=weights)
 
 
 def split_weight(weight: Tensor, ternary: Twn) -> tuple[Tensor, Tensor]:
@@ -74,7 +108,7 @@ def split_weight(weight: Tensor, ternary: Twn) -> tuple[Tensor, Tensor]:
     sides. A group of zeros stays zeros; with T empty a = 1/2.
     """
     levels = ternary.build(weight.shape).encode(weight).levels
-    clipped = weight if ternary.clip is None else weight.clamp(-ternary.clip, ternary.clip)
+    clipped = clip_weight(weight, ternary)
     w = clipped.double() if ternary.granularity == "row" else clipped.double().reshape(1, -1)
     large = levels.reshape(w.shape) != 0
     small, size = w.masked_fill(large, 0), w.abs()
@@ -89,6 +123,11 @@ def split_weight(weight: Tensor, ternary: Twn) -> tuple[Tensor, Tensor]:
     return first.view(weight.shape), second.view(weight.shape)
 
 
+def clip_weight(weight: Tensor, ternary: Twn) -> Tensor:
+    """What is left of a weight where its quantizer cuts off large ones."""
+    return weight if ternary.clip is None else weight.clamp(-ternary.clip, ternary.clip)
+
+
 def _sides(small: Tensor, mass: Tensor) -> Tensor:
     """+1 where the first branch takes the positive part of a small weight, -1 where the second one does."""
     sides = torch.ones_like(small)
@@ -100,34 +139,19 @@ def _sides(small: Tensor, mass: Tensor) -> Tensor:
     return sides
 
 
-def _branches(path: str, options: Twn, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of both branches of a module."""
+def two_branches(
+    path: str, tensors: Mapping[str, Tensor], pair: Callable[[Tensor], tuple[Tensor, Tensor]]
+) -> dict[str, Tensor]:
+    """The tensors of both branches of a module of one: the pair of its weight, half of its bias, all else twice."""
     first, second = branch_prefix(path, 0, 2), branch_prefix(path, 1, 2)
     made = {}
     for name, tensor in tensors.items():
         if name.startswith(first):
-            rest = name.removeprefix(first)
-            made[first + rest], made[second + rest] = _halves(rest, tensor, options)
+            what = name.removeprefix(first)
+            if what == "weight":
+                one, other = (half.to(tensor.dtype) for half in pair(tensor))
+            else:
+                one = tensor / 2 if what == "bias" else tensor.clone()  # the rest is the state of the input quantizer
+                other = one.clone()
+            made[first + what], made[second + what] = one, other
     return made
-
-
-def _halves(name: str, tensor: Tensor, options: Twn) -> tuple[Tensor, Tensor]:
-    if name == "weight":
-        one, other = split_weight(tensor, options)
-        return one.to(tensor.dtype), other.to(tensor.dtype)
-    half = tensor / 2 if name == "bias" else tensor.clone()  # the rest is the state of the input quantizer
-    return half, half.clone()
-
-
-def _ternary(design: Design) -> dict[Site, Twn]:
-    """The ternary quantizers by site; a model of which the split would not keep the function is refused."""
-    needed = "splitter 'tws' splits ternary weights: train a model under twn first (binarybert with weight_bits: 2)"
-    if not design.weights:
-        raise UserError(f"{needed}; this one has full-precision weights")
-    ternary = {site: options for site, options in design.weights.items() if isinstance(options, Twn)}
-    others = [f"{site.value} is {o.kind}" for site, o in design.weights.items() if site not in ternary]
-    if others:
-        raise UserError(f"{needed}; here {', '.join(others)}")
-    if several := [path for path, branches in design.branches.items() if branches > 1]:
-        raise UserError(f"splitter 'tws' splits modules of one branch; already split: {', '.join(several)}")
-    return ternary

@@ -10,7 +10,7 @@ from torch import Tensor
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Checkpoint
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.splitter import Splitter, SplitterOptions
+from bebertlab.interfaces.splitter import Measure, Splitter, SplitterOptions, Splitting
 from bebertlab.interfaces.stage import Artifact, Codec
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import load_model
@@ -39,10 +39,10 @@ class Bender(Splitter):
     def __init__(self, by: float) -> None:
         self._by = by
 
-    def split(self, source: Checkpoint) -> Checkpoint:
+    def split(self, source: Checkpoint, measure: Measure) -> Splitting:
         assert {t.dtype for t in source.tensors.values() if t.is_floating_point()} == {torch.float64}
         name = "classifier.bias"
-        return evolve(source, tensors={**source.tensors, name: source.tensors[name] + self._by})
+        return Splitting(checkpoint=evolve(source, tensors={**source.tensors, name: source.tensors[name] + self._by}))
 
 
 @pytest.fixture(scope="module", params=[8, 4])

@@ -10,7 +10,7 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from bebertlab.api import Checkpoint, Splitter, SplitterOptions
+from bebertlab.api import Checkpoint, Measure, Splitter, SplitterOptions, Splitting
 from bebertlab.testing import LawError, check_splitter
 from bebertlab_binarybert import BinaryBert, Tws
 
@@ -23,8 +23,9 @@ class Spoiled(Splitter):
     def __init__(self, spoil: Spoil) -> None:
         self.spoil = spoil
 
-    def split(self, source: Checkpoint) -> Checkpoint:
-        return self.spoil(source, Tws().build().split(source))
+    def split(self, source: Checkpoint, measure: Measure) -> Splitting:
+        splitting = Tws().build().split(source, measure)
+        return evolve(splitting, checkpoint=self.spoil(source, splitting.checkpoint))
 
 
 @frozen(kw_only=True)
@@ -105,8 +106,8 @@ def test_a_broken_splitter_is_found_and_the_law_named(broken: str) -> None:
 
 def test_a_splitter_that_takes_anything_is_found() -> None:
     class Anything(Splitter):
-        def split(self, source: Checkpoint) -> Checkpoint:
-            return Tws().build().split(source) if source.design.weights else source
+        def split(self, source: Checkpoint, measure: Measure) -> Splitting:
+            return Tws().build().split(source, measure) if source.design.weights else Splitting(checkpoint=source)
 
     @frozen(kw_only=True)
     class Careless(SplitterOptions):

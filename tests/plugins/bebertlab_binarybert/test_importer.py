@@ -19,8 +19,8 @@ from bebertlab_binarybert import (
     TernaryBert,
     TernaryBertImporter,
     Twn,
-    Tws,
 )
+from bebertlab_binarybert.tws import split_all, ternary_modules
 
 #: three heads of a hidden size that three does not divide
 SIZES = Architecture(
@@ -158,7 +158,7 @@ def test_the_settings_that_the_published_split_copies_are_refused_and_can_be_set
 
 def test_a_split_of_ours_is_one_of_theirs() -> None:
     ternary = redesign(random_checkpoint(SIZES, seed=1), BinaryBert(weight_bits=2, activation_bits=32).design())
-    split = Tws().build().split(ternary)
+    split = split_all(ternary, ternary_modules(ternary, "tws"))
     rename = {name: re.sub(r"\.branches\.(\d)", lambda m: f"_{int(m[1]) + 1}", name) for name in split.tensors}
     found = BinaryBertImporter().read({rename[n]: t for n, t in split.tensors.items()}, config_of(1, 32))
     assert found.design == split.design

@@ -24,18 +24,24 @@ class Equality:
     module: str  #: where that is
 
 
-def compare(before: BertClassifier, after: BertClassifier, batch: Batch) -> Equality:
+def compare(
+    before: BertClassifier, after: BertClassifier, batch: Batch, changed: frozenset[str] = frozenset()
+) -> Equality:
     """Run both models, and each module of the second one on what its twin in the first one was given.
 
     The second comparison is the sharper one, and the fairer one: two activations that differ by the last bit can lie
     on both sides of the border between two levels, and from there on whole models go different ways although each of
-    their modules computes the same.
+    their modules computes the same. It leaves out the modules at the paths `changed`.
     """
     with evaluating(before), evaluating(after):
         with _recorded(before) as calls:
             outputs: Outputs = before(batch, frozenset())
         twins = dict(after.named_modules())
-        differences = {path: _difference(given, twins[path](*inputs)) for path, (inputs, given) in calls.items()}
+        differences = {
+            path: _difference(given, twins[path](*inputs))
+            for path, (inputs, given) in calls.items()
+            if path not in changed
+        }
         again: Outputs = after(batch, frozenset())
     worst = max(differences, key=lambda path: _rank(differences[path]))
     return Equality(logits=_difference(outputs.logits, again.logits), modules=differences[worst], module=worst)

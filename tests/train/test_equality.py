@@ -10,7 +10,7 @@ from bebertlab.interfaces.architecture import Architecture, Design
 from bebertlab.interfaces.batch import Batch
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.initial import random_checkpoint
-from bebertlab.stages.equality import compare
+from bebertlab.train.equality import compare
 from bebertlab_binarybert import BinaryBert
 
 SIZES = Architecture(vocabulary=20, positions=8, hidden=8, heads=2, head_size=4, ffn=8, layers=2, classes=2)

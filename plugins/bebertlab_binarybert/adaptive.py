@@ -1,0 +1,147 @@
+"""Adaptive splitting: where there is no room to split every module, those that need it most are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from attrs import evolve, field, frozen, validators
+from torch import Tensor
+
+from bebertlab.api import Checkpoint, Measure, Splitter, SplitterOptions, Splitting, UserError, branch_prefix
+from bebertlab_binarybert.costs import SIZES, UNITS, Costs, Unit
+from bebertlab_binarybert.knapsack import choose
+from bebertlab_binarybert.twn import Twn
+from bebertlab_binarybert.tws import binary_design, clip_weight, split_all, ternary_modules, two_branches
+
+_SLACK = 1e-9  #: part of a budget by which rounding may miss it
+
+_positive = validators.optional(validators.gt(0.0))
+
+
+@frozen(kw_only=True)
+class Adaptive(SplitterOptions):
+    """Splits the ternary modules (`twn`) that lose most without it, as far as a budget goes; binarizes the others."""
+
+    kind = "adaptive"
+    budget_mebibytes: float | None = field(default=None, validator=_positive)  #: of all matrices after the split
+    budget_gigaflops: float | None = field(default=None, validator=_positive)  #: of a forward pass after the split
+    fraction: float | None = field(
+        default=None, validator=validators.optional([validators.ge(0.0), validators.le(1.0)])
+    )  #: of the bits that splitting every module adds
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse two budgets, and none."""
+        if sum(budget is not None for budget in (self.budget_mebibytes, self.budget_gigaflops, self.fraction)) != 1:
+            raise UserError(
+                "splitter 'adaptive' needs one of budget_mebibytes, budget_gigaflops and fraction, only one"
+            )
+
+    def build(self) -> AdaptiveSplitter:
+        """The splitter."""
+        return AdaptiveSplitter(self)
+
+
+class AdaptiveSplitter(Splitter):
+    """Splits the modules that are worth most to the loss under a budget; every other one gets one binary branch.
+
+    u_m = the loss on the select split of the split model with module m alone in one branch, bwn(w_m), less that of the
+    split model; s = arg max of sum s_m u_m where sum s_m c_m <= budget - cost of the model without any split, s_m 0 or
+    1, found by dynamic programming; c_m are the bits, or the operations, that the second branch of m adds.
+    A module that no split serves (u_m <= 0) is not split, whatever the budget.
+    Source: BinaryBERT, arXiv:2012.15701, adaptive splitting; no code for it was published.
+    """
+
+    def __init__(self, options: Adaptive) -> None:
+        self.options = options
+        self.unit: Unit = "mebibytes" if options.budget_gigaflops is None else "gigaflops"
+
+    def split(self, source: Checkpoint, measure: Measure) -> Splitting:
+        """The checkpoint with some modules split, at the price of one measurement for each ternary module."""
+        modules = ternary_modules(source, Adaptive.kind)
+        costs = Costs(source, binary_design(source))
+        second = {path: costs.second(path, self.unit) for path in modules}
+        room = self._room(costs.single(self.unit), math.fsum(second.values()))
+        whole = split_all(source, modules)
+        before = _measured(measure, whole, "the split of every module")
+        rises = {}
+        for path, ternary in modules.items():
+            # two equal halves of the weight are one binary branch, and so all measured models have one design
+            single = two_branches(path, source.tensors, partial(_equal_halves, ternary=ternary))
+            alone = evolve(whole, tensors={**whole.tensors, **single})
+            rises[path] = _measured(measure, alone, f"one branch at {path}") - before
+        taken = choose([*rises.values()], [*second.values()], room)
+        chosen = frozenset(path for path, split in zip(modules, taken, strict=True) if split)
+        made = _mixed(source, whole, modules, chosen)
+        losses = {"loss_all_split": before, "loss": _measured(measure, made, "the split of the chosen modules")}
+        return Splitting(
+            checkpoint=made,
+            changed=frozenset(modules) - chosen,
+            metrics={"modules": len(chosen), **losses, **{f"loss_rise/{path}": rise for path, rise in rises.items()}},
+            details={
+                "room": room / SIZES[self.unit],
+                "unit": self.unit,
+                "without_split": {unit: costs.single(unit) / SIZES[unit] for unit in UNITS},
+                **losses,
+                "modules": _rows(rises, chosen, costs),
+            },
+        )
+
+    def _room(self, single: float, second: float) -> float:
+        """What the budget leaves for second branches.
+
+        Raises:
+            UserError: it does not suffice for the first ones.
+        """
+        options = self.options
+        if options.fraction is not None:
+            return options.fraction * second * (1 + _SLACK)
+        budget = options.budget_mebibytes or options.budget_gigaflops or 0.0
+        room = budget * SIZES[self.unit] * (1 + _SLACK) - single
+        if room < 0:
+            least, most = (total / SIZES[self.unit] for total in (single, single + second))
+            raise UserError(
+                f"splitter 'adaptive': budget_{self.unit} is {budget:g}; the model takes {least:.4g} without any split"
+                f" and {most:.4g} with every module split"
+            )
+        return room
+
+
+def _measured(measure: Measure, checkpoint: Checkpoint, what: str) -> float:
+    loss = measure(checkpoint)
+    if not math.isfinite(loss):
+        raise UserError(
+            f"splitter 'adaptive': the loss of the model after {what} is {loss}: there is nothing to compare"
+        )
+    return loss
+
+
+def _equal_halves(weight: Tensor, ternary: Twn) -> tuple[Tensor, Tensor]:
+    """Of binary halves the sum is the binary whole."""
+    half = clip_weight(weight, ternary) / 2
+    return half, half
+
+
+def _mixed(source: Checkpoint, whole: Checkpoint, modules: Mapping[str, Twn], chosen: frozenset[str]) -> Checkpoint:
+    """The chosen modules split as in `whole`, the other ones binary in one branch."""
+    tensors = {name: tensor.clone() for name, tensor in source.tensors.items()}
+    for path, ternary in modules.items():
+        first, second = branch_prefix(path, 0, 2), branch_prefix(path, 1, 2)
+        if path in chosen:
+            tensors |= {name: t for name, t in whole.tensors.items() if name.startswith((first, second))}
+        else:
+            tensors[f"{first}weight"] = clip_weight(tensors[f"{first}weight"], ternary)
+    branches = {**source.design.branches, **dict.fromkeys(sorted(chosen), 2)}
+    design = binary_design(source).with_branches(branches)
+    return Checkpoint(architecture=source.architecture, design=design, tensors=tensors)
+
+
+def _rows(rises: Mapping[str, float], chosen: frozenset[str], costs: Costs) -> list[dict[str, Any]]:
+    """One of each module, the most sensitive first."""
+    return [
+        {"module": path, "loss_rise": rise, "split": path in chosen}
+        | {unit: costs.second(path, unit) / SIZES[unit] for unit in UNITS}
+        for path, rise in sorted(rises.items(), key=lambda item: -item[1])
+    ]

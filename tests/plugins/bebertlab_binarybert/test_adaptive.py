@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from attrs import evolve
+
+from bebertlab.api import Checkpoint, Design, Measure, Site, Splitting, UserError, branch_prefix, quantizable_modules
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.size import model_size
+from bebertlab.testing import check_splitter
+from bebertlab.testing.tiny import tiny_model, tiny_task
+from bebertlab_binarybert import Adaptive, BinaryBert, Bwn, TernaryBert
+
+POOLER = "bert.pooler.dense"
+KEY = "bert.encoder.layer.0.attention.self.key"
+WORDS = "bert.embeddings.word_embeddings"
+#: losses that rise by these where a module is not split
+WORTH = {POOLER: 0.5, KEY: 0.25, WORDS: 2.0, "bert.encoder.layer.1.output.dense": -1.0}
+
+
+def ternary(**options: Any) -> Checkpoint:  # noqa: ANN401 - passed on to the scheme
+    return tiny_model(tiny_task(), BinaryBert(weight_bits=2, **options).design()).checkpoint()
+
+
+def whole(checkpoint: Checkpoint, path: str) -> bool:
+    """Whether a module is binary: in one branch, or in two equal ones."""
+    first, second = (checkpoint.tensors.get(f"{branch_prefix(path, k, 2)}weight") for k in (0, 1))
+    assert first is not None
+    return second is None or torch.equal(first, second)
+
+
+def rigged(worth: Mapping[str, float], seen: list[Checkpoint] | None = None) -> Measure:
+    """A loss that rises by a known number for every module that is not split."""
+
+    def measure(checkpoint: Checkpoint) -> float:
+        if seen is not None:
+            seen.append(checkpoint)
+        return 1.0 + sum(
+            worth.get(p, 0.0) for p in quantizable_modules(checkpoint.architecture) if whole(checkpoint, p)
+        )
+
+    return measure
+
+
+def split(source: Checkpoint, worth: Mapping[str, float] = WORTH, **budget: float) -> Splitting:
+    return Adaptive(**budget).build().split(source, rigged(worth))
+
+
+def chosen(splitting: Splitting) -> set[str]:
+    return {path for path, branches in splitting.checkpoint.design.branches.items() if branches == 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "design"),
+    [
+        ({"fraction": 0.5}, BinaryBert(weight_bits=2, activation_bits=4).design()),
+        ({"budget_mebibytes": 0.001}, TernaryBert(clip=0.4).design()),
+        ({"budget_gigaflops": 0.0003}, BinaryBert(weight_bits=2).design()),
+    ],
+)
+def test_keeps_the_splitter_contract(options: dict[str, float], design: Design) -> None:
+    check_splitter(Adaptive(**options), design)
+
+
+def test_with_room_for_all_those_are_split_that_gain_by_it() -> None:
+    found = split(ternary(), fraction=1.0)
+    assert chosen(found) == {POOLER, KEY, WORDS}
+    assert found.changed == set(quantizable_modules(found.checkpoint.architecture)) - chosen(found)
+    assert {path: found.metrics[f"loss_rise/{path}"] for path in WORTH} == pytest.approx(WORTH)
+
+
+def test_without_room_every_module_is_binary_in_one_branch() -> None:
+    source = ternary()
+    found = split(source, fraction=0.0).checkpoint
+    assert found.design == BinaryBert(weight_bits=1).design()
+    assert found.tensors.keys() == source.tensors.keys()
+    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in source.tensors.items())
+
+
+def test_the_budget_goes_to_what_is_worth_most_together() -> None:
+    source = ternary()
+    words, pooler, key = 23 * 16, 16 * 16, 16 * 16  # bits of a second branch
+    binary = 23 * 16 + 2 * (4 * 256 + 2 * 512) + 256
+    for room, wanted in (
+        (words, {WORDS}),
+        (words - 1, {POOLER}),
+        (pooler + key, {WORDS}),
+        (words + pooler, {WORDS, POOLER}),
+    ):
+        found = split(source, budget_mebibytes=(binary + room) / 2**23)
+        assert chosen(found) == wanted
+        model = BertClassifier.from_checkpoint(found.checkpoint)
+        assert model_size(model).matrix_bits <= binary + room
+    assert chosen(split(source, {**WORTH, WORDS: 0.6}, budget_mebibytes=(binary + pooler + key) / 2**23)) == {
+        POOLER,
+        KEY,
+    }
+
+
+def test_a_budget_of_operations_counts_what_runs_in_the_layers() -> None:
+    source = ternary()
+    operations = 2 * 32 * (2 * (4 * 256 + 2 * 512)) * 8 / 64 + 2 * 2 * 32**2 * 2 * 16 * 64 / 64  # linear, attention
+    found = split(source, budget_gigaflops=operations / 1e9)
+    assert chosen(found) == {WORDS, POOLER}  # which the rule of the papers does not count
+    one_more = operations + 2 * 32 * 256 * 8 / 64
+    assert chosen(split(source, budget_gigaflops=one_more / 1e9)) == {WORDS, POOLER, KEY}
+
+
+def test_each_measured_model_has_one_module_that_is_not_split() -> None:
+    seen: list[Checkpoint] = []
+    source = ternary()
+    found = Adaptive(fraction=0.3).build().split(source, rigged(WORTH, seen))
+    modules = quantizable_modules(source.architecture)
+    first, *others, last = seen
+    assert not any(whole(first, path) for path in modules)
+    assert [[path for path in modules if whole(one, path)] for one in others] == [[path] for path in modules]
+    assert len({id(one.design) for one in (first, *others)}) == 1  # so that one model serves all of them
+    assert last is found.checkpoint
+    assert found.metrics["loss"] == rigged(WORTH)(last)
+
+
+def test_a_measured_module_is_the_binarization_of_its_weight() -> None:
+    seen: list[Checkpoint] = []
+    source = tiny_model(tiny_task(), TernaryBert(clip=0.3).design()).checkpoint()
+    source.tensors[f"{POOLER}.branches.0.bias"].copy_(torch.arange(16.0))
+    Adaptive(fraction=1.0).build().split(source, rigged(WORTH, seen))
+    alone = BertClassifier.from_checkpoint(seen[-2])  # the pooler comes last
+    binary = evolve(source, design=evolve(source.design, weights={**source.design.weights, Site.POOLER: Bwn()}))
+    binary.tensors[f"{POOLER}.branches.0.weight"].clamp_(-0.3, 0.3)
+    x = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
+    one, other = (m.eval().get_submodule(POOLER)(x) for m in (BertClassifier.from_checkpoint(binary), alone))
+    torch.testing.assert_close(one, other)
+
+
+def test_what_was_measured_and_chosen_is_told() -> None:
+    found = split(ternary(), budget_mebibytes=0.001)
+    rows = found.details["modules"]
+    assert [row["module"] for row in rows[:3]] == [WORDS, POOLER, KEY]
+    assert {row["module"] for row in rows if row["split"]} == chosen(found)
+    assert rows[0]["mebibytes"] == 23 * 16 / 2**23
+    assert rows[0]["gigaflops"] == 0.0
+    assert found.details["without_split"]["mebibytes"] + found.details["room"] == pytest.approx(0.001)
+    assert found.metrics["modules"] == len(chosen(found))
+    assert found.metrics["loss_all_split"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"fraction": 0.5, "budget_mebibytes": 1.0}, {"budget_mebibytes": 1.0, "budget_gigaflops": 1.0}],
+)
+def test_one_budget_is_needed(options: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="needs one of budget_mebibytes, budget_gigaflops and fraction"):
+        Adaptive(**options)
+
+
+@pytest.mark.parametrize("options", [{"fraction": 1.5}, {"budget_mebibytes": 0.0}, {"budget_gigaflops": -1.0}])
+def test_budgets_have_their_range(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Adaptive(**options)
+
+
+def test_a_budget_below_the_unsplit_model_is_refused_before_anything_is_measured() -> None:
+    def unasked(_: Checkpoint) -> float:
+        raise AssertionError("nothing is to be measured")
+
+    with pytest.raises(UserError, match=r"budget_mebibytes is 1e-06; the model takes .* without any split and"):
+        Adaptive(budget_mebibytes=1e-6).build().split(ternary(), unasked)
+
+
+def test_a_loss_that_is_no_number_is_refused() -> None:
+    with pytest.raises(UserError, match=r"one branch at bert\.encoder\.layer\.0\.attention\.self\.key is nan"):
+        split(ternary(), {KEY: math.nan}, fraction=0.5)
+
+
+def test_other_weights_are_refused() -> None:
+    binary = tiny_model(tiny_task(), BinaryBert().design()).checkpoint()
+    with pytest.raises(UserError, match="splitter 'adaptive' splits ternary weights"):
+        split(binary, fraction=0.5)
