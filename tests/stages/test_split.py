@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -91,3 +92,60 @@ def test_the_tolerance_is_an_option(bench: StageBench, task: Task, teacher: Arti
 def test_a_split_to_no_numbers_is_refused(bench: StageBench, task: Task, teacher: Artifact) -> None:
     with pytest.raises(UserError, match="changed the logits by nan"):
         bench.run(SplitStage(model="teacher", splitter=Bend(by=float("nan"))), task, model=teacher)
+
+
+@frozen(kw_only=True)
+class Move(SplitterOptions):
+    """Moves the pooler's bias, and says what the model loses by it."""
+
+    kind = "move"
+    changed: frozenset[str] = frozenset()
+
+    def build(self) -> Splitter:
+        return Mover(self.changed)
+
+
+class Mover(Splitter):
+    def __init__(self, changed: frozenset[str]) -> None:
+        self._changed = changed
+
+    def split(self, source: Checkpoint, measure: Measure) -> Splitting:
+        name = "bert.pooler.dense.bias"
+        tensors = {**source.tensors, name: source.tensors[name] + 0.5}
+        made = evolve(source, tensors=tensors)
+        losses = {"before": measure(source), "after": measure(made), "again": measure(source)}
+        return Splitting(checkpoint=made, changed=self._changed, metrics=losses, details={"modules": ["pooler"]})
+
+
+def test_what_changes_on_purpose_is_not_compared(
+    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics, logits: Logits
+) -> None:
+    with pytest.raises(UserError, match=r"the most at bert\.pooler\.dense, by"):
+        bench.run(SplitStage(model="teacher", splitter=Move()), task, model=teacher)
+    wrong = SplitStage(model="teacher", splitter=Move(changed=frozenset({"bert.encoder.layer.0.output.dense"})))
+    with pytest.raises(UserError, match=r"by .*\(1 modules changed on purpose left out\)"):
+        bench.run(wrong, task, model=teacher)
+    right = SplitStage(model="teacher", splitter=Move(changed=frozenset({"bert.pooler.dense"})))
+    made = bench.run(right, task, model=teacher)
+    found = metrics(made)
+    assert found["split/module_difference"] == 0.0 < found["split/logit_difference"]
+    assert json.loads((made.folder / "split.json").read_text()) == {"modules": ["pooler"]}
+    labels = torch.as_tensor(task.splits["select"].labels)
+    for artifact, name in ((teacher, "before"), (made, "after"), (teacher, "again")):
+        wanted = float(torch.nn.functional.cross_entropy(logits(artifact)["select"], labels))
+        assert found[f"split/{name}"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_budget_splits_some_modules(bench: StageBench, task: Task, ternary: Artifact, metrics: Metrics) -> None:
+    options = {"kind": "adaptive", "fraction": 0.4}
+    splitter = bench.codec.load(options, SplitterOptions)  # type: ignore[type-abstract]
+    made = bench.run(SplitStage(model="ternary", splitter=splitter), task, model=ternary)
+    found = metrics(made)
+    details = json.loads((made.folder / "split.json").read_text())
+    model = load_model(made.folder, bench.codec)
+    assert [row["module"] for row in details["modules"] if row["split"]]
+    assert {row["module"] for row in details["modules"] if row["split"]} == set(model.design.branches)
+    assert found["split/module_difference"] <= 1e-5
+    whole = metrics(bench.run(SplitStage(model="ternary", splitter=tws(bench.codec)), task, model=ternary))
+    assert found["size/matrix_mebibytes"] <= whole["size/matrix_mebibytes"] * (1 + 0.4) / 2
+    assert found.keys() >= {"split/loss", "split/loss_all_split", "split/loss_rise/bert.pooler.dense"}

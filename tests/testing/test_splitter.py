@@ -118,3 +118,45 @@ def test_a_splitter_that_takes_anything_is_found() -> None:
 
     with pytest.raises(LawError, match="a full-precision model is not refused"):
         check_splitter(Careless(), DESIGN)
+
+
+def test_a_module_that_changes_on_purpose_may_differ_and_no_other() -> None:
+    class Purposeful(Splitter):
+        def __init__(self, changed: str) -> None:
+            self.changed = changed
+
+        def split(self, source: Checkpoint, measure: Measure) -> Splitting:
+            splitting = Tws().build().split(source, measure)
+            spoilt = lost_bias(source, splitting.checkpoint)
+            return evolve(splitting, checkpoint=spoilt, changed=frozenset({self.changed}))
+
+    @frozen(kw_only=True)
+    class Changing(SplitterOptions):
+        kind: ClassVar[str] = "changing"
+        changed: str
+
+        def build(self) -> Splitter:
+            return Purposeful(self.changed)
+
+    check_splitter(Changing(changed="bert.pooler.dense"), DESIGN)
+    with pytest.raises(LawError, match=r"module 'bert\.pooler\.dense' differs"):
+        check_splitter(Changing(changed="bert.encoder.layer.0.output.dense"), DESIGN)
+    with pytest.raises(LawError, match="'classifier' is said to change and is no quantizable module"):
+        check_splitter(Changing(changed="classifier"), DESIGN)
+
+
+def test_a_splitter_that_measures_before_it_refuses_is_found() -> None:
+    class Eager(Splitter):
+        def split(self, source: Checkpoint, measure: Measure) -> Splitting:
+            measure(source)
+            return Tws().build().split(source, measure)
+
+    @frozen(kw_only=True)
+    class EagerOptions(SplitterOptions):
+        kind: ClassVar[str] = "eager"
+
+        def build(self) -> Splitter:
+            return Eager()
+
+    with pytest.raises(LawError, match="a full-precision model is measured and not refused"):
+        check_splitter(EagerOptions(), DESIGN)

@@ -50,6 +50,15 @@ def test_the_module_that_differs_is_named_and_later_ones_are_not_blamed(model: B
     assert same.logits > 0
 
 
+def test_a_module_that_is_to_change_is_left_out(model: BertClassifier, batch: Batch) -> None:
+    other = deepcopy(model)
+    with torch.no_grad():
+        dict(other.named_parameters())[f"{DOWN}.bias"][0] += 0.25
+    same = compare(model, other, batch, frozenset({DOWN}))
+    assert same.modules == 0.0
+    assert same.logits > 0
+
+
 def test_an_activation_on_the_border_of_two_levels_is_no_fault_of_a_module(batch: Batch) -> None:
     design = BinaryBert(weight_bits=32, activation_bits=8).design()
     plain = random_checkpoint(SIZES, seed=0, spread=0.5)
