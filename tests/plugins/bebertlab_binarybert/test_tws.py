@@ -1,24 +1,25 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
 
 import pytest
 import torch
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bebertlab.api import Checkpoint, Design, Site, UserError
+from bebertlab.api import Architecture, Batch, BertClassifier, Checkpoint, Design, Site, UserError
+from bebertlab.nn.initial import random_checkpoint
+from bebertlab.nn.surgery import redesign
+from bebertlab.nn.width import slice_width
 from bebertlab.testing import check_splitter
 from bebertlab.testing.tiny import tiny_model, tiny_task
-from bebertlab_binarybert import BinaryBert, Bwn, TernaryBert, Twn, Tws
+from bebertlab_binarybert import BinaryBert, Bwn, TernaryBert, Twn, Tws, tws
 from bebertlab_binarybert.granularity import Granularity
 from bebertlab_binarybert.tws import split_weight
 
-if TYPE_CHECKING:
-    pass
-
-ActivationBits = Literal[4, 8, 32]
+Splits = Callable[[Tensor, Twn], tuple[Tensor, Tensor]]
 
 GRANULARITIES: tuple[Granularity, ...] = ("tensor", "row")
 
@@ -36,7 +37,7 @@ def weights(shape: tuple[int, ...], seed: int = 0) -> Tensor:
 
 
 @pytest.mark.parametrize("bits", [8, 4, 32])
-def test_keeps_the_splitter_contract(bits: ActivationBits) -> None:
+def test_keeps_the_splitter_contract(bits: int) -> None:
     check_splitter(Tws(), BinaryBert(weight_bits=2, activation_bits=bits).design())
 
 
@@ -52,14 +53,62 @@ def test_the_halves_add_up_latent_and_quantized(granularity: Granularity) -> Non
     assert quantized < 1e-15
 
 
-def test_the_sign_of_the_textbook_is_wrong_and_this_would_show_it() -> None:
-    w, ternary = weights((6, 8)), Twn()
+def as_printed(w: Tensor, ternary: Twn) -> tuple[Tensor, Tensor]:
+    """The equations as the textbook has them: + S_J - S_K where it is - S_J + S_K."""
     levels = ternary.build(w.shape).encode(w).levels
-    small, large = w[levels == 0], w[levels != 0].abs().sum()
-    a = (large + small.sum()) / (2 * large)  # printed: + S_J - S_K
+    rows = ternary.granularity == "row"
+    small, size = w.masked_fill(levels != 0, 0), w.abs().masked_fill(levels == 0, 0)
+    total, large = (t.sum(1, keepdim=True) if rows else t.sum() for t in (small, size))
+    a = (large + total) / (2 * large)
     first, second = split_weight(w, ternary)
-    wrong = torch.where(levels == 0, first, a * w), torch.where(levels == 0, second, (1 - a) * w)
-    assert errors(w, *wrong, ternary)[1] > 1e-4
+    return torch.where(levels == 0, first, a * w), torch.where(levels == 0, second, (1 - a) * w)
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_the_sign_of_the_textbook_is_wrong_and_this_shows_it(granularity: Granularity) -> None:
+    w, ternary = weights((6, 8)), Twn(granularity=granularity)
+    latent, quantized = errors(w, *as_printed(w, ternary), ternary)
+    assert latent < 1e-7
+    assert quantized > 1e-4
+
+
+@pytest.mark.parametrize("split", [split_weight, as_printed])
+@pytest.mark.parametrize("bits", [8, 4])
+def test_logits_before_and_after(bits: int, split: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In double precision, of a half-width model whose clips and steps a training batch has set."""
+    monkeypatch.setattr(tws, "split_weight", split)
+    full = Architecture(vocabulary=50, positions=16, hidden=32, heads=4, head_size=8, ffn=64, layers=2, classes=3)
+    half = slice_width(random_checkpoint(full, seed=0, spread=0.2), 0.5)
+    model = BertClassifier.from_checkpoint(redesign(half, BinaryBert(weight_bits=2, activation_bits=bits).design()))
+    torch.manual_seed(0)
+    model.train()(batch())
+    ternary = double(model.checkpoint())
+    difference = float((logits(split_of(ternary)) - logits(ternary)).abs().max())
+    assert difference <= 1e-5 if split is split_weight else difference > 1e-4
+
+
+def logits(checkpoint: Checkpoint) -> Tensor:
+    model = BertClassifier(checkpoint.architecture, checkpoint.design).double()
+    model.load_state_dict(checkpoint.tensors)
+    found: Tensor = model.eval()(batch()).logits
+    return found.detach()
+
+
+def batch() -> Batch:
+    tokens = torch.randint(1, 50, (6, 9), generator=torch.Generator().manual_seed(0))
+    tokens[::2, 5:] = 0
+    return Batch(
+        positions=torch.arange(6),
+        tokens=tokens,
+        segments=torch.zeros_like(tokens),
+        mask=tokens != 0,
+        labels=torch.zeros(6, dtype=torch.int64),
+    )
+
+
+def double(checkpoint: Checkpoint) -> Checkpoint:
+    tensors = {name: t.double() if t.is_floating_point() else t for name, t in checkpoint.tensors.items()}
+    return evolve(checkpoint, tensors=tensors)
 
 
 @given(
