@@ -1,0 +1,65 @@
+"""Quantizers that low-bit BERTs are compared with: PACT, DoReFa-Net, XNOR-Net, IR-Net, ReActNet and BitNet b1.58."""
+
+from __future__ import annotations
+
+from bebertlab.api import QuantizerOptions, SchemeOptions, hookimpl
+from bebertlab_baselines.bitnet import Bitnet
+from bebertlab_baselines.bitnet_activation import BitnetActivation
+from bebertlab_baselines.dorefa import Dorefa
+from bebertlab_baselines.dorefa_activation import DorefaActivation
+from bebertlab_baselines.irnet import Irnet
+from bebertlab_baselines.irnet_activation import IrnetActivation
+from bebertlab_baselines.pact import Pact
+from bebertlab_baselines.react import React
+from bebertlab_baselines.react_weight import ReactWeight
+from bebertlab_baselines.schemes import (
+    BitnetScheme,
+    DorefaScheme,
+    IrnetScheme,
+    PactScheme,
+    ReactScheme,
+    XnorScheme,
+)
+from bebertlab_baselines.xnor import Xnor
+
+__all__ = [
+    "Bitnet",
+    "BitnetActivation",
+    "BitnetScheme",
+    "Dorefa",
+    "DorefaActivation",
+    "DorefaScheme",
+    "Irnet",
+    "IrnetActivation",
+    "IrnetScheme",
+    "Pact",
+    "PactScheme",
+    "React",
+    "ReactScheme",
+    "ReactWeight",
+    "Xnor",
+    "XnorScheme",
+]
+
+
+@hookimpl
+def bebertlab_quantizers() -> list[type[QuantizerOptions]]:
+    """Quantizers of weights and of activations."""
+    return [
+        Bitnet,
+        BitnetActivation,
+        Dorefa,
+        DorefaActivation,
+        Irnet,
+        IrnetActivation,
+        Pact,
+        React,
+        ReactWeight,
+        Xnor,
+    ]
+
+
+@hookimpl
+def bebertlab_schemes() -> list[type[SchemeOptions]]:
+    """Whole designs made of them."""
+    return [BitnetScheme, DorefaScheme, IrnetScheme, PactScheme, ReactScheme, XnorScheme]

@@ -1,0 +1,156 @@
+"""DoReFa-Net: weights squeezed by tanh into evenly spaced levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from attrs import field, frozen, validators
+from torch import Tensor
+
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, straight_through
+from bebertlab_baselines.groups import Granularity, largest, mean, total
+from bebertlab_baselines.signs import sign_bits, signs
+
+
+@frozen(kw_only=True)
+class Dorefa(QuantizerOptions):
+    """Weights: tanh, then evenly spaced levels between plus and minus the largest; of 1 bit the scaled sign."""
+
+    kind = "dorefa"
+    bits: int = field(default=4, validator=[validators.ge(1), validators.le(8)])  #: of a level
+    granularity: Granularity = field(
+        default="tensor", validator=validators.in_(("tensor", "row"))
+    )  #: what shares a range: the whole tensor, or each row
+    unit_range: bool = True  #: from -1 to 1, as published; false: from -max |tanh w| to it, the size of the weights
+    as_published: bool = False  #: zeros are NaN, or with 1 bit a third value, as in the published code
+
+    def build(self, shape: torch.Size) -> Quantizer:
+        """A quantizer without state."""
+        return DorefaSignQuantizer(self) if self.bits == 1 else DorefaQuantizer(self)
+
+
+class DorefaQuantizer(Quantizer):
+    """Evenly spaced levels for the normalised tanh of the weights.
+
+    t = tanh w,  m = max |t|,  n = 2^bits - 1,  q = 2 round(n (t / (2 m) + 1/2)) / n - 1;
+    with `unit_range=False` that times m.
+    Shape: (O, I) -> (O, I), or any other.
+    Gradient, with g what comes from above: rounding passes it, tanh and the normalization have their derivatives, the
+    maximum included: (1 - t^2) (g / m - sign(t) / m^2 sum(g t) / k where |t| = m), k the number of such weights;
+    with `unit_range=False`, where q is about t, it is (1 - t^2) g.
+    Source: DoReFa-Net, arXiv:1606.06160, section 2.3, and its published code.
+    Differs: a tensor (or row) of zeros gives zeros, in the unit range without a gradient; `as_published` gives NaN.
+    `unit_range=False` is not in the paper, whose layers are normalised after each product; those of a BERT are not.
+
+    >>> DorefaQuantizer(Dorefa(bits=2))(torch.tensor([[-0.9, 0.1, 0.3, 0.0]]))
+    tensor([[-1.0000,  0.3333,  0.3333,  0.3333]])
+    """
+
+    def __init__(self, options: Dorefa) -> None:
+        super().__init__()
+        self.bits = options.bits
+        self.highest: int = 2**self.bits - 1
+        self.granularity = options.granularity
+        self.unit_range = options.unit_range
+        self.as_published = options.as_published
+        self.row_wise = options.granularity == "row"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every weight at the nearest level."""
+        options = self.highest, self.granularity, self.unit_range, self.as_published
+        y: Tensor = _Quantize.apply(x, *options)  # type: ignore[no-untyped-call]
+        return y
+
+    def encode(self, x: Tensor) -> Codes:
+        """Levels 0 to n, with an offset."""
+        squeezed, most = _squeezed(x.detach(), self.granularity, self.as_published)
+        step, offset = _grid(most, self.highest, self.unit_range, x.dtype)
+        levels = _levels(squeezed, most, self.highest)
+        return Codes(levels=levels.to(torch.int32), step=step, offset=offset, bits=self.bits)
+
+
+class DorefaSignQuantizer(Quantizer):
+    """Binary weights: the sign times the mean magnitude of the tensor or of the row.
+
+    s = mean |w|,  q = s * sign(w).
+    Shape: (O, I) -> (O, I), or any other.
+    Gradient: 1 (straight-through); s is a constant.
+    Source: DoReFa-Net, arXiv:1606.06160, section 2.3 (1 bit).
+    Differs: zero counts as +1; `as_published` has it as a third value.
+
+    >>> DorefaSignQuantizer(Dorefa(bits=1))(torch.tensor([[-3.0, 0.0, 1.0, 0.0]]))
+    tensor([[-1.,  1.,  1.,  1.]])
+    """
+
+    def __init__(self, options: Dorefa) -> None:
+        super().__init__()
+        self.bits = sign_bits(options.as_published)
+        self.as_published = options.as_published
+        self.granularity = options.granularity
+        self.row_wise = options.granularity == "row"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every weight at plus or minus the scale."""
+        levels, step = self._quantized(x.detach())
+        return straight_through(levels.mul_(step), x)
+
+    def encode(self, x: Tensor) -> Codes:
+        """Levels -1 and +1, with `as_published` also 0."""
+        levels, step = self._quantized(x.detach())
+        return Codes(levels=levels.to(torch.int8), step=step, bits=self.bits)
+
+    def _quantized(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        return signs(w, self.as_published), mean(w.abs(), self.granularity)
+
+
+class _Quantize(torch.autograd.Function):
+    # forward with ctx, not setup_context: that one costs three times as much a call
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's own type
+        x: Tensor,
+        highest: int,
+        granularity: Granularity,
+        unit: bool,
+        published: bool,
+    ) -> Tensor:
+        squeezed, most = _squeezed(x, granularity, published)
+        ctx.save_for_backward(squeezed, most)
+        ctx.granularity, ctx.unit = granularity, unit
+        step, offset = _grid(most, highest, unit, x.dtype)
+        return _levels(squeezed, most, highest).to(x.dtype).mul_(step).add_(offset)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:  # noqa: ANN401
+        squeezed, most = ctx.saved_tensors
+        wide = gradient.to(squeezed.dtype)
+        if ctx.unit:
+            inverse = _inverse(most)
+            at_most = squeezed.abs().eq_(most)
+            share = total(wide * squeezed, ctx.granularity) * inverse.square() / total(at_most, ctx.granularity)
+            wide = (wide * inverse).addcmul_(at_most.copysign_(squeezed), share, value=-1)
+        # the derivative of tanh, in one pass
+        return torch.ops.aten.tanh_backward(wide, squeezed).to(gradient.dtype), None, None, None, None
+
+
+def _squeezed(x: Tensor, granularity: Granularity, published: bool) -> tuple[Tensor, Tensor]:
+    """tanh, and the largest magnitude of the group: 0 for zeros, or NaN."""
+    squeezed = x.to(torch.promote_types(x.dtype, torch.float32)).tanh()  # half precision is too coarse to find levels
+    most = largest(squeezed.abs(), granularity)
+    return squeezed, torch.where(most == 0, torch.nan, most) if published else most
+
+
+def _inverse(most: Tensor) -> Tensor:
+    """1 / m, and 0 for zeros."""
+    return torch.where(most == 0, 0.0, 1 / most)
+
+
+def _levels(squeezed: Tensor, most: Tensor, highest: int) -> Tensor:
+    return (squeezed * (_inverse(most) / 2)).add_(0.5).mul_(highest).round_()
+
+
+def _grid(most: Tensor, highest: int, unit: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Step and offset."""
+    reach = (most != 0).to(most.dtype) if unit else most
+    return (reach * (2 / highest)).to(dtype), (-reach).to(dtype)

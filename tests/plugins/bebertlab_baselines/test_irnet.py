@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bebertlab.api import Quantizer
+from bebertlab.testing import check_quantizer
+from bebertlab_baselines import Irnet
+from bebertlab_baselines.irnet import ScaleOf
+
+
+@pytest.mark.parametrize("scale_of", ["standardised", "balanced"])
+def test_keeps_the_quantizer_contract(scale_of: ScaleOf) -> None:
+    check_quantizer(Irnet(scale_of=scale_of))
+
+
+def test_signs_are_balanced_and_the_scale_is_a_power_of_two() -> None:
+    w = torch.tensor([[1.0, 2.0, 3.0, 10.0]])  # the mean is 4; |b| is 3, 2, 1, 6, their mean 3, deviation 4.08
+    assert Irnet(scale_of="balanced").build(w.shape)(w).tolist() == [[-4.0, -4.0, -4.0, 4.0]]  # log2 3 = 1.58
+    assert Irnet().build(w.shape)(w).tolist() == [[-1.0, -1.0, -1.0, 1.0]]  # log2 (3 / 4.08) = -0.44
+
+
+def test_a_weight_at_the_mean_counts_as_one() -> None:
+    w = torch.tensor([[-1.0, 0.0, 1.0]])
+    assert Irnet().build(w.shape)(w).tolist() == [[-0.5, 0.5, 0.5]]
+    published = Irnet(as_published=True).build(w.shape)
+    assert published.bits == 2
+    assert published(w).tolist() == [[-0.5, 0.0, 0.5]]
+
+
+def test_equal_weights_give_zeros_without_a_gradient(passed: Callable[[Quantizer, Tensor, Tensor], Tensor]) -> None:
+    w = torch.tensor([[0.25, 0.25, 0.25, 0.25], [1.0, -1.0, 1.0, -1.0]])
+    quantizer = Irnet().build(w.shape)
+    assert quantizer(w)[0].tolist() == [0.0] * 4
+    assert passed(quantizer, w, torch.tensor([1.0, 2.0, 3.0, 4.0]).expand(2, 4))[0].tolist() == [0.0] * 4
+    assert Irnet(as_published=True).build(w.shape)(w)[0].isnan().all()
+
+
+@pytest.mark.parametrize("scale_of", ["standardised", "balanced"])
+@pytest.mark.parametrize("fraction", [0.0, 0.4, 1.0])
+def test_the_gradient_is_that_of_the_estimator_and_the_standardisation(
+    scale_of: ScaleOf,
+    fraction: float,
+    matrix: tuple[Tensor, Tensor],
+    passed: Callable[[Quantizer, Tensor, Tensor], Tensor],
+    slope: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor],
+) -> None:
+    start, upstream = matrix
+    quantizer = Irnet(scale_of=scale_of).build(start.shape)
+    quantizer.progress(fraction)
+    steepness = float(10 ** (2 * fraction - 1))
+    scale = quantizer(start).abs()
+
+    def surrogate(w: Tensor) -> Tensor:
+        standardised = (w - w.mean(-1, keepdim=True)) / w.std(-1, keepdim=True)
+        estimated: Tensor = max(1 / steepness, 1.0) * (steepness * standardised).tanh()
+        return (upstream * scale * estimated).sum()
+
+    assert torch.allclose(passed(quantizer, start, upstream), slope(surrogate, start), rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_of_a_row_neither_move_its_mean_nor_stretch_it(
+    matrix: tuple[Tensor, Tensor], passed: Callable[[Quantizer, Tensor, Tensor], Tensor]
+) -> None:
+    w, upstream = matrix
+    gradient = passed(Irnet().build(w.shape), w, upstream)
+    assert gradient.sum(-1).abs().max() < 1e-12
+    assert (gradient * (w - w.mean(-1, keepdim=True))).sum(-1).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("options", [{"scale_of": "row"}, {"first": 0.0}, {"last": -1.0}])
+def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Irnet(**options)
+
+
+@given(st.lists(st.floats(-4, 4, width=32), min_size=2, max_size=20))
+def test_the_scale_is_within_a_factor_of_the_root_of_two(values: list[float]) -> None:
+    w = torch.tensor([values], dtype=torch.float64)
+    magnitude = (w - w.mean()).abs().mean().item()
+    scale = Irnet(scale_of="balanced").build(w.shape).encode(w).step.item()
+    assert scale == 0.0 or math.log2(scale).is_integer()
+    if magnitude > 1e-6:
+        assert 2**-0.5 - 1e-9 <= scale / magnitude <= 2**0.5 + 1e-9
+
+
+@pytest.mark.slow
+def test_compiles() -> None:
+    check_quantizer(Irnet(), compiled=True)
