@@ -19,7 +19,7 @@ from bebertlab.errors import EXIT_INTERRUPTED, UserError
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of ours or of a plugin, not of the input
 
-_GROUPS = ("study", "recipe", "plugin", "store", "doctor")
+_GROUPS = ("study", "recipe", "plugin", "store", "model", "bench", "doctor")
 
 
 class LazyGroup(click.Group):

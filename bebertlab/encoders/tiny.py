@@ -47,7 +47,11 @@ class TinyEncoder(EncoderOptions):
 
     def checkpoint(self, vocabulary: int, classes: int, seed: int) -> Checkpoint:
         """Weights drawn with the seed."""
-        sizes = Architecture(
+        return random_checkpoint(self.architecture(vocabulary, classes), seed, self.spread)
+
+    def architecture(self, vocabulary: int, classes: int) -> Architecture:
+        """The sizes, with a vocabulary and a classifier of the task."""
+        return Architecture(
             vocabulary=vocabulary,
             positions=self.maximum_tokens,
             hidden=self.hidden,
@@ -59,4 +63,3 @@ class TinyEncoder(EncoderOptions):
             dropout=self.dropout,
             attention_dropout=self.dropout,
         )
-        return random_checkpoint(sizes, seed, self.spread)

@@ -1,0 +1,122 @@
+"""What a model takes, as a table and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import asdict, frozen
+
+from bebertlab.cli.options import table
+from bebertlab.interfaces.architecture import Architecture, Design
+from bebertlab.nn.operations import Operations, model_operations
+from bebertlab.nn.size import MEBIBYTE, ModelSize, mebibytes, model_size, skeleton, tensor_bytes
+
+_PARTS = {
+    "word_embedding": "word embedding",
+    "encoder": "encoder",
+    "pooler": "pooler",
+    "scales": "scales of these",
+    "steps": "steps, clips, shifts",
+    "biases": "biases and LayerNorms",
+    "positions": "positions and segments",
+    "classifier": "classifier",
+}
+
+
+_FIGURES = {
+    "matrices": "matrices (the first three)",
+    "matrices_biases": "matrices, biases, LayerNorms",
+    "matrices_biases_positions": "matrices, biases, LayerNorms, positions",
+    "total": "everything",
+    "total_without_positions": "everything but positions and segments",
+    "stored": "stored file, latent weights in 32 bits",
+}
+_OPERATIONS = {"linear": "linear maps", "attention": "attention products", "total": "both"}
+
+
+@frozen(kw_only=True)
+class Cost:
+    """What one model takes, or several that share nothing."""
+
+    size: ModelSize
+    stored: int  #: bytes of the file of tensors, or of the tensors where there is no file
+    operations: Operations
+
+    def times(self, members: int) -> Cost:
+        """So many models."""
+        stored, operations = members * self.stored, self.operations.times(members)
+        return Cost(size=self.size.times(members), stored=stored, operations=operations)
+
+    def data(self) -> dict[str, dict[str, float]]:
+        """MiB of every part; MiB as people count them, our three and those of papers; GFLOPs."""
+        size, operations = self.size, self.operations
+        return {
+            "parts_mebibytes": {part: mebibytes(bits) for part, bits in asdict(size).items()},
+            "mebibytes": {
+                "matrices": size.matrix_mebibytes,
+                "matrices_biases": mebibytes(size.matrix_bits + size.biases),
+                "matrices_biases_positions": mebibytes(size.matrix_bits + size.biases + size.positions),
+                "total": size.total_mebibytes,
+                "total_without_positions": mebibytes(size.total_bits - size.positions),
+                "stored": self.stored / MEBIBYTE,
+            },
+            "gigaflops": {
+                "linear": operations.linear / 1e9,
+                "attention": operations.attention / 1e9,
+                "total": operations.gigaflops,
+            },
+        }
+
+
+def cost_of(sizes: Architecture, design: Design, tokens: int) -> Cost:
+    """What a model of that design takes.
+
+    Raises:
+        UserError: the design does not fit, or there are fewer positions than tokens.
+    """
+    model = skeleton(sizes, design)
+    operations = model_operations(sizes, design, tokens)
+    return Cost(size=model_size(model), stored=tensor_bytes(model), operations=operations)
+
+
+def cost_table(cost: Cost, full: Cost, tokens: int) -> str:
+    """Parts, sizes and operations of a model beside those of the full-precision one, by how much less it takes."""
+    ours, theirs = cost.data(), full.data()
+    sections = (
+        ("PART (MiB)", "parts_mebibytes", _PARTS),
+        ("SIZE (MiB)", "mebibytes", _FIGURES),
+        (f"GFLOPs at {tokens} tokens", "gigaflops", _OPERATIONS),
+    )
+    rows: list[tuple[str, ...]] = []
+    for title, key, names in sections:
+        rows += [("",) * 4, (title, "", "", "")] if rows else [(title, "MODEL", "FULL PRECISION", "TIMES LESS")]
+        rows += [(label, *_numbers(ours[key][name], theirs[key][name])) for name, label in names.items()]
+    head, *rest = _aligned(rows)
+    return table(head, rest)
+
+
+def spoken_sizes(sizes: Architecture) -> str:
+    """An architecture in a line."""
+    return (
+        f"{sizes.layers} layers, hidden {sizes.hidden}, {sizes.heads} heads of {sizes.head_size}, "
+        f"feed-forward {sizes.ffn}, vocabulary {sizes.vocabulary}, positions {sizes.positions}, {sizes.classes} classes"
+    )
+
+
+def _numbers(ours: float, theirs: float) -> tuple[str, str, str]:
+    return _number(ours), _number(theirs), f"{theirs / ours:.1f}" if ours and theirs else ""
+
+
+def _number(value: float) -> str:
+    """Two decimals, of a small number three digits.
+
+    >>> _number(417.647), _number(0.00839), _number(0)
+    ('417.65', '0.00839', '0')
+    """
+    return f"{value:.2f}" if value >= 1 else f"{value:.3g}"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Numbers right-aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [(row[0], *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))) for row in rows]

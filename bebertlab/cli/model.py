@@ -1,0 +1,224 @@
+"""`bebertlab model`: what models take, and models of published code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bebertlab.cli.options import format_option, table
+from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.errors import UserError
+
+if TYPE_CHECKING:
+    from bebertlab.config.codec import OptionsCodec
+    from bebertlab.encoders.imported import Imported
+    from bebertlab.interfaces.architecture import Architecture, Design
+    from bebertlab.interfaces.options import Options
+
+T = TypeVar("T", bound="Options")
+
+_NONE = "none"  #: full precision, where a scheme is asked for
+_CLASSES = 2
+
+_folder = click.Path(exists=True, file_okay=False, path_type=Path)
+_tokens = click.option(
+    "--tokens", type=click.IntRange(1), help="Length of the sentence.  [default: 128, or all positions if fewer]"
+)
+
+
+@click.group()
+def model() -> None:
+    """Count what models take; show and import them."""
+
+
+@model.command()
+@click.argument("scheme")
+@click.option("--encoder", default="bert-base-uncased", show_default=True, help="Published BERT, folder, or tiny.")
+@click.option("--width", type=float, default=1.0, show_default=True, help="Part of heads and neurons.")
+@click.option("--depth", type=float, default=1.0, show_default=True, help="Part of the layers.")
+@click.option("--split", is_flag=True, help="Two branches of every quantized matrix, as after weight splitting.")
+@click.option("--members", type=click.IntRange(1), default=1, show_default=True, help="Of an ensemble.")
+@_tokens
+@click.option("--classes", type=click.IntRange(1), default=_CLASSES, show_default=True, help="Of the task.")
+@click.option("--vocabulary", type=click.IntRange(1), help="Rows of the word embedding.  [default: the encoder's]")
+@click.option("--set", "sets", multiple=True, metavar="OPTION=VALUE", help="Set an option of the scheme. Repeatable.")
+@format_option
+@pass_settings
+def cost(
+    settings: Settings,
+    scheme: str,
+    encoder: str,
+    width: float,
+    depth: float,
+    split: bool,
+    members: int,
+    tokens: int | None,
+    classes: int,
+    vocabulary: int | None,
+    sets: tuple[str, ...],
+    form: str,
+) -> None:
+    """Count bytes and operations of SCHEME (or `none`: full precision). Downloads nothing, makes no model.
+
+    Binary BERT after the split: `cost binarybert --width 0.5 --split --set activation_bits=4`.
+    """
+    from attrs import asdict, evolve
+
+    from bebertlab.cli.cost import cost_of, cost_table, spoken_sizes
+    from bebertlab.cli.papers import printed
+    from bebertlab.encoders.sizes import encoder_sizes
+    from bebertlab.interfaces.architecture import Design
+    from bebertlab.nn.depth import kept_layers
+    from bebertlab.nn.operations import usual_tokens
+    from bebertlab.nn.width import narrowed
+
+    codec = _codec(settings)
+    full = encoder_sizes(encoder, codec, classes=classes, vocabulary=vocabulary)
+    sizes = evolve(narrowed(full, width), layers=len(kept_layers(full.layers, depth)))
+    design = _scheme_design(scheme, sets, codec)
+    if split:
+        design = _split(sizes, design)
+    tokens = tokens or usual_tokens(sizes)
+    taken, without = cost_of(sizes, design, tokens).times(members), cost_of(full, Design(), tokens)
+    paper = printed(encoder, full, sizes, design, members)
+    if form == "json":
+        asked = {"scheme": scheme, "encoder": encoder, "split": split, "members": members, "tokens": tokens}
+        data = {**asked, "architecture": asdict(sizes), **taken.data(), "full_precision": without.data()}
+        click.echo(json.dumps({**data, "papers": None if paper is None else asdict(paper)}, indent=2))
+        return
+    several = f", {members} members, each counted" if members > 1 else ""
+    click.echo(f"{' '.join([scheme, *sets])} on {encoder}{', split' if split else ''}{several}")
+    click.echo(f"{spoken_sizes(sizes)}\n\n{cost_table(taken, without, tokens)}")
+    if paper is not None:
+        click.echo(f"\nPapers print {paper}.")
+
+
+@model.command()
+@click.argument("folder", type=_folder)
+@_tokens
+@format_option
+@pass_settings
+def show(settings: Settings, folder: Path, tokens: int | None, form: str) -> None:
+    """Show the model in FOLDER: its sizes, what is quantized where, its bytes and operations."""
+    _tell_model(folder, _codec(settings), tokens, form)
+
+
+@model.command("import")
+@click.argument("path", metavar="FILE", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--format", "kind", required=True, metavar="KIND", help="The code that wrote it: `plugin list --role importer`."
+)
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write.")
+@click.option(
+    "--config", type=click.Path(dir_okay=False, path_type=Path), help="Its config.json.  [default: beside FILE]"
+)
+@click.option("--tokenizer", type=click.Path(path_type=Path), help="Folder or vocab.txt.  [default: beside FILE]")
+@click.option("--set", "sets", multiple=True, metavar="OPTION=VALUE", help="Set an option of the importer. Repeatable.")
+@pass_settings
+def import_(
+    settings: Settings,
+    path: Path,
+    kind: str,
+    out: Path,
+    config: Path | None,
+    tokenizer: Path | None,
+    sets: tuple[str, ...],
+) -> None:
+    """Make a model folder of FILE: a pytorch_model.bin or .safetensors of published code, or a folder with one.
+
+    A recipe takes the result with a stage `{kind: load, folder: OUT}`.
+    """
+    from bebertlab.encoders.imported import import_checkpoint
+    from bebertlab.interfaces.importer import ImporterOptions
+    from bebertlab.nn.folder import save_model
+
+    if out.exists() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty; name a new folder with --out")
+    codec = _codec(settings)
+    importer = _options({"kind": kind}, sets, ImporterOptions, codec)  # type: ignore[type-abstract]
+    found = import_checkpoint(importer, path, config=config, tokenizer=tokenizer)
+    save_model(found.model, out, codec, found.tokenizer)
+    click.echo(f"{path}: imported as {kind} into {out}")
+    _tell_model(out, codec, None, "table")
+    _tell_rest(found)
+
+
+def _codec(settings: Settings) -> OptionsCodec:
+    from bebertlab.config.codec import OptionsCodec
+
+    return OptionsCodec(settings.load().registry)
+
+
+def _scheme_design(scheme: str, sets: tuple[str, ...], codec: OptionsCodec) -> Design:
+    from bebertlab.interfaces.architecture import Design
+    from bebertlab.interfaces.scheme import SchemeOptions
+
+    if scheme == _NONE:
+        if sets:
+            raise UserError(f"--set {sets[0]}: '{_NONE}' is full precision and has no options")
+        return Design()
+    return _options({"kind": scheme}, sets, SchemeOptions, codec).design()  # type: ignore[type-abstract]
+
+
+def _options(data: Mapping[str, Any], sets: tuple[str, ...], cls: type[T], codec: OptionsCodec) -> T:
+    """The options of a part with changes from the command line."""
+    from bebertlab.config.document import Document
+    from bebertlab.study.changes import parse_change
+
+    document = Document.of(data)
+    # what a part is before what its options are
+    for change in sorted(map(parse_change, sets), key=lambda c: (c.path.count("."), not c.path.endswith(".kind"))):
+        document = document.set(tuple(change.path.split(".")), change.value, str(change.place))
+    return codec.read(document, cls)
+
+
+def _split(sizes: Architecture, design: Design) -> Design:
+    from bebertlab.nn.design import quantizable_modules
+
+    paths = [path for path, site in quantizable_modules(sizes).items() if site in design.weights]
+    if not paths:
+        raise UserError("--split: the scheme quantizes no weights, so there is nothing to split")
+    return design.with_branches(dict.fromkeys(paths, 2))
+
+
+def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str) -> None:
+    from attrs import asdict, evolve
+
+    from bebertlab.cli.cost import cost_of, cost_table, spoken_sizes
+    from bebertlab.cli.design import HEAD, design_rows
+    from bebertlab.interfaces.architecture import Design
+    from bebertlab.nn.folder import TENSORS, describe_model
+    from bebertlab.nn.operations import usual_tokens
+
+    sizes, design = describe_model(folder, codec)
+    tokens = tokens or usual_tokens(sizes)
+    taken = evolve(cost_of(sizes, design, tokens), stored=(folder / TENSORS).stat().st_size)
+    without = cost_of(sizes, Design(), tokens)
+    if form == "json":
+        data = {"tokens": tokens, "architecture": asdict(sizes), "design": codec.dump(design), **taken.data()}
+        click.echo(json.dumps({**data, "full_precision": without.data()}, indent=2))
+        return
+    click.echo(f"{spoken_sizes(sizes)}\n\n{table(HEAD, design_rows(sizes, design))}\n")
+    click.echo(cost_table(taken, without, tokens))
+
+
+def _tell_rest(found: Imported) -> None:
+    """What did not become part of the model."""
+    if found.left_out:
+        click.echo(f"\nleft out, {len(found.left_out)} tensors: {', '.join(_whatever_layer(found.left_out))}")
+    if found.tokenizer is None:
+        click.echo("warning: no tokenizer lies beside it and --tokenizer names none; recipes need one", err=True)
+
+
+def _whatever_layer(names: Iterable[str]) -> list[str]:
+    """Names of tensors, those of several layers once.
+
+    >>> _whatever_layer(["bert.encoder.layer.0.a", "bert.encoder.layer.11.a", "b"])
+    ['bert.encoder.layer.*.a', 'b']
+    """
+    return list(dict.fromkeys(re.sub(r"\.layer\.\d+\.", ".layer.*.", name) for name in names))

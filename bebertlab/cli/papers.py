@@ -1,0 +1,67 @@
+"""What papers print for a BERT-base of some bits."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from bebertlab.interfaces.architecture import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, Architecture, Design, Site
+from bebertlab.nn.bits import FULL, site_bits
+
+_BERT_BASE = ("bert-base-uncased", "google-bert/bert-base-uncased")
+
+
+@frozen(kw_only=True)
+class Printed:
+    """A row of a paper's table."""
+
+    model: str
+    bits: str  #: weights-word embedding-activations
+    mebibytes: float
+    gigaflops: float | None = None
+    split: bool = False  #: two branches, of half the heads and neurons
+    members: int = 1
+
+    def __str__(self) -> str:
+        operations = "" if self.gigaflops is None else f" and {self.gigaflops:g} GFLOPs"
+        return f"{self.mebibytes:g} MiB{operations} ({self.model} {self.bits})"
+
+
+_ROWS = (
+    Printed(model="BERT", bits="32-32-32", mebibytes=418, gigaflops=22.5),
+    Printed(model="TernaryBERT", bits="2-2-8", mebibytes=28.0),
+    Printed(model="BinaryBERT", bits="1-1-8", mebibytes=16.5, split=True),
+    Printed(model="BinaryBERT", bits="1-1-4", mebibytes=16.5, gigaflops=1.5, split=True),
+    Printed(model="BinaryBERT", bits="1-1-2", mebibytes=16.5, gigaflops=0.8, split=True),
+    Printed(model="BinaryBERT", bits="1-1-1", mebibytes=16.5, gigaflops=0.4, split=True),
+    Printed(model="BEBERT", bits="1-1-4", mebibytes=33, split=True, members=2),
+    Printed(model="BiT", bits="1-1-4", mebibytes=13.4, gigaflops=1.5),
+    Printed(model="BiT", bits="1-1-2", mebibytes=13.4, gigaflops=0.8),
+    Printed(model="BiBERT and BiT", bits="1-1-1", mebibytes=13.4, gigaflops=0.4),
+)
+
+
+def printed(encoder: str, full: Architecture, sizes: Architecture, design: Design, members: int) -> Printed | None:
+    """The row for a model of `sizes` out of the encoder `full`; None where papers have none like it."""
+    if encoder not in _BERT_BASE or sizes.layers != full.layers:
+        return None
+    split = bool(design.branches)
+    if sizes.heads != (full.heads // 2 if split else full.heads):
+        return None
+    found = (spoken_bits(design), split, members)
+    return next((row for row in _ROWS if (row.bits, row.split, row.members) == found), None)
+
+
+def spoken_bits(design: Design) -> str | None:
+    """Bits as papers say them, weights-word embedding-activations; None where sites differ.
+
+    >>> spoken_bits(Design())
+    '32-32-32'
+    """
+    bits = site_bits(design)
+    words = bits.weights.get(Site.WORD_EMBEDDING, FULL)
+    linear = {bits.weights.get(site, FULL) for site in WEIGHT_SITES if site != Site.WORD_EMBEDDING}
+    activations = {bits.inputs.get(site, FULL) for site in LINEAR_SITES}
+    activations |= {bits.attention.get(site, FULL) for site in ATTENTION_SITES}
+    if len(linear) > 1 or len(activations) > 1:
+        return None
+    return f"{linear.pop()}-{words}-{activations.pop()}"

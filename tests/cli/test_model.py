@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from bebertlab.cli.main import main
+from bebertlab.interfaces.stage import Codec
+from bebertlab.nn.folder import load_model
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
+
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "##s")
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, ["model", *map(str, words)])
+
+
+def data(*words: str | Path) -> dict[str, Any]:
+    result = run(*words, "--format", "json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "matrices", "with_positions", "gigaflops"),
+    [
+        (["none"], 415.67, 417.6, 22.35),
+        (["ternarybert"], 25.98, 27.95, 6.04),
+        (["binarybert"], 12.99, 14.96, 3.3),
+        (["binarybert", "--set", "activation_bits=4"], 12.99, 14.96, 1.5),
+        (["binarybert", "--set", "activation_bits=4", "--width", "0.5", "--split"], 15.85, 17.9, 1.43),
+        (["bibert"], 12.99, 14.96, 0.35),
+    ],
+)
+def test_published_figures(words: list[str], matrices: float, with_positions: float, gigaflops: float) -> None:
+    found = data("cost", *words)
+    assert found["mebibytes"]["matrices"] == pytest.approx(matrices, abs=0.005)
+    assert found["mebibytes"]["matrices_biases_positions"] == pytest.approx(with_positions, abs=0.05)
+    assert found["gigaflops"]["total"] == pytest.approx(gigaflops, abs=0.025)
+
+
+def test_bibert_without_positions_and_what_its_paper_prints() -> None:
+    found = data("cost", "bibert")
+    assert found["mebibytes"]["matrices_biases"] == pytest.approx(13.46, abs=0.005)
+    assert (found["papers"]["mebibytes"], found["papers"]["gigaflops"]) == (13.4, 0.4)
+    assert found["full_precision"]["mebibytes"]["total"] == pytest.approx(417.65, abs=0.005)
+
+
+def test_cost_as_a_table() -> None:
+    result = run("cost", "binarybert", "--set", "activation_bits=4", "--width", "0.5", "--split", "--members", "2")
+    assert result.exit_code == 0, result.output
+    head, sizes, *lines = result.stdout.splitlines()
+    assert head == "binarybert activation_bits=4 on bert-base-uncased, split, 2 members, each counted"
+    assert sizes.startswith("12 layers, hidden 768, 6 heads of 64, feed-forward 1536")
+    assert any(line.split() == ["everything", "36.28", "417.65", "11.5"] for line in lines)
+    assert lines[-1] == "Papers print 33 MiB (BEBERT 1-1-4)."
+
+
+def test_cost_of_other_encoders_and_shares_of_them() -> None:
+    found = data("cost", "none", "--encoder", "bert-large-cased", "--depth", "0.5", "--classes", "3")
+    assert (found["architecture"]["layers"], found["architecture"]["classes"]) == (12, 3)
+    assert found["papers"] is None
+    tiny = data("cost", "binarybert", "--encoder", "tiny", "--vocabulary", "60")
+    assert (tiny["architecture"]["vocabulary"], tiny["tokens"]) == (60, 64)
+    assert data("cost", "none", "--tokens", "64")["tokens"] == 64
+
+
+def test_options_of_a_scheme_may_be_parts_themselves() -> None:
+    row = ["--set", "weights.granularity=row", "--set", "weights=twn", "--set", "word_embedding.kind=bwn"]
+    found = data("cost", "custom", *row)["parts_mebibytes"]
+    plain = data("cost", "custom", "--set", "weights=twn", "--set", "word_embedding=bwn")["parts_mebibytes"]
+    assert found["encoder"] == plain["encoder"] == pytest.approx(20.25)
+    assert found["scales"] > 100 * plain["scales"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["binarybrt"], "error: kind: unknown scheme 'binarybrt'; did you mean 'binarybert'?"),
+        (["none", "--set", "a=1"], "error: --set a=1: 'none' is full precision and has no options"),
+        (["none", "--split"], "error: --split: the scheme quantizes no weights, so there is nothing to split"),
+        (["none", "--encoder", "roberta"], "error: encoder 'roberta': no folder, and not known by name"),
+        (["none", "--width", "1.5"], "error: width 1.5 is out of range; above 0 and at most 1 is right"),
+        (["none", "--depth", "0"], "error: depth 0.0 is out of range"),
+        (["none", "--tokens", "600"], "error: tokens is 600; the model has positions for 1 to 512"),
+        (["binarybert", "--set", "activation_bit=4"], "error: --set activation_bit=4: activation_bit: "),
+        (["binarybert", "--set", "activation_bits"], "error: --set activation_bits: write it as path=value"),
+    ],
+)
+def test_faults_of_cost(words: list[str], message: str) -> None:
+    result = run("cost", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(message)
+
+
+@pytest.fixture
+def published(golden: Callable[[str], Golden], tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a model of the published code as that code does; gives the file."""
+
+    def write(name: str) -> Path:
+        vectors = golden(name)
+        folder = tmp_path / name
+        folder.mkdir()
+        state = {key.removeprefix("state/"): t for key, t in vectors.tensors.items() if key.startswith("state/")}
+        torch.save(state, folder / "pytorch_model.bin")
+        (folder / "config.json").write_text(json.dumps(vectors.meta["config"]))
+        return folder / "pytorch_model.bin"
+
+    return write
+
+
+def test_import_writes_a_model_that_show_reads(published: Callable[[str], Path], tmp_path: Path, codec: Codec) -> None:
+    file, out = published("model_fp"), tmp_path / "out"
+    (file.parent / "vocab.txt").write_text("\n".join([*WORDS, ""]))
+    result = run("import", file, "--format", "huggingface", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{file}: imported as huggingface into {out}\n2 layers, hidden 64")
+    assert (result.stderr, "left out" in result.stdout) == ("", False)
+    assert {path.name for path in out.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
+    sizes = load_model(out, codec).architecture
+    assert (sizes.layers, sizes.hidden, sizes.classes) == (2, 64, 3)
+    shown = data("show", out)
+    assert shown["architecture"]["hidden"] == 64
+    assert shown["mebibytes"]["stored"] == (out / "model.safetensors").stat().st_size / 2**20
+    assert data("show", out, "--tokens", "8")["gigaflops"]["total"] < shown["gigaflops"]["total"]
+    assert run("show", out).stdout in result.stdout
+
+
+def test_import_says_what_it_left_out(published: Callable[[str], Path], tmp_path: Path) -> None:
+    file, out = published("model_fp"), tmp_path / "out"
+    state = torch.load(file, weights_only=True)
+    torch.save(state | {f"cls.layer.{index}.bias": torch.full((2,), index + 0.5) for index in range(3)}, file)
+    result = run("import", file, "--format", "huggingface", "--out", out)
+    assert result.stdout.endswith("left out, 3 tensors: cls.layer.*.bias\n")
+    assert "warning: no tokenizer lies beside it" in result.stderr
+
+
+def test_import_of_a_quantized_model(published: Callable[[str], Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run("import", published("model_binary_w1a4_lsq"), "--format", "binarybert", "--out", out)
+    assert result.exit_code == 0, result.output
+    rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line}
+    assert rows["query"] == ["1", "bwn", "4", "lsq", "2"]
+    shown = data("show", out)
+    assert shown["design"]["branches"]["bert.pooler.dense"] == 2
+    assert shown["full_precision"]["mebibytes"]["matrices"] == 16 * shown["mebibytes"]["matrices"]
+
+
+def test_import_takes_options_of_the_importer(published: Callable[[str], Path], tmp_path: Path) -> None:
+    result = run("import", published("model_fp"), "--format", "huggingface", "--out", tmp_path / "o", "--set", "a=1")
+    assert result.exit_code == 2
+    assert "--set a=1: a: " in result.stderr
+
+
+def test_faults_of_import(published: Callable[[str], Path], tmp_path: Path) -> None:
+    file = published("model_fp")
+    unknown = run("import", file, "--format", "hugingface", "--out", tmp_path / "out")
+    assert "unknown importer 'hugingface'; did you mean 'huggingface'?" in unknown.stderr
+    full = run("import", file, "--format", "huggingface", "--out", file.parent)
+    assert f"error: {file.parent} is not empty; name a new folder with --out" in full.stderr
+    (file.parent / "config.json").write_text("{}")
+    wrong = run("import", file, "--format", "huggingface", "--out", tmp_path / "out")
+    assert "importer 'huggingface': config.json lacks vocab_size" in wrong.stderr
+    assert [result.exit_code for result in (unknown, full, wrong)] == [2, 2, 2]
+    assert not (tmp_path / "out").exists()
+
+
+def test_show_of_what_is_no_model(tmp_path: Path) -> None:
+    result = run("show", tmp_path)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "model.safetensors: no such file" in result.stderr
