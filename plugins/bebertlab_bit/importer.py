@@ -1,0 +1,110 @@
+"""Checkpoints that the published code of BiT wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+from bebertlab.api import (
+    BertClassifier,
+    Checkpoint,
+    Design,
+    ImporterOptions,
+    UserError,
+    architecture_of,
+    check_tensors,
+    modern_names,
+)
+from bebertlab_bit.scheme import Bit
+
+#: what is in a checkpoint whether a forward pass reads it or not; the shifts of Q, K and V are never read
+_SPARE = re.compile(
+    r".*\.(move_[qkv]\.bias|move\.bias|weight_clip_val|input_clip_val|embed_clip_val|clip_(query|key|value|attn))"
+)
+_ATTENTION = re.compile(r"(.*)\.quantizers\.attention_(\w+)\.(\w+)")
+_BRANCH = re.compile(r"(.*)\.branches\.0\.(\w+)(?:\.(\w+))?")
+_INPUT = {"shift": "move.bias", "scale": "input_clip_val", "initialised": "input_clip_val"}
+_FULL = 32
+_UNSET = 1.0  #: a scale of exactly this is set anew by the next batch
+
+
+@frozen(kw_only=True)
+class BitImporter(ImporterOptions):
+    """Reads a model that the published code of BiT stored, quantized or not.
+
+    `move.bias` of a linear layer is its shift; the scales are its `input_clip_val` and, of the attention, `clip_query`,
+    `clip_key`, `clip_value` and `clip_attn`. Its `move_q`, `move_k` and `move_v` are left out, as no forward pass reads
+    them, and so is what the bits leave without use. A scale of exactly 1 was never set: a batch sets it, here too.
+    Source: BiT, arXiv:2205.13016, its published code.
+    """
+
+    kind = "bit"
+    as_published: bool = False  #: zeros become a third value, as where it was trained; false: they count as +1
+
+    def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
+        """The model of a checkpoint."""
+        parallel = all(name.startswith("module.") for name in tensors)  # saved from several GPUs
+        given = modern_names({name.removeprefix("module.") if parallel else name: t for name, t in tensors.items()})
+        if "classifier.weight" not in given:
+            raise UserError("there is no classifier.weight: this is no classifier")
+        sizes = architecture_of(config, given["classifier.weight"].shape[0])
+        design = evolve(self._design(config), activation=sizes.activation)
+        own = BertClassifier(sizes, design).state_dict()
+        theirs = {name: _published(name) for name in own}
+        wanted = {theirs[name]: tensor for name, tensor in own.items() if tensor.is_floating_point()}
+        given = {name: tensor for name, tensor in given.items() if name in wanted or not _SPARE.fullmatch(name)}
+        # a scale may have been stored with a dimension
+        given = {name: t.reshape(wanted[name].shape) if _one(t, wanted.get(name)) else t for name, t in given.items()}
+        try:
+            check_tensors(given, wanted)
+        except UserError as error:
+            raise UserError(f"not a checkpoint of BiT's published code with this config.json: {error}") from error
+        found = {
+            name: given[theirs[name]] != _UNSET
+            if name.endswith(".initialised")
+            else given[theirs[name]].to(torch.float32, copy=True)
+            for name in own
+        }
+        return Checkpoint(architecture=sizes, design=design, tensors=found)
+
+    def _design(self, config: Mapping[str, Any]) -> Design:
+        """What is quantized where, as the settings of the published command line say."""
+        weight_bits, activation_bits = config.get("weight_bits", _FULL), config.get("input_bits", _FULL)
+        if weight_bits != _FULL and (method := config.get("weight_quant_method", "bwn")) != "bwn":
+            raise UserError(f"config.json: weight_quant_method is '{method}'; only 'bwn' is supported")
+        if activation_bits != _FULL and not config.get("input_layerwise", True):
+            raise UserError("config.json: input_layerwise is false; activations have one scale for the whole tensor")
+        try:
+            scheme = Bit(
+                weight_bits=weight_bits,
+                activation_bits=activation_bits,
+                activations="elastic" if activation_bits == _FULL else config.get("input_quant_method", "elastic"),
+                quantize_probabilities=not config.get("not_quantize_attention", False),
+                matrix_granularity="tensor" if config.get("weight_layerwise", True) else "row",
+                embedding_granularity="tensor" if config.get("embed_layerwise", False) else "row",
+                signed=bool(config.get("sym_quant_qkvo", True)),
+                one_sided_signed=bool(config.get("sym_quant_ffn_attn", False)),
+                as_published=self.as_published,
+            )
+        except ValueError as error:
+            raise UserError(f"config.json: {error.args[0]}") from error
+        return scheme.design()
+
+
+def _one(given: Tensor, wanted: Tensor | None) -> bool:
+    return wanted is not None and given.numel() == 1 == wanted.numel()
+
+
+def _published(name: str) -> str:
+    """The published name of one of our tensors; whether a scale is set is told by the scale itself."""
+    if inside := _ATTENTION.fullmatch(name):
+        return f"{inside[1]}.clip_{inside[2].replace('probabilities', 'attn')}"
+    if not (found := _BRANCH.fullmatch(name)):
+        return name
+    path, what, inner = found.groups()
+    return f"{path}.{_INPUT[inner] if inner else what}"

@@ -1,0 +1,103 @@
+"""The levels of elastic binarization, and the gradients of their scale and shift."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bebertlab.api import sign
+
+SMALLEST = 1e-5  #: no scale is smaller
+
+
+class Levels(NamedTuple):  # not attrs: torch.compile does not follow a frozen class
+    """Whole numbers from low to high; of a signed bit its two signs only."""
+
+    low: int
+    high: int
+    signed: bool
+    signs: bool  #: one signed bit: -1 and +1
+    with_zero: bool  #: and 0, of what is exactly 0
+    from_smallest: bool  #: level 0 is the smallest value of the tensor, not 0
+    bits: int  #: that a level takes
+
+    @classmethod
+    def of(cls, bits: int, *, signed: bool, with_zero: bool) -> Levels:
+        """The levels of some bits.
+
+        >>> Levels.of(1, signed=True, with_zero=False)[:2], Levels.of(2, signed=True, with_zero=False)[:2]
+        ((-1, 1), (-2, 1))
+        """
+        signs = signed and bits == 1
+        low = -(2 ** (bits - 1)) if signed else 0
+        return cls(
+            low=low,
+            high=1 if signs else low + 2**bits - 1,
+            signed=signed,
+            signs=signs,
+            with_zero=signs and with_zero,
+            from_smallest=not signed and bits > 1,
+            bits=2 if signs and with_zero else bits,
+        )
+
+    def nearest(self, u: Tensor) -> Tensor:
+        """The level of every value in steps."""
+        if self.signs:
+            return torch.sign(u) if self.with_zero else sign(u)
+        return u.clamp(self.low, self.high).round_()
+
+
+def quantize(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> Tensor:
+    """Every value at its level; see `ElasticQuantizer` for the formulas and the gradients."""
+    y: Tensor = _Quantize.apply(x, scale, shift, levels)  # type: ignore[no-untyped-call]
+    return y
+
+
+def scaled(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> tuple[Tensor, Tensor, Tensor | None]:
+    """x in steps from level 0, before rounding; the step that holds; the value of level 0, None is exactly 0."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision is too coarse to find levels
+    step = scale.to(wide.dtype).clamp(min=SMALLEST)
+    if shift is not None:
+        wide = wide + shift.to(wide.dtype)
+    if levels.from_smallest:
+        base = wide.amin()
+        return (wide - base).div_(step), step, base
+    return wide / step if wide is x else wide.div_(step), step, None
+
+
+class _Quantize(torch.autograd.Function):
+    # forward with ctx, not setup_context: that one costs three times as much a call
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> Tensor:  # noqa: ANN401
+        u, step, base = scaled(x, scale, shift, levels)
+        y = levels.nearest(u).to(x.dtype).mul_(step.to(x.dtype))
+        if levels.with_zero or not levels.signs:
+            y.add_(0.0 if base is None else base.to(x.dtype))  # 0 turns -0 into the 0 that integers decode to
+        ctx.levels = levels
+        ctx.channels = None if shift is None else shift.shape[0]
+        ctx.save_for_backward(u)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:  # noqa: ANN401
+        (u,), levels = ctx.saved_tensors, ctx.levels
+        gradient = gradient.to(u.dtype)
+        just_below, just_above = _beyond(levels.low, levels.high)
+        # fused passes (the ends are exclusive): a comparison and a where take several times as long on a CPU
+        passed = torch.ops.aten.hardtanh_backward(gradient, u, just_below, just_above)
+        slopes = levels.nearest(u)
+        if not levels.signs:
+            slopes.sub_(torch.ops.aten.hardtanh_backward(u, u, just_below, just_above))
+        to_scale = slopes.mul_(gradient).sum() / math.sqrt(u.numel() * levels.high)
+        to_shift = None if ctx.channels is None else passed.reshape(-1, ctx.channels).sum(0)
+        return passed, to_scale, to_shift, None
+
+
+def _beyond(low: int, high: int) -> tuple[float, float]:
+    """The float32 numbers next to a range, where that is 0 the normal one."""
+    below = np.nextafter(np.float32(low), np.float32(-np.inf)) if low else -np.finfo(np.float32).tiny
+    return float(below), float(np.nextafter(np.float32(high), np.float32(np.inf)))

@@ -1,0 +1,91 @@
+"""Which quantizer sits where in BiT."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from attrs import Attribute, field, frozen, validators
+
+from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, Design, QuantizerOptions, SchemeOptions, Site
+from bebertlab_bit.centred_sign import CentredSign, Granularity
+from bebertlab_bit.elastic import Elastic
+
+#: values there are not below zero: after softmax, and after relu
+_ONE_SIDED = (Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN)
+_GRANULARITIES = ("tensor", "row")
+
+
+@frozen(kw_only=True)
+class Bit(SchemeOptions):
+    """BiT: binary weights around their mean under elastic activations of one bit or a few, relu in the hidden layers.
+
+    Weights: one mean for a tensor; one scale for a matrix, one for each row of the word embedding. Activations: -1 and
+    +1, and 0 and 1 for the attention probabilities and the input of the second feed-forward layer; a learned scale at
+    every site, a learned shift of every channel at the inputs of the linear maps.
+    Source: BiT, arXiv:2205.13016, and its published code.
+    Differs: 32 bits are full precision, of weights or of activations. The paper shifts every binary activation, the
+    published code not those inside the attention (it computes their shifts and drops them), nor is it done here.
+    """
+
+    kind = "bit"
+    weight_bits: Literal[1, 32] = field(default=1, validator=validators.in_((1, 32)))  #: 1 binary, 32 none
+    activation_bits: Literal[1, 2, 4, 32] = field(
+        default=1, validator=validators.in_((1, 2, 4, 32))
+    )  #: 1, 2 or 4 elastic, 32 none
+    activations: Literal["elastic", "bwn"] = field(
+        default="elastic"
+    )  #: bwn: the sign of the distance from the mean of the tensor, one bit, its scale not learned
+    quantize_probabilities: bool = True  #: false leaves the attention probabilities in full precision
+    matrix_granularity: Granularity = field(
+        default="tensor", validator=validators.in_(_GRANULARITIES)
+    )  #: what shares a scale in the weight of a linear layer: the whole, or each row (output)
+    embedding_granularity: Granularity = field(
+        default="row", validator=validators.in_(_GRANULARITIES)
+    )  #: the same of the word embedding, a row being a word
+    signed: bool = True  #: elastic: levels on both sides of zero in Q, K, V and at inputs of linear layers (but one)
+    one_sided_signed: bool = False  #: the same of attention probabilities and the second feed-forward layer
+    keep_scale: bool = False  #: elastic activations of other bits start from their scales, as in the published code
+    as_published: bool = False  #: zeros become a third value at every binary site, as in the published code
+
+    @activations.validator
+    def _check_activations(self, attribute: Attribute[str], value: str) -> None:
+        if value not in ("elastic", "bwn"):
+            raise ValueError(f"'activations' is '{value}'; 'elastic' or 'bwn' is right")
+        if value == "bwn" and self.activation_bits not in (1, 32):
+            raise ValueError(f"'activations: bwn' has 1 bit, and 'activation_bits' says {self.activation_bits}")
+
+    def design(self) -> Design:
+        """The same quantizers in every layer."""
+        return Design(
+            weights=self._weights(),
+            inputs={} if self.activation_bits == 32 else {site: self._input(site) for site in LINEAR_SITES},
+            attention={} if self.activation_bits == 32 else self._attention(),
+            activation="relu",
+        )
+
+    def _weights(self) -> dict[Site, QuantizerOptions]:
+        if self.weight_bits == 32:
+            return {}
+        table, matrix = (
+            CentredSign(granularity=granularity, as_published=self.as_published)
+            for granularity in (self.embedding_granularity, self.matrix_granularity)
+        )
+        return {Site.WORD_EMBEDDING: table, **dict.fromkeys(LINEAR_SITES, matrix)}
+
+    def _attention(self) -> dict[Site, QuantizerOptions]:
+        left_out = () if self.quantize_probabilities else (Site.ATTENTION_PROBABILITIES,)
+        return {site: self._activation(site) for site in ATTENTION_SITES if site not in left_out}
+
+    def _input(self, site: Site) -> QuantizerOptions:
+        return self._activation(site, shift=True)
+
+    def _activation(self, site: Site, **options: Any) -> QuantizerOptions:  # noqa: ANN401 - passed on to the options
+        if self.activations == "bwn":
+            return CentredSign(as_published=self.as_published, **options)
+        return Elastic(
+            bits=self.activation_bits,
+            signed=self.one_sided_signed if site in _ONE_SIDED else self.signed,
+            keep_scale=self.keep_scale,
+            as_published=self.as_published,
+            **options,
+        )

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bebertlab.api import UserError
+from bebertlab.testing import check_quantizer
+from bebertlab_bit import Elastic
+from bebertlab_bit.elastic import ElasticQuantizer
+
+X = torch.tensor([[-2.0, -0.5, 0.0], [0.25, 1.0, 3.0]])
+KINDS = list(itertools.product((1, 2, 4), (True, False)))
+
+
+def quantizer_with(scale: float, shift: list[float] | None = None, **options: Any) -> ElasticQuantizer:  # noqa: ANN401
+    quantizer = Elastic(shift=shift is not None, **options).build(torch.Size([len(shift or X[0])]))
+    state = {"scale": torch.tensor(scale), "initialised": torch.tensor(True)}
+    quantizer.load_state_dict(state if shift is None else {**state, "shift": torch.tensor(shift)})
+    return quantizer
+
+
+def gradients(quantizer: ElasticQuantizer, x: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+    x = x.clone().requires_grad_()
+    quantizer(x).backward(upstream)
+    assert x.grad is not None
+    assert quantizer.scale.grad is not None
+    return x.grad, quantizer.scale.grad
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+@pytest.mark.parametrize(("bits", "signed"), KINDS)
+def test_keeps_the_quantizer_contract(bits: int, signed: bool, as_published: bool) -> None:
+    check_quantizer(Elastic(bits=bits, signed=signed, as_published=as_published))
+
+
+@pytest.mark.parametrize(("bits", "signed"), KINDS)
+def test_keeps_the_contract_with_a_shift(bits: int, signed: bool) -> None:
+    check_quantizer(Elastic(bits=bits, signed=signed, shift=True), probabilities=False)
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "levels"),
+    [
+        (1, True, [-2, -2, 2, 2, 2, 2]),
+        (1, False, [0, 0, 0, 0, 0, 2]),  # the threshold is half the scale, and a tie is even
+        (2, True, [-2, 0, 0, 0, 0, 2]),
+        (2, False, [-2, 0, 0, 0, 2, 2]),  # from the smallest value up
+    ],
+)
+def test_levels_by_hand(bits: int, signed: bool, levels: list[float]) -> None:
+    assert quantizer_with(2.0, bits=bits, signed=signed)(X).flatten().tolist() == levels
+
+
+def test_a_shift_moves_the_threshold_of_its_channel_only() -> None:
+    assert quantizer_with(2.0, [1.0, 0.0, -9.0])(X).tolist() == [[-2.0, -2.0, -2.0], [2.0, 2.0, -2.0]]
+    assert quantizer_with(2.0, [3.5, 0.0, 0.0], signed=False)(X).tolist() == [[2.0, 0.0, 0.0], [2.0, 0.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "factor", "high"), [(1, True, 2, 1), (1, False, 4, 1), (2, True, 2, 1), (4, False, 4, 15)]
+)
+def test_the_first_training_batch_sets_the_scale_and_no_other(bits: int, signed: bool, factor: int, high: int) -> None:
+    quantizer = Elastic(bits=bits, signed=signed, shift=True).build(X.shape)
+    assert quantizer.shift is not None
+    torch.nn.init.constant_(quantizer.shift, 0.5)
+    evaluated = copy.deepcopy(quantizer).eval()(X)
+    assert torch.equal(quantizer(X), evaluated)  # before training a tensor sets it for itself
+    first = factor * (X + 0.5).abs().mean().item() / math.sqrt(high)
+    assert quantizer.scale.item() == pytest.approx(first)
+    quantizer(10 * X)
+    assert quantizer.scale.item() == pytest.approx(first)
+
+
+def test_evaluation_keeps_no_scale() -> None:
+    quantizer = Elastic().build(X.shape).eval()
+    quantizer(X)
+    assert not quantizer.initialised
+    assert quantizer.scale.item() == 1.0
+
+
+def test_that_the_scale_was_set_is_saved_also_where_it_is_one() -> None:
+    quantizer = quantizer_with(1.0)
+    restored = Elastic().build(X.shape)
+    restored(X)
+    restored.load_state_dict(quantizer.state_dict())
+    restored(100 * X)
+    assert restored.scale.item() == 1.0
+    restored.load_state_dict(Elastic().build(X.shape).state_dict())  # not set
+    restored(100 * X)
+    assert restored.scale.item() == pytest.approx(200 * X.abs().mean().item())
+
+
+def test_the_gradients_of_two_signs_by_hand() -> None:
+    quantizer = quantizer_with(1.0, [0.0, 0.5, 0.0])
+    upstream = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    passed, slope = gradients(quantizer, X, upstream)  # shifted: -2 0 0, 0.25 1.5 3
+    assert passed.tolist() == [[0.0, 2.0, 3.0], [4.0, 0.0, 0.0]]
+    assert slope.item() == pytest.approx((-1 + 2 + 3 + 4 + 5 + 6) / math.sqrt(6))
+    assert quantizer.shift is not None
+    assert quantizer.shift.grad is not None
+    assert quantizer.shift.grad.tolist() == [4.0, 2.0, 3.0]
+
+
+def test_the_gradients_of_zero_and_one_by_hand() -> None:
+    passed, slope = gradients(quantizer_with(2.0, signed=False), X, torch.ones_like(X))
+    # in steps: -1, -0.25, 0, 0.125, 0.5, 1.5
+    assert passed.tolist() == [[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
+    assert slope.item() == pytest.approx((0 - 0.125 - 0.5 + 1) / math.sqrt(6))
+
+
+def test_the_window_ends_at_the_scale_itself() -> None:
+    a = torch.tensor(0.3)
+    x = torch.stack([a, -a, torch.nextafter(a, 9 * a), torch.nextafter(-a, -9 * a)])
+    passed, _ = gradients(quantizer_with(float(a)), x, torch.ones(4))
+    assert passed.tolist() == [1.0, 1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(("bits", "signed"), KINDS)
+def test_gradients_are_slopes_of_the_surrogate(bits: int, signed: bool) -> None:
+    """Rounding held fixed, q is smooth in the scale and, inside the levels, moves with the shift."""
+    x = torch.tensor([[0.37, -1.3, 0.9, 0.05, 5.0]], dtype=torch.float64)
+    upstream = torch.tensor([[1.0, -2.0, 0.5, 3.0, 1.5]], dtype=torch.float64)
+    a, shift, h = 0.4, [0.03, -0.02, 0.011, 0.0, 0.2], 1e-6
+    quantizer = quantizer_with(a, shift, bits=bits, signed=signed).double()
+    low, high, offsets = quantizer.levels.low, quantizer.levels.high, torch.tensor(shift, dtype=torch.float64)
+    z = x + offsets
+    base = z.min().item() if not signed and bits > 1 else 0.0
+    u = (z - base) / a
+
+    def surrogate(scale: float, moved: Tensor) -> float:
+        steps = (x + moved - base) / scale
+        residue = torch.where((u >= low) & (u <= high), u.clamp(low, high).round() - u, 0.0)
+        within = torch.where(u < low, float(low), torch.where(u > high, float(high), steps + residue))
+        sign = torch.sign(z) if signed and bits == 1 else None
+        return float((upstream * scale * (within if sign is None else sign)).sum())
+
+    _, slope = gradients(quantizer, x, upstream)
+    by_scale = (surrogate(a + h, offsets) - surrogate(a - h, offsets)) / (2 * h)
+    assert slope.item() * math.sqrt(x.numel() * high) == pytest.approx(by_scale, rel=1e-5)
+    assert quantizer.shift is not None
+    assert quantizer.shift.grad is not None
+    inside = ((u >= low) & (u <= high)).double()
+    torch.testing.assert_close(quantizer.shift.grad, (upstream * inside).sum(0))
+    if not (signed and bits == 1):  # the surrogate of two signs is flat: their window is a choice of the paper
+        for channel in range(5):
+            step = torch.zeros_like(offsets).index_fill_(0, torch.tensor(channel), h)
+            slope_of_channel = (surrogate(a, offsets + step) - surrogate(a, offsets - step)) / (2 * h)
+            assert quantizer.shift.grad[channel].item() == pytest.approx(slope_of_channel, abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [-0.3, 0.0, 1e-9])
+def test_a_scale_that_fell_too_low_still_works_and_can_rise(scale: float) -> None:
+    quantizer = quantizer_with(scale)
+    assert quantizer(X).abs().unique().tolist() == pytest.approx([1e-5])
+    _, slope = gradients(quantizer, X, torch.where(X < 0, -1.0, 1.0))  # larger values are wanted
+    assert slope.item() == pytest.approx(6 / math.sqrt(6))
+
+
+@given(
+    st.lists(st.floats(-8, 8, width=32), min_size=4, max_size=4),
+    st.lists(st.floats(-2, 2, width=32), min_size=4, max_size=4),
+    st.floats(0.0625, 4, width=32),
+    st.sampled_from(KINDS),
+)
+def test_a_shift_is_a_shifted_input(
+    values: list[float], shift: list[float], scale: float, kind: tuple[int, bool]
+) -> None:
+    x, b = torch.tensor([values]), torch.tensor(shift)
+    with_shift = quantizer_with(scale, shift, bits=kind[0], signed=kind[1])
+    without = quantizer_with(scale, bits=kind[0], signed=kind[1])
+    assert torch.equal(with_shift(x), without(x + b))
+    for one, other in zip(gradients(with_shift, x, x + 1), gradients(without, x + b, x + 1), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_as_published_zero_is_a_third_value_of_two_signs_only() -> None:
+    published = quantizer_with(2.0, as_published=True)
+    assert (published.bits, published(X).flatten().tolist()[2]) == (2, 0.0)
+    assert gradients(published, X, torch.ones_like(X))[1].item() == pytest.approx(1 / math.sqrt(6))
+    assert [quantizer_with(2.0, bits=b, signed=s, as_published=True).bits for b, s in KINDS[1:]] == [1, 2, 2, 4, 4]
+
+
+def test_what_lasts_and_who_teaches_it() -> None:
+    quantizer = Elastic(shift=True).build(X.shape)
+    assert quantizer.lasting == {"shift"}
+    assert Elastic(keep_scale=True).build(X.shape).lasting == {"shift", "scale", "initialised"}
+    scale, shift = quantizer.parameter_groups()
+    assert (scale.parameters[0] is quantizer.scale, scale.like_biases) == (True, False)
+    assert (shift.parameters[0] is quantizer.shift, shift.like_biases) == (True, True)
+    assert len(tuple(Elastic().build(X.shape).parameter_groups())) == 1
+
+
+@pytest.mark.parametrize("bits", [0, 17])
+def test_bits_out_of_range_are_refused(bits: int) -> None:
+    with pytest.raises(ValueError, match="bits"):
+        Elastic(bits=bits)
+
+
+def test_a_shift_of_a_dimension_that_varies_is_refused() -> None:
+    with pytest.raises(UserError, match="'elastic': a shift needs a fixed number of channels"):
+        Elastic(shift=True).build(torch.Size([]))
+
+
+def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str, Any]], Any]], int]) -> None:
+    for as_published in (False, True):
+
+        def make(case: dict[str, Any], as_published: bool = as_published) -> Elastic | None:
+            name = case["quantizer"]
+            unsigned = "{0,1}" in name or "unsigned" in name
+            options = Elastic(bits=case["bits"], signed=not unsigned, as_published=as_published)
+            return options if name.startswith("BiT elastic") else None
+
+        assert agree("act_quant", make) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("bits", "signed"), KINDS)
+def test_compiles_once_the_scale_is_set(bits: int, signed: bool) -> None:
+    check_quantizer(Elastic(bits=bits, signed=signed, shift=True), probabilities=False, compiled=True)

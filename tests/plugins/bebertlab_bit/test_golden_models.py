@@ -1,0 +1,125 @@
+"""Whole models against the published code, through the importer: outputs, inner tensors, loss, gradients."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from attrs import evolve
+from torch import Tensor
+
+from bebertlab.api import Batch, BertClassifier, Tap
+from bebertlab_bit import BitImporter
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
+
+TAPS = {"hidden": Tap.HIDDEN, "att": Tap.SCORES}
+
+
+@pytest.fixture(scope="module")
+def models(golden: Callable[[str], Golden], golden_folder: Path) -> list[Golden]:
+    """All golden models of BiT's code."""
+    metas = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(golden_folder.glob("model_*.json"))}
+    found = [golden(name) for name, meta in metas.items() if meta["sources"][0]["repo"] == "facebookresearch/bit"]
+    assert found
+    return found
+
+
+def model_of(vectors: Golden, *, as_published: bool = False, fresh: bool = False) -> BertClassifier:
+    """The model; fresh: with every scale at 1, as the published code has it before the first batch."""
+    state = {name.removeprefix("state/"): x for name, x in vectors.tensors.items() if name.startswith("state/")}
+    if fresh:
+        state = {name: torch.ones_like(x) if "clip_" in name else x for name, x in state.items()}
+    # no dropout also in training: the published numbers were made without
+    config = {**vectors.meta["config"], "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    return BertClassifier.from_checkpoint(BitImporter(as_published=as_published).read(state, config)).eval()
+
+
+def batch_of(vectors: Golden) -> Batch:
+    t = vectors.tensors
+    return Batch(
+        positions=torch.arange(len(t["in/labels"])),
+        tokens=t["in/input_ids"],
+        segments=t["in/token_type_ids"],
+        mask=t["in/attention_mask"].bool(),
+        labels=t["in/labels"],
+    )
+
+
+def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits, labels) if logits.shape[1] > 1 else F.mse_loss(logits[:, 0], labels)
+
+
+def values_of(vectors: Golden) -> dict[str, Any]:
+    (tolerance,) = (value for what, value in vectors.meta["tolerance"].items() if "logits" in what)
+    return dict(tolerance)
+
+
+def ours(name: str, names: set[str]) -> str:
+    """Our name of a published parameter."""
+    if inside := re.fullmatch(r"(.*)\.clip_(\w+)", name):
+        return f"{inside[1]}.quantizers.attention_{inside[2].replace('attn', 'probabilities')}.scale"
+    for theirs, what in {"move.bias": "input_quantizer.shift", "input_clip_val": "input_quantizer.scale"}.items():
+        if name.endswith(f".{theirs}"):
+            return f"{name.removesuffix(theirs)}branches.0.{what}"
+    path, what = name.rsplit(".", 1)
+    return name if name in names else f"{path}.branches.0.{what}"
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+def test_outputs(models: list[Golden], as_published: bool) -> None:
+    for vectors in models:
+        model, batch = model_of(vectors, as_published=as_published), batch_of(vectors)
+        outputs = model(batch, frozenset(TAPS.values()))
+        found = {"logits": outputs.logits, "loss": loss_of(outputs.logits, batch.labels)}
+        found |= {f"{kind}_{i}": x for kind, tap in TAPS.items() for i, x in enumerate(outputs.taps[tap])}
+        wanted = {name.removeprefix("out/"): x for name, x in vectors.tensors.items() if name.startswith("out/")}
+        assert found.keys() == wanted.keys()
+        for what, tensor in wanted.items():
+            torch.testing.assert_close(found[what], tensor, **values_of(vectors))
+        torch.testing.assert_close(model(batch).logits, wanted["logits"], **values_of(vectors))
+
+
+def test_gradients(models: list[Golden]) -> None:
+    for vectors in models:
+        model, batch = model_of(vectors), batch_of(vectors)
+        torch.autograd.backward(loss_of(model(batch).logits, batch.labels))
+        parameters = dict(model.named_parameters())
+        tolerance = vectors.meta["tolerance"]["grads"]
+        stored = {name.removeprefix("grad/"): x for name, x in vectors.tensors.items() if name.startswith("grad/")}
+        assert stored
+        for name, wanted in stored.items():
+            found = parameters[ours(name, set(parameters))].grad
+            assert found is not None
+            # the bias of the keys has hardly any effect: its gradient may be float noise around 0
+            nearly = max(float(wanted.abs().max()) * tolerance["atol_fraction_of_max"], 1e-7)
+            assert ((found - wanted).abs() <= nearly + tolerance["rtol"] * wanted.abs()).all(), name
+
+
+def test_scales_that_the_first_batch_sets(models: list[Golden]) -> None:
+    for vectors in models:
+        model = model_of(vectors, fresh=True)
+        logits = model(batch_of(vectors)).logits  # in evaluation as in training, but nothing is kept
+        assert not any(flag for name, flag in model.named_buffers() if name.endswith(".initialised"))
+        torch.testing.assert_close(model.train()(batch_of(vectors)).logits, logits, rtol=0, atol=0)
+        scales = {n.removeprefix("fresh/"): x for n, x in vectors.tensors.items() if n.startswith("fresh/")}
+        torch.testing.assert_close(logits, scales.pop("logits"), **values_of(vectors))
+        assert scales
+        parameters = dict(model.named_parameters())
+        for name, scale in scales.items():
+            found = parameters[ours(name, set(parameters))].detach()
+            torch.testing.assert_close(found, scale, rtol=1e-4, atol=1e-6)
+
+
+def test_the_vectors_tell_one_sign_rule_from_another(models: list[Golden]) -> None:
+    for vectors in models:
+        config = {**vectors.meta["config"], "sym_quant_ffn_attn": not vectors.meta["config"]["sym_quant_ffn_attn"]}
+        logits = model_of(evolve(vectors, meta={**vectors.meta, "config": config}))(batch_of(vectors)).logits.detach()
+        assert float((logits - vectors.tensors["out/logits"]).abs().max()) > 0.005

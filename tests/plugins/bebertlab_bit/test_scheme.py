@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, Checkpoint, Design, Site
+from bebertlab.nn.surgery import redesign
+from bebertlab.testing.tiny import tiny_model, tiny_task
+from bebertlab_bit import Bit, CentredSign, Elastic
+
+ONE_SIDED = {Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN}
+
+
+def test_weights_have_one_scale_and_words_one_a_row() -> None:
+    weights = Bit().design().weights
+    assert set(weights) == set(WEIGHT_SITES)
+    assert weights[Site.WORD_EMBEDDING] == CentredSign(granularity="row")
+    assert {weights[site] for site in LINEAR_SITES} == {CentredSign(granularity="tensor")}
+    turned = Bit(matrix_granularity="row", embedding_granularity="tensor").design().weights
+    assert turned[Site.WORD_EMBEDDING] == CentredSign(granularity="tensor")
+    assert turned[Site.POOLER] == CentredSign(granularity="row")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_activations_are_one_sided_after_softmax_and_relu_and_shifted_at_linear_inputs(bits: Any) -> None:  # noqa: ANN401
+    design = Bit(activation_bits=bits).design()
+    assert design.inputs == {s: Elastic(bits=bits, signed=s not in ONE_SIDED, shift=True) for s in LINEAR_SITES}
+    assert design.attention == {s: Elastic(bits=bits, signed=s not in ONE_SIDED) for s in ATTENTION_SITES}
+    assert design.activation == "relu"
+
+
+def test_the_signs_can_be_chosen() -> None:
+    design = Bit(signed=False, one_sided_signed=True).design()
+    signed = {site for site, options in {**design.inputs, **design.attention}.items() if options.signed}  # type: ignore[attr-defined]
+    assert signed == ONE_SIDED
+
+
+def test_probabilities_can_stay_as_they_are() -> None:
+    assert set(Bit(quantize_probabilities=False).design().attention) == set(ATTENTION_SITES) - {
+        Site.ATTENTION_PROBABILITIES
+    }
+
+
+def test_the_mean_can_centre_activations_too() -> None:
+    design = Bit(activations="bwn").design()
+    assert set(design.inputs.values()) == {CentredSign(shift=True)}
+    assert set(design.attention.values()) == {CentredSign()}
+
+
+def test_32_bits_are_full_precision() -> None:
+    assert Bit(weight_bits=32, activation_bits=32).design() == Design(activation="relu")
+    assert not Bit(activation_bits=32).design().inputs
+    assert not Bit(weight_bits=32).design().weights
+
+
+def test_as_published_reaches_every_binary_site() -> None:
+    design = Bit(as_published=True, keep_scale=True).design()
+    everything: list[Any] = [*design.weights.values(), *design.inputs.values(), *design.attention.values()]
+    assert all(options.as_published for options in everything)
+    assert all(options.keep_scale for options in design.inputs.values())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight_bits": 2}, "weight_bits"),
+        ({"activation_bits": 8}, "activation_bits"),
+        ({"activations": "lsq"}, "'activations' is 'lsq'"),
+        ({"activations": "bwn", "activation_bits": 2}, "'activation_bits' says 2"),
+        ({"embedding_granularity": "column"}, "embedding_granularity"),
+    ],
+)
+def test_what_there_is_not_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Bit(**options)
+
+
+def trained(scheme: Bit) -> Checkpoint:
+    """A model under a scheme, with every number of its quantizers moved."""
+    checkpoint = redesign(tiny_model(tiny_task(), seed=1).checkpoint(), scheme.design())
+    for name, tensor in checkpoint.tensors.items():
+        if name.endswith((".shift", ".scale")):
+            tensor.add_(3)
+        if name.endswith(".initialised"):
+            tensor.fill_(True)
+    return checkpoint
+
+
+@pytest.mark.parametrize("keep_scale", [False, True])
+def test_the_next_step_of_a_chain_keeps_the_shifts_and_the_scales_if_told(keep_scale: bool) -> None:
+    source = trained(Bit(activation_bits=2))
+    result = redesign(source, Bit(keep_scale=keep_scale).design()).tensors
+    same = {name for name, tensor in result.items() if torch.equal(tensor, source.tensors[name])}
+    kept = {name.rsplit(".", 1)[1] for name in same if "quantizer" in name}
+    assert kept == ({"shift", "scale", "initialised"} if keep_scale else {"shift"})
+    fresh = redesign(trained(Bit(activation_bits=2)), Bit(activations="bwn").design()).tensors
+    assert not any(tensor.any() for name, tensor in fresh.items() if name.endswith(".shift"))  # of another quantizer
