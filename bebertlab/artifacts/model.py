@@ -29,7 +29,7 @@ from bebertlab.train.teacher import Teacher
 
 LOGITS_FILE = "logits.safetensors"
 
-_TOKENIZER_FILES = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+TOKENIZER_FILES = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 
 def read_model(artifact: Artifact, context: Context, scheme: SchemeOptions | None = None) -> BertClassifier:
@@ -98,7 +98,7 @@ def write_model(
         for name, value in context.task.evaluate(split, rows.numpy()).items()
     }
     save_model(model, context.folder, context.codec)
-    for name in _TOKENIZER_FILES:
+    for name in TOKENIZER_FILES:
         if tokenizer != context.folder and (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, context.folder / name)
     save_file(logits, context.folder / LOGITS_FILE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
 from attrs import field, fields, frozen
@@ -16,12 +17,22 @@ from bebertlab.interfaces.task import Task
 T = TypeVar("T")
 
 _INPUT = "bebertlab.input"
+_PLACE = "bebertlab.place"
+
+#: metadata of a field of a stage that says where something lies: `field(metadata=PLACE)`. It is not part of the key,
+#: so that what was moved is still the same; another field must say what it is.
+PLACE: Mapping[str, bool] = MappingProxyType({_PLACE: True})
 
 
 def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: ANN401 - typed by its annotation
     """A field of a stage that names another stage of the recipe; `many`: or a group of stages."""
     metadata = {_INPUT: many}
     return field(default=None, metadata=metadata) if optional else field(metadata=metadata)
+
+
+def place_fields(cls: type[Options]) -> tuple[str, ...]:
+    """Fields of a stage's class whose metadata is `PLACE`."""
+    return tuple(a.name for a in fields(cls) if _PLACE in a.metadata)
 
 
 def input_fields(cls: type[Options]) -> dict[str, bool]:

@@ -13,7 +13,7 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import StageOptions, input_fields, input_names
+from bebertlab.interfaces.stage import StageOptions, input_fields, input_names, place_fields
 from bebertlab.interfaces.task import Task
 from bebertlab.recipe.graph import Graph, expand
 from bebertlab.recipe.materials import Materials
@@ -202,12 +202,12 @@ class _Planner:
         return node
 
     def identity(self, stage: StageOptions) -> dict[str, Any]:
-        """A stage's options with the revisions of all parts, without the names of its inputs and its seed.
+        """A stage's options with the revisions of all parts, without its seed, the names of its inputs and places.
 
         What a scheme or a distillation is made of is told too: its quantizers and losses have revisions of their own.
         """
         identity: dict[str, Any] = self.codec.dump_identity(stage)
-        for name in ("seed", *input_fields(type(stage))):
+        for name in ("seed", *input_fields(type(stage)), *place_fields(type(stage))):
             del identity["options"][name]
         made = dict(_made_of(stage, self.codec))
         return {**identity, "made_of": made} if made else identity

@@ -10,6 +10,7 @@ from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.evaluate import EvaluateStage
 from bebertlab.stages.finetune import FinetuneStage
 from bebertlab.stages.labels import LabelsOptions
+from bebertlab.stages.load import LoadStage
 from bebertlab.stages.member import MemberStage
 from bebertlab.stages.members import MembersStage
 from bebertlab.stages.merge import MergeStage
@@ -23,6 +24,7 @@ def bebertlab_stages() -> list[type[StageOptions] | type[StageGroupOptions]]:
     """The stages of every recipe."""
     return [
         FinetuneStage,
+        LoadStage,
         SliceStage,
         DistillStage,
         SplitStage,

@@ -3,9 +3,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 
-from bebertlab.interfaces.stage import Artifact, Context, Inputs, StageOptions, input_names, stage_input
+from bebertlab.interfaces.stage import (
+    PLACE,
+    Artifact,
+    Context,
+    Inputs,
+    StageOptions,
+    input_fields,
+    input_names,
+    place_fields,
+    stage_input,
+)
 
 
 @frozen(kw_only=True)
@@ -31,6 +41,18 @@ def test_inputs_are_the_marked_fields_that_are_set() -> None:
 def test_an_input_is_required_unless_it_is_optional() -> None:
     with pytest.raises(TypeError, match="model"):
         Distill()
+
+
+def test_places_are_the_marked_fields() -> None:
+    @frozen(kw_only=True)
+    class Load(Distill):
+        kind = "load"
+        folder: Path = field(metadata=PLACE)
+
+    assert (place_fields(Load), place_fields(Distill)) == (("folder",), ())
+    assert "folder" not in input_fields(Load)
+    with pytest.raises(TypeError, match="folder"):
+        Load(model="half")  # type: ignore[call-arg] # that is what is tested
 
 
 def test_inputs_give_one_artifact_or_many() -> None:

@@ -173,3 +173,10 @@ def test_planning_is_quick(toy: Toy) -> None:
     for size in range(20):
         planned(toy, team__size=size % 9 + 1)
     assert (perf_counter() - start) / 20 < 0.05  # about 2 ms; a wide margin for a busy machine
+
+
+def test_where_something_lies_is_not_part_of_a_key(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = type(planned(toy).nodes["teacher"].stage)
+    monkeypatch.setattr("bebertlab.recipe.plan.place_fields", lambda cls: ("train",) if cls is stage else ())
+    first, second = (planned(toy, teacher__train__epochs=epochs) for epochs in (5, 6))
+    assert changed(first, second) == set()

@@ -1,0 +1,28 @@
+"""What a model in a folder is, as one hash."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from bebertlab.artifacts.model import TOKENIZER_FILES
+from bebertlab.nn.folder import CONFIGURATION, SURGERY, TENSORS
+
+_FILES = (CONFIGURATION, SURGERY, TENSORS, *TOKENIZER_FILES)
+
+
+def model_digest(folder: Path) -> str:
+    """sha256 of the names and contents of the files that make a model and its tokenizer, wherever the folder lies."""
+    digest = hashlib.sha256()
+    for path in sorted(folder / name for name in _FILES if (folder / name).is_file()):
+        state = path.stat()
+        digest.update(f"{path.name} {_content(path, state.st_size, state.st_mtime_ns)}\n".encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _content(path: Path, size: int, changed: int) -> str:
+    """The hash of a file, found once while its size and time stay: every trial of a study asks for it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from torch import Tensor
+
+from bebertlab.artifacts.digest import model_digest
+from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.stage import Artifact, Inputs, StageOptions
+from bebertlab.interfaces.task import Task
+from bebertlab.nn.folder import load_model, save_model
+from bebertlab.stages import bebertlab_stages
+from bebertlab.stages.load import LoadStage
+from bebertlab.testing.bench import StageBench, TinyTestEncoder
+from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
+from bebertlab_binarybert import Bwn
+
+NO_INPUTS: Mapping[str, tuple[StageOptions, ...]] = {}
+
+
+@pytest.fixture
+def folder(teacher: Artifact, tmp_path: Path) -> Path:
+    """A stored model that may be changed."""
+    return shutil.copytree(teacher.folder, tmp_path / "model")
+
+
+def prepared(folder: Path, bench: StageBench, task: Task) -> LoadStage:
+    return LoadStage(folder=folder).prepare(NO_INPUTS, task, bench.codec)
+
+
+def test_it_is_a_stage_of_the_core() -> None:
+    assert LoadStage in bebertlab_stages()
+
+
+def test_the_model_answers_as_where_it_came_from(
+    bench: StageBench,
+    task: Task,
+    teacher: Artifact,
+    metrics: Callable[[Artifact], dict[str, float]],
+    logits: Callable[[Artifact], dict[str, Tensor]],
+) -> None:
+    loaded = bench.run(prepared(teacher.folder, bench, task), task)
+    assert model_digest(loaded.folder) == model_digest(teacher.folder)
+    assert all((logits(loaded)[split] == logits(teacher)[split]).all() for split in ("select", "validation"))
+    told = {name: value for name, value in metrics(teacher).items() if not name.startswith("train/")}
+    assert metrics(loaded) == told
+
+
+def test_a_quantized_model_keeps_its_design(bench: StageBench, task: Task, tmp_path: Path) -> None:
+    design = Design(weights={Site.QUERY: Bwn()})
+    save_model(tiny_model(task, design), tiny_tokenizer(tmp_path / "low"), bench.codec)
+    loaded = bench.run(prepared(tmp_path / "low", bench, task), task)
+    assert load_model(loaded.folder, bench.codec).design == design
+
+
+def test_what_it_is_comes_from_the_content(bench: StageBench, task: Task, folder: Path, teacher: Artifact) -> None:
+    stage = prepared(folder, bench, task)
+    assert stage.digest == prepared(teacher.folder, bench, task).digest == model_digest(folder)
+    assert stage.prepare(NO_INPUTS, task, bench.codec) == stage
+    save_model(tiny_model(task, seed=5), folder, bench.codec)
+    assert prepared(folder, bench, task).digest != stage.digest
+
+
+def test_a_folder_that_is_not_the_one_that_was_meant_is_refused(bench: StageBench, task: Task, folder: Path) -> None:
+    stage = prepared(folder, bench, task)
+    save_model(tiny_model(task, seed=5), folder, bench.codec)
+    with pytest.raises(UserError, match=f"not {stage.digest}: it is another one"):
+        stage.prepare(NO_INPUTS, task, bench.codec)
+    with pytest.raises(EnvironmentFault, match="changed since the recipe was planned"):
+        bench.run(stage, task)
+
+
+def test_a_model_of_another_number_of_classes_is_refused(bench: StageBench, folder: Path) -> None:
+    with pytest.raises(UserError, match="answers with 2 numbers, task 'tiny' wants 1"):
+        prepared(folder, bench, tiny_task(regression=True))
+
+
+def test_what_the_folder_lacks_is_named(bench: StageBench, task: Task, folder: Path, tmp_path: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(EnvironmentFault, match=r"holds no tokenizer\.json; `bebertlab model import --tokenizer`"):
+        prepared(folder, bench, task)
+    with pytest.raises(EnvironmentFault, match=r"nowhere has no model\.safetensors; `bebertlab model import` makes"):
+        prepared(tmp_path / "nowhere", bench, task)
+
+
+def test_inputs_longer_than_the_positions_are_refused(bench: StageBench, task: Task, folder: Path) -> None:
+    stage, context = prepared(folder, bench, task), bench.context(task)
+    with pytest.raises(UserError, match=r"encoder\.maximum_tokens is 33; the model in .* has 32 positions"):
+        stage.run(Inputs(artifacts={}), evolve(context, encoder=TinyTestEncoder(maximum_tokens=33)))
+
+
+def test_a_tokenizer_of_more_words_is_refused(bench: StageBench, task: Task, folder: Path) -> None:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_tokens(["another"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    with pytest.raises(UserError, match="has 24 tokens, the word embedding only 23 rows"):
+        bench.run(prepared(folder, bench, task), task)
