@@ -1,21 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from attrs import evolve
 
-from bebertlab.api import Batch, Codec, DistillationOptions, Outputs, Phase, Tap, resolve_phases
+from bebertlab.api import Artifact, Batch, Codec, DistillationOptions, Outputs, Phase, Tap, Task, resolve_phases
 from bebertlab.nn.depth import kept_layers
+from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.labels import LabelsOptions
+from bebertlab.stages.slice import SliceStage
+from bebertlab.testing.bench import StageBench
 from bebertlab.train.objective import Objective
+from bebertlab.train.options import TrainOptions
 from bebertlab_binarybert import Hidden, Prediction
-from bebertlab_dynabert import DepthDistillation, LabelsDistillation, WidthDistillation
+from bebertlab_dynabert import DepthDistillation, LabelsDistillation, ReorderStage, WidthDistillation
 
 if TYPE_CHECKING:
     from tests.conftest import Golden
+
+Metrics = Callable[[Artifact], Mapping[str, float]]
 
 
 def phase_of(distillation: DistillationOptions, codec: Codec) -> Phase:
@@ -93,6 +99,25 @@ def compare(vectors: Golden, case: dict[str, Any], codec: Codec) -> None:
         assert gradient is not None
         wanted = torch.zeros_like(gradient) if wanted is None else wanted
         torch.testing.assert_close(gradient, wanted, **vectors.meta["tolerance"]["grads"])
+
+
+def test_a_teacher_becomes_one_model_for_every_width_and_depth(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
+) -> None:
+    ordered = bench.run(ReorderStage(model="t"), task, model=teacher)
+    first = WidthDistillation(widths=(1.0, 0.5))
+    width = bench.run(
+        DistillStage(model="o", teacher="t", distillation=first, train=train), task, model=ordered, teacher=teacher
+    )
+    second = DepthDistillation(widths=(1.0, 0.5), depths=(1.0, 0.5))
+    depth = bench.run(
+        DistillStage(model="w", teacher="w", distillation=second, train=train), task, model=width, teacher=width
+    )
+    found = metrics(depth)
+    for part in ((1.0, 1.0), (0.5, 1.0), (1.0, 0.5), (0.5, 0.5)):
+        sliced = metrics(bench.run(SliceStage(model="d", width=part[0], depth=part[1]), task, model=depth))
+        assert found[f"depth_{part[1]:g}/width_{part[0]:g}/validation/score"] == sliced["validation/score"]
+    assert "width_0.5/validation/score" in metrics(width)
 
 
 def test_regression_learns_from_the_value_of_the_teacher_unless_as_published(codec: Codec) -> None:
