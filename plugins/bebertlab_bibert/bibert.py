@@ -8,7 +8,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign
 from bebertlab_bibert.window import limit
 
 
@@ -53,7 +53,9 @@ class BibertQuantizer(Quantizer):
 
     def encode(self, x: Tensor) -> Codes:
         """Levels -1 and +1, with `as_published` also 0."""
-        levels, step, _ = _binarized(x.detach(), self.as_published)
+        x = x.detach()
+        mean, step = x.mean(-1, keepdim=True), x.abs().mean(-1, keepdim=True)
+        levels = torch.sign(x - mean) if self.as_published else sign(x - mean)
         return Codes(levels=levels.to(torch.int8), step=step, bits=self.bits)
 
 
@@ -61,12 +63,20 @@ class _Binarize(torch.autograd.Function):
     # forward with ctx, not setup_context: that one costs three times as much a call
     @staticmethod
     def forward(ctx: Any, x: Tensor, as_published: bool) -> Tensor:  # noqa: ANN401 - torch's own type
-        levels, step, mean = _binarized(x, as_published)
+        mean = x.mean(-1, keepdim=True)
+        y = x.abs()
+        step = y.mean(-1, keepdim=True)
+        ctx.inside = ctx.needs_input_grad[0] and _inside(x, mean)
         ctx.save_for_backward(x, mean)
-        return levels.mul_(step)
+        if as_published:
+            return torch.sub(x, mean, out=y).sign_().mul_(step)
+        # half of the passes of a sign: 1 at or above the mean, else 0, then exactly +step and -step
+        return torch.ge(x, mean, out=y).mul_(2 * step).sub_(step)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - torch's own type
+        if ctx.inside:
+            return gradient - gradient.mean(-1, keepdim=True), None
         x, mean = ctx.saved_tensors
         end = limit(False, x.dtype)
         # in the memory of the centred weights: no third tensor of the weight's size
@@ -75,9 +85,9 @@ class _Binarize(torch.autograd.Function):
         return passed.sub_(passed.mean(-1, keepdim=True)), None
 
 
-def _binarized(x: Tensor, as_published: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Levels, scales and means."""
-    mean = x.mean(-1, keepdim=True)
-    step = x.abs().mean(-1, keepdim=True)
-    levels = (x - mean).sign_()
-    return levels if as_published else levels.add_(0.5).sign_(), step, mean
+def _inside(x: Tensor, mean: Tensor) -> bool:
+    """Whether no weight is farther than 1 from its mean, as far as is known: a GPU or a compiler would wait for it."""
+    if not x.is_cpu or torch.compiler.is_compiling() or not x.numel():
+        return False
+    (low, high), (lowest, highest) = ([end.item() for end in torch.aminmax(some)] for some in (x, mean))
+    return bool(high - lowest <= 1 and low - highest >= -1)
