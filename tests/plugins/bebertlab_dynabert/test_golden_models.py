@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from attrs import evolve
 from torch import Tensor, nn
 
-from bebertlab.api import Batch, BertClassifier, Checkpoint, Tap
+from bebertlab.api import Batch, BertClassifier, Checkpoint, Codec, ImporterOptions, Tap
 from bebertlab.nn.depth import kept_layers, slice_depth
 from bebertlab.nn.subnetwork import SubNetwork
 from bebertlab.nn.width import slice_width
@@ -72,3 +73,12 @@ def test_another_width_is_far_off(vectors: Golden, whole: Checkpoint, batch: Bat
     case = next(c for c in vectors.cases if c.get("width_mult", 1.0) < 1)
     found = outputs(BertClassifier.from_checkpoint(whole), batch)
     assert float((found["logits"] - vectors.tensors[f"{case['name']}/logits"]).abs().max()) > 0.005
+
+
+def test_a_published_checkpoint_is_read_as_an_ordinary_one(vectors: Golden, whole: Checkpoint, codec: Codec) -> None:
+    importer: ImporterOptions = codec.load({"kind": "huggingface"}, ImporterOptions)  # type: ignore[type-abstract]
+    written = {"finetuning_task": "cola", "output_intermediate": True, "pruned_heads": {}}  # beside the sizes
+    found = importer.read(whole.tensors, {**vectors.meta["config"], **written})
+    assert evolve(found.architecture, dropout=0.0) == evolve(whole.architecture, dropout=0.0)
+    assert found.tensors.keys() == whole.tensors.keys()
+    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in whole.tensors.items())
