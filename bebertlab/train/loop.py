@@ -19,6 +19,7 @@ from bebertlab.nn.sparse import sparse_gradients
 from bebertlab.train.batches import batches
 from bebertlab.train.bert_adam import BertAdam
 from bebertlab.train.fault import TrainingFault
+from bebertlab.train.memory import keep_freed_memory
 from bebertlab.train.networks import Network, phase_networks, target_of
 from bebertlab.train.objective import Objective
 from bebertlab.train.optimizer import Optimizer, parameter_groups
@@ -67,6 +68,7 @@ def fit(model: BertClassifier, phase: Phase, session: Session) -> Training:
 @contextmanager
 def under_way(model: BertClassifier, phase: Phase, session: Session) -> Iterator[Run]:
     """A phase whose steps are taken one by one, as `fit` does; whoever measures a training can wait between them."""
+    keep_freed_memory()
     run = Run(model.to(session.device), phase, session)
     try:
         teaching = session.teacher.at_work() if session.teacher else nullcontext()

@@ -12,10 +12,12 @@ from bebertlab.interfaces.batch import Outputs
 from bebertlab.nn.frozen import frozen_weights
 from bebertlab.train.batches import batches, group_for_evaluation
 from bebertlab.train.examples import Examples
+from bebertlab.train.memory import keep_freed_memory
 
 
 def predict(model: nn.Module, examples: Examples, *, device: str = "cpu") -> Tensor:
     """The logits (N, C) of every example in dataset order, float32 on the CPU."""
+    keep_freed_memory()
     grouping = group_for_evaluation(examples.tokens.lengths, device)
     with evaluating(model):
         found = []
