@@ -47,7 +47,10 @@ def test_the_whole_width_is_a_copy(wide: Checkpoint) -> None:
     assert all(copy.tensors[name].data_ptr() != tensor.data_ptr() for name, tensor in wide.tensors.items())
 
 
-@pytest.mark.parametrize(("fraction", "heads", "ffn"), [(0.25, 1, 6), (0.5, 2, 12), (0.75, 3, 18), (0.6, 2, 12)])
+@pytest.mark.parametrize(
+    ("fraction", "heads", "ffn"),
+    [(0.25, 1, 6), (0.5, 2, 12), (0.75, 3, 18), (0.6, 2, 12), (0.625, 2, 12), (0.375, 2, 12)],
+)
 def test_heads_are_rounded_and_neurons_follow_them(wide: Checkpoint, fraction: float, heads: int, ffn: int) -> None:
     sizes = slice_width(wide, fraction).architecture
     assert (sizes.heads, sizes.ffn) == (heads, ffn)
