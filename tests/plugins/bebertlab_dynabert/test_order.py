@@ -25,10 +25,15 @@ def order_of(vectors: Golden) -> Order:
 
 
 def test_the_order_is_that_of_the_published_code(vectors: Golden, whole: Checkpoint, batch: Batch) -> None:
-    wanted = order_of(vectors)
-    found = descending(measure_importance(BertClassifier.from_checkpoint(whole), [batch]))
-    assert torch.equal(found.heads, wanted.heads)
-    assert torch.equal(found.neurons, wanted.neurons)
+    importance, wanted = measure_importance(BertClassifier.from_checkpoint(whole), [batch]), order_of(vectors)
+    found, tolerance = descending(importance), vectors.meta["tolerance"]["importance"]
+    # two that are as important but for float noise may change places
+    for values, ours, theirs in (
+        (importance.heads, found.heads, wanted.heads),
+        (importance.neurons, found.neurons, wanted.neurons),
+    ):
+        torch.testing.assert_close(values.gather(1, theirs), values.gather(1, ours), **tolerance)
+        assert (ours == theirs).float().mean() > 0.9
 
 
 def test_tensors_are_those_of_the_published_code(vectors: Golden, whole: Checkpoint) -> None:
