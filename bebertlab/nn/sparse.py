@@ -14,7 +14,7 @@ LARGE = 2**15
 
 
 @contextmanager
-def sparse_gradients(model: nn.Module) -> Iterator[None]:
+def sparse_gradients(*models: nn.Module) -> Iterator[None]:
     """Within, the gradient of a large embedding is a sparse tensor: the rows that the batch reaches, nothing else.
 
     A dense one is new memory of the table's size in every step, filled with zeros, which takes a CPU as long as a
@@ -23,6 +23,7 @@ def sparse_gradients(model: nn.Module) -> Iterator[None]:
     """
     tables = [
         module
+        for model in models
         for module in model.modules()
         if isinstance(module, Embedding | EmbeddingBranch) and module.weight.numel() >= LARGE
     ]

@@ -73,7 +73,7 @@ def under_way(model: BertClassifier, phase: Phase, session: Session) -> Iterator
     try:
         teaching = session.teacher.at_work() if session.teacher else nullcontext()
         # a GPU fills memory with zeros in no time, and would wait to count rows
-        rows = sparse_gradients(model) if session.device == "cpu" else nullcontext()
+        rows = sparse_gradients(*run.networks) if session.device == "cpu" else nullcontext()
         with teaching, rows, seeded(derive_seed(session.seed, "dropout", phase.name), session.device):
             yield run
     finally:
@@ -87,7 +87,7 @@ class Run:
     def __init__(self, model: BertClassifier, phase: Phase, session: Session) -> None:
         options = session.options
         self._model, self._phase, self._session = model, phase, session
-        self._networks = phase_networks(model, phase, session.stage)
+        self.networks = phase_networks(model, phase, session.stage)
         self.objective = Objective(phase.losses, session.task.outputs)
         self.objective.check_round(session.round)
         self._known = self._teacher_logits()
@@ -124,7 +124,7 @@ class Run:
         weights = session.sampler.loss_weights
         marks = _marks(self._epoch_steps, session.options.evaluations)
         checks = _marks(self._steps, CHECKS)
-        for network in self._networks:
+        for network in self.networks:
             network.train()
         for epoch in range(self._epochs):
             grouping = session.sampler.epoch(self._phase.name, epoch, self._batch_size)
@@ -142,7 +142,7 @@ class Run:
         for quantizer in self._quantizers:
             quantizer.progress(start + (end - start) * self.step / self._steps)
         target = self._target(batch)
-        losses = [self._learn(network, batch, target) for network in self._networks]
+        losses = [self._learn(network, batch, target) for network in self.networks]
         self._losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
         options = self._session.options
         self.optimizer.step(rate_factor(options.schedule, self.step, self._steps, options.warmup))
@@ -158,7 +158,7 @@ class Run:
         if self._selection is None:
             untouched = student.logits.grad is None
             self._selection = Selection(
-                self._model, self.objective, self._session, by_loss=untouched, networks=self._networks
+                self._model, self.objective, self._session, by_loss=untouched, networks=self.networks
             )
         return loss.detach()
 

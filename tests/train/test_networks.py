@@ -13,6 +13,7 @@ from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.task import Task
+from bebertlab.nn import sparse
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.depth import full_name, kept_layers, slice_depth
 from bebertlab.nn.subnetwork import SubNetwork
@@ -149,6 +150,18 @@ def test_sub_networks_learn_and_every_training_is_the_same(
     assert distance(models[0]) < far / 3
     for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_large_table_gets_the_same_gradients_by_rows(
+    task: Task, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [tiny_model(task), tiny_model(task)]
+    for model, large in zip(models, (2**15, 1), strict=True):
+        monkeypatch.setattr(sparse, "LARGE", large)
+        fit(model, evolve(ALL, losses=(LabelsOptions(),)), open_session(train_epochs=1))
+    dense, by_rows = (predict(model, open_session().select) for model in models)
+    torch.testing.assert_close(by_rows, dense, atol=1e-4, rtol=1e-3)
+    assert not torch.allclose(dense, predict(tiny_model(task), open_session().select), atol=1e-2)
 
 
 def test_the_best_state_is_that_of_the_best_mean(
