@@ -22,7 +22,7 @@ class Elastic(QuantizerOptions):
     bits: int = field(default=1, validator=[validators.ge(1), validators.le(16)])  #: of a level
     signed: bool = True  #: one bit: -1 and +1, false: 0 and 1; more: around zero, false: from the smallest value up
     shift: bool = False  #: a number for each channel is learned and added first (inputs of BiT's linears)
-    keep_scale: bool = False  #: a model keeps the scale when its bits change, as in the published code
+    keep_scale: bool = True  #: a model keeps the scale when its bits change; false: the next batch sets it anew
     as_published: bool = False  #: signed, of one bit: zero becomes a third value, 0, as in the published code
 
     def build(self, shape: torch.Size) -> ElasticQuantizer:
@@ -48,7 +48,7 @@ class ElasticQuantizer(Quantizer):
     LSQ, arXiv:1902.08153.
     Differs: zero counts as +1 and so fits one bit; the published code maps it to a third value, 0, as does
     `as_published`, which has two bits therefore. The published code does not save that the scale was set, and sets a
-    loaded scale of exactly 1 anew; it starts other bits from the scale it loads, as does `keep_scale`.
+    loaded scale of exactly 1 anew.
 
     >>> ElasticQuantizer(Elastic(), torch.Size([2])).eval()(torch.tensor([-0.5, 1.5]))
     tensor([-2.,  2.])

@@ -44,7 +44,7 @@ class Bit(SchemeOptions):
     )  #: the same of the word embedding, a row being a word
     signed: bool = True  #: elastic: levels on both sides of zero in Q, K, V and at inputs of linear layers (but one)
     one_sided_signed: bool = False  #: the same of attention probabilities and the second feed-forward layer
-    keep_scale: bool = False  #: elastic activations of other bits start from their scales, as in the published code
+    keep_scale: bool = True  #: elastic: starts from the scales of the step before; false: the first batch sets them
     as_published: bool = False  #: zeros become a third value at every binary site, as in the published code
 
     @activations.validator

@@ -191,8 +191,8 @@ def test_as_published_zero_is_a_third_value_of_two_signs_only() -> None:
 
 def test_what_lasts_and_who_teaches_it() -> None:
     quantizer = Elastic(shift=True).build(X.shape)
-    assert quantizer.lasting == {"shift"}
-    assert Elastic(keep_scale=True).build(X.shape).lasting == {"shift", "scale", "initialised"}
+    assert quantizer.lasting == {"shift", "scale", "initialised"}
+    assert Elastic(keep_scale=False).build(X.shape).lasting == {"shift"}
     scale, shift = quantizer.parameter_groups()
     assert (scale.parameters[0] is quantizer.scale, scale.like_biases) == (True, False)
     assert (shift.parameters[0] is quantizer.shift, shift.like_biases) == (True, True)

@@ -56,10 +56,10 @@ def test_32_bits_are_full_precision() -> None:
 
 
 def test_as_published_reaches_every_binary_site() -> None:
-    design = Bit(as_published=True, keep_scale=True).design()
+    design = Bit(as_published=True, keep_scale=False).design()
     everything: list[Any] = [*design.weights.values(), *design.inputs.values(), *design.attention.values()]
     assert all(options.as_published for options in everything)
-    assert all(options.keep_scale for options in design.inputs.values())  # type: ignore[attr-defined]
+    assert not any(options.keep_scale for options in design.inputs.values())  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def trained(scheme: Bit) -> Checkpoint:
 
 
 @pytest.mark.parametrize("keep_scale", [False, True])
-def test_the_next_step_of_a_chain_keeps_the_shifts_and_the_scales_if_told(keep_scale: bool) -> None:
+def test_the_next_step_of_a_chain_keeps_the_shifts_and_the_scales_unless_told(keep_scale: bool) -> None:
     source = trained(Bit(activation_bits=2))
     result = redesign(source, Bit(keep_scale=keep_scale).design()).tensors
     same = {name for name, tensor in result.items() if torch.equal(tensor, source.tensors[name])}
