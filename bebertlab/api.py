@@ -51,6 +51,7 @@ from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
 from bebertlab.nn.huggingface import architecture_of, modern_names
 from bebertlab.nn.operations import model_operations, usual_tokens
+from bebertlab.nn.precision import widened
 from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.nn.tensors import check_tensors
 from bebertlab.train.batches import batches, group_in_order
@@ -151,6 +152,7 @@ __all__ = [
     "teacher_logits",
     "unknown",
     "usual_tokens",
+    "widened",
     "write_metrics",
     "write_model",
 ]

@@ -6,7 +6,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, widened
 from bebertlab_baselines.window import windowed
 
 
@@ -58,9 +58,8 @@ class DorefaActivationQuantizer(Quantizer):
         return Codes(levels=levels.to(torch.int32), step=self._step(levels), bits=self.bits)
 
     def _levels(self, x: Tensor) -> Tensor:
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision is too coarse to find levels
         # adding 0 turns -0 into the 0 that integers decode to
-        return wide.clamp(self.low, 1.0).mul_(self.highest).round_().add_(0.0).to(x.dtype)
+        return widened(x).clamp(self.low, 1.0).mul_(self.highest).round_().add_(0.0).to(x.dtype)
 
     def _step(self, levels: Tensor) -> Tensor:
         return levels.new_tensor(1 / self.highest)

@@ -9,7 +9,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, widened
 
 _SMALLEST = 1e-5  #: a clip below this is used as this
 
@@ -104,8 +104,8 @@ class _Quantize(torch.autograd.Function):
 
 
 def _part(x: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
-    """x as a part of the clip, and the clip that holds; half precision is too coarse to find levels."""
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    """x as a part of the clip, and the clip that holds."""
+    wide = widened(x)
     clip = clip.to(wide.dtype).clamp(min=_SMALLEST)
     return wide / clip, clip
 

@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, widened
 from bebertlab_baselines.signs import sign_bits, signs
 
 
@@ -81,4 +81,4 @@ class _Quantize(torch.autograd.Function):
 
 
 def _above(x: Tensor, shift: Tensor) -> Tensor:
-    return x - shift  # in the wider of the two dtypes
+    return widened(x) - shift

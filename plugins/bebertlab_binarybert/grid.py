@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from bebertlab.api import widened
+
 #: a plain number, or a tensor of one number, or of one a row; Any, as torch takes all of them
 Number: TypeAlias = Any
 
@@ -32,8 +34,7 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
 
     def levels(self, x: Tensor) -> Tensor:
         """The nearest level of every value, in the dtype of x."""
-        # half precision holds the levels of 8 bits, but is too coarse to find them
-        wide = x if x.dtype in _EXACT else x.float()
+        wide = widened(x)
         clipped = wide if self.inside else wide.clamp(self.low, self.high)
         scale = self.highest / self.size
         scaled: Tensor = clipped * scale if self.offset is None else (clipped - self.offset).mul_(scale)
@@ -70,7 +71,7 @@ def find_grid(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool, p
     if x.is_cpu and x.dtype in _EXACT and not rows and not torch.compiler.is_compiling():
         return _of_numbers(x, clip.tolist(), highest, symmetric, published)
     low, high = clip.unbind()
-    least, most = (end.clamp(low, high) for end in _extremes(x if x.dtype in _EXACT else x.float(), rows))
+    least, most = (end.clamp(low, high) for end in _extremes(widened(x), rows))
     if symmetric:
         size = torch.maximum(-least, most)
         size = torch.where(size == 0, torch.nan, size) if published else size.clamp(min=_SMALLEST)

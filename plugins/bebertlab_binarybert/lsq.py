@@ -10,7 +10,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, widened
 
 _SMALLEST = 1e-5  #: no step is smaller
 
@@ -134,7 +134,7 @@ class _Quantize(torch.autograd.Function):
 
 def _scaled(x: Tensor, step: Tensor, symmetric: bool, published: bool) -> tuple[Tensor, Tensor, Tensor | None]:
     """x in steps from the base, before rounding; the step that holds; the base."""
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision is too coarse to find levels
+    wide = widened(x)
     size = step.to(wide.dtype)
     size = torch.where(size == 0, torch.nan, size) if published else size.clamp(min=_SMALLEST)
     if symmetric:

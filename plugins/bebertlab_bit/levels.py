@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bebertlab.api import sign
+from bebertlab.api import sign, widened
 
 SMALLEST = 1e-5  #: no scale is smaller
 
@@ -59,7 +59,7 @@ def quantize(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> 
 
 def scaled(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> tuple[Tensor, Tensor, Tensor | None]:
     """x in steps from level 0, before rounding; the step that holds; the value of level 0, None is exactly 0."""
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision is too coarse to find levels
+    wide = widened(x)
     step = scale.to(wide.dtype).clamp(min=SMALLEST)
     if shift is not None:
         wide = wide + shift.to(wide.dtype)

@@ -56,10 +56,10 @@ def test_the_gradient_is_that_of_the_estimator_and_the_standardisation(
     quantizer = Irnet(scale_of=scale_of).build(start.shape)
     quantizer.progress(fraction)
     steepness = float(10 ** (2 * fraction - 1))
-    scale = quantizer(start).abs()
+    scale: Tensor = quantizer(start).abs()
 
     def surrogate(w: Tensor) -> Tensor:
-        standardised = (w - w.mean(-1, keepdim=True)) / w.std(-1, keepdim=True)
+        standardised: Tensor = (w - w.mean(-1, keepdim=True)) / w.std(-1, keepdim=True)
         estimated: Tensor = max(1 / steepness, 1.0) * (steepness * standardised).tanh()
         return (upstream * scale * estimated).sum()
 

@@ -1,0 +1,20 @@
+"""Numbers fine enough to find levels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def widened(x: Tensor) -> Tensor:
+    """x in single precision or better: half precision holds the levels of 8 bits, but is too coarse to find them.
+
+    Raises:
+        TypeError: x has no floating-point numbers; what a quantizer makes of whole ones would be rounded again.
+
+    >>> widened(torch.zeros(2, dtype=torch.bfloat16)).dtype, widened(torch.zeros(2, dtype=torch.float64)).dtype
+    (torch.float32, torch.float64)
+    """
+    if not x.is_floating_point():
+        raise TypeError(f"floating-point numbers can be quantized, {x.dtype} cannot")
+    return x.to(torch.promote_types(x.dtype, torch.float32))
