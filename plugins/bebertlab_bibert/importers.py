@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from attrs import evolve, frozen
+from attrs import frozen
 from torch import Tensor
 
 from bebertlab.api import (
@@ -80,14 +80,9 @@ def _read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], design: Desi
 
 
 def _architecture(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Architecture:
-    """The sizes; the published code calls the attention width `dyna_hidden_size` where it is not the hidden size."""
     if "classifier.weight" not in tensors:
         raise UserError("there is no classifier.weight: this is no classifier")
-    sizes = architecture_of(config, tensors["classifier.weight"].shape[0])
-    width = config.get("dyna_hidden_size", sizes.hidden)
-    if width % sizes.heads:
-        raise UserError(f"config.json: dyna_hidden_size {width} is not a multiple of num_attention_heads {sizes.heads}")
-    return evolve(sizes, head_size=width // sizes.heads)
+    return architecture_of(config, tensors["classifier.weight"].shape[0])
 
 
 def _published_names(sizes: Architecture, design: Design) -> dict[str, str]:
