@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -40,8 +39,7 @@ def tensors_of(vectors: Golden, case: dict[str, Any]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): x for name, x in vectors.tensors.items() if name.startswith(prefix)}
 
 
-@pytest.mark.parametrize("as_published", [False, True])
-def test_linear_layers(golden: Callable[[str], Golden], as_published: bool) -> None:
+def test_linear_layers(golden: Callable[[str], Golden]) -> None:
     vectors = golden("quant_linear")
     tolerance = vectors.meta["tolerance"]
     linear = [case for case in cases_of(vectors) if "input_bits" in case]
@@ -49,9 +47,9 @@ def test_linear_layers(golden: Callable[[str], Golden], as_published: bool) -> N
     for case in linear:
         t = tensors_of(vectors, case)
         assert (case["weight_quant"], case["input_quant"]) == ("bit_bwn", "elastic")
-        activations = Elastic(bits=case["input_bits"], signed=case["symmetric"], shift=True, as_published=as_published)
+        activations = Elastic(bits=case["input_bits"], signed=case["symmetric"], shift=True, as_published=True)
         outputs, inputs = t["weight"].shape
-        layer = QuantizedLinear(inputs, outputs, 1, CentredSign(as_published=as_published), activations)
+        layer = QuantizedLinear(inputs, outputs, 1, CentredSign(as_published=True), activations)
         own: dict[str, Any] = {name.removeprefix("branches.0."): x for name, x in layer.named_parameters()}
         mine = {"weight": "weight", "bias": "bias", "input_quantizer.shift": "move_bias"}
         with torch.no_grad():
@@ -70,8 +68,7 @@ def test_linear_layers(golden: Callable[[str], Golden], as_published: bool) -> N
         torch.testing.assert_close(own["input_quantizer.scale"].detach(), t["input_clip_val"])
 
 
-@pytest.mark.parametrize("as_published", [False, True])
-def test_embeddings(golden: Callable[[str], Golden], as_published: bool) -> None:
+def test_embeddings(golden: Callable[[str], Golden]) -> None:
     vectors = golden("quant_linear")
     tolerance = vectors.meta["tolerance"]
     embeddings = [case for case in cases_of(vectors) if "granularity" in case]
@@ -79,7 +76,7 @@ def test_embeddings(golden: Callable[[str], Golden], as_published: bool) -> None
     for case in embeddings:
         t = tensors_of(vectors, case)
         rows = "row" if case["granularity"] == "row" else "tensor"
-        options = CentredSign(granularity=rows, as_published=as_published)  # type: ignore[arg-type] # one of two
+        options = CentredSign(granularity=rows, as_published=True)  # type: ignore[arg-type] # one of two
         embedding = QuantizedEmbedding(t["weight"].shape[0], t["weight"].shape[1], 1, options)
         weight = next(embedding.parameters())
         with torch.no_grad():
@@ -98,6 +95,7 @@ def attention_design(case: dict[str, Any]) -> Design:
         quantize_probabilities=probabilities is not None,
         signed=case["symmetric_qkv"],
         one_sided_signed=bool(probabilities),
+        as_published=True,
     )
     return Design(attention=scheme.design().attention)
 
