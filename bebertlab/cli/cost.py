@@ -10,6 +10,7 @@ from bebertlab.cli.options import table
 from bebertlab.interfaces.architecture import Architecture, Design
 from bebertlab.nn.operations import Operations, model_operations
 from bebertlab.nn.size import MEBIBYTE, ModelSize, mebibytes, model_size, skeleton, tensor_bytes
+from bebertlab.report.labels import amount
 
 _PARTS = {
     "word_embedding": "word embedding",
@@ -110,10 +111,10 @@ def _numbers(ours: float, theirs: float) -> tuple[str, str, str]:
 def _number(value: float) -> str:
     """Two decimals, of a small number three digits.
 
-    >>> _number(417.647), _number(0.00839), _number(0)
-    ('417.65', '0.00839', '0')
+    >>> _number(417.647), _number(0.34), _number(0)
+    ('417.65', '0.340', '0')
     """
-    return f"{value:.2f}" if value >= 1 else f"{value:.3g}"
+    return amount(value) if value else "0"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

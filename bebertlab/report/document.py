@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from attrs import field, frozen
 
 
@@ -35,6 +37,19 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()  #: columns of numbers
     marked: frozenset[int] = frozenset()  #: rows set in bold
+
+    def without(self, names: Collection[str]) -> Table:
+        """The table without some columns."""
+        return self.only([place for place, name in enumerate(self.columns) if name not in names])
+
+    def only(self, places: Sequence[int]) -> Table:
+        """The table with some columns only, by their places."""
+        return Table(
+            columns=tuple(self.columns[place] for place in places),
+            rows=tuple(tuple(row[place] for place in places) for row in self.rows),
+            numeric=frozenset(new for new, old in enumerate(places) if old in self.numeric),
+            marked=self.marked,
+        )
 
 
 @frozen(kw_only=True)

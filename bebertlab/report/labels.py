@@ -71,6 +71,15 @@ def number(value: float | None, places: int = 2) -> str:
     return NOTHING if value is None else f"{value:z,.{places}f}"
 
 
+def amount(value: float | None) -> str:
+    """What something takes: two decimals, of less than one three digits; a dash for none.
+
+    >>> amount(417.647), amount(0.34), amount(0.0083886), amount(None)
+    ('417.65', '0.340', '0.00839', '-')
+    """
+    return number(value) if value is None or value >= 1 else f"{value:#.3g}"
+
+
 def signed(value: float, places: int = 2) -> str:
     """A difference with its sign; one that rounds to zero has none.
 
@@ -122,12 +131,14 @@ def duration(seconds: float) -> str:
 def unit(metric: str) -> str:
     """What differences of a metric are counted in: scores are percent, so their differences are points.
 
-    >>> unit("validation/score"), unit("size/mebibytes"), unit("train/seconds")
-    ('points', 'MiB', 's')
+    >>> unit("validation/score"), unit("size/mebibytes"), unit("cost/gigaflops"), unit("train/seconds")
+    ('points', 'MiB', 'GFLOPs', 's')
     """
     last = metric.rsplit("/", 1)[-1]
     if last.endswith("mebibytes"):
         return "MiB"
+    if last.endswith("gigaflops"):
+        return "GFLOPs"
     return "s" if last.endswith("seconds") else "points"
 
 

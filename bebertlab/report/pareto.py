@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from attrs import frozen
 
 from bebertlab.interfaces.events import TrialRecord
-from bebertlab.report.rows import Point, mean_over_seeds, mebibytes, training_seconds
+from bebertlab.report.rows import OPERATIONS, Point, finite, mean_over_seeds, mebibytes, training_seconds
 from bebertlab.report.statistics import Interval
 
 
@@ -23,6 +23,11 @@ class Placed:
 def by_size(points: Sequence[Point]) -> tuple[Placed, ...]:
     """Points with their size in mebibytes; those that state none are left out."""
     return _placed(points, lambda trial: mebibytes(trial.metrics))
+
+
+def by_operations(points: Sequence[Point]) -> tuple[Placed, ...]:
+    """Points with the operations of a forward pass, in 10^9; those that state none are left out."""
+    return _placed(points, lambda trial: finite(trial, OPERATIONS))
 
 
 def by_seconds(points: Sequence[Point]) -> tuple[Placed, ...]:

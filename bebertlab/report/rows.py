@@ -14,7 +14,8 @@ from bebertlab.report.statistics import Interval, interval
 
 SELECT = "select/score"
 VALIDATION = "validation/score"
-TOTAL_SIZE = "size/total_mebibytes"
+MATRIX_SIZE, TOTAL_SIZE, STORED_SIZE = (f"size/{what}_mebibytes" for what in ("matrix", "total", "stored"))
+OPERATIONS = "cost/gigaflops"
 
 
 @frozen(kw_only=True, eq=False)

@@ -6,10 +6,18 @@ from collections.abc import Sequence
 
 from bebertlab.report.document import Block, Figure, Section, Text
 from bebertlab.report.material import Material
-from bebertlab.report.pareto import Placed, by_seconds, by_size, front
+from bebertlab.report.pareto import Placed, by_operations, by_seconds, by_size, front
 from bebertlab.report.plots_points import against_cost, ranked
-from bebertlab.report.tables import front_table, points_table
+from bebertlab.report.tables import GIGAFLOPS, MATRIX, STORED, TOTAL, front_table, points_table
 from bebertlab.report.ties import ties
+
+_COSTS = {
+    MATRIX: "Matrix: word embedding, linear layers and pooler in the bits of their quantizers.",
+    TOTAL: "Total: with scales and all that stays in full precision.",
+    STORED: "Stored: the model's file.",
+    GIGAFLOPS: "GFLOPs: one sentence of 128 tokens, or of all positions of a model that has fewer; a product of a by b"
+    " bits counts as a*b/64.",
+}
 
 
 def all_points(made: Material) -> Section:
@@ -19,7 +27,9 @@ def all_points(made: Material) -> Section:
         "Mean and half the 95% interval over seeds, best first. ≈ marks points that are not shown to be worse than "
         "the best. Training is the time to make every stage of the point once, shared stages included."
     )
-    blocks: list[Block] = [Text(words=text), points_table(made.study, made.points, tied, made.places)]
+    table = points_table(made.study, made.points, tied, made.places)
+    costs = [said for column, said in _COSTS.items() if column in table.columns]
+    blocks: list[Block] = [Text(words=" ".join([text, *costs])), table]
     if len(made.scored) > 1:
         svg = ranked(made.study, made.points, "points")
         blocks.append(Figure(name="points", svg=svg, caption="Means, 95% intervals and single seeds (ticks)."))
@@ -27,9 +37,10 @@ def all_points(made: Material) -> Section:
 
 
 def fronts(made: Material) -> list[Section]:
-    """Score against size and against training time, where these differ among points."""
+    """Score against size, operations and training time, where these differ among points."""
     kinds = (
         ("Score against size", by_size(made.points), "size (MiB)", "pareto-size"),
+        ("Score against operations", by_operations(made.points), "GFLOPs", "pareto-operations"),
         ("Score against training time", by_seconds(made.points), "training (s)", "pareto-seconds"),
     )
     return [_pareto_section(made, *kind) for kind in kinds if len({one.cost for one in kind[1]}) > 1]

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
 from bebertlab.report.labels import short_names, value_label
-from bebertlab.report.rows import VALIDATION, identity, mebibytes, told
+from bebertlab.report.rows import OPERATIONS, VALIDATION, identity, mebibytes, told
 from bebertlab.report.statistics import Interval, interval
 
 MANY_VARIANTS = 6  #: a stage with more variants is averaged over them
@@ -27,6 +27,7 @@ class Step:
     change: Interval | None  #: from the scored stage before it in the same trial
     seconds: float
     mebibytes: float | None
+    gigaflops: float | None
 
 
 @frozen(eq=False)
@@ -115,6 +116,7 @@ def _step(name: str, variant: str, seen: Sequence[_Seen], metric: str) -> Step:
     # the same artifact serves many trials and counts once
     once = {(one.trial.seed, one.event.key, one.before.key if one.before else ""): one for one in seen}
     sizes = [size for one in once.values() if (size := mebibytes(one.event.metrics)) is not None]
+    operations = [one.event.metrics[OPERATIONS] for one in once.values() if OPERATIONS in one.event.metrics]
     score = _over_seeds(once.values(), lambda one: one.event.metrics[metric])
     change = _over_seeds(
         [one for one in once.values() if one.before is not None],
@@ -128,8 +130,13 @@ def _step(name: str, variant: str, seen: Sequence[_Seen], metric: str) -> Step:
         score=score or interval([math.nan]),
         change=change,
         seconds=math.fsum(seconds.values()) / len(seconds),
-        mebibytes=math.fsum(sizes) / len(sizes) if sizes else None,
+        mebibytes=_mean(sizes),
+        gigaflops=_mean(operations),
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
 
 
 def _over_seeds(seen: Iterable[_Seen], value: Callable[[_Seen], float]) -> Interval | None:

@@ -11,6 +11,7 @@ from bebertlab.report.cost import StageCost
 from bebertlab.report.document import Table
 from bebertlab.report.labels import (
     NOTHING,
+    amount,
     bounds,
     decimals,
     duration,
@@ -23,7 +24,10 @@ from bebertlab.report.labels import (
 )
 from bebertlab.report.pareto import Placed
 from bebertlab.report.rows import (
+    MATRIX_SIZE,
+    OPERATIONS,
     SELECT,
+    STORED_SIZE,
     VALIDATION,
     Point,
     finite,
@@ -35,7 +39,13 @@ from bebertlab.report.rows import (
 from bebertlab.report.steps import Step
 from bebertlab.report.wording import verdict_label
 
+MATRIX, TOTAL, STORED, GIGAFLOPS = "matrix MiB", "total MiB", "stored MiB", "GFLOPs"
+
+_MEMBERS = "members"
+_TAKEN = (_MEMBERS, MATRIX, TOTAL, STORED, GIGAFLOPS)  #: columns of what a model takes
 _FURTHER_METRICS = 3  #: columns beside the objective
+#: columns of which only differences are told
+_COMPARED = {MATRIX: MATRIX_SIZE, STORED: STORED_SIZE, GIGAFLOPS: OPERATIONS}
 
 
 def score_places(study: StudyRecord, trials: Sequence[TrialRecord]) -> int:
@@ -43,17 +53,16 @@ def score_places(study: StudyRecord, trials: Sequence[TrialRecord]) -> int:
     return decimals(value for trial in trials if (value := finite(trial, study.objective)) is not None)
 
 
-def points_table(
-    study: StudyRecord, points: Sequence[Point], tied: frozenset[int], places: int = 2, *, short: bool = False
-) -> Table:
+def points_table(study: StudyRecord, points: Sequence[Point], tied: frozenset[int], places: int = 2) -> Table:
     """Every point; the best row is marked, those not shown to be worse than it carry a sign.
 
-    A short table has no metrics beside the objective.
+    What models take is shown where points differ in it; the size of everything always.
     """
     names = short_names(study.axes)
-    further = [] if short else _further_metrics(study, points)
-    columns = ("#", *names.values(), study.objective, "seeds", *further, "members", "MiB", "training (s)")
-    rows = [_point_row(study, point, tied, further, places) for point in points]
+    further = _further_metrics(study, points)
+    same = _the_same(points)
+    columns = ("#", *names.values(), study.objective, "seeds", *further, *_TAKEN, "training (s)")
+    rows = [_point_row(study, point, tied, further, same, places) for point in points]
     axes = range(1, 1 + len(names))
     marked = frozenset(place for place, point in enumerate(points) if point.number == 1 and point.score)
     numeric = frozenset(range(len(columns))) - frozenset(axes)
@@ -72,7 +81,7 @@ def front_table(study: StudyRecord, front: Sequence[Placed], cost: str, places: 
     """The points of a Pareto front, cheapest first."""
     names = short_names(study.axes)
     rows = tuple(
-        (f"#{one.point.number}", *_values(one.point, tuple(names)), plus_minus(one.score, places), number(one.cost))
+        (f"#{one.point.number}", *_values(one.point, tuple(names)), plus_minus(one.score, places), amount(one.cost))
         for one in front
     )
     columns = ("", *names.values(), study.objective, cost)
@@ -81,7 +90,7 @@ def front_table(study: StudyRecord, front: Sequence[Placed], cost: str, places: 
 
 def steps_table(steps: Sequence[Step], places: int = 2) -> Table:
     """The scored stages on the way."""
-    columns = ("stage", "kind", "with", "score", "change", "95% interval", "MiB", "training (s)")
+    columns = ("stage", "kind", "with", "score", "change", "95% interval", TOTAL, GIGAFLOPS, "training (s)")
     rows = tuple(
         (
             step.stage,
@@ -90,7 +99,8 @@ def steps_table(steps: Sequence[Step], places: int = 2) -> Table:
             plus_minus(step.score, places),
             NOTHING if step.change is None else signed(step.change.mean, places),
             NOTHING if step.change is None else bounds(step.change, places),
-            number(step.mebibytes),
+            amount(step.mebibytes),
+            amount(step.gigaflops),
             number(step.seconds, 1),
         )
         for step in steps
@@ -116,21 +126,22 @@ def failures_table(trials: Sequence[TrialRecord]) -> Table:
 
 def _without_empty(table: Table) -> Table:
     """The table without the columns in which no row says anything."""
-    filled = [place for place in range(len(table.columns)) if any(row[place] != NOTHING for row in table.rows)]
-    return Table(
-        columns=tuple(table.columns[place] for place in filled),
-        rows=tuple(tuple(row[place] for place in filled) for row in table.rows),
-        numeric=frozenset(new for new, old in enumerate(filled) if old in table.numeric),
-        marked=table.marked,
+    return table.only(
+        [place for place in range(len(table.columns)) if any(row[place] != NOTHING for row in table.rows)]
     )
 
 
+def _the_same(points: Sequence[Point]) -> frozenset[str]:
+    """Columns that would say the same of every point: the number of members where it is one, and some costs."""
+    trials = [trial for point in points for trial in point.trials.values()]
+    same = {column for column, name in _COMPARED.items() if len({finite(trial, name) for trial in trials} - {None}) < 2}
+    return frozenset(same | {_MEMBERS} if {members(trial.metrics) for trial in trials} == {1.0} else same)
+
+
 def _point_row(
-    study: StudyRecord, point: Point, tied: frozenset[int], further: Sequence[str], places: int
+    study: StudyRecord, point: Point, tied: frozenset[int], further: Sequence[str], same: frozenset[str], places: int
 ) -> tuple[str, ...]:
     sign = " ≈" if point.number in tied else ""
-    size = mean_over_seeds(point, lambda trial: mebibytes(trial.metrics))
-    count = mean_over_seeds(point, lambda trial: members(trial.metrics))
     seconds = mean_over_seeds(point, training_seconds)
     return (
         str(point.number),
@@ -138,8 +149,7 @@ def _point_row(
         plus_minus(point.score, places) + sign,
         _seeds(study, point),
         *(_mean(point, name, places) for name in further),
-        NOTHING if count is None else f"{count.mean:.4g}",
-        NOTHING if size is None else number(size.mean),
+        *(NOTHING if column in same else _taken(point, column) for column in _TAKEN),
         NOTHING if seconds is None else number(seconds.mean, 1),
     )
 
@@ -175,6 +185,17 @@ def _column(name: str, trials: Sequence[TrialRecord]) -> tuple[float | None, ...
 def _mean(point: Point, name: str, places: int) -> str:
     shown = mean_over_seeds(point, lambda trial: finite(trial, name))
     return NOTHING if shown is None else number(shown.mean, places)
+
+
+def _taken(point: Point, column: str) -> str:
+    if column == _MEMBERS:
+        count = mean_over_seeds(point, lambda trial: members(trial.metrics))
+        return NOTHING if count is None else f"{count.mean:.4g}"
+    if column == TOTAL:
+        shown = mean_over_seeds(point, lambda trial: mebibytes(trial.metrics))
+    else:
+        shown = mean_over_seeds(point, lambda trial: finite(trial, _COMPARED[column]))
+    return NOTHING if shown is None else amount(shown.mean)
 
 
 def _comparison_row(study: StudyRecord, answer: Answer, made: Comparison, places: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.report.document import Table
 from bebertlab.report.material import GENERATED, material, standing
-from bebertlab.report.tables import points_table
+from bebertlab.report.tables import GIGAFLOPS, MATRIX, STORED, points_table
 from bebertlab.report.ties import ties
 from bebertlab.report.wording import sentences
 
@@ -21,9 +21,7 @@ def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
     made = material(study, trials)
     study = made.study
     tied = ties(study, made.points)
-    table = points_table(study, made.points, tied, made.places)
-    if sum(_widths(table)) + 2 * (len(table.columns) - 1) > WIDTH:
-        table = points_table(study, made.points, tied, made.places, short=True)
+    table = _narrowed(points_table(study, made.points, tied, made.places), study.objective)
     parts = [f"{study.name}@{study.digest[:8]}: {standing(trials, study.planned)}"]
     parts += [GENERATED] if study.generated else []
     parts += ["", *_lines(table)] if made.points else []
@@ -34,6 +32,19 @@ def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
     parts += ["", "Failed:"] if failed else []
     parts += [line for one in failed for line in _wrapped(f"{one.name}: {one.error or 'no message'}", "  ")]
     return "\n".join(parts) + "\n"
+
+
+def _narrowed(table: Table, objective: str) -> Table:
+    """The table without what can be left to the report, until a line fits: metrics first, then some of the costs."""
+    further = [name for name in table.columns if name.startswith("validation") and name != objective]
+    for names in (further, [STORED], [MATRIX], [GIGAFLOPS]):
+        if not _fits(_widths(table)):
+            table = table.without(names)
+    return table
+
+
+def _fits(widths: Sequence[int]) -> bool:
+    return sum(widths) + 2 * (len(widths) - 1) <= WIDTH
 
 
 def _lines(table: Table) -> list[str]:
@@ -49,7 +60,7 @@ def _widths(table: Table) -> list[int]:
 def _fitting(widths: list[int]) -> list[int]:
     """The widest columns cut until a line fits, none below `_NARROWEST`."""
     widths = list(widths)
-    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > _NARROWEST:
+    while not _fits(widths) and max(widths) > _NARROWEST:
         widths[widths.index(max(widths))] -= 1
     return widths
 
@@ -59,11 +70,20 @@ def _line(table: Table, cells: Sequence[str], widths: Sequence[int]) -> str:
         _cut(cell, width).rjust(width) if place in table.numeric else _cut(cell, width).ljust(width)
         for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
-    return _cut("  ".join(written).rstrip(), WIDTH)
+    line = "  ".join(written).rstrip()
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
 
 
 def _cut(cell: str, width: int) -> str:
-    return cell if len(cell) <= width else cell[: width - 1] + "…"
+    """A cell that fits; what differs between values may stand at their end, so the middle goes.
+
+    >>> _cut("binarybert(activation_bits=4)", 16)
+    'binarybe…bits=4)'
+    """
+    if len(cell) <= width:
+        return cell
+    end = (width - 1) // 2
+    return f"{cell[: width - 1 - end]}…{cell[len(cell) - end :]}"
 
 
 def _wrapped(words: str, indent: str) -> list[str]:

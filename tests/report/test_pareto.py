@@ -6,7 +6,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bebertlab.report.pareto import Placed, by_seconds, by_size, front
+from bebertlab.report.pareto import Placed, by_operations, by_seconds, by_size, front
 from bebertlab.report.rows import Point, points
 from bebertlab.report.statistics import Interval
 
@@ -61,5 +61,8 @@ def test_points_carry_their_costs(simulate: Simulate) -> None:
     found = points(study, trials)
     assert {round(one.cost, 2) for one in by_size(found)} == {0.11, 0.22, 0.44}
     assert len(by_seconds(found)) == 42
+    assert by_operations(found) == ()
+    counted = [evolve(one, metrics={**one.metrics, "cost/gigaflops": 1.5}) for one in trials]
+    assert {one.cost for one in by_operations(points(study, counted))} == {1.5}
     bare = [evolve(one, metrics={"validation/score": 1.0}) for one in trials]
     assert by_size(points(study, bare)) == ()

@@ -34,6 +34,12 @@ def test_changes_are_paired_and_every_artifact_counts_once(simulate: Simulate) -
     assert by_name["teacher", ""].score.mean == pytest.approx(sum(of_seed[0] for of_seed in scores.values()) / 3)
     assert by_name["teacher", ""].seconds == pytest.approx(9.1)
     assert by_name["teacher", ""].mebibytes == pytest.approx(1.42)
+    assert by_name["teacher", ""].gigaflops is None
+    costly = [
+        evolve(one, stages=tuple(evolve(e, metrics={**e.metrics, "cost/gigaflops": 2.5}) for e in one.stages))
+        for one in trials
+    ]
+    assert {step.gigaflops for step in steps(study, costly)} == {2.5}
 
 
 def test_a_stage_with_many_variants_is_averaged(simulate: Simulate) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,7 +33,7 @@ def test_points_table(simulate: Simulate) -> None:
     table = points_table(study, found, frozenset({2}))
     assert table.columns == (
         *("#", "activation_bits", "distillation", "ensemble", "size", "validation/score"),
-        *("seeds", "members", "MiB", "training (s)"),
+        *("seeds", "members", "total MiB", "training (s)"),
     )
     assert table.marked == {0}
     assert table.rows[1][5].endswith(" ≈")
@@ -41,6 +41,40 @@ def test_points_table(simulate: Simulate) -> None:
     assert [table.rows[0][place] for place in (0, 6)] == ["1", "3"]
     # words and searched values stand left, numbers right
     assert table.numeric == {0, 5, 6, 7, 8, 9}
+
+
+def taking(trials: Sequence[TrialRecord], **costs: Callable[[int], float]) -> list[TrialRecord]:
+    """The trials with further costs, by the number of members."""
+    names = {"matrix": "size/matrix_mebibytes", "stored": "size/stored_mebibytes", "operations": "cost/gigaflops"}
+    return [
+        evolve(
+            one,
+            metrics={
+                **one.metrics,
+                **{names[what]: cost(int(one.metrics["members/count"])) for what, cost in costs.items()},
+            },
+        )
+        for one in trials
+    ]
+
+
+def test_what_points_take_is_told_where_they_differ_in_it(simulate: Simulate) -> None:
+    study, trials = simulate()
+    costly = taking(trials, matrix=lambda n: 0.05 * n, stored=lambda n: 417.654 * n, operations=lambda n: 0.0083886)
+    table = points_table(study, points(study, costly), frozenset())
+    assert table.columns[7:] == ("members", "matrix MiB", "total MiB", "stored MiB", "training (s)")
+    single = next(row for row in table.rows if row[7] == "1")
+    assert single[8:11] == ("0.0500", "0.110", "417.65")
+    assert table.numeric >= {7, 8, 9, 10}
+
+
+def test_one_member_is_not_worth_a_column(simulate: Simulate) -> None:
+    study, trials = simulate()
+    single = [one for one in taking(trials, operations=lambda n: 1.5) if one.metrics["members/count"] == 1]
+    different = [evolve(one, metrics={**one.metrics, "cost/gigaflops": 0.1 * one.number}) for one in single]
+    columns = points_table(study, points(study, different), frozenset()).columns
+    assert columns[7:] == ("total MiB", "GFLOPs", "training (s)")
+    assert "GFLOPs" not in points_table(study, points(study, single), frozenset()).columns
 
 
 def test_further_validation_metrics_are_columns(simulate: Simulate) -> None:
@@ -79,8 +113,10 @@ def test_comparisons_that_are_not_paired_say_so(simulate: Simulate) -> None:
 def test_other_tables(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
     study, trials = simulate()
     best = front(by_size(points(study, trials)), maximize=True)
-    assert front_table(study, best, "size (MiB)").rows[0][-1] == "0.11"
-    assert steps_table(steps(study, trials)).columns[:4] == ("stage", "kind", "with", "score")
+    assert front_table(study, best, "size (MiB)").rows[0][-1] == "0.110"
+    of_steps = steps_table(steps(study, trials))
+    assert of_steps.columns[:4] == ("stage", "kind", "with", "score")
+    assert of_steps.columns[6:] == ("total MiB", "training (s)")
     assert costs_table(stage_costs(trials)).rows[0] == ("teacher", "3", "126", "27.3 s", "19 min 7 s")
     assert failures_table([*trials, fail(trials[0])]).rows == (
         (trials[0].name, "binary: the loss became NaN at step 7"),

@@ -51,3 +51,19 @@ def test_a_study_that_has_not_begun(simulate: Simulate) -> None:
     text = summary_table(evolve(study, planned=126), [])
     assert "0 of 126 trials complete, 126 unfinished" in text
     assert "Not answered: members.ensemble was not searched in this run." in text
+
+
+def test_costs_are_left_to_the_report_before_a_value_is_cut(simulate: Simulate) -> None:
+    study, trials = simulate()
+    costs = ("size/matrix_mebibytes", "size/stored_mebibytes", "cost/gigaflops", "validation/f1")
+    costly = [evolve(one, metrics={**one.metrics, **{name: 3.0 + one.number for name in costs}}) for one in trials]
+    head = summary_table(study, costly).splitlines()[3]
+    assert ("validation/f1" in head, "stored MiB" in head) == (False, False)
+    assert ("total MiB" in head, "GFLOPs" in head) == (True, True)
+    narrow = evolve(study, axes={"members.size": (1, 2, 4)})
+    whole = summary_table(narrow, costly).splitlines()[3]
+    assert all(name in whole for name in ("validation/f1", "matrix MiB", "total MiB", "stored MiB", "GFLOPs"))
+    wide = [evolve(one, parameters={**one.parameters, "members.distillation": "d" * 30}) for one in costly]
+    head = summary_table(evolve(study, axes={**study.axes, "members.distillation": ("d" * 30,)}), wide).splitlines()[3]
+    assert not any(name in head for name in ("matrix MiB", "stored MiB", "GFLOPs"))
+    assert "total MiB" in head
