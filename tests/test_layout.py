@@ -38,7 +38,17 @@ RANKS = {
         "store": 4,
         "testing": 4,
     },
-    **{"recipe": 5, "stages": 5, "encoders": 5, "study": 6, "tracking": 6, "report": 6, "cli": 7, "__main__": 8},
+    **{
+        "recipe": 5,
+        "stages": 5,
+        "encoders": 5,
+        "study": 6,
+        "tracking": 6,
+        "report": 6,
+        "bench": 6,
+        "cli": 7,
+        "__main__": 8,
+    },
 }
 #: units of one rank that may import each other, in this direction only
 BESIDE = {("train", "nn"), ("artifacts", "nn"), ("artifacts", "train"), ("manager", "registry")}
@@ -47,7 +57,7 @@ DOORS = {
     "ray": ("bebertlab/study/executors/ray",),
     "optuna": ("bebertlab/study/",),
     "mlflow": ("bebertlab/tracking/mlflow",),
-    "transformers": ("bebertlab/nn/", "bebertlab/encoders/"),
+    "transformers": ("bebertlab/nn/", "bebertlab/encoders/", "bebertlab/bench/huggingface"),
     "datasets": ("plugins/bebertlab_glue",),
     "pyarrow": ("plugins/bebertlab_glue",),
     "sklearn": ("bebertlab/train/metrics",),

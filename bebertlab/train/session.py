@@ -33,7 +33,7 @@ class Session:
     device: str = "cpu"
     progress: Callable[[float, str], None] = _silent  #: told the part done (0 to 1) and a few words
     span: tuple[float, float] = (0.0, 1.0)  #: part of the training that a phase is, from where to where
-    sampler: Sampler = field(init=False)
+    sampler: Sampler = field()  #: what an epoch holds; as the round says, unless told
 
     @sampler.default
     def _sampler(self) -> Sampler:

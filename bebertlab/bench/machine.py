@@ -1,0 +1,73 @@
+"""The machine that the figures are from."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+from attrs import frozen
+
+from bebertlab.bench.setting import Setting
+
+_CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
+#: instructions that decide how fast matrix products are, as Linux calls them
+_INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve")
+_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+@frozen(kw_only=True)
+class Machine:
+    """What ratios depend on."""
+
+    processor: str
+    cores: int  #: that this process may use
+    threads: int  #: of torch
+    instructions: tuple[str, ...]
+    memory_gibibytes: float | None  #: None: not known
+    torch: str
+    transformers: str
+    device: str
+    gpu: str | None
+
+    @property
+    def has_bf16(self) -> bool:
+        """Whether the processor multiplies in bfloat16; on others it is slower than float32."""
+        return not _BF16.isdisjoint(self.instructions)
+
+
+def machine(setting: Setting) -> Machine:
+    """This machine."""
+    from importlib.metadata import version
+
+    fields = _fields(_CPUINFO)
+    known = set(fields.get("flags", fields.get("Features", "")).split())
+    memory = _fields(_MEMINFO).get("MemTotal")
+    return Machine(
+        processor=fields.get("model name", platform.processor() or platform.machine()),
+        cores=cores(),
+        threads=setting.threads,
+        instructions=tuple(name for name in _INSTRUCTIONS if name in known),
+        memory_gibibytes=None if memory is None else round(int(memory.split()[0]) / 2**20, 1),
+        torch=torch.__version__,
+        transformers=version("transformers"),
+        device=setting.device,
+        gpu=torch.cuda.get_device_name(setting.device) if setting.on_gpu else None,
+    )
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _fields(file: Path) -> dict[str, str]:
+    """`name: value` lines; of several with a name the first."""
+    if not file.is_file():
+        return {}
+    fields: dict[str, str] = {}
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    return fields
