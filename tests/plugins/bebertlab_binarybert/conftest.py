@@ -1,4 +1,4 @@
-"""Golden vectors of quantizers and losses."""
+"""Golden vectors of quantizers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
-from bebertlab.api import Batch, LossOptions, Outputs, QuantizerOptions, Tap
+from bebertlab.api import QuantizerOptions
 
 if TYPE_CHECKING:
     from tests.conftest import Golden
@@ -77,43 +77,3 @@ def _close(
     if left_out is not None:
         close = close | left_out
     assert close.all(), f"{case}: {what}"
-
-
-@pytest.fixture
-def distilled(golden: Callable[[str], Golden]) -> Callable[[str, LossOptions, str], None]:
-    """Compares one loss with a part of a golden case of the published training loops, value and gradients."""
-    vectors = golden("distill_losses")
-
-    def outputs(who: str) -> Outputs:
-        found = {name: t.clone() for name, t in vectors.tensors.items() if name.startswith(f"in/{who}/")}
-
-        def many(kind: str) -> tuple[Tensor, ...]:
-            return tuple(found[name] for name in sorted(found) if name.startswith(f"in/{who}/{kind}_"))
-
-        taps = {Tap.HIDDEN: many("rep"), Tap.SCORES: many("att")}
-        return Outputs(logits=found[f"in/{who}/logits"], taps=taps)
-
-    def compare(case: str, options: LossOptions, part: str) -> None:
-        student, teacher = outputs("student"), outputs("teacher")
-        leaves = {"logits": (student.logits,), "rep": student.taps[Tap.HIDDEN], "att": student.taps[Tap.SCORES]}
-        for tensor in (tensor for tensors in leaves.values() for tensor in tensors):
-            tensor.requires_grad_()
-        mask = vectors.tensors["in/attention_mask"].bool()
-        batch = Batch(
-            positions=torch.arange(len(mask)),
-            tokens=torch.zeros_like(mask, dtype=torch.int64),
-            segments=torch.zeros_like(mask, dtype=torch.int64),
-            mask=mask,
-            labels=vectors.tensors["in/labels"],
-        )
-        (term,) = options.build(student.logits.shape[1])(student, teacher, batch).values()
-        assert torch.isclose(term.mean(), vectors.tensors[f"{case}/{part}"], **vectors.meta["tolerance"]["loss values"])
-        torch.autograd.backward(term.mean())
-        reached = {"cls_loss": "logits", "rep_loss": "rep", "att_loss": "att"}[part]
-        for place, tensor in enumerate(leaves[reached]):
-            name = reached if reached == "logits" else f"{reached}_{place}"
-            assert tensor.grad is not None
-            wanted = vectors.tensors[f"{case}/grad_{name}"]
-            assert torch.allclose(tensor.grad, wanted, **vectors.meta["tolerance"]["grads"])
-
-    return compare

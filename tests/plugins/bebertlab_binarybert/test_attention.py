@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from bebertlab.api import Batch, LossOptions, Outputs, Tap
+from bebertlab.api import Batch, Outputs, Tap
 from bebertlab.testing import check_loss
 from bebertlab_binarybert import Attention
 
-Distilled = Callable[[str, LossOptions, str], None]
 MASK = torch.tensor([[True, True], [True, False]])
 
 
@@ -69,8 +67,3 @@ def test_without_padding_the_mean_is_over_pairs_of_real_tokens() -> None:
     assert term(Attention(include_padding=False), [one], [zero]).tolist() == [1.0, 1.0]
     one[1, :, 1], one[1, :, :, 1] = 7.0, 7.0  # queries and keys that are padding
     assert term(Attention(include_padding=False), [one], [zero]).tolist() == [1.0, 1.0]
-
-
-def test_agrees_with_the_published_code(distilled: Distilled) -> None:
-    for case in ("binarybert.stage1_rep_attn", "binarybert.joint", "ternarybert.intermediate", "ternarybert.both"):
-        distilled(case, Attention(), "att_loss")

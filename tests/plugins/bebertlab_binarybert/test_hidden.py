@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from bebertlab.api import Batch, LossOptions, Outputs, Tap
+from bebertlab.api import Batch, Outputs, Tap
 from bebertlab.testing import check_loss
 from bebertlab_binarybert import Hidden
 
-Distilled = Callable[[str, LossOptions, str], None]
 MASK = torch.tensor([[True, True], [True, False]])
 
 
@@ -58,8 +56,3 @@ def test_padding_counts_or_does_not() -> None:
 def test_without_padding_the_mean_is_over_the_real_tokens() -> None:
     zero, one = torch.zeros(2, 2, 4), torch.ones(2, 2, 4)
     assert term(Hidden(include_padding=False), [one, zero], [zero, zero]).tolist() == [1.0, 1.0]
-
-
-def test_agrees_with_the_published_code(distilled: Distilled) -> None:
-    for case in ("binarybert.stage1_rep_attn", "binarybert.joint", "ternarybert.intermediate", "ternarybert.both"):
-        distilled(case, Hidden(), "rep_loss")

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from bebertlab.api import Batch, LossOptions, Outputs, UserError
+from bebertlab.api import Batch, Outputs, UserError
 from bebertlab.testing import check_loss
 from bebertlab_binarybert import Prediction
 from bebertlab_binarybert.prediction import SoftCrossEntropy
-
-Distilled = Callable[[str, LossOptions, str], None]
 
 
 def term(options: Prediction, student: Tensor, teacher: Tensor) -> Tensor:
@@ -72,14 +69,6 @@ def test_a_student_like_its_teacher_is_at_the_minimum() -> None:
     torch.autograd.backward(term(Prediction(), student, teacher).sum())
     assert student.grad is not None
     assert student.grad.abs().max() < 1e-7
-
-
-def test_agrees_with_the_published_code(distilled: Distilled) -> None:
-    distilled("binarybert.stage2_logit", Prediction(), "cls_loss")
-    distilled("binarybert.stage2_logit_temperature", Prediction(temperature=2.5), "cls_loss")
-    distilled("binarybert.joint", Prediction(), "cls_loss")
-    distilled("ternarybert.pred", Prediction(), "cls_loss")
-    distilled("ternarybert.both", Prediction(), "cls_loss")
 
 
 @pytest.mark.parametrize("options", [{"temperature": 0.0}, {"reduction": "sum"}, {"weight": 0.0}])
