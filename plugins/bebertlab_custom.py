@@ -1,4 +1,4 @@
-"""The scheme `custom`: any quantizer at any site, put together in YAML."""
+"""The scheme `custom`, any quantizer at any site, put together in YAML; and `full_precision`, none anywhere."""
 
 from __future__ import annotations
 
@@ -77,7 +77,18 @@ def _set(quantizers: Mapping[Site, QuantizerOptions | None]) -> dict[Site, Quant
     return {site: options for site, options in quantizers.items() if options is not None}
 
 
+@frozen(kw_only=True)
+class FullPrecision(SchemeOptions):
+    """Nothing is quantized: what every low-bit design is compared with."""
+
+    kind = "full_precision"
+
+    def design(self) -> Design:
+        """The empty design."""
+        return Design()
+
+
 @hookimpl
 def bebertlab_schemes() -> list[type[SchemeOptions]]:
-    """The scheme of this file."""
-    return [CustomScheme]
+    """The schemes of this file."""
+    return [CustomScheme, FullPrecision]

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from bebertlab.report.statistics import Interval
 
 NOTHING = "-"
+#: options that everyone in the field writes as one word, W1A8
+_BITS = {"weight_bits": "W", "activation_bits": "A"}
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
@@ -25,6 +27,8 @@ def value_label(value: object) -> str:
 
     >>> value_label({"kind": "uniform", "bits": 4}), value_label(0.00012345678), value_label(True)
     ('uniform(bits=4)', '0.0001235', 'true')
+    >>> value_label({"kind": "pact", "clip": 4, "weight_bits": 1, "activation_bits": 8})
+    'pact W1A8 (clip=4)'
     """
     if value is None:
         return "null"
@@ -33,8 +37,7 @@ def value_label(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{name}={value_label(item)}" for name, item in value.items() if name != "kind")
-        return f"{value.get('kind', '')}({inner})" if inner else str(value.get("kind", "{}"))
+        return _part_label(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(value_label, value)) + "]"
     return str(value)
@@ -176,6 +179,14 @@ def listing(words: Sequence[str]) -> str:
     'a, b and c'
     """
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
+
+
+def _part_label(value: Mapping[str, object]) -> str:
+    bits = "".join(f"{letter}{value[name]}" for name, letter in _BITS.items() if name in value)
+    inner = ", ".join(f"{name}={value_label(one)}" for name, one in value.items() if name not in ("kind", *_BITS))
+    if bits:
+        return " ".join(filter(None, [str(value.get("kind", "")), bits, f"({inner})" if inner else ""]))
+    return f"{value.get('kind', '')}({inner})" if inner else str(value.get("kind", "{}"))
 
 
 def _short(path: str, paths: Sequence[str]) -> str:

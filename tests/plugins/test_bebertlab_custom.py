@@ -6,7 +6,7 @@ import pytest
 
 from bebertlab.api import LINEAR_SITES, Design, Site, UserError
 from bebertlab_binarybert import Bwn, Lsq
-from bebertlab_custom import CustomScheme
+from bebertlab_custom import CustomScheme, FullPrecision
 
 BWN = Bwn()
 LSQ = Lsq(bits=4)
@@ -14,6 +14,10 @@ LSQ = Lsq(bits=4)
 
 def test_the_empty_scheme_is_full_precision() -> None:
     assert CustomScheme().design() == Design()
+
+
+def test_full_precision_quantizes_nothing() -> None:
+    assert FullPrecision().design() == Design()
 
 
 def test_a_family_reaches_all_its_sites_and_no_other() -> None:

@@ -23,7 +23,17 @@ def test_kind_alone_is_no_name() -> None:
 
 @pytest.mark.parametrize(
     ("value", "label"),
-    [(None, "null"), ([1, 2.5], "[1, 2.5]"), ({"kind": "lsq"}, "lsq"), (False, "false"), ("two-stage", "two-stage")],
+    [
+        (None, "null"),
+        ([1, 2.5], "[1, 2.5]"),
+        ({"kind": "lsq"}, "lsq"),
+        ({}, "{}"),
+        ({"kind": "bit", "activation_bits": 2, "weight_bits": 1}, "bit W1A2"),
+        ({"kind": "bitnet", "activation_bits": 8}, "bitnet A8"),
+        ({"activation_bits": 8, "kind": "bit", "shift": True}, "bit A8 (shift=true)"),
+        (False, "false"),
+        ("two-stage", "two-stage"),
+    ],
 )
 def test_values(value: object, label: str) -> None:
     assert value_label(value) == label
