@@ -47,7 +47,7 @@ class EmbeddingBranch(nn.Module):
         quantized = quantizer.forward_rows(rows.flatten(0, -2), self.weight)  # a matrix, as it was built for
         return quantized.view(rows.shape)
 
-    def freeze(self) -> None:
+    def freeze(self, _: torch.dtype | None = None) -> None:
         """Keep the quantized table until `frozen` is None again, where all of it would be quantized for a batch."""
         if self.weight_quantizer is not None and not self.weight_quantizer.row_wise:
             self.frozen = self.weight_quantizer(self.weight).detach()

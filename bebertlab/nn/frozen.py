@@ -9,21 +9,23 @@ import torch
 from torch import nn
 
 from bebertlab.nn.embedding import EmbeddingBranch
-from bebertlab.nn.linear import LinearBranch
+from bebertlab.nn.linear import Linear, LinearBranch
 
 
 @contextmanager
-def frozen_weights(model: nn.Module) -> Iterator[None]:
+def frozen_weights(model: nn.Module, dtype: torch.dtype | None = None) -> Iterator[None]:
     """Within, quantized weights are computed once and kept: for prediction, not for training.
 
+    `dtype` is what matrix products compute in, where that is not the dtype of the weights: they are converted once.
     Row-wise word embeddings stay as they are: quantizing the rows of a batch is less work than the whole table.
     """
-    branches = [module for module in model.modules() if isinstance(module, LinearBranch | EmbeddingBranch)]
+    kinds = (LinearBranch, EmbeddingBranch, Linear)
+    parts = [module for module in model.modules() if isinstance(module, kinds)]
     try:
         with torch.no_grad():
-            for branch in branches:
-                branch.freeze()
+            for part in parts:
+                part.freeze(dtype)
         yield
     finally:
-        for branch in branches:
-            branch.frozen = None
+        for part in parts:
+            part.frozen = None

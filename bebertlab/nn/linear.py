@@ -15,10 +15,22 @@ class Linear(nn.Linear):
     Shape: (..., I) -> (..., O).
     """
 
+    #: the weight in another dtype, kept while weights do not change, see `nn/frozen.py`
+    frozen: Tensor | None = None
+
     def reset_parameters(self) -> None:
         """Fill with zeros."""
         nn.init.zeros_(self.weight)
         nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The product and the bias."""
+        return F.linear(x, self.weight if self.frozen is None else self.frozen, self.bias)
+
+    def freeze(self, dtype: torch.dtype | None = None) -> None:
+        """Keep the weight in a dtype until `frozen` is None again."""
+        fixed = dtype is not None and not self.weight.is_meta  # a sub-network has the weights of another model
+        self.frozen = self.weight.detach().to(dtype) if fixed else None
 
 
 class LinearBranch(nn.Module):
@@ -41,9 +53,10 @@ class LinearBranch(nn.Module):
             return self.frozen
         return self.weight if self.weight_quantizer is None else self.weight_quantizer(self.weight)
 
-    def freeze(self) -> None:
-        """Keep the quantized weight until `frozen` is None again."""
-        self.frozen = self.quantized_weight().detach()
+    def freeze(self, dtype: torch.dtype | None = None) -> None:
+        """Keep the quantized weight until `frozen` is None again, in a dtype if told and if it is not to be summed."""
+        weight = self.quantized_weight().detach()
+        self.frozen = weight if dtype is None or self.input_quantizer is None else weight.to(dtype)
 
 
 class QuantizedLinear(nn.Module):

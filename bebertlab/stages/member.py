@@ -97,7 +97,7 @@ class MemberStage(StageOptions):
         labels = context.task.splits[TRAIN].labels
         if not self.ensemble.needs_predictions:
             return strategy.judge(self.index, assignment, None, labels)
-        logits = _finite(predict(model, session.train, device=context.device), context)
+        logits = _finite(predict(model, session.train, device=context.device, precision=self.train.precision), context)
         save_file({TRAIN: logits}, context.folder / TRAIN_LOGITS_FILE)
         values: Floats = logits.numpy().astype(np.float64)
         return strategy.judge(self.index, assignment, values, labels)

@@ -23,6 +23,7 @@ from bebertlab.train.memory import keep_freed_memory
 from bebertlab.train.networks import Network, phase_networks, target_of
 from bebertlab.train.objective import Objective
 from bebertlab.train.optimizer import Optimizer, parameter_groups
+from bebertlab.train.precision import in_float, in_precision
 from bebertlab.train.schedule import rate_factor
 from bebertlab.train.seed import derive_seed, seeded
 from bebertlab.train.selection import Selection
@@ -71,7 +72,7 @@ def under_way(model: BertClassifier, phase: Phase, session: Session) -> Iterator
     keep_freed_memory()
     run = Run(model.to(session.device), phase, session)
     try:
-        teaching = session.teacher.at_work() if session.teacher else nullcontext()
+        teaching = session.teacher.at_work(session.options.precision) if session.teacher else nullcontext()
         # a GPU fills memory with zeros in no time, and would wait to count rows
         rows = sparse_gradients(*run.networks) if session.device == "cpu" else nullcontext()
         with teaching, rows, seeded(derive_seed(session.seed, "dropout", phase.name), session.device):
@@ -116,7 +117,7 @@ class Run:
             )
         if self.objective.teacher_taps or self._session.options.teacher_dropout:
             return None
-        return self._session.teacher.logits(self._session.train)
+        return self._session.teacher.logits(self._session.train, self._session.options.precision)
 
     def steps(self) -> Iterator[int]:
         """Train, step by step; each gives the number of steps that are done."""
@@ -150,10 +151,11 @@ class Run:
 
     def _learn(self, network: Network, batch: Batch, target: Outputs | None) -> Tensor:
         """Add the gradients of a network's loss to those of the model, and return the loss."""
-        student: Outputs = network(batch, self.objective.student_taps)
+        with in_precision(self._session.options.precision, self._session.device):
+            student: Outputs = network(batch, self.objective.student_taps)
         if self._selection is None:
             student.logits.retain_grad()
-        loss = self.objective(student, target_of(network, target), batch)
+        loss = self.objective(in_float(student), target_of(network, target), batch)
         loss.backward()  # type: ignore[no-untyped-call]
         if self._selection is None:
             untouched = student.logits.grad is None

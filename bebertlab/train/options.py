@@ -6,6 +6,7 @@ from typing import Literal
 
 from attrs import field, frozen, validators
 
+from bebertlab.train.precision import Precision
 from bebertlab.train.schedule import Schedule
 
 _at_least_one = validators.ge(1)
@@ -38,4 +39,7 @@ class TrainOptions:
     quantizer_learning_rate: float = field(default=1e-4, validator=_positive)  #: of steps, clips and shifts
     quantizer_weight_decay: float = field(default=0.0, validator=_not_negative)  #: of steps, clips and shifts
     evaluations: int = field(default=1, validator=_at_least_one)  #: an epoch, on the select split; the best state stays
+    precision: Precision = field(
+        default="fp32", validator=validators.in_(("fp32", "bf16"))
+    )  #: of matrix products; bf16: faster where the processor or GPU has instructions for it
     teacher_dropout: bool = False  #: the teacher's dropout is active, as in BinaryBERT's, BEBERT's and BiT's code

@@ -13,13 +13,14 @@ from bebertlab.nn.frozen import frozen_weights
 from bebertlab.train.batches import batches, group_for_evaluation
 from bebertlab.train.examples import Examples
 from bebertlab.train.memory import keep_freed_memory
+from bebertlab.train.precision import Precision, dtype_of, in_precision
 
 
-def predict(model: nn.Module, examples: Examples, *, device: str = "cpu") -> Tensor:
+def predict(model: nn.Module, examples: Examples, *, device: str = "cpu", precision: Precision = "fp32") -> Tensor:
     """The logits (N, C) of every example in dataset order, float32 on the CPU."""
     keep_freed_memory()
     grouping = group_for_evaluation(examples.tokens.lengths, device)
-    with evaluating(model):
+    with in_precision(precision, device), evaluating(model, precision):
         found = []
         for batch in batches(examples, grouping, device=device):
             outputs: Outputs = model(batch, frozenset())
@@ -29,13 +30,13 @@ def predict(model: nn.Module, examples: Examples, *, device: str = "cpu") -> Ten
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module, precision: Precision = "fp32") -> Iterator[None]:
     """The model as every pass without gradients needs it: in evaluation mode, its weights quantized once."""
     trained = model.training
     model.eval()
     try:
         # not inference_mode: a tensor that a model keeps from here could not be used in training afterwards
-        with torch.no_grad(), frozen_weights(model):
+        with torch.no_grad(), frozen_weights(model, dtype_of(precision)):
             yield
     finally:
         model.train(trained)

@@ -13,6 +13,7 @@ from bebertlab.interfaces.task import SELECT
 from bebertlab.train.batches import batches, group_for_evaluation
 from bebertlab.train.networks import target_of
 from bebertlab.train.objective import Objective
+from bebertlab.train.precision import in_float, in_precision
 from bebertlab.train.predict import evaluating, predict
 from bebertlab.train.session import Session
 
@@ -58,7 +59,7 @@ class Selection:
 
     def _score(self, network: nn.Module) -> float:
         session = self._session
-        logits = predict(network, session.select, device=session.device)
+        logits = predict(network, session.select, device=session.device, precision=session.options.precision)
         if not torch.isfinite(logits).all():
             return math.nan
         return session.task.evaluate(SELECT, logits.numpy())["score"]
@@ -68,9 +69,11 @@ class Selection:
         session, objective = self._session, self._objective
         grouping = group_for_evaluation(session.select.tokens.lengths, session.device)
         losses, sizes = [], []
-        with evaluating(network):
+        precision = session.options.precision
+        with evaluating(network, precision):
             for batch in batches(session.select, grouping, device=session.device):
-                student: Outputs = network(batch, objective.student_taps)
+                with in_precision(precision, session.device):
+                    student = in_float(network(batch, objective.student_taps))
                 losses.append(objective(student, target_of(network, self._target(batch)), batch))
                 sizes.append(len(batch.positions))
         weights = torch.tensor(sizes, dtype=torch.float32)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.nn.frozen import frozen_weights
 from bebertlab.train.examples import Examples
+from bebertlab.train.precision import Precision, dtype_of, in_float, in_precision
 from bebertlab.train.predict import predict
 
 
@@ -30,35 +31,41 @@ class Teacher:
         self._model = model.to(device).eval()
         self._key: object = key if key is not None else object()
         self._device = device
+        self._precision: Precision = "fp32"
         self.seconds = 0.0  #: spent in the teacher; on a GPU without waiting for it
 
-    def logits(self, examples: Examples) -> Tensor:
+    def logits(self, examples: Examples, precision: Precision = "fp32") -> Tensor:
         """The logits (N, C) of a whole split, without dropout, on the teacher's device."""
-        slot = _slot(self._key, examples)
+        slot = _slot(self._key, examples, precision)
         if not slot:
             start = perf_counter()
-            slot.append(predict(self._model, examples, device=self._device).to(self._device))
+            found = predict(self._model, examples, device=self._device, precision=precision)
+            slot.append(found.to(self._device))
             self.seconds += perf_counter() - start
         return slot[0]
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """For many answers in a row: its weights do not change, so they are quantized once."""
-        with frozen_weights(self._model):
-            yield
+    def at_work(self, precision: Precision = "fp32") -> Iterator[None]:
+        """For many answers in a row, in a precision: its weights do not change, so they are quantized once."""
+        before, self._precision = self._precision, precision
+        try:
+            with frozen_weights(self._model, dtype_of(precision)):
+                yield
+        finally:
+            self._precision = before
 
     def answer(self, batch: Batch, taps: frozenset[Tap], *, dropout: bool = False) -> Outputs:
         """Logits and taps of a batch; with the teacher's dropout, drawn anew every time, if asked."""
         start = perf_counter()
         if self._model.training is not dropout:
             self._model.train(dropout)
-        with torch.no_grad():
+        with torch.no_grad(), in_precision(self._precision, self._device):
             outputs: Outputs = self._model(batch, taps)
         self.seconds += perf_counter() - start
-        return outputs
+        return in_float(outputs)
 
 
 @lru_cache(maxsize=4)
-def _slot(key: object, examples: Examples) -> list[Tensor]:
+def _slot(key: object, examples: Examples, precision: Precision) -> list[Tensor]:
     """The place where the logits are kept; the teacher itself is not kept alive."""
     return []
