@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from bebertlab.cli.main import main
+from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.stage import Codec
 from bebertlab.nn.folder import load_model
 
@@ -153,6 +154,43 @@ def test_import_of_a_quantized_model(published: Callable[[str], Path], tmp_path:
     shown = data("show", out)
     assert shown["design"]["branches"]["bert.pooler.dense"] == 2
     assert shown["full_precision"]["mebibytes"]["matrices"] == 16 * shown["mebibytes"]["matrices"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("model_fp", "huggingface"),
+        ("model_fp", "binarybert"),
+        ("model_ternary_w2a8", "binarybert"),
+        ("model_ternary_w2a4_lsq", "binarybert"),
+        ("model_binary_w1a8", "binarybert"),
+        ("model_binary_w1a4_lsq", "binarybert"),
+        ("model_bibert_w1a1", "bibert"),
+        ("model_bebert_bibert_w1a1", "bebert-bibert"),
+        ("model_bit_w1a1", "bit"),
+    ],
+)
+def test_what_was_imported_and_stored_answers_as_the_published_code_did(
+    published: Callable[[str], Path],
+    golden: Callable[[str], Golden],
+    tmp_path: Path,
+    codec: Codec,
+    name: str,
+    kind: str,
+) -> None:
+    result = run("import", published(name), "--format", kind, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    vectors = golden(name)
+    t = vectors.tensors
+    batch = Batch(
+        positions=torch.arange(len(t["in/labels"])),
+        tokens=t["in/input_ids"],
+        segments=t["in/token_type_ids"],
+        mask=t["in/attention_mask"].bool(),
+        labels=t["in/labels"],
+    )
+    tolerance = next(value for what, value in vectors.meta["tolerance"].items() if what.startswith("logits"))
+    torch.testing.assert_close(load_model(tmp_path / "out", codec).eval()(batch).logits, t["out/logits"], **tolerance)
 
 
 def test_import_takes_options_of_the_importer(published: Callable[[str], Path], tmp_path: Path) -> None:

@@ -6,28 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import ATTENTION_SITES, LINEAR_SITES, Architecture, Design, Site
+from bebertlab.interfaces.architecture import LINEAR_SITES, Architecture, Design, Site
 from bebertlab.nn.design import quantizable_modules
 from bebertlab.nn.operations import TOKENS, model_operations, usual_tokens
+from bebertlab_bibert import BibertScheme
 from bebertlab_binarybert import BinaryBert, Bwn, Lsq, TernaryBert, Twn, Uniform
+from bebertlab_bit import Bit
 
 BASE = Architecture(vocabulary=30522, positions=512, hidden=768, heads=12, head_size=64, ffn=3072, layers=12, classes=2)
 HALF = evolve(BASE, heads=6, ffn=1536)
-SIGNS = Design(
-    weights=dict.fromkeys(LINEAR_SITES, Bwn()),
-    inputs=dict.fromkeys(LINEAR_SITES, Bwn()),
-    attention=dict.fromkeys(ATTENTION_SITES, Bwn()),
-)
-
-
-def two_bits() -> Design:
-    """W1A2: no scheme has it, the papers list it."""
-    design = BinaryBert(activation_bits=4).design()
-    return evolve(
-        design,
-        inputs=dict.fromkeys(LINEAR_SITES, Lsq(bits=2)),
-        attention=dict.fromkeys(ATTENTION_SITES, Lsq(bits=2)),
-    )
 
 
 def test_full_precision_by_its_published_terms() -> None:
@@ -43,13 +30,15 @@ def test_full_precision_by_its_published_terms() -> None:
     [
         (BinaryBert(activation_bits=8).design(), 3.3),
         (BinaryBert(activation_bits=4).design(), 1.5),
-        (two_bits(), 0.72),
-        (SIGNS, 0.35),
+        (Bit(activation_bits=4).design(), 1.5),
+        (Bit(activation_bits=2).design(), 0.72),
+        (Bit().design(), 0.35),
+        (BibertScheme().design(), 0.35),
         (TernaryBert().design(), 6.04),
     ],
 )
 def test_the_published_operations(design: Design, gigaflops: float) -> None:
-    """In units of the last digit that papers print; W1A1 is printed as 0.4."""
+    """Papers print 3.1, 1.5, 0.8 and 0.4."""
     assert model_operations(BASE, design).gigaflops == pytest.approx(gigaflops, abs=0.025)
 
 

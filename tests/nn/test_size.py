@@ -16,6 +16,7 @@ from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import quantizable_modules
 from bebertlab.nn.folder import TENSORS, save_model
 from bebertlab.nn.size import ModelSize, mebibytes, model_size, skeleton, tensor_bytes
+from bebertlab_bibert import BibertScheme
 from bebertlab_binarybert import BinaryBert, Bwn, Lsq, TernaryBert, Twn, Uniform
 
 BASE = Architecture(vocabulary=30522, positions=512, hidden=768, heads=12, head_size=64, ffn=3072, layers=12, classes=2)
@@ -74,9 +75,10 @@ def test_the_published_sizes_of_ternarybert() -> None:
     assert mebibytes(size.matrix_bits + size.biases + size.positions) == pytest.approx(27.95, abs=0.005)
 
 
-def test_the_published_sizes_of_one_bit_with_a_scale_for_each_row() -> None:
+@pytest.mark.parametrize("design", [ROWS, BibertScheme().design()])
+def test_the_published_sizes_of_one_bit_with_a_scale_for_each_row(design: Design) -> None:
     """Papers count neither the scales nor the positions; with positions it is 14.96."""
-    size = base(ROWS)
+    size = base(design)
     assert mebibytes(size.matrix_bits + size.biases) == pytest.approx(13.46, abs=0.005)
     assert mebibytes(size.matrix_bits + size.biases + size.positions) == pytest.approx(14.96, abs=0.005)
     rows = 30522 + 12 * (5 * 768 + 3072) + 768
