@@ -80,25 +80,29 @@ class SplitStage(StageOptions):
 
 
 class _Measure:
-    """The mean loss of checkpoints on labels; those of one design and architecture share a model."""
+    """The mean loss of checkpoints on labels; those of one architecture and design share a model."""
 
     def __init__(self, examples: Examples, context: Context) -> None:
         self._examples, self._context = examples, context
-        self._model: BertClassifier | None = None
+        self._last: tuple[BertClassifier, Mapping[str, Tensor]] | None = None
         self._count = 0
 
     def __call__(self, checkpoint: Checkpoint) -> float:
-        device, kept = self._context.device, self._model
-        known = kept is not None and (kept.architecture, kept.design) == (checkpoint.architecture, checkpoint.design)
-        if kept is not None and known:
-            kept.load_state_dict(checkpoint.tensors)
-        else:
-            kept = BertClassifier.from_checkpoint(checkpoint).to(device)
-        self._model = kept
-        logits = predict(kept, self._examples, device=device)
+        model = self._model(checkpoint)
+        self._last = model, checkpoint.tensors
+        logits = predict(model, self._examples, device=self._context.device)
         self._count += 1
         self._context.progress(0.0, f"{self._count} models measured")
         return float(label_losses(logits, self._examples.labels).mean())
+
+    def _model(self, checkpoint: Checkpoint) -> BertClassifier:
+        if self._last is not None:
+            model, loaded = self._last
+            if (model.architecture, model.design) == (checkpoint.architecture, checkpoint.design):
+                others = {name: t for name, t in checkpoint.tensors.items() if t is not loaded.get(name)}
+                model.load_state_dict(others, strict=False)
+                return model
+        return BertClassifier.from_checkpoint(checkpoint).to(self._context.device)
 
 
 def _cast(checkpoint: Checkpoint, dtype: torch.dtype) -> Checkpoint:
