@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from bebertlab.testing import check_quantizer
 from bebertlab_binarybert import Twn
 from bebertlab_binarybert.granularity import Granularity
+
+if TYPE_CHECKING:
+    from tests.conftest import Golden
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])
@@ -70,16 +73,22 @@ def test_large_weights_get_their_mean_size(values: list[float]) -> None:
     assert torch.allclose(y, torch.where(large, x.sign() * expected, 0.0))
 
 
-def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str, Any]], Twn | None]], int]) -> None:
-    clips = {"twn": None, "twn with clipping first (TernaryBERT)": 2.5}
+def test_agrees_with_the_published_code(
+    golden: Callable[[str], Golden], agree: Callable[[str, Callable[[dict[str, Any]], Twn | None]], int]
+) -> None:
+    tensors = golden("weight_quant").tensors
+    kinds = {"twn": False, "twn with clipping first (TernaryBERT)": True}
+    found = set()
 
     def make(case: dict[str, Any]) -> Twn | None:
-        if case["quantizer"] not in clips:
+        if case["quantizer"] not in kinds:
             return None
-        row = case["granularity"] == "row"
-        return Twn(granularity="row" if row else "tensor", clip=clips[case["quantizer"]])
+        found.add(case["quantizer"])
+        clip = float(tensors[f"{case['name']}/clip"][1]) if kinds[case["quantizer"]] else None
+        return Twn(granularity="row" if case["granularity"] == "row" else "tensor", clip=clip)
 
     assert agree("weight_quant", make) > 0
+    assert found == kinds.keys()
 
 
 @pytest.mark.slow
