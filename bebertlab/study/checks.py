@@ -21,6 +21,7 @@ from bebertlab.study.space import excluded
 from bebertlab.study.study import Axis, Study, same, show
 
 _NEAR = 1000  # points looked at until a value is taken to be excluded altogether
+_NOT = "not"  # what a line of an item says instead of listing all other choices
 _TRIES = 8  # points tried until a value is taken to be wrong by itself
 
 Point = tuple[tuple[str, Document], ...]
@@ -83,7 +84,8 @@ def settle_exclude(
 ) -> tuple[Mapping[str, Any], ...]:
     """Check what is left out, and take out of it what does not vary any more.
 
-    `before` is the study before changes from outside: an item may speak of an axis that `--set` fixed.
+    A line `{not: values}` becomes the other choices of its axis. `before` is the study before changes from outside:
+    an item may speak of an axis that `--set` fixed.
     """
     settled = []
     for index, item in enumerate(study.exclude):
@@ -96,17 +98,19 @@ def settle_exclude(
             where: Keys = ("exclude", index, path)
             before_line = len(faults)
             name = _axis(document, recipe, before, path, where, registry, faults)
-            wanted = values if isinstance(values, list) else [values]
+            wanted, others = _written(values)
             if name is not None:
                 _check_choices(document, where, wanted, (before.search.get(name), study.search.get(name)), faults)
             if name is None or len(faults) > before_line:
                 continue  # without its wrong lines an item leaves out more: no point is called wrong by mistake
-            if name in study.search:
-                wanted = _left(study.search[name], wanted)
+            if name in study.search and others and study.search[name].choice is None:
+                faults.add(document, where, f"'{name}' is a range, which has no other choices; list what is left out")
+            elif name in study.search:
+                wanted = _left(study.search[name], wanted, others=others)
                 lines.append((name, wanted))
                 matches &= bool(wanted)
             else:  # fixed from outside
-                matches &= excluded({name: _fixed(recipe, name, registry)}, [{name: wanted}])
+                matches &= excluded({name: _fixed(recipe, name, registry)}, [{name: wanted}]) is not others
         if matches and (lines or len(faults) == before_item):
             settled.append(dict(lines))
     return tuple(settled)
@@ -203,10 +207,19 @@ def _check_choices(
             faults.add(document, where, f"{show(value)} is none of the choices: {known}")
 
 
-def _left(axis: Axis, values: list[Any]) -> list[Any]:
-    """The values that an axis still has."""
+def _written(values: object) -> tuple[list[Any], bool]:
+    """The values of a line of an item, and whether it is the others that are meant."""
+    others = isinstance(values, Mapping) and set(values) == {_NOT}
+    listed = values[_NOT] if isinstance(values, Mapping) and others else values
+    return listed if isinstance(listed, list) else [listed], others
+
+
+def _left(axis: Axis, values: list[Any], *, others: bool) -> list[Any]:
+    """The values that an axis still has, or its others."""
     if axis.choice is None:
         return values
+    if others:
+        return [choice for choice in axis.choice if not any(same(value, choice) for value in values)]
     return [value for value in values if any(same(value, choice) for choice in axis.choice)]
 
 

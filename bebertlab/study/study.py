@@ -87,7 +87,8 @@ class Study:
     recipe: Mapping[str, Any]  #: plain data of the recipe
     recipe_name: str = ""  #: what reports call the recipe
     search: Mapping[str, Axis] = field(factory=dict)  #: searched paths
-    exclude: tuple[Mapping[str, Any], ...] = ()  #: points that match every line of an item are left out
+    #: points that match every line of an item are left out; a line is a value, a list of them, or `{not: ...}` of these
+    exclude: tuple[Mapping[str, Any], ...] = ()
     sampler: Sampler = field(factory=Sampler)  #: how points are found
     seeds: tuple[int, ...] = field(default=(0,))  #: every point runs with each of them
     objective: Objective = field(factory=Objective)  #: what is compared

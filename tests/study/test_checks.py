@@ -72,6 +72,36 @@ def test_settling_is_finished_after_one_time(files: Files, codec: OptionsCodec) 
         assert not context[-1]
 
 
+def settled(search: dict[str, Axis], line: object, codec: OptionsCodec) -> tuple[object, str]:
+    """What an item of one line becomes, and the faults in it; `members.size` was searched before a change."""
+    before = Study(name="s", recipe={}, search={"members.size": Axis(choice=(1, 2, 4))})
+    study = Study(name="s", recipe={}, search=search, exclude=({"members.size": line},))
+    document = Document.of({"search": {name: {} for name in search}, "exclude": [{"members.size": line}]})
+    recipe, faults = RECIPE.set(("stages", "members", "size"), 2, "recipe"), Faults()
+    return settle_exclude(document, recipe, before, study, codec.registry, faults), str(faults)
+
+
+def test_all_but_some_choices_can_be_excluded(codec: OptionsCodec) -> None:
+    axis = {"members.size": Axis(choice=(1, 2, 4))}
+    assert settled(axis, {"not": [2]}, codec) == (({"members.size": [1, 4]},), "")
+    assert settled(axis, {"not": 2}, codec) == (({"members.size": [1, 4]},), "")
+    assert settled({"members.size": Axis(choice=(2, 4))}, {"not": [1, 2]}, codec) == (({"members.size": [4]},), "")
+
+
+def test_what_is_fixed_from_outside_is_excluded_unless_it_is_named(codec: OptionsCodec) -> None:
+    assert settled({}, {"not": [1, 4]}, codec) == (({},), "")
+    assert settled({}, {"not": [1, 2]}, codec) == ((), "")
+
+
+def test_what_is_not_to_be_excluded_must_be_a_choice_of_a_list(codec: OptionsCodec) -> None:
+    for axis, value, what in (
+        (Axis(choice=(1, 2, 4)), 3, "exclude.0.members.size: 3 is none of the choices: 1, 2, 4"),
+        (Axis(integer=(1, 9)), 2, "'members.size' is a range, which has no other choices; list what is left out"),
+    ):
+        _, faults = settled({"members.size": axis}, {"not": [value]}, codec)
+        assert what in faults
+
+
 def test_a_range_can_be_excluded_by_its_values(codec: OptionsCodec) -> None:
     study = Study(
         name="s", recipe={}, search={"members.size": Axis(integer=(1, 9))}, exclude=({"members.size": [3, 4]},)
