@@ -58,8 +58,8 @@ def open_session(
     return Session(
         stage=context.stage,
         task=context.task,
-        train=load_examples(context.task, TRAIN, tokenizer, length),
-        select=load_examples(context.task, SELECT, tokenizer, length),
+        train=load_examples(context.task, TRAIN, tokenizer, length, cache=context.cache),
+        select=load_examples(context.task, SELECT, tokenizer, length, cache=context.cache),
         options=options,
         seed=context.seed,
         teacher=teacher,
@@ -112,7 +112,8 @@ def split_logits(model: nn.Module, split: str, tokenizer: Path, context: Context
     Raises:
         TrainingFault: a logit is not a finite number.
     """
-    examples = load_examples(context.task, split, tokenizer, context.encoder.maximum_tokens)
+    length = context.encoder.maximum_tokens
+    examples = load_examples(context.task, split, tokenizer, length, cache=context.cache)
     rows = predict(model, examples, device=context.device)
     if not torch.isfinite(rows).all():
         raise TrainingFault(

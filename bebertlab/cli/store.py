@@ -101,7 +101,8 @@ def why(settings: Settings, what: str, sets: tuple[str, ...], work: Path, device
 def gc(days: float | None, unreferenced: bool, dry_run: bool, work: Path) -> None:
     """Remove damaged stages and what killed runs left; with options, also stages that are not needed.
 
-    With both options, a stage goes if both hold.
+    With both options, a stage goes if both hold. Tokens that were not read for so many days go too: they are made
+    again where they are needed.
     """
     from bebertlab.store.rubbish import find_rubbish, named_in_studies, remove, remove_locks
     from bebertlab.store.store import Store

@@ -99,6 +99,7 @@ class Context:
     encoder: EncoderOptions
     codec: Codec
     device: str = "cpu"
+    cache: Path | None = None  #: folder for what is quicker to read than to make again; may be emptied at any time
     #: called now and then with the part done (0 to 1) and a few words, e.g. "epoch 2/3"
     progress: Callable[[float, str], None]
 

@@ -186,6 +186,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
         encoder=run.plan.recipe.encoder,
         codec=run.codec,
         device=run.plan.machine.device,
+        cache=run.store.cache,
         progress=_progress(run, node),
     )
     start = perf_counter()

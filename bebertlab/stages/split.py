@@ -51,7 +51,9 @@ class SplitStage(StageOptions):
         """
         source = inputs.one("model")
         before = _cast(read_model(source, context).checkpoint(), torch.float64)
-        examples = load_examples(context.task, SELECT, source.folder, context.encoder.maximum_tokens)
+        examples = load_examples(
+            context.task, SELECT, source.folder, context.encoder.maximum_tokens, cache=context.cache
+        )
         splitting = self.splitter.build().split(before, _Measure(examples, context))
         grouping = group_for_evaluation(examples.tokens.lengths, context.device)
         batch = next(batches(examples, grouping, device=context.device))

@@ -14,12 +14,13 @@ from filelock import FileLock, Timeout
 from bebertlab.store.store import Store
 from bebertlab.store.why import INPUTS
 
+_HALF_WRITTEN = timedelta(hours=1)  # nobody writes tokens for as long
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @frozen(kw_only=True)
 class Rubbish:
-    """A folder that can go."""
+    """A folder, or a file of the cache, that can go."""
 
     path: Path
     key: str
@@ -50,6 +51,7 @@ def find_rubbish(
     """
     yield from (_rubbish(path, "damaged") for path in _folders(store.quarantine))
     yield from (_rubbish(path, "left by a killed run") for path in _folders(store.temporary) if _is_free(store, path))
+    yield from _cached(store, days, now or datetime.now(UTC))
     if days is None and named is None:
         return
     limit = (now or datetime.now(UTC)) - timedelta(days=days or 0)
@@ -61,6 +63,9 @@ def find_rubbish(
 
 def remove(store: Store, rubbish: Rubbish) -> bool:
     """Remove it; False where a process is at work on it."""
+    if rubbish.path.is_relative_to(store.cache):
+        rubbish.path.unlink(missing_ok=True)  # who needs it makes it again
+        return True
     try:
         with store.lock(rubbish.key).acquire(blocking=False):
             shutil.rmtree(_hidden(store, rubbish.path), ignore_errors=True)
@@ -93,6 +98,21 @@ def _hidden(store: Store, path: Path) -> Path:
 
 def _folders(folder: Path, pattern: str = "*/") -> list[Path]:
     return sorted(folder.glob(pattern))
+
+
+def _cached(store: Store, days: float | None, now: datetime) -> Iterator[Rubbish]:
+    """Files of the cache: half written ones of an hour ago, and on demand those that were not read for `days`."""
+    for file in sorted(store.cache.glob("*.*")):
+        whole = file.suffix == ".safetensors"
+        age = now - datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        if not whole and age > _HALF_WRITTEN:
+            yield _file(file, "left by a killed run")
+        elif whole and days is not None and age > timedelta(days=days):
+            yield _file(file, "unused tokens")
+
+
+def _file(file: Path, what: str) -> Rubbish:
+    return Rubbish(path=file, key=file.name.partition(".")[0], what=what, size=file.stat().st_size)
 
 
 def _rubbish(path: Path, what: str) -> Rubbish:

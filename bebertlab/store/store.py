@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 _LOCKS = "locks"
 _TEMPORARY = "temporary"
 _QUARANTINE = "quarantine"
+_CACHE = "cache"
 
 
 class Claim:
@@ -164,6 +165,11 @@ class Store:
     def quarantine(self) -> Path:
         """Damaged artifacts that were set aside."""
         return self.root / _QUARANTINE
+
+    @property
+    def cache(self) -> Path:
+        """What is quicker to read than to make again, such as tokens; it may go at any time."""
+        return self.root / _CACHE
 
     def _read(self, key: str) -> Artifact | None:
         folder = self.folder(key)

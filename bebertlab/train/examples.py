@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.task import Task
+from bebertlab.train.token_cache import cached_tokens, tokens_key
 from bebertlab.train.tokens import Tokens, tokenize
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -28,10 +29,13 @@ class Examples:
         return len(self.labels)
 
 
-def load_examples(task: Task, split: str, tokenizer: Path, maximum_tokens: int) -> Examples:
+def load_examples(
+    task: Task, split: str, tokenizer: Path, maximum_tokens: int, *, cache: Path | None = None
+) -> Examples:
     """The examples of a split, by the tokenizer in the folder of a model.
 
-    The last splits are kept for the life of the process: stages that follow each other read the same ones.
+    The last splits are kept for the life of the process: stages that follow each other read the same ones. Their
+    tokens are also kept in the folder `cache`, if there is one, for other processes.
 
     Raises:
         UserError: there is no tokenizer in that folder.
@@ -48,6 +52,7 @@ def load_examples(task: Task, split: str, tokenizer: Path, maximum_tokens: int) 
             maximum_tokens=maximum_tokens,
             task=task,
             file=file,
+            cache=cache,
         )
     )
 
@@ -62,15 +67,24 @@ class _Request:
     maximum_tokens: int
     task: Task = field(eq=False)
     file: Path = field(eq=False)
+    cache: Path | None = field(eq=False)
 
 
 @lru_cache(maxsize=16)
 def _examples(request: _Request) -> Examples:
-    from tokenizers import Tokenizer
-
     split = request.task.splits[request.split]
     kind = torch.int64 if request.task.classes else torch.float32
-    return Examples(
-        tokens=tokenize(Tokenizer.from_file(str(request.file)), split, request.maximum_tokens),
-        labels=torch.as_tensor(split.labels, dtype=kind),
-    )
+    return Examples(tokens=_tokens(request), labels=torch.as_tensor(split.labels, dtype=kind))
+
+
+def _tokens(request: _Request) -> Tokens:
+    def make() -> Tokens:
+        from tokenizers import Tokenizer
+
+        split = request.task.splits[request.split]
+        return tokenize(Tokenizer.from_file(str(request.file)), split, request.maximum_tokens)
+
+    if request.cache is None:
+        return make()
+    key = tokens_key(request.data, request.split, request.tokenizer, request.maximum_tokens)
+    return cached_tokens(request.cache, key, make)

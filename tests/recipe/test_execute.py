@@ -187,6 +187,19 @@ def test_metrics_that_are_no_numbers_are_named(toy: Toy, monkeypatch: pytest.Mon
         Run(toy)
 
 
+def test_stages_may_keep_what_is_quick_to_read_beside_the_store(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    caches = set()
+
+    def run(self: object, inputs: object, context: Any) -> None:  # noqa: ANN401 - a context
+        caches.add(context.cache)
+        (context.folder / "text").write_text("")
+
+    for kind in ("make", "change"):
+        monkeypatch.setattr(toy.registry.find("stage", kind), "run", run)
+    Run(toy)
+    assert caches == {toy.store.cache}
+
+
 def test_an_interrupt_goes_through_and_leaves_no_half_artifact(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(self: object, inputs: object, context: Any) -> None:  # noqa: ANN401 - a context
         (context.folder / "text").write_text("half")

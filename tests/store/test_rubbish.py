@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import time
 
 import pytest
 
@@ -82,3 +83,18 @@ def test_lock_files_go_with_their_artifact_unless_held(store: Store) -> None:
     with store.claim("dd" * 32):
         remove_locks(store)
         assert {path.stem for path in store.locks.iterdir()} == {NEW, UP, "dd" * 32}
+
+
+def test_tokens_that_nobody_read_for_days_go_and_half_written_ones(store: Store) -> None:
+    store.cache.mkdir()
+    hours = {"new.safetensors": 1, "old.safetensors": 30, "dead.safetensors.1-2": 2, "busy.safetensors.1-2": 0}
+    for name, age in hours.items():
+        file = store.cache / name
+        file.write_text("x")
+        os.utime(file, (time() - 3600 * age - 60,) * 2)
+    assert found(store) == {"dead": "left by a killed run"}
+    (store.cache / "dead.safetensors.1-2").unlink()
+    assert found(store, days=1) == {"old": "unused tokens", OLD: "unused"}
+    for rubbish in list(find_rubbish(store, days=1)):
+        assert remove(store, rubbish)
+    assert sorted(file.name for file in store.cache.iterdir()) == ["busy.safetensors.1-2", "new.safetensors"]

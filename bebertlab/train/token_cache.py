@@ -1,0 +1,93 @@
+"""Tokens on disk, so that the next process need not make them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from bebertlab.train.tokens import Tokens
+
+_log = logging.getLogger(__name__)
+
+_FORMAT = 1
+_ARRAYS = {"ids": np.int32, "segments": np.int8, "lengths": np.int64}
+_HASH = "sha256"
+
+
+def tokens_key(*parts: str | int) -> str:
+    """The name of tokens that are made of these parts, and of this version of the tokenizers package."""
+    from importlib.metadata import version
+
+    text = json.dumps([_FORMAT, version("tokenizers"), *parts])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def cached_tokens(folder: Path, key: str, make: Callable[[], Tokens]) -> Tokens:
+    """The tokens of a key from `<folder>/<key>.safetensors`, which is made where it is not there or damaged.
+
+    Processes at work on the same key write it one after the other, each as a whole, and with the same content.
+    A folder that cannot be written costs the tokenising, nothing else.
+    """
+    file = folder / f"{key}.safetensors"
+    if (found := _read(file)) is not None:
+        return found
+    tokens = make()
+    try:
+        _write(tokens, file)
+    except OSError as error:
+        _log.info("tokens cannot be kept in %s: %s", folder, error)
+    return tokens
+
+
+def _read(file: Path) -> Tokens | None:
+    """What a file holds; None where there is none, or another content than was written."""
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            arrays = {name: opened.get_tensor(name) for name in _ARRAYS}
+            told = (opened.metadata() or {}).get(_HASH)
+    except FileNotFoundError:
+        return None
+    except (OSError, SafetensorError) as error:
+        _log.warning("%s is damaged and made again: %s", file, error)
+        return None
+    if told != _digest(arrays):
+        _log.warning("%s is damaged and made again: its content is not what was written", file)
+        return None
+    _touch(file)
+    lengths = arrays["lengths"]
+    return Tokens(ids=arrays["ids"], segments=arrays["segments"], lengths=lengths, offsets=np.cumsum(lengths) - lengths)
+
+
+def _write(tokens: Tokens, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {name: np.ascontiguousarray(getattr(tokens, name)) for name in _ARRAYS}
+    half = file.with_name(f"{file.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    try:
+        save_file(arrays, half, metadata={_HASH: _digest(arrays)})
+        os.replace(half, file)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    found = hashlib.sha256()
+    for name, dtype in _ARRAYS.items():
+        found.update(f"{name} {arrays[name].dtype == dtype} {arrays[name].shape}".encode())
+        found.update(arrays[name].data)
+    return found.hexdigest()
+
+
+def _touch(file: Path) -> None:
+    try:
+        os.utime(file)
+    except OSError:
+        _log.debug("%s cannot be touched; `store gc --days` will think it unused", file)
