@@ -38,6 +38,15 @@ def test_as_published_zero_is_a_third_value_and_takes_two_bits() -> None:
     assert (codes.bits, Bwn().build(x.shape).bits) == (2, 1)
 
 
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+def test_the_gradient_passes_unchanged_and_the_scale_has_none(granularity: Granularity) -> None:
+    x = torch.tensor([[-50.0, -1.0, 0.0, 0.3, 50.0]], requires_grad=True)
+    upstream = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]])
+    Bwn(granularity=granularity).build(x.shape)(x).backward(upstream)
+    assert x.grad is not None
+    assert torch.equal(x.grad, upstream)
+
+
 @given(st.lists(st.floats(-4, 4, width=32), min_size=2, max_size=20))
 def test_the_scale_is_the_least_squares_one(values: list[float]) -> None:
     x = torch.tensor([values], dtype=torch.float64)

@@ -43,6 +43,15 @@ def test_no_gradient_passes_from_the_clip_on() -> None:
     assert x.grad.tolist() == [[0.0, 0.0, 1.0, 0.0, 0.0]]
 
 
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+def test_without_a_clip_the_gradient_passes_unchanged(granularity: Granularity) -> None:
+    x = torch.tensor([[-50.0, -1.0, 0.0, 0.3, 50.0]], requires_grad=True)
+    upstream = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]])
+    Twn(granularity=granularity).build(x.shape)(x).backward(upstream)
+    assert x.grad is not None
+    assert torch.equal(x.grad, upstream)
+
+
 def test_as_published_a_row_of_zeros_has_no_scale() -> None:
     x = torch.tensor([[1.0, -3.0], [0.0, 0.0]])
     quantizer = Twn(granularity="row", as_published=True).build(x.shape)

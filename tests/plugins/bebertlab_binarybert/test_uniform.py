@@ -57,6 +57,32 @@ def test_clipped_values_give_their_gradient_to_the_clip(symmetric: bool) -> None
     assert clips.tolist() == [3.0, 24.0]
 
 
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+@pytest.mark.parametrize("shape", [(3, 7), (2, 2, 3, 4)])
+def test_gradients_are_the_slopes_of_clipping(
+    symmetric: bool, granularity: Granularity, shape: tuple[int, ...]
+) -> None:
+    generator, step = torch.Generator().manual_seed(len(shape)), 1e-6
+    start, upstream = (torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    quantizer = Uniform(symmetric=symmetric, granularity=granularity, clip=0.8).build(start.shape).double()
+    x = start.clone().requires_grad_()
+    quantizer(x).backward(upstream)
+
+    def clipped(x: Tensor, low: float, high: float) -> Tensor:
+        return upstream * x.clamp(low, high)
+
+    slopes = (clipped(start + step, -0.8, 0.8) - clipped(start - step, -0.8, 0.8)) / (2 * step)
+    below, above = (
+        float((clipped(start, -0.8 + step * low, 0.8 + step * high) - clipped(start, -0.8, 0.8)).sum()) / step
+        for low, high in ((1, 0), (0, 1))
+    )
+    assert x.grad is not None
+    assert quantizer.clip.grad is not None
+    assert torch.allclose(x.grad, slopes, atol=1e-7)
+    assert quantizer.clip.grad.tolist() == pytest.approx([below, above], abs=1e-5)
+
+
 def test_where_nothing_is_clipped_the_clips_have_a_gradient_of_zero() -> None:
     passed, clips = gradients(True, torch.tensor([-0.5, 0.9]), torch.tensor([1.0, 2.0]))
     assert passed.tolist() == [1.0, 2.0]

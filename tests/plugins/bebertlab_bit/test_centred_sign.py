@@ -56,6 +56,15 @@ def test_the_shift_is_added_first_and_learns_as_a_bias() -> None:
     torch.testing.assert_close(quantizer.shift.grad, X.sum(0))
 
 
+@pytest.mark.parametrize("granularity", ["tensor", "row"])
+def test_the_gradient_passes_unchanged_and_neither_mean_nor_scale_has_one(granularity: Granularity) -> None:
+    x = torch.tensor([[-50.0, -1.0, 0.0, 0.3, 60.0]], requires_grad=True)
+    upstream = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]])
+    CentredSign(granularity=granularity).build(x.shape)(x).backward(upstream)
+    assert x.grad is not None
+    assert torch.equal(x.grad, upstream)
+
+
 def test_without_a_shift_nothing_is_learned() -> None:
     quantizer = CentredSign().build(X.shape)
     assert not quantizer.parameter_groups()
