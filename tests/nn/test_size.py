@@ -154,6 +154,7 @@ def test_a_quantizer_that_cannot_be_made_without_memory_is_counted_too(sizes: Ar
     assert size.pooler == 3 * sizes.hidden**2
     # what a quantizer of weights learned is in the scales, and counted once
     assert size.scales == size.steps == 32
+    assert size.biases == model_size(skeleton(sizes, Design())).biases
 
 
 @pytest.mark.parametrize("activation", [Lsq(), Uniform(), None])
