@@ -16,6 +16,7 @@ from bebertlab_binarybert.knapsack import choose
 from bebertlab_binarybert.twn import Twn
 from bebertlab_binarybert.tws import binary_design, clip_weight, split_all, ternary_modules, two_branches
 
+_FRACTION = 0.5  #: of the bits that splitting every module adds, where no budget is named
 _SLACK = 1e-9  #: part of a budget by which rounding may miss it
 
 _positive = validators.optional(validators.gt(0.0))
@@ -30,14 +31,12 @@ class Adaptive(SplitterOptions):
     budget_gigaflops: float | None = field(default=None, validator=_positive)  #: of a forward pass after the split
     fraction: float | None = field(
         default=None, validator=validators.optional([validators.ge(0.0), validators.le(1.0)])
-    )  #: of the bits that splitting every module adds
+    )  #: of the bits that splitting every module adds; half of them where no budget is named
 
     def __attrs_post_init__(self) -> None:
-        """Refuse two budgets, and none."""
-        if sum(budget is not None for budget in (self.budget_mebibytes, self.budget_gigaflops, self.fraction)) != 1:
-            raise UserError(
-                "splitter 'adaptive' needs one of budget_mebibytes, budget_gigaflops and fraction, only one"
-            )
+        """Refuse two budgets."""
+        if sum(budget is not None for budget in (self.budget_mebibytes, self.budget_gigaflops, self.fraction)) > 1:
+            raise UserError("splitter 'adaptive' takes only one of budget_mebibytes, budget_gigaflops and fraction")
 
     def build(self) -> AdaptiveSplitter:
         """The splitter."""
@@ -96,9 +95,10 @@ class AdaptiveSplitter(Splitter):
             UserError: it does not suffice for the first ones.
         """
         options = self.options
-        if options.fraction is not None:
-            return options.fraction * second * (1 + _SLACK)
-        budget = options.budget_mebibytes or options.budget_gigaflops or 0.0
+        budget = options.budget_mebibytes or options.budget_gigaflops
+        if budget is None:
+            fraction = _FRACTION if options.fraction is None else options.fraction
+            return fraction * second * (1 + _SLACK)
         room = budget * SIZES[self.unit] * (1 + _SLACK) - single
         if room < 0:
             least, most = (total / SIZES[self.unit] for total in (single, single + second))

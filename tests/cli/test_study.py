@@ -77,7 +77,7 @@ def started(command: list[str], until: Callable[[], bool]) -> Iterator[subproces
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while not until():
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < end, "it did not come so far"

@@ -28,7 +28,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(sys.platform != "linux" or not keep_freed_memory(), reason="the C library is not glibc")
 def test_freed_memory_comes_without_page_faults() -> None:
     run = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True)
-    assert int(run.stdout) < 1000  # pages of 4 KiB; a tensor has 5120 of them
+    assert int(run.stdout) < 15_000  # pages of 4 KiB: ten steps have 20 tensors of 5120 pages
 
 
 def test_another_c_library_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,14 @@ def test_without_room_every_module_is_binary_in_one_branch() -> None:
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in source.tensors.items())
 
 
+def test_what_a_ternary_quantizer_cuts_off_is_cut_off_in_one_branch_too() -> None:
+    source = tiny_model(tiny_task(), TernaryBert(clip=0.3).design()).checkpoint()
+    name = f"{POOLER}.branches.0.weight"
+    assert source.tensors[name].abs().max() > 0.3
+    found = split(source, fraction=0.0).checkpoint.tensors[name]
+    assert torch.equal(found, source.tensors[name].clamp(-0.3, 0.3))
+
+
 def test_the_budget_goes_to_what_is_worth_most_together() -> None:
     source = ternary()
     words, pooler, key = 23 * 16, 16 * 16, 16 * 16  # bits of a second branch
@@ -150,11 +158,16 @@ def test_what_was_measured_and_chosen_is_told() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"fraction": 0.5, "budget_mebibytes": 1.0}, {"budget_mebibytes": 1.0, "budget_gigaflops": 1.0}],
+    [{"fraction": 0.5, "budget_mebibytes": 1.0}, {"budget_mebibytes": 1.0, "budget_gigaflops": 1.0}],
 )
-def test_one_budget_is_needed(options: dict[str, float]) -> None:
-    with pytest.raises(UserError, match="needs one of budget_mebibytes, budget_gigaflops and fraction"):
+def test_two_budgets_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="takes only one of budget_mebibytes, budget_gigaflops and fraction"):
         Adaptive(**options)
+
+
+def test_half_of_the_extra_bits_are_the_budget_where_none_is_named() -> None:
+    source = ternary()
+    assert chosen(split(source)) == chosen(split(source, fraction=0.5)) != chosen(split(source, fraction=0.1))
 
 
 @pytest.mark.parametrize("options", [{"fraction": 1.5}, {"budget_mebibytes": 0.0}, {"budget_gigaflops": -1.0}])
