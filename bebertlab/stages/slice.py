@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Self
+
 from attrs import field, frozen, validators
 
 from bebertlab.artifacts.model import read_model, write_model
 from bebertlab.errors import UserError
-from bebertlab.interfaces.stage import Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import Codec, Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.task import Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.depth import slice_depth
 from bebertlab.nn.width import slice_width
@@ -24,10 +28,11 @@ class SliceStage(StageOptions):
     width: float | None = field(default=None, validator=_part)  #: part of heads and neurons that stays; null: all
     depth: float | None = field(default=None, validator=_part)  #: part of the layers that stays, evenly spread
 
-    def __attrs_post_init__(self) -> None:
+    def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
         """Refuse a slice that says nothing."""
         if self.width is None and self.depth is None:
             raise UserError("name the part that stays: a width (heads and neurons), a depth (layers), or both")
+        return self
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the sliced model."""

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.stage import Artifact
+from bebertlab.interfaces.stage import Artifact, Codec
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import load_model
 from bebertlab.stages.slice import SliceStage
@@ -43,9 +43,9 @@ def test_half_the_layers_stay(bench: StageBench, task: Task, teacher: Artifact) 
     assert load_model(both.folder, bench.codec).architecture == evolve(whole, layers=1, heads=1, ffn=16)
 
 
-def test_a_slice_of_nothing_in_particular_is_refused() -> None:
+def test_a_slice_of_nothing_in_particular_is_refused(task: Task, codec: Codec) -> None:
     with pytest.raises(UserError, match="name the part that stays"):
-        SliceStage(model="teacher")
+        SliceStage(model="teacher").prepare({}, task, codec)
 
 
 @pytest.mark.parametrize("width", [0.0, -0.5, 1.5])
