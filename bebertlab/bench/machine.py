@@ -14,7 +14,6 @@ from bebertlab.bench.setting import Setting
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 #: instructions that decide how fast matrix products are, as Linux calls them
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve")
-_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 @frozen(kw_only=True)
@@ -30,11 +29,6 @@ class Machine:
     transformers: str
     device: str
     gpu: str | None
-
-    @property
-    def has_bf16(self) -> bool:
-        """Whether the processor multiplies in bfloat16; on others it is slower than float32."""
-        return not _BF16.isdisjoint(self.instructions)
 
 
 def machine(setting: Setting) -> Machine:

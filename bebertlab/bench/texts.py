@@ -16,7 +16,7 @@ _SPECIAL = 2  # [CLS] and [SEP]
 _WORDS = 20_000  # about the words of SST-2 with a token of their own
 
 
-def text_task(sentences: int, setting: Setting, digest: str) -> Task:
+def text_task(sentences: int, setting: Setting) -> Task:
     """Sentences of made-up words, with the lengths of SST-2 where every word is one token."""
     lengths = sentence_lengths(sentences, setting.seed)
     task = generated_task(*[generated_examples(lengths, setting.sizes, setting.seed)] * 2)
@@ -25,7 +25,7 @@ def text_task(sentences: int, setting: Setting, digest: str) -> Task:
     words = iter([_word(number) for number in numbers])
     texts = tuple(" ".join(next(words) for _ in range(length - _SPECIAL)) for length in lengths.tolist())
     split: Split = evolve(task.splits[TRAIN], texts=texts)
-    return evolve(task, splits={**task.splits, TRAIN: split}, digest=digest)
+    return evolve(task, splits={**task.splits, TRAIN: split})
 
 
 def _word(number: int) -> str:

@@ -98,8 +98,19 @@ def _show_rows(only: Sequence[str], setting: Setting, here: Machine, form: str) 
     from bebertlab.bench.suite import choose, measure
 
     wanted = choose(only, quick=setting.quick)
-    findings = list(measure(wanted, setting, lambda names: click.echo(f"measuring {names}", err=True)))
+    findings = []
+    for finding in measure(wanted, setting, lambda names: click.echo(f"measuring {names}", err=True)):
+        findings.append(finding)
+        click.echo(f"  {_spoken(finding)}", err=True)
     click.echo(json.dumps(report(findings, here), indent=2) if form == "json" else _rows_table(findings, here))
+
+
+def _spoken(finding: Finding) -> str:
+    from bebertlab.bench.row import Row
+
+    if isinstance(finding, Row):
+        return f"{finding.target.name}: {finding.ratio.median:.3g}"
+    return f"{finding.target.name}: not measured"
 
 
 def _rows_table(findings: Sequence[Finding], here: Machine) -> str:

@@ -20,10 +20,8 @@ def test_it_says_what_ratios_depend_on(setting: Setting, tmp_path: Path, monkeyp
     found = machine(evolve(setting, threads=3))
     assert found.processor == "Fast One"
     assert found.instructions == ("avx2", "avx512_bf16", "amx_bf16")
-    assert found.has_bf16
     assert found.memory_gibibytes == 8.0
     assert (found.threads, found.cores, found.device, found.gpu) == (3, cores(), "cpu", None)
-    assert not evolve(found, instructions=("avx2",)).has_bf16
 
 
 def test_what_is_not_known_is_left_open(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

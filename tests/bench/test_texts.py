@@ -13,13 +13,7 @@ from bebertlab.train.examples import load_examples
 
 
 def test_texts_have_the_lengths_of_sst2_in_tokens(setting: Setting, tmp_path: Path) -> None:
-    task = text_task(50, setting, digest="texts")
+    task = text_task(50, setting)
     TinyEncoder(words=30_000).tokenizer(task.splits[TRAIN].texts).save_pretrained(tmp_path)
     examples = load_examples(task, TRAIN, tmp_path, MAXIMUM_TOKENS)
     assert np.array_equal(examples.tokens.lengths, sentence_lengths(50, setting.seed))
-
-
-def test_a_digest_tells_tasks_apart(setting: Setting) -> None:
-    one, other = (text_task(3, setting, digest=digest) for digest in ("one", "other"))
-    assert one.splits[TRAIN].texts == other.splits[TRAIN].texts
-    assert one.digest != other.digest

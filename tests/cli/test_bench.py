@@ -53,7 +53,12 @@ def test_the_table_has_a_line_a_row(seen: list[tuple[list[str], Setting]]) -> No
     assert ["a.bad", "1", "1-1", "at", "least", "2", "NO"] in [line[:7] for line in lines]
     assert "3 threads" in result.stdout
     assert "a.away: needs a GPU" in result.stdout
-    assert "measuring step.w1a8" in result.stderr
+    assert result.stderr.splitlines() == [
+        "measuring step.w1a8",
+        "  step.w1a8: 1.2",
+        "  a.bad: 1",
+        "  a.away: not measured",
+    ]
     ((_, setting),) = seen
     assert setting == Setting(shape="tiny", threads=3, seed=7, quick=True)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import median
+
+import torch
+from tokenizers import Tokenizer
 
 from bebertlab.bench.clock import Ratio, timed
 from bebertlab.bench.lengths import MAXIMUM_TOKENS
@@ -15,10 +19,12 @@ from bebertlab.bench.setting import Setting
 from bebertlab.bench.texts import text_task
 from bebertlab.bench.training import Steps, labels_phase, mixed_session
 from bebertlab.encoders.tiny import TinyEncoder
-from bebertlab.interfaces.task import TRAIN, Task
+from bebertlab.interfaces.task import TRAIN, Split
 from bebertlab.train.batches import batches
-from bebertlab.train.examples import load_examples
+from bebertlab.train.examples import TOKENIZER_FILE, Examples
 from bebertlab.train.sampler import Sampler
+from bebertlab.train.token_cache import cached_tokens
+from bebertlab.train.tokens import Tokens, tokenize
 
 SHARE = Target(
     name="feeding.share",
@@ -26,7 +32,13 @@ SHARE = Target(
     better="lower",
     goal=0.03,
 )
-TARGETS = (SHARE,)
+CACHE = Target(
+    name="feeding.cache",
+    what="tokens at the second start, from the cache / at the first, from the texts",
+    better="lower",
+    goal=0.5,
+)
+TARGETS = (SHARE, CACHE)
 
 _WARM_UP = 2
 _SENTENCES = 4_000
@@ -35,18 +47,53 @@ _SENTENCES = 4_000
 def feeding(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
     """Tokens are made once for all epochs, batches in each: one epoch is the worst case."""
     sentences = _SENTENCES // 2 if setting.quick else _SENTENCES
-    step = _step_seconds(setting)
-    training = step * sentences / setting.batch_size
+    first, second, batching = zip(*_turns(sentences, setting), strict=True)
+    if SHARE in wanted:
+        step = _step_seconds(setting)
+        training = step * sentences / setting.batch_size
+        share = Ratio.of([(one + other) / training for one, other in zip(first, batching, strict=True)])
+        parts = (1e6 * median(seconds) / sentences for seconds in (first, batching, [training]))
+        note = "a sentence: {:.0f} + {:.0f} us / {:.0f} us".format(*parts)
+        yield Row(target=SHARE, ratio=share, note=note)
+    if CACHE in wanted:
+        note = f"{sentences} sentences: {1000 * median(second):.1f} ms / {1000 * median(first):.1f} ms"
+        yield Row(target=CACHE, ratio=Ratio.of([a / b for a, b in zip(second, first, strict=True)]), note=note)
+
+
+def _turns(sentences: int, setting: Setting) -> list[tuple[float, float, float]]:
+    """Seconds of making tokens and keeping them, of reading them again, and of an epoch of batches."""
+    split = text_task(sentences, setting).splits[TRAIN]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tasks = [text_task(sentences, setting, digest=f"turn {turn}") for turn in range(setting.turns)]
         encoder = TinyEncoder(maximum_tokens=MAXIMUM_TOKENS, words=setting.sizes.vocabulary)
-        encoder.tokenizer(tasks[0].splits[TRAIN].texts).save_pretrained(folder)
-        turns = [_turn(task, folder, setting) for task in tasks]
-    shares = Ratio.of([(tokenising + batching) / training for tokenising, batching in turns])
-    tokenising, batching = (1e6 * Ratio.of(parts).median / sentences for parts in zip(*turns, strict=True))
-    note = f"a sentence: {tokenising:.0f} + {batching:.0f} us / {1e6 * training / sentences:.0f} us"
-    yield from (Row(target=target, ratio=shares, note=note) for target in wanted)
+        encoder.tokenizer(split.texts).save_pretrained(folder)
+        return [_turn(split, folder, f"turn {turn}", setting) for turn in range(setting.turns)]
+
+
+def _turn(split: Split, folder: Path, key: str, setting: Setting) -> tuple[float, float, float]:
+    made: list[Tokens] = []
+
+    def make() -> Tokens:
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        made.append(tokenize(tokenizer, split, MAXIMUM_TOKENS))
+        return made[0]
+
+    def start() -> None:
+        cached_tokens(folder, key, make)
+
+    first, second = timed(start, setting.device), timed(start, setting.device)
+    return first, second, timed(_epoch(split, made[0], setting), setting.device)
+
+
+def _epoch(split: Split, tokens: Tokens, setting: Setting) -> Callable[[], None]:
+    examples = Examples(tokens=tokens, labels=torch.from_numpy(split.labels))
+    sampler = Sampler(seed=setting.seed, lengths=tokens.lengths)
+
+    def epoch() -> None:
+        grouping = sampler.epoch("labels", 0, setting.batch_size)
+        deque(batches(examples, grouping, device=setting.device), maxlen=0)
+
+    return epoch
 
 
 def _step_seconds(setting: Setting) -> float:
@@ -55,16 +102,3 @@ def _step_seconds(setting: Setting) -> float:
     with Steps(W1A8.build(setting), labels_phase(), session) as training:
         training.take(_WARM_UP)
         return training.take(steps) / steps
-
-
-def _turn(task: Task, tokenizer: Path, setting: Setting) -> tuple[float, float]:
-    """Seconds of tokenising and of batching."""
-    tokenising = timed(lambda: load_examples(task, TRAIN, tokenizer, MAXIMUM_TOKENS), setting.device)
-    examples = load_examples(task, TRAIN, tokenizer, MAXIMUM_TOKENS)
-    sampler = Sampler(seed=setting.seed, lengths=examples.tokens.lengths)
-
-    def epoch() -> None:
-        grouping = sampler.epoch("labels", 0, setting.batch_size)
-        deque(batches(examples, grouping, device=setting.device), maxlen=0)
-
-    return tokenising, timed(epoch, setting.device)

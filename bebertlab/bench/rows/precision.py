@@ -9,11 +9,11 @@ from functools import partial
 import torch
 
 from bebertlab.bench.clock import Ratio, alternate
-from bebertlab.bench.machine import machine
 from bebertlab.bench.row import Finding, Missing, Row, Target
 from bebertlab.bench.scheme import W1A8
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import TOKENS, Steps, equal_session, labels_phase, train_options
+from bebertlab.train.precision import multiplies_in_bf16
 
 SPEED = Target(
     name="bf16.speed",
@@ -29,7 +29,7 @@ REPEAT = Target(
 )
 TARGETS = (SPEED, REPEAT)
 
-_NO_BF16 = "this processor has no bf16 instructions (AVX512-BF16, AMX), so bf16 would be slower than fp32"
+_NO_BF16 = "this device has no bf16 instructions (AVX512-BF16, AMX), so bf16 would be slower than fp32"
 
 
 def precision(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
@@ -37,14 +37,10 @@ def precision(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
     for target in wanted:
         if target is REPEAT:
             yield _repeated(setting)
-        elif _has_bf16(setting):
+        elif multiplies_in_bf16(setting.device):
             yield _speed(setting)
         else:
             yield Missing(target=target, reason=_NO_BF16)
-
-
-def _has_bf16(setting: Setting) -> bool:
-    return setting.on_gpu or machine(setting).has_bf16
 
 
 def _speed(setting: Setting) -> Row:

@@ -2,33 +2,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
 import pytest
 
 from bebertlab.bench.row import Missing, Row
 from bebertlab.bench.rows import precision as rows
 from bebertlab.bench.rows.precision import REPEAT, SPEED, precision
 from bebertlab.bench.setting import Setting
-from bebertlab.train.options import TrainOptions
 
 if TYPE_CHECKING:
     from tests.bench.rows.conftest import Told
-
-needs_option = pytest.mark.skipif("precision" not in attrs.fields_dict(TrainOptions), reason="there is no bf16 yet")
 
 
 def test_speed_is_not_measured_where_the_processor_has_no_bf16(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "_has_bf16", lambda setting: False)
+    monkeypatch.setattr(rows, "multiplies_in_bf16", lambda device: False)
     (missing,) = precision([SPEED], setting)
     assert isinstance(missing, Missing)
     assert "no bf16 instructions" in missing.reason
 
 
-@needs_option
 def test_the_faster_of_the_two_is_bf16(setting: Setting, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "_has_bf16", lambda setting: True)
+    monkeypatch.setattr(rows, "multiplies_in_bf16", lambda device: True)
     monkeypatch.setattr(rows, "alternate", told({"fp32": 0.3, "bf16": 0.2}))
     (row,) = precision([SPEED], setting)
     assert isinstance(row, Row)
@@ -36,7 +31,6 @@ def test_the_faster_of_the_two_is_bf16(setting: Setting, told: Told, monkeypatch
     assert row.note == "300 ms / 200 ms"
 
 
-@needs_option
 def test_the_same_training_twice_gives_the_same_weights(setting: Setting) -> None:
     (row,) = precision([REPEAT], setting)
     assert isinstance(row, Row)
