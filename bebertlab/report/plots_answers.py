@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.report.answers import Answer, Comparison, Trend, Verdict
@@ -16,7 +16,7 @@ from bebertlab.report.page import INK, MUTED, PAPER
 from bebertlab.report.plots import canvas, colour, limits, marker, svg
 from bebertlab.report.statistics import Interval
 
-_COLUMNS = 4  #: comparisons side by side; further ones are in the table only
+COLUMNS = 4  #: comparisons side by side; more are rows of one plot
 
 
 @frozen
@@ -29,8 +29,10 @@ class _Line:
 
 
 def forest(study: StudyRecord, found: Answer, name: str) -> str:
-    """Differences of every comparison, over all pairs and by the values of the other options."""
-    shown = found.comparisons[:_COLUMNS]
+    """Differences of every comparison, over all pairs and, of a few, by the values of the other options."""
+    shown = found.comparisons
+    if len(shown) > COLUMNS:
+        return _rows(study, found, name)
     lines = _lines(study, shown)
     height = 0.85 + 0.24 * len(lines)
     with canvas(1.6 + 2.35 * len(shown), height, columns=len(shown), share_x=True) as (figure, axes):
@@ -45,6 +47,23 @@ def forest(study: StudyRecord, found: Answer, name: str) -> str:
         axes[0].set_ylim(len(lines) - 0.4, -0.6)
         figure.supxlabel(_difference_label(study), fontsize=9.5, y=0.02, va="top")
         figure.subplots_adjust(wspace=0.08)
+        return svg(figure, name)
+
+
+def _rows(study: StudyRecord, found: Answer, name: str) -> str:
+    """A row for each comparison, best at the top."""
+    shown = sorted(found.comparisons, key=lambda one: one.estimate.interval.mean, reverse=study.maximize)
+    against = found.question.baseline is not None
+    with canvas(5.2, 0.85 + 0.24 * len(shown)) as (figure, (axis,)):
+        axis.axvline(0, color=INK, linewidth=1)
+        for place, one in enumerate(shown):
+            _whisker(axis, one.estimate.interval, place, whole=True, filled=one.verdict is Verdict.SHOWN)
+        _scale([axis], [evolve(one, parts=()) for one in shown])
+        axis.set_yticks(range(len(shown)), [_compared(one, against=against) for one in shown])
+        axis.set_ylim(len(shown) - 0.4, -0.6)
+        axis.set_title(f"minus {value_label(found.question.baseline)}" if against else "")
+        axis.set_xlabel(_difference_label(study))
+        _plain(axis)
         return svg(figure, name)
 
 
@@ -98,6 +117,16 @@ def _column(axis: Any, comparison: Comparison, lines: Sequence[_Line], *, baseli
             _whisker(axis, shown, place, whole=whole, filled=claimed or not whole)
     ours, theirs = value_label(comparison.value), value_label(comparison.baseline)
     axis.set_title(f"{ours} minus {theirs}" if baseline else f"{theirs} → {ours}")
+    _plain(axis)
+
+
+def _compared(comparison: Comparison, *, against: bool) -> str:
+    ours, theirs = value_label(comparison.value), value_label(comparison.baseline)
+    return ours if against else f"{theirs} → {ours}"
+
+
+def _plain(axis: Any) -> None:  # noqa: ANN401
+    """Rows without lines and ticks."""
     axis.grid(visible=False, axis="y")
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)

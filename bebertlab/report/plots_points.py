@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from bebertlab.report.rows import Point, identity, objective
 
 _MOST = 60  #: points in the ranked plot; the table has all
 _INCHES_PER_CHARACTER = 0.085
+_FAR_APART = 10.0  #: times the lowest cost
 
 
 def ranked(study: StudyRecord, points: Sequence[Point], name: str) -> str:
@@ -39,10 +41,10 @@ def against_cost(study: StudyRecord, placed: Sequence[Placed], best: Sequence[Pl
         on_front = {one.point.number for one in best}
         for one in placed:
             _cost_point(axis, one, _hue_place(study, hue, one.point), front=one.point.number in on_front)
-        low, high = limits([one.cost for one in placed], room=0.08)
+        low, high = _cost_limits(axis, [one.cost for one in placed])
         across, up = [one.cost for one in best], [one.score.mean for one in best]
         axis.step([*across, high], [*up, up[-1]], where="post", color=MUTED, linewidth=1, linestyle="--", zorder=1)
-        axis.set_xlim(max(low, 0) if min(one.cost for one in placed) >= 0 else low, high)
+        axis.set_xlim(low, high)
         axis.set_xlabel(label)
         axis.set_ylabel(axis_label(study.objective))
         _legend(axis, study, hue)
@@ -85,6 +87,18 @@ def _cost_point(axis: Any, one: Placed, series: int, *, front: bool) -> None:  #
     size, alpha = (7.5, 1.0) if front else (5, 0.55)
     edge = INK if front else tone
     axis.plot(one.cost, score.mean, marker=marker(series), markersize=size, color=tone, mec=edge, alpha=alpha, zorder=3)
+
+
+def _cost_limits(axis: Any, costs: Sequence[float]) -> tuple[float, float]:  # noqa: ANN401
+    """The ends of the axis; costs far apart get a logarithmic scale."""
+    if min(costs) > 0 and max(costs) > _FAR_APART * min(costs):
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("")
+        low, high = limits([math.log10(cost) for cost in costs], room=0.08)
+        return 10**low, 10**high
+    low, high = limits(costs, room=0.08)
+    return max(low, 0) if min(costs) >= 0 else low, high
 
 
 def _hue_place(study: StudyRecord, hue: str, point: Point) -> int:

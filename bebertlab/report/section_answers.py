@@ -7,10 +7,16 @@ from bebertlab.report.curves import curves, hue_axis
 from bebertlab.report.document import Block, Bullets, Figure, Section, Text
 from bebertlab.report.labels import capital, count, short_names
 from bebertlab.report.material import Material
-from bebertlab.report.plots_answers import curve, forest, scatter
+from bebertlab.report.plots_answers import COLUMNS, curve, forest, scatter
 from bebertlab.report.statistics import MINIMUM_SEEDS
 from bebertlab.report.tables import comparisons_table
 from bebertlab.report.wording import sentences
+
+_FEW = (
+    "Differences with 95% intervals over seeds. Blue: all pairs, filled where a difference is shown. "
+    "Grey: the same among the pairs with one value of another option, not corrected, to look at only."
+)
+_ROWS = "Differences with 95% intervals over seeds, over all pairs; filled where a difference is shown."
 
 
 def answers(made: Material) -> list[Section]:
@@ -35,10 +41,7 @@ def _answer(made: Material, found: Answer, place: int) -> Section:
     option = short_names(study.axes).get(found.question.compare, found.question.compare)
     if found.comparisons:
         blocks.append(comparisons_table(study, found, made.places))
-        caption = (
-            "Differences with 95% intervals over seeds. Blue: all pairs, filled where a difference is shown. "
-            "Grey: the same among the pairs with one value of another option, not corrected, to look at only."
-        )
+        caption = _FEW if len(found.comparisons) <= COLUMNS else _ROWS
         blocks.append(Figure(name=name, svg=forest(study, found, name), caption=caption))
     if found.trend is not None and found.trend.values:
         svg = scatter(study, found.trend, option, name)

@@ -17,6 +17,7 @@ from bebertlab.report.labels import (
     unit,
     value_label,
 )
+from bebertlab.report.many import is_many, many
 from bebertlab.report.rows import identity
 from bebertlab.report.statistics import MINIMUM_SEEDS
 
@@ -32,19 +33,24 @@ class Words:
 
 
 def sentences(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:
-    """One sentence per comparison, and one about cost where the question asks for it."""
+    """One sentence per comparison, and one about cost where the question asks for it.
+
+    Many comparisons with one value are told by their verdicts, without evidence and cost: these are in the table.
+    """
     if found.obstacle:
         return (f"Not answered: {found.obstacle}.",)
     words = _words(study, found.question, places)
     if found.trend is not None:
         return (_trend(words, found.trend),)
+    if is_many(found):
+        return many(study, found, places)
     said = [_comparison(words, found.question, comparison) for comparison in found.comparisons]
     return (*said, *_cost(found))
 
 
 def headlines(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:
     """The same in few words, the evidence left out."""
-    if found.obstacle or found.trend is not None:
+    if found.obstacle or found.trend is not None or is_many(found):
         return sentences(study, found, places)
     words = _words(study, found.question, places)
     return (*(f"{_short(words, found.question, made)}." for made in found.comparisons), *_short_cost(found))

@@ -7,7 +7,8 @@ from attrs import evolve
 
 from bebertlab.report.answers import Trend, answer
 from bebertlab.report.curves import curves
-from bebertlab.report.plots_answers import curve, forest, scatter
+from bebertlab.report.plots_answers import COLUMNS, curve, forest, scatter
+from bebertlab.report.statistics import Estimate
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
@@ -35,6 +36,23 @@ def test_forest_of_steps_points_forward(simulate: Simulate) -> None:
 def test_forest_without_intervals(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0,))
     assert "all pairs" in _texts(forest(study, answer(study, study.questions[0], trials), "forest"))
+
+
+def test_many_comparisons_are_rows_best_first(simulate: Simulate) -> None:
+    study, trials = simulate()
+    found = answer(study, study.questions[0], trials)
+    one = found.comparisons[0]
+    moved = [evolve(one, value=f"v{place}", estimate=_moved(one.estimate, place)) for place in range(COLUMNS + 1)]
+    texts = _texts(forest(study, evolve(found, comparisons=tuple(moved)), "forest"))
+    assert [text for text in texts if text.startswith("v")] == ["v4", "v3", "v2", "v1", "v0"]
+    assert {"minus single", "difference of validation/score in points (right is better)"} <= set(texts)
+    steps = evolve(found, question=evolve(found.question, baseline=None), comparisons=tuple(moved))
+    assert "single → v0" in _texts(forest(study, steps, "forest"))
+
+
+def _moved(estimate: Estimate, by: float) -> Estimate:
+    old = estimate.interval
+    return evolve(estimate, interval=evolve(old, mean=old.mean + by))
 
 
 def test_forest_says_at_the_edge_that_an_interval_goes_on(simulate: Simulate) -> None:

@@ -34,6 +34,17 @@ def test_front_points_carry_their_rank_without_overlap(simulate: Simulate) -> No
     assert {"training (s)", "ensemble", "boosting"} <= set(_texts(drawn))
 
 
+def test_costs_far_apart_get_a_logarithmic_scale(simulate: Simulate) -> None:
+    study, trials = simulate()
+    placed = by_seconds(points(study, trials))
+    far = tuple(evolve(one, cost=10.0 ** -(one.point.number % 4)) for one in placed)
+    near = tuple(evolve(one, cost=10.0 + one.point.number) for one in placed)
+    assert {"0.001", "0.01", "0.1", "1"} <= set(
+        _texts(against_cost(study, far, front(far, maximize=True), "GFLOPs", "pareto"))
+    )
+    assert "40" in _texts(against_cost(study, near, front(near, maximize=True), "MiB", "pareto"))
+
+
 def test_a_study_without_axes(simulate: Simulate) -> None:
     study, trials = simulate()
     bare = evolve(study, axes={}, questions=())

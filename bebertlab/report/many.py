@@ -1,0 +1,65 @@
+"""Many comparisons with one baseline in few sentences; the table has the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bebertlab.interfaces.events import StudyRecord
+from bebertlab.report.answers import Answer, Comparison, Verdict
+from bebertlab.report.labels import count, signed, unit, value_label
+from bebertlab.report.rows import identity
+from bebertlab.report.statistics import MINIMUM_SEEDS
+
+MANY = 6  #: up to so many comparisons have a sentence each
+
+
+def is_many(found: Answer) -> bool:
+    """Whether an answer has too many comparisons for a sentence each, all with the same value."""
+    baselines = {identity(made.baseline) for made in found.comparisons}
+    return len(found.comparisons) > MANY and len(baselines) == 1
+
+
+def many(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:
+    """One sentence for all comparisons of a verdict, best first."""
+    groups: dict[str, list[Comparison]] = {heading: [] for heading in _headings(study, found)}
+    for made in sorted(found.comparisons, key=_difference, reverse=study.maximize):
+        groups[_heading(study, found, made)].append(made)
+    return tuple(
+        f"{heading}: {_listed(group, places)} {unit(study.objective)}." for heading, group in groups.items() if group
+    )
+
+
+def _headings(study: StudyRecord, found: Answer) -> tuple[str, ...]:
+    """What is said of a group, in the order of the report."""
+    baseline = value_label(found.comparisons[0].baseline)
+    compared = count(len(found.comparisons), "comparison")
+    return (
+        f"Better than {baseline}",
+        f"Worse than {baseline}",
+        f"No difference from {baseline} shown",
+        f"No difference from {baseline} shown once corrected for {compared}",
+        f"The same mean score as {baseline} in every seed",
+        f"Minus {baseline}, without spread over seeds, so nothing is claimed",
+        f"Minus {baseline}, and no claim with fewer than {MINIMUM_SEEDS} seeds",
+    )
+
+
+def _heading(study: StudyRecord, found: Answer, made: Comparison) -> str:
+    better, worse, not_shown, not_after, same, no_spread, too_few = _headings(study, found)
+    if made.verdict is Verdict.SHOWN:
+        return better if (_difference(made) > 0) is study.maximize else worse
+    return {
+        Verdict.NOT_SHOWN: not_shown,
+        Verdict.NOT_AFTER_CORRECTION: not_after,
+        Verdict.SAME: same,
+        Verdict.NO_SPREAD: no_spread,
+        Verdict.TOO_FEW: too_few,
+    }[made.verdict]
+
+
+def _difference(made: Comparison) -> float:
+    return made.estimate.interval.mean
+
+
+def _listed(group: Sequence[Comparison], places: int) -> str:
+    return ", ".join(f"{value_label(made.value)} {signed(_difference(made), places)}" for made in group)
