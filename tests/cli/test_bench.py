@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -107,6 +109,19 @@ def test_a_profile_shows_the_parts_side_by_side(monkeypatch: pytest.MonkeyPatch)
     assert cells["extra tensors of a weight's size, allocated (at once)"] == ["0", "2 (1)"]
     data = json.loads(_train("--profile", "--format", "json").stdout)
     assert [step["ratio"] for step in data["steps"]] == [1.0, 1.3]
+
+
+@pytest.mark.slow
+def test_packages_that_it_does_not_need_need_not_be_there() -> None:
+    script = (
+        "import sys; sys.modules.update(dict.fromkeys(['ray', 'mlflow', 'optuna', 'datasets'])); "
+        "from bebertlab.cli.main import main; main()"
+    )
+    words = ("bench", "train", "--shape", "tiny", "--quick", "--batch-size", "4", "--threads", "1")
+    command = [sys.executable, "-c", script, *words, "--only", "optimizer", "--only", "feeding.cache"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "optimizer.w1a8" in done.stdout
 
 
 @pytest.mark.slow
