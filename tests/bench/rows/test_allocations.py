@@ -29,7 +29,7 @@ def test_copies_of_the_weight_are_counted(setting: Setting) -> None:
     model.get_submodule("bert.encoder.layer.0.attention.self").query = Wasteful(32, 16)
     extra = layer_extras(model, setting)["attention.self.query"]
     assert extra.total == pytest.approx(2.25)
-    assert extra.peak > 1.0
+    assert extra.peak >= 1.0  # more where what the pass before kept is still held
 
 
 def test_an_ordinary_map_takes_nothing_extra(setting: Setting) -> None:
