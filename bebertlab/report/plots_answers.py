@@ -16,6 +16,7 @@ from bebertlab.report.page import INK, MUTED, PAPER
 from bebertlab.report.plots import canvas, colour, limits, marker, svg
 from bebertlab.report.statistics import Interval
 
+_INCHES_OF_NUMBERS = 0.28  #: between the axis and its label
 COLUMNS = 4  #: comparisons side by side; more are rows of one plot
 
 
@@ -45,7 +46,9 @@ def forest(study: StudyRecord, found: Answer, name: str) -> str:
             tick.set_color(MUTED if line.heading else INK)
             tick.set_fontweight("bold" if line.key is None and not line.heading else "normal")
         axes[0].set_ylim(len(lines) - 0.4, -0.6)
-        figure.supxlabel(_difference_label(study), fontsize=9.5, y=0.02, va="top")
+        # below the numbers, however low the plot is
+        below = axes[0].get_position().y0 - _INCHES_OF_NUMBERS / height
+        figure.supxlabel(_difference_label(study), fontsize=9.5, y=below, va="top")
         figure.subplots_adjust(wspace=0.08)
         return svg(figure, name)
 

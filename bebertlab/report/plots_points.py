@@ -92,13 +92,20 @@ def _cost_point(axis: Any, one: Placed, series: int, *, front: bool) -> None:  #
 def _cost_limits(axis: Any, costs: Sequence[float]) -> tuple[float, float]:  # noqa: ANN401
     """The ends of the axis; costs far apart get a logarithmic scale."""
     if min(costs) > 0 and max(costs) > _FAR_APART * min(costs):
-        axis.set_xscale("log")
+        axis.set_xscale("log", subs=[])
+        axis.xaxis.set_major_locator(_log_ticks())
         axis.xaxis.set_major_formatter("{x:g}")
-        axis.xaxis.set_minor_formatter("")
         low, high = limits([math.log10(cost) for cost in costs], room=0.08)
         return 10**low, 10**high
     low, high = limits(costs, room=0.08)
     return max(low, 0) if min(costs) >= 0 else low, high
+
+
+def _log_ticks() -> Any:  # noqa: ANN401 - matplotlib is imported lazily
+    """1, 2 and 5 of every power of ten."""
+    from matplotlib.ticker import LogLocator
+
+    return LogLocator(subs=(1.0, 2.0, 5.0))
 
 
 def _hue_place(study: StudyRecord, hue: str, point: Point) -> int:
