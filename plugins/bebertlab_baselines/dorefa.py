@@ -130,8 +130,11 @@ class _Quantize(torch.autograd.Function):
             at_most = squeezed.abs().eq_(most)
             share = total(wide * squeezed, ctx.granularity) * inverse.square() / total(at_most, ctx.granularity)
             wide = (wide * inverse).addcmul_(at_most.copysign_(squeezed), share, value=-1)
-        # the derivative of tanh, in one pass
-        return torch.ops.aten.tanh_backward(wide, squeezed).to(gradient.dtype), None, None, None, None
+            # the derivative of tanh in one pass, in the memory of what it multiplies
+            torch.ops.aten.tanh_backward(wide, squeezed, grad_input=wide)
+        else:
+            wide = torch.ops.aten.tanh_backward(wide, squeezed)
+        return wide.to(gradient.dtype), None, None, None, None
 
 
 def _squeezed(x: Tensor, granularity: Granularity, published: bool) -> tuple[Tensor, Tensor]:

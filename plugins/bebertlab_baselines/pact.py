@@ -98,8 +98,10 @@ class _Quantize(torch.autograd.Function):
         # No number of a layer is between -1e-30 and 0: the lower end is that of [0, 1)
         passed = torch.ops.aten.hardtanh_backward(wide, part, -1.0 if ctx.signed else -1e-30, 1.0)
         beyond = wide - passed
-        above = torch.ops.aten.threshold_backward(beyond, part, 0.5).sum()
-        clip = 2 * above - beyond.sum() if ctx.signed else above
+        both = beyond.sum() if ctx.signed else None
+        # in the memory of what lies beyond: no third tensor of the size of x
+        above = torch.ops.aten.threshold_backward(beyond, part, 0.5, grad_input=beyond).sum()
+        clip = above if both is None else 2 * above - both
         return passed.to(gradient.dtype), clip, None, None
 
 
