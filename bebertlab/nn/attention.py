@@ -71,7 +71,8 @@ class SelfAttention(nn.Module):
             self._keep_similarities(q, k, v, kept)
         dropout = self.dropout if self.training else 0.0
         # with dropout the fused kernel of the CPU falls back to more passes than ours
-        fused = not self.quantizers and kept.keys().isdisjoint(_FROM_SCORES) and (dropout == 0.0 or q.is_cuda)
+        from_scores = any(tap in kept for tap in _FROM_SCORES)
+        fused = not self.quantizers and not from_scores and (dropout == 0.0 or q.is_cuda)
         if fused:
             context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype), dropout_p=dropout)
         else:

@@ -7,6 +7,8 @@ the quantizers inside attention are `...attention.self.quantizers.<site>.*`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -56,14 +58,17 @@ class Encoder(nn.Module):
     def __init__(self, parts: Parts) -> None:
         super().__init__()
         self.layer = nn.ModuleList(Layer(parts, layer_path(index)) for index in range(parts.architecture.layers))
+        #: runs a layer in training, see `nn/compiled.py`
+        self.compiled: Callable[[nn.Module, Tensor, Tensor, Kept], Tensor] | None = None
 
     def forward(self, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
         """The last hidden states."""
         states = kept.get(Tap.HIDDEN)
+        compiled = self.compiled if self.training else None
         for layer in self.layer:
             if states is not None:
                 states.append(hidden)
-            hidden = layer(hidden, mask, kept)
+            hidden = layer(hidden, mask, kept) if compiled is None else compiled(layer, hidden, mask, kept)
         if states is not None:
             states.append(hidden)
         return hidden

@@ -15,6 +15,7 @@ from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.compiled import compile_layers, plain_layers
 from bebertlab.nn.sparse import sparse_gradients
 from bebertlab.train.batches import batches
 from bebertlab.train.bert_adam import BertAdam
@@ -79,6 +80,7 @@ def under_way(model: BertClassifier, phase: Phase, session: Session) -> Iterator
             yield run
     finally:
         run.optimizer.release()
+        plain_layers(model)
         model.eval()
 
 
@@ -131,6 +133,8 @@ class Run:
             grouping = session.sampler.epoch(self._phase.name, epoch, self._batch_size)
             for place, batch in enumerate(batches(session.train, grouping, weights=weights, device=session.device), 1):
                 self._train(batch)
+                if self.step == 1 and session.options.compile:
+                    compile_layers(self._model)
                 if self.step in checks:
                     self._check()
                 if place in marks:

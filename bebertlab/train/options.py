@@ -42,4 +42,5 @@ class TrainOptions:
     precision: Precision = field(
         default="fp32", validator=validators.in_(("fp32", "bf16"))
     )  #: of matrix products; bf16: faster where the processor or GPU has instructions for it
+    compile: bool = False  #: each layer by torch.compile: slow at first; `bebertlab bench train` says when that pays
     teacher_dropout: bool = False  #: the teacher's dropout is active, as in BinaryBERT's, BEBERT's and BiT's code

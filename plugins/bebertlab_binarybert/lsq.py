@@ -124,11 +124,9 @@ class _Quantize(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # noqa: ANN401
         (scaled,) = ctx.saved_tensors
         gradient = gradient.to(scaled.dtype)
-        just_below, just_above = _beyond(ctx.low, ctx.high)
-        # fused passes (the ends are exclusive): a comparison and a where take several times as long on a CPU
-        inner = torch.ops.aten.hardtanh_backward(scaled, scaled, just_below, just_above)
+        inner = _inside(scaled, scaled, ctx.low, ctx.high)
         slope = scaled.clamp(ctx.low, ctx.high).round_().sub_(inner).mul_(gradient).sum()
-        passed = torch.ops.aten.hardtanh_backward(gradient, scaled, just_below, just_above)
+        passed = _inside(gradient, scaled, ctx.low, ctx.high)
         return passed, slope / math.sqrt(scaled.numel() * ctx.high), None, None, None
 
 
@@ -141,6 +139,15 @@ def _scaled(x: Tensor, step: Tensor, symmetric: bool, published: bool) -> tuple[
         return wide / size, size, None
     base = x.amin()
     return (wide - base).div_(size), size, base
+
+
+def _inside(values: Tensor, scaled: Tensor, low: int, high: int) -> Tensor:
+    """The values where low <= scaled <= high, else 0."""
+    if torch.compiler.is_compiling():
+        return torch.where((scaled >= low) & (scaled <= high), values, 0)
+    # one fused pass (the ends are exclusive): a comparison and a where take several times as long on a CPU
+    inside: Tensor = torch.ops.aten.hardtanh_backward(values, scaled, *_beyond(low, high))
+    return inside
 
 
 def _beyond(low: int, high: int) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from bebertlab.errors import EXIT_TRIALS_FAILED, UserError
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
@@ -70,6 +71,26 @@ def test_a_constant_rate_stays(
     monkeypatch.setattr(Optimizer, "step", lambda self, factor: factors.append(factor))
     fit(tiny_model(task), labels_phase, open_session(train_warmup=0.0, train_schedule="constant"))
     assert factors == [1.0] * 12
+
+
+def test_layers_are_compiled_after_the_first_step(
+    task: Task, open_session: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[nn.Module] = []
+
+    def compiled(layer: nn.Module, *given: Any) -> Tensor:  # noqa: ANN401 - of a layer
+        runs.append(layer)
+        output: Tensor = layer(*given)
+        return output
+
+    model = tiny_model(task)
+    encoder = model.bert.encoder
+    monkeypatch.setattr(loop, "compile_layers", lambda _: setattr(encoder, "compiled", compiled))
+    fit(model, labels_phase, open_session(train_compile=False))
+    assert runs == []
+    steps = fit(model, labels_phase, open_session(train_compile=True)).steps
+    assert runs == [*encoder.layer] * (steps - 1)
+    assert encoder.compiled is None
 
 
 def test_regression_learns(open_session: OpenSession, labels_phase: Phase) -> None:
