@@ -52,10 +52,9 @@ class CompiledLayer:
             with torch._dynamo.config.patch(recompile_limit=_MOST):
                 output, own = self._run(layer, hidden, mask, taps)
         except torch._dynamo.exc.BackendCompilerFailed as error:
-            reason = str(error).partition("\n")[0]
             raise EnvironmentFault(
-                f"train.compile: torch cannot compile here: {reason}. On a CPU it needs a C++ compiler (g++), on a GPU"
-                " triton; train.compile=false trains without"
+                f"train.compile: torch cannot compile here: {error.inner_exception}. On a CPU it needs a C++ compiler"
+                " (g++), on a GPU triton; train.compile=false trains without"
             ) from error
         for tap, values in own.items():
             kept[tap] += values

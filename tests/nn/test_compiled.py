@@ -83,6 +83,7 @@ def test_a_machine_without_a_compiler_is_told(task: Task) -> None:
     torch.compiler.reset()
     model = tiny_model(task).train()
     compile_layers(model, backend=backend)
-    with warnings.catch_warnings(), pytest.raises(EnvironmentFault, match=r"no g\+\+.*train.compile=false"):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch, about its own code
-        model(batch_of(2, 3))
+        with pytest.raises(EnvironmentFault, match=r"no g\+\+.*train.compile=false"):
+            model(batch_of(2, 3))
