@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import torch
@@ -84,6 +84,14 @@ class Quantizer(nn.Module, ABC):
         ones are not: a quantizer with one scale for the tensor hands it over apart. x gets the gradient of `forward`.
         """
         return self(x), None
+
+    def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        """`forward(x)` of this quantizer and of those of the other branches that get the same input.
+
+        Without gradients, results that are the same bit for bit may be one tensor: the branches then take one product
+        for all of them. Right as it is.
+        """
+        return [self(x), *(other(x) for other in others)]
 
     def progress(self, fraction: float) -> None:
         """The training loop tells before each step which part of the training is done: 0, and then up to below 1.

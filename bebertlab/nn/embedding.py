@@ -48,9 +48,13 @@ class EmbeddingBranch(nn.Module):
         return quantized.view(rows.shape)
 
     def freeze(self, _: torch.dtype | None = None) -> None:
-        """Keep the quantized table until `frozen` is None again, where all of it would be quantized for a batch."""
+        """Keep the quantized table until `thaw`, where all of it would be quantized for a batch."""
         if self.weight_quantizer is not None and not self.weight_quantizer.row_wise:
             self.frozen = self.weight_quantizer(self.weight).detach()
+
+    def thaw(self) -> None:
+        """Quantize in every pass again."""
+        self.frozen = None
 
 
 class QuantizedEmbedding(nn.Module):

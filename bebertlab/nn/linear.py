@@ -28,9 +28,13 @@ class Linear(nn.Linear):
         return F.linear(x, self.weight if self.frozen is None else self.frozen, self.bias)
 
     def freeze(self, dtype: torch.dtype | None = None) -> None:
-        """Keep the weight in a dtype until `frozen` is None again."""
+        """Keep the weight in a dtype until `thaw`."""
         fixed = dtype is not None and not self.weight.is_meta  # a sub-network has the weights of another model
         self.frozen = self.weight.detach().to(dtype) if fixed else None
+
+    def thaw(self) -> None:
+        """Use the weight itself again."""
+        self.frozen = None
 
 
 class LinearBranch(nn.Module):
@@ -44,19 +48,10 @@ class LinearBranch(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.weight_quantizer = build(weight_options, self.weight.shape)
         self.input_quantizer = build(input_options, torch.Size([inputs]))
-        #: quantized weight kept while weights do not change, see `nn/frozen.py`
-        self.frozen: Tensor | None = None
 
     def quantized_weight(self) -> Tensor:
         """The weight that multiplies, (O, I)."""
-        if self.frozen is not None:
-            return self.frozen
         return self.weight if self.weight_quantizer is None else self.weight_quantizer(self.weight)
-
-    def freeze(self, dtype: torch.dtype | None = None) -> None:
-        """Keep the quantized weight until `frozen` is None again, in a dtype if told and if it is not to be summed."""
-        weight = self.quantized_weight().detach()
-        self.frozen = weight if dtype is None or self.input_quantizer is None else weight.to(dtype)
 
 
 class QuantizedLinear(nn.Module):
@@ -78,6 +73,8 @@ class QuantizedLinear(nn.Module):
     ) -> None:
         super().__init__()
         self.quantizes_input = input_options is not None
+        #: quantized weights of the branches, and their sum, kept while weights do not change, see `nn/frozen.py`
+        self.frozen: tuple[list[Tensor], Tensor] | None = None
         self.branches = nn.ModuleList(
             LinearBranch(inputs, outputs, weight_options, input_options) for _ in range(branches)
         )
@@ -86,16 +83,32 @@ class QuantizedLinear(nn.Module):
         """The sum over the branches."""
         branches: list[LinearBranch] = [*self.branches]
         bias = _sum([branch.bias for branch in branches])
-        weights = [branch.quantized_weight() for branch in branches]
+        weights, total = self.frozen or ([branch.quantized_weight() for branch in branches], None)
         if not self.quantizes_input:
-            return F.linear(x, _sum(weights), bias)  # one input: one product instead of one a branch
-        inputs = [branch.input_quantizer(x) for branch in branches]  # type: ignore[misc] # set, as quantizes_input says
+            # one input: one product instead of one a branch
+            return F.linear(x, _sum(weights) if total is None else total, bias)
+        first, *others = [branch.input_quantizer for branch in branches]
+        inputs = first.of_branches(others, x)  # type: ignore[union-attr, arg-type] # set, as quantizes_input says
+        if total is not None and all(one is inputs[0] for one in inputs):
+            return F.linear(inputs[0], total, bias)
         y = F.linear(inputs[0], weights[0], bias)
         for quantized, weight in zip(inputs[1:], weights[1:], strict=True):
             # the product is added in place of a bias: no pass over y of its own
             flat = torch.addmm(y.flatten(0, -2), quantized.flatten(0, -2), weight.t())
             y = flat.view(y.shape)
         return y
+
+    def freeze(self, dtype: torch.dtype | None = None) -> None:
+        """Keep the quantized weights and their sum until `thaw`, in a dtype if told."""
+        branches: list[LinearBranch] = [*self.branches]
+        weights = [branch.quantized_weight().detach() for branch in branches]
+        kept = [_sum(weights), *weights] if len(weights) > 1 else weights
+        total, *parts = kept if dtype is None else [weight.to(dtype) for weight in kept]
+        self.frozen = parts or [total], total
+
+    def thaw(self) -> None:
+        """Quantize in every pass again."""
+        self.frozen = None
 
 
 def build(options: QuantizerOptions | None, shape: torch.Size) -> Quantizer | None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
+from bebertlab.testing.branches import check_branches
 from bebertlab.testing.codes import check_codes
 from bebertlab.testing.law import LawError, hold
 from bebertlab.testing.samples import CHANNELS, MATRIX, ORDINARY, VARYING, balanced, matrices, states
@@ -29,10 +30,11 @@ def check_quantizer(
     `bits`; nothing gives NaN; evaluation changes no state; all this also after an optimizer moved the parameters.
     Zeros give zeros, or the level +1 where the levels are -1 and +1: zero counts as +1 there (or the mean does, where
     that is subtracted first). The gradient reaches x and every parameter; every parameter is in one group; state dict
-    and `deepcopy` make the same quantizer, which trains on alike and alone; `row_wise` is true; `progress` changes no
-    value. Double and half precision and autocast work, forward and backward; whole numbers are refused or treated
-    alike; no tensor stays behind when the quantizer moves to another device, and an accelerator, where there is one,
-    gives what the CPU gives. With `compiled` also `torch.compile`, without a break in the graph (this takes seconds).
+    and `deepcopy` make the same quantizer, which trains on alike and alone; `row_wise` is true; branches that are
+    quantized together get what they get alone; `progress` changes no value. Double and half precision and autocast
+    work, forward and backward; whole numbers are refused or treated alike; no tensor stays behind when the quantizer
+    moves to another device, and an accelerator, where there is one, gives what the CPU gives. With `compiled` also
+    `torch.compile`, without a break in the graph (this takes seconds).
     `probabilities=False` leaves out a last dimension that varies, where a quantizer has numbers for each channel.
 
     Raises:
@@ -68,6 +70,7 @@ def _check(options: QuantizerOptions, shape: torch.Size, samples: dict[str, Tens
     check_dtypes(quantizer, samples[ORDINARY])
     _check_factors(quantizer, samples[ORDINARY])
     _check_progress(quantizer, samples[ORDINARY])
+    check_branches(quantizer, samples[ORDINARY])
     if quantizer.row_wise:
         _check_rows(quantizer, samples[ORDINARY])
     _check_moved(quantizer, samples)

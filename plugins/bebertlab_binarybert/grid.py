@@ -32,6 +32,12 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
     highest: int
     inside: bool = False  #: nothing is clipped, as far as is known
 
+    def gives_what(self, other: Grid) -> bool:
+        """Whether a tensor gets the same values from the other grid, both found for it; False where that is costly."""
+        if not isinstance(self.size, float) or self[2:] != other[2:]:
+            return False
+        return self.inside or self[:2] == other[:2]
+
     def levels(self, x: Tensor) -> Tensor:
         """The nearest level of every value, in the dtype of x."""
         wide = widened(x)
@@ -39,6 +45,11 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
         scale = self.highest / self.size
         scaled: Tensor = clipped * scale if self.offset is None else (clipped - self.offset).mul_(scale)
         return scaled.round_().to(x.dtype)
+
+    def values(self, x: Tensor) -> Tensor:
+        """Every value at its nearest level."""
+        # a base of 0 is added too: it turns -0 into the 0 that integers decode to
+        return self.levels(x).mul_(self.step(x.dtype)).add_(self.base(x.dtype))
 
     def step(self, dtype: torch.dtype) -> Number:
         """Distance of neighbouring levels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -55,8 +56,8 @@ class UniformQuantizer(Quantizer):
         super().__init__()
         self.bits = options.bits
         self.symmetric = options.symmetric
-        self.published = options.as_published
         self.row_wise = options.granularity == "row"
+        self._rule = self.bits, self.symmetric, self.row_wise, options.as_published
         clip = torch.tensor([-options.clip, options.clip])
         if options.learnable:
             self.clip = nn.Parameter(clip)
@@ -65,13 +66,22 @@ class UniformQuantizer(Quantizer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Every value at the nearest level."""
-        y: Tensor = _Quantize.apply(x, self.clip, (self.bits, self.symmetric, self.row_wise, self.published))  # type: ignore[no-untyped-call]
+        y: Tensor = _Quantize.apply(x, self.clip, self._rule)  # type: ignore[no-untyped-call]
         return y
+
+    def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        """One tensor for branches with the same clips, or where nothing is clipped (on a CPU, without gradients)."""
+        uniform = [other for other in others if isinstance(other, UniformQuantizer)]
+        if torch.is_grad_enabled() or len(uniform) < len(others):
+            return super().of_branches(others, x)
+        grid, *grids = [find_grid(x, one.clip, *one._rule) for one in (self, *uniform)]
+        y = grid.values(x)
+        return [y, *(y if other.gives_what(grid) else other.values(x) for other in grids)]
 
     def encode(self, x: Tensor) -> Codes:
         """Levels -n to n, or 0 to n with an offset."""
         x = x.detach()
-        grid = find_grid(x, self.clip.detach(), self.bits, self.symmetric, self.row_wise, self.published)
+        grid = find_grid(x, self.clip.detach(), *self._rule)
         narrow = self.symmetric and self.bits <= 8
         return Codes(
             levels=grid.levels(x).nan_to_num_().to(torch.int8 if narrow else torch.int32),
@@ -90,8 +100,7 @@ class _Quantize(torch.autograd.Function):
         ctx.numbers = (grid.low, grid.high) if isinstance(grid.low, float) else None
         if not grid.inside:
             ctx.save_for_backward(x, clip)
-        # a base of 0 is added too: it turns -0 into the 0 that integers decode to
-        return grid.levels(x).mul_(grid.step(x.dtype)).add_(grid.base(x.dtype))
+        return grid.values(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401

@@ -28,6 +28,12 @@ def filled(layer: QuantizedLinear, seed: int = 0) -> QuantizedLinear:
     return layer
 
 
+def products(layer: QuantizedLinear, x: torch.Tensor) -> int:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, torch.no_grad():
+        layer(x)
+    return sum(event.count for event in profile.key_averages() if event.key == "aten::addmm")
+
+
 def test_a_new_linear_map_is_zero_and_draws_no_random_numbers() -> None:
     before = torch.random.get_rng_state()
     layer = Linear(3, 2)
@@ -79,10 +85,34 @@ def test_every_branch_gets_its_gradients(rounding: type[Rounding]) -> None:
 
 def test_without_input_quantizers_there_is_one_product(rounding: type[Rounding]) -> None:
     layer = filled(QuantizedLinear(3, 2, 4, rounding(), None))
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, torch.no_grad():
-        layer(torch.randn(5, 3))
-    products = {event.key: event.count for event in profile.key_averages() if event.key == "aten::addmm"}
-    assert products == {"aten::addmm": 1}
+    assert products(layer, torch.randn(5, 3)) == 1
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.1, 1), (9.0, 2)])
+def test_frozen_branches_of_the_same_input_take_one_product(scale: float, expected: int) -> None:
+    layer = filled(QuantizedLinear(6, 4, 2, Bwn(), Uniform()))
+    with torch.no_grad():
+        branches_of(layer)[1].input_quantizer.clip.mul_(0.9)
+    x = scale * torch.linspace(-1, 1, 18).view(3, 6)
+    alive = layer(x)
+    assert products(layer, x) == 2
+    layer.freeze()
+    assert products(layer, x) == expected
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), alive.detach())
+    layer.thaw()
+    assert products(layer, x) == 2
+
+
+@pytest.mark.parametrize("inputs", [None, Uniform()])
+@pytest.mark.parametrize("branches", [1, 2])
+def test_what_is_frozen_can_have_another_dtype(inputs: Uniform | None, branches: int) -> None:
+    layer = filled(QuantizedLinear(6, 4, branches, Bwn(), inputs))
+    layer.freeze(torch.bfloat16)
+    assert layer.frozen is not None
+    weights, total = layer.frozen
+    assert [weight.dtype for weight in (*weights, total)] == [torch.bfloat16] * (branches + 1)
+    torch.testing.assert_close(total.float(), torch.stack(weights).float().sum(0), rtol=1e-2, atol=1e-2)
 
 
 def test_a_site_without_options_has_no_quantizer(rounding: type[Rounding]) -> None:

@@ -89,6 +89,27 @@ def test_where_nothing_is_clipped_the_clips_have_a_gradient_of_zero() -> None:
     assert clips.tolist() == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize(
+    ("scale", "clips", "together"),
+    [(0.3, (1.0, 1.1), True), (3.0, (1.0, 1.0), True), (3.0, (1.0, 1.1), False), (1.05, (1.0, 1.1), False)],
+    ids=["nothing clipped", "the same clips", "other clips", "one clips"],
+)
+def test_branches_share_what_is_the_same(
+    scale: float, clips: tuple[float, float], together: bool, symmetric: bool
+) -> None:
+    x = torch.linspace(-scale, scale, 20).view(4, 5)
+    first, second = (Uniform(clip=clip, symmetric=symmetric).build(x.shape) for clip in clips)
+    with torch.no_grad():
+        y, other = first.of_branches([second], x)
+        assert torch.equal(y, first(x))
+        assert torch.equal(other, second(x))
+    assert (y is other) is together
+    for_training = first.of_branches([second], x)
+    assert for_training[0] is not for_training[1]  # each clip gets a gradient of its own
+    assert all(one.requires_grad for one in for_training)
+
+
 def test_a_fixed_clip_is_state_but_not_trained() -> None:
     quantizer = Uniform(learnable=False).build(torch.Size([3]))
     assert list(quantizer.parameters()) == []

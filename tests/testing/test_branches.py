@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bebertlab.api import Codes, Quantizer, straight_through
+from bebertlab.testing.branches import check_branches
+from bebertlab.testing.law import LawError
+
+X = torch.linspace(-1, 1, 12).view(3, 4)
+
+
+class Gain(Quantizer):
+    """Whole numbers times a gain."""
+
+    bits = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return straight_through(self.encode(x).decode(), x)
+
+    def encode(self, x: Tensor) -> Codes:
+        step = self.gain.detach()
+        return Codes(levels=(x.detach() / step).round().to(torch.int8), step=step, bits=3)
+
+
+class OneForAll(Gain):
+    def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        return [self(x)] * (1 + len(others))
+
+
+class OneMissing(Gain):
+    def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        return super().of_branches(others, x)[:-1]
+
+
+def test_branches_that_are_quantized_one_by_one_are_right() -> None:
+    check_branches(Gain(), X)
+
+
+@pytest.mark.parametrize("broken", [OneForAll, OneMissing])
+def test_what_gives_a_branch_something_else_is_told(broken: type[Gain]) -> None:
+    with pytest.raises(LawError, match="of_branches does not give"):
+        check_branches(broken(), X)
