@@ -54,6 +54,7 @@ from bebertlab.nn.operations import model_operations, usual_tokens
 from bebertlab.nn.precision import widened
 from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.nn.tensors import check_tensors
+from bebertlab.nn.window import windowed, within
 from bebertlab.train.batches import batches, group_in_order
 from bebertlab.train.digest import content_digest
 from bebertlab.train.examples import load_examples
@@ -153,6 +154,8 @@ __all__ = [
     "unknown",
     "usual_tokens",
     "widened",
+    "windowed",
+    "within",
     "write_metrics",
     "write_model",
 ]

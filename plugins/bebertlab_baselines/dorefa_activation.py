@@ -6,8 +6,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, widened
-from bebertlab_baselines.window import windowed
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, widened, windowed
 
 
 @frozen(kw_only=True)

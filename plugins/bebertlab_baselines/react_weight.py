@@ -6,10 +6,9 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, windowed
 from bebertlab_baselines.groups import Granularity, mean
 from bebertlab_baselines.signs import sign_bits, signs
-from bebertlab_baselines.window import windowed
 
 
 @frozen(kw_only=True)

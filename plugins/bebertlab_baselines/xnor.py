@@ -8,10 +8,9 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, within
 from bebertlab_baselines.groups import Granularity, mean, size
 from bebertlab_baselines.signs import sign_bits, signs
-from bebertlab_baselines.window import within
 
 
 @frozen(kw_only=True)

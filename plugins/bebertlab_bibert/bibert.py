@@ -8,8 +8,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign
-from bebertlab_bibert.window import limit
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign, within
 
 
 @frozen(kw_only=True)
@@ -78,10 +77,9 @@ class _Binarize(torch.autograd.Function):
         if ctx.inside:
             return gradient - gradient.mean(-1, keepdim=True), None
         x, mean = ctx.saved_tensors
-        end = limit(False, x.dtype)
         # in the memory of the centred weights: no third tensor of the weight's size
         passed = x - mean
-        torch.ops.aten.hardtanh_backward(gradient, passed, -end, end, grad_input=passed)
+        passed = within(gradient, passed, -1.0, 1.0, out=passed)
         return passed.sub_(passed.mean(-1, keepdim=True)), None
 
 

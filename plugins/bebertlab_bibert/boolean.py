@@ -6,8 +6,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions
-from bebertlab_bibert.window import windowed
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, windowed
 
 
 @frozen(kw_only=True)
@@ -44,7 +43,7 @@ class BoolQuantizer(Quantizer):
 
     def forward(self, x: Tensor) -> Tensor:
         """0 or 1."""
-        return windowed(self._quantized(x), x, strict=not self.as_in_paper)
+        return windowed(self._quantized(x), x, -1.0, 1.0, strict=not self.as_in_paper)
 
     def encode(self, x: Tensor) -> Codes:
         """Levels 0 and 1."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, widened
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, widened, within
 
 _SMALLEST = 1e-5  #: no step is smaller
 
@@ -124,9 +123,9 @@ class _Quantize(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # noqa: ANN401
         (scaled,) = ctx.saved_tensors
         gradient = gradient.to(scaled.dtype)
-        inner = _inside(scaled, scaled, ctx.low, ctx.high)
+        inner = within(scaled, scaled, ctx.low, ctx.high)
         slope = scaled.clamp(ctx.low, ctx.high).round_().sub_(inner).mul_(gradient).sum()
-        passed = _inside(gradient, scaled, ctx.low, ctx.high)
+        passed = within(gradient, scaled, ctx.low, ctx.high)
         return passed, slope / math.sqrt(scaled.numel() * ctx.high), None, None, None
 
 
@@ -139,18 +138,3 @@ def _scaled(x: Tensor, step: Tensor, symmetric: bool, published: bool) -> tuple[
         return wide / size, size, None
     base = x.amin()
     return (wide - base).div_(size), size, base
-
-
-def _inside(values: Tensor, scaled: Tensor, low: int, high: int) -> Tensor:
-    """The values where low <= scaled <= high, else 0."""
-    if torch.compiler.is_compiling():
-        return torch.where((scaled >= low) & (scaled <= high), values, 0)
-    # one fused pass (the ends are exclusive): a comparison and a where take several times as long on a CPU
-    inside: Tensor = torch.ops.aten.hardtanh_backward(values, scaled, *_beyond(low, high))
-    return inside
-
-
-def _beyond(low: int, high: int) -> tuple[float, float]:
-    """The float32 numbers next to a range, where that is 0 the normal one."""
-    below = np.nextafter(np.float32(low), np.float32(-np.inf)) if low else -np.finfo(np.float32).tiny
-    return float(below), float(np.nextafter(np.float32(high), np.float32(np.inf)))

@@ -19,6 +19,7 @@ class Uniform(QuantizerOptions):
     """Evenly spaced levels between the extremes of the tensor, outliers clipped at a learned range."""
 
     kind = "uniform"
+    revision = 2
     bits: int = field(default=8, validator=[validators.ge(2), validators.le(16)])  #: of a level
     symmetric: bool = True  #: levels mirrored around zero; false: from the smallest value to the largest
     granularity: Granularity = field(

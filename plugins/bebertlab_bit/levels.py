@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from bebertlab.api import sign, widened
+from bebertlab.api import sign, widened, within
 
 SMALLEST = 1e-5  #: no scale is smaller
 
@@ -86,18 +85,10 @@ class _Quantize(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:  # noqa: ANN401
         (u,), levels = ctx.saved_tensors, ctx.levels
         gradient = gradient.to(u.dtype)
-        just_below, just_above = _beyond(levels.low, levels.high)
-        # fused passes (the ends are exclusive): a comparison and a where take several times as long on a CPU
-        passed = torch.ops.aten.hardtanh_backward(gradient, u, just_below, just_above)
+        passed = within(gradient, u, levels.low, levels.high)
         slopes = levels.nearest(u)
         if not levels.signs:
-            slopes.sub_(torch.ops.aten.hardtanh_backward(u, u, just_below, just_above))
+            slopes.sub_(within(u, u, levels.low, levels.high))
         to_scale = slopes.mul_(gradient).sum() / math.sqrt(u.numel() * levels.high)
         to_shift = None if ctx.channels is None else passed.reshape(-1, ctx.channels).sum(0)
         return passed, to_scale, to_shift, None
-
-
-def _beyond(low: int, high: int) -> tuple[float, float]:
-    """The float32 numbers next to a range, where that is 0 the normal one."""
-    below = np.nextafter(np.float32(low), np.float32(-np.inf)) if low else -np.finfo(np.float32).tiny
-    return float(below), float(np.nextafter(np.float32(high), np.float32(np.inf)))

@@ -73,3 +73,14 @@ def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str
 @pytest.mark.parametrize("scaled", [False, True])
 def test_compiles(scaled: bool) -> None:
     check_quantizer(Sign(scaled=scaled), compiled=True)
+
+
+def test_factors_hand_on_the_gradient_of_the_product_and_it_stays_finite() -> None:
+    quantizer = Sign(scaled=True).build(torch.Size([3]))
+    for numbers, expected in (([0.5, -0.5, 2.0], [3.0, 3.0, 0.0]), ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0])):
+        x = torch.tensor(numbers, requires_grad=True)
+        values, scale = quantizer.factored(x)
+        assert scale is not None
+        torch.autograd.backward(values * scale, torch.full((3,), 3.0))
+        assert x.grad is not None
+        assert x.grad.tolist() == pytest.approx(expected)
