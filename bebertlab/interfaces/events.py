@@ -91,3 +91,4 @@ class StudyRecord:
     generated: bool = False  #: the task's text is made up by a grammar
     planned: int | None = None  #: trials in all; None where that is not known
     finished: int = 0  #: trials that had finished before this run of the command
+    missing: Mapping[str, int] = field(factory=dict)  #: stages to be made, by kind; empty where a sampler draws trials

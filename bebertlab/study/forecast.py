@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from statistics import mean
 from typing import Any
 
 from attrs import field, frozen
 
-from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import TrialState
-from bebertlab.recipe.execute import missing_stages
 from bebertlab.recipe.plan import Node
 from bebertlab.store.manifest import Manifest
 from bebertlab.study.session import Session
@@ -54,17 +52,7 @@ def forecast(session: Session) -> Forecast:
     records = session.records()
     if session.study.sampler.kind == "grid":
         session.check_plans(records)
-    nodes: dict[str, Node] = {}
-    missing: set[str] = set()
-    for record in records:
-        try:
-            plan = session.plan(record)
-        except EnvironmentFault:
-            raise
-        except UserError:  # a drawn point that cannot run
-            continue
-        nodes |= {node.key: node for node in plan.behind(plan.result.name)}
-        missing |= {plan.nodes[name].key for name in missing_stages(plan, session.store)}
+    nodes, missing = session.stages(records)
     complete = sum(record.state is TrialState.COMPLETE for record in records)
     known = _means(session.store.manifests())
     kinds = {
@@ -75,7 +63,7 @@ def forecast(session: Session) -> Forecast:
     return Forecast(trials=len(records), complete=complete, undrawn=max(0, wanted - len(records)), kinds=kinds)
 
 
-def _work(nodes: list[Node], missing: set[str], known: Mapping[tuple[str, ...], float]) -> Work:
+def _work(nodes: list[Node], missing: Set[str], known: Mapping[tuple[str, ...], float]) -> Work:
     left = [node for node in nodes if node.key in missing]
     guesses = [_guess(node, known) for node in left]
     certain = [guess for guess in guesses if guess is not None]

@@ -48,7 +48,9 @@ def study_folder(study: Study, work: Path) -> Path:
     return work / "studies" / f"{study.name}-{digest(study)[:_DIGITS]}"
 
 
-def study_record(study: Study, work: Path, task: Task, *, planned: int | None, finished: int) -> StudyRecord:
+def study_record(
+    study: Study, work: Path, task: Task, *, planned: int | None, finished: int, missing: Mapping[str, int]
+) -> StudyRecord:
     """The study as observers see it."""
     return StudyRecord(
         name=study.name,
@@ -66,6 +68,7 @@ def study_record(study: Study, work: Path, task: Task, *, planned: int | None, f
         generated=task.generated,
         planned=planned,
         finished=finished,
+        missing=missing,
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.task import Task
-from bebertlab.recipe.plan import Machine, Plan
+from bebertlab.recipe.execute import missing_stages
+from bebertlab.recipe.plan import Machine, Node, Plan
 from bebertlab.store.store import Store
 from bebertlab.study.driver import Driver
 from bebertlab.study.executors.base import Executor
@@ -57,6 +59,21 @@ class Session:
             self._plans[record.number] = self._planner.plan(self._recipe(record))
         return self._plans[record.number]
 
+    def stages(self, records: Sequence[TrialRecord]) -> tuple[Mapping[str, Node], frozenset[str]]:
+        """The stages of trials that can run, by their keys, and the keys of those that are not stored."""
+        nodes: dict[str, Node] = {}
+        missing: set[str] = set()
+        for record in records:
+            try:
+                plan = self.plan(record)
+            except EnvironmentFault:
+                raise
+            except UserError:  # a drawn point that cannot run
+                continue
+            nodes |= {node.key: node for node in plan.behind(plan.result.name)}
+            missing |= {plan.nodes[name].key for name in missing_stages(plan, self.store)}
+        return nodes, frozenset(missing)
+
     def check_plans(self, records: tuple[TrialRecord, ...]) -> None:
         """Plan trials.
 
@@ -77,12 +94,15 @@ class Session:
     def observed(self, journal: Journal | None = None) -> StudyRecord:
         """The study as observers see it, with what the journal says now."""
         records = self.records() if journal is None else journal.records()
+        known = journal is not None and self.study.sampler.kind == "grid"
+        nodes, missing = self.stages(records) if known else ({}, frozenset())
         return study_record(
             self.study,
             self.work,
             self._task(records),
             planned=len(records) if journal is None else journal.planned,
             finished=sum(record.state is TrialState.COMPLETE for record in records),
+            missing=Counter(nodes[key].kind for key in missing),
         )
 
     def open_again(self, journal: Journal) -> None:

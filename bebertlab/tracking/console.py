@@ -36,7 +36,7 @@ class ConsoleProgress:
     @hookimpl
     def bebertlab_study_started(self, study: StudyRecord) -> None:
         """Say what starts, and where it stands."""
-        self._pace.begin(study.planned, study.finished)
+        self._pace.begin(study.planned, study.finished, study.missing)
         self._line(f"study {study.name}@{study.digest[:8]} in {study.folder}: {self._pace.standing()}")
         if self._live:
             self._display = Display(self._console, study.planned)
@@ -70,6 +70,7 @@ class ConsoleProgress:
             self._stored += 1
         else:
             self._ran += 1
+            self._pace.made(event.stage_kind, event.seconds)
             self._line(
                 f"{_of(event)} done in {duration(event.seconds)}", quiet=self._live or event.seconds < BRIEF_SECONDS
             )

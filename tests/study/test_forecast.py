@@ -22,6 +22,16 @@ def run(files: Files, *sets: str, trials: int | None = None) -> None:
     run_study(session, LOCAL, lambda study, trials: (), Limits(max_trials=trials))
 
 
+def test_observers_are_told_what_is_to_be_made(files: Files) -> None:
+    told = []
+    run(files, trials=3)
+    ahead = forecast(Session(files.read(), Path("work"))).kinds["fake"].missing
+    for _ in range(2):
+        session = Session(files.read(), Path("work"))
+        run_study(session, LOCAL, lambda study, trials: told.append(study) or (), Limits())  # type: ignore[func-returns-value]
+    assert [study.missing for study in told] == [{"fake": ahead}, {}]
+
+
 def test_what_is_ahead_is_what_then_happens(files: Files) -> None:
     run(files, trials=3)
     ahead = forecast(Session(files.read(), Path("work")))

@@ -46,7 +46,7 @@ def test_what_observers_see(files: Files) -> None:
 
     point = {"members.ensemble": "bagging", "members.size": 1}
     plan = Planner(source.plugins, Machine()).plan(recipe_at(source.study, point, 0, source.plugins.registry))
-    record = study_record(source.study, Path("work"), plan.task, planned=14, finished=3)
+    record = study_record(source.study, Path("work"), plan.task, planned=14, finished=3, missing={"fake": 2})
     assert record.folder == study_folder(source.study, Path("work")) == Path(f"work/studies/little-{record.digest[:8]}")
     assert record.identity == {"task": "fake/4", "encoder": "fake", "recipe": "study"}
     assert record.axes == {"members.ensemble": ("single", "bagging", "boosting"), "members.size": (1, 2, 4)}
@@ -57,4 +57,5 @@ def test_what_observers_see(files: Files) -> None:
         14,
         3,
     )
+    assert record.missing == {"fake": 2}
     assert record.resolved == to_yaml(resolved(source.study))

@@ -16,7 +16,7 @@ class _Clock:
 def _paced(planned: int | None, finished: int, ends: list[float]) -> tuple[Pace, _Clock]:
     clock = _Clock()
     pace = Pace(clock)
-    pace.begin(planned, finished)
+    pace.begin(planned, finished, {})
     for number, end in enumerate(ends):
         pace.start(number)
         clock.now = 100.0 + end
@@ -60,6 +60,31 @@ def test_trials_of_earlier_runs_are_done_but_say_nothing_about_the_pace() -> Non
     assert pace.standing() == "93/100"
     assert pace.left() == pytest.approx(70.0)
     assert _paced(None, 2, [1.0])[0].standing() == "3 done"
+
+
+def test_what_is_to_be_made_tells_more_than_the_first_trials() -> None:
+    clock = _Clock()
+    pace = Pace(clock)
+    pace.begin(20, 0, {"finetune": 1, "member": 20, "merge": 20})
+    pace.start(0)
+    pace.start(1)
+    clock.now += 500.0
+    pace.made("finetune", 500.0)
+    pace.made("member", 4.0)
+    assert pace.left() is None  # no merge was seen yet
+    pace.made("merge", 0.5)
+    pace.finish(0)
+    assert pace.left() == pytest.approx((19 * 4.0 + 19 * 0.5) / 2)
+    pace.made("member", 8.0)
+    assert pace.left() == pytest.approx((18 * 6.0 + 19 * 0.5) / 2)
+
+
+def test_more_stages_than_were_known_leave_nothing() -> None:
+    pace = Pace(_Clock())
+    pace.begin(2, 0, {"member": 1})
+    pace.made("member", 3.0)
+    pace.made("member", 3.0)
+    assert pace.left() == 0.0
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(2.0, "5 s"), (31.0, "30 s"), (100.0, "2 min"), (7330.0, "2 h 2 min")])
