@@ -20,6 +20,7 @@ Number: TypeAlias = Any
 _SMALLEST = 1e-12  #: a symmetric range below this is that of zeros
 _EXTENT = 1e-8  #: added to an asymmetric range, as in the published code
 _EXACT = (torch.float32, torch.float64)
+_ZERO = torch.zeros(())
 
 
 class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen class
@@ -48,8 +49,11 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
 
     def values(self, x: Tensor) -> Tensor:
         """Every value at its nearest level."""
+        levels, step = self.levels(x), self.step(x.dtype)
         # a base of 0 is added too: it turns -0 into the 0 that integers decode to
-        return self.levels(x).mul_(self.step(x.dtype)).add_(self.base(x.dtype))
+        if self.offset is None and isinstance(step, float):
+            return torch.add(_ZERO, levels, alpha=step, out=levels)  # one pass for both
+        return levels.mul_(step).add_(self.base(x.dtype))
 
     def step(self, dtype: torch.dtype) -> Number:
         """Distance of neighbouring levels."""

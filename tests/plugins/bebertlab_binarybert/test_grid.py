@@ -29,6 +29,8 @@ def test_numbers_and_tensors_give_the_same(symmetric: bool, scale: float, monkey
     assert torch.is_tensor(tensors.size)
     assert not torch.is_tensor(plain.size)
     assert torch.equal(plain.levels(x), tensors.levels(x))
+    assert torch.equal(plain.values(x), tensors.values(x))
+    assert not plain.values(-0.01 * x.abs()).signbit().logical_and(plain.values(-0.01 * x.abs()) == 0).any()
     assert plain.step(x.dtype) == pytest.approx(float(tensors.step(x.dtype)), rel=1e-6)
     found = gradients(upstream, x, plain.low, plain.high)
     for one, other in zip(found, gradients(upstream, x, tensors.low, tensors.high), strict=True):
