@@ -84,7 +84,7 @@ class _Piece:
 
     def update(self, divisors: Tensor | None, factor: float, betas: tuple[float, float], epsilon: float) -> None:
         """Move the parameters and clear their gradients."""
-        if not len(self._first):
+        if not self._first.numel():
             self._first, self._second = torch.zeros_like(self._vector), torch.zeros_like(self._vector)
         gradient = self._vector.grad
         assert gradient is not None
@@ -115,7 +115,7 @@ class _Piece:
 
     def moments_of(self, parameter: nn.Parameter) -> tuple[Tensor, Tensor] | None:
         """Those of a parameter that is in here."""
-        if not len(self._first):
+        if not self._first.numel():
             return None
         if self._bundle is not None:
             place = self._bundle.place(parameter)

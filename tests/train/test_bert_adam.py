@@ -110,6 +110,22 @@ def test_a_parameter_without_gradients_neither_moves_nor_decays_until_it_has_one
     assert late.tolist() != [1, 1, 1]
 
 
+def test_a_single_number_that_is_reached_late_trains_on() -> None:
+    reached, step = nn.Parameter(torch.ones(3)), nn.Parameter(torch.tensor(1.0))
+    optimizer = BertAdam([Group(parameters=(reached, step), learning_rate=0.1, weight_decay=0.0)], 1.0)
+    torch.autograd.backward(reached.sum())
+    optimizer.step(1.0)
+    seen = []
+    for _ in range(3):
+        torch.autograd.backward(step * 2)
+        optimizer.step(1.0)
+        seen.append(step.item())
+    assert 1.0 > seen[0] > seen[1] > seen[2]
+    moments = optimizer.moments(step)
+    assert moments is not None
+    assert moments[0].item() == pytest.approx(1 - 0.9**3)  # of a gradient clipped to 1
+
+
 def test_gradients_are_cleared_and_memory_is_given_back() -> None:
     small, large = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(module.SMALL))
     optimizer = BertAdam([Group(parameters=(small, large), learning_rate=0.1, weight_decay=0.0)], 1.0)
