@@ -23,7 +23,8 @@ class AdaBoostR2(Ensemble):
     Shape: logits (N, 1), labels (N,) -> weights (N,).
     Source: Drucker, Improving Regressors using Boosting Techniques, 1997.
     Differs: after a discarded member it tries again with equal weights, as often as the options say. The BEBERT code
-    keeps such members, with a negative weight.
+    keeps such members, with a negative weight. After a member without any error it goes on, unless told to stop as
+    Drucker does, so that an ensemble has the size that was asked for.
     """
 
     rounds: Rounds

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
+from attrs import Attribute
 from torch import Tensor
 
 from bebertlab.api import widened
@@ -21,6 +22,12 @@ _SMALLEST = 1e-12  #: a symmetric range below this is that of zeros
 _EXTENT = 1e-8  #: added to an asymmetric range, as in the published code
 _EXACT = (torch.float32, torch.float64)
 _ZERO = torch.zeros(())
+
+
+def check_bits(options: Any, attribute: Attribute[int], bits: int) -> None:  # noqa: ANN401 - options with `symmetric`
+    """A validator: one bit has no level on each side of zero."""
+    if options.symmetric and bits < 2:
+        raise ValueError(f"'{attribute.name}' must be at least 2 where levels are symmetric: {bits}")
 
 
 class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen class

@@ -10,6 +10,7 @@ from attrs import field, frozen, validators
 from torch import Tensor, nn
 
 from bebertlab.api import Codes, Quantizer, QuantizerOptions, widened, within
+from bebertlab_binarybert.grid import check_bits
 
 _SMALLEST = 1e-5  #: no step is smaller
 
@@ -19,7 +20,9 @@ class Lsq(QuantizerOptions):
     """Evenly spaced levels whose distance is learned; the first batch sets it."""
 
     kind = "lsq"
-    bits: int = field(default=4, validator=[validators.ge(2), validators.le(16)])  #: of a level
+    bits: int = field(
+        default=4, validator=[validators.ge(1), validators.le(16), check_bits]
+    )  #: of a level; symmetric ones need 2
     symmetric: bool = True  #: levels on both sides of zero; false: upwards from the smallest value of the tensor
     as_published: bool = False  #: a step that falls to 0 or below is used as it is, as in the published code
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bebertlab.api import Codes, Quantizer, QuantizerOptions
 from bebertlab_binarybert.granularity import Granularity
-from bebertlab_binarybert.grid import find_grid, gradients
+from bebertlab_binarybert.grid import check_bits, find_grid, gradients
 
 
 @frozen(kw_only=True)
@@ -20,7 +20,9 @@ class Uniform(QuantizerOptions):
 
     kind = "uniform"
     revision = 2
-    bits: int = field(default=8, validator=[validators.ge(2), validators.le(16)])  #: of a level
+    bits: int = field(
+        default=8, validator=[validators.ge(1), validators.le(16), check_bits]
+    )  #: of a level; symmetric ones need 2
     symmetric: bool = True  #: levels mirrored around zero; false: from the smallest value to the largest
     granularity: Granularity = field(
         default="tensor", validator=validators.in_(("tensor", "row"))

@@ -29,9 +29,7 @@ class Bit(SchemeOptions):
 
     kind = "bit"
     weight_bits: Literal[1, 32] = field(default=1, validator=validators.in_((1, 32)))  #: 1 binary, 32 none
-    activation_bits: Literal[1, 2, 4, 8, 32] = field(
-        default=1, validator=validators.in_((1, 2, 4, 8, 32))
-    )  #: 1, 2, 4 or 8 elastic, 32 none
+    activation_bits: int = field(default=1, validator=validators.in_((*range(1, 17), 32)))  #: 1 to 16 elastic, 32 none
     activations: Literal["elastic", "bwn"] = field(
         default="elastic"
     )  #: bwn: the sign of the distance from the mean of the tensor, one bit, its scale not learned

@@ -23,6 +23,15 @@ def test_keeps_the_quantizer_contract(granularity: Granularity, symmetric: bool,
     check_quantizer(Uniform(bits=bits, symmetric=symmetric, granularity=granularity, learnable=False))
 
 
+def test_one_bit_has_two_levels_of_which_none_need_be_zero() -> None:
+    check_quantizer(Uniform(bits=1, symmetric=False))
+    x = torch.tensor([-1.0, -0.4, 0.2, 3.0])
+    y = Uniform(bits=1, symmetric=False, clip=2.0).build(x.shape)(x)
+    assert y.tolist() == pytest.approx([-1.0, -1.0, -1.0, 2.0])
+    with pytest.raises(ValueError, match="'bits' must be at least 2 where levels are symmetric: 1"):
+        Uniform(bits=1)
+
+
 def test_levels_span_the_clipped_range() -> None:
     x = torch.tensor([-4.0, -0.6, 0.0, 1.0])
     symmetric, asymmetric = Uniform(bits=2, clip=2.0), Uniform(bits=2, symmetric=False, clip=2.0)
