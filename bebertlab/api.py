@@ -49,7 +49,7 @@ from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics
 from bebertlab.network import reach_hub
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
-from bebertlab.nn.huggingface import architecture_of, modern_names
+from bebertlab.nn.huggingface import architecture_of, config_number, modern_names, quantized_bits
 from bebertlab.nn.operations import model_operations, usual_tokens
 from bebertlab.nn.precision import widened
 from bebertlab.nn.straight_through import sign, straight_through
@@ -128,6 +128,7 @@ __all__ = [
     "branch_counts",
     "branch_prefix",
     "check_tensors",
+    "config_number",
     "content_digest",
     "correlation_metrics",
     "fractions",
@@ -141,6 +142,7 @@ __all__ = [
     "open_session",
     "paired",
     "quantizable_modules",
+    "quantized_bits",
     "reach_hub",
     "read_metrics",
     "read_model",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -32,6 +32,7 @@ _DEFAULTS = {
     "layer_norm_eps": 1e-12,
 }
 _ACTIVATIONS = {"gelu": "gelu", "relu": "relu"}
+_FULL = 32  #: bits of what is not quantized, in the configurations of published code
 
 
 def configuration(architecture: Architecture) -> dict[str, Any]:
@@ -62,15 +63,48 @@ def architecture_of(configuration: Mapping[str, Any], classes: int) -> Architect
     given = {**_DEFAULTS, **configuration}
     if missing := [name for name in _SIZES if name not in given]:
         raise UserError(f"config.json lacks {', '.join(missing)}")
-    if given["hidden_act"] not in _ACTIVATIONS:
+    if str(given["hidden_act"]) not in _ACTIVATIONS:
         raise UserError(f"hidden_act is '{given['hidden_act']}'; supported are {', '.join(_ACTIVATIONS)}")
     # published codes with narrower attention (DynaBERT's, BinaryBERT's) name its width
     width = "dyna_hidden_size" if "dyna_hidden_size" in given else "hidden_size"
+    for name in {**_SIZES, width: ""}:
+        _check_size(given, name)
     heads = given["num_attention_heads"]
     if given[width] % heads:
         raise UserError(f"{width} {given[width]} is not a multiple of num_attention_heads {heads}")
     values = {ours: given[theirs] for theirs, ours in _SIZES.items()}
     return Architecture(**values, head_size=given[width] // heads, classes=classes)
+
+
+def config_number(configuration: Mapping[str, Any], name: str, default: float) -> Any:  # noqa: ANN401 - int or float
+    """A number that a config.json may name; a whole one where the default is.
+
+    Raises:
+        UserError: it is of another type.
+    """
+    value = configuration.get(name, default)
+    whole = isinstance(default, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise UserError(f"config.json: {name} is {value!r}; a {'whole ' if whole else ''}number is right")
+    return value
+
+
+def quantized_bits(configuration: Mapping[str, Any], traces: Iterable[str]) -> tuple[int, int]:
+    """Bits of weights and of activations, by a config.json of published code; 32 where it says nothing.
+
+    `traces`: names of tensors that a quantized model has.
+
+    Raises:
+        UserError: it is silent on a model that has such tensors, or no whole number stands there.
+    """
+    names = ("weight_bits", "input_bits")
+    if (missing := [name for name in names if name not in configuration]) and (trace := next(iter(traces), None)):
+        raise UserError(
+            f"config.json lacks {' and '.join(missing)}, but {trace} is of a quantized model; add what it was trained"
+            f" with ({_FULL} is full precision)"
+        )
+    weight_bits, activation_bits = (config_number(configuration, name, _FULL) for name in names)
+    return weight_bits, activation_bits
 
 
 def modern_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -84,6 +118,15 @@ def modern_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for old, tensor in tensors.items()
         if not (new := _modern(old)).startswith("cls.") and not new.endswith("position_ids")
     }
+
+
+def _check_size(given: Mapping[str, Any], name: str) -> None:
+    if name == "hidden_act":
+        return
+    if name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps"):
+        config_number(given, name, 0.0)
+    elif config_number(given, name, 0) < 1:
+        raise UserError(f"config.json: {name} is {given[name]}; at least 1 is right")
 
 
 def _modern(name: str) -> str:

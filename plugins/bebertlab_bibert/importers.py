@@ -64,9 +64,9 @@ class BebertBibertImporter(ImporterOptions):
 
 
 def _read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], design: Design) -> Checkpoint:
-    _check_bits(config)
     parallel = all(name.startswith("module.") for name in tensors)  # saved from several GPUs
     given = {name.removeprefix("module.") if parallel else name: tensor for name, tensor in tensors.items()}
+    _check_bits(config, told=any(map(_UNUSED.fullmatch, given)))
     given = {name: tensor for name, tensor in modern_names(given).items() if not _UNUSED.fullmatch(name)}
     sizes = _architecture(given, config)
     own, theirs = BertClassifier(sizes, design).state_dict(), _published_names(sizes, design)
@@ -94,8 +94,14 @@ def _published_names(sizes: Architecture, design: Design) -> dict[str, str]:
     }
 
 
-def _check_bits(config: Mapping[str, Any]) -> None:
+def _check_bits(config: Mapping[str, Any], *, told: bool) -> None:
+    """`told`: the tensors say that it is a BiBERT where config.json does not."""
     wanted = {"weight_bits": 1, "input_bits": 1, "quantize_act": True}
+    if not told and (missing := [name for name in ("weight_bits", "input_bits") if name not in config]):
+        raise UserError(
+            f"config.json lacks {' and '.join(missing)}, and no tensor is of a BiBERT (its layers have a `scale`): this"
+            " looks like a model in full precision; read it as `huggingface`"
+        )
     if wrong := [f"{name} is {config[name]}" for name, value in wanted.items() if config.get(name, value) != value]:
         raise UserError(f"config.json: {', '.join(wrong)}; BiBERT has weights and activations of 1 bit")
 

@@ -20,8 +20,10 @@ from bebertlab.api import (
     UserError,
     architecture_of,
     check_tensors,
+    config_number,
     modern_names,
     quantizable_modules,
+    quantized_bits,
 )
 from bebertlab_binarybert.methods import FULL
 from bebertlab_binarybert.schemes import BinaryBert, TernaryBert
@@ -38,8 +40,9 @@ class BinaryBertImporter(ImporterOptions):
 
     The two branches of a split module end in `_1` and `_2`; clips and steps are `weight_clip_val` and
     `input_clip_val` of a linear layer, `embed_clip_val` of the word embedding, and `clip_query`, `clip_key`,
-    `clip_value` and `clip_attn` of the attention. Those that its bits leave without use are left out. A step counts as
-    set, also one of exactly 1. Numbers of double precision, as the biases of a split are, become single ones.
+    `clip_value` and `clip_attn` of the attention. Those that its bits leave without use are left out. Numbers of double
+    precision, as the biases of a split are, become single ones.
+    Differs: a step counts as set, also one of exactly 1; the published code sets that one anew, as does `as_published`.
     Source: BinaryBERT, arXiv:2012.15701, and BEBERT, arXiv:2210.15976, their published code.
     """
 
@@ -58,13 +61,20 @@ class BinaryBertImporter(ImporterOptions):
                 f"{split[0]} and others are split in two, but config.json says weight_bits 2: the published code copies"
                 " that of the ternary model when it splits; set weight_bits to 1 for the split model"
             )
-        scheme = self._scheme(told, method=None if self.weight_bits else told.get("weight_quant_method"))
+        traces = [*(f"{path}_1.weight" for path in split), *filter(_CLIP.fullmatch, given)]
+        scheme = self._scheme(
+            told, quantized_bits(told, traces), method=None if self.weight_bits else told.get("weight_quant_method")
+        )
         return _checkpoint(
-            given, sizes, _design(scheme, sizes).with_branches(dict.fromkeys(split, 2)), ternarybert=False
+            given,
+            sizes,
+            _design(scheme, sizes).with_branches(dict.fromkeys(split, 2)),
+            ternarybert=False,
+            unset=1.0 if self.as_published else None,
         )
 
-    def _scheme(self, config: Mapping[str, Any], method: str | None) -> BinaryBert:
-        weight_bits, activation_bits = config.get("weight_bits", FULL), config.get("input_bits", FULL)
+    def _scheme(self, config: Mapping[str, Any], bits: tuple[int, int], method: str | None) -> BinaryBert:
+        weight_bits, activation_bits = bits
         lsq = activation_bits != FULL and config.get("input_quant_method") == "lsq"
         try:
             return BinaryBert(
@@ -75,7 +85,7 @@ class BinaryBertImporter(ImporterOptions):
                 matrix_granularity=_granularity(config, "weight_layerwise", default=True),
                 embedding_granularity=_granularity(config, "embed_layerwise", default=False),
                 activation_granularity=_granularity(config, "input_layerwise", default=True),
-                clip=config.get("clip_init_val", 2.5),
+                clip=config_number(config, "clip_init_val", 2.5),
                 learnable=lsq or bool(config.get("learnable_scaling", True)),
                 symmetric=bool(config.get("sym_quant_qkvo", True)),
                 one_sided_symmetric=bool(config.get("sym_quant_ffn_attn", False)),
@@ -100,15 +110,16 @@ class TernaryBertImporter(ImporterOptions):
         """The model of a checkpoint."""
         given = _named(tensors)
         sizes = _architecture(given, config)
-        weight_bits = config.get("weight_bits", FULL)
-        activation_bits = config.get("input_bits", FULL) if config.get("quantize_act", True) else FULL
-        clip = config.get("clip_val", 2.5)
+        weight_bits, activation_bits = quantized_bits(config, filter(_CLIP.fullmatch, given))
+        if not config.get("quantize_act", True):
+            activation_bits = FULL
+        clip = config_number(config, "clip_val", 2.5)
         if weight_bits == activation_bits == FULL:
             return _checkpoint(given, sizes, Design(), ternarybert=True)
         try:
             scheme = TernaryBert(
-                weight_bits=weight_bits,
-                activation_bits=activation_bits,  # type: ignore[arg-type] # the scheme checks it
+                weight_bits=weight_bits,  # type: ignore[arg-type] # the scheme checks it
+                activation_bits=activation_bits,  # type: ignore[arg-type] # this too
                 clip=clip,
                 as_published=self.as_published,
             )
@@ -142,7 +153,10 @@ def _design(scheme: SchemeOptions, sizes: Architecture) -> Design:
     return design if design.activation is None else evolve(design, activation=sizes.activation)
 
 
-def _checkpoint(given: Mapping[str, Tensor], sizes: Architecture, design: Design, *, ternarybert: bool) -> Checkpoint:
+def _checkpoint(
+    given: Mapping[str, Tensor], sizes: Architecture, design: Design, *, ternarybert: bool, unset: float | None = None
+) -> Checkpoint:
+    """`unset`: a step that was never set."""
     own = BertClassifier(sizes, design).state_dict()
     theirs = {name: _published(name, design, ternarybert) for name in own if not name.endswith(".initialised")}
     wanted = {theirs[name]: own[name] for name in theirs}
@@ -155,7 +169,9 @@ def _checkpoint(given: Mapping[str, Tensor], sizes: Architecture, design: Design
         code = "TernaryBERT" if ternarybert else "BinaryBERT"
         raise UserError(f"not a checkpoint of {code}'s published code with this config.json: {error}") from error
     tensors = {
-        name: found[theirs[name]].to(tensor.dtype, copy=True) if name in theirs else torch.ones_like(tensor)
+        name: found[theirs[name]].to(tensor.dtype, copy=True)
+        if name in theirs
+        else torch.tensor(unset is None or bool(found[theirs[f"{name.removesuffix('initialised')}step"]] != unset))
         for name, tensor in own.items()
     }
     return Checkpoint(architecture=sizes, design=design, tensors=tensors)

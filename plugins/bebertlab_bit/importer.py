@@ -19,6 +19,7 @@ from bebertlab.api import (
     architecture_of,
     check_tensors,
     modern_names,
+    quantized_bits,
 )
 from bebertlab_bit.scheme import Bit
 
@@ -53,7 +54,8 @@ class BitImporter(ImporterOptions):
         if "classifier.weight" not in given:
             raise UserError("there is no classifier.weight: this is no classifier")
         sizes = architecture_of(config, given["classifier.weight"].shape[0])
-        design = evolve(self._design(config), activation=sizes.activation)
+        bits = quantized_bits(config, filter(_SPARE.fullmatch, given))
+        design = evolve(self._design(config, *bits), activation=sizes.activation)
         own = BertClassifier(sizes, design).state_dict()
         theirs = {name: _published(name) for name in own}
         wanted = {theirs[name]: tensor for name, tensor in own.items() if tensor.is_floating_point()}
@@ -72,16 +74,15 @@ class BitImporter(ImporterOptions):
         }
         return Checkpoint(architecture=sizes, design=design, tensors=found)
 
-    def _design(self, config: Mapping[str, Any]) -> Design:
+    def _design(self, config: Mapping[str, Any], weight_bits: int, activation_bits: int) -> Design:
         """What is quantized where, as the settings of the published command line say."""
-        weight_bits, activation_bits = config.get("weight_bits", _FULL), config.get("input_bits", _FULL)
         if weight_bits != _FULL and (method := config.get("weight_quant_method", "bwn")) != "bwn":
             raise UserError(f"config.json: weight_quant_method is '{method}'; only 'bwn' is supported")
         if activation_bits != _FULL and not config.get("input_layerwise", True):
             raise UserError("config.json: input_layerwise is false; activations have one scale for the whole tensor")
         try:
             scheme = Bit(
-                weight_bits=weight_bits,
+                weight_bits=weight_bits,  # type: ignore[arg-type] # the scheme checks it
                 activation_bits=activation_bits,
                 activations="elastic" if activation_bits == _FULL else config.get("input_quant_method", "elastic"),
                 quantize_probabilities=not config.get("not_quantize_attention", False),

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture
-from bebertlab.nn.huggingface import architecture_of, configuration, modern_names
+from bebertlab.nn.huggingface import architecture_of, config_number, configuration, modern_names, quantized_bits
 
 
 @pytest.fixture
@@ -50,6 +50,12 @@ def test_what_old_configurations_leave_out_has_a_default(square: Architecture) -
         ({"position_embedding_type": "relative_key"}, "only 'absolute'"),
         ({"hidden_act": "gelu_new"}, "hidden_act is 'gelu_new'; supported are gelu, relu"),
         ({"num_attention_heads": 3}, "hidden_size 16 is not a multiple of num_attention_heads 3"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0; at least 1 is right"),
+        ({"hidden_size": "64"}, "hidden_size is '64'; a whole number is right"),
+        ({"dyna_hidden_size": None}, "dyna_hidden_size is None; a whole number is right"),
+        ({"num_hidden_layers": True}, "num_hidden_layers is True; a whole number is right"),
+        ({"hidden_act": ["gelu"]}, "hidden_act is .*; supported are gelu, relu"),
+        ({"layer_norm_eps": "small"}, "layer_norm_eps is 'small'; a number is right"),
     ],
 )
 def test_other_models_are_refused(square: Architecture, change: dict[str, Any], words: str) -> None:
@@ -62,6 +68,22 @@ def test_missing_sizes_are_named(square: Architecture) -> None:
     del config["vocab_size"], config["intermediate_size"]
     with pytest.raises(UserError, match="lacks vocab_size, intermediate_size"):
         architecture_of(config, 2)
+
+
+def test_a_number_of_published_code_has_a_type() -> None:
+    assert config_number({"clip": 2}, "clip", 2.5) == 2
+    assert config_number({}, "clip", 2.5) == 2.5
+    with pytest.raises(UserError, match=r"config\.json: clip is '2'; a number is right"):
+        config_number({"clip": "2"}, "clip", 2.5)
+
+
+def test_bits_that_nobody_names_are_full_precision_unless_tensors_say_otherwise() -> None:
+    assert quantized_bits({}, []) == (32, 32)
+    assert quantized_bits({"weight_bits": 1, "input_bits": 4}, ["a.clip"]) == (1, 4)
+    with pytest.raises(UserError, match=r"lacks input_bits, but a\.clip is of a quantized model"):
+        quantized_bits({"weight_bits": 1}, ["a.clip"])
+    with pytest.raises(UserError, match="weight_bits is None; a whole number is right"):
+        quantized_bits({"weight_bits": None, "input_bits": 8}, [])
 
 
 def test_old_names_become_new_ones() -> None:

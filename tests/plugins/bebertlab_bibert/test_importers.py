@@ -103,6 +103,15 @@ def test_settings_that_do_not_fit_are_refused(
         BibertImporter().read(tensors, {**config, **change})
 
 
+def test_a_model_in_full_precision_is_refused(published: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
+    tensors, config = published
+    silent = {name: value for name, value in config.items() if name not in ("weight_bits", "input_bits")}
+    BibertImporter().read(tensors, silent)  # its tensors say what it is
+    plain = dict(tiny_model(tiny_task(), seed=3).state_dict())
+    with pytest.raises(UserError, match="lacks weight_bits and input_bits, and no tensor is of a BiBERT"):
+        BibertImporter().read(plain, silent)
+
+
 def test_other_checkpoints_are_refused(published: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
     tensors, config = published
     with pytest.raises(UserError, match=r"unexpected: bert\.pooler\.dense\.move\.bias"):

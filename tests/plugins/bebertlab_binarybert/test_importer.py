@@ -135,6 +135,9 @@ def test_a_checkpoint_with_steps_has_them_set_also_one_of_exactly_1() -> None:
     quantizer(torch.randn(2, 3, 4, 4))
     assert quantizer.get_parameter("step").item() == 1.0
     assert model.design.activation == "gelu"
+    name = f"{LAYER}attention.self.quantizers.attention_key.initialised"
+    published = BinaryBertImporter(as_published=True).read(given, config_of(1, 4)).tensors
+    assert [n for n, tensor in published.items() if n.endswith(".initialised") and not tensor] == [name]
 
 
 def test_double_precision_becomes_single() -> None:
@@ -178,11 +181,24 @@ def test_a_split_of_ours_is_one_of_theirs() -> None:
         ({"hidden_act": "tanh"}, "hidden_act is 'tanh'"),
         ({"input_quant_method": "lsq"}, r"clip_query is \(2,\), should be \(\)"),
         ({"input_bits": 4, "input_quant_method": "lsq", "input_layerwise": False}, "lsq has one step"),
+        ({"weight_bits": None}, "weight_bits is None; a whole number is right"),
+        ({"input_bits": "8"}, "input_bits is '8'; a whole number is right"),
+        ({"clip_init_val": "2.5"}, "clip_init_val is '2.5'; a number is right"),
     ],
 )
 def test_what_contradicts_is_refused_with_the_reason(settings: dict[str, object], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         read(stored(BinaryBert().design()), {**config_of(1, 8), **settings})
+
+
+@pytest.mark.parametrize("lost", ["weight_bits", "input_bits"])
+def test_bits_that_are_not_told_are_asked_for(lost: str) -> None:
+    config = {name: value for name, value in config_of(1, 8).items() if name != lost}
+    with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+_1\.weight is of a quantized model"):
+        read(stored(BinaryBert().design(), 2), config)
+    with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+clip\S* is of a quantized model"):
+        TernaryBertImporter().read(ternarybert(), config)
+    assert lost == "input_bits" or read(stored(BinaryBert().design(), 2), config, weight_bits=1).design.branches
 
 
 def test_what_is_no_classifier_is_refused() -> None:

@@ -81,6 +81,7 @@ def test_the_numbers_are_copies_in_single_precision(published: dict[str, Tensor]
     ("settings", "scheme"),
     [
         ({"input_bits": 4}, Bit(activation_bits=4)),
+        ({"input_bits": 3}, Bit(activation_bits=3)),
         ({"not_quantize_attention": True}, Bit(quantize_probabilities=False)),
         ({"weight_layerwise": False}, Bit(matrix_granularity="row")),
         ({"embed_layerwise": True}, Bit(embedding_granularity="tensor")),
@@ -123,7 +124,8 @@ def test_zeros_as_published(published: dict[str, Tensor], config: dict[str, Any]
     ("settings", "message"),
     [
         ({"weight_bits": 2}, "config.json: 'weight_bits' must be in"),
-        ({"input_bits": 3}, "config.json: 'activation_bits' must be in"),
+        ({"input_bits": 17}, "config.json: 'activation_bits' must be in"),
+        ({"input_bits": "1"}, "config.json: input_bits is '1'; a whole number is right"),
         ({"weight_quant_method": "twn"}, "weight_quant_method is 'twn'; only 'bwn' is supported"),
         ({"input_quant_method": "lsq"}, "config.json: 'activations' is 'lsq'"),
         ({"input_layerwise": False}, "input_layerwise is false"),
@@ -136,6 +138,12 @@ def test_settings_that_contradict_are_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         BitImporter().read(published, {**config, **settings})
+
+
+@pytest.mark.parametrize("lost", ["weight_bits", "input_bits"])
+def test_bits_that_are_not_told_are_asked_for(published: dict[str, Tensor], config: dict[str, Any], lost: str) -> None:
+    with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+ is of a quantized model"):
+        BitImporter().read(published, {name: value for name, value in config.items() if name != lost})
 
 
 def test_other_checkpoints_are_refused_by_the_published_names(
