@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+
+from bebertlab.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,10 +39,16 @@ def artifact_root(work: Path) -> Path:
 
 
 def connect(uri: str, work: Path) -> MlflowClient:
-    """A client; the database of an SQLite `uri` is created first where it is missing."""
+    """A client; the database of an SQLite `uri` is created first where it is missing.
+
+    Raises:
+        EnvironmentFault: the file cannot be opened.
+    """
     _quieten()
     if uri.startswith(_SQLITE):
-        _create_database(Path(uri.removeprefix(_SQLITE)), artifact_root(work))
+        path = Path(uri.removeprefix(_SQLITE))
+        _create_database(path, artifact_root(work))
+        _check_opens(path)
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -80,6 +90,15 @@ def _quieten() -> None:
 
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def _check_opens(path: Path) -> None:
+    """MLflow would try for almost two minutes."""
+    try:
+        with closing(sqlite3.connect(path, timeout=5)) as database:
+            database.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        raise EnvironmentFault(f"{error}; it should be an SQLite file that can be written") from error
 
 
 def _create_database(path: Path, artifacts: Path) -> None:

@@ -16,6 +16,7 @@ from bebertlab.tracking.mlflow_values import (
     NOTE,
     metrics_of,
     parameters_of,
+    recipe_settings,
     study_summary,
     study_tags,
     trial_tags,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _PARENT = "mlflow.parentRunId"
 _TRAINING = {"mlflow.experimentKind": "custom_model_development"}  #: else its pages open for language-model traces
 _PAGE = 1000
-_BATCH = 100  #: tags in one call
+_BATCH = 100  #: tags or parameters in one call
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAILED: "FAILED"}
 
 
@@ -135,7 +136,9 @@ class Runs:
     def _create_parent(self) -> _Known:
         name = f"{self._study.name}@{self._study.digest[:8]}"
         known = self._create(name, {**study_tags(self._study), NOTE: self._study.description}, 0.0)
-        self._log(known, parameters_of(self._study.identity), {}, {})
+        parameters = [*parameters_of({**recipe_settings(self._study.resolved), **self._study.identity}).items()]
+        for first in range(0, len(parameters), _BATCH):
+            self._log(known, dict(parameters[first : first + _BATCH]), {}, {})
         self._client.log_text(known.run, self._study.resolved, "study.yaml")
         return known
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bebertlab import __version__
+from bebertlab.config.yaml import parse_yaml
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 
 ERROR = "bebertlab.error"
@@ -17,6 +18,7 @@ NOTE = "mlflow.note.content"
 _LONGEST_TAG = 8000
 _LONGEST_PARAMETER = 6000
 _LONGEST_NAME = 250
+_NO_SETTINGS = ("schema_version", "description", "seed")
 _MORE = "\n\n*The rest is in the artifact report.md; report.html has the plots.*\n"
 
 
@@ -36,6 +38,27 @@ def parameters_of(values: Mapping[str, object]) -> dict[str, str]:
     {'members.ensemble': 'single', 'members.size': '2', 'scheme': '{"kind": "twn"}'}
     """
     return {name_of(key): _text(value)[:_LONGEST_PARAMETER] for key, value in values.items()}
+
+
+def recipe_settings(resolved: str) -> dict[str, object]:
+    """The settings of a resolved study's recipe by path: they tell studies apart that search the same.
+
+    >>> recipe_settings("recipe: {train: {epochs: 2}, stages: {half: {width: 0.5}}}")
+    {'train.epochs': 2, 'half.width': 0.5}
+    """
+    study = parse_yaml(resolved, "the resolved study").data
+    recipe = dict(study.get("recipe", {})) if isinstance(study, Mapping) else {}
+    stages = recipe.pop("stages", {})
+    kept = {name: part for name, part in recipe.items() if name not in _NO_SETTINGS}
+    return dict(_leaves({**kept, **stages}))
+
+
+def _leaves(part: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in part.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 def metrics_of(values: Mapping[str, float]) -> dict[str, float]:

@@ -22,7 +22,7 @@ def study(tmp_path: Path) -> StudyRecord:
         folder=tmp_path / "studies" / "tiny_study-abcdef12",
         work=tmp_path,
         identity={"task": "minigrammar/acceptability", "encoder": "tiny", "recipe": "bebert"},
-        resolved="name: tiny_study\n",
+        resolved="name: tiny_study\nrecipe: {description: small, task: {size: 40}, stages: {half: {width: 0.5}}}\n",
         objective="validation/score",
         maximize=True,
         axes={"members.size": (1, 2)},

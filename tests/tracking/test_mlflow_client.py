@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bebertlab.errors import EnvironmentFault
 from bebertlab.tracking.mlflow_client import artifact_root, connect, default_uri, describe, fragment, open_command
 
 pytestmark = [
@@ -47,6 +48,17 @@ def test_an_existing_database_is_left_alone(database: Path) -> None:
     before = database.stat().st_mtime_ns
     connect(f"sqlite:///{database}", database.parent)
     assert database.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("kind", ["a folder", "no database"])
+def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "mlflow.db"
+    if kind == "a folder":
+        path.mkdir()
+    else:
+        path.write_text("no database at all, but a text of some length " * 9)
+    with pytest.raises(EnvironmentFault, match="it should be an SQLite file that can be written"):
+        connect(default_uri(tmp_path), tmp_path)
 
 
 def test_libraries_keep_quiet(database: Path) -> None:

@@ -37,13 +37,20 @@ def test_a_trial_is_a_child_run_with_everything(
     made.finish(trials[2])
     parent, child = runs()
     assert parent.info.run_name == "tiny_study@abcdef12"
-    assert parent.data.params == {"task": "minigrammar/acceptability", "encoder": "tiny", "recipe": "bebert"}
+    identity = {"task": "minigrammar/acceptability", "encoder": "tiny", "recipe": "bebert"}
+    assert parent.data.params == {**identity, "task.size": "40", "half.width": "0.5"}
     assert child.info.run_name == trials[2].name
     assert child.info.status == "FINISHED"
-    assert child.data.params == {**parent.data.params, "members.size": "2", "seed": "0"}
+    assert child.data.params == {**identity, "members.size": "2", "seed": "0"}
     assert child.data.metrics == {**trials[2].metrics, "seconds": 1.5}
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert child.data.tags["bebertlab.stage.members.1"] == "key of members.1 0"
+
+
+def test_many_settings_are_logged(opened: Callable[[], Runs], runs: Read, study: StudyRecord, database: Path) -> None:
+    words = ", ".join(f"option{number}: {number}" for number in range(250))
+    Runs(connect(f"sqlite:///{database}", study.work), evolve(study, resolved=f"recipe: {{{words}}}"), "bebertlab/x")
+    assert len(runs()[0].data.params) == 250 + len(study.identity)
 
 
 def test_a_new_process_finds_what_a_killed_one_left(
