@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
+from bebertlab.report.across import fixed_axes
 from bebertlab.report.cost import Cost, cost
 from bebertlab.report.pairs import Pairing, pair_up
 from bebertlab.report.rows import identity, points
@@ -51,6 +52,7 @@ class Comparison:
     pairs: int
     left_out: int = 0
     paired: bool = True  #: False: no two points differ in this option only, means of points are compared
+    across: Mapping[str, Any] = field(factory=dict)  #: axes on which pairs differ too, with the baseline's one value
     cost: Cost | None = None
     parts: tuple[Part, ...] = ()
 
@@ -136,7 +138,8 @@ def _compare(
     study: StudyRecord, question: Question, trials: Sequence[TrialRecord], pair: tuple[Any, Any], comparisons: int
 ) -> Comparison | None:
     value, baseline = pair
-    pairing = pair_up(study, trials, question.compare, value, baseline)
+    fixed = fixed_axes(study, question) if identity(baseline) == identity(question.baseline) else {}
+    pairing = pair_up(study, trials, question.compare, value, baseline, across=fixed)
     if not pairing.pairs:
         return _unpaired(study, question, trials, pair, comparisons)
     return Comparison(
@@ -145,6 +148,7 @@ def _compare(
         estimate=estimate(pairing.differences(), comparisons),
         pairs=len(pairing.pairs),
         left_out=pairing.left_out,
+        across={axis: fixed[axis] for axis in pairing.across},
         cost=cost(pairing, question.cost) if question.cost else None,
         parts=_parts(study, question, pairing),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.report.answers import Answer, Comparison, Verdict
-from bebertlab.report.labels import count, signed, unit, value_label
+from bebertlab.report.labels import count, listing, short_names, signed, unit, value_label
 from bebertlab.report.rows import identity
 from bebertlab.report.statistics import MINIMUM_SEEDS
 
@@ -24,9 +24,25 @@ def many(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:
     groups: dict[str, list[Comparison]] = {heading: [] for heading in _headings(study, found)}
     for made in sorted(found.comparisons, key=_difference, reverse=study.maximize):
         groups[_heading(study, found, made)].append(made)
-    return tuple(
+    said = [
         f"{heading}: {_listed(group, places)} {unit(study.objective)}." for heading, group in groups.items() if group
-    )
+    ]
+    return (*said, *_all_differing(study, found))
+
+
+def differing(study: StudyRecord, made: Comparison) -> str:
+    """What pairs of a comparison differ in beside the compared option; empty where that is nothing."""
+    names = short_names(study.axes)
+    only = [f"{names.get(axis, axis)} {value_label(value)}" for axis, value in made.across.items()]
+    return f"{value_label(made.baseline)} has {listing(only)} only" if only else ""
+
+
+def _all_differing(study: StudyRecord, found: Answer) -> list[str]:
+    groups: dict[str, list[str]] = {}
+    for made in found.comparisons:
+        if made.across:
+            groups.setdefault(differing(study, made), []).append(value_label(made.value))
+    return [f"The pairs of {listing(values)} differ in more: {words}." for words, values in groups.items()]
 
 
 def _headings(study: StudyRecord, found: Answer) -> tuple[str, ...]:

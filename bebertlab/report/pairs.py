@@ -1,9 +1,9 @@
-"""Pairs of trials that differ in one searched option only."""
+"""Pairs of trials that differ in one searched option only, or in others that the baseline cannot have."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -29,6 +29,7 @@ class Pairing:
 
     pairs: tuple[Pair, ...]
     left_out: int  #: trials without a partner, or in a cell that other seeds lack
+    across: tuple[str, ...] = ()  #: other axes on which partners differ: the baseline has one value there
 
     def seeds(self) -> tuple[int, ...]:
         """Seeds with a pair, in order."""
@@ -48,15 +49,23 @@ class Pairing:
         return Pairing(pairs=tuple(kept), left_out=0)
 
 
-def pair_up(study: StudyRecord, trials: Sequence[TrialRecord], path: str, value: object, baseline: object) -> Pairing:
+def pair_up(
+    study: StudyRecord,
+    trials: Sequence[TrialRecord],
+    path: str,
+    value: object,
+    baseline: object,
+    *,
+    across: Collection[str] = (),
+) -> Pairing:
     """Pair the trials of a value with those of the baseline.
 
-    Partners have the same seed and the same values on every other axis in which the baseline varies. Where cells
-    are missing for some seeds, the seeds and cells that keep the most pairs are used, so that every seed is
-    averaged over the same cells.
+    Partners have the same seed and the same values on every other axis but those of `across`. Where cells are missing
+    for some seeds, the seeds and cells that keep the most pairs are used, so that every seed is averaged over the
+    same cells.
     """
     ours, theirs = (_having(trials, path, wanted) for wanted in (value, baseline))
-    axes = [axis for axis in study.axes if axis != path and _varies(theirs, axis)]
+    axes = [axis for axis in study.axes if axis != path and axis not in across]
     partners = {_key(trial, axes): trial for trial in theirs if objective(study, trial) is not None}
     found = [
         _pair(study, path, trial, partner)
@@ -64,7 +73,8 @@ def pair_up(study: StudyRecord, trials: Sequence[TrialRecord], path: str, value:
         if objective(study, trial) is not None and (partner := partners.get(_key(trial, axes))) is not None
     ]
     kept = _balanced(found)
-    return Pairing(pairs=kept, left_out=len(ours) - len(kept))
+    differing = tuple(axis for axis in study.axes if axis in across and any(_differ(pair, axis) for pair in kept))
+    return Pairing(pairs=kept, left_out=len(ours) - len(kept), across=differing)
 
 
 def _pair(study: StudyRecord, path: str, ours: TrialRecord, theirs: TrialRecord) -> Pair:
@@ -78,8 +88,9 @@ def _having(trials: Sequence[TrialRecord], path: str, value: object) -> list[Tri
     return [trial for trial in trials if path in trial.parameters and identity(trial.parameters[path]) == wanted]
 
 
-def _varies(trials: Sequence[TrialRecord], axis: str) -> bool:
-    return len({identity(trial.parameters.get(axis)) for trial in trials}) > 1
+def _differ(pair: Pair, axis: str) -> bool:
+    ours, theirs = (identity(trial.parameters.get(axis)) for trial in (pair.ours, pair.theirs))
+    return ours != theirs
 
 
 def _key(trial: TrialRecord, axes: Sequence[str]) -> tuple[int, str]:

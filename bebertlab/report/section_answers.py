@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bebertlab.report.answers import Answer
+from collections.abc import Sequence
+
+from bebertlab.report.answers import Answer, Comparison
 from bebertlab.report.curves import curves, hue_axis
 from bebertlab.report.document import Block, Bullets, Figure, Section, Text
 from bebertlab.report.labels import capital, count, short_names
@@ -29,10 +31,29 @@ def answers(made: Material) -> list[Section]:
 
 def _answers_note(made: Material) -> str:
     seeds = len(made.study.seeds)
-    note = "Differences are paired: same seed, same other options; intervals are over seeds."
+    comparisons = [one for found in made.answers for one in found.comparisons]
+    said = [words for words, true in _kinds(comparisons) if true]
     if seeds < MINIMUM_SEEDS:
-        return f"{note} This run has {count(seeds, 'seed')}: with fewer than {MINIMUM_SEEDS} nothing is claimed."
-    return note
+        said.append(f"This run has {count(seeds, 'seed')}: with fewer than {MINIMUM_SEEDS} nothing is claimed.")
+    return " ".join(said) or "Nothing is compared value by value."
+
+
+def _kinds(comparisons: Sequence[Comparison]) -> tuple[tuple[str, bool], ...]:
+    """What may be said of how differences are made, and whether some are made so."""
+    across = any(one.across for one in comparisons)
+    but = ", save those of which the baseline is said to have one value only" if across else ""
+    return (
+        (
+            f"A paired difference is between trials of the same seed and the same other options{but}; its interval is "
+            "over seeds.",
+            any(one.paired for one in comparisons),
+        ),
+        (
+            "One that is not paired is between means of points that differ in other options too; its interval is over "
+            "points.",
+            not all(one.paired for one in comparisons),
+        ),
+    )
 
 
 def _answer(made: Material, found: Answer, place: int) -> Section:

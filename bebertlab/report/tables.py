@@ -209,10 +209,18 @@ def _comparison_row(study: StudyRecord, answer: Answer, made: Comparison, places
         _probability(made.adjusted),
         number(made.estimate.detectable, places),
         str(shown.count) if made.paired else NOTHING,
-        str(made.pairs) if made.paired else "not paired",
+        _pairs(study, made),
         str(made.left_out) if made.left_out else NOTHING,
         *_cost_cells(made),
     )
+
+
+def _pairs(study: StudyRecord, made: Comparison) -> str:
+    if not made.paired:
+        return "not paired"
+    names = short_names(study.axes)
+    across = ", ".join(names.get(axis, axis) for axis in made.across)
+    return f"{made.pairs} across {across}" if across else str(made.pairs)
 
 
 def _probability(value: float | None) -> str:

@@ -17,7 +17,7 @@ from bebertlab.report.labels import (
     unit,
     value_label,
 )
-from bebertlab.report.many import is_many, many
+from bebertlab.report.many import differing, is_many, many
 from bebertlab.report.rows import identity
 from bebertlab.report.statistics import MINIMUM_SEEDS
 
@@ -44,7 +44,7 @@ def sentences(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, 
         return (_trend(words, found.trend),)
     if is_many(found):
         return many(study, found, places)
-    said = [_comparison(words, found.question, comparison) for comparison in found.comparisons]
+    said = [_comparison(words, found.question, made, differing(study, made)) for made in found.comparisons]
     return (*said, *_cost(found))
 
 
@@ -53,7 +53,8 @@ def headlines(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, 
     if found.obstacle or found.trend is not None or is_many(found):
         return sentences(study, found, places)
     words = _words(study, found.question, places)
-    return (*(f"{_short(words, found.question, made)}." for made in found.comparisons), *_short_cost(found))
+    said = [_short(words, found.question, made) + _aside(differing(study, made)) for made in found.comparisons]
+    return (*(f"{one}." for one in said), *_short_cost(found))
 
 
 def verdict_label(comparison: Comparison, *, maximize: bool) -> str:
@@ -78,8 +79,13 @@ def _words(study: StudyRecord, question: Question, places: int) -> Words:
     )
 
 
-def _comparison(words: Words, question: Question, made: Comparison) -> str:
-    return f"{_claim(words, question, made, *_sides(words, question, made))} ({_evidence(words, made)})."
+def _comparison(words: Words, question: Question, made: Comparison, differing: str) -> str:
+    evidence = "; ".join(filter(None, [_evidence(words, made), differing]))
+    return f"{_claim(words, question, made, *_sides(words, question, made))} ({evidence})."
+
+
+def _aside(words: str) -> str:
+    return f" ({words})" if words else ""
 
 
 def _short(words: Words, question: Question, made: Comparison) -> str:

@@ -36,6 +36,11 @@ EFFECTS: dict[tuple[str, Any], float] = {
     (SIZE, 4): 1.3,
     (BITS, 4): -1.5,
 }
+RESOLVED = """schema_version: 1
+name: ensemble_ablation
+exclude:
+- {members.ensemble: [single], members.size: [2, 4]}
+"""
 
 Simulate = Callable[..., tuple[StudyRecord, tuple[TrialRecord, ...]]]
 
@@ -113,7 +118,7 @@ def simulate_study(
         folder=tmp_path / "studies" / "ensemble_ablation-3f2c9a71",
         work=tmp_path,
         identity={"task": "minigrammar", "encoder": "tiny", "recipe": "bebert"},
-        resolved="schema_version: 1\nname: ensemble_ablation\n",
+        resolved=RESOLVED,
         objective="validation/score",
         maximize=True,
         axes=dict(axes),

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 BOOST = Question(text="?", compare="members.ensemble", baseline="single")
 STEPS = Question(text="?", compare="members.size")
+DISTILLATION = "members.distillation"
+
+
+def _of(simulate: Simulate, question: Question) -> tuple[StudyRecord, Question, tuple[TrialRecord, ...]]:
+    study, trials = simulate()
+    return study, question, trials
 
 
 def test_true_differences_are_shown_and_near(simulate: Simulate) -> None:
@@ -137,6 +143,26 @@ def test_points_drawn_at_random_are_compared_by_their_means(simulate: Simulate) 
     assert not made[1].paired
     assert made[1].estimate.interval.mean == pytest.approx(3.0 + 2.3 / 3, abs=0.5)
     assert made[1].pairs == 0
+
+
+def test_points_that_differ_in_another_drawn_option_are_not_paired(simulate: Simulate) -> None:
+    study, trials = simulate()
+    rates, distillations = (0.1, 0.2, 0.3, 0.4), ("none", "none", "prediction", "none")
+    drawn = [
+        evolve(trials[3 * place + seed], parameters={"train.lr": rates[place], DISTILLATION: distillations[place]})
+        for place in range(4)
+        for seed in range(3)
+    ]
+    searched = evolve(study, axes={"train.lr": rates, DISTILLATION: ("none", "prediction")})
+    made = answer(searched, Question(text="?", compare="train.lr"), drawn).comparisons
+    assert [one.paired for one in made] == [True, False, False]
+
+
+def test_a_baseline_is_paired_across_what_it_cannot_have_and_that_is_told(simulate: Simulate) -> None:
+    made = {(one.value, one.baseline): one for one in answer(*_of(simulate, BOOST)).comparisons}
+    assert made["boosting", "single"].across == {"members.size": 1}
+    assert made["boosting", "single"].pairs == 54
+    assert made["boosting", "bagging"].across == {}
 
 
 def test_an_option_with_many_values_has_a_trend(simulate: Simulate) -> None:

@@ -64,6 +64,16 @@ def test_where_less_is_better_so_is_what_is_below(simulate: Simulate) -> None:
     )
 
 
+def test_what_pairs_differ_in_is_said_at_the_end(simulate: Simulate) -> None:
+    study, _ = simulate()
+    made = [
+        evolve(one, across={"members.size": 1}) if place < 2 else one for place, one in enumerate(FOUND.comparisons)
+    ]
+    said = many(study, evolve(FOUND, comparisons=tuple(made)))
+    assert said[:-1] == many(study, FOUND)
+    assert said[-1] == "The pairs of b W1A4 and a W1A4 differ in more: bibert has size 1 only."
+
+
 def test_a_report_says_so_everywhere(simulate: Simulate) -> None:
     study, _ = simulate()
     assert sentences(study, FOUND) == headlines(study, FOUND) == many(study, FOUND)

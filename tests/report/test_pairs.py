@@ -30,13 +30,30 @@ def _without(trials: tuple[TrialRecord, ...], seed: int, **wanted: object) -> li
 
 def test_a_single_model_is_compared_with_every_size(simulate: Simulate) -> None:
     study, trials = simulate()
-    found = pair_up(study, trials, ENSEMBLE, "boosting", "single")
+    found = pair_up(study, trials, ENSEMBLE, "boosting", "single", across=[SIZE])
     assert len(found.pairs) == 2 * 3 * 3 * 3  # bits, distillations, sizes, seeds
     for pair in found.pairs:
         assert pair.ours.seed == pair.theirs.seed == pair.seed
         assert pair.theirs.parameters[SIZE] == 1
         assert all(pair.ours.parameters[axis] == pair.theirs.parameters[axis] for axis in (BITS, DISTILLATION))
         assert pair.difference == pair.ours.metrics["validation/score"] - pair.theirs.metrics["validation/score"]
+
+
+def test_partners_have_the_same_other_options(simulate: Simulate) -> None:
+    study, trials = simulate()
+    found = pair_up(study, trials, ENSEMBLE, "boosting", "single")
+    assert len(found.pairs) == 2 * 3 * 3  # bits, distillations, seeds; size 1 only
+    assert {pair.ours.parameters[SIZE] for pair in found.pairs} == {1}
+    assert (found.left_out, found.across) == (36, ())
+    larger = [one for one in trials if one.parameters[ENSEMBLE] == "single" or one.parameters[SIZE] > 1]
+    assert not pair_up(study, larger, ENSEMBLE, "boosting", "single").pairs
+
+
+def test_what_partners_differ_in_is_told(simulate: Simulate) -> None:
+    study, trials = simulate()
+    assert pair_up(study, trials, ENSEMBLE, "boosting", "single", across=[SIZE]).across == (SIZE,)
+    small = [one for one in trials if one.parameters[SIZE] == 1]
+    assert pair_up(study, small, ENSEMBLE, "boosting", "single", across=[SIZE]).across == ()
 
 
 def test_an_option_in_which_the_baseline_varies_is_matched(simulate: Simulate) -> None:
@@ -48,7 +65,7 @@ def test_an_option_in_which_the_baseline_varies_is_matched(simulate: Simulate) -
 
 def test_pairs_of_a_seed_are_averaged_first(simulate: Simulate) -> None:
     study, trials = simulate()
-    found = pair_up(study, trials, ENSEMBLE, "boosting", "single")
+    found = pair_up(study, trials, ENSEMBLE, "boosting", "single", across=[SIZE])
     of_seed = [pair.difference for pair in found.pairs if pair.seed == 1]
     assert found.differences()[1] == pytest.approx(sum(of_seed) / len(of_seed))
     assert len(found.differences()) == 3
@@ -57,7 +74,7 @@ def test_pairs_of_a_seed_are_averaged_first(simulate: Simulate) -> None:
 def test_a_missing_cell_is_left_out_for_every_seed(simulate: Simulate) -> None:
     study, trials = simulate()
     fewer = _without(trials, 1, ensemble="boosting", size=4, distillation="none", bits=8)
-    found = pair_up(study, fewer, ENSEMBLE, "boosting", "single")
+    found = pair_up(study, fewer, ENSEMBLE, "boosting", "single", across=[SIZE])
     assert len(found.pairs) == 17 * 3
     assert found.left_out == 2
 
@@ -75,12 +92,12 @@ def test_failed_partners_make_no_pair(simulate: Simulate) -> None:
         evolve(trial, state=TrialState.FAILED, metrics={}) if trial.parameters[ENSEMBLE] == "single" else trial
         for trial in trials
     ]
-    found = pair_up(study, broken, ENSEMBLE, "boosting", "single")
+    found = pair_up(study, broken, ENSEMBLE, "boosting", "single", across=[SIZE])
     assert (found.pairs, found.left_out) == ((), 54)
 
 
 def test_a_part_has_one_value_on_another_axis(simulate: Simulate) -> None:
     study, trials = simulate()
-    part = pair_up(study, trials, ENSEMBLE, "boosting", "single").where(SIZE, 4)
+    part = pair_up(study, trials, ENSEMBLE, "boosting", "single", across=[SIZE]).where(SIZE, 4)
     assert len(part.pairs) == 18
     assert {pair.ours.parameters[SIZE] for pair in part.pairs} == {4}

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from bebertlab.interfaces.events import Question
+from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
 from bebertlab.report.document import Figure, Table
 from bebertlab.report.material import material
 from bebertlab.report.section_answers import answers
@@ -29,6 +30,24 @@ def test_questions_without_an_answer_have_no_plot(simulate: Simulate) -> None:
     (_, section) = answers(material(lost, trials))
     assert not any(isinstance(block, Table | Figure) for block in section.blocks)
     assert answers(material(evolve(study, questions=()), trials)) == []
+
+
+def test_the_note_says_how_differences_are_made(simulate: Simulate) -> None:
+    study, trials = simulate()
+    of = {"single": "none", "bagging": "prediction", "boosting": "two-stage"}
+    apart = [one for one in trials if one.parameters["members.distillation"] == of[one.parameters["members.ensemble"]]]
+    across = _note(study, trials, study.questions)
+    paired = _note(study, trials, study.questions[1:])
+    unpaired = _note(study, apart, study.questions[:1])
+    assert "one value only" in across
+    assert "not paired" not in across + paired
+    assert "the same other options; its" in paired
+    assert "A paired" not in unpaired
+    assert "One that is not paired" in unpaired
+
+
+def _note(study: StudyRecord, trials: Sequence[TrialRecord], questions: tuple[Question, ...]) -> str:
+    return str(answers(material(evolve(study, questions=questions), trials))[0].blocks[0])
 
 
 def test_too_few_seeds_are_said_at_once(simulate: Simulate) -> None:

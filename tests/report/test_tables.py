@@ -103,6 +103,17 @@ def test_comparisons_table(simulate: Simulate) -> None:
     assert "ratio" not in steps_only.columns
 
 
+def test_what_pairs_differ_in_stands_beside_their_number(simulate: Simulate) -> None:
+    study, trials = simulate()
+    table = comparisons_table(study, answer(study, study.questions[0], trials))
+    pairs = table.columns.index("pairs")
+    assert {row[0]: row[pairs] for row in table.rows} == {
+        "bagging minus single": "54 across size",
+        "boosting minus single": "54 across size",
+        "boosting minus bagging": "54",
+    }
+
+
 def test_comparisons_that_are_not_paired_say_so(simulate: Simulate) -> None:
     study, trials = simulate()
     made = answer(study, Question(text="?", compare="members.size"), trials)

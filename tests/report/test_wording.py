@@ -39,6 +39,16 @@ def test_a_shown_difference(simulate: Simulate) -> None:
     )
 
 
+def test_what_pairs_differ_in_is_said_with_the_claim(simulate: Simulate) -> None:
+    study, _ = simulate()
+    made = evolve(_made(2.0, 0.5), across={"members.size": 1, "members.distillation": "none"})
+    found = Answer(question=BOOST, comparisons=(made,))
+    assert sentences(study, found)[0].endswith("3 seeds, 9 pairs; single has size 1 and distillation none only).")
+    assert headlines(study, found)[0] == (
+        "boosting beats single by 2.00 points (single has size 1 and distillation none only)."
+    )
+
+
 def test_the_winner_comes_first(simulate: Simulate) -> None:
     wanted = "single beats boosting by 2.00 points (95% interval 1.50 to 2.50"
     assert wanted in _said(simulate, _made(-2.0, 0.5))

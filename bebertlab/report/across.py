@@ -1,0 +1,47 @@
+"""Options that a baseline cannot have: the study says so by what it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bebertlab.config.yaml import parse_yaml
+from bebertlab.interfaces.events import Question, StudyRecord
+from bebertlab.report.rows import identity
+
+
+def fixed_axes(study: StudyRecord, question: Question) -> dict[str, Any]:
+    """Axes on which the baseline has one value because others would mean nothing there, with that value.
+
+    A single model has one size, and is compared with ensembles of every size. That is so where lines of `exclude`
+    leave the baseline one of the listed values, and the option is one of the same stage as the compared one. What is
+    left out elsewhere (long training of another stage) does mean something: there equals are compared only.
+    """
+    if question.baseline is None:
+        return {}
+    stage = question.compare.split(".")[0]
+    beside = [axis for axis in study.axes if axis != question.compare and axis.split(".")[0] == stage]
+    left = {axis: _left(study, question, axis) for axis in beside}
+    return {axis: values[0] for axis, values in left.items() if len(values) == 1 < len(study.axes[axis])}
+
+
+def _left(study: StudyRecord, question: Question, axis: str) -> list[Any]:
+    """The values of an axis that the baseline may have."""
+    out: set[str] = set()
+    for item in _excluded(study):
+        if item.keys() == {question.compare, axis} and _among(question.baseline, item[question.compare]):
+            out |= {identity(value) for value in _listed(item[axis])}
+    return [value for value in study.axes[axis] if identity(value) not in out]
+
+
+def _excluded(study: StudyRecord) -> Sequence[Mapping[str, Any]]:
+    plain = parse_yaml(study.resolved, "the resolved study").data
+    return plain.get("exclude") or () if isinstance(plain, Mapping) else ()
+
+
+def _among(value: object, values: object) -> bool:
+    return identity(value) in map(identity, _listed(values))
+
+
+def _listed(values: object) -> list[Any]:
+    return values if isinstance(values, list) else [values]
