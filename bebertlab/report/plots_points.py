@@ -16,6 +16,18 @@ from bebertlab.report.rows import Point, identity, objective
 
 _MOST = 60  #: points in the ranked plot; the table has all
 _INCHES_PER_CHARACTER = 0.085
+_MARKER = 7.5  #: points across a marker of the front
+#: from a point of the front to its rank, in points, and the side of the text that is there
+_LABEL_PLACES = (
+    (7, 5, "left"),
+    (-7, 5, "right"),
+    (7, -12, "left"),
+    (-7, -12, "right"),
+    (7, 16, "left"),
+    (-7, 16, "right"),
+    (7, -23, "left"),
+    (-7, -23, "right"),
+)
 _FAR_APART = 10.0  #: times the lowest cost
 
 
@@ -48,7 +60,7 @@ def against_cost(study: StudyRecord, placed: Sequence[Placed], best: Sequence[Pl
         axis.set_xlabel(label)
         axis.set_ylabel(axis_label(study.objective))
         _legend(axis, study, hue)
-        _front_labels(figure, axis, best)
+        _front_labels(figure, axis, placed, best)
         return svg(figure, name)
 
 
@@ -84,7 +96,7 @@ def _cost_point(axis: Any, one: Placed, series: int, *, front: bool) -> None:  #
     tone, score = colour(series), one.score
     if front and score.low is not None and score.high is not None:
         axis.plot([one.cost, one.cost], [score.low, score.high], color=tone, linewidth=1.6, zorder=2)
-    size, alpha = (7.5, 1.0) if front else (5, 0.55)
+    size, alpha = (_MARKER, 1.0) if front else (5, 0.55)
     edge = INK if front else tone
     axis.plot(one.cost, score.mean, marker=marker(series), markersize=size, color=tone, mec=edge, alpha=alpha, zorder=3)
 
@@ -122,29 +134,35 @@ def _legend(axis: Any, study: StudyRecord, hue: str) -> None:  # noqa: ANN401
         axis.legend(title=title, loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
-def _front_labels(figure: Any, axis: Any, best: Sequence[Placed]) -> None:  # noqa: ANN401
-    """Ranks beside the points of the front, each where no earlier one is."""
-    taken: list[Any] = []
+def _front_labels(figure: Any, axis: Any, placed: Sequence[Placed], best: Sequence[Placed]) -> None:  # noqa: ANN401
+    """Ranks beside the points of the front, each where no marker and no earlier rank is, or where the fewest are."""
     renderer = figure.canvas.get_renderer() if hasattr(figure.canvas, "get_renderer") else figure._get_renderer()
+    taken = [_marker_box(figure, axis, one) for one in placed]
     for one in reversed(best):
-        for across, up, side in (
-            (7, 5, "left"),
-            (-7, 5, "right"),
-            (7, -12, "left"),
-            (-7, -12, "right"),
-            (7, 16, "left"),
-        ):
-            text = axis.annotate(
-                f"#{one.point.number}",
-                (one.cost, one.score.mean),
-                xytext=(across, up),
-                textcoords="offset points",
-                ha=side,
-                fontsize=8.5,
-                fontweight="bold",
-            )
-            box = text.get_window_extent(renderer)
-            if not any(box.overlaps(other) for other in taken):
-                taken.append(box)
-                break
+        texts = [_rank(axis, one, *where) for where in _LABEL_PLACES]
+        boxes = [text.get_window_extent(renderer) for text in texts]
+        crowds = [sum(box.overlaps(other) for other in taken) for box in boxes]
+        chosen = crowds.index(min(crowds))
+        taken.append(boxes[chosen])
+        for text in texts[:chosen] + texts[chosen + 1 :]:
             text.remove()
+
+
+def _marker_box(figure: Any, axis: Any, one: Placed) -> Any:  # noqa: ANN401
+    from matplotlib.transforms import Bbox
+
+    x, y = axis.transData.transform((one.cost, one.score.mean))
+    half = _MARKER / 2 * figure.dpi / 72
+    return Bbox.from_extents(x - half, y - half, x + half, y + half)
+
+
+def _rank(axis: Any, one: Placed, across: float, up: float, side: str) -> Any:  # noqa: ANN401
+    return axis.annotate(
+        f"#{one.point.number}",
+        (one.cost, one.score.mean),
+        xytext=(across, up),
+        textcoords="offset points",
+        ha=side,
+        fontsize=8.5,
+        fontweight="bold",
+    )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from bebertlab.report.pareto import by_seconds, front
-from bebertlab.report.plots_points import against_cost, ranked
+from bebertlab.report.plots import canvas
+from bebertlab.report.plots_points import _front_labels, against_cost, ranked
 from bebertlab.report.rows import points
 
 if TYPE_CHECKING:
@@ -32,6 +33,22 @@ def test_front_points_carry_their_rank_without_overlap(simulate: Simulate) -> No
     ranks = [text for text in _texts(drawn) if text.startswith("#")]
     assert sorted(ranks) == sorted(f"#{one.point.number}" for one in best)
     assert {"training (s)", "ensemble", "boosting"} <= set(_texts(drawn))
+
+
+def test_ranks_lie_on_no_marker(simulate: Simulate) -> None:
+    study, trials = simulate()
+    first, beside, above, *_ = by_seconds(points(study, trials))
+    placed = [
+        evolve(one, cost=cost, score=evolve(one.score, mean=mean))
+        for one, cost, mean in ((first, 5.0, 5.0), (beside, 5.4, 5.4), (above, 4.6, 5.4))
+    ]
+    with canvas(6.6, 3.9) as (figure, (axis,)):
+        axis.set(xlim=(0, 10), ylim=(0, 10))
+        _front_labels(figure, axis, placed, placed[:1])
+        (text,) = axis.texts
+        box = text.get_window_extent(figure._get_renderer())
+        centres = [axis.transData.transform((one.cost, one.score.mean)) for one in placed]
+    assert not any(box.contains(*centre) for centre in centres)
 
 
 def test_costs_far_apart_get_a_logarithmic_scale(simulate: Simulate) -> None:
