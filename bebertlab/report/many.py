@@ -15,8 +15,12 @@ MANY = 6  #: up to so many comparisons have a sentence each
 
 def is_many(found: Answer) -> bool:
     """Whether an answer has too many comparisons for a sentence each, all with the same value."""
-    baselines = {identity(made.baseline) for made in found.comparisons}
-    return len(found.comparisons) > MANY and len(baselines) == 1
+    return len(found.comparisons) > MANY and same_baseline(found)
+
+
+def same_baseline(found: Answer) -> bool:
+    """Whether all comparisons of an answer are with one value."""
+    return len({identity(made.baseline) for made in found.comparisons}) == 1
 
 
 def many(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:

@@ -12,11 +12,13 @@ from bebertlab.interfaces.events import StudyRecord
 from bebertlab.report.answers import Answer, Comparison, Trend, Verdict
 from bebertlab.report.curves import Curve
 from bebertlab.report.labels import axis_label, short_names, unit, value_label
+from bebertlab.report.many import same_baseline
 from bebertlab.report.page import INK, MUTED, PAPER
 from bebertlab.report.plots import canvas, colour, limits, marker, svg
 from bebertlab.report.statistics import Interval
 
 _INCHES_OF_NUMBERS = 0.28  #: between the axis and its label
+_CHARACTERS_OF_A_CURVE = 48  #: that fit below it, with room between the labels
 COLUMNS = 4  #: comparisons side by side; more are rows of one plot
 
 
@@ -56,15 +58,15 @@ def forest(study: StudyRecord, found: Answer, name: str) -> str:
 def _rows(study: StudyRecord, found: Answer, name: str) -> str:
     """A row for each comparison, best at the top."""
     shown = sorted(found.comparisons, key=lambda one: one.estimate.interval.mean, reverse=study.maximize)
-    against = found.question.baseline is not None
+    against = found.question.baseline is not None and same_baseline(found)
     with canvas(5.2, 0.85 + 0.24 * len(shown)) as (figure, (axis,)):
         axis.axvline(0, color=INK, linewidth=1)
         for place, one in enumerate(shown):
             _whisker(axis, one.estimate.interval, place, whole=True, filled=one.verdict is Verdict.SHOWN)
         _scale([axis], [evolve(one, parts=()) for one in shown])
-        axis.set_yticks(range(len(shown)), [_compared(one, against=against) for one in shown])
+        axis.set_yticks(range(len(shown)), [_compared(found, one, against=against) for one in shown])
         axis.set_ylim(len(shown) - 0.4, -0.6)
-        axis.set_title(f"minus {value_label(found.question.baseline)}" if against else "")
+        axis.set_title(f"minus {value_label(shown[0].baseline)}" if against else "")
         axis.set_xlabel(_difference_label(study))
         _plain(axis)
         return svg(figure, name)
@@ -79,6 +81,7 @@ def curve(study: StudyRecord, curves: Sequence[Curve], option: str, hue: str, na
             across = [values.index(value) + shift for value in one.values]
             _series(axis, across, one, place)
         axis.set_xticks(range(len(values)), [value_label(value) for value in values])
+        _tilt(axis, len(values))
         axis.set_xlim(-0.4, len(values) - 0.6)
         axis.grid(visible=False, axis="x")
         axis.set_xlabel(option)
@@ -86,6 +89,14 @@ def curve(study: StudyRecord, curves: Sequence[Curve], option: str, hue: str, na
         if hue:
             axis.legend(title=hue, loc="center left", bbox_to_anchor=(1.01, 0.5))
         return svg(figure, name)
+
+
+def _tilt(axis: Any, values: int) -> None:  # noqa: ANN401
+    """Labels that would not fit beside each other stand aslant."""
+    longest = max((len(label.get_text()) for label in axis.get_xticklabels()), default=0)
+    if longest > _CHARACTERS_OF_A_CURVE / values:
+        for label in axis.get_xticklabels():
+            label.set(rotation=35, ha="right", rotation_mode="anchor")
 
 
 def scatter(study: StudyRecord, trend: Trend, option: str, name: str) -> str:
@@ -99,9 +110,15 @@ def scatter(study: StudyRecord, trend: Trend, option: str, name: str) -> str:
         return svg(figure, name)
 
 
+def over(shown: Sequence[Comparison]) -> str:
+    """What whole comparisons are made of."""
+    kinds = {one.paired: "all pairs" if one.paired else "all points" for one in shown}
+    return " or ".join(kinds[paired] for paired in (True, False) if paired in kinds)
+
+
 def _lines(study: StudyRecord, shown: Sequence[Comparison]) -> list[_Line]:
     names = short_names(study.axes)
-    lines = [_Line("all pairs", False, None)]
+    lines = [_Line(over(shown), False, None)]
     for axis in study.axes:
         values = list(dict.fromkeys(value_label(p.value) for one in shown for p in one.parts if p.axis == axis))
         if values:
@@ -123,9 +140,12 @@ def _column(axis: Any, comparison: Comparison, lines: Sequence[_Line], *, baseli
     _plain(axis)
 
 
-def _compared(comparison: Comparison, *, against: bool) -> str:
+def _compared(found: Answer, comparison: Comparison, *, against: bool) -> str:
+    """A comparison beside its row; `against`: the title names the value that all are compared with."""
     ours, theirs = value_label(comparison.value), value_label(comparison.baseline)
-    return ours if against else f"{theirs} → {ours}"
+    if against:
+        return ours
+    return f"{theirs} → {ours}" if found.question.baseline is None else f"{ours} minus {theirs}"
 
 
 def _plain(axis: Any) -> None:  # noqa: ANN401

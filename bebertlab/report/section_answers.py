@@ -9,16 +9,12 @@ from bebertlab.report.curves import curves, hue_axis
 from bebertlab.report.document import Block, Bullets, Figure, Section, Text
 from bebertlab.report.labels import capital, count, short_names
 from bebertlab.report.material import Material
-from bebertlab.report.plots_answers import COLUMNS, curve, forest, scatter
+from bebertlab.report.plots_answers import COLUMNS, curve, forest, over, scatter
 from bebertlab.report.statistics import MINIMUM_SEEDS
 from bebertlab.report.tables import comparisons_table
 from bebertlab.report.wording import sentences
 
-_FEW = (
-    "Differences with 95% intervals over seeds. Blue: all pairs, filled where a difference is shown. "
-    "Grey: the same among the pairs with one value of another option, not corrected, to look at only."
-)
-_ROWS = "Differences with 95% intervals over seeds, over all pairs; filled where a difference is shown."
+_PARTS = " Grey: the same among the pairs with one value of another option, not corrected, to look at only."
 
 
 def answers(made: Material) -> list[Section]:
@@ -62,14 +58,18 @@ def _answer(made: Material, found: Answer, place: int) -> Section:
     option = short_names(study.axes).get(found.question.compare, found.question.compare)
     if found.comparisons:
         blocks.append(comparisons_table(study, found, made.places))
-        caption = _FEW if len(found.comparisons) <= COLUMNS else _ROWS
-        blocks.append(Figure(name=name, svg=forest(study, found, name), caption=caption))
+        blocks.append(Figure(name=name, svg=forest(study, found, name), caption=_caption(found.comparisons)))
     if found.trend is not None and found.trend.values:
         svg = scatter(study, found.trend, option, name)
         blocks.append(Figure(name=name, svg=svg, caption="One dot per point, the mean over its seeds."))
     if found.comparisons and found.question.baseline is None and _numeric(found):
         blocks.append(_curve(made, found, option, f"{name}-curve"))
     return Section(title=found.question.text, blocks=tuple(blocks), level=3)
+
+
+def _caption(shown: Sequence[Comparison]) -> str:
+    said = f"Differences over {over(shown)} with 95% intervals, filled where a difference is shown."
+    return said + (_PARTS if len(shown) <= COLUMNS and any(one.parts for one in shown) else "")
 
 
 def _numeric(found: Answer) -> bool:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from bebertlab.report.answers import Trend, answer
-from bebertlab.report.curves import curves
+from bebertlab.report.curves import Curve, curves
 from bebertlab.report.plots_answers import COLUMNS, curve, forest, scatter
-from bebertlab.report.statistics import Estimate
+from bebertlab.report.statistics import Estimate, Interval
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
@@ -50,6 +50,25 @@ def test_many_comparisons_are_rows_best_first(simulate: Simulate) -> None:
     assert "single → v0" in _texts(forest(study, steps, "forest"))
 
 
+def test_rows_with_several_baselines_name_theirs(simulate: Simulate) -> None:
+    study, trials = simulate()
+    found = answer(study, study.questions[0], trials)
+    pairs = (("twn", "bwn"), ("laq", "bwn"), ("lsq", "bwn"), ("laq", "twn"), ("lsq", "twn"), ("lsq", "laq"))
+    made = tuple(evolve(found.comparisons[0], value=value, baseline=baseline) for value, baseline in pairs)
+    texts = _texts(forest(study, evolve(found, comparisons=made), "forest"))
+    assert {f"{value} minus {baseline}" for value, baseline in pairs} <= set(texts)
+    assert not any(text.startswith("minus") for text in texts)
+
+
+def test_a_row_says_whether_it_is_over_pairs_or_points(simulate: Simulate) -> None:
+    study, trials = simulate()
+    found = answer(study, study.questions[0], trials)
+    loose = [evolve(one, paired=False, parts=()) for one in found.comparisons]
+    assert "all points" in _texts(forest(study, evolve(found, comparisons=tuple(loose)), "forest"))
+    mixed = (loose[0], *found.comparisons[1:])
+    assert "all pairs or all points" in _texts(forest(study, evolve(found, comparisons=mixed), "forest"))
+
+
 def _moved(estimate: Estimate, by: float) -> Estimate:
     old = estimate.interval
     return evolve(estimate, interval=evolve(old, mean=old.mean + by))
@@ -69,6 +88,18 @@ def test_curve_has_a_line_for_each_value(simulate: Simulate) -> None:
     assert {"size", "ensemble", "single", "bagging", "boosting", "validation/score (%)", "1", "2", "4"} <= set(texts)
     (only,) = curves(study, trials, "members.size", "")
     assert "single" not in _texts(curve(study, [only], "size", "", "curve"))
+
+
+def test_long_labels_of_a_curve_do_not_overlap(simulate: Simulate) -> None:
+    study, _ = simulate()
+    score = Interval(1.0, 0.5, 1.5, 3)
+    rates = tuple(0.0001234 * 3.3**place for place in range(8))
+    short, long = (
+        curve(study, [Curve(label="", values=values, scores=(score,) * 8)], "rate", "", "curve")
+        for values in (tuple(range(8)), rates)
+    )
+    assert "rotate(-35" in long
+    assert "rotate(-35" not in short
 
 
 def test_scatter_takes_powers_of_ten(simulate: Simulate) -> None:

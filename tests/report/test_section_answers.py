@@ -56,6 +56,20 @@ def test_too_few_seeds_are_said_at_once(simulate: Simulate) -> None:
     assert "with fewer than 3 nothing is claimed" in str(section.blocks[0])
 
 
+def test_a_caption_speaks_of_what_is_drawn(simulate: Simulate) -> None:
+    study, trials = simulate()
+    of = {"single": "none", "bagging": "prediction", "boosting": "two-stage"}
+    apart = [one for one in trials if one.parameters["members.distillation"] == of[one.parameters["members.ensemble"]]]
+    paired, unpaired = (_captions(study, some)[0] for some in (trials, apart))
+    assert ("over all pairs with" in paired, "Grey" in paired) == (True, True)
+    assert ("over all points with" in unpaired, "Grey" in unpaired) == (True, False)
+
+
+def _captions(study: StudyRecord, trials: Sequence[TrialRecord]) -> list[str]:
+    sections = answers(material(study, trials))
+    return [block.caption for one in sections for block in one.blocks if isinstance(block, Figure)]
+
+
 def test_an_option_with_many_values_is_scattered(simulate: Simulate) -> None:
     study, trials = simulate()
     rates = tuple(0.001 * place for place in range(1, 43))
