@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +59,34 @@ def _is_unofficial(file: Path) -> bool:
 
 def _read(file: Path, entry: Entry) -> Table:
     import datasets
+    import pyarrow.parquet
 
     datasets.disable_progress_bars()
     # `datasets` writes an Arrow copy of what it reads: keep that out of the user's home
-    with tempfile.TemporaryDirectory(prefix="bebertlab-glue-") as cache:
+    with tempfile.TemporaryDirectory(prefix="bebertlab-glue-") as cache, _quiet():
         try:
+            if not pyarrow.parquet.read_metadata(file).num_rows:  # which `datasets` takes for damage
+                raise UserError(f"{file}: it has no rows")
             data = datasets.Dataset.from_parquet(str(file), cache_dir=cache, keep_in_memory=True)
+        except UserError:
+            raise
         except Exception as error:  # datasets and pyarrow raise errors of many kinds for a damaged file
-            raise UserError(f"{file}: not a readable parquet file ({error}); fetch it again") from error
+            raise UserError(
+                f"{file}: not a readable parquet file ({error.__cause__ or error}); fetch it again"
+            ) from error
         return to_table(data, str(file), entry, unofficial=_is_unofficial(file))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep `datasets` from writing on the terminal what the error says."""
+    log = logging.getLogger("datasets")
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def to_table(data: Any, origin: str, entry: Entry, *, unofficial: bool = False) -> Table:  # noqa: ANN401 - untyped

@@ -51,42 +51,58 @@ def check_table(
     origin: str,
     entry: Entry,
     *,
-    numbers: Sequence[int],
-    texts: Sequence[str],
-    pairs: Sequence[str] | None,
-    labels: Sequence[float],
+    numbers: Sequence[object],
+    texts: Sequence[object],
+    pairs: Sequence[object] | None,
+    labels: Sequence[object],
     stored_classes: Sequence[str] | None = None,
     unofficial: bool = False,
 ) -> Table:
     """The table of some columns; `stored_classes` are the classes by the numbers in `labels`, None for the hub's.
 
     Raises:
-        UserError: it has no rows, an empty text, a label outside the classes or a repeated idx; names the row.
+        UserError: it has no rows, a value of another type than its column's, an empty text, a label outside the
+            classes or a repeated idx; names the row and the column.
     """
     if not texts:
         raise UserError(f"{origin}: it has no rows")
-    for name, column in ((entry.text, texts), (entry.pair, pairs)):
-        row = next((i for i, text in enumerate(column or ()) if not text or not text.strip()), None)
-        if row is not None:
-            raise UserError(f"{origin}: row {row}: {name} is empty; every example needs a text")
-    indices = np.asarray(numbers, dtype=np.int64)
-    seen, counts = np.unique(indices, return_counts=True)
-    if len(seen) < len(indices):
-        number = seen[counts > 1][0]
-        row = int(np.flatnonzero(indices == number)[1])
-        raise UserError(f"{origin}: row {row}: idx {number} stands there a second time; it must name one example")
     return Table(
         origin=origin,
-        numbers=indices,
-        texts=tuple(texts),
-        pairs=None if pairs is None else tuple(pairs),
+        numbers=_numbers(origin, numbers),
+        texts=_texts(origin, entry.text, texts),
+        pairs=None if pairs is None else _texts(origin, str(entry.pair), pairs),
         labels=_labels(origin, entry, labels, tuple(stored_classes or entry.stored_classes)),
         unofficial=unofficial,
     )
 
 
-def _labels(origin: str, entry: Entry, labels: Sequence[float], stored: tuple[str, ...]) -> Labels:
-    values = np.asarray([np.nan if label is None else label for label in labels], dtype=np.float64)
+def _texts(origin: str, name: str, column: Sequence[object]) -> tuple[str, ...]:
+    checked = []
+    for row, text in enumerate(column):
+        if text is None or (isinstance(text, str) and not text.strip()):
+            raise UserError(f"{origin}: row {row}: {name} is empty; every example needs a text")
+        if not isinstance(text, str):
+            raise UserError(f"{origin}: row {row}: {name} is {text!r}, which is no text")
+        checked.append(text)
+    return tuple(checked)
+
+
+def _numbers(origin: str, column: Sequence[object]) -> NDArray[np.int64]:
+    for row, number in enumerate(column):
+        if type(number) is not int:
+            raise UserError(f"{origin}: row {row}: idx is {number!r}, which is no whole number")
+    indices = np.asarray(column, dtype=np.int64)
+    seen, counts = np.unique(indices, return_counts=True)
+    if len(seen) < len(indices):
+        number = seen[counts > 1][0]
+        row = int(np.flatnonzero(indices == number)[1])
+        raise UserError(f"{origin}: row {row}: idx {number} stands there a second time; it must name one example")
+    return indices
+
+
+def _labels(origin: str, entry: Entry, labels: Sequence[object], stored: tuple[str, ...]) -> Labels:
+    # what is no number is none of what is wanted
+    values = np.asarray([one if isinstance(one, (int, float)) else np.nan for one in labels], dtype=np.float64)
     if not entry.classes:
         bad = ~np.isfinite(values)
         wanted = "a score such as 3.2"
@@ -101,7 +117,7 @@ def _labels(origin: str, entry: Entry, labels: Sequence[float], stored: tuple[st
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         hint = "; -1 marks the hidden labels of a test set" if values[row] == -1 else ""
-        raise UserError(f"{origin}: row {row}: label is {labels[row]}, which is none of: {wanted}{hint}")
+        raise UserError(f"{origin}: row {row}: label is {labels[row]!r}, which is none of: {wanted}{hint}")
     if not entry.classes:
         return values.astype(np.float32)
     return np.array([entry.classes.index(name) for name in stored], dtype=np.int64)[values.astype(np.int64)]

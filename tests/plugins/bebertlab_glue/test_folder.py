@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,32 @@ def test_a_damaged_file_is_named(cola: Path) -> None:
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError, match=r"train\.parquet: not a readable parquet file"):
         _read(cola)
+
+
+def test_a_file_without_rows_is_not_called_damaged(write: Callable[..., Path]) -> None:
+    folder = write("cola", "train", {name: [] for name in COLUMNS})
+    with pytest.raises(UserError, match=r"train\.parquet: it has no rows$"):
+        _read(folder)
+
+
+def test_a_library_does_not_tell_a_second_time_what_the_error_says(cola: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    said: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", said.append)
+    monkeypatch.setattr(logging.getLogger("datasets"), "handlers", [handler])
+
+    def fail(*_: object, **__: object) -> None:
+        logging.getLogger("datasets.packaged_modules.parquet.parquet").error("Failed to read file")
+        raise RuntimeError("while generating") from ValueError("page 3 is no page")
+
+    monkeypatch.setattr(datasets.Dataset, "from_parquet", fail)
+    with pytest.raises(UserError, match=r"not a readable parquet file \(page 3 is no page\)"):
+        _read(cola)
+    assert said == []
+    logging.getLogger("datasets.packaged_modules.parquet.parquet").error("afterwards it may")
+    assert len(said) == 1
 
 
 def test_the_class_names_of_a_file_are_read(tmp_path: Path) -> None:

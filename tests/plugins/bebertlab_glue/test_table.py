@@ -33,6 +33,12 @@ def test_labels_are_whole_numbers_for_classes_and_scores_for_regression() -> Non
         ({"labels": (-1, 1)}, "row 0: label is -1, .*hidden labels of a test set"),
         ({"numbers": (3, 3)}, "f: row 1: idx 3 stands there a second time"),
         ({"texts": (), "labels": (), "numbers": ()}, "f: it has no rows"),
+        ({"texts": ("a .", 7)}, "f: row 1: sentence is 7, which is no text"),
+        ({"texts": ("a .", None)}, "f: row 1: sentence is empty; every example needs a text"),
+        ({"labels": (0, "one")}, r"f: row 1: label is 'one', which is none of: 0 \(unacceptable\), 1 \(acceptable\)"),
+        ({"labels": (None, 1)}, "f: row 0: label is None, which is none of: 0"),
+        ({"numbers": (3, "x")}, "f: row 1: idx is 'x', which is no whole number"),
+        ({"numbers": (1.5, 2)}, "f: row 0: idx is 1.5, which is no whole number"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(columns: dict[str, tuple[int, ...]], message: str) -> None:
