@@ -53,12 +53,14 @@ class Driver:
         self._losses: dict[int, int] = {}
         self._handed_out = 0
         self._stopping = False
+        self._hopeless: str | None = None  # why no trial would have a metric
 
     def run(self, executor: Executor, interrupts: Interrupts) -> None:
         """Run what waits.
 
         Raises:
             KeyboardInterrupt: the user stopped it; what ran waits again.
+            UserError: the first result has no such metric; the other trials wait.
         """
         self._journal.extend()
         for record in self._journal.records():
@@ -69,6 +71,8 @@ class Driver:
         finally:
             for record in self._running.values():
                 self._journal.wait(_afresh(record))
+        if self._hopeless is not None:
+            raise UserError(f"objective.metric: {self._hopeless}")
 
     def next_job(self) -> Job | None:
         """Hand out the next trial."""
@@ -115,6 +119,8 @@ class Driver:
             _log.warning("%s: %s", record.name.split()[0], warning)
         self._keep_traceback(number, outcome["traceback"])
         self._finish(record)
+        if outcome.get("metric_missing") and not self._has_complete():
+            self._stopping, self._hopeless = True, record.error
         key = outcome["failed_key"]
         if key is not None:
             self._failed[key] = (record.name.split()[0], str(record.error))
@@ -166,6 +172,10 @@ class Driver:
     def _is_closed(self) -> bool:
         """Whether this run of the command hands out nothing more."""
         return self._stopping or self._limits.max_trials == self._handed_out
+
+    def _has_complete(self) -> bool:
+        """Whether some trial has the metric."""
+        return any(record.state is TrialState.COMPLETE for record in self._journal.records())
 
     def _can_grow(self) -> bool:
         """Whether a sampler has points left to draw."""

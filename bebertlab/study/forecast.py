@@ -52,6 +52,8 @@ def forecast(session: Session) -> Forecast:
     records = session.records()
     if session.study.sampler.kind == "grid":
         session.check_plans(records)
+    else:
+        session.check_drawn(records)
     nodes, missing = session.stages(records)
     complete = sum(record.state is TrialState.COMPLETE for record in records)
     known = _means(session.store.manifests())

@@ -7,19 +7,25 @@ from typing import Any
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Document
-from bebertlab.errors import UserError
+from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.manager import Plugins
 from bebertlab.recipe.materials import Materials
 from bebertlab.recipe.paths import resolve_path, set_value
 from bebertlab.recipe.plan import Machine, Plan, plan
 from bebertlab.recipe.read import recipe_of
+from bebertlab.recipe.recipe import Recipe
 from bebertlab.registry import Registry
 from bebertlab.study.job import PlannedTrial
+from bebertlab.study.objective import check_family
 from bebertlab.study.space import grid_points, show_point
 from bebertlab.study.study import Point, Study
 
 _SHOWN = 10
+
+
+class DataFault(UserError):
+    """A fault of a task's data: one of every point that has the task."""
 
 
 class Planner:
@@ -35,9 +41,17 @@ class Planner:
 
         Raises:
             UserError: the recipe has faults, or a stage cannot run like this.
+            DataFault: the data have faults.
             EnvironmentFault: the data are not there.
         """
-        return plan(recipe_of(Document.of(recipe), self.codec), self._materials, self.codec, self._machine)
+        read = recipe_of(Document.of(recipe), self.codec)
+        try:
+            self._materials.task(read.task)
+        except EnvironmentFault:
+            raise
+        except UserError as error:
+            raise DataFault(str(error)) from error
+        return plan(read, self._materials, self.codec, self._machine)
 
 
 def recipe_at(study: Study, point: Point, seed: int, registry: Registry) -> dict[str, Any]:
@@ -55,20 +69,24 @@ def recipe_at(study: Study, point: Point, seed: int, registry: Registry) -> dict
 
 
 def check_points(study: Study, registry: Registry) -> None:
-    """Check the recipe at every point of a grid; no data are loaded.
+    """Check the recipe at every point of a grid, and the metric that they are compared by; no data are loaded.
 
     Raises:
-        UserError: points at which the recipe has faults, one a line.
+        UserError: points at which the recipe has faults, one a line; or no task has such a metric.
     """
-    points = grid_points(study) if study.sampler.kind == "grid" else ()
+    is_grid = study.sampler.kind == "grid"
     codec = OptionsCodec(registry)
     faults: dict[str, str] = {}
-    for point in points:
+    recipes: list[Recipe] = []
+    for point in grid_points(study) if is_grid else ({},):
         try:
-            recipe_of(Document.of(recipe_at(study, point, study.seeds[0], registry)), codec)
+            recipes.append(recipe_of(Document.of(recipe_at(study, point, study.seeds[0], registry)), codec))
         except UserError as error:
             faults.setdefault(" ".join(str(error).split()), show_point(point))
-    raise_unfit(faults)
+    if is_grid:  # else the recipe itself may be wrong, and right at every point
+        raise_unfit(faults)
+    for recipe in recipes:
+        check_family(study.objective.metric, recipe)
 
 
 def raise_unfit(faults: Mapping[str, str]) -> None:

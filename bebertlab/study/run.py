@@ -73,13 +73,15 @@ def run_study(session: Session, workers: Workers, report: Report, limits: Limits
     """Run what is left of a study, then write its report. Starts no workers where nothing is left.
 
     Raises:
-        UserError: a point cannot run; said before anything runs.
+        UserError: a point cannot run, said before anything runs; or the first result lacks the metric.
         EnvironmentFault: data are missing, or the study is being run by another process.
     """
     with Interrupts() as interrupts, open_journal(session.study, session.folder) as journal:
         journal.extend()
-        if session.study.sampler.kind == "grid":  # a drawn point that cannot run is a failed trial
+        if session.study.sampler.kind == "grid":
             session.check_plans(journal.records())
+        else:
+            session.check_drawn(journal.records())
         session.open_again(journal)
         record = session.observed(journal)
         session.write_resolved(record)

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bebertlab.config.document import Document
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
-from bebertlab.interfaces.task import Task
 from bebertlab.recipe.execute import missing_stages
+from bebertlab.recipe.paths import resolve_path
 from bebertlab.recipe.plan import Machine, Node, Plan
 from bebertlab.store.store import Store
 from bebertlab.study.driver import Driver
@@ -18,8 +19,9 @@ from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.job import Limits, Order, PlannedTrial
 from bebertlab.study.journal import Journal, read_records
+from bebertlab.study.objective import check_metric
 from bebertlab.study.observers import Observers
-from bebertlab.study.planner import Planner, planned, raise_unfit, recipe_at
+from bebertlab.study.planner import DataFault, Planner, planned, raise_unfit, recipe_at
 from bebertlab.study.record import new_record
 from bebertlab.study.resolved import study_folder, study_record
 from bebertlab.study.source import Source
@@ -66,9 +68,8 @@ class Session:
         for record in records:
             try:
                 plan = self.plan(record)
-            except EnvironmentFault:
-                raise
-            except UserError:  # a drawn point that cannot run
+            except UserError as error:  # a drawn point that cannot run
+                self._raise_general(error)
                 continue
             nodes |= {node.key: node for node in plan.behind(plan.result.name)}
             missing |= {plan.nodes[name].key for name in missing_stages(plan, self.store)}
@@ -78,18 +79,29 @@ class Session:
         """Plan trials.
 
         Raises:
-            UserError: some of them cannot run, one a line.
+            UserError: some of them cannot run, one a line; or their data have a fault, or no such metric.
             EnvironmentFault: data are missing; the first such fault.
         """
         faults: dict[str, str] = {}
         for record in records:
             try:
                 self.plan(record)
-            except EnvironmentFault:
-                raise
             except UserError as error:
+                self._raise_general(error)
                 faults.setdefault(" ".join(str(error).split()), show_point(record.parameters))
         raise_unfit(faults)
+        tasks = {(plan.task.name, type(plan.result.stage)): plan for plan in map(self.plan, records)}
+        for plan in tasks.values():
+            check_metric(self.study.objective.metric, plan)
+
+    def check_drawn(self, records: tuple[TrialRecord, ...]) -> None:
+        """Check the data and the metric of points that a sampler draws; one that cannot run is a failed trial.
+
+        Raises:
+            UserError: the data of every point have a fault, or no such metric.
+            EnvironmentFault: data are missing.
+        """
+        check_metric(self.study.objective.metric, self._first_plan(records))
 
     def observed(self, journal: Journal | None = None) -> StudyRecord:
         """The study as observers see it, with what the journal says now."""
@@ -99,7 +111,7 @@ class Session:
         return study_record(
             self.study,
             self.work,
-            self._task(records),
+            self._first_plan(records).task,
             planned=len(records) if journal is None else journal.planned,
             finished=sum(record.state is TrialState.COMPLETE for record in records),
             missing=Counter(nodes[key].kind for key in missing),
@@ -154,17 +166,24 @@ class Session:
         )
         driver.run(executor, interrupts)
 
-    def _task(self, records: Sequence[TrialRecord]) -> Task:
-        """The task of the first trial that can be planned."""
+    def _first_plan(self, records: Sequence[TrialRecord]) -> Plan:
+        """The plan of the first trial that can be planned."""
         records = records or [new_record(Trial(number=0, point={}, seed=self.study.seeds[0]))]
         for record in records[:-1]:
             try:
-                return self.plan(record).task
-            except EnvironmentFault:
-                raise
-            except UserError:  # a drawn point that cannot run
-                continue
-        return self.plan(records[-1]).task
+                return self.plan(record)
+            except UserError as error:  # a drawn point that cannot run
+                self._raise_general(error)
+        return self.plan(records[-1])
+
+    def _raise_general(self, error: UserError) -> None:
+        """Raise an error that is not one of a single point: of what is missing, or of data that all points share."""
+        if isinstance(error, EnvironmentFault) or (isinstance(error, DataFault) and not self._task_varies()):
+            raise error
+
+    def _task_varies(self) -> bool:
+        recipe, registry = Document.of(self.study.recipe), self._plugins.registry
+        return any(resolve_path(recipe, path, registry)[0] == "task" for path in self.study.search)
 
     def _planned(self, record: TrialRecord) -> PlannedTrial:
         return planned(self.plan(record), self._recipe(record), record.number)

@@ -21,6 +21,10 @@ from bebertlab.study.record import dump_event
 Notify = Callable[[StageEvent], None]
 
 
+class MetricMissing(UserError):
+    """A result without the metric that trials are compared by."""
+
+
 class Bench:
     """What a worker keeps between jobs: plugins, loaded tasks, checked artifacts."""
 
@@ -29,11 +33,16 @@ class Bench:
         self._stores: dict[str, Store] = {}
 
     def run(self, job: Job, notify: Notify) -> dict[str, Any]:
-        """The outcome of a job: `state`, `metrics`, `stages`, `seconds`, and for a failed one `error` and more."""
+        """The outcome of a job: `state`, `metrics`, `stages`, `seconds`, and for a failed one `error` and more.
+
+        `metric_missing`: all went well, but the result has no such metric; that of other trials hardly will.
+        """
         told = _Told(notify)
         try:
             results = self._execute(job, told)
             _check(results, job["metric"])
+        except MetricMissing as error:
+            return {**_failed(error, told), "metric_missing": True}
         except Exception as error:
             return _failed(error, told)
         return _outcome(TrialState.COMPLETE, list(results.stages), metrics=dict(results.metrics))
@@ -77,7 +86,7 @@ class _Told:
 def _check(results: Results, metric: str) -> None:
     value = results.metrics.get(metric)
     if value is None:
-        raise UserError(f"the result has no metric '{metric}'; {suggestion(metric, results.metrics)}")
+        raise MetricMissing(f"the result has no metric '{metric}'; {suggestion(metric, results.metrics)}")
     if not math.isfinite(value):
         raise UserError(f"{metric} is {value}")
 
@@ -100,6 +109,7 @@ def _outcome(state: TrialState, stages: list[StageEvent], **more: object) -> dic
         "error": None,
         "traceback": None,
         "failed_key": None,
+        "metric_missing": False,
         "seconds": sum(stage.seconds for stage in stages if not stage.stored),
         "stages": [dump_event(stage) for stage in stages],
         **more,

@@ -210,3 +210,10 @@ def test_the_resolved_study_is_kept_whole(files: Files) -> None:
     finished = run(files, "search={}", "exclude=[]", "questions=[]", "seeds=[3]")
     assert finished.study.resolved == (finished.study.folder / "study.yaml").read_text()
     assert to_yaml(["x"]).strip() == "[x]"
+
+
+def test_the_first_result_without_the_metric_stops_the_study(files: Files) -> None:
+    with pytest.raises(UserError, match=r"^objective\.metric: the result has no metric 'nmuber'; did you mean 'num"):
+        run(files, "objective.metric=nmuber")
+    assert sum(line.startswith("score") for line in ran(files).elements()) == 1
+    assert run(files).count(TrialState.COMPLETE) == 14

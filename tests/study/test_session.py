@@ -58,3 +58,31 @@ def test_the_resolved_study_replaces_an_old_one_at_once(files: Files) -> None:
     for _ in range(2):
         session.write_resolved(record)
     assert [path.name for path in session.folder.iterdir()] == ["study.yaml"]
+
+
+BROKEN = """\
+    def load(self) -> Task:
+        raise UserError('train.parquet: row 5: label is 7')
+
+    def _load(self) -> Task:
+"""
+
+
+@pytest.mark.parametrize("sets", [(), ("sampler=random", "sampler.trials=3")])
+def test_a_fault_of_the_data_is_none_of_a_point(files: Files, sets: tuple[str, ...]) -> None:
+    _break_data(files)
+    session = Session(files.read(*sets), Path("work"))
+    with pytest.raises(UserError, match=r"^train\.parquet: row 5: label is 7$"):
+        (session.check_drawn if sets else session.check_plans)(session.records())
+
+
+def test_a_fault_of_the_data_names_the_points_where_the_task_is_searched(files: Files) -> None:
+    _break_data(files)
+    session = Session(files.read("search.task.size=[4, 5]"), Path("work"))
+    with pytest.raises(UserError, match=r"(?s)^these points cannot run; .*task\.size=4: train\.parquet: row 5"):
+        session.check_plans(session.records())
+
+
+def _break_data(files: Files) -> None:
+    parts = files.folder / "parts.py"
+    parts.write_text(parts.read_text().replace("    def load(self) -> Task:\n", BROKEN))

@@ -84,3 +84,8 @@ def test_a_worker_that_plans_otherwise_says_so(files: Files) -> None:
     outcome, events = run(asked)
     assert outcome["error"].startswith("the worker plans this trial differently from the driver")
     assert events == []
+
+
+def test_a_result_without_the_metric_is_told_apart_from_other_failures(files: Files) -> None:
+    assert run(job(files, "objective.metric=validation/scroe"))[0]["metric_missing"] is True
+    assert run(job(files, "score.fault=nan", "score.size=2"))[0]["metric_missing"] is False

@@ -1,0 +1,79 @@
+"""Metrics that no result will have, found before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bebertlab.errors import UserError
+from bebertlab.study.planner import check_points
+from bebertlab.study.session import Session
+
+if TYPE_CHECKING:
+    from tests.study.conftest import Files
+
+EVALUATED = """\
+name: x
+plugins: [parts.py]
+recipe:
+  task: fake
+  encoder: fake
+  stages: {trunk: fake, score: {kind: evaluate, of: trunk}}
+search: {trunk.size: {choice: [1, 2]}}
+"""
+DRAWN = ("sampler.kind=random", "sampler.trials=2")
+
+
+def check(files: Files, metric: str, *sets: str, data: bool) -> None:
+    """Check a study whose result is that of the stage `evaluate`."""
+    files.path.write_text(EVALUATED)
+    source = files.read(f"objective.metric={metric}", *sets)
+    session = Session(source, Path("work"))
+    if not data:
+        check_points(source.study, source.plugins.registry)
+    elif sets:
+        session.check_drawn(session.records())
+    else:
+        session.check_plans(session.records())
+
+
+@pytest.mark.parametrize("sets", [(), DRAWN])
+@pytest.mark.parametrize("data", [False, True])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *("validation/score", "validation/accuracy", "select/accuracy", "size/matrix_mebibytes", "cost/gigaflops"),
+        *("cost/seconds", "cost/trunk_seconds", "members/kept"),
+    ],
+)
+def test_a_metric_that_the_result_will_have_is_right(
+    files: Files, metric: str, data: bool, sets: tuple[str, ...]
+) -> None:
+    check(files, metric, *sets, data=data)
+
+
+@pytest.mark.parametrize("sets", [(), DRAWN])
+@pytest.mark.parametrize("data", [False, True])
+@pytest.mark.parametrize("metric", ["foo", "validaton/score", "validation", "size/matrx_mebibytes", "cost/x_seconds"])
+def test_a_family_that_is_none_is_refused_without_data(
+    files: Files, metric: str, data: bool, sets: tuple[str, ...]
+) -> None:
+    with pytest.raises(UserError, match=rf"^objective\.metric: the result has no metric '{metric}'"):
+        check(files, metric, *sets, data=data)
+
+
+@pytest.mark.parametrize("sets", [(), DRAWN])
+def test_the_names_of_a_task_are_known_when_it_is_loaded(files: Files, sets: tuple[str, ...]) -> None:
+    check(files, "validation/scor", *sets, data=False)
+    wanted = r"no metric 'validation/scor' with the task fake/4; did you mean 'validation/score'\? \(known: cost/giga"
+    with pytest.raises(UserError, match=wanted):
+        check(files, "validation/scor", *sets, data=True)
+
+
+def test_a_stage_of_a_plugin_may_have_any_metric(files: Files) -> None:
+    source = files.read("objective.metric=number")
+    session = Session(source, Path("work"))
+    check_points(source.study, source.plugins.registry)
+    session.check_plans(session.records())
