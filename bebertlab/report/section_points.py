@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bebertlab.interfaces.events import TrialRecord
 from bebertlab.report.document import Block, Figure, Section, Text
+from bebertlab.report.labels import listing
 from bebertlab.report.material import Material
 from bebertlab.report.pareto import Placed, by_operations, by_seconds, by_size, front
 from bebertlab.report.plots_points import against_cost, ranked
-from bebertlab.report.tables import GIGAFLOPS, MATRIX, STORED, TOTAL, front_table, points_table
+from bebertlab.report.rows import members
+from bebertlab.report.tables import GIGAFLOPS, MATRIX, MEMBERS, STORED, TOTAL, front_table, points_table
 from bebertlab.report.ties import ties
 
 _COSTS = {
@@ -30,10 +33,28 @@ def all_points(made: Material) -> Section:
     table = points_table(made.study, made.points, tied, made.places)
     costs = [said for column, said in _COSTS.items() if column in table.columns]
     blocks: list[Block] = [Text(words=" ".join([text, *costs])), table]
+    blocks += _rejected(made)
     if len(made.scored) > 1:
         svg = ranked(made.study, made.points, "points")
         blocks.append(Figure(name="points", svg=svg, caption="Means, 95% intervals and single seeds (ticks)."))
     return Section(title="All points", blocks=tuple(blocks))
+
+
+def _rejected(made: Material) -> list[Block]:
+    """Points of which some member has no vote, so that members and sizes are not those that were searched."""
+    found = [f"#{point.number}" for point in made.points if any(map(_has_rejected, point.trials.values()))]
+    if not found:
+        return []
+    words = (
+        f"{MEMBERS.capitalize()} and sizes are of those that vote, means over seeds. Fewer than were asked for vote in "
+        f"{listing(found)}: the others were rejected, or not trained as the ensemble had ended."
+    )
+    return [Text(words=words)]
+
+
+def _has_rejected(trial: TrialRecord) -> bool:
+    kept = members(trial.metrics)
+    return kept is not None and kept < trial.metrics.get("members/count", kept)
 
 
 def fronts(made: Material) -> list[Section]:

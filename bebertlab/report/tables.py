@@ -41,8 +41,8 @@ from bebertlab.report.wording import verdict_label
 
 MATRIX, TOTAL, STORED, GIGAFLOPS = "matrix MiB", "total MiB", "stored MiB", "GFLOPs"
 
-_MEMBERS = "members"
-_TAKEN = (_MEMBERS, MATRIX, TOTAL, STORED, GIGAFLOPS)  #: columns of what a model takes
+MEMBERS = "members"
+_TAKEN = (MEMBERS, MATRIX, TOTAL, STORED, GIGAFLOPS)  #: columns of what a model takes
 _FURTHER_METRICS = 3  #: columns beside the objective
 #: columns of which only differences are told
 _COMPARED = {MATRIX: MATRIX_SIZE, STORED: STORED_SIZE, GIGAFLOPS: OPERATIONS}
@@ -135,7 +135,7 @@ def _the_same(points: Sequence[Point]) -> frozenset[str]:
     """Columns that would say the same of every point: the number of members where it is one, and some costs."""
     trials = [trial for point in points for trial in point.trials.values()]
     same = {column for column, name in _COMPARED.items() if len({finite(trial, name) for trial in trials} - {None}) < 2}
-    return frozenset(same | {_MEMBERS} if {members(trial.metrics) for trial in trials} == {1.0} else same)
+    return frozenset(same | {MEMBERS} if {members(trial.metrics) for trial in trials} == {1.0} else same)
 
 
 def _point_row(
@@ -188,7 +188,7 @@ def _mean(point: Point, name: str, places: int) -> str:
 
 
 def _taken(point: Point, column: str) -> str:
-    if column == _MEMBERS:
+    if column == MEMBERS:
         count = mean_over_seeds(point, lambda trial: members(trial.metrics))
         return NOTHING if count is None else f"{count.mean:.4g}"
     if column == TOTAL:

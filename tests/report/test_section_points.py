@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from bebertlab.report.document import Figure, Text
-from bebertlab.report.material import material
+from bebertlab.report.material import Material, material
 from bebertlab.report.section_points import all_points, fronts
 
 if TYPE_CHECKING:
@@ -35,3 +35,19 @@ def test_a_single_trial_has_no_plots(simulate: Simulate) -> None:
     made = material(study, trials[:1])
     assert not [block for block in all_points(made).blocks if isinstance(block, Figure)]
     assert fronts(made) == []
+
+
+def test_rejected_members_are_told(simulate: Simulate) -> None:
+    study, trials = simulate()
+    assert not _rejected(material(study, trials))
+    lost = [evolve(one, metrics={**one.metrics, "members/kept": 1.0}) if one.number < 7 else one for one in trials]
+    made = material(study, lost)
+    searched = [one.parameters for one in lost[:7] if one.parameters["members.size"] > 1]
+    of_them = [f"#{point.number}" for point in made.points if point.parameters in searched]
+    (told,) = _rejected(made)
+    assert len(of_them) == 1
+    assert f"vote in {of_them[0]}: the others were rejected" in told
+
+
+def _rejected(made: Material) -> list[str]:
+    return [block.words for block in all_points(made).blocks if isinstance(block, Text) and "rejected" in block.words]
