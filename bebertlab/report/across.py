@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bebertlab.config.yaml import parse_yaml
 from bebertlab.interfaces.events import Question, StudyRecord
+from bebertlab.report.resolved import resolved_part
 from bebertlab.report.rows import identity
 
 
@@ -35,8 +35,7 @@ def _left(study: StudyRecord, question: Question, axis: str) -> list[Any]:
 
 
 def _excluded(study: StudyRecord) -> Sequence[Mapping[str, Any]]:
-    plain = parse_yaml(study.resolved, "the resolved study").data
-    return plain.get("exclude") or () if isinstance(plain, Mapping) else ()
+    return resolved_part(study, "exclude") or ()
 
 
 def _among(value: object, values: object) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord
+from bebertlab.report.banners import banners
 from bebertlab.report.document import Block, Bullets, Document, Note, Section, Text
-from bebertlab.report.labels import capital, count, listing, plus_minus, point_label, short_names
-from bebertlab.report.material import GENERATED, Material, material, standing
+from bebertlab.report.labels import count, listing, plus_minus, point_label, short_names
+from bebertlab.report.material import Material, material, standing
 from bebertlab.report.section_answers import answers
 from bebertlab.report.section_costs import failures, select_optimism, step_scores, training_time
 from bebertlab.report.section_notes import reading, reproduce
@@ -36,11 +37,11 @@ def compose(study: StudyRecord, trials: Sequence[TrialRecord]) -> Document:
 
 def _lead(study: StudyRecord) -> list[Block]:
     blocks: list[Block] = [Text(words=study.description)] if study.description else []
-    return [*blocks, Note(words=GENERATED)] if study.generated else blocks
+    return [*blocks, *(Note(words=words) for words in banners(study))]
 
 
 def _short(made: Material) -> Section:
-    items = [" ".join(map(capital, headlines(made.study, found, made.places))) for found in made.answers]
+    items = [" ".join(headlines(made.study, found, made.places)) for found in made.answers]
     leads = tuple(found.question.text for found in made.answers)
     if made.scored:
         best = made.scored[0]
@@ -62,6 +63,10 @@ def _facts(made: Material) -> str:
     better = "higher" if made.study.maximize else "lower"
     return (
         f"{standing(made.trials, made.study.planned)}; {count(len(made.points), 'point')}, "
-        f"seeds {listing([str(seed) for seed in made.study.seeds])}; "
+        f"{_seeds(made.study.seeds)}; "
         f"objective {made.study.objective}, {better} is better."
     )
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'' if len(seeds) == 1 else 's'} {listing([str(seed) for seed in seeds])}"

@@ -163,15 +163,6 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}" + ("" if amount == 1 else "s")
 
 
-def capital(sentence: str) -> str:
-    """A sentence with a capital at its start, the rest as it is.
-
-    >>> capital("t007 failed")
-    'T007 failed'
-    """
-    return sentence[:1].upper() + sentence[1:]
-
-
 def listing(words: Sequence[str]) -> str:
     """Words joined as in a sentence.
 

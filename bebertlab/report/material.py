@@ -12,8 +12,6 @@ from bebertlab.report.labels import count
 from bebertlab.report.rows import Point, points, with_values
 from bebertlab.report.tables import score_places
 
-GENERATED = "Generated data: the text is made up by a grammar. This report says nothing about real language."
-
 
 @frozen(kw_only=True, eq=False)
 class Material:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bebertlab.report.answers import Answer, Comparison
 from bebertlab.report.curves import curves, hue_axis
 from bebertlab.report.document import Block, Bullets, Figure, Section, Text
-from bebertlab.report.labels import capital, count, short_names
+from bebertlab.report.labels import count, short_names
 from bebertlab.report.material import Material
 from bebertlab.report.plots_answers import COLUMNS, curve, forest, over, scatter
 from bebertlab.report.statistics import MINIMUM_SEEDS
@@ -54,7 +54,7 @@ def _kinds(comparisons: Sequence[Comparison]) -> tuple[tuple[str, bool], ...]:
 
 def _answer(made: Material, found: Answer, place: int) -> Section:
     study, name = made.study, f"answer-{place}"
-    blocks: list[Block] = [Bullets(items=tuple(map(capital, sentences(study, found, made.places))))]
+    blocks: list[Block] = [Bullets(items=sentences(study, found, made.places))]
     option = short_names(study.axes).get(found.question.compare, found.question.compare)
     if found.comparisons:
         blocks.append(comparisons_table(study, found, made.places))

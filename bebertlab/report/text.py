@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Sequence
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.report.banners import banners
 from bebertlab.report.document import Table
-from bebertlab.report.material import GENERATED, material, standing
+from bebertlab.report.material import material, standing
 from bebertlab.report.tables import GIGAFLOPS, MATRIX, STORED, points_table
 from bebertlab.report.ties import ties
 from bebertlab.report.wording import sentences
@@ -23,7 +24,7 @@ def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
     tied = ties(study, made.points)
     table = _narrowed(points_table(study, made.points, tied, made.places), study.objective)
     parts = [f"{study.name}@{study.digest[:8]}: {standing(trials, study.planned)}"]
-    parts += [GENERATED] if study.generated else []
+    parts += [line for words in banners(study) for line in _wrapped(words, "")]
     parts += ["", *_lines(table)] if made.points else []
     for answer in made.answers:
         parts += ["", *_wrapped(answer.question.text, "")]

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from bebertlab.report.banners import GENERATED
 from bebertlab.report.compose import compose
 from bebertlab.report.document import Bullets, Note
-from bebertlab.report.material import GENERATED
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
@@ -22,9 +22,10 @@ def test_answers_come_first(simulate: Simulate) -> None:
     short = document.sections[0].blocks[0]
     assert isinstance(short, Bullets)
     assert short.leads[0] == "Does boosting beat bagging and the single model?"
-    assert "Boosting beats single by 3." in short.items[0]
+    assert "boosting beats single by 3." in short.items[0]  # names stay as they are written
     assert "Best of 42 points" in short.items[3]
     assert "126 of 126 trials complete" in short.items[4]
+    assert "seeds 0, 1 and 2;" in short.items[4]
 
 
 def test_generated_data_is_said_and_only_then(simulate: Simulate) -> None:
@@ -32,3 +33,8 @@ def test_generated_data_is_said_and_only_then(simulate: Simulate) -> None:
     plain = evolve(study, questions=())
     assert Note(words=GENERATED) in compose(plain, trials[:1]).lead
     assert Note(words=GENERATED) not in compose(evolve(plain, generated=False), trials[:1]).lead
+
+
+def test_one_seed_is_one(simulate: Simulate) -> None:
+    study, trials = simulate(seeds=(0,))
+    assert "1 point, seed 0;" in str(compose(evolve(study, questions=()), trials[:1]).sections[0])
