@@ -6,6 +6,7 @@ attempt at one trial and carries its record; the last attempt counts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -168,11 +169,11 @@ def open_journal(study: Study, folder: Path) -> Iterator[Journal]:
     """The journal of a study in its folder, made where there is none; nobody else can write it meanwhile.
 
     Raises:
-        EnvironmentFault: another run of the same study goes on.
+        EnvironmentFault: another run of the same study goes on, the folder cannot be written, or the file is damaged.
     """
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()
@@ -180,17 +181,25 @@ def open_journal(study: Study, folder: Path) -> Iterator[Journal]:
         raise EnvironmentFault(
             f"this study is being run by another process ({lock.lock_file} is locked); wait for it or stop it"
         ) from None
+    except OSError as error:
+        raise EnvironmentFault(f"{lock.lock_file}: cannot be made: {error.strerror or error}") from error
     try:
         _mend(folder / FILE)
+        _check_lines(folder / FILE)
         yield Journal(study, folder / FILE)
     finally:
         lock.release()
 
 
 def read_records(folder: Path) -> tuple[TrialRecord, ...]:
-    """The trials in a journal, by number, also while a driver writes it; empty where there is none."""
+    """The trials in a journal, by number, also while a driver writes it; empty where there is none.
+
+    Raises:
+        EnvironmentFault: the file is damaged.
+    """
     if not (folder / FILE).exists():
         return ()
+    _check_lines(folder / FILE)
     storage = _storage(folder / FILE)
     records = {}
     for study in storage.get_all_studies():
@@ -216,6 +225,45 @@ def _storage(path: Path) -> optuna.storages.JournalStorage:
     from optuna.storages.journal import JournalFileBackend, JournalStorage
 
     return JournalStorage(JournalFileBackend(str(path), lock_obj=_OneWriter()))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that it is in.
+
+    Raises:
+        EnvironmentFault: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{folder}: the folder cannot be made: {error.strerror or error}; --work names another place"
+        ) from error
+
+
+def _check_lines(path: Path) -> None:
+    """Check that every whole line of a journal is one that Optuna wrote.
+
+    Raises:
+        EnvironmentFault: a line is not.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n") and not _is_entry(line):
+                raise EnvironmentFault(
+                    f"{path}:{number}: the journal is damaged: this line is no entry; move the file away and run the "
+                    "study again: stages that are finished are in the store and do not run again"
+                )
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(entry, dict) and "op_code" in entry
 
 
 def _mend(path: Path) -> None:

@@ -18,7 +18,7 @@ from bebertlab.study.driver import Driver
 from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.job import Limits, Order, PlannedTrial
-from bebertlab.study.journal import Journal, read_records
+from bebertlab.study.journal import Journal, make_folder, read_records
 from bebertlab.study.objective import check_metric
 from bebertlab.study.observers import Observers
 from bebertlab.study.planner import DataFault, Planner, planned, raise_unfit, recipe_at
@@ -130,7 +130,7 @@ class Session:
 
     def write_resolved(self, record: StudyRecord) -> None:
         """Keep the resolved study beside its journal: running that file goes on with the same study."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         temporary = self.folder / "study.yaml.new"
         temporary.write_text(record.resolved, encoding="utf-8")
         os.replace(temporary, self.folder / "study.yaml")

@@ -237,3 +237,25 @@ def test_an_objective_may_be_minimized(tmp_path: Path) -> None:
         record = journal.extend()[0]
         journal.finish(evolve(record, state=TrialState.COMPLETE, metrics={"train/seconds": 2.0}))
     assert b"train/seconds" in (tmp_path / FILE).read_bytes()
+
+
+@pytest.mark.parametrize("garbage", [b"garbage\n", b"42\n", b"{}\n", b"\xff\xfe\n"])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_damaged_line_is_named(tmp_path: Path, garbage: bytes, last: bool) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        journal.extend()
+    lines = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
+    at = len(lines) if last else 2
+    (tmp_path / FILE).write_bytes(b"".join([*lines[:at], garbage, *lines[at:]]))
+    message = rf"journal\.log:{at + 1}: the journal is damaged: this line is no entry; move the file away and run"
+    with pytest.raises(EnvironmentFault, match=message):
+        read_records(tmp_path)
+    with pytest.raises(EnvironmentFault, match=message), open_journal(make(), tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = r"file/x: the folder cannot be made: Not a directory; --work names another place"
+    with pytest.raises(EnvironmentFault, match=message), open_journal(make(), tmp_path / "file" / "x"):
+        pass
