@@ -29,14 +29,16 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     >>> suggestion("twm", ["bwn", "lsq", "twn"])
     "did you mean 'twn'? (known: bwn, lsq, twn)"
     >>> suggestion("zzz", [])
-    '(none is known)'
+    'none is known'
+    >>> suggestion("zzz", ["bwn", "twn"])
+    'known: bwn, twn'
     """
     names = sorted(set(known))
     if not names:
-        return "(none is known)"
+        return "none is known"
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"{hint}(known: {', '.join(names)})"
+    listed = f"known: {', '.join(names)}"
+    return f"did you mean '{near[0]}'? ({listed})" if near else listed
 
 
 def unknown(role: str, name: str, known: Iterable[str]) -> UserError:

@@ -8,7 +8,7 @@ def test_faults_of_the_machine_exit_differently_from_faults_of_the_user() -> Non
 
 
 def test_a_far_name_gets_no_guess_but_the_list() -> None:
-    assert suggestion("ensemble", ["lsq", "bwn"]) == "(known: bwn, lsq)"
+    assert suggestion("ensemble", ["lsq", "bwn"]) == "known: bwn, lsq"
 
 
 def test_unknown_says_role_name_and_guess() -> None:

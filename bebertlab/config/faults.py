@@ -51,9 +51,13 @@ class Faults:
         return len(self._faults)
 
     def __str__(self) -> str:
-        # in the order of the file; what has no line keeps its own order
-        ordered = sorted(self._faults, key=lambda text: (self._faults[text].line, self._faults[text].column))
-        return "\n".join([*ordered, *self._notes])
+        return "\n".join([*sorted(self._faults, key=self._order), *self._notes])
+
+    def _order(self, text: str) -> tuple[int, int, int]:
+        """What has no line first, as it came; then file by file, each in its own order."""
+        place = self._faults[text]
+        files = [known.origin for known in self._faults.values() if known.line]
+        return (files.index(place.origin) if place.line else -1, place.line, place.column)
 
     def raise_all(self) -> None:
         """Raise what was collected, if anything was.

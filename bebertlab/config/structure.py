@@ -24,6 +24,8 @@ from bebertlab.registry import Registry
 
 T = TypeVar("T")
 
+_WHOLE = 2**63  # whole numbers end here for torch and numpy
+
 _BUILDERS: Mapping[object, Callable[[Any], object]] = types.MappingProxyType(
     {
         tuple: tuple,
@@ -91,6 +93,8 @@ class _Structure:
         if of is float and type(data) in (int, float):
             number = float(cast("float", data))
             return number if math.isfinite(number) else self.fault(path, f"must be finite, is {number}")
+        if of is int and type(data) is int and not -_WHOLE <= data < _WHOLE:
+            return self.fault(path, f"must be between -2**63 and 2**63 - 1, is {data}")
         if of is Path and isinstance(data, str):
             return Path(data)
         if isinstance(of, type) and issubclass(of, Enum):

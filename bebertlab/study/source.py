@@ -169,6 +169,10 @@ def _plugin_files(document: Document, folder: Path, faults: Faults) -> list[Path
 def _recipe(document: Document, path: Path, faults: Faults) -> Document | None:
     named = document.data.get("recipe")
     try:
+        if isinstance(named, str) and not (path.parent / named).is_file():
+            what = "is a folder; name a file in it" if (path.parent / named).is_dir() else "there is no such file"
+            faults.add(document, ("recipe",), f"{path.parent / named}: {what}")
+            return None
         if isinstance(named, str):
             return read_recipe(path.parent / named)
         if isinstance(named, Mapping):

@@ -28,6 +28,15 @@ def test_lines_are_ordered_as_numbers() -> None:
     assert str(faults).splitlines() == ["f:9:1: x", "f:10:1: x"]
 
 
+def test_files_are_told_one_after_the_other() -> None:
+    faults = Faults()
+    for origin, line in (("study", 5), ("recipe", 1), ("--set x=1", 0), ("study", 2), ("recipe", 9)):
+        faults.add_at(Place(origin=origin, line=line, column=1), "", "x")
+    assert [text.removesuffix(": x") for text in str(faults).splitlines()] == [
+        *("--set x=1", "study:2:1", "study:5:1", "recipe:1:1", "recipe:9:1")
+    ]
+
+
 def test_a_fault_of_a_key_points_to_the_key() -> None:
     faults = Faults()
     faults.add(FILE, ("a", "c"), "unknown", key=True)

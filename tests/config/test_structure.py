@@ -143,6 +143,7 @@ def test_each_type_takes_its_form_in_yaml(text: str, value: object) -> None:
         ("count: 1.7", "f:1:8: count: must be a whole number, is 1.7"),
         ("count: 1.0", "f:1:8: count: must be a whole number, is 1.0"),
         ("count: '2'", "f:1:8: count: must be a whole number, is '2'"),
+        ("count: 9223372036854775808", "f:1:8: count: must be between -2**63 and 2**63 - 1, is 9223372036854775808"),
         ("count: true", "f:1:8: count: must be a whole number, is true"),
         ("count:", "f:1:7: count: must be a whole number, is null"),
         ("rate: '1'", "f:1:7: rate: must be a number, is '1'"),
@@ -172,7 +173,7 @@ def test_each_type_takes_its_form_in_yaml(text: str, value: object) -> None:
         ("scheme: {}", "f:1:9: scheme: kind is missing; one of: binary"),
         ("scheme: {kind: 3}", "f:1:9: scheme: kind must be text, is 3; one of: binary"),
         ("scheme: binry", "f:1:9: scheme: unknown scheme 'binry'; did you mean 'binary'? (known: binary)"),
-        ("scheme: {bits: 1, kind: x}", "f:1:25: scheme.kind: unknown scheme 'x'; (known: binary)"),
+        ("scheme: {bits: 1, kind: x}", "f:1:25: scheme.kind: unknown scheme 'x'; known: binary"),
         (
             "scheme: {kind: binary, bit: 1}",
             "f:1:24: scheme.bit: unknown option of scheme 'binary'; did you mean 'bits'",

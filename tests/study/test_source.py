@@ -20,7 +20,7 @@ def faults(files: Files, *sets: str, smoke: bool = False) -> list[str]:
     """The faults, without the name of the folder."""
     with pytest.raises(UserError) as error:
         files.read(*sets, smoke=smoke)
-    return str(error.value).replace(f"{files.folder}/", "").splitlines()
+    return str(error.value).replace(f"{files.folder}/", "").replace(str(files.folder), "FOLDER").splitlines()
 
 
 def test_reads_what_the_file_says(files: Files) -> None:
@@ -263,7 +263,8 @@ def test_smoke_must_be_there(files: Files) -> None:
         ("- 1\n", "study.yaml:1:1: a study is a mapping with at least name and recipe"),
         ("name: x\n", "study.yaml:1:1: recipe is missing; e.g. recipe: recipes/bebert.yaml"),
         ("name: x\nrecipe: 3\n", "study.yaml:2:9: recipe: must be the path of a recipe, or a recipe; e.g."),
-        ("name: x\nrecipe: nowhere.yaml\n", "nowhere.yaml: there is no such file"),
+        ("name: x\nrecipe: nowhere.yaml\n", "study.yaml:2:9: recipe: nowhere.yaml: there is no such file"),
+        ("name: x\nrecipe: .\n", "study.yaml:2:9: recipe: FOLDER: is a folder; name a file in it"),
         ("name: x\nname: y\nrecipe: {}\n", "study.yaml:2:1: name: is there twice; the first one is at line 1"),
     ],
 )

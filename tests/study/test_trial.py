@@ -62,7 +62,7 @@ def test_a_stage_that_raises_is_named_and_what_went_before_is_kept(files: Files)
     ("sets", "error"),
     [
         (("score.fault=nan", "score.size=2"), "validation/score is nan"),
-        (("score.fault=silent",), "the result has no metric 'validation/score'; (known: cost/members_seconds"),
+        (("score.fault=silent",), "the result has no metric 'validation/score'; known: cost/members_seconds"),
         (
             ("objective.metric=validation/scroe",),
             "the result has no metric 'validation/scroe'; did you mean 'validation/sc",
