@@ -46,7 +46,9 @@ def _all_differing(study: StudyRecord, found: Answer) -> list[str]:
     for made in found.comparisons:
         if made.across:
             groups.setdefault(differing(study, made), []).append(value_label(made.value))
-    return [f"The pairs of {listing(values)} differ in more: {words}." for words, values in groups.items()]
+    said = [f"The pairs of {listing(values)} differ in more: {words}." for words, values in groups.items()]
+    loose = [value_label(made.value) for made in found.comparisons if not made.paired]
+    return [*said, f"Not paired, their points differ in other options too: {listing(loose)}."] if loose else said
 
 
 def _headings(study: StudyRecord, found: Answer) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def headlines(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, 
     if found.obstacle or found.trend is not None or is_many(found):
         return sentences(study, found, places)
     words = _words(study, found.question, places)
-    said = [_short(words, found.question, made) + _aside(differing(study, made)) for made in found.comparisons]
+    said = [_short(words, found.question, made) + _aside(study, made) for made in found.comparisons]
     return (*(f"{one}." for one in said), *_short_cost(found))
 
 
@@ -84,7 +84,9 @@ def _comparison(words: Words, question: Question, made: Comparison, differing: s
     return f"{_claim(words, question, made, *_sides(words, question, made))} ({evidence})."
 
 
-def _aside(words: str) -> str:
+def _aside(study: StudyRecord, made: Comparison) -> str:
+    """What a claim without its evidence must not be read without."""
+    words = differing(study, made) if made.paired else "not paired"
     return f" ({words})" if words else ""
 
 

@@ -74,6 +74,13 @@ def test_what_pairs_differ_in_is_said_at_the_end(simulate: Simulate) -> None:
     assert said[-1] == "The pairs of b W1A4 and a W1A4 differ in more: bibert has size 1 only."
 
 
+def test_what_is_not_paired_is_said_at_the_end(simulate: Simulate) -> None:
+    study, _ = simulate()
+    first, *others = FOUND.comparisons
+    said = many(study, evolve(FOUND, comparisons=(evolve(first, paired=False), *others)))
+    assert said == (*many(study, FOUND), "Not paired, their points differ in other options too: b W1A4.")
+
+
 def test_a_report_says_so_everywhere(simulate: Simulate) -> None:
     study, _ = simulate()
     assert sentences(study, FOUND) == headlines(study, FOUND) == many(study, FOUND)

@@ -49,6 +49,12 @@ def test_what_pairs_differ_in_is_said_with_the_claim(simulate: Simulate) -> None
     )
 
 
+def test_a_headline_says_what_is_not_paired(simulate: Simulate) -> None:
+    study, _ = simulate()
+    found = Answer(question=BOOST, comparisons=(evolve(_made(2.0, 0.5), paired=False),))
+    assert headlines(study, found)[0] == "boosting beats single by 2.00 points (not paired)."
+
+
 def test_the_winner_comes_first(simulate: Simulate) -> None:
     wanted = "single beats boosting by 2.00 points (95% interval 1.50 to 2.50"
     assert wanted in _said(simulate, _made(-2.0, 0.5))
