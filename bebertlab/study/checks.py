@@ -80,15 +80,21 @@ def _faults_at(recipe: Document, point: Point, codec: OptionsCodec) -> Faults:
 
 
 def settle_exclude(
-    document: Document, recipe: Document, before: Study, study: Study, registry: Registry, faults: Faults
+    items: Mapping[int, Mapping[str, Any]],
+    document: Document,
+    recipe: Document,
+    before: Study,
+    study: Study,
+    registry: Registry,
+    faults: Faults,
 ) -> tuple[Mapping[str, Any], ...]:
-    """Check what is left out, and take out of it what does not vary any more.
+    """Check what is left out, and take out of it what does not vary any more; `items` by their numbers in the file.
 
     A line `{not: values}` becomes the other choices of its axis. `before` is the study before changes from outside:
     an item may speak of an axis that `--set` fixed.
     """
     settled = []
-    for index, item in enumerate(study.exclude):
+    for index, item in items.items():
         if not item:
             faults.add(document, ("exclude", index), "is empty and would leave out everything")
             continue
@@ -117,12 +123,18 @@ def settle_exclude(
 
 
 def settle_questions(
-    document: Document, recipe: Document, before: Study, study: Study, registry: Registry, faults: Faults
+    items: Mapping[int, Question],
+    document: Document,
+    recipe: Document,
+    before: Study,
+    study: Study,
+    registry: Registry,
+    faults: Faults,
 ) -> tuple[Question, ...]:
     """Check what is asked; a question about what does not vary any more is left out."""
     settled = []
     stages = recipe.data.get("stages") if isinstance(recipe.data, Mapping) else None
-    for index, question in enumerate(study.questions):
+    for index, question in items.items():
         where: Keys = ("questions", index)
         name = _axis(document, recipe, before, question.compare, (*where, "compare"), registry, faults)
         if question.cost is not None and isinstance(stages, Mapping) and question.cost not in stages:

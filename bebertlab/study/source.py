@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import attrs
 from attrs import frozen
@@ -13,7 +13,8 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Document
 from bebertlab.config.faults import Faults
 from bebertlab.config.yaml import read_yaml
-from bebertlab.errors import UserError
+from bebertlab.errors import UserError, suggestion
+from bebertlab.interfaces.events import Question
 from bebertlab.manager import Plugins
 from bebertlab.recipe.read import extended, read_recipe
 from bebertlab.registry import Registry
@@ -28,13 +29,12 @@ from bebertlab.study.changes import (
 )
 from bebertlab.study.checks import check_paths, check_values, settle_exclude, settle_questions
 from bebertlab.study.space import grid_points
-from bebertlab.study.study import Axis, Study
+from bebertlab.study.study import Axis, Sampler, Study
 
 Load = Callable[[Sequence[Path]], Plugins]
 """Loads the installed plugins and the given files."""
 
 _ONLY_IN_FILES = ("set", "smoke")
-_CHECKED = ("exclude", "questions", "sampler")  # what speaks of the rest of the file
 _NOTHING = Document(data={})
 
 
@@ -57,15 +57,42 @@ def read_study(path: Path, load: Load, *, sets: Sequence[str] = (), smoke: bool 
     document = read_yaml(path)
     if not isinstance(document.data, Mapping):
         raise UserError(f"{path}:1:1: a study is a mapping with at least name and recipe")
+    load = _once(load)
     faults = Faults()
+    source = _source(document, path, load, sets, smoke, faults)
+    if not sets and not smoke and "smoke" in document.data:  # it may be wrong only beside what `--set` changes
+        small = Faults()
+        _source(document, path, load, (), True, small)
+        faults.extend(small, once=True)
+    faults.raise_all()
+    if source is None:
+        raise AssertionError("a study that is None has faults")
+    return source
+
+
+def _once(load: Load) -> Load:
+    """The same, but the same files are loaded once."""
+    loaded: dict[tuple[Path, ...], Plugins] = {}
+
+    def load_once(files: Sequence[Path]) -> Plugins:
+        if tuple(files) not in loaded:
+            loaded[tuple(files)] = load(files)
+        return loaded[tuple(files)]
+
+    return load_once
+
+
+def _source(
+    document: Document, path: Path, load: Load, sets: Sequence[str], smoke: bool, faults: Faults
+) -> Source | None:
+    """The study of a file's document with changes from outside; None where faults were noted."""
     changes = _changes(document, sets, smoke, faults)
     settings = written_changes(document, "set", faults)
     document = change_study(document, changes, faults)
     plugins = load(_plugin_files(document, path.parent, faults))
     recipe = _recipe(document, path, faults)
     if recipe is None:
-        faults.raise_all()
-        raise AssertionError("a recipe that cannot be read is a fault")
+        return None
     name = document.data.get("recipe_name") or _name(document, path)
     document = attrs.evolve(document, data={k: v for k, v in document.data.items() if k not in _ONLY_IN_FILES})
     _check_settings(document, recipe, settings, plugins.registry, faults)
@@ -74,7 +101,7 @@ def read_study(path: Path, load: Load, *, sets: Sequence[str] = (), smoke: bool 
     document, recipe = change_recipe(document, recipe, changes, plugins.registry, faults)
     reading = _Reading(document, original, recipe, OptionsCodec(plugins.registry), faults)
     study = reading.study(name, plugins)
-    return Source(study=study, plugins=plugins)
+    return None if study is None else Source(study=study, plugins=plugins)
 
 
 class _Reading:
@@ -89,22 +116,19 @@ class _Reading:
         self.codec = codec
         self.faults = faults
 
-    def study(self, name: str, plugins: Plugins) -> Study:
-        """The study.
-
-        Raises:
-            UserError: all faults.
-        """
+    def study(self, name: str, plugins: Plugins) -> Study | None:
+        """The study; None where faults were noted."""
+        self.check_keys()
         study = self.codec.structure(self.document.put(("recipe",), _NOTHING), (), Study, self.faults)
         check_paths(self.document, self.recipe, self.codec.registry, self.faults)
         readable, before = self.readable(self.document), self.readable(self.original)
         context = (self.document, self.recipe, before, readable, self.codec.registry, self.faults)
-        exclude, questions = settle_exclude(*context), settle_questions(*context)
+        exclude = settle_exclude(self.items("exclude", Mapping[str, Any]), *context)
+        questions = settle_questions(self.items("questions", Question), *context)
         check_values(self.document, self.recipe, exclude, self.codec, self.faults)
         self.check(attrs.evolve(readable, exclude=exclude))
-        self.faults.raise_all()
-        if study is None:
-            raise AssertionError("a study that is None has faults")
+        if study is None or self.faults:
+            return None
         return attrs.evolve(
             study,
             recipe=self.recipe.data,
@@ -116,19 +140,33 @@ class _Reading:
 
     def readable(self, document: Document) -> Study:
         """What of a study has no faults, so that those of the rest are found as well."""
-        types = {attribute.name: attribute.type for attribute in attrs.fields(attrs.resolve_types(Study))}
-        fields: dict[str, Any] = {}
-        for key in _CHECKED:
-            if document.has((key,)):
-                value = self.codec.structure(document, (key,), cast("type[Any]", types[key]), Faults())
-                fields |= {} if value is None else {key: value}
+        sampler = (
+            self.codec.structure(document, ("sampler",), Sampler, Faults()) if "sampler" in document.data else None
+        )
         axes = document.data.get(SEARCH)
         found = {
             name: self.codec.structure(document, (SEARCH, name), Axis, Faults())
             for name in (axes if isinstance(axes, Mapping) else ())
         }
         search = {name: axis for name, axis in found.items() if axis is not None}
-        return Study(name="readable", recipe={}, search=search, **fields)
+        return Study(name="readable", recipe={}, search=search, sampler=sampler or Sampler())
+
+    def items(self, key: str, of: Any) -> dict[int, Any]:  # noqa: ANN401 - any annotation
+        """The items of a list that have no faults by themselves, by their numbers."""
+        listed = self.document.data.get(key)
+        count = len(listed) if isinstance(listed, list) else 0
+        found = {index: self.codec.structure(self.document, (key, index), of, Faults()) for index in range(count)}
+        return {index: item for index, item in found.items() if item is not None}
+
+    def check_keys(self) -> None:
+        """Note unknown keys with all that a file may have, and leave them out."""
+        known = [*attrs.fields_dict(Study), *_ONLY_IN_FILES]
+        wrong = [key for key in self.document.data if key not in known]
+        for key in wrong:
+            self.faults.add(self.document, (key,), f"unknown key; {suggestion(str(key), known)}", key=True)
+        self.document = attrs.evolve(
+            self.document, data={key: item for key, item in self.document.data.items() if key not in wrong}
+        )
 
     def check(self, study: Study) -> None:
         """What concerns more than one key."""

@@ -67,8 +67,8 @@ def test_settling_is_finished_after_one_time(files: Files, codec: OptionsCodec) 
     for change in ("seeds=[1]", "members.size=2", "search.members.ensemble=[bagging]", "search.members.size=[1]"):
         study: Study = read_study(files.path, load_plugins, sets=[change]).study
         context = (Document.of({}), Document(data=study.recipe), study, study, codec.registry, Faults())
-        assert settle_exclude(*context) == study.exclude
-        assert settle_questions(*context) == study.questions
+        assert settle_exclude(dict(enumerate(study.exclude)), *context) == study.exclude
+        assert settle_questions(dict(enumerate(study.questions)), *context) == study.questions
         assert not context[-1]
 
 
@@ -78,7 +78,8 @@ def settled(search: dict[str, Axis], line: object, codec: OptionsCodec) -> tuple
     study = Study(name="s", recipe={}, search=search, exclude=({"members.size": line},))
     document = Document.of({"search": {name: {} for name in search}, "exclude": [{"members.size": line}]})
     recipe, faults = RECIPE.set(("stages", "members", "size"), 2, "recipe"), Faults()
-    return settle_exclude(document, recipe, before, study, codec.registry, faults), str(faults)
+    items = dict(enumerate(study.exclude))
+    return settle_exclude(items, document, recipe, before, study, codec.registry, faults), str(faults)
 
 
 def test_all_but_some_choices_can_be_excluded(codec: OptionsCodec) -> None:
@@ -107,5 +108,6 @@ def test_a_range_can_be_excluded_by_its_values(codec: OptionsCodec) -> None:
         name="s", recipe={}, search={"members.size": Axis(integer=(1, 9))}, exclude=({"members.size": [3, 4]},)
     )
     faults = Faults()
-    found = settle_exclude(Document.of({"search": {"members.size": {}}}), RECIPE, study, study, codec.registry, faults)
+    items, document = dict(enumerate(study.exclude)), Document.of({"search": {"members.size": {}}})
+    found = settle_exclude(items, document, RECIPE, study, study, codec.registry, faults)
     assert (found, bool(faults)) == (study.exclude, False)

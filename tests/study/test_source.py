@@ -90,7 +90,7 @@ questions:
         "study.yaml:2:7: name: 'lit tle' must be of letters, digits, '_', '.' and '-': a folder is called by it",
         "study.yaml:3:21: plugins.1: there is no file missing.py",
         "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: description, exclude, name, objective, "
-        "plugins, questions, recipe, recipe_name, sampler, schema_version, search, seeds, threads)",
+        "plugins, questions, recipe, recipe_name, sampler, schema_version, search, seeds, set, smoke, threads)",
         "study.yaml:6:28: recipe.task.size: must be >= 1, is 0",
         "study.yaml:9:25: recipe.stages.trunk.siez: unknown option of stage 'fake'; did you mean 'size'? (known: "
         "ensemble, fault, metric, model, rate, seed, size, sleep)",
@@ -110,6 +110,8 @@ questions:
         "study.yaml:22:12: seeds.1: must be a whole number, is 1.5",
         "study.yaml:23:10: threads: must be >= 1, is 0",
         "study.yaml:24:17: sampler.kind: unknown value 'gird'; did you mean 'grid'? (known: grid, random, tpe)",
+        "study.yaml:26:22: members.ensmble: stages.members (stage 'fakes') has no option 'ensmble'; did you mean "
+        "'ensemble'? (known: ensemble, model, size, sleep)",
         "study.yaml:27:5: questions.1: text is missing (text)",
     ]
 
