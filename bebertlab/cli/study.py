@@ -244,6 +244,7 @@ def _tell_status(source: Source, folder: Path, records: tuple[TrialRecord, ...])
 
 def _tell_results(finished: Finished, tracker: MlflowTracker | None) -> None:
     from bebertlab.interfaces.events import TrialState
+    from bebertlab.report.labels import count
 
     _tell_table(finished.study, finished.trials, finished.report)
     if tracker is not None:
@@ -251,10 +252,10 @@ def _tell_results(finished: Finished, tracker: MlflowTracker | None) -> None:
     failed = finished.count(TrialState.FAILED)
     left = len(finished.trials) - finished.count(TrialState.COMPLETE) - failed
     if left:
-        click.echo(f"{left} trials are left; go on with:\n  {_command()}", err=True)
+        click.echo(f"{count(left, 'trial')} left; go on with:\n  {_command()}", err=True)
     if failed:
         where = finished.study.folder / "errors"
-        click.echo(f"{failed} trials failed (tracebacks: {where}); run them again with:\n  {_command()}", err=True)
+        click.echo(f"{count(failed, 'trial')} failed (tracebacks: {where}); run again with:\n  {_command()}", err=True)
         raise SystemExit(EXIT_TRIALS_FAILED)
 
 

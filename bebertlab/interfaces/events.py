@@ -62,8 +62,9 @@ class TrialRecord:
 class Question:
     """Something a study asks; the report answers it with paired differences over seeds.
 
-    Trials are paired with the baseline's trial of the same seed and the same values on every other axis in which
-    the baseline varies (a single model has one size only: it is compared with every size).
+    Trials are paired with the baseline's trial of the same seed and the same values on every other axis. Where
+    `exclude` leaves the baseline one value of an option of the same stage (a single model has one size only), it is
+    compared with every value, and the report says so.
     """
 
     text: str  #: as a person would ask it

@@ -184,7 +184,7 @@ def test_a_failed_trial_ends_with_exit_code_1_and_how_to_go_on(folder: Folder) -
 def test_fail_fast_says_what_is_left(folder: Folder) -> None:
     result = folder.local("--fail-fast", "--set", "score.fault=nan", "--set", "score.size=2")
     assert result.exit_code == 1
-    assert "13 trials are left; go on with:" in result.stderr
+    assert "13 trials left; go on with:" in result.stderr
 
 
 def test_a_plugin_of_the_command_line_is_part_of_the_study(folder: Folder) -> None:
