@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+import torch
+import torch.nn.functional as F
+from attrs import evolve, frozen
 from hypothesis import settings
 from safetensors.torch import load_file
 from torch import Tensor
 
 from bebertlab.config.codec import OptionsCodec
+from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.stage import Artifact, Codec
 from bebertlab.interfaces.task import Task
 from bebertlab.manager import load_plugins
@@ -32,14 +35,53 @@ settings.load_profile("bebertlab")
 class Golden:
     """A file of golden vectors: numbers that the published code of a paper produced."""
 
+    name: str
     meta: dict[str, Any]
     tensors: dict[str, Tensor]
+    cases: list[dict[str, Any]]  #: what the JSON says of each case, its name included
 
-    @property
-    def cases(self) -> list[dict[str, Any]]:
-        """What the JSON says of each case, its name included."""
-        cases: list[dict[str, Any]] = self.meta["cases"]
-        return cases
+    def of(self, *codes: str) -> Golden:
+        """The same with the cases of these published codes only; where there are none the test is skipped.
+
+        A test compares all of them: it raises where it does not know what a case is of, and never passes over one. It
+        says `golden("file").of("code")` with the words themselves, because `tests/test_golden.py` reads them there.
+        """
+        cases = [case for case in self.cases if self.code(case) in codes]
+        if not cases:
+            pytest.skip(f"{self.name}.json has no case of {' or '.join(codes)}")
+        return evolve(self, cases=cases)
+
+    def code(self, case: dict[str, Any] | None = None) -> str:
+        """The published code that produced a case; where none is given, or it does not say, the first of the file.
+
+        It is called by its repository, and by the folder in it where a repository holds several codes.
+        """
+        source: dict[str, str] = self.meta["sources"][(case or {}).get("source", 0)]
+        repository, folder = source["repo"].rsplit("/", 1)[-1], source["file"].split("/", 1)[0]
+        several: dict[str, str] = {"Pretrained-Language-Model": folder, "BEBERT": f"BEBERT/{folder}"}
+        return several.get(repository, repository)
+
+    def below(self, name: str) -> dict[str, Tensor]:
+        """The tensors of a case, or of another part of the file, without its name."""
+        return {key.removeprefix(f"{name}/"): t for key, t in self.tensors.items() if key.startswith(f"{name}/")}
+
+    def batch(self) -> Batch:
+        """What the models of the file were given."""
+        t = self.below("in")
+        return Batch(
+            positions=torch.arange(len(t["labels"])),
+            tokens=t["input_ids"],
+            segments=t["token_type_ids"],
+            mask=t["attention_mask"].bool(),
+            labels=t["labels"],
+        )
+
+    def loss(self, logits: Tensor) -> Tensor:
+        """What the published models return beside logits: one logit is a value, more are of classes."""
+        labels = self.tensors["in/labels"]
+        if logits.shape[1] == 1:
+            return F.mse_loss(logits.flatten(), labels.flatten().to(logits.dtype))
+        return F.cross_entropy(logits, labels)
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +101,22 @@ def golden(golden_folder: Path) -> Callable[[str], Golden]:
     """
 
     def load(name: str) -> Golden:
-        text = (golden_folder / f"{name}.json").read_text(encoding="utf-8")
-        return Golden(json.loads(text), load_file(golden_folder / f"{name}.safetensors"))
+        meta = json.loads((golden_folder / f"{name}.json").read_text(encoding="utf-8"))
+        return Golden(name, meta, load_file(golden_folder / f"{name}.safetensors"), meta["cases"])
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def golden_models(golden: Callable[[str], Golden], golden_folder: Path) -> Callable[..., dict[str, Golden]]:
+    """Loads all golden files of whole models that some published codes produced; see `Golden.of`."""
+
+    def load(*codes: str) -> dict[str, Golden]:
+        loaded = {path.stem: golden(path.stem) for path in sorted(golden_folder.glob("model_*.json"))}
+        found = {name: vectors for name, vectors in loaded.items() if vectors.code() in codes}
+        if not found:
+            pytest.skip(f"there is no model of {' or '.join(codes)}")
+        return found
 
     return load
 

@@ -10,7 +10,6 @@ import torch
 from click.testing import CliRunner, Result
 
 from bebertlab.cli.main import main
-from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.stage import Codec
 from bebertlab.nn.folder import load_model
 
@@ -104,40 +103,48 @@ def test_faults_of_cost(words: list[str], message: str) -> None:
 
 
 @pytest.fixture
-def published(golden: Callable[[str], Golden], tmp_path: Path) -> Callable[[str], Path]:
+def published(tmp_path: Path) -> Callable[[Golden], Path]:
     """Writes a model of the published code as that code does; gives the file."""
 
-    def write(name: str) -> Path:
-        vectors = golden(name)
-        folder = tmp_path / name
+    def write(vectors: Golden) -> Path:
+        folder = tmp_path / vectors.name
         folder.mkdir()
-        state = {key.removeprefix("state/"): t for key, t in vectors.tensors.items() if key.startswith("state/")}
-        torch.save(state, folder / "pytorch_model.bin")
+        torch.save(vectors.below("state"), folder / "pytorch_model.bin")
         (folder / "config.json").write_text(json.dumps(vectors.meta["config"]))
         return folder / "pytorch_model.bin"
 
     return write
 
 
-def test_import_writes_a_model_that_show_reads(published: Callable[[str], Path], tmp_path: Path, codec: Codec) -> None:
-    file, out = published("model_fp"), tmp_path / "out"
+@pytest.fixture
+def full_precision(published: Callable[[Golden], Path], golden: Callable[[str], Golden]) -> Path:
+    return published(golden("model_fp"))
+
+
+def test_import_writes_a_model_that_show_reads(
+    golden: Callable[[str], Golden], full_precision: Path, tmp_path: Path, codec: Codec
+) -> None:
+    file, out, config = full_precision, tmp_path / "out", golden("model_fp").meta["config"]
+    layers, hidden, classes = (config[name] for name in ("num_hidden_layers", "hidden_size", "num_labels"))
     (file.parent / "vocab.txt").write_text("\n".join([*WORDS, ""]))
     result = run("import", file, "--format", "huggingface", "--out", out)
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith(f"{file}: imported as huggingface into {out}\n2 layers, hidden 64")
+    start = f"{file}: imported as huggingface into {out}\n{layers} layers, hidden {hidden}"
+    assert result.stdout.startswith(start)
     assert (result.stderr, "left out" in result.stdout) == ("", False)
     assert {path.name for path in out.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
     sizes = load_model(out, codec).architecture
-    assert (sizes.layers, sizes.hidden, sizes.classes) == (2, 64, 3)
+    assert (sizes.layers, sizes.hidden, sizes.classes) == (layers, hidden, classes)
     shown = data("show", out)
-    assert shown["architecture"]["hidden"] == 64
+    assert shown["architecture"]["hidden"] == hidden
     assert shown["mebibytes"]["stored"] == (out / "model.safetensors").stat().st_size / 2**20
-    assert data("show", out, "--tokens", "8")["gigaflops"]["total"] < shown["gigaflops"]["total"]
+    fewer = data("show", out, "--tokens", shown["tokens"] // 2)
+    assert fewer["gigaflops"]["total"] < shown["gigaflops"]["total"]
     assert run("show", out).stdout in result.stdout
 
 
-def test_import_says_what_it_left_out(published: Callable[[str], Path], tmp_path: Path) -> None:
-    file, out = published("model_fp"), tmp_path / "out"
+def test_import_says_what_it_left_out(full_precision: Path, tmp_path: Path) -> None:
+    file, out = full_precision, tmp_path / "out"
     state = torch.load(file, weights_only=True)
     torch.save(state | {f"cls.layer.{index}.bias": torch.full((2,), index + 0.5) for index in range(3)}, file)
     result = run("import", file, "--format", "huggingface", "--out", out)
@@ -145,62 +152,60 @@ def test_import_says_what_it_left_out(published: Callable[[str], Path], tmp_path
     assert "warning: no tokenizer lies beside it" in result.stderr
 
 
-def test_import_of_a_quantized_model(published: Callable[[str], Path], tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    result = run("import", published("model_binary_w1a4_lsq"), "--format", "binarybert", "--out", out)
+def test_import_of_a_quantized_model(
+    golden: Callable[[str], Golden], published: Callable[[Golden], Path], tmp_path: Path
+) -> None:
+    out, vectors = tmp_path / "out", golden("model_binary_w1a4_lsq")
+    told = ("weight_bits", "weight_quant_method", "input_bits", "input_quant_method")
+    wanted = [str(vectors.meta["config"][name]) for name in told]
+    result = run("import", published(vectors), "--format", "binarybert", "--out", out)
     assert result.exit_code == 0, result.output
     rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line}
-    assert rows["query"] == ["1", "bwn", "4", "lsq", "2"]
+    assert rows["query"] == [*wanted, "2"]
     shown = data("show", out)
     assert shown["design"]["branches"]["bert.pooler.dense"] == 2
-    assert shown["full_precision"]["mebibytes"]["matrices"] == 16 * shown["mebibytes"]["matrices"]
+    bits = 2 * int(wanted[0])
+    assert shown["full_precision"]["mebibytes"]["matrices"] == 32 / bits * shown["mebibytes"]["matrices"]
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("model_fp", "huggingface"),
-        ("model_fp", "binarybert"),
-        ("model_ternary_w2a8", "binarybert"),
-        ("model_ternary_w2a4_lsq", "binarybert"),
-        ("model_binary_w1a8", "binarybert"),
-        ("model_binary_w1a4_lsq", "binarybert"),
-        ("model_bibert_w1a1", "bibert"),
-        ("model_bebert_bibert_w1a1", "bebert-bibert"),
-        ("model_bit_w1a1", "bit"),
-    ],
-)
+#: who imports the models of a published code
+KINDS = {
+    "BinaryBERT": "binarybert",
+    "BEBERT/binarybert": "binarybert",
+    "TernaryBERT": "ternarybert",
+    "BiBERT": "bibert",
+    "BEBERT/BiBERT": "bebert-bibert",
+    "bit": "bit",
+}
+
+
 def test_what_was_imported_and_stored_answers_as_the_published_code_did(
-    published: Callable[[str], Path],
-    golden: Callable[[str], Golden],
+    published: Callable[[Golden], Path],
+    golden_models: Callable[..., dict[str, Golden]],
     tmp_path: Path,
     codec: Codec,
-    name: str,
-    kind: str,
 ) -> None:
-    result = run("import", published(name), "--format", kind, "--out", tmp_path / "out")
-    assert result.exit_code == 0, result.output
-    vectors = golden(name)
-    t = vectors.tensors
-    batch = Batch(
-        positions=torch.arange(len(t["in/labels"])),
-        tokens=t["in/input_ids"],
-        segments=t["in/token_type_ids"],
-        mask=t["in/attention_mask"].bool(),
-        labels=t["in/labels"],
-    )
-    tolerance = next(value for what, value in vectors.meta["tolerance"].items() if what.startswith("logits"))
-    torch.testing.assert_close(load_model(tmp_path / "out", codec).eval()(batch).logits, t["out/logits"], **tolerance)
+    for name, vectors in golden_models(*KINDS).items():
+        file, ways = published(vectors), {KINDS[vectors.code()]: ["--set", "as_published=true"]}
+        if name == "model_fp":
+            ways["huggingface"] = []
+        for kind, more in ways.items():
+            out = tmp_path / f"{name}_{kind}"
+            result = run("import", file, "--format", kind, "--out", out, *more)
+            assert result.exit_code == 0, result.output
+            logits = load_model(out, codec).eval()(vectors.batch()).logits
+            tolerance = next(value for what, value in vectors.meta["tolerance"].items() if what.startswith("logits"))
+            torch.testing.assert_close(logits, vectors.tensors["out/logits"], **tolerance)
 
 
-def test_import_takes_options_of_the_importer(published: Callable[[str], Path], tmp_path: Path) -> None:
-    result = run("import", published("model_fp"), "--format", "huggingface", "--out", tmp_path / "o", "--set", "a=1")
+def test_import_takes_options_of_the_importer(full_precision: Path, tmp_path: Path) -> None:
+    result = run("import", full_precision, "--format", "huggingface", "--out", tmp_path / "o", "--set", "a=1")
     assert result.exit_code == 2
     assert "--set a=1: a: " in result.stderr
 
 
-def test_faults_of_import(published: Callable[[str], Path], tmp_path: Path) -> None:
-    file = published("model_fp")
+def test_faults_of_import(full_precision: Path, tmp_path: Path) -> None:
+    file = full_precision
     unknown = run("import", file, "--format", "hugingface", "--out", tmp_path / "out")
     assert "unknown importer 'hugingface'; did you mean 'huggingface'?" in unknown.stderr
     full = run("import", file, "--format", "huggingface", "--out", file.parent)

@@ -13,7 +13,6 @@ from torch import Tensor
 from bebertlab.encoders.huggingface import HuggingFaceImporter
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, Design
-from bebertlab.interfaces.batch import Batch
 from bebertlab.manager import load_plugins
 from bebertlab.nn.bert import BertClassifier
 
@@ -53,18 +52,10 @@ def test_a_model_of_the_first_days(files: tuple[dict[str, Tensor], dict[str, Any
 
 def test_outputs_are_those_of_the_published_code(golden: Callable[[str], Golden]) -> None:
     vectors = golden("model_fp")
-    t = vectors.tensors
-    state = {name.removeprefix("state/"): tensor for name, tensor in t.items() if name.startswith("state/")}
-    model = BertClassifier.from_checkpoint(HuggingFaceImporter().read(state, vectors.meta["config"])).eval()
-    batch = Batch(
-        positions=torch.arange(len(t["in/labels"])),
-        tokens=t["in/input_ids"],
-        segments=t["in/token_type_ids"],
-        mask=t["in/attention_mask"].bool(),
-        labels=t["in/labels"],
-    )
+    checkpoint = HuggingFaceImporter().read(vectors.below("state"), vectors.meta["config"])
+    logits = BertClassifier.from_checkpoint(checkpoint).eval()(vectors.batch()).logits
     tolerance = vectors.meta["tolerance"]["logits, hidden, scores, loss"]
-    torch.testing.assert_close(model(batch).logits, t["out/logits"], **tolerance)
+    torch.testing.assert_close(logits, vectors.tensors["out/logits"], **tolerance)
 
 
 @pytest.mark.parametrize(

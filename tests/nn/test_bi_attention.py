@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from tests.conftest import Golden
 
 PATH = "bert.encoder.layer.0.attention.self"
-#: repositories of the published code, and whether their signs of Q, K and V are scaled
-PUBLISHED = {"htqin/BiBERT": False, "TTTTTTris/BEBERT": True}
 
 
 @pytest.fixture(scope="module")
@@ -151,13 +149,10 @@ def test_a_design_without_softmax_needs_what_selects(sizes: Architecture) -> Non
 
 
 def test_agrees_with_the_published_code(golden: Callable[[str], Golden]) -> None:
-    vectors, compared = golden("attention"), 0
+    vectors = golden("attention").of("BiBERT", "BEBERT/BiBERT")
     for case in vectors.cases:
-        source = vectors.meta["sources"][case["source"]]
-        if "BiBERT" in f"{source['repo']}/{source['file']}":  # BEBERT's copy is a folder of that name
-            compare(vectors, case["name"], PUBLISHED[source["repo"]])
-            compared += 1
-    assert compared
+        # only BEBERT's copy scales the signs of Q, K and V
+        compare(vectors, case["name"], scaled=vectors.code(case) == "BEBERT/BiBERT")
 
 
 def compare(vectors: Golden, name: str, scaled: bool) -> None:

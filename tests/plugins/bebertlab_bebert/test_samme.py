@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from bebertlab.interfaces.ensemble import Ensemble, Floats, Round, Sampling
 from bebertlab_bebert.boosting import BoostingOptions
 
 if TYPE_CHECKING:
-    from tests.conftest import Golden
+    pass
 
 
 def samme(classes: int, **options: Any) -> Ensemble:  # noqa: ANN401 - options of any kind
@@ -93,44 +92,3 @@ def test_the_next_round_makes_the_member_as_good_as_chance(case: tuple[int, list
     if verdict.kept and verdict.error and verdict.next is not None:
         assert verdict.weight > 0
         assert verdict.next.weights[predictions != labels].sum() == pytest.approx(1 - 1 / classes)
-
-
-def cases(golden: Callable[[str], Golden], prefix: str) -> list[dict[str, NDArray[Any]]]:
-    """Golden cases as arrays. Weights of the reference do not add up to 1."""
-    file = golden("boosting")
-    names = [case["name"] for case in file.cases if case["name"].startswith(f"classification.{prefix}")]
-    assert names
-    fields = ("pred", "target", "weights_in", "err", "alpha", "weights_out_normalised")
-    return [{field: file.tensors[f"{name}/{field}"].double().numpy().squeeze() for field in fields} for name in names]
-
-
-def judged(case: dict[str, NDArray[Any]], classes: int) -> Any:  # noqa: ANN401 - a verdict
-    predictions = logits(case["pred"].astype(np.int64), classes)
-    return samme(classes).judge(0, weighted(case["weights_in"].tolist()), predictions, case["target"].astype(np.int64))
-
-
-def test_two_classes_match_the_reference(golden: Callable[[str], Golden]) -> None:
-    for case in [*cases(golden, "binary_balanced"), *cases(golden, "two_dim_weights_uneven")]:
-        verdict = judged(case, 2)
-        assert verdict.error == pytest.approx(float(case["err"]), rel=1e-5, abs=1e-6)
-        # the reference halves the member weight and divides the weights of hits too: the same shares
-        assert verdict.weight == pytest.approx(2 * float(case["alpha"]), rel=1e-5, abs=1e-6)
-        assert np.allclose(verdict.next.weights, case["weights_out_normalised"], rtol=1e-5, atol=1e-7)
-
-
-def test_three_classes_match_the_reference_but_for_the_term_it_lacks(golden: Callable[[str], Golden]) -> None:
-    for case in cases(golden, "three_class"):
-        verdict = judged(case, 3)
-        assert verdict.error == pytest.approx(float(case["err"]), rel=1e-5, abs=1e-6)
-        assert verdict.weight == pytest.approx(2 * float(case["alpha"]) + math.log(2), rel=1e-5, abs=1e-6)
-        miss = case["pred"] != case["target"]
-        expected = case["weights_out_normalised"] * np.where(miss, 2, 1)
-        assert np.allclose(verdict.next.weights, expected / expected.sum(), rtol=1e-5, atol=1e-7)
-
-
-def test_a_member_to_which_the_reference_gives_a_negative_weight_is_discarded(golden: Callable[[str], Golden]) -> None:
-    for case in cases(golden, "worse_than_chance"):
-        assert case["alpha"] < 0
-        verdict = judged(case, 2)
-        assert verdict.error == pytest.approx(float(case["err"]), rel=1e-5, abs=1e-6)
-        assert (verdict.kept, verdict.weight) == (False, 0.0)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,7 @@ from bebertlab.testing.merger import check_merger
 from bebertlab_bebert.vote import HardVote, HardVoteOptions
 
 if TYPE_CHECKING:
-    from tests.conftest import Golden
+    pass
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -49,28 +48,3 @@ def test_a_tie_goes_to_the_lower_class_on_demand() -> None:
     lowest = HardVoteOptions(tie="lowest_class").build(2)
     assert lowest.merge(np.array([[[1.0, 0.0]], [[0.0, 5.0]]]), np.array([0.1 + 0.2, 0.3])).argmax() == 0
     assert lowest.merge(np.array([[[1.0, 0.0]], [[0.0, 5.0]]]), np.array([0.3, 0.1 + 0.2])).argmax() == 0
-
-
-@pytest.mark.parametrize("name", ["vote_binary", "vote_three_class", "bagging_vote"])
-def test_matches_the_votes_of_the_reference(golden: Callable[[str], Golden], name: str) -> None:
-    tensors = golden("boosting").tensors
-    logits = tensors[f"combine.{name}/logits"].double().numpy()
-    weights = tensors.get(f"combine.{name}/alpha")
-    merged = (
-        HardVoteOptions(tie="lowest_class")
-        .build(logits.shape[2])
-        .merge(logits, np.ones(len(logits)) if weights is None else weights.double().numpy())
-    )
-    assert (merged.argmax(axis=1) == tensors[f"combine.{name}/votes"].numpy()).all()
-
-
-@pytest.mark.parametrize("name", ["vote_binary", "bagging_vote"])
-def test_differs_from_the_reference_in_ties_only(golden: Callable[[str], Golden], name: str) -> None:
-    tensors = golden("boosting").tensors
-    logits, expected = (tensors[f"combine.{name}/{field}"].double().numpy() for field in ("logits", "votes"))
-    votes = np.eye(logits.shape[2])[logits.argmax(axis=2)].sum(axis=0)
-    tied = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    merged = HardVote().merge(logits, np.ones(len(logits))).argmax(axis=1)
-    assert (merged[~tied] == expected[~tied]).all()
-    assert (merged[tied] != expected[tied]).any()
-    assert (votes[np.arange(len(votes)), merged] == votes.max(axis=1)).all()  # one of the tied

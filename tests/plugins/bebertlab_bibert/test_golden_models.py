@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
-import torch.nn.functional as F
 
-from bebertlab.api import Batch, BertClassifier, ImporterOptions, Tap
+from bebertlab.api import BertClassifier, ImporterOptions, Tap
 from bebertlab_bibert import BebertBibertImporter, BibertImporter
 
 if TYPE_CHECKING:
     from tests.conftest import Golden
 
 IMPORTERS: dict[str, type[BibertImporter] | type[BebertBibertImporter]] = {
-    "htqin/BiBERT": BibertImporter,
-    "TTTTTTris/BEBERT": BebertBibertImporter,
+    "BiBERT": BibertImporter,
+    "BEBERT/BiBERT": BebertBibertImporter,
 }
 TAPS = {
     "hidden": Tap.HIDDEN,
@@ -32,43 +29,24 @@ Models = list[tuple["Golden", ImporterOptions]]
 
 
 @pytest.fixture(scope="module")
-def models(golden: Callable[[str], Golden], golden_folder: Path) -> Models:
+def models(golden_models: Callable[..., dict[str, Golden]]) -> Models:
     """All golden models of a published code that this plugin reads, each with its importer."""
-    found = [golden(name) for name in _names(golden_folder)]
-    assert found
-    return [(vectors, IMPORTERS[vectors.meta["sources"][0]["repo"]]()) for vectors in found]
-
-
-def _names(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.glob("model_*.json")):
-        source = json.loads(path.read_text(encoding="utf-8"))["sources"][0]
-        if "BiBERT" in f"{source['repo']}/{source['file']}":  # BEBERT's copy is a folder of that name
-            yield path.stem
+    found = golden_models("BiBERT", "BEBERT/BiBERT").values()
+    return [(vectors, IMPORTERS[vectors.code()]()) for vectors in found]
 
 
 def model_of(vectors: Golden, importer: ImporterOptions) -> BertClassifier:
-    state = {name.removeprefix("state/"): x for name, x in vectors.tensors.items() if name.startswith("state/")}
-    return BertClassifier.from_checkpoint(importer.read(state, vectors.meta["config"])).eval()
-
-
-def batch_of(vectors: Golden) -> Batch:
-    t = vectors.tensors
-    return Batch(
-        positions=torch.arange(len(t["in/labels"])),
-        tokens=t["in/input_ids"],
-        segments=t["in/token_type_ids"],
-        mask=t["in/attention_mask"].bool(),
-        labels=t["in/labels"],
-    )
+    checkpoint = importer.read(vectors.below("state"), vectors.meta["config"])
+    return BertClassifier.from_checkpoint(checkpoint).eval()
 
 
 def test_outputs(models: Models) -> None:
     for vectors, importer in models:
-        model, batch = model_of(vectors, importer), batch_of(vectors)
+        model, batch = model_of(vectors, importer), vectors.batch()
         outputs = model(batch, frozenset(TAPS.values()))
-        found = {"logits": outputs.logits, "loss": F.cross_entropy(outputs.logits, batch.labels)}
+        found = {"logits": outputs.logits, "loss": vectors.loss(outputs.logits)}
         found |= {f"{kind}_{i}": x for kind, tap in TAPS.items() for i, x in enumerate(outputs.taps[tap])}
-        wanted = {name.removeprefix("out/"): x for name, x in vectors.tensors.items() if name.startswith("out/")}
+        wanted = vectors.below("out")
         assert found.keys() == wanted.keys()
         (tolerance,) = (value for what, value in vectors.meta["tolerance"].items() if "logits" in what)
         for what, tensor in wanted.items():
@@ -77,11 +55,11 @@ def test_outputs(models: Models) -> None:
 
 def test_gradients(models: Models) -> None:
     for vectors, importer in models:
-        model, batch = model_of(vectors, importer), batch_of(vectors)
-        torch.autograd.backward(F.cross_entropy(model(batch).logits, batch.labels))
+        model, batch = model_of(vectors, importer), vectors.batch()
+        torch.autograd.backward(vectors.loss(model(batch).logits))
         parameters = dict(model.named_parameters())
         tolerance = vectors.meta["tolerance"]["grads"]
-        stored = {name.removeprefix("grad/"): x for name, x in vectors.tensors.items() if name.startswith("grad/")}
+        stored = vectors.below("grad")
         assert stored
         for name, wanted in stored.items():
             path, what = name.rsplit(".", 1)
@@ -96,5 +74,5 @@ def test_zeros_that_count_as_one_are_another_model(models: Models) -> None:
     """The vectors tell a third value from two."""
     for vectors, importer in models:
         if isinstance(importer, BibertImporter):  # BEBERT's vectors are chosen so that no score is 0
-            logits = model_of(vectors, BibertImporter(as_published=False))(batch_of(vectors)).logits.detach()
+            logits = model_of(vectors, BibertImporter(as_published=False))(vectors.batch()).logits.detach()
             assert float((logits - vectors.tensors["out/logits"]).abs().max()) > 0.005

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given
@@ -56,14 +53,6 @@ def test_the_scale_is_the_least_squares_one(values: list[float]) -> None:
         return float((x - codes.levels * step).square().sum())
 
     assert error(codes.step) <= min(error(codes.step * 1.01), error(codes.step * 0.99)) + 1e-12
-
-
-def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str, Any]], Bwn | None]], int]) -> None:
-    def make(case: dict[str, Any]) -> Bwn | None:
-        row = case["granularity"] == "row"
-        return Bwn(granularity="row" if row else "tensor") if case["quantizer"] == "bwn" else None
-
-    assert agree("weight_quant", make) > 0
 
 
 def test_another_granularity_is_refused() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bebertlab.api import ATTENTION_SITES, Architecture, Design, QuantizerOptions, Site, Tap
 from bebertlab.nn.attention import SelfAttention, additive_mask
@@ -16,65 +16,96 @@ from bebertlab.nn.embedding import QuantizedEmbedding
 from bebertlab.nn.linear import QuantizedLinear
 from bebertlab.nn.parts import Parts
 from bebertlab_binarybert import Bwn, Laq, Lsq, Twn, Uniform
-from bebertlab_binarybert.granularity import Granularity
 
 if TYPE_CHECKING:
     from tests.conftest import Golden
 
 Case = dict[str, Any]
+Tensors = Mapping[str, Tensor]
 
 
-def granularity_of(case: Case) -> Granularity:
-    told = case.get("granularity") or ("row" if "row-wise weights" in (case.get("note") or "") else "layer")
-    return "row" if told == "row" else "tensor"
-
-
-def weights_of(case: Case, published: bool) -> QuantizerOptions | None:
-    """The quantizer of a case's weights; None where it is of another method."""
-    shared: dict[str, Any] = {"granularity": granularity_of(case), "as_published": published}
+def weights_of(case: Case, t: Tensors, clip: str, published: bool) -> QuantizerOptions | None:
+    """The quantizer of a case's weights; None where they are of 32 bits."""
+    rows = case.get("granularity") == "row" or "row-wise weights" in (case.get("note") or "")
+    shared: dict[str, Any] = {"granularity": "row" if rows else "tensor", "as_published": published}
+    method, symmetric = case.get("weight_quant"), case.get("symmetric", True)
     bits: Any = case.get("weight_bits")
-    match case.get("weight_quant"):
+    match method:
+        case None if bits == 32:
+            return None
         case "bwn":
             return Bwn(**shared)
         case "twn":
             return Twn(**shared)
         case "twn with clipping":
-            return Twn(clip=2.5, **shared)
+            return Twn(clip=fixed_clip(t, clip), **shared)
         case "laq":
             return Laq(bits=bits, **shared)
         case "uniform":
-            return Uniform(bits=bits, symmetric=case.get("symmetric", True), **shared)
-    return None
+            return Uniform(bits=bits, symmetric=symmetric, **clips_of(t, clip), **shared)
+        case "lsq":
+            return Lsq(bits=bits, symmetric=symmetric, as_published=published)
+    raise ValueError(f"{case['name']}: there are no weights '{method}' here")
 
 
-def activations_of(case: Case, symmetric: bool, published: bool) -> QuantizerOptions | None:
-    """The quantizer of a case's activations; TernaryBERT's code, which names none, learns no clip."""
+def activations_of(case: Case, t: Tensors, clip: str, symmetric: bool, published: bool) -> QuantizerOptions | None:
+    """The quantizer of a case's activations; None where they are of 32 bits. TernaryBERT's code has one and no name."""
     bits, method = case["input_bits"], case.get("input_quant")
     if bits == 32:
         return None
-    if method == "lsq":
-        return Lsq(bits=bits, symmetric=symmetric, as_published=published)
-    return Uniform(bits=bits, symmetric=symmetric, learnable=method is not None, as_published=published)
+    match method:
+        case "lsq":
+            return Lsq(bits=bits, symmetric=symmetric, as_published=published)
+        case "uniform" | None:
+            return Uniform(bits=bits, symmetric=symmetric, as_published=published, **clips_of(t, clip))
+    raise ValueError(f"{case['name']}: there are no activations '{method}' here")
 
 
-def own_tensors(vectors: Golden, case: Case) -> dict[str, Tensor]:
-    prefix = case["name"] + "/"
-    return {key.removeprefix(prefix): t for key, t in vectors.tensors.items() if key.startswith(prefix)}
+def clips_of(t: Tensors, name: str) -> dict[str, Any]:
+    """Options for the clips of a uniform quantizer: those without a gradient stay, as all of TernaryBERT's do."""
+    return {} if f"grad_{name}" in t else {"learnable": False, "clip": fixed_clip(t, name)}
 
 
-def cases_of(vectors: Golden, published: bool, *, embeddings: bool) -> Iterator[tuple[Case, dict[str, Tensor]]]:
-    """The cases of our methods; ours differs where a weight is exactly 0 or an output of the published code NaN."""
+def fixed_clip(t: Tensors, name: str) -> float:
+    """The upper of two clips that mirror each other, 2.5 where the file stores none."""
+    return float(t[name][1]) if name in t else 2.5
+
+
+def comparable(t: Tensors, published: bool) -> bool:
+    """Whether this mode does what the published code does.
+
+    Ours differs where a weight is exactly 0, where an output of the published code is NaN, and at steps below 1e-5.
+    """
+    zeros = "weight" in t and not bool((t["weight"] != 0).all())
+    steps = [x for name, x in t.items() if "clip" in name and not name.startswith("grad_") and x.numel() == 1]
+    differs = zeros or any(x.isnan().any() for x in t.values()) or any(float(step) < 1e-5 for step in steps)
+    return published or not differs
+
+
+def cases_of(vectors: Golden, published: bool) -> Iterator[tuple[Case, dict[str, Tensor]]]:
     for case in vectors.cases:
-        t = own_tensors(vectors, case)
-        ordinary = bool((t["weight"] != 0).all()) and not any(tensor.isnan().any() for tensor in t.values())
-        if weights_of(case, published) is not None and ("ids" in t) == embeddings and (published or ordinary):
+        if comparable(t := vectors.below(case["name"]), published):
             yield case, t
 
 
-def published_name(path: str) -> str:
-    """Of a parameter of a linear map: what a quantizer learns is called a clip, a step as well."""
-    *_, owner, name = path.split(".")
-    return f"{owner.removesuffix('_quantizer')}_clip_val" if owner.endswith("_quantizer") else name
+def put_in(module: nn.Module, names: Mapping[str, str], t: Tensors, case: Case) -> dict[str, nn.Parameter]:
+    """Parameters by published name, with what the file stores of them; a step that the first batch sets is not set."""
+    own = {theirs: module.get_parameter(path) for path, theirs in names.items()}
+    with torch.no_grad():
+        for path, theirs in names.items():
+            step = path.endswith(".step")
+            if not (step and case["step_init"]):
+                own[theirs].copy_(t[theirs])
+            if step:
+                module.get_buffer(path.removesuffix("step") + "initialised").fill_(not case["step_init"])
+    return own
+
+
+def names_of(layer: nn.Module, weight_clip: str) -> dict[str, str]:
+    """The published name of every parameter: what a quantizer learns is called a clip, a step as well."""
+    clips = {"weight_quantizer": weight_clip, "input_quantizer": "input_clip_val"}
+    paths = [path for path, _ in layer.named_parameters()]
+    return {path: clips.get(path.split(".")[-2], path.split(".")[-1]) for path in paths}
 
 
 def close(found: Tensor | None, wanted: Tensor, tolerance: dict[str, Any], what: str) -> None:
@@ -82,18 +113,21 @@ def close(found: Tensor | None, wanted: Tensor, tolerance: dict[str, Any], what:
     torch.testing.assert_close(found, wanted, equal_nan=True, msg=partial("{}: {}".format, what), **tolerance)
 
 
+def quant_linear(golden: Callable[[str], Golden]) -> Golden:
+    return golden("quant_linear").of("BinaryBERT", "TernaryBERT", "BEBERT/binarybert")
+
+
 @pytest.mark.parametrize("published", [False, True])
 def test_the_published_linear_maps(golden: Callable[[str], Golden], published: bool) -> None:
-    vectors, compared = golden("quant_linear"), 0
+    vectors = quant_linear(golden)
     out, grads = vectors.meta["tolerance"]["out"], vectors.meta["tolerance"]["grads"]
-    for case, t in cases_of(vectors, published, embeddings=False):
-        inputs = activations_of(case, case.get("symmetric", True), published)
-        layer = QuantizedLinear(t["weight"].shape[1], t["weight"].shape[0], 1, weights_of(case, published), inputs)
-        own = {published_name(path): parameter for path, parameter in layer.named_parameters()}
-        with torch.no_grad():
-            for name, parameter in own.items():
-                if "clip" not in name or not case.get("step_init"):
-                    parameter.copy_(t[name])
+    for case, t in cases_of(vectors, published):
+        if "ids" in t:  # an embedding
+            continue
+        inputs = activations_of(case, t, "input_clip_val", case.get("symmetric", True), published)
+        weights, (outputs, width) = weights_of(case, t, "weight_clip_val", published), t["weight"].shape
+        layer = QuantizedLinear(width, outputs, 1, weights, inputs)
+        own = put_in(layer, names_of(layer, "weight_clip_val"), t, case)
         x = t["x"].clone().requires_grad_()
         y = layer(x)
         close(y, t["out"], out, case["name"])
@@ -101,33 +135,34 @@ def test_the_published_linear_maps(golden: Callable[[str], Golden], published: b
         for name, tensor in {**own, "x": x}.items():
             close(tensor.grad, t[f"grad_{name}"], grads, f"{case['name']}: {name}")
             close(tensor.detach(), t[name], out, f"{case['name']}: {name}")
-        compared += 1
-    assert compared
 
 
 @pytest.mark.parametrize("published", [False, True])
 def test_the_published_embeddings(golden: Callable[[str], Golden], published: bool) -> None:
-    vectors, compared = golden("quant_linear"), 0
-    for case, t in cases_of(vectors, published, embeddings=True):
-        embedding = QuantizedEmbedding(t["weight"].shape[0], t["weight"].shape[1], 1, weights_of(case, published))
-        weight = embedding.get_parameter("branches.0.weight")
-        with torch.no_grad():
-            weight.copy_(t["weight"])
+    vectors = quant_linear(golden)
+    out, grads = vectors.meta["tolerance"]["out"], vectors.meta["tolerance"]["grads"]
+    for case, t in cases_of(vectors, published):
+        if "ids" not in t:
+            continue
+        options = weights_of(case, t, "embed_clip_val", published)
+        embedding = QuantizedEmbedding(t["weight"].shape[0], t["weight"].shape[1], 1, options)
+        own = put_in(embedding, names_of(embedding, "embed_clip_val"), t, case)
         y = embedding(t["ids"])
-        close(y, t["out"], vectors.meta["tolerance"]["out"], case["name"])
-        table = embedding.get_submodule("branches.0.weight_quantizer")(weight)
-        close(table, t["qweight"], vectors.meta["tolerance"]["out"], case["name"])
+        close(y, t["out"], out, case["name"])
+        if options is not None:
+            table = embedding.get_submodule("branches.0.weight_quantizer")(own["weight"])
+            close(table, t["qweight"], out, case["name"])
         y.backward(t["gout"])
-        close(weight.grad, t["grad_weight"], vectors.meta["tolerance"]["grads"], case["name"])
-        compared += 1
-    assert compared
+        for name, tensor in own.items():
+            close(tensor.grad, t[f"grad_{name}"], grads, f"{case['name']}: {name}")
+            close(tensor.detach(), t[name], out, f"{case['name']}: {name}")
 
 
 #: the published names of what the quantizers inside attention learn
 CLIPS = dict(zip(ATTENTION_SITES, ("clip_query", "clip_key", "clip_value", "clip_attn"), strict=True))
 
 
-def attention_of(case: Case, heads: int, width: int) -> SelfAttention:
+def attention_of(case: Case, t: Tensors, heads: int, width: int, published: bool) -> SelfAttention:
     sizes = Architecture(
         vocabulary=1,
         positions=1,
@@ -140,35 +175,30 @@ def attention_of(case: Case, heads: int, width: int) -> SelfAttention:
         attention_dropout=0.0,
     )
     quantizers = {}
-    if case["input_bits"] < 32:
-        for site in ATTENTION_SITES:
-            one_sided = site is Site.ATTENTION_PROBABILITIES
-            symmetric = case["symmetric_probs" if one_sided else "symmetric_qkv"]
-            quantizers[site] = activations_of(case, symmetric, published=False)
+    for site, clip in CLIPS.items():
+        symmetric = case.get("symmetric_probs" if site is Site.ATTENTION_PROBABILITIES else "symmetric_qkv", True)
+        quantizers[site] = activations_of(case, t, clip, symmetric, published)
     design = Design(attention={site: options for site, options in quantizers.items() if options is not None})
     return SelfAttention(Parts(sizes, design), "bert.encoder.layer.0.attention.self")
 
 
-def test_the_published_attention(golden: Callable[[str], Golden]) -> None:
-    vectors, t = golden("attention"), golden("attention").tensors
-    outputs, gradients = vectors.meta["tolerance"].values()
-    cases = [c for c in vectors.cases if c.get("input_bits") == 32 or c.get("input_quant") in ("uniform", "lsq")]
-    assert cases
-    for case in cases:
-        name = case["name"]
-        q, k, v = inputs = [t[f"in/{x}"].clone().requires_grad_() for x in ("q", "k", "v")]
-        attention = attention_of(case, vectors.meta["config"]["num_attention_heads"], q.shape[2])
-        own = {CLIPS[Site(full.split(".")[0])]: p for full, p in attention.quantizers.named_parameters()}
-        with torch.no_grad():
-            for clip, parameter in own.items():
-                if not case.get("step_init"):
-                    parameter.copy_(t[f"{name}/{clip}"])
+@pytest.mark.parametrize("published", [False, True])
+def test_the_published_attention(golden: Callable[[str], Golden], published: bool) -> None:
+    vectors = golden("attention").of("BinaryBERT", "TernaryBERT", "BEBERT/binarybert")
+    (outputs,) = (tolerance for what, tolerance in vectors.meta["tolerance"].items() if "context" in what)
+    shared, heads = vectors.below("in"), vectors.meta["config"]["num_attention_heads"]
+    for case, t in cases_of(vectors, published):
+        q, k, v = inputs = [shared[x].clone().requires_grad_() for x in ("q", "k", "v")]
+        attention = attention_of(case, t, heads, q.shape[2], published)
+        paths = [path for path, _ in attention.quantizers.named_parameters()]
+        own = put_in(attention.quantizers, {path: CLIPS[Site(path.split(".")[0])] for path in paths}, t, case)
         taps: dict[Tap, list[Tensor]] = {Tap.SCORES: []}
-        context = attention.attend(q, k, v, additive_mask(t["in/mask"].bool(), torch.float32), taps)
-        close(context, t[f"{name}/context"], outputs, name)
-        close(taps[Tap.SCORES][0], t[f"{name}/scores"], outputs, name)
-        torch.autograd.backward((context, taps[Tap.SCORES][0]), (t["in/gout_context"], t["in/gout_scores"]))
+        context = attention.attend(q, k, v, additive_mask(shared["mask"].bool(), torch.float32), taps)
+        scores = taps[Tap.SCORES][0]
+        close(context, t["context"], outputs, case["name"])
+        close(scores, t["scores"], outputs, case["name"])
+        torch.autograd.backward((context, scores), (shared["gout_context"], shared["gout_scores"]))
         for what, tensor in {**dict(zip(("q", "k", "v"), inputs, strict=True)), **own}.items():
-            close(tensor.grad, t[f"{name}/grad_{what}"], gradients, f"{name}: {what}")
+            close(tensor.grad, t[f"grad_{what}"], vectors.meta["tolerance"]["grads"], f"{case['name']}: {what}")
         for clip, parameter in own.items():
-            close(parameter.detach(), t[f"{name}/{clip}"], outputs, f"{name}: {clip}")
+            close(parameter.detach(), t[clip], outputs, f"{case['name']}: {clip}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import torch
 from attrs import evolve
 from torch import Tensor
@@ -17,15 +16,8 @@ from bebertlab_binarybert import Attention, Hidden, Prediction
 if TYPE_CHECKING:
     from tests.conftest import Golden
 
-#: the folders of the published code, and whether a single logit is left out of the distillation there
-CODES = {"BinaryBERT": True, "TernaryBERT": False}
 TAPS = {"rep": Tap.HIDDEN, "att": Tap.SCORES}
 PARTS = {"cls_loss": "prediction", "rep_loss": "hidden", "att_loss": "attention"}
-
-
-def code_of(vectors: Golden, case: dict[str, Any]) -> str:
-    folder: str = vectors.meta["sources"][case["source"]]["file"].split("/")[0]
-    return folder
 
 
 def losses_of(case: dict[str, Any], *, one_logit_is_left_out: bool) -> list[LossOptions]:
@@ -39,13 +31,10 @@ def losses_of(case: dict[str, Any], *, one_logit_is_left_out: bool) -> list[Loss
     return losses or [LabelsOptions()]
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_every_case(golden: Callable[[str], Golden], code: str) -> None:
-    vectors = golden("distill_losses")
-    cases = [case for case in vectors.cases if code_of(vectors, case) == code]
-    assert cases
-    for case in cases:
-        compare(vectors, case, losses_of(case, one_logit_is_left_out=CODES[code]))
+def test_every_case(golden: Callable[[str], Golden]) -> None:
+    vectors = golden("distill_losses").of("BinaryBERT", "TernaryBERT", "BEBERT/binarybert")
+    for case in vectors.cases:
+        compare(vectors, case, losses_of(case, one_logit_is_left_out=vectors.code(case) != "TernaryBERT"))
 
 
 def compare(vectors: Golden, case: dict[str, Any], losses: list[LossOptions]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bebertlab.api import Batch, BertClassifier, Checkpoint, Outputs, Tap
+from bebertlab.api import BertClassifier, Checkpoint, Outputs, Tap
 from bebertlab_binarybert import BinaryBertImporter, Bwn, Twn
 from bebertlab_binarybert.tws import split_all, split_weight, ternary_modules
 
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
 
 def test_tensors(golden: Callable[[str], Golden]) -> None:
-    vectors = golden("tws_tensors")
+    vectors = golden("tws_tensors").of("BinaryBERT", "BEBERT/binarybert")
     tolerance = vectors.meta["tolerance"]
-    assert vectors.cases
     for case in vectors.cases:
         prefix = case["name"] + "/"
-        t = {key.removeprefix(prefix): tensor for key, tensor in vectors.tensors.items() if key.startswith(prefix)}
+        t = vectors.below(case["name"])
         ternary = Twn(granularity="row" if case["granularity"] == "row" else "tensor")
         binary = Bwn(granularity=ternary.granularity).build(t["v"].shape)
         first, second = (half.float() for half in split_weight(t["v"], ternary))
@@ -42,24 +41,20 @@ def test_tensors(golden: Callable[[str], Golden]) -> None:
 
 @pytest.fixture(scope="module")
 def vectors(golden: Callable[[str], Golden]) -> Golden:
-    return golden("tws_model")
-
-
-def folder_of(vectors: Golden, name: str) -> dict[str, Tensor]:
-    return {key.removeprefix(f"{name}/"): t for key, t in vectors.tensors.items() if key.startswith(f"{name}/")}
+    return golden("tws_model").of("BinaryBERT", "BEBERT/binarybert")
 
 
 def checkpoints(vectors: Golden, case: Mapping[str, Any]) -> tuple[Checkpoint, Checkpoint]:
     """The ternary model of a case and its split, both as the published code stored them."""
-    clips = folder_of(vectors, f"clip_{case['name']}")
+    clips = vectors.below(f"clip_{case['name']}")
     copied = {
         name.replace(".input_clip_val", f"{half}.input_clip_val"): clip
         for name, clip in clips.items()
         for half in (("_1", "_2") if name.endswith(".input_clip_val") else ("",))
     }
     read = BinaryBertImporter().read
-    before = read(folder_of(vectors, "ternary") | clips, case["config_ternary"])
-    return before, read(folder_of(vectors, "split") | copied, case["config_split"])
+    before = read(vectors.below("ternary") | clips, case["config_ternary"])
+    return before, read(vectors.below("split") | copied, case["config_split"])
 
 
 def split_of(ternary: Checkpoint) -> Checkpoint:
@@ -67,22 +62,15 @@ def split_of(ternary: Checkpoint) -> Checkpoint:
 
 
 def outputs_of(vectors: Golden, checkpoint: Checkpoint) -> dict[str, Tensor]:
-    t = folder_of(vectors, "in")
-    batch = Batch(
-        positions=torch.arange(len(t["labels"])),
-        tokens=t["input_ids"],
-        segments=t["token_type_ids"],
-        mask=t["attention_mask"].bool(),
-        labels=t["labels"],
+    outputs: Outputs = BertClassifier.from_checkpoint(checkpoint).eval()(
+        vectors.batch(), frozenset({Tap.HIDDEN, Tap.SCORES})
     )
-    outputs: Outputs = BertClassifier.from_checkpoint(checkpoint).eval()(batch, frozenset({Tap.HIDDEN, Tap.SCORES}))
     found = {f"hidden_{place}": tensor for place, tensor in enumerate(outputs.taps[Tap.HIDDEN])}
     found |= {f"att_{place}": tensor for place, tensor in enumerate(outputs.taps[Tap.SCORES])}
     return {"logits": outputs.logits, **found}
 
 
 def test_whole_models_are_split_alike(vectors: Golden) -> None:
-    assert vectors.cases
     for case in vectors.cases:
         before, published = checkpoints(vectors, case)
         after = split_of(before)
@@ -100,7 +88,7 @@ def test_outputs_before_and_after(vectors: Golden) -> None:
         tolerance = vectors.meta["tolerance"]["outputs"]
         models = (("ternary", before), ("split", published), ("split", split_of(before)))
         for who, checkpoint in models:
-            wanted = folder_of(vectors, f"{case['name']}/{who}")
+            wanted = vectors.below(f"{case['name']}/{who}")
             found = outputs_of(vectors, checkpoint)
             assert wanted
             for what, tensor in wanted.items():

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,8 +10,6 @@ from torch import Tensor
 from bebertlab.testing import check_quantizer
 from bebertlab_binarybert import Uniform
 from bebertlab_binarybert.granularity import Granularity
-
-KINDS = {"sym_uniform": True, "asym_uniform": False}
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])
@@ -148,19 +145,6 @@ def test_as_published_symmetric_levels_of_zeros_are_no_numbers(granularity: Gran
 def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Uniform(**options)
-
-
-@pytest.mark.parametrize("file", ["weight_quant", "act_quant"])
-def test_agrees_with_the_published_code(
-    file: str, agree: Callable[[str, Callable[[dict[str, Any]], Uniform | None]], int]
-) -> None:
-    def make(case: dict[str, Any]) -> Uniform | None:
-        if case["quantizer"] not in KINDS:
-            return None
-        row = case["granularity"] == "row"
-        return Uniform(bits=case["bits"], symmetric=KINDS[case["quantizer"]], granularity="row" if row else "tensor")
-
-    assert agree(file, make) > 0
 
 
 @pytest.mark.slow

@@ -115,18 +115,6 @@ def test_an_embedding_computes_rows_of_the_batch_and_one_mean_of_the_table() -> 
     assert torch.equal(y, whole[tokens])
 
 
-def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str, Any]], Any]], int]) -> None:
-    for as_published in (False, True):
-
-        def make(case: dict[str, Any], as_published: bool = as_published) -> CentredSign | None:
-            row = case["granularity"] == "row"
-            options = CentredSign(granularity="row" if row else "tensor", as_published=as_published)
-            return options if case["quantizer"].startswith("BiT bwn") else None
-
-        assert agree("weight_quant", make) > 0
-        agree("act_quant", make)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [CentredSign(), CentredSign(granularity="row", as_published=True)])
 def test_compiles(options: CentredSign) -> None:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from attrs import evolve
 from torch import Tensor
 
 from bebertlab.api import Batch, Codec, Outputs, Tap, resolve_phases
+from bebertlab.stages.labels import LabelsOptions
 from bebertlab.train.objective import Objective
 from bebertlab_binarybert import Attention, Hidden, Prediction
 from bebertlab_bit import BitDistillation
@@ -55,41 +57,48 @@ def outputs_of(vectors: Golden, who: str) -> Outputs:
     return Outputs(logits=vectors.tensors[f"in/{who}/logits"].clone().requires_grad_(), taps=taps)
 
 
+#: the flags of the published code by the part of the loss that they switch on, and ours
+FLAGS = {
+    "cls_loss": ("distill_logit", "prediction"),
+    "rep_loss": ("distill_rep", "hidden"),
+    "att_loss": ("distill_attn", "attention"),
+}
+
+
 def test_agrees_with_the_published_training_loop(golden: Callable[[str], Golden], codec: Codec) -> None:
-    vectors = golden("distill_losses")
-    tolerance, sources = vectors.meta["tolerance"], vectors.meta["sources"]
-    cases = [case for case in vectors.cases if sources[case["source"]]["repo"] == "facebookresearch/bit"]
-    assert cases
-    for case in cases:
-        name, student = case["name"], outputs_of(vectors, "student")
-        teacher = outputs_of(vectors, case.get("teacher_tensors", "teacher"))
-        mask = vectors.tensors["in/attention_mask"].bool()
-        nothing = torch.zeros_like(mask, dtype=torch.int64)
-        batch = Batch(
-            positions=torch.arange(len(mask)),
-            tokens=nothing,
-            segments=nothing,
-            mask=mask,
-            labels=vectors.tensors["in/labels"],
-        )
-        wanted = {"cls_loss": "distill_logit", "rep_loss": "distill_rep", "att_loss": "distill_attn"}
-        flags = {part: case[flag] for part, flag in wanted.items()}
-        chosen = losses_of(codec, prediction=flags["cls_loss"], hidden=flags["rep_loss"], attention=flags["att_loss"])
-        for options, part in zip(chosen, (part for part in flags if flags[part]), strict=True):
-            (term,) = options.build(student.logits.shape[1])(student, teacher, batch).values()
-            stored = vectors.tensors[f"{name}/{part}"]
-            torch.testing.assert_close(term.mean().detach(), stored, **tolerance["loss values"])
-        loss = Objective(chosen, student.logits.shape[1])(student, teacher, batch)
-        torch.testing.assert_close(loss.detach(), vectors.tensors[f"{name}/loss"], **tolerance["loss values"])
-        torch.autograd.backward(loss)
-        for tap, kind in ((Tap.HIDDEN, "rep"), (Tap.SCORES, "att")):
-            for number, tensor in enumerate(student.taps[tap]):
-                _close(tensor.grad, vectors.tensors.get(f"{name}/grad_{kind}_{number}"), tolerance["grads"])
-        _close(student.logits.grad, vectors.tensors.get(f"{name}/grad_logits"), tolerance["grads"])
+    vectors = golden("distill_losses").of("bit")
+    for case in vectors.cases:
+        compare(vectors, case, codec)
 
 
-def _close(found: Tensor | None, wanted: Tensor | None, tolerance: dict[str, Any]) -> None:
-    """A tensor that the loss does not reach has no gradient, here and there."""
-    assert (found is None) == (wanted is None)
-    if found is not None and wanted is not None:
-        torch.testing.assert_close(found, wanted, **tolerance)
+def compare(vectors: Golden, case: dict[str, Any], codec: Codec) -> None:
+    t, tolerance = vectors.below(case["name"]), vectors.meta["tolerance"]
+    regression = case.get("output_mode") == "regression"
+    student, teacher = outputs_of(vectors, "student"), outputs_of(vectors, case.get("teacher_tensors", "teacher"))
+    all_logits = student.logits
+    if regression:  # the vectors have several logits, the first is the value
+        student, teacher = (evolve(x, logits=x.logits[:, :1]) for x in (student, teacher))
+    batch, classes = batch_of(vectors, regression), student.logits.shape[1]
+    parts = [part for part, (flag, _) in FLAGS.items() if case[flag]]
+    flags = {ours: part in parts for part, (_, ours) in FLAGS.items()}
+    chosen = losses_of(codec, as_published=True, **flags) if parts else (LabelsOptions(),)
+    if parts:
+        for options, part in zip(chosen, parts, strict=True):
+            (term,) = options.build(classes)(student, teacher, batch).values()
+            torch.testing.assert_close(term.mean().detach(), t[part], **tolerance["loss values"])
+    loss = Objective(chosen, classes)(student, teacher, batch)
+    torch.testing.assert_close(loss.detach(), t["loss"], **tolerance["loss values"])
+    torch.autograd.backward(loss)
+    leaves = {f"rep_{place}": x for place, x in enumerate(student.taps[Tap.HIDDEN])}
+    leaves |= {f"att_{place}": x for place, x in enumerate(student.taps[Tap.SCORES])}
+    for name, leaf in (leaves | {"logits": all_logits}).items():
+        gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        wanted = t.get(f"grad_{name}", torch.zeros_like(leaf))  # what the loss does not reach has none
+        torch.testing.assert_close(gradient[:, : wanted.shape[1]], wanted, **tolerance["grads"])
+
+
+def batch_of(vectors: Golden, regression: bool) -> Batch:
+    mask = vectors.tensors["in/attention_mask"].bool()
+    nothing = torch.zeros_like(mask, dtype=torch.int64)
+    labels = vectors.tensors["in/labels_regression" if regression else "in/labels"]
+    return Batch(positions=torch.arange(len(mask)), tokens=nothing, segments=nothing, mask=mask, labels=labels)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -208,18 +207,6 @@ def test_bits_out_of_range_are_refused(bits: int) -> None:
 def test_a_shift_of_a_dimension_that_varies_is_refused() -> None:
     with pytest.raises(UserError, match="'elastic': a shift needs a fixed number of channels"):
         Elastic(shift=True).build(torch.Size([]))
-
-
-def test_agrees_with_the_published_code(agree: Callable[[str, Callable[[dict[str, Any]], Any]], int]) -> None:
-    for as_published in (False, True):
-
-        def make(case: dict[str, Any], as_published: bool = as_published) -> Elastic | None:
-            name = case["quantizer"]
-            unsigned = "{0,1}" in name or "unsigned" in name
-            options = Elastic(bits=case["bits"], signed=not unsigned, as_published=as_published)
-            return options if name.startswith("BiT elastic") else None
-
-        assert agree("act_quant", make) > 0
 
 
 @pytest.mark.slow

@@ -26,62 +26,72 @@ CLIPS = {
 }
 
 
-def cases_of(vectors: Golden) -> list[dict[str, Any]]:
-    """The cases that BiT's code produced."""
-    sources = vectors.meta["sources"]
-    found = [case for case in vectors.cases if sources[case["source"]]["repo"] == "facebookresearch/bit"]
-    assert found
-    return found
+def weights_of(case: dict[str, Any]) -> CentredSign | None:
+    """The quantizer of a case's weights; None where they are of 32 bits."""
+    method = case.get("weight_quant")
+    if method is None and case["weight_bits"] == 32:
+        return None
+    if method != "bit_bwn":
+        raise ValueError(f"{case['name']}: there are no weights '{method}' here")
+    rows = case.get("granularity") == "row" or "row-wise weights" in (case.get("note") or "")
+    return CentredSign(granularity="row" if rows else "tensor", as_published=True)
 
 
-def tensors_of(vectors: Golden, case: dict[str, Any]) -> dict[str, Tensor]:
-    prefix = case["name"] + "/"
-    return {name.removeprefix(prefix): x for name, x in vectors.tensors.items() if name.startswith(prefix)}
+def inputs_of(case: dict[str, Any]) -> CentredSign | Elastic | None:
+    """The quantizer of a case's activations; None where they are of 32 bits."""
+    bits, method = case["input_bits"], case.get("input_quant")
+    if bits == 32:
+        return None
+    if method == "bwn":
+        return CentredSign(shift=True, as_published=True)
+    if method != "elastic":
+        raise ValueError(f"{case['name']}: there are no activations '{method}' here")
+    return Elastic(bits=bits, signed=case["symmetric"], shift=True, as_published=True)
 
 
 def test_linear_layers(golden: Callable[[str], Golden]) -> None:
-    vectors = golden("quant_linear")
+    vectors = golden("quant_linear").of("bit")
     tolerance = vectors.meta["tolerance"]
-    linear = [case for case in cases_of(vectors) if "input_bits" in case]
-    assert linear
-    for case in linear:
-        t = tensors_of(vectors, case)
-        assert (case["weight_quant"], case["input_quant"]) == ("bit_bwn", "elastic")
-        activations = Elastic(bits=case["input_bits"], signed=case["symmetric"], shift=True, as_published=True)
+    for case in vectors.cases:
+        t = vectors.below(case["name"])
+        if "ids" in t:  # an embedding
+            continue
         outputs, inputs = t["weight"].shape
-        layer = QuantizedLinear(inputs, outputs, 1, CentredSign(as_published=True), activations)
+        layer = QuantizedLinear(inputs, outputs, 1, weights_of(case), inputs_of(case))
         own: dict[str, Any] = {name.removeprefix("branches.0."): x for name, x in layer.named_parameters()}
-        mine = {"weight": "weight", "bias": "bias", "input_quantizer.shift": "move_bias"}
+        scale, shift = own.pop("input_quantizer.scale", None), own.pop("input_quantizer.shift", None)
+        own |= {} if scale is None else {"input_clip_val": scale}
+        own |= {} if shift is None else {"move_bias": shift}
         with torch.no_grad():
-            for ours, theirs in mine.items():
-                own[ours].copy_(t[theirs])
-            if not case["step_init"]:
-                own["input_quantizer.scale"].copy_(t["input_clip_val"])
-                layer.get_buffer("branches.0.input_quantizer.initialised").fill_(True)
+            for name, parameter in own.items():
+                if parameter is not scale or not case["step_init"]:
+                    parameter.copy_(t[name])
+            if scale is not None:
+                layer.get_buffer("branches.0.input_quantizer.initialised").fill_(not case["step_init"])
         x = t["x"].clone().requires_grad_()
         y = layer(x)
         torch.testing.assert_close(y, t["out"], **tolerance["out"])
         y.backward(t["gout"])
-        own["x"] = x
-        for ours, theirs in {**mine, "input_quantizer.scale": "input_clip_val", "x": "x"}.items():
-            torch.testing.assert_close(own[ours].grad, t[f"grad_{theirs}"], **tolerance["grads"])
-        torch.testing.assert_close(own["input_quantizer.scale"].detach(), t["input_clip_val"])
+        for name, tensor in {**own, "x": x}.items():
+            torch.testing.assert_close(tensor.grad, t[f"grad_{name}"], **tolerance["grads"])
+        if scale is not None:
+            torch.testing.assert_close(scale.detach(), t["input_clip_val"])
 
 
 def test_embeddings(golden: Callable[[str], Golden]) -> None:
-    vectors = golden("quant_linear")
+    vectors = golden("quant_linear").of("bit")
     tolerance = vectors.meta["tolerance"]
-    embeddings = [case for case in cases_of(vectors) if "granularity" in case]
-    assert embeddings
-    for case in embeddings:
-        t = tensors_of(vectors, case)
-        rows = "row" if case["granularity"] == "row" else "tensor"
-        options = CentredSign(granularity=rows, as_published=True)  # type: ignore[arg-type] # one of two
+    for case in vectors.cases:
+        t = vectors.below(case["name"])
+        if "ids" not in t:
+            continue
+        options = weights_of(case)
         embedding = QuantizedEmbedding(t["weight"].shape[0], t["weight"].shape[1], 1, options)
         weight = next(embedding.parameters())
         with torch.no_grad():
             weight.copy_(t["weight"])
-        torch.testing.assert_close(options.build(weight.shape)(weight), t["qweight"], **tolerance["out"])
+        if options is not None:
+            torch.testing.assert_close(options.build(weight.shape)(weight), t["qweight"], **tolerance["out"])
         y = embedding(t["ids"])
         torch.testing.assert_close(y, t["out"], **tolerance["out"])
         y.backward(t["gout"])
@@ -89,11 +99,13 @@ def test_embeddings(golden: Callable[[str], Golden]) -> None:
 
 
 def attention_design(case: dict[str, Any]) -> Design:
-    probabilities = case.get("symmetric_probs")
+    """Of 32 bits a case says nothing more; `symmetric_probs: null` leaves the probabilities alone."""
+    probabilities = case.get("symmetric_probs", False)
     scheme = Bit(
         activation_bits=case["input_bits"],
+        activations=case.get("input_quant", "elastic"),
         quantize_probabilities=probabilities is not None,
-        signed=case["symmetric_qkv"],
+        signed=case.get("symmetric_qkv", True),
         one_sided_signed=bool(probabilities),
         as_published=True,
     )
@@ -101,33 +113,36 @@ def attention_design(case: dict[str, Any]) -> Design:
 
 
 def test_attention(golden: Callable[[str], Golden]) -> None:
-    vectors = golden("attention")
-    shared, tolerances = vectors.tensors, vectors.meta["tolerance"]
+    vectors = golden("attention").of("bit")
+    shared, tolerances = vectors.below("in"), vectors.meta["tolerance"]
     (tolerance,) = (value for what, value in tolerances.items() if "context" in what)
     heads = vectors.meta["config"]["num_attention_heads"]
-    for case in cases_of(vectors):
-        t = tensors_of(vectors, case)
-        leaves = {name: shared[f"in/{name}"].clone().requires_grad_() for name in ("q", "k", "v")}
+    for case in vectors.cases:
+        t = vectors.below(case["name"])
+        leaves = {name: shared[name].clone().requires_grad_() for name in ("q", "k", "v")}
         width = leaves["q"].shape[2]
         sizes = Architecture(
             vocabulary=1, positions=1, hidden=width, heads=heads, head_size=width // heads, ffn=1, layers=1, classes=2
         )
         attention = SelfAttention(Parts(sizes, attention_design(case)), "bert.encoder.layer.0.attention.self").eval()
-        quantizers: dict[str, Any] = dict(attention.quantizers.items())
-        attention.quantizers.train(case["step_init"])
-        for site, quantizer in quantizers.items():
-            state = {"scale": t[CLIPS[Site(site)]], "initialised": torch.tensor(not case["step_init"])}
-            quantizer.load_state_dict(state)
+        attention.quantizers.train(case.get("step_init", False))
+        scaled = {
+            CLIPS[Site(site)]: quantizer
+            for site, quantizer in attention.quantizers.items()
+            if "scale" in dict(quantizer.named_parameters())
+        }
+        for clip, quantizer in scaled.items():
+            quantizer.load_state_dict({"scale": t[clip], "initialised": torch.tensor(not case["step_init"])})
         kept: dict[Tap, list[Tensor]] = {Tap.SCORES: []}
-        mask = additive_mask(shared["in/mask"].bool(), torch.float32)
+        mask = additive_mask(shared["mask"].bool(), torch.float32)
         context = attention.attend(leaves["q"], leaves["k"], leaves["v"], mask, kept)
         torch.testing.assert_close(context, t["context"], **tolerance)
         torch.testing.assert_close(kept[Tap.SCORES][0], t["scores"], **tolerance)
-        torch.autograd.backward((context, kept[Tap.SCORES][0]), (shared["in/gout_context"], shared["in/gout_scores"]))
+        torch.autograd.backward((context, kept[Tap.SCORES][0]), (shared["gout_context"], shared["gout_scores"]))
         for name, leaf in leaves.items():
             torch.testing.assert_close(leaf.grad, t[f"grad_{name}"], **tolerances["grads"])
-        assert {f"grad_{CLIPS[Site(site)]}" for site in quantizers} == {n for n in t if n.startswith("grad_clip")}
-        for site, quantizer in quantizers.items():
-            clip = CLIPS[Site(site)]
-            torch.testing.assert_close(quantizer.scale.detach(), t[clip])
-            torch.testing.assert_close(quantizer.scale.grad, t[f"grad_{clip}"], **tolerances["grads"])
+        assert {f"grad_{clip}" for clip in scaled} == {name for name in t if name.startswith("grad_clip")}
+        for clip, quantizer in scaled.items():
+            scale = quantizer.get_parameter("scale")
+            torch.testing.assert_close(scale.detach(), t[clip])
+            torch.testing.assert_close(scale.grad, t[f"grad_{clip}"], **tolerances["grads"])

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from attrs import evolve
-from torch import Tensor
 
-from bebertlab.api import Batch, BertClassifier, Tap
+from bebertlab.api import BertClassifier, Tap
 from bebertlab_bit import BitImporter
 
 if TYPE_CHECKING:
@@ -24,37 +20,18 @@ TAPS = {"hidden": Tap.HIDDEN, "att": Tap.SCORES}
 
 
 @pytest.fixture(scope="module")
-def models(golden: Callable[[str], Golden], golden_folder: Path) -> list[Golden]:
-    """All golden models of BiT's code."""
-    metas = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(golden_folder.glob("model_*.json"))}
-    found = [golden(name) for name, meta in metas.items() if meta["sources"][0]["repo"] == "facebookresearch/bit"]
-    assert found
-    return found
+def models(golden_models: Callable[..., dict[str, Golden]]) -> list[Golden]:
+    return list(golden_models("bit").values())
 
 
 def model_of(vectors: Golden, *, fresh: bool = False) -> BertClassifier:
     """The model; fresh: with every scale at 1, as the published code has it before the first batch."""
-    state = {name.removeprefix("state/"): x for name, x in vectors.tensors.items() if name.startswith("state/")}
+    state = vectors.below("state")
     if fresh:
         state = {name: torch.ones_like(x) if "clip_" in name else x for name, x in state.items()}
     # no dropout also in training: the published numbers were made without
     config = {**vectors.meta["config"], "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     return BertClassifier.from_checkpoint(BitImporter(as_published=True).read(state, config)).eval()
-
-
-def batch_of(vectors: Golden) -> Batch:
-    t = vectors.tensors
-    return Batch(
-        positions=torch.arange(len(t["in/labels"])),
-        tokens=t["in/input_ids"],
-        segments=t["in/token_type_ids"],
-        mask=t["in/attention_mask"].bool(),
-        labels=t["in/labels"],
-    )
-
-
-def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(logits, labels) if logits.shape[1] > 1 else F.mse_loss(logits[:, 0], labels)
 
 
 def values_of(vectors: Golden) -> dict[str, Any]:
@@ -75,11 +52,11 @@ def ours(name: str, names: set[str]) -> str:
 
 def test_outputs(models: list[Golden]) -> None:
     for vectors in models:
-        model, batch = model_of(vectors), batch_of(vectors)
+        model, batch = model_of(vectors), vectors.batch()
         outputs = model(batch, frozenset(TAPS.values()))
-        found = {"logits": outputs.logits, "loss": loss_of(outputs.logits, batch.labels)}
+        found = {"logits": outputs.logits, "loss": vectors.loss(outputs.logits)}
         found |= {f"{kind}_{i}": x for kind, tap in TAPS.items() for i, x in enumerate(outputs.taps[tap])}
-        wanted = {name.removeprefix("out/"): x for name, x in vectors.tensors.items() if name.startswith("out/")}
+        wanted = vectors.below("out")
         assert found.keys() == wanted.keys()
         for what, tensor in wanted.items():
             torch.testing.assert_close(found[what], tensor, **values_of(vectors))
@@ -88,11 +65,11 @@ def test_outputs(models: list[Golden]) -> None:
 
 def test_gradients(models: list[Golden]) -> None:
     for vectors in models:
-        model, batch = model_of(vectors), batch_of(vectors)
-        torch.autograd.backward(loss_of(model(batch).logits, batch.labels))
+        model, batch = model_of(vectors), vectors.batch()
+        torch.autograd.backward(vectors.loss(model(batch).logits))
         parameters = dict(model.named_parameters())
         tolerance = vectors.meta["tolerance"]["grads"]
-        stored = {name.removeprefix("grad/"): x for name, x in vectors.tensors.items() if name.startswith("grad/")}
+        stored = vectors.below("grad")
         assert stored
         for name, wanted in stored.items():
             found = parameters[ours(name, set(parameters))].grad
@@ -103,14 +80,12 @@ def test_gradients(models: list[Golden]) -> None:
 
 
 def test_scales_that_the_first_batch_sets(models: list[Golden]) -> None:
-    stored = [vectors for vectors in models if "fresh/logits" in vectors.tensors]
-    assert stored
-    for vectors in stored:
+    for vectors in (vectors for vectors in models if "fresh/logits" in vectors.tensors):
         model = model_of(vectors, fresh=True)
-        logits = model(batch_of(vectors)).logits  # in evaluation as in training, but nothing is kept
+        logits = model(vectors.batch()).logits  # in evaluation as in training, but nothing is kept
         assert not any(flag for name, flag in model.named_buffers() if name.endswith(".initialised"))
-        torch.testing.assert_close(model.train()(batch_of(vectors)).logits, logits, rtol=0, atol=0)
-        scales = {n.removeprefix("fresh/"): x for n, x in vectors.tensors.items() if n.startswith("fresh/")}
+        torch.testing.assert_close(model.train()(vectors.batch()).logits, logits, rtol=0, atol=0)
+        scales = vectors.below("fresh")
         torch.testing.assert_close(logits, scales.pop("logits"), **values_of(vectors))
         assert scales
         parameters = dict(model.named_parameters())
@@ -122,5 +97,5 @@ def test_scales_that_the_first_batch_sets(models: list[Golden]) -> None:
 def test_the_vectors_tell_one_sign_rule_from_another(models: list[Golden]) -> None:
     for vectors in (vectors for vectors in models if vectors.meta["config"]["input_bits"] == 1):
         config = {**vectors.meta["config"], "sym_quant_ffn_attn": not vectors.meta["config"]["sym_quant_ffn_attn"]}
-        logits = model_of(evolve(vectors, meta={**vectors.meta, "config": config}))(batch_of(vectors)).logits.detach()
+        logits = model_of(evolve(vectors, meta={**vectors.meta, "config": config}))(vectors.batch()).logits.detach()
         assert float((logits - vectors.tensors["out/logits"]).abs().max()) > 0.005

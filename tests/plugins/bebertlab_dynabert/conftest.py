@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 
 from bebertlab.api import Architecture, Batch, Checkpoint, Design
 
@@ -16,7 +15,21 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def vectors(golden: Callable[[str], Golden]) -> Golden:
-    return golden("dynabert")
+    return golden("dynabert").of("DynaBERT")
+
+
+@pytest.fixture
+def cases(vectors: Golden) -> Callable[[str], list[dict[str, Any]]]:
+    """The cases of a kind: 'importance', 'part' of the model, or such a part after it was 'reordered'."""
+    return lambda kind: [case for case in vectors.cases if _kind_of(case) == kind]
+
+
+def _kind_of(case: dict[str, Any]) -> str:
+    if "batch_size" in case:
+        return "importance"
+    if "width_mult" in case or "depth_mult" in case:
+        return "reordered" if case["name"].startswith("reordered") else "part"
+    raise ValueError(f"{case['name']} is of a kind that no test compares")
 
 
 @pytest.fixture
@@ -36,17 +49,9 @@ def whole(vectors: Golden) -> Checkpoint:
         activation=config["hidden_act"],
         norm_epsilon=config["layer_norm_eps"],
     )
-    state = {name.removeprefix("state/"): t for name, t in vectors.tensors.items() if name.startswith("state/")}
-    return Checkpoint(architecture=architecture, design=Design(), tensors=state)
+    return Checkpoint(architecture=architecture, design=Design(), tensors=vectors.below("state"))
 
 
 @pytest.fixture
 def batch(vectors: Golden) -> Batch:
-    t = vectors.tensors
-    return Batch(
-        positions=torch.arange(len(t["in/labels"])),
-        tokens=t["in/input_ids"],
-        segments=t["in/token_type_ids"],
-        mask=t["in/attention_mask"].bool(),
-        labels=t["in/labels"],
-    )
+    return vectors.batch()

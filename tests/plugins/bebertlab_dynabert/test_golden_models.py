@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +18,13 @@ from bebertlab.nn.width import slice_width
 if TYPE_CHECKING:
     from tests.conftest import Golden
 
+Cases = Callable[[str], list[dict[str, Any]]]
 TAPS = frozenset({Tap.HIDDEN, Tap.SCORES})
 
 
 def sliced(whole: Checkpoint, case: dict[str, Any]) -> BertClassifier:
     return BertClassifier.from_checkpoint(
-        slice_depth(slice_width(whole, case["width_mult"]), case.get("depth_mult", 1.0))
+        slice_depth(slice_width(whole, case.get("width_mult", 1.0)), case.get("depth_mult", 1.0))
     )
 
 
@@ -43,18 +45,15 @@ def outputs(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["slice", "sub-network"])
-def test_widths_and_depths(vectors: Golden, whole: Checkpoint, batch: Batch, shared: bool) -> None:
-    cases = [c for c in vectors.cases if "width_mult" in c and not c["name"].startswith("reordered")]
-    assert cases
-    for case in cases:
-        depth = case.get("depth_mult", 1.0)
+def test_widths_and_depths(vectors: Golden, cases: Cases, whole: Checkpoint, batch: Batch, shared: bool) -> None:
+    for case in cases("part"):
+        width, depth = case.get("width_mult", 1.0), case.get("depth_mult", 1.0)
         if shared:
-            model: nn.Module = SubNetwork(BertClassifier.from_checkpoint(whole), width=case["width_mult"], depth=depth)
+            model: nn.Module = SubNetwork(BertClassifier.from_checkpoint(whole), width=width, depth=depth)
         else:
             model = sliced(whole, case)
         found = outputs(model, batch)
-        prefix = f"{case['name']}/"
-        wanted = {name.removeprefix(prefix): t for name, t in vectors.tensors.items() if name.startswith(prefix)}
+        wanted = vectors.below(case["name"])
         assert "logits" in wanted
         for name, tensor in wanted.items():
             torch.testing.assert_close(found[name], tensor, **vectors.meta["tolerance"]["outputs"])
