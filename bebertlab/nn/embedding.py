@@ -30,6 +30,7 @@ class EmbeddingBranch(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(rows, width))
         self.weight_quantizer = build(options, self.weight.shape)
+        self._learned = self.weight_quantizer is not None and any(True for _ in self.weight_quantizer.parameters())
         #: quantized table kept while weights do not change, see `nn/frozen.py`
         self.frozen: Tensor | None = None
         self.sparse = False  #: whether the weight gets a sparse gradient where rows are gathered from it
@@ -45,6 +46,8 @@ class EmbeddingBranch(nn.Module):
             return F.embedding(tokens, quantizer(self.weight), PADDING)
         rows = F.embedding(tokens, self.weight, PADDING, sparse=self.sparse)
         quantized = quantizer.forward_rows(rows.flatten(0, -2), self.weight)  # a matrix, as it was built for
+        if self._learned:  # the padding token has no gradient, nor has a clip by it
+            quantized = torch.where(tokens.reshape(-1, 1) == PADDING, quantized.detach(), quantized)
         return quantized.view(rows.shape)
 
     def freeze(self, _: torch.dtype | None = None) -> None:

@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from bebertlab.nn.embedding import PADDING, Embedding, EmbeddingBranch, QuantizedEmbedding
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.granularity import Granularity
 from bebertlab_binarybert.twn import Twn
+from bebertlab_binarybert.uniform import Uniform
 
 if TYPE_CHECKING:
     from tests.nn.conftest import Rounding
@@ -72,3 +74,17 @@ def test_gathering_first_changes_no_number(kind: type[Bwn] | type[Twn], granular
     embedding = filled(QuantizedEmbedding(9, 4, 1, kind(granularity=granularity)))
     (branch,) = branches_of(embedding)
     assert torch.equal(embedding(TOKENS), branch.weight_quantizer(branch.weight)[TOKENS])
+
+
+def test_a_learned_clip_gets_nothing_from_the_padding_token() -> None:
+    options = Uniform(bits=4, granularity="row", clip=0.5)
+    branch = branches_of(filled(QuantizedEmbedding(9, 4, 1, options)))[0]
+    upstream = torch.linspace(0.5, 1.5, TOKENS.numel() * 4).view(*TOKENS.shape, 4)
+    found = []
+    for whole in (False, True):
+        branch.zero_grad()
+        rows = F.embedding(TOKENS, branch.weight_quantizer(branch.weight), PADDING) if whole else branch(TOKENS)
+        rows.backward(upstream)
+        found.append((branch.weight_quantizer.clip.grad.clone(), branch.weight.grad.clone()))
+    for ours, published in zip(*found, strict=True):
+        torch.testing.assert_close(ours, published)
