@@ -6,8 +6,6 @@ import errno
 import importlib
 import importlib.util
 import logging
-import shlex
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +13,7 @@ import click
 
 from bebertlab import __version__
 from bebertlab.cli.settings import Settings
+from bebertlab.cli.typed import typed_command
 from bebertlab.errors import EXIT_INTERRUPTED, UserError
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of ours or of a plugin, not of the input
@@ -45,7 +44,7 @@ class LazyGroup(click.Group):
                 raise
             self.tell(ctx, str(error), error.exit_code)
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+            click.echo(f"interrupted; run again with:\n  {typed_command()}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -95,7 +94,7 @@ def main(ctx: click.Context, plugins: tuple[Path, ...], verbose: int, debug: boo
 
 def _unexpected(error: Exception) -> str:
     line = next(iter(str(error).splitlines()), "")
-    again = shlex.join(["bebertlab", "--debug", *sys.argv[1:]])
+    again = typed_command("--debug")
     return f"unexpected {type(error).__name__}: {line}\nrun again with --debug to see where: {again}"
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,6 +12,7 @@ import click
 
 from bebertlab.cli.options import device_option, format_option, set_option, spoken_seconds, table, work_option
 from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.cli.typed import typed_command
 from bebertlab.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, UserError
 
 if TYPE_CHECKING:
@@ -252,10 +251,12 @@ def _tell_results(finished: Finished, tracker: MlflowTracker | None) -> None:
     failed = finished.count(TrialState.FAILED)
     left = len(finished.trials) - finished.count(TrialState.COMPLETE) - failed
     if left:
-        click.echo(f"{count(left, 'trial')} left; go on with:\n  {_command()}", err=True)
+        click.echo(f"{count(left, 'trial')} left; go on with:\n  {typed_command()}", err=True)
     if failed:
         where = finished.study.folder / "errors"
-        click.echo(f"{count(failed, 'trial')} failed (tracebacks: {where}); run again with:\n  {_command()}", err=True)
+        click.echo(
+            f"{count(failed, 'trial')} failed (tracebacks: {where}); run again with:\n  {typed_command()}", err=True
+        )
         raise SystemExit(EXIT_TRIALS_FAILED)
 
 
@@ -268,10 +269,5 @@ def _tell_table(study: StudyRecord, trials: tuple[TrialRecord, ...], files: tupl
 
 
 def _tell_interrupted(what: str) -> NoReturn:
-    click.echo(f"interrupted: {what}; go on with:\n  {_command()}", err=True)
+    click.echo(f"interrupted: {what}; go on with:\n  {typed_command()}", err=True)
     raise SystemExit(EXIT_INTERRUPTED)
-
-
-def _command() -> str:
-    """The command as it was typed."""
-    return shlex.join(["bebertlab", *sys.argv[1:]])

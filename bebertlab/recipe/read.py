@@ -94,12 +94,12 @@ def recipe_of(document: Document, codec: OptionsCodec) -> Recipe:
 
 
 def _check_keys(document: Document, faults: Faults) -> None:
-    known = [attribute.name for attribute in attrs.fields(Recipe)]
+    known = [*(attribute.name for attribute in attrs.fields(Recipe)), PER_TASK, _EXTENDS]
     for key in document.data:
         if key == _EXTENDS:
             faults.add(document, (key,), "can only stand in a file", key=True)
         elif key not in known:
-            faults.add(document, (key,), f"unknown key of a recipe; {suggestion(key, [*known, PER_TASK])}", key=True)
+            faults.add(document, (key,), f"unknown key of a recipe; {suggestion(key, known)}", key=True)
 
 
 def _structure_stages(document: Document, codec: OptionsCodec, faults: Faults) -> dict[str, Stage | None]:

@@ -74,12 +74,17 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     [
         (UserError("f:1:2: x: wrong"), 2, "error: f:1:2: x: wrong\n"),
         (EnvironmentFault("no hub"), 3, "error: no hub\n"),
-        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (KeyboardInterrupt(), 130, "interrupted; run again with:\n  bebertlab doctor\n"),
     ],
 )
 def test_errors_go_to_stderr_without_a_traceback(
-    failing: dict[str, BaseException], error: BaseException, code: int, message: str
+    failing: dict[str, BaseException],
+    error: BaseException,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sys, "argv", ["bebertlab", "doctor"])
     failing["error"] = error
     result = CliRunner().invoke(main, ["doctor"])
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", message)
