@@ -21,21 +21,18 @@ def fixed_axes(study: StudyRecord, question: Question) -> dict[str, Any]:
         return {}
     stage = question.compare.split(".")[0]
     beside = [axis for axis in study.axes if axis != question.compare and axis.split(".")[0] == stage]
-    left = {axis: _left(study, question, axis) for axis in beside}
+    excluded = (resolved_part(study, "exclude") or ()) if beside else ()
+    left = {axis: _left(study, question, axis, excluded) for axis in beside}
     return {axis: values[0] for axis, values in left.items() if len(values) == 1 < len(study.axes[axis])}
 
 
-def _left(study: StudyRecord, question: Question, axis: str) -> list[Any]:
+def _left(study: StudyRecord, question: Question, axis: str, excluded: Sequence[Mapping[str, Any]]) -> list[Any]:
     """The values of an axis that the baseline may have."""
     out: set[str] = set()
-    for item in _excluded(study):
+    for item in excluded:
         if item.keys() == {question.compare, axis} and _among(question.baseline, item[question.compare]):
             out |= {identity(value) for value in _listed(item[axis])}
     return [value for value in study.axes[axis] if identity(value) not in out]
-
-
-def _excluded(study: StudyRecord) -> Sequence[Mapping[str, Any]]:
-    return resolved_part(study, "exclude") or ()
 
 
 def _among(value: object, values: object) -> bool:
