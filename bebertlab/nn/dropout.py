@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,7 +25,8 @@ def drop(x: Tensor, probability: float, training: bool) -> Tensor:
         return x
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return F.dropout(x, probability)
-    return x * _kept(x, probability)
+    dropped: Tensor = _Dropped.apply(x, None, probability)  # type: ignore[no-untyped-call]
+    return dropped
 
 
 def add_dropped(x: Tensor, update: Tensor, probability: float, training: bool) -> Tensor:
@@ -32,13 +35,33 @@ def add_dropped(x: Tensor, update: Tensor, probability: float, training: bool) -
         return x + update
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return x + F.dropout(update, probability)
-    return torch.addcmul(x, update, _kept(update, probability))
+    total: Tensor = _Dropped.apply(update, x, probability)  # type: ignore[no-untyped-call]
+    return total
 
 
-def _kept(x: Tensor, probability: float) -> Tensor:
-    """1 / keep in places that stay, else 0, like x."""
-    kept = min(round((1 - probability) * _LEVELS), _LEVELS - 1)  # a bound of 16 bits
+class _Dropped(torch.autograd.Function):
+    """drop(x), or added to a base. Kept until the backward pass is a byte a number, not a float."""
+
+    # forward with ctx, not setup_context: that one costs three times as much a call
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, base: Tensor | None, probability: float) -> Tensor:  # noqa: ANN401 - torch's own
+        kept = min(round((1 - probability) * _LEVELS), _LEVELS - 1)  # a bound of 16 bits
+        stays = _decisions(x, kept)
+        ctx.save_for_backward(stays)
+        ctx.scale = _LEVELS / max(kept, 1)
+        ctx.added = base is not None
+        factors = stays.to(x.dtype).mul_(ctx.scale)
+        return x * factors if base is None else torch.addcmul(base, x, factors)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:  # noqa: ANN401 - torch's own type
+        (stays,) = ctx.saved_tensors
+        passed = stays.to(gradient.dtype).mul_(ctx.scale).mul_(gradient)
+        return passed, gradient if ctx.added else None, None
+
+
+def _decisions(x: Tensor, kept: int) -> Tensor:
+    """True in the places that stay, which `kept` of 2^16 do, in the shape of x."""
     count = x.numel()
     bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
-    stays = bits.view(torch.int16)[:count].view(x.shape) < _LOWEST + kept
-    return stays.to(x.dtype).mul_(_LEVELS / max(kept, 1))
+    return bits.view(torch.int16)[:count].view(x.shape) < _LOWEST + kept
