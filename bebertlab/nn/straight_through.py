@@ -38,6 +38,15 @@ def sign(x: Tensor) -> Tensor:
     return torch.sign(x).add_(0.5).sign_()
 
 
+def sign_(x: Tensor) -> Tensor:
+    """`sign`, in the memory of x.
+
+    >>> sign_(torch.tensor([-3.0, -0.0]))
+    tensor([-1.,  1.])
+    """
+    return x.sign_().add_(0.5).sign_()
+
+
 class _StraightThrough(torch.autograd.Function):
     # forward with ctx, not setup_context: that one costs three times as much a call
     @staticmethod

@@ -49,10 +49,14 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
     def levels(self, x: Tensor) -> Tensor:
         """The nearest level of every value, in the dtype of x."""
         wide = widened(x)
-        clipped = wide if self.inside else wide.clamp(self.low, self.high)
         scale = self.highest / self.size
-        scaled: Tensor = clipped * scale if self.offset is None else (clipped - self.offset).mul_(scale)
-        return scaled.round_().to(x.dtype)
+        if self.inside:
+            own: Tensor = wide * scale if self.offset is None else (wide - self.offset).mul_(scale)
+        else:
+            # in place from here on: what is freed between tensors that stay is lost to the C library's heap
+            own = wide.clamp(self.low, self.high)
+            own = own.mul_(scale) if self.offset is None else own.sub_(self.offset).mul_(scale)
+        return own.round_().to(x.dtype)
 
     def values(self, x: Tensor) -> Tensor:
         """Every value at its nearest level."""

@@ -73,8 +73,9 @@ class LsqQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels low to high, with an offset where they are not symmetric."""
         x = x.detach()
-        scaled, step, base = _scaled(x, self._found_step(x), self.symmetric, self.published)
-        levels = scaled.clamp_(self.low, self.high).round_().nan_to_num_()
+        step = _positive(self._found_step(x).to(widened(x).dtype), self.published)
+        base = None if self.symmetric else x.amin()
+        levels = _in_steps(x, step, base).clamp_(self.low, self.high).round_().nan_to_num_()
         narrow = self.symmetric and self.bits <= 8
         return Codes(
             levels=levels.to(torch.int8 if narrow else torch.int32),
@@ -115,29 +116,31 @@ class _Quantize(torch.autograd.Function):
     # forward with ctx, not setup_context: that one costs three times as much a call
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, ends: tuple[int, int], symmetric: bool, published: bool) -> Tensor:  # noqa: ANN401
-        scaled, size, base = _scaled(x, step, symmetric, published)
-        ctx.save_for_backward(scaled)
+        size = _positive(step.to(widened(x).dtype), published)
+        base = None if symmetric else x.amin()
+        # x, not what comes of it: it is kept anyway, once for all that read it, and dividing again is cheap
+        ctx.save_for_backward(x, size, base)
         ctx.low, ctx.high = low, high = ends
-        y = scaled.clamp(low, high).round_().to(x.dtype).mul_(size.to(x.dtype))
+        y = _in_steps(x, size, base).clamp_(low, high).round_().to(x.dtype).mul_(size.to(x.dtype))
         # 0 is added too: it turns -0 into the 0 that integers decode to
         return y.add_(0.0 if base is None else base)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # noqa: ANN401
-        (scaled,) = ctx.saved_tensors
+        scaled = _in_steps(*ctx.saved_tensors)
         gradient = gradient.to(scaled.dtype)
         inner = within(scaled, scaled, ctx.low, ctx.high)
-        slope = scaled.clamp(ctx.low, ctx.high).round_().sub_(inner).mul_(gradient).sum()
         passed = within(gradient, scaled, ctx.low, ctx.high)
+        slope = scaled.clamp_(ctx.low, ctx.high).round_().sub_(inner).mul_(gradient).sum()
         return passed, slope / math.sqrt(scaled.numel() * ctx.high), None, None, None
 
 
-def _scaled(x: Tensor, step: Tensor, symmetric: bool, published: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-    """x in steps from the base, before rounding; the step that holds; the base."""
+def _positive(step: Tensor, published: bool) -> Tensor:
+    """The step that holds: `published`, any but 0."""
+    return torch.where(step == 0, torch.nan, step) if published else step.clamp(min=_SMALLEST)
+
+
+def _in_steps(x: Tensor, size: Tensor, base: Tensor | None) -> Tensor:
+    """x in steps from the base, before rounding."""
     wide = widened(x)
-    size = step.to(wide.dtype)
-    size = torch.where(size == 0, torch.nan, size) if published else size.clamp(min=_SMALLEST)
-    if symmetric:
-        return wide / size, size, None
-    base = x.amin()
-    return (wide - base).div_(size), size, base
+    return wide / size if base is None else (wide - base).div_(size)

@@ -8,7 +8,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, sign, straight_through
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, sign_, straight_through
 from bebertlab_bit.shift import LASTING, add_shift, groups, new_shift
 
 #: one scale for the whole tensor, or one for each row (the last dimension: an output, a word)
@@ -78,6 +78,7 @@ class CentredSignQuantizer(Quantizer):
 
     def _quantized(self, x: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
         x, whole = x.detach(), whole.detach()  # the gradient is known: record nothing
-        step = x.abs().mean(-1, keepdim=True) if self.row_wise else x.abs().mean()
-        centred = x - whole.mean()
-        return torch.sign(centred) if self.as_published else sign(centred), step
+        magnitudes = x.abs()
+        step = magnitudes.mean(-1, keepdim=True) if self.row_wise else magnitudes.mean()
+        centred = torch.sub(x, whole.mean(), out=magnitudes)  # in memory that has served
+        return centred.sign_() if self.as_published else sign_(centred), step

@@ -82,7 +82,7 @@ class ElasticQuantizer(Quantizer):
         u, step, base = scaled(x, self.scale if self._is_set() else self._first_scale(x), self.shift, self.levels)
         narrow = self.bits <= 7
         return Codes(
-            levels=self.levels.nearest(u).to(torch.int8 if narrow else torch.int32),
+            levels=self.levels.nearest_(u).to(torch.int8 if narrow else torch.int32),
             step=step.detach().to(x.dtype),
             offset=None if base is None else base.detach().to(x.dtype),
             bits=self.bits,

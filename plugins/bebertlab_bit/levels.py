@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bebertlab.api import sign, widened, within
+from bebertlab.api import sign_, widened, within
 
 SMALLEST = 1e-5  #: no scale is smaller
 
@@ -43,11 +43,11 @@ class Levels(NamedTuple):  # not attrs: torch.compile does not follow a frozen c
             bits=2 if signs and with_zero else bits,
         )
 
-    def nearest(self, u: Tensor) -> Tensor:
-        """The level of every value in steps."""
+    def nearest_(self, u: Tensor) -> Tensor:
+        """The level of every value in steps, in the memory of u."""
         if self.signs:
-            return torch.sign(u) if self.with_zero else sign(u)
-        return u.clamp(self.low, self.high).round_()
+            return u.sign_() if self.with_zero else sign_(u)
+        return u.clamp_(self.low, self.high).round_()
 
 
 def quantize(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> Tensor:
@@ -58,14 +58,21 @@ def quantize(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> 
 
 def scaled(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> tuple[Tensor, Tensor, Tensor | None]:
     """x in steps from level 0, before rounding; the step that holds; the value of level 0, None is exactly 0."""
+    step = scale.to(widened(x).dtype).clamp(min=SMALLEST)
+    base = _shifted(x, shift).amin() if levels.from_smallest else None
+    return _in_steps(x, step, shift, base), step, base
+
+
+def _in_steps(x: Tensor, step: Tensor, shift: Tensor | None, base: Tensor | None) -> Tensor:
+    wide = _shifted(x, shift)
+    if base is not None:
+        wide = wide - base
+    return wide / step if wide is x else wide.div_(step)
+
+
+def _shifted(x: Tensor, shift: Tensor | None) -> Tensor:
     wide = widened(x)
-    step = scale.to(wide.dtype).clamp(min=SMALLEST)
-    if shift is not None:
-        wide = wide + shift.to(wide.dtype)
-    if levels.from_smallest:
-        base = wide.amin()
-        return (wide - base).div_(step), step, base
-    return wide / step if wide is x else wide.div_(step), step, None
+    return wide if shift is None else wide + shift.to(wide.dtype)
 
 
 class _Quantize(torch.autograd.Function):
@@ -73,22 +80,24 @@ class _Quantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> Tensor:  # noqa: ANN401
         u, step, base = scaled(x, scale, shift, levels)
-        y = levels.nearest(u).to(x.dtype).mul_(step.to(x.dtype))
+        y = levels.nearest_(u).to(x.dtype).mul_(step.to(x.dtype))
         if levels.with_zero or not levels.signs:
             y.add_(0.0 if base is None else base.to(x.dtype))  # 0 turns -0 into the 0 that integers decode to
         ctx.levels = levels
-        ctx.channels = None if shift is None else shift.shape[0]
-        ctx.save_for_backward(u)
+        # x, not u: it is kept anyway, once for all that read it, and dividing again is cheap
+        ctx.save_for_backward(x, step, shift, base)
         return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:  # noqa: ANN401
-        (u,), levels = ctx.saved_tensors, ctx.levels
+        x, step, shift, base = ctx.saved_tensors
+        u, levels = _in_steps(x, step, shift, base), ctx.levels
         gradient = gradient.to(u.dtype)
         passed = within(gradient, u, levels.low, levels.high)
-        slopes = levels.nearest(u)
-        if not levels.signs:
-            slopes.sub_(within(u, u, levels.low, levels.high))
+        inner = None if levels.signs else within(u, u, levels.low, levels.high)
+        slopes = levels.nearest_(u)
+        if inner is not None:
+            slopes.sub_(inner)
         to_scale = slopes.mul_(gradient).sum() / math.sqrt(u.numel() * levels.high)
-        to_shift = None if ctx.channels is None else passed.reshape(-1, ctx.channels).sum(0)
+        to_shift = None if shift is None else passed.reshape(-1, shift.shape[0]).sum(0)
         return passed, to_scale, to_shift, None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bebertlab.nn.straight_through import sign, straight_through
+from bebertlab.nn.straight_through import sign, sign_, straight_through
 
 
 def test_the_value_is_exact_and_the_gradient_passes() -> None:
@@ -34,3 +34,6 @@ def test_sign_has_no_zero(dtype: torch.dtype) -> None:
     x = torch.tensor([-1e-30, -0.0, 0.0, 1e-30, -5.0, float("inf")], dtype=dtype)
     assert sign(x).tolist() == [-1.0, 1.0, 1.0, 1.0, -1.0, 1.0]
     assert sign(x).dtype == dtype
+    own = x.clone()
+    assert sign_(own) is own
+    assert torch.equal(own, sign(x))

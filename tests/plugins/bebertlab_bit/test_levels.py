@@ -20,14 +20,14 @@ def test_the_ends_of_the_levels(bits: int, signed: bool, ends: tuple[int, int]) 
 
 def test_two_signs_have_no_zero_unless_told() -> None:
     u = torch.tensor([-2.0, 0.0, 0.1])
-    assert Levels.of(1, signed=True, with_zero=False).nearest(u).tolist() == [-1.0, 1.0, 1.0]
+    assert Levels.of(1, signed=True, with_zero=False).nearest_(u.clone()).tolist() == [-1.0, 1.0, 1.0]
     with_zero = Levels.of(1, signed=True, with_zero=True)
-    assert (with_zero.nearest(u).tolist(), with_zero.bits) == ([-1.0, 0.0, 1.0], 2)
+    assert (with_zero.nearest_(u.clone()).tolist(), with_zero.bits) == ([-1.0, 0.0, 1.0], 2)
     assert not Levels.of(2, signed=True, with_zero=True).with_zero
 
 
 def test_ties_go_to_the_even_level() -> None:
-    assert Levels.of(1, signed=False, with_zero=False).nearest(torch.tensor([0.5, 1.5])).tolist() == [0.0, 1.0]
+    assert Levels.of(1, signed=False, with_zero=False).nearest_(torch.tensor([0.5, 1.5])).tolist() == [0.0, 1.0]
 
 
 def test_values_in_steps() -> None:
