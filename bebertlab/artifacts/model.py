@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from bebertlab.artifacts.metrics import write_metrics
 from bebertlab.artifacts.sizes import size_metrics
@@ -22,6 +22,7 @@ from bebertlab.nn.surgery import redesign
 from bebertlab.train.examples import TOKENIZER_FILE, load_examples
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
+from bebertlab.train.networks import Network
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.predict import predict
 from bebertlab.train.session import Session
@@ -106,7 +107,7 @@ def write_model(
     write_metrics({**values, **sizes, **_costs(training), **(metrics or {})}, context.folder)
 
 
-def split_logits(model: nn.Module, split: str, tokenizer: Path, context: Context) -> Tensor:
+def split_logits(model: Network, split: str, tokenizer: Path, context: Context) -> Tensor:
     """The logits (N, C) of a split, by a model and the tokenizer in a folder.
 
     Raises:

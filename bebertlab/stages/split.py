@@ -17,10 +17,10 @@ from bebertlab.interfaces.stage import Artifact, Context, Inputs, StageOptions, 
 from bebertlab.interfaces.task import SELECT
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.stages.labels import label_losses
-from bebertlab.train.batches import batches, group_for_evaluation
+from bebertlab.train.batches import batches
 from bebertlab.train.equality import Equality, compare
 from bebertlab.train.examples import Examples, load_examples
-from bebertlab.train.predict import predict
+from bebertlab.train.predict import evaluation_grouping, predict
 
 DETAILS_FILE = "split.json"
 
@@ -36,6 +36,7 @@ class SplitStage(StageOptions):
     """
 
     kind = "split"
+    revision = 2
     draws = False
     model: str = stage_input()  #: stage whose model is split
     splitter: SplitterOptions = field()  #: how
@@ -55,9 +56,8 @@ class SplitStage(StageOptions):
             context.task, SELECT, source.folder, context.encoder.maximum_tokens, cache=context.cache
         )
         splitting = self.splitter.build().split(before, _Measure(examples, context))
-        grouping = group_for_evaluation(examples.tokens.lengths, context.device)
-        batch = next(batches(examples, grouping, device=context.device))
         first, second = (_model(checkpoint, context.device) for checkpoint in (before, splitting.checkpoint))
+        batch = next(batches(examples, evaluation_grouping(first, examples, context.device), device=context.device))
         same = compare(first, second, batch, splitting.changed)
         self._check(same, splitting, context)
         found = {"logit_difference": same.logits, "module_difference": same.modules, **splitting.metrics}

@@ -17,9 +17,11 @@ Positions = NDArray[np.int64]
 
 #: batches that are sorted by length together in training, and padded together: few enough that an epoch stays random
 POOL = 50
-#: padded tokens of an evaluation batch on a CPU: measured, larger ones fall out of its caches
+#: padded tokens of an evaluation batch on a CPU, at least: measured, of a wide model more fall out of its caches
 EVALUATION_TOKENS = 1024
-#: the same on a GPU, which wants to be filled
+#: numbers in the widest layer for these tokens: of a narrow model more tokens are in order, whose calls cost the most
+EVALUATION_NUMBERS = 2**19
+#: padded tokens on a GPU, which wants to be filled
 EVALUATION_TOKENS_GPU = 16384
 
 
@@ -56,9 +58,17 @@ def group_for_training(
     return Grouping(order=np.concatenate(pieces), bounds=_bounds(sizes[shuffled]))
 
 
-def group_for_evaluation(lengths: Positions, device: str = "cpu") -> Grouping:
+def evaluation_tokens(widest: int, device: str = "cpu") -> int:
+    """The budget of padded tokens of a batch, by the width of a model's widest layer.
+
+    >>> evaluation_tokens(3072), evaluation_tokens(64)
+    (1024, 8192)
+    """
+    return max(EVALUATION_TOKENS, EVALUATION_NUMBERS // widest) if device == "cpu" else EVALUATION_TOKENS_GPU
+
+
+def group_for_evaluation(lengths: Positions, budget: int) -> Grouping:
     """Every example once, longest first (where memory runs out, it does so at once), by a budget of padded tokens."""
-    budget = EVALUATION_TOKENS if device == "cpu" else EVALUATION_TOKENS_GPU
     order = np.argsort(-lengths, kind="stable")
     sizes, start = [], 0
     while start < len(order):

@@ -6,15 +6,16 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.task import SELECT
-from bebertlab.train.batches import batches, group_for_evaluation
-from bebertlab.train.networks import target_of
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.train.batches import batches
+from bebertlab.train.networks import Network, target_of
 from bebertlab.train.objective import Objective
 from bebertlab.train.precision import in_float, in_precision
-from bebertlab.train.predict import evaluating, predict
+from bebertlab.train.predict import evaluating, evaluation_grouping, predict
 from bebertlab.train.session import Session
 
 
@@ -31,15 +32,15 @@ class Selection:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: BertClassifier,
         objective: Objective,
         session: Session,
         *,
         by_loss: bool,
-        networks: Sequence[nn.Module] = (),
+        networks: Sequence[Network] = (),
     ) -> None:
         self._model = model
-        self._networks = networks or (model,)
+        self._networks: Sequence[Network] = networks or (model,)
         self._objective = objective
         self._session = session
         self._by_loss = by_loss
@@ -57,17 +58,17 @@ class Selection:
         elif last and self._state is not None:
             self._model.load_state_dict(self._state)
 
-    def _score(self, network: nn.Module) -> float:
+    def _score(self, network: Network) -> float:
         session = self._session
         logits = predict(network, session.select, device=session.device, precision=session.options.precision)
         if not torch.isfinite(logits).all():
             return math.nan
         return session.task.evaluate(SELECT, logits.numpy())["score"]
 
-    def _loss(self, network: nn.Module) -> float:
+    def _loss(self, network: Network) -> float:
         """The mean of the objective over the select split."""
         session, objective = self._session, self._objective
-        grouping = group_for_evaluation(session.select.tokens.lengths, session.device)
+        grouping = evaluation_grouping(network, session.select, session.device)
         losses, sizes = [], []
         precision = session.options.precision
         with evaluating(network, precision):

@@ -8,9 +8,10 @@ from functools import lru_cache
 from time import perf_counter
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
+from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.frozen import frozen_weights
 from bebertlab.train.examples import Examples
 from bebertlab.train.precision import Precision, dtype_of, in_float, in_precision
@@ -27,7 +28,7 @@ class Teacher:
     the teacher runs in every step on the student's own batch.
     """
 
-    def __init__(self, model: nn.Module, *, key: str | None = None, device: str = "cpu") -> None:
+    def __init__(self, model: BertClassifier, *, key: str | None = None, device: str = "cpu") -> None:
         self._model = model.to(device).eval()
         self._key: object = key if key is not None else object()
         self._device = device

@@ -11,6 +11,7 @@ from bebertlab.train.batches import (
     Grouping,
     Positions,
     batches,
+    evaluation_tokens,
     group_for_evaluation,
     group_for_training,
     group_in_order,
@@ -83,16 +84,21 @@ def test_the_small_batch_is_not_always_the_longest() -> None:
 
 @given(lengths_lists)
 def test_evaluation_has_every_example_once_within_the_budget(lengths: list[int]) -> None:
-    grouping = group_for_evaluation(np.array(lengths))
+    grouping = group_for_evaluation(np.array(lengths), 1024)
     assert sorted(grouping.order.tolist()) == list(range(len(lengths)))
     widths = np.array(lengths)[grouping.order]
     assert (np.diff(widths) <= 0).all()
     for size, first in zip(np.diff(grouping.bounds), grouping.bounds, strict=False):
-        assert size * widths[first] <= module.EVALUATION_TOKENS
+        assert size * widths[first] <= 1024
+
+
+def test_a_gpu_has_a_budget_of_its_own_and_a_narrow_model_a_larger_one() -> None:
+    assert evaluation_tokens(64, "cuda") == evaluation_tokens(3072, "cuda") > evaluation_tokens(64)
+    assert evaluation_tokens(64) > evaluation_tokens(128) > evaluation_tokens(768) == evaluation_tokens(3072)
 
 
 def test_an_example_beyond_the_budget_is_a_batch_of_its_own() -> None:
-    assert np.diff(group_for_evaluation(np.array([5000, 3])).bounds).tolist() == [1, 1]
+    assert np.diff(group_for_evaluation(np.array([5000, 3]), 1024).bounds).tolist() == [1, 1]
 
 
 @given(lengths_lists, st.integers(1, 9))

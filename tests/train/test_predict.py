@@ -13,6 +13,7 @@ from bebertlab.train.predict import evaluating, predict
 
 def test_logits_are_in_dataset_order(task: Task, examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EVALUATION_TOKENS", 100)
+    monkeypatch.setattr(module, "EVALUATION_NUMBERS", 100)
     model = tiny_model(task)
     logits = predict(model, examples)
     assert logits.shape == (len(examples), 2)
