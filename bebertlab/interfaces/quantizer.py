@@ -88,8 +88,8 @@ class Quantizer(nn.Module, ABC):
     def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
         """`forward(x)` of this quantizer and of those of the other branches that get the same input.
 
-        Without gradients, results that are the same bit for bit may be one tensor: the branches then take one product
-        for all of them. Right as it is.
+        Results that are the same bit for bit may be one tensor, with gradients where that gives all parameters and x
+        the same ones: the branches then take one product for all of them. Right as it is.
         """
         return [self(x), *(other(x) for other in others)]
 

@@ -89,8 +89,8 @@ class QuantizedLinear(nn.Module):
             return F.linear(x, _sum(weights) if total is None else total, bias)
         first, *others = [branch.input_quantizer for branch in branches]
         inputs = first.of_branches(others, x)  # type: ignore[union-attr, arg-type] # set, as quantizes_input says
-        if total is not None and all(one is inputs[0] for one in inputs):
-            return F.linear(inputs[0], total, bias)
+        if all(one is inputs[0] for one in inputs):
+            return F.linear(inputs[0], _sum(weights) if total is None else total, bias)
         y = F.linear(inputs[0], weights[0], bias)
         for quantized, weight in zip(inputs[1:], weights[1:], strict=True):
             # the product is added in place of a bias: no pass over y of its own

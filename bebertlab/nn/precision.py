@@ -15,6 +15,8 @@ def widened(x: Tensor) -> Tensor:
     >>> widened(torch.zeros(2, dtype=torch.bfloat16)).dtype, widened(torch.zeros(2, dtype=torch.float64)).dtype
     (torch.float32, torch.float64)
     """
+    if x.dtype is torch.float32:
+        return x
     if not x.is_floating_point():
         raise TypeError(f"floating-point numbers can be quantized, {x.dtype} cannot")
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from bebertlab.testing.law import hold
 
 
 def check_branches(quantizer: Quantizer, x: Tensor) -> None:
-    """`of_branches` gives what every branch gives by itself, also where their parameters differ.
+    """`of_branches` gives what every branch gives by itself, and its gradients, also where their parameters differ.
 
     Raises:
         LawError: it does not.
@@ -21,7 +22,9 @@ def check_branches(quantizer: Quantizer, x: Tensor) -> None:
     with torch.no_grad():
         for parameter in moved.parameters():
             parameter.mul_(0.9)
-    alone = [quantizer(x), twin(x), moved(x)]
+    branches = [quantizer, twin, moved]
+    x = x.detach().requires_grad_()
+    alone = [branch(x) for branch in branches]
     for gradients in (False, True):
         with torch.set_grad_enabled(gradients):
             together = quantizer.of_branches([twin, moved], x)
@@ -30,3 +33,19 @@ def check_branches(quantizer: Quantizer, x: Tensor) -> None:
             same,
             f"of_branches does not give forward(x) of every branch, {'with' if gradients else 'without'} gradients",
         )
+    learned = [x, *(parameter for branch in branches for parameter in branch.parameters())]
+    pairs = zip(_gradients(together, learned), _gradients(alone, learned), strict=True)
+    hold(all(map(_alike, *zip(*pairs, strict=True))), "of_branches does not give x and parameters their gradients")
+
+
+def _gradients(values: Sequence[Tensor], learned: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """Of a sum in which every value has a weight of its own."""
+    weights = torch.linspace(-1, 2, sum(value.numel() for value in values), device=values[0].device)
+    total = (torch.cat([value.flatten() for value in values]) * weights).sum()
+    return torch.autograd.grad(total, learned, allow_unused=True, retain_graph=True)
+
+
+def _alike(one: Tensor | None, other: Tensor | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return torch.allclose(one, other, rtol=1e-4, atol=1e-5)

@@ -7,6 +7,7 @@ compiler would stop at it: there they are tensors. The results are the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -17,6 +18,9 @@ from bebertlab.api import widened
 
 #: a plain number, or a tensor of one number, or of one a row; Any, as torch takes all of them
 Number: TypeAlias = Any
+
+#: of a quantizer: bits, symmetric, one range a row, as published
+Rule: TypeAlias = tuple[int, bool, bool, bool]
 
 _SMALLEST = 1e-12  #: a symmetric range below this is that of zeros
 _EXTENT = 1e-8  #: added to an asymmetric range, as in the published code
@@ -93,10 +97,9 @@ def find_grid(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool, p
 
     `published`: a symmetric range of zeros has no levels (NaN).
     """
-    highest = 2 ** (bits - 1) - 1 if symmetric else 2**bits - 1
-    if x.is_cpu and x.dtype in _EXACT and not rows and not torch.compiler.is_compiling():
-        return _of_numbers(x, clip.tolist(), highest, symmetric, published)
-    low, high = clip.unbind()
+    if _in_numbers(x, rows):
+        return _of_numbers(_ends(x), clip.tolist(), bits, symmetric, published)
+    highest, (low, high) = _highest(bits, symmetric), clip.unbind()
     least, most = (end.clamp(low, high) for end in _extremes(widened(x), rows))
     if symmetric:
         size = torch.maximum(-least, most)
@@ -105,9 +108,32 @@ def find_grid(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool, p
     return Grid(low=low, high=high, size=most - least + _EXTENT, offset=least, highest=highest)
 
 
-def _of_numbers(x: Tensor, clip: list[float], highest: int, symmetric: bool, published: bool) -> Grid:
-    low, high = clip
-    smallest, largest = (end.item() for end in torch.aminmax(x))
+def find_grids(x: Tensor, clips: Sequence[Tensor], rules: Sequence[Rule]) -> list[Grid]:
+    """`find_grid` for the clips and rules of several branches, which look for the extremes of the tensor once."""
+    if not all(_in_numbers(x, rows) for _, _, rows, _ in rules):
+        return [find_grid(x, clip, *rule) for clip, rule in zip(clips, rules, strict=True)]
+    ends = _ends(x)
+    return [
+        _of_numbers(ends, clip.tolist(), bits, symmetric, published)
+        for clip, (bits, symmetric, _, published) in zip(clips, rules, strict=True)
+    ]
+
+
+def _in_numbers(x: Tensor, rows: bool) -> bool:
+    return x.is_cpu and x.dtype in _EXACT and not rows and not torch.compiler.is_compiling()
+
+
+def _ends(x: Tensor) -> tuple[float, float]:
+    smallest, largest = torch.aminmax(x)
+    return smallest.item(), largest.item()
+
+
+def _highest(bits: int, symmetric: bool) -> int:
+    return int(2 ** (bits - 1) - 1 if symmetric else 2**bits - 1)
+
+
+def _of_numbers(ends: tuple[float, float], clip: list[float], bits: int, symmetric: bool, published: bool) -> Grid:
+    (smallest, largest), (low, high), highest = ends, clip, _highest(bits, symmetric)
     inside = low < smallest and largest < high
     least, most = max(low, min(smallest, high)), min(high, max(largest, low))
     if symmetric:

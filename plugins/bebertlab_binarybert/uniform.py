@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bebertlab.api import Codes, Quantizer, QuantizerOptions
 from bebertlab_binarybert.granularity import Granularity
-from bebertlab_binarybert.grid import check_bits, find_grid, gradients
+from bebertlab_binarybert.grid import Rule, check_bits, find_grid, find_grids, gradients
 
 
 @frozen(kw_only=True)
@@ -19,7 +19,7 @@ class Uniform(QuantizerOptions):
     """Evenly spaced levels between the extremes of the tensor, outliers clipped at a learned range."""
 
     kind = "uniform"
-    revision = 2
+    revision = 3
     bits: int = field(
         default=8, validator=[validators.ge(1), validators.le(16), check_bits]
     )  #: of a level; symmetric ones need 2
@@ -60,7 +60,7 @@ class UniformQuantizer(Quantizer):
         self.bits = options.bits
         self.symmetric = options.symmetric
         self.row_wise = options.granularity == "row"
-        self._rule = self.bits, self.symmetric, self.row_wise, options.as_published
+        self._rule: Rule = self.bits, self.symmetric, self.row_wise, options.as_published
         clip = torch.tensor([-options.clip, options.clip])
         if options.learnable:
             self.clip = nn.Parameter(clip)
@@ -69,15 +69,19 @@ class UniformQuantizer(Quantizer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Every value at the nearest level."""
-        y: Tensor = _Quantize.apply(x, self.clip, self._rule)  # type: ignore[no-untyped-call]
+        y: Tensor = _Quantize.apply(x, (self._rule,), self.clip)  # type: ignore[no-untyped-call]
         return y
 
     def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
-        """One tensor for branches with the same clips, or where nothing is clipped (on a CPU, without gradients)."""
-        uniform = [other for other in others if isinstance(other, UniformQuantizer)]
-        if torch.is_grad_enabled() or len(uniform) < len(others):
+        """One tensor where nothing is clipped, without gradients also for branches with the same clips (on a CPU)."""
+        uniform = [self, *(other for other in others if isinstance(other, UniformQuantizer))]
+        if len(uniform) <= len(others):
             return super().of_branches(others, x)
-        grid, *grids = [find_grid(x, one.clip, *one._rule) for one in (self, *uniform)]
+        rules, clips = tuple(one._rule for one in uniform), [one.clip for one in uniform]
+        if torch.is_grad_enabled():
+            values = _Quantize.apply(x, rules, *clips)  # type: ignore[no-untyped-call]
+            return [values] * len(rules) if isinstance(values, Tensor) else list(values)
+        grid, *grids = find_grids(x, clips, rules)
         y = grid.values(x)
         return [y, *(y if other.gives_what(grid) else other.values(x) for other in grids)]
 
@@ -95,22 +99,38 @@ class UniformQuantizer(Quantizer):
 
 
 class _Quantize(torch.autograd.Function):
+    """What each branch, a rule and clips, makes of x; one tensor where that is the same, and so is the way back."""
+
     # forward with ctx, not setup_context: that one costs three times as much a call
     @staticmethod
-    def forward(ctx: Any, x: Tensor, clip: Tensor, rule: tuple[int, bool, bool, bool]) -> Tensor:  # noqa: ANN401
-        grid = find_grid(x, clip, *rule)
-        ctx.inside = grid.inside
-        ctx.numbers = (grid.low, grid.high) if isinstance(grid.low, float) else None
-        if not grid.inside:
-            ctx.save_for_backward(x, clip)
-        return grid.values(x)
+    def forward(ctx: Any, x: Tensor, rules: tuple[Rule, ...], *clips: Tensor) -> Tensor | tuple[Tensor, ...]:  # noqa: ANN401
+        first, *others = grids = find_grids(x, clips, rules)
+        ctx.inside, ctx.branches = all(grid.inside for grid in grids), len(grids)
+        if not ctx.inside:
+            ctx.numbers = [(grid.low, grid.high) if isinstance(grid.low, float) else None for grid in grids]
+            ctx.save_for_backward(x, *clips)
+        if not others or (ctx.inside and all(grid.gives_what(first) for grid in others)):
+            return first.values(x)
+        return tuple(grid.values(x) for grid in grids)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's own type
         if ctx.inside:
+            gradient = _sum(upstream)
             # zeros, not None: an optimizer is to move a clip in every step or in none
-            return gradient, gradient.new_zeros(2), None
-        x, clip = ctx.saved_tensors
-        low, high = ctx.numbers or clip.unbind()
-        passed, clips = gradients(gradient, x, low, high)
-        return passed, clips, None
+            return gradient, None, *(gradient.new_zeros(2) for _ in range(ctx.branches))
+        x, *clips = ctx.saved_tensors
+        passed, ends = [], []
+        for gradient, clip, numbers in zip(upstream, clips, ctx.numbers, strict=True):
+            low, high = numbers or clip.unbind()
+            to_x, to_clip = gradients(gradient, x, low, high)
+            passed.append(to_x)
+            ends.append(to_clip)
+        return _sum(passed), None, *ends
+
+
+def _sum(tensors: Sequence[Tensor]) -> Tensor:
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total

@@ -48,3 +48,13 @@ def test_branches_that_are_quantized_one_by_one_are_right() -> None:
 def test_what_gives_a_branch_something_else_is_told(broken: type[Gain]) -> None:
     with pytest.raises(LawError, match="of_branches does not give"):
         check_branches(broken(), X)
+
+
+class Detached(Gain):
+    def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        return super().of_branches(others, x.detach() + 0 * x)
+
+
+def test_gradients_that_go_elsewhere_are_told() -> None:
+    with pytest.raises(LawError, match="of_branches does not give x"):
+        check_branches(Detached(), X)
