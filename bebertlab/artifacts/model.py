@@ -53,6 +53,7 @@ def open_session(
     *,
     teacher: Teacher | None = None,
     round: Round | None = None,
+    keep_last: bool = False,
 ) -> Session:
     """A training on the context's task, with the tokens of the tokenizer in a model's folder."""
     length = context.encoder.maximum_tokens
@@ -65,6 +66,7 @@ def open_session(
         seed=context.seed,
         teacher=teacher,
         round=round,
+        keep_last=keep_last,
         device=context.device,
         progress=context.progress,
     )

@@ -19,6 +19,7 @@ from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.folder import save_model
 from bebertlab.stages.distill import needed_teacher
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
@@ -33,6 +34,9 @@ from bebertlab.train.seed import derive_seed
 from bebertlab.train.session import Session
 
 TRAIN_LOGITS_FILE = "train_logits.safetensors"
+LAST_FOLDER = "last"  #: the model in its last state, in the folder of the one in its best
+
+Start = Literal["model", "previous", "previous-last"]
 
 
 @frozen(kw_only=True)
@@ -46,7 +50,8 @@ class MemberStage(StageOptions):
     previous: str | None = stage_input(optional=True)  #: the member before it, where it depends on that one
     index: int = field(default=0, validator=validators.ge(0))  #: place in the ensemble; gives it a seed of its own
     ensemble: EnsembleOptions = field()  #: what it trains on and weighs
-    start: Literal["model", "previous"] = "model"  #: whose weights it starts from
+    start: Start = "model"  #: whose weights it starts from; previous: in their best state
+    keep_last: bool = False  #: its last state is written too, for a member that starts from that
     scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own
     distillation: DistillationOptions = field(factory=NoneOptions)  #: its phases and their losses
     train: TrainOptions = field(factory=TrainOptions)  #: how it trains
@@ -69,10 +74,12 @@ class MemberStage(StageOptions):
             return
         context = evolve(context, seed=derive_seed(context.seed, "member", self.index))
         source = self._source(inputs)
-        model = read_model(source, context, self.scheme)
+        model = read_model(self._weights(source, inputs), context, self.scheme)
         teachers = inputs.many("teacher")
         teacher = read_teacher(teachers[0], context) if teachers else None
-        session = open_session(context, self.train, source.folder, teacher=teacher, round=assignment)
+        session = open_session(
+            context, self.train, source.folder, teacher=teacher, round=assignment, keep_last=self.keep_last
+        )
         training = train_phases(model, resolve_phases(self.distillation, context.codec), session)
         judged = Judged(trained=True, verdict=self._judge(model, assignment, session, context))
         write_verdict(judged, context.folder)
@@ -86,11 +93,16 @@ class MemberStage(StageOptions):
 
     def _source(self, inputs: Inputs) -> Artifact:
         """Whose weights it starts from: a member that was discarded is no start."""
-        if self.start == "previous" and inputs.many("previous"):
+        if self.start != "model" and inputs.many("previous"):
             previous = inputs.one("previous")
             if read_verdict(previous.folder).verdict.kept:
                 return previous
         return inputs.one("model")
+
+    def _weights(self, source: Artifact, inputs: Inputs) -> Artifact:
+        """The model of a source: a member in its last state, where that is told."""
+        last = self.start == "previous-last" and source is not inputs.one("model")
+        return evolve(source, folder=source.folder / LAST_FOLDER) if last else source
 
     def _judge(self, model: BertClassifier, assignment: Round, session: Session, context: Context) -> Verdict:
         """The verdict, by predictions of the whole train split in dataset order where the ensemble asks for them."""
@@ -108,6 +120,10 @@ class MemberStage(StageOptions):
     ) -> None:
         metrics = _metrics(judged)
         write_model(model, source.folder, context, training=training, metrics=metrics)
+        if self.keep_last:
+            if training.last is not None:
+                model.load_state_dict(training.last)
+            save_model(model, context.folder / LAST_FOLDER, context.codec)
 
 
 def _metrics(judged: Judged) -> dict[str, float]:

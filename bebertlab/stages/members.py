@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from attrs import field, frozen, validators
 
@@ -12,7 +11,7 @@ from bebertlab.interfaces.distillation import DistillationOptions
 from bebertlab.interfaces.ensemble import EnsembleOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, stage_input
-from bebertlab.stages.member import MemberStage
+from bebertlab.stages.member import MemberStage, Start
 from bebertlab.stages.none import NoneOptions
 from bebertlab.train.options import TrainOptions
 
@@ -26,9 +25,7 @@ class MembersStage(StageGroupOptions):
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches; not needed by every distillation
     ensemble: EnsembleOptions = field()  #: what each member trains on and weighs
     size: int | None = field(default=None, validator=validators.optional(validators.ge(1)))  #: null: 2, of single 1
-    start: Literal["model", "previous"] = (
-        "model"  #: where members after the first start: afresh, or from their forerunner
-    )
+    start: Start = "model"  #: where later members start: afresh, or from their forerunner's best or last state
     scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own
     distillation: DistillationOptions = field(factory=NoneOptions)  #: the phases of each member and their losses
     train: TrainOptions = field(factory=TrainOptions)  #: how each member trains
@@ -49,7 +46,7 @@ class MembersStage(StageGroupOptions):
         return {f"{name}.{index}": self._member(name, index) for index in range(size)}
 
     def _member(self, name: str, index: int) -> MemberStage:
-        follows = index > 0 and (self.ensemble.sequential or self.start == "previous")
+        follows = index > 0 and (self.ensemble.sequential or self.start != "model")
         return MemberStage(
             model=self.model,
             teacher=self.teacher,
@@ -57,6 +54,7 @@ class MembersStage(StageGroupOptions):
             index=index,
             ensemble=self.ensemble,
             start=self.start if follows else "model",
+            keep_last=self.start == "previous-last" and not self.ensemble.single,
             scheme=self.scheme,
             distillation=self.distillation,
             train=self.train,

@@ -21,8 +21,9 @@ class BertAdam:
     g = gradient * min(1, c / (norm + 1e-6)),  c the norm allowed (1 in the papers), no clipping where it is None;
     m = 0.9 m + 0.1 g,  v = 0.999 v + 0.001 g^2,  p = p - rate (m / (sqrt(v) + 1e-6) + decay p).
     Source: the BERT reference code, as in BinaryBERT's, TernaryBERT's, BiBERT's and BiT's optimizer.
-    Differs: the schedule counts all steps of the phase; the published code counts int(examples / batch size) an
-    epoch and so reaches 0 a little early. It counts them for all parameters alike, not from each one's first gradient.
+    Differs: the schedule counts all steps of the phase; the published code counts int(examples / batch size) an epoch,
+    as does the training option `published_schedule`. All parameters are at the same step; in the published code each
+    counts from its own first gradient, which comes in the first step for all that a phase trains.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from time import perf_counter
 
@@ -25,7 +25,7 @@ from bebertlab.train.networks import Network, phase_networks, target_of
 from bebertlab.train.objective import Objective
 from bebertlab.train.optimizer import Optimizer, parameter_groups
 from bebertlab.train.precision import in_float, in_precision
-from bebertlab.train.schedule import rate_factor
+from bebertlab.train.schedule import counted_steps, rate_factor
 from bebertlab.train.seed import derive_seed, seeded
 from bebertlab.train.selection import Selection
 from bebertlab.train.session import Session
@@ -42,6 +42,7 @@ class Training:
     steps: int
     seconds: float
     teacher_seconds: float | None = None  #: None where no teacher was asked
+    last: Mapping[str, Tensor] | None = None  #: the last state, if the session asks for it and it is not the one kept
 
 
 def fit(model: BertClassifier, phase: Phase, session: Session) -> Training:
@@ -64,6 +65,7 @@ def fit(model: BertClassifier, phase: Phase, session: Session) -> Training:
         steps=run.step,
         seconds=perf_counter() - start,
         teacher_seconds=session.teacher.seconds - taught if session.teacher and asked else None,
+        last=run.last,
     )
 
 
@@ -96,7 +98,7 @@ class Run:
         self._known = self._teacher_logits()
         self._batch_size = phase.batch_size or options.batch_size
         self._epochs = phase.epochs or options.epochs
-        self._epoch_steps = -(-len(session.train) // self._batch_size)
+        self._epoch_steps = counted_steps(len(session.train), self._batch_size, 1)
         self._steps = self._epochs * self._epoch_steps
         self.step = 0
         self._losses: list[Tensor] = []  # since the last check
@@ -107,6 +109,11 @@ class Run:
         groups = parameter_groups(model, model.quantizer_groups(), options, rate)
         optimizer = BertAdam if options.optimizer == "bertadam" else Optimizer
         self.optimizer = optimizer(groups, options.gradient_norm)
+
+    @property
+    def last(self) -> Mapping[str, Tensor] | None:
+        """The state after the last step, where the session asks for it and an earlier one was better."""
+        return None if self._selection is None else self._selection.last
 
     def _teacher_logits(self) -> Tensor | None:
         """The teacher's logits of all examples, where they are all that is read of it."""
@@ -149,9 +156,14 @@ class Run:
         target = self._target(batch)
         losses = [self._learn(network, batch, target) for network in self.networks]
         self._losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
-        options = self._session.options
-        self.optimizer.step(rate_factor(options.schedule, self.step, self._steps, options.warmup))
+        self.optimizer.step(self._rate_factor())
         self.step += 1
+
+    def _rate_factor(self) -> float:
+        options = self._session.options
+        published = options.published_schedule
+        steps = counted_steps(len(self._session.train), self._batch_size, self._epochs, as_published=published)
+        return rate_factor(options.schedule, self.step, steps, options.warmup, as_published=published)
 
     def _learn(self, network: Network, batch: Batch, target: Outputs | None) -> Tensor:
         """Add the gradients of a network's loss to those of the model, and return the loss."""

@@ -28,6 +28,7 @@ class TrainOptions:
     schedule: Schedule = field(
         default="linear", validator=validators.in_(("linear", "constant"))
     )  #: after the warm-up: linearly down to 0 at the last step, or the highest rate to the end
+    published_schedule: bool = False  #: the papers' code: smaller batches not counted, short warm-ups kept
     learning_rate: float = field(default=5e-5, validator=_positive)  #: highest rate of the weights
     epochs: int = field(default=3, validator=_at_least_one)  #: passes over the train split, in each phase
     batch_size: int = field(default=32, validator=_at_least_one)  #: examples a step

@@ -27,6 +27,7 @@ def train_phases(model: BertClassifier, phases: Sequence[Phase], session: Sessio
         steps=sum(part.steps for part in done),
         seconds=sum(part.seconds for part in done),
         teacher_seconds=sum(asked) if asked else None,
+        last=done[-1].last,
     )
 
 
@@ -45,4 +46,5 @@ def _part(session: Session, index: int, parts: int) -> Session:
     def tell(fraction: float, text: str) -> None:
         session.progress((index + fraction) / parts, text)
 
-    return evolve(session, progress=tell, span=(index / parts, (index + 1) / parts))
+    last = session.keep_last and index == parts - 1
+    return evolve(session, progress=tell, span=(index / parts, (index + 1) / parts), keep_last=last)

@@ -8,16 +8,29 @@ from typing import Literal
 Schedule = Literal["linear", "constant"]
 
 
-def rate_factor(schedule: Schedule, step: int, steps: int, warmup: float) -> float:
+def counted_steps(examples: int, batch_size: int, epochs: int, *, as_published: bool = False) -> int:
+    """The steps of a phase, after which the rate is 0.
+
+    Differs: the published code leaves out the last, smaller batch of every epoch, as does `as_published`; the rate is 0
+    a little before the end then.
+
+    >>> counted_steps(100, 32, 3), counted_steps(100, 32, 3, as_published=True)
+    (12, 9)
+    """
+    whole, left = divmod(examples, batch_size)
+    return max(1, whole * epochs) if as_published else (whole + bool(left)) * epochs
+
+
+def rate_factor(schedule: Schedule, step: int, steps: int, warmup: float, *, as_published: bool = False) -> float:
     """The factor of the highest rate at a step of a phase.
 
-    Differs: a warm-up of less than a step is none; in the published code it makes the first step one of rate 0,
-    and a phase of one step would not train at all.
+    Differs: a warm-up of less than a step is none; in the published code, and with `as_published`, it makes the first
+    step one of rate 0, and a phase of one step does not train at all.
 
     >>> [rate_factor("constant", step, 4, 0.5) for step in range(4)]
     [0.0, 0.5, 1.0, 1.0]
     """
-    warmup = warmup if warmup * steps >= 1 else 0.0
+    warmup = warmup if as_published or warmup * steps >= 1 else 0.0
     return (warmup_linear if schedule == "linear" else warmup_constant)(step, steps, warmup)
 
 

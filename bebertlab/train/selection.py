@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -46,6 +46,7 @@ class Selection:
         self._by_loss = by_loss
         self._best = -math.inf
         self._state: dict[str, Tensor] | None = None
+        self.last: Mapping[str, Tensor] | None = None  #: where the session asks for it and another state was kept
 
     def consider(self, *, last: bool) -> None:
         """Evaluate the model; keep its state if it is the best so far, or restore the best one if this is the last."""
@@ -54,8 +55,10 @@ class Selection:
         better = math.isfinite(value) and value >= self._best
         if better:
             self._best = value
-            self._state = None if last else {k: v.clone() for k, v in self._model.state_dict().items()}
+            self._state = None if last else _copy(self._model)
         elif last and self._state is not None:
+            if self._session.keep_last:
+                self.last = _copy(self._model)
             self._model.load_state_dict(self._state)
 
     def _score(self, network: Network) -> float:
@@ -84,3 +87,7 @@ class Selection:
         if self._session.teacher is None or not self._objective.needs_teacher:
             return None
         return self._session.teacher.answer(batch, self._objective.teacher_taps)
+
+
+def _copy(model: BertClassifier) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}

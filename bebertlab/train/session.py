@@ -30,6 +30,7 @@ class Session:
     seed: int
     teacher: Teacher | None = None
     round: Round | None = None  #: what an ensemble has this member train on; None: every example once an epoch
+    keep_last: bool = False  #: the last state of the last phase is wanted too, not only the best
     device: str = "cpu"
     progress: Callable[[float, str], None] = _silent  #: told the part done (0 to 1) and a few words
     span: tuple[float, float] = (0.0, 1.0)  #: part of the training that a phase is, from where to where

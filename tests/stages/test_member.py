@@ -186,6 +186,26 @@ def test_a_member_starts_where_it_is_told(
     assert same(bench.run(stage, task, model=teacher, previous=first), teacher)  # a discarded member is no start
 
 
+def test_a_member_can_start_from_the_last_state_of_the_one_before_it(
+    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = {name: tensor + 1 for name, tensor in load_model(teacher.folder, bench.codec).state_dict().items()}
+    asked: list[bool] = []
+
+    def train_phases(model: BertClassifier, phases: object, session: Session) -> Training:
+        asked.append(session.keep_last)
+        return Training(steps=0, seconds=0.0, last=last if session.keep_last else None)
+
+    monkeypatch.setattr("bebertlab.stages.member.train_phases", train_phases)
+    first = bench.run(member(bench.codec, "bagging", keep_last=True), task, model=teacher)
+    assert same(first, teacher)  # the best state is the member
+    stage = member(bench.codec, "bagging", index=1, previous="members.0", start="previous-last")
+    second = bench.run(stage, task, model=teacher, previous=first)
+    assert asked == [True, False]
+    torch.testing.assert_close(weights(second)["classifier.bias"], weights(teacher)["classifier.bias"] + 1)
+    assert not (second.folder / "last").exists()
+
+
 def test_after_the_end_members_are_not_trained(
     bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ def test_members_are_numbered(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bagging", "boosting"])
-@pytest.mark.parametrize("start", ["model", "previous"])
+@pytest.mark.parametrize("start", ["model", "previous", "previous-last"])
 def test_a_larger_ensemble_begins_with_the_smaller_one(codec: Codec, kind: str, start: str) -> None:
     small, large = (members(codec, kind, size=size, start=start) for size in (2, 4))
     assert {name: large[name] for name in small} == small
@@ -42,8 +42,19 @@ def test_a_larger_ensemble_begins_with_the_smaller_one(codec: Codec, kind: str, 
 def test_members_wait_for_each_other_only_where_they_must(codec: Codec) -> None:
     assert [m.previous for m in members(codec, "bagging", size=3).values()] == [None, None, None]
     assert [m.previous for m in members(codec, "boosting", size=3).values()] == [None, "members.0", "members.1"]
-    warm = members(codec, "bagging", size=3, start="previous")
-    assert [m.previous for m in warm.values()] == [None, "members.0", "members.1"]
+    for start in ("previous", "previous-last"):
+        warm = members(codec, "bagging", size=3, start=start)
+        assert [m.previous for m in warm.values()] == [None, "members.0", "members.1"]
+        assert [m.start for m in warm.values()] == ["model", start, start]
+
+
+def test_members_keep_their_last_state_only_where_the_next_one_starts_from_it(codec: Codec) -> None:
+    kept = {
+        start: [m.keep_last for m in members(codec, "bagging", size=2, start=start).values()]
+        for start in ("model", "previous", "previous-last")
+    }
+    assert kept == {"model": [False, False], "previous": [False, False], "previous-last": [True, True]}
+    assert not members(codec, "single", start="previous-last")["members.0"].keep_last
 
 
 def test_the_first_member_is_the_same_wherever_the_others_start(codec: Codec) -> None:

@@ -24,7 +24,6 @@ from bebertlab.train.loop import fit
 from bebertlab.train.objective import Objective
 from bebertlab.train.optimizer import Optimizer
 from bebertlab.train.predict import predict
-from bebertlab.train.schedule import rate_factor
 from bebertlab.train.session import Session
 from bebertlab.train.teacher import Teacher
 
@@ -192,15 +191,6 @@ def test_the_teachers_logits_are_those_of_the_examples_of_the_batch(
     monkeypatch.setattr(Objective, "__call__", compared)
     fit(tiny_model(task), Phase(name="p", losses=(imitate(),)), session)
     assert sorted(seen) == sorted([*range(96), *range(96)])
-
-
-def test_the_rate_falls_to_zero_at_the_end_of_the_phase(
-    task: Task, open_session: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    factors: list[float] = []
-    monkeypatch.setattr(Optimizer, "step", lambda self, factor: factors.append(factor))
-    fit(tiny_model(task), labels_phase, open_session(train_warmup=0.25))
-    assert factors == [rate_factor("linear", step, 12, 0.25) for step in range(12)]
 
 
 def test_where_taps_are_read_the_teacher_runs_on_the_same_batch(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bebertlab.train.schedule import Schedule, rate_factor, warmup_constant, warmup_linear
+from bebertlab.train.schedule import Schedule, counted_steps, rate_factor, warmup_constant, warmup_linear
 
 
 @given(st.integers(1, 300), st.floats(0, 0.9))
@@ -32,6 +32,13 @@ def test_a_single_step_trains(schedule: Schedule) -> None:
 
 def test_as_published_a_warm_up_of_less_than_a_step_makes_the_first_one_of_rate_zero() -> None:
     assert [warmup_linear(0, 7, 0.1), warmup_constant(0, 7, 0.1)] == [0.0, 0.0]
+
+
+def test_the_published_schedule_keeps_a_short_warm_up_and_leaves_out_small_batches() -> None:
+    assert rate_factor("linear", 0, 7, 0.1, as_published=True) == 0.0
+    assert [counted_steps(33, 16, 2), counted_steps(33, 16, 2, as_published=True)] == [6, 4]
+    assert [counted_steps(32, 16, 2), counted_steps(32, 16, 2, as_published=True)] == [4, 4]
+    assert counted_steps(3, 16, 2, as_published=True) == 1  # fewer than a batch: nothing to divide by
 
 
 def test_without_warm_up_the_first_step_has_the_whole_rate() -> None:

@@ -58,6 +58,25 @@ def test_the_state_of_the_best_score_is_kept(
     assert kept(tiny_model(task), open_session(), scores) == best
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_last_state_is_there_too_where_it_is_wanted_and_another_is_better(
+    wanted: bool, task: Task, open_session: OpenSession
+) -> None:
+    scores = iter([0.9, 0.1])
+    session = evolve(open_session(), keep_last=wanted)
+    session = evolve(session, task=evolve(session.task, metrics=lambda *_: {"accuracy": next(scores)}))
+    model = tiny_model(task)
+    selection = Selection(model, Objective([LabelsOptions()], 2), session, by_loss=False)
+    for number in (0, 1):
+        with torch.no_grad():
+            model.classifier.bias.fill_(number)
+        selection.consider(last=number == 1)
+    assert float(model.classifier.bias.detach()[0]) == 0
+    assert (selection.last is not None) is wanted
+    if selection.last is not None:
+        assert float(selection.last["classifier.bias"][0]) == 1
+
+
 def test_a_model_that_answers_no_numbers_is_no_better(task: Task, open_session: OpenSession) -> None:
     model = tiny_model(task)
     selection = Selection(model, Objective([LabelsOptions()], 2), open_session(), by_loss=False)
