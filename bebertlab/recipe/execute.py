@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic, perf_counter
@@ -100,11 +99,10 @@ def execute(
 
 
 def warm_up(task: Task) -> None:
-    """Import what the first training and the first evaluation of a process import.
+    """Import what the first evaluation of a process imports.
 
     That takes seconds, which would count as the cost of whichever stage happens to come first.
     """
-    importlib.import_module("torch._dynamo")  # every optimizer of torch imports it
     split = next(iter(task.splits.values()))
     task.metrics(split.labels, split.labels)
 

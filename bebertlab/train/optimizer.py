@@ -82,19 +82,19 @@ class Optimizer:
         self._bundles: list[Bundle] = []
         self._alone: list[nn.Parameter] = []
         self._tables = Tables()
-        self._adamw: torch.optim.AdamW | None = None
+        self._vectors: list[_Vectors] = []
 
     def step(self, factor: float) -> None:
         """Update all parameters by their gradients, at `factor` times their rates, and clear the gradients."""
-        adamw = self._adamw = self._adamw or self._begin()
-        for group in adamw.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+        self._vectors = self._vectors or self._begin()
         gradients = self._gradients()
+        divisor = None
         if self._gradient_norm is not None and gradients:
             # the fused step divides by it: a pass over the gradients less, and no wait for the norm on a GPU
             norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
-            adamw.grad_scale = (norm / self._gradient_norm).clamp(min=1.0)  # type: ignore[attr-defined]  # as torch.amp
-        adamw.step()
+            divisor = (norm / self._gradient_norm).clamp(min=1.0)
+        for vectors in self._vectors:
+            vectors.update(factor, divisor)
         for one in self._bundles:
             one.gradient.zero_()
         for parameter in self._alone:
@@ -106,24 +106,60 @@ class Optimizer:
             one.release()
         for parameter in self._alone:
             parameter.grad = None
-        self._bundles, self._alone, self._adamw, self._tables = [], [], None, Tables()
+        self._bundles, self._alone, self._vectors, self._tables = [], [], [], Tables()
 
-    def _begin(self) -> torch.optim.AdamW:
+    def _begin(self) -> list[_Vectors]:
         laid = []
         for group in self._groups:
             bundles, alone = bundle(group.parameters)
             self._bundles += bundles
             self._alone += alone
-            laid.append(
-                {
-                    "params": [*(one.vector for one in bundles), *alone],
-                    "lr": group.learning_rate,
-                    "initial_lr": group.learning_rate,
-                    "weight_decay": group.weight_decay,
-                }
-            )
-        return torch.optim.AdamW(laid, betas=_BETAS, eps=_EPSILON, fused=True)
+            laid.append(_Vectors(group, [*(one.vector for one in bundles), *alone]))
+        return laid
 
     def _gradients(self) -> list[Tensor]:
         alone = [self._tables.lay(parameter) for parameter in self._alone]
         return [*(one.gradient for one in self._bundles), *(one for one in alone if one is not None)]
+
+
+class _Vectors:
+    """Bundles and large parameters of a group, with their moments.
+
+    Updated by the kernel of `torch.optim.AdamW` without that class, whose first use imports the compiler of torch: two
+    seconds in every worker.
+    """
+
+    def __init__(self, group: Group, vectors: Sequence[nn.Parameter]) -> None:
+        self._group, self._vectors = group, vectors
+        self._states: dict[Tensor, tuple[Tensor, Tensor, Tensor]] = {}  # two moments, and the steps so far
+
+    def update(self, factor: float, divisor: Tensor | None) -> None:
+        """Move what has a gradient, which is divided by `divisor` first."""
+        moving: list[Tensor] = [vector for vector in self._vectors if vector.grad is not None]
+        if not moving:
+            return
+        firsts, seconds, counts = (list(several) for several in zip(*map(self._state, moving), strict=True))
+        with torch.no_grad():
+            torch._foreach_add_(counts, 1)
+            torch._fused_adamw_(
+                moving,
+                [vector.grad for vector in moving if vector.grad is not None],
+                firsts,
+                seconds,
+                [],
+                counts,
+                lr=factor * self._group.learning_rate,
+                beta1=_BETAS[0],
+                beta2=_BETAS[1],
+                weight_decay=self._group.weight_decay,
+                eps=_EPSILON,
+                amsgrad=False,
+                maximize=False,
+                grad_scale=divisor,
+            )
+
+    def _state(self, vector: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if vector not in self._states:
+            count = torch.zeros((), device=vector.device)
+            self._states[vector] = torch.zeros_like(vector), torch.zeros_like(vector), count
+        return self._states[vector]

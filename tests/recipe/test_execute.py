@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -236,7 +235,7 @@ def test_what_must_be_imported_is_not_the_cost_of_a_stage(toy: Toy, monkeypatch:
     assert warmed == ["toy"]  # counting needs no training
 
 
-def test_warming_up_imports_and_evaluates(toy: Toy) -> None:
+def test_warming_up_evaluates(toy: Toy) -> None:
     evaluated: list[bool] = []
 
     def metrics(predictions: Labels, labels: Labels) -> dict[str, float]:
@@ -244,7 +243,6 @@ def test_warming_up_imports_and_evaluates(toy: Toy) -> None:
         return {}
 
     warm_up(evolve(planned(toy).task, metrics=metrics))
-    assert "torch._dynamo" in sys.modules
     assert evaluated == [True]
 
 
