@@ -52,7 +52,7 @@ from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_module
 from bebertlab.nn.huggingface import architecture_of, config_number, modern_names, quantized_bits
 from bebertlab.nn.operations import model_operations, usual_tokens
 from bebertlab.nn.precision import widened
-from bebertlab.nn.straight_through import sign, sign_, straight_through
+from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.nn.tensors import check_tensors
 from bebertlab.nn.window import windowed, within
 from bebertlab.train.batches import batches, group_in_order
@@ -149,7 +149,6 @@ __all__ = [
     "read_teacher",
     "resolve_phases",
     "sign",
-    "sign_",
     "stage_input",
     "straight_through",
     "suggestion",

@@ -26,8 +26,8 @@ def straight_through(value: Tensor, x: Tensor) -> Tensor:
     return passed
 
 
-def sign(x: Tensor) -> Tensor:
-    """The sign, with zero (of either sign) counted as +1, so that one bit holds it.
+def sign(x: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The sign, with zero (of either sign) counted as +1, so that one bit holds it; in the memory of `out`, also x.
 
     Differs: `torch.sign` maps 0 to 0, a third value.
 
@@ -35,16 +35,7 @@ def sign(x: Tensor) -> Tensor:
     tensor([-1.,  1.,  1.,  1.])
     """
     # three passes of plain arithmetic take less time on a CPU than a comparison and a where
-    return torch.sign(x).add_(0.5).sign_()
-
-
-def sign_(x: Tensor) -> Tensor:
-    """`sign`, in the memory of x.
-
-    >>> sign_(torch.tensor([-3.0, -0.0]))
-    tensor([-1.,  1.])
-    """
-    return x.sign_().add_(0.5).sign_()
+    return torch.sign(x, out=out).add_(0.5).sign_()
 
 
 class _StraightThrough(torch.autograd.Function):

@@ -8,7 +8,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign
 from bebertlab_binarybert.granularity import Granularity, mean
 
 
@@ -74,5 +74,5 @@ class _Binarize(torch.autograd.Function):
 def _levels(x: Tensor, granularity: Granularity, published: bool) -> tuple[Tensor, Tensor]:
     magnitudes = x.abs()
     step = mean(magnitudes, granularity)
-    levels = torch.sign(x, out=magnitudes)  # in memory that has served
-    return levels if published else levels.add_(0.5).sign_(), step  # zero counts as +1
+    # in memory that has served
+    return torch.sign(x, out=magnitudes) if published else sign(x, out=magnitudes), step

@@ -8,7 +8,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, sign_, straight_through
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, sign, straight_through
 from bebertlab_bit.shift import LASTING, add_shift, groups, new_shift
 
 #: one scale for the whole tensor, or one for each row (the last dimension: an output, a word)
@@ -81,4 +81,4 @@ class CentredSignQuantizer(Quantizer):
         magnitudes = x.abs()
         step = magnitudes.mean(-1, keepdim=True) if self.row_wise else magnitudes.mean()
         centred = torch.sub(x, whole.mean(), out=magnitudes)  # in memory that has served
-        return centred.sign_() if self.as_published else sign_(centred), step
+        return centred.sign_() if self.as_published else sign(centred, out=centred), step

@@ -76,15 +76,15 @@ class ElasticQuantizer(Quantizer):
             scale = self.scale
         return quantize(x, scale, self.shift, self.levels)
 
+    @torch.no_grad()
     def encode(self, x: Tensor) -> Codes:
         """Levels as the bits have them; an offset where they start at the smallest value."""
-        x = x.detach()
         u, step, base = scaled(x, self.scale if self._is_set() else self._first_scale(x), self.shift, self.levels)
         narrow = self.bits <= 7
         return Codes(
             levels=self.levels.nearest_(u).to(torch.int8 if narrow else torch.int32),
-            step=step.detach().to(x.dtype),
-            offset=None if base is None else base.detach().to(x.dtype),
+            step=step.to(x.dtype),
+            offset=None if base is None else base.to(x.dtype),
             bits=self.bits,
         )
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bebertlab.api import sign_, widened, within
+from bebertlab.api import sign, widened, within
 
 SMALLEST = 1e-5  #: no scale is smaller
 
@@ -46,7 +46,7 @@ class Levels(NamedTuple):  # not attrs: torch.compile does not follow a frozen c
     def nearest_(self, u: Tensor) -> Tensor:
         """The level of every value in steps, in the memory of u."""
         if self.signs:
-            return u.sign_() if self.with_zero else sign_(u)
+            return u.sign_() if self.with_zero else sign(u, out=u)
         return u.clamp_(self.low, self.high).round_()
 
 
