@@ -91,12 +91,14 @@ class QuantizedLinear(nn.Module):
         inputs = first.of_branches(others, x)  # type: ignore[union-attr, arg-type] # set, as quantizes_input says
         if all(one is inputs[0] for one in inputs):
             return F.linear(inputs[0], _sum(weights) if total is None else total, bias)
-        y = F.linear(inputs[0], weights[0], bias)
-        for quantized, weight in zip(inputs[1:], weights[1:], strict=True):
-            # the product is added in place of a bias: no pass over y of its own
-            flat = torch.addmm(y.flatten(0, -2), quantized.flatten(0, -2), weight.t())
-            y = flat.view(y.shape)
-        return y
+        # each product is added to the sum so far in place of a bias: no pass over the outputs of its own
+        y = bias
+        for quantized, weight in zip(inputs, weights, strict=True):
+            # in place, save where autocast has to change a dtype
+            in_place = y.ndim == 2 and y.dtype is quantized.dtype is weight.dtype
+            add = torch.Tensor.addmm_ if in_place else torch.addmm
+            y = add(y, quantized.flatten(0, -2), weight.t())
+        return y.view(*x.shape[:-1], len(bias))
 
     def freeze(self, dtype: torch.dtype | None = None) -> None:
         """Keep the quantized weights and their sum until `thaw`, in a dtype if told."""
