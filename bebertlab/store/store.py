@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bebertlab.interfaces.stage import Artifact
+from bebertlab.store.folder import make_folder
 from bebertlab.store.manifest import (
     MANIFEST,
     Damage,
@@ -148,7 +149,7 @@ class Store:
 
     def lock(self, key: str) -> FileLock:
         """The lock of a key, not yet taken."""
-        self.locks.mkdir(parents=True, exist_ok=True)
+        make_folder(self.locks)
         return FileLock(self.locks / f"{key}.lock")
 
     @property

@@ -16,6 +16,7 @@ import attrs
 
 from bebertlab.errors import EnvironmentFault
 from bebertlab.interfaces.events import TrialRecord, TrialState
+from bebertlab.store.folder import make_folder
 from bebertlab.study.record import dump_record, load_record, new_record
 from bebertlab.study.sampling import distributions, draw, parameters
 from bebertlab.study.space import Trial, grid_points, point_trials
@@ -225,20 +226,6 @@ def _storage(path: Path) -> optuna.storages.JournalStorage:
     from optuna.storages.journal import JournalFileBackend, JournalStorage
 
     return JournalStorage(JournalFileBackend(str(path), lock_obj=_OneWriter()))
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder, and those that it is in.
-
-    Raises:
-        EnvironmentFault: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFault(
-            f"{folder}: the folder cannot be made: {error.strerror or error}; --work names another place"
-        ) from error
 
 
 def _check_lines(path: Path) -> None:

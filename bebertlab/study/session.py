@@ -13,12 +13,13 @@ from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.recipe.execute import missing_stages
 from bebertlab.recipe.paths import resolve_path
 from bebertlab.recipe.plan import Machine, Node, Plan
+from bebertlab.store.folder import make_folder
 from bebertlab.store.store import Store
 from bebertlab.study.driver import Driver
 from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.job import Limits, Order, PlannedTrial
-from bebertlab.study.journal import Journal, make_folder, read_records
+from bebertlab.study.journal import Journal, read_records
 from bebertlab.study.objective import check_metric
 from bebertlab.study.observers import Observers
 from bebertlab.study.planner import DataFault, Planner, planned, raise_unfit, recipe_at
