@@ -72,7 +72,8 @@ def plugins(loaded: Plugins) -> Iterable[Finding]:
     parts = len(loaded.registry.all())
     yield Finding("plugins", Mark.OK, f"{names} ({parts} parts)")
     for failure in loaded.failures:
-        hint = f"mend or uninstall it, or leave it out by {DISABLE}={failure.source.plugin}"
+        installed = f"mend or uninstall it, or leave it out by {DISABLE}={failure.source.plugin}"
+        hint = installed if failure.source.file is None else f"mend {failure.source.file}, or leave out its -p"
         yield Finding(f"plugin {failure.source.plugin}", Mark.FAIL, str(failure), hint)
     if loaded.disabled:
         yield Finding("plugins left out", Mark.WARN, ", ".join(loaded.disabled), f"unset {DISABLE} to load them")

@@ -73,6 +73,7 @@ def test_plugins_that_failed_or_are_left_out_are_told(tmp_path: Path, monkeypatc
         ("plugins left out", Mark.WARN),
     ]
     assert "no_such_module" in findings[1].found
+    assert findings[1].hint == f"mend {tmp_path / 'broken.py'}, or leave out its -p"  # no variable leaves out a file
     assert findings[0].found == "none (0 parts)"
 
 
