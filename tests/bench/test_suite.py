@@ -24,7 +24,9 @@ def test_names_are_unique_and_have_a_family() -> None:
 def test_quick_leaves_rows_out_unless_they_are_asked_for() -> None:
     every, quick = choose([], quick=False), choose([], quick=True)
     assert set(quick) < set(every)
-    assert "step64.w1a8" not in [target.name for target in quick]
+    # what takes long, in processes of its own or where bf16 has no instructions
+    left_out = {"step64.w1a8", "memory.w1a8", "bf16.repeat", "trials.side-by-side"}
+    assert not left_out & {target.name for target in quick}
     assert [target.name for target in choose(["step64.w1a8"], quick=True)] == ["step64.w1a8"]
 
 

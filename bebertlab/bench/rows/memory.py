@@ -10,7 +10,7 @@ from bebertlab.bench.machine import cores
 from bebertlab.bench.memory import YARDSTICK, training_peak_bytes
 from bebertlab.bench.process import in_processes
 from bebertlab.bench.row import Finding, Missing, Row, Target
-from bebertlab.bench.scheme import SCHEMES, W1A8, by_scheme
+from bebertlab.bench.scheme import SCHEMES, by_scheme
 from bebertlab.bench.setting import Setting
 
 _MEBIBYTE = 2**20
@@ -22,7 +22,7 @@ TARGETS: tuple[Target, ...] = tuple(
         what=f"peak memory of training, {one.what} / full precision (Hugging Face), {MAXIMUM_TOKENS} tokens",
         better="lower",
         goal=1.4,
-        quick=one is W1A8,
+        quick=False,
     )
     for one in SCHEMES
 )
