@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -82,15 +84,16 @@ class QuantizedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The sum over the branches."""
         branches: list[LinearBranch] = [*self.branches]
-        bias = _sum([branch.bias for branch in branches])
+        biases: list[Tensor] = [branch.bias for branch in branches]
+        bias = reduce(torch.add, biases)
         weights, total = self.frozen or ([branch.quantized_weight() for branch in branches], None)
         if not self.quantizes_input:
             # one input: one product instead of one a branch
-            return F.linear(x, _sum(weights) if total is None else total, bias)
+            return F.linear(x, reduce(torch.add, weights) if total is None else total, bias)
         first, *others = [branch.input_quantizer for branch in branches]
         inputs = first.of_branches(others, x)  # type: ignore[union-attr, arg-type] # set, as quantizes_input says
         if all(one is inputs[0] for one in inputs):
-            return F.linear(inputs[0], _sum(weights) if total is None else total, bias)
+            return F.linear(inputs[0], reduce(torch.add, weights) if total is None else total, bias)
         # each product is added to the sum so far in place of a bias: no pass over the outputs of its own
         y = bias
         for quantized, weight in zip(inputs, weights, strict=True):
@@ -104,7 +107,7 @@ class QuantizedLinear(nn.Module):
         """Keep the quantized weights and their sum until `thaw`, in a dtype if told."""
         branches: list[LinearBranch] = [*self.branches]
         weights = [branch.quantized_weight().detach() for branch in branches]
-        kept = [_sum(weights), *weights] if len(weights) > 1 else weights
+        kept = [reduce(torch.add, weights), *weights] if len(weights) > 1 else weights
         total, *parts = kept if dtype is None else [weight.to(dtype) for weight in kept]
         self.frozen = parts or [total], total
 
@@ -116,10 +119,3 @@ class QuantizedLinear(nn.Module):
 def build(options: QuantizerOptions | None, shape: torch.Size) -> Quantizer | None:
     """The quantizer of a site, None where the design has none."""
     return None if options is None else options.build(shape)
-
-
-def _sum(tensors: list[Tensor]) -> Tensor:
-    total = tensors[0]
-    for tensor in tensors[1:]:
-        total = total + tensor
-    return total

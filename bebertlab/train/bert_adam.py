@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bebertlab.train.bundle import Bundle, Tables, bundle
-from bebertlab.train.optimizer import Group
+from bebertlab.train.optimizer import Group, Moments, fused_adamw
 
 #: a step count at which 1 - beta^count is exactly 1, so that the fused kernel of AdamW corrects no bias;
 #: adding 1 to it gives the same float32 again
@@ -92,23 +92,9 @@ class _Piece:
         if self._bundle is not None and divisors is not None:
             gradient.div_(divisors.repeat_interleave(self._bundle.lengths, output_size=len(gradient)))
             divisors = None
-        with torch.no_grad():
-            torch._fused_adamw_(
-                [self._vector],
-                [gradient],
-                [self._first],
-                [self._second],
-                [],
-                [self._count],
-                lr=factor * self._group.learning_rate,
-                beta1=betas[0],
-                beta2=betas[1],
-                weight_decay=self._group.weight_decay,
-                eps=epsilon,
-                amsgrad=False,
-                maximize=False,
-                grad_scale=None if divisors is None else divisors[0],
-            )
+        moments = Moments(first=[self._first], second=[self._second], counts=[self._count])
+        divisor = None if divisors is None else divisors[0]
+        fused_adamw([self._vector], moments, self._group, factor, betas=betas, epsilon=epsilon, divisor=divisor)
         if self._bundle is None:
             self._tables.clear(self._vector)
         else:

@@ -67,6 +67,49 @@ def _merged(groups: Sequence[Group]) -> tuple[Group, ...]:
     )
 
 
+@frozen(kw_only=True, eq=False)
+class Moments:
+    """What Adam keeps of each of some vectors."""
+
+    first: Sequence[Tensor]
+    second: Sequence[Tensor]
+    counts: Sequence[Tensor]  #: steps by which the bias of the moments is corrected, the one to come included
+
+
+def fused_adamw(
+    vectors: Sequence[Tensor],
+    moments: Moments,
+    group: Group,
+    factor: float,
+    *,
+    betas: tuple[float, float],
+    epsilon: float,
+    divisor: Tensor | None,
+) -> None:
+    """Move vectors by their gradients, divided by `divisor` first, at `factor` times the rate of their group.
+
+    The kernel of `torch.optim.AdamW` without that class, whose first use imports the compiler of torch: two seconds in
+    every worker.
+    """
+    with torch.no_grad():
+        torch._fused_adamw_(
+            [*vectors],
+            [vector.grad for vector in vectors if vector.grad is not None],
+            [*moments.first],
+            [*moments.second],
+            [],
+            [*moments.counts],
+            lr=factor * group.learning_rate,
+            beta1=betas[0],
+            beta2=betas[1],
+            weight_decay=group.weight_decay,
+            eps=epsilon,
+            amsgrad=False,
+            maximize=False,
+            grad_scale=divisor,
+        )
+
+
 class Optimizer:
     """AdamW (betas 0.9 and 0.999, epsilon 1e-8) with the gradient's global norm clipped; rate and decay as told.
 
@@ -123,11 +166,7 @@ class Optimizer:
 
 
 class _Vectors:
-    """Bundles and large parameters of a group, with their moments.
-
-    Updated by the kernel of `torch.optim.AdamW` without that class, whose first use imports the compiler of torch: two
-    seconds in every worker.
-    """
+    """Bundles and large parameters of a group, with their moments."""
 
     def __init__(self, group: Group, vectors: Sequence[nn.Parameter]) -> None:
         self._group, self._vectors = group, vectors
@@ -139,24 +178,9 @@ class _Vectors:
         if not moving:
             return
         firsts, seconds, counts = (list(several) for several in zip(*map(self._state, moving), strict=True))
-        with torch.no_grad():
-            torch._foreach_add_(counts, 1)
-            torch._fused_adamw_(
-                moving,
-                [vector.grad for vector in moving if vector.grad is not None],
-                firsts,
-                seconds,
-                [],
-                counts,
-                lr=factor * self._group.learning_rate,
-                beta1=_BETAS[0],
-                beta2=_BETAS[1],
-                weight_decay=self._group.weight_decay,
-                eps=_EPSILON,
-                amsgrad=False,
-                maximize=False,
-                grad_scale=divisor,
-            )
+        torch._foreach_add_(counts, 1)
+        state = Moments(first=firsts, second=seconds, counts=counts)
+        fused_adamw(moving, state, self._group, factor, betas=_BETAS, epsilon=_EPSILON, divisor=divisor)
 
     def _state(self, vector: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if vector not in self._states:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -116,7 +117,7 @@ class _Quantize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's own type
         if ctx.inside:
-            gradient = _sum(upstream)
+            gradient = reduce(torch.add, upstream)
             # zeros, not None: an optimizer is to move a clip in every step or in none
             return gradient, None, *(gradient.new_zeros(2) for _ in range(ctx.branches))
         x, *clips = ctx.saved_tensors
@@ -126,11 +127,4 @@ class _Quantize(torch.autograd.Function):
             to_x, to_clip = gradients(gradient, x, low, high)
             passed.append(to_x)
             ends.append(to_clip)
-        return _sum(passed), None, *ends
-
-
-def _sum(tensors: Sequence[Tensor]) -> Tensor:
-    total = tensors[0]
-    for tensor in tensors[1:]:
-        total = total + tensor
-    return total
+        return reduce(torch.add, passed), None, *ends
