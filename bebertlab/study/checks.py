@@ -79,70 +79,67 @@ def _faults_at(recipe: Document, point: Point, codec: OptionsCodec) -> Faults:
     return faults
 
 
-def settle_exclude(
-    items: Mapping[int, Mapping[str, Any]],
-    document: Document,
-    recipe: Document,
-    before: Study,
-    study: Study,
-    registry: Registry,
-    faults: Faults,
-) -> tuple[Mapping[str, Any], ...]:
+@attrs.frozen(kw_only=True, eq=False)
+class Changed:
+    """A study and its recipe after changes from outside, and what the study was before them."""
+
+    document: Document  #: of the study
+    recipe: Document
+    before: Study  #: an item may speak of an axis that `--set` fixed
+    study: Study
+    registry: Registry
+    faults: Faults  #: where faults are noted
+
+
+def settle_exclude(items: Mapping[int, Mapping[str, Any]], changed: Changed) -> tuple[Mapping[str, Any], ...]:
     """Check what is left out, and take out of it what does not vary any more; `items` by their numbers in the file.
 
-    A line `{not: values}` becomes the other choices of its axis. `before` is the study before changes from outside:
-    an item may speak of an axis that `--set` fixed.
+    A line `{not: values}` becomes the other choices of its axis.
     """
+    study, faults = changed.study, changed.faults
     settled = []
     for index, item in items.items():
         if not item:
-            faults.add(document, ("exclude", index), "is empty and would leave out everything")
+            faults.add(changed.document, ("exclude", index), "is empty and would leave out everything")
             continue
         lines: list[tuple[str, list[Any]]] = []
         matches, before_item = True, len(faults)
         for path, values in item.items():
             where: Keys = ("exclude", index, path)
             before_line = len(faults)
-            name = _axis(document, recipe, before, path, where, registry, faults)
+            name = _axis(changed, path, where)
             wanted, others = _written(values)
             if name is not None:
-                _check_choices(document, where, wanted, (before.search.get(name), study.search.get(name)), faults)
+                _check_choices(changed, where, wanted, name)
             if name is None or len(faults) > before_line:
                 continue  # without its wrong lines an item leaves out more: no point is called wrong by mistake
             if name in study.search and others and study.search[name].choice is None:
-                faults.add(document, where, f"'{name}' is a range, which has no other choices; list what is left out")
+                what = f"'{name}' is a range, which has no other choices; list what is left out"
+                faults.add(changed.document, where, what)
             elif name in study.search:
                 wanted = _left(study.search[name], wanted, others=others)
                 lines.append((name, wanted))
                 matches &= bool(wanted)
             else:  # fixed from outside
-                matches &= excluded({name: _fixed(recipe, name, registry)}, [{name: wanted}]) is not others
+                matches &= excluded({name: _fixed(changed, name)}, [{name: wanted}]) is not others
         if matches and (lines or len(faults) == before_item):
             settled.append(dict(lines))
     return tuple(settled)
 
 
-def settle_questions(
-    items: Mapping[int, Question],
-    document: Document,
-    recipe: Document,
-    before: Study,
-    study: Study,
-    registry: Registry,
-    faults: Faults,
-) -> tuple[Question, ...]:
+def settle_questions(items: Mapping[int, Question], changed: Changed) -> tuple[Question, ...]:
     """Check what is asked; a question about what does not vary any more is left out."""
     settled = []
-    stages = recipe.data.get("stages") if isinstance(recipe.data, Mapping) else None
+    recipe, study = changed.recipe.data, changed.study
+    stages = recipe.get("stages") if isinstance(recipe, Mapping) else None
     for index, question in items.items():
         where: Keys = ("questions", index)
-        name = _axis(document, recipe, before, question.compare, (*where, "compare"), registry, faults)
+        name = _axis(changed, question.compare, (*where, "compare"))
         if question.cost is not None and isinstance(stages, Mapping) and question.cost not in stages:
             what = f"there is no stage '{question.cost}'; {suggestion(question.cost, stages)}"
-            faults.add(document, (*where, "cost"), what)
+            changed.faults.add(changed.document, (*where, "cost"), what)
         if question.baseline is not None:
-            axes = (before.search.get(name or ""), study.search.get(name or ""))
-            _check_choices(document, (*where, "baseline"), [question.baseline], axes, faults)
+            _check_choices(changed, (*where, "baseline"), [question.baseline], name or "")
         axis = study.search.get(name or "")
         if name is None or axis is None or (axis.choice is not None and len(axis.choice) < 2):
             continue
@@ -191,32 +188,31 @@ def _with_value(recipe: Document, name: str, value: Document, registry: Registry
     return attrs.evolve(recipe, values=values, keys=keys)
 
 
-def _axis(
-    document: Document, recipe: Document, before: Study, path: str, where: Keys, registry: Registry, faults: Faults
-) -> str | None:
+def _axis(changed: Changed, path: str, where: Keys) -> str | None:
     """The axis that a path means; a fault where it means none."""
+    document, recipe, before, registry = changed.document, changed.recipe, changed.before, changed.registry
     if path in before.search or path in (document.data.get(SEARCH) or ()):
         return path
     try:
         name = axis_named(document, recipe, resolve_path(recipe, path, registry), registry)
     except UserError as error:
-        faults.add_at(document.key_place(where), "", str(error))
+        changed.faults.add_at(document.key_place(where), "", str(error))
         return None
     if name is None:
-        faults.add(document, where, f"'{path}' is not searched; {suggestion(path, before.search)}")
+        changed.faults.add(document, where, f"'{path}' is not searched; {suggestion(path, before.search)}")
     return name
 
 
-def _check_choices(
-    document: Document, where: Keys, values: list[Any], axes: tuple[Axis | None, Axis | None], faults: Faults
-) -> None:
+def _check_choices(changed: Changed, where: Keys, values: list[Any], name: str) -> None:
+    """A fault for every value that the axis has not, and had not before."""
+    axes = (changed.before.search.get(name), changed.study.search.get(name))
     choices = [value for axis in axes if axis is not None for value in axis.choice or ()]
     if not choices:
         return
     for value in values:
         if not any(same(value, choice) for choice in choices):
             known = ", ".join(dict.fromkeys(map(show, choices)))
-            faults.add(document, where, f"{show(value)} is none of the choices: {known}")
+            changed.faults.add(changed.document, where, f"{show(value)} is none of the choices: {known}")
 
 
 def _written(values: object) -> tuple[list[Any], bool]:
@@ -235,8 +231,9 @@ def _left(axis: Axis, values: list[Any], *, others: bool) -> list[Any]:
     return [value for value in values if any(same(value, choice) for choice in axis.choice)]
 
 
-def _fixed(recipe: Document, name: str, registry: Registry) -> object:
+def _fixed(changed: Changed, name: str) -> object:
     """The value that a recipe has at a path; of a part without options its bare kind."""
-    keys = resolve_path(recipe, name, registry)
+    recipe = changed.recipe
+    keys = resolve_path(recipe, name, changed.registry)
     value = recipe.get(keys) if recipe.has(keys) else None
     return value["kind"] if isinstance(value, Mapping) and set(value) == {"kind"} else value

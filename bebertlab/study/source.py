@@ -27,7 +27,7 @@ from bebertlab.study.changes import (
     parse_change,
     written_changes,
 )
-from bebertlab.study.checks import check_paths, check_values, settle_exclude, settle_questions
+from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
 from bebertlab.study.space import grid_points
 from bebertlab.study.study import Axis, Sampler, Study
 
@@ -122,9 +122,16 @@ class _Reading:
         study = self.codec.structure(self.document.put(("recipe",), _NOTHING), (), Study, self.faults)
         check_paths(self.document, self.recipe, self.codec.registry, self.faults)
         readable, before = self.readable(self.document), self.readable(self.original)
-        context = (self.document, self.recipe, before, readable, self.codec.registry, self.faults)
-        exclude = settle_exclude(self.items("exclude", Mapping[str, Any]), *context)
-        questions = settle_questions(self.items("questions", Question), *context)
+        changed = Changed(
+            document=self.document,
+            recipe=self.recipe,
+            before=before,
+            study=readable,
+            registry=self.codec.registry,
+            faults=self.faults,
+        )
+        exclude = settle_exclude(self.items("exclude", Mapping[str, Any]), changed)
+        questions = settle_questions(self.items("questions", Question), changed)
         check_values(self.document, self.recipe, exclude, self.codec, self.faults)
         self.check(attrs.evolve(readable, exclude=exclude))
         if study is None or self.faults:

@@ -9,7 +9,7 @@ from bebertlab.config.document import Document
 from bebertlab.config.faults import Faults
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.manager import load_plugins
-from bebertlab.study.checks import check_paths, check_values, settle_exclude, settle_questions
+from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
 from bebertlab.study.source import read_study
 from bebertlab.study.study import Axis, Study
 
@@ -66,10 +66,17 @@ def test_paths_are_looked_at_even_where_their_axis_is_wrong(codec: OptionsCodec)
 def test_settling_is_finished_after_one_time(files: Files, codec: OptionsCodec) -> None:
     for change in ("seeds=[1]", "members.size=2", "search.members.ensemble=[bagging]", "search.members.size=[1]"):
         study: Study = read_study(files.path, load_plugins, sets=[change]).study
-        context = (Document.of({}), Document(data=study.recipe), study, study, codec.registry, Faults())
-        assert settle_exclude(dict(enumerate(study.exclude)), *context) == study.exclude
-        assert settle_questions(dict(enumerate(study.questions)), *context) == study.questions
-        assert not context[-1]
+        changed = Changed(
+            document=Document.of({}),
+            recipe=Document(data=study.recipe),
+            before=study,
+            study=study,
+            registry=codec.registry,
+            faults=Faults(),
+        )
+        assert settle_exclude(dict(enumerate(study.exclude)), changed) == study.exclude
+        assert settle_questions(dict(enumerate(study.questions)), changed) == study.questions
+        assert not changed.faults
 
 
 def settled(search: dict[str, Axis], line: object, codec: OptionsCodec) -> tuple[object, str]:
@@ -78,8 +85,10 @@ def settled(search: dict[str, Axis], line: object, codec: OptionsCodec) -> tuple
     study = Study(name="s", recipe={}, search=search, exclude=({"members.size": line},))
     document = Document.of({"search": {name: {} for name in search}, "exclude": [{"members.size": line}]})
     recipe, faults = RECIPE.set(("stages", "members", "size"), 2, "recipe"), Faults()
-    items = dict(enumerate(study.exclude))
-    return settle_exclude(items, document, recipe, before, study, codec.registry, faults), str(faults)
+    changed = Changed(
+        document=document, recipe=recipe, before=before, study=study, registry=codec.registry, faults=faults
+    )
+    return settle_exclude(dict(enumerate(study.exclude)), changed), str(faults)
 
 
 def test_all_but_some_choices_can_be_excluded(codec: OptionsCodec) -> None:
@@ -108,6 +117,9 @@ def test_a_range_can_be_excluded_by_its_values(codec: OptionsCodec) -> None:
         name="s", recipe={}, search={"members.size": Axis(integer=(1, 9))}, exclude=({"members.size": [3, 4]},)
     )
     faults = Faults()
-    items, document = dict(enumerate(study.exclude)), Document.of({"search": {"members.size": {}}})
-    found = settle_exclude(items, document, RECIPE, study, study, codec.registry, faults)
+    document = Document.of({"search": {"members.size": {}}})
+    changed = Changed(
+        document=document, recipe=RECIPE, before=study, study=study, registry=codec.registry, faults=faults
+    )
+    found = settle_exclude(dict(enumerate(study.exclude)), changed)
     assert (found, bool(faults)) == (study.exclude, False)
