@@ -100,6 +100,9 @@ class Run:
         self._epochs = phase.epochs or options.epochs
         self._epoch_steps = counted_steps(len(session.train), self._batch_size, 1)
         self._steps = self._epochs * self._epoch_steps
+        self._scheduled_steps = counted_steps(
+            len(session.train), self._batch_size, self._epochs, as_published=options.published_schedule
+        )
         self.step = 0
         self._losses: list[Tensor] = []  # since the last check
         self._selection: Selection | None = None
@@ -156,14 +159,16 @@ class Run:
         target = self._target(batch)
         losses = [self._learn(network, batch, target) for network in self.networks]
         self._losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
-        self.optimizer.step(self._rate_factor())
-        self.step += 1
-
-    def _rate_factor(self) -> float:
         options = self._session.options
-        published = options.published_schedule
-        steps = counted_steps(len(self._session.train), self._batch_size, self._epochs, as_published=published)
-        return rate_factor(options.schedule, self.step, steps, options.warmup, as_published=published)
+        factor = rate_factor(
+            options.schedule,
+            self.step,
+            self._scheduled_steps,
+            options.warmup,
+            as_published=options.published_schedule,
+        )
+        self.optimizer.step(factor)
+        self.step += 1
 
     def _learn(self, network: Network, batch: Batch, target: Outputs | None) -> Tensor:
         """Add the gradients of a network's loss to those of the model, and return the loss."""

@@ -97,22 +97,16 @@ def find_grid(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool, p
 
     `published`: a symmetric range of zeros has no levels (NaN).
     """
-    if _in_numbers(x, rows):
-        return _of_numbers(_ends(x), clip.tolist(), bits, symmetric, published)
-    highest, (low, high) = _highest(bits, symmetric), clip.unbind()
-    least, most = (end.clamp(low, high) for end in _extremes(widened(x), rows))
-    if symmetric:
-        size = torch.maximum(-least, most)
-        size = torch.where(size == 0, torch.nan, size) if published else size.clamp(min=_SMALLEST)
-        return Grid(low=low, high=high, size=size, offset=None, highest=highest)
-    return Grid(low=low, high=high, size=most - least + _EXTENT, offset=least, highest=highest)
+    (grid,) = find_grids(x, [clip], [(bits, symmetric, rows, published)])
+    return grid
 
 
 def find_grids(x: Tensor, clips: Sequence[Tensor], rules: Sequence[Rule]) -> list[Grid]:
     """`find_grid` for the clips and rules of several branches, which look for the extremes of the tensor once."""
     if not all(_in_numbers(x, rows) for _, _, rows, _ in rules):
-        return [find_grid(x, clip, *rule) for clip, rule in zip(clips, rules, strict=True)]
-    ends = _ends(x)
+        return [_of_tensors(x, clip, *rule) for clip, rule in zip(clips, rules, strict=True)]
+    smallest, largest = torch.aminmax(x)
+    ends = smallest.item(), largest.item()
     return [
         _of_numbers(ends, clip.tolist(), bits, symmetric, published)
         for clip, (bits, symmetric, _, published) in zip(clips, rules, strict=True)
@@ -121,11 +115,6 @@ def find_grids(x: Tensor, clips: Sequence[Tensor], rules: Sequence[Rule]) -> lis
 
 def _in_numbers(x: Tensor, rows: bool) -> bool:
     return x.is_cpu and x.dtype in _EXACT and not rows and not torch.compiler.is_compiling()
-
-
-def _ends(x: Tensor) -> tuple[float, float]:
-    smallest, largest = torch.aminmax(x)
-    return smallest.item(), largest.item()
 
 
 def _highest(bits: int, symmetric: bool) -> int:
@@ -140,6 +129,16 @@ def _of_numbers(ends: tuple[float, float], clip: list[float], bits: int, symmetr
         size = (max(-least, most) or torch.nan) if published else max(-least, most, _SMALLEST)
         return Grid(low=low, high=high, size=size, offset=None, highest=highest, inside=inside)
     return Grid(low=low, high=high, size=most - least + _EXTENT, offset=least, highest=highest, inside=inside)
+
+
+def _of_tensors(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool, published: bool) -> Grid:
+    highest, (low, high) = _highest(bits, symmetric), clip.unbind()
+    least, most = (end.clamp(low, high) for end in _extremes(widened(x), rows))
+    if symmetric:
+        size = torch.maximum(-least, most)
+        size = torch.where(size == 0, torch.nan, size) if published else size.clamp(min=_SMALLEST)
+        return Grid(low=low, high=high, size=size, offset=None, highest=highest)
+    return Grid(low=low, high=high, size=most - least + _EXTENT, offset=least, highest=highest)
 
 
 def _extremes(x: Tensor, rows: bool) -> tuple[Tensor, Tensor]:

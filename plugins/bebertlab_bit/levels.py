@@ -58,16 +58,16 @@ def quantize(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> 
 
 def scaled(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> tuple[Tensor, Tensor, Tensor | None]:
     """x in steps from level 0, before rounding; the step that holds; the value of level 0, None is exactly 0."""
-    step = scale.to(widened(x).dtype).clamp(min=SMALLEST)
-    base = _shifted(x, shift).amin() if levels.from_smallest else None
-    return _in_steps(x, step, shift, base), step, base
-
-
-def _in_steps(x: Tensor, step: Tensor, shift: Tensor | None, base: Tensor | None) -> Tensor:
     wide = _shifted(x, shift)
+    step = scale.to(wide.dtype).clamp(min=SMALLEST)
+    base = wide.amin() if levels.from_smallest else None
+    return _in_steps(wide, step, base, in_place=wide is not x), step, base
+
+
+def _in_steps(wide: Tensor, step: Tensor, base: Tensor | None, *, in_place: bool) -> Tensor:
     if base is not None:
-        wide = wide - base
-    return wide / step if wide is x else wide.div_(step)
+        return (wide - base).div_(step)
+    return wide.div_(step) if in_place else wide / step
 
 
 def _shifted(x: Tensor, shift: Tensor | None) -> Tensor:
@@ -91,7 +91,8 @@ class _Quantize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:  # noqa: ANN401
         x, step, shift, base = ctx.saved_tensors
-        u, levels = _in_steps(x, step, shift, base), ctx.levels
+        wide, levels = _shifted(x, shift), ctx.levels
+        u = _in_steps(wide, step, base, in_place=wide is not x)
         gradient = gradient.to(u.dtype)
         passed = within(gradient, u, levels.low, levels.high)
         inner = None if levels.signs else within(u, u, levels.low, levels.high)
