@@ -51,7 +51,7 @@ from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
 from bebertlab.nn.huggingface import architecture_of, config_number, modern_names, quantized_bits
 from bebertlab.nn.operations import model_operations, usual_tokens
-from bebertlab.nn.precision import widened
+from bebertlab.nn.precision import integer_dtype, widened
 from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.nn.tensors import check_tensors
 from bebertlab.nn.window import windowed, within
@@ -135,6 +135,7 @@ __all__ = [
     "group_in_order",
     "hookimpl",
     "input_names",
+    "integer_dtype",
     "load_examples",
     "matthews_metrics",
     "model_operations",

@@ -93,6 +93,13 @@ class Quantizer(nn.Module, ABC):
         """
         return [self(x), *(other(x) for other in others)]
 
+    def codes_of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+        """`encode(x)` of this quantizer and of those of the other branches that get the same input.
+
+        Codes that are the same may be one object: a prediction then turns them into bytes once. Right as it is.
+        """
+        return [self.encode(x), *(other.encode(x) for other in others)]
+
     def progress(self, fraction: float) -> None:
         """The training loop tells before each step which part of the training is done: 0, and then up to below 1.
 

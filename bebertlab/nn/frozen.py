@@ -16,18 +16,28 @@ from bebertlab.nn.linear import Linear, QuantizedLinear
 def frozen_weights(model: nn.Module, dtype: torch.dtype | None = None) -> Iterator[None]:
     """Within, quantized weights are computed once and kept: for prediction, not for training.
 
-    Branches whose quantized inputs are the same take one product with the sum of their weights.
+    Where weights and inputs have few levels, products are of whole numbers (see `nn/integer_weight.py`), unless a
+    number of the model is NaN or infinite: levels are never that. Otherwise branches whose quantized inputs are the
+    same take one product with the sum of their weights.
 
     `dtype` is what matrix products compute in, where that is not the dtype of the weights: they are converted once.
     Row-wise word embeddings stay as they are: quantizing the rows of a batch is less work than the whole table.
     """
-    kinds = (QuantizedLinear, EmbeddingBranch, Linear)
-    parts = [module for module in model.modules() if isinstance(module, kinds)]
+    linear = [module for module in model.modules() if isinstance(module, QuantizedLinear)]
+    others = [module for module in model.modules() if isinstance(module, (EmbeddingBranch, Linear))]
     try:
         with torch.no_grad():
-            for part in parts:
-                part.freeze(dtype)
+            integers = dtype is None and _in_integers(model)
+            for quantized in linear:
+                quantized.freeze(dtype, integers=integers)
+            for other in others:
+                other.freeze(dtype)
         yield
     finally:
-        for part in parts:
+        for part in (*linear, *others):
             part.thaw()
+
+
+def _in_integers(model: nn.Module) -> bool:
+    """Whether every number of a model is one, and lies where products can be of whole numbers."""
+    return all(parameter.is_cpu and bool(parameter.sum().isfinite()) for parameter in model.parameters())

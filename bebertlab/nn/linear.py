@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
+from bebertlab.nn.integer_weight import MOST_BITS, IntegerInput, IntegerWeight
 
 
 class Linear(nn.Linear):
@@ -55,6 +56,13 @@ class LinearBranch(nn.Module):
         """The weight that multiplies, (O, I)."""
         return self.weight if self.weight_quantizer is None else self.weight_quantizer(self.weight)
 
+    def integer_weight(self) -> IntegerWeight | None:
+        """The weight in whole numbers; None where its products cannot be of those."""
+        quantizers = self.weight_quantizer, self.input_quantizer
+        if self.weight_quantizer is None or any(one is None or one.bits > MOST_BITS for one in quantizers):
+            return None
+        return IntegerWeight.of(self.weight_quantizer.encode(self.weight))
+
 
 class QuantizedLinear(nn.Module):
     """A sum of linear maps of the same input, each with an own weight, bias and quantizers.
@@ -77,12 +85,16 @@ class QuantizedLinear(nn.Module):
         self.quantizes_input = input_options is not None
         #: quantized weights of the branches, and their sum, kept while weights do not change, see `nn/frozen.py`
         self.frozen: tuple[list[Tensor], Tensor] | None = None
+        #: the same weights in whole numbers, in their place where products can be of those
+        self.integers: list[IntegerWeight] | None = None
         self.branches = nn.ModuleList(
             LinearBranch(inputs, outputs, weight_options, input_options) for _ in range(branches)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """The sum over the branches."""
+        if self.integers is not None:
+            return self._whole(x, self.integers)
         branches: list[LinearBranch] = [*self.branches]
         biases: list[Tensor] = [branch.bias for branch in branches]
         bias = reduce(torch.add, biases)
@@ -103,9 +115,26 @@ class QuantizedLinear(nn.Module):
             y = add(y, quantized.flatten(0, -2), weight.t())
         return y.view(*x.shape[:-1], len(bias))
 
-    def freeze(self, dtype: torch.dtype | None = None) -> None:
-        """Keep the quantized weights and their sum until `thaw`, in a dtype if told."""
+    def _whole(self, x: Tensor, weights: list[IntegerWeight]) -> Tensor:
+        """The sum over the branches, of products of whole numbers."""
         branches: list[LinearBranch] = [*self.branches]
+        first, *others = [branch.input_quantizer for branch in branches]
+        found = first.codes_of_branches(others, x)  # type: ignore[union-attr, arg-type] # set, as the weights are
+        different = {id(codes): codes for codes in found}
+        inputs = {known: IntegerInput.of(codes) for known, codes in different.items()}
+        total: Tensor | None = None
+        for branch, weight, codes in zip(branches, weights, found, strict=True):
+            total = weight.linear(inputs[id(codes)], branch.bias.detach(), total)
+        return total.view(*x.shape[:-1], -1)  # type: ignore[union-attr] # there is a branch
+
+    def freeze(self, dtype: torch.dtype | None = None, *, integers: bool = False) -> None:
+        """Keep the quantized weights until `thaw`: they and their sum, in a dtype if told, or in whole numbers."""
+        branches: list[LinearBranch] = [*self.branches]
+        packed = [branch.integer_weight() for branch in branches] if integers else []
+        whole = [weight for weight in packed if weight is not None]
+        if len(whole) == len(branches):
+            self.integers = whole
+            return
         weights = [branch.quantized_weight().detach() for branch in branches]
         kept = [reduce(torch.add, weights), *weights] if len(weights) > 1 else weights
         total, *parts = kept if dtype is None else [weight.to(dtype) for weight in kept]
@@ -113,7 +142,7 @@ class QuantizedLinear(nn.Module):
 
     def thaw(self) -> None:
         """Quantize in every pass again."""
-        self.frozen = None
+        self.frozen = self.integers = None
 
 
 def build(options: QuantizerOptions | None, shape: torch.Size) -> Quantizer | None:

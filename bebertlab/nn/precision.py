@@ -1,4 +1,4 @@
-"""Numbers fine enough to find levels."""
+"""Numbers fine enough to find levels, and wide enough to hold them."""
 
 from __future__ import annotations
 
@@ -20,3 +20,15 @@ def widened(x: Tensor) -> Tensor:
     if not x.is_floating_point():
         raise TypeError(f"floating-point numbers can be quantized, {x.dtype} cannot")
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def integer_dtype(low: int, high: int) -> torch.dtype:
+    """The smallest dtype for levels from low to high; bytes are what a prediction multiplies fastest.
+
+    >>> integer_dtype(-127, 127), integer_dtype(0, 255), integer_dtype(-128, 255)
+    (torch.int8, torch.uint8, torch.int32)
+    """
+    for dtype in (torch.int8, torch.uint8):
+        if torch.iinfo(dtype).min <= low and high <= torch.iinfo(dtype).max:
+            return dtype
+    return torch.int32

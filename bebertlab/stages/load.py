@@ -27,7 +27,7 @@ class LoadStage(StageOptions):
     """
 
     kind = "load"
-    revision = 2
+    revision = 3
     draws = False
     folder: Path = field(metadata=PLACE)  #: as `model import` or a stage wrote it, or a Hugging Face classifier
     digest: str | None = field(default=None)  #: of its content, found when the recipe is planned; given, it must be it

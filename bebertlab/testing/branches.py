@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bebertlab.interfaces.quantizer import Quantizer
+from bebertlab.interfaces.quantizer import Codes, Quantizer
 from bebertlab.testing.law import hold
 
 
 def check_branches(quantizer: Quantizer, x: Tensor) -> None:
-    """`of_branches` gives what every branch gives by itself, and its gradients, also where their parameters differ.
+    """`of_branches` and `codes_of_branches` give what every branch gives by itself, also where their parameters differ.
+
+    `of_branches` gives gradients too.
 
     Raises:
         LawError: it does not.
@@ -33,6 +35,12 @@ def check_branches(quantizer: Quantizer, x: Tensor) -> None:
             same,
             f"of_branches does not give forward(x) of every branch, {'with' if gradients else 'without'} gradients",
         )
+    with torch.no_grad():
+        codes = quantizer.codes_of_branches([twin, moved], x)
+        same = len(codes) == len(branches) and all(
+            _same_codes(found, branch.encode(x)) for found, branch in zip(codes, branches, strict=True)
+        )
+    hold(same, "codes_of_branches does not give encode(x) of every branch")
     learned = [x, *(parameter for branch in branches for parameter in branch.parameters())]
     pairs = zip(_gradients(together, learned), _gradients(alone, learned), strict=True)
     hold(all(map(_alike, *zip(*pairs, strict=True))), "of_branches does not give x and parameters their gradients")
@@ -43,6 +51,12 @@ def _gradients(values: Sequence[Tensor], learned: Sequence[Tensor]) -> Sequence[
     weights = torch.linspace(-1, 2, sum(value.numel() for value in values), device=values[0].device)
     total = (torch.cat([value.flatten() for value in values]) * weights).sum()
     return torch.autograd.grad(total, learned, allow_unused=True, retain_graph=True)
+
+
+def _same_codes(one: Codes, other: Codes) -> bool:
+    return (
+        one.bits == other.bits and torch.equal(one.levels, other.levels) and torch.equal(one.decode(), other.decode())
+    )
 
 
 def _alike(one: Tensor | None, other: Tensor | None) -> bool:

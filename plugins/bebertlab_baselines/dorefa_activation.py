@@ -6,7 +6,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, widened, windowed
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, integer_dtype, widened, windowed
 
 
 @frozen(kw_only=True)
@@ -54,7 +54,8 @@ class DorefaActivationQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels 0 to n, or -n to n."""
         levels = self._levels(x.detach())
-        return Codes(levels=levels.to(torch.int32), step=self._step(levels), bits=self.bits)
+        dtype = integer_dtype(int(self.low) * self.highest, self.highest)
+        return Codes(levels=levels.to(dtype), step=self._step(levels), bits=self.bits)
 
     def _levels(self, x: Tensor) -> Tensor:
         # adding 0 turns -0 into the 0 that integers decode to

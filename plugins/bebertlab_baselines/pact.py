@@ -9,7 +9,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, widened
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, integer_dtype, widened
 
 _SMALLEST = 1e-5  #: a clip below this is used as this
 
@@ -68,9 +68,10 @@ class PactQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels 0 to n, or -n to n."""
         part, clip = _part(x.detach(), self.clip.detach())
-        narrow = self.highest <= torch.iinfo(torch.int8).max
         return Codes(
-            levels=_levels(part, self.highest, self.signed).to(torch.int8 if narrow else torch.int32),
+            levels=_levels(part, self.highest, self.signed).to(
+                integer_dtype(-self.highest if self.signed else 0, self.highest)
+            ),
             step=(clip / self.highest).to(x.dtype),
             bits=self.bits,
         )

@@ -124,7 +124,8 @@ def _highest(bits: int, symmetric: bool) -> int:
 def _of_numbers(ends: tuple[float, float], clip: list[float], bits: int, symmetric: bool, published: bool) -> Grid:
     (smallest, largest), (low, high), highest = ends, clip, _highest(bits, symmetric)
     inside = low < smallest and largest < high
-    least, most = max(low, min(smallest, high)), min(high, max(largest, low))
+    # in this order NaN stays NaN, as in tensors
+    least, most = (min(max(end, low), high) for end in ends)
     if symmetric:
         size = (max(-least, most) or torch.nan) if published else max(-least, most, _SMALLEST)
         return Grid(low=low, high=high, size=size, offset=None, highest=highest, inside=inside)

@@ -9,7 +9,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, widened, within
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, integer_dtype, widened, within
 from bebertlab_binarybert.grid import check_bits
 
 _SMALLEST = 1e-5  #: no step is smaller
@@ -76,9 +76,8 @@ class LsqQuantizer(Quantizer):
         step = _positive(self._found_step(x).to(widened(x).dtype), self.published)
         base = None if self.symmetric else x.amin()
         levels = _in_steps(x, step, base).clamp_(self.low, self.high).round_().nan_to_num_()
-        narrow = self.symmetric and self.bits <= 8
         return Codes(
-            levels=levels.to(torch.int8 if narrow else torch.int32),
+            levels=levels.to(integer_dtype(self.low, self.high)),
             step=step.to(x.dtype),
             offset=base,
             bits=self.bits,

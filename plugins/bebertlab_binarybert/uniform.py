@@ -10,9 +10,9 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, integer_dtype
 from bebertlab_binarybert.granularity import Granularity
-from bebertlab_binarybert.grid import Rule, check_bits, find_grid, find_grids, gradients
+from bebertlab_binarybert.grid import Grid, Rule, check_bits, find_grid, find_grids, gradients
 
 
 @frozen(kw_only=True)
@@ -89,11 +89,28 @@ class UniformQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels -n to n, or 0 to n with an offset."""
         x = x.detach()
-        grid = find_grid(x, self.clip.detach(), *self._rule)
-        narrow = self.symmetric and self.bits <= 8
+        return self._codes(x, find_grid(x, self.clip.detach(), *self._rule))
+
+    def codes_of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+        """Codes that are the same are found once."""
+        uniform = [self, *(other for other in others if isinstance(other, UniformQuantizer))]
+        if len(uniform) <= len(others):
+            return super().codes_of_branches(others, x)
+        x = x.detach()
+        grids = find_grids(x, [one.clip.detach() for one in uniform], [one._rule for one in uniform])
+        first = self._codes(x, grids[0])
+        return [
+            first if grids[0].gives_what(grid) else one._codes(x, grid)
+            for one, grid in zip(uniform, grids, strict=True)
+        ]
+
+    def _codes(self, x: Tensor, grid: Grid) -> Codes:
+        levels, step = grid.levels(x), grid.step(x.dtype)
+        if not isinstance(step, float) or step != step:
+            levels = levels.nan_to_num_()
         return Codes(
-            levels=grid.levels(x).nan_to_num_().to(torch.int8 if narrow else torch.int32),
-            step=torch.as_tensor(grid.step(x.dtype), dtype=x.dtype, device=x.device),
+            levels=levels.to(integer_dtype(-grid.highest if self.symmetric else 0, grid.highest)),
+            step=torch.as_tensor(step, dtype=x.dtype, device=x.device),
             offset=None if self.symmetric else torch.as_tensor(grid.base(x.dtype), dtype=x.dtype, device=x.device),
             bits=self.bits,
         )

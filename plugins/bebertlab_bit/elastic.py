@@ -9,7 +9,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, integer_dtype
 from bebertlab_bit.levels import Levels, quantize, scaled
 from bebertlab_bit.shift import LASTING, groups, new_shift
 
@@ -80,9 +80,8 @@ class ElasticQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels as the bits have them; an offset where they start at the smallest value."""
         u, step, base = scaled(x, self.scale if self._is_set() else self._first_scale(x), self.shift, self.levels)
-        narrow = self.bits <= 7
         return Codes(
-            levels=self.levels.nearest_(u).to(torch.int8 if narrow else torch.int32),
+            levels=self.levels.nearest_(u).to(integer_dtype(self.levels.low, self.levels.high)),
             step=step.to(x.dtype),
             offset=None if base is None else base.to(x.dtype),
             bits=self.bits,

@@ -7,6 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.nn.integer_weight import exact_products
 from bebertlab.nn.linear import Linear, QuantizedLinear, build
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.uniform import Uniform
@@ -122,3 +124,32 @@ def test_a_site_without_options_has_no_quantizer(rounding: type[Rounding]) -> No
     layer = QuantizedLinear(3, 2, 1, rounding(), rounding())
     assert branches_of(layer)[0].weight_quantizer.shape == (2, 3)
     assert branches_of(layer)[0].input_quantizer.shape == (3,)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("branches", [1, 2, 3])
+def test_frozen_products_can_be_of_whole_numbers(branches: int, symmetric: bool) -> None:
+    layer = filled(QuantizedLinear(384, 192, branches, Bwn(), Uniform(symmetric=symmetric))).eval()
+    with torch.no_grad():
+        branches_of(layer)[-1].input_quantizer.clip.mul_(0.5)
+    x = 2 * torch.randn(2, 3, 384, generator=torch.Generator().manual_seed(3))
+    alive = layer(x)
+    layer.freeze(integers=True)
+    assert (layer.integers is not None) == exact_products()
+    assert (layer.frozen is None) == exact_products()
+    torch.testing.assert_close(layer(x), alive, rtol=1e-5, atol=1e-4)
+    layer.thaw()
+    assert (layer.frozen, layer.integers) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("weights", "activations"),
+    [(Uniform(), Uniform()), (Bwn(), Uniform(bits=9)), (Bwn(), None), (None, Uniform())],
+)
+def test_what_has_many_levels_is_frozen_as_it_is(
+    weights: QuantizerOptions | None, activations: QuantizerOptions | None
+) -> None:
+    layer = filled(QuantizedLinear(384, 192, 2, weights, activations)).eval()
+    layer.freeze(integers=True)
+    assert layer.integers is None
+    assert layer.frozen is not None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bebertlab.nn.precision import widened
+from bebertlab.nn.precision import integer_dtype, widened
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,11 @@ def test_what_is_wide_is_not_copied() -> None:
 def test_other_numbers_are_refused(dtype: torch.dtype) -> None:
     with pytest.raises(TypeError, match=str(dtype)):
         widened(torch.zeros(2, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8])
+def test_levels_get_the_smallest_dtype_that_holds_them(dtype: torch.dtype) -> None:
+    limits = torch.iinfo(dtype)
+    assert integer_dtype(limits.min, limits.max) is dtype
+    assert integer_dtype(limits.min - 1, limits.max) is not dtype
+    assert integer_dtype(limits.min, limits.max + 1) is not dtype

@@ -58,3 +58,19 @@ class Detached(Gain):
 def test_gradients_that_go_elsewhere_are_told() -> None:
     with pytest.raises(LawError, match="of_branches does not give x"):
         check_branches(Detached(), X)
+
+
+class CodesOfOne(Gain):
+    def codes_of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+        return [self.encode(x)] * (1 + len(others))
+
+
+class CodesMissing(Gain):
+    def codes_of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+        return super().codes_of_branches(others, x)[:-1]
+
+
+@pytest.mark.parametrize("broken", [CodesOfOne, CodesMissing])
+def test_codes_of_another_branch_are_told(broken: type[Gain]) -> None:
+    with pytest.raises(LawError, match="codes_of_branches does not give"):
+        check_branches(broken(), X)

@@ -10,6 +10,7 @@ from torch import Tensor
 from bebertlab.testing import check_quantizer
 from bebertlab_binarybert import Uniform
 from bebertlab_binarybert.granularity import Granularity
+from bebertlab_binarybert.lsq import Lsq
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])
@@ -111,10 +112,29 @@ def test_branches_share_what_is_the_same(
         assert torch.equal(y, first(x))
         assert torch.equal(other, second(x))
     assert (y is other) is together
+    codes, its_codes = first.codes_of_branches([second], x)
+    assert (codes is its_codes) is together
+    assert torch.equal(codes.decode(), y)
+    assert torch.equal(its_codes.decode(), other)
     for_training = first.of_branches([second], x)
     # a clip that cuts something off gets a gradient of its own
     assert (for_training[0] is for_training[1]) is (together and scale < clips[0])
     assert all(one.requires_grad for one in for_training)
+
+
+def test_branches_of_another_kind_have_codes_of_their_own() -> None:
+    x = torch.linspace(-1, 1, 20).view(4, 5)
+    first, second = Uniform().build(x.shape), Lsq().build(x.shape).eval()
+    codes, its_codes = first.codes_of_branches([second], x)
+    assert torch.equal(codes.decode(), first(x))
+    assert torch.equal(its_codes.decode(), second(x))
+
+
+def test_nan_stays_nan_in_codes() -> None:
+    x = torch.tensor([0.5, torch.nan, -3.0])
+    codes = Uniform().build(x.shape).encode(x)
+    assert codes.levels.tolist() == [0, 0, 0]
+    assert codes.decode().isnan().all()
 
 
 def test_a_fixed_clip_is_state_but_not_trained() -> None:
