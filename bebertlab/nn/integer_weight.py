@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bebertlab.interfaces.quantizer import Codes
 
-MOST_BITS = 8  #: of inputs
+MOST_BITS = 8  #: of inputs; weights have fewer still
 #: largest magnitude of a weight's level: two products with inputs of 8 bits are added up in 16 bits on processors
 #: without instructions for 8-bit dot products
 _HIGHEST = 64
@@ -59,7 +59,8 @@ class IntegerWeight:
         scaled = codes.offset is None and (step.numel() == 1 or step.shape == (outputs, 1))
         if not (scaled and step.dtype is torch.float32 and levels.is_cpu and levels.numel() >= _LOWEST_SIZE):
             return None
-        if not exact_products() or int(levels.abs().max()) > _HIGHEST:
+        lowest, highest = levels.aminmax()
+        if not (int(lowest) >= -_HIGHEST and int(highest) <= _HIGHEST and exact_products()):
             return None
         scales = step.reshape(-1).expand(outputs).contiguous()
         return cls(

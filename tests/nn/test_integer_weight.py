@@ -94,9 +94,10 @@ def test_sums_of_whole_numbers_are_exact() -> None:
         evolve(matrix(), step=torch.ones(INPUTS)),
         evolve(matrix(), step=torch.ones((), dtype=torch.float64)),
         matrix(highest=65),
+        evolve(matrix(), levels=torch.full((OUTPUTS, INPUTS), -128, dtype=torch.int8)),
         evolve(matrix(), levels=torch.ones(OUTPUTS, INPUTS // 2, dtype=torch.int8)),
     ],
-    ids=["offset", "scales of columns", "double precision", "many levels", "small"],
+    ids=["offset", "scales of columns", "double precision", "many levels", "a low level", "small"],
 )
 def test_other_weights_are_not_packed(unfit: Codes) -> None:
     assert IntegerWeight.of(unfit) is None

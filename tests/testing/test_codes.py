@@ -27,6 +27,7 @@ def test_what_holds_passes() -> None:
     check_codes(Halves(), torch.tensor([0.3, -2.0]), "halves")
 
 
-def test_levels_that_need_more_bits_are_found() -> None:
-    with pytest.raises(LawError, match="halves: levels from 0 to 20 do not fit into 4 bits"):
-        check_codes(Halves(), torch.tensor([0.0, 10.0]), "halves")
+@pytest.mark.parametrize("highest", [16, 20])
+def test_levels_that_need_more_bits_are_found(highest: int) -> None:
+    with pytest.raises(LawError, match=f"halves: levels from 0 to {highest} do not fit into 4 bits"):
+        check_codes(Halves(), torch.tensor([0.0, highest / 2]), "halves")
