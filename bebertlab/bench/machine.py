@@ -10,6 +10,7 @@ import torch
 from attrs import frozen
 
 from bebertlab.bench.setting import Setting
+from bebertlab.nn.integer_weight import exact_products
 
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 #: instructions that decide how fast matrix products are, as Linux calls them
@@ -24,6 +25,7 @@ class Machine:
     cores: int  #: that this process may use
     threads: int  #: of torch
     instructions: tuple[str, ...]
+    byte_products: bool  #: torch multiplies bytes here and exactly so, which predictions of low-bit models then do
     memory_gibibytes: float | None  #: None: not known
     torch: str
     transformers: str
@@ -43,6 +45,7 @@ def machine(setting: Setting) -> Machine:
         cores=cores(),
         threads=setting.threads,
         instructions=tuple(name for name in _INSTRUCTIONS if name in known),
+        byte_products=exact_products(),
         memory_gibibytes=None if memory is None else round(int(memory.split()[0]) / 2**20, 1),
         torch=torch.__version__,
         transformers=version("transformers"),

@@ -144,7 +144,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _machine_line(here: Machine) -> str:
     memory = "" if here.memory_gibibytes is None else f", {here.memory_gibibytes:g} GiB"
     on = here.gpu or f"{here.processor}, {here.cores} cores, {here.threads} threads{memory}"
-    return f"{on}; {', '.join(here.instructions)}; torch {here.torch}, transformers {here.transformers}"
+    able = ", ".join((*here.instructions, *(["products of bytes"] if here.byte_products else [])))
+    return f"{on}; {able}; torch {here.torch}, transformers {here.transformers}"
 
 
 def _show_profiles(only: Sequence[str], setting: Setting, here: Machine, form: str) -> None:

@@ -17,9 +17,11 @@ def test_it_says_what_ratios_depend_on(setting: Setting, tmp_path: Path, monkeyp
     (tmp_path / "meminfo").write_text("MemTotal:       8388608 kB\n")
     monkeypatch.setattr(place, "_CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(place, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(place, "exact_products", lambda: True)
     found = machine(evolve(setting, threads=3))
     assert found.processor == "Fast One"
     assert found.instructions == ("avx2", "avx512_bf16", "amx_bf16")
+    assert found.byte_products is True
     assert found.memory_gibibytes == 8.0
     assert (found.threads, found.cores, found.device, found.gpu) == (3, cores(), "cpu", None)
 
