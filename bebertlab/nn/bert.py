@@ -52,7 +52,7 @@ class Embeddings(nn.Module):
 class Encoder(nn.Module):
     """The layers, one after the other.
 
-    Shape: (B, T, H) -> (B, T, H).
+    Shape: (B, T, H) -> (B, T, H); (B, 1, H), the first token of each sentence, where no hidden states are kept.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -68,7 +68,11 @@ class Encoder(nn.Module):
         for layer in self.layer:
             if states is not None:
                 states.append(hidden)
-            hidden = layer(hidden, mask, kept) if compiled is None else compiled(layer, hidden, mask, kept)
+            if compiled is None:
+                # the pooler reads the first token only
+                hidden = layer(hidden, mask, kept, states is None and layer is self.layer[-1])
+            else:
+                hidden = compiled(layer, hidden, mask, kept)
         if states is not None:
             states.append(hidden)
         return hidden

@@ -32,12 +32,19 @@ class IntegerInput:
     offset: Tensor | None
 
     @classmethod
-    def of(cls, codes: Codes) -> Self:
-        """The rows of a quantized tensor (..., I) that has no more than `MOST_BITS`."""
-        levels, zero = _bytes(codes.levels.flatten(0, -2))
-        rows = torch.Size([*codes.levels.shape[:-1], 1])
-        offset = None if codes.offset is None else _of_rows(codes.offset, rows)
-        return cls(levels=levels, zero=zero, step=_of_rows(codes.step, rows), offset=offset)
+    def of(cls, codes: Codes, first_only: bool = False) -> Self:
+        """The rows of a quantized tensor (..., I) that has no more than `MOST_BITS`.
+
+        Of (B, T, I), if told, only the first token of each sentence.
+        """
+        wanted = (slice(None), slice(1)) if first_only else ...
+        levels, zero = _bytes(codes.levels[wanted].flatten(0, -2).contiguous())
+
+        def of_rows(number: Tensor) -> Tensor:
+            return number if number.numel() == 1 else number.expand(*codes.levels.shape[:-1], 1)[wanted].reshape(-1, 1)
+
+        offset = None if codes.offset is None else of_rows(codes.offset)
+        return cls(levels=levels, zero=zero, step=of_rows(codes.step), offset=offset)
 
 
 @frozen(kw_only=True, eq=False)
@@ -108,11 +115,6 @@ def exact_products() -> bool:
         return False
     expected = ((255 - _BYTE) * sums + 1).expand_as(once)
     return torch.equal(once, expected) and torch.equal(twice, 2 * expected)
-
-
-def _of_rows(number: Tensor, rows: torch.Size) -> Tensor:
-    """A number as it is, or one of each row as (N, 1)."""
-    return number if number.numel() == 1 else number.expand(rows).reshape(-1, 1)
 
 
 def _bytes(levels: Tensor) -> tuple[Tensor, int]:

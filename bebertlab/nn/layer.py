@@ -13,7 +13,7 @@ from bebertlab.nn.parts import Parts
 class Residual(nn.Module):
     """LayerNorm(x + dropout(dense(y))).
 
-    Shape: y (B, T, I), x (B, T, H) -> (B, T, H).
+    Shape: y (B, T, I), x (B, T, H) -> (B, T, H), or (B, 1, H).
     """
 
     def __init__(self, parts: Parts, path: str, inputs: int) -> None:
@@ -23,9 +23,10 @@ class Residual(nn.Module):
         self.dense = parts.linear(f"{path}.dense", inputs, sizes.hidden)
         self.LayerNorm = nn.LayerNorm(sizes.hidden, eps=sizes.norm_epsilon)
 
-    def forward(self, y: Tensor, x: Tensor) -> Tensor:
-        """The normalized sum."""
-        update: Tensor = self.dense(y)
+    def forward(self, y: Tensor, x: Tensor, first_only: bool = False) -> Tensor:
+        """The normalized sum; `first_only`: of the first token of each sentence."""
+        update: Tensor = self.dense(y, first_only)
+        x = x[:, :1] if first_only else x
         normalized: Tensor = self.LayerNorm(add_dropped(x, update, self.dropout, self.training))
         return normalized
 
@@ -33,7 +34,7 @@ class Residual(nn.Module):
 class Attention(nn.Module):
     """Self-attention and its residual block.
 
-    Shape: (B, T, H) -> (B, T, H).
+    Shape: (B, T, H) -> (B, T, H), or (B, 1, H).
     """
 
     def __init__(self, parts: Parts, path: str) -> None:
@@ -42,16 +43,16 @@ class Attention(nn.Module):
         self.self = SelfAttention(parts, f"{path}.self")
         self.output = Residual(parts, f"{path}.output", width)
 
-    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
-        """The attended hidden states."""
-        attended: Tensor = self.output(self.self(hidden, mask, kept), hidden)
+    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept, first_only: bool = False) -> Tensor:
+        """The attended hidden states; `first_only`: of the first token of each sentence."""
+        attended: Tensor = self.output(self.self(hidden, mask, kept), hidden, first_only)
         return attended
 
 
 class FeedForwardUp(nn.Module):
     """act(dense(x)); branches are summed before the activation.
 
-    Shape: (B, T, H) -> (B, T, F).
+    Shape: (B, T, H) -> (B, T, F), or (B, 1, F).
     """
 
     def __init__(self, parts: Parts, path: str) -> None:
@@ -60,15 +61,15 @@ class FeedForwardUp(nn.Module):
         self.dense = parts.linear(f"{path}.dense", sizes.hidden, sizes.ffn)
         self.activation = F.relu if (parts.design.activation or sizes.activation) == "relu" else F.gelu
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The activated units."""
-        return self.activation(self.dense(x))
+    def forward(self, x: Tensor, first_only: bool = False) -> Tensor:
+        """The activated units; `first_only`: of the first token of each sentence."""
+        return self.activation(self.dense(x, first_only))
 
 
 class Layer(nn.Module):
     """Attention, then feed-forward, each with a residual and a LayerNorm after it.
 
-    Shape: (B, T, H) -> (B, T, H).
+    Shape: (B, T, H) -> (B, T, H), or (B, 1, H).
     """
 
     def __init__(self, parts: Parts, path: str) -> None:
@@ -77,8 +78,13 @@ class Layer(nn.Module):
         self.intermediate = FeedForwardUp(parts, f"{path}.intermediate")
         self.output = Residual(parts, f"{path}.output", parts.architecture.ffn)
 
-    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
-        """The next hidden states."""
-        attended = self.attention(hidden, mask, kept)
-        output: Tensor = self.output(self.intermediate(attended), attended)
+    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept, first_only: bool = False) -> Tensor:
+        """The next hidden states; `first_only`: of the first token of each sentence.
+
+        The others are computed as far as they are read: by the attention of the first one, and by quantizers.
+        """
+        units_alone = first_only and not self.output.dense.quantizes_input
+        attended_alone = units_alone and not self.intermediate.dense.quantizes_input
+        attended = self.attention(hidden, mask, kept, attended_alone)
+        output: Tensor = self.output(self.intermediate(attended, units_alone), attended, first_only)
         return output

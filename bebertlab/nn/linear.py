@@ -18,6 +18,7 @@ class Linear(nn.Linear):
     Shape: (..., I) -> (..., O).
     """
 
+    quantizes_input = False
     #: the weight in another dtype, kept while weights do not change, see `nn/frozen.py`
     frozen: Tensor | None = None
 
@@ -26,9 +27,9 @@ class Linear(nn.Linear):
         nn.init.zeros_(self.weight)
         nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The product and the bias."""
-        return F.linear(x, self.weight if self.frozen is None else self.frozen, self.bias)
+    def forward(self, x: Tensor, first_only: bool = False) -> Tensor:
+        """The product and the bias; of (B, T, I), if told, for the first token of each sentence: (B, 1, O)."""
+        return F.linear(_wanted(x, first_only), self.weight if self.frozen is None else self.frozen, self.bias)
 
     def freeze(self, dtype: torch.dtype | None = None) -> None:
         """Keep the weight in a dtype until `thaw`."""
@@ -91,20 +92,19 @@ class QuantizedLinear(nn.Module):
             LinearBranch(inputs, outputs, weight_options, input_options) for _ in range(branches)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The sum over the branches."""
+    def forward(self, x: Tensor, first_only: bool = False) -> Tensor:
+        """The sum over the branches; of (B, T, I), if told, for the first token of each sentence: (B, 1, O).
+
+        Inputs are quantized together all the same.
+        """
         if self.integers is not None:
-            return self._whole(x, self.integers)
+            return self._whole(x, self.integers, first_only)
         branches: list[LinearBranch] = [*self.branches]
         biases: list[Tensor] = [branch.bias for branch in branches]
         bias = reduce(torch.add, biases)
         weights, total = self.frozen or ([branch.quantized_weight() for branch in branches], None)
-        if not self.quantizes_input:
-            # one input: one product instead of one a branch
-            return F.linear(x, reduce(torch.add, weights) if total is None else total, bias)
-        first, *others = [branch.input_quantizer for branch in branches]
-        inputs = first.of_branches(others, x)  # type: ignore[union-attr, arg-type] # set, as quantizes_input says
-        if all(one is inputs[0] for one in inputs):
+        inputs = [_wanted(one, first_only) for one in self._inputs(x)]
+        if len(inputs) == 1:
             return F.linear(inputs[0], reduce(torch.add, weights) if total is None else total, bias)
         # each product is added to the sum so far in place of a bias: no pass over the outputs of its own
         y = bias
@@ -113,19 +113,31 @@ class QuantizedLinear(nn.Module):
             in_place = y.ndim == 2 and y.dtype is quantized.dtype is weight.dtype
             add = torch.Tensor.addmm_ if in_place else torch.addmm
             y = add(y, quantized.flatten(0, -2), weight.t())
-        return y.view(*x.shape[:-1], len(bias))
+        return y.view(*inputs[0].shape[:-1], len(bias))
 
-    def _whole(self, x: Tensor, weights: list[IntegerWeight]) -> Tensor:
+    def _inputs(self, x: Tensor) -> list[Tensor]:
+        """What each branch multiplies; a single one where that is the same for all: they take one product then."""
+        if not self.quantizes_input:
+            return [x]
+        first, *others = self._input_quantizers()
+        inputs = first.of_branches(others, x)
+        return inputs[:1] if all(one is inputs[0] for one in inputs) else inputs
+
+    def _input_quantizers(self) -> list[Quantizer]:
+        branches: list[LinearBranch] = [*self.branches]
+        return [branch.input_quantizer for branch in branches if branch.input_quantizer is not None]
+
+    def _whole(self, x: Tensor, weights: list[IntegerWeight], first_only: bool) -> Tensor:
         """The sum over the branches, of products of whole numbers."""
         branches: list[LinearBranch] = [*self.branches]
-        first, *others = [branch.input_quantizer for branch in branches]
-        found = first.codes_of_branches(others, x)  # type: ignore[union-attr, arg-type] # set, as the weights are
+        first, *others = self._input_quantizers()
+        found = first.codes_of_branches(others, x)
         different = {id(codes): codes for codes in found}
-        inputs = {known: IntegerInput.of(codes) for known, codes in different.items()}
+        inputs = {known: IntegerInput.of(codes, first_only) for known, codes in different.items()}
         total: Tensor | None = None
         for branch, weight, codes in zip(branches, weights, found, strict=True):
             total = weight.linear(inputs[id(codes)], branch.bias.detach(), total)
-        return total.view(*x.shape[:-1], -1)  # type: ignore[union-attr] # there is a branch
+        return total.view(*_wanted(x, first_only).shape[:-1], -1)  # type: ignore[union-attr] # there is a branch
 
     def freeze(self, dtype: torch.dtype | None = None, *, integers: bool = False) -> None:
         """Keep the quantized weights until `thaw`: they and their sum, in a dtype if told, or in whole numbers."""
@@ -148,3 +160,8 @@ class QuantizedLinear(nn.Module):
 def build(options: QuantizerOptions | None, shape: torch.Size) -> Quantizer | None:
     """The quantizer of a site, None where the design has none."""
     return None if options is None else options.build(shape)
+
+
+def _wanted(x: Tensor, first_only: bool) -> Tensor:
+    """All tokens, or the first one of each sentence."""
+    return x[:, :1] if first_only else x

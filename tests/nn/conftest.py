@@ -20,9 +20,13 @@ from bebertlab.interfaces.architecture import (
 )
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.design import quantizable_modules
 from bebertlab.nn.initial import random_checkpoint
 from bebertlab.nn.surgery import redesign
 from bebertlab.registry import Registry, Source
+from bebertlab_binarybert.bwn import Bwn
+from bebertlab_binarybert.uniform import Uniform
 
 
 @frozen(kw_only=True)
@@ -109,6 +113,21 @@ def checkpoint(sizes: Architecture) -> Checkpoint:
 def quantized(checkpoint: Checkpoint, everywhere: Design) -> Checkpoint:
     """The same weights with a quantizer at every site."""
     return redesign(checkpoint, everywhere)
+
+
+@pytest.fixture
+def split(sizes: Architecture) -> Checkpoint:
+    """Two branches everywhere, whose inputs share ranges of the whole batch."""
+    design = Design(
+        weights=dict.fromkeys(WEIGHT_SITES, Bwn()),
+        inputs=dict.fromkeys(LINEAR_SITES, Uniform(symmetric=False)),
+        branches=dict.fromkeys(quantizable_modules(sizes), 2),
+    )
+    model, generator = BertClassifier(sizes, design), torch.Generator().manual_seed(2)
+    for parameter in model.parameters():
+        if parameter.ndim == 2:
+            nn.init.normal_(parameter, std=0.3, generator=generator)
+    return model.checkpoint()
 
 
 @pytest.fixture

@@ -146,3 +146,36 @@ def test_runs_in_half_precision_and_copies(quantized: Checkpoint, batch: Batch) 
 
 def _moves(gradient: Tensor | None) -> bool:
     return gradient is not None and bool(gradient.any())
+
+
+@pytest.mark.parametrize("which", ["checkpoint", "quantized", "split"])
+def test_the_last_layer_computes_the_first_token_alone_where_hidden_states_are_not_asked_for(
+    which: str, request: pytest.FixtureRequest, batch: Batch
+) -> None:
+    model = BertClassifier.from_checkpoint(request.getfixturevalue(which)).train()
+    model(batch)  # sets what the first batch sets
+    found = []
+    for taps in (frozenset[Tap](), frozenset({Tap.HIDDEN})):
+        model.zero_grad()
+        logits = model(batch, taps).logits
+        torch.autograd.backward(logits, torch.linspace(0.5, 1.5, logits.numel()).view(logits.shape))
+        gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+        found.append((logits.detach(), {name: grad.clone() for name, grad in gradients.items() if grad is not None}))
+    (alone, its_gradients), (among_all, all_gradients) = found
+    torch.testing.assert_close(alone, among_all)
+    torch.testing.assert_close(its_gradients, all_gradients, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("which", "units"), [("checkpoint", 1), ("quantized", 7)])
+def test_other_tokens_are_computed_as_far_as_quantizers_read_them(
+    which: str, units: int, request: pytest.FixtureRequest, batch: Batch
+) -> None:
+    model = BertClassifier.from_checkpoint(request.getfixturevalue(which))
+    tokens: dict[str, int] = {}
+    for path, module in model.named_modules():
+        module.register_forward_hook(lambda _, __, y, path=path: tokens.update({path: getattr(y, "shape", [0, 0])[1]}))
+    model(batch)
+    last = "bert.encoder.layer.1"
+    assert tokens["bert.encoder.layer.0"] == tokens[f"{last}.attention.self"] == 7
+    assert tokens[f"{last}.attention"] == tokens[f"{last}.intermediate"] == units
+    assert tokens[f"{last}.output"] == tokens[last] == 1

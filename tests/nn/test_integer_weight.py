@@ -80,6 +80,15 @@ def test_products_are_those_of_real_numbers_to_the_last_digits(
     torch.testing.assert_close(twice.double(), 2 * expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
 
 
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize(("low", "dtype"), [(-128, torch.int8), (0, torch.uint8), (-100, torch.int32)])
+def test_the_first_tokens_alone(rows: bool, low: int, dtype: torch.dtype) -> None:
+    x = activations((4, 3), low, low + 255, dtype, rows=rows, offset=True)
+    weight, bias = packed(matrix()), torch.zeros(OUTPUTS)
+    every = weight.linear(IntegerInput.of(x), bias).view(4, 3, OUTPUTS)
+    torch.testing.assert_close(weight.linear(IntegerInput.of(x, True), bias), every[:, 0])
+
+
 def test_sums_of_whole_numbers_are_exact() -> None:
     weight, x = matrix(highest=64), activations((7,), 0, 255, torch.uint8, rows=False, offset=False)
     weight, x = evolve(weight, step=torch.ones(())), evolve(x, step=torch.ones(()))

@@ -11,6 +11,7 @@ from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.nn.integer_weight import exact_products
 from bebertlab.nn.linear import Linear, QuantizedLinear, build
 from bebertlab_binarybert.bwn import Bwn
+from bebertlab_binarybert.lsq import Lsq
 from bebertlab_binarybert.uniform import Uniform
 
 if TYPE_CHECKING:
@@ -153,3 +154,33 @@ def test_what_has_many_levels_is_frozen_as_it_is(
     layer.freeze(integers=True)
     assert layer.integers is None
     assert layer.frozen is not None
+
+
+@pytest.mark.parametrize("integers", [False, True])
+@pytest.mark.parametrize(
+    "activations",
+    [None, Uniform(symmetric=False), Uniform(granularity="row"), Lsq()],
+    ids=["none", "tensor", "row", "lsq"],
+)
+@pytest.mark.parametrize("branches", [1, 2])
+def test_the_first_token_alone_gets_what_it_gets_among_all(
+    branches: int, activations: QuantizerOptions | None, integers: bool
+) -> None:
+    layer = filled(QuantizedLinear(384, 192, branches, Bwn(), activations)).eval()
+    if isinstance(activations, Uniform):
+        with torch.no_grad():
+            branches_of(layer)[-1].input_quantizer.clip.mul_(0.3)
+    x = torch.randn(2, 3, 384, generator=torch.Generator().manual_seed(4))
+    x[1, 2, 3] = 5.0  # no first token, but it widens the range
+    if integers:
+        layer.freeze(integers=True)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x, True), layer(x)[:, :1], rtol=1e-5, atol=1e-4)
+
+
+def test_the_first_token_of_an_ordinary_linear_map() -> None:
+    layer = Linear(3, 2)
+    with torch.no_grad():
+        layer.weight.normal_()
+    x = torch.randn(4, 5, 3)
+    torch.testing.assert_close(layer(x, True), layer(x)[:, :1])
