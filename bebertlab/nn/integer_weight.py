@@ -41,7 +41,11 @@ class IntegerInput:
         levels, zero = _bytes(codes.levels[wanted].flatten(0, -2).contiguous())
 
         def of_rows(number: Tensor) -> Tensor:
-            return number if number.numel() == 1 else number.expand(*codes.levels.shape[:-1], 1)[wanted].reshape(-1, 1)
+            return (
+                number.reshape(())
+                if number.numel() == 1
+                else number.expand(*codes.levels.shape[:-1], 1)[wanted].reshape(-1, 1)
+            )
 
         offset = None if codes.offset is None else of_rows(codes.offset)
         return cls(levels=levels, zero=zero, step=of_rows(codes.step), offset=offset)

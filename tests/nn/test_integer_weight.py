@@ -89,6 +89,16 @@ def test_the_first_tokens_alone(rows: bool, low: int, dtype: torch.dtype) -> Non
     torch.testing.assert_close(weight.linear(IntegerInput.of(x, True), bias), every[:, 0])
 
 
+def test_numbers_of_the_tensor_may_have_any_shape() -> None:
+    x = activations((2, 3), 0, 255, torch.uint8, rows=False, offset=True)
+    assert x.offset is not None
+    shaped = evolve(x, step=x.step.view(1, 1, 1), offset=x.offset.view(1, 1, 1))
+    weight, bias = packed(matrix()), torch.zeros(OUTPUTS)
+    expected = weight.linear(IntegerInput.of(x), bias)
+    assert torch.equal(weight.linear(IntegerInput.of(shaped), bias), expected)
+    assert torch.equal(weight.linear(IntegerInput.of(shaped), bias, torch.zeros_like(expected)), expected)
+
+
 def test_sums_of_whole_numbers_are_exact() -> None:
     weight, x = matrix(highest=64), activations((7,), 0, 255, torch.uint8, rows=False, offset=False)
     weight, x = evolve(weight, step=torch.ones(())), evolve(x, step=torch.ones(()))
