@@ -27,7 +27,8 @@ def frozen_weights(model: nn.Module, dtype: torch.dtype | None = None) -> Iterat
     others = [module for module in model.modules() if isinstance(module, (EmbeddingBranch, Linear))]
     try:
         with torch.no_grad():
-            integers = dtype is None and _in_integers(model)
+            packable = any(branch.packable for quantized in linear for branch in quantized.branches)
+            integers = dtype is None and packable and _finite(model)
             for quantized in linear:
                 quantized.freeze(dtype, integers=integers)
             for other in others:
@@ -38,6 +39,5 @@ def frozen_weights(model: nn.Module, dtype: torch.dtype | None = None) -> Iterat
             part.thaw()
 
 
-def _in_integers(model: nn.Module) -> bool:
-    """Whether every number of a model is one, and lies where products can be of whole numbers."""
-    return all(parameter.is_cpu and bool(parameter.sum().isfinite()) for parameter in model.parameters())
+def _finite(model: nn.Module) -> bool:
+    return all(bool(parameter.sum().isfinite()) for parameter in model.parameters())

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from bebertlab.nn.attention import Kept, SelfAttention
 from bebertlab.nn.dropout import add_dropped
+from bebertlab.nn.linear import wanted_tokens
 from bebertlab.nn.parts import Parts
 
 
@@ -26,8 +27,8 @@ class Residual(nn.Module):
     def forward(self, y: Tensor, x: Tensor, first_only: bool = False) -> Tensor:
         """The normalized sum; `first_only`: of the first token of each sentence."""
         update: Tensor = self.dense(y, first_only)
-        x = x[:, :1] if first_only else x
-        normalized: Tensor = self.LayerNorm(add_dropped(x, update, self.dropout, self.training))
+        total = add_dropped(wanted_tokens(x, first_only), update, self.dropout, self.training)
+        normalized: Tensor = self.LayerNorm(total)
         return normalized
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
-from bebertlab.nn.integer_weight import MOST_BITS, IntegerInput, IntegerWeight
+from bebertlab.nn.integer_weight import MOST_BITS, IntegerInput, IntegerWeight, worth_packing
 
 
 class Linear(nn.Linear):
@@ -29,7 +29,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor, first_only: bool = False) -> Tensor:
         """The product and the bias; of (B, T, I), if told, for the first token of each sentence: (B, 1, O)."""
-        return F.linear(_wanted(x, first_only), self.weight if self.frozen is None else self.frozen, self.bias)
+        return F.linear(wanted_tokens(x, first_only), self.weight if self.frozen is None else self.frozen, self.bias)
 
     def freeze(self, dtype: torch.dtype | None = None) -> None:
         """Keep the weight in a dtype until `thaw`."""
@@ -57,10 +57,16 @@ class LinearBranch(nn.Module):
         """The weight that multiplies, (O, I)."""
         return self.weight if self.weight_quantizer is None else self.weight_quantizer(self.weight)
 
+    @property
+    def packable(self) -> bool:
+        """Whether products may be of whole numbers, as far as that is known before the weight is quantized."""
+        quantizers = self.weight_quantizer, self.input_quantizer
+        few = all(one is not None and one.bits <= MOST_BITS for one in quantizers)
+        return few and worth_packing(self.weight)
+
     def integer_weight(self) -> IntegerWeight | None:
         """The weight in whole numbers; None where its products cannot be of those."""
-        quantizers = self.weight_quantizer, self.input_quantizer
-        if self.weight_quantizer is None or any(one is None or one.bits > MOST_BITS for one in quantizers):
+        if self.weight_quantizer is None or not self.packable:
             return None
         return IntegerWeight.of(self.weight_quantizer.encode(self.weight))
 
@@ -103,7 +109,7 @@ class QuantizedLinear(nn.Module):
         biases: list[Tensor] = [branch.bias for branch in branches]
         bias = reduce(torch.add, biases)
         weights, total = self.frozen or ([branch.quantized_weight() for branch in branches], None)
-        inputs = [_wanted(one, first_only) for one in self._inputs(x)]
+        inputs = [wanted_tokens(one, first_only) for one in self._inputs(x)]
         if len(inputs) == 1:
             return F.linear(inputs[0], reduce(torch.add, weights) if total is None else total, bias)
         # each product is added to the sum so far in place of a bias: no pass over the outputs of its own
@@ -137,7 +143,7 @@ class QuantizedLinear(nn.Module):
         total: Tensor | None = None
         for branch, weight, codes in zip(branches, weights, found, strict=True):
             total = weight.linear(inputs[id(codes)], branch.bias.detach(), total)
-        return total.view(*_wanted(x, first_only).shape[:-1], -1)  # type: ignore[union-attr] # there is a branch
+        return total.view(*wanted_tokens(x, first_only).shape[:-1], -1)  # type: ignore[union-attr] # there is a branch
 
     def freeze(self, dtype: torch.dtype | None = None, *, integers: bool = False) -> None:
         """Keep the quantized weights until `thaw`: they and their sum, in a dtype if told, or in whole numbers."""
@@ -162,6 +168,6 @@ def build(options: QuantizerOptions | None, shape: torch.Size) -> Quantizer | No
     return None if options is None else options.build(shape)
 
 
-def _wanted(x: Tensor, first_only: bool) -> Tensor:
+def wanted_tokens(x: Tensor, first_only: bool) -> Tensor:
     """All tokens, or the first one of each sentence."""
     return x[:, :1] if first_only else x

@@ -75,8 +75,8 @@ class UniformQuantizer(Quantizer):
 
     def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
         """One tensor where nothing is clipped, without gradients also for branches with the same clips (on a CPU)."""
-        uniform = [self, *(other for other in others if isinstance(other, UniformQuantizer))]
-        if len(uniform) <= len(others):
+        uniform = self._uniform(others)
+        if uniform is None:
             return super().of_branches(others, x)
         rules, clips = tuple(one._rule for one in uniform), [one.clip for one in uniform]
         if torch.is_grad_enabled():
@@ -93,8 +93,8 @@ class UniformQuantizer(Quantizer):
 
     def codes_of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
         """Codes that are the same are found once."""
-        uniform = [self, *(other for other in others if isinstance(other, UniformQuantizer))]
-        if len(uniform) <= len(others):
+        uniform = self._uniform(others)
+        if uniform is None:
             return super().codes_of_branches(others, x)
         x = x.detach()
         grids = find_grids(x, [one.clip.detach() for one in uniform], [one._rule for one in uniform])
@@ -103,6 +103,11 @@ class UniformQuantizer(Quantizer):
             first if grids[0].gives_what(grid) else one._codes(x, grid)
             for one, grid in zip(uniform, grids, strict=True)
         ]
+
+    def _uniform(self, others: Sequence[Quantizer]) -> list[UniformQuantizer] | None:
+        """This quantizer and the others; None where one is of another kind and has no grid to share."""
+        found = [self, *(other for other in others if isinstance(other, UniformQuantizer))]
+        return found if len(found) > len(others) else None
 
     def _codes(self, x: Tensor, grid: Grid) -> Codes:
         levels, step = grid.levels(x), grid.step(x.dtype)
