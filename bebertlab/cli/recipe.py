@@ -193,6 +193,8 @@ class _Lines:
         said = "" if score is None else f", select/score {score:.2f}"
         how = "stored, took" if event.stored else "done in"
         click.echo(f"{event.stage} ({event.stage_kind}) {how} {spoken_seconds(event.seconds)}{said}", err=True)
+        for text in event.warnings:
+            click.echo(f"warning: {event.stage}: {text}", err=True)
 
 
 def _results_json(results: Results) -> str:
@@ -204,6 +206,7 @@ def _results_json(results: Results) -> str:
             "stored": event.stored,
             "seconds": event.seconds,
             "metrics": dict(event.metrics),
+            "warnings": list(event.warnings),
         }
         for event in results.stages
     ]

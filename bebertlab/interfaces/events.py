@@ -41,6 +41,7 @@ class StageEvent:
     stored: bool = False  #: it was in the store and did not run
     seconds: float = 0.0  #: what making it took, also where it was stored
     metrics: Mapping[str, float] = field(factory=dict)  #: of a finished stage
+    warnings: tuple[str, ...] = ()  #: of a finished stage, the stored ones included
 
 
 @frozen(kw_only=True)

@@ -102,6 +102,9 @@ class Context:
     cache: Path | None = None  #: folder for what is quicker to read than to make again; may be emptied at any time
     #: called now and then with the part done (0 to 1) and a few words, e.g. "epoch 2/3"
     progress: Callable[[float, str], None]
+    #: called with a sentence that users must know of the result; it is kept with the artifact, so that a cached stage
+    #: warns too
+    warn: Callable[[str], None]
 
 
 @frozen(kw_only=True)

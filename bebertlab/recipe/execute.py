@@ -176,6 +176,7 @@ def _make(run: _Run, node: Node) -> None:
 def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
     run.notify(run.event(node, StagePhase.STARTED))
     inputs = Inputs(artifacts={name: tuple(run.found[one] for one in names) for name, names in node.inputs.items()})
+    warnings: list[str] = []
     context = Context(
         stage=node.name,
         folder=claim.folder,
@@ -186,6 +187,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
         device=run.plan.machine.device,
         cache=run.store.cache,
         progress=_progress(run, node),
+        warn=warnings.append,
     )
     start = perf_counter()
     try:
@@ -196,6 +198,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
             parts=node.parts,
             seconds=perf_counter() - start,
             behind={run.plan.nodes[name].key: seconds for name, seconds in _seconds_behind(run, node).items()},
+            warnings=tuple(dict.fromkeys(warnings)),
         )
     except Exception as error:
         raise _failed(node, error) from error
@@ -229,6 +232,7 @@ def _finish(run: _Run, node: Node, manifest: Manifest, *, stored: bool) -> None:
         stored=stored,
         seconds=manifest.seconds,
         metrics=manifest.metrics,
+        warnings=manifest.warnings,
     )
     run.events[node.name] = event
     run.notify(event)

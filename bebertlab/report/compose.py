@@ -13,6 +13,7 @@ from bebertlab.report.section_answers import answers
 from bebertlab.report.section_costs import failures, select_optimism, step_scores, training_time
 from bebertlab.report.section_notes import reading, reproduce
 from bebertlab.report.section_points import all_points, fronts
+from bebertlab.report.section_warnings import warnings
 from bebertlab.report.ties import ties
 from bebertlab.report.wording import headlines
 
@@ -22,6 +23,7 @@ def compose(study: StudyRecord, trials: Sequence[TrialRecord]) -> Document:
     made = material(study, trials)
     sections = [
         _short(made),
+        *warnings(made),
         *answers(made),
         all_points(made),
         *fronts(made),

@@ -14,7 +14,7 @@ from bebertlab.store.fingerprint import file_digest
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Damage(Exception):
@@ -41,6 +41,7 @@ class Manifest:
     behind: Mapping[str, float] = field(factory=dict)  #: seconds of every stage that it was made from, by key
     created: str = ""  #: ISO 8601, UTC
     metrics: Mapping[str, float] = field(factory=dict)  #: of its `metrics.json`
+    warnings: tuple[str, ...] = ()  #: what the stage said that users must know of the result
     files: Mapping[str, StoredFile] = field(factory=dict)  #: by path in the folder, the manifest left out
 
     @property
@@ -65,7 +66,8 @@ def read_manifest(folder: Path) -> Manifest:
         if data.pop("format") != _FORMAT:
             raise Damage(f"{MANIFEST} is of another format")
         files = {path: StoredFile(**file) for path, file in data.pop("files").items()}
-        manifest = Manifest(files=files, **data)
+        warnings = tuple(data.pop("warnings"))
+        manifest = Manifest(files=files, warnings=warnings, **data)
     except FileNotFoundError:
         raise Damage(f"{MANIFEST} is missing") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

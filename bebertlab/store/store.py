@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,7 +51,14 @@ class Claim:
         return self._folder
 
     def commit(
-        self, *, stage: str, kind: str, parts: Mapping[str, Any], seconds: float, behind: Mapping[str, float]
+        self,
+        *,
+        stage: str,
+        kind: str,
+        parts: Mapping[str, Any],
+        seconds: float,
+        behind: Mapping[str, float],
+        warnings: Sequence[str] = (),
     ) -> Artifact:
         """Put the folder into the store; the arguments are those of the manifest."""
         manifest = Manifest(
@@ -63,6 +70,7 @@ class Claim:
             behind=behind,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             metrics=read_metrics(self.folder),
+            warnings=tuple(warnings),
             files=describe_files(self.folder),
         )
         manifest.write(self.folder)

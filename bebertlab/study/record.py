@@ -37,12 +37,17 @@ def load_record(data: Mapping[str, Any]) -> TrialRecord:
 
 def dump_event(event: StageEvent) -> dict[str, Any]:
     """A stage event as plain data."""
-    return {**_fields(event), "phase": event.phase.value, "metrics": dict(event.metrics)}
+    return {
+        **_fields(event),
+        "phase": event.phase.value,
+        "metrics": dict(event.metrics),
+        "warnings": list(event.warnings),
+    }
 
 
 def load_event(data: Mapping[str, Any]) -> StageEvent:
     """A stage event from its plain data."""
-    return StageEvent(**{**data, "phase": StagePhase(data["phase"])})
+    return StageEvent(**{**data, "phase": StagePhase(data["phase"]), "warnings": tuple(data["warnings"])})
 
 
 def _fields(value: StageEvent | TrialRecord) -> dict[str, Any]:

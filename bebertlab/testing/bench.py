@@ -23,6 +23,7 @@ class StageBench:
 
     def __init__(self, root: Path, codec: Codec) -> None:
         self.codec = codec
+        self.warnings: list[str] = []  #: what the stages warned of
         self._root = root
         self._number = 0
 
@@ -39,6 +40,7 @@ class StageBench:
             encoder=TinyTestEncoder(),
             codec=self.codec,
             progress=lambda fraction, text: None,
+            warn=self.warnings.append,
         )
 
     def run(

@@ -31,6 +31,7 @@ class ConsoleProgress:
         self._display: Display | None = None
         self._pace = Pace(clock)
         self._told: dict[tuple[int | None, str], float] = {}
+        self._warned: set[str] = set()
         self._ran = self._stored = self._failed = 0
 
     @hookimpl
@@ -66,6 +67,7 @@ class ConsoleProgress:
     @hookimpl
     def bebertlab_stage_finished(self, event: StageEvent) -> None:
         """Count it; a stage from the store, or one that took no time, needs no line of its own."""
+        self._warn(event)
         if event.stored:
             self._stored += 1
         else:
@@ -116,6 +118,13 @@ class ConsoleProgress:
         if self._display:
             self._display.close()
             self._display = None
+
+    def _warn(self, event: StageEvent) -> None:
+        """Print each warning once: the stages of other trials mostly say the same."""
+        for text in event.warnings:
+            if text not in self._warned:
+                self._warned.add(text)
+                self._line(f"warning: {_of(event)}: {text}")
 
     def _show(self) -> None:
         if self._display:

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase
+from bebertlab.interfaces.stage import Context, Inputs, StageOptions
 from bebertlab.interfaces.task import Labels
 from bebertlab.recipe.execute import Results, StageError, execute, missing_stages, warm_up
 from bebertlab.recipe.paths import set_value
@@ -77,6 +78,24 @@ def test_events_say_what_a_stage_took_and_measured(toy: Toy) -> None:
     assert (last.stage, last.stage_kind, last.stored, last.metrics) == ("score", "count", False, {"inputs": 2.0})
     assert last.seconds > 0
     assert [event.stage for event in run.results.stages] == ALL
+
+
+def test_warnings_of_a_stage_are_kept_with_it(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = toy.registry.find("stage", "make")
+    make = stage.run  # type: ignore[attr-defined] # a stage
+
+    def warn(self: StageOptions, inputs: Inputs, context: Context) -> None:
+        make(self, inputs, context)
+        for text in ("texts are cut", "no class names", "texts are cut"):
+            context.warn(text)
+
+    monkeypatch.setattr(stage, "run", warn)
+    first, again = Run(toy), Run(toy)
+    for run in (first, again):
+        warned = {event.stage: event.warnings for event in run.results.stages}
+        assert warned["teacher"] == ("texts are cut", "no class names")
+        assert warned["student"] == ()
+    assert again.ran == []
 
 
 def test_progress_is_told_now_and_then(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,10 +58,17 @@ def test_a_missing_file_is_named(folder: Path) -> None:
         check_files(folder, read_manifest(folder))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 1, "files": {"a": 3}}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 2}', '{"format": 2, "files": {"a": 3}}', "null"])
 def test_a_broken_manifest_is_damage(folder: Path, text: str) -> None:
     (folder / "manifest.json").write_text(text)
     with pytest.raises(Damage, match=r"manifest\.json"):
+        read_manifest(folder)
+
+
+def test_a_manifest_of_an_earlier_format_is_not_misread(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    with pytest.raises(Damage, match="of another format"):
         read_manifest(folder)
 
 

@@ -9,7 +9,14 @@ from bebertlab.study.space import Trial
 
 def test_a_record_survives_json() -> None:
     event = StageEvent(
-        stage="members.0", stage_kind="member", key="ff", phase=StagePhase.STARTED, trial=3, seconds=0.1, text="a"
+        stage="members.0",
+        stage_kind="member",
+        key="ff",
+        phase=StagePhase.STARTED,
+        trial=3,
+        seconds=0.1,
+        text="a",
+        warnings=("cut",),
     )
     record = TrialRecord(
         number=3,

@@ -120,3 +120,15 @@ def test_what_was_not_run_is_counted(study: StudyRecord, trials: tuple[TrialReco
     progress.bebertlab_study_finished(evolve(study, planned=10), trials[:2], ())
     assert ": 2/10" in stream.getvalue()
     assert "2 complete, 8 not run" in stream.getvalue()
+
+
+def test_a_warning_is_printed_once_with_the_stage_that_gave_it(study: StudyRecord) -> None:
+    stream = io.StringIO()
+    progress = ConsoleProgress(stream)
+    progress.bebertlab_study_started(study)
+    progress.bebertlab_stage_finished(_event("old", warnings=("50 of 100 texts [validation] are cut",)))
+    progress.bebertlab_stage_finished(
+        _event("old", trial=3, stored=True, warnings=("50 of 100 texts [validation] are cut",))
+    )
+    lines = [line for line in stream.getvalue().splitlines() if "cut" in line]
+    assert lines == ["warning: t002 old: 50 of 100 texts [validation] are cut"]

@@ -1,0 +1,26 @@
+"""What stages warned of."""
+
+from __future__ import annotations
+
+from bebertlab.report.document import Bullets, Section
+from bebertlab.report.labels import count, listing
+from bebertlab.report.material import Material
+
+_NAMED = 4  #: stages named in a warning; the others are counted
+
+
+def warnings(made: Material) -> tuple[Section, ...]:
+    """Each warning once, with the stages that gave it; no section where there is none."""
+    stages: dict[str, dict[str, None]] = {}  # text to names, in order
+    for trial in made.trials:
+        for event in trial.stages:
+            for text in event.warnings:
+                stages.setdefault(text, {})[event.stage] = None
+    items = tuple(f"{_stages(tuple(names))}: {text}" for text, names in stages.items())
+    return (Section(title="Warnings", blocks=(Bullets(items=items),)),) if items else ()
+
+
+def _stages(names: tuple[str, ...]) -> str:
+    others = len(names) - _NAMED
+    shown = [*names[:_NAMED], *([count(others, "other stage")] if others > 0 else [])]
+    return f"stage{'' if len(names) == 1 else 's'} {listing(shown)}"

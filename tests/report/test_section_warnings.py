@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from bebertlab.interfaces.events import TrialRecord
+from bebertlab.report.compose import compose
+from bebertlab.report.document import Bullets
+from bebertlab.report.material import material
+from bebertlab.report.section_warnings import warnings
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Simulate
+
+
+def _warned(trial: TrialRecord, *texts: str) -> TrialRecord:
+    return evolve(trial, stages=tuple(evolve(event, warnings=texts) for event in trial.stages))
+
+
+def test_each_warning_stands_once_with_its_stages(simulate: Simulate) -> None:
+    study, trials = simulate()
+    warned = [_warned(trial, "texts are cut") for trial in trials]
+    (section,) = warnings(material(study, warned))
+    (block,) = section.blocks
+    assert isinstance(block, Bullets)
+    (item,) = block.items
+    assert item.startswith("stages teacher, ")
+    assert item.endswith("other stages: texts are cut")
+    assert section in compose(study, warned).sections
+
+
+def test_no_section_without_a_warning(simulate: Simulate) -> None:
+    assert warnings(material(*simulate())) == ()
