@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from attrs import frozen
 
 from bebertlab.bench.setting import Setting
 from bebertlab.nn.integer_weight import exact_products
+from bebertlab.processors import processors
 
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 #: instructions that decide how fast matrix products are, as Linux calls them
@@ -56,7 +56,7 @@ def machine(setting: Setting) -> Machine:
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors().usable
 
 
 def _fields(file: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ import click
 from bebertlab.cli.options import format_option, table, work_option
 from bebertlab.cli.settings import Settings, pass_settings
 from bebertlab.errors import EXIT_ENVIRONMENT
+from bebertlab.redact import redact
 
 if TYPE_CHECKING:
     from bebertlab.cli.health.finding import Finding
@@ -32,7 +33,10 @@ def doctor(ctx: click.Context, settings: Settings, work: Path, online: bool, qui
     """
     from bebertlab.cli.health.finding import Mark
 
-    findings = list(_look(settings, work, online=online, quick=quick))
+    findings = [
+        attrs.evolve(finding, found=redact(finding.found))
+        for finding in _look(settings, work, online=online, quick=quick)
+    ]
     failed = sum(finding.mark == Mark.FAIL for finding in findings)
     click.echo(_as_json(findings, healthy=not failed) if form == "json" else _as_table(findings))
     if failed:

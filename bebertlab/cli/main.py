@@ -6,6 +6,7 @@ import errno
 import importlib
 import importlib.util
 import logging
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +16,7 @@ from bebertlab import __version__
 from bebertlab.cli.settings import Settings
 from bebertlab.cli.typed import typed_command
 from bebertlab.errors import EXIT_INTERRUPTED, UserError
+from bebertlab.redact import redact
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of ours or of a plugin, not of the input
 
@@ -40,22 +42,26 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            if ctx.params.get("debug"):
-                raise
-            self.tell(ctx, str(error), error.exit_code)
+            self.tell(ctx, self._message(ctx, error, str(error)), error.exit_code)
         except KeyboardInterrupt:
             click.echo(f"interrupted; run again with:\n  {typed_command()}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            if ctx.params.get("debug") or _is_closed_pipe(error):
+            if _is_closed_pipe(error):
                 raise
-            self.tell(ctx, _unexpected(error), EXIT_INTERNAL)
+            self.tell(ctx, self._message(ctx, error, _unexpected(error)), EXIT_INTERNAL)
+
+    def _message(self, ctx: click.Context, error: Exception, text: str) -> str:
+        """The text of an error; with --debug where it was raised, too."""
+        if not ctx.params.get("debug"):
+            return text
+        return "".join(traceback.format_exception(error)).rstrip()
 
     def tell(self, ctx: click.Context, message: str, exit_code: int) -> NoReturn:
         """Print an error and end."""
-        click.echo(f"error: {message}", err=True)
+        click.echo(f"error: {redact(message)}", err=True)
         ctx.exit(exit_code)
 
 
@@ -64,7 +70,7 @@ class _Messages(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
-        click.echo(f"{record.levelname.lower()}: {self.format(record)}", err=True)
+        click.echo(redact(f"{record.levelname.lower()}: {self.format(record)}"), err=True)
 
 
 @click.group("bebertlab", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

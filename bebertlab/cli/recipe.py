@@ -59,12 +59,14 @@ def run(
 ) -> None:
     """Run RECIPE in this process; stages that are stored are not run again."""
     from bebertlab.recipe.execute import execute
+    from bebertlab.store.disk import naming_full_disk
     from bebertlab.store.store import Store
 
     plugins, plan, codec = planned_recipe(settings, path, sets, device=device, threads=threads)
     plugins.observe(_Lines())
     store = Store(work / "store")
-    results = execute(plan, store, codec, notify=_to_observers(plugins), target=_target(plan, stage))
+    with naming_full_disk(work):
+        results = execute(plan, store, codec, notify=_to_observers(plugins), target=_target(plan, stage))
     click.echo(_results_json(results) if form == "json" else _results_table(results))
 
 

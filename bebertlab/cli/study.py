@@ -70,8 +70,11 @@ def plan(
 @click.option("-n", "--dry-run", is_flag=True, help="The same as `study plan`.")
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Trials at a time.  [default: one for each core]")
 @click.option("--executor", type=click.Choice(["ray", "local"]), default="ray", show_default=True)
-@click.option("--tracking-uri", help="MLflow server or database.  [default: mlflow.db in the work folder]")
-@click.option("--experiment", help="MLflow experiment.  [default: bebertlab/NAME]")
+@click.option(
+    "--tracking-uri",
+    help="MLflow server or database.  [default: MLFLOW_TRACKING_URI, else mlflow.db in the work folder]",
+)
+@click.option("--experiment", help="MLflow experiment.  [default: MLFLOW_EXPERIMENT_NAME, else bebertlab/NAME]")
 @click.option("--no-tracking", is_flag=True, help="Leave MLflow out.")
 @click.option("--max-trials", type=click.IntRange(1), help="Stop after so many trials; the same command goes on.")
 @click.option("--fail-fast", is_flag=True, help="Start no further trial once one has failed.")
@@ -145,11 +148,15 @@ def status(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, w
 @pass_settings
 def report(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, work: Path) -> None:
     """Write the report of STUDY again, from its journal."""
+    from bebertlab.store.disk import naming_full_disk
+
     session = _session(_read(settings, path, sets, smoke), work)
     if not session.folder.exists():
         raise UserError(f"{session.folder} is not there: this study never ran with this --work; run it first")
     record, trials = session.observed(), session.records()
-    _tell_table(record, trials, _write_report(record, trials))
+    with naming_full_disk(work):
+        files = _write_report(record, trials)
+    _tell_table(record, trials, files)
 
 
 def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) -> Source:

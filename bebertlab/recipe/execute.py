@@ -16,6 +16,7 @@ from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs
 from bebertlab.interfaces.task import Task
 from bebertlab.recipe.plan import Node, Plan
+from bebertlab.store.disk import disk_full, is_disk_full
 from bebertlab.store.manifest import Manifest
 from bebertlab.store.store import Claim, Store
 
@@ -201,10 +202,12 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
             warnings=tuple(dict.fromkeys(warnings)),
         )
     except Exception as error:
-        raise _failed(node, error) from error
+        raise _failed(run, node, error) from error
 
 
-def _failed(node: Node, error: Exception) -> StageError:
+def _failed(run: _Run, node: Node, error: Exception) -> StageError:
+    if is_disk_full(error):
+        error = disk_full(run.store.root.parent)
     text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     failed = StageError(f"stage {node.name} ({node.kind}): {text.removeprefix(f'{node.name}: ')}")
     if isinstance(error, UserError):

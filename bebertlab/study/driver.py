@@ -10,6 +10,7 @@ import attrs
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.store.disk import DiskFull
 from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.job import Job, Limits, Order, Outcome, PlannedTrial
@@ -54,6 +55,7 @@ class Driver:
         self._handed_out = 0
         self._stopping = False
         self._hopeless: str | None = None  # why no trial would have a metric
+        self._full: str | None = None  # where there is no room left
 
     def run(self, executor: Executor, interrupts: Interrupts) -> None:
         """Run what waits.
@@ -61,6 +63,7 @@ class Driver:
         Raises:
             KeyboardInterrupt: the user stopped it; what ran waits again.
             UserError: the first result has no such metric; the other trials wait.
+            DiskFull: a stage could not be written; its trial and the others wait.
         """
         self._journal.extend()
         for record in self._journal.records():
@@ -71,6 +74,8 @@ class Driver:
         finally:
             for record in self._running.values():
                 self._journal.wait(_afresh(record))
+        if self._full is not None:
+            raise DiskFull(self._full)
         if self._hopeless is not None:
             raise UserError(f"objective.metric: {self._hopeless}")
 
@@ -106,7 +111,11 @@ class Driver:
             self._observers.tell("stage_finished", event=event)
 
     def on_finished(self, number: int, outcome: Outcome) -> None:
-        """Write down how a trial ended."""
+        """Write down how a trial ended; one that met a full disk waits again, and the others are not tried."""
+        if outcome.get("disk_full"):
+            self._stopping, self._full = True, str(outcome["error"])
+            self._journal.wait(_afresh(self._running.pop(number)))
+            return
         record = attrs.evolve(
             self._running.pop(number),
             state=TrialState(outcome["state"]),

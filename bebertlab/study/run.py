@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from attrs import frozen
 
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.processors import processors
+from bebertlab.store.disk import naming_full_disk
 from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.job import Limits
@@ -31,7 +32,7 @@ class Workers:
 
     @classmethod
     def asked(cls, kind: str, jobs: int | None, *, threads: int, device: str) -> Workers:
-        """The workers that a user asks for; as many as there are cores (or GPUs) where no number is named.
+        """The workers that a user asks for; as many as there are usable cores (or GPUs) where no number is named.
 
         Raises:
             UserError: several jobs in one process.
@@ -42,7 +43,8 @@ class Workers:
         gpus = _gpus(device)
         if kind == "local":
             jobs = 1
-        return cls(kind=kind, jobs=jobs or gpus or max(1, _cores() // threads), threads=threads, device=device)
+        usable = processors().usable
+        return cls(kind=kind, jobs=jobs or gpus or max(1, usable // threads), threads=threads, device=device)
 
     def executor(self, trials: int) -> Executor:
         """An executor for so many trials."""
@@ -74,9 +76,13 @@ def run_study(session: Session, workers: Workers, report: Report, limits: Limits
 
     Raises:
         UserError: a point cannot run, said before anything runs; or the first result lacks the metric.
-        EnvironmentFault: data are missing, or the study is being run by another process.
+        EnvironmentFault: data are missing, the study is being run by another process, or the disk is full.
     """
-    with Interrupts() as interrupts, open_journal(session.study, session.folder) as journal:
+    with (
+        naming_full_disk(session.work),
+        Interrupts() as interrupts,
+        open_journal(session.study, session.folder) as journal,
+    ):
         journal.extend()
         if session.study.sampler.kind == "grid":
             session.check_plans(journal.records())
@@ -97,10 +103,6 @@ def run_study(session: Session, workers: Workers, report: Report, limits: Limits
         files = () if interrupted else report(record, trials)
         session.observers.tell("study_finished", study=record, trials=trials, report=tuple(map(str, files)))
     return Finished(study=record, trials=trials, report=files, interrupted=interrupted)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpus(device: str) -> int:

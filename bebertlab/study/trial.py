@@ -13,6 +13,8 @@ from bebertlab.interfaces.events import StageEvent, StagePhase, TrialState
 from bebertlab.manager import load_plugins
 from bebertlab.recipe.execute import Results, execute
 from bebertlab.recipe.plan import Machine
+from bebertlab.redact import redact
+from bebertlab.store.disk import is_disk_full
 from bebertlab.store.store import Store
 from bebertlab.study.job import Job
 from bebertlab.study.planner import Planner
@@ -36,6 +38,7 @@ class Bench:
         """The outcome of a job: `state`, `metrics`, `stages`, `seconds`, and for a failed one `error` and more.
 
         `metric_missing`: all went well, but the result has no such metric; that of other trials hardly will.
+        `disk_full`: something could not be written for want of room; the trial is not to blame.
         """
         told = _Told(notify)
         try:
@@ -44,7 +47,7 @@ class Bench:
         except MetricMissing as error:
             return {**_failed(error, told), "metric_missing": True}
         except Exception as error:
-            return _failed(error, told)
+            return {**_failed(error, told), "disk_full": is_disk_full(error)}
         return _outcome(TrialState.COMPLETE, list(results.stages), metrics=dict(results.metrics))
 
     def _execute(self, job: Job, notify: Notify) -> Results:
@@ -92,12 +95,12 @@ def _check(results: Results, metric: str) -> None:
 
 
 def _failed(error: Exception, told: _Told) -> dict[str, Any]:
-    text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    text = redact(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
     return _outcome(
         TrialState.FAILED,
         told.finished,
         error=" ".join(text.split()),
-        traceback="".join(traceback.format_exception(error)),
+        traceback=redact("".join(traceback.format_exception(error))),
         failed_key=told.started,
     )
 
@@ -110,6 +113,7 @@ def _outcome(state: TrialState, stages: list[StageEvent], **more: object) -> dic
         "traceback": None,
         "failed_key": None,
         "metric_missing": False,
+        "disk_full": False,
         "seconds": sum(stage.seconds for stage in stages if not stage.stored),
         "stages": [dump_event(stage) for stage in stages],
         **more,

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.redact import redact
 from bebertlab.tracking.display import Display
 from bebertlab.tracking.pace import Pace, duration
 
@@ -141,7 +142,7 @@ class ConsoleProgress:
 
     def _line(self, text: str, *, quiet: bool = False) -> None:
         if not quiet:
-            self._console.print(text, markup=False)
+            self._console.print(redact(text), markup=False)
 
 
 def _of(event: StageEvent) -> str:

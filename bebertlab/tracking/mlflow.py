@@ -10,7 +10,16 @@ from pathlib import Path
 
 from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
-from bebertlab.tracking.mlflow_client import connect, default_uri, describe, fragment, open_command
+from bebertlab.redact import redact
+from bebertlab.tracking.mlflow_client import (
+    connect,
+    describe,
+    experiment_name,
+    fragment,
+    open_command,
+    shown_uri,
+    tracking_uri,
+)
 from bebertlab.tracking.mlflow_runs import Runs
 
 PAUSE_SECONDS = 60.0  #: after a failed call nothing is tried for so long: a dead server must not slow the study
@@ -27,7 +36,11 @@ class MlflowTracker:
     """
 
     def __init__(self, uri: str | None = None, experiment: str | None = None) -> None:
-        """Track at `uri` (default: an SQLite file in the work folder) in `experiment` (default: bebertlab/<study>)."""
+        """Track at `uri` in `experiment`.
+
+        Without them MLflow's variables MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME count, then an SQLite file in
+        the work folder and the experiment bebertlab/<study>.
+        """
         self._uri = uri
         self._experiment = experiment
         self._runs: Runs | None = None
@@ -70,11 +83,12 @@ class MlflowTracker:
 
     def directions(self, study: StudyRecord) -> str:
         """How to look at the study: a shell command where there is no server yet, and the address of its page."""
-        uri = self._uri or default_uri(study.work)
+        uri = tracking_uri(self._uri, study.work)
         page = fragment(self._runs.experiment, self._runs.parent) if self._runs else ""
         if uri.startswith(("http://", "https://")):
-            return f"{uri.rstrip('/')}/{page}"
-        return f"{open_command(uri, study.work)}\nhttp://127.0.0.1:5000/{page}"
+            return f"{redact(uri).rstrip('/')}/{page}"
+        hint = "\n(write the password where *** stands)" if redact(uri) != uri else ""
+        return f"{open_command(uri, study.work)}{hint}\nhttp://127.0.0.1:5000/{page}"
 
     def _attempt(self, study: StudyRecord, write: Callable[[Runs], None]) -> None:
         if time.monotonic() < self._silent_until:
@@ -91,8 +105,8 @@ class MlflowTracker:
             self._warn(study, error)
 
     def _open(self, study: StudyRecord) -> Runs:
-        uri = self._uri or default_uri(study.work)
-        return Runs(connect(uri, study.work), study, self._experiment or f"bebertlab/{study.name}")
+        client = connect(tracking_uri(self._uri, study.work), study.work)
+        return Runs(client, study, self._experiment or experiment_name(client, study.name))
 
     def _warn(self, study: StudyRecord, error: Exception) -> None:
         if self._warned:
@@ -101,7 +115,7 @@ class MlflowTracker:
         logger.warning(
             "MLflow at %s cannot be written: %s. The study goes on; what is missing is written when it ends, or by the "
             "next run of the same command.",
-            self._uri or default_uri(study.work),
+            shown_uri(self._uri, study.work),
             describe(error),
         )
 

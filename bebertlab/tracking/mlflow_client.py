@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from bebertlab.errors import EnvironmentFault
+from bebertlab.redact import redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,11 +27,73 @@ _SETTINGS = {
 }
 _NOISY = ("mlflow", "alembic", "sqlalchemy", "urllib3.connectionpool")
 _SQLITE = "sqlite:///"
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+NAME_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
+ID_VARIABLE = "MLFLOW_EXPERIMENT_ID"
 
 
 def default_uri(work: Path) -> str:
     """The SQLite file of a work folder."""
-    return f"{_SQLITE}{work.resolve() / 'mlflow.db'}"
+    return sqlite_uri(work.resolve() / "mlflow.db")
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of an SQLite file, whatever its path is made of.
+
+    >>> sqlite_uri(Path("/tmp/w/mlflow.db")), sqlite_uri(Path("/tmp/50% ?/mlflow.db"))
+    ('sqlite:////tmp/w/mlflow.db', 'sqlite:///%2Ftmp%2F50%25 %3F%2Fmlflow.db')
+
+    Raises:
+        EnvironmentFault: the installed SQLAlchemy cannot open such a path.
+    """
+    text = str(path)
+    if not set(text) & {"?", "%"}:
+        return f"{_SQLITE}{text}"
+    # slashes too: MLflow takes the address for a path and creates the folder above it
+    uri = _SQLITE + text.replace("%", "%25").replace("?", "%3F").replace("/", "%2F")
+    if sqlite_path(uri) != path:
+        raise EnvironmentFault(f"{path}: MLflow cannot open a database with ? or % in its path; name another folder")
+    return uri
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file that the address of an SQLite database means; None for one in memory and for other addresses."""
+    if not uri.startswith("sqlite"):
+        return None
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        database = make_url(uri).database
+    except ArgumentError:  # MLflow will say what is wrong with it
+        return None
+    return None if database in (None, "", ":memory:") else Path(database)
+
+
+def tracking_uri(asked: str | None, work: Path) -> str:
+    """Where runs are written: what was asked for, else MLflow's own variable, else the file of the work folder.
+
+    `~` in the path of an SQLite file is the home folder.
+    """
+    uri = asked or os.environ.get(URI_VARIABLE) or default_uri(work)
+    path = sqlite_path(uri)
+    if path is None or not str(path).startswith("~"):
+        return uri
+    return sqlite_uri(path.expanduser())
+
+
+def shown_uri(asked: str | None, work: Path) -> str:
+    """Where runs are written, as messages say it: without a password."""
+    return redact(asked or os.environ.get(URI_VARIABLE) or str(work.resolve() / "mlflow.db"))
+
+
+def experiment_name(client: MlflowClient, study: str) -> str:
+    """The experiment of a study: that of MLflow's own variables, else one of the study's name."""
+    if name := os.environ.get(NAME_VARIABLE):
+        return name
+    if identifier := os.environ.get(ID_VARIABLE):
+        return str(client.get_experiment(identifier).name)
+    return f"bebertlab/{study}"
 
 
 def artifact_root(work: Path) -> Path:
@@ -45,8 +108,8 @@ def connect(uri: str, work: Path) -> MlflowClient:
         EnvironmentFault: the file cannot be opened.
     """
     _quieten()
-    if uri.startswith(_SQLITE):
-        path = Path(uri.removeprefix(_SQLITE))
+    path = sqlite_path(uri)
+    if path is not None:
         _create_database(path, artifact_root(work))
         _check_opens(path)
     from mlflow import MlflowClient
@@ -55,13 +118,13 @@ def connect(uri: str, work: Path) -> MlflowClient:
 
 
 def open_command(uri: str, work: Path) -> str:
-    """The shell command that serves MLflow's pages at port 5000.
+    """The shell command that serves MLflow's pages at port 5000, with *** for a password.
 
     >>> open_command("sqlite:////tmp/w/mlflow.db", Path("/tmp/w")).split()[:3]
     ['MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false', 'mlflow', 'server']
     """
     # the job runners of the server would be eight more processes and 1.4 GB
-    words = ["mlflow", "server", "--workers", "1", "--backend-store-uri", uri]
+    words = ["mlflow", "server", "--workers", "1", "--backend-store-uri", redact(uri)]
     words += ["--default-artifact-root", artifact_root(work).as_uri()]
     return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(words)}"
 
@@ -77,8 +140,8 @@ def fragment(experiment: str, run: str | None = None) -> str:
 
 
 def describe(error: Exception) -> str:
-    """An error in one line of reasonable length, without the class names and links that libraries add."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """An error in one line of reasonable length, without passwords and the links that libraries add."""
+    lines = [line.strip() for line in redact(str(error)).splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
     return text if len(text) <= 200 else f"{text[:199]}…"
 
@@ -117,6 +180,6 @@ def _create_database(path: Path, artifacts: Path) -> None:
             rest.unlink(missing_ok=True)
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        store = SqlAlchemyStore(f"{_SQLITE}{half}", artifacts.as_uri())
+        store = SqlAlchemyStore(sqlite_uri(half.resolve()), artifacts.as_uri())
         store.engine.dispose()
         half.replace(path)

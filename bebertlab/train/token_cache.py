@@ -43,7 +43,7 @@ def cached_tokens(folder: Path, key: str, make: Callable[[], Tokens]) -> Tokens:
     tokens = make()
     try:
         _write(tokens, file)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # the second is that of a full disk
         _log.info("tokens cannot be kept in %s: %s", folder, error)
     return tokens
 

@@ -103,12 +103,28 @@ def test_an_unexpected_error_is_one_line_and_the_way_to_see_more(
     )
 
 
-@pytest.mark.parametrize("error", [UserError("x"), ZeroDivisionError("y")])
-def test_debug_lets_errors_through_with_their_traceback(
-    failing: dict[str, BaseException], error: BaseException
+@pytest.mark.parametrize(("error", "code"), [(UserError("x"), 2), (ZeroDivisionError("x"), EXIT_INTERNAL)])
+def test_debug_shows_where_an_error_was_raised(
+    failing: dict[str, BaseException], error: BaseException, code: int
 ) -> None:
     failing["error"] = error
-    assert CliRunner().invoke(main, ["--debug", "doctor"]).exception is error
+    result = CliRunner().invoke(main, ["--debug", "doctor"])
+    assert result.exit_code == code
+    assert result.stderr.startswith("error: Traceback (most recent call last):")
+    assert 'raise raised["error"]' in result.stderr
+    assert result.stderr.endswith(f"{type(error).__name__}: x\n")
+
+
+@pytest.mark.parametrize("arguments", [["doctor"], ["--debug", "doctor"]])
+@pytest.mark.parametrize("error", [UserError("http://me:hunter2@h failed"), ValueError("http://me:hunter2@h failed")])
+def test_errors_and_what_is_to_be_run_again_show_no_password(
+    failing: dict[str, BaseException], error: BaseException, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bebertlab", "doctor", "--tracking-uri", "http://me:hun ter2@h"])
+    failing["error"] = error
+    stderr = CliRunner().invoke(main, arguments).stderr
+    assert "http://me:***@h failed" in stderr
+    assert "ter2" not in stderr
 
 
 def test_a_closed_pipe_ends_quietly(failing: dict[str, BaseException]) -> None:

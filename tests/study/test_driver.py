@@ -15,6 +15,7 @@ from bebertlab import hookspecs
 from bebertlab.errors import UserError
 from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.store.disk import DiskFull
 from bebertlab.study.driver import LOSSES, Driver, error_file
 from bebertlab.study.executors.base import Executor, Host
 from bebertlab.study.interrupts import Interrupts
@@ -189,6 +190,22 @@ def test_makes_every_stage_once_with_any_number_of_workers(tmp_path: Path, count
     assert sorted(set(workers.made)) == sorted(workers.store)
     if count < 3:  # two seeds: two workers need never wait for each other
         assert len(workers.made) == len(set(workers.made)) == 2 * (1 + 4 + 3)
+
+
+def test_a_full_disk_ends_the_run_and_costs_no_trial(tmp_path: Path) -> None:
+    class Full(Workers):
+        def work(self, job: Job, host: Host) -> Iterator[None]:
+            if "member3-0" not in job["recipe"]["keys"]:
+                return (yield from super().work(job, host))
+            return host.on_finished(
+                job["number"], {**outcome([], error="the work folder is full: w"), "disk_full": True}
+            )
+
+    with pytest.raises(DiskFull, match="the work folder is full: w"):
+        run(tmp_path, Full())
+    assert set(states(tmp_path)) == {"waiting"}
+    run(tmp_path, Workers())
+    assert states(tmp_path) == ["complete"] * 6
 
 
 def test_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:

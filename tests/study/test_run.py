@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from bebertlab.config.yaml import to_yaml
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.processors import Processors, processors
 from bebertlab.study.executors.local import LocalExecutor
 from bebertlab.study.job import Limits
 from bebertlab.study.journal import open_journal
@@ -193,7 +193,7 @@ def test_a_running_study_refuses_a_second_driver(files: Files) -> None:
 
 def test_workers_are_counted_by_cores_and_checked() -> None:
     assert Workers.asked("local", None, threads=1, device="cpu").jobs == 1
-    cores = len(os.sched_getaffinity(0))
+    cores = processors().usable
     assert Workers.asked("ray", None, threads=1, device="cpu").jobs == cores
     assert Workers.asked("ray", None, threads=cores + 1, device="cpu").jobs == 1
     assert Workers.asked("ray", 5, threads=1, device="cpu").jobs == 5
@@ -204,6 +204,12 @@ def test_workers_are_counted_by_cores_and_checked() -> None:
         Workers.asked("local", None, threads=1, device="gpu")
     with pytest.raises(EnvironmentFault, match="there is no device cuda:99"):
         Workers.asked("local", None, threads=1, device="cuda:99")
+
+
+def test_workers_keep_to_the_quota_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bebertlab.study.run.processors", lambda: Processors(cores=64, quota=2.5))
+    assert Workers.asked("ray", None, threads=1, device="cpu").jobs == 3
+    assert Workers.asked("ray", None, threads=2, device="cpu").jobs == 1
 
 
 def test_the_resolved_study_is_kept_whole(files: Files) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bebertlab.interfaces.events import StageEvent
 from bebertlab.recipe.plan import Machine
+from bebertlab.store.store import Claim
 from bebertlab.study.job import Order
 from bebertlab.study.planner import Planner, planned, recipe_at
 from bebertlab.study.trial import Bench
@@ -75,6 +76,16 @@ def test_a_result_without_a_number_is_a_failure(files: Files, sets: tuple[str, .
     assert outcome["error"].startswith(error)
     assert outcome["failed_key"] is None
     assert len(outcome["stages"]) == 4
+
+
+def test_a_full_disk_is_told_apart_and_named(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Claim, **facts: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Claim, "commit", fail)
+    outcome, _ = run(job(files))
+    assert outcome["disk_full"] is True
+    assert outcome["error"].startswith(f"stage trunk (fake): the work folder is full: {files.folder}; free space")
 
 
 def test_a_worker_that_plans_otherwise_says_so(files: Files) -> None:

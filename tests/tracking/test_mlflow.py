@@ -120,5 +120,16 @@ def test_directions(database: Path, study: StudyRecord) -> None:
     assert MlflowTracker("https://lab.example/").directions(study) == "https://lab.example/"
 
 
+@pytest.mark.parametrize("uri", ["http://me:hunter2@127.0.0.1:9", "postgresql://me:hunter2@127.0.0.1:9/mlflow"])
+def test_a_password_is_never_shown(
+    study: StudyRecord, trials: tuple[TrialRecord, ...], caplog: pytest.LogCaptureFixture, uri: str
+) -> None:
+    tracker = MlflowTracker(uri)
+    _study(tracker, study, trials[:1])
+    assert "hunter2" not in caplog.text + tracker.directions(study)
+    assert "//me:***@127.0.0.1:9" in caplog.text
+    assert "//me:***@127.0.0.1:9" in tracker.directions(study)
+
+
 def _refuse(*args: object, **more: object) -> None:
     raise RuntimeError("(sqlite3.OperationalError) database is locked")

@@ -3,13 +3,25 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
 from bebertlab.errors import EnvironmentFault
-from bebertlab.tracking.mlflow_client import artifact_root, connect, default_uri, describe, fragment, open_command
+from bebertlab.tracking.mlflow_client import (
+    artifact_root,
+    connect,
+    default_uri,
+    describe,
+    experiment_name,
+    fragment,
+    open_command,
+    shown_uri,
+    sqlite_path,
+    tracking_uri,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,6 +33,8 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
         monkeypatch.setenv(name, "1")
 
@@ -66,6 +80,50 @@ def test_libraries_keep_quiet(database: Path) -> None:
     assert not logging.getLogger("mlflow.store.db.utils").isEnabledFor(logging.INFO)
     assert not logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.INFO)
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+@pytest.mark.parametrize("name", ["plain", "what? really", "100%25 sure", "50% off", "#1 ü;x"])
+def test_every_folder_has_an_address(database: Path, tmp_path: Path, name: str) -> None:
+    work = tmp_path / "in" / name
+    work.mkdir(parents=True)
+    shutil.copy(database, work / "mlflow.db")
+    uri = default_uri(work)
+    assert sqlite_path(uri) == work / "mlflow.db"
+    connect(uri, work).create_experiment("mine")
+    assert [path.name for path in (tmp_path / "in").iterdir()] == [name]  # MLflow made no folder named by the address
+    assert [path.name for path in work.iterdir()] == ["mlflow.db"]
+
+
+def test_addresses_that_are_no_file() -> None:
+    for uri in ("sqlite://", "sqlite:///:memory:", "http://h/x.db", "sqlite:nonsense"):
+        assert sqlite_path(uri) is None
+
+
+def test_the_variables_of_mlflow_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tracking_uri(None, tmp_path) == default_uri(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert tracking_uri(None, tmp_path) == default_uri(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://lab:5000")
+    assert tracking_uri(None, tmp_path) == shown_uri(None, tmp_path) == "http://lab:5000"
+    assert tracking_uri("http://other", tmp_path) == "http://other"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert tracking_uri("sqlite:///~/a.db", tmp_path) == f"sqlite:///{tmp_path}/a.db"
+
+
+def test_the_experiment_of_mlflows_variables(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = connect(default_uri(tmp_path), tmp_path)
+    assert experiment_name(client, "s") == "bebertlab/s"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", client.create_experiment("by number"))
+    assert experiment_name(client, "s") == "by number"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "by name")
+    assert experiment_name(client, "s") == "by name"
+
+
+def test_no_password_is_shown(tmp_path: Path) -> None:
+    uri = "postgresql://me:hunter2@h/mlflow"
+    assert "postgresql://me:***@h/mlflow" in shlex.split(open_command(uri, tmp_path))
+    assert shown_uri(uri, tmp_path) == "postgresql://me:***@h/mlflow"
+    assert describe(ValueError(f"{uri} refused")) == "postgresql://me:***@h/mlflow refused"
 
 
 def test_the_command_can_be_pasted(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bebertlab.cli.health.finding import Finding, Mark
 from bebertlab.cli.options import spoken_bytes
+from bebertlab.processors import group_folders, processors
 
 _GIBIBYTE = 2**30
 #: what the default study takes at the most
@@ -26,11 +27,11 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterable[Finding]:
     """Cores, torch's threads, and the instructions that matter."""
     import torch
 
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    here = processors()
     threads = torch.get_num_threads()
-    text = f"{allowed} cores, torch uses {threads} threads ({torch.backends.cpu.get_cpu_capability()})"
-    if threads > allowed:
-        yield Finding("processor", Mark.WARN, text, f"more threads than cores; set OMP_NUM_THREADS={allowed}")
+    text = f"{here.describe()}, torch uses {threads} threads ({torch.backends.cpu.get_cpu_capability()})"
+    if threads > here.usable:
+        yield Finding("processor", Mark.WARN, text, f"more threads than cores; set OMP_NUM_THREADS={here.usable}")
     else:
         yield Finding("processor", Mark.OK, text)
     yield Finding("instructions", Mark.OK, ", ".join(_flags(cpuinfo)) or "not known")
@@ -53,9 +54,13 @@ def graphics() -> Iterable[Finding]:
         yield Finding(f"gpu {number}", Mark.OK, f"{text}; --device cuda:{number} uses it")
 
 
-def memory(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")) -> Iterable[Finding]:
+def memory(
+    meminfo: Path = Path("/proc/meminfo"),
+    own: Path = Path("/proc/self/cgroup"),
+    groups: Path = Path("/sys/fs/cgroup"),
+) -> Iterable[Finding]:
     """Memory that is free, within the limit of a container."""
-    free = _free_memory(meminfo, group)
+    free = _free_memory(meminfo, group_folders("memory", own, groups))
     if free is None:
         yield Finding("memory", Mark.OK, "not known")
     elif free < _MEMORY_BYTES:
@@ -92,12 +97,14 @@ def _flags(cpuinfo: Path) -> list[str]:
     return [flag for flag in (*_INSTRUCTIONS, *_ARM_INSTRUCTIONS) if flag in known]
 
 
-def _free_memory(meminfo: Path, group: Path) -> int | None:
+def _free_memory(meminfo: Path, folders: Iterable[Path]) -> int | None:
     if not meminfo.is_file():
         return None
     fields = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines() if ":" in line)
     free = int(fields["MemAvailable"].split()[0]) * 1024
-    limit, used = (group / name for name in ("memory.max", "memory.current"))
-    if limit.is_file() and used.is_file() and (most := limit.read_text(encoding="ascii").strip()) != "max":
-        free = min(free, int(most) - int(used.read_text(encoding="ascii")))
-    return free
+    for folder in folders:
+        for names in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            limit, used = (folder / name for name in names)
+            if limit.is_file() and used.is_file() and (most := limit.read_text(encoding="ascii").strip()) != "max":
+                free = min(free, int(most) - int(used.read_text(encoding="ascii")))
+    return max(0, free)

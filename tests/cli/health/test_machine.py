@@ -59,10 +59,12 @@ def test_memory_counts_the_limit_of_a_container(
     tmp_path: Path, available: int, limit: int | str | None, used: int, found: str, mark: Mark
 ) -> None:
     (tmp_path / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:   {available * 2**20} kB\n")
+    own = tmp_path / "own"
+    own.write_text("0::/\n")
     if limit is not None:
         (tmp_path / "memory.max").write_text(f"{limit * 2**30 if isinstance(limit, int) else limit}\n")
         (tmp_path / "memory.current").write_text(f"{used * 2**30}\n")
-    [finding] = machine.memory(tmp_path / "meminfo", tmp_path)
+    [finding] = machine.memory(tmp_path / "meminfo", own, tmp_path)
     assert (finding.found, finding.mark) == (found, mark)
     assert ("4.0 GiB" in finding.hint) is (mark == Mark.WARN)
 

@@ -1,0 +1,80 @@
+"""The processor cores that this process may use: its affinity, and the quota of its container."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import frozen
+
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
+
+
+@frozen(kw_only=True)
+class Processors:
+    """What a process may use of the processor."""
+
+    cores: int  #: that it may run on
+    quota: float | None  #: processor seconds in a second that its control group allows; None: no limit
+
+    @property
+    def usable(self) -> int:
+        """Whole cores' worth of work at a time, at least 1."""
+        return self.cores if self.quota is None else max(1, min(self.cores, math.ceil(self.quota)))
+
+    def describe(self) -> str:
+        """The cores in words.
+
+        >>> Processors(cores=4, quota=0.5).describe()
+        '0.5 of 4 cores (limit of the container)'
+        """
+        if self.quota is None or self.quota >= self.cores:
+            return f"{self.cores} core{'' if self.cores == 1 else 's'}"
+        return f"{self.quota:g} of {self.cores} core{'' if self.cores == 1 else 's'} (limit of the container)"
+
+
+def processors(own: Path = _OWN, groups: Path = _GROUPS) -> Processors:
+    """The processor cores of this process. `own` and `groups` are where Linux describes its control groups."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Processors(cores=cores, quota=min(_quotas(own, groups), default=None))
+
+
+def group_folders(controller: str, own: Path = _OWN, groups: Path = _GROUPS) -> Iterator[Path]:
+    """The folders of this process's control group for a controller (`cpu`, `memory`) and of all groups around it.
+
+    Both versions of control groups are looked at; inside a container the innermost group may be mounted as the root.
+    """
+    for line in _lines(own):
+        _, _, named = line.partition(":")
+        controllers, _, path = named.partition(":")
+        if controllers == "":
+            roots = [groups, groups / "unified"]
+        elif controller in controllers.split(","):
+            roots = [groups / controllers, groups / controller]
+        else:
+            continue
+        parts = [part for part in path.strip().split("/") if part and part != ".."]
+        for root in roots:
+            yield from (root.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1))
+
+
+def _quotas(own: Path, groups: Path) -> Iterator[float]:
+    """Every limit that holds for this process."""
+    for folder in group_folders("cpu", own, groups):
+        words = [*_words(folder / "cpu.max"), *_words(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")]
+        if len(words) >= 2 and words[0].isdecimal() and words[1].isdecimal() and int(words[1]):
+            yield int(words[0]) / int(words[1])
+
+
+def _words(*paths: Path) -> list[str]:
+    return [word for path in paths for line in _lines(path) for word in line.split()]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import errno
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from safetensors import SafetensorError
+
+from bebertlab.errors import EXIT_ENVIRONMENT
+from bebertlab.store.disk import DiskFull, is_disk_full, naming_full_disk
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def _chained() -> Exception:
+    try:
+        try:
+            raise FULL
+        except OSError as error:
+            raise RuntimeError("wrapped") from error
+    except RuntimeError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (FULL, True),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
+        (SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"), True),
+        (sqlite3.OperationalError("database or disk is full"), True),
+        (_chained(), True),
+        (OSError(errno.EACCES, "Permission denied"), False),
+        (ValueError("x"), False),
+    ],
+)
+def test_a_full_disk_is_known_whatever_raised_the_error(error: Exception, full: bool) -> None:
+    assert is_disk_full(error) is full
+
+
+def test_the_full_folder_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = tmp_path / "work"
+    free = {tmp_path: 0}
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free.get(folder, 2**30)))
+    with pytest.raises(DiskFull) as caught, naming_full_disk(work):
+        raise FULL
+    assert str(caught.value).startswith(f"the work folder is full: {work}; free space and run the same command again")
+    assert caught.value.exit_code == EXIT_ENVIRONMENT
+    free |= {tmp_path: 2**30, Path("/"): 0}
+    with pytest.raises(DiskFull, match="the temporary folder is full: /;"), naming_full_disk(work):
+        raise FULL
+
+
+def test_other_errors_pass(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="x"), naming_full_disk(tmp_path):
+        raise ValueError("x")

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bebertlab.redact import redact, redact_word
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:hunter2@127.0.0.1:9", "http://me:***@127.0.0.1:9"),
+        ("at postgresql+psycopg2://me:p%40ss@h/db: refused", "at postgresql+psycopg2://me:***@h/db: refused"),
+        ("https://:hunter2@h/", "https://:***@h/"),
+        ("http://me:p@ss/w:ord@h/x and http://you:b@h", "http://me:***@h/x and http://you:***@h"),
+        ("'mysql://me:hunter2@h'", "'mysql://me:***@h'"),
+        ("postgresql://h/db?user=me&password=hunter2&sslmode=on", "postgresql://h/db?user=me&password=***&sslmode=on"),
+        ("https://h/?access_token=abc", "https://h/?access_token=***"),
+        (
+            "no address: a@b, 12:30, http://127.0.0.1:5000/#/runs/1",
+            "no address: a@b, 12:30, http://127.0.0.1:5000/#/runs/1",
+        ),
+        ("study little@caeca4ef in http://h:5000/x", "study little@caeca4ef in http://h:5000/x"),
+    ],
+)
+def test_passwords_are_hidden_and_nothing_else(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="'\""), min_size=1))
+def test_no_password_of_any_signs_is_left(password: str) -> None:
+    shown = redact(f"MLflow at https://user:{password}@host.example:443/path cannot be written")
+    assert shown == "MLflow at https://user:***@host.example:443/path cannot be written"
+
+
+@given(st.text(min_size=1))
+def test_a_word_of_the_command_line_may_hold_anything(password: str) -> None:
+    assert redact_word(f"http://me:{password}@host") == "http://me:***@host"
