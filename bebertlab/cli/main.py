@@ -15,7 +15,7 @@ import click
 from bebertlab import __version__
 from bebertlab.cli.settings import Settings
 from bebertlab.cli.typed import typed_command
-from bebertlab.errors import EXIT_INTERRUPTED, UserError
+from bebertlab.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, UserError
 from bebertlab.redact import redact
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of ours or of a plugin, not of the input
@@ -49,8 +49,12 @@ class LazyGroup(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
+            from bebertlab.store.disk import is_disk_full
+
             if _is_closed_pipe(error):
                 raise
+            if is_disk_full(error):
+                self.tell(ctx, self._message(ctx, error, _full(error)), EXIT_ENVIRONMENT)
             self.tell(ctx, self._message(ctx, error, _unexpected(error)), EXIT_INTERNAL)
 
     def _message(self, ctx: click.Context, error: Exception, text: str) -> str:
@@ -102,6 +106,11 @@ def _unexpected(error: Exception) -> str:
     line = next(iter(str(error).splitlines()), "")
     again = typed_command("--debug")
     return f"unexpected {type(error).__name__}: {line}\nrun again with --debug to see where: {again}"
+
+
+def _full(error: Exception) -> str:
+    file = getattr(error, "filename", None)
+    return f"the disk is full{f': {file}' if file else ''}; free space and run the same command again"
 
 
 def _is_closed_pipe(error: Exception) -> bool:

@@ -74,6 +74,11 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     [
         (UserError("f:1:2: x: wrong"), 2, "error: f:1:2: x: wrong\n"),
         (EnvironmentFault("no hub"), 3, "error: no hub\n"),
+        (
+            OSError(28, "No space left on device", "a/model.safetensors"),
+            3,
+            "error: the disk is full: a/model.safetensors; free space and run the same command again\n",
+        ),
         (KeyboardInterrupt(), 130, "interrupted; run again with:\n  bebertlab doctor\n"),
     ],
 )
