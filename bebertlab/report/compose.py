@@ -14,7 +14,6 @@ from bebertlab.report.section_costs import failures, select_optimism, step_score
 from bebertlab.report.section_notes import reading, reproduce
 from bebertlab.report.section_points import all_points, fronts
 from bebertlab.report.section_warnings import warnings
-from bebertlab.report.ties import ties
 from bebertlab.report.wording import headlines
 
 
@@ -34,18 +33,19 @@ def compose(study: StudyRecord, trials: Sequence[TrialRecord]) -> Document:
         reading(made),
         reproduce(made),
     ]
-    return Document(title=study.name, lead=tuple(_lead(made.study)), sections=tuple(sections))
+    return Document(title=study.name, lead=tuple(_lead(made)), sections=tuple(sections))
 
 
-def _lead(study: StudyRecord) -> list[Block]:
+def _lead(made: Material) -> list[Block]:
+    study = made.study
     blocks: list[Block] = [Text(words=study.description)] if study.description else []
-    return [*blocks, *(Note(words=words) for words in banners(study))]
+    return [*blocks, *(Note(words=words) for words in (*made.learned.reasons, *banners(study)))]
 
 
 def _short(made: Material) -> Section:
     items = [" ".join(headlines(made.study, found, made.places)) for found in made.answers]
     leads = tuple(found.question.text for found in made.answers)
-    if made.scored:
+    if made.scored and not made.learned.nothing:
         best = made.scored[0]
         items.append(
             f"Best of {count(len(made.scored), 'point')}: {point_label(best.parameters, short_names(made.study.axes))} "
@@ -57,7 +57,7 @@ def _short(made: Material) -> Section:
 
 
 def _tied(made: Material) -> str:
-    others = len(ties(made.study, made.points))
+    others = len(made.ties)
     return f"; {count(others, 'other')} not shown to be worse" if others > 0 else ""
 
 

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from bebertlab.artifacts.learned import Learned, learned
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.report.answers import Answer, answer
 from bebertlab.report.labels import count
 from bebertlab.report.rows import Point, points, with_values
 from bebertlab.report.tables import score_places
+from bebertlab.report.ties import ties
+
+_NOTHING = "nothing was learned that a comparison could rest on"
 
 
 @frozen(kw_only=True, eq=False)
@@ -22,6 +26,21 @@ class Material:
     points: tuple[Point, ...]
     answers: tuple[Answer, ...]
     places: int
+    learned: Learned
+
+    @property
+    def ties(self) -> frozenset[int]:
+        """Numbers of the points that are not shown to be worse than the best; none where nothing was learned."""
+        return frozenset() if self.learned.nothing else ties(self.study, self.points)
+
+    @property
+    def constant(self) -> list[Point]:
+        """Points of which some model gives (nearly) the same answer to every text."""
+        return [
+            point
+            for point in self.points
+            if any(trial.number in self.learned.constant for trial in point.trials.values())
+        ]
 
     @property
     def scored(self) -> list[Point]:
@@ -32,11 +51,16 @@ class Material:
 def material(study: StudyRecord, trials: Sequence[TrialRecord]) -> Material:
     """Group the trials and answer the questions."""
     study = with_values(study, trials)
+    outcome = learned(trials)
     return Material(
         study=study,
         trials=tuple(trials),
         points=points(study, trials),
-        answers=tuple(answer(study, question, trials) for question in study.questions),
+        answers=tuple(
+            Answer(question=question, obstacle=_NOTHING) if outcome.nothing else answer(study, question, trials)
+            for question in study.questions
+        ),
+        learned=outcome,
         places=score_places(study, trials),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from bebertlab.report.baselines import baselines
 from bebertlab.report.cost import stage_costs
 from bebertlab.report.document import Section, Text
 from bebertlab.report.labels import bounds, count, duration, signed
@@ -22,7 +23,8 @@ def step_scores(made: Material) -> list[Section]:
         "Scores of the stages on the way to the result, on the validation split. Change is from the scored stage "
         "before it in the same trial, paired by seed; where a stage has several variants, 'with' says which."
     )
-    blocks = (Text(words=text), steps_table(found, made.places))
+    references = baselines(made.study, made.trials)
+    blocks = (Text(words=text), steps_table(found, references, made.places))
     return [Section(title="What every step costs", blocks=blocks)]
 
 

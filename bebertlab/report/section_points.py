@@ -12,7 +12,6 @@ from bebertlab.report.pareto import Placed, by_operations, by_seconds, by_size, 
 from bebertlab.report.plots_points import against_cost, ranked
 from bebertlab.report.rows import members
 from bebertlab.report.tables import GIGAFLOPS, MATRIX, MEMBERS, STORED, TOTAL, front_table, points_table
-from bebertlab.report.ties import ties
 
 _COSTS = {
     MATRIX: "Matrix: word embedding, linear layers and pooler in the bits of their quantizers.",
@@ -25,15 +24,17 @@ _COSTS = {
 
 def all_points(made: Material) -> Section:
     """The ranked points as a table and as a plot."""
-    tied = ties(made.study, made.points)
+    marked = "" if made.learned.nothing else " ≈ marks points that are not shown to be worse than the best."
     text = (
-        "Mean and half the 95% interval over seeds, best first. ≈ marks points that are not shown to be worse than "
-        "the best. Training is the time to make every stage of the point once, shared stages included."
+        f"Mean and half the 95% interval over seeds, in the order of the means.{marked} Training is the time to make "
+        "every stage of the point once, shared stages included. Majority always gives the most frequent answer of the "
+        "training set, chance guesses."
     )
-    table = points_table(made.study, made.points, tied, made.places)
+    table = points_table(made.study, made.points, made.ties, made.places, best=not made.learned.nothing)
     costs = [said for column, said in _COSTS.items() if column in table.columns]
     blocks: list[Block] = [Text(words=" ".join([text, *costs])), table]
     blocks += _rejected(made)
+    blocks += _constant(made)
     if len(made.scored) > 1:
         svg = ranked(made.study, made.points, "points")
         blocks.append(Figure(name="points", svg=svg, caption="Means, 95% intervals and single seeds (ticks)."))
@@ -52,13 +53,25 @@ def _rejected(made: Material) -> list[Block]:
     return [Text(words=words)]
 
 
+def _constant(made: Material) -> list[Block]:
+    """Points with a model whose answers hardly vary, where others learned something."""
+    found = [f"#{point.number}" for point in made.constant]
+    if not found or made.learned.nothing:
+        return []
+    return [
+        Text(words=f"A model gives the same answer to (nearly) every text in {listing(found)}: it learned nothing.")
+    ]
+
+
 def _has_rejected(trial: TrialRecord) -> bool:
     kept = members(trial.metrics)
     return kept is not None and kept < trial.metrics.get("members/count", kept)
 
 
 def fronts(made: Material) -> list[Section]:
-    """Score against size, operations and training time, where these differ among points."""
+    """Score against size, operations and training time, where these differ among points that learned something."""
+    if made.learned.nothing:
+        return []
     kinds = (
         ("Score against size", by_size(made.points), "size (MiB)", "pareto-size"),
         ("Score against operations", by_operations(made.points), "GFLOPs", "pareto-operations"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.report.answers import Answer, Comparison
+from bebertlab.report.baselines import Baseline, baselines
 from bebertlab.report.cost import StageCost
 from bebertlab.report.document import Table
 from bebertlab.report.labels import (
@@ -53,18 +55,22 @@ def score_places(study: StudyRecord, trials: Sequence[TrialRecord]) -> int:
     return decimals(value for trial in trials if (value := finite(trial, study.objective)) is not None)
 
 
-def points_table(study: StudyRecord, points: Sequence[Point], tied: frozenset[int], places: int = 2) -> Table:
-    """Every point; the best row is marked, those not shown to be worse than it carry a sign.
+def points_table(
+    study: StudyRecord, points: Sequence[Point], tied: frozenset[int], places: int = 2, *, best: bool = True
+) -> Table:
+    """Every point, then what majority and chance score.
 
-    What models take is shown where points differ in it; the size of everything always.
+    The best row is marked unless `best` is False; points not shown to be worse carry a sign. What models take is
+    shown where points differ in it; the size of everything always.
     """
     names = short_names(study.axes)
     further = _further_metrics(study, points)
     same = _the_same(points)
     columns = ("#", *names.values(), study.objective, "seeds", *further, *_TAKEN, "training (s)")
     rows = [_point_row(study, point, tied, further, same, places) for point in points]
+    rows += [_baseline_row(study, one, further, places) for one in baselines(study, _trials(points))]
     axes = range(1, 1 + len(names))
-    marked = frozenset(place for place, point in enumerate(points) if point.number == 1 and point.score)
+    marked = frozenset(place for place, point in enumerate(points) if best and point.number == 1 and point.score)
     numeric = frozenset(range(len(columns))) - frozenset(axes)
     return _without_empty(Table(columns=columns, rows=tuple(rows), numeric=numeric, marked=marked))
 
@@ -81,17 +87,26 @@ def front_table(study: StudyRecord, front: Sequence[Placed], cost: str, places: 
     """The points of a Pareto front, cheapest first."""
     names = short_names(study.axes)
     rows = tuple(
-        (f"#{one.point.number}", *_values(one.point, tuple(names)), plus_minus(one.score, places), amount(one.cost))
+        (
+            f"#{one.point.number}",
+            *_cells(one.point.parameters, tuple(names)),
+            plus_minus(one.score, places),
+            amount(one.cost),
+        )
         for one in front
+    )
+    rows += tuple(
+        (one.name, *_cells(one.parameters, tuple(names)), _value(one, study.objective, places), NOTHING)
+        for one in baselines(study, _trials(placed.point for placed in front))
     )
     columns = ("", *names.values(), study.objective, cost)
     return Table(columns=columns, rows=rows, numeric=frozenset({len(columns) - 2, len(columns) - 1}))
 
 
-def steps_table(steps: Sequence[Step], places: int = 2) -> Table:
-    """The scored stages on the way."""
+def steps_table(steps: Sequence[Step], references: Sequence[Baseline] = (), places: int = 2) -> Table:
+    """The scored stages on the way, then what majority and chance score."""
     columns = ("stage", "kind", "with", "score", "change", "95% interval", TOTAL, GIGAFLOPS, "training (s)")
-    rows = tuple(
+    rows: tuple[tuple[str, ...], ...] = tuple(
         (
             step.stage,
             step.kind,
@@ -105,6 +120,7 @@ def steps_table(steps: Sequence[Step], places: int = 2) -> Table:
         )
         for step in steps
     )
+    rows += tuple(_reference_row(one, places, len(columns)) for one in references)
     return _without_empty(Table(columns=columns, rows=rows, numeric=frozenset(range(3, len(columns)))))
 
 
@@ -145,7 +161,7 @@ def _point_row(
     seconds = mean_over_seeds(point, training_seconds)
     return (
         str(point.number),
-        *_values(point, tuple(study.axes)),
+        *_cells(point.parameters, tuple(study.axes)),
         plus_minus(point.score, places) + sign,
         _seeds(study, point),
         *(_mean(point, name, places) for name in further),
@@ -154,8 +170,34 @@ def _point_row(
     )
 
 
-def _values(point: Point, paths: Sequence[str]) -> tuple[str, ...]:
-    return tuple(value_label(point.parameters[path]) if path in point.parameters else NOTHING for path in paths)
+def _baseline_row(study: StudyRecord, one: Baseline, further: Sequence[str], places: int) -> tuple[str, ...]:
+    return (
+        one.name,
+        *_cells(one.parameters, tuple(study.axes)),
+        _value(one, study.objective, places),
+        NOTHING,
+        *(_value(one, name, places) for name in further),
+        *[NOTHING] * (len(_TAKEN) + 1),
+    )
+
+
+def _reference_row(one: Baseline, places: int, columns: int) -> tuple[str, ...]:
+    task = " ".join(map(value_label, one.parameters.values()))
+    row = (one.name, NOTHING, task or NOTHING, _value(one, VALIDATION, places))
+    return (*row, *[NOTHING] * (columns - len(row)))
+
+
+def _value(one: Baseline, metric: str, places: int) -> str:
+    score = one.score(metric)
+    return NOTHING if score is None else number(score, places)
+
+
+def _cells(parameters: Mapping[str, Any], paths: Sequence[str]) -> tuple[str, ...]:
+    return tuple(value_label(parameters[path]) if path in parameters else NOTHING for path in paths)
+
+
+def _trials(points: Iterable[Point]) -> list[TrialRecord]:
+    return [trial for point in points for trial in point.trials.values()]
 
 
 def _seeds(study: StudyRecord, point: Point) -> str:

@@ -10,7 +10,6 @@ from bebertlab.report.banners import banners
 from bebertlab.report.document import Table
 from bebertlab.report.material import material, standing
 from bebertlab.report.tables import GIGAFLOPS, MATRIX, STORED, points_table
-from bebertlab.report.ties import ties
 from bebertlab.report.wording import sentences
 
 WIDTH = 120  #: characters of a line
@@ -21,10 +20,11 @@ def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
     """Table of all points, answers and failures, in lines of at most `WIDTH` characters."""
     made = material(study, trials)
     study = made.study
-    tied = ties(study, made.points)
-    table = _narrowed(points_table(study, made.points, tied, made.places), study.objective)
+    table = _narrowed(
+        points_table(study, made.points, made.ties, made.places, best=not made.learned.nothing), study.objective
+    )
     parts = [f"{study.name}@{study.digest[:8]}: {standing(trials, study.planned)}"]
-    parts += [line for words in banners(study) for line in _wrapped(words, "")]
+    parts += [line for words in (*made.learned.reasons, *banners(study)) for line in _wrapped(words, "")]
     parts += ["", *_lines(table)] if made.points else []
     for answer in made.answers:
         parts += ["", *_wrapped(answer.question.text, "")]

@@ -7,6 +7,7 @@ from typing import Self
 
 from attrs import evolve, field, frozen
 
+from bebertlab.artifacts.learned import teacher_metrics
 from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
 from bebertlab.artifacts.parts import part_metrics
 from bebertlab.errors import UserError
@@ -24,7 +25,7 @@ class DistillStage(StageOptions):
     """Train a model further, under a low-bit scheme if one is named, with the losses of a distillation."""
 
     kind = "distill"
-    revision = 3
+    revision = 4
     model: str = stage_input()  #: stage whose model is trained
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches; not needed by every distillation
     scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own
@@ -48,8 +49,10 @@ class DistillStage(StageOptions):
         teacher = read_teacher(teachers[0], context) if teachers else None
         session = open_session(context, self.train, source.folder, teacher=teacher)
         training = train_phases(model, phases, session)
-        parts = part_metrics(model, phases[-1], source.folder, context)
-        write_model(model, source.folder, context, training=training, metrics=parts)
+        metrics = part_metrics(model, phases[-1], source.folder, context)
+        for one in teachers:
+            metrics |= teacher_metrics(one, context)
+        write_model(model, source.folder, context, training=training, metrics=metrics)
 
 
 def needed_teacher(teacher: str | None, distillation: DistillationOptions, task: Task, codec: Codec) -> str | None:

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen, validators
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bebertlab.artifacts.learned import teacher_metrics
 from bebertlab.artifacts.metrics import write_metrics
 from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
@@ -44,7 +45,7 @@ class MemberStage(StageOptions):
     """Train one member of an ensemble and judge it; a stage `members` makes several of these."""
 
     kind = "member"
-    revision = 3
+    revision = 4
     model: str = stage_input()  #: stage whose model it starts from
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches
     previous: str | None = stage_input(optional=True)  #: the member before it, where it depends on that one
@@ -83,7 +84,11 @@ class MemberStage(StageOptions):
         training = train_phases(model, resolve_phases(self.distillation, context.codec), session)
         judged = Judged(trained=True, verdict=self._judge(model, assignment, session, context))
         write_verdict(judged, context.folder)
-        self._write(model, source, context, training, judged)
+        metrics = _metrics(judged)
+        for one in teachers:
+            metrics |= teacher_metrics(one, context)
+        write_model(model, source.folder, context, training=training, metrics=metrics)
+        self._write_last(model, context, training)
 
     def _assignment(self, inputs: Inputs, context: Context) -> Round | None:
         """What it trains on; None where the member before it said that nothing can help any more."""
@@ -115,11 +120,7 @@ class MemberStage(StageOptions):
         values: Floats = logits.numpy().astype(np.float64)
         return strategy.judge(self.index, assignment, values, labels)
 
-    def _write(
-        self, model: BertClassifier, source: Artifact, context: Context, training: Training, judged: Judged
-    ) -> None:
-        metrics = _metrics(judged)
-        write_model(model, source.folder, context, training=training, metrics=metrics)
+    def _write_last(self, model: BertClassifier, context: Context, training: Training) -> None:
         if self.keep_last:
             if training.last is not None:
                 model.load_state_dict(training.last)

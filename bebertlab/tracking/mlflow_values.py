@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bebertlab import __version__
+from bebertlab.artifacts.learned import learned
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 
@@ -91,7 +92,7 @@ def study_summary(
     complete, failed = states.count(TrialState.COMPLETE), states.count(TrialState.FAILED)
     values = {"trials/complete": float(complete), "trials/failed": float(failed)}
     tags = {"bebertlab.generated": str(study.generated).lower(), NOTE: description(study, report)}
-    best = best_point(study, trials)
+    best = None if learned(trials).nothing else best_point(study, trials)
     if best is not None:
         values[name_of(study.objective)] = best[1]
         tags["bebertlab.best"] = best[0][:_LONGEST_TAG]

@@ -22,6 +22,8 @@ def test_a_model_is_evaluated(bench: StageBench, task: Task, teacher: Artifact, 
         *("select/score", "select/accuracy", "validation/score", "validation/accuracy"),
         *("members/count", "members/kept", "cost/gigaflops"),
         *("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes"),
+        *(f"{who}/validation/{name}" for who in ("majority", "chance") for name in ("score", "accuracy")),
+        *("variety/validation", "variety/validation_labels"),
     }
     assert found["validation/score"] == metrics(teacher)["validation/score"] == found["validation/accuracy"]
     assert (found["members/count"], found["members/kept"]) == (1, 1)
@@ -48,6 +50,24 @@ def test_what_members_share_counts_once(bench: StageBench, task: Task, teacher: 
     found = metrics(bench.run(EvaluateStage(of="merge"), task, of=merged))
     assert found["members/count"] == 2
     assert found["cost/gigaflops"] == metrics(teacher)["cost/gigaflops"]
+
+
+def test_a_model_that_learned_nothing_is_said(bench: StageBench, task: Task) -> None:
+    def evaluated(scores: torch.Tensor) -> list[str]:
+        folder = bench.context(task).folder
+        save_file({"select": scores, "validation": scores.clone()}, folder / "scores.safetensors")
+        (folder / "metrics.json").write_text('{"size/matrix_mebibytes": 1.0}')
+        bench.warnings.clear()
+        bench.run(EvaluateStage(of="m"), task, of=Artifact(stage="m", key="k", folder=folder, seconds=0))
+        return list(bench.warnings)
+
+    labels = torch.from_numpy(task.splits["validation"].labels)
+    always = torch.zeros_like(labels)
+    assert evaluated(torch.eye(2, dtype=torch.float64)[labels]) == []
+    (same,) = evaluated(torch.eye(2, dtype=torch.float64)[always])
+    assert same.startswith("it gives the same answer to (nearly) every text of validation (none differs)")
+    (wrong,) = evaluated(torch.eye(2, dtype=torch.float64)[1 - labels])
+    assert wrong.startswith("validation/score 0 is no better than always giving the most frequent answer (")
 
 
 def test_metrics_are_those_of_the_whole_split(bench: StageBench, task: Task, metrics: Metrics) -> None:

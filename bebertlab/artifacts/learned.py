@@ -1,0 +1,154 @@
+"""Whether anything was learned: what a model would score without reading the texts, and how much its answers vary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from bebertlab.artifacts.metrics import read_metrics
+from bebertlab.interfaces.events import TrialRecord, TrialState
+from bebertlab.interfaces.stage import Artifact, Context
+from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Task
+
+MAJORITY = "majority"  #: metrics of always giving the most frequent answer of the training set: "majority/<metric>"
+CHANCE = "chance"  #: metrics of guessing, each class equally often: "chance/<metric>"
+TEACHER = "teacher/better_than_majority"  #: 1 or 0: a stage's teacher scores more on `select` than the majority
+_SCORE = f"{VALIDATION}/score"
+_VARIETY, _LABEL_VARIETY = f"variety/{VALIDATION}", f"variety/{VALIDATION}_labels"
+_GUESSES = 10  #: rounds of guessing that are averaged
+_NEARLY = 0.05  #: answers vary less than this share of what the labels do: nearly constant
+
+
+def baseline_metrics(task: Task) -> dict[str, float]:
+    """What majority and chance score on the validation splits, by metric names such as `majority/validation/score`.
+
+    Regression: the majority is the mean of the training scores, a guess is one of them.
+    """
+    splits = [split for split in task.splits if split.startswith(VALIDATION)]
+    return {name: value for split in splits for name, value in _baselines(task, split).items()}
+
+
+def _baselines(task: Task, split: str) -> dict[str, float]:
+    known, count = task.splits[TRAIN].labels, len(task.splits[split])
+    rng = np.random.default_rng(0)
+    if task.classes:
+        usual = np.full(count, np.bincount(known).argmax(), dtype=known.dtype)
+        guesses = [rng.integers(len(task.classes), size=count) for _ in range(_GUESSES)]
+    else:
+        usual = np.full(count, known.mean(), dtype=known.dtype)
+        guesses = [rng.choice(known, size=count) for _ in range(_GUESSES)]
+    chances = [_metrics(task, split, guess) for guess in guesses]
+    majority = {f"{MAJORITY}/{split}/{name}": value for name, value in _metrics(task, split, usual).items()}
+    chance = {f"{CHANCE}/{split}/{name}": float(np.mean([one[name] for one in chances])) for name in chances[0]}
+    return {**majority, **chance}
+
+
+def variety_metrics(task: Task, predictions: Labels) -> dict[str, float]:
+    """How much predictions (N,) of the validation split vary, in percent, and how much its labels do.
+
+    Classes: the share of answers other than the most frequent one. Regression: the standard deviation over that of
+    the labels.
+    """
+    labels = task.splits[VALIDATION].labels
+    return {_VARIETY: _variety(task, predictions, labels), _LABEL_VARIETY: _variety(task, labels, labels)}
+
+
+def is_constant(metrics: Mapping[str, float]) -> bool:
+    """Whether a model gives (nearly) the same answer to every text, by its metrics.
+
+    >>> is_constant({"variety/validation": 1.2, "variety/validation_labels": 48.0})
+    True
+    """
+    return _VARIETY in metrics and metrics[_VARIETY] < _NEARLY * metrics[_LABEL_VARIETY]
+
+
+def beats_majority(score: float, majority: float, examples: int) -> bool:
+    """Whether a score is above that of the majority by more than one standard error of a share, 50 / sqrt(N) points.
+
+    >>> beats_majority(52.0, 50.0, examples=100), beats_majority(52.0, 50.0, examples=2000)
+    (False, True)
+    """
+    return score > majority + 50 / math.sqrt(examples)
+
+
+def teacher_metrics(teacher: Artifact, context: Context) -> dict[str, float]:
+    """Whether a teacher is better than the majority class on the select split; a warning where it is not.
+
+    No metric where the teacher's artifact has no score.
+    """
+    score, task = read_metrics(teacher.folder).get(f"{SELECT}/score"), context.task
+    if score is None:
+        return {}
+    majority = _baselines(task, SELECT)[f"{MAJORITY}/{SELECT}/score"]
+    better = beats_majority(score, majority, len(task.splits[SELECT]))
+    if not better:
+        context.warn(
+            f"the teacher ({teacher.stage}) scores {score:.4g} on {SELECT}, no better than always giving the most"
+            f" frequent answer ({majority:.4g}): there is nothing to learn from it"
+        )
+    return {TEACHER: float(better)}
+
+
+def warn_of_answers(metrics: Mapping[str, float], task: Task) -> tuple[str, ...]:
+    """What is to be said of a result that learned nothing; nothing where it did."""
+    score, majority = metrics[_SCORE], metrics[f"{MAJORITY}/{_SCORE}"]
+    if is_constant(metrics):
+        varying = f"only {metrics[_VARIETY]:.2g} % of its answers differ" if metrics[_VARIETY] else "none differs"
+        return (f"it gives the same answer to (nearly) every text of {VALIDATION} ({varying}): it learned nothing",)
+    if not beats_majority(score, majority, len(task.splits[VALIDATION])):
+        return (
+            f"{VALIDATION}/score {score:.4g} is no better than always giving the most frequent answer ({majority:.4g})",
+        )
+    return ()
+
+
+@frozen(kw_only=True)
+class Learned:
+    """What the trials of a study learned."""
+
+    reasons: tuple[str, ...] = ()  #: why nothing was learned, a sentence each; empty where something was
+    constant: frozenset[int] = frozenset()  #: numbers of trials whose answers hardly vary
+
+    @property
+    def nothing(self) -> bool:
+        """Nothing was learned, so that no point is best and no two are equal."""
+        return bool(self.reasons)
+
+
+def learned(trials: Sequence[TrialRecord]) -> Learned:
+    """What complete trials learned, by the metrics of their stages; without such metrics nothing is said."""
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    constant = frozenset(trial.number for trial in complete if is_constant(trial.metrics))
+    reasons = []
+    if complete and len(constant) == len(complete):
+        reasons.append(f"Nothing was learned: every model gives the same answer to (nearly) all texts of {VALIDATION}.")
+    taught = [event.metrics[TEACHER] for trial in complete for event in trial.stages if TEACHER in event.metrics]
+    if taught and not any(taught):
+        reasons.append("The teacher is no better than always giving the most frequent answer (on select).")
+    if not reasons and (best := _best_against_majority(complete)):
+        reasons.append(f"Nothing was learned: {best}")
+    return Learned(reasons=tuple(reasons), constant=constant)
+
+
+def _best_against_majority(complete: Sequence[TrialRecord]) -> str:
+    known = [trial for trial in complete if f"{MAJORITY}/{_SCORE}" in trial.metrics]
+    if not known or len(known) < len(complete):
+        return ""
+    above = [trial for trial in known if trial.metrics[_SCORE] > trial.metrics[f"{MAJORITY}/{_SCORE}"]]
+    return "" if above else f"no model scores more on {VALIDATION} than always giving the most frequent answer."
+
+
+def _metrics(task: Task, split: str, predictions: Labels) -> dict[str, float]:
+    values = dict(task.metrics(predictions, task.splits[split].labels))
+    return {"score": values[task.score], **values}
+
+
+def _variety(task: Task, answers: Labels, labels: Labels) -> float:
+    if task.classes:
+        return float(100.0 * (1.0 - np.bincount(answers).max() / len(answers)))
+    spread: Any = np.std(labels)
+    return float(100.0 * np.std(answers) / spread) if spread else 0.0
