@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bebertlab.artifacts.classes import load_classifier
 from bebertlab.artifacts.metrics import write_metrics
 from bebertlab.artifacts.sizes import size_metrics
 from bebertlab.interfaces.ensemble import Round
@@ -17,7 +18,7 @@ from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
 from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.folder import load_model, save_model
+from bebertlab.nn.folder import save_model
 from bebertlab.nn.surgery import redesign
 from bebertlab.train.examples import TOKENIZER_FILE, load_examples
 from bebertlab.train.fault import TrainingFault
@@ -35,7 +36,7 @@ TOKENIZER_FILES = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.
 
 def read_model(artifact: Artifact, context: Context, scheme: SchemeOptions | None = None) -> BertClassifier:
     """The model of an artifact, on the device of the context; under a scheme, if there is one, instead of its own."""
-    model = load_model(artifact.folder, context.codec)
+    model = load_classifier(artifact.folder, context)
     if scheme is not None:
         model = BertClassifier.from_checkpoint(redesign(model.checkpoint(), scheme.design()))
     return model.to(context.device)
@@ -43,7 +44,7 @@ def read_model(artifact: Artifact, context: Context, scheme: SchemeOptions | Non
 
 def read_teacher(artifact: Artifact, context: Context) -> Teacher:
     """The model of an artifact as a teacher."""
-    return Teacher(load_model(artifact.folder, context.codec), key=artifact.key, device=context.device)
+    return Teacher(load_classifier(artifact.folder, context), key=artifact.key, device=context.device)
 
 
 def open_session(
@@ -100,7 +101,7 @@ def write_model(
         for split, rows in logits.items()
         for name, value in context.task.evaluate(split, rows.numpy()).items()
     }
-    save_model(model, context.folder, context.codec)
+    save_model(model, context.folder, context.codec, classes=context.task.classes)
     for name in TOKENIZER_FILES:
         if tokenizer != context.folder and (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, context.folder / name)

@@ -142,7 +142,7 @@ def import_(
     codec = _codec(settings)
     importer = _options({"kind": kind}, sets, ImporterOptions, codec)  # type: ignore[type-abstract]
     found = import_checkpoint(importer, path, config=config, tokenizer=tokenizer)
-    save_model(found.model, out, codec, found.tokenizer)
+    save_model(found.model, out, codec, found.tokenizer, classes=found.classes or ())
     click.echo(f"{path}: imported as {kind} into {out}")
     _tell_model(out, codec, None, "table")
     _tell_rest(found)
@@ -192,19 +192,31 @@ def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str
     from bebertlab.cli.cost import cost_of, cost_table, spoken_sizes
     from bebertlab.cli.design import HEAD, design_rows
     from bebertlab.interfaces.architecture import Design
-    from bebertlab.nn.folder import TENSORS, describe_model
+    from bebertlab.nn.classes import read_class_names
+    from bebertlab.nn.folder import CONFIGURATION, TENSORS, describe_model
     from bebertlab.nn.operations import usual_tokens
 
     sizes, design = describe_model(folder, codec)
+    classes = read_class_names(folder / CONFIGURATION, sizes.classes)
     tokens = tokens or usual_tokens(sizes)
     taken = evolve(cost_of(sizes, design, tokens), stored=(folder / TENSORS).stat().st_size)
     without = cost_of(sizes, Design(), tokens)
     if form == "json":
-        data = {"tokens": tokens, "architecture": asdict(sizes), "design": codec.dump(design), **taken.data()}
+        said = {"tokens": tokens, "architecture": asdict(sizes), "classes": classes and list(classes)}
+        data = {**said, "design": codec.dump(design), **taken.data()}
         click.echo(json.dumps({**data, "full_precision": without.data()}, indent=2))
         return
-    click.echo(f"{spoken_sizes(sizes)}\n\n{table(HEAD, design_rows(sizes, design))}\n")
+    click.echo(f"{spoken_sizes(sizes)}\nclasses, by output: {_spoken_classes(classes)}\n")
+    click.echo(f"{table(HEAD, design_rows(sizes, design))}\n")
     click.echo(cost_table(taken, without, tokens))
+
+
+def _spoken_classes(names: tuple[str, ...] | None) -> str:
+    from bebertlab.nn.classes import listed, only_numbers
+
+    if names is None:
+        return "not named"
+    return f"{listed(names)}{' (numbers, not names)' if only_numbers(names) else ''}"
 
 
 def _tell_rest(found: Imported) -> None:

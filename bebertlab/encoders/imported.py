@@ -13,6 +13,7 @@ from bebertlab.encoders.wordpiece import has_tokenizer, read_tokenizer
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.importer import ImporterOptions
 from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.classes import check_problem, read_class_names
 from bebertlab.nn.folder import read_json
 from bebertlab.nn.tensors import left_out
 
@@ -26,6 +27,7 @@ class Imported:
 
     model: BertClassifier
     tokenizer: PreTrainedTokenizerBase | None  #: None where none is beside the checkpoint and none was named
+    classes: tuple[str, ...] | None  #: by output, as its config.json names or numbers them
     left_out: tuple[str, ...]  #: tensors of the checkpoint that the model has no use for
 
 
@@ -40,17 +42,20 @@ def import_checkpoint(
     """
     beside = path if path.is_dir() else path.parent
     tensors = read_weights(path)
-    settings = read_json(_config(config, beside))
+    config = _config(config, beside)
+    settings = read_json(config)
     try:
         checkpoint = importer.read(tensors, settings)
         model = BertClassifier.from_checkpoint(checkpoint)
+        check_problem(settings, checkpoint.architecture.classes)
     except UserError as error:
         raise type(error)(f"{path}: importer '{importer.kind}': {error}") from error
+    classes = read_class_names(config, checkpoint.architecture.classes)
     words = read_tokenizer(tokenizer or beside) if tokenizer or has_tokenizer(beside) else None
     rows = checkpoint.architecture.vocabulary
     if words is not None and len(words) > rows:
         raise UserError(f"{tokenizer or beside}: the tokenizer has {len(words)} tokens, the word embedding {rows} rows")
-    return Imported(model=model, tokenizer=words, left_out=left_out(tensors, checkpoint.tensors))
+    return Imported(model=model, tokenizer=words, classes=classes, left_out=left_out(tensors, checkpoint.tensors))
 
 
 def _config(named: Path | None, beside: Path) -> Path:

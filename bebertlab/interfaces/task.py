@@ -44,6 +44,8 @@ class Task:
     score: str  #: the metric that `score` repeats, the same name for every task
     digest: str  #: sha256 of everything above that decides a result
     generated: bool = field(default=False)  #: the text is made up by a grammar
+    #: the classes in the order of the numbers that the data itself has for them, where it is another than `classes`
+    data_order: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> int:

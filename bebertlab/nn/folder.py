@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,14 @@ _FORMAT = 1
 
 
 def save_model(
-    model: BertClassifier, folder: Path, codec: Codec, tokenizer: PreTrainedTokenizerBase | None = None
+    model: BertClassifier,
+    folder: Path,
+    codec: Codec,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    classes: Sequence[str] = (),
 ) -> None:
-    """Write a model, and the tokenizer beside it.
+    """Write a model with the names of its classes by output, if they are known, and the tokenizer beside it.
 
     A full-precision model whose heads fill the hidden size is an ordinary Hugging Face folder.
     """
@@ -38,7 +43,7 @@ def save_model(
     checkpoint = model.checkpoint()
     sizes = checkpoint.architecture
     ordinary = checkpoint.design == Design() and sizes.heads * sizes.head_size == sizes.hidden
-    config = configuration(sizes)
+    config = configuration(sizes, classes)
     if not ordinary:
         # transformers shall refuse the folder by name instead of loading the half that it knows
         config |= {"architectures": ["BertClassifier"], "model_type": "bebertlab"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -35,9 +35,17 @@ _ACTIVATIONS = {"gelu": "gelu", "relu": "relu"}
 _FULL = 32  #: bits of what is not quantized, in the configurations of published code
 
 
-def configuration(architecture: Architecture) -> dict[str, Any]:
-    """config.json of a model with these sizes, without what only bebertlab knows (head size, design)."""
-    names = [f"LABEL_{index}" for index in range(architecture.classes)]
+def configuration(architecture: Architecture, classes: Sequence[str] = ()) -> dict[str, Any]:
+    """config.json of a model with these sizes, without what only bebertlab knows (head size, design).
+
+    `classes` names the outputs; without names they are numbered, as Hugging Face does it.
+
+    Raises:
+        UserError: there are names for another number of outputs.
+    """
+    names = [*classes] or [f"LABEL_{index}" for index in range(architecture.classes)]
+    if len(names) != architecture.classes:
+        raise UserError(f"the model has {architecture.classes} outputs, but {len(names)} classes are named")
     return {
         "architectures": ["BertForSequenceClassification"],
         "model_type": "bert",

@@ -8,13 +8,14 @@ from typing import Self
 
 from attrs import evolve, field, frozen
 
+from bebertlab.artifacts.classes import class_order, load_classifier
 from bebertlab.artifacts.digest import model_digest
 from bebertlab.artifacts.model import write_model
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.stage import PLACE, Codec, Context, Inputs, StageOptions
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.folder import TENSORS, describe_model, load_model
+from bebertlab.nn.folder import TENSORS, describe_model
 from bebertlab.train.examples import TOKENIZER_FILE
 
 
@@ -23,13 +24,16 @@ class LoadStage(StageOptions):
     """Take a model with its tokenizer from a folder: an imported one, or one that another recipe made.
 
     It is copied and evaluated on the recipe's task; it can teach, be trained further, be a member or be evaluated.
+    Its outputs are put into the order of the task's classes, by the names in its config.json.
     The key in the store follows the content of the folder, not its place.
     """
 
     kind = "load"
-    revision = 3
+    revision = 4
     draws = False
     folder: Path = field(metadata=PLACE)  #: as `model import` or a stage wrote it, or a Hugging Face classifier
+    #: the task's classes in the order of the model's outputs, where the folder's config.json does not name them
+    classes: tuple[str, ...] | None = None
     digest: str | None = field(default=None)  #: of its content, found when the recipe is planned; given, it must be it
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
@@ -38,10 +42,7 @@ class LoadStage(StageOptions):
         if not (folder / TENSORS).is_file():
             raise EnvironmentFault(f"folder {folder} has no {TENSORS}; `bebertlab model import` makes such a folder")
         sizes, _ = describe_model(folder, codec)
-        if sizes.classes != task.outputs:
-            raise UserError(
-                f"the model in {folder} answers with {sizes.classes} numbers, task '{task.name}' wants {task.outputs}"
-            )
+        class_order(folder, sizes.classes, task, self.classes)
         if not (folder / TOKENIZER_FILE).is_file():
             raise EnvironmentFault(
                 f"{folder} holds no {TOKENIZER_FILE}; `bebertlab model import --tokenizer` puts one beside a model"
@@ -55,7 +56,7 @@ class LoadStage(StageOptions):
         """Write a copy of the model, its tokenizer and what it answers."""
         if model_digest(self.folder) != self.digest:
             raise EnvironmentFault(f"{self.folder} changed since the recipe was planned; run it again")
-        model = load_model(self.folder, context.codec)
+        model = load_classifier(self.folder, context, self.classes)
         _check_lengths(model.architecture, self.folder, context.encoder.maximum_tokens)
         write_model(model, self.folder, context)
 

@@ -124,7 +124,7 @@ class MemberStage(StageOptions):
         if self.keep_last:
             if training.last is not None:
                 model.load_state_dict(training.last)
-            save_model(model, context.folder / LAST_FOLDER, context.codec)
+            save_model(model, context.folder / LAST_FOLDER, context.codec, classes=context.task.classes)
 
 
 def _metrics(judged: Judged) -> dict[str, float]:

@@ -36,7 +36,7 @@ class SplitStage(StageOptions):
     """
 
     kind = "split"
-    revision = 3
+    revision = 4
     draws = False
     model: str = stage_input()  #: stage whose model is split
     splitter: SplitterOptions = field()  #: how

@@ -42,6 +42,8 @@ def _check_splits(task: Task) -> None:
     odd = sorted(name for name in others if not name.startswith(f"{VALIDATION}_"))
     hold(not odd, f"split {', '.join(odd)} must be named {VALIDATION}_ and something")
     hold(len(set(task.classes)) == len(task.classes) != 1, f"its classes are {task.classes}")
+    same = sorted(task.data_order or task.classes) == sorted(task.classes)
+    hold(same, f"its classes are {task.classes}, those of data_order {task.data_order}")
 
 
 def _check_split(split: Split, name: str, task: Task) -> None:

@@ -55,6 +55,7 @@ class Glue(TaskOptions):
             name=f"glue/{self.name}"
             + ("" if _is_official(entry, train, select, tables) else " (not the official splits)"),
             classes=entry.classes,
+            data_order=entry.hub_classes,
             splits=splits,
             metrics=entry.metrics,
             score=entry.score,

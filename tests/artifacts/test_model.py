@@ -52,6 +52,7 @@ def test_a_model_is_written_whole(context: Context, task: Task, logits: Logits) 
         "train/teacher_seconds": 0.5,
         "extra/one": 1.0,
     }
+    assert json.loads((context.folder / "config.json").read_text())["id2label"] == {"0": "blame", "1": "praise"}
     again = read_model(artifact_of(context), context)
     session = open_session(context, TrainOptions(), context.folder)
     assert torch.equal(predict(again, session.select), rows[SELECT])

@@ -143,6 +143,32 @@ def test_import_writes_a_model_that_show_reads(
     assert run("show", out).stdout in result.stdout
 
 
+def test_import_keeps_the_names_of_the_classes(full_precision: Path, tmp_path: Path) -> None:
+    config = full_precision.parent / "config.json"
+    settings = json.loads(config.read_text())
+    plain = _imported(full_precision, tmp_path / "plain").stdout
+    numbers = [f"LABEL_{output}" for output in range(settings["num_labels"])]
+    assert f"classes, by output: {', '.join(numbers)} (numbers, not names)\n" in plain
+    assert data("show", tmp_path / "plain")["classes"] == numbers
+    names = [f"class {letter}" for letter in "XYZ"[: settings["num_labels"]]]
+    settings["id2label"] = dict(enumerate(names))
+    config.write_text(json.dumps(settings))
+    assert f"classes, by output: {', '.join(names)}\n" in _imported(full_precision, tmp_path / "named").stdout
+    assert data("show", tmp_path / "named")["classes"] == names
+    written = json.loads((tmp_path / "named" / "config.json").read_text())
+    assert (list(written["id2label"].values()), list(written["label2id"])) == (names, names)
+    config.write_text(json.dumps(settings | {"label2id": {name: 0 for name in names}}))
+    wrong = run("import", full_precision, "--format", "huggingface", "--out", tmp_path / "wrong")
+    assert wrong.exit_code == 2
+    assert f"error: {config}: id2label and label2id contradict each other" in wrong.stderr
+
+
+def _imported(file: Path, out: Path) -> Result:
+    result = run("import", file, "--format", "huggingface", "--out", out)
+    assert result.exit_code == 0, result.output
+    return result
+
+
 def test_import_says_what_it_left_out(full_precision: Path, tmp_path: Path) -> None:
     file, out = full_precision, tmp_path / "out"
     state = torch.load(file, weights_only=True)

@@ -61,3 +61,25 @@ def test_a_tokenizer_of_more_words_is_refused(pickled: Path) -> None:
         file.write("more\n")
     with pytest.raises(UserError, match="the tokenizer has 10 tokens, the word embedding 9 rows"):
         import_checkpoint(IMPORTER, pickled)
+
+
+def test_names_of_classes_come_along(pickled: Path) -> None:
+    config = pickled.parent / "config.json"
+    settings = json.loads(config.read_text())
+    names = tuple("edcba")
+    config.write_text(json.dumps(settings | {"id2label": dict(enumerate(names)), "label2id": None}))
+    assert import_checkpoint(IMPORTER, pickled).classes == names
+    config.write_text(json.dumps(settings | {"id2label": None, "label2id": None}))
+    assert import_checkpoint(IMPORTER, pickled).classes is None
+    config.write_text(json.dumps(settings | {"id2label": {"0": "yes"}, "label2id": None}))
+    with pytest.raises(
+        UserError, match=r"config\.json: id2label \(0 is yes\) must name each of the outputs 0 to 4 once"
+    ):
+        import_checkpoint(IMPORTER, pickled)
+
+
+def test_independent_labels_are_refused(pickled: Path) -> None:
+    config = pickled.parent / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"problem_type": "multi_label_classification"}))
+    with pytest.raises(UserError, match="importer 'huggingface': problem_type is 'multi_label_classification'"):
+        import_checkpoint(IMPORTER, pickled)

@@ -14,6 +14,7 @@ from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.stage import Codec
 from bebertlab.manager import load_plugins
 from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.classes import read_class_names
 from bebertlab.nn.folder import describe_model, load_model, read_json, read_safetensors, save_model
 from bebertlab.nn.initial import random_checkpoint
 from bebertlab.nn.surgery import redesign
@@ -47,6 +48,32 @@ def test_full_precision_is_a_hugging_face_folder(
     assert same(load_model(tmp_path, codec), ordinary, batch)
     theirs.save_pretrained(tmp_path / "theirs")
     assert same(load_model(tmp_path / "theirs", codec), ordinary, batch)
+
+
+def test_transformers_reads_the_names_of_the_classes(
+    ordinary: BertClassifier, tmp_path: Path, codec: Codec, batch: Batch
+) -> None:
+    from transformers import AutoConfig, BertForSequenceClassification
+
+    names = ("contradiction", "entailment", "\u00fcbrig")
+    save_model(ordinary, tmp_path, codec, classes=names)
+    config = AutoConfig.from_pretrained(tmp_path)
+    assert config.id2label == dict(enumerate(names))
+    assert config.label2id == {name: output for output, name in enumerate(names)}
+    theirs = BertForSequenceClassification.from_pretrained(tmp_path)
+    assert torch.equal(theirs.classifier.weight, ordinary.classifier.weight)
+    theirs.save_pretrained(tmp_path / "theirs")
+    assert read_class_names(tmp_path / "theirs" / "config.json", 3) == names
+
+
+def test_our_own_folders_name_the_classes_too(quantized: Checkpoint, tmp_path: Path, codec: Codec) -> None:
+    model = BertClassifier.from_checkpoint(quantized)
+    names = ("a", "b", "A_b")
+    save_model(model, tmp_path, codec, classes=names)
+    assert (tmp_path / "bebertlab.json").is_file()
+    assert read_class_names(tmp_path / "config.json", 3) == names
+    with pytest.raises(UserError, match="has 3 outputs, but 2 classes are named"):
+        save_model(model, tmp_path, codec, classes=names[:2])
 
 
 def test_narrow_attention_needs_our_own_file(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import torch
 from attrs import evolve
 from torch import Tensor
 
@@ -13,6 +14,8 @@ from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.architecture import Design, Site
 from bebertlab.interfaces.stage import Artifact, Inputs, StageOptions
 from bebertlab.interfaces.task import Task
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.classes import reorder_outputs
 from bebertlab.nn.folder import load_model, save_model
 from bebertlab.stages import bebertlab_stages
 from bebertlab.stages.load import LoadStage
@@ -75,8 +78,50 @@ def test_a_folder_that_is_not_the_one_that_was_meant_is_refused(bench: StageBenc
         bench.run(stage, task)
 
 
+def test_classes_in_another_order_are_put_into_the_task_s(
+    bench: StageBench,
+    task: Task,
+    folder: Path,
+    teacher: Artifact,
+    metrics: Callable[[Artifact], dict[str, float]],
+    logits: Callable[[Artifact], dict[str, Tensor]],
+) -> None:
+    model = load_model(folder, bench.codec)
+    turned = BertClassifier.from_checkpoint(reorder_outputs(model.checkpoint(), (1, 0)))
+    save_model(turned, folder, bench.codec, classes=("Praise", "BLAME"))
+    bench.warnings.clear()
+    loaded = bench.run(prepared(folder, bench, task), task)
+    assert all(torch.equal(rows, logits(loaded)[split]) for split, rows in logits(teacher).items())
+    assert metrics(loaded)["validation/score"] == metrics(teacher)["validation/score"]
+    assert model_digest(loaded.folder) == model_digest(teacher.folder)
+    assert not bench.warnings
+
+
+def test_a_folder_without_names_is_said_or_its_order_is_stated(bench: StageBench, task: Task, folder: Path) -> None:
+    save_model(load_model(folder, bench.codec), folder, bench.codec)
+    bench.warnings.clear()
+    bench.run(prepared(folder, bench, task), task)
+    (warning,) = bench.warnings
+    assert "in the order of task 'tiny', blame, praise. To state the order, set the option `classes`" in warning
+    stage = bench.codec.load({"kind": "load", "folder": str(folder), "classes": ["praise", "blame"]}, LoadStage)
+    ready = stage.prepare(NO_INPUTS, task, bench.codec)
+    assert bench.codec.dump(ready)["classes"] == ["praise", "blame"]
+    turned = bench.run(ready, task)
+    assert len(bench.warnings) == 1
+    weights = [load_model(one, bench.codec).classifier.weight for one in (turned.folder, folder)]
+    assert torch.equal(weights[0], weights[1].flip(0))
+
+
+def test_other_classes_are_refused_when_the_recipe_is_planned(bench: StageBench, task: Task, folder: Path) -> None:
+    save_model(load_model(folder, bench.codec), folder, bench.codec, classes=("NEG", "POS"))
+    with pytest.raises(UserError, match="named NEG, POS; the classes of the task are blame, praise; correct that file"):
+        prepared(folder, bench, task)
+    with pytest.raises(UserError, match="expected the classes of task 'tiny', blame, praise"):
+        LoadStage(folder=folder, classes=("NEG", "POS")).prepare(NO_INPUTS, task, bench.codec)
+
+
 def test_a_model_of_another_number_of_classes_is_refused(bench: StageBench, folder: Path) -> None:
-    with pytest.raises(UserError, match="answers with 2 numbers, task 'tiny' wants 1"):
+    with pytest.raises(UserError, match="has 2 outputs, task 'tiny' needs 1"):
         prepared(folder, bench, tiny_task(regression=True))
 
 

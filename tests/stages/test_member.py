@@ -21,6 +21,7 @@ from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.classes import read_class_names
 from bebertlab.nn.folder import load_model
 from bebertlab.stages.member import MemberStage
 from bebertlab.stages.verdict import UNTRAINED, read_verdict, write_verdict
@@ -199,6 +200,7 @@ def test_a_member_can_start_from_the_last_state_of_the_one_before_it(
     monkeypatch.setattr("bebertlab.stages.member.train_phases", train_phases)
     first = bench.run(member(bench.codec, "bagging", keep_last=True), task, model=teacher)
     assert same(first, teacher)  # the best state is the member
+    assert read_class_names(first.folder / "last" / "config.json", 2) == task.classes
     stage = member(bench.codec, "bagging", index=1, previous="members.0", start="previous-last")
     second = bench.run(stage, task, model=teacher, previous=first)
     assert asked == [True, False]

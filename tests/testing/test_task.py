@@ -88,6 +88,7 @@ def test_a_whole_task_passes(regression: bool) -> None:
         (_without(SELECT), "task 'numbered': it has no split select"),
         (lambda task: attrs.evolve(task, splits={**task.splits, "test": task.splits[TRAIN]}), "split test must be na"),
         (lambda task: attrs.evolve(task, classes=("even", "even")), "its classes are"),
+        (lambda task: attrs.evolve(task, data_order=("odd",)), r"classes are .*, those of data_order \('odd',\)"),
         (_change(TRAIN, texts=("a",)), "train has 20 ids and 1 texts"),
         (_change(SELECT, texts=("a", " ", *"cdefgh")), "texts of select is blank at 1"),
         (_change(VALIDATION, pairs=tuple("abcdefghij")), "validation and train differ in whether they have pairs"),

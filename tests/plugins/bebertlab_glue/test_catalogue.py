@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bebertlab.nn.classes import output_order
 from bebertlab_glue.catalogue import CATALOGUE, TaskName
 
 
@@ -28,6 +29,17 @@ def test_classes_are_ordered_as_in_the_code_of_the_papers() -> None:
 def test_only_mnli_is_ordered_otherwise_on_the_hub() -> None:
     other = {name: entry.stored_classes for name, entry in CATALOGUE.items() if entry.stored_classes != entry.classes}
     assert other == {"mnli": ("entailment", "neutral", "contradiction")}
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if entry.classes])
+def test_classifiers_of_the_hub_are_matched_by_name(name: TaskName) -> None:
+    classes = CATALOGUE[name].classes
+    stored = CATALOGUE[name].stored_classes
+    for given in (stored, tuple(reversed(stored)), tuple(one.upper().replace("_", "-") for one in stored)):
+        order = output_order(given, classes)
+        assert order is not None
+        assert [given[output].lower().replace("-", "_") for output in order] == list(classes)
+    assert output_order([f"LABEL_{number}" for number in range(len(classes))], classes) is None
 
 
 def test_mnli_has_two_validation_sets_and_the_others_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,16 @@ def test_a_folder_gives_three_splits_without_a_shared_example(cola: Path) -> Non
     assert len(set(texts)) == 50
     assert task.score == "matthews"
     assert task.classes == ("unacceptable", "acceptable")
+
+
+def test_the_order_of_the_data_is_told_where_it_is_another(cola: Path, write: Callable[..., Path]) -> None:
+    assert Glue(name="cola", path=cola).load().data_order == ()
+    for split in ("train", "validation_matched", "validation_mismatched"):
+        words = {name: [f"{split} {name} {i}" for i in range(9)] for name in ("premise", "hypothesis")}
+        folder = write("mnli", split, {**words, "label": [i % 3 for i in range(9)], "idx": list(range(9))})
+    task = Glue(name="mnli", path=folder, select_fraction=0.4).load()
+    assert task.classes == ("contradiction", "entailment", "neutral")
+    assert task.data_order == ("entailment", "neutral", "contradiction")
 
 
 def test_the_variable_names_the_folder_where_the_options_do_not(cola: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,211 @@
+"""Names of classes in a config.json, and the order of a classifier's outputs that follows from them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Checkpoint
+from bebertlab.nn.folder import read_json
+
+_CLASSIFIER = ("classifier.weight", "classifier.bias")
+_NUMBERED = re.compile(r"(?:(?:label|class)[\s_-]*|([+-]?))(\d{1,9})(?:\.0*)?")
+_OUTPUT = re.compile(r"[+-]?\d{1,9}")
+_SIGNED = re.compile(r"[+-]?[\d.]+")
+_LISTED = 20  #: names in a message; the others are counted
+
+_Named = list[tuple[int, str]]  #: outputs and their names
+
+
+def read_class_names(path: Path, outputs: int) -> tuple[str, ...] | None:
+    """`class_names` of a config.json.
+
+    Raises:
+        EnvironmentFault: the file is not there.
+        UserError: as `class_names`; names the file.
+    """
+    config = read_json(path)
+    try:
+        return class_names(config, outputs)
+    except UserError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def class_names(config: Mapping[str, Any], outputs: int) -> tuple[str, ...] | None:
+    """The names of a classifier's outputs in their order, by `id2label` and `label2id`; None where there are none.
+
+    Where one of the two only numbers the outputs and the other one has names, the names count. Numbers are returned
+    as they stand; `output_order` takes them for no names.
+
+    >>> class_names({"id2label": {"1": "yes", "0": "no"}}, 2)
+    ('no', 'yes')
+    >>> class_names({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "label2id": {"no": 1, "yes": 0}}, 2)
+    ('yes', 'no')
+    >>> class_names({}, 2) is None
+    True
+
+    Raises:
+        UserError: they contradict each other, name other outputs than those of the classifier, or are damaged.
+    """
+    by_output = _named("id2label", config.get("id2label"), key_is_name=False)
+    by_name = _named("label2id", config.get("label2id"), key_is_name=True)
+    if only_numbers(_names(by_output)) and only_numbers(_names(by_name)):
+        return _numbers(by_output, by_name, outputs)
+    if only_numbers(_names(by_output)):
+        return _complete("label2id", by_name, outputs)
+    names = _complete("id2label", by_output, outputs)
+    if not only_numbers(_names(by_name)) and not _agree(names, by_name):
+        raise UserError(f"id2label and label2id contradict each other: {_spoken(by_output)}; {_spoken(by_name)}")
+    return names
+
+
+def check_problem(config: Mapping[str, Any], outputs: int) -> None:
+    """Check that a model is a regression, or that each text has one of its classes.
+
+    Raises:
+        UserError: `problem_type` of its config.json says something else.
+    """
+    expected = "regression" if outputs == 1 else "single_label_classification"
+    if (problem := config.get("problem_type")) not in (None, expected):
+        raise UserError(
+            f"problem_type is '{problem}'; expected '{expected}' of a model with {outputs} output"
+            + ("" if outputs == 1 else "s")
+        )
+
+
+def output_order(names: Sequence[str] | None, classes: Sequence[str]) -> tuple[int, ...] | None:
+    """For each class of a task the output that has its name; None where the names are only numbers, or there are none.
+
+    Upper and lower case, `-`, `_` and spaces make no difference unless classes differ in nothing else.
+
+    >>> output_order(["ENTAILMENT", "Not Entailment"], ["not_entailment", "entailment"])
+    (1, 0)
+    >>> output_order(["LABEL_0", "LABEL_1"], ["no", "yes"]) is None
+    True
+
+    Raises:
+        UserError: the names are others than those of the classes.
+    """
+    if names is None:
+        return None
+    for form in (str, _plain):
+        found, wanted = [form(name) for name in names], [form(name) for name in classes]
+        if len(set(found)) == len(found) and sorted(found) == sorted(wanted):
+            return tuple(found.index(name) for name in wanted)
+    numbers = [number for name in names if (number := _number(name)) is not None]
+    counted = len(numbers) == len(names) == len(classes) and numbers == sorted(set(numbers))
+    if counted and not contradicts(names, classes):
+        return None
+    raise UserError(f"the outputs are named {listed(names)}; the classes of the task are {listed(classes)}")
+
+
+def only_numbers(names: Sequence[str]) -> bool:
+    """Whether names say no more than a number each, such as `LABEL_1`, `class 1` or `1`."""
+    return all(_number(name) is not None for name in names)
+
+
+def contradicts(names: Sequence[str], by_output: Sequence[str]) -> bool:
+    """Whether one of the names is that of a class which stands elsewhere in `by_output`, the classes by output.
+
+    >>> contradicts(["NEG", "pos"], ["negative", "positive"])
+    False
+    >>> contradicts(["Positive", "NEG"], ["negative", "positive"])
+    True
+    """
+    form = str if set(names) <= set(by_output) else _plain
+    known = {form(name) for name in by_output}
+    return any(form(name) in known and form(name) != form(there) for name, there in zip(names, by_output, strict=True))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a message.
+
+    >>> listed(["no", "yes"])
+    'no, yes'
+    """
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def reorder_outputs(checkpoint: Checkpoint, order: Sequence[int]) -> Checkpoint:
+    """The same classifier with output `order[k]` in place k; all other tensors are those given."""
+    changed = {name: checkpoint.tensors[name][list(order)] for name in _CLASSIFIER}
+    return evolve(checkpoint, tensors={**checkpoint.tensors, **changed})
+
+
+def _named(field: str, data: object, *, key_is_name: bool) -> _Named:
+    """What one of the two fields says, in the order of the outputs."""
+    if data is None:
+        return []
+    if not isinstance(data, Mapping):
+        raise UserError(f"{field} is of type {type(data).__name__}; expected an object")
+    pairs = [(value, key) if key_is_name else (key, value) for key, value in data.items()]
+    return sorted((_output(field, output), _name(field, name)) for output, name in pairs)
+
+
+def _output(field: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str) or not _OUTPUT.fullmatch(str(value).strip()):
+        raise UserError(f"{field} has {value!r} where the number of an output is expected")
+    return int(value)
+
+
+def _name(field: str, value: object) -> str:
+    if not isinstance(value, str | int | float):
+        raise UserError(f"{field} has {value!r} where the name of a class is expected")
+    return str(value)
+
+
+def _numbers(by_output: _Named, by_name: _Named, outputs: int) -> tuple[str, ...] | None:
+    """Names that are only numbers; None where they are not as many as there are outputs: such say nothing."""
+    found = [named for named in (by_output, by_name) if [output for output, _ in named] == list(range(outputs))]
+    if len({tuple(_number(name) for _, name in named) for named in found}) > 1:
+        raise UserError(f"id2label and label2id contradict each other: {_spoken(by_output)}; {_spoken(by_name)}")
+    return _names(found[0]) if found else None
+
+
+def _complete(field: str, named: _Named, outputs: int) -> tuple[str, ...]:
+    """The names, which must be one for each output."""
+    if [output for output, _ in named] != list(range(outputs)):
+        raise UserError(f"{field} ({_spoken(named)}) must name each of the outputs 0 to {outputs - 1} once")
+    return _names(named)
+
+
+def _agree(names: Sequence[str], by_name: _Named) -> bool:
+    """Whether `label2id` has the outputs of these names; it may have further names for them."""
+    for form in (str, _plain):
+        outputs: dict[str, set[int]] = {}
+        for output, name in by_name:
+            outputs.setdefault(form(name), set()).add(output)
+        if all(outputs.get(form(name)) == {output} for output, name in enumerate(names)):
+            return True
+    return False
+
+
+def _names(named: _Named) -> tuple[str, ...]:
+    return tuple(name for _, name in named)
+
+
+def _number(name: str) -> int | None:
+    """The number that is all that a name says, such as 1 of `LABEL_1`, `class 1`, `1` and `1.0`."""
+    found = _NUMBERED.fullmatch(_folded(name))
+    return int(f"{found[1] or ''}{found[2]}") if found else None
+
+
+def _plain(name: str) -> str:
+    """What counts of a name; the sign of a number does."""
+    folded = _folded(name)
+    return folded if _SIGNED.fullmatch(folded) else re.sub(r"[\s_-]+", "", folded) or folded
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def _spoken(named: _Named) -> str:
+    return listed([f"{output} is {name}" for output, name in named])
