@@ -206,16 +206,16 @@ def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str
         data = {**said, "design": codec.dump(design), **taken.data()}
         click.echo(json.dumps({**data, "full_precision": without.data()}, indent=2))
         return
-    click.echo(f"{spoken_sizes(sizes)}\nclasses, by output: {_spoken_classes(classes)}\n")
+    click.echo(f"{spoken_sizes(sizes)}\nclasses, by output: {_spoken_classes(sizes.classes, classes)}\n")
     click.echo(f"{table(HEAD, design_rows(sizes, design))}\n")
     click.echo(cost_table(taken, without, tokens))
 
 
-def _spoken_classes(names: tuple[str, ...] | None) -> str:
+def _spoken_classes(outputs: int, names: tuple[str, ...] | None) -> str:
     from bebertlab.nn.classes import listed, only_numbers
 
     if names is None:
-        return "not named"
+        return "none, a regression" if outputs == 1 else "not named"
     return f"{listed(names)}{' (numbers, not names)' if only_numbers(names) else ''}"
 
 

@@ -38,7 +38,8 @@ def import_checkpoint(
 
     Raises:
         EnvironmentFault: a file is not there.
-        UserError: the file is refused, is not of that code, or its tokenizer has more tokens than the model.
+        UserError: the file is refused, is not of that code, its config.json contradicts itself on the classes, or its
+            tokenizer has more tokens than the model.
     """
     beside = path if path.is_dir() else path.parent
     tensors = read_weights(path)

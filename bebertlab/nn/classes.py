@@ -40,6 +40,7 @@ def read_class_names(path: Path, outputs: int) -> tuple[str, ...] | None:
 def class_names(config: Mapping[str, Any], outputs: int) -> tuple[str, ...] | None:
     """The names of a classifier's outputs in their order, by `id2label` and `label2id`; None where there are none.
 
+    The one output of a regression has no class.
     Where one of the two only numbers the outputs and the other one has names, the names count. Numbers are returned
     as they stand; `output_order` takes them for no names.
 
@@ -53,6 +54,8 @@ def class_names(config: Mapping[str, Any], outputs: int) -> tuple[str, ...] | No
     Raises:
         UserError: they contradict each other, name other outputs than those of the classifier, or are damaged.
     """
+    if outputs == 1:
+        return None
     by_output = _named("id2label", config.get("id2label"), key_is_name=False)
     by_name = _named("label2id", config.get("label2id"), key_is_name=True)
     if only_numbers(_names(by_output)) and only_numbers(_names(by_name)):
@@ -130,7 +133,8 @@ def listed(names: Sequence[str]) -> str:
     'no, yes'
     """
     more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    shown = [name if name.isprintable() else repr(name) for name in names[:_LISTED]]
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def reorder_outputs(checkpoint: Checkpoint, order: Sequence[int]) -> Checkpoint:

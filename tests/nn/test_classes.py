@@ -132,7 +132,13 @@ def test_a_name_that_stands_for_another_output_contradicts() -> None:
     assert contradicts(("a-b", "a b"), ("a b", "a-b"))
 
 
-def test_long_lists_are_cut() -> None:
+def test_the_output_of_a_regression_has_no_class() -> None:
+    for names in ({"0": "similarity"}, {"0": "negative", "1": "positive"}):
+        assert class_names(config(names), 1) is None
+
+
+def test_long_lists_are_cut_and_stay_on_one_line() -> None:
+    assert listed(["a\nb", "\u00fc"]) == "'a\\nb', \u00fc"
     assert listed([str(number) for number in range(22)]).endswith("18, 19 and 2 more")
 
 
