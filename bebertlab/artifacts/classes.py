@@ -83,8 +83,8 @@ def _stated(stated: Sequence[str], config: Mapping[str, Any], task: Task) -> tup
     order = _known(stated, task)
     if order is None:
         raise UserError(
-            f"`classes` is {listed(stated)}; expected the classes of task '{task.name}', {listed(task.classes)},"
-            " in the order of the model's outputs"
+            f"`classes` is {listed(stated) or 'empty'}; expected the classes of task '{task.name}',"
+            f" {listed(task.classes)}, in the order of the model's outputs"
         )
     names = _usable(config, task.outputs)
     by_output = [task.classes[order.index(output)] for output in range(task.outputs)]
