@@ -5,6 +5,7 @@ from __future__ import annotations
 from bebertlab.artifacts.metrics import read_metrics, write_metrics
 from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
 from bebertlab.errors import EnvironmentFault, UserError, suggestion, unknown
+from bebertlab.files import check_file
 from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.architecture import (
     ATTENTION_SITES,
@@ -49,7 +50,13 @@ from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics
 from bebertlab.network import reach_hub
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
-from bebertlab.nn.huggingface import architecture_of, config_number, modern_names, quantized_bits
+from bebertlab.nn.huggingface import (
+    architecture_of,
+    classifier_architecture,
+    config_number,
+    modern_names,
+    quantized_bits,
+)
 from bebertlab.nn.operations import model_operations, usual_tokens
 from bebertlab.nn.precision import integer_dtype, widened
 from bebertlab.nn.straight_through import sign, straight_through
@@ -127,7 +134,9 @@ __all__ = [
     "batches",
     "branch_counts",
     "branch_prefix",
+    "check_file",
     "check_tensors",
+    "classifier_architecture",
     "config_number",
     "content_digest",
     "correlation_metrics",

@@ -28,6 +28,7 @@ PLUGINS = sorted(MODULES.keys() - set(CORE))
 RANKS = {
     **{"": 0, "errors": 0, "redact": 0, "processors": 0, "interfaces": 1, "packed": 1, "hookspecs": 2, "network": 2},
     **{
+        "files": 1,
         "nn": 2,
         "train": 2,
         "artifacts": 2,

@@ -7,17 +7,24 @@ from functools import lru_cache
 from pathlib import Path
 
 from bebertlab.artifacts.model import TOKENIZER_FILES
-from bebertlab.nn.folder import CONFIGURATION, SURGERY, TENSORS
+from bebertlab.nn.folder import CONFIGURATION, SURGERY
+from bebertlab.nn.weight_files import weight_files
 
-_FILES = (CONFIGURATION, SURGERY, TENSORS, *TOKENIZER_FILES)
+_FILES = (CONFIGURATION, SURGERY, *TOKENIZER_FILES)
 
 
 def model_digest(folder: Path) -> str:
-    """sha256 of the names and contents of the files that make a model and its tokenizer, wherever the folder lies."""
+    """sha256 of the names and contents of the files that make a model and its tokenizer, wherever the folder lies.
+
+    Raises:
+        EnvironmentFault: there are no weights, or a file is a pointer of git-lfs.
+        UserError: the index of its shards is damaged.
+    """
     digest = hashlib.sha256()
-    for path in sorted(folder / name for name in _FILES if (folder / name).is_file()):
-        state = path.stat()
-        digest.update(f"{path.name} {_content(path, state.st_size, state.st_mtime_ns)}\n".encode())
+    named = (folder / name for name in _FILES)
+    for path in sorted({*filter(Path.is_file, named), *weight_files(folder)}):
+        name, state = path.relative_to(folder).as_posix(), path.stat()
+        digest.update(f"{name} {_content(path, state.st_size, state.st_mtime_ns)}\n".encode())
     return digest.hexdigest()
 
 

@@ -193,13 +193,14 @@ def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str
     from bebertlab.cli.design import HEAD, design_rows
     from bebertlab.interfaces.architecture import Design
     from bebertlab.nn.classes import read_class_names
-    from bebertlab.nn.folder import CONFIGURATION, TENSORS, describe_model
+    from bebertlab.nn.folder import CONFIGURATION, describe_model
     from bebertlab.nn.operations import usual_tokens
+    from bebertlab.nn.weight_files import weight_files
 
     sizes, design = describe_model(folder, codec)
     classes = read_class_names(folder / CONFIGURATION, sizes.classes)
     tokens = tokens or usual_tokens(sizes)
-    taken = evolve(cost_of(sizes, design, tokens), stored=(folder / TENSORS).stat().st_size)
+    taken = evolve(cost_of(sizes, design, tokens), stored=sum(path.stat().st_size for path in weight_files(folder)))
     without = cost_of(sizes, Design(), tokens)
     if form == "json":
         said = {"tokens": tokens, "architecture": asdict(sizes), "classes": classes and list(classes)}

@@ -91,7 +91,10 @@ class _Structure:
         if of in (Any, object):
             return data
         if of is float and type(data) in (int, float):
-            number = float(cast("float", data))
+            try:
+                number = float(cast("float", data))
+            except OverflowError:  # a whole number that no float can hold
+                number = math.inf
             return number if math.isfinite(number) else self.fault(path, f"must be finite, is {number}")
         if of is int and type(data) is int and not -_WHOLE <= data < _WHOLE:
             return self.fault(path, f"must be between -2**63 and 2**63 - 1, is {data}")

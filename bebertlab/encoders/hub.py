@@ -6,27 +6,33 @@ import hashlib
 from pathlib import Path
 
 from bebertlab.errors import EnvironmentFault
+from bebertlab.files import check_file
 from bebertlab.network import reach_hub
+from bebertlab.nn.weight_files import WEIGHTS, refuse_adapter, weight_files
 
 CONFIGURATION = "config.json"
-#: the first of these that is there holds the weights
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-_TOKENIZER = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-_SHARDS = "model-*.safetensors"
-_PATTERNS = (CONFIGURATION, *WEIGHTS, _SHARDS, *_TOKENIZER)
+#: the files of a tokenizer, those without which there is none first
+TOKENIZER = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_SHARDS = ("model-*.safetensors", "pytorch_model-*.bin")
+_PATTERNS = (CONFIGURATION, *WEIGHTS, *_SHARDS, *TOKENIZER)
 
 
 def model_folder(name: str, *, download: bool) -> Path:
     """The folder of a model by path or hub id.
 
     Raises:
-        EnvironmentFault: it is nowhere, lacks files, or the hub cannot be reached; said at once, not after retries.
+        EnvironmentFault: it is nowhere, lacks files, has pointers of git-lfs instead, or the hub cannot be reached;
+            said at once, not after retries.
+        UserError: its index of shards is damaged, or it is of an adapter.
     """
     folder = Path(name).expanduser()
     if not folder.is_dir():
         folder = _from_hub(name, download=download)
+    refuse_adapter(folder)
     if lacking := _lacking(folder):
         raise EnvironmentFault(f"encoder '{name}': {folder} has no {lacking}")
+    for path in model_files(folder):
+        check_file(path)
     return folder
 
 
@@ -42,25 +48,30 @@ def files_digest(folder: Path) -> str:
 
 def model_files(folder: Path) -> list[Path]:
     """Files that make the model: configuration, weights (one kind only) and tokenizer, sorted by name."""
-    weights = next((name for name in WEIGHTS if (folder / name).is_file()), None)
-    shards = sorted(folder.glob(_SHARDS)) if weights == WEIGHTS[1] else []
-    named = [folder / name for name in (CONFIGURATION, *_TOKENIZER, *([weights] if weights else []))]
-    return sorted(path for path in [*named, *shards] if path.is_file())
+    named = [folder / name for name in (CONFIGURATION, *TOKENIZER)]
+    return sorted(path for path in [*named, *weight_files(folder)] if path.is_file())
 
 
 def _lacking(folder: Path) -> str | None:
     if not (folder / CONFIGURATION).is_file():
         return CONFIGURATION
     if not any((folder / name).is_file() for name in WEIGHTS):
-        return f"{WEIGHTS[0]} (nor {WEIGHTS[2]})"
-    if not any((folder / name).is_file() for name in _TOKENIZER[:2]):
-        return f"{_TOKENIZER[0]} (nor {_TOKENIZER[1]})"
+        return f"{WEIGHTS[0]} (nor {', '.join(WEIGHTS[1:])})"
+    if not any((folder / name).is_file() for name in TOKENIZER[:2]):
+        return f"{TOKENIZER[0]} (nor {TOKENIZER[1]})"
     return None
+
+
+def _has_shards(folder: Path) -> bool:
+    try:
+        return bool(weight_files(folder))
+    except EnvironmentFault:
+        return False
 
 
 def _from_hub(name: str, *, download: bool) -> Path:
     cached = _cached(name)
-    if cached is not None and _lacking(cached) is None:
+    if cached is not None and _lacking(cached) is None and (not download or _has_shards(cached)):
         return cached
     if not download:
         raise EnvironmentFault(

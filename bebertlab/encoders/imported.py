@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from bebertlab.encoders.hub import CONFIGURATION
-from bebertlab.encoders.weights import read_weights
+from bebertlab.encoders.hub import CONFIGURATION, TOKENIZER
 from bebertlab.encoders.wordpiece import has_tokenizer, read_tokenizer
 from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.files import read_json, refuse_pointer
 from bebertlab.interfaces.importer import ImporterOptions
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.classes import check_problem, read_class_names
-from bebertlab.nn.folder import read_json
+from bebertlab.nn.config_checks import check_config
 from bebertlab.nn.tensors import left_out
+from bebertlab.nn.weight_files import refuse_adapter
+from bebertlab.nn.weights import read_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -37,14 +39,19 @@ def import_checkpoint(
     """Read a file (or a folder) of published code; config.json and tokenizer are those beside it if not named.
 
     Raises:
-        EnvironmentFault: a file is not there.
+        EnvironmentFault: a file is not there, or is a pointer of git-lfs.
         UserError: the file is refused, is not of that code, its config.json contradicts itself on the classes, or its
             tokenizer has more tokens than the model.
     """
     beside = path if path.is_dir() else path.parent
-    tensors = read_weights(path)
+    refuse_adapter(beside)
     config = _config(config, beside)
     settings = read_json(config)
+    try:
+        check_config(settings)
+    except UserError as error:
+        raise UserError(f"{path}: {'; '.join(str(error).splitlines())}") from error
+    tensors = read_weights(path)
     try:
         checkpoint = importer.read(tensors, settings)
         model = BertClassifier.from_checkpoint(checkpoint)
@@ -52,6 +59,7 @@ def import_checkpoint(
     except UserError as error:
         raise type(error)(f"{path}: importer '{importer.kind}': {error}") from error
     classes = read_class_names(config, checkpoint.architecture.classes)
+    _refuse_pointers(tokenizer or beside)
     words = read_tokenizer(tokenizer or beside) if tokenizer or has_tokenizer(beside) else None
     rows = checkpoint.architecture.vocabulary
     if words is not None and len(words) > rows:
@@ -65,3 +73,11 @@ def _config(named: Path | None, beside: Path) -> Path:
         hint = "" if named else "; name the checkpoint's configuration, its sizes and bits, with --config"
         raise EnvironmentFault(f"{path}: no such file{hint}")
     return path
+
+
+def _refuse_pointers(tokenizer: Path) -> None:
+    """Check that the files of a tokenizer, in a folder or a vocabulary alone, are not pointers of git-lfs."""
+    files = [tokenizer / name for name in TOKENIZER] if tokenizer.is_dir() else [tokenizer]
+    for file in files:
+        if file.is_file():
+            refuse_pointer(file)

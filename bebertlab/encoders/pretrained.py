@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from attrs import evolve, field, frozen, validators
 
 from bebertlab.encoders.hub import CONFIGURATION, files_digest, model_folder
-from bebertlab.encoders.weights import read_weights
 from bebertlab.errors import UserError
+from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
 from bebertlab.interfaces.encoder import EncoderOptions
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.folder import read_json
-from bebertlab.nn.huggingface import architecture_of, modern_names
+from bebertlab.nn.config_checks import check_config, check_unquantized
+from bebertlab.nn.huggingface import architecture_of, check_layers, modern_names
 from bebertlab.nn.initial import random_tensor
-from bebertlab.nn.tensors import check_tensors
+from bebertlab.nn.size import skeleton
+from bebertlab.nn.tensors import check_shapes
+from bebertlab.nn.weights import read_weights, weight_shapes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-#: drawn anew: the classifier always, the pooler where pre-training had none
-_FRESH = ("classifier.", "bert.pooler.")
+_BODY, _POOLER, _CLASSIFIER = "bert.", "bert.pooler.", "classifier."
 _or_all = validators.optional(validators.ge(1))
 
 
@@ -41,8 +42,16 @@ class PretrainedEncoder(EncoderOptions):
     download: bool = False  #: fetch from the hub what the local cache does not hold
 
     def digest(self) -> str:
-        """Hash of the files."""
-        return files_digest(self._folder())
+        """Hash of the files.
+
+        Raises:
+            EnvironmentFault: a file is missing, or a pointer of git-lfs.
+            UserError: a file is damaged, or the weights are not those of a BERT.
+        """
+        folder = self._folder()
+        config = self._config(folder)
+        self._sizes(folder, config, weight_shapes(folder), classes=1)
+        return files_digest(folder)
 
     def tokenizer(self, texts: Iterable[str]) -> PreTrainedTokenizerBase:
         """The tokenizer of the checkpoint."""
@@ -55,29 +64,54 @@ class PretrainedEncoder(EncoderOptions):
         return tokenizer
 
     def checkpoint(self, vocabulary: int, classes: int, seed: int) -> Checkpoint:
-        """The weights of the checkpoint with a fresh classifier."""
+        """The weights of the checkpoint with a fresh classifier, and a fresh pooler where pre-training had none."""
         folder = self._folder()
-        try:
-            return self._checkpoint(folder, vocabulary, classes, seed)
-        except UserError as error:
-            raise type(error)(f"encoder '{self.name}': {error}") from error
+        config = self._config(folder)
+        weights = read_weights(folder)
+        sizes = self._sizes(folder, config, {name: tensor.shape for name, tensor in weights.items()}, classes)
+        given = modern_names(weights)
+        with self._named(folder):
+            architecture = self._architecture(sizes, vocabulary)
+        generator = torch.Generator().manual_seed(seed)
+        tensors = {}
+        for name, tensor in skeleton(architecture, Design()).state_dict().items():
+            if name.startswith(_CLASSIFIER) or name not in given:
+                tensors[name] = random_tensor(name, tensor.shape, generator)
+            else:
+                tensors[name] = given[name].to(torch.float32)
+        return Checkpoint(architecture=architecture, design=Design(), tensors=tensors)
 
     def _folder(self) -> Path:
         return model_folder(self.name, download=self.download)
 
-    def _checkpoint(self, folder: Path, vocabulary: int, classes: int, seed: int) -> Checkpoint:
-        architecture = self._architecture(architecture_of(read_json(folder / CONFIGURATION), classes), vocabulary)
-        given = modern_names(read_weights(folder))
-        tensors = {}
-        generator = torch.Generator().manual_seed(seed)
-        wanted = BertClassifier(architecture, Design()).state_dict()
-        for name, tensor in wanted.items():
-            if name.startswith("classifier.") or (name.startswith(_FRESH) and name not in given):
-                tensors[name] = random_tensor(name, tensor.shape, generator)
-            elif name in given:
-                tensors[name] = given[name].to(torch.float32)
-        check_tensors(tensors, wanted)
-        return Checkpoint(architecture=architecture, design=Design(), tensors=tensors)
+    def _config(self, folder: Path) -> dict[str, Any]:
+        config = read_json(folder / CONFIGURATION)
+        with self._named(folder):
+            check_config(config)
+            check_unquantized(config)
+        return config
+
+    def _sizes(
+        self, folder: Path, config: Mapping[str, Any], shapes: Mapping[str, torch.Size], classes: int
+    ) -> Architecture:
+        """The sizes of the whole checkpoint, whose tensors below the classifier are all there and of use."""
+        with self._named(folder):
+            sizes = architecture_of(config, classes)
+            body = {name: shape for name, shape in modern_names(shapes).items() if name.startswith(_BODY)}
+            check_layers(sizes.layers, body or shapes)
+            pooled = any(name.startswith(_POOLER) for name in body)
+            wanted = skeleton(sizes, Design()).state_dict()
+            unpooled = {name: tensor for name, tensor in wanted.items() if pooled or not name.startswith(_POOLER)}
+            check_shapes(body, {name: tensor for name, tensor in unpooled.items() if name.startswith(_BODY)})
+        return sizes
+
+    @contextmanager
+    def _named(self, folder: Path) -> Iterator[None]:
+        """Put the name of the encoder before an error."""
+        try:
+            yield
+        except UserError as error:
+            raise type(error)(f"encoder '{self.name}': {folder}: {'; '.join(str(error).splitlines())}") from error
 
     def _architecture(self, sizes: Architecture, vocabulary: int) -> Architecture:
         if vocabulary > sizes.vocabulary:

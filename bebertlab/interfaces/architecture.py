@@ -45,7 +45,8 @@ ATTENTION_SITES = (
     Site.ATTENTION_PROBABILITIES,
 )
 
-_size = validators.and_(validators.instance_of(int), validators.ge(1))
+LARGEST_SIZE = 10**7  #: sizes of models in damaged files may be too large to count their weights
+_size = validators.and_(validators.instance_of(int), validators.ge(1), validators.le(LARGEST_SIZE))
 
 
 @frozen(kw_only=True)

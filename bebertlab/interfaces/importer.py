@@ -23,6 +23,8 @@ class ImporterOptions(Options):
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint: tensors by the names of the published code, `config` its config.json.
 
+        What wrappers put into names (`module.`, `_orig_mod.` and others) is taken out before.
+
         Raises:
             UserError: the checkpoint is not of this code or contradicts its config; says what was expected.
         """

@@ -11,8 +11,8 @@ from typing import Any
 from attrs import evolve
 
 from bebertlab.errors import UserError
+from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Checkpoint
-from bebertlab.nn.folder import read_json
 
 _CLASSIFIER = ("classifier.weight", "classifier.bias")
 _NUMBERED = re.compile(r"(?:(?:label|class)[\s_-]*|([+-]?))(\d{1,9})(?:\.0*)?")

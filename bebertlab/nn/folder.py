@@ -1,22 +1,27 @@
-"""Models as folders: config.json, model.safetensors and, where those do not say all, bebertlab.json. Never pickle."""
+"""Models as folders: config.json, model.safetensors and, where those do not say all, bebertlab.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
 from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
 from bebertlab.interfaces.stage import Codec
 from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.huggingface import architecture_of, configuration
+from bebertlab.nn.config_checks import MODEL_TYPE, check_config
+from bebertlab.nn.full_precision import full_precision_architecture, full_precision_checkpoint
+from bebertlab.nn.huggingface import check_layers, configuration
+from bebertlab.nn.size import skeleton
+from bebertlab.nn.tensors import check_shapes
+from bebertlab.nn.weight_files import refuse_adapter
+from bebertlab.nn.weights import FLOATS, check_finite, read_safetensors, read_weights, safetensors_types, weight_shapes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,7 +51,7 @@ def save_model(
     config = configuration(sizes, classes)
     if not ordinary:
         # transformers shall refuse the folder by name instead of loading the half that it knows
-        config |= {"architectures": ["BertClassifier"], "model_type": "bebertlab"}
+        config |= {"architectures": ["BertClassifier"], "model_type": MODEL_TYPE}
         surgery = {"format": _FORMAT, "architecture": codec.dump(sizes), "design": codec.dump(checkpoint.design)}
         _write_json(folder / SURGERY, surgery)
     _write_json(folder / CONFIGURATION, config)
@@ -57,85 +62,87 @@ def save_model(
 
 
 def load_model(folder: Path, codec: Codec) -> BertClassifier:
-    """Read a model that `save_model` or a Hugging Face BertForSequenceClassification wrote.
+    """Read a model that `save_model` wrote, or a BertForSequenceClassification of Hugging Face of any age.
 
     Raises:
-        EnvironmentFault: a file is missing.
+        EnvironmentFault: a file is missing, or a pointer of git-lfs.
         UserError: a file is damaged, or its tensors are not those of the model.
     """
-    tensors = read_safetensors(folder / TENSORS)
-    try:
-        architecture, design = _described(folder, {name: tensor.shape for name, tensor in tensors.items()}, codec)
-        return BertClassifier.from_checkpoint(Checkpoint(architecture=architecture, design=design, tensors=tensors))
-    except UserError as error:
-        raise type(error)(f"{folder}: {error}") from error
+    if (folder / SURGERY).is_file():
+        architecture, design = _own_description(folder, codec)
+        tensors = read_safetensors(folder / TENSORS)
+        with _named(folder / TENSORS):
+            check_finite(tensors)
+        checkpoint = Checkpoint(architecture=architecture, design=design, tensors=tensors)
+    else:
+        config = _foreign_config(folder)
+        tensors = read_weights(folder)
+        with _named(folder):
+            checkpoint = full_precision_checkpoint(tensors, config)
+    with _named(folder):
+        return BertClassifier.from_checkpoint(checkpoint)
 
 
 def describe_model(folder: Path, codec: Codec) -> tuple[Architecture, Design]:
-    """The sizes and the design of a model in a folder; its tensors are not read.
+    """The sizes and the design of a model in a folder, with tensors of the right shapes; their numbers are not read.
 
     Raises:
-        EnvironmentFault: a file is missing.
-        UserError: a file is damaged, or it is no classifier.
+        EnvironmentFault: a file is missing, or a pointer of git-lfs.
+        UserError: a file is damaged, or it is no classifier, or its tensors are not those of the model.
     """
-    _demand(folder / TENSORS)
-    try:
-        with safe_open(folder / TENSORS, framework="pt") as file:
-            shapes = {name: torch.Size(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except SafetensorError as error:
-        raise UserError(f"{folder / TENSORS}: not a readable safetensors file: {error}") from error
-    try:
-        return _described(folder, shapes, codec)
-    except UserError as error:
-        raise type(error)(f"{folder}: {error}") from error
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file.
-
-    Raises:
-        EnvironmentFault: it is not there.
-        UserError: it is damaged.
-    """
-    _demand(path)
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except SafetensorError as error:
-        raise UserError(f"{path}: not a readable safetensors file: {error}") from error
-    return tensors
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        EnvironmentFault: the file is not there.
-        UserError: it is no JSON object.
-    """
-    _demand(path)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: a JSON object is needed, found {type(data).__name__}")
-    return data
-
-
-def _described(folder: Path, shapes: Mapping[str, torch.Size], codec: Codec) -> tuple[Architecture, Design]:
     if (folder / SURGERY).is_file():
-        data = read_json(folder / SURGERY)
-        if data.get("format") != _FORMAT:
-            raise UserError(f"{SURGERY} has format {data.get('format')}; this version reads {_FORMAT}")
-        return codec.load(data.get("architecture"), Architecture), codec.load(data.get("design"), Design)
-    if "classifier.weight" not in shapes:
-        raise UserError(f"{TENSORS} has no classifier.weight: this is no classifier")
-    return architecture_of(read_json(folder / CONFIGURATION), shapes["classifier.weight"][0]), Design()
+        return _own_description(folder, codec)
+    config = _foreign_config(folder)
+    shapes = weight_shapes(folder)
+    with _named(folder):
+        return full_precision_architecture(shapes, config), Design()
 
 
-def _demand(path: Path) -> None:
-    if not path.is_file():
-        raise EnvironmentFault(f"{path}: no such file")
+def _own_description(folder: Path, codec: Codec) -> tuple[Architecture, Design]:
+    """The sizes and the design of a model that only bebertlab reads, and that the file of tensors is as they say."""
+    path = folder / SURGERY
+    data = read_json(path)
+    if data.get("format") != _FORMAT:
+        raise UserError(f"{path} has format {data.get('format')!r}; this version reads {_FORMAT}")
+    if (folder / CONFIGURATION).is_file():
+        kind = read_json(folder / CONFIGURATION).get("model_type")
+        if kind != MODEL_TYPE:
+            raise UserError(
+                f"{path} does not belong to {CONFIGURATION}, which has model_type {kind!r}; remove one of them"
+            )
+    types = safetensors_types(folder / TENSORS)
+    with _named(path):
+        architecture = codec.load(data.get("architecture"), Architecture)
+        design = codec.load(data.get("design"), Design)
+        check_layers(architecture.layers, types, "architecture.layers")
+        wanted = skeleton(architecture, design).state_dict()
+    with _named(folder / TENSORS):
+        check_shapes({name: shape for name, (_, shape) in types.items()}, wanted)
+        for name, (kind, _) in types.items():
+            expected = FLOATS if wanted[name].is_floating_point() else (str(wanted[name].dtype).removeprefix("torch."),)
+            if kind not in expected:
+                raise UserError(f"{name} is of type {kind}; expected {' or '.join(expected)}")
+    return architecture, design
+
+
+def _foreign_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a model that transformers reads as well."""
+    refuse_adapter(folder)
+    config = read_json(folder / CONFIGURATION)
+    if config.get("model_type") == MODEL_TYPE:
+        raise EnvironmentFault(f"{folder / SURGERY}: no such file, but {CONFIGURATION} is of a model that needs it")
+    with _named(folder):
+        check_config(config)
+    return config
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the name of a file or folder before an error, and the error into one line."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(f"{path}: {'; '.join(str(error).splitlines())}") from error
 
 
 def _write_json(path: Path, data: object) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-from torch import Tensor
+from math import isfinite
+from typing import Any, TypeVar
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Architecture
+from bebertlab.interfaces.architecture import LARGEST_SIZE, Architecture
+from bebertlab.nn.config_checks import check_config, check_head
+from bebertlab.nn.names import describe_names, renamed
+
+T = TypeVar("T")
 
 _SIZES = {
     "vocab_size": "vocabulary",
@@ -32,6 +35,10 @@ _DEFAULTS = {
     "layer_norm_eps": 1e-12,
 }
 _ACTIVATIONS = {"gelu": "gelu", "relu": "relu"}
+_NUMBERS = (".position_ids", ".token_type_ids")
+_CLASSIFIER = "classifier.weight"
+_MATRIX = 2  #: dimensions
+_LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)\..*")
 _FULL = 32  #: bits of what is not quantized, in the configurations of published code
 
 
@@ -64,8 +71,7 @@ def architecture_of(configuration: Mapping[str, Any], classes: int) -> Architect
     Raises:
         UserError: it is not of a BERT, or of one that is not supported, or a size is missing.
     """
-    if (kind := configuration.get("model_type", "bert")) != "bert":
-        raise UserError(f"model_type is '{kind}'; only 'bert' is supported")
+    check_config(configuration)
     if (positions := configuration.get("position_embedding_type", "absolute")) != "absolute":
         raise UserError(f"position_embedding_type is '{positions}'; only 'absolute' is supported")
     given = {**_DEFAULTS, **configuration}
@@ -84,6 +90,37 @@ def architecture_of(configuration: Mapping[str, Any], classes: int) -> Architect
     return Architecture(**values, head_size=given[width] // heads, classes=classes)
 
 
+def classifier_architecture(configuration: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> Architecture:
+    """The sizes of a classifier of whole texts, by its config.json and the shapes of its tensors (`modern_names`).
+
+    Raises:
+        UserError: as `architecture_of`; or it is no such classifier, or the two contradict each other.
+    """
+    check_config(configuration)
+    if _CLASSIFIER not in shapes:
+        raise UserError(f"no tensor is called {_CLASSIFIER}, so this is no classifier: {_instead(shapes)}")
+    if not all(shapes[_CLASSIFIER]) or len(shapes[_CLASSIFIER]) != _MATRIX:
+        raise UserError(f"{_CLASSIFIER} is {tuple(shapes[_CLASSIFIER])}; expected a matrix with a row per class")
+    check_head(configuration, shapes[_CLASSIFIER][0])
+    sizes = architecture_of(configuration, shapes[_CLASSIFIER][0])
+    check_layers(sizes.layers, shapes)
+    return sizes
+
+
+def check_layers(count: int, names: Iterable[str], origin: str = "config.json: num_hidden_layers") -> None:
+    """Check that there are tensors of `count` layers; `origin` says where that number stands.
+
+    Raises:
+        UserError: there are not; no tensor at all is of a layer of a BERT.
+    """
+    names = list(names)
+    layers = {int(found[1]) for name in names if (found := _LAYER.fullmatch(name))}
+    if not layers:
+        raise UserError(f"no tensor is called bert.encoder.layer.0...: {describe_names(names)}")
+    if len(layers) != count:
+        raise UserError(f"{origin} is {count}; the weights have {len(layers)}")
+
+
 def config_number(configuration: Mapping[str, Any], name: str, default: float) -> Any:  # noqa: ANN401 - int or float
     """A number that a config.json may name; a whole one where the default is.
 
@@ -94,6 +131,8 @@ def config_number(configuration: Mapping[str, Any], name: str, default: float) -
     whole = isinstance(default, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         raise UserError(f"config.json: {name} is {value!r}; a {'whole ' if whole else ''}number is right")
+    if not whole and not _is_finite(value):
+        raise UserError(f"config.json: {name} is not a finite number")
     return value
 
 
@@ -115,29 +154,54 @@ def quantized_bits(configuration: Mapping[str, Any], traces: Iterable[str]) -> t
     return weight_bits, activation_bits
 
 
-def modern_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def modern_names(tensors: Mapping[str, T]) -> dict[str, T]:
     """Tensors of a checkpoint of any age under today's names, without what a classifier does not have.
 
-    gamma and beta become weight and bias, a bare encoder gets its `bert.`; position numbers and the heads
+    gamma and beta become weight and bias, a bare encoder gets its `bert.`; position and segment numbers and the heads
     of pre-training are left out.
+
+    Raises:
+        UserError: two tensors would have the same name.
     """
-    return {
-        new: tensor
-        for old, tensor in tensors.items()
-        if not (new := _modern(old)).startswith("cls.") and not new.endswith("position_ids")
-    }
+    names = {old: _modern(old) for old in tensors}
+    return renamed(
+        tensors,
+        {old: new for old, new in names.items() if not new.startswith("cls.") and not new.endswith(_NUMBERS)},
+    )
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _check_size(given: Mapping[str, Any], name: str) -> None:
     if name == "hidden_act":
         return
-    if name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps"):
-        config_number(given, name, 0.0)
+    if name == "layer_norm_eps":
+        if not 0 < config_number(given, name, 0.0) < 1:
+            raise UserError(f"config.json: {name} is {given[name]}; must be in (0, 1)")
+    elif name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        if not 0 <= config_number(given, name, 0.0) < 1:
+            raise UserError(f"config.json: {name} is {given[name]}; must be in [0, 1)")
     elif config_number(given, name, 0) < 1:
         raise UserError(f"config.json: {name} is {given[name]}; at least 1 is right")
+    elif given[name] > LARGEST_SIZE:
+        raise UserError(f"config.json: {name} is over {LARGEST_SIZE}, which no BERT has")
 
 
 def _modern(name: str) -> str:
     name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
     name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
     return f"bert.{name}" if name.startswith(("embeddings.", "encoder.", "pooler.")) else name
+
+
+def _instead(names: Iterable[str]) -> str:
+    """What there is where a classifier was expected."""
+    names = list(names)
+    heads = [name for name in names if not name.startswith("bert.")]
+    if not heads and any(map(_LAYER.fullmatch, names)):
+        return "it is an encoder, which the encoder 'pretrained' starts from"
+    return describe_names(names)

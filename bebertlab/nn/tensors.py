@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
@@ -12,6 +13,14 @@ from torch import Tensor
 from bebertlab.errors import UserError
 
 _NAMED = 5  #: names in a message; the rest is counted
+#: parts of names that tell where tensors come from that a model has no use for
+_ORIGINS = {
+    r"\.(lora_\w+|base_layer|modules_to_save|adapters?|ia3_l)\.": "of an adapter; merge it into the weights first",
+    r"\.(SCB|\w*absmax|q?zeros?(_points?)?|quant_(map|state\.\w+)|g_idx|(\w+_)?scales?(_inv)?|weight\._data)$": (
+        "as in quantized checkpoints"
+    ),
+    r"\.crossattention\.": "of a decoder",
+}
 
 
 def check_tensors(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
@@ -20,20 +29,30 @@ def check_tensors(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> 
     Raises:
         UserError: what is missing, unexpected or of another shape, by name.
     """
-    missing = [f"{name} {_shape(wanted[name])}" for name in wanted if name not in given]
-    unexpected = [f"{name} {_shape(given[name])}" for name in given if name not in wanted]
+    check_shapes({name: tensor.shape for name, tensor in given.items()}, wanted)
+
+
+def check_shapes(given: Mapping[str, torch.Size], wanted: Mapping[str, Tensor]) -> None:
+    """Compare names and shapes of tensors that need not be there.
+
+    Raises:
+        UserError: what is missing, unexpected or of another shape, by name.
+    """
+    missing = [f"{name} {tuple(wanted[name].shape)}" for name in wanted if name not in given]
+    unexpected = [name for name in given if name not in wanted]
     wrong = [
-        f"{name} is {_shape(given[name])}, should be {_shape(tensor)}"
+        f"{name} is {tuple(given[name])}, should be {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
-        if name in given and given[name].shape != tensor.shape
+        if name in given and given[name] != tensor.shape
     ]
+    shown = [f"{name} {tuple(given[name])}" for name in unexpected]
     faults = [
         f"{what}: {_listed(names)}"
-        for what, names in (("missing", missing), ("unexpected", unexpected), ("wrong shape", wrong))
+        for what, names in (("missing", missing), ("unexpected", shown), ("wrong shape", wrong))
         if names
     ]
     if faults:
-        raise UserError("tensors do not fit the model: " + "; ".join(faults))
+        raise UserError("tensors do not fit the model: " + "; ".join(faults) + _origin(unexpected))
 
 
 def left_out(given: Mapping[str, Tensor], made: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -75,8 +94,12 @@ def _common_start(one: str, other: str) -> int:
     return sum(1 for _ in pairs)
 
 
-def _shape(tensor: Tensor) -> str:
-    return str(tuple(tensor.shape))
+def _origin(unexpected: Sequence[str]) -> str:
+    """What unexpected names are of, and what helps."""
+    for pattern, text in _ORIGINS.items():
+        if any(map(re.compile(pattern).search, unexpected)):
+            return f" ({text})"
+    return ""
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,12 +10,13 @@ from attrs import evolve, field, frozen
 
 from bebertlab.artifacts.classes import class_order, load_classifier
 from bebertlab.artifacts.digest import model_digest
-from bebertlab.artifacts.model import write_model
+from bebertlab.artifacts.model import TOKENIZER_FILES, write_model
 from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.files import refuse_pointer
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.stage import PLACE, Codec, Context, Inputs, StageOptions
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.folder import TENSORS, describe_model
+from bebertlab.nn.folder import describe_model
 from bebertlab.train.examples import TOKENIZER_FILE
 
 
@@ -39,14 +40,17 @@ class LoadStage(StageOptions):
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
         """Check that the folder has a model for the task and its tokenizer, and fill in what its content is."""
         folder = self.folder.expanduser()
-        if not (folder / TENSORS).is_file():
-            raise EnvironmentFault(f"folder {folder} has no {TENSORS}; `bebertlab model import` makes such a folder")
+        if not folder.is_dir():
+            raise EnvironmentFault(f"{folder}: no such folder")
         sizes, _ = describe_model(folder, codec)
         class_order(folder, sizes.classes, task, self.classes)
         if not (folder / TOKENIZER_FILE).is_file():
             raise EnvironmentFault(
                 f"{folder} holds no {TOKENIZER_FILE}; `bebertlab model import --tokenizer` puts one beside a model"
             )
+        for name in TOKENIZER_FILES:
+            if (folder / name).is_file():
+                refuse_pointer(folder / name)
         found = model_digest(folder)
         if self.digest not in (None, found):
             raise UserError(f"the model in {folder} has the digest {found}, not {self.digest}: it is another one")

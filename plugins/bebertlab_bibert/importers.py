@@ -17,10 +17,10 @@ from bebertlab.api import (
     Design,
     ImporterOptions,
     UserError,
-    architecture_of,
     branch_counts,
     branch_prefix,
     check_tensors,
+    classifier_architecture,
     modern_names,
 )
 from bebertlab_bibert.schemes import BebertBibertScheme, BibertScheme
@@ -64,11 +64,9 @@ class BebertBibertImporter(ImporterOptions):
 
 
 def _read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], design: Design) -> Checkpoint:
-    parallel = all(name.startswith("module.") for name in tensors)  # saved from several GPUs
-    given = {name.removeprefix("module.") if parallel else name: tensor for name, tensor in tensors.items()}
-    _check_bits(config, told=any(map(_UNUSED.fullmatch, given)))
-    given = {name: tensor for name, tensor in modern_names(given).items() if not _UNUSED.fullmatch(name)}
-    sizes = _architecture(given, config)
+    _check_bits(config, told=any(map(_UNUSED.fullmatch, tensors)))
+    given = {name: tensor for name, tensor in modern_names(tensors).items() if not _UNUSED.fullmatch(name)}
+    sizes = classifier_architecture(config, {name: tensor.shape for name, tensor in given.items()})
     own, theirs = BertClassifier(sizes, design).state_dict(), _published_names(sizes, design)
     try:
         check_tensors(given, {theirs.get(name, name): tensor for name, tensor in own.items()})
@@ -77,12 +75,6 @@ def _read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], design: Desi
     _check_weights(given[_QUERY])
     found = {name: given[theirs.get(name, name)].to(torch.float32, copy=True) for name in own}
     return Checkpoint(architecture=sizes, design=design, tensors=found)
-
-
-def _architecture(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Architecture:
-    if "classifier.weight" not in tensors:
-        raise UserError("there is no classifier.weight: this is no classifier")
-    return architecture_of(config, tensors["classifier.weight"].shape[0])
 
 
 def _published_names(sizes: Architecture, design: Design) -> dict[str, str]:

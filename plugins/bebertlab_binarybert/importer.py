@@ -18,8 +18,8 @@ from bebertlab.api import (
     ImporterOptions,
     SchemeOptions,
     UserError,
-    architecture_of,
     check_tensors,
+    classifier_architecture,
     config_number,
     modern_names,
     quantizable_modules,
@@ -52,7 +52,7 @@ class BinaryBertImporter(ImporterOptions):
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint."""
-        given = _named(tensors)
+        given = modern_names(tensors)
         sizes = _architecture(given, config)
         split = [path for path in quantizable_modules(sizes) if f"{path}_1.weight" in given]
         told = {**config, **({} if self.weight_bits is None else {"weight_bits": self.weight_bits})}
@@ -108,7 +108,7 @@ class TernaryBertImporter(ImporterOptions):
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint."""
-        given = _named(tensors)
+        given = modern_names(tensors)
         sizes = _architecture(given, config)
         weight_bits, activation_bits = quantized_bits(config, filter(_CLIP.fullmatch, given))
         if not config.get("quantize_act", True):
@@ -131,16 +131,9 @@ class TernaryBertImporter(ImporterOptions):
         return _checkpoint(given, sizes, _design(scheme, sizes), ternarybert=True)
 
 
-def _named(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Under today's names, without the prefix of a model that several GPUs shared."""
-    parallel = all(name.startswith("module.") for name in tensors)
-    return modern_names({name.removeprefix("module.") if parallel else name: t for name, t in tensors.items()})
-
-
 def _architecture(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Architecture:
-    if "classifier.weight" not in tensors:
-        raise UserError("there is no classifier.weight: this is no classifier")
-    return evolve(architecture_of(config, tensors["classifier.weight"].shape[0]), norm_epsilon=_NORM_EPSILON)
+    sizes = classifier_architecture(config, {name: tensor.shape for name, tensor in tensors.items()})
+    return evolve(sizes, norm_epsilon=_NORM_EPSILON)
 
 
 def _granularity(config: Mapping[str, Any], flag: str, *, default: bool) -> Any:  # noqa: ANN401 - a Granularity

@@ -16,8 +16,8 @@ from bebertlab.api import (
     Design,
     ImporterOptions,
     UserError,
-    architecture_of,
     check_tensors,
+    classifier_architecture,
     modern_names,
     quantized_bits,
 )
@@ -49,11 +49,8 @@ class BitImporter(ImporterOptions):
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint."""
-        parallel = all(name.startswith("module.") for name in tensors)  # saved from several GPUs
-        given = modern_names({name.removeprefix("module.") if parallel else name: t for name, t in tensors.items()})
-        if "classifier.weight" not in given:
-            raise UserError("there is no classifier.weight: this is no classifier")
-        sizes = architecture_of(config, given["classifier.weight"].shape[0])
+        given = modern_names(tensors)
+        sizes = classifier_architecture(config, {name: tensor.shape for name, tensor in given.items()})
         bits = quantized_bits(config, filter(_SPARE.fullmatch, given))
         design = evolve(self._design(config, *bits), activation=sizes.activation)
         own = BertClassifier(sizes, design).state_dict()

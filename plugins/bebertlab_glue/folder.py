@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bebertlab.api import EnvironmentFault, UserError, suggestion
+from bebertlab.api import EnvironmentFault, UserError, check_file, suggestion
 from bebertlab_glue.catalogue import Entry
 from bebertlab_glue.table import Table, check_table
 
@@ -61,6 +61,7 @@ def _read(file: Path, entry: Entry) -> Table:
     import datasets
     import pyarrow.parquet
 
+    check_file(file)
     datasets.disable_progress_bars()
     # `datasets` writes an Arrow copy of what it reads: keep that out of the user's home
     with tempfile.TemporaryDirectory(prefix="bebertlab-glue-") as cache, _quiet():

@@ -30,6 +30,16 @@ def test_every_file_of_it_counts(folder: Path, teacher: Artifact, name: str) -> 
     assert model_digest(folder) != model_digest(teacher.folder)
 
 
+def test_shards_count_whatever_their_names(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "odd.part")
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "odd.part"}}')
+    before = model_digest(folder)
+    (folder / "pytorch_model.bin").write_bytes(b"not read where there are safetensors")
+    assert model_digest(folder) == before
+    (folder / "odd.part").write_bytes(b"others")
+    assert model_digest(folder) != before
+
+
 def test_a_file_more_is_another_model(folder: Path, teacher: Artifact) -> None:
     (folder / "bebertlab.json").write_text("{}")
     assert model_digest(folder) != model_digest(teacher.folder)

@@ -246,4 +246,4 @@ def test_faults_of_import(full_precision: Path, tmp_path: Path) -> None:
 def test_show_of_what_is_no_model(tmp_path: Path) -> None:
     result = run("show", tmp_path)
     assert (result.exit_code, result.stdout) == (3, "")
-    assert "model.safetensors: no such file" in result.stderr
+    assert "config.json: no such file" in result.stderr

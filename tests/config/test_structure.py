@@ -150,6 +150,7 @@ def test_each_type_takes_its_form_in_yaml(text: str, value: object) -> None:
         ("rate: true", "f:1:7: rate: must be a number, is true"),
         ("rate: .nan", "f:1:7: rate: must be finite, is nan"),
         ("rate: .inf", "f:1:7: rate: must be finite, is inf"),
+        (f"rate: 1{'0' * 400}", "f:1:7: rate: must be finite, is inf"),
         ("flag: 1", "f:1:7: flag: must be true or false, is 1"),
         ("flag: yes", "f:1:7: flag: must be true or false, is 'yes'"),
         ("name: 3", "f:1:7: name: must be text, is 3"),

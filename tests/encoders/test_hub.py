@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -91,10 +92,30 @@ def test_the_digest_sees_every_file_of_the_model_and_no_other(pretrained: Path) 
     assert files_digest(pretrained) == before
 
 
-def test_shards_are_part_of_the_model(pretrained: Path) -> None:
-    (pretrained / "model.safetensors").rename(pretrained / "model-00001-of-00002.safetensors")
-    (pretrained / "model.safetensors.index.json").write_text("{}")
-    assert [path.name for path in model_files(pretrained)][1:3] == [
-        "model-00001-of-00002.safetensors",
-        "model.safetensors.index.json",
-    ]
+def test_shards_are_part_of_the_model_whatever_their_names(pretrained: Path) -> None:
+    (pretrained / "model.safetensors").rename(pretrained / "odd.safetensors")
+    (pretrained / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "odd.safetensors"}}))
+    (pretrained / "model-00001-of-00002.safetensors").write_bytes(b"not in the index, so it is not read")
+    assert [path.name for path in model_files(pretrained)][1:3] == ["model.safetensors.index.json", "odd.safetensors"]
+    before = files_digest(pretrained)
+    (pretrained / "odd.safetensors").write_bytes(b"others")
+    assert files_digest(pretrained) != before
+
+
+def test_a_cached_model_that_lacks_a_shard_is_fetched_again_where_that_is_allowed(
+    pretrained: Path, cache: Path
+) -> None:
+    (pretrained / "model.safetensors").unlink()
+    (pretrained / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "odd.safetensors"}}))
+    store(cache, "some/bert", pretrained)
+    with pytest.raises(EnvironmentFault, match=r"odd\.safetensors: no such file"):
+        model_folder("some/bert", download=False)
+    with pytest.raises(EnvironmentFault, match="cannot be reached"):
+        model_folder("some/bert", download=True)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"])
+def test_pointers_of_git_lfs_are_refused(pretrained: Path, name: str) -> None:
+    (pretrained / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(EnvironmentFault, match=f"{name} is a pointer of git-lfs"):
+        model_folder(str(pretrained), download=False)

@@ -83,3 +83,29 @@ def test_independent_labels_are_refused(pickled: Path) -> None:
     config.write_text(json.dumps(json.loads(config.read_text()) | {"problem_type": "multi_label_classification"}))
     with pytest.raises(UserError, match="importer 'huggingface': problem_type is 'multi_label_classification'"):
         import_checkpoint(IMPORTER, pickled)
+
+
+@pytest.mark.parametrize("name", ["config.json", "pytorch_model.bin", "vocab.txt", "tokenizer_config.json"])
+def test_pointers_of_git_lfs_are_refused(pickled: Path, name: str) -> None:
+    (pickled.parent / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    for path in (pickled, pickled.parent):
+        with pytest.raises(EnvironmentFault, match=f"{name} is a pointer of git-lfs"):
+            import_checkpoint(IMPORTER, path)
+
+
+def test_a_tokenizer_elsewhere_may_be_a_pointer_too(pickled: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(EnvironmentFault, match=r"words\.txt is a pointer of git-lfs"):
+        import_checkpoint(IMPORTER, pickled, tokenizer=tmp_path / "words.txt")
+
+
+def test_the_configuration_is_read_before_the_weights(pickled: Path) -> None:
+    config = json.loads((pickled.parent / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "bitsandbytes"}
+    (pickled.parent / "config.json").write_text(json.dumps(config))
+    pickled.write_bytes(b"")
+    with pytest.raises(UserError, match=r"pytorch_model\.bin: config\.json has quantization_config \(bitsandbytes\)"):
+        import_checkpoint(IMPORTER, pickled)
+    (pickled.parent / "adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match="holds an adapter for another model"):
+        import_checkpoint(IMPORTER, pickled)

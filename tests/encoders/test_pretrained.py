@@ -152,6 +152,101 @@ def test_a_model_that_is_not_there_is_named() -> None:
         PretrainedEncoder(name="./nowhere").digest()
 
 
+def refused(folder: Path) -> str:
+    """What is said when a recipe is planned, and when it runs."""
+    texts = set()
+    for read in (lambda: encoder(folder).digest(), lambda: encoder(folder).checkpoint(9, 2, 0)):
+        with pytest.raises(UserError) as raised:
+            read()
+        assert (raised.value.exit_code, len(str(raised.value).splitlines())) == (2, 1)
+        texts.add(str(raised.value))
+    (text,) = texts
+    return text
+
+
+def reconfigured(folder: Path, change: dict[str, object]) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"quantization_config": {"quant_method": "bitsandbytes"}},
+            "config.json has quantization_config (bitsandbytes)",
+        ),
+        ({"model_type": "roberta"}, "model_type is 'roberta'; only 'bert' is supported"),
+        ({"model_type": "bebertlab"}, "a stage `load` takes it"),
+        ({"weight_bits": 1}, "weight_bits is 1, so the model is a quantized one of published code"),
+        ({"hidden_act": "gelu_new"}, "hidden_act is 'gelu_new'; supported are gelu, relu"),
+        ({"num_hidden_layers": 2}, "num_hidden_layers is 2; the weights have 3"),
+        ({"num_hidden_layers": 10**7}, "num_hidden_layers is 10000000; the weights have 3"),
+        ({"vocab_size": 10**7}, "wrong shape: bert.embeddings.word_embeddings.weight is (9, 8), should be"),
+        ({"vocab_size": 10**400}, "vocab_size is over 10000000, which no BERT has"),
+    ],
+)
+def test_other_models_are_refused_when_the_recipe_is_planned(
+    pretrained: Path, change: dict[str, object], words: str
+) -> None:
+    reconfigured(pretrained, change)
+    assert words in (text := refused(pretrained))
+    assert text.startswith(f"encoder '{pretrained}': {pretrained}: ")
+
+
+@pytest.mark.parametrize("head", ["BertForTokenClassification", "BertForQuestionAnswering", "BertForMaskedLM"])
+def test_the_encoder_below_any_head_is_read(pretrained: Path, head: str) -> None:
+    wanted = encoder(pretrained).checkpoint(9, 2, 0).tensors
+    reconfigured(pretrained, {"architectures": [head], "id2label": {"0": "a"}})
+    rewritten(pretrained, load_file(pretrained / WEIGHTS) | {"qa_outputs.weight": torch.ones(2, 8)})
+    found = encoder(pretrained).checkpoint(9, 2, 0).tensors
+    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+
+
+QUERY = "bert.encoder.layer.2.attention.self.query"
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        (
+            {f"{QUERY}.SCB": torch.ones(8)},
+            "unexpected: bert.encoder.layer.2.attention.self.query.SCB (8,) (as in quant",
+        ),
+        ({f"{QUERY}.weight_scale": torch.ones(1)}, "query.weight_scale (1,) (as in quantized checkpoints)"),
+        ({f"{QUERY}.lora_A.default.weight": torch.ones(2, 8)}, "(of an adapter; merge it into the weights first)"),
+        ({f"{QUERY}.weight": torch.ones(8, 8, dtype=torch.int8)}, "query.weight is of type int8; expected one of"),
+        ({f"{QUERY}.weight": torch.ones(8, 8).to(torch.float8_e4m3fn)}, "is of type float8_e4m3fn; expected one of"),
+        ({"embeddings.LayerNorm.gamma": torch.ones(8)}, "are both called bert.embeddings.LayerNorm.weight"),
+    ],
+)
+def test_tensors_that_the_model_has_no_use_for_are_refused(
+    pretrained: Path, tensors: dict[str, torch.Tensor], words: str
+) -> None:
+    rewritten(pretrained, load_file(pretrained / WEIGHTS) | tensors)
+    assert words in refused(pretrained)
+
+
+def test_half_a_pooler_is_not_drawn(pretrained: Path) -> None:
+    tensors = load_file(pretrained / WEIGHTS)
+    del tensors["bert.pooler.dense.bias"]
+    rewritten(pretrained, tensors)
+    assert "missing: bert.pooler.dense.bias (8,)" in refused(pretrained)
+
+
+def test_weights_of_another_model_are_described(pretrained: Path) -> None:
+    tensors = load_file(pretrained / WEIGHTS)
+    rewritten(pretrained, {f"student.{name}": tensor for name, tensor in tensors.items()})
+    assert refused(pretrained).endswith("no tensor is called bert.encoder.layer.0...: all names begin with student.")
+    rewritten(pretrained, {f"model._orig_mod.{name}": tensor for name, tensor in tensors.items()})
+    assert encoder(pretrained).checkpoint(9, 2, 0).tensors.keys() == tensors.keys()
+
+
+def test_an_adapter_is_no_encoder(pretrained: Path) -> None:
+    (pretrained / "config.json").rename(pretrained / "adapter_config.json")
+    assert "holds an adapter for another model" in refused(pretrained)
+
+
 @pytest.mark.skipif("BEBERTLAB_PRETRAINED" not in os.environ, reason="BEBERTLAB_PRETRAINED names no BERT folder")
 def test_a_real_model_equals_transformers() -> None:
     from transformers import BertModel

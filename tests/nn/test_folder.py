@@ -15,7 +15,7 @@ from bebertlab.interfaces.stage import Codec
 from bebertlab.manager import load_plugins
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.classes import read_class_names
-from bebertlab.nn.folder import describe_model, load_model, read_json, read_safetensors, save_model
+from bebertlab.nn.folder import describe_model, load_model, save_model
 from bebertlab.nn.initial import random_checkpoint
 from bebertlab.nn.surgery import redesign
 from bebertlab_binarybert.lsq import Lsq
@@ -150,7 +150,7 @@ def test_a_tokenizer_is_written_beside_the_model(ordinary: BertClassifier, tmp_p
 
 
 def test_what_is_missing_is_named(ordinary: BertClassifier, tmp_path: Path, codec: Codec) -> None:
-    with pytest.raises(EnvironmentFault, match=r"nowhere.model\.safetensors: no such file"):
+    with pytest.raises(EnvironmentFault, match=r"nowhere.config\.json: no such file"):
         load_model(tmp_path / "nowhere", codec)
     save_model(ordinary, tmp_path, codec)
     (tmp_path / "config.json").unlink()
@@ -189,15 +189,115 @@ def test_damaged_files_are_refused(quantized: Checkpoint, tmp_path: Path, codec:
     surgery.write_text("{")
     with pytest.raises(UserError, match=r"bebertlab\.json: not valid JSON"):
         load_model(tmp_path, codec)
+    surgery.write_text(json.dumps(good))
     (tmp_path / "model.safetensors").write_bytes(b"\x80\x04pickle")
     for read in (load_model, describe_model):
         with pytest.raises(UserError, match="not a readable safetensors file"):
             read(tmp_path, codec)
 
 
-def test_readers_say_what_is_wrong(tmp_path: Path) -> None:
-    (tmp_path / "list.json").write_text("[]")
-    with pytest.raises(UserError, match="a JSON object is needed, found list"):
-        read_json(tmp_path / "list.json")
-    with pytest.raises(EnvironmentFault, match="no such file"):
-        read_safetensors(tmp_path / "none.safetensors")
+@pytest.fixture
+def own(quantized: Checkpoint, tmp_path: Path, codec: Codec) -> Path:
+    """The folder of a model that only bebertlab reads."""
+    save_model(BertClassifier.from_checkpoint(quantized), tmp_path / "own", codec)
+    return tmp_path / "own"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": None}, "has format None; this version reads 1"),
+        ({"architecture": None}, "must be a mapping (vocabulary, "),
+        ({"architecture": {"layers": None}}, "layers"),
+        ({"architecture": {"layers": 10**7}}, "architecture.layers is 10000000; the weights have 2"),
+        ({"architecture": {"hidden": 10**400}}, "hidden"),
+        ({"design": None}, ""),
+        ({"design": []}, ""),
+        ({"design": {"weights": {"query": {"kind": "of-a-plugin"}}}}, "unknown quantizer 'of-a-plugin'"),
+        ({"design": {"weights": {"nowhere": {"kind": "sign-like"}}}}, "nowhere"),
+        ({"design": {"branches": {"bert.nowhere": 2}}}, ""),
+    ],
+)
+def test_a_description_that_is_none_is_refused_in_one_line(
+    own: Path, codec: Codec, change: dict[str, object], words: str
+) -> None:
+    surgery = own / "bebertlab.json"
+    good = json.loads(surgery.read_text())
+    sizes = change.get("architecture")
+    changed = {**change, "architecture": {**good["architecture"], **sizes}} if isinstance(sizes, dict) else change
+    surgery.write_text(json.dumps(good | changed))
+    for read in (load_model, describe_model):
+        with pytest.raises(UserError) as raised:
+            read(own, codec)
+        text = str(raised.value)
+        assert (raised.value.exit_code, len(text.splitlines())) == (2, 1)
+        assert text.startswith(str(own))
+        assert "bebertlab.json" in text
+        assert words in text
+
+
+def test_a_description_and_a_configuration_belong_together(own: Path, codec: Codec) -> None:
+    config = json.loads((own / "config.json").read_text())
+    (own / "config.json").write_text(json.dumps(config | {"model_type": "bert"}))
+    with pytest.raises(
+        UserError, match=r"bebertlab\.json does not belong to config\.json, which has model_type 'bert'"
+    ):
+        load_model(own, codec)
+    (own / "config.json").write_text(json.dumps(config))
+    (own / "bebertlab.json").unlink()
+    with pytest.raises(
+        EnvironmentFault, match=r"bebertlab\.json: no such file, but config\.json is of a model that needs"
+    ):
+        load_model(own, codec)
+
+
+def test_tensors_of_another_type_are_refused_in_our_own_folders(own: Path, codec: Codec) -> None:
+    tensors = load_file(own / "model.safetensors")
+    for dtype, words in (
+        (torch.int8, "is of type int8; expected float32 or"),
+        (torch.complex64, "is of type complex64"),
+    ):
+        save_file(tensors | {"classifier.bias": tensors["classifier.bias"].to(dtype)}, own / "model.safetensors")
+        for read in (load_model, describe_model):
+            with pytest.raises(UserError, match=rf"own.model\.safetensors: classifier\.bias {words}"):
+                read(own, codec)
+    save_file(tensors | {"classifier.bias": tensors["classifier.bias"].half()}, own / "model.safetensors")
+    assert load_model(own, codec).classifier.bias.dtype == torch.float32
+
+
+def test_numbers_that_are_not_finite_are_refused(own: Path, ordinary: BertClassifier, codec: Codec) -> None:
+    save_model(ordinary, own.parent / "ordinary", codec)
+    for folder in (own, own.parent / "ordinary"):
+        tensors = load_file(folder / "model.safetensors")
+        tensors["classifier.bias"][0] = torch.nan
+        save_file(tensors, folder / "model.safetensors")
+        with pytest.raises(UserError, match=r"classifier\.bias has numbers that are not finite") as raised:
+            load_model(folder, codec)
+        assert str(folder / "model.safetensors") in str(raised.value)
+
+
+def test_other_kinds_of_files_are_read_as_well(
+    ordinary: BertClassifier, tmp_path: Path, codec: Codec, batch: Batch
+) -> None:
+    save_model(ordinary, tmp_path, codec)
+    tensors = {f"module.{name}": tensor for name, tensor in load_file(tmp_path / "model.safetensors").items()}
+    (tmp_path / "model.safetensors").unlink()
+    torch.save({"state_dict": tensors}, tmp_path / "pytorch_model.bin")
+    assert describe_model(tmp_path, codec) == (ordinary.architecture, ordinary.design)
+    assert same(load_model(tmp_path, codec), ordinary, batch)
+    (tmp_path / "pytorch_model.bin").unlink()
+    save_file(tensors, tmp_path / "shard.safetensors")
+    index = {"weight_map": dict.fromkeys(tensors, "shard.safetensors")}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert describe_model(tmp_path, codec) == (ordinary.architecture, ordinary.design)
+    assert same(load_model(tmp_path, codec), ordinary, batch)
+
+
+def test_an_adapter_is_no_model(ordinary: BertClassifier, tmp_path: Path, codec: Codec) -> None:
+    save_model(ordinary, tmp_path, codec)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    for read in (load_model, describe_model):
+        with pytest.raises(
+            UserError, match=r"has adapter_config\.json, so it holds an adapter for another model; merge"
+        ):
+            read(tmp_path, codec)

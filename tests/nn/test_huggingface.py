@@ -8,7 +8,15 @@ from attrs import evolve
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture
-from bebertlab.nn.huggingface import architecture_of, config_number, configuration, modern_names, quantized_bits
+from bebertlab.nn.huggingface import (
+    architecture_of,
+    check_layers,
+    classifier_architecture,
+    config_number,
+    configuration,
+    modern_names,
+    quantized_bits,
+)
 
 
 @pytest.fixture
@@ -56,6 +64,12 @@ def test_what_old_configurations_leave_out_has_a_default(square: Architecture) -
         ({"num_hidden_layers": True}, "num_hidden_layers is True; a whole number is right"),
         ({"hidden_act": ["gelu"]}, "hidden_act is .*; supported are gelu, relu"),
         ({"layer_norm_eps": "small"}, "layer_norm_eps is 'small'; a number is right"),
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps is not a finite number"),
+        ({"layer_norm_eps": 10**400}, "layer_norm_eps is not a finite number"),
+        ({"layer_norm_eps": 0}, r"layer_norm_eps is 0; must be in \(0, 1\)"),
+        ({"hidden_dropout_prob": 1.5}, r"hidden_dropout_prob is 1\.5; must be in \[0, 1\)"),
+        ({"vocab_size": 10**8}, "vocab_size is over 10000000, which no BERT has"),
+        ({"quantization_config": {"quant_method": "quanto"}}, r"has quantization_config \(quanto\)"),
     ],
 )
 def test_other_models_are_refused(square: Architecture, change: dict[str, Any], words: str) -> None:
@@ -102,3 +116,28 @@ def test_old_names_become_new_ones() -> None:
         "bert.encoder.layer.0.output.dense.weight": 2,
         "classifier.weight": 5,
     }
+
+
+def test_two_ages_of_one_name_are_refused() -> None:
+    tensors = {"embeddings.LayerNorm.gamma": torch.ones(1), "bert.embeddings.LayerNorm.weight": torch.ones(1)}
+    with pytest.raises(UserError, match=r"gamma and \S+weight are both called bert\.embeddings\.LayerNorm\.weight"):
+        modern_names(tensors)
+
+
+def test_a_classifier_has_a_row_per_class(square: Architecture) -> None:
+    shapes = {f"bert.encoder.layer.{layer}.output.dense.bias": (16,) for layer in range(square.layers)}
+    config = configuration(square)
+    assert classifier_architecture(config, {**shapes, "classifier.weight": (square.classes, 16)}) == square
+    for shape in ((), (3,), (0, 16)):
+        with pytest.raises(UserError, match=r"classifier\.weight is \(.*\); expected a matrix with a row per class"):
+            classifier_architecture(config, {**shapes, "classifier.weight": shape})
+    with pytest.raises(UserError, match="names 3 classes; the classifier has 5 outputs"):
+        classifier_architecture({**config, "num_labels": 3}, {**shapes, "classifier.weight": (5, 16)})
+
+
+def test_layers_are_counted() -> None:
+    check_layers(2, ["bert.encoder.layer.0.a", "bert.encoder.layer.1.b", "bert.pooler.a"])
+    with pytest.raises(UserError, match=r"^architecture\.layers is 3; the weights have 1$"):
+        check_layers(3, ["bert.encoder.layer.0.a"], "architecture.layers")
+    with pytest.raises(UserError, match=r"no tensor is called bert\.encoder\.layer\.0\.\.\.: all names begin with x\."):
+        check_layers(1, ["x.bert.encoder.layer.0.a"])

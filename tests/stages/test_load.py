@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from attrs import evolve
+from safetensors.torch import load_file
 from torch import Tensor
 
 from bebertlab.artifacts.digest import model_digest
@@ -129,8 +131,39 @@ def test_what_the_folder_lacks_is_named(bench: StageBench, task: Task, folder: P
     (folder / "tokenizer.json").unlink()
     with pytest.raises(EnvironmentFault, match=r"holds no tokenizer\.json; `bebertlab model import --tokenizer`"):
         prepared(folder, bench, task)
-    with pytest.raises(EnvironmentFault, match=r"nowhere has no model\.safetensors; `bebertlab model import` makes"):
+    with pytest.raises(EnvironmentFault, match="nowhere: no such folder"):
         prepared(tmp_path / "nowhere", bench, task)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_pointers_of_git_lfs_are_refused_when_the_recipe_is_planned(
+    bench: StageBench, task: Task, folder: Path, name: str
+) -> None:
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(EnvironmentFault, match=f"{name} is a pointer of git-lfs, not the file itself; run"):
+        prepared(folder, bench, task)
+
+
+def test_a_classifier_of_another_kind_is_refused_when_the_recipe_is_planned(
+    bench: StageBench, task: Task, folder: Path
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertForTokenClassification"]}))
+    with pytest.raises(UserError, match="architectures has BertForTokenClassification, whose classifier is not one of"):
+        prepared(folder, bench, task)
+    (folder / "config.json").write_text(json.dumps(config | {"num_labels": 3}))
+    with pytest.raises(UserError, match="num_labels names 3 classes; the classifier has 2 outputs"):
+        prepared(folder, bench, task)
+
+
+def test_weights_in_a_pickle_answer_alike(
+    bench: StageBench, task: Task, folder: Path, teacher: Artifact, logits: Callable[[Artifact], dict[str, Tensor]]
+) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    torch.save({f"module._orig_mod.{name}": tensor for name, tensor in tensors.items()}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    loaded = bench.run(prepared(folder, bench, task), task)
+    assert all((logits(loaded)[split] == logits(teacher)[split]).all() for split in ("select", "validation"))
 
 
 def test_inputs_longer_than_the_positions_are_refused(bench: StageBench, task: Task, folder: Path) -> None:

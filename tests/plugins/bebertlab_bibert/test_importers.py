@@ -61,10 +61,10 @@ def test_the_tensors_are_copies_in_single_precision(published: tuple[dict[str, T
     assert checkpoint.tensors["classifier.weight"].data_ptr() != tensors["classifier.weight"].data_ptr()
 
 
-def test_names_of_old_and_parallel_checkpoints(published: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
+def test_names_of_old_checkpoints(published: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
     tensors, config = published
     renamed = {
-        f"module.{name.replace('LayerNorm.weight', 'LayerNorm.gamma').replace('LayerNorm.bias', 'LayerNorm.beta')}": x
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): x
         for name, x in tensors.items()
     }
     found = BibertImporter().read(renamed, config).tensors
@@ -91,8 +91,10 @@ def test_a_narrow_attention_has_a_head_size_of_its_own(published: tuple[dict[str
         ({"weight_bits": 2}, "weight_bits is 2; BiBERT has weights and activations of 1 bit"),
         ({"input_bits": 8, "quantize_act": False}, "input_bits is 8, quantize_act is False"),
         ({"hidden_size": 32}, r"not a checkpoint of BiBERT.*wrong shape"),
-        ({"num_hidden_layers": 3}, r"not a checkpoint of BiBERT.*missing: .*layer\.2\.attention\.self\.query\.weight"),
+        ({"num_hidden_layers": 3}, "num_hidden_layers is 3; the weights have 2"),
         ({"model_type": "roberta"}, "only 'bert' is supported"),
+        ({"architectures": ["BertForTokenClassification"]}, "whose classifier is not one of whole texts"),
+        ({"num_labels": 7}, "num_labels names 7 classes; the classifier has 2 outputs"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(
@@ -116,7 +118,7 @@ def test_other_checkpoints_are_refused(published: tuple[dict[str, Tensor], dict[
     tensors, config = published
     with pytest.raises(UserError, match=r"unexpected: bert\.pooler\.dense\.move\.bias"):
         BibertImporter().read({**tensors, "bert.pooler.dense.move.bias": torch.zeros(16)}, config)
-    with pytest.raises(UserError, match=r"no classifier\.weight"):
+    with pytest.raises(UserError, match=r"no tensor is called classifier\.weight"):
         BibertImporter().read({name: x for name, x in tensors.items() if "classifier" not in name}, config)
 
 

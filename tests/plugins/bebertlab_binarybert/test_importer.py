@@ -74,8 +74,8 @@ def read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], **options: An
 
 def test_an_old_full_precision_checkpoint_needs_no_settings() -> None:
     source = random_checkpoint(SIZES, seed=0, spread=0.3)
-    old = {f"module.{name}".replace("LayerNorm.weight", "LayerNorm.gamma"): t for name, t in source.tensors.items()}
-    old["module.bert.embeddings.position_ids"] = torch.arange(12)
+    old = {name.replace("LayerNorm.weight", "LayerNorm.gamma"): t for name, t in source.tensors.items()}
+    old["bert.embeddings.position_ids"] = torch.arange(12)
     for importer in (BinaryBertImporter(), TernaryBertImporter()):
         found = importer.read(old, CONFIG)
         assert found.design == Design()
@@ -175,8 +175,10 @@ def test_a_split_of_ours_is_one_of_theirs() -> None:
         ({"input_bits": 1}, r"config\.json: 'activation_bits' must be 2 to 16 for `activations: uniform`: 1"),
         ({"input_quant_method": "elastic"}, r"config\.json: 'activations' must be one of uniform, lsq: elastic"),
         ({"intermediate_size": 24}, r"BinaryBERT's .*: wrong shape: .*is \(20, 16\), should be \(24, 16\)"),
-        ({"num_hidden_layers": 3}, r"missing: bert\.encoder\.layer\.2\."),
-        ({"num_hidden_layers": 1}, r"unexpected: bert\.encoder\.layer\.1\."),
+        ({"num_hidden_layers": 3}, "num_hidden_layers is 3; the weights have 2"),
+        ({"num_hidden_layers": 1}, "num_hidden_layers is 1; the weights have 2"),
+        ({"architectures": ["BertForTokenClassification"]}, "whose classifier is not one of whole texts"),
+        ({"num_labels": 2}, "num_labels names 2 classes; the classifier has 3 outputs"),
         ({"dyna_hidden_size": 16}, "dyna_hidden_size 16 is not a multiple of num_attention_heads 3"),
         ({"hidden_act": "tanh"}, "hidden_act is 'tanh'"),
         ({"input_quant_method": "lsq"}, r"clip_query is \(2,\), should be \(\)"),

@@ -1,0 +1,87 @@
+"""Files that come from outside: missing ones, pointers of git-lfs, and JSON objects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bebertlab.errors import EnvironmentFault, UserError
+
+_POINTER = b"version https://git-lfs"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_START = 256  #: bytes that tell text from numbers
+_SHOWN = 40  #: letters of a text in a message
+
+
+def check_file(path: Path) -> None:
+    """Check that a file is there, can be read, and is the file itself.
+
+    Raises:
+        EnvironmentFault: it is missing, or closed to this user, or a pointer of git-lfs.
+    """
+    try:
+        if not path.is_file():
+            raise EnvironmentFault(f"{path}: no such file")
+        refuse_pointer(path)
+    except OSError as error:
+        raise EnvironmentFault(f"{path}: it cannot be read: {error.strerror or error}") from error
+
+
+def refuse_pointer(path: Path) -> None:
+    """Check that a file is not one of the few lines of text that `git clone` leaves where git-lfs is not installed.
+
+    Raises:
+        EnvironmentFault: it is.
+    """
+    with path.open("rb") as file:
+        start = file.read(len(_POINTER))
+    if start == _POINTER:
+        raise EnvironmentFault(
+            f"{path} is a pointer of git-lfs, not the file itself; run `git lfs pull` there, or fetch it again"
+        )
+
+
+def describe_start(path: Path) -> str | None:
+    """What a file is instead of the numbers that it should hold; None where its first bytes do not tell."""
+    with path.open("rb") as file:
+        start = file.read(_START)
+    text = start.decode("utf-8", errors="replace").rstrip("\ufffd").strip()  # a letter may have been cut in two
+    if not text and not start.strip():
+        return "it is empty"
+    if not all(letter.isprintable() or letter.isspace() for letter in text):
+        return None
+    if text.lower().startswith(("<!doctype", "<html")):
+        return "it is a web page"
+    return f"it is text that begins with '{text.splitlines()[0][:_SHOWN]}'"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        EnvironmentFault: the file is missing, or a pointer of git-lfs.
+        UserError: it is not a JSON object in UTF-8, or has a key twice.
+    """
+    check_file(path)
+    data = path.read_bytes()
+    if data.startswith(_BYTE_ORDER_MARK):
+        raise UserError(f"{path}: not valid JSON: it begins with a byte order mark; save it as UTF-8 without one")
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not valid JSON: byte {error.start} is not UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: a JSON object is needed, found {type(value).__name__}")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return found
