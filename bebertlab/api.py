@@ -63,6 +63,7 @@ from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.nn.tensors import check_tensors
 from bebertlab.nn.window import windowed, within
 from bebertlab.train.batches import batches, group_in_order
+from bebertlab.train.carve import carve_select
 from bebertlab.train.digest import content_digest
 from bebertlab.train.examples import load_examples
 from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
@@ -134,6 +135,7 @@ __all__ = [
     "batches",
     "branch_counts",
     "branch_prefix",
+    "carve_select",
     "check_file",
     "check_tensors",
     "classifier_architecture",

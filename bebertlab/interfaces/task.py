@@ -28,9 +28,25 @@ class Split:
     texts: tuple[str, ...]
     pairs: tuple[str, ...] | None  #: second texts; None for tasks of single sentences
     labels: Labels  #: (N,) int64 classes, or float32 for regression
+    #: (N,) what must not stand on both sides of train and select, such as the sentence that a phrase is of; None: unknown
+    groups: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def take(self, rows: NDArray[np.int64]) -> Split:
+        """Some examples, in the order given."""
+
+        def pick(column: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(column[row] for row in rows.tolist())
+
+        return Split(
+            ids=pick(self.ids),
+            texts=pick(self.texts),
+            pairs=None if self.pairs is None else pick(self.pairs),
+            labels=self.labels[rows],
+            groups=None if self.groups is None else pick(self.groups),
+        )
 
 
 @frozen(kw_only=True, eq=False)
@@ -46,6 +62,7 @@ class Task:
     generated: bool = field(default=False)  #: the text is made up by a grammar
     #: the classes in the order of the numbers that the data itself has for them, where it is another than `classes`
     data_order: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()  #: sentences on the data that whoever reads a result must know
 
     @property
     def outputs(self) -> int:
@@ -74,5 +91,5 @@ class TaskOptions(Options):
 
         Raises:
             EnvironmentFault: a folder, split or hub is not there.
-            UserError: a label outside the classes, an empty text, a repeated id.
+            UserError: a label outside the classes, an example without a text, a repeated id.
         """

@@ -33,6 +33,7 @@ class Entry:
     pair: str | None = None  #: column of the second text
     classes: tuple[str, ...] = ()  #: in label order; empty for regression
     hub_classes: tuple[str, ...] = ()  #: in the order of the hub's labels, where it is another one
+    scores: tuple[float, float] = (0.0, 5.0)  #: lowest and highest label, for regression
     metrics: Metrics = accuracy_metrics
     score: str = "accuracy"  #: the metric that models are chosen by
     sizes: Mapping[str, int]  #: examples of the official sets by the data's names, train first

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from bebertlab.api import EnvironmentFault, reach_hub
-from bebertlab_glue.catalogue import Entry
-from bebertlab_glue.folder import to_table
+from bebertlab_glue.folder import Reading, to_table
 from bebertlab_glue.table import Table
 
 HUB_NAME = "nyu-mll/glue"
 
 
-def read_hub(name: str, entry: Entry, wanted: Mapping[str, str], *, download: bool) -> dict[str, Table]:
+def read_hub(name: str, reading: Reading, wanted: Mapping[str, str], *, download: bool) -> dict[str, Table]:
     """The sets of a task, by the task's own split names.
 
     Without `download` the network is not touched: nothing waits for the retries of an unreachable hub.
@@ -22,7 +21,10 @@ def read_hub(name: str, entry: Entry, wanted: Mapping[str, str], *, download: bo
         EnvironmentFault: the hub cannot be reached, or nothing was fetched before.
     """
     data = _load(name, download=download)
-    return {split: to_table(data[stored], f"{HUB_NAME}/{name}/{stored}", entry) for split, stored in wanted.items()}
+    return {
+        split: to_table(data[stored], f"{HUB_NAME}/{name}/{stored}", reading.of(split))
+        for split, stored in wanted.items()
+    }
 
 
 def _load(name: str, *, download: bool) -> Any:  # noqa: ANN401 - `datasets` has no types

@@ -8,10 +8,19 @@ from pathlib import Path
 
 from attrs import field, frozen, validators
 
-from bebertlab.api import SELECT, TRAIN, EnvironmentFault, Task, TaskOptions, content_digest
-from bebertlab_glue.carve import carve
+from bebertlab.api import (
+    SELECT,
+    TRAIN,
+    EnvironmentFault,
+    Task,
+    TaskOptions,
+    UserError,
+    carve_select,
+    content_digest,
+)
 from bebertlab_glue.catalogue import CATALOGUE, Entry, TaskName
-from bebertlab_glue.folder import read_folder
+from bebertlab_glue.caveats import caveats
+from bebertlab_glue.folder import Reading, read_folder
 from bebertlab_glue.hub import HUB_NAME, read_hub
 from bebertlab_glue.table import Table
 
@@ -23,10 +32,12 @@ class Glue(TaskOptions):
     """A task of the GLUE benchmark.
 
     The test labels are not public, so the validation set is what is reported; what is chosen is chosen on `select`,
-    which is carved from the training set: stratified by class, and no text stands on both sides.
+    which is carved from the training set: stratified by class, and phrases of one sentence or pairs that share a text
+    stay on one side.
     """
 
     kind = "glue"
+    revision = 2
     name: TaskName  #: of the task
     #: folder with <task>/<split>.parquet in the hub's columns; null takes the variable BEBERTLAB_GLUE, else the hub
     path: Path | None = None
@@ -36,38 +47,38 @@ class Glue(TaskOptions):
         default=0.1, validator=[validators.gt(0), validators.lt(1)]
     )  #: part of the training set that becomes `select`
     select_most: int = field(default=2000, validator=validators.ge(1))  #: examples in `select` at the most
+    group: str | None = None  #: column of the training set, such as a document; what has one value stays on one side
     limit: int | None = field(default=None, validator=validators.optional(validators.ge(2)))  #: examples of each set
 
     def load(self) -> Task:
         """Read, check and carve."""
         entry = CATALOGUE[self.name]
         wanted = {TRAIN: TRAIN, **entry.validation}
-        tables = self._read(entry, wanted)
-        if self.limit is not None:
-            tables = {name: table.first(self.limit) for name, table in tables.items()}
-        train, select = carve(tables.pop(TRAIN), self.select_fraction, self.select_most)
-        splits = {
-            TRAIN: train.split(TRAIN),
-            SELECT: select.split(TRAIN),  # the ids say where an example came from
-            **{name: table.split(name) for name, table in tables.items()},
-        }
+        reading = Reading(entry=entry, limit=self.limit, group=self.group)
+        tables = self._read(reading, wanted)
+        splits = {name: table.split(name) for name, table in tables.items()}
+        try:
+            train, select = carve_select(splits[TRAIN], fraction=self.select_fraction, most=self.select_most)
+        except UserError as error:
+            raise UserError(f"{tables[TRAIN].origin}: {error}") from error
+        splits = {TRAIN: train, SELECT: select, **{name: splits[name] for name in entry.validation}}
         return Task(
-            name=f"glue/{self.name}"
-            + ("" if _is_official(entry, train, select, tables) else " (not the official splits)"),
+            name=f"glue/{self.name}" + ("" if _is_official(entry, tables) else " (not the official splits)"),
             classes=entry.classes,
             data_order=entry.hub_classes,
             splits=splits,
             metrics=entry.metrics,
             score=entry.score,
             digest=content_digest(entry.classes, splits, entry.score),
+            caveats=tuple(caveats(entry, tables, train)),
         )
 
-    def _read(self, entry: Entry, wanted: Mapping[str, str]) -> dict[str, Table]:
+    def _read(self, reading: Reading, wanted: Mapping[str, str]) -> dict[str, Table]:
         folder = self.path.expanduser() if self.path else _from_environment()
         if folder is not None:
-            return read_folder(folder, self.name, entry, wanted, nonofficial=self.nonofficial)
+            return read_folder(folder, self.name, reading, wanted, nonofficial=self.nonofficial)
         try:
-            return read_hub(self.name, entry, wanted, download=self.download)
+            return read_hub(self.name, reading, wanted, download=self.download)
         except EnvironmentFault as error:
             raise EnvironmentFault(
                 f"{error}; name a folder with {self.name}/train.parquet and so on by `path` of the task"
@@ -81,10 +92,8 @@ def _from_environment() -> Path | None:
     return Path(value) if value else None
 
 
-def _is_official(entry: Entry, train: Table, select: Table, validation: Mapping[str, Table]) -> bool:
+def _is_official(entry: Entry, tables: Mapping[str, Table]) -> bool:
     """Whether the results are GLUE scores: every file is named as the official set and has its number of rows."""
-    sizes = {
-        TRAIN: len(train) + len(select),
-        **{entry.validation[name]: len(table) for name, table in validation.items()},
-    }
-    return sizes == entry.sizes and not any(table.unofficial for table in (train, *validation.values()))
+    stored = {TRAIN: TRAIN, **entry.validation}
+    sizes = {stored[name]: len(table) for name, table in tables.items()}
+    return sizes == entry.sizes and not any(table.unofficial for table in tables.values())

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 from bebertlab.api import Labels, Split, UserError
 from bebertlab_glue.catalogue import Entry
+from bebertlab_glue.labels import read_labels
+
+IDX = "idx"  #: column of the numbers that name examples
+_WITHOUT = f"; without the column {IDX} the rows are numbered"
 
 
 @frozen(kw_only=True, eq=False)
@@ -17,107 +21,89 @@ class Table:
     """Columns of one set of examples; `origin` names it in messages."""
 
     origin: str
-    numbers: NDArray[np.int64]  #: (N,) the column idx
+    numbers: NDArray[np.int64]  #: (N,) the column idx, or the rows where there is none
     texts: tuple[str, ...]
     pairs: tuple[str, ...] | None
     labels: Labels
+    groups: tuple[str, ...] | None = field(default=None)  #: names of groups that stay together
     unofficial: bool = field(default=False)  #: not the official set of the benchmark
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def take(self, rows: NDArray[np.int64]) -> Table:
-        """Some rows, in the order given."""
-        return Table(
-            origin=self.origin,
-            numbers=self.numbers[rows],
-            texts=tuple(self.texts[row] for row in rows),
-            pairs=None if self.pairs is None else tuple(self.pairs[row] for row in rows),
-            labels=self.labels[rows],
-            unofficial=self.unofficial,
-        )
-
-    def first(self, count: int) -> Table:
-        """The first rows at the most."""
-        return self.take(np.arange(min(count, len(self))))
+    def blank_rows(self) -> list[int]:
+        """Rows of which a text is blank."""
+        columns = [self.texts] if self.pairs is None else [self.texts, self.pairs]
+        return [row for row, texts in enumerate(zip(*columns, strict=True)) if not all(map(str.strip, texts))]
 
     def split(self, prefix: str) -> Split:
         """The examples under ids that begin with the prefix."""
         ids = tuple(f"{prefix}-{number}" for number in self.numbers.tolist())
-        return Split(ids=ids, texts=self.texts, pairs=self.pairs, labels=self.labels)
+        return Split(ids=ids, texts=self.texts, pairs=self.pairs, labels=self.labels, groups=self.groups)
 
 
 def check_table(
     origin: str,
     entry: Entry,
     *,
-    numbers: Sequence[object],
+    numbers: Sequence[object] | None,
     texts: Sequence[object],
     pairs: Sequence[object] | None,
     labels: Sequence[object],
+    groups: Sequence[object] | None = None,
     stored_classes: Sequence[str] | None = None,
     unofficial: bool = False,
 ) -> Table:
     """The table of some columns; `stored_classes` are the classes by the numbers in `labels`, None for the hub's.
 
     Raises:
-        UserError: it has no rows, a value of another type than its column's, an empty text, a label outside the
-            classes or a repeated idx; names the row and the column.
+        UserError: it has no rows, a value of another type than its column's, a row without a text, a label outside
+            the classes or scores, or a repeated idx; names the row and the column.
     """
     if not texts:
         raise UserError(f"{origin}: it has no rows")
-    return Table(
+    table = Table(
         origin=origin,
-        numbers=_numbers(origin, numbers),
+        numbers=np.arange(len(texts)) if numbers is None else _numbers(origin, numbers),
         texts=_texts(origin, entry.text, texts),
         pairs=None if pairs is None else _texts(origin, str(entry.pair), pairs),
-        labels=_labels(origin, entry, labels, tuple(stored_classes or entry.stored_classes)),
+        labels=read_labels(origin, entry, labels, stored_classes),
+        groups=None if groups is None else _groups(origin, groups),
         unofficial=unofficial,
     )
+    for row in table.blank_rows():
+        if not table.texts[row].strip() and not (table.pairs and table.pairs[row].strip()):
+            columns = entry.text if table.pairs is None else f"{entry.text} and {entry.pair}"
+            raise UserError(f"{origin}: row {row}: {columns} {'is' if table.pairs is None else 'are'} empty")
+    return table
 
 
 def _texts(origin: str, name: str, column: Sequence[object]) -> tuple[str, ...]:
     checked = []
     for row, text in enumerate(column):
-        if text is None or (isinstance(text, str) and not text.strip()):
-            raise UserError(f"{origin}: row {row}: {name} is empty; every example needs a text")
+        if text is None:
+            raise UserError(f"{origin}: row {row}: {name} is null; every example needs a text")
         if not isinstance(text, str):
-            raise UserError(f"{origin}: row {row}: {name} is {text!r}, which is no text")
+            raise UserError(f"{origin}: row {row}: {name} is {text!r}, expected a text")
         checked.append(text)
     return tuple(checked)
+
+
+def _groups(origin: str, column: Sequence[object]) -> tuple[str, ...]:
+    for row, group in enumerate(column):
+        if group is None or isinstance(group, float):
+            raise UserError(f"{origin}: row {row}: the group is {group!r}, expected a name or a whole number")
+    return tuple(map(str, column))
 
 
 def _numbers(origin: str, column: Sequence[object]) -> NDArray[np.int64]:
     for row, number in enumerate(column):
         if type(number) is not int:
-            raise UserError(f"{origin}: row {row}: idx is {number!r}, which is no whole number")
+            raise UserError(f"{origin}: row {row}: {IDX} is {number!r}, expected an integer{_WITHOUT}")
     indices = np.asarray(column, dtype=np.int64)
     seen, counts = np.unique(indices, return_counts=True)
     if len(seen) < len(indices):
         number = seen[counts > 1][0]
         row = int(np.flatnonzero(indices == number)[1])
-        raise UserError(f"{origin}: row {row}: idx {number} stands there a second time; it must name one example")
+        raise UserError(f"{origin}: row {row}: {IDX} {number} occurs a second time; it names one example{_WITHOUT}")
     return indices
-
-
-def _labels(origin: str, entry: Entry, labels: Sequence[object], stored: tuple[str, ...]) -> Labels:
-    # what is no number is none of what is wanted
-    values = np.asarray([one if isinstance(one, (int, float)) else np.nan for one in labels], dtype=np.float64)
-    if not entry.classes:
-        bad = ~np.isfinite(values)
-        wanted = "a score such as 3.2"
-    else:
-        if sorted(stored) != sorted(entry.classes):
-            raise UserError(
-                f"{origin}: the classes of column label are {', '.join(stored)}; they should be "
-                f"{', '.join(entry.stored_classes)}"
-            )
-        bad = ~np.isin(values, np.arange(len(entry.classes)))
-        wanted = ", ".join(f"{i} ({name})" for i, name in enumerate(stored))
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        hint = "; -1 marks the hidden labels of a test set" if values[row] == -1 else ""
-        raise UserError(f"{origin}: row {row}: label is {labels[row]!r}, which is none of: {wanted}{hint}")
-    if not entry.classes:
-        return values.astype(np.float32)
-    return np.array([entry.classes.index(name) for name in stored], dtype=np.int64)[values.astype(np.int64)]

@@ -1,0 +1,164 @@
+"""Which examples belong together because they share a text."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+Words: TypeAlias = tuple[str, ...]
+
+#: words of the shortest phrase that tells which sentence it is of; a shorter one stands in unrelated sentences too
+PHRASE = 3
+
+
+@frozen(kw_only=True, eq=False)
+class Grouping:
+    """The groups of N examples."""
+
+    names: tuple[str, ...]  #: (N,) the same in every order of the examples
+    common: NDArray[np.bool_]  #: (N,) phrases that stand in several texts and belong to none of them
+
+    def sizes(self) -> dict[str, int]:
+        """Examples of each group."""
+        found: dict[str, int] = {}
+        for name in self.names:
+            found[name] = found.get(name, 0) + 1
+        return found
+
+
+def words_of(text: str) -> Words:
+    """The words of a text; case, spaces and punctuation do not count, except where there is nothing else.
+
+    >>> words_of("It 's good , Really !")
+    ('it', 's', 'good', 'really')
+    """
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return tuple(re.findall(r"\w+", plain)) or tuple(plain.split())
+
+
+class PhraseIndex:
+    """Finds the texts of a collection that stand in other texts, word for word."""
+
+    def __init__(self, texts: Iterable[Words]) -> None:
+        self._texts = frozenset(text for text in texts if text)
+        lengths: dict[Words, set[int]] = {}
+        for text in self._texts:
+            lengths.setdefault(text[:PHRASE], set()).add(len(text))
+        self._lengths = {start: tuple(sorted(found)) for start, found in lengths.items()}
+
+    def within(self, text: Words) -> Iterator[Words]:
+        """Every text of the collection that stands in this one, itself included; as often as it stands there."""
+        for start in range(len(text)):
+            for words in range(1, min(PHRASE, len(text) - start) + 1):
+                for length in self._lengths.get(text[start : start + words], ()):
+                    if start + length > len(text):
+                        break
+                    # a beginning of fewer words than PHRASE is itself the whole phrase
+                    if (words == PHRASE or length == words) and text[start : start + length] in self._texts:
+                        yield text[start : start + length]
+
+
+def whole_texts(texts: Iterable[Words]) -> dict[Words, set[Words]]:
+    """The texts that stand in no longer one, by every text that stands in one of them, itself not counted.
+
+    >>> whole_texts([("a", "good", "film"), ("good",), ("bad",)])
+    {('good',): {('a', 'good', 'film')}}
+    """
+    unique = sorted(set(texts), key=lambda text: (-len(text), text))
+    index = PhraseIndex(unique)
+    found: dict[Words, set[Words]] = {}
+    for text in unique:
+        if text not in found:  # what stands in it stands in the whole text around it too
+            for phrase in index.within(text):
+                if phrase != text:
+                    found.setdefault(phrase, set()).add(text)
+    return found
+
+
+def text_groups(
+    texts: Sequence[str],
+    pairs: Sequence[str] | None = None,
+    *,
+    given: Sequence[str] | None = None,
+    most: int | None = None,
+) -> Grouping:
+    """Groups of examples that share a text; `given` are names of further groups, by example.
+
+    Pairs belong together where they have a text in common. A single text belongs to the longest text in which it
+    stands; a phrase of fewer than `PHRASE` words that stands in several of them connects nothing.
+    With `most`, neither does what stands in more than so many pairs or texts.
+    """
+    examples = [tuple(map(words_of, columns)) for columns in zip(*([texts] if pairs is None else [texts, pairs]))]
+    sets = _Sets(len(examples))
+    sets.join_equal(examples)
+    if given is not None:
+        sets.join_equal(given)
+    common = np.zeros(len(examples), dtype=np.bool_)
+    if pairs is not None:
+        sets.join_shared(examples, most)
+    else:
+        singles = [text for (text,) in examples]
+        loose = sets.join_phrases(singles, most)
+        if given is None:  # what has a group of its own stays with it
+            common = np.fromiter((text in loose for text in singles), dtype=np.bool_, count=len(singles))
+    return Grouping(names=sets.names(examples), common=common)
+
+
+class _Sets:
+    """Disjoint sets of rows."""
+
+    def __init__(self, rows: int) -> None:
+        self._parents = list(range(rows))
+
+    def join_equal(self, values: Sequence[object]) -> None:
+        """Join rows of equal values."""
+        first: dict[object, int] = {}
+        for row, value in enumerate(values):
+            self._join(first.setdefault(value, row), row)
+
+    def join_shared(self, examples: Sequence[tuple[Words, ...]], most: int | None) -> None:
+        """Join pairs with a text in common, unless it stands in more than `most` pairs."""
+        rows: dict[Words, list[int]] = {}
+        for row, texts in enumerate(examples):
+            for text in set(texts) - {()}:
+                rows.setdefault(text, []).append(row)
+        for found in rows.values():
+            if most is None or len(found) <= most:
+                for row in found[1:]:
+                    self._join(found[0], row)
+
+    def join_phrases(self, texts: Sequence[Words], most: int | None) -> set[Words]:
+        """Join phrases with the texts in which they stand; returns those that belong to none of them."""
+        first = {text: row for row, text in reversed(list(enumerate(texts)))}
+        loose = set()
+        for phrase, wholes in whole_texts(texts).items():
+            if len(wholes) > 1 and (len(phrase) < PHRASE or (most is not None and len(wholes) > most)):
+                loose.add(phrase)
+                continue
+            for whole in wholes:
+                self._join(first[phrase], first[whole])
+        return loose
+
+    def names(self, examples: Sequence[tuple[Words, ...]]) -> tuple[str, ...]:
+        """(N,) a hash of the first example of each set, in the order of the alphabet."""
+        firsts: dict[int, tuple[Words, ...]] = {}
+        roots = [self._root(row) for row in range(len(examples))]
+        for root, example in zip(roots, examples, strict=True):
+            firsts[root] = min(firsts.get(root, example), example)
+        hashed = {root: hashlib.sha256(repr(example).encode()).hexdigest()[:16] for root, example in firsts.items()}
+        return tuple(hashed[root] for root in roots)
+
+    def _root(self, row: int) -> int:
+        while (parent := self._parents[row]) != row:
+            self._parents[row] = row = self._parents[parent]
+        return row
+
+    def _join(self, one: int, other: int) -> None:
+        self._parents[self._root(one)] = self._root(other)

@@ -1,0 +1,127 @@
+"""Finding the files of a set in a local folder, under the names that the hub and its mirrors use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from bebertlab.api import VALIDATION, EnvironmentFault, UserError
+
+_SUFFIX = ".parquet"
+_DATA = "data"  #: where repositories of the hub keep their files
+#: train-00000-of-00003.parquet; older files of the hub have a hash at the end of the name
+_SHARD = re.compile(r"(?P<name>.+?)-(?P<number>\d{5})-of-(?P<total>\d{5})(-[0-9a-f]+)?")
+_PART = re.compile(r"\d{4}")  #: train/0000.parquet, as the hub's own conversion names it
+#: in the name of a file that is not the official set
+_MARKS = ("nonofficial", "subset")
+
+
+@frozen(kw_only=True)
+class FoundSet:
+    """The files of one set, in order."""
+
+    name: str
+    files: tuple[Path, ...]
+
+    @property
+    def unofficial(self) -> bool:
+        """Whether the name says that it is not the official set of the benchmark."""
+        return _is_marked(self.name)
+
+
+def _is_marked(name: str) -> bool:
+    return any(mark in name for mark in _MARKS)
+
+
+def find_home(folder: Path, task: str) -> Path:
+    """The folder of a task: that of its name, else one of another spelling, such as SST-2.
+
+    Raises:
+        EnvironmentFault: there is none.
+        UserError: there are several.
+    """
+    if (folder / task).is_dir():
+        return folder / task
+    there = sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+    alike = [name for name in there if re.sub(r"[\W_]", "", name).casefold() == task]
+    if len(alike) > 1:
+        raise UserError(f"{folder}: both {' and '.join(alike)} may be the task '{task}'; keep one, or name it {task}")
+    if alike:
+        return folder / alike[0]
+    found = f"there: {', '.join(there)}" if there else "there is no such folder"
+    if folder.is_dir() and any(folder.glob(f"*{_SUFFIX}")):
+        found = "it has the files themselves; name the folder above it"
+    raise EnvironmentFault(f"{folder / task}: no folder of the task '{task}' ({found}); it should hold train{_SUFFIX}")
+
+
+def find_set(home: Path, stored: str, *, nonofficial: bool) -> FoundSet:
+    """The official set of a name, or a marked one where the user allows it.
+
+    Raises:
+        EnvironmentFault: it is not there.
+        UserError: files are missing from it, or it is there twice.
+    """
+    named = _named_files(home)
+    if stored in named:
+        return _whole(stored, named[stored])
+    official = home / f"{stored}{_SUFFIX}"
+    marked = [name for name in sorted(named) if name.startswith(f"{stored}_") and _is_marked(name)]
+    if not marked:
+        found = ", ".join(sorted(named)) or "none"
+        raise EnvironmentFault(f"{official}: no such file; sets found in {home}: {found}{_renamed(stored, named)}")
+    if not nonofficial:
+        raise EnvironmentFault(
+            f"{official}: the official set is not there, only {' and '.join(f'{one}{_SUFFIX}' for one in marked)};"
+            " --set task.nonofficial=true takes it, and the results are no GLUE scores then"
+        )
+    if len(marked) > 1:
+        raise UserError(f"{home}: {' and '.join(marked)} may both be taken for {stored}; keep one of them")
+    return _whole(marked[0], named[marked[0]])
+
+
+def _renamed(stored: str, named: Mapping[str, Sequence[Path]]) -> str:
+    other = next((name for short in ("dev", "valid", "val") if (name := stored.replace(VALIDATION, short)) in named), "")
+    return f"; rename {other}{_SUFFIX} to {stored}{_SUFFIX} if it is that set" if other not in ("", stored) else ""
+
+
+def _named_files(home: Path) -> Mapping[str, Sequence[Path]]:
+    """All parquet files by the name of their set."""
+    found: dict[str, list[Path]] = {}
+    for place in (home, home / _DATA):
+        for file in sorted(place.glob(f"*{_SUFFIX}")):
+            if file.is_file():
+                shard = _SHARD.fullmatch(file.stem)
+                found.setdefault(shard["name"] if shard else file.stem, []).append(file)
+        for file in sorted(place.glob(f"*/*{_SUFFIX}")):
+            if file.is_file() and _PART.fullmatch(file.stem):
+                found.setdefault(file.parent.name, []).append(file)
+    return found
+
+
+def _whole(name: str, files: Sequence[Path]) -> FoundSet:
+    """The set of these files, if they are the shards of one set."""
+    listed = ", ".join(file.name for file in files)
+    home = files[0].parent
+    if all(_PART.fullmatch(file.stem) for file in files):
+        numbers, total = [int(file.stem) for file in files], len(files)
+        if len({file.parent for file in files}) > 1:
+            raise UserError(f"{home}: {name} is there twice; keep one of them")
+    else:
+        shards = [_SHARD.fullmatch(file.stem) for file in files]
+        if len(files) == 1 and shards[0] is None:
+            return FoundSet(name=name, files=tuple(files))
+        totals = {shard["total"] if shard else "" for shard in shards}
+        if len(totals) > 1 or "" in totals:
+            raise UserError(f"{home}: {name} is there more than once ({listed}); keep one of them")
+        numbers, total = [int(shard["number"]) for shard in shards if shard], int(totals.pop())
+    if len(set(numbers)) < len(numbers):
+        raise UserError(f"{home}: {name} is there more than once ({listed}); keep one of them")
+    missing = sorted(set(range(total)) - set(numbers))
+    if missing:
+        raise UserError(f"{home}: {name} is not whole: of files 0 to {total - 1}, {missing[0]} is missing ({listed})")
+    if len(numbers) > total:
+        raise UserError(f"{home}: {name} has a file of a higher number than its names say ({listed})")
+    return FoundSet(name=name, files=tuple(file for _, file in sorted(zip(numbers, files, strict=True))))

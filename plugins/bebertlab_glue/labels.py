@@ -1,0 +1,105 @@
+"""Labels as they stand in files: numbers, names of classes, or either of them as text."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from bebertlab.api import Labels, UserError
+from bebertlab_glue.catalogue import Entry
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+_HIDDEN = "; -1 marks the hidden labels of a test set"
+
+
+def read_labels(
+    origin: str, entry: Entry, labels: Sequence[object], names: Sequence[str] | None, column: str = "label"
+) -> Labels:
+    """(N,) int64 classes of the task, or float32 scores; `names` are those of the file by its numbers, None for the
+    hub's order.
+
+    Raises:
+        UserError: a label is none of the task's; names the row.
+    """
+    if not entry.classes:
+        return _scores(origin, entry, labels, column)
+    classes = _order(origin, entry, names, column)
+    numbers = {number: entry.classes.index(name) for number, name in enumerate(classes)}
+    named = {_plain(name): entry.classes.index(name) for name in classes}
+    found = np.empty(len(labels), dtype=np.int64)
+    for row, label in enumerate(labels):
+        known = named.get(_plain(label)) if isinstance(label, str) else None
+        if known is None:
+            known = numbers.get(_number(label, boolean=_says_yes_or_no(entry)))
+        if known is None:
+            wanted = ", ".join(f"{number} ({name})" for number, name in enumerate(classes))
+            raise UserError(f"{origin}: row {row}: {column} is {_shown(label)}, expected one of: {wanted}{_hint(label)}")
+        found[row] = known
+    return found
+
+
+def _scores(origin: str, entry: Entry, labels: Sequence[object], column: str) -> Labels:
+    low, high = entry.scores
+    found = np.empty(len(labels), dtype=np.float32)
+    for row, label in enumerate(labels):
+        value = _number(label, boolean=False)
+        if not low <= value <= high:
+            raise UserError(
+                f"{origin}: row {row}: {column} is {_shown(label)}, expected a score in {low:g}..{high:g}{_hint(label)}"
+            )
+        found[row] = value
+    return found
+
+
+def _order(origin: str, entry: Entry, names: Sequence[str] | None, column: str) -> tuple[str, ...]:
+    """The task's classes by the numbers of a file."""
+    if names is None:
+        return entry.stored_classes
+    known = {_plain(name): name for name in entry.classes}
+    known |= {str(number): name for number, name in enumerate(entry.stored_classes)}  # names such as "0" and "1"
+    found = tuple(known.get(_plain(name), "") for name in names)
+    if sorted(found) != sorted(entry.classes):
+        raise UserError(
+            f"{origin}: the classes of column {column} are {', '.join(names)}; expected "
+            f"{', '.join(entry.stored_classes)}, in any order"
+        )
+    return found
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.strip().casefold())
+
+
+def _number(label: object, *, boolean: bool) -> float:
+    """The number that a label is, as text or not; NaN where it is none."""
+    if isinstance(label, bool):
+        return float(label) if boolean else math.nan
+    if isinstance(label, (int, float, Decimal)):
+        return float(label)
+    if isinstance(label, str) and _NUMBER.fullmatch(label.strip()):
+        return float(label)
+    return math.nan
+
+
+def _says_yes_or_no(entry: Entry) -> bool:
+    """Whether true can only be class 1, as in "not_duplicate, duplicate"."""
+    return len(entry.classes) == 2 and not entry.classes[1].startswith("not_")
+
+
+def _shown(label: object) -> str:
+    if label is None:
+        return "null"
+    return f"the text {label!r}" if isinstance(label, str) else repr(label)
+
+
+def _hint(label: object) -> str:
+    if _number(label, boolean=False) == -1:
+        return _HIDDEN
+    if isinstance(label, str) and _COMMA.fullmatch(label.strip()):
+        return "; write it with a decimal point, or store the column as float"
+    return ""
