@@ -13,6 +13,7 @@ from torch import Tensor
 from bebertlab.artifacts.classes import load_classifier
 from bebertlab.artifacts.metrics import write_metrics
 from bebertlab.artifacts.sizes import size_metrics
+from bebertlab.artifacts.truncation import truncation_metrics
 from bebertlab.interfaces.ensemble import Round
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Context
@@ -20,7 +21,7 @@ from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.folder import save_model
 from bebertlab.nn.surgery import redesign
-from bebertlab.train.examples import TOKENIZER_FILE, load_examples
+from bebertlab.train.examples import TOKENIZER_FILE, Examples, load_examples
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
 from bebertlab.train.networks import Network
@@ -89,7 +90,8 @@ def write_model(
 ) -> None:
     """Evaluate a model and write it, its tokenizer, logits, size and metrics into the folder of the context.
 
-    `tokenizer` is the folder that holds it; `metrics` are further ones of the stage.
+    `tokenizer` is the folder that holds it; `metrics` are further ones of the stage. Among the metrics is how many
+    texts of each split lost their end; those of train count where the model was trained.
 
     Raises:
         TrainingFault: a logit is not a finite number.
@@ -107,7 +109,11 @@ def write_model(
             shutil.copyfile(tokenizer / name, context.folder / name)
     save_file(logits, context.folder / LOGITS_FILE)
     sizes = size_metrics(model, context.folder)
-    write_metrics({**values, **sizes, **_costs(training), **(metrics or {})}, context.folder)
+    read = [*logits, *([TRAIN] if training is not None else [])]
+    truncated = truncation_metrics(
+        {split: _examples(split, tokenizer, context) for split in read}, context.encoder.maximum_tokens, context
+    )
+    write_metrics({**values, **sizes, **_costs(training), **truncated, **(metrics or {})}, context.folder)
 
 
 def split_logits(model: Network, split: str, tokenizer: Path, context: Context) -> Tensor:
@@ -116,14 +122,16 @@ def split_logits(model: Network, split: str, tokenizer: Path, context: Context) 
     Raises:
         TrainingFault: a logit is not a finite number.
     """
-    length = context.encoder.maximum_tokens
-    examples = load_examples(context.task, split, tokenizer, length, cache=context.cache)
-    rows = predict(model, examples, device=context.device)
+    rows = predict(model, _examples(split, tokenizer, context), device=context.device)
     if not torch.isfinite(rows).all():
         raise TrainingFault(
             f"{context.stage}: the model's answers on {split} are not finite numbers; a lower learning rate may help"
         )
     return rows
+
+
+def _examples(split: str, tokenizer: Path, context: Context) -> Examples:
+    return load_examples(context.task, split, tokenizer, context.encoder.maximum_tokens, cache=context.cache)
 
 
 def _costs(training: Training | None) -> dict[str, float]:

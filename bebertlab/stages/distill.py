@@ -25,7 +25,7 @@ class DistillStage(StageOptions):
     """Train a model further, under a low-bit scheme if one is named, with the losses of a distillation."""
 
     kind = "distill"
-    revision = 5
+    revision = 6
     model: str = stage_input()  #: stage whose model is trained
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches; not needed by every distillation
     scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own

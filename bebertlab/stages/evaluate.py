@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import frozen
 from safetensors.torch import load_file
 
@@ -9,9 +11,11 @@ from bebertlab.artifacts.learned import baseline_metrics, variety_metrics, warn_
 from bebertlab.artifacts.metrics import read_metrics, write_metrics
 from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
 from bebertlab.artifacts.sizes import read_size
-from bebertlab.interfaces.stage import Artifact, Context, Inputs, StageOptions, stage_input
+from bebertlab.artifacts.truncation import most_truncated
+from bebertlab.interfaces.stage import Context, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import VALIDATION
 from bebertlab.stages.merge import SCORES_FILE
+from bebertlab.train.overlap import overlaps
 
 
 @frozen(kw_only=True)
@@ -19,6 +23,7 @@ class EvaluateStage(StageOptions):
     """Evaluate a model or a merged ensemble on whole splits, and count what it takes.
 
     Beside the scores stand those of the majority class and of guessing, and how much the answers vary.
+    Texts that lose their end and texts that stand in two splits are counted too; warns of caveats of the task.
     """
 
     kind = "evaluate"
@@ -40,9 +45,25 @@ class EvaluateStage(StageOptions):
         learned = {**baseline_metrics(context.task), **variety_metrics(context.task, predictions)}
         for text in warn_of_answers({**values, **learned}, context.task):
             context.warn(text)
-        write_metrics({**values, **learned, **_members(source), **read_size(source, context)}, context.folder)
+        stored = read_metrics(source.folder)
+        found = [_members(stored), read_size(source, context), most_truncated([stored]), _overlap_metrics(context)]
+        write_metrics(
+            {**values, **learned, **{name: value for part in found for name, value in part.items()}}, context.folder
+        )
 
 
-def _members(source: Artifact) -> dict[str, float]:
-    metrics = read_metrics(source.folder)
+def _members(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: metrics.get(name, 1) for name in ("members/count", "members/kept")}
+
+
+def _overlap_metrics(context: Context) -> dict[str, float]:
+    """How far the splits overlap; warns of that and of the caveats of the task."""
+    task = context.task
+    for caveat in task.caveats:
+        context.warn(caveat)
+    found: dict[str, float] = {}
+    for overlap in overlaps(task):
+        found |= overlap.metrics()
+        if (sentence := overlap.warning(generated=task.generated)) is not None:
+            context.warn(sentence)
+    return found

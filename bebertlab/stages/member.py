@@ -45,7 +45,7 @@ class MemberStage(StageOptions):
     """Train one member of an ensemble and judge it; a stage `members` makes several of these."""
 
     kind = "member"
-    revision = 5
+    revision = 6
     model: str = stage_input()  #: stage whose model it starts from
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches
     previous: str | None = stage_input(optional=True)  #: the member before it, where it depends on that one

@@ -11,9 +11,10 @@ import torch
 from attrs import evolve, frozen
 from safetensors.torch import load_file, save_file
 
-from bebertlab.artifacts.metrics import write_metrics
+from bebertlab.artifacts.metrics import read_metrics, write_metrics
 from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
 from bebertlab.artifacts.sizes import summed_sizes
+from bebertlab.artifacts.truncation import most_truncated
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import Floats, MergerOptions
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
@@ -40,6 +41,7 @@ class MergeStage(StageOptions):
     """Merge the stored logits of members; nothing is trained or run."""
 
     kind = "merge"
+    revision = 2
     draws = False
     members: str = stage_input(many=True)  #: group of members, or a single stage with a model
     rule: MergerOptions | None = None  #: how; null takes the ensemble's own
@@ -114,4 +116,5 @@ def _write_members(voices: Sequence[Voice], speaking: Sequence[Voice], context: 
     (context.folder / MEMBERS_FILE).write_text(json.dumps(members, indent=2) + "\n", encoding="utf-8")
     counts = {"members/count": len(voices), "members/kept": len(speaking)}
     sizes = summed_sizes((voice.artifact for voice in speaking), context)
-    write_metrics({**counts, **sizes}, context.folder)
+    truncated = most_truncated(read_metrics(voice.artifact.folder) for voice in speaking)
+    write_metrics({**counts, **sizes, **truncated}, context.folder)

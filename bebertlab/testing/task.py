@@ -16,8 +16,8 @@ def check_task(options: TaskOptions) -> None:
     """Check a task; one line in a plugin's tests.
 
     There are the splits train, select and validation, and others are named `validation_*`; no id stands twice, no
-    text of train in select (nor, in a generated task, in any two splits); every example has a text; labels are
-    classes, all of them met in training, or finite scores; right predictions score 100, constant ones warn of
+    text or group of train in select (nor a text, in a generated task, in any two splits); every example has a text,
+    of a pair at least one; labels are classes, all of them met in training, or finite scores; right predictions score 100, constant ones warn of
     nothing, and the order of the examples does not matter; loading again gives the same data and digest.
 
     Raises:
@@ -51,8 +51,11 @@ def _check_split(split: Split, name: str, task: Task) -> None:
     hold(len(split) > 0, f"{name} is empty")
     for column, values in texts.items():
         hold(len(values) == len(split), f"{name} has {len(split)} ids and {len(values)} {column}")
-        blank = next((i for i, value in enumerate(values) if not value.strip()), None)
-        hold(blank is None, f"{column} of {name} is blank at {blank}")
+    rows = enumerate(zip(*texts.values(), strict=True))
+    blank = next((i for i, values in rows if not any(value.strip() for value in values)), None)
+    hold(blank is None, f"{' and '.join(texts)} of {name} are blank at {blank}")
+    groups = split.groups
+    hold(groups is None or len(groups) == len(split), f"{name} has {len(split)} ids and {len(groups or ())} groups")
     paired = task.splits[TRAIN].pairs is not None
     hold((split.pairs is not None) == paired, f"{name} and {TRAIN} differ in whether they have pairs")
     labels = split.labels
@@ -75,6 +78,8 @@ def _check_apart(task: Task) -> None:
     for one, other in pairs:
         shared = _texts(task.splits[one]) & _texts(task.splits[other])
         hold(not shared, f"{one} and {other} share {len(shared)} texts, such as {min(shared, default=None)!r}")
+    groups = set(task.splits[TRAIN].groups or ()) & set(task.splits[SELECT].groups or ())
+    hold(not groups, f"{TRAIN} and {SELECT} share {len(groups)} groups, such as {min(groups, default=None)!r}")
 
 
 def _texts(split: Split) -> set[tuple[str, ...]]:

@@ -36,6 +36,19 @@ class Overlap:
         counts = {"same": self.same, "shared": self.shared, "short": self.short}
         return {f"{OVERLAP}{self.first}_{self.second}_{name}": count for name, count in counts.items() if count}
 
+    def warning(self, *, generated: bool) -> str | None:
+        """What users must know of a result; None where there is little of it.
+
+        What select has of train makes it choose by what was seen in training. A published validation set has what it
+        has: there, only whole examples count. Generated texts share their parts whatever the split.
+        """
+        shared = self.shared if self.second == SELECT and not generated else 0
+        if 100 * (self.same + shared) <= self.size:
+            return None
+        found = [f"{self.same:,} of {self.size:,} examples are also in {self.first}"] if self.same else []
+        found += [f"{shared:,} of {self.size:,} examples share a text with {self.first}"] if shared else []
+        return f"{self.second}: {', and '.join(found)}"
+
 
 def overlaps(task: Task) -> tuple[Overlap, ...]:
     """The overlaps of train with select, of both with validation and with each further validation split."""

@@ -18,9 +18,10 @@ from bebertlab.train.tokens import Tokens
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _ARRAYS = {"ids": np.int32, "segments": np.int8, "lengths": np.int64}
 _HASH = "sha256"
+_TRUNCATED = "truncated"
 
 
 def tokens_key(*parts: str | int) -> str:
@@ -53,33 +54,41 @@ def _read(file: Path) -> Tokens | None:
     try:
         with safe_open(file, framework="numpy") as opened:
             arrays = {name: opened.get_tensor(name) for name in _ARRAYS}
-            told = (opened.metadata() or {}).get(_HASH)
+            metadata = opened.metadata() or {}
     except FileNotFoundError:
         return None
     except (OSError, SafetensorError) as error:
         _log.warning("%s is damaged and made again: %s", file, error)
         return None
-    if told != _digest(arrays):
+    truncated = metadata.get(_TRUNCATED, "")
+    if metadata.get(_HASH) != _digest(arrays, truncated):
         _log.warning("%s is damaged and made again: its content is not what was written", file)
         return None
     _touch(file)
     lengths = arrays["lengths"]
-    return Tokens(ids=arrays["ids"], segments=arrays["segments"], lengths=lengths, offsets=np.cumsum(lengths) - lengths)
+    return Tokens(
+        ids=arrays["ids"],
+        segments=arrays["segments"],
+        lengths=lengths,
+        offsets=np.cumsum(lengths) - lengths,
+        truncated=int(truncated),
+    )
 
 
 def _write(tokens: Tokens, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.ascontiguousarray(getattr(tokens, name)) for name in _ARRAYS}
+    truncated = str(tokens.truncated)
     half = file.with_name(f"{file.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
     try:
-        save_file(arrays, half, metadata={_HASH: _digest(arrays)})
+        save_file(arrays, half, metadata={_TRUNCATED: truncated, _HASH: _digest(arrays, truncated)})
         os.replace(half, file)
     finally:
         half.unlink(missing_ok=True)
 
 
-def _digest(arrays: dict[str, np.ndarray]) -> str:
-    found = hashlib.sha256()
+def _digest(arrays: dict[str, np.ndarray], truncated: str) -> str:
+    found = hashlib.sha256(truncated.encode())
     for name, dtype in _ARRAYS.items():
         found.update(f"{name} {arrays[name].dtype == dtype} {arrays[name].shape}".encode())
         found.update(arrays[name].data)

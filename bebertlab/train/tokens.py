@@ -23,6 +23,7 @@ class Tokens:
     segments: NDArray[np.int8]  #: (sum of lengths,) 0 or 1
     lengths: NDArray[np.int64]  #: (N,)
     offsets: NDArray[np.int64]  #: (N,) where each example begins
+    truncated: int = 0  #: examples that had more tokens than there was room for
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -37,9 +38,13 @@ def tokenize(tokenizer: Tokenizer, split: Split, maximum_tokens: int) -> Tokens:
 
     encoder = Tokenizer.from_str(tokenizer.to_str())  # the caller's own truncation and padding stay as they are
     encoder.no_padding()
-    encoder.enable_truncation(maximum_tokens, strategy="longest_first")
+    encoder.no_truncation()
     texts = list(split.texts) if split.pairs is None else list(zip(split.texts, split.pairs, strict=True))
     encoded = encoder.encode_batch_fast(texts)
+    long = [place for place, one in enumerate(encoded) if len(one.ids) > maximum_tokens]
+    encoder.enable_truncation(maximum_tokens, strategy="longest_first")
+    for place, one in zip(long, encoder.encode_batch_fast([texts[place] for place in long]), strict=True):
+        encoded[place] = one
     lengths = np.fromiter((len(one.ids) for one in encoded), dtype=np.int64, count=len(encoded))
     total = int(lengths.sum())
     return Tokens(
@@ -47,4 +52,5 @@ def tokenize(tokenizer: Tokenizer, split: Split, maximum_tokens: int) -> Tokens:
         segments=np.fromiter(chain.from_iterable(one.type_ids for one in encoded), dtype=np.int8, count=total),
         lengths=lengths,
         offsets=np.cumsum(lengths) - lengths,
+        truncated=len(long),
     )
