@@ -177,6 +177,9 @@ def _to_observers(plugins: Plugins) -> Notify:
 class _Lines:
     """Tells on stderr what happens, a line for each stage."""
 
+    def __init__(self) -> None:
+        self._warned: set[str] = set()
+
     @hookimpl
     def bebertlab_stage_started(self, event: StageEvent) -> None:
         """A stage runs now."""
@@ -196,7 +199,9 @@ class _Lines:
         how = "stored, took" if event.stored else "done in"
         click.echo(f"{event.stage} ({event.stage_kind}) {how} {spoken_seconds(event.seconds)}{said}", err=True)
         for text in event.warnings:
-            click.echo(f"warning: {event.stage}: {text}", err=True)
+            if text not in self._warned:  # the members of an ensemble mostly say the same
+                self._warned.add(text)
+                click.echo(f"warning: {event.stage}: {text}", err=True)
 
 
 def _results_json(results: Results) -> str:

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from bebertlab.report.data_notes import data_notes
 from bebertlab.report.document import Block, Bullets, Code, Section, Table, Text
 from bebertlab.report.labels import listing, value_label
 from bebertlab.report.material import Material
@@ -29,6 +30,7 @@ def reading(made: Material) -> Section:
         "≈ compares a point with the best one by a t-test with the residual spread of all points after taking out "
         "their means and those of the seeds, corrected (Holm) for the number of points.",
         *_shared_note(made),
+        *data_notes(made.trials),
     )
     return Section(title="How to read this", blocks=(Bullets(items=items),))
 
