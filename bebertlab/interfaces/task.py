@@ -28,7 +28,7 @@ class Split:
     texts: tuple[str, ...]
     pairs: tuple[str, ...] | None  #: second texts; None for tasks of single sentences
     labels: Labels  #: (N,) int64 classes, or float32 for regression
-    #: (N,) what must not stand on both sides of train and select, such as the sentence that a phrase is of; None: unknown
+    #: (N,) names of what stays on one side of train and select, such as the sentence of a phrase; None: unknown
     groups: tuple[str, ...] | None = None
 
     def __len__(self) -> int:

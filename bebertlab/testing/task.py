@@ -17,8 +17,9 @@ def check_task(options: TaskOptions) -> None:
 
     There are the splits train, select and validation, and others are named `validation_*`; no id stands twice, no
     text or group of train in select (nor a text, in a generated task, in any two splits); every example has a text,
-    of a pair at least one; labels are classes, all of them met in training, or finite scores; right predictions score 100, constant ones warn of
-    nothing, and the order of the examples does not matter; loading again gives the same data and digest.
+    of a pair at least one; labels are classes, all of them met in training, or finite scores; right predictions score
+    100, constant ones warn of nothing, and the order of the examples does not matter; loading again gives the same
+    data and digest.
 
     Raises:
         LawError: an AssertionError that says what does not hold.
@@ -53,7 +54,7 @@ def _check_split(split: Split, name: str, task: Task) -> None:
         hold(len(values) == len(split), f"{name} has {len(split)} ids and {len(values)} {column}")
     rows = enumerate(zip(*texts.values(), strict=True))
     blank = next((i for i, values in rows if not any(value.strip() for value in values)), None)
-    hold(blank is None, f"{' and '.join(texts)} of {name} are blank at {blank}")
+    hold(blank is None, f"{name} has a blank text at {blank}")
     groups = split.groups
     hold(groups is None or len(groups) == len(split), f"{name} has {len(split)} ids and {len(groups or ())} groups")
     paired = task.splits[TRAIN].pairs is not None

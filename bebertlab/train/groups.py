@@ -25,13 +25,6 @@ class Grouping:
     names: tuple[str, ...]  #: (N,) the same in every order of the examples
     common: NDArray[np.bool_]  #: (N,) phrases that stand in several texts and belong to none of them
 
-    def sizes(self) -> dict[str, int]:
-        """Examples of each group."""
-        found: dict[str, int] = {}
-        for name in self.names:
-            found[name] = found.get(name, 0) + 1
-        return found
-
 
 def words_of(text: str) -> Words:
     """The words of a text; case, spaces and punctuation do not count, except where there is nothing else.
@@ -41,6 +34,12 @@ def words_of(text: str) -> Words:
     """
     plain = unicodedata.normalize("NFKC", text).casefold()
     return tuple(re.findall(r"\w+", plain)) or tuple(plain.split())
+
+
+def examples_of(texts: Sequence[str], pairs: Sequence[str] | None) -> list[tuple[Words, ...]]:
+    """The words of one text or two, by example."""
+    columns = [texts] if pairs is None else [texts, pairs]
+    return [tuple(map(words_of, example)) for example in zip(*columns, strict=True)]
 
 
 class PhraseIndex:
@@ -95,7 +94,7 @@ def text_groups(
     stands; a phrase of fewer than `PHRASE` words that stands in several of them connects nothing.
     With `most`, neither does what stands in more than so many pairs or texts.
     """
-    examples = [tuple(map(words_of, columns)) for columns in zip(*([texts] if pairs is None else [texts, pairs]))]
+    examples = examples_of(texts, pairs)
     sets = _Sets(len(examples))
     sets.join_equal(examples)
     if given is not None:

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
-from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Split, Task
-from bebertlab.train.groups import PHRASE, PhraseIndex, Words, words_of
+from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
+from bebertlab.train.groups import PHRASE, PhraseIndex, Words, examples_of
 
 OVERLAP = "overlap/"  #: what the names of these metrics begin with
 
@@ -65,14 +65,9 @@ class _Request:
 def _overlaps(request: _Request) -> tuple[Overlap, ...]:
     splits = request.task.splits
     names = [TRAIN, SELECT, VALIDATION, *sorted(name for name in splits if name.startswith(f"{VALIDATION}_"))]
-    read = {name: _examples(splits[name]) for name in names}
+    read = {name: examples_of(splits[name].texts, splits[name].pairs) for name in names}
     pairs = [(one, other) for one, other in combinations(names, 2) if one in (TRAIN, SELECT)]
     return tuple(_overlap(one, other, read[one], read[other]) for one, other in pairs)
-
-
-def _examples(split: Split) -> list[Example]:
-    columns = [split.texts] if split.pairs is None else [split.texts, split.pairs]
-    return [tuple(map(words_of, texts)) for texts in zip(*columns, strict=True)]
 
 
 def _overlap(first: str, second: str, these: Sequence[Example], those: Sequence[Example]) -> Overlap:
@@ -99,10 +94,10 @@ def _sharing(these: Set[Example], those: Set[Example]) -> tuple[set[Example], se
     index = PhraseIndex(singles)
     for text in others:
         for phrase in index.within(text):
-            if len(phrase) < PHRASE:
-                short.add(phrase)
-            else:
+            if len(phrase) >= PHRASE:
                 shared.add(text)
+            elif phrase != text:
+                short.add(phrase)
     index = PhraseIndex(text for text in others if len(text) >= PHRASE)
     for text in singles:
         shared.update(index.within(text))

@@ -83,8 +83,9 @@ def find_set(home: Path, stored: str, *, nonofficial: bool) -> FoundSet:
 
 
 def _renamed(stored: str, named: Mapping[str, Sequence[Path]]) -> str:
-    other = next((name for short in ("dev", "valid", "val") if (name := stored.replace(VALIDATION, short)) in named), "")
-    return f"; rename {other}{_SUFFIX} to {stored}{_SUFFIX} if it is that set" if other not in ("", stored) else ""
+    names = [stored.replace(VALIDATION, short) for short in ("dev", "valid", "val")]
+    other = next((name for name in names if name in named), None)
+    return f"; rename {other}{_SUFFIX} to {stored}{_SUFFIX} if it is that set" if other else ""
 
 
 def _named_files(home: Path) -> Mapping[str, Sequence[Path]]:

@@ -81,7 +81,8 @@ def _read(found: FoundSet, reading: Reading) -> Table:
                 rows += pyarrow.parquet.read_metadata(file).num_rows
             if not rows:  # which `datasets` takes for damage
                 raise UserError(f"{origin}: it has no rows")
-            data = datasets.Dataset.from_parquet([str(one) for one in found.files], cache_dir=cache, keep_in_memory=True)
+            files = [str(one) for one in found.files]
+            data = datasets.Dataset.from_parquet(files, cache_dir=cache, keep_in_memory=True)
         except UserError:
             raise
         except Exception as error:  # datasets and pyarrow raise errors of many kinds for a damaged file

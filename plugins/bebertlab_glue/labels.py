@@ -17,9 +17,7 @@ _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _HIDDEN = "; -1 marks the hidden labels of a test set"
 
 
-def read_labels(
-    origin: str, entry: Entry, labels: Sequence[object], names: Sequence[str] | None, column: str = "label"
-) -> Labels:
+def read_labels(origin: str, entry: Entry, labels: Sequence[object], names: Sequence[str] | None) -> Labels:
     """(N,) int64 classes of the task, or float32 scores; `names` are those of the file by its numbers, None for the
     hub's order.
 
@@ -27,9 +25,9 @@ def read_labels(
         UserError: a label is none of the task's; names the row.
     """
     if not entry.classes:
-        return _scores(origin, entry, labels, column)
-    classes = _order(origin, entry, names, column)
-    numbers = {number: entry.classes.index(name) for number, name in enumerate(classes)}
+        return _scores(origin, entry, labels)
+    classes = _order(origin, entry, names)
+    numbers = {float(number): entry.classes.index(name) for number, name in enumerate(classes)}
     named = {_plain(name): entry.classes.index(name) for name in classes}
     found = np.empty(len(labels), dtype=np.int64)
     for row, label in enumerate(labels):
@@ -38,25 +36,25 @@ def read_labels(
             known = numbers.get(_number(label, boolean=_says_yes_or_no(entry)))
         if known is None:
             wanted = ", ".join(f"{number} ({name})" for number, name in enumerate(classes))
-            raise UserError(f"{origin}: row {row}: {column} is {_shown(label)}, expected one of: {wanted}{_hint(label)}")
+            raise UserError(f"{origin}: row {row}: label is {_shown(label)}, which is none of: {wanted}{_hint(label)}")
         found[row] = known
     return found
 
 
-def _scores(origin: str, entry: Entry, labels: Sequence[object], column: str) -> Labels:
+def _scores(origin: str, entry: Entry, labels: Sequence[object]) -> Labels:
     low, high = entry.scores
     found = np.empty(len(labels), dtype=np.float32)
     for row, label in enumerate(labels):
         value = _number(label, boolean=False)
         if not low <= value <= high:
             raise UserError(
-                f"{origin}: row {row}: {column} is {_shown(label)}, expected a score in {low:g}..{high:g}{_hint(label)}"
+                f"{origin}: row {row}: label is {_shown(label)}, expected a score in {low:g}..{high:g}{_hint(label)}"
             )
         found[row] = value
     return found
 
 
-def _order(origin: str, entry: Entry, names: Sequence[str] | None, column: str) -> tuple[str, ...]:
+def _order(origin: str, entry: Entry, names: Sequence[str] | None) -> tuple[str, ...]:
     """The task's classes by the numbers of a file."""
     if names is None:
         return entry.stored_classes
@@ -65,8 +63,8 @@ def _order(origin: str, entry: Entry, names: Sequence[str] | None, column: str) 
     found = tuple(known.get(_plain(name), "") for name in names)
     if sorted(found) != sorted(entry.classes):
         raise UserError(
-            f"{origin}: the classes of column {column} are {', '.join(names)}; expected "
-            f"{', '.join(entry.stored_classes)}, in any order"
+            f"{origin}: the classes of column label are {', '.join(names)}; they should be "
+            f"{', '.join(entry.stored_classes)}"
         )
     return found
 

@@ -3,6 +3,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
+from bebertlab.cli.recipe import _Lines
+from bebertlab.interfaces.events import StageEvent, StagePhase
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Lab
 
@@ -20,6 +25,16 @@ def test_run_runs_what_is_missing_and_prints_the_result(lab: Lab) -> None:
     again = lab.run("recipe", "run", lab.recipe)
     assert "done in" not in again.stderr
     assert again.stderr.count("stored, took") == 3
+
+
+def test_a_warning_of_several_stages_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = _Lines()
+    for stage in ("members.0", "members.1"):
+        event = StageEvent(stage=stage, stage_kind="member", key=stage, phase=StagePhase.FINISHED, warnings=("cut",))
+        lines.bebertlab_stage_finished(event)
+    assert capsys.readouterr().err.count("warning: members.0: cut") == 1
+    lines.bebertlab_stage_finished(event)
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_run_in_json(lab: Lab) -> None:

@@ -31,6 +31,7 @@ def test_it_trains_the_encoder_on_gold_labels(
     assert found.keys() == {
         *(f"{split}/{name}" for split in (SELECT, VALIDATION) for name in ("score", "accuracy")),
         *("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes", "cost/gigaflops"),
+        *(f"truncated/{split}{unit}" for split in (TRAIN, SELECT, VALIDATION) for unit in ("", "_percent")),
         "train/seconds",
         "train/steps",
     }

@@ -25,6 +25,7 @@ def test_half_the_heads_and_neurons_stay(
     assert metrics(half).keys() == {
         *(f"{split}/{name}" for split in ("select", "validation") for name in ("score", "accuracy")),
         *("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes", "cost/gigaflops"),
+        *(f"truncated/{split}{unit}" for split in ("select", "validation") for unit in ("", "_percent")),
     }
     assert (half.folder / "tokenizer.json").is_file()
 

@@ -63,6 +63,11 @@ def _change(name: str, **changes: object) -> Spoil:
     return spoil
 
 
+def _shared_group(task: Task) -> Task:
+    groups = {name: tuple(f"{name} {i}" for i in range(len(task.splits[name]) - 1)) for name in (TRAIN, SELECT)}
+    return _change(SELECT, groups=(*groups[SELECT], "text 7"))(_change(TRAIN, groups=(*groups[TRAIN], "text 7"))(task))
+
+
 def _without(name: str) -> Spoil:
     return lambda task: attrs.evolve(task, splits={key: split for key, split in task.splits.items() if key != name})
 
@@ -90,7 +95,9 @@ def test_a_whole_task_passes(regression: bool) -> None:
         (lambda task: attrs.evolve(task, classes=("even", "even")), "its classes are"),
         (lambda task: attrs.evolve(task, data_order=("odd",)), r"classes are .*, those of data_order \('odd',\)"),
         (_change(TRAIN, texts=("a",)), "train has 20 ids and 1 texts"),
-        (_change(SELECT, texts=("a", " ", *"cdefgh")), "texts of select is blank at 1"),
+        (_change(SELECT, texts=("a", " ", *"cdefgh")), "select has a blank text at 1"),
+        (_change(SELECT, groups=("a",)), "select has 8 ids and 1 groups"),
+        (_shared_group, "train and select share 1 groups, such as 'text 7'"),
         (_change(VALIDATION, pairs=tuple("abcdefghij")), "validation and train differ in whether they have pairs"),
         (_change(TRAIN, labels=np.zeros((20, 1), np.int64)), r"labels of train have shape \(20, 1\)"),
         (_change(TRAIN, labels=np.zeros(20, np.int32)), "int32; classes are int64"),
@@ -110,6 +117,19 @@ def test_a_whole_task_passes(regression: bool) -> None:
 def test_what_is_wrong_is_found(spoil: Spoil, law: str) -> None:
     with pytest.raises(LawError, match=law):
         check_task(Numbered(spoil=spoil))
+
+
+def _paired(task: Task, second: str) -> Task:
+    splits = {name: attrs.evolve(split, pairs=split.texts) for name, split in task.splits.items()}
+    splits[SELECT] = attrs.evolve(splits[SELECT], pairs=(second, *splits[SELECT].texts[1:]))
+    return attrs.evolve(task, splits=splits)
+
+
+def test_of_a_pair_one_text_may_be_empty() -> None:
+    check_task(Numbered(spoil=lambda task: _paired(task, "")))
+    nothing = _change(SELECT, texts=("", *"bcdefgh"))
+    with pytest.raises(LawError, match="select has a blank text at 0"):
+        check_task(Numbered(spoil=lambda task: nothing(_paired(task, " "))))
 
 
 def test_scores_must_be_finite_numbers_of_single_precision() -> None:

@@ -20,12 +20,13 @@ TOKENS = Tokens(
     segments=np.array([0, 0, 0, 0, 1], dtype=np.int8),
     lengths=np.array([3, 2]),
     offsets=np.array([0, 3]),
+    truncated=1,
 )
 
 
 def same(first: Tokens, second: Tokens) -> bool:
     pairs = [(getattr(first, field.name), getattr(second, field.name)) for field in fields(Tokens)]
-    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in pairs)
+    return all(np.array_equal(a, b) and np.asarray(a).dtype == np.asarray(b).dtype for a, b in pairs)
 
 
 def never() -> Tokens:

@@ -43,6 +43,25 @@ def test_the_longer_text_of_a_pair_is_cut(words: Tokenizer) -> None:
     assert read(tokens, words, 0)[0] == "[CLS] the film was [SEP] so bad [SEP]"
 
 
+def test_what_loses_its_end_is_counted_and_other_examples_stay_as_they_are(words: Tokenizer) -> None:
+    texts = ("the film was a good plot", "good", "a poor plot", "so bad a film the")
+    tokens = tokenize(words, split_of(*texts), 6)
+    assert tokens.truncated == 2
+    assert [read(tokens, words, place)[0] for place in range(4)] == [
+        "[CLS] the film was a [SEP]",
+        "[CLS] good [SEP]",
+        "[CLS] a poor plot [SEP]",
+        "[CLS] so bad a film [SEP]",
+    ]
+    assert tokenize(words, split_of(*texts), 8).truncated == 0
+    assert tokenize(words, split_of(*texts, pairs=("bad", "the film", "", "so")), 8).truncated == 2
+
+
+def test_an_empty_second_text_is_an_ordinary_input(words: Tokenizer) -> None:
+    tokens = tokenize(words, split_of("the film", pairs=("",)), 8)
+    assert read(tokens, words, 0) == ("[CLS] the film [SEP] [SEP]", [0, 0, 0, 0, 1])
+
+
 def test_the_callers_tokenizer_stays_as_it_is(words: Tokenizer) -> None:
     words.enable_padding(length=20)
     tokens = tokenize(words, split_of("the film"), 3)

@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+#: read before tests take the variable away
+_REAL = Path(os.environ.get("BEBERTLAB_GLUE", "../shared/data/glue"))
+
 Columns = Mapping[str, Sequence[Any]]
 Write = Callable[..., Path]
 
@@ -40,10 +43,9 @@ def cola(write: Write) -> Path:
 @pytest.fixture
 def real_glue() -> Path:
     """The real data, where it is."""
-    folder = Path(os.environ.get("BEBERTLAB_GLUE", "../shared/data/glue"))
-    if not folder.is_dir():
+    if not _REAL.is_dir():
         pytest.skip("no GLUE data: set BEBERTLAB_GLUE to a folder with <task>/<split>.parquet")
-    return folder
+    return _REAL
 
 
 def sentences(count: int, word: str) -> dict[str, list[Any]]:

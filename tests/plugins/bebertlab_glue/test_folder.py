@@ -10,14 +10,22 @@ import pytest
 
 from bebertlab.api import EnvironmentFault, UserError
 from bebertlab_glue.catalogue import CATALOGUE, TaskName
-from bebertlab_glue.folder import read_folder
+from bebertlab_glue.folder import Reading, read_folder
 from bebertlab_glue.table import Table
 
 COLUMNS = {"sentence": ["a .", "b ."], "label": [0, 1], "idx": [0, 1]}
 
 
-def _read(folder: Path, *, nonofficial: bool = False, task: TaskName = "cola") -> Table:
-    return read_folder(folder, task, CATALOGUE[task], {"train": "train"}, nonofficial=nonofficial)["train"]
+def _read(
+    folder: Path,
+    *,
+    nonofficial: bool = False,
+    task: TaskName = "cola",
+    limit: int | None = None,
+    group: str | None = None,
+) -> Table:
+    reading = Reading(entry=CATALOGUE[task], limit=limit, group=group)
+    return read_folder(folder, task, reading, {"train": "train"}, nonofficial=nonofficial)["train"]
 
 
 def test_rows_come_in_the_order_of_the_file(cola: Path) -> None:
@@ -56,6 +64,60 @@ def test_a_pointer_of_git_lfs_is_said(cola: Path) -> None:
     (cola / "cola" / "train.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with pytest.raises(EnvironmentFault, match=r"train\.parquet is a pointer of git-lfs, not the file itself; run"):
         _read(cola)
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "message"),
+    [
+        ("cola", {**COLUMNS, "label": None, "labels": [0, 1]}, "no column 'label'; rename 'labels' if it holds that"),
+        ("cola", {**COLUMNS, "sentence": None, "text": ["a", "b"]}, "no column 'sentence'; rename 'text' if"),
+        (
+            "qqp",
+            {"sentence1": ["a"], "sentence2": ["b"], "is_duplicate": [0]},
+            "no column 'question1'; rename 'sentence1' if",
+        ),
+        ("stsb", {"sentence1": ["a"], "sentence2": ["b"], "score": [0.5]}, "no column 'label'; rename 'score' if"),
+    ],
+)
+def test_columns_of_mirrors_are_named(
+    write: Callable[..., Path], task: TaskName, columns: dict[str, list[object] | None], message: str
+) -> None:
+    folder = write(task, "train", {name: values for name, values in columns.items() if values is not None})
+    with pytest.raises(UserError, match=message):
+        _read(folder, task=task)
+
+
+def test_shards_are_read_in_order(write: Callable[..., Path]) -> None:
+    for number in (1, 0):
+        columns = {"sentence": [f"part {number}"], "label": [number]}
+        folder = write("cola", f"train-{number:05}-of-00002", columns)
+    table = _read(folder)
+    assert table.texts == ("part 0", "part 1")
+    assert table.numbers.tolist() == [0, 1]
+
+
+def test_a_damaged_shard_is_named(write: Callable[..., Path]) -> None:
+    write("cola", "train-00000-of-00002", COLUMNS)
+    folder = write("cola", "train-00001-of-00002", COLUMNS)
+    (folder / "cola" / "train-00001-of-00002.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"train-00001-of-00002\.parquet: not a readable parquet file"):
+        _read(folder)
+
+
+def test_rows_beyond_the_limit_are_not_looked_at(write: Callable[..., Path]) -> None:
+    folder = write(
+        "cola", "train", {"sentence": ["a .", "b .", None, " "], "label": [0, 1, -1, 7], "idx": [0, 1, 1, 1]}
+    )
+    assert _read(folder, limit=2).texts == ("a .", "b .")
+    with pytest.raises(UserError, match="row 2: idx"):
+        _read(folder)
+
+
+def test_a_column_of_groups_is_read(write: Callable[..., Path]) -> None:
+    folder = write("cola", "train", {**COLUMNS, "document": [7, 8]})
+    assert _read(folder, group="document").groups == ("7", "8")
+    with pytest.raises(UserError, match="no column 'documents'; did you mean 'document'"):
+        _read(folder, group="documents")
 
 
 def test_a_damaged_file_is_named(cola: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bebertlab.api import SELECT, TRAIN, VALIDATION, EnvironmentFault
+from bebertlab.api import SELECT, TRAIN, VALIDATION, EnvironmentFault, UserError
 from bebertlab.testing import check_task
 from bebertlab_glue import Glue
 from bebertlab_glue.catalogue import TaskName
+
+
+def _sentences(count: int) -> dict[str, list[object]]:
+    return {"sentence": [f"word {i} ." for i in range(count)], "label": [i % 2 for i in range(count)]}
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +65,44 @@ def test_a_limit_takes_the_first_rows(cola: Path) -> None:
     task = Glue(name="cola", path=cola, limit=8).load()
     assert sum(len(task.splits[name]) for name in (TRAIN, SELECT)) == 8
     assert task.splits[VALIDATION].ids == tuple(f"validation-{i}" for i in range(8))
+
+
+def test_select_is_carved_by_a_column_of_groups(write: Callable[..., Path], cola: Path) -> None:
+    columns = {**_sentences(60), "document": [f"d{i // 6}" for i in range(60)]}
+    task = Glue(name="cola", path=write("cola", "train", columns), group="document").load()
+    documents = {
+        name: {int(one.removeprefix("train-")) // 6 for one in task.splits[name].ids} for name in (TRAIN, SELECT)
+    }
+    assert documents[TRAIN].isdisjoint(documents[SELECT])
+    check_task(Glue(name="cola", path=cola, group="document"))
+
+
+def test_data_that_cannot_be_divided_is_named(write: Callable[..., Path], cola: Path) -> None:
+    write("cola", "train", {**_sentences(3), "sentence": ["the same"] * 3})
+    with pytest.raises(UserError, match=r"train\.parquet: the 3 training examples cannot be divided"):
+        Glue(name="cola", path=cola).load()
+
+
+def test_official_rows_with_an_empty_question_run(write: Callable[..., Path]) -> None:
+    def questions(count: int, word: str) -> dict[str, list[object]]:
+        text = [f"{word} one {i}" for i in range(count)]
+        return {"question1": text, "question2": [*text[1:], ""], "label": [i % 2 for i in range(count)]}
+
+    folder = write("qqp", "train", questions(40, "seen"))
+    task = Glue(name="qqp", path=write("qqp", "validation", questions(8, "new")), select_fraction=0.2).load()
+    assert task.caveats == (
+        "train: 1 of 40 pairs have an empty question1 or question2",
+        "validation: 1 of 8 pairs have an empty question1 or question2",
+    )
+    check_task(Glue(name="qqp", path=folder, select_fraction=0.2))
+
+
+def test_phrases_of_a_sentence_in_select_are_not_trained_on(real_glue: Path) -> None:
+    task = Glue(name="sst2", path=real_glue, limit=6000).load()
+    select = [f" {text.strip()} " for text in task.splits[SELECT].texts]
+    inside = [text for text in task.splits[TRAIN].texts if any(f" {text.strip()} " in one for one in select)]
+    assert max(len(re.findall(r"\w+", text)) for text in inside) <= 2
+    assert len(task.splits[SELECT]) == 600
 
 
 def test_without_a_folder_the_cache_is_asked_and_the_ways_out_are_named() -> None:

@@ -30,15 +30,12 @@ def test_labels_are_whole_numbers_for_classes_and_scores_for_regression() -> Non
     [
         ({"texts": ("a .", " ")}, "f: row 1: sentence is empty; every example needs a text"),
         ({"labels": (0, 2)}, r"f: row 1: label is 2, which is none of: 0 \(unacceptable\), 1 \(acceptable\)"),
-        ({"labels": (-1, 1)}, "row 0: label is -1, .*hidden labels of a test set"),
-        ({"numbers": (3, 3)}, "f: row 1: idx 3 stands there a second time"),
+        ({"numbers": (3, 3)}, "f: row 1: idx 3 occurs a second time; .*without the column idx the rows are numbered"),
         ({"texts": (), "labels": (), "numbers": ()}, "f: it has no rows"),
-        ({"texts": ("a .", 7)}, "f: row 1: sentence is 7, which is no text"),
-        ({"texts": ("a .", None)}, "f: row 1: sentence is empty; every example needs a text"),
-        ({"labels": (0, "one")}, r"f: row 1: label is 'one', which is none of: 0 \(unacceptable\), 1 \(acceptable\)"),
-        ({"labels": (None, 1)}, "f: row 0: label is None, which is none of: 0"),
-        ({"numbers": (3, "x")}, "f: row 1: idx is 'x', which is no whole number"),
-        ({"numbers": (1.5, 2)}, "f: row 0: idx is 1.5, which is no whole number"),
+        ({"texts": ("a .", 7)}, "f: row 1: sentence is 7, expected a text"),
+        ({"texts": ("a .", None)}, "f: row 1: sentence is null; every example needs a text"),
+        ({"numbers": (3, "x")}, "f: row 1: idx is 'x', expected an integer"),
+        ({"numbers": (1.5, 2)}, "f: row 0: idx is 1.5, expected an integer"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(columns: dict[str, tuple[int, ...]], message: str) -> None:
@@ -46,14 +43,33 @@ def test_what_is_wrong_is_named_with_its_row(columns: dict[str, tuple[int, ...]]
         _cola(**columns)  # type: ignore[arg-type]  # deliberately mixed
 
 
-def test_an_empty_second_text_is_named() -> None:
-    with pytest.raises(UserError, match="row 0: sentence2 is empty"):
-        check_table("f", CATALOGUE["rte"], numbers=[0], texts=["a"], pairs=[""], labels=[0])
+def _rte(texts: list[str | None], pairs: list[str | None]) -> Table:
+    return check_table("f", CATALOGUE["rte"], numbers=None, texts=texts, pairs=pairs, labels=[0] * len(texts))
 
 
-def test_a_score_that_is_no_number_is_named() -> None:
-    with pytest.raises(UserError, match=r"row 0: label is nan, which is none of: a score such as 3\.2"):
-        check_table("f", CATALOGUE["stsb"], numbers=[0], texts=["a"], pairs=["b"], labels=[float("nan")])
+def test_of_a_pair_one_text_may_be_empty() -> None:
+    table = _rte(["a", " ", "c"], ["", "b", "d"])
+    assert table.split("train").pairs == ("", "b", "d")
+    assert table.blank_rows() == [0, 1]
+    with pytest.raises(UserError, match="f: row 1: sentence1 and sentence2 are empty; every example needs a text"):
+        _rte(["a", " "], ["", ""])
+    with pytest.raises(UserError, match="f: row 0: sentence2 is null"):
+        _rte(["a"], [None])
+
+
+def test_without_numbers_the_rows_are_numbered() -> None:
+    assert _rte(["a", "b"], ["c", "d"]).split("train").ids == ("train-0", "train-1")
+
+
+def test_groups_are_names_or_whole_numbers() -> None:
+    def read(groups: list[object]) -> Table:
+        return check_table(
+            "f", CATALOGUE["cola"], numbers=None, texts=["a", "b"], pairs=None, labels=[0, 1], groups=groups
+        )
+
+    assert read([1, "x"]).split("train").groups == ("1", "x")
+    with pytest.raises(UserError, match="f: row 1: the group is None, expected a name or a whole number"):
+        read(["x", None])
 
 
 def test_the_hubs_numbers_become_those_of_the_classes() -> None:
