@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.task import Labels, Split
-from bebertlab.train.groups import Grouping, text_groups
+from bebertlab.train.groups import Grouping, examples_of, text_groups
 
 _BINS = 5  #: of scores, for regression
 _LARGE = 20  #: a group of more than this part (1 / _LARGE) of what is wanted is taken only where smaller ones are short
@@ -26,7 +26,7 @@ def carve_select(whole: Split, *, fraction: float, most: int) -> tuple[Split, Sp
     (each fifth of the scores, for regression) gives the same part, as near as whole groups allow.
 
     Where nearly everything hangs together by texts that stand in many examples, those texts connect nothing: the
-    most frequent ones first, as many as must be.
+    most frequent ones first, as many as must be. What has none of them is taken first.
 
     Raises:
         UserError: everything is one group.
@@ -50,7 +50,8 @@ class _Group:
     """A group that may be taken."""
 
     name: str
-    counts: NDArray[np.int64] = field()  #: (classes,) examples of each class
+    counts: NDArray[np.int64]  #: (classes,) examples of each class
+    tied: bool = False  #: an example of it shares a text with another group
 
     @property
     def size(self) -> int:
@@ -59,9 +60,10 @@ class _Group:
 
 def _grouping(whole: Split, wanted: int) -> Grouping:
     """The strictest grouping that leaves enough examples to choose from."""
+    examples = examples_of(whole.texts, whole.pairs)
     most: int | None = None
     while True:
-        grouping = text_groups(whole.texts, whole.pairs, given=whole.groups, most=most)
+        grouping = text_groups(examples, given=whole.groups, most=most)
         small = sum(size for size in _sizes(grouping).values() if size <= wanted)
         if small >= wanted or most == 1:
             return grouping
@@ -80,17 +82,18 @@ def _strata(labels: Labels) -> NDArray[np.int64]:
     if labels.dtype.kind == "i":
         return labels.astype(np.int64)
     edges = np.quantile(labels, np.linspace(0, 1, _BINS + 1)[1:-1])
-    return np.searchsorted(edges, labels)
+    return np.searchsorted(edges, labels).astype(np.int64)
 
 
 def _groups(grouping: Grouping, strata: NDArray[np.int64]) -> list[_Group]:
     counts: dict[str, NDArray[np.int64]] = {}
+    tied = {name for name, is_tied in zip(grouping.names, grouping.tied.tolist(), strict=True) if is_tied}
     empty = np.zeros(int(strata.max()) + 1, dtype=np.int64)
     rows = zip(grouping.names, grouping.common.tolist(), strata.tolist(), strict=True)
     for name, common, stratum in rows:
         if not common:
             counts.setdefault(name, empty.copy())[stratum] += 1
-    return [_Group(name=name, counts=found) for name, found in counts.items()]
+    return [_Group(name=name, counts=found, tied=name in tied) for name, found in counts.items()]
 
 
 def _choose(groups: Sequence[_Group], wanted: int, every: NDArray[np.int64]) -> set[str]:
@@ -114,7 +117,7 @@ def _choose(groups: Sequence[_Group], wanted: int, every: NDArray[np.int64]) -> 
 
 def _in_turn(groups: Sequence[_Group], wanted: int) -> Iterator[_Group]:
     large = max(wanted // _LARGE, 1)
-    yield from sorted(groups, key=lambda group: (group.size > large, _hash(group.name)))
+    yield from sorted(groups, key=lambda group: (group.tied, group.size > large, _hash(group.name)))
 
 
 def _targets(every: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 Words: TypeAlias = tuple[str, ...]
+Example: TypeAlias = tuple[Words, ...]  #: one text, or two
 
 #: words of the shortest phrase that tells which sentence it is of; a shorter one stands in unrelated sentences too
 PHRASE = 3
@@ -24,6 +25,7 @@ class Grouping:
 
     names: tuple[str, ...]  #: (N,) the same in every order of the examples
     common: NDArray[np.bool_]  #: (N,) phrases that stand in several texts and belong to none of them
+    tied: NDArray[np.bool_]  #: (N,) pairs with a text that stands in more pairs than may be connected by it
 
 
 def words_of(text: str) -> Words:
@@ -36,8 +38,8 @@ def words_of(text: str) -> Words:
     return tuple(re.findall(r"\w+", plain)) or tuple(plain.split())
 
 
-def examples_of(texts: Sequence[str], pairs: Sequence[str] | None) -> list[tuple[Words, ...]]:
-    """The words of one text or two, by example."""
+def examples_of(texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Example]:
+    """The words of the texts, by example."""
     columns = [texts] if pairs is None else [texts, pairs]
     return [tuple(map(words_of, example)) for example in zip(*columns, strict=True)]
 
@@ -82,11 +84,7 @@ def whole_texts(texts: Iterable[Words]) -> dict[Words, set[Words]]:
 
 
 def text_groups(
-    texts: Sequence[str],
-    pairs: Sequence[str] | None = None,
-    *,
-    given: Sequence[str] | None = None,
-    most: int | None = None,
+    examples: Sequence[Example], *, given: Sequence[str] | None = None, most: int | None = None
 ) -> Grouping:
     """Groups of examples that share a text; `given` are names of further groups, by example.
 
@@ -94,20 +92,22 @@ def text_groups(
     stands; a phrase of fewer than `PHRASE` words that stands in several of them connects nothing.
     With `most`, neither does what stands in more than so many pairs or texts.
     """
-    examples = examples_of(texts, pairs)
     sets = _Sets(len(examples))
     sets.join_equal(examples)
     if given is not None:
         sets.join_equal(given)
-    common = np.zeros(len(examples), dtype=np.bool_)
-    if pairs is not None:
-        sets.join_shared(examples, most)
+    if any(len(example) > 1 for example in examples):
+        common, tied = set[Words](), sets.join_shared(examples, most)
     else:
-        singles = [text for (text,) in examples]
-        loose = sets.join_phrases(singles, most)
-        if given is None:  # what has a group of its own stays with it
-            common = np.fromiter((text in loose for text in singles), dtype=np.bool_, count=len(singles))
-    return Grouping(names=sets.names(examples), common=common)
+        common, tied = sets.join_phrases([text for (text,) in examples], most), set[Words]()
+        if given is not None:  # what has a group of its own stays with it
+            common.clear()
+    return Grouping(names=sets.names(examples), common=_holding(examples, common), tied=_holding(examples, tied))
+
+
+def _holding(examples: Sequence[Example], texts: Set[Words]) -> NDArray[np.bool_]:
+    """(N,) whether an example has one of the texts."""
+    return np.array([not texts.isdisjoint(example) for example in examples], dtype=np.bool_)
 
 
 class _Sets:
@@ -122,16 +122,17 @@ class _Sets:
         for row, value in enumerate(values):
             self._join(first.setdefault(value, row), row)
 
-    def join_shared(self, examples: Sequence[tuple[Words, ...]], most: int | None) -> None:
-        """Join pairs with a text in common, unless it stands in more than `most` pairs."""
+    def join_shared(self, examples: Sequence[Example], most: int | None) -> set[Words]:
+        """Join pairs with a text in common, unless it stands in more than `most` pairs; returns such texts."""
         rows: dict[Words, list[int]] = {}
         for row, texts in enumerate(examples):
             for text in set(texts) - {()}:
                 rows.setdefault(text, []).append(row)
-        for found in rows.values():
-            if most is None or len(found) <= most:
-                for row in found[1:]:
-                    self._join(found[0], row)
+        tied = {text for text, found in rows.items() if most is not None and len(found) > most}
+        for text in rows.keys() - tied:
+            for row in rows[text][1:]:
+                self._join(rows[text][0], row)
+        return tied
 
     def join_phrases(self, texts: Sequence[Words], most: int | None) -> set[Words]:
         """Join phrases with the texts in which they stand; returns those that belong to none of them."""
@@ -145,9 +146,9 @@ class _Sets:
                 self._join(first[phrase], first[whole])
         return loose
 
-    def names(self, examples: Sequence[tuple[Words, ...]]) -> tuple[str, ...]:
+    def names(self, examples: Sequence[Example]) -> tuple[str, ...]:
         """(N,) a hash of the first example of each set, in the order of the alphabet."""
-        firsts: dict[int, tuple[Words, ...]] = {}
+        firsts: dict[int, Example] = {}
         roots = [self._root(row) for row in range(len(examples))]
         for root, example in zip(roots, examples, strict=True):
             firsts[root] = min(firsts.get(root, example), example)

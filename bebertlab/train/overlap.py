@@ -6,16 +6,13 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from functools import lru_cache
 from itertools import combinations
-from typing import TypeAlias
 
 from attrs import field, frozen
 
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
-from bebertlab.train.groups import PHRASE, PhraseIndex, Words, examples_of
+from bebertlab.train.groups import PHRASE, Example, PhraseIndex, Words, examples_of
 
 OVERLAP = "overlap/"  #: what the names of these metrics begin with
-
-Example: TypeAlias = tuple[Words, ...]
 
 
 @frozen(kw_only=True)

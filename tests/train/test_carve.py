@@ -92,6 +92,14 @@ def test_a_text_of_all_pairs_connects_nothing() -> None:
     assert (len(train), len(select)) == (90, 10)
 
 
+def test_what_has_no_frequent_text_is_taken_first() -> None:
+    texts = [f"text {i}" for i in range(100)]
+    pairs = ["is it good?"] * 95 + [f"is it {i}?" for i in range(5)]
+    _, select = carve_select(_split(texts, [0, 1] * 50, pairs), fraction=0.1, most=90)
+    assert set(texts[95:]) <= set(select.texts)
+    assert len(select) == 10
+
+
 def test_groups_that_are_named_stay_together() -> None:
     documents = [f"document {i // 7}" for i in range(210)]
     texts = [f"sentence number {i}" for i in range(210)]

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from bebertlab.train.groups import PhraseIndex, text_groups, whole_texts, words_of
+from bebertlab.train.groups import PhraseIndex, examples_of, text_groups, whole_texts, words_of
 
 
 def groups(*texts: str, pairs: tuple[str, ...] | None = None, **options: object) -> list[set[str]]:
     """The texts of each group, in order of their first rows."""
-    found = text_groups(texts, pairs, **options)  # type: ignore[arg-type]  # options by name
+    found = text_groups(examples_of(texts, pairs), **options)  # type: ignore[arg-type]  # options by name
     by_name: dict[str, set[str]] = {}
     for name, text in zip(found.names, texts, strict=True):
         by_name.setdefault(name, set()).add(text)
@@ -46,7 +46,7 @@ def test_a_short_phrase_connects_no_sentences_and_a_longer_one_does() -> None:
     sentences = ("one of the best films of the year", "this is one of the best")
     assert len(groups(*sentences, "best")) == 3
     assert len(groups(*sentences, "of the best")) == 1
-    common = text_groups([*sentences, "best", "films"]).common
+    common = text_groups(examples_of([*sentences, "best", "films"])).common
     assert common.tolist() == [False, False, True, False]
 
 
@@ -66,18 +66,18 @@ def test_words_are_compared_as_wholes() -> None:
     ],
 )
 def test_pairs_that_share_a_text_are_one_group(texts: tuple[str, ...], pairs: tuple[str, ...], count: int) -> None:
-    assert len(set(text_groups(texts, pairs).names)) == count
+    assert len(set(text_groups(examples_of(texts, pairs)).names)) == count
 
 
 def test_names_do_not_depend_on_the_order() -> None:
     texts = ["a gripping film", "gripping", "dull", "a dull and endless plot", "a film of 1999"]
-    one, other = text_groups(texts).names, text_groups(texts[::-1]).names
+    one, other = text_groups(examples_of(texts)).names, text_groups(examples_of(texts[::-1])).names
     assert one == other[::-1]
 
 
 def test_given_groups_are_kept_together_with_what_shares_a_text() -> None:
     texts = ["a gripping film", "gripping", "dull", "something else", "another thing"]
-    found = text_groups(texts, given=["x", "y", "z", "y", "w"])
+    found = text_groups(examples_of(texts), given=["x", "y", "z", "y", "w"])
     assert found.names[0] == found.names[1] == found.names[3]
     assert len(set(found.names)) == 3
     assert not found.common.any()

@@ -68,7 +68,7 @@ def test_a_limit_takes_the_first_rows(cola: Path) -> None:
 
 
 def test_select_is_carved_by_a_column_of_groups(write: Callable[..., Path], cola: Path) -> None:
-    columns = {**_sentences(60), "document": [f"d{i // 6}" for i in range(60)]}
+    columns: dict[str, list[object]] = {**_sentences(60), "document": [f"d{i // 6}" for i in range(60)]}
     task = Glue(name="cola", path=write("cola", "train", columns), group="document").load()
     documents = {
         name: {int(one.removeprefix("train-")) // 6 for one in task.splits[name].ids} for name in (TRAIN, SELECT)
