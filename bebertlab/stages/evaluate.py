@@ -27,7 +27,7 @@ class EvaluateStage(StageOptions):
     """
 
     kind = "evaluate"
-    revision = 2
+    revision = 3
     draws = False
     of: str = stage_input()  #: stage with a model, or a merge stage
 

@@ -21,7 +21,7 @@ class FinetuneStage(StageOptions):
     """Train the recipe's encoder on the gold labels of its task."""
 
     kind = "finetune"
-    revision = 4
+    revision = 5
     train: TrainOptions = field(factory=TrainOptions)  #: how it trains
 
     def run(self, inputs: Inputs, context: Context) -> None:

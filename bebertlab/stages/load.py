@@ -30,7 +30,7 @@ class LoadStage(StageOptions):
     """
 
     kind = "load"
-    revision = 4
+    revision = 5
     draws = False
     folder: Path = field(metadata=PLACE)  #: as `model import` or a stage wrote it, or a Hugging Face classifier
     #: the task's classes in the order of the model's outputs, where the folder's config.json does not name them

@@ -23,7 +23,7 @@ class SliceStage(StageOptions):
     """Keep a part of a full-precision model, which is not trained: the first heads and neurons, some of the layers."""
 
     kind = "slice"
-    revision = 4
+    revision = 5
     draws = False
     model: str = stage_input()  #: stage whose model is sliced
     width: float | None = field(default=None, validator=_part)  #: part of heads and neurons that stays; null: all

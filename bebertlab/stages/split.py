@@ -36,7 +36,7 @@ class SplitStage(StageOptions):
     """
 
     kind = "split"
-    revision = 4
+    revision = 5
     draws = False
     model: str = stage_input()  #: stage whose model is split
     splitter: SplitterOptions = field()  #: how

@@ -123,7 +123,7 @@ def _in_turn(groups: Sequence[_Group], wanted: int) -> Iterator[_Group]:
 def _targets(every: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
     """Examples of each class in `select`: in proportion, and `wanted` of them together."""
     exact = every * wanted / every.sum()
-    targets = np.floor(exact).astype(np.int64)
+    targets: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     rest = np.argsort(targets - exact, kind="stable")[: wanted - int(targets.sum())]
     targets[rest] += 1
     return targets

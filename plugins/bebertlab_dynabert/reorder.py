@@ -55,7 +55,7 @@ class ReorderStage(StageOptions):
     """
 
     kind = "reorder"
-    revision = 3
+    revision = 4
     draws = False
     model: str = stage_input()  #: stage whose model is reordered
     split: str | None = None  #: whose labels tell what is important; null: train, or validation as published

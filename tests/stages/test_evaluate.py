@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 
 import torch
@@ -72,17 +71,17 @@ def test_a_model_that_learned_nothing_is_said(bench: StageBench, task: Task) -> 
     assert wrong.startswith("validation/score 0 is no better than always giving the most frequent answer (")
 
 
-def test_what_is_wrong_with_the_data_is_counted_and_said(
-    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics
-) -> None:
+def test_what_is_wrong_with_the_data_is_counted_and_said(bench: StageBench, task: Task, metrics: Metrics) -> None:
     select = task.splits["select"]
     leaking = evolve(select, texts=(*task.splits["train"].texts[:3], *select.texts[3:]))
     other = evolve(task, splits={**task.splits, "select": leaking}, digest="leaking", caveats=("2 pairs are odd",))
-    (teacher.folder / "metrics.json").write_text(
-        json.dumps({**metrics(teacher), "truncated/select": 5, "truncated/select_percent": 15.6})
-    )
+    folder = bench.context(other).folder
+    right = {name: torch.eye(2)[torch.from_numpy(other.splits[name].labels)] for name in ("select", "validation")}
+    save_file(right, folder / "scores.safetensors")
+    (folder / "metrics.json").write_text('{"truncated/select": 5, "truncated/select_percent": 15.6}')
     before = len(bench.warnings)
-    found = metrics(bench.run(EvaluateStage(of="teacher"), other, of=teacher))
+    source = Artifact(stage="m", key="k", folder=folder, seconds=0)
+    found = metrics(bench.run(EvaluateStage(of="m"), other, of=source))
     assert found["overlap/train_select_same"] == 3
     assert (found["truncated/select"], found["truncated/select_percent"]) == (5, 15.6)
     assert bench.warnings[before:] == ["2 pairs are odd", "select: 3 of 32 examples are also in train"]

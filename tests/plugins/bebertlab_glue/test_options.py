@@ -78,7 +78,8 @@ def test_select_is_carved_by_a_column_of_groups(write: Callable[..., Path], cola
 
 
 def test_data_that_cannot_be_divided_is_named(write: Callable[..., Path], cola: Path) -> None:
-    write("cola", "train", {**_sentences(3), "sentence": ["the same"] * 3})
+    same: list[object] = ["the same"] * 3
+    write("cola", "train", {**_sentences(3), "sentence": same})
     with pytest.raises(UserError, match=r"train\.parquet: the 3 training examples cannot be divided"):
         Glue(name="cola", path=cola).load()
 
