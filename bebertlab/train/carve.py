@@ -36,7 +36,7 @@ def carve_select(whole: Split, *, fraction: float, most: int) -> tuple[Split, Sp
     groups = _groups(grouping, _strata(whole.labels))
     chosen = _choose(groups, wanted, np.bincount(_strata(whole.labels)))
     selected = np.array([name in chosen for name in grouping.names]) & ~grouping.common
-    if selected.all() or not selected.any():
+    if not selected.any():
         raise UserError(
             f"the {len(whole)} training examples cannot be divided into train and select: their texts or groups connect"
             " them all; take more examples"
@@ -110,7 +110,7 @@ def _choose(groups: Sequence[_Group], wanted: int, every: NDArray[np.int64]) -> 
             if (nearer and after.sum() <= wanted) if close else (after <= targets).all():
                 chosen.add(group.name)
                 have = after
-    if not chosen and groups:
+    if not chosen and len(groups) > 1:
         chosen.add(min(groups, key=lambda group: (group.size, _hash(group.name))).name)
     return chosen
 

@@ -26,6 +26,7 @@ def _labels(entry: Entry, name: str, labels: Labels) -> Iterator[str]:
     values = np.unique(labels)
     if len(values) == 1:
         shown = entry.classes[int(values[0])] if entry.classes else f"{values[0]:g}"
-        yield f"{name}: all {len(labels):,} labels are {shown}; scores on it say nothing"
+        effect = "there is nothing to learn" if name == TRAIN else "scores on it say nothing"
+        yield f"{name}: all {len(labels):,} labels are {shown}; {effect}"
     elif not entry.classes and values[-1] <= 1:
         yield f"{name}: labels lie in {values[0]:g}..{values[-1]:g}; those of the task lie in 0..{entry.scores[1]:g}"

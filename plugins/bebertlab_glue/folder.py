@@ -116,7 +116,7 @@ def to_table(data: Any, origin: str, reading: Reading, *, unofficial: bool = Fal
         if column not in data.column_names:
             raise UserError(f"{origin}: no column '{column}'; {_like(column, data.column_names)}")
     numbered = [IDX] if IDX in data.column_names else []
-    chosen = data.select_columns([*columns, *numbered])
+    chosen = data.select_columns(list(dict.fromkeys([*columns, *numbered])))
     rows = (chosen if reading.limit is None else chosen.select(range(min(reading.limit, len(chosen))))).to_dict()
     return check_table(
         origin,

@@ -140,8 +140,10 @@ def test_scores_keep_their_spread() -> None:
     assert np.histogram(select.labels, bins=5, range=(0, 5))[0].tolist() == [10] * 5
 
 
-@pytest.mark.parametrize("groups", [None, ["one"] * 3])
-def test_what_is_one_group_cannot_be_divided(groups: list[str] | None) -> None:
-    texts = ["a .", "A", "a"] if groups is None else ["a", "b", "c"]
+@pytest.mark.parametrize(
+    ("texts", "groups"),
+    [(["a .", "A", "a"], None), (["a", "b", "c"], ["one"] * 3), (["a very good film", "good film", "a very"], None)],
+)
+def test_what_is_one_group_cannot_be_divided(texts: list[str], groups: list[str] | None) -> None:
     with pytest.raises(UserError, match="the 3 training examples cannot be divided into train and select"):
         carve_select(_split(texts, [0, 1, 0], groups=groups), fraction=0.1, most=10)

@@ -26,8 +26,8 @@ def test_pairs_with_an_empty_text_are_counted() -> None:
 
 
 def test_labels_that_are_all_the_same_are_said() -> None:
-    assert _said("cola", [1, 1]) == ["train: all 2 labels are acceptable; scores on it say nothing"]
-    assert _said("stsb", [2.5, 2.5]) == ["train: all 2 labels are 2.5; scores on it say nothing"]
+    assert _said("cola", [1, 1]) == ["train: all 2 labels are acceptable; there is nothing to learn"]
+    assert _said("stsb", [2.5, 2.5]) == ["train: all 2 labels are 2.5; there is nothing to learn"]
 
 
 def test_a_class_without_examples_is_said() -> None:

@@ -87,7 +87,8 @@ def test_data_that_cannot_be_divided_is_named(write: Callable[..., Path], cola: 
 def test_official_rows_with_an_empty_question_run(write: Callable[..., Path]) -> None:
     def questions(count: int, word: str) -> dict[str, list[object]]:
         text = [f"{word} one {i}" for i in range(count)]
-        return {"question1": text, "question2": [*text[1:], ""], "label": [i % 2 for i in range(count)]}
+        labels: list[object] = [i % 2 for i in range(count)]
+        return {"question1": list(text), "question2": [*text[1:], ""], "label": labels}
 
     folder = write("qqp", "train", questions(40, "seen"))
     task = Glue(name="qqp", path=write("qqp", "validation", questions(8, "new")), select_fraction=0.2).load()
