@@ -64,7 +64,6 @@ from bebertlab.nn.tensors import check_tensors
 from bebertlab.nn.window import windowed, within
 from bebertlab.train.batches import batches, group_in_order
 from bebertlab.train.carve import carve_select
-from bebertlab.train.digest import content_digest
 from bebertlab.train.examples import load_examples
 from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
 from bebertlab.train.pairing import LAYERS, Layers, paired, teacher_logits
@@ -140,7 +139,6 @@ __all__ = [
     "check_tensors",
     "classifier_architecture",
     "config_number",
-    "content_digest",
     "correlation_metrics",
     "fractions",
     "group_in_order",

@@ -37,7 +37,6 @@ def generated_task(train: Examples, select: Examples) -> Task:
         splits={TRAIN: _split(TRAIN, train), SELECT: _split(SELECT, select)},
         metrics=_accuracy,
         score="accuracy",
-        digest="generated",
         generated=True,
     )
 

@@ -33,7 +33,6 @@ def tiny_task(*, regression: bool = False, pairs: bool = False, examples: int = 
         splits={name: _split(name, size, regression, pairs, generator) for name, size in sizes.items()},
         metrics=_error if regression else _accuracy,
         score="negative_error" if regression else "accuracy",
-        digest=f"tiny {regression} {pairs} {examples} {seed}",
         generated=True,
     )
 

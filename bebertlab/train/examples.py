@@ -11,7 +11,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.task import Task
+from bebertlab.interfaces.task import Split, Task
 from bebertlab.train.token_cache import cached_tokens, tokens_key
 from bebertlab.train.tokens import Tokens, tokenize
 
@@ -46,11 +46,11 @@ def load_examples(
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return _examples(
         _Request(
-            data=task.digest,
-            split=split,
+            data=task.splits[split].digest,
+            regression=not task.classes,
             tokenizer=digest,
             maximum_tokens=maximum_tokens,
-            task=task,
+            split=task.splits[split],
             file=file,
             cache=cache,
         )
@@ -59,32 +59,30 @@ def load_examples(
 
 @frozen(kw_only=True)
 class _Request:
-    """What the tokens depend on, and beside it where to read it."""
+    """What the examples depend on, and beside it where to read it."""
 
-    data: str
-    split: str
+    data: str  #: digest of the split, its labels included
+    regression: bool
     tokenizer: str
     maximum_tokens: int
-    task: Task = field(eq=False)
+    split: Split = field(eq=False)
     file: Path = field(eq=False)
     cache: Path | None = field(eq=False)
 
 
 @lru_cache(maxsize=16)
 def _examples(request: _Request) -> Examples:
-    split = request.task.splits[request.split]
-    kind = torch.int64 if request.task.classes else torch.float32
-    return Examples(tokens=_tokens(request), labels=torch.as_tensor(split.labels, dtype=kind))
+    kind = torch.float32 if request.regression else torch.int64
+    return Examples(tokens=_tokens(request), labels=torch.as_tensor(request.split.labels, dtype=kind))
 
 
 def _tokens(request: _Request) -> Tokens:
     def make() -> Tokens:
         from tokenizers import Tokenizer
 
-        split = request.task.splits[request.split]
-        return tokenize(Tokenizer.from_file(str(request.file)), split, request.maximum_tokens)
+        return tokenize(Tokenizer.from_file(str(request.file)), request.split, request.maximum_tokens)
 
     if request.cache is None:
         return make()
-    key = tokens_key(request.data, request.split, request.tokenizer, request.maximum_tokens)
+    key = tokens_key(request.split.text_digest, request.tokenizer, request.maximum_tokens)
     return cached_tokens(request.cache, key, make)

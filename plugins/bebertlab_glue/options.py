@@ -8,16 +8,7 @@ from pathlib import Path
 
 from attrs import field, frozen, validators
 
-from bebertlab.api import (
-    SELECT,
-    TRAIN,
-    EnvironmentFault,
-    Task,
-    TaskOptions,
-    UserError,
-    carve_select,
-    content_digest,
-)
+from bebertlab.api import SELECT, TRAIN, EnvironmentFault, Task, TaskOptions, UserError, carve_select
 from bebertlab_glue.catalogue import CATALOGUE, Entry, TaskName
 from bebertlab_glue.caveats import caveats
 from bebertlab_glue.folder import Reading, read_folder
@@ -69,7 +60,6 @@ class Glue(TaskOptions):
             splits=splits,
             metrics=entry.metrics,
             score=entry.score,
-            digest=content_digest(entry.classes, splits, entry.score),
             caveats=tuple(caveats(entry, tables, train)),
         )
 

@@ -17,7 +17,6 @@ from bebertlab.api import (
     Task,
     TaskOptions,
     accuracy_metrics,
-    content_digest,
     correlation_metrics,
     matthews_metrics,
 )
@@ -87,6 +86,5 @@ class Minigrammar(TaskOptions):
             splits={name: splits[name] for name in (TRAIN, SELECT, VALIDATION)},
             metrics=metrics,
             score=score,
-            digest=content_digest(grammar.classes, splits, score),
             generated=True,
         )

@@ -75,7 +75,7 @@ def test_the_tokenizer_goes_with_the_model(context: Context, task: Task, teacher
 
 def test_further_validation_splits_are_scored_too(bench: StageBench, task: Task) -> None:
     splits = {**task.splits, "validation_other": task.splits[VALIDATION]}
-    wider = evolve(task, splits=splits, digest="wider")
+    wider = evolve(task, splits=splits)
     context = bench.context(wider)
     assert evaluated_splits(wider) == (SELECT, VALIDATION, "validation_other")
     write_model(tiny_model(task), tiny_tokenizer(context.folder), context)

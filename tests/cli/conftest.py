@@ -33,7 +33,7 @@ class Toy(TaskOptions):
         split = Split(ids=text, texts=text, pairs=None, labels=np.zeros(self.size, dtype=np.int64))
         return Task(
             name="toy", classes=("no", "yes"), splits={"train": split}, metrics=lambda predictions, labels: {},
-            score="accuracy", digest=f"toy of {self.size}",
+            score="accuracy",
         )
 
 

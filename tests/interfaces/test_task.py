@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from attrs import evolve
 
 from bebertlab.interfaces.task import VALIDATION, Split, Task
 
@@ -14,7 +16,6 @@ def task(*classes: str) -> Task:
         splits={VALIDATION: split},
         metrics=lambda predictions, labels: {"error": float(np.abs(predictions - labels).sum()), "size": len(labels)},
         score="error",
-        digest="",
     )
 
 
@@ -35,3 +36,79 @@ def test_the_main_metric_is_repeated_as_score() -> None:
 
 def test_a_split_is_as_long_as_its_ids() -> None:
     assert len(task("no", "yes").splits[VALIDATION]) == 3
+
+
+def split(
+    texts: tuple[str, ...] = ("a", "b"),
+    pairs: tuple[str, ...] | None = None,
+    labels: tuple[float, ...] = (0, 1),
+    dtype: str = "int64",
+) -> Split:
+    return Split(
+        ids=tuple(f"train-{i}" for i in range(len(texts))), texts=texts, pairs=pairs, labels=np.array(labels, dtype)
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        split(texts=("b", "a")),
+        split(texts=("ab", "")),
+        split(texts=("a\0b",), labels=(0,)),
+        split(pairs=("a", "b")),
+        split(pairs=("", "")),
+        split(labels=(1, 0)),
+        split(dtype="float32"),
+        split(texts=("a", "b\ud800")),
+    ],
+)
+def test_whatever_a_split_holds_decides_its_digest(other: Split) -> None:
+    assert other.digest != split().digest
+    assert (other.text_digest != split().text_digest) == ((other.texts, other.pairs) != (split().texts, split().pairs))
+    same, changed = (
+        evolve(task("no", "yes"), splits={"train": train, "select": split()}) for train in (split(), other)
+    )
+    assert changed.digest != same.digest
+
+
+def test_pairs_do_not_run_into_the_texts() -> None:
+    assert split(("a", "b"), ("c", "d")).text_digest != split(("a", "b", "c", "d")).text_digest
+    assert split(("a", "b"), ("c", "d")).text_digest != split(("c", "d"), ("a", "b")).text_digest
+
+
+def test_ids_and_the_byte_order_of_labels_do_not_count() -> None:
+    assert evolve(split(), ids=("x", "y"), labels=split().labels.astype(">i8")).digest == split().digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": ("yes", "no")},
+        {"classes": ()},
+        {"score": "size"},
+        {"splits": {"validation_other": task("no", "yes").splits[VALIDATION]}},
+        {"splits": {}},
+    ],
+)
+def test_classes_main_metric_and_names_of_splits_decide_the_digest_of_a_task(change: dict[str, object]) -> None:
+    base = task("no", "yes")
+    assert evolve(base, **change).digest != base.digest  # type: ignore[arg-type] # names of fields
+
+
+def test_the_order_of_splits_and_the_name_do_not() -> None:
+    base = task("no", "yes")
+    one, other = split(), split(labels=(1, 1))
+    first = evolve(base, splits={"train": one, "select": other})
+    assert evolve(first, splits={"select": other, "train": one}, name="other").digest == first.digest
+
+
+def test_a_digest_is_computed_once_from_the_content_and_cannot_be_declared() -> None:
+    base = task("no", "yes")
+    assert base.digest is base.digest
+    with pytest.raises(TypeError, match="digest"):
+        evolve(base, digest="mine")  # type: ignore[call-arg] # as of a plugin that still names it
+
+
+def test_a_digest_is_the_same_on_every_machine() -> None:
+    assert split(("\u00e9", "b"), ("c", "")).text_digest.startswith("5797d4141dc1aa87")
+    assert evolve(task("no", "yes"), splits={"train": split()}).digest.startswith("93c38c1a680b660c")

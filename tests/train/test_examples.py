@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,28 @@ def test_equal_requests_are_tokenised_once(task: Task, tokenizer: Path, tmp_path
     assert load_examples(tiny_task(), TRAIN, copied, 32) is known
     assert load_examples(task, SELECT, tokenizer, 32) is not known
     assert load_examples(task, TRAIN, tokenizer, 5) is not known
-    assert load_examples(evolve(task, digest="other"), TRAIN, tokenizer, 32) is not known
+
+
+def test_a_task_with_other_texts_or_labels_gets_its_own_examples(task: Task, tokenizer: Path, tmp_path: Path) -> None:
+    split = task.splits[TRAIN]
+    known = load_examples(task, TRAIN, tokenizer, 32, cache=tmp_path)
+    texts = ("good film", *split.texts[1:])
+    other = load_examples(_with_train(task, texts=texts), TRAIN, tokenizer, 32, cache=tmp_path)
+    assert other.tokens.lengths[0] == 4 != known.tokens.lengths[0]
+    flipped = load_examples(_with_train(task, labels=1 - split.labels), TRAIN, tokenizer, 32, cache=tmp_path)
+    assert flipped.labels.tolist() == (1 - split.labels).tolist()
+    assert flipped.tokens.ids.tolist() == known.tokens.ids.tolist()
+    assert len(list(tmp_path.iterdir())) == 2  # tokens are made from texts alone
+
+
+def test_whole_numbers_are_classes_or_scores_as_the_task_says(task: Task, tokenizer: Path) -> None:
+    scores = evolve(task, classes=())
+    assert load_examples(task, TRAIN, tokenizer, 32).labels.dtype is torch.int64
+    assert load_examples(scores, TRAIN, tokenizer, 32).labels.dtype is torch.float32
+
+
+def _with_train(task: Task, **changes: Any) -> Task:  # noqa: ANN401 - fields of a split
+    return evolve(task, splits={**task.splits, TRAIN: evolve(task.splits[TRAIN], **changes)})
 
 
 def test_a_folder_without_tokenizer_is_named(task: Task, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from bebertlab_minigrammar import Minigrammar
 from bebertlab_minigrammar.options import GrammarName
 
 _DIGESTS: dict[GrammarName, str] = {
-    "acceptability": "5c09b8fd16fe8a65",
-    "sentiment": "0b6a0b3e5c224e7a",
-    "entailment": "fc25341797f870ef",
-    "similarity": "d62ca55b05d5c95d",
+    "acceptability": "8a9faeae3de039b9",
+    "sentiment": "e9ef4bc29e81d159",
+    "entailment": "7fbc893b88abe4b2",
+    "similarity": "02f526ed75a17bd6",
 }
 
 
