@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from attrs import field, fields, frozen
 
+from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.task import Task
@@ -108,6 +109,20 @@ class Context:
 
 
 @frozen(kw_only=True)
+class Composition:
+    """The parts that go into an artifact besides those in the options of its stage and in its inputs."""
+
+    design: Design | None = (
+        None  #: of the model that the stage leaves; None: it leaves none, or the inputs' is not known
+    )
+    parts: tuple[Options, ...] = ()  #: further parts that the stage builds itself, such as the losses it trains with
+
+
+#: designs of the models that the input stages leave, by field name; None where a stage leaves none or does not say
+Designs = Mapping[str, tuple[Design | None, ...]]
+
+
+@frozen(kw_only=True)
 class StageOptions(Options):
     """What YAML says of a stage. Fields made by `stage_input` name its inputs.
 
@@ -130,6 +145,18 @@ class StageOptions(Options):
             UserError: the stage cannot run like this.
         """
         return self
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition | None:
+        """Which parts go into the artifact, besides those in the options of this stage and in its inputs.
+
+        Asked of the prepared stage when the recipe is planned. The revision of each of these parts enters the key in
+        the store, so that a result is made again when one of them changes; parts in the options of the stage, however
+        deeply nested, and those of its inputs need not be repeated.
+
+        None, the default: not known. The key then holds the revision of every registered part, since the stage could
+        load any of them: a change of any part makes the stage run again.
+        """
+        return None
 
     @abstractmethod
     def run(self, inputs: Inputs, context: Context) -> None:

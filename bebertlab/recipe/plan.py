@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
-import attrs
 import torch
 from attrs import field, frozen, validators
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
-from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import StageOptions, input_fields, input_names, place_fields
+from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, input_names
 from bebertlab.interfaces.task import Task
 from bebertlab.recipe.graph import Graph, expand
+from bebertlab.recipe.identity import composition_identity, group_identity, stage_identity
 from bebertlab.recipe.materials import Materials
 from bebertlab.recipe.recipe import Recipe
 from bebertlab.store.fingerprint import fingerprint
 from bebertlab.store.why import INPUTS
 
-_FORMAT = 1
+_FORMAT = 2
+#: packages whose releases may change tokens, draws or weights; what else computes (scipy and scikit-learn: metrics) has
+#: fixed definitions, and a new release of those need not train everything again
+_PACKAGES = ("torch", "numpy", "tokenizers", "transformers")
 
 
 @frozen(kw_only=True)
@@ -52,7 +56,12 @@ class Machine:
 
     def parts(self) -> dict[str, Any]:
         """What of it enters every key."""
-        return {"torch": torch.__version__, "threads": self.threads, "device": self.device.partition(":")[0]}
+        return {**_versions(), "threads": self.threads, "device": self.device.partition(":")[0]}
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    return {name: version(name) for name in _PACKAGES} | {"torch": torch.__version__}
 
 
 @frozen(kw_only=True, eq=False)
@@ -64,6 +73,7 @@ class Node:
     stage: StageOptions  #: as it will run
     seed: int
     inputs: Mapping[str, tuple[str, ...]]  #: field to names of nodes
+    design: Design | None  #: of the model that it leaves; None where it leaves none or does not say
     key: str
     parts: Mapping[str, Any]  #: what the key is the hash of
 
@@ -177,13 +187,23 @@ class _Planner:
         inputs = {field: self.graph.members(value) for field, value in input_names(prepared).items()}
         seed = self.seed(prepared)
         keys = {field: [self.needed(one).key for one in names] for field, names in inputs.items()}
-        parts = {"stage": self.identity(prepared), "seed": seed, **self.common, INPUTS: keys}
+        designs = {field: tuple(self.needed(one).design for one in names) for field, names in inputs.items()}
+        composition = prepared.composition(designs, self.codec)
+        parts = {
+            "stage": stage_identity(prepared, self.codec),
+            **self.group(name),
+            "made_of": composition_identity(prepared, composition, self.codec),
+            "seed": seed,
+            **self.common,
+            INPUTS: keys,
+        }
         return Node(
             name=name,
             top=self.graph.top(name),
             stage=prepared,
             seed=seed,
             inputs=inputs,
+            design=composition.design if composition else None,
             key=fingerprint(parts),
             parts=parts,
         )
@@ -201,22 +221,7 @@ class _Planner:
             raise AssertionError("a stage is visited after its inputs")
         return node
 
-    def identity(self, stage: StageOptions) -> dict[str, Any]:
-        """A stage's options with the revisions of all parts, without its seed, the names of its inputs and places.
-
-        What a scheme or a distillation is made of is told too: its quantizers and losses have revisions of their own.
-        """
-        identity: dict[str, Any] = self.codec.dump_identity(stage)
-        for name in ("seed", *input_fields(type(stage)), *place_fields(type(stage))):
-            del identity["options"][name]
-        made = dict(_made_of(stage, self.codec))
-        return {**identity, "made_of": made} if made else identity
-
-
-def _made_of(stage: StageOptions, codec: OptionsCodec) -> Iterator[tuple[str, Any]]:
-    for attribute in attrs.fields(type(stage)):
-        value = getattr(stage, attribute.name)
-        if isinstance(value, DistillationOptions):
-            yield attribute.name, codec.dump_identity(resolve_phases(value, codec))
-        elif isinstance(value, SchemeOptions):
-            yield attribute.name, codec.dump_identity(value.design())
+    def group(self, name: str) -> dict[str, Any]:
+        """What of the group that a stage came from enters its key."""
+        top = self.recipe.stages[self.graph.top(name)]
+        return {"group": group_identity(top, self.codec)} if isinstance(top, StageGroupOptions) else {}

@@ -13,7 +13,7 @@ from bebertlab.artifacts.parts import part_metrics
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import Codec, Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import Task
 from bebertlab.train.networks import check_parts
 from bebertlab.train.options import TrainOptions
@@ -39,6 +39,10 @@ class DistillStage(StageOptions):
                 check_parts(phase, self.scheme.design())
         teacher = needed_teacher(self.teacher, self.distillation, task, codec)
         return self if teacher == self.teacher else evolve(self, teacher=teacher)
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        """The scheme's design, or that of the model."""
+        return Composition(design=self.scheme.design() if self.scheme else inputs["model"][0])
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the trained model."""

@@ -12,7 +12,7 @@ from bebertlab.artifacts.metrics import read_metrics, write_metrics
 from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
 from bebertlab.artifacts.sizes import read_size
 from bebertlab.artifacts.truncation import most_truncated
-from bebertlab.interfaces.stage import Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import VALIDATION
 from bebertlab.stages.merge import SCORES_FILE
 from bebertlab.train.overlap import overlaps
@@ -30,6 +30,10 @@ class EvaluateStage(StageOptions):
     revision = 3
     draws = False
     of: str = stage_input()  #: stage with a model, or a merge stage
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        """No model and no parts."""
+        return Composition()
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the metrics: of every evaluated split, members and sizes."""

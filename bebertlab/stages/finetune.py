@@ -7,7 +7,8 @@ from itertools import chain
 from attrs import field, frozen
 
 from bebertlab.artifacts.model import open_session, write_model
-from bebertlab.interfaces.stage import Context, Inputs, StageOptions
+from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.stage import Codec, Composition, Context, Designs, Inputs, StageOptions
 from bebertlab.interfaces.task import TRAIN
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.stages.none import NoneOptions
@@ -23,6 +24,10 @@ class FinetuneStage(StageOptions):
     kind = "finetune"
     revision = 5
     train: TrainOptions = field(factory=TrainOptions)  #: how it trains
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        """A full-precision model, trained without a teacher."""
+        return Composition(design=Design(), parts=(NoneOptions(),))
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the tokenizer and the trained model."""

@@ -14,7 +14,7 @@ from bebertlab.artifacts.model import TOKENIZER_FILES, write_model
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.files import refuse_pointer
 from bebertlab.interfaces.architecture import Architecture
-from bebertlab.interfaces.stage import PLACE, Codec, Context, Inputs, StageOptions
+from bebertlab.interfaces.stage import PLACE, Codec, Composition, Context, Designs, Inputs, StageOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import describe_model
 from bebertlab.train.examples import TOKENIZER_FILE
@@ -55,6 +55,10 @@ class LoadStage(StageOptions):
         if self.digest not in (None, found):
             raise UserError(f"the model in {folder} has the digest {found}, not {self.digest}: it is another one")
         return evolve(self, folder=folder, digest=found)
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        """The design that the folder names."""
+        return Composition(design=describe_model(self.folder, codec)[1])
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write a copy of the model, its tokenizer and what it answers."""

@@ -17,7 +17,7 @@ from bebertlab.artifacts.model import open_session, read_model, read_teacher, wr
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Verdict
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import Artifact, Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.folder import save_model
@@ -65,6 +65,10 @@ class MemberStage(StageOptions):
             if self.scheme is not None:
                 check_parts(phase, self.scheme.design())
         return evolve(self, teacher=needed_teacher(self.teacher, self.distillation, task, codec))
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        """The scheme's design, or that of the model."""
+        return Composition(design=self.scheme.design() if self.scheme else inputs["model"][0])
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the trained member, its logits, the verdict on it and what the next one trains on."""

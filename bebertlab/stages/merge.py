@@ -17,7 +17,7 @@ from bebertlab.artifacts.sizes import summed_sizes
 from bebertlab.artifacts.truncation import most_truncated
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import Floats, MergerOptions
-from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import Artifact, Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import Task
 from bebertlab.stages.member import MemberStage
 from bebertlab.stages.verdict import VERDICT_FILE, read_verdict
@@ -51,6 +51,10 @@ class MergeStage(StageOptions):
         rule = self.rule or _own_rule(inputs["members"], task)
         rule.build(task.outputs)
         return evolve(self, rule=rule)
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        """No model, and nothing beyond the rule."""
+        return Composition()
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the merged scores of every evaluated split, and who spoke."""

@@ -9,7 +9,7 @@ from attrs import field, frozen, validators
 
 from bebertlab.artifacts.model import read_model, write_model
 from bebertlab.errors import UserError
-from bebertlab.interfaces.stage import Codec, Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.depth import slice_depth
@@ -34,6 +34,10 @@ class SliceStage(StageOptions):
         if self.width is None and self.depth is None:
             raise UserError("name the part that stays: a width (heads and neurons), a depth (layers), or both")
         return self
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        """The design of the model that is sliced."""
+        return Composition(design=inputs["model"][0])
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the sliced model."""

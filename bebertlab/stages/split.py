@@ -13,10 +13,10 @@ from bebertlab.artifacts.model import read_model, write_model
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Checkpoint
 from bebertlab.interfaces.splitter import SplitterOptions, Splitting
-from bebertlab.interfaces.stage import Artifact, Context, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import Artifact, Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import SELECT
 from bebertlab.nn.bert import BertClassifier
-from bebertlab.stages.labels import label_losses
+from bebertlab.stages.labels import LabelsOptions, label_losses
 from bebertlab.train.batches import batches
 from bebertlab.train.equality import Equality, compare
 from bebertlab.train.examples import Examples, load_examples
@@ -43,6 +43,12 @@ class SplitStage(StageOptions):
     tolerance: float = field(
         default=1e-5, validator=validators.gt(0)
     )  #: of logits or modules, relative to 1 or to theirs
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition | None:
+        """What the splitter says it makes, and the loss that it measures."""
+        source = inputs["model"][0]
+        design = None if source is None else self.splitter.design(source)
+        return None if design is None else Composition(design=design, parts=(LabelsOptions(),))
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the split model.

@@ -26,23 +26,27 @@ def check_splitter(options: SplitterOptions, design: Design, *, tolerance: float
     The split model computes the same logits, to `tolerance` in double precision, or where it says that some modules
     change on purpose all others the same of the same inputs; some module has more branches than before; tensors are
     finite, keep their dtype and share no memory; the source stays as it was; splitting twice gives the same; a
-    full-precision model is refused with a `UserError`, before anything is measured.
+    full-precision model is refused with a `UserError`, before anything is measured; `design()`, if it says anything,
+    says which quantizers the split model has.
 
     Raises:
         LawError: an AssertionError that says which law is broken and on what.
     """
     try:
-        _check(options.build(), _source(design), tolerance)
+        _check(options.build(), _source(design), tolerance, options.design(design))
     except LawError as law:
         raise LawError(f"splitter '{options.kind}': {law}") from None
 
 
-def _check(splitter: Splitter, source: Checkpoint, tolerance: float) -> None:
+def _check(splitter: Splitter, source: Checkpoint, tolerance: float, declared: Design | None) -> None:
     given = {name: tensor.clone() for name, tensor in source.tensors.items()}
     splitting = splitter.split(source, _loss)
     split = splitting.checkpoint
     _same(given, source.tensors, "splitting changes the source's '{}'")
     _check_tensors(split)
+    if declared is not None:
+        same_quantizers = declared.with_branches({}) == split.design.with_branches({})
+        hold(same_quantizers, "design() says other quantizers than the split model has")
     _same(split.tensors, splitter.split(source, _loss).checkpoint.tensors, "splitting twice gives two different '{}'")
     before = branch_counts(source.architecture, source.design)
     after = branch_counts(split.architecture, split.design)

@@ -33,6 +33,10 @@ class Tws(SplitterOptions):
 
     kind = "tws"
 
+    def design(self, source: Design) -> Design:
+        """Binary weights in place of ternary ones."""
+        return binary_design(source)
+
     def build(self) -> TernaryWeightSplitter:
         """The splitter."""
         return TernaryWeightSplitter()
@@ -79,18 +83,18 @@ def split_all(source: Checkpoint, modules: Mapping[str, Twn]) -> Checkpoint:
     tensors = dict(source.tensors)
     for path, options in modules.items():
         tensors |= two_branches(path, source.tensors, partial(split_weight, ternary=options))
-    split = binary_design(source).with_branches({**source.design.branches, **dict.fromkeys(modules, 2)})
+    split = binary_design(source.design).with_branches({**source.design.branches, **dict.fromkeys(modules, 2)})
     return Checkpoint(architecture=source.architecture, design=split, tensors=tensors)
 
 
-def binary_design(source: Checkpoint) -> Design:
+def binary_design(source: Design) -> Design:
     """The design of a ternary model with binary weights that share scales alike."""
     weights = {
         site: Bwn(granularity=options.granularity, as_published=options.as_published)
-        for site, options in source.design.weights.items()
+        for site, options in source.weights.items()
         if isinstance(options, Twn)
     }
-    return evolve(source.design, weights=weights)
+    return evolve(source, weights=weights)
 
 
 def split_weight(weight: Tensor, ternary: Twn) -> tuple[Tensor, Tensor]:

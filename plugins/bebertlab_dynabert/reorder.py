@@ -20,7 +20,9 @@ from bebertlab.api import (
     BertClassifier,
     Checkpoint,
     Codec,
+    Composition,
     Context,
+    Designs,
     Inputs,
     StageOptions,
     Task,
@@ -70,6 +72,10 @@ class ReorderStage(StageOptions):
         if self._split() not in task.splits:
             raise unknown("split", self._split(), task.splits)
         return self
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        """The design of the model that is reordered."""
+        return Composition(design=inputs["model"][0])
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the reordered model, the importances and the order.

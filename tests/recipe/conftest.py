@@ -22,7 +22,16 @@ from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import Codec, Context, Inputs, StageGroupOptions, StageOptions, stage_input
+from bebertlab.interfaces.stage import (
+    Codec,
+    Composition,
+    Context,
+    Designs,
+    Inputs,
+    StageGroupOptions,
+    StageOptions,
+    stage_input,
+)
 from bebertlab.interfaces.task import Split, Task, TaskOptions
 from bebertlab.recipe.materials import Materials
 from bebertlab.registry import Registry, Source
@@ -146,6 +155,9 @@ class MakeStage(StageOptions):
     kind = "make"
     train: TrainOptions = field(factory=TrainOptions)
 
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        return Composition(design=Design())
+
     def run(self, inputs: Inputs, context: Context) -> None:
         write(context, [])
 
@@ -166,6 +178,9 @@ class ChangeStage(StageOptions):
         if isinstance(self.distillation, TaughtOptions) and self.teacher is None:
             raise UserError("'taught' needs a teacher")
         return self if isinstance(self.distillation, TaughtOptions) else evolve(self, teacher=None)
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        return Composition(design=self.scheme.design() if self.scheme else inputs["model"][0])
 
     def run(self, inputs: Inputs, context: Context) -> None:
         if self.mode == "raise":

@@ -177,6 +177,6 @@ def test_planning_is_quick(toy: Toy) -> None:
 
 def test_where_something_lies_is_not_part_of_a_key(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = type(planned(toy).nodes["teacher"].stage)
-    monkeypatch.setattr("bebertlab.recipe.plan.place_fields", lambda cls: ("train",) if cls is stage else ())
+    monkeypatch.setattr("bebertlab.recipe.identity.place_fields", lambda cls: ("train",) if cls is stage else ())
     first, second = (planned(toy, teacher__train__epochs=epochs) for epochs in (5, 6))
     assert changed(first, second) == set()

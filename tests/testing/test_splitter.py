@@ -10,7 +10,7 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from bebertlab.api import Checkpoint, Measure, Splitter, SplitterOptions, Splitting
+from bebertlab.api import Checkpoint, Design, Measure, Splitter, SplitterOptions, Splitting
 from bebertlab.testing import LawError, check_splitter
 from bebertlab_binarybert import BinaryBert, Tws
 
@@ -102,6 +102,16 @@ def test_a_broken_splitter_is_found_and_the_law_named(broken: str) -> None:
     with pytest.raises(LawError, match=what) as caught:
         check_splitter(Made(spoil=spoil), DESIGN)
     assert str(caught.value).startswith("splitter 'made': ")
+
+
+def test_a_splitter_that_declares_other_quantizers_than_it_makes_is_found() -> None:
+    @frozen(kw_only=True)
+    class Forgetful(Made):
+        def design(self, source: Design) -> Design:
+            return source
+
+    with pytest.raises(LawError, match=r"design\(\) says other quantizers than the split model has"):
+        check_splitter(Forgetful(spoil=lambda source, split: split), DESIGN)
 
 
 def test_a_splitter_that_takes_anything_is_found() -> None:

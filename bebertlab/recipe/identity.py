@@ -1,0 +1,95 @@
+"""What enters the key of a stage besides its inputs: its options, and every part that its result depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import attrs
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.stage import Composition, StageGroupOptions, StageOptions, input_fields, place_fields
+from bebertlab.store.fingerprint import canonical
+
+
+def stage_identity(stage: StageOptions, codec: OptionsCodec) -> dict[str, Any]:
+    """A stage's options with the revisions of all parts, without its seed, the names of its inputs and places."""
+    identity: dict[str, Any] = codec.dump_identity(stage)
+    for name in ("seed", *input_fields(type(stage)), *place_fields(type(stage))):
+        del identity["options"][name]
+    return identity
+
+
+def group_identity(group: StageGroupOptions, codec: OptionsCodec) -> dict[str, Any]:
+    """Which group a stage came from, without its options: what they decide is in the options of the stage."""
+    return {name: value for name, value in codec.dump_identity(group).items() if name != "options"}
+
+
+def composition_identity(stage: StageOptions, composition: Composition | None, codec: OptionsCodec) -> dict[str, Any]:
+    """What the options of a stage and its composition stand for, by where they are.
+
+    A scheme stands for a design, whose quantizers have revisions of their own, a distillation for phases with losses.
+    A stage that does not say its composition stands for every registered part.
+    """
+    identity: dict[str, Any] = {"options": _expanded(stage, codec)}
+    if composition is None:
+        return {**identity, "registered": _registered(codec)}
+    for name, value in (("design", composition.design), ("parts", composition.parts)):
+        identity[name] = codec.dump_identity(value)
+        identity[f"{name}_options"] = _expanded(value, codec)
+    return identity
+
+
+def _registered(codec: OptionsCodec) -> dict[str, Any]:
+    """The revision of every registered part, by role and kind, or the hash of its plugin where it has one."""
+    return {
+        f"{entry.role} {entry.kind}": entry.cls.revision if entry.fingerprint is None else entry.fingerprint
+        for entry in codec.registry.all()
+    }
+
+
+def _expanded(value: object, codec: OptionsCodec) -> dict[str, Any]:
+    """The designs and phases that options inside a value stand for, and those that options inside of these do."""
+    expanded: dict[str, Any] = {}
+    seen: set[str] = set()
+    todo = [("", value)]
+    while todo:
+        place, value = todo.pop()
+        for where, options in _options_in(value, place):
+            made = _stands_for(options, codec)
+            text = canonical(codec.dump_identity(options))
+            if made is None or text in seen:  # parts that make each other would never end
+                continue
+            seen.add(text)
+            expanded[f"{where}()"] = codec.dump_identity(made)
+            todo.append((f"{where}()", made))
+    return expanded
+
+
+def _stands_for(options: Options, codec: OptionsCodec) -> object:
+    if isinstance(options, DistillationOptions):
+        return resolve_phases(options, codec)
+    return options.design() if isinstance(options, SchemeOptions) else None
+
+
+def _options_in(value: object, place: str) -> Iterator[tuple[str, Options]]:
+    """All options in a value, itself included, each with the path of fields, keys and positions that leads to it."""
+    if isinstance(value, Options):
+        yield place, value
+    items: Iterator[tuple[object, object]]
+    if isinstance(value, Mapping):
+        items = iter(value.items())
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    elif isinstance(value, AbstractSet):
+        items = enumerate(sorted(value, key=repr))
+    elif attrs.has(type(value)):
+        items = ((field.name, getattr(value, field.name)) for field in attrs.fields(type(value)))
+    else:
+        return
+    for name, item in items:
+        yield from _options_in(item, f"{place}.{name}" if place else str(name))
