@@ -5,18 +5,15 @@ A plugin is taken whole or not at all. One that fails is set aside with its erro
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
 import logging
 import os
-import sys
 import tomllib
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import attrs
 import pluggy
@@ -36,6 +33,8 @@ from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import SplitterOptions
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
 from bebertlab.interfaces.task import TaskOptions
+from bebertlab.plugin_loader import load_file
+from bebertlab.plugin_text import PluginText, installed_text
 from bebertlab.registry import Failure, Registry, Source
 
 _log = logging.getLogger(__name__)
@@ -115,15 +114,18 @@ def load_plugins(files: Sequence[Path] = ()) -> Plugins:
     disabled = _disabled()
     registry = Registry()
     loaded: list[Source] = []
+    texts: list[PluginText] = []
     for source, importer in [*_installed(disabled), *map(_one_file, dict.fromkeys(map(Path.resolve, files)))]:
         try:
-            registry = registry.extended(_contributions(manager, importer(), source), source)
+            plugin, source = importer(texts)
+            registry = registry.extended(_contributions(manager, plugin, source), source)
         except (Exception, SystemExit) as error:
             registry = attrs.evolve(registry, failures=(*registry.failures, _failure(source, error)))
             if manager.has_plugin(_key(source)):
                 manager.unregister(name=_key(source))
         else:
             loaded.append(source)
+            texts += [source.text] if source.text else []
     return Plugins(
         registry=registry, hook=manager.hook, loaded=tuple(loaded), disabled=tuple(sorted(disabled)), manager=manager
     )
@@ -143,40 +145,44 @@ def _disabled() -> frozenset[str]:
     return frozenset(name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip())
 
 
-def _installed(disabled: frozenset[str]) -> Iterable[tuple[Source, Callable[[], object]]]:
+#: gives the plugin, and where it comes from with its text; is given the texts of the plugins loaded before
+_Importer = Callable[[Sequence[PluginText]], tuple[object, Source]]
+
+
+def _installed(disabled: frozenset[str]) -> Iterable[tuple[Source, _Importer]]:
     """The entry points, our own distribution's first, so that a clash of kinds is the outsider's to mend."""
     found = []
     for point in importlib.metadata.entry_points(group=GROUP):
         if point.name not in disabled:
             distribution = f"{point.dist.name} {point.dist.version}" if point.dist else None
-            found.append((Source(plugin=point.name, distribution=distribution), point.load))
-    return sorted(found, key=lambda item: (not str(item[0].distribution).startswith(f"{GROUP} "), str(item[0])))
+            source = Source(plugin=point.name, distribution=distribution)
+            found.append((source, partial(_load_point, point, source)))
+    return sorted(found, key=lambda item: (not _is_shipped(item[0]), str(item[0])))
 
 
-def _one_file(path: Path) -> tuple[Source, Callable[[], object]]:
+def _is_shipped(source: Source) -> bool:
+    return str(source.distribution).startswith(f"{GROUP} ")
+
+
+def _load_point(point: importlib.metadata.EntryPoint, source: Source, _: Sequence[PluginText]) -> tuple[object, Source]:
+    plugin = point.load()
+    if _is_shipped(source):
+        return plugin, source
+    return plugin, attrs.evolve(source, fingerprint=f"{source.distribution} {installed_text(point)}")
+
+
+def _one_file(path: Path) -> tuple[Source, _Importer]:
+    if path.is_dir():
+        raise UserError(f"plugin {path} is a folder; name a file in it, such as its __init__.py")
     if not path.is_file():
         raise UserError(f"plugin file {path} does not exist")
-    fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
-    source = Source(plugin=path.name, file=path, fingerprint=fingerprint)
-    return source, lambda: _import_file(path, fingerprint)
+    source = Source(plugin=path.name, file=path)
+    return source, partial(_load_one_file, path, source)
 
 
-def _import_file(path: Path, fingerprint: str) -> ModuleType:
-    place = hashlib.sha256(str(path).encode()).hexdigest()
-    name = f"bebertlab_file_{path.stem}_{place[:8]}{fingerprint[:8]}"
-    if name in sys.modules:  # the same text again: the same classes
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{path.name} is not a Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # attrs and typing look annotations up there
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+def _load_one_file(path: Path, source: Source, others: Sequence[PluginText]) -> tuple[object, Source]:
+    module, text = load_file(path, others)
+    return module, attrs.evolve(source, fingerprint=text.fingerprint, text=text)
 
 
 def _contributions(

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from bebertlab.errors import UserError, unknown
 from bebertlab.interfaces.options import Options
+from bebertlab.plugin_text import PluginText
 
 _KIND = re.compile(r"[a-z0-9_.-]+")
 
@@ -24,7 +25,9 @@ class Source:
     plugin: str  #: name of the entry point, or the file's name
     distribution: str | None = None  #: name and version of the installed distribution; None for a one-file plugin
     file: Path | None = None  #: the file of a one-file plugin
-    fingerprint: str | None = None  #: sha256 of a one-file plugin, whose results may change with every edit
+    #: sha256 of the text of a plugin that is not shipped, whose results may change with every edit
+    fingerprint: str | None = None
+    text: PluginText | None = field(default=None, repr=False)  #: of a one-file plugin that was loaded
 
     def __str__(self) -> str:
         return f"plugin '{self.plugin}' ({self.distribution or self.file})"
@@ -71,7 +74,7 @@ class Entry:
 
     @property
     def fingerprint(self) -> str | None:
-        """The sha256 of a one-file plugin; None for an installed one, whose parts carry a `revision`."""
+        """The sha256 of the plugin's text; None for a shipped one, whose parts carry a `revision`."""
         return self.source.fingerprint
 
 

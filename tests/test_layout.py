@@ -32,6 +32,8 @@ RANKS = {
         "nn": 2,
         "train": 2,
         "artifacts": 2,
+        "plugin_text": 2,
+        "plugin_loader": 2,
         "api": 3,
         "registry": 3,
         "manager": 3,
@@ -52,7 +54,13 @@ RANKS = {
     },
 }
 #: units of one rank that may import each other, in this direction only
-BESIDE = {("train", "nn"), ("artifacts", "nn"), ("artifacts", "train"), ("manager", "registry")}
+BESIDE = {
+    ("train", "nn"),
+    ("artifacts", "nn"),
+    ("artifacts", "train"),
+    ("manager", "registry"),
+    ("plugin_loader", "plugin_text"),
+}
 #: heavy packages, and the start of the paths that may import them, inside functions
 DOORS = {
     "ray": ("bebertlab/study/executors/ray",),

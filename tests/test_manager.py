@@ -102,6 +102,52 @@ def test_an_installed_plugin_is_found_and_can_be_disabled(install: Install, monk
     assert "distmine" in load_plugins().disabled
 
 
+def test_an_installed_plugin_that_is_not_shipped_is_known_by_its_text(install: Install, tmp_path: Path) -> None:
+    def fingerprint() -> str | None:
+        registry = load_plugins().registry
+        return registry.entry(registry.find("scheme", "mine")).fingerprint
+
+    install("disttext", GOOD)
+    before = fingerprint()
+    assert str(before).startswith("disttext 1.0 ")
+    (tmp_path / "disttext.py").write_text(GOOD + "# changed\n")
+    assert fingerprint() != before
+
+
+def test_shipped_plugins_are_known_by_their_revisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(DISABLE)
+    assert {entry.fingerprint for entry in load_plugins().registry.all()} == {None}
+
+
+def test_the_files_that_a_plugin_imports_are_part_of_its_fingerprint(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "import helper_of_mine\n")
+    write(tmp_path, "value = 1", "helper_of_mine.py")
+    before = load_plugins([path])
+    write(tmp_path, "value = 2", "helper_of_mine.py")
+    after = load_plugins([path])
+    kinds = [plugins.registry.entry(plugins.registry.find("scheme", "mine")) for plugins in (before, after)]
+    assert kinds[0].fingerprint != kinds[1].fingerprint
+    assert kinds[1].source.text is not None
+    assert [file.name for file in kinds[1].source.text.files] == ["mine.py", "helper_of_mine.py"]
+
+
+def test_plugins_that_import_different_modules_of_one_name_are_not_both_loaded(tmp_path: Path) -> None:
+    paths = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, f"value = '{folder}'", "helper_of_both.py")
+        text = GOOD.replace('"mine"', f'"{folder}"') + "import helper_of_both\n"
+        paths.append(write(tmp_path / folder, text, f"{folder}.py"))
+    plugins = load_plugins(paths)
+    assert plugins.registry.kinds("scheme") == ("one",)
+    assert "it imports 'helper_of_both' from" in only_error(plugins)
+
+
+def test_a_folder_is_no_plugin_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is a folder; name a file in it, such as its __init__\.py"):
+        load_plugins([tmp_path])
+
+
 def test_a_plugin_that_does_not_import_is_named_and_the_rest_works(install: Install, tmp_path: Path) -> None:
     install("distbroken", "import surely_not_there")
     plugins = load_plugins([write(tmp_path, GOOD)])

@@ -32,9 +32,9 @@ class OptionsCodec(Codec):
         return _plain(value, self._with_kind)
 
     def dump_identity(self, value: object) -> Any:  # noqa: ANN401 - plain data
-        """Plain data that differs wherever results may differ: every part with its revision, or the hash of its file.
+        """Plain data that differs wherever results may differ: every part with its revision and the hash of its text.
 
-        Of options: `{role, kind, revision, file, options}`, where `file` is set for one-file plugins only.
+        Of options: `{role, kind, revision, file, options}`, where `file` is set for plugins that are not shipped.
         """
         return _plain(value, self._with_identity)
 

@@ -128,6 +128,31 @@ class PartsStage(SilentStage):
 
 
 @frozen(kw_only=True)
+class Holding(QuantizerOptions):
+    kind = "holding"
+    scheme: SchemeOptions = field(factory=Plain)
+
+    def build(self, shape: Size) -> Quantizer:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class Endless(SchemeOptions):
+    kind = "endless"
+
+    def design(self) -> Design:
+        return Design(weights={Site.QUERY: Holding(scheme=Endless())})
+
+
+@frozen(kw_only=True)
+class Loading(SilentStage):
+    kind = "loading"
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        return Composition(design=Design(inputs={Site.QUERY: Holding()}))
+
+
+@frozen(kw_only=True)
 class Both(StageGroupOptions):
     kind = "both"
 
@@ -165,6 +190,9 @@ PARTS: tuple[tuple[type[Options], type[Options]], ...] = (
     (StageOptions, SilentStage),
     (StageOptions, PartsStage),
     (StageOptions, SplitStage),
+    (QuantizerOptions, Holding),
+    (SchemeOptions, Endless),
+    (StageOptions, Loading),
     (StageGroupOptions, Both),
     (SplitterOptions, SayingSplitter),
     (SplitterOptions, SilentSplitter),
@@ -261,52 +289,11 @@ def test_the_hash_of_a_plugin_file_counts_wherever_one_of_its_parts_does(toy: To
     assert key("a") != key("b")
 
 
-def test_parts_that_make_each_other_come_to_an_end(toy: Toy) -> None:
-    @frozen(kw_only=True)
-    class Endless(SchemeOptions):
-        kind = "endless"
-
-        def design(self) -> Design:
-            return Design(weights={Site.QUERY: Holding(scheme=Endless())})
-
-    @frozen(kw_only=True)
-    class Holding(QuantizerOptions):
-        kind = "holding"
-        scheme: SchemeOptions
-
-        def build(self, shape: Size) -> Quantizer:
-            raise NotImplementedError
-
-    pairs: tuple[tuple[type[Options], type[Options]], ...] = (
-        (SchemeOptions, Endless),
-        (QuantizerOptions, Holding),
-        (StageOptions, GroupedStage),
-    )
-    codec = OptionsCodec(toy.registry.extended(pairs, Source(plugin="endless", distribution="endless 1")))
-    text = "task: toy\nencoder: toy\nstages:\n  last: {kind: grouped, schemes: [endless]}\n"
-    assert plan(recipe_of(toy.document(text), codec), toy.materials, codec).nodes["last"].key
+def test_parts_that_make_each_other_come_to_an_end(planned: Callable[[str], Plan]) -> None:
+    assert planned("last: {kind: grouped, schemes: [endless]}").nodes["last"].key
 
 
-def test_options_inside_the_quantizers_of_a_loaded_design_count(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    @frozen(kw_only=True)
-    class Holding(QuantizerOptions):
-        kind = "holding"
-        scheme: SchemeOptions = field(factory=Plain)
-
-        def build(self, shape: Size) -> Quantizer:
-            raise NotImplementedError
-
-    @frozen(kw_only=True)
-    class Loading(SilentStage):
-        kind = "loading"
-
-        def composition(self, inputs: Designs, codec: Codec) -> Composition:
-            return Composition(design=Design(inputs={Site.QUERY: Holding()}))
-
-    pairs: tuple[tuple[type[Options], type[Options]], ...] = ((QuantizerOptions, Holding), (StageOptions, Loading))
-    source = Source(plugin="nested", distribution="nested 1")
-    codec = OptionsCodec(toy.registry.extended((*PARTS, *pairs), source))
-    text = "task: toy\nencoder: toy\nstages:\n  last: loading\n"
-    before = plan(recipe_of(toy.document(text), codec), toy.materials, codec).nodes["last"].key
-    monkeypatch.setattr(Inner, "revision", 2)
-    assert plan(recipe_of(toy.document(text), codec), toy.materials, codec).nodes["last"].key != before
+def test_options_inside_the_quantizers_of_a_loaded_design_count(
+    planned: Callable[[str], Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert moved(planned, "last: loading", Inner, monkeypatch)

@@ -1,0 +1,283 @@
+"""The text of a plugin: its own file and the modules of the user's own that it imports, wherever they lie.
+
+What a plugin imports is found in its text, import statements inside functions included, and among the modules that
+loading it added. Code that is installed (the standard library, site-packages) is left out. Of the imports of computed
+names only those made while the plugin is loaded are found, and data files that a plugin reads are not known at all.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import site
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+from attrs import define, field, frozen
+
+import bebertlab
+from bebertlab.errors import UserError
+
+_INIT = "__init__.py"
+#: packages whose versions are in every key
+_IN_KEYS = frozenset({"bebertlab", "torch", "numpy", "tokenizers", "transformers"})
+#: functions whose first argument is the name of a module
+_IMPORTING = frozenset({"import_module", "__import__"})
+
+
+@frozen(kw_only=True)
+class PluginFile:
+    """A file of a plugin."""
+
+    name: str  #: place below the folder of the plugin, as a POSIX path; there its module is found again
+    path: Path
+    content: bytes = field(repr=False)
+    module: str | None = None  #: full name; None for a plugin of one file, and for code that it runs by its path
+
+
+@frozen(kw_only=True)
+class PluginText:
+    """The files that a plugin is made of, as they were read."""
+
+    files: tuple[PluginFile, ...]  #: the plugin's own file first
+    packages: Mapping[str, str] = field(factory=dict)  #: installed plugins that it imports, to the sha256 of their text
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of all files and of the installed plugins that they import, whatever the plugin is called."""
+        main = hashlib.sha256(self.files[0].content).hexdigest()
+        return hashlib.sha256("\n".join([main, *self.digests[1:]]).encode()).hexdigest()
+
+    @property
+    def digests(self) -> list[str]:
+        """The name and the sha256 of every file, in the order of the files, and of every imported plugin."""
+        files = [f"{file.name} {hashlib.sha256(file.content).hexdigest()}" for file in self.files]
+        return [*files[:1], *sorted(files[1:]), *sorted(f"{name} {found}" for name, found in self.packages.items())]
+
+
+def read_plugin(main: Path, loaded: Iterable[str] = ()) -> PluginText:
+    """The text of a one-file plugin; `loaded` are names of modules that loading it added.
+
+    Raises:
+        UserError: a module that it imports lies beside it, and Python would take another one of that name.
+    """
+    package = main.parent if main.name == _INIT else None
+    root = package.parent if package else main.parent
+    scan = _Scan(root=root, main=main)
+    if package:
+        scan.take(package.name, package)
+    else:
+        scan.add(PluginFile(name=main.name, path=main, content=main.read_bytes()))
+    for name in loaded:
+        scan.follow(name)
+    return scan.text()
+
+
+def installed_text(point: importlib.metadata.EntryPoint) -> str:
+    """The sha256 of the code that an installed plugin is made of, the other modules of its distribution included."""
+    files = [file for file in (point.dist.files or ()) if _is_content(file)] if point.dist else []
+    tops = {point.module.partition(".")[0], *(file.parts[0].partition(".")[0] for file in files)}
+    scan = _Scan(root=None, main=None, tops=frozenset(tops))
+    for name in [*sorted(tops), point.module]:
+        scan.follow(name)
+    text = scan.text()
+    # what is no Python, such as data and compiled code, has its hash in the record of the installation
+    other = [f"{file} {file.hash.value}" for file in files if file.hash and file.suffix != ".py"]
+    return hashlib.sha256("\n".join([*sorted(other), *text.digests]).encode()).hexdigest()
+
+
+def _is_content(file: importlib.metadata.PackagePath) -> bool:
+    """Whether a file of a distribution is part of it, not a note of the installation."""
+    top = file.parts[0]
+    is_note = top.endswith((".dist-info", ".egg-info")) or top.startswith("__editable__")
+    return top != ".." and not is_note and file.suffix not in (".pyc", ".pth")
+
+
+def is_installed(path: Path) -> bool:
+    """Whether code is installed, or Python's or ours, and not the user's own."""
+    return any(path.is_relative_to(place) for place in _installed_places())
+
+
+@define
+class _Scan:
+    """A walk through imports."""
+
+    root: Path | None  #: folder that modules are looked for in besides the places where Python looks
+    main: Path | None
+    tops: frozenset[str] = frozenset()  #: names of installed packages to follow all the same
+    _files: dict[Path, PluginFile] = field(factory=dict)
+    _packages: dict[str, str] = field(factory=dict)
+    _seen: set[str] = field(factory=set)
+
+    def text(self) -> PluginText:
+        """What was found."""
+        return PluginText(files=tuple(self._files.values()), packages=self._packages)
+
+    def add(self, file: PluginFile) -> None:
+        """Add a file and what it imports."""
+        if file.path in self._files:
+            return
+        self._files[file.path] = file
+        if file.path.suffix != ".py":
+            return
+        try:
+            tree = ast.parse(file.content)
+        except (SyntaxError, ValueError):  # loading it says so
+            return
+        package = (file.module or "").rpartition(".")[0] if file.path.name != _INIT else file.module or ""
+        for name in _imports(tree, package):
+            self.follow(name)
+        for path in self._run_by_path(tree, file.path.parent):
+            self.add(PluginFile(name=self._place(path, None), path=path, content=path.read_bytes()))
+
+    def follow(self, name: str) -> None:
+        """Add a module and the packages that it is in, if they are the user's own."""
+        if name in self._seen:
+            return
+        self._seen.add(name)
+        top, _, rest = name.partition(".")
+        found = self._top(top)
+        if found is None:
+            return
+        path = found
+        self.take(top, path)
+        for word in rest.split(".") if rest else ():
+            top, inner = f"{top}.{word}", _module_in(path, word)
+            if inner is None:
+                return
+            path = inner
+            self.take(top, path)
+
+    def take(self, module: str, path: Path) -> None:
+        """Add the file of a module, or all files of a package that lies below the folder of the plugin."""
+        if path.is_dir() and not (path / _INIT).is_file():
+            return
+        whole = path.is_dir() and (module in self.tops or (self.root is not None and path.is_relative_to(self.root)))
+        file = path / _INIT if path.is_dir() else path
+        self.add(PluginFile(name=self._place(file, module), path=file, content=file.read_bytes(), module=module))
+        for inner in _sources(path) if whole else ():
+            words = inner.relative_to(path).with_suffix("").parts
+            name = ".".join([module, *words]).removesuffix(".__init__")
+            place = self._place(inner, name)
+            self.add(PluginFile(name=place, path=inner, content=inner.read_bytes(), module=name))
+
+    def _place(self, path: Path, module: str | None) -> str:
+        """Where a file would lie below the folder of the plugin for its module to be found."""
+        if module is None or (self.root is not None and path.is_relative_to(self.root)):
+            return path.relative_to(self.root or path.parent).as_posix()
+        words = module.split(".")
+        return "/".join([*(words if path.name == _INIT else words[:-1]), path.name])
+
+    def _top(self, name: str) -> Path | None:
+        """The file or folder of a top-level module of the user's own; None where it is none."""
+        if name in sys.stdlib_module_names or name in _IN_KEYS:
+            return None
+        local = _module_in(self.root, name) if self.root else None
+        other = _python_finds(name)
+        if name in _plugin_packages() and name not in self.tops:
+            if other is not None:
+                self._packages[name] = _digest(other)
+            return None
+        if other is None or other == local or (_is_module(local) and not _is_module(other)):
+            return local
+        if _is_module(local) and local != self.main:
+            raise UserError(f"it imports '{name}', which is {local} and {other}; rename the file beside the plugin")
+        return None if is_installed(other) and name not in self.tops else other
+
+    def _run_by_path(self, tree: ast.AST, folder: Path) -> Iterator[Path]:
+        """Python files below the plugin's folder that the text names, to load or run them by their paths."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
+                path = (folder / node.value).resolve()
+                if "\n" not in node.value and self.root and path.is_relative_to(self.root) and path.is_file():
+                    yield path
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Full names of what a module imports, in functions as well; `package` is the one that it is in."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names if base and alias.name != "*")
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+            name = node.args[0].value
+            if function in _IMPORTING and isinstance(name, str) and name and not name.startswith("."):
+                yield name
+
+
+def _module_in(folder: Path, name: str) -> Path | None:
+    """The file or folder of a module in a folder; a folder without modules is none."""
+    if not name.isidentifier() or not folder.is_dir():
+        return None
+    package, file = folder / name, folder / f"{name}.py"
+    if (package / _INIT).is_file() or not file.is_file():
+        return package if package.is_dir() and next(_sources(package), None) else _extension(folder, name)
+    return file
+
+
+def _is_module(path: Path | None) -> bool:
+    """Whether it is more than a folder that modules lie in."""
+    return path is not None and (path.is_file() or (path / _INIT).is_file())
+
+
+def _extension(folder: Path, name: str) -> Path | None:
+    return next((path for path in sorted(folder.glob(f"{name}.*")) if path.suffix in (".so", ".pyd")), None)
+
+
+def _python_finds(name: str) -> Path | None:
+    """The file or folder of a top-level module where Python itself finds it, imported or not."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    if spec is None or isinstance(spec.loader_state, PluginFile):
+        spec = _spec(name)
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        folders = [Path(place).resolve() for place in spec.submodule_search_locations]
+        return next((folder for folder in folders if folder.is_dir()), None)
+    return Path(spec.origin).resolve() if spec.has_location and spec.origin else None
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """The first finder's that knows the module; that of plugins knows what was read before."""
+    for finder in sys.meta_path:
+        if getattr(finder, "of_plugins", False) or not hasattr(finder, "find_spec"):
+            continue
+        spec = finder.find_spec(name, None)
+        if spec is not None:
+            return spec
+    return None
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Every Python file below a folder."""
+    yield from (path for path in sorted(folder.rglob("*.py")) if path.is_file())
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    for file in _sources(path) if path.is_dir() else (path,):
+        digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _plugin_packages() -> frozenset[str]:
+    """Top-level names of the installed plugins."""
+    points = importlib.metadata.entry_points(group="bebertlab")
+    return frozenset(point.module.partition(".")[0] for point in points)
+
+
+@cache
+def _installed_places() -> tuple[Path, ...]:
+    named = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    places = [*named, *site.getsitepackages(), site.getusersitepackages(), str(Path(bebertlab.__file__).parent)]
+    return tuple(dict.fromkeys(Path(place).resolve() for place in places if place))
