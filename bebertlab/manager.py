@@ -34,7 +34,7 @@ from bebertlab.interfaces.splitter import SplitterOptions
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
 from bebertlab.interfaces.task import TaskOptions
 from bebertlab.plugin_loader import load_file
-from bebertlab.plugin_text import PluginText, installed_text
+from bebertlab.plugin_text import PluginText, installed_text, single_file
 from bebertlab.registry import Failure, Registry, Source
 
 _log = logging.getLogger(__name__)
@@ -77,6 +77,12 @@ class Plugins:
         """Files of the one-file plugins, failed ones included: what another process must load to know the same."""
         sources = [*self.loaded, *(failure.source for failure in self.failures)]
         return tuple(source.file for source in sources if source.file is not None)
+
+    @property
+    def texts(self) -> tuple[PluginText, ...]:
+        """The text of the one-file plugins, of failed ones that of their file alone, in the order of `files`."""
+        sources = [*self.loaded, *(failure.source for failure in self.failures)]
+        return tuple(source.text or single_file(source.file) for source in sources if source.file is not None)
 
     def observe(self, observer: object) -> None:
         """Tell `observer` what happens: it implements any of the observer hooks with `@hookimpl` methods.

@@ -66,16 +66,25 @@ def read_plugin(main: Path, loaded: Iterable[str] = ()) -> PluginText:
     Raises:
         UserError: a module that it imports lies beside it, and Python would take another one of that name.
     """
-    package = main.parent if main.name == _INIT else None
-    root = package.parent if package else main.parent
-    scan = _Scan(root=root, main=main)
-    if package:
-        scan.take(package.name, package)
+    scan = _Scan(root=plugin_root(main), main=main)
+    if main.name == _INIT:
+        scan.take(main.parent.name, main.parent)
     else:
         scan.add(PluginFile(name=main.name, path=main, content=main.read_bytes()))
     for name in loaded:
         scan.follow(name)
     return scan.text()
+
+
+def single_file(main: Path) -> PluginText:
+    """The file of a plugin without what it imports."""
+    name = main.relative_to(plugin_root(main)).as_posix()
+    return PluginText(files=(PluginFile(name=name, path=main, content=main.read_bytes()),))
+
+
+def plugin_root(main: Path) -> Path:
+    """The folder that the modules of a one-file plugin are found in: its own, or that of the package which it is."""
+    return main.parent.parent if main.name == _INIT else main.parent
 
 
 def installed_text(point: importlib.metadata.EntryPoint) -> str:
@@ -183,11 +192,12 @@ class _Scan:
             if other is not None:
                 self._packages[name] = _digest(other)
             return None
-        if other is None or other == local or (_is_module(local) and not _is_module(other)):
+        installed = other is not None and is_installed(other)
+        if other is None or (_is_module(local) and local != self.main and not (installed and _is_module(other))):
             return local
         if _is_module(local) and local != self.main:
             raise UserError(f"it imports '{name}', which is {local} and {other}; rename the file beside the plugin")
-        return None if is_installed(other) and name not in self.tops else other
+        return None if installed and name not in self.tops else other
 
     def _run_by_path(self, tree: ast.AST, folder: Path) -> Iterator[Path]:
         """Python files below the plugin's folder that the text names, to load or run them by their paths."""

@@ -83,6 +83,7 @@ class StudyRecord:
     description: str
     folder: Path  #: work folder of this study
     work: Path  #: work folder that studies share (store, MLflow database)
+    plugin_files: tuple[str, ...] = ()  #: of one-file plugins and what they import: copies below `folder`, POSIX paths
     identity: Mapping[str, str]  #: task, encoder, recipe ..., repeated on every trial
     resolved: str  #: the resolved study as YAML
     objective: str  #: name of the metric

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 
+from bebertlab.manager import GROUP
 from bebertlab.report.data_notes import data_notes
 from bebertlab.report.document import Block, Bullets, Code, Section, Table, Text
 from bebertlab.report.labels import listing, value_label
@@ -63,12 +64,24 @@ def reproduce(made: Material) -> Section:
     blocks: list[Block] = [
         Text(words="The resolved study stands below and beside this report as study.yaml. To run it again:"),
         Code(text="bebertlab study run study.yaml", language="sh"),
+        *_plugin_files(made),
         identity,
     ]
     if axes.rows:
         blocks.append(axes)
     blocks.append(Code(text=study.resolved, language="yaml", folded="The resolved study"))
     return Section(title="How to reproduce", blocks=tuple(blocks))
+
+
+def _plugin_files(made: Material) -> list[Block]:
+    files = made.study.plugin_files
+    if not files:
+        return []
+    words = (
+        "It loads its plugins from the folder plugins beside it. To run it elsewhere, take both along; data files that "
+        "a plugin reads are not among them:"
+    )
+    return [Text(words=words), Bullets(items=files)]
 
 
 def _values(values: Sequence[object]) -> str:
@@ -78,7 +91,8 @@ def _values(values: Sequence[object]) -> str:
 
 def _versions() -> list[tuple[str, str]]:
     found = [("python", platform.python_version())]
-    for name in _PACKAGES:
+    plugins = {point.dist.name for point in entry_points(group=GROUP) if point.dist}
+    for name in [*_PACKAGES, *sorted(plugins - set(_PACKAGES))]:
         try:
             found.append((name, version(name)))
         except PackageNotFoundError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,21 @@ import attrs
 from bebertlab.config.yaml import to_yaml
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.interfaces.task import Task
-from bebertlab.store.fingerprint import file_digest, fingerprint
+from bebertlab.plugin_text import PluginText
+from bebertlab.store.fingerprint import fingerprint
+from bebertlab.study.plugin_copies import copied_files, copied_names, plugin_digests
 from bebertlab.study.study import Axis, Study, show
 
 _DIGITS = 8
 
 
 def resolved(study: Study) -> dict[str, Any]:
-    """The study as plain data: reading it gives the same study."""
+    """The study as plain data: reading it in its folder, where its plugins have copies, gives the same study."""
     data = {
         "schema_version": study.schema_version,
         "name": study.name,
         "description": study.description,
-        "plugins": list(study.plugins),
+        "plugins": list(copied_names(study.plugins).values()),
         "recipe_name": study.recipe_name,
         "recipe": study.recipe,
         "search": {path: _axis(axis) for path, axis in study.search.items()},
@@ -38,9 +40,8 @@ def resolved(study: Study) -> dict[str, Any]:
 
 
 def digest(study: Study) -> str:
-    """What the study is told apart by: another text, or another text of a plugin file, is another study."""
-    files = [[Path(path).name, file_digest(Path(path))] for path in study.plugins]
-    return fingerprint({**resolved(study), "plugins": files})
+    """What the study is told apart by: another text, or another text of its one-file plugins, is another study."""
+    return fingerprint({**resolved(study), "plugins": plugin_digests(study.plugins)})
 
 
 def study_folder(study: Study, work: Path) -> Path:
@@ -49,15 +50,23 @@ def study_folder(study: Study, work: Path) -> Path:
 
 
 def study_record(
-    study: Study, work: Path, task: Task, *, planned: int | None, finished: int, missing: Mapping[str, int]
+    study: Study,
+    work: Path,
+    task: Task,
+    *,
+    texts: Sequence[PluginText] = (),
+    planned: int | None,
+    finished: int,
+    missing: Mapping[str, int],
 ) -> StudyRecord:
-    """The study as observers see it."""
+    """The study as observers see it; `texts` are those of its one-file plugins."""
     return StudyRecord(
         name=study.name,
         digest=digest(study),
         description=study.description,
         folder=study_folder(study, work),
         work=work,
+        plugin_files=copied_files(texts),
         identity={"task": task.name, "encoder": show(study.recipe["encoder"]), "recipe": study.recipe_name},
         resolved=to_yaml(resolved(study)),
         objective=study.objective.metric,

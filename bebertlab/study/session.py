@@ -23,6 +23,7 @@ from bebertlab.study.journal import Journal, read_records
 from bebertlab.study.objective import check_metric
 from bebertlab.study.observers import Observers
 from bebertlab.study.planner import DataFault, Planner, planned, raise_unfit, recipe_at
+from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.record import new_record
 from bebertlab.study.resolved import study_folder, study_record
 from bebertlab.study.source import Source
@@ -113,6 +114,7 @@ class Session:
             self.study,
             self.work,
             self._first_plan(records).task,
+            texts=self._plugins.texts,
             planned=len(records) if journal is None else journal.planned,
             finished=sum(record.state is TrialState.COMPLETE for record in records),
             missing=Counter(nodes[key].kind for key in missing),
@@ -130,8 +132,9 @@ class Session:
                 journal.again(record.number)
 
     def write_resolved(self, record: StudyRecord) -> None:
-        """Keep the resolved study beside its journal: running that file goes on with the same study."""
+        """Keep the resolved study and its plugins beside its journal: running that file goes on with the same study."""
         make_folder(self.folder)
+        copy_plugins(self._plugins.texts, self.folder)
         temporary = self.folder / "study.yaml.new"
         temporary.write_text(record.resolved, encoding="utf-8")
         os.replace(temporary, self.folder / "study.yaml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -139,8 +139,14 @@ class Runs:
         parameters = [*parameters_of({**recipe_settings(self._study.resolved), **self._study.identity}).items()]
         for first in range(0, len(parameters), _BATCH):
             self._log(known, dict(parameters[first : first + _BATCH]), {}, {})
-        self._client.log_text(known.run, self._study.resolved, "study.yaml")
+        self._keep_study(known.run)
         return known
+
+    def _keep_study(self, run: str) -> None:
+        """Write what it takes to run the study again: itself, and the files of its plugins by their places."""
+        self._client.log_text(run, self._study.resolved, "study.yaml")
+        for name in self._study.plugin_files:
+            self._client.log_artifact(run, str(self._study.folder / name), str(PurePosixPath(name).parent))
 
     def _child(self, trial: TrialRecord) -> _Known:
         if trial.name not in self._children:
@@ -172,6 +178,7 @@ class Runs:
         known.tags |= set(tags)
 
     def _upload(self, report: Sequence[Path]) -> None:
+        self._keep_study(self.parent)  # the run may have been stopped when it was created
         for path in report:
             self._client.log_artifact(self.parent, str(path))
         for plots in {path.parent / "plots" for path in report}:

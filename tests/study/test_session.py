@@ -57,7 +57,8 @@ def test_the_resolved_study_replaces_an_old_one_at_once(files: Files) -> None:
     record = session.observed()
     for _ in range(2):
         session.write_resolved(record)
-    assert [path.name for path in session.folder.iterdir()] == ["study.yaml"]
+    assert sorted(path.name for path in session.folder.iterdir()) == ["plugins", "study.yaml"]
+    assert [path.name for path in (session.folder / "plugins").iterdir()] == ["parts.py"]
 
 
 BROKEN = """\
