@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from bebertlab.report.document import Code
+from bebertlab.report.document import Bullets, Code
 from bebertlab.report.material import material
 from bebertlab.report.section_notes import reading, reproduce
 
@@ -25,6 +25,15 @@ def test_what_it_takes_to_run_it_again(simulate: Simulate) -> None:
     said = str(section)
     assert all(words in said for words in ("ensemble_ablation@3f2c9a71", "minigrammar", "torch", "members.size"))
     assert [block.text for block in section.blocks if isinstance(block, Code)][1] == study.resolved
+
+
+def test_the_files_of_plugins_are_named_where_they_are_kept(simulate: Simulate) -> None:
+    study, trials = simulate()
+    assert "plugins" not in str(reproduce(material(study, trials)))
+    section = reproduce(material(evolve(study, plugin_files=("plugins/mine.py", "plugins/helper.py")), trials))
+    (files,) = [block.items for block in section.blocks if isinstance(block, Bullets)]
+    assert files == ("plugins/mine.py", "plugins/helper.py")
+    assert "take both along" in str(section)
 
 
 def test_long_lists_of_values_are_cut(simulate: Simulate) -> None:

@@ -47,6 +47,18 @@ def test_a_trial_is_a_child_run_with_everything(
     assert child.data.tags["bebertlab.stage.members.1"] == "key of members.1 0"
 
 
+def test_what_it_takes_to_run_a_study_again_is_kept(study: StudyRecord, database: Path) -> None:
+    names = ("plugins/mine.py", "plugins/2/parts/__init__.py")
+    for name in names:
+        path = study.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {name}\n")
+    Runs(connect(f"sqlite:///{database}", study.work), evolve(study, plugin_files=names), "bebertlab/x")
+    (resolved,) = (study.work / "mlartifacts").rglob("study.yaml")
+    assert resolved.read_text() == study.resolved
+    assert all((resolved.parent / name).read_text() == f"# {name}\n" for name in names)
+
+
 def test_many_settings_are_logged(opened: Callable[[], Runs], runs: Read, study: StudyRecord, database: Path) -> None:
     words = ", ".join(f"option{number}: {number}" for number in range(250))
     Runs(connect(f"sqlite:///{database}", study.work), evolve(study, resolved=f"recipe: {{{words}}}"), "bebertlab/x")
