@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from pathlib import Path
 
+from bebertlab.artifacts.content import content_digest
 from bebertlab.artifacts.model import TOKENIZER_FILES
 from bebertlab.nn.folder import CONFIGURATION, SURGERY
 from bebertlab.nn.weight_files import weight_files
@@ -23,13 +23,5 @@ def model_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     named = (folder / name for name in _FILES)
     for path in sorted({*filter(Path.is_file, named), *weight_files(folder)}):
-        name, state = path.relative_to(folder).as_posix(), path.stat()
-        digest.update(f"{name} {_content(path, state.st_size, state.st_mtime_ns)}\n".encode())
+        digest.update(f"{path.relative_to(folder).as_posix()} {content_digest(path)}\n".encode())
     return digest.hexdigest()
-
-
-@lru_cache(maxsize=64)
-def _content(path: Path, size: int, changed: int) -> str:
-    """The hash of a file, found once while its size and time stay: every trial of a study asks for it."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from bebertlab.artifacts.content import content_digest
 from bebertlab.errors import EnvironmentFault
 from bebertlab.files import check_file
 from bebertlab.network import reach_hub
@@ -40,9 +41,7 @@ def files_digest(folder: Path) -> str:
     """sha256 of the names and contents of all files that make the model."""
     digest = hashlib.sha256()
     for path in model_files(folder):
-        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(f"{path.relative_to(folder).as_posix()} {content_digest(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ import attrs
 import torch
 from attrs import evolve, field, frozen
 
-from bebertlab.errors import EXIT_TRIALS_FAILED, UserError
+from bebertlab.errors import EXIT_TRIALS_FAILED, EnvironmentFault, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs
 from bebertlab.interfaces.task import Task
@@ -193,6 +193,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
     start = perf_counter()
     try:
         node.stage.run(inputs, context)
+        _check_encoder(run, node)
         return claim.commit(
             stage=node.name,
             kind=node.kind,
@@ -203,6 +204,17 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
         )
     except Exception as error:
         raise _failed(run, node, error) from error
+
+
+def _check_encoder(run: _Run, node: Node) -> None:
+    """A stage without inputs may have read the files of the encoder, whose content is in its key.
+
+    Raises:
+        EnvironmentFault: they are others than when the recipe was planned.
+    """
+    if not node.needs and run.plan.recipe.encoder.digest() != node.parts["encoder"]["digest"]:
+        kind = run.plan.recipe.encoder.kind
+        raise EnvironmentFault(f"the files of encoder '{kind}' changed since the recipe was planned; run it again")
 
 
 def _failed(run: _Run, node: Node, error: Exception) -> StageError:

@@ -272,3 +272,15 @@ def test_missing_stages_are_told_without_effects(toy: Toy) -> None:
     Run(toy)
     assert missing_stages(done, toy.store) == set()
     assert missing_stages(planned(toy, team__size=3), toy.store) == {"team.2", "score"}
+
+
+def test_files_of_the_encoder_that_change_while_a_recipe_runs_are_noticed(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(toy)
+    monkeypatch.setattr(type(plan.recipe.encoder), "digest", lambda self: "other files")
+    with pytest.raises(
+        StageError, match=r"stage teacher \(make\): the files of encoder 'toy' changed since the recipe"
+    ):
+        execute(plan, toy.store, toy.codec)
+    assert toy.store.get(plan.nodes["teacher"].key) is None

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from bebertlab.artifacts.content import content_digest
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture
+def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that was written a minute ago, as the clock says."""
+    path = tmp_path / "weights"
+    path.write_text("old")
+    late = time.time_ns() + 60_000_000_000
+    monkeypatch.setattr("bebertlab.artifacts.content.time.time_ns", lambda: late)
+    return path
+
+
+def test_a_file_that_was_just_written_is_read_every_time(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    for number in range(20):  # several of these within one tick of a file system's clock
+        path.write_text(f"{number:02d}")
+        assert content_digest(path) == sha256(f"{number:02d}")
+
+
+def test_a_file_that_stays_is_read_once(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert content_digest(settled) == sha256("old")
+    monkeypatch.setattr("bebertlab.artifacts.content._read", lambda path: "read again")
+    assert content_digest(settled) == sha256("old")
+
+
+def test_another_text_with_the_size_and_time_of_the_old_one_is_noticed(settled: Path) -> None:
+    state = settled.stat()
+    assert content_digest(settled) == sha256("old")
+    time.sleep(0.02)  # more than a tick of the clock; of what was really just written nothing is remembered
+    settled.write_text("new")
+    os.utime(settled, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert content_digest(settled) == sha256("new")
+
+
+def test_a_file_moved_to_its_place_with_its_time_is_noticed(settled: Path) -> None:
+    state = settled.stat()
+    assert content_digest(settled) == sha256("old")
+    other = settled.with_name("other")
+    other.write_text("new")
+    os.utime(other, ns=(state.st_atime_ns, state.st_mtime_ns))
+    other.replace(settled)
+    assert content_digest(settled) == sha256("new")
+
+
+def test_a_time_in_the_future_is_not_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    later = time.time_ns() + 10**12
+    for text in ("old", "new"):
+        path.write_text(text)
+        os.utime(path, ns=(later, later))
+        assert content_digest(path) == sha256(text)
