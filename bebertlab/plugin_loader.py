@@ -84,7 +84,7 @@ class _Loader(SourceLoader):
 class _Finder(MetaPathFinder):
     """Finds the modules that plugins import, the user's own ones only."""
 
-    of_plugins = True  #: so that reading a plugin asks Python's other finders
+    of_plugins = True  #: so that reading a plugin asks Python's other finders first
 
     def __init__(self) -> None:
         self._files: dict[str, PluginFile] = {}
@@ -101,7 +101,7 @@ class _Finder(MetaPathFinder):
             files |= {main + name: file for name, file in below.items() if name.startswith(".")}
         known = {name: self._files.get(name, file) for name, file in files.items()}
         if any((known[name].path, known[name].content) != (file.path, file.content) for name, file in files.items()):
-            _forget(files)
+            _forget([*files, *filter(_is_served, {name.partition(".")[0] for name in files})])
         self._files |= files
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
@@ -113,7 +113,7 @@ class _Finder(MetaPathFinder):
         if inner is None or fullname.startswith(_PREFIX):
             return None
         depth = str(inner.module).count(".") - fullname.count(".") - (inner.path.name != "__init__.py")
-        spec = ModuleSpec(fullname, None, is_package=True)
+        spec = ModuleSpec(fullname, None, is_package=True, loader_state=inner)
         spec.submodule_search_locations = [str(inner.path.parents[depth])]
         return spec
 
@@ -146,14 +146,21 @@ def _check_apart(text: PluginText, others: Sequence[PluginText]) -> None:
     Raises:
         UserError: names both.
     """
-    theirs = {file.module: (file, other.files[0]) for other in others for file in other.files if file.module}
-    for file in text.files:
-        other, plugin = theirs.get(file.module, (file, None))
-        if plugin is not None and other.content != file.content:
-            raise UserError(
-                f"it imports '{file.module}' from {file.path}, and plugin {plugin.path} another one from {other.path};"
-                " rename one of them"
-            )
+    known = {file.module: file for file in text.files if file.module is not None}
+    for other in others:
+        for theirs in other.files:
+            mine = known.get(theirs.module or "", theirs)
+            if mine.content != theirs.content:
+                raise UserError(
+                    f"it imports '{mine.module}' from {mine.path}, and plugin {other.files[0].path} another one from"
+                    f" {theirs.path}; rename one of them"
+                )
+
+
+def _is_served(name: str) -> bool:
+    """Whether a module was found by the finder of plugins."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return isinstance(getattr(spec, "loader_state", None), PluginFile)
 
 
 def _own(names: Iterable[str]) -> Iterable[str]:

@@ -122,6 +122,7 @@ class _Scan:
     _files: dict[Path, PluginFile] = field(factory=dict)
     _packages: dict[str, str] = field(factory=dict)
     _seen: set[str] = field(factory=set)
+    _plugins: frozenset[str] = field(factory=lambda: _plugin_packages())
 
     def text(self) -> PluginText:
         """What was found."""
@@ -188,15 +189,18 @@ class _Scan:
             return None
         local = _module_in(self.root, name) if self.root else None
         other = _python_finds(name)
-        if name in _plugin_packages() and name not in self.tops:
+        if name in self._plugins and name not in self.tops:
             if other is not None:
                 self._packages[name] = _digest(other)
             return None
-        installed = other is not None and is_installed(other)
-        if other is None or (_is_module(local) and local != self.main and not (installed and _is_module(other))):
+        own = local if local != self.main else None
+        if other is None:
             return local
-        if _is_module(local) and local != self.main:
-            raise UserError(f"it imports '{name}', which is {local} and {other}; rename the file beside the plugin")
+        installed = is_installed(other)
+        if own is not None and (not installed or (_is_module(own) and not _is_module(other))):
+            return own
+        if own is not None and _is_module(own):
+            raise UserError(f"it imports '{name}', which is {own} and {other}; rename the file beside the plugin")
         return None if installed and name not in self.tops else other
 
     def _run_by_path(self, tree: ast.AST, folder: Path) -> Iterator[Path]:
@@ -235,9 +239,9 @@ def _module_in(folder: Path, name: str) -> Path | None:
     return file
 
 
-def _is_module(path: Path | None) -> bool:
+def _is_module(path: Path) -> bool:
     """Whether it is more than a folder that modules lie in."""
-    return path is not None and (path.is_file() or (path / _INIT).is_file())
+    return path.is_file() or (path / _INIT).is_file()
 
 
 def _extension(folder: Path, name: str) -> Path | None:
@@ -254,15 +258,14 @@ def _python_finds(name: str) -> Path | None:
     if spec.submodule_search_locations:
         folders = [Path(place).resolve() for place in spec.submodule_search_locations]
         return next((folder for folder in folders if folder.is_dir()), None)
-    return Path(spec.origin).resolve() if spec.has_location and spec.origin else None
+    path = Path(spec.origin).resolve() if spec.has_location and spec.origin else None
+    return path if path is not None and path.is_file() else None
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """The first finder's that knows the module; that of plugins knows what was read before."""
-    for finder in sys.meta_path:
-        if getattr(finder, "of_plugins", False) or not hasattr(finder, "find_spec"):
-            continue
-        spec = finder.find_spec(name, None)
+    """The first finder's that knows the module; that of the plugins loaded before comes last."""
+    for finder in sorted(sys.meta_path, key=lambda finder: getattr(finder, "of_plugins", False)):
+        spec = finder.find_spec(name, None) if hasattr(finder, "find_spec") else None
         if spec is not None:
             return spec
     return None

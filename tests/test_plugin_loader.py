@@ -123,6 +123,20 @@ def test_two_plugins_may_share_a_module_but_not_only_its_name(write: Write) -> N
     assert load_file(second)[0].helper.value == 2  # alone it is fine
 
 
+def test_a_module_of_another_plugin_that_a_plugin_imports_counts_for_it(write: Write) -> None:
+    write("one/helper.py", "value = 1")
+    load_file(write("one/a.py", "import helper"))
+    module, text = load_file(write("two/b.py", "import helper"))
+    assert module.helper.value == 1
+    assert [file.name for file in text.files] == ["b.py", "helper.py"]
+
+
+def test_folders_of_one_name_are_those_beside_the_plugin(write: Write) -> None:
+    for place in ("one", "two"):
+        write(f"{place}/lib/helper.py", f"value = '{place}'")
+        assert load_file(write(f"{place}/mine.py", "from lib import helper"))[0].helper.value == place
+
+
 def test_a_file_that_is_no_python_is_refused(write: Write) -> None:
     with pytest.raises(UserError, match=r"mine\.txt is not a Python file"):
         load_file(write("mine.txt"))

@@ -87,8 +87,8 @@ def _options_in(value: object, place: str) -> Iterator[tuple[str, Options]]:
         items = enumerate(value)
     elif isinstance(value, AbstractSet):
         items = enumerate(sorted(value, key=repr))
-    elif attrs.has(type(value)):
-        items = ((field.name, getattr(value, field.name)) for field in attrs.fields(type(value)))
+    elif attrs.has(cls := type(value)):
+        items = ((field.name, getattr(value, field.name)) for field in attrs.fields(cls))
     else:
         return
     for name, item in items:

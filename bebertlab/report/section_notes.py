@@ -14,7 +14,7 @@ from bebertlab.report.material import Material
 from bebertlab.report.rows import told
 from bebertlab.report.statistics import MINIMUM_SEEDS
 
-_PACKAGES = ("bebertlab", "torch", "transformers", "numpy", "optuna", "ray", "mlflow")
+_PACKAGES = ("bebertlab", "torch", "transformers", "tokenizers", "numpy", "optuna", "ray", "mlflow")
 
 
 def reading(made: Material) -> Section:

@@ -124,7 +124,7 @@ class Session:
         """Let trials run again that failed, or that are complete but would come out differently today.
 
         A failure may have had a cause that is gone; what did not fail is in the store. A trial comes out differently
-        where its data, a part's revision or the version of torch are others than when it ran.
+        where its data, a part's revision or the version of a package in the keys are others than when it ran.
         """
         for record in journal.records():
             stale = record.state is TrialState.COMPLETE and record.stages[-1].key != self.plan(record).result.key

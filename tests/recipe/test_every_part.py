@@ -78,7 +78,7 @@ class Bench:
         }
         return {**needed.get((role, kind), {}), "kind": kind}
 
-    def recipe(self, stages: Data, **more: Data) -> Data:
+    def recipe(self, stages: Data, **more: Data | str) -> Data:
         return {"task": CLASSES, "encoder": {"kind": "tiny"}, "stages": stages, **more}
 
     def recipes(self, role: str, kind: str) -> Iterator[Data]:
