@@ -112,9 +112,8 @@ class Context:
 class Composition:
     """The parts that go into an artifact besides those in the options of its stage and in its inputs."""
 
-    design: Design | None = (
-        None  #: of the model that the stage leaves; None: it leaves none, or the inputs' is not known
-    )
+    #: of the model that the stage leaves; None: it leaves none, or it is that of an input which does not say its own
+    design: Design | None = None
     parts: tuple[Options, ...] = ()  #: further parts that the stage builds itself, such as the losses it trains with
 
 

@@ -84,12 +84,12 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of what decides a result: classes, main metric, and the splits by name.
+        """The sha256 of what decides a result: classes with both their orders, main metric, and the splits by name.
 
         It is computed from the content, once for each object; the metrics themselves are code of the task's plugin.
         """
         splits = {name: split.digest for name, split in self.splits.items()}
-        text = json.dumps([self.classes, self.score, splits], sort_keys=True)
+        text = json.dumps([self.classes, self.data_order, self.score, splits], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property

@@ -16,6 +16,7 @@ from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs
 from bebertlab.interfaces.task import Task
 from bebertlab.recipe.plan import Node, Plan
+from bebertlab.recipe.watch import WatchedCodec, known_parts
 from bebertlab.store.disk import disk_full, is_disk_full
 from bebertlab.store.manifest import Manifest
 from bebertlab.store.store import Claim, Store
@@ -184,7 +185,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
         seed=node.seed,
         task=run.plan.task,
         encoder=run.plan.recipe.encoder,
-        codec=run.codec,
+        codec=WatchedCodec(run.codec, known_parts(one.parts for one in run.plan.behind(node.name))),
         device=run.plan.machine.device,
         cache=run.store.cache,
         progress=_progress(run, node),

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Any
 
 import attrs
 
+from bebertlab.artifacts.content import content_digest
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Composition, StageGroupOptions, StageOptions, input_fields, place_fields
 from bebertlab.store.fingerprint import canonical
+
+#: what stands for all registered parts in the key of a stage that does not say which it builds
+ALL_PARTS = "registered"
+
+
+def options_identity(options: Options, codec: OptionsCodec) -> dict[str, Any]:
+    """The options of a task or an encoder, and what the options in them stand for."""
+    return {"options": codec.dump_identity(options), "made_of": _expanded(options, codec)}
 
 
 def stage_identity(stage: StageOptions, codec: OptionsCodec) -> dict[str, Any]:
@@ -32,12 +43,13 @@ def group_identity(group: StageGroupOptions, codec: OptionsCodec) -> dict[str, A
 def composition_identity(stage: StageOptions, composition: Composition | None, codec: OptionsCodec) -> dict[str, Any]:
     """What the options of a stage and its composition stand for, by where they are.
 
-    A scheme stands for a design, whose quantizers have revisions of their own, a distillation for phases with losses.
+    A scheme stands for a design, whose quantizers have revisions of their own, a distillation for phases with losses,
+    and a path for the content of its file or folder.
     A stage that does not say its composition stands for every registered part.
     """
-    identity: dict[str, Any] = {"options": _expanded(stage, codec)}
+    identity: dict[str, Any] = {"options": _expanded(stage, codec), "files": _files(stage)}
     if composition is None:
-        return {**identity, "registered": _registered(codec)}
+        return {**identity, ALL_PARTS: _registered(codec)}
     for name, value in (("design", composition.design), ("parts", composition.parts)):
         identity[name] = codec.dump_identity(value)
         identity[f"{name}_options"] = _expanded(value, codec)
@@ -59,9 +71,9 @@ def _expanded(value: object, codec: OptionsCodec) -> dict[str, Any]:
     todo = [("", value)]
     while todo:
         place, value = todo.pop()
-        for where, options in _options_in(value, place):
+        for where, options in inner_values(value, place):
             made = _stands_for(options, codec)
-            text = canonical(codec.dump_identity(options))
+            text = "" if made is None else canonical(codec.dump_identity(options))
             if made is None or text in seen:  # parts that make each other would never end
                 continue
             seen.add(text)
@@ -70,16 +82,31 @@ def _expanded(value: object, codec: OptionsCodec) -> dict[str, Any]:
     return expanded
 
 
-def _stands_for(options: Options, codec: OptionsCodec) -> object:
+def _files(stage: StageOptions) -> dict[str, str]:
+    """The content of every file and folder that the options of a stage name as a path, by where it is named."""
+    places = place_fields(type(stage))
+    paths = ((where, value) for where, value in inner_values(stage, "") if isinstance(value, Path))
+    named = {where: path.expanduser() for where, path in paths if where.partition(".")[0] not in places}
+    return {where: _content(path) for where, path in named.items() if path.exists()}
+
+
+def _content(path: Path) -> str:
+    if path.is_file():
+        return content_digest(path)
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    texts = [f"{file.relative_to(path).as_posix()} {content_digest(file)}" for file in files]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _stands_for(options: object, codec: OptionsCodec) -> object:
     if isinstance(options, DistillationOptions):
         return resolve_phases(options, codec)
     return options.design() if isinstance(options, SchemeOptions) else None
 
 
-def _options_in(value: object, place: str) -> Iterator[tuple[str, Options]]:
-    """All options in a value, itself included, each with the path of fields, keys and positions that leads to it."""
-    if isinstance(value, Options):
-        yield place, value
+def inner_values(value: object, place: str) -> Iterator[tuple[str, object]]:
+    """All that is in a value, itself included, each with the path of fields, keys and positions that leads to it."""
+    yield place, value
     items: Iterator[tuple[object, object]]
     if isinstance(value, Mapping):
         items = iter(value.items())
@@ -92,4 +119,4 @@ def _options_in(value: object, place: str) -> Iterator[tuple[str, Options]]:
     else:
         return
     for name, item in items:
-        yield from _options_in(item, f"{place}.{name}" if place else str(name))
+        yield from inner_values(item, f"{place}.{name}" if place else str(name))

@@ -16,7 +16,7 @@ from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, input_names
 from bebertlab.interfaces.task import Task
 from bebertlab.recipe.graph import Graph, expand
-from bebertlab.recipe.identity import composition_identity, group_identity, stage_identity
+from bebertlab.recipe.identity import composition_identity, group_identity, options_identity, stage_identity
 from bebertlab.recipe.materials import Materials
 from bebertlab.recipe.recipe import Recipe
 from bebertlab.store.fingerprint import fingerprint
@@ -123,9 +123,9 @@ def plan(recipe: Recipe, materials: Materials, codec: OptionsCodec, machine: Mac
     task = materials.task(recipe.task)
     common = {
         "format": _FORMAT,
-        "task": {"options": codec.dump_identity(recipe.task), "digest": task.digest},
+        "task": {**options_identity(recipe.task, codec), "digest": task.digest},
         "encoder": {
-            "options": codec.dump_identity(recipe.encoder),
+            **options_identity(recipe.encoder, codec),
             "digest": materials.encoder_digest(recipe.encoder),
         },
         "machine": machine.parts(),

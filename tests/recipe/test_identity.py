@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import Splitter, SplitterOptions
 from bebertlab.interfaces.stage import (
+    PLACE,
     Codec,
     Composition,
     Context,
@@ -153,6 +155,19 @@ class Loading(SilentStage):
 
 
 @frozen(kw_only=True)
+class ReadingStage(SilentStage):
+    """Reads files."""
+
+    kind = "reading"
+    file: Path | None = None
+    folders: tuple[Path, ...] = ()
+    place: Path | None = field(default=None, metadata=PLACE)
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        return Composition()
+
+
+@frozen(kw_only=True)
 class Both(StageGroupOptions):
     kind = "both"
 
@@ -193,6 +208,7 @@ PARTS: tuple[tuple[type[Options], type[Options]], ...] = (
     (QuantizerOptions, Holding),
     (SchemeOptions, Endless),
     (StageOptions, Loading),
+    (StageOptions, ReadingStage),
     (StageGroupOptions, Both),
     (SplitterOptions, SayingSplitter),
     (SplitterOptions, SilentSplitter),
@@ -287,6 +303,28 @@ def test_the_hash_of_a_plugin_file_counts_wherever_one_of_its_parts_does(toy: To
         return plan(recipe_of(toy.document(text), codec), toy.materials, codec).nodes["last"].key
 
     assert key("a") != key("b")
+
+
+def test_the_content_of_files_and_folders_that_options_name_counts(
+    planned: Callable[[str], Plan], tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "words.txt").write_text("old")
+    (folder / "deep" / "words.txt").write_text("old")
+    stages = f"last: {{kind: reading, file: {tmp_path}/words.txt, folders: [{folder}, {tmp_path}/missing]}}"
+    known = {planned(stages).nodes["last"].key}
+    for path in (tmp_path / "words.txt", folder / "deep" / "words.txt", folder / "more.txt"):
+        path.write_text("new")
+        known.add(planned(stages).nodes["last"].key)
+    (folder / "more.txt").rename(folder / "renamed.txt")
+    known.add(planned(stages).nodes["last"].key)
+    assert len(known) == 5
+    (tmp_path / "words.txt").rename(tmp_path / "moved.txt")
+    where = f"kind: reading, place: {tmp_path}/moved.txt"
+    before = planned(f"last: {{{where}}}").nodes["last"].key
+    (tmp_path / "moved.txt").write_text("other")
+    assert planned(f"last: {{{where}}}").nodes["last"].key == before  # another field says what lies at a place
 
 
 def test_parts_that_make_each_other_come_to_an_end(planned: Callable[[str], Plan]) -> None:

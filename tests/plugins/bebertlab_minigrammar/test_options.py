@@ -9,10 +9,10 @@ from bebertlab_minigrammar import Minigrammar
 from bebertlab_minigrammar.options import GrammarName
 
 _DIGESTS: dict[GrammarName, str] = {
-    "acceptability": "8a9faeae3de039b9",
-    "sentiment": "e9ef4bc29e81d159",
-    "entailment": "7fbc893b88abe4b2",
-    "similarity": "02f526ed75a17bd6",
+    "acceptability": "b2f2bb8e7b2fe7fc",
+    "sentiment": "33499d2417c3f723",
+    "entailment": "837f2a1da8c905df",
+    "similarity": "f347271083553c2f",
 }
 
 
