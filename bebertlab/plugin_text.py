@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
+import re
 import site
 import sys
 import sysconfig
@@ -26,6 +27,8 @@ from bebertlab.errors import UserError
 _INIT = "__init__.py"
 #: packages whose versions are in every key
 _IN_KEYS = frozenset({"bebertlab", "torch", "numpy", "tokenizers", "transformers"})
+#: what may be the path of a Python file, as a string of a program
+_PYTHON_FILE = re.compile(r"[\w .~/\\-]{1,200}\.py")
 #: functions whose first argument is the name of a module
 _IMPORTING = frozenset({"import_module", "__import__"})
 
@@ -130,7 +133,9 @@ class _Scan:
 
     def add(self, file: PluginFile) -> None:
         """Add a file and what it imports."""
-        if file.path in self._files:
+        known = self._files.get(file.path)
+        if known is not None:
+            self._files[file.path] = known if known.module else file  # it may be run by its path and imported as well
             return
         self._files[file.path] = file
         if file.path.suffix != ".py":
@@ -205,10 +210,11 @@ class _Scan:
 
     def _run_by_path(self, tree: ast.AST, folder: Path) -> Iterator[Path]:
         """Python files below the plugin's folder that the text names, to load or run them by their paths."""
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
-                path = (folder / node.value).resolve()
-                if "\n" not in node.value and self.root and path.is_relative_to(self.root) and path.is_file():
+        texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+        for text in texts:
+            if isinstance(text, str) and _PYTHON_FILE.fullmatch(text):
+                path = (folder / text).resolve()
+                if self.root and path.is_relative_to(self.root) and path.is_file():
                     yield path
 
 

@@ -131,6 +131,17 @@ def test_a_module_of_another_plugin_that_a_plugin_imports_counts_for_it(write: W
     assert [file.name for file in text.files] == ["b.py", "helper.py"]
 
 
+def test_code_that_is_run_by_its_path_may_be_imported_as_well(write: Write) -> None:
+    run = "import runpy\nrunpy.run_path(__file__.replace('mine.py', 'helper.py'))\n"
+    write("helper.py", "value = 1")
+    write("other.py", "import helper, mine\nvalue = helper.value")
+    module, text = load_file(
+        write("mine.py", f"NAME = 'helper.py', 'odd\\0.py', {'x' * 300!r} + '.py'\n{run}import other")
+    )
+    assert module.other.value == 1
+    assert sorted(file.name for file in text.files) == ["helper.py", "mine.py", "other.py"]
+
+
 def test_folders_of_one_name_are_those_beside_the_plugin(write: Write) -> None:
     for place in ("one", "two"):
         write(f"{place}/lib/helper.py", f"value = '{place}'")
