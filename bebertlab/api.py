@@ -49,6 +49,7 @@ from bebertlab.interfaces.stage import (
     stage_input,
 )
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics, Split, Task, TaskOptions
+from bebertlab.interfaces.training_data import TrainingData
 from bebertlab.network import reach_hub
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
@@ -128,6 +129,7 @@ __all__ = [
     "Tap",
     "Task",
     "TaskOptions",
+    "TrainingData",
     "TrialRecord",
     "TrialState",
     "UserError",

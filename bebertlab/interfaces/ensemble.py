@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
 from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.training_data import TrainingData
 
 Floats = NDArray[np.float64]
 
@@ -19,9 +21,10 @@ class Sampling(StrEnum):
     """How the weights of a round reach the training of a member."""
 
     ALL = "all"  #: every example once an epoch; the weights are not used
-    BOOTSTRAP = "bootstrap"  #: one draw of N with replacement, the same in every epoch
-    RESAMPLE = "resample"  #: a new draw of N with replacement in every epoch
+    BOOTSTRAP = "bootstrap"  #: one draw of N with replacement, the same in every epoch; of `draws` where it is given
+    RESAMPLE = "resample"  #: a new draw of N with replacement in every epoch; of `draws` where it is given
     REWEIGHT = "reweight"  #: every example once an epoch, its loss times N * weight
+    SUBSET = "subset"  #: examples with a weight above 0 once an epoch, the others not at all; these weights are equal
 
 
 @frozen(kw_only=True, eq=False)
@@ -31,6 +34,27 @@ class Round:
     sampling: Sampling
     weights: Floats  #: (N,) over the train split in dataset order, sum 1
     retries: int = 0  #: members discarded in a row before this round
+    draws: int | None = None  #: examples an epoch of BOOTSTRAP and RESAMPLE; None: N
+
+    def problem(self, examples: int) -> str:
+        """Why it is not a round of that many examples; empty where it is one."""
+        weights = self.weights
+        if not isinstance(weights, np.ndarray) or weights.shape != (examples,) or weights.dtype != np.float64:
+            return f"no float64 weight per example ({examples} examples)"
+        if not np.isfinite(weights).all() or (weights < 0).any():
+            return "weights that are no shares: each must be finite and at least 0"
+        if abs(weights.sum() - 1) > 1e-6:
+            return f"weights that add up to {weights.sum()}, not 1"
+        if self.retries < 0:
+            return "a negative number of retries"
+        if self.draws is not None and self.sampling not in (Sampling.BOOTSTRAP, Sampling.RESAMPLE):
+            return f"`draws`, which {self.sampling.name} does not use; it belongs to BOOTSTRAP and RESAMPLE"
+        if self.draws is not None and self.draws < 1:
+            return f"{self.draws} draws, must be at least 1"
+        chosen = weights[weights > 0]
+        if self.sampling is Sampling.SUBSET and not np.allclose(chosen, chosen[0], rtol=1e-6, atol=0):
+            return "weights of a SUBSET that differ, which would not be used: those above 0 must be equal"
+        return ""
 
 
 @frozen(kw_only=True, eq=False)
@@ -40,22 +64,45 @@ class Verdict:
     weight: float  #: the member's say in the ensemble; 0 where it was discarded
     kept: bool
     error: float | None  #: weighted error on the train split; None where none was computed
-    next: Round | None  #: None: no further member can help
+    #: None: no further member can help; of an ensemble that is not sequential always None, as its members do not wait
+    next: Round | None
 
 
 class Ensemble(ABC):
-    """A strategy. A member knows its index and its predecessor, never the ensemble's size."""
+    """A strategy. A member knows its index and its predecessor, never the ensemble's size.
+
+    Each member asks a strategy of its own, in a process of its own: what both methods return must be a function of
+    their arguments. What is drawn is drawn by `data.uniform`, with the member's index among the words: it depends on
+    the seed of the ensemble and on the example, not on its place in the file.
+    """
 
     @abstractmethod
-    def first(self, examples: int) -> Round:
-        """What member 0 trains on (and every member of an ensemble that is not sequential)."""
+    def first(self, index: int, data: TrainingData) -> Round:
+        """What member `index` trains on where no other member was judged before it.
+
+        That is member 0, and every member of an ensemble that is not sequential.
+        """
 
     @abstractmethod
-    def judge(self, index: int, round: Round, logits: Floats | None, labels: NDArray[Any]) -> Verdict:
-        """Judge member `index` by its logits (N, C) on the whole train split in dataset order, labels (N,).
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        """Judge member `index` by its logits (N, C) on the whole train split in dataset order.
 
         logits is None where the options say `needs_predictions = False`.
         """
+
+
+def signature_problem(strategy: Ensemble) -> str:
+    """Why the methods of a strategy cannot be called as the class `Ensemble` says; empty where they can."""
+    for name, names in (("first", ("index", "data")), ("judge", ("index", "round", "logits", "data"))):
+        signature = inspect.signature(getattr(strategy, name))
+        try:
+            signature.bind(*names)
+        except TypeError:
+            return (
+                f"{name}{signature} is called as {name}({', '.join(names)});"
+                " data has the ids, labels and seed of the training examples, len(data) is their number (TrainingData)"
+            )
+    return ""
 
 
 @frozen(kw_only=True)

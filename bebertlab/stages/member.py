@@ -14,15 +14,18 @@ from torch import Tensor
 from bebertlab.artifacts.learned import teacher_metrics
 from bebertlab.artifacts.metrics import write_metrics
 from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
+from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Verdict
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import TRAIN, Task
+from bebertlab.interfaces.training_data import TrainingData
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.folder import save_model
 from bebertlab.stages.distill import needed_teacher
 from bebertlab.stages.none import NoneOptions
+from bebertlab.stages.strategy import check_round, first_round, training_data
 from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
@@ -59,7 +62,13 @@ class MemberStage(StageOptions):
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
         """Check that losses suit task, ensemble and scheme, and let go of a teacher that nothing reads."""
-        first = self.ensemble.build(task.outputs).first(len(task.splits[TRAIN]))
+        if self.ensemble.sequential and self.index > 0 and self.previous is None:
+            raise UserError(
+                f"ensemble '{self.ensemble.kind}' is sequential: member {self.index} needs the member before it"
+                " as `previous`"
+            )
+        # how it samples is asked; what it draws is another thing with each seed
+        first = first_round(self.ensemble, 0 if self.ensemble.sequential else self.index, task, seed=self.seed or 0)
         for phase in resolve_phases(self.distillation, codec):
             Objective(phase.losses, task.outputs).check_round(first)
             if self.scheme is not None:
@@ -72,6 +81,7 @@ class MemberStage(StageOptions):
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the trained member, its logits, the verdict on it and what the next one trains on."""
+        data = training_data(context.task, context.seed)
         assignment = self._assignment(inputs, context)
         if assignment is None:
             write_verdict(UNTRAINED, context.folder)
@@ -86,7 +96,7 @@ class MemberStage(StageOptions):
             context, self.train, source.folder, teacher=teacher, round=assignment, keep_last=self.keep_last
         )
         training = train_phases(model, resolve_phases(self.distillation, context.codec), session)
-        judged = Judged(trained=True, verdict=self._judge(model, assignment, session, context))
+        judged = Judged(trained=True, verdict=self._judge(model, assignment, session, context, data))
         write_verdict(judged, context.folder)
         metrics = _metrics(judged)
         for one in teachers:
@@ -98,7 +108,7 @@ class MemberStage(StageOptions):
         """What it trains on; None where the member before it said that nothing can help any more."""
         if self.ensemble.sequential and inputs.many("previous"):
             return read_verdict(inputs.one("previous").folder).verdict.next
-        return self.ensemble.build(context.task.outputs).first(len(context.task.splits[TRAIN]))
+        return first_round(self.ensemble, self.index, context.task, context.seed)
 
     def _source(self, inputs: Inputs) -> Artifact:
         """Whose weights it starts from: a member that was discarded is no start."""
@@ -113,16 +123,19 @@ class MemberStage(StageOptions):
         last = self.start == "previous-last" and source is not inputs.one("model")
         return evolve(source, folder=source.folder / LAST_FOLDER) if last else source
 
-    def _judge(self, model: BertClassifier, assignment: Round, session: Session, context: Context) -> Verdict:
+    def _judge(
+        self, model: BertClassifier, assignment: Round, session: Session, context: Context, data: TrainingData
+    ) -> Verdict:
         """The verdict, by predictions of the whole train split in dataset order where the ensemble asks for them."""
-        strategy = self.ensemble.build(context.task.outputs)
-        labels = context.task.splits[TRAIN].labels
-        if not self.ensemble.needs_predictions:
-            return strategy.judge(self.index, assignment, None, labels)
-        logits = _finite(predict(model, session.train, device=context.device, precision=self.train.precision), context)
-        save_file({TRAIN: logits}, context.folder / TRAIN_LOGITS_FILE)
-        values: Floats = logits.numpy().astype(np.float64)
-        return strategy.judge(self.index, assignment, values, labels)
+        values: Floats | None = None
+        if self.ensemble.needs_predictions:
+            found = predict(model, session.train, device=context.device, precision=self.train.precision)
+            save_file({TRAIN: _finite(found, context)}, context.folder / TRAIN_LOGITS_FILE)
+            values = found.numpy().astype(np.float64)
+        verdict = self.ensemble.build(context.task.outputs).judge(self.index, assignment, values, data)
+        if verdict.next is not None:
+            check_round(verdict.next, len(data), f"ensemble '{self.ensemble.kind}': judge({self.index}, ...)")
+        return verdict
 
     def _write_last(self, model: BertClassifier, context: Context, training: Training) -> None:
         if self.keep_last:

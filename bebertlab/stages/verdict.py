@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from attrs import frozen
@@ -36,7 +37,7 @@ def write_verdict(judged: Judged, folder: Path) -> None:
         "kept": verdict.kept,
         "weight": verdict.weight,
         "error": verdict.error,
-        "next": None if following is None else {"sampling": following.sampling.value, "retries": following.retries},
+        "next": None if following is None else _told(following),
     }
     (folder / VERDICT_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     if following is not None:
@@ -52,6 +53,12 @@ def read_verdict(folder: Path) -> Judged:
             sampling=Sampling(data["next"]["sampling"]),
             weights=load_file(folder / ROUND_FILE)["weights"].numpy(),
             retries=data["next"]["retries"],
+            draws=data["next"].get("draws"),  # absent where all are drawn, and in older files
         )
     verdict = Verdict(weight=data["weight"], kept=data["kept"], error=data["error"], next=following)
     return Judged(trained=data["trained"], verdict=verdict)
+
+
+def _told(following: Round) -> dict[str, Any]:
+    told = {"sampling": following.sampling.value, "retries": following.retries}
+    return told if following.draws is None else {**told, "draws": following.draws}

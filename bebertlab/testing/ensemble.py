@@ -2,117 +2,290 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
-from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Verdict
-from bebertlab.testing.law import hold
+from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Sampling, Verdict, signature_problem
+from bebertlab.interfaces.training_data import TrainingData
+from bebertlab.testing.law import LawError, hold
 from bebertlab.testing.merger import check_merger
 
+T = TypeVar("T")
+
 _EXAMPLES = 40
+_GOOD = "a good member"
+_MEMBERS = 4
+_SEEDS = (0, 1, 2, 3, 4)
+_EQUAL = 1e-9  # rounding aside
+_LOW = 1e-6  # of an equal share
+_DRAW = "; draw with data.uniform(name, index), which gives each example a number of its own by seed and id"
 
 
 def check_ensemble(options: EnsembleOptions, classes: int = 2) -> None:
     """Check an ensemble for a task of `classes` classes, 1 for regression; one line in a plugin's tests.
 
     Weights of examples are shares (none negative, sum 1) after good, bad, perfect and useless members alike; they go
-    with their example when the examples are put in another order; a discarded member has no say; judging is a
-    function of its arguments and leaves them alone; the ensemble's own merger keeps the contract of mergers.
+    with their example when the examples are put in another order, in the first round and in later ones; what is drawn
+    is another thing with each seed and each member; no example is computed for a weight of 0; a discarded member has no
+    say; a strategy's answers are functions of their arguments, which it leaves alone; the ensemble's own merger keeps
+    the contract of mergers.
 
     Raises:
-        LawError: an AssertionError that says what does not hold.
+        LawError: an AssertionError that says what does not hold, with the name of the method.
     """
-    strategy = options.build(classes)
-    labels = _labels(classes)
-    members = _members(labels, classes)
-    first = strategy.first(_EXAMPLES)
-    _check_round(first, "the first round")
-    for name, logits in members.items():
-        given = logits if options.needs_predictions else None
-        start = first.weights.copy()
-        verdict = strategy.judge(0, first, given, labels)
-        _check_verdict(verdict, name)
-        _check_same(verdict, strategy.judge(0, first, given, labels), f"judging {name} twice gives two verdicts")
-        hold(bool((first.weights == start).all()), f"judging {name} changes the round")
-        if not options.sequential and verdict.next is not None:
-            hold(bool((verdict.next.weights == first.weights).all()), "members that are not sequential share a round")
+    problem = signature_problem(options.build(classes))
+    hold(not problem, problem)
+    tried = _Trial(options=options, classes=classes, data=_data(classes))
+    _check_members(tried)
+    _check_order(tried)
+    _check_draws(tried)
     if options.needs_predictions:
-        _check_order(options, classes, labels, members)
-        _check_ends(options, classes, labels)
+        _check_end(tried)
     check_merger(options.merger(classes), classes)
 
 
+@frozen(kw_only=True, eq=False)
+class _Asked:
+    """A round, and what it may be a function of beside seed and ids."""
+
+    name: str
+    round: Round
+    known: tuple[bytes, ...]  #: (N,) label, logits and the weight before, of each example
+
+
+@frozen(kw_only=True, eq=False)
+class _Trial:
+    """A strategy and the examples that it is tried on."""
+
+    options: EnsembleOptions
+    classes: int
+    data: TrainingData
+
+    def first(self, index: int) -> Round:
+        """What member `index` starts with, asked of a strategy that was asked nothing before."""
+        name = f"first({index}, data)"
+        found = _returned(name, lambda: self.options.build(self.classes).first(index, self.data))
+        _check_round(found, name)
+        return found
+
+    def judge(self, index: int, round: Round, logits: Floats, member: str) -> Verdict:
+        """The verdict on a member, asked of a strategy that was asked nothing before."""
+        name = f"judge({index}, ...) of {member}"
+        given = evolve(round, weights=round.weights.copy())
+        rows = logits.copy() if self.options.needs_predictions else None
+        verdict = _returned(name, lambda: self.options.build(self.classes).judge(index, given, rows, self.data))
+        hold(bool((given.weights == round.weights).all()), f"{name} changes the round")
+        hold(rows is None or bool((rows == logits).all()), f"{name} changes the logits")
+        _check_verdict(verdict, name)
+        return verdict
+
+    def logits(self, member: str) -> Floats:
+        """The logits of a member of some kind, in the order of the examples."""
+        return _members(self.data, self.classes)[member]
+
+    def rounds(self, member: str) -> list[_Asked]:
+        """The rounds of the first members, where each of them is of that kind."""
+        if not self.options.sequential:
+            firsts = (self.first(index) for index in range(_MEMBERS))
+            return [
+                _Asked(name=f"first({index}, data)", round=one, known=self._known(None, None))
+                for index, one in enumerate(firsts)
+            ]
+        logits, following = self.logits(member), self.first(0)
+        found = [_Asked(name="first(0, data)", round=following, known=self._known(None, None))]
+        for index in range(_MEMBERS - 1):
+            verdict = self.judge(index, following, logits, member)
+            if verdict.next is None:
+                break
+            known = self._known(logits, following)
+            found.append(_Asked(name=f"judge({index}, ...) of {member}", round=verdict.next, known=known))
+            following = verdict.next
+        return found
+
+    def _known(self, logits: Floats | None, before: Round | None) -> tuple[bytes, ...]:
+        parts = [self.data.labels.astype(np.float64)[:, None]]
+        if logits is not None and self.options.needs_predictions:
+            parts.append(logits)
+        if before is not None:
+            parts.append(before.weights[:, None])
+        return tuple(row.tobytes() for row in np.hstack(parts))
+
+    def with_seed(self, seed: int) -> _Trial:
+        """The same with another seed."""
+        return evolve(self, data=TrainingData(ids=self.data.ids, labels=self.data.labels, seed=seed))
+
+    def in_order(self, order: NDArray[np.int64]) -> _Trial:
+        """The same with its examples in another order."""
+        ids = tuple(self.data.ids[place] for place in order)
+        return evolve(self, data=TrainingData(ids=ids, labels=self.data.labels[order], seed=self.data.seed))
+
+
+def _returned(name: str, call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except LawError:
+        raise
+    except Exception as error:
+        raise LawError(f"{name} raises {type(error).__name__}: {error}") from error
+
+
+def _check_members(tried: _Trial) -> None:
+    """What a strategy says of members of all kinds."""
+    first = tried.first(0)
+    _check_same_round(first, tried.first(0), "first(0, data) asked twice gives two rounds" + _DRAW)
+    _check_cost(first, "first(0, data)")
+    for member in _members(tried.data, tried.classes):
+        logits = tried.logits(member)
+        verdict = tried.judge(0, first, logits, member)
+        again = tried.judge(0, first, logits, member)
+        _check_same(verdict, again, f"judging {member} twice gives two verdicts" + _DRAW)
+        if verdict.next is None:
+            continue
+        _check_cost(verdict.next, f"judge(0, ...) of {member}")
+        what = "is not sequential, and judge returns a next round that no member will train on; set sequential = True"
+        hold(tried.options.sequential or _same_weights(verdict.next, tried.first(1)), what)
+    _returned("a strategy that was asked before", lambda: _check_state(tried))
+
+
+def _check_state(tried: _Trial) -> None:
+    """A strategy keeps nothing from one question to the next: each member asks one of its own."""
+    kept = tried.options.build(tried.classes)
+    what = "a strategy that was asked before gives another answer; each member asks one of its own"
+    asked = tried.rounds(_GOOD)
+    if not tried.options.sequential:
+        for index, one in reversed([*enumerate(asked)]):
+            _check_same_round(kept.first(index, tried.data), one.round, what)
+        return
+    logits = tried.logits(_GOOD) if tried.options.needs_predictions else None
+    for _ in range(2):
+        _check_same_round(kept.first(0, tried.data), asked[0].round, what)
+        for index, (one, after) in enumerate(itertools.pairwise(asked)):
+            found = kept.judge(index, one.round, logits, tried.data).next
+            hold(found is not None, what)
+            if found is not None:
+                _check_same_round(found, after.round, what)
+
+
+def _check_order(tried: _Trial) -> None:
+    """The weight of an example depends on the example, not on its place."""
+    order = np.random.default_rng(1).permutation(_EXAMPLES)
+    turned = tried.in_order(order)
+    for member in _members(tried.data, tried.classes):
+        for one, other in zip(tried.rounds(member), turned.rounds(member), strict=False):
+            same = np.allclose(one.round.weights[order], other.round.weights, rtol=_EQUAL, atol=1e-12)
+            hold(bool(same), f"{one.name}: weights do not go with their examples but with their places{_DRAW}")
+        first, logits = tried.first(0), tried.logits(member)
+        verdict = tried.judge(0, first, logits, member)
+        moved = evolve(first, weights=first.weights[order])
+        found = turned.judge(0, moved, logits[order], member)
+        same = np.isclose(verdict.weight, found.weight) and verdict.kept == found.kept
+        hold(bool(same), f"judge(0, ...) of {member}: the verdict depends on the order of the examples")
+
+
+def _check_draws(tried: _Trial) -> None:
+    """What is drawn is another thing with another seed, and for another member."""
+    for member in _members(tried.data, tried.classes):
+        of_seeds = [tried.with_seed(seed).rounds(member) for seed in _SEEDS]
+        drawn = [place for place, asked in enumerate(of_seeds[0]) if _is_drawn(asked)]
+        for place in drawn:
+            asked = [rounds[place] for rounds in of_seeds if place < len(rounds)]
+            same = all(_same_weights(one.round, asked[0].round) for one in asked)
+            what = "draws the same for every seed of a study, so that intervals over seeds are too narrow"
+            hold(not same, f"{asked[0].name}: {what}{_DRAW}")
+        rounds = [of_seeds[0][place].round for place in drawn]
+        same = len(rounds) == _MEMBERS and all(_same_weights(one, rounds[0]) for one in rounds)
+        hold(not same, f"every member draws the same examples{_DRAW}")
+
+
+def _is_drawn(asked: _Asked) -> bool:
+    """Whether examples of which a strategy knows the same have other weights."""
+    weights: dict[bytes, float] = {}
+    pairs = zip(asked.known, asked.round.weights.tolist(), strict=True)
+    return any(abs(weights.setdefault(known, weight) - weight) > _EQUAL for known, weight in pairs)
+
+
+def _check_cost(round: Round, name: str) -> None:
+    """No example is computed for nothing."""
+    if round.sampling is not Sampling.REWEIGHT:
+        return
+    low = round.weights < _LOW / len(round.weights)
+    none, few = int((round.weights == 0).sum()), int(low.sum())
+    advice = "computed all the same by REWEIGHT; SUBSET leaves them out, RESAMPLE draws by weight"
+    hold(none == 0, f"{name}: {none} of {len(low)} examples have weight 0, {advice}")
+    hold(few <= 0.1 * len(low), f"{name}: {few} of {len(low)} examples have next to no weight, {advice}")
+
+
 def _check_round(round: Round, name: str) -> None:
-    weights = round.weights
-    hold(weights.shape == (_EXAMPLES,) and weights.dtype == np.float64, f"{name} has no float64 weight per example")
-    hold(bool(np.isfinite(weights).all() and (weights >= 0).all()), f"{name} has weights that are no shares")
-    hold(abs(weights.sum() - 1) < 1e-9, f"the weights of {name} add up to {weights.sum()}, not 1")
-    hold(round.retries >= 0, f"{name} has a negative number of retries")
+    hold(isinstance(round, Round), f"{name} returns {type(round).__name__}, not a Round")
+    problem = round.problem(_EXAMPLES)
+    hold(not problem, f"{name} returns a round with {problem}")
 
 
 def _check_verdict(verdict: Verdict, name: str) -> None:
-    hold(bool(np.isfinite(verdict.weight)) and verdict.weight >= 0, f"{name} weighs {verdict.weight}")
-    hold(verdict.kept or verdict.weight == 0, f"{name} is discarded and still weighs {verdict.weight}")
+    hold(isinstance(verdict, Verdict), f"{name} returns {type(verdict).__name__}, not a Verdict")
+    hold(bool(np.isfinite(verdict.weight)) and verdict.weight >= 0, f"{name}: it weighs {verdict.weight}")
+    hold(verdict.kept or verdict.weight == 0, f"{name}: it is discarded and still weighs {verdict.weight}")
     if verdict.next is not None:
-        _check_round(verdict.next, f"the round after {name}")
+        _check_round(verdict.next, name)
 
 
 def _check_same(verdict: Verdict, again: Verdict, what: str) -> None:
     hold((verdict.weight, verdict.kept, verdict.error) == (again.weight, again.kept, again.error), what)
     hold((verdict.next is None) == (again.next is None), what)
     if verdict.next is not None and again.next is not None:
-        hold(bool((verdict.next.weights == again.next.weights).all()), what)
+        _check_same_round(verdict.next, again.next, what)
 
 
-def _check_order(options: EnsembleOptions, classes: int, labels: NDArray[Any], members: dict[str, Floats]) -> None:
-    """The weight of an example depends on the example, not on its place."""
-    order = np.random.default_rng(1).permutation(_EXAMPLES)
-    strategy = options.build(classes)
-    first = strategy.first(_EXAMPLES)
-    for name, logits in members.items():
-        verdict = strategy.judge(0, first, logits, labels)
-        turned = strategy.judge(0, first, logits[order], labels[order])
-        if verdict.next is not None and turned.next is not None:
-            same = np.allclose(verdict.next.weights[order], turned.next.weights, atol=1e-12)
-            hold(bool(same), f"after {name}, weights do not go with their examples")
+def _check_same_round(round: Round, again: Round, what: str) -> None:
+    alike = (round.sampling, round.retries, round.draws) == (again.sampling, again.retries, again.draws)
+    hold(alike and bool((round.weights == again.weights).all()), what)
 
 
-def _check_ends(options: EnsembleOptions, classes: int, labels: NDArray[Any]) -> None:
+def _same_weights(one: Round, other: Round) -> bool:
+    return bool(np.allclose(one.weights, other.weights, rtol=_EQUAL, atol=1e-12))
+
+
+def _check_end(tried: _Trial) -> None:
     """Members that are of no use again and again are not tried for ever."""
-    strategy = options.build(classes)
-    useless = _logits(labels, classes, wrong=np.arange(_EXAMPLES))
-    following: Round | None = strategy.first(_EXAMPLES)
+    useless = tried.logits("a useless member")
+    following: Round | None = tried.first(0)
     for index in range(100):
         if following is None:
             return
-        following = strategy.judge(index, following, useless, labels).next
+        following = tried.judge(index, following, useless, "a useless member").next
     hold(False, "a hundred useless members in a row do not end the ensemble")
 
 
-def _labels(classes: int) -> NDArray[Any]:
+def _data(classes: int) -> TrainingData:
+    """Examples of which several have the same label; the order of their ids is not theirs."""
+    ids = tuple(f"example-{17 * place % _EXAMPLES}" for place in range(_EXAMPLES))
+    labels: NDArray[Any] = np.arange(_EXAMPLES) % classes
     if classes == 1:
-        return np.linspace(0, 5, _EXAMPLES).astype(np.float32)
-    return np.arange(_EXAMPLES) % classes
+        labels = (np.arange(_EXAMPLES) % 10 / 2).astype(np.float32)
+    return TrainingData(ids=ids, labels=labels, seed=0)
 
 
-def _members(labels: NDArray[Any], classes: int) -> dict[str, Floats]:
+def _members(data: TrainingData, classes: int) -> dict[str, Floats]:
+    """Logits of members of all kinds; which examples one misses goes by their ids."""
+    number = np.array([int(one.removeprefix("example-")) for one in data.ids])
     wrong = {
-        "a perfect member": np.arange(0),
-        "a good member": np.arange(0, _EXAMPLES, 9),
-        "a member with one error": np.arange(1),
-        "a useless member": np.arange(_EXAMPLES),
+        "a perfect member": number < 0,
+        _GOOD: number % 9 == 0,
+        "a member with one error": number == 0,
+        "a useless member": number >= 0,
     }
-    return {name: _logits(labels, classes, wrong=places) for name, places in wrong.items()}
+    return {name: _logits(data.labels, classes, wrong=missed) for name, missed in wrong.items()}
 
 
-def _logits(labels: NDArray[Any], classes: int, *, wrong: NDArray[Any]) -> Floats:
+def _logits(labels: NDArray[Any], classes: int, *, wrong: NDArray[np.bool_]) -> Floats:
     if classes == 1:
-        values = labels.astype(np.float64)[:, None].copy()
-        values[wrong, 0] += 1 + 0.01 * wrong
-        return values
-    predictions = labels.copy()
-    predictions[wrong] = (labels[wrong] + 1) % classes
+        values: Floats = labels.astype(np.float64) + wrong * (1 + 0.05 * labels)
+        return values[:, None]
+    predictions = np.where(wrong, (labels + 1) % classes, labels)
     logits: Floats = 3 * np.eye(classes)[predictions]
     return logits

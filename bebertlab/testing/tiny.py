@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Split, Task
+from bebertlab.interfaces.training_data import TrainingData
 from bebertlab.nn.bert import BertClassifier
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -35,6 +36,11 @@ def tiny_task(*, regression: bool = False, pairs: bool = False, examples: int = 
         score="negative_error" if regression else "accuracy",
         generated=True,
     )
+
+
+def tiny_data(labels: Labels, seed: int = 0) -> TrainingData:
+    """What a strategy is given of examples with these labels (N,)."""
+    return TrainingData(ids=tuple(f"train-{i}" for i in range(len(labels))), labels=labels, seed=seed)
 
 
 def tiny_tokenizer(folder: Path) -> Path:

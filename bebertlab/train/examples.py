@@ -6,8 +6,10 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
-from attrs import field, frozen
+from attrs import evolve, field, frozen
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bebertlab.errors import UserError
@@ -27,6 +29,12 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, positions: NDArray[np.int64]) -> Examples:
+        """Some examples, in the order given."""
+        lengths, offsets = self.tokens.lengths[positions], self.tokens.offsets[positions]
+        labels = self.labels.index_select(0, torch.from_numpy(positions))
+        return Examples(tokens=evolve(self.tokens, lengths=lengths, offsets=offsets), labels=labels)
 
 
 def load_examples(

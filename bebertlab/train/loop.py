@@ -98,10 +98,10 @@ class Run:
         self._known = self._teacher_logits()
         self._batch_size = phase.batch_size or options.batch_size
         self._epochs = phase.epochs or options.epochs
-        self._epoch_steps = counted_steps(len(session.train), self._batch_size, 1)
+        self._epoch_steps = counted_steps(session.sampler.size, self._batch_size, 1)
         self._steps = self._epochs * self._epoch_steps
         self._scheduled_steps = counted_steps(
-            len(session.train), self._batch_size, self._epochs, as_published=options.published_schedule
+            session.sampler.size, self._batch_size, self._epochs, as_published=options.published_schedule
         )
         self.step = 0
         self._losses: list[Tensor] = []  # since the last check
@@ -119,7 +119,7 @@ class Run:
         return None if self._selection is None else self._selection.last
 
     def _teacher_logits(self) -> Tensor | None:
-        """The teacher's logits of all examples, where they are all that is read of it."""
+        """The teacher's logits of all examples that may come, where they are all that is read of it."""
         if not self.objective.needs_teacher:
             return None
         if self._session.teacher is None:
@@ -129,7 +129,8 @@ class Run:
             )
         if self.objective.teacher_taps or self._session.options.teacher_dropout:
             return None
-        return self._session.teacher.logits(self._session.train, self._session.options.precision)
+        precision, subset = self._session.options.precision, self._session.sampler.subset
+        return self._session.teacher.logits(self._session.train, precision, subset)
 
     def steps(self) -> Iterator[int]:
         """Train, step by step; each gives the number of steps that are done."""

@@ -17,7 +17,7 @@ from bebertlab.train.seed import derive_seed
 class Sampler:
     """Draws the examples of each epoch, from a generator of its own: the model's dropout does not touch the data.
 
-    Without a round every example comes once an epoch. A bootstrap draw is one for all epochs and phases.
+    Without a round every example comes once an epoch. A bootstrap or a subset is one for all epochs and phases.
     """
 
     seed: int
@@ -29,7 +29,23 @@ class Sampler:
     def _bootstrap(self) -> NDArray[np.int64]:
         if self._sampling is Sampling.BOOTSTRAP:
             return self._draw(self._generator("bootstrap"))
+        if self.round is not None and self._sampling is Sampling.SUBSET:
+            return np.flatnonzero(self.round.weights > 0)
         return np.arange(len(self.lengths))
+
+    @property
+    def size(self) -> int:
+        """Examples of an epoch, repeated ones counted as often as they come."""
+        return self._draws if self._sampling is Sampling.RESAMPLE else len(self._drawn)
+
+    @property
+    def subset(self) -> NDArray[np.int64] | None:
+        """The positions that training is confined to by a subset or fewer draws than examples; None for all."""
+        fewer = self._sampling is Sampling.BOOTSTRAP and self._draws < len(self.lengths)
+        if not fewer and self._sampling is not Sampling.SUBSET:
+            return None
+        chosen = np.unique(self._drawn)
+        return None if len(chosen) == len(self.lengths) else chosen
 
     @property
     def loss_weights(self) -> Tensor | None:
@@ -48,10 +64,15 @@ class Sampler:
     def _sampling(self) -> Sampling:
         return Sampling.ALL if self.round is None else self.round.sampling
 
+    @property
+    def _draws(self) -> int:
+        drawn = None if self.round is None else self.round.draws
+        return len(self.lengths) if drawn is None else drawn
+
     def _generator(self, *words: str | int) -> np.random.Generator:
         return np.random.default_rng(derive_seed(self.seed, *words))
 
     def _draw(self, generator: np.random.Generator) -> NDArray[np.int64]:
-        """N positions with replacement, by the weights of the round."""
+        """Positions with replacement, by the weights of the round."""
         weights = None if self.round is None else self.round.weights / self.round.weights.sum()
-        return generator.choice(len(self.lengths), size=len(self.lengths), replace=True, p=weights)
+        return generator.choice(len(self.lengths), size=self._draws, replace=True, p=weights)

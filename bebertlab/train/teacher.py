@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
@@ -21,11 +23,11 @@ from bebertlab.train.predict import predict
 class Teacher:
     """A trained model without gradients; in evaluation mode, unless an answer is asked with dropout.
 
-    Where a phase reads only the teacher's logits, `logits` computes them once for the whole split, in one evaluation
-    pass with batches of its own, and they are looked up by position. All stages of the process that have the same
-    teacher (by its key in the store) and the same data share them. A quantizer whose range is that of the whole
-    batch sees other batches in that pass than in training; the pass is what counts. Where a phase reads taps too,
-    the teacher runs in every step on the student's own batch.
+    Where a phase reads only the teacher's logits, `logits` computes them once for the whole split (or for the subset
+    that a member of an ensemble trains on), in one evaluation pass with batches of its own, and they are looked up by
+    position. All stages of the process that have the same teacher (by its key in the store) and the same data share
+    them. A quantizer whose range is that of the whole batch sees other batches in that pass than in training; the pass
+    is what counts. Where a phase reads taps too, the teacher runs in every step on the student's own batch.
     """
 
     def __init__(self, model: BertClassifier, *, key: str | None = None, device: str = "cpu") -> None:
@@ -35,12 +37,21 @@ class Teacher:
         self._precision: Precision = "fp32"
         self.seconds = 0.0  #: spent in the teacher; on a GPU without waiting for it
 
-    def logits(self, examples: Examples, precision: Precision = "fp32") -> Tensor:
-        """The logits (N, C) of a whole split, without dropout, on the teacher's device."""
-        slot = _slot(self._key, examples, precision)
+    def logits(
+        self, examples: Examples, precision: Precision = "fp32", subset: NDArray[np.int64] | None = None
+    ) -> Tensor:
+        """The logits (N, C) of a whole split, without dropout, on the teacher's device.
+
+        With a subset of its positions only theirs are computed; the others are NaN.
+        """
+        slot = _slot(self._key, examples, precision, None if subset is None else subset.tobytes())
         if not slot:
             start = perf_counter()
-            found = predict(self._model, examples, device=self._device, precision=precision)
+            asked = examples if subset is None else examples.take(subset)
+            found = predict(self._model, asked, device=self._device, precision=precision)
+            if subset is not None:
+                whole = torch.full((len(examples), found.shape[1]), torch.nan)
+                found = whole.index_copy_(0, torch.from_numpy(subset), found)
             slot.append(found.to(self._device))
             self.seconds += perf_counter() - start
         return slot[0]
@@ -67,6 +78,6 @@ class Teacher:
 
 
 @lru_cache(maxsize=4)
-def _slot(key: object, examples: Examples, precision: Precision) -> list[Tensor]:
+def _slot(key: object, examples: Examples, precision: Precision, subset: bytes | None) -> list[Tensor]:
     """The place where the logits are kept; the teacher itself is not kept alive."""
     return []

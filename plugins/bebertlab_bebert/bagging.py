@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from attrs import frozen
-from numpy.typing import NDArray
+from attrs import field, frozen, validators
 
-from bebertlab.api import Ensemble, EnsembleOptions, Floats, MergerOptions, Round, Sampling, Verdict
+from bebertlab.api import Ensemble, EnsembleOptions, Floats, MergerOptions, Round, Sampling, TrainingData, Verdict
 from bebertlab_bebert.average import WeightedMeanOptions
 from bebertlab_bebert.probability import MeanProbabilityOptions
 
@@ -17,30 +14,50 @@ from bebertlab_bebert.probability import MeanProbabilityOptions
 class BaggingOptions(EnsembleOptions):
     """Each member trains on a bootstrap of its own: N examples drawn with replacement, the same in every epoch.
 
-    Source: Breiman, Bagging Predictors, 1996. Differs from the BEBERT code: members start independently of each other
-    (unless the recipe says `start: previous`), draws are seeded, and probabilities are averaged instead of logits.
+    With a `share` below 1 a member trains on round(share * N) examples, and takes that share of the steps: drawn with
+    replacement (m-out-of-n bootstrap), or without (`replacement: false`: random subsampling, subagging, pasting), when
+    each of them comes once an epoch.
+    Source: Breiman, Bagging Predictors, 1996; without replacement: Breiman, Pasting Small Votes, 1999, and Bühlmann and
+    Yu, Analyzing Bagging, 2002.
+    Differs from the BEBERT code: members start independently of each other (unless the recipe says
+    `start: previous`), draws are seeded, and probabilities are averaged instead of logits.
     """
 
     kind = "bagging"
     sequential = False
     needs_predictions = False
 
+    #: of the N examples that each member trains on
+    share: float = field(default=1.0, validator=[validators.gt(0), validators.le(1)])
+    replacement: bool = True  #: false: no example comes twice in an epoch; with a share of 1 members see all of them
+
     def build(self, classes: int) -> Ensemble:
         """The strategy; the number of classes does not matter."""
-        return Bagging()
+        return Bagging(share=self.share, replacement=self.replacement)
 
     def merger(self, classes: int) -> MergerOptions:
         """The mean of the members' probabilities, or values."""
         return MeanProbabilityOptions() if classes > 1 else WeightedMeanOptions()
 
 
+@frozen(kw_only=True)
 class Bagging(Ensemble):
-    """Bootstraps, and equal weights."""
+    """Draws of a member's own, and equal weights."""
 
-    def first(self, examples: int) -> Round:
-        """A bootstrap; the member's seed draws it."""
-        return Round(sampling=Sampling.BOOTSTRAP, weights=np.full(examples, 1 / examples))
+    share: float
+    replacement: bool
 
-    def judge(self, index: int, round: Round, logits: Floats | None, labels: NDArray[Any]) -> Verdict:
-        """Every member counts the same, and the next one draws anew."""
-        return Verdict(weight=1.0, kept=True, error=None, next=round)
+    def first(self, index: int, data: TrainingData) -> Round:
+        """A bootstrap, which training draws by the member's seed, or the examples with the member's lowest numbers."""
+        examples = len(data)
+        count = max(1, round(self.share * examples))
+        if self.replacement:
+            draws = None if count == examples else count
+            return Round(sampling=Sampling.BOOTSTRAP, weights=np.full(examples, 1 / examples), draws=draws)
+        weights = np.zeros(examples)
+        weights[np.argsort(data.uniform("bagging", index), kind="stable")[:count]] = 1 / count
+        return Round(sampling=Sampling.SUBSET, weights=weights)
+
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        """Every member counts the same."""
+        return Verdict(weight=1.0, kept=True, error=None, next=None)

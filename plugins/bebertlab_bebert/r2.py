@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
-from bebertlab.api import Ensemble, Floats, Round, Verdict
+from bebertlab.api import Ensemble, Floats, Round, TrainingData, Verdict
 from bebertlab_bebert.rounds import Rounds
 
 
@@ -31,15 +30,15 @@ class AdaBoostR2(Ensemble):
     error_floor: float
     loss: Literal["linear", "square", "exponential"]
 
-    def first(self, examples: int) -> Round:
+    def first(self, index: int, data: TrainingData) -> Round:
         """Equal weights."""
-        return self.rounds.first(examples)
+        return self.rounds.first(len(data))
 
-    def judge(self, index: int, round: Round, logits: Floats | None, labels: NDArray[Any]) -> Verdict:
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
         """Weigh the member by its weighted loss, and lower the weight of what it gets right."""
         if logits is None:
             raise ValueError("a member of boosting is judged by its logits")
-        distance = np.abs(logits[:, 0] - labels)
+        distance = np.abs(logits[:, 0] - data.labels)
         shares = round.weights / round.weights.sum()
         if not distance.any():
             return self.rounds.perfect(-math.log(_odds(self.error_floor)), shares)

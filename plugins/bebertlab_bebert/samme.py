@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
-from bebertlab.api import Ensemble, Floats, Round, Verdict
+from bebertlab.api import Ensemble, Floats, Round, TrainingData, Verdict
 from bebertlab_bebert.rounds import Rounds
 
 
@@ -29,15 +27,15 @@ class Samme(Ensemble):
     error_floor: float
     classes: int
 
-    def first(self, examples: int) -> Round:
+    def first(self, index: int, data: TrainingData) -> Round:
         """Equal weights."""
-        return self.rounds.first(examples)
+        return self.rounds.first(len(data))
 
-    def judge(self, index: int, round: Round, logits: Floats | None, labels: NDArray[Any]) -> Verdict:
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
         """Weigh the member by its weighted error, and raise the weight of what it misses."""
         if logits is None:
             raise ValueError("a member of boosting is judged by its logits")
-        miss = logits.argmax(axis=1) != labels
+        miss = logits.argmax(axis=1) != data.labels
         shares = round.weights / round.weights.sum()
         error = float(shares[miss].sum())
         if error >= 1 - 1 / self.classes - 1e-12:  # chance itself, as a sum of rounded shares

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
-from bebertlab.api import Ensemble, EnsembleOptions, Floats, MergerOptions, Round, Sampling, Verdict
+from bebertlab.api import Ensemble, EnsembleOptions, Floats, MergerOptions, Round, Sampling, TrainingData, Verdict
 from bebertlab_bebert.average import WeightedMeanOptions
 from bebertlab_bebert.probability import MeanProbabilityOptions
 
@@ -34,10 +31,10 @@ class SingleOptions(EnsembleOptions):
 class Single(Ensemble):
     """One member on every example."""
 
-    def first(self, examples: int) -> Round:
+    def first(self, index: int, data: TrainingData) -> Round:
         """Every example."""
-        return Round(sampling=Sampling.ALL, weights=np.full(examples, 1 / examples))
+        return Round(sampling=Sampling.ALL, weights=np.full(len(data), 1 / len(data)))
 
-    def judge(self, index: int, round: Round, logits: Floats | None, labels: NDArray[Any]) -> Verdict:
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
         """It is kept, and nothing comes after it."""
         return Verdict(weight=1.0, kept=True, error=None, next=None)

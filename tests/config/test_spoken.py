@@ -26,7 +26,7 @@ from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
         (tuple[int, str], "a list of 2: a whole number, text"),
         (frozenset[str], "a list, each item text"),
         (Mapping[str, float], "a mapping, each value a number"),
-        (Sampling, "one of 'all', 'bootstrap', 'resample', 'reweight'"),
+        (Sampling, "one of 'all', 'bootstrap', 'resample', 'reweight', 'subset'"),
         (LossOptions, "a loss"),
         (EncoderOptions, "an encoder"),
         (StageOptions | StageGroupOptions, "a stage"),

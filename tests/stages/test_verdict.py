@@ -25,8 +25,18 @@ WEIGHTS = np.random.default_rng(0).dirichlet(np.ones(7))
                 next=Round(sampling=Sampling.REWEIGHT, weights=WEIGHTS, retries=2),
             ),
         ),
+        Judged(
+            trained=True,
+            verdict=Verdict(
+                weight=1.0, kept=True, error=None, next=Round(sampling=Sampling.RESAMPLE, weights=WEIGHTS, draws=5)
+            ),
+        ),
+        Judged(
+            trained=True,
+            verdict=Verdict(weight=1.0, kept=True, error=None, next=Round(sampling=Sampling.SUBSET, weights=WEIGHTS)),
+        ),
     ],
-    ids=["untrained", "last", "discarded"],
+    ids=["untrained", "last", "discarded", "fewer", "subset"],
 )
 def test_reads_back_what_was_written(tmp_path: Path, judged: Judged) -> None:
     write_verdict(judged, tmp_path)
@@ -37,5 +47,6 @@ def test_reads_back_what_was_written(tmp_path: Path, judged: Judged) -> None:
     assert (verdict.next is None) == (expected.next is None)
     if verdict.next is not None and expected.next is not None:
         assert (verdict.next.sampling, verdict.next.retries) == (expected.next.sampling, expected.next.retries)
+        assert verdict.next.draws == expected.next.draws
         assert (verdict.next.weights == expected.next.weights).all()  # to the bit: they decide what is drawn
         assert verdict.next.weights.dtype == np.float64

@@ -19,6 +19,7 @@ from bebertlab.nn.bert import BertClassifier
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab.train import loop
+from bebertlab.train.examples import Examples
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import fit
 from bebertlab.train.objective import Objective
@@ -265,6 +266,58 @@ def test_reweighting_by_equal_weights_changes_nothing_and_by_others_does(
     for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
     assert not same(models[0], models[2])
+
+
+@pytest.mark.parametrize(("share", "steps"), [(1.0, 6), (0.5, 3), (0.25, 2), (0.01, 1)])
+def test_a_share_of_the_examples_costs_that_share(
+    task: Task,
+    open_session: OpenSession,
+    labels_phase: Phase,
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
+    steps: int,
+) -> None:
+    chosen = np.arange(96) < max(1, round(96 * share))
+    factors, computed = [], []
+    monkeypatch.setattr(Optimizer, "step", lambda self, factor: factors.append(factor))
+    forward = BertClassifier.forward
+
+    def counted(model: BertClassifier, batch: Batch, taps: frozenset[Tap]) -> Outputs:
+        if model.training:
+            computed.append(batch.positions)
+        outputs: Outputs = forward(model, batch, taps)
+        return outputs
+
+    monkeypatch.setattr(BertClassifier, "forward", counted)
+    assignment = Round(sampling=Sampling.SUBSET, weights=chosen / chosen.sum())
+    session = open_session(round=assignment, train_warmup=0.5, train_evaluations=3)
+    assert fit(tiny_model(task), labels_phase, session).steps == 2 * steps
+    assert sorted(torch.cat(computed).tolist()) == sorted(2 * np.flatnonzero(chosen).tolist())
+    # up during the first half of these steps, and down to 0 at their end
+    assert factors == pytest.approx([min(step, 2 * steps - step) / steps for step in range(2 * steps)])
+
+
+def test_a_teacher_answers_for_the_chosen_examples_only(
+    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    find = predict
+
+    def counted(model: BertClassifier, examples: Examples, **given: Any) -> Tensor:  # noqa: ANN401
+        asked.append(len(examples))
+        return find(model, examples, **given)
+
+    monkeypatch.setattr("bebertlab.train.teacher.predict", counted)
+    chosen = np.arange(96) % 4 == 1
+    phases = [Phase(name=name, losses=(imitate(),)) for name in ("a", "b")]
+    models, teacher = [tiny_model(task) for _ in range(2)], tiny_model(task, seed=1)
+    for model, weights in zip(models, (chosen, np.ones(96)), strict=True):
+        assignment = Round(sampling=Sampling.SUBSET, weights=weights / weights.sum())
+        session = open_session(teacher=Teacher(teacher), round=assignment)
+        for phase in phases:
+            fit(model, phase, session)
+    assert asked == [24, 96]
+    assert all(torch.isfinite(one).all() for one in models[0].state_dict().values())
 
 
 def test_a_loss_that_is_no_number_stops_the_training(task: Task, open_session: OpenSession, explode: MakeLoss) -> None:

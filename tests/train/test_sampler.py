@@ -10,9 +10,11 @@ from bebertlab.train.sampler import Sampler
 LENGTHS = np.random.default_rng(0).integers(3, 20, 200)
 
 
-def sampler(sampling: Sampling | None, weights: list[float] | None = None, seed: int = 0) -> Sampler:
+def sampler(
+    sampling: Sampling | None, weights: list[float] | None = None, seed: int = 0, draws: int | None = None
+) -> Sampler:
     given = np.full(200, 1 / 200) if weights is None else np.array(weights) / np.sum(weights)
-    assignment = None if sampling is None else Round(sampling=sampling, weights=given)
+    assignment = None if sampling is None else Round(sampling=sampling, weights=given, draws=draws)
     return Sampler(seed=seed, lengths=LENGTHS, round=assignment)
 
 
@@ -54,9 +56,31 @@ def test_draws_follow_the_weights(sampling: Sampling) -> None:
     assert counts[:100].sum() == pytest.approx(200 * 6 / 7, abs=20)
 
 
+def test_a_subset_comes_once_an_epoch_and_nothing_else_comes() -> None:
+    source = sampler(Sampling.SUBSET, [0.0, 1.0] * 100)
+    assert source.size == 100
+    assert drawn(source) == drawn(source, "q", 3) == list(range(1, 200, 2))
+    assert source.epoch("p", 0, 16).order.tolist() != source.epoch("p", 1, 16).order.tolist()
+    assert source.subset is not None
+    assert source.subset.tolist() == list(range(1, 200, 2))
+
+
+@pytest.mark.parametrize("sampling", [Sampling.BOOTSTRAP, Sampling.RESAMPLE])
+def test_fewer_draws_than_examples(sampling: Sampling) -> None:
+    source = sampler(sampling, draws=50)
+    assert source.size == len(drawn(source)) == 50
+    assert sampler(sampling).size == 200
+    assert (source.subset is None) == (sampling is Sampling.RESAMPLE)  # of which any may come
+
+
+def test_where_every_example_may_come_there_is_no_subset() -> None:
+    for sampling in (None, *Sampling):
+        assert sampler(sampling).subset is None
+
+
 def test_only_reweighting_weighs_losses() -> None:
     weights = sampler(Sampling.REWEIGHT, [2.0] * 100 + [1.0] * 100).loss_weights
     assert weights is not None
     torch.testing.assert_close(weights, torch.tensor([4 / 3] * 100 + [2 / 3] * 100))
-    for other in (None, Sampling.ALL, Sampling.BOOTSTRAP, Sampling.RESAMPLE):
+    for other in (None, Sampling.ALL, Sampling.BOOTSTRAP, Sampling.RESAMPLE, Sampling.SUBSET):
         assert sampler(other).loss_weights is None

@@ -31,6 +31,14 @@ def test_teachers_of_one_artifact_share_their_logits(
     assert again.seconds == 0.0
 
 
+def test_the_logits_of_a_subset_stand_at_its_positions(task: Task, examples: Examples) -> None:
+    chosen = np.array([3, 50, 95])
+    logits = Teacher(tiny_model(task), key="t").logits(examples, subset=chosen)
+    torch.testing.assert_close(logits[chosen], predict(tiny_model(task), examples)[chosen])
+    assert logits.isnan().any(dim=1).sum() == 93
+    assert Teacher(tiny_model(task), key="t").logits(examples).isfinite().all()  # kept apart
+
+
 def test_teachers_of_other_artifacts_do_not(task: Task, examples: Examples) -> None:
     logits = [
         Teacher(tiny_model(task, seed=i), key=key).logits(examples) for i, key in enumerate([None, None, "1", "2"])

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from bebertlab.interfaces.ensemble import Sampling
 from bebertlab.testing.ensemble import check_ensemble
+from bebertlab.testing.tiny import tiny_data
 from bebertlab_bebert.average import WeightedMedianOptions
 from bebertlab_bebert.boosting import BoostingOptions
 from bebertlab_bebert.probability import WeightedProbabilityOptions
@@ -28,7 +30,9 @@ def test_keeps_the_contract(options: BoostingOptions, classes: int) -> None:
 
 @pytest.mark.parametrize("sampling", ["resample", "reweight"])
 def test_weights_reach_the_training_as_asked(sampling: Literal["resample", "reweight"]) -> None:
-    assert BoostingOptions(sampling=sampling).build(2).first(3).sampling is Sampling(sampling)
+    assert BoostingOptions(sampling=sampling).build(2).first(0, tiny_data(np.arange(3) % 2)).sampling is Sampling(
+        sampling
+    )
 
 
 def test_classes_decide_the_kind_of_boosting() -> None:

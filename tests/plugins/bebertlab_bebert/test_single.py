@@ -5,6 +5,7 @@ import pytest
 
 from bebertlab.interfaces.ensemble import Sampling
 from bebertlab.testing.ensemble import check_ensemble
+from bebertlab.testing.tiny import tiny_data
 from bebertlab_bebert.single import SingleOptions
 
 
@@ -16,7 +17,8 @@ def test_keeps_the_contract(classes: int) -> None:
 def test_has_one_member_that_sees_every_example() -> None:
     assert SingleOptions.single
     single = SingleOptions().build(2)
-    first = single.first(4)
+    data = tiny_data(np.zeros(4, dtype=np.int64))
+    first = single.first(0, data)
     assert first.sampling is Sampling.ALL
-    verdict = single.judge(0, first, None, np.zeros(4))
+    verdict = single.judge(0, first, None, data)
     assert (verdict.weight, verdict.kept, verdict.next) == (1.0, True, None)

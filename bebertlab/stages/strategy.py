@@ -1,0 +1,40 @@
+"""What a stage asks the strategy of an ensemble, checked before anything trains on the answer."""
+
+from __future__ import annotations
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.ensemble import EnsembleOptions, Round, signature_problem
+from bebertlab.interfaces.task import TRAIN, Task
+from bebertlab.interfaces.training_data import TrainingData
+
+
+def training_data(task: Task, seed: int) -> TrainingData:
+    """What a strategy is given of the task's train split; `seed` is that of the ensemble."""
+    split = task.splits[TRAIN]
+    return TrainingData(ids=split.ids, labels=split.labels, seed=seed)
+
+
+def first_round(options: EnsembleOptions, index: int, task: Task, seed: int) -> Round:
+    """What a member trains on where no other was judged before it.
+
+    Raises:
+        UserError: the strategy has other methods than an ensemble's, or what it returns is not a round of the split.
+    """
+    strategy = options.build(task.outputs)
+    problem = signature_problem(strategy)
+    if problem:
+        raise UserError(f"ensemble '{options.kind}': {problem}")
+    data = training_data(task, seed)
+    return check_round(strategy.first(index, data), len(data), f"ensemble '{options.kind}': first({index}, ...)")
+
+
+def check_round(round: Round, examples: int, origin: str) -> Round:
+    """The round, unless it is not one of that many examples; `origin` says who returned it.
+
+    Raises:
+        UserError: names the origin and what is wrong.
+    """
+    problem = round.problem(examples)
+    if problem:
+        raise UserError(f"{origin} returns a round with {problem}")
+    return round

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bebertlab.interfaces.ensemble import Ensemble, Floats, Round, Sampling, Verdict, signature_problem
+from bebertlab.interfaces.training_data import TrainingData
+
+HALF = np.array([0.5, 0.5, 0.0, 0.0])
+
+
+def test_a_round_of_so_many_examples() -> None:
+    assert not Round(sampling=Sampling.SUBSET, weights=HALF).problem(4)
+    assert not Round(sampling=Sampling.BOOTSTRAP, weights=HALF, draws=9).problem(4)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"weights": HALF[:3]}, "no float64 weight per example"),
+        ({"weights": HALF.astype(np.float32)}, "no float64 weight per example"),
+        ({"weights": HALF.tolist()}, "no float64 weight per example"),
+        ({"weights": HALF * np.nan}, "finite"),
+        ({"weights": np.array([1.5, -0.5, 0.0, 0.0])}, "at least 0"),
+        ({"weights": 2 * HALF}, "add up to 2.0, not 1"),
+        ({"weights": 0 * HALF}, "add up to 0.0, not 1"),
+        ({"retries": -1}, "retries"),
+        ({"draws": 0}, "at least 1"),
+        ({"draws": 2, "sampling": Sampling.SUBSET}, "`draws`, which SUBSET does not use"),
+        ({"weights": np.array([0.75, 0.25, 0.0, 0.0]), "sampling": Sampling.SUBSET}, "must be equal"),
+    ],
+)
+def test_what_is_no_round(given: dict[str, Any], words: str) -> None:
+    values: dict[str, Any] = {"sampling": Sampling.BOOTSTRAP, "weights": HALF, **given}
+    assert words in Round(**values).problem(4)
+
+
+class Whole(Ensemble):
+    def first(self, index: int, data: TrainingData) -> Round:
+        return Round(sampling=Sampling.ALL, weights=np.full(len(data), 1 / len(data)))
+
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        return Verdict(weight=1.0, kept=True, error=None, next=None)
+
+
+class Counting(Whole):
+    def first(self, examples: int) -> Round:  # type: ignore[override]
+        return Round(sampling=Sampling.ALL, weights=np.full(examples, 1 / examples))
+
+
+class Short(Whole):
+    def judge(self, index: int, round: Round, logits: Floats | None) -> Verdict:  # type: ignore[override]
+        return Verdict(weight=1.0, kept=True, error=None, next=None)
+
+
+def test_methods_that_take_something_else_are_named() -> None:
+    assert not signature_problem(Whole())
+    problem = signature_problem(Counting())
+    assert "examples" in problem
+    assert "is called as first(index, data)" in problem
+    assert "judge(index, round, logits, data)" in signature_problem(Short())

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bebertlab.interfaces.training_data import TrainingData
+
+
+def data(examples: int = 2000, seed: int = 0) -> TrainingData:
+    ids = tuple(f"train-{place}" for place in range(examples))
+    return TrainingData(ids=ids, labels=np.arange(examples) % 2, seed=seed)
+
+
+def test_a_number_belongs_to_an_example_wherever_it_stands() -> None:
+    whole = data()
+    order = np.random.default_rng(0).permutation(len(whole))[:500]
+    some = TrainingData(ids=tuple(whole.ids[place] for place in order), labels=whole.labels[order], seed=0)
+    assert (some.uniform("share", 3) == whole.uniform("share", 3)[order]).all()
+
+
+def test_numbers_are_even_and_unrelated_for_other_words_and_seeds() -> None:
+    draws = [data().uniform(*words) for words in (("a",), ("a", 0), ("a", 1), ("a", "1"))]
+    draws += [data(seed=seed).uniform("a") for seed in (1, 2**63, -1)]
+    for one in draws:
+        counts = np.histogram(one, bins=20, range=(0, 1))[0]
+        assert counts.sum() == 2000  # none is 1
+        assert counts.min() > 60
+        assert counts.max() < 140
+    related = np.corrcoef(draws) - np.eye(len(draws))
+    assert np.abs(related).max() < 0.1
+
+
+def test_the_same_draw_everywhere() -> None:
+    """Stored members depend on it."""
+    assert data(3, seed=7).uniform("bagging", 0).tolist() == [
+        0.5389516619810466,
+        0.10517090303501331,
+        0.6077441054553075,
+    ]
+
+
+def test_labels_are_those_of_the_task_and_stay_so() -> None:
+    labels = np.arange(3)
+    given = TrainingData(ids=("a", "b", "c"), labels=labels, seed=0)
+    assert np.shares_memory(given.labels, labels)
+    with pytest.raises(ValueError, match="read-only"):
+        given.labels[0] = 5
+    assert labels.flags.writeable
+    assert len(given) == 3
+
+
+def test_it_is_not_taken_for_the_labels() -> None:
+    with pytest.raises(TypeError, match=r"its labels are `data.labels`"):
+        _ = np.arange(3) != data(3)
+    with pytest.raises(TypeError):
+        np.full(data(3), 1.0)  # type: ignore[call-overload]
+
+
+def test_every_example_has_an_id_and_a_label() -> None:
+    with pytest.raises(ValueError, match="2 ids and 3 labels"):
+        TrainingData(ids=("a", "b"), labels=np.arange(3), seed=0)
