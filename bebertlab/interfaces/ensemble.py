@@ -99,7 +99,7 @@ def signature_problem(strategy: Ensemble) -> str:
             signature.bind(*names)
         except TypeError:
             return (
-                f"{name}{signature} is called as {name}({', '.join(names)});"
+                f"{name}({', '.join(signature.parameters)}) is called as {name}({', '.join(names)});"
                 " data has the ids, labels and seed of the training examples, len(data) is their number (TrainingData)"
             )
     return ""

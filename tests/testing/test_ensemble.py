@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from bebertlab.interfaces.ensemble import (
     Sampling,
     Verdict,
 )
+from bebertlab.interfaces.training_data import TrainingData
 from bebertlab.testing.ensemble import check_ensemble
 from bebertlab.testing.law import LawError
 
@@ -44,12 +46,12 @@ class Doubling(Ensemble):
     def __init__(self, spoil: Spoil) -> None:
         self.spoil = spoil
 
-    def first(self, examples: int) -> Round:
-        return Round(sampling=Sampling.REWEIGHT, weights=np.full(examples, 1 / examples))
+    def first(self, index: int, data: TrainingData) -> Round:
+        return Round(sampling=Sampling.REWEIGHT, weights=np.full(len(data), 1 / len(data)))
 
-    def judge(self, index: int, round: Round, logits: Floats | None, labels: NDArray[Any]) -> Verdict:
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
         assert logits is not None
-        miss = logits.argmax(axis=1) != labels
+        miss = logits.argmax(axis=1) != data.labels
         weights = round.weights * (1 + miss)
         following = evolve(round, weights=weights / weights.sum())
         useful = not miss.all()
@@ -91,12 +93,12 @@ def say_of_the_discarded(verdict: Verdict) -> Verdict:
 
 
 BROKEN: dict[str, tuple[Spoil, str]] = {
-    "order": (weights_changed(lambda w: np.sort(w)), "go with their examples"),
+    "order": (weights_changed(lambda w: np.sort(w)), "do not go with their examples"),
     "sum": (weights_changed(lambda w: 2 * w), "add up to"),
     "negative": (weights_changed(lambda w: w - w.max() + 1 / len(w)), "no shares|add up"),
     "nan": (weights_changed(lambda w: w * np.nan), "no shares"),
     "shape": (weights_changed(lambda w: w[:-1]), "per example"),
-    "weight": (lambda verdict: evolve(verdict, weight=float("inf")), "weighs inf"),
+    "weight": (lambda verdict: evolve(verdict, weight=float("inf")), "it weighs inf"),
     "discarded": (say_of_the_discarded, "discarded and still weighs"),
     "endless": (never_ending, "do not end"),
 }
@@ -118,3 +120,252 @@ def test_a_broken_merger_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Mean, "merge", lambda self, logits, weights: -logits[0])
     with pytest.raises(LawError):
         check_ensemble(DoublingOptions(), 2)
+
+
+Choose = Callable[[int, TrainingData], NDArray[np.bool_]]
+
+
+def share(numbers: Floats) -> NDArray[np.bool_]:
+    """The 60 % of the examples that have the lowest numbers."""
+    chosen = np.zeros(len(numbers), dtype=bool)
+    chosen[np.argsort(numbers)[: round(0.6 * len(numbers))]] = True
+    return chosen
+
+
+def subset(chosen: NDArray[np.bool_], sampling: Sampling = Sampling.SUBSET) -> Round:
+    return Round(sampling=sampling, weights=chosen / chosen.sum())
+
+
+class Subsets(Ensemble):
+    """Each member trains on a share of the examples, drawn without replacement."""
+
+    sampling = Sampling.SUBSET
+
+    def chosen(self, index: int, data: TrainingData) -> NDArray[np.bool_]:
+        return share(data.uniform("subset", index))
+
+    def first(self, index: int, data: TrainingData) -> Round:
+        return subset(self.chosen(index, data), self.sampling)
+
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        return Verdict(weight=1.0, kept=True, error=None, next=None)
+
+
+class SubsetsInTurn(Subsets):
+    """The same one after the other, which is allowed."""
+
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        following = subset(self.chosen(index + 1, data), self.sampling)
+        return Verdict(weight=1.0, kept=True, error=None, next=following)
+
+
+@frozen(kw_only=True)
+class SubsetsOptions(EnsembleOptions):
+    kind: ClassVar[str] = "subsets"
+    sequential: ClassVar[bool] = False
+    needs_predictions: ClassVar[bool] = False
+    strategy: type[Ensemble] = Subsets
+
+    def build(self, classes: int) -> Ensemble:
+        return self.strategy()
+
+    def merger(self, classes: int) -> MergerOptions:
+        return MeanOptions()
+
+
+@frozen(kw_only=True)
+class InTurnOptions(SubsetsOptions):
+    kind: ClassVar[str] = "in_turn"
+    sequential: ClassVar[bool] = True
+    strategy: type[Ensemble] = SubsetsInTurn
+
+
+@frozen(kw_only=True)
+class JudgedOptions(SubsetsOptions):
+    kind: ClassVar[str] = "judged"
+    needs_predictions: ClassVar[bool] = True
+
+
+@pytest.mark.parametrize("options", [SubsetsOptions(), InTurnOptions(), JudgedOptions()], ids=lambda o: str(o.kind))
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_a_draw_by_example_passes(options: EnsembleOptions, classes: int) -> None:
+    check_ensemble(options, classes)
+
+
+def by_place(index: int, data: TrainingData) -> NDArray[np.bool_]:
+    return share(np.random.default_rng([data.seed, index]).random(len(data)))
+
+
+def without_seed(index: int, data: TrainingData) -> NDArray[np.bool_]:
+    return share(TrainingData(ids=data.ids, labels=data.labels, seed=0).uniform("subset", index))
+
+
+def neither(index: int, data: TrainingData) -> NDArray[np.bool_]:
+    return share(np.random.default_rng([index, 20221015]).random(len(data)))
+
+
+def without_index(index: int, data: TrainingData) -> NDArray[np.bool_]:
+    return share(data.uniform("subset"))
+
+
+def any_numbers(index: int, data: TrainingData) -> NDArray[np.bool_]:
+    return share(np.random.default_rng().random(len(data)))
+
+
+def global_numbers(index: int, data: TrainingData) -> NDArray[np.bool_]:
+    return share(np.random.random(len(data)))
+
+
+def first_ones(index: int, data: TrainingData) -> NDArray[np.bool_]:
+    return share(np.arange(len(data), dtype=np.float64))
+
+
+class Nobody(Subsets):
+    def first(self, index: int, data: TrainingData) -> Round:
+        return Round(sampling=Sampling.SUBSET, weights=np.zeros(len(data)))
+
+
+def by_folds(index: int, data: TrainingData) -> NDArray[np.bool_]:
+    """Another fold is left out for each member: that is a draw too."""
+    return np.array([zlib.crc32(one.encode()) % 5 != index % 5 for one in data.ids])
+
+
+class Stateful(Subsets):
+    """Draws on from where it was."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def chosen(self, index: int, data: TrainingData) -> NDArray[np.bool_]:
+        self.asked += 1
+        return share(data.uniform("subset", index, self.asked))
+
+
+class Relabelling(Subsets):
+    def first(self, index: int, data: TrainingData) -> Round:
+        data.labels[0] = 1
+        return super().first(index, data)
+
+
+class Counting(Subsets):
+    """As strategies were asked before they were given a seed."""
+
+    def first(self, examples: int) -> Round:  # type: ignore[override]
+        return subset(share(np.random.default_rng(0).random(examples)))
+
+
+class Mistaking(Subsets):
+    """Takes the data for a number."""
+
+    def first(self, index: int, data: TrainingData) -> Round:
+        return Round(sampling=Sampling.ALL, weights=np.full(data, 1.0))  # type: ignore[call-overload]
+
+
+class Missing(Subsets):
+    """Takes the data for the labels."""
+
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        missed = np.zeros(len(data)) != data
+        return Verdict(weight=float(np.mean(missed)), kept=True, error=None, next=None)
+
+
+class Unasked(Subsets):
+    """Reads predictions that it did not ask for."""
+
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        return Verdict(weight=1.0, kept=bool(logits.argmax(axis=1).all()), error=None, next=None)  # type: ignore[union-attr]
+
+
+class Costly(Subsets):
+    sampling = Sampling.REWEIGHT
+
+
+class NextToNothing(Subsets):
+    def first(self, index: int, data: TrainingData) -> Round:
+        weights = self.chosen(index, data) + 1e-12
+        return Round(sampling=Sampling.REWEIGHT, weights=weights / weights.sum())
+
+
+class Uneven(Subsets):
+    def first(self, index: int, data: TrainingData) -> Round:
+        weights = data.uniform("subset", index)
+        return Round(sampling=Sampling.SUBSET, weights=weights / weights.sum())
+
+
+class Unread(SubsetsInTurn):
+    """Not sequential, and returns what the next member would train on."""
+
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        return Verdict(weight=1.0, kept=True, error=None, next=subset(share(data.uniform("next", index))))
+
+
+class ByPlaceLater(SubsetsInTurn):
+    """Draws its first round by example, and later ones by place."""
+
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        return Verdict(weight=1.0, kept=True, error=None, next=subset(by_place(index, data)))
+
+
+class SeedlessLater(SubsetsInTurn):
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        return Verdict(weight=1.0, kept=True, error=None, next=subset(without_seed(index + 1, data)))
+
+
+class CostlyLater(SubsetsInTurn):
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        following = subset(self.chosen(index + 1, data), Sampling.REWEIGHT)
+        return Verdict(weight=1.0, kept=True, error=None, next=following)
+
+
+class JudgedByPlace(Subsets):
+    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+        return Verdict(weight=float(data.labels[0]), kept=True, error=None, next=None)
+
+
+def drawing(choose: Choose) -> type[Ensemble]:
+    return type("Drawing", (Subsets,), {"chosen": lambda self, index, data: choose(index, data)})
+
+
+BY_PLACE, SAME = "not go with their examples but with their places", r"the same for every seed of a study"
+BROKEN_DRAWS: dict[str, tuple[EnsembleOptions, str]] = {
+    "by place": (SubsetsOptions(strategy=drawing(by_place)), rf"first\(0, data\): weights do {BY_PLACE}; draw with"),
+    "without a seed": (SubsetsOptions(strategy=drawing(without_seed)), rf"first\(0, data\): draws {SAME}"),
+    "neither": (SubsetsOptions(strategy=drawing(neither)), BY_PLACE),
+    "without the index": (SubsetsOptions(strategy=drawing(without_index)), "every member draws the same examples"),
+    "any numbers": (SubsetsOptions(strategy=drawing(any_numbers)), "asked twice gives two rounds"),
+    "global numbers": (SubsetsOptions(strategy=drawing(global_numbers)), "asked twice gives two rounds"),
+    "the first ones": (SubsetsOptions(strategy=drawing(first_ones)), BY_PLACE),
+    "folds by id": (SubsetsOptions(strategy=drawing(by_folds)), SAME),
+    "nobody": (SubsetsOptions(strategy=Nobody), r"first\(0, data\) returns a round with weights"),
+    "state": (SubsetsOptions(strategy=Stateful), "was asked before gives another answer"),
+    "labels changed": (SubsetsOptions(strategy=Relabelling), r"first\(0, data\) raises ValueError: .*read-only"),
+    "old signature": (
+        SubsetsOptions(strategy=Counting),
+        r"first\(examples\) is called as first\(index, data\); data",
+    ),
+    "a number": (SubsetsOptions(strategy=Mistaking), r"first\(0, data\) raises TypeError"),
+    "labels": (
+        SubsetsOptions(strategy=Missing),
+        r"judge\(0, .* raises TypeError: .*labels are `data.labels`",
+    ),
+    "no predictions": (SubsetsOptions(strategy=Unasked), r"judge\(0, ...\) of a .* raises AttributeError"),
+    "full cost": (
+        SubsetsOptions(strategy=Costly),
+        "16 of 40 examples have weight 0, computed all the same",
+    ),
+    "next to no weight": (SubsetsOptions(strategy=NextToNothing), "16 of 40 examples have next to no weight"),
+    "uneven": (SubsetsOptions(strategy=Uneven), "weights of a SUBSET that differ"),
+    "unread": (SubsetsOptions(strategy=Unread), "set sequential = True"),
+    "by place in turn": (InTurnOptions(strategy=ByPlaceLater), rf"judge\(0, ...\) of a .*: weights do {BY_PLACE}"),
+    "without a seed in turn": (InTurnOptions(strategy=SeedlessLater), rf"judge\(0, ...\) of a .*: draws {SAME}"),
+    "full cost in turn": (InTurnOptions(strategy=CostlyLater), r"judge\(0, ...\) of a .* have weight 0"),
+    "judged by place": (JudgedOptions(strategy=JudgedByPlace), "the verdict depends on the order of the examples"),
+}
+
+
+@pytest.mark.parametrize("broken", sorted(BROKEN_DRAWS))
+@pytest.mark.parametrize("classes", [1, 2])
+def test_a_broken_draw_is_found(broken: str, classes: int) -> None:
+    options, what = BROKEN_DRAWS[broken]
+    with pytest.raises(LawError, match=what):
+        check_ensemble(options, classes)
