@@ -55,7 +55,7 @@ class TrainingData:
         """
         keys = np.frombuffer(hashlib.sha256(json.dumps([self.seed, *words]).encode()).digest()[:16], dtype="<u8")
         bits = _mixed(_mixed(_hashes(self.ids) ^ keys[0]) ^ keys[1])
-        uniform: NDArray[np.float64] = (bits >> np.uint64(11)) * 2.0**-53
+        uniform: NDArray[np.float64] = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
         return uniform
 
 

@@ -183,8 +183,8 @@ def _check_order(tried: _Trial) -> None:
         verdict = tried.judge(0, first, logits, member)
         moved = evolve(first, weights=first.weights[order])
         found = turned.judge(0, moved, logits[order], member)
-        same = np.isclose(verdict.weight, found.weight) and verdict.kept == found.kept
-        hold(bool(same), f"judge(0, ...) of {member}: the verdict depends on the order of the examples")
+        alike = bool(np.isclose(verdict.weight, found.weight)) and verdict.kept == found.kept
+        hold(alike, f"judge(0, ...) of {member}: the verdict depends on the order of the examples")
 
 
 def _check_draws(tried: _Trial) -> None:

@@ -24,6 +24,7 @@ from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.classes import read_class_names
 from bebertlab.nn.folder import load_model
 from bebertlab.stages.member import MemberStage
+from bebertlab.stages.strategy import training_data
 from bebertlab.stages.verdict import UNTRAINED, read_verdict, write_verdict
 from bebertlab.testing.bench import StageBench
 from bebertlab.testing.tiny import tiny_task
@@ -168,6 +169,51 @@ def test_the_next_member_trains_on_what_the_one_before_left(
     assert seen[1].sampling is Sampling.BOOTSTRAP
     bench.run(member(bench.codec, "single"), task, model=teacher)
     assert seen[2].sampling is Sampling.ALL
+
+
+def test_members_of_one_ensemble_have_subsets_of_their_own_and_seeds_have_others(
+    bench: StageBench, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def train_phases(model: BertClassifier, phases: object, session: Session) -> Training:
+        seen.append(session.round)
+        return Training(steps=0, seconds=0.0)
+
+    monkeypatch.setattr("bebertlab.stages.member.train_phases", train_phases)
+    subsets = {"kind": "bagging", "share": 0.5, "replacement": False}
+    for index, seed in ((0, 0), (1, 0), (0, 1), (0, 0)):
+        bench.run(member(bench.codec, subsets, index=index), task, seed=seed, model=teacher)
+    assert {one.sampling for one in seen} == {Sampling.SUBSET}
+    chosen = [tuple(one.weights > 0) for one in seen]
+    assert chosen[0] == chosen[3]
+    assert len(set(chosen)) == 3
+    by_ensemble = training_data(task, 0).uniform("bagging", 1)  # of the ensemble's seed, not of the member's
+    assert chosen[1] == tuple(by_ensemble <= np.sort(by_ensemble)[47])
+
+
+@pytest.mark.parametrize(("share", "steps"), [(1.0, 12), (0.5, 6), (0.25, 4)])
+@pytest.mark.parametrize("replacement", [True, False])
+def test_a_member_on_a_share_of_the_examples_takes_that_share_of_the_steps(
+    bench: StageBench,
+    task: Task,
+    teacher: Artifact,
+    train: TrainOptions,
+    metrics: Metrics,
+    share: float,
+    steps: int,
+    replacement: bool,
+) -> None:
+    options = {"kind": "bagging", "share": share, "replacement": replacement}
+    artifact = bench.run(member(bench.codec, options, train=train), task, model=teacher)
+    assert metrics(artifact)["train/steps"] == steps
+
+
+def test_a_later_member_needs_the_one_before_it_where_it_trains_on_what_that_left(codec: Codec, task: Task) -> None:
+    with pytest.raises(UserError, match="'boosting' is sequential: member 2 needs the member before it as `previous`"):
+        member(codec, "boosting", index=2).prepare({}, task, codec)
+    for kind, index, previous in (("boosting", 2, "members.1"), ("boosting", 0, None), ("bagging", 2, None)):
+        member(codec, kind, index=index, previous=previous).prepare({}, task, codec)
 
 
 def test_a_member_starts_where_it_is_told(
