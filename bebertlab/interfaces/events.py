@@ -65,13 +65,17 @@ class Question:
 
     Trials are paired with the baseline's trial of the same seed and the same values on every other axis. Where
     `exclude` leaves the baseline one value of an option of the same stage (a single model has one size only), it is
-    compared with every value, and the report says so.
+    compared with every value, each by itself, and the report says so.
     """
 
     text: str  #: as a person would ask it
     compare: str  #: searched path
     baseline: Any = None  #: value to compare with; None compares each value with the one before it
     cost: str | None = None  #: stage or group whose training seconds are compared beside the score
+    #: other searched paths to the values that count: one, a list, or `{not: ...}` of these. A value of `compare` that
+    #: can have only one value there (a single model has size 1) is exempt where the question has a baseline
+    where: Mapping[str, Any] | None = None
+    by: str | None = None  #: another searched path; the question is answered for each of its values by itself
 
 
 @frozen(kw_only=True)

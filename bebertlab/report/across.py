@@ -17,22 +17,25 @@ def fixed_axes(study: StudyRecord, question: Question) -> dict[str, Any]:
     leave the baseline one of the listed values, and the option is one of the same stage as the compared one. What is
     left out elsewhere (long training of another stage) does mean something: there equals are compared only.
     """
-    if question.baseline is None:
-        return {}
-    stage = question.compare.split(".")[0]
-    beside = [axis for axis in study.axes if axis != question.compare and axis.split(".")[0] == stage]
+    return {} if question.baseline is None else lone_values(study, question.compare, question.baseline)
+
+
+def lone_values(study: StudyRecord, path: str, value: object) -> dict[str, Any]:
+    """Axes of the same stage of which `exclude` leaves a value of `path` one value only, with that value."""
+    stage = path.split(".")[0]
+    beside = [axis for axis in study.axes if axis != path and axis.split(".")[0] == stage]
     excluded = (resolved_part(study, "exclude") or ()) if beside else ()
-    left = {axis: _left(study, question, axis, excluded) for axis in beside}
+    left = {axis: _left(study, path, value, axis, excluded) for axis in beside}
     return {axis: values[0] for axis, values in left.items() if len(values) == 1 < len(study.axes[axis])}
 
 
-def _left(study: StudyRecord, question: Question, axis: str, excluded: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """The values of an axis that the baseline may have."""
+def _left(study: StudyRecord, path: str, value: object, axis: str, excluded: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The values of an axis that a value of `path` may have."""
     out: set[str] = set()
     for item in excluded:
-        if item.keys() == {question.compare, axis} and _among(question.baseline, item[question.compare]):
-            out |= {identity(value) for value in _listed(item[axis])}
-    return [value for value in study.axes[axis] if identity(value) not in out]
+        if item.keys() == {path, axis} and _among(value, item[path]):
+            out |= {identity(one) for one in _listed(item[axis])}
+    return [one for one in study.axes[axis] if identity(one) not in out]
 
 
 def _among(value: object, values: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
-from bebertlab.report.across import fixed_axes
+from bebertlab.report.cells import Cell, cells, counted, place
 from bebertlab.report.cost import Cost, cost
 from bebertlab.report.pairs import Pairing, pair_up
 from bebertlab.report.rows import identity, points
@@ -52,7 +52,9 @@ class Comparison:
     pairs: int
     left_out: int = 0
     paired: bool = True  #: False: no two points differ in this option only, means of points are compared
+    at: Mapping[str, Any] = field(factory=dict)  #: values on other axes, where the question is answered for each apart
     across: Mapping[str, Any] = field(factory=dict)  #: axes on which pairs differ too, with the baseline's one value
+    own: Mapping[str, Any] = field(factory=dict)  #: the same, with the one value that the compared value has there
     cost: Cost | None = None
     parts: tuple[Part, ...] = ()
 
@@ -88,6 +90,14 @@ class Answer:
     obstacle: str = ""  #: why there is no answer
 
 
+@frozen(kw_only=True, eq=False)
+class _Wanted:
+    """A value, what it is compared with, and under which values of other options."""
+
+    pair: tuple[Any, Any]
+    cell: Cell
+
+
 def answer(study: StudyRecord, question: Question, trials: Sequence[TrialRecord]) -> Answer:
     """Answer one question."""
     values = compared_values(study, question, trials)
@@ -95,9 +105,17 @@ def answer(study: StudyRecord, question: Question, trials: Sequence[TrialRecord]
     if obstacle:
         return Answer(question=question, obstacle=obstacle)
     if question.baseline is None and len(values) > MANY_VALUES and all(map(_numeric, values)):
-        return Answer(question=question, trend=_trend(study, question, trials))
-    wanted = _wanted(question, values)
-    found = [_compare(study, question, trials, pair, len(wanted)) for pair in wanted]
+        if question.by is not None:
+            return Answer(question=question, obstacle=f"{question.compare} has many values; `by` suits a few")
+        return Answer(question=question, trend=_trend(study, question, counted(question, trials)))
+    each = [
+        _Wanted(pair=pair, cell=cell) for pair in _wanted(question, values) for cell in cells(study, question, pair)
+    ]
+    each.sort(key=lambda one: [place(study, axis, value) for axis, value in one.cell.at.items()])
+    wanted = [one for one in each if all(one.cell.trials(question.compare, one.pair, trials))]
+    if not wanted and question.where:
+        return Answer(question=question, obstacle="no trials that meet its condition (`where`)")
+    found = [_compare(study, question, trials, one, len(wanted)) for one in wanted]
     made = [comparison for comparison in found if comparison is not None]
     if not made:
         return Answer(question=question, obstacle="no complete trials to compare")
@@ -135,20 +153,23 @@ def _wanted(question: Question, values: Sequence[Any]) -> list[tuple[Any, Any]]:
 
 
 def _compare(
-    study: StudyRecord, question: Question, trials: Sequence[TrialRecord], pair: tuple[Any, Any], comparisons: int
+    study: StudyRecord, question: Question, trials: Sequence[TrialRecord], wanted: _Wanted, comparisons: int
 ) -> Comparison | None:
-    value, baseline = pair
-    fixed = fixed_axes(study, question) if identity(baseline) == identity(question.baseline) else {}
-    pairing = pair_up(study, trials, question.compare, value, baseline, across=fixed)
+    (value, baseline), cell = wanted.pair, wanted.cell
+    ours, theirs = cell.trials(question.compare, wanted.pair, trials)
+    across = {**cell.own, **cell.across}
+    pairing = pair_up(study, [*ours, *theirs], question.compare, value, baseline, across=across)
     if not pairing.pairs:
-        return _unpaired(study, question, trials, pair, comparisons)
+        return _unpaired(study, wanted, ours, theirs, comparisons)
     return Comparison(
         value=value,
         baseline=baseline,
         estimate=estimate(pairing.differences(), comparisons),
         pairs=len(pairing.pairs),
         left_out=pairing.left_out,
-        across={axis: fixed[axis] for axis in pairing.across},
+        at=cell.at,
+        across={axis: cell.across[axis] for axis in pairing.across if axis in cell.across},
+        own={axis: cell.own[axis] for axis in pairing.across if axis in cell.own},
         cost=cost(pairing, question.cost) if question.cost else None,
         parts=_parts(study, question, pairing),
     )
@@ -170,18 +191,19 @@ def _part(axis: str, value: object, pairing: Pairing) -> Part:
 
 
 def _unpaired(
-    study: StudyRecord, question: Question, trials: Sequence[TrialRecord], pair: tuple[Any, Any], comparisons: int
+    study: StudyRecord,
+    wanted: _Wanted,
+    ours: Sequence[TrialRecord],
+    theirs: Sequence[TrialRecord],
+    comparisons: int,
 ) -> Comparison | None:
     """Means of points, where options were drawn at random and no two points differ in this one only."""
-    scores: list[list[float]] = [[], []]
-    for point in points(study, trials):
-        for place, wanted in enumerate(pair):
-            if point.score and identity(point.parameters.get(question.compare)) == identity(wanted):
-                scores[place].append(point.score.mean)
+    scores = [[point.score.mean for point in points(study, side) if point.score] for side in (ours, theirs)]
     if not all(scores):
         return None
     made = welch(scores[0], scores[1], comparisons)
-    return Comparison(value=pair[0], baseline=pair[1], estimate=made, pairs=0, paired=False)
+    value, baseline = wanted.pair
+    return Comparison(value=value, baseline=baseline, estimate=made, pairs=0, paired=False, at=wanted.cell.at)
 
 
 def _trend(study: StudyRecord, question: Question, trials: Sequence[TrialRecord]) -> Trend:

@@ -163,13 +163,13 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}" + ("" if amount == 1 else "s")
 
 
-def listing(words: Sequence[str]) -> str:
+def listing(words: Sequence[str], last: str = "and") -> str:
     """Words joined as in a sentence.
 
-    >>> listing(["a", "b", "c"])
-    'a, b and c'
+    >>> listing(["a", "b", "c"]), listing(["a", "b"], "or")
+    ('a, b and c', 'a or b')
     """
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""
 
 
 def _part_label(value: Mapping[str, object]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.report.answers import Answer, Comparison, Verdict
+from bebertlab.report.cells import said_at
 from bebertlab.report.labels import count, listing, short_names, signed, unit, value_label
 from bebertlab.report.rows import identity
 from bebertlab.report.statistics import MINIMUM_SEEDS
@@ -29,7 +30,9 @@ def many(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:
     for made in sorted(found.comparisons, key=_difference, reverse=study.maximize):
         groups[_heading(study, found, made)].append(made)
     said = [
-        f"{heading}: {_listed(group, places)} {unit(study.objective)}." for heading, group in groups.items() if group
+        f"{heading}: {_listed(study, group, places)} {unit(study.objective)}."
+        for heading, group in groups.items()
+        if group
     ]
     return (*said, *_all_differing(study, found))
 
@@ -37,17 +40,26 @@ def many(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:
 def differing(study: StudyRecord, made: Comparison) -> str:
     """What pairs of a comparison differ in beside the compared option; empty where that is nothing."""
     names = short_names(study.axes)
-    only = [f"{names.get(axis, axis)} {value_label(value)}" for axis, value in made.across.items()]
-    return f"{value_label(made.baseline)} has {listing(only)} only" if only else ""
+    said = []
+    for side, across in ((made.value, made.own), (made.baseline, made.across)):
+        only = [f"{names.get(axis, axis)} {value_label(value)}" for axis, value in across.items()]
+        said += [f"{value_label(side)} has {listing(only)} only"] if only else []
+    return listing(said)
+
+
+def compared_label(study: StudyRecord, made: Comparison) -> str:
+    """The compared value, and under which values of other options where there are several such comparisons."""
+    at = said_at(study, made.at)
+    return f"{value_label(made.value)} at {at}" if at else value_label(made.value)
 
 
 def _all_differing(study: StudyRecord, found: Answer) -> list[str]:
     groups: dict[str, list[str]] = {}
     for made in found.comparisons:
-        if made.across:
-            groups.setdefault(differing(study, made), []).append(value_label(made.value))
+        if made.across or made.own:
+            groups.setdefault(differing(study, made), []).append(compared_label(study, made))
     said = [f"The pairs of {listing(values)} differ in more: {words}." for words, values in groups.items()]
-    loose = [value_label(made.value) for made in found.comparisons if not made.paired]
+    loose = [compared_label(study, made) for made in found.comparisons if not made.paired]
     return [*said, f"Not paired, their points differ in other options too: {listing(loose)}."] if loose else said
 
 
@@ -83,5 +95,5 @@ def _difference(made: Comparison) -> float:
     return made.estimate.interval.mean
 
 
-def _listed(group: Sequence[Comparison], places: int) -> str:
-    return ", ".join(f"{value_label(made.value)} {signed(_difference(made), places)}" for made in group)
+def _listed(study: StudyRecord, group: Sequence[Comparison], places: int) -> str:
+    return ", ".join(f"{compared_label(study, made)} {signed(_difference(made), places)}" for made in group)

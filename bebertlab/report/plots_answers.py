@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.report.answers import Answer, Comparison, Trend, Verdict
+from bebertlab.report.cells import said_at
 from bebertlab.report.curves import Curve
 from bebertlab.report.labels import axis_label, short_names, unit, value_label
 from bebertlab.report.many import same_baseline
@@ -40,7 +41,7 @@ def forest(study: StudyRecord, found: Answer, name: str) -> str:
     height = 0.85 + 0.24 * len(lines)
     with canvas(1.6 + 2.35 * len(shown), height, columns=len(shown), share_x=True) as (figure, axes):
         for axis, comparison in zip(axes, shown, strict=True):
-            _column(axis, comparison, lines, baseline=found.question.baseline is not None)
+            _column(axis, comparison, lines, _compared(study, found, comparison, against=False, joined="\n"))
         _scale(axes, shown)
         _cut_marks(axes, shown, lines)
         axes[0].set_yticks(range(len(lines)), [line.label for line in lines])
@@ -64,7 +65,7 @@ def _rows(study: StudyRecord, found: Answer, name: str) -> str:
         for place, one in enumerate(shown):
             _whisker(axis, one.estimate.interval, place, whole=True, filled=one.verdict is Verdict.SHOWN)
         _scale([axis], [evolve(one, parts=()) for one in shown])
-        axis.set_yticks(range(len(shown)), [_compared(found, one, against=against) for one in shown])
+        axis.set_yticks(range(len(shown)), [_compared(study, found, one, against=against) for one in shown])
         axis.set_ylim(len(shown) - 0.4, -0.6)
         axis.set_title(f"minus {value_label(shown[0].baseline)}" if against else "")
         axis.set_xlabel(_difference_label(study))
@@ -127,7 +128,7 @@ def _lines(study: StudyRecord, shown: Sequence[Comparison]) -> list[_Line]:
     return lines
 
 
-def _column(axis: Any, comparison: Comparison, lines: Sequence[_Line], *, baseline: bool) -> None:  # noqa: ANN401
+def _column(axis: Any, comparison: Comparison, lines: Sequence[_Line], title: str) -> None:  # noqa: ANN401
     claimed = comparison.verdict is Verdict.SHOWN
     axis.axvline(0, color=INK, linewidth=1)
     for place, line in enumerate(lines):
@@ -135,17 +136,16 @@ def _column(axis: Any, comparison: Comparison, lines: Sequence[_Line], *, baseli
         if shown is not None:
             whole = line.key is None
             _whisker(axis, shown, place, whole=whole, filled=claimed or not whole)
-    ours, theirs = value_label(comparison.value), value_label(comparison.baseline)
-    axis.set_title(f"{ours} minus {theirs}" if baseline else f"{theirs} → {ours}")
+    axis.set_title(title)
     _plain(axis)
 
 
-def _compared(found: Answer, comparison: Comparison, *, against: bool) -> str:
+def _compared(study: StudyRecord, found: Answer, comparison: Comparison, *, against: bool, joined: str = ", ") -> str:
     """A comparison beside its row; `against`: the title names the value that all are compared with."""
     ours, theirs = value_label(comparison.value), value_label(comparison.baseline)
-    if against:
-        return ours
-    return f"{theirs} → {ours}" if found.question.baseline is None else f"{ours} minus {theirs}"
+    if not against:
+        ours = f"{theirs} → {ours}" if found.question.baseline is None else f"{ours} minus {theirs}"
+    return joined.join(filter(None, [ours, said_at(study, comparison.at)]))
 
 
 def _plain(axis: Any) -> None:  # noqa: ANN401

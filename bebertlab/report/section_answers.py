@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bebertlab.report.answers import Answer, Comparison
+from bebertlab.report.cells import counted
 from bebertlab.report.curves import curves, hue_axis
 from bebertlab.report.document import Block, Bullets, Figure, Section, Text
 from bebertlab.report.labels import count, short_names
@@ -36,8 +37,8 @@ def _answers_note(made: Material) -> str:
 
 def _kinds(comparisons: Sequence[Comparison]) -> tuple[tuple[str, bool], ...]:
     """What may be said of how differences are made, and whether some are made so."""
-    across = any(one.across for one in comparisons)
-    but = ", save those of which the baseline is said to have one value only" if across else ""
+    across = any(one.across or one.own for one in comparisons)
+    but = ", save those of which one of both is said to have one value only" if across else ""
     return (
         (
             f"A paired difference is between trials of the same seed and the same other options{but}; its interval is "
@@ -79,7 +80,7 @@ def _numeric(found: Answer) -> bool:
 
 def _curve(made: Material, found: Answer, option: str, name: str) -> Figure:
     hue = hue_axis(made.study, but=found.question.compare)
-    lines = curves(made.study, made.trials, found.question.compare, hue)
+    lines = curves(made.study, counted(found.question, made.trials), found.question.compare, hue)
     short = short_names(made.study.axes).get(hue, "")
     caption = "Mean over all other options with its 95% interval over seeds."
     return Figure(name=name, svg=curve(made.study, lines, option, short, name), caption=caption)

@@ -9,6 +9,7 @@ from typing import Any
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.report.answers import Answer, Comparison
 from bebertlab.report.baselines import Baseline, baselines
+from bebertlab.report.cells import said_at
 from bebertlab.report.cost import StageCost
 from bebertlab.report.document import Table
 from bebertlab.report.labels import (
@@ -77,10 +78,10 @@ def points_table(
 
 def comparisons_table(study: StudyRecord, answer: Answer, places: int = 2) -> Table:
     """The differences of one question."""
-    columns = ["compared", "verdict", f"difference ({unit(study.objective)})", "95% interval", "p (Holm)", "detectable"]
-    columns += ["seeds", "pairs", "left out", f"{answer.question.cost} (s)", "ratio"]
+    columns = ["compared", "at", "verdict", f"difference ({unit(study.objective)})", "95% interval", "p (Holm)"]
+    columns += ["detectable", "seeds", "pairs", "left out", f"{answer.question.cost} (s)", "ratio"]
     rows = tuple(_comparison_row(study, answer, made, places) for made in answer.comparisons)
-    return _without_empty(Table(columns=tuple(columns), rows=rows, numeric=frozenset(range(2, len(columns)))))
+    return _without_empty(Table(columns=tuple(columns), rows=rows, numeric=frozenset(range(3, len(columns)))))
 
 
 def front_table(study: StudyRecord, front: Sequence[Placed], cost: str, places: int = 2) -> Table:
@@ -245,6 +246,7 @@ def _comparison_row(study: StudyRecord, answer: Answer, made: Comparison, places
     ours, theirs = value_label(made.value), value_label(made.baseline)
     return (
         f"{theirs} → {ours}" if answer.question.baseline is None else f"{ours} minus {theirs}",
+        said_at(study, made.at) or NOTHING,
         verdict_label(made, maximize=study.maximize),
         signed(shown.mean, places),
         bounds(shown, places),
@@ -261,7 +263,7 @@ def _pairs(study: StudyRecord, made: Comparison) -> str:
     if not made.paired:
         return "not paired"
     names = short_names(study.axes)
-    across = ", ".join(names.get(axis, axis) for axis in made.across)
+    across = ", ".join(names.get(axis, axis) for axis in {**made.own, **made.across})
     return f"{made.pairs} across {across}" if across else str(made.pairs)
 
 

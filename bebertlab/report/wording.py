@@ -6,6 +6,7 @@ from attrs import frozen
 
 from bebertlab.interfaces.events import Question, StudyRecord
 from bebertlab.report.answers import Answer, Comparison, Trend, Verdict
+from bebertlab.report.cells import condition, said_at
 from bebertlab.report.labels import (
     bounds,
     count,
@@ -17,7 +18,7 @@ from bebertlab.report.labels import (
     unit,
     value_label,
 )
-from bebertlab.report.many import differing, is_many, many
+from bebertlab.report.many import compared_label, differing, is_many, many
 from bebertlab.report.rows import identity
 from bebertlab.report.statistics import MINIMUM_SEEDS
 
@@ -33,7 +34,7 @@ class Words:
 
 
 def sentences(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:
-    """One sentence per comparison, and one about cost where the question asks for it.
+    """One sentence per comparison after that of the question's condition, and one about cost where it is asked for.
 
     Many comparisons with one value are told by their verdicts, without evidence and cost: these are in the table.
     """
@@ -41,11 +42,14 @@ def sentences(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, 
         return (f"Not answered: {found.obstacle}.",)
     words = _words(study, found.question, places)
     if found.trend is not None:
-        return (_trend(words, found.trend),)
+        return (*_condition(study, found), _trend(words, found.trend))
     if is_many(found):
-        return many(study, found, places)
-    said = [_comparison(words, found.question, made, differing(study, made)) for made in found.comparisons]
-    return (*said, *_cost(found))
+        return (*_condition(study, found), *many(study, found, places))
+    said = [
+        _at(study, made) + _comparison(words, found.question, made, differing(study, made))
+        for made in found.comparisons
+    ]
+    return (*_condition(study, found), *said, *_cost(study, found))
 
 
 def headlines(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:
@@ -53,8 +57,13 @@ def headlines(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, 
     if found.obstacle or found.trend is not None or is_many(found):
         return sentences(study, found, places)
     words = _words(study, found.question, places)
-    said = [_short(words, found.question, made) + _aside(study, made) for made in found.comparisons]
-    return (*(f"{one}." for one in said), *_short_cost(found))
+    said = [_at(study, made) + _short(words, found.question, made) + _aside(study, made) for made in found.comparisons]
+    return (*_condition(study, found), *(f"{one}." for one in said), *_short_cost(study, found))
+
+
+def _condition(study: StudyRecord, found: Answer) -> list[str]:
+    said = condition(study, found.question)
+    return [said] if said else []
 
 
 def verdict_label(comparison: Comparison, *, maximize: bool) -> str:
@@ -77,6 +86,11 @@ def _words(study: StudyRecord, question: Question, places: int) -> Words:
         maximize=study.maximize,
         places=places,
     )
+
+
+def _at(study: StudyRecord, made: Comparison) -> str:
+    at = said_at(study, made.at)
+    return f"At {at}: " if at else ""
 
 
 def _comparison(words: Words, question: Question, made: Comparison, differing: str) -> str:
@@ -146,14 +160,14 @@ def _unit_of_count(made: Comparison) -> str:
     return "seed" if made.paired else "point"
 
 
-def _cost(found: Answer) -> list[str]:
+def _cost(study: StudyRecord, found: Answer) -> list[str]:
     """Training seconds against the baseline's, or against the value before."""
-    said = [_times(made) + _seconds(made) for made in _with_cost(found)]
+    said = [_times(study, made) + _seconds(made) for made in _with_cost(found)]
     return [f"Training seconds in {found.question.cost}: {'; '.join(said)}."] if said else []
 
 
-def _short_cost(found: Answer) -> list[str]:
-    said = [_times(made) for made in _with_cost(found)]
+def _short_cost(study: StudyRecord, found: Answer) -> list[str]:
+    said = [_times(study, made) for made in _with_cost(found)]
     return [f"Training seconds in {found.question.cost}: {', '.join(said)}."] if said else []
 
 
@@ -163,9 +177,9 @@ def _with_cost(found: Answer) -> list[Comparison]:
     return [made for made in costly if baseline is None or identity(made.baseline) == identity(baseline)]
 
 
-def _times(made: Comparison) -> str:
+def _times(study: StudyRecord, made: Comparison) -> str:
     mean = made.cost.ratio.mean if made.cost and made.cost.ratio else 0.0
-    return f"{value_label(made.value)} takes {number(mean)} times those of {value_label(made.baseline)}"
+    return f"{compared_label(study, made)} takes {number(mean)} times those of {value_label(made.baseline)}"
 
 
 def _seconds(made: Comparison) -> str:

@@ -96,39 +96,25 @@ def settle_exclude(items: Mapping[int, Mapping[str, Any]], changed: Changed) -> 
 
     A line `{not: values}` becomes the other choices of its axis.
     """
-    study, faults = changed.study, changed.faults
     settled = []
     for index, item in items.items():
         if not item:
-            faults.add(changed.document, ("exclude", index), "is empty and would leave out everything")
+            changed.faults.add(changed.document, ("exclude", index), "is empty and would leave out everything")
             continue
-        lines: list[tuple[str, list[Any]]] = []
-        matches, before_item = True, len(faults)
-        for path, values in item.items():
-            where: Keys = ("exclude", index, path)
-            before_line = len(faults)
-            name = _axis(changed, path, where)
-            wanted, others = _written(values)
-            if name is not None:
-                _check_choices(changed, where, wanted, name)
-            if name is None or len(faults) > before_line:
-                continue  # without its wrong lines an item leaves out more: no point is called wrong by mistake
-            if name in study.search and others and study.search[name].choice is None:
-                what = f"'{name}' is a range, which has no other choices; list what is left out"
-                faults.add(changed.document, where, what)
-            elif name in study.search:
-                wanted = _left(study.search[name], wanted, others=others)
-                lines.append((name, wanted))
-                matches &= bool(wanted)
-            else:  # fixed from outside
-                matches &= excluded({name: _fixed(changed, name)}, [{name: wanted}]) is not others
-        if matches and (lines or len(faults) == before_item):
-            settled.append(dict(lines))
+        before = len(changed.faults)
+        # without its wrong lines an item leaves out more: no point is called wrong by mistake
+        lines = _lines(item, ("exclude", index), "list what is left out", changed)
+        kept = {line.name: line.values for line in lines if line.values is not None}
+        if all(line.matches for line in lines) and (kept or len(changed.faults) == before):
+            settled.append(kept)
     return tuple(settled)
 
 
 def settle_questions(items: Mapping[int, Question], changed: Changed) -> tuple[Question, ...]:
-    """Check what is asked; a question about what does not vary any more is left out."""
+    """Check what is asked; a question about what does not vary any more, or whose condition fails, is left out.
+
+    A line `{not: values}` of a condition becomes the other choices of its axis.
+    """
     settled = []
     recipe, study = changed.recipe.data, changed.study
     stages = recipe.get("stages") if isinstance(recipe, Mapping) else None
@@ -140,12 +126,82 @@ def settle_questions(items: Mapping[int, Question], changed: Changed) -> tuple[Q
             changed.faults.add(changed.document, (*where, "cost"), what)
         if question.baseline is not None:
             _check_choices(changed, (*where, "baseline"), [question.baseline], name or "")
+        condition, possible = _condition(question, where, name, changed)
+        by = _by(question, where, name, changed)
         axis = study.search.get(name or "")
-        if name is None or axis is None or (axis.choice is not None and len(axis.choice) < 2):
+        if name is None or axis is None or (axis.choice is not None and len(axis.choice) < 2) or not possible:
             continue
         kept = axis.choice is None or any(same(question.baseline, value) for value in axis.choice)
-        settled.append(attrs.evolve(question, compare=name, baseline=question.baseline if kept else None))
+        baseline = question.baseline if kept else None
+        settled.append(attrs.evolve(question, compare=name, baseline=baseline, where=condition or None, by=by))
     return tuple(settled)
+
+
+def _condition(
+    question: Question, where: Keys, compared: str | None, changed: Changed
+) -> tuple[Mapping[str, Any], bool]:
+    """The lines of a question's condition that still say something, and whether it can be met."""
+    if question.where is None:
+        return {}, True
+    where = (*where, "where")
+    if not question.where:
+        changed.faults.add(changed.document, where, "is empty; name a searched option and its values")
+    lines = _lines(question.where, where, "list those that count", changed)
+    if any(line.name == compared for line in lines):
+        changed.faults.add(changed.document, where, f"'{compared}' is what is compared; a condition is about others")
+    said = {}
+    for line in lines:
+        axis = changed.study.search.get(line.name)
+        if line.values is not None and not (axis and axis.choice and len(axis.choice) == len(line.values)):
+            said[line.name] = line.values
+    return said, all(line.matches for line in lines)
+
+
+def _by(question: Question, where: Keys, compared: str | None, changed: Changed) -> str | None:
+    """The axis whose values are answered apart; None where it has only one."""
+    if question.by is None:
+        return None
+    where = (*where, "by")
+    name = _axis(changed, question.by, where)
+    axis = changed.study.search.get(name or "")
+    if name is not None and name == compared:
+        changed.faults.add(changed.document, where, f"'{name}' is what is compared; name another searched option")
+    if axis is not None and axis.choice is None:
+        changed.faults.add(changed.document, where, f"'{name}' is a range; only an option with a choice can be split")
+    return name if axis is not None and axis.choice is not None and len(axis.choice) > 1 else None
+
+
+@attrs.frozen(kw_only=True)
+class _Line:
+    """A line of an item: an axis and its values."""
+
+    name: str
+    values: list[Any] | None  #: those that the axis still has; None where it was fixed from outside
+    matches: bool  #: some point can have them
+
+
+def _lines(item: Mapping[str, Any], where: Keys, instead: str, changed: Changed) -> list[_Line]:
+    """The lines of an item that have no faults; `instead` says what can be done where `{not: ...}` cannot."""
+    study, faults = changed.study, changed.faults
+    found = []
+    for path, values in item.items():
+        before = len(faults)
+        name = _axis(changed, path, (*where, path))
+        wanted, others = _written(values)
+        if name is not None:
+            _check_choices(changed, (*where, path), wanted, name)
+        if name is None or len(faults) > before:
+            continue
+        if name not in study.search:
+            matches = excluded({name: _fixed(changed, name)}, [{name: wanted}]) is not others
+            found.append(_Line(name=name, values=None, matches=matches))
+        elif others and study.search[name].choice is None:
+            what = f"'{name}' is a range, which has no other choices; {instead}"
+            faults.add(changed.document, (*where, path), what)
+        else:
+            left = _left(study.search[name], wanted, others=others)
+            found.append(_Line(name=name, values=left, matches=bool(left)))
+    return found
 
 
 def _written_axes(study: Document, recipe: Document, registry: Registry) -> Iterable[tuple[str, list[Document]]]:

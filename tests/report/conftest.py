@@ -23,7 +23,13 @@ AXES: dict[str, tuple[Any, ...]] = {
     SIZE: (1, 2, 4),
 }
 QUESTIONS = (
-    Question(text="Does boosting beat bagging and the single model?", compare=ENSEMBLE, baseline="single"),
+    Question(
+        text="Does boosting beat bagging and the single model?",
+        compare=ENSEMBLE,
+        baseline="single",
+        where={SIZE: [2, 4]},
+        by=SIZE,
+    ),
     Question(text="Does distillation inside the members pay?", compare=DISTILLATION, baseline="none", cost="members"),
     Question(text="What does each further member add?", compare=SIZE),
 )

@@ -20,9 +20,9 @@ def _texts(svg: str) -> list[str]:
 
 def test_forest_names_what_it_shows(simulate: Simulate) -> None:
     study, trials = simulate()
-    texts = _texts(forest(study, answer(study, study.questions[0], trials), "forest"))
-    assert {"bagging minus single", "boosting minus single", "boosting minus bagging"} <= set(texts)
-    assert {"all pairs", "distillation:", "two-stage", "size:"} <= set(texts)
+    texts = _texts(forest(study, answer(study, study.questions[1], trials), "forest"))
+    assert {"prediction minus none", "two-stage minus none", "two-stage minus prediction"} <= set(texts)
+    assert {"all pairs", "ensemble:", "boosting", "size:"} <= set(texts)
     assert "difference of validation/score in points (right is better)" in texts
 
 
@@ -35,14 +35,27 @@ def test_forest_of_steps_points_forward(simulate: Simulate) -> None:
 
 def test_forest_without_intervals(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0,))
-    assert "all pairs" in _texts(forest(study, answer(study, study.questions[0], trials), "forest"))
+    assert "all pairs" in _texts(forest(study, answer(study, study.questions[1], trials), "forest"))
+
+
+def test_forest_says_under_which_values_of_other_options(simulate: Simulate) -> None:
+    study, trials = simulate()
+    question = study.questions[0]
+    six = _texts(forest(study, answer(study, question, trials), "forest"))
+    assert {
+        f"{pair}, size {size}" for pair in ("boosting minus single", "boosting minus bagging") for size in (2, 4)
+    } <= (set(six))
+    three = _texts(forest(study, answer(study, evolve(question, where={"members.size": [4]}), trials), "forest"))
+    assert {"boosting minus single", "size 4"} <= set(three)
 
 
 def test_many_comparisons_are_rows_best_first(simulate: Simulate) -> None:
     study, trials = simulate()
-    found = answer(study, study.questions[0], trials)
+    found = answer(study, evolve(study.questions[0], where=None, by=None), trials)
     one = found.comparisons[0]
-    moved = [evolve(one, value=f"v{place}", estimate=_moved(one.estimate, place)) for place in range(COLUMNS + 1)]
+    moved = [
+        evolve(one, at={}, value=f"v{place}", estimate=_moved(one.estimate, place)) for place in range(COLUMNS + 1)
+    ]
     texts = _texts(forest(study, evolve(found, comparisons=tuple(moved)), "forest"))
     assert [text for text in texts if text.startswith("v")] == ["v4", "v3", "v2", "v1", "v0"]
     assert {"minus single", "difference of validation/score in points (right is better)"} <= set(texts)
@@ -54,7 +67,7 @@ def test_rows_with_several_baselines_name_theirs(simulate: Simulate) -> None:
     study, trials = simulate()
     found = answer(study, study.questions[0], trials)
     pairs = (("twn", "bwn"), ("laq", "bwn"), ("lsq", "bwn"), ("laq", "twn"), ("lsq", "twn"), ("lsq", "laq"))
-    made = tuple(evolve(found.comparisons[0], value=value, baseline=baseline) for value, baseline in pairs)
+    made = tuple(evolve(found.comparisons[0], at={}, value=value, baseline=baseline) for value, baseline in pairs)
     texts = _texts(forest(study, evolve(found, comparisons=made), "forest"))
     assert {f"{value} minus {baseline}" for value, baseline in pairs} <= set(texts)
     assert not any(text.startswith("minus") for text in texts)
@@ -62,7 +75,7 @@ def test_rows_with_several_baselines_name_theirs(simulate: Simulate) -> None:
 
 def test_a_row_says_whether_it_is_over_pairs_or_points(simulate: Simulate) -> None:
     study, trials = simulate()
-    found = answer(study, study.questions[0], trials)
+    found = answer(study, study.questions[1], trials)
     loose = [evolve(one, paired=False, parts=()) for one in found.comparisons]
     assert "all points" in _texts(forest(study, evolve(found, comparisons=tuple(loose)), "forest"))
     mixed = (loose[0], *found.comparisons[1:])
@@ -76,7 +89,7 @@ def _moved(estimate: Estimate, by: float) -> Estimate:
 
 def test_forest_says_at_the_edge_that_an_interval_goes_on(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0, 1), spread=2.0)
-    found = answer(study, study.questions[0], trials)
+    found = answer(study, study.questions[1], trials)
     plain = evolve(found, comparisons=tuple(evolve(one, parts=()) for one in found.comparisons))
     assert len(forest(study, found, "forest")) > len(forest(study, plain, "forest"))
 

@@ -58,11 +58,25 @@ def test_too_few_seeds_are_said_at_once(simulate: Simulate) -> None:
 
 def test_a_caption_speaks_of_what_is_drawn(simulate: Simulate) -> None:
     study, trials = simulate()
+    four = evolve(study, questions=(evolve(study.questions[0], where={"members.size": [4]}),))
     of = {"single": "none", "bagging": "prediction", "boosting": "two-stage"}
     apart = [one for one in trials if one.parameters["members.distillation"] == of[one.parameters["members.ensemble"]]]
-    paired, unpaired = (_captions(study, some)[0] for some in (trials, apart))
+    paired, unpaired = (_captions(four, some)[0] for some in (trials, apart))
     assert ("over all pairs with" in paired, "Grey" in paired) == (True, True)
     assert ("over all points with" in unpaired, "Grey" in unpaired) == (True, False)
+
+
+def test_a_curve_is_of_the_trials_that_count(simulate: Simulate) -> None:
+    study, trials = simulate()
+    steps = study.questions[2]
+    every, boosted = (
+        answers(material(evolve(study, questions=(study.questions[0], one)), trials))[-1].blocks[-1]
+        for one in (steps, evolve(steps, where={"members.ensemble": ["boosting"]}))
+    )
+    assert isinstance(every, Figure)
+    assert isinstance(boosted, Figure)
+    assert ">bagging<" in every.svg
+    assert ">bagging<" not in boosted.svg
 
 
 def _captions(study: StudyRecord, trials: Sequence[TrialRecord]) -> list[str]:

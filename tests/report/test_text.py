@@ -20,7 +20,7 @@ def test_table_answers_and_failures(simulate: Simulate, fail: Callable[[TrialRec
     assert lines[0] == "ensemble_ablation@3f2c9a71: 125 of 126 trials complete, 1 failed"
     assert "says nothing about real language" in lines[1]
     assert lines[3].split()[:3] == ["#", "activation_bits", "distillation"]
-    assert "  boosting beats single by 3." in text
+    assert "  At size 2: boosting beats single by 3." in text
     assert "the loss became NaN at step 7" in text
     assert text.endswith("\n")
 

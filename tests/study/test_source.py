@@ -197,6 +197,82 @@ def test_set_fixes_an_axis_and_drops_what_spoke_of_it(files: Files) -> None:
     }
 
 
+QUESTION = """
+questions:
+  - {text: a, compare: members.ensemble, baseline: single, where: {members.size: LINE}, by: members.size}
+"""
+
+
+def asked(files: Files, line: str, *sets: str, smoke: bool = False) -> list[tuple[object, object]]:
+    """The conditions and splits of the questions that are left."""
+    start, end = files.text.index("questions:"), files.text.index("smoke:")
+    text = QUESTION.replace("LINE", line)
+    files.path.write_text(files.text[:start] + text.lstrip() + files.text[end:])
+    return [(one.where, one.by) for one in files.read(*sets, smoke=smoke).study.questions]
+
+
+@pytest.mark.parametrize(
+    ("line", "sets", "expected"),
+    [
+        ("[2, 4]", [], [({"members.size": [2, 4]}, "members.size")]),
+        ("4", [], [({"members.size": [4]}, "members.size")]),
+        ("{not: 1}", [], [({"members.size": [2, 4]}, "members.size")]),
+        ("[1, 2, 4]", [], [(None, "members.size")]),  # says nothing
+        ("[2, 4]", ["search.members.size=[1, 2]"], [({"members.size": [2]}, "members.size")]),
+        ("[2, 4]", ["search.members.size=[2, 4]"], [(None, "members.size")]),
+        ("[2, 4]", ["members.size=4"], [(None, None)]),
+        ("{not: [1, 2]}", ["members.size=4"], [(None, None)]),
+        ("[2, 4]", ["members.size=1"], []),  # its condition cannot be met any more
+        ("[2, 4]", ["search.members.size=[1]"], []),
+        ("{not: 1}", ["search.members.size=[1]"], []),
+    ],
+)
+def test_the_condition_of_a_question_is_settled(
+    files: Files, line: str, sets: list[str], expected: list[tuple[object, object]]
+) -> None:
+    assert asked(files, line, *sets) == expected
+
+
+def test_the_small_version_settles_the_condition_of_a_question(files: Files) -> None:
+    assert asked(files, "{not: 1}", smoke=True) == [({"members.size": [2]}, "members.size")]
+
+
+def test_a_wrong_condition_of_a_question_is_told_with_its_place(files: Files) -> None:
+    text = files.text[: files.text.index("questions:")]
+    files.path.write_text(
+        text
+        + """\
+questions:
+  - {text: a, compare: members.ensemble, where: {members.size: [2, 3]}}
+  - {text: b, compare: members.ensemble, where: {members.sleep: 1}, by: members.sleep}
+  - {text: c, compare: members.ensemble, where: {members.ensemble: single}, by: members.ensemble}
+  - {text: d, compare: members.ensemble, where: {}}
+  - {text: e, compare: members.ensemble, where: 3, by: [members.size]}
+"""
+    )
+    first = text.count("\n") + 2
+    unsearched = "'members.sleep' is not searched; did you mean 'members.size'? (known: members.ensemble, members.size)"
+    found = faults(files)
+    assert found.pop(6).startswith(f"study.yaml:{first + 4}:49: questions.4.where: must be a mapping")
+    assert found == [
+        f"study.yaml:{first}:64: questions.0.where.members.size: 3 is none of the choices: 1, 2, 4",
+        f"study.yaml:{first + 1}:65: questions.1.where.members.sleep: {unsearched}",
+        f"study.yaml:{first + 1}:73: questions.1.by: {unsearched}",
+        f"study.yaml:{first + 2}:49: questions.2.where: 'members.ensemble' is what is compared; a condition is about"
+        " others",
+        f"study.yaml:{first + 2}:81: questions.2.by: 'members.ensemble' is what is compared; name another searched"
+        " option",
+        f"study.yaml:{first + 3}:49: questions.3.where: is empty; name a searched option and its values",
+        f"study.yaml:{first + 4}:56: questions.4.by: must be text, is a list",
+    ]
+
+
+def test_only_what_has_choices_can_be_split(files: Files) -> None:
+    sets = ("sampler.kind=random", "sampler.trials=3", "search.members.size={integer: [1, 9]}")
+    with pytest.raises(UserError, match=r"questions.0.by: 'members.size' is a range; only an option with a choice"):
+        asked(files, "4", *sets)
+
+
 def test_set_reduces_adds_and_replaces_axes(files: Files) -> None:
     study = files.read("search.stages.members.size=[2, 4]", "search.score.rate=[1.0, 2.0]").study
     assert study.search["members.size"] == Axis(choice=(2, 4))
