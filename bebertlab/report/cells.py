@@ -94,7 +94,10 @@ def condition(study: StudyRecord, question: Question) -> str:
         f"{names.get(axis, axis)} {listing([*map(value_label, values)], 'or')}"
         for axis, values in _where(question).items()
     ]
-    return f"Only trials with {listing(meant)} count." if meant else ""
+    lone = {} if question.baseline is None else lone_values(study, question.compare, question.baseline)
+    exempt = [f"{names.get(axis, axis)} {value_label(lone[axis])}" for axis in _where(question) if axis in lone]
+    aside = f"; {value_label(question.baseline)} has {listing(exempt)} only" if exempt else ""
+    return f"Only trials with {listing(meant)} count{aside}." if meant else ""
 
 
 def _split(study: StudyRecord, question: Question) -> set[str]:

@@ -121,6 +121,8 @@ def test_conditions_in_words(simulate: Simulate) -> None:
     assert condition(study, BOOST) == ""
     two = Question(text="?", compare=DISTILLATION, where={SIZE: [2, 4], ENSEMBLE: "bagging"}, by=BITS)
     assert condition(study, two) == "Only trials with size 2 or 4 and ensemble bagging count."
+    with_single = "Only trials with size 4 count; single has size 1 only."
+    assert condition(study, evolve(BOOST, where={SIZE: [4]})) == with_single
     for say in (sentences, headlines):
         assert say(study, answer(study, two, trials))[0] == condition(study, two)
     assert said_at(study, {SIZE: 4, DISTILLATION: "none"}) == "size 4, distillation none"
