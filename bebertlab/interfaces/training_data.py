@@ -43,6 +43,11 @@ class TrainingData:
         # numpy would take it for an unknown object, which is equal to no label
         raise TypeError("TrainingData is not an array; its labels are `data.labels`")
 
+    @property
+    def ids_digest(self) -> str:
+        """The sha256 of the ids in their order: what is drawn depends on them."""
+        return hashlib.sha256(_hashes(self.ids).tobytes()).hexdigest()
+
     def uniform(self, *words: str | int) -> NDArray[np.float64]:
         """(N,) numbers in [0, 1), one for each example; they depend on the seed, the words and the example's id only.
 
@@ -62,7 +67,7 @@ class TrainingData:
 @lru_cache(maxsize=2)
 def _hashes(ids: tuple[str, ...]) -> NDArray[np.uint64]:
     """64 bits of each id; kept, since every member of every trial in a process asks for those of one train split."""
-    digests = [hashlib.blake2b(one.encode(), digest_size=8).digest() for one in ids]
+    digests = [hashlib.blake2b(one.encode("utf-8", "surrogatepass"), digest_size=8).digest() for one in ids]
     return np.frombuffer(b"".join(digests), dtype="<u8")
 
 

@@ -59,6 +59,8 @@ class MemberStage(StageOptions):
     scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own
     distillation: DistillationOptions = field(factory=NoneOptions)  #: its phases and their losses
     train: TrainOptions = field(factory=TrainOptions)  #: how it trains
+    #: digest of the ids of the train split, by which a strategy draws; filled in when the recipe is planned
+    ids: str | None = None
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
         """Check that losses suit task, ensemble and scheme, and let go of a teacher that nothing reads."""
@@ -73,7 +75,8 @@ class MemberStage(StageOptions):
             Objective(phase.losses, task.outputs).check_round(first)
             if self.scheme is not None:
                 check_parts(phase, self.scheme.design())
-        return evolve(self, teacher=needed_teacher(self.teacher, self.distillation, task, codec))
+        teacher = needed_teacher(self.teacher, self.distillation, task, codec)
+        return evolve(self, teacher=teacher, ids=training_data(task, seed=0).ids_digest)
 
     def composition(self, inputs: Designs, codec: Codec) -> Composition:
         """The scheme's design, or that of the model."""

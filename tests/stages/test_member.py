@@ -209,6 +209,16 @@ def test_a_member_on_a_share_of_the_examples_takes_that_share_of_the_steps(
     assert metrics(artifact)["train/steps"] == steps
 
 
+def test_the_ids_of_the_examples_decide_the_key(codec: Codec, task: Task) -> None:
+    """A strategy draws by them, and the digest of the data does not know them."""
+    split = task.splits[TRAIN]
+    renamed = evolve(split, ids=tuple(f"other-{one}" for one in split.ids))
+    other = evolve(task, splits={**task.splits, TRAIN: renamed})
+    first, again, second = (member(codec, "bagging").prepare({}, data, codec) for data in (task, tiny_task(), other))
+    assert first == again
+    assert first != second
+
+
 def test_a_later_member_needs_the_one_before_it_where_it_trains_on_what_that_left(codec: Codec, task: Task) -> None:
     with pytest.raises(UserError, match="'boosting' is sequential: member 2 needs the member before it as `previous`"):
         member(codec, "boosting", index=2).prepare({}, task, codec)
