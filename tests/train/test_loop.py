@@ -25,6 +25,7 @@ from bebertlab.train.loop import fit
 from bebertlab.train.objective import Objective
 from bebertlab.train.optimizer import Optimizer
 from bebertlab.train.predict import predict
+from bebertlab.train.selection import Selection
 from bebertlab.train.session import Session
 from bebertlab.train.teacher import Teacher
 
@@ -278,7 +279,8 @@ def test_a_share_of_the_examples_costs_that_share(
     steps: int,
 ) -> None:
     chosen = np.arange(96) < max(1, round(96 * share))
-    factors, computed = [], []
+    factors, computed, evaluated = [], [], []
+    monkeypatch.setattr(Selection, "consider", lambda self, *, last: evaluated.append(last))
     monkeypatch.setattr(Optimizer, "step", lambda self, factor: factors.append(factor))
     forward = BertClassifier.forward
 
@@ -293,6 +295,7 @@ def test_a_share_of_the_examples_costs_that_share(
     session = open_session(round=assignment, train_warmup=0.5, train_evaluations=3)
     assert fit(tiny_model(task), labels_phase, session).steps == 2 * steps
     assert sorted(torch.cat(computed).tolist()) == sorted(2 * np.flatnonzero(chosen).tolist())
+    assert evaluated == [False] * (2 * min(3, steps) - 1) + [True]
     # up during the first half of these steps, and down to 0 at their end
     assert factors == pytest.approx([min(step, 2 * steps - step) / steps for step in range(2 * steps)])
 
