@@ -132,12 +132,13 @@ def status(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, w
     """Say how far STUDY is; also while it runs."""
     from bebertlab.study.record import dump_record
     from bebertlab.study.session import known_records
+    from bebertlab.study.space import planned_trials
 
     source = _read(settings, path, sets, smoke)
     folder, records = known_records(source.study, work)
     if form == "json":
-        trials = [dump_record(record) for record in records]
-        click.echo(json.dumps({"study": source.study.name, "folder": str(folder), "trials": trials}, indent=2))
+        said = {"study": source.study.name, "folder": str(folder), "planned": planned_trials(source.study)}
+        click.echo(json.dumps({**said, "trials": [dump_record(record) for record in records]}, indent=2))
     else:
         _tell_status(source, folder, records)
 
@@ -161,8 +162,12 @@ def report(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, w
 
 def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) -> Source:
     from bebertlab.study.source import read_study
+    from bebertlab.study.space import remarks
 
-    return read_study(path, settings.load, sets=sets, smoke=smoke)
+    source = read_study(path, settings.load, sets=sets, smoke=smoke)
+    for remark in remarks(source.study):
+        click.echo(f"warning: {remark}", err=True)
+    return source
 
 
 def _session(source: Source, work: Path, device: str = "cpu") -> Session:
@@ -234,11 +239,13 @@ def _spoken_forecast(ahead: Forecast, missing: int) -> str:
 
 def _tell_status(source: Source, folder: Path, records: tuple[TrialRecord, ...]) -> None:
     from bebertlab.interfaces.events import TrialState
-    from bebertlab.study.space import count_trials
+    from bebertlab.study.space import count_trials, planned_trials
 
     by_state = {state: [record for record in records if record.state is state] for state in TrialState}
-    told = ", ".join(f"{len(some)} {state}" for state, some in by_state.items() if some)
-    click.echo(f"{source.study.name}: {count_trials(source.study)}; {told or 'none drawn yet'}")
+    undrawn = planned_trials(source.study) - len(records)
+    told = [f"{len(some)} {state}" for state, some in by_state.items() if some]
+    told += [f"{undrawn} not drawn yet"] if undrawn else []
+    click.echo(f"{source.study.name}: {count_trials(source.study)}; {', '.join(told)}")
     click.echo(f"folder: {folder}{'' if folder.exists() else ' (not there: it never ran)'}")
     for record in by_state[TrialState.RUNNING]:
         click.echo(f"running: {record.name}")
@@ -256,7 +263,7 @@ def _tell_results(finished: Finished, tracker: MlflowTracker | None) -> None:
     if tracker is not None:
         click.echo(f"MLflow: {tracker.directions(finished.study)}")
     failed = finished.count(TrialState.FAILED)
-    left = len(finished.trials) - finished.count(TrialState.COMPLETE) - failed
+    left = (finished.study.planned or 0) - finished.count(TrialState.COMPLETE) - failed
     if left:
         click.echo(f"{count(left, 'trial')} left; go on with:\n  {typed_command()}", err=True)
     if failed:

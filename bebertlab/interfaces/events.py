@@ -99,3 +99,4 @@ class StudyRecord:
     planned: int | None = None  #: trials in all; None where that is not known
     finished: int = 0  #: trials that had finished before this run of the command
     missing: Mapping[str, int] = field(factory=dict)  #: stages to be made, by kind; empty where a sampler draws trials
+    warnings: tuple[str, ...] = ()  #: what the user must know of the study as it is written

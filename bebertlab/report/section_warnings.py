@@ -1,4 +1,4 @@
-"""What stages warned of."""
+"""What the study and its stages warn of."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _NAMED = 4  #: stages named in a warning; the others are counted
 
 
 def warnings(made: Material) -> tuple[Section, ...]:
-    """Each warning once, with the stages that gave it; no section where there is none."""
+    """What the study warns of, then each warning of stages once with their names; no section where there is none."""
     stages: dict[str, dict[str, None]] = {}  # text to names, in order
     for trial in made.trials:
         for event in trial.stages:
             for text in event.warnings:
                 stages.setdefault(text, {})[event.stage] = None
-    items = tuple(f"{_stages(tuple(names))}: {text}" for text, names in stages.items())
+    items = (*made.study.warnings, *(f"{_stages(tuple(names))}: {text}" for text, names in stages.items()))
     return (Section(title="Warnings", blocks=(Bullets(items=items),)),) if items else ()
 
 

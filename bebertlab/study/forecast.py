@@ -12,6 +12,7 @@ from bebertlab.interfaces.events import TrialState
 from bebertlab.recipe.plan import Node
 from bebertlab.store.manifest import Manifest
 from bebertlab.study.session import Session
+from bebertlab.study.space import planned_trials
 
 
 @frozen(kw_only=True)
@@ -61,8 +62,8 @@ def forecast(session: Session) -> Forecast:
         kind: _work([node for node in nodes.values() if node.kind == kind], missing, known)
         for kind in dict.fromkeys(node.kind for node in nodes.values())
     }
-    wanted = (session.study.sampler.trials or 0) * len(session.study.seeds)
-    return Forecast(trials=len(records), complete=complete, undrawn=max(0, wanted - len(records)), kinds=kinds)
+    undrawn = planned_trials(session.study) - len(records)
+    return Forecast(trials=len(records), complete=complete, undrawn=undrawn, kinds=kinds)
 
 
 def _work(nodes: list[Node], missing: Set[str], known: Mapping[tuple[str, ...], float]) -> Work:

@@ -19,7 +19,7 @@ from bebertlab.interfaces.events import TrialRecord, TrialState
 from bebertlab.store.folder import make_folder
 from bebertlab.study.record import dump_record, load_record, new_record
 from bebertlab.study.sampling import distributions, draw, parameters
-from bebertlab.study.space import Trial, grid_points, point_trials
+from bebertlab.study.space import Trial, grid_points, planned_points, planned_trials, point_trials
 from bebertlab.study.study import Study
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Journal:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # the console is the observers'
+        self.planned = planned_trials(study)  #: trials in all, those that are not drawn yet included
         self._study = study
         self._storage = _storage(path)
         self._optuna = optuna.create_study(
@@ -47,19 +48,11 @@ class Journal:
         self._study_id = self._storage.get_study_id_from_name(_NAME)
         self._records: dict[int, TrialRecord] = {}
         self._attempts: dict[int, int] = {}  # trial to its last attempt, an Optuna number
-        self._exhausted = False
         self._load()
 
     def records(self) -> tuple[TrialRecord, ...]:
         """Every trial that there is so far, by number."""
         return tuple(self._records[number] for number in sorted(self._records))
-
-    @property
-    def planned(self) -> int:
-        """Trials in all, as far as that is known."""
-        if self._study.sampler.trials is None or self._exhausted:
-            return len(self._records)
-        return self._study.sampler.trials * len(self._study.seeds)
 
     def extend(self) -> tuple[TrialRecord, ...]:
         """Add the trials that can be known now, and return them: the whole grid, or the next points of a sampler.
@@ -113,16 +106,13 @@ class Journal:
         points = [self._records[number].parameters for number in sorted(self._records) if number % seeds == 0]
         for index, point in enumerate(points):  # a driver may have been killed between the seeds of a point
             self._add(point_trials(self._study, index, point))
-        batch, wanted = self._study.sampler.batch, self._study.sampler.trials or 0
+        batch, wanted = self._study.sampler.batch, planned_points(self._study)
         settled = all(record.state in (TrialState.COMPLETE, TrialState.FAILED) for record in self._records.values())
         # a batch that a killed driver drew in part is completed first, as if nothing had happened
-        if self._exhausted or (not settled and len(points) % batch == 0):
+        if not settled and len(points) % batch == 0:
             return
         for index in range(len(points), min(wanted, (len(points) // batch + 1) * batch)):
             drawn = draw(self._study, self._optuna, index, points)
-            if drawn is None:
-                self._exhausted = True
-                return
             points.append(drawn.point)
             first, *others = point_trials(self._study, index, drawn.point)
             self._attempts[first.number] = drawn.attempt

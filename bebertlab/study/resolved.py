@@ -14,6 +14,7 @@ from bebertlab.interfaces.task import Task
 from bebertlab.plugin_text import PluginText
 from bebertlab.store.fingerprint import fingerprint
 from bebertlab.study.plugin_copies import copied_files, copied_names, plugin_digests
+from bebertlab.study.space import remarks
 from bebertlab.study.study import Axis, Study, show
 
 _DIGITS = 8
@@ -78,6 +79,7 @@ def study_record(
         planned=planned,
         finished=finished,
         missing=missing,
+        warnings=remarks(study),
     )
 
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from bebertlab.store.fingerprint import canonical
+from bebertlab.study.boxes import free_point
 from bebertlab.study.space import excluded
 from bebertlab.study.study import Axis, Point, Study, same, show
 
 if TYPE_CHECKING:
     import optuna
 
-#: draws of an excluded point, or of one that was there before, until the space is taken to be used up
-TRIES = 100
-
-_STARTUP_POINTS = 10  # Optuna's own default, which counts trials; here each point has a trial for every seed
+#: proposals of points that are excluded, or were there before, until one of those that are left is taken instead
+TRIES = 20
 
 
 @frozen(kw_only=True)
@@ -29,21 +29,26 @@ class Drawn:
     attempt: int
 
 
-def draw(study: Study, asked: optuna.Study, index: int, before: Sequence[Point]) -> Drawn | None:
-    """Draw point number `index`; None where nothing new is left.
+def draw(study: Study, asked: optuna.Study, index: int, before: Sequence[Point]) -> Drawn:
+    """Draw point number `index`, which is none of those before.
 
     The draw depends on the study's seed, the index and the results so far, on nothing that a restart would change.
+
+    Raises:
+        UserError: no point is left.
     """
     import optuna
 
+    seen = {canonical(point) for point in before}
     for attempt in range(TRIES):
         asked.sampler = _sampler(study, index, attempt)
         trial = asked.ask(distributions(study))
         point = _point(study, trial.params)
-        if not excluded(point, study.exclude) and not any(same(point, other) for other in before):
+        if canonical(point) not in seen and not excluded(point, study.exclude):
             return Drawn(point=point, attempt=trial.number)
         asked.tell(trial, state=optuna.trial.TrialState.FAIL)
-    return None
+    point = free_point(study, before, Random(_seed(study, index, TRIES)))
+    return Drawn(point=point, attempt=_add(study, asked, point))
 
 
 def distributions(study: Study) -> dict[str, optuna.distributions.BaseDistribution]:
@@ -86,12 +91,31 @@ def _labels(choice: Sequence[object]) -> list[str]:
     return shown if len(set(shown)) == len(shown) else [canonical(value) for value in choice]
 
 
+def _add(study: Study, asked: optuna.Study, point: Point) -> int:
+    """The number of a new Optuna trial that runs at a point which no sampler proposed."""
+    import optuna
+
+    asked.add_trial(
+        optuna.trial.create_trial(
+            state=optuna.trial.TrialState.RUNNING,
+            params=parameters(study, point),
+            distributions=distributions(study),
+        )
+    )
+    return asked.get_trials(deepcopy=False)[-1].number
+
+
 def _sampler(study: Study, index: int, attempt: int) -> optuna.samplers.BaseSampler:
     import optuna
 
+    seed = _seed(study, index, attempt)
+    if study.sampler.startup is None or index < study.sampler.startup:
+        return optuna.samplers.RandomSampler(seed=seed)
+    # which points are drawn at random is decided here: Optuna would count trials, of which a point has one a seed
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=1)
+
+
+def _seed(study: Study, index: int, attempt: int) -> int:
     # the same seed would propose the same points again after a restart
     words = f"{study.sampler.seed}/{index}/{attempt}"
-    seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "big")
-    if study.sampler.kind == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_STARTUP_POINTS * len(study.seeds))
-    return optuna.samplers.RandomSampler(seed=seed)
+    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "big")

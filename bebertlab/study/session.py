@@ -27,7 +27,7 @@ from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.record import new_record
 from bebertlab.study.resolved import study_folder, study_record
 from bebertlab.study.source import Source
-from bebertlab.study.space import Trial, grid_points, point_trials, show_point
+from bebertlab.study.space import Trial, grid_points, planned_trials, point_trials, show_point
 from bebertlab.study.study import Study
 
 
@@ -115,7 +115,7 @@ class Session:
             self.work,
             self._first_plan(records).task,
             texts=self._plugins.texts,
-            planned=len(records) if journal is None else journal.planned,
+            planned=planned_trials(self.study),
             finished=sum(record.state is TrialState.COMPLETE for record in records),
             missing=Counter(nodes[key].kind for key in missing),
         )

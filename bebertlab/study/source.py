@@ -18,6 +18,7 @@ from bebertlab.interfaces.events import Question
 from bebertlab.manager import Plugins
 from bebertlab.recipe.read import extended, read_recipe
 from bebertlab.registry import Registry
+from bebertlab.study.boxes import space_size
 from bebertlab.study.changes import (
     SEARCH,
     Change,
@@ -28,7 +29,6 @@ from bebertlab.study.changes import (
     written_changes,
 )
 from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
-from bebertlab.study.space import grid_points
 from bebertlab.study.study import Axis, Sampler, Study
 
 Load = Callable[[Sequence[Path]], Plugins]
@@ -177,13 +177,11 @@ class _Reading:
 
     def check(self, study: Study) -> None:
         """What concerns more than one key."""
-        if study.sampler.kind != "grid":
-            return
-        ranges = [name for name, axis in study.search.items() if axis.choice is None]
-        for name in ranges:
-            what = "a grid needs a choice; a range needs sampler: {kind: random, trials: ...} or tpe"
-            self.faults.add(self.document, (SEARCH, name), what)
-        if not ranges and not self.faults and not grid_points(study):
+        for name, axis in study.search.items():
+            if study.sampler.kind == "grid" and axis.choice is None:
+                what = "a grid needs a choice; a range needs sampler: {kind: random, trials: ...} or tpe"
+                self.faults.add(self.document, (SEARCH, name), what)
+        if not self.faults and space_size(study) == 0:
             self.faults.add(self.document, ("exclude",), "leaves out every point")
 
 

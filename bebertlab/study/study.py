@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import field, frozen, validators
+from attrs import Converter, field, frozen, validators
 
 from bebertlab.interfaces.events import Question
 from bebertlab.store.fingerprint import canonical
@@ -18,6 +18,9 @@ Point = Mapping[str, Any]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _count = validators.ge(1)
+
+#: points that tpe draws at random where the study says nothing
+STARTUP = 10
 
 
 @frozen(kw_only=True)
@@ -48,6 +51,10 @@ class Axis:
         raise TypeError("an axis of choices has no range")
 
 
+def _startup(value: int | None, sampler: Sampler) -> int | None:
+    return STARTUP if value is None and sampler.kind == "tpe" else value
+
+
 @frozen(kw_only=True)
 class Sampler:
     """How points are found."""
@@ -61,7 +68,15 @@ class Sampler:
         default=4, validator=_count
     )  #: points drawn at once; fixed, so that the number of workers decides nothing
 
+    startup: int | None = field(
+        default=None,
+        converter=Converter(_startup, takes_self=True),
+        validator=validators.optional(_count),
+    )  #: points that tpe draws at random before it goes by results; null: 10, as in Optuna
+
     def __attrs_post_init__(self) -> None:
+        if self.kind != "tpe" and self.startup is not None:
+            raise ValueError(f"startup belongs to the sampler tpe; the sampler {self.kind} goes by no results")
         if self.kind == "grid" and self.trials is not None:
             raise ValueError("a grid has all combinations; trials belongs to the samplers random and tpe")
         if self.kind != "grid" and self.trials is None:

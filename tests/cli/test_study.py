@@ -96,6 +96,35 @@ def test_validate_counts_trials(folder: Folder) -> None:
     assert result.stdout == "study.yaml: OK, 5 trials (5 points drawn by the sampler random, 1 seed)\n"
 
 
+@pytest.mark.parametrize("command", ["validate", "plan", "run", "status", "report"])
+def test_what_is_odd_about_the_search_is_said_once_by_every_command(folder: Folder, command: str) -> None:
+    sets = ("sampler=tpe", "sampler.trials=3", "search.score.rate={uniform: [1, 2]}", "exclude=[]", "seeds=[0]")
+    words = [word for text in (*sets, "sampler.startup=4") for word in ("--set", text)]
+    if command in ("status", "report"):
+        folder.local("--max-trials", "1", *words)
+    result = folder.local(*words) if command == "run" else folder.run(command, *words)
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert warnings == [
+        "warning: sampler tpe draws its first 4 points at random, and trials is 3: this is a random search; set"
+        " sampler.startup and sampler.batch below trials"
+    ]
+    if command == "report":
+        (page,) = (folder.path / "work" / "studies").glob("*/report.md")
+        assert warnings[0].removeprefix("warning: ") in page.read_text()
+
+
+def test_status_counts_what_is_not_drawn_yet(folder: Folder) -> None:
+    axis = ("members.ensemble=bagging", "search.score.rate={uniform: [1, 2]}")
+    drawn = ("sampler=random", "sampler.trials=5", "sampler.batch=2", "seeds=[0]", *axis)
+    words = [word for text in drawn for word in ("--set", text)]
+    head = "little: 5 trials (5 points drawn by the sampler random, 1 seed); "
+    assert folder.run("status", *words).stdout.startswith(f"{head}5 not drawn yet\n")
+    result = folder.local("--max-trials", "1", *words)
+    assert "4 trials left; go on with:" in result.stderr
+    assert folder.run("status", *words).stdout.startswith(f"{head}1 waiting, 1 complete, 3 not drawn yet\n")
+    assert json.loads(folder.run("status", *words, "--format", "json").stdout)["planned"] == 5
+
+
 def test_faults_are_told_with_exit_code_2(folder: Folder) -> None:
     for command in ("validate", "plan", "run", "status", "report"):
         result = folder.run(command, "--set", "members.size=0", "--set", "thread=1")

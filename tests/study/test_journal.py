@@ -133,12 +133,12 @@ def drawn(kind: str, **changes: Any) -> Study:  # noqa: ANN401 - fields of a stu
         "members.ensemble": Axis(choice=("bagging", "boosting")),
     }
     sampler = Sampler(kind=kind, trials=16, batch=4)  # type: ignore[arg-type] # TPE learns from the 11th on
-    return make(search=search, **{"sampler": sampler, "seeds": (0,)} | changes)
+    return make(**{"search": search, "sampler": sampler, "seeds": (0,)} | changes)
 
 
 def value(record: TrialRecord) -> float:
     """Each is better than all before it, so that TPE draws near it."""
-    return record.number + float(record.parameters["train.learning_rate"])
+    return record.number + float(record.parameters.get("train.learning_rate", 0))
 
 
 def run_drawn(study: Study, folder: Path, *, backwards: bool = False, stop_after: int | None = None) -> None:
@@ -219,17 +219,18 @@ def test_another_sampler_seed_draws_other_points(tmp_path: Path) -> None:
     assert read_records(tmp_path / "0")[0].parameters != read_records(tmp_path / "1")[0].parameters
 
 
-def test_a_used_up_space_ends_the_study(tmp_path: Path) -> None:
-    study = make(
-        search={"members.size": Axis(integer=(1, 3))},
-        exclude=({"members.size": 2},),
-        sampler=Sampler(kind="random", trials=50),
-        seeds=(0,),
-    )
-    with open_journal(study, tmp_path) as journal:
-        journal.extend()
-        assert sorted(record.parameters["members.size"] for record in journal.records()) == [1, 3]
-        assert journal.planned == 2
+@pytest.mark.parametrize("stop_after", [None, 1, 3])
+def test_a_used_up_space_is_known_at_any_time(tmp_path: Path, stop_after: int | None) -> None:
+    search = {"members.size": Axis(integer=(1, 7))}
+    study = drawn("tpe", search=search, exclude=({"members.size": 2},), sampler=Sampler(kind="tpe", trials=50))
+    run_drawn(study, tmp_path / "whole")
+    for count in (0, stop_after, None):
+        run_drawn(study, tmp_path / "parts", stop_after=count)
+        with open_journal(study, tmp_path / "parts") as journal:
+            assert journal.planned == 6
+    found = read_records(tmp_path / "parts")
+    assert sorted(record.parameters["members.size"] for record in found) == [1, 3, 4, 5, 6, 7]
+    assert found == read_records(tmp_path / "whole")
 
 
 def test_an_objective_may_be_minimized(tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ def test_everything_that_is_said_tells_studies_apart(files: Files) -> None:
     (files.folder / "parts.py").write_text((files.folder / "parts.py").read_text() + "\n# another text\n")
     known.add(digest(files.read().study))
     assert len(known) == 9
+    tpe = ("sampler=tpe", "sampler.trials=20")
+    drawn = [digest(files.read(*tpe, *more).study) for more in ((), ("sampler.startup=10",), ("sampler.startup=5",))]
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_where_the_files_are_does_not(files: Files, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from bebertlab.study.job import Limits
 from bebertlab.study.journal import open_journal
 from bebertlab.study.run import Finished, Workers, run_study
 from bebertlab.study.session import Session
+from bebertlab.tracking.mlflow_values import study_summary
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -132,6 +133,7 @@ def test_a_drawn_study_is_the_same_every_time(files: Files) -> None:
     sets = [
         "sampler=tpe",
         "sampler.trials=6",
+        "sampler.startup=2",
         "search={score.rate: {loguniform: [0.1, 10]}}",
         "exclude=[]",
         "questions=[]",
@@ -141,7 +143,32 @@ def test_a_drawn_study_is_the_same_every_time(files: Files) -> None:
         parts = run(files, *sets, work="parts", limits=Limits(max_trials=3))
     assert len(whole.trials) == 12
     assert [trial.parameters for trial in parts.trials] == [trial.parameters for trial in whole.trials]
+    other = run(files, *sets, "objective.goal=minimize", work="other")
+    seen = [[trial.parameters["score.rate"] for trial in study.trials] for study in (whole, other)]
+    assert seen[0][:8] == seen[1][:8]  # a batch of four points with two seeds knows no results
+    assert seen[0][8:] != seen[1][8:]
     assert scores(parts) == scores(whole)
+
+
+def test_a_used_up_space_completes_a_study_in_any_run(files: Files) -> None:
+    sets = [
+        "sampler=tpe",
+        "sampler.trials=12",
+        "search={members.size: {choice: [1, 2, 4]}}",
+        "exclude=[]",
+        "questions=[]",
+    ]
+    said = ("the search space has 3 points, and trials is 12: the space is used up after 3 of 12",)
+    logs = [Log() for _ in range(3)]
+    stopped = run(files, *sets, limits=Limits(max_trials=4), log=logs[0])
+    whole, again = (run(files, *sets, log=log) for log in logs[1:])
+    assert [log.lines[0] for log in logs] == ["started 0/6", "started 4/6", "started 6/6"]
+    assert [one.study.planned for one in (stopped, whole, again)] == [6, 6, 6]
+    assert [one.count(TrialState.COMPLETE) for one in (stopped, whole, again)] == [4, 6, 6]
+    assert {one.study.warnings for one in (stopped, whole, again)} == {said}
+    assert study_summary(stopped.study, stopped.trials, ())[2] == "KILLED"
+    assert study_summary(whole.study, whole.trials, ())[2] == "FINISHED"
+    assert Session(files.read(*sets), Path("work")).observed().planned == 6
 
 
 def test_a_drawn_point_that_cannot_run_stops_nothing(files: Files) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import optuna
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bebertlab.study.sampling import TRIES, distributions, draw, parameters
+from bebertlab.errors import UserError
+from bebertlab.study.sampling import distributions, draw, parameters
 from bebertlab.study.study import Axis, Sampler, Study
 
 AXES = {
@@ -33,7 +35,6 @@ def test_a_drawn_point_is_one_of_the_space_and_known_to_optuna() -> None:
     asked = optuna.create_study()
     for index in range(20):
         drawn = draw(study(), asked, index, ())
-        assert drawn is not None
         point = drawn.point
         assert list(point) == list(AXES)
         assert any(point["a.kind"] is value or point["a.kind"] == value for value in AXES["a.kind"].choice or ())
@@ -66,22 +67,54 @@ def test_the_same_index_draws_the_same_and_others_draw_others(kind: str) -> None
     points = []
     for index in (3, 3, 4):
         drawn = draw(study(kind), optuna.create_study(), index, ())
-        assert drawn is not None
         points.append(drawn.point)
     assert points[0] == points[1] != points[2]
 
 
-def test_nothing_is_drawn_twice_or_excluded() -> None:
-    small = study(search={"d": Axis(integer=(1, 3))}, exclude=({"d": [3]},))
-    asked = optuna.create_study()
+@pytest.mark.parametrize("kind", ["random", "tpe"])
+def test_every_point_is_drawn_once_and_no_other(kind: str) -> None:
+    small = study(kind, search={"d": Axis(integer=(1, 80))}, exclude=({"d": list(range(9, 81))},))
+    asked = optuna.create_study(direction="maximize")
     before: list[Any] = []
-    for index in range(2):
+    for index in range(8):  # the last ones are one of 80: hardly a proposal finds them
         drawn = draw(small, asked, index, before)
-        assert drawn is not None
+        assert parameters(small, drawn.point) == asked.trials[drawn.attempt].params
+        asked.tell(drawn.attempt, drawn.point["d"])
         before.append(drawn.point)
-    assert sorted(point["d"] for point in before) == [1, 2]
-    assert draw(small, asked, 2, before) is None
-    assert sum(trial.state == optuna.trial.TrialState.FAIL for trial in asked.trials) >= TRIES
+    assert sorted(point["d"] for point in before) == list(range(1, 9))
+    with pytest.raises(UserError, match="no further point"):
+        draw(small, asked, 8, before)
+    again = optuna.create_study(direction="maximize")
+    assert draw(small, again, 7, before[:7]).point not in before[:7]
+
+
+def points(space: Study, score: Callable[[float], float], count: int, seeds: int = 1) -> list[float]:
+    """What is drawn where every point has a trial a seed, and each scores the same."""
+    asked = optuna.create_study(direction="maximize")
+    values: list[float] = []
+    for index in range(count):
+        drawn = draw(space, asked, index, ())
+        values.append(drawn.point["b"])
+        asked.tell(drawn.attempt, score(values[-1]))
+        for _ in range(seeds - 1):
+            asked.add_trial(evolved(asked.trials[drawn.attempt]))
+    return values
+
+
+def evolved(trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
+    return optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=trial.value)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("startup", [None, 1, 6])
+def test_tpe_goes_by_results_after_its_startup_points(startup: int | None, seeds: int) -> None:
+    sampler = Sampler(kind="tpe", trials=14, startup=startup)
+    space = study(search={"b": Axis(uniform=(0.0, 1.0))}, sampler=sampler, seeds=tuple(range(seeds)))
+    up = points(space, lambda value: value, 14, seeds)
+    down = points(space, lambda value: -value, 14, seeds)
+    first = startup or 10
+    assert up[:first] == down[:first]
+    assert sum(up[first:]) > sum(down[first:])
 
 
 def test_tpe_learns_and_random_does_not_care() -> None:
@@ -92,7 +125,6 @@ def test_tpe_learns_and_random_does_not_care() -> None:
         values: list[float] = []
         for index in range(40):
             drawn = draw(space, asked, index, ())
-            assert drawn is not None
             values.append(drawn.point["b"])
             asked.tell(drawn.attempt, values[-1])
         seen[kind] = sum(values[20:]) / 20

@@ -179,6 +179,11 @@ def test_a_choice_is_looked_at_where_it_is_not_excluded(files: Files) -> None:
 def test_a_study_that_leaves_out_everything_says_so(files: Files) -> None:
     files.write(exclude="exclude: [{members.size: [1, 2, 4]}]", **{"- {members.ensemble": ""})
     assert faults(files) == ["study.yaml:15:10: exclude: leaves out every point"]
+    drawn = ("sampler.kind=random", "sampler.trials=3")
+    assert faults(files, *drawn) == ["study.yaml:15:10: exclude: leaves out every point"]
+    assert faults(files, *drawn, "search.score.rate={uniform: [1, 2]}") == [
+        "study.yaml:15:10: exclude: leaves out every point"
+    ]
 
 
 def test_set_fixes_an_axis_and_drops_what_spoke_of_it(files: Files) -> None:

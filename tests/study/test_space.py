@@ -1,7 +1,20 @@
 from __future__ import annotations
 
-from bebertlab.study.space import excluded, grid_points, point_trials
-from bebertlab.study.study import Axis, Study
+import re
+from typing import Any
+
+import pytest
+
+from bebertlab.study.space import (
+    count_trials,
+    excluded,
+    grid_points,
+    planned_points,
+    planned_trials,
+    point_trials,
+    remarks,
+)
+from bebertlab.study.study import Axis, Sampler, Study
 
 
 def study(**axes: Axis) -> Study:
@@ -42,3 +55,52 @@ def test_values_are_compared_as_yaml_writes_them() -> None:
     assert excluded({"a": True}, [{"a": True}])
     assert not excluded({"a": True}, [{"a": 1}])
     assert excluded({"a": {"kind": "x", "n": 1}}, [{"a": [{"n": 1, "kind": "x"}]}])
+
+
+REAL = Axis(uniform=(0.0, 1.0))
+
+
+def drawn(axis: Axis = REAL, kind: str = "tpe", **options: Any) -> Study:  # noqa: ANN401 - those of a sampler
+    return Study(
+        name="s",
+        recipe={},
+        search={"a": axis},
+        seeds=(5, 7),
+        sampler=Sampler(kind=kind, **options),  # type: ignore[arg-type] # a str
+    )
+
+
+@pytest.mark.parametrize("kind", ["random", "tpe"])
+def test_a_sampler_ends_where_the_space_is_used_up(kind: str) -> None:
+    small = drawn(Axis(integer=(1, 4)), kind, trials=12)
+    assert (planned_points(small), planned_trials(small)) == (4, 8)
+    assert count_trials(small) == "8 trials (all 4 points of the space, 2 seeds)"
+    assert remarks(small) == ("the search space has 4 points, and trials is 12: the space is used up after 4 of 12",)
+    assert planned_trials(drawn(kind=kind, trials=12)) == 24
+    assert count_trials(drawn(kind=kind, trials=12)) == f"24 trials (12 points drawn by the sampler {kind}, 2 seeds)"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"trials": 8},
+            "first 10 points at random, and trials is 8: this is a random search; set sampler.startup below trials$",
+        ),
+        ({"trials": 10}, "first 10 points .* trials is 10"),
+        ({"trials": 4}, "first 10 points .* set sampler.startup and sampler.batch below trials$"),
+        ({"trials": 4, "startup": 2}, "first 4 points .* set sampler.batch below trials$"),
+        ({"trials": 1, "startup": 1, "batch": 1}, "first 1 point at random.*; raise trials$"),
+    ],
+)
+def test_tpe_without_results_to_go_by_is_random_search(options: dict[str, int], said: str) -> None:
+    (remark,) = remarks(drawn(**options))
+    assert re.match(f"sampler tpe draws its {said}", remark)
+
+
+def test_nothing_is_said_of_other_samplers_or_where_results_count_or_every_point_is_drawn() -> None:
+    assert not remarks(drawn(trials=11))
+    assert not remarks(drawn(trials=5, startup=4))
+    assert not remarks(drawn(kind="random", trials=8))
+    assert not remarks(drawn(Axis(integer=(1, 8)), trials=8))
+    assert not remarks(study(a=Axis(choice=(1, 2))))

@@ -42,6 +42,17 @@ def test_a_grid_counts_itself_and_samplers_are_told() -> None:
         Sampler(kind="tpe")
 
 
+def test_only_tpe_has_startup_points() -> None:
+    assert Sampler(kind="tpe", trials=4).startup == Sampler(kind="tpe", trials=4, startup=None).startup == 10
+    assert Sampler(kind="tpe", trials=4, startup=3).startup == 3
+    assert Sampler(kind="random", trials=4).startup is None
+    with pytest.raises(ValueError, match="'startup' must be >= 1"):
+        Sampler(kind="tpe", trials=4, startup=0)
+    for kind in ("grid", "random"):
+        with pytest.raises(ValueError, match="startup belongs to the sampler tpe"):
+            Sampler(kind=kind, trials=None if kind == "grid" else 4, startup=3)  # type: ignore[arg-type] # a str
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b", ".x"])
 def test_a_name_is_fit_for_a_folder(name: str) -> None:
     with pytest.raises(ValueError, match="must be of letters, digits"):
