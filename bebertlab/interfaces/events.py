@@ -98,5 +98,5 @@ class StudyRecord:
     generated: bool = False  #: the task's text is made up by a grammar
     planned: int | None = None  #: trials in all; None where that is not known
     finished: int = 0  #: trials that had finished before this run of the command
-    missing: Mapping[str, int] = field(factory=dict)  #: stages to be made, by kind; empty where a sampler draws trials
+    missing: Mapping[str, str] = field(factory=dict)  #: stages still to be made, key to kind; empty for a sampler
     warnings: tuple[str, ...] = ()  #: what the user must know of the study as it is written

@@ -175,8 +175,17 @@ class Driver:
 
     def _finish(self, record: TrialRecord) -> None:
         self._journal.finish(record)
-        self._observers.tell("trial_finished", study=self._study, trial=record)
+        self._observers.tell("trial_finished", study=self._as_it_is(), trial=record)
         self._stopping |= self._limits.fail_fast and record.state is TrialState.FAILED
+
+    def _as_it_is(self) -> StudyRecord:
+        """The study with the stages that are still to be made: a failed trial needs none of its own any more."""
+        if not self._study.missing:
+            return self._study
+        plans = [self._plans[number] for number in (*self._waiting, *self._running)]
+        needed = frozenset().union(*(plan.keys for plan in plans)) - self._made
+        missing = {key: kind for key, kind in self._study.missing.items() if key in needed}
+        return attrs.evolve(self._study, missing=missing)
 
     def _is_closed(self) -> bool:
         """Whether this run of the command hands out nothing more."""

@@ -58,7 +58,7 @@ def study_record(
     texts: Sequence[PluginText] = (),
     planned: int | None,
     finished: int,
-    missing: Mapping[str, int],
+    missing: Mapping[str, str],
 ) -> StudyRecord:
     """The study as observers see it; `texts` are those of its one-file plugins."""
     return StudyRecord(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -117,7 +116,7 @@ class Session:
             texts=self._plugins.texts,
             planned=planned_trials(self.study),
             finished=sum(record.state is TrialState.COMPLETE for record in records),
-            missing=Counter(nodes[key].kind for key in missing),
+            missing={key: nodes[key].kind for key in missing},
         )
 
     def open_again(self, journal: Journal) -> None:

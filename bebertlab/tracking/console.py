@@ -71,9 +71,10 @@ class ConsoleProgress:
         self._warn(event)
         if event.stored:
             self._stored += 1
+            self._pace.found(event.key)
         else:
             self._ran += 1
-            self._pace.made(event.stage_kind, event.seconds)
+            self._pace.made(event.key, event.stage_kind, event.seconds)
             self._line(
                 f"{_of(event)} done in {duration(event.seconds)}", quiet=self._live or event.seconds < BRIEF_SECONDS
             )
@@ -85,7 +86,7 @@ class ConsoleProgress:
     def bebertlab_trial_finished(self, study: StudyRecord, trial: TrialRecord) -> None:
         """Say how the trial ended."""
         self._failed += trial.state is TrialState.FAILED
-        self._pace.finish(trial.number)
+        self._pace.finish(trial.number, study.missing)
         if self._display:
             self._display.trial_done(trial.number)
             self._show()

@@ -22,7 +22,8 @@ class Pace:
         self._running: set[int] = set()
         self._workers = 1
         self._ends: deque[float] = deque(maxlen=_WINDOW + 1)
-        self._missing: Counter[str] = Counter()
+        self._by_stage = False
+        self._missing: dict[str, str] = {}  # key to kind
         self._seconds: dict[str, list[float]] = {}
 
     @property
@@ -30,9 +31,10 @@ class Pace:
         """Finished trials, those of earlier runs of the command included."""
         return self._before + self._finished
 
-    def begin(self, planned: int | None, finished: int, missing: Mapping[str, int]) -> None:
-        """The study starts or goes on; `missing` are the stages to be made, by kind, empty where that is not known."""
-        self._planned, self._before, self._missing = planned, finished, Counter(missing)
+    def begin(self, planned: int | None, finished: int, missing: Mapping[str, str]) -> None:
+        """The study starts or goes on; `missing` are the stages to be made, empty where that is not known."""
+        self._planned, self._before, self._missing = planned, finished, dict(missing)
+        self._by_stage = bool(missing)
         self._began = self._clock()
         self._ends.append(self._began)
 
@@ -41,13 +43,18 @@ class Pace:
         self._running.add(trial)
         self._workers = max(self._workers, len(self._running))
 
-    def made(self, kind: str, seconds: float) -> None:
+    def found(self, key: str) -> None:
+        """A stage is in the store; another study may have made it meanwhile."""
+        self._missing.pop(key, None)
+
+    def made(self, key: str, kind: str, seconds: float) -> None:
         """A stage was made."""
-        self._missing[kind] -= 1
+        self.found(key)
         self._seconds.setdefault(kind, []).append(seconds)
 
-    def finish(self, trial: int) -> None:
-        """A trial ended."""
+    def finish(self, trial: int, missing: Mapping[str, str]) -> None:
+        """A trial ended; `missing` are the stages that the others still need: those of a failed one are not made."""
+        self._missing = dict(missing)
         self._running.discard(trial)
         self._finished += 1
         self._ends.append(self._clock())
@@ -69,10 +76,10 @@ class Pace:
         """
         if self._planned is None or self.done >= self._planned:
             return None
-        return self._by_stages() if self._missing else self._by_trials(self._planned)
+        return self._by_stages() if self._by_stage else self._by_trials(self._planned)
 
     def _by_stages(self) -> float | None:
-        left = {kind: count for kind, count in self._missing.items() if count > 0}
+        left = Counter(self._missing.values())
         if not left.keys() <= self._seconds.keys():
             return None
         return sum(count * mean(self._seconds[kind]) for kind, count in left.items()) / self._workers
@@ -88,12 +95,19 @@ class Pace:
 def duration(seconds: float, *, rough: bool = False) -> str:
     """Seconds as a person says them; roughly: to half a minute at most.
 
-    >>> duration(4.21), duration(75.0), duration(3725.0), duration(75.0, rough=True)
-    ('4.2 s', '1 min 15 s', '1 h 2 min', '1 min')
+    >>> duration(4.21), duration(75.0), duration(3725.0)
+    ('4.2 s', '1 min 15 s', '1 h 2 min')
+    >>> duration(4.21, rough=True), duration(33.0, rough=True), duration(75.0, rough=True)
+    ('4 s', '35 s', '1 min')
     """
     if seconds < 60:
-        return f"{max(5, 5 * round(seconds / 5)) if rough else round(seconds, 1)} s"
+        return f"{_rounded(seconds) if rough else round(seconds, 1)} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{round(seconds / 60)} min" if rough else f"{minutes} min {rest} s"
+
+
+def _rounded(seconds: float) -> int:
+    """To a second, from ten on to five: what is left must be seen to fall."""
+    return max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)

@@ -29,7 +29,7 @@ def test_observers_are_told_what_is_to_be_made(files: Files) -> None:
     for _ in range(2):
         session = Session(files.read(), Path("work"))
         run_study(session, LOCAL, lambda study, trials: told.append(study) or (), Limits())  # type: ignore[func-returns-value]
-    assert [study.missing for study in told] == [{"fake": ahead}, {}]
+    assert [list(study.missing.values()) for study in told] == [["fake"] * ahead, []]
 
 
 def test_what_is_ahead_is_what_then_happens(files: Files) -> None:

@@ -62,8 +62,9 @@ def test_what_observers_see(files: Files) -> None:
 
     point = {"members.ensemble": "bagging", "members.size": 1}
     plan = Planner(source.plugins, Machine()).plan(recipe_at(source.study, point, 0, source.plugins.registry))
+    texts, missing = source.plugins.texts, {"ff": "fake"}
     record = study_record(
-        source.study, Path("work"), plan.task, texts=source.plugins.texts, planned=14, finished=3, missing={"fake": 2}
+        source.study, Path("work"), plan.task, texts=texts, planned=14, finished=3, missing=missing
     )
     assert record.plugin_files == ("plugins/parts.py",)
     assert record.folder == study_folder(source.study, Path("work")) == Path(f"work/studies/little-{record.digest[:8]}")
@@ -76,5 +77,5 @@ def test_what_observers_see(files: Files) -> None:
         14,
         3,
     )
-    assert record.missing == {"fake": 2}
+    assert record.missing == {"ff": "fake"}
     assert record.resolved == to_yaml(resolved(source.study))

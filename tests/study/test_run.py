@@ -32,6 +32,7 @@ class Log:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.left: list[int] = []  # stages, after each trial
 
     @hookimpl
     def bebertlab_study_started(self, study: StudyRecord) -> None:
@@ -40,6 +41,10 @@ class Log:
     @hookimpl
     def bebertlab_trial_started(self, study: StudyRecord, trial: TrialRecord) -> None:
         self.lines.append(f"t{trial.number}")
+
+    @hookimpl
+    def bebertlab_trial_finished(self, study: StudyRecord, trial: TrialRecord) -> None:
+        self.left.append(len(study.missing))
 
     @hookimpl
     def bebertlab_study_finished(
@@ -120,6 +125,14 @@ def test_a_failed_trial_leaves_the_others_alone(files: Files) -> None:
     states = {(trial.parameters["trunk.size"], trial.state.value) for trial in finished.trials}
     assert states == {(1, "complete"), (2, "failed")}
     assert ran(files)["trunk 0"] == 2  # one for each size; the failed one is not tried for every trial that needs it
+
+
+@pytest.mark.parametrize("fault", ["none", "raise"])
+def test_the_stages_left_fall_to_none_also_where_trials_fail(files: Files, fault: str) -> None:
+    log = Log()
+    run(files, f"trunk.fault={fault}", "search.trunk.size=[1, 2]", "members.ensemble=bagging", "seeds=[0]", log=log)
+    # for each size of the trunk, which is broken where it is 2: trunk, four members, and a score for 1, 2 and 4
+    assert log.left == ([10, 4, 3, 2, 1, 0] if fault == "none" else [10, 7, 6, 2, 1, 0])
 
 
 def test_results_do_not_depend_on_how_often_it_was_stopped(files: Files) -> None:

@@ -43,7 +43,7 @@ def test_one_line_an_event_where_there_is_no_terminal(study: StudyRecord, trials
     assert lines[2].startswith("[1/4] t000 members.size=1 seed=0 validation/score 81 in 1.5 s")
     # square brackets of an error are no markup
     assert lines[3].startswith("[2/4] t001 members.size=1 seed=1 FAILED: [binary] the loss became NaN")
-    assert "; about 5 s left" in lines[4]
+    assert "; about 1 s left" in lines[4]
     assert lines[-1].startswith("3 complete, 1 failed; stages: 2 run, 4 from the store; ")
     assert len(lines) == 7
     assert "\x1b" not in stream.getvalue()

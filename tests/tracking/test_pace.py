@@ -20,7 +20,7 @@ def _paced(planned: int | None, finished: int, ends: list[float]) -> tuple[Pace,
     for number, end in enumerate(ends):
         pace.start(number)
         clock.now = 100.0 + end
-        pace.finish(number)
+        pace.finish(number, {})
     return pace, clock
 
 
@@ -62,31 +62,67 @@ def test_trials_of_earlier_runs_are_done_but_say_nothing_about_the_pace() -> Non
     assert _paced(None, 2, [1.0])[0].standing() == "3 done"
 
 
+def _stages(**counts: int) -> dict[str, str]:
+    """Keys to kinds of so many stages of each kind."""
+    return {f"{kind}{number}": kind for kind, count in counts.items() for number in range(count)}
+
+
 def test_what_is_to_be_made_tells_more_than_the_first_trials() -> None:
     clock = _Clock()
     pace = Pace(clock)
-    pace.begin(20, 0, {"finetune": 1, "member": 20, "merge": 20})
+    pace.begin(20, 0, _stages(finetune=1, member=20, merge=20))
     pace.start(0)
     pace.start(1)
     clock.now += 500.0
-    pace.made("finetune", 500.0)
-    pace.made("member", 4.0)
+    pace.made("finetune0", "finetune", 500.0)
+    pace.made("member0", "member", 4.0)
     assert pace.left() is None  # no merge was seen yet
-    pace.made("merge", 0.5)
-    pace.finish(0)
+    pace.made("merge0", "merge", 0.5)
+    left = {key: kind for key, kind in _stages(member=20, merge=20).items() if key not in ("member0", "merge0")}
+    pace.finish(0, left)
     assert pace.left() == pytest.approx((19 * 4.0 + 19 * 0.5) / 2)
-    pace.made("member", 8.0)
+    pace.made("member1", "member", 8.0)
     assert pace.left() == pytest.approx((18 * 6.0 + 19 * 0.5) / 2)
+    pace.found("merge1")  # another study made it
+    assert pace.left() == pytest.approx((18 * 6.0 + 18 * 0.5) / 2)
 
 
-def test_more_stages_than_were_known_leave_nothing() -> None:
+def test_what_a_failed_trial_would_have_made_is_not_left() -> None:
     pace = Pace(_Clock())
-    pace.begin(2, 0, {"member": 1})
-    pace.made("member", 3.0)
-    pace.made("member", 3.0)
+    pace.begin(4, 0, _stages(member=4))
+    pace.start(0)
+    pace.made("member0", "member", 3.0)
+    pace.finish(0, {"member1": "member", "member2": "member", "member3": "member"})
+    assert pace.left() == 9.0
+    pace.finish(1, {"member3": "member"})
+    assert pace.left() == 3.0
+
+
+def test_what_was_not_known_to_be_missing_is_not_counted() -> None:
+    pace = Pace(_Clock())
+    pace.begin(2, 0, _stages(member=1))
+    pace.made("member0", "member", 3.0)
+    pace.made("other", "member", 3.0)
     assert pace.left() == 0.0
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(2.0, "5 s"), (31.0, "30 s"), (100.0, "2 min"), (7330.0, "2 h 2 min")])
+def test_the_estimate_falls_while_points_are_drawn() -> None:
+    clock = _Clock()
+    pace = Pace(clock)
+    pace.begin(8, 0, {})
+    left = []
+    for number in range(7):
+        pace.start(number)
+        clock.now += 0.5
+        pace.made(f"member{number}", "member", 0.4)  # says nothing of the points that are not drawn yet
+        pace.finish(number, {})
+        left.append(pace.left())
+    assert left == [None, None, *(pytest.approx(0.5 * count) for count in (5, 4, 3, 2, 1))]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.2, "1 s"), (2.0, "2 s"), (9.9, "10 s"), (31.0, "30 s"), (100.0, "2 min"), (7330.0, "2 h 2 min")],
+)
 def test_rough_durations(seconds: float, said: str) -> None:
     assert duration(seconds, rough=True) == said
