@@ -17,7 +17,7 @@ from bebertlab.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, UserError
 
 if TYPE_CHECKING:
     from bebertlab.interfaces.events import StudyRecord, TrialRecord
-    from bebertlab.study.forecast import Forecast
+    from bebertlab.study.forecast import Forecast, Work
     from bebertlab.study.run import Finished
     from bebertlab.study.session import Session
     from bebertlab.study.source import Source
@@ -199,10 +199,9 @@ def _tell_plan(session: Session, form: str = "table") -> None:
     from bebertlab.study.space import count_trials
 
     ahead = forecast(session)
-    missing = sum(work.missing for work in ahead.kinds.values())
     if form == "json":
         kinds = {
-            kind: {"stored": work.stored, "missing": work.missing, "seconds": work.seconds}
+            kind: {"stored": work.stored, "missing": work.missing, "unknown": work.unknown, "seconds": work.seconds}
             for kind, work in ahead.kinds.items()
         }
         click.echo(
@@ -213,28 +212,35 @@ def _tell_plan(session: Session, form: str = "table") -> None:
         )
         return
     click.echo(f"{session.study.name}: {count_trials(session.study)}, {ahead.complete} complete\n")
-    rows = []
-    for kind, work in ahead.kinds.items():
-        time = "unknown" if work.seconds is None else spoken_seconds(work.seconds)
-        rows.append([kind, str(work.stored), str(work.missing), time if work.missing else ""])
+    rows = [[kind, str(work.stored), str(work.missing), _spoken_time(work)] for kind, work in ahead.kinds.items()]
     if rows:
         click.echo(table(["STAGE", "STORED", "TO RUN", "TIME"], rows) + "\n")
-    click.echo(_spoken_forecast(ahead, missing))
+    click.echo(_spoken_forecast(ahead))
     if ahead.undrawn:
         click.echo(f"{ahead.undrawn} trials are not drawn yet; what they need is not counted")
 
 
-def _spoken_forecast(ahead: Forecast, missing: int) -> str:
+def _spoken_time(work: Work) -> str:
+    known = work.missing - work.unknown
+    said = [spoken_seconds(work.seconds)] if known else []
+    if work.unknown:
+        said.append(f"{work.unknown} unknown" if known else "unknown")
+    return " + ".join(said)
+
+
+def _spoken_forecast(ahead: Forecast) -> str:
     if not ahead.trials:
         return "no trial is known yet"
-    if not missing:
+    if not ahead.missing:
         return "every stage is stored; nothing would be trained"
-    if not ahead.seconds:
-        return f"{missing} stages to run; what they take is not known before the first of them are stored"
-    known = (
-        f"{missing} stages to run: about {spoken_seconds(ahead.seconds)} of one worker's time, by those that are stored"
-    )
-    return f"{known}; not counted: {', '.join(ahead.unknown)}" if ahead.unknown else known
+    known = ahead.missing - ahead.unknown
+    why = "no stored stage has the same model, scheme, data and training options"
+    if not known:
+        return f"{ahead.missing} stages to run; how long they take is unknown: {why}"
+    said = f"{ahead.missing} stages to run: about {spoken_seconds(ahead.seconds)} of one worker's time"
+    if not ahead.unknown:
+        return f"{said}, as stored stages of the same model, scheme, data and training options took"
+    return f"{said} for {known} of them; how long the other {ahead.unknown} take is unknown: {why}"
 
 
 def _tell_status(source: Source, folder: Path, records: tuple[TrialRecord, ...]) -> None:

@@ -1,16 +1,14 @@
-"""What a study would do: trials and stages left, and what they take by what such stages took before."""
+"""What a study would do: trials and stages left, and what they take by what like stages took before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
-from statistics import mean
-from typing import Any
+from collections.abc import Mapping, Set
 
 from attrs import field, frozen
 
 from bebertlab.interfaces.events import TrialState
 from bebertlab.recipe.plan import Node
-from bebertlab.store.manifest import Manifest
+from bebertlab.study.likeness import Times
 from bebertlab.study.session import Session
 from bebertlab.study.space import planned_trials
 
@@ -21,7 +19,8 @@ class Work:
 
     stored: int
     missing: int
-    seconds: float | None  #: what the missing ones take together; None where no such stage is stored
+    unknown: int  #: missing ones that no stored stage is like
+    seconds: float  #: what the other missing ones take together
 
 
 @frozen(kw_only=True)
@@ -34,14 +33,19 @@ class Forecast:
     kinds: Mapping[str, Work] = field(factory=dict)  #: by kind of stage, in the order of the recipe
 
     @property
-    def seconds(self) -> float:
-        """What the stages take that something is known of."""
-        return sum(work.seconds or 0.0 for work in self.kinds.values())
+    def missing(self) -> int:
+        """Stages to run."""
+        return sum(work.missing for work in self.kinds.values())
 
     @property
-    def unknown(self) -> tuple[str, ...]:
-        """Kinds of stages that nothing is known of."""
-        return tuple(kind for kind, work in self.kinds.items() if work.missing and work.seconds is None)
+    def unknown(self) -> int:
+        """Stages to run of which it is not known how long they take."""
+        return sum(work.unknown for work in self.kinds.values())
+
+    @property
+    def seconds(self) -> float:
+        """What the other stages to run take together."""
+        return sum(work.seconds for work in self.kinds.values())
 
 
 def forecast(session: Session) -> Forecast:
@@ -57,39 +61,21 @@ def forecast(session: Session) -> Forecast:
         session.check_drawn(records)
     nodes, missing = session.stages(records)
     complete = sum(record.state is TrialState.COMPLETE for record in records)
-    known = _means(session.store.manifests())
+    times = Times.of(session.store.manifests(), {key: node.parts for key, node in nodes.items()})
     kinds = {
-        kind: _work([node for node in nodes.values() if node.kind == kind], missing, known)
+        kind: _work([node for node in nodes.values() if node.kind == kind], missing, times)
         for kind in dict.fromkeys(node.kind for node in nodes.values())
     }
     undrawn = planned_trials(session.study) - len(records)
     return Forecast(trials=len(records), complete=complete, undrawn=undrawn, kinds=kinds)
 
 
-def _work(nodes: list[Node], missing: Set[str], known: Mapping[tuple[str, ...], float]) -> Work:
-    left = [node for node in nodes if node.key in missing]
-    guesses = [_guess(node, known) for node in left]
-    certain = [guess for guess in guesses if guess is not None]
+def _work(nodes: list[Node], missing: Set[str], times: Times) -> Work:
+    guesses = [times.guess(node.key) for node in nodes if node.key in missing]
+    known = [guess for guess in guesses if guess is not None]
     return Work(
-        stored=len(nodes) - len(left),
-        missing=len(left),
-        seconds=sum(certain) if len(certain) == len(guesses) else None,
+        stored=len(nodes) - len(guesses),
+        missing=len(guesses),
+        unknown=len(guesses) - len(known),
+        seconds=sum(known),
     )
-
-
-def _guess(node: Node, known: Mapping[tuple[str, ...], float]) -> float | None:
-    """The mean of the stages most like it: of its name and task, of its kind and task, of its kind."""
-    return next((known[words] for words in _likeness(node.name, node.kind, node.parts) if words in known), None)
-
-
-def _means(manifests: Iterable[Manifest]) -> dict[tuple[str, ...], float]:
-    seconds: dict[tuple[str, ...], list[float]] = {}
-    for manifest in manifests:
-        for words in _likeness(manifest.stage, manifest.kind, manifest.parts):
-            seconds.setdefault(words, []).append(manifest.seconds)
-    return {words: mean(values) for words, values in seconds.items()}
-
-
-def _likeness(name: str, kind: str, parts: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    task = str(parts.get("task", {}).get("digest"))
-    return [(kind, task, name), (kind, task), (kind,)]

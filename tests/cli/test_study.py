@@ -146,13 +146,18 @@ def test_plan_tells_and_changes_nothing(folder: Folder) -> None:
         "STAGE  STORED  TO RUN  TIME",
         "fake   0       34      unknown",
         "",
-        "34 stages to run; what they take is not known before the first of them are stored",
+        "34 stages to run; how long they take is unknown: no stored stage has the same model, scheme, data and training"
+        " options",
     ]
     assert folder.run("run", "--dry-run").stdout == result.stdout
     assert not (folder.path / "work").exists()
     folder.local("--max-trials", "3")
-    last = folder.run("plan").stdout.splitlines()[-1]
-    assert re.fullmatch(r"\d+ stages to run: about 0\.\d s of one worker's time, by those that are stored", last)
+    *_, stages, _, last = folder.run("plan").stdout.splitlines()
+    assert re.fullmatch(r"fake +17 +17 +0\.\d s \+ 12 unknown", stages)
+    said = (
+        r"17 stages to run: about 0\.\d s of one worker's time for 5 of them; how long the other 12 take is unknown: "
+    )
+    assert re.match(said, last)
     folder.local()
     assert folder.run("plan").stdout.splitlines()[-1] == "every stage is stored; nothing would be trained"
     told = json.loads(folder.run("plan", "--format", "json").stdout)
@@ -160,7 +165,7 @@ def test_plan_tells_and_changes_nothing(folder: Folder) -> None:
         "trials": 14,
         "complete": 14,
         "undrawn": 0,
-        "stages": {"fake": {"stored": 34, "missing": 0, "seconds": 0}},
+        "stages": {"fake": {"stored": 34, "missing": 0, "unknown": 0, "seconds": 0}},
     }
 
 

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bebertlab.store.manifest import Manifest
+from bebertlab.study.likeness import Times
+
+PHASE = {"name": "all", "epochs": None}
+
+
+def parts(
+    *,
+    train: dict[str, Any] | None = None,
+    scheme: str = "bwn",
+    phases: list[dict[str, Any]] | None = None,
+    seed: int = 0,
+    size: int = 400,
+    hidden: int = 64,
+    threads: int = 1,
+    inputs: dict[str, list[str]] | None = None,
+) -> dict[str, Any]:
+    options = {"scheme": scheme, "train": {"epochs": 2, "learning_rate": 0.1, "batch_size": 32, **(train or {})}}
+    return {
+        "stage": {"kind": "distill", "options": options, "made_of": {"distillation": phases or [PHASE]}},
+        "seed": seed,
+        "task": {"options": {"size": size}, "digest": f"of {size}"},
+        "encoder": {"options": {"hidden": hidden}, "digest": ""},
+        "machine": {"threads": threads},
+        "inputs": inputs or {},
+    }
+
+
+def guess(
+    asked: dict[str, Any],
+    *stored: tuple[dict[str, Any], float],
+    also: dict[str, Any] | None = None,
+    metrics: dict[str, float] | None = None,
+) -> object:
+    manifests = [
+        Manifest(key=f"s{index}", stage="s", kind="distill", parts=one, seconds=seconds, metrics=metrics or {})
+        for index, (one, seconds) in enumerate(stored)
+    ]
+    return Times.of(manifests, {**(also or {}), "asked": asked}).guess("asked")
+
+
+def test_the_mean_of_those_that_differ_in_seed_and_learning_rate() -> None:
+    stored = [(parts(seed=seed, train={"learning_rate": 0.1 * (1 + seed)}), 4.0 + seed) for seed in (0, 2)]
+    assert guess(parts(seed=7), *stored) == 5.0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"scheme": "twn"},
+        {"size": 4000},
+        {"hidden": 256},
+        {"threads": 2},
+        {"train": {"batch_size": 16}},
+        {"train": {"precision": "bf16"}},
+        {"phases": [PHASE, PHASE]},
+        {"inputs": {"teacher": ["0"]}},
+    ],
+)
+def test_nothing_is_known_where_the_time_may_be_another(other: dict[str, Any]) -> None:
+    assert guess(parts(**other), (parts(), 4.0)) is None
+    assert guess(parts(**other), (parts(**other), 4.0)) == 4.0
+
+
+def test_time_grows_with_the_epochs() -> None:
+    assert guess(parts(train={"epochs": 6}), (parts(), 4.0), (parts(train={"epochs": 1}), 4.0)) == (12.0 + 24.0) / 2
+    assert guess(parts(train={"epochs": 6}), (parts(), 4.0), (parts(train={"epochs": 6}), 11.0)) == 11.0
+    assert guess(parts(train={"epochs": 6}), (parts(), 4.0), metrics={"train/seconds": 3.0}) == 1.0 + 9.0
+
+
+def test_time_does_not_grow_with_the_epochs_where_a_phase_has_its_own() -> None:
+    phases = [PHASE, {"name": "last", "epochs": 1}]
+    assert guess(parts(train={"epochs": 6}, phases=phases), (parts(phases=phases), 4.0)) is None
+    assert guess(parts(phases=phases, seed=1), (parts(phases=phases), 4.0)) == 4.0
+
+
+def test_models_that_are_read_need_the_same_shape_but_not_the_same_training() -> None:
+    def reads(key: str) -> dict[str, Any]:
+        return parts(inputs={"model": [key]})
+
+    near, far = parts(train={"epochs": 9, "batch_size": 8}, seed=4), parts(scheme="twn")
+    stored = [(parts(), 1.0), (reads("s0"), 4.0)]
+    assert guess(reads("near"), *stored, also={"near": near}) == 4.0
+    assert guess(reads("far"), *stored, also={"far": far}) is None
+    assert guess(reads("gone"), *stored) is None
+    deep = {"near": near, "between": reads("near")}
+    assert guess(reads("between"), *stored, (reads("s1"), 7.0), also=deep) == 7.0
+
+
+def test_a_stage_that_does_not_train_needs_the_same_options() -> None:
+    one, other = parts(), parts()
+    for part, width in ((one, 0.5), (other, 0.25)):
+        part["stage"] = {"kind": "slice", "options": {"width": width}}
+    assert guess(one, (one, 2.0)) == 2.0
+    assert guess(one, (other, 2.0)) is None
