@@ -13,7 +13,8 @@ from bebertlab.store.why import INPUTS, Parts
 
 _TRAIN = "train"  # the field of stages that train
 _EPOCHS = "epochs"
-_TRAINING = "train/seconds"  # metric of stages that train
+_TRAINING = "train/seconds"  # metrics of stages that train
+_STEPS = "train/steps"
 
 #: options of a training that change what it comes to, not how long it runs
 _FREE = (
@@ -66,6 +67,8 @@ class Times:
         stored = list(manifests)
         times = cls({**planned, **{manifest.key: manifest.parts for manifest in stored}})
         for manifest in stored:
+            if manifest.metrics.get(_STEPS) == 0:
+                continue  # a member that was not trained, as its ensemble had ended
             training = manifest.metrics.get(_TRAINING, manifest.seconds)
             took = _Took(seconds=manifest.seconds, training=training)
             times._took.setdefault(times._likeness(manifest.parts), []).append(took)

@@ -74,6 +74,10 @@ def test_time_grows_with_the_epochs() -> None:
     assert guess(parts(train={"epochs": 6}), (parts(), 4.0), metrics={"train/seconds": 3.0}) == 1.0 + 9.0
 
 
+def test_a_member_that_was_not_trained_says_nothing() -> None:
+    assert guess(parts(seed=1), (parts(), 0.1), metrics={"train/seconds": 0.0, "train/steps": 0.0}) is None
+
+
 def test_time_does_not_grow_with_the_epochs_where_a_phase_has_its_own() -> None:
     phases = [PHASE, {"name": "last", "epochs": 1}]
     assert guess(parts(train={"epochs": 6}, phases=phases), (parts(phases=phases), 4.0)) is None
