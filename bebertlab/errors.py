@@ -17,6 +17,20 @@ class UserError(Exception):
     exit_code = EXIT_USAGE
 
 
+class UnknownPart(UserError):
+    """A path leads into a part of a kind that nothing answers to; what is wrong is the part, wherever it is named."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where}: {what}")
+        self.what = what  #: without where
+
+    def at(self, where: str) -> UnknownPart:
+        """The same error, begun with a place."""
+        error = UnknownPart(where, str(self))
+        error.what = self.what
+        return error
+
+
 class EnvironmentFault(UserError):
     """A fault of the machine or of the outside world: missing data, unreachable hub, no space."""
 

@@ -42,7 +42,8 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            self.tell(ctx, self._message(ctx, error, str(error)), error.exit_code)
+            said = ctx.obj.unsaid(str(error)) if isinstance(ctx.obj, Settings) else str(error)
+            self.tell(ctx, self._message(ctx, error, said), error.exit_code)
         except KeyboardInterrupt:
             click.echo(f"interrupted; run again with:\n  {typed_command()}", err=True)
             ctx.exit(EXIT_INTERRUPTED)

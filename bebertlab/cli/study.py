@@ -245,6 +245,7 @@ def _spoken_forecast(ahead: Forecast) -> str:
 
 def _tell_status(source: Source, folder: Path, records: tuple[TrialRecord, ...]) -> None:
     from bebertlab.interfaces.events import TrialState
+    from bebertlab.report.rows import failures
     from bebertlab.study.space import count_trials, planned_trials
 
     by_state = {state: [record for record in records if record.state is state] for state in TrialState}
@@ -255,8 +256,8 @@ def _tell_status(source: Source, folder: Path, records: tuple[TrialRecord, ...])
     click.echo(f"folder: {folder}{'' if folder.exists() else ' (not there: it never ran)'}")
     for record in by_state[TrialState.RUNNING]:
         click.echo(f"running: {record.name}")
-    for record in by_state[TrialState.FAILED]:
-        click.echo(f"failed: {record.name}: {record.error}")
+    for trials, error in failures(records):
+        click.echo(f"failed: {trials}: {error}")
     if by_state[TrialState.RUNNING]:
         click.echo("(running, or handed out when the command was killed: the same command goes on with it)")
 

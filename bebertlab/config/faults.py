@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bebertlab.config.document import Document, Keys, Place, show
-from bebertlab.errors import UserError
+from bebertlab.errors import UnknownPart, UserError
 
 
 class Faults:
@@ -17,6 +17,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: dict[str, Place] = {}
+        self._unknown: dict[str, tuple[str, Place]] = {}  # what is wrong to the first path that leads into it
         self._notes: dict[str, None] = {}
 
     def add(self, document: Document, path: Keys, what: str, *, key: bool = False) -> None:
@@ -29,8 +30,14 @@ class Faults:
         self._faults.setdefault(": ".join(part for part in (str(place), path, what) if part), place)
 
     def add_error(self, error: UserError, place: Place | None = None) -> None:
-        """Note a fault that already says where it is."""
-        self._faults.setdefault(str(error), place or Place(origin=""))
+        """Note a fault that already says where it is.
+
+        Paths into an unknown part are told once, and not at all where the part itself is a fault.
+        """
+        if isinstance(error, UnknownPart):
+            self._unknown.setdefault(error.what, (str(error), place or Place(origin="")))
+        else:
+            self._faults.setdefault(str(error), place or Place(origin=""))
 
     def note(self, text: str) -> None:
         """Add a line below all faults, once."""
@@ -42,22 +49,27 @@ class Faults:
         for text, place in other._faults.items():
             if place not in known:
                 self._faults.setdefault(text, place)
+        for what, path in other._unknown.items():
+            self._unknown.setdefault(what, path)
         self._notes.update(other._notes)
 
     def __bool__(self) -> bool:
-        return bool(self._faults)
+        return bool(self._faults or self._unknown)
 
     def __len__(self) -> int:
-        return len(self._faults)
+        return len(self._faults) + len(self._unknown)
 
     def __str__(self) -> str:
-        return "\n".join([*sorted(self._faults, key=self._order), *self._notes])
+        paths = (path for what, path in self._unknown.items() if not any(what in text for text in self._faults))
+        told = {**self._faults, **dict(paths)}
+        files = [place.origin for place in told.values() if place.line]
 
-    def _order(self, text: str) -> tuple[int, int, int]:
-        """What has no line first, as it came; then file by file, each in its own order."""
-        place = self._faults[text]
-        files = [known.origin for known in self._faults.values() if known.line]
-        return (files.index(place.origin) if place.line else -1, place.line, place.column)
+        def order(text: str) -> tuple[int, int, int]:
+            """What has no line first, as it came; then file by file, each in its own order."""
+            place = told[text]
+            return (files.index(place.origin) if place.line else -1, place.line, place.column)
+
+        return "\n".join([*sorted(told, key=order), *self._notes])
 
     def raise_all(self) -> None:
         """Raise what was collected, if anything was.

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Document, Keys, show
 from bebertlab.config.spoken import spoken_type
-from bebertlab.errors import UserError, suggestion
+from bebertlab.errors import UnknownPart, UserError, suggestion, unknown
 from bebertlab.recipe.kinds import alternatives, class_at, default_of, fields_of, role_of
 from bebertlab.recipe.recipe import Recipe
 from bebertlab.registry import Registry
@@ -63,6 +63,8 @@ def set_value(document: Document, text: str, value: object, origin: str, registr
     """
     try:
         target = find_target(document, text, registry)
+    except UnknownPart as error:
+        raise error.at(origin) from error
     except UserError as error:
         raise UserError(f"{origin}: {error}") from error
     for path, default in target.defaults.items():
@@ -137,7 +139,7 @@ class _Walk:
         if role is not None:
             data = self.document.get(path)
             kind = data.get(_KIND) if isinstance(data, Mapping) else data
-            raise self.wrong(str(self.registry.unknown(role, str(kind))))
+            raise UnknownPart(self.text, str(unknown(role, str(kind), self.registry.kinds(role))))
         return self.item(path, of, words)
 
     def fields(self, path: Keys, cls: type[Any], words: list[str], default: object = attrs.NOTHING) -> Target:

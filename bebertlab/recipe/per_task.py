@@ -18,7 +18,7 @@ import attrs
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Document
 from bebertlab.config.faults import Faults
-from bebertlab.errors import UserError
+from bebertlab.errors import UnknownPart, UserError
 from bebertlab.interfaces.task import TaskOptions
 from bebertlab.recipe.paths import PER_TASK, find_target, set_value
 
@@ -57,6 +57,9 @@ def _settings(entries: Document, faults: Faults) -> Iterator[tuple[str, str, Doc
 def _check(document: Document, path: str, part: Document, codec: OptionsCodec, faults: Faults) -> None:
     try:
         target = find_target(document, path, codec.registry)
+    except UnknownPart as error:
+        faults.add_error(error.at(str(part.place())), part.place())
+        return
     except UserError as error:
         faults.add(part, (), str(error).removeprefix(f"{path}: "))
         return

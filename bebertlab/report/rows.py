@@ -86,6 +86,18 @@ def training_seconds(trial: TrialRecord, group: str | None = None) -> float | No
     return math.fsum(event.seconds for event in chosen) if chosen else None
 
 
+def failures(trials: Sequence[TrialRecord]) -> tuple[tuple[str, str], ...]:
+    """Each error once, behind the trials that it ended: the first by its name, the others by their numbers."""
+    found: dict[str, list[str]] = {}
+    for trial in trials:
+        if trial.state is TrialState.FAILED:
+            found.setdefault(trial.error or "no message", []).append(trial.name)
+    return tuple(
+        (f"{first} (and {', '.join(name.split()[0] for name in others)})" if others else first, error)
+        for error, (first, *others) in found.items()
+    )
+
+
 def told(trial: TrialRecord) -> tuple[StageEvent, ...]:
     """The stages of a trial that finished; a trial that did not run has at most a plan."""
     if trial.state not in (TrialState.COMPLETE, TrialState.FAILED):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StudyRecord, TrialRecord
 from bebertlab.report.answers import Answer, Comparison
 from bebertlab.report.baselines import Baseline, baselines
 from bebertlab.report.cells import said_at
@@ -33,6 +33,7 @@ from bebertlab.report.rows import (
     STORED_SIZE,
     VALIDATION,
     Point,
+    failures,
     finite,
     mean_over_seeds,
     mebibytes,
@@ -136,9 +137,8 @@ def costs_table(costs: Sequence[StageCost]) -> Table:
 
 
 def failures_table(trials: Sequence[TrialRecord]) -> Table:
-    """Failed trials with their errors."""
-    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
-    return Table(columns=("trial", "error"), rows=tuple((one.name, one.error or "no message") for one in failed))
+    """Failed trials with their errors, each error once."""
+    return Table(columns=("trial", "error"), rows=failures(trials))
 
 
 def _without_empty(table: Table) -> Table:

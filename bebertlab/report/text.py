@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StudyRecord, TrialRecord
 from bebertlab.report.banners import banners
 from bebertlab.report.document import Table
 from bebertlab.report.material import material, standing
+from bebertlab.report.rows import failures
 from bebertlab.report.tables import GIGAFLOPS, MATRIX, STORED, points_table
 from bebertlab.report.wording import sentences
 
@@ -29,9 +30,9 @@ def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
     for answer in made.answers:
         parts += ["", *_wrapped(answer.question.text, "")]
         parts += [line for said in sentences(study, answer, made.places) for line in _wrapped(said, "  ")]
-    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    failed = failures(trials)
     parts += ["", "Failed:"] if failed else []
-    parts += [line for one in failed for line in _wrapped(f"{one.name}: {one.error or 'no message'}", "  ")]
+    parts += [line for trial, error in failed for line in _wrapped(f"{trial}: {error}", "  ")]
     return "\n".join(parts) + "\n"
 
 

@@ -11,7 +11,7 @@ from attrs import frozen
 from bebertlab.config.document import Document, Keys, Place
 from bebertlab.config.faults import Faults
 from bebertlab.config.yaml import parse_value
-from bebertlab.errors import UserError
+from bebertlab.errors import UnknownPart, UserError
 from bebertlab.recipe.paths import resolve_path, set_value
 from bebertlab.registry import Registry
 from bebertlab.study.study import Study
@@ -128,6 +128,8 @@ def _change_axis(study: Document, recipe: Document, change: Change, registry: Re
     path = change.path.removeprefix(f"{SEARCH}.")
     try:
         keys = resolve_path(recipe, path, registry)
+    except UnknownPart as error:
+        raise error.at(str(change.place)) from error
     except UserError as error:
         raise UserError(f"{change.place}: {error}") from error
     value = change.value

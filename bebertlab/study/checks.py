@@ -11,7 +11,7 @@ import attrs
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Document, Keys
 from bebertlab.config.faults import Faults
-from bebertlab.errors import UserError, suggestion
+from bebertlab.errors import UnknownPart, UserError, suggestion
 from bebertlab.interfaces.events import Question
 from bebertlab.recipe.paths import resolve_path, set_value
 from bebertlab.recipe.read import structure_recipe
@@ -34,6 +34,10 @@ def check_paths(study: Document, recipe: Document, registry: Registry, faults: F
     for name in axes if isinstance(axes, Mapping) else ():
         try:
             keys = resolve_path(recipe, name, registry)
+        except UnknownPart as error:
+            place = study.key_place((SEARCH, name))
+            faults.add_error(error.at(f"{place}: {SEARCH}"), place)
+            continue
         except UserError as error:
             faults.add_at(study.key_place((SEARCH, name)), SEARCH, str(error))
             continue
@@ -251,6 +255,9 @@ def _axis(changed: Changed, path: str, where: Keys) -> str | None:
         return path
     try:
         name = axis_named(document, recipe, resolve_path(recipe, path, registry), registry)
+    except UnknownPart as error:
+        changed.faults.add_error(error.at(str(document.key_place(where))), document.key_place(where))
+        return None
     except UserError as error:
         changed.faults.add_at(document.key_place(where), "", str(error))
         return None

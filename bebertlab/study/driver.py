@@ -50,7 +50,7 @@ class Driver:
         self._waiting: dict[int, TrialRecord] = {}
         self._running: dict[int, TrialRecord] = {}
         self._made: set[str] = set()  # keys known to be stored
-        self._failed: dict[str, tuple[str, str]] = {}  # keys of failed stages to trial and error
+        self._failed: dict[str, str] = {}  # keys of failed stages to their errors
         self._losses: dict[int, int] = {}
         self._handed_out = 0
         self._stopping = False
@@ -132,7 +132,7 @@ class Driver:
             self._stopping, self._hopeless = True, record.error
         key = outcome["failed_key"]
         if key is not None:
-            self._failed[key] = (record.name.split()[0], str(record.error))
+            self._failed[key] = str(record.error)
             self._give_up_shared(key)
 
     def on_lost(self, number: int, error: str) -> None:
@@ -160,12 +160,11 @@ class Driver:
             self._give_up_shared(key)
 
     def _give_up_shared(self, key: str) -> None:
-        """Fail the waiting trials that need a stage that failed: it would fail again, after as much time."""
+        """Fail the waiting trials that need a stage that failed, with its error: it would fail again."""
         if self._is_closed():
             return
-        trial, error = self._failed[key]
         for number in [n for n in self._waiting if key in self._plans[n].keys]:
-            self._tell_failed(self._waiting.pop(number), f"{error} (in {trial}, which needs the same stage)")
+            self._tell_failed(self._waiting.pop(number), self._failed[key])
 
     def _tell_failed(self, record: TrialRecord, error: str) -> None:
         record = attrs.evolve(_afresh(record), state=TrialState.RUNNING)

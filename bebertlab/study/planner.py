@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bebertlab.config.codec import OptionsCodec
@@ -54,6 +55,38 @@ class Planner:
         return plan(read, self._materials, self.codec, self._machine)
 
 
+class PointFaults:
+    """The faults of some points, each told once."""
+
+    def __init__(self, points: int) -> None:
+        self._count = points
+        self._faults: dict[str, dict[str, None]] = {}  # to the points that have it, in order
+        self._exit_code = UserError.exit_code
+
+    def note(self, point: Point, error: UserError) -> None:
+        """Note the faults of a point, one a line of the error; a line that is set in goes on with the one before."""
+        self._exit_code = max(self._exit_code, error.exit_code)
+        for line in re.split(r"\n(?!\s)", str(error)):
+            self._faults.setdefault(" ".join(line.split()), {})[show_point(point)] = None
+
+    def raise_all(self) -> None:
+        """Raise the faults, if there are any; what is wrong with every point is told without one.
+
+        Raises:
+            UserError: the faults, one a line.
+        """
+        shared = [fault for fault, points in self._faults.items() if len(points) == self._count]
+        single = [f"{_named(points)}: {fault}" for fault, points in self._faults.items() if fault not in shared]
+        if single:
+            more = [f"... and {len(single) - _SHOWN} more"] if len(single) > _SHOWN else []
+            words = "these points cannot run; leave them out under exclude, or mend them:"
+            shared.append("\n  ".join([words, *single[:_SHOWN], *more]))
+        if shared:
+            error = UserError("\n".join(shared))
+            error.exit_code = self._exit_code
+            raise error
+
+
 def recipe_at(study: Study, point: Point, seed: int, registry: Registry) -> dict[str, Any]:
     """The study's recipe with a point's values and a seed.
 
@@ -76,30 +109,24 @@ def check_points(study: Study, registry: Registry) -> None:
     """
     is_grid = study.sampler.kind == "grid"
     codec = OptionsCodec(registry)
-    faults: dict[str, str] = {}
+    points: Sequence[Point] = grid_points(study) if is_grid else ({},)
+    faults = PointFaults(len(points))
     recipes: list[Recipe] = []
-    for point in grid_points(study) if is_grid else ({},):
+    for point in points:
         try:
             recipes.append(recipe_of(Document.of(recipe_at(study, point, study.seeds[0], registry)), codec))
         except UserError as error:
-            faults.setdefault(" ".join(str(error).split()), show_point(point))
+            faults.note(point, error)
     if is_grid:  # else the recipe itself may be wrong, and right at every point
-        raise_unfit(faults)
+        faults.raise_all()
     for recipe in recipes:
         check_family(study.objective.metric, recipe)
 
 
-def raise_unfit(faults: Mapping[str, str]) -> None:
-    """Raise faults of points, if there are any; keys are the faults, values the first point of each.
-
-    Raises:
-        UserError: the faults, one a line.
-    """
-    if faults:
-        lines = [f"{point}: {fault}" for fault, point in faults.items()]
-        more = [f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-        words = "these points cannot run; leave them out under exclude, or mend them:"
-        raise UserError("\n  ".join([words, *lines[:_SHOWN], *more]))
+def _named(points: Iterable[str]) -> str:
+    first, *others = points
+    more = f" and {len(others)} more point{'' if len(others) == 1 else 's'}" if others else ""
+    return f"{first}{more}"
 
 
 def planned(plan: Plan, recipe: Mapping[str, Any], number: int | None = None) -> PlannedTrial:

@@ -21,7 +21,7 @@ from bebertlab.study.job import Limits, Order, PlannedTrial
 from bebertlab.study.journal import Journal, read_records
 from bebertlab.study.objective import check_metric
 from bebertlab.study.observers import Observers
-from bebertlab.study.planner import DataFault, Planner, planned, raise_unfit, recipe_at
+from bebertlab.study.planner import DataFault, Planner, PointFaults, planned, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.record import new_record
 from bebertlab.study.resolved import study_folder, study_record
@@ -83,14 +83,14 @@ class Session:
             UserError: some of them cannot run, one a line; or their data have a fault, or no such metric.
             EnvironmentFault: data are missing; the first such fault.
         """
-        faults: dict[str, str] = {}
+        faults = PointFaults(len({show_point(record.parameters) for record in records}))
         for record in records:
             try:
                 self.plan(record)
             except UserError as error:
                 self._raise_general(error)
-                faults.setdefault(" ".join(str(error).split()), show_point(record.parameters))
-        raise_unfit(faults)
+                faults.note(record.parameters, error)
+        faults.raise_all()
         tasks = {(plan.task.name, type(plan.result.stage)): plan for plan in map(self.plan, records)}
         for plan in tasks.values():
             check_metric(self.study.objective.metric, plan)

@@ -33,6 +33,7 @@ class ConsoleProgress:
         self._pace = Pace(clock)
         self._told: dict[tuple[int | None, str], float] = {}
         self._warned: set[str] = set()
+        self._errors: dict[str, str] = {}  # to the first trial that ended with it
         self._ran = self._stored = self._failed = 0
 
     @hookimpl
@@ -91,7 +92,7 @@ class ConsoleProgress:
             self._display.trial_done(trial.number)
             self._show()
         self._line(
-            f"[{self._pace.standing()}] {_ended(study, trial)}{self._left()}",
+            f"[{self._pace.standing()}] {self._ended(study, trial)}{self._left()}",
             quiet=self._live and trial.state is TrialState.COMPLETE,
         )
 
@@ -128,6 +129,15 @@ class ConsoleProgress:
                 self._warned.add(text)
                 self._line(f"warning: {_of(event)}: {text}")
 
+    def _ended(self, study: StudyRecord, trial: TrialRecord) -> str:
+        if trial.state is TrialState.FAILED:
+            error, number = trial.error or "no message", trial.name.split()[0]
+            first = self._errors.setdefault(error, number)
+            return f"{trial.name} FAILED{f': {error}' if first == number else f', as {first} did'}"
+        score = trial.metrics.get(study.objective)
+        reached = "" if score is None else f" {study.objective} {score:.4g}"
+        return f"{trial.name}{reached} in {duration(trial.seconds)}"
+
     def _show(self) -> None:
         if self._display:
             words = [self._stages()]
@@ -148,11 +158,3 @@ class ConsoleProgress:
 
 def _of(event: StageEvent) -> str:
     return event.stage if event.trial is None else f"t{event.trial:03d} {event.stage}"
-
-
-def _ended(study: StudyRecord, trial: TrialRecord) -> str:
-    if trial.state is TrialState.FAILED:
-        return f"{trial.name} FAILED: {trial.error or 'no message'}"
-    score = trial.metrics.get(study.objective)
-    reached = "" if score is None else f" {study.objective} {score:.4g}"
-    return f"{trial.name}{reached} in {duration(trial.seconds)}"

@@ -45,6 +45,13 @@ def test_failed_plugins_are_warned_of_on_stderr(tmp_path: Path, capsys: pytest.C
         "",
         f"warning: plugin 'broken.py' ({broken}) failed: ZeroDivisionError: division by zero\n",
     )
+    settings = Settings(plugins=(broken,))
+    for _ in range(2):
+        settings.load()
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    (failure,) = settings.load().failures
+    assert settings.unsaid(f"unknown stage 'x'\n  {failure}\n{failure}") == "unknown stage 'x'"
+    assert Settings().unsaid(f"unknown stage 'x'\n{failure}") == f"unknown stage 'x'\n{failure}"
     Settings(plugins=(broken,)).load(quiet=True)
     assert capsys.readouterr() == ("", "")
     Settings(plugins=(broken,), debug=True).load()

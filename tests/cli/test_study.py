@@ -208,9 +208,12 @@ def test_a_failed_trial_ends_with_exit_code_1_and_how_to_go_on(folder: Folder) -
     sets = ("--set", "trunk.fault=raise", "--set", "search.trunk.size=[1, 2]", "--set", "members.ensemble=bagging")
     result = folder.local(*sets)
     assert result.exit_code == 1
-    assert "ValueError: size 2 is broken" in result.stdout
+    assert " ".join(result.stdout.split()).count("ValueError: size 2 is broken") == 1  # lines are wrapped
     assert "6 trials failed (tracebacks: " in result.stderr
-    assert len(re.findall(r"^failed: t\d+ ", folder.run("status", *sets).stdout, re.MULTILINE)) == 6
+    assert result.stderr.count("size 2 is broken") == 1
+    assert result.stderr.count(" FAILED, as t") == 5
+    (failed,) = [line for line in folder.run("status", *sets).stdout.splitlines() if line.startswith("failed: ")]
+    assert re.fullmatch(r"failed: t\d+ .* \(and (t\d+, ){4}t\d+\): stage trunk .*: size 2 is broken", failed)
     (folder_of_errors,) = (folder.path / "work" / "studies").glob("*/errors")
     assert "size 2 is broken" in next(folder_of_errors.iterdir()).read_text()
 

@@ -5,7 +5,7 @@ import pytest
 from bebertlab.config.document import Document, Place
 from bebertlab.config.faults import Faults
 from bebertlab.config.yaml import parse_yaml
-from bebertlab.errors import UserError
+from bebertlab.errors import UnknownPart, UserError
 
 FILE = parse_yaml("b: 1\na: {c: 2}\n", "f.yaml")
 
@@ -74,3 +74,15 @@ def test_faults_of_places_that_have_one_can_be_left_out() -> None:
     two.add(FILE, ("a", "c"), "twice")
     one.extend(two, once=True)
     assert str(one).splitlines() == ["f.yaml:1:4: b: wrong", "f.yaml:2:8: a.c: wrong", "f.yaml:2:8: a.c: twice"]
+
+
+def test_paths_into_an_unknown_part_are_told_once_and_only_where_the_part_itself_is_not() -> None:
+    what = "unknown stage 'finetun'"
+    paths, whole = Faults(), Faults()
+    for number in (2, 3):
+        paths.add_error(UnknownPart(f"a.{number}", what).at(f"f.yaml:{number}:1"))
+    assert (str(paths), len(paths), bool(paths)) == (f"f.yaml:2:1: a.2: {what}", 1, True)
+    whole.extend(paths)
+    assert str(whole) == str(paths)
+    whole.add(FILE, ("b",), f"{what}; known: finetune")
+    assert str(whole) == f"f.yaml:1:4: b: {what}; known: finetune"

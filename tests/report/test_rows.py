@@ -9,6 +9,7 @@ from attrs import evolve
 
 from bebertlab.interfaces.events import StagePhase, TrialRecord, TrialState
 from bebertlab.report.rows import (
+    failures,
     finite,
     identity,
     in_group,
@@ -115,3 +116,15 @@ def test_a_metric_that_is_not_finite_is_none(simulate: Simulate) -> None:
     assert (finite(trial, "a"), finite(trial, "b"), finite(trial, "c")) == (None, 2.0, None)
     (point,) = points(evolve(study, objective="b"), [trial])
     assert mean_over_seeds(point, lambda one: finite(one, "a")) is None
+
+
+def test_each_error_is_told_once_with_the_trials_it_ended(
+    simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]
+) -> None:
+    _, trials = simulate()
+    other = evolve(fail(trials[3]), error="another")
+    found = failures([fail(trials[0]), trials[1], fail(trials[2]), other, fail(trials[4])])
+    assert found == (
+        (f"{trials[0].name} (and t002, t004)", "binary: the loss became NaN at step 7"),
+        (trials[3].name, "another"),
+    )

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bebertlab.errors import UserError
+from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.recipe.plan import Machine
-from bebertlab.study.planner import Planner, check_points, planned, raise_unfit, recipe_at
+from bebertlab.study.planner import Planner, PointFaults, check_points, planned, recipe_at
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -57,8 +57,37 @@ def test_points_that_cannot_be_are_named(files: Files) -> None:
     ]
 
 
-def test_many_faults_are_cut_short() -> None:
-    raise_unfit({})
+def said(points: int, *faults: tuple[int, str]) -> list[str]:
+    """What is raised where some of so many points have faults."""
+    found = PointFaults(points)
+    found.raise_all()
+    for point, fault in faults:
+        found.note({"p": point}, UserError(fault))
     with pytest.raises(UserError) as error:
-        raise_unfit({f"fault {index}": f"p={index}" for index in range(12)})
-    assert str(error.value).splitlines()[-2:] == ["  p=9: fault 9", "  ... and 2 more"]
+        found.raise_all()
+    return str(error.value).splitlines()
+
+
+def test_many_faults_are_cut_short() -> None:
+    assert said(20, *((index, f"fault {index}") for index in range(12)))[-2:] == ["  p=9: fault 9", "  ... and 2 more"]
+
+
+def test_a_fault_is_told_once_whatever_it_stands_beside() -> None:
+    words = "these points cannot run; leave them out under exclude, or mend them:"
+    assert said(4, (0, "a"), (1, "a\nb"), (2, "a\n  goes on")) == [
+        words,
+        "  p=0 and 1 more point: a",
+        "  p=1: b",
+        "  p=2: a goes on",
+    ]
+    assert said(2, (0, "a\nb"), (1, "a"), (1, "a")) == ["a", words, "  p=0: b"]
+    assert said(1, (0, "a\nb")) == ["a", "b"]
+
+
+def test_what_is_missing_on_the_machine_keeps_its_exit_code() -> None:
+    found = PointFaults(2)
+    found.note({"p": 1}, EnvironmentFault("there is no folder x"))
+    found.note({"p": 2}, UserError("wrong"))
+    with pytest.raises(UserError) as error:
+        found.raise_all()
+    assert error.value.exit_code == EnvironmentFault.exit_code

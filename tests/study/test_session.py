@@ -63,7 +63,9 @@ def test_the_resolved_study_replaces_an_old_one_at_once(files: Files) -> None:
 
 BROKEN = """\
     def load(self) -> Task:
-        raise UserError('train.parquet: row 5: label is 7')
+        if self.size >= LEAST:
+            raise UserError('train.parquet: row 5: label is 7')
+        return self._load()
 
     def _load(self) -> Task:
 """
@@ -78,12 +80,15 @@ def test_a_fault_of_the_data_is_none_of_a_point(files: Files, sets: tuple[str, .
 
 
 def test_a_fault_of_the_data_names_the_points_where_the_task_is_searched(files: Files) -> None:
-    _break_data(files)
+    _break_data(files, least=5)
     session = Session(files.read("search.task.size=[4, 5]"), Path("work"))
-    with pytest.raises(UserError, match=r"(?s)^these points cannot run; .*task\.size=4: train\.parquet: row 5"):
+    said = r"(?s)^these points cannot run; .*task\.size=5 and 6 more points: train\.parquet: row 5"
+    with pytest.raises(UserError, match=said):
         session.check_plans(session.records())
 
 
-def _break_data(files: Files) -> None:
+def _break_data(files: Files, least: int = 1) -> None:
+    """Break the data of tasks of so many examples or more."""
     parts = files.folder / "parts.py"
-    parts.write_text(parts.read_text().replace("    def load(self) -> Task:\n", BROKEN))
+    broken = BROKEN.replace("LEAST", str(least))
+    parts.write_text(parts.read_text().replace("    def load(self) -> Task:\n", broken))

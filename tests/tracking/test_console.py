@@ -132,3 +132,14 @@ def test_a_warning_is_printed_once_with_the_stage_that_gave_it(study: StudyRecor
     )
     lines = [line for line in stream.getvalue().splitlines() if "cut" in line]
     assert lines == ["warning: t002 old: 50 of 100 texts [validation] are cut"]
+
+
+def test_an_error_is_printed_once(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    stream = io.StringIO()
+    progress = ConsoleProgress(stream)
+    progress.bebertlab_study_started(study)
+    for trial, error in zip(trials, ("a is wrong", "b is wrong", "a is wrong"), strict=False):
+        failed = evolve(trial, state=TrialState.FAILED, metrics={}, error=error)
+        progress.bebertlab_trial_finished(study, failed)
+    said = [line.split(" FAILED")[1].split(";")[0] for line in stream.getvalue().splitlines()[1:]]
+    assert said == [": a is wrong", ": b is wrong", ", as t000 did"]
