@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,60 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from attrs import frozen
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from bebertlab.cli.main import main
 
-FAKES = Path(__file__).parents[1] / "study"
+if TYPE_CHECKING:
+    from tests.cli.conftest import Folder
+
 SLOW = ("--set", "trunk.sleep=0.2", "--set", "members.sleep=0.2", "--set", "seeds=[0]")
-
-
-@frozen(eq=False)
-class Folder:
-    """A folder with a study."""
-
-    path: Path
-
-    def run(self, command: str, *words: str) -> Result:
-        """`bebertlab study COMMAND study.yaml WORDS` in this process."""
-        return CliRunner().invoke(main, ["study", command, "study.yaml", *words])
-
-    def local(self, *words: str) -> Result:
-        """`study run` without Ray and MLflow."""
-        return self.run("run", "--executor", "local", "--no-tracking", *words)
-
-    def command(self, *words: str) -> list[str]:
-        """The command line of `study run`, for another process."""
-        return [sys.executable, "-m", "bebertlab", "study", "run", "study.yaml", "--no-tracking", *words]
-
-    def ran(self) -> list[str]:
-        """Stages that really ran: name, seed and process."""
-        log = self.path / "ran.log"
-        return log.read_text().splitlines() if log.exists() else []
-
-    def trials(self, *words: str) -> list[dict[str, object]]:
-        """The trials as `study status` tells them."""
-        found: list[dict[str, object]] = json.loads(self.run("status", *words, "--format", "json").stdout)["trials"]
-        return found
-
-    def scores(self, *words: str) -> list[object]:
-        """The metrics of all trials but those in seconds."""
-        assert {trial["state"] for trial in self.trials(*words)} == {"complete"}
-        metrics = [trial["metrics"] for trial in self.trials(*words)]
-        return [{k: v for k, v in one.items() if "cost" not in k} for one in metrics if isinstance(one, dict)]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    shutil.copy(FAKES / "fakes.py", tmp_path / "parts.py")
-    shutil.copy(FAKES / "little.yaml", tmp_path / "study.yaml")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "ran.log"))
-    monkeypatch.setenv("BEBERTLAB_WORK", str(tmp_path / "work"))
-    return Folder(tmp_path)
 
 
 @contextmanager

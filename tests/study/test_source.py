@@ -335,17 +335,6 @@ def test_faults_of_the_command_line_name_it(files: Files) -> None:
     assert any(line.startswith("--set search.x=[1]: x: 'x' is no key and no stage of the recipe") for line in found)
 
 
-@pytest.mark.parametrize("sets", [(), ("score.rate=2", "score.sleep=1")])
-def test_an_unknown_part_is_one_fault_whatever_leads_into_it(files: Files, sets: tuple[str, ...]) -> None:
-    files.text = files.text.replace("score: {kind: fake,", "score: {kind: fak,")
-    files.text = files.text.replace(
-        "\nexclude:", "\n  score.rate: {choice: [1, 2]}\n  score.size: {choice: [1, 2]}\nexclude:"
-    )
-    files.write(smoke="smoke: {score.rate: 2, score.sleep: 1}")
-    (fault,) = faults(files, *sets)
-    assert fault.startswith("study.yaml:11:19: recipe.stages.score.kind: unknown stage 'fak'; did you mean 'fake'?")
-
-
 def test_smoke_must_be_there(files: Files) -> None:
     files.write(smoke="threads: 1")
     assert faults(files, smoke=True) == ["study.yaml:1:1: has no smoke, the small version that --smoke asks for"]

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from tests.study.conftest import Files
 
 
-def faults(files: Files) -> list[str]:
+def faults(files: Files, *sets: str) -> list[str]:
     """The faults, without the name of the folder."""
     with pytest.raises(UserError) as error:
-        files.read()
+        files.read(*sets)
     return str(error.value).replace(f"{files.folder}/", "").splitlines()
 
 
@@ -56,3 +56,14 @@ def test_the_small_version_is_checked_with_the_study(files: Files) -> None:
 def test_smoke_is_among_the_known_keys(files: Files) -> None:
     files.write(smoke="smok: {seeds: [0]}")
     assert faults(files)[0].startswith("study.yaml:21:1: smok: unknown key; did you mean 'smoke'? (known: ")
+
+
+@pytest.mark.parametrize("sets", [(), ("score.rate=2", "score.sleep=1")])
+def test_an_unknown_part_is_one_fault_whatever_leads_into_it(files: Files, sets: tuple[str, ...]) -> None:
+    files.text = files.text.replace("score: {kind: fake,", "score: {kind: fak,")
+    files.text = files.text.replace(
+        "\nexclude:", "\n  score.rate: {choice: [1, 2]}\n  score.size: {choice: [1, 2]}\nexclude:"
+    )
+    files.write(smoke="smoke: {score.rate: 2, score.sleep: 1}")
+    (fault,) = faults(files, *sets)
+    assert fault.startswith("study.yaml:11:19: recipe.stages.score.kind: unknown stage 'fak'; did you mean 'fake'?")
