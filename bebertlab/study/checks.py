@@ -70,6 +70,8 @@ def check_values(
                     break
             else:
                 faults.extend(first or Faults(), once=True)  # a fault of the recipe itself is one of every point
+                if not _is_choice(study, name):
+                    break  # what is wrong with one end of a range mostly is with the other
 
 
 def _faults_at(recipe: Document, point: Point, codec: OptionsCodec) -> Faults:
@@ -194,6 +196,7 @@ def _lines(item: Mapping[str, Any], where: Keys, instead: str, changed: Changed)
         wanted, others = _written(values)
         if name is not None:
             _check_choices(changed, (*where, path), wanted, name)
+            _check_range(changed, (*where, path), wanted, name)
         if name is None or len(faults) > before:
             continue
         if name not in study.search:
@@ -222,6 +225,10 @@ def _written_axes(study: Document, recipe: Document, registry: Registry) -> Iter
             values = [study.at((SEARCH, name, kind, index)) for index in range(len(axis[kind]))]
             found.append((depth, name, [_drawn(value) for value in values] if "uniform" in kind else values))
     return [(name, values) for _, name, values in sorted(found, key=lambda axis: axis[0])]
+
+
+def _is_choice(study: Document, name: str) -> bool:
+    return study.has((SEARCH, name, "choice"))
 
 
 def _drawn(end: Document) -> Document:
@@ -276,6 +283,22 @@ def _check_choices(changed: Changed, where: Keys, values: list[Any], name: str) 
         if not any(same(value, choice) for choice in choices):
             known = ", ".join(dict.fromkeys(map(show, choices)))
             changed.faults.add(changed.document, where, f"{show(value)} is none of the choices: {known}")
+
+
+def _check_range(changed: Changed, where: Keys, values: list[Any], name: str) -> None:
+    """A fault for every value that a range does not have: no point would have it."""
+    axes = [axis for axis in (changed.before.search.get(name), changed.study.search.get(name)) if axis is not None]
+    if not axes or any(axis.choice is not None for axis in axes):
+        return
+    low, high = axes[-1].range
+    if all(axis.integer is None for axis in axes):
+        what = f"'{name}' is a range of real numbers, of which none can be named; list choices instead"
+        changed.faults.add(changed.document, where, what)
+        return
+    for value in values:
+        if type(value) is not int or not any(axis.range[0] <= value <= axis.range[1] for axis in axes):
+            what = f"{show(value)} is none of the whole numbers from {low} to {high}"
+            changed.faults.add(changed.document, where, what)
 
 
 def _written(values: object) -> tuple[list[Any], bool]:

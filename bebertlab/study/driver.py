@@ -51,6 +51,7 @@ class Driver:
         self._running: dict[int, TrialRecord] = {}
         self._made: set[str] = set()  # keys known to be stored
         self._failed: dict[str, str] = {}  # keys of failed stages to their errors
+        self._warnings: set[str] = set()  # those of workers, as printed
         self._losses: dict[int, int] = {}
         self._handed_out = 0
         self._stopping = False
@@ -125,7 +126,9 @@ class Driver:
             stages=tuple(load_event(stage) for stage in outcome["stages"]),
         )
         for warning in outcome.get("warnings", ()):
-            _log.warning("%s: %s", record.name.split()[0], warning)
+            if warning not in self._warnings:  # every worker gives its own
+                self._warnings.add(warning)
+                _log.warning("%s: %s", record.name.split()[0], warning)
         self._keep_traceback(number, outcome["traceback"])
         self._finish(record)
         if outcome.get("metric_missing") and not self._has_complete():

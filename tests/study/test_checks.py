@@ -112,6 +112,37 @@ def test_what_is_not_to_be_excluded_must_be_a_choice_of_a_list(codec: OptionsCod
         assert what in faults
 
 
+def test_one_fault_of_both_ends_of_a_range_is_told_once(codec: OptionsCodec) -> None:
+    study = parse_yaml("search: {members.size: {uniform: [1, 2]}, score.rate: {choice: [-1.0, -2.0]}}", "s")
+    faults = Faults()
+    check_values(study, RECIPE, [], codec, faults)
+    assert str(faults).splitlines() == [
+        "s:1:35: stages.members.size: must be a whole number, is 1.0",
+        "s:1:65: stages.score.rate: must be > 0, is -1.0",
+        "s:1:71: stages.score.rate: must be > 0, is -2.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "what"),
+    [
+        (Axis(integer=(1, 9)), 12, "12 is none of the whole numbers from 1 to 9"),
+        (Axis(integer=(1, 9)), 2.0, "2.0 is none of the whole numbers from 1 to 9"),
+        (Axis(uniform=(1, 9)), 2.0, "'members.size' is a range of real numbers, of which none can be named"),
+    ],
+)
+def test_a_line_that_leaves_nothing_out_of_a_range_is_refused(
+    codec: OptionsCodec, axis: Axis, value: float, what: str
+) -> None:
+    study = Study(name="s", recipe={}, search={"members.size": axis}, exclude=({"members.size": value},))
+    document, faults = Document.of({"search": {"members.size": {}}}), Faults()
+    changed = Changed(
+        document=document, recipe=RECIPE, before=study, study=study, registry=codec.registry, faults=faults
+    )
+    settle_exclude(dict(enumerate(study.exclude)), changed)
+    assert str(faults).startswith(f"exclude.0.members.size: {what}")
+
+
 def test_a_range_can_be_excluded_by_its_values(codec: OptionsCodec) -> None:
     study = Study(
         name="s", recipe={}, search={"members.size": Axis(integer=(1, 9))}, exclude=({"members.size": [3, 4]},)

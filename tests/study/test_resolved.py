@@ -63,9 +63,7 @@ def test_what_observers_see(files: Files) -> None:
     point = {"members.ensemble": "bagging", "members.size": 1}
     plan = Planner(source.plugins, Machine()).plan(recipe_at(source.study, point, 0, source.plugins.registry))
     texts, missing = source.plugins.texts, {"ff": "fake"}
-    record = study_record(
-        source.study, Path("work"), plan.task, texts=texts, planned=14, finished=3, missing=missing
-    )
+    record = study_record(source.study, Path("work"), plan.task, texts=texts, planned=14, finished=3, missing=missing)
     assert record.plugin_files == ("plugins/parts.py",)
     assert record.folder == study_folder(source.study, Path("work")) == Path(f"work/studies/little-{record.digest[:8]}")
     assert record.identity == {"task": "fake/4", "encoder": "fake", "recipe": "study"}
