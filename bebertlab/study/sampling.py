@@ -47,8 +47,8 @@ def draw(study: Study, asked: optuna.Study, index: int, before: Sequence[Point])
         if canonical(point) not in seen and not excluded(point, study.exclude):
             return Drawn(point=point, attempt=trial.number)
         asked.tell(trial, state=optuna.trial.TrialState.FAIL)
-    point = free_point(study, before, Random(_seed(study, index, TRIES)))
-    return Drawn(point=point, attempt=_add(study, asked, point))
+    left = free_point(study, before, Random(_seed(study, index, TRIES)))
+    return Drawn(point=left, attempt=_add(study, asked, left))
 
 
 def distributions(study: Study) -> dict[str, optuna.distributions.BaseDistribution]:
@@ -102,7 +102,7 @@ def _add(study: Study, asked: optuna.Study, point: Point) -> int:
             distributions=distributions(study),
         )
     )
-    return asked.get_trials(deepcopy=False)[-1].number
+    return int(asked.get_trials(deepcopy=False)[-1].number)
 
 
 def _sampler(study: Study, index: int, attempt: int) -> optuna.samplers.BaseSampler:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import Converter, field, frozen, validators
+from attrs import field, frozen, validators
 
 from bebertlab.interfaces.events import Question
 from bebertlab.store.fingerprint import canonical
@@ -51,10 +51,6 @@ class Axis:
         raise TypeError("an axis of choices has no range")
 
 
-def _startup(value: int | None, sampler: Sampler) -> int | None:
-    return STARTUP if value is None and sampler.kind == "tpe" else value
-
-
 @frozen(kw_only=True)
 class Sampler:
     """How points are found."""
@@ -69,14 +65,18 @@ class Sampler:
     )  #: points drawn at once; fixed, so that the number of workers decides nothing
 
     startup: int | None = field(
-        default=None,
-        converter=Converter(_startup, takes_self=True),
-        validator=validators.optional(_count),
-    )  #: points that tpe draws at random before it goes by results; null: 10, as in Optuna
+        validator=validators.optional(_count)
+    )  #: points that tpe draws at random before it goes by results; 10 as in Optuna, none of other samplers
+
+    @startup.default
+    def _startup(self) -> int | None:
+        return STARTUP if self.kind == "tpe" else None
 
     def __attrs_post_init__(self) -> None:
         if self.kind != "tpe" and self.startup is not None:
             raise ValueError(f"startup belongs to the sampler tpe; the sampler {self.kind} goes by no results")
+        if self.kind == "tpe" and self.startup is None:
+            raise ValueError("startup of the sampler tpe is null; it must be a number, 10 where it is left out")
         if self.kind == "grid" and self.trials is not None:
             raise ValueError("a grid has all combinations; trials belongs to the samplers random and tpe")
         if self.kind != "grid" and self.trials is None:

@@ -7,7 +7,7 @@ import pytest
 from bebertlab.store.manifest import Manifest
 from bebertlab.study.likeness import Times
 
-PHASE = {"name": "all", "epochs": None}
+PHASE: dict[str, Any] = {"name": "all", "epochs": None}
 
 
 def parts(

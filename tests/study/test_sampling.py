@@ -108,7 +108,7 @@ def evolved(trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
 @pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize("startup", [None, 1, 6])
 def test_tpe_goes_by_results_after_its_startup_points(startup: int | None, seeds: int) -> None:
-    sampler = Sampler(kind="tpe", trials=14, startup=startup)
+    sampler = Sampler(kind="tpe", trials=14, **({} if startup is None else {"startup": startup}))
     space = study(search={"b": Axis(uniform=(0.0, 1.0))}, sampler=sampler, seeds=tuple(range(seeds)))
     up = points(space, lambda value: value, 14, seeds)
     down = points(space, lambda value: -value, 14, seeds)

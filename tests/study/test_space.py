@@ -60,7 +60,7 @@ def test_values_are_compared_as_yaml_writes_them() -> None:
 REAL = Axis(uniform=(0.0, 1.0))
 
 
-def drawn(axis: Axis = REAL, kind: str = "tpe", **options: Any) -> Study:  # noqa: ANN401 - those of a sampler
+def drawn(axis: Axis = REAL, *, kind: str = "tpe", **options: Any) -> Study:  # noqa: ANN401 - those of a sampler
     return Study(
         name="s",
         recipe={},
@@ -72,7 +72,7 @@ def drawn(axis: Axis = REAL, kind: str = "tpe", **options: Any) -> Study:  # noq
 
 @pytest.mark.parametrize("kind", ["random", "tpe"])
 def test_a_sampler_ends_where_the_space_is_used_up(kind: str) -> None:
-    small = drawn(Axis(integer=(1, 4)), kind, trials=12)
+    small = drawn(Axis(integer=(1, 4)), kind=kind, trials=12)
     assert (planned_points(small), planned_trials(small)) == (4, 8)
     assert count_trials(small) == "8 trials (all 4 points of the space, 2 seeds)"
     assert remarks(small) == ("the search space has 4 points, and trials is 12: the space is used up after 4 of 12",)
@@ -94,7 +94,7 @@ def test_a_sampler_ends_where_the_space_is_used_up(kind: str) -> None:
     ],
 )
 def test_tpe_without_results_to_go_by_is_random_search(options: dict[str, int], said: str) -> None:
-    (remark,) = remarks(drawn(**options))
+    (remark,) = remarks(drawn(REAL, kind="tpe", **options))
     assert re.match(f"sampler tpe draws its {said}", remark)
 
 

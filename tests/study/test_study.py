@@ -43,14 +43,16 @@ def test_a_grid_counts_itself_and_samplers_are_told() -> None:
 
 
 def test_only_tpe_has_startup_points() -> None:
-    assert Sampler(kind="tpe", trials=4).startup == Sampler(kind="tpe", trials=4, startup=None).startup == 10
+    assert Sampler(kind="tpe", trials=4).startup == 10
+    with pytest.raises(ValueError, match="startup of the sampler tpe is null"):
+        Sampler(kind="tpe", trials=4, startup=None)
     assert Sampler(kind="tpe", trials=4, startup=3).startup == 3
     assert Sampler(kind="random", trials=4).startup is None
     with pytest.raises(ValueError, match="'startup' must be >= 1"):
         Sampler(kind="tpe", trials=4, startup=0)
     for kind in ("grid", "random"):
         with pytest.raises(ValueError, match="startup belongs to the sampler tpe"):
-            Sampler(kind=kind, trials=None if kind == "grid" else 4, startup=3)  # type: ignore[arg-type] # a str
+            Sampler(kind=kind, trials=None if kind == "grid" else 4, startup=3)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b", ".x"])
