@@ -76,6 +76,7 @@ class Workers(Executor):
         self.deadly: dict[str, int] = {}
         self.interrupt_after: int | None = None
         self.waits = 0
+        self.warnings: list[str] = []
 
     def run(self, host: Host, interrupts: Interrupts) -> None:
         running: dict[int, Iterator[None]] = {}
@@ -107,7 +108,7 @@ class Workers(Executor):
                 self.store.add(key)
             ended.append(event)
             host.on_event(event)
-        return host.on_finished(number, outcome(ended))
+        return host.on_finished(number, {**outcome(ended), "warnings": self.warnings})
 
 
 def outcome(stages: list[StageEvent], error: str | None = None, failed_key: str | None = None) -> dict[str, Any]:
@@ -231,6 +232,14 @@ def test_a_failed_trial_fails_those_that_need_the_same_stage_and_no_others(tmp_p
     assert "t2 member1-0 started" not in log.lines
     assert {"t2 running 0", "t2 failed"} <= set(log.lines)
     assert error_file(tmp_path, 4).read_text() == "Traceback: member 1: loss is nan"
+
+
+def test_what_every_worker_warns_of_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    workers = Workers()
+    workers.warnings = ["fp32 is faster", "the cache is damaged"]
+    with caplog.at_level("WARNING"):
+        run(tmp_path, workers)
+    assert [record.getMessage().split(": ", 1)[1] for record in caplog.records] == workers.warnings
 
 
 def test_fail_fast_hands_out_nothing_more(tmp_path: Path) -> None:
