@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from bebertlab.store.store import Store
 
 _file = click.argument("path", metavar="RECIPE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-_stage = click.option("--stage", metavar="NAME", help="Only what this stage needs.  [default: the recipe's result]")
+_stage = click.option(
+    "--stage",
+    metavar="NAME",
+    help="Only this stage or group, and what it needs.  [default: the recipe's result, or all stages that none reads]",
+)
 
 
 @click.group()
@@ -57,7 +61,10 @@ def run(
     threads: int,
     form: str,
 ) -> None:
-    """Run RECIPE in this process; stages that are stored are not run again."""
+    """Run RECIPE in this process; stages that are stored are not run again.
+
+    Shows the metrics of the stage that the recipe names as its result, or of every stage that no other stage reads.
+    """
     from bebertlab.recipe.execute import execute
     from bebertlab.store.disk import naming_full_disk
     from bebertlab.store.store import Store
@@ -65,8 +72,12 @@ def run(
     plugins, plan, codec = planned_recipe(settings, path, sets, device=device, threads=threads)
     plugins.observe(_Lines())
     store = Store(work / "store")
+    targets = _targets(plan, stage)
     with naming_full_disk(work):
-        results = execute(plan, store, codec, notify=_to_observers(plugins), target=_target(plan, stage))
+        results = execute(plan, store, codec, notify=_to_observers(plugins), targets=targets)
+    left_out = plan.left_out(targets)
+    if left_out:
+        click.echo(f"not run: {', '.join(left_out)} ({_not_needed(targets)})", err=True)
     click.echo(_results_json(results) if form == "json" else _results_table(results))
 
 
@@ -94,13 +105,15 @@ def plan(
 
     _, planned, _ = planned_recipe(settings, path, sets, device=device, threads=threads)
     store = Store(work / "store")
-    states = _states(planned, store, _target(planned, stage))
+    targets = _targets(planned, stage)
+    states = _states(planned, store, targets)
     if form == "json":
         rows = [
             {"stage": node.name, "kind": node.kind, "key": node.key, "state": states[node.name]}
             for node in planned.nodes.values()
         ]
-        click.echo(json.dumps({"stages": rows, "result": planned.recipe.result}, indent=2))
+        data = {"stages": rows, "result": planned.recipe.result, "targets": targets}
+        click.echo(json.dumps(data, indent=2))
         return
     lines = []
     for node in planned.nodes.values():
@@ -139,26 +152,33 @@ def planned_recipe(
     return plugins, plan_recipe(read, Materials(codec), codec, Machine(threads=threads, device=device)), codec
 
 
-def _target(plan: Plan, stage: str | None) -> str:
+def _targets(plan: Plan, stage: str | None) -> tuple[str, ...]:
     from bebertlab.errors import unknown
 
-    if stage is not None and stage not in plan.nodes:
-        raise unknown("stage", stage, plan.nodes)
-    return stage or plan.recipe.result
+    if stage is None:
+        return plan.ends
+    targets = plan.members(stage)
+    if not targets:
+        raise unknown("stage", stage, [*plan.nodes, *plan.recipe.stages])
+    return targets
 
 
-def _states(plan: Plan, store: Store, target: str) -> Mapping[str, str]:
+def _not_needed(targets: Sequence[str]) -> str:
+    return f"not needed by {' and '.join(targets)}"
+
+
+def _states(plan: Plan, store: Store, targets: Sequence[str]) -> Mapping[str, str]:
     from bebertlab.recipe.execute import missing_stages
 
-    missing = missing_stages(plan, store, target)
-    needed = {node.name for node in plan.behind(target)}
+    missing = missing_stages(plan, store, targets)
+    needed = {node.name for node in plan.behind(*targets)}
 
     def state(name: str) -> str:
         if name in missing:
             return "would run"
         if store.peek(plan.nodes[name].key) is not None:
             return "stored"
-        return "behind what is stored" if name in needed else f"not needed by {target}"
+        return "behind what is stored" if name in needed else _not_needed(targets)
 
     return {name: state(name) for name in plan.nodes}
 
@@ -217,9 +237,17 @@ def _results_json(results: Results) -> str:
         }
         for event in results.stages
     ]
-    return json.dumps({"metrics": dict(results.metrics), "stages": stages}, indent=2)
+    targets = {name: dict(metrics) for name, metrics in results.targets.items()}
+    only = {"metrics": next(iter(targets.values()))} if len(targets) == 1 else {}
+    return json.dumps({**only, "results": targets, "stages": stages}, indent=2)
 
 
 def _results_table(results: Results) -> str:
-    rows = [[name, f"{value:.4g}"] for name, value in results.metrics.items()]
-    return table(["METRIC", "VALUE"], rows)
+    """The metrics of the only target, or those of each under its name."""
+    tables = [
+        table(["METRIC", "VALUE"], [[name, f"{value:.4g}"] for name, value in metrics.items()])
+        for metrics in results.targets.values()
+    ]
+    if len(tables) == 1:
+        return tables[0]
+    return "\n\n".join(f"{name}:\n{rows}" for name, rows in zip(results.targets, tables, strict=True))

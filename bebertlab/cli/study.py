@@ -46,8 +46,9 @@ def validate(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool)
     from bebertlab.study.space import count_trials
 
     source = _read(settings, path, sets, smoke)
-    check_points(source.study, source.plugins.registry)
+    not_needed = check_points(source.study, source.plugins.registry)
     click.echo(f"{path}: OK, {count_trials(source.study)}")
+    _tell_not_needed(not_needed)
 
 
 @study.command()
@@ -199,6 +200,7 @@ def _tell_plan(session: Session, form: str = "table") -> None:
     from bebertlab.study.space import count_trials
 
     ahead = forecast(session)
+    not_needed = session.not_needed(session.records())
     if form == "json":
         kinds = {
             kind: {"stored": work.stored, "missing": work.missing, "unknown": work.unknown, "seconds": work.seconds}
@@ -206,7 +208,13 @@ def _tell_plan(session: Session, form: str = "table") -> None:
         }
         click.echo(
             json.dumps(
-                {"trials": ahead.trials, "complete": ahead.complete, "undrawn": ahead.undrawn, "stages": kinds},
+                {
+                    "trials": ahead.trials,
+                    "complete": ahead.complete,
+                    "undrawn": ahead.undrawn,
+                    "stages": kinds,
+                    "not_needed": not_needed,
+                },
                 indent=2,
             )
         )
@@ -216,8 +224,14 @@ def _tell_plan(session: Session, form: str = "table") -> None:
     if rows:
         click.echo(table(["STAGE", "STORED", "TO RUN", "TIME"], rows) + "\n")
     click.echo(_spoken_forecast(ahead))
+    _tell_not_needed(not_needed)
     if ahead.undrawn:
         click.echo(f"{ahead.undrawn} trials are not drawn yet; what they need is not counted")
+
+
+def _tell_not_needed(stages: tuple[str, ...]) -> None:
+    if stages:
+        click.echo(f"not run, since the result needs them in no trial: {', '.join(stages)}", err=True)
 
 
 def _spoken_time(work: Work) -> str:

@@ -100,3 +100,4 @@ class StudyRecord:
     finished: int = 0  #: trials that had finished before this run of the command
     missing: Mapping[str, str] = field(factory=dict)  #: stages still to be made, key to kind; empty for a sampler
     warnings: tuple[str, ...] = ()  #: what the user must know of the study as it is written
+    not_needed: tuple[str, ...] = ()  #: stages of the recipe that the result needs in no trial, and that are not run

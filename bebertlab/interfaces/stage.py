@@ -26,7 +26,10 @@ PLACE: Mapping[str, bool] = MappingProxyType({_PLACE: True})
 
 
 def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: ANN401 - typed by its annotation
-    """A field of a stage that names another stage of the recipe; `many`: or a group of stages."""
+    """A field of a stage that names another stage of the recipe; `many`: or a group of stages.
+
+    A `many` field that is annotated `str | tuple[str, ...]` also takes a list of stages and groups.
+    """
     metadata = {_INPUT: many}
     return field(default=None, metadata=metadata) if optional else field(metadata=metadata)
 
@@ -41,10 +44,12 @@ def input_fields(cls: type[Options]) -> dict[str, bool]:
     return {a.name: bool(a.metadata[_INPUT]) for a in fields(cls) if _INPUT in a.metadata}
 
 
-def input_names(stage: Options) -> dict[str, str]:
-    """Field name to stage name of every input that is set."""
+def input_names(stage: Options) -> dict[str, tuple[str, ...]]:
+    """Field name to the names, as the recipe gives them, of every input that is set: of stages or groups."""
     named = {name: getattr(stage, name) for name in input_fields(type(stage))}
-    return {name: value for name, value in named.items() if value is not None}
+    return {
+        name: (value,) if isinstance(value, str) else tuple(value) for name, value in named.items() if value is not None
+    }
 
 
 @frozen(kw_only=True, eq=False)
@@ -59,7 +64,7 @@ class Artifact:
 
 @frozen(kw_only=True, eq=False)
 class Inputs:
-    """Artifacts of the input stages by field name; a group gives one per member stage, in order."""
+    """Artifacts of the input stages by field name; a group or a list gives one per stage, in order."""
 
     artifacts: Mapping[str, tuple[Artifact, ...]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic, perf_counter
 from typing import Any
@@ -39,8 +39,19 @@ class StageError(UserError):
 class Results:
     """What a plan came to."""
 
-    metrics: Mapping[str, float]  #: of the result stage, and `cost/...` in seconds
-    stages: tuple[StageEvent, ...]  #: of all stages behind the result, in the order of the plan
+    #: metrics of each target by its name, with `cost/...`: the seconds of all that it was made from
+    targets: Mapping[str, Mapping[str, float]]
+    stages: tuple[StageEvent, ...]  #: of all stages behind the targets, in the order of the plan
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics of the only target.
+
+        Raises:
+            ValueError: there are several.
+        """
+        (metrics,) = self.targets.values()
+        return metrics
 
 
 def _silent(event: StageEvent) -> None:
@@ -72,9 +83,9 @@ def execute(
     *,
     notify: Notify = _silent,
     trial: int | None = None,
-    target: str | None = None,
+    targets: Sequence[str] = (),
 ) -> Results:
-    """Carry out what the result of a plan (or the stage `target`) needs and the store does not have.
+    """Carry out what the ends of a plan (or the stages `targets`) need and the store does not have.
 
     Nothing behind a stored stage is looked at. `notify` is told of every stage that started, went on or finished, the
     stored ones included.
@@ -83,10 +94,10 @@ def execute(
         StageError: a stage raised; what was finished before stays in the store.
         EnvironmentFault: something is to be made, and the device for it is not there.
     """
-    target = target or plan.recipe.result
+    targets = targets or plan.ends
     run = _Run(plan=plan, store=store, codec=codec, notify=notify, trial=trial)
-    nodes = plan.behind(target)
-    missing = _missing(run, target)
+    nodes = plan.behind(*targets)
+    missing = _missing(run, targets)
     if missing:
         plan.machine.check()
     if any(_TRAIN in attrs.fields_dict(type(plan.nodes[name].stage)) for name in missing):
@@ -97,7 +108,10 @@ def execute(
                 _make(run, node)
             else:
                 _stored(run, node)
-    return Results(metrics=_metrics(run, target), stages=tuple(run.events[node.name] for node in nodes))
+    return Results(
+        targets={target: _metrics(run, target) for target in targets},
+        stages=tuple(run.events[node.name] for node in nodes),
+    )
 
 
 def warm_up(task: Task) -> None:
@@ -109,26 +123,26 @@ def warm_up(task: Task) -> None:
     task.metrics(split.labels, split.labels)
 
 
-def missing_stages(plan: Plan, store: Store, target: str | None = None) -> frozenset[str]:
-    """Names of the stages that the result (or `target`) needs and that would run; by manifests alone, so quick."""
-    return frozenset(_walk(plan, target or plan.recipe.result, lambda node: store.peek(node.key) is not None))
+def missing_stages(plan: Plan, store: Store, targets: Sequence[str] = ()) -> frozenset[str]:
+    """Names of the stages that the ends (or `targets`) need and that would run; by manifests alone, so quick."""
+    return frozenset(_walk(plan, targets or plan.ends, lambda node: store.peek(node.key) is not None))
 
 
-def _missing(run: _Run, target: str) -> set[str]:
+def _missing(run: _Run, targets: Sequence[str]) -> set[str]:
     def is_stored(node: Node) -> bool:
         artifact = run.store.get(node.key)
         if artifact is not None:
             run.found[node.name] = evolve(artifact, stage=node.name)
         return artifact is not None
 
-    return _walk(run.plan, target, is_stored)
+    return _walk(run.plan, targets, is_stored)
 
 
-def _walk(plan: Plan, target: str, is_stored: Callable[[Node], bool]) -> set[str]:
-    """The stages to make: the target if it is not stored, and so on through the inputs of those to make."""
+def _walk(plan: Plan, targets: Sequence[str], is_stored: Callable[[Node], bool]) -> set[str]:
+    """The stages to make: the targets that are not stored, and so on through the inputs of those to make."""
     missing: set[str] = set()
     seen: set[str] = set()
-    todo = [target]
+    todo = list(targets)
     while todo:
         name = todo.pop()
         if name in seen:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 from typing import Any
 
 import attrs
 
-from bebertlab.config.document import Document
+from bebertlab.config.document import Document, Keys
 from bebertlab.config.faults import Faults
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, input_fields, input_names
 from bebertlab.recipe.kinds import class_at
+from bebertlab.recipe.recipe import Recipe, Stage
 from bebertlab.registry import Registry
-
-Stage = StageOptions | StageGroupOptions
 
 RECIPE_KEYS = (
     *("schema_version", "description", "extends", "task", "encoder", "seed", "train", "stages", "result", "per_task"),
@@ -55,10 +55,46 @@ class Graph:
         """The recipe's own name of a stage: that of its group, if it came from one."""
         return next((group for group, members in self.groups.items() if name in members), name)
 
+    def named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The single stages that names of stages and groups mean, in order."""
+        return tuple(dict.fromkeys(one for name in names for one in self.members(name)))
+
     def inputs(self, name: str) -> tuple[str, ...]:
         """The single stages that a stage needs."""
-        named = input_names(self.stages[name]).values()
-        return tuple(dict.fromkeys(one for value in named for one in self.members(value)))
+        return self.named(chain.from_iterable(input_names(self.stages[name]).values()))
+
+    def needed(self, *names: str) -> set[str]:
+        """The stages and groups, by the recipe's own names, that some stages need, they themselves included."""
+        found, todo = set(names), list(names)
+        while todo:
+            new = set(self.inputs(todo.pop())) - found
+            found |= new
+            todo += new
+        return {self.top(name) for name in found}
+
+    def ends(self) -> tuple[str, ...]:
+        """The stages that no other stage reads; of a group that no stage outside of it reads, all stages."""
+        reads = [(name, needed) for name in self.stages for needed in self.inputs(name)]
+        read = {needed for _, needed in reads}
+        read_outside = {self.top(needed) for name, needed in reads if self.top(needed) != self.top(name)}
+        return tuple(name for name in self.stages if name not in read or self.top(name) not in read_outside)
+
+
+def result_of(recipe: Recipe) -> str:
+    """The name of the stage whose metrics are a recipe's result.
+
+    Raises:
+        UserError: no stage is named, and there are several that no other stage reads.
+    """
+    if recipe.result is not None:
+        return recipe.result
+    ends = expand(recipe.stages).ends()
+    if len(ends) > 1:
+        raise UserError(
+            f"there are {len(ends)} stages that no other stage reads ({', '.join(ends)}); name the one whose metrics"
+            f" are compared, e.g. `result: {ends[-1]}`"
+        )
+    return ends[0]
 
 
 def expand(stages: Mapping[str, Stage]) -> Graph:
@@ -79,9 +115,12 @@ def expand(stages: Mapping[str, Stage]) -> Graph:
     return Graph(singles, groups)
 
 
-def check_graph(document: Document, stages: Mapping[str, Stage | None], registry: Registry, faults: Faults) -> str:
+def check_graph(
+    document: Document, stages: Mapping[str, Stage | None], registry: Registry, faults: Faults
+) -> str | None:
     """Check names, inputs, groups, circles and the result; give the name of the result stage.
 
+    That is the stage that the recipe names, or the only one that no other stage reads; None where there are several.
     A stage that is None has faults of its own; what can be checked without it still is.
     """
     graph = _expand_checked(document, stages, faults)
@@ -131,11 +170,38 @@ def _check_inputs(
     if cls is None or not isinstance(data, Mapping):
         return
     for field, many in input_fields(cls).items():
-        value = data.get(field)
+        value, path = data.get(field), ("stages", name, field)
         if isinstance(value, str):
             what = _input_fault(value, many, stages, graph)
             if what:
-                faults.add(document, ("stages", name, field), what)
+                faults.add(document, path, what)
+        elif many and isinstance(value, list):
+            _check_list(document, path, value, stages, graph, faults)
+
+
+def _check_list(
+    document: Document,
+    path: Keys,
+    values: list[Any],
+    stages: Mapping[str, Stage | None],
+    graph: Graph,
+    faults: Faults,
+) -> None:
+    """Check a list of inputs: each item by itself, and that no stage is named twice."""
+    if not values:
+        faults.add(document, path, "must name at least one stage")
+    named: dict[str, str] = {}
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            continue
+        what = _input_fault(value, True, stages, graph)
+        twice = next((one for one in graph.members(value) if one in named), None)
+        if what is None and twice is not None:
+            first = f", first by '{named[twice]}'" if named[twice] != value else ""
+            what = f"stage '{twice}' is named twice{first}"
+        if what:
+            faults.add(document, (*path, index), what)
+        named |= dict.fromkeys(graph.members(value), value)
 
 
 def _input_fault(value: str, many: bool, stages: Mapping[str, Stage | None], graph: Graph) -> str | None:
@@ -147,17 +213,19 @@ def _input_fault(value: str, many: bool, stages: Mapping[str, Stage | None], gra
     return None
 
 
-def _check_result(document: Document, stages: Mapping[str, Stage | None], graph: Graph, faults: Faults) -> str:
-    named: Any = document.data.get("result")
-    name = named if isinstance(named, str) else next(reversed(tuple(stages)), "")
-    path = ("result",) if "result" in document.data else ("stages", name)
-    if named is not None and name not in stages and name not in graph.stages:
-        faults.add(document, path, f"there is no stage '{name}'; {suggestion(name, stages)}")
+def _check_result(document: Document, stages: Mapping[str, Stage | None], graph: Graph, faults: Faults) -> str | None:
+    name: Any = document.data.get("result")
+    if not isinstance(name, str):
+        ends = graph.ends()
+        return ends[0] if len(ends) == 1 else None
+    if name not in stages and name not in graph.stages:
+        faults.add(document, ("result",), f"there is no stage '{name}'; {suggestion(name, stages)}")
     elif name in graph.groups:
         faults.add(
             document,
-            path,
-            f"'{name}' is a group of stages, and the result is that of one stage; name it as `result`",
+            ("result",),
+            f"'{name}' is a group of stages, and the result is that of one stage; name one of"
+            f" {', '.join(graph.groups[name])}, or a stage that reads them",
         )
     return name
 

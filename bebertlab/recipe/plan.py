@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -15,7 +15,7 @@ from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, input_names
 from bebertlab.interfaces.task import Task
-from bebertlab.recipe.graph import Graph, expand
+from bebertlab.recipe.graph import Graph, expand, result_of
 from bebertlab.recipe.identity import composition_identity, group_identity, options_identity, stage_identity
 from bebertlab.recipe.materials import Materials
 from bebertlab.recipe.recipe import Recipe
@@ -96,15 +96,32 @@ class Plan:
     task: Task
     machine: Machine
     nodes: Mapping[str, Node]
+    ends: tuple[str, ...]  #: names of the nodes whose metrics are shown: the result, or all that no other stage reads
 
     @property
     def result(self) -> Node:
-        """The stage whose metrics are the recipe's result."""
-        return self.nodes[self.recipe.result]
+        """The stage whose metrics are the recipe's result.
 
-    def behind(self, name: str) -> tuple[Node, ...]:
-        """A node and all that it was made from, in order."""
-        wanted, todo = {name}, [name]
+        Raises:
+            UserError: the recipe has several ends, and names none of them as its result.
+        """
+        return self.nodes[result_of(self.recipe)]
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """The nodes that a name of the recipe means: those of a group, or the one itself; empty where there is none."""
+        return tuple(node.name for node in self.nodes.values() if name in (node.name, node.top))
+
+    def left_out(self, targets: Iterable[str]) -> tuple[str, ...]:
+        """The stages that are not needed to make the targets, by the recipe's own names."""
+        needed = {node.name for node in self.behind(*targets)}
+        wanted = {node.top for node in self.nodes.values() if node.name in needed}
+        tops = dict.fromkeys(node.top for node in self.nodes.values())
+        partly = (node.name for node in self.nodes.values() if node.top in wanted and node.name not in needed)
+        return (*(top for top in tops if top not in wanted), *partly)
+
+    def behind(self, *names: str) -> tuple[Node, ...]:
+        """Nodes and all that they were made from, in order."""
+        wanted, todo = set(names), list(names)
         while todo:
             new = set(self.nodes[todo.pop()].needs) - wanted
             wanted |= new
@@ -130,8 +147,9 @@ def plan(recipe: Recipe, materials: Materials, codec: OptionsCodec, machine: Mac
         },
         "machine": machine.parts(),
     }
-    nodes = _Planner(recipe, task, codec, common).nodes()
-    return Plan(recipe=recipe, task=task, machine=machine, nodes=nodes)
+    planner = _Planner(recipe, task, codec, common)
+    ends = planner.graph.ends() if recipe.result is None else (recipe.result,)
+    return Plan(recipe=recipe, task=task, machine=machine, nodes=planner.nodes(), ends=ends)
 
 
 class _Planner:
@@ -178,13 +196,13 @@ class _Planner:
         stage = self.graph.stages[name]
         prepared = stage.prepare(
             {
-                field: tuple(self.needed(one).stage for one in self.graph.members(value))
-                for field, value in input_names(stage).items()
+                field: tuple(self.needed(one).stage for one in self.graph.named(names))
+                for field, names in input_names(stage).items()
             },
             self.task,
             self.codec,
         )
-        inputs = {field: self.graph.members(value) for field, value in input_names(prepared).items()}
+        inputs = {field: self.graph.named(names) for field, names in input_names(prepared).items()}
         seed = self.seed(prepared)
         keys = {field: [self.needed(one).key for one in names] for field, names in inputs.items()}
         designs = {field: tuple(self.needed(one).design for one in names) for field, names in inputs.items()}

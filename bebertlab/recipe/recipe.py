@@ -26,4 +26,5 @@ class Recipe:
     seed: int = 0  #: of every stage that has none of its own
     train: TrainOptions = field(factory=TrainOptions)  #: defaults of every stage that has a field `train`
     stages: Mapping[str, Stage] = field()  #: by name, in the order of the file
-    result: str = ""  #: the stage whose metrics are the recipe's result; the last one if not named
+    #: the stage whose metrics are the recipe's result; null: every stage that nothing reads
+    result: str | None = None

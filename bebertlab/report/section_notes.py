@@ -32,6 +32,7 @@ def reading(made: Material) -> Section:
         "their means and those of the seeds, corrected (Holm) for the number of points.",
         *_shared_note(made),
         *data_notes(made.trials),
+        *_not_needed_note(made),
     )
     return Section(title="How to read this", blocks=(Bullets(items=items),))
 
@@ -48,6 +49,12 @@ def _shared_note(made: Material) -> list[str]:
     if not shared:
         return []
     return [f"The seeds share {listing(shared)}: the intervals do not cover how these would vary."]
+
+
+def _not_needed_note(made: Material) -> list[str]:
+    """Stages of the recipe that no result is of."""
+    names = made.study.not_needed
+    return [f"Not run, since the recipe's result needs them in no trial: {listing(names)}."] if names else []
 
 
 def reproduce(made: Material) -> Section:

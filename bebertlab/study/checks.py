@@ -13,6 +13,7 @@ from bebertlab.config.document import Document, Keys
 from bebertlab.config.faults import Faults
 from bebertlab.errors import UnknownPart, UserError, suggestion
 from bebertlab.interfaces.events import Question
+from bebertlab.recipe.graph import result_of
 from bebertlab.recipe.paths import resolve_path, set_value
 from bebertlab.recipe.read import structure_recipe
 from bebertlab.registry import Registry
@@ -59,7 +60,7 @@ def check_values(
     axes = dict(_written_axes(study, recipe, codec.registry))
     exclude = [item for item in exclude if axes.keys() >= item.keys()]
     if not axes:
-        structure_recipe(recipe, codec, faults)
+        _check_recipe(recipe, codec, faults)
     for name in axes:
         for value in axes[name]:
             first: Faults | None = None
@@ -79,10 +80,21 @@ def _faults_at(recipe: Document, point: Point, codec: OptionsCodec) -> Faults:
     try:
         for name, value in point:
             recipe = _with_value(recipe, name, value, codec.registry)
-        structure_recipe(recipe, codec, faults)
+        _check_recipe(recipe, codec, faults)
     except UserError as error:
         faults.add_error(error)
     return faults
+
+
+def _check_recipe(document: Document, codec: OptionsCodec, faults: Faults) -> None:
+    """Note the faults of a recipe; trials are compared by the metrics of one stage, so it needs one result."""
+    recipe = structure_recipe(document, codec, faults)
+    if recipe is None:
+        return
+    try:
+        result_of(recipe)
+    except UserError as error:
+        faults.add(document, ("stages",), str(error), key=True)
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -8,6 +8,7 @@ from bebertlab.artifacts.model import evaluated_splits
 from bebertlab.artifacts.sizes import MATRIX, OPERATIONS, STORED, TOTAL
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
+from bebertlab.recipe.graph import result_of
 from bebertlab.recipe.plan import Plan
 from bebertlab.recipe.recipe import Recipe
 from bebertlab.stages.evaluate import EvaluateStage
@@ -38,11 +39,11 @@ def check_family(metric: str, recipe: Recipe) -> None:
     Which metrics a task has beside `score` is known when it is loaded: any name of a split's may be right.
 
     Raises:
-        UserError: no task can have it.
+        UserError: no task can have it, or the recipe has several ends and names none as its result.
     """
     split = metric.partition("/")[0]
     of_split = split in (SELECT, VALIDATION) or split.startswith(f"{VALIDATION}_")
-    if type(recipe.stages[recipe.result]) is EvaluateStage and not (of_split and metric != split):
+    if type(recipe.stages.get(result_of(recipe))) is EvaluateStage and not (of_split and metric != split):
         scores = [f"{name}/score" for name in (VALIDATION, SELECT)]
         _refuse_unknown(metric, [*scores, *_other_names(recipe)], "", "; other metrics of a task: validation/<name>")
 

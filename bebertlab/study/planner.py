@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from bebertlab.config.codec import OptionsCodec
@@ -11,6 +11,7 @@ from bebertlab.config.document import Document
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.manager import Plugins
+from bebertlab.recipe.graph import expand, result_of
 from bebertlab.recipe.materials import Materials
 from bebertlab.recipe.paths import resolve_path, set_value
 from bebertlab.recipe.plan import Machine, Plan, plan
@@ -41,11 +42,12 @@ class Planner:
         """The plan of a recipe.
 
         Raises:
-            UserError: the recipe has faults, or a stage cannot run like this.
+            UserError: the recipe has faults or no single result, or a stage cannot run like this.
             DataFault: the data have faults.
             EnvironmentFault: the data are not there.
         """
         read = recipe_of(Document.of(recipe), self.codec)
+        result_of(read)
         try:
             self._materials.task(read.task)
         except EnvironmentFault:
@@ -101,8 +103,10 @@ def recipe_at(study: Study, point: Point, seed: int, registry: Registry) -> dict
     return data
 
 
-def check_points(study: Study, registry: Registry) -> None:
+def check_points(study: Study, registry: Registry) -> tuple[str, ...]:
     """Check the recipe at every point of a grid, and the metric that they are compared by; no data are loaded.
+
+    Gives the stages that the result needs at no point, by the names in the recipe.
 
     Raises:
         UserError: points at which the recipe has faults, one a line; or no task has such a metric.
@@ -114,13 +118,30 @@ def check_points(study: Study, registry: Registry) -> None:
     recipes: list[Recipe] = []
     for point in points:
         try:
-            recipes.append(recipe_of(Document.of(recipe_at(study, point, study.seeds[0], registry)), codec))
+            recipe = recipe_of(Document.of(recipe_at(study, point, study.seeds[0], registry)), codec)
+            result_of(recipe)
+            recipes.append(recipe)
         except UserError as error:
             faults.note(point, error)
     if is_grid:  # else the recipe itself may be wrong, and right at every point
         faults.raise_all()
     for recipe in recipes:
         check_family(study.objective.metric, recipe)
+    return never_needed([(recipe.stages, expand(recipe.stages).needed(result_of(recipe))) for recipe in recipes])
+
+
+def never_needed(trials: Iterable[tuple[Iterable[str], Set[str]]]) -> tuple[str, ...]:
+    """The stages of recipes that no trial needs; `trials` gives the stages of its recipe and those it needs.
+
+    >>> never_needed([(["a", "b", "c"], {"a"}), (["a", "b", "c"], {"b"})])
+    ('c',)
+    """
+    stages: dict[str, None] = {}
+    needed: set[str] = set()
+    for names, wanted in trials:
+        stages |= dict.fromkeys(names)
+        needed |= wanted
+    return tuple(name for name in stages if name not in needed)
 
 
 def _named(points: Iterable[str]) -> str:

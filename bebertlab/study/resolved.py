@@ -59,6 +59,7 @@ def study_record(
     planned: int | None,
     finished: int,
     missing: Mapping[str, str],
+    not_needed: tuple[str, ...] = (),
 ) -> StudyRecord:
     """The study as observers see it; `texts` are those of its one-file plugins."""
     return StudyRecord(
@@ -80,6 +81,7 @@ def study_record(
         finished=finished,
         missing=missing,
         warnings=remarks(study),
+        not_needed=not_needed,
     )
 
 

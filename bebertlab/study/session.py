@@ -21,7 +21,7 @@ from bebertlab.study.job import Limits, Order, PlannedTrial
 from bebertlab.study.journal import Journal, read_records
 from bebertlab.study.objective import check_metric
 from bebertlab.study.observers import Observers
-from bebertlab.study.planner import DataFault, Planner, PointFaults, planned, recipe_at
+from bebertlab.study.planner import DataFault, Planner, PointFaults, never_needed, planned, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.record import new_record
 from bebertlab.study.resolved import study_folder, study_record
@@ -117,6 +117,19 @@ class Session:
             planned=planned_trials(self.study),
             finished=sum(record.state is TrialState.COMPLETE for record in records),
             missing={key: nodes[key].kind for key in missing},
+            not_needed=self.not_needed(records),
+        )
+
+    def not_needed(self, records: Sequence[TrialRecord]) -> tuple[str, ...]:
+        """The stages of the recipe that none of these trials needs, and that are not run."""
+        plans: list[Plan] = []
+        for record in records:
+            try:
+                plans.append(self.plan(record))
+            except UserError as error:  # a drawn point that cannot run
+                self._raise_general(error)
+        return never_needed(
+            (plan.recipe.stages, {node.top for node in plan.behind(plan.result.name)}) for plan in plans
         )
 
     def open_again(self, journal: Journal) -> None:

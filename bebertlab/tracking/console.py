@@ -41,6 +41,8 @@ class ConsoleProgress:
         """Say what starts, and where it stands."""
         self._pace.begin(study.planned, study.finished, study.missing)
         self._line(f"study {study.name}@{study.digest[:8]} in {study.folder}: {self._pace.standing()}")
+        if study.not_needed:
+            self._line(f"not run, since the result needs them in no trial: {', '.join(study.not_needed)}")
         if self._live:
             self._display = Display(self._console, study.planned)
             self._show()

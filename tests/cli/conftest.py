@@ -104,6 +104,7 @@ stages:
   second: {kind: make, of: first, value: 50}
   aside: {kind: make, of: first}
   last: {kind: make, of: second}
+result: last
 """
 
 

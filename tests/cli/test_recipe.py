@@ -43,6 +43,7 @@ def test_run_in_json(lab: Lab) -> None:
     text = "\n".join(line for line in result.stdout.splitlines() if not line.startswith("told"))
     data = json.loads(text)
     assert data["metrics"]["validation/score"] == 0.5
+    assert data["results"] == {"last": data["metrics"]}
     assert [(stage["stage"], stage["stored"]) for stage in data["stages"]] == [
         ("first", True),
         ("second", True),
@@ -54,7 +55,32 @@ def test_run_takes_changes_and_a_stage(lab: Lab) -> None:
     result = lab.run("recipe", "run", lab.recipe, "--set", "aside.value=7", "--stage", "aside")
     assert result.exit_code == 0, result.output
     assert "aside (make) done in 0.0 s, select/score 7.00" in result.stderr
-    assert "second" not in result.stderr
+    assert "second (make)" not in result.stderr
+    assert result.stderr.splitlines()[-1] == "not run: second, last (not needed by aside)"
+
+
+def test_every_end_is_shown_where_no_result_is_named(lab: Lab) -> None:
+    ends = ("--set", "result=null", "--set", "aside.value=7")
+    result = lab.run("recipe", "run", lab.recipe, *ends)
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines() if not line.startswith("told")]
+    assert lines[:2] == [["aside:"], ["METRIC", "VALUE"]]
+    assert [line for line in lines if line[:1] in (["last:"], ["select/score"])] == [
+        ["select/score", "7"],
+        ["last:"],
+        ["select/score", "1"],
+    ]
+    assert "not run" not in result.stderr
+    result = lab.run("recipe", "run", lab.recipe, *ends, "--format", "json")
+    data = json.loads("\n".join(line for line in result.stdout.splitlines() if not line.startswith("told")))
+    assert {name: metrics["select/score"] for name, metrics in data["results"].items()} == {"aside": 7.0, "last": 1.0}
+    assert "metrics" not in data
+    assert states(lab, *ends)["aside"] == "stored"
+
+
+def test_what_a_named_result_leaves_out_is_said(lab: Lab) -> None:
+    result = lab.run("recipe", "run", lab.recipe)
+    assert result.stderr.splitlines()[-1] == "not run: aside (not needed by last)"
 
 
 def test_a_failing_stage_is_named_without_a_traceback(lab: Lab) -> None:

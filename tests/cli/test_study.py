@@ -81,6 +81,28 @@ def test_status_counts_what_is_not_drawn_yet(folder: Folder) -> None:
     assert json.loads(folder.run("status", *words, "--format", "json").stdout)["planned"] == 5
 
 
+def test_stages_that_no_trial_needs_are_named(folder: Folder) -> None:
+    aside = ("--set", "score.model=trunk", "--set", "result=score")
+    said = "not run, since the result needs them in no trial: members\n"
+    assert folder.run("validate", *aside).stderr == said
+    assert folder.run("plan", *aside).stderr == said
+    assert json.loads(folder.run("plan", *aside, "--format", "json").stdout)["not_needed"] == ["members"]
+    result = folder.local(*aside, "--set", "seeds=[0]")
+    assert said in result.stderr
+    assert {line.split()[0] for line in folder.ran()} == {"trunk", "score"}
+    assert "needs them in no trial: members." in next((folder.path / "work").glob("studies/*/report.md")).read_text()
+    assert folder.run("validate").stderr == ""
+
+
+def test_several_ends_need_a_result(folder: Folder) -> None:
+    for command in ("validate", "plan", "run", "status"):
+        result = folder.run(command, "--set", "score.model=trunk", "--set", "seeds=[0]")
+        assert result.exit_code == 2
+        wanted = r"recipe\.stages: there are \d stages that no other stage reads \(members\.0, .*score\); name the one"
+        assert re.match(rf"error: study\.yaml:8:3: {wanted}", result.stderr), result.stderr
+    assert not folder.ran()
+
+
 def test_faults_are_told_with_exit_code_2(folder: Folder) -> None:
     for command in ("validate", "plan", "run", "status", "report"):
         result = folder.run(command, "--set", "members.size=0", "--set", "thread=1")
@@ -121,6 +143,7 @@ def test_plan_tells_and_changes_nothing(folder: Folder) -> None:
         "trials": 14,
         "complete": 14,
         "undrawn": 0,
+        "not_needed": [],
         "stages": {"fake": {"stored": 34, "missing": 0, "unknown": 0, "seconds": 0}},
     }
 

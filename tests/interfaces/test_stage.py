@@ -34,8 +34,8 @@ def artifact(stage: str) -> Artifact:
 
 
 def test_inputs_are_the_marked_fields_that_are_set() -> None:
-    assert input_names(Distill(model="half")) == {"model": "half"}
-    assert input_names(Distill(model="half", teacher="full")) == {"model": "half", "teacher": "full"}
+    assert input_names(Distill(model="half")) == {"model": ("half",)}
+    assert input_names(Distill(model="half", teacher="full")) == {"model": ("half",), "teacher": ("full",)}
 
 
 def test_an_input_is_required_unless_it_is_optional() -> None:

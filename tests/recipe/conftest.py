@@ -210,7 +210,7 @@ class CountStage(StageOptions):
     """Counts what it is given."""
 
     kind = "count"
-    of: str = stage_input(many=True)
+    of: str | tuple[str, ...] = stage_input(many=True)
 
     def run(self, inputs: Inputs, context: Context) -> None:
         write(context, inputs.many("of"))

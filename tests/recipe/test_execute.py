@@ -28,14 +28,16 @@ ALL = ["teacher", "student", "team.0", "team.1", "score"]
 class Run:
     """One execution, and what was told meanwhile."""
 
-    def __init__(self, toy: Toy, machine: Machine | None = None, target: str | None = None, **settings: object) -> None:
+    def __init__(
+        self, toy: Toy, machine: Machine | None = None, targets: tuple[str, ...] = (), **settings: object
+    ) -> None:
         self.toy = toy
         self.events: list[StageEvent] = []
         self.plan = planned(toy, machine, **settings)
         # a store object of its own: as another process would
         self.store = Store(toy.store.root)
         self.results: Results = execute(
-            self.plan, self.store, toy.codec, notify=self.events.append, trial=7, target=target
+            self.plan, self.store, toy.codec, notify=self.events.append, trial=7, targets=targets
         )
 
     def told(self, phase: StagePhase, *, stored: bool = False) -> list[str]:
@@ -104,7 +106,7 @@ def test_progress_is_told_now_and_then(toy: Toy, monkeypatch: pytest.MonkeyPatch
             context.progress(step / 1000, "")
 
     monkeypatch.setattr(toy.registry.find("stage", "make"), "run", run)
-    events = Run(toy, target="teacher").events
+    events = Run(toy, targets=("teacher",)).events
     assert sum(event.phase is StagePhase.PROGRESS for event in events) < 5
 
 
@@ -163,12 +165,29 @@ def test_a_stage_that_stands_twice_is_made_and_paid_once(toy: Toy) -> None:
     assert run.results.metrics["cost/seconds"] == pytest.approx(sum(made.values()))
 
 
-def test_a_stage_that_the_result_does_not_need_does_not_run(toy: Toy) -> None:
-    assert Run(toy, team__model="teacher").ran == ["teacher", "team.0", "team.1", "score"]
+def test_a_stage_that_the_named_result_does_not_need_does_not_run(toy: Toy) -> None:
+    run = Run(toy, team__model="teacher", result="score")
+    assert run.ran == ["teacher", "team.0", "team.1", "score"]
+    assert run.plan.left_out(run.plan.ends) == ("student",)
+
+
+def test_every_end_runs_where_no_result_is_named(toy: Toy) -> None:
+    run = Run(toy, team__model="teacher")
+    assert run.ran == ALL
+    assert list(run.results.targets) == ["student", "score"]
+    assert [metrics["inputs"] for metrics in run.results.targets.values()] == [2, 2]
+    assert "cost/team_seconds" not in run.results.targets["student"]
+    assert run.plan.left_out(run.plan.ends) == ()
+    with pytest.raises(ValueError, match="too many values"):
+        _ = run.results.metrics
+    assert missing_stages(run.plan, run.store) == set()
+    shutil.rmtree(folder(run, "student"))
+    assert missing_stages(run.plan, run.store) == {"student"}
+    assert Run(toy, team__model="teacher").ran == ["student"]
 
 
 def test_any_stage_can_be_the_target(toy: Toy) -> None:
-    run = Run(toy, target="student")
+    run = Run(toy, targets=("student",))
     assert run.ran == ["teacher", "student"]
     assert run.results.metrics["inputs"] == 2
 

@@ -49,7 +49,9 @@ def test_a_bare_stage_takes_the_defaults_too(toy_with: With) -> None:
     assert stage(read(toy_with("teacher: {kind: make}", "teacher: make")), "teacher").train.epochs == 5
 
 
-def test_the_result_is_the_last_stage_unless_named(toy_with: With) -> None:
+def test_the_result_is_the_stage_that_none_reads_unless_named(toy_with: With) -> None:
+    assert read(toy_with("seed: 3", "result: null")).result == "score"
+    assert read(toy_with("of: team}", "of: teacher}")).result is None
     assert read(toy_with("seed: 3", "result: student")).result == "student"
     assert read(toy_with("seed: 3", "result: team.0")).result == "team.0"
 
@@ -150,7 +152,7 @@ def test_extends_lays_a_file_over_another(toy: Toy, tmp_path: Path) -> None:
     path = tmp_path / "over.yaml"
     path.write_text("extends: base.yaml\nseed: 4\ntrain: {epochs: 7}\nstages:\n  extra: {kind: count, of: student}\n")
     recipe = recipe_of(read_recipe(path), toy.codec)
-    assert (recipe.seed, recipe.result) == (4, "extra")
+    assert (recipe.seed, list(recipe.stages)) == (4, ["teacher", "student", "team", "score", "extra"])
     assert (stage(recipe, "teacher").train.epochs, stage(recipe, "teacher").train.learning_rate) == (7, 1e-3)
 
 

@@ -40,3 +40,10 @@ def test_long_lists_of_values_are_cut(simulate: Simulate) -> None:
     study, trials = simulate()
     wide = evolve(study, axes={"train.lr": tuple(range(50))})
     assert "(50 values)" in str(reproduce(material(wide, trials)))
+
+
+def test_stages_that_no_trial_needs_are_named(simulate: Simulate) -> None:
+    study, trials = simulate()
+    assert "Not run" not in str(reading(material(study, trials)))
+    said = str(reading(material(evolve(study, not_needed=("binary", "tuned")), trials)))
+    assert "Not run, since the recipe's result needs them in no trial: binary and tuned." in said

@@ -27,6 +27,7 @@ RECIPE = Document.of(
         "task": "fake",
         "encoder": "fake",
         "stages": {"trunk": {"kind": "fake"}, "members": {"kind": "fakes", "model": "trunk"}, "score": "fake"},
+        "result": "score",
     }
 )
 
@@ -39,6 +40,22 @@ def test_a_recipe_that_is_wrong_by_itself_may_be_right_at_every_point(codec: Opt
     assert not faults
     check_values(parse_yaml("search: {}", "s"), recipe, (), codec, faults)
     assert str(faults) == "recipe: stages.members.size: must be >= 1, is 0"
+
+
+def test_a_recipe_with_several_ends_needs_a_result(codec: OptionsCodec) -> None:
+    text = "task: fake\nencoder: fake\nstages:\n  trunk: fake\n  score: {kind: fake, model: trunk}\n  aside: fake\n"
+    wanted = (
+        "r.yaml:3:1: stages: there are 2 stages that no other stage reads (score, aside); name the one whose metrics"
+        " are compared, e.g. `result: aside`"
+    )
+    for study in ("search: {}", "search: {trunk.size: {choice: [1, 2]}}"):
+        faults = Faults()
+        check_values(parse_yaml(study, "s"), parse_yaml(text, "r.yaml"), (), codec, faults)
+        assert str(faults) == wanted
+        check_values(
+            parse_yaml(study, "s"), parse_yaml(f"{text}result: aside", "r.yaml"), (), codec, faults := Faults()
+        )
+        assert not faults
 
 
 def test_what_is_searched_inside_of_a_searched_part_comes_after_it(codec: OptionsCodec) -> None:

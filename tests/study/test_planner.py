@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.recipe.plan import Machine
 from bebertlab.study.planner import Planner, PointFaults, check_points, planned, recipe_at
+from bebertlab.study.study import Axis
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -31,6 +33,25 @@ def test_a_plan_lists_what_the_result_needs(files: Files) -> None:
     assert [(stage.stage, stage.trial) for stage in trial.stages] == [("trunk", 3), ("score", 3)]
     assert trial.result == trial.stages[-1].key
     assert trial.keys == {stage.key for stage in trial.stages}
+
+
+def test_a_point_with_several_ends_needs_a_result(files: Files) -> None:
+    stages = "stages={trunk: fake, aside: {kind: fake, model: trunk}, score: {kind: fake, model: trunk}}"
+    axis = "search={score.model: {choice: [trunk, aside]}}"
+    source = files.read("exclude=[]", "questions=[]", stages, axis, "result=score")
+    registry = source.plugins.registry
+    assert check_points(source.study, registry) == ()
+    only = attrs.evolve(source.study, search={"score.model": Axis(choice=("trunk",))})
+    assert check_points(only, registry) == ("aside",)
+    no_result = {key: value for key, value in source.study.recipe.items() if key != "result"}
+    study = attrs.evolve(source.study, recipe=no_result)
+    several = r"there are 2 stages that no other stage reads \(aside, score\)"
+    with pytest.raises(UserError, match=rf"\n  score\.model=trunk: {several}.*`$"):
+        check_points(study, registry)
+    planner = Planner(source.plugins, Machine())
+    assert planner.plan(recipe_at(study, {"score.model": "aside"}, 0, registry)).result.name == "score"
+    with pytest.raises(UserError, match=f"^{several}"):
+        planner.plan(recipe_at(study, {"score.model": "trunk"}, 0, registry))
 
 
 def test_a_task_is_loaded_once(files: Files) -> None:
