@@ -69,6 +69,7 @@ from bebertlab.train.batches import batches, group_in_order
 from bebertlab.train.carve import carve_select
 from bebertlab.train.examples import load_examples
 from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
+from bebertlab.train.options import TrainOptions
 from bebertlab.train.pairing import LAYERS, Layers, paired, teacher_logits
 
 __all__ = [
@@ -129,6 +130,7 @@ __all__ = [
     "Tap",
     "Task",
     "TaskOptions",
+    "TrainOptions",
     "TrainingData",
     "TrialRecord",
     "TrialState",

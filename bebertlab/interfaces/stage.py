@@ -131,6 +131,9 @@ class StageOptions(Options):
     """What YAML says of a stage. Fields made by `stage_input` name its inputs.
 
     An artifact is a folder. `metrics.json` in it, a flat mapping of names to numbers, is tracked and reported.
+
+    A stage that trains has an option of type `TrainOptions`, by convention called `train`: the recipe's `train` gives
+    the defaults of every option of that type.
     """
 
     role: ClassVar[str] = "stage"
@@ -169,7 +172,11 @@ class StageOptions(Options):
 
 @frozen(kw_only=True)
 class StageGroupOptions(Options):
-    """What YAML says of several stages at once, such as the members of an ensemble."""
+    """What YAML says of several stages at once, such as the members of an ensemble.
+
+    A group whose stages train has an option of type `TrainOptions` and passes it on to them; a recipe with a `train`
+    that would not reach them is refused.
+    """
 
     role: ClassVar[str] = "stage"
 

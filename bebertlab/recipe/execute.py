@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from time import monotonic, perf_counter
 from typing import Any
 
-import attrs
 import torch
 from attrs import evolve, field, frozen
 
@@ -16,6 +15,7 @@ from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs
 from bebertlab.interfaces.task import Task
 from bebertlab.recipe.plan import Node, Plan
+from bebertlab.recipe.train_defaults import trains
 from bebertlab.recipe.watch import WatchedCodec, known_parts
 from bebertlab.store.disk import disk_full, is_disk_full
 from bebertlab.store.manifest import Manifest
@@ -25,8 +25,6 @@ Notify = Callable[[StageEvent], None]
 
 #: seconds between two notices of progress
 _PAUSE = 0.5
-#: the field of stages that train
-_TRAIN = "train"
 
 
 class StageError(UserError):
@@ -100,7 +98,7 @@ def execute(
     missing = _missing(run, targets)
     if missing:
         plan.machine.check()
-    if any(_TRAIN in attrs.fields_dict(type(plan.nodes[name].stage)) for name in missing):
+    if any(trains(plan.nodes[name].stage) for name in missing):
         warm_up(plan.task)
     with _threads(plan.machine.threads):
         for node in nodes:

@@ -9,19 +9,17 @@ from typing import Any, cast
 import attrs
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document, Keys, Place
+from bebertlab.config.document import Document, Keys
 from bebertlab.config.faults import Faults
 from bebertlab.config.yaml import read_yaml
 from bebertlab.errors import UserError, suggestion
 from bebertlab.recipe.graph import check_graph
-from bebertlab.recipe.kinds import class_at
 from bebertlab.recipe.paths import PER_TASK
 from bebertlab.recipe.per_task import for_its_task
 from bebertlab.recipe.recipe import Recipe, Stage
-from bebertlab.train.options import TrainOptions
+from bebertlab.recipe.train_defaults import TrainDefaults
 
 _EXTENDS = "extends"
-_TRAIN = "train"
 _STAGES = "stages"
 
 
@@ -104,46 +102,11 @@ def _check_keys(document: Document, faults: Faults) -> None:
 
 def _structure_stages(document: Document, codec: OptionsCodec, faults: Faults) -> dict[str, Stage | None]:
     """Each stage by itself, so that one with a fault does not hide those of the others; None for such a one."""
-    found: dict[str, Stage | None] = {}
     if not document.has((_STAGES,)) or not document.data[_STAGES]:
         faults.add(document, (_STAGES,) if document.has((_STAGES,)) else (), "stages is missing: name at least one")
-        return found
+        return {}
     if not isinstance(document.data[_STAGES], Mapping):
         faults.add(document, (_STAGES,), "must be a mapping of stage names to stages")
-        return found
-    merged = _with_train_defaults(document, codec, faults)
-    role = cast("type[Stage]", Stage)
-    for name in merged.data[_STAGES]:
-        found[name] = codec.structure(merged, (_STAGES, name), role, faults)
-    return found
-
-
-def _with_train_defaults(document: Document, codec: OptionsCodec, faults: Faults) -> Document:
-    """The document with the recipe's `train` under that of every stage that has one.
-
-    Defaults with a fault of their own are left out: it is told once, not for every stage.
-    """
-    given = document.data.get(_TRAIN)
-    if not isinstance(given, Mapping) or codec.structure(document, (_TRAIN,), TrainOptions, Faults()) is None:
-        return document
-    stages, values, keys = dict(document.data[_STAGES]), dict(document.values), dict(document.keys)
-    for name in stages:
-        cls = class_at(document, (_STAGES, name), Stage, codec.registry)
-        if cls is None or _TRAIN not in attrs.fields_dict(cls):
-            continue
-        stage = {"kind": stages[name]} if isinstance(stages[name], str) else stages[name]
-        own = stage.get(_TRAIN, {})
-        if not isinstance(own, Mapping):
-            continue
-        stages[name] = {**stage, _TRAIN: {**given, **own}}
-        _point(values, keys, document, (_STAGES, name, _TRAIN), [key for key in given if key not in own])
-    return attrs.evolve(document, data={**document.data, _STAGES: stages}, values=values, keys=keys)
-
-
-def _point(
-    values: dict[Keys, Place], keys: dict[Keys, Place], document: Document, path: Keys, inherited: list[str]
-) -> None:
-    """Let inherited values point to where the defaults are written."""
-    for key in inherited:
-        values[(*path, key)] = document.place((_TRAIN, key))
-        keys[(*path, key)] = document.key_place((_TRAIN, key))
+        return {}
+    defaults = TrainDefaults.of(document, codec)
+    return {name: defaults.structure(name, faults) for name in document.data[_STAGES]}

@@ -24,7 +24,7 @@ class Recipe:
     task: TaskOptions = field()
     encoder: EncoderOptions = field()
     seed: int = 0  #: of every stage that has none of its own
-    train: TrainOptions = field(factory=TrainOptions)  #: defaults of every stage that has a field `train`
+    train: TrainOptions = field(factory=TrainOptions)  #: defaults of all `TrainOptions` in stages
     stages: Mapping[str, Stage] = field()  #: by name, in the order of the file
     #: the stage whose metrics are the recipe's result; null: every stage that nothing reads
     result: str | None = None

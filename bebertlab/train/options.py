@@ -17,7 +17,10 @@ _NORM: float | None = 1.0
 
 @frozen(kw_only=True)
 class TrainOptions:
-    """The field `train` of a stage; a recipe's own `train` gives the defaults of all its stages.
+    """How a stage trains. A recipe's own `train` gives the defaults of every option of this type, whatever its name.
+
+    That holds for options of stages and of groups of stages, and for those inside of other options. What a stage writes
+    itself wins, key by key. A group of stages must pass its `TrainOptions` on to the stages that it makes.
 
     The rate rises linearly from 0 over the first `warmup` of the steps; then `schedule` says.
     """

@@ -197,12 +197,13 @@ class TeamStage(StageGroupOptions):
     kind = "team"
     model: str = stage_input()
     size: int = 2
+    train: TrainOptions = field(factory=TrainOptions)
 
     def expand(self, name: str) -> Mapping[str, StageOptions]:
         if self.size > 9:
             raise UserError("a team has at most 9 members")
         previous = [self.model, *(f"{name}.{i}" for i in range(self.size))]
-        return {f"{name}.{i}": ChangeStage(model=previous[i]) for i in range(self.size)}
+        return {f"{name}.{i}": ChangeStage(model=previous[i], train=self.train) for i in range(self.size)}
 
 
 @frozen(kw_only=True)
