@@ -65,6 +65,7 @@ from bebertlab.nn.precision import integer_dtype, widened
 from bebertlab.nn.straight_through import sign, straight_through
 from bebertlab.nn.tensors import check_tensors
 from bebertlab.nn.window import windowed, within
+from bebertlab.stages.member import MemberStage
 from bebertlab.train.batches import batches, group_in_order
 from bebertlab.train.carve import carve_select
 from bebertlab.train.examples import load_examples
@@ -104,6 +105,7 @@ __all__ = [
     "Loss",
     "LossOptions",
     "Measure",
+    "MemberStage",
     "Merger",
     "MergerOptions",
     "Metrics",

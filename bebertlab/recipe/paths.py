@@ -162,7 +162,8 @@ class _Walk:
                     raise self.wrong(f"there is no stage '{word}'; {suggestion(word, known)}")
                 return self.value((*path, word), arguments[1], words[1:], attrs.NOTHING)
             if origin in (tuple, list):
-                return self.value((*path, word), self.element(path, word, arguments), words[1:], attrs.NOTHING)
+                of_item = self.element(path, word, arguments)
+                return self.value((*path, int(word)), of_item, words[1:], attrs.NOTHING)
         raise self.wrong(f"{show(path)} is {spoken_type(of)}; nothing is below it")
 
     def element(self, path: Keys, word: str, arguments: tuple[Any, ...]) -> object:

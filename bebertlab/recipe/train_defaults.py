@@ -94,8 +94,8 @@ class TrainDefaults:
         if not _is_group(stage):
             return f"the recipe's `train` does not reach all that '{stage.kind}' trains: {what}"
         return (
-            f"the group '{stage.kind}' does not pass the recipe's `train` on to {', '.join(stages)}: {what}; it needs an"
-            " option of type TrainOptions that it passes on, or a recipe with `train` in the other stages only"
+            f"the group '{stage.kind}' does not pass the recipe's `train` on to {', '.join(stages)}: {what}; it needs"
+            " an option of type TrainOptions that it passes on, or a recipe with `train` in the other stages only"
         )
 
     def _is_lost(self, key: str, train: TrainOptions, bare: TrainOptions | None) -> bool:

@@ -16,7 +16,7 @@ from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
 from bebertlab.artifacts.sizes import summed_sizes
 from bebertlab.artifacts.truncation import most_truncated
 from bebertlab.errors import UserError
-from bebertlab.interfaces.ensemble import Floats, MergerOptions
+from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, MergerOptions
 from bebertlab.interfaces.stage import Artifact, Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import Task
 from bebertlab.stages.member import MemberStage
@@ -24,6 +24,8 @@ from bebertlab.stages.verdict import VERDICT_FILE, read_verdict
 
 SCORES_FILE = "scores.safetensors"
 MEMBERS_FILE = "members.json"
+#: kinds of stages without a model
+_WITHOUT_MODEL = ("merge", "evaluate")
 
 
 @frozen(kw_only=True, eq=False)
@@ -43,11 +45,12 @@ class MergeStage(StageOptions):
     kind = "merge"
     revision = 2
     draws = False
-    members: str = stage_input(many=True)  #: group of members, or a single stage with a model
+    members: str | tuple[str, ...] = stage_input(many=True)  #: group of members, stage with a model, or list of these
     rule: MergerOptions | None = None  #: how; null takes the ensemble's own
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
         """Fill in the ensemble's own rule, and check that the rule suits the task."""
+        _check_members(inputs["members"])
         rule = self.rule or _own_rule(inputs["members"], task)
         rule.build(task.outputs)
         return evolve(self, rule=rule)
@@ -62,6 +65,7 @@ class MergeStage(StageOptions):
             raise UserError("no rule is named; prepare() fills it in")
         voices = [_voice(artifact) for artifact in inputs.many("members")]
         speaking = speakers(voices)
+        _check_logits(speaking, context)
         merger = self.rule.build(context.task.outputs)
         weights = np.array([voice.weight for voice in speaking])
         merged = {
@@ -82,11 +86,51 @@ def speakers(voices: Sequence[Voice]) -> tuple[Voice, ...]:
     return kept or (evolve(first, weight=1.0),)
 
 
+def _check_members(members: tuple[StageOptions, ...]) -> None:
+    """Check that there is a model in each, and that no two are the same."""
+    for index, stage in enumerate(members):
+        if stage.kind in _WITHOUT_MODEL:
+            raise UserError(f"a stage of kind '{stage.kind}' has no model to merge; name the stages that it reads")
+        if stage in members[:index]:
+            advice = "set another `seed` for one of them" if stage.draws else "name it once"
+            raise UserError(
+                f"two of the stages to merge are of kind '{stage.kind}' with the same options and would be one model"
+                f" twice; {advice}"
+            )
+
+
 def _own_rule(members: tuple[StageOptions, ...], task: Task) -> MergerOptions:
-    first = members[0]
-    if not isinstance(first, MemberStage):
-        raise UserError("what it merges are no members of an ensemble, which would have a rule; name one as `rule`")
-    return first.ensemble.merger(task.outputs)
+    """The rule of the strategy that all members follow."""
+    strategies: list[EnsembleOptions] = []
+    for stage in members:
+        if not isinstance(stage, MemberStage):
+            raise UserError("what it merges are no members of an ensemble, which would have a rule; name one as `rule`")
+        if stage.ensemble not in strategies:
+            strategies.append(stage.ensemble)
+    if len(strategies) > 1:
+        kinds = ", ".join(dict.fromkeys(strategy.kind for strategy in strategies))
+        raise UserError(
+            f"the members follow {len(strategies)} strategies ({kinds}), each with its own rule; name one as `rule`"
+        )
+    return strategies[0].merger(task.outputs)
+
+
+def _check_logits(voices: Sequence[Voice], context: Context) -> None:
+    """Check that the members answer for the same classes, and say where two are the same model."""
+    names: dict[str, str] = {}
+    for voice in voices:
+        artifact = voice.artifact
+        path = artifact.folder / LOGITS_FILE
+        if not path.is_file():
+            raise UserError(f"stage {artifact.stage} has no {LOGITS_FILE}; only stages with a model can be merged")
+        for split in evaluated_splits(context.task):
+            columns = load_file(path)[split].shape[1]
+            if columns != context.task.outputs:
+                wanted = f"task '{context.task.name}' has {context.task.outputs}"
+                raise UserError(f"stage {artifact.stage} has {columns} outputs on {split}, {wanted}")
+        if artifact.key in names:
+            context.warn(f"{names[artifact.key]} and {artifact.stage} are the same model, which counts twice")
+        names[artifact.key] = artifact.stage
 
 
 def _voice(artifact: Artifact) -> Voice:

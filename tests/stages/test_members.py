@@ -4,10 +4,16 @@ from typing import Any
 
 import pytest
 
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.yaml import parse_yaml
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import EnsembleOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Codec
+from bebertlab.recipe.materials import Materials
+from bebertlab.recipe.paths import set_value
+from bebertlab.recipe.plan import Plan, plan
+from bebertlab.recipe.read import recipe_of
 from bebertlab.stages.member import MemberStage
 from bebertlab.stages.members import MembersStage
 
@@ -81,3 +87,90 @@ def test_what_members_learn_with_reaches_each_of_them(codec: Codec) -> None:
     scheme = codec.load({"kind": "binarybert"}, SchemeOptions)  # type: ignore[type-abstract]
     assert {member.scheme for member in members(codec, "bagging", size=3, scheme=scheme).values()} == {scheme}
     assert {member.scheme for member in members(codec, "bagging").values()} == {None}
+
+
+def schemes(codec: Codec, *kinds: str) -> tuple[SchemeOptions, ...]:
+    return tuple(codec.load({"kind": kind}, SchemeOptions) for kind in kinds)  # type: ignore[type-abstract]
+
+
+@pytest.mark.parametrize("kind", ["bagging", "boosting"])
+def test_each_member_may_have_a_scheme_of_its_own(codec: Codec, kind: str) -> None:
+    both = schemes(codec, "bitnet", "bit")
+    found = members(codec, kind, schemes=both)
+    assert [member.scheme for member in found.values()] == list(both)
+    assert found == members(codec, kind, schemes=both, size=2)
+    # the first members are those of the ensemble that has them alone, whatever comes after them
+    assert found["members.0"] == members(codec, kind, schemes=both[:1])["members.0"]
+    assert found["members.0"] == members(codec, kind, scheme=both[0], size=2)["members.0"]
+
+
+def test_there_is_one_scheme_for_each_member(codec: Codec) -> None:
+    both = schemes(codec, "bitnet", "bit")
+    for size in (1, 3):
+        with pytest.raises(ValueError, match=f"size is {size}, and schemes has 2"):
+            members(codec, "bagging", schemes=both, size=size)
+    with pytest.raises(ValueError, match="has both scheme and schemes"):
+        members(codec, "bagging", schemes=both, scheme=both[0])
+    with pytest.raises(ValueError, match="schemes"):
+        members(codec, "bagging", schemes=())
+    assert len(members(codec, "single", schemes=both[:1])) == 1
+    with pytest.raises(UserError, match="'single' has exactly one member, and schemes has 2; list one scheme"):
+        members(codec, "single", schemes=both)
+
+
+RECIPE = """\
+task: {kind: minigrammar, size: 60, validation_size: 30}
+encoder: tiny
+train: {epochs: 1}
+stages:
+  teacher: finetune
+  full: {kind: distill, model: teacher, distillation: none}
+  members: {kind: members, model: teacher, ensemble: bagging, schemes: [bitnet, {kind: bit, activation_bits: 4}]}
+  merge: {kind: merge, members: [members, full], rule: mean_probability}
+  score: {kind: evaluate, of: merge}
+"""
+
+
+def planned(codec: OptionsCodec, **settings: object) -> Plan:
+    document = parse_yaml(RECIPE, "r.yaml")
+    for path, value in settings.items():
+        document = set_value(document, path.replace("__", "."), value, "--set", codec.registry)
+    return plan(recipe_of(document, codec), Materials(codec), codec)
+
+
+def test_members_of_several_schemes_in_a_recipe(codec: OptionsCodec) -> None:
+    done = planned(codec)
+    assert [node.name for node in done.nodes.values()] == [
+        *("teacher", "full", "members.0", "members.1", "merge", "score")
+    ]
+    assert done.nodes["merge"].inputs == {"members": ("members.0", "members.1", "full")}
+    other = planned(codec, members__schemes__1="bibert")
+    changed = {name for name, node in done.nodes.items() if node.key != other.nodes[name].key}
+    assert changed == {"members.1", "merge", "score"}
+    other = planned(codec, members__schemes__1__activation_bits=2)
+    assert {name for name, node in done.nodes.items() if node.key != other.nodes[name].key} == changed
+    one = planned(codec, members__schemes=["bitnet"], merge__members="members")
+    assert one.nodes["members.0"].key == done.nodes["members.0"].key
+    same = planned(codec, members__schemes=None, members__scheme="bitnet")
+    assert same.nodes["members.0"].key == done.nodes["members.0"].key
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fault"),
+    [
+        ("members__schemes__2", "bit", "members.schemes.2: stages.members.schemes is a list; there is no item 2 in it"),
+        ("members__schemes__0", "bitt", "stages.members.schemes.0: unknown scheme 'bitt'; did you mean 'bit'?"),
+        ("members__schemes", "bit", "stages.members.schemes: must be a list, each item a scheme"),
+        ("members__scheme", "bit", "stages.members: has both scheme and schemes"),
+        ("members__size", 3, "stages.members: size is 3, and schemes has 2"),
+        ("merge__rule", None, "stage merge (merge): what it merges are no members of an ensemble"),
+        ("merge__members", ["members", "members.1"], "stage 'members.1' is named twice, first by 'members'"),
+        ("merge__members", ["full", "score"], "stages need each other in a circle"),
+    ],
+)
+def test_faults_of_heterogeneous_ensembles_are_found_when_planned(
+    codec: OptionsCodec, path: str, value: object, fault: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        planned(codec, **{path: value})
+    assert fault in str(caught.value)

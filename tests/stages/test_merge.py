@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,14 +12,20 @@ from safetensors.torch import load_file, save_file
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import EnsembleOptions, MergerOptions, Verdict
-from bebertlab.interfaces.stage import Artifact, Codec
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.stage import Artifact, Codec, StageOptions
 from bebertlab.interfaces.task import Task
+from bebertlab.stages.distill import DistillStage
+from bebertlab.stages.evaluate import EvaluateStage
 from bebertlab.stages.finetune import FinetuneStage
+from bebertlab.stages.load import LoadStage
 from bebertlab.stages.member import MemberStage
 from bebertlab.stages.merge import MergeStage
+from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.verdict import UNTRAINED, Judged, write_verdict
 from bebertlab.testing.bench import StageBench
 from bebertlab.testing.tiny import tiny_task
+from bebertlab.train.options import TrainOptions
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 
@@ -150,7 +157,8 @@ def test_the_rule_is_the_ensembles_own_if_none_is_named(
     codec: Codec, ensemble: str, regression: bool, expected: str
 ) -> None:
     task = tiny_task(regression=regression)
-    prepared = MergeStage(members="members").prepare({"members": (member(codec, ensemble),) * 2}, task, codec)
+    two = (member(codec, ensemble), evolve(member(codec, ensemble), index=1))
+    prepared = MergeStage(members="members").prepare({"members": two}, task, codec)
     assert prepared.rule is not None
     assert prepared.rule.kind == expected
     named = evolve(prepared, rule=rule(codec, "weighted_mean"))
@@ -163,3 +171,69 @@ def test_a_rule_that_does_not_suit_is_told_when_the_recipe_is_planned(codec: Cod
         stage.prepare({"members": (member(codec, "boosting"),)}, task, codec)
     with pytest.raises(UserError, match="name one as `rule`"):
         MergeStage(members="teacher").prepare({"members": (FinetuneStage(),)}, task, codec)
+
+
+def test_members_of_several_strategies_need_a_rule_by_name(codec: Codec, task: Task) -> None:
+    mixed = {"members": (member(codec, "bagging"), member(codec, "boosting"))}
+    with pytest.raises(UserError, match=r"follow 2 strategies \(bagging, boosting\), each .* name one as `rule`"):
+        MergeStage(members=("a", "b")).prepare(mixed, task, codec)
+    named = MergeStage(members=("a", "b"), rule=rule(codec, "mean_probability"))
+    assert named.prepare(mixed, task, codec) == named
+    boosted = codec.load({"kind": "boosting", "sampling": "reweight"}, EnsembleOptions)  # type: ignore[type-abstract]
+    options = {"members": (member(codec, "boosting"), MemberStage(model="m", ensemble=boosted))}
+    with pytest.raises(UserError, match=r"2 strategies \(boosting\)"):
+        MergeStage(members=("a", "b")).prepare(options, task, codec)
+    with pytest.raises(UserError, match="are no members of an ensemble"):
+        MergeStage(members=("a", "b")).prepare({"members": (member(codec, "bagging"), FinetuneStage())}, task, codec)
+
+
+@pytest.mark.parametrize(
+    ("stages", "fault"),
+    [
+        ((FinetuneStage(), FinetuneStage()), "kind 'finetune' with the same options .* set another `seed`"),
+        ((FinetuneStage(seed=1), FinetuneStage(seed=2)), None),
+        ((LoadStage(folder=Path("a")), LoadStage(folder=Path("a"))), "would be one model twice; name it once"),
+        ((FinetuneStage(), MergeStage(members="x")), "kind 'merge' has no model to merge"),
+        ((EvaluateStage(of="x"), FinetuneStage()), "kind 'evaluate' has no model to merge"),
+    ],
+)
+def test_each_of_them_is_a_model_of_its_own(
+    codec: Codec, task: Task, stages: tuple[StageOptions, ...], fault: str | None
+) -> None:
+    merging = MergeStage(members=("a", "b"), rule=rule(codec, "mean_probability"))
+    if fault is None:
+        assert merging.prepare({"members": stages}, task, codec) == merging
+        return
+    with pytest.raises(UserError, match=fault):
+        merging.prepare({"members": stages}, task, codec)
+
+
+def test_what_cannot_be_merged_is_named(bench: StageBench, task: Task) -> None:
+    first, second = made_up(bench, task, [1.0, 1.0])
+    (second.folder / "logits.safetensors").unlink()
+    with pytest.raises(UserError, match=r"stage members\.1 has no logits\.safetensors; only stages with a model"):
+        merge(bench, task, (first, second), "mean_probability")
+    wide = {name: torch.zeros(len(task.splits[name]), 3) for name in ("select", "validation")}
+    save_file(wide, second.folder / "logits.safetensors")
+    with pytest.raises(UserError, match=r"stage members\.1 has 3 outputs on select, task 'tiny' has 2"):
+        merge(bench, task, (first, second), "mean_probability")
+
+
+def test_one_model_under_two_names_is_said(bench: StageBench, task: Task, metrics: Metrics) -> None:
+    (first,) = made_up(bench, task, [1.0])
+    merged = merge(bench, task, (first, evolve(first, stage="other")), "mean_probability")
+    assert bench.warnings[-1] == "members.0 and other are the same model, which counts twice"
+    assert metrics(merged)["members/count"] == 2
+    assert metrics(merged)["size/matrix_mebibytes"] == 1.0
+
+
+def test_bytes_are_summed_over_models_of_different_schemes(
+    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics, codec: Codec, train: TrainOptions
+) -> None:
+    scheme = codec.load({"kind": "bitnet"}, SchemeOptions)  # type: ignore[type-abstract]
+    distilled = DistillStage(model="m", scheme=scheme, distillation=NoneOptions(), train=evolve(train, epochs=1))
+    low = bench.run(distilled, task, name="low", model=teacher)
+    merged = metrics(merge(bench, task, (teacher, low), "mean_probability"))
+    for name in ("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes", "cost/gigaflops"):
+        assert merged[name] == pytest.approx(metrics(teacher)[name] + metrics(low)[name])
+    assert metrics(low)["size/matrix_mebibytes"] < metrics(teacher)["size/matrix_mebibytes"]
