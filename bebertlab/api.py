@@ -37,6 +37,8 @@ from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, Qua
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import Measure, Splitter, SplitterOptions, Splitting
 from bebertlab.interfaces.stage import (
+    PLACE,
+    PLACE_OR_NAME,
     Artifact,
     Codec,
     Composition,
@@ -50,6 +52,7 @@ from bebertlab.interfaces.stage import (
 )
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics, Split, Task, TaskOptions
 from bebertlab.interfaces.training_data import TrainingData
+from bebertlab.locations import environment_folder
 from bebertlab.network import reach_hub
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
@@ -77,6 +80,8 @@ __all__ = [
     "ATTENTION_SITES",
     "LAYERS",
     "LINEAR_SITES",
+    "PLACE",
+    "PLACE_OR_NAME",
     "SELECT",
     "TRAIN",
     "VALIDATION",
@@ -150,6 +155,7 @@ __all__ = [
     "classifier_architecture",
     "config_number",
     "correlation_metrics",
+    "environment_folder",
     "fractions",
     "group_in_order",
     "hookimpl",

@@ -26,7 +26,17 @@ CORE = sorted(name for name in MODULES if name.split(".")[0] == "bebertlab")
 PLUGINS = sorted(MODULES.keys() - set(CORE))
 
 RANKS = {
-    **{"": 0, "errors": 0, "redact": 0, "processors": 0, "interfaces": 1, "packed": 1, "hookspecs": 2, "network": 2},
+    **{
+        "": 0,
+        "errors": 0,
+        "redact": 0,
+        "processors": 0,
+        "interfaces": 1,
+        "locations": 1,
+        "packed": 1,
+        "hookspecs": 2,
+        "network": 2,
+    },
     **{
         "files": 1,
         "nn": 2,

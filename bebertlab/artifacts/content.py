@@ -25,6 +25,17 @@ def content_digest(path: Path) -> str:
     return _remembered(path.absolute(), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
+def path_digest(path: Path) -> str | None:
+    """A hash of a file, or of the names and contents of all files below a folder; None where there is neither."""
+    if path.is_file():
+        return content_digest(path)
+    if not path.is_dir():
+        return None
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    texts = [f"{file.relative_to(path).as_posix()} {content_digest(file)}" for file in files]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
 @lru_cache(maxsize=256)
 def _remembered(path: Path, *state: int) -> str:
     return _read(path)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from bebertlab import __version__
+from bebertlab.cli.options import PathType
 from bebertlab.cli.settings import Settings
 from bebertlab.cli.typed import typed_command
 from bebertlab.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, UserError
@@ -84,7 +85,7 @@ class _Messages(logging.Handler):
     "--plugin",
     "plugins",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=PathType(exists=True, dir_okay=False),
     help="Load a one-file plugin. Repeatable.",
 )
 @click.option("-v", "--verbose", count=True, help="Say more; -vv says everything.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bebertlab.cli.options import format_option, table
+from bebertlab.cli.options import PathType, format_option, table
 from bebertlab.cli.settings import Settings, pass_settings
 from bebertlab.errors import UserError
 
@@ -25,7 +25,7 @@ T = TypeVar("T", bound="Options")
 _NONE = "none"  #: full precision, where a scheme is asked for
 _CLASSES = 2
 
-_folder = click.Path(exists=True, file_okay=False, path_type=Path)
+_folder = PathType(exists=True, file_okay=False)
 _tokens = click.option(
     "--tokens", type=click.IntRange(1), help="Length of the sentence.  [default: 128, or all positions if fewer]"
 )
@@ -109,15 +109,13 @@ def show(settings: Settings, folder: Path, tokens: int | None, form: str) -> Non
 
 
 @model.command("import")
-@click.argument("path", metavar="FILE", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", metavar="FILE", type=PathType(exists=True))
 @click.option(
     "--format", "kind", required=True, metavar="KIND", help="The code that wrote it: `plugin list --role importer`."
 )
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write.")
-@click.option(
-    "--config", type=click.Path(dir_okay=False, path_type=Path), help="Its config.json.  [default: beside FILE]"
-)
-@click.option("--tokenizer", type=click.Path(path_type=Path), help="Folder or vocab.txt.  [default: beside FILE]")
+@click.option("--out", required=True, type=PathType(file_okay=False), help="Folder to write.")
+@click.option("--config", type=PathType(dir_okay=False), help="Its config.json.  [default: beside FILE]")
+@click.option("--tokenizer", type=PathType(), help="Folder or vocab.txt.  [default: beside FILE]")
 @click.option("--set", "sets", multiple=True, metavar="OPTION=VALUE", help="Set an option of the importer. Repeatable.")
 @pass_settings
 def import_(

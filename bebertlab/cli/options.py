@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from bebertlab.errors import UserError
+from bebertlab.locations import expand_home
+
+
+class PathType(click.Path):
+    """A path of the command line or of a variable; `~` is the home folder (shells do not expand `--work=~/x`)."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """The path."""
+        try:
+            return super().convert(expand_home(str(value)), param, ctx)
+        except UserError as error:
+            self.fail(str(error), param, ctx)
+
+
 work_option = click.option(
     "--work",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathType(file_okay=False),
     envvar="BEBERTLAB_WORK",
     default=Path("bebertlab-work"),
     show_default=True,

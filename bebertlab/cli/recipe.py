@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bebertlab.cli.options import (
+    PathType,
     device_option,
     format_option,
     set_option,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bebertlab.recipe.plan import Plan
     from bebertlab.store.store import Store
 
-_file = click.argument("path", metavar="RECIPE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_file = click.argument("path", metavar="RECIPE", type=PathType(exists=True, dir_okay=False))
 _stage = click.option(
     "--stage",
     metavar="NAME",
@@ -142,7 +143,7 @@ def planned_recipe(
     document, faults = read_recipe(path), Faults()
     for change in kinds_first(map(parse_change, sets)):
         try:
-            document = set_value(document, change.path, change.value, str(change.place), plugins.registry)
+            document = set_value(document, change.path, change.value, change.place, plugins.registry)
         except UserError as error:
             faults.add_error(error, change.place)
     read = structure_recipe(document, codec, faults)

@@ -21,6 +21,7 @@ from bebertlab.cli.options import (
 )
 from bebertlab.cli.settings import Settings, pass_settings
 from bebertlab.errors import UserError, unknown
+from bebertlab.locations import beside
 
 if TYPE_CHECKING:
     from bebertlab.store.manifest import Manifest
@@ -77,7 +78,7 @@ def why(settings: Settings, what: str, sets: tuple[str, ...], work: Path, device
     known: dict[str, Mapping[str, Any]] = {manifest.key: manifest.parts for manifest in manifests}
     path, colon, name = what.rpartition(":")
     if colon:
-        key, kind = _of_recipe(settings, Path(path), name, sets, device, threads, known)
+        key, kind = _of_recipe(settings, beside("", path), name, sets, device, threads, known)
     else:
         key, kind = _of_store(what, manifests)
     parts = known[key]

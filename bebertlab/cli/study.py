@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bebertlab.cli.options import device_option, format_option, set_option, spoken_seconds, table, work_option
+from bebertlab.cli.options import PathType, device_option, format_option, set_option, spoken_seconds, table, work_option
 from bebertlab.cli.settings import Settings, pass_settings
 from bebertlab.cli.typed import typed_command
 from bebertlab.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, UserError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bebertlab.study.source import Source
     from bebertlab.tracking.mlflow import MlflowTracker
 
-_file = click.argument("path", metavar="STUDY", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_file = click.argument("path", metavar="STUDY", type=PathType(exists=True, dir_okay=False))
 _smoke = click.option("--smoke", is_flag=True, help="The small version: what the study's `smoke` sets.")
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import attrs
 from attrs import frozen
 
+from bebertlab.artifacts.content import path_digest
 from bebertlab.config.document import Document, Keys
 from bebertlab.config.faults import Faults
 from bebertlab.config.structure import structure
 from bebertlab.interfaces.options import Options
-from bebertlab.interfaces.stage import Codec
+from bebertlab.interfaces.stage import Codec, place_fields
 from bebertlab.registry import Registry
 
 T = TypeVar("T")
@@ -29,14 +30,15 @@ class OptionsCodec(Codec):
 
     def dump(self, value: object) -> Any:  # noqa: ANN401 - plain data
         """Plain data of an attrs value with all its defaults, `kind` included for options."""
-        return _plain(value, self._with_kind)
+        return _plain(value, self._with_kind, PurePath.as_posix)
 
     def dump_identity(self, value: object) -> Any:  # noqa: ANN401 - plain data
         """Plain data that differs wherever results may differ: every part with its revision and the hash of its text.
 
         Of options: `{role, kind, revision, file, options}`, where `file` is set for plugins that are not shipped.
+        Where something lies (`PLACE`) is left open. Another path stands for the content of its file or folder.
         """
-        return _plain(value, self._with_identity)
+        return _plain(value, self._with_identity, _content)
 
     def load(self, data: object, cls: type[T]) -> T:
         """The attrs value of plain data.
@@ -65,28 +67,36 @@ class OptionsCodec(Codec):
         return {"kind": options.kind, **fields}
 
     def _with_identity(self, options: Options, fields: dict[str, Any]) -> Any:  # noqa: ANN401 - plain data
+        fields = {**fields, **dict.fromkeys(place_fields(type(options)))}
         identity = {"role": options.role, "kind": options.kind, "revision": options.revision, "options": fields}
         fingerprint = self.registry.entry(type(options)).fingerprint
         return identity if fingerprint is None else {**identity, "file": fingerprint}
 
 
-def _plain(value: object, of_options: Callable[[Options, dict[str, Any]], Any]) -> Any:  # noqa: ANN401 - plain data
+def _content(path: PurePath) -> str:
+    """The hash of a file or folder; where there is none, the path."""
+    return path_digest(Path(path)) or path.as_posix()
+
+
+def _plain(
+    value: object, of_options: Callable[[Options, dict[str, Any]], Any], of_path: Callable[[PurePath], str]
+) -> Any:  # noqa: ANN401 - plain data
     if isinstance(value, Enum):
         return value.value
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, PurePath):
-        return value.as_posix()
+        return of_path(value)
     if isinstance(value, Mapping):
-        return {str(_plain(key, of_options)): _plain(item, of_options) for key, item in value.items()}
+        return {str(_plain(key, of_options, of_path)): _plain(item, of_options, of_path) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, of_options) for item in value]
+        return [_plain(item, of_options, of_path) for item in value]
     if isinstance(value, AbstractSet):
-        return sorted((_plain(item, of_options) for item in value), key=repr)
+        return sorted((_plain(item, of_options, of_path) for item in value), key=repr)
     cls: type[Any] = type(value)
     if attrs.has(cls):
         shown = [field for field in attrs.fields(cls) if field.init]
-        fields = {field.alias: _plain(getattr(value, field.name), of_options) for field in shown}
+        fields = {field.alias: _plain(getattr(value, field.name), of_options, of_path) for field in shown}
         return of_options(value, fields) if isinstance(value, Options) else fields
     raise TypeError(
         f"{value!r} has no form in plain data; options hold numbers, text, lists, mappings and attrs values"

@@ -20,6 +20,8 @@ class Place:
     origin: str  #: the file as the user named it, or e.g. `--set train.epochs=x`
     line: int = 0  #: counted from 1; 0 outside files
     column: int = 0  #: counted from 1; 0 outside files
+    #: what relative paths written there are relative to: the folder of the file; empty: the current folder
+    folder: str = field(default="", eq=False, order=False)
 
     def __str__(self) -> str:
         return f"{self.origin}:{self.line}:{self.column}" if self.line else self.origin
@@ -38,9 +40,9 @@ class Document:
     prefix: Keys = ()  #: path of this document in the one it was taken from, for messages
 
     @classmethod
-    def of(cls, data: object, origin: str = "") -> Document:
-        """Data that was not written in a file."""
-        return cls(data=data, values={(): Place(origin=origin)})
+    def of(cls, data: object, origin: str | Place = "") -> Document:
+        """Data that was written at one place, or not in a file."""
+        return cls(data=data, values={(): Place(origin=origin) if isinstance(origin, str) else origin})
 
     def has(self, path: Keys) -> bool:
         """Whether there is a value at a path.
@@ -99,7 +101,7 @@ class Document:
             prefix=self.prefix,
         )
 
-    def set(self, path: Keys, value: object, origin: str) -> Document:
+    def set(self, path: Keys, value: object, origin: str | Place) -> Document:
         """This document with one value changed from outside the file.
 
         Naming another kind, as `path.kind` or as the bare value at `path`, drops the other keys there, which belong to

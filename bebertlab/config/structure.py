@@ -20,6 +20,7 @@ from bebertlab.config.faults import Faults
 from bebertlab.config.spoken import spoken_fault, spoken_type, spoken_value
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.options import Options
+from bebertlab.locations import expand_home
 from bebertlab.registry import Registry
 
 T = TypeVar("T")
@@ -99,13 +100,22 @@ class _Structure:
         if of is int and type(data) is int and not -_WHOLE <= data < _WHOLE:
             return self.fault(path, f"must be between -2**63 and 2**63 - 1, is {data}")
         if of is Path and isinstance(data, str):
-            return Path(data)
+            return self.path(path, data)
         if isinstance(of, type) and issubclass(of, Enum):
             members = {member.value: member for member in of}
             known = isinstance(data, (str, int)) and data in members
             return members[data] if known else self.not_one_of(path, data, tuple(members))
         # a truth value is a whole number to Python, not to us
         return data if type(data) is of else self.wrong(path, data, of)
+
+    def path(self, path: Keys, data: str) -> object:
+        """A path, with `~` as the home folder."""
+        if not data:
+            return self.fault(path, "must be a path, is empty")
+        try:
+            return Path(expand_home(data))
+        except UserError as error:
+            return self.fault(path, str(error))
 
     def literal(self, path: Keys, data: object, of: object, options: tuple[object, ...]) -> object:
         """One of several listed values."""

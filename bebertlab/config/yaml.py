@@ -38,16 +38,16 @@ def read_yaml(path: Path) -> Document:
         raise UserError(f"{path}: is a folder; name a file in it") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    return parse_yaml(text, str(path))
+    return parse_yaml(text, str(path), folder=str(path.parent))
 
 
-def parse_yaml(text: str, origin: str) -> Document:
-    """Parse the text of a file; `origin` is what messages call it.
+def parse_yaml(text: str, origin: str, *, folder: str = "") -> Document:
+    """Parse the text of a file; `origin` is what messages call it, `folder` what its relative paths are relative to.
 
     Raises:
         UserError: the syntax is wrong or keys are repeated: all faults with their places.
     """
-    reader = _Reader(origin)
+    reader = _Reader(origin, folder=folder)
     document = reader.read(text)
     reader.faults.raise_all()
     return document
@@ -100,8 +100,9 @@ _Representer.add_representer(str, _Representer.represent_text)
 class _Reader:
     """One pass over the node tree: data, places and faults."""
 
-    def __init__(self, origin: str, *, in_file: bool = True) -> None:
+    def __init__(self, origin: str, *, in_file: bool = True, folder: str = "") -> None:
         self.origin = origin
+        self.folder = folder
         self.in_file = in_file
         self.faults = Faults()
         self.values: dict[Keys, Place] = {}
@@ -131,7 +132,8 @@ class _Reader:
         """The place of a parser's mark, which counts from 0."""
         if not self.in_file:
             return Place(origin=self.origin)
-        return Place(origin=self.origin, line=mark.line + 1 if mark else 1, column=mark.column + 1 if mark else 1)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        return Place(origin=self.origin, line=line, column=column, folder=self.folder)
 
     def value(self, node: Node, path: Keys) -> Any:  # noqa: ANN401 - plain data
         """The data of a node."""

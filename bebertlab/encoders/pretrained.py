@@ -15,6 +15,7 @@ from bebertlab.errors import UserError
 from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
 from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.interfaces.stage import PLACE_OR_NAME
 from bebertlab.nn.config_checks import check_config, check_unquantized
 from bebertlab.nn.huggingface import architecture_of, check_layers, modern_names
 from bebertlab.nn.initial import random_tensor
@@ -34,7 +35,9 @@ class PretrainedEncoder(EncoderOptions):
     """A BERT checkpoint: a folder that transformers can load, or a hub id from the local cache."""
 
     kind = "pretrained"
-    name: str = field(validator=validators.min_len(1))  #: path of a folder, or hub id such as bert-base-uncased
+    name: str = field(
+        validator=validators.min_len(1), metadata=PLACE_OR_NAME
+    )  #: path of a folder, or hub id such as bert-base-uncased
     layers: int | None = field(
         default=None, validator=validators.optional(validators.ge(1))
     )  #: keep the first n; null: all

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
-from attrs import field, fields, frozen
+from attrs import Attribute, field, fields, frozen
 
 from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.encoder import EncoderOptions
@@ -19,10 +19,14 @@ T = TypeVar("T")
 
 _INPUT = "bebertlab.input"
 _PLACE = "bebertlab.place"
+_NAME = "bebertlab.name"
 
-#: metadata of a field of a stage that says where something lies: `field(metadata=PLACE)`. It is not part of the key,
-#: so that what was moved is still the same; another field must say what it is.
+#: metadata of an option that says where something lies: `field(metadata=PLACE)`. It is not part of the key, so that
+#: what was moved is still the same: a stage needs another option that says what it is, tasks and encoders have digests.
 PLACE: Mapping[str, bool] = MappingProxyType({_PLACE: True})
+#: metadata of an option that is text and either such a place or a name: a folder where one is there, or where it begins
+#: with `./`, `../`, `~` or `/`
+PLACE_OR_NAME: Mapping[str, bool] = MappingProxyType({_PLACE: True, _NAME: True})
 
 
 def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: ANN401 - typed by its annotation
@@ -35,8 +39,13 @@ def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: 
 
 
 def place_fields(cls: type[Options]) -> tuple[str, ...]:
-    """Fields of a stage's class whose metadata is `PLACE`."""
+    """Fields of an options class whose metadata is `PLACE` or `PLACE_OR_NAME`."""
     return tuple(a.name for a in fields(cls) if _PLACE in a.metadata)
+
+
+def may_be_name(attribute: Attribute[Any]) -> bool:
+    """Whether the metadata of a field is `PLACE_OR_NAME`."""
+    return _NAME in attribute.metadata
 
 
 def input_fields(cls: type[Options]) -> dict[str, bool]:

@@ -31,6 +31,7 @@ STUDY_KEYS = (
         "set",
         "search",
         "exclude",
+        "relative_to",
         "sampler",
         "seeds",
     ),

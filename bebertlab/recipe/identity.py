@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 from typing import Any
 
 import attrs
 
-from bebertlab.artifacts.content import content_digest
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.options import Options
@@ -43,11 +40,10 @@ def group_identity(group: StageGroupOptions, codec: OptionsCodec) -> dict[str, A
 def composition_identity(stage: StageOptions, composition: Composition | None, codec: OptionsCodec) -> dict[str, Any]:
     """What the options of a stage and its composition stand for, by where they are.
 
-    A scheme stands for a design, whose quantizers have revisions of their own, a distillation for phases with losses,
-    and a path for the content of its file or folder.
+    A scheme stands for a design, whose quantizers have revisions of their own, a distillation for phases with losses.
     A stage that does not say its composition stands for every registered part.
     """
-    identity: dict[str, Any] = {"options": _expanded(stage, codec), "files": _files(stage)}
+    identity: dict[str, Any] = {"options": _expanded(stage, codec)}
     if composition is None:
         return {**identity, ALL_PARTS: _registered(codec)}
     for name, value in (("design", composition.design), ("parts", composition.parts)):
@@ -80,22 +76,6 @@ def _expanded(value: object, codec: OptionsCodec) -> dict[str, Any]:
             expanded[f"{where}()"] = codec.dump_identity(made)
             todo.append((f"{where}()", made))
     return expanded
-
-
-def _files(stage: StageOptions) -> dict[str, str]:
-    """The content of every file and folder that the options of a stage name as a path, by where it is named."""
-    places = place_fields(type(stage))
-    paths = ((where, value) for where, value in inner_values(stage, "") if isinstance(value, Path))
-    named = {where: path.expanduser() for where, path in paths if where.partition(".")[0] not in places}
-    return {where: _content(path) for where, path in named.items() if path.exists()}
-
-
-def _content(path: Path) -> str:
-    if path.is_file():
-        return content_digest(path)
-    files = (file for file in sorted(path.rglob("*")) if file.is_file())
-    texts = [f"{file.relative_to(path).as_posix()} {content_digest(file)}" for file in files]
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def _stands_for(options: object, codec: OptionsCodec) -> object:

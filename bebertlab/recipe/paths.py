@@ -13,7 +13,7 @@ import attrs
 from attrs import field, frozen
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document, Keys, show
+from bebertlab.config.document import Document, Keys, Place, show
 from bebertlab.config.spoken import spoken_type
 from bebertlab.errors import UnknownPart, UserError, suggestion, unknown
 from bebertlab.recipe.kinds import alternatives, class_at, default_of, fields_of, role_of
@@ -55,8 +55,8 @@ def type_at(document: Document, text: str, registry: Registry) -> Any:  # noqa: 
     return find_target(document, text, registry).type
 
 
-def set_value(document: Document, text: str, value: object, origin: str, registry: Registry) -> Document:
-    """The document with the value at a path changed; `origin` says where the value came from, for messages.
+def set_value(document: Document, text: str, value: object, origin: str | Place, registry: Registry) -> Document:
+    """The document with the value at a path changed; `origin` says where the value was written.
 
     Raises:
         UserError: there is no such place; begins with the origin.

@@ -37,7 +37,7 @@ def for_its_task(document: Document, codec: OptionsCodec, faults: Faults) -> Doc
         return rest
     for task, path, part in _settings(entries, faults):
         if task == name:
-            rest = set_value(rest, path, part.data, str(part.place()), codec.registry)
+            rest = set_value(rest, path, part.data, part.place(), codec.registry)
     return rest
 
 

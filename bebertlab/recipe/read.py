@@ -13,7 +13,9 @@ from bebertlab.config.document import Document, Keys
 from bebertlab.config.faults import Faults
 from bebertlab.config.yaml import read_yaml
 from bebertlab.errors import UserError, suggestion
+from bebertlab.locations import beside
 from bebertlab.recipe.graph import check_graph
+from bebertlab.recipe.locate import located
 from bebertlab.recipe.paths import PER_TASK
 from bebertlab.recipe.per_task import for_its_task
 from bebertlab.recipe.recipe import Recipe, Stage
@@ -29,11 +31,11 @@ def read_recipe(path: Path) -> Document:
     Raises:
         UserError: a file cannot be read, is no YAML, or what it extends extends another one.
     """
-    return extended(read_yaml(path), path.parent)
+    return extended(read_yaml(path))
 
 
-def extended(document: Document, folder: Path) -> Document:
-    """A recipe's document laid over the file that it extends, which is looked for in `folder`.
+def extended(document: Document) -> Document:
+    """A recipe's document laid over the file that it extends.
 
     Raises:
         UserError: that file cannot be read, or extends another one.
@@ -43,7 +45,7 @@ def extended(document: Document, folder: Path) -> Document:
     name = document.data[_EXTENDS]
     if not isinstance(name, str):
         raise UserError(f"{document.place((_EXTENDS,))}: extends: must be the path of a recipe, is {name!r}")
-    base = read_yaml(folder / name)
+    base = read_yaml(beside(document.place((_EXTENDS,)).folder, name))
     if isinstance(base.data, Mapping) and _EXTENDS in base.data:
         raise UserError(
             f"{document.place((_EXTENDS,))}: extends: {name} extends {base.data[_EXTENDS]}; a recipe may extend one"
@@ -59,7 +61,7 @@ def structure_recipe(document: Document, codec: OptionsCodec, faults: Faults) ->
         faults.add(document, (), "a recipe is a mapping with task, encoder and stages")
         return None
     before = len(faults)
-    document = for_its_task(document, codec, faults)
+    document = for_its_task(located(document, codec.registry), codec, faults)
     fields: dict[str, Any] = {}
     for attribute in attrs.fields(attrs.resolve_types(Recipe)):
         path: Keys = (attribute.name,)

@@ -141,7 +141,7 @@ def _change_axis(study: Document, recipe: Document, change: Change, registry: Re
 
 def _change_value(recipe: Document, change: Change, registry: Registry) -> tuple[Document, Keys]:
     path = change.path.removeprefix("recipe.")
-    recipe = set_value(recipe, path, change.value, str(change.place), registry)
+    recipe = set_value(recipe, path, change.value, change.place, registry)
     return recipe, resolve_path(recipe, path, registry)
 
 

@@ -79,7 +79,7 @@ def _faults_at(recipe: Document, point: Point, codec: OptionsCodec) -> Faults:
     faults = Faults()
     try:
         for name, value in point:
-            recipe = _with_value(recipe, name, value, codec.registry)
+            recipe = set_value(recipe, name, value.data, value.place(), codec.registry)
         _check_recipe(recipe, codec, faults)
     except UserError as error:
         faults.add_error(error)
@@ -256,15 +256,6 @@ def _near_points(
     points = (tuple(zip(axes, values, strict=True)) for values in itertools.islice(itertools.product(*choices), _NEAR))
     kept = (point for point in points if not excluded({axis: one.data for axis, one in point}, exclude))
     return itertools.islice(kept, _TRIES)
-
-
-def _with_value(recipe: Document, name: str, value: Document, registry: Registry) -> Document:
-    """The recipe with a value of the study at a path; its places stay those in the study's file."""
-    place = value.place()
-    recipe = set_value(recipe, name, value.data, str(place), registry)
-    values = {keys: place if other.origin == str(place) else other for keys, other in recipe.values.items()}
-    keys = {keys: place if other.origin == str(place) else other for keys, other in recipe.keys.items()}
-    return attrs.evolve(recipe, values=values, keys=keys)
 
 
 def _axis(changed: Changed, path: str, where: Keys) -> str | None:

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+import attrs
+
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document
+from bebertlab.config.document import Document, Place
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.manager import Plugins
 from bebertlab.recipe.graph import expand, result_of
+from bebertlab.recipe.locate import located
 from bebertlab.recipe.materials import Materials
 from bebertlab.recipe.paths import resolve_path, set_value
 from bebertlab.recipe.plan import Machine, Plan, plan
@@ -90,15 +93,17 @@ class PointFaults:
 
 
 def recipe_at(study: Study, point: Point, seed: int, registry: Registry) -> dict[str, Any]:
-    """The study's recipe with a point's values and a seed.
+    """The study's recipe with a point's values and a seed; its paths are absolute.
 
     Raises:
         UserError: a path leads nowhere.
     """
-    document = Document.of(study.recipe)
+    place = Place(origin="", folder=study.relative_to)
+    document = Document.of(study.recipe, place)
     # a part first, then what is searched inside of it
     for path in sorted(point, key=lambda path: len(resolve_path(document, path, registry))):
-        document = set_value(document, path, point[path], path, registry)
+        document = set_value(document, path, point[path], attrs.evolve(place, origin=path), registry)
+    document = located(document, registry)
     data: dict[str, Any] = document.put(("seed",), Document.of(seed)).data
     return data
 

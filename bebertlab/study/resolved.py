@@ -26,6 +26,7 @@ def resolved(study: Study) -> dict[str, Any]:
         "schema_version": study.schema_version,
         "name": study.name,
         "description": study.description,
+        "relative_to": study.relative_to,
         "plugins": list(copied_names(study.plugins).values()),
         "recipe_name": study.recipe_name,
         "recipe": study.recipe,
@@ -41,8 +42,12 @@ def resolved(study: Study) -> dict[str, Any]:
 
 
 def digest(study: Study) -> str:
-    """What the study is told apart by: another text, or another text of its one-file plugins, is another study."""
-    return fingerprint({**resolved(study), "plugins": plugin_digests(study.plugins)})
+    """What the study is told apart by: another text, or another text of its one-file plugins, is another study.
+
+    Relative paths count as they are relative to its folder, so that a folder with all its files may be moved.
+    """
+    data = resolved(attrs.evolve(study, relative_to=""))
+    return fingerprint({**data, "plugins": plugin_digests(study.plugins)})
 
 
 def study_folder(study: Study, work: Path) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,22 @@ import attrs
 from attrs import frozen
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document
+from bebertlab.config.document import Document, Keys
 from bebertlab.config.faults import Faults
 from bebertlab.config.yaml import read_yaml
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.events import Question
+from bebertlab.locations import beside
 from bebertlab.manager import Plugins
+from bebertlab.recipe.locate import has_relative_paths, has_relative_values, rebased, rebased_value
+from bebertlab.recipe.paths import resolve_path, type_at
 from bebertlab.recipe.read import extended, read_recipe
 from bebertlab.registry import Registry
 from bebertlab.study.boxes import space_size
 from bebertlab.study.changes import (
     SEARCH,
     Change,
+    axis_named,
     change_recipe,
     change_study,
     kinds_first,
@@ -86,11 +91,14 @@ def _source(
     document: Document, path: Path, load: Load, sets: Sequence[str], smoke: bool, faults: Faults
 ) -> Source | None:
     """The study of a file's document with changes from outside; None where faults were noted."""
-    changes = _changes(document, sets, smoke, faults)
+    asked = _asked(sets, faults)
+    moved = [change for change in asked if change.path == "relative_to"]
+    document = _with_base(change_study(document, moved, faults), path, faults)
+    changes = _changes(document, asked, smoke, faults)
     settings = written_changes(document, "set", faults)
     document = change_study(document, changes, faults)
-    plugins = load(_plugin_files(document, path.parent, faults))
-    recipe = _recipe(document, path, faults)
+    plugins = load(_plugin_files(document, faults))
+    recipe = _recipe(document, faults)
     if recipe is None:
         return None
     name = document.data.get("recipe_name") or _name(document, path)
@@ -119,7 +127,7 @@ class _Reading:
     def study(self, name: str, plugins: Plugins) -> Study | None:
         """The study; None where faults were noted."""
         self.check_keys()
-        study = self.codec.structure(self.document.put(("recipe",), _NOTHING), (), Study, self.faults)
+        study = self.codec.structure(self.rebased_search().put(("recipe",), _NOTHING), (), Study, self.faults)
         check_paths(self.document, self.recipe, self.codec.registry, self.faults)
         readable, before = self.readable(self.document), self.readable(self.original)
         changed = Changed(
@@ -138,12 +146,44 @@ class _Reading:
             return None
         return attrs.evolve(
             study,
-            recipe=self.recipe.data,
+            relative_to=self.base if self.has_relative_paths() else "",
+            recipe=rebased(self.recipe, self.base, self.codec.registry).data,
             recipe_name=name,
             plugins=tuple(map(str, plugins.files)),
             exclude=exclude,
             questions=questions,
         )
+
+    @property
+    def base(self) -> str:
+        """What relative paths of the study are relative to."""
+        return os.path.realpath(self.document.place().folder or os.curdir)
+
+    def rebased_search(self) -> Document:
+        """The study's document with what is searched relative to its own folder, also where `--set` changed it."""
+        document = self.document
+        for keys, of in self.searched_values():
+            document = document.put(keys, rebased_value(document.at(keys), of, self.base, self.codec.registry))
+        return document
+
+    def has_relative_paths(self) -> bool:
+        """Whether the study means something else in another folder."""
+        registry = self.codec.registry
+        return has_relative_paths(self.recipe, registry) or any(
+            has_relative_values(self.document.at(keys), of, registry) for keys, of in self.searched_values()
+        )
+
+    def searched_values(self) -> Iterator[tuple[Keys, object]]:
+        """Where the listed values of searched paths are, and their annotated types."""
+        axes = self.document.data.get(SEARCH)
+        for name in axes if isinstance(axes, Mapping) else ():
+            place: Keys = (SEARCH, name, "choice")
+            values = self.document.get(place) if self.document.has(place) else None
+            try:
+                of = type_at(self.recipe, name, self.codec.registry)
+            except UserError:  # noted by check_paths
+                continue
+            yield from (((*place, index), of) for index in range(len(values) if isinstance(values, list) else 0))
 
     def readable(self, document: Document) -> Study:
         """What of a study has no faults, so that those of the rest are found as well."""
@@ -185,41 +225,79 @@ class _Reading:
             self.faults.add(self.document, ("exclude",), "leaves out every point")
 
 
-def _changes(document: Document, sets: Sequence[str], smoke: bool, faults: Faults) -> list[Change]:
+def _changes(document: Document, asked: Sequence[Change], smoke: bool, faults: Faults) -> list[Change]:
     if smoke and "smoke" not in document.data:
         faults.add(document, (), "has no smoke, the small version that --smoke asks for")
     small = written_changes(document, "smoke", faults)
+    return [*(small if smoke else ()), *kinds_first(asked)]
+
+
+def _asked(sets: Sequence[str], faults: Faults) -> list[Change]:
+    """The changes of the command line."""
     asked = []
     for text in sets:
         try:
             asked.append(parse_change(text))
         except UserError as error:
             faults.add_error(error)
-    return [*(small if smoke else ()), *kinds_first(asked)]
+    return asked
 
 
-def _plugin_files(document: Document, folder: Path, faults: Faults) -> list[Path]:
+def _with_base(document: Document, path: Path, faults: Faults) -> Document:
+    """The document with relative paths in options of the recipe relative to the folder that it names.
+
+    Plugins and the file of the recipe stay relative to the file.
+    """
+    named = document.data.get("relative_to")
+    if not isinstance(named, str):
+        return document
+    place = document.place(("relative_to",))
+    try:
+        folder = str(beside(place.folder, named).absolute())
+    except UserError as error:
+        faults.add(document, ("relative_to",), str(error))
+        return document
+    moved = {
+        keys: attrs.evolve(place, folder=folder)
+        for keys, place in document.values.items()
+        if place.origin == str(path) and keys[:1] != ("plugins",) and keys != ("recipe",)
+    }
+    return attrs.evolve(document, values={**document.values, **moved})
+
+
+def _plugin_files(document: Document, faults: Faults) -> list[Path]:
     files = []
     named = document.data.get("plugins")
     for index, name in enumerate(named if isinstance(named, list) else ()):
-        if isinstance(name, str) and not (folder / name).is_file():
-            faults.add(document, ("plugins", index), f"there is no file {folder / name}")
-        elif isinstance(name, str):
-            files.append(folder / name)
+        file = _named_file(document, ("plugins", index), name, faults) if isinstance(name, str) else None
+        files += [] if file is None else [file]
     return files
 
 
-def _recipe(document: Document, path: Path, faults: Faults) -> Document | None:
-    named = document.data.get("recipe")
+def _named_file(document: Document, path: Keys, name: str, faults: Faults) -> Path | None:
+    """The file that the study names at a path; None where it is not there, which is noted."""
     try:
-        if isinstance(named, str) and not (path.parent / named).is_file():
-            what = "is a folder; name a file in it" if (path.parent / named).is_dir() else "there is no such file"
-            faults.add(document, ("recipe",), f"{path.parent / named}: {what}")
-            return None
+        file = beside(document.place(path).folder, name)
+    except UserError as error:
+        faults.add(document, path, str(error))
+        return None
+    if file.is_file():
+        return file
+    what = "is a folder; name a file in it" if file.is_dir() else "there is no such file"
+    faults.add(document, path, f"{file}: {what}")
+    return None
+
+
+def _recipe(document: Document, faults: Faults) -> Document | None:
+    named = document.data.get("recipe")
+    file = _named_file(document, ("recipe",), named, faults) if isinstance(named, str) else None
+    try:
+        if file is not None:
+            return read_recipe(file)
         if isinstance(named, str):
-            return read_recipe(path.parent / named)
+            return None
         if isinstance(named, Mapping):
-            return extended(document.at(("recipe",)), path.parent)
+            return extended(document.at(("recipe",)))
     except UserError as error:
         faults.add_error(error, document.place(("recipe",)))
         return None
@@ -236,9 +314,6 @@ def _name(document: Document, path: Path) -> str:
 def _check_settings(
     document: Document, recipe: Document, settings: Sequence[Change], registry: Registry, faults: Faults
 ) -> None:
-    from bebertlab.recipe.paths import resolve_path
-    from bebertlab.study.changes import axis_named
-
     for change in settings:
         if change.is_own or change.path.startswith(f"{SEARCH}."):
             faults.add_at(

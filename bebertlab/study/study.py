@@ -98,6 +98,7 @@ class Study:
     schema_version: Literal[1] = 1
     name: str = field()  #: letters, digits, `_`, `.`, `-`; its folder is called by it
     description: str = ""  #: a sentence for people
+    relative_to: str = ""  #: what relative paths in the recipe's options are relative to; that of the file if not named
     plugins: tuple[str, ...] = ()  #: one-file plugins
     recipe: Mapping[str, Any]  #: plain data of the recipe
     recipe_name: str = ""  #: what reports call the recipe

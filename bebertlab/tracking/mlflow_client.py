@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from bebertlab.errors import EnvironmentFault
+from bebertlab.locations import expand_home
 from bebertlab.redact import redact
 
 if TYPE_CHECKING:
@@ -73,9 +74,14 @@ def sqlite_path(uri: str) -> Path | None:
 def tracking_uri(asked: str | None, work: Path) -> str:
     """Where runs are written: what was asked for, else MLflow's own variable, else the file of the work folder.
 
-    `~` in the path of an SQLite file is the home folder.
+    `~` in the path of an SQLite file or of a folder is the home folder.
+
+    Raises:
+        UserError: it begins with `~` and a name that is no user's.
     """
     uri = asked or os.environ.get(URI_VARIABLE) or default_uri(work)
+    if uri.startswith("~"):
+        return expand_home(uri)
     path = sqlite_path(uri)
     if path is None or not str(path).startswith("~"):
         return uri

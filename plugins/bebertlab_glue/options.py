@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import field, frozen, validators
 
-from bebertlab.api import SELECT, TRAIN, EnvironmentFault, Task, TaskOptions, UserError, carve_select
+from bebertlab.api import (
+    PLACE,
+    SELECT,
+    TRAIN,
+    EnvironmentFault,
+    Task,
+    TaskOptions,
+    UserError,
+    carve_select,
+    environment_folder,
+)
 from bebertlab_glue.catalogue import CATALOGUE, Entry, TaskName
 from bebertlab_glue.caveats import caveats
 from bebertlab_glue.folder import Reading, read_folder
@@ -31,7 +40,7 @@ class Glue(TaskOptions):
     revision = 2
     name: TaskName  #: of the task
     #: folder with <task>/<split>.parquet in the hub's columns; null takes the variable BEBERTLAB_GLUE, else the hub
-    path: Path | None = None
+    path: Path | None = field(default=None, metadata=PLACE)
     download: bool = False  #: fetch from the hub where there is no folder; false reads the hub's local cache only
     nonofficial: bool = False  #: take files named as subsets or rebuilt splits where the official one is missing
     select_fraction: float = field(
@@ -64,7 +73,7 @@ class Glue(TaskOptions):
         )
 
     def _read(self, reading: Reading, wanted: Mapping[str, str]) -> dict[str, Table]:
-        folder = self.path.expanduser() if self.path else _from_environment()
+        folder = self.path or environment_folder(FOLDER_VARIABLE)
         if folder is not None:
             return read_folder(folder, self.name, reading, wanted, nonofficial=self.nonofficial)
         try:
@@ -75,11 +84,6 @@ class Glue(TaskOptions):
                 f" (--set task.path=DIR) or by the variable {FOLDER_VARIABLE}"
                 + ("" if self.download else f", or let it be fetched from {HUB_NAME} by --set task.download=true")
             ) from error
-
-
-def _from_environment() -> Path | None:
-    value = os.environ.get(FOLDER_VARIABLE)
-    return Path(value) if value else None
 
 
 def _is_official(entry: Entry, tables: Mapping[str, Table]) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.artifacts.content import content_digest
+from bebertlab.artifacts.content import content_digest, path_digest
 
 
 def sha256(text: str) -> str:
@@ -63,3 +63,19 @@ def test_a_time_in_the_future_is_not_trusted(tmp_path: Path) -> None:
         path.write_text(text)
         os.utime(path, ns=(later, later))
         assert content_digest(path) == sha256(text)
+
+
+def test_a_folder_is_the_names_and_contents_of_its_files(tmp_path: Path) -> None:
+    assert path_digest(tmp_path / "missing") is None
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    found = {path_digest(folder)}
+    for name, text in (("a", "1"), ("deep/b", "1"), ("a", "2")):
+        (folder / name).write_text(text)
+        found.add(path_digest(folder))
+    (folder / "a").rename(folder / "c")
+    found.add(path_digest(folder))
+    assert len(found) == 5
+    before = path_digest(folder)
+    assert path_digest(folder.rename(tmp_path / "moved")) == before
+    assert path_digest(tmp_path / "moved" / "c") == sha256("2")

@@ -18,6 +18,7 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Design, Site
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.stage import PLACE
 from bebertlab.manager import load_plugins
 from bebertlab.registry import Registry, Source
 
@@ -139,3 +140,27 @@ def _filled(of: Any, registry: Registry) -> Any:  # noqa: ANN401 - any annotatio
     if get_origin(of) in (Literal, Union, UnionType):
         return get_args(of)[0] if get_origin(of) is Literal else _filled(get_args(of)[0], registry)
     return next(iter(of)) if isinstance(of, type) and issubclass(of, Enum) else _PLAIN[get_origin(of) or of]
+
+
+@frozen(kw_only=True)
+class Placed(SchemeOptions):
+    kind = "placed"
+    folder: Path = field(metadata=PLACE)
+    words: Path | None = None
+
+    def design(self) -> Design:
+        return Design()
+
+
+def test_identity_follows_the_content_of_files_and_not_where_they_lie(tmp_path: Path) -> None:
+    codec = OptionsCodec(Registry().extended(((SchemeOptions, Placed),), MINE))
+    for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
+        (tmp_path / name).write_text(text)
+    first, second, third = (
+        codec.dump_identity(Placed(folder=Path(name), words=tmp_path / name))["options"] for name in "abc"
+    )
+    assert first == second != third
+    assert first["folder"] is None
+    missing = codec.dump_identity(Placed(folder=Path(), words=Path("not/there")))["options"]["words"]
+    assert missing == "not/there"
+    assert codec.dump(Placed(folder=Path("x/y"), words=Path("z"))) == {"kind": "placed", "folder": "x/y", "words": "z"}

@@ -176,9 +176,18 @@ def test_extends_goes_one_level(toy: Toy, tmp_path: Path) -> None:
         read_recipe(tmp_path / "c.yaml")
 
 
-def test_extends_must_be_a_path(tmp_path: Path) -> None:
+def test_extends_must_be_a_path() -> None:
     with pytest.raises(UserError, match="extends: must be the path of a recipe, is 3"):
-        extended(Document.of({"extends": 3}, "x"), tmp_path)
+        extended(Document.of({"extends": 3}, "x"))
+
+
+def test_extends_may_begin_with_the_home_folder(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "base.yaml").write_text(toy.text)
+    path = tmp_path / "sub" / "over.yaml"
+    path.parent.mkdir()
+    path.write_text("extends: ~/base.yaml\nseed: 4\n")
+    assert recipe_of(read_recipe(path), toy.codec).seed == 4
 
 
 def test_the_rates_of_the_defaults_are_where_they_were_written(toy_with: With) -> None:

@@ -108,6 +108,14 @@ class FakeStage(StageOptions):
 
 
 @frozen(kw_only=True)
+class FakeReader(FakeStage):
+    """Names a file."""
+
+    kind = "fake-reader"
+    file: Path | None = None  #: not read
+
+
+@frozen(kw_only=True)
 class FakeGroup(StageGroupOptions):
     """Several fakes."""
 
@@ -144,4 +152,4 @@ def bebertlab_encoders() -> list[type[EncoderOptions]]:
 
 @hookimpl
 def bebertlab_stages() -> list[type[StageOptions] | type[StageGroupOptions]]:
-    return [FakeStage, FakeGroup]
+    return [FakeStage, FakeReader, FakeGroup]

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from attrs import evolve
 
 from bebertlab.config.yaml import to_yaml
+from bebertlab.errors import UserError
 from bebertlab.manager import load_plugins
 from bebertlab.study.planner import Planner, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.resolved import digest, resolved, study_folder, study_record
-from bebertlab.study.source import read_study
+from bebertlab.study.source import Source, read_study
+from bebertlab.study.study import Study
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -77,3 +82,93 @@ def test_what_observers_see(files: Files) -> None:
     )
     assert record.missing == {"ff": "fake"}
     assert record.resolved == to_yaml(resolved(source.study))
+
+
+PLACED = """\
+name: placed
+plugins: [parts.py]
+recipe: recipes/r.yaml
+search: {trunk.file: {choice: [one, ../two]}}
+"""
+PLACED_RECIPE = """\
+task: fake
+encoder: fake
+stages:
+  trunk: {kind: fake-reader, file: x}
+  score: {kind: fake-reader, file: ~/y, model: trunk}
+"""
+
+
+def placed(folder: Path) -> Path:
+    (folder / "recipes").mkdir(parents=True)
+    (folder / "recipes" / "r.yaml").write_text(PLACED_RECIPE)
+    (folder / "placed.yaml").write_text(PLACED)
+    return folder / "placed.yaml"
+
+
+def files_at(study: Study, source: Source, point: Mapping[str, object]) -> list[str]:
+    recipe = recipe_at(study, point, 0, source.plugins.registry)
+    return [recipe["stages"][name]["file"] for name in ("trunk", "score")]
+
+
+def test_a_study_with_relative_paths_may_be_moved(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    folders = [tmp_path / name for name in ("first", "second")]
+    sources = []
+    for folder in folders:
+        path = placed(folder)
+        shutil.copy(files.folder / "parts.py", folder)
+        sources.append(read_study(path, load_plugins))
+    first, second = (source.study for source in sources)
+    assert digest(first) == digest(second)
+    assert (first.relative_to, second.relative_to) == tuple(map(str, folders))
+    assert files_at(first, sources[0], {"trunk.file": "one"}) == [str(folders[0] / "one"), "/home/me/y"]
+    assert files_at(second, sources[1], {}) == [str(folders[1] / "recipes" / "x"), "/home/me/y"]
+    # the resolved study, wherever it lies, is the same study
+    kept = tmp_path / "work" / "study.yaml"
+    copy_plugins(sources[0].plugins.texts, kept.parent)
+    kept.write_text(to_yaml(resolved(first)))
+    again = read_study(kept, load_plugins)
+    assert evolve(again.study, plugins=()) == evolve(first, plugins=())
+    assert digest(again.study) == digest(first)
+    assert files_at(again.study, again, {"trunk.file": "../two"})[0] == str(folders[0] / "../two")
+    moved = read_study(kept, load_plugins, sets=[f"relative_to={folders[1]}"])
+    assert files_at(moved.study, moved, {"trunk.file": "one"})[0] == str(folders[1] / "one")
+    assert digest(moved.study) == digest(first)
+
+
+def test_another_path_is_another_study(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = placed(tmp_path / "first")
+    shutil.copy(files.folder / "parts.py", path.parent)
+    source = read_study(path, load_plugins, sets=["score.file=z", "search.trunk.file=[a, /b]"])
+    assert source.study.search["trunk.file"].choice == ("./../a", "/b")
+    assert files_at(source.study, source, {"trunk.file": "./../a"}) == [
+        str(path.parent / "./../a"),
+        str(path.parent / "./../z"),
+    ]
+    monkeypatch.chdir(path.parent)
+    other = read_study(path, load_plugins, sets=["score.file=z", "search.trunk.file=[a, /b]"])
+    assert other.study.search["trunk.file"].choice == ("a", "/b")
+    assert digest(other.study) != digest(source.study)
+
+
+def test_a_study_without_relative_paths_names_no_folder(files: Files) -> None:
+    assert "relative_to" not in resolved(files.read().study)
+
+
+def test_files_of_a_study_may_begin_with_the_home_folder(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "first"))
+    path = placed(tmp_path / "first")
+    shutil.copy(files.folder / "parts.py", path.parent)
+    other = tmp_path / "other.yaml"
+    other.write_text("name: placed\nplugins: [~/parts.py]\nrecipe: ~/recipes/r.yaml\n")
+    assert len(read_study(other, load_plugins).study.plugins) == 1
+    monkeypatch.chdir(path.parent)  # on the command line: from the current folder
+    assert read_study(other, load_plugins, sets=["recipe=recipes/r.yaml", "plugins=[parts.py]"]).study.name == "placed"
+    other.write_text("name: placed\nplugins: [~/parts.py]\nrecipe: ~nobody-here/r.yaml\n")
+    with pytest.raises(UserError, match=r"other\.yaml:3:9: recipe: .*~nobody-here"):
+        read_study(other, load_plugins)

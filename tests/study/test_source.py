@@ -88,9 +88,10 @@ questions:
     )
     assert found == [
         "study.yaml:2:7: name: 'lit tle' must be of letters, digits, '_', '.' and '-': a folder is called by it",
-        "study.yaml:3:21: plugins.1: there is no file missing.py",
+        "study.yaml:3:21: plugins.1: missing.py: there is no such file",
         "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: description, exclude, name, objective, "
-        "plugins, questions, recipe, recipe_name, sampler, schema_version, search, seeds, set, smoke, threads)",
+        "plugins, questions, recipe, recipe_name, relative_to, sampler, schema_version, search, seeds, set, smoke, "
+        "threads)",
         "study.yaml:6:28: recipe.task.size: must be >= 1, is 0",
         "study.yaml:9:25: recipe.stages.trunk.siez: unknown option of stage 'fake'; did you mean 'size'? (known: "
         "ensemble, fault, metric, model, rate, seed, size, sleep)",

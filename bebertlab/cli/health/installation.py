@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import tomllib
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from attrs import frozen
 import bebertlab
 from bebertlab.cli.health.finding import Finding, Mark
 from bebertlab.errors import EnvironmentFault
+from bebertlab.locations import environment_folder
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -84,16 +84,16 @@ def plugins(loaded: Plugins) -> Iterable[Finding]:
 
 def data(variable: str = "BEBERTLAB_GLUE") -> Iterable[Finding]:
     """The folder of GLUE data, where one is named."""
-    value = os.environ.get(variable)
-    if not value:
+    folder = environment_folder(variable)
+    if folder is None:
         yield Finding("GLUE data", Mark.OK, f"no folder named by {variable}; generated tasks need none")
         return
-    tasks = sorted({file.parent.name for file in Path(value).glob("*/*.parquet")})
+    tasks = sorted({file.parent.name for file in folder.glob("*/*.parquet")})
     if tasks:
-        yield Finding("GLUE data", Mark.OK, f"{value}: {', '.join(tasks)}")
+        yield Finding("GLUE data", Mark.OK, f"{folder}: {', '.join(tasks)}")
     else:
         hint = f"{variable} should name a folder with <task>/<split>.parquet"
-        yield Finding("GLUE data", Mark.WARN, f"{value}: no parquet files", hint)
+        yield Finding("GLUE data", Mark.WARN, f"{folder}: no parquet files", hint)
 
 
 @frozen

@@ -96,3 +96,6 @@ def test_a_folder_of_data_is_looked_into(tmp_path: Path, monkeypatch: pytest.Mon
         (tmp_path / task).mkdir()
         (tmp_path / task / "train.parquet").write_text("")
     assert next(iter(installation.data())).found == f"{tmp_path}: cola, rte"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("BEBERTLAB_GLUE", "~")
+    assert next(iter(installation.data())).found == f"{tmp_path}: cola, rte"

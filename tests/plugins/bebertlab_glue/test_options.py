@@ -53,6 +53,9 @@ def test_the_order_of_the_data_is_told_where_it_is_another(cola: Path, write: Ca
 def test_the_variable_names_the_folder_where_the_options_do_not(cola: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BEBERTLAB_GLUE", str(cola))
     assert Glue(name="cola").load().digest == Glue(name="cola", path=cola).load().digest
+    monkeypatch.setenv("HOME", str(cola))
+    monkeypatch.setenv("BEBERTLAB_GLUE", "~")
+    assert Glue(name="cola").load().digest == Glue(name="cola", path=cola).load().digest
 
 
 def test_the_digest_changes_with_the_data(cola: Path) -> None:
