@@ -12,6 +12,7 @@ from bebertlab.config.document import Document
 from bebertlab.config.yaml import parse_value
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.stage import PLACE, PLACE_OR_NAME, StageOptions
+from bebertlab.interfaces.task import TaskOptions
 from bebertlab.recipe.locate import has_relative_paths, has_relative_values, located, rebased, rebased_value
 from bebertlab.recipe.materials import Materials
 from bebertlab.recipe.paths import set_value
@@ -60,7 +61,7 @@ class PlacedTask(ToyTask):
 
 
 REGISTRY = Registry().extended(
-    (*PARTS, (StageOptions, ReadStage), (EncoderOptions, NamedEncoder), (type(ToyTask()).__base__, PlacedTask)),
+    (*PARTS, (StageOptions, ReadStage), (EncoderOptions, NamedEncoder), (TaskOptions, PlacedTask)),
     Source(plugin="toy", distribution="toy 1"),
 )
 CODEC = OptionsCodec(REGISTRY)
