@@ -74,11 +74,11 @@ def run(
     plugins.observe(_Lines())
     store = Store(work / "store")
     targets = _targets(plan, stage)
-    with naming_full_disk(work):
-        results = execute(plan, store, codec, notify=_to_observers(plugins), targets=targets)
     left_out = plan.left_out(targets)
     if left_out:
         click.echo(f"not run: {', '.join(left_out)} ({_not_needed(targets)})", err=True)
+    with naming_full_disk(work):
+        results = execute(plan, store, codec, notify=_to_observers(plugins), targets=targets)
     click.echo(_results_json(results) if form == "json" else _results_table(results))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import attrs
@@ -58,3 +58,18 @@ def default_of(field: attrs.Attribute[Any]) -> object:
         factory: Any = field.default
         return attrs.NOTHING if factory.takes_self else factory.factory()
     return field.default
+
+
+def items_of(data: object, of: object) -> Iterator[tuple[str | int, Any, Any]]:
+    """Keys, items and their annotated types of a list or a mapping."""
+    for kind in alternatives(of):
+        origin, arguments = get_origin(kind), get_args(kind)
+        if not isinstance(origin, type) or not arguments:
+            continue
+        if isinstance(data, Mapping) and issubclass(origin, Mapping):
+            yield from ((key, item, arguments[1]) for key, item in data.items())
+            return
+        if isinstance(data, list) and not issubclass(origin, Mapping):
+            fixed = origin is tuple and Ellipsis not in arguments and len(arguments) == len(data)
+            yield from ((i, item, arguments[i] if fixed else arguments[0]) for i, item in enumerate(data))
+            return

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from bebertlab.config.document import Document, Keys, Place
 from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import may_be_name
 from bebertlab.locations import beside
-from bebertlab.recipe.kinds import alternatives, class_at, fields_of
+from bebertlab.recipe.kinds import alternatives, class_at, fields_of, items_of
 from bebertlab.recipe.paths import PER_TASK, type_at
 from bebertlab.recipe.recipe import Recipe
 from bebertlab.registry import Registry
@@ -115,20 +115,5 @@ def _paths(data: Any, path: Keys, of: Any, registry: Registry) -> Iterator[tuple
             elif item is not None:
                 yield from _paths(item, (*path, name), field.type, registry)
         return
-    for key, item, kind in _items(data, of):
+    for key, item, kind in items_of(data, of):
         yield from _paths(item, (*path, key), kind, registry)
-
-
-def _items(data: object, of: object) -> Iterator[tuple[str | int, object, object]]:
-    """Keys, items and their annotated types of a list or a mapping."""
-    for kind in alternatives(of):
-        origin, arguments = get_origin(kind), get_args(kind)
-        if not isinstance(origin, type) or not arguments:
-            continue
-        if isinstance(data, Mapping) and issubclass(origin, Mapping):
-            yield from ((key, item, arguments[1]) for key, item in data.items())
-            return
-        if isinstance(data, list) and not issubclass(origin, Mapping):
-            fixed = origin is tuple and Ellipsis not in arguments and len(arguments) == len(data)
-            yield from ((i, item, arguments[i] if fixed else arguments[0]) for i, item in enumerate(data))
-            return

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from typing import Any, cast, get_args, get_origin
+from typing import Any, cast
 
 import attrs
 from attrs import field, frozen
@@ -23,7 +23,7 @@ from bebertlab.config.faults import Faults
 from bebertlab.errors import UserError
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
-from bebertlab.recipe.kinds import alternatives, class_at, default_of, fields_of, role_of
+from bebertlab.recipe.kinds import alternatives, class_at, default_of, fields_of, items_of, role_of
 from bebertlab.recipe.recipe import Stage
 from bebertlab.train.options import TrainOptions
 
@@ -169,23 +169,12 @@ class _Layers:
 
     def items(self, path: Keys, data: Any, of: Any, *, written: bool) -> Any:  # noqa: ANN401 - plain data
         """Data of a list or a mapping with the defaults."""
-        for kind in alternatives(of):
-            origin, arguments = get_origin(kind), get_args(kind)
-            if not isinstance(origin, type) or not arguments:
-                continue
-            if isinstance(data, Mapping) and issubclass(origin, Mapping):
-                return {
-                    key: self.value((*path, key), item, arguments[1], _ABSENT, written=written)
-                    for key, item in data.items()
-                }
-            if isinstance(data, list) and not issubclass(origin, Mapping):
-                fixed = origin is tuple and Ellipsis not in arguments and len(arguments) == len(data)
-                kinds = arguments if fixed else (arguments[0],) * len(data)
-                return [
-                    self.value((*path, index), item, one, _ABSENT, written=written)
-                    for index, (item, one) in enumerate(zip(data, kinds, strict=True))
-                ]
-        return data
+        laid = {
+            key: self.value((*path, key), item, one, _ABSENT, written=written) for key, item, one in items_of(data, of)
+        }
+        if not laid:
+            return data
+        return laid if isinstance(data, Mapping) else list(laid.values())
 
     def sparse(self, value: Any) -> Any:  # noqa: ANN401 - plain data
         """Plain data of a default value; of `TrainOptions` only what differs from the defaults of the class."""

@@ -56,7 +56,7 @@ def test_run_takes_changes_and_a_stage(lab: Lab) -> None:
     assert result.exit_code == 0, result.output
     assert "aside (make) done in 0.0 s, select/score 7.00" in result.stderr
     assert "second (make)" not in result.stderr
-    assert result.stderr.splitlines()[-1] == "not run: second, last (not needed by aside)"
+    assert result.stderr.splitlines()[0] == "not run: second, last (not needed by aside)"
 
 
 def test_every_end_is_shown_where_no_result_is_named(lab: Lab) -> None:
@@ -80,7 +80,7 @@ def test_every_end_is_shown_where_no_result_is_named(lab: Lab) -> None:
 
 def test_what_a_named_result_leaves_out_is_said(lab: Lab) -> None:
     result = lab.run("recipe", "run", lab.recipe)
-    assert result.stderr.splitlines()[-1] == "not run: aside (not needed by last)"
+    assert result.stderr.splitlines()[0] == "not run: aside (not needed by last)"
 
 
 def test_a_failing_stage_is_named_without_a_traceback(lab: Lab) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import attrs
+import pytest
 
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.recipe.kinds import alternatives, class_at, default_of, fields_of, role_of
+from bebertlab.recipe.kinds import alternatives, class_at, default_of, fields_of, items_of, role_of
 from bebertlab.train.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -34,3 +36,20 @@ def test_defaults_are_made(toy: Toy) -> None:
     assert getattr(default_of(fields_of(low)["quantizer"]), "bits", None) == 8
     other = toy.registry.find("task", "other")
     assert default_of(fields_of(other)["path"]) is attrs.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("data", "of", "expected"),
+    [
+        ([1, 2], tuple[int, ...], [(0, 1, int), (1, 2, int)]),
+        ([1, "a"], tuple[int, str], [(0, 1, int), (1, "a", str)]),
+        ([1], list[int] | None, [(0, 1, int)]),
+        ({"a": 1}, Mapping[str, int], [("a", 1, int)]),
+        ({"a": 1}, tuple[int, ...], []),
+        ("a", str | tuple[str, ...], []),
+        (["a"], str | tuple[str, ...], [(0, "a", str)]),
+        ([1], int, []),
+    ],
+)
+def test_items_come_with_their_types(data: object, of: object, expected: list[object]) -> None:
+    assert list(items_of(data, of)) == expected
