@@ -64,7 +64,7 @@ def set_value(document: Document, text: str, value: object, origin: str | Place,
     try:
         target = find_target(document, text, registry)
     except UnknownPart as error:
-        raise error.at(origin) from error
+        raise error.at(str(origin)) from error
     except UserError as error:
         raise UserError(f"{origin}: {error}") from error
     for path, default in target.defaults.items():
