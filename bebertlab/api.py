@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bebertlab.artifacts.metrics import read_metrics, write_metrics
-from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
+from bebertlab.artifacts.model import input_length, open_session, read_model, read_teacher, write_model
 from bebertlab.errors import EnvironmentFault, UserError, suggestion, unknown
 from bebertlab.files import check_file
 from bebertlab.hookspecs import hookimpl
@@ -18,7 +18,7 @@ from bebertlab.interfaces.architecture import (
 )
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import DistillationOptions, Phase, fractions, resolve_phases
-from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.interfaces.encoder import EncoderOptions, SavedTokenizer
 from bebertlab.interfaces.ensemble import (
     Ensemble,
     EnsembleOptions,
@@ -45,8 +45,11 @@ from bebertlab.interfaces.stage import (
     Context,
     Designs,
     Inputs,
+    PlannedModel,
+    Planning,
     StageGroupOptions,
     StageOptions,
+    TokenizerSource,
     input_names,
     stage_input,
 )
@@ -118,11 +121,14 @@ __all__ = [
     "Outputs",
     "ParameterGroup",
     "Phase",
+    "PlannedModel",
+    "Planning",
     "Quantizer",
     "QuantizerOptions",
     "Question",
     "Round",
     "Sampling",
+    "SavedTokenizer",
     "SchemeOptions",
     "Site",
     "Split",
@@ -137,6 +143,7 @@ __all__ = [
     "Tap",
     "Task",
     "TaskOptions",
+    "TokenizerSource",
     "TrainOptions",
     "TrainingData",
     "TrialRecord",
@@ -159,6 +166,7 @@ __all__ = [
     "fractions",
     "group_in_order",
     "hookimpl",
+    "input_length",
     "input_names",
     "integer_dtype",
     "load_examples",

@@ -18,10 +18,13 @@ from torch import Tensor
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.batch import Batch
-from bebertlab.interfaces.stage import Artifact, Codec
+from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
 from bebertlab.manager import load_plugins
+from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.folder import load_model, save_model
 from bebertlab.stages.finetune import FinetuneStage
+from bebertlab.stages.load import LoadStage
 from bebertlab.testing.bench import StageBench
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.train.options import TrainOptions
@@ -148,6 +151,37 @@ def train() -> TrainOptions:
 def teacher(bench: StageBench, task: Task) -> Artifact:
     """A fine-tuned model; read-only, as in the store."""
     return bench.run(FinetuneStage(train=TRAIN), task, name="teacher")
+
+
+@pytest.fixture(scope="session")
+def renumbered(
+    bench: StageBench, task: Task, teacher: Artifact, codec: Codec, tmp_path_factory: pytest.TempPathFactory
+) -> Artifact:
+    """The fine-tuned model with other ids of its tokens: it answers every text as that one does."""
+    folder = tmp_path_factory.mktemp("renumbered")
+    checkpoint = load_model(teacher.folder, codec).checkpoint()
+    order = torch.cat([torch.arange(5), torch.arange(5, checkpoint.architecture.vocabulary).flip(0)])
+    name = "bert.embeddings.word_embeddings.weight"
+    tensors = {**checkpoint.tensors, name: checkpoint.tensors[name][order]}
+    model = BertClassifier.from_checkpoint(evolve(checkpoint, tensors=tensors))
+    save_model(model, folder, codec, classes=tiny_task().classes)
+    data = json.loads((teacher.folder / "tokenizer.json").read_text())
+    data["model"]["vocab"] = {word: int(order[index]) for word, index in data["model"]["vocab"].items()}
+    (folder / "tokenizer.json").write_text(json.dumps(data))
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 32}')
+    return bench.run(LoadStage(folder=folder).prepare({}, task, codec), task, name="renumbered")
+
+
+@pytest.fixture(scope="session")
+def planning(task: Task, codec: Codec) -> Planning:
+    """What a plan of the tiny task knows, for stages that do not ask for the encoder."""
+    return Planning(task=task, codec=codec, encoder=lambda: pytest.fail("not asked for"))
+
+
+@pytest.fixture(scope="session")
+def planned_teacher(teacher: Artifact, codec: Codec, task: Task, planning: Planning) -> PlannedModel | None:
+    """What a plan knows of the fine-tuned model where it is loaded."""
+    return LoadStage(folder=teacher.folder).prepare({}, task, codec).plan_model({}, planning)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 from bebertlab.artifacts.content import content_digest
-from bebertlab.artifacts.model import TOKENIZER_FILES
 from bebertlab.nn.folder import CONFIGURATION, SURGERY
+from bebertlab.nn.tokenizer import TOKENIZER_FILES
 from bebertlab.nn.weight_files import weight_files
 
 _FILES = (CONFIGURATION, SURGERY, *TOKENIZER_FILES)

@@ -16,23 +16,22 @@ from bebertlab.artifacts.sizes import size_metrics
 from bebertlab.artifacts.truncation import truncation_metrics
 from bebertlab.interfaces.ensemble import Round
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import Artifact, Context
+from bebertlab.interfaces.stage import Artifact, Context, different_parts
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.folder import save_model
 from bebertlab.nn.surgery import redesign
-from bebertlab.train.examples import TOKENIZER_FILE, Examples, load_examples
+from bebertlab.nn.tokenizer import TOKENIZER_FILES, has_tokenizer, read_tokenizer, set_maximum_tokens
+from bebertlab.train.examples import Examples, load_examples
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
 from bebertlab.train.networks import Network
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.predict import predict
-from bebertlab.train.session import Session
+from bebertlab.train.session import Session, TeacherView
 from bebertlab.train.teacher import Teacher
 
 LOGITS_FILE = "logits.safetensors"
-
-TOKENIZER_FILES = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 
 def read_model(artifact: Artifact, context: Context, scheme: SchemeOptions | None = None) -> BertClassifier:
@@ -44,8 +43,19 @@ def read_model(artifact: Artifact, context: Context, scheme: SchemeOptions | Non
 
 
 def read_teacher(artifact: Artifact, context: Context) -> Teacher:
-    """The model of an artifact as a teacher."""
-    return Teacher(load_classifier(artifact.folder, context), key=artifact.key, device=context.device)
+    """The model of an artifact as a teacher; with its own tokenizer, if there is one beside it."""
+    model = load_classifier(artifact.folder, context)
+    tokenizer = artifact.folder if has_tokenizer(artifact.folder) else None
+    return Teacher(model, key=artifact.key, device=context.device, tokenizer=tokenizer)
+
+
+def input_length(tokenizer: Path, context: Context) -> int:
+    """The longest input in tokens of the model whose tokenizer is in a folder; longer ones are truncated.
+
+    It goes with the model, as `model_max_length` of tokenizer_config.json. Where that says nothing, as in a folder that
+    a stage of a plugin wrote, it is that of the recipe's encoder.
+    """
+    return read_tokenizer(tokenizer).maximum_tokens or context.encoder.maximum_tokens
 
 
 def open_session(
@@ -57,21 +67,41 @@ def open_session(
     round: Round | None = None,
     keep_last: bool = False,
 ) -> Session:
-    """A training on the context's task, with the tokens of the tokenizer in a model's folder."""
-    length = context.encoder.maximum_tokens
+    """A training on the context's task, with the tokens of the tokenizer in a model's folder.
+
+    A teacher of which only the logits are asked reads the tokens of its own tokenizer.
+    """
+    seen = TeacherView(train=_examples(TRAIN, tokenizer, context), select=_examples(SELECT, tokenizer, context))
     return Session(
         stage=context.stage,
         task=context.task,
-        train=load_examples(context.task, TRAIN, tokenizer, length, cache=context.cache),
-        select=load_examples(context.task, SELECT, tokenizer, length, cache=context.cache),
+        train=seen.train,
+        select=seen.select,
         options=options,
         seed=context.seed,
         teacher=teacher,
+        teacher_view=seen if teacher is None else _teacher_view(teacher, seen, tokenizer, context),
         round=round,
         keep_last=keep_last,
         device=context.device,
         progress=context.progress,
     )
+
+
+def _teacher_view(teacher: Teacher, students: TeacherView, tokenizer: Path, context: Context) -> TeacherView:
+    if teacher.tokenizer is None:
+        return students
+    parts = (read_tokenizer(folder).parts for folder in (tokenizer, teacher.tokenizer))
+    return TeacherView(
+        train=_examples(TRAIN, teacher.tokenizer, context),
+        select=_examples(SELECT, teacher.tokenizer, context),
+        different=different_parts(*parts),
+    )
+
+
+def _examples(split: str, tokenizer: Path, context: Context) -> Examples:
+    length = input_length(tokenizer, context)
+    return load_examples(context.task, split, tokenizer, length, cache=context.cache)
 
 
 def evaluated_splits(task: Task) -> tuple[str, ...]:
@@ -107,11 +137,12 @@ def write_model(
     for name in TOKENIZER_FILES:
         if tokenizer != context.folder and (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, context.folder / name)
+    set_maximum_tokens(context.folder, input_length(tokenizer, context))
     save_file(logits, context.folder / LOGITS_FILE)
     sizes = size_metrics(model, context.folder)
     read = [*logits, *([TRAIN] if training is not None else [])]
     truncated = truncation_metrics(
-        {split: _examples(split, tokenizer, context) for split in read}, context.encoder.maximum_tokens, context
+        {split: _examples(split, tokenizer, context) for split in read}, input_length(tokenizer, context), context
     )
     write_metrics({**values, **sizes, **_costs(training), **truncated, **(metrics or {})}, context.folder)
 
@@ -128,10 +159,6 @@ def split_logits(model: Network, split: str, tokenizer: Path, context: Context) 
             f"{context.stage}: the model's answers on {split} are not finite numbers; a lower learning rate may help"
         )
     return rows
-
-
-def _examples(split: str, tokenizer: Path, context: Context) -> Examples:
-    return load_examples(context.task, split, tokenizer, context.encoder.maximum_tokens, cache=context.cache)
 
 
 def _costs(training: Training | None) -> dict[str, float]:

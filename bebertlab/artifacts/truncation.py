@@ -24,7 +24,7 @@ def truncation_metrics(read: Mapping[str, Examples], maximum_tokens: int, contex
             texts = "texts" if context.task.splits[split].pairs is None else "pairs of texts"
             context.warn(
                 f"{split}: {count:,} of {len(examples):,} {texts} have more than {maximum_tokens} tokens"
-                " (encoder.maximum_tokens) and lose their end"
+                " (maximum_tokens of the encoder or the loaded model) and lose their end"
             )
     return found
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from bebertlab.encoders.hub import CONFIGURATION, TOKENIZER
-from bebertlab.encoders.wordpiece import has_tokenizer, read_tokenizer
+from bebertlab.encoders.hub import CONFIGURATION
 from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.files import read_json, refuse_pointer
+from bebertlab.files import read_json
 from bebertlab.interfaces.importer import ImporterOptions
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.classes import check_problem, read_class_names
 from bebertlab.nn.config_checks import check_config
 from bebertlab.nn.tensors import left_out
+from bebertlab.nn.tokenizer import ModelTokenizer, check_vocabulary, has_tokenizer, read_tokenizer
 from bebertlab.nn.weight_files import refuse_adapter
 from bebertlab.nn.weights import read_weights
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 
 @frozen(kw_only=True, eq=False)
@@ -28,7 +24,7 @@ class Imported:
     """What an importer made of a checkpoint."""
 
     model: BertClassifier
-    tokenizer: PreTrainedTokenizerBase | None  #: None where none is beside the checkpoint and none was named
+    tokenizer: ModelTokenizer | None  #: None where none is beside the checkpoint and none was named
     classes: tuple[str, ...] | None  #: by output, as its config.json names or numbers them
     left_out: tuple[str, ...]  #: tensors of the checkpoint that the model has no use for
 
@@ -41,7 +37,7 @@ def import_checkpoint(
     Raises:
         EnvironmentFault: a file is not there, or is a pointer of git-lfs.
         UserError: the file is refused, is not of that code, its config.json contradicts itself on the classes, or its
-            tokenizer has more tokens than the model.
+            tokenizer cannot be used or has too many tokens.
     """
     beside = path if path.is_dir() else path.parent
     refuse_adapter(beside)
@@ -59,11 +55,9 @@ def import_checkpoint(
     except UserError as error:
         raise type(error)(f"{path}: importer '{importer.kind}': {error}") from error
     classes = read_class_names(config, checkpoint.architecture.classes)
-    _refuse_pointers(tokenizer or beside)
     words = read_tokenizer(tokenizer or beside) if tokenizer or has_tokenizer(beside) else None
-    rows = checkpoint.architecture.vocabulary
-    if words is not None and len(words) > rows:
-        raise UserError(f"{tokenizer or beside}: the tokenizer has {len(words)} tokens, the word embedding {rows} rows")
+    if words is not None:
+        check_vocabulary(words, checkpoint.architecture)
     return Imported(model=model, tokenizer=words, classes=classes, left_out=left_out(tensors, checkpoint.tensors))
 
 
@@ -73,11 +67,3 @@ def _config(named: Path | None, beside: Path) -> Path:
         hint = "" if named else "; name the checkpoint's configuration, its sizes and bits, with --config"
         raise EnvironmentFault(f"{path}: no such file{hint}")
     return path
-
-
-def _refuse_pointers(tokenizer: Path) -> None:
-    """Check that the files of a tokenizer, in a folder or a vocabulary alone, are not pointers of git-lfs."""
-    files = [tokenizer / name for name in TOKENIZER] if tokenizer.is_dir() else [tokenizer]
-    for file in files:
-        if file.is_file():
-            refuse_pointer(file)

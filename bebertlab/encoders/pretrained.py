@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from attrs import evolve, field, frozen, validators
@@ -16,15 +16,14 @@ from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.stage import PLACE_OR_NAME
+from bebertlab.interfaces.task import Task
 from bebertlab.nn.config_checks import check_config, check_unquantized
 from bebertlab.nn.huggingface import architecture_of, check_layers, modern_names
 from bebertlab.nn.initial import random_tensor
 from bebertlab.nn.size import skeleton
 from bebertlab.nn.tensors import check_shapes
+from bebertlab.nn.tokenizer import ModelTokenizer, check_segments, read_tokenizer
 from bebertlab.nn.weights import read_weights, weight_shapes
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 _BODY, _POOLER, _CLASSIFIER = "bert.", "bert.pooler.", "classifier."
 _or_all = validators.optional(validators.ge(1))
@@ -35,6 +34,7 @@ class PretrainedEncoder(EncoderOptions):
     """A BERT checkpoint: a folder that transformers can load, or a hub id from the local cache."""
 
     kind = "pretrained"
+    revision = 2
     name: str = field(
         validator=validators.min_len(1), metadata=PLACE_OR_NAME
     )  #: path of a folder, or hub id such as bert-base-uncased
@@ -56,15 +56,21 @@ class PretrainedEncoder(EncoderOptions):
         self._sizes(folder, config, weight_shapes(folder), classes=1)
         return files_digest(folder)
 
-    def tokenizer(self, texts: Iterable[str]) -> PreTrainedTokenizerBase:
-        """The tokenizer of the checkpoint."""
-        from transformers import BertTokenizer
+    def tokenizer(self, texts: Iterable[str]) -> ModelTokenizer:
+        """The tokenizer of the checkpoint, as its files say."""
+        try:
+            return read_tokenizer(self._folder())
+        except UserError as error:
+            raise type(error)(f"encoder '{self.name}': {error}") from error
 
-        folder = self._folder()
-        tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True, model_max_length=self.maximum_tokens)
-        if len(tokenizer) <= len(tokenizer.all_special_tokens):
-            raise UserError(f"encoder '{self.name}': the tokenizer in {folder} has no words")
-        return tokenizer
+    def plan(self, task: Task) -> Architecture:
+        """The sizes of the checkpoint; check that it has embeddings for the inputs of the task."""
+        tokenizer, folder = self.tokenizer(()), self._folder()
+        config = self._config(folder)
+        with self._named(folder):
+            sizes = architecture_of(config, task.outputs)
+            check_segments(tokenizer, sizes, pairs=task.has_pairs, model="the checkpoint")
+            return self._architecture(sizes, len(tokenizer))
 
     def checkpoint(self, vocabulary: int, classes: int, seed: int) -> Checkpoint:
         """The weights of the checkpoint with a fresh classifier, and a fresh pooler where pre-training had none."""
@@ -118,9 +124,14 @@ class PretrainedEncoder(EncoderOptions):
 
     def _architecture(self, sizes: Architecture, vocabulary: int) -> Architecture:
         if vocabulary > sizes.vocabulary:
-            raise UserError(f"the tokenizer has {vocabulary} tokens, the word embedding only {sizes.vocabulary} rows")
+            raise UserError(
+                f"the ids of its tokens go up to {vocabulary - 1}, the word embedding has {sizes.vocabulary} rows"
+            )
         if self.maximum_tokens > sizes.positions:
-            raise UserError(f"maximum_tokens is {self.maximum_tokens}; the checkpoint has {sizes.positions} positions")
+            raise UserError(
+                f"maximum_tokens is {self.maximum_tokens}; the checkpoint has {sizes.positions} positions, so set"
+                f" encoder.maximum_tokens to {sizes.positions} or less"
+            )
         layers = sizes.layers if self.layers is None else self.layers
         if layers > sizes.layers:
             raise UserError(f"layers is {layers}; the checkpoint has {sizes.layers}")

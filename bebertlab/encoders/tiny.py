@@ -10,6 +10,7 @@ from attrs import field, frozen, validators
 from bebertlab.encoders.vocabulary import vocabulary_of
 from bebertlab.interfaces.architecture import Architecture, Checkpoint
 from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.interfaces.task import Task
 from bebertlab.nn.initial import random_checkpoint
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class TinyEncoder(EncoderOptions):
     def checkpoint(self, vocabulary: int, classes: int, seed: int) -> Checkpoint:
         """Weights drawn with the seed."""
         return random_checkpoint(self.architecture(vocabulary, classes), seed, self.spread)
+
+    def plan(self, task: Task) -> Architecture:
+        """The sizes, with as many rows of the vocabulary as it takes words, if it takes some."""
+        return self.architecture(max(self.words, 1), task.outputs)
 
     def architecture(self, vocabulary: int, classes: int) -> Architecture:
         """The sizes, with a vocabulary and a classifier of the task."""

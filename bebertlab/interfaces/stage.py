@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from attrs import Attribute, field, fields, frozen
 
-from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.architecture import Architecture, Design
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.task import Task
@@ -122,6 +122,49 @@ class Context:
     warn: Callable[[str], None]
 
 
+@frozen(kw_only=True, eq=False)
+class TokenizerSource:
+    """Where the tokenizer of a planned model comes from, and on request how it makes tokens."""
+
+    name: str  #: for messages, e.g. "the tokenizer of /models/teacher"
+    key: str  #: two sources with the same key are the same tokenizer
+    parts: Callable[[], Mapping[str, str]]  #: digests of what decides tokens, e.g. of "vocabulary"; may take time
+
+    def different_parts(self, other: TokenizerSource) -> tuple[str, ...]:
+        """What the tokenizers have different; empty where they make the same tokens."""
+        if self.key == other.key:
+            return ()
+        return different_parts(self.parts(), other.parts())
+
+
+def different_parts(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the parts of a tokenizer that another one has different, by the digests of both.
+
+    >>> different_parts({"vocabulary": "a", "normalizer": "b"}, {"vocabulary": "a", "normalizer": "c"})
+    ('normalizer',)
+    """
+    return tuple(name for name, digest in one.items() if other.get(name) != digest)
+
+
+@frozen(kw_only=True, eq=False)
+class PlannedModel:
+    """What is known of the model of a stage before it runs."""
+
+    tokenizer: TokenizerSource
+    maximum_tokens: int  #: longer inputs are truncated
+    architecture: Architecture | None  #: the vocabulary may have other rows; None: not known
+
+
+@frozen(kw_only=True, eq=False)
+class Planning:
+    """What stages can ask when a recipe is planned."""
+
+    task: Task
+    codec: Codec
+    #: the model of the recipe's encoder; raises UserError if that cannot read the task
+    encoder: Callable[[], PlannedModel]
+
+
 @frozen(kw_only=True)
 class Composition:
     """The parts that go into an artifact besides those in the options of its stage and in its inputs."""
@@ -171,6 +214,20 @@ class StageOptions(Options):
 
         None, the default: not known. The key then holds the revision of every registered part, since the stage could
         load any of them: a change of any part makes the stage run again.
+        """
+        return None
+
+    def plan_model(
+        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
+    ) -> PlannedModel | None:
+        """What is known of the model that this stage will write; None: nothing, or it writes none.
+
+        Asked after `prepare`, with the models of its inputs by field name. A stage overrides it to pass on the
+        tokenizer of its input, and to refuse models that cannot work together; what is not known when a recipe is
+        planned is checked when the stage runs.
+
+        Raises:
+            UserError: the models do not fit together, or not the task.
         """
         return None
 

@@ -97,6 +97,11 @@ class Task:
         """Columns of the logits: the number of classes, 1 for regression."""
         return len(self.classes) or 1
 
+    @property
+    def has_pairs(self) -> bool:
+        """Whether a split has second texts."""
+        return any(split.pairs is not None for split in self.splits.values())
+
     def predict(self, scores: NDArray[np.floating[Any]]) -> Labels:
         """(N, C) scores to (N,) predictions: the arg max (the lowest class on a tie), or column 0 for regression."""
         return scores.argmax(axis=1) if self.classes else scores[:, 0]

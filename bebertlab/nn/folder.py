@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetensors.torch import save_file
 
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.encoder import SavedTokenizer
 from bebertlab.interfaces.stage import Codec
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.config_checks import MODEL_TYPE, check_config
@@ -22,9 +23,6 @@ from bebertlab.nn.size import skeleton
 from bebertlab.nn.tensors import check_shapes
 from bebertlab.nn.weight_files import refuse_adapter
 from bebertlab.nn.weights import FLOATS, check_finite, read_safetensors, read_weights, safetensors_types, weight_shapes
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 CONFIGURATION = "config.json"
 TENSORS = "model.safetensors"
@@ -36,7 +34,7 @@ def save_model(
     model: BertClassifier,
     folder: Path,
     codec: Codec,
-    tokenizer: PreTrainedTokenizerBase | None = None,
+    tokenizer: SavedTokenizer | None = None,
     *,
     classes: Sequence[str] = (),
 ) -> None:

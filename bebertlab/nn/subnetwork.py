@@ -54,24 +54,34 @@ class SubNetwork(nn.Module):
     def counterpart(self, outputs: Outputs) -> Outputs:
         """What this model is compared with, of the outputs of a model that is as deep as the whole one.
 
-        Of the taps those of the kept layers; of the hidden states those that go into them, and the last one.
-        Source: DynaBERT's published code.
-
         Raises:
             UserError: that model has another depth, and layers were left out here.
         """
-        if len(self.layers) == self._depth:
-            return outputs
-        return evolve(outputs, taps={tap: self._kept(tap, tensors) for tap, tensors in outputs.taps.items()})
+        return kept_outputs(outputs, self.layers, self._depth)
 
-    def _kept(self, tap: Tap, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        ends = 1 if tap is Tap.HIDDEN else 0
-        if len(tensors) - ends != self._depth:
-            raise UserError(
-                f"a sub-network of {len(self.layers)} of {self._depth} layers needs a teacher of {self._depth} layers;"
-                f" this one has {len(tensors) - ends}"
-            )
-        return (*(tensors[layer] for layer in self.layers), *tensors[self._depth :])
+
+def kept_outputs(outputs: Outputs, layers: tuple[int, ...], depth: int) -> Outputs:
+    """What a model of some of `depth` layers is compared with, of the outputs of a model of all of them.
+
+    Of the taps those of the kept layers; of the hidden states those that go into them, and the last one.
+    Source: DynaBERT's published code.
+
+    Raises:
+        UserError: that model has another depth, and layers were left out.
+    """
+    if len(layers) == depth:
+        return outputs
+    return evolve(outputs, taps={tap: _kept(tap, tensors, layers, depth) for tap, tensors in outputs.taps.items()})
+
+
+def _kept(tap: Tap, tensors: tuple[Tensor, ...], layers: tuple[int, ...], depth: int) -> tuple[Tensor, ...]:
+    ends = 1 if tap is Tap.HIDDEN else 0
+    if len(tensors) - ends != depth:
+        raise UserError(
+            f"a sub-network of {len(layers)} of {depth} layers needs a teacher of {depth} layers;"
+            f" this one has {len(tensors) - ends}"
+        )
+    return (*(tensors[layer] for layer in layers), *tensors[depth:])
 
 
 def _leading(parameter: nn.Parameter, shape: torch.Size) -> Tensor:

@@ -13,7 +13,7 @@ from attrs import field, frozen, validators
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.architecture import Design
-from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, input_names
+from bebertlab.interfaces.stage import PlannedModel, Planning, StageGroupOptions, StageOptions, input_names
 from bebertlab.interfaces.task import Task
 from bebertlab.recipe.graph import Graph, expand, result_of
 from bebertlab.recipe.identity import composition_identity, group_identity, options_identity, stage_identity
@@ -76,6 +76,7 @@ class Node:
     design: Design | None  #: of the model that it leaves; None where it leaves none or does not say
     key: str
     parts: Mapping[str, Any]  #: what the key is the hash of
+    model: PlannedModel | None = None  #: what is known of the model that it will write
 
     @property
     def kind(self) -> str:
@@ -147,7 +148,8 @@ def plan(recipe: Recipe, materials: Materials, codec: OptionsCodec, machine: Mac
         },
         "machine": machine.parts(),
     }
-    planner = _Planner(recipe, task, codec, common)
+    planning = Planning(task=task, codec=codec, encoder=lambda: materials.encoder_model(recipe.encoder, task))
+    planner = _Planner(recipe, planning, codec, common)
     ends = planner.graph.ends() if recipe.result is None else (recipe.result,)
     return Plan(recipe=recipe, task=task, machine=machine, nodes=planner.nodes(), ends=ends)
 
@@ -155,9 +157,9 @@ def plan(recipe: Recipe, materials: Materials, codec: OptionsCodec, machine: Mac
 class _Planner:
     """One pass over the graph, inputs first."""
 
-    def __init__(self, recipe: Recipe, task: Task, codec: OptionsCodec, common: Mapping[str, Any]) -> None:
+    def __init__(self, recipe: Recipe, planning: Planning, codec: OptionsCodec, common: Mapping[str, Any]) -> None:
         self.recipe = recipe
-        self.task = task
+        self.planning = planning
         self.codec = codec
         self.common = common
         self.graph: Graph = expand(recipe.stages)
@@ -199,11 +201,12 @@ class _Planner:
                 field: tuple(self.needed(one).stage for one in self.graph.named(names))
                 for field, names in input_names(stage).items()
             },
-            self.task,
+            self.planning.task,
             self.codec,
         )
         inputs = {field: self.graph.named(names) for field, names in input_names(prepared).items()}
         seed = self.seed(prepared)
+        models = {field: tuple(self.needed(one).model for one in names) for field, names in inputs.items()}
         keys = {field: [self.needed(one).key for one in names] for field, names in inputs.items()}
         designs = {field: tuple(self.needed(one).design for one in names) for field, names in inputs.items()}
         composition = prepared.composition(designs, self.codec)
@@ -224,6 +227,7 @@ class _Planner:
             design=composition.design if composition else None,
             key=fingerprint(parts),
             parts=parts,
+            model=prepared.plan_model(models, self.planning),
         )
 
     def seed(self, stage: StageOptions) -> int:

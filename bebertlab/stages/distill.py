@@ -13,8 +13,19 @@ from bebertlab.artifacts.parts import part_metrics
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import (
+    Codec,
+    Composition,
+    Context,
+    Designs,
+    Inputs,
+    PlannedModel,
+    Planning,
+    StageOptions,
+    stage_input,
+)
 from bebertlab.interfaces.task import Task
+from bebertlab.stages.teaching import check_teacher
 from bebertlab.train.networks import check_parts
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.phases import need_teacher, train_phases
@@ -43,6 +54,17 @@ class DistillStage(StageOptions):
     def composition(self, inputs: Designs, codec: Codec) -> Composition:
         """The scheme's design, or that of the model."""
         return Composition(design=self.scheme.design() if self.scheme else inputs["model"][0])
+
+    def plan_model(
+        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
+    ) -> PlannedModel | None:
+        """The model that it trains; check that the teacher can teach it."""
+        (model,) = inputs["model"]
+        if self.teacher is not None:
+            phases = resolve_phases(self.distillation, planning.codec)
+            teacher = self.teacher, inputs["teacher"][0]
+            check_teacher((self.model, model), teacher, phases, self.train, planning.task)
+        return model
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the trained model."""

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Mapping
 
 from attrs import field, frozen
 
 from bebertlab.artifacts.model import open_session, write_model
 from bebertlab.interfaces.architecture import Design
-from bebertlab.interfaces.stage import Codec, Composition, Context, Designs, Inputs, StageOptions
-from bebertlab.interfaces.task import TRAIN
+from bebertlab.interfaces.stage import (
+    Codec,
+    Composition,
+    Context,
+    Designs,
+    Inputs,
+    PlannedModel,
+    Planning,
+    StageOptions,
+)
 from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.tokenizer import set_maximum_tokens, training_tokenizer
 from bebertlab.stages.none import NoneOptions
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.phases import train_phases
@@ -29,11 +38,17 @@ class FinetuneStage(StageOptions):
         """A full-precision model, trained without a teacher."""
         return Composition(design=Design(), parts=(NoneOptions(),))
 
+    def plan_model(
+        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
+    ) -> PlannedModel | None:
+        """The encoder; check that it can read the task."""
+        return planning.encoder()
+
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the tokenizer and the trained model."""
-        split = context.task.splits[TRAIN]
-        tokenizer = context.encoder.tokenizer(chain(split.texts, split.pairs or ()))
+        tokenizer = training_tokenizer(context.encoder, context.task)
         tokenizer.save_pretrained(context.folder)
+        set_maximum_tokens(context.folder, context.encoder.maximum_tokens)
         seed = derive_seed(context.seed, "encoder")
         checkpoint = context.encoder.checkpoint(len(tokenizer), context.task.outputs, seed)
         model = BertClassifier.from_checkpoint(checkpoint)

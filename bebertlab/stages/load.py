@@ -6,18 +6,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, frozen, validators
 
 from bebertlab.artifacts.classes import class_order, load_classifier
 from bebertlab.artifacts.digest import model_digest
-from bebertlab.artifacts.model import TOKENIZER_FILES, write_model
+from bebertlab.artifacts.model import write_model
 from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.files import refuse_pointer
 from bebertlab.interfaces.architecture import Architecture
-from bebertlab.interfaces.stage import PLACE, Codec, Composition, Context, Designs, Inputs, StageOptions
+from bebertlab.interfaces.stage import (
+    PLACE,
+    Codec,
+    Composition,
+    Context,
+    Designs,
+    Inputs,
+    PlannedModel,
+    Planning,
+    StageOptions,
+    TokenizerSource,
+)
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import describe_model
-from bebertlab.train.examples import TOKENIZER_FILE
+from bebertlab.nn.tokenizer import (
+    ModelTokenizer,
+    check_segments,
+    check_vocabulary,
+    has_tokenizer,
+    read_tokenizer,
+    set_maximum_tokens,
+)
+from bebertlab.nn.tokenizer_file import TOKENIZER_FILE
 
 
 @frozen(kw_only=True)
@@ -26,15 +44,19 @@ class LoadStage(StageOptions):
 
     It is copied and evaluated on the recipe's task; it can teach, be trained further, be a member or be evaluated.
     Its outputs are put into the order of the task's classes, by the names in its config.json.
+    It reads inputs up to its own length, not that of the recipe's encoder, and so does what is trained from it.
     The key in the store follows the content of the folder, not its place.
     """
 
     kind = "load"
-    revision = 5
+    revision = 6
     draws = False
     folder: Path = field(metadata=PLACE)  #: as `model import` or a stage wrote it, or a Hugging Face classifier
     #: the task's classes in the order of the model's outputs, where the folder's config.json does not name them
     classes: tuple[str, ...] | None = None
+    maximum_tokens: int | None = field(
+        default=None, validator=validators.optional(validators.ge(3))
+    )  #: longer inputs are truncated; null: as its tokenizer says, at most its positions
     digest: str | None = field(default=None)  #: of its content, found when the recipe is planned; given, it must be it
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
@@ -44,17 +66,26 @@ class LoadStage(StageOptions):
             raise EnvironmentFault(f"{folder}: no such folder")
         sizes, _ = describe_model(folder, codec)
         class_order(folder, sizes.classes, task, self.classes)
-        if not (folder / TOKENIZER_FILE).is_file():
+        if not has_tokenizer(folder):
             raise EnvironmentFault(
                 f"{folder} holds no {TOKENIZER_FILE}; `bebertlab model import --tokenizer` puts one beside a model"
             )
-        for name in TOKENIZER_FILES:
-            if (folder / name).is_file():
-                refuse_pointer(folder / name)
+        length = _checked_length(read_tokenizer(folder), sizes, task, self.maximum_tokens)
         found = model_digest(folder)
         if self.digest not in (None, found):
             raise UserError(f"the model in {folder} has the digest {found}, not {self.digest}: it is another one")
-        return evolve(self, folder=folder, digest=found)
+        return evolve(self, folder=folder, digest=found, maximum_tokens=length)
+
+    def plan_model(
+        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
+    ) -> PlannedModel | None:
+        """The model in the folder."""
+        tokenizer = read_tokenizer(self.folder)
+        sizes, _ = describe_model(self.folder, planning.codec)
+        source = TokenizerSource(
+            name=f"the tokenizer of {self.folder}", key=str(self.digest), parts=lambda: tokenizer.parts
+        )
+        return PlannedModel(tokenizer=source, maximum_tokens=self.maximum_tokens or sizes.positions, architecture=sizes)
 
     def composition(self, inputs: Designs, codec: Codec) -> Composition:
         """The design that the folder names."""
@@ -64,20 +95,27 @@ class LoadStage(StageOptions):
         """Write a copy of the model, its tokenizer and what it answers."""
         if model_digest(self.folder) != self.digest:
             raise EnvironmentFault(f"{self.folder} changed since the recipe was planned; run it again")
+        if self.maximum_tokens is None:
+            raise UserError("maximum_tokens is not known; prepare() fills it in")
         model = load_classifier(self.folder, context, self.classes)
-        _check_lengths(model.architecture, self.folder, context.encoder.maximum_tokens)
-        write_model(model, self.folder, context)
+        read_tokenizer(self.folder).save_pretrained(context.folder)
+        set_maximum_tokens(context.folder, self.maximum_tokens)
+        write_model(model, context.folder, context)
 
 
-def _check_lengths(sizes: Architecture, folder: Path, maximum_tokens: int) -> None:
-    from tokenizers import Tokenizer
+def _checked_length(tokenizer: ModelTokenizer, sizes: Architecture, task: Task, wanted: int | None) -> int:
+    """The longest input: the wanted one, or the model's own.
 
-    if maximum_tokens > sizes.positions:
+    Raises:
+        UserError: the model has no embeddings for it, or for the tokens and segments of its tokenizer.
+    """
+    check_vocabulary(tokenizer, sizes)
+    check_segments(tokenizer, sizes, pairs=task.has_pairs, model=f"the model in {tokenizer.folder}")
+    if wanted is None:
+        return min(tokenizer.maximum_tokens or sizes.positions, sizes.positions)
+    if wanted > sizes.positions:
         raise UserError(
-            f"encoder.maximum_tokens is {maximum_tokens}; the model in {folder} has {sizes.positions} positions"
+            f"maximum_tokens is {wanted}; the model in {tokenizer.folder} has {sizes.positions} positions, so set it to"
+            f" {sizes.positions} or less"
         )
-    words = Tokenizer.from_file(str(folder / TOKENIZER_FILE)).get_vocab_size()
-    if words > sizes.vocabulary:
-        raise UserError(
-            f"the tokenizer in {folder} has {words} tokens, the word embedding only {sizes.vocabulary} rows"
-        )
+    return wanted

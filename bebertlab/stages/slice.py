@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 
 from bebertlab.artifacts.model import read_model, write_model
 from bebertlab.errors import UserError
-from bebertlab.interfaces.stage import Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import (
+    Codec,
+    Composition,
+    Context,
+    Designs,
+    Inputs,
+    PlannedModel,
+    Planning,
+    StageOptions,
+    stage_input,
+)
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.depth import slice_depth
-from bebertlab.nn.width import slice_width
+from bebertlab.nn.depth import kept_layers, slice_depth
+from bebertlab.nn.width import narrowed, slice_width
 
 _part = validators.optional([validators.gt(0), validators.le(1)])
 
@@ -38,6 +48,18 @@ class SliceStage(StageOptions):
     def composition(self, inputs: Designs, codec: Codec) -> Composition:
         """The design of the model that is sliced."""
         return Composition(design=inputs["model"][0])
+
+    def plan_model(
+        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
+    ) -> PlannedModel | None:
+        """The sliced model; check that a part stays."""
+        (model,) = inputs["model"]
+        if model is None or model.architecture is None:
+            return model
+        sizes = model.architecture if self.width is None else narrowed(model.architecture, self.width)
+        if self.depth is not None:
+            sizes = evolve(sizes, layers=len(kept_layers(sizes.layers, self.depth)))
+        return evolve(model, architecture=sizes)
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the sliced model."""

@@ -9,11 +9,22 @@ import torch
 from attrs import evolve, field, frozen, validators
 from torch import Tensor
 
-from bebertlab.artifacts.model import read_model, write_model
+from bebertlab.artifacts.model import input_length, read_model, write_model
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Checkpoint
 from bebertlab.interfaces.splitter import SplitterOptions, Splitting
-from bebertlab.interfaces.stage import Artifact, Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import (
+    Artifact,
+    Codec,
+    Composition,
+    Context,
+    Designs,
+    Inputs,
+    PlannedModel,
+    Planning,
+    StageOptions,
+    stage_input,
+)
 from bebertlab.interfaces.task import SELECT
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.stages.labels import LabelsOptions, label_losses
@@ -50,6 +61,13 @@ class SplitStage(StageOptions):
         design = None if source is None else self.splitter.design(source)
         return None if design is None else Composition(design=design, parts=(LabelsOptions(),))
 
+    def plan_model(
+        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
+    ) -> PlannedModel | None:
+        """The model that is split; a splitter may make one of other sizes."""
+        (model,) = inputs["model"]
+        return None if model is None else evolve(model, architecture=None)
+
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the split model.
 
@@ -58,9 +76,8 @@ class SplitStage(StageOptions):
         """
         source = inputs.one("model")
         before = _cast(read_model(source, context).checkpoint(), torch.float64)
-        examples = load_examples(
-            context.task, SELECT, source.folder, context.encoder.maximum_tokens, cache=context.cache
-        )
+        length = input_length(source.folder, context)
+        examples = load_examples(context.task, SELECT, source.folder, length, cache=context.cache)
         splitting = self.splitter.build().split(before, _Measure(examples, context))
         first, second = (_model(checkpoint, context.device) for checkpoint in (before, splitting.checkpoint))
         batch = next(batches(examples, evaluation_grouping(first, examples, context.device), device=context.device))

@@ -130,7 +130,8 @@ def _pad(
     column = np.arange(int(width.sum())) - np.repeat(np.cumsum(width) - width, width)
     mask = column < np.repeat(tokens.lengths[order], width)
     source = np.where(mask, column + np.repeat(tokens.offsets[order], width), 0)
-    return (tokens.ids[source] * mask).astype(np.int64), (tokens.segments[source] * mask).astype(np.int64), mask
+    ids = np.where(mask, tokens.ids[source], examples.padding)
+    return ids.astype(np.int64), (tokens.segments[source] * mask).astype(np.int64), mask
 
 
 def _bounds(sizes: Positions) -> Positions:

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.task import Split, Task
+from bebertlab.nn.tokenizer import read_tokenizer
+from bebertlab.nn.tokenizer_file import TOKENIZER_FILE
 from bebertlab.train.token_cache import cached_tokens, tokens_key
 from bebertlab.train.tokens import Tokens, tokenize
-
-TOKENIZER_FILE = "tokenizer.json"
 
 
 @frozen(kw_only=True, eq=False)
@@ -26,6 +26,7 @@ class Examples:
 
     tokens: Tokens
     labels: Tensor  #: (N,) int64 classes, or float32 for regression
+    padding: int = 0  #: id of the token that fills up a batch
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -34,7 +35,7 @@ class Examples:
         """Some examples, in the order given."""
         lengths, offsets = self.tokens.lengths[positions], self.tokens.offsets[positions]
         labels = self.labels.index_select(0, torch.from_numpy(positions))
-        return Examples(tokens=evolve(self.tokens, lengths=lengths, offsets=offsets), labels=labels)
+        return evolve(self, tokens=evolve(self.tokens, lengths=lengths, offsets=offsets), labels=labels)
 
 
 def load_examples(
@@ -58,6 +59,7 @@ def load_examples(
             regression=not task.classes,
             tokenizer=digest,
             maximum_tokens=maximum_tokens,
+            padding=read_tokenizer(tokenizer).padding,
             split=task.splits[split],
             file=file,
             cache=cache,
@@ -73,6 +75,7 @@ class _Request:
     regression: bool
     tokenizer: str
     maximum_tokens: int
+    padding: int
     split: Split = field(eq=False)
     file: Path = field(eq=False)
     cache: Path | None = field(eq=False)
@@ -81,14 +84,22 @@ class _Request:
 @lru_cache(maxsize=16)
 def _examples(request: _Request) -> Examples:
     kind = torch.float32 if request.regression else torch.int64
-    return Examples(tokens=_tokens(request), labels=torch.as_tensor(request.split.labels, dtype=kind))
+    labels = torch.as_tensor(request.split.labels, dtype=kind)
+    return Examples(tokens=_tokens(request), labels=labels, padding=request.padding)
 
 
 def _tokens(request: _Request) -> Tokens:
     def make() -> Tokens:
         from tokenizers import Tokenizer
 
-        return tokenize(Tokenizer.from_file(str(request.file)), request.split, request.maximum_tokens)
+        try:
+            tokens = tokenize(Tokenizer.from_file(str(request.file)), request.split, request.maximum_tokens)
+        except Exception as error:  # the package raises nothing more special
+            raise UserError(f"{request.file} cannot read the texts: {error}") from error
+        if not tokens.lengths.all():
+            first = request.split.ids[int(tokens.lengths.argmin())]
+            raise UserError(f"{request.file} makes no token of example {first}")
+        return tokens
 
     if request.cache is None:
         return make()

@@ -28,7 +28,7 @@ from bebertlab.train.precision import in_float, in_precision
 from bebertlab.train.schedule import counted_steps, rate_factor
 from bebertlab.train.seed import derive_seed, seeded
 from bebertlab.train.selection import Selection
-from bebertlab.train.session import Session
+from bebertlab.train.session import Session, check_shared_tokens
 
 #: how often in a phase the losses are read; reading them waits for the device
 CHECKS = 20
@@ -128,9 +128,10 @@ class Run:
                 " give the stage a `teacher`, or a distillation that needs none"
             )
         if self.objective.teacher_taps or self._session.options.teacher_dropout:
+            check_shared_tokens(self._session, f"phase '{self._phase.name}'")
             return None
         precision, subset = self._session.options.precision, self._session.sampler.subset
-        return self._session.teacher.logits(self._session.train, precision, subset)
+        return self._session.teacher.logits(self._session.teacher_view.train, precision, subset)
 
     def steps(self) -> Iterator[int]:
         """Train, step by step; each gives the number of steps that are done."""

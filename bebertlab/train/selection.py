@@ -86,6 +86,9 @@ class Selection:
     def _target(self, batch: Batch) -> Outputs | None:
         if self._session.teacher is None or not self._objective.needs_teacher:
             return None
+        if not self._objective.teacher_taps:
+            logits = self._session.teacher.logits(self._session.teacher_view.select, self._session.options.precision)
+            return Outputs(logits=logits.index_select(0, batch.positions), taps={})
         return self._session.teacher.answer(batch, self._objective.teacher_taps)
 
 

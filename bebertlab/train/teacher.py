@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -30,7 +31,11 @@ class Teacher:
     is what counts. Where a phase reads taps too, the teacher runs in every step on the student's own batch.
     """
 
-    def __init__(self, model: BertClassifier, *, key: str | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self, model: BertClassifier, *, key: str | None = None, device: str = "cpu", tokenizer: Path | None = None
+    ) -> None:
+        self.tokenizer = tokenizer  #: folder of its own tokenizer; None: it reads the student's tokens
+        self.architecture = model.architecture
         self._model = model.to(device).eval()
         self._key: object = key if key is not None else object()
         self._device = device

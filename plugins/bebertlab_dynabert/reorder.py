@@ -24,11 +24,14 @@ from bebertlab.api import (
     Context,
     Designs,
     Inputs,
+    PlannedModel,
+    Planning,
     StageOptions,
     Task,
     UserError,
     batches,
     group_in_order,
+    input_length,
     load_examples,
     read_model,
     stage_input,
@@ -77,6 +80,12 @@ class ReorderStage(StageOptions):
         """The design of the model that is reordered."""
         return Composition(design=inputs["model"][0])
 
+    def plan_model(
+        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
+    ) -> PlannedModel | None:
+        """The model that is reordered, whose sizes stay."""
+        return inputs["model"][0]
+
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the reordered model, the importances and the order.
 
@@ -110,7 +119,7 @@ class ReorderStage(StageOptions):
 
 def _read(split: str, count: int, batch_size: int, tokenizer: Path, context: Context) -> Iterator[Batch]:
     """Batches of so many examples of a split, evenly spread over it and in its order."""
-    examples = load_examples(context.task, split, tokenizer, context.encoder.maximum_tokens)
+    examples = load_examples(context.task, split, tokenizer, input_length(tokenizer, context))
     count = min(count, len(examples))
     positions = np.arange(count) * len(examples) // count
     return batches(examples, group_in_order(positions, batch_size), device=context.device)

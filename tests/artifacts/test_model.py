@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +11,21 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
-from bebertlab.artifacts.model import evaluated_splits, open_session, read_model, read_teacher, write_model
+from bebertlab.artifacts.model import (
+    evaluated_splits,
+    input_length,
+    open_session,
+    read_model,
+    read_teacher,
+    write_model,
+)
 from bebertlab.artifacts.sizes import size_metrics
 from bebertlab.interfaces.ensemble import Round, Sampling
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
-from bebertlab.testing.bench import StageBench
+from bebertlab.nn.folder import save_model
+from bebertlab.nn.tokenizer import set_maximum_tokens
+from bebertlab.testing.bench import StageBench, TinyTestEncoder
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
@@ -96,6 +107,46 @@ def test_a_teacher_is_known_by_its_key(context: Context, teacher: Artifact) -> N
     examples = open_session(context, TrainOptions(), teacher.folder).select
     first, again = (read_teacher(teacher, context) for _ in range(2))
     assert first.logits(examples) is again.logits(examples)
+
+
+def test_a_teacher_reads_the_tokens_of_its_own_tokenizer(
+    context: Context, teacher: Artifact, renumbered: Artifact
+) -> None:
+    session = open_session(context, TrainOptions(), teacher.folder, teacher=read_teacher(renumbered, context))
+    assert session.teacher is not None
+    assert session.teacher_view.different == ("vocabulary",)
+    assert session.teacher_view.train.tokens.ids.tolist() != session.train.tokens.ids.tolist()
+    same = read_teacher(teacher, context)
+    assert torch.equal(session.teacher.logits(session.teacher_view.train), same.logits(session.train))
+
+
+def test_a_teacher_with_the_same_tokenizer_reads_the_very_same_examples(context: Context, teacher: Artifact) -> None:
+    session = open_session(context, TrainOptions(), teacher.folder, teacher=read_teacher(teacher, context))
+    assert session.teacher_view.different == ()
+    assert session.teacher_view.train is session.train
+    assert session.teacher_view.select is session.select
+
+
+def test_a_teacher_reads_as_much_of_a_text_as_it_can(context: Context, teacher: Artifact, tmp_path: Path) -> None:
+    short = shutil.copytree(teacher.folder, tmp_path / "short")
+    set_maximum_tokens(short, 5)
+    session = open_session(context, TrainOptions(), short, teacher=read_teacher(teacher, context))
+    assert (session.train.tokens.lengths.max(), session.teacher_view.train.tokens.lengths.max()) == (5, 12)
+    assert session.teacher_view.different == ()
+
+
+def test_a_teacher_without_a_tokenizer_reads_the_tokens_of_the_student(
+    context: Context, teacher: Artifact, task: Task
+) -> None:
+    save_model(tiny_model(task), context.folder, context.codec)
+    bare = read_teacher(artifact_of(context), context)
+    session = open_session(context, TrainOptions(), teacher.folder, teacher=bare)
+    assert session.teacher_view.train is session.train
+
+
+def test_the_length_of_inputs_goes_with_the_model(context: Context, task: Task, tmp_path: Path) -> None:
+    write_model(tiny_model(task), tiny_tokenizer(tmp_path), context)
+    assert input_length(context.folder, evolve(context, encoder=TinyTestEncoder(maximum_tokens=7))) == 32
 
 
 def test_a_session_is_that_of_the_context(context: Context, teacher: Artifact) -> None:

@@ -8,6 +8,7 @@ from bebertlab.artifacts.model import write_model
 from bebertlab.artifacts.truncation import most_truncated
 from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.task import Task
+from bebertlab.nn.tokenizer import set_maximum_tokens
 from bebertlab.testing.bench import StageBench
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.train.loop import Training
@@ -23,10 +24,16 @@ def test_texts_that_lose_their_end_are_counted_and_said(bench: StageBench, task:
         long = sum(len(text.split()) > 6 for text in texts)
         assert metrics[f"truncated/{name}"] == long > 0
         assert metrics[f"truncated/{name}_percent"] == 100 * long / len(texts)
-        said = (
-            f"{name}: {long} of {len(texts)} texts have more than 8 tokens (encoder.maximum_tokens) and lose their end"
-        )
-        assert said in warned
+        said = f"{name}: {long} of {len(texts)} texts have more than 8 tokens (maximum_tokens of the encoder or the"
+        assert f"{said} loaded model) and lose their end" in warned
+
+
+def test_the_length_of_a_loaded_model_counts(bench: StageBench, task: Task) -> None:
+    context = bench.context(task)  # its encoder reads up to 32 tokens
+    set_maximum_tokens(tiny_tokenizer(context.folder), 8)
+    write_model(tiny_model(task), context.folder, context)
+    metrics = json.loads((context.folder / "metrics.json").read_text())
+    assert metrics["truncated/validation"] == sum(len(text.split()) > 6 for text in task.splits["validation"].texts)
 
 
 def test_few_are_counted_and_not_said(bench: StageBench, task: Task) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from bebertlab.encoders.huggingface import HuggingFaceImporter
 from bebertlab.encoders.imported import import_checkpoint
 from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.interfaces.stage import Codec
+from bebertlab.nn.folder import save_model
 
 IMPORTER = HuggingFaceImporter()
 
@@ -44,7 +47,7 @@ def test_files_can_be_elsewhere(pickled: Path, tmp_path: Path) -> None:
     assert import_checkpoint(IMPORTER, alone, config=config).tokenizer is None
     found = import_checkpoint(IMPORTER, alone, config=config, tokenizer=pickled.parent / "vocab.txt")
     assert found.tokenizer is not None
-    assert found.tokenizer.tokenize("cats run") == ["cat", "##s", "run"]
+    assert found.tokenizer.tokenizer.encode("cats run").tokens == ["[CLS]", "cat", "##s", "run", "[SEP]"]
     with pytest.raises(EnvironmentFault, match=r"none\.json: no such file$"):
         import_checkpoint(IMPORTER, alone, config=tmp_path / "none.json")
 
@@ -59,7 +62,24 @@ def test_faults_name_the_file_and_the_importer(pickled: Path) -> None:
 def test_a_tokenizer_of_more_words_is_refused(pickled: Path) -> None:
     with (pickled.parent / "vocab.txt").open("a") as file:
         file.write("more\n")
-    with pytest.raises(UserError, match="the tokenizer has 10 tokens, the word embedding 9 rows"):
+    with pytest.raises(UserError, match="the ids of its tokens go up to 9, the word embedding has 9 rows"):
+        import_checkpoint(IMPORTER, pickled)
+
+
+def test_a_tokenizer_of_ones_own_goes_with_the_model_as_it_is(pickled: Path, tmp_path: Path, codec: Codec) -> None:
+    words = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "Cat"])}
+    own = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    own.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    own.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    own.enable_truncation(3)
+    own.save(str(pickled.parent / "tokenizer.json"))
+    (pickled.parent / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    found = import_checkpoint(IMPORTER, pickled)
+    save_model(found.model, tmp_path / "out", codec, found.tokenizer)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (pickled.parent / name).read_bytes()
+    (pickled.parent / "tokenizer_config.json").write_text('{"do_lower_case": true}')
+    with pytest.raises(UserError, match="contradict each other: do_lower_case is true, and the former keeps capitals"):
         import_checkpoint(IMPORTER, pickled)
 
 

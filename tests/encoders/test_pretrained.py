@@ -13,6 +13,7 @@ from bebertlab.encoders.pretrained import PretrainedEncoder
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.batch import Batch
 from bebertlab.nn.bert import BertClassifier
+from bebertlab.testing.tiny import tiny_task
 
 WEIGHTS = "model.safetensors"
 
@@ -111,7 +112,7 @@ def test_shards_are_put_together(pretrained: Path) -> None:
 
 
 def test_a_vocabulary_larger_than_the_embedding_is_refused(pretrained: Path) -> None:
-    with pytest.raises(UserError, match="the tokenizer has 10 tokens, the word embedding only 9 rows"):
+    with pytest.raises(UserError, match="the ids of its tokens go up to 9, the word embedding has 9 rows"):
         encoder(pretrained).checkpoint(10, 2, 0)
 
 
@@ -123,15 +124,40 @@ def test_inputs_longer_than_the_positions_are_refused(pretrained: Path) -> None:
 def test_the_tokenizer_is_that_of_the_files(pretrained: Path) -> None:
     tokenizer = encoder(pretrained).tokenizer(["other words"])
     assert len(tokenizer) == 9
-    assert tokenizer("Cats RUN")["input_ids"] == [2, 5, 6, 8, 3]
+    assert tokenizer.tokenizer.encode("Cats RUN").ids == [2, 5, 6, 8, 3]
     tokenizer.save_pretrained(pretrained)
     again = encoder(pretrained).tokenizer([])
-    assert again("Cats RUN")["input_ids"] == [2, 5, 6, 8, 3]
+    assert again.tokenizer.encode("Cats RUN").ids == [2, 5, 6, 8, 3]
 
 
 def test_a_cased_vocabulary_stays_cased(pretrained: Path) -> None:
     (pretrained / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": False}))
-    assert encoder(pretrained).tokenizer([])("Cat cat")["input_ids"] == [2, 1, 5, 3]
+    assert encoder(pretrained).tokenizer([]).tokenizer.encode("Cat cat").ids == [2, 1, 5, 3]
+
+
+def test_without_settings_the_vocabulary_says_whether_capitals_count(pretrained: Path) -> None:
+    (pretrained / "tokenizer_config.json").unlink()
+    assert encoder(pretrained).tokenizer([]).tokenizer.encode("Cat").ids == [2, 5, 3]
+    words = (pretrained / "vocab.txt").read_text().replace("dog", "Cat")
+    (pretrained / "vocab.txt").write_text(words)
+    assert encoder(pretrained).tokenizer([]).tokenizer.encode("Cat cat").ids == [2, 7, 5, 3]
+
+
+def test_a_plan_knows_the_sizes_and_refuses_what_they_do_not_allow(pretrained: Path) -> None:
+    task, pairs = tiny_task(), tiny_task(pairs=True)
+    assert encoder(pretrained, layers=2).plan(pairs) == encoder(pretrained, layers=2).checkpoint(9, 2, 0).architecture
+    config = json.loads((pretrained / "config.json").read_text())
+    (pretrained / "config.json").write_text(json.dumps(config | {"type_vocab_size": 1}))
+    assert encoder(pretrained).plan(task).segments == 1
+    with pytest.raises(
+        UserError, match=r"encoder '.*': .*: the checkpoint has 1 segment embedding .*, pairs of texts need"
+    ):
+        encoder(pretrained).plan(pairs)
+    with pytest.raises(UserError, match=r"has 16 positions, so set encoder\.maximum_tokens to 16 or less"):
+        encoder(pretrained, maximum_tokens=17).plan(task)
+    (pretrained / "config.json").write_text(json.dumps(config | {"vocab_size": 8}))
+    with pytest.raises(UserError, match="the ids of its tokens go up to 8, the word embedding has 8 rows"):
+        encoder(pretrained).plan(task)
 
 
 def test_a_tokenizer_without_words_is_refused(pretrained: Path) -> None:
@@ -249,13 +275,15 @@ def test_an_adapter_is_no_encoder(pretrained: Path) -> None:
 
 @pytest.mark.skipif("BEBERTLAB_PRETRAINED" not in os.environ, reason="BEBERTLAB_PRETRAINED names no BERT folder")
 def test_a_real_model_equals_transformers() -> None:
-    from transformers import BertModel
+    from transformers import AutoTokenizer, BertModel
 
     folder = os.environ["BEBERTLAB_PRETRAINED"]
     real = PretrainedEncoder(name=folder)
+    texts = ["A film of rare charm.", "No."]
     tokenizer = real.tokenizer([])
     model = BertClassifier.from_checkpoint(real.checkpoint(len(tokenizer), 2, 0)).eval()
-    encoded = tokenizer(["A film of rare charm.", "No."], padding=True, return_tensors="pt")
+    encoded = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+    assert tokenizer.tokenizer.encode(texts[0]).ids == encoded["input_ids"][0].tolist()
     batch = Batch(
         positions=torch.arange(2),
         tokens=encoded["input_ids"],

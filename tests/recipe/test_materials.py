@@ -1,11 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
+from bebertlab.encoders.tiny import TinyEncoder
+from bebertlab.interfaces.stage import Codec, Inputs
+from bebertlab.interfaces.task import Task
+from bebertlab.nn.tokenizer import read_tokenizer
+from bebertlab.recipe.materials import Materials
 from bebertlab.recipe.read import recipe_of
+from bebertlab.stages.finetune import FinetuneStage
+from bebertlab.testing.bench import StageBench
+from bebertlab.testing.tiny import tiny_task
+from bebertlab.train.options import TrainOptions
 
 if TYPE_CHECKING:
     from tests.recipe.conftest import Toy
@@ -39,3 +49,33 @@ def test_other_options_are_another_task(toy: Toy) -> None:
     )
     assert len(toy.materials.task(small.task).splits["train"]) == 2
     assert len(toy.materials.task(large.task).splits["train"]) == 3
+
+
+def test_an_encoders_tokenizer_is_made_once_and_only_on_request(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    materials, task, calls = Materials(codec), tiny_task(pairs=True), list[int]()
+    tokenizer = TinyEncoder.tokenizer
+
+    def counted(self: TinyEncoder, texts: Iterable[str]) -> object:
+        known = list(texts)
+        calls.append(len(known))
+        return tokenizer(self, known)
+
+    monkeypatch.setattr(TinyEncoder, "tokenizer", counted)
+    first, again = (materials.encoder_model(TinyEncoder(maximum_tokens=9), task) for _ in range(2))
+    assert first is again
+    assert (first.maximum_tokens, first.architecture) == (9, TinyEncoder(maximum_tokens=9).architecture(2000, 2))
+    other = materials.encoder_model(TinyEncoder(words=1), task)
+    assert calls == []
+    assert first.tokenizer.different_parts(other.tokenizer) == ("vocabulary",)
+    assert first.tokenizer.different_parts(other.tokenizer) == ("vocabulary",)
+    assert calls == [2 * 96, 2 * 96]
+    assert first.tokenizer.name == "the tokenizer of the encoder 'tiny'"
+
+
+def test_the_tokenizer_of_an_encoder_is_that_of_the_model_trained_from_it(
+    codec: Codec, bench: StageBench, task: Task
+) -> None:
+    context = evolve(bench.context(task), encoder=TinyEncoder(layers=1, hidden=8, heads=1, head_size=8, ffn=8))
+    FinetuneStage(train=TrainOptions(epochs=1)).run(Inputs(artifacts={}), context)
+    planned = Materials(codec).encoder_model(context.encoder, task)
+    assert planned.tokenizer.parts() == read_tokenizer(context.folder).parts

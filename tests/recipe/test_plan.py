@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,12 @@ import pytest
 import torch
 from attrs import evolve
 
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.document import Document
 from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.interfaces.stage import Artifact
+from bebertlab.manager import load_plugins
+from bebertlab.recipe.materials import Materials
 from bebertlab.recipe.paths import set_value
 from bebertlab.recipe.plan import Machine, Plan, plan
 from bebertlab.recipe.read import recipe_of
@@ -180,3 +186,55 @@ def test_where_something_lies_is_not_part_of_a_key(toy: Toy, monkeypatch: pytest
     monkeypatch.setattr("bebertlab.recipe.identity.place_fields", lambda cls: ("train",) if cls is stage else ())
     first, second = (planned(toy, teacher__train__epochs=epochs) for epochs in (5, 6))
     assert changed(first, second) == set()
+
+
+STAGES: dict[str, Any] = {
+    "teacher": {"kind": "finetune"},
+    "start": {"kind": "load", "classes": ["unacceptable", "acceptable"]},
+    "slice": {"kind": "slice", "model": "start", "depth": 1.0},
+    "split": {"kind": "split", "model": "slice", "splitter": "tws"},
+    "student": {"kind": "distill", "model": "slice", "teacher": "teacher", "distillation": "two-stage"},
+    "members": {
+        "kind": "members", "model": "student", "teacher": "start", "ensemble": "bagging", "distillation": "two-stage",
+    },
+    "merge": {"kind": "merge", "members": "members"},
+}  # fmt: skip
+
+
+def planned_stages(folder: Path, **stages: dict[str, Any]) -> Plan:
+    codec = OptionsCodec(load_plugins().registry)
+    data = {name: {**stage, **stages.get(name, {})} for name, stage in STAGES.items()}
+    data["start"]["folder"] = str(folder)
+    task = {"kind": "minigrammar"}
+    recipe = {"schema_version": 1, "task": task, "encoder": "tiny", "stages": data, "result": "merge"}
+    return plan(recipe_of(Document.of(recipe), codec), Materials(codec), codec)
+
+
+def test_models_are_known_along_the_graph(teacher: Artifact) -> None:
+    nodes = planned_stages(teacher.folder, teacher={**STAGES["start"], "folder": str(teacher.folder)}).nodes
+    known = {name: node.model and node.model.architecture for name, node in nodes.items()}
+    sizes = known["start"]
+    assert sizes is not None
+    assert known == {
+        **dict.fromkeys(("teacher", "start", "slice", "student", "members.0", "members.1"), sizes),
+        "split": None, "merge": None,
+    }  # fmt: skip
+    assert {node.model.maximum_tokens for node in nodes.values() if node.model} == {32}
+
+
+def test_models_that_do_not_fit_are_refused_before_anything_runs(teacher: Artifact) -> None:
+    with pytest.raises(
+        UserError, match=r"stage student .*: teacher 'teacher' and model 'slice' make other tokens"
+    ) as told:
+        planned_stages(teacher.folder)
+    assert f"the tokenizer of the encoder 'tiny' and the tokenizer of {teacher.folder} differ in" in str(told.value)
+    assert told.value.exit_code == 2
+    with pytest.raises(UserError, match=r"stage members .*: teacher 'start' and model 'student' make other tokens"):
+        planned_stages(
+            teacher.folder,
+            slice={"model": "teacher"},
+            student={"teacher": "teacher"},
+        )
+    planned_stages(teacher.folder, student={"distillation": "prediction"}, members={"distillation": "prediction"})
+    with pytest.raises(UserError, match=r"stage slice .*: depth 0\.1 keeps no layer of 2"):
+        planned_stages(teacher.folder, slice={"depth": 0.1})

@@ -3,17 +3,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Site
 from bebertlab.interfaces.distillation import DistillationOptions, Phase
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import Artifact, Codec
+from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import load_model
 from bebertlab.stages.distill import DistillStage, needed_teacher
 from bebertlab.stages.labels import LabelsOptions
+from bebertlab.stages.load import LoadStage
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.slice import SliceStage
 from bebertlab.testing.bench import StageBench
@@ -87,6 +88,37 @@ def test_a_teacher_that_is_read_stays(codec: Codec, task: Task) -> None:
     stage = DistillStage(model="m", teacher="t", distillation=distillation(codec, "prediction"))
     assert stage.prepare({}, task, codec) is stage
     assert needed_teacher("t", stage.distillation, tiny_task(regression=True), codec) == "t"
+
+
+def test_a_teacher_of_other_tokens_teaches_by_its_logits(
+    bench: StageBench, task: Task, teacher: Artifact, renumbered: Artifact, train: TrainOptions
+) -> None:
+    stage = DistillStage(model="m", teacher="t", distillation=distillation(bench.codec, "prediction"), train=train)
+    one, other = (bench.run(stage, task, model=teacher, teacher=teaching) for teaching in (teacher, renumbered))
+    files = [(artifact.folder / "model.safetensors").read_bytes() for artifact in (one, other)]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(("kind", "dropout"), [("two-stage", False), ("prediction", True)])
+def test_a_teacher_of_other_tokens_is_not_asked_about_those_of_the_student(
+    bench: StageBench, task: Task, teacher: Artifact, renumbered: Artifact, kind: str, dropout: bool
+) -> None:
+    options = TrainOptions(teacher_dropout=dropout)
+    stage = DistillStage(model="m", teacher="t", distillation=distillation(bench.codec, kind), train=options)
+    with pytest.raises(UserError, match=r"stage: phase '.*' asks the teacher about .* differs in its vocabulary; take"):
+        bench.run(stage, task, model=teacher, teacher=renumbered)
+
+
+def test_the_planned_model_is_the_one_that_it_starts_from(
+    codec: Codec, task: Task, planned_teacher: PlannedModel, renumbered: Artifact, planning: Planning
+) -> None:
+    same = planned_teacher
+    other = LoadStage(folder=renumbered.folder).prepare({}, task, codec).plan_model({}, planning)
+    stage = DistillStage(model="m", teacher="t", distillation=distillation(codec, "two-stage"))
+    assert stage.plan_model({"model": (same,), "teacher": (same,)}, planning) is same
+    with pytest.raises(UserError, match=f"teacher 't' and model 'm' make other .*{renumbered.folder} and .*vocabulary"):
+        stage.plan_model({"model": (same,), "teacher": (other,)}, planning)
+    assert evolve(stage, teacher=None).plan_model({"model": (same,)}, planning) is same
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
+from bebertlab.artifacts.model import input_length
 from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.stage import Artifact, Inputs
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
@@ -59,14 +60,14 @@ def test_regression_trains(bench: StageBench, metrics: Metrics, train: TrainOpti
 
 def test_a_real_tokenizer_reads_as_hugging_face_does(bench: StageBench, tmp_path: Path) -> None:
     task = tiny_task(pairs=True, examples=12)
-    context = evolve(
-        bench.context(task), encoder=TinyEncoder(layers=1, hidden=8, heads=1, head_size=8, ffn=8, maximum_tokens=12)
-    )
+    encoder = TinyEncoder(layers=1, hidden=8, heads=1, head_size=8, ffn=8, maximum_tokens=12)
+    context = evolve(bench.context(task), encoder=encoder)
     FinetuneStage(train=TrainOptions(epochs=1)).run(Inputs(artifacts={}), context)
     split = task.splits[TRAIN]
     assert split.pairs is not None
-    theirs = context.encoder.tokenizer(chain(split.texts, split.pairs))
+    theirs = encoder.tokenizer(chain(split.texts, split.pairs))
     expected = theirs(list(split.texts), list(split.pairs), truncation=True, max_length=12)
     tokens = load_examples(task, TRAIN, context.folder, 12).tokens
     assert tokens.ids.tolist() == [one for row in expected["input_ids"] for one in row]
     assert tokens.segments.tolist() == [one for row in expected["token_type_ids"] for one in row]
+    assert input_length(context.folder, evolve(context, encoder=TinyEncoder(maximum_tokens=99))) == 12

@@ -12,17 +12,21 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from bebertlab.artifacts.digest import model_digest
+from bebertlab.artifacts.model import open_session
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.architecture import Design, Site
-from bebertlab.interfaces.stage import Artifact, Inputs, StageOptions
+from bebertlab.interfaces.stage import Artifact, Planning, StageOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.classes import reorder_outputs
 from bebertlab.nn.folder import load_model, save_model
+from bebertlab.nn.initial import random_checkpoint
+from bebertlab.nn.tokenizer import read_tokenizer, set_maximum_tokens
 from bebertlab.stages import bebertlab_stages
 from bebertlab.stages.load import LoadStage
-from bebertlab.testing.bench import StageBench, TinyTestEncoder
+from bebertlab.testing.bench import StageBench
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
+from bebertlab.train.options import TrainOptions
 from bebertlab_binarybert import Bwn
 
 NO_INPUTS: Mapping[str, tuple[StageOptions, ...]] = {}
@@ -167,10 +171,54 @@ def test_weights_in_a_pickle_answer_alike(
     assert all((logits(loaded)[split] == logits(teacher)[split]).all() for split in ("select", "validation"))
 
 
+def test_a_model_reads_inputs_up_to_its_own_length(bench: StageBench, task: Task, folder: Path) -> None:
+    assert prepared(folder, bench, task).maximum_tokens == 32
+    set_maximum_tokens(folder, 6)
+    own = prepared(folder, bench, task)
+    assert own.maximum_tokens == 6
+    loaded = bench.run(own, task)
+    context = bench.context(task)  # its encoder reads up to 32 tokens
+    assert open_session(context, TrainOptions(), loaded.folder).train.tokens.lengths.max() == 6
+    longer = LoadStage(folder=folder, maximum_tokens=9).prepare(NO_INPUTS, task, bench.codec)
+    assert longer.maximum_tokens == 9
+    assert open_session(context, TrainOptions(), bench.run(longer, task).folder).train.tokens.lengths.max() == 9
+    set_maximum_tokens(folder, 512)
+    assert prepared(folder, bench, task).maximum_tokens == 32
+    (folder / "tokenizer_config.json").unlink()
+    assert prepared(folder, bench, task).maximum_tokens == 32
+
+
 def test_inputs_longer_than_the_positions_are_refused(bench: StageBench, task: Task, folder: Path) -> None:
-    stage, context = prepared(folder, bench, task), bench.context(task)
-    with pytest.raises(UserError, match=r"encoder\.maximum_tokens is 33; the model in .* has 32 positions"):
-        stage.run(Inputs(artifacts={}), evolve(context, encoder=TinyTestEncoder(maximum_tokens=33)))
+    with pytest.raises(UserError, match=r"maximum_tokens is 33; the model in .* has 32 positions, so set it to 32 or"):
+        LoadStage(folder=folder, maximum_tokens=33).prepare(NO_INPUTS, task, bench.codec)
+
+
+def test_pairs_of_texts_need_two_segments(bench: StageBench, tmp_path: Path) -> None:
+    task = tiny_task()
+    sizes = evolve(tiny_model(task).architecture, segments=1)
+    model = BertClassifier.from_checkpoint(random_checkpoint(sizes, seed=0))
+    save_model(model, tiny_tokenizer(tmp_path / "one"), bench.codec)
+    bench.run(prepared(tmp_path / "one", bench, task), task)
+    with pytest.raises(UserError, match=r"one has 1 segment embedding \(type_vocab_size\), pairs of texts need 2"):
+        prepared(tmp_path / "one", bench, tiny_task(pairs=True))
+
+
+def test_a_vocabulary_is_a_tokenizer_as_for_an_encoder(bench: StageBench, task: Task, folder: Path) -> None:
+    data = json.loads((folder / "tokenizer.json").read_text())
+    words = sorted(data["model"]["vocab"], key=data["model"]["vocab"].get)
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("\n".join(words))
+    loaded = bench.run(prepared(folder, bench, task), task)
+    assert (loaded.folder / "logits.safetensors").read_bytes() == (folder / "logits.safetensors").read_bytes()
+    assert read_tokenizer(loaded.folder).tokenizer.encode("good").tokens == ["[CLS]", "good", "[SEP]"]
+
+
+def test_what_a_plan_knows_of_it(bench: StageBench, task: Task, folder: Path, planning: Planning) -> None:
+    found = prepared(folder, bench, task).plan_model({}, planning)
+    assert found is not None
+    assert (found.maximum_tokens, found.architecture) == (32, tiny_model(task).architecture)
+    assert found.tokenizer.parts() == read_tokenizer(folder).parts
+    assert str(folder) in found.tokenizer.name
 
 
 def test_a_tokenizer_of_more_words_is_refused(bench: StageBench, task: Task, folder: Path) -> None:
@@ -179,5 +227,5 @@ def test_a_tokenizer_of_more_words_is_refused(bench: StageBench, task: Task, fol
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.add_tokens(["another"])
     tokenizer.save(str(folder / "tokenizer.json"))
-    with pytest.raises(UserError, match="has 24 tokens, the word embedding only 23 rows"):
-        bench.run(prepared(folder, bench, task), task)
+    with pytest.raises(UserError, match="the ids of its tokens go up to 23, the word embedding has 23 rows"):
+        prepared(folder, bench, task)

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.stage import Artifact, Codec
+from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import load_model
 from bebertlab.stages.slice import SliceStage
@@ -59,3 +59,15 @@ def test_a_width_out_of_range_is_refused(width: float) -> None:
 def test_a_depth_out_of_range_is_refused(depth: float) -> None:
     with pytest.raises(ValueError, match="depth"):
         SliceStage(model="teacher", depth=depth)
+
+
+def test_the_planned_model_has_the_sizes_of_the_slice(planned_teacher: PlannedModel, planning: Planning) -> None:
+    whole, both = planned_teacher.architecture, SliceStage(model="teacher", width=0.5, depth=0.5)
+    assert whole is not None
+    half = both.plan_model({"model": (planned_teacher,)}, planning)
+    assert half is not None
+    assert half.architecture == evolve(whole, layers=1, heads=1, ffn=16)
+    assert half.tokenizer is planned_teacher.tokenizer
+    assert both.plan_model({"model": (None,)}, planning) is None
+    with pytest.raises(UserError, match=r"width 0\.1 keeps no head of 2"):
+        SliceStage(model="teacher", width=0.1).plan_model({"model": (planned_teacher,)}, planning)

@@ -12,7 +12,7 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Checkpoint
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import Measure, Splitter, SplitterOptions, Splitting
-from bebertlab.interfaces.stage import Artifact, Codec
+from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.folder import load_model
 from bebertlab.stages.distill import DistillStage
@@ -149,3 +149,13 @@ def test_a_budget_splits_some_modules(bench: StageBench, task: Task, ternary: Ar
     whole = metrics(bench.run(SplitStage(model="ternary", splitter=tws(bench.codec)), task, model=ternary))
     assert found["size/matrix_mebibytes"] <= whole["size/matrix_mebibytes"] * (1 + 0.4) / 2
     assert found.keys() >= {"split/loss", "split/loss_all_split", "split/loss_rise/bert.pooler.dense"}
+
+
+def test_the_planned_model_keeps_its_tokens_and_may_have_other_sizes(
+    planned_teacher: PlannedModel, planning: Planning
+) -> None:
+    stage = SplitStage(model="teacher", splitter=Bend())
+    found = stage.plan_model({"model": (planned_teacher,)}, planning)
+    assert found is not None
+    assert (found.tokenizer, found.architecture) == (planned_teacher.tokenizer, None)
+    assert stage.plan_model({"model": (None,)}, planning) is None

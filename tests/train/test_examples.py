@@ -4,13 +4,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from attrs import evolve
+from tokenizers import Tokenizer, models
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.task import SELECT, TRAIN, Task
+from bebertlab.nn.tokenizer import read_tokenizer
 from bebertlab.testing.tiny import tiny_task
+from bebertlab.train.batches import batches, group_in_order
 from bebertlab.train.examples import load_examples
 
 
@@ -55,6 +59,33 @@ def test_whole_numbers_are_classes_or_scores_as_the_task_says(task: Task, tokeni
 
 def _with_train(task: Task, **changes: Any) -> Task:  # noqa: ANN401 - fields of a split
     return evolve(task, splits={**task.splits, TRAIN: evolve(task.splits[TRAIN], **changes)})
+
+
+def test_batches_are_filled_with_the_padding_token(task: Task, tokenizer: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(tokenizer, tmp_path / "copy"))
+    (copied / "tokenizer_config.json").write_text('{"pad_token": "good"}')
+    examples = load_examples(task, TRAIN, copied, 32)
+    good = examples.padding
+    assert examples.take(np.arange(3)).padding == good
+    assert good == read_tokenizer(copied).tokenizer.token_to_id("good") != 0
+    batch = next(batches(examples, group_in_order(examples.tokens.lengths.argsort(), 96)))
+    assert (batch.tokens[~batch.mask] == good).all()
+    assert not batch.segments[~batch.mask].any()
+    plain = load_examples(task, TRAIN, tokenizer, 32)
+    first = next(batches(plain, group_in_order(plain.tokens.lengths.argsort(), 96)))
+    assert not first.tokens[~first.mask].any()
+
+
+def test_texts_that_the_tokenizer_cannot_read_are_named(task: Task, tmp_path: Path) -> None:
+    def saved(model: models.Model, **settings: str) -> Path:
+        Tokenizer(model).save(str(tmp_path / "tokenizer.json"))
+        (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+        return tmp_path
+
+    with pytest.raises(UserError, match=r"tokenizer\.json cannot read the texts: .*unk_id"):
+        load_examples(task, TRAIN, saved(models.Unigram([("a", -1.0)])), 32)
+    with pytest.raises(UserError, match=r"tokenizer\.json makes no token of example train-\d+$"):
+        load_examples(task, TRAIN, saved(models.BPE({"v": 0}, [])), 32)
 
 
 def test_a_folder_without_tokenizer_is_named(task: Task, tmp_path: Path) -> None:

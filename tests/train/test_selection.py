@@ -13,10 +13,11 @@ from bebertlab.interfaces.task import Labels, Task
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_model
+from bebertlab.train.examples import Examples
 from bebertlab.train.objective import Objective
 from bebertlab.train.predict import predict
 from bebertlab.train.selection import Selection
-from bebertlab.train.session import Session
+from bebertlab.train.session import Session, TeacherView
 from bebertlab.train.teacher import Teacher
 
 OpenSession = Callable[..., Session]
@@ -86,6 +87,24 @@ def test_a_model_that_answers_no_numbers_is_no_better(task: Task, open_session: 
         model.classifier.bias.fill_(math.nan)
     selection.consider(last=True)
     assert torch.equal(predict(model, open_session().select), before)
+
+
+def test_a_loss_of_the_teachers_logits_alone_reads_those_of_its_own_tokens(
+    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Examples] = []
+
+    def logits(self: Teacher, examples: Examples, precision: str) -> torch.Tensor:
+        asked.append(examples)
+        return torch.zeros(len(examples), 2)
+
+    monkeypatch.setattr(Teacher, "logits", logits)
+    monkeypatch.setattr(Teacher, "answer", lambda *_: pytest.fail("asked for a batch"))
+    session = open_session(teacher=Teacher(tiny_model(task, seed=1)))
+    theirs = evolve(session.select, padding=1)
+    session = evolve(session, teacher_view=TeacherView(train=session.train, select=theirs, different=("vocabulary",)))
+    Selection(tiny_model(task), Objective([imitate()], 2), session, by_loss=True).consider(last=True)
+    assert {id(examples) for examples in asked} == {id(theirs)}
 
 
 def test_where_the_logits_are_not_trained_the_loss_decides(

@@ -20,8 +20,9 @@ from bebertlab.bench.texts import text_task
 from bebertlab.bench.training import Steps, labels_phase, mixed_session
 from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.task import TRAIN, Split
+from bebertlab.nn.tokenizer_file import TOKENIZER_FILE
 from bebertlab.train.batches import batches
-from bebertlab.train.examples import TOKENIZER_FILE, Examples
+from bebertlab.train.examples import Examples
 from bebertlab.train.sampler import Sampler
 from bebertlab.train.token_cache import cached_tokens
 from bebertlab.train.tokens import Tokens, tokenize

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from bebertlab.api import (
     BertClassifier,
     Checkpoint,
     Codec,
+    PlannedModel,
+    Planning,
     Task,
     UserError,
     batches,
@@ -102,3 +106,19 @@ def test_an_order_that_changes_the_function_is_refused(
     monkeypatch.setattr(reorder, "reordered", wrong)
     with pytest.raises(UserError, match="order: in another order the logits differ by"):
         bench.run(ReorderStage(model="teacher"), task, name="order", model=teacher)
+
+
+def test_the_planned_model_stays(planned_teacher: PlannedModel, planning: Planning) -> None:
+    assert ReorderStage(model="teacher").plan_model({"model": (planned_teacher,)}, planning) is planned_teacher
+
+
+def test_importance_is_measured_on_inputs_of_the_models_own_length(
+    bench: StageBench, task: Task, teacher: Artifact, tmp_path: Path
+) -> None:
+    short = shutil.copytree(teacher.folder, tmp_path / "short")
+    (short / "tokenizer_config.json").write_text('{"model_max_length": 4}')
+    found = [
+        importance(bench.run(ReorderStage(model="m"), task, model=artifact))
+        for artifact in (teacher, evolve(teacher, folder=short))
+    ]
+    assert not torch.equal(found[0]["heads"], found[1]["heads"])
