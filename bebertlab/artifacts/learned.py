@@ -14,17 +14,27 @@ from bebertlab.interfaces.events import TrialRecord, TrialState
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Task
 
-MAJORITY = "majority"  #: metrics of always giving the most frequent answer of the training set: "majority/<metric>"
-CHANCE = "chance"  #: metrics of guessing, each class equally often: "chance/<metric>"
+MAJORITY = "majority"  #: metrics of always giving the most frequent answer of the training set
+CHANCE = "chance"  #: metrics of guessing, each class equally often
 TEACHER = "teacher/better_than_majority"  #: 1 or 0: a stage's teacher scores more on `select` than the majority
 _SCORE = f"{VALIDATION}/score"
+_MAJORITY_SCORE = f"{MAJORITY}/{VALIDATION}_score"
 _VARIETY, _LABEL_VARIETY = f"variety/{VALIDATION}", f"variety/{VALIDATION}_labels"
 _GUESSES = 10  #: rounds of guessing that are averaged
 _NEARLY = 0.05  #: answers vary less than this share of what the labels do: nearly constant
 
 
+def baseline_name(who: str, metric: str) -> str:
+    """The name of a metric of the majority or of chance.
+
+    >>> baseline_name(MAJORITY, "validation/score")
+    'majority/validation_score'
+    """
+    return f"{who}/{metric.replace('/', '_')}"
+
+
 def baseline_metrics(task: Task) -> dict[str, float]:
-    """What majority and chance score on the validation splits, by metric names such as `majority/validation/score`.
+    """What majority and chance score on the validation splits, named by `baseline_name`.
 
     Regression: the majority is the mean of the training scores, a guess is one of them.
     """
@@ -42,9 +52,13 @@ def _baselines(task: Task, split: str) -> dict[str, float]:
         usual = np.full(count, known.mean(), dtype=known.dtype)
         guesses = [rng.choice(known, size=count) for _ in range(_GUESSES)]
     chances = [_metrics(task, split, guess) for guess in guesses]
-    majority = {f"{MAJORITY}/{split}/{name}": value for name, value in _metrics(task, split, usual).items()}
-    chance = {f"{CHANCE}/{split}/{name}": float(np.mean([one[name] for one in chances])) for name in chances[0]}
-    return {**majority, **chance}
+    scored = {
+        MAJORITY: _metrics(task, split, usual),
+        CHANCE: {name: float(np.mean([one[name] for one in chances])) for name in chances[0]},
+    }
+    return {
+        baseline_name(who, f"{split}/{name}"): value for who, found in scored.items() for name, value in found.items()
+    }
 
 
 def variety_metrics(task: Task, predictions: Labels) -> dict[str, float]:
@@ -83,7 +97,7 @@ def teacher_metrics(teacher: Artifact, context: Context) -> dict[str, float]:
     score, task = read_metrics(teacher.folder).get(f"{SELECT}/score"), context.task
     if score is None:
         return {}
-    majority = _baselines(task, SELECT)[f"{MAJORITY}/{SELECT}/score"]
+    majority = _baselines(task, SELECT)[baseline_name(MAJORITY, f"{SELECT}/score")]
     better = beats_majority(score, majority, len(task.splits[SELECT]))
     if not better:
         context.warn(
@@ -95,15 +109,21 @@ def teacher_metrics(teacher: Artifact, context: Context) -> dict[str, float]:
 
 def warn_of_answers(metrics: Mapping[str, float], task: Task) -> tuple[str, ...]:
     """What is to be said of a result that learned nothing; nothing where it did."""
-    score, majority = metrics[_SCORE], metrics[f"{MAJORITY}/{_SCORE}"]
+    score, majority = metrics[_SCORE], metrics[_MAJORITY_SCORE]
     if is_constant(metrics):
-        varying = f"only {metrics[_VARIETY]:.2g} % of its answers differ" if metrics[_VARIETY] else "none differs"
-        return (f"it gives the same answer to (nearly) every text of {VALIDATION} ({varying}): it learned nothing",)
+        return (f"gives (nearly) the same answer to every text of {VALIDATION}{_varying(metrics, task)}",)
     if not beats_majority(score, majority, len(task.splits[VALIDATION])):
         return (
             f"{VALIDATION}/score {score:.4g} is no better than always giving the most frequent answer ({majority:.4g})",
         )
     return ()
+
+
+def _varying(metrics: Mapping[str, float], task: Task) -> str:
+    if not metrics[_VARIETY]:
+        return ""
+    what = "answers that differ" if task.classes else "spread of the answers, in percent of that of the labels"
+    return f" ({what}: {metrics[_VARIETY]:.2g}{' %' if task.classes else ''})"
 
 
 @frozen(kw_only=True)
@@ -135,10 +155,10 @@ def learned(trials: Sequence[TrialRecord]) -> Learned:
 
 
 def _best_against_majority(complete: Sequence[TrialRecord]) -> str:
-    known = [trial for trial in complete if f"{MAJORITY}/{_SCORE}" in trial.metrics]
+    known = [trial for trial in complete if _MAJORITY_SCORE in trial.metrics]
     if not known or len(known) < len(complete):
         return ""
-    above = [trial for trial in known if trial.metrics[_SCORE] > trial.metrics[f"{MAJORITY}/{_SCORE}"]]
+    above = [trial for trial in known if trial.metrics[_SCORE] > trial.metrics[_MAJORITY_SCORE]]
     return "" if above else f"no model scores more on {VALIDATION} than always giving the most frequent answer."
 
 

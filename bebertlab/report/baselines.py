@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from bebertlab.artifacts.learned import CHANCE, MAJORITY
+from bebertlab.artifacts.learned import CHANCE, MAJORITY, baseline_name
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.report.rows import identity
 
@@ -20,25 +20,24 @@ class Baseline:
 
     name: str
     parameters: Mapping[str, Any]  #: searched options of the task, by path
-    metrics: Mapping[str, float]  #: by the names that the trials' metrics have
+    metrics: Mapping[str, float]  #: all of a trial
 
     def score(self, metric: str) -> float | None:
         """The value of a metric of trials, such as `validation/score`; None where it has none."""
-        return self.metrics.get(metric)
+        return self.metrics.get(baseline_name(self.name, metric))
 
 
 def baselines(study: StudyRecord, trials: Iterable[TrialRecord]) -> tuple[Baseline, ...]:
     """Majority and chance, once for each task that was searched; none where no trial says them."""
     axes = [axis for axis in study.axes if axis.partition(".")[0] == _TASK]
     found: dict[str, Baseline] = {}
-    for name, prefix in (("majority", MAJORITY), ("chance", CHANCE)):
+    for name in (MAJORITY, CHANCE):
         for trial in trials:
-            values = _below(prefix, trial.metrics) if trial.state is TrialState.COMPLETE else {}
+            known = trial.state is TrialState.COMPLETE and any(
+                metric.startswith(f"{name}/") for metric in trial.metrics
+            )
             task = {axis: trial.parameters[axis] for axis in axes if axis in trial.parameters}
-            if values:
-                found.setdefault(f"{name} {identity(task)}", Baseline(name=name, parameters=task, metrics=values))
+            if known:
+                one = Baseline(name=name, parameters=task, metrics=trial.metrics)
+                found.setdefault(f"{name} {identity(task)}", one)
     return tuple(found.values())
-
-
-def _below(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
-    return {name.removeprefix(f"{prefix}/"): value for name, value in metrics.items() if name.startswith(f"{prefix}/")}

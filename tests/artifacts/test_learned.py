@@ -38,21 +38,21 @@ def _with_labels(train: list[float], validation: list[float], *, regression: boo
 
 def test_the_majority_is_that_of_the_training_set() -> None:
     found = baseline_metrics(_with_labels([1, 1, 0], [0, 0, 0, 1]))
-    assert found["majority/validation/score"] == found["majority/validation/accuracy"] == 25.0
-    assert 30 < found["chance/validation/score"] < 70
+    assert found["majority/validation_score"] == found["majority/validation_accuracy"] == 25.0
+    assert 30 < found["chance/validation_score"] < 70
 
 
 def test_the_majority_of_a_regression_is_the_mean() -> None:
     found = baseline_metrics(_with_labels([1.0, 3.0], [2.0, 4.0], regression=True))
     labels = np.array([2.0, 4.0], dtype=np.float32)
     task = tiny_task(regression=True)
-    assert found["majority/validation/score"] == task.metrics(np.full_like(labels, 2.0), labels)[task.score]
+    assert found["majority/validation_score"] == task.metrics(np.full_like(labels, 2.0), labels)[task.score]
 
 
 def test_every_validation_split_has_its_baselines() -> None:
     task = tiny_task()
     further = evolve(task, splits={**task.splits, "validation_mismatched": task.splits["train"]})
-    assert "majority/validation_mismatched/score" in baseline_metrics(further)
+    assert "majority/validation_mismatched_score" in baseline_metrics(further)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def _trial(number: int, metrics: Mapping[str, float], taught: float | None = Non
 def _metrics(score: float, variety: float) -> dict[str, float]:
     return {
         "validation/score": score,
-        "majority/validation/score": 50.0,
+        "majority/validation_score": 50.0,
         "variety/validation": variety,
         "variety/validation_labels": 50.0,
     }

@@ -15,7 +15,7 @@ from bebertlab.report.text import summary_table
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
 
-BASELINES = {"majority/validation/score": 50.0, "majority/validation/matthews": 0.0, "chance/validation/score": 49.5}
+BASELINES = {"majority/validation_score": 50.0, "majority/validation_matthews": 0.0, "chance/validation_score": 49.5}
 CONSTANT = {"variety/validation": 0.0, "variety/validation_labels": 50.0}
 
 
@@ -49,7 +49,7 @@ def test_every_task_has_its_own(simulate: Simulate) -> None:
         evolve(
             trial,
             parameters={**trial.parameters, "task.name": name},
-            metrics={**trial.metrics, "majority/validation/score": score},
+            metrics={**trial.metrics, "majority/validation_score": score},
         )
         for name, score in (("cola", 0.0), ("rte", 52.7))
         for trial in trials

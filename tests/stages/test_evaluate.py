@@ -23,7 +23,7 @@ def test_a_model_is_evaluated(bench: StageBench, task: Task, teacher: Artifact, 
         *("select/score", "select/accuracy", "validation/score", "validation/accuracy"),
         *("members/count", "members/kept", "cost/gigaflops"),
         *("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes"),
-        *(f"{who}/validation/{name}" for who in ("majority", "chance") for name in ("score", "accuracy")),
+        *(f"{who}/validation_{name}" for who in ("majority", "chance") for name in ("score", "accuracy")),
         *("variety/validation", "variety/validation_labels"),
     }
     assert found["validation/score"] == metrics(teacher)["validation/score"] == found["validation/accuracy"]
@@ -66,7 +66,7 @@ def test_a_model_that_learned_nothing_is_said(bench: StageBench, task: Task) -> 
     always = torch.zeros_like(labels)
     assert evaluated(torch.eye(2, dtype=torch.float64)[labels]) == []
     (same,) = evaluated(torch.eye(2, dtype=torch.float64)[always])
-    assert same.startswith("it gives the same answer to (nearly) every text of validation (none differs)")
+    assert same == "gives (nearly) the same answer to every text of validation"
     (wrong,) = evaluated(torch.eye(2, dtype=torch.float64)[1 - labels])
     assert wrong.startswith("validation/score 0 is no better than always giving the most frequent answer (")
 
