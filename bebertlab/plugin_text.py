@@ -93,6 +93,8 @@ def plugin_root(main: Path) -> Path:
 def installed_text(point: importlib.metadata.EntryPoint) -> str:
     """The sha256 of the code that an installed plugin is made of, the other modules of its distribution included."""
     files = [file for file in (point.dist.files or ()) if _is_content(file)] if point.dist else []
+    # importlib_metadata, which takes the place of Python's own where it was imported, leaves out what is not there
+    files = [file for file in files if Path(file.locate()).is_file()]
     tops = {point.module.partition(".")[0], *(file.parts[0].partition(".")[0] for file in files)}
     scan = _Scan(root=None, main=None, tops=frozenset(tops))
     for name in [*sorted(tops), point.module]:
