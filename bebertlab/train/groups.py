@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import TypeAlias
@@ -35,7 +36,7 @@ def words_of(text: str) -> Words:
     ('it', 's', 'good', 'really')
     """
     plain = unicodedata.normalize("NFKC", text).casefold()
-    return tuple(re.findall(r"\w+", plain)) or tuple(plain.split())
+    return tuple(map(sys.intern, re.findall(r"\w+", plain) or plain.split()))
 
 
 def examples_of(texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Example]:
