@@ -21,7 +21,17 @@ def model_digest(folder: Path) -> str:
         UserError: the index of its shards is damaged.
     """
     digest = hashlib.sha256()
-    named = (folder / name for name in _FILES)
-    for path in sorted({*filter(Path.is_file, named), *weight_files(folder)}):
+    for path in model_files(folder):
         digest.update(f"{path.relative_to(folder).as_posix()} {content_digest(path)}\n".encode())
     return digest.hexdigest()
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files that make a model and its tokenizer, of weights one kind only, sorted by name.
+
+    Raises:
+        EnvironmentFault: there are no weights, or a file of them is missing.
+        UserError: the index of its shards is damaged.
+    """
+    named = (folder / name for name in _FILES)
+    return sorted({*filter(Path.is_file, named), *weight_files(folder)})

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-from bebertlab.artifacts.content import content_digest
+from bebertlab.artifacts.digest import model_files
 from bebertlab.errors import EnvironmentFault
 from bebertlab.files import check_file
 from bebertlab.network import reach_hub
+from bebertlab.nn.folder import CONFIGURATION
+from bebertlab.nn.tokenizer import TOKENIZER_FILES, VOCABULARY_FILE, has_tokenizer
+from bebertlab.nn.tokenizer_file import TOKENIZER_FILE
 from bebertlab.nn.weight_files import WEIGHTS, refuse_adapter, weight_files
 
-CONFIGURATION = "config.json"
-#: the files of a tokenizer, those without which there is none first
-TOKENIZER = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _SHARDS = ("model-*.safetensors", "pytorch_model-*.bin")
-_PATTERNS = (CONFIGURATION, *WEIGHTS, *_SHARDS, *TOKENIZER)
+_PATTERNS = (CONFIGURATION, *WEIGHTS, *_SHARDS, *TOKENIZER_FILES)
 
 
 def model_folder(name: str, *, download: bool) -> Path:
@@ -37,27 +36,13 @@ def model_folder(name: str, *, download: bool) -> Path:
     return folder
 
 
-def files_digest(folder: Path) -> str:
-    """sha256 of the names and contents of all files that make the model."""
-    digest = hashlib.sha256()
-    for path in model_files(folder):
-        digest.update(f"{path.relative_to(folder).as_posix()} {content_digest(path)}\n".encode())
-    return digest.hexdigest()
-
-
-def model_files(folder: Path) -> list[Path]:
-    """Files that make the model: configuration, weights (one kind only) and tokenizer, sorted by name."""
-    named = [folder / name for name in (CONFIGURATION, *TOKENIZER)]
-    return sorted(path for path in [*named, *weight_files(folder)] if path.is_file())
-
-
 def _lacking(folder: Path) -> str | None:
     if not (folder / CONFIGURATION).is_file():
         return CONFIGURATION
     if not any((folder / name).is_file() for name in WEIGHTS):
         return f"{WEIGHTS[0]} (nor {', '.join(WEIGHTS[1:])})"
-    if not any((folder / name).is_file() for name in TOKENIZER[:2]):
-        return f"{TOKENIZER[0]} (nor {TOKENIZER[1]})"
+    if not has_tokenizer(folder):
+        return f"{VOCABULARY_FILE} (nor {TOKENIZER_FILE})"
     return None
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from attrs import frozen
 
-from bebertlab.encoders.hub import CONFIGURATION
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.files import read_json
 from bebertlab.interfaces.importer import ImporterOptions
 from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.classes import check_problem, read_class_names
 from bebertlab.nn.config_checks import check_config
+from bebertlab.nn.folder import CONFIGURATION
 from bebertlab.nn.tensors import left_out
 from bebertlab.nn.tokenizer import ModelTokenizer, check_vocabulary, has_tokenizer, read_tokenizer
 from bebertlab.nn.weight_files import refuse_adapter

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from attrs import evolve, field, frozen, validators
 
-from bebertlab.encoders.hub import CONFIGURATION, files_digest, model_folder
+from bebertlab.artifacts.digest import model_digest
+from bebertlab.encoders.hub import model_folder
 from bebertlab.errors import UserError
 from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
@@ -18,6 +19,7 @@ from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.stage import PLACE_OR_NAME
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.config_checks import check_config, check_unquantized
+from bebertlab.nn.folder import CONFIGURATION
 from bebertlab.nn.huggingface import architecture_of, check_layers, modern_names
 from bebertlab.nn.initial import random_tensor
 from bebertlab.nn.size import skeleton
@@ -26,7 +28,6 @@ from bebertlab.nn.tokenizer import ModelTokenizer, check_segments, read_tokenize
 from bebertlab.nn.weights import read_weights, weight_shapes
 
 _BODY, _POOLER, _CLASSIFIER = "bert.", "bert.pooler.", "classifier."
-_or_all = validators.optional(validators.ge(1))
 
 
 @frozen(kw_only=True)
@@ -54,7 +55,7 @@ class PretrainedEncoder(EncoderOptions):
         folder = self._folder()
         config = self._config(folder)
         self._sizes(folder, config, weight_shapes(folder), classes=1)
-        return files_digest(folder)
+        return model_digest(folder)
 
     def tokenizer(self, texts: Iterable[str]) -> ModelTokenizer:
         """The tokenizer of the checkpoint, as its files say."""

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from attrs import evolve
 
-from bebertlab.encoders.hub import CONFIGURATION
 from bebertlab.encoders.published import PUBLISHED, published_architecture
 from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.errors import UserError
 from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.stage import Codec
-from bebertlab.nn.folder import SURGERY, describe_model
+from bebertlab.nn.folder import CONFIGURATION, SURGERY, describe_model
 from bebertlab.nn.huggingface import architecture_of
 
 

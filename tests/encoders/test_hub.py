@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.encoders.hub import files_digest, model_files, model_folder
+from bebertlab.artifacts.digest import model_digest, model_files
+from bebertlab.encoders.hub import model_folder
 from bebertlab.errors import EnvironmentFault
 
 
@@ -38,7 +39,7 @@ def test_a_cached_model_is_found_without_the_hub(pretrained: Path, cache: Path) 
     store(cache, "some/bert", pretrained)
     for download in (False, True):
         found = model_folder("some/bert", download=download)
-        assert files_digest(found) == files_digest(pretrained)
+        assert model_digest(found) == model_digest(pretrained)
 
 
 def test_nothing_is_fetched_unless_asked_for(cache: Path) -> None:
@@ -79,17 +80,17 @@ def test_a_missing_file_is_named(pretrained: Path, name: str) -> None:
 def test_the_digest_sees_every_file_of_the_model_and_no_other(pretrained: Path) -> None:
     names = [path.name for path in model_files(pretrained)]
     assert names == ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
-    before = files_digest(pretrained)
+    before = model_digest(pretrained)
     (pretrained / "README.md").write_text("changed")
     (pretrained / "pytorch_model.bin").write_bytes(b"not read where safetensors are")
-    assert files_digest(pretrained) == before
+    assert model_digest(pretrained) == before
     for name in names:
         path = pretrained / name
         old = path.read_bytes()
         path.write_bytes(old + b" ")
-        assert files_digest(pretrained) != before
+        assert model_digest(pretrained) != before
         path.write_bytes(old)
-    assert files_digest(pretrained) == before
+    assert model_digest(pretrained) == before
 
 
 def test_shards_are_part_of_the_model_whatever_their_names(pretrained: Path) -> None:
@@ -97,9 +98,9 @@ def test_shards_are_part_of_the_model_whatever_their_names(pretrained: Path) -> 
     (pretrained / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "odd.safetensors"}}))
     (pretrained / "model-00001-of-00002.safetensors").write_bytes(b"not in the index, so it is not read")
     assert [path.name for path in model_files(pretrained)][1:3] == ["model.safetensors.index.json", "odd.safetensors"]
-    before = files_digest(pretrained)
+    before = model_digest(pretrained)
     (pretrained / "odd.safetensors").write_bytes(b"others")
-    assert files_digest(pretrained) != before
+    assert model_digest(pretrained) != before
 
 
 def test_a_cached_model_that_lacks_a_shard_is_fetched_again_where_that_is_allowed(
