@@ -101,7 +101,7 @@ def teacher_metrics(teacher: Artifact, context: Context) -> dict[str, float]:
     better = beats_majority(score, majority, len(task.splits[SELECT]))
     if not better:
         context.warn(
-            f"the teacher ({teacher.stage}) scores {score:.4g} on {SELECT}, no better than always giving the most"
+            f"the teacher scores {score:.4g} on {SELECT}, no better than always giving the most"
             f" frequent answer ({majority:.4g}): there is nothing to learn from it"
         )
     return {TEACHER: float(better)}

@@ -118,7 +118,7 @@ class Context:
     #: called now and then with the part done (0 to 1) and a few words, e.g. "epoch 2/3"
     progress: Callable[[float, str], None]
     #: called with a sentence that users must know of the result; it is kept with the artifact, so that a cached stage
-    #: warns too
+    #: warns too, and names no stage: other recipes that share it may call theirs otherwise
     warn: Callable[[str], None]
 
 

@@ -117,8 +117,8 @@ def _own_rule(members: tuple[StageOptions, ...], task: Task) -> MergerOptions:
 
 def _check_logits(voices: Sequence[Voice], context: Context) -> None:
     """Check that the members answer for the same classes, and say where two are the same model."""
-    names: dict[str, str] = {}
-    for voice in voices:
+    places: dict[str, int] = {}
+    for place, voice in enumerate(voices, start=1):
         artifact = voice.artifact
         path = artifact.folder / LOGITS_FILE
         if not path.is_file():
@@ -128,9 +128,11 @@ def _check_logits(voices: Sequence[Voice], context: Context) -> None:
             if columns != context.task.outputs:
                 wanted = f"task '{context.task.name}' has {context.task.outputs}"
                 raise UserError(f"stage {artifact.stage} has {columns} outputs on {split}, {wanted}")
-        if artifact.key in names:
-            context.warn(f"{names[artifact.key]} and {artifact.stage} are the same model, which counts twice")
-        names[artifact.key] = artifact.stage
+        if artifact.key in places:
+            # by places: stages have other names in another recipe that finds this one in the store
+            first = places[artifact.key]
+            context.warn(f"models {first} and {place} of the merged ones are the same model, which counts twice")
+        places[artifact.key] = place
 
 
 def _voice(artifact: Artifact) -> Voice:

@@ -222,7 +222,7 @@ def test_what_cannot_be_merged_is_named(bench: StageBench, task: Task) -> None:
 def test_one_model_under_two_names_is_said(bench: StageBench, task: Task, metrics: Metrics) -> None:
     (first,) = made_up(bench, task, [1.0])
     merged = merge(bench, task, (first, evolve(first, stage="other")), "mean_probability")
-    assert bench.warnings[-1] == "members.0 and other are the same model, which counts twice"
+    assert bench.warnings[-1] == "models 1 and 2 of the merged ones are the same model, which counts twice"
     assert metrics(merged)["members/count"] == 2
     assert metrics(merged)["size/matrix_mebibytes"] == 1.0
 
