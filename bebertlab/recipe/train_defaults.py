@@ -23,6 +23,7 @@ from bebertlab.config.faults import Faults
 from bebertlab.errors import UserError
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
+from bebertlab.recipe.identity import inner_values
 from bebertlab.recipe.kinds import alternatives, class_at, default_of, fields_of, items_of, role_of
 from bebertlab.recipe.recipe import Stage
 from bebertlab.train.options import TrainOptions
@@ -223,22 +224,9 @@ def _may_train(value: object) -> bool:
     )
 
 
-def _trainings(value: object, path: Keys = ()) -> Iterator[tuple[Keys, TrainOptions]]:
+def _trainings(value: object) -> Iterator[tuple[str, TrainOptions]]:
     """All `TrainOptions` in a value, each with the path that leads to it."""
-    if isinstance(value, TrainOptions):
-        yield path, value
-        return
-    items: Iterable[tuple[Any, object]] = ()
-    if isinstance(value, Mapping):
-        items = value.items()
-    elif isinstance(value, (list, tuple)):
-        items = enumerate(value)
-    elif isinstance(value, AbstractSet):
-        items = enumerate(sorted(value, key=repr))
-    elif _is_attrs(type(value)):
-        items = ((one.name, getattr(value, one.name)) for one in attrs.fields(cast("Any", type(value))))
-    for key, item in items:
-        yield from _trainings(item, (*path, key))
+    return ((path, inner) for path, inner in inner_values(value, "") if isinstance(inner, TrainOptions))
 
 
 def _singles(name: str, stage: Stage | None) -> Mapping[str, StageOptions]:
