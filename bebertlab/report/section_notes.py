@@ -11,6 +11,7 @@ from bebertlab.report.data_notes import data_notes
 from bebertlab.report.document import Block, Bullets, Code, Section, Table, Text
 from bebertlab.report.labels import listing, value_label
 from bebertlab.report.material import Material
+from bebertlab.report.resolved import resolved_part
 from bebertlab.report.rows import told
 from bebertlab.report.statistics import MINIMUM_SEEDS
 
@@ -71,6 +72,7 @@ def reproduce(made: Material) -> Section:
     blocks: list[Block] = [
         Text(words="The resolved study stands below and beside this report as study.yaml. To run it again:"),
         Code(text="bebertlab study run study.yaml", language="sh"),
+        *_relative_paths(made),
         *_plugin_files(made),
         identity,
     ]
@@ -78,6 +80,15 @@ def reproduce(made: Material) -> Section:
         blocks.append(axes)
     blocks.append(Code(text=study.resolved, language="yaml", folded="The resolved study"))
     return Section(title="How to reproduce", blocks=tuple(blocks))
+
+
+def _relative_paths(made: Material) -> list[Block]:
+    """Where relative paths of the recipe lie, which is a folder of this machine."""
+    folder = resolved_part(made.study, "relative_to")
+    if not folder:
+        return []
+    words = f"Relative paths in its recipe are relative to {folder}; elsewhere, change relative_to in study.yaml."
+    return [Text(words=words)]
 
 
 def _plugin_files(made: Material) -> list[Block]:

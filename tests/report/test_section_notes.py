@@ -36,6 +36,14 @@ def test_the_files_of_plugins_are_named_where_they_are_kept(simulate: Simulate) 
     assert "take both along" in str(section)
 
 
+def test_the_folder_of_relative_paths_is_named(simulate: Simulate) -> None:
+    study, trials = simulate()
+    assert "relative_to" not in str(reproduce(material(study, trials)).blocks[:3])
+    placed = evolve(study, resolved=f"{study.resolved}relative_to: /home/me/studies\n")
+    said = str(reproduce(material(placed, trials)).blocks[:3])
+    assert "relative to /home/me/studies; elsewhere, change relative_to in study.yaml" in said
+
+
 def test_long_lists_of_values_are_cut(simulate: Simulate) -> None:
     study, trials = simulate()
     wide = evolve(study, axes={"train.lr": tuple(range(50))})
