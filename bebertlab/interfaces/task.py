@@ -61,7 +61,7 @@ class Split:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of the texts, pairs and labels in their order; ids decide no result."""
+        """The sha256 of the texts, pairs and labels in their order, without the ids."""
         little_endian = self.labels.astype(self.labels.dtype.newbyteorder("<"))
         digest = hashlib.sha256(f"{self.text_digest} {self.labels.dtype.name} {self.labels.shape}".encode())
         digest.update(little_endian.tobytes())

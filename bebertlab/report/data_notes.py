@@ -11,7 +11,7 @@ from bebertlab.train.overlap import OVERLAP
 
 
 def data_notes(trials: Sequence[TrialRecord]) -> list[str]:
-    """A sentence on each; the highest count of all trials. None where there is nothing to say."""
+    """A sentence on each that has something to say, with the highest counts of all trials."""
     metrics: dict[str, float] = {}
     for trial in trials:
         for name, value in trial.metrics.items():
