@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +13,7 @@ from bebertlab.artifacts.classes import class_order, load_classifier
 from bebertlab.artifacts.digest import model_digest
 from bebertlab.artifacts.model import write_model
 from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.interfaces.architecture import Architecture
+from bebertlab.interfaces.architecture import Architecture, Design
 from bebertlab.interfaces.stage import (
     PLACE,
     Codec,
@@ -36,6 +37,7 @@ from bebertlab.nn.tokenizer import (
     set_maximum_tokens,
 )
 from bebertlab.nn.tokenizer_file import TOKENIZER_FILE
+from bebertlab.nn.weight_files import refuse_adapter
 
 
 @frozen(kw_only=True)
@@ -64,14 +66,15 @@ class LoadStage(StageOptions):
         folder = self.folder.expanduser()
         if not folder.is_dir():
             raise EnvironmentFault(f"{folder}: no such folder")
-        sizes, _ = describe_model(folder, codec)
+        refuse_adapter(folder)
+        found = model_digest(folder)
+        sizes, _ = _describe(folder, found, codec)
         class_order(folder, sizes.classes, task, self.classes)
         if not has_tokenizer(folder):
             raise EnvironmentFault(
                 f"{folder} holds no {TOKENIZER_FILE}; `bebertlab model import --tokenizer` puts one beside a model"
             )
         length = _checked_length(read_tokenizer(folder), sizes, task, self.maximum_tokens)
-        found = model_digest(folder)
         if self.digest not in (None, found):
             raise UserError(f"the model in {folder} has the digest {found}, not {self.digest}: it is another one")
         return evolve(self, folder=folder, digest=found, maximum_tokens=length)
@@ -81,7 +84,7 @@ class LoadStage(StageOptions):
     ) -> PlannedModel | None:
         """The model in the folder."""
         tokenizer = read_tokenizer(self.folder)
-        sizes, _ = describe_model(self.folder, planning.codec)
+        sizes, _ = _describe(self.folder, str(self.digest), planning.codec)
         source = TokenizerSource(
             name=f"the tokenizer of {self.folder}", key=str(self.digest), parts=lambda: tokenizer.parts
         )
@@ -89,7 +92,7 @@ class LoadStage(StageOptions):
 
     def composition(self, inputs: Designs, codec: Codec) -> Composition:
         """The design that the folder names."""
-        return Composition(design=describe_model(self.folder, codec)[1])
+        return Composition(design=_describe(self.folder, str(self.digest), codec)[1])
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write a copy of the model, its tokenizer and what it answers."""
@@ -101,6 +104,23 @@ class LoadStage(StageOptions):
         read_tokenizer(self.folder).save_pretrained(context.folder)
         set_maximum_tokens(context.folder, self.maximum_tokens)
         write_model(model, context.folder, context)
+
+
+@frozen(kw_only=True)
+class _Model:
+    folder: Path
+    digest: str
+    codec: Codec = field(eq=id)  # another one may know other parts
+
+
+def _describe(folder: Path, digest: str, codec: Codec) -> tuple[Architecture, Design]:
+    """The sizes and the design of a model, read once in a process: of a pickle all numbers are read for them."""
+    return _described(_Model(folder=folder, digest=digest, codec=codec))
+
+
+@lru_cache(maxsize=16)
+def _described(model: _Model) -> tuple[Architecture, Design]:
+    return describe_model(model.folder, model.codec)
 
 
 def _checked_length(tokenizer: ModelTokenizer, sizes: Architecture, task: Task, wanted: int | None) -> int:

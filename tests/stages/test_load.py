@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -169,6 +170,31 @@ def test_weights_in_a_pickle_answer_alike(
     (folder / "model.safetensors").unlink()
     loaded = bench.run(prepared(folder, bench, task), task)
     assert all((logits(loaded)[split] == logits(teacher)[split]).all() for split in ("select", "validation"))
+
+
+def test_plans_read_a_pickle_once_while_it_stays_the_same(
+    bench: StageBench, task: Task, folder: Path, planning: Planning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    read: list[object] = []
+    load = torch.load
+
+    def counted(path: Path, **more: Any) -> Any:  # noqa: ANN401 - as torch's
+        read.append(path)
+        return load(path, **more)
+
+    monkeypatch.setattr(torch, "load", counted)
+    planning = evolve(planning, codec=bench.codec)
+    for _ in range(2):
+        stage = prepared(folder, bench, task)
+        stage.composition({}, bench.codec)
+        stage.plan_model({}, planning)
+    assert len(read) == 1
+    torch.save({**tensors, "classifier.bias": tensors["classifier.bias"] + 1}, folder / "pytorch_model.bin")
+    prepared(folder, bench, task)
+    assert len(read) == 2
 
 
 def test_a_model_reads_inputs_up_to_its_own_length(bench: StageBench, task: Task, folder: Path) -> None:
