@@ -29,6 +29,8 @@ _INIT = "__init__.py"
 _IN_KEYS = frozenset({"bebertlab", "torch", "numpy", "tokenizers", "transformers"})
 #: what may be the path of a Python file, as a string of a program
 _PYTHON_FILE = re.compile(r"[\w .~/\\-]{1,200}\.py")
+#: what may be the path of a folder with such files
+_FOLDER = re.compile(r"[\w ./\\-]{1,200}")
 #: functions whose first argument is the name of a module
 _IMPORTING = frozenset({"import_module", "__import__"})
 
@@ -147,10 +149,13 @@ class _Scan:
         except (SyntaxError, ValueError):  # loading it says so
             return
         package = (file.module or "").rpartition(".")[0] if file.path.name != _INIT else file.module or ""
+        texts = _texts(tree)
+        folders = self._named_folders(texts, file.path.parent)
         for name in _imports(tree, package):
             self.follow(name)
-        for path in self._run_by_path(tree, file.path.parent):
-            self.add(PluginFile(name=self._place(path, None), path=path, content=path.read_bytes()))
+            self._run(path for folder in folders if (path := _module_in(folder, name.partition(".")[0])))
+        named = (text for text in texts if _PYTHON_FILE.fullmatch(text))
+        self._run((folder / text).resolve() for text in named for folder in (file.path.parent, *folders))
 
     def follow(self, name: str) -> None:
         """Add a module and the packages that it is in, if they are the user's own."""
@@ -210,18 +215,25 @@ class _Scan:
             raise UserError(f"it imports '{name}', which is {own} and {other}; rename the file beside the plugin")
         return None if installed and name not in self.tops else other
 
-    def _run_by_path(self, tree: ast.AST, folder: Path) -> Iterator[Path]:
-        """Python files below the plugin's folder that the text names, to load or run them by their paths."""
-        texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-        for text in texts:
-            if isinstance(text, str) and _PYTHON_FILE.fullmatch(text):
-                path = (folder / text).resolve()
-                if self.root and path.is_relative_to(self.root) and path.is_file():
-                    yield path
+    def _run(self, paths: Iterable[Path]) -> None:
+        """Add files below the plugin's folder that are loaded or run by their paths, of a package all files."""
+        for path in paths:
+            if self.root and path.is_relative_to(self.root):
+                for file in _sources(path) if path.is_dir() else (path,):
+                    if file.is_file():
+                        self.add(PluginFile(name=self._place(file, None), path=file, content=file.read_bytes()))
+
+    def _named_folders(self, texts: Iterable[str], folder: Path) -> list[Path]:
+        """Folders below the plugin's that its text names: `sys.path` may be given them, or a path be put together."""
+        found = ((folder / text).resolve() for text in texts if _FOLDER.fullmatch(text))
+        inside = (path for path in found if self.root and path.is_relative_to(self.root) and path.is_dir())
+        return [path for path in dict.fromkeys(inside) if path not in (folder.resolve(), self.root)]
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
     """Full names of what a module imports, in functions as well; `package` is the one that it is in."""
+    renamed = (alias for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names)
+    importing = _IMPORTING | {alias.asname for alias in renamed if alias.name in _IMPORTING and alias.asname}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -230,11 +242,18 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
             base = ".".join([*above, *([node.module] if node.module else [])])
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names if base and alias.name != "*")
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+        elif isinstance(node, ast.Call):
             function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
-            name = node.args[0].value
-            if function in _IMPORTING and isinstance(name, str) and name and not name.startswith("."):
-                yield name
+            first = (*node.args[:1], *(one.value for one in node.keywords if one.arg == "name"))
+            for name in _texts(*first) if function in importing else ():
+                if name and not name.startswith("."):
+                    yield name
+
+
+def _texts(*trees: ast.AST) -> list[str]:
+    """The strings in a program."""
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
 def _module_in(folder: Path, name: str) -> Path | None:

@@ -39,6 +39,8 @@ def names(text: PluginText) -> list[str]:
         "class A:\n    def run(self):\n        from helper import something",
         "try:\n    import helper\nexcept ImportError:\n    helper = None",
         "import importlib\nhelper = importlib.import_module('helper')",
+        "import importlib\nhelper = importlib.import_module(name='helper')",
+        "from importlib import import_module as load\nhelper = load('helper')",
         "helper = __import__('helper')",
         "import runpy\nhelper = runpy.run_path(str(Path(__file__).with_name('helper.py')))",
     ],
@@ -51,6 +53,23 @@ def test_a_file_beside_the_plugin_that_it_imports_is_part_of_it(write: Write, st
     before = read_plugin(main)
     assert names(before) == ["mine.py", "helper.py", "inner.py"]
     write("inner.py", "x = 1")
+    assert read_plugin(main).fingerprint != before.fingerprint
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import sys\ndef build():\n    sys.path.insert(0, str(Path(__file__).parent / 'lib'))\n    import helper",
+        "from importlib.util import *\nspec = spec_from_file_location('h', Path(__file__).parent / 'lib' / 'helper.py')",
+    ],
+)
+def test_a_file_in_a_folder_that_the_text_names_is_part_of_it(write: Write, statement: str) -> None:
+    main = write("mine.py", statement)
+    write("lib/helper.py")
+    write("lib/unrelated.py")
+    before = read_plugin(main)
+    assert names(before) == ["mine.py", "lib/helper.py"]
+    write("lib/helper.py", "x = 1")
     assert read_plugin(main).fingerprint != before.fingerprint
 
 
