@@ -62,3 +62,12 @@ def unknown(role: str, name: str, known: Iterable[str]) -> UserError:
     "unknown quantizer 'twm'; did you mean 'twn'? (known: bwn, twn)"
     """
     return UserError(f"unknown {role} '{name}'; {suggestion(name, known)}")
+
+
+def show_exception(error: BaseException) -> str:
+    """An exception that is no message to the user, in one line.
+
+    >>> show_exception(KeyError("label"))
+    "KeyError: 'label'"
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

@@ -60,7 +60,7 @@ def test_a_file_beside_the_plugin_that_it_imports_is_part_of_it(write: Write, st
     "statement",
     [
         "import sys\ndef build():\n    sys.path.insert(0, str(Path(__file__).parent / 'lib'))\n    import helper",
-        "from importlib.util import *\nspec = spec_from_file_location('h', Path(__file__).parent / 'lib' / 'helper.py')",
+        "import runpy\nhelper = runpy.run_path(str(Path(__file__).parent / 'lib' / 'helper.py'))",
     ],
 )
 def test_a_file_in_a_folder_that_the_text_names_is_part_of_it(write: Write, statement: str) -> None:

@@ -38,6 +38,9 @@ class Round:
 
     def problem(self, examples: int) -> str:
         """Why it is not a round of that many examples; empty where it is one."""
+        if not isinstance(self.sampling, Sampling):  # text would be equal to a member, and yet not be it
+            wanted = ", ".join(f"Sampling.{one.name}" for one in Sampling)
+            return f"{self.sampling!r} for its sampling, expected one of {wanted}"
         weights = self.weights
         if not isinstance(weights, np.ndarray) or weights.shape != (examples,) or weights.dtype != np.float64:
             return f"no float64 weight per example ({examples} examples)"
@@ -49,8 +52,8 @@ class Round:
             return "a negative number of retries"
         if self.draws is not None and self.sampling not in (Sampling.BOOTSTRAP, Sampling.RESAMPLE):
             return f"`draws`, which {self.sampling.name} does not use; it belongs to BOOTSTRAP and RESAMPLE"
-        if self.draws is not None and self.draws < 1:
-            return f"{self.draws} draws, must be at least 1"
+        if self.draws is not None and (not isinstance(self.draws, (int, np.integer)) or self.draws < 1):
+            return f"{self.draws} draws, expected an integer of at least 1"
         chosen = weights[weights > 0]
         if self.sampling is Sampling.SUBSET and not np.allclose(chosen, chosen[0], rtol=1e-6, atol=0):
             return "weights of a SUBSET that differ, which would not be used: those above 0 must be equal"
@@ -66,6 +69,17 @@ class Verdict:
     error: float | None  #: weighted error on the train split; None where none was computed
     #: None: no further member can help; of an ensemble that is not sequential always None, as its members do not wait
     next: Round | None
+
+    def problem(self, examples: int) -> str:
+        """Why it is not a verdict on a member trained on that many examples; empty where it is one."""
+        if not np.isfinite(self.weight) or self.weight < 0:
+            return f"the weight {self.weight}, which must be finite and at least 0"
+        if not self.kept and self.weight:
+            return f"the weight {self.weight} of a member that is not kept, which must be 0"
+        if self.error is not None and not np.isfinite(self.error):
+            return f"the error {self.error}, which must be finite"
+        following = "" if self.next is None else self.next.problem(examples)
+        return f"a next round with {following}" if following else ""
 
 
 class Ensemble(ABC):

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bebertlab.errors import UserError, show_exception
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.stage import Codec, PlannedModel, TokenizerSource
 from bebertlab.interfaces.task import Task, TaskOptions
@@ -24,10 +25,15 @@ class Materials:
         self._models: dict[tuple[str, str], PlannedModel] = {}
 
     def task(self, options: TaskOptions) -> Task:
-        """The loaded task."""
+        """The loaded task.
+
+        Raises:
+            UserError: its data have faults, or its plugin has.
+            EnvironmentFault: its data are not there.
+        """
         key = canonical(self._codec.dump(options))
         if key not in self._tasks:
-            self._tasks[key] = options.load()
+            self._tasks[key] = _loaded(options)
         return self._tasks[key]
 
     def encoder_digest(self, options: EncoderOptions) -> str:
@@ -59,3 +65,15 @@ class Materials:
                 architecture=options.plan(task),
             )
         return self._models[key]
+
+
+def _loaded(options: TaskOptions) -> Task:
+    try:
+        task = options.load()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"task '{options.kind}': load() raises {show_exception(error)}") from error
+    if not isinstance(task, Task):
+        raise UserError(f"task '{options.kind}': load() returns {type(task).__name__}, not a Task")
+    return task

@@ -11,7 +11,7 @@ import torch
 from attrs import field, frozen, validators
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import EnvironmentFault, UserError, show_exception
 from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.stage import PlannedModel, Planning, StageGroupOptions, StageOptions, input_names
 from bebertlab.interfaces.task import Task
@@ -164,17 +164,17 @@ class _Planner:
         self.common = common
         self.graph: Graph = expand(recipe.stages)
         self.made: dict[str, Node | None] = {}  # None: it has a fault, or needs one that has
-        self.faults: dict[str, UserError] = {}
+        self.faults: dict[str, Exception] = {}
 
     def nodes(self) -> dict[str, Node]:
         """All nodes."""
         for name in self.graph.stages:
             self.visit(name)
         if self.faults:
-            exit_code = max(fault.exit_code for fault in self.faults.values())
+            causes = list(self.faults.values())
             error = UserError("\n".join(self.faults))
-            error.exit_code = exit_code
-            raise error
+            error.exit_code = max(getattr(cause, "exit_code", error.exit_code) for cause in causes)
+            raise error from causes[0]
         return {name: node for name, node in self.made.items() if node is not None}
 
     def visit(self, name: str) -> None:
@@ -189,9 +189,15 @@ class _Planner:
         try:
             self.made[name] = self.node(name)
         except UserError as error:
-            top = self.graph.top(name)
-            self.faults.setdefault(f"stage {top} ({self.recipe.stages[top].kind}): {error}", error)
-            self.made[name] = None
+            self.fail(name, str(error), error)
+        except Exception as error:  # of a plugin: those of ours are tested
+            self.fail(name, show_exception(error), error)
+
+    def fail(self, name: str, text: str, error: Exception) -> None:
+        """Note why a stage has no node."""
+        top = self.graph.top(name)
+        self.faults.setdefault(f"stage {top} ({self.recipe.stages[top].kind}): {text}", error)
+        self.made[name] = None
 
     def node(self, name: str) -> Node:
         """The node of a stage whose inputs have theirs."""

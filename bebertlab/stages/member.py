@@ -36,7 +36,7 @@ from bebertlab.nn.bert import BertClassifier
 from bebertlab.nn.folder import save_model
 from bebertlab.stages.distill import needed_teacher
 from bebertlab.stages.none import NoneOptions
-from bebertlab.stages.strategy import check_round, first_round, training_data
+from bebertlab.stages.strategy import check_verdict, first_round, training_data
 from bebertlab.stages.teaching import check_teacher
 from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
 from bebertlab.train.fault import TrainingFault
@@ -159,9 +159,7 @@ class MemberStage(StageOptions):
             save_file({TRAIN: _finite(found, context)}, context.folder / TRAIN_LOGITS_FILE)
             values = found.numpy().astype(np.float64)
         verdict = self.ensemble.build(context.task.outputs).judge(self.index, assignment, values, data)
-        if verdict.next is not None:
-            check_round(verdict.next, len(data), f"ensemble '{self.ensemble.kind}': judge({self.index}, ...)")
-        return verdict
+        return check_verdict(verdict, len(data), f"ensemble '{self.ensemble.kind}': judge({self.index}, ...)")
 
     def _write_last(self, model: BertClassifier, context: Context, training: Training) -> None:
         if self.keep_last:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from attrs import evolve, frozen
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from bebertlab.artifacts.metrics import read_metrics, write_metrics
 from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
@@ -69,7 +70,7 @@ class MergeStage(StageOptions):
         merger = self.rule.build(context.task.outputs)
         weights = np.array([voice.weight for voice in speaking])
         merged = {
-            split: torch.from_numpy(merger.merge(_stacked(speaking, split), weights)).contiguous()
+            split: _scores(self.rule.kind, merger.merge(_stacked(speaking, split), weights), split, context.task)
             for split in evaluated_splits(context.task)
         }
         save_file(merged, context.folder / SCORES_FILE)
@@ -148,6 +149,20 @@ def _stacked(voices: Sequence[Voice], split: str) -> Floats:
     return np.stack(
         [load_file(voice.artifact.folder / LOGITS_FILE)[split].numpy().astype(np.float64) for voice in voices]
     )
+
+
+def _scores(rule: str, scores: Floats, split: str, task: Task) -> Tensor:
+    """What a rule makes of a split, as a tensor (N, C).
+
+    Raises:
+        UserError: it has another shape, or is not finite; no arg max would tell.
+    """
+    shape = len(task.splits[split]), task.outputs
+    if scores.shape != shape:
+        raise UserError(f"merger '{rule}' gives scores of the shape {scores.shape} on {split}, expected {shape}")
+    if not np.isfinite(scores).all():
+        raise UserError(f"merger '{rule}' gives scores on {split} that are not finite")
+    return torch.from_numpy(scores).contiguous()
 
 
 def _write_members(voices: Sequence[Voice], speaking: Sequence[Voice], context: Context) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from bebertlab.errors import UserError
-from bebertlab.interfaces.ensemble import EnsembleOptions, Round, signature_problem
+from bebertlab.interfaces.ensemble import EnsembleOptions, Round, Verdict, signature_problem
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.interfaces.training_data import TrainingData
+
+T = TypeVar("T", Round, Verdict)
 
 
 def training_data(task: Task, seed: int) -> TrainingData:
@@ -34,7 +38,22 @@ def check_round(round: Round, examples: int, origin: str) -> Round:
     Raises:
         UserError: names the origin and what is wrong.
     """
-    problem = round.problem(examples)
+    return _checked(round, Round, examples, origin)
+
+
+def check_verdict(verdict: Verdict, examples: int, origin: str) -> Verdict:
+    """The verdict, unless it is none on a member of that many examples; `origin` says who returned it.
+
+    Raises:
+        UserError: names the origin and what is wrong.
+    """
+    return _checked(verdict, Verdict, examples, origin)
+
+
+def _checked(found: T, cls: type[T], examples: int, origin: str) -> T:
+    if not isinstance(found, cls):
+        raise UserError(f"{origin} returns {type(found).__name__}, not a {cls.__name__}")
+    problem = found.problem(examples)
     if problem:
-        raise UserError(f"{origin} returns a round with {problem}")
-    return round
+        raise UserError(f"{origin} returns a {cls.__name__.lower()} with {problem}")
+    return found

@@ -34,9 +34,9 @@ def write_verdict(judged: Judged, folder: Path) -> None:
     following = verdict.next
     data = {
         "trained": judged.trained,
-        "kept": verdict.kept,
-        "weight": verdict.weight,
-        "error": verdict.error,
+        "kept": bool(verdict.kept),  # numpy's own types are no plain data
+        "weight": float(verdict.weight),
+        "error": None if verdict.error is None else float(verdict.error),
         "next": None if following is None else _told(following),
     }
     (folder / VERDICT_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
@@ -60,5 +60,5 @@ def read_verdict(folder: Path) -> Judged:
 
 
 def _told(following: Round) -> dict[str, Any]:
-    told = {"sampling": following.sampling.value, "retries": following.retries}
-    return told if following.draws is None else {**told, "draws": following.draws}
+    told = {"sampling": following.sampling.value, "retries": int(following.retries)}
+    return told if following.draws is None else {**told, "draws": int(following.draws)}

@@ -31,7 +31,7 @@ def check_ensemble(options: EnsembleOptions, classes: int = 2) -> None:
 
     Weights of examples are shares (none negative, sum 1) after good, bad, perfect and useless members alike; they go
     with their example when the examples are put in another order, in the first round and in later ones; what is drawn
-    is another thing with each seed and each member; no example is computed for a weight of 0; a discarded member has no
+    is another thing with each seed and each member, and the same in every process; no example is computed for a weight of 0; a discarded member has no
     say; a strategy's answers are functions of their arguments, which it leaves alone; the ensemble's own merger keeps
     the contract of mergers.
 
@@ -44,6 +44,7 @@ def check_ensemble(options: EnsembleOptions, classes: int = 2) -> None:
     _check_members(tried)
     _check_order(tried)
     _check_draws(tried)
+    _check_processes(tried)
     if options.needs_predictions:
         _check_end(tried)
     check_merger(options.merger(classes), classes)
@@ -202,6 +203,22 @@ def _check_draws(tried: _Trial) -> None:
         hold(not same, f"every member draws the same examples{_DRAW}")
 
 
+class _RehashedId(str):
+    """An id with the hash that its text may have in another process."""
+
+    def __hash__(self) -> int:
+        return ~super().__hash__()
+
+
+def _check_processes(tried: _Trial) -> None:
+    """Nothing goes by `hash` or by the order of a set, which are others in each process."""
+    ids = tuple(map(_RehashedId, tried.data.ids))
+    other = evolve(tried, data=TrainingData(ids=ids, labels=tried.data.labels, seed=tried.data.seed))
+    what = "goes by hash(id) or by the order of a set, which are others in each process"
+    for one, again in zip(tried.rounds(_GOOD), other.rounds(_GOOD), strict=False):
+        _check_same_round(one.round, again.round, f"{one.name} {what}{_DRAW}")
+
+
 def _is_drawn(asked: _Asked) -> bool:
     """Whether examples of which a strategy knows the same have other weights."""
     weights: dict[bytes, float] = {}
@@ -228,10 +245,8 @@ def _check_round(round: Round, name: str) -> None:
 
 def _check_verdict(verdict: Verdict, name: str) -> None:
     hold(isinstance(verdict, Verdict), f"{name} returns {type(verdict).__name__}, not a Verdict")
-    hold(bool(np.isfinite(verdict.weight)) and verdict.weight >= 0, f"{name}: it weighs {verdict.weight}")
-    hold(verdict.kept or verdict.weight == 0, f"{name}: it is discarded and still weighs {verdict.weight}")
-    if verdict.next is not None:
-        _check_round(verdict.next, name)
+    problem = verdict.problem(_EXAMPLES)
+    hold(not problem, f"{name} returns a verdict with {problem}")
 
 
 def _check_same(verdict: Verdict, again: Verdict, what: str) -> None:

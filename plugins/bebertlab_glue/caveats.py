@@ -18,7 +18,7 @@ def caveats(entry: Entry, tables: Mapping[str, Table], train: Split) -> Iterator
             yield f"{name}: {blank:,} of {len(table):,} pairs have an empty {entry.text} or {entry.pair}"
         yield from _labels(entry, name, table.labels)
     missing = [name for number, name in enumerate(entry.classes) if number not in train.labels]
-    if missing and len(set(train.labels.tolist())) > 1:
+    if missing and len(np.unique(tables[TRAIN].labels)) > 1:
         yield f"{TRAIN} has no example of class {', '.join(missing)}"
 
 

@@ -28,6 +28,8 @@ def test_a_round_of_so_many_examples() -> None:
         ({"weights": 0 * HALF}, "add up to 0.0, not 1"),
         ({"retries": -1}, "retries"),
         ({"draws": 0}, "at least 1"),
+        ({"draws": 2.0}, "2.0 draws, expected an integer"),
+        ({"sampling": "subset"}, "'subset' for its sampling, expected one of Sampling.ALL, "),
         ({"draws": 2, "sampling": Sampling.SUBSET}, "`draws`, which SUBSET does not use"),
         ({"weights": np.array([0.75, 0.25, 0.0, 0.0]), "sampling": Sampling.SUBSET}, "must be equal"),
     ],
@@ -35,6 +37,24 @@ def test_a_round_of_so_many_examples() -> None:
 def test_what_is_no_round(given: dict[str, Any], words: str) -> None:
     values: dict[str, Any] = {"sampling": Sampling.BOOTSTRAP, "weights": HALF, **given}
     assert words in Round(**values).problem(4)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, ""),
+        ({"weight": float("nan")}, "the weight nan"),
+        ({"weight": -1.0}, "the weight -1.0"),
+        ({"kept": False}, "the weight 1.0 of a member that is not kept"),
+        ({"error": float("inf")}, "the error inf"),
+        ({"next": Round(sampling=Sampling.ALL, weights=HALF[:3])}, "a next round with no float64 weight per example"),
+    ],
+)
+def test_what_is_no_verdict(given: dict[str, Any], words: str) -> None:
+    values: dict[str, Any] = {"weight": 1.0, "kept": True, "error": None, "next": None, **given}
+    problem = Verdict(**values).problem(4)
+    assert problem.startswith(words)
+    assert bool(problem) == bool(words)
 
 
 class Whole(Ensemble):

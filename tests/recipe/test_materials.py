@@ -7,6 +7,7 @@ import pytest
 from attrs import evolve
 
 from bebertlab.encoders.tiny import TinyEncoder
+from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import Codec, Inputs
 from bebertlab.interfaces.task import Task
 from bebertlab.nn.tokenizer import read_tokenizer
@@ -79,3 +80,13 @@ def test_the_tokenizer_of_an_encoder_is_that_of_the_model_trained_from_it(
     FinetuneStage(train=TrainOptions(epochs=1)).run(Inputs(artifacts={}), context)
     planned = Materials(codec).encoder_model(context.encoder, task)
     assert planned.tokenizer.parts() == read_tokenizer(context.folder).parts
+
+
+def test_a_task_whose_plugin_has_a_fault_is_refused_in_one_line(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = recipe_of(toy.document(), toy.codec).task
+    monkeypatch.setattr(type(task), "load", lambda self: Task(digest="declared"))  # type: ignore[call-arg]
+    with pytest.raises(UserError, match=r"^task 'toy': load\(\) raises TypeError: .*'digest'$"):
+        toy.materials.task(task)
+    monkeypatch.setattr(type(task), "load", lambda self: None)
+    with pytest.raises(UserError, match=r"^task 'toy': load\(\) returns NoneType, not a Task$"):
+        toy.materials.task(task)

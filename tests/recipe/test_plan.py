@@ -167,6 +167,17 @@ def test_all_stages_that_refuse_are_told(toy: Toy) -> None:
     assert [line.split(" (")[0] for line in str(caught.value).splitlines()] == ["stage student", "stage more"]
 
 
+def test_what_a_plugin_raises_is_told_like_what_a_stage_refuses(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(*_: object) -> None:
+        raise ValueError("no\nidea")
+
+    recipe = recipe_of(toy.document(), toy.codec)
+    monkeypatch.setattr(type(recipe.stages["student"]), "prepare", prepare)
+    with pytest.raises(UserError, match=r"^stage student \(change\): ValueError: no idea$") as found:
+        plan(recipe, toy.materials, toy.codec)
+    assert isinstance(found.value.__cause__, ValueError)
+
+
 def test_behind_is_what_a_stage_was_made_from(toy: Toy) -> None:
     done = planned(toy)
     assert [node.name for node in done.behind("team.0")] == ["teacher", "student", "team.0"]

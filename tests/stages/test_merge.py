@@ -11,7 +11,7 @@ from attrs import evolve
 from safetensors.torch import load_file, save_file
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.ensemble import EnsembleOptions, MergerOptions, Verdict
+from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, MergerOptions, Verdict
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec, StageOptions
 from bebertlab.interfaces.task import Task
@@ -217,6 +217,24 @@ def test_what_cannot_be_merged_is_named(bench: StageBench, task: Task) -> None:
     save_file(wide, second.folder / "logits.safetensors")
     with pytest.raises(UserError, match=r"stage members\.1 has 3 outputs on select, task 'tiny' has 2"):
         merge(bench, task, (first, second), "mean_probability")
+
+
+@pytest.mark.parametrize(
+    ("scores", "fault"),
+    [
+        (lambda logits: logits[0, :, :1], r"gives scores of the shape \(\d+, 1\) on select, expected \(\d+, 2\)"),
+        (lambda logits: logits[0] * np.nan, r"gives scores on select that are not finite"),
+    ],
+)
+def test_scores_that_decide_nothing_are_refused(
+    bench: StageBench, task: Task, monkeypatch: pytest.MonkeyPatch, scores: Callable[[Floats], Floats], fault: str
+) -> None:
+    members = made_up(bench, task, [1.0, 1.0])
+    found = rule(bench.codec, "mean_probability")
+    merger = type(found.build(2))
+    monkeypatch.setattr(merger, "merge", lambda self, logits, weights: scores(logits))
+    with pytest.raises(UserError, match=f"^merger 'mean_probability' {fault}$"):
+        merge(bench, task, members, "mean_probability")
 
 
 def test_one_model_under_two_names_is_said(bench: StageBench, task: Task, metrics: Metrics) -> None:

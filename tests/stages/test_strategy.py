@@ -10,7 +10,7 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import Ensemble, EnsembleOptions, Floats, MergerOptions, Round, Sampling, Verdict
 from bebertlab.interfaces.task import TRAIN
 from bebertlab.interfaces.training_data import TrainingData
-from bebertlab.stages.strategy import check_round, first_round, training_data
+from bebertlab.stages.strategy import check_round, check_verdict, first_round, training_data
 from bebertlab.testing.tiny import tiny_task
 
 TASK = tiny_task()
@@ -86,3 +86,11 @@ def test_what_is_no_round_is_not_trained_on() -> None:
         first_round(HalfOptions(factor=2.0), 0, TASK, 0)
     with pytest.raises(UserError, match=r"^judge returns a round with no float64 weight"):
         check_round(first_round(HalfOptions(), 0, TASK, 0), 3, "judge")
+
+
+def test_what_is_no_verdict_does_not_count() -> None:
+    verdict = Verdict(weight=float("nan"), kept=True, error=None, next=None)
+    with pytest.raises(UserError, match=r"^judge returns a verdict with the weight nan, which must be finite"):
+        check_verdict(verdict, 3, "judge")
+    with pytest.raises(UserError, match=r"^judge returns float, not a Verdict"):
+        check_verdict(1.0, 3, "judge")  # type: ignore[type-var] # what a plugin may do all the same

@@ -50,3 +50,14 @@ def test_reads_back_what_was_written(tmp_path: Path, judged: Judged) -> None:
         assert verdict.next.draws == expected.next.draws
         assert (verdict.next.weights == expected.next.weights).all()  # to the bit: they decide what is drawn
         assert verdict.next.weights.dtype == np.float64
+
+
+def test_numbers_of_numpy_are_written_as_plain_ones(tmp_path: Path) -> None:
+    following = Round(sampling=Sampling.RESAMPLE, weights=WEIGHTS, retries=np.int64(1), draws=np.int64(5))  # type: ignore[arg-type]
+    error = np.float32(0.25)
+    verdict = Verdict(weight=np.float32(0.5), kept=error < 0.5, error=error, next=following)  # type: ignore[arg-type]
+    write_verdict(Judged(trained=True, verdict=verdict), tmp_path)
+    read = read_verdict(tmp_path).verdict
+    assert (read.weight, read.kept, read.error) == (0.5, True, 0.25)
+    assert read.next is not None
+    assert (read.next.retries, read.next.draws) == (1, 5)

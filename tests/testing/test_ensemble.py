@@ -98,8 +98,8 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
     "negative": (weights_changed(lambda w: w - w.max() + 1 / len(w)), "no shares|add up"),
     "nan": (weights_changed(lambda w: w * np.nan), "no shares"),
     "shape": (weights_changed(lambda w: w[:-1]), "per example"),
-    "weight": (lambda verdict: evolve(verdict, weight=float("inf")), "it weighs inf"),
-    "discarded": (say_of_the_discarded, "discarded and still weighs"),
+    "weight": (lambda verdict: evolve(verdict, weight=float("inf")), "the weight inf"),
+    "discarded": (say_of_the_discarded, "of a member that is not kept"),
     "endless": (never_ending, "do not end"),
 }
 
@@ -206,6 +206,10 @@ def neither(index: int, data: TrainingData) -> NDArray[np.bool_]:
 
 def without_index(index: int, data: TrainingData) -> NDArray[np.bool_]:
     return share(data.uniform("subset"))
+
+
+def by_hash(index: int, data: TrainingData) -> NDArray[np.bool_]:
+    return share(np.array([float(hash((one, index, data.seed)) % 997) for one in data.ids]))
 
 
 def any_numbers(index: int, data: TrainingData) -> NDArray[np.bool_]:
@@ -330,6 +334,7 @@ BY_PLACE, SAME = "not go with their examples but with their places", r"the same 
 BROKEN_DRAWS: dict[str, tuple[EnsembleOptions, str]] = {
     "by place": (SubsetsOptions(strategy=drawing(by_place)), rf"first\(0, data\): weights do {BY_PLACE}; draw with"),
     "without a seed": (SubsetsOptions(strategy=drawing(without_seed)), rf"first\(0, data\): draws {SAME}"),
+    "by hash": (SubsetsOptions(strategy=drawing(by_hash)), r"first\(0, data\) goes by hash\(id\) or"),
     "neither": (SubsetsOptions(strategy=drawing(neither)), BY_PLACE),
     "without the index": (SubsetsOptions(strategy=drawing(without_index)), "every member draws the same examples"),
     "any numbers": (SubsetsOptions(strategy=drawing(any_numbers)), "asked twice gives two rounds"),
