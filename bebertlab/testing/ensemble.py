@@ -31,9 +31,9 @@ def check_ensemble(options: EnsembleOptions, classes: int = 2) -> None:
 
     Weights of examples are shares (none negative, sum 1) after good, bad, perfect and useless members alike; they go
     with their example when the examples are put in another order, in the first round and in later ones; what is drawn
-    is another thing with each seed and each member, and the same in every process; no example is computed for a weight of 0; a discarded member has no
-    say; a strategy's answers are functions of their arguments, which it leaves alone; the ensemble's own merger keeps
-    the contract of mergers.
+    is another thing with each seed and each member, and the same in every process; no example is computed for a weight
+    of 0; a discarded member has no say; a strategy's answers are functions of their arguments, which it leaves alone;
+    the ensemble's own merger keeps the contract of mergers.
 
     Raises:
         LawError: an AssertionError that says what does not hold, with the name of the method.

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from bebertlab_glue.catalogue import CATALOGUE, TaskName
 from bebertlab_glue.caveats import caveats
 from bebertlab_glue.table import check_table
@@ -36,3 +38,10 @@ def test_a_class_without_examples_is_said() -> None:
 
 def test_scores_of_another_range_are_said() -> None:
     assert _said("stsb", [0.2, 0.8]) == ["train: labels lie in 0.2..0.8; those of the task lie in 0..5"]
+
+
+def test_a_class_that_is_not_left_to_train_on_is_said() -> None:
+    entry = CATALOGUE["cola"]
+    table = check_table("f", entry, numbers=None, texts=["a", "b"], pairs=None, labels=[0, 1])
+    left = table.split("train").take(np.array([0]))
+    assert list(caveats(entry, {"train": table}, left)) == ["train has no example of class acceptable"]
