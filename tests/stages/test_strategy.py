@@ -93,4 +93,4 @@ def test_what_is_no_verdict_does_not_count() -> None:
     with pytest.raises(UserError, match=r"^judge returns a verdict with the weight nan, which must be finite"):
         check_verdict(verdict, 3, "judge")
     with pytest.raises(UserError, match=r"^judge returns float, not a Verdict"):
-        check_verdict(1.0, 3, "judge")  # type: ignore[type-var] # what a plugin may do all the same
+        check_verdict(1.0, 3, "judge")  # type: ignore[arg-type] # what a plugin may do all the same
