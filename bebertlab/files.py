@@ -56,6 +56,13 @@ def describe_start(path: Path) -> str | None:
     return f"it is text that begins with '{text.splitlines()[0][:_SHOWN]}'"
 
 
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as those of safetensors do: the length of a JSON object, and that object."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object.
 

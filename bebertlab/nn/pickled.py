@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bebertlab.errors import UserError
-from bebertlab.files import describe_start
+from bebertlab.files import describe_start, is_safetensors
 from bebertlab.nn.config_checks import FULL_PRECISION
 
 _CODE = re.compile(r"GLOBAL ([\w.]+)")
@@ -46,6 +46,8 @@ def _reason(error: Exception, path: Path) -> str:
         return "it is a TorchScript program, which loading would run; save only the state dict, best as safetensors"
     if "DTensor" in text:
         return "it holds parts of tensors that several processes share (DTensor); save the full tensors"
+    if is_safetensors(path):
+        return "it is a safetensors file; name it model.safetensors"
     code = _CODE.search(text) if isinstance(error, pickle.UnpicklingError) else None
     if code is None:
         return describe_start(path) or "it is damaged, or no checkpoint of torch"

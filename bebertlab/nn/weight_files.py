@@ -96,4 +96,4 @@ def _is_inside(shard: object) -> bool:
     if not isinstance(shard, str) or not shard or not shard.isprintable():
         return False
     path = PurePosixPath(shard)
-    return not path.is_absolute() and ".." not in path.parts
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts

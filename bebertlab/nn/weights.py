@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +30,8 @@ _TYPES = {
     **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
 }
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02\x8a\n"  #: how files of torch begin, those of today and old ones
+#: tensors that no training makes zero as a whole
+_NEVER_ZERO = re.compile(r".*(LayerNorm\.(weight|gamma)|(dense|query|key|value|word_embeddings)\.weight)")
 #: whole numbers that lie beside weights: positions and segments of old files, and a count of averaged models
 _COUNTS = ("position_ids", "token_type_ids", "n_averaged")
 
@@ -118,6 +121,13 @@ def _read(path: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, T]:
         raise UserError(f"{first}: {error}") from error
 
 
+def _check_written(tensors: Mapping[str, Tensor]) -> None:
+    """Check that no matrix or scale of a LayerNorm is zero, as in the rest of a file whose download broke off."""
+    for name, tensor in tensors.items():
+        if _NEVER_ZERO.fullmatch(name) and tensor.numel() and not tensor.any():
+            raise UserError(f"{name} is all zeros, as where a file is only half written; fetch it again")
+
+
 def _check_shards(index: Path, names: Mapping[str, Collection[str]]) -> None:
     """Check that the index says of every tensor in which shard it is."""
     said = shard_of_names(index)
@@ -141,6 +151,7 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         for name, tensor in tensors.items():
             _check_tensor(name, tensor)
         check_finite(tensors)
+        _check_written(tensors)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     return {name: tensor.detach() for name, tensor in tensors.items()}

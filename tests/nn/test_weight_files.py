@@ -70,6 +70,7 @@ def test_a_folder_without_weights_says_what_is_there(tmp_path: Path) -> None:
         ('{"weight_map": {"a": "../a-shard"}}', "a is in '../a-shard', which is not a file of this folder; fetch it"),
         ('{"weight_map": {"a": "b/../../a-shard"}}', "a is in 'b/../../a-shard', which is not a file of this folder"),
         ('{"weight_map": {"a": "/etc/hosts"}}', "a is in '/etc/hosts', which is not a file of this folder"),
+        ('{"weight_map": {"a": "."}}', "a is in '.', which is not a file of this folder"),
         ('{"weight_map": {"a": 1}}', "a is in 1, which is not a file of this folder"),
         ('{"weight_map": {"a": ["a-shard"]}}', "a is in ['a-shard'], which is not a file of this folder"),
         ('{"weight_map": {"a": ""}}', "a is in '', which is not a file of this folder"),

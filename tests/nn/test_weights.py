@@ -51,6 +51,22 @@ def refused(path: Path) -> str:
     return text
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_the_rest_of_a_half_written_file_is_seen(tmp_path: Path, name: str) -> None:
+    for zero in ("bert.a.LayerNorm.gamma", "module.bert.pooler.dense.weight"):
+        write(tmp_path / name, {**TENSORS, zero: torch.zeros(2, 2)})
+        with pytest.raises(UserError, match=f"{name}: {zero} is all zeros, as where a file is only half written"):
+            read_weights(tmp_path)
+    fine = ("bert.pooler.dense.bias", "bert.embeddings.token_type_embeddings.weight", "classifier.weight")
+    write(tmp_path / name, {**TENSORS, **{zero: torch.zeros(2, 2) for zero in fine}})
+    assert len(read_weights(tmp_path)) == len(TENSORS) + len(fine)
+
+
+def test_a_safetensors_file_with_the_name_of_a_pickle_is_named(tmp_path: Path) -> None:
+    save_file(TENSORS, tmp_path / "pytorch_model.bin")
+    assert "it is a safetensors file; name it model.safetensors" in refused(tmp_path)
+
+
 def test_a_folder_is_read_by_its_first_file(tmp_path: Path) -> None:
     write_shards(tmp_path, INDEXES[1])
     assert is_read(tmp_path)
