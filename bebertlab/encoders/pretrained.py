@@ -35,7 +35,7 @@ class PretrainedEncoder(EncoderOptions):
     """A BERT checkpoint: a folder that transformers can load, or a hub id from the local cache."""
 
     kind = "pretrained"
-    revision = 2
+    revision = 3
     name: str = field(
         validator=validators.min_len(1), metadata=PLACE_OR_NAME
     )  #: path of a folder, or hub id such as bert-base-uncased

@@ -42,6 +42,7 @@ class ModelTokenizer:
     tokenizer: Tokenizer
     maximum_tokens: int | None  #: the longest input that its files name; None: any
     padding: int  #: id of the tokens that fill a batch
+    truncation_side: str = "right"  #: where texts that are too long lose tokens, `left` or `right`
     files: Mapping[str, bytes]  #: by name, as they go with the model
 
     def __len__(self) -> int:
@@ -63,6 +64,7 @@ class ModelTokenizer:
             "pre-tokenizer": data["pre_tokenizer"],
             "special tokens": [template(self.tokenizer, pair=pair) for pair in (False, True)],
             "added tokens": sorted(added, key=lambda token: int(token["id"])),
+            "truncation side": self.truncation_side,
         }
         texts = {name: json.dumps(part, sort_keys=True) for name, part in parts.items()}
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
@@ -148,6 +150,8 @@ def _read(path: Path, digests: object) -> ModelTokenizer:
         settings = TokenizerSettings.read(folder)
         tokenizer = read_tokenizer_file(folder / TOKENIZER_FILE, settings)
         files = {name: (folder / name).read_bytes() for name in TOKENIZER_FILES if (folder / name).is_file()}
+        if not settings.segments:
+            files[TOKENIZER_FILE] = _json(json.loads(tokenizer.to_str()))
     elif vocabulary.is_file():
         settings = TokenizerSettings.read(folder) if vocabulary.name == VOCABULARY_FILE else _no_settings(folder)
         made = read_wordpiece(vocabulary, settings)
@@ -159,7 +163,9 @@ def _read(path: Path, digests: object) -> ModelTokenizer:
         }
     else:
         raise EnvironmentFault(_lacking(path))
-    padding = _padding(tokenizer, settings)
+    padding, side = _padding(tokenizer, settings), settings.truncation_side
+    if side is None:  # as in transformers, where the settings count before the file
+        side = (tokenizer.truncation or {}).get("direction", "right")
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return ModelTokenizer(
@@ -167,6 +173,7 @@ def _read(path: Path, digests: object) -> ModelTokenizer:
         tokenizer=tokenizer,
         maximum_tokens=settings.maximum_tokens,
         padding=padding,
+        truncation_side=side,
         files=files,
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
-from tokenizers import Encoding, Tokenizer, models
+from tokenizers import Encoding, Tokenizer, models, processors
 
 from bebertlab.errors import UserError
 from bebertlab.files import read_json
@@ -21,6 +23,8 @@ _AS_IT_IS = ("PreTrainedTokenizerFast", "TokenizersBackend")
 def read_tokenizer_file(path: Path, settings: TokenizerSettings) -> Tokenizer:
     """The tokenizer of a tokenizer.json as it is; `settings` are those beside it.
 
+    Where the settings leave segments out, all of them are 0, as a model of transformers takes them then.
+
     Raises:
         UserError: it is damaged, contradicts the settings, or is of a class that cannot be used.
     """
@@ -30,6 +34,9 @@ def read_tokenizer_file(path: Path, settings: TokenizerSettings) -> Tokenizer:
     except Exception as error:  # the package raises nothing more special
         raise UserError(f"{path}: not a readable {TOKENIZER_FILE}: {error}") from error
     _check_class(path, tokenizer, settings)
+    if not settings.segments:
+        tokenizer = _without_segments(path, tokenizer)
+    _check_special(path, tokenizer, settings)
     _check_model(path, tokenizer)
     _check_added(path, tokenizer, settings)
     for name, said, does in _normalization(tokenizer, settings):
@@ -61,11 +68,64 @@ def _check_class(path: Path, tokenizer: Tokenizer, settings: TokenizerSettings) 
             f"{path} puts no special tokens around a text, the class {named or 'BertTokenizer'} does; give it a"
             f" post-processor, or name the class {_AS_IT_IS[0]} in {SETTINGS_FILE} if the model was trained without"
         )
-    if not settings.segments and max(template(tokenizer, pair=True)[1]) > 0:
+
+
+def _without_segments(path: Path, tokenizer: Tokenizer) -> Tokenizer:
+    if not _segmented(tokenizer):
+        return tokenizer
+    data = json.loads(tokenizer.to_str(), object_hook=_in_one_segment)
+    changed = Tokenizer.from_str(json.dumps(data))
+    if _segmented(changed):
+        kind = data["post_processor"].get("type")
         raise UserError(
-            f"{path} gives the second text of a pair a segment of its own, {SETTINGS_FILE} leaves segments out"
-            " (model_input_names has no token_type_ids); make both say how the model was trained"
+            f"{path} gives the second text of a pair a segment of its own ({kind}), the settings beside it leave"
+            " segments out; give it a post-processor of type TemplateProcessing"
         )
+    return changed
+
+
+def _segmented(tokenizer: Tokenizer) -> bool:
+    return any(max(template(tokenizer, pair=pair)[1], default=0) > 0 for pair in (False, True))
+
+
+def _in_one_segment(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of a post-processor whose segments are all 0; every other part as it is."""
+    if part.get("type") == "BertProcessing":
+        (end, end_id), (start, start_id) = part["sep"], part["cls"]
+        made = processors.TemplateProcessing(
+            single=f"{start} $A {end}",
+            pair=f"{start} $A {end} $B {end}",
+            special_tokens=[(start, start_id), (end, end_id)],
+        )
+        found: dict[str, Any] = json.loads(made.__getstate__())
+        return found
+    return {**part, "type_id": 0} if set(part) == {"id", "type_id"} else part
+
+
+def _check_special(path: Path, tokenizer: Tokenizer, settings: TokenizerSettings) -> None:
+    """Check that the special tokens around a text have the ids of the vocabulary, and are those that are named."""
+    text = _one_token()
+    found = tokenizer.post_process(text, text)
+    around = {
+        token: index
+        for token, index, special in zip(found.tokens, found.ids, found.special_tokens_mask, strict=True)
+        if special
+    }
+    for token, index in around.items():
+        if (known := tokenizer.token_to_id(token)) not in (None, index):
+            raise UserError(
+                f"{path} contradicts itself: its post-processor has '{token}' as {index}, its vocabulary as {known};"
+                " save the tokenizer again"
+            )
+    if not around or settings.tokenizer_class in _AS_IT_IS:
+        return
+    for name in ("cls_token", "sep_token"):
+        token = settings.special_tokens[name].content
+        if settings.named_special(name) is not None and token not in around:
+            raise UserError(
+                f"{path} and the settings beside it contradict each other: {name} is '{token}', the former puts"
+                f" {', '.join(around)} around texts; make both say how the model was trained"
+            )
 
 
 def _check_model(path: Path, tokenizer: Tokenizer) -> None:

@@ -35,6 +35,15 @@ _MORE = ("additional_special_tokens", "extra_special_tokens")
 _ADDED = "added_tokens_decoder"
 _CLASS = "tokenizer_class"
 _CODE = "auto_map"
+#: classes that leave segments out where the settings do not name the inputs; transformers 5 writes the first one
+_WITHOUT_SEGMENTS = (
+    "TokenizersBackend",
+    "DistilBertTokenizer",
+    "RobertaTokenizer",
+    "XLMRobertaTokenizer",
+    "MPNetTokenizer",
+)
+_SIDES = ("right", "left")
 
 
 @frozen(kw_only=True, slots=False)
@@ -87,7 +96,23 @@ class TokenizerSettings:
     def segments(self) -> bool:
         """Whether transformers gives the model the segments of the tokens; else they are all 0."""
         names = self.data.get("model_input_names")
-        return not isinstance(names, list) or "token_type_ids" in names
+        if isinstance(names, list):
+            return "token_type_ids" in names
+        return (self.tokenizer_class or "").removesuffix("Fast") not in _WITHOUT_SEGMENTS
+
+    @property
+    def truncation_side(self) -> str | None:
+        """Where texts that are too long lose tokens, `left` or `right`; None where nothing is said.
+
+        Raises:
+            UserError: it is something else.
+        """
+        value = self.data.get("truncation_side")
+        if value not in (None, *_SIDES):
+            raise UserError(
+                f"{self.folder / SETTINGS_FILE}: truncation_side is {value!r}; expected {' or '.join(_SIDES)}"
+            )
+        return None if value is None else str(value)
 
     def flag(self, name: str) -> bool | None:
         """A setting that is true or false; None where nothing is said.

@@ -51,7 +51,7 @@ class LoadStage(StageOptions):
     """
 
     kind = "load"
-    revision = 6
+    revision = 7
     draws = False
     folder: Path = field(metadata=PLACE)  #: as `model import` or a stage wrote it, or a Hugging Face classifier
     #: the task's classes in the order of the model's outputs, where the folder's config.json does not name them

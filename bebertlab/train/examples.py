@@ -53,13 +53,15 @@ def load_examples(
     if not file.is_file():
         raise UserError(f"{tokenizer} holds no {TOKENIZER_FILE}; a model's folder must hold its tokenizer")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    read = read_tokenizer(tokenizer)
     return _examples(
         _Request(
             data=task.splits[split].digest,
             regression=not task.classes,
             tokenizer=digest,
             maximum_tokens=maximum_tokens,
-            padding=read_tokenizer(tokenizer).padding,
+            padding=read.padding,
+            truncation_side=read.truncation_side,
             split=task.splits[split],
             file=file,
             cache=cache,
@@ -76,6 +78,7 @@ class _Request:
     tokenizer: str
     maximum_tokens: int
     padding: int
+    truncation_side: str
     split: Split = field(eq=False)
     file: Path = field(eq=False)
     cache: Path | None = field(eq=False)
@@ -93,7 +96,9 @@ def _tokens(request: _Request) -> Tokens:
         from tokenizers import Tokenizer
 
         try:
-            tokens = tokenize(Tokenizer.from_file(str(request.file)), request.split, request.maximum_tokens)
+            tokenizer = Tokenizer.from_file(str(request.file))
+            side = request.truncation_side
+            tokens = tokenize(tokenizer, request.split, request.maximum_tokens, truncation_side=side)
         except Exception as error:  # the package raises nothing more special
             raise UserError(f"{request.file} cannot read the texts: {error}") from error
         if not tokens.lengths.all():
@@ -103,5 +108,5 @@ def _tokens(request: _Request) -> Tokens:
 
     if request.cache is None:
         return make()
-    key = tokens_key(request.split.text_digest, request.tokenizer, request.maximum_tokens)
+    key = tokens_key(request.split.text_digest, request.tokenizer, request.maximum_tokens, request.truncation_side)
     return cached_tokens(request.cache, key, make)

@@ -29,10 +29,11 @@ class Tokens:
         return len(self.lengths)
 
 
-def tokenize(tokenizer: Tokenizer, split: Split, maximum_tokens: int) -> Tokens:
+def tokenize(tokenizer: Tokenizer, split: Split, maximum_tokens: int, *, truncation_side: str = "right") -> Tokens:
     """The tokens of a split: `[CLS] text [SEP]` or `[CLS] text [SEP] second [SEP]`, as the tokenizer's template says.
 
-    An input over `maximum_tokens` loses tokens at its end; of a pair always the longer text loses.
+    An input over `maximum_tokens` loses tokens at its end, or where `truncation_side` is `left` at its beginning; of a
+    pair always the longer text loses.
     """
     from tokenizers import Tokenizer
 
@@ -42,7 +43,7 @@ def tokenize(tokenizer: Tokenizer, split: Split, maximum_tokens: int) -> Tokens:
     texts = list(split.texts) if split.pairs is None else list(zip(split.texts, split.pairs, strict=True))
     encoded = encoder.encode_batch_fast(texts)
     long = [place for place, one in enumerate(encoded) if len(one.ids) > maximum_tokens]
-    encoder.enable_truncation(maximum_tokens, strategy="longest_first")
+    encoder.enable_truncation(maximum_tokens, strategy="longest_first", direction=truncation_side)
     for place, one in zip(long, encoder.encode_batch_fast([texts[place] for place in long]), strict=True):
         encoded[place] = one
     lengths = np.fromiter((len(one.ids) for one in encoded), dtype=np.int64, count=len(encoded))

@@ -101,10 +101,11 @@ def _bpe(tokenizer: Tokenizer) -> None:
         (lambda t: setattr(t, "normalizer", normalizers.BertNormalizer()), ("normalizer",)),
         (lambda t: setattr(t, "pre_tokenizer", pre_tokenizers.WhitespaceSplit()), ("pre-tokenizer",)),
         (
-            lambda t: setattr(t, "post_processor", processors.BertProcessing(("</s>", 3), ("<s>", 1))),
+            lambda t: setattr(t, "post_processor", processors.BertProcessing(("</s>", 3), ("a", 4))),
             ("special tokens",),
         ),
         (lambda t: t.add_tokens(["more"]), ("added tokens",)),
+        (lambda t: t.enable_truncation(9, direction="left"), ("truncation side",)),
         (lambda t: setattr(t, "decoder", decoders.WordPiece()), ()),
         (lambda t: setattr(t, "post_processor", processors.BertProcessing(("</s>", 3), ("<s>", 2))), ()),
     ],
@@ -112,6 +113,59 @@ def _bpe(tokenizer: Tokenizer) -> None:
 def test_what_changes_tokens_is_told_from_what_does_not(tmp_path: Path, change: Change, parts: tuple[str, ...]) -> None:
     one, other = read_tokenizer(own(tmp_path / "one")), read_tokenizer(own(tmp_path / "other", change))
     assert different_parts(one.parts, other.parts) == parts
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        None,
+        lambda t: setattr(t, "post_processor", processors.BertProcessing(("</s>", 3), ("<s>", 2))),
+        lambda t: setattr(t, "post_processor", processors.Sequence([t.post_processor])),
+    ],
+)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tokenizer_class": "TokenizersBackend"},
+        {"tokenizer_class": "DistilBertTokenizerFast"},
+        {"tokenizer_class": "BertTokenizer", "model_input_names": ["input_ids", "attention_mask"]},
+    ],
+)
+def test_segments_that_the_settings_leave_out_are_zero(
+    tmp_path: Path, change: Change | None, settings: dict[str, Any]
+) -> None:
+    found = read_tokenizer(own(tmp_path / "own", change, **settings))
+    encoded = found.tokenizer.encode("a", "A a")
+    assert (encoded.ids, encoded.type_ids) == ([2, 4, 3, 5, 4, 3], [0] * 6)
+    assert found.segments(pairs=True) == 1
+    found.save_pretrained(tmp_path / "copy")
+    again = read_tokenizer(tmp_path / "copy")
+    assert again.parts == found.parts
+    assert Tokenizer.from_file(str(tmp_path / "copy" / "tokenizer.json")).encode("a", "A a").type_ids == [0] * 6
+
+
+@pytest.mark.parametrize("names", [{}, {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}])
+def test_pairs_are_read_as_transformers_reads_them(tmp_path: Path, names: dict[str, Any]) -> None:
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    file = own(tmp_path / "own") / "tokenizer.json"
+    made = PreTrainedTokenizerFast(tokenizer_file=str(file), pad_token="<pad>", **names)
+    made.save_pretrained(tmp_path / "saved")
+    found = read_tokenizer(tmp_path / "saved").tokenizer.encode("a", "A a")
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "saved")("a", "A a")
+    assert (found.ids, found.type_ids) == (theirs["input_ids"], theirs.get("token_type_ids", [0] * 6))
+
+
+def test_the_settings_say_where_long_texts_are_cut_before_the_file_does(tmp_path: Path) -> None:
+    def left(tokenizer: Tokenizer) -> None:
+        tokenizer.enable_truncation(3, direction="left")
+
+    assert read_tokenizer(own(tmp_path / "plain")).truncation_side == "right"
+    assert read_tokenizer(own(tmp_path / "file", left)).truncation_side == "left"
+    assert read_tokenizer(own(tmp_path / "both", left, truncation_side="right")).truncation_side == "right"
+    assert read_tokenizer(own(tmp_path / "settings", truncation_side="left")).truncation_side == "left"
+    with pytest.raises(UserError, match=r"tokenizer_config\.json: truncation_side is 'up'; expected right or left"):
+        read_tokenizer(own(tmp_path / "wrong", truncation_side="up"))
 
 
 def test_the_order_of_keys_does_not_count(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def read(folder: Path) -> Tokenizer:
         ({"do_lower_case": True}, "do_lower_case is true, and the former keeps capitals"),
         ({"strip_accents": True}, "strip_accents is true, and the former keeps accents"),
         ({"tokenize_chinese_chars": True}, "tokenize_chinese_chars is true, and the former keeps Chinese"),
-        ({"model_input_names": ["input_ids"]}, "leaves segments out"),
+        ({"cls_token": "a"}, "cls_token is 'a', the former puts <s>, </s> around texts"),
+        ({"sep_token": {"content": "<pad>"}}, "sep_token is '<pad>', the former puts <s>, </s> around texts"),
         ({"tokenizer_class": "BertJapaneseTokenizer"}, r"is of the class BertJapaneseTokenizer \(WordPiece\)"),
         (
             {"added_tokens_decoder": {"9": {"content": "[E]"}}},
@@ -65,6 +66,8 @@ def test_settings_that_say_the_same_are_fine(tmp_path: Path) -> None:
         "strip_accents": None,
         "tokenize_chinese_chars": True,
         "tokenizer_class": "BertTokenizer",
+        "cls_token": "<s>",
+        "sep_token": {"content": "</s>"},
     }
     read(own(tmp_path / "own", lambda t: setattr(t, "normalizer", normalizers.BertNormalizer()), **same))
     kept: dict[str, Any] = {"do_lower_case": False, "strip_accents": False, "tokenize_chinese_chars": False}
@@ -97,6 +100,14 @@ def test_special_tokens_around_a_text_are_missed(tmp_path: Path) -> None:
 def test_models_that_cannot_be_used_are_refused(tmp_path: Path, model: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         read(own(tmp_path / "own", model=model))
+
+
+def test_special_tokens_have_the_ids_of_the_vocabulary(tmp_path: Path) -> None:
+    def renumber(tokenizer: Tokenizer) -> None:
+        tokenizer.model = models.WordPiece({**WORDS, "<s>": 4, "a": 2}, unk_token="<unk>")
+
+    with pytest.raises(UserError, match=r"its post-processor has '<s>' as 2, its vocabulary as 4"):
+        read(own(tmp_path / "own", renumber))
 
 
 def test_the_template_is_what_is_put_around_texts(tmp_path: Path) -> None:

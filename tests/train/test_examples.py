@@ -76,6 +76,19 @@ def test_batches_are_filled_with_the_padding_token(task: Task, tokenizer: Path, 
     assert not first.tokens[~first.mask].any()
 
 
+def test_long_texts_are_cut_at_the_side_that_the_tokenizer_says(task: Task, tokenizer: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(tokenizer, tmp_path / "copy"))
+    (copied / "tokenizer_config.json").write_text('{"truncation_side": "left"}')
+    whole, right, left = (
+        load_examples(task, TRAIN, folder, length, cache=tmp_path).tokens
+        for folder, length in ((tokenizer, 32), (tokenizer, 4), (copied, 4))
+    )
+    ids = whole.ids[: whole.lengths[0]].tolist()
+    assert len(ids) > 4
+    assert right.ids[:4].tolist() == [*ids[:3], ids[-1]]
+    assert left.ids[:4].tolist() == [ids[0], *ids[-3:]]
+
+
 def test_texts_that_the_tokenizer_cannot_read_are_named(task: Task, tmp_path: Path) -> None:
     def saved(model: models.Model, **settings: str) -> Path:
         Tokenizer(model).save(str(tmp_path / "tokenizer.json"))

@@ -80,7 +80,7 @@ def test_another_process_reads_what_this_one_made(
         return load_examples(task, TRAIN, tokenizer, maximum_tokens, cache=tmp_path).tokens
 
     made = load()
-    monkeypatch.setattr(examples_module, "tokenize", lambda *_: never())
+    monkeypatch.setattr(examples_module, "tokenize", lambda *_, **__: never())
     assert same(load(), made)
     with pytest.raises(pytest.fail.Exception):
         load(maximum_tokens=31)
