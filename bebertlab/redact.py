@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 HIDDEN = "***"
 
-#: user and password before a host; the password may hold unquoted signs, so it ends at the last @ of the word
-_USER = re.compile(r"(?P<start>\b[a-z][a-z0-9+.-]*://[^\s:/?#@'\"]*:)(?P<password>[^\s'\"]+)@", re.IGNORECASE)
+_TELLING = 4  #: letters of a password; a shorter one by itself is part of too many words
+
+#: user and password before a host; the password may hold any sign but white space, so it ends at the last @ of the word
+_USER = re.compile(r"(?P<start>\b[a-z][a-z0-9+.-]*://[^\s:/?#'\"]*:)(?P<password>[^\s]+)@", re.IGNORECASE)
 _SETTING = re.compile(
     r"(?P<start>\b[\w-]*(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|access[_-]?key)=)(?P<value>[^\s&;'\",)\]]+)",
     re.IGNORECASE,
 )
+#: as a mapping or a keyword argument is printed
+_QUOTED = re.compile(
+    r"(?P<start>\b[\w-]*(?:passw(?:or)?d|pwd|secret)['\"]?\s*[=:]\s*(?P<quote>['\"]))(?P<value>.*?)(?P=quote)",
+    re.IGNORECASE,
+)
+#: a part of the query of an address that is a whole word
+_QUERY = re.compile(r"(?P<start>[?&][\w-]*(?:passw(?:or)?d|pwd|secret|token)=)[^&]*", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
@@ -22,7 +32,9 @@ def redact(text: str) -> str:
     >>> redact("postgresql://db/mlflow?user=me&password=hunter2")
     'postgresql://db/mlflow?user=me&password=***'
     """
-    return _SETTING.sub(rf"\g<start>{HIDDEN}", _USER.sub(rf"\g<start>{HIDDEN}@", text))
+    for pattern, instead in ((_USER, f"{HIDDEN}@"), (_SETTING, HIDDEN), (_QUOTED, rf"{HIDDEN}\g<quote>")):
+        text = pattern.sub(rf"\g<start>{instead}", text)
+    return text
 
 
 def redact_word(word: str) -> str:
@@ -31,4 +43,18 @@ def redact_word(word: str) -> str:
     >>> redact_word("--tracking-uri=http://me:hun ter's@host")
     '--tracking-uri=http://me:***@host'
     """
-    return redact(re.sub(r"(://[^\s:/?#@]*:).*@", rf"\1{HIDDEN}@", word, flags=re.DOTALL))
+    word = re.sub(r"(://[^\s:/?#]*:).*@", rf"\1{HIDDEN}@", word, flags=re.DOTALL)
+    return redact(_QUERY.sub(rf"\g<start>{HIDDEN}", word))
+
+
+def redact_error(text: str, uri: str) -> str:
+    """The text of an error about an address, which may quote it or its password as they are.
+
+    >>> redact_error("cannot reach http://me:hun ter's@host/api: no 'hun ter's'", "http://me:hun ter's@host")
+    "cannot reach http://me:***@host/api: no '***'"
+    """
+    text = text.replace(uri, redact_word(uri)) if uri else text
+    found = re.search(r"://[^\s:/?#]*:(.+)@", uri, flags=re.DOTALL)
+    for password in {found[1], unquote(found[1])} if found else ():
+        text = text.replace(password, HIDDEN) if len(password) >= _TELLING else text
+    return redact(text)

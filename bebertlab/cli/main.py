@@ -17,7 +17,7 @@ from bebertlab.cli.options import PathType
 from bebertlab.cli.settings import Settings
 from bebertlab.cli.typed import typed_command
 from bebertlab.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, UserError
-from bebertlab.redact import redact
+from bebertlab.redact import redact, redact_word
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of ours or of a plugin, not of the input
 
@@ -48,7 +48,10 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo(f"interrupted; run again with:\n  {typed_command()}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.ClickException as error:
+            error.message = redact_word(error.message)  # it may quote a word of the command line
+            raise
+        except (click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             from bebertlab.store.disk import is_disk_full

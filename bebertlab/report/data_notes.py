@@ -32,7 +32,7 @@ def _truncated(metrics: Mapping[str, float]) -> list[str]:
 def _overlap(metrics: Mapping[str, float]) -> list[str]:
     words = {
         "same": "{count} examples of {second} are also in {first}",
-        "shared": "{count} further ones of {second} share a text with {first}",
+        "shared": "{count} {more}examples of {second} share a text with {first}",
         "short": "{count} short phrases of {first} stand in texts of {second}",
     }
     found = []
@@ -40,5 +40,6 @@ def _overlap(metrics: Mapping[str, float]) -> list[str]:
         pair, _, kind = name.removeprefix(OVERLAP).rpartition("_")
         first, _, second = pair.partition("_")
         if kind in words and metrics[name]:
-            found.append(words[kind].format(count=f"{metrics[name]:,.0f}", first=first, second=second))
+            more = "further " if metrics.get(f"{OVERLAP}{pair}_same") else ""
+            found.append(words[kind].format(count=f"{metrics[name]:,.0f}", more=more, first=first, second=second))
     return [f"The splits overlap: {'; '.join(found)}."] if found else []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
-from bebertlab.redact import redact
+from bebertlab.redact import redact_word
 from bebertlab.tracking.mlflow_client import (
     connect,
     describe,
@@ -72,7 +72,7 @@ class MlflowTracker:
 
         def settle(runs: Runs) -> None:
             nonlocal missing
-            missing = _write_missing(runs, trials)
+            missing = _write_missing(runs, trials, self._uri)
             runs.end(trials, tuple(map(Path, report)))
 
         self._attempt(study, settle)
@@ -86,8 +86,8 @@ class MlflowTracker:
         uri = tracking_uri(self._uri, study.work)
         page = fragment(self._runs.experiment, self._runs.parent) if self._runs else ""
         if uri.startswith(("http://", "https://")):
-            return f"{redact(uri).rstrip('/')}/{page}"
-        hint = "\n(write the password where *** stands)" if redact(uri) != uri else ""
+            return f"{redact_word(uri).rstrip('/')}/{page}"
+        hint = "\n(write the password where *** stands)" if redact_word(uri) != uri else ""
         return f"{open_command(uri, study.work)}{hint}\nhttp://127.0.0.1:5000/{page}"
 
     def _attempt(self, study: StudyRecord, write: Callable[[Runs], None]) -> None:
@@ -116,11 +116,11 @@ class MlflowTracker:
             "MLflow at %s cannot be written: %s. The study goes on; what is missing is written when it ends, or by the "
             "next run of the same command.",
             shown_uri(self._uri, study.work),
-            describe(error),
+            describe(error, self._uri),
         )
 
 
-def _write_missing(runs: Runs, trials: tuple[TrialRecord, ...]) -> int:
+def _write_missing(runs: Runs, trials: tuple[TrialRecord, ...], uri: str | None) -> int:
     """Write the finished trials that MLflow lacks; how many could not be written."""
     ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.FAILED)]
     missing = [trial for trial in ended if not runs.has(trial)]
@@ -131,7 +131,7 @@ def _write_missing(runs: Runs, trials: tuple[TrialRecord, ...]) -> int:
             in_a_row = 0
         except Exception as error:
             failed, in_a_row = failed + 1, in_a_row + 1
-            logger.debug("trial %s: %s", trial.name, describe(error))
+            logger.debug("trial %s: %s", trial.name, describe(error, uri))
             if in_a_row == _IN_A_ROW:
                 return failed + len(missing) - place - 1
     return failed

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from bebertlab.errors import EnvironmentFault
 from bebertlab.locations import expand_home
-from bebertlab.redact import redact
+from bebertlab.redact import redact_error, redact_word
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -79,7 +79,7 @@ def tracking_uri(asked: str | None, work: Path) -> str:
     Raises:
         UserError: it begins with `~` and a name that is no user's.
     """
-    uri = asked or os.environ.get(URI_VARIABLE) or default_uri(work)
+    uri = _written_uri(asked) or default_uri(work)
     if uri.startswith("~"):
         return expand_home(uri)
     path = sqlite_path(uri)
@@ -90,7 +90,11 @@ def tracking_uri(asked: str | None, work: Path) -> str:
 
 def shown_uri(asked: str | None, work: Path) -> str:
     """Where runs are written, as messages say it: without a password."""
-    return redact(asked or os.environ.get(URI_VARIABLE) or str(work.resolve() / "mlflow.db"))
+    return redact_word(_written_uri(asked) or str(work.resolve() / "mlflow.db"))
+
+
+def _written_uri(asked: str | None) -> str | None:
+    return asked or os.environ.get(URI_VARIABLE)
 
 
 def experiment_name(client: MlflowClient, study: str) -> str:
@@ -130,7 +134,7 @@ def open_command(uri: str, work: Path) -> str:
     ['MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false', 'mlflow', 'server']
     """
     # the job runners of the server would be eight more processes and 1.4 GB
-    words = ["mlflow", "server", "--workers", "1", "--backend-store-uri", redact(uri)]
+    words = ["mlflow", "server", "--workers", "1", "--backend-store-uri", redact_word(uri)]
     words += ["--default-artifact-root", artifact_root(work).as_uri()]
     return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(words)}"
 
@@ -145,11 +149,12 @@ def fragment(experiment: str, run: str | None = None) -> str:
     return f"{page}?workflowType=machine_learning"  # else the pages come in the mode for language models
 
 
-def describe(error: Exception) -> str:
-    """An error in one line of reasonable length, without passwords and the links that libraries add."""
-    lines = [line.strip() for line in redact(str(error)).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= 200 else f"{text[:199]}…"
+def describe(error: Exception, asked: str | None) -> str:
+    """An error in one line of reasonable length, without passwords (`asked`: as above) and links of libraries."""
+    text = redact_error(str(error), _written_uri(asked) or "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = lines[0] if lines else type(error).__name__
+    return said if len(said) <= 200 else f"{said[:199]}…"
 
 
 def _quieten() -> None:

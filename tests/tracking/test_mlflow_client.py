@@ -123,7 +123,7 @@ def test_no_password_is_shown(tmp_path: Path) -> None:
     uri = "postgresql://me:hunter2@h/mlflow"
     assert "postgresql://me:***@h/mlflow" in shlex.split(open_command(uri, tmp_path))
     assert shown_uri(uri, tmp_path) == "postgresql://me:***@h/mlflow"
-    assert describe(ValueError(f"{uri} refused")) == "postgresql://me:***@h/mlflow refused"
+    assert describe(ValueError(f"{uri} refused"), None) == "postgresql://me:***@h/mlflow refused"
 
 
 def test_the_command_can_be_pasted(tmp_path: Path) -> None:
@@ -136,6 +136,6 @@ def test_the_command_can_be_pasted(tmp_path: Path) -> None:
 
 
 def test_errors_are_told_in_one_line() -> None:
-    assert describe(ValueError("\n\n first \n second")) == "first"
-    assert describe(ValueError("x" * 500)) == "x" * 199 + "…"
-    assert describe(KeyError()) == "KeyError"
+    assert describe(ValueError("\n\n first \n second"), None) == "first"
+    assert describe(ValueError("x" * 500), None) == "x" * 199 + "…"
+    assert describe(KeyError(), None) == "KeyError"
