@@ -200,7 +200,9 @@ def _tell_plan(session: Session, form: str = "table") -> None:
     from bebertlab.study.space import count_trials
 
     ahead = forecast(session)
-    not_needed = session.not_needed(session.records())
+    not_needed, idle = session.not_needed(session.records()), session.idle(session.records())
+    for text in idle:
+        click.echo(f"warning: {text}", err=True)
     if form == "json":
         kinds = {
             kind: {"stored": work.stored, "missing": work.missing, "unknown": work.unknown, "seconds": work.seconds}
@@ -214,6 +216,7 @@ def _tell_plan(session: Session, form: str = "table") -> None:
                     "undrawn": ahead.undrawn,
                     "stages": kinds,
                     "not_needed": not_needed,
+                    "warnings": idle,
                 },
                 indent=2,
             )

@@ -101,3 +101,4 @@ class StudyRecord:
     missing: Mapping[str, str] = field(factory=dict)  #: stages still to be made, key to kind; empty for a sampler
     warnings: tuple[str, ...] = ()  #: what the user must know of the study as it is written
     not_needed: tuple[str, ...] = ()  #: stages of the recipe that the result needs in no trial, and that are not run
+    idle: tuple[str, ...] = ()  #: a sentence on each searched option that changes no result

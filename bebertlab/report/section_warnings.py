@@ -16,7 +16,11 @@ def warnings(made: Material) -> tuple[Section, ...]:
         for event in trial.stages:
             for text in event.warnings:
                 stages.setdefault(text, {})[event.stage] = None
-    items = (*made.study.warnings, *(f"{_stages(tuple(names))}: {text}" for text, names in stages.items()))
+    items = (
+        *made.study.warnings,
+        *made.study.idle,
+        *(f"{_stages(tuple(names))}: {text}" for text, names in stages.items()),
+    )
     return (Section(title="Warnings", blocks=(Bullets(items=items),)),) if items else ()
 
 

@@ -11,7 +11,7 @@ import attrs
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Document, Place
 from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.interfaces.events import StageEvent, StagePhase
+from bebertlab.interfaces.events import StageEvent, StagePhase, TrialRecord
 from bebertlab.manager import Plugins
 from bebertlab.recipe.graph import expand, result_of
 from bebertlab.recipe.locate import located
@@ -21,6 +21,7 @@ from bebertlab.recipe.plan import Machine, Plan, plan
 from bebertlab.recipe.read import recipe_of
 from bebertlab.recipe.recipe import Recipe
 from bebertlab.registry import Registry
+from bebertlab.store.fingerprint import canonical
 from bebertlab.study.job import PlannedTrial
 from bebertlab.study.objective import check_family
 from bebertlab.study.space import grid_points, show_point
@@ -147,6 +148,24 @@ def never_needed(trials: Iterable[tuple[Iterable[str], Set[str]]]) -> tuple[str,
         stages |= dict.fromkeys(names)
         needed |= wanted
     return tuple(name for name in stages if name not in needed)
+
+
+def idle_axes(axes: Iterable[str], trials: Iterable[tuple[TrialRecord, str]]) -> frozenset[str]:
+    """The axes that change no result; `trials` with the keys of their results.
+
+    Trials that differ in one axis alone tell; where there are none, nothing is known of the axis.
+    """
+    trials = list(trials)
+    return frozenset(axis for axis in axes if _is_idle(axis, trials))
+
+
+def _is_idle(axis: str, trials: Iterable[tuple[TrialRecord, str]]) -> bool:
+    results: dict[str, list[str]] = {}
+    for record, key in trials:
+        others = {path: value for path, value in record.parameters.items() if path != axis}
+        results.setdefault(canonical([others, record.seed]), []).append(key)
+    pairs = [keys for keys in results.values() if len(keys) > 1]
+    return bool(pairs) and all(len(set(keys)) == 1 for keys in pairs)
 
 
 def _named(points: Iterable[str]) -> str:

@@ -65,6 +65,7 @@ def study_record(
     finished: int,
     missing: Mapping[str, str],
     not_needed: tuple[str, ...] = (),
+    idle: tuple[str, ...] = (),
 ) -> StudyRecord:
     """The study as observers see it; `texts` are those of its one-file plugins."""
     return StudyRecord(
@@ -87,6 +88,7 @@ def study_record(
         missing=missing,
         warnings=remarks(study),
         not_needed=not_needed,
+        idle=idle,
     )
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bebertlab.config.document import Document
+from bebertlab.config.document import Document, Keys
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.recipe.execute import missing_stages
@@ -21,7 +21,7 @@ from bebertlab.study.job import Limits, Order, PlannedTrial
 from bebertlab.study.journal import Journal, read_records
 from bebertlab.study.objective import check_metric
 from bebertlab.study.observers import Observers
-from bebertlab.study.planner import DataFault, Planner, PointFaults, never_needed, planned, recipe_at
+from bebertlab.study.planner import DataFault, Planner, PointFaults, idle_axes, never_needed, planned, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.record import new_record
 from bebertlab.study.resolved import study_folder, study_record
@@ -118,19 +118,36 @@ class Session:
             finished=sum(record.state is TrialState.COMPLETE for record in records),
             missing={key: nodes[key].kind for key in missing},
             not_needed=self.not_needed(records),
+            idle=self.idle(records),
         )
 
     def not_needed(self, records: Sequence[TrialRecord]) -> tuple[str, ...]:
         """The stages of the recipe that none of these trials needs, and that are not run."""
-        plans: list[Plan] = []
-        for record in records:
-            try:
-                plans.append(self.plan(record))
-            except UserError as error:  # a drawn point that cannot run
-                self._raise_general(error)
+        plans = [plan for _, plan in self._plans_of(records)]
         return never_needed(
             (plan.recipe.stages, {node.top for node in plan.behind(plan.result.name)}) for plan in plans
         )
+
+    def idle(self, records: Sequence[TrialRecord]) -> tuple[str, ...]:
+        """A sentence on each searched option that the results of these trials do not depend on."""
+        trials = [(record, plan.result.key) for record, plan in self._plans_of(records)]
+        unused = {("stages", name) for name in self.not_needed(records)}
+        idle = idle_axes(self.study.search, trials)
+        return tuple(
+            f"search: {path} changes nothing: trials that differ in it alone have the same result"
+            for path in self.study.search
+            if path in idle or self._keys(path)[:2] in unused
+        )
+
+    def _plans_of(self, records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Plan]]:
+        """The trials that can run with their plans."""
+        plans: list[tuple[TrialRecord, Plan]] = []
+        for record in records:
+            try:
+                plans.append((record, self.plan(record)))
+            except UserError as error:  # a drawn point that cannot run
+                self._raise_general(error)
+        return plans
 
     def open_again(self, journal: Journal) -> None:
         """Let trials run again that failed, or that are complete but would come out differently today.
@@ -198,8 +215,10 @@ class Session:
             raise error
 
     def _task_varies(self) -> bool:
-        recipe, registry = Document.of(self.study.recipe), self._plugins.registry
-        return any(resolve_path(recipe, path, registry)[0] == "task" for path in self.study.search)
+        return any(self._keys(path)[0] == "task" for path in self.study.search)
+
+    def _keys(self, path: str) -> Keys:
+        return resolve_path(Document.of(self.study.recipe), path, self._plugins.registry)
 
     def _planned(self, record: TrialRecord) -> PlannedTrial:
         return planned(self.plan(record), self._recipe(record), record.number)

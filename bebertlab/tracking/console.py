@@ -43,6 +43,8 @@ class ConsoleProgress:
         self._line(f"study {study.name}@{study.digest[:8]} in {study.folder}: {self._pace.standing()}")
         if study.not_needed:
             self._line(f"not run, since the result needs them in no trial: {', '.join(study.not_needed)}")
+        for text in study.idle:
+            self._line(f"warning: {text}")
         if self._live:
             self._display = Display(self._console, study.planned)
             self._show()

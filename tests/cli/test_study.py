@@ -85,8 +85,14 @@ def test_stages_that_no_trial_needs_are_named(folder: Folder) -> None:
     aside = ("--set", "score.model=trunk", "--set", "result=score")
     said = "not run, since the result needs them in no trial: members\n"
     assert folder.run("validate", *aside).stderr == said
-    assert folder.run("plan", *aside).stderr == said
-    assert json.loads(folder.run("plan", *aside, "--format", "json").stdout)["not_needed"] == ["members"]
+    result = folder.run("plan", *aside)
+    idle = [f"search: members.{option} changes nothing: " for option in ("ensemble", "size")]
+    *warnings, last = result.stderr.splitlines(keepends=True)
+    assert last == said
+    assert [line.startswith(f"warning: {text}") for line, text in zip(warnings, idle, strict=True)] == [True, True]
+    told = json.loads(folder.run("plan", *aside, "--format", "json").stdout)
+    assert told["not_needed"] == ["members"]
+    assert [line.startswith(text) for line, text in zip(told["warnings"], idle, strict=True)] == [True, True]
     result = folder.local(*aside, "--set", "seeds=[0]")
     assert said in result.stderr
     assert {line.split()[0] for line in folder.ran()} == {"trunk", "score"}
@@ -144,6 +150,7 @@ def test_plan_tells_and_changes_nothing(folder: Folder) -> None:
         "complete": 14,
         "undrawn": 0,
         "not_needed": [],
+        "warnings": [],
         "stages": {"fake": {"stored": 34, "missing": 0, "unknown": 0, "seconds": 0}},
     }
 

@@ -33,11 +33,15 @@ def test_each_warning_stands_once_with_its_stages(simulate: Simulate) -> None:
 
 def test_what_the_study_says_of_itself_stands_first(simulate: Simulate) -> None:
     study, trials = simulate()
-    study = evolve(study, warnings=("the space is used up",))
+    study = evolve(study, warnings=("the space is used up",), idle=("a: changes nothing",))
     (section,) = warnings(material(study, [_warned(trial, "texts are cut") for trial in trials]))
     (block,) = section.blocks
     assert isinstance(block, Bullets)
-    assert [item.split(": ")[-1] for item in block.items] == ["the space is used up", "texts are cut"]
+    assert [item.split(": ")[-1] for item in block.items] == [
+        "the space is used up",
+        "changes nothing",
+        "texts are cut",
+    ]
 
 
 def test_no_section_without_a_warning(simulate: Simulate) -> None:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.errors import UserError
+from bebertlab.study.record import new_record
 from bebertlab.study.session import Session, known_records
+from bebertlab.study.space import Trial
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -50,6 +52,31 @@ def test_points_that_cannot_be_planned_are_told_together(files: Files) -> None:
         "  members.ensemble=single members.size=2",
         "  members.ensemble=single members.size=4",
     ]
+
+
+def test_what_is_searched_to_no_effect_is_said(files: Files) -> None:
+    session = Session(files.read(), Path("work"))
+    assert session.observed().idle == ()
+    aside = Session(files.read("result=trunk"), Path("work"))
+    assert aside.observed().idle == (
+        "search: members.ensemble changes nothing: trials that differ in it alone have the same result",
+        "search: members.size changes nothing: trials that differ in it alone have the same result",
+    )
+
+
+def test_a_range_tells_by_the_stages_that_are_needed(files: Files) -> None:
+    drawn = (
+        "sampler=random",
+        "sampler.trials=3",
+        "search={members.size: {integer: [2, 9]}}",
+        "exclude=[]",
+        "questions=[]",
+    )
+    session = Session(files.read(*drawn, "result=trunk"), Path("work"))
+    records = [new_record(Trial(number=n, point={"members.size": n + 2}, seed=0)) for n in range(2)]
+    assert [text.split()[1] for text in session.idle(records)] == ["members.size"]
+    assert [text.split()[1] for text in session.idle(records[:1])] == ["members.size"]
+    assert Session(files.read(*drawn), Path("work")).idle(records) == ()
 
 
 def test_the_resolved_study_replaces_an_old_one_at_once(files: Files) -> None:

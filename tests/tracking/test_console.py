@@ -51,8 +51,13 @@ def test_one_line_an_event_where_there_is_no_terminal(study: StudyRecord, trials
 
 def test_stages_that_no_trial_needs_are_named(study: StudyRecord) -> None:
     stream = io.StringIO()
-    ConsoleProgress(stream).bebertlab_study_started(evolve(study, not_needed=("binary", "tuned")))
-    assert stream.getvalue().splitlines()[1] == "not run, since the result needs them in no trial: binary, tuned"
+    ConsoleProgress(stream).bebertlab_study_started(
+        evolve(study, not_needed=("binary", "tuned"), idle=("it changes nothing",))
+    )
+    assert stream.getvalue().splitlines()[1:] == [
+        "not run, since the result needs them in no trial: binary, tuned",
+        "warning: it changes nothing",
+    ]
 
 
 def test_long_stages_say_now_and_then_how_far_they_are(study: StudyRecord) -> None:
