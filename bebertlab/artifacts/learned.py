@@ -34,11 +34,11 @@ def baseline_name(who: str, metric: str) -> str:
 
 
 def baseline_metrics(task: Task) -> dict[str, float]:
-    """What majority and chance score on the validation splits, named by `baseline_name`.
+    """What majority and chance score on select and the validation splits, named by `baseline_name`.
 
     Regression: the majority is the mean of the training scores, a guess is one of them.
     """
-    splits = [split for split in task.splits if split.startswith(VALIDATION)]
+    splits = [split for split in task.splits if split == SELECT or split.startswith(VALIDATION)]
     return {name: value for split in splits for name, value in _baselines(task, split).items()}
 
 

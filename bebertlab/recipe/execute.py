@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from attrs import evolve, field, frozen
 
+from bebertlab.artifacts.learned import MAJORITY, baseline_metrics, baseline_name
 from bebertlab.errors import EXIT_TRIALS_FAILED, EnvironmentFault, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs
-from bebertlab.interfaces.task import Task
+from bebertlab.interfaces.task import VALIDATION, Task
 from bebertlab.recipe.plan import Node, Plan
 from bebertlab.recipe.train_defaults import trains
 from bebertlab.recipe.watch import WatchedCodec, known_parts
@@ -280,7 +281,14 @@ def _metrics(run: _Run, target: str) -> dict[str, float]:
     for one in run.plan.behind(target):
         name = f"cost/{one.top}_seconds"
         costs[name] = costs.get(name, 0.0) + run.events[one.name].seconds
-    return {**run.events[target].metrics, "cost/seconds": sum(seconds.values()), **costs}
+    metrics = run.events[target].metrics
+    return {**metrics, **_baselines(run.plan.task, metrics), "cost/seconds": sum(seconds.values()), **costs}
+
+
+def _baselines(task: Task, metrics: Mapping[str, float]) -> Mapping[str, float]:
+    """What majority and chance score, beside scores of a stage that does not say it itself."""
+    score = f"{VALIDATION}/score"
+    return baseline_metrics(task) if score in metrics and baseline_name(MAJORITY, score) not in metrics else {}
 
 
 @contextmanager

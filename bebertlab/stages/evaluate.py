@@ -27,7 +27,7 @@ class EvaluateStage(StageOptions):
     """
 
     kind = "evaluate"
-    revision = 3
+    revision = 4
     draws = False
     of: str = stage_input()  #: stage with a model, or a merge stage
 

@@ -12,6 +12,7 @@ from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.redact import redact_word
 from bebertlab.tracking.mlflow_client import (
+    check_uri,
     connect,
     describe,
     experiment_name,
@@ -40,7 +41,11 @@ class MlflowTracker:
 
         Without them MLflow's variables MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME count, then an SQLite file in
         the work folder and the experiment bebertlab/<study>.
+
+        Raises:
+            UserError: the address begins with `~` and a name that is no user's.
         """
+        check_uri(uri)
         self._uri = uri
         self._experiment = experiment
         self._runs: Runs | None = None

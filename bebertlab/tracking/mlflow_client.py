@@ -88,6 +88,16 @@ def tracking_uri(asked: str | None, work: Path) -> str:
     return sqlite_uri(path.expanduser())
 
 
+def check_uri(asked: str | None) -> None:
+    """Check where runs are to be written, before anything runs.
+
+    Raises:
+        UserError: it begins with `~` and a name that is no user's.
+    """
+    if written := _written_uri(asked):
+        tracking_uri(written, Path())
+
+
 def shown_uri(asked: str | None, work: Path) -> str:
     """Where runs are written, as messages say it: without a password."""
     return redact_word(_written_uri(asked) or str(work.resolve() / "mlflow.db"))
@@ -187,10 +197,17 @@ def _create_database(path: Path, artifacts: Path) -> None:
         if path.exists():
             return
         half = path.with_name(f"{path.name}.part")
-        for rest in (half, half.with_name(f"{half.name}-journal")):
-            rest.unlink(missing_ok=True)
+        _remove(half)
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        store = SqlAlchemyStore(sqlite_uri(half.resolve()), artifacts.as_uri())
-        store.engine.dispose()
-        half.replace(path)
+        try:
+            store = SqlAlchemyStore(sqlite_uri(half.resolve()), artifacts.as_uri())
+            store.engine.dispose()
+            half.replace(path)
+        finally:
+            _remove(half)  # on a full disk the stages need its room
+
+
+def _remove(database: Path) -> None:
+    for path in (database, database.with_name(f"{database.name}-journal")):
+        path.unlink(missing_ok=True)

@@ -23,7 +23,12 @@ def test_a_model_is_evaluated(bench: StageBench, task: Task, teacher: Artifact, 
         *("select/score", "select/accuracy", "validation/score", "validation/accuracy"),
         *("members/count", "members/kept", "cost/gigaflops"),
         *("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes"),
-        *(f"{who}/validation_{name}" for who in ("majority", "chance") for name in ("score", "accuracy")),
+        *(
+            f"{who}/{split}_{name}"
+            for who in ("majority", "chance")
+            for split in ("select", "validation")
+            for name in ("score", "accuracy")
+        ),
         *("variety/validation", "variety/validation_labels"),
     }
     assert found["validation/score"] == metrics(teacher)["validation/score"] == found["validation/accuracy"]

@@ -36,6 +36,8 @@ def test_an_outcome_has_the_metrics_and_every_stage(files: Files) -> None:
     outcome, events = run(job(files))
     assert (outcome["state"], outcome["error"], outcome["failed_key"]) == ("complete", None, None)
     assert outcome["metrics"]["validation/score"] == 20.0  # 1 + (1 + 1 + 7) + (1 + 2 + 7)
+    # the stage says a score and not what majority and chance reach
+    assert outcome["metrics"]["majority/validation_accuracy"] == outcome["metrics"]["chance/validation_score"] == 1.0
     assert [stage["stage"] for stage in outcome["stages"]] == ["trunk", "members.0", "members.1", "score"]
     assert {event.trial for event in events} == {3}
     assert outcome["seconds"] == pytest.approx(sum(stage["seconds"] for stage in outcome["stages"]))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.tracking.mlflow_client import (
     artifact_root,
+    check_uri,
     connect,
     default_uri,
     describe,
@@ -92,6 +93,27 @@ def test_every_folder_has_an_address(database: Path, tmp_path: Path, name: str) 
     connect(uri, work).create_experiment("mine")
     assert [path.name for path in (tmp_path / "in").iterdir()] == [name]  # MLflow made no folder named by the address
     assert [path.name for path in work.iterdir()] == ["mlflow.db"]
+
+
+def test_a_schema_that_cannot_be_created_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(uri: str, artifacts: str) -> None:
+        (tmp_path / "mlflow.db.part").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore", fail)
+    with pytest.raises(OSError, match="No space left"):
+        connect(default_uri(tmp_path), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db.lock"]
+
+
+def test_a_home_that_is_not_known_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_uri(None)
+    check_uri("http://~nobody-of-that-name")
+    with pytest.raises(UserError, match="no home folder is known for ~nobody-of-that-name"):
+        check_uri("~nobody-of-that-name/x")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "~nobody-of-that-name/x")
+    with pytest.raises(UserError, match="no home folder"):
+        check_uri(None)
 
 
 def test_addresses_that_are_no_file() -> None:
