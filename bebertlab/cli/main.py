@@ -49,7 +49,9 @@ class LazyGroup(click.Group):
             click.echo(f"interrupted; run again with:\n  {typed_command()}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except click.ClickException as error:
-            error.message = redact_word(error.message)  # it may quote a word of the command line
+            vars(error)["message"] = redact_word(
+                error.message
+            )  # final for click; it may quote a word of the command line
             raise
         except (click.exceptions.Exit, click.Abort):
             raise

@@ -159,3 +159,11 @@ def test_a_plugin_file_that_is_not_there_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["-p", "nowhere.py", "plugin", "list"])
     assert result.exit_code == 2
     assert "File 'nowhere.py' does not exist" in result.stderr
+
+
+def test_what_is_wrong_with_the_command_line_shows_no_password() -> None:
+    result = CliRunner().invoke(main, ["study", "status", "/", "http://me:hun'ter2@host"])
+    assert result.exit_code == 2
+    assert "hun'ter2" not in result.output
+    result = CliRunner().invoke(main, ["store", "list", "http://me:hun'ter2@host"])
+    assert "unexpected extra argument (http://me:***@host)" in result.output
