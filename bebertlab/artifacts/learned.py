@@ -101,8 +101,8 @@ def teacher_metrics(teacher: Artifact, context: Context) -> dict[str, float]:
     better = beats_majority(score, majority, len(task.splits[SELECT]))
     if not better:
         context.warn(
-            f"the teacher scores {score:.4g} on {SELECT}, no better than always giving the most"
-            f" frequent answer ({majority:.4g}): there is nothing to learn from it"
+            f"the teacher scores {score:.4g} on {SELECT}, not shown to be better than always giving the"
+            f" most frequent answer ({majority:.4g}): there is nothing to learn from it"
         )
     return {TEACHER: float(better)}
 
@@ -114,7 +114,8 @@ def warn_of_answers(metrics: Mapping[str, float], task: Task) -> tuple[str, ...]
         return (f"gives (nearly) the same answer to every text of {VALIDATION}{_varying(metrics, task)}",)
     if not beats_majority(score, majority, len(task.splits[VALIDATION])):
         return (
-            f"{VALIDATION}/score {score:.4g} is no better than always giving the most frequent answer ({majority:.4g})",
+            f"{VALIDATION}/score {score:.4g} is not shown to be better than always giving the most frequent answer"
+            f" ({majority:.4g})",
         )
     return ()
 

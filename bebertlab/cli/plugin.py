@@ -14,6 +14,7 @@ from bebertlab.cli.settings import Settings, pass_settings
 from bebertlab.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    from bebertlab.config.describe import FieldDescription
     from bebertlab.manager import Plugins
     from bebertlab.registry import Entry, Registry
 
@@ -64,8 +65,19 @@ def show(settings: Settings, kind: str, form: str) -> None:
     click.echo(f"{entry.role} '{entry.kind}', revision {entry.cls.revision}, of {entry.source}\n")
     if doc := documentation(entry.cls):
         click.echo(f"{doc}\n")
-    rows = [(f.name, f.type, f.default if not f.required else "(required)", f.rule, f.doc) for f in fields]
+    rows = _option_rows(fields)
     click.echo(table(("OPTION", "TAKES", "DEFAULT", "RULE", "MEANING"), rows) if rows else "It takes no options.")
+
+
+def _option_rows(fields: Sequence[FieldDescription], before: str = "") -> list[tuple[str, ...]]:
+    """One row for each option, those of a mapping below it by their whole path."""
+    rows: list[tuple[str, ...]] = []
+    for field in fields:
+        takes = "a mapping" if field.fields else field.type
+        default = "(required)" if field.required else field.default
+        rows.append((f"{before}{field.name}", takes, default, field.rule, field.doc))
+        rows += _option_rows(field.fields, f"{before}{field.name}.")
+    return rows
 
 
 def _find(registry: Registry, name: str) -> Entry:

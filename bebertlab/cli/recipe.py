@@ -71,9 +71,9 @@ def run(
     from bebertlab.store.store import Store
 
     plugins, plan, codec = planned_recipe(settings, path, sets, device=device, threads=threads)
-    plugins.observe(_Lines())
     store = Store(work / "store")
     targets = _targets(plan, stage)
+    plugins.observe(_Lines(targets))
     left_out = plan.left_out(targets)
     if left_out:
         click.echo(f"not run: {', '.join(left_out)} ({_not_needed(targets)})", err=True)
@@ -195,11 +195,16 @@ def _to_observers(plugins: Plugins) -> Notify:
     return lambda event: tell[event.phase](event=event)
 
 
+def _group(stage: str) -> str:
+    return stage.partition(".")[0]
+
+
 class _Lines:
     """Tells on stderr what happens, a line for each stage."""
 
-    def __init__(self) -> None:
-        self._warned: set[str] = set()
+    def __init__(self, targets: Sequence[str]) -> None:
+        self._shown = {_group(target) for target in targets}
+        self._warned: set[tuple[str, str]] = set()
 
     @hookimpl
     def bebertlab_stage_started(self, event: StageEvent) -> None:
@@ -219,9 +224,11 @@ class _Lines:
         said = "" if score is None else f", select/score {score:.2f}"
         how = "stored, took" if event.stored else "done in"
         click.echo(f"{event.stage} ({event.stage_kind}) {how} {spoken_seconds(event.seconds)}{said}", err=True)
+        group = _group(event.stage)
         for text in event.warnings:
-            if text not in self._warned:  # the members of an ensemble mostly say the same
-                self._warned.add(text)
+            warning = (group if group in self._shown else "", text)  # stages on the way mostly say the same
+            if warning not in self._warned:
+                self._warned.add(warning)
                 click.echo(f"warning: {event.stage}: {text}", err=True)
 
 

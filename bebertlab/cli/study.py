@@ -70,7 +70,13 @@ def plan(
 @device_option
 @click.option("-n", "--dry-run", is_flag=True, help="The same as `study plan`.")
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Trials at a time.  [default: one for each core]")
-@click.option("--executor", type=click.Choice(["ray", "local"]), default="ray", show_default=True)
+@click.option(
+    "--executor",
+    type=click.Choice(["ray", "local"]),
+    default="ray",
+    show_default=True,
+    help="local: one trial after another in this process, without Ray.",
+)
 @click.option(
     "--tracking-uri",
     help="MLflow server or database.  [default: MLFLOW_TRACKING_URI, else mlflow.db in the work folder]",
@@ -234,7 +240,7 @@ def _tell_plan(session: Session, form: str = "table") -> None:
 
 def _tell_not_needed(stages: tuple[str, ...]) -> None:
     if stages:
-        click.echo(f"not run, since the result needs them in no trial: {', '.join(stages)}", err=True)
+        click.echo(f"not run, as no trial's result needs them: {', '.join(stages)}", err=True)
 
 
 def _spoken_time(work: Work) -> str:
@@ -247,7 +253,7 @@ def _spoken_time(work: Work) -> str:
 
 def _spoken_forecast(ahead: Forecast) -> str:
     if not ahead.trials:
-        return "no trial is known yet"
+        return "no trial is drawn yet"
     if not ahead.missing:
         return "every stage is stored; nothing would be trained"
     known = ahead.missing - ahead.unknown

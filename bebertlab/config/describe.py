@@ -28,6 +28,7 @@ class FieldDescription:
     default: str  #: as YAML writes it; "" where there is none
     rule: str  #: allowed values, as far as the validators say; "" where anything goes
     doc: str  #: the text behind `#:`
+    fields: tuple[FieldDescription, ...] = ()  #: those of a mapping with fixed keys
 
 
 def documentation(cls: type[Options]) -> str:
@@ -64,9 +65,16 @@ def describe(cls: type[Any]) -> tuple[FieldDescription, ...]:
             default=_default(field.default),
             rule=_rule(field.validator),
             doc=comments.get(field.name, ""),
+            fields=_inner(field.type),
         )
         for field in sorted(fields, key=lambda field: field.inherited)
     )
+
+
+def _inner(of: Any) -> tuple[FieldDescription, ...]:  # noqa: ANN401 - any annotation
+    """The fields of a plain attrs class; those of a role depend on the kind, which has its own description."""
+    inner = isinstance(of, type) and attrs.has(of) and not issubclass(of, Options)
+    return describe(of) if inner else ()
 
 
 def field_comments(cls: type[object]) -> dict[str, str]:
@@ -156,7 +164,7 @@ def _rule(validator: Any) -> str:  # noqa: ANN401 - attrs' validators share no c
     if hasattr(validator, "options"):
         return f"one of {', '.join(map(_shown, validator.options))}"
     if hasattr(validator, "min_length"):
-        return f"at least {validator.min_length} items"
+        return f"at least {validator.min_length} {'item' if validator.min_length == 1 else 'items'}"
     return ""
 
 

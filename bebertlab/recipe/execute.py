@@ -175,7 +175,7 @@ def _manifests(run: _Run) -> Iterator[Manifest]:
 
 def _make(run: _Run, node: Node) -> None:
     def wait() -> None:
-        text = "waits for another process that makes it"
+        text = "is being made by another process; waiting"
         run.notify(run.event(node, StagePhase.PROGRESS, text=text))
 
     with run.store.claim(node.key, waiting=wait) as claim:

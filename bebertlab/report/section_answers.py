@@ -38,7 +38,7 @@ def _answers_note(made: Material) -> str:
 def _kinds(comparisons: Sequence[Comparison]) -> tuple[tuple[str, bool], ...]:
     """What may be said of how differences are made, and whether some are made so."""
     across = any(one.across or one.own for one in comparisons)
-    but = ", save those of which one of both is said to have one value only" if across else ""
+    but = ", except options of which one of the two values has only one (named beside it)" if across else ""
     return (
         (
             f"A paired difference is between trials of the same seed and the same other options{but}; its interval is "

@@ -55,7 +55,7 @@ def _shared_note(made: Material) -> list[str]:
 def _not_needed_note(made: Material) -> list[str]:
     """Stages of the recipe that no result is of."""
     names = made.study.not_needed
-    return [f"Not run, since the recipe's result needs them in no trial: {listing(names)}."] if names else []
+    return [f"Not run, as no trial's result needs them: {listing(names)}."] if names else []
 
 
 def reproduce(made: Material) -> Section:

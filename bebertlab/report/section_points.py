@@ -28,7 +28,7 @@ def all_points(made: Material) -> Section:
     text = (
         f"Mean and half the 95% interval over seeds, in the order of the means.{marked} Training is the time to make "
         "every stage of the point once, shared stages included. Majority always gives the most frequent answer of the "
-        "training set, chance guesses."
+        "training set, chance guesses, each class equally often."
     )
     table = points_table(made.study, made.points, made.ties, made.places, best=not made.learned.nothing)
     costs = [said for column, said in _COSTS.items() if column in table.columns]
@@ -59,7 +59,7 @@ def _constant(made: Material) -> list[Block]:
     if not found or made.learned.nothing:
         return []
     return [
-        Text(words=f"A model gives the same answer to (nearly) every text in {listing(found)}: it learned nothing.")
+        Text(words=f"A model of {listing(found)} gives the same answer to (nearly) every text: it learned nothing.")
     ]
 
 

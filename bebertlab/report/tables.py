@@ -264,7 +264,7 @@ def _pairs(study: StudyRecord, made: Comparison) -> str:
         return "not paired"
     names = short_names(study.axes)
     across = ", ".join(names.get(axis, axis) for axis in {**made.own, **made.across})
-    return f"{made.pairs} across {across}" if across else str(made.pairs)
+    return f"{made.pairs}, other {across}" if across else str(made.pairs)
 
 
 def _probability(value: float | None) -> str:

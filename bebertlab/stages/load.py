@@ -59,7 +59,7 @@ class LoadStage(StageOptions):
     maximum_tokens: int | None = field(
         default=None, validator=validators.optional(validators.ge(3))
     )  #: longer inputs are truncated; null: as its tokenizer says, at most its positions
-    digest: str | None = field(default=None)  #: of its content, found when the recipe is planned; given, it must be it
+    digest: str | None = field(default=None)  #: sha256 of its content; found at planning, checked where given
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
         """Check that the folder has a model for the task and its tokenizer, and fill in what its content is."""

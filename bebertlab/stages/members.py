@@ -27,7 +27,7 @@ class MembersStage(StageGroupOptions):
     model: str = stage_input()  #: stage whose model members start from
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches; not needed by every distillation
     ensemble: EnsembleOptions = field()  #: what each member trains on and weighs
-    #: number of members; null: as many as there are `schemes`, without these 2, of single 1
+    #: number of members; null: one for each of `schemes`; without them 2, or 1 for `single`
     size: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     start: Start = "model"  #: where later members start: afresh, or from their forerunner's best or last state
     scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own

@@ -63,5 +63,5 @@ def _shared_tokens(phases: Sequence[Phase], options: TrainOptions, task: Task) -
         return "with train.teacher_dropout the teacher runs on the student's own batches"
     for phase in phases:
         if taps := Objective(phase.losses, task.outputs).teacher_taps:
-            return f"phase '{phase.name}' compares their {', '.join(sorted(taps))} token by token"
+            return f"phase '{phase.name}' compares inner layers ({', '.join(sorted(taps))}) token by token"
     return None

@@ -39,6 +39,8 @@ from bebertlab.study.study import Axis, Sampler, Study
 Load = Callable[[Sequence[Path]], Plugins]
 """Loads the installed plugins and the given files."""
 
+#: stands for one that is faulty: takes any search space, so that its own fault is the only one
+_ANY_SAMPLER = Sampler(kind="random", trials=1)
 _ONLY_IN_FILES = ("set", "smoke")
 _NOTHING = Document(data={})
 
@@ -187,16 +189,16 @@ class _Reading:
 
     def readable(self, document: Document) -> Study:
         """What of a study has no faults, so that those of the rest are found as well."""
-        sampler = (
-            self.codec.structure(document, ("sampler",), Sampler, Faults()) if "sampler" in document.data else None
-        )
+        sampler: Sampler | None = Sampler()
+        if "sampler" in document.data:
+            sampler = self.codec.structure(document, ("sampler",), Sampler, Faults())
         axes = document.data.get(SEARCH)
         found = {
             name: self.codec.structure(document, (SEARCH, name), Axis, Faults())
             for name in (axes if isinstance(axes, Mapping) else ())
         }
         search = {name: axis for name, axis in found.items() if axis is not None}
-        return Study(name="readable", recipe={}, search=search, sampler=sampler or Sampler())
+        return Study(name="readable", recipe={}, search=search, sampler=sampler or _ANY_SAMPLER)
 
     def items(self, key: str, of: Any) -> dict[int, Any]:  # noqa: ANN401 - any annotation
         """The items of a list that have no faults by themselves, by their numbers."""
@@ -210,7 +212,9 @@ class _Reading:
         known = [*attrs.fields_dict(Study), *_ONLY_IN_FILES]
         wrong = [key for key in self.document.data if key not in known]
         for key in wrong:
-            self.faults.add(self.document, (key,), f"unknown key; {suggestion(str(key), known)}", key=True)
+            inner = key in attrs.fields_dict(Sampler) and key != "seed"  # which is meant to be `seeds`
+            advice = f"it belongs in `sampler`, e.g. sampler: {{{key}: ...}}" if inner else suggestion(str(key), known)
+            self.faults.add(self.document, (key,), f"unknown key; {advice}", key=True)
         self.document = attrs.evolve(
             self.document, data={key: item for key, item in self.document.data.items() if key not in wrong}
         )

@@ -39,7 +39,7 @@ class Glue(TaskOptions):
     kind = "glue"
     revision = 2
     name: TaskName  #: of the task
-    #: folder with <task>/<split>.parquet in the hub's columns; null takes the variable BEBERTLAB_GLUE, else the hub
+    #: folder of Parquet files, as <task>/<split>.parquet or as on the hub; null: that of BEBERTLAB_GLUE, else the hub
     path: Path | None = field(default=None, metadata=PLACE)
     download: bool = False  #: fetch from the hub where there is no folder; false reads the hub's local cache only
     nonofficial: bool = False  #: take files named as subsets or rebuilt splits where the official one is missing

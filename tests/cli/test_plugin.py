@@ -125,6 +125,12 @@ def test_show_as_json(files: list[str]) -> None:
     assert [(field["name"], field["rule"]) for field in data["fields"]] == [("bits", ">= 1"), ("name", "")]
 
 
+def test_show_lists_what_a_mapping_holds() -> None:
+    lines = run("plugin", "show", "finetune").stdout.splitlines()
+    assert any(line.startswith("train ") and "a mapping  " in line for line in lines)
+    assert any(line.startswith("train.epochs ") and line.endswith("in each phase") for line in lines)
+
+
 def test_show_of_a_part_without_options(files: list[str]) -> None:
     assert run(*files, "plugin", "show", "plain").stdout.endswith("It takes no options.\n")
 

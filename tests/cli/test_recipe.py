@@ -28,13 +28,18 @@ def test_run_runs_what_is_missing_and_prints_the_result(lab: Lab) -> None:
 
 
 def test_a_warning_of_several_stages_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = _Lines()
-    for stage in ("members.0", "members.1"):
+    lines = _Lines(["score", "other"])
+
+    def finish(stage: str) -> str:
         event = StageEvent(stage=stage, stage_kind="member", key=stage, phase=StagePhase.FINISHED, warnings=("cut",))
         lines.bebertlab_stage_finished(event)
-    assert capsys.readouterr().err.count("warning: members.0: cut") == 1
-    lines.bebertlab_stage_finished(event)
-    assert "warning" not in capsys.readouterr().err
+        return capsys.readouterr().err
+
+    assert finish("members.0").endswith("warning: members.0: cut\n")
+    assert "warning" not in finish("members.1")
+    assert "warning" not in finish("members.1")
+    assert finish("score").endswith("warning: score: cut\n")  # each result that is shown says its own
+    assert finish("other").endswith("warning: other: cut\n")
 
 
 def test_run_in_json(lab: Lab) -> None:

@@ -83,7 +83,7 @@ def test_status_counts_what_is_not_drawn_yet(folder: Folder) -> None:
 
 def test_stages_that_no_trial_needs_are_named(folder: Folder) -> None:
     aside = ("--set", "score.model=trunk", "--set", "result=score")
-    said = "not run, since the result needs them in no trial: members\n"
+    said = "not run, as no trial's result needs them: members\n"
     assert folder.run("validate", *aside).stderr == said
     result = folder.run("plan", *aside)
     idle = [f"search: members.{option} changes nothing: " for option in ("ensemble", "size")]
@@ -96,7 +96,8 @@ def test_stages_that_no_trial_needs_are_named(folder: Folder) -> None:
     result = folder.local(*aside, "--set", "seeds=[0]")
     assert said in result.stderr
     assert {line.split()[0] for line in folder.ran()} == {"trunk", "score"}
-    assert "needs them in no trial: members." in next((folder.path / "work").glob("studies/*/report.md")).read_text()
+    report = next((folder.path / "work").glob("studies/*/report.md")).read_text()
+    assert "Not run, as no trial's result needs them: members." in report
     assert folder.run("validate").stderr == ""
 
 

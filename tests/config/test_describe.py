@@ -95,7 +95,7 @@ def test_every_field_is_described_from_its_declaration() -> None:
 def test_defaults_are_shown_as_yaml() -> None:
     inner, rates = describe(Nested)
     assert inner.default == "{kind: sign, step: 1.0, mode: row, table: {}, silent: true}"
-    assert (rates.default, rates.rule) == ("[0.1]", "at least 1 items")
+    assert (rates.default, rates.rule) == ("[0.1]", "at least 1 item")
 
 
 def test_comments_of_base_classes_come_along() -> None:

@@ -78,5 +78,5 @@ def test_points_that_learned_nothing_beside_others_are_named(simulate: Simulate)
     study = evolve(study, questions=())  # whose plots take time
     some = [*_with(trials[:1], **CONSTANT), *trials[1:]]
     page = markdown(compose(study, some))
-    assert "A model gives the same answer to (nearly) every text in" in page
+    assert "gives the same answer to (nearly) every text: it learned nothing" in page
     assert "Best of" in page

@@ -54,4 +54,4 @@ def test_stages_that_no_trial_needs_are_named(simulate: Simulate) -> None:
     study, trials = simulate()
     assert "Not run" not in str(reading(material(study, trials)))
     said = str(reading(material(evolve(study, not_needed=("binary", "tuned")), trials)))
-    assert "Not run, since the recipe's result needs them in no trial: binary and tuned." in said
+    assert "Not run, as no trial's result needs them: binary and tuned." in said

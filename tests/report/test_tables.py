@@ -111,8 +111,8 @@ def test_what_pairs_differ_in_stands_beside_their_number(simulate: Simulate) -> 
         (compared, size, found)
         for size in ("size 2", "size 4")
         for compared, found in (
-            ("bagging minus single", "18 across size"),
-            ("boosting minus single", "18 across size"),
+            ("bagging minus single", "18, other size"),
+            ("boosting minus single", "18, other size"),
             ("boosting minus bagging", "18"),
         )
     ]

@@ -73,7 +73,7 @@ def test_a_model_that_learned_nothing_is_said(bench: StageBench, task: Task) -> 
     (same,) = evaluated(torch.eye(2, dtype=torch.float64)[always])
     assert same == "gives (nearly) the same answer to every text of validation"
     (wrong,) = evaluated(torch.eye(2, dtype=torch.float64)[1 - labels])
-    assert wrong.startswith("validation/score 0 is no better than always giving the most frequent answer (")
+    assert wrong.startswith("validation/score 0 is not shown to be better than always giving the most frequent answer")
 
 
 def test_what_is_wrong_with_the_data_is_counted_and_said(bench: StageBench, task: Task, metrics: Metrics) -> None:

@@ -117,6 +117,15 @@ questions:
     ]
 
 
+def test_an_option_of_the_sampler_outside_of_it_is_named(files: Files) -> None:
+    ranged = files.text[: files.text.index("  members.ensemble: {choice")] + "  score.rate: {uniform: [0.1, 1]}\n"
+    files.path.write_text(f"{ranged}sampler: {{kind: tpe}}\ntrials: 4\n")
+    assert faults(files) == [  # nothing of a grid, which the file does not ask for
+        "study.yaml:14:10: sampler: the sampler tpe needs trials, the number of points to try",
+        "study.yaml:15:1: trials: unknown key; it belongs in `sampler`, e.g. sampler: {trials: ...}",
+    ]
+
+
 def test_what_speaks_of_the_search_is_checked(files: Files) -> None:
     text = files.text[: files.text.index("exclude:")]
     files.path.write_text(

@@ -55,7 +55,7 @@ def test_stages_that_no_trial_needs_are_named(study: StudyRecord) -> None:
         evolve(study, not_needed=("binary", "tuned"), idle=("it changes nothing",))
     )
     assert stream.getvalue().splitlines()[1:] == [
-        "not run, since the result needs them in no trial: binary, tuned",
+        "not run, as no trial's result needs them: binary, tuned",
         "warning: it changes nothing",
     ]
 
