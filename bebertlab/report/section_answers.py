@@ -38,7 +38,7 @@ def _answers_note(made: Material) -> str:
 def _kinds(comparisons: Sequence[Comparison]) -> tuple[tuple[str, bool], ...]:
     """What may be said of how differences are made, and whether some are made so."""
     across = any(one.across or one.own for one in comparisons)
-    but = ", except options of which one of the two values has only one (named beside it)" if across else ""
+    but = ", except an option for which one side has one value only (named in the table)" if across else ""
     return (
         (
             f"A paired difference is between trials of the same seed and the same other options{but}; its interval is "

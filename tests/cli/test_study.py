@@ -161,7 +161,7 @@ def test_plan_of_a_study_whose_trials_are_drawn(folder: Folder) -> None:
     assert told == [
         "little: 10 trials (5 points drawn by the sampler random, 2 seeds), 0 complete",
         "",
-        "no trial is known yet",
+        "no trial is drawn yet",
         "10 trials are not drawn yet; what they need is not counted",
     ]
 
