@@ -46,7 +46,7 @@ def sentences(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, 
     if is_many(found):
         return (*_condition(study, found), *many(study, found, places))
     said = [
-        _at(study, made) + _comparison(words, found.question, made, differing(study, made))
+        _at(study, made) + _comparison(words, found.question, made, _differing(study, found, made))
         for made in found.comparisons
     ]
     return (*_condition(study, found), *said, *_cost(study, found))
@@ -57,7 +57,10 @@ def headlines(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, 
     if found.obstacle or found.trend is not None or is_many(found):
         return sentences(study, found, places)
     words = _words(study, found.question, places)
-    said = [_at(study, made) + _short(words, found.question, made) + _aside(study, made) for made in found.comparisons]
+    said = [
+        _at(study, made) + _short(words, found.question, made) + _aside(study, found, made)
+        for made in found.comparisons
+    ]
     return (*_condition(study, found), *(f"{one}." for one in said), *_short_cost(study, found))
 
 
@@ -98,10 +101,16 @@ def _comparison(words: Words, question: Question, made: Comparison, differing: s
     return f"{_claim(words, question, made, *_sides(words, question, made))} ({evidence})."
 
 
-def _aside(study: StudyRecord, made: Comparison) -> str:
+def _aside(study: StudyRecord, found: Answer, made: Comparison) -> str:
     """What a claim without its evidence must not be read without."""
-    words = differing(study, made) if made.paired else "not paired"
+    words = _differing(study, found, made) if made.paired else "not paired"
     return f" ({words})" if words else ""
+
+
+def _differing(study: StudyRecord, found: Answer, made: Comparison) -> str:
+    """What pairs differ in beside the compared option, unless the sentence on the condition has said it."""
+    words = differing(study, made)
+    return "" if words in condition(study, found.question) else words
 
 
 def _short(words: Words, question: Question, made: Comparison) -> str:

@@ -120,3 +120,13 @@ def test_verdicts_have_short_names() -> None:
     assert verdict_label(_made(2.0, 0.5, seeds=1), maximize=True) == "too few seeds"
     assert {verdict_label(_made(0.1, 0.5, adjusted=0.8), maximize=goal) for goal in (True, False)} == {"not shown"}
     assert len(Verdict) == 6
+
+
+def test_what_the_sentence_on_the_condition_says_is_not_repeated(simulate: Simulate) -> None:
+    study, trials = simulate()
+    question = evolve(BOOST, where={"members.size": [2, 4]})
+    found = answer(study, question, trials)
+    for said in (sentences(study, found), headlines(study, found)):
+        assert said[0] == "Only trials with size 2 or 4 count; single has size 1 only."
+        assert " ".join(said).count("single has size 1 only") == 1
+    assert "single has size 1 only" in " ".join(headlines(study, answer(study, BOOST, trials))[1:])
