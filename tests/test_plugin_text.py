@@ -13,6 +13,14 @@ from bebertlab.plugin_text import PluginText, installed_text, is_installed, read
 Write = Callable[..., Path]
 
 
+@pytest.fixture(autouse=True)
+def _no_plugins_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A helper of a plugin that another test loaded is not what these plugins import."""
+    finders = [finder for finder in sys.meta_path if not getattr(finder, "of_plugins", False)]
+    monkeypatch.setattr(sys, "meta_path", finders)
+    monkeypatch.delitem(sys.modules, "helper", raising=False)
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     def write_file(place: str, text: str = "") -> Path:
