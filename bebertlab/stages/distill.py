@@ -25,7 +25,7 @@ from bebertlab.interfaces.stage import (
     stage_input,
 )
 from bebertlab.interfaces.task import Task
-from bebertlab.stages.teaching import check_teacher
+from bebertlab.stages.teaching import plan_student, student_composition
 from bebertlab.train.networks import check_parts
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.phases import need_teacher, train_phases
@@ -53,18 +53,13 @@ class DistillStage(StageOptions):
 
     def composition(self, inputs: Designs, codec: Codec) -> Composition:
         """The scheme's design, or that of the model."""
-        return Composition(design=self.scheme.design() if self.scheme else inputs["model"][0])
+        return student_composition(self.scheme, inputs)
 
     def plan_model(
         self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
     ) -> PlannedModel | None:
         """The model that it trains; check that the teacher can teach it."""
-        (model,) = inputs["model"]
-        if self.teacher is not None:
-            phases = resolve_phases(self.distillation, planning.codec)
-            teacher = self.teacher, inputs["teacher"][0]
-            check_teacher((self.model, model), teacher, phases, self.train, planning.task)
-        return model
+        return plan_student((self.model, self.teacher), inputs, self.distillation, self.train, planning)
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the trained model."""

@@ -37,7 +37,7 @@ from bebertlab.nn.folder import save_model
 from bebertlab.stages.distill import needed_teacher
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.strategy import check_verdict, first_round, training_data
-from bebertlab.stages.teaching import check_teacher
+from bebertlab.stages.teaching import plan_student, student_composition
 from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
 from bebertlab.train.fault import TrainingFault
 from bebertlab.train.loop import Training
@@ -92,18 +92,13 @@ class MemberStage(StageOptions):
 
     def composition(self, inputs: Designs, codec: Codec) -> Composition:
         """The scheme's design, or that of the model."""
-        return Composition(design=self.scheme.design() if self.scheme else inputs["model"][0])
+        return student_composition(self.scheme, inputs)
 
     def plan_model(
         self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
     ) -> PlannedModel | None:
         """The model that it starts from; check that the teacher can teach it."""
-        (model,) = inputs["model"]
-        if self.teacher is not None:
-            phases = resolve_phases(self.distillation, planning.codec)
-            teacher = self.teacher, inputs["teacher"][0]
-            check_teacher((self.model, model), teacher, phases, self.train, planning.task)
-        return model
+        return plan_student((self.model, self.teacher), inputs, self.distillation, self.train, planning)
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the trained member, its logits, the verdict on it and what the next one trains on."""

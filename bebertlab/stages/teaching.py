@@ -1,16 +1,42 @@
-"""Whether a teacher can teach a model, as far as a plan knows them."""
+"""What stages that train a model further plan alike: its design, and whether the teacher can teach it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.distillation import Phase
-from bebertlab.interfaces.stage import PlannedModel
+from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.stage import Composition, Designs, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
 from bebertlab.train.objective import Objective
 from bebertlab.train.options import TrainOptions
 from bebertlab.train.rehearsal import rehearse
+
+
+def student_composition(scheme: SchemeOptions | None, inputs: Designs) -> Composition:
+    """The design of a scheme, or that of the stage's `model` where there is none."""
+    return Composition(design=scheme.design() if scheme else inputs["model"][0])
+
+
+def plan_student(
+    names: tuple[str, str | None],
+    inputs: Mapping[str, tuple[PlannedModel | None, ...]],
+    distillation: DistillationOptions,
+    options: TrainOptions,
+    planning: Planning,
+) -> PlannedModel | None:
+    """The model of a stage with the inputs `model` and `teacher`, whose names are given; None where it is not known.
+
+    Raises:
+        UserError: the teacher cannot teach it; names both stages.
+    """
+    model_name, teacher_name = names
+    (model,) = inputs["model"]
+    if teacher_name is not None:
+        phases = resolve_phases(distillation, planning.codec)
+        check_teacher((model_name, model), (teacher_name, inputs["teacher"][0]), phases, options, planning.task)
+    return model
 
 
 def check_teacher(
