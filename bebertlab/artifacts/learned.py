@@ -38,27 +38,30 @@ def baseline_metrics(task: Task) -> dict[str, float]:
 
     Regression: the majority is the mean of the training scores, a guess is one of them.
     """
-    splits = [split for split in task.splits if split == SELECT or split.startswith(VALIDATION)]
-    return {name: value for split in splits for name, value in _baselines(task, split).items()}
+    return {
+        baseline_name(who, f"{split}/{name}"): value
+        for split in task.splits
+        if split == SELECT or split.startswith(VALIDATION)
+        for who, score in ((MAJORITY, _majority), (CHANCE, _chance))
+        for name, value in score(task, split).items()
+    }
 
 
-def _baselines(task: Task, split: str) -> dict[str, float]:
+def _majority(task: Task, split: str) -> dict[str, float]:
+    known, count = task.splits[TRAIN].labels, len(task.splits[split])
+    usual = np.bincount(known).argmax() if task.classes else known.mean()
+    return _metrics(task, split, np.full(count, usual, dtype=known.dtype))
+
+
+def _chance(task: Task, split: str) -> dict[str, float]:
     known, count = task.splits[TRAIN].labels, len(task.splits[split])
     rng = np.random.default_rng(0)
-    if task.classes:
-        usual = np.full(count, np.bincount(known).argmax(), dtype=known.dtype)
-        guesses = [rng.integers(len(task.classes), size=count) for _ in range(_GUESSES)]
-    else:
-        usual = np.full(count, known.mean(), dtype=known.dtype)
-        guesses = [rng.choice(known, size=count) for _ in range(_GUESSES)]
-    chances = [_metrics(task, split, guess) for guess in guesses]
-    scored = {
-        MAJORITY: _metrics(task, split, usual),
-        CHANCE: {name: float(np.mean([one[name] for one in chances])) for name in chances[0]},
-    }
-    return {
-        baseline_name(who, f"{split}/{name}"): value for who, found in scored.items() for name, value in found.items()
-    }
+    guesses = (
+        rng.integers(len(task.classes), size=count) if task.classes else rng.choice(known, size=count)
+        for _ in range(_GUESSES)
+    )
+    found = [_metrics(task, split, guess) for guess in guesses]
+    return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
 
 
 def variety_metrics(task: Task, predictions: Labels) -> dict[str, float]:
@@ -97,7 +100,7 @@ def teacher_metrics(teacher: Artifact, context: Context) -> dict[str, float]:
     score, task = read_metrics(teacher.folder).get(f"{SELECT}/score"), context.task
     if score is None:
         return {}
-    majority = _baselines(task, SELECT)[baseline_name(MAJORITY, f"{SELECT}/score")]
+    majority = _majority(task, SELECT)["score"]
     better = beats_majority(score, majority, len(task.splits[SELECT]))
     if not better:
         context.warn(
