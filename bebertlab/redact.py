@@ -11,6 +11,8 @@ _TELLING = 4  #: letters of a password; a shorter one by itself is part of too m
 
 #: user and password before a host; the password may hold any sign but white space, so it ends at the last @ of the word
 _USER = re.compile(r"(?P<start>\b[a-z][a-z0-9+.-]*://[^\s:/?#'\"]*:)(?P<password>[^\s]+)@", re.IGNORECASE)
+#: the same in a text that is one address or word, which may have any sign in it
+_USER_OF_WORD = re.compile(r"(?P<start>://[^\s:/?#]*:)(?P<password>.*)@", re.DOTALL)
 _SETTING = re.compile(
     r"(?P<start>\b[\w-]*(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|access[_-]?key)=)(?P<value>[^\s&;'\",)\]]+)",
     re.IGNORECASE,
@@ -43,7 +45,7 @@ def redact_word(word: str) -> str:
     >>> redact_word("--tracking-uri=http://me:hun ter's@host")
     '--tracking-uri=http://me:***@host'
     """
-    word = re.sub(r"(://[^\s:/?#]*:).*@", rf"\1{HIDDEN}@", word, flags=re.DOTALL)
+    word = _USER_OF_WORD.sub(rf"\g<start>{HIDDEN}@", word)
     return redact(_QUERY.sub(rf"\g<start>{HIDDEN}", word))
 
 
@@ -54,7 +56,7 @@ def redact_error(text: str, uri: str) -> str:
     "cannot reach http://me:***@host/api: no '***'"
     """
     text = text.replace(uri, redact_word(uri)) if uri else text
-    found = re.search(r"://[^\s:/?#]*:(.+)@", uri, flags=re.DOTALL)
-    for password in {found[1], unquote(found[1])} if found else ():
+    found = _USER_OF_WORD.search(uri)
+    for password in {found["password"], unquote(found["password"])} if found else ():
         text = text.replace(password, HIDDEN) if len(password) >= _TELLING else text
     return redact(text)

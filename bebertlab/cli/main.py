@@ -49,9 +49,8 @@ class LazyGroup(click.Group):
             click.echo(f"interrupted; run again with:\n  {typed_command()}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except click.ClickException as error:
-            vars(error)["message"] = redact_word(
-                error.message
-            )  # final for click; it may quote a word of the command line
+            # it may quote a word of the command line; the attribute is final for click
+            vars(error)["message"] = redact_word(error.message)
             raise
         except (click.exceptions.Exit, click.Abort):
             raise
