@@ -42,7 +42,7 @@ def machine(setting: Setting) -> Machine:
     memory = _fields(_MEMINFO).get("MemTotal")
     return Machine(
         processor=fields.get("model name", platform.processor() or platform.machine()),
-        cores=cores(),
+        cores=processors().usable,
         threads=setting.threads,
         instructions=tuple(name for name in _INSTRUCTIONS if name in known),
         byte_products=exact_products(),
@@ -52,11 +52,6 @@ def machine(setting: Setting) -> Machine:
         device=setting.device,
         gpu=torch.cuda.get_device_name(setting.device) if setting.on_gpu else None,
     )
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return processors().usable
 
 
 def _fields(file: Path) -> dict[str, str]:

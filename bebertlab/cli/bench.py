@@ -56,14 +56,15 @@ def train(
     highest. The yardstick is Hugging Face's BERT of the same shape. With --profile, --only names schemes.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler reads it at import, and else tells each start
-    from bebertlab.bench.machine import cores, machine
+    from bebertlab.bench.machine import machine
     from bebertlab.bench.setting import Setting
+    from bebertlab.processors import processors
 
     settings.load()
     setting = Setting(
         shape=shape,
         device=_checked(device),
-        threads=threads or cores(),
+        threads=threads or processors().usable,
         seed=seed,
         quick=quick,
         batch_size=batch_size,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import LARGEST_SIZE, Architecture
+from bebertlab.nn.bits import FULL
 from bebertlab.nn.config_checks import check_config, check_head
 from bebertlab.nn.names import describe_names, renamed
 
@@ -39,7 +40,6 @@ _NUMBERS = (".position_ids", ".token_type_ids")
 _CLASSIFIER = "classifier.weight"
 _MATRIX = 2  #: dimensions
 _LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)\..*")
-_FULL = 32  #: bits of what is not quantized, in the configurations of published code
 
 
 def configuration(architecture: Architecture, classes: Sequence[str] = ()) -> dict[str, Any]:
@@ -148,9 +148,9 @@ def quantized_bits(configuration: Mapping[str, Any], traces: Iterable[str]) -> t
     if (missing := [name for name in names if name not in configuration]) and (trace := next(iter(traces), None)):
         raise UserError(
             f"config.json lacks {' and '.join(missing)}, but {trace} is of a quantized model; add what it was trained"
-            f" with ({_FULL} is full precision)"
+            f" with ({FULL} is full precision)"
         )
-    weight_bits, activation_bits = (config_number(configuration, name, _FULL) for name in names)
+    weight_bits, activation_bits = (config_number(configuration, name, FULL) for name in names)
     return weight_bits, activation_bits
 
 

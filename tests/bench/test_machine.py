@@ -6,8 +6,9 @@ import pytest
 from attrs import evolve
 
 from bebertlab.bench import machine as place
-from bebertlab.bench.machine import cores, machine
+from bebertlab.bench.machine import machine
 from bebertlab.bench.setting import Setting
+from bebertlab.processors import processors
 
 
 def test_it_says_what_ratios_depend_on(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,7 +24,7 @@ def test_it_says_what_ratios_depend_on(setting: Setting, tmp_path: Path, monkeyp
     assert found.instructions == ("avx2", "avx512_bf16", "amx_bf16")
     assert found.byte_products is True
     assert found.memory_gibibytes == 8.0
-    assert (found.threads, found.cores, found.device, found.gpu) == (3, cores(), "cpu", None)
+    assert (found.threads, found.cores, found.device, found.gpu) == (3, processors().usable, "cpu", None)
 
 
 def test_what_is_not_known_is_left_open(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

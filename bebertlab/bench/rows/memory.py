@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from bebertlab.bench.clock import Ratio
 from bebertlab.bench.lengths import MAXIMUM_TOKENS
-from bebertlab.bench.machine import cores
 from bebertlab.bench.memory import YARDSTICK, training_peak_bytes
 from bebertlab.bench.process import in_processes
 from bebertlab.bench.row import Finding, Missing, Row, Target
 from bebertlab.bench.scheme import SCHEMES, by_scheme
 from bebertlab.bench.setting import Setting
+from bebertlab.processors import processors
 
 _MEBIBYTE = 2**20
 _SMALLEST = 64 * _MEBIBYTE  # less than that is lost in what a process takes anyway
@@ -35,7 +35,7 @@ def memory(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
     if not there:
         return
     names = [YARDSTICK, *(scheme.name for _, scheme in there)]
-    under, *peaks = in_processes(training_peak_bytes, [(name, setting) for name in names], at_once=cores())
+    under, *peaks = in_processes(training_peak_bytes, [(name, setting) for name in names], at_once=processors().usable)
     for (target, _), over in zip(there, peaks, strict=True):
         if min(over, under) < _SMALLEST:
             yield Missing(target=target, reason=f"a training of shape '{setting.shape}' is too small to tell")

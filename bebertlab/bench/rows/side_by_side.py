@@ -9,11 +9,11 @@ from time import perf_counter
 from attrs import evolve
 
 from bebertlab.bench.clock import alternate
-from bebertlab.bench.machine import cores
 from bebertlab.bench.process import Worker
 from bebertlab.bench.row import Finding, Missing, Row, Target
 from bebertlab.bench.scheme import W1A4, W1A8
 from bebertlab.bench.setting import Setting
+from bebertlab.processors import processors
 
 TRIALS = Target(
     name="trials.side-by-side",
@@ -41,7 +41,7 @@ def side_by_side(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding
 def _trials(setting: Setting) -> Finding:
     if setting.on_gpu:
         return Missing(target=TRIALS, reason="threads matter on a CPU; this is a GPU")
-    if cores() < 2:
+    if processors().usable < 2:
         return Missing(target=TRIALS, reason="this machine has one core")
     block, total = _steps(setting)
     with ExitStack() as opened:
