@@ -95,7 +95,7 @@ class Times:
         if not isinstance(train, Mapping):
             return _Likeness(rest=self._hash(parts, stage), epochs=None)
         left = {name: value for name, value in train.items() if name not in _FREE}
-        epochs = left.pop(_EPOCHS, None) if _are_of_one_length(stage) else None
+        epochs = left.pop(_EPOCHS, None) if _are_of_one_length(parts) else None
         stage = {**stage, "options": {**stage["options"], _TRAIN: left}}
         return _Likeness(rest=self._hash(parts, stage), epochs=epochs)
 
@@ -116,8 +116,8 @@ class Times:
         return fingerprint({**rest, "stage": stage, INPUTS: inputs})
 
 
-def _are_of_one_length(stage: Parts) -> bool:
+def _are_of_one_length(parts: Parts) -> bool:
     """Whether every phase has the epochs of the stage, so that the time grows with them."""
-    made = stage.get("made_of", {})
+    made = parts["made_of"]["options"]  # a distillation is made of the list of its phases
     phases = [phase for part in made.values() if isinstance(part, list) for phase in part]
     return all(phase.get(_EPOCHS) is None for phase in phases)

@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from attrs import frozen
 
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.document import Document
+from bebertlab.interfaces.distillation import DistillationOptions, Phase
+from bebertlab.manager import load_plugins
+from bebertlab.recipe.materials import Materials
+from bebertlab.recipe.plan import plan
+from bebertlab.recipe.read import recipe_of
+from bebertlab.registry import Source
+from bebertlab.stages.labels import LabelsOptions
 from bebertlab.store.manifest import Manifest
 from bebertlab.study.likeness import Times
 
@@ -23,7 +34,8 @@ def parts(
 ) -> dict[str, Any]:
     options = {"scheme": scheme, "train": {"epochs": 2, "learning_rate": 0.1, "batch_size": 32, **(train or {})}}
     return {
-        "stage": {"kind": "distill", "options": options, "made_of": {"distillation": phases or [PHASE]}},
+        "stage": {"kind": "distill", "options": options},
+        "made_of": {"options": {"distillation()": phases or [PHASE]}},
         "seed": seed,
         "task": {"options": {"size": size}, "digest": f"of {size}"},
         "encoder": {"options": {"hidden": hidden}, "digest": ""},
@@ -76,6 +88,37 @@ def test_time_grows_with_the_epochs() -> None:
 
 def test_a_member_that_was_not_trained_says_nothing() -> None:
     assert guess(parts(seed=1), (parts(), 0.1), metrics={"train/seconds": 0.0, "train/steps": 0.0}) is None
+
+
+@pytest.mark.parametrize(("own", "seconds"), [(None, 12.0), (1, None)])
+def test_the_phases_of_a_planned_stage_are_found(own: int | None, seconds: float | None) -> None:
+    @frozen(kw_only=True)
+    class Phased(DistillationOptions):
+        """One phase."""
+
+        kind = "phased"
+
+        def phases(self) -> tuple[Phase, ...]:
+            return (Phase(name="all", losses=(LabelsOptions(),), epochs=own),)
+
+    registry = load_plugins([]).registry.extended(
+        ((DistillationOptions, Phased),), Source(plugin="test", distribution="test 1")
+    )
+    codec = OptionsCodec(registry)
+
+    def planned(epochs: int) -> Mapping[str, Any]:
+        train = {"epochs": epochs}
+        recipe = {
+            "task": {"kind": "minigrammar", "size": 20, "select_size": 4, "validation_size": 4},
+            "encoder": {"kind": "tiny"},
+            "stages": {
+                "teacher": "finetune",
+                "student": {"kind": "distill", "model": "teacher", "distillation": "phased", "train": train},
+            },
+        }
+        return plan(recipe_of(Document.of(recipe), codec), Materials(codec), codec).nodes["student"].parts
+
+    assert guess(dict(planned(6)), (dict(planned(2)), 4.0)) == seconds
 
 
 def test_time_does_not_grow_with_the_epochs_where_a_phase_has_its_own() -> None:
