@@ -66,11 +66,12 @@ class MergeStage(StageOptions):
             raise UserError("no rule is named; prepare() fills it in")
         voices = [_voice(artifact) for artifact in inputs.many("members")]
         speaking = speakers(voices)
-        _check_logits(speaking, context)
+        _warn_of_twins(speaking, context)
+        logits = [_checked_logits(voice.artifact, context.task) for voice in speaking]
         merger = self.rule.build(context.task.outputs)
         weights = np.array([voice.weight for voice in speaking])
         merged = {
-            split: _scores(self.rule.kind, merger.merge(_stacked(speaking, split), weights), split, context.task)
+            split: _scores(self.rule.kind, merger.merge(_stacked(logits, split), weights), split, context.task)
             for split in evaluated_splits(context.task)
         }
         save_file(merged, context.folder / SCORES_FILE)
@@ -116,24 +117,29 @@ def _own_rule(members: tuple[StageOptions, ...], task: Task) -> MergerOptions:
     return strategies[0].merger(task.outputs)
 
 
-def _check_logits(voices: Sequence[Voice], context: Context) -> None:
-    """Check that the members answer for the same classes, and say where two are the same model."""
+def _checked_logits(artifact: Artifact, task: Task) -> Mapping[str, Tensor]:
+    """The logits (N, C) of a member by split, for the classes of the task."""
+    path = artifact.folder / LOGITS_FILE
+    if not path.is_file():
+        raise UserError(f"stage {artifact.stage} has no {LOGITS_FILE}; only stages with a model can be merged")
+    logits: Mapping[str, Tensor] = load_file(path)
+    for split in evaluated_splits(task):
+        columns = logits[split].shape[1]
+        if columns != task.outputs:
+            wanted = f"task '{task.name}' has {task.outputs}"
+            raise UserError(f"stage {artifact.stage} has {columns} outputs on {split}, {wanted}")
+    return logits
+
+
+def _warn_of_twins(voices: Sequence[Voice], context: Context) -> None:
+    """Say where two members are the same model."""
     places: dict[str, int] = {}
     for place, voice in enumerate(voices, start=1):
-        artifact = voice.artifact
-        path = artifact.folder / LOGITS_FILE
-        if not path.is_file():
-            raise UserError(f"stage {artifact.stage} has no {LOGITS_FILE}; only stages with a model can be merged")
-        for split in evaluated_splits(context.task):
-            columns = load_file(path)[split].shape[1]
-            if columns != context.task.outputs:
-                wanted = f"task '{context.task.name}' has {context.task.outputs}"
-                raise UserError(f"stage {artifact.stage} has {columns} outputs on {split}, {wanted}")
-        if artifact.key in places:
+        key = voice.artifact.key
+        if key in places:
             # by places: stages have other names in another recipe that finds this one in the store
-            first = places[artifact.key]
-            context.warn(f"models {first} and {place} of the merged ones are the same model, which counts twice")
-        places[artifact.key] = place
+            context.warn(f"models {places[key]} and {place} of the merged ones are the same model, which counts twice")
+        places[key] = place
 
 
 def _voice(artifact: Artifact) -> Voice:
@@ -144,11 +150,9 @@ def _voice(artifact: Artifact) -> Voice:
     return Voice(artifact=artifact, weight=verdict.weight, kept=verdict.kept, trained=judged.trained)
 
 
-def _stacked(voices: Sequence[Voice], split: str) -> Floats:
+def _stacked(logits: Sequence[Mapping[str, Tensor]], split: str) -> Floats:
     """Logits (M, N, C) of a split."""
-    return np.stack(
-        [load_file(voice.artifact.folder / LOGITS_FILE)[split].numpy().astype(np.float64) for voice in voices]
-    )
+    return np.stack([of_member[split].numpy().astype(np.float64) for of_member in logits])
 
 
 def _scores(rule: str, scores: Floats, split: str, task: Task) -> Tensor:
