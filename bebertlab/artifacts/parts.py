@@ -9,9 +9,9 @@ from bebertlab.artifacts.sizes import OPERATIONS, TOTAL
 from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.distillation import WHOLE, Phase
 from bebertlab.interfaces.stage import Context
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.bert import BertClassifier, meta_model
 from bebertlab.nn.operations import model_operations, usual_tokens
-from bebertlab.nn.size import model_size, skeleton
+from bebertlab.nn.size import model_size
 from bebertlab.train.networks import Network, phase_networks
 
 
@@ -45,4 +45,4 @@ def _metrics(network: Network, tokenizer: Path, context: Context) -> dict[str, f
     }
     sizes = network.architecture
     operations = model_operations(sizes, Design(), usual_tokens(sizes)).gigaflops
-    return {**scores, TOTAL: model_size(skeleton(sizes, Design())).total_mebibytes, OPERATIONS: operations}
+    return {**scores, TOTAL: model_size(meta_model(sizes, Design())).total_mebibytes, OPERATIONS: operations}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from bebertlab.artifacts.metrics import read_metrics
 from bebertlab.interfaces.stage import Artifact, Context
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.bert import BertClassifier, meta_model
 from bebertlab.nn.folder import TENSORS, describe_model
 from bebertlab.nn.operations import model_operations, usual_tokens
-from bebertlab.nn.size import MEBIBYTE, model_size, skeleton
+from bebertlab.nn.size import MEBIBYTE, model_size
 
 MATRIX = "size/matrix_mebibytes"  #: word embedding, linear maps and pooler in the bits of their quantizers
 TOTAL = "size/total_mebibytes"  #: with scales and all that stays in full precision
@@ -21,7 +21,7 @@ _NAMES = (MATRIX, TOTAL, STORED, OPERATIONS)
 
 
 def size_metrics(model: BertClassifier, folder: Path) -> dict[str, float]:
-    """The metrics of a model (or of its skeleton) that is stored in a folder."""
+    """The metrics of a model (or of its meta_model) that is stored in a folder."""
     size = model_size(model)
     operations = model_operations(model.architecture, model.design, usual_tokens(model.architecture))
     return {
@@ -38,7 +38,7 @@ def read_size(artifact: Artifact, context: Context) -> dict[str, float]:
     told = {name: metrics[name] for name in _NAMES if name in metrics}
     if len(told) == len(_NAMES) or not (artifact.folder / TENSORS).is_file():
         return told
-    return size_metrics(skeleton(*describe_model(artifact.folder, context.codec)), artifact.folder)
+    return size_metrics(meta_model(*describe_model(artifact.folder, context.codec)), artifact.folder)
 
 
 def summed_sizes(artifacts: Iterable[Artifact], context: Context) -> dict[str, float]:

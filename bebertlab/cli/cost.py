@@ -8,8 +8,9 @@ from attrs import asdict, frozen
 
 from bebertlab.cli.options import table
 from bebertlab.interfaces.architecture import Architecture, Design
+from bebertlab.nn.bert import meta_model
 from bebertlab.nn.operations import Operations, model_operations
-from bebertlab.nn.size import MEBIBYTE, ModelSize, mebibytes, model_size, skeleton, tensor_bytes
+from bebertlab.nn.size import MEBIBYTE, ModelSize, mebibytes, model_size, tensor_bytes
 from bebertlab.report.labels import amount
 
 _PARTS = {
@@ -75,7 +76,7 @@ def cost_of(sizes: Architecture, design: Design, tokens: int) -> Cost:
     Raises:
         UserError: the design does not fit, or there are fewer positions than tokens.
     """
-    model = skeleton(sizes, design)
+    model = meta_model(sizes, design)
     operations = model_operations(sizes, design, tokens)
     return Cost(size=model_size(model), stored=tensor_bytes(model), operations=operations)
 

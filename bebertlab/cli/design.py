@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from bebertlab.interfaces.architecture import Architecture, Design, Site
+from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, Architecture, Design, Site
 from bebertlab.interfaces.quantizer import QuantizerOptions
-from bebertlab.nn.bits import FULL, site_bits
+from bebertlab.nn.bits import site_bits
 from bebertlab.nn.design import branch_counts, quantizable_modules
 from bebertlab.report.labels import value_label
 
@@ -39,7 +39,7 @@ def _quantizer(options: QuantizerOptions | None, bits: int | None) -> str:
     '32'
     """
     if options is None:
-        return str(FULL)
+        return str(FULL_PRECISION_BITS)
     set_here = {
         field.name: getattr(options, field.name)
         for field in attrs.fields(type(options))

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from bebertlab.interfaces.architecture import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, Architecture, Design, Site
-from bebertlab.nn.bits import FULL, site_bits
+from bebertlab.interfaces.architecture import (
+    ATTENTION_SITES,
+    FULL_PRECISION_BITS,
+    LINEAR_SITES,
+    WEIGHT_SITES,
+    Architecture,
+    Design,
+    Site,
+)
+from bebertlab.nn.bits import site_bits
 
 _BERT_BASE = ("bert-base-uncased", "google-bert/bert-base-uncased")
 
@@ -58,10 +66,10 @@ def spoken_bits(design: Design) -> str | None:
     '32-32-32'
     """
     bits = site_bits(design)
-    words = bits.weights.get(Site.WORD_EMBEDDING, FULL)
-    linear = {bits.weights.get(site, FULL) for site in WEIGHT_SITES if site != Site.WORD_EMBEDDING}
-    activations = {bits.inputs.get(site, FULL) for site in LINEAR_SITES}
-    activations |= {bits.attention.get(site, FULL) for site in ATTENTION_SITES}
+    words = bits.weights.get(Site.WORD_EMBEDDING, FULL_PRECISION_BITS)
+    linear = {bits.weights.get(site, FULL_PRECISION_BITS) for site in WEIGHT_SITES if site != Site.WORD_EMBEDDING}
+    activations = {bits.inputs.get(site, FULL_PRECISION_BITS) for site in LINEAR_SITES}
+    activations |= {bits.attention.get(site, FULL_PRECISION_BITS) for site in ATTENTION_SITES}
     if len(linear) > 1 or len(activations) > 1:
         return None
     return f"{linear.pop()}-{words}-{activations.pop()}"

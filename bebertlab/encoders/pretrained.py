@@ -18,11 +18,11 @@ from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.stage import PLACE_OR_NAME
 from bebertlab.interfaces.task import Task
+from bebertlab.nn.bert import meta_model
 from bebertlab.nn.config_checks import check_config, check_unquantized
 from bebertlab.nn.folder import CONFIGURATION
 from bebertlab.nn.huggingface import architecture_of, check_layers, modern_names
 from bebertlab.nn.initial import random_tensor
-from bebertlab.nn.size import skeleton
 from bebertlab.nn.tensors import check_shapes
 from bebertlab.nn.tokenizer import ModelTokenizer, check_segments, read_tokenizer
 from bebertlab.nn.weights import read_weights, weight_shapes
@@ -84,7 +84,7 @@ class PretrainedEncoder(EncoderOptions):
             architecture = self._architecture(sizes, vocabulary)
         generator = torch.Generator().manual_seed(seed)
         tensors = {}
-        for name, tensor in skeleton(architecture, Design()).state_dict().items():
+        for name, tensor in meta_model(architecture, Design()).state_dict().items():
             if name.startswith(_CLASSIFIER) or name not in given:
                 tensors[name] = random_tensor(name, tensor.shape, generator)
             else:
@@ -110,7 +110,7 @@ class PretrainedEncoder(EncoderOptions):
             body = {name: shape for name, shape in modern_names(shapes).items() if name.startswith(_BODY)}
             check_layers(sizes.layers, body or shapes)
             pooled = any(name.startswith(_POOLER) for name in body)
-            wanted = skeleton(sizes, Design()).state_dict()
+            wanted = meta_model(sizes, Design()).state_dict()
             unpooled = {name: tensor for name, tensor in wanted.items() if pooled or not name.startswith(_POOLER)}
             check_shapes(body, {name: tensor for name, tensor in unpooled.items() if name.startswith(_BODY)})
         return sizes

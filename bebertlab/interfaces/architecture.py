@@ -45,6 +45,7 @@ ATTENTION_SITES = (
     Site.ATTENTION_PROBABILITIES,
 )
 
+FULL_PRECISION_BITS = 32  #: of an element that is not quantized
 LARGEST_SIZE = 10**7  #: sizes of models in damaged files may be too large to count their weights
 _size = validators.and_(validators.instance_of(int), validators.ge(1), validators.le(LARGEST_SIZE))
 

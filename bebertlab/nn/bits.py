@@ -10,7 +10,6 @@ from attrs import frozen
 from bebertlab.interfaces.architecture import Design, Site
 from bebertlab.interfaces.quantizer import QuantizerOptions
 
-FULL = 32  #: bits of what is not quantized
 #: a weight as small as it can be and still tell which of its dimensions a scale follows
 _SAMPLE = torch.Size([3, 5])
 

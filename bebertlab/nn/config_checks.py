@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bebertlab.errors import UserError
-from bebertlab.nn.bits import FULL
+from bebertlab.interfaces.architecture import FULL_PRECISION_BITS
 
 FULL_PRECISION = "save the model in fp32, fp16 or bf16"  #: what helps where a quantized checkpoint is refused
 MODEL_TYPE = "bebertlab"  #: of folders that only bebertlab reads
@@ -68,7 +68,7 @@ def check_unquantized(config: Mapping[str, Any]) -> None:
         UserError: it is.
     """
     for name in ("weight_bits", "input_bits"):
-        if (bits := config.get(name)) not in (None, FULL):
+        if (bits := config.get(name)) not in (None, FULL_PRECISION_BITS):
             raise UserError(
                 f"config.json: {name} is {bits!r}, so the model is a quantized one of published code;"
                 " `bebertlab model import` with the --format of that code reads it"

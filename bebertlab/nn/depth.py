@@ -10,8 +10,8 @@ from attrs import evolve
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Checkpoint, Design
+from bebertlab.nn.bert import meta_model
 from bebertlab.nn.design import layer_path
-from bebertlab.nn.size import skeleton
 from bebertlab.nn.width import check_full_precision
 
 _LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)(?=\.)")
@@ -48,7 +48,7 @@ def slice_depth(checkpoint: Checkpoint, fraction: float) -> Checkpoint:
     check_full_precision(checkpoint.design)
     kept = kept_layers(checkpoint.architecture.layers, fraction)
     sizes = evolve(checkpoint.architecture, layers=len(kept))
-    names = skeleton(sizes, Design()).state_dict()
+    names = meta_model(sizes, Design()).state_dict()
     tensors = {name: checkpoint.tensors[full_name(name, kept)].clone() for name in names}
     return Checkpoint(architecture=sizes, design=Design(), tensors=tensors)
 

@@ -15,11 +15,10 @@ from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
 from bebertlab.interfaces.encoder import SavedTokenizer
 from bebertlab.interfaces.stage import Codec
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.bert import BertClassifier, meta_model
 from bebertlab.nn.config_checks import MODEL_TYPE, check_config
 from bebertlab.nn.full_precision import full_precision_architecture, full_precision_checkpoint
 from bebertlab.nn.huggingface import check_layers, configuration
-from bebertlab.nn.size import skeleton
 from bebertlab.nn.tensors import check_shapes
 from bebertlab.nn.weight_files import refuse_adapter
 from bebertlab.nn.weights import FLOATS, check_finite, read_safetensors, read_weights, safetensors_types, weight_shapes
@@ -113,7 +112,7 @@ def _own_description(folder: Path, codec: Codec) -> tuple[Architecture, Design]:
         architecture = codec.load(data.get("architecture"), Architecture)
         design = codec.load(data.get("design"), Design)
         check_layers(architecture.layers, types, "architecture.layers")
-        wanted = skeleton(architecture, design).state_dict()
+        wanted = meta_model(architecture, design).state_dict()
     with _named(folder / TENSORS):
         check_shapes({name: shape for name, (_, shape) in types.items()}, wanted)
         for name, (kind, _) in types.items():

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.nn.bert import meta_model
 from bebertlab.nn.config_checks import check_unquantized
 from bebertlab.nn.huggingface import classifier_architecture, modern_names
-from bebertlab.nn.size import skeleton
 from bebertlab.nn.tensors import check_shapes
 
 
@@ -36,5 +36,5 @@ def full_precision_architecture(shapes: Mapping[str, torch.Size], config: Mappin
     named = modern_names(shapes)
     check_unquantized(config)
     sizes = classifier_architecture(config, named)
-    check_shapes(named, skeleton(sizes, Design()).state_dict())
+    check_shapes(named, meta_model(sizes, Design()).state_dict())
     return sizes

@@ -8,8 +8,7 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import LARGEST_SIZE, Architecture
-from bebertlab.nn.bits import FULL
+from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, LARGEST_SIZE, Architecture
 from bebertlab.nn.config_checks import check_config, check_head
 from bebertlab.nn.names import describe_names, renamed
 
@@ -148,9 +147,9 @@ def quantized_bits(configuration: Mapping[str, Any], traces: Iterable[str]) -> t
     if (missing := [name for name in names if name not in configuration]) and (trace := next(iter(traces), None)):
         raise UserError(
             f"config.json lacks {' and '.join(missing)}, but {trace} is of a quantized model; add what it was trained"
-            f" with ({FULL} is full precision)"
+            f" with ({FULL_PRECISION_BITS} is full precision)"
         )
-    weight_bits, activation_bits = (config_number(configuration, name, FULL) for name in names)
+    weight_bits, activation_bits = (config_number(configuration, name, FULL_PRECISION_BITS) for name in names)
     return weight_bits, activation_bits
 
 

@@ -6,9 +6,9 @@ import torch
 from attrs import asdict, frozen
 from torch import nn
 
-from bebertlab.interfaces.architecture import WEIGHT_SITES, Architecture, Design, Site
+from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, WEIGHT_SITES, Architecture, Design, Site
 from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.bits import FULL, scale_count, site_bits
+from bebertlab.nn.bits import scale_count, site_bits
 from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
 
 MEBIBYTE = 2**20
@@ -68,7 +68,7 @@ def mebibytes(bits: float) -> float:
 
 
 def model_size(model: BertClassifier) -> ModelSize:
-    """Count the bits of a model, or of the `skeleton` of one.
+    """Count the bits of a model, or of the `meta_model` of one.
 
     What quantizers of weights learn does not count: levels and scales say it all. Neither do the flags that say
     whether a step is set.
@@ -78,21 +78,8 @@ def model_size(model: BertClassifier) -> ModelSize:
     counted = {f"{prefix}weight" for prefix in _branch_sites(model.architecture, model.design)}
     for name, parameter in model.named_parameters():
         if name not in counted and ".weight_quantizer." not in name:
-            bits[_part(name)] += parameter.numel() * FULL
+            bits[_part(name)] += parameter.numel() * FULL_PRECISION_BITS
     return ModelSize(**bits, **matrices)
-
-
-def skeleton(architecture: Architecture, design: Design) -> BertClassifier:
-    """A model that has shapes and takes no memory: to count, not to run.
-
-    Raises:
-        UserError: the design does not fit the architecture.
-    """
-    try:
-        with torch.device("meta"):
-            return BertClassifier(architecture, design)
-    except (NotImplementedError, RuntimeError):  # a quantizer that reads numbers while it is made: it gets them
-        return BertClassifier(architecture, design)
 
 
 def tensor_bytes(model: nn.Module) -> int:
@@ -120,8 +107,8 @@ def _matrix_bits(architecture: Architecture, design: Design) -> dict[str, int]:
     bits = dict.fromkeys(("word_embedding", "encoder", "pooler", "scales"), 0)
     for site in _branch_sites(architecture, design).values():
         part = site.value if site in (Site.WORD_EMBEDDING, Site.POOLER) else "encoder"
-        bits[part] += shapes[site].numel() * weights.get(site, FULL)
-        bits["scales"] += scales.get(site, 0) * FULL
+        bits[part] += shapes[site].numel() * weights.get(site, FULL_PRECISION_BITS)
+        bits["scales"] += scales.get(site, 0) * FULL_PRECISION_BITS
     return bits
 
 

@@ -10,9 +10,8 @@ from torch.func import functional_call
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.bert import BertClassifier, meta_model
 from bebertlab.nn.depth import full_name, kept_layers
-from bebertlab.nn.size import skeleton
 from bebertlab.nn.width import check_full_precision, narrowed
 
 _NO_TAPS: frozenset[Tap] = frozenset()
@@ -37,18 +36,18 @@ class SubNetwork(nn.Module):
         self.layers = kept_layers(sizes.layers, depth)  #: of the whole model
         self._depth = sizes.layers
         self.architecture = evolve(sizes, layers=len(self.layers))
-        self.skeleton = skeleton(self.architecture, Design())  # its own parameters are never read
+        self.meta_model = meta_model(self.architecture, Design())  # its own parameters are never read
         parameters = dict(whole.named_parameters())
         # a mapping of tuples: a module would take the parameters of the whole model for its own
         self._parts = {
             name: (parameters[full_name(name, self.layers)], own.shape)
-            for name, own in self.skeleton.named_parameters()
+            for name, own in self.meta_model.named_parameters()
         }
 
     def forward(self, batch: Batch, taps: frozenset[Tap] = _NO_TAPS) -> Outputs:
         """Logits and the taps that are asked for."""
         tensors = {name: _leading(parameter, shape) for name, (parameter, shape) in self._parts.items()}
-        outputs: Outputs = functional_call(self.skeleton, tensors, (batch, taps))
+        outputs: Outputs = functional_call(self.meta_model, tensors, (batch, taps))
         return outputs
 
     def counterpart(self, outputs: Outputs) -> Outputs:

@@ -33,12 +33,12 @@ def _left(study: StudyRecord, path: str, value: object, axis: str, excluded: Seq
     """The values of an axis that a value of `path` may have."""
     out: set[str] = set()
     for item in excluded:
-        if item.keys() == {path, axis} and _among(value, item[path]):
+        if item.keys() == {path, axis} and _is_listed(value, item[path]):
             out |= {identity(one) for one in _listed(item[axis])}
     return [one for one in study.axes[axis] if identity(one) not in out]
 
 
-def _among(value: object, values: object) -> bool:
+def _is_listed(value: object, values: object) -> bool:
     return identity(value) in map(identity, _listed(values))
 
 

@@ -113,7 +113,7 @@ def _parts(axis: Axis, lines: Sequence[_Line | None]) -> Iterator[tuple[Sequence
     if axis.choice is not None:
         parts: dict[tuple[bool, ...], list[Any]] = {}
         for value in axis.choice:
-            parts.setdefault(tuple(_matches(value, line) for line in lines), []).append(value)
+            parts.setdefault(tuple(_fits(value, line) for line in lines), []).append(value)
         yield from ((values, matched) for matched, values in parts.items())
         return
     others = tuple(line is None for line in lines)
@@ -125,13 +125,13 @@ def _parts(axis: Axis, lines: Sequence[_Line | None]) -> Iterator[tuple[Sequence
     for value in sorted(value for value in named if first <= value <= last):
         if first < value:
             yield range(first, value), others
-        yield range(value, value + 1), tuple(_matches(value, line) for line in lines)
+        yield range(value, value + 1), tuple(_fits(value, line) for line in lines)
         first = value + 1
     if first <= last:
         yield range(first, last + 1), others
 
 
-def _matches(value: object, line: _Line | None) -> bool:
+def _fits(value: object, line: _Line | None) -> bool:
     return line is None or canonical(value) in line
 
 

@@ -1,4 +1,4 @@
-"""Do two models of the same skeleton compute the same?"""
+"""Do two models of the same shapes compute the same?"""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@ from attrs import evolve
 from bebertlab.cli.cost import cost_of, cost_table, spoken_sizes
 from bebertlab.encoders.published import published_architecture
 from bebertlab.interfaces.architecture import Design
+from bebertlab.nn.bert import meta_model
 from bebertlab.nn.operations import model_operations
-from bebertlab.nn.size import MEBIBYTE, model_size, skeleton
+from bebertlab.nn.size import MEBIBYTE, model_size
 from bebertlab_binarybert import BinaryBert
 
 BASE = published_architecture("bert-base-uncased", classes=2)
@@ -27,7 +28,7 @@ def test_every_figure_is_a_sum_of_parts() -> None:
     assert sizes["matrices_biases"] == matrices + parts["biases"]
     assert sizes["matrices_biases_positions"] == matrices + parts["biases"] + parts["positions"]
     assert abs(sizes["total"] - sum(parts.values())) < 1e-9
-    assert sizes["total"] == model_size(skeleton(BASE, DESIGN)).total_mebibytes
+    assert sizes["total"] == model_size(meta_model(BASE, DESIGN)).total_mebibytes
     assert abs(sizes["total"] - sizes["total_without_positions"] - parts["positions"]) < 1e-9
     assert data["gigaflops"]["total"] == model_operations(BASE, DESIGN).gigaflops
     assert data["gigaflops"]["total"] == data["gigaflops"]["linear"] + data["gigaflops"]["attention"]

@@ -5,7 +5,8 @@ import pytest
 from bebertlab.encoders.published import PUBLISHED, published_architecture
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Design
-from bebertlab.nn.size import model_size, skeleton
+from bebertlab.nn.bert import meta_model
+from bebertlab.nn.size import model_size
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ from bebertlab.nn.size import model_size, skeleton
 )
 def test_parameters_are_those_that_were_published(name: str, millions: float) -> None:
     """Millions of parameters without a classifier."""
-    size = model_size(skeleton(published_architecture(name, classes=2), Design()))
+    size = model_size(meta_model(published_architecture(name, classes=2), Design()))
     assert (size.total_bits - size.classifier) / 32e6 == pytest.approx(millions, abs=0.05)
 
 

@@ -12,10 +12,10 @@ from bebertlab.interfaces.architecture import ATTENTION_SITES, LINEAR_SITES, Arc
 from bebertlab.interfaces.quantizer import Codes, Quantizer, QuantizerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.manager import load_plugins
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.nn.bert import BertClassifier, meta_model
 from bebertlab.nn.design import quantizable_modules
 from bebertlab.nn.folder import TENSORS, save_model
-from bebertlab.nn.size import ModelSize, mebibytes, model_size, skeleton, tensor_bytes
+from bebertlab.nn.size import ModelSize, mebibytes, model_size, tensor_bytes
 from bebertlab_bibert import BibertScheme
 from bebertlab_binarybert import BinaryBert, Bwn, Lsq, TernaryBert, Twn, Uniform
 
@@ -26,7 +26,7 @@ REGISTRY = load_plugins().registry
 
 
 def base(design: Design, architecture: Architecture = BASE) -> ModelSize:
-    return model_size(skeleton(architecture, design))
+    return model_size(meta_model(architecture, design))
 
 
 def split(design: Design, architecture: Architecture = HALF) -> Design:
@@ -110,7 +110,7 @@ def test_every_scheme_is_counted_whole(kind: str, sizes: Architecture) -> None:
     design = options.design()
     model = BertClassifier(sizes, design)
     size = model_size(model)
-    assert size == model_size(skeleton(sizes, design))
+    assert size == model_size(meta_model(sizes, design))
     matrices = {f"{path}.weight" for path in quantizable_modules(sizes)}
     counted = sum(
         parameter.numel()
@@ -122,7 +122,7 @@ def test_every_scheme_is_counted_whole(kind: str, sizes: Architecture) -> None:
 
 
 def test_a_skeleton_takes_no_memory() -> None:
-    model = skeleton(BASE, BinaryBert(activation_bits=4).design())
+    model = meta_model(BASE, BinaryBert(activation_bits=4).design())
     assert {tensor.device.type for tensor in model.state_dict().values()} == {"meta"}
 
 
@@ -150,11 +150,11 @@ class ReadingQuantizer(Quantizer):
 
 
 def test_a_quantizer_that_cannot_be_made_without_memory_is_counted_too(sizes: Architecture) -> None:
-    size = model_size(skeleton(sizes, Design(weights={Site.POOLER: Reading()}, inputs={Site.POOLER: Reading()})))
+    size = model_size(meta_model(sizes, Design(weights={Site.POOLER: Reading()}, inputs={Site.POOLER: Reading()})))
     assert size.pooler == 3 * sizes.hidden**2
     # what a quantizer of weights learned is in the scales, and counted once
     assert size.scales == size.steps == 32
-    assert size.biases == model_size(skeleton(sizes, Design())).biases
+    assert size.biases == model_size(meta_model(sizes, Design())).biases
 
 
 @pytest.mark.parametrize("activation", [Lsq(), Uniform(), None])
@@ -167,4 +167,4 @@ def test_tensor_bytes_are_those_of_the_file(
     save_model(BertClassifier(sizes, design), tmp_path, OptionsCodec(REGISTRY))
     stored = (tmp_path / TENSORS).read_bytes()
     header = 8 + int.from_bytes(stored[:8], "little")
-    assert tensor_bytes(skeleton(sizes, design)) == len(stored) - header
+    assert tensor_bytes(meta_model(sizes, design)) == len(stored) - header

@@ -51,7 +51,7 @@ def test_the_largest_comes_first_and_the_whole_is_the_model_itself(task: Task) -
     model = tiny_model(task)
     networks = phase_networks(model, ALL, "student")
     assert networks[0] is model
-    sizes = [one.skeleton.architecture for one in networks if isinstance(one, SubNetwork)]
+    sizes = [one.meta_model.architecture for one in networks if isinstance(one, SubNetwork)]
     assert [(s.heads, s.layers) for s in sizes] == [(1, 2), (2, 1), (1, 1)]
     assert phase_networks(model, Phase(name="p"), "student") == (model,)
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from bebertlab.api import Checkpoint, Design, Site, model_operations, quantizable_modules
-from bebertlab.nn.size import model_size, skeleton
+from bebertlab.nn.bert import meta_model
+from bebertlab.nn.size import model_size
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_binarybert import BinaryBert, Bwn
 from bebertlab_binarybert.costs import Costs
@@ -24,12 +25,12 @@ def checkpoint(design: Design) -> Checkpoint:
 def test_are_those_that_models_report(design: Design) -> None:
     source = checkpoint(design)
     sizes, costs = source.architecture, Costs(source, design)
-    assert costs.single("mebibytes") == model_size(skeleton(sizes, design)).matrix_bits
+    assert costs.single("mebibytes") == model_size(meta_model(sizes, design)).matrix_bits
     assert costs.single("gigaflops") == model_operations(sizes, design, sizes.positions).total
     for path, site in quantizable_modules(sizes).items():
         if site in design.weights:
             split = design.with_branches({path: 2})
-            bits = model_size(skeleton(sizes, split)).matrix_bits
+            bits = model_size(meta_model(sizes, split)).matrix_bits
             assert costs.single("mebibytes") + costs.second(path, "mebibytes") == bits
             operations = model_operations(sizes, split, sizes.positions).total
             assert costs.single("gigaflops") + costs.second(path, "gigaflops") == operations
