@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from bebertlab.accounting.operations import model_operations, usual_tokens
 from bebertlab.artifacts.metrics import read_metrics, write_metrics
 from bebertlab.artifacts.model import input_length, open_session, read_model, read_teacher, write_model
+from bebertlab.data.batches import batches, group_in_order
+from bebertlab.data.examples import load_examples
+from bebertlab.data.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
+from bebertlab.data.select import carve_select
 from bebertlab.errors import EnvironmentFault, UserError, suggestion, unknown
 from bebertlab.files import check_file
-from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.architecture import (
     ATTENTION_SITES,
     LINEAR_SITES,
@@ -56,28 +60,22 @@ from bebertlab.interfaces.stage import (
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Metrics, Split, Task, TaskOptions
 from bebertlab.interfaces.training_data import TrainingData
 from bebertlab.locations import environment_folder
-from bebertlab.network import reach_hub
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.design import branch_counts, branch_prefix, quantizable_modules
-from bebertlab.nn.huggingface import (
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.huggingface import (
     architecture_of,
     classifier_architecture,
     config_number,
     modern_names,
     quantized_bits,
 )
-from bebertlab.nn.operations import model_operations, usual_tokens
-from bebertlab.nn.precision import integer_dtype, widened
-from bebertlab.nn.straight_through import sign, straight_through
-from bebertlab.nn.tensors import check_tensors
-from bebertlab.nn.window import windowed, within
+from bebertlab.model.spec import branch_counts, branch_prefix, quantizable_modules
+from bebertlab.model.straight_through import integer_dtype, sign, straight_through, widened, windowed, within
+from bebertlab.model.tensors import check_tensors
+from bebertlab.network import reach_hub
+from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.stages.member import MemberStage
-from bebertlab.train.batches import batches, group_in_order
-from bebertlab.train.carve import carve_select
-from bebertlab.train.examples import load_examples
-from bebertlab.train.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.pairing import LAYERS, Layers, paired, teacher_logits
+from bebertlab.training.options import TrainOptions
+from bebertlab.training.pairing import LAYERS, Layers, paired, teacher_logits
 
 __all__ = [
     "ATTENTION_SITES",

@@ -71,3 +71,9 @@ def show_exception(error: BaseException) -> str:
     "KeyError: 'label'"
     """
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
+class TrainingFault(UserError):
+    """The numbers of a training are no numbers any more; names the stage, the phase and the step."""
+
+    exit_code = EXIT_TRIALS_FAILED

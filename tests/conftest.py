@@ -20,14 +20,14 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
-from bebertlab.manager import load_plugins
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.folder import load_model, save_model
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.folder import load_model, save_model
+from bebertlab.registry.manager import load_plugins
 from bebertlab.stages.finetune import FinetuneStage
 from bebertlab.stages.load import LoadStage
-from bebertlab.testing.bench import StageBench
+from bebertlab.testing.stage_runner import StageBench
 from bebertlab.testing.tiny import tiny_task
-from bebertlab.train.options import TrainOptions
+from bebertlab.training.options import TrainOptions
 
 # the same examples in every run, and no failure because the machine is busy
 settings.register_profile("bebertlab", derandomize=True, deadline=None)

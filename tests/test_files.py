@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.files import check_file, read_json
+from bebertlab.files import check_file, content_digest, path_digest, read_json
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:9c16\nsize 440449768\n"
 
@@ -55,3 +58,74 @@ def test_what_is_no_object_is_refused_in_one_line(tmp_path: Path, content: bytes
         read_json(path)
     assert str(raised.value).startswith(f"{path}: {words}")
     assert (raised.value.exit_code, len(str(raised.value).splitlines())) == (2, 1)
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture
+def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that was written a minute ago, as the clock says."""
+    path = tmp_path / "weights"
+    path.write_text("old")
+    late = time.time_ns() + 60_000_000_000
+    monkeypatch.setattr("bebertlab.files.time.time_ns", lambda: late)
+    return path
+
+
+def test_a_file_that_was_just_written_is_read_every_time(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    for number in range(20):  # several of these within one tick of a file system's clock
+        path.write_text(f"{number:02d}")
+        assert content_digest(path) == sha256(f"{number:02d}")
+
+
+def test_a_file_that_stays_is_read_once(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert content_digest(settled) == sha256("old")
+    monkeypatch.setattr("bebertlab.files._read", lambda path: "read again")
+    assert content_digest(settled) == sha256("old")
+
+
+def test_another_text_with_the_size_and_time_of_the_old_one_is_noticed(settled: Path) -> None:
+    state = settled.stat()
+    assert content_digest(settled) == sha256("old")
+    time.sleep(0.02)  # more than a tick of the clock; of what was really just written nothing is remembered
+    settled.write_text("new")
+    os.utime(settled, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert content_digest(settled) == sha256("new")
+
+
+def test_a_file_moved_to_its_place_with_its_time_is_noticed(settled: Path) -> None:
+    state = settled.stat()
+    assert content_digest(settled) == sha256("old")
+    other = settled.with_name("other")
+    other.write_text("new")
+    os.utime(other, ns=(state.st_atime_ns, state.st_mtime_ns))
+    other.replace(settled)
+    assert content_digest(settled) == sha256("new")
+
+
+def test_a_time_in_the_future_is_not_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    later = time.time_ns() + 10**12
+    for text in ("old", "new"):
+        path.write_text(text)
+        os.utime(path, ns=(later, later))
+        assert content_digest(path) == sha256(text)
+
+
+def test_a_folder_is_the_names_and_contents_of_its_files(tmp_path: Path) -> None:
+    assert path_digest(tmp_path / "missing") is None
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    found = {path_digest(folder)}
+    for name, text in (("a", "1"), ("deep/b", "1"), ("a", "2")):
+        (folder / name).write_text(text)
+        found.add(path_digest(folder))
+    (folder / "a").rename(folder / "c")
+    found.add(path_digest(folder))
+    assert len(found) == 5
+    before = path_digest(folder)
+    assert path_digest(folder.rename(tmp_path / "moved")) == before
+    assert path_digest(tmp_path / "moved" / "c") == sha256("2")

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from bebertlab.cli.main import main
 from bebertlab.interfaces.quantizer import QuantizerOptions
-from bebertlab.manager import load_plugins
+from bebertlab.registry.manager import load_plugins
 from bebertlab.testing import check_quantizer
 
 ROOT = Path(__file__).parents[1]

@@ -12,9 +12,9 @@ from bebertlab.errors import UserError
 from bebertlab.files import read_json
 from bebertlab.interfaces.stage import Context
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.classes import check_problem, class_names, contradicts, listed, output_order, reorder_outputs
-from bebertlab.nn.folder import CONFIGURATION, load_model
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.classes import check_problem, class_names, contradicts, listed, output_order, reorder_outputs
+from bebertlab.model.folder import CONFIGURATION, load_model
 
 _ADVICE = "the option `classes` of stage `load` to the task's classes in the order of the model's outputs"
 

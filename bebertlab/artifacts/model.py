@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,26 +11,30 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bebertlab.accounting.operations import model_operations, usual_tokens
+from bebertlab.accounting.size import model_size
 from bebertlab.artifacts.classes import load_classifier
-from bebertlab.artifacts.metrics import write_metrics
-from bebertlab.artifacts.sizes import size_metrics
-from bebertlab.artifacts.truncation import truncation_metrics
+from bebertlab.artifacts.metrics import OPERATIONS, TOTAL, size_metrics, truncation_metrics, write_metrics
+from bebertlab.data.examples import Examples, load_examples
+from bebertlab.data.tokenizer import TOKENIZER_FILES, has_tokenizer, read_tokenizer, set_maximum_tokens
+from bebertlab.errors import TrainingFault
+from bebertlab.files import content_digest
+from bebertlab.inference.predict import predict
+from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.distillation import WHOLE, Phase
 from bebertlab.interfaces.ensemble import Round
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Context, different_parts
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.folder import save_model
-from bebertlab.nn.surgery import redesign
-from bebertlab.nn.tokenizer import TOKENIZER_FILES, has_tokenizer, read_tokenizer, set_maximum_tokens
-from bebertlab.train.examples import Examples, load_examples
-from bebertlab.train.fault import TrainingFault
-from bebertlab.train.loop import Training
-from bebertlab.train.networks import Network
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.predict import predict
-from bebertlab.train.session import Session, TeacherView
-from bebertlab.train.teacher import Teacher
+from bebertlab.model.bert import BertClassifier, meta_model
+from bebertlab.model.folder import CONFIGURATION, SURGERY, save_model
+from bebertlab.model.requantize import redesign
+from bebertlab.model.slice import Network, phase_networks
+from bebertlab.model.weight_files import weight_files
+from bebertlab.training.loop import Training
+from bebertlab.training.options import TrainOptions
+from bebertlab.training.setup import Session, TeacherView
+from bebertlab.training.teacher import Teacher
 
 LOGITS_FILE = "logits.safetensors"
 
@@ -166,3 +171,63 @@ def _costs(training: Training | None) -> dict[str, float]:
         return {}
     costs = {"train/seconds": training.seconds, "train/steps": training.steps}
     return costs if training.teacher_seconds is None else {**costs, "train/teacher_seconds": training.teacher_seconds}
+
+
+def part_metrics(model: BertClassifier, phase: Phase, tokenizer: Path, context: Context) -> dict[str, float]:
+    """Score, size and operations of every sub-network that a phase trained on the weights of a model.
+
+    They are called `width_0.5/validation/score`, and `depth_0.75/width_0.5/validation/score` where there are several
+    depths; empty for a phase that trains the model itself. `tokenizer` is the folder that holds it.
+
+    Raises:
+        TrainingFault: an answer of a sub-network is not a finite number.
+    """
+    if phase.parts == (WHOLE,):
+        return {}
+    networks = phase_networks(model, phase, context.stage)
+    return {
+        f"{_name(phase, *part)}/{name}": value
+        for part, network in zip(phase.parts, networks, strict=True)
+        for name, value in _metrics(network, tokenizer, context).items()
+    }
+
+
+def _name(phase: Phase, width: float, depth: float) -> str:
+    return f"width_{width:g}" if phase.depths == (1.0,) else f"depth_{depth:g}/width_{width:g}"
+
+
+def _metrics(network: Network, tokenizer: Path, context: Context) -> dict[str, float]:
+    answers = {split: split_logits(network, split, tokenizer, context) for split in evaluated_splits(context.task)}
+    scores = {
+        f"{split}/score": context.task.evaluate(split, logits.numpy())["score"] for split, logits in answers.items()
+    }
+    sizes = network.architecture
+    operations = model_operations(sizes, Design(), usual_tokens(sizes)).gigaflops
+    return {**scores, TOTAL: model_size(meta_model(sizes, Design())).total_mebibytes, OPERATIONS: operations}
+
+
+_FILES = (CONFIGURATION, SURGERY, *TOKENIZER_FILES)
+
+
+def model_digest(folder: Path) -> str:
+    """sha256 of the names and contents of the files that make a model and its tokenizer, wherever the folder lies.
+
+    Raises:
+        EnvironmentFault: there are no weights, or a file is a pointer of git-lfs.
+        UserError: the index of its shards is damaged.
+    """
+    digest = hashlib.sha256()
+    for path in model_files(folder):
+        digest.update(f"{path.relative_to(folder).as_posix()} {content_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files that make a model and its tokenizer, of weights one kind only, sorted by name.
+
+    Raises:
+        EnvironmentFault: there are no weights, or a file of them is missing.
+        UserError: the index of its shards is damaged.
+    """
+    named = (folder / name for name in _FILES)
+    return sorted({*filter(Path.is_file, named), *weight_files(folder)})

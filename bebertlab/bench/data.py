@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bebertlab.data.examples import Examples
+from bebertlab.data.tokens import Tokens
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.task import SELECT, TRAIN, Labels, Split, Task
-from bebertlab.train.examples import Examples
-from bebertlab.train.tokens import Tokens
 
 _FIRST_WORD = 1000  # of BERT's vocabulary: below are special tokens, unused ones and characters
 

@@ -12,11 +12,11 @@ from torch import nn
 from bebertlab.bench.clock import timed
 from bebertlab.bench.parts import Part, mark
 from bebertlab.bench.setting import Setting
+from bebertlab.data.batches import batches
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.batch import Batch
-from bebertlab.nn.huggingface import configuration
-from bebertlab.train.batches import batches
-from bebertlab.train.session import Session
+from bebertlab.model.huggingface import configuration
+from bebertlab.training.setup import Session
 
 _RATE, _DECAY, _NORM = 5e-5, 0.01, 1.0
 

@@ -12,7 +12,7 @@ from torch.profiler import record_function
 from torch.utils.hooks import RemovableHandle
 
 from bebertlab.interfaces.quantizer import Quantizer
-from bebertlab.nn.linear import QuantizedLinear
+from bebertlab.model.linear import QuantizedLinear
 
 
 class Part(StrEnum):

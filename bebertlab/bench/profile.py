@@ -17,7 +17,7 @@ from bebertlab.bench.scheme import SCHEMES, Scheme, full_precision
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import Steps, equal_session, labels_phase
 from bebertlab.errors import unknown
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.model.bert import BertClassifier
 
 _WARM_UP = 2
 

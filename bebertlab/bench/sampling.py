@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from bebertlab.train.batches import Grouping
-from bebertlab.train.sampler import Sampler
+from bebertlab.data.batches import Grouping
+from bebertlab.training.sampler import Sampler
 
 
 @frozen(kw_only=True, eq=False)

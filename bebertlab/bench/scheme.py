@@ -13,11 +13,11 @@ from bebertlab.bench.setting import Setting
 from bebertlab.interfaces.architecture import Architecture, Design
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.design import quantizable_modules
-from bebertlab.nn.initial import random_tensor
-from bebertlab.nn.width import narrowed
-from bebertlab.train.seed import derive_seed
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.checkpoint import random_tensor
+from bebertlab.model.slice import narrowed
+from bebertlab.model.spec import quantizable_modules
+from bebertlab.training.seed import derive_seed
 
 
 @frozen(kw_only=True)

@@ -10,7 +10,7 @@ from attrs import frozen
 from bebertlab.bench.shape import SHAPES
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.architecture import Architecture
-from bebertlab.manager import load_plugins
+from bebertlab.registry.manager import load_plugins
 
 
 @frozen(kw_only=True)

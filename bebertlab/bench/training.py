@@ -15,14 +15,14 @@ from bebertlab.bench.data import generated_examples, generated_task
 from bebertlab.bench.lengths import sentence_lengths
 from bebertlab.bench.sampling import FewBatches
 from bebertlab.bench.setting import Setting
+from bebertlab.data.batches import POOL
 from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.model.bert import BertClassifier
 from bebertlab.stages.none import NoneOptions
-from bebertlab.train.batches import POOL
-from bebertlab.train.loop import under_way
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.session import Session
-from bebertlab.train.teacher import Teacher
+from bebertlab.training.loop import under_way
+from bebertlab.training.options import TrainOptions
+from bebertlab.training.setup import Session
+from bebertlab.training.teacher import Teacher
 
 #: a little over the mean of SST-2
 TOKENS = 16

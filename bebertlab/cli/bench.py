@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bebertlab.cli.options import device_option, format_option, table
-from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.cli.options import Settings, device_option, format_option, pass_settings, table
 from bebertlab.errors import EnvironmentFault, UserError
 
 if TYPE_CHECKING:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
 from attrs import asdict, frozen
 
+from bebertlab.accounting.bits import site_bits
+from bebertlab.accounting.operations import Operations, model_operations
+from bebertlab.accounting.size import MEBIBYTE, ModelSize, mebibytes, model_size, tensor_bytes
 from bebertlab.cli.options import table
-from bebertlab.interfaces.architecture import Architecture, Design
-from bebertlab.nn.bert import meta_model
-from bebertlab.nn.operations import Operations, model_operations
-from bebertlab.nn.size import MEBIBYTE, ModelSize, mebibytes, model_size, tensor_bytes
-from bebertlab.report.labels import amount
+from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, Architecture, Design, Site
+from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.model.bert import meta_model
+from bebertlab.model.spec import branch_counts, quantizable_modules
+from bebertlab.report.labels import amount, value_label
 
 _PARTS = {
     "word_embedding": "word embedding",
@@ -122,3 +126,41 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Numbers right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [(row[0], *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))) for row in rows]
+
+
+HEAD = ("SITE", "WEIGHT", "INPUT", "BRANCHES")
+
+
+def design_rows(sizes: Architecture, design: Design) -> list[tuple[str, str, str, str]]:
+    """A row for each site: bits and quantizer of its weight and of its input; the input of an attention site is it."""
+    bits = site_bits(design)
+    branches: dict[Site, set[int]] = {}
+    counts = branch_counts(sizes, design)
+    for path, site in quantizable_modules(sizes).items():
+        branches.setdefault(site, set()).add(max(counts[path], 1))
+    inputs, taken = {**design.inputs, **design.attention}, {**bits.inputs, **bits.attention}
+    return [
+        (
+            site.value,
+            _quantizer(design.weights.get(site), bits.weights.get(site)) if site in branches else "",
+            _quantizer(inputs.get(site), taken.get(site)) if site is not Site.WORD_EMBEDDING else "",
+            " or ".join(map(str, sorted(branches.get(site, ())))),
+        )
+        for site in Site
+    ]
+
+
+def _quantizer(options: QuantizerOptions | None, bits: int | None) -> str:
+    """Bits and the quantizer's kind with what is not its default.
+
+    >>> _quantizer(None, None)
+    '32'
+    """
+    if options is None:
+        return str(FULL_PRECISION_BITS)
+    set_here = {
+        field.name: getattr(options, field.name)
+        for field in attrs.fields(type(options))
+        if getattr(options, field.name) != field.default
+    }
+    return f"{bits} {value_label({'kind': options.kind, **set_here})}"

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from bebertlab.cli.options import format_option, table, work_option
-from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.cli.options import Settings, format_option, pass_settings, table, work_option
 from bebertlab.errors import EXIT_ENVIRONMENT
 from bebertlab.redact import redact
 

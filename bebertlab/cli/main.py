@@ -13,8 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from bebertlab import __version__
-from bebertlab.cli.options import PathType
-from bebertlab.cli.settings import Settings
+from bebertlab.cli.options import PathType, Settings
 from bebertlab.cli.typed import typed_command
 from bebertlab.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, UserError
 from bebertlab.redact import redact, redact_word

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bebertlab.cli.options import PathType, format_option, table
-from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.cli.options import PathType, Settings, format_option, pass_settings, table
 from bebertlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,13 +68,12 @@ def cost(
     """
     from attrs import asdict, evolve
 
+    from bebertlab.accounting.operations import usual_tokens
     from bebertlab.cli.cost import cost_of, cost_table, spoken_sizes
     from bebertlab.cli.papers import printed
     from bebertlab.encoders.sizes import encoder_sizes
     from bebertlab.interfaces.architecture import Design
-    from bebertlab.nn.depth import kept_layers
-    from bebertlab.nn.operations import usual_tokens
-    from bebertlab.nn.width import narrowed
+    from bebertlab.model.slice import kept_layers, narrowed
 
     codec = _codec(settings)
     full = encoder_sizes(encoder, codec, classes=classes, vocabulary=vocabulary)
@@ -133,7 +131,7 @@ def import_(
     """
     from bebertlab.encoders.imported import import_checkpoint
     from bebertlab.interfaces.importer import ImporterOptions
-    from bebertlab.nn.folder import save_model
+    from bebertlab.model.folder import save_model
 
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty; name a new folder with --out")
@@ -166,7 +164,7 @@ def _scheme_design(scheme: str, sets: tuple[str, ...], codec: OptionsCodec) -> D
 def _options(data: Mapping[str, Any], sets: tuple[str, ...], cls: type[T], codec: OptionsCodec) -> T:
     """The options of a part with changes from the command line."""
     from bebertlab.config.document import Document
-    from bebertlab.study.changes import parse_change
+    from bebertlab.study.overrides import parse_change
 
     document = Document.of(data)
     # what a part is before what its options are
@@ -176,7 +174,7 @@ def _options(data: Mapping[str, Any], sets: tuple[str, ...], cls: type[T], codec
 
 
 def _split(sizes: Architecture, design: Design) -> Design:
-    from bebertlab.nn.design import quantizable_modules
+    from bebertlab.model.spec import quantizable_modules
 
     paths = [path for path, site in quantizable_modules(sizes).items() if site in design.weights]
     if not paths:
@@ -187,13 +185,12 @@ def _split(sizes: Architecture, design: Design) -> Design:
 def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str) -> None:
     from attrs import asdict, evolve
 
-    from bebertlab.cli.cost import cost_of, cost_table, spoken_sizes
-    from bebertlab.cli.design import HEAD, design_rows
+    from bebertlab.accounting.operations import usual_tokens
+    from bebertlab.cli.cost import HEAD, cost_of, cost_table, design_rows, spoken_sizes
     from bebertlab.interfaces.architecture import Design
-    from bebertlab.nn.classes import read_class_names
-    from bebertlab.nn.folder import CONFIGURATION, describe_model
-    from bebertlab.nn.operations import usual_tokens
-    from bebertlab.nn.weight_files import weight_files
+    from bebertlab.model.classes import read_class_names
+    from bebertlab.model.folder import CONFIGURATION, describe_model
+    from bebertlab.model.weight_files import weight_files
 
     sizes, design = describe_model(folder, codec)
     classes = read_class_names(folder / CONFIGURATION, sizes.classes)
@@ -211,7 +208,7 @@ def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str
 
 
 def _spoken_classes(outputs: int, names: tuple[str, ...] | None) -> str:
-    from bebertlab.nn.classes import listed, only_numbers
+    from bebertlab.model.classes import listed, only_numbers
 
     if names is None:
         return "none, a regression" if outputs == 1 else "not named"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import field, frozen
 
 from bebertlab.errors import UserError
 from bebertlab.locations import expand_home
+
+if TYPE_CHECKING:
+    from bebertlab.registry.manager import Plugins
 
 
 class PathType(click.Path):
@@ -85,3 +89,39 @@ def spoken_bytes(size: int) -> str:
             return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     raise AssertionError("the last unit takes everything")
+
+
+@frozen(kw_only=True)
+class Settings:
+    """The options of the top group."""
+
+    plugins: tuple[Path, ...] = ()  #: one-file plugins
+    debug: bool = False  #: show tracebacks
+    verbosity: int = 0  #: 1: informative messages, 2: all messages
+    said: list[str] = field(factory=list)  #: plugins that failed, as printed
+
+    def load(self, files: Iterable[Path] = (), *, quiet: bool = False) -> Plugins:
+        """Load the installed plugins, those of `-p` and `files`; a warning names each that failed, unless `quiet`.
+
+        Raises:
+            UserError: a file does not exist.
+        """
+        from bebertlab.registry.manager import load_plugins
+
+        plugins = load_plugins([*self.plugins, *files])
+        for failure in plugins.failures:
+            if str(failure) in self.said:
+                continue
+            if not quiet:
+                click.echo(f"warning: {failure}", err=True)
+                self.said.append(str(failure))
+            if self.debug and failure.traceback:
+                click.echo(failure.traceback, err=True)
+        return plugins
+
+    def unsaid(self, message: str) -> str:
+        """A message without its lines on plugins that failed, where those were printed before."""
+        return "\n".join(line for line in message.splitlines() if line.strip() not in self.said)
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)

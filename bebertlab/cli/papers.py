@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from bebertlab.accounting.bits import site_bits
 from bebertlab.interfaces.architecture import (
     ATTENTION_SITES,
     FULL_PRECISION_BITS,
@@ -13,7 +14,6 @@ from bebertlab.interfaces.architecture import (
     Design,
     Site,
 )
-from bebertlab.nn.bits import site_bits
 
 _BERT_BASE = ("bert-base-uncased", "google-bert/bert-base-uncased")
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from bebertlab.cli.options import format_option, table
-from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.cli.options import Settings, format_option, pass_settings, table
 from bebertlab.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from bebertlab.config.describe import FieldDescription
-    from bebertlab.manager import Plugins
-    from bebertlab.registry import Entry, Registry
+    from bebertlab.registry.manager import Plugins
+    from bebertlab.registry.registry import Entry, Registry
 
 
 @click.group()
@@ -30,7 +29,7 @@ def plugin() -> None:
 @pass_settings
 def list_(settings: Settings, role: str | None, form: str) -> None:
     """List every part by role and kind, and the plugins that failed."""
-    from bebertlab.manager import forgotten_entry_points
+    from bebertlab.registry.manager import forgotten_entry_points
 
     plugins = settings.load(quiet=True)
     if role is not None:

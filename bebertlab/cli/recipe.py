@@ -11,23 +11,24 @@ import click
 
 from bebertlab.cli.options import (
     PathType,
+    Settings,
     device_option,
     format_option,
+    pass_settings,
     set_option,
     spoken_seconds,
     table,
     threads_option,
     work_option,
 )
-from bebertlab.cli.settings import Settings, pass_settings
-from bebertlab.hookspecs import hookimpl
+from bebertlab.registry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from bebertlab.config.codec import OptionsCodec
     from bebertlab.interfaces.events import StageEvent
-    from bebertlab.manager import Plugins
-    from bebertlab.recipe.execute import Notify, Results
-    from bebertlab.recipe.plan import Plan
+    from bebertlab.pipeline.execute import Notify, Results
+    from bebertlab.pipeline.plan import Plan
+    from bebertlab.registry.manager import Plugins
     from bebertlab.store.store import Store
 
 _file = click.argument("path", metavar="RECIPE", type=PathType(exists=True, dir_okay=False))
@@ -66,7 +67,7 @@ def run(
 
     Shows the metrics of the stage that the recipe names as its result, or of every stage that no other stage reads.
     """
-    from bebertlab.recipe.execute import execute
+    from bebertlab.pipeline.execute import execute
     from bebertlab.store.disk import naming_full_disk
     from bebertlab.store.store import Store
 
@@ -129,14 +130,14 @@ def planned_recipe(
 ) -> tuple[Plugins, Plan, OptionsCodec]:
     """The plan of a recipe file with changes from the command line."""
     from bebertlab.config.codec import OptionsCodec
-    from bebertlab.config.faults import Faults
+    from bebertlab.config.error_collector import Faults
     from bebertlab.errors import UserError
-    from bebertlab.recipe.materials import Materials
-    from bebertlab.recipe.paths import set_value
-    from bebertlab.recipe.plan import Machine
-    from bebertlab.recipe.plan import plan as plan_recipe
-    from bebertlab.recipe.read import read_recipe, structure_recipe
-    from bebertlab.study.changes import kinds_first, parse_change
+    from bebertlab.pipeline.paths import set_value
+    from bebertlab.pipeline.plan import Machine
+    from bebertlab.pipeline.plan import plan as plan_recipe
+    from bebertlab.pipeline.read import read_recipe, structure_recipe
+    from bebertlab.pipeline.task_cache import Materials
+    from bebertlab.study.overrides import kinds_first, parse_change
 
     plugins = settings.load()
     codec = OptionsCodec(plugins.registry)
@@ -169,7 +170,7 @@ def _not_needed(targets: Sequence[str]) -> str:
 
 
 def _states(plan: Plan, store: Store, targets: Sequence[str]) -> Mapping[str, str]:
-    from bebertlab.recipe.execute import missing_stages
+    from bebertlab.pipeline.execute import missing_stages
 
     missing = missing_stages(plan, store, targets)
     needed = {node.name for node in plan.behind(*targets)}

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bebertlab.cli.options import (
+    Settings,
     device_option,
     format_option,
+    pass_settings,
     set_option,
     spoken_bytes,
     spoken_seconds,
@@ -19,7 +21,6 @@ from bebertlab.cli.options import (
     threads_option,
     work_option,
 )
-from bebertlab.cli.settings import Settings, pass_settings
 from bebertlab.errors import UserError, unknown
 from bebertlab.locations import beside
 
@@ -105,7 +106,7 @@ def gc(days: float | None, unreferenced: bool, dry_run: bool, work: Path) -> Non
     With both options, a stage goes if both hold. Tokens that were not read for so many days go too: they are made
     again where they are needed.
     """
-    from bebertlab.store.rubbish import find_rubbish, named_in_studies, remove, remove_locks
+    from bebertlab.store.gc import find_rubbish, named_in_studies, remove, remove_locks
     from bebertlab.store.store import Store
 
     found = Store(work / "store")

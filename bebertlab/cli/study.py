@@ -10,17 +10,26 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from bebertlab.cli.options import PathType, device_option, format_option, set_option, spoken_seconds, table, work_option
-from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.cli.options import (
+    PathType,
+    Settings,
+    device_option,
+    format_option,
+    pass_settings,
+    set_option,
+    spoken_seconds,
+    table,
+    work_option,
+)
 from bebertlab.cli.typed import typed_command
 from bebertlab.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, UserError
 
 if TYPE_CHECKING:
     from bebertlab.interfaces.events import StudyRecord, TrialRecord
+    from bebertlab.study.context import Session
     from bebertlab.study.forecast import Forecast, Work
+    from bebertlab.study.loaded_study import Source
     from bebertlab.study.run import Finished
-    from bebertlab.study.session import Session
-    from bebertlab.study.source import Source
     from bebertlab.tracking.mlflow import MlflowTracker
 
 _file = click.argument("path", metavar="STUDY", type=PathType(exists=True, dir_okay=False))
@@ -137,8 +146,8 @@ def run(
 @pass_settings
 def status(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, work: Path, form: str) -> None:
     """Say how far STUDY is; also while it runs."""
+    from bebertlab.study.context import known_records
     from bebertlab.study.record import dump_record
-    from bebertlab.study.session import known_records
     from bebertlab.study.space import planned_trials
 
     source = _read(settings, path, sets, smoke)
@@ -168,7 +177,7 @@ def report(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, w
 
 
 def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) -> Source:
-    from bebertlab.study.source import read_study
+    from bebertlab.study.loaded_study import read_study
     from bebertlab.study.space import remarks
 
     source = read_study(path, settings.load, sets=sets, smoke=smoke)
@@ -178,7 +187,7 @@ def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) ->
 
 
 def _session(source: Source, work: Path, device: str = "cpu") -> Session:
-    from bebertlab.study.session import Session
+    from bebertlab.study.context import Session
 
     return Session(source, work, device)
 
@@ -268,7 +277,7 @@ def _spoken_forecast(ahead: Forecast) -> str:
 
 def _tell_status(source: Source, folder: Path, records: tuple[TrialRecord, ...]) -> None:
     from bebertlab.interfaces.events import TrialState
-    from bebertlab.report.rows import failures
+    from bebertlab.report.points import failures
     from bebertlab.study.space import count_trials, planned_trials
 
     by_state = {state: [record for record in records if record.state is state] for state in TrialState}

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 import attrs
 from attrs import frozen
 
-from bebertlab.artifacts.content import path_digest
 from bebertlab.config.document import Document, Keys
-from bebertlab.config.faults import Faults
+from bebertlab.config.error_collector import Faults
 from bebertlab.config.structure import structure
+from bebertlab.files import path_digest
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import Codec, place_fields
-from bebertlab.registry import Registry
+from bebertlab.registry.registry import Registry
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from bebertlab.config.spoken import spoken_type, spoken_value
+from bebertlab.config.humanize import spoken_type, spoken_value
 from bebertlab.interfaces.options import Options
 
 

@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 import attrs
 
 from bebertlab.config.document import Document, Keys
-from bebertlab.config.faults import Faults
-from bebertlab.config.spoken import spoken_fault, spoken_type, spoken_value
+from bebertlab.config.error_collector import Faults
+from bebertlab.config.humanize import spoken_fault, spoken_type, spoken_value
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.options import Options
 from bebertlab.locations import expand_home
-from bebertlab.registry import Registry
+from bebertlab.registry.registry import Registry
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
 
 from bebertlab.config.document import Document, Keys, Place
-from bebertlab.config.faults import Faults
+from bebertlab.config.error_collector import Faults
 from bebertlab.errors import UserError
 
 _WORDS = re.compile(r"[A-Za-z_./](?:[\w ./*+-]*[\w./*+-])?", re.ASCII)

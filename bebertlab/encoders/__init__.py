@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bebertlab.hookspecs import hookimpl
+from bebertlab.registry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from bebertlab.interfaces.encoder import EncoderOptions

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bebertlab.artifacts.digest import model_files
+from bebertlab.artifacts.model import model_files
+from bebertlab.data.tokenizer import TOKENIZER_FILES, VOCABULARY_FILE, has_tokenizer
+from bebertlab.data.tokenizer_file import TOKENIZER_FILE
 from bebertlab.errors import EnvironmentFault
 from bebertlab.files import check_file
+from bebertlab.model.folder import CONFIGURATION
+from bebertlab.model.weight_files import WEIGHTS, refuse_adapter, weight_files
 from bebertlab.network import reach_hub
-from bebertlab.nn.folder import CONFIGURATION
-from bebertlab.nn.tokenizer import TOKENIZER_FILES, VOCABULARY_FILE, has_tokenizer
-from bebertlab.nn.tokenizer_file import TOKENIZER_FILE
-from bebertlab.nn.weight_files import WEIGHTS, refuse_adapter, weight_files
 
 _SHARDS = ("model-*.safetensors", "pytorch_model-*.bin")
 _PATTERNS = (CONFIGURATION, *WEIGHTS, *_SHARDS, *TOKENIZER_FILES)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bebertlab.interfaces.architecture import Checkpoint
 from bebertlab.interfaces.importer import ImporterOptions
-from bebertlab.nn.full_precision import full_precision_checkpoint
+from bebertlab.model.checkpoint import full_precision_checkpoint
 
 
 @frozen(kw_only=True)

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from attrs import frozen
 
+from bebertlab.data.tokenizer import ModelTokenizer, check_vocabulary, has_tokenizer, read_tokenizer
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.files import read_json
 from bebertlab.interfaces.importer import ImporterOptions
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.classes import check_problem, read_class_names
-from bebertlab.nn.config_checks import check_config
-from bebertlab.nn.folder import CONFIGURATION
-from bebertlab.nn.tensors import left_out
-from bebertlab.nn.tokenizer import ModelTokenizer, check_vocabulary, has_tokenizer, read_tokenizer
-from bebertlab.nn.weight_files import refuse_adapter
-from bebertlab.nn.weights import read_weights
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.classes import check_problem, read_class_names
+from bebertlab.model.folder import CONFIGURATION
+from bebertlab.model.huggingface import check_config
+from bebertlab.model.tensors import left_out
+from bebertlab.model.weight_files import refuse_adapter
+from bebertlab.model.weights import read_weights
 
 
 @frozen(kw_only=True, eq=False)

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from attrs import evolve, field, frozen, validators
 
-from bebertlab.artifacts.digest import model_digest
+from bebertlab.artifacts.model import model_digest
+from bebertlab.data.tokenizer import ModelTokenizer, check_segments, read_tokenizer
 from bebertlab.encoders.hub import model_folder
 from bebertlab.errors import UserError
 from bebertlab.files import read_json
@@ -18,14 +19,12 @@ from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.stage import PLACE_OR_NAME
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.bert import meta_model
-from bebertlab.nn.config_checks import check_config, check_unquantized
-from bebertlab.nn.folder import CONFIGURATION
-from bebertlab.nn.huggingface import architecture_of, check_layers, modern_names
-from bebertlab.nn.initial import random_tensor
-from bebertlab.nn.tensors import check_shapes
-from bebertlab.nn.tokenizer import ModelTokenizer, check_segments, read_tokenizer
-from bebertlab.nn.weights import read_weights, weight_shapes
+from bebertlab.model.bert import meta_model
+from bebertlab.model.checkpoint import random_tensor
+from bebertlab.model.folder import CONFIGURATION
+from bebertlab.model.huggingface import architecture_of, check_config, check_layers, check_unquantized, modern_names
+from bebertlab.model.tensors import check_shapes
+from bebertlab.model.weights import read_weights, weight_shapes
 
 _BODY, _POOLER, _CLASSIFIER = "bert.", "bert.pooler.", "classifier."
 

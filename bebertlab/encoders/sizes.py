@@ -6,14 +6,14 @@ from pathlib import Path
 
 from attrs import evolve
 
-from bebertlab.encoders.published import PUBLISHED, published_architecture
+from bebertlab.accounting.published import PUBLISHED, published_architecture
 from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.errors import UserError
 from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.stage import Codec
-from bebertlab.nn.folder import CONFIGURATION, SURGERY, describe_model
-from bebertlab.nn.huggingface import architecture_of
+from bebertlab.model.folder import CONFIGURATION, SURGERY, describe_model
+from bebertlab.model.huggingface import architecture_of
 
 
 def encoder_sizes(name: str, codec: Codec, *, classes: int, vocabulary: int | None = None) -> Architecture:

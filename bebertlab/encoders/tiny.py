@@ -11,7 +11,7 @@ from bebertlab.encoders.vocabulary import vocabulary_of
 from bebertlab.interfaces.architecture import Architecture, Checkpoint
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.initial import random_checkpoint
+from bebertlab.model.checkpoint import random_checkpoint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

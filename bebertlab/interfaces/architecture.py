@@ -87,7 +87,7 @@ class Design:
 
 @frozen(kw_only=True, eq=False)
 class Checkpoint:
-    """A model without code: sizes, design and tensors by parameter name (see `nn/bert.py` for the names)."""
+    """A model without code: sizes, design and tensors by parameter name (see `model/bert.py` for the names)."""
 
     architecture: Architecture
     design: Design

@@ -11,10 +11,10 @@ from attrs import evolve, field, frozen
 
 from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
 from bebertlab.report.cells import Cell, cells, counted, place
-from bebertlab.report.cost import Cost, cost
 from bebertlab.report.pairs import Pairing, pair_up
-from bebertlab.report.rows import identity, points
+from bebertlab.report.points import identity, points
 from bebertlab.report.statistics import LEVEL, MINIMUM_SEEDS, Estimate, Interval, correlation, estimate, holm, welch
+from bebertlab.report.steps import Cost, cost
 
 MANY_VALUES = 8  #: a numeric axis with more values is answered by a trend, not value by value
 ALL_PAIRS = 4  #: up to so many values, the values beside the baseline are compared with each other too

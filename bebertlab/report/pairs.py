@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord
-from bebertlab.report.rows import identity, objective
+from bebertlab.report.points import identity, objective
 
 
 @frozen(kw_only=True, eq=False)

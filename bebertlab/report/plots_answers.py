@@ -11,12 +11,11 @@ from attrs import evolve, frozen
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.report.answers import Answer, Comparison, Trend, Verdict
 from bebertlab.report.cells import said_at
-from bebertlab.report.curves import Curve
+from bebertlab.report.html import INK, MUTED, PAPER
 from bebertlab.report.labels import axis_label, short_names, unit, value_label
-from bebertlab.report.many import same_baseline
-from bebertlab.report.page import INK, MUTED, PAPER
-from bebertlab.report.plots import canvas, colour, limits, marker, svg
+from bebertlab.report.plots import Curve, canvas, colour, limits, marker, svg
 from bebertlab.report.statistics import Interval
+from bebertlab.report.summaries import same_baseline
 
 _INCHES_OF_NUMBERS = 0.28  #: between the axis and its label
 _CHARACTERS_OF_A_CURVE = 48  #: that fit below it, with room between the labels

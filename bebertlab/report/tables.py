@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bebertlab.interfaces.events import StudyRecord, TrialRecord
+from attrs import frozen
+
+from bebertlab.artifacts.baselines import CHANCE, MAJORITY, baseline_name
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.report.answers import Answer, Comparison
-from bebertlab.report.baselines import Baseline, baselines
 from bebertlab.report.cells import said_at
-from bebertlab.report.cost import StageCost
 from bebertlab.report.document import Table
 from bebertlab.report.labels import (
     NOTHING,
@@ -25,22 +26,23 @@ from bebertlab.report.labels import (
     unit,
     value_label,
 )
-from bebertlab.report.pareto import Placed
-from bebertlab.report.rows import (
+from bebertlab.report.points import (
     MATRIX_SIZE,
     OPERATIONS,
     SELECT,
     STORED_SIZE,
     VALIDATION,
+    Placed,
     Point,
     failures,
     finite,
+    identity,
     mean_over_seeds,
     mebibytes,
     members,
     training_seconds,
 )
-from bebertlab.report.steps import Step
+from bebertlab.report.steps import StageCost, Step
 from bebertlab.report.wording import verdict_label
 
 MATRIX, TOTAL, STORED, GIGAFLOPS = "matrix MiB", "total MiB", "stored MiB", "GFLOPs"
@@ -288,3 +290,35 @@ def optimism(point: Point) -> list[float]:
     found = ((finite(trial, SELECT), finite(trial, VALIDATION)) for trial in point.trials.values())
     values = [select - validation for select, validation in found if select is not None and validation is not None]
     return [value for value in values if math.isfinite(value)]
+
+
+_TASK = "task"  #: what axes begin with that decide which task it is
+
+
+@frozen(kw_only=True, eq=False)
+class Baseline:
+    """What can be scored without reading the texts of a task."""
+
+    name: str
+    parameters: Mapping[str, Any]  #: searched options of the task, by path
+    metrics: Mapping[str, float]  #: all of a trial
+
+    def score(self, metric: str) -> float | None:
+        """The value of a metric of trials, such as `validation/score`; None where it has none."""
+        return self.metrics.get(baseline_name(self.name, metric))
+
+
+def baselines(study: StudyRecord, trials: Iterable[TrialRecord]) -> tuple[Baseline, ...]:
+    """Majority and chance, once for each task that was searched; none where no trial says them."""
+    axes = [axis for axis in study.axes if axis.partition(".")[0] == _TASK]
+    found: dict[str, Baseline] = {}
+    for name in (MAJORITY, CHANCE):
+        for trial in trials:
+            known = trial.state is TrialState.COMPLETE and any(
+                metric.startswith(f"{name}/") for metric in trial.metrics
+            )
+            task = {axis: trial.parameters[axis] for axis in axes if axis in trial.parameters}
+            if known:
+                one = Baseline(name=name, parameters=task, metrics=trial.metrics)
+                found.setdefault(f"{name} {identity(task)}", one)
+    return tuple(found.values())

@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Sequence
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord
-from bebertlab.report.banners import banners
+from bebertlab.report.caveats import banners
 from bebertlab.report.document import Table
-from bebertlab.report.material import material, standing
-from bebertlab.report.rows import failures
+from bebertlab.report.points import failures
+from bebertlab.report.report_data import material, standing
 from bebertlab.report.tables import GIGAFLOPS, MATRIX, STORED, points_table
 from bebertlab.report.wording import sentences
 

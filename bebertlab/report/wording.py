@@ -18,9 +18,9 @@ from bebertlab.report.labels import (
     unit,
     value_label,
 )
-from bebertlab.report.many import compared_label, differing, is_many, many
-from bebertlab.report.rows import identity
+from bebertlab.report.points import identity
 from bebertlab.report.statistics import MINIMUM_SEEDS
+from bebertlab.report.summaries import compared_label, differing, is_many, many
 
 
 @frozen(kw_only=True)

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord
-from bebertlab.report.compose import compose
-from bebertlab.report.document import Document
+from bebertlab.report.caveats import banners
+from bebertlab.report.document import Block, Bullets, Document, Note, Section, Text
 from bebertlab.report.html import html
+from bebertlab.report.labels import count, listing, plus_minus, point_label, short_names
 from bebertlab.report.markdown import PLOTS, markdown
+from bebertlab.report.notes import reading, reproduce, warnings
+from bebertlab.report.report_data import Material, material, standing
+from bebertlab.report.sections import all_points, answers, failures, fronts, select_optimism, step_scores, training_time
+from bebertlab.report.wording import headlines
 
 
 def write_report(study: StudyRecord, trials: Sequence[TrialRecord], folder: Path) -> tuple[Path, ...]:
@@ -40,3 +45,60 @@ def _replace(path: Path, text: str) -> None:
     half = path.with_name(f".{path.name}.part")
     half.write_text(text, encoding="utf-8")
     half.replace(path)
+
+
+def compose(study: StudyRecord, trials: Sequence[TrialRecord]) -> Document:
+    """The whole report."""
+    made = material(study, trials)
+    sections = [
+        _short(made),
+        *warnings(made),
+        *answers(made),
+        all_points(made),
+        *fronts(made),
+        *step_scores(made),
+        *training_time(made),
+        *select_optimism(made),
+        *failures(made),
+        reading(made),
+        reproduce(made),
+    ]
+    return Document(title=study.name, lead=tuple(_lead(made)), sections=tuple(sections))
+
+
+def _lead(made: Material) -> list[Block]:
+    study = made.study
+    blocks: list[Block] = [Text(words=study.description)] if study.description else []
+    return [*blocks, *(Note(words=words) for words in (*made.learned.reasons, *banners(study)))]
+
+
+def _short(made: Material) -> Section:
+    items = [" ".join(headlines(made.study, found, made.places)) for found in made.answers]
+    leads = tuple(found.question.text for found in made.answers)
+    if made.scored and not made.learned.nothing:
+        best = made.scored[0]
+        items.append(
+            f"Best of {count(len(made.scored), 'point')}: {point_label(best.parameters, short_names(made.study.axes))} "
+            f"with {made.study.objective} {plus_minus(best.score, made.places)}"
+            f"{_tied(made)}. Picked as the best of many, its mean is flattering."
+        )
+    items.append(_facts(made))
+    return Section(title="In short", blocks=(Bullets(items=tuple(items), leads=leads),))
+
+
+def _tied(made: Material) -> str:
+    others = len(made.ties)
+    return f"; {count(others, 'other')} not shown to be worse" if others > 0 else ""
+
+
+def _facts(made: Material) -> str:
+    better = "higher" if made.study.maximize else "lower"
+    return (
+        f"{standing(made.trials, made.study.planned)}; {count(len(made.points), 'point')}, "
+        f"{_seeds(made.study.seeds)}; "
+        f"objective {made.study.objective}, {better} is better."
+    )
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'' if len(seeds) == 1 else 's'} {listing([str(seed) for seed in seeds])}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.distillation import DistillationOptions
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
+from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.evaluate import EvaluateStage
 from bebertlab.stages.finetune import FinetuneStage

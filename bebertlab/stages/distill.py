@@ -7,9 +7,8 @@ from typing import Self
 
 from attrs import evolve, field, frozen
 
-from bebertlab.artifacts.learned import teacher_metrics
-from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
-from bebertlab.artifacts.parts import part_metrics
+from bebertlab.artifacts.baselines import teacher_metrics
+from bebertlab.artifacts.model import open_session, part_metrics, read_model, read_teacher, write_model
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.scheme import SchemeOptions
@@ -25,10 +24,10 @@ from bebertlab.interfaces.stage import (
     stage_input,
 )
 from bebertlab.interfaces.task import Task
+from bebertlab.model.slice import check_parts
 from bebertlab.stages.teaching import plan_student, student_composition
-from bebertlab.train.networks import check_parts
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.phases import need_teacher, train_phases
+from bebertlab.training.loop import need_teacher, train_phases
+from bebertlab.training.options import TrainOptions
 
 
 @frozen(kw_only=True)

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from attrs import frozen
 from safetensors.torch import load_file
 
-from bebertlab.artifacts.learned import baseline_metrics, variety_metrics, warn_of_answers
-from bebertlab.artifacts.metrics import read_metrics, write_metrics
+from bebertlab.artifacts.baselines import baseline_metrics, variety_metrics, warn_of_answers
+from bebertlab.artifacts.metrics import most_truncated, read_metrics, read_size, write_metrics
 from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
-from bebertlab.artifacts.sizes import read_size
-from bebertlab.artifacts.truncation import most_truncated
+from bebertlab.data.overlap import overlaps
 from bebertlab.interfaces.stage import Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
 from bebertlab.interfaces.task import VALIDATION
 from bebertlab.stages.merge import SCORES_FILE
-from bebertlab.train.overlap import overlaps
 
 
 @frozen(kw_only=True)

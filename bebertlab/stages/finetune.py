@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from bebertlab.artifacts.model import open_session, write_model
+from bebertlab.data.tokenizer import set_maximum_tokens, training_tokenizer
 from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.stage import (
     Codec,
@@ -18,12 +19,11 @@ from bebertlab.interfaces.stage import (
     Planning,
     StageOptions,
 )
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.tokenizer import set_maximum_tokens, training_tokenizer
+from bebertlab.model.bert import BertClassifier
 from bebertlab.stages.none import NoneOptions
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.phases import train_phases
-from bebertlab.train.seed import derive_seed
+from bebertlab.training.loop import train_phases
+from bebertlab.training.options import TrainOptions
+from bebertlab.training.seed import derive_seed
 
 
 @frozen(kw_only=True)

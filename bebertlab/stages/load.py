@@ -10,8 +10,16 @@ from typing import Self
 from attrs import evolve, field, frozen, validators
 
 from bebertlab.artifacts.classes import class_order, load_classifier
-from bebertlab.artifacts.digest import model_digest
-from bebertlab.artifacts.model import write_model
+from bebertlab.artifacts.model import model_digest, write_model
+from bebertlab.data.tokenizer import (
+    ModelTokenizer,
+    check_segments,
+    check_vocabulary,
+    has_tokenizer,
+    read_tokenizer,
+    set_maximum_tokens,
+)
+from bebertlab.data.tokenizer_file import TOKENIZER_FILE
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.architecture import Architecture, Design
 from bebertlab.interfaces.stage import (
@@ -27,17 +35,8 @@ from bebertlab.interfaces.stage import (
     TokenizerSource,
 )
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.folder import describe_model
-from bebertlab.nn.tokenizer import (
-    ModelTokenizer,
-    check_segments,
-    check_vocabulary,
-    has_tokenizer,
-    read_tokenizer,
-    set_maximum_tokens,
-)
-from bebertlab.nn.tokenizer_file import TOKENIZER_FILE
-from bebertlab.nn.weight_files import refuse_adapter
+from bebertlab.model.folder import describe_model
+from bebertlab.model.weight_files import refuse_adapter
 
 
 @frozen(kw_only=True)

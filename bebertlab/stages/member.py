@@ -11,10 +11,11 @@ from attrs import evolve, field, frozen, validators
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bebertlab.artifacts.learned import teacher_metrics
+from bebertlab.artifacts.baselines import teacher_metrics
 from bebertlab.artifacts.metrics import write_metrics
 from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
-from bebertlab.errors import UserError
+from bebertlab.errors import TrainingFault, UserError
+from bebertlab.inference.predict import predict
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Verdict
 from bebertlab.interfaces.scheme import SchemeOptions
@@ -32,22 +33,19 @@ from bebertlab.interfaces.stage import (
 )
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.interfaces.training_data import TrainingData
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.folder import save_model
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.folder import save_model
+from bebertlab.model.slice import check_parts
 from bebertlab.stages.distill import needed_teacher
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.strategy import check_verdict, first_round, training_data
 from bebertlab.stages.teaching import plan_student, student_composition
 from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
-from bebertlab.train.fault import TrainingFault
-from bebertlab.train.loop import Training
-from bebertlab.train.networks import check_parts
-from bebertlab.train.objective import Objective
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.phases import train_phases
-from bebertlab.train.predict import predict
-from bebertlab.train.seed import derive_seed
-from bebertlab.train.session import Session
+from bebertlab.training.loop import Training, train_phases
+from bebertlab.training.objective import Objective
+from bebertlab.training.options import TrainOptions
+from bebertlab.training.seed import derive_seed
+from bebertlab.training.setup import Session
 
 TRAIN_LOGITS_FILE = "train_logits.safetensors"
 LAST_FOLDER = "last"  #: the model in its last state, in the folder of the one in its best

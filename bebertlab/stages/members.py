@@ -13,7 +13,7 @@ from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, stage_input
 from bebertlab.stages.member import MemberStage, Start
 from bebertlab.stages.none import NoneOptions
-from bebertlab.train.options import TrainOptions
+from bebertlab.training.options import TrainOptions
 
 
 @frozen(kw_only=True)

@@ -12,10 +12,8 @@ from attrs import evolve, frozen
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from bebertlab.artifacts.metrics import read_metrics, write_metrics
+from bebertlab.artifacts.metrics import most_truncated, read_metrics, summed_sizes, write_metrics
 from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
-from bebertlab.artifacts.sizes import summed_sizes
-from bebertlab.artifacts.truncation import most_truncated
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, MergerOptions
 from bebertlab.interfaces.stage import Artifact, Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input

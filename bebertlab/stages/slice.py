@@ -21,9 +21,8 @@ from bebertlab.interfaces.stage import (
     stage_input,
 )
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.depth import kept_layers, slice_depth
-from bebertlab.nn.width import narrowed, slice_width
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.slice import kept_layers, narrowed, slice_depth, slice_width
 
 _part = validators.optional([validators.gt(0), validators.le(1)])
 

@@ -10,7 +10,11 @@ from attrs import evolve, field, frozen, validators
 from torch import Tensor
 
 from bebertlab.artifacts.model import input_length, read_model, write_model
+from bebertlab.data.batches import batches
+from bebertlab.data.examples import Examples, load_examples
 from bebertlab.errors import UserError
+from bebertlab.inference.equality import Equality, compare
+from bebertlab.inference.predict import evaluation_grouping, predict
 from bebertlab.interfaces.architecture import Checkpoint
 from bebertlab.interfaces.splitter import SplitterOptions, Splitting
 from bebertlab.interfaces.stage import (
@@ -26,12 +30,8 @@ from bebertlab.interfaces.stage import (
     stage_input,
 )
 from bebertlab.interfaces.task import SELECT
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.model.bert import BertClassifier
 from bebertlab.stages.labels import LabelsOptions, label_losses
-from bebertlab.train.batches import batches
-from bebertlab.train.equality import Equality, compare
-from bebertlab.train.examples import Examples, load_examples
-from bebertlab.train.predict import evaluation_grouping, predict
 
 DETAILS_FILE = "split.json"
 

@@ -9,9 +9,8 @@ from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolv
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Composition, Designs, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
-from bebertlab.train.objective import Objective
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.rehearsal import rehearse
+from bebertlab.training.objective import Objective, rehearse
+from bebertlab.training.options import TrainOptions
 
 
 def student_composition(scheme: SchemeOptions | None, inputs: Designs) -> Composition:

@@ -65,3 +65,17 @@ def naming_full_disk(work: Path) -> Iterator[None]:
 def _free_bytes(folder: Path) -> int:
     there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     return shutil.disk_usage(there).free
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those that it is in.
+
+    Raises:
+        EnvironmentFault: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{folder}: the folder cannot be made: {error.strerror or error}; --work names another place"
+        ) from error

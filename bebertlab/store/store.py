@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bebertlab.interfaces.stage import Artifact
-from bebertlab.store.folder import make_folder
+from bebertlab.store.disk import make_folder
 from bebertlab.store.manifest import (
     MANIFEST,
     Damage,

@@ -10,14 +10,14 @@ import attrs
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Document, Keys
-from bebertlab.config.faults import Faults
+from bebertlab.config.error_collector import Faults
 from bebertlab.errors import UnknownPart, UserError, suggestion
 from bebertlab.interfaces.events import Question
-from bebertlab.recipe.graph import result_of
-from bebertlab.recipe.paths import resolve_path, set_value
-from bebertlab.recipe.read import structure_recipe
-from bebertlab.registry import Registry
-from bebertlab.study.changes import SEARCH, axis_named
+from bebertlab.pipeline.graph import result_of
+from bebertlab.pipeline.paths import resolve_path, set_value
+from bebertlab.pipeline.read import structure_recipe
+from bebertlab.registry.registry import Registry
+from bebertlab.study.overrides import SEARCH, axis_named
 from bebertlab.study.space import excluded
 from bebertlab.study.study import Axis, Study, same, show
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import attrs
+from attrs import frozen
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
@@ -17,7 +19,6 @@ from bebertlab.study.job import Job, Limits, Order, Outcome, PlannedTrial
 from bebertlab.study.journal import Journal
 from bebertlab.study.observers import Observers
 from bebertlab.study.record import load_event
-from bebertlab.study.schedule import Candidate, choose
 
 _log = logging.getLogger(__name__)
 
@@ -225,3 +226,29 @@ def error_file(folder: Path, number: int) -> Path:
 
 def _afresh(record: TrialRecord) -> TrialRecord:
     return attrs.evolve(record, state=TrialState.WAITING, stages=())
+
+
+@frozen(kw_only=True)
+class Candidate:
+    """A trial that waits."""
+
+    number: int
+    missing: frozenset[str]  #: keys of its stages that are not stored
+
+
+def choose(waiting: Iterable[Candidate], busy: AbstractSet[str]) -> int:
+    """The number of the trial to hand out next; `busy` holds the keys that other workers will make.
+
+    First a trial that needs nothing another worker is about to make: two workers take different trunks instead of
+    waiting for each other. Among those the one with the most left to do: it makes what others share, and no long
+    chain is left for the end. Then the lowest number.
+
+    >>> a, b, c = (Candidate(number=n, missing=frozenset(keys)) for n, keys in enumerate(["xy", "xyz", "uv"]))
+    >>> choose([a, b, c], set()), choose([a, b, c], {"x"})
+    (1, 2)
+
+    Raises:
+        ValueError: nothing waits.
+    """
+    best = min(waiting, key=lambda trial: (len(trial.missing & busy), -len(trial.missing), trial.number))
+    return best.number

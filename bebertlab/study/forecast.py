@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
+from statistics import mean
 
 from attrs import field, frozen
 
 from bebertlab.interfaces.events import TrialState
-from bebertlab.recipe.plan import Node
-from bebertlab.study.likeness import Times
-from bebertlab.study.session import Session
+from bebertlab.pipeline.plan import Node
+from bebertlab.store.fingerprint import fingerprint
+from bebertlab.store.manifest import Manifest
+from bebertlab.store.why import INPUTS, Parts
+from bebertlab.study.context import Session
 from bebertlab.study.space import planned_trials
 
 
@@ -79,3 +82,115 @@ def _work(nodes: list[Node], missing: Set[str], times: Times) -> Work:
         unknown=len(guesses) - len(known),
         seconds=sum(known),
     )
+
+
+_TRAIN = "train"  # the field of stages that train
+_EPOCHS = "epochs"
+_TRAINING = "train/seconds"  # metrics of stages that train
+_STEPS = "train/steps"
+
+#: options of a training that change what it comes to, not how long it runs
+_FREE = (
+    "learning_rate",
+    "quantizer_learning_rate",
+    "quantizer_weight_decay",
+    "published_schedule",
+    "schedule",
+    "warmup",
+    "weight_decay",
+)
+
+
+@frozen(kw_only=True)
+class _Likeness:
+    """What decides how long a stage runs."""
+
+    rest: str  #: a hash of all but the epochs
+    epochs: int | None  #: passes over the data, where the time is proportional to them
+
+
+@frozen(kw_only=True)
+class _Took:
+    """What a stage took."""
+
+    seconds: float
+    training: float  #: of these, what grows with the epochs
+
+    def scaled(self, factor: float) -> float:
+        """Seconds with so many times the epochs."""
+        return self.seconds + self.training * (factor - 1)
+
+
+@frozen(eq=False)
+class Times:
+    """What the stages of a store took.
+
+    Two stages are alike that have the same options, scheme, encoder, data and machine, and read models of the same
+    shape: seeds may differ, learning rates and what else a step costs nothing, and how the models they read were
+    trained. Where none has the same number of epochs, the time of its training is scaled by that.
+    """
+
+    _parts: Mapping[str, Parts]  #: by key
+    _took: dict[_Likeness, list[_Took]] = field(factory=dict)
+    _shapes: dict[str, str] = field(factory=dict)  #: by key
+
+    @classmethod
+    def of(cls, manifests: Iterable[Manifest], planned: Mapping[str, Parts]) -> Times:
+        """The times of stored stages, to be asked for those of a plan whose parts are given by key."""
+        stored = list(manifests)
+        times = cls({**planned, **{manifest.key: manifest.parts for manifest in stored}})
+        for manifest in stored:
+            if manifest.metrics.get(_STEPS) == 0:
+                continue  # a member that was not trained, as its ensemble had ended
+            training = manifest.metrics.get(_TRAINING, manifest.seconds)
+            took = _Took(seconds=manifest.seconds, training=training)
+            times._took.setdefault(times._likeness(manifest.parts), []).append(took)
+        return times
+
+    def guess(self, key: str) -> float | None:
+        """Seconds that a planned stage takes; None where no like one is stored."""
+        like = self._likeness(self._parts[key])
+        if like in self._took:
+            return mean(one.seconds for one in self._took[like])
+        if like.epochs is None:
+            return None
+        others = [
+            one.scaled(like.epochs / other.epochs)
+            for other, took in self._took.items()
+            if other.epochs and other.rest == like.rest
+            for one in took
+        ]
+        return mean(others) if others else None
+
+    def _likeness(self, parts: Parts) -> _Likeness:
+        stage = parts["stage"]
+        train = stage["options"].get(_TRAIN)
+        if not isinstance(train, Mapping):
+            return _Likeness(rest=self._hash(parts, stage), epochs=None)
+        left = {name: value for name, value in train.items() if name not in _FREE}
+        epochs = left.pop(_EPOCHS, None) if _are_of_one_length(parts) else None
+        stage = {**stage, "options": {**stage["options"], _TRAIN: left}}
+        return _Likeness(rest=self._hash(parts, stage), epochs=epochs)
+
+    def _shape(self, key: str) -> str:
+        """What of a stage decides how long those run that read it; its key where nothing more is known."""
+        if key not in self._parts:
+            return key
+        if key not in self._shapes:
+            parts = self._parts[key]
+            stage = parts["stage"]
+            options = {name: value for name, value in stage["options"].items() if name != _TRAIN}
+            self._shapes[key] = self._hash(parts, {**stage, "options": options})
+        return self._shapes[key]
+
+    def _hash(self, parts: Parts, stage: Parts) -> str:
+        inputs = {name: [self._shape(key) for key in keys] for name, keys in parts[INPUTS].items()}
+        rest = {name: value for name, value in parts.items() if name != "seed"}
+        return fingerprint({**rest, "stage": stage, INPUTS: inputs})
+
+
+def _are_of_one_length(parts: Parts) -> bool:
+    """Whether every phase has the epochs of the stage, so that the time grows with them."""
+    made = parts["made_of"]["options"]  # a distillation is made of the list of its phases
+    phases = [phase for part in made.values() if isinstance(part, list) for phase in part]
+    return all(phase.get(_EPOCHS) is None for phase in phases)

@@ -16,7 +16,7 @@ import attrs
 
 from bebertlab.errors import EnvironmentFault
 from bebertlab.interfaces.events import TrialRecord, TrialState
-from bebertlab.store.folder import make_folder
+from bebertlab.store.disk import make_folder
 from bebertlab.study.record import dump_record, load_record, new_record
 from bebertlab.study.sampling import distributions, draw, parameters
 from bebertlab.study.space import Trial, grid_points, planned_points, planned_trials, point_trials

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bebertlab.artifacts.metrics import MATRIX, OPERATIONS, STORED, TOTAL
 from bebertlab.artifacts.model import evaluated_splits
-from bebertlab.artifacts.sizes import MATRIX, OPERATIONS, STORED, TOTAL
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
-from bebertlab.recipe.graph import result_of
-from bebertlab.recipe.plan import Plan
-from bebertlab.recipe.recipe import Recipe
+from bebertlab.pipeline.graph import result_of
+from bebertlab.pipeline.plan import Plan
+from bebertlab.pipeline.recipe import Recipe
 from bebertlab.stages.evaluate import EvaluateStage
 
 _FIXED = ("members/count", "members/kept", MATRIX, TOTAL, STORED, OPERATIONS, "cost/seconds")

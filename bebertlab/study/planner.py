@@ -12,15 +12,15 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Document, Place
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase, TrialRecord
-from bebertlab.manager import Plugins
-from bebertlab.recipe.graph import expand, result_of
-from bebertlab.recipe.locate import located
-from bebertlab.recipe.materials import Materials
-from bebertlab.recipe.paths import resolve_path, set_value
-from bebertlab.recipe.plan import Machine, Plan, plan
-from bebertlab.recipe.read import recipe_of
-from bebertlab.recipe.recipe import Recipe
-from bebertlab.registry import Registry
+from bebertlab.pipeline.graph import expand, result_of
+from bebertlab.pipeline.locate import located
+from bebertlab.pipeline.paths import resolve_path, set_value
+from bebertlab.pipeline.plan import Machine, Plan, plan
+from bebertlab.pipeline.read import recipe_of
+from bebertlab.pipeline.recipe import Recipe
+from bebertlab.pipeline.task_cache import Materials
+from bebertlab.registry.manager import Plugins
+from bebertlab.registry.registry import Registry
 from bebertlab.store.fingerprint import canonical
 from bebertlab.study.job import PlannedTrial
 from bebertlab.study.objective import check_family

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bebertlab.errors import UserError
-from bebertlab.plugin_text import PluginText, plugin_root, read_plugin
-from bebertlab.store.folder import make_folder
+from bebertlab.registry.plugin_text import PluginText, plugin_root, read_plugin
+from bebertlab.store.disk import make_folder
 
 FOLDER = "plugins"
 

@@ -11,7 +11,7 @@ import attrs
 from bebertlab.config.yaml import to_yaml
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.interfaces.task import Task
-from bebertlab.plugin_text import PluginText
+from bebertlab.registry.plugin_text import PluginText
 from bebertlab.store.fingerprint import fingerprint
 from bebertlab.study.plugin_copies import copied_files, copied_names, plugin_digests
 from bebertlab.study.space import remarks

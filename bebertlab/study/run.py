@@ -11,11 +11,11 @@ from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.processors import processors
 from bebertlab.store.disk import naming_full_disk
+from bebertlab.study.context import Session
 from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.job import Limits
 from bebertlab.study.journal import open_journal
-from bebertlab.study.session import Session
 
 Report = Callable[[StudyRecord, tuple[TrialRecord, ...]], tuple[Path, ...]]
 """Writes the report and gives its files."""

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from bebertlab.store.fingerprint import canonical
-from bebertlab.study.boxes import free_point
-from bebertlab.study.space import excluded
+from bebertlab.study.space import excluded, free_point
 from bebertlab.study.study import Axis, Point, Study, same, show
 
 if TYPE_CHECKING:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from random import Random
 from typing import Any
 
 from attrs import frozen
 
-from bebertlab.study.boxes import space_size
-from bebertlab.study.study import Point, Sampler, Study, same, show
+from bebertlab.errors import UserError
+from bebertlab.store.fingerprint import canonical
+from bebertlab.study.study import Axis, Point, Sampler, Study, same, show
 
 
 @frozen(kw_only=True)
@@ -124,3 +127,149 @@ def _some(number: int, noun: str) -> str:
 
 def _matches(value: object, wanted: object) -> bool:
     return any(same(value, item) for item in (wanted if isinstance(wanted, list) else [wanted]))
+
+
+#: the values of a line of an item by their canonical texts
+_Line = Mapping[str, Any]
+
+#: draws of a point with real numbers until a range is taken to have no other number
+_TRIES = 100
+
+
+@frozen(kw_only=True)
+class Box:
+    """Every combination of some values of each axis."""
+
+    values: Mapping[str, Sequence[Any] | None]  #: by path, in no order; None: the numbers of a range
+
+    @property
+    def size(self) -> int:
+        """Points in the box, without regard to ranges of real numbers."""
+        return math.prod(_length(values) for values in self.values.values() if values is not None)
+
+    def holds(self, point: Point) -> bool:
+        """Whether a point is in the box."""
+        return all(values is None or _has(values, point[path]) for path, values in self.values.items())
+
+    def discrete(self, rank: int) -> dict[str, Any]:
+        """The values of the point number `rank`, without those from ranges of real numbers."""
+        found = {}
+        for path, values in self.values.items():
+            if values is not None:
+                rank, place = divmod(rank, _length(values))
+                found[path] = values[place]
+        return found
+
+
+def boxes(study: Study) -> Iterator[Box]:
+    """Disjoint boxes that hold every point that is not excluded.
+
+    A range of real numbers is never excluded: an item that names numbers of it meets none of the others.
+    """
+    items = [{path: _line(values) for path, values in item.items()} for item in study.exclude]
+    for found in _boxes(list(study.search.items()), items):
+        yield Box(values=found)
+
+
+def space_size(study: Study) -> int | None:
+    """The number of points that are not excluded; None where a range of real numbers makes it infinite.
+
+    >>> search = {"a": Axis(choice=(1, 2, 4)), "b": Axis(integer=(1, 10))}
+    >>> space_size(Study(name="s", recipe={}, search=search, exclude=({"a": [2, 4], "b": 3},)))
+    28
+    """
+    found = list(boxes(study))
+    return None if found and not _is_finite(study) else sum(box.size for box in found)
+
+
+def free_point(study: Study, before: Iterable[Point], draw: Random) -> Point:
+    """A point at random that is neither excluded nor among those before.
+
+    Raises:
+        UserError: there is none.
+    """
+    before = list(before)
+    seen = {canonical(point) for point in before}
+    finite = _is_finite(study)
+    found = list(boxes(study))
+    left = [box.size - (sum(map(box.holds, before)) if finite else 0) for box in found]
+    if any(left):
+        (box,) = draw.choices(found, left)
+        start = draw.randrange(box.size)
+        for offset in range(box.size if finite else _TRIES):
+            values = box.discrete((start + offset) % box.size)
+            point = {path: values[path] if path in values else _real(axis, draw) for path, axis in study.search.items()}
+            if canonical(point) not in seen:
+                return point
+    raise UserError("the search space has no further point")
+
+
+def _boxes(
+    axes: Sequence[tuple[str, Axis]], items: Sequence[Mapping[str, _Line]]
+) -> Iterator[dict[str, Sequence[Any] | None]]:
+    """The boxes of some axes without what the items exclude; an item without lines excludes everything."""
+    if not all(items):
+        return
+    if not axes:
+        yield {}
+        return
+    (path, axis), *others = axes
+    for values, matched in _parts(axis, [item.get(path) for item in items]):
+        left = [
+            {name: line for name, line in item.items() if name != path}
+            for item, matches in zip(items, matched, strict=True)
+            if matches
+        ]
+        for box in _boxes(others, left):
+            yield {path: values, **box}
+
+
+def _parts(axis: Axis, lines: Sequence[_Line | None]) -> Iterator[tuple[Sequence[Any] | None, tuple[bool, ...]]]:
+    """The values of an axis parted by which lines they match; where there is no line, every value matches."""
+    if axis.choice is not None:
+        parts: dict[tuple[bool, ...], list[Any]] = {}
+        for value in axis.choice:
+            parts.setdefault(tuple(_fits(value, line) for line in lines), []).append(value)
+        yield from ((values, matched) for matched, values in parts.items())
+        return
+    others = tuple(line is None for line in lines)
+    if axis.integer is None:
+        yield None, others
+        return
+    first, last = axis.integer
+    named = {value for line in lines for value in (line or {}).values() if type(value) is int}
+    for value in sorted(value for value in named if first <= value <= last):
+        if first < value:
+            yield range(first, value), others
+        yield range(value, value + 1), tuple(_fits(value, line) for line in lines)
+        first = value + 1
+    if first <= last:
+        yield range(first, last + 1), others
+
+
+def _fits(value: object, line: _Line | None) -> bool:
+    return line is None or canonical(value) in line
+
+
+def _line(values: object) -> _Line:
+    return {canonical(value): value for value in (values if isinstance(values, list) else [values])}
+
+
+def _is_finite(study: Study) -> bool:
+    return all(axis.choice is not None or axis.integer is not None for axis in study.search.values())
+
+
+def _real(axis: Axis, draw: Random) -> float:
+    low, high = axis.range
+    if axis.loguniform is None:
+        return draw.uniform(low, high)
+    return min(high, max(low, math.exp(draw.uniform(math.log(low), math.log(high)))))
+
+
+def _length(values: Sequence[Any]) -> int:
+    # len() of a range ends at sys.maxsize
+    return values.stop - values.start if isinstance(values, range) else len(values)
+
+
+def _has(values: Sequence[Any], value: object) -> bool:
+    return value in values if isinstance(values, range) else any(same(value, item) for item in values)

@@ -10,10 +10,10 @@ from typing import Any
 
 from bebertlab.errors import EnvironmentFault, UserError, suggestion
 from bebertlab.interfaces.events import StageEvent, StagePhase, TrialState
-from bebertlab.manager import load_plugins
-from bebertlab.recipe.execute import Results, execute
-from bebertlab.recipe.plan import Machine
+from bebertlab.pipeline.execute import Results, execute
+from bebertlab.pipeline.plan import Machine
 from bebertlab.redact import redact
+from bebertlab.registry.manager import load_plugins
 from bebertlab.store.disk import is_disk_full
 from bebertlab.store.store import Store
 from bebertlab.study.job import Job

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bebertlab.testing.ensemble import check_ensemble
-from bebertlab.testing.law import LawError
+from bebertlab.testing.contract import LawError
+from bebertlab.testing.ensemble import check_ensemble, check_merger
 from bebertlab.testing.loss import check_loss
-from bebertlab.testing.merger import check_merger
 from bebertlab.testing.quantizer import check_quantizer
 from bebertlab.testing.splitter import check_splitter
 from bebertlab.testing.task import check_task

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bebertlab.interfaces.quantizer import Codes, Quantizer
-from bebertlab.testing.law import hold
+from bebertlab.testing.contract import hold
 
 
 def check_branches(quantizer: Quantizer, x: Tensor) -> None:

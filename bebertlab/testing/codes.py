@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bebertlab.interfaces.quantizer import Quantizer
-from bebertlab.testing.law import hold
+from bebertlab.testing.contract import hold
 
 
 def check_codes(quantizer: Quantizer, x: Tensor, what: str) -> None:

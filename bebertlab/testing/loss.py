@@ -9,7 +9,7 @@ from torch import Tensor
 from bebertlab.errors import UserError
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.loss import Loss, LossOptions
-from bebertlab.testing.law import LawError, hold
+from bebertlab.testing.contract import LawError, hold
 
 _BATCH, _TOKENS, _HIDDEN, _HEADS, _LAYERS = 4, 6, 8, 2, 2
 _MASKED = -10_000.0

@@ -10,7 +10,7 @@ from torch import Tensor
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.testing.branches import check_branches
 from bebertlab.testing.codes import check_codes
-from bebertlab.testing.law import LawError, hold
+from bebertlab.testing.contract import LawError, hold
 from bebertlab.testing.samples import CHANNELS, MATRIX, ORDINARY, VARYING, balanced, matrices, states
 from bebertlab.testing.samples import probabilities as attention_probabilities
 from bebertlab.testing.surroundings import check_compiled, check_device, check_dtypes, check_state

@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from bebertlab.errors import UserError
+from bebertlab.inference.equality import compare
 from bebertlab.interfaces.architecture import Checkpoint, Design
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.splitter import Splitter, SplitterOptions
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.design import branch_counts
-from bebertlab.testing.law import LawError, hold
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.spec import branch_counts
+from bebertlab.testing.contract import LawError, hold
 from bebertlab.testing.tiny import tiny_model, tiny_task
-from bebertlab.train.equality import compare
 
 
 def check_splitter(options: SplitterOptions, design: Design, *, tolerance: float = 1e-7) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.testing.codes import check_codes
-from bebertlab.testing.law import hold
+from bebertlab.testing.contract import hold
 
 #: torch's words where a number is read back from a tensor without values
 _NO_NUMBERS = ("cannot be called on meta tensors", "Cannot copy out of meta tensor")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Split, Task, TaskOptions
-from bebertlab.testing.law import LawError, hold
+from bebertlab.testing.contract import LawError, hold
 
 
 def check_task(options: TaskOptions) -> None:

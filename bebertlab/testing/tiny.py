@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Split, Task
 from bebertlab.interfaces.training_data import TrainingData
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.model.bert import BertClassifier
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _GOOD = ("good", "great", "fine", "nice")

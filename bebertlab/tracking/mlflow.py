@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.redact import redact_word
+from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.tracking.mlflow_client import (
     check_uri,
     connect,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bebertlab import __version__
-from bebertlab.artifacts.learned import learned
+from bebertlab.artifacts.baselines import learned
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 

@@ -10,15 +10,15 @@ from attrs import evolve
 
 from bebertlab.artifacts.classes import class_order, load_classifier
 from bebertlab.artifacts.model import read_model, read_teacher
+from bebertlab.data.examples import load_examples
 from bebertlab.errors import UserError
+from bebertlab.inference.predict import predict
 from bebertlab.interfaces.architecture import Design, Site
 from bebertlab.interfaces.stage import Artifact, Codec, Context
 from bebertlab.interfaces.task import SELECT, Task
-from bebertlab.nn.folder import load_model, save_model
-from bebertlab.testing.bench import StageBench
+from bebertlab.model.folder import load_model, save_model
+from bebertlab.testing.stage_runner import StageBench
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
-from bebertlab.train.examples import load_examples
-from bebertlab.train.predict import predict
 from bebertlab_binarybert import Bwn
 
 OURS = ("contradiction", "entailment", "neutral")

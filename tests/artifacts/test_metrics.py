@@ -1,11 +1,35 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
+from attrs import evolve
 
-from bebertlab.artifacts.metrics import read_metrics, write_metrics
+from bebertlab.artifacts.metrics import (
+    MATRIX,
+    OPERATIONS,
+    STORED,
+    TOTAL,
+    most_truncated,
+    read_metrics,
+    read_size,
+    size_metrics,
+    summed_sizes,
+    write_metrics,
+)
+from bebertlab.artifacts.model import write_model
+from bebertlab.data.tokenizer import set_maximum_tokens
+from bebertlab.encoders.tiny import TinyEncoder
+from bebertlab.interfaces.stage import Artifact
+from bebertlab.interfaces.task import Task
+from bebertlab.model.folder import load_model
+from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
+from bebertlab.training.loop import Training
 
 
 def test_metrics_are_plain_numbers(tmp_path: Path) -> None:
@@ -16,3 +40,100 @@ def test_metrics_are_plain_numbers(tmp_path: Path) -> None:
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     write_metrics({"select/score": 1 / 3}, tmp_path)
     assert read_metrics(tmp_path) == {"select/score": 1 / 3}
+
+
+@pytest.fixture
+def telling(bench: StageBench, task: Task) -> Callable[..., Artifact]:
+    """Makes an artifact that tells some metrics and has no model."""
+
+    def make(key: str, **told: float) -> Artifact:
+        folder = bench.context(task).folder
+        metrics = {f"size/{name}_mebibytes": value for name, value in told.items()}
+        (folder / "metrics.json").write_text(json.dumps({**metrics, "select/score": 3.0}))
+        return Artifact(stage="merge", key=key, folder=folder, seconds=0.0)
+
+    return make
+
+
+def test_a_model_by_hand(bench: StageBench, teacher: Artifact) -> None:
+    model = load_model(teacher.folder, bench.codec)
+    found = size_metrics(model, teacher.folder)
+    elements = sum(parameter.numel() for parameter in model.parameters())
+    assert found[TOTAL] == pytest.approx(elements * 4 / 2**20)
+    assert 0 < found[MATRIX] < found[TOTAL]
+    # full precision is stored as it is counted, under a header of names and shapes
+    assert found[TOTAL] < found[STORED] == (teacher.folder / "model.safetensors").stat().st_size / 2**20
+    # two layers of hidden 16, feed-forward 32 and 32 positions, all of which are counted
+    assert found[OPERATIONS] == pytest.approx(2 * (2 * 32 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 2 * 32**2 * 16) / 1e9)
+
+
+@pytest.mark.parametrize("told", [{}, {MATRIX: 1.0, TOTAL: 2.0}])
+def test_the_size_of_a_model_is_counted_where_its_stage_did_not(
+    bench: StageBench, task: Task, teacher: Artifact, tmp_path: Path, told: dict[str, float]
+) -> None:
+    folder = shutil.copytree(teacher.folder, tmp_path / "silent")
+    (folder / "metrics.json").write_text(json.dumps(told))
+    found = read_size(evolve(teacher, folder=folder), bench.context(task))
+    assert found == size_metrics(load_model(teacher.folder, bench.codec), teacher.folder)
+    assert found == read_size(teacher, bench.context(task))
+
+
+def test_an_artifact_that_has_no_model_tells_what_it_knows(
+    bench: StageBench, task: Task, telling: Callable[..., Artifact]
+) -> None:
+    assert read_size(telling("k", matrix=1.0, total=2.0), bench.context(task)) == {MATRIX: 1.0, TOTAL: 2.0}
+
+
+def test_an_artifact_that_tells_everything_is_believed(
+    bench: StageBench, task: Task, teacher: Artifact, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(teacher.folder, tmp_path / "telling")
+    told = {MATRIX: 1.0, TOTAL: 2.0, STORED: 3.0, OPERATIONS: 4.0}
+    (folder / "metrics.json").write_text(json.dumps({**told, "select/score": 3.0}))
+    assert read_size(evolve(teacher, folder=folder), bench.context(task)) == told
+
+
+def test_sums_count_an_artifact_once_and_tell_what_all_tell(
+    bench: StageBench, task: Task, telling: Callable[..., Artifact]
+) -> None:
+    first, second = telling("a", total=2.0, stored=5.0), telling("b", total=3.0)
+    context = bench.context(task)
+    assert summed_sizes((first, second, first), context) == {TOTAL: 5.0}
+    assert summed_sizes((first, first), context) == {TOTAL: 2.0, STORED: 5.0}
+
+
+def test_texts_that_lose_their_end_are_counted_and_said(bench: StageBench, task: Task) -> None:
+    warned: list[str] = []
+    context = evolve(bench.context(task), encoder=TinyEncoder(maximum_tokens=8), warn=warned.append)
+    write_model(tiny_model(task), tiny_tokenizer(context.folder), context, training=Training(steps=1, seconds=1.0))
+    metrics = json.loads((context.folder / "metrics.json").read_text())
+    for name in ("train", "select", "validation"):
+        texts = task.splits[name].texts
+        long = sum(len(text.split()) > 6 for text in texts)
+        assert metrics[f"truncated/{name}"] == long > 0
+        assert metrics[f"truncated/{name}_percent"] == 100 * long / len(texts)
+        said = f"{name}: {long} of {len(texts)} texts have more than 8 tokens (maximum_tokens of the encoder or the"
+        assert f"{said} loaded model) and lose their end" in warned
+
+
+def test_the_length_of_a_loaded_model_counts(bench: StageBench, task: Task) -> None:
+    context = bench.context(task)  # its encoder reads up to 32 tokens
+    set_maximum_tokens(tiny_tokenizer(context.folder), 8)
+    write_model(tiny_model(task), context.folder, context)
+    metrics = json.loads((context.folder / "metrics.json").read_text())
+    assert metrics["truncated/validation"] == sum(len(text.split()) > 6 for text in task.splits["validation"].texts)
+
+
+def test_few_are_counted_and_not_said(bench: StageBench, task: Task) -> None:
+    warned: list[str] = []
+    context = evolve(bench.context(task), warn=warned.append)
+    write_model(tiny_model(task), tiny_tokenizer(context.folder), context)
+    metrics = json.loads((context.folder / "metrics.json").read_text())
+    assert metrics["truncated/validation"] == metrics["truncated/validation_percent"] == 0
+    assert "truncated/train" not in metrics  # it was not read
+    assert warned == []
+
+
+def test_of_several_models_the_highest_counts_stand() -> None:
+    models = [{"truncated/select": 2.0, "validation/score": 1.0}, {"truncated/select": 3.0}, {"truncated/train": 1.0}]
+    assert most_truncated(models) == {"truncated/select": 3.0, "truncated/train": 1.0}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,26 +12,30 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
+from bebertlab.artifacts.metrics import size_metrics
 from bebertlab.artifacts.model import (
     evaluated_splits,
     input_length,
+    model_digest,
     open_session,
+    part_metrics,
     read_model,
     read_teacher,
     write_model,
 )
-from bebertlab.artifacts.sizes import size_metrics
+from bebertlab.data.tokenizer import set_maximum_tokens
+from bebertlab.errors import TrainingFault
+from bebertlab.inference.predict import predict
+from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.ensemble import Round, Sampling
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
-from bebertlab.nn.folder import save_model
-from bebertlab.nn.tokenizer import set_maximum_tokens
-from bebertlab.testing.bench import StageBench, TinyTestEncoder
+from bebertlab.model.folder import load_model, save_model
+from bebertlab.stages.slice import SliceStage
+from bebertlab.testing.stage_runner import StageBench, TinyTestEncoder
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
-from bebertlab.train.fault import TrainingFault
-from bebertlab.train.loop import Training
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.predict import predict
+from bebertlab.training.loop import Training
+from bebertlab.training.options import TrainOptions
 
 Logits = Callable[[Artifact], Mapping[str, Tensor]]
 
@@ -155,3 +160,78 @@ def test_a_session_is_that_of_the_context(context: Context, teacher: Artifact) -
     session = open_session(context, options, teacher.folder, round=assignment)
     assert (session.stage, session.seed, session.options, session.round) == ("student", 0, options, assignment)
     assert (len(session.train), len(session.select)) == (96, 32)
+
+
+Metrics = Callable[[Artifact], Mapping[str, float]]
+NAMES = ("select/score", "validation/score", "size/total_mebibytes", "cost/gigaflops")
+
+
+def test_parts_are_worth_what_their_slices_are(
+    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics
+) -> None:
+    model = load_model(teacher.folder, bench.codec)
+    phase = Phase(name="p", widths=(1.0, 0.5), depths=(1.0, 0.5))
+    found = part_metrics(model, phase, teacher.folder, bench.context(task))
+    assert len(found) == 4 * len(NAMES)
+    for width, depth in phase.parts:
+        stage = SliceStage(model="teacher", width=width, depth=depth)
+        wanted = metrics(bench.run(stage, task, model=teacher))
+        for name in NAMES:
+            assert found[f"depth_{depth:g}/width_{width:g}/{name}"] == pytest.approx(wanted[name])
+
+
+def test_the_depth_is_named_only_where_there_are_several(bench: StageBench, task: Task, teacher: Artifact) -> None:
+    model = load_model(teacher.folder, bench.codec)
+    found = part_metrics(model, Phase(name="p", widths=(0.5,)), teacher.folder, bench.context(task))
+    assert found.keys() == {f"width_0.5/{name}" for name in NAMES}
+
+
+def test_the_model_itself_is_no_part(bench: StageBench, task: Task, teacher: Artifact) -> None:
+    model = load_model(teacher.folder, bench.codec)
+    assert part_metrics(model, Phase(name="p"), teacher.folder, bench.context(task)) == {}
+
+
+@pytest.fixture
+def folder(teacher: Artifact, tmp_path: Path) -> Path:
+    return shutil.copytree(teacher.folder, tmp_path / "model")
+
+
+def test_the_digest_is_that_of_the_model_and_its_tokenizer(folder: Path, teacher: Artifact) -> None:
+    assert model_digest(folder) == model_digest(teacher.folder)
+    for name in ("metrics.json", "logits.safetensors"):
+        (folder / name).unlink()
+    assert model_digest(folder) == model_digest(teacher.folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_every_file_of_it_counts(folder: Path, teacher: Artifact, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    assert model_digest(folder) != model_digest(teacher.folder)
+
+
+def test_shards_count_whatever_their_names(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "odd.part")
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "odd.part"}}')
+    before = model_digest(folder)
+    (folder / "pytorch_model.bin").write_bytes(b"not read where there are safetensors")
+    assert model_digest(folder) == before
+    (folder / "odd.part").write_bytes(b"others")
+    assert model_digest(folder) != before
+
+
+def test_a_file_more_is_another_model(folder: Path, teacher: Artifact) -> None:
+    (folder / "bebertlab.json").write_text("{}")
+    assert model_digest(folder) != model_digest(teacher.folder)
+
+
+def test_a_file_that_changed_is_read_again(folder: Path) -> None:
+    before = model_digest(folder)
+    (folder / "config.json").write_text("{}")
+    changed = model_digest(folder)
+    assert changed != before
+    state = (folder / "config.json").stat()
+    (folder / "config.json").write_text("[]")  # as long as before
+    os.utime(folder / "config.json", ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    assert model_digest(folder) not in (before, changed)

@@ -7,9 +7,9 @@ from bebertlab.bench.parts import Part, by_part, mark, marked
 from bebertlab.bench.scheme import W1A8, full_precision
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import equal_session
+from bebertlab.data.batches import batches
 from bebertlab.interfaces.batch import Batch
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.train.batches import batches
+from bebertlab.model.bert import BertClassifier
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 
 from bebertlab.bench.lengths import sentence_lengths
 from bebertlab.bench.sampling import FewBatches
-from bebertlab.train.sampler import Sampler
+from bebertlab.training.sampler import Sampler
 
 LENGTHS = sentence_lengths(1600, seed=0)
 

@@ -8,9 +8,9 @@ from bebertlab.bench.row import Target
 from bebertlab.bench.scheme import SCHEMES, W1A8, Scheme, by_scheme, full_precision
 from bebertlab.bench.setting import Setting
 from bebertlab.interfaces.quantizer import Quantizer
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.embedding import QuantizedEmbedding
-from bebertlab.nn.linear import QuantizedLinear
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.embedding import QuantizedEmbedding
+from bebertlab.model.linear import QuantizedLinear
 
 SETTING = Setting(shape="tiny")
 

@@ -7,7 +7,7 @@ from bebertlab.bench.scheme import W1A8
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import Steps, equal_session, labels_phase, mixed_session, phases, train_options
 from bebertlab.errors import UserError
-from bebertlab.train.loop import fit
+from bebertlab.training.loop import fit
 
 
 def test_steps_are_those_of_fit(setting: Setting) -> None:

@@ -13,7 +13,7 @@ from attrs import frozen
 from click.testing import CliRunner, Result
 
 from bebertlab.cli.main import main
-from bebertlab.manager import DISABLE, GROUP
+from bebertlab.registry.manager import DISABLE, GROUP
 
 FAKES = Path(__file__).parents[1] / "study"
 

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 
-from bebertlab.cli.cost import cost_of, cost_table, spoken_sizes
-from bebertlab.encoders.published import published_architecture
-from bebertlab.interfaces.architecture import Design
-from bebertlab.nn.bert import meta_model
-from bebertlab.nn.operations import model_operations
-from bebertlab.nn.size import MEBIBYTE, model_size
-from bebertlab_binarybert import BinaryBert
+from bebertlab.accounting.operations import model_operations
+from bebertlab.accounting.published import published_architecture
+from bebertlab.accounting.size import MEBIBYTE, model_size
+from bebertlab.cli.cost import HEAD, cost_of, cost_table, design_rows, spoken_sizes
+from bebertlab.encoders.tiny import TinyEncoder
+from bebertlab.interfaces.architecture import Architecture, Design, Site
+from bebertlab.model.bert import meta_model
+from bebertlab_binarybert import BinaryBert, Twn
 
 BASE = published_architecture("bert-base-uncased", classes=2)
 DESIGN = BinaryBert(activation_bits=4).design()
@@ -64,3 +66,27 @@ def test_sizes_in_a_line() -> None:
     assert spoken_sizes(BASE) == (
         "12 layers, hidden 768, 12 heads of 64, feed-forward 3072, vocabulary 30522, positions 512, 2 classes"
     )
+
+
+@pytest.fixture
+def sizes() -> Architecture:
+    return TinyEncoder().architecture(30, 2)
+
+
+def test_every_site_has_a_row(sizes: Architecture) -> None:
+    design = BinaryBert(activation_bits=4).design().with_branches({"bert.encoder.layer.0.attention.self.query": 2})
+    rows = {row[0]: row[1:] for row in design_rows(sizes, design)}
+    assert list(rows) == [site.value for site in Site]
+    assert len(HEAD) == 4
+    assert rows["word_embedding"] == ("1 bwn(granularity=row)", "", "1")
+    assert rows["query"] == ("1 bwn", "4 lsq", "1 or 2")
+    assert rows["ffn_down"] == ("1 bwn", "4 lsq(symmetric=false)", "1")
+    assert rows["attention_probabilities"] == ("", "4 lsq(symmetric=false)", "")
+
+
+def test_full_precision_has_32_bits(sizes: Architecture) -> None:
+    rows = {row[0]: row[1:] for row in design_rows(sizes, Design(weights={Site.POOLER: Twn(threshold=0.5)}))}
+    assert rows["word_embedding"] == ("32", "", "1")
+    assert rows["key"] == ("32", "32", "1")
+    assert rows["pooler"] == ("2 twn(threshold=0.5)", "32", "1")
+    assert rows["attention_key"] == ("", "32", "")

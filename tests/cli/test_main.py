@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from bebertlab import __version__
 from bebertlab.cli.main import EXIT_INTERNAL, main
-from bebertlab.cli.settings import Settings, pass_settings
+from bebertlab.cli.options import Settings, pass_settings
 from bebertlab.errors import EnvironmentFault, UserError
 
 HEAVY = ["torch", "ray", "mlflow", "transformers", "datasets", "optuna", "sklearn", "scipy", "matplotlib", "pandas"]

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from bebertlab.cli.main import main
 from bebertlab.interfaces.stage import Codec
-from bebertlab.nn.folder import load_model
+from bebertlab.model.folder import load_model
 
 if TYPE_CHECKING:
     from tests.conftest import Golden

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from bebertlab.accounting.published import published_architecture
 from bebertlab.cli.papers import Printed, printed, spoken_bits
-from bebertlab.encoders.published import published_architecture
 from bebertlab.interfaces.architecture import LINEAR_SITES, Architecture, Design, Site
-from bebertlab.nn.design import quantizable_modules
-from bebertlab.nn.width import narrowed
+from bebertlab.model.slice import narrowed
+from bebertlab.model.spec import quantizable_modules
 from bebertlab_binarybert import BinaryBert, Bwn, Lsq, TernaryBert
 
 NAME = "bert-base-uncased"

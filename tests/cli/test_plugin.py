@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bebertlab.cli.main import main
-from bebertlab.manager import DISABLE, GROUP
+from bebertlab.registry.manager import DISABLE, GROUP
 
 PLUGIN = '''
 from attrs import field, frozen, validators
@@ -103,7 +103,7 @@ def test_list_refuses_a_role_that_is_not_there(files: list[str]) -> None:
 
 
 def test_list_hints_at_an_old_installation(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bebertlab.manager.forgotten_entry_points", lambda: ("new",))
+    monkeypatch.setattr("bebertlab.registry.manager.forgotten_entry_points", lambda: ("new",))
     result = run(*files, "plugin", "list")
     assert "does not know new of pyproject.toml yet; run `pip install -e .` again" in result.stderr
 

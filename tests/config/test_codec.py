@@ -12,15 +12,15 @@ import pytest
 from attrs import field, frozen
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.faults import Faults
+from bebertlab.config.error_collector import Faults
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Design, Site
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import PLACE
-from bebertlab.manager import load_plugins
-from bebertlab.registry import Registry, Source
+from bebertlab.registry.manager import load_plugins
+from bebertlab.registry.registry import Registry, Source
 
 
 @frozen(kw_only=True)

@@ -9,7 +9,7 @@ from bebertlab.config.describe import FieldDescription, describe, documentation,
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
 from bebertlab.interfaces.stage import StageOptions
-from bebertlab.manager import load_plugins
+from bebertlab.registry.manager import load_plugins
 
 
 class Sign(Quantizer):

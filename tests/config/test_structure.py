@@ -8,7 +8,7 @@ import pytest
 from attrs import Attribute, field, frozen, validators
 
 from bebertlab.config.document import Document
-from bebertlab.config.faults import Faults
+from bebertlab.config.error_collector import Faults
 from bebertlab.config.structure import structure
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.errors import UserError
@@ -16,7 +16,7 @@ from bebertlab.interfaces.architecture import Design, Site
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import Splitter, SplitterOptions
-from bebertlab.registry import Failure, Registry, Source
+from bebertlab.registry.registry import Failure, Registry, Source
 
 
 @frozen(kw_only=True)

@@ -9,8 +9,8 @@ import pytest
 from safetensors.torch import save_file
 
 from bebertlab.interfaces.architecture import Architecture
-from bebertlab.nn.huggingface import configuration
-from bebertlab.nn.initial import random_checkpoint
+from bebertlab.model.checkpoint import random_checkpoint
+from bebertlab.model.huggingface import configuration
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "##s", "dog", "run")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.artifacts.digest import model_digest, model_files
+from bebertlab.artifacts.model import model_digest, model_files
 from bebertlab.encoders.hub import model_folder
 from bebertlab.errors import EnvironmentFault
 

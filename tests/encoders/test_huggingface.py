@@ -13,8 +13,8 @@ from torch import Tensor
 from bebertlab.encoders.huggingface import HuggingFaceImporter
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, Design
-from bebertlab.manager import load_plugins
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.model.bert import BertClassifier
+from bebertlab.registry.manager import load_plugins
 
 if TYPE_CHECKING:
     from tests.conftest import Golden

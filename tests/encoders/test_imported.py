@@ -13,7 +13,7 @@ from bebertlab.encoders.huggingface import HuggingFaceImporter
 from bebertlab.encoders.imported import import_checkpoint
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.stage import Codec
-from bebertlab.nn.folder import save_model
+from bebertlab.model.folder import save_model
 
 IMPORTER = HuggingFaceImporter()
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from bebertlab.encoders.pretrained import PretrainedEncoder
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.batch import Batch
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.model.bert import BertClassifier
 from bebertlab.testing.tiny import tiny_task
 
 WEIGHTS = "model.safetensors"

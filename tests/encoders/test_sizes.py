@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from bebertlab.encoders.published import published_architecture
+from bebertlab.accounting.published import published_architecture
 from bebertlab.encoders.sizes import encoder_sizes
 from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.architecture import Architecture, Design, Site
 from bebertlab.interfaces.stage import Codec
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.folder import save_model
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.folder import save_model
 from bebertlab_binarybert import Bwn
 
 

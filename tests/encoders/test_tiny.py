@@ -4,7 +4,7 @@ import torch
 from attrs import evolve
 
 from bebertlab.encoders.tiny import TinyEncoder
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.model.bert import BertClassifier
 
 TEXTS = ["the cats run", "a dog runs"]
 

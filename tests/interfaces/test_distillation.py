@@ -7,7 +7,7 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
 from bebertlab.interfaces.loss import Loss, LossOptions
-from bebertlab.registry import Registry, Source
+from bebertlab.registry.registry import Registry, Source
 
 
 @frozen(kw_only=True)

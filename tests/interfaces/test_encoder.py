@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bebertlab.interfaces.encoder import EncoderOptions
-from bebertlab.testing.bench import TinyTestEncoder
+from bebertlab.testing.stage_runner import TinyTestEncoder
 from bebertlab.testing.tiny import tiny_task
 
 

@@ -6,8 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from bebertlab.report.document import Bullets, Code, Document, Figure, Note, Section, Table, Text
-from bebertlab.report.html import html, inline_svg
-from bebertlab.report.page import INK, SERIES, STYLE, THEME
+from bebertlab.report.html import INK, SERIES, STYLE, THEME, html, inline_svg
 
 PROLOG = '<?xml version="1.0"?>\n<!DOCTYPE svg PUBLIC "x" "y">\n'
 SVG = f'{PROLOG}<svg><path style="fill: {INK}; stroke: {SERIES[1]}"/></svg>\n'

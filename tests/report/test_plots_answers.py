@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from bebertlab.report.answers import Trend, answer
-from bebertlab.report.curves import Curve, curves
+from bebertlab.report.plots import Curve, curves
 from bebertlab.report.plots_answers import COLUMNS, curve, forest, scatter
 from bebertlab.report.statistics import Estimate, Interval
 

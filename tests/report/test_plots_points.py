@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from bebertlab.report.pareto import by_seconds, front
 from bebertlab.report.plots import canvas
 from bebertlab.report.plots_points import _front_labels, against_cost, ranked
-from bebertlab.report.rows import points
+from bebertlab.report.points import by_seconds, front, points
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate

@@ -13,6 +13,9 @@ from bebertlab.report import summary_table, write_report
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
+from bebertlab.report.caveats import GENERATED
+from bebertlab.report.document import Bullets, Note
+from bebertlab.report.write import compose
 
 
 def _write(study: StudyRecord, trials: list[TrialRecord], folder: Path) -> str:
@@ -73,3 +76,31 @@ def test_a_random_search_without_questions(simulate: Simulate, tmp_path: Path) -
 def test_nothing_at_all(simulate: Simulate, tmp_path: Path) -> None:
     study, _ = simulate()
     assert "0 of 0 trials complete" in _write(study, [], tmp_path)
+
+
+def test_answers_come_first(simulate: Simulate) -> None:
+    document = compose(*simulate())
+    names = [figure.name for figure in document.figures()]
+    assert len(names) == len(set(names)) == 7
+    titles = [section.title for section in document.sections if section.level == 2]
+    assert titles[:3] == ["In short", "Answers", "All points"]
+    assert titles[-1] == "How to reproduce"
+    short = document.sections[0].blocks[0]
+    assert isinstance(short, Bullets)
+    assert short.leads[0] == "Does boosting beat bagging and the single model?"
+    assert "boosting beats single by 3." in short.items[0]  # names stay as they are written
+    assert "Best of 42 points" in short.items[3]
+    assert "126 of 126 trials complete" in short.items[4]
+    assert "seeds 0, 1 and 2;" in short.items[4]
+
+
+def test_generated_data_is_said_and_only_then(simulate: Simulate) -> None:
+    study, trials = simulate()
+    plain = evolve(study, questions=())
+    assert Note(words=GENERATED) in compose(plain, trials[:1]).lead
+    assert Note(words=GENERATED) not in compose(evolve(plain, generated=False), trials[:1]).lead
+
+
+def test_one_seed_is_one(simulate: Simulate) -> None:
+    study, trials = simulate(seeds=(0,))
+    assert "1 point, seed 0;" in str(compose(evolve(study, questions=()), trials[:1]).sections[0])

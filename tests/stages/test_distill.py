@@ -11,15 +11,15 @@ from bebertlab.interfaces.distillation import DistillationOptions, Phase
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.folder import load_model
+from bebertlab.model.folder import load_model
 from bebertlab.stages.distill import DistillStage, needed_teacher
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.stages.load import LoadStage
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.slice import SliceStage
-from bebertlab.testing.bench import StageBench
+from bebertlab.testing.stage_runner import StageBench
 from bebertlab.testing.tiny import tiny_task
-from bebertlab.train.options import TrainOptions
+from bebertlab.training.options import TrainOptions
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 

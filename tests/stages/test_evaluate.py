@@ -11,7 +11,7 @@ from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Task
 from bebertlab.stages.evaluate import EvaluateStage
 from bebertlab.stages.merge import MergeStage
-from bebertlab.testing.bench import StageBench
+from bebertlab.testing.stage_runner import StageBench
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 

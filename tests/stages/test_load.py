@@ -12,22 +12,21 @@ from attrs import evolve
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bebertlab.artifacts.digest import model_digest
-from bebertlab.artifacts.model import open_session
+from bebertlab.artifacts.model import model_digest, open_session
+from bebertlab.data.tokenizer import read_tokenizer, set_maximum_tokens
 from bebertlab.errors import EnvironmentFault, UserError
 from bebertlab.interfaces.architecture import Design, Site
 from bebertlab.interfaces.stage import Artifact, Planning, StageOptions
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.classes import reorder_outputs
-from bebertlab.nn.folder import load_model, save_model
-from bebertlab.nn.initial import random_checkpoint
-from bebertlab.nn.tokenizer import read_tokenizer, set_maximum_tokens
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.checkpoint import random_checkpoint
+from bebertlab.model.classes import reorder_outputs
+from bebertlab.model.folder import load_model, save_model
 from bebertlab.stages import bebertlab_stages
 from bebertlab.stages.load import LoadStage
-from bebertlab.testing.bench import StageBench
+from bebertlab.testing.stage_runner import StageBench
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
-from bebertlab.train.options import TrainOptions
+from bebertlab.training.options import TrainOptions
 from bebertlab_binarybert import Bwn
 
 NO_INPUTS: Mapping[str, tuple[StageOptions, ...]] = {}

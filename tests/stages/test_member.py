@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from safetensors.torch import load_file
 from torch import Tensor
 
+from bebertlab.data.examples import load_examples
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Design
 from bebertlab.interfaces.batch import Batch, Outputs
@@ -20,18 +21,17 @@ from bebertlab.interfaces.loss import Loss, LossOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec
 from bebertlab.interfaces.task import TRAIN, Task
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.classes import read_class_names
-from bebertlab.nn.folder import load_model
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.classes import read_class_names
+from bebertlab.model.folder import load_model
 from bebertlab.stages.member import MemberStage
 from bebertlab.stages.strategy import training_data
 from bebertlab.stages.verdict import UNTRAINED, read_verdict, write_verdict
-from bebertlab.testing.bench import StageBench
+from bebertlab.testing.stage_runner import StageBench
 from bebertlab.testing.tiny import tiny_task
-from bebertlab.train.examples import load_examples
-from bebertlab.train.loop import Training
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.session import Session
+from bebertlab.training.loop import Training
+from bebertlab.training.options import TrainOptions
+from bebertlab.training.setup import Session
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 Logits = Callable[[Artifact], Mapping[str, Tensor]]

@@ -10,10 +10,10 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import EnsembleOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Codec
-from bebertlab.recipe.materials import Materials
-from bebertlab.recipe.paths import set_value
-from bebertlab.recipe.plan import Plan, plan
-from bebertlab.recipe.read import recipe_of
+from bebertlab.pipeline.paths import set_value
+from bebertlab.pipeline.plan import Plan, plan
+from bebertlab.pipeline.read import recipe_of
+from bebertlab.pipeline.task_cache import Materials
 from bebertlab.stages.member import MemberStage
 from bebertlab.stages.members import MembersStage
 

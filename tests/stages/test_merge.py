@@ -23,9 +23,9 @@ from bebertlab.stages.member import MemberStage
 from bebertlab.stages.merge import MergeStage
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.verdict import UNTRAINED, Judged, write_verdict
-from bebertlab.testing.bench import StageBench
+from bebertlab.testing.stage_runner import StageBench
 from bebertlab.testing.tiny import tiny_task
-from bebertlab.train.options import TrainOptions
+from bebertlab.training.options import TrainOptions
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 

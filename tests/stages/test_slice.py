@@ -8,9 +8,9 @@ from attrs import evolve
 from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.folder import load_model
+from bebertlab.model.folder import load_model
 from bebertlab.stages.slice import SliceStage
-from bebertlab.testing.bench import StageBench
+from bebertlab.testing.stage_runner import StageBench
 
 
 def test_half_the_heads_and_neurons_stay(

@@ -14,12 +14,12 @@ from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import Measure, Splitter, SplitterOptions, Splitting
 from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
-from bebertlab.nn.folder import load_model
+from bebertlab.model.folder import load_model
 from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.split import SplitStage
-from bebertlab.testing.bench import StageBench
-from bebertlab.train.options import TrainOptions
+from bebertlab.testing.stage_runner import StageBench
+from bebertlab.training.options import TrainOptions
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 Logits = Callable[[Artifact], Mapping[str, Tensor]]

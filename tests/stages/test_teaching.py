@@ -12,7 +12,7 @@ from bebertlab.interfaces.stage import Codec, PlannedModel, Planning, StageOptio
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.stages.teaching import check_teacher
 from bebertlab.testing.tiny import tiny_model, tiny_task
-from bebertlab.train.options import TrainOptions
+from bebertlab.training.options import TrainOptions
 from bebertlab_binarybert.hidden import Hidden
 from bebertlab_binarybert.prediction import Prediction
 

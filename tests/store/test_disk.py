@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 from safetensors import SafetensorError
 
-from bebertlab.errors import EXIT_ENVIRONMENT
-from bebertlab.store.disk import DiskFull, is_disk_full, naming_full_disk
+from bebertlab.errors import EXIT_ENVIRONMENT, EnvironmentFault
+from bebertlab.store.disk import DiskFull, is_disk_full, make_folder, naming_full_disk
+from bebertlab.store.store import Store
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -59,3 +60,18 @@ def test_the_full_folder_is_named_in_one_line(tmp_path: Path, monkeypatch: pytes
 def test_other_errors_pass(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="x"), naming_full_disk(tmp_path):
         raise ValueError("x")
+
+
+def test_a_folder_is_made_with_those_it_is_in_and_may_be_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_the_option(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = r"file/x: the folder cannot be made: Not a directory; --work names another place"
+    with pytest.raises(EnvironmentFault, match=message):
+        make_folder(tmp_path / "file" / "x")
+    with pytest.raises(EnvironmentFault, match="the folder cannot be made"):
+        Store(tmp_path / "file" / "store").lock("ab")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.manager import load_plugins
-from bebertlab.study.source import Source, read_study
+from bebertlab.registry.manager import load_plugins
+from bebertlab.study.loaded_study import Source, read_study
 
 HERE = Path(__file__).parent
 

@@ -6,11 +6,11 @@ import pytest
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Document
-from bebertlab.config.faults import Faults
+from bebertlab.config.error_collector import Faults
 from bebertlab.config.yaml import parse_yaml
-from bebertlab.manager import load_plugins
+from bebertlab.registry.manager import load_plugins
 from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
-from bebertlab.study.source import read_study
+from bebertlab.study.loaded_study import read_study
 from bebertlab.study.study import Axis, Study
 
 if TYPE_CHECKING:

@@ -5,13 +5,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bebertlab.study.context import Session
 from bebertlab.study.forecast import forecast
 from bebertlab.study.job import Limits
 from bebertlab.study.run import Workers, run_study
-from bebertlab.study.session import Session
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.document import Document
+from bebertlab.interfaces.distillation import DistillationOptions, Phase
+from bebertlab.pipeline.plan import plan
+from bebertlab.pipeline.read import recipe_of
+from bebertlab.pipeline.task_cache import Materials
+from bebertlab.registry.manager import load_plugins
+from bebertlab.registry.registry import Source
+from bebertlab.stages.labels import LabelsOptions
+from bebertlab.store.manifest import Manifest
+from bebertlab.study.forecast import Times
 
 LOCAL = Workers(kind="local", jobs=1, threads=1, device="cpu")
 
@@ -71,3 +87,133 @@ def test_what_a_sampler_will_draw_is_not_known(files: Files) -> None:
     run(files, *sets, trials=1)
     ahead = forecast(Session(files.read(*sets), Path("work")))
     assert (ahead.trials, ahead.undrawn, ahead.complete) == (2, 3, 1)
+
+
+PHASE: dict[str, Any] = {"name": "all", "epochs": None}
+
+
+def parts(
+    *,
+    train: dict[str, Any] | None = None,
+    scheme: str = "bwn",
+    phases: list[dict[str, Any]] | None = None,
+    seed: int = 0,
+    size: int = 400,
+    hidden: int = 64,
+    threads: int = 1,
+    inputs: dict[str, list[str]] | None = None,
+) -> dict[str, Any]:
+    options = {"scheme": scheme, "train": {"epochs": 2, "learning_rate": 0.1, "batch_size": 32, **(train or {})}}
+    return {
+        "stage": {"kind": "distill", "options": options},
+        "made_of": {"options": {"distillation()": phases or [PHASE]}},
+        "seed": seed,
+        "task": {"options": {"size": size}, "digest": f"of {size}"},
+        "encoder": {"options": {"hidden": hidden}, "digest": ""},
+        "machine": {"threads": threads},
+        "inputs": inputs or {},
+    }
+
+
+def guess(
+    asked: dict[str, Any],
+    *stored: tuple[dict[str, Any], float],
+    also: dict[str, Any] | None = None,
+    metrics: dict[str, float] | None = None,
+) -> object:
+    manifests = [
+        Manifest(key=f"s{index}", stage="s", kind="distill", parts=one, seconds=seconds, metrics=metrics or {})
+        for index, (one, seconds) in enumerate(stored)
+    ]
+    return Times.of(manifests, {**(also or {}), "asked": asked}).guess("asked")
+
+
+def test_the_mean_of_those_that_differ_in_seed_and_learning_rate() -> None:
+    stored = [(parts(seed=seed, train={"learning_rate": 0.1 * (1 + seed)}), 4.0 + seed) for seed in (0, 2)]
+    assert guess(parts(seed=7), *stored) == 5.0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"scheme": "twn"},
+        {"size": 4000},
+        {"hidden": 256},
+        {"threads": 2},
+        {"train": {"batch_size": 16}},
+        {"train": {"precision": "bf16"}},
+        {"phases": [PHASE, PHASE]},
+        {"inputs": {"teacher": ["0"]}},
+    ],
+)
+def test_nothing_is_known_where_the_time_may_be_another(other: dict[str, Any]) -> None:
+    assert guess(parts(**other), (parts(), 4.0)) is None
+    assert guess(parts(**other), (parts(**other), 4.0)) == 4.0
+
+
+def test_time_grows_with_the_epochs() -> None:
+    assert guess(parts(train={"epochs": 6}), (parts(), 4.0), (parts(train={"epochs": 1}), 4.0)) == (12.0 + 24.0) / 2
+    assert guess(parts(train={"epochs": 6}), (parts(), 4.0), (parts(train={"epochs": 6}), 11.0)) == 11.0
+    assert guess(parts(train={"epochs": 6}), (parts(), 4.0), metrics={"train/seconds": 3.0}) == 1.0 + 9.0
+
+
+def test_a_member_that_was_not_trained_says_nothing() -> None:
+    assert guess(parts(seed=1), (parts(), 0.1), metrics={"train/seconds": 0.0, "train/steps": 0.0}) is None
+
+
+@pytest.mark.parametrize(("own", "seconds"), [(None, 12.0), (1, None)])
+def test_the_phases_of_a_planned_stage_are_found(own: int | None, seconds: float | None) -> None:
+    @frozen(kw_only=True)
+    class Phased(DistillationOptions):
+        """One phase."""
+
+        kind = "phased"
+
+        def phases(self) -> tuple[Phase, ...]:
+            return (Phase(name="all", losses=(LabelsOptions(),), epochs=own),)
+
+    registry = load_plugins([]).registry.extended(
+        ((DistillationOptions, Phased),), Source(plugin="test", distribution="test 1")
+    )
+    codec = OptionsCodec(registry)
+
+    def planned(epochs: int) -> Mapping[str, Any]:
+        train = {"epochs": epochs}
+        recipe = {
+            "task": {"kind": "minigrammar", "size": 20, "select_size": 4, "validation_size": 4},
+            "encoder": {"kind": "tiny"},
+            "stages": {
+                "teacher": "finetune",
+                "student": {"kind": "distill", "model": "teacher", "distillation": "phased", "train": train},
+            },
+        }
+        return plan(recipe_of(Document.of(recipe), codec), Materials(codec), codec).nodes["student"].parts
+
+    assert guess(dict(planned(6)), (dict(planned(2)), 4.0)) == seconds
+
+
+def test_time_does_not_grow_with_the_epochs_where_a_phase_has_its_own() -> None:
+    phases = [PHASE, {"name": "last", "epochs": 1}]
+    assert guess(parts(train={"epochs": 6}, phases=phases), (parts(phases=phases), 4.0)) is None
+    assert guess(parts(phases=phases, seed=1), (parts(phases=phases), 4.0)) == 4.0
+
+
+def test_models_that_are_read_need_the_same_shape_but_not_the_same_training() -> None:
+    def reads(key: str) -> dict[str, Any]:
+        return parts(inputs={"model": [key]})
+
+    near, far = parts(train={"epochs": 9, "batch_size": 8}, seed=4), parts(scheme="twn")
+    stored = [(parts(), 1.0), (reads("s0"), 4.0)]
+    assert guess(reads("near"), *stored, also={"near": near}) == 4.0
+    assert guess(reads("far"), *stored, also={"far": far}) is None
+    assert guess(reads("gone"), *stored) is None
+    deep = {"near": near, "between": reads("near")}
+    assert guess(reads("between"), *stored, (reads("s1"), 7.0), also=deep) == 7.0
+
+
+def test_a_stage_that_does_not_train_needs_the_same_options() -> None:
+    one, other = parts(), parts()
+    for part, width in ((one, 0.5), (other, 0.25)):
+        part["stage"] = {"kind": "slice", "options": {"width": width}}
+    assert guess(one, (one, 2.0)) == 2.0
+    assert guess(one, (other, 2.0)) is None

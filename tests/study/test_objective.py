@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.errors import UserError
+from bebertlab.study.context import Session
 from bebertlab.study.planner import check_points
-from bebertlab.study.session import Session
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files

@@ -5,9 +5,9 @@ import logging
 import pluggy
 import pytest
 
-from bebertlab import hookspecs
-from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.events import StageEvent
+from bebertlab.registry import hookspecs
+from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.study.observers import Observers
 
 EVENT = StageEvent(stage="a", stage_kind="k", key="f")

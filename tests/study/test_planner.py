@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.recipe.plan import Machine
+from bebertlab.pipeline.plan import Machine
 from bebertlab.study.planner import Planner, PointFaults, check_points, planned, recipe_at
 from bebertlab.study.study import Axis
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bebertlab.errors import UserError
-from bebertlab.manager import load_plugins
+from bebertlab.registry.manager import load_plugins
 from bebertlab.study.plugin_copies import copied_files, copied_names, copy_plugins, plugin_digests
 
 SCHEME = """

@@ -10,11 +10,11 @@ from attrs import evolve
 
 from bebertlab.config.yaml import to_yaml
 from bebertlab.errors import UserError
-from bebertlab.manager import load_plugins
+from bebertlab.registry.manager import load_plugins
+from bebertlab.study.loaded_study import Source, read_study
 from bebertlab.study.planner import Planner, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.resolved import digest, resolved, study_folder, study_record
-from bebertlab.study.source import Source, read_study
 from bebertlab.study.study import Study
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_what_a_plugin_imports_tells_studies_apart(files: Files) -> None:
 
 def test_what_observers_see(files: Files) -> None:
     source = files.read()
-    from bebertlab.recipe.plan import Machine
+    from bebertlab.pipeline.plan import Machine
 
     point = {"members.ensemble": "bagging", "members.size": 1}
     plan = Planner(source.plugins, Machine()).plan(recipe_at(source.study, point, 0, source.plugins.registry))

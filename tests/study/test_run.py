@@ -11,14 +11,14 @@ from attrs import evolve
 
 from bebertlab.config.yaml import to_yaml
 from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.hookspecs import hookimpl
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.processors import Processors, processors
+from bebertlab.registry.hookspecs import hookimpl
+from bebertlab.study.context import Session
 from bebertlab.study.executors.local import LocalExecutor
 from bebertlab.study.job import Limits
 from bebertlab.study.journal import open_journal
 from bebertlab.study.run import Finished, Workers, run_study
-from bebertlab.study.session import Session
 from bebertlab.tracking.mlflow_values import study_summary
 
 if TYPE_CHECKING:

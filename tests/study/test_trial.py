@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bebertlab.interfaces.events import StageEvent
-from bebertlab.recipe.plan import Machine
+from bebertlab.pipeline.plan import Machine
 from bebertlab.store.store import Claim
 from bebertlab.study.job import Order
 from bebertlab.study.planner import Planner, planned, recipe_at

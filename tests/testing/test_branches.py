@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bebertlab.api import Codes, Quantizer, straight_through
 from bebertlab.testing.branches import check_branches
-from bebertlab.testing.law import LawError
+from bebertlab.testing.contract import LawError
 
 X = torch.linspace(-1, 1, 12).view(3, 4)
 

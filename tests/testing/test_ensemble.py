@@ -20,8 +20,8 @@ from bebertlab.interfaces.ensemble import (
     Verdict,
 )
 from bebertlab.interfaces.training_data import TrainingData
+from bebertlab.testing.contract import LawError
 from bebertlab.testing.ensemble import check_ensemble
-from bebertlab.testing.law import LawError
 
 Spoil = Callable[[Verdict], Verdict]
 

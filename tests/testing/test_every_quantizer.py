@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.quantizer import QuantizerOptions
-from bebertlab.manager import load_plugins
+from bebertlab.registry.manager import load_plugins
 from bebertlab.testing import check_quantizer
 from bebertlab.testing.codes import check_codes
 

@@ -10,7 +10,7 @@ import pytest
 from attrs import frozen
 
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Split, Task, TaskOptions
-from bebertlab.testing.law import LawError
+from bebertlab.testing.contract import LawError
 from bebertlab.testing.task import check_task
 
 Spoil = Callable[[Task], Task]

@@ -10,8 +10,8 @@ import pluggy
 import pytest
 from attrs import evolve
 
-from bebertlab import hookspecs
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.registry import hookspecs
 from bebertlab.tracking.mlflow import MlflowTracker
 
 pytestmark = [pytest.mark.slow]

@@ -13,9 +13,9 @@ from bebertlab.bench.clock import Ratio
 from bebertlab.bench.row import Finding, Row, Target
 from bebertlab.bench.scheme import SCHEMES, by_scheme
 from bebertlab.bench.setting import Setting
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.design import layer_path, quantizable_modules
-from bebertlab.nn.linear import Linear
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.linear import Linear
+from bebertlab.model.spec import layer_path, quantizable_modules
 
 _FLOAT_BYTES = 4
 _TOKENS = 1  # so few that no activation is as large as a weight

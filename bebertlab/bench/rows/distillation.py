@@ -12,8 +12,8 @@ from bebertlab.bench.scheme import W1A8, full_precision
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import Steps, equal_session, labels_phase, phases
 from bebertlab.interfaces.distillation import Phase
-from bebertlab.train.session import Session
-from bebertlab.train.teacher import Teacher
+from bebertlab.training.setup import Session
+from bebertlab.training.teacher import Teacher
 
 PREDICTION = Target(
     name="distillation.prediction",

@@ -18,14 +18,13 @@ from bebertlab.bench.scheme import W1A8
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.texts import text_task
 from bebertlab.bench.training import Steps, labels_phase, mixed_session
+from bebertlab.data.batches import batches
+from bebertlab.data.examples import Examples
+from bebertlab.data.tokenizer_file import TOKENIZER_FILE
+from bebertlab.data.tokens import Tokens, cached_tokens, tokenize
 from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.task import TRAIN, Split
-from bebertlab.nn.tokenizer_file import TOKENIZER_FILE
-from bebertlab.train.batches import batches
-from bebertlab.train.examples import Examples
-from bebertlab.train.sampler import Sampler
-from bebertlab.train.token_cache import cached_tokens
-from bebertlab.train.tokens import Tokens, tokenize
+from bebertlab.training.sampler import Sampler
 
 SHARE = Target(
     name="feeding.share",

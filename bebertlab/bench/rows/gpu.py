@@ -14,8 +14,8 @@ from bebertlab.bench.row import Finding, Missing, Row, Target
 from bebertlab.bench.scheme import W1A4
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import Steps, labels_phase, mixed_session, train_options
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.train.session import Session
+from bebertlab.model.bert import BertClassifier
+from bebertlab.training.setup import Session
 
 EPOCH = Target(
     name="gpu.epoch",

@@ -13,7 +13,7 @@ from bebertlab.bench.row import Finding, Missing, Row, Target
 from bebertlab.bench.scheme import W1A8
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import TOKENS, Steps, equal_session, labels_phase, train_options
-from bebertlab.train.precision import multiplies_in_bf16
+from bebertlab.model.precision import multiplies_in_bf16
 
 SPEED = Target(
     name="bf16.speed",

@@ -12,14 +12,14 @@ from bebertlab.bench.clock import Ratio
 from bebertlab.bench.row import Finding, Row, Target
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import labels_phase, train_options
+from bebertlab.data.examples import Examples, load_examples
 from bebertlab.encoders.tiny import TinyEncoder
+from bebertlab.inference.predict import predict
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task, TaskOptions
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.train.examples import Examples, load_examples
-from bebertlab.train.loop import fit
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.predict import predict
-from bebertlab.train.session import Session
+from bebertlab.model.bert import BertClassifier
+from bebertlab.training.loop import fit
+from bebertlab.training.options import TrainOptions
+from bebertlab.training.setup import Session
 
 TARGETS = (
     Target(

@@ -13,7 +13,7 @@ from bebertlab.bench.row import Finding, Row, Target
 from bebertlab.bench.scheme import SCHEMES, by_scheme, full_precision
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import TOKENS, Steps, equal_session, labels_phase
-from bebertlab.nn.bert import BertClassifier
+from bebertlab.model.bert import BertClassifier
 
 _GOAL = 1.3
 _YARDSTICK, _OWN = "yardstick", "own"

@@ -13,9 +13,9 @@ from bebertlab.bench.row import Finding, Row, Target
 from bebertlab.bench.scheme import W1A8
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import Steps, labels_phase, mixed_session
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.train.predict import predict
-from bebertlab.train.session import Session
+from bebertlab.inference.predict import predict
+from bebertlab.model.bert import BertClassifier
+from bebertlab.training.setup import Session
 
 TRAINING = Target(
     name="throughput.w1a8",

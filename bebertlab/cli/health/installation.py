@@ -19,7 +19,7 @@ from bebertlab.locations import environment_folder
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-    from bebertlab.manager import Plugins
+    from bebertlab.registry.manager import Plugins
 
 _DISTRIBUTION = "bebertlab"
 _AGAIN = "run `pip install -e .` in the source folder"
@@ -66,7 +66,7 @@ def _package(requirement: Requirement) -> Finding:
 
 def plugins(loaded: Plugins) -> Iterable[Finding]:
     """What was loaded, what failed, and what an old installation does not know."""
-    from bebertlab.manager import DISABLE, forgotten_entry_points
+    from bebertlab.registry.manager import DISABLE, forgotten_entry_points
 
     names = ", ".join(source.plugin for source in loaded.loaded) or "none"
     parts = len(loaded.registry.all())

@@ -11,7 +11,7 @@ from bebertlab.bench.row import Row
 from bebertlab.bench.rows import compiling as rows
 from bebertlab.bench.rows.compiling import TARGETS, compiling
 from bebertlab.bench.setting import Setting
-from bebertlab.train.options import TrainOptions
+from bebertlab.training.options import TrainOptions
 
 
 class Scripted:

@@ -9,8 +9,8 @@ from bebertlab.bench.row import Row, Target
 from bebertlab.bench.rows import feeding as rows
 from bebertlab.bench.rows.feeding import CACHE, SHARE, TARGETS, feeding
 from bebertlab.bench.setting import Setting
+from bebertlab.data.tokens import Tokens, tokenize
 from bebertlab.interfaces.task import Split
-from bebertlab.train.tokens import Tokens, tokenize
 
 
 @pytest.fixture

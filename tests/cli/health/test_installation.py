@@ -10,7 +10,7 @@ import pytest
 import bebertlab
 from bebertlab.cli.health import installation
 from bebertlab.cli.health.finding import Finding, Mark
-from bebertlab.manager import DISABLE, load_plugins
+from bebertlab.registry.manager import DISABLE, load_plugins
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_plugins_that_failed_or_are_left_out_are_told(tmp_path: Path, monkeypatc
 
 def test_forgotten_entry_points_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DISABLE, ",".join(importlib.metadata.entry_points(group="bebertlab").names))
-    monkeypatch.setattr("bebertlab.manager.forgotten_entry_points", lambda: ("new",))
+    monkeypatch.setattr("bebertlab.registry.manager.forgotten_entry_points", lambda: ("new",))
     *_, last = installation.plugins(load_plugins())
     assert last.mark == Mark.WARN
     assert last.found == "new of pyproject.toml are not in the installed metadata"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bebertlab.errors import UserError
-from bebertlab.testing.merger import check_merger
+from bebertlab.testing.ensemble import check_merger
 from bebertlab_bebert.average import WeightedMean, WeightedMeanOptions, WeightedMedian, WeightedMedianOptions
 
 if TYPE_CHECKING:

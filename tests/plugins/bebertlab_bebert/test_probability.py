@@ -5,7 +5,7 @@ import pytest
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import MergerOptions
-from bebertlab.testing.merger import check_merger
+from bebertlab.testing.ensemble import check_merger
 from bebertlab_bebert.probability import MeanProbabilityOptions, WeightedProbabilityOptions, softmax
 
 RULES = [MeanProbabilityOptions(), WeightedProbabilityOptions()]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bebertlab.errors import UserError
-from bebertlab.testing.merger import check_merger
+from bebertlab.testing.ensemble import check_merger
 from bebertlab_bebert.vote import HardVote, HardVoteOptions
 
 if TYPE_CHECKING:

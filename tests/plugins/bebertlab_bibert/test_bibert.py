@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bebertlab.nn.embedding import QuantizedEmbedding
-from bebertlab.nn.linear import QuantizedLinear
+from bebertlab.model.embedding import QuantizedEmbedding
+from bebertlab.model.linear import QuantizedLinear
 from bebertlab.testing import check_quantizer
 from bebertlab_bibert import Bibert, Sign
 

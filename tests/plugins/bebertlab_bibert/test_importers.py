@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from bebertlab.api import BertClassifier, UserError
-from bebertlab.nn.huggingface import configuration
-from bebertlab.nn.surgery import redesign
+from bebertlab.model.huggingface import configuration
+from bebertlab.model.requantize import redesign
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_bibert import BebertBibertImporter, BebertBibertScheme, BibertImporter, BibertScheme
 

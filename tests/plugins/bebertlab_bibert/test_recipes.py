@@ -8,12 +8,12 @@ import pytest
 
 from bebertlab.api import Codec
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.faults import Faults
+from bebertlab.config.error_collector import Faults
 from bebertlab.encoders.pretrained import PretrainedEncoder
-from bebertlab.manager import load_plugins
-from bebertlab.recipe.paths import set_value
-from bebertlab.recipe.read import read_recipe, structure_recipe
-from bebertlab.recipe.recipe import Recipe
+from bebertlab.pipeline.paths import set_value
+from bebertlab.pipeline.read import read_recipe, structure_recipe
+from bebertlab.pipeline.recipe import Recipe
+from bebertlab.registry.manager import load_plugins
 from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.members import MembersStage
 from bebertlab_bibert import BebertBibertScheme, BibertScheme, DirectionMatchingDistillation

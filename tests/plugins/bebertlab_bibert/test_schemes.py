@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from bebertlab.accounting.size import model_size
 from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, BertClassifier, Site
-from bebertlab.nn.size import model_size
-from bebertlab.nn.surgery import redesign
+from bebertlab.model.requantize import redesign
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_bibert import BebertBibertScheme, Bibert, BibertScheme, Bool, Sign
 

@@ -11,14 +11,14 @@ from attrs import evolve
 from torch import Tensor
 
 from bebertlab.api import SELECT, Artifact, Codec, EnsembleOptions, Task, UserError
-from bebertlab.nn.folder import load_model
+from bebertlab.data.examples import load_examples
+from bebertlab.inference.predict import predict
+from bebertlab.model.folder import load_model
 from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.member import MemberStage
-from bebertlab.testing.bench import StageBench
+from bebertlab.testing.stage_runner import StageBench
 from bebertlab.testing.tiny import tiny_task
-from bebertlab.train.examples import load_examples
-from bebertlab.train.options import TrainOptions
-from bebertlab.train.predict import predict
+from bebertlab.training.options import TrainOptions
 from bebertlab_bibert import BebertBibertScheme, BibertScheme, DirectionMatchingDistillation
 
 Logits = Callable[[Artifact], Mapping[str, Tensor]]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from attrs import evolve
 
+from bebertlab.accounting.size import model_size
 from bebertlab.api import Checkpoint, Design, Measure, Site, Splitting, UserError, branch_prefix, quantizable_modules
-from bebertlab.nn.bert import BertClassifier
-from bebertlab.nn.size import model_size
+from bebertlab.model.bert import BertClassifier
 from bebertlab.testing import check_splitter
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_binarybert import Adaptive, BinaryBert, Bwn, TernaryBert

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from bebertlab.accounting.size import model_size
 from bebertlab.api import Checkpoint, Design, Site, model_operations, quantizable_modules
-from bebertlab.nn.bert import meta_model
-from bebertlab.nn.size import model_size
+from bebertlab.model.bert import meta_model
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_binarybert import BinaryBert, Bwn
 from bebertlab_binarybert.costs import Costs

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from bebertlab.api import ATTENTION_SITES, Architecture, Design, QuantizerOptions, Site, Tap
-from bebertlab.nn.attention import SelfAttention, additive_mask
-from bebertlab.nn.embedding import QuantizedEmbedding
-from bebertlab.nn.linear import QuantizedLinear
-from bebertlab.nn.parts import Parts
+from bebertlab.model.attention import SelfAttention, additive_mask
+from bebertlab.model.embedding import QuantizedEmbedding
+from bebertlab.model.linear import QuantizedLinear
+from bebertlab.model.module_factory import Parts
 from bebertlab_binarybert import Bwn, Laq, Lsq, Twn, Uniform
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from attrs import evolve
 from torch import Tensor
 
 from bebertlab.api import Architecture, BertClassifier, Design, Site, UserError, quantizable_modules
-from bebertlab.nn.initial import random_checkpoint
-from bebertlab.nn.surgery import redesign
+from bebertlab.model.checkpoint import random_checkpoint
+from bebertlab.model.requantize import redesign
 from bebertlab_binarybert import (
     BinaryBert,
     BinaryBertImporter,

@@ -7,7 +7,7 @@ import pytest
 from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, Design, Site, UserError
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.manager import load_plugins
+from bebertlab.registry.manager import load_plugins
 from bebertlab_binarybert import BinaryBert, Bwn, Laq, Lsq, TernaryBert, Twn, Uniform
 
 ONE_SIDED = {Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN}

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bebertlab.api import Architecture, Batch, BertClassifier, Checkpoint, Design, Site, UserError
-from bebertlab.nn.initial import random_checkpoint
-from bebertlab.nn.surgery import redesign
-from bebertlab.nn.width import slice_width
+from bebertlab.model.checkpoint import random_checkpoint
+from bebertlab.model.requantize import redesign
+from bebertlab.model.slice import slice_width
 from bebertlab.testing import check_splitter
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_binarybert import BinaryBert, Bwn, TernaryBert, Twn, Tws, tws

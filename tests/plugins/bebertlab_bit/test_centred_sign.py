@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bebertlab.nn.embedding import QuantizedEmbedding
+from bebertlab.model.embedding import QuantizedEmbedding
 from bebertlab.testing import check_quantizer
 from bebertlab_bit import CentredSign
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bebertlab.api import Batch, Codec, Outputs, Tap, resolve_phases
 from bebertlab.stages.labels import LabelsOptions
-from bebertlab.train.objective import Objective
+from bebertlab.training.objective import Objective
 from bebertlab_binarybert import Attention, Hidden, Prediction
 from bebertlab_bit import BitDistillation
 

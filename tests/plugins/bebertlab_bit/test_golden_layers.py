@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from bebertlab.api import Architecture, Design, Site, Tap
-from bebertlab.nn.attention import SelfAttention, additive_mask
-from bebertlab.nn.embedding import QuantizedEmbedding
-from bebertlab.nn.linear import QuantizedLinear
-from bebertlab.nn.parts import Parts
+from bebertlab.model.attention import SelfAttention, additive_mask
+from bebertlab.model.embedding import QuantizedEmbedding
+from bebertlab.model.linear import QuantizedLinear
+from bebertlab.model.module_factory import Parts
 from bebertlab_bit import Bit, CentredSign, Elastic
 
 if TYPE_CHECKING:

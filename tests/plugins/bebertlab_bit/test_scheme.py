@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, Checkpoint, Design, Site
-from bebertlab.nn.surgery import redesign
+from bebertlab.model.requantize import redesign
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_bit import Bit, CentredSign, Elastic
 

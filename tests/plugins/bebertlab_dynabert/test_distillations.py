@@ -8,13 +8,13 @@ import torch
 from attrs import evolve
 
 from bebertlab.api import Artifact, Batch, Codec, DistillationOptions, Outputs, Phase, Tap, Task, resolve_phases
-from bebertlab.nn.depth import kept_layers
+from bebertlab.model.slice import kept_layers
 from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.stages.slice import SliceStage
-from bebertlab.testing.bench import StageBench
-from bebertlab.train.objective import Objective
-from bebertlab.train.options import TrainOptions
+from bebertlab.testing.stage_runner import StageBench
+from bebertlab.training.objective import Objective
+from bebertlab.training.options import TrainOptions
 from bebertlab_binarybert import Hidden, Prediction
 from bebertlab_dynabert import DepthDistillation, LabelsDistillation, ReorderStage, WidthDistillation
 

@@ -11,9 +11,7 @@ from attrs import evolve
 from torch import Tensor, nn
 
 from bebertlab.api import Batch, BertClassifier, Checkpoint, Codec, ImporterOptions, Tap
-from bebertlab.nn.depth import kept_layers, slice_depth
-from bebertlab.nn.subnetwork import SubNetwork
-from bebertlab.nn.width import slice_width
+from bebertlab.model.slice import SubNetwork, kept_layers, slice_depth, slice_width
 
 if TYPE_CHECKING:
     from tests.conftest import Golden

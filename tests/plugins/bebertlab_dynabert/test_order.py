@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from bebertlab.api import Batch, BertClassifier, Checkpoint, Design, Site, Tap, UserError
-from bebertlab.nn.depth import slice_depth
-from bebertlab.nn.width import slice_width
+from bebertlab.model.slice import slice_depth, slice_width
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_binarybert import Bwn
 from bebertlab_dynabert import Importance, Order, descending, measure_importance, reordered

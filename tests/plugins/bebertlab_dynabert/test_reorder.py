@@ -26,8 +26,8 @@ from bebertlab.api import (
     group_in_order,
     load_examples,
 )
-from bebertlab.nn.folder import load_model
-from bebertlab.testing.bench import StageBench
+from bebertlab.model.folder import load_model
+from bebertlab.testing.stage_runner import StageBench
 from bebertlab_dynabert import Importance, Order, ReorderStage, descending, measure_importance, reorder, reordered
 
 Metrics = Callable[[Artifact], Mapping[str, float]]

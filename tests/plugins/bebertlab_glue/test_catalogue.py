@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bebertlab.nn.classes import output_order
+from bebertlab.model.classes import output_order
 from bebertlab_glue.catalogue import CATALOGUE, TaskName
 
 

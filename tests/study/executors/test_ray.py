@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.study.context import Session
 from bebertlab.study.executors.mailbox import Mailbox
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.job import Job, Limits, Outcome
 from bebertlab.study.run import Finished, Workers, run_study
-from bebertlab.study.session import Session
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files

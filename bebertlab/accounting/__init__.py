@@ -1,0 +1,1 @@
+"""What a model costs: bits, bytes, operations, and the figures that papers publish."""

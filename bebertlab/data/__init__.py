@@ -1,0 +1,1 @@
+"""Tokenizers, examples and their token cache, batches, the select split and metrics."""

@@ -1,0 +1,138 @@
+"""Batches of examples of like length, padded to the longest of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from attrs import frozen
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bebertlab.data.examples import Examples
+from bebertlab.interfaces.batch import Batch
+
+Positions = NDArray[np.int64]
+
+#: batches that are sorted by length together in training, and padded together: few enough that an epoch stays random
+POOL = 50
+#: padded tokens of an evaluation batch on a CPU, at least: measured, of a wide model more fall out of its caches
+EVALUATION_TOKENS = 1024
+#: numbers in the widest layer for these tokens: of a narrow model more tokens are in order, whose calls cost the most
+EVALUATION_NUMBERS = 2**19
+#: padded tokens on a GPU, which wants to be filled
+EVALUATION_TOKENS_GPU = 16384
+
+
+@frozen(kw_only=True, eq=False)
+class Grouping:
+    """Which examples share a batch: batch i is `order[bounds[i] : bounds[i + 1]]`."""
+
+    order: Positions  #: positions in the split, repeated where an example was drawn more than once
+    bounds: Positions  #: (batches + 1,)
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+
+def group_for_training(
+    lengths: Positions, drawn: Positions, batch_size: int, generator: np.random.Generator
+) -> Grouping:
+    """Shuffle the drawn positions, sort pools of them by length, cut batches, shuffle the batches.
+
+    One batch is smaller where the examples do not come out even; which one is drawn too, since a fixed one
+    would give the longest examples of a pool the most weight.
+    """
+    order = generator.permutation(drawn)
+    pool = np.arange(len(order)) // (POOL * batch_size)
+    order = order[np.lexsort((lengths[order], pool))]  # stable: among equals the shuffle decides
+    sizes = np.full(-(-len(order) // batch_size), batch_size)
+    left = len(order) % batch_size
+    if left:
+        last_pool = (len(sizes) - 1) // POOL * POOL
+        sizes[generator.integers(last_pool, len(sizes))] = left
+    ends = np.cumsum(sizes)
+    shuffled = generator.permutation(len(sizes))
+    pieces = [order[ends[i] - sizes[i] : ends[i]] for i in shuffled]
+    return Grouping(order=np.concatenate(pieces), bounds=_bounds(sizes[shuffled]))
+
+
+def evaluation_tokens(widest: int, device: str = "cpu") -> int:
+    """The budget of padded tokens of a batch, by the width of a model's widest layer.
+
+    >>> evaluation_tokens(3072), evaluation_tokens(64)
+    (1024, 8192)
+    """
+    return max(EVALUATION_TOKENS, EVALUATION_NUMBERS // widest) if device == "cpu" else EVALUATION_TOKENS_GPU
+
+
+def group_for_evaluation(lengths: Positions, budget: int) -> Grouping:
+    """Every example once, longest first (where memory runs out, it does so at once), by a budget of padded tokens."""
+    order = np.argsort(-lengths, kind="stable")
+    sizes, start = [], 0
+    while start < len(order):
+        size = min(max(1, budget // int(lengths[order[start]])), len(order) - start)
+        sizes.append(size)
+        start += size
+    return Grouping(order=order, bounds=_bounds(np.array(sizes, dtype=np.int64)))
+
+
+def group_in_order(positions: Positions, batch_size: int) -> Grouping:
+    """The positions as they come, so many a batch."""
+    starts = np.arange(0, len(positions), batch_size)
+    return Grouping(order=positions, bounds=np.append(starts, len(positions)))
+
+
+def batches(
+    examples: Examples, grouping: Grouping, *, weights: Tensor | None = None, device: str = "cpu"
+) -> Iterator[Batch]:
+    """The batches of a grouping. `weights` are the loss weights (N,) of the split.
+
+    A pool of batches is padded and moved in one go, and its batches are views: making one costs next to nothing.
+    """
+    for first in range(0, len(grouping), POOL):
+        yield from _pool(examples, grouping.order, grouping.bounds[first : first + POOL + 1], weights, device)
+
+
+def _pool(
+    examples: Examples, order: Positions, bounds: Positions, weights: Tensor | None, device: str
+) -> Iterator[Batch]:
+    order = order[bounds[0] : bounds[-1]]
+    bounds = bounds - bounds[0]
+    sizes = np.diff(bounds)
+    widths = np.maximum.reduceat(examples.tokens.lengths[order], bounds[:-1])
+    tokens, segments, mask = (torch.from_numpy(one).to(device) for one in _pad(examples, order, sizes, widths))
+    chosen = torch.from_numpy(order)
+    positions = chosen.to(device)
+    labels = examples.labels.index_select(0, chosen).to(device)
+    weighed = None if weights is None else weights.index_select(0, chosen).to(device)
+    cells = _bounds(sizes * widths).tolist()
+    edges: Sequence[int] = bounds.tolist()
+    for i, (size, width) in enumerate(zip(sizes.tolist(), widths.tolist(), strict=True)):
+        rows, flat = slice(edges[i], edges[i + 1]), slice(cells[i], cells[i + 1])
+        yield Batch(
+            positions=positions[rows],
+            tokens=tokens[flat].view(size, width),
+            segments=segments[flat].view(size, width),
+            mask=mask[flat].view(size, width),
+            labels=labels[rows],
+            weights=None if weighed is None else weighed[rows],
+        )
+
+
+def _pad(
+    examples: Examples, order: Positions, sizes: Positions, widths: Positions
+) -> tuple[Positions, Positions, NDArray[np.bool_]]:
+    """Tokens, segments and mask of all batches of a pool, flat, row after row."""
+    tokens = examples.tokens
+    width = np.repeat(widths, sizes)  # of each row
+    column = np.arange(int(width.sum())) - np.repeat(np.cumsum(width) - width, width)
+    mask = column < np.repeat(tokens.lengths[order], width)
+    source = np.where(mask, column + np.repeat(tokens.offsets[order], width), 0)
+    ids = np.where(mask, tokens.ids[source], examples.padding)
+    return ids.astype(np.int64), (tokens.segments[source] * mask).astype(np.int64), mask
+
+
+def _bounds(sizes: Positions) -> Positions:
+    return np.concatenate(([0], np.cumsum(sizes)))

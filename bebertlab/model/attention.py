@@ -1,0 +1,146 @@
+"""Self-attention, with softmax or without."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import ATTENTION_SITES, Site
+from bebertlab.interfaces.batch import Tap
+from bebertlab.interfaces.quantizer import Quantizer
+from bebertlab.model.dropout import drop
+from bebertlab.model.module_factory import Parts
+
+#: added to the score of a masked key; losses know masked entries by it (the published code's value)
+MASKED = -10_000.0
+
+Kept = Mapping[Tap, list[Tensor]]
+_FROM_SCORES = frozenset({Tap.SCORES, Tap.PROBABILITIES})
+
+
+def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B, T) bool, True on real tokens, to (B, 1, 1, T): 0 there and MASKED elsewhere.
+
+    >>> additive_mask(torch.tensor([[True, False]]), torch.float32)
+    tensor([[[[    -0., -10000.]]]])
+    """
+    return mask.logical_not().to(dtype).mul_(MASKED)[:, None, None, :]
+
+
+class SelfAttention(nn.Module):
+    """Scaled dot-product attention over A heads of size D; A * D need not be the hidden size.
+
+    S = q(Q) q(K)^T / sqrt(D) + mask,  context = q(dropout(softmax(S))) q(V),  q the quantizers of the attention sites;
+    without softmax context = q(dropout(S)) q(V): the quantizer selects keys, masked ones stay masked under dropout,
+    and a query that selects none has a context of zeros.
+    Shape: (B, T, H) -> (B, T, A * D).
+    Gradient: what the quantizers make of it.
+    Source: BERT, arXiv:1810.04805; places of the quantizers: TernaryBERT, arXiv:2009.12812, section 3.1; without
+    softmax: BiBERT, arXiv:2203.06390, section 3.2 (Bi-Attention).
+    Differs: sums of products of -1 and +1 are exact, so that a score of 0 is 0; where the published code has scales
+    (BEBERT's copy of BiBERT) or a head size without a whole root, its rounding can make them positive.
+    """
+
+    def __init__(self, parts: Parts, path: str) -> None:
+        super().__init__()
+        sizes = parts.architecture
+        self.heads, self.head_size = sizes.heads, sizes.head_size
+        self.dropout = sizes.attention_dropout
+        self.softmax = parts.design.softmax
+        width = sizes.heads * sizes.head_size
+        self.query = parts.linear(f"{path}.query", sizes.hidden, width)
+        self.key = parts.linear(f"{path}.key", sizes.hidden, width)
+        self.value = parts.linear(f"{path}.value", sizes.hidden, width)
+        self.quantizers = nn.ModuleDict(
+            {site.value: parts.attention_quantizer(site) for site in ATTENTION_SITES if site in parts.design.attention}
+        )
+
+    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+        """Context of every token; `mask` as of `additive_mask`, `kept` gets the taps that it has a list for."""
+        return self.attend(self.query(hidden), self.key(hidden), self.value(hidden), mask, kept)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+        """Context of given projections, each (B, T, A * D)."""
+        q, k, v = self._by_head(query), self._by_head(key), self._by_head(value)
+        if kept:
+            self._keep_similarities(q, k, v, kept)
+        dropout = self.dropout if self.training else 0.0
+        # with dropout the fused kernel of the CPU falls back to more passes than ours
+        from_scores = any(tap in kept for tap in _FROM_SCORES)
+        fused = not self.quantizers and not from_scores and (dropout == 0.0 or q.is_cuda)
+        if fused:
+            context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype), dropout_p=dropout)
+        else:
+            context = self._context(q, k, v, mask, dropout, kept)
+        return context.transpose(1, 2).flatten(2)
+
+    def _keep_similarities(self, q: Tensor, k: Tensor, v: Tensor, kept: Kept) -> None:
+        for tap, x in ((Tap.QUERY_SIMILARITY, q), (Tap.KEY_SIMILARITY, k), (Tap.VALUE_SIMILARITY, v)):
+            if tap in kept:
+                kept[tap].append(x @ x.transpose(2, 3) / math.sqrt(self.head_size))
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:2], self.heads, self.head_size).transpose(1, 2)
+
+    def _context(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: Kept) -> Tensor:
+        if not self.softmax:
+            return self._selected(q, k, v, mask, dropout, kept)
+        q, k = self._quantize(Site.ATTENTION_QUERY, q), self._quantize(Site.ATTENTION_KEY, k)
+        scores = self._scores(q, k, mask)
+        if Tap.SCORES in kept:
+            kept[Tap.SCORES].append(scores)
+        probabilities = scores.softmax(-1)
+        if Tap.PROBABILITIES in kept:
+            kept[Tap.PROBABILITIES].append(probabilities)
+        probabilities = drop(probabilities, dropout, self.training)
+        return self._quantize(Site.ATTENTION_PROBABILITIES, probabilities) @ self._quantize(Site.ATTENTION_VALUE, v)
+
+    def _selected(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: Kept) -> Tensor:
+        """The context without softmax."""
+        if Tap.PROBABILITIES in kept:
+            raise UserError("the model has attention without softmax, so a loss cannot read its probabilities")
+        factored = zip((Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE), (q, k, v), strict=True)
+        (q, q_scale), (k, k_scale), (v, v_scale) = (self._factored(site, x) for site, x in factored)
+        scores = self._exact_scores(q, k, mask, [scale for scale in (q_scale, k_scale) if scale is not None])
+        if Tap.SCORES in kept:
+            kept[Tap.SCORES].append(scores)
+        if dropout:
+            # a dropped score is 0, which some quantizers select: a masked key gets its mask again
+            scores = drop(scores, dropout, self.training).add_(mask)
+        context = self._quantize(Site.ATTENTION_PROBABILITIES, scores) @ v
+        return context if v_scale is None else context * v_scale
+
+    def _exact_scores(self, q: Tensor, k: Tensor, mask: Tensor, scales: list[Tensor]) -> Tensor:
+        """Scores whose sums of whole numbers are exact: they are multiplied by a power of 2, or after the sum."""
+        root = math.sqrt(self.head_size)
+        if not scales and math.frexp(root)[0] == 0.5:
+            return self._scores(q, k, mask)
+        sums, mask = q @ k.transpose(2, 3), mask.to(q.dtype)
+        if scales:
+            return torch.addcmul(mask, sums, torch.stack(scales).prod() / root)
+        return torch.add(mask, sums, alpha=1 / root)
+
+    def _scores(self, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+        batch, heads, tokens, _ = q.shape
+        rows = mask.to(q.dtype).expand(-1, heads, -1, -1).reshape(-1, 1, tokens)
+        # scale and mask ride along with the product: two passes over (B, A, T, T) less, forward and backward
+        scores = torch.baddbmm(
+            rows, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=1 / math.sqrt(self.head_size)
+        )
+        return scores.view(batch, heads, tokens, tokens)
+
+    def _quantize(self, site: Site, x: Tensor) -> Tensor:
+        if site in self.quantizers:
+            x = self.quantizers[site](x)
+        return x
+
+    def _factored(self, site: Site, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        if site not in self.quantizers:
+            return x, None
+        quantizer: Quantizer = self.quantizers[site]  # type: ignore[assignment] # all of them are, as Parts makes them
+        return quantizer.factored(x)

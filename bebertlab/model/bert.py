@@ -1,0 +1,255 @@
+"""The BERT classifier.
+
+Parameters have Hugging Face's names (`bert.encoder.layer.0.attention.self.query.weight`). A quantized module puts
+`branches.<i>` before them (`...query.branches.0.weight`, `.bias`, `.weight_quantizer.*`, `.input_quantizer.*`), and
+the quantizers inside attention are `...attention.self.quantizers.<site>.*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.batch import Batch, Outputs, Tap
+from bebertlab.interfaces.quantizer import ParameterGroup, Quantizer
+from bebertlab.model.attention import Kept, SelfAttention, additive_mask
+from bebertlab.model.dropout import add_dropped, drop
+from bebertlab.model.embedding import Embedding
+from bebertlab.model.linear import Linear, wanted_tokens
+from bebertlab.model.module_factory import Parts
+from bebertlab.model.spec import POOLER, WORD_EMBEDDINGS, layer_path
+from bebertlab.model.tensors import check_tensors
+
+_NO_TAPS: frozenset[Tap] = frozenset()
+
+
+class Embeddings(nn.Module):
+    """LayerNorm of the sum of word, segment and position embeddings.
+
+    Shape: tokens (B, T), segments (B, T) -> (B, T, H).
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__()
+        sizes = parts.architecture
+        self.dropout = sizes.dropout
+        self.word_embeddings = parts.embedding(WORD_EMBEDDINGS, sizes.vocabulary, sizes.hidden)
+        self.position_embeddings = Embedding(sizes.positions, sizes.hidden)
+        self.token_type_embeddings = Embedding(sizes.segments, sizes.hidden)
+        self.LayerNorm = nn.LayerNorm(sizes.hidden, eps=sizes.norm_epsilon)
+
+    def forward(self, tokens: Tensor, segments: Tensor) -> Tensor:
+        """The first hidden states."""
+        places = self.position_embeddings.weight[: tokens.shape[1]]
+        total = self.word_embeddings(tokens) + self.token_type_embeddings(segments) + places
+        return drop(self.LayerNorm(total), self.dropout, self.training)
+
+
+class Encoder(nn.Module):
+    """The layers, one after the other.
+
+    Shape: (B, T, H) -> (B, T, H); (B, 1, H), the first token of each sentence, where no hidden states are kept.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(Layer(parts, layer_path(index)) for index in range(parts.architecture.layers))
+        #: runs a layer in training, see `model/compiled.py`
+        self.compiled: Callable[[nn.Module, Tensor, Tensor, Kept], Tensor] | None = None
+
+    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+        """The last hidden states."""
+        states = kept.get(Tap.HIDDEN)
+        compiled = self.compiled if self.training else None
+        for layer in self.layer:
+            if states is not None:
+                states.append(hidden)
+            if compiled is None:
+                # the pooler reads the first token only
+                hidden = layer(hidden, mask, kept, states is None and layer is self.layer[-1])
+            else:
+                hidden = compiled(layer, hidden, mask, kept)
+        if states is not None:
+            states.append(hidden)
+        return hidden
+
+
+class Pooler(nn.Module):
+    """tanh(dense(h)) of the first token; branches are summed before tanh.
+
+    Shape: (B, T, H) -> (B, H).
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__()
+        self.dense = parts.linear(POOLER, parts.architecture.hidden, parts.architecture.hidden)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """The pooled vector."""
+        return torch.tanh(self.dense(hidden[:, 0]))
+
+
+class BertModel(nn.Module):
+    """Everything below the classifier.
+
+    Shape: tokens (B, T) -> (B, H).
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__()
+        self.embeddings = Embeddings(parts)
+        self.encoder = Encoder(parts)
+        self.pooler = Pooler(parts)
+
+    def forward(self, batch: Batch, kept: Kept) -> Tensor:
+        """The pooled vectors."""
+        hidden: Tensor = self.embeddings(batch.tokens, batch.segments)
+        pooled: Tensor = self.pooler(self.encoder(hidden, additive_mask(batch.mask, hidden.dtype), kept))
+        return pooled
+
+
+class BertClassifier(nn.Module):
+    """A BERT with a linear classifier on the pooled vector; one output for regression.
+
+    Weights are zero and quantizers fresh until tensors are loaded (`from_checkpoint`).
+    Shape: a batch of (B, T) tokens -> logits (B, C).
+    Source: BERT, arXiv:1810.04805.
+    Differs: attention width, feed-forward width and depth are free; masked scores get -10000.
+
+    Raises:
+        UserError: the design does not fit the architecture.
+    """
+
+    def __init__(self, architecture: Architecture, design: Design) -> None:
+        super().__init__()
+        parts = Parts(architecture, design)
+        self.architecture = architecture
+        self.design = design
+        self.bert = BertModel(parts)
+        self.classifier = Linear(architecture.hidden, architecture.classes)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> BertClassifier:
+        """The model of a checkpoint, with tensors of its own.
+
+        Raises:
+            UserError: tensors are missing, unexpected or of another shape.
+        """
+        model = cls(checkpoint.architecture, checkpoint.design)
+        check_tensors(checkpoint.tensors, model.state_dict())
+        model.load_state_dict(checkpoint.tensors)
+        return model
+
+    def checkpoint(self) -> Checkpoint:
+        """The model as a value: copies in main memory, which further training does not change."""
+        tensors = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.state_dict().items()}
+        return Checkpoint(architecture=self.architecture, design=self.design, tensors=tensors)
+
+    def forward(self, batch: Batch, taps: frozenset[Tap] = _NO_TAPS) -> Outputs:
+        """Logits and the taps that are asked for."""
+        kept: dict[Tap, list[Tensor]] = {tap: [] for tap in taps}
+        pooled = drop(self.bert(batch, kept), self.architecture.dropout, self.training)
+        return Outputs(logits=self.classifier(pooled), taps={tap: tuple(values) for tap, values in kept.items()})
+
+    def quantizer_groups(self) -> list[ParameterGroup]:
+        """Parameters of all quantizers, in groups as the quantizers ask for."""
+        return [
+            group for module in self.modules() if isinstance(module, Quantizer) for group in module.parameter_groups()
+        ]
+
+
+def meta_model(architecture: Architecture, design: Design) -> BertClassifier:
+    """A model that has shapes and takes no memory: to count, not to run.
+
+    Raises:
+        UserError: the design does not fit the architecture.
+    """
+    try:
+        with torch.device("meta"):
+            return BertClassifier(architecture, design)
+    except (NotImplementedError, RuntimeError):  # a quantizer that reads numbers while it is made: it gets them
+        return BertClassifier(architecture, design)
+
+
+class Residual(nn.Module):
+    """LayerNorm(x + dropout(dense(y))).
+
+    Shape: y (B, T, I), x (B, T, H) -> (B, T, H), or (B, 1, H).
+    """
+
+    def __init__(self, parts: Parts, path: str, inputs: int) -> None:
+        super().__init__()
+        sizes = parts.architecture
+        self.dropout = sizes.dropout
+        self.dense = parts.linear(f"{path}.dense", inputs, sizes.hidden)
+        self.LayerNorm = nn.LayerNorm(sizes.hidden, eps=sizes.norm_epsilon)
+
+    def forward(self, y: Tensor, x: Tensor, first_only: bool = False) -> Tensor:
+        """The normalized sum; `first_only`: of the first token of each sentence."""
+        update: Tensor = self.dense(y, first_only)
+        total = add_dropped(wanted_tokens(x, first_only), update, self.dropout, self.training)
+        normalized: Tensor = self.LayerNorm(total)
+        return normalized
+
+
+class Attention(nn.Module):
+    """Self-attention and its residual block.
+
+    Shape: (B, T, H) -> (B, T, H), or (B, 1, H).
+    """
+
+    def __init__(self, parts: Parts, path: str) -> None:
+        super().__init__()
+        width = parts.architecture.heads * parts.architecture.head_size
+        self.self = SelfAttention(parts, f"{path}.self")
+        self.output = Residual(parts, f"{path}.output", width)
+
+    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept, first_only: bool = False) -> Tensor:
+        """The attended hidden states; `first_only`: of the first token of each sentence."""
+        attended: Tensor = self.output(self.self(hidden, mask, kept), hidden, first_only)
+        return attended
+
+
+class FeedForwardUp(nn.Module):
+    """act(dense(x)); branches are summed before the activation.
+
+    Shape: (B, T, H) -> (B, T, F), or (B, 1, F).
+    """
+
+    def __init__(self, parts: Parts, path: str) -> None:
+        super().__init__()
+        sizes = parts.architecture
+        self.dense = parts.linear(f"{path}.dense", sizes.hidden, sizes.ffn)
+        self.activation = F.relu if (parts.design.activation or sizes.activation) == "relu" else F.gelu
+
+    def forward(self, x: Tensor, first_only: bool = False) -> Tensor:
+        """The activated units; `first_only`: of the first token of each sentence."""
+        return self.activation(self.dense(x, first_only))
+
+
+class Layer(nn.Module):
+    """Attention, then feed-forward, each with a residual and a LayerNorm after it.
+
+    Shape: (B, T, H) -> (B, T, H), or (B, 1, H).
+    """
+
+    def __init__(self, parts: Parts, path: str) -> None:
+        super().__init__()
+        self.attention = Attention(parts, f"{path}.attention")
+        self.intermediate = FeedForwardUp(parts, f"{path}.intermediate")
+        self.output = Residual(parts, f"{path}.output", parts.architecture.ffn)
+
+    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept, first_only: bool = False) -> Tensor:
+        """The next hidden states; `first_only`: of the first token of each sentence.
+
+        The others are computed as far as they are read: by the attention of the first one, and by quantizers.
+        """
+        units_alone = first_only and not self.output.dense.quantizes_input
+        attended_alone = units_alone and not self.intermediate.dense.quantizes_input
+        attended = self.attention(hidden, mask, kept, attended_alone)
+        output: Tensor = self.output(self.intermediate(attended, units_alone), attended, first_only)
+        return output

@@ -1,0 +1,302 @@
+"""Hugging Face's BERT folders: their configuration and the names in them, old ones included."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import Any, TypeVar
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, LARGEST_SIZE, Architecture
+from bebertlab.model.parameter_names import describe_names, renamed
+
+T = TypeVar("T")
+
+_SIZES = {
+    "vocab_size": "vocabulary",
+    "max_position_embeddings": "positions",
+    "type_vocab_size": "segments",
+    "hidden_size": "hidden",
+    "num_attention_heads": "heads",
+    "intermediate_size": "ffn",
+    "num_hidden_layers": "layers",
+    "hidden_act": "activation",
+    "hidden_dropout_prob": "dropout",
+    "attention_probs_dropout_prob": "attention_dropout",
+    "layer_norm_eps": "norm_epsilon",
+}
+#: what Hugging Face takes where a configuration leaves it out
+_DEFAULTS = {
+    "type_vocab_size": 2,
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "layer_norm_eps": 1e-12,
+}
+_ACTIVATIONS = {"gelu": "gelu", "relu": "relu"}
+_NUMBERS = (".position_ids", ".token_type_ids")
+_CLASSIFIER = "classifier.weight"
+_MATRIX = 2  #: dimensions
+_LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)\..*")
+
+
+def configuration(architecture: Architecture, classes: Sequence[str] = ()) -> dict[str, Any]:
+    """config.json of a model with these sizes, without what only bebertlab knows (head size, design).
+
+    `classes` names the outputs; without names they are numbered, as Hugging Face does it.
+
+    Raises:
+        UserError: there are names for another number of outputs.
+    """
+    names = [*classes] or [f"LABEL_{index}" for index in range(architecture.classes)]
+    if len(names) != architecture.classes:
+        raise UserError(f"the model has {architecture.classes} outputs, but {len(names)} classes are named")
+    return {
+        "architectures": ["BertForSequenceClassification"],
+        "model_type": "bert",
+        **{theirs: getattr(architecture, ours) for theirs, ours in _SIZES.items()},
+        "pad_token_id": 0,
+        "id2label": {str(index): name for index, name in enumerate(names)},
+        "label2id": {name: index for index, name in enumerate(names)},
+        **({"problem_type": "regression"} if architecture.classes == 1 else {}),
+        "torch_dtype": "float32",
+    }
+
+
+def architecture_of(configuration: Mapping[str, Any], classes: int) -> Architecture:
+    """The sizes that a config.json names.
+
+    Raises:
+        UserError: it is not of a BERT, or of one that is not supported, or a size is missing.
+    """
+    check_config(configuration)
+    if (positions := configuration.get("position_embedding_type", "absolute")) != "absolute":
+        raise UserError(f"position_embedding_type is '{positions}'; only 'absolute' is supported")
+    given = {**_DEFAULTS, **configuration}
+    if missing := [name for name in _SIZES if name not in given]:
+        raise UserError(f"config.json lacks {', '.join(missing)}")
+    if str(given["hidden_act"]) not in _ACTIVATIONS:
+        raise UserError(f"hidden_act is '{given['hidden_act']}'; supported are {', '.join(_ACTIVATIONS)}")
+    # published codes with narrower attention (DynaBERT's, BinaryBERT's) name its width
+    width = "dyna_hidden_size" if "dyna_hidden_size" in given else "hidden_size"
+    for name in {**_SIZES, width: ""}:
+        _check_size(given, name)
+    heads = given["num_attention_heads"]
+    if given[width] % heads:
+        raise UserError(f"{width} {given[width]} is not a multiple of num_attention_heads {heads}")
+    values = {ours: given[theirs] for theirs, ours in _SIZES.items()}
+    return Architecture(**values, head_size=given[width] // heads, classes=classes)
+
+
+def classifier_architecture(configuration: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> Architecture:
+    """The sizes of a classifier of whole texts, by its config.json and the shapes of its tensors (`modern_names`).
+
+    Raises:
+        UserError: as `architecture_of`; or it is no such classifier, or the two contradict each other.
+    """
+    check_config(configuration)
+    if _CLASSIFIER not in shapes:
+        raise UserError(f"no tensor is called {_CLASSIFIER}, so this is no classifier: {_instead(shapes)}")
+    if not all(shapes[_CLASSIFIER]) or len(shapes[_CLASSIFIER]) != _MATRIX:
+        raise UserError(f"{_CLASSIFIER} is {tuple(shapes[_CLASSIFIER])}; expected a matrix with a row per class")
+    check_head(configuration, shapes[_CLASSIFIER][0])
+    sizes = architecture_of(configuration, shapes[_CLASSIFIER][0])
+    check_layers(sizes.layers, shapes)
+    return sizes
+
+
+def check_layers(count: int, names: Iterable[str], origin: str = "config.json: num_hidden_layers") -> None:
+    """Check that there are tensors of `count` layers; `origin` says where that number stands.
+
+    Raises:
+        UserError: there are not; no tensor at all is of a layer of a BERT.
+    """
+    names = list(names)
+    layers = {int(found[1]) for name in names if (found := _LAYER.fullmatch(name))}
+    if not layers:
+        raise UserError(f"no tensor is called bert.encoder.layer.0...: {describe_names(names)}")
+    if len(layers) != count:
+        raise UserError(f"{origin} is {count}; the weights have {len(layers)}")
+
+
+def config_number(configuration: Mapping[str, Any], name: str, default: float) -> Any:  # noqa: ANN401 - int or float
+    """A number that a config.json may name; a whole one where the default is.
+
+    Raises:
+        UserError: it is of another type.
+    """
+    value = configuration.get(name, default)
+    whole = isinstance(default, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise UserError(f"config.json: {name} is {value!r}; a {'whole ' if whole else ''}number is right")
+    if not whole and not _is_finite(value):
+        raise UserError(f"config.json: {name} is not a finite number")
+    return value
+
+
+def quantized_bits(configuration: Mapping[str, Any], traces: Iterable[str]) -> tuple[int, int]:
+    """Bits of weights and of activations, by a config.json of published code; 32 where it says nothing.
+
+    `traces`: names of tensors that a quantized model has.
+
+    Raises:
+        UserError: it is silent on a model that has such tensors, or no whole number stands there.
+    """
+    names = ("weight_bits", "input_bits")
+    if (missing := [name for name in names if name not in configuration]) and (trace := next(iter(traces), None)):
+        raise UserError(
+            f"config.json lacks {' and '.join(missing)}, but {trace} is of a quantized model; add what it was trained"
+            f" with ({FULL_PRECISION_BITS} is full precision)"
+        )
+    weight_bits, activation_bits = (config_number(configuration, name, FULL_PRECISION_BITS) for name in names)
+    return weight_bits, activation_bits
+
+
+def modern_names(tensors: Mapping[str, T]) -> dict[str, T]:
+    """Tensors of a checkpoint of any age under today's names, without what a classifier does not have.
+
+    gamma and beta become weight and bias, a bare encoder gets its `bert.`; position and segment numbers and the heads
+    of pre-training are left out.
+
+    Raises:
+        UserError: two tensors would have the same name.
+    """
+    names = {old: _modern(old) for old in tensors}
+    return renamed(
+        tensors,
+        {old: new for old, new in names.items() if not new.startswith("cls.") and not new.endswith(_NUMBERS)},
+    )
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
+
+
+def _check_size(given: Mapping[str, Any], name: str) -> None:
+    if name == "hidden_act":
+        return
+    if name == "layer_norm_eps":
+        if not 0 < config_number(given, name, 0.0) < 1:
+            raise UserError(f"config.json: {name} is {given[name]}; must be in (0, 1)")
+    elif name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        if not 0 <= config_number(given, name, 0.0) < 1:
+            raise UserError(f"config.json: {name} is {given[name]}; must be in [0, 1)")
+    elif config_number(given, name, 0) < 1:
+        raise UserError(f"config.json: {name} is {given[name]}; at least 1 is right")
+    elif given[name] > LARGEST_SIZE:
+        raise UserError(f"config.json: {name} is over {LARGEST_SIZE}, which no BERT has")
+
+
+def _modern(name: str) -> str:
+    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
+    name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
+    return f"bert.{name}" if name.startswith(("embeddings.", "encoder.", "pooler.")) else name
+
+
+def _instead(names: Iterable[str]) -> str:
+    """What there is where a classifier was expected."""
+    names = list(names)
+    heads = [name for name in names if not name.startswith("bert.")]
+    if not heads and any(map(_LAYER.fullmatch, names)):
+        return "it is an encoder, which the encoder 'pretrained' starts from"
+    return describe_names(names)
+
+
+FULL_PRECISION = "save the model in fp32, fp16 or bf16"  #: what helps where a quantized checkpoint is refused
+MODEL_TYPE = "bebertlab"  #: of folders that only bebertlab reads
+_BERT = re.compile(r"Bert(Model|LMHeadModel|For\w+)")
+#: classes whose classifier is that of a whole text, and those that have none; a config.json may still name what the
+#: training started from
+_CLASSIFIERS = {
+    "BertForSequenceClassification",
+    "BertModel",
+    "BertForPreTraining",
+    "BertForMaskedLM",
+    "BertLMHeadModel",
+    "BertForNextSentencePrediction",
+}
+#: keys that say that the model is another function, or its weights are elsewhere; and why it is refused
+_OTHERS = {
+    "auto_map": "the model is made by code of its own, which is not run",
+    "transformers_weights": "the weights are in a file of another name",
+    "is_decoder": "it attends to earlier tokens only",
+    "add_cross_attention": "it attends to another model",
+    "is_encoder_decoder": "it has a decoder",
+    "pruned_heads": "attention heads were taken out",
+}
+_QUANTIZED = ("quantization_config", "compression_config")
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Check that a model is a BERT with weights in floating point.
+
+    Raises:
+        UserError: it is not; says which key says so.
+    """
+    kind = config.get("model_type")
+    if kind == MODEL_TYPE:
+        raise UserError(
+            "config.json has model_type 'bebertlab', so the folder is of a model that bebertlab wrote:"
+            " a stage `load` takes it, with its bebertlab.json"
+        )
+    if kind not in (None, "bert"):
+        raise UserError(f"config.json: model_type is {kind!r}; only 'bert' is supported")
+    if other := [name for name in _classes(config) if not _BERT.fullmatch(name)]:
+        raise UserError(f"config.json: architectures has {', '.join(other)}; only those of BERT are supported")
+    for name in _QUANTIZED:
+        if settings := config.get(name):
+            raise UserError(
+                f"config.json has {name} ({_method(settings)}): the weights are quantized, with scales beside them;"
+                f" {FULL_PRECISION}"
+            )
+    for name, why in _OTHERS.items():
+        if value := config.get(name):
+            raise UserError(f"config.json: {name} is {value!r}: {why}; such a model is not supported")
+
+
+def check_unquantized(config: Mapping[str, Any]) -> None:
+    """Check that a model is not a quantized one of published code, whose config.json names bits.
+
+    Raises:
+        UserError: it is.
+    """
+    for name in ("weight_bits", "input_bits"):
+        if (bits := config.get(name)) not in (None, FULL_PRECISION_BITS):
+            raise UserError(
+                f"config.json: {name} is {bits!r}, so the model is a quantized one of published code;"
+                " `bebertlab model import` with the --format of that code reads it"
+            )
+
+
+def check_head(config: Mapping[str, Any], outputs: int) -> None:
+    """Check that the classifier is one of whole texts, with as many outputs as the configuration names.
+
+    Raises:
+        UserError: it is not.
+    """
+    if other := [name for name in _classes(config) if name not in _CLASSIFIERS]:
+        raise UserError(
+            f"config.json: architectures has {', '.join(other)}, whose classifier is not one of whole texts;"
+            " BertForSequenceClassification is expected"
+        )
+    names = config.get("id2label") if outputs == 1 else None  # those of several classes are read in model/classes.py
+    counts = {"num_labels": config.get("num_labels"), "id2label": len(names) if isinstance(names, Mapping) else 0}
+    for name, count in counts.items():
+        if count and count != outputs:
+            raise UserError(f"config.json: {name} names {count} classes; the classifier has {outputs} outputs")
+
+
+def _classes(config: Mapping[str, Any]) -> list[str]:
+    found = config.get("architectures") or []
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise UserError(f"config.json: architectures is {found!r}; expected a list of names")
+    return found
+
+
+def _method(settings: object) -> str:
+    if not isinstance(settings, Mapping):
+        return str(settings)
+    return str(settings.get("quant_method") or settings.get("format") or "of an unnamed method")

@@ -1,0 +1,137 @@
+"""What quantizers are built from: a value that lets a gradient pass, and a sign without zero."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def straight_through(value: Tensor, x: Tensor) -> Tensor:
+    """A value that hands its gradient to x unchanged.
+
+    y = value exactly, no rounding on the way (`x + (value - x).detach()` would round).
+    Shape: value and x alike.
+    Gradient: 1 to x, none to value. Where x is itself a function of the weights its gradient follows:
+    `straight_through(q, w.clamp(-1, 1))` lets nothing pass outside [-1, 1].
+    Source: Bengio et al., arXiv:1308.3432, section 4.
+
+    >>> w = torch.tensor([0.3, -2.0], requires_grad=True)
+    >>> straight_through(w.sign(), w).sum().backward()
+    >>> w.grad
+    tensor([1., 1.])
+    """
+    passed: Tensor = _StraightThrough.apply(value.detach(), x)  # type: ignore[no-untyped-call]
+    return passed
+
+
+def sign(x: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The sign, with zero (of either sign) counted as +1, so that one bit holds it; in the memory of `out`, also x.
+
+    Differs: `torch.sign` maps 0 to 0, a third value.
+
+    >>> sign(torch.tensor([-3.0, -0.0, 0.0, 0.5]))
+    tensor([-1.,  1.,  1.,  1.])
+    """
+    # three passes of plain arithmetic take less time on a CPU than a comparison and a where
+    return torch.sign(x, out=out).add_(0.5).sign_()
+
+
+class _StraightThrough(torch.autograd.Function):
+    # forward with ctx, not setup_context: that one costs three times as much a call
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, x: Tensor) -> Tensor:  # noqa: ANN401 - torch's own type
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:  # noqa: ANN401 - torch's own type
+        return None, gradient
+
+
+def windowed(value: Tensor, x: Tensor, low: float, high: float, *, strict: bool = False) -> Tensor:
+    """A value that hands its gradient to x where x is in a window.
+
+    y = value exactly.
+    Shape: value and x alike.
+    Gradient: 1 to x where low <= x <= high (strict: low < x < high), else 0; none to value.
+
+    >>> x = torch.tensor([-1.5, -1.0, 0.5], requires_grad=True)
+    >>> windowed(x.detach().sign(), x, -1, 1).sum().backward()
+    >>> x.grad
+    tensor([0., 1., 1.])
+    """
+    passed: Tensor = _Windowed.apply(value.detach(), x, low, high, strict)  # type: ignore[no-untyped-call]
+    return passed
+
+
+def within(
+    values: Tensor, x: Tensor, low: float, high: float, *, strict: bool = False, out: Tensor | None = None
+) -> Tensor:
+    """The values where low <= x <= high (strict: low < x < high), else 0; in the memory of `out` where that can be.
+
+    >>> within(torch.tensor([3.0, 4.0, 5.0]), torch.tensor([-1.0, 0.0, 2.0]), -1, 1)
+    tensor([3., 4., 0.])
+    """
+    if torch.compiler.is_compiling():  # it cannot follow numpy, and fuses this by itself
+        return torch.where((x > low) & (x < high) if strict else (x >= low) & (x <= high), values, 0)
+    # one fused pass, whose ends are exclusive: a comparison and a where take several times as long on a CPU
+    below, above = (low, high) if strict else _beyond(low, high, x.dtype is torch.float64)
+    if out is not None:
+        return torch.ops.aten.hardtanh_backward(values, x, below, above, grad_input=out)  # type: ignore[no-any-return]
+    inside: Tensor = torch.ops.aten.hardtanh_backward(values, x, below, above)
+    return inside
+
+
+@cache
+def _beyond(low: float, high: float, double: bool) -> tuple[float, float]:
+    """The numbers next to a range, where that is 0 the smallest that is not flushed to it."""
+    kind = np.float64 if double else np.float32  # half precision is computed in single
+    smallest = float(np.finfo(kind).tiny)
+    below = float(np.nextafter(kind(low), kind(-np.inf))) if low else -smallest
+    above = float(np.nextafter(kind(high), kind(np.inf))) if high else smallest
+    return below, above
+
+
+class _Windowed(torch.autograd.Function):
+    # forward with ctx, not setup_context: that one costs three times as much a call
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, x: Tensor, low: float, high: float, strict: bool) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(x)
+        ctx.low, ctx.high, ctx.strict = low, high, strict
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None, None, None]:  # noqa: ANN401 - torch's own
+        (x,) = ctx.saved_tensors
+        return None, within(gradient, x, ctx.low, ctx.high, strict=ctx.strict), None, None, None
+
+
+def widened(x: Tensor) -> Tensor:
+    """x in single precision or better: half precision holds the levels of 8 bits, but is too coarse to find them.
+
+    Raises:
+        TypeError: x has no floating-point numbers; what a quantizer makes of whole ones would be rounded again.
+
+    >>> widened(torch.zeros(2, dtype=torch.bfloat16)).dtype, widened(torch.zeros(2, dtype=torch.float64)).dtype
+    (torch.float32, torch.float64)
+    """
+    if x.dtype is torch.float32:
+        return x
+    if not x.is_floating_point():
+        raise TypeError(f"floating-point numbers can be quantized, {x.dtype} cannot")
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def integer_dtype(low: int, high: int) -> torch.dtype:
+    """The smallest dtype for levels from low to high; bytes are what a prediction multiplies fastest.
+
+    >>> integer_dtype(-127, 127), integer_dtype(0, 255), integer_dtype(-128, 255)
+    (torch.int8, torch.uint8, torch.int32)
+    """
+    for dtype in (torch.int8, torch.uint8):
+        if torch.iinfo(dtype).min <= low and high <= torch.iinfo(dtype).max:
+            return dtype
+    return torch.int32

@@ -1,0 +1,251 @@
+"""The stages of a recipe as a graph: names, inputs, groups, circles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
+from typing import Any
+
+import attrs
+
+from bebertlab.config.document import Document, Keys
+from bebertlab.config.error_collector import Faults
+from bebertlab.errors import UserError, suggestion
+from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, input_fields, input_names
+from bebertlab.pipeline.paths import class_at
+from bebertlab.pipeline.recipe import Recipe, Stage
+from bebertlab.registry.registry import Registry
+
+RECIPE_KEYS = (
+    *("schema_version", "description", "extends", "task", "encoder", "seed", "train", "stages", "result", "per_task"),
+)
+STUDY_KEYS = (
+    *(
+        "schema_version",
+        "name",
+        "description",
+        "plugins",
+        "recipe",
+        "recipe_name",
+        "set",
+        "search",
+        "exclude",
+        "relative_to",
+        "sampler",
+        "seeds",
+    ),
+    *("objective", "questions", "threads", "smoke"),
+)
+#: what a stage cannot be called, since paths begin with a key of the study, a key of the recipe or a stage's name
+RESERVED = frozenset({*RECIPE_KEYS, *STUDY_KEYS, "kind"})
+
+
+@attrs.frozen
+class Graph:
+    """Single stages by name, in the order of the recipe, and the groups that some of them came from."""
+
+    stages: Mapping[str, StageOptions]
+    groups: Mapping[str, tuple[str, ...]]  #: group to its stages
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """The stages that a name means: those of a group, or the one itself."""
+        return self.groups.get(name, (name,))
+
+    def top(self, name: str) -> str:
+        """The recipe's own name of a stage: that of its group, if it came from one."""
+        return next((group for group, members in self.groups.items() if name in members), name)
+
+    def named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The single stages that names of stages and groups mean, in order."""
+        return tuple(dict.fromkeys(one for name in names for one in self.members(name)))
+
+    def inputs(self, name: str) -> tuple[str, ...]:
+        """The single stages that a stage needs."""
+        return self.named(chain.from_iterable(input_names(self.stages[name]).values()))
+
+    def needed(self, *names: str) -> set[str]:
+        """The stages and groups, by the recipe's own names, that some stages need, they themselves included."""
+        found, todo = set(names), list(names)
+        while todo:
+            new = set(self.inputs(todo.pop())) - found
+            found |= new
+            todo += new
+        return {self.top(name) for name in found}
+
+    def ends(self) -> tuple[str, ...]:
+        """The stages that no other stage reads; of a group that no stage outside of it reads, all stages."""
+        reads = [(name, needed) for name in self.stages for needed in self.inputs(name)]
+        read = {needed for _, needed in reads}
+        read_outside = {self.top(needed) for name, needed in reads if self.top(needed) != self.top(name)}
+        return tuple(name for name in self.stages if name not in read or self.top(name) not in read_outside)
+
+
+def result_of(recipe: Recipe) -> str:
+    """The name of the stage whose metrics are a recipe's result.
+
+    Raises:
+        UserError: no stage is named, and there are several that no other stage reads.
+    """
+    if recipe.result is not None:
+        return recipe.result
+    ends = expand(recipe.stages).ends()
+    if len(ends) > 1:
+        raise UserError(
+            f"there are {len(ends)} stages that no other stage reads ({', '.join(ends)}); name the one whose metrics"
+            f" are compared, e.g. `result: {ends[-1]}`"
+        )
+    return ends[0]
+
+
+def expand(stages: Mapping[str, Stage]) -> Graph:
+    """Replace groups by their stages.
+
+    Raises:
+        UserError: a group cannot be what its options say.
+    """
+    singles: dict[str, StageOptions] = {}
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, stage in stages.items():
+        if isinstance(stage, StageGroupOptions):
+            made = stage.expand(name)
+            singles |= made
+            groups[name] = tuple(made)
+        else:
+            singles[name] = stage
+    return Graph(singles, groups)
+
+
+def check_graph(
+    document: Document, stages: Mapping[str, Stage | None], registry: Registry, faults: Faults
+) -> str | None:
+    """Check names, inputs, groups, circles and the result; give the name of the result stage.
+
+    That is the stage that the recipe names, or the only one that no other stage reads; None where there are several.
+    A stage that is None has faults of its own; what can be checked without it still is.
+    """
+    graph = _expand_checked(document, stages, faults)
+    for name in stages:
+        _check_name(document, name, faults)
+        _check_inputs(document, name, stages, graph, registry, faults)
+    result = _check_result(document, stages, graph, faults)
+    if not faults:
+        _check_circle(document, graph, faults)
+    return result
+
+
+def _expand_checked(document: Document, stages: Mapping[str, Stage | None], faults: Faults) -> Graph:
+    singles: dict[str, StageOptions] = {}
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, stage in stages.items():
+        if stage is None:
+            continue
+        try:
+            graph = expand({name: stage})
+        except UserError as error:
+            faults.add(document, ("stages", name), str(error))
+        else:
+            singles |= graph.stages
+            groups |= graph.groups
+    return Graph(singles, groups)
+
+
+def _check_name(document: Document, name: str, faults: Faults) -> None:
+    path = ("stages", name)
+    if name in RESERVED:
+        faults.add(document, path, f"a stage cannot be called '{name}': it is a key of recipes and studies", key=True)
+    if "." in name or not name:
+        faults.add(document, path, "the name of a stage must have at least one letter and no dot", key=True)
+
+
+def _check_inputs(
+    document: Document,
+    name: str,
+    stages: Mapping[str, Stage | None],
+    graph: Graph,
+    registry: Registry,
+    faults: Faults,
+) -> None:
+    cls = class_at(document, ("stages", name), Stage, registry)
+    data = document.get(("stages", name))
+    if cls is None or not isinstance(data, Mapping):
+        return
+    for field, many in input_fields(cls).items():
+        value, path = data.get(field), ("stages", name, field)
+        if isinstance(value, str):
+            what = _input_fault(value, many, stages, graph)
+            if what:
+                faults.add(document, path, what)
+        elif many and isinstance(value, list):
+            _check_list(document, path, value, stages, graph, faults)
+
+
+def _check_list(
+    document: Document,
+    path: Keys,
+    values: list[Any],
+    stages: Mapping[str, Stage | None],
+    graph: Graph,
+    faults: Faults,
+) -> None:
+    """Check a list of inputs: each item by itself, and that no stage is named twice."""
+    if not values:
+        faults.add(document, path, "must name at least one stage")
+    named: dict[str, str] = {}
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            continue
+        what = _input_fault(value, True, stages, graph)
+        twice = next((one for one in graph.members(value) if one in named), None)
+        if what is None and twice is not None:
+            first = f", first by '{named[twice]}'" if named[twice] != value else ""
+            what = f"stage '{twice}' is named twice{first}"
+        if what:
+            faults.add(document, (*path, index), what)
+        named |= dict.fromkeys(graph.members(value), value)
+
+
+def _input_fault(value: str, many: bool, stages: Mapping[str, Stage | None], graph: Graph) -> str | None:
+    group = value.partition(".")[0]
+    if value not in stages and value not in graph.stages and not ("." in value and stages.get(group, "") is None):
+        return f"there is no stage '{value}'; {suggestion(value, [*stages, *graph.stages])}"
+    if value in graph.groups and not many:
+        return f"'{value}' is a group of stages; name one of {', '.join(graph.groups[value])}"
+    return None
+
+
+def _check_result(document: Document, stages: Mapping[str, Stage | None], graph: Graph, faults: Faults) -> str | None:
+    name: Any = document.data.get("result")
+    if not isinstance(name, str):
+        ends = graph.ends()
+        return ends[0] if len(ends) == 1 else None
+    if name not in stages and name not in graph.stages:
+        faults.add(document, ("result",), f"there is no stage '{name}'; {suggestion(name, stages)}")
+    elif name in graph.groups:
+        faults.add(
+            document,
+            ("result",),
+            f"'{name}' is a group of stages, and the result is that of one stage; name one of"
+            f" {', '.join(graph.groups[name])}, or a stage that reads them",
+        )
+    return name
+
+
+def _check_circle(document: Document, graph: Graph, faults: Faults) -> None:
+    try:
+        TopologicalSorter({name: graph.inputs(name) for name in graph.stages}).prepare()
+    except CycleError as error:
+        circle: Sequence[str] = error.args[1]
+        shown = " -> ".join(reversed(list(_tops(graph, circle))))
+        first = graph.top(circle[-1])
+        faults.add(document, ("stages", first), f"stages need each other in a circle: {shown}", key=True)
+
+
+def _tops(graph: Graph, names: Iterable[str]) -> Iterable[str]:
+    """Without repeats that come from the stages of one group needing each other in a row."""
+    last = None
+    for name in names:
+        top = graph.top(name)
+        if top != last:
+            yield top
+        last = top

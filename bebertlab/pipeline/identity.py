@@ -1,0 +1,168 @@
+"""What enters the key of a stage besides its inputs: its options, and every part that its result depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, TypeVar
+
+import attrs
+from attrs import frozen
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.errors import UserError
+from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.stage import Codec, Composition, StageGroupOptions, StageOptions, input_fields, place_fields
+from bebertlab.store.fingerprint import canonical
+
+#: what stands for all registered parts in the key of a stage that does not say which it builds
+ALL_PARTS = "registered"
+
+
+def options_identity(options: Options, codec: OptionsCodec) -> dict[str, Any]:
+    """The options of a task or an encoder, and what the options in them stand for."""
+    return {"options": codec.dump_identity(options), "made_of": _expanded(options, codec)}
+
+
+def stage_identity(stage: StageOptions, codec: OptionsCodec) -> dict[str, Any]:
+    """A stage's options with the revisions of all parts, without its seed, the names of its inputs and places."""
+    identity: dict[str, Any] = codec.dump_identity(stage)
+    for name in ("seed", *input_fields(type(stage)), *place_fields(type(stage))):
+        del identity["options"][name]
+    return identity
+
+
+def group_identity(group: StageGroupOptions, codec: OptionsCodec) -> dict[str, Any]:
+    """Which group a stage came from, without its options: what they decide is in the options of the stage."""
+    return {name: value for name, value in codec.dump_identity(group).items() if name != "options"}
+
+
+def composition_identity(stage: StageOptions, composition: Composition | None, codec: OptionsCodec) -> dict[str, Any]:
+    """What the options of a stage and its composition stand for, by where they are.
+
+    A scheme stands for a design, whose quantizers have revisions of their own, a distillation for phases with losses.
+    A stage that does not say its composition stands for every registered part.
+    """
+    identity: dict[str, Any] = {"options": _expanded(stage, codec)}
+    if composition is None:
+        return {**identity, ALL_PARTS: _registered(codec)}
+    for name, value in (("design", composition.design), ("parts", composition.parts)):
+        identity[name] = codec.dump_identity(value)
+        identity[f"{name}_options"] = _expanded(value, codec)
+    return identity
+
+
+def _registered(codec: OptionsCodec) -> dict[str, Any]:
+    """The revision of every registered part, by role and kind, or the hash of its plugin where it has one."""
+    return {
+        f"{entry.role} {entry.kind}": entry.cls.revision if entry.fingerprint is None else entry.fingerprint
+        for entry in codec.registry.all()
+    }
+
+
+def _expanded(value: object, codec: OptionsCodec) -> dict[str, Any]:
+    """The designs and phases that options inside a value stand for, and those that options inside of these do."""
+    expanded: dict[str, Any] = {}
+    seen: set[str] = set()
+    todo = [("", value)]
+    while todo:
+        place, value = todo.pop()
+        for where, options in inner_values(value, place):
+            made = _stands_for(options, codec)
+            text = "" if made is None else canonical(codec.dump_identity(options))
+            if made is None or text in seen:  # parts that make each other would never end
+                continue
+            seen.add(text)
+            expanded[f"{where}()"] = codec.dump_identity(made)
+            todo.append((f"{where}()", made))
+    return expanded
+
+
+def _stands_for(options: object, codec: OptionsCodec) -> object:
+    if isinstance(options, DistillationOptions):
+        return resolve_phases(options, codec)
+    return options.design() if isinstance(options, SchemeOptions) else None
+
+
+def inner_values(value: object, place: str) -> Iterator[tuple[str, object]]:
+    """All that is in a value, itself included, each with the path of fields, keys and positions that leads to it."""
+    yield place, value
+    items: Iterator[tuple[object, object]]
+    if isinstance(value, Mapping):
+        items = iter(value.items())
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    elif isinstance(value, AbstractSet):
+        items = enumerate(sorted(value, key=repr))
+    elif attrs.has(cls := type(value)):
+        items = ((field.name, getattr(value, field.name)) for field in attrs.fields(cls))
+    else:
+        return
+    for name, item in items:
+        yield from inner_values(item, f"{place}.{name}" if place else str(name))
+
+
+T = TypeVar("T")
+
+Part = tuple[str, str]
+"""Role and kind."""
+
+
+@frozen
+class WatchedCodec(Codec):
+    """A codec for one run of a stage."""
+
+    codec: Codec
+    known: frozenset[Part] | None  #: parts in the keys of the stage and of what it was made from; None: all
+
+    def dump(self, value: object) -> Any:  # noqa: ANN401 - plain data
+        """Plain data of a value.
+
+        Raises:
+            UserError: a part in it is not in the key.
+        """
+        self._check(value)
+        return self.codec.dump(value)
+
+    def load(self, data: object, cls: type[T]) -> T:
+        """The value of plain data.
+
+        Raises:
+            UserError: every fault of the data, one a line; or a part in it is not in the key.
+        """
+        value = self.codec.load(data, cls)
+        self._check(value)
+        return value
+
+    def _check(self, value: object) -> None:
+        if self.known is None:
+            return
+        for _, part in inner_values(value, ""):
+            if isinstance(part, Options) and (part.role, part.kind) not in self.known:
+                raise UserError(
+                    f"it uses {part.role} '{part.kind}', which is not in its key, so that a change of it would go"
+                    " unseen; its class must name it in composition()"
+                )
+
+
+def known_parts(keys: Iterable[Mapping[str, Any]]) -> frozenset[Part] | None:
+    """The parts that are named in the parts of keys; None where a key has all of them."""
+    found: set[Part] = set()
+    for parts in keys:
+        if ALL_PARTS in parts["made_of"]:
+            return None
+        found |= set(_named(parts))
+    return frozenset(found)
+
+
+def _named(data: object) -> Iterator[Part]:
+    if isinstance(data, Mapping):
+        if {"role", "kind", "revision"} <= data.keys():
+            yield str(data["role"]), str(data["kind"])
+        for value in data.values():
+            yield from _named(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _named(value)

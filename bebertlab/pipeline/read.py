@@ -1,0 +1,165 @@
+"""Reading recipes: a file, what it extends and what it says of the task at hand become one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.document import Document, Keys
+from bebertlab.config.error_collector import Faults
+from bebertlab.config.yaml import read_yaml
+from bebertlab.errors import UnknownPart, UserError, suggestion
+from bebertlab.interfaces.task import TaskOptions
+from bebertlab.locations import beside
+from bebertlab.pipeline.graph import check_graph
+from bebertlab.pipeline.locate import located
+from bebertlab.pipeline.paths import PER_TASK, find_target, set_value
+from bebertlab.pipeline.recipe import Recipe, Stage
+from bebertlab.pipeline.train_defaults import TrainDefaults
+
+_EXTENDS = "extends"
+_STAGES = "stages"
+
+
+def read_recipe(path: Path) -> Document:
+    """The document of a recipe file, laid over the one that it extends.
+
+    Raises:
+        UserError: a file cannot be read, is no YAML, or what it extends extends another one.
+    """
+    return extended(read_yaml(path))
+
+
+def extended(document: Document) -> Document:
+    """A recipe's document laid over the file that it extends.
+
+    Raises:
+        UserError: that file cannot be read, or extends another one.
+    """
+    if not isinstance(document.data, Mapping) or _EXTENDS not in document.data:
+        return document
+    name = document.data[_EXTENDS]
+    if not isinstance(name, str):
+        raise UserError(f"{document.place((_EXTENDS,))}: extends: must be the path of a recipe, is {name!r}")
+    base = read_yaml(beside(document.place((_EXTENDS,)).folder, name))
+    if isinstance(base.data, Mapping) and _EXTENDS in base.data:
+        raise UserError(
+            f"{document.place((_EXTENDS,))}: extends: {name} extends {base.data[_EXTENDS]}; a recipe may extend one"
+            " that extends none"
+        )
+    own = {key: value for key, value in document.data.items() if key != _EXTENDS}
+    return base.merged(attrs.evolve(document, data=own))
+
+
+def structure_recipe(document: Document, codec: OptionsCodec, faults: Faults) -> Recipe | None:
+    """The recipe of a document; None where faults were noted, all of them at once."""
+    if not isinstance(document.data, Mapping):
+        faults.add(document, (), "a recipe is a mapping with task, encoder and stages")
+        return None
+    before = len(faults)
+    document = for_its_task(located(document, codec.registry), codec, faults)
+    fields: dict[str, Any] = {}
+    for attribute in attrs.fields(attrs.resolve_types(Recipe)):
+        path: Keys = (attribute.name,)
+        if attribute.name == _STAGES:
+            continue
+        if document.has(path):
+            fields[attribute.name] = codec.structure(document, path, cast("type[Any]", attribute.type), faults)
+        elif attribute.default is attrs.NOTHING:
+            faults.add(document, (), f"{attribute.name} is missing")
+    _check_keys(document, faults)
+    stages = _structure_stages(document, codec, faults)
+    result = check_graph(document, stages, codec.registry, faults)
+    if len(faults) > before:
+        return None
+    return Recipe(**{**fields, _STAGES: stages, "result": result})
+
+
+def recipe_of(document: Document, codec: OptionsCodec) -> Recipe:
+    """The recipe of a document.
+
+    Raises:
+        UserError: all faults of the document, one a line.
+    """
+    faults = Faults()
+    recipe = structure_recipe(document, codec, faults)
+    faults.raise_all()
+    if recipe is None:
+        raise AssertionError("a recipe that is None has faults")
+    return recipe
+
+
+def _check_keys(document: Document, faults: Faults) -> None:
+    known = [*(attribute.name for attribute in attrs.fields(Recipe)), PER_TASK, _EXTENDS]
+    for key in document.data:
+        if key == _EXTENDS:
+            faults.add(document, (key,), "can only stand in a file", key=True)
+        elif key not in known:
+            faults.add(document, (key,), f"unknown key of a recipe; {suggestion(key, known)}", key=True)
+
+
+def _structure_stages(document: Document, codec: OptionsCodec, faults: Faults) -> dict[str, Stage | None]:
+    """Each stage by itself, so that one with a fault does not hide those of the others; None for such a one."""
+    if not document.has((_STAGES,)) or not document.data[_STAGES]:
+        faults.add(document, (_STAGES,) if document.has((_STAGES,)) else (), "stages is missing: name at least one")
+        return {}
+    if not isinstance(document.data[_STAGES], Mapping):
+        faults.add(document, (_STAGES,), "must be a mapping of stage names to stages")
+        return {}
+    defaults = TrainDefaults.of(document, codec)
+    return {name: defaults.structure(name, faults) for name in document.data[_STAGES]}
+
+
+def for_its_task(document: Document, codec: OptionsCodec, faults: Faults) -> Document:
+    """The document without the section, its task's entry laid over it; the faults of all entries are noted."""
+    if PER_TASK not in document.data:
+        return document
+    entries = document.at((PER_TASK,))
+    rest = attrs.evolve(document, data={key: value for key, value in document.data.items() if key != PER_TASK})
+    before = len(faults)
+    for _, path, part in _settings(entries, faults):
+        _check(rest, path, part, codec, faults)
+    name = _task_name(rest, codec)
+    if len(faults) > before or name is None:
+        return rest
+    for task, path, part in _settings(entries, faults):
+        if task == name:
+            rest = set_value(rest, path, part.data, part.place(), codec.registry)
+    return rest
+
+
+def _settings(entries: Document, faults: Faults) -> Iterator[tuple[str, str, Document]]:
+    """Task, path and value of every setting."""
+    if not isinstance(entries.data, Mapping):
+        faults.add(entries, (), "must be a mapping of task names to settings, e.g. cola: {train.epochs: 6}")
+        return
+    for task, settings in entries.data.items():
+        if not isinstance(settings, Mapping):
+            faults.add(entries, (task,), "must be a mapping of paths to values, e.g. {train.epochs: 6}")
+            continue
+        for path in settings:
+            yield task, path, entries.at((task, path))
+
+
+def _check(document: Document, path: str, part: Document, codec: OptionsCodec, faults: Faults) -> None:
+    try:
+        target = find_target(document, path, codec.registry)
+    except UnknownPart as error:
+        faults.add_error(error.at(str(part.place())), part.place())
+        return
+    except UserError as error:
+        faults.add(part, (), str(error).removeprefix(f"{path}: "))
+        return
+    codec.structure(part, (), target.type, faults)
+
+
+def _task_name(document: Document, codec: OptionsCodec) -> str | None:
+    if not document.has(("task",)):
+        return None
+    abstract: Any = TaskOptions
+    task = codec.structure(document, ("task",), abstract, Faults())  # its faults are told where it is read
+    return None if task is None else str(getattr(task, "name", task.kind))

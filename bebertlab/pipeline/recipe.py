@@ -1,0 +1,30 @@
+"""A recipe as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
+from bebertlab.interfaces.task import TaskOptions
+from bebertlab.training.options import TrainOptions
+
+Stage = StageOptions | StageGroupOptions
+
+
+@frozen(kw_only=True)
+class Recipe:
+    """A graph of stages over one task and one encoder."""
+
+    schema_version: Literal[1] = 1
+    description: str = ""  #: a sentence for people
+    task: TaskOptions = field()
+    encoder: EncoderOptions = field()
+    seed: int = 0  #: of every stage that has none of its own
+    train: TrainOptions = field(factory=TrainOptions)  #: defaults of all `TrainOptions` in stages
+    stages: Mapping[str, Stage] = field()  #: by name, in the order of the file
+    #: the stage whose metrics are the recipe's result; null: every stage that nothing reads
+    result: str | None = None

@@ -1,0 +1,1 @@
+"""Hooks, the registry of kinds, and how plugins are found and loaded."""

@@ -1,0 +1,250 @@
+"""Finding and loading plugins: entry points of the group `bebertlab`, and one-file plugins.
+
+A plugin is taken whole or not at all. One that fails is set aside with its error; the rest work.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import os
+import tomllib
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+import attrs
+import pluggy
+from attrs import frozen
+
+import bebertlab
+from bebertlab.errors import UserError, suggestion
+from bebertlab.interfaces.distillation import DistillationOptions
+from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.interfaces.ensemble import EnsembleOptions, MergerOptions
+from bebertlab.interfaces.importer import ImporterOptions
+from bebertlab.interfaces.loss import LossOptions
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.splitter import SplitterOptions
+from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
+from bebertlab.interfaces.task import TaskOptions
+from bebertlab.registry import hookspecs
+from bebertlab.registry.plugin_loader import load_file
+from bebertlab.registry.plugin_text import PluginText, installed_text, single_file
+from bebertlab.registry.registry import Failure, Registry, Source
+
+_log = logging.getLogger(__name__)
+
+GROUP = "bebertlab"
+DISABLE = "BEBERTLAB_DISABLE_PLUGINS"
+
+_ROLES: dict[str, tuple[type[Options], ...]] = {
+    "bebertlab_quantizers": (QuantizerOptions,),
+    "bebertlab_schemes": (SchemeOptions,),
+    "bebertlab_splitters": (SplitterOptions,),
+    "bebertlab_losses": (LossOptions,),
+    "bebertlab_distillations": (DistillationOptions,),
+    "bebertlab_ensembles": (EnsembleOptions,),
+    "bebertlab_mergers": (MergerOptions,),
+    "bebertlab_tasks": (TaskOptions,),
+    "bebertlab_encoders": (EncoderOptions,),
+    "bebertlab_importers": (ImporterOptions,),
+    "bebertlab_stages": (StageOptions, StageGroupOptions),
+}
+
+
+@frozen(kw_only=True, eq=False)
+class Plugins:
+    """The loaded plugins."""
+
+    registry: Registry
+    hook: pluggy.HookRelay
+    loaded: tuple[Source, ...]  #: in the order of loading
+    disabled: tuple[str, ...]  #: entry points that BEBERTLAB_DISABLE_PLUGINS left out
+    _manager: pluggy.PluginManager
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Plugins that could not be used."""
+        return self.registry.failures
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of the one-file plugins, failed ones included: what another process must load to know the same."""
+        sources = [*self.loaded, *(failure.source for failure in self.failures)]
+        return tuple(source.file for source in sources if source.file is not None)
+
+    @property
+    def texts(self) -> tuple[PluginText, ...]:
+        """The text of the one-file plugins, of failed ones that of their file alone, in the order of `files`."""
+        sources = [*self.loaded, *(failure.source for failure in self.failures)]
+        return tuple(source.text or single_file(source.file) for source in sources if source.file is not None)
+
+    def observe(self, observer: object) -> None:
+        """Tell `observer` what happens: it implements any of the observer hooks with `@hookimpl` methods.
+
+        Raises:
+            UserError: a hook is misspelt.
+        """
+        self._manager.register(observer)
+        _check_hooks(self._manager, observer)
+
+    def tell(self, hook: str, **facts: object) -> None:
+        """Tell every observer; one that raises is named in a warning and told nothing more, the others go on.
+
+        `tell("bebertlab_stage_started", event=event)` is `hook.bebertlab_stage_started(event=event)` for when
+        something more important than the observers is under way.
+        """
+        for implementation in getattr(self.hook, hook).get_hookimpls():
+            try:
+                implementation.function(*(facts[name] for name in implementation.argnames))
+            except Exception as error:
+                name = implementation.plugin_name
+                _log.warning("observer %s is left out from now on: %s: %s", name, type(error).__name__, error)
+                _log.debug("observer %s", name, exc_info=True)
+                self._manager.unregister(implementation.plugin)
+
+
+def load_plugins(files: Sequence[Path] = ()) -> Plugins:
+    """Load the installed plugins and the given files.
+
+    Raises:
+        UserError: a file does not exist.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    disabled = _disabled()
+    registry = Registry()
+    loaded: list[Source] = []
+    texts: list[PluginText] = []
+    for source, importer in [*_installed(disabled), *map(_one_file, dict.fromkeys(map(Path.resolve, files)))]:
+        try:
+            plugin, source = importer(texts)
+            registry = registry.extended(_contributions(manager, plugin, source), source)
+        except (Exception, SystemExit) as error:
+            registry = attrs.evolve(registry, failures=(*registry.failures, _failure(source, error)))
+            if manager.has_plugin(_key(source)):
+                manager.unregister(name=_key(source))
+        else:
+            loaded.append(source)
+            texts += [source.text] if source.text else []
+    return Plugins(
+        registry=registry, hook=manager.hook, loaded=tuple(loaded), disabled=tuple(sorted(disabled)), manager=manager
+    )
+
+
+def forgotten_entry_points() -> tuple[str, ...]:
+    """Entry points that pyproject.toml has and the installed metadata has not: the editable install is old."""
+    project = Path(bebertlab.__file__).parents[1] / "pyproject.toml"
+    if not project.is_file():
+        return ()  # installed from a wheel, which carries both
+    declared = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("entry-points", {})
+    installed = importlib.metadata.entry_points(group=GROUP).names
+    return tuple(sorted(declared.get(GROUP, {}).keys() - installed))
+
+
+def _disabled() -> frozenset[str]:
+    return frozenset(name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip())
+
+
+#: gives the plugin, and where it comes from with its text; is given the texts of the plugins loaded before
+_Importer = Callable[[Sequence[PluginText]], tuple[object, Source]]
+
+
+def _installed(disabled: frozenset[str]) -> Iterable[tuple[Source, _Importer]]:
+    """The entry points, our own distribution's first, so that a clash of kinds is the outsider's to mend."""
+    found = []
+    for point in importlib.metadata.entry_points(group=GROUP):
+        if point.name not in disabled:
+            distribution = f"{point.dist.name} {point.dist.version}" if point.dist else None
+            source = Source(plugin=point.name, distribution=distribution)
+            found.append((source, partial(_load_point, point, source)))
+    return sorted(found, key=lambda item: (not _is_shipped(item[0]), str(item[0])))
+
+
+def _is_shipped(source: Source) -> bool:
+    return str(source.distribution).startswith(f"{GROUP} ")
+
+
+def _load_point(point: importlib.metadata.EntryPoint, source: Source, _: Sequence[PluginText]) -> tuple[object, Source]:
+    plugin = point.load()
+    if _is_shipped(source):
+        return plugin, source
+    return plugin, attrs.evolve(source, fingerprint=f"{source.distribution} {installed_text(point)}")
+
+
+def _one_file(path: Path) -> tuple[Source, _Importer]:
+    if path.is_dir():
+        raise UserError(f"plugin {path} is a folder; name a file in it, such as its __init__.py")
+    if not path.is_file():
+        raise UserError(f"plugin file {path} does not exist")
+    source = Source(plugin=path.name, file=path)
+    return source, partial(_load_one_file, path, source)
+
+
+def _load_one_file(path: Path, source: Source, others: Sequence[PluginText]) -> tuple[object, Source]:
+    module, text = load_file(path, others)
+    return module, attrs.evolve(source, fingerprint=text.fingerprint, text=text)
+
+
+def _contributions(
+    manager: pluggy.PluginManager, plugin: object, source: Source
+) -> tuple[tuple[type[Options], object], ...]:
+    """Ask one plugin's own hooks; a raising hook must not stop those of the others."""
+    manager.register(plugin, name=_key(source))
+    _check_hooks(manager, plugin)
+    found: list[tuple[type[Options], object]] = []
+    for caller in manager.get_hookcallers(plugin) or []:
+        for implementation in caller.get_hookimpls():
+            if implementation.plugin is plugin and caller.name in _ROLES:
+                returned = _listed(caller.name, implementation.function())
+                found += [(_abstract(caller.name, cls), cls) for cls in returned]
+    return tuple(found)
+
+
+def _listed(hook: str, returned: object) -> list[object]:
+    if isinstance(returned, (type, str)) or not isinstance(returned, Iterable):
+        raise UserError(f"{hook} returned {returned!r}; it must return a list of options classes")
+    return list(returned)
+
+
+def _abstract(hook: str, found: object) -> type[Options]:
+    matching = (cls for cls in _ROLES[hook] if isinstance(found, type) and issubclass(found, cls))
+    return next(matching, _ROLES[hook][0])
+
+
+def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
+    callers = manager.get_hookcallers(plugin) or []
+    for caller in callers:
+        if not caller.has_spec():
+            manager.unregister(plugin)
+            raise UserError(f"unknown hook '{caller.name}'; {suggestion(caller.name, _hooks())}")
+    marked = {caller.name for caller in callers}
+    for name in _hooks():
+        if name not in marked and callable(getattr(plugin, name, None)):
+            manager.unregister(plugin)
+            raise UserError(f"'{name}' is not marked as a hook; put @hookimpl above it")
+    if not callers:
+        manager.unregister(plugin)
+        raise UserError("it implements no hook; write e.g. bebertlab_quantizers() with @hookimpl above it")
+
+
+def _hooks() -> list[str]:
+    return sorted(name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_"))
+
+
+def _failure(source: Source, error: BaseException) -> Failure:
+    if isinstance(error, UserError):
+        return Failure(source=source, error=str(error))
+    words = " ".join(str(error).split())
+    text = words if isinstance(error, pluggy.PluginValidationError) else f"{type(error).__name__}: {words}"
+    return Failure(source=source, error=text, traceback="".join(traceback.format_exception(error)))
+
+
+def _key(source: Source) -> str:
+    # pluggy wants one name for each; two distributions may use the same entry point name
+    return f"{source.distribution or source.file}:{source.plugin}"

@@ -1,0 +1,205 @@
+"""Role and kind to options class: what the loaded plugins contribute."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeGuard
+
+import attrs
+from attrs import field, frozen
+
+from bebertlab.errors import UserError, unknown
+from bebertlab.interfaces.options import Options
+from bebertlab.registry.plugin_text import PluginText
+
+_KIND = re.compile(r"[a-z0-9_.-]+")
+
+
+@frozen(kw_only=True)
+class Source:
+    """Where a plugin comes from."""
+
+    plugin: str  #: name of the entry point, or the file's name
+    distribution: str | None = None  #: name and version of the installed distribution; None for a one-file plugin
+    file: Path | None = None  #: the file of a one-file plugin
+    #: sha256 of the text of a plugin that is not shipped, whose results may change with every edit
+    fingerprint: str | None = None
+    text: PluginText | None = field(default=None, repr=False)  #: of a one-file plugin that was loaded
+
+    def __str__(self) -> str:
+        return f"plugin '{self.plugin}' ({self.distribution or self.file})"
+
+
+@frozen(kw_only=True)
+class Failure:
+    """A plugin that is not used, and why."""
+
+    source: Source
+    error: str  #: what is wrong and what would be right
+    traceback: str = ""  #: of an exception inside the plugin
+
+    def __str__(self) -> str:
+        return f"{self.source} failed: {self.error}"
+
+
+@frozen(kw_only=True)
+class Entry:
+    """An options class and the plugin that registered it."""
+
+    cls: type[Options]
+    source: Source
+
+    @property
+    def role(self) -> str:
+        """Name of the role, e.g. `quantizer`."""
+        return self.cls.role
+
+    @property
+    def kind(self) -> str:
+        """The name in YAML."""
+        return self.cls.kind
+
+    @property
+    def plugin(self) -> str:
+        """Name of the plugin."""
+        return self.source.plugin
+
+    @property
+    def distribution(self) -> str | None:
+        """Name and version of the installed distribution; None for a one-file plugin."""
+        return self.source.distribution
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The sha256 of the plugin's text; None for a shipped one, whose parts carry a `revision`."""
+        return self.source.fingerprint
+
+
+@frozen(kw_only=True)
+class Registry:
+    """What there is, by role and kind. A value: adding entries gives another registry."""
+
+    entries: Mapping[str, Mapping[str, Entry]] = field(factory=dict)  #: by role, then kind
+    failures: tuple[Failure, ...] = ()  #: plugins that could not be used; an unknown kind mentions them
+
+    def kinds(self, role: str) -> tuple[str, ...]:
+        """The known kinds of a role, in alphabetical order."""
+        return tuple(sorted(self.entries.get(role, {})))
+
+    def roles(self) -> tuple[str, ...]:
+        """The roles that anything was registered for, in alphabetical order."""
+        return tuple(sorted(self.entries))
+
+    def find(self, role: str, kind: str) -> type[Options]:
+        """The options class of a kind.
+
+        Raises:
+            UserError: nothing registered it; says what was likely meant and which plugins failed.
+        """
+        entry = self.entries.get(role, {}).get(kind)
+        if entry is None:
+            raise self.unknown(role, kind)
+        return entry.cls
+
+    def entry(self, cls: type[Options]) -> Entry:
+        """The plugin and class of a registered options class.
+
+        Raises:
+            UserError: the class is not registered.
+        """
+        entry = self.entries.get(cls.role, {}).get(cls.kind)
+        if entry is None or entry.cls is not cls:
+            raise UserError(f"{_name(cls)} is not registered; return it from the hook of its role ({cls.role})")
+        return entry
+
+    def all(self) -> tuple[Entry, ...]:
+        """Every entry, by role and kind."""
+        return tuple(self.entries[role][kind] for role in self.roles() for kind in self.kinds(role))
+
+    def unknown(self, role: str, kind: str) -> UserError:
+        """The error for a kind that nothing answers to; names the plugins that failed, since they may have had it.
+
+        The role "part" stands for any role.
+        """
+        known = self.kinds(role) if role != "part" else {entry.kind for entry in self.all()}
+        error = unknown(role, kind, known)
+        return UserError("\n  ".join([str(error), *map(str, self.failures)]))
+
+    def extended(self, classes: tuple[tuple[type[Options], object], ...], source: Source) -> Registry:
+        """This registry and the (abstract class, returned object) pairs of one plugin.
+
+        Raises:
+            UserError: an object is no proper options class, or its kind is taken; names both plugins.
+        """
+        entries = {role: dict(kinds) for role, kinds in self.entries.items()}
+        for abstract, found in classes:
+            if not _is_options(found, abstract):
+                raise UserError(f"{_name(found)} is not a subclass of {abstract.__name__}")
+            check_options(found)
+            kinds = entries.setdefault(found.role, {})
+            if found.kind in kinds:
+                raise UserError(_taken(found, kinds[found.kind]))
+            kinds[found.kind] = Entry(cls=found, source=source)
+        return attrs.evolve(self, entries=entries)
+
+
+def check_options(cls: type[Options]) -> None:
+    """Check that an options class can be read from YAML, hashed and documented.
+
+    Raises:
+        UserError: what is missing, naming the class.
+    """
+    for check in (_check_attrs, _check_kind, _check_concrete, _check_fields):
+        check(cls)
+
+
+def _check_kind(cls: type[Options]) -> None:
+    if "kind" in attrs.fields_dict(cls):
+        raise UserError(f'kind of {_name(cls)} is a field; write kind = "..." without an annotation')
+    kind = getattr(cls, "kind", None)
+    if kind is None:
+        raise UserError(f'{_name(cls)} has no kind; write kind = "its_name_in_yaml" in the class body')
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        raise UserError(f"kind {kind!r} of {_name(cls)} must be made of lower-case letters, digits, '_', '.' and '-'")
+
+
+def _check_attrs(cls: type[Options]) -> None:
+    # a subclass that was not decorated has the fields of its base and none of its own; frozen is inherited anyway
+    if "__attrs_attrs__" not in vars(cls):
+        raise UserError(f"{_name(cls)} is not an attrs class; decorate it with @frozen(kw_only=True)")
+
+
+def _check_concrete(cls: type[Options]) -> None:
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(cls.__abstractmethods__))
+        raise UserError(f"{_name(cls)} does not implement {missing}")
+
+
+def _check_fields(cls: type[Options]) -> None:
+    for attribute in attrs.fields(cls):
+        if attribute.type is None:
+            raise UserError(f"field {attribute.name} of {_name(cls)} has no type; annotate it")
+    try:
+        attrs.resolve_types(cls)
+    except (NameError, TypeError, SyntaxError) as error:
+        raise UserError(
+            f"an annotation of {_name(cls)} cannot be resolved: {error}; import what it names outside TYPE_CHECKING"
+        ) from error
+
+
+def _is_options(found: object, abstract: type[Options]) -> TypeGuard[type[Options]]:
+    return isinstance(found, type) and issubclass(found, abstract)
+
+
+def _taken(cls: type[Options], owner: Entry) -> str:
+    return (
+        f"{cls.role} '{cls.kind}' ({_name(cls)}) is already registered by {owner.source} ({_name(owner.cls)}); "
+        "give it another kind"
+    )
+
+
+def _name(found: object) -> str:
+    return f"{found.__module__}.{found.__qualname__}" if isinstance(found, type) else repr(found)

@@ -1,0 +1,237 @@
+"""A study at work in a folder: its journal, its plans and its store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bebertlab.config.document import Document, Keys
+from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.pipeline.execute import missing_stages
+from bebertlab.pipeline.paths import resolve_path
+from bebertlab.pipeline.plan import Machine, Node, Plan
+from bebertlab.store.disk import make_folder
+from bebertlab.store.store import Store
+from bebertlab.study.driver import Driver
+from bebertlab.study.executors.base import Executor
+from bebertlab.study.interrupts import Interrupts
+from bebertlab.study.job import Limits, Order, PlannedTrial
+from bebertlab.study.journal import Journal, read_records
+from bebertlab.study.loaded_study import Source
+from bebertlab.study.objective import check_metric
+from bebertlab.study.observers import Observers
+from bebertlab.study.planner import DataFault, Planner, PointFaults, idle_axes, never_needed, planned, recipe_at
+from bebertlab.study.plugin_copies import copy_plugins
+from bebertlab.study.record import new_record
+from bebertlab.study.resolved import study_folder, study_record
+from bebertlab.study.space import Trial, grid_points, planned_trials, point_trials, show_point
+from bebertlab.study.study import Study
+
+
+class Session:
+    """Everything that one command does with a study."""
+
+    def __init__(self, source: Source, work: Path, device: str = "cpu") -> None:
+        self.study = source.study
+        self.work = work
+        self.folder = study_folder(source.study, work)
+        self.store = Store(work / "store")
+        self.observers = Observers(source.plugins.hook)
+        self._plugins = source.plugins
+        self._device = device
+        self._planner = Planner(source.plugins, Machine(threads=self.study.threads, device=device))
+        self._plans: dict[int, Plan] = {}
+
+    def observe(self, observer: object) -> None:
+        """Tell an observer, too, what happens."""
+        self._plugins.observe(observer)
+
+    def records(self) -> tuple[TrialRecord, ...]:
+        """The trials in the journal, and those that a grid has besides."""
+        return known_records(self.study, self.work)[1]
+
+    def plan(self, record: TrialRecord) -> Plan:
+        """The plan of a trial.
+
+        Raises:
+            UserError: it cannot run.
+        """
+        if record.number not in self._plans:
+            self._plans[record.number] = self._planner.plan(self._recipe(record))
+        return self._plans[record.number]
+
+    def stages(self, records: Sequence[TrialRecord]) -> tuple[Mapping[str, Node], frozenset[str]]:
+        """The stages of trials that can run, by their keys, and the keys of those that are not stored."""
+        nodes: dict[str, Node] = {}
+        missing: set[str] = set()
+        for record in records:
+            try:
+                plan = self.plan(record)
+            except UserError as error:  # a drawn point that cannot run
+                self._raise_general(error)
+                continue
+            nodes |= {node.key: node for node in plan.behind(plan.result.name)}
+            missing |= {plan.nodes[name].key for name in missing_stages(plan, self.store)}
+        return nodes, frozenset(missing)
+
+    def check_plans(self, records: tuple[TrialRecord, ...]) -> None:
+        """Plan trials.
+
+        Raises:
+            UserError: some of them cannot run, one a line; or their data have a fault, or no such metric.
+            EnvironmentFault: data are missing; the first such fault.
+        """
+        faults = PointFaults(len({show_point(record.parameters) for record in records}))
+        for record in records:
+            try:
+                self.plan(record)
+            except UserError as error:
+                self._raise_general(error)
+                faults.note(record.parameters, error)
+        faults.raise_all()
+        tasks = {(plan.task.name, type(plan.result.stage)): plan for plan in map(self.plan, records)}
+        for plan in tasks.values():
+            check_metric(self.study.objective.metric, plan)
+
+    def check_drawn(self, records: tuple[TrialRecord, ...]) -> None:
+        """Check the data and the metric of points that a sampler draws; one that cannot run is a failed trial.
+
+        Raises:
+            UserError: the data of every point have a fault, or no such metric.
+            EnvironmentFault: data are missing.
+        """
+        check_metric(self.study.objective.metric, self._first_plan(records))
+
+    def observed(self, journal: Journal | None = None) -> StudyRecord:
+        """The study as observers see it, with what the journal says now."""
+        records = self.records() if journal is None else journal.records()
+        known = journal is not None and self.study.sampler.kind == "grid"
+        nodes, missing = self.stages(records) if known else ({}, frozenset())
+        return study_record(
+            self.study,
+            self.work,
+            self._first_plan(records).task,
+            texts=self._plugins.texts,
+            planned=planned_trials(self.study),
+            finished=sum(record.state is TrialState.COMPLETE for record in records),
+            missing={key: nodes[key].kind for key in missing},
+            not_needed=self.not_needed(records),
+            idle=self.idle(records),
+        )
+
+    def not_needed(self, records: Sequence[TrialRecord]) -> tuple[str, ...]:
+        """The stages of the recipe that none of these trials needs, and that are not run."""
+        plans = [plan for _, plan in self._plans_of(records)]
+        return never_needed(
+            (plan.recipe.stages, {node.top for node in plan.behind(plan.result.name)}) for plan in plans
+        )
+
+    def idle(self, records: Sequence[TrialRecord]) -> tuple[str, ...]:
+        """A sentence on each searched option that the results of these trials do not depend on."""
+        trials = [(record, plan.result.key) for record, plan in self._plans_of(records)]
+        unused = {("stages", name) for name in self.not_needed(records)}
+        idle = idle_axes(self.study.search, trials)
+        return tuple(
+            f"search: {path} changes nothing: trials that differ in it alone have the same result"
+            for path in self.study.search
+            if path in idle or self._keys(path)[:2] in unused
+        )
+
+    def _plans_of(self, records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Plan]]:
+        """The trials that can run with their plans."""
+        plans: list[tuple[TrialRecord, Plan]] = []
+        for record in records:
+            try:
+                plans.append((record, self.plan(record)))
+            except UserError as error:  # a drawn point that cannot run
+                self._raise_general(error)
+        return plans
+
+    def open_again(self, journal: Journal) -> None:
+        """Let trials run again that failed, or that are complete but would come out differently today.
+
+        A failure may have had a cause that is gone; what did not fail is in the store. A trial comes out differently
+        where its data, a part's revision or the version of a package in the keys are others than when it ran.
+        """
+        for record in journal.records():
+            stale = record.state is TrialState.COMPLETE and record.stages[-1].key != self.plan(record).result.key
+            if stale or record.state is TrialState.FAILED:
+                journal.again(record.number)
+
+    def write_resolved(self, record: StudyRecord) -> None:
+        """Keep the resolved study and its plugins beside its journal: running that file goes on with the same study."""
+        make_folder(self.folder)
+        copy_plugins(self._plugins.texts, self.folder)
+        temporary = self.folder / "study.yaml.new"
+        temporary.write_text(record.resolved, encoding="utf-8")
+        os.replace(temporary, self.folder / "study.yaml")
+
+    def run(
+        self,
+        journal: Journal,
+        record: StudyRecord,
+        executor: Executor,
+        interrupts: Interrupts,
+        limits: Limits,
+    ) -> None:
+        """Run what is left.
+
+        Raises:
+            KeyboardInterrupt: the user stopped it.
+        """
+        order = Order(
+            metric=self.study.objective.metric,
+            store=self.store.root.absolute(),
+            plugins=self.study.plugins,
+            threads=self.study.threads,
+            device=self._device,
+        )
+        driver = Driver(
+            study=record,
+            journal=journal,
+            order=order,
+            limits=limits,
+            observers=self.observers,
+            plan=self._planned,
+            stored=lambda key: self.store.folder(key).is_dir(),
+        )
+        driver.run(executor, interrupts)
+
+    def _first_plan(self, records: Sequence[TrialRecord]) -> Plan:
+        """The plan of the first trial that can be planned."""
+        records = records or [new_record(Trial(number=0, point={}, seed=self.study.seeds[0]))]
+        for record in records[:-1]:
+            try:
+                return self.plan(record)
+            except UserError as error:  # a drawn point that cannot run
+                self._raise_general(error)
+        return self.plan(records[-1])
+
+    def _raise_general(self, error: UserError) -> None:
+        """Raise an error that is not one of a single point: of what is missing, or of data that all points share."""
+        if isinstance(error, EnvironmentFault) or (isinstance(error, DataFault) and not self._task_varies()):
+            raise error
+
+    def _task_varies(self) -> bool:
+        return any(self._keys(path)[0] == "task" for path in self.study.search)
+
+    def _keys(self, path: str) -> Keys:
+        return resolve_path(Document.of(self.study.recipe), path, self._plugins.registry)
+
+    def _planned(self, record: TrialRecord) -> PlannedTrial:
+        return planned(self.plan(record), self._recipe(record), record.number)
+
+    def _recipe(self, record: TrialRecord) -> Mapping[str, object]:
+        return recipe_at(self.study, record.parameters, record.seed, self._plugins.registry)
+
+
+def known_records(study: Study, work: Path) -> tuple[Path, tuple[TrialRecord, ...]]:
+    """The folder of a study, and the trials that its journal and its grid have; nothing is planned or loaded."""
+    folder = study_folder(study, work)
+    known = {record.number: record for record in read_records(folder)}
+    for index, point in enumerate(grid_points(study) if study.sampler.kind == "grid" else ()):
+        for trial in point_trials(study, index, point):
+            known.setdefault(trial.number, new_record(trial))
+    return folder, tuple(known[number] for number in sorted(known))

@@ -1,0 +1,332 @@
+"""Reading a study: its file, its recipe's files and the command line become one value, or one list of faults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.document import Document, Keys
+from bebertlab.config.error_collector import Faults
+from bebertlab.config.yaml import read_yaml
+from bebertlab.errors import UserError, suggestion
+from bebertlab.interfaces.events import Question
+from bebertlab.locations import beside
+from bebertlab.pipeline.locate import has_relative_paths, has_relative_values, rebased, rebased_value
+from bebertlab.pipeline.paths import resolve_path, type_at
+from bebertlab.pipeline.read import extended, read_recipe
+from bebertlab.registry.manager import Plugins
+from bebertlab.registry.registry import Registry
+from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
+from bebertlab.study.overrides import (
+    SEARCH,
+    Change,
+    axis_named,
+    change_recipe,
+    change_study,
+    kinds_first,
+    parse_change,
+    written_changes,
+)
+from bebertlab.study.space import space_size
+from bebertlab.study.study import Axis, Sampler, Study
+
+Load = Callable[[Sequence[Path]], Plugins]
+"""Loads the installed plugins and the given files."""
+
+#: stands for one that is faulty: takes any search space, so that its own fault is the only one
+_ANY_SAMPLER = Sampler(kind="random", trials=1)
+_ONLY_IN_FILES = ("set", "smoke")
+_NOTHING = Document(data={})
+
+
+@frozen(kw_only=True, eq=False)
+class Source:
+    """A study that was read without fault, and the plugins that it needs."""
+
+    study: Study
+    plugins: Plugins
+
+
+def read_study(path: Path, load: Load, *, sets: Sequence[str] = (), smoke: bool = False) -> Source:
+    """Read a study.
+
+    `sets` are texts of `--set`, which win over `smoke`, the file's own small version, which wins over the file.
+
+    Raises:
+        UserError: every fault of the study, its recipe and the command line, one a line.
+    """
+    document = read_yaml(path)
+    if not isinstance(document.data, Mapping):
+        raise UserError(f"{path}:1:1: a study is a mapping with at least name and recipe")
+    load = _once(load)
+    faults = Faults()
+    source = _source(document, path, load, sets, smoke, faults)
+    if not sets and not smoke and "smoke" in document.data:  # it may be wrong only beside what `--set` changes
+        small = Faults()
+        _source(document, path, load, (), True, small)
+        faults.extend(small, once=True)
+    faults.raise_all()
+    if source is None:
+        raise AssertionError("a study that is None has faults")
+    return source
+
+
+def _once(load: Load) -> Load:
+    """The same, but the same files are loaded once."""
+    loaded: dict[tuple[Path, ...], Plugins] = {}
+
+    def load_once(files: Sequence[Path]) -> Plugins:
+        if tuple(files) not in loaded:
+            loaded[tuple(files)] = load(files)
+        return loaded[tuple(files)]
+
+    return load_once
+
+
+def _source(
+    document: Document, path: Path, load: Load, sets: Sequence[str], smoke: bool, faults: Faults
+) -> Source | None:
+    """The study of a file's document with changes from outside; None where faults were noted."""
+    asked = _asked(sets, faults)
+    moved = [change for change in asked if change.path == "relative_to"]
+    document = _with_base(change_study(document, moved, faults), path, faults)
+    changes = _changes(document, asked, smoke, faults)
+    settings = written_changes(document, "set", faults)
+    document = change_study(document, changes, faults)
+    plugins = load(_plugin_files(document, faults))
+    recipe = _recipe(document, faults)
+    if recipe is None:
+        return None
+    name = document.data.get("recipe_name") or _name(document, path)
+    document = attrs.evolve(document, data={k: v for k, v in document.data.items() if k not in _ONLY_IN_FILES})
+    _check_settings(document, recipe, settings, plugins.registry, faults)
+    _, recipe = change_recipe(document, recipe, settings, plugins.registry, faults)
+    original = document
+    document, recipe = change_recipe(document, recipe, changes, plugins.registry, faults)
+    reading = _Reading(document, original, recipe, OptionsCodec(plugins.registry), faults)
+    study = reading.study(name, plugins)
+    return None if study is None else Source(study=study, plugins=plugins)
+
+
+class _Reading:
+    """The documents when all changes were made."""
+
+    def __init__(
+        self, document: Document, original: Document, recipe: Document, codec: OptionsCodec, faults: Faults
+    ) -> None:
+        self.document = document
+        self.original = original
+        self.recipe = recipe
+        self.codec = codec
+        self.faults = faults
+
+    def study(self, name: str, plugins: Plugins) -> Study | None:
+        """The study; None where faults were noted."""
+        self.check_keys()
+        study = self.codec.structure(self.rebased_search().put(("recipe",), _NOTHING), (), Study, self.faults)
+        check_paths(self.document, self.recipe, self.codec.registry, self.faults)
+        readable, before = self.readable(self.document), self.readable(self.original)
+        changed = Changed(
+            document=self.document,
+            recipe=self.recipe,
+            before=before,
+            study=readable,
+            registry=self.codec.registry,
+            faults=self.faults,
+        )
+        exclude = settle_exclude(self.items("exclude", Mapping[str, Any]), changed)
+        questions = settle_questions(self.items("questions", Question), changed)
+        check_values(self.document, self.recipe, exclude, self.codec, self.faults)
+        self.check(attrs.evolve(readable, exclude=exclude))
+        if study is None or self.faults:
+            return None
+        return attrs.evolve(
+            study,
+            relative_to=self.base if self.has_relative_paths() else "",
+            recipe=rebased(self.recipe, self.base, self.codec.registry).data,
+            recipe_name=name,
+            plugins=tuple(map(str, plugins.files)),
+            exclude=exclude,
+            questions=questions,
+        )
+
+    @property
+    def base(self) -> str:
+        """What relative paths of the study are relative to."""
+        return os.path.realpath(self.document.place().folder or os.curdir)
+
+    def rebased_search(self) -> Document:
+        """The study's document with what is searched relative to its own folder, also where `--set` changed it."""
+        document = self.document
+        for keys, of in self.searched_values():
+            document = document.put(keys, rebased_value(document.at(keys), of, self.base, self.codec.registry))
+        return document
+
+    def has_relative_paths(self) -> bool:
+        """Whether the study means something else in another folder."""
+        registry = self.codec.registry
+        return has_relative_paths(self.recipe, registry) or any(
+            has_relative_values(self.document.at(keys), of, registry) for keys, of in self.searched_values()
+        )
+
+    def searched_values(self) -> Iterator[tuple[Keys, object]]:
+        """Where the listed values of searched paths are, and their annotated types."""
+        axes = self.document.data.get(SEARCH)
+        for name in axes if isinstance(axes, Mapping) else ():
+            place: Keys = (SEARCH, name, "choice")
+            values = self.document.get(place) if self.document.has(place) else None
+            try:
+                of = type_at(self.recipe, name, self.codec.registry)
+            except UserError:  # noted by check_paths
+                continue
+            yield from (((*place, index), of) for index in range(len(values) if isinstance(values, list) else 0))
+
+    def readable(self, document: Document) -> Study:
+        """What of a study has no faults, so that those of the rest are found as well."""
+        sampler: Sampler | None = Sampler()
+        if "sampler" in document.data:
+            sampler = self.codec.structure(document, ("sampler",), Sampler, Faults())
+        axes = document.data.get(SEARCH)
+        found = {
+            name: self.codec.structure(document, (SEARCH, name), Axis, Faults())
+            for name in (axes if isinstance(axes, Mapping) else ())
+        }
+        search = {name: axis for name, axis in found.items() if axis is not None}
+        return Study(name="readable", recipe={}, search=search, sampler=sampler or _ANY_SAMPLER)
+
+    def items(self, key: str, of: Any) -> dict[int, Any]:  # noqa: ANN401 - any annotation
+        """The items of a list that have no faults by themselves, by their numbers."""
+        listed = self.document.data.get(key)
+        count = len(listed) if isinstance(listed, list) else 0
+        found = {index: self.codec.structure(self.document, (key, index), of, Faults()) for index in range(count)}
+        return {index: item for index, item in found.items() if item is not None}
+
+    def check_keys(self) -> None:
+        """Note unknown keys with all that a file may have, and leave them out."""
+        known = [*attrs.fields_dict(Study), *_ONLY_IN_FILES]
+        wrong = [key for key in self.document.data if key not in known]
+        for key in wrong:
+            inner = key in attrs.fields_dict(Sampler) and key != "seed"  # which is meant to be `seeds`
+            advice = f"it belongs in `sampler`, e.g. sampler: {{{key}: ...}}" if inner else suggestion(str(key), known)
+            self.faults.add(self.document, (key,), f"unknown key; {advice}", key=True)
+        self.document = attrs.evolve(
+            self.document, data={key: item for key, item in self.document.data.items() if key not in wrong}
+        )
+
+    def check(self, study: Study) -> None:
+        """What concerns more than one key."""
+        for name, axis in study.search.items():
+            if study.sampler.kind == "grid" and axis.choice is None:
+                what = "a grid needs a choice; a range needs sampler: {kind: random, trials: ...} or tpe"
+                self.faults.add(self.document, (SEARCH, name), what)
+        if not self.faults and space_size(study) == 0:
+            self.faults.add(self.document, ("exclude",), "leaves out every point")
+
+
+def _changes(document: Document, asked: Sequence[Change], smoke: bool, faults: Faults) -> list[Change]:
+    if smoke and "smoke" not in document.data:
+        faults.add(document, (), "has no smoke, the small version that --smoke asks for")
+    small = written_changes(document, "smoke", faults)
+    return [*(small if smoke else ()), *kinds_first(asked)]
+
+
+def _asked(sets: Sequence[str], faults: Faults) -> list[Change]:
+    """The changes of the command line."""
+    asked = []
+    for text in sets:
+        try:
+            asked.append(parse_change(text))
+        except UserError as error:
+            faults.add_error(error)
+    return asked
+
+
+def _with_base(document: Document, path: Path, faults: Faults) -> Document:
+    """The document with relative paths in options of the recipe relative to the folder that it names.
+
+    Plugins and the file of the recipe stay relative to the file.
+    """
+    named = document.data.get("relative_to")
+    if not isinstance(named, str):
+        return document
+    place = document.place(("relative_to",))
+    try:
+        folder = str(beside(place.folder, named).absolute())
+    except UserError as error:
+        faults.add(document, ("relative_to",), str(error))
+        return document
+    moved = {
+        keys: attrs.evolve(place, folder=folder)
+        for keys, place in document.values.items()
+        if place.origin == str(path) and keys[:1] != ("plugins",) and keys != ("recipe",)
+    }
+    return attrs.evolve(document, values={**document.values, **moved})
+
+
+def _plugin_files(document: Document, faults: Faults) -> list[Path]:
+    files = []
+    named = document.data.get("plugins")
+    for index, name in enumerate(named if isinstance(named, list) else ()):
+        file = _named_file(document, ("plugins", index), name, faults) if isinstance(name, str) else None
+        files += [] if file is None else [file]
+    return files
+
+
+def _named_file(document: Document, path: Keys, name: str, faults: Faults) -> Path | None:
+    """The file that the study names at a path; None where it is not there, which is noted."""
+    try:
+        file = beside(document.place(path).folder, name)
+    except UserError as error:
+        faults.add(document, path, str(error))
+        return None
+    if file.is_file():
+        return file
+    what = "is a folder; name a file in it" if file.is_dir() else "there is no such file"
+    faults.add(document, path, f"{file}: {what}")
+    return None
+
+
+def _recipe(document: Document, faults: Faults) -> Document | None:
+    named = document.data.get("recipe")
+    file = _named_file(document, ("recipe",), named, faults) if isinstance(named, str) else None
+    try:
+        if file is not None:
+            return read_recipe(file)
+        if isinstance(named, str):
+            return None
+        if isinstance(named, Mapping):
+            return extended(document.at(("recipe",)))
+    except UserError as error:
+        faults.add_error(error, document.place(("recipe",)))
+        return None
+    what = "recipe is missing" if named is None else "must be the path of a recipe, or a recipe"
+    faults.add(document, () if named is None else ("recipe",), f"{what}; e.g. recipe: recipes/bebert.yaml")
+    return None
+
+
+def _name(document: Document, path: Path) -> str:
+    named = document.data["recipe"]
+    return Path(named).stem if isinstance(named, str) else path.stem
+
+
+def _check_settings(
+    document: Document, recipe: Document, settings: Sequence[Change], registry: Registry, faults: Faults
+) -> None:
+    for change in settings:
+        if change.is_own or change.path.startswith(f"{SEARCH}."):
+            faults.add_at(
+                change.place, f"set.{change.path}", "set is for the recipe; write keys of the study themselves"
+            )
+            continue
+        try:
+            keys = resolve_path(recipe, change.path, registry)
+        except UserError:
+            continue
+        if axis_named(document, recipe, keys, registry) is not None:
+            faults.add_at(change.place, f"set.{change.path}", "is searched as well; take it out of set or of search")

@@ -1,0 +1,153 @@
+"""Changes to a study from outside of it: `--set`, `smoke` and `set`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from bebertlab.config.document import Document, Keys, Place
+from bebertlab.config.error_collector import Faults
+from bebertlab.config.yaml import parse_value
+from bebertlab.errors import UnknownPart, UserError
+from bebertlab.pipeline.paths import resolve_path, set_value
+from bebertlab.registry.registry import Registry
+from bebertlab.study.study import Study
+
+SEARCH = "search"
+
+_OWN = frozenset(attribute.name for attribute in attrs.fields(Study)) - {SEARCH}
+_FIXED = ("schema_version", "set", "smoke")
+
+
+@frozen(kw_only=True)
+class Change:
+    """A value at a path of the study or of its recipe."""
+
+    path: str
+    value: Any
+    place: Place  #: where it was written
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it changes a key of the study other than what is searched."""
+        first, _, rest = self.path.partition(".")
+        return first in _OWN and not (first == "recipe" and rest)
+
+
+def parse_change(text: str) -> Change:
+    """The change of `--set TEXT`.
+
+    >>> parse_change("members.size=[1, 2]").value
+    [1, 2]
+
+    Raises:
+        UserError: it is not of the form path=value, or the value is no YAML.
+    """
+    path, equals, value = text.partition("=")
+    origin = f"--set {text}"
+    if not equals or not path.strip():
+        raise UserError(f"{origin}: write it as path=value, e.g. --set train.epochs=1")
+    return Change(path=path.strip(), value=parse_value(value, origin), place=Place(origin=origin))
+
+
+def kinds_first(changes: Iterable[Change]) -> list[Change]:
+    """The same changes in an order in which each finds its place: what a part is before what its options are.
+
+    >>> [change.path for change in kinds_first(map(parse_change, ["task.name=cola", "seeds=[0]", "task.kind=glue"]))]
+    ['task.kind', 'task.name', 'seeds']
+    """
+    return sorted(changes, key=lambda change: not change.path.endswith(".kind"))
+
+
+def written_changes(document: Document, key: str, faults: Faults) -> list[Change]:
+    """The changes under a key of the study's file: a mapping of paths to values."""
+    data = document.data.get(key)
+    if data is None:
+        return []
+    if not isinstance(data, Mapping):
+        faults.add(document, (key,), "must be a mapping of paths to values")
+        return []
+    return [Change(path=path, value=data[path], place=document.place((key, path))) for path in data]
+
+
+def change_study(document: Document, changes: Iterable[Change], faults: Faults) -> Document:
+    """The study's document with the changes of its own keys."""
+    for change in changes:
+        if change.path.partition(".")[0] in _FIXED:
+            faults.add_at(change.place, change.path, "cannot be set from outside the file")
+        elif change.is_own:
+            path = tuple(change.path.split("."))
+            value = {"kind": change.value} if path == ("sampler",) and isinstance(change.value, str) else change.value
+            try:
+                document = document.put(path, Document(data=value, values={(): change.place}))
+            except UserError as error:
+                faults.add_error(error, change.place)
+    return document
+
+
+def change_recipe(
+    study: Document, recipe: Document, changes: Iterable[Change], registry: Registry, faults: Faults
+) -> tuple[Document, Document]:
+    """Both documents with the changes of the recipe and of what is searched, in order.
+
+    A value for a searched path fixes it: it is not searched any more.
+    """
+    for change in changes:
+        if change.is_own or change.path.partition(".")[0] in _FIXED:
+            continue
+        try:
+            if change.path.startswith(f"{SEARCH}."):
+                study = _change_axis(study, recipe, change, registry)
+            elif change.path == SEARCH:
+                study = study.put((SEARCH,), Document(data=change.value, values={(): change.place}))
+            else:
+                recipe, keys = _change_value(recipe, change, registry)
+                study = _without_axis(study, recipe, keys, registry)
+        except UserError as error:
+            faults.add_error(error, change.place)
+    return study, recipe
+
+
+def axis_named(study: Document, recipe: Document, keys: Keys, registry: Registry) -> str | None:
+    """The name of the axis that searches a place of the recipe; a place has several names."""
+    axes = study.data.get(SEARCH)
+    for name in axes if isinstance(axes, Mapping) else ():
+        try:
+            found = resolve_path(recipe, name, registry)
+        except UserError:
+            continue
+        if keys in (found, (*found, "kind")):
+            return str(name)
+    return None
+
+
+def _change_axis(study: Document, recipe: Document, change: Change, registry: Registry) -> Document:
+    path = change.path.removeprefix(f"{SEARCH}.")
+    try:
+        keys = resolve_path(recipe, path, registry)
+    except UnknownPart as error:
+        raise error.at(str(change.place)) from error
+    except UserError as error:
+        raise UserError(f"{change.place}: {error}") from error
+    value = change.value
+    if not isinstance(value, Mapping):
+        value = {"choice": value if isinstance(value, list) else [value]}
+    name = axis_named(study, recipe, keys, registry) or path
+    return study.put((SEARCH, name), Document(data=value, values={(): change.place}))
+
+
+def _change_value(recipe: Document, change: Change, registry: Registry) -> tuple[Document, Keys]:
+    path = change.path.removeprefix("recipe.")
+    recipe = set_value(recipe, path, change.value, change.place, registry)
+    return recipe, resolve_path(recipe, path, registry)
+
+
+def _without_axis(study: Document, recipe: Document, keys: Keys, registry: Registry) -> Document:
+    name = axis_named(study, recipe, keys, registry)
+    if name is None:
+        return study
+    axes = {key: axis for key, axis in study.data[SEARCH].items() if key != name}
+    return attrs.evolve(study, data={**study.data, SEARCH: axes})

@@ -1,1 +1,0 @@
-"""Training: batches, optimizer, loop, teacher, selection and prediction, the same on every path to a model."""

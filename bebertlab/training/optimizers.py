@@ -1,0 +1,270 @@
+"""AdamW over few long vectors instead of many small tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+
+from bebertlab.interfaces.quantizer import ParameterGroup
+from bebertlab.training.options import TrainOptions
+
+_BETAS = (0.9, 0.999)
+_EPSILON = 1e-8
+
+
+@frozen(kw_only=True, eq=False)
+class Group:
+    """Parameters with the same rate and decay."""
+
+    parameters: tuple[nn.Parameter, ...]
+    learning_rate: float
+    weight_decay: float
+
+
+def parameter_groups(
+    model: nn.Module, quantizers: Iterable[ParameterGroup], options: TrainOptions, learning_rate: float
+) -> tuple[Group, ...]:
+    """Matrices decay; biases, norms and other vectors do not; quantizers say what is theirs.
+
+    The rate of a quantizer's parameters stays the same in every phase, as in BinaryBERT.
+    """
+    own = [
+        Group(
+            parameters=group.parameters,
+            learning_rate=options.quantizer_learning_rate if group.learning_rate is None else group.learning_rate,
+            weight_decay=options.quantizer_weight_decay if group.weight_decay is None else group.weight_decay,
+        )
+        for group in quantizers
+        if not group.like_biases
+    ]
+    taken = {id(parameter) for group in own for parameter in group.parameters}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in taken]
+    matrices = tuple(parameter for parameter in others if parameter.ndim > 1)
+    vectors = tuple(parameter for parameter in others if parameter.ndim <= 1)
+    return _merged(
+        [
+            Group(parameters=matrices, learning_rate=learning_rate, weight_decay=options.weight_decay),
+            Group(parameters=vectors, learning_rate=learning_rate, weight_decay=0.0),
+            *own,
+        ]
+    )
+
+
+def _merged(groups: Sequence[Group]) -> tuple[Group, ...]:
+    """One group for each pair of rate and decay: a model has a quantizer at every site."""
+    found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for group in groups:
+        trained = (parameter for parameter in group.parameters if parameter.requires_grad)
+        found.setdefault((group.learning_rate, group.weight_decay), []).extend(trained)
+    return tuple(
+        Group(parameters=tuple(parameters), learning_rate=rate, weight_decay=decay)
+        for (rate, decay), parameters in found.items()
+        if parameters
+    )
+
+
+@frozen(kw_only=True, eq=False)
+class Moments:
+    """What Adam keeps of each of some vectors."""
+
+    first: Sequence[Tensor]
+    second: Sequence[Tensor]
+    counts: Sequence[Tensor]  #: steps by which the bias of the moments is corrected, the one to come included
+
+
+def fused_adamw(
+    vectors: Sequence[Tensor],
+    moments: Moments,
+    group: Group,
+    factor: float,
+    *,
+    betas: tuple[float, float],
+    epsilon: float,
+    divisor: Tensor | None,
+) -> None:
+    """Move vectors by their gradients, divided by `divisor` first, at `factor` times the rate of their group.
+
+    The kernel of `torch.optim.AdamW` without that class, whose first use imports the compiler of torch: two seconds in
+    every worker.
+    """
+    with torch.no_grad():
+        torch._fused_adamw_(
+            [*vectors],
+            [vector.grad for vector in vectors if vector.grad is not None],
+            [*moments.first],
+            [*moments.second],
+            [],
+            [*moments.counts],
+            lr=factor * group.learning_rate,
+            beta1=betas[0],
+            beta2=betas[1],
+            weight_decay=group.weight_decay,
+            eps=epsilon,
+            amsgrad=False,
+            maximize=False,
+            grad_scale=divisor,
+        )
+
+
+class Optimizer:
+    """AdamW (betas 0.9 and 0.999, epsilon 1e-8) with the gradient's global norm clipped; rate and decay as told.
+
+    A small model has dozens of tensors of a few thousand numbers, and the calls for each cost more than the numbers.
+    So after the first backward pass the small parameters of a group become views of one vector, and their gradients
+    views of another. Parameters that the first loss does not reach stay as they are: without a gradient they neither
+    move nor decay.
+    """
+
+    def __init__(self, groups: Sequence[Group], gradient_norm: float | None) -> None:
+        self._groups = groups
+        self._gradient_norm = gradient_norm
+        self._bundles: list[Bundle] = []
+        self._alone: list[nn.Parameter] = []
+        self._tables = Tables()
+        self._vectors: list[_Vectors] = []
+
+    def step(self, factor: float) -> None:
+        """Update all parameters by their gradients, at `factor` times their rates, and clear the gradients."""
+        self._vectors = self._vectors or self._begin()
+        gradients = self._gradients()
+        divisor = None
+        if self._gradient_norm is not None and gradients:
+            # the fused step divides by it: a pass over the gradients less, and no wait for the norm on a GPU
+            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
+            divisor = (norm / self._gradient_norm).clamp(min=1.0)
+        for vectors in self._vectors:
+            vectors.update(factor, divisor)
+        for one in self._bundles:
+            one.gradient.zero_()
+        for parameter in self._alone:
+            self._tables.clear(parameter)
+
+    def release(self) -> None:
+        """Give every parameter memory of its own again and drop the gradients; the optimizer is of no use after."""
+        for one in self._bundles:
+            one.release()
+        for parameter in self._alone:
+            parameter.grad = None
+        self._bundles, self._alone, self._vectors, self._tables = [], [], [], Tables()
+
+    def _begin(self) -> list[_Vectors]:
+        laid = []
+        for group in self._groups:
+            bundles, alone = bundle(group.parameters)
+            self._bundles += bundles
+            self._alone += alone
+            laid.append(_Vectors(group, [*(one.vector for one in bundles), *alone]))
+        return laid
+
+    def _gradients(self) -> list[Tensor]:
+        alone = [self._tables.lay(parameter) for parameter in self._alone]
+        return [*(one.gradient for one in self._bundles), *(one for one in alone if one is not None)]
+
+
+class _Vectors:
+    """Bundles and large parameters of a group, with their moments."""
+
+    def __init__(self, group: Group, vectors: Sequence[nn.Parameter]) -> None:
+        self._group, self._vectors = group, vectors
+        self._states: dict[Tensor, tuple[Tensor, Tensor, Tensor]] = {}  # two moments, and the steps so far
+
+    def update(self, factor: float, divisor: Tensor | None) -> None:
+        """Move what has a gradient, which is divided by `divisor` first."""
+        moving: list[Tensor] = [vector for vector in self._vectors if vector.grad is not None]
+        if not moving:
+            return
+        firsts, seconds, counts = (list(several) for several in zip(*map(self._state, moving), strict=True))
+        torch._foreach_add_(counts, 1)
+        state = Moments(first=firsts, second=seconds, counts=counts)
+        fused_adamw(moving, state, self._group, factor, betas=_BETAS, epsilon=_EPSILON, divisor=divisor)
+
+    def _state(self, vector: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if vector not in self._states:
+            count = torch.zeros((), device=vector.device)
+            self._states[vector] = torch.zeros_like(vector), torch.zeros_like(vector), count
+        return self._states[vector]
+
+
+#: numbers below which a parameter is laid into a vector with its neighbours; a larger one is worth a call of its own
+SMALL = 2**15
+
+_LINE = 16  # numbers of a cache line
+
+
+class Bundle:
+    """Parameters laid end to end, and their gradients; each begins on a cache line, for the products that read it.
+
+    The parameters become views of `vector`, and their gradients views of `gradient`, until `release`.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self.parameters = parameters
+        starts = list(accumulate((-(-p.numel() // _LINE) * _LINE for p in parameters), initial=0))
+        self.vector = nn.Parameter(parameters[0].new_zeros(starts[-1]))
+        #: (parameters,) numbers that each takes, those up to the end of its cache line included
+        self.lengths = torch.tensor(starts, device=self.vector.device).diff()
+        self.gradient = torch.zeros_like(self.vector)
+        self.vector.grad = self.gradient
+        self.gradients: list[Tensor] = []  #: that of each parameter
+        for p, start in zip(parameters, starts, strict=False):
+            values = self.vector.data[start : start + p.numel()].view_as(p)
+            gradient = self.gradient[start : start + p.numel()].view_as(p)
+            values.copy_(p.data)
+            if p.grad is not None:
+                gradient.copy_(p.grad)
+            p.data, p.grad = values, gradient
+            self.gradients.append(gradient)
+
+    def place(self, parameter: nn.Parameter) -> slice | None:
+        """Where a parameter lies in `vector`; None where it does not."""
+        for one, gradient in zip(self.parameters, self.gradients, strict=True):
+            if one is parameter:
+                start = gradient.storage_offset()
+                return slice(start, start + gradient.numel())
+        return None
+
+    def release(self) -> None:
+        """Give every parameter memory of its own again and drop the gradients."""
+        for parameter in self.parameters:
+            parameter.data = parameter.data.clone()
+            parameter.grad = None
+
+
+class Tables:
+    """Dense memory for sparse gradients: kept from step to step, so that only the rows of a batch are written."""
+
+    def __init__(self) -> None:
+        self._memory: dict[nn.Parameter, Tensor] = {}
+        self._rows: dict[nn.Parameter, Tensor] = {}
+
+    def lay(self, parameter: nn.Parameter) -> Tensor | None:
+        """Make the gradient of a parameter dense; returns all of it that is not zero, None where it has none."""
+        gradient = parameter.grad
+        if gradient is None or not gradient.is_sparse:
+            return gradient
+        gradient = gradient.coalesce()
+        rows = self._rows[parameter] = gradient.indices()[0]
+        if parameter not in self._memory:
+            self._memory[parameter] = torch.zeros_like(parameter)
+        parameter.grad = self._memory[parameter].index_copy_(0, rows, gradient.values())
+        return gradient.values()
+
+    def clear(self, parameter: nn.Parameter) -> None:
+        """Drop the gradient of a parameter."""
+        parameter.grad = None
+        if (rows := self._rows.pop(parameter, None)) is not None:
+            self._memory[parameter].index_fill_(0, rows, 0.0)
+
+
+def bundle(parameters: Sequence[nn.Parameter]) -> tuple[list[Bundle], list[nn.Parameter]]:
+    """Lay the small parameters that have a gradient end to end; the others stay alone.
+
+    A parameter without a gradient neither moves nor decays, and it could not do so as a part of a vector.
+    """
+    small = [p for p in parameters if p.grad is not None and not p.grad.is_sparse and p.numel() < SMALL]
+    chosen = {id(p) for p in small}
+    return [Bundle(small)] if small else [], [p for p in parameters if id(p) not in chosen]

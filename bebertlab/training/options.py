@@ -1,0 +1,50 @@
+"""How a stage trains."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import field, frozen, validators
+
+from bebertlab.model.precision import Precision
+from bebertlab.training.schedule import Schedule
+
+_at_least_one = validators.ge(1)
+_positive = validators.gt(0.0)
+_not_negative = validators.ge(0.0)
+_NORM: float | None = 1.0
+
+
+@frozen(kw_only=True)
+class TrainOptions:
+    """How a stage trains. A recipe's own `train` gives the defaults of every option of this type, whatever its name.
+
+    That holds for options of stages and of groups of stages, and for those inside of other options. What a stage writes
+    itself wins, key by key. A group of stages must pass its `TrainOptions` on to the stages that it makes.
+
+    The rate rises linearly from 0 over the first `warmup` of the steps; then `schedule` says.
+    """
+
+    optimizer: Literal["adamw", "bertadam"] = field(
+        default="adamw", validator=validators.in_(("adamw", "bertadam"))
+    )  #: bertadam: as the papers' code, no bias correction, each parameter's gradient clipped by its own norm
+    schedule: Schedule = field(
+        default="linear", validator=validators.in_(("linear", "constant"))
+    )  #: after the warm-up: linearly down to 0 at the last step, or the highest rate to the end
+    published_schedule: bool = False  #: the papers' code: smaller batches not counted, short warm-ups kept
+    learning_rate: float = field(default=5e-5, validator=_positive)  #: highest rate of the weights
+    epochs: int = field(default=3, validator=_at_least_one)  #: passes over the train split, in each phase
+    batch_size: int = field(default=32, validator=_at_least_one)  #: examples a step
+    warmup: float = field(default=0.1, validator=[_not_negative, validators.lt(1.0)])  #: part of the steps
+    weight_decay: float = field(default=0.01, validator=_not_negative)  #: of matrices; biases and norms have none
+    gradient_norm: float | None = field(
+        default=_NORM, validator=validators.optional(_positive)
+    )  #: longest gradient; null: any
+    quantizer_learning_rate: float = field(default=1e-4, validator=_positive)  #: of steps, clips and shifts
+    quantizer_weight_decay: float = field(default=0.0, validator=_not_negative)  #: of steps, clips and shifts
+    evaluations: int = field(default=1, validator=_at_least_one)  #: an epoch, on the select split; the best state stays
+    precision: Precision = field(
+        default="fp32", validator=validators.in_(("fp32", "bf16"))
+    )  #: of matrix products; bf16: faster where the processor or GPU has instructions for it
+    compile: bool = False  #: each layer by torch.compile: slow at first; `bebertlab bench train` says when that pays
+    teacher_dropout: bool = False  #: the teacher's dropout is active, as in BinaryBERT's, BEBERT's and BiT's code

@@ -1,0 +1,96 @@
+"""Which state of a phase is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from bebertlab.data.batches import batches
+from bebertlab.inference.predict import evaluating, evaluation_grouping, predict
+from bebertlab.interfaces.batch import Batch, Outputs
+from bebertlab.interfaces.task import SELECT
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.precision import in_float, in_precision
+from bebertlab.model.slice import Network, target_of
+from bebertlab.training.objective import Objective
+from bebertlab.training.setup import Session
+
+
+class Selection:
+    """Keeps the best state of a model over the evaluations of a phase.
+
+    Best is the highest `score` on the select split; of equals the later one, which has trained longer. Where no loss
+    of the phase reaches the logits (hidden states and attention scores only), the head is not being trained and its
+    score says nothing about the phase: there, best is the lowest loss on the select split.
+    Where a phase trains sub-networks on the weights of the model, the mean of their scores (or losses) counts, as in
+    DynaBERT's published code: the model itself may be none of them, or the one that has least to learn.
+    Differs: the reference selects by accuracy in every phase, and keeps nothing where that is never above 0.
+    """
+
+    def __init__(
+        self,
+        model: BertClassifier,
+        objective: Objective,
+        session: Session,
+        *,
+        by_loss: bool,
+        networks: Sequence[Network] = (),
+    ) -> None:
+        self._model = model
+        self._networks: Sequence[Network] = networks or (model,)
+        self._objective = objective
+        self._session = session
+        self._by_loss = by_loss
+        self._best = -math.inf
+        self._state: dict[str, Tensor] | None = None
+        self.last: Mapping[str, Tensor] | None = None  #: where the session asks for it and another state was kept
+
+    def consider(self, *, last: bool) -> None:
+        """Evaluate the model; keep its state if it is the best so far, or restore the best one if this is the last."""
+        values = [-self._loss(one) if self._by_loss else self._score(one) for one in self._networks]
+        value = sum(values) / len(values)
+        better = math.isfinite(value) and value >= self._best
+        if better:
+            self._best = value
+            self._state = None if last else _copy(self._model)
+        elif last and self._state is not None:
+            if self._session.keep_last:
+                self.last = _copy(self._model)
+            self._model.load_state_dict(self._state)
+
+    def _score(self, network: Network) -> float:
+        session = self._session
+        logits = predict(network, session.select, device=session.device, precision=session.options.precision)
+        if not torch.isfinite(logits).all():
+            return math.nan
+        return session.task.evaluate(SELECT, logits.numpy())["score"]
+
+    def _loss(self, network: Network) -> float:
+        """The mean of the objective over the select split."""
+        session, objective = self._session, self._objective
+        grouping = evaluation_grouping(network, session.select, session.device)
+        losses, sizes = [], []
+        precision = session.options.precision
+        with evaluating(network, precision):
+            for batch in batches(session.select, grouping, device=session.device):
+                with in_precision(precision, session.device):
+                    student = in_float(network(batch, objective.student_taps))
+                losses.append(objective(student, target_of(network, self._target(batch)), batch))
+                sizes.append(len(batch.positions))
+        weights = torch.tensor(sizes, dtype=torch.float32)
+        return float((torch.stack(losses).float().cpu() * weights).sum() / weights.sum())
+
+    def _target(self, batch: Batch) -> Outputs | None:
+        if self._session.teacher is None or not self._objective.needs_teacher:
+            return None
+        if not self._objective.teacher_taps:
+            logits = self._session.teacher.logits(self._session.teacher_view.select, self._session.options.precision)
+            return Outputs(logits=logits.index_select(0, batch.positions), taps={})
+        return self._session.teacher.answer(batch, self._objective.teacher_taps)
+
+
+def _copy(model: BertClassifier) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,88 @@
+"""The teacher: asked only for what a loss reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bebertlab.data.examples import Examples
+from bebertlab.inference.frozen import frozen_weights
+from bebertlab.inference.predict import predict
+from bebertlab.interfaces.batch import Batch, Outputs, Tap
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.precision import Precision, dtype_of, in_float, in_precision
+
+
+class Teacher:
+    """A trained model without gradients; in evaluation mode, unless an answer is asked with dropout.
+
+    Where a phase reads only the teacher's logits, `logits` computes them once for the whole split (or for the subset
+    that a member of an ensemble trains on), in one evaluation pass with batches of its own, and they are looked up by
+    position. All stages of the process that have the same teacher (by its key in the store) and the same data share
+    them. A quantizer whose range is that of the whole batch sees other batches in that pass than in training; the pass
+    is what counts. Where a phase reads taps too, the teacher runs in every step on the student's own batch.
+    """
+
+    def __init__(
+        self, model: BertClassifier, *, key: str | None = None, device: str = "cpu", tokenizer: Path | None = None
+    ) -> None:
+        self.tokenizer = tokenizer  #: folder of its own tokenizer; None: it reads the student's tokens
+        self.architecture = model.architecture
+        self._model = model.to(device).eval()
+        self._key: object = key if key is not None else object()
+        self._device = device
+        self._precision: Precision = "fp32"
+        self.seconds = 0.0  #: spent in the teacher; on a GPU without waiting for it
+
+    def logits(
+        self, examples: Examples, precision: Precision = "fp32", subset: NDArray[np.int64] | None = None
+    ) -> Tensor:
+        """The logits (N, C) of a whole split, without dropout, on the teacher's device.
+
+        With a subset of its positions only theirs are computed; the others are NaN.
+        """
+        slot = _slot(self._key, examples, precision, None if subset is None else subset.tobytes())
+        if not slot:
+            start = perf_counter()
+            asked = examples if subset is None else examples.take(subset)
+            found = predict(self._model, asked, device=self._device, precision=precision)
+            if subset is not None:
+                whole = torch.full((len(examples), found.shape[1]), torch.nan)
+                found = whole.index_copy_(0, torch.from_numpy(subset), found)
+            slot.append(found.to(self._device))
+            self.seconds += perf_counter() - start
+        return slot[0]
+
+    @contextmanager
+    def at_work(self, precision: Precision = "fp32") -> Iterator[None]:
+        """For many answers in a row, in a precision: its weights do not change, so they are quantized once."""
+        before, self._precision = self._precision, precision
+        try:
+            with frozen_weights(self._model, dtype_of(precision)):
+                yield
+        finally:
+            self._precision = before
+
+    def answer(self, batch: Batch, taps: frozenset[Tap], *, dropout: bool = False) -> Outputs:
+        """Logits and taps of a batch; with the teacher's dropout, drawn anew every time, if asked."""
+        start = perf_counter()
+        if self._model.training is not dropout:
+            self._model.train(dropout)
+        with torch.no_grad(), in_precision(self._precision, self._device):
+            outputs: Outputs = self._model(batch, taps)
+        self.seconds += perf_counter() - start
+        return in_float(outputs)
+
+
+@lru_cache(maxsize=4)
+def _slot(key: object, examples: Examples, precision: Precision, subset: bytes | None) -> list[Tensor]:
+    """The place where the logits are kept; the teacher itself is not kept alive."""
+    return []

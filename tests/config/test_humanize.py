@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from attrs import field, frozen, validators
+
+from bebertlab.config.humanize import spoken_fault, spoken_type, spoken_value
+from bebertlab.interfaces.distillation import Phase
+from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.interfaces.ensemble import Sampling
+from bebertlab.interfaces.loss import LossOptions
+from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
+
+
+@pytest.mark.parametrize(
+    ("of", "words"),
+    [
+        (bool, "true or false"),
+        (Any, "anything"),
+        (Annotated[int, "bits"], "a whole number"),
+        (Path | None, "a path or null"),
+        (int | Literal["auto"], "a whole number or one of 'auto'"),
+        (tuple[int, str], "a list of 2: a whole number, text"),
+        (frozenset[str], "a list, each item text"),
+        (Mapping[str, float], "a mapping, each value a number"),
+        (Sampling, "one of 'all', 'bootstrap', 'resample', 'reweight', 'subset'"),
+        (LossOptions, "a loss"),
+        (EncoderOptions, "an encoder"),
+        (StageOptions | StageGroupOptions, "a stage"),
+        (tuple[LossOptions, ...], "a list, each item a loss"),
+    ],
+)
+def test_types_in_words(of: object, words: str) -> None:
+    assert spoken_type(of) == words
+
+
+def test_a_nested_class_shows_its_keys() -> None:
+    assert spoken_type(Phase).startswith("a mapping (name, losses, ")
+
+
+def test_values_are_shown_as_yaml_and_shortened() -> None:
+    values: tuple[object, ...] = (1.7, [], {}, Sampling.ALL, False)
+    assert [spoken_value(value) for value in values] == [
+        "1.7",
+        "an empty list",
+        "an empty mapping",
+        "'all'",
+        "false",
+    ]
+    assert spoken_value("x" * 100) == "'" + "x" * 56 + "..."
+
+
+@frozen
+class Checked:
+    number: float = field(default=1.0, validator=validators.and_(validators.ge(0), validators.le(1)))
+    choice: str = field(default="a", validator=validators.in_(("a", "b")))
+    short: str = field(default="", validator=validators.max_len(3))
+    items: tuple[int, ...] = field(default=(1,), validator=validators.min_len(1))
+    name: str = field(default="a", validator=validators.matches_re("[a-z]+"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("number", 2.5, "must be <= 1, is 2.5"),
+        ("choice", "c", "must be one of 'a', 'b', is 'c'"),
+        ("short", "long: er", "length must be <= 3, is 8"),
+        ("items", (), "must not be empty"),
+        ("name", "A", "must match regex '[a-z]+' ('A' doesn't)"),
+    ],
+)
+def test_the_words_of_attrs_validators_without_their_noise(name: str, value: Any, words: str) -> None:  # noqa: ANN401
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is what the test is about
+        Checked(**{name: value})
+    assert spoken_fault(caught.value, name, value) == words
+
+
+def test_an_error_without_words_shows_its_class() -> None:
+    assert spoken_fault(ValueError(), "x", 1) == "ValueError"

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from bebertlab.data.tokenizer_file import read_tokenizer_file, template
+from bebertlab.data.tokenizer_settings import TokenizerSettings
+from bebertlab.errors import UserError
+
+WORDS = {
+    word: index for index, word in enumerate(["<pad>", "<unk>", "<s>", "</s>", "a", "A", "\u4e2d", "\u00e9", "##a"])
+}
+Change = Callable[[Tokenizer], object]
+
+
+def own(folder: Path, change: Change | None = None, model: Any = None, **settings: object) -> Path:  # noqa: ANN401
+    """A tokenizer of somebody's own, which keeps capitals."""
+    tokenizer = Tokenizer(model or models.WordPiece(WORDS, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=[("<s>", 2), ("</s>", 3)]
+    )
+    if change is not None:
+        change(tokenizer)
+    folder.mkdir(exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    if settings:
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def read(folder: Path) -> Tokenizer:
+    return read_tokenizer_file(folder / "tokenizer.json", TokenizerSettings.read(folder))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"do_lower_case": True}, "do_lower_case is true, and the former keeps capitals"),
+        ({"strip_accents": True}, "strip_accents is true, and the former keeps accents"),
+        ({"tokenize_chinese_chars": True}, "tokenize_chinese_chars is true, and the former keeps Chinese"),
+        ({"cls_token": "a"}, "cls_token is 'a', the former puts <s>, </s> around texts"),
+        ({"sep_token": {"content": "<pad>"}}, "sep_token is '<pad>', the former puts <s>, </s> around texts"),
+        ({"tokenizer_class": "BertJapaneseTokenizer"}, r"is of the class BertJapaneseTokenizer \(WordPiece\)"),
+        (
+            {"added_tokens_decoder": {"9": {"content": "[E]"}}},
+            r"added token '\[E\]' with id 9, tokenizer.json lacks it",
+        ),
+        ({"added_tokens_decoder": {"5": {"content": "a"}}}, r"added token 'a' with id 5, tokenizer.json has it as 4"),
+    ],
+)
+def test_settings_that_contradict_the_file_are_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read(own(tmp_path / "own", **{"tokenizer_class": "BertTokenizer", **settings}))
+
+
+def test_settings_that_say_the_same_are_fine(tmp_path: Path) -> None:
+    same: dict[str, Any] = {
+        "do_lower_case": True,
+        "strip_accents": None,
+        "tokenize_chinese_chars": True,
+        "tokenizer_class": "BertTokenizer",
+        "cls_token": "<s>",
+        "sep_token": {"content": "</s>"},
+    }
+    read(own(tmp_path / "own", lambda t: setattr(t, "normalizer", normalizers.BertNormalizer()), **same))
+    kept: dict[str, Any] = {"do_lower_case": False, "strip_accents": False, "tokenize_chinese_chars": False}
+    read(own(tmp_path / "kept", **kept))
+
+
+def test_special_tokens_around_a_text_are_missed(tmp_path: Path) -> None:
+    def bare(tokenizer: Tokenizer) -> None:
+        tokenizer.post_processor = processors.ByteLevel()
+
+    with pytest.raises(
+        UserError, match="puts no special tokens around a text, the class BertTokenizer does; give it a"
+    ):
+        read(own(tmp_path / "bare", bare))
+    found = read(own(tmp_path / "meant", bare, tokenizer_class="PreTrainedTokenizerFast"))
+    assert found.encode("a A").ids == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            models.WordPiece({"a": 4, "<s>": 2, "</s>": 3}, unk_token="<unk>"),
+            r"no token for what it does not know \(<unk>",
+        ),
+        (models.WordLevel({}, unk_token="<unk>"), "the tokenizer has no words"),
+        (models.BPE(WORDS, [], unk_token="<unk>", dropout=0.1), "its tokens are drawn at random"),
+    ],
+)
+def test_models_that_cannot_be_used_are_refused(tmp_path: Path, model: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read(own(tmp_path / "own", model=model))
+
+
+def test_special_tokens_have_the_ids_of_the_vocabulary(tmp_path: Path) -> None:
+    def renumber(tokenizer: Tokenizer) -> None:
+        tokenizer.model = models.WordPiece({**WORDS, "<s>": 4, "a": 2}, unk_token="<unk>")
+
+    with pytest.raises(UserError, match=r"its post-processor has '<s>' as 2, its vocabulary as 4"):
+        read(own(tmp_path / "own", renumber))
+
+
+def test_the_template_is_what_is_put_around_texts(tmp_path: Path) -> None:
+    found = read(own(tmp_path / "own"))
+    assert template(found, pair=False) == ([2, -1, 3], [0, 0, 0])
+    assert template(found, pair=True) == ([2, -1, 3, -1, 3], [0, 0, 0, 1, 1])
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text('{"model": {"type": "Own"}}')
+    with pytest.raises(UserError, match=r"tokenizer\.json: not a readable tokenizer\.json: "):
+        read(tmp_path)

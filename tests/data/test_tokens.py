@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from attrs import fields
+
+from bebertlab.data import examples as examples_module
+from bebertlab.data.examples import load_examples
+from bebertlab.data.tokens import Tokens, cached_tokens, tokens_key
+from bebertlab.interfaces.task import TRAIN, Task
+
+KEY = tokens_key("data", "train", "tokenizer", 32)
+TOKENS = Tokens(
+    ids=np.array([2, 7, 3, 2, 3], dtype=np.int32),
+    segments=np.array([0, 0, 0, 0, 1], dtype=np.int8),
+    lengths=np.array([3, 2]),
+    offsets=np.array([0, 3]),
+    truncated=1,
+)
+
+
+def same(first: Tokens, second: Tokens) -> bool:
+    pairs = [(getattr(first, field.name), getattr(second, field.name)) for field in fields(Tokens)]
+    return all(np.array_equal(a, b) and np.asarray(a).dtype == np.asarray(b).dtype for a, b in pairs)
+
+
+def never() -> Tokens:
+    pytest.fail("made again")
+
+
+def test_tokens_are_made_once_and_read_as_they_were(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    assert cached_tokens(folder, KEY, lambda: TOKENS) is TOKENS
+    assert [file.name for file in folder.iterdir()] == [f"{KEY}.safetensors"]
+    assert same(cached_tokens(folder, KEY, never), TOKENS)
+
+
+@pytest.mark.parametrize("place", [0, 20, -1])
+def test_a_damaged_file_is_made_again(place: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cached_tokens(tmp_path, KEY, lambda: TOKENS)
+    file = tmp_path / f"{KEY}.safetensors"
+    content = bytearray(file.read_bytes())
+    content[place] ^= 255
+    file.write_bytes(content)
+    with caplog.at_level(logging.WARNING, logger="bebertlab"):
+        assert cached_tokens(tmp_path, KEY, lambda: TOKENS) is TOKENS
+    assert "is damaged and made again" in caplog.text
+    assert same(cached_tokens(tmp_path, KEY, never), TOKENS)
+
+
+@pytest.mark.parametrize("size", [0, 5, 100])
+def test_half_a_file_is_made_again(size: int, tmp_path: Path) -> None:
+    cached_tokens(tmp_path, KEY, lambda: TOKENS)
+    file = tmp_path / f"{KEY}.safetensors"
+    file.write_bytes(file.read_bytes()[:size])
+    assert cached_tokens(tmp_path, KEY, lambda: TOKENS) is TOKENS
+    assert same(cached_tokens(tmp_path, KEY, never), TOKENS)
+
+
+def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert cached_tokens(tmp_path / "file" / "cache", KEY, lambda: TOKENS) is TOKENS
+
+
+def test_other_parts_have_other_names() -> None:
+    names = [tokens_key(*parts) for parts in (("a", 1), ("a", 2), ("b", 1), ("a", "1"))]
+    assert len({*names, KEY}) == 5
+
+
+def test_another_process_reads_what_this_one_made(
+    task: Task, tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(maximum_tokens: int = 32) -> Tokens:
+        examples_module._examples.cache_clear()  # as in a process that starts
+        return load_examples(task, TRAIN, tokenizer, maximum_tokens, cache=tmp_path).tokens
+
+    made = load()
+    monkeypatch.setattr(examples_module, "tokenize", lambda *_, **__: never())
+    assert same(load(), made)
+    with pytest.raises(pytest.fail.Exception):
+        load(maximum_tokens=31)
+    examples_module._examples.cache_clear()
+
+
+def test_many_may_make_the_same_tokens_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: cached_tokens(tmp_path, KEY, lambda: TOKENS), range(64)))
+    assert all(same(one, TOKENS) for one in found)
+    assert [file.name for file in tmp_path.iterdir()] == [f"{KEY}.safetensors"]

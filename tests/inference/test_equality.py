@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+
+import pytest
+import torch
+
+from bebertlab.inference.equality import compare
+from bebertlab.interfaces.architecture import Architecture, Design
+from bebertlab.interfaces.batch import Batch
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.checkpoint import random_checkpoint
+from bebertlab_binarybert import BinaryBert
+
+SIZES = Architecture(vocabulary=20, positions=8, hidden=8, heads=2, head_size=4, ffn=8, layers=2, classes=2)
+DOWN = "bert.encoder.layer.0.output.dense"
+
+
+@pytest.fixture
+def model() -> BertClassifier:
+    plain = random_checkpoint(SIZES, seed=0, spread=0.5)
+    return BertClassifier.from_checkpoint(plain).double()
+
+
+@pytest.fixture
+def batch() -> Batch:
+    tokens = torch.randint(1, 20, (64, 6), generator=torch.Generator().manual_seed(0))
+    return Batch(
+        positions=torch.arange(64),
+        tokens=tokens,
+        segments=torch.zeros_like(tokens),
+        mask=torch.ones_like(tokens, dtype=torch.bool),
+        labels=torch.zeros(64, dtype=torch.int64),
+    )
+
+
+def test_a_copy_is_the_same(model: BertClassifier, batch: Batch) -> None:
+    same = compare(model, deepcopy(model), batch)
+    assert same.logits == same.modules == 0.0
+
+
+def test_the_module_that_differs_is_named_and_later_ones_are_not_blamed(model: BertClassifier, batch: Batch) -> None:
+    other = deepcopy(model)
+    with torch.no_grad():
+        dict(other.named_parameters())[f"{DOWN}.bias"][0] += 0.25
+    same = compare(model, other, batch)
+    assert same.module == DOWN
+    assert 0.05 < same.modules < 0.2501
+    assert same.logits > 0
+
+
+def test_a_module_that_is_to_change_is_left_out(model: BertClassifier, batch: Batch) -> None:
+    other = deepcopy(model)
+    with torch.no_grad():
+        dict(other.named_parameters())[f"{DOWN}.bias"][0] += 0.25
+    same = compare(model, other, batch, frozenset({DOWN}))
+    assert same.modules == 0.0
+    assert same.logits > 0
+
+
+def test_an_activation_on_the_border_of_two_levels_is_no_fault_of_a_module(batch: Batch) -> None:
+    design = BinaryBert(weight_bits=32, activation_bits=8).design()
+    plain = random_checkpoint(SIZES, seed=0, spread=0.5)
+    model = BertClassifier(SIZES, Design(inputs=design.inputs)).double()
+    names = {name.replace(".branches.0.", "."): name for name in model.state_dict()}
+    model.load_state_dict(
+        {names[name]: value.double() for name, value in plain.tensors.items() if name in names}, strict=False
+    )
+    found = []
+    for place in range(SIZES.hidden):  # each far below the tolerance in itself; some move an activation over a border
+        other = deepcopy(model)
+        with torch.no_grad():
+            other.bert.embeddings.LayerNorm.bias[place].add_(9e-6)
+        found.append(compare(model, other, batch))
+    assert max(same.modules for same in found) < 1e-5
+    assert max(same.logits for same in found) > 1e-5
+
+
+def test_not_a_number_is_the_largest_difference(model: BertClassifier, batch: Batch) -> None:
+    other = deepcopy(model)
+    with torch.no_grad():
+        other.classifier.bias.fill_(math.nan)
+        dict(other.named_parameters())[f"{DOWN}.bias"].add_(1.0)
+    same = compare(model, other, batch)
+    assert same.module == "classifier"
+    assert math.isnan(same.modules)
+    assert math.isnan(same.logits)

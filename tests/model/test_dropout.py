@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from bebertlab.model.dropout import add_dropped, drop
+from bebertlab.training.seed import seeded
+
+
+def dropped(x: Tensor, probability: float, seed: int = 0) -> Tensor:
+    with seeded(seed):
+        return drop(x, probability, True)
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
+def test_as_many_stay_as_told_and_the_mean_is_kept(probability: float) -> None:
+    y = dropped(torch.ones(1001, 101), probability)
+    values = sorted(set(y.flatten().tolist()))
+    assert values == pytest.approx([0.0, 1 / (1 - probability)], rel=1e-3)
+    assert float((y != 0).float().mean()) == pytest.approx(1 - probability, abs=0.01)
+    assert float(y.mean()) == pytest.approx(1.0, abs=0.03)
+
+
+def test_decisions_are_apart_from_each_other() -> None:
+    stays = (dropped(torch.ones(4 * 50_000), 0.5) != 0).float().view(-1, 4)
+    pairs = torch.corrcoef(torch.cat([stays, stays.roll(1, 0)], dim=1).T)
+    assert float((pairs - torch.eye(8)).abs().max()) < 0.02
+
+
+def test_a_seed_repeats_and_the_next_draw_is_another() -> None:
+    x = torch.ones(7, 3)
+    assert torch.equal(dropped(x, 0.5), dropped(x, 0.5))
+    assert not torch.equal(dropped(x, 0.5), dropped(x, 0.5, seed=1))
+    with seeded(0):
+        first, second = drop(x, 0.5, True), drop(x, 0.5, True)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("add", [False, True])
+def test_the_gradient_goes_where_values_stayed(add: bool) -> None:
+    x, update = torch.zeros(8, 9), torch.ones(8, 9, requires_grad=True)
+    with seeded(0):
+        y = add_dropped(x, update, 0.25, True) if add else drop(update, 0.25, True)
+    torch.autograd.backward(y, torch.full_like(y, 2.0))
+    assert update.grad is not None
+    assert torch.equal(update.grad, 2 * y.detach())
+    assert bool((y == 0).any())
+
+
+def test_adding_is_adding_what_is_dropped() -> None:
+    x, update = torch.randn(5, 6, generator=torch.Generator().manual_seed(0)), torch.ones(5, 6)
+    with seeded(3):
+        both = add_dropped(x, update, 0.5, True)
+    torch.testing.assert_close(both, x + dropped(update, 0.5, seed=3))
+
+
+@pytest.mark.parametrize("call", [drop, lambda x, *rest: add_dropped(torch.zeros_like(x), x, *rest)])
+def test_nothing_is_drawn_where_nothing_is_dropped(call: Callable[[Tensor, float, bool], Tensor]) -> None:
+    x, state = torch.ones(3), torch.get_rng_state()
+    assert torch.equal(call(x, 0.0, True), x)
+    assert torch.equal(call(x, 0.5, False), x)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_dtype_stays(dtype: torch.dtype) -> None:
+    assert dropped(torch.ones(5, dtype=dtype), 0.5).dtype == dtype
+
+
+@pytest.mark.parametrize("probability", [1e-7, 0.9999999, 1.0])
+def test_odds_beyond_sixteen_bits_are_the_nearest(probability: float) -> None:
+    y = dropped(torch.ones(1000), probability)
+    assert float((y != 0).float().mean()) == pytest.approx(1 - probability, abs=0.01)
+
+
+def test_what_it_is_added_to_gets_the_gradient_unchanged() -> None:
+    x, update = torch.zeros(8, 9, requires_grad=True), torch.ones(8, 9)
+    with seeded(0):
+        torch.autograd.backward(add_dropped(x, update, 0.25, True).sum())
+    assert x.grad is not None
+    assert torch.equal(x.grad, torch.ones(8, 9))
+
+
+@pytest.mark.parametrize("add", [False, True])
+def test_a_byte_a_number_is_kept_for_the_backward_pass(add: bool) -> None:
+    x = torch.ones(8, 9, requires_grad=True)
+    bytes_kept: list[int] = []
+
+    def keep(one: Tensor) -> Tensor:
+        bytes_kept.append(one.nbytes)
+        return one
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
+        add_dropped(x, x, 0.25, True) if add else drop(x, 0.25, True)
+    assert sum(bytes_kept) == x.numel()

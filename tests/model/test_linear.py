@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.model.int8 import exact_products
+from bebertlab.model.linear import Linear, QuantizedLinear, build
+from bebertlab_binarybert.bwn import Bwn
+from bebertlab_binarybert.lsq import Lsq
+from bebertlab_binarybert.uniform import Uniform
+
+if TYPE_CHECKING:
+    from tests.model.conftest import Rounding
+
+
+def branches_of(layer: QuantizedLinear) -> list[Any]:
+    return [*layer.branches]
+
+
+def filled(layer: QuantizedLinear, seed: int = 0) -> QuantizedLinear:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in layer.named_parameters():
+            if "quantizer" not in name:
+                parameter.normal_(generator=generator)
+    return layer
+
+
+def products(layer: QuantizedLinear, x: torch.Tensor) -> int:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, torch.no_grad():
+        layer(x)
+    return sum(event.count for event in profile.key_averages() if event.key in ("aten::addmm", "aten::addmm_"))
+
+
+def test_a_new_linear_map_is_zero_and_draws_no_random_numbers() -> None:
+    before = torch.random.get_rng_state()
+    layer = Linear(3, 2)
+    assert torch.equal(layer(torch.ones(1, 3)), torch.zeros(1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_sum_by_hand(rounding: type[Rounding]) -> None:
+    layer = QuantizedLinear(1, 1, 2, rounding(step=0.5), rounding(step=1.0))
+    with torch.no_grad():
+        for branch, weight, bias in zip(branches_of(layer), (0.6, -1.1), (10.0, 20.0), strict=True):
+            branch.weight.fill_(weight)  # quantized to 0.5 and -1.0
+            branch.bias.fill_(bias)
+    # x = 2.2 is quantized to 2: 2 * 0.5 + 10 + 2 * -1 + 20
+    assert layer(torch.tensor([[2.2]])).item() == pytest.approx(29.0)
+
+
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    outputs=st.integers(1, 5),
+    branches=st.integers(1, 3),
+    quantize_inputs=st.booleans(),
+)
+def test_branches_add_up(shape: list[int], outputs: int, branches: int, quantize_inputs: bool) -> None:
+    inputs = 6
+    activations = Uniform(bits=4) if quantize_inputs else None
+    layer = filled(QuantizedLinear(inputs, outputs, branches, Bwn(), activations))
+    x = torch.randn(*shape, inputs, generator=torch.Generator().manual_seed(2))
+    expected = torch.zeros(*shape, outputs)
+    for branch in branches_of(layer):
+        quantized = branch.input_quantizer(x) if quantize_inputs else x
+        expected += torch.nn.functional.linear(quantized, branch.weight_quantizer(branch.weight), branch.bias)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_every_branch_gets_its_gradients(rounding: type[Rounding]) -> None:
+    layer = filled(QuantizedLinear(3, 2, 2, rounding(), rounding()))
+    x = torch.randn(4, 5, 3, requires_grad=True)
+    layer(x).sum().backward()
+    first, second = branches_of(layer)
+    torch.testing.assert_close(first.bias.grad, torch.full((2,), 20.0))
+    torch.testing.assert_close(second.bias.grad, first.bias.grad)
+    assert torch.equal(first.weight.grad, second.weight.grad)  # same quantized input, same upstream gradient
+    weights = [branch.weight_quantizer(branch.weight) for branch in branches_of(layer)]
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, sum(weights).sum(0).expand(4, 5, 3))
+
+
+def test_without_input_quantizers_there_is_one_product(rounding: type[Rounding]) -> None:
+    layer = filled(QuantizedLinear(3, 2, 4, rounding(), None))
+    assert products(layer, torch.randn(5, 3)) == 1
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.1, 1), (9.0, 2)])
+def test_branches_of_the_same_input_take_one_product(scale: float, expected: int) -> None:
+    layer = filled(QuantizedLinear(6, 4, 2, Bwn(), Uniform()))
+    with torch.no_grad():
+        branches_of(layer)[1].input_quantizer.clip.mul_(0.9)
+    x = scale * torch.linspace(-1, 1, 18).view(3, 6)
+    alive = layer(x)
+    assert products(layer, x) == expected
+    layer.freeze()
+    assert products(layer, x) == expected
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), alive.detach())
+    layer.thaw()
+    assert layer.frozen is None
+
+
+@pytest.mark.parametrize("inputs", [None, Uniform()])
+@pytest.mark.parametrize("branches", [1, 2])
+def test_what_is_frozen_can_have_another_dtype(inputs: Uniform | None, branches: int) -> None:
+    layer = filled(QuantizedLinear(6, 4, branches, Bwn(), inputs))
+    layer.freeze(torch.bfloat16)
+    assert layer.frozen is not None
+    weights, total = layer.frozen
+    assert [weight.dtype for weight in (*weights, total)] == [torch.bfloat16] * (branches + 1)
+    torch.testing.assert_close(total.float(), torch.stack(weights).float().sum(0), rtol=1e-2, atol=1e-2)
+
+
+def test_a_site_without_options_has_no_quantizer(rounding: type[Rounding]) -> None:
+    assert build(None, torch.Size([2])) is None
+    built = build(rounding(), torch.Size([2, 3]))
+    assert built is not None
+    layer = QuantizedLinear(3, 2, 1, rounding(), rounding())
+    assert branches_of(layer)[0].weight_quantizer.shape == (2, 3)
+    assert branches_of(layer)[0].input_quantizer.shape == (3,)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("branches", [1, 2, 3])
+def test_frozen_products_can_be_of_whole_numbers(branches: int, symmetric: bool) -> None:
+    layer = filled(QuantizedLinear(384, 192, branches, Bwn(), Uniform(symmetric=symmetric))).eval()
+    with torch.no_grad():
+        branches_of(layer)[-1].input_quantizer.clip.mul_(0.5)
+    x = 2 * torch.randn(2, 3, 384, generator=torch.Generator().manual_seed(3))
+    alive = layer(x)
+    layer.freeze(integers=True)
+    assert (layer.integers is not None) == exact_products()
+    assert (layer.frozen is None) == exact_products()
+    torch.testing.assert_close(layer(x), alive, rtol=1e-5, atol=1e-4)
+    layer.thaw()
+    assert (layer.frozen, layer.integers) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("weights", "activations"),
+    [(Uniform(), Uniform()), (Bwn(), Uniform(bits=9)), (Bwn(), None), (None, Uniform())],
+)
+def test_what_has_many_levels_is_frozen_as_it_is(
+    weights: QuantizerOptions | None, activations: QuantizerOptions | None
+) -> None:
+    layer = filled(QuantizedLinear(384, 192, 2, weights, activations)).eval()
+    layer.freeze(integers=True)
+    assert layer.integers is None
+    assert layer.frozen is not None
+
+
+@pytest.mark.parametrize("integers", [False, True])
+@pytest.mark.parametrize(
+    "activations",
+    [None, Uniform(symmetric=False), Uniform(granularity="row"), Lsq()],
+    ids=["none", "tensor", "row", "lsq"],
+)
+@pytest.mark.parametrize("branches", [1, 2])
+def test_the_first_token_alone_gets_what_it_gets_among_all(
+    branches: int, activations: QuantizerOptions | None, integers: bool
+) -> None:
+    layer = filled(QuantizedLinear(384, 192, branches, Bwn(), activations)).eval()
+    if isinstance(activations, Uniform):
+        with torch.no_grad():
+            branches_of(layer)[-1].input_quantizer.clip.mul_(0.3)
+    x = torch.randn(2, 3, 384, generator=torch.Generator().manual_seed(4))
+    x[1, 2, 3] = 5.0  # no first token, but it widens the range
+    if integers:
+        layer.freeze(integers=True)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x, True), layer(x)[:, :1], rtol=1e-5, atol=1e-4)
+
+
+def test_the_first_token_of_an_ordinary_linear_map() -> None:
+    layer = Linear(3, 2)
+    with torch.no_grad():
+        layer.weight.normal_()
+    x = torch.randn(4, 5, 3)
+    torch.testing.assert_close(layer(x, True), layer(x)[:, :1])

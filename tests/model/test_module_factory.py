@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from torch import nn
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Architecture, Design, Site
+from bebertlab.model.embedding import Embedding, QuantizedEmbedding
+from bebertlab.model.linear import Linear, QuantizedLinear
+from bebertlab.model.module_factory import Parts
+
+if TYPE_CHECKING:
+    from tests.model.conftest import Rounding
+
+WORDS = "bert.embeddings.word_embeddings"
+POOLER = "bert.pooler.dense"
+
+
+def test_modules_are_quantized_where_the_design_says(sizes: Architecture, rounding: type[Rounding]) -> None:
+    parts = Parts(sizes, Design(inputs={Site.POOLER: rounding(step=0.5)}))
+    assert type(parts.embedding(WORDS, 5, 4)) is Embedding
+    assert type(parts.linear("bert.encoder.layer.0.output.dense", 3, 2)) is Linear
+    pooler = parts.linear(POOLER, 3, 2)
+    assert isinstance(pooler, QuantizedLinear)
+    assert pooler.branches[0].weight_quantizer is None
+    assert parameters_of(pooler) == {"branches.0.weight", "branches.0.bias", "branches.0.input_quantizer.step"}
+
+
+def test_branches_come_from_the_module_path(sizes: Architecture, rounding: type[Rounding]) -> None:
+    design = Design(weights={Site.WORD_EMBEDDING: rounding()}, branches={WORDS: 3, POOLER: 2})
+    words, pooler = Parts(sizes, design).embedding(WORDS, 5, 4), Parts(sizes, design).linear(POOLER, 3, 2)
+    assert isinstance(words, QuantizedEmbedding)
+    assert isinstance(pooler, QuantizedLinear)
+    assert (len(words.branches), len(pooler.branches)) == (3, 2)
+    assert parameters_of(pooler) == {f"branches.{i}.{what}" for i in (0, 1) for what in ("weight", "bias")}
+
+
+def test_every_quantizer_is_one_of_its_own(sizes: Architecture, rounding: type[Rounding]) -> None:
+    parts = Parts(sizes, Design(attention={Site.ATTENTION_KEY: rounding()}))
+    assert parts.attention_quantizer(Site.ATTENTION_KEY) is not parts.attention_quantizer(Site.ATTENTION_KEY)
+
+
+def test_a_design_that_does_not_fit_is_refused(sizes: Architecture) -> None:
+    with pytest.raises(UserError, match="branches"):
+        Parts(sizes, Design(branches={"classifier": 2}))
+
+
+def parameters_of(module: nn.Module) -> set[str]:
+    return {name for name, _ in module.named_parameters()}

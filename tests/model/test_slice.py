@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from attrs import evolve
+from torch import Tensor
+
+from bebertlab.data.batches import batches
+from bebertlab.errors import UserError
+from bebertlab.inference.predict import predict
+from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.batch import Batch, Outputs, Tap
+from bebertlab.interfaces.distillation import Phase
+from bebertlab.interfaces.loss import LossOptions
+from bebertlab.interfaces.task import Task
+from bebertlab.model import embedding as sparse
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.slice import (
+    SubNetwork,
+    full_name,
+    kept_layers,
+    phase_networks,
+    slice_depth,
+    slice_width,
+    target_of,
+)
+from bebertlab.stages.labels import LabelsOptions
+from bebertlab.testing.tiny import tiny_model
+from bebertlab.training.loop import fit
+from bebertlab.training.objective import Objective
+from bebertlab.training.optimizers import Optimizer
+from bebertlab.training.selection import Selection
+from bebertlab.training.setup import Session
+from bebertlab.training.teacher import Teacher
+from bebertlab_binarybert import Bwn
+
+OpenSession = Callable[..., Session]
+MakeLoss = Callable[..., LossOptions]
+HIDDEN = frozenset({Tap.HIDDEN})
+ALL = Phase(name="p", widths=(0.5, 1.0), depths=(1.0, 0.5))
+
+
+def without_dropout(task: Task, seed: int = 0) -> BertClassifier:
+    checkpoint = tiny_model(task, seed=seed).checkpoint()
+    sizes = evolve(checkpoint.architecture, dropout=0.0, attention_dropout=0.0)
+    return BertClassifier.from_checkpoint(evolve(checkpoint, architecture=sizes))
+
+
+def sliced(model: BertClassifier, width: float, depth: float) -> BertClassifier:
+    return BertClassifier.from_checkpoint(slice_depth(slice_width(model.checkpoint(), width), depth))
+
+
+def test_the_largest_comes_first_and_the_whole_is_the_model_itself(task: Task) -> None:
+    model = tiny_model(task)
+    networks = phase_networks(model, ALL, "student")
+    assert networks[0] is model
+    sizes = [one.meta_model.architecture for one in networks if isinstance(one, SubNetwork)]
+    assert [(s.heads, s.layers) for s in sizes] == [(1, 2), (2, 1), (1, 1)]
+    assert phase_networks(model, Phase(name="p"), "student") == (model,)
+
+
+def test_what_cannot_be_cut_is_refused(task: Task) -> None:
+    quantized = tiny_model(task, Design(weights={Site.QUERY: Bwn()}))
+    with pytest.raises(UserError, match="student: phase 'p' trains sub-networks: only a full-precision model"):
+        phase_networks(quantized, Phase(name="p", widths=(1.0, 0.5)), "student")
+    assert phase_networks(quantized, Phase(name="p"), "student") == (quantized,)
+    with pytest.raises(UserError, match=r"width 0\.1 keeps no head of 2"):
+        phase_networks(tiny_model(task), Phase(name="p", widths=(0.1,)), "student")
+
+
+def test_a_shallower_network_learns_from_what_goes_into_its_layers(task: Task) -> None:
+    model = tiny_model(task)
+    states = tuple(torch.full((1,), float(index)) for index in range(3))
+    teacher = Outputs(logits=states[0], taps={Tap.HIDDEN: states, Tap.SCORES: states[:2]})
+    half = target_of(SubNetwork(model, width=1.0, depth=0.5), teacher)
+    assert half is not None
+    assert half.taps == {Tap.HIDDEN: (states[0], states[2]), Tap.SCORES: (states[0],)}
+    assert half.logits is teacher.logits
+    for same in (model, SubNetwork(model, width=0.5, depth=1.0)):
+        assert target_of(same, teacher) is teacher
+        assert target_of(same, None) is None
+    shallow = Outputs(logits=states[0], taps={Tap.HIDDEN: states[:2]})
+    with pytest.raises(UserError, match="needs a teacher of 2 layers; this one has 1"):
+        target_of(SubNetwork(model, width=1.0, depth=0.5), shallow)
+
+
+def test_a_step_goes_by_the_sum_of_the_losses_of_all(
+    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gradients of the first step, against those of models that were sliced before."""
+    found: dict[str, Tensor] = {}
+    model, teacher = without_dropout(task), tiny_model(task, seed=7)
+
+    def keep(self: Optimizer, factor: float) -> None:
+        found.update({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+
+    monkeypatch.setattr(Optimizer, "step", keep)
+    session = open_session(teacher=Teacher(teacher), train_epochs=1, train_batch_size=96)
+    losses = (imitate(taps=HIDDEN), LabelsOptions())
+    fit(model, evolve(ALL, losses=losses), session)
+    (batch,) = batches(session.train, session.sampler.epoch("p", 0, 96))
+    expected = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    for width, depth in ALL.parts:
+        part, kept = sliced(model, width, depth).train(), kept_layers(2, depth)
+        torch.autograd.backward(Objective(losses, 2)(part(batch, HIDDEN), taught(teacher, batch, kept), batch))
+        for name, parameter in part.named_parameters():
+            assert parameter.grad is not None
+            expected[full_name(name, kept)][tuple(slice(size) for size in parameter.shape)] += parameter.grad
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, atol=1e-5, rtol=1e-4)
+
+
+def taught(teacher: BertClassifier, batch: Batch, kept: tuple[int, ...]) -> Outputs:
+    with torch.no_grad():
+        outputs: Outputs = teacher.eval()(batch, HIDDEN)
+    states = outputs.taps[Tap.HIDDEN]
+    return evolve(outputs, taps={Tap.HIDDEN: (*(states[layer] for layer in kept), states[-1])})
+
+
+def test_the_teacher_answers_once_a_step(
+    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, asked = Teacher.answer, []
+
+    def counted(self: Teacher, batch: Batch, taps: frozenset[Tap], *, dropout: bool = False) -> Outputs:
+        asked.append(len(batch.positions))
+        return answer(self, batch, taps, dropout=dropout)
+
+    monkeypatch.setattr(Teacher, "answer", counted)
+    session = open_session(teacher=Teacher(tiny_model(task, seed=7)), train_epochs=1)
+    fit(tiny_model(task), evolve(ALL, losses=(imitate(taps=HIDDEN),)), session)
+    assert asked == [16] * 6
+
+
+def test_sub_networks_learn_and_every_training_is_the_same(
+    task: Task, open_session: OpenSession, imitate: MakeLoss
+) -> None:
+    phase = Phase(name="p", losses=(imitate(),), widths=(0.5, 1.0))
+    models = [tiny_model(task), tiny_model(task)]
+    session = open_session(teacher=Teacher(tiny_model(task, seed=7)), train_epochs=6, train_learning_rate=0.01)
+
+    def distance(model: BertClassifier) -> float:
+        assert session.teacher is not None
+        answers = predict(sliced(model, 0.5, 1.0), session.train)
+        return float((answers - session.teacher.logits(session.train)).square().mean())
+
+    far = distance(models[0])
+    for model in models:
+        fit(model, phase, session)
+        assert not any(parameter.grad is not None for parameter in model.parameters())
+        assert not model.training
+    assert distance(models[0]) < far / 3
+    for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_large_table_gets_the_same_gradients_by_rows(
+    task: Task, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [tiny_model(task), tiny_model(task)]
+    for model, large in zip(models, (2**15, 1), strict=True):
+        monkeypatch.setattr(sparse, "LARGE", large)
+        fit(model, evolve(ALL, losses=(LabelsOptions(),)), open_session(train_epochs=1))
+    dense, by_rows = (predict(model, open_session().select) for model in models)
+    torch.testing.assert_close(by_rows, dense, atol=1e-4, rtol=1e-3)
+    assert not torch.allclose(dense, predict(tiny_model(task), open_session().select), atol=1e-2)
+
+
+def test_the_best_state_is_that_of_the_best_mean(
+    task: Task, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model(task)
+    networks = phase_networks(model, Phase(name="p", widths=(1.0, 0.5)), "student")
+    values = iter([60.0, 50.0, 90.0, 10.0, 58.0, 56.0, 60.0, 51.0])
+    monkeypatch.setattr(Task, "evaluate", lambda *_: {"score": next(values)})
+    selection = Selection(model, Objective([LabelsOptions()], 2), open_session(), by_loss=False, networks=networks)
+    for number in range(4):
+        with torch.no_grad():
+            model.classifier.bias.fill_(number)
+        selection.consider(last=number == 3)
+    assert float(model.classifier.bias.detach()[0]) == 2.0
+    assert next(values, None) is None

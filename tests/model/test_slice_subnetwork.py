@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from attrs import evolve
+from torch import Tensor
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Architecture, Checkpoint
+from bebertlab.interfaces.batch import Batch, Tap
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.checkpoint import random_checkpoint
+from bebertlab.model.slice import SubNetwork, full_name, slice_depth, slice_width
+
+PARTS = [(1.0, 1.0), (0.5, 1.0), (0.75, 0.5), (1.0, 0.75), (0.25, 0.25)]
+#: a product with columns of a matrix adds up in another order than one with a matrix of those columns
+CLOSE: dict[str, Any] = {"atol": 1e-6, "rtol": 1e-5}
+TAPS = frozenset({Tap.HIDDEN, Tap.SCORES})
+
+
+@pytest.fixture
+def whole(sizes: Architecture) -> Checkpoint:
+    return random_checkpoint(evolve(sizes, heads=4, ffn=24, layers=4), seed=0, spread=0.3)
+
+
+def gradients(model: torch.nn.Module, of: torch.nn.Module, batch: Batch) -> dict[str, Tensor]:
+    torch.autograd.backward(F.cross_entropy(model(batch, TAPS).logits, batch.labels))
+    return {name: p.grad for name, p in of.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize(("width", "depth"), PARTS)
+def test_it_computes_what_the_slice_computes(whole: Checkpoint, batch: Batch, width: float, depth: float) -> None:
+    apart = BertClassifier.from_checkpoint(slice_depth(slice_width(whole, width), depth)).eval()
+    part = SubNetwork(BertClassifier.from_checkpoint(whole), width=width, depth=depth).eval()
+    wanted, found = apart(batch, TAPS), part(batch, TAPS)
+    torch.testing.assert_close(found.logits, wanted.logits, **CLOSE)
+    for tap in TAPS:
+        torch.testing.assert_close(found.taps[tap], wanted.taps[tap], **CLOSE)
+    torch.testing.assert_close(part(batch).logits, apart(batch).logits, **CLOSE)
+
+
+@pytest.mark.parametrize(("width", "depth"), PARTS)
+def test_its_gradients_are_those_of_the_slice_and_zero_elsewhere(
+    whole: Checkpoint, batch: Batch, width: float, depth: float
+) -> None:
+    apart = BertClassifier.from_checkpoint(slice_depth(slice_width(whole, width), depth)).eval()
+    model = BertClassifier.from_checkpoint(whole)
+    part = SubNetwork(model, width=width, depth=depth).eval()
+    wanted = gradients(apart, apart, batch)
+    found = gradients(part, model, batch)
+    assert found.keys() == {full_name(name, part.layers) for name in wanted}
+    for name, gradient in wanted.items():
+        whole_gradient = found[full_name(name, part.layers)]
+        place = tuple(slice(size) for size in gradient.shape)
+        torch.testing.assert_close(whole_gradient[place], gradient, **CLOSE)
+        rest = whole_gradient.clone()
+        rest[place] = 0
+        assert not rest.any()
+
+
+def test_gradients_of_several_add_up(whole: Checkpoint, batch: Batch) -> None:
+    model = BertClassifier.from_checkpoint(whole)
+    parts = [SubNetwork(model, width=width, depth=depth).eval() for width, depth in PARTS]
+    apart = []
+    for part in parts:
+        apart.append({name: gradient.clone() for name, gradient in gradients(part, model, batch).items()})
+        model.zero_grad()
+    for part in parts:
+        together = gradients(part, model, batch)
+    for name, gradient in together.items():
+        total = torch.stack([one[name] for one in apart if name in one]).sum(0)
+        torch.testing.assert_close(gradient, total, atol=1e-6, rtol=1e-5)
+
+
+def test_it_follows_the_weights_of_the_model(whole: Checkpoint, batch: Batch) -> None:
+    model = BertClassifier.from_checkpoint(whole)
+    part = SubNetwork(model, width=0.5, depth=0.5).eval()
+    before = part(batch).logits
+    for parameter in model.parameters():
+        parameter.data = parameter.data * 1.5  # as the optimizer lays them elsewhere
+    apart = BertClassifier.from_checkpoint(slice_depth(slice_width(model.checkpoint(), 0.5), 0.5)).eval()
+    torch.testing.assert_close(part(batch).logits, apart(batch).logits, **CLOSE)
+    assert not torch.allclose(part(batch).logits, before)
+
+
+def test_it_owns_no_weights(whole: Checkpoint) -> None:
+    part = SubNetwork(BertClassifier.from_checkpoint(whole), width=0.5, depth=1.0)
+    assert {parameter.device.type for parameter in part.parameters()} == {"meta"}
+
+
+def test_dropout_follows_its_mode(whole: Checkpoint, batch: Batch) -> None:
+    dropped = evolve(whole, architecture=evolve(whole.architecture, dropout=0.5))
+    part = SubNetwork(BertClassifier.from_checkpoint(dropped), width=0.5, depth=1.0)
+    assert not torch.equal(part.train()(batch).logits, part(batch).logits)
+    assert torch.equal(part.eval()(batch).logits, part(batch).logits)
+
+
+def test_a_quantized_model_is_refused(quantized: Checkpoint) -> None:
+    with pytest.raises(UserError, match="slice first, then quantize"):
+        SubNetwork(BertClassifier.from_checkpoint(quantized), width=0.5, depth=1.0)
+
+
+@pytest.mark.parametrize(("width", "depth"), [(0.1, 1.0), (1.0, 0.1), (0.0, 1.0), (1.0, 1.5)])
+def test_a_part_of_nothing_is_refused(whole: Checkpoint, width: float, depth: float) -> None:
+    with pytest.raises(UserError, match="is right"):
+        SubNetwork(BertClassifier.from_checkpoint(whole), width=width, depth=depth)

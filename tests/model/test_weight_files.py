@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.model.weight_files import WEIGHTS, shard_of_names, weight_files
+
+INDEX = "model.safetensors.index.json"
+
+
+def put(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"weight_map": {"a": "b-shard", "b": "a-shard"}}) if "index" in name else "")
+
+
+def names(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in weight_files(folder)]
+
+
+def test_one_kind_is_read_in_the_order_of_transformers(tmp_path: Path) -> None:
+    put(tmp_path, *WEIGHTS, "a-shard", "b-shard", "model-00001-of-00002.safetensors")
+    assert names(tmp_path) == ["model.safetensors"]
+    (tmp_path / "model.safetensors").unlink()
+    assert names(tmp_path) == [INDEX, "a-shard", "b-shard"]
+    (tmp_path / INDEX).unlink()
+    assert names(tmp_path) == ["pytorch_model.bin"]
+    (tmp_path / "pytorch_model.bin").unlink()
+    assert names(tmp_path) == ["pytorch_model.bin.index.json", "a-shard", "b-shard"]
+
+
+def test_a_file_or_an_index_may_be_named_itself(tmp_path: Path) -> None:
+    put(tmp_path, INDEX, "a-shard", "b-shard", "alone.pt")
+    assert weight_files(tmp_path / "alone.pt") == (tmp_path / "alone.pt",)
+    assert weight_files(tmp_path / INDEX) == weight_files(tmp_path)
+    with pytest.raises(EnvironmentFault, match=r"none\.bin: no such file"):
+        weight_files(tmp_path / "none.bin")
+
+
+def test_links_into_another_folder_are_followed(tmp_path: Path) -> None:
+    put(tmp_path / "blobs", "0", "1")
+    put(tmp_path / "snapshot", INDEX)
+    for place, name in enumerate(("a-shard", "b-shard")):
+        (tmp_path / "snapshot" / name).symlink_to(f"../blobs/{place}")
+    assert names(tmp_path / "snapshot") == [INDEX, "a-shard", "b-shard"]
+
+
+def test_a_folder_without_weights_says_what_is_there(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match=r"has no model\.safetensors \(nor .*pytorch_model\.bin\.index\.json\)$"):
+        weight_files(tmp_path)
+    put(tmp_path, "tf_model.h5", "adapter_model.bin")
+    with pytest.raises(EnvironmentFault, match=r"; adapter_model\.bin, tf_model\.h5 cannot be read$"):
+        weight_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"metadata": {}}', "not an index of shards (weight_map is missing); fetch it again"),
+        ('{"weight_map": null}', "not an index of shards (weight_map is missing); fetch it again"),
+        ('{"weight_map": ["a"]}', "not an index of shards (weight_map is not a mapping of tensors to files); fetch"),
+        ('{"weight_map": {}}', "not an index of shards (weight_map is not a mapping of tensors to files); fetch"),
+        ("[]", "not an index of shards (a JSON object is needed, found list); fetch it again"),
+        ('{"weight_map": {"a"', "not an index of shards (not valid JSON: "),
+        ('{"weight_map": {"a": "x", "a": "y"}}', "not an index of shards (not valid JSON: the key 'a' is there twice)"),
+        ('{"weight_map": {"a": "../a-shard"}}', "a is in '../a-shard', which is not a file of this folder; fetch it"),
+        ('{"weight_map": {"a": "b/../../a-shard"}}', "a is in 'b/../../a-shard', which is not a file of this folder"),
+        ('{"weight_map": {"a": "/etc/hosts"}}', "a is in '/etc/hosts', which is not a file of this folder"),
+        ('{"weight_map": {"a": "."}}', "a is in '.', which is not a file of this folder"),
+        ('{"weight_map": {"a": 1}}', "a is in 1, which is not a file of this folder"),
+        ('{"weight_map": {"a": ["a-shard"]}}', "a is in ['a-shard'], which is not a file of this folder"),
+        ('{"weight_map": {"a": ""}}', "a is in '', which is not a file of this folder"),
+        ('{"weight_map": {"a\\nb": "/a"}}', r"'a\nb' is in '/a', which is not a file of this folder"),
+        ('{"weight_map": {"a": "a\\nb"}}', r"a is in 'a\nb', which is not a file of this folder"),
+        ('{"weight_map": {"a": "a\\u0000b"}}', "a is in 'a\\x00b', which is not a file of this folder"),
+    ],
+)
+def test_a_damaged_index_is_refused_in_one_line(tmp_path: Path, content: str, words: str) -> None:
+    put(tmp_path, "a-shard")
+    index = tmp_path / INDEX
+    index.write_text(content)
+    with pytest.raises(UserError) as raised:
+        weight_files(tmp_path)
+    assert str(raised.value).startswith(f"{index}: {words}")
+    assert (raised.value.exit_code, len(str(raised.value).splitlines())) == (2, 1)
+
+
+def test_missing_shards_and_pointers_are_faults_of_the_machine(tmp_path: Path) -> None:
+    put(tmp_path, INDEX, "a-shard")
+    with pytest.raises(EnvironmentFault, match="b-shard: no such file"):
+        weight_files(tmp_path)
+    (tmp_path / "b-shard").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(EnvironmentFault, match=r"b-shard is a pointer of git-lfs"):
+        weight_files(tmp_path)
+    (tmp_path / INDEX).write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(EnvironmentFault, match=r"index\.json is a pointer of git-lfs"):
+        shard_of_names(tmp_path / INDEX)

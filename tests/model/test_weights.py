@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.model.weights import check_finite, read_safetensors, read_weights, safetensors_types, weight_shapes
+
+TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2)}
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+
+
+def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    if path.suffix == ".safetensors":
+        save_file(dict(tensors), path)
+    else:
+        torch.save(dict(tensors), path)
+
+
+def write_shards(folder: Path, index: str = INDEXES[0], shards: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A tensor in every shard; the map says what is where, or what `shards` says."""
+    said = {}
+    for place, name in enumerate(TENSORS):
+        said[name] = f"shard-{place}.{'safetensors' if 'safetensors' in index else 'bin'}"
+        write(folder / said[name], {name: TENSORS[name]})
+    (folder / index).write_text(json.dumps({"metadata": {"total_size": -5}, "weight_map": shards or said}))
+    return said
+
+
+def is_read(path: Path) -> bool:
+    found = read_weights(path)
+    assert weight_shapes(path) == {name: tensor.shape for name, tensor in found.items()}
+    return found.keys() == TENSORS.keys() and all(torch.equal(found[name], TENSORS[name]) for name in TENSORS)
+
+
+def refused(path: Path) -> str:
+    """What both readers say."""
+    texts = set()
+    for read in (read_weights, weight_shapes):
+        with pytest.raises(UserError) as raised:
+            read(path)
+        texts.add(str(raised.value))
+    (text,) = texts
+    assert len(text.splitlines()) == 1
+    return text
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_the_rest_of_a_half_written_file_is_seen(tmp_path: Path, name: str) -> None:
+    for zero in ("bert.a.LayerNorm.gamma", "module.bert.pooler.dense.weight"):
+        write(tmp_path / name, {**TENSORS, zero: torch.zeros(2, 2)})
+        with pytest.raises(UserError, match=f"{name}: {zero} is all zeros, as where a file is only half written"):
+            read_weights(tmp_path)
+    fine = ("bert.pooler.dense.bias", "bert.embeddings.token_type_embeddings.weight", "classifier.weight")
+    write(tmp_path / name, {**TENSORS, **{zero: torch.zeros(2, 2) for zero in fine}})
+    assert len(read_weights(tmp_path)) == len(TENSORS) + len(fine)
+
+
+def test_a_safetensors_file_with_the_name_of_a_pickle_is_named(tmp_path: Path) -> None:
+    save_file(TENSORS, tmp_path / "pytorch_model.bin")
+    assert "it is a safetensors file; name it model.safetensors" in refused(tmp_path)
+
+
+def test_a_folder_is_read_by_its_first_file(tmp_path: Path) -> None:
+    write_shards(tmp_path, INDEXES[1])
+    assert is_read(tmp_path)
+    write(tmp_path / "pytorch_model.bin", TENSORS)
+    (tmp_path / INDEXES[1]).write_text("{}")
+    assert is_read(tmp_path)
+    write_shards(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    assert is_read(tmp_path)
+    assert is_read(tmp_path / INDEXES[0])
+    write(tmp_path / "model.safetensors", TENSORS)
+    (tmp_path / INDEXES[0]).write_text("{}")
+    assert is_read(tmp_path)
+    assert is_read(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("name", ["several.pt", "several.safetensors"])
+def test_names_of_wrapped_models_are_plain_again(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write(
+        path, {f"module._orig_mod.{key}": tensor for key, tensor in TENSORS.items()} | {"n_averaged": torch.tensor(2)}
+    )
+    assert is_read(path)
+    write(path, TENSORS | {"module.a.bias": torch.zeros(2)})
+    assert refused(path).startswith(f"{path}: a.bias and module.a.bias are both called a.bias; ")
+
+
+@pytest.mark.parametrize("index", INDEXES)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"more": 0}, "{index}: more is not in {shards[0]}, where it should be"),
+        ({"a.bias": 0}, "{index}: a.bias is not in {shards[0]}, where it should be"),
+        ({"a.bias": None}, "{index}: a.bias is in {shards[1]}, but the index does not have it"),
+    ],
+)
+def test_an_index_that_lies_is_refused(
+    tmp_path: Path, index: str, change: Mapping[str, int | None], words: str
+) -> None:
+    shards = list((said := write_shards(tmp_path, index)).values())
+    said |= {name: shards[place] for name, place in change.items() if place is not None}
+    if change == {"a.bias": None}:
+        del said["a.bias"]
+        said["a.other"] = shards[1]
+        write(tmp_path / shards[1], {"a.bias": torch.ones(2), "a.other": torch.ones(1)})
+    (tmp_path / index).write_text(json.dumps({"weight_map": said}))
+    assert words.format(index=tmp_path / index, shards=shards) in refused(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.bin", "a.safetensors"])
+def test_names_that_cannot_be_printed_are_a_sign_of_damage(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name, {"a\nb": torch.ones(1)})
+    assert r"'a\nb' is no name of a tensor, so the file is damaged" in refused(tmp_path / name)
+
+
+def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
+    shards = list(write_shards(tmp_path).values())
+    write(tmp_path / shards[0], TENSORS)
+    assert f"a.bias is in {shards[0]}, but the index says that it is in {shards[1]}" in refused(tmp_path)
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    shards = list(write_shards(tmp_path).values())
+    (tmp_path / shards[1]).write_bytes((tmp_path / shards[1]).read_bytes()[:-3])
+    assert refused(tmp_path).startswith(f"{tmp_path / shards[1]}: not a readable safetensors file: ")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", ["a.bin", "a.safetensors"])
+def test_floats_of_16_to_64_bits_are_read_as_they_are(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    write(tmp_path / name, {"a": torch.ones(2, dtype=dtype), "bert.embeddings.position_ids": torch.arange(3)})
+    assert read_weights(tmp_path / name)["a"].dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        *(torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64, torch.bool, torch.complex64),
+        *(torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e8m0fnu),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.bin", "a.safetensors"])
+def test_weights_of_other_types_are_refused(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    write(tmp_path / name, {"a.weight": torch.ones(2, 2).to(dtype)})
+    kind = str(dtype).removeprefix("torch.")
+    assert refused(tmp_path / name) == (
+        f"{tmp_path / name}: a.weight is of type {kind}; expected one of float32, float16, bfloat16, float64:"
+        " save the model in fp32, fp16 or bf16"
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: torch.eye(2).to_sparse(), "a is not a dense tensor (sparse_coo); save it as a dense one"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "a is not a dense tensor (nested)"),
+        (lambda: torch.ones(2, device="meta"), "a has no numbers (it is on the device 'meta')"),
+        (lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8), "a is of type qint8; expected"),
+        (lambda: torch.tensor([1.0, torch.nan]), "a has numbers that are not finite (NaN or infinite)"),
+        (lambda: torch.tensor([torch.inf], dtype=torch.float16), "a has numbers that are not finite"),
+        (lambda: torch.tensor([1e300], dtype=torch.float64), "a has numbers that are not finite"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of making them
+def test_tensors_of_other_kinds_are_refused(tmp_path: Path, make: Callable[[], Tensor], words: str) -> None:
+    write(tmp_path / "a.bin", {"a": make()})
+    assert refused(tmp_path / "a.bin").startswith(f"{tmp_path / 'a.bin'}: {words}")
+
+
+def test_numbers_that_are_not_finite_are_refused_in_safetensors_too(tmp_path: Path) -> None:
+    write(tmp_path / "a.safetensors", {"a": torch.ones(2), "b": torch.tensor([torch.nan])})
+    assert weight_shapes(tmp_path / "a.safetensors").keys() == {"a", "b"}
+    with pytest.raises(UserError, match=r"a\.safetensors: b has numbers that are not finite"):
+        read_weights(tmp_path / "a.safetensors")
+    check_finite({"zero": torch.zeros(2), "flag": torch.tensor(True)})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not a readable safetensors file: it is empty; fetch it again"),
+        (b"Entry not found", "not a readable safetensors file: it is text that begins with 'Entry not found'; fetch"),
+        (b"<html><body>404</body></html>", "not a readable safetensors file: it is a web page; fetch it again"),
+        (b"\x00" * 100, "not a readable safetensors file: "),
+        (b"\x80\x04pickle", "not a readable safetensors file: "),
+    ],
+)
+def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(content)
+    assert refused(path).startswith(f"{path}: {words}")
+    for read in (read_safetensors, safetensors_types):
+        with pytest.raises(UserError, match="not a readable safetensors file"):
+            read(path)
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_a_pickle_under_the_name_of_safetensors_is_said_to_be_one(tmp_path: Path, modern: bool) -> None:
+    torch.save(TENSORS, tmp_path / "model.safetensors", _use_new_zipfile_serialization=modern)
+    assert "but a pickle of torch; name it pytorch_model.bin" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.99])
+def test_half_a_safetensors_file_is_refused(tmp_path: Path, share: float) -> None:
+    write(tmp_path / "model.safetensors", {"a": torch.ones(200)})
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[: int(len(whole) * share)])
+    assert "not a readable safetensors file: " in refused(tmp_path)
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match=r"none\.bin: no such file"):
+        read_weights(tmp_path / "none.bin")
+    with pytest.raises(EnvironmentFault, match="no such file"):
+        read_safetensors(tmp_path / "none.safetensors")
+    with pytest.raises(EnvironmentFault, match=r"has no model\.safetensors \(nor "):
+        read_weights(tmp_path)

@@ -1,0 +1,337 @@
+"""Parts that no option of a stage names directly enter its key all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve, field, frozen
+from torch import Size
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.distillation import DistillationOptions, Phase
+from bebertlab.interfaces.loss import Loss, LossOptions
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.interfaces.splitter import Splitter, SplitterOptions
+from bebertlab.interfaces.stage import (
+    PLACE,
+    Codec,
+    Composition,
+    Context,
+    Designs,
+    Inputs,
+    StageGroupOptions,
+    StageOptions,
+    stage_input,
+)
+from bebertlab.pipeline.plan import Plan, plan
+from bebertlab.pipeline.read import recipe_of
+from bebertlab.registry.registry import Registry, Source
+from bebertlab.stages.labels import LabelsOptions
+from bebertlab.stages.split import SplitStage
+
+if TYPE_CHECKING:
+    from tests.pipeline.conftest import Toy
+
+
+@frozen(kw_only=True)
+class Inner(QuantizerOptions):
+    """A quantizer that a scheme builds by itself."""
+
+    kind = "inner"
+
+    def build(self, shape: Size) -> Quantizer:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class Plain(SchemeOptions):
+    kind = "plain"
+
+    def design(self) -> Design:
+        return Design(weights={Site.QUERY: Inner()})
+
+
+@frozen(kw_only=True)
+class Wrapping(SchemeOptions):
+    """A scheme out of another one."""
+
+    kind = "wrapping"
+    scheme: SchemeOptions = field(factory=Plain)
+
+    def design(self) -> Design:
+        return Design()
+
+
+@frozen(kw_only=True)
+class Term(LossOptions):
+    kind = "term"
+
+    def build(self, classes: int) -> Loss:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class Phased(DistillationOptions):
+    kind = "phased"
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase(name="only", named_losses=("term",)),)
+
+
+@frozen(kw_only=True)
+class Setting:
+    """No part, but it holds some."""
+
+    scheme: SchemeOptions | None = None
+    distillations: Mapping[str, DistillationOptions] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class GroupedStage(StageOptions):
+    """Holds schemes and distillations in every way that options can."""
+
+    kind = "grouped"
+    model: str | None = stage_input(optional=True)
+    schemes: tuple[SchemeOptions, ...] = ()
+    by_name: Mapping[str, SchemeOptions] = field(factory=dict)
+    settings: tuple[Setting, ...] = ()
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        return Composition(design=inputs["model"][0] if self.model else Design())
+
+    def run(self, inputs: Inputs, context: Context) -> None:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class SilentStage(StageOptions):
+    """Says nothing of what it is made of."""
+
+    kind = "silent"
+
+    def run(self, inputs: Inputs, context: Context) -> None:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class PartsStage(SilentStage):
+    """Builds parts itself and says so."""
+
+    kind = "parts"
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        return Composition(parts=(Phased(), Wrapping()))
+
+
+@frozen(kw_only=True)
+class Holding(QuantizerOptions):
+    kind = "holding"
+    scheme: SchemeOptions = field(factory=Plain)
+
+    def build(self, shape: Size) -> Quantizer:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class Endless(SchemeOptions):
+    kind = "endless"
+
+    def design(self) -> Design:
+        return Design(weights={Site.QUERY: Holding(scheme=Endless())})
+
+
+@frozen(kw_only=True)
+class Loading(SilentStage):
+    kind = "loading"
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        return Composition(design=Design(inputs={Site.QUERY: Holding()}))
+
+
+@frozen(kw_only=True)
+class ReadingStage(SilentStage):
+    """Reads files."""
+
+    kind = "reading"
+    file: Path | None = None
+    folders: tuple[Path, ...] = ()
+    place: Path | None = field(default=None, metadata=PLACE)
+
+    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+        return Composition()
+
+
+@frozen(kw_only=True)
+class Both(StageGroupOptions):
+    kind = "both"
+
+    def expand(self, name: str) -> Mapping[str, StageOptions]:
+        return {f"{name}.0": GroupedStage()}
+
+
+@frozen(kw_only=True)
+class SayingSplitter(SplitterOptions):
+    kind = "saying"
+
+    def design(self, source: Design) -> Design | None:
+        return evolve(source, weights={Site.KEY: Inner()})
+
+    def build(self) -> Splitter:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class SilentSplitter(SplitterOptions):
+    kind = "silent"
+
+    def build(self) -> Splitter:
+        raise NotImplementedError
+
+
+PARTS: tuple[tuple[type[Options], type[Options]], ...] = (
+    (QuantizerOptions, Inner),
+    (SchemeOptions, Plain),
+    (SchemeOptions, Wrapping),
+    (LossOptions, Term),
+    (LossOptions, LabelsOptions),
+    (DistillationOptions, Phased),
+    (StageOptions, GroupedStage),
+    (StageOptions, SilentStage),
+    (StageOptions, PartsStage),
+    (StageOptions, SplitStage),
+    (QuantizerOptions, Holding),
+    (SchemeOptions, Endless),
+    (StageOptions, Loading),
+    (StageOptions, ReadingStage),
+    (StageGroupOptions, Both),
+    (SplitterOptions, SayingSplitter),
+    (SplitterOptions, SilentSplitter),
+)
+
+
+@pytest.fixture
+def planned(toy: Toy) -> Callable[[str], Plan]:
+    """Plans a recipe of one or two stages, the last one called `last`."""
+    registry = toy.registry.extended(PARTS, Source(plugin="nested", distribution="nested 1"))
+    codec = OptionsCodec(registry)
+
+    def plan_text(stages: str) -> Plan:
+        text = f"task: toy\nencoder: toy\nstages:\n  {stages}\n"
+        return plan(recipe_of(toy.document(text), codec), toy.materials, codec)
+
+    return plan_text
+
+
+def moved(planned: Callable[[str], Plan], stages: str, part: type[Options], monkeypatch: pytest.MonkeyPatch) -> bool:
+    before = planned(stages).nodes
+    with monkeypatch.context() as patch:
+        patch.setattr(part, "revision", part.revision + 1)
+        after = planned(stages).nodes
+    return after["last"].key != before["last"].key
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ("schemes: [plain]", Plain),
+        ("schemes: [plain]", Inner),
+        ("schemes: [wrapping]", Inner),
+        ("by_name: {low: plain}", Inner),
+        ("by_name: {low: {kind: wrapping, scheme: {kind: wrapping}}}", Inner),
+        ("settings: [{scheme: plain}]", Inner),
+        ("settings: [{distillations: {first: phased}}]", Term),
+        ("settings: [{distillations: {first: phased}}]", Phased),
+    ],
+)
+def test_parts_count_however_deeply_they_are_nested(
+    planned: Callable[[str], Plan], options: str, part: type[Options], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert moved(planned, f"last: {{kind: grouped, {options}}}", part, monkeypatch)
+    assert not moved(planned, "last: grouped", part, monkeypatch)
+
+
+@pytest.mark.parametrize("part", [Phased, Term, Wrapping, Plain, Inner])
+def test_parts_that_a_stage_says_it_builds_count_with_what_they_are_made_of(
+    planned: Callable[[str], Plan], part: type[Options], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert moved(planned, "last: parts", part, monkeypatch)
+
+
+@pytest.mark.parametrize("part", [Inner, Plain, Term, Phased, GroupedStage, SilentSplitter])
+def test_every_registered_part_counts_for_a_stage_that_does_not_say_what_it_builds(
+    planned: Callable[[str], Plan], part: type[Options], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert moved(planned, "last: silent", part, monkeypatch)
+
+
+@pytest.mark.parametrize("splitter", ["saying", "silent"])
+@pytest.mark.parametrize("source", ["grouped", "silent"])
+def test_quantizers_that_come_in_by_a_splitter_count(
+    planned: Callable[[str], Plan], splitter: str, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = f"first: {source}\n  last: {{kind: split, model: first, splitter: {splitter}}}"
+    assert moved(planned, stages, Inner, monkeypatch)
+    exact = splitter == "saying" and source == "grouped"
+    assert moved(planned, stages, Term, monkeypatch) is not exact
+
+
+def test_what_a_split_model_is_made_of_is_known_behind_it(planned: Callable[[str], Plan]) -> None:
+    stages = "first: grouped\n  split: {kind: split, model: first, splitter: saying}\n"
+    done = planned(f"{stages}  last: {{kind: grouped, model: split}}")
+    assert done.nodes["last"].design == Design(weights={Site.KEY: Inner()})
+    assert planned("last: silent").nodes["last"].design is None
+
+
+def test_the_revision_of_a_group_counts(planned: Callable[[str], Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = planned("group: both\nresult: group.0").nodes["group.0"].key
+    monkeypatch.setattr(Both, "revision", 2)
+    assert planned("group: both\nresult: group.0").nodes["group.0"].key != before
+
+
+def test_the_hash_of_a_plugin_file_counts_wherever_one_of_its_parts_does(toy: Toy) -> None:
+    def key(fingerprint: str) -> str:
+        registry: Registry = toy.registry.extended(PARTS[1:-2], Source(plugin="parts", distribution="parts 1"))
+        registry = registry.extended(PARTS[:1], Source(plugin="mine.py", fingerprint=fingerprint))
+        codec = OptionsCodec(registry)
+        text = "task: toy\nencoder: toy\nstages:\n  last: {kind: grouped, schemes: [wrapping]}\n"
+        return plan(recipe_of(toy.document(text), codec), toy.materials, codec).nodes["last"].key
+
+    assert key("a") != key("b")
+
+
+def test_the_content_of_files_and_folders_that_options_name_counts(
+    planned: Callable[[str], Plan], tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "words.txt").write_text("old")
+    (folder / "deep" / "words.txt").write_text("old")
+    stages = f"last: {{kind: reading, file: {tmp_path}/words.txt, folders: [{folder}, {tmp_path}/missing]}}"
+    known = {planned(stages).nodes["last"].key}
+    for path in (tmp_path / "words.txt", folder / "deep" / "words.txt", folder / "more.txt"):
+        path.write_text("new")
+        known.add(planned(stages).nodes["last"].key)
+    (folder / "more.txt").rename(folder / "renamed.txt")
+    known.add(planned(stages).nodes["last"].key)
+    assert len(known) == 5
+    (tmp_path / "words.txt").rename(tmp_path / "moved.txt")
+    where = f"kind: reading, place: {tmp_path}/moved.txt"
+    before = planned(f"last: {{{where}}}").nodes["last"].key
+    (tmp_path / "moved.txt").write_text("other")
+    assert planned(f"last: {{{where}}}").nodes["last"].key == before  # another field says what lies at a place
+
+
+def test_parts_that_make_each_other_come_to_an_end(planned: Callable[[str], Plan]) -> None:
+    assert planned("last: {kind: grouped, schemes: [endless]}").nodes["last"].key
+
+
+def test_options_inside_the_quantizers_of_a_loaded_design_count(
+    planned: Callable[[str], Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert moved(planned, "last: loading", Inner, monkeypatch)

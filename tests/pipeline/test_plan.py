@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from attrs import evolve
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.document import Document
+from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.interfaces.stage import Artifact
+from bebertlab.pipeline.paths import set_value
+from bebertlab.pipeline.plan import Machine, Plan, plan
+from bebertlab.pipeline.read import recipe_of
+from bebertlab.pipeline.task_cache import Materials
+from bebertlab.registry.manager import load_plugins
+from bebertlab.registry.registry import Registry, Source
+from bebertlab.store.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from tests.pipeline.conftest import Toy
+
+    With = Callable[[str, str], Toy]
+
+
+def planned(toy: Toy, machine: Machine | None = None, **settings: object) -> Plan:
+    document = toy.document()
+    for text, value in settings.items():
+        document = set_value(document, text.replace("__", "."), value, "--set", toy.registry)
+    return plan(recipe_of(document, toy.codec), toy.materials, toy.codec, machine)
+
+
+def changed(first: Plan, second: Plan) -> set[str]:
+    return {name for name, node in first.nodes.items() if second.nodes[name].key != node.key}
+
+
+ALL = {"teacher", "student", "team.0", "team.1", "score"}
+
+
+def test_stages_come_after_those_they_read(toy: Toy) -> None:
+    done = planned(toy)
+    assert list(done.nodes) == ["teacher", "student", "team.0", "team.1", "score"]
+    assert done.nodes["score"].inputs == {"of": ("team.0", "team.1")}
+    assert done.result.name == "score"
+    assert done.nodes["team.1"].top == "team"
+
+
+def test_stages_may_be_written_in_any_order(toy_with: With) -> None:
+    toy = toy_with("  teacher: {kind: make}\n", "")
+    done = planned(evolve(toy, text=toy.text + "  teacher: {kind: make}\n"), result="score")
+    assert list(done.nodes)[:2] == ["teacher", "student"]
+
+
+def test_a_plan_is_the_same_every_time(toy: Toy) -> None:
+    assert changed(planned(toy), planned(toy)) == set()
+
+
+def test_a_key_is_the_hash_of_its_parts(toy: Toy) -> None:
+    node = planned(toy).nodes["student"]
+    assert node.key == fingerprint(node.parts)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"seed": 4}, ALL),
+        ({"task__size": 5}, ALL),
+        ({"encoder__text": "others"}, ALL),
+        ({"teacher__train__epochs": 6}, ALL),
+        ({"train__epochs": 6}, ALL),
+        ({"student__train__warmup": 0.3}, ALL - {"teacher"}),
+        ({"student__scheme__bits": 2}, ALL - {"teacher"}),
+        ({"student__distillation": "none"}, ALL - {"teacher"}),
+        ({"team__model": "teacher"}, {"team.0", "team.1", "score"}),
+        ({"team__size": 3}, {"score"}),
+        ({"description": "another"}, set()),
+        ({"result": "student"}, set()),
+    ],
+)
+def test_what_changes_a_key(toy: Toy, settings: dict[str, Any], expected: set[str]) -> None:
+    assert changed(planned(toy), planned(toy, **settings)) == expected
+
+
+def test_the_machine_is_part_of_the_keys(toy: Toy) -> None:
+    base = planned(toy)
+    assert changed(base, planned(toy, Machine(threads=2))) == ALL
+    assert changed(base, planned(toy, Machine(device="cuda:1"))) == ALL
+    assert changed(planned(toy, Machine(device="cuda:0")), planned(toy, Machine(device="cuda:1"))) == set()
+
+
+def test_a_device_that_is_none_is_refused() -> None:
+    with pytest.raises(UserError, match=r"device 'gpu' is none that torch knows; e\.g\. cpu, cuda"):
+        Machine(device="gpu")
+    Machine().check()
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 99, reason="has a hundred GPUs")
+def test_a_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(EnvironmentFault, match="device 'cuda:99' cannot be used: "):
+        Machine(device="cuda:99").check()
+
+
+def test_a_default_that_is_written_out_changes_nothing(toy: Toy) -> None:
+    assert changed(planned(toy), planned(toy, student__train__weight_decay=0.01, task__size=4)) == set()
+
+
+def test_a_stage_that_draws_nothing_is_shared_among_seeds(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = type(planned(toy).nodes["teacher"].stage)
+    monkeypatch.setattr(stage, "draws", False)
+    first, second = (planned(toy, seed=seed) for seed in (1, 2))
+    assert changed(first, second) == ALL - {"teacher"}
+
+
+def test_a_stage_s_own_seed_shares_it_among_seeds(toy: Toy) -> None:
+    first, second = (planned(toy, teacher__seed=0, seed=seed) for seed in (1, 2))
+    assert changed(first, second) == ALL - {"teacher"}
+    assert first.nodes["teacher"].seed == 0
+    assert changed(planned(toy, seed=0), planned(toy, teacher__seed=0, seed=0)) == set()
+
+
+def test_names_do_not_count(toy: Toy) -> None:
+    text = toy.text.replace("teacher", "boss").replace("    boss: boss", "    teacher: boss")
+    assert planned(evolve(toy, text=text)).nodes["score"].key == planned(toy).nodes["score"].key
+
+
+def test_an_input_that_is_let_go_of_is_not_needed(toy: Toy) -> None:
+    done = planned(toy, student__distillation="none", student__model="teacher")
+    assert done.nodes["student"].inputs == {"model": ("teacher",)}
+
+
+def test_revisions_of_parts_within_count(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = planned(toy)
+    for role, kind in (("quantizer", "round"), ("scheme", "low"), ("distillation", "taught"), ("stage", "change")):
+        with monkeypatch.context() as patch:
+            patch.setattr(toy.registry.find(role, kind), "revision", 2)
+            assert "student" in changed(base, planned(toy)), kind
+            assert "teacher" not in changed(base, planned(toy)), kind
+
+
+def test_the_text_of_a_one_file_plugin_counts(toy: Toy) -> None:
+    from bebertlab.config.codec import OptionsCodec
+
+    def with_fingerprint(text: str) -> Plan:
+        pairs = tuple((entry.cls.__mro__[1], entry.cls) for entry in toy.registry.all())
+        registry = Registry().extended(pairs, Source(plugin="toy.py", fingerprint=text))
+        codec = OptionsCodec(registry)
+        return plan(recipe_of(toy.document(), codec), toy.materials, codec)
+
+    assert changed(with_fingerprint("a"), with_fingerprint("a")) == set()
+    assert changed(with_fingerprint("a"), with_fingerprint("b")) == ALL
+
+
+def test_what_a_stage_refuses_is_told_by_its_name(toy_with: With) -> None:
+    with pytest.raises(UserError, match=r"^stage student \(change\): 'taught' needs a teacher$"):
+        planned(toy_with("    teacher: teacher\n", ""))
+
+
+def test_all_stages_that_refuse_are_told(toy: Toy) -> None:
+    text = toy.text + "  more: {kind: change, model: teacher, distillation: taught}\n"
+    text = text.replace("    teacher: teacher\n", "")
+    with pytest.raises(UserError) as caught:
+        plan(recipe_of(toy.document(text), toy.codec), toy.materials, toy.codec)
+    assert [line.split(" (")[0] for line in str(caught.value).splitlines()] == ["stage student", "stage more"]
+
+
+def test_what_a_plugin_raises_is_told_like_what_a_stage_refuses(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(*_: object) -> None:
+        raise ValueError("no\nidea")
+
+    recipe = recipe_of(toy.document(), toy.codec)
+    monkeypatch.setattr(type(recipe.stages["student"]), "prepare", prepare)
+    with pytest.raises(UserError, match=r"^stage student \(change\): ValueError: no idea$") as found:
+        plan(recipe, toy.materials, toy.codec)
+    assert isinstance(found.value.__cause__, ValueError)
+
+
+def test_behind_is_what_a_stage_was_made_from(toy: Toy) -> None:
+    done = planned(toy)
+    assert [node.name for node in done.behind("team.0")] == ["teacher", "student", "team.0"]
+    assert [node.name for node in done.behind("teacher")] == ["teacher"]
+
+
+def test_planning_is_quick(toy: Toy) -> None:
+    planned(toy)
+    start = perf_counter()
+    for size in range(20):
+        planned(toy, team__size=size % 9 + 1)
+    assert (perf_counter() - start) / 20 < 0.05  # about 2 ms; a wide margin for a busy machine
+
+
+def test_where_something_lies_is_not_part_of_a_key(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = type(planned(toy).nodes["teacher"].stage)
+    monkeypatch.setattr("bebertlab.pipeline.identity.place_fields", lambda cls: ("train",) if cls is stage else ())
+    first, second = (planned(toy, teacher__train__epochs=epochs) for epochs in (5, 6))
+    assert changed(first, second) == set()
+
+
+STAGES: dict[str, Any] = {
+    "teacher": {"kind": "finetune"},
+    "start": {"kind": "load", "classes": ["unacceptable", "acceptable"]},
+    "slice": {"kind": "slice", "model": "start", "depth": 1.0},
+    "split": {"kind": "split", "model": "slice", "splitter": "tws"},
+    "student": {"kind": "distill", "model": "slice", "teacher": "teacher", "distillation": "two-stage"},
+    "members": {
+        "kind": "members", "model": "student", "teacher": "start", "ensemble": "bagging", "distillation": "two-stage",
+    },
+    "merge": {"kind": "merge", "members": "members"},
+}  # fmt: skip
+
+
+def planned_stages(folder: Path, **stages: dict[str, Any]) -> Plan:
+    codec = OptionsCodec(load_plugins().registry)
+    data = {name: {**stage, **stages.get(name, {})} for name, stage in STAGES.items()}
+    data["start"]["folder"] = str(folder)
+    task = {"kind": "minigrammar"}
+    recipe = {"schema_version": 1, "task": task, "encoder": "tiny", "stages": data, "result": "merge"}
+    return plan(recipe_of(Document.of(recipe), codec), Materials(codec), codec)
+
+
+def test_models_are_known_along_the_graph(teacher: Artifact) -> None:
+    nodes = planned_stages(teacher.folder, teacher={**STAGES["start"], "folder": str(teacher.folder)}).nodes
+    known = {name: node.model and node.model.architecture for name, node in nodes.items()}
+    sizes = known["start"]
+    assert sizes is not None
+    assert known == {
+        **dict.fromkeys(("teacher", "start", "slice", "student", "members.0", "members.1"), sizes),
+        "split": None, "merge": None,
+    }  # fmt: skip
+    assert {node.model.maximum_tokens for node in nodes.values() if node.model} == {32}
+
+
+def test_models_that_do_not_fit_are_refused_before_anything_runs(teacher: Artifact) -> None:
+    with pytest.raises(
+        UserError, match=r"stage student .*: teacher 'teacher' and model 'slice' make other tokens"
+    ) as told:
+        planned_stages(teacher.folder)
+    assert f"the tokenizer of the encoder 'tiny' and the tokenizer of {teacher.folder} differ in" in str(told.value)
+    assert told.value.exit_code == 2
+    with pytest.raises(UserError, match=r"stage members .*: teacher 'start' and model 'student' make other tokens"):
+        planned_stages(
+            teacher.folder,
+            slice={"model": "teacher"},
+            student={"teacher": "teacher"},
+        )
+    planned_stages(teacher.folder, student={"distillation": "prediction"}, members={"distillation": "prediction"})
+    with pytest.raises(UserError, match=r"stage slice .*: depth 0\.1 keeps no layer of 2"):
+        planned_stages(teacher.folder, slice={"depth": 0.1})

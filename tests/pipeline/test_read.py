@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bebertlab.config.document import Document
+from bebertlab.errors import UserError
+from bebertlab.pipeline.read import extended, read_recipe, recipe_of
+from bebertlab.pipeline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tests.pipeline.conftest import Toy
+
+    With = Callable[[str, str], Toy]
+from typing import TYPE_CHECKING
+
+from bebertlab.pipeline.paths import set_value
+
+if TYPE_CHECKING:
+    from bebertlab.config.document import Document
+    from bebertlab.pipeline.recipe import Recipe
+    from tests.pipeline.conftest import Toy
+
+
+def read(toy: Toy) -> Recipe:
+    return recipe_of(toy.document(), toy.codec)
+
+
+def stage(recipe: Recipe, name: str) -> Any:  # noqa: ANN401 - stages of many kinds
+    return recipe.stages[name]
+
+
+def faults(toy: Toy) -> str:
+    with pytest.raises(UserError) as caught:
+        read(toy)
+    return str(caught.value)
+
+
+def test_a_recipe_is_read(toy: Toy) -> None:
+    recipe = read(toy)
+    assert (recipe.seed, recipe.description, recipe.result) == (3, "a toy", "score")
+    assert list(recipe.stages) == ["teacher", "student", "team", "score"]
+    assert recipe.task.kind == "toy"
+    assert stage(recipe, "student").scheme.bits == 1
+
+
+def test_train_gives_defaults_and_a_stage_s_own_keys_win(toy: Toy) -> None:
+    recipe = read(toy)
+    assert (stage(recipe, "teacher").train.epochs, stage(recipe, "teacher").train.learning_rate) == (5, 1e-3)
+    assert (stage(recipe, "student").train.epochs, stage(recipe, "student").train.learning_rate) == (2, 1e-3)
+
+
+def test_a_bare_stage_takes_the_defaults_too(toy_with: With) -> None:
+    assert stage(read(toy_with("teacher: {kind: make}", "teacher: make")), "teacher").train.epochs == 5
+
+
+def test_the_result_is_the_stage_that_none_reads_unless_named(toy_with: With) -> None:
+    assert read(toy_with("seed: 3", "result: null")).result == "score"
+    assert read(toy_with("of: team}", "of: teacher}")).result is None
+    assert read(toy_with("seed: 3", "result: student")).result == "student"
+    assert read(toy_with("seed: 3", "result: team.0")).result == "team.0"
+
+
+def test_a_fault_in_the_train_defaults_is_told_once(toy_with: With) -> None:
+    assert faults(toy_with("epochs: 5", "epochs: 0")) == "toy.yaml:6:17: train.epochs: must be >= 1, is 0"
+
+
+def test_a_fault_in_a_stage_s_own_train_is_told_there(toy_with: With) -> None:
+    assert faults(toy_with("epochs: 2", "epochs: x")).startswith("toy.yaml:15:21: stages.student.train.epochs: must be")
+
+
+BROKEN = """\
+schema_version: 2
+task: {kind: toi}
+encoder: {kind: toy, tekst: a}
+sead: 3
+stages:
+  teacher: {kind: make, seed: 1.5}
+  student: {kind: change, model: techer, teacher: 3, scheme: {kind: low, bits: many}}
+  team: {kind: team, size: 20, model: student}
+  odd: {kind: chang}
+  task: {kind: make}
+  a.b: {kind: make}
+  score: {kind: count, of: tam}
+result: skore
+"""
+
+
+def test_all_faults_are_told_at_once(toy: Toy) -> None:
+    with pytest.raises(UserError) as caught:
+        recipe_of(toy.document(BROKEN), toy.codec)
+    found = str(caught.value).splitlines()
+    assert [line.split(" ", 1)[0] for line in found] == [
+        "toy.yaml:1:17:",
+        "toy.yaml:2:14:",
+        "toy.yaml:3:22:",
+        "toy.yaml:4:1:",
+        "toy.yaml:6:31:",
+        "toy.yaml:7:34:",
+        "toy.yaml:7:51:",
+        "toy.yaml:7:80:",
+        "toy.yaml:8:9:",
+        "toy.yaml:9:15:",
+        "toy.yaml:10:3:",
+        "toy.yaml:11:3:",
+        "toy.yaml:12:28:",
+        "toy.yaml:13:9:",
+    ]
+    text = str(caught.value)
+    assert "sead: unknown key of a recipe; did you mean 'seed'?" in text
+    assert "stages.student.model: there is no stage 'techer'; did you mean 'teacher'?" in text
+    assert "stages.team: a team has at most 9 members" in text
+    assert "a stage cannot be called 'task'" in text
+    assert "no dot" in text
+    assert "stages.score.of: there is no stage 'tam'; did you mean 'team'?" in text
+    assert "result: there is no stage 'skore'; did you mean 'score'?" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("task: {kind: toy}\n", "", "toy.yaml:1:1: task is missing"),
+        (
+            "model: teacher",
+            "model: team",
+            "stages.student.model: 'team' is a group of stages; name one of team.0, team.1",
+        ),
+        ("seed: 3", "result: team", "toy.yaml:5:9: result: 'team' is a group of stages"),
+        ("seed: 3", "extends: 3", "extends: can only stand in a file"),
+        ("model: teacher", "model: score", "stages need each other in a circle: "),
+    ],
+)
+def test_faults_are_told(toy_with: With, old: str, new: str, fault: str) -> None:
+    assert fault in faults(toy_with(old, new))
+
+
+def test_a_circle_is_shown_by_the_names_of_the_recipe(toy_with: With) -> None:
+    circle = faults(toy_with("model: teacher", "model: score")).rpartition("circle: ")[2]
+    assert sorted(set(circle.split(" -> "))) == ["score", "student", "team"]
+    assert circle.split(" -> ")[0] == circle.split(" -> ")[-1]
+
+
+@pytest.mark.parametrize(("text", "fault"), [("- a", "a recipe is a mapping"), ("", "a recipe is a mapping")])
+def test_what_is_no_mapping_is_no_recipe(toy: Toy, text: str, fault: str) -> None:
+    with pytest.raises(UserError, match=fault):
+        recipe_of(toy.document(text), toy.codec)
+
+
+@pytest.mark.parametrize("stages", ["stages: {}", "stages:", "stages: [a]", "description: nothing"])
+def test_a_recipe_needs_stages(toy: Toy, stages: str) -> None:
+    with pytest.raises(UserError, match="stages"):
+        recipe_of(toy.document(f"task: toy\nencoder: toy\n{stages}"), toy.codec)
+
+
+def test_extends_lays_a_file_over_another(toy: Toy, tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(toy.text)
+    path = tmp_path / "over.yaml"
+    path.write_text("extends: base.yaml\nseed: 4\ntrain: {epochs: 7}\nstages:\n  extra: {kind: count, of: student}\n")
+    recipe = recipe_of(read_recipe(path), toy.codec)
+    assert (recipe.seed, list(recipe.stages)) == (4, ["teacher", "student", "team", "score", "extra"])
+    assert (stage(recipe, "teacher").train.epochs, stage(recipe, "teacher").train.learning_rate) == (7, 1e-3)
+
+
+def test_faults_name_the_file_that_has_them(toy: Toy, tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(toy.text.replace("seed: 3", "seed: x"))
+    path = tmp_path / "over.yaml"
+    path.write_text("extends: base.yaml\ndescription: 3\n")
+    with pytest.raises(UserError) as caught:
+        recipe_of(read_recipe(path), toy.codec)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    assert any(line.startswith(f"{path}:2:14: description") for line in lines)
+    assert any(line.startswith(f"{tmp_path / 'base.yaml'}:5:7: seed") for line in lines)
+
+
+def test_extends_goes_one_level(toy: Toy, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(toy.text)
+    (tmp_path / "b.yaml").write_text("extends: a.yaml")
+    (tmp_path / "c.yaml").write_text("extends: b.yaml")
+    with pytest.raises(UserError, match=r"c\.yaml:1:10: extends: b\.yaml extends a\.yaml"):
+        read_recipe(tmp_path / "c.yaml")
+
+
+def test_extends_must_be_a_path() -> None:
+    with pytest.raises(UserError, match="extends: must be the path of a recipe, is 3"):
+        extended(Document.of({"extends": 3}, "x"))
+
+
+def test_extends_may_begin_with_the_home_folder(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "base.yaml").write_text(toy.text)
+    path = tmp_path / "sub" / "over.yaml"
+    path.parent.mkdir()
+    path.write_text("extends: ~/base.yaml\nseed: 4\n")
+    assert recipe_of(read_recipe(path), toy.codec).seed == 4
+
+
+def test_the_rates_of_the_defaults_are_where_they_were_written(toy_with: With) -> None:
+    """A stage that cannot take a default blames the line of the default, not its own."""
+    assert "toy.yaml:6" in faults(toy_with("epochs: 5", "epoks: 5"))
+
+
+@pytest.fixture
+def document(toy: Toy) -> Document:
+    """The toy recipe with settings for its task, which has no name and so goes by its kind, and for another one."""
+    presets = {
+        "toy": {"train.batch_size": 7, "teacher.train.epochs": 9, "task.size": 6},
+        "other": {"train.batch_size": 3},
+    }
+    return toy.document().set(("per_task",), presets, "toy.yaml")
+
+
+def epochs(recipe: Recipe, stage: str) -> int:
+    return int(recipe.stages[stage].train.epochs)  # type: ignore[union-attr]
+
+
+def test_the_entry_of_the_task_is_laid_over_the_recipe(toy: Toy, document: Document) -> None:
+    recipe = recipe_of(document, toy.codec)
+    assert (recipe.train.batch_size, epochs(recipe, "teacher"), recipe.task.size) == (7, 9, 6)  # type: ignore[attr-defined]
+    assert recipe.stages["student"].train.batch_size == 7  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("path", ["train.batch_size", "teacher.train.epochs", "stages.teacher.train.epochs"])
+def test_what_is_set_from_outside_wins(toy: Toy, document: Document, path: str) -> None:
+    recipe = recipe_of(set_value(document, path, 5, "--set", toy.registry), toy.codec)
+    found = (recipe.train.batch_size, epochs(recipe, "teacher"))
+    assert found == ((5, 9) if path == "train.batch_size" else (7, 5))
+
+
+def test_a_whole_value_from_outside_wins_over_its_parts(toy: Toy, document: Document) -> None:
+    recipe = recipe_of(set_value(document, "teacher.train", {"epochs": 4}, "--set", toy.registry), toy.codec)
+    assert epochs(recipe, "teacher") == 4
+
+
+def test_another_kind_takes_the_settings_of_the_old_one_along(toy: Toy, document: Document) -> None:
+    changed = set_value(document, "task.kind", "toy", "--set", toy.registry)
+    assert recipe_of(changed, toy.codec).task.size == 4  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("presets", "fault"),
+    [
+        (
+            {"other": {"train.epoch": 3}},
+            "per_task.other.train.epoch: train has no option 'epoch'; did you mean",
+        ),
+        ({"other": {"train.epochs": "six"}}, "per_task.other.train.epochs: must be a whole number, is 'six'"),
+        ({"other": 3}, "per_task.other: must be a mapping of paths to values"),
+        ([], "per_task: must be a mapping of task names to settings"),
+    ],
+)
+def test_faults_of_every_entry_are_told_with_their_place(toy: Toy, presets: object, fault: str) -> None:
+    document = toy.document().set(("per_task",), presets, "toy.yaml")
+    with pytest.raises(UserError) as caught:
+        recipe_of(document, toy.codec)
+    assert fault in str(caught.value)

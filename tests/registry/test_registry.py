@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import frozen
+from torch import Size
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
+from bebertlab.interfaces.scheme import SchemeOptions
+from bebertlab.registry.registry import Failure, Registry, Source, check_options
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+MINE = Source(plugin="mine", distribution="mine 1.0")
+THEIRS = Source(plugin="theirs", distribution="theirs 2.0")
+
+
+@frozen(kw_only=True)
+class Twn(QuantizerOptions):
+    kind = "twn"
+
+    def build(self, shape: Size) -> Quantizer:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class OtherTwn(QuantizerOptions):
+    kind = "twn"
+
+    def build(self, shape: Size) -> Quantizer:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class Scheme(SchemeOptions):
+    kind = "twn"  # the same kind in another role is no clash
+
+    def design(self) -> Design:
+        return Design()
+
+
+class Undecorated(Twn):
+    kind = "undecorated"
+    bits: int = 2
+
+
+@frozen(kw_only=True)
+class Loud(Scheme):
+    kind = "Loud Kind"
+
+
+@frozen(kw_only=True)
+class Kindless(SchemeOptions):
+    def design(self) -> Design:
+        return Design()
+
+
+@frozen(kw_only=True)
+class Unfinished(SchemeOptions):
+    kind = "unfinished"
+
+
+@frozen(kw_only=True)
+class Unresolved(Scheme):
+    kind = "unresolved"
+    price: Decimal
+
+
+@frozen(kw_only=True)
+class KindField(Scheme):
+    kind: str = "field"  # type: ignore[misc]
+
+
+def registry(*classes: type[Options], source: Source = MINE) -> Registry:
+    return Registry().extended(tuple((cls, cls) for cls in classes), source)
+
+
+def test_finds_what_was_registered_and_where_it_came_from() -> None:
+    found = registry(Twn, Scheme)
+    assert found.find("quantizer", "twn") is Twn
+    assert found.find("scheme", "twn") is Scheme
+    assert found.entry(Twn).source is MINE
+    assert [(entry.role, entry.kind, entry.plugin) for entry in found.all()] == [
+        ("quantizer", "twn", "mine"),
+        ("scheme", "twn", "mine"),
+    ]
+
+
+def test_extending_leaves_the_old_registry_alone() -> None:
+    empty = Registry()
+    empty.extended(((QuantizerOptions, Twn),), MINE)
+    assert empty.kinds("quantizer") == ()
+
+
+def test_a_taken_kind_names_both_plugins_and_classes() -> None:
+    with pytest.raises(UserError) as caught:
+        registry(Twn).extended(((QuantizerOptions, OtherTwn),), THEIRS)
+    for word in ("quantizer 'twn'", "OtherTwn", "plugin 'mine' (mine 1.0)", "test_registry.Twn"):
+        assert word in str(caught.value)
+
+
+def test_an_unknown_kind_suggests_and_mentions_failed_plugins() -> None:
+    failed = Registry(entries=registry(Twn).entries, failures=(Failure(source=THEIRS, error="ImportError: no x"),))
+    with pytest.raises(UserError, match="did you mean 'twn'") as caught:
+        failed.find("quantizer", "twm")
+    assert "plugin 'theirs' (theirs 2.0) failed: ImportError: no x" in str(caught.value)
+
+
+def test_an_unregistered_class_is_refused_even_if_its_kind_is_taken() -> None:
+    with pytest.raises(UserError, match="OtherTwn is not registered"):
+        registry(Twn).entry(OtherTwn)
+
+
+@pytest.mark.parametrize("found", [Scheme, Twn(), "twn", None])
+def test_what_is_not_of_the_role_is_refused(found: object) -> None:
+    with pytest.raises(UserError, match="is not a subclass of QuantizerOptions"):
+        Registry().extended(((QuantizerOptions, found),), MINE)
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        (Undecorated, r"Undecorated is not an attrs class; decorate it with @frozen"),
+        (Loud, r"kind 'Loud Kind' of .*Loud must be made of"),
+        (Kindless, r"Kindless has no kind"),
+        (Unfinished, r"Unfinished does not implement design"),
+        (Unresolved, r"annotation of .*Unresolved cannot be resolved: name 'Decimal' .* outside TYPE_CHECKING"),
+        (KindField, r"kind of .*KindField is a field"),
+    ],
+)
+def test_a_class_that_yaml_could_not_use_is_refused_by_name(cls: type[Options], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_options(cls)

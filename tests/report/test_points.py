@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+
+from bebertlab.interfaces.events import StagePhase, TrialRecord, TrialState
+from bebertlab.report.points import (
+    failures,
+    finite,
+    identity,
+    in_group,
+    mean_over_seeds,
+    mebibytes,
+    members,
+    points,
+    told,
+    training_seconds,
+    with_values,
+)
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Simulate
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bebertlab.report.points import Placed, Point, by_operations, by_seconds, by_size, front
+from bebertlab.report.statistics import Interval
+
+
+def test_points_are_the_trials_that_differ_in_their_seed_only(simulate: Simulate) -> None:
+    study, trials = simulate()
+    found = points(study, trials)
+    assert len(found) == 42
+    assert {tuple(point.trials) for point in found} == {(0, 1, 2)}
+    first = found[0]
+    values = [trial.metrics["validation/score"] for trial in first.trials.values()]
+    assert first.score is not None
+    assert first.score.mean == pytest.approx(sum(values) / 3)
+    assert [point.number for point in found] == list(range(1, 43))
+    means = [point.score.mean for point in found if point.score]
+    assert means == sorted(means, reverse=True)
+
+
+def test_the_best_is_the_lowest_where_that_is_the_goal(simulate: Simulate) -> None:
+    study, trials = simulate()
+    means = [point.score.mean for point in points(evolve(study, maximize=False), trials) if point.score]
+    assert means == sorted(means)
+
+
+def test_failed_and_unfinished_trials_are_in_no_mean(
+    simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]
+) -> None:
+    study, trials = simulate()
+    waiting = evolve(trials[1], state=TrialState.WAITING, metrics={}, stages=())
+    broken = evolve(trials[3], metrics={"validation/score": math.nan})
+    found = points(study, [fail(trials[0]), waiting, trials[2], broken])
+    assert [tuple(point.trials) for point in found] == [(2,), ()]
+    assert [point.failed for point in found] == [1, 0]
+    assert found[1].score is None
+
+
+def test_a_seed_told_twice_counts_once(simulate: Simulate) -> None:
+    study, trials = simulate()
+    again = evolve(trials[0], metrics={"validation/score": 1.0})
+    (point,) = points(study, [trials[0], again])
+    assert point.score is not None
+    assert (point.score.mean, point.score.count) == (1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [(1, 1.0, True), (True, 1, False), ([1.0, 2], (1, 2), True), ("1", 1, False), ({"a": 4.0}, {"a": 4}, True)],
+)
+def test_identity(one: object, other: object, equal: bool) -> None:
+    assert (identity(one) == identity(other)) is equal
+
+
+def test_training_seconds_count_stored_stages_too(simulate: Simulate) -> None:
+    _, trials = simulate()
+    trial = evolve(trials[0], stages=tuple(evolve(event, stored=True, seconds=2.0) for event in trials[0].stages))
+    assert training_seconds(trial) == 2.0 * len(trial.stages)
+    assert training_seconds(trial, "members") == 2.0
+    assert training_seconds(trial, "nothing") is None
+    assert training_seconds(evolve(trial, stages=())) == trial.seconds
+
+
+def test_a_group_is_a_whole_word() -> None:
+    assert in_group("members.0", "members")
+    assert not in_group("members_too", "members")
+
+
+def test_sizes_and_members_by_name() -> None:
+    metrics = {"size/matrix_mebibytes": 1.0, "size/total_mebibytes": 2.0, "members/kept": 2, "members/count": 3}
+    assert (mebibytes(metrics), members(metrics)) == (2.0, 2.0)
+    assert (mebibytes({"b_mebibytes": 3.0}), members({"members/count": 3})) == (3.0, 3.0)
+    assert (mebibytes({}), members({})) == (None, None)
+
+
+def test_values_of_a_range_are_those_that_were_drawn(simulate: Simulate) -> None:
+    study, trials = simulate()
+    drawn = [evolve(one, parameters={"lr": 0.1 * (7 - one.number // 3)}) for one in trials[:9]]
+    seen = with_values(evolve(study, axes={"lr": (), "other": (1, 2)}), drawn)
+    assert seen.axes == {"lr": (0.5, 0.1 * 6, 0.1 * 7), "other": (1, 2)}
+
+
+def test_only_finished_stages_of_trials_that_ran_are_told(simulate: Simulate) -> None:
+    _, trials = simulate()
+    started = evolve(trials[0].stages[0], phase=StagePhase.STARTED)
+    trial = evolve(trials[0], stages=(started, *trials[0].stages[1:]))
+    assert told(trial) == trials[0].stages[1:]
+    assert told(evolve(trials[0], state=TrialState.RUNNING)) == ()
+
+
+def test_a_metric_that_is_not_finite_is_none(simulate: Simulate) -> None:
+    study, trials = simulate()
+    trial = evolve(trials[0], metrics={"a": math.inf, "b": 2})
+    assert (finite(trial, "a"), finite(trial, "b"), finite(trial, "c")) == (None, 2.0, None)
+    (point,) = points(evolve(study, objective="b"), [trial])
+    assert mean_over_seeds(point, lambda one: finite(one, "a")) is None
+
+
+def test_each_error_is_told_once_with_the_trials_it_ended(
+    simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]
+) -> None:
+    _, trials = simulate()
+    other = evolve(fail(trials[3]), error="another")
+    found = failures([fail(trials[0]), trials[1], fail(trials[2]), other, fail(trials[4])])
+    assert found == (
+        (f"{trials[0].name} (and t002, t004)", "binary: the loss became NaN at step 7"),
+        (trials[3].name, "another"),
+    )
+
+
+PLACES = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=15)
+
+
+def _placed(pairs: list[tuple[int, int]]) -> list[Placed]:
+    return [
+        Placed(
+            point=Point(parameters={}, trials={}, failed=0, score=None, number=number),
+            score=Interval(float(score), None, None, 3),
+            cost=10.0 * cost,
+        )
+        for number, (cost, score) in enumerate(pairs)
+    ]
+
+
+@given(PLACES)
+def test_the_front_is_what_nothing_beats(pairs: list[tuple[int, int]]) -> None:
+    placed = _placed(pairs)
+    kept = front(placed, maximize=True)
+    wanted = {
+        (one.cost, one.score.mean)
+        for one in placed
+        if not any(
+            other.cost <= one.cost
+            and other.score.mean >= one.score.mean
+            and (other.cost, other.score.mean) != (one.cost, one.score.mean)
+            for other in placed
+        )
+    }
+    assert {(one.cost, one.score.mean) for one in kept} == wanted
+    assert [one.cost for one in kept] == sorted(one.cost for one in kept)
+
+
+def test_lower_is_better_where_it_is_the_goal() -> None:
+    kept = front(_placed([(1, 5), (2, 4), (3, 6)]), maximize=False)
+    assert [one.score.mean for one in kept] == [5, 4]
+
+
+def test_seconds_that_hardly_differ_are_equal() -> None:
+    first, second = _placed([(1, 5), (1, 7)])
+    assert front([first, evolve(second, cost=10.05)], maximize=True)[0].score.mean == 7
+    assert len(front([first, evolve(second, cost=10.2)], maximize=True)) == 2
+
+
+def test_points_carry_their_costs(simulate: Simulate) -> None:
+    study, trials = simulate()
+    found = points(study, trials)
+    assert {round(one.cost, 2) for one in by_size(found)} == {0.11, 0.22, 0.44}
+    assert len(by_seconds(found)) == 42
+    assert by_operations(found) == ()
+    counted = [evolve(one, metrics={**one.metrics, "cost/gigaflops": 1.5}) for one in trials]
+    assert {one.cost for one in by_operations(points(study, counted))} == {1.5}
+    bare = [evolve(one, metrics={"validation/score": 1.0}) for one in trials]
+    assert by_size(points(study, bare)) == ()

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import Architecture
+from bebertlab.interfaces.batch import Batch, Outputs, Tap
+from bebertlab.interfaces.distillation import Phase
+from bebertlab.interfaces.ensemble import Round, Sampling
+from bebertlab.interfaces.loss import Loss, LossOptions
+from bebertlab.stages.labels import LabelsOptions
+from bebertlab.testing.tiny import tiny_model, tiny_task
+from bebertlab.training.objective import Objective, rehearse
+from bebertlab_bibert.direction import Direction
+from bebertlab_binarybert.attention import Attention
+from bebertlab_binarybert.hidden import Hidden
+
+MakeLoss = Callable[..., LossOptions]
+LABELS = LabelsOptions()
+
+
+def batch_of(weights: Tensor | None = None) -> Batch:
+    blank = torch.zeros(2, 1, dtype=torch.int64)
+    return Batch(
+        positions=torch.arange(2),
+        tokens=blank,
+        segments=blank,
+        mask=blank == 0,
+        labels=torch.tensor([0, 1]),
+        weights=weights,
+    )
+
+
+def outputs(*logits: tuple[float, float]) -> Outputs:
+    return Outputs(logits=torch.tensor(logits), taps={})
+
+
+STUDENT = outputs((0.0, 0.0), (2.0, 0.0))
+TEACHER = outputs((1.0, 1.0), (2.0, 2.0))
+CROSS_ENTROPIES = torch.tensor([0.693147, 2.126928])
+
+
+def test_it_is_the_mean_over_the_examples() -> None:
+    assert Objective([LABELS], 2)(STUDENT, None, batch_of()).item() == pytest.approx(CROSS_ENTROPIES.mean().item())
+
+
+def test_losses_add_up(imitate: MakeLoss) -> None:
+    squares = torch.tensor([1.0, 2.0])
+    both = Objective([LABELS, imitate()], 2)(STUDENT, TEACHER, batch_of())
+    assert both.item() == pytest.approx((CROSS_ENTROPIES + squares).mean().item())
+    whole = Objective([LABELS, imitate(whole=True)], 2)(STUDENT, TEACHER, batch_of())
+    assert whole.item() == pytest.approx(both.item())
+
+
+def test_examples_weigh_as_told() -> None:
+    weighted = Objective([LABELS], 2)(STUDENT, None, batch_of(torch.tensor([1.5, 0.5])))
+    assert weighted.item() == pytest.approx((0.693147 * 1.5 + 2.126928 * 0.5) / 2)
+
+
+def test_it_says_what_it_reads(imitate: MakeLoss) -> None:
+    alone = Objective([LABELS], 2)
+    assert (alone.needs_teacher, alone.student_taps, alone.teacher_taps) == (False, frozenset(), frozenset())
+    taps = [frozenset({Tap.HIDDEN}), frozenset({Tap.SCORES})]
+    both = Objective([LABELS, *(imitate(taps=one) for one in taps)], 2)
+    assert both.needs_teacher
+    assert both.student_taps == both.teacher_taps == {Tap.HIDDEN, Tap.SCORES}
+
+
+@pytest.mark.parametrize("sampling", list(Sampling))
+def test_only_reweighting_wants_losses_per_example(sampling: Sampling, imitate: MakeLoss) -> None:
+    assignment = Round(sampling=sampling, weights=np.full(4, 0.25))
+    whole = Objective([LABELS, imitate(whole=True)], 2)
+    whole.check_round(None)
+    Objective([LABELS, imitate()], 2).check_round(assignment)
+    if sampling is Sampling.REWEIGHT:
+        with pytest.raises(UserError, match="loss 'imitate' has one value for the whole batch"):
+            whole.check_round(assignment)
+    else:
+        whole.check_round(assignment)
+
+
+SIZES = evolve(tiny_model(tiny_task()).architecture, layers=4)
+
+
+def phase(*losses: LossOptions, **more: Any) -> tuple[Phase, ...]:  # noqa: ANN401 - fields of a phase
+    return (Phase(name="first", losses=losses), Phase(name="second", losses=losses, **more))
+
+
+@pytest.mark.parametrize(
+    ("loss", "teacher", "message"),
+    [
+        (Hidden(), {"hidden": 8}, r"loss 'hidden': the student's hidden are \(1, 2, 16\), the teacher's \(1, 2, 8\)"),
+        (Attention(), {"heads": 4}, "take a teacher of the same number of heads"),
+        (Direction(), {"heads": 4}, "loss 'direction': .*same number of heads"),
+        (Hidden(), {"layers": 6}, "6 layers are not a multiple of the student's 4; `layers: last` and"),
+        (Attention(layers="last"), {"layers": 3}, "the teacher has 3 layers, the student 4"),
+    ],
+)
+def test_models_that_cannot_be_compared_are_refused(loss: LossOptions, teacher: dict[str, Any], message: str) -> None:
+    rehearse(phase(loss), SIZES, SIZES, 2)
+    with pytest.raises(UserError, match=message):
+        rehearse(phase(loss), SIZES, evolve(SIZES, **teacher), 2)
+
+
+def test_what_a_loss_allows_is_allowed() -> None:
+    deep = evolve(SIZES, layers=6, head_size=4, ffn=99, vocabulary=7)
+    rehearse(phase(Hidden(layers="last"), Attention(layers="dynabert")), SIZES, deep, 1)
+    rehearse(phase(Direction()), SIZES, evolve(SIZES, layers=8), 3)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        ({"layers": 8}, "a sub-network of 2 of 4 layers needs a teacher of 4 layers; this one has 8"),
+        ({"hidden": 8}, "same width"),
+    ],
+)
+def test_sub_networks_are_compared_one_by_one(teacher: dict[str, Any], message: str) -> None:
+    phases = phase(Hidden(), widths=(1.0, 0.5), depths=(1.0, 0.5))
+    rehearse(phases, SIZES, SIZES, 2)
+    with pytest.raises(UserError, match=message):
+        rehearse(phases, SIZES, evolve(SIZES, **teacher), 2)
+    with pytest.raises(UserError, match=r"width 0\.1 keeps no head of 2"):
+        rehearse(phase(Hidden(), widths=(0.1,)), SIZES, SIZES, 2)
+
+
+@frozen(kw_only=True)
+class Picky(LossOptions):
+    """Fails on zeros; reads taps if asked."""
+
+    kind = "picky"
+    taps: frozenset[Tap] = frozenset({Tap.HIDDEN})
+
+    def build(self, classes: int) -> Loss:
+        return _Picky(self.taps)
+
+
+class _Picky(Loss):
+    needs_teacher = True
+    per_example = True
+
+    def __init__(self, taps: frozenset[Tap]) -> None:
+        self.student_taps = self.teacher_taps = taps
+
+    def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> Mapping[str, Tensor]:
+        raise ZeroDivisionError
+
+
+def test_a_loss_that_fails_on_zeros_is_left_to_the_training() -> None:
+    rehearse(phase(Picky()), SIZES, SIZES, 2)
+
+
+def test_losses_of_logits_alone_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: Callable[..., object] = lambda *_: pytest.fail("computed")  # noqa: E731 - a name for the type
+    monkeypatch.setattr(_Picky, "__call__", made)
+    other: Architecture = evolve(SIZES, hidden=8, layers=3, heads=1)
+    rehearse(phase(Picky(taps=frozenset())), SIZES, other, 2)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from attrs import evolve
+
+from bebertlab.data.examples import Examples
+from bebertlab.inference.predict import predict
+from bebertlab.interfaces.batch import Tap
+from bebertlab.interfaces.loss import LossOptions
+from bebertlab.interfaces.task import Labels, Task
+from bebertlab.model.bert import BertClassifier
+from bebertlab.stages.labels import LabelsOptions
+from bebertlab.testing.tiny import tiny_model
+from bebertlab.training.objective import Objective
+from bebertlab.training.selection import Selection
+from bebertlab.training.setup import Session, TeacherView
+from bebertlab.training.teacher import Teacher
+
+OpenSession = Callable[..., Session]
+MakeLoss = Callable[..., LossOptions]
+
+
+def kept(model: BertClassifier, session: Session, scores: list[float]) -> float:
+    """Which of the states 0, 1, 2 ... is kept, if they have these scores."""
+    task = session.task
+    left = iter(scores)
+
+    def metrics(predictions: Labels, labels: Labels) -> dict[str, float]:
+        return {"accuracy": next(left)}
+
+    session = evolve(session, task=evolve(task, metrics=metrics))
+    selection = Selection(model, Objective([LabelsOptions()], 2), session, by_loss=False)
+    for number in range(len(scores)):
+        with torch.no_grad():
+            model.classifier.bias.fill_(number)
+        selection.consider(last=number == len(scores) - 1)
+    return float(model.classifier.bias.detach()[0])
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([1.0, 3.0, 2.0], 1),
+        ([1.0, 2.0, 3.0], 2),
+        ([3.0, 2.0, 1.0], 0),
+        ([2.0, 2.0, 1.0], 1),  # of equals the later
+        ([-3.0, -2.0, -2.5], 1),  # a score below 0 is a score
+        ([math.nan, math.nan], 1),  # the last where none is a number
+        ([1.0, math.nan], 0),
+    ],
+)
+def test_the_state_of_the_best_score_is_kept(
+    scores: list[float], best: int, task: Task, open_session: OpenSession
+) -> None:
+    assert kept(tiny_model(task), open_session(), scores) == best
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_last_state_is_there_too_where_it_is_wanted_and_another_is_better(
+    wanted: bool, task: Task, open_session: OpenSession
+) -> None:
+    scores = iter([0.9, 0.1])
+    session = evolve(open_session(), keep_last=wanted)
+    session = evolve(session, task=evolve(session.task, metrics=lambda *_: {"accuracy": next(scores)}))
+    model = tiny_model(task)
+    selection = Selection(model, Objective([LabelsOptions()], 2), session, by_loss=False)
+    for number in (0, 1):
+        with torch.no_grad():
+            model.classifier.bias.fill_(number)
+        selection.consider(last=number == 1)
+    assert float(model.classifier.bias.detach()[0]) == 0
+    assert (selection.last is not None) is wanted
+    if selection.last is not None:
+        assert float(selection.last["classifier.bias"][0]) == 1
+
+
+def test_a_model_that_answers_no_numbers_is_no_better(task: Task, open_session: OpenSession) -> None:
+    model = tiny_model(task)
+    selection = Selection(model, Objective([LabelsOptions()], 2), open_session(), by_loss=False)
+    selection.consider(last=False)
+    before = predict(model, open_session().select)
+    with torch.no_grad():
+        model.classifier.bias.fill_(math.nan)
+    selection.consider(last=True)
+    assert torch.equal(predict(model, open_session().select), before)
+
+
+def test_a_loss_of_the_teachers_logits_alone_reads_those_of_its_own_tokens(
+    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Examples] = []
+
+    def logits(self: Teacher, examples: Examples, precision: str) -> torch.Tensor:
+        asked.append(examples)
+        return torch.zeros(len(examples), 2)
+
+    monkeypatch.setattr(Teacher, "logits", logits)
+    monkeypatch.setattr(Teacher, "answer", lambda *_: pytest.fail("asked for a batch"))
+    session = open_session(teacher=Teacher(tiny_model(task, seed=1)))
+    theirs = evolve(session.select, padding=1)
+    session = evolve(session, teacher_view=TeacherView(train=session.train, select=theirs, different=("vocabulary",)))
+    Selection(tiny_model(task), Objective([imitate()], 2), session, by_loss=True).consider(last=True)
+    assert {id(examples) for examples in asked} == {id(theirs)}
+
+
+def test_where_the_logits_are_not_trained_the_loss_decides(
+    task: Task, open_session: OpenSession, imitate: MakeLoss
+) -> None:
+    session = open_session(teacher=Teacher(tiny_model(task, seed=1)))
+    objective = Objective([imitate(logits=False, taps=frozenset({Tap.HIDDEN}))], 2)
+    model = tiny_model(task, seed=1)
+    selection = Selection(model, objective, session, by_loss=True)
+    states = []
+    for noise in (0.3, 0.1, 0.2):
+        with torch.no_grad():
+            model.load_state_dict(tiny_model(task, seed=1).state_dict())
+            # not the same for every feature, which the LayerNorm would take out again
+            model.bert.embeddings.position_embeddings.weight[:, 0].add_(noise)
+        states.append(model.bert.embeddings.position_embeddings.weight.detach().clone())
+        selection.consider(last=noise == 0.2)
+    assert torch.equal(model.bert.embeddings.position_embeddings.weight, states[1])
