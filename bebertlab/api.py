@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bebertlab.accounting.operations import model_operations, usual_tokens
 from bebertlab.artifacts.metrics import read_metrics, write_metrics
-from bebertlab.artifacts.model import input_length, open_session, read_model, read_teacher, write_model
+from bebertlab.artifacts.model import evaluate_and_save, input_length, read_model, read_teacher, set_up_training
 from bebertlab.data.batches import batches, group_in_order
 from bebertlab.data.examples import load_examples
 from bebertlab.data.metrics import accuracy_f1_metrics, accuracy_metrics, correlation_metrics, matthews_metrics
-from bebertlab.data.select import carve_select
-from bebertlab.errors import EnvironmentFault, UserError, suggestion, unknown
+from bebertlab.data.select import split_off_select
+from bebertlab.errors import SetupError, UserError, suggestion, unknown
 from bebertlab.files import check_file
 from bebertlab.interfaces.architecture import (
     ATTENTION_SITES,
@@ -17,7 +17,7 @@ from bebertlab.interfaces.architecture import (
     WEIGHT_SITES,
     Architecture,
     Checkpoint,
-    Design,
+    QuantSpec,
     Site,
 )
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
@@ -27,11 +27,11 @@ from bebertlab.interfaces.ensemble import (
     Ensemble,
     EnsembleOptions,
     Floats,
+    MemberResult,
     Merger,
     MergerOptions,
-    Round,
+    SampleWeights,
     Sampling,
-    Verdict,
 )
 from bebertlab.interfaces.events import Question, StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.importer import ImporterOptions
@@ -41,16 +41,16 @@ from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, Qua
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import Measure, Splitter, SplitterOptions, Splitting
 from bebertlab.interfaces.stage import (
-    PLACE,
-    PLACE_OR_NAME,
+    EXCLUDED_FROM_KEY,
+    EXCLUDED_FROM_KEY_IF_PATH,
     Artifact,
     Codec,
     Composition,
     Context,
-    Designs,
     Inputs,
     PlannedModel,
     Planning,
+    QuantSpecs,
     StageGroupOptions,
     StageOptions,
     TokenizerSource,
@@ -69,7 +69,14 @@ from bebertlab.model.huggingface import (
     quantized_bits,
 )
 from bebertlab.model.spec import branch_counts, branch_prefix, quantizable_modules
-from bebertlab.model.straight_through import integer_dtype, sign, straight_through, widened, windowed, within
+from bebertlab.model.straight_through import (
+    at_least_float32,
+    clipped_ste,
+    integer_dtype,
+    mask_gradient,
+    sign,
+    straight_through,
+)
 from bebertlab.model.tensors import check_tensors
 from bebertlab.network import reach_hub
 from bebertlab.registry.hookspecs import hookimpl
@@ -79,10 +86,10 @@ from bebertlab.training.pairing import LAYERS, Layers, paired, teacher_logits
 
 __all__ = [
     "ATTENTION_SITES",
+    "EXCLUDED_FROM_KEY",
+    "EXCLUDED_FROM_KEY_IF_PATH",
     "LAYERS",
     "LINEAR_SITES",
-    "PLACE",
-    "PLACE_OR_NAME",
     "SELECT",
     "TRAIN",
     "VALIDATION",
@@ -96,13 +103,10 @@ __all__ = [
     "Codes",
     "Composition",
     "Context",
-    "Design",
-    "Designs",
     "DistillationOptions",
     "EncoderOptions",
     "Ensemble",
     "EnsembleOptions",
-    "EnvironmentFault",
     "Floats",
     "ImporterOptions",
     "Inputs",
@@ -111,6 +115,7 @@ __all__ = [
     "Loss",
     "LossOptions",
     "Measure",
+    "MemberResult",
     "MemberStage",
     "Merger",
     "MergerOptions",
@@ -121,13 +126,16 @@ __all__ = [
     "Phase",
     "PlannedModel",
     "Planning",
+    "QuantSpec",
+    "QuantSpecs",
     "Quantizer",
     "QuantizerOptions",
     "Question",
-    "Round",
+    "SampleWeights",
     "Sampling",
     "SavedTokenizer",
     "SchemeOptions",
+    "SetupError",
     "Site",
     "Split",
     "Splitter",
@@ -147,20 +155,21 @@ __all__ = [
     "TrialRecord",
     "TrialState",
     "UserError",
-    "Verdict",
     "accuracy_f1_metrics",
     "accuracy_metrics",
     "architecture_of",
+    "at_least_float32",
     "batches",
     "branch_counts",
     "branch_prefix",
-    "carve_select",
     "check_file",
     "check_tensors",
     "classifier_architecture",
+    "clipped_ste",
     "config_number",
     "correlation_metrics",
     "environment_folder",
+    "evaluate_and_save",
     "fractions",
     "group_in_order",
     "hookimpl",
@@ -168,10 +177,10 @@ __all__ = [
     "input_names",
     "integer_dtype",
     "load_examples",
+    "mask_gradient",
     "matthews_metrics",
     "model_operations",
     "modern_names",
-    "open_session",
     "paired",
     "quantizable_modules",
     "quantized_bits",
@@ -180,16 +189,14 @@ __all__ = [
     "read_model",
     "read_teacher",
     "resolve_phases",
+    "set_up_training",
     "sign",
+    "split_off_select",
     "stage_input",
     "straight_through",
     "suggestion",
     "teacher_logits",
     "unknown",
     "usual_tokens",
-    "widened",
-    "windowed",
-    "within",
     "write_metrics",
-    "write_model",
 ]

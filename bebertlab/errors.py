@@ -31,7 +31,7 @@ class UnknownPart(UserError):
         return error
 
 
-class EnvironmentFault(UserError):
+class SetupError(UserError):
     """A fault of the machine or of the outside world: missing data, unreachable hub, no space."""
 
     exit_code = EXIT_ENVIRONMENT
@@ -73,7 +73,7 @@ def show_exception(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
-class TrainingFault(UserError):
+class TrainingDiverged(UserError):
     """The numbers of a training are no numbers any more; names the stage, the phase and the step."""
 
     exit_code = EXIT_TRIALS_FAILED

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 
 _POINTER = b"version https://git-lfs"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -21,26 +21,26 @@ def check_file(path: Path) -> None:
     """Check that a file is there, can be read, and is the file itself.
 
     Raises:
-        EnvironmentFault: it is missing, or closed to this user, or a pointer of git-lfs.
+        SetupError: it is missing, or closed to this user, or a pointer of git-lfs.
     """
     try:
         if not path.is_file():
-            raise EnvironmentFault(f"{path}: no such file")
+            raise SetupError(f"{path}: no such file")
         refuse_pointer(path)
     except OSError as error:
-        raise EnvironmentFault(f"{path}: it cannot be read: {error.strerror or error}") from error
+        raise SetupError(f"{path}: it cannot be read: {error.strerror or error}") from error
 
 
 def refuse_pointer(path: Path) -> None:
     """Check that a file is not one of the few lines of text that `git clone` leaves where git-lfs is not installed.
 
     Raises:
-        EnvironmentFault: it is.
+        SetupError: it is.
     """
     with path.open("rb") as file:
         start = file.read(len(_POINTER))
     if start == _POINTER:
-        raise EnvironmentFault(
+        raise SetupError(
             f"{path} is a pointer of git-lfs, not the file itself; run `git lfs pull` there, or fetch it again"
         )
 
@@ -70,7 +70,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object.
 
     Raises:
-        EnvironmentFault: the file is missing, or a pointer of git-lfs.
+        SetupError: the file is missing, or a pointer of git-lfs.
         UserError: it is not a JSON object in UTF-8, or has a key twice.
     """
     check_file(path)

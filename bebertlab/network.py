@@ -6,7 +6,7 @@ import os
 import urllib.error
 import urllib.request
 
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 
 _ENDPOINT_VARIABLE = "HF_ENDPOINT"
 _ENDPOINT = "https://huggingface.co"
@@ -17,7 +17,7 @@ def reach_hub(asker: str) -> None:
     """Ask for the hub's front page once.
 
     Raises:
-        EnvironmentFault: it cannot be reached; begins with `asker`, what wanted it.
+        SetupError: it cannot be reached; begins with `asker`, what wanted it.
     """
     endpoint = os.environ.get(_ENDPOINT_VARIABLE, _ENDPOINT)
     try:
@@ -26,4 +26,4 @@ def reach_hub(asker: str) -> None:
     except urllib.error.HTTPError:
         return  # it answers, that is all we want to know
     except (OSError, ValueError) as error:
-        raise EnvironmentFault(f"{asker}: the hub {endpoint} cannot be reached: {error}") from error
+        raise SetupError(f"{asker}: the hub {endpoint} cannot be reached: {error}") from error

@@ -11,8 +11,8 @@ from bebertlab.api import (
     ATTENTION_SITES,
     LINEAR_SITES,
     WEIGHT_SITES,
-    Design,
     QuantizerOptions,
+    QuantSpec,
     SchemeOptions,
     Site,
     UserError,
@@ -52,12 +52,12 @@ class CustomScheme(SchemeOptions):
     def _check_attention_sites(self, _: object, sites: Mapping[Site, object]) -> None:
         _only(sites, ATTENTION_SITES)
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The families spread over their sites, then the exceptions."""
         linear = dict.fromkeys(LINEAR_SITES, self.weights)
         qkv = (Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE)
         attention = dict.fromkeys(qkv, self.attention) | {Site.ATTENTION_PROBABILITIES: self.probabilities}
-        return Design(
+        return QuantSpec(
             weights=_set({Site.WORD_EMBEDDING: self.word_embedding} | linear | dict(self.weight_sites)),
             inputs=_set(dict.fromkeys(LINEAR_SITES, self.inputs) | dict(self.input_sites)),
             attention=_set(attention | dict(self.attention_sites)),
@@ -83,9 +83,9 @@ class FullPrecision(SchemeOptions):
 
     kind = "full_precision"
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The empty design."""
-        return Design()
+        return QuantSpec()
 
 
 @hookimpl

@@ -25,7 +25,7 @@ from bebertlab.model.folder import load_model, save_model
 from bebertlab.registry.manager import load_plugins
 from bebertlab.stages.finetune import FinetuneStage
 from bebertlab.stages.load import LoadStage
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
 
@@ -138,8 +138,8 @@ def task() -> Task:
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory, codec: Codec) -> StageBench:
-    return StageBench(tmp_path_factory.mktemp("stages"), codec)
+def bench(tmp_path_factory: pytest.TempPathFactory, codec: Codec) -> StageRunner:
+    return StageRunner(tmp_path_factory.mktemp("stages"), codec)
 
 
 @pytest.fixture(scope="session")
@@ -148,14 +148,14 @@ def train() -> TrainOptions:
 
 
 @pytest.fixture(scope="session")
-def teacher(bench: StageBench, task: Task) -> Artifact:
+def teacher(bench: StageRunner, task: Task) -> Artifact:
     """A fine-tuned model; read-only, as in the store."""
     return bench.run(FinetuneStage(train=TRAIN), task, name="teacher")
 
 
 @pytest.fixture(scope="session")
 def renumbered(
-    bench: StageBench, task: Task, teacher: Artifact, codec: Codec, tmp_path_factory: pytest.TempPathFactory
+    bench: StageRunner, task: Task, teacher: Artifact, codec: Codec, tmp_path_factory: pytest.TempPathFactory
 ) -> Artifact:
     """The fine-tuned model with other ids of its tokens: it answers every text as that one does."""
     folder = tmp_path_factory.mktemp("renumbered")

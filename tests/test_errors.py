@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from bebertlab.errors import EnvironmentFault, UserError, suggestion, unknown
+from bebertlab.errors import SetupError, UserError, suggestion, unknown
 
 
 def test_faults_of_the_machine_exit_differently_from_faults_of_the_user() -> None:
-    assert (UserError.exit_code, EnvironmentFault.exit_code) == (2, 3)
+    assert (UserError.exit_code, SetupError.exit_code) == (2, 3)
 
 
 def test_a_far_name_gets_no_guess_but_the_list() -> None:

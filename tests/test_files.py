@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.files import check_file, content_digest, path_digest, read_json
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:9c16\nsize 440449768\n"
@@ -18,7 +18,7 @@ def test_a_pointer_of_git_lfs_is_a_fault_of_the_machine(tmp_path: Path) -> None:
     path.write_text(POINTER)
     words = "is a pointer of git-lfs, not the file itself; run `git lfs pull` there, or fetch it again"
     for read in (check_file, read_json):
-        with pytest.raises(EnvironmentFault) as raised:
+        with pytest.raises(SetupError) as raised:
             read(path)
         assert str(raised.value) == f"{path} {words}"
     path.write_text("version 2")
@@ -27,7 +27,7 @@ def test_a_pointer_of_git_lfs_is_a_fault_of_the_machine(tmp_path: Path) -> None:
 
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none", tmp_path / ("long" * 100)):
-        with pytest.raises(EnvironmentFault) as raised:
+        with pytest.raises(SetupError) as raised:
             check_file(path)
         assert str(raised.value).startswith(f"{path}: ")
 

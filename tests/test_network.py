@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 from bebertlab.network import reach_hub
 
 
 def test_an_unreachable_hub_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the discard port: nothing listens there
-    with pytest.raises(EnvironmentFault, match=r"^encoder 'x': the hub http://127\.0\.0\.1:9 cannot be reached: "):
+    with pytest.raises(SetupError, match=r"^encoder 'x': the hub http://127\.0\.0\.1:9 cannot be reached: "):
         reach_hub("encoder 'x'")
 
 
 def test_an_endpoint_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "nowhere")
-    with pytest.raises(EnvironmentFault, match="the hub nowhere cannot be reached"):
+    with pytest.raises(SetupError, match="the hub nowhere cannot be reached"):
         reach_hub("task")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from attrs import frozen
 
-from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.quantizer import QuantizerOptions
 
 #: a weight as small as it can be and still tell which of its dimensions a scale follows
@@ -23,12 +23,12 @@ class SiteBits:
     attention: Mapping[Site, int]
 
 
-def site_bits(design: Design) -> SiteBits:
+def site_bits(spec: QuantSpec) -> SiteBits:
     """The bits of every quantized site."""
     return SiteBits(
-        weights={site: options.build(_SAMPLE).bits for site, options in design.weights.items()},
-        inputs={site: options.build(_SAMPLE[1:]).bits for site, options in design.inputs.items()},
-        attention={site: _attention_bits(site, options) for site, options in design.attention.items()},
+        weights={site: options.build(_SAMPLE).bits for site, options in spec.weights.items()},
+        inputs={site: options.build(_SAMPLE[1:]).bits for site, options in spec.inputs.items()},
+        attention={site: _attention_bits(site, options) for site, options in spec.attention.items()},
     )
 
 

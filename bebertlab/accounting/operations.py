@@ -7,7 +7,7 @@ from attrs import frozen
 from bebertlab.accounting.bits import SiteBits, site_bits
 from bebertlab.accounting.size import weight_shape
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Architecture, Design, Site
+from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab.model.spec import branch_counts, quantizable_modules
 
 TOKENS = 128  #: length of the sentence that papers count with
@@ -39,7 +39,7 @@ class Operations:
         return Operations(linear=members * self.linear, attention=members * self.attention)
 
 
-def model_operations(architecture: Architecture, design: Design, tokens: int = TOKENS) -> Operations:
+def model_operations(architecture: Architecture, spec: QuantSpec, tokens: int = TOKENS) -> Operations:
     """Count the operations of a model on one sentence of T tokens.
 
     linear = sum over the linear maps of the layers, every branch, of 2 T O I c(weight bits, input bits);
@@ -54,7 +54,7 @@ def model_operations(architecture: Architecture, design: Design, tokens: int = T
 
     >>> base = Architecture(vocabulary=30522, positions=512, hidden=768, heads=12, head_size=64, ffn=3072, layers=12,
     ...     classes=2)
-    >>> round(model_operations(base, Design()).gigaflops, 2)
+    >>> round(model_operations(base, QuantSpec()).gigaflops, 2)
     22.35
 
     Raises:
@@ -62,9 +62,9 @@ def model_operations(architecture: Architecture, design: Design, tokens: int = T
     """
     if not 1 <= tokens <= architecture.positions:
         raise UserError(f"tokens is {tokens}; the model has positions for 1 to {architecture.positions}")
-    bits = site_bits(design)
+    bits = site_bits(spec)
     return Operations(
-        linear=tokens * _linear(architecture, design, bits),
+        linear=tokens * _linear(architecture, spec, bits),
         attention=tokens**2 * _attention(architecture, bits),
     )
 
@@ -74,9 +74,9 @@ def usual_tokens(architecture: Architecture) -> int:
     return min(TOKENS, architecture.positions)
 
 
-def _linear(architecture: Architecture, design: Design, bits: SiteBits) -> float:
+def _linear(architecture: Architecture, spec: QuantSpec, bits: SiteBits) -> float:
     """Operations a token."""
-    counts = branch_counts(architecture, design)
+    counts = branch_counts(architecture, spec)
     return sum(
         2
         * weight_shape(architecture, site).numel()

@@ -7,7 +7,7 @@ from attrs import asdict, frozen
 from torch import nn
 
 from bebertlab.accounting.bits import scale_count, site_bits
-from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, WEIGHT_SITES, Architecture, Design, Site
+from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, WEIGHT_SITES, Architecture, QuantSpec, Site
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.spec import branch_counts, branch_prefix, quantizable_modules
 
@@ -74,8 +74,8 @@ def model_size(model: BertClassifier) -> ModelSize:
     whether a step is set.
     """
     bits = dict.fromkeys(("steps", "biases", "positions", "classifier"), 0)
-    matrices = _matrix_bits(model.architecture, model.design)
-    counted = {f"{prefix}weight" for prefix in _branch_sites(model.architecture, model.design)}
+    matrices = _matrix_bits(model.architecture, model.spec)
+    counted = {f"{prefix}weight" for prefix in _branch_sites(model.architecture, model.spec)}
     for name, parameter in model.named_parameters():
         if name not in counted and ".weight_quantizer." not in name:
             bits[_part(name)] += parameter.numel() * FULL_PRECISION_BITS
@@ -100,24 +100,24 @@ def weight_shape(architecture: Architecture, site: Site) -> torch.Size:
     return torch.Size(shapes.get(site, (attention, hidden)))
 
 
-def _matrix_bits(architecture: Architecture, design: Design) -> dict[str, int]:
-    weights = site_bits(design).weights
+def _matrix_bits(architecture: Architecture, spec: QuantSpec) -> dict[str, int]:
+    weights = site_bits(spec).weights
     shapes = {site: weight_shape(architecture, site) for site in WEIGHT_SITES}
-    scales = {site: scale_count(options, shapes[site]) for site, options in design.weights.items()}
+    scales = {site: scale_count(options, shapes[site]) for site, options in spec.weights.items()}
     bits = dict.fromkeys(("word_embedding", "encoder", "pooler", "scales"), 0)
-    for site in _branch_sites(architecture, design).values():
+    for site in _branch_sites(architecture, spec).values():
         part = site.value if site in (Site.WORD_EMBEDDING, Site.POOLER) else "encoder"
         bits[part] += shapes[site].numel() * weights.get(site, FULL_PRECISION_BITS)
         bits["scales"] += scales.get(site, 0) * FULL_PRECISION_BITS
     return bits
 
 
-def _branch_sites(architecture: Architecture, design: Design) -> dict[str, Site]:
+def _branch_sites(architecture: Architecture, spec: QuantSpec) -> dict[str, Site]:
     """Where the tensors of every branch are, and the site of it."""
     sites = quantizable_modules(architecture)
     return {
         branch_prefix(path, branch, count): sites[path]
-        for path, count in branch_counts(architecture, design).items()
+        for path, count in branch_counts(architecture, spec).items()
         for branch in range(max(count, 1))
     }
 

@@ -31,7 +31,7 @@ def load_classifier(folder: Path, context: Context, stated: Sequence[str] | None
     """The model in a folder, its outputs in the order of the task's classes; warns where its classes have no names.
 
     Raises:
-        EnvironmentFault: a file is missing.
+        SetupError: a file is missing.
         UserError: a file is damaged, or as `class_order`.
     """
     model = load_model(folder, context.codec)
@@ -49,7 +49,7 @@ def class_order(folder: Path, outputs: int, task: Task, stated: Sequence[str] | 
     `stated`: names of the task's classes in the order of the outputs, where config.json does not have them.
 
     Raises:
-        EnvironmentFault: there is no config.json.
+        SetupError: there is no config.json.
         UserError: the model has another number of outputs, or they are no classes of which a text has one; the names
             are not those of the task, or contradict each other or what is stated.
     """

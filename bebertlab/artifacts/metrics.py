@@ -39,7 +39,7 @@ _NAMES = (MATRIX, TOTAL, STORED, OPERATIONS)
 def size_metrics(model: BertClassifier, folder: Path) -> dict[str, float]:
     """The metrics of a model (or of its meta_model) that is stored in a folder."""
     size = model_size(model)
-    operations = model_operations(model.architecture, model.design, usual_tokens(model.architecture))
+    operations = model_operations(model.architecture, model.spec, usual_tokens(model.architecture))
     return {
         MATRIX: size.matrix_mebibytes,
         TOTAL: size.total_mebibytes,

@@ -17,23 +17,23 @@ from bebertlab.artifacts.classes import load_classifier
 from bebertlab.artifacts.metrics import OPERATIONS, TOTAL, size_metrics, truncation_metrics, write_metrics
 from bebertlab.data.examples import Examples, load_examples
 from bebertlab.data.tokenizer import TOKENIZER_FILES, has_tokenizer, read_tokenizer, set_maximum_tokens
-from bebertlab.errors import TrainingFault
+from bebertlab.errors import TrainingDiverged
 from bebertlab.files import content_digest
 from bebertlab.inference.predict import predict
-from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.distillation import WHOLE, Phase
-from bebertlab.interfaces.ensemble import Round
+from bebertlab.interfaces.ensemble import SampleWeights
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Context, different_parts
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.folder import CONFIGURATION, SURGERY, save_model
-from bebertlab.model.requantize import redesign
+from bebertlab.model.requantize import apply_spec
 from bebertlab.model.slice import Network, phase_networks
 from bebertlab.model.weight_files import weight_files
 from bebertlab.training.loop import Training
 from bebertlab.training.options import TrainOptions
-from bebertlab.training.setup import Session, TeacherView
+from bebertlab.training.setup import TeacherView, TrainingSetup
 from bebertlab.training.teacher import Teacher
 
 LOGITS_FILE = "logits.safetensors"
@@ -43,7 +43,7 @@ def read_model(artifact: Artifact, context: Context, scheme: SchemeOptions | Non
     """The model of an artifact, on the device of the context; under a scheme, if there is one, instead of its own."""
     model = load_classifier(artifact.folder, context)
     if scheme is not None:
-        model = BertClassifier.from_checkpoint(redesign(model.checkpoint(), scheme.design()))
+        model = BertClassifier.from_checkpoint(apply_spec(model.checkpoint(), scheme.spec()))
     return model.to(context.device)
 
 
@@ -63,21 +63,21 @@ def input_length(tokenizer: Path, context: Context) -> int:
     return read_tokenizer(tokenizer).maximum_tokens or context.encoder.maximum_tokens
 
 
-def open_session(
+def set_up_training(
     context: Context,
     options: TrainOptions,
     tokenizer: Path,
     *,
     teacher: Teacher | None = None,
-    round: Round | None = None,
+    round: SampleWeights | None = None,
     keep_last: bool = False,
-) -> Session:
+) -> TrainingSetup:
     """A training on the context's task, with the tokens of the tokenizer in a model's folder.
 
     A teacher of which only the logits are asked reads the tokens of its own tokenizer.
     """
     seen = TeacherView(train=_examples(TRAIN, tokenizer, context), select=_examples(SELECT, tokenizer, context))
-    return Session(
+    return TrainingSetup(
         stage=context.stage,
         task=context.task,
         train=seen.train,
@@ -115,7 +115,7 @@ def evaluated_splits(task: Task) -> tuple[str, ...]:
     return (SELECT, VALIDATION, *further)
 
 
-def write_model(
+def evaluate_and_save(
     model: BertClassifier,
     tokenizer: Path,
     context: Context,
@@ -129,7 +129,7 @@ def write_model(
     texts of each split lost their end; those of train count where the model was trained.
 
     Raises:
-        TrainingFault: a logit is not a finite number.
+        TrainingDiverged: a logit is not a finite number.
     """
     model.to(context.device)
     logits = {split: split_logits(model, split, tokenizer, context) for split in evaluated_splits(context.task)}
@@ -156,11 +156,11 @@ def split_logits(model: Network, split: str, tokenizer: Path, context: Context) 
     """The logits (N, C) of a split, by a model and the tokenizer in a folder.
 
     Raises:
-        TrainingFault: a logit is not a finite number.
+        TrainingDiverged: a logit is not a finite number.
     """
     rows = predict(model, _examples(split, tokenizer, context), device=context.device)
     if not torch.isfinite(rows).all():
-        raise TrainingFault(
+        raise TrainingDiverged(
             f"{context.stage}: the model's answers on {split} are not finite numbers; a lower learning rate may help"
         )
     return rows
@@ -173,14 +173,14 @@ def _costs(training: Training | None) -> dict[str, float]:
     return costs if training.teacher_seconds is None else {**costs, "train/teacher_seconds": training.teacher_seconds}
 
 
-def part_metrics(model: BertClassifier, phase: Phase, tokenizer: Path, context: Context) -> dict[str, float]:
+def subnet_metrics(model: BertClassifier, phase: Phase, tokenizer: Path, context: Context) -> dict[str, float]:
     """Score, size and operations of every sub-network that a phase trained on the weights of a model.
 
     They are called `width_0.5/validation/score`, and `depth_0.75/width_0.5/validation/score` where there are several
     depths; empty for a phase that trains the model itself. `tokenizer` is the folder that holds it.
 
     Raises:
-        TrainingFault: an answer of a sub-network is not a finite number.
+        TrainingDiverged: an answer of a sub-network is not a finite number.
     """
     if phase.parts == (WHOLE,):
         return {}
@@ -202,8 +202,8 @@ def _metrics(network: Network, tokenizer: Path, context: Context) -> dict[str, f
         f"{split}/score": context.task.evaluate(split, logits.numpy())["score"] for split, logits in answers.items()
     }
     sizes = network.architecture
-    operations = model_operations(sizes, Design(), usual_tokens(sizes)).gigaflops
-    return {**scores, TOTAL: model_size(meta_model(sizes, Design())).total_mebibytes, OPERATIONS: operations}
+    operations = model_operations(sizes, QuantSpec(), usual_tokens(sizes)).gigaflops
+    return {**scores, TOTAL: model_size(meta_model(sizes, QuantSpec())).total_mebibytes, OPERATIONS: operations}
 
 
 _FILES = (CONFIGURATION, SURGERY, *TOKENIZER_FILES)
@@ -213,7 +213,7 @@ def model_digest(folder: Path) -> str:
     """sha256 of the names and contents of the files that make a model and its tokenizer, wherever the folder lies.
 
     Raises:
-        EnvironmentFault: there are no weights, or a file is a pointer of git-lfs.
+        SetupError: there are no weights, or a file is a pointer of git-lfs.
         UserError: the index of its shards is damaged.
     """
     digest = hashlib.sha256()
@@ -226,7 +226,7 @@ def model_files(folder: Path) -> list[Path]:
     """The files that make a model and its tokenizer, of weights one kind only, sorted by name.
 
     Raises:
-        EnvironmentFault: there are no weights, or a file of them is missing.
+        SetupError: there are no weights, or a file of them is missing.
         UserError: the index of its shards is damaged.
     """
     named = (folder / name for name in _FILES)

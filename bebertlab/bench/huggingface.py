@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from bebertlab.bench.clock import timed
-from bebertlab.bench.parts import Part, mark
+from bebertlab.bench.parts import ModelPart, mark
 from bebertlab.bench.setting import Setting
 from bebertlab.data.batches import batches
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.batch import Batch
 from bebertlab.model.huggingface import configuration
-from bebertlab.training.setup import Session
+from bebertlab.training.setup import TrainingSetup
 
 _RATE, _DECAY, _NORM = 5e-5, 0.01, 1.0
 
@@ -27,7 +27,9 @@ class HuggingFaceSteps:
     Batches are padded to their longest example, or all to `padded` tokens, which is what fine-tuning scripts do.
     """
 
-    def __init__(self, setting: Setting, session: Session, *, padded: int | None = None, bf16: bool = False) -> None:
+    def __init__(
+        self, setting: Setting, setup: TrainingSetup, *, padded: int | None = None, bf16: bool = False
+    ) -> None:
         self._device = setting.device
         self._bf16 = bf16
         self.model = _model(setting.sizes).to(setting.device).train()
@@ -38,7 +40,7 @@ class HuggingFaceSteps:
             lr=_RATE,
             fused=True,
         )
-        self._batches = _endless(session, padded)
+        self._batches = _endless(setup, padded)
 
     def take(self, steps: int) -> float:
         """Train so many steps, and say how many seconds they took."""
@@ -58,7 +60,7 @@ class HuggingFaceSteps:
                 labels=batch.labels,
             )
         outputs.loss.backward()
-        with mark(Part.OPTIMIZER):
+        with mark(ModelPart.OPTIMIZER):
             nn.utils.clip_grad_norm_(self.model.parameters(), _NORM)
             self._adamw.step()
             self._adamw.zero_grad()
@@ -75,12 +77,12 @@ def _model(sizes: Architecture) -> nn.Module:
     return model
 
 
-def _endless(session: Session, padded: int | None) -> Iterator[Batch]:
+def _endless(setup: TrainingSetup, padded: int | None) -> Iterator[Batch]:
     """The batches of the epochs, each in an order of its own, as our loop takes them."""
     epoch = 0
     while True:
-        grouping = session.sampler.epoch("labels", epoch, session.options.batch_size)
-        for batch in batches(session.train, grouping, device=session.device):
+        plan = setup.sampler.epoch("labels", epoch, setup.options.batch_size)
+        for batch in batches(setup.train, plan, device=setup.device):
             yield batch if padded is None else _padded(batch, padded)
         epoch += 1
 

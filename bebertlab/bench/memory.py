@@ -14,8 +14,8 @@ from bebertlab.bench.huggingface import HuggingFaceSteps
 from bebertlab.bench.lengths import MAXIMUM_TOKENS
 from bebertlab.bench.scheme import SCHEMES
 from bebertlab.bench.setting import Setting
-from bebertlab.bench.training import Steps, equal_session, labels_phase
-from bebertlab.errors import EnvironmentFault
+from bebertlab.bench.training import Steps, equal_setup, labels_phase
+from bebertlab.errors import SetupError
 
 YARDSTICK = "yardstick"  #: instead of the name of a scheme: Hugging Face's full-precision training
 
@@ -40,14 +40,14 @@ def training_peak_bytes(name: str, setting: Setting) -> int:
 
 
 def _train(name: str, setting: Setting, meter: Meter | None = None) -> None:
-    session = equal_session(setting, _STEPS, MAXIMUM_TOKENS)
+    setup = equal_setup(setting, _STEPS, MAXIMUM_TOKENS)
     if name == YARDSTICK:
-        yardstick = HuggingFaceSteps(setting, session)
+        yardstick = HuggingFaceSteps(setting, setup)
         _forget(meter)
         yardstick.take(_STEPS)
         return
     scheme = next(one for one in SCHEMES if one.name == name)
-    with Steps(scheme.build(setting), labels_phase(), session) as training:
+    with Steps(scheme.build(setting), labels_phase(), setup) as training:
         _forget(meter)
         training.take(_STEPS)
 
@@ -98,12 +98,12 @@ class ProcessMeter(Meter):
     """The memory of this process that is in the machine, as Linux counts it.
 
     Raises:
-        EnvironmentFault: this is not Linux.
+        SetupError: this is not Linux.
     """
 
     def __init__(self) -> None:
         if not _STATUS.is_file():
-            raise EnvironmentFault(f"the memory of a process is read from {_STATUS}; {sys.platform} has none")
+            raise SetupError(f"the memory of a process is read from {_STATUS}; {sys.platform} has none")
 
     def now(self) -> int:
         """Bytes in the machine."""

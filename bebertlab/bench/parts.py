@@ -15,7 +15,7 @@ from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.linear import QuantizedLinear
 
 
-class Part(StrEnum):
+class ModelPart(StrEnum):
     """What a step is made of; each but the last four has a forward and a backward half."""
 
     EMBEDDING = "embedding"
@@ -36,12 +36,12 @@ _BACKWARD = "autograd::engine::evaluate_function: "
 _ACCUMULATE = "AccumulateGrad"
 #: classes of ours and of transformers by what their own operations do; a module inside one of them says for itself
 _CLASSES = {
-    "Embeddings": Part.EMBEDDING,
-    "BertEmbeddings": Part.EMBEDDING,
-    "SelfAttention": Part.ATTENTION,
-    "BertSelfAttention": Part.ATTENTION,
-    "BertClassifier": Part.POINTWISE,
-    "BertForSequenceClassification": Part.POINTWISE,
+    "Embeddings": ModelPart.EMBEDDING,
+    "BertEmbeddings": ModelPart.EMBEDDING,
+    "SelfAttention": ModelPart.ATTENTION,
+    "BertSelfAttention": ModelPart.ATTENTION,
+    "BertClassifier": ModelPart.POINTWISE,
+    "BertForSequenceClassification": ModelPart.POINTWISE,
 }
 
 
@@ -59,7 +59,7 @@ class Event(Protocol):
     def self_device_time_total(self) -> float: ...  # noqa: D102
 
 
-def mark(part: Part) -> record_function:
+def mark(part: ModelPart) -> record_function:
     """Operations inside belong to a part, unless a mark further in says otherwise."""
     return record_function(f"{_MARK}{part}")
 
@@ -78,15 +78,15 @@ def marked(model: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
-def _part_of_module(path: str, module: nn.Module) -> Part | None:
+def _part_of_module(path: str, module: nn.Module) -> ModelPart | None:
     if isinstance(module, Quantizer):
-        return Part.WEIGHTS if path.endswith("weight_quantizer") else Part.ACTIVATIONS
+        return ModelPart.WEIGHTS if path.endswith("weight_quantizer") else ModelPart.ACTIVATIONS
     if isinstance(module, QuantizedLinear | nn.Linear):
-        return Part.PRODUCTS
+        return ModelPart.PRODUCTS
     return _CLASSES.get(type(module).__name__)
 
 
-def _mark_forward(module: nn.Module, part: Part) -> list[RemovableHandle]:
+def _mark_forward(module: nn.Module, part: ModelPart) -> list[RemovableHandle]:
     open_marks: list[record_function] = []
 
     def enter(*_: object) -> None:
@@ -100,7 +100,7 @@ def _mark_forward(module: nn.Module, part: Part) -> list[RemovableHandle]:
     return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
 
 
-def by_part(events: Iterable[Event], *, on_gpu: bool) -> Mapping[tuple[Part, bool], float]:
+def by_part(events: Iterable[Event], *, on_gpu: bool) -> Mapping[tuple[ModelPart, bool], float]:
     """Microseconds of all operations by part and by whether they belong to the backward pass."""
     listed = list(events)
     forward = {
@@ -108,7 +108,7 @@ def by_part(events: Iterable[Event], *, on_gpu: bool) -> Mapping[tuple[Part, boo
         for event in listed
         if event.sequence_nr >= 0 and _node(event) is None and not event.name.startswith(_MARK)
     }
-    times: dict[tuple[Part, bool], float] = {}
+    times: dict[tuple[ModelPart, bool], float] = {}
     for event in listed:
         place = _place(event, forward)
         time = event.self_device_time_total if on_gpu else event.self_cpu_time_total
@@ -116,16 +116,16 @@ def by_part(events: Iterable[Event], *, on_gpu: bool) -> Mapping[tuple[Part, boo
     return times
 
 
-def _place(event: Event, forward: Mapping[int, Part]) -> tuple[Part, bool]:
+def _place(event: Event, forward: Mapping[int, ModelPart]) -> tuple[ModelPart, bool]:
     """The part of an event, and whether it belongs to the backward pass."""
     node = _node(event)
     if event.name.startswith(_MARK) or event is node:
-        return Part.PYTHON, False
+        return ModelPart.PYTHON, False
     if node is None:
         return _marked_part(event), False
     if node.name.endswith(_ACCUMULATE):
-        return Part.GRADIENTS, True
-    return forward.get(node.sequence_nr, Part.POINTWISE), True
+        return ModelPart.GRADIENTS, True
+    return forward.get(node.sequence_nr, ModelPart.POINTWISE), True
 
 
 def _node(event: Event) -> Event | None:
@@ -136,13 +136,13 @@ def _node(event: Event) -> Event | None:
     return one
 
 
-def _marked_part(event: Event) -> Part:
+def _marked_part(event: Event) -> ModelPart:
     """The part of the innermost mark around an event."""
     one: Event | None = event
     while one is not None:
         if one.name.startswith(_MARK):
-            return Part(one.name.removeprefix(_MARK))
+            return ModelPart(one.name.removeprefix(_MARK))
         if "cross_entropy" in one.name or "nll_loss" in one.name:
-            return Part.LOSS  # transformers computes it inside the model
+            return ModelPart.LOSS  # transformers computes it inside the model
         one = one.cpu_parent
-    return Part.BATCHING
+    return ModelPart.BATCHING

@@ -15,8 +15,8 @@ import torch
 
 from bebertlab.bench.scheme import SCHEMES
 from bebertlab.bench.setting import Setting
-from bebertlab.bench.training import Steps, equal_session, labels_phase
-from bebertlab.errors import EnvironmentFault
+from bebertlab.bench.training import Steps, equal_setup, labels_phase
+from bebertlab.errors import SetupError
 
 T = TypeVar("T")
 
@@ -25,20 +25,20 @@ def in_processes(call: Callable[..., T], arguments: Sequence[tuple[object, ...]]
     """The results of a call with each of the arguments, every one in a fresh process.
 
     Raises:
-        EnvironmentFault: a process died, most likely for want of memory.
+        SetupError: a process died, most likely for want of memory.
     """
     with ProcessPoolExecutor(max_workers=at_once, mp_context=_context(), max_tasks_per_child=1) as pool:
         try:
             return list(pool.map(call, *zip(*arguments, strict=True)))
         except BrokenProcessPool as error:
-            raise EnvironmentFault("a process of the measurement died; is there too little memory?") from error
+            raise SetupError("a process of the measurement died; is there too little memory?") from error
 
 
 class Worker:
     """A training in a process of its own that goes on when it is told to.
 
     Raises:
-        EnvironmentFault: the process ended before it was told to.
+        SetupError: the process ended before it was told to.
     """
 
     def __init__(self, name: str, setting: Setting, steps: int) -> None:
@@ -57,7 +57,7 @@ class Worker:
         try:
             seconds: float = self._connection.recv()
         except EOFError as error:
-            raise EnvironmentFault("a process of the measurement ended early; its error is above") from error
+            raise SetupError("a process of the measurement ended early; its error is above") from error
         return seconds
 
     def __enter__(self) -> Self:
@@ -74,8 +74,8 @@ def _serve(connection: Connection, name: str, setting: Setting, steps: int) -> N
     """What a worker does: it says when it is ready, then trains as many steps as it is told to, again and again."""
     torch.set_num_threads(setting.threads)
     scheme = next(one for one in SCHEMES if one.name == name)
-    session = equal_session(setting, steps)
-    with Steps(scheme.build(setting), labels_phase(), session) as training:
+    setup = equal_setup(setting, steps)
+    with Steps(scheme.build(setting), labels_phase(), setup) as training:
         connection.send(0.0)
         while True:
             try:

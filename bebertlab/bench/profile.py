@@ -11,11 +11,11 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from bebertlab.bench.huggingface import HuggingFaceSteps
-from bebertlab.bench.parts import Part, by_part, mark, marked
+from bebertlab.bench.parts import ModelPart, by_part, mark, marked
 from bebertlab.bench.rows.allocations import Extra, layer_extras
 from bebertlab.bench.scheme import SCHEMES, Scheme, full_precision
 from bebertlab.bench.setting import Setting
-from bebertlab.bench.training import Steps, equal_session, labels_phase
+from bebertlab.bench.training import Steps, equal_setup, labels_phase
 from bebertlab.errors import unknown
 from bebertlab.model.bert import BertClassifier
 
@@ -28,7 +28,9 @@ class StepProfile:
 
     what: str  #: for people
     milliseconds: float  #: without the profiler
-    shares: Mapping[tuple[Part, bool], float]  #: of the time with the profiler, by part and whether backward; 1 in all
+    shares: Mapping[
+        tuple[ModelPart, bool], float
+    ]  #: of the time with the profiler, by part and whether backward; 1 in all
     extras: Mapping[str, Extra]  #: by linear map of a layer; empty where nothing is quantized
 
 
@@ -61,8 +63,8 @@ def profile_steps(
 def profile_yardstick(setting: Setting) -> StepProfile:
     """Hugging Face's full-precision step."""
     steps = _profiled_steps(setting)
-    session = equal_session(setting, _WARM_UP + 2 * steps)
-    yardstick = HuggingFaceSteps(setting, session)
+    setup = equal_setup(setting, _WARM_UP + 2 * steps)
+    yardstick = HuggingFaceSteps(setting, setup)
     return _profile("full precision (Hugging Face)", yardstick, yardstick.model, setting)
 
 
@@ -78,11 +80,11 @@ def profile_scheme(scheme: Scheme, setting: Setting) -> StepProfile:
 
 def _profile_training(what: str, model: BertClassifier, setting: Setting) -> StepProfile:
     steps = _profiled_steps(setting)
-    session = equal_session(setting, _WARM_UP + 2 * steps)
-    with Steps(model, labels_phase(), session) as training:
+    setup = equal_setup(setting, _WARM_UP + 2 * steps)
+    with Steps(model, labels_phase(), setup) as training:
         run: Any = training.run
-        run.objective = _Marked(run.objective, Part.LOSS)
-        run.optimizer.step = _Marked(run.optimizer.step, Part.OPTIMIZER)
+        run.objective = _Marked(run.objective, ModelPart.LOSS)
+        run.optimizer.step = _Marked(run.optimizer.step, ModelPart.OPTIMIZER)
         return _profile(what, training, model, setting)
 
 
@@ -99,17 +101,17 @@ def _profile(what: str, training: Steps | HuggingFaceSteps, model: nn.Module, se
         seconds = training.take(steps)
     times = dict(by_part(profiler.events(), on_gpu=setting.on_gpu))
     idle = 1e6 * seconds - sum(times.values())
-    times[Part.PYTHON, False] = times.get((Part.PYTHON, False), 0.0) + max(idle, 0.0)
+    times[ModelPart.PYTHON, False] = times.get((ModelPart.PYTHON, False), 0.0) + max(idle, 0.0)
     total = sum(times.values())
     shares = {place: time / total for place, time in times.items()}
-    extras = layer_extras(model, setting) if isinstance(model, BertClassifier) and model.design.weights else {}
+    extras = layer_extras(model, setting) if isinstance(model, BertClassifier) and model.spec.weights else {}
     return StepProfile(what=what, milliseconds=milliseconds, shares=shares, extras=extras)
 
 
 class _Marked:
     """Something to call, whose operations belong to a part; all else is as it was."""
 
-    def __init__(self, inner: Any, part: Part) -> None:  # noqa: ANN401 - whatever it is
+    def __init__(self, inner: Any, part: ModelPart) -> None:  # noqa: ANN401 - whatever it is
         self._inner, self._part = inner, part
 
     def __call__(self, *arguments: object) -> Any:  # noqa: ANN401 - whatever it gives

@@ -12,7 +12,7 @@ Better = Literal["lower", "higher"]
 
 
 @frozen(kw_only=True)
-class Target:
+class Goal:
     """What a row measures and what it should reach."""
 
     name: str  #: `family.member`, to ask for it alone
@@ -37,7 +37,7 @@ class Target:
 class Row:
     """A target that was measured."""
 
-    target: Target
+    target: Goal
     ratio: Ratio
     note: str = ""  #: the figures behind it
 
@@ -51,7 +51,7 @@ class Row:
 class Missing:
     """A target that could not be measured here."""
 
-    target: Target
+    target: Goal
     reason: str
 
 

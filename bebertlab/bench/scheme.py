@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from attrs import frozen
 
-from bebertlab.bench.row import Missing, Target
+from bebertlab.bench.row import Goal, Missing
 from bebertlab.bench.setting import Setting
-from bebertlab.interfaces.architecture import Architecture, Design
+from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_tensor
-from bebertlab.model.slice import narrowed
+from bebertlab.model.slice import scaled_width
 from bebertlab.model.spec import quantizable_modules
 from bebertlab.training.seed import derive_seed
 
@@ -35,15 +35,15 @@ class Scheme:
 
     def build(self, setting: Setting) -> BertClassifier:
         """A model with random weights, on the device."""
-        design = setting.codec.load(dict(self.options), SchemeOptions).design()  # type: ignore[type-abstract]
+        spec = setting.codec.load(dict(self.options), SchemeOptions).spec()  # type: ignore[type-abstract]
         sizes = self.sizes(setting.sizes)
         if self.split:
-            design = design.with_branches(dict.fromkeys(quantizable_modules(sizes), 2))
-        return build_model(sizes, design, setting)
+            spec = spec.with_branches(dict.fromkeys(quantizable_modules(sizes), 2))
+        return build_model(sizes, spec, setting)
 
     def sizes(self, full: Architecture) -> Architecture:
         """The sizes of the model, by those of the full-precision one."""
-        return narrowed(full, 0.5) if self.split else full
+        return scaled_width(full, 0.5) if self.split else full
 
 
 W1A8 = Scheme(
@@ -61,7 +61,7 @@ BIT = Scheme(name="bit", what="BiT", options={"kind": "bit"})
 SCHEMES = (W1A8, W1A4, BIBERT, BIT)
 
 
-def by_scheme(wanted: Sequence[Target], setting: Setting) -> tuple[list[tuple[Target, Scheme]], list[Missing]]:
+def by_scheme(wanted: Sequence[Goal], setting: Setting) -> tuple[list[tuple[Goal, Scheme]], list[Missing]]:
     """The targets that are named after schemes, each with its own, and those whose scheme no plugin has."""
     named = [(target, scheme) for target in wanted for scheme in SCHEMES if scheme.name == target.member]
     there = [(target, scheme) for target, scheme in named if scheme.installed(setting)]
@@ -75,15 +75,15 @@ def by_scheme(wanted: Sequence[Target], setting: Setting) -> tuple[list[tuple[Ta
 
 def full_precision(setting: Setting, width: float = 1.0) -> BertClassifier:
     """The model without quantizers, or the part of its width that a split model learns from."""
-    return build_model(narrowed(setting.sizes, width), Design(), setting)
+    return build_model(scaled_width(setting.sizes, width), QuantSpec(), setting)
 
 
-def build_model(sizes: Architecture, design: Design, setting: Setting) -> BertClassifier:
+def build_model(sizes: Architecture, spec: QuantSpec, setting: Setting) -> BertClassifier:
     """A model with random weights and fresh quantizers, on the device of the setting.
 
     Not split from a trained one: how long a step takes does not depend on the numbers.
     """
-    model = BertClassifier(sizes, design)
+    model = BertClassifier(sizes, spec)
     generator = torch.Generator().manual_seed(derive_seed(setting.seed, "weights"))
     own = {
         id(parameter)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from attrs import frozen
 
-from bebertlab.bench.row import Finding, Missing, Target
+from bebertlab.bench.row import Finding, Goal, Missing
 from bebertlab.bench.rows import (
     allocations,
     compiling,
@@ -30,28 +30,28 @@ from bebertlab.errors import UserError, unknown
 class Family:
     """Rows that are measured together."""
 
-    targets: tuple[Target, ...]
-    measure: Callable[[Sequence[Target], Setting], Iterator[Finding]]
+    targets: tuple[Goal, ...]
+    measure: Callable[[Sequence[Goal], Setting], Iterator[Finding]]
 
 
 FAMILIES = (
     Family(targets=steps.SHORT, measure=steps.short_steps),
     Family(targets=steps.LONG, measure=steps.long_steps),
-    Family(targets=throughput.TARGETS, measure=throughput.throughput),
-    Family(targets=distillation.TARGETS, measure=distillation.distillation),
-    Family(targets=memory.TARGETS, measure=memory.memory),
-    Family(targets=allocations.TARGETS, measure=allocations.allocations),
-    Family(targets=optimizer.TARGETS, measure=optimizer.optimizer),
-    Family(targets=precision.TARGETS, measure=precision.precision),
-    Family(targets=score.TARGETS, measure=score.score),
-    Family(targets=feeding.TARGETS, measure=feeding.feeding),
-    Family(targets=side_by_side.TARGETS, measure=side_by_side.side_by_side),
-    Family(targets=gpu.TARGETS, measure=gpu.gpu),
-    Family(targets=compiling.TARGETS, measure=compiling.compiling),
+    Family(targets=throughput.GOALS, measure=throughput.throughput),
+    Family(targets=distillation.GOALS, measure=distillation.distillation),
+    Family(targets=memory.GOALS, measure=memory.memory),
+    Family(targets=allocations.GOALS, measure=allocations.allocations),
+    Family(targets=optimizer.GOALS, measure=optimizer.optimizer),
+    Family(targets=precision.GOALS, measure=precision.precision),
+    Family(targets=score.GOALS, measure=score.score),
+    Family(targets=feeding.GOALS, measure=feeding.feeding),
+    Family(targets=side_by_side.GOALS, measure=side_by_side.side_by_side),
+    Family(targets=gpu.GOALS, measure=gpu.gpu),
+    Family(targets=compiling.GOALS, measure=compiling.compiling),
 )
 
 
-def choose(only: Sequence[str], *, quick: bool) -> tuple[Target, ...]:
+def choose(only: Sequence[str], *, quick: bool) -> tuple[Goal, ...]:
     """The targets of these names, or of families of these names (`step` is `step.w1a8`, ...); without a name, all.
 
     Raises:
@@ -68,7 +68,7 @@ def choose(only: Sequence[str], *, quick: bool) -> tuple[Target, ...]:
 
 
 def measure(
-    wanted: Sequence[Target], setting: Setting, tell: Callable[[str], None] = lambda text: None
+    wanted: Sequence[Goal], setting: Setting, tell: Callable[[str], None] = lambda text: None
 ) -> Iterator[Finding]:
     """The rows, one after the other; `tell` hears the name of what is measured next.
 
@@ -85,7 +85,7 @@ def measure(
         torch.set_num_threads(before)
 
 
-def _measured(family: Family, chosen: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def _measured(family: Family, chosen: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     left = list(chosen)
     try:
         for finding in family.measure(chosen, setting):

@@ -21,7 +21,7 @@ from bebertlab.model.bert import BertClassifier
 from bebertlab.stages.none import NoneOptions
 from bebertlab.training.loop import under_way
 from bebertlab.training.options import TrainOptions
-from bebertlab.training.setup import Session
+from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 
 #: a little over the mean of SST-2
@@ -32,10 +32,10 @@ _SELECT = 8  # examples that nothing is chosen on: a phase of one epoch keeps it
 class Steps:
     """A phase of `fit` that waits after every step until it is told to go on."""
 
-    def __init__(self, model: BertClassifier, phase: Phase, session: Session) -> None:
-        self._device = session.device
+    def __init__(self, model: BertClassifier, phase: Phase, setup: TrainingSetup) -> None:
+        self._device = setup.device
         self._open = ExitStack()
-        self.run = self._open.enter_context(under_way(model, evolve(phase, epochs=1), session))
+        self.run = self._open.enter_context(under_way(model, evolve(phase, epochs=1), setup))
         self._steps = self.run.steps()
 
     def take(self, steps: int) -> float:
@@ -52,37 +52,37 @@ class Steps:
         self._open.__exit__(kind, error, trace)
 
 
-def equal_session(
+def equal_setup(
     setting: Setting,
     steps: int,
     tokens: int = TOKENS,
     *,
     teacher: Teacher | None = None,
     options: TrainOptions | None = None,
-) -> Session:
+) -> TrainingSetup:
     """A training of so many steps on sentences that are all equally long."""
     lengths = np.full(steps * setting.batch_size, tokens, dtype=np.int64)
-    return _session(setting, lengths, teacher=teacher, options=options)
+    return _setup(setting, lengths, teacher=teacher, options=options)
 
 
-def mixed_session(setting: Setting, steps: int, warm_up: int, *, options: TrainOptions | None = None) -> Session:
+def mixed_setup(setting: Setting, steps: int, warm_up: int, *, options: TrainOptions | None = None) -> TrainingSetup:
     """A training on sentences as long as those of SST-2, padded as in a long epoch: steps to warm up, then others."""
     lengths = sentence_lengths(POOL * setting.batch_size, setting.seed)
-    session = _session(setting, lengths, options=options)
-    return evolve(session, sampler=FewBatches(seed=setting.seed, lengths=lengths, warm_up=warm_up, steps=steps))
+    setup = _setup(setting, lengths, options=options)
+    return evolve(setup, sampler=FewBatches(seed=setting.seed, lengths=lengths, warm_up=warm_up, steps=steps))
 
 
-def _session(
+def _setup(
     setting: Setting,
     lengths: NDArray[np.int64],
     *,
     teacher: Teacher | None = None,
     options: TrainOptions | None = None,
-) -> Session:
+) -> TrainingSetup:
     """On generated examples of these lengths; the same setting and lengths give the same batches."""
     train = generated_examples(lengths, setting.sizes, setting.seed)
     select = generated_examples(lengths[:_SELECT], setting.sizes, setting.seed + 1)
-    return Session(
+    return TrainingSetup(
         stage="bench",
         task=generated_task(train, select),
         train=train,

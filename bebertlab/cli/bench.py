@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bebertlab.cli.options import Settings, device_option, format_option, pass_settings, table
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 
 if TYPE_CHECKING:
     from bebertlab.bench.machine import Machine
@@ -81,7 +81,7 @@ def _checked(device: str) -> str:
 
     Raises:
         UserError: it is of a kind that nothing is measured on.
-        EnvironmentFault: this machine has none.
+        SetupError: this machine has none.
     """
     import torch
 
@@ -89,7 +89,7 @@ def _checked(device: str) -> str:
     if kind not in _DEVICES or not (number.isdecimal() or (number == "" and ":" not in device)):
         raise UserError(f"--device {device} cannot be measured on; cpu, cuda or cuda:NUMBER is right")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise EnvironmentFault(f"--device {device} is not there: torch sees {torch.cuda.device_count()} GPUs")
+        raise SetupError(f"--device {device} is not there: torch sees {torch.cuda.device_count()} GPUs")
     return device
 
 
@@ -158,13 +158,13 @@ def _show_profiles(only: Sequence[str], setting: Setting, here: Machine, form: s
 
 
 def _profile_table(profiles: Sequence[StepProfile], here: Machine) -> str:
-    from bebertlab.bench.parts import Part
+    from bebertlab.bench.parts import ModelPart
     from bebertlab.bench.training import TOKENS
 
     first = profiles[0]
     lines = [("step, ms", *(f"{one.milliseconds:.1f}" for one in profiles))]
     lines.append((f"by {first.what}", *(f"{one.milliseconds / first.milliseconds:.2f}x" for one in profiles)))
-    for part in Part:
+    for part in ModelPart:
         for backward in (False, True):
             shares = [one.shares.get((part, backward), 0.0) for one in profiles]
             if any(shares):

@@ -11,7 +11,7 @@ from bebertlab.accounting.bits import site_bits
 from bebertlab.accounting.operations import Operations, model_operations
 from bebertlab.accounting.size import MEBIBYTE, ModelSize, mebibytes, model_size, tensor_bytes
 from bebertlab.cli.options import table
-from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, Architecture, Design, Site
+from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, Architecture, QuantSpec, Site
 from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.model.bert import meta_model
 from bebertlab.model.spec import branch_counts, quantizable_modules
@@ -41,17 +41,17 @@ _OPERATIONS = {"linear": "linear maps", "attention": "attention products", "tota
 
 
 @frozen(kw_only=True)
-class Cost:
+class ModelCost:
     """What one model takes, or several that share nothing."""
 
     size: ModelSize
     stored: int  #: bytes of the file of tensors, or of the tensors where there is no file
     operations: Operations
 
-    def times(self, members: int) -> Cost:
+    def times(self, members: int) -> ModelCost:
         """So many models."""
         stored, operations = members * self.stored, self.operations.times(members)
-        return Cost(size=self.size.times(members), stored=stored, operations=operations)
+        return ModelCost(size=self.size.times(members), stored=stored, operations=operations)
 
     def data(self) -> dict[str, dict[str, float]]:
         """MiB of every part; MiB as people count them, our three and those of papers; GFLOPs."""
@@ -74,18 +74,18 @@ class Cost:
         }
 
 
-def cost_of(sizes: Architecture, design: Design, tokens: int) -> Cost:
+def cost_of(sizes: Architecture, spec: QuantSpec, tokens: int) -> ModelCost:
     """What a model of that design takes.
 
     Raises:
         UserError: the design does not fit, or there are fewer positions than tokens.
     """
-    model = meta_model(sizes, design)
-    operations = model_operations(sizes, design, tokens)
-    return Cost(size=model_size(model), stored=tensor_bytes(model), operations=operations)
+    model = meta_model(sizes, spec)
+    operations = model_operations(sizes, spec, tokens)
+    return ModelCost(size=model_size(model), stored=tensor_bytes(model), operations=operations)
 
 
-def cost_table(cost: Cost, full: Cost, tokens: int) -> str:
+def cost_table(cost: ModelCost, full: ModelCost, tokens: int) -> str:
     """Parts, sizes and operations of a model beside those of the full-precision one, by how much less it takes."""
     ours, theirs = cost.data(), full.data()
     sections = (
@@ -101,7 +101,7 @@ def cost_table(cost: Cost, full: Cost, tokens: int) -> str:
     return table(head, rest)
 
 
-def spoken_sizes(sizes: Architecture) -> str:
+def format_sizes(sizes: Architecture) -> str:
     """An architecture in a line."""
     return (
         f"{sizes.layers} layers, hidden {sizes.hidden}, {sizes.heads} heads of {sizes.head_size}, "
@@ -131,18 +131,18 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 HEAD = ("SITE", "WEIGHT", "INPUT", "BRANCHES")
 
 
-def design_rows(sizes: Architecture, design: Design) -> list[tuple[str, str, str, str]]:
+def design_rows(sizes: Architecture, spec: QuantSpec) -> list[tuple[str, str, str, str]]:
     """A row for each site: bits and quantizer of its weight and of its input; the input of an attention site is it."""
-    bits = site_bits(design)
+    bits = site_bits(spec)
     branches: dict[Site, set[int]] = {}
-    counts = branch_counts(sizes, design)
+    counts = branch_counts(sizes, spec)
     for path, site in quantizable_modules(sizes).items():
         branches.setdefault(site, set()).add(max(counts[path], 1))
-    inputs, taken = {**design.inputs, **design.attention}, {**bits.inputs, **bits.attention}
+    inputs, taken = {**spec.inputs, **spec.attention}, {**bits.inputs, **bits.attention}
     return [
         (
             site.value,
-            _quantizer(design.weights.get(site), bits.weights.get(site)) if site in branches else "",
+            _quantizer(spec.weights.get(site), bits.weights.get(site)) if site in branches else "",
             _quantizer(inputs.get(site), taken.get(site)) if site is not Site.WORD_EMBEDDING else "",
             " or ".join(map(str, sorted(branches.get(site, ())))),
         )

@@ -16,7 +16,7 @@ from bebertlab.errors import UserError
 if TYPE_CHECKING:
     from bebertlab.config.codec import OptionsCodec
     from bebertlab.encoders.imported import Imported
-    from bebertlab.interfaces.architecture import Architecture, Design
+    from bebertlab.interfaces.architecture import Architecture, QuantSpec
     from bebertlab.interfaces.options import Options
 
 T = TypeVar("T", bound="Options")
@@ -69,21 +69,21 @@ def cost(
     from attrs import asdict, evolve
 
     from bebertlab.accounting.operations import usual_tokens
-    from bebertlab.cli.cost import cost_of, cost_table, spoken_sizes
+    from bebertlab.cli.cost import cost_of, cost_table, format_sizes
     from bebertlab.cli.papers import printed
     from bebertlab.encoders.sizes import encoder_sizes
-    from bebertlab.interfaces.architecture import Design
-    from bebertlab.model.slice import kept_layers, narrowed
+    from bebertlab.interfaces.architecture import QuantSpec
+    from bebertlab.model.slice import kept_layers, scaled_width
 
     codec = _codec(settings)
     full = encoder_sizes(encoder, codec, classes=classes, vocabulary=vocabulary)
-    sizes = evolve(narrowed(full, width), layers=len(kept_layers(full.layers, depth)))
-    design = _scheme_design(scheme, sets, codec)
+    sizes = evolve(scaled_width(full, width), layers=len(kept_layers(full.layers, depth)))
+    spec = _scheme_design(scheme, sets, codec)
     if split:
-        design = _split(sizes, design)
+        spec = _split(sizes, spec)
     tokens = tokens or usual_tokens(sizes)
-    taken, without = cost_of(sizes, design, tokens).times(members), cost_of(full, Design(), tokens)
-    paper = printed(encoder, full, sizes, design, members)
+    taken, without = cost_of(sizes, spec, tokens).times(members), cost_of(full, QuantSpec(), tokens)
+    paper = printed(encoder, full, sizes, spec, members)
     if form == "json":
         asked = {"scheme": scheme, "encoder": encoder, "split": split, "members": members, "tokens": tokens}
         data = {**asked, "architecture": asdict(sizes), **taken.data(), "full_precision": without.data()}
@@ -91,7 +91,7 @@ def cost(
         return
     several = f", {members} members, each counted" if members > 1 else ""
     click.echo(f"{' '.join([scheme, *sets])} on {encoder}{', split' if split else ''}{several}")
-    click.echo(f"{spoken_sizes(sizes)}\n\n{cost_table(taken, without, tokens)}")
+    click.echo(f"{format_sizes(sizes)}\n\n{cost_table(taken, without, tokens)}")
     if paper is not None:
         click.echo(f"\nPapers print {paper}.")
 
@@ -150,60 +150,60 @@ def _codec(settings: Settings) -> OptionsCodec:
     return OptionsCodec(settings.load().registry)
 
 
-def _scheme_design(scheme: str, sets: tuple[str, ...], codec: OptionsCodec) -> Design:
-    from bebertlab.interfaces.architecture import Design
+def _scheme_design(scheme: str, sets: tuple[str, ...], codec: OptionsCodec) -> QuantSpec:
+    from bebertlab.interfaces.architecture import QuantSpec
     from bebertlab.interfaces.scheme import SchemeOptions
 
     if scheme == _NONE:
         if sets:
             raise UserError(f"--set {sets[0]}: '{_NONE}' is full precision and has no options")
-        return Design()
-    return _options({"kind": scheme}, sets, SchemeOptions, codec).design()  # type: ignore[type-abstract]
+        return QuantSpec()
+    return _options({"kind": scheme}, sets, SchemeOptions, codec).spec()  # type: ignore[type-abstract]
 
 
 def _options(data: Mapping[str, Any], sets: tuple[str, ...], cls: type[T], codec: OptionsCodec) -> T:
     """The options of a part with changes from the command line."""
-    from bebertlab.config.document import Document
-    from bebertlab.study.overrides import parse_change
+    from bebertlab.config.document import YamlDocument
+    from bebertlab.study.overrides import parse_override
 
-    document = Document.of(data)
+    document = YamlDocument.of(data)
     # what a part is before what its options are
-    for change in sorted(map(parse_change, sets), key=lambda c: (c.path.count("."), not c.path.endswith(".kind"))):
+    for change in sorted(map(parse_override, sets), key=lambda c: (c.path.count("."), not c.path.endswith(".kind"))):
         document = document.set(tuple(change.path.split(".")), change.value, str(change.place))
     return codec.read(document, cls)
 
 
-def _split(sizes: Architecture, design: Design) -> Design:
+def _split(sizes: Architecture, spec: QuantSpec) -> QuantSpec:
     from bebertlab.model.spec import quantizable_modules
 
-    paths = [path for path, site in quantizable_modules(sizes).items() if site in design.weights]
+    paths = [path for path, site in quantizable_modules(sizes).items() if site in spec.weights]
     if not paths:
         raise UserError("--split: the scheme quantizes no weights, so there is nothing to split")
-    return design.with_branches(dict.fromkeys(paths, 2))
+    return spec.with_branches(dict.fromkeys(paths, 2))
 
 
 def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str) -> None:
     from attrs import asdict, evolve
 
     from bebertlab.accounting.operations import usual_tokens
-    from bebertlab.cli.cost import HEAD, cost_of, cost_table, design_rows, spoken_sizes
-    from bebertlab.interfaces.architecture import Design
+    from bebertlab.cli.cost import HEAD, cost_of, cost_table, design_rows, format_sizes
+    from bebertlab.interfaces.architecture import QuantSpec
     from bebertlab.model.classes import read_class_names
     from bebertlab.model.folder import CONFIGURATION, describe_model
     from bebertlab.model.weight_files import weight_files
 
-    sizes, design = describe_model(folder, codec)
+    sizes, spec = describe_model(folder, codec)
     classes = read_class_names(folder / CONFIGURATION, sizes.classes)
     tokens = tokens or usual_tokens(sizes)
-    taken = evolve(cost_of(sizes, design, tokens), stored=sum(path.stat().st_size for path in weight_files(folder)))
-    without = cost_of(sizes, Design(), tokens)
+    taken = evolve(cost_of(sizes, spec, tokens), stored=sum(path.stat().st_size for path in weight_files(folder)))
+    without = cost_of(sizes, QuantSpec(), tokens)
     if form == "json":
         said = {"tokens": tokens, "architecture": asdict(sizes), "classes": classes and list(classes)}
-        data = {**said, "design": codec.dump(design), **taken.data()}
+        data = {**said, "design": codec.dump(spec), **taken.data()}
         click.echo(json.dumps({**data, "full_precision": without.data()}, indent=2))
         return
-    click.echo(f"{spoken_sizes(sizes)}\nclasses, by output: {_spoken_classes(sizes.classes, classes)}\n")
-    click.echo(f"{table(HEAD, design_rows(sizes, design))}\n")
+    click.echo(f"{format_sizes(sizes)}\nclasses, by output: {_spoken_classes(sizes.classes, classes)}\n")
+    click.echo(f"{table(HEAD, design_rows(sizes, spec))}\n")
     click.echo(cost_table(taken, without, tokens))
 
 

@@ -65,10 +65,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def spoken_seconds(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as people say them.
 
-    >>> spoken_seconds(0.25), spoken_seconds(75), spoken_seconds(7300)
+    >>> format_duration(0.25), format_duration(75), format_duration(7300)
     ('0.2 s', '1 min 15 s', '2 h 1 min')
     """
     if seconds < 60:
@@ -77,10 +77,10 @@ def spoken_seconds(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def spoken_bytes(size: int) -> str:
+def format_size(size: int) -> str:
     """Bytes as people say them, in steps of 1024.
 
-    >>> spoken_bytes(500), spoken_bytes(3 * 2**20)
+    >>> format_size(500), format_size(3 * 2**20)
     ('500 B', '3.0 MiB')
     """
     value = float(size)

@@ -11,7 +11,7 @@ from bebertlab.interfaces.architecture import (
     LINEAR_SITES,
     WEIGHT_SITES,
     Architecture,
-    Design,
+    QuantSpec,
     Site,
 )
 
@@ -48,24 +48,24 @@ _ROWS = (
 )
 
 
-def printed(encoder: str, full: Architecture, sizes: Architecture, design: Design, members: int) -> Printed | None:
+def printed(encoder: str, full: Architecture, sizes: Architecture, spec: QuantSpec, members: int) -> Printed | None:
     """The row for a model of `sizes` out of the encoder `full`; None where papers have none like it."""
     if encoder not in _BERT_BASE or sizes.layers != full.layers:
         return None
-    split = bool(design.branches)
+    split = bool(spec.branches)
     if sizes.heads != (full.heads // 2 if split else full.heads):
         return None
-    found = (spoken_bits(design), split, members)
+    found = (format_bits(spec), split, members)
     return next((row for row in _ROWS if (row.bits, row.split, row.members) == found), None)
 
 
-def spoken_bits(design: Design) -> str | None:
+def format_bits(spec: QuantSpec) -> str | None:
     """Bits as papers say them, weights-word embedding-activations; None where sites differ.
 
-    >>> spoken_bits(Design())
+    >>> format_bits(QuantSpec())
     '32-32-32'
     """
-    bits = site_bits(design)
+    bits = site_bits(spec)
     words = bits.weights.get(Site.WORD_EMBEDDING, FULL_PRECISION_BITS)
     linear = {bits.weights.get(site, FULL_PRECISION_BITS) for site in WEIGHT_SITES if site != Site.WORD_EMBEDDING}
     activations = {bits.inputs.get(site, FULL_PRECISION_BITS) for site in LINEAR_SITES}

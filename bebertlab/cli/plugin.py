@@ -15,7 +15,7 @@ from bebertlab.errors import UserError, unknown
 if TYPE_CHECKING:
     from bebertlab.config.describe import FieldDescription
     from bebertlab.registry.manager import Plugins
-    from bebertlab.registry.registry import Entry, Registry
+    from bebertlab.registry.registry import Registry, RegistryEntry
 
 
 @click.group()
@@ -79,7 +79,7 @@ def _option_rows(fields: Sequence[FieldDescription], before: str = "") -> list[t
     return rows
 
 
-def _find(registry: Registry, name: str) -> Entry:
+def _find(registry: Registry, name: str) -> RegistryEntry:
     """The entry of `kind` or `role:kind`."""
     role, colon, kind = name.rpartition(":")
     if colon:
@@ -98,7 +98,7 @@ def _check_role(registry: Registry, role: str) -> None:
         raise unknown("role", role, registry.roles())
 
 
-def _as_data(entry: Entry) -> dict[str, Any]:
+def _as_data(entry: RegistryEntry) -> dict[str, Any]:
     from bebertlab.config.describe import summary
 
     return {
@@ -112,7 +112,7 @@ def _as_data(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _json_list(plugins: Plugins, entries: Sequence[Entry]) -> str:
+def _json_list(plugins: Plugins, entries: Sequence[RegistryEntry]) -> str:
     failed = [
         {"plugin": failure.source.plugin, "distribution": failure.source.distribution, "error": failure.error}
         for failure in plugins.failures
@@ -121,7 +121,7 @@ def _json_list(plugins: Plugins, entries: Sequence[Entry]) -> str:
     return json.dumps({"parts": parts, "failed": failed, "disabled": plugins.disabled}, indent=2)
 
 
-def _table_list(plugins: Plugins, entries: Sequence[Entry]) -> str:
+def _table_list(plugins: Plugins, entries: Sequence[RegistryEntry]) -> str:
     from bebertlab.config.describe import summary
 
     rows = [(entry.role, entry.kind, entry.plugin, summary(entry.cls)) for entry in entries]

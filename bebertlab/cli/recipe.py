@@ -13,10 +13,10 @@ from bebertlab.cli.options import (
     PathType,
     Settings,
     device_option,
+    format_duration,
     format_option,
     pass_settings,
     set_option,
-    spoken_seconds,
     table,
     threads_option,
     work_option,
@@ -120,7 +120,7 @@ def plan(
     lines = []
     for node in planned.nodes.values():
         manifest = store.peek(node.key)
-        took = spoken_seconds(manifest.seconds) if manifest else ""
+        took = format_duration(manifest.seconds) if manifest else ""
         lines.append([node.name, node.kind, node.key[:12], took, states[node.name]])
     click.echo(table(["STAGE", "KIND", "KEY", "TOOK", "STATE"], lines))
 
@@ -130,19 +130,19 @@ def planned_recipe(
 ) -> tuple[Plugins, Plan, OptionsCodec]:
     """The plan of a recipe file with changes from the command line."""
     from bebertlab.config.codec import OptionsCodec
-    from bebertlab.config.error_collector import Faults
+    from bebertlab.config.error_collector import ErrorCollector
     from bebertlab.errors import UserError
     from bebertlab.pipeline.paths import set_value
-    from bebertlab.pipeline.plan import Machine
+    from bebertlab.pipeline.plan import ComputeSettings
     from bebertlab.pipeline.plan import plan as plan_recipe
     from bebertlab.pipeline.read import read_recipe, structure_recipe
-    from bebertlab.pipeline.task_cache import Materials
-    from bebertlab.study.overrides import kinds_first, parse_change
+    from bebertlab.pipeline.task_cache import TaskCache
+    from bebertlab.study.overrides import parse_override, sort_overrides
 
     plugins = settings.load()
     codec = OptionsCodec(plugins.registry)
-    document, faults = read_recipe(path), Faults()
-    for change in kinds_first(map(parse_change, sets)):
+    document, faults = read_recipe(path), ErrorCollector()
+    for change in sort_overrides(map(parse_override, sets)):
         try:
             document = set_value(document, change.path, change.value, change.place, plugins.registry)
         except UserError as error:
@@ -151,7 +151,7 @@ def planned_recipe(
     faults.raise_all()
     if read is None:
         raise AssertionError("a recipe that is None has faults")
-    return plugins, plan_recipe(read, Materials(codec), codec, Machine(threads=threads, device=device)), codec
+    return plugins, plan_recipe(read, TaskCache(codec), codec, ComputeSettings(threads=threads, device=device)), codec
 
 
 def _targets(plan: Plan, stage: str | None) -> tuple[str, ...]:
@@ -224,7 +224,7 @@ class _Lines:
         score = event.metrics.get("select/score")
         said = "" if score is None else f", select/score {score:.2f}"
         how = "stored, took" if event.stored else "done in"
-        click.echo(f"{event.stage} ({event.stage_kind}) {how} {spoken_seconds(event.seconds)}{said}", err=True)
+        click.echo(f"{event.stage} ({event.stage_kind}) {how} {format_duration(event.seconds)}{said}", err=True)
         group = _group(event.stage)
         for text in event.warnings:
             warning = (group if group in self._shown else "", text)  # stages on the way mostly say the same

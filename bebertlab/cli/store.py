@@ -12,11 +12,11 @@ import click
 from bebertlab.cli.options import (
     Settings,
     device_option,
+    format_duration,
     format_option,
+    format_size,
     pass_settings,
     set_option,
-    spoken_bytes,
-    spoken_seconds,
     table,
     threads_option,
     work_option,
@@ -54,7 +54,7 @@ def list_(stage: str | None, kind: str | None, work: Path, form: str) -> None:
         return
     rows = [_as_row(manifest) for manifest in manifests]
     click.echo(table(["KEY", "STAGE", "KIND", "MADE", "TOOK", "SIZE", "SCORE"], rows))
-    total = spoken_bytes(sum(manifest.size for manifest in manifests))
+    total = format_size(sum(manifest.size for manifest in manifests))
     click.echo(f"{len(manifests)} stages, {total}, in {found.root}", err=True)
 
 
@@ -106,22 +106,22 @@ def gc(days: float | None, unreferenced: bool, dry_run: bool, work: Path) -> Non
     With both options, a stage goes if both hold. Tokens that were not read for so many days go too: they are made
     again where they are needed.
     """
-    from bebertlab.store.gc import find_rubbish, named_in_studies, remove, remove_locks
+    from bebertlab.store.gc import find_garbage, named_in_studies, remove, remove_locks
     from bebertlab.store.store import Store
 
     found = Store(work / "store")
     named = named_in_studies(work / "studies", found) if unreferenced else None
     count = size = 0
-    for rubbish in find_rubbish(found, days=days, named=named):
+    for rubbish in find_garbage(found, days=days, named=named):
         if not dry_run and not remove(found, rubbish):
             click.echo(f"{rubbish.key[:_SHORT]}: a process is at work on it; it stays", err=True)
             continue
-        click.echo(f"{rubbish.key[:_SHORT]}  {spoken_bytes(rubbish.size)}  {rubbish.what}")
+        click.echo(f"{rubbish.key[:_SHORT]}  {format_size(rubbish.size)}  {rubbish.what}")
         count += 1
         size += rubbish.size
     if not dry_run:
         remove_locks(found)
-    click.echo(f"{'would remove' if dry_run else 'removed'} {count} folders, {spoken_bytes(size)}", err=True)
+    click.echo(f"{'would remove' if dry_run else 'removed'} {count} folders, {format_size(size)}", err=True)
 
 
 def _is_called(manifest: Manifest, name: str | None) -> bool:
@@ -136,8 +136,8 @@ def _as_row(manifest: Manifest) -> list[str]:
         manifest.stage,
         manifest.kind,
         made,
-        spoken_seconds(manifest.seconds),
-        spoken_bytes(manifest.size),
+        format_duration(manifest.seconds),
+        format_size(manifest.size),
         "" if score is None else f"{score:.2f}",
     ]
 

@@ -14,10 +14,10 @@ from bebertlab.cli.options import (
     PathType,
     Settings,
     device_option,
+    format_duration,
     format_option,
     pass_settings,
     set_option,
-    spoken_seconds,
     table,
     work_option,
 )
@@ -26,9 +26,9 @@ from bebertlab.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, UserError
 
 if TYPE_CHECKING:
     from bebertlab.interfaces.events import StudyRecord, TrialRecord
-    from bebertlab.study.context import Session
+    from bebertlab.study.context import StudyContext
     from bebertlab.study.forecast import Forecast, Work
-    from bebertlab.study.loaded_study import Source
+    from bebertlab.study.loaded_study import LoadedStudy
     from bebertlab.study.run import Finished
     from bebertlab.tracking.mlflow import MlflowTracker
 
@@ -121,16 +121,16 @@ def run(
 
     source = _read(settings, path, sets, smoke)
     workers = Workers.asked(executor, jobs, threads=source.study.threads, device=device)
-    session = _session(source, work, device)
+    context = _session(source, work, device)
     if dry_run:
-        _tell_plan(session)
+        _tell_plan(context)
         return
     tracker = None if no_tracking else _tracker(tracking_uri, experiment)
     try:
         with _progress() as progress:
             for observer in filter(None, (tracker, progress)):
-                session.observe(observer)
-            finished = run_study(session, workers, _write_report, Limits(max_trials=max_trials, fail_fast=fail_fast))
+                context.observe(observer)
+            finished = run_study(context, workers, _write_report, Limits(max_trials=max_trials, fail_fast=fail_fast))
     except KeyboardInterrupt:
         _tell_interrupted("what is finished is kept")
     if finished.interrupted:
@@ -167,16 +167,16 @@ def report(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, w
     """Write the report of STUDY again, from its journal."""
     from bebertlab.store.disk import naming_full_disk
 
-    session = _session(_read(settings, path, sets, smoke), work)
-    if not session.folder.exists():
-        raise UserError(f"{session.folder} is not there: this study never ran with this --work; run it first")
-    record, trials = session.observed(), session.records()
+    context = _session(_read(settings, path, sets, smoke), work)
+    if not context.folder.exists():
+        raise UserError(f"{context.folder} is not there: this study never ran with this --work; run it first")
+    record, trials = context.observed(), context.records()
     with naming_full_disk(work):
         files = _write_report(record, trials)
     _tell_table(record, trials, files)
 
 
-def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) -> Source:
+def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) -> LoadedStudy:
     from bebertlab.study.loaded_study import read_study
     from bebertlab.study.space import remarks
 
@@ -186,10 +186,10 @@ def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) ->
     return source
 
 
-def _session(source: Source, work: Path, device: str = "cpu") -> Session:
-    from bebertlab.study.context import Session
+def _session(source: LoadedStudy, work: Path, device: str = "cpu") -> StudyContext:
+    from bebertlab.study.context import StudyContext
 
-    return Session(source, work, device)
+    return StudyContext(source, work, device)
 
 
 def _tracker(uri: str | None, experiment: str | None) -> MlflowTracker:
@@ -210,12 +210,12 @@ def _write_report(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[
     return write_report(study, trials, study.folder)
 
 
-def _tell_plan(session: Session, form: str = "table") -> None:
+def _tell_plan(context: StudyContext, form: str = "table") -> None:
     from bebertlab.study.forecast import forecast
     from bebertlab.study.space import count_trials
 
-    ahead = forecast(session)
-    not_needed, idle = session.not_needed(session.records()), session.idle(session.records())
+    ahead = forecast(context)
+    not_needed, idle = context.not_needed(context.records()), context.idle(context.records())
     for text in idle:
         click.echo(f"warning: {text}", err=True)
     if form == "json":
@@ -237,7 +237,7 @@ def _tell_plan(session: Session, form: str = "table") -> None:
             )
         )
         return
-    click.echo(f"{session.study.name}: {count_trials(session.study)}, {ahead.complete} complete\n")
+    click.echo(f"{context.study.name}: {count_trials(context.study)}, {ahead.complete} complete\n")
     rows = [[kind, str(work.stored), str(work.missing), _spoken_time(work)] for kind, work in ahead.kinds.items()]
     if rows:
         click.echo(table(["STAGE", "STORED", "TO RUN", "TIME"], rows) + "\n")
@@ -254,7 +254,7 @@ def _tell_not_needed(stages: tuple[str, ...]) -> None:
 
 def _spoken_time(work: Work) -> str:
     known = work.missing - work.unknown
-    said = [spoken_seconds(work.seconds)] if known else []
+    said = [format_duration(work.seconds)] if known else []
     if work.unknown:
         said.append(f"{work.unknown} unknown" if known else "unknown")
     return " + ".join(said)
@@ -269,13 +269,13 @@ def _spoken_forecast(ahead: Forecast) -> str:
     why = "no stored stage has the same model, scheme, data and training options"
     if not known:
         return f"{ahead.missing} stages to run; how long they take is unknown: {why}"
-    said = f"{ahead.missing} stages to run: about {spoken_seconds(ahead.seconds)} of one worker's time"
+    said = f"{ahead.missing} stages to run: about {format_duration(ahead.seconds)} of one worker's time"
     if not ahead.unknown:
         return f"{said}, as stored stages of the same model, scheme, data and training options took"
     return f"{said} for {known} of them; how long the other {ahead.unknown} take is unknown: {why}"
 
 
-def _tell_status(source: Source, folder: Path, records: tuple[TrialRecord, ...]) -> None:
+def _tell_status(source: LoadedStudy, folder: Path, records: tuple[TrialRecord, ...]) -> None:
     from bebertlab.interfaces.events import TrialState
     from bebertlab.report.points import failures
     from bebertlab.study.space import count_trials, planned_trials

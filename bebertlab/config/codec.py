@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import attrs
 from attrs import frozen
 
-from bebertlab.config.document import Document, Keys
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import Keys, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.structure import structure
 from bebertlab.files import path_digest
 from bebertlab.interfaces.options import Options
-from bebertlab.interfaces.stage import Codec, place_fields
+from bebertlab.interfaces.stage import Codec, excluded_fields
 from bebertlab.registry.registry import Registry
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class OptionsCodec(Codec):
         """Plain data that differs wherever results may differ: every part with its revision and the hash of its text.
 
         Of options: `{role, kind, revision, file, options}`, where `file` is set for plugins that are not shipped.
-        Where something lies (`PLACE`) is left open. Another path stands for the content of its file or folder.
+        Options excluded from the key are left out. Any other path stands for the content of its file or folder.
         """
         return _plain(value, self._with_identity, _content)
 
@@ -46,20 +46,20 @@ class OptionsCodec(Codec):
         Raises:
             UserError: every fault of the data, one a line.
         """
-        return self.read(Document.of(data), cls)
+        return self.read(YamlDocument.of(data), cls)
 
-    def read(self, document: Document, cls: type[T]) -> T:
+    def read(self, document: YamlDocument, cls: type[T]) -> T:
         """The attrs value that a document holds.
 
         Raises:
             UserError: every fault of the document with its place, one a line.
         """
-        faults = Faults()
+        faults = ErrorCollector()
         value = structure(document, (), cls, self.registry, faults)
         faults.raise_all()
         return value  # type: ignore[return-value] # None comes with faults only
 
-    def structure(self, document: Document, path: Keys, cls: type[T], faults: Faults) -> T | None:
+    def structure(self, document: YamlDocument, path: Keys, cls: type[T], faults: ErrorCollector) -> T | None:
         """The attrs value that a document holds at a path; None where faults were noted."""
         return structure(document, path, cls, self.registry, faults)
 
@@ -67,7 +67,7 @@ class OptionsCodec(Codec):
         return {"kind": options.kind, **fields}
 
     def _with_identity(self, options: Options, fields: dict[str, Any]) -> Any:  # noqa: ANN401 - plain data
-        fields = {**fields, **dict.fromkeys(place_fields(type(options)))}
+        fields = {**fields, **dict.fromkeys(excluded_fields(type(options)))}
         identity = {"role": options.role, "kind": options.kind, "revision": options.revision, "options": fields}
         fingerprint = self.registry.entry(type(options)).fingerprint
         return identity if fingerprint is None else {**identity, "file": fingerprint}

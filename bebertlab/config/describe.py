@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from bebertlab.config.humanize import spoken_type, spoken_value
+from bebertlab.config.humanize import format_type, format_value
 from bebertlab.interfaces.options import Options
 
 
@@ -60,7 +60,7 @@ def describe(cls: type[Any]) -> tuple[FieldDescription, ...]:
     return tuple(
         FieldDescription(
             name=field.alias,
-            type=spoken_type(field.type),
+            type=format_type(field.type),
             required=field.default is attrs.NOTHING,
             default=_default(field.default),
             rule=_rule(field.validator),
@@ -149,7 +149,7 @@ def _shown(value: object) -> str:
         return f"[{', '.join(map(_shown, value))}]"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_shown(item)}" for name, item in value.items()) + "}"
-    return spoken_value(value).strip("'")
+    return format_value(value).strip("'")
 
 
 def _rule(validator: Any) -> str:  # noqa: ANN401 - attrs' validators share no class
@@ -160,7 +160,7 @@ def _rule(validator: Any) -> str:  # noqa: ANN401 - attrs' validators share no c
             parts = inner if isinstance(inner, tuple) else (inner,)
             return " and ".join(dict.fromkeys(rule for rule in map(_rule, parts) if rule))
     if hasattr(validator, "compare_op") and hasattr(validator, "bound"):
-        return f"{validator.compare_op} {spoken_value(validator.bound)}"
+        return f"{validator.compare_op} {format_value(validator.bound)}"
     if hasattr(validator, "options"):
         return f"one of {', '.join(map(_shown, validator.options))}"
     if hasattr(validator, "min_length"):

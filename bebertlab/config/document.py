@@ -28,7 +28,7 @@ class Place:
 
 
 @frozen(kw_only=True)
-class Document:
+class YamlDocument:
     """Plain data (mappings with text keys, lists, scalars) and the places of its keys and values.
 
     A value: every change gives another document, which shares what did not change.
@@ -40,14 +40,14 @@ class Document:
     prefix: Keys = ()  #: path of this document in the one it was taken from, for messages
 
     @classmethod
-    def of(cls, data: object, origin: str | Place = "") -> Document:
+    def of(cls, data: object, origin: str | Place = "") -> YamlDocument:
         """Data that was written at one place, or not in a file."""
         return cls(data=data, values={(): Place(origin=origin) if isinstance(origin, str) else origin})
 
     def has(self, path: Keys) -> bool:
         """Whether there is a value at a path.
 
-        >>> Document.of({"a": [1, 2]}).has(("a", 1))
+        >>> YamlDocument.of({"a": [1, 2]}).has(("a", 1))
         True
         """
         try:
@@ -77,16 +77,16 @@ class Document:
         """Where the key of a path was written."""
         return self.keys.get(path) or self.place(path)
 
-    def at(self, path: Keys) -> Document:
+    def at(self, path: Keys) -> YamlDocument:
         """The part below a path as a document of its own."""
-        return Document(
+        return YamlDocument(
             data=self.get(path),
             values={(): self.place(path), **_below(self.values, path)},
             keys=_below(self.keys, path),
             prefix=self.prefix + path,
         )
 
-    def put(self, path: Keys, part: Document) -> Document:
+    def put(self, path: Keys, part: YamlDocument) -> YamlDocument:
         """This document with another one at a path; mappings on the way are made.
 
         On the way a bare kind (`distillation: two-stage`) becomes a mapping that holds it (`{kind: two-stage}`).
@@ -94,27 +94,27 @@ class Document:
         Raises:
             UserError: the path leads through a number or past the end of a list.
         """
-        return Document(
+        return YamlDocument(
             data=_replaced(self.data, path, part, ()),
             values={**_outside(self.values, path), **_above(part.values, path)},
             keys={**_outside(self.keys, path), **_kept_key(self.keys, path, part.place()), **_above(part.keys, path)},
             prefix=self.prefix,
         )
 
-    def set(self, path: Keys, value: object, origin: str | Place) -> Document:
+    def set(self, path: Keys, value: object, origin: str | Place) -> YamlDocument:
         """This document with one value changed from outside the file.
 
         Naming another kind, as `path.kind` or as the bare value at `path`, drops the other keys there, which belong to
         the old kind; naming the same kind keeps them.
 
-        >>> study = Document.of({"task": {"kind": "minigrammar", "size": 100}})
+        >>> study = YamlDocument.of({"task": {"kind": "minigrammar", "size": 100}})
         >>> study.set(("task", "kind"), "glue", "--set").set(("task", "name"), "cola", "--set").data
         {'task': {'kind': 'glue', 'name': 'cola'}}
 
         Raises:
             UserError: the path leads through a number or past the end of a list.
         """
-        part = Document.of(value, origin)
+        part = YamlDocument.of(value, origin)
         if path and path[-1] == "kind":
             return self._of_kind(path[:-1], part)
         current = self.get(path) if self.has(path) else None
@@ -122,19 +122,20 @@ class Document:
             return self._of_kind(path, part)
         return self.put(path, part)
 
-    def _of_kind(self, path: Keys, kind: Document) -> Document:
+    def _of_kind(self, path: Keys, kind: YamlDocument) -> YamlDocument:
         current = self.get(path) if self.has(path) else None
         if isinstance(current, Mapping) and current.get("kind", kind.data) == kind.data:
             return self.put((*path, "kind"), kind)
         mapping = attrs.evolve(kind, data={})
         return self.put(path, mapping.put(("kind",), kind))
 
-    def merged(self, over: Document) -> Document:
+    def merged(self, over: YamlDocument) -> YamlDocument:
         """This document with another one laid over it: mappings are merged, the rest is replaced.
 
         A mapping of another kind replaces the one below it, whose keys belong to the old kind.
 
-        >>> Document.of({"train": {"epochs": 3, "batch_size": 32}}).merged(Document.of({"train": {"epochs": 1}})).data
+        >>> below = YamlDocument.of({"train": {"epochs": 3, "batch_size": 32}})
+        >>> below.merged(YamlDocument.of({"train": {"epochs": 1}})).data
         {'train': {'epochs': 1, 'batch_size': 32}}
         """
         if not _mergeable(self.data, over.data):
@@ -165,7 +166,7 @@ def _mergeable(under: object, over: object) -> bool:
     return bool(over.get("kind", kind) == kind)
 
 
-def _replaced(data: object, path: Keys, part: Document, done: Keys) -> object:
+def _replaced(data: object, path: Keys, part: YamlDocument, done: Keys) -> object:
     if not path:
         return part.data
     key, rest = path[0], path[1:]
@@ -181,7 +182,7 @@ def _replaced(data: object, path: Keys, part: Document, done: Keys) -> object:
     return mapping
 
 
-def _index(data: Sequence[object], key: str | int, part: Document, done: Keys) -> int:
+def _index(data: Sequence[object], key: str | int, part: YamlDocument, done: Keys) -> int:
     if not str(key).isdecimal() or int(key) >= len(data):
         raise UserError(f"{part.place()}: {show(done)} is a list of {len(data)}; there is no item {key} in it")
     return int(key)

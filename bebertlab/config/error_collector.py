@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bebertlab.config.document import Document, Keys, Place, show
+from bebertlab.config.document import Keys, Place, YamlDocument, show
 from bebertlab.errors import UnknownPart, UserError
 
 
-class Faults:
+class ErrorCollector:
     """Collects faults; `raise_all` turns them into one error, a line for each.
 
-    >>> faults = Faults()
-    >>> faults.add(Document.of({}, "study.yaml"), ("train", "epochs"), "must be > 0, is -1")
+    >>> faults = ErrorCollector()
+    >>> faults.add(YamlDocument.of({}, "study.yaml"), ("train", "epochs"), "must be > 0, is -1")
     >>> print(faults)
     study.yaml: train.epochs: must be > 0, is -1
     """
@@ -20,7 +20,7 @@ class Faults:
         self._unknown: dict[str, tuple[str, Place]] = {}  # what is wrong to the first path that leads into it
         self._notes: dict[str, None] = {}
 
-    def add(self, document: Document, path: Keys, what: str, *, key: bool = False) -> None:
+    def add(self, document: YamlDocument, path: Keys, what: str, *, key: bool = False) -> None:
         """Note a fault of the value at a path of a document; `key`: of its key."""
         place = document.key_place(path) if key else document.place(path)
         self.add_at(place, show(document.prefix + path), what)
@@ -43,7 +43,7 @@ class Faults:
         """Add a line below all faults, once."""
         self._notes.setdefault(text)
 
-    def extend(self, other: Faults, *, once: bool = False) -> None:
+    def extend(self, other: ErrorCollector, *, once: bool = False) -> None:
         """Note the faults of another collection; `once`: without those at a place that has a fault already."""
         known = set(self._faults.values()) if once else set()
         for text, place in other._faults.items():

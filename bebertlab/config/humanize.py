@@ -24,21 +24,21 @@ _NAMES: dict[object, str] = {
 }
 
 
-def spoken_type(of: Any) -> str:  # noqa: ANN401 - any annotation
+def format_type(of: Any) -> str:  # noqa: ANN401 - any annotation
     """What YAML takes for an annotation.
 
-    >>> spoken_type(int | None), spoken_type(Literal["mean", "sum"]), spoken_type(tuple[float, ...])
+    >>> format_type(int | None), format_type(Literal["mean", "sum"]), format_type(tuple[float, ...])
     ('a whole number or null', "one of 'mean', 'sum'", 'a list, each item a number')
     """
     origin, arguments = get_origin(of), get_args(of)
     if of in _NAMES:
         return _NAMES[of]
     if origin is Annotated:
-        return spoken_type(arguments[0])
+        return format_type(arguments[0])
     if origin is Literal:
-        return f"one of {', '.join(map(spoken_value, arguments))}"
+        return f"one of {', '.join(map(format_value, arguments))}"
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(map(spoken_type, arguments)))
+        return " or ".join(dict.fromkeys(map(format_type, arguments)))
     if origin is not None:
         return _spoken_container(origin, arguments)
     return _spoken_class(of)
@@ -46,15 +46,15 @@ def spoken_type(of: Any) -> str:  # noqa: ANN401 - any annotation
 
 def _spoken_container(origin: Any, arguments: tuple[Any, ...]) -> str:  # noqa: ANN401 - any annotation
     if issubclass(origin, Mapping):
-        return f"a mapping, each value {spoken_type(arguments[1])}"
+        return f"a mapping, each value {format_type(arguments[1])}"
     if origin is tuple and Ellipsis not in arguments:
-        return f"a list of {len(arguments)}: {', '.join(map(spoken_type, arguments))}"
-    return f"a list, each item {spoken_type(arguments[0])}"
+        return f"a list of {len(arguments)}: {', '.join(map(format_type, arguments))}"
+    return f"a list, each item {format_type(arguments[0])}"
 
 
 def _spoken_class(of: Any) -> str:  # noqa: ANN401 - any annotation
     if isinstance(of, type) and issubclass(of, Enum):
-        return f"one of {', '.join(spoken_value(member.value) for member in of)}"
+        return f"one of {', '.join(format_value(member.value) for member in of)}"
     if isinstance(of, type) and issubclass(of, Options):
         return f"a {of.role}" if of.role[0] not in "aeiou" else f"an {of.role}"
     if isinstance(of, type) and attrs.has(of):
@@ -62,10 +62,10 @@ def _spoken_class(of: Any) -> str:  # noqa: ANN401 - any annotation
     return str(of)
 
 
-def spoken_value(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as YAML writes it, shortened.
 
-    >>> spoken_value(True), spoken_value("2"), spoken_value(None), spoken_value({"a": 1})
+    >>> format_value(True), format_value("2"), format_value(None), format_value({"a": 1})
     ('true', "'2'", 'null', 'a mapping')
     """
     if value is None:
@@ -82,21 +82,21 @@ def spoken_value(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def spoken_fault(error: Exception, name: str, value: object) -> str:
+def format_error(error: Exception, name: str, value: object) -> str:
     """The words of a validator, freed of what only programmers care for.
 
-    >>> spoken_fault(ValueError("'epochs' must be > 0: -1"), "epochs", -1)
+    >>> format_error(ValueError("'epochs' must be > 0: -1"), "epochs", -1)
     'must be > 0, is -1'
-    >>> spoken_fault(ValueError("'name' must be in ('a', 'b') (got 'c')", None, ("a", "b"), "c"), "name", "c")
+    >>> format_error(ValueError("'name' must be in ('a', 'b') (got 'c')", None, ("a", "b"), "c"), "name", "c")
     "must be one of 'a', 'b', is 'c'"
-    >>> spoken_fault(ValueError("width 0.3 gives 3.6 heads; take a multiple of 1/12"), "width", 0.3)
+    >>> format_error(ValueError("width 0.3 gives 3.6 heads; take a multiple of 1/12"), "width", 0.3)
     'width 0.3 gives 3.6 heads; take a multiple of 1/12'
     """
     text = str(error.args[0]) if error.args else type(error).__name__
     text = text.removesuffix(".")
     if text.startswith(f"'{name}' must be in ") and len(error.args) >= 3:
-        options = ", ".join(spoken_value(option) for option in error.args[2])
-        return f"must be one of {options}, is {spoken_value(value)}"
+        options = ", ".join(format_value(option) for option in error.args[2])
+        return f"must be one of {options}, is {format_value(value)}"
     if text == f"Length of '{name}' must be >= 1: 0":
         return "must not be empty"
     for start in (f"'{name}' must ", f"Length of '{name}' must "):

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 
 import attrs
 
-from bebertlab.config.document import Document, Keys
-from bebertlab.config.error_collector import Faults
-from bebertlab.config.humanize import spoken_fault, spoken_type, spoken_value
+from bebertlab.config.document import Keys, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
+from bebertlab.config.humanize import format_error, format_type, format_value
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.options import Options
 from bebertlab.locations import expand_home
@@ -47,7 +47,7 @@ class _Failed:
 FAILED = _Failed()
 
 
-def structure(document: Document, path: Keys, cls: type[T], registry: Registry, faults: Faults) -> T | None:
+def structure(document: YamlDocument, path: Keys, cls: type[T], registry: Registry, faults: ErrorCollector) -> T | None:
     """The value of type `cls` that a document holds at a path; None where faults were found."""
     found = _Structure(document, registry, faults).value(path, document.get(path), cls)
     return None if found is FAILED else cast("T", found)
@@ -56,7 +56,7 @@ def structure(document: Document, path: Keys, cls: type[T], registry: Registry, 
 class _Structure:
     """One pass over the data of a document."""
 
-    def __init__(self, document: Document, registry: Registry, faults: Faults) -> None:
+    def __init__(self, document: YamlDocument, registry: Registry, faults: ErrorCollector) -> None:
         self.document = document
         self.registry = registry
         self.faults = faults
@@ -68,7 +68,7 @@ class _Structure:
 
     def wrong(self, path: Keys, data: object, of: object) -> object:
         """Note that data is not of a type."""
-        return self.fault(path, f"must be {spoken_type(of)}, is {spoken_value(data)}")
+        return self.fault(path, f"must be {format_type(of)}, is {format_value(data)}")
 
     def value(self, path: Keys, data: object, of: Any) -> object:  # noqa: ANN401 - any annotation
         """Data as a value of an annotated type."""
@@ -127,8 +127,8 @@ class _Structure:
         """Note that data is none of the allowed values."""
         if isinstance(data, str) and all(isinstance(option, str) for option in options):
             return self.fault(path, f"unknown value '{data}'; {suggestion(data, map(str, options))}")
-        listed = ", ".join(map(spoken_value, options))
-        return self.fault(path, f"must be one of {listed}, is {spoken_value(data)}")
+        listed = ", ".join(map(format_value, options))
+        return self.fault(path, f"must be one of {listed}, is {format_value(data)}")
 
     def union(self, path: Keys, data: object, of: object, members: tuple[Any, ...]) -> object:
         """A value of the first type that fits; where none does, the faults of the only type that can be meant."""
@@ -141,7 +141,7 @@ class _Structure:
         if len(members) == 1 and (isinstance(data, (Mapping, list)) or _is_open(members[0])):
             return self.value(path, data, members[0])
         for member in members:
-            attempt = Faults()
+            attempt = ErrorCollector()
             found = _Structure(self.document, self.registry, attempt).value(path, data, member)
             if not attempt:
                 return found
@@ -157,7 +157,7 @@ class _Structure:
             return self.wrong(path, data, of)
         kinds = arguments if origin is tuple and Ellipsis not in arguments else (arguments[0],) * len(data)
         if len(kinds) != len(data):
-            return self.fault(path, f"must be {spoken_type(of)}; has {len(data)} items")
+            return self.fault(path, f"must be {format_type(of)}; has {len(data)} items")
         items = [self.value((*path, i), item, kind) for i, (item, kind) in enumerate(zip(data, kinds, strict=True))]
         return FAILED if _failed(items) else _BUILDERS[origin](items)
 
@@ -180,7 +180,7 @@ class _Structure:
             return self.wrong(path, data, roles[0])
         if not isinstance(data.get("kind"), str):
             kinds = ", ".join(self.registry.kinds(role))
-            what = f"kind must be text, is {spoken_value(data['kind'])}" if "kind" in data else "kind is missing"
+            what = f"kind must be text, is {format_value(data['kind'])}" if "kind" in data else "kind is missing"
             return self.fault(path, f"{what}; one of: {kinds}")
         kind = data["kind"]
         place = (*path, "kind") if self.document.has((*path, "kind")) else path
@@ -205,7 +205,7 @@ class _Structure:
         made = {name: self.value((*path, name), data[name], fields[name].type) for name in fields if name in data}
         for name, field in fields.items():
             if name not in data and field.default is attrs.NOTHING:
-                self.fault(path, f"{name} is missing ({spoken_type(field.type)})")
+                self.fault(path, f"{name} is missing ({format_type(field.type)})")
         made = {name: item for name, item in made.items() if item is not FAILED}
         self.validate(path, cls, fields, made)
         return FAILED if len(self.faults) > before else self.build(path, cls, made)
@@ -227,14 +227,14 @@ class _Structure:
             except AttributeError:
                 continue  # it compares with a field that could not be read
             except (UserError, ValueError, TypeError) as error:
-                self.fault((*path, name), spoken_fault(error, fields[name].name, item))
+                self.fault((*path, name), format_error(error, fields[name].name, item))
 
     def build(self, path: Keys, cls: type[Any], made: Mapping[str, object]) -> object:
         """The value itself; a class may still refuse a combination of fields."""
         try:
             return cls(**made)
         except (UserError, ValueError, TypeError) as error:
-            return self.fault(path, spoken_fault(error, "", None))
+            return self.fault(path, format_error(error, "", None))
 
 
 def _failed(items: list[object]) -> bool:

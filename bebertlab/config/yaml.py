@@ -13,8 +13,8 @@ from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
 
-from bebertlab.config.document import Document, Keys, Place
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import Keys, Place, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.errors import UserError
 
 _WORDS = re.compile(r"[A-Za-z_./](?:[\w ./*+-]*[\w./*+-])?", re.ASCII)
@@ -24,7 +24,7 @@ _NUMBERS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float")}
 _TEXTS = {f"{_TAG}{name}" for name in ("str", "timestamp", "value")}
 
 
-def read_yaml(path: Path) -> Document:
+def read_yaml(path: Path) -> YamlDocument:
     """Read a file.
 
     Raises:
@@ -41,7 +41,7 @@ def read_yaml(path: Path) -> Document:
     return parse_yaml(text, str(path), folder=str(path.parent))
 
 
-def parse_yaml(text: str, origin: str, *, folder: str = "") -> Document:
+def parse_yaml(text: str, origin: str, *, folder: str = "") -> YamlDocument:
     """Parse the text of a file; `origin` is what messages call it, `folder` what its relative paths are relative to.
 
     Raises:
@@ -104,13 +104,13 @@ class _Reader:
         self.origin = origin
         self.folder = folder
         self.in_file = in_file
-        self.faults = Faults()
+        self.faults = ErrorCollector()
         self.values: dict[Keys, Place] = {}
         self.keys: dict[Keys, Place] = {}
         self.open: list[Node] = []
         self.yaml = YAML(typ="safe", pure=True)
 
-    def read(self, text: str) -> Document:
+    def read(self, text: str) -> YamlDocument:
         """The document of a text; faults are collected."""
         try:
             node = self.yaml.compose(text)
@@ -119,7 +119,7 @@ class _Reader:
             node = None
         data = None if node is None else self.value(node, ())
         self.values.setdefault((), self.place(None))
-        return Document(data=data, values=self.values, keys=self.keys)
+        return YamlDocument(data=data, values=self.values, keys=self.keys)
 
     def syntax(self, error: YAMLError) -> None:
         """Note what the parser could not read; it stops at the first such place."""

@@ -26,7 +26,7 @@ EVALUATION_TOKENS_GPU = 16384
 
 
 @frozen(kw_only=True, eq=False)
-class Grouping:
+class BatchPlan:
     """Which examples share a batch: batch i is `order[bounds[i] : bounds[i + 1]]`."""
 
     order: Positions  #: positions in the split, repeated where an example was drawn more than once
@@ -38,7 +38,7 @@ class Grouping:
 
 def group_for_training(
     lengths: Positions, drawn: Positions, batch_size: int, generator: np.random.Generator
-) -> Grouping:
+) -> BatchPlan:
     """Shuffle the drawn positions, sort pools of them by length, cut batches, shuffle the batches.
 
     One batch is smaller where the examples do not come out even; which one is drawn too, since a fixed one
@@ -55,7 +55,7 @@ def group_for_training(
     ends = np.cumsum(sizes)
     shuffled = generator.permutation(len(sizes))
     pieces = [order[ends[i] - sizes[i] : ends[i]] for i in shuffled]
-    return Grouping(order=np.concatenate(pieces), bounds=_bounds(sizes[shuffled]))
+    return BatchPlan(order=np.concatenate(pieces), bounds=_bounds(sizes[shuffled]))
 
 
 def evaluation_tokens(widest: int, device: str = "cpu") -> int:
@@ -67,7 +67,7 @@ def evaluation_tokens(widest: int, device: str = "cpu") -> int:
     return max(EVALUATION_TOKENS, EVALUATION_NUMBERS // widest) if device == "cpu" else EVALUATION_TOKENS_GPU
 
 
-def group_for_evaluation(lengths: Positions, budget: int) -> Grouping:
+def group_for_evaluation(lengths: Positions, budget: int) -> BatchPlan:
     """Every example once, longest first (where memory runs out, it does so at once), by a budget of padded tokens."""
     order = np.argsort(-lengths, kind="stable")
     sizes, start = [], 0
@@ -75,24 +75,24 @@ def group_for_evaluation(lengths: Positions, budget: int) -> Grouping:
         size = min(max(1, budget // int(lengths[order[start]])), len(order) - start)
         sizes.append(size)
         start += size
-    return Grouping(order=order, bounds=_bounds(np.array(sizes, dtype=np.int64)))
+    return BatchPlan(order=order, bounds=_bounds(np.array(sizes, dtype=np.int64)))
 
 
-def group_in_order(positions: Positions, batch_size: int) -> Grouping:
+def group_in_order(positions: Positions, batch_size: int) -> BatchPlan:
     """The positions as they come, so many a batch."""
     starts = np.arange(0, len(positions), batch_size)
-    return Grouping(order=positions, bounds=np.append(starts, len(positions)))
+    return BatchPlan(order=positions, bounds=np.append(starts, len(positions)))
 
 
 def batches(
-    examples: Examples, grouping: Grouping, *, weights: Tensor | None = None, device: str = "cpu"
+    examples: Examples, plan: BatchPlan, *, weights: Tensor | None = None, device: str = "cpu"
 ) -> Iterator[Batch]:
     """The batches of a grouping. `weights` are the loss weights (N,) of the split.
 
     A pool of batches is padded and moved in one go, and its batches are views: making one costs next to nothing.
     """
-    for first in range(0, len(grouping), POOL):
-        yield from _pool(examples, grouping.order, grouping.bounds[first : first + POOL + 1], weights, device)
+    for first in range(0, len(plan), POOL):
+        yield from _pool(examples, plan.order, plan.bounds[first : first + POOL + 1], weights, device)
 
 
 def _pool(

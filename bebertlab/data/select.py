@@ -9,7 +9,7 @@ import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
 
-from bebertlab.data.text_groups import Grouping, examples_of, text_groups
+from bebertlab.data.text_groups import TextGroups, examples_of, text_groups
 from bebertlab.errors import UserError
 from bebertlab.interfaces.task import Labels, Split
 
@@ -17,7 +17,7 @@ _BINS = 5  #: of scores, for regression
 _LARGE = 20  #: a group of more than this part (1 / _LARGE) of what is wanted is taken only where smaller ones are short
 
 
-def carve_select(whole: Split, *, fraction: float, most: int) -> tuple[Split, Split]:
+def split_off_select(whole: Split, *, fraction: float, most: int) -> tuple[Split, Split]:
     """Two splits with their groups: what is trained on, and `select`.
 
     `select` is to have `fraction` of the examples, and `most` at the most. Examples of one group stay together: those
@@ -58,7 +58,7 @@ class _Group:
         return int(self.counts.sum())
 
 
-def _grouping(whole: Split, wanted: int) -> Grouping:
+def _grouping(whole: Split, wanted: int) -> TextGroups:
     """The strictest grouping that leaves enough examples to choose from."""
     examples = examples_of(whole.texts, whole.pairs)
     most: int | None = None
@@ -70,7 +70,7 @@ def _grouping(whole: Split, wanted: int) -> Grouping:
         most = max((most or len(whole)) // 2, 1)
 
 
-def _sizes(grouping: Grouping) -> dict[str, int]:
+def _sizes(grouping: TextGroups) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, common in zip(grouping.names, grouping.common.tolist(), strict=True):
         if not common:
@@ -85,7 +85,7 @@ def _strata(labels: Labels) -> NDArray[np.int64]:
     return np.searchsorted(edges, labels).astype(np.int64)
 
 
-def _groups(grouping: Grouping, strata: NDArray[np.int64]) -> list[_Group]:
+def _groups(grouping: TextGroups, strata: NDArray[np.int64]) -> list[_Group]:
     counts: dict[str, NDArray[np.int64]] = {}
     tied = {name for name, is_tied in zip(grouping.names, grouping.tied.tolist(), strict=True) if is_tied}
     empty = np.zeros(int(strata.max()) + 1, dtype=np.int64)

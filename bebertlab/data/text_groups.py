@@ -21,7 +21,7 @@ PHRASE = 3
 
 
 @frozen(kw_only=True, eq=False)
-class Grouping:
+class TextGroups:
     """The groups of N examples."""
 
     names: tuple[str, ...]  #: (N,) the same in every order of the examples
@@ -86,7 +86,7 @@ def whole_texts(texts: Iterable[Words]) -> dict[Words, set[Words]]:
 
 def text_groups(
     examples: Sequence[Example], *, given: Sequence[str] | None = None, most: int | None = None
-) -> Grouping:
+) -> TextGroups:
     """Groups of examples that share a text; `given` are names of further groups, by example.
 
     Pairs belong together where they have a text in common. A single text belongs to the longest text in which it
@@ -103,7 +103,7 @@ def text_groups(
         common, tied = sets.join_phrases([text for (text,) in examples], most), set[Words]()
         if given is not None:  # what has a group of its own stays with it
             common.clear()
-    return Grouping(names=sets.names(examples), common=_holding(examples, common), tied=_holding(examples, tied))
+    return TextGroups(names=sets.names(examples), common=_holding(examples, common), tied=_holding(examples, tied))
 
 
 def _holding(examples: Sequence[Example], texts: Set[Words]) -> NDArray[np.bool_]:

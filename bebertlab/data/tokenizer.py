@@ -22,7 +22,7 @@ from bebertlab.data.tokenizer_settings import (
     TokenizerSettings,
 )
 from bebertlab.data.wordpiece import read_wordpiece
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.files import check_file, read_json
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.encoder import EncoderOptions, SavedTokenizer
@@ -92,7 +92,7 @@ def read_tokenizer(path: Path) -> ModelTokenizer:
     read once in a process, while its files stay the same.
 
     Raises:
-        EnvironmentFault: there is none, or a file is a pointer of git-lfs.
+        SetupError: there is none, or a file is a pointer of git-lfs.
         UserError: it is damaged, contradicts the settings beside it, or is of a class that cannot be used.
     """
     folder = path if path.is_dir() else path.parent
@@ -162,7 +162,7 @@ def _read(path: Path, digests: object) -> ModelTokenizer:
             VOCABULARY_FILE: vocabulary.read_bytes(),
         }
     else:
-        raise EnvironmentFault(_lacking(path))
+        raise SetupError(_lacking(path))
     padding, side = _padding(tokenizer, settings), settings.truncation_side
     if side is None:  # as in transformers, where the settings count before the file
         side = (tokenizer.truncation or {}).get("direction", "right")

@@ -7,7 +7,7 @@ from pathlib import Path
 from bebertlab.artifacts.model import model_files
 from bebertlab.data.tokenizer import TOKENIZER_FILES, VOCABULARY_FILE, has_tokenizer
 from bebertlab.data.tokenizer_file import TOKENIZER_FILE
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 from bebertlab.files import check_file
 from bebertlab.model.folder import CONFIGURATION
 from bebertlab.model.weight_files import WEIGHTS, refuse_adapter, weight_files
@@ -21,7 +21,7 @@ def model_folder(name: str, *, download: bool) -> Path:
     """The folder of a model by path or hub id.
 
     Raises:
-        EnvironmentFault: it is nowhere, lacks files, has pointers of git-lfs instead, or the hub cannot be reached;
+        SetupError: it is nowhere, lacks files, has pointers of git-lfs instead, or the hub cannot be reached;
             said at once, not after retries.
         UserError: its index of shards is damaged, or it is of an adapter.
     """
@@ -30,7 +30,7 @@ def model_folder(name: str, *, download: bool) -> Path:
         folder = _from_hub(name, download=download)
     refuse_adapter(folder)
     if lacking := _lacking(folder):
-        raise EnvironmentFault(f"encoder '{name}': {folder} has no {lacking}")
+        raise SetupError(f"encoder '{name}': {folder} has no {lacking}")
     for path in model_files(folder):
         check_file(path)
     return folder
@@ -49,7 +49,7 @@ def _lacking(folder: Path) -> str | None:
 def _has_shards(folder: Path) -> bool:
     try:
         return bool(weight_files(folder))
-    except EnvironmentFault:
+    except SetupError:
         return False
 
 
@@ -58,7 +58,7 @@ def _from_hub(name: str, *, download: bool) -> Path:
     if cached is not None and _lacking(cached) is None and (not download or _has_shards(cached)):
         return cached
     if not download:
-        raise EnvironmentFault(
+        raise SetupError(
             f"encoder '{name}': no such folder, and not in the local hub cache; "
             "give the path of a folder, or set `download: true` to fetch it from the hub"
         )
@@ -74,19 +74,19 @@ def _cached(name: str) -> Path | None:
     except LocalEntryNotFoundError:
         return None
     except HFValidationError as error:
-        raise EnvironmentFault(f"encoder '{name}': no such folder, and not a hub id") from error
+        raise SetupError(f"encoder '{name}': no such folder, and not a hub id") from error
 
 
 def _fetched(name: str) -> Path:
     from huggingface_hub import constants, snapshot_download
 
     if constants.HF_HUB_OFFLINE:
-        raise EnvironmentFault(f"encoder '{name}': HF_HUB_OFFLINE is set, so nothing is downloaded")
+        raise SetupError(f"encoder '{name}': HF_HUB_OFFLINE is set, so nothing is downloaded")
     reach_hub(f"encoder '{name}'")
     try:
         return Path(snapshot_download(name, allow_patterns=list(_PATTERNS)))
     except OSError as error:  # the root of everything that the hub's client raises
-        raise EnvironmentFault(f"encoder '{name}': not fetched from the hub: {_first_line(error)}") from error
+        raise SetupError(f"encoder '{name}': not fetched from the hub: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

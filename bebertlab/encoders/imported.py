@@ -7,7 +7,7 @@ from pathlib import Path
 from attrs import frozen
 
 from bebertlab.data.tokenizer import ModelTokenizer, check_vocabulary, has_tokenizer, read_tokenizer
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.files import read_json
 from bebertlab.interfaces.importer import ImporterOptions
 from bebertlab.model.bert import BertClassifier
@@ -35,7 +35,7 @@ def import_checkpoint(
     """Read a file (or a folder) of published code; config.json and tokenizer are those beside it if not named.
 
     Raises:
-        EnvironmentFault: a file is not there, or is a pointer of git-lfs.
+        SetupError: a file is not there, or is a pointer of git-lfs.
         UserError: the file is refused, is not of that code, its config.json contradicts itself on the classes, or its
             tokenizer cannot be used or has too many tokens.
     """
@@ -65,5 +65,5 @@ def _config(named: Path | None, beside: Path) -> Path:
     path = named or beside / CONFIGURATION
     if not path.is_file():
         hint = "" if named else "; name the checkpoint's configuration, its sizes and bits, with --config"
-        raise EnvironmentFault(f"{path}: no such file{hint}")
+        raise SetupError(f"{path}: no such file{hint}")
     return path

@@ -15,9 +15,9 @@ from bebertlab.data.tokenizer import ModelTokenizer, check_segments, read_tokeni
 from bebertlab.encoders.hub import model_folder
 from bebertlab.errors import UserError
 from bebertlab.files import read_json
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.encoder import EncoderOptions
-from bebertlab.interfaces.stage import PLACE_OR_NAME
+from bebertlab.interfaces.stage import EXCLUDED_FROM_KEY_IF_PATH
 from bebertlab.interfaces.task import Task
 from bebertlab.model.bert import meta_model
 from bebertlab.model.checkpoint import random_tensor
@@ -36,7 +36,7 @@ class PretrainedEncoder(EncoderOptions):
     kind = "pretrained"
     revision = 3
     name: str = field(
-        validator=validators.min_len(1), metadata=PLACE_OR_NAME
+        validator=validators.min_len(1), metadata=EXCLUDED_FROM_KEY_IF_PATH
     )  #: path of a folder, or hub id such as bert-base-uncased
     layers: int | None = field(
         default=None, validator=validators.optional(validators.ge(1))
@@ -48,7 +48,7 @@ class PretrainedEncoder(EncoderOptions):
         """Hash of the files.
 
         Raises:
-            EnvironmentFault: a file is missing, or a pointer of git-lfs.
+            SetupError: a file is missing, or a pointer of git-lfs.
             UserError: a file is damaged, or the weights are not those of a BERT.
         """
         folder = self._folder()
@@ -83,12 +83,12 @@ class PretrainedEncoder(EncoderOptions):
             architecture = self._architecture(sizes, vocabulary)
         generator = torch.Generator().manual_seed(seed)
         tensors = {}
-        for name, tensor in meta_model(architecture, Design()).state_dict().items():
+        for name, tensor in meta_model(architecture, QuantSpec()).state_dict().items():
             if name.startswith(_CLASSIFIER) or name not in given:
                 tensors[name] = random_tensor(name, tensor.shape, generator)
             else:
                 tensors[name] = given[name].to(torch.float32)
-        return Checkpoint(architecture=architecture, design=Design(), tensors=tensors)
+        return Checkpoint(architecture=architecture, spec=QuantSpec(), tensors=tensors)
 
     def _folder(self) -> Path:
         return model_folder(self.name, download=self.download)
@@ -109,7 +109,7 @@ class PretrainedEncoder(EncoderOptions):
             body = {name: shape for name, shape in modern_names(shapes).items() if name.startswith(_BODY)}
             check_layers(sizes.layers, body or shapes)
             pooled = any(name.startswith(_POOLER) for name in body)
-            wanted = meta_model(sizes, Design()).state_dict()
+            wanted = meta_model(sizes, QuantSpec()).state_dict()
             unpooled = {name: tensor for name, tensor in wanted.items() if pooled or not name.startswith(_POOLER)}
             check_shapes(body, {name: tensor for name, tensor in unpooled.items() if name.startswith(_BODY)})
         return sizes

@@ -23,7 +23,7 @@ def encoder_sizes(name: str, codec: Codec, *, classes: int, vocabulary: int | No
     takes words if it is not given.
 
     Raises:
-        EnvironmentFault: the folder has no configuration.
+        SetupError: the folder has no configuration.
         UserError: there is no such encoder.
     """
     sizes = _sizes(name, codec, classes)

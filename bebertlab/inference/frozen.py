@@ -27,8 +27,8 @@ def frozen_weights(model: nn.Module, dtype: torch.dtype | None = None) -> Iterat
     others = [module for module in model.modules() if isinstance(module, (EmbeddingBranch, Linear))]
     try:
         with torch.no_grad():
-            packable = any(branch.packable for quantized in linear for branch in quantized.branches)
-            integers = dtype is None and packable and _finite(model)
+            int8_eligible = any(branch.int8_eligible for quantized in linear for branch in quantized.branches)
+            integers = dtype is None and int8_eligible and _finite(model)
             for quantized in linear:
                 quantized.freeze(dtype, integers=integers)
             for other in others:

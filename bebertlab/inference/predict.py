@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from bebertlab.data.batches import Grouping, batches, evaluation_tokens, group_for_evaluation
+from bebertlab.data.batches import BatchPlan, batches, evaluation_tokens, group_for_evaluation
 from bebertlab.data.examples import Examples
 from bebertlab.inference.frozen import frozen_weights
 from bebertlab.interfaces.batch import Outputs
@@ -21,17 +21,17 @@ from bebertlab.model.slice import Network
 def predict(model: Network, examples: Examples, *, device: str = "cpu", precision: Precision = "fp32") -> Tensor:
     """The logits (N, C) of every example in dataset order, float32 on the CPU."""
     keep_freed_memory()
-    grouping = evaluation_grouping(model, examples, device)
+    plan = evaluation_plan(model, examples, device)
     with in_precision(precision, device), evaluating(model, precision):
         found = []
-        for batch in batches(examples, grouping, device=device):
+        for batch in batches(examples, plan, device=device):
             outputs: Outputs = model(batch, frozenset())
             found.append(outputs.logits)
         logits = torch.cat(found).float().cpu()
-    return torch.empty_like(logits).index_copy_(0, torch.from_numpy(grouping.order), logits)
+    return torch.empty_like(logits).index_copy_(0, torch.from_numpy(plan.order), logits)
 
 
-def evaluation_grouping(model: Network, examples: Examples, device: str = "cpu") -> Grouping:
+def evaluation_plan(model: Network, examples: Examples, device: str = "cpu") -> BatchPlan:
     """The batches of a pass over examples; those of a pass that is to give the same numbers must be the same."""
     sizes = model.architecture
     return group_for_evaluation(examples.tokens.lengths, evaluation_tokens(max(sizes.hidden, sizes.ffn), device))

@@ -70,7 +70,7 @@ class Architecture:
 
 
 @frozen(kw_only=True)
-class Design:
+class QuantSpec:
     """What is quantized where. The empty design is the full-precision model."""
 
     weights: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys are weight sites
@@ -80,7 +80,7 @@ class Design:
     softmax: bool = True  #: False: no softmax over the scores, their quantizer selects keys (BiBERT's Bi-Attention)
     branches: Mapping[str, int] = field(factory=dict)  #: summed branches by module path, 1 where absent
 
-    def with_branches(self, branches: Mapping[str, int]) -> Design:
+    def with_branches(self, branches: Mapping[str, int]) -> QuantSpec:
         """The same design with other branch counts."""
         return evolve(self, branches=dict(branches))
 
@@ -90,5 +90,5 @@ class Checkpoint:
     """A model without code: sizes, design and tensors by parameter name (see `model/bert.py` for the names)."""
 
     architecture: Architecture
-    design: Design
+    spec: QuantSpec
     tensors: Mapping[str, Tensor]

@@ -28,7 +28,7 @@ class Sampling(StrEnum):
 
 
 @frozen(kw_only=True, eq=False)
-class Round:
+class SampleWeights:
     """What one member trains on."""
 
     sampling: Sampling
@@ -61,14 +61,14 @@ class Round:
 
 
 @frozen(kw_only=True, eq=False)
-class Verdict:
+class MemberResult:
     """What a trained member is worth, and what the next one trains on."""
 
     weight: float  #: the member's say in the ensemble; 0 where it was discarded
     kept: bool
     error: float | None  #: weighted error on the train split; None where none was computed
     #: None: no further member can help; of an ensemble that is not sequential always None, as its members do not wait
-    next: Round | None
+    next: SampleWeights | None
 
     def problem(self, examples: int) -> str:
         """Why it is not a verdict on a member trained on that many examples; empty where it is one."""
@@ -91,14 +91,14 @@ class Ensemble(ABC):
     """
 
     @abstractmethod
-    def first(self, index: int, data: TrainingData) -> Round:
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
         """What member `index` trains on where no other member was judged before it.
 
         That is member 0, and every member of an ensemble that is not sequential.
         """
 
     @abstractmethod
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         """Judge member `index` by its logits (N, C) on the whole train split in dataset order.
 
         logits is None where the options say `needs_predictions = False`.

@@ -42,7 +42,7 @@ class ParameterGroup:
     parameters: tuple[nn.Parameter, ...]
     learning_rate: float | None = None  #: None is the stage's `quantizer_learning_rate`
     weight_decay: float | None = None  #: None is the stage's `quantizer_weight_decay`
-    like_biases: bool = False  #: learns as the biases of the model do: the rate of the weights, no decay
+    no_decay_group: bool = False  #: learns as the biases of the model do: the rate of the weights, no decay
 
 
 class Quantizer(nn.Module, ABC):
@@ -58,7 +58,7 @@ class Quantizer(nn.Module, ABC):
     row_wise: bool = False
     #: own tensors that mean the same under other options of the same kind (BiT's shift, whatever the bits), so that
     #: a model keeps them where a scheme only changes those options; the others start anew
-    lasting: frozenset[str] = frozenset()
+    transferable_state: frozenset[str] = frozenset()
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class Quantizer(nn.Module, ABC):
         quantized: Tensor = self(rows)
         return quantized
 
-    def factored(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward_unscaled(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """`forward(x)` as (values, scale), their product bit for bit; (forward(x), None) is always right.
 
         Attention without softmax compares sums of products with 0. Sums of whole numbers are exact, those of scaled
@@ -85,7 +85,7 @@ class Quantizer(nn.Module, ABC):
         """
         return self(x), None
 
-    def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+    def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
         """`forward(x)` of this quantizer and of those of the other branches that get the same input.
 
         Results that are the same bit for bit may be one tensor, with gradients where that gives all parameters and x
@@ -93,7 +93,7 @@ class Quantizer(nn.Module, ABC):
         """
         return [self(x), *(other(x) for other in others)]
 
-    def codes_of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+    def encode_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
         """`encode(x)` of this quantizer and of those of the other branches that get the same input.
 
         Codes that are the same may be one object: a prediction then turns them into bytes once. Right as it is.

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.options import Options
 
 
@@ -18,5 +18,5 @@ class SchemeOptions(Options):
     role: ClassVar[str] = "scheme"
 
     @abstractmethod
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """Which quantizer sits at which site, and the hidden activation."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from attrs import field, frozen
 
-from bebertlab.interfaces.architecture import Checkpoint, Design
+from bebertlab.interfaces.architecture import Checkpoint, QuantSpec
 from bebertlab.interfaces.options import Options
 
 #: the mean loss on the labels of the select split; a pass over the split
@@ -44,7 +44,7 @@ class SplitterOptions(Options):
 
     role: ClassVar[str] = "splitter"
 
-    def design(self, source: Design) -> Design | None:
+    def spec(self, source: QuantSpec) -> QuantSpec | None:
         """The quantizers of the model that it makes of one with the design `source`; branch counts may be missing.
 
         Their revisions enter the key of the split model. None, the default: not known, and the key holds the revision

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from attrs import Attribute, field, fields, frozen
 
-from bebertlab.interfaces.architecture import Architecture, Design
+from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.task import Task
@@ -21,12 +21,13 @@ _INPUT = "bebertlab.input"
 _PLACE = "bebertlab.place"
 _NAME = "bebertlab.name"
 
-#: metadata of an option that says where something lies: `field(metadata=PLACE)`. It is not part of the key, so that
-#: what was moved is still the same: a stage needs another option that says what it is, tasks and encoders have digests.
-PLACE: Mapping[str, bool] = MappingProxyType({_PLACE: True})
+#: metadata of an option that holds a path: `field(metadata=EXCLUDED_FROM_KEY)`. It is not part of the key, so that a
+#: moved file is still the same: a stage needs another option that identifies the content; tasks and encoders have
+#: digests.
+EXCLUDED_FROM_KEY: Mapping[str, bool] = MappingProxyType({_PLACE: True})
 #: metadata of an option that is text and either such a place or a name: a folder where one is there, or where it begins
 #: with `./`, `../`, `~` or `/`
-PLACE_OR_NAME: Mapping[str, bool] = MappingProxyType({_PLACE: True, _NAME: True})
+EXCLUDED_FROM_KEY_IF_PATH: Mapping[str, bool] = MappingProxyType({_PLACE: True, _NAME: True})
 
 
 def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: ANN401 - typed by its annotation
@@ -38,13 +39,13 @@ def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: 
     return field(default=None, metadata=metadata) if optional else field(metadata=metadata)
 
 
-def place_fields(cls: type[Options]) -> tuple[str, ...]:
-    """Fields of an options class whose metadata is `PLACE` or `PLACE_OR_NAME`."""
+def excluded_fields(cls: type[Options]) -> tuple[str, ...]:
+    """Fields of an options class whose metadata is `EXCLUDED_FROM_KEY` or `EXCLUDED_FROM_KEY_IF_PATH`."""
     return tuple(a.name for a in fields(cls) if _PLACE in a.metadata)
 
 
 def may_be_name(attribute: Attribute[Any]) -> bool:
-    """Whether the metadata of a field is `PLACE_OR_NAME`."""
+    """Whether the metadata of a field is `EXCLUDED_FROM_KEY_IF_PATH`."""
     return _NAME in attribute.metadata
 
 
@@ -170,12 +171,12 @@ class Composition:
     """The parts that go into an artifact besides those in the options of its stage and in its inputs."""
 
     #: of the model that the stage leaves; None: it leaves none, or it is that of an input which does not say its own
-    design: Design | None = None
+    spec: QuantSpec | None = None
     parts: tuple[Options, ...] = ()  #: further parts that the stage builds itself, such as the losses it trains with
 
 
 #: designs of the models that the input stages leave, by field name; None where a stage leaves none or does not say
-Designs = Mapping[str, tuple[Design | None, ...]]
+QuantSpecs = Mapping[str, tuple[QuantSpec | None, ...]]
 
 
 @frozen(kw_only=True)
@@ -189,8 +190,8 @@ class StageOptions(Options):
     """
 
     role: ClassVar[str] = "stage"
-    #: False: nothing in it is random, so that recipes of other seeds share what it makes of the same inputs
-    draws: ClassVar[bool] = True
+    #: True: nothing in it is random, so recipes with other seeds share its result for the same inputs
+    deterministic: ClassVar[bool] = False
     seed: int | None = None  #: instead of the recipe's seed, to share this stage among seeds
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
@@ -205,7 +206,7 @@ class StageOptions(Options):
         """
         return self
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition | None:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition | None:
         """Which parts go into the artifact, besides those in the options of this stage and in its inputs.
 
         Asked of the prepared stage when the recipe is planned. The revision of each of these parts enters the key in

@@ -123,7 +123,7 @@ class TaskOptions(Options):
         """Read or generate the data.
 
         Raises:
-            EnvironmentFault: a folder, split or hub is not there.
+            SetupError: a folder, split or hub is not there.
             UserError: a label outside the classes, an example without a text, a repeated id.
         """
 

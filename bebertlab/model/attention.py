@@ -14,12 +14,12 @@ from bebertlab.interfaces.architecture import ATTENTION_SITES, Site
 from bebertlab.interfaces.batch import Tap
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.dropout import drop
-from bebertlab.model.module_factory import Parts
+from bebertlab.model.module_factory import ModuleFactory
 
 #: added to the score of a masked key; losses know masked entries by it (the published code's value)
 MASKED = -10_000.0
 
-Kept = Mapping[Tap, list[Tensor]]
+TapRecorder = Mapping[Tap, list[Tensor]]
 _FROM_SCORES = frozenset({Tap.SCORES, Tap.PROBABILITIES})
 
 
@@ -46,25 +46,29 @@ class SelfAttention(nn.Module):
     (BEBERT's copy of BiBERT) or a head size without a whole root, its rounding can make them positive.
     """
 
-    def __init__(self, parts: Parts, path: str) -> None:
+    def __init__(self, factory: ModuleFactory, path: str) -> None:
         super().__init__()
-        sizes = parts.architecture
+        sizes = factory.architecture
         self.heads, self.head_size = sizes.heads, sizes.head_size
         self.dropout = sizes.attention_dropout
-        self.softmax = parts.design.softmax
+        self.softmax = factory.spec.softmax
         width = sizes.heads * sizes.head_size
-        self.query = parts.linear(f"{path}.query", sizes.hidden, width)
-        self.key = parts.linear(f"{path}.key", sizes.hidden, width)
-        self.value = parts.linear(f"{path}.value", sizes.hidden, width)
+        self.query = factory.linear(f"{path}.query", sizes.hidden, width)
+        self.key = factory.linear(f"{path}.key", sizes.hidden, width)
+        self.value = factory.linear(f"{path}.value", sizes.hidden, width)
         self.quantizers = nn.ModuleDict(
-            {site.value: parts.attention_quantizer(site) for site in ATTENTION_SITES if site in parts.design.attention}
+            {
+                site.value: factory.attention_quantizer(site)
+                for site in ATTENTION_SITES
+                if site in factory.spec.attention
+            }
         )
 
-    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+    def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
         """Context of every token; `mask` as of `additive_mask`, `kept` gets the taps that it has a list for."""
         return self.attend(self.query(hidden), self.key(hidden), self.value(hidden), mask, kept)
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
         """Context of given projections, each (B, T, A * D)."""
         q, k, v = self._by_head(query), self._by_head(key), self._by_head(value)
         if kept:
@@ -79,7 +83,7 @@ class SelfAttention(nn.Module):
             context = self._context(q, k, v, mask, dropout, kept)
         return context.transpose(1, 2).flatten(2)
 
-    def _keep_similarities(self, q: Tensor, k: Tensor, v: Tensor, kept: Kept) -> None:
+    def _keep_similarities(self, q: Tensor, k: Tensor, v: Tensor, kept: TapRecorder) -> None:
         for tap, x in ((Tap.QUERY_SIMILARITY, q), (Tap.KEY_SIMILARITY, k), (Tap.VALUE_SIMILARITY, v)):
             if tap in kept:
                 kept[tap].append(x @ x.transpose(2, 3) / math.sqrt(self.head_size))
@@ -87,7 +91,7 @@ class SelfAttention(nn.Module):
     def _by_head(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:2], self.heads, self.head_size).transpose(1, 2)
 
-    def _context(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: Kept) -> Tensor:
+    def _context(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: TapRecorder) -> Tensor:
         if not self.softmax:
             return self._selected(q, k, v, mask, dropout, kept)
         q, k = self._quantize(Site.ATTENTION_QUERY, q), self._quantize(Site.ATTENTION_KEY, k)
@@ -100,12 +104,12 @@ class SelfAttention(nn.Module):
         probabilities = drop(probabilities, dropout, self.training)
         return self._quantize(Site.ATTENTION_PROBABILITIES, probabilities) @ self._quantize(Site.ATTENTION_VALUE, v)
 
-    def _selected(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: Kept) -> Tensor:
+    def _selected(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: TapRecorder) -> Tensor:
         """The context without softmax."""
         if Tap.PROBABILITIES in kept:
             raise UserError("the model has attention without softmax, so a loss cannot read its probabilities")
-        factored = zip((Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE), (q, k, v), strict=True)
-        (q, q_scale), (k, k_scale), (v, v_scale) = (self._factored(site, x) for site, x in factored)
+        forward_unscaled = zip((Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE), (q, k, v), strict=True)
+        (q, q_scale), (k, k_scale), (v, v_scale) = (self._forward_unscaled(site, x) for site, x in forward_unscaled)
         scores = self._exact_scores(q, k, mask, [scale for scale in (q_scale, k_scale) if scale is not None])
         if Tap.SCORES in kept:
             kept[Tap.SCORES].append(scores)
@@ -139,8 +143,8 @@ class SelfAttention(nn.Module):
             x = self.quantizers[site](x)
         return x
 
-    def _factored(self, site: Site, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _forward_unscaled(self, site: Site, x: Tensor) -> tuple[Tensor, Tensor | None]:
         if site not in self.quantizers:
             return x, None
         quantizer: Quantizer = self.quantizers[site]  # type: ignore[assignment] # all of them are, as Parts makes them
-        return quantizer.factored(x)
+        return quantizer.forward_unscaled(x)

@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.quantizer import ParameterGroup, Quantizer
-from bebertlab.model.attention import Kept, SelfAttention, additive_mask
-from bebertlab.model.dropout import add_dropped, drop
+from bebertlab.model.attention import SelfAttention, TapRecorder, additive_mask
+from bebertlab.model.dropout import drop, dropout_add
 from bebertlab.model.embedding import Embedding
 from bebertlab.model.linear import Linear, wanted_tokens
-from bebertlab.model.module_factory import Parts
+from bebertlab.model.module_factory import ModuleFactory
 from bebertlab.model.spec import POOLER, WORD_EMBEDDINGS, layer_path
 from bebertlab.model.tensors import check_tensors
 
@@ -33,11 +33,11 @@ class Embeddings(nn.Module):
     Shape: tokens (B, T), segments (B, T) -> (B, T, H).
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, factory: ModuleFactory) -> None:
         super().__init__()
-        sizes = parts.architecture
+        sizes = factory.architecture
         self.dropout = sizes.dropout
-        self.word_embeddings = parts.embedding(WORD_EMBEDDINGS, sizes.vocabulary, sizes.hidden)
+        self.word_embeddings = factory.embedding(WORD_EMBEDDINGS, sizes.vocabulary, sizes.hidden)
         self.position_embeddings = Embedding(sizes.positions, sizes.hidden)
         self.token_type_embeddings = Embedding(sizes.segments, sizes.hidden)
         self.LayerNorm = nn.LayerNorm(sizes.hidden, eps=sizes.norm_epsilon)
@@ -55,13 +55,13 @@ class Encoder(nn.Module):
     Shape: (B, T, H) -> (B, T, H); (B, 1, H), the first token of each sentence, where no hidden states are kept.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, factory: ModuleFactory) -> None:
         super().__init__()
-        self.layer = nn.ModuleList(Layer(parts, layer_path(index)) for index in range(parts.architecture.layers))
+        self.layer = nn.ModuleList(Layer(factory, layer_path(index)) for index in range(factory.architecture.layers))
         #: runs a layer in training, see `model/compiled.py`
-        self.compiled: Callable[[nn.Module, Tensor, Tensor, Kept], Tensor] | None = None
+        self.compiled: Callable[[nn.Module, Tensor, Tensor, TapRecorder], Tensor] | None = None
 
-    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+    def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
         """The last hidden states."""
         states = kept.get(Tap.HIDDEN)
         compiled = self.compiled if self.training else None
@@ -84,9 +84,9 @@ class Pooler(nn.Module):
     Shape: (B, T, H) -> (B, H).
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, factory: ModuleFactory) -> None:
         super().__init__()
-        self.dense = parts.linear(POOLER, parts.architecture.hidden, parts.architecture.hidden)
+        self.dense = factory.linear(POOLER, factory.architecture.hidden, factory.architecture.hidden)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """The pooled vector."""
@@ -99,13 +99,13 @@ class BertModel(nn.Module):
     Shape: tokens (B, T) -> (B, H).
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, factory: ModuleFactory) -> None:
         super().__init__()
-        self.embeddings = Embeddings(parts)
-        self.encoder = Encoder(parts)
-        self.pooler = Pooler(parts)
+        self.embeddings = Embeddings(factory)
+        self.encoder = Encoder(factory)
+        self.pooler = Pooler(factory)
 
-    def forward(self, batch: Batch, kept: Kept) -> Tensor:
+    def forward(self, batch: Batch, kept: TapRecorder) -> Tensor:
         """The pooled vectors."""
         hidden: Tensor = self.embeddings(batch.tokens, batch.segments)
         pooled: Tensor = self.pooler(self.encoder(hidden, additive_mask(batch.mask, hidden.dtype), kept))
@@ -124,12 +124,12 @@ class BertClassifier(nn.Module):
         UserError: the design does not fit the architecture.
     """
 
-    def __init__(self, architecture: Architecture, design: Design) -> None:
+    def __init__(self, architecture: Architecture, spec: QuantSpec) -> None:
         super().__init__()
-        parts = Parts(architecture, design)
+        factory = ModuleFactory(architecture, spec)
         self.architecture = architecture
-        self.design = design
-        self.bert = BertModel(parts)
+        self.spec = spec
+        self.bert = BertModel(factory)
         self.classifier = Linear(architecture.hidden, architecture.classes)
 
     @classmethod
@@ -139,7 +139,7 @@ class BertClassifier(nn.Module):
         Raises:
             UserError: tensors are missing, unexpected or of another shape.
         """
-        model = cls(checkpoint.architecture, checkpoint.design)
+        model = cls(checkpoint.architecture, checkpoint.spec)
         check_tensors(checkpoint.tensors, model.state_dict())
         model.load_state_dict(checkpoint.tensors)
         return model
@@ -147,7 +147,7 @@ class BertClassifier(nn.Module):
     def checkpoint(self) -> Checkpoint:
         """The model as a value: copies in main memory, which further training does not change."""
         tensors = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.state_dict().items()}
-        return Checkpoint(architecture=self.architecture, design=self.design, tensors=tensors)
+        return Checkpoint(architecture=self.architecture, spec=self.spec, tensors=tensors)
 
     def forward(self, batch: Batch, taps: frozenset[Tap] = _NO_TAPS) -> Outputs:
         """Logits and the taps that are asked for."""
@@ -162,7 +162,7 @@ class BertClassifier(nn.Module):
         ]
 
 
-def meta_model(architecture: Architecture, design: Design) -> BertClassifier:
+def meta_model(architecture: Architecture, spec: QuantSpec) -> BertClassifier:
     """A model that has shapes and takes no memory: to count, not to run.
 
     Raises:
@@ -170,9 +170,9 @@ def meta_model(architecture: Architecture, design: Design) -> BertClassifier:
     """
     try:
         with torch.device("meta"):
-            return BertClassifier(architecture, design)
+            return BertClassifier(architecture, spec)
     except (NotImplementedError, RuntimeError):  # a quantizer that reads numbers while it is made: it gets them
-        return BertClassifier(architecture, design)
+        return BertClassifier(architecture, spec)
 
 
 class Residual(nn.Module):
@@ -181,17 +181,17 @@ class Residual(nn.Module):
     Shape: y (B, T, I), x (B, T, H) -> (B, T, H), or (B, 1, H).
     """
 
-    def __init__(self, parts: Parts, path: str, inputs: int) -> None:
+    def __init__(self, factory: ModuleFactory, path: str, inputs: int) -> None:
         super().__init__()
-        sizes = parts.architecture
+        sizes = factory.architecture
         self.dropout = sizes.dropout
-        self.dense = parts.linear(f"{path}.dense", inputs, sizes.hidden)
+        self.dense = factory.linear(f"{path}.dense", inputs, sizes.hidden)
         self.LayerNorm = nn.LayerNorm(sizes.hidden, eps=sizes.norm_epsilon)
 
     def forward(self, y: Tensor, x: Tensor, first_only: bool = False) -> Tensor:
         """The normalized sum; `first_only`: of the first token of each sentence."""
         update: Tensor = self.dense(y, first_only)
-        total = add_dropped(wanted_tokens(x, first_only), update, self.dropout, self.training)
+        total = dropout_add(wanted_tokens(x, first_only), update, self.dropout, self.training)
         normalized: Tensor = self.LayerNorm(total)
         return normalized
 
@@ -202,13 +202,13 @@ class Attention(nn.Module):
     Shape: (B, T, H) -> (B, T, H), or (B, 1, H).
     """
 
-    def __init__(self, parts: Parts, path: str) -> None:
+    def __init__(self, factory: ModuleFactory, path: str) -> None:
         super().__init__()
-        width = parts.architecture.heads * parts.architecture.head_size
-        self.self = SelfAttention(parts, f"{path}.self")
-        self.output = Residual(parts, f"{path}.output", width)
+        width = factory.architecture.heads * factory.architecture.head_size
+        self.self = SelfAttention(factory, f"{path}.self")
+        self.output = Residual(factory, f"{path}.output", width)
 
-    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept, first_only: bool = False) -> Tensor:
+    def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder, first_only: bool = False) -> Tensor:
         """The attended hidden states; `first_only`: of the first token of each sentence."""
         attended: Tensor = self.output(self.self(hidden, mask, kept), hidden, first_only)
         return attended
@@ -220,11 +220,11 @@ class FeedForwardUp(nn.Module):
     Shape: (B, T, H) -> (B, T, F), or (B, 1, F).
     """
 
-    def __init__(self, parts: Parts, path: str) -> None:
+    def __init__(self, factory: ModuleFactory, path: str) -> None:
         super().__init__()
-        sizes = parts.architecture
-        self.dense = parts.linear(f"{path}.dense", sizes.hidden, sizes.ffn)
-        self.activation = F.relu if (parts.design.activation or sizes.activation) == "relu" else F.gelu
+        sizes = factory.architecture
+        self.dense = factory.linear(f"{path}.dense", sizes.hidden, sizes.ffn)
+        self.activation = F.relu if (factory.spec.activation or sizes.activation) == "relu" else F.gelu
 
     def forward(self, x: Tensor, first_only: bool = False) -> Tensor:
         """The activated units; `first_only`: of the first token of each sentence."""
@@ -237,13 +237,13 @@ class Layer(nn.Module):
     Shape: (B, T, H) -> (B, T, H), or (B, 1, H).
     """
 
-    def __init__(self, parts: Parts, path: str) -> None:
+    def __init__(self, factory: ModuleFactory, path: str) -> None:
         super().__init__()
-        self.attention = Attention(parts, f"{path}.attention")
-        self.intermediate = FeedForwardUp(parts, f"{path}.intermediate")
-        self.output = Residual(parts, f"{path}.output", parts.architecture.ffn)
+        self.attention = Attention(factory, f"{path}.attention")
+        self.intermediate = FeedForwardUp(factory, f"{path}.intermediate")
+        self.output = Residual(factory, f"{path}.output", factory.architecture.ffn)
 
-    def forward(self, hidden: Tensor, mask: Tensor, kept: Kept, first_only: bool = False) -> Tensor:
+    def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder, first_only: bool = False) -> Tensor:
         """The next hidden states; `first_only`: of the first token of each sentence.
 
         The others are computed as far as they are read: by the attention of the first one, and by quantizers.

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.embedding import PADDING
 from bebertlab.model.huggingface import check_unquantized, classifier_architecture, modern_names
@@ -24,7 +24,7 @@ def full_precision_checkpoint(tensors: Mapping[str, Tensor], config: Mapping[str
     named = modern_names(tensors)
     sizes = full_precision_architecture({name: tensor.shape for name, tensor in named.items()}, config)
     made = {name: tensor.to(torch.float32) for name, tensor in named.items()}
-    return Checkpoint(architecture=sizes, design=Design(), tensors=made)
+    return Checkpoint(architecture=sizes, spec=QuantSpec(), tensors=made)
 
 
 def full_precision_architecture(shapes: Mapping[str, torch.Size], config: Mapping[str, Any]) -> Architecture:
@@ -36,7 +36,7 @@ def full_precision_architecture(shapes: Mapping[str, torch.Size], config: Mappin
     named = modern_names(shapes)
     check_unquantized(config)
     sizes = classifier_architecture(config, named)
-    check_shapes(named, meta_model(sizes, Design()).state_dict())
+    check_shapes(named, meta_model(sizes, QuantSpec()).state_dict())
     return sizes
 
 
@@ -45,12 +45,12 @@ SPREAD = 0.02  #: standard deviation of BERT's first weights
 
 def random_checkpoint(architecture: Architecture, seed: int, spread: float = SPREAD) -> Checkpoint:
     """A full-precision model with random weights; torch's global generator is neither read nor moved."""
-    model = BertClassifier(architecture, Design())
+    model = BertClassifier(architecture, QuantSpec())
     generator = torch.Generator().manual_seed(seed)
     tensors = {
         name: random_tensor(name, tensor.shape, generator, spread) for name, tensor in model.state_dict().items()
     }
-    return Checkpoint(architecture=architecture, design=Design(), tensors=tensors)
+    return Checkpoint(architecture=architecture, spec=QuantSpec(), tensors=tensors)
 
 
 def random_tensor(name: str, shape: torch.Size, generator: torch.Generator, spread: float = SPREAD) -> Tensor:

@@ -27,7 +27,7 @@ def read_class_names(path: Path, outputs: int) -> tuple[str, ...] | None:
     """`class_names` of a config.json.
 
     Raises:
-        EnvironmentFault: the file is not there.
+        SetupError: the file is not there.
         UserError: as `class_names`; names the file.
     """
     config = read_json(path)

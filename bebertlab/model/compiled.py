@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 from bebertlab.interfaces.batch import Tap
-from bebertlab.model.attention import Kept
+from bebertlab.model.attention import TapRecorder
 from bebertlab.model.bert import BertClassifier
 
 #: the pattern matcher stops at attention whose mask is broadcast (torch 2.13)
@@ -26,7 +26,7 @@ def compile_layers(model: BertClassifier, **options: Any) -> None:  # noqa: ANN4
     but not the same to the bit.
 
     Raises:
-        EnvironmentFault: in the next step; torch finds no compiler here.
+        SetupError: in the next step; torch finds no compiler here.
     """
     model.bert.encoder.compiled = CompiledLayer(torch.compile(_run, **(options or {"options": _OPTIONS})))
 
@@ -39,10 +39,10 @@ def plain_layers(model: BertClassifier) -> None:
 class CompiledLayer:
     """Runs any layer by code that is compiled once for all layers, batch sizes and lengths."""
 
-    def __init__(self, run: Callable[..., tuple[Tensor, Kept]]) -> None:
+    def __init__(self, run: Callable[..., tuple[Tensor, TapRecorder]]) -> None:
         self._run = run
 
-    def __call__(self, layer: nn.Module, hidden: Tensor, mask: Tensor, kept: Kept) -> Tensor:
+    def __call__(self, layer: nn.Module, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
         """The next hidden states; `kept` gets the taps that it has a list for."""
         for tensor, sizes in ((hidden, (0, 1)), (mask, (0, 3))):
             torch._dynamo.maybe_mark_dynamic(tensor, sizes)
@@ -52,7 +52,7 @@ class CompiledLayer:
             with torch._dynamo.config.patch(recompile_limit=_MOST):
                 output, own = self._run(layer, hidden, mask, taps)
         except torch._dynamo.exc.BackendCompilerFailed as error:
-            raise EnvironmentFault(
+            raise SetupError(
                 f"train.compile: torch cannot compile here: {error.inner_exception}. On a CPU it needs a C++ compiler"
                 " (g++), on a GPU triton; train.compile=false trains without"
             ) from error
@@ -61,6 +61,6 @@ class CompiledLayer:
         return output
 
 
-def _run(layer: nn.Module, hidden: Tensor, mask: Tensor, taps: tuple[Tap, ...]) -> tuple[Tensor, Kept]:
-    kept: Kept = {tap: [] for tap in taps}
+def _run(layer: nn.Module, hidden: Tensor, mask: Tensor, taps: tuple[Tap, ...]) -> tuple[Tensor, TapRecorder]:
+    kept: TapRecorder = {tap: [] for tap in taps}
     return layer(hidden, mask, kept), kept

@@ -29,7 +29,7 @@ def drop(x: Tensor, probability: float, training: bool) -> Tensor:
     return dropped
 
 
-def add_dropped(x: Tensor, update: Tensor, probability: float, training: bool) -> Tensor:
+def dropout_add(x: Tensor, update: Tensor, probability: float, training: bool) -> Tensor:
     """x + drop(update), with a pass less."""
     if not training or not probability:
         return x + update

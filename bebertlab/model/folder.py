@@ -10,9 +10,9 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.files import read_json
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.encoder import SavedTokenizer
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.bert import BertClassifier, meta_model
@@ -50,12 +50,12 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = model.checkpoint()
     sizes = checkpoint.architecture
-    ordinary = checkpoint.design == Design() and sizes.heads * sizes.head_size == sizes.hidden
+    ordinary = checkpoint.spec == QuantSpec() and sizes.heads * sizes.head_size == sizes.hidden
     config = configuration(sizes, classes)
     if not ordinary:
         # transformers shall refuse the folder by name instead of loading the half that it knows
         config |= {"architectures": ["BertClassifier"], "model_type": MODEL_TYPE}
-        surgery = {"format": _FORMAT, "architecture": codec.dump(sizes), "design": codec.dump(checkpoint.design)}
+        surgery = {"format": _FORMAT, "architecture": codec.dump(sizes), "design": codec.dump(checkpoint.spec)}
         _write_json(folder / SURGERY, surgery)
     _write_json(folder / CONFIGURATION, config)
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
@@ -68,15 +68,15 @@ def load_model(folder: Path, codec: Codec) -> BertClassifier:
     """Read a model that `save_model` wrote, or a BertForSequenceClassification of Hugging Face of any age.
 
     Raises:
-        EnvironmentFault: a file is missing, or a pointer of git-lfs.
+        SetupError: a file is missing, or a pointer of git-lfs.
         UserError: a file is damaged, or its tensors are not those of the model.
     """
     if (folder / SURGERY).is_file():
-        architecture, design = _own_description(folder, codec)
+        architecture, spec = _own_description(folder, codec)
         tensors = read_safetensors(folder / TENSORS)
         with _named(folder / TENSORS):
             check_finite(tensors)
-        checkpoint = Checkpoint(architecture=architecture, design=design, tensors=tensors)
+        checkpoint = Checkpoint(architecture=architecture, spec=spec, tensors=tensors)
     else:
         config = _foreign_config(folder)
         tensors = read_weights(folder)
@@ -86,11 +86,11 @@ def load_model(folder: Path, codec: Codec) -> BertClassifier:
         return BertClassifier.from_checkpoint(checkpoint)
 
 
-def describe_model(folder: Path, codec: Codec) -> tuple[Architecture, Design]:
+def describe_model(folder: Path, codec: Codec) -> tuple[Architecture, QuantSpec]:
     """The sizes and the design of a model in a folder, with tensors of the right shapes; their numbers are not read.
 
     Raises:
-        EnvironmentFault: a file is missing, or a pointer of git-lfs.
+        SetupError: a file is missing, or a pointer of git-lfs.
         UserError: a file is damaged, or it is no classifier, or its tensors are not those of the model.
     """
     if (folder / SURGERY).is_file():
@@ -98,10 +98,10 @@ def describe_model(folder: Path, codec: Codec) -> tuple[Architecture, Design]:
     config = _foreign_config(folder)
     shapes = weight_shapes(folder)
     with _named(folder):
-        return full_precision_architecture(shapes, config), Design()
+        return full_precision_architecture(shapes, config), QuantSpec()
 
 
-def _own_description(folder: Path, codec: Codec) -> tuple[Architecture, Design]:
+def _own_description(folder: Path, codec: Codec) -> tuple[Architecture, QuantSpec]:
     """The sizes and the design of a model that only bebertlab reads, and that the file of tensors is as they say."""
     path = folder / SURGERY
     data = read_json(path)
@@ -116,16 +116,16 @@ def _own_description(folder: Path, codec: Codec) -> tuple[Architecture, Design]:
     types = safetensors_types(folder / TENSORS)
     with _named(path):
         architecture = codec.load(data.get("architecture"), Architecture)
-        design = codec.load(data.get("design"), Design)
+        spec = codec.load(data.get("design"), QuantSpec)
         check_layers(architecture.layers, types, "architecture.layers")
-        wanted = meta_model(architecture, design).state_dict()
+        wanted = meta_model(architecture, spec).state_dict()
     with _named(folder / TENSORS):
         check_shapes({name: shape for name, (_, shape) in types.items()}, wanted)
         for name, (kind, _) in types.items():
             expected = FLOATS if wanted[name].is_floating_point() else (str(wanted[name].dtype).removeprefix("torch."),)
             if kind not in expected:
                 raise UserError(f"{name} is of type {kind}; expected {' or '.join(expected)}")
-    return architecture, design
+    return architecture, spec
 
 
 def _foreign_config(folder: Path) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _foreign_config(folder: Path) -> dict[str, Any]:
     refuse_adapter(folder)
     config = read_json(folder / CONFIGURATION)
     if config.get("model_type") == MODEL_TYPE:
-        raise EnvironmentFault(f"{folder / SURGERY}: no such file, but {CONFIGURATION} is of a model that needs it")
+        raise SetupError(f"{folder / SURGERY}: no such file, but {CONFIGURATION} is of a model that needs it")
     with _named(folder):
         check_config(config)
     return config

@@ -68,7 +68,7 @@ class IntegerWeight:
         """A quantized matrix; None where that does not work, or does not pay."""
         levels, step, outputs = codes.levels, codes.step, codes.levels.shape[0]
         scaled = codes.offset is None and (step.numel() == 1 or step.shape == (outputs, 1))
-        if not (scaled and step.dtype is torch.float32 and worth_packing(levels)):
+        if not (scaled and step.dtype is torch.float32 and large_enough_for_int8(levels)):
             return None
         lowest, highest = levels.aminmax()
         if not (int(lowest) >= -_HIGHEST and int(highest) <= _HIGHEST and exact_products()):
@@ -103,7 +103,7 @@ class IntegerWeight:
         return product
 
 
-def worth_packing(weight: Tensor) -> bool:
+def large_enough_for_int8(weight: Tensor) -> bool:
     """Whether a weight, or its levels, is in main memory and so large that packing it pays."""
     return weight.is_cpu and weight.numel() >= _LOWEST_SIZE
 

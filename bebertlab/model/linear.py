@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
-from bebertlab.model.int8 import MOST_BITS, IntegerInput, IntegerWeight, worth_packing
+from bebertlab.model.int8 import MOST_BITS, IntegerInput, IntegerWeight, large_enough_for_int8
 
 
 class Linear(nn.Linear):
@@ -58,15 +58,15 @@ class LinearBranch(nn.Module):
         return self.weight if self.weight_quantizer is None else self.weight_quantizer(self.weight)
 
     @property
-    def packable(self) -> bool:
+    def int8_eligible(self) -> bool:
         """Whether products may be of whole numbers, as far as that is known before the weight is quantized."""
         quantizers = self.weight_quantizer, self.input_quantizer
         few = all(one is not None and one.bits <= MOST_BITS for one in quantizers)
-        return few and worth_packing(self.weight)
+        return few and large_enough_for_int8(self.weight)
 
     def integer_weight(self) -> IntegerWeight | None:
         """The weight in whole numbers; None where its products cannot be of those."""
-        if self.weight_quantizer is None or not self.packable:
+        if self.weight_quantizer is None or not self.int8_eligible:
             return None
         return IntegerWeight.of(self.weight_quantizer.encode(self.weight))
 
@@ -126,7 +126,7 @@ class QuantizedLinear(nn.Module):
         if not self.quantizes_input:
             return [x]
         first, *others = self._input_quantizers()
-        inputs = first.of_branches(others, x)
+        inputs = first.forward_branches(others, x)
         return inputs[:1] if all(one is inputs[0] for one in inputs) else inputs
 
     def _input_quantizers(self) -> list[Quantizer]:
@@ -137,7 +137,7 @@ class QuantizedLinear(nn.Module):
         """The sum over the branches, of products of whole numbers."""
         branches: list[LinearBranch] = [*self.branches]
         first, *others = self._input_quantizers()
-        found = first.codes_of_branches(others, x)
+        found = first.encode_branches(others, x)
         different = {id(codes): codes for codes in found}
         inputs = {known: IntegerInput.of(codes, first_only) for known, codes in different.items()}
         total: Tensor | None = None

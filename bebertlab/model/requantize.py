@@ -7,35 +7,35 @@ from collections.abc import Iterable, Iterator
 from attrs import evolve
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.spec import branch_counts, branch_prefix, layer_path, quantizable_modules
 
 
-def redesign(checkpoint: Checkpoint, design: Design) -> Checkpoint:
+def apply_spec(checkpoint: Checkpoint, spec: QuantSpec) -> Checkpoint:
     """Put another design on a model: weights and biases stay, quantizers whose options stay keep their state.
 
-    Of a quantizer whose options change, but not its kind, the tensors stay that it calls `lasting`.
+    Of a quantizer whose options change, but not its kind, the tensors stay that it calls `transferable_state`.
     Modules of several branches keep them where the design names no branch counts: a scheme does not know them.
 
     Raises:
         UserError: the design asks for other branch counts than the model has, or does not fit its architecture.
     """
-    source = checkpoint.design
-    design = design.with_branches({**_several(source), **design.branches})
-    activation = design.activation or source.activation or checkpoint.architecture.activation
+    source = checkpoint.spec
+    spec = spec.with_branches({**_several(source), **spec.branches})
+    activation = spec.activation or source.activation or checkpoint.architecture.activation
     architecture = evolve(checkpoint.architecture, activation=activation)
-    model = BertClassifier(architecture, design)
+    model = BertClassifier(architecture, spec)
     tensors = dict(model.state_dict())
-    renamed = _renamed(architecture, source, design)
-    changed = dict(_changed_quantizers(architecture, source, design))
+    renamed = _renamed(architecture, source, spec)
+    changed = dict(_changed_quantizers(architecture, source, spec))
     fresh = tuple(changed)
-    lasting = frozenset(_lasting(model, (prefix for prefix, same_kind in changed.items() if same_kind)))
+    transferable_state = frozenset(_lasting(model, (prefix for prefix, same_kind in changed.items() if same_kind)))
     missing = []
     for name, tensor in tensors.items():
         found = checkpoint.tensors.get(renamed.get(name, name))
-        if name.startswith(fresh) and (name not in lasting or found is None or found.shape != tensor.shape):
+        if name.startswith(fresh) and (name not in transferable_state or found is None or found.shape != tensor.shape):
             continue
         if found is None:
             missing.append(renamed.get(name, name))
@@ -43,14 +43,14 @@ def redesign(checkpoint: Checkpoint, design: Design) -> Checkpoint:
             tensors[name] = found.clone()
     if missing:
         raise UserError(f"the checkpoint lacks {', '.join(missing)}")
-    return Checkpoint(architecture=architecture, design=design, tensors=tensors)
+    return Checkpoint(architecture=architecture, spec=spec, tensors=tensors)
 
 
-def _several(design: Design) -> dict[str, int]:
-    return {path: count for path, count in design.branches.items() if count > 1}
+def _several(spec: QuantSpec) -> dict[str, int]:
+    return {path: count for path, count in spec.branches.items() if count > 1}
 
 
-def _renamed(architecture: Architecture, old: Design, new: Design) -> dict[str, str]:
+def _renamed(architecture: Architecture, old: QuantSpec, new: QuantSpec) -> dict[str, str]:
     """New to old name of every weight and bias whose module changes between ordinary and branched."""
     before, after = branch_counts(architecture, old), branch_counts(architecture, new)
     faults = [
@@ -73,10 +73,10 @@ def _lasting(model: BertClassifier, prefixes: Iterable[str]) -> Iterator[str]:
     for prefix in prefixes:
         quantizer = model.get_submodule(prefix.rstrip("."))
         if isinstance(quantizer, Quantizer):
-            yield from (prefix + name for name in quantizer.lasting)
+            yield from (prefix + name for name in quantizer.transferable_state)
 
 
-def _changed_quantizers(architecture: Architecture, old: Design, new: Design) -> Iterator[tuple[str, bool]]:
+def _changed_quantizers(architecture: Architecture, old: QuantSpec, new: QuantSpec) -> Iterator[tuple[str, bool]]:
     """What the tensors of quantizers begin with whose options are new, and whether their kind stays."""
     counts = branch_counts(architecture, new)
     for path, site in quantizable_modules(architecture).items():

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import WHOLE, Phase
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.spec import layer_path
 
 
-def narrowed(sizes: Architecture, fraction: float) -> Architecture:
+def scaled_width(sizes: Architecture, fraction: float) -> Architecture:
     """The sizes of the slice that keeps the first round(A * fraction) heads and the same part of the neurons.
 
     Halves are rounded to the even neighbour, 2.5 heads to 2.
@@ -38,7 +38,7 @@ def narrowed(sizes: Architecture, fraction: float) -> Architecture:
 
 
 def slice_width(checkpoint: Checkpoint, fraction: float) -> Checkpoint:
-    """Keep the first heads and neurons of every layer, as many as `narrowed` says.
+    """Keep the first heads and neurons of every layer, as many as `scaled_width` says.
 
     The head size stays; hidden states, embeddings, LayerNorms, pooler and classifier are never sliced.
     Source: DynaBERT, arXiv:2004.04037, section 2.1.
@@ -46,21 +46,21 @@ def slice_width(checkpoint: Checkpoint, fraction: float) -> Checkpoint:
     Raises:
         UserError: the fraction is not above 0 and at most 1 or keeps no head, or the model is quantized.
     """
-    check_full_precision(checkpoint.design)
-    sizes = narrowed(checkpoint.architecture, fraction)
+    check_full_precision(checkpoint.spec)
+    sizes = scaled_width(checkpoint.architecture, fraction)
     tensors = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
     for index in range(sizes.layers):
         _slice_layer(tensors, layer_path(index), sizes.heads * sizes.head_size, sizes.ffn)
-    return Checkpoint(architecture=sizes, design=Design(), tensors=tensors)
+    return Checkpoint(architecture=sizes, spec=QuantSpec(), tensors=tensors)
 
 
-def check_full_precision(design: Design) -> None:
+def check_full_precision(spec: QuantSpec) -> None:
     """Refuse a design that quantizes: a scale over a whole matrix is not that of a slice of it.
 
     Raises:
         UserError: the design quantizes.
     """
-    if design != Design():
+    if spec != QuantSpec():
         raise UserError("only a full-precision model can be sliced: slice first, then quantize")
 
 
@@ -104,12 +104,12 @@ def slice_depth(checkpoint: Checkpoint, fraction: float) -> Checkpoint:
     Raises:
         UserError: the fraction is not above 0 and at most 1 or keeps no layer, or the model is quantized.
     """
-    check_full_precision(checkpoint.design)
+    check_full_precision(checkpoint.spec)
     kept = kept_layers(checkpoint.architecture.layers, fraction)
     sizes = evolve(checkpoint.architecture, layers=len(kept))
-    names = meta_model(sizes, Design()).state_dict()
+    names = meta_model(sizes, QuantSpec()).state_dict()
     tensors = {name: checkpoint.tensors[full_name(name, kept)].clone() for name in names}
-    return Checkpoint(architecture=sizes, design=Design(), tensors=tensors)
+    return Checkpoint(architecture=sizes, spec=QuantSpec(), tensors=tensors)
 
 
 def full_name(name: str, kept: Sequence[int]) -> str:
@@ -138,12 +138,12 @@ class SubNetwork(nn.Module):
 
     def __init__(self, whole: BertClassifier, *, width: float, depth: float) -> None:
         super().__init__()
-        check_full_precision(whole.design)
-        sizes = narrowed(whole.architecture, width)
+        check_full_precision(whole.spec)
+        sizes = scaled_width(whole.architecture, width)
         self.layers = kept_layers(sizes.layers, depth)  #: of the whole model
         self._depth = sizes.layers
         self.architecture = evolve(sizes, layers=len(self.layers))
-        self.meta_model = meta_model(self.architecture, Design())  # its own parameters are never read
+        self.meta_model = meta_model(self.architecture, QuantSpec())  # its own parameters are never read
         parameters = dict(whole.named_parameters())
         # a mapping of tuples: a module would take the parameters of the whole model for its own
         self._parts = {
@@ -205,7 +205,7 @@ def phase_networks(model: BertClassifier, phase: Phase, stage: str) -> tuple[Net
         UserError: it trains sub-networks, and the model is quantized or too small for them.
     """
     try:
-        check_parts(phase, model.design)
+        check_parts(phase, model.spec)
         return tuple(
             model if part == WHOLE else SubNetwork(model, width=part[0], depth=part[1]) for part in phase.parts
         )
@@ -213,7 +213,7 @@ def phase_networks(model: BertClassifier, phase: Phase, stage: str) -> tuple[Net
         raise UserError(f"{stage}: {error}") from error
 
 
-def check_parts(phase: Phase, design: Design) -> None:
+def check_parts(phase: Phase, spec: QuantSpec) -> None:
     """Check that a phase which trains sub-networks has a full-precision model.
 
     Raises:
@@ -222,7 +222,7 @@ def check_parts(phase: Phase, design: Design) -> None:
     if phase.parts == (WHOLE,):
         return
     try:
-        check_full_precision(design)
+        check_full_precision(spec)
     except UserError as error:
         raise UserError(f"phase '{phase.name}' trains sub-networks: {error}") from error
 

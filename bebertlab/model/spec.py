@@ -10,7 +10,7 @@ from bebertlab.interfaces.architecture import (
     LINEAR_SITES,
     WEIGHT_SITES,
     Architecture,
-    Design,
+    QuantSpec,
     Site,
 )
 
@@ -44,12 +44,12 @@ def quantizable_modules(architecture: Architecture) -> dict[str, Site]:
     return modules | {POOLER: Site.POOLER}
 
 
-def branch_counts(architecture: Architecture, design: Design) -> dict[str, int]:
+def branch_counts(architecture: Architecture, spec: QuantSpec) -> dict[str, int]:
     """Summed branches of every quantizable module by path; 0 is an ordinary module, whose tensors have no branch."""
     counts = {}
     for path, site in quantizable_modules(architecture).items():
-        branches = design.branches.get(path, 1)
-        plain = site not in design.weights and site not in design.inputs and branches == 1
+        branches = spec.branches.get(path, 1)
+        plain = site not in spec.weights and site not in spec.inputs and branches == 1
         counts[path] = 0 if plain else branches
     return counts
 
@@ -63,7 +63,7 @@ def branch_prefix(path: str, branch: int, count: int) -> str:
     return f"{path}.branches.{branch}." if count else f"{path}."
 
 
-def check_design(architecture: Architecture, design: Design) -> None:
+def check_design(architecture: Architecture, spec: QuantSpec) -> None:
     """Refuse a design that names sites or modules which the architecture does not have.
 
     Raises:
@@ -71,19 +71,19 @@ def check_design(architecture: Architecture, design: Design) -> None:
     """
     paths = quantizable_modules(architecture)
     faults = [
-        *_foreign("weights", design.weights, WEIGHT_SITES),
-        *_foreign("inputs", design.inputs, LINEAR_SITES),
-        *_foreign("attention", design.attention, ATTENTION_SITES),
-        *_foreign("branches", design.branches, paths),
+        *_foreign("weights", spec.weights, WEIGHT_SITES),
+        *_foreign("inputs", spec.inputs, LINEAR_SITES),
+        *_foreign("attention", spec.attention, ATTENTION_SITES),
+        *_foreign("branches", spec.branches, paths),
         *(
             f"branches: '{path}' has {count}; at least 1 is needed"
-            for path, count in design.branches.items()
+            for path, count in spec.branches.items()
             if count < 1
         ),
     ]
-    if design.activation not in (None, "gelu", "relu"):
-        faults.append(f"activation: '{design.activation}' is not known (known: gelu, relu)")
-    if not design.softmax and Site.ATTENTION_PROBABILITIES not in design.attention:
+    if spec.activation not in (None, "gelu", "relu"):
+        faults.append(f"activation: '{spec.activation}' is not known (known: gelu, relu)")
+    if not spec.softmax and Site.ATTENTION_PROBABILITIES not in spec.attention:
         faults.append("softmax: without it a quantizer at attention_probabilities must select keys (such as bool)")
     if faults:
         raise UserError("\n".join(faults))

@@ -51,7 +51,7 @@ class _StraightThrough(torch.autograd.Function):
         return None, gradient
 
 
-def windowed(value: Tensor, x: Tensor, low: float, high: float, *, strict: bool = False) -> Tensor:
+def clipped_ste(value: Tensor, x: Tensor, low: float, high: float, *, strict: bool = False) -> Tensor:
     """A value that hands its gradient to x where x is in a window.
 
     y = value exactly.
@@ -59,7 +59,7 @@ def windowed(value: Tensor, x: Tensor, low: float, high: float, *, strict: bool 
     Gradient: 1 to x where low <= x <= high (strict: low < x < high), else 0; none to value.
 
     >>> x = torch.tensor([-1.5, -1.0, 0.5], requires_grad=True)
-    >>> windowed(x.detach().sign(), x, -1, 1).sum().backward()
+    >>> clipped_ste(x.detach().sign(), x, -1, 1).sum().backward()
     >>> x.grad
     tensor([0., 1., 1.])
     """
@@ -67,12 +67,12 @@ def windowed(value: Tensor, x: Tensor, low: float, high: float, *, strict: bool 
     return passed
 
 
-def within(
+def mask_gradient(
     values: Tensor, x: Tensor, low: float, high: float, *, strict: bool = False, out: Tensor | None = None
 ) -> Tensor:
     """The values where low <= x <= high (strict: low < x < high), else 0; in the memory of `out` where that can be.
 
-    >>> within(torch.tensor([3.0, 4.0, 5.0]), torch.tensor([-1.0, 0.0, 2.0]), -1, 1)
+    >>> mask_gradient(torch.tensor([3.0, 4.0, 5.0]), torch.tensor([-1.0, 0.0, 2.0]), -1, 1)
     tensor([3., 4., 0.])
     """
     if torch.compiler.is_compiling():  # it cannot follow numpy, and fuses this by itself
@@ -106,17 +106,17 @@ class _Windowed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None, None, None]:  # noqa: ANN401 - torch's own
         (x,) = ctx.saved_tensors
-        return None, within(gradient, x, ctx.low, ctx.high, strict=ctx.strict), None, None, None
+        return None, mask_gradient(gradient, x, ctx.low, ctx.high, strict=ctx.strict), None, None, None
 
 
-def widened(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
     """x in single precision or better: half precision holds the levels of 8 bits, but is too coarse to find them.
 
     Raises:
         TypeError: x has no floating-point numbers; what a quantizer makes of whole ones would be rounded again.
 
-    >>> widened(torch.zeros(2, dtype=torch.bfloat16)).dtype, widened(torch.zeros(2, dtype=torch.float64)).dtype
-    (torch.float32, torch.float64)
+    >>> [at_least_float32(torch.zeros(2, dtype=dtype)).dtype for dtype in (torch.bfloat16, torch.float64)]
+    [torch.float32, torch.float64]
     """
     if x.dtype is torch.float32:
         return x

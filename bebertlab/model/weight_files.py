@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.files import check_file, read_json
 
 #: the first of these that a folder has is read, as in transformers; one kind only, whatever else lies there
@@ -28,7 +28,7 @@ def weight_files(path: Path) -> tuple[Path, ...]:
     `path` may also be the file of weights, or the index, itself.
 
     Raises:
-        EnvironmentFault: one of them is missing, or a pointer of git-lfs.
+        SetupError: one of them is missing, or a pointer of git-lfs.
         UserError: the index is damaged, or names a file outside the folder.
     """
     first = _first(path) if path.is_dir() else path
@@ -60,12 +60,12 @@ def shard_of_names(index: Path) -> Mapping[str, str]:
     """The file of every tensor, as an index says it, relative to the folder of the index; all of them are there.
 
     Raises:
-        EnvironmentFault: the index or a shard is missing, or a pointer of git-lfs.
+        SetupError: the index or a shard is missing, or a pointer of git-lfs.
         UserError: the index is damaged, or names a file outside the folder.
     """
     try:
         found = read_json(index).get("weight_map")
-    except EnvironmentFault:
+    except SetupError:
         raise
     except UserError as error:
         reason = str(error).removeprefix(f"{index}: ")
@@ -88,7 +88,7 @@ def _first(folder: Path) -> Path:
         return found
     others = sorted(path.name for pattern in _OTHERS for path in folder.glob(pattern))
     there = f"; {', '.join(others)} cannot be read" if others else ""
-    raise EnvironmentFault(f"{folder} has no {WEIGHTS[0]} (nor {', '.join(WEIGHTS[1:])}){there}")
+    raise SetupError(f"{folder} has no {WEIGHTS[0]} (nor {', '.join(WEIGHTS[1:])}){there}")
 
 
 def _is_inside(shard: object) -> bool:

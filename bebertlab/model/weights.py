@@ -41,7 +41,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a file, or of the weights in a folder, by their names without wrappers.
 
     Raises:
-        EnvironmentFault: a file is missing, or a pointer of git-lfs.
+        SetupError: a file is missing, or a pointer of git-lfs.
         UserError: a file is damaged, or holds more than tensors, whose code would have to run; or a tensor is not of
             finite numbers of 16, 32 or 64 bits.
     """
@@ -52,7 +52,7 @@ def weight_shapes(path: Path) -> dict[str, torch.Size]:
     """The shapes of the tensors that `read_weights` gives; of safetensors files only the headers are read.
 
     Raises:
-        EnvironmentFault: a file is missing, or a pointer of git-lfs.
+        SetupError: a file is missing, or a pointer of git-lfs.
         UserError: as `read_weights`; numbers that are not finite are found there only where this reads them.
     """
     return _read(path, _shapes_of_file)
@@ -62,7 +62,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a file, of whatever type.
 
     Raises:
-        EnvironmentFault: it is missing, or a pointer of git-lfs.
+        SetupError: it is missing, or a pointer of git-lfs.
         UserError: it is damaged.
     """
     check_file(path)
@@ -77,7 +77,7 @@ def safetensors_types(path: Path) -> dict[str, tuple[str, torch.Size]]:
     """The types (as in `torch.float32`, without `torch.`) and shapes of the tensors of a file, from its header.
 
     Raises:
-        EnvironmentFault: it is missing, or a pointer of git-lfs.
+        SetupError: it is missing, or a pointer of git-lfs.
         UserError: it is damaged.
     """
     check_file(path)

@@ -11,7 +11,7 @@ import torch
 from attrs import evolve, field, frozen
 
 from bebertlab.artifacts.baselines import MAJORITY, baseline_metrics, baseline_name
-from bebertlab.errors import EXIT_TRIALS_FAILED, EnvironmentFault, UserError
+from bebertlab.errors import EXIT_TRIALS_FAILED, SetupError, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs
 from bebertlab.interfaces.task import VALIDATION, Task
@@ -91,7 +91,7 @@ def execute(
 
     Raises:
         StageError: a stage raised; what was finished before stays in the store.
-        EnvironmentFault: something is to be made, and the device for it is not there.
+        SetupError: something is to be made, and the device for it is not there.
     """
     targets = targets or plan.ends
     run = _Run(plan=plan, store=store, codec=codec, notify=notify, trial=trial)
@@ -224,11 +224,11 @@ def _check_encoder(run: _Run, node: Node) -> None:
     """A stage without inputs may have read the files of the encoder, whose content is in its key.
 
     Raises:
-        EnvironmentFault: they are others than when the recipe was planned.
+        SetupError: they are others than when the recipe was planned.
     """
     if not node.needs and run.plan.recipe.encoder.digest() != node.parts["encoder"]["digest"]:
         kind = run.plan.recipe.encoder.kind
-        raise EnvironmentFault(f"the files of encoder '{kind}' changed since the recipe was planned; run it again")
+        raise SetupError(f"the files of encoder '{kind}' changed since the recipe was planned; run it again")
 
 
 def _failed(run: _Run, node: Node, error: Exception) -> StageError:

@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from bebertlab.config.document import Document, Keys
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import Keys, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, input_fields, input_names
 from bebertlab.pipeline.paths import class_at
@@ -117,7 +117,7 @@ def expand(stages: Mapping[str, Stage]) -> Graph:
 
 
 def check_graph(
-    document: Document, stages: Mapping[str, Stage | None], registry: Registry, faults: Faults
+    document: YamlDocument, stages: Mapping[str, Stage | None], registry: Registry, faults: ErrorCollector
 ) -> str | None:
     """Check names, inputs, groups, circles and the result; give the name of the result stage.
 
@@ -134,7 +134,7 @@ def check_graph(
     return result
 
 
-def _expand_checked(document: Document, stages: Mapping[str, Stage | None], faults: Faults) -> Graph:
+def _expand_checked(document: YamlDocument, stages: Mapping[str, Stage | None], faults: ErrorCollector) -> Graph:
     singles: dict[str, StageOptions] = {}
     groups: dict[str, tuple[str, ...]] = {}
     for name, stage in stages.items():
@@ -150,7 +150,7 @@ def _expand_checked(document: Document, stages: Mapping[str, Stage | None], faul
     return Graph(singles, groups)
 
 
-def _check_name(document: Document, name: str, faults: Faults) -> None:
+def _check_name(document: YamlDocument, name: str, faults: ErrorCollector) -> None:
     path = ("stages", name)
     if name in RESERVED:
         faults.add(document, path, f"a stage cannot be called '{name}': it is a key of recipes and studies", key=True)
@@ -159,12 +159,12 @@ def _check_name(document: Document, name: str, faults: Faults) -> None:
 
 
 def _check_inputs(
-    document: Document,
+    document: YamlDocument,
     name: str,
     stages: Mapping[str, Stage | None],
     graph: Graph,
     registry: Registry,
-    faults: Faults,
+    faults: ErrorCollector,
 ) -> None:
     cls = class_at(document, ("stages", name), Stage, registry)
     data = document.get(("stages", name))
@@ -181,12 +181,12 @@ def _check_inputs(
 
 
 def _check_list(
-    document: Document,
+    document: YamlDocument,
     path: Keys,
     values: list[Any],
     stages: Mapping[str, Stage | None],
     graph: Graph,
-    faults: Faults,
+    faults: ErrorCollector,
 ) -> None:
     """Check a list of inputs: each item by itself, and that no stage is named twice."""
     if not values:
@@ -214,7 +214,9 @@ def _input_fault(value: str, many: bool, stages: Mapping[str, Stage | None], gra
     return None
 
 
-def _check_result(document: Document, stages: Mapping[str, Stage | None], graph: Graph, faults: Faults) -> str | None:
+def _check_result(
+    document: YamlDocument, stages: Mapping[str, Stage | None], graph: Graph, faults: ErrorCollector
+) -> str | None:
     name: Any = document.data.get("result")
     if not isinstance(name, str):
         ends = graph.ends()
@@ -231,7 +233,7 @@ def _check_result(document: Document, stages: Mapping[str, Stage | None], graph:
     return name
 
 
-def _check_circle(document: Document, graph: Graph, faults: Faults) -> None:
+def _check_circle(document: YamlDocument, graph: Graph, faults: ErrorCollector) -> None:
     try:
         TopologicalSorter({name: graph.inputs(name) for name in graph.stages}).prepare()
     except CycleError as error:

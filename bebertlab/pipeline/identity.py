@@ -14,7 +14,14 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import Codec, Composition, StageGroupOptions, StageOptions, input_fields, place_fields
+from bebertlab.interfaces.stage import (
+    Codec,
+    Composition,
+    StageGroupOptions,
+    StageOptions,
+    excluded_fields,
+    input_fields,
+)
 from bebertlab.store.fingerprint import canonical
 
 #: what stands for all registered parts in the key of a stage that does not say which it builds
@@ -29,7 +36,7 @@ def options_identity(options: Options, codec: OptionsCodec) -> dict[str, Any]:
 def stage_identity(stage: StageOptions, codec: OptionsCodec) -> dict[str, Any]:
     """A stage's options with the revisions of all parts, without its seed, the names of its inputs and places."""
     identity: dict[str, Any] = codec.dump_identity(stage)
-    for name in ("seed", *input_fields(type(stage)), *place_fields(type(stage))):
+    for name in ("seed", *input_fields(type(stage)), *excluded_fields(type(stage))):
         del identity["options"][name]
     return identity
 
@@ -48,7 +55,7 @@ def composition_identity(stage: StageOptions, composition: Composition | None, c
     identity: dict[str, Any] = {"options": _expanded(stage, codec)}
     if composition is None:
         return {**identity, ALL_PARTS: _registered(codec)}
-    for name, value in (("design", composition.design), ("parts", composition.parts)):
+    for name, value in (("design", composition.spec), ("parts", composition.parts)):
         identity[name] = codec.dump_identity(value)
         identity[f"{name}_options"] = _expanded(value, codec)
     return identity
@@ -83,7 +90,7 @@ def _expanded(value: object, codec: OptionsCodec) -> dict[str, Any]:
 def _stands_for(options: object, codec: OptionsCodec) -> object:
     if isinstance(options, DistillationOptions):
         return resolve_phases(options, codec)
-    return options.design() if isinstance(options, SchemeOptions) else None
+    return options.spec() if isinstance(options, SchemeOptions) else None
 
 
 def inner_values(value: object, place: str) -> Iterator[tuple[str, object]]:

@@ -1,7 +1,7 @@
 """Paths in a recipe: `~` is the home folder, and a relative path is relative to the file that it is written in.
 
 Those of the command line are relative to the current folder. Which values are paths is told by the types of options:
-`Path`, and text that the metadata `PLACE_OR_NAME` says to be one where such a folder is there.
+`Path`, and text that the metadata `EXCLUDED_FROM_KEY_IF_PATH` says to be one where such a folder is there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bebertlab.config.document import Document, Keys, Place
+from bebertlab.config.document import Keys, Place, YamlDocument
 from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import may_be_name
 from bebertlab.locations import beside
@@ -22,39 +22,39 @@ from bebertlab.registry.registry import Registry
 _EXPLICIT = ("./", "../", "/", "~")
 
 
-def located(document: Document, registry: Registry) -> Document:
+def located(document: YamlDocument, registry: Registry) -> YamlDocument:
     """A recipe's document with every path absolute."""
     return _changed(document, _recipe_paths(document, registry), _absolute)
 
 
-def rebased(document: Document, base: str, registry: Registry) -> Document:
+def rebased(document: YamlDocument, base: str, registry: Registry) -> YamlDocument:
     """A recipe's document with every relative path relative to one folder, whatever file it is written in."""
     return _changed(document, _recipe_paths(document, registry), lambda text, place: _relative(text, place, base))
 
 
-def rebased_value(document: Document, of: object, base: str, registry: Registry) -> Document:
+def rebased_value(document: YamlDocument, of: object, base: str, registry: Registry) -> YamlDocument:
     """The same of a document that holds a value of an annotated type."""
     found = _paths(document.data, (), of, registry)
     return _changed(document, _meant(document, found), lambda text, place: _relative(text, place, base))
 
 
-def has_relative_paths(document: Document, registry: Registry) -> bool:
+def has_relative_paths(document: YamlDocument, registry: Registry) -> bool:
     """Whether a recipe's document holds paths that are relative."""
     return any(_is_relative(document.get(path)) for path in _recipe_paths(document, registry))
 
 
-def has_relative_values(document: Document, of: object, registry: Registry) -> bool:
+def has_relative_values(document: YamlDocument, of: object, registry: Registry) -> bool:
     """Whether a document that holds a value of an annotated type holds paths that are relative."""
     found = _meant(document, _paths(document.data, (), of, registry))
     return any(_is_relative(document.get(path)) for path in found)
 
 
-def _changed(document: Document, paths: Iterator[Keys], change: Callable[[str, Place], str]) -> Document:
+def _changed(document: YamlDocument, paths: Iterator[Keys], change: Callable[[str, Place], str]) -> YamlDocument:
     for path in list(paths):
         place = document.place(path)
         text = change(document.get(path), place)
         if text != document.get(path):
-            document = document.put(path, Document.of(text, place))
+            document = document.put(path, YamlDocument.of(text, place))
     return document
 
 
@@ -76,7 +76,7 @@ def _is_relative(text: str) -> bool:
     return not text.startswith(("/", "~"))
 
 
-def _recipe_paths(document: Document, registry: Registry) -> Iterator[Keys]:
+def _recipe_paths(document: YamlDocument, registry: Registry) -> Iterator[Keys]:
     """Where a recipe's document holds paths, those in its section `per_task` among them."""
     yield from _meant(document, _paths(document.data, (), Recipe, registry))
     tasks = document.data.get(PER_TASK) if isinstance(document.data, Mapping) else None
@@ -90,7 +90,7 @@ def _recipe_paths(document: Document, registry: Registry) -> Iterator[Keys]:
             yield from _meant(document, _paths(value, start, of, registry))
 
 
-def _meant(document: Document, found: Iterator[tuple[Keys, bool]]) -> Iterator[Keys]:
+def _meant(document: YamlDocument, found: Iterator[tuple[Keys, bool]]) -> Iterator[Keys]:
     """Those that are paths and no names."""
     for path, named in found:
         text = document.get(path)
@@ -105,7 +105,7 @@ def _paths(data: Any, path: Keys, of: Any, registry: Registry) -> Iterator[tuple
         if data and Path in kinds and str not in kinds:
             yield path, False
         return
-    cls = class_at(Document.of(data), (), of, registry) if isinstance(data, Mapping) else None
+    cls = class_at(YamlDocument.of(data), (), of, registry) if isinstance(data, Mapping) else None
     if cls is not None:
         for name, field in fields_of(cls).items():
             item = data.get(name)

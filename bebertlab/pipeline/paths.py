@@ -14,8 +14,8 @@ import attrs
 from attrs import field, frozen
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document, Keys, Place, show
-from bebertlab.config.humanize import spoken_type
+from bebertlab.config.document import Keys, Place, YamlDocument, show
+from bebertlab.config.humanize import format_type
 from bebertlab.errors import UnknownPart, UserError, suggestion, unknown
 from bebertlab.interfaces.options import Options
 from bebertlab.pipeline.recipe import Recipe
@@ -29,7 +29,7 @@ _KIND = "kind"
 
 
 @frozen(kw_only=True)
-class Target:
+class OptionTarget:
     """A place in a recipe."""
 
     keys: Keys
@@ -38,7 +38,7 @@ class Target:
     defaults: Mapping[Keys, object] = field(factory=dict)
 
 
-def resolve_path(document: Document, text: str, registry: Registry) -> Keys:
+def resolve_path(document: YamlDocument, text: str, registry: Registry) -> Keys:
     """The keys of a path such as `members.train.epochs` in a recipe's document.
 
     Raises:
@@ -47,7 +47,7 @@ def resolve_path(document: Document, text: str, registry: Registry) -> Keys:
     return find_target(document, text, registry).keys
 
 
-def type_at(document: Document, text: str, registry: Registry) -> Any:  # noqa: ANN401 - any annotation
+def type_at(document: YamlDocument, text: str, registry: Registry) -> Any:  # noqa: ANN401 - any annotation
     """The annotated type of what a path names.
 
     Raises:
@@ -56,7 +56,9 @@ def type_at(document: Document, text: str, registry: Registry) -> Any:  # noqa: 
     return find_target(document, text, registry).type
 
 
-def set_value(document: Document, text: str, value: object, origin: str | Place, registry: Registry) -> Document:
+def set_value(
+    document: YamlDocument, text: str, value: object, origin: str | Place, registry: Registry
+) -> YamlDocument:
     """The document with the value at a path changed; `origin` says where the value was written.
 
     Raises:
@@ -69,11 +71,11 @@ def set_value(document: Document, text: str, value: object, origin: str | Place,
     except UserError as error:
         raise UserError(f"{origin}: {error}") from error
     for path, default in target.defaults.items():
-        document = document.put(path, Document.of(OptionsCodec(registry).dump(default), origin))
+        document = document.put(path, YamlDocument.of(OptionsCodec(registry).dump(default), origin))
     return _without_presets(document.set(target.keys, value, origin), target.keys)
 
 
-def find_target(document: Document, text: str, registry: Registry) -> Target:
+def find_target(document: YamlDocument, text: str, registry: Registry) -> OptionTarget:
     """The place that a path names.
 
     Raises:
@@ -91,7 +93,7 @@ def find_target(document: Document, text: str, registry: Registry) -> Target:
     return walk.fields((), Recipe, words)
 
 
-def _without_presets(document: Document, keys: Keys) -> Document:
+def _without_presets(document: YamlDocument, keys: Keys) -> YamlDocument:
     """The document whose section `per_task` does not speak of a place, or of what is below it, any more.
 
     What was set from outside wins over the section. Another kind takes the settings of the old one's options along.
@@ -115,19 +117,19 @@ def _is_at(path: str, place: str) -> bool:
 class _Walk:
     """One way down into a document."""
 
-    def __init__(self, document: Document, text: str, registry: Registry) -> None:
+    def __init__(self, document: YamlDocument, text: str, registry: Registry) -> None:
         self.document = document
         self.text = text
         self.registry = registry
         self.defaults: dict[Keys, object] = {}
 
-    def value(self, path: Keys, of: Any, words: list[str], default: object) -> Target:  # noqa: ANN401
+    def value(self, path: Keys, of: Any, words: list[str], default: object) -> OptionTarget:  # noqa: ANN401
         """Go on from a value of an annotated type."""
         if not words:
-            return Target(keys=path, type=of, defaults=self.defaults)
+            return OptionTarget(keys=path, type=of, defaults=self.defaults)
         role = role_of(of)
         if role is not None and words == [_KIND]:
-            return Target(keys=(*path, _KIND), type=str, defaults=self.defaults)
+            return OptionTarget(keys=(*path, _KIND), type=str, defaults=self.defaults)
         written = self.document.has(path) and self.document.get(path) is not None
         if role is not None and not written:
             if default is attrs.NOTHING or default is None:
@@ -143,7 +145,7 @@ class _Walk:
             raise UnknownPart(self.text, str(unknown(role, str(kind), self.registry.kinds(role))))
         return self.item(path, of, words)
 
-    def fields(self, path: Keys, cls: type[Any], words: list[str], default: object = attrs.NOTHING) -> Target:
+    def fields(self, path: Keys, cls: type[Any], words: list[str], default: object = attrs.NOTHING) -> OptionTarget:
         """Go on into a field of a class; `default` is the object that stands there if the document has nothing."""
         fields = fields_of(cls)
         word = words[0]
@@ -152,7 +154,7 @@ class _Walk:
         inner = default_of(fields[word]) if default is attrs.NOTHING else getattr(default, fields[word].name)
         return self.value((*path, word), fields[word].type, words[1:], inner)
 
-    def item(self, path: Keys, of: object, words: list[str]) -> Target:
+    def item(self, path: Keys, of: object, words: list[str]) -> OptionTarget:
         """Go on into a mapping or a list."""
         word = words[0]
         for kind in alternatives(of):
@@ -165,7 +167,7 @@ class _Walk:
             if origin in (tuple, list):
                 of_item = self.element(path, word, arguments)
                 return self.value((*path, int(word)), of_item, words[1:], attrs.NOTHING)
-        raise self.wrong(f"{show(path)} is {spoken_type(of)}; nothing is below it")
+        raise self.wrong(f"{show(path)} is {format_type(of)}; nothing is below it")
 
     def element(self, path: Keys, word: str, arguments: tuple[Any, ...]) -> object:
         """The type of one item of a list."""
@@ -183,7 +185,7 @@ def _of(path: Keys, cls: type[Any]) -> str:
     return f"{show(path)} ({cls.role} '{kind}')" if isinstance(kind, str) else show(path) or "a recipe"
 
 
-def class_at(document: Document, path: Keys, of: object, registry: Registry) -> type[Any] | None:
+def class_at(document: YamlDocument, path: Keys, of: object, registry: Registry) -> type[Any] | None:
     """The class of the value that a document holds at a path of an annotated type; None where it cannot be told."""
     role = role_of(of)
     if role is None:

@@ -11,14 +11,14 @@ import torch
 from attrs import field, frozen, validators
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.errors import EnvironmentFault, UserError, show_exception
-from bebertlab.interfaces.architecture import Design
+from bebertlab.errors import SetupError, UserError, show_exception
+from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.stage import PlannedModel, Planning, StageGroupOptions, StageOptions, input_names
 from bebertlab.interfaces.task import Task
 from bebertlab.pipeline.graph import Graph, expand, result_of
 from bebertlab.pipeline.identity import composition_identity, group_identity, options_identity, stage_identity
 from bebertlab.pipeline.recipe import Recipe
-from bebertlab.pipeline.task_cache import Materials
+from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.store.fingerprint import fingerprint
 from bebertlab.store.why import INPUTS
 
@@ -29,7 +29,7 @@ _PACKAGES = ("torch", "numpy", "tokenizers", "transformers")
 
 
 @frozen(kw_only=True)
-class Machine:
+class ComputeSettings:
     """What of a machine makes numbers what they are."""
 
     threads: int = field(default=1, validator=validators.ge(1))  #: of torch
@@ -46,13 +46,13 @@ class Machine:
         """Check that the device is there.
 
         Raises:
-            EnvironmentFault: it is not.
+            SetupError: it is not.
         """
         try:
             torch.empty(1, device=self.device)
         except (RuntimeError, AssertionError) as error:
             first = next(iter(str(error).splitlines()), "")
-            raise EnvironmentFault(f"device '{self.device}' cannot be used: {first}") from error
+            raise SetupError(f"device '{self.device}' cannot be used: {first}") from error
 
     def parts(self) -> dict[str, Any]:
         """What of it enters every key."""
@@ -73,7 +73,7 @@ class Node:
     stage: StageOptions  #: as it will run
     seed: int
     inputs: Mapping[str, tuple[str, ...]]  #: field to names of nodes
-    design: Design | None  #: of the model that it leaves; None where it leaves none or does not say
+    spec: QuantSpec | None  #: of the model that it leaves; None where it leaves none or does not say
     key: str
     parts: Mapping[str, Any]  #: what the key is the hash of
     model: PlannedModel | None = None  #: what is known of the model that it will write
@@ -95,7 +95,7 @@ class Plan:
 
     recipe: Recipe
     task: Task
-    machine: Machine
+    machine: ComputeSettings
     nodes: Mapping[str, Node]
     ends: tuple[str, ...]  #: names of the nodes whose metrics are shown: the result, or all that no other stage reads
 
@@ -130,14 +130,14 @@ class Plan:
         return tuple(node for node in self.nodes.values() if node.name in wanted)
 
 
-def plan(recipe: Recipe, materials: Materials, codec: OptionsCodec, machine: Machine | None = None) -> Plan:
+def plan(recipe: Recipe, materials: TaskCache, codec: OptionsCodec, machine: ComputeSettings | None = None) -> Plan:
     """Plan a recipe.
 
     Raises:
         UserError: a stage cannot run like this, each such stage a line; or the task cannot be loaded.
-        EnvironmentFault: the task's or encoder's files are not there.
+        SetupError: the task's or encoder's files are not there.
     """
-    machine = machine or Machine()
+    machine = machine or ComputeSettings()
     task = materials.task(recipe.task)
     common = {
         "format": _FORMAT,
@@ -214,7 +214,7 @@ class _Planner:
         seed = self.seed(prepared)
         models = {field: tuple(self.needed(one).model for one in names) for field, names in inputs.items()}
         keys = {field: [self.needed(one).key for one in names] for field, names in inputs.items()}
-        designs = {field: tuple(self.needed(one).design for one in names) for field, names in inputs.items()}
+        designs = {field: tuple(self.needed(one).spec for one in names) for field, names in inputs.items()}
         composition = prepared.composition(designs, self.codec)
         parts = {
             "stage": stage_identity(prepared, self.codec),
@@ -230,7 +230,7 @@ class _Planner:
             stage=prepared,
             seed=seed,
             inputs=inputs,
-            design=composition.design if composition else None,
+            spec=composition.spec if composition else None,
             key=fingerprint(parts),
             parts=parts,
             model=prepared.plan_model(models, self.planning),
@@ -238,7 +238,7 @@ class _Planner:
 
     def seed(self, stage: StageOptions) -> int:
         """The seed of a stage: the same one for all recipes where nothing is drawn."""
-        if not stage.draws:
+        if stage.deterministic:
             return 0
         return self.recipe.seed if stage.seed is None else stage.seed
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 import attrs
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document, Keys
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import Keys, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import read_yaml
 from bebertlab.errors import UnknownPart, UserError, suggestion
 from bebertlab.interfaces.task import TaskOptions
@@ -25,7 +25,7 @@ _EXTENDS = "extends"
 _STAGES = "stages"
 
 
-def read_recipe(path: Path) -> Document:
+def read_recipe(path: Path) -> YamlDocument:
     """The document of a recipe file, laid over the one that it extends.
 
     Raises:
@@ -34,7 +34,7 @@ def read_recipe(path: Path) -> Document:
     return extended(read_yaml(path))
 
 
-def extended(document: Document) -> Document:
+def extended(document: YamlDocument) -> YamlDocument:
     """A recipe's document laid over the file that it extends.
 
     Raises:
@@ -55,7 +55,7 @@ def extended(document: Document) -> Document:
     return base.merged(attrs.evolve(document, data=own))
 
 
-def structure_recipe(document: Document, codec: OptionsCodec, faults: Faults) -> Recipe | None:
+def structure_recipe(document: YamlDocument, codec: OptionsCodec, faults: ErrorCollector) -> Recipe | None:
     """The recipe of a document; None where faults were noted, all of them at once."""
     if not isinstance(document.data, Mapping):
         faults.add(document, (), "a recipe is a mapping with task, encoder and stages")
@@ -79,13 +79,13 @@ def structure_recipe(document: Document, codec: OptionsCodec, faults: Faults) ->
     return Recipe(**{**fields, _STAGES: stages, "result": result})
 
 
-def recipe_of(document: Document, codec: OptionsCodec) -> Recipe:
+def recipe_of(document: YamlDocument, codec: OptionsCodec) -> Recipe:
     """The recipe of a document.
 
     Raises:
         UserError: all faults of the document, one a line.
     """
-    faults = Faults()
+    faults = ErrorCollector()
     recipe = structure_recipe(document, codec, faults)
     faults.raise_all()
     if recipe is None:
@@ -93,7 +93,7 @@ def recipe_of(document: Document, codec: OptionsCodec) -> Recipe:
     return recipe
 
 
-def _check_keys(document: Document, faults: Faults) -> None:
+def _check_keys(document: YamlDocument, faults: ErrorCollector) -> None:
     known = [*(attribute.name for attribute in attrs.fields(Recipe)), PER_TASK, _EXTENDS]
     for key in document.data:
         if key == _EXTENDS:
@@ -102,7 +102,7 @@ def _check_keys(document: Document, faults: Faults) -> None:
             faults.add(document, (key,), f"unknown key of a recipe; {suggestion(key, known)}", key=True)
 
 
-def _structure_stages(document: Document, codec: OptionsCodec, faults: Faults) -> dict[str, Stage | None]:
+def _structure_stages(document: YamlDocument, codec: OptionsCodec, faults: ErrorCollector) -> dict[str, Stage | None]:
     """Each stage by itself, so that one with a fault does not hide those of the others; None for such a one."""
     if not document.has((_STAGES,)) or not document.data[_STAGES]:
         faults.add(document, (_STAGES,) if document.has((_STAGES,)) else (), "stages is missing: name at least one")
@@ -114,7 +114,7 @@ def _structure_stages(document: Document, codec: OptionsCodec, faults: Faults) -
     return {name: defaults.structure(name, faults) for name in document.data[_STAGES]}
 
 
-def for_its_task(document: Document, codec: OptionsCodec, faults: Faults) -> Document:
+def for_its_task(document: YamlDocument, codec: OptionsCodec, faults: ErrorCollector) -> YamlDocument:
     """The document without the section, its task's entry laid over it; the faults of all entries are noted."""
     if PER_TASK not in document.data:
         return document
@@ -132,7 +132,7 @@ def for_its_task(document: Document, codec: OptionsCodec, faults: Faults) -> Doc
     return rest
 
 
-def _settings(entries: Document, faults: Faults) -> Iterator[tuple[str, str, Document]]:
+def _settings(entries: YamlDocument, faults: ErrorCollector) -> Iterator[tuple[str, str, YamlDocument]]:
     """Task, path and value of every setting."""
     if not isinstance(entries.data, Mapping):
         faults.add(entries, (), "must be a mapping of task names to settings, e.g. cola: {train.epochs: 6}")
@@ -145,7 +145,7 @@ def _settings(entries: Document, faults: Faults) -> Iterator[tuple[str, str, Doc
             yield task, path, entries.at((task, path))
 
 
-def _check(document: Document, path: str, part: Document, codec: OptionsCodec, faults: Faults) -> None:
+def _check(document: YamlDocument, path: str, part: YamlDocument, codec: OptionsCodec, faults: ErrorCollector) -> None:
     try:
         target = find_target(document, path, codec.registry)
     except UnknownPart as error:
@@ -157,9 +157,9 @@ def _check(document: Document, path: str, part: Document, codec: OptionsCodec, f
     codec.structure(part, (), target.type, faults)
 
 
-def _task_name(document: Document, codec: OptionsCodec) -> str | None:
+def _task_name(document: YamlDocument, codec: OptionsCodec) -> str | None:
     if not document.has(("task",)):
         return None
     abstract: Any = TaskOptions
-    task = codec.structure(document, ("task",), abstract, Faults())  # its faults are told where it is read
+    task = codec.structure(document, ("task",), abstract, ErrorCollector())  # its faults are told where it is read
     return None if task is None else str(getattr(task, "name", task.kind))

@@ -15,7 +15,7 @@ from bebertlab.interfaces.task import Task, TaskOptions
 from bebertlab.store.fingerprint import canonical
 
 
-class Materials:
+class TaskCache:
     """Loads each task and hashes each encoder once, however many trials need them."""
 
     def __init__(self, codec: Codec) -> None:
@@ -29,7 +29,7 @@ class Materials:
 
         Raises:
             UserError: its data have faults, or its plugin has.
-            EnvironmentFault: its data are not there.
+            SetupError: its data are not there.
         """
         key = canonical(self._codec.dump(options))
         if key not in self._tasks:

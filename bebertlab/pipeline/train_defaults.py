@@ -18,8 +18,8 @@ import attrs
 from attrs import field, frozen
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document, Keys, Place
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import Keys, Place, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.errors import UserError
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
@@ -42,14 +42,14 @@ def trains(stage: StageOptions) -> bool:
 class TrainDefaults:
     """The stages of a recipe with its `train` laid under theirs, and what is needed to check that it reaches them."""
 
-    document: Document  #: with the defaults
-    bare: Document  #: without them
+    document: YamlDocument  #: with the defaults
+    bare: YamlDocument  #: without them
     codec: OptionsCodec
     given: Mapping[str, Any] = field(factory=dict)  #: the values that the recipe's `train` sets
     own: Mapping[str, AbstractSet[str]] = field(factory=dict)  #: stage to the keys that it sets itself
 
     @classmethod
-    def of(cls, document: Document, codec: OptionsCodec) -> TrainDefaults:
+    def of(cls, document: YamlDocument, codec: OptionsCodec) -> TrainDefaults:
         """Lay the `train` of a recipe's document under those of its stages, which are a mapping.
 
         A `train` with a fault of its own is left out: it is reported once, not for every stage.
@@ -57,7 +57,7 @@ class TrainDefaults:
         written = document.data.get(_TRAIN)
         if not isinstance(written, Mapping):
             return cls(document=document, bare=document, codec=codec)
-        train = codec.structure(document, (_TRAIN,), TrainOptions, Faults())
+        train = codec.structure(document, (_TRAIN,), TrainOptions, ErrorCollector())
         if train is None:
             return cls(document=document, bare=document, codec=codec)
         layers = _Layers(document, written, codec)
@@ -66,12 +66,12 @@ class TrainDefaults:
         given = {key: getattr(train, key) for key in written}
         return cls(document=laid, bare=document, codec=codec, given=given, own=layers.own)
 
-    def structure(self, name: str, faults: Faults) -> Stage | None:
+    def structure(self, name: str, faults: ErrorCollector) -> Stage | None:
         """A stage by its name; None where faults were noted."""
         path: Keys = (_STAGES, name)
         stage = self.codec.structure(self.document, path, _ROLE, faults)
         if stage is not None and self.given:
-            bare = self.codec.structure(self.bare, path, _ROLE, Faults()) if _is_group(stage) else stage
+            bare = self.codec.structure(self.bare, path, _ROLE, ErrorCollector()) if _is_group(stage) else stage
             fault = self._unreached(name, stage, bare)
             if fault is not None:
                 faults.add(self.document, path, fault)
@@ -113,7 +113,7 @@ class TrainDefaults:
 class _Layers:
     """One pass over the stages of a document."""
 
-    def __init__(self, document: Document, given: Mapping[str, Any], codec: OptionsCodec) -> None:
+    def __init__(self, document: YamlDocument, given: Mapping[str, Any], codec: OptionsCodec) -> None:
         self.document = document
         self.given = given
         self.codec = codec
@@ -156,7 +156,7 @@ class _Layers:
 
     def fields(self, path: Keys, data: Any, of: Any, *, written: bool) -> Any:  # noqa: ANN401 - plain data
         """Data of a class with the defaults."""
-        cls = class_at(Document.of(data), (), of, self.codec.registry)
+        cls = class_at(YamlDocument.of(data), (), of, self.codec.registry)
         if cls is None or not isinstance(data, (str, Mapping)):
             return data
         mapping = {"kind": data} if isinstance(data, str) else data

@@ -35,7 +35,7 @@ from bebertlab.interfaces.task import TaskOptions
 from bebertlab.registry import hookspecs
 from bebertlab.registry.plugin_loader import load_file
 from bebertlab.registry.plugin_text import PluginText, installed_text, single_file
-from bebertlab.registry.registry import Failure, Registry, Source
+from bebertlab.registry.registry import Failure, PluginSource, Registry
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Plugins:
 
     registry: Registry
     hook: pluggy.HookRelay
-    loaded: tuple[Source, ...]  #: in the order of loading
+    loaded: tuple[PluginSource, ...]  #: in the order of loading
     disabled: tuple[str, ...]  #: entry points that BEBERTLAB_DISABLE_PLUGINS left out
     _manager: pluggy.PluginManager
 
@@ -119,7 +119,7 @@ def load_plugins(files: Sequence[Path] = ()) -> Plugins:
     manager.add_hookspecs(hookspecs)
     disabled = _disabled()
     registry = Registry()
-    loaded: list[Source] = []
+    loaded: list[PluginSource] = []
     texts: list[PluginText] = []
     for source, importer in [*_installed(disabled), *map(_one_file, dict.fromkeys(map(Path.resolve, files)))]:
         try:
@@ -152,47 +152,49 @@ def _disabled() -> frozenset[str]:
 
 
 #: gives the plugin, and where it comes from with its text; is given the texts of the plugins loaded before
-_Importer = Callable[[Sequence[PluginText]], tuple[object, Source]]
+_Importer = Callable[[Sequence[PluginText]], tuple[object, PluginSource]]
 
 
-def _installed(disabled: frozenset[str]) -> Iterable[tuple[Source, _Importer]]:
+def _installed(disabled: frozenset[str]) -> Iterable[tuple[PluginSource, _Importer]]:
     """The entry points, our own distribution's first, so that a clash of kinds is the outsider's to mend."""
     found = []
     for point in importlib.metadata.entry_points(group=GROUP):
         if point.name not in disabled:
             distribution = f"{point.dist.name} {point.dist.version}" if point.dist else None
-            source = Source(plugin=point.name, distribution=distribution)
+            source = PluginSource(plugin=point.name, distribution=distribution)
             found.append((source, partial(_load_point, point, source)))
     return sorted(found, key=lambda item: (not _is_shipped(item[0]), str(item[0])))
 
 
-def _is_shipped(source: Source) -> bool:
+def _is_shipped(source: PluginSource) -> bool:
     return str(source.distribution).startswith(f"{GROUP} ")
 
 
-def _load_point(point: importlib.metadata.EntryPoint, source: Source, _: Sequence[PluginText]) -> tuple[object, Source]:
+def _load_point(
+    point: importlib.metadata.EntryPoint, source: PluginSource, _: Sequence[PluginText]
+) -> tuple[object, PluginSource]:
     plugin = point.load()
     if _is_shipped(source):
         return plugin, source
     return plugin, attrs.evolve(source, fingerprint=f"{source.distribution} {installed_text(point)}")
 
 
-def _one_file(path: Path) -> tuple[Source, _Importer]:
+def _one_file(path: Path) -> tuple[PluginSource, _Importer]:
     if path.is_dir():
         raise UserError(f"plugin {path} is a folder; name a file in it, such as its __init__.py")
     if not path.is_file():
         raise UserError(f"plugin file {path} does not exist")
-    source = Source(plugin=path.name, file=path)
+    source = PluginSource(plugin=path.name, file=path)
     return source, partial(_load_one_file, path, source)
 
 
-def _load_one_file(path: Path, source: Source, others: Sequence[PluginText]) -> tuple[object, Source]:
+def _load_one_file(path: Path, source: PluginSource, others: Sequence[PluginText]) -> tuple[object, PluginSource]:
     module, text = load_file(path, others)
     return module, attrs.evolve(source, fingerprint=text.fingerprint, text=text)
 
 
 def _contributions(
-    manager: pluggy.PluginManager, plugin: object, source: Source
+    manager: pluggy.PluginManager, plugin: object, source: PluginSource
 ) -> tuple[tuple[type[Options], object], ...]:
     """Ask one plugin's own hooks; a raising hook must not stop those of the others."""
     manager.register(plugin, name=_key(source))
@@ -237,7 +239,7 @@ def _hooks() -> list[str]:
     return sorted(name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_"))
 
 
-def _failure(source: Source, error: BaseException) -> Failure:
+def _failure(source: PluginSource, error: BaseException) -> Failure:
     if isinstance(error, UserError):
         return Failure(source=source, error=str(error))
     words = " ".join(str(error).split())
@@ -245,6 +247,6 @@ def _failure(source: Source, error: BaseException) -> Failure:
     return Failure(source=source, error=text, traceback="".join(traceback.format_exception(error)))
 
 
-def _key(source: Source) -> str:
+def _key(source: PluginSource) -> str:
     # pluggy wants one name for each; two distributions may use the same entry point name
     return f"{source.distribution or source.file}:{source.plugin}"

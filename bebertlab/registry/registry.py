@@ -19,7 +19,7 @@ _KIND = re.compile(r"[a-z0-9_.-]+")
 
 
 @frozen(kw_only=True)
-class Source:
+class PluginSource:
     """Where a plugin comes from."""
 
     plugin: str  #: name of the entry point, or the file's name
@@ -37,7 +37,7 @@ class Source:
 class Failure:
     """A plugin that is not used, and why."""
 
-    source: Source
+    source: PluginSource
     error: str  #: what is wrong and what would be right
     traceback: str = ""  #: of an exception inside the plugin
 
@@ -46,11 +46,11 @@ class Failure:
 
 
 @frozen(kw_only=True)
-class Entry:
+class RegistryEntry:
     """An options class and the plugin that registered it."""
 
     cls: type[Options]
-    source: Source
+    source: PluginSource
 
     @property
     def role(self) -> str:
@@ -82,7 +82,7 @@ class Entry:
 class Registry:
     """What there is, by role and kind. A value: adding entries gives another registry."""
 
-    entries: Mapping[str, Mapping[str, Entry]] = field(factory=dict)  #: by role, then kind
+    entries: Mapping[str, Mapping[str, RegistryEntry]] = field(factory=dict)  #: by role, then kind
     failures: tuple[Failure, ...] = ()  #: plugins that could not be used; an unknown kind mentions them
 
     def kinds(self, role: str) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ class Registry:
             raise self.unknown(role, kind)
         return entry.cls
 
-    def entry(self, cls: type[Options]) -> Entry:
+    def entry(self, cls: type[Options]) -> RegistryEntry:
         """The plugin and class of a registered options class.
 
         Raises:
@@ -115,7 +115,7 @@ class Registry:
             raise UserError(f"{_name(cls)} is not registered; return it from the hook of its role ({cls.role})")
         return entry
 
-    def all(self) -> tuple[Entry, ...]:
+    def all(self) -> tuple[RegistryEntry, ...]:
         """Every entry, by role and kind."""
         return tuple(self.entries[role][kind] for role in self.roles() for kind in self.kinds(role))
 
@@ -128,7 +128,7 @@ class Registry:
         error = unknown(role, kind, known)
         return UserError("\n  ".join([str(error), *map(str, self.failures)]))
 
-    def extended(self, classes: tuple[tuple[type[Options], object], ...], source: Source) -> Registry:
+    def extended(self, classes: tuple[tuple[type[Options], object], ...], source: PluginSource) -> Registry:
         """This registry and the (abstract class, returned object) pairs of one plugin.
 
         Raises:
@@ -142,7 +142,7 @@ class Registry:
             kinds = entries.setdefault(found.role, {})
             if found.kind in kinds:
                 raise UserError(_taken(found, kinds[found.kind]))
-            kinds[found.kind] = Entry(cls=found, source=source)
+            kinds[found.kind] = RegistryEntry(cls=found, source=source)
         return attrs.evolve(self, entries=entries)
 
 
@@ -194,7 +194,7 @@ def _is_options(found: object, abstract: type[Options]) -> TypeGuard[type[Option
     return isinstance(found, type) and issubclass(found, abstract)
 
 
-def _taken(cls: type[Options], owner: Entry) -> str:
+def _taken(cls: type[Options], owner: RegistryEntry) -> str:
     return (
         f"{cls.role} '{cls.kind}' ({_name(cls)}) is already registered by {owner.source} ({_name(owner.cls)}); "
         "give it another kind"

@@ -14,13 +14,13 @@ from bebertlab.report.cells import Cell, cells, counted, place
 from bebertlab.report.pairs import Pairing, pair_up
 from bebertlab.report.points import identity, points
 from bebertlab.report.statistics import LEVEL, MINIMUM_SEEDS, Estimate, Interval, correlation, estimate, holm, welch
-from bebertlab.report.steps import Cost, cost
+from bebertlab.report.steps import CostRatio, cost
 
 MANY_VALUES = 8  #: a numeric axis with more values is answered by a trend, not value by value
 ALL_PAIRS = 4  #: up to so many values, the values beside the baseline are compared with each other too
 
 
-class Verdict(StrEnum):
+class Conclusion(StrEnum):
     """What may be said of a comparison."""
 
     SHOWN = "shown"
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 
 @frozen(kw_only=True, eq=False)
-class Part:
+class Subgroup:
     """A comparison among the trials that have one value on another axis; not corrected, to look at only."""
 
     axis: str
@@ -55,20 +55,20 @@ class Comparison:
     at: Mapping[str, Any] = field(factory=dict)  #: values on other axes, where the question is answered for each apart
     across: Mapping[str, Any] = field(factory=dict)  #: axes on which pairs differ too, with the baseline's one value
     own: Mapping[str, Any] = field(factory=dict)  #: the same, with the one value that the compared value has there
-    cost: Cost | None = None
-    parts: tuple[Part, ...] = ()
+    cost: CostRatio | None = None
+    parts: tuple[Subgroup, ...] = ()
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Conclusion:
         """What may be said: a difference counts as shown only when interval and corrected test agree."""
         shown = self.estimate.interval
         if shown.count < MINIMUM_SEEDS:
-            return Verdict.TOO_FEW
+            return Conclusion.TOO_FEW
         if self.adjusted is None:
-            return Verdict.SAME if shown.mean == 0 else Verdict.NO_SPREAD
+            return Conclusion.SAME if shown.mean == 0 else Conclusion.NO_SPREAD
         if not shown.excludes_zero:
-            return Verdict.NOT_SHOWN
-        return Verdict.SHOWN if self.adjusted < 1 - LEVEL else Verdict.NOT_AFTER_CORRECTION
+            return Conclusion.NOT_SHOWN
+        return Conclusion.SHOWN if self.adjusted < 1 - LEVEL else Conclusion.NOT_AFTER_CORRECTION
 
 
 @frozen(kw_only=True, eq=False)
@@ -175,7 +175,7 @@ def _compare(
     )
 
 
-def _parts(study: StudyRecord, question: Question, pairing: Pairing) -> tuple[Part, ...]:
+def _parts(study: StudyRecord, question: Question, pairing: Pairing) -> tuple[Subgroup, ...]:
     found = []
     for axis, values in study.axes.items():
         split = [(value, pairing.where(axis, value)) for value in values] if axis != question.compare else []
@@ -185,9 +185,9 @@ def _parts(study: StudyRecord, question: Question, pairing: Pairing) -> tuple[Pa
     return tuple(found)
 
 
-def _part(axis: str, value: object, pairing: Pairing) -> Part:
+def _part(axis: str, value: object, pairing: Pairing) -> Subgroup:
     difference = estimate(pairing.differences()).interval
-    return Part(axis=axis, value=value, difference=difference, pairs=len(pairing.pairs))
+    return Subgroup(axis=axis, value=value, difference=difference, pairs=len(pairing.pairs))
 
 
 def _unpaired(

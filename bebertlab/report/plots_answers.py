@@ -9,7 +9,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from bebertlab.interfaces.events import StudyRecord
-from bebertlab.report.answers import Answer, Comparison, Trend, Verdict
+from bebertlab.report.answers import Answer, Comparison, Conclusion, Trend
 from bebertlab.report.cells import said_at
 from bebertlab.report.html import INK, MUTED, PAPER
 from bebertlab.report.labels import axis_label, short_names, unit, value_label
@@ -62,7 +62,7 @@ def _rows(study: StudyRecord, found: Answer, name: str) -> str:
     with canvas(5.2, 0.85 + 0.24 * len(shown)) as (figure, (axis,)):
         axis.axvline(0, color=INK, linewidth=1)
         for place, one in enumerate(shown):
-            _whisker(axis, one.estimate.interval, place, whole=True, filled=one.verdict is Verdict.SHOWN)
+            _whisker(axis, one.estimate.interval, place, whole=True, filled=one.verdict is Conclusion.SHOWN)
         _scale([axis], [evolve(one, parts=()) for one in shown])
         axis.set_yticks(range(len(shown)), [_compared(study, found, one, against=against) for one in shown])
         axis.set_ylim(len(shown) - 0.4, -0.6)
@@ -128,7 +128,7 @@ def _lines(study: StudyRecord, shown: Sequence[Comparison]) -> list[_Line]:
 
 
 def _column(axis: Any, comparison: Comparison, lines: Sequence[_Line], title: str) -> None:  # noqa: ANN401
-    claimed = comparison.verdict is Verdict.SHOWN
+    claimed = comparison.verdict is Conclusion.SHOWN
     axis.axvline(0, color=INK, linewidth=1)
     for place, line in enumerate(lines):
         shown = _interval(comparison, line)

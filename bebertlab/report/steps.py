@@ -149,7 +149,7 @@ def _over_seeds(seen: Iterable[_Seen], value: Callable[[_Seen], float]) -> Inter
 
 
 @frozen(kw_only=True, eq=False)
-class Cost:
+class CostRatio:
     """Training seconds of a stage or group beside the baseline's, over the pairs of a comparison."""
 
     group: str
@@ -169,14 +169,14 @@ class StageCost:
     without_store: float  #: seconds, had every trial made its own
 
 
-def cost(pairing: Pairing, group: str) -> Cost | None:
+def cost(pairing: Pairing, group: str) -> CostRatio | None:
     """The cost of a group; None where no trial has such stages."""
     ours = pairing.by_seed(lambda pair: training_seconds(pair.ours, group) or 0.0)
     theirs = pairing.by_seed(lambda pair: training_seconds(pair.theirs, group) or 0.0)
     if not any(ours) and not any(theirs):
         return None
     means = (math.fsum(values) / len(values) for values in (ours, theirs))
-    return Cost(group=group, ours=next(means), theirs=next(means), ratio=ratio(ours, theirs))
+    return CostRatio(group=group, ours=next(means), theirs=next(means), ratio=ratio(ours, theirs))
 
 
 def stage_costs(trials: Sequence[TrialRecord]) -> tuple[StageCost, ...]:

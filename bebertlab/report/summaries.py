@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bebertlab.interfaces.events import StudyRecord
-from bebertlab.report.answers import Answer, Comparison, Verdict
+from bebertlab.report.answers import Answer, Comparison, Conclusion
 from bebertlab.report.cells import said_at
 from bebertlab.report.labels import count, listing, short_names, signed, unit, value_label
 from bebertlab.report.points import identity
@@ -80,14 +80,14 @@ def _headings(study: StudyRecord, found: Answer) -> tuple[str, ...]:
 
 def _heading(study: StudyRecord, found: Answer, made: Comparison) -> str:
     better, worse, not_shown, not_after, same, no_spread, too_few = _headings(study, found)
-    if made.verdict is Verdict.SHOWN:
+    if made.verdict is Conclusion.SHOWN:
         return better if (_difference(made) > 0) is study.maximize else worse
     return {
-        Verdict.NOT_SHOWN: not_shown,
-        Verdict.NOT_AFTER_CORRECTION: not_after,
-        Verdict.SAME: same,
-        Verdict.NO_SPREAD: no_spread,
-        Verdict.TOO_FEW: too_few,
+        Conclusion.NOT_SHOWN: not_shown,
+        Conclusion.NOT_AFTER_CORRECTION: not_after,
+        Conclusion.SAME: same,
+        Conclusion.NO_SPREAD: no_spread,
+        Conclusion.TOO_FEW: too_few,
     }[made.verdict]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from bebertlab.interfaces.events import Question, StudyRecord
-from bebertlab.report.answers import Answer, Comparison, Trend, Verdict
+from bebertlab.report.answers import Answer, Comparison, Conclusion, Trend
 from bebertlab.report.cells import condition, said_at
 from bebertlab.report.labels import (
     bounds,
@@ -71,13 +71,13 @@ def _condition(study: StudyRecord, found: Answer) -> list[str]:
 
 def verdict_label(comparison: Comparison, *, maximize: bool) -> str:
     """A verdict in a table cell."""
-    if comparison.verdict is not Verdict.SHOWN:
+    if comparison.verdict is not Conclusion.SHOWN:
         return {
-            Verdict.NOT_SHOWN: "not shown",
-            Verdict.NOT_AFTER_CORRECTION: "not after correction",
-            Verdict.SAME: "the same",
-            Verdict.NO_SPREAD: "no spread",
-            Verdict.TOO_FEW: f"too few {_unit_of_count(comparison)}s",
+            Conclusion.NOT_SHOWN: "not shown",
+            Conclusion.NOT_AFTER_CORRECTION: "not after correction",
+            Conclusion.SAME: "the same",
+            Conclusion.NO_SPREAD: "no spread",
+            Conclusion.TOO_FEW: f"too few {_unit_of_count(comparison)}s",
         }[comparison.verdict]
     return "better" if (comparison.estimate.interval.mean > 0) is maximize else "worse"
 
@@ -115,7 +115,7 @@ def _differing(study: StudyRecord, found: Answer, made: Comparison) -> str:
 
 def _short(words: Words, question: Question, made: Comparison) -> str:
     ours, theirs = _sides(words, question, made)
-    if made.verdict in (Verdict.NOT_SHOWN, Verdict.NOT_AFTER_CORRECTION):
+    if made.verdict in (Conclusion.NOT_SHOWN, Conclusion.NOT_AFTER_CORRECTION):
         sign = "+" if made.estimate.interval.mean > 0 else ""
         difference = sign + plus_minus(made.estimate.interval, words.places)
         return f"{ours} and {theirs}: no difference shown ({difference})"
@@ -130,7 +130,7 @@ def _sides(words: Words, question: Question, made: Comparison) -> tuple[str, str
 def _claim(words: Words, question: Question, made: Comparison, ours: str, theirs: str) -> str:
     difference = made.estimate.interval.mean
     measured = f"{ours} minus {theirs} is {signed(difference, words.places)} {words.unit}"
-    if made.verdict is Verdict.SHOWN:
+    if made.verdict is Conclusion.SHOWN:
         size = f"{number(abs(difference), words.places)} {words.unit}"
         if (difference > 0) is words.maximize:
             return f"{ours} beats {theirs} by {size}"
@@ -138,19 +138,19 @@ def _claim(words: Words, question: Question, made: Comparison, ours: str, theirs
             f"{ours} is {size} worse than {theirs}" if question.baseline is None else f"{theirs} beats {ours} by {size}"
         )
     return {
-        Verdict.NOT_SHOWN: f"{ours} and {theirs}: no difference shown; {measured}",
-        Verdict.NOT_AFTER_CORRECTION: f"{ours} and {theirs}: no difference shown once corrected for the number of "
+        Conclusion.NOT_SHOWN: f"{ours} and {theirs}: no difference shown; {measured}",
+        Conclusion.NOT_AFTER_CORRECTION: f"{ours} and {theirs}: no difference shown once corrected for the number of "
         f"comparisons; {measured}",
-        Verdict.SAME: f"{ours} and {theirs} reached the same mean score in every seed",
-        Verdict.NO_SPREAD: f"{measured} in every seed; without spread over seeds nothing is claimed",
-        Verdict.TOO_FEW: f"{measured}; no claim with fewer than {MINIMUM_SEEDS} {_unit_of_count(made)}s",
+        Conclusion.SAME: f"{ours} and {theirs} reached the same mean score in every seed",
+        Conclusion.NO_SPREAD: f"{measured} in every seed; without spread over seeds nothing is claimed",
+        Conclusion.TOO_FEW: f"{measured}; no claim with fewer than {MINIMUM_SEEDS} {_unit_of_count(made)}s",
     }[made.verdict]
 
 
 def _evidence(words: Words, made: Comparison) -> str:
     shown = made.estimate.interval
     parts = []
-    if made.verdict is Verdict.SHOWN and shown.low is not None and shown.high is not None:
+    if made.verdict is Conclusion.SHOWN and shown.low is not None and shown.high is not None:
         # a shown difference is said by its size, whichever side won
         low, high = sorted((abs(shown.low), abs(shown.high)))
         parts.append(f"95% interval {number(low, words.places)} to {number(high, words.places)}")
@@ -160,7 +160,7 @@ def _evidence(words: Words, made: Comparison) -> str:
         parts.append(f"{count(shown.count, 'seed')}, {count(made.pairs, 'pair')}")
     else:
         parts.append("not paired: the points differ in other options too")
-    if made.verdict in (Verdict.NOT_SHOWN, Verdict.NOT_AFTER_CORRECTION) and made.estimate.detectable is not None:
+    if made.verdict in (Conclusion.NOT_SHOWN, Conclusion.NOT_AFTER_CORRECTION) and made.estimate.detectable is not None:
         parts.append(f"a study like this shows differences of about {number(made.estimate.detectable, words.places)}")
     return "; ".join(parts)
 

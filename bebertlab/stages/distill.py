@@ -8,7 +8,7 @@ from typing import Self
 from attrs import evolve, field, frozen
 
 from bebertlab.artifacts.baselines import teacher_metrics
-from bebertlab.artifacts.model import open_session, part_metrics, read_model, read_teacher, write_model
+from bebertlab.artifacts.model import evaluate_and_save, read_model, read_teacher, set_up_training, subnet_metrics
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
 from bebertlab.interfaces.scheme import SchemeOptions
@@ -16,10 +16,10 @@ from bebertlab.interfaces.stage import (
     Codec,
     Composition,
     Context,
-    Designs,
     Inputs,
     PlannedModel,
     Planning,
+    QuantSpecs,
     StageOptions,
     stage_input,
 )
@@ -46,11 +46,11 @@ class DistillStage(StageOptions):
         """Check that there is a teacher where one is needed and let go of it where none is, and that phases can run."""
         if self.scheme is not None:
             for phase in resolve_phases(self.distillation, codec):
-                check_parts(phase, self.scheme.design())
+                check_parts(phase, self.scheme.spec())
         teacher = needed_teacher(self.teacher, self.distillation, task, codec)
         return self if teacher == self.teacher else evolve(self, teacher=teacher)
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         """The scheme's design, or that of the model."""
         return student_composition(self.scheme, inputs)
 
@@ -67,12 +67,12 @@ class DistillStage(StageOptions):
         phases = resolve_phases(self.distillation, context.codec)
         model = read_model(source, context, self.scheme)
         teacher = read_teacher(teachers[0], context) if teachers else None
-        session = open_session(context, self.train, source.folder, teacher=teacher)
-        training = train_phases(model, phases, session)
-        metrics = part_metrics(model, phases[-1], source.folder, context)
+        setup = set_up_training(context, self.train, source.folder, teacher=teacher)
+        training = train_phases(model, phases, setup)
+        metrics = subnet_metrics(model, phases[-1], source.folder, context)
         for one in teachers:
             metrics |= teacher_metrics(one, context)
-        write_model(model, source.folder, context, training=training, metrics=metrics)
+        evaluate_and_save(model, source.folder, context, training=training, metrics=metrics)
 
 
 def needed_teacher(teacher: str | None, distillation: DistillationOptions, task: Task, codec: Codec) -> str | None:

@@ -11,7 +11,7 @@ from bebertlab.artifacts.baselines import baseline_metrics, variety_metrics, war
 from bebertlab.artifacts.metrics import most_truncated, read_metrics, read_size, write_metrics
 from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
 from bebertlab.data.overlap import overlaps
-from bebertlab.interfaces.stage import Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import Codec, Composition, Context, Inputs, QuantSpecs, StageOptions, stage_input
 from bebertlab.interfaces.task import VALIDATION
 from bebertlab.stages.merge import SCORES_FILE
 
@@ -26,10 +26,10 @@ class EvaluateStage(StageOptions):
 
     kind = "evaluate"
     revision = 4
-    draws = False
+    deterministic = True
     of: str = stage_input()  #: stage with a model, or a merge stage
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         """No model and no parts."""
         return Composition()
 

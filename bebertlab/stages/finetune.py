@@ -6,17 +6,17 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from bebertlab.artifacts.model import open_session, write_model
+from bebertlab.artifacts.model import evaluate_and_save, set_up_training
 from bebertlab.data.tokenizer import set_maximum_tokens, training_tokenizer
-from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.stage import (
     Codec,
     Composition,
     Context,
-    Designs,
     Inputs,
     PlannedModel,
     Planning,
+    QuantSpecs,
     StageOptions,
 )
 from bebertlab.model.bert import BertClassifier
@@ -34,9 +34,9 @@ class FinetuneStage(StageOptions):
     revision = 5
     train: TrainOptions = field(factory=TrainOptions)  #: how it trains
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         """A full-precision model, trained without a teacher."""
-        return Composition(design=Design(), parts=(NoneOptions(),))
+        return Composition(spec=QuantSpec(), parts=(NoneOptions(),))
 
     def plan_model(
         self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
@@ -52,6 +52,6 @@ class FinetuneStage(StageOptions):
         seed = derive_seed(context.seed, "encoder")
         checkpoint = context.encoder.checkpoint(len(tokenizer), context.task.outputs, seed)
         model = BertClassifier.from_checkpoint(checkpoint)
-        session = open_session(context, self.train, context.folder)
-        training = train_phases(model, NoneOptions().phases(), session)
-        write_model(model, context.folder, context, training=training)
+        setup = set_up_training(context, self.train, context.folder)
+        training = train_phases(model, NoneOptions().phases(), setup)
+        evaluate_and_save(model, context.folder, context, training=training)

@@ -10,7 +10,7 @@ from typing import Self
 from attrs import evolve, field, frozen, validators
 
 from bebertlab.artifacts.classes import class_order, load_classifier
-from bebertlab.artifacts.model import model_digest, write_model
+from bebertlab.artifacts.model import evaluate_and_save, model_digest
 from bebertlab.data.tokenizer import (
     ModelTokenizer,
     check_segments,
@@ -20,17 +20,17 @@ from bebertlab.data.tokenizer import (
     set_maximum_tokens,
 )
 from bebertlab.data.tokenizer_file import TOKENIZER_FILE
-from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.interfaces.architecture import Architecture, Design
+from bebertlab.errors import SetupError, UserError
+from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.stage import (
-    PLACE,
+    EXCLUDED_FROM_KEY,
     Codec,
     Composition,
     Context,
-    Designs,
     Inputs,
     PlannedModel,
     Planning,
+    QuantSpecs,
     StageOptions,
     TokenizerSource,
 )
@@ -51,8 +51,10 @@ class LoadStage(StageOptions):
 
     kind = "load"
     revision = 7
-    draws = False
-    folder: Path = field(metadata=PLACE)  #: as `model import` or a stage wrote it, or a Hugging Face classifier
+    deterministic = True
+    folder: Path = field(
+        metadata=EXCLUDED_FROM_KEY
+    )  #: as `model import` or a stage wrote it, or a Hugging Face classifier
     #: the task's classes in the order of the model's outputs, where the folder's config.json does not name them
     classes: tuple[str, ...] | None = None
     maximum_tokens: int | None = field(
@@ -64,13 +66,13 @@ class LoadStage(StageOptions):
         """Check that the folder has a model for the task and its tokenizer, and fill in what its content is."""
         folder = self.folder.expanduser()
         if not folder.is_dir():
-            raise EnvironmentFault(f"{folder}: no such folder")
+            raise SetupError(f"{folder}: no such folder")
         refuse_adapter(folder)
         found = model_digest(folder)
         sizes, _ = _describe(folder, found, codec)
         class_order(folder, sizes.classes, task, self.classes)
         if not has_tokenizer(folder):
-            raise EnvironmentFault(
+            raise SetupError(
                 f"{folder} holds no {TOKENIZER_FILE}; `bebertlab model import --tokenizer` puts one beside a model"
             )
         length = _checked_length(read_tokenizer(folder), sizes, task, self.maximum_tokens)
@@ -89,20 +91,20 @@ class LoadStage(StageOptions):
         )
         return PlannedModel(tokenizer=source, maximum_tokens=self.maximum_tokens or sizes.positions, architecture=sizes)
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         """The design that the folder names."""
-        return Composition(design=_describe(self.folder, str(self.digest), codec)[1])
+        return Composition(spec=_describe(self.folder, str(self.digest), codec)[1])
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write a copy of the model, its tokenizer and what it answers."""
         if model_digest(self.folder) != self.digest:
-            raise EnvironmentFault(f"{self.folder} changed since the recipe was planned; run it again")
+            raise SetupError(f"{self.folder} changed since the recipe was planned; run it again")
         if self.maximum_tokens is None:
             raise UserError("maximum_tokens is not known; prepare() fills it in")
         model = load_classifier(self.folder, context, self.classes)
         read_tokenizer(self.folder).save_pretrained(context.folder)
         set_maximum_tokens(context.folder, self.maximum_tokens)
-        write_model(model, context.folder, context)
+        evaluate_and_save(model, context.folder, context)
 
 
 @frozen(kw_only=True)
@@ -112,13 +114,13 @@ class _Model:
     codec: Codec = field(eq=id)  # another one may know other parts
 
 
-def _describe(folder: Path, digest: str, codec: Codec) -> tuple[Architecture, Design]:
+def _describe(folder: Path, digest: str, codec: Codec) -> tuple[Architecture, QuantSpec]:
     """The sizes and the design of a model, read once in a process: of a pickle all numbers are read for them."""
     return _described(_Model(folder=folder, digest=digest, codec=codec))
 
 
 @lru_cache(maxsize=16)
-def _described(model: _Model) -> tuple[Architecture, Design]:
+def _described(model: _Model) -> tuple[Architecture, QuantSpec]:
     return describe_model(model.folder, model.codec)
 
 

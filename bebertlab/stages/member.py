@@ -13,21 +13,21 @@ from torch import Tensor
 
 from bebertlab.artifacts.baselines import teacher_metrics
 from bebertlab.artifacts.metrics import write_metrics
-from bebertlab.artifacts.model import open_session, read_model, read_teacher, write_model
-from bebertlab.errors import TrainingFault, UserError
+from bebertlab.artifacts.model import evaluate_and_save, read_model, read_teacher, set_up_training
+from bebertlab.errors import TrainingDiverged, UserError
 from bebertlab.inference.predict import predict
 from bebertlab.interfaces.distillation import DistillationOptions, resolve_phases
-from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, Round, Verdict
+from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, MemberResult, SampleWeights
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import (
     Artifact,
     Codec,
     Composition,
     Context,
-    Designs,
     Inputs,
     PlannedModel,
     Planning,
+    QuantSpecs,
     StageOptions,
     stage_input,
 )
@@ -37,15 +37,15 @@ from bebertlab.model.bert import BertClassifier
 from bebertlab.model.folder import save_model
 from bebertlab.model.slice import check_parts
 from bebertlab.stages.distill import needed_teacher
+from bebertlab.stages.member_result import UNTRAINED, StoredMember, read_member_result, write_member_result
 from bebertlab.stages.none import NoneOptions
-from bebertlab.stages.strategy import check_verdict, first_round, training_data
+from bebertlab.stages.strategy import check_member_result, first_sample_weights, training_data
 from bebertlab.stages.teaching import plan_student, student_composition
-from bebertlab.stages.verdict import UNTRAINED, Judged, read_verdict, write_verdict
 from bebertlab.training.loop import Training, train_phases
-from bebertlab.training.objective import Objective
+from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.seed import derive_seed
-from bebertlab.training.setup import Session
+from bebertlab.training.setup import TrainingSetup
 
 TRAIN_LOGITS_FILE = "train_logits.safetensors"
 LAST_FOLDER = "last"  #: the model in its last state, in the folder of the one in its best
@@ -80,15 +80,17 @@ class MemberStage(StageOptions):
                 " as `previous`"
             )
         # how it samples is asked; what it draws is another thing with each seed
-        first = first_round(self.ensemble, 0 if self.ensemble.sequential else self.index, task, seed=self.seed or 0)
+        first = first_sample_weights(
+            self.ensemble, 0 if self.ensemble.sequential else self.index, task, seed=self.seed or 0
+        )
         for phase in resolve_phases(self.distillation, codec):
-            Objective(phase.losses, task.outputs).check_round(first)
+            PhaseLoss(phase.losses, task.outputs).check_sample_weights(first)
             if self.scheme is not None:
-                check_parts(phase, self.scheme.design())
+                check_parts(phase, self.scheme.spec())
         teacher = needed_teacher(self.teacher, self.distillation, task, codec)
         return evolve(self, teacher=teacher, ids=training_data(task, seed=0).ids_digest)
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         """The scheme's design, or that of the model."""
         return student_composition(self.scheme, inputs)
 
@@ -103,7 +105,7 @@ class MemberStage(StageOptions):
         data = training_data(context.task, context.seed)
         assignment = self._assignment(inputs, context)
         if assignment is None:
-            write_verdict(UNTRAINED, context.folder)
+            write_member_result(UNTRAINED, context.folder)
             write_metrics({**_metrics(UNTRAINED), "train/seconds": 0.0, "train/steps": 0}, context.folder)
             return
         context = evolve(context, seed=derive_seed(context.seed, "member", self.index))
@@ -111,29 +113,29 @@ class MemberStage(StageOptions):
         model = read_model(self._weights(source, inputs), context, self.scheme)
         teachers = inputs.many("teacher")
         teacher = read_teacher(teachers[0], context) if teachers else None
-        session = open_session(
+        setup = set_up_training(
             context, self.train, source.folder, teacher=teacher, round=assignment, keep_last=self.keep_last
         )
-        training = train_phases(model, resolve_phases(self.distillation, context.codec), session)
-        judged = Judged(trained=True, verdict=self._judge(model, assignment, session, context, data))
-        write_verdict(judged, context.folder)
+        training = train_phases(model, resolve_phases(self.distillation, context.codec), setup)
+        judged = StoredMember(trained=True, verdict=self._judge(model, assignment, setup, context, data))
+        write_member_result(judged, context.folder)
         metrics = _metrics(judged)
         for one in teachers:
             metrics |= teacher_metrics(one, context)
-        write_model(model, source.folder, context, training=training, metrics=metrics)
+        evaluate_and_save(model, source.folder, context, training=training, metrics=metrics)
         self._write_last(model, context, training)
 
-    def _assignment(self, inputs: Inputs, context: Context) -> Round | None:
+    def _assignment(self, inputs: Inputs, context: Context) -> SampleWeights | None:
         """What it trains on; None where the member before it said that nothing can help any more."""
         if self.ensemble.sequential and inputs.many("previous"):
-            return read_verdict(inputs.one("previous").folder).verdict.next
-        return first_round(self.ensemble, self.index, context.task, context.seed)
+            return read_member_result(inputs.one("previous").folder).verdict.next
+        return first_sample_weights(self.ensemble, self.index, context.task, context.seed)
 
     def _source(self, inputs: Inputs) -> Artifact:
         """Whose weights it starts from: a member that was discarded is no start."""
         if self.start != "model" and inputs.many("previous"):
             previous = inputs.one("previous")
-            if read_verdict(previous.folder).verdict.kept:
+            if read_member_result(previous.folder).verdict.kept:
                 return previous
         return inputs.one("model")
 
@@ -143,16 +145,21 @@ class MemberStage(StageOptions):
         return evolve(source, folder=source.folder / LAST_FOLDER) if last else source
 
     def _judge(
-        self, model: BertClassifier, assignment: Round, session: Session, context: Context, data: TrainingData
-    ) -> Verdict:
+        self,
+        model: BertClassifier,
+        assignment: SampleWeights,
+        setup: TrainingSetup,
+        context: Context,
+        data: TrainingData,
+    ) -> MemberResult:
         """The verdict, by predictions of the whole train split in dataset order where the ensemble asks for them."""
         values: Floats | None = None
         if self.ensemble.needs_predictions:
-            found = predict(model, session.train, device=context.device, precision=self.train.precision)
+            found = predict(model, setup.train, device=context.device, precision=self.train.precision)
             save_file({TRAIN: _finite(found, context)}, context.folder / TRAIN_LOGITS_FILE)
             values = found.numpy().astype(np.float64)
-        verdict = self.ensemble.build(context.task.outputs).judge(self.index, assignment, values, data)
-        return check_verdict(verdict, len(data), f"ensemble '{self.ensemble.kind}': judge({self.index}, ...)")
+        verdict = self.ensemble.build(context.task.outputs).update(self.index, assignment, values, data)
+        return check_member_result(verdict, len(data), f"ensemble '{self.ensemble.kind}': judge({self.index}, ...)")
 
     def _write_last(self, model: BertClassifier, context: Context, training: Training) -> None:
         if self.keep_last:
@@ -161,7 +168,7 @@ class MemberStage(StageOptions):
             save_model(model, context.folder / LAST_FOLDER, context.codec, classes=context.task.classes)
 
 
-def _metrics(judged: Judged) -> dict[str, float]:
+def _metrics(judged: StoredMember) -> dict[str, float]:
     verdict = judged.verdict
     error = {} if verdict.error is None else {"member/error": verdict.error}
     return {
@@ -174,7 +181,7 @@ def _metrics(judged: Judged) -> dict[str, float]:
 
 def _finite(logits: Tensor, context: Context) -> Tensor:
     if not torch.isfinite(logits).all():
-        raise TrainingFault(
+        raise TrainingDiverged(
             f"{context.stage}: the model's answers on {TRAIN} are not finite numbers; a lower learning rate may help"
         )
     return logits

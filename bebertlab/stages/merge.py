@@ -16,10 +16,19 @@ from bebertlab.artifacts.metrics import most_truncated, read_metrics, summed_siz
 from bebertlab.artifacts.model import LOGITS_FILE, evaluated_splits
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, MergerOptions
-from bebertlab.interfaces.stage import Artifact, Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import (
+    Artifact,
+    Codec,
+    Composition,
+    Context,
+    Inputs,
+    QuantSpecs,
+    StageOptions,
+    stage_input,
+)
 from bebertlab.interfaces.task import Task
 from bebertlab.stages.member import MemberStage
-from bebertlab.stages.verdict import VERDICT_FILE, read_verdict
+from bebertlab.stages.member_result import MEMBER_RESULT_FILE, read_member_result
 
 SCORES_FILE = "scores.safetensors"
 MEMBERS_FILE = "members.json"
@@ -28,7 +37,7 @@ _WITHOUT_MODEL = ("merge", "evaluate")
 
 
 @frozen(kw_only=True, eq=False)
-class Voice:
+class EnsembleMember:
     """A member and its say."""
 
     artifact: Artifact
@@ -43,7 +52,7 @@ class MergeStage(StageOptions):
 
     kind = "merge"
     revision = 2
-    draws = False
+    deterministic = True
     members: str | tuple[str, ...] = stage_input(many=True)  #: group of members, stage with a model, or list of these
     rule: MergerOptions | None = None  #: how; null takes the ensemble's own
 
@@ -54,7 +63,7 @@ class MergeStage(StageOptions):
         rule.build(task.outputs)
         return evolve(self, rule=rule)
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         """No model, and nothing beyond the rule."""
         return Composition()
 
@@ -63,7 +72,7 @@ class MergeStage(StageOptions):
         if self.rule is None:
             raise UserError("no rule is named; prepare() fills it in")
         voices = [_voice(artifact) for artifact in inputs.many("members")]
-        speaking = speakers(voices)
+        speaking = voting_members(voices)
         _warn_of_twins(speaking, context)
         logits = [_checked_logits(voice.artifact, context.task) for voice in speaking]
         merger = self.rule.build(context.task.outputs)
@@ -76,7 +85,7 @@ class MergeStage(StageOptions):
         _write_members(voices, speaking, context)
 
 
-def speakers(voices: Sequence[Voice]) -> tuple[Voice, ...]:
+def voting_members(voices: Sequence[EnsembleMember]) -> tuple[EnsembleMember, ...]:
     """The members that are merged: those that were kept; where none was, the first one, with weight 1.
 
     So an ensemble of one useless member is still that member, and the next useful one takes its place.
@@ -92,7 +101,7 @@ def _check_members(members: tuple[StageOptions, ...]) -> None:
         if stage.kind in _WITHOUT_MODEL:
             raise UserError(f"a stage of kind '{stage.kind}' has no model to merge; name the stages that it reads")
         if stage in members[:index]:
-            advice = "set another `seed` for one of them" if stage.draws else "name it once"
+            advice = "name it once" if stage.deterministic else "set another `seed` for one of them"
             raise UserError(
                 f"two of the stages to merge are of kind '{stage.kind}' with the same options and would be one model"
                 f" twice; {advice}"
@@ -129,7 +138,7 @@ def _checked_logits(artifact: Artifact, task: Task) -> Mapping[str, Tensor]:
     return logits
 
 
-def _warn_of_twins(voices: Sequence[Voice], context: Context) -> None:
+def _warn_of_twins(voices: Sequence[EnsembleMember], context: Context) -> None:
     """Say where two members are the same model."""
     places: dict[str, int] = {}
     for place, voice in enumerate(voices, start=1):
@@ -140,12 +149,12 @@ def _warn_of_twins(voices: Sequence[Voice], context: Context) -> None:
         places[key] = place
 
 
-def _voice(artifact: Artifact) -> Voice:
-    if not (artifact.folder / VERDICT_FILE).exists():
-        return Voice(artifact=artifact, weight=1.0, kept=True, trained=True)
-    judged = read_verdict(artifact.folder)
+def _voice(artifact: Artifact) -> EnsembleMember:
+    if not (artifact.folder / MEMBER_RESULT_FILE).exists():
+        return EnsembleMember(artifact=artifact, weight=1.0, kept=True, trained=True)
+    judged = read_member_result(artifact.folder)
     verdict = judged.verdict
-    return Voice(artifact=artifact, weight=verdict.weight, kept=verdict.kept, trained=judged.trained)
+    return EnsembleMember(artifact=artifact, weight=verdict.weight, kept=verdict.kept, trained=judged.trained)
 
 
 def _stacked(logits: Sequence[Mapping[str, Tensor]], split: str) -> Floats:
@@ -167,7 +176,7 @@ def _scores(rule: str, scores: Floats, split: str, task: Task) -> Tensor:
     return torch.from_numpy(scores).contiguous()
 
 
-def _write_members(voices: Sequence[Voice], speaking: Sequence[Voice], context: Context) -> None:
+def _write_members(voices: Sequence[EnsembleMember], speaking: Sequence[EnsembleMember], context: Context) -> None:
     keys = {voice.artifact.key for voice in speaking}
     members = [
         {

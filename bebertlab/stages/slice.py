@@ -7,22 +7,22 @@ from typing import Self
 
 from attrs import evolve, field, frozen, validators
 
-from bebertlab.artifacts.model import read_model, write_model
+from bebertlab.artifacts.model import evaluate_and_save, read_model
 from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import (
     Codec,
     Composition,
     Context,
-    Designs,
     Inputs,
     PlannedModel,
     Planning,
+    QuantSpecs,
     StageOptions,
     stage_input,
 )
 from bebertlab.interfaces.task import Task
 from bebertlab.model.bert import BertClassifier
-from bebertlab.model.slice import kept_layers, narrowed, slice_depth, slice_width
+from bebertlab.model.slice import kept_layers, scaled_width, slice_depth, slice_width
 
 _part = validators.optional([validators.gt(0), validators.le(1)])
 
@@ -33,7 +33,7 @@ class SliceStage(StageOptions):
 
     kind = "slice"
     revision = 5
-    draws = False
+    deterministic = True
     model: str = stage_input()  #: stage whose model is sliced
     width: float | None = field(default=None, validator=_part)  #: part of heads and neurons that stays; null: all
     depth: float | None = field(default=None, validator=_part)  #: part of the layers that stays, evenly spread
@@ -44,9 +44,9 @@ class SliceStage(StageOptions):
             raise UserError("name the part that stays: a width (heads and neurons), a depth (layers), or both")
         return self
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         """The design of the model that is sliced."""
-        return Composition(design=inputs["model"][0])
+        return Composition(spec=inputs["model"][0])
 
     def plan_model(
         self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
@@ -55,7 +55,7 @@ class SliceStage(StageOptions):
         (model,) = inputs["model"]
         if model is None or model.architecture is None:
             return model
-        sizes = model.architecture if self.width is None else narrowed(model.architecture, self.width)
+        sizes = model.architecture if self.width is None else scaled_width(model.architecture, self.width)
         if self.depth is not None:
             sizes = evolve(sizes, layers=len(kept_layers(sizes.layers, self.depth)))
         return evolve(model, architecture=sizes)
@@ -68,4 +68,4 @@ class SliceStage(StageOptions):
             checkpoint = slice_width(checkpoint, self.width)
         if self.depth is not None:
             checkpoint = slice_depth(checkpoint, self.depth)
-        write_model(BertClassifier.from_checkpoint(checkpoint), source.folder, context)
+        evaluate_and_save(BertClassifier.from_checkpoint(checkpoint), source.folder, context)

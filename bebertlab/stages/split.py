@@ -9,12 +9,12 @@ import torch
 from attrs import evolve, field, frozen, validators
 from torch import Tensor
 
-from bebertlab.artifacts.model import input_length, read_model, write_model
+from bebertlab.artifacts.model import evaluate_and_save, input_length, read_model
 from bebertlab.data.batches import batches
 from bebertlab.data.examples import Examples, load_examples
 from bebertlab.errors import UserError
 from bebertlab.inference.equality import Equality, compare
-from bebertlab.inference.predict import evaluation_grouping, predict
+from bebertlab.inference.predict import evaluation_plan, predict
 from bebertlab.interfaces.architecture import Checkpoint
 from bebertlab.interfaces.splitter import SplitterOptions, Splitting
 from bebertlab.interfaces.stage import (
@@ -22,10 +22,10 @@ from bebertlab.interfaces.stage import (
     Codec,
     Composition,
     Context,
-    Designs,
     Inputs,
     PlannedModel,
     Planning,
+    QuantSpecs,
     StageOptions,
     stage_input,
 )
@@ -48,18 +48,18 @@ class SplitStage(StageOptions):
 
     kind = "split"
     revision = 5
-    draws = False
+    deterministic = True
     model: str = stage_input()  #: stage whose model is split
     splitter: SplitterOptions = field()  #: how
     tolerance: float = field(
         default=1e-5, validator=validators.gt(0)
     )  #: of logits or modules, relative to 1 or to theirs
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition | None:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition | None:
         """What the splitter says it makes, and the loss that it measures."""
         source = inputs["model"][0]
-        design = None if source is None else self.splitter.design(source)
-        return None if design is None else Composition(design=design, parts=(LabelsOptions(),))
+        spec = None if source is None else self.splitter.spec(source)
+        return None if spec is None else Composition(spec=spec, parts=(LabelsOptions(),))
 
     def plan_model(
         self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
@@ -80,7 +80,7 @@ class SplitStage(StageOptions):
         examples = load_examples(context.task, SELECT, source.folder, length, cache=context.cache)
         splitting = self.splitter.build().split(before, _Measure(examples, context))
         first, second = (_model(checkpoint, context.device) for checkpoint in (before, splitting.checkpoint))
-        batch = next(batches(examples, evaluation_grouping(first, examples, context.device), device=context.device))
+        batch = next(batches(examples, evaluation_plan(first, examples, context.device), device=context.device))
         same = compare(first, second, batch, splitting.changed)
         self._check(same, splitting, context)
         found = {"logit_difference": same.logits, "module_difference": same.modules, **splitting.metrics}
@@ -101,7 +101,7 @@ class SplitStage(StageOptions):
         if splitting.details:
             text = json.dumps(splitting.details, indent=2)
             (context.folder / DETAILS_FILE).write_text(text + "\n", encoding="utf-8")
-        write_model(model, source.folder, context, metrics=metrics)
+        evaluate_and_save(model, source.folder, context, metrics=metrics)
 
 
 class _Measure:
@@ -123,7 +123,7 @@ class _Measure:
     def _model(self, checkpoint: Checkpoint) -> BertClassifier:
         if self._last is not None:
             model, loaded = self._last
-            if (model.architecture, model.design) == (checkpoint.architecture, checkpoint.design):
+            if (model.architecture, model.spec) == (checkpoint.architecture, checkpoint.spec):
                 others = {name: t for name, t in checkpoint.tensors.items() if t is not loaded.get(name)}
                 model.load_state_dict(others, strict=False)
                 return model
@@ -138,6 +138,6 @@ def _cast(checkpoint: Checkpoint, dtype: torch.dtype) -> Checkpoint:
 
 
 def _model(checkpoint: Checkpoint, device: str) -> BertClassifier:
-    model = BertClassifier(checkpoint.architecture, checkpoint.design).double()
+    model = BertClassifier(checkpoint.architecture, checkpoint.spec).double()
     model.load_state_dict(checkpoint.tensors)
     return model.to(device)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TypeVar
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.ensemble import EnsembleOptions, Round, Verdict, signature_problem
+from bebertlab.interfaces.ensemble import EnsembleOptions, MemberResult, SampleWeights, signature_problem
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.interfaces.training_data import TrainingData
 
-T = TypeVar("T", Round, Verdict)
+T = TypeVar("T", SampleWeights, MemberResult)
 
 
 def training_data(task: Task, seed: int) -> TrainingData:
@@ -18,7 +18,7 @@ def training_data(task: Task, seed: int) -> TrainingData:
     return TrainingData(ids=split.ids, labels=split.labels, seed=seed)
 
 
-def first_round(options: EnsembleOptions, index: int, task: Task, seed: int) -> Round:
+def first_sample_weights(options: EnsembleOptions, index: int, task: Task, seed: int) -> SampleWeights:
     """What a member trains on where no other was judged before it.
 
     Raises:
@@ -29,25 +29,27 @@ def first_round(options: EnsembleOptions, index: int, task: Task, seed: int) -> 
     if problem:
         raise UserError(f"ensemble '{options.kind}': {problem}")
     data = training_data(task, seed)
-    return check_round(strategy.first(index, data), len(data), f"ensemble '{options.kind}': first({index}, ...)")
+    return check_sample_weights(
+        strategy.first(index, data), len(data), f"ensemble '{options.kind}': first({index}, ...)"
+    )
 
 
-def check_round(round: Round, examples: int, origin: str) -> Round:
+def check_sample_weights(round: SampleWeights, examples: int, origin: str) -> SampleWeights:
     """The round, unless it is not one of that many examples; `origin` says who returned it.
 
     Raises:
         UserError: names the origin and what is wrong.
     """
-    return _checked(round, Round, examples, origin)
+    return _checked(round, SampleWeights, examples, origin)
 
 
-def check_verdict(verdict: Verdict, examples: int, origin: str) -> Verdict:
+def check_member_result(verdict: MemberResult, examples: int, origin: str) -> MemberResult:
     """The verdict, unless it is none on a member of that many examples; `origin` says who returned it.
 
     Raises:
         UserError: names the origin and what is wrong.
     """
-    return _checked(verdict, Verdict, examples, origin)
+    return _checked(verdict, MemberResult, examples, origin)
 
 
 def _checked(found: T, cls: type[T], examples: int, origin: str) -> T:

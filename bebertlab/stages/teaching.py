@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import Composition, Designs, PlannedModel, Planning
+from bebertlab.interfaces.stage import Composition, PlannedModel, Planning, QuantSpecs
 from bebertlab.interfaces.task import Task
-from bebertlab.training.objective import Objective, rehearse
+from bebertlab.training.objective import PhaseLoss, rehearse
 from bebertlab.training.options import TrainOptions
 
 
-def student_composition(scheme: SchemeOptions | None, inputs: Designs) -> Composition:
+def student_composition(scheme: SchemeOptions | None, inputs: QuantSpecs) -> Composition:
     """The design of a scheme, or that of the stage's `model` where there is none."""
-    return Composition(design=scheme.design() if scheme else inputs["model"][0])
+    return Composition(spec=scheme.spec() if scheme else inputs["model"][0])
 
 
 def plan_student(
@@ -87,6 +87,6 @@ def _shared_tokens(phases: Sequence[Phase], options: TrainOptions, task: Task) -
     if options.teacher_dropout:
         return "with train.teacher_dropout the teacher runs on the student's own batches"
     for phase in phases:
-        if taps := Objective(phase.losses, task.outputs).teacher_taps:
+        if taps := PhaseLoss(phase.losses, task.outputs).teacher_taps:
             return f"phase '{phase.name}' compares inner layers ({', '.join(sorted(taps))}) token by token"
     return None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 
 _ERRORS = (errno.ENOSPC, errno.EDQUOT)
 #: how libraries say it that raise no OSError: safetensors, SQLite
@@ -17,7 +17,7 @@ _TEXTS = ("No space left on device", "os error 28", "Disk quota exceeded", "os e
 _NO_ROOM_BYTES = 64 * 1024
 
 
-class DiskFull(EnvironmentFault):
+class DiskFull(SetupError):
     """There is no room for what is to be written. What was finished before is kept."""
 
 
@@ -71,11 +71,11 @@ def make_folder(folder: Path) -> None:
     """Make a folder, and those that it is in.
 
     Raises:
-        EnvironmentFault: it cannot be made.
+        SetupError: it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EnvironmentFault(
+        raise SetupError(
             f"{folder}: the folder cannot be made: {error.strerror or error}; --work names another place"
         ) from error

@@ -19,7 +19,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @frozen(kw_only=True)
-class Rubbish:
+class Garbage:
     """A folder, or a file of the cache, that can go."""
 
     path: Path
@@ -42,9 +42,9 @@ def named_in_studies(studies: Path, store: Store) -> frozenset[str]:
     return frozenset(named)
 
 
-def find_rubbish(
+def find_garbage(
     store: Store, *, days: float | None = None, named: frozenset[str] | None = None, now: datetime | None = None
-) -> Iterator[Rubbish]:
+) -> Iterator[Garbage]:
     """Damaged artifacts and leftovers of killed processes; on demand, artifacts that are not needed.
 
     An artifact goes if all of the given conditions hold: not read for `days`, not one of the `named` keys.
@@ -61,7 +61,7 @@ def find_rubbish(
             yield _rubbish(path, "unused" if days is not None else "not part of a study")
 
 
-def remove(store: Store, rubbish: Rubbish) -> bool:
+def remove(store: Store, rubbish: Garbage) -> bool:
     """Remove it; False where a process is at work on it."""
     if rubbish.path.is_relative_to(store.cache):
         rubbish.path.unlink(missing_ok=True)  # who needs it makes it again
@@ -100,7 +100,7 @@ def _folders(folder: Path, pattern: str = "*/") -> list[Path]:
     return sorted(folder.glob(pattern))
 
 
-def _cached(store: Store, days: float | None, now: datetime) -> Iterator[Rubbish]:
+def _cached(store: Store, days: float | None, now: datetime) -> Iterator[Garbage]:
     """Files of the cache: half written ones of an hour ago, and on demand those that were not read for `days`."""
     for file in sorted(store.cache.glob("*.*")):
         whole = file.suffix == ".safetensors"
@@ -111,13 +111,13 @@ def _cached(store: Store, days: float | None, now: datetime) -> Iterator[Rubbish
             yield _file(file, "unused tokens")
 
 
-def _file(file: Path, what: str) -> Rubbish:
-    return Rubbish(path=file, key=file.name.partition(".")[0], what=what, size=file.stat().st_size)
+def _file(file: Path, what: str) -> Garbage:
+    return Garbage(path=file, key=file.name.partition(".")[0], what=what, size=file.stat().st_size)
 
 
-def _rubbish(path: Path, what: str) -> Rubbish:
+def _rubbish(path: Path, what: str) -> Garbage:
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return Rubbish(path=path, key=path.name.partition("-")[0], what=what, size=size)
+    return Garbage(path=path, key=path.name.partition("-")[0], what=what, size=size)
 
 
 def _is_free(store: Store, path: Path) -> bool:

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from bebertlab.store.manifest import Manifest
 
-Parts = Mapping[str, Any]
+KeyParts = Mapping[str, Any]
 
 #: the part that names the keys of the inputs, by field
 INPUTS = "inputs"
@@ -45,7 +45,7 @@ def flatten(parts: object, path: str = "") -> dict[str, object]:
     return found
 
 
-def differences(parts: Parts, other: Parts, lookup: Callable[[str], Parts | None]) -> tuple[Difference, ...]:
+def differences(parts: KeyParts, other: KeyParts, lookup: Callable[[str], KeyParts | None]) -> tuple[Difference, ...]:
     """In what two keys differ.
 
     An input that differs is looked up and its own differences are told instead, without those that were told nearer
@@ -57,7 +57,7 @@ def differences(parts: Parts, other: Parts, lookup: Callable[[str], Parts | None
     return tuple(told.values())
 
 
-def nearest(parts: Parts, kind: str, manifests: Iterable[Manifest], key: str = "") -> Manifest | None:
+def nearest(parts: KeyParts, kind: str, manifests: Iterable[Manifest], key: str = "") -> Manifest | None:
     """The stored artifact of a stage kind that differs in the fewest values; `key` itself is left out."""
     mine = flatten(parts)
 
@@ -70,7 +70,7 @@ def nearest(parts: Parts, kind: str, manifests: Iterable[Manifest], key: str = "
 
 
 def _differences(
-    parts: Parts, other: Parts, lookup: Callable[[str], Parts | None], prefix: str, seen: set[tuple[str, str]]
+    parts: KeyParts, other: KeyParts, lookup: Callable[[str], KeyParts | None], prefix: str, seen: set[tuple[str, str]]
 ) -> Iterable[Difference]:
     mine, theirs = flatten(parts), flatten(other)
     for path in [*mine, *(path for path in theirs if path not in mine)]:

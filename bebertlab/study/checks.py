@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document, Keys
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import Keys, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.errors import UnknownPart, UserError, suggestion
 from bebertlab.interfaces.events import Question
 from bebertlab.pipeline.graph import result_of
@@ -19,16 +19,16 @@ from bebertlab.pipeline.read import structure_recipe
 from bebertlab.registry.registry import Registry
 from bebertlab.study.overrides import SEARCH, axis_named
 from bebertlab.study.space import excluded
-from bebertlab.study.study import Axis, Study, same, show
+from bebertlab.study.study import SearchDimension, Study, same, show
 
 _NEAR = 1000  # points looked at until a value is taken to be excluded altogether
 _NOT = "not"  # what a line of an item says instead of listing all other choices
 _TRIES = 8  # points tried until a value is taken to be wrong by itself
 
-Point = tuple[tuple[str, Document], ...]
+Point = tuple[tuple[str, YamlDocument], ...]
 
 
-def check_paths(study: Document, recipe: Document, registry: Registry, faults: Faults) -> None:
+def check_paths(study: YamlDocument, recipe: YamlDocument, registry: Registry, faults: ErrorCollector) -> None:
     """Check that every searched path exists, and is searched once."""
     axes = study.data.get(SEARCH)
     seen: dict[Keys, str] = {}
@@ -50,7 +50,11 @@ def check_paths(study: Document, recipe: Document, registry: Registry, faults: F
 
 
 def check_values(
-    study: Document, recipe: Document, exclude: Iterable[Mapping[str, Any]], codec: OptionsCodec, faults: Faults
+    study: YamlDocument,
+    recipe: YamlDocument,
+    exclude: Iterable[Mapping[str, Any]],
+    codec: OptionsCodec,
+    faults: ErrorCollector,
 ) -> None:
     """Check that the recipe takes every value that is listed for a path, at some point that is not excluded.
 
@@ -63,20 +67,22 @@ def check_values(
         _check_recipe(recipe, codec, faults)
     for name in axes:
         for value in axes[name]:
-            first: Faults | None = None
+            first: ErrorCollector | None = None
             for point in _near_points(axes, name, value, exclude):
                 found = _faults_at(recipe, point, codec)
                 first = first or found
                 if not found:
                     break
             else:
-                faults.extend(first or Faults(), once=True)  # a fault of the recipe itself is one of every point
+                faults.extend(
+                    first or ErrorCollector(), once=True
+                )  # a fault of the recipe itself is one of every point
                 if not _is_choice(study, name):
                     break  # what is wrong with one end of a range mostly is with the other
 
 
-def _faults_at(recipe: Document, point: Point, codec: OptionsCodec) -> Faults:
-    faults = Faults()
+def _faults_at(recipe: YamlDocument, point: Point, codec: OptionsCodec) -> ErrorCollector:
+    faults = ErrorCollector()
     try:
         for name, value in point:
             recipe = set_value(recipe, name, value.data, value.place(), codec.registry)
@@ -86,7 +92,7 @@ def _faults_at(recipe: Document, point: Point, codec: OptionsCodec) -> Faults:
     return faults
 
 
-def _check_recipe(document: Document, codec: OptionsCodec, faults: Faults) -> None:
+def _check_recipe(document: YamlDocument, codec: OptionsCodec, faults: ErrorCollector) -> None:
     """Note the faults of a recipe; trials are compared by the metrics of one stage, so it needs one result."""
     recipe = structure_recipe(document, codec, faults)
     if recipe is None:
@@ -101,12 +107,12 @@ def _check_recipe(document: Document, codec: OptionsCodec, faults: Faults) -> No
 class Changed:
     """A study and its recipe after changes from outside, and what the study was before them."""
 
-    document: Document  #: of the study
-    recipe: Document
+    document: YamlDocument  #: of the study
+    recipe: YamlDocument
     before: Study  #: an item may speak of an axis that `--set` fixed
     study: Study
     registry: Registry
-    faults: Faults  #: where faults are noted
+    faults: ErrorCollector  #: where faults are noted
 
 
 def settle_exclude(items: Mapping[int, Mapping[str, Any]], changed: Changed) -> tuple[Mapping[str, Any], ...]:
@@ -223,12 +229,16 @@ def _lines(item: Mapping[str, Any], where: Keys, instead: str, changed: Changed)
     return found
 
 
-def _written_axes(study: Document, recipe: Document, registry: Registry) -> Iterable[tuple[str, list[Document]]]:
+def _written_axes(
+    study: YamlDocument, recipe: YamlDocument, registry: Registry
+) -> Iterable[tuple[str, list[YamlDocument]]]:
     """The axes whose paths exist with the values written for them, the ends of a range among them; outer ones first."""
     axes = study.data.get(SEARCH)
-    found: list[tuple[int, str, list[Document]]] = []
+    found: list[tuple[int, str, list[YamlDocument]]] = []
     for name, axis in axes.items() if isinstance(axes, Mapping) else ():
-        kind = next((kind for kind in attrs.fields_dict(Axis) if isinstance(axis, Mapping) and kind in axis), None)
+        kind = next(
+            (kind for kind in attrs.fields_dict(SearchDimension) if isinstance(axis, Mapping) and kind in axis), None
+        )
         try:
             depth = len(resolve_path(recipe, name, registry))
         except UserError:
@@ -239,17 +249,17 @@ def _written_axes(study: Document, recipe: Document, registry: Registry) -> Iter
     return [(name, values) for _, name, values in sorted(found, key=lambda axis: axis[0])]
 
 
-def _is_choice(study: Document, name: str) -> bool:
+def _is_choice(study: YamlDocument, name: str) -> bool:
     return study.has((SEARCH, name, "choice"))
 
 
-def _drawn(end: Document) -> Document:
+def _drawn(end: YamlDocument) -> YamlDocument:
     """An end of a range of numbers, as a sampler would draw it."""
     return attrs.evolve(end, data=float(end.data)) if type(end.data) is int else end
 
 
 def _near_points(
-    axes: Mapping[str, list[Document]], name: str, value: Document, exclude: list[Mapping[str, Any]]
+    axes: Mapping[str, list[YamlDocument]], name: str, value: YamlDocument, exclude: list[Mapping[str, Any]]
 ) -> Iterable[Point]:
     """The first few points with a value that are not excluded; none where there is none near."""
     choices = [[value] if axis == name else values for axis, values in axes.items()]
@@ -311,7 +321,7 @@ def _written(values: object) -> tuple[list[Any], bool]:
     return listed if isinstance(listed, list) else [listed], others
 
 
-def _left(axis: Axis, values: list[Any], *, others: bool) -> list[Any]:
+def _left(axis: SearchDimension, values: list[Any], *, others: bool) -> list[Any]:
     """The values that an axis still has, or its others."""
     if axis.choice is None:
         return values

@@ -6,23 +6,23 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bebertlab.config.document import Document, Keys
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.config.document import Keys, YamlDocument
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.pipeline.execute import missing_stages
 from bebertlab.pipeline.paths import resolve_path
-from bebertlab.pipeline.plan import Machine, Node, Plan
+from bebertlab.pipeline.plan import ComputeSettings, Node, Plan
 from bebertlab.store.disk import make_folder
 from bebertlab.store.store import Store
 from bebertlab.study.driver import Driver
 from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import Limits, Order, PlannedTrial
+from bebertlab.study.job import JobDefaults, Limits, PlannedTrial
 from bebertlab.study.journal import Journal, read_records
-from bebertlab.study.loaded_study import Source
+from bebertlab.study.loaded_study import LoadedStudy
 from bebertlab.study.objective import check_metric
 from bebertlab.study.observers import Observers
-from bebertlab.study.planner import DataFault, Planner, PointFaults, idle_axes, never_needed, planned, recipe_at
+from bebertlab.study.planner import DataError, Planner, PointFaults, idle_axes, never_needed, planned, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.record import new_record
 from bebertlab.study.resolved import study_folder, study_record
@@ -30,10 +30,10 @@ from bebertlab.study.space import Trial, grid_points, planned_trials, point_tria
 from bebertlab.study.study import Study
 
 
-class Session:
+class StudyContext:
     """Everything that one command does with a study."""
 
-    def __init__(self, source: Source, work: Path, device: str = "cpu") -> None:
+    def __init__(self, source: LoadedStudy, work: Path, device: str = "cpu") -> None:
         self.study = source.study
         self.work = work
         self.folder = study_folder(source.study, work)
@@ -41,7 +41,7 @@ class Session:
         self.observers = Observers(source.plugins.hook)
         self._plugins = source.plugins
         self._device = device
-        self._planner = Planner(source.plugins, Machine(threads=self.study.threads, device=device))
+        self._planner = Planner(source.plugins, ComputeSettings(threads=self.study.threads, device=device))
         self._plans: dict[int, Plan] = {}
 
     def observe(self, observer: object) -> None:
@@ -81,7 +81,7 @@ class Session:
 
         Raises:
             UserError: some of them cannot run, one a line; or their data have a fault, or no such metric.
-            EnvironmentFault: data are missing; the first such fault.
+            SetupError: data are missing; the first such fault.
         """
         faults = PointFaults(len({show_point(record.parameters) for record in records}))
         for record in records:
@@ -100,7 +100,7 @@ class Session:
 
         Raises:
             UserError: the data of every point have a fault, or no such metric.
-            EnvironmentFault: data are missing.
+            SetupError: data are missing.
         """
         check_metric(self.study.objective.metric, self._first_plan(records))
 
@@ -181,7 +181,7 @@ class Session:
         Raises:
             KeyboardInterrupt: the user stopped it.
         """
-        order = Order(
+        order = JobDefaults(
             metric=self.study.objective.metric,
             store=self.store.root.absolute(),
             plugins=self.study.plugins,
@@ -211,14 +211,14 @@ class Session:
 
     def _raise_general(self, error: UserError) -> None:
         """Raise an error that is not one of a single point: of what is missing, or of data that all points share."""
-        if isinstance(error, EnvironmentFault) or (isinstance(error, DataFault) and not self._task_varies()):
+        if isinstance(error, SetupError) or (isinstance(error, DataError) and not self._task_varies()):
             raise error
 
     def _task_varies(self) -> bool:
         return any(self._keys(path)[0] == "task" for path in self.study.search)
 
     def _keys(self, path: str) -> Keys:
-        return resolve_path(Document.of(self.study.recipe), path, self._plugins.registry)
+        return resolve_path(YamlDocument.of(self.study.recipe), path, self._plugins.registry)
 
     def _planned(self, record: TrialRecord) -> PlannedTrial:
         return planned(self.plan(record), self._recipe(record), record.number)

@@ -15,7 +15,7 @@ from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, Tri
 from bebertlab.store.disk import DiskFull
 from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import Job, Limits, Order, Outcome, PlannedTrial
+from bebertlab.study.job import JobDefaults, Limits, PlannedTrial, TrialJob, TrialOutcome
 from bebertlab.study.journal import Journal
 from bebertlab.study.observers import Observers
 from bebertlab.study.record import load_event
@@ -34,7 +34,7 @@ class Driver:
         *,
         study: StudyRecord,
         journal: Journal,
-        order: Order,
+        order: JobDefaults,
         limits: Limits,
         observers: Observers,
         plan: Callable[[TrialRecord], PlannedTrial],
@@ -81,7 +81,7 @@ class Driver:
         if self._hopeless is not None:
             raise UserError(f"objective.metric: {self._hopeless}")
 
-    def next_job(self) -> Job | None:
+    def next_job(self) -> TrialJob | None:
         """Hand out the next trial."""
         if self._is_closed():
             return None
@@ -112,7 +112,7 @@ class Driver:
             self._made.add(event.key)
             self._observers.tell("stage_finished", event=event)
 
-    def on_finished(self, number: int, outcome: Outcome) -> None:
+    def on_finished(self, number: int, outcome: TrialOutcome) -> None:
         """Write down how a trial ended; one that met a full disk waits again, and the others are not tried."""
         if outcome.get("disk_full"):
             self._stopping, self._full = True, str(outcome["error"])

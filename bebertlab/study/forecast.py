@@ -11,8 +11,8 @@ from bebertlab.interfaces.events import TrialState
 from bebertlab.pipeline.plan import Node
 from bebertlab.store.fingerprint import fingerprint
 from bebertlab.store.manifest import Manifest
-from bebertlab.store.why import INPUTS, Parts
-from bebertlab.study.context import Session
+from bebertlab.store.why import INPUTS, KeyParts
+from bebertlab.study.context import StudyContext
 from bebertlab.study.space import planned_trials
 
 
@@ -51,25 +51,25 @@ class Forecast:
         return sum(work.seconds for work in self.kinds.values())
 
 
-def forecast(session: Session) -> Forecast:
+def forecast(context: StudyContext) -> Forecast:
     """Plan every known trial and look what is stored; changes nothing.
 
     Raises:
         UserError: a trial cannot run.
     """
-    records = session.records()
-    if session.study.sampler.kind == "grid":
-        session.check_plans(records)
+    records = context.records()
+    if context.study.sampler.kind == "grid":
+        context.check_plans(records)
     else:
-        session.check_drawn(records)
-    nodes, missing = session.stages(records)
+        context.check_drawn(records)
+    nodes, missing = context.stages(records)
     complete = sum(record.state is TrialState.COMPLETE for record in records)
-    times = Times.of(session.store.manifests(), {key: node.parts for key, node in nodes.items()})
+    times = Times.of(context.store.manifests(), {key: node.parts for key, node in nodes.items()})
     kinds = {
         kind: _work([node for node in nodes.values() if node.kind == kind], missing, times)
         for kind in dict.fromkeys(node.kind for node in nodes.values())
     }
-    undrawn = planned_trials(session.study) - len(records)
+    undrawn = planned_trials(context.study) - len(records)
     return Forecast(trials=len(records), complete=complete, undrawn=undrawn, kinds=kinds)
 
 
@@ -130,12 +130,12 @@ class Times:
     trained. Where none has the same number of epochs, the time of its training is scaled by that.
     """
 
-    _parts: Mapping[str, Parts]  #: by key
+    _parts: Mapping[str, KeyParts]  #: by key
     _took: dict[_Likeness, list[_Took]] = field(factory=dict)
     _shapes: dict[str, str] = field(factory=dict)  #: by key
 
     @classmethod
-    def of(cls, manifests: Iterable[Manifest], planned: Mapping[str, Parts]) -> Times:
+    def of(cls, manifests: Iterable[Manifest], planned: Mapping[str, KeyParts]) -> Times:
         """The times of stored stages, to be asked for those of a plan whose parts are given by key."""
         stored = list(manifests)
         times = cls({**planned, **{manifest.key: manifest.parts for manifest in stored}})
@@ -162,7 +162,7 @@ class Times:
         ]
         return mean(others) if others else None
 
-    def _likeness(self, parts: Parts) -> _Likeness:
+    def _likeness(self, parts: KeyParts) -> _Likeness:
         stage = parts["stage"]
         train = stage["options"].get(_TRAIN)
         if not isinstance(train, Mapping):
@@ -183,13 +183,13 @@ class Times:
             self._shapes[key] = self._hash(parts, {**stage, "options": options})
         return self._shapes[key]
 
-    def _hash(self, parts: Parts, stage: Parts) -> str:
+    def _hash(self, parts: KeyParts, stage: KeyParts) -> str:
         inputs = {name: [self._shape(key) for key in keys] for name, keys in parts[INPUTS].items()}
         rest = {name: value for name, value in parts.items() if name != "seed"}
         return fingerprint({**rest, "stage": stage, INPUTS: inputs})
 
 
-def _are_of_one_length(parts: Parts) -> bool:
+def _are_of_one_length(parts: KeyParts) -> bool:
     """Whether every phase has the epochs of the stage, so that the time grows with them."""
     made = parts["made_of"]["options"]  # a distillation is made of the list of its phases
     phases = [phase for part in made.values() if isinstance(part, list) for phase in part]

@@ -10,10 +10,10 @@ from attrs import frozen
 
 from bebertlab.interfaces.events import StageEvent
 
-Job = Mapping[str, Any]
+TrialJob = Mapping[str, Any]
 """Plain data that a worker makes a trial of; `number` is the trial's."""
 
-Outcome = Mapping[str, Any]
+TrialOutcome = Mapping[str, Any]
 """Plain data that a worker makes of a job (see `trial.py`)."""
 
 
@@ -32,7 +32,7 @@ class PlannedTrial:
 
 
 @frozen(kw_only=True)
-class Order:
+class JobDefaults:
     """What all jobs of one run of the command have in common."""
 
     metric: str  #: of the result stage, that trials are compared by

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 from bebertlab.interfaces.events import TrialRecord, TrialState
 from bebertlab.store.disk import make_folder
 from bebertlab.study.record import dump_record, load_record, new_record
@@ -160,7 +160,7 @@ def open_journal(study: Study, folder: Path) -> Iterator[Journal]:
     """The journal of a study in its folder, made where there is none; nobody else can write it meanwhile.
 
     Raises:
-        EnvironmentFault: another run of the same study goes on, the folder cannot be written, or the file is damaged.
+        SetupError: another run of the same study goes on, the folder cannot be written, or the file is damaged.
     """
     from filelock import FileLock, Timeout
 
@@ -169,11 +169,11 @@ def open_journal(study: Study, folder: Path) -> Iterator[Journal]:
     try:
         lock.acquire()
     except Timeout:
-        raise EnvironmentFault(
+        raise SetupError(
             f"this study is being run by another process ({lock.lock_file} is locked); wait for it or stop it"
         ) from None
     except OSError as error:
-        raise EnvironmentFault(f"{lock.lock_file}: cannot be made: {error.strerror or error}") from error
+        raise SetupError(f"{lock.lock_file}: cannot be made: {error.strerror or error}") from error
     try:
         _mend(folder / FILE)
         _check_lines(folder / FILE)
@@ -186,7 +186,7 @@ def read_records(folder: Path) -> tuple[TrialRecord, ...]:
     """The trials in a journal, by number, also while a driver writes it; empty where there is none.
 
     Raises:
-        EnvironmentFault: the file is damaged.
+        SetupError: the file is damaged.
     """
     if not (folder / FILE).exists():
         return ()
@@ -222,14 +222,14 @@ def _check_lines(path: Path) -> None:
     """Check that every whole line of a journal is one that Optuna wrote.
 
     Raises:
-        EnvironmentFault: a line is not.
+        SetupError: a line is not.
     """
     if not path.exists():
         return
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.endswith(b"\n") and not _is_entry(line):
-                raise EnvironmentFault(
+                raise SetupError(
                     f"{path}:{number}: the journal is damaged: this line is no entry; move the file away and run the "
                     "study again: stages that are finished are in the store and do not run again"
                 )

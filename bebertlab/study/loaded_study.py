@@ -11,8 +11,8 @@ import attrs
 from attrs import frozen
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document, Keys
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import Keys, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import read_yaml
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.events import Question
@@ -25,35 +25,35 @@ from bebertlab.registry.registry import Registry
 from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
 from bebertlab.study.overrides import (
     SEARCH,
-    Change,
+    Override,
     axis_named,
-    change_recipe,
-    change_study,
-    kinds_first,
-    parse_change,
-    written_changes,
+    override_recipe,
+    override_study,
+    parse_override,
+    sort_overrides,
+    written_overrides,
 )
 from bebertlab.study.space import space_size
-from bebertlab.study.study import Axis, Sampler, Study
+from bebertlab.study.study import SearchDimension, SearchSampler, Study
 
 Load = Callable[[Sequence[Path]], Plugins]
 """Loads the installed plugins and the given files."""
 
 #: stands for one that is faulty: takes any search space, so that its own fault is the only one
-_ANY_SAMPLER = Sampler(kind="random", trials=1)
+_ANY_SAMPLER = SearchSampler(kind="random", trials=1)
 _ONLY_IN_FILES = ("set", "smoke")
-_NOTHING = Document(data={})
+_NOTHING = YamlDocument(data={})
 
 
 @frozen(kw_only=True, eq=False)
-class Source:
+class LoadedStudy:
     """A study that was read without fault, and the plugins that it needs."""
 
     study: Study
     plugins: Plugins
 
 
-def read_study(path: Path, load: Load, *, sets: Sequence[str] = (), smoke: bool = False) -> Source:
+def read_study(path: Path, load: Load, *, sets: Sequence[str] = (), smoke: bool = False) -> LoadedStudy:
     """Read a study.
 
     `sets` are texts of `--set`, which win over `smoke`, the file's own small version, which wins over the file.
@@ -65,10 +65,10 @@ def read_study(path: Path, load: Load, *, sets: Sequence[str] = (), smoke: bool 
     if not isinstance(document.data, Mapping):
         raise UserError(f"{path}:1:1: a study is a mapping with at least name and recipe")
     load = _once(load)
-    faults = Faults()
+    faults = ErrorCollector()
     source = _source(document, path, load, sets, smoke, faults)
     if not sets and not smoke and "smoke" in document.data:  # it may be wrong only beside what `--set` changes
-        small = Faults()
+        small = ErrorCollector()
         _source(document, path, load, (), True, small)
         faults.extend(small, once=True)
     faults.raise_all()
@@ -90,15 +90,15 @@ def _once(load: Load) -> Load:
 
 
 def _source(
-    document: Document, path: Path, load: Load, sets: Sequence[str], smoke: bool, faults: Faults
-) -> Source | None:
+    document: YamlDocument, path: Path, load: Load, sets: Sequence[str], smoke: bool, faults: ErrorCollector
+) -> LoadedStudy | None:
     """The study of a file's document with changes from outside; None where faults were noted."""
     asked = _asked(sets, faults)
     moved = [change for change in asked if change.path == "relative_to"]
-    document = _with_base(change_study(document, moved, faults), path, faults)
+    document = _with_base(override_study(document, moved, faults), path, faults)
     changes = _changes(document, asked, smoke, faults)
-    settings = written_changes(document, "set", faults)
-    document = change_study(document, changes, faults)
+    settings = written_overrides(document, "set", faults)
+    document = override_study(document, changes, faults)
     plugins = load(_plugin_files(document, faults))
     recipe = _recipe(document, faults)
     if recipe is None:
@@ -106,19 +106,24 @@ def _source(
     name = document.data.get("recipe_name") or _name(document, path)
     document = attrs.evolve(document, data={k: v for k, v in document.data.items() if k not in _ONLY_IN_FILES})
     _check_settings(document, recipe, settings, plugins.registry, faults)
-    _, recipe = change_recipe(document, recipe, settings, plugins.registry, faults)
+    _, recipe = override_recipe(document, recipe, settings, plugins.registry, faults)
     original = document
-    document, recipe = change_recipe(document, recipe, changes, plugins.registry, faults)
+    document, recipe = override_recipe(document, recipe, changes, plugins.registry, faults)
     reading = _Reading(document, original, recipe, OptionsCodec(plugins.registry), faults)
     study = reading.study(name, plugins)
-    return None if study is None else Source(study=study, plugins=plugins)
+    return None if study is None else LoadedStudy(study=study, plugins=plugins)
 
 
 class _Reading:
     """The documents when all changes were made."""
 
     def __init__(
-        self, document: Document, original: Document, recipe: Document, codec: OptionsCodec, faults: Faults
+        self,
+        document: YamlDocument,
+        original: YamlDocument,
+        recipe: YamlDocument,
+        codec: OptionsCodec,
+        faults: ErrorCollector,
     ) -> None:
         self.document = document
         self.original = original
@@ -161,7 +166,7 @@ class _Reading:
         """What relative paths of the study are relative to."""
         return os.path.realpath(self.document.place().folder or os.curdir)
 
-    def rebased_search(self) -> Document:
+    def rebased_search(self) -> YamlDocument:
         """The study's document with what is searched relative to its own folder, also where `--set` changed it."""
         document = self.document
         for keys, of in self.searched_values():
@@ -187,14 +192,14 @@ class _Reading:
                 continue
             yield from (((*place, index), of) for index in range(len(values) if isinstance(values, list) else 0))
 
-    def readable(self, document: Document) -> Study:
+    def readable(self, document: YamlDocument) -> Study:
         """What of a study has no faults, so that those of the rest are found as well."""
-        sampler: Sampler | None = Sampler()
+        sampler: SearchSampler | None = SearchSampler()
         if "sampler" in document.data:
-            sampler = self.codec.structure(document, ("sampler",), Sampler, Faults())
+            sampler = self.codec.structure(document, ("sampler",), SearchSampler, ErrorCollector())
         axes = document.data.get(SEARCH)
         found = {
-            name: self.codec.structure(document, (SEARCH, name), Axis, Faults())
+            name: self.codec.structure(document, (SEARCH, name), SearchDimension, ErrorCollector())
             for name in (axes if isinstance(axes, Mapping) else ())
         }
         search = {name: axis for name, axis in found.items() if axis is not None}
@@ -204,7 +209,9 @@ class _Reading:
         """The items of a list that have no faults by themselves, by their numbers."""
         listed = self.document.data.get(key)
         count = len(listed) if isinstance(listed, list) else 0
-        found = {index: self.codec.structure(self.document, (key, index), of, Faults()) for index in range(count)}
+        found = {
+            index: self.codec.structure(self.document, (key, index), of, ErrorCollector()) for index in range(count)
+        }
         return {index: item for index, item in found.items() if item is not None}
 
     def check_keys(self) -> None:
@@ -212,7 +219,7 @@ class _Reading:
         known = [*attrs.fields_dict(Study), *_ONLY_IN_FILES]
         wrong = [key for key in self.document.data if key not in known]
         for key in wrong:
-            inner = key in attrs.fields_dict(Sampler) and key != "seed"  # which is meant to be `seeds`
+            inner = key in attrs.fields_dict(SearchSampler) and key != "seed"  # which is meant to be `seeds`
             advice = f"it belongs in `sampler`, e.g. sampler: {{{key}: ...}}" if inner else suggestion(str(key), known)
             self.faults.add(self.document, (key,), f"unknown key; {advice}", key=True)
         self.document = attrs.evolve(
@@ -229,25 +236,25 @@ class _Reading:
             self.faults.add(self.document, ("exclude",), "leaves out every point")
 
 
-def _changes(document: Document, asked: Sequence[Change], smoke: bool, faults: Faults) -> list[Change]:
+def _changes(document: YamlDocument, asked: Sequence[Override], smoke: bool, faults: ErrorCollector) -> list[Override]:
     if smoke and "smoke" not in document.data:
         faults.add(document, (), "has no smoke, the small version that --smoke asks for")
-    small = written_changes(document, "smoke", faults)
-    return [*(small if smoke else ()), *kinds_first(asked)]
+    small = written_overrides(document, "smoke", faults)
+    return [*(small if smoke else ()), *sort_overrides(asked)]
 
 
-def _asked(sets: Sequence[str], faults: Faults) -> list[Change]:
+def _asked(sets: Sequence[str], faults: ErrorCollector) -> list[Override]:
     """The changes of the command line."""
     asked = []
     for text in sets:
         try:
-            asked.append(parse_change(text))
+            asked.append(parse_override(text))
         except UserError as error:
             faults.add_error(error)
     return asked
 
 
-def _with_base(document: Document, path: Path, faults: Faults) -> Document:
+def _with_base(document: YamlDocument, path: Path, faults: ErrorCollector) -> YamlDocument:
     """The document with relative paths in options of the recipe relative to the folder that it names.
 
     Plugins and the file of the recipe stay relative to the file.
@@ -269,7 +276,7 @@ def _with_base(document: Document, path: Path, faults: Faults) -> Document:
     return attrs.evolve(document, values={**document.values, **moved})
 
 
-def _plugin_files(document: Document, faults: Faults) -> list[Path]:
+def _plugin_files(document: YamlDocument, faults: ErrorCollector) -> list[Path]:
     files = []
     named = document.data.get("plugins")
     for index, name in enumerate(named if isinstance(named, list) else ()):
@@ -278,7 +285,7 @@ def _plugin_files(document: Document, faults: Faults) -> list[Path]:
     return files
 
 
-def _named_file(document: Document, path: Keys, name: str, faults: Faults) -> Path | None:
+def _named_file(document: YamlDocument, path: Keys, name: str, faults: ErrorCollector) -> Path | None:
     """The file that the study names at a path; None where it is not there, which is noted."""
     try:
         file = beside(document.place(path).folder, name)
@@ -292,7 +299,7 @@ def _named_file(document: Document, path: Keys, name: str, faults: Faults) -> Pa
     return None
 
 
-def _recipe(document: Document, faults: Faults) -> Document | None:
+def _recipe(document: YamlDocument, faults: ErrorCollector) -> YamlDocument | None:
     named = document.data.get("recipe")
     file = _named_file(document, ("recipe",), named, faults) if isinstance(named, str) else None
     try:
@@ -310,13 +317,17 @@ def _recipe(document: Document, faults: Faults) -> Document | None:
     return None
 
 
-def _name(document: Document, path: Path) -> str:
+def _name(document: YamlDocument, path: Path) -> str:
     named = document.data["recipe"]
     return Path(named).stem if isinstance(named, str) else path.stem
 
 
 def _check_settings(
-    document: Document, recipe: Document, settings: Sequence[Change], registry: Registry, faults: Faults
+    document: YamlDocument,
+    recipe: YamlDocument,
+    settings: Sequence[Override],
+    registry: Registry,
+    faults: ErrorCollector,
 ) -> None:
     for change in settings:
         if change.is_own or change.path.startswith(f"{SEARCH}."):

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from bebertlab.config.document import Document, Keys, Place
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import Keys, Place, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import parse_value
 from bebertlab.errors import UnknownPart, UserError
 from bebertlab.pipeline.paths import resolve_path, set_value
@@ -23,7 +23,7 @@ _FIXED = ("schema_version", "set", "smoke")
 
 
 @frozen(kw_only=True)
-class Change:
+class Override:
     """A value at a path of the study or of its recipe."""
 
     path: str
@@ -37,10 +37,10 @@ class Change:
         return first in _OWN and not (first == "recipe" and rest)
 
 
-def parse_change(text: str) -> Change:
+def parse_override(text: str) -> Override:
     """The change of `--set TEXT`.
 
-    >>> parse_change("members.size=[1, 2]").value
+    >>> parse_override("members.size=[1, 2]").value
     [1, 2]
 
     Raises:
@@ -50,19 +50,20 @@ def parse_change(text: str) -> Change:
     origin = f"--set {text}"
     if not equals or not path.strip():
         raise UserError(f"{origin}: write it as path=value, e.g. --set train.epochs=1")
-    return Change(path=path.strip(), value=parse_value(value, origin), place=Place(origin=origin))
+    return Override(path=path.strip(), value=parse_value(value, origin), place=Place(origin=origin))
 
 
-def kinds_first(changes: Iterable[Change]) -> list[Change]:
+def sort_overrides(changes: Iterable[Override]) -> list[Override]:
     """The same changes in an order in which each finds its place: what a part is before what its options are.
 
-    >>> [change.path for change in kinds_first(map(parse_change, ["task.name=cola", "seeds=[0]", "task.kind=glue"]))]
+    >>> overrides = map(parse_override, ["task.name=cola", "seeds=[0]", "task.kind=glue"])
+    >>> [override.path for override in sort_overrides(overrides)]
     ['task.kind', 'task.name', 'seeds']
     """
     return sorted(changes, key=lambda change: not change.path.endswith(".kind"))
 
 
-def written_changes(document: Document, key: str, faults: Faults) -> list[Change]:
+def written_overrides(document: YamlDocument, key: str, faults: ErrorCollector) -> list[Override]:
     """The changes under a key of the study's file: a mapping of paths to values."""
     data = document.data.get(key)
     if data is None:
@@ -70,10 +71,10 @@ def written_changes(document: Document, key: str, faults: Faults) -> list[Change
     if not isinstance(data, Mapping):
         faults.add(document, (key,), "must be a mapping of paths to values")
         return []
-    return [Change(path=path, value=data[path], place=document.place((key, path))) for path in data]
+    return [Override(path=path, value=data[path], place=document.place((key, path))) for path in data]
 
 
-def change_study(document: Document, changes: Iterable[Change], faults: Faults) -> Document:
+def override_study(document: YamlDocument, changes: Iterable[Override], faults: ErrorCollector) -> YamlDocument:
     """The study's document with the changes of its own keys."""
     for change in changes:
         if change.path.partition(".")[0] in _FIXED:
@@ -82,15 +83,15 @@ def change_study(document: Document, changes: Iterable[Change], faults: Faults) 
             path = tuple(change.path.split("."))
             value = {"kind": change.value} if path == ("sampler",) and isinstance(change.value, str) else change.value
             try:
-                document = document.put(path, Document(data=value, values={(): change.place}))
+                document = document.put(path, YamlDocument(data=value, values={(): change.place}))
             except UserError as error:
                 faults.add_error(error, change.place)
     return document
 
 
-def change_recipe(
-    study: Document, recipe: Document, changes: Iterable[Change], registry: Registry, faults: Faults
-) -> tuple[Document, Document]:
+def override_recipe(
+    study: YamlDocument, recipe: YamlDocument, changes: Iterable[Override], registry: Registry, faults: ErrorCollector
+) -> tuple[YamlDocument, YamlDocument]:
     """Both documents with the changes of the recipe and of what is searched, in order.
 
     A value for a searched path fixes it: it is not searched any more.
@@ -102,7 +103,7 @@ def change_recipe(
             if change.path.startswith(f"{SEARCH}."):
                 study = _change_axis(study, recipe, change, registry)
             elif change.path == SEARCH:
-                study = study.put((SEARCH,), Document(data=change.value, values={(): change.place}))
+                study = study.put((SEARCH,), YamlDocument(data=change.value, values={(): change.place}))
             else:
                 recipe, keys = _change_value(recipe, change, registry)
                 study = _without_axis(study, recipe, keys, registry)
@@ -111,7 +112,7 @@ def change_recipe(
     return study, recipe
 
 
-def axis_named(study: Document, recipe: Document, keys: Keys, registry: Registry) -> str | None:
+def axis_named(study: YamlDocument, recipe: YamlDocument, keys: Keys, registry: Registry) -> str | None:
     """The name of the axis that searches a place of the recipe; a place has several names."""
     axes = study.data.get(SEARCH)
     for name in axes if isinstance(axes, Mapping) else ():
@@ -124,7 +125,7 @@ def axis_named(study: Document, recipe: Document, keys: Keys, registry: Registry
     return None
 
 
-def _change_axis(study: Document, recipe: Document, change: Change, registry: Registry) -> Document:
+def _change_axis(study: YamlDocument, recipe: YamlDocument, change: Override, registry: Registry) -> YamlDocument:
     path = change.path.removeprefix(f"{SEARCH}.")
     try:
         keys = resolve_path(recipe, path, registry)
@@ -136,16 +137,16 @@ def _change_axis(study: Document, recipe: Document, change: Change, registry: Re
     if not isinstance(value, Mapping):
         value = {"choice": value if isinstance(value, list) else [value]}
     name = axis_named(study, recipe, keys, registry) or path
-    return study.put((SEARCH, name), Document(data=value, values={(): change.place}))
+    return study.put((SEARCH, name), YamlDocument(data=value, values={(): change.place}))
 
 
-def _change_value(recipe: Document, change: Change, registry: Registry) -> tuple[Document, Keys]:
+def _change_value(recipe: YamlDocument, change: Override, registry: Registry) -> tuple[YamlDocument, Keys]:
     path = change.path.removeprefix("recipe.")
     recipe = set_value(recipe, path, change.value, change.place, registry)
     return recipe, resolve_path(recipe, path, registry)
 
 
-def _without_axis(study: Document, recipe: Document, keys: Keys, registry: Registry) -> Document:
+def _without_axis(study: YamlDocument, recipe: YamlDocument, keys: Keys, registry: Registry) -> YamlDocument:
     name = axis_named(study, recipe, keys, registry)
     if name is None:
         return study

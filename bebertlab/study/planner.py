@@ -9,16 +9,16 @@ from typing import Any
 import attrs
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document, Place
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.config.document import Place, YamlDocument
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase, TrialRecord
 from bebertlab.pipeline.graph import expand, result_of
 from bebertlab.pipeline.locate import located
 from bebertlab.pipeline.paths import resolve_path, set_value
-from bebertlab.pipeline.plan import Machine, Plan, plan
+from bebertlab.pipeline.plan import ComputeSettings, Plan, plan
 from bebertlab.pipeline.read import recipe_of
 from bebertlab.pipeline.recipe import Recipe
-from bebertlab.pipeline.task_cache import Materials
+from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.registry.manager import Plugins
 from bebertlab.registry.registry import Registry
 from bebertlab.store.fingerprint import canonical
@@ -30,16 +30,16 @@ from bebertlab.study.study import Point, Study
 _SHOWN = 10
 
 
-class DataFault(UserError):
+class DataError(UserError):
     """A fault of a task's data: one of every point that has the task."""
 
 
 class Planner:
     """Plans recipes of plain data; loads each task once."""
 
-    def __init__(self, plugins: Plugins, machine: Machine) -> None:
+    def __init__(self, plugins: Plugins, machine: ComputeSettings) -> None:
         self.codec = OptionsCodec(plugins.registry)
-        self._materials = Materials(self.codec)
+        self._materials = TaskCache(self.codec)
         self._machine = machine
 
     def plan(self, recipe: Mapping[str, Any]) -> Plan:
@@ -47,17 +47,17 @@ class Planner:
 
         Raises:
             UserError: the recipe has faults or no single result, or a stage cannot run like this.
-            DataFault: the data have faults.
-            EnvironmentFault: the data are not there.
+            DataError: the data have faults.
+            SetupError: the data are not there.
         """
-        read = recipe_of(Document.of(recipe), self.codec)
+        read = recipe_of(YamlDocument.of(recipe), self.codec)
         result_of(read)
         try:
             self._materials.task(read.task)
-        except EnvironmentFault:
+        except SetupError:
             raise
         except UserError as error:
-            raise DataFault(str(error)) from error
+            raise DataError(str(error)) from error
         return plan(read, self._materials, self.codec, self._machine)
 
 
@@ -100,12 +100,12 @@ def recipe_at(study: Study, point: Point, seed: int, registry: Registry) -> dict
         UserError: a path leads nowhere.
     """
     place = Place(origin="", folder=study.relative_to)
-    document = Document.of(study.recipe, place)
+    document = YamlDocument.of(study.recipe, place)
     # a part first, then what is searched inside of it
     for path in sorted(point, key=lambda path: len(resolve_path(document, path, registry))):
         document = set_value(document, path, point[path], attrs.evolve(place, origin=path), registry)
     document = located(document, registry)
-    data: dict[str, Any] = document.put(("seed",), Document.of(seed)).data
+    data: dict[str, Any] = document.put(("seed",), YamlDocument.of(seed)).data
     return data
 
 
@@ -124,7 +124,7 @@ def check_points(study: Study, registry: Registry) -> tuple[str, ...]:
     recipes: list[Recipe] = []
     for point in points:
         try:
-            recipe = recipe_of(Document.of(recipe_at(study, point, study.seeds[0], registry)), codec)
+            recipe = recipe_of(YamlDocument.of(recipe_at(study, point, study.seeds[0], registry)), codec)
             result_of(recipe)
             recipes.append(recipe)
         except UserError as error:

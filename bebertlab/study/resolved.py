@@ -15,7 +15,7 @@ from bebertlab.registry.plugin_text import PluginText
 from bebertlab.store.fingerprint import fingerprint
 from bebertlab.study.plugin_copies import copied_files, copied_names, plugin_digests
 from bebertlab.study.space import remarks
-from bebertlab.study.study import Axis, Study, show
+from bebertlab.study.study import SearchDimension, Study, show
 
 _DIGITS = 8
 
@@ -92,7 +92,7 @@ def study_record(
     )
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _axis(axis: SearchDimension) -> dict[str, Any]:
     return {key: list(values) for key, values in _given(axis).items()}
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from attrs import frozen
 
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.processors import processors
 from bebertlab.store.disk import naming_full_disk
-from bebertlab.study.context import Session
+from bebertlab.study.context import StudyContext
 from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.job import Limits
@@ -36,7 +36,7 @@ class Workers:
 
         Raises:
             UserError: several jobs in one process.
-            EnvironmentFault: there is no such device.
+            SetupError: there is no such device.
         """
         if kind == "local" and jobs not in (None, 1):
             raise UserError(f"--executor local runs one trial at a time; --jobs {jobs} needs --executor ray")
@@ -71,37 +71,37 @@ class Finished:
         return sum(trial.state is state for trial in self.trials)
 
 
-def run_study(session: Session, workers: Workers, report: Report, limits: Limits) -> Finished:
+def run_study(context: StudyContext, workers: Workers, report: Report, limits: Limits) -> Finished:
     """Run what is left of a study, then write its report. Starts no workers where nothing is left.
 
     Raises:
         UserError: a point cannot run, said before anything runs; or the first result lacks the metric.
-        EnvironmentFault: data are missing, the study is being run by another process, or the disk is full.
+        SetupError: data are missing, the study is being run by another process, or the disk is full.
     """
     with (
-        naming_full_disk(session.work),
+        naming_full_disk(context.work),
         Interrupts() as interrupts,
-        open_journal(session.study, session.folder) as journal,
+        open_journal(context.study, context.folder) as journal,
     ):
         journal.extend()
-        if session.study.sampler.kind == "grid":
-            session.check_plans(journal.records())
+        if context.study.sampler.kind == "grid":
+            context.check_plans(journal.records())
         else:
-            session.check_drawn(journal.records())
-        session.open_again(journal)
-        record = session.observed(journal)
-        session.write_resolved(record)
-        session.observers.tell("study_started", study=record)
+            context.check_drawn(journal.records())
+        context.open_again(journal)
+        record = context.observed(journal)
+        context.write_resolved(record)
+        context.observers.tell("study_started", study=record)
         interrupted = False
         left = journal.planned - record.finished
         if left:
             try:
-                session.run(journal, record, workers.executor(left), interrupts, limits)
+                context.run(journal, record, workers.executor(left), interrupts, limits)
             except KeyboardInterrupt:
                 interrupted = True
         trials = journal.records()
         files = () if interrupted else report(record, trials)
-        session.observers.tell("study_finished", study=record, trials=trials, report=tuple(map(str, files)))
+        context.observers.tell("study_finished", study=record, trials=trials, report=tuple(map(str, files)))
     return Finished(study=record, trials=trials, report=files, interrupted=interrupted)
 
 
@@ -116,5 +116,5 @@ def _gpus(device: str) -> int:
     if kind != "cuda" or (index and not index.isdecimal()):
         raise UserError(f"unknown device '{device}'; one of: cpu, cuda, cuda:0, cuda:1, ...")
     if count <= int(index or 0):
-        raise EnvironmentFault(f"there is no device {device}: torch sees {count} GPUs")
+        raise SetupError(f"there is no device {device}: torch sees {count} GPUs")
     return 1 if index else count

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from bebertlab.store.fingerprint import canonical
 from bebertlab.study.space import excluded, free_point
-from bebertlab.study.study import Axis, Point, Study, same, show
+from bebertlab.study.study import Point, SearchDimension, Study, same, show
 
 if TYPE_CHECKING:
     import optuna
@@ -64,7 +64,7 @@ def _point(study: Study, parameters: dict[str, Any]) -> dict[str, Any]:
     return {path: _value(axis, parameters[path]) for path, axis in study.search.items()}
 
 
-def _distribution(axis: Axis) -> optuna.distributions.BaseDistribution:
+def _distribution(axis: SearchDimension) -> optuna.distributions.BaseDistribution:
     import optuna.distributions as kinds
 
     if axis.choice is not None:
@@ -75,13 +75,13 @@ def _distribution(axis: Axis) -> optuna.distributions.BaseDistribution:
     return kinds.FloatDistribution(low, high, log=axis.loguniform is not None)
 
 
-def _parameter(axis: Axis, value: object) -> object:
+def _parameter(axis: SearchDimension, value: object) -> object:
     if axis.choice is None:
         return value
     return _labels(axis.choice)[[same(value, item) for item in axis.choice].index(True)]
 
 
-def _value(axis: Axis, parameter: object) -> object:
+def _value(axis: SearchDimension, parameter: object) -> object:
     return parameter if axis.choice is None else axis.choice[_labels(axis.choice).index(str(parameter))]
 
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from bebertlab.errors import UserError
 from bebertlab.store.fingerprint import canonical
-from bebertlab.study.study import Axis, Point, Sampler, Study, same, show
+from bebertlab.study.study import Point, SearchDimension, SearchSampler, Study, same, show
 
 
 @frozen(kw_only=True)
@@ -92,7 +92,7 @@ def remarks(study: Study) -> tuple[str, ...]:
     return _random_search(sampler, sampler.startup, sampler.trials)
 
 
-def _random_search(sampler: Sampler, startup: int, trials: int) -> tuple[str, ...]:
+def _random_search(sampler: SearchSampler, startup: int, trials: int) -> tuple[str, ...]:
     """The remark that a sampler which goes by results has none to go by."""
     limits = {"startup": startup, "batch": sampler.batch}  # a batch is drawn when all before it has finished
     reached = [name for name, limit in limits.items() if trials <= limit]
@@ -174,7 +174,7 @@ def boxes(study: Study) -> Iterator[Box]:
 def space_size(study: Study) -> int | None:
     """The number of points that are not excluded; None where a range of real numbers makes it infinite.
 
-    >>> search = {"a": Axis(choice=(1, 2, 4)), "b": Axis(integer=(1, 10))}
+    >>> search = {"a": SearchDimension(choice=(1, 2, 4)), "b": SearchDimension(integer=(1, 10))}
     >>> space_size(Study(name="s", recipe={}, search=search, exclude=({"a": [2, 4], "b": 3},)))
     28
     """
@@ -205,7 +205,7 @@ def free_point(study: Study, before: Iterable[Point], draw: Random) -> Point:
 
 
 def _boxes(
-    axes: Sequence[tuple[str, Axis]], items: Sequence[Mapping[str, _Line]]
+    axes: Sequence[tuple[str, SearchDimension]], items: Sequence[Mapping[str, _Line]]
 ) -> Iterator[dict[str, Sequence[Any] | None]]:
     """The boxes of some axes without what the items exclude; an item without lines excludes everything."""
     if not all(items):
@@ -224,7 +224,9 @@ def _boxes(
             yield {path: values, **box}
 
 
-def _parts(axis: Axis, lines: Sequence[_Line | None]) -> Iterator[tuple[Sequence[Any] | None, tuple[bool, ...]]]:
+def _parts(
+    axis: SearchDimension, lines: Sequence[_Line | None]
+) -> Iterator[tuple[Sequence[Any] | None, tuple[bool, ...]]]:
     """The values of an axis parted by which lines they match; where there is no line, every value matches."""
     if axis.choice is not None:
         parts: dict[tuple[bool, ...], list[Any]] = {}
@@ -259,7 +261,7 @@ def _is_finite(study: Study) -> bool:
     return all(axis.choice is not None or axis.integer is not None for axis in study.search.values())
 
 
-def _real(axis: Axis, draw: Random) -> float:
+def _real(axis: SearchDimension, draw: Random) -> float:
     low, high = axis.range
     if axis.loguniform is None:
         return draw.uniform(low, high)

@@ -24,7 +24,7 @@ STARTUP = 10
 
 
 @frozen(kw_only=True)
-class Axis:
+class SearchDimension:
     """The values of one searched path; exactly one of the four is given."""
 
     choice: tuple[Any, ...] | None = None  #: the values themselves
@@ -52,7 +52,7 @@ class Axis:
 
 
 @frozen(kw_only=True)
-class Sampler:
+class SearchSampler:
     """How points are found."""
 
     kind: Literal["grid", "random", "tpe"] = "grid"  #: all combinations, drawn evenly, or where good ones were found
@@ -102,10 +102,10 @@ class Study:
     plugins: tuple[str, ...] = ()  #: one-file plugins
     recipe: Mapping[str, Any]  #: plain data of the recipe
     recipe_name: str = ""  #: what reports call the recipe
-    search: Mapping[str, Axis] = field(factory=dict)  #: searched paths
+    search: Mapping[str, SearchDimension] = field(factory=dict)  #: searched paths
     #: points that match every line of an item are left out; a line is a value, a list of them, or `{not: ...}` of these
     exclude: tuple[Mapping[str, Any], ...] = ()
-    sampler: Sampler = field(factory=Sampler)  #: how points are found
+    sampler: SearchSampler = field(factory=SearchSampler)  #: how points are found
     seeds: tuple[int, ...] = field(default=(0,))  #: every point runs with each of them
     objective: Objective = field(factory=Objective)  #: what is compared
     questions: tuple[Question, ...] = ()  #: what the report answers

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bebertlab.errors import EnvironmentFault, UserError, suggestion
+from bebertlab.errors import SetupError, UserError, suggestion
 from bebertlab.interfaces.events import StageEvent, StagePhase, TrialState
 from bebertlab.pipeline.execute import Results, execute
-from bebertlab.pipeline.plan import Machine
+from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.redact import redact
 from bebertlab.registry.manager import load_plugins
 from bebertlab.store.disk import is_disk_full
 from bebertlab.store.store import Store
-from bebertlab.study.job import Job
+from bebertlab.study.job import TrialJob
 from bebertlab.study.planner import Planner
 from bebertlab.study.record import dump_event
 
@@ -27,20 +27,20 @@ class MetricMissing(UserError):
     """A result without the metric that trials are compared by."""
 
 
-class Bench:
+class TrialRunner:
     """What a worker keeps between jobs: plugins, loaded tasks, checked artifacts."""
 
     def __init__(self) -> None:
         self._planners: dict[tuple[object, ...], Planner] = {}
         self._stores: dict[str, Store] = {}
 
-    def run(self, job: Job, notify: Notify) -> dict[str, Any]:
+    def run(self, job: TrialJob, notify: Notify) -> dict[str, Any]:
         """The outcome of a job: `state`, `metrics`, `stages`, `seconds`, and for a failed one `error` and more.
 
         `metric_missing`: all went well, but the result has no such metric; that of other trials hardly will.
         `disk_full`: something could not be written for want of room; the trial is not to blame.
         """
-        told = _Told(notify)
+        told = _RecordingNotifier(notify)
         try:
             results = self._execute(job, told)
             _check(results, job["metric"])
@@ -50,26 +50,26 @@ class Bench:
             return {**_failed(error, told), "disk_full": is_disk_full(error)}
         return _outcome(TrialState.COMPLETE, list(results.stages), metrics=dict(results.metrics))
 
-    def _execute(self, job: Job, notify: Notify) -> Results:
+    def _execute(self, job: TrialJob, notify: Notify) -> Results:
         planner = self._planner(job)
         plan = planner.plan(job["recipe"])
         if plan.result.key != job["result"]:
-            raise EnvironmentFault(
+            raise SetupError(
                 "the worker plans this trial differently from the driver: a plugin or its data changed meanwhile; "
                 "run the command again"
             )
         store = self._stores.setdefault(job["store"], Store(Path(job["store"])))
         return execute(plan, store, planner.codec, notify=notify, trial=job["number"])
 
-    def _planner(self, job: Job) -> Planner:
+    def _planner(self, job: TrialJob) -> Planner:
         key = (tuple(job["plugins"]), job["threads"], job["device"])
         if key not in self._planners:
             plugins = load_plugins([Path(file) for file in job["plugins"]])
-            self._planners[key] = Planner(plugins, Machine(threads=job["threads"], device=job["device"]))
+            self._planners[key] = Planner(plugins, ComputeSettings(threads=job["threads"], device=job["device"]))
         return self._planners[key]
 
 
-class _Told:
+class _RecordingNotifier:
     """Passes events on and remembers what a failed trial got done."""
 
     def __init__(self, notify: Notify) -> None:
@@ -94,7 +94,7 @@ def _check(results: Results, metric: str) -> None:
         raise UserError(f"{metric} is {value}")
 
 
-def _failed(error: Exception, told: _Told) -> dict[str, Any]:
+def _failed(error: Exception, told: _RecordingNotifier) -> dict[str, Any]:
     text = redact(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
     return _outcome(
         TrialState.FAILED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bebertlab.testing.contract import LawError
+from bebertlab.testing.contract import ContractError
 from bebertlab.testing.ensemble import check_ensemble, check_merger
 from bebertlab.testing.loss import check_loss
 from bebertlab.testing.quantizer import check_quantizer
@@ -10,7 +10,7 @@ from bebertlab.testing.splitter import check_splitter
 from bebertlab.testing.task import check_task
 
 __all__ = [
-    "LawError",
+    "ContractError",
     "check_ensemble",
     "check_loss",
     "check_merger",

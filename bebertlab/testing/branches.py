@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from bebertlab.interfaces.quantizer import Codes, Quantizer
-from bebertlab.testing.contract import hold
+from bebertlab.testing.contract import require
 
 
 def check_branches(quantizer: Quantizer, x: Tensor) -> None:
-    """`of_branches` and `codes_of_branches` give what every branch gives by itself, also where their parameters differ.
+    """`forward_branches` and `encode_branches` equal the single branches, also where their parameters differ.
 
-    `of_branches` gives gradients too.
+    `forward_branches` gives gradients too.
 
     Raises:
-        LawError: it does not.
+        ContractError: it does not.
     """
     twin, moved = copy.deepcopy(quantizer), copy.deepcopy(quantizer)
     with torch.no_grad():
@@ -29,21 +29,23 @@ def check_branches(quantizer: Quantizer, x: Tensor) -> None:
     alone = [branch(x) for branch in branches]
     for gradients in (False, True):
         with torch.set_grad_enabled(gradients):
-            together = quantizer.of_branches([twin, moved], x)
+            together = quantizer.forward_branches([twin, moved], x)
         same = len(together) == len(alone) and all(map(torch.equal, together, alone))
-        hold(
+        require(
             same,
-            f"of_branches does not give forward(x) of every branch, {'with' if gradients else 'without'} gradients",
+            f"forward_branches differs from forward(x) of a branch, {'with' if gradients else 'without'} gradients",
         )
     with torch.no_grad():
-        codes = quantizer.codes_of_branches([twin, moved], x)
+        codes = quantizer.encode_branches([twin, moved], x)
         same = len(codes) == len(branches) and all(
             _same_codes(found, branch.encode(x)) for found, branch in zip(codes, branches, strict=True)
         )
-    hold(same, "codes_of_branches does not give encode(x) of every branch")
+    require(same, "encode_branches does not give encode(x) of every branch")
     learned = [x, *(parameter for branch in branches for parameter in branch.parameters())]
     pairs = zip(_gradients(together, learned), _gradients(alone, learned), strict=True)
-    hold(all(map(_alike, *zip(*pairs, strict=True))), "of_branches does not give x and parameters their gradients")
+    require(
+        all(map(_alike, *zip(*pairs, strict=True))), "forward_branches does not give x and parameters their gradients"
+    )
 
 
 def _gradients(values: Sequence[Tensor], learned: Sequence[Tensor]) -> Sequence[Tensor | None]:

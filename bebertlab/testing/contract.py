@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-class LawError(AssertionError):
+class ContractError(AssertionError):
     """A part does not keep the contract of its role."""
 
 
-def hold(holds: bool, what: str) -> None:
+def require(holds: bool, what: str) -> None:
     """Raise with what is wrong unless it holds."""
     if not holds:
-        raise LawError(what)
+        raise ContractError(what)

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from bebertlab.interfaces.ensemble import (
     EnsembleOptions,
     Floats,
+    MemberResult,
     Merger,
     MergerOptions,
-    Round,
+    SampleWeights,
     Sampling,
-    Verdict,
     signature_problem,
 )
 from bebertlab.interfaces.training_data import TrainingData
-from bebertlab.testing.contract import LawError, hold
+from bebertlab.testing.contract import ContractError, require
 
 T = TypeVar("T")
 
@@ -44,10 +44,10 @@ def check_ensemble(options: EnsembleOptions, classes: int = 2) -> None:
     the ensemble's own merger keeps the contract of mergers.
 
     Raises:
-        LawError: an AssertionError that says what does not hold, with the name of the method.
+        ContractError: an AssertionError that says what does not hold, with the name of the method.
     """
     problem = signature_problem(options.build(classes))
-    hold(not problem, problem)
+    require(not problem, problem)
     tried = _Trial(options=options, classes=classes, data=_data(classes))
     _check_members(tried)
     _check_order(tried)
@@ -63,7 +63,7 @@ class _Asked:
     """A round, and what it may be a function of beside seed and ids."""
 
     name: str
-    round: Round
+    round: SampleWeights
     known: tuple[bytes, ...]  #: (N,) label, logits and the weight before, of each example
 
 
@@ -75,21 +75,21 @@ class _Trial:
     classes: int
     data: TrainingData
 
-    def first(self, index: int) -> Round:
+    def first(self, index: int) -> SampleWeights:
         """What member `index` starts with, asked of a strategy that was asked nothing before."""
         name = f"first({index}, data)"
         found = _returned(name, lambda: self.options.build(self.classes).first(index, self.data))
         _check_round(found, name)
         return found
 
-    def judge(self, index: int, round: Round, logits: Floats, member: str) -> Verdict:
+    def update(self, index: int, round: SampleWeights, logits: Floats, member: str) -> MemberResult:
         """The verdict on a member, asked of a strategy that was asked nothing before."""
         name = f"judge({index}, ...) of {member}"
         given = evolve(round, weights=round.weights.copy())
         rows = logits.copy() if self.options.needs_predictions else None
-        verdict = _returned(name, lambda: self.options.build(self.classes).judge(index, given, rows, self.data))
-        hold(bool((given.weights == round.weights).all()), f"{name} changes the round")
-        hold(rows is None or bool((rows == logits).all()), f"{name} changes the logits")
+        verdict = _returned(name, lambda: self.options.build(self.classes).update(index, given, rows, self.data))
+        require(bool((given.weights == round.weights).all()), f"{name} changes the round")
+        require(rows is None or bool((rows == logits).all()), f"{name} changes the logits")
         _check_verdict(verdict, name)
         return verdict
 
@@ -108,7 +108,7 @@ class _Trial:
         logits, following = self.logits(member), self.first(0)
         found = [_Asked(name="first(0, data)", round=following, known=self._known(None, None))]
         for index in range(_MEMBERS - 1):
-            verdict = self.judge(index, following, logits, member)
+            verdict = self.update(index, following, logits, member)
             if verdict.next is None:
                 break
             known = self._known(logits, following)
@@ -116,7 +116,7 @@ class _Trial:
             following = verdict.next
         return found
 
-    def _known(self, logits: Floats | None, before: Round | None) -> tuple[bytes, ...]:
+    def _known(self, logits: Floats | None, before: SampleWeights | None) -> tuple[bytes, ...]:
         parts = [self.data.labels.astype(np.float64)[:, None]]
         if logits is not None and self.options.needs_predictions:
             parts.append(logits)
@@ -137,10 +137,10 @@ class _Trial:
 def _returned(name: str, call: Callable[[], T]) -> T:
     try:
         return call()
-    except LawError:
+    except ContractError:
         raise
     except Exception as error:
-        raise LawError(f"{name} raises {type(error).__name__}: {error}") from error
+        raise ContractError(f"{name} raises {type(error).__name__}: {error}") from error
 
 
 def _check_members(tried: _Trial) -> None:
@@ -150,14 +150,14 @@ def _check_members(tried: _Trial) -> None:
     _check_cost(first, "first(0, data)")
     for member in _members(tried.data, tried.classes):
         logits = tried.logits(member)
-        verdict = tried.judge(0, first, logits, member)
-        again = tried.judge(0, first, logits, member)
+        verdict = tried.update(0, first, logits, member)
+        again = tried.update(0, first, logits, member)
         _check_same(verdict, again, f"judging {member} twice gives two verdicts" + _DRAW)
         if verdict.next is None:
             continue
         _check_cost(verdict.next, f"judge(0, ...) of {member}")
         what = "is not sequential, and judge returns a next round that no member will train on; set sequential = True"
-        hold(tried.options.sequential or _same_weights(verdict.next, tried.first(1)), what)
+        require(tried.options.sequential or _same_weights(verdict.next, tried.first(1)), what)
     _returned("a strategy that was asked before", lambda: _check_state(tried))
 
 
@@ -174,8 +174,8 @@ def _check_state(tried: _Trial) -> None:
     for _ in range(2):
         _check_same_round(kept.first(0, tried.data), asked[0].round, what)
         for index, (one, after) in enumerate(itertools.pairwise(asked)):
-            found = kept.judge(index, one.round, logits, tried.data).next
-            hold(found is not None, what)
+            found = kept.update(index, one.round, logits, tried.data).next
+            require(found is not None, what)
             if found is not None:
                 _check_same_round(found, after.round, what)
 
@@ -187,13 +187,13 @@ def _check_order(tried: _Trial) -> None:
     for member in _members(tried.data, tried.classes):
         for one, other in zip(tried.rounds(member), turned.rounds(member), strict=False):
             same = np.allclose(one.round.weights[order], other.round.weights, rtol=_EQUAL, atol=1e-12)
-            hold(bool(same), f"{one.name}: weights do not go with their examples but with their places{_DRAW}")
+            require(bool(same), f"{one.name}: weights do not go with their examples but with their places{_DRAW}")
         first, logits = tried.first(0), tried.logits(member)
-        verdict = tried.judge(0, first, logits, member)
+        verdict = tried.update(0, first, logits, member)
         moved = evolve(first, weights=first.weights[order])
-        found = turned.judge(0, moved, logits[order], member)
+        found = turned.update(0, moved, logits[order], member)
         alike = bool(np.isclose(verdict.weight, found.weight)) and verdict.kept == found.kept
-        hold(alike, f"judge(0, ...) of {member}: the verdict depends on the order of the examples")
+        require(alike, f"judge(0, ...) of {member}: the verdict depends on the order of the examples")
 
 
 def _check_draws(tried: _Trial) -> None:
@@ -205,10 +205,10 @@ def _check_draws(tried: _Trial) -> None:
             asked = [rounds[place] for rounds in of_seeds if place < len(rounds)]
             same = all(_same_weights(one.round, asked[0].round) for one in asked)
             what = "draws the same for every seed of a study, so that intervals over seeds are too narrow"
-            hold(not same, f"{asked[0].name}: {what}{_DRAW}")
+            require(not same, f"{asked[0].name}: {what}{_DRAW}")
         rounds = [of_seeds[0][place].round for place in drawn]
         same = len(rounds) == _MEMBERS and all(_same_weights(one, rounds[0]) for one in rounds)
-        hold(not same, f"every member draws the same examples{_DRAW}")
+        require(not same, f"every member draws the same examples{_DRAW}")
 
 
 class _RehashedId(str):
@@ -234,54 +234,54 @@ def _is_drawn(asked: _Asked) -> bool:
     return any(abs(weights.setdefault(known, weight) - weight) > _EQUAL for known, weight in pairs)
 
 
-def _check_cost(round: Round, name: str) -> None:
+def _check_cost(round: SampleWeights, name: str) -> None:
     """No example is computed for nothing."""
     if round.sampling is not Sampling.REWEIGHT:
         return
     low = round.weights < _LOW / len(round.weights)
     none, few = int((round.weights == 0).sum()), int(low.sum())
     advice = "computed all the same by REWEIGHT; SUBSET leaves them out, RESAMPLE draws by weight"
-    hold(none == 0, f"{name}: {none} of {len(low)} examples have weight 0, {advice}")
-    hold(few <= 0.1 * len(low), f"{name}: {few} of {len(low)} examples have next to no weight, {advice}")
+    require(none == 0, f"{name}: {none} of {len(low)} examples have weight 0, {advice}")
+    require(few <= 0.1 * len(low), f"{name}: {few} of {len(low)} examples have next to no weight, {advice}")
 
 
-def _check_round(round: Round, name: str) -> None:
-    hold(isinstance(round, Round), f"{name} returns {type(round).__name__}, not a Round")
+def _check_round(round: SampleWeights, name: str) -> None:
+    require(isinstance(round, SampleWeights), f"{name} returns {type(round).__name__}, not a Round")
     problem = round.problem(_EXAMPLES)
-    hold(not problem, f"{name} returns a round with {problem}")
+    require(not problem, f"{name} returns a round with {problem}")
 
 
-def _check_verdict(verdict: Verdict, name: str) -> None:
-    hold(isinstance(verdict, Verdict), f"{name} returns {type(verdict).__name__}, not a Verdict")
+def _check_verdict(verdict: MemberResult, name: str) -> None:
+    require(isinstance(verdict, MemberResult), f"{name} returns {type(verdict).__name__}, not a Verdict")
     problem = verdict.problem(_EXAMPLES)
-    hold(not problem, f"{name} returns a verdict with {problem}")
+    require(not problem, f"{name} returns a verdict with {problem}")
 
 
-def _check_same(verdict: Verdict, again: Verdict, what: str) -> None:
-    hold((verdict.weight, verdict.kept, verdict.error) == (again.weight, again.kept, again.error), what)
-    hold((verdict.next is None) == (again.next is None), what)
+def _check_same(verdict: MemberResult, again: MemberResult, what: str) -> None:
+    require((verdict.weight, verdict.kept, verdict.error) == (again.weight, again.kept, again.error), what)
+    require((verdict.next is None) == (again.next is None), what)
     if verdict.next is not None and again.next is not None:
         _check_same_round(verdict.next, again.next, what)
 
 
-def _check_same_round(round: Round, again: Round, what: str) -> None:
+def _check_same_round(round: SampleWeights, again: SampleWeights, what: str) -> None:
     alike = (round.sampling, round.retries, round.draws) == (again.sampling, again.retries, again.draws)
-    hold(alike and bool((round.weights == again.weights).all()), what)
+    require(alike and bool((round.weights == again.weights).all()), what)
 
 
-def _same_weights(one: Round, other: Round) -> bool:
+def _same_weights(one: SampleWeights, other: SampleWeights) -> bool:
     return bool(np.allclose(one.weights, other.weights, rtol=_EQUAL, atol=1e-12))
 
 
 def _check_end(tried: _Trial) -> None:
     """Members that are of no use again and again are not tried for ever."""
     useless = tried.logits("a useless member")
-    following: Round | None = tried.first(0)
+    following: SampleWeights | None = tried.first(0)
     for index in range(100):
         if following is None:
             return
-        following = tried.judge(index, following, useless, "a useless member").next
-    hold(False, "a hundred useless members in a row do not end the ensemble")
+        following = tried.update(index, following, useless, "a useless member").next
+    require(False, "a hundred useless members in a row do not end the ensemble")
 
 
 def _data(classes: int) -> TrainingData:
@@ -324,7 +324,7 @@ def check_merger(options: MergerOptions, classes: int = 2) -> None:
     scale of their weights, nor which examples are merged together changes a decision; the arguments are left alone.
 
     Raises:
-        LawError: an AssertionError that says what does not hold.
+        ContractError: an AssertionError that says what does not hold.
     """
     generator = np.random.default_rng(0)
     merger = options.build(classes)
@@ -332,9 +332,9 @@ def check_merger(options: MergerOptions, classes: int = 2) -> None:
     weights = generator.uniform(0.5, 2, _MEMBERS)
     before = logits.copy(), weights.copy()
     scores = merger.merge(logits, weights)
-    hold(bool((logits == before[0]).all() and (weights == before[1]).all()), "merging changes its arguments")
-    hold(scores.shape == (_EXAMPLES, classes), f"scores have shape {scores.shape}, not {(_EXAMPLES, classes)}")
-    hold(bool(np.isfinite(scores).all()), "scores are not finite")
+    require(bool((logits == before[0]).all() and (weights == before[1]).all()), "merging changes its arguments")
+    require(scores.shape == (_EXAMPLES, classes), f"scores have shape {scores.shape}, not {(_EXAMPLES, classes)}")
+    require(bool(np.isfinite(scores).all()), "scores are not finite")
     decisions = _decide(scores)
     order = generator.permutation(_MEMBERS)
     _same(decisions, merger.merge(logits[order], weights[order]), "the order of the members counts")
@@ -354,4 +354,4 @@ def _decide(scores: Floats) -> Floats:
 
 
 def _same(decisions: Floats, scores: Floats, what: str) -> None:
-    hold(bool(np.allclose(decisions, _decide(scores), atol=1e-9)), what)
+    require(bool(np.allclose(decisions, _decide(scores), atol=1e-9)), what)

@@ -9,7 +9,7 @@ from torch import Tensor
 from bebertlab.errors import UserError
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.loss import Loss, LossOptions
-from bebertlab.testing.contract import LawError, hold
+from bebertlab.testing.contract import ContractError, require
 
 _BATCH, _TOKENS, _HIDDEN, _HEADS, _LAYERS = 4, 6, 8, 2, 2
 _MASKED = -10_000.0
@@ -23,7 +23,7 @@ def check_loss(options: LossOptions) -> None:
     teacher; without `needs_teacher` none is needed. A task may be refused with a `UserError`.
 
     Raises:
-        LawError: an AssertionError that says which law is broken and on what.
+        ContractError: an AssertionError that says which law is broken and on what.
     """
     refused = []
     for classes in (2, 3, 1):
@@ -34,9 +34,9 @@ def check_loss(options: LossOptions) -> None:
             continue
         try:
             _check(loss, classes)
-        except LawError as law:
-            raise LawError(f"loss '{options.kind}' for {classes} outputs: {law}") from None
-    hold(len(refused) < 3, f"loss '{options.kind}' refuses every task: {'; '.join(refused)}")
+        except ContractError as law:
+            raise ContractError(f"loss '{options.kind}' for {classes} outputs: {law}") from None
+    require(len(refused) < 3, f"loss '{options.kind}' refuses every task: {'; '.join(refused)}")
 
 
 def _check(loss: Loss, classes: int) -> None:
@@ -44,14 +44,14 @@ def _check(loss: Loss, classes: int) -> None:
     student = _outputs(loss.student_taps, classes, seed=0)
     teacher = _outputs(loss.teacher_taps, classes, seed=1) if loss.needs_teacher else None
     terms = _terms(loss, student, teacher, batch)
-    hold(bool(terms), "it has no term")
+    require(bool(terms), "it has no term")
     wanted = (_BATCH,) if loss.per_example else ()
     for name, term in terms.items():
-        hold(
+        require(
             tuple(term.shape) == wanted,
             f"per_example is {loss.per_example}, so term '{name}' has shape {wanted}, not {tuple(term.shape)}",
         )
-        hold(bool(term.isfinite().all()), f"term '{name}' is NaN or infinite")
+        require(bool(term.isfinite().all()), f"term '{name}' is NaN or infinite")
     _check_gradient(terms, student, teacher)
     if loss.per_example:
         _check_examples(loss, terms, student, teacher, batch)
@@ -61,18 +61,18 @@ def _terms(loss: Loss, student: Outputs, teacher: Outputs | None, batch: Batch) 
     try:
         return dict(loss(student, teacher, batch))
     except KeyError as error:
-        raise LawError(f"it reads a tap that it does not declare: {error}") from error
+        raise ContractError(f"it reads a tap that it does not declare: {error}") from error
 
 
 def _check_gradient(terms: dict[str, Tensor], student: Outputs, teacher: Outputs | None) -> None:
     total = torch.stack([term.sum() for term in terms.values()]).sum()
-    hold(total.requires_grad, "no gradient reaches the student")
+    require(total.requires_grad, "no gradient reaches the student")
     torch.autograd.backward(total)
     gradients = [tensor.grad for tensor in _tensors(student) if tensor.grad is not None]
-    hold(any(bool(gradient.any()) for gradient in gradients), "the gradient of the student is 0 everywhere")
-    hold(all(bool(gradient.isfinite().all()) for gradient in gradients), "the gradient of the student is not finite")
+    require(any(bool(gradient.any()) for gradient in gradients), "the gradient of the student is 0 everywhere")
+    require(all(bool(gradient.isfinite().all()) for gradient in gradients), "the gradient of the student is not finite")
     reached = teacher is not None and any(tensor.grad is not None for tensor in _tensors(teacher))
-    hold(not reached, "a gradient reaches the teacher: detach its tensors")
+    require(not reached, "a gradient reaches the teacher: detach its tensors")
 
 
 def _check_examples(
@@ -83,7 +83,7 @@ def _check_examples(
     part = loss(_first(student, half), None if teacher is None else _first(teacher, half), _first_of(batch, half))
     for name, term in part.items():
         same = torch.allclose(term, terms[name][:half], rtol=1e-5, atol=1e-7)
-        hold(same, f"per_example is True, but term '{name}' of an example depends on the others of the batch")
+        require(same, f"per_example is True, but term '{name}' of an example depends on the others of the batch")
 
 
 def _first(outputs: Outputs, count: int) -> Outputs:

@@ -10,7 +10,7 @@ from torch import Tensor
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.testing.branches import check_branches
 from bebertlab.testing.codes import check_codes
-from bebertlab.testing.contract import LawError, hold
+from bebertlab.testing.contract import ContractError, require
 from bebertlab.testing.samples import CHANNELS, MATRIX, ORDINARY, VARYING, balanced, matrices, states
 from bebertlab.testing.samples import probabilities as attention_probabilities
 from bebertlab.testing.surroundings import check_compiled, check_device, check_dtypes, check_state
@@ -38,7 +38,7 @@ def check_quantizer(
     `probabilities=False` leaves out a last dimension that varies, where a quantizer has numbers for each channel.
 
     Raises:
-        LawError: an AssertionError that says which law is broken and on what.
+        ContractError: an AssertionError that says which law is broken and on what.
     """
     built = [(MATRIX, matrices())] if weights else []
     if activations:
@@ -50,14 +50,14 @@ def check_quantizer(
             _check(options, shape, samples)
             if compiled:
                 check_compiled(options.build(shape), samples[ORDINARY])
-        except LawError as law:
-            raise LawError(f"quantizer '{options.kind}', built for shape {tuple(shape)}: {law}") from None
+        except ContractError as law:
+            raise ContractError(f"quantizer '{options.kind}', built for shape {tuple(shape)}: {law}") from None
 
 
 def _check(options: QuantizerOptions, shape: torch.Size, samples: dict[str, Tensor]) -> None:
     quantizer = options.build(shape)
-    hold(isinstance(quantizer, Quantizer), f"build() gives a {type(quantizer).__name__}, not a Quantizer")
-    hold(isinstance(quantizer.bits, int) and quantizer.bits >= 1, f"bits is {quantizer.bits!r}, not a whole number")
+    require(isinstance(quantizer, Quantizer), f"build() gives a {type(quantizer).__name__}, not a Quantizer")
+    require(isinstance(quantizer.bits, int) and quantizer.bits >= 1, f"bits is {quantizer.bits!r}, not a whole number")
     _check_values(quantizer.eval(), samples, "before training")
     quantizer = options.build(shape).train()
     quantizer(samples[ORDINARY])
@@ -81,9 +81,9 @@ def _check_values(quantizer: Quantizer, samples: dict[str, Tensor], when: str) -
     for name, x in samples.items():
         given = x.clone()
         check_codes(quantizer, x, f"{name} {when}")
-        hold(torch.equal(x, given), f"{name} {when}: the quantizer changes its argument in place")
+        require(torch.equal(x, given), f"{name} {when}: the quantizer changes its argument in place")
     for name, tensor in quantizer.state_dict().items():
-        hold(torch.equal(tensor, state[name]), f"evaluation changes '{name}' {when}")
+        require(torch.equal(tensor, state[name]), f"evaluation changes '{name}' {when}")
 
 
 def _check_moved(quantizer: Quantizer, samples: dict[str, Tensor]) -> None:
@@ -105,9 +105,9 @@ def _check_zeros(quantizer: Quantizer, x: Tensor) -> None:
         signs = set(levels.flatten().tolist()) <= {-1, 1}
         # one level of two: a learned scale is not 0 where the values are
         as_one = quantizer.bits == 1 and bool((quantizer.encode(zeros).levels == 1).all())
-    hold(as_one or bool((y == 0).all()), f"zeros give {y.abs().max():.3g}, neither zeros nor the level +1")
-    hold(not signs or bool((levels[mixed == 0] == 1).all()), "zero does not count as +1, though there is no level 0")
-    hold(torch.equal(levels, negative), "0 and -0 have different levels")
+    require(as_one or bool((y == 0).all()), f"zeros give {y.abs().max():.3g}, neither zeros nor the level +1")
+    require(not signs or bool((levels[mixed == 0] == 1).all()), "zero does not count as +1, though there is no level 0")
+    require(torch.equal(levels, negative), "0 and -0 have different levels")
 
 
 def _check_layout(quantizer: Quantizer, x: Tensor) -> None:
@@ -115,9 +115,9 @@ def _check_layout(quantizer: Quantizer, x: Tensor) -> None:
     strided = x.mT.contiguous().mT
     with torch.no_grad():
         same = torch.allclose(quantizer(strided), quantizer(x), rtol=1e-5, atol=1e-6)
-    hold(same, "a transposed view is quantized otherwise than the same values in a row")
+    require(same, "a transposed view is quantized otherwise than the same values in a row")
     with_gradient = quantizer(x.clone().requires_grad_())
-    hold(torch.equal(quantizer(x).detach(), with_gradient.detach()), "values differ where a gradient is asked for")
+    require(torch.equal(quantizer(x).detach(), with_gradient.detach()), "values differ where a gradient is asked for")
 
 
 def _check_gradient(quantizer: Quantizer, x: Tensor) -> None:
@@ -126,40 +126,42 @@ def _check_gradient(quantizer: Quantizer, x: Tensor) -> None:
     upstream = torch.linspace(0.5, 1.5, x.numel()).view(x.shape)
     quantizer(given).backward(upstream)
     gradient = given.grad
-    hold(gradient is not None, "no gradient reaches x; see `straight_through`")
-    hold(bool(gradient is not None and gradient.isfinite().all()), "the gradient of x is NaN or infinite")
-    hold(bool(gradient is not None and gradient.any()), "the gradient of x is 0 everywhere; see `straight_through`")
+    require(gradient is not None, "no gradient reaches x; see `straight_through`")
+    require(bool(gradient is not None and gradient.isfinite().all()), "the gradient of x is NaN or infinite")
+    require(bool(gradient is not None and gradient.any()), "the gradient of x is 0 everywhere; see `straight_through`")
     grouped = [id(parameter) for group in quantizer.parameter_groups() for parameter in group.parameters]
     named = dict(quantizer.named_parameters())
     for name, parameter in named.items():
         count = grouped.count(id(parameter))
-        hold(count == 1, f"parameter '{name}' is in {count} parameter groups, not in 1")
-        hold(parameter.grad is not None, f"no gradient reaches parameter '{name}'")
-        hold(bool(parameter.grad is not None and parameter.grad.isfinite().all()), f"the gradient of '{name}' is NaN")
-    hold(len(grouped) == len(named), "a parameter group holds a parameter that is not the quantizer's own")
+        require(count == 1, f"parameter '{name}' is in {count} parameter groups, not in 1")
+        require(parameter.grad is not None, f"no gradient reaches parameter '{name}'")
+        require(
+            bool(parameter.grad is not None and parameter.grad.isfinite().all()), f"the gradient of '{name}' is NaN"
+        )
+    require(len(grouped) == len(named), "a parameter group holds a parameter that is not the quantizer's own")
 
 
 def _check_factors(quantizer: Quantizer, x: Tensor) -> None:
     found = []
     for apart in (False, True):
         given = x.clone().requires_grad_()
-        values, scale = quantizer.factored(given) if apart else (quantizer(given), None)
+        values, scale = quantizer.forward_unscaled(given) if apart else (quantizer(given), None)
         y = values if scale is None else values * scale
         torch.autograd.backward(y, torch.linspace(0.5, 1.5, x.numel()).view(x.shape))
         found.append((y.detach(), given.grad))
     (y, gradient), (product, its_gradient) = found
-    hold(torch.equal(y, product), "the factors of factored(x) do not give forward(x)")
+    require(torch.equal(y, product), "the factors of factored(x) do not give forward(x)")
     same = gradient is not None and its_gradient is not None and torch.allclose(gradient, its_gradient)
-    hold(same, "factored(x) gives x another gradient than forward(x)")
+    require(same, "factored(x) gives x another gradient than forward(x)")
 
 
 def _check_progress(quantizer: Quantizer, x: Tensor) -> None:
     later = copy.deepcopy(quantizer)
     later.progress(0.75)
     with torch.no_grad():
-        hold(torch.equal(later(x), quantizer(x)), "progress changes values; only the gradient may depend on it")
+        require(torch.equal(later(x), quantizer(x)), "progress changes values; only the gradient may depend on it")
     for name, tensor in quantizer.state_dict().items():
-        hold(torch.equal(later.state_dict()[name], tensor), f"progress changes '{name}', which is saved")
+        require(torch.equal(later.state_dict()[name], tensor), f"progress changes '{name}', which is saved")
 
 
 def _check_rows(quantizer: Quantizer, x: Tensor) -> None:
@@ -173,4 +175,4 @@ def _check_rows(quantizer: Quantizer, x: Tensor) -> None:
         found.append((y, table.grad))
     for what, one, other in zip(("", " in its gradient"), *found, strict=True):
         same = one is not None and other is not None and torch.allclose(one, other, rtol=1e-5, atol=1e-6)
-        hold(same, f"row_wise is True, but forward_rows(x[i], x) is not forward(x)[i]{what}")
+        require(same, f"row_wise is True, but forward_rows(x[i], x) is not forward(x)[i]{what}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class StageBench:
+class StageRunner:
     """Runs stages, each into a folder of its own below `root`."""
 
     def __init__(self, root: Path, codec: Codec) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.testing.codes import check_codes
-from bebertlab.testing.contract import hold
+from bebertlab.testing.contract import require
 
 #: torch's words where a number is read back from a tensor without values
 _NO_NUMBERS = ("cannot be called on meta tensors", "Cannot copy out of meta tensor")
@@ -32,7 +32,7 @@ def check_dtypes(quantizer: Quantizer, x: Tensor) -> None:
         except (RuntimeError, TypeError, ValueError):
             return
         same = torch.allclose(y.to(whole.dtype), quantizer(whole), atol=1e-6)
-    hold(same, "values of torch.int64: neither refused nor quantized like the same floating-point numbers")
+    require(same, "values of torch.int64: neither refused nor quantized like the same floating-point numbers")
 
 
 def check_state(options: QuantizerOptions, shape: torch.Size, quantizer: Quantizer, x: Tensor) -> None:
@@ -42,16 +42,16 @@ def check_state(options: QuantizerOptions, shape: torch.Size, quantizer: Quantiz
     copied = copy.deepcopy(quantizer)
     with torch.no_grad():
         y = quantizer(x)
-        hold(torch.equal(restored.eval()(x), y), "its state dict does not hold all of its state")
-        hold(torch.equal(copied(x), y), "a deepcopy gives other values")
+        require(torch.equal(restored.eval()(x), y), "its state dict does not hold all of its state")
+        require(torch.equal(copied(x), y), "a deepcopy gives other values")
         # twice the values: state that is set anew by what is loaded or copied would show
         trained = copied.train()(2 * x)
-        hold(torch.equal(restored.train()(2 * x), trained), "what is loaded trains on otherwise than what was saved")
+        require(torch.equal(restored.train()(2 * x), trained), "what is loaded trains on otherwise than what was saved")
     before = {name: tensor.clone() for name, tensor in quantizer.state_dict().items()}
     for tensor in copied.state_dict().values():
         tensor.add_(1) if tensor.dtype != torch.bool else tensor.logical_not_()
     for name, tensor in quantizer.state_dict().items():
-        hold(torch.equal(tensor, before[name]), f"a deepcopy shares '{name}'")
+        require(torch.equal(tensor, before[name]), f"a deepcopy shares '{name}'")
 
 
 def check_device(quantizer: Quantizer, x: Tensor) -> None:
@@ -67,8 +67,8 @@ def check_device(quantizer: Quantizer, x: Tensor) -> None:
     except (RuntimeError, NotImplementedError) as error:
         if any(words in str(error) for words in _NO_NUMBERS):
             return  # reading numbers back is allowed, and needs a real device
-        hold(False, f"on another device: {str(error).splitlines()[0]}")
-    hold(y.device == given.device, f"forward turns a tensor on {given.device} into one on {y.device}")
+        require(False, f"on another device: {str(error).splitlines()[0]}")
+    require(y.device == given.device, f"forward turns a tensor on {given.device} into one on {y.device}")
     if device is not None:
         _check_same_there(quantizer, moved, given, y)
 
@@ -86,9 +86,9 @@ def check_compiled(quantizer: Quantizer, x: Tensor) -> None:
         torch.autograd.backward(y, torch.ones_like(x))
         found.append((y.detach(), given.grad))
     (y, gradient), (compiled_y, compiled_gradient) = found
-    hold(torch.allclose(y, compiled_y, rtol=1e-5, atol=1e-6), "torch.compile changes values")
+    require(torch.allclose(y, compiled_y, rtol=1e-5, atol=1e-6), "torch.compile changes values")
     same = gradient is not None and compiled_gradient is not None and torch.allclose(gradient, compiled_gradient)
-    hold(same, "torch.compile changes the gradient")
+    require(same, "torch.compile changes the gradient")
 
 
 def _check_backward(quantizer: Quantizer, x: Tensor, what: str) -> None:
@@ -98,8 +98,8 @@ def _check_backward(quantizer: Quantizer, x: Tensor, what: str) -> None:
     y.backward(torch.ones_like(y))
     gradients = {"x": given.grad, **{f"'{name}'": p.grad for name, p in quantizer.named_parameters()}}
     for name, gradient in gradients.items():
-        hold(gradient is not None, f"{what}: no gradient reaches {name}")
-        hold(bool(gradient is not None and gradient.isfinite().all()), f"{what}: the gradient of {name} is NaN")
+        require(gradient is not None, f"{what}: no gradient reaches {name}")
+        require(bool(gradient is not None and gradient.isfinite().all()), f"{what}: the gradient of {name} is NaN")
 
 
 def _check_same_there(quantizer: Quantizer, moved: Quantizer, given: Tensor, y: Tensor) -> None:
@@ -108,7 +108,7 @@ def _check_same_there(quantizer: Quantizer, moved: Quantizer, given: Tensor, y: 
     here = given.detach().cpu().requires_grad_()
     expected = copy.deepcopy(quantizer)(here)
     expected.backward(torch.ones_like(expected))
-    hold(torch.allclose(y.cpu(), expected, rtol=1e-4, atol=1e-5), f"{given.device} gives other values than the CPU")
+    require(torch.allclose(y.cpu(), expected, rtol=1e-4, atol=1e-5), f"{given.device} gives other values than the CPU")
     there = given.grad
     same = there is not None and here.grad is not None and torch.allclose(there.cpu(), here.grad, rtol=1e-4, atol=1e-5)
-    hold(same, f"{given.device} gives another gradient than the CPU")
+    require(same, f"{given.device} gives another gradient than the CPU")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Split, Task, TaskOptions
-from bebertlab.testing.contract import LawError, hold
+from bebertlab.testing.contract import ContractError, require
 
 
 def check_task(options: TaskOptions) -> None:
@@ -22,7 +22,7 @@ def check_task(options: TaskOptions) -> None:
     data.
 
     Raises:
-        LawError: an AssertionError that says what does not hold.
+        ContractError: an AssertionError that says what does not hold.
     """
     try:
         task = options.load()
@@ -32,55 +32,55 @@ def check_task(options: TaskOptions) -> None:
         _check_apart(task)
         _check_metrics(task)
         _check_again(task, options.load())
-    except LawError as law:
-        raise LawError(f"task '{options.kind}': {law}") from None
+    except ContractError as law:
+        raise ContractError(f"task '{options.kind}': {law}") from None
 
 
 def _check_splits(task: Task) -> None:
     missing = [name for name in (TRAIN, SELECT, VALIDATION) if name not in task.splits]
-    hold(not missing, f"it has no split {', '.join(missing)}")
+    require(not missing, f"it has no split {', '.join(missing)}")
     others = set(task.splits) - {TRAIN, SELECT, VALIDATION}
     odd = sorted(name for name in others if not name.startswith(f"{VALIDATION}_"))
-    hold(not odd, f"split {', '.join(odd)} must be named {VALIDATION}_ and something")
-    hold(len(set(task.classes)) == len(task.classes) != 1, f"its classes are {task.classes}")
+    require(not odd, f"split {', '.join(odd)} must be named {VALIDATION}_ and something")
+    require(len(set(task.classes)) == len(task.classes) != 1, f"its classes are {task.classes}")
     same = sorted(task.data_order or task.classes) == sorted(task.classes)
-    hold(same, f"its classes are {task.classes}, those of data_order {task.data_order}")
+    require(same, f"its classes are {task.classes}, those of data_order {task.data_order}")
 
 
 def _check_split(split: Split, name: str, task: Task) -> None:
     texts = {"texts": split.texts} if split.pairs is None else {"texts": split.texts, "pairs": split.pairs}
-    hold(len(split) > 0, f"{name} is empty")
+    require(len(split) > 0, f"{name} is empty")
     for column, values in texts.items():
-        hold(len(values) == len(split), f"{name} has {len(split)} ids and {len(values)} {column}")
+        require(len(values) == len(split), f"{name} has {len(split)} ids and {len(values)} {column}")
     rows = enumerate(zip(*texts.values(), strict=True))
     blank = next((i for i, values in rows if not any(value.strip() for value in values)), None)
-    hold(blank is None, f"{name} has a blank text at {blank}")
+    require(blank is None, f"{name} has a blank text at {blank}")
     groups = split.groups
-    hold(groups is None or len(groups) == len(split), f"{name} has {len(split)} ids and {len(groups or ())} groups")
+    require(groups is None or len(groups) == len(split), f"{name} has {len(split)} ids and {len(groups or ())} groups")
     paired = task.splits[TRAIN].pairs is not None
-    hold((split.pairs is not None) == paired, f"{name} and {TRAIN} differ in whether they have pairs")
+    require((split.pairs is not None) == paired, f"{name} and {TRAIN} differ in whether they have pairs")
     labels = split.labels
-    hold(labels.shape == (len(split),), f"labels of {name} have shape {labels.shape}, not ({len(split)},)")
+    require(labels.shape == (len(split),), f"labels of {name} have shape {labels.shape}, not ({len(split)},)")
     if task.classes:
-        hold(labels.dtype == np.int64, f"labels of {name} are {labels.dtype}; classes are int64")
+        require(labels.dtype == np.int64, f"labels of {name} are {labels.dtype}; classes are int64")
         inside = bool(((labels >= 0) & (labels < len(task.classes))).all())
-        hold(inside, f"labels of {name} are outside of 0 to {len(task.classes) - 1}")
+        require(inside, f"labels of {name} are outside of 0 to {len(task.classes) - 1}")
         met = set(labels.tolist())
-        hold(name != TRAIN or len(met) == len(task.classes), f"only {len(met)} of the classes are met in {TRAIN}")
+        require(name != TRAIN or len(met) == len(task.classes), f"only {len(met)} of the classes are met in {TRAIN}")
     else:
-        hold(labels.dtype == np.float32, f"labels of {name} are {labels.dtype}; scores are float32")
-        hold(bool(np.isfinite(labels).all()), f"labels of {name} are not all finite")
+        require(labels.dtype == np.float32, f"labels of {name} are {labels.dtype}; scores are float32")
+        require(bool(np.isfinite(labels).all()), f"labels of {name} are not all finite")
 
 
 def _check_apart(task: Task) -> None:
     ids = [one for split in task.splits.values() for one in split.ids]
-    hold(len(set(ids)) == len(ids), "an id stands twice")
+    require(len(set(ids)) == len(ids), "an id stands twice")
     pairs = combinations(task.splits, 2) if task.generated else [(TRAIN, SELECT)]
     for one, other in pairs:
         shared = _texts(task.splits[one]) & _texts(task.splits[other])
-        hold(not shared, f"{one} and {other} share {len(shared)} texts, such as {min(shared, default=None)!r}")
+        require(not shared, f"{one} and {other} share {len(shared)} texts, such as {min(shared, default=None)!r}")
     groups = set(task.splits[TRAIN].groups or ()) & set(task.splits[SELECT].groups or ())
-    hold(not groups, f"{TRAIN} and {SELECT} share {len(groups)} groups, such as {min(groups, default=None)!r}")
+    require(not groups, f"{TRAIN} and {SELECT} share {len(groups)} groups, such as {min(groups, default=None)!r}")
 
 
 def _texts(split: Split) -> set[tuple[str, ...]]:
@@ -92,16 +92,18 @@ def _check_metrics(task: Task) -> None:
     for name, split in task.splits.items():
         right = _scores(task, split.labels)
         values = dict(task.metrics(task.predict(right), split.labels))
-        hold(task.score in values, f"score '{task.score}' is none of its metrics: {', '.join(values)}")
-        hold(abs(values[task.score] - 100.0) < 1e-3, f"right predictions of {name} score {values[task.score]}, not 100")
+        require(task.score in values, f"score '{task.score}' is none of its metrics: {', '.join(values)}")
+        require(
+            abs(values[task.score] - 100.0) < 1e-3, f"right predictions of {name} score {values[task.score]}, not 100"
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
                 constant = task.evaluate(name, np.zeros_like(right))
             except Warning as warning:
-                raise LawError(f"constant predictions of {name} warn: {warning}") from None
+                raise ContractError(f"constant predictions of {name} warn: {warning}") from None
         odd = [metric for metric, value in constant.items() if not -100.0 <= value <= 100.0]
-        hold(not odd, f"constant predictions of {name} make {', '.join(odd)} no percentage")
+        require(not odd, f"constant predictions of {name} make {', '.join(odd)} no percentage")
         _check_order(task, name)
 
 
@@ -111,7 +113,7 @@ def _check_order(task: Task, name: str) -> None:
     predictions, order = rng.permutation(labels), rng.permutation(len(labels))
     before, after = task.metrics(predictions, labels), task.metrics(predictions[order], labels[order])
     same = before.keys() == after.keys() and all(abs(before[key] - after[key]) < 1e-6 for key in before)
-    hold(same, f"the metrics of {name} depend on the order of the examples")
+    require(same, f"the metrics of {name} depend on the order of the examples")
 
 
 def _scores(task: Task, labels: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -121,9 +123,9 @@ def _scores(task: Task, labels: NDArray[np.generic]) -> NDArray[np.float64]:
 
 
 def _check_again(task: Task, again: Task) -> None:
-    hold(task.splits.keys() == again.splits.keys(), "loading it again gives other splits")
+    require(task.splits.keys() == again.splits.keys(), "loading it again gives other splits")
     for name, split in task.splits.items():
         other = again.splits[name]
         same = (split.ids, split.texts, split.pairs) == (other.ids, other.texts, other.pairs)
-        hold(same and split.digest == other.digest, f"loading it again gives another {name}")
-    hold(task.digest == again.digest, "loading it again gives other classes or another main metric")
+        require(same and split.digest == other.digest, f"loading it again gives another {name}")
+    require(task.digest == again.digest, "loading it again gives other classes or another main metric")

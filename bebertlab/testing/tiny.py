@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Split, Task
 from bebertlab.interfaces.training_data import TrainingData
 from bebertlab.model.bert import BertClassifier
@@ -60,7 +60,7 @@ def tiny_tokenizer(folder: Path) -> Path:
     return folder
 
 
-def tiny_model(task: Task, design: Design | None = None, *, seed: int = 0, hidden: int = 16) -> BertClassifier:
+def tiny_model(task: Task, spec: QuantSpec | None = None, *, seed: int = 0, hidden: int = 16) -> BertClassifier:
     """A two-layer BERT for the tiny task with random weights, quantized if a design says so."""
     architecture = Architecture(
         vocabulary=len(_SPECIAL) + len(_GOOD) + len(_BAD) + len(_OTHER),
@@ -72,7 +72,7 @@ def tiny_model(task: Task, design: Design | None = None, *, seed: int = 0, hidde
         layers=2,
         classes=task.outputs,
     )
-    model = BertClassifier(architecture, design or Design())
+    model = BertClassifier(architecture, spec or QuantSpec())
     return BertClassifier.from_checkpoint(_randomized(model.checkpoint(), seed))
 
 
@@ -84,7 +84,7 @@ def _randomized(checkpoint: Checkpoint, seed: int) -> Checkpoint:
             tensors[name] = torch.ones_like(tensor)
         elif tensor.ndim == 2:
             tensors[name] = torch.randn(tensor.shape, generator=generator) / tensor.shape[1] ** 0.5
-    return Checkpoint(architecture=checkpoint.architecture, design=checkpoint.design, tensors=tensors)
+    return Checkpoint(architecture=checkpoint.architecture, spec=checkpoint.spec, tensors=tensors)
 
 
 def _split(name: str, size: int, regression: bool, pairs: bool, generator: np.random.Generator) -> Split:

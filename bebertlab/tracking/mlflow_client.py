@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 from bebertlab.locations import expand_home
 from bebertlab.redact import redact_error, redact_word
 
@@ -45,7 +45,7 @@ def sqlite_uri(path: Path) -> str:
     ('sqlite:////tmp/w/mlflow.db', 'sqlite:///%2Ftmp%2F50%25 %3F%2Fmlflow.db')
 
     Raises:
-        EnvironmentFault: the installed SQLAlchemy cannot open such a path.
+        SetupError: the installed SQLAlchemy cannot open such a path.
     """
     text = str(path)
     if not set(text) & {"?", "%"}:
@@ -53,7 +53,7 @@ def sqlite_uri(path: Path) -> str:
     # slashes too: MLflow takes the address for a path and creates the folder above it
     uri = _SQLITE + text.replace("%", "%25").replace("?", "%3F").replace("/", "%2F")
     if sqlite_path(uri) != path:
-        raise EnvironmentFault(f"{path}: MLflow cannot open a database with ? or % in its path; name another folder")
+        raise SetupError(f"{path}: MLflow cannot open a database with ? or % in its path; name another folder")
     return uri
 
 
@@ -125,7 +125,7 @@ def connect(uri: str, work: Path) -> MlflowClient:
     """A client; the database of an SQLite `uri` is created first where it is missing.
 
     Raises:
-        EnvironmentFault: the file cannot be opened.
+        SetupError: the file cannot be opened.
     """
     _quieten()
     path = sqlite_path(uri)
@@ -182,7 +182,7 @@ def _check_opens(path: Path) -> None:
         with closing(sqlite3.connect(path, timeout=5)) as database:
             database.execute("PRAGMA schema_version")
     except sqlite3.Error as error:
-        raise EnvironmentFault(f"{error}; it should be an SQLite file that can be written") from error
+        raise SetupError(f"{error}; it should be an SQLite file that can be written") from error
 
 
 def _create_database(path: Path, artifacts: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bebertlab.training.optimizers import Bundle, Group, Moments, Tables, bundle, fused_adamw
+from bebertlab.training.optimizers import FlatParameters, Group, Moments, Tables, bundle, fused_adamw
 
 #: a step count at which 1 - beta^count is exactly 1, so that the fused kernel of AdamW corrects no bias;
 #: adding 1 to it gives the same float32 again
@@ -69,7 +69,7 @@ class BertAdam:
 class _Piece:
     """What one call updates: a bundle, or a large parameter, with its moments."""
 
-    def __init__(self, vector: nn.Parameter, group: Group, laid: Bundle | None = None) -> None:
+    def __init__(self, vector: nn.Parameter, group: Group, laid: FlatParameters | None = None) -> None:
         self._vector, self._group, self._bundle = vector, group, laid
         self._tables = Tables()
         self._first = self._second = torch.empty(0)

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from torch import Tensor
 
 from bebertlab.data.batches import batches
-from bebertlab.errors import TrainingFault, UserError
+from bebertlab.errors import TrainingDiverged, UserError
 from bebertlab.inference.predict import keep_freed_memory
 from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.distillation import Phase
@@ -22,12 +22,12 @@ from bebertlab.model.embedding import sparse_gradients
 from bebertlab.model.precision import in_float, in_precision
 from bebertlab.model.slice import Network, phase_networks, target_of
 from bebertlab.training.bert_adam import BertAdam
-from bebertlab.training.objective import Objective
+from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.optimizers import Optimizer, parameter_groups
 from bebertlab.training.schedule import counted_steps, rate_factor
 from bebertlab.training.seed import derive_seed, seeded
 from bebertlab.training.selection import Selection
-from bebertlab.training.setup import Session, check_shared_tokens
+from bebertlab.training.setup import TrainingSetup, check_shared_tokens
 
 #: how often in a phase the losses are read; reading them waits for the device
 CHECKS = 20
@@ -44,7 +44,7 @@ class Training:
     last: Mapping[str, Tensor] | None = None  #: the last state, if the session asks for it and it is not the one kept
 
 
-def fit(model: BertClassifier, phase: Phase, session: Session) -> Training:
+def fit(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> Training:
     """Train a model for one phase, in place, and leave it in its best state (see `Selection`) in evaluation mode.
 
     Bitwise repeatable for the same seed and number of threads: data order and dropout have seeds of their own.
@@ -52,32 +52,32 @@ def fit(model: BertClassifier, phase: Phase, session: Session) -> Training:
     Raises:
         UserError: a loss needs a teacher and there is none, or cannot weigh examples as the round asks; or the phase
             trains sub-networks of a quantized model.
-        TrainingFault: a loss is not finite.
+        TrainingDiverged: a loss is not finite.
     """
     start = perf_counter()
-    taught = session.teacher.seconds if session.teacher else 0.0
-    with under_way(model, phase, session) as run:
+    taught = setup.teacher.seconds if setup.teacher else 0.0
+    with under_way(model, phase, setup) as run:
         for _ in run.steps():
             pass
-    asked = session.teacher is not None and run.objective.needs_teacher
+    asked = setup.teacher is not None and run.objective.needs_teacher
     return Training(
         steps=run.step,
         seconds=perf_counter() - start,
-        teacher_seconds=session.teacher.seconds - taught if session.teacher and asked else None,
+        teacher_seconds=setup.teacher.seconds - taught if setup.teacher and asked else None,
         last=run.last,
     )
 
 
 @contextmanager
-def under_way(model: BertClassifier, phase: Phase, session: Session) -> Iterator[Run]:
+def under_way(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> Iterator[Run]:
     """A phase whose steps are taken one by one, as `fit` does; whoever measures a training can wait between them."""
     keep_freed_memory()
-    run = Run(model.to(session.device), phase, session)
+    run = Run(model.to(setup.device), phase, setup)
     try:
-        teaching = session.teacher.at_work(session.options.precision) if session.teacher else nullcontext()
+        teaching = setup.teacher.at_work(setup.options.precision) if setup.teacher else nullcontext()
         # a GPU fills memory with zeros in no time, and would wait to count rows
-        rows = sparse_gradients(*run.networks) if session.device == "cpu" else nullcontext()
-        with teaching, rows, seeded(derive_seed(session.seed, "dropout", phase.name), session.device):
+        rows = sparse_gradients(*run.networks) if setup.device == "cpu" else nullcontext()
+        with teaching, rows, seeded(derive_seed(setup.seed, "dropout", phase.name), setup.device):
             yield run
     finally:
         run.optimizer.release()
@@ -88,19 +88,19 @@ def under_way(model: BertClassifier, phase: Phase, session: Session) -> Iterator
 class Run:
     """The state of a phase."""
 
-    def __init__(self, model: BertClassifier, phase: Phase, session: Session) -> None:
-        options = session.options
-        self._model, self._phase, self._session = model, phase, session
-        self.networks = phase_networks(model, phase, session.stage)
-        self.objective = Objective(phase.losses, session.task.outputs)
-        self.objective.check_round(session.round)
+    def __init__(self, model: BertClassifier, phase: Phase, setup: TrainingSetup) -> None:
+        options = setup.options
+        self._model, self._phase, self._setup = model, phase, setup
+        self.networks = phase_networks(model, phase, setup.stage)
+        self.objective = PhaseLoss(phase.losses, setup.task.outputs)
+        self.objective.check_sample_weights(setup.round)
         self._known = self._teacher_logits()
         self._batch_size = phase.batch_size or options.batch_size
         self._epochs = phase.epochs or options.epochs
-        self._epoch_steps = counted_steps(session.sampler.size, self._batch_size, 1)
+        self._epoch_steps = counted_steps(setup.sampler.size, self._batch_size, 1)
         self._steps = self._epochs * self._epoch_steps
         self._scheduled_steps = counted_steps(
-            session.sampler.size, self._batch_size, self._epochs, as_published=options.published_schedule
+            setup.sampler.size, self._batch_size, self._epochs, as_published=options.published_schedule
         )
         self.step = 0
         self._losses: list[Tensor] = []  # since the last check
@@ -121,30 +121,30 @@ class Run:
         """The teacher's logits of all examples that may come, where they are all that is read of it."""
         if not self.objective.needs_teacher:
             return None
-        if self._session.teacher is None:
+        if self._setup.teacher is None:
             raise UserError(
-                f"{self._session.stage}: phase '{self._phase.name}' has a loss that needs a teacher;"
+                f"{self._setup.stage}: phase '{self._phase.name}' has a loss that needs a teacher;"
                 " give the stage a `teacher`, or a distillation that needs none"
             )
-        if self.objective.teacher_taps or self._session.options.teacher_dropout:
-            check_shared_tokens(self._session, f"phase '{self._phase.name}'")
+        if self.objective.teacher_taps or self._setup.options.teacher_dropout:
+            check_shared_tokens(self._setup, f"phase '{self._phase.name}'")
             return None
-        precision, subset = self._session.options.precision, self._session.sampler.subset
-        return self._session.teacher.logits(self._session.teacher_view.train, precision, subset)
+        precision, subset = self._setup.options.precision, self._setup.sampler.subset
+        return self._setup.teacher.logits(self._setup.teacher_view.train, precision, subset)
 
     def steps(self) -> Iterator[int]:
         """Train, step by step; each gives the number of steps that are done."""
-        session = self._session
-        weights = session.sampler.loss_weights
-        marks = _marks(self._epoch_steps, session.options.evaluations)
+        setup = self._setup
+        weights = setup.sampler.loss_weights
+        marks = _marks(self._epoch_steps, setup.options.evaluations)
         checks = _marks(self._steps, CHECKS)
         for network in self.networks:
             network.train()
         for epoch in range(self._epochs):
-            grouping = session.sampler.epoch(self._phase.name, epoch, self._batch_size)
-            for place, batch in enumerate(batches(session.train, grouping, weights=weights, device=session.device), 1):
+            plan = setup.sampler.epoch(self._phase.name, epoch, self._batch_size)
+            for place, batch in enumerate(batches(setup.train, plan, weights=weights, device=setup.device), 1):
                 self._train(batch)
-                if self.step == 1 and session.options.compile:
+                if self.step == 1 and setup.options.compile:
                     compile_layers(self._model)
                 if self.step in checks:
                     self._check()
@@ -154,13 +154,13 @@ class Run:
 
     def _train(self, batch: Batch) -> None:
         """One step. Nothing in here waits for the device."""
-        start, end = self._session.span
+        start, end = self._setup.span
         for quantizer in self._quantizers:
             quantizer.progress(start + (end - start) * self.step / self._steps)
         target = self._target(batch)
         losses = [self._learn(network, batch, target) for network in self.networks]
         self._losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
-        options = self._session.options
+        options = self._setup.options
         factor = rate_factor(
             options.schedule,
             self.step,
@@ -173,7 +173,7 @@ class Run:
 
     def _learn(self, network: Network, batch: Batch, target: Outputs | None) -> Tensor:
         """Add the gradients of a network's loss to those of the model, and return the loss."""
-        with in_precision(self._session.options.precision, self._session.device):
+        with in_precision(self._setup.options.precision, self._setup.device):
             student: Outputs = network(batch, self.objective.student_taps)
         if self._selection is None:
             student.logits.retain_grad()
@@ -182,16 +182,16 @@ class Run:
         if self._selection is None:
             untouched = student.logits.grad is None
             self._selection = Selection(
-                self._model, self.objective, self._session, by_loss=untouched, networks=self.networks
+                self._model, self.objective, self._setup, by_loss=untouched, networks=self.networks
             )
         return loss.detach()
 
     def _target(self, batch: Batch) -> Outputs | None:
         if self._known is not None:
             return Outputs(logits=self._known.index_select(0, batch.positions), taps={})
-        if self._session.teacher is not None and self.objective.needs_teacher:
-            dropout = self._session.options.teacher_dropout
-            return self._session.teacher.answer(batch, self.objective.teacher_taps, dropout=dropout)
+        if self._setup.teacher is not None and self.objective.needs_teacher:
+            dropout = self._setup.options.teacher_dropout
+            return self._setup.teacher.answer(batch, self.objective.teacher_taps, dropout=dropout)
         return None
 
     def _select(self, *, alone: bool) -> None:
@@ -202,8 +202,8 @@ class Run:
         """Read the losses since the last check, and tell how far it is."""
         finite = torch.isfinite(torch.stack(self._losses)).tolist()
         if not all(finite):
-            raise TrainingFault(
-                f"{self._session.stage}: phase '{self._phase.name}':"
+            raise TrainingDiverged(
+                f"{self._setup.stage}: phase '{self._phase.name}':"
                 f" the loss of step {self.step - len(finite) + finite.index(False) + 1} of {self._steps} is"
                 f" {float(self._losses[finite.index(False)])}; a lower learning rate may help"
             )
@@ -211,7 +211,7 @@ class Run:
         if perf_counter() - self._told >= SECONDS_BETWEEN_WORDS:
             self._told = perf_counter()
             epoch = -(-self.step // self._epoch_steps)
-            self._session.progress(self.step / self._steps, f"{self._phase.name}: epoch {epoch}/{self._epochs}")
+            self._setup.progress(self.step / self._steps, f"{self._phase.name}: epoch {epoch}/{self._epochs}")
 
 
 def _marks(steps: int, number: int) -> frozenset[int]:
@@ -223,16 +223,16 @@ def _marks(steps: int, number: int) -> frozenset[int]:
     return frozenset(-(-steps * part // number) for part in range(1, number + 1))
 
 
-def train_phases(model: BertClassifier, phases: Sequence[Phase], session: Session) -> Training:
+def train_phases(model: BertClassifier, phases: Sequence[Phase], setup: TrainingSetup) -> Training:
     """Train a model, in place, through all phases; each starts from the best state of the one before.
 
     The phases are those that `resolve_phases` gives.
 
     Raises:
         UserError: a phase needs a teacher and there is none, or cannot weigh examples as the round asks.
-        TrainingFault: a loss is not finite.
+        TrainingDiverged: a loss is not finite.
     """
-    done = [fit(model, phase, _part(session, i, len(phases))) for i, phase in enumerate(phases)]
+    done = [fit(model, phase, _part(setup, i, len(phases))) for i, phase in enumerate(phases)]
     asked = [part.teacher_seconds for part in done if part.teacher_seconds is not None]
     return Training(
         steps=sum(part.steps for part in done),
@@ -251,11 +251,11 @@ def need_teacher(phases: Sequence[Phase], classes: int) -> bool:
     return any(loss.build(classes).needs_teacher for phase in phases for loss in phase.losses)
 
 
-def _part(session: Session, index: int, parts: int) -> Session:
+def _part(setup: TrainingSetup, index: int, parts: int) -> TrainingSetup:
     """The session of one of several phases, each an equal part of the training."""
 
     def tell(fraction: float, text: str) -> None:
-        session.progress((index + fraction) / parts, text)
+        setup.progress((index + fraction) / parts, text)
 
-    last = session.keep_last and index == parts - 1
-    return evolve(session, progress=tell, span=(index / parts, (index + 1) / parts), keep_last=last)
+    last = setup.keep_last and index == parts - 1
+    return evolve(setup, progress=tell, span=(index / parts, (index + 1) / parts), keep_last=last)

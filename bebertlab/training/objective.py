@@ -13,12 +13,12 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import Phase
-from bebertlab.interfaces.ensemble import Round, Sampling
+from bebertlab.interfaces.ensemble import SampleWeights, Sampling
 from bebertlab.interfaces.loss import Loss, LossOptions
-from bebertlab.model.slice import kept_layers, kept_outputs, narrowed
+from bebertlab.model.slice import kept_layers, kept_outputs, scaled_width
 
 
-class Objective:
+class PhaseLoss:
     """The sum of all terms of all losses, each term the mean of its examples' values times their weights."""
 
     def __init__(self, losses: Iterable[LossOptions], classes: int) -> None:
@@ -34,7 +34,7 @@ class Objective:
         terms = [self._reduced(loss, student, teacher, batch) for loss in self._losses]
         return torch.stack(terms).sum() if len(terms) > 1 else terms[0]
 
-    def check_round(self, assignment: Round | None) -> None:
+    def check_sample_weights(self, assignment: SampleWeights | None) -> None:
         """Refuse weights of examples where a loss has only one value for the whole batch.
 
         Raises:
@@ -71,24 +71,24 @@ def rehearse(phases: Sequence[Phase], student: Architecture, teacher: Architectu
         UserError: a loss cannot compare them, such as of another width or depth; or a part of the student is too small.
     """
     for phase in phases:
-        objective = Objective(phase.losses, outputs)
+        objective = PhaseLoss(phase.losses, outputs)
         if objective.teacher_taps:
             for sizes, target in _comparisons(phase, objective, student, teacher):
                 _compare(objective, _outputs(sizes, objective.student_taps, outputs), target, outputs)
 
 
 def _comparisons(
-    phase: Phase, objective: Objective, student: Architecture, teacher: Architecture
+    phase: Phase, objective: PhaseLoss, student: Architecture, teacher: Architecture
 ) -> Iterator[tuple[Architecture, Outputs]]:
     """The sizes of every network that a phase trains, with what it learns from."""
     target = _outputs(teacher, objective.teacher_taps, teacher.classes)
     for width, depth in phase.parts:
         layers = kept_layers(student.layers, depth)
-        sizes = evolve(narrowed(student, width), layers=len(layers))
+        sizes = evolve(scaled_width(student, width), layers=len(layers))
         yield sizes, kept_outputs(target, layers, student.layers)
 
 
-def _compare(objective: Objective, student: Outputs, teacher: Outputs, outputs: int) -> None:
+def _compare(objective: PhaseLoss, student: Outputs, teacher: Outputs, outputs: int) -> None:
     try:
         objective(student, teacher, _batch(outputs))
     except UserError:

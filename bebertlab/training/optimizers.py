@@ -39,7 +39,7 @@ def parameter_groups(
             weight_decay=options.quantizer_weight_decay if group.weight_decay is None else group.weight_decay,
         )
         for group in quantizers
-        if not group.like_biases
+        if not group.no_decay_group
     ]
     taken = {id(parameter) for group in own for parameter in group.parameters}
     others = [parameter for parameter in model.parameters() if id(parameter) not in taken]
@@ -122,7 +122,7 @@ class Optimizer:
     def __init__(self, groups: Sequence[Group], gradient_norm: float | None) -> None:
         self._groups = groups
         self._gradient_norm = gradient_norm
-        self._bundles: list[Bundle] = []
+        self._bundles: list[FlatParameters] = []
         self._alone: list[nn.Parameter] = []
         self._tables = Tables()
         self._vectors: list[_Vectors] = []
@@ -195,7 +195,7 @@ SMALL = 2**15
 _LINE = 16  # numbers of a cache line
 
 
-class Bundle:
+class FlatParameters:
     """Parameters laid end to end, and their gradients; each begins on a cache line, for the products that read it.
 
     The parameters become views of `vector`, and their gradients views of `gradient`, until `release`.
@@ -260,11 +260,11 @@ class Tables:
             self._memory[parameter].index_fill_(0, rows, 0.0)
 
 
-def bundle(parameters: Sequence[nn.Parameter]) -> tuple[list[Bundle], list[nn.Parameter]]:
+def bundle(parameters: Sequence[nn.Parameter]) -> tuple[list[FlatParameters], list[nn.Parameter]]:
     """Lay the small parameters that have a gradient end to end; the others stay alone.
 
     A parameter without a gradient neither moves nor decays, and it could not do so as a part of a vector.
     """
     small = [p for p in parameters if p.grad is not None and not p.grad.is_sparse and p.numel() < SMALL]
     chosen = {id(p) for p in small}
-    return [Bundle(small)] if small else [], [p for p in parameters if id(p) not in chosen]
+    return [FlatParameters(small)] if small else [], [p for p in parameters if id(p) not in chosen]

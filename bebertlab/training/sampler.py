@@ -8,13 +8,13 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bebertlab.data.batches import Grouping, group_for_training
-from bebertlab.interfaces.ensemble import Round, Sampling
+from bebertlab.data.batches import BatchPlan, group_for_training
+from bebertlab.interfaces.ensemble import SampleWeights, Sampling
 from bebertlab.training.seed import derive_seed
 
 
 @frozen(kw_only=True, eq=False)
-class Sampler:
+class EpochSampler:
     """Draws the examples of each epoch, from a generator of its own: the model's dropout does not touch the data.
 
     Without a round every example comes once an epoch. A bootstrap or a subset is one for all epochs and phases.
@@ -22,7 +22,7 @@ class Sampler:
 
     seed: int
     lengths: NDArray[np.int64]  #: (N,) tokens of each example
-    round: Round | None = None
+    round: SampleWeights | None = None
     _drawn: NDArray[np.int64] = field(init=False)
 
     @_drawn.default
@@ -54,7 +54,7 @@ class Sampler:
             return None
         return torch.as_tensor(len(self.lengths) * self.round.weights, dtype=torch.float32)
 
-    def epoch(self, phase: str, number: int, batch_size: int) -> Grouping:
+    def epoch(self, phase: str, number: int, batch_size: int) -> BatchPlan:
         """The batches of an epoch, each phase and epoch in an order of its own."""
         generator = self._generator("order", phase, number)
         drawn = self._draw(generator) if self._sampling is Sampling.RESAMPLE else self._drawn

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from bebertlab.data.batches import batches
-from bebertlab.inference.predict import evaluating, evaluation_grouping, predict
+from bebertlab.inference.predict import evaluating, evaluation_plan, predict
 from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.task import SELECT
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.precision import in_float, in_precision
 from bebertlab.model.slice import Network, target_of
-from bebertlab.training.objective import Objective
-from bebertlab.training.setup import Session
+from bebertlab.training.objective import PhaseLoss
+from bebertlab.training.setup import TrainingSetup
 
 
 class Selection:
@@ -33,8 +33,8 @@ class Selection:
     def __init__(
         self,
         model: BertClassifier,
-        objective: Objective,
-        session: Session,
+        objective: PhaseLoss,
+        setup: TrainingSetup,
         *,
         by_loss: bool,
         networks: Sequence[Network] = (),
@@ -42,7 +42,7 @@ class Selection:
         self._model = model
         self._networks: Sequence[Network] = networks or (model,)
         self._objective = objective
-        self._session = session
+        self._setup = setup
         self._by_loss = by_loss
         self._best = -math.inf
         self._state: dict[str, Tensor] | None = None
@@ -57,26 +57,26 @@ class Selection:
             self._best = value
             self._state = None if last else _copy(self._model)
         elif last and self._state is not None:
-            if self._session.keep_last:
+            if self._setup.keep_last:
                 self.last = _copy(self._model)
             self._model.load_state_dict(self._state)
 
     def _score(self, network: Network) -> float:
-        session = self._session
-        logits = predict(network, session.select, device=session.device, precision=session.options.precision)
+        setup = self._setup
+        logits = predict(network, setup.select, device=setup.device, precision=setup.options.precision)
         if not torch.isfinite(logits).all():
             return math.nan
-        return session.task.evaluate(SELECT, logits.numpy())["score"]
+        return setup.task.evaluate(SELECT, logits.numpy())["score"]
 
     def _loss(self, network: Network) -> float:
         """The mean of the objective over the select split."""
-        session, objective = self._session, self._objective
-        grouping = evaluation_grouping(network, session.select, session.device)
+        setup, objective = self._setup, self._objective
+        plan = evaluation_plan(network, setup.select, setup.device)
         losses, sizes = [], []
-        precision = session.options.precision
+        precision = setup.options.precision
         with evaluating(network, precision):
-            for batch in batches(session.select, grouping, device=session.device):
-                with in_precision(precision, session.device):
+            for batch in batches(setup.select, plan, device=setup.device):
+                with in_precision(precision, setup.device):
                     student = in_float(network(batch, objective.student_taps))
                 losses.append(objective(student, target_of(network, self._target(batch)), batch))
                 sizes.append(len(batch.positions))
@@ -84,12 +84,12 @@ class Selection:
         return float((torch.stack(losses).float().cpu() * weights).sum() / weights.sum())
 
     def _target(self, batch: Batch) -> Outputs | None:
-        if self._session.teacher is None or not self._objective.needs_teacher:
+        if self._setup.teacher is None or not self._objective.needs_teacher:
             return None
         if not self._objective.teacher_taps:
-            logits = self._session.teacher.logits(self._session.teacher_view.select, self._session.options.precision)
+            logits = self._setup.teacher.logits(self._setup.teacher_view.select, self._setup.options.precision)
             return Outputs(logits=logits.index_select(0, batch.positions), taps={})
-        return self._session.teacher.answer(batch, self._objective.teacher_taps)
+        return self._setup.teacher.answer(batch, self._objective.teacher_taps)
 
 
 def _copy(model: BertClassifier) -> dict[str, Tensor]:

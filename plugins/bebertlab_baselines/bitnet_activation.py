@@ -6,7 +6,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, straight_through, widened
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, straight_through
 
 _SMALLEST = 1e-5  #: a token whose values are below this is one of zeros
 
@@ -54,7 +54,7 @@ class BitnetActivationQuantizer(Quantizer):
         return Codes(levels=levels.to(torch.int8 if self.bits <= 8 else torch.int32), step=step, bits=self.bits)
 
     def _quantized(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        wide = widened(x)
+        wide = at_least_float32(x)
         most = torch.linalg.vector_norm(wide, torch.inf, dim=-1, keepdim=True).clamp_(min=_SMALLEST)
         # adding 0 turns -0 into the 0 that integers decode to
         levels = (wide * (self.highest / most)).round_().add_(0.0).to(x.dtype)

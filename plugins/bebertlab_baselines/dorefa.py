@@ -8,7 +8,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, straight_through, widened
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, straight_through
 from bebertlab_baselines.groups import Granularity, largest, mean, total
 from bebertlab_baselines.signs import sign_bits, signs
 
@@ -139,7 +139,7 @@ class _Quantize(torch.autograd.Function):
 
 def _squeezed(x: Tensor, granularity: Granularity, published: bool) -> tuple[Tensor, Tensor]:
     """tanh, and the largest magnitude of the group: 0 for zeros, or NaN."""
-    squeezed = widened(x).tanh()
+    squeezed = at_least_float32(x).tanh()
     most = largest(squeezed.abs(), granularity)
     return squeezed, torch.where(most == 0, torch.nan, most) if published else most
 

@@ -6,7 +6,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, integer_dtype, widened, windowed
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, clipped_ste, integer_dtype
 
 
 @frozen(kw_only=True)
@@ -49,7 +49,7 @@ class DorefaActivationQuantizer(Quantizer):
     def forward(self, x: Tensor) -> Tensor:
         """Every value at the nearest level."""
         levels = self._levels(x.detach())
-        return windowed(levels.mul_(self._step(levels)), x, self.low, 1.0)
+        return clipped_ste(levels.mul_(self._step(levels)), x, self.low, 1.0)
 
     def encode(self, x: Tensor) -> Codes:
         """Levels 0 to n, or -n to n."""
@@ -59,7 +59,7 @@ class DorefaActivationQuantizer(Quantizer):
 
     def _levels(self, x: Tensor) -> Tensor:
         # adding 0 turns -0 into the 0 that integers decode to
-        return widened(x).clamp(self.low, 1.0).mul_(self.highest).round_().add_(0.0).to(x.dtype)
+        return at_least_float32(x).clamp(self.low, 1.0).mul_(self.highest).round_().add_(0.0).to(x.dtype)
 
     def _step(self, levels: Tensor) -> Tensor:
         return levels.new_tensor(1 / self.highest)

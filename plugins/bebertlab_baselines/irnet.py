@@ -8,7 +8,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, widened
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32
 from bebertlab_baselines.decay import Decay, decayed
 from bebertlab_baselines.signs import sign_bits, signs
 
@@ -109,7 +109,7 @@ class _Quantize(torch.autograd.Function):
 
 def _standardised(x: Tensor, scale_of: ScaleOf, published: bool) -> tuple[Tensor, Tensor, Tensor]:
     """The standardised rows, one over their standard deviations, and their scales."""
-    wide = widened(x)
+    wide = at_least_float32(x)
     balanced = wide - wide.mean(-1, keepdim=True)
     deviation = torch.linalg.vector_norm(balanced, dim=-1, keepdim=True).div_(_freedom(balanced) ** 0.5)
     inverse = 1 / deviation if published else torch.where(deviation > _SMALLEST, 1 / deviation, 0.0)

@@ -9,7 +9,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, integer_dtype, widened
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, at_least_float32, integer_dtype
 
 _SMALLEST = 1e-5  #: a clip below this is used as this
 
@@ -108,7 +108,7 @@ class _Quantize(torch.autograd.Function):
 
 def _part(x: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
     """x as a part of the clip, and the clip that holds."""
-    wide = widened(x)
+    wide = at_least_float32(x)
     clip = clip.to(wide.dtype).clamp(min=_SMALLEST)
     return wide / clip, clip
 

@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, widened
+from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, at_least_float32
 from bebertlab_baselines.signs import sign_bits, signs
 
 
@@ -60,7 +60,7 @@ class ReactQuantizer(Quantizer):
 
     def parameter_groups(self) -> Iterable[ParameterGroup]:
         """The thresholds learn as biases do, as in the published code."""
-        return [ParameterGroup(parameters=(self.shift,), like_biases=True)]
+        return [ParameterGroup(parameters=(self.shift,), no_decay_group=True)]
 
 
 class _Quantize(torch.autograd.Function):
@@ -81,4 +81,4 @@ class _Quantize(torch.autograd.Function):
 
 
 def _above(x: Tensor, shift: Tensor) -> Tensor:
-    return widened(x) - shift
+    return at_least_float32(x) - shift

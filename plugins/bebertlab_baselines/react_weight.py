@@ -6,7 +6,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, windowed
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, clipped_ste
 from bebertlab_baselines.groups import Granularity, mean
 from bebertlab_baselines.signs import sign_bits, signs
 
@@ -49,7 +49,7 @@ class ReactWeightQuantizer(Quantizer):
     def forward(self, x: Tensor) -> Tensor:
         """Every weight at plus or minus the scale."""
         levels, step = self._quantized(x.detach())
-        return windowed(levels.mul_(step), x, -1.0, 1.0)
+        return clipped_ste(levels.mul_(step), x, -1.0, 1.0)
 
     def encode(self, x: Tensor) -> Codes:
         """Levels -1 and +1, with `as_published` also 0."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrs import evolve, field, frozen, validators
 
-from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, Design, QuantizerOptions, SchemeOptions, Site
+from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, QuantizerOptions, QuantSpec, SchemeOptions, Site
 from bebertlab_baselines.bitnet import Bitnet
 from bebertlab_baselines.bitnet_activation import BitnetActivation
 from bebertlab_baselines.dorefa import Dorefa
@@ -46,9 +46,9 @@ class DorefaScheme(SchemeOptions):
     activation_bits: ActivationBits = field(default=4, validator=_activation_bits)  #: of an activation
     as_published: bool = False  #: zeros in weights as in the published code
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
-        return Design(
+        return QuantSpec(
             weights=_tanh_weights(self.weight_bits, self.as_published),
             inputs={site: self._activation(site) for site in LINEAR_SITES},
             attention={site: self._activation(site) for site in ATTENTION_SITES},
@@ -77,9 +77,9 @@ class PactScheme(SchemeOptions):
     clip: float = field(default=2.5, validator=validators.gt(0))  #: activations are cut off here to begin with
     as_published: bool = False  #: zeros in weights as in the published code
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
-        return Design(
+        return QuantSpec(
             weights=_tanh_weights(self.weight_bits, self.as_published),
             inputs={site: self._activation(site) for site in LINEAR_SITES},
             attention={site: self._activation(site) for site in ATTENTION_SITES},
@@ -106,7 +106,7 @@ class XnorScheme(SchemeOptions):
     activation_bits: Literal[1, 32] = field(default=1, validator=validators.in_((1, 32)))  #: 32: weights only (BWN)
     as_published: bool = False  #: zero is a third value, as in the published code
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
         quantizer = Xnor(as_published=self.as_published)
         return _binary(quantizer, quantizer if self.activation_bits == 1 else None)
@@ -130,7 +130,7 @@ class IrnetScheme(SchemeOptions):
     last: float = field(default=10.0, validator=validators.gt(0))  #: and at the end of the training
     as_published: bool = False  #: zeros and equal weights as in the published code
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
         weight = Irnet(scale_of="balanced", first=self.first, last=self.last, as_published=self.as_published)
         activation = IrnetActivation(first=self.first, last=self.last, as_published=self.as_published)
@@ -153,7 +153,7 @@ class ReactScheme(SchemeOptions):
     activation_bits: Literal[1, 32] = field(default=1, validator=validators.in_((1, 32)))  #: 32: weights only
     as_published: bool = False  #: zero is a third value, as in the published code
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
         activation = React(as_published=self.as_published) if self.activation_bits == 1 else None
         return _binary(ReactWeight(as_published=self.as_published), activation)
@@ -173,9 +173,9 @@ class BitnetScheme(SchemeOptions):
     kind = "bitnet"
     activation_bits: int = field(default=8, validator=[validators.ge(2), validators.le(16)])  #: of an activation
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
-        return Design(
+        return QuantSpec(
             weights=_by_family(matrix=Bitnet(), embedding=Bitnet(granularity="row")),
             inputs=dict.fromkeys(LINEAR_SITES, BitnetActivation(bits=self.activation_bits)),
         )
@@ -186,8 +186,8 @@ def _tanh_weights(bits: int, as_published: bool) -> dict[Site, QuantizerOptions]
     return _by_family(matrix=matrix, embedding=evolve(matrix, granularity="row"))
 
 
-def _binary(weight: QuantizerOptions, activation: QuantizerOptions | None) -> Design:
-    return Design(
+def _binary(weight: QuantizerOptions, activation: QuantizerOptions | None) -> QuantSpec:
+    return QuantSpec(
         weights=_by_family(matrix=weight, embedding=weight),
         inputs={} if activation is None else dict.fromkeys(LINEAR_SITES, activation),
         attention={} if activation is None else dict.fromkeys(_SIGNED, activation),

@@ -8,7 +8,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, within
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, mask_gradient
 from bebertlab_baselines.groups import Granularity, mean, size
 from bebertlab_baselines.signs import sign_bits, signs
 
@@ -80,7 +80,7 @@ class _Quantize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401 - torch's own type
         x, scale = ctx.saved_tensors
-        passed = within(gradient, x, -1.0, 1.0).mul_(scale)
+        passed = mask_gradient(gradient, x, -1.0, 1.0).mul_(scale)
         if ctx.product_rule:
             signed = signs(x, ctx.published)
             return passed.addcmul_(signed, mean(gradient * signed, ctx.granularity)), None, None, None

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 from attrs import field, frozen, validators
 
-from bebertlab.api import Ensemble, EnsembleOptions, Floats, MergerOptions, Round, Sampling, TrainingData, Verdict
+from bebertlab.api import (
+    Ensemble,
+    EnsembleOptions,
+    Floats,
+    MemberResult,
+    MergerOptions,
+    SampleWeights,
+    Sampling,
+    TrainingData,
+)
 from bebertlab_bebert.average import WeightedMeanOptions
 from bebertlab_bebert.probability import MeanProbabilityOptions
 
@@ -47,17 +56,17 @@ class Bagging(Ensemble):
     share: float
     replacement: bool
 
-    def first(self, index: int, data: TrainingData) -> Round:
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
         """A bootstrap, which training draws by the member's seed, or the examples with the member's lowest numbers."""
         examples = len(data)
         count = max(1, round(self.share * examples))
         if self.replacement:
             draws = None if count == examples else count
-            return Round(sampling=Sampling.BOOTSTRAP, weights=np.full(examples, 1 / examples), draws=draws)
+            return SampleWeights(sampling=Sampling.BOOTSTRAP, weights=np.full(examples, 1 / examples), draws=draws)
         weights = np.zeros(examples)
         weights[np.argsort(data.uniform("bagging", index), kind="stable")[:count]] = 1 / count
-        return Round(sampling=Sampling.SUBSET, weights=weights)
+        return SampleWeights(sampling=Sampling.SUBSET, weights=weights)
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         """Every member counts the same."""
-        return Verdict(weight=1.0, kept=True, error=None, next=None)
+        return MemberResult(weight=1.0, kept=True, error=None, next=None)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from attrs import frozen
 
-from bebertlab.api import Ensemble, Floats, Round, TrainingData, Verdict
+from bebertlab.api import Ensemble, Floats, MemberResult, SampleWeights, TrainingData
 from bebertlab_bebert.rounds import Rounds
 
 
@@ -30,11 +30,11 @@ class AdaBoostR2(Ensemble):
     error_floor: float
     loss: Literal["linear", "square", "exponential"]
 
-    def first(self, index: int, data: TrainingData) -> Round:
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
         """Equal weights."""
         return self.rounds.first(len(data))
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         """Weigh the member by its weighted loss, and lower the weight of what it gets right."""
         if logits is None:
             raise ValueError("a member of boosting is judged by its logits")

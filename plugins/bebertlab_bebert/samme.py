@@ -7,7 +7,7 @@ import math
 import numpy as np
 from attrs import frozen
 
-from bebertlab.api import Ensemble, Floats, Round, TrainingData, Verdict
+from bebertlab.api import Ensemble, Floats, MemberResult, SampleWeights, TrainingData
 from bebertlab_bebert.rounds import Rounds
 
 
@@ -27,11 +27,11 @@ class Samme(Ensemble):
     error_floor: float
     classes: int
 
-    def first(self, index: int, data: TrainingData) -> Round:
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
         """Equal weights."""
         return self.rounds.first(len(data))
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         """Weigh the member by its weighted error, and raise the weight of what it misses."""
         if logits is None:
             raise ValueError("a member of boosting is judged by its logits")

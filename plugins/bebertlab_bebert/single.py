@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from bebertlab.api import Ensemble, EnsembleOptions, Floats, MergerOptions, Round, Sampling, TrainingData, Verdict
+from bebertlab.api import (
+    Ensemble,
+    EnsembleOptions,
+    Floats,
+    MemberResult,
+    MergerOptions,
+    SampleWeights,
+    Sampling,
+    TrainingData,
+)
 from bebertlab_bebert.average import WeightedMeanOptions
 from bebertlab_bebert.probability import MeanProbabilityOptions
 
@@ -31,10 +40,10 @@ class SingleOptions(EnsembleOptions):
 class Single(Ensemble):
     """One member on every example."""
 
-    def first(self, index: int, data: TrainingData) -> Round:
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
         """Every example."""
-        return Round(sampling=Sampling.ALL, weights=np.full(len(data), 1 / len(data)))
+        return SampleWeights(sampling=Sampling.ALL, weights=np.full(len(data), 1 / len(data)))
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         """It is kept, and nothing comes after it."""
-        return Verdict(weight=1.0, kept=True, error=None, next=None)
+        return MemberResult(weight=1.0, kept=True, error=None, next=None)

@@ -8,7 +8,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign, within
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, mask_gradient, sign
 
 
 @frozen(kw_only=True)
@@ -79,7 +79,7 @@ class _Binarize(torch.autograd.Function):
         x, mean = ctx.saved_tensors
         # in the memory of the centred weights: no third tensor of the weight's size
         passed = x - mean
-        passed = within(gradient, passed, -1.0, 1.0, out=passed)
+        passed = mask_gradient(gradient, passed, -1.0, 1.0, out=passed)
         return passed.sub_(passed.mean(-1, keepdim=True)), None
 
 

@@ -6,7 +6,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, windowed
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, clipped_ste
 
 
 @frozen(kw_only=True)
@@ -43,7 +43,7 @@ class BoolQuantizer(Quantizer):
 
     def forward(self, x: Tensor) -> Tensor:
         """0 or 1."""
-        return windowed(self._quantized(x), x, -1.0, 1.0, strict=not self.as_in_paper)
+        return clipped_ste(self._quantized(x), x, -1.0, 1.0, strict=not self.as_in_paper)
 
     def encode(self, x: Tensor) -> Codes:
         """Levels 0 and 1."""

@@ -14,8 +14,8 @@ from bebertlab.api import (
     Architecture,
     BertClassifier,
     Checkpoint,
-    Design,
     ImporterOptions,
+    QuantSpec,
     UserError,
     branch_counts,
     branch_prefix,
@@ -45,7 +45,7 @@ class BibertImporter(ImporterOptions):
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint."""
-        return _read(tensors, config, BibertScheme(as_published=self.as_published).design())
+        return _read(tensors, config, BibertScheme(as_published=self.as_published).spec())
 
 
 @frozen(kw_only=True)
@@ -60,28 +60,28 @@ class BebertBibertImporter(ImporterOptions):
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint."""
-        return _read(tensors, config, BebertBibertScheme(as_published=self.as_published).design())
+        return _read(tensors, config, BebertBibertScheme(as_published=self.as_published).spec())
 
 
-def _read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], design: Design) -> Checkpoint:
+def _read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], spec: QuantSpec) -> Checkpoint:
     _check_bits(config, told=any(map(_UNUSED.fullmatch, tensors)))
     given = {name: tensor for name, tensor in modern_names(tensors).items() if not _UNUSED.fullmatch(name)}
     sizes = classifier_architecture(config, {name: tensor.shape for name, tensor in given.items()})
-    own, theirs = BertClassifier(sizes, design).state_dict(), _published_names(sizes, design)
+    own, theirs = BertClassifier(sizes, spec).state_dict(), _published_names(sizes, spec)
     try:
         check_tensors(given, {theirs.get(name, name): tensor for name, tensor in own.items()})
     except UserError as error:
         raise UserError(f"not a checkpoint of BiBERT's published code with this config.json: {error}") from error
     _check_weights(given[_QUERY])
     found = {name: given[theirs.get(name, name)].to(torch.float32, copy=True) for name in own}
-    return Checkpoint(architecture=sizes, design=design, tensors=found)
+    return Checkpoint(architecture=sizes, spec=spec, tensors=found)
 
 
-def _published_names(sizes: Architecture, design: Design) -> dict[str, str]:
+def _published_names(sizes: Architecture, spec: QuantSpec) -> dict[str, str]:
     """Ours to theirs, of every weight and bias that is quantized here."""
     return {
         branch_prefix(path, 0, count) + what: f"{path}.{what}"
-        for path, count in branch_counts(sizes, design).items()
+        for path, count in branch_counts(sizes, spec).items()
         for what in ("weight", "bias")
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from bebertlab.api import LINEAR_SITES, WEIGHT_SITES, Design, SchemeOptions, Site
+from bebertlab.api import LINEAR_SITES, WEIGHT_SITES, QuantSpec, SchemeOptions, Site
 from bebertlab_bibert.bibert import Bibert
 from bebertlab_bibert.boolean import Bool
 from bebertlab_bibert.sign import Sign
@@ -28,7 +28,7 @@ class BibertScheme(SchemeOptions):
     kind = "bibert"
     as_published: bool = False  #: zeros as in the published code: a third value, 0
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
         return _design(as_published=self.as_published, scaled=False)
 
@@ -47,14 +47,14 @@ class BebertBibertScheme(SchemeOptions):
     kind = "bebert-bibert"
     as_published: bool = False  #: zeros as in the published code: a third value, 0
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
         return _design(as_published=self.as_published, scaled=True)
 
 
-def _design(*, as_published: bool, scaled: bool) -> Design:
+def _design(*, as_published: bool, scaled: bool) -> QuantSpec:
     attention = Sign(strict=True, scaled=scaled, as_published=as_published)
-    return Design(
+    return QuantSpec(
         weights=dict.fromkeys(WEIGHT_SITES, Bibert(as_published=as_published)),
         inputs=dict.fromkeys(LINEAR_SITES, Sign(as_published=as_published)),
         attention={**dict.fromkeys(_QKV, attention), Site.ATTENTION_PROBABILITIES: Bool()},

@@ -8,7 +8,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign, windowed
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, clipped_ste, sign
 
 
 @frozen(kw_only=True)
@@ -50,13 +50,13 @@ class SignQuantizer(Quantizer):
     def forward(self, x: Tensor) -> Tensor:
         """Every value at minus or plus the scale."""
         levels, step = self._quantized(x)
-        return windowed(levels if step is None else levels.mul_(step), x, -1.0, 1.0, strict=self.strict)
+        return clipped_ste(levels if step is None else levels.mul_(step), x, -1.0, 1.0, strict=self.strict)
 
-    def factored(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward_unscaled(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The signs, and the scale apart."""
         levels, step = self._quantized(x)
         source = x if step is None else _divided(x, step)
-        return windowed(levels, source, -1.0, 1.0, strict=self.strict), step
+        return clipped_ste(levels, source, -1.0, 1.0, strict=self.strict), step
 
     def encode(self, x: Tensor) -> Codes:
         """Levels -1 and +1, with `as_published` also 0."""

@@ -12,10 +12,10 @@ from bebertlab.api import (
     hookimpl,
 )
 from bebertlab_binarybert.adaptive import Adaptive
-from bebertlab_binarybert.attention import Attention
+from bebertlab_binarybert.attention import AttentionDistanceOptions
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.distillations import JointDistillation, PredictionDistillation, TwoStageDistillation
-from bebertlab_binarybert.hidden import Hidden
+from bebertlab_binarybert.hidden import HiddenDistanceOptions
 from bebertlab_binarybert.importer import BinaryBertImporter, TernaryBertImporter
 from bebertlab_binarybert.laq import Laq
 from bebertlab_binarybert.lsq import Lsq
@@ -27,11 +27,11 @@ from bebertlab_binarybert.uniform import Uniform
 
 __all__ = [
     "Adaptive",
-    "Attention",
+    "AttentionDistanceOptions",
     "BinaryBert",
     "BinaryBertImporter",
     "Bwn",
-    "Hidden",
+    "HiddenDistanceOptions",
     "JointDistillation",
     "Laq",
     "Lsq",
@@ -67,7 +67,7 @@ def bebertlab_splitters() -> list[type[SplitterOptions]]:
 @hookimpl
 def bebertlab_losses() -> list[type[LossOptions]]:
     """Distances between student and teacher."""
-    return [Attention, Hidden, Prediction]
+    return [AttentionDistanceOptions, HiddenDistanceOptions, Prediction]
 
 
 @hookimpl

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve, field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Checkpoint, Design, Measure, Splitter, SplitterOptions, Splitting, UserError, branch_prefix
+from bebertlab.api import Checkpoint, Measure, QuantSpec, Splitter, SplitterOptions, Splitting, UserError, branch_prefix
 from bebertlab_binarybert.costs import SIZES, UNITS, Costs, Unit
 from bebertlab_binarybert.knapsack import choose
 from bebertlab_binarybert.twn import Twn
@@ -38,7 +38,7 @@ class Adaptive(SplitterOptions):
         if sum(budget is not None for budget in (self.budget_mebibytes, self.budget_gigaflops, self.fraction)) > 1:
             raise UserError("splitter 'adaptive' takes only one of budget_mebibytes, budget_gigaflops and fraction")
 
-    def design(self, source: Design) -> Design:
+    def spec(self, source: QuantSpec) -> QuantSpec:
         """Binary weights in place of ternary ones, whichever are split."""
         return binary_design(source)
 
@@ -64,7 +64,7 @@ class AdaptiveSplitter(Splitter):
     def split(self, source: Checkpoint, measure: Measure) -> Splitting:
         """The checkpoint with some modules split, at the price of one measurement for each ternary module."""
         modules = ternary_modules(source, Adaptive.kind)
-        costs = Costs(source, binary_design(source.design))
+        costs = Costs(source, binary_design(source.spec))
         second = {path: costs.second(path, self.unit) for path in modules}
         room = self._room(costs.single(self.unit), math.fsum(second.values()))
         whole = split_all(source, modules)
@@ -137,9 +137,9 @@ def _mixed(source: Checkpoint, whole: Checkpoint, modules: Mapping[str, Twn], ch
             tensors |= {name: t for name, t in whole.tensors.items() if name.startswith((first, second))}
         else:
             tensors[f"{first}weight"] = clip_weight(tensors[f"{first}weight"], ternary)
-    branches = {**source.design.branches, **dict.fromkeys(sorted(chosen), 2)}
-    design = binary_design(source.design).with_branches(branches)
-    return Checkpoint(architecture=source.architecture, design=design, tensors=tensors)
+    branches = {**source.spec.branches, **dict.fromkeys(sorted(chosen), 2)}
+    spec = binary_design(source.spec).with_branches(branches)
+    return Checkpoint(architecture=source.architecture, spec=spec, tensors=tensors)
 
 
 def _rows(rises: Mapping[str, float], chosen: frozenset[str], costs: Costs) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ _MASKED = -100.0  #: scores up to here are those of masked keys
 
 
 @frozen(kw_only=True)
-class Attention(LossOptions):
+class AttentionDistanceOptions(LossOptions):
     """How far the student's attention scores are from the teacher's."""
 
     kind = "attention"
@@ -44,7 +44,7 @@ class AttentionDistance(Loss):
     teacher_taps = frozenset({Tap.SCORES})
     per_example = True
 
-    def __init__(self, options: Attention) -> None:
+    def __init__(self, options: AttentionDistanceOptions) -> None:
         self.options = options
 
     def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from bebertlab.api import (
     Checkpoint,
-    Design,
+    QuantSpec,
     branch_counts,
     branch_prefix,
     model_operations,
@@ -29,14 +29,14 @@ class Costs:
     In bits and operations, not in the larger units: those are whole numbers or nearly so, whose sums are exact.
     """
 
-    def __init__(self, source: Checkpoint, design: Design) -> None:
+    def __init__(self, source: Checkpoint, spec: QuantSpec) -> None:
         """Of the matrices in `source`, each of one branch, under a design of the same sites."""
-        self._sizes, self._design = source.architecture, design.with_branches({})
-        counts = branch_counts(source.architecture, source.design)
+        self._sizes, self._design = source.architecture, spec.with_branches({})
+        counts = branch_counts(source.architecture, source.spec)
         self._bits = {}
         for path, site in quantizable_modules(self._sizes).items():
             weight = source.tensors[f"{branch_prefix(path, 0, counts[path])}weight"]
-            quantizer = design.weights.get(site)
+            quantizer = spec.weights.get(site)
             self._bits[path] = weight.numel() * (_FULL if quantizer is None else quantizer.build(weight.shape).bits)
         self._operations = self._count({})
 
@@ -49,5 +49,5 @@ class Costs:
         return self._bits[path] if unit == "mebibytes" else self._count({path: 2}) - self._operations
 
     def _count(self, branches: Mapping[str, int]) -> float:
-        design = self._design.with_branches(branches)
-        return model_operations(self._sizes, design, usual_tokens(self._sizes)).total
+        spec = self._design.with_branches(branches)
+        return model_operations(self._sizes, spec, usual_tokens(self._sizes)).total

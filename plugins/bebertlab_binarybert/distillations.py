@@ -7,8 +7,8 @@ from typing import Literal
 from attrs import field, frozen, validators
 
 from bebertlab.api import LAYERS, DistillationOptions, Layers, LossOptions, Phase
-from bebertlab_binarybert.attention import Attention
-from bebertlab_binarybert.hidden import Hidden
+from bebertlab_binarybert.attention import AttentionDistanceOptions
+from bebertlab_binarybert.hidden import HiddenDistanceOptions
 from bebertlab_binarybert.prediction import Prediction
 
 Reduction = Literal["elements", "classes"]
@@ -87,8 +87,8 @@ class JointDistillation(DistillationOptions):
 
 def _inner(include_padding: bool, layers: Layers) -> tuple[LossOptions, ...]:
     return (
-        Hidden(include_padding=include_padding, layers=layers),
-        Attention(include_padding=include_padding, layers=layers),
+        HiddenDistanceOptions(include_padding=include_padding, layers=layers),
+        AttentionDistanceOptions(include_padding=include_padding, layers=layers),
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from attrs import Attribute
 from torch import Tensor
 
-from bebertlab.api import widened
+from bebertlab.api import at_least_float32
 
 #: a plain number, or a tensor of one number, or of one a row; Any, as torch takes all of them
 Number: TypeAlias = Any
@@ -52,7 +52,7 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
 
     def levels(self, x: Tensor) -> Tensor:
         """The nearest level of every value, in the dtype of x."""
-        wide = widened(x)
+        wide = at_least_float32(x)
         scale = self.highest / self.size
         if self.inside:
             own: Tensor = wide * scale if self.offset is None else (wide - self.offset).mul_(scale)
@@ -134,7 +134,7 @@ def _of_numbers(ends: tuple[float, float], clip: list[float], bits: int, symmetr
 
 def _of_tensors(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool, published: bool) -> Grid:
     highest, (low, high) = _highest(bits, symmetric), clip.unbind()
-    least, most = (end.clamp(low, high) for end in _extremes(widened(x), rows))
+    least, most = (end.clamp(low, high) for end in _extremes(at_least_float32(x), rows))
     if symmetric:
         size = torch.maximum(-least, most)
         size = torch.where(size == 0, torch.nan, size) if published else size.clamp(min=_SMALLEST)

@@ -10,7 +10,7 @@ from bebertlab.api import LAYERS, Batch, Layers, Loss, LossOptions, Outputs, Tap
 
 
 @frozen(kw_only=True)
-class Hidden(LossOptions):
+class HiddenDistanceOptions(LossOptions):
     """How far the student's hidden states are from the teacher's, the embedding output included."""
 
     kind = "hidden"
@@ -40,7 +40,7 @@ class HiddenDistance(Loss):
     teacher_taps = frozenset({Tap.HIDDEN})
     per_example = True
 
-    def __init__(self, options: Hidden) -> None:
+    def __init__(self, options: HiddenDistanceOptions) -> None:
         self.options = options
 
     def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:

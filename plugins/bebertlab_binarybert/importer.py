@@ -14,8 +14,8 @@ from bebertlab.api import (
     Architecture,
     BertClassifier,
     Checkpoint,
-    Design,
     ImporterOptions,
+    QuantSpec,
     SchemeOptions,
     UserError,
     check_tensors,
@@ -115,7 +115,7 @@ class TernaryBertImporter(ImporterOptions):
             activation_bits = FULL
         clip = config_number(config, "clip_val", 2.5)
         if weight_bits == activation_bits == FULL:
-            return _checkpoint(given, sizes, Design(), ternarybert=True)
+            return _checkpoint(given, sizes, QuantSpec(), ternarybert=True)
         try:
             scheme = TernaryBert(
                 weight_bits=weight_bits,  # type: ignore[arg-type] # the scheme checks it
@@ -140,18 +140,18 @@ def _granularity(config: Mapping[str, Any], flag: str, *, default: bool) -> Any:
     return "tensor" if config.get(flag, default) else "row"
 
 
-def _design(scheme: SchemeOptions, sizes: Architecture) -> Design:
+def _design(scheme: SchemeOptions, sizes: Architecture) -> QuantSpec:
     """What a scheme says, with the hidden activation that config.json has."""
-    design = scheme.design()
-    return design if design.activation is None else evolve(design, activation=sizes.activation)
+    spec = scheme.spec()
+    return spec if spec.activation is None else evolve(spec, activation=sizes.activation)
 
 
 def _checkpoint(
-    given: Mapping[str, Tensor], sizes: Architecture, design: Design, *, ternarybert: bool, unset: float | None = None
+    given: Mapping[str, Tensor], sizes: Architecture, spec: QuantSpec, *, ternarybert: bool, unset: float | None = None
 ) -> Checkpoint:
     """`unset`: a step that was never set."""
-    own = BertClassifier(sizes, design).state_dict()
-    theirs = {name: _published(name, design, ternarybert) for name in own if not name.endswith(".initialised")}
+    own = BertClassifier(sizes, spec).state_dict()
+    theirs = {name: _published(name, spec, ternarybert) for name in own if not name.endswith(".initialised")}
     wanted = {theirs[name]: own[name] for name in theirs}
     found = {name: tensor for name, tensor in given.items() if name in wanted or not _CLIP.fullmatch(name)}
     # a step may have been stored with a dimension
@@ -167,14 +167,14 @@ def _checkpoint(
         else torch.tensor(unset is None or bool(found[theirs[f"{name.removesuffix('initialised')}step"]] != unset))
         for name, tensor in own.items()
     }
-    return Checkpoint(architecture=sizes, design=design, tensors=tensors)
+    return Checkpoint(architecture=sizes, spec=spec, tensors=tensors)
 
 
 def _one(given: Tensor, wanted: Tensor | None) -> bool:
     return wanted is not None and given.numel() == 1 == wanted.numel()
 
 
-def _published(name: str, design: Design, ternarybert: bool) -> str:
+def _published(name: str, spec: QuantSpec, ternarybert: bool) -> str:
     """The published name of one of our tensors."""
     if inside := _ATTENTION.fullmatch(name):
         return f"{inside[1]}.clip_{inside[2].replace('probabilities', 'attn')}"
@@ -186,4 +186,4 @@ def _published(name: str, design: Design, ternarybert: bool) -> str:
     elif what.startswith("weight_quantizer"):
         embedding = path.endswith("word_embeddings") and not ternarybert
         what = "embed_clip_val" if embedding else "weight_clip_val"
-    return f"{path}_{branch + 1}.{what}" if design.branches.get(path, 1) > 1 else f"{path}.{what}"
+    return f"{path}_{branch + 1}.{what}" if spec.branches.get(path, 1) > 1 else f"{path}.{what}"

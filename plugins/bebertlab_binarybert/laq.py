@@ -6,7 +6,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign, straight_through, widened
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, sign, straight_through
 from bebertlab_binarybert.granularity import Granularity, mean, total
 
 _ITERATIONS = 10  #: of the published code, whether or not anything still changes
@@ -68,7 +68,7 @@ class LaqQuantizer(Quantizer):
         x = x.detach()  # the gradient is known: record nothing
         if self.binary:
             return torch.sign(x) if self.published else sign(x), mean(x.abs(), self.granularity)
-        wide = widened(x)
+        wide = at_least_float32(x)
         size = wide.abs()
         part = self._parts(size, self._scale(size, size.sign()))
         for _ in range(_ITERATIONS):

@@ -9,7 +9,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, integer_dtype, widened, within
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, integer_dtype, mask_gradient
 from bebertlab_binarybert.grid import check_bits
 
 _SMALLEST = 1e-5  #: no step is smaller
@@ -73,7 +73,7 @@ class LsqQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels low to high, with an offset where they are not symmetric."""
         x = x.detach()
-        step = _positive(self._found_step(x).to(widened(x).dtype), self.published)
+        step = _positive(self._found_step(x).to(at_least_float32(x).dtype), self.published)
         base = None if self.symmetric else x.amin()
         levels = _in_steps(x, step, base).clamp_(self.low, self.high).round_().nan_to_num_()
         return Codes(
@@ -115,7 +115,7 @@ class _Quantize(torch.autograd.Function):
     # forward with ctx, not setup_context: that one costs three times as much a call
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, ends: tuple[int, int], symmetric: bool, published: bool) -> Tensor:  # noqa: ANN401
-        size = _positive(step.to(widened(x).dtype), published)
+        size = _positive(step.to(at_least_float32(x).dtype), published)
         base = None if symmetric else x.amin()
         # x, not what comes of it: it is kept anyway, once for all that read it, and dividing again is cheap
         ctx.save_for_backward(x, size, base)
@@ -128,8 +128,8 @@ class _Quantize(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # noqa: ANN401
         scaled = _in_steps(*ctx.saved_tensors)
         gradient = gradient.to(scaled.dtype)
-        inner = within(scaled, scaled, ctx.low, ctx.high)
-        passed = within(gradient, scaled, ctx.low, ctx.high)
+        inner = mask_gradient(scaled, scaled, ctx.low, ctx.high)
+        passed = mask_gradient(gradient, scaled, ctx.low, ctx.high)
         slope = scaled.clamp_(ctx.low, ctx.high).round_().sub_(inner).mul_(gradient).sum()
         return passed, slope / math.sqrt(scaled.numel() * ctx.high), None, None, None
 
@@ -141,5 +141,5 @@ def _positive(step: Tensor, published: bool) -> Tensor:
 
 def _in_steps(x: Tensor, size: Tensor, base: Tensor | None) -> Tensor:
     """x in steps from the base, before rounding."""
-    wide = widened(x)
+    wide = at_least_float32(x)
     return wide / size if base is None else (wide - base).div_(size)

@@ -10,8 +10,8 @@ from bebertlab.api import (
     ATTENTION_SITES,
     LINEAR_SITES,
     WEIGHT_SITES,
-    Design,
     QuantizerOptions,
+    QuantSpec,
     SchemeOptions,
     Site,
     UserError,
@@ -90,10 +90,10 @@ class BinaryBert(SchemeOptions):
         if not self.learnable:
             raise UserError("learnable: the step of lsq must learn; fixed clips need uniform activations")
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
         method = ACTIVATIONS.choose(self.activation_bits, self.activations)
-        return Design(
+        return QuantSpec(
             weights=_present({site: self._weight(site) for site in WEIGHT_SITES}),
             inputs=_present({site: self._activation(method, site) for site in LINEAR_SITES}),
             attention=_present({site: self._activation(method, site) for site in ATTENTION_SITES}),
@@ -162,11 +162,11 @@ class TernaryBert(SchemeOptions):
     )  #: hidden activation; null: the model's
     as_published: bool = False  #: a group of zeros gives NaN, as in the published code
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
         linear = dict.fromkeys(LINEAR_SITES, self._weight(self.matrix_granularity))
         activation = None if self.activation_bits == 32 else self._uniform(self.activation_bits, "tensor")
-        return Design(
+        return QuantSpec(
             weights={Site.WORD_EMBEDDING: self._weight(self.embedding_granularity), **linear},
             inputs=_present(dict.fromkeys(LINEAR_SITES, activation)),
             attention=_present(dict.fromkeys(ATTENTION_SITES, activation)),

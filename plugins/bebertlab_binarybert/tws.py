@@ -11,8 +11,8 @@ from torch import Tensor
 
 from bebertlab.api import (
     Checkpoint,
-    Design,
     Measure,
+    QuantSpec,
     Splitter,
     SplitterOptions,
     Splitting,
@@ -33,7 +33,7 @@ class Tws(SplitterOptions):
 
     kind = "tws"
 
-    def design(self, source: Design) -> Design:
+    def spec(self, source: QuantSpec) -> QuantSpec:
         """Binary weights in place of ternary ones."""
         return binary_design(source)
 
@@ -62,17 +62,17 @@ def ternary_modules(source: Checkpoint, splitter: str) -> dict[str, Twn]:
     Raises:
         UserError: the model has none, other ones as well, or is split already; `splitter` is who says so.
     """
-    design = source.design
+    spec = source.spec
     needed = (
         f"splitter '{splitter}' splits ternary weights: train a model under twn first (binarybert with weight_bits: 2)"
     )
-    if not design.weights:
+    if not spec.weights:
         raise UserError(f"{needed}; this one has full-precision weights")
-    ternary = {site: options for site, options in design.weights.items() if isinstance(options, Twn)}
-    others = [f"{site.value} is {o.kind}" for site, o in design.weights.items() if site not in ternary]
+    ternary = {site: options for site, options in spec.weights.items() if isinstance(options, Twn)}
+    others = [f"{site.value} is {o.kind}" for site, o in spec.weights.items() if site not in ternary]
     if others:
         raise UserError(f"{needed}; here {', '.join(others)}")
-    if several := [path for path, branches in design.branches.items() if branches > 1]:
+    if several := [path for path, branches in spec.branches.items() if branches > 1]:
         raise UserError(f"splitter '{splitter}' splits modules of one branch; already split: {', '.join(several)}")
     sites = quantizable_modules(source.architecture)
     return {path: ternary[site] for path, site in sites.items() if site in ternary}
@@ -83,11 +83,11 @@ def split_all(source: Checkpoint, modules: Mapping[str, Twn]) -> Checkpoint:
     tensors = dict(source.tensors)
     for path, options in modules.items():
         tensors |= two_branches(path, source.tensors, partial(split_weight, ternary=options))
-    split = binary_design(source.design).with_branches({**source.design.branches, **dict.fromkeys(modules, 2)})
-    return Checkpoint(architecture=source.architecture, design=split, tensors=tensors)
+    split = binary_design(source.spec).with_branches({**source.spec.branches, **dict.fromkeys(modules, 2)})
+    return Checkpoint(architecture=source.architecture, spec=split, tensors=tensors)
 
 
-def binary_design(source: Design) -> Design:
+def binary_design(source: QuantSpec) -> QuantSpec:
     """The design of a ternary model with binary weights that share scales alike."""
     weights = {
         site: Bwn(granularity=options.granularity, as_published=options.as_published)

@@ -73,11 +73,11 @@ class UniformQuantizer(Quantizer):
         y: Tensor = _Quantize.apply(x, (self._rule,), self.clip)  # type: ignore[no-untyped-call]
         return y
 
-    def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+    def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
         """One tensor where nothing is clipped, without gradients also for branches with the same clips (on a CPU)."""
         uniform = self._uniform(others)
         if uniform is None:
-            return super().of_branches(others, x)
+            return super().forward_branches(others, x)
         rules, clips = tuple(one._rule for one in uniform), [one.clip for one in uniform]
         if torch.is_grad_enabled():
             values = _Quantize.apply(x, rules, *clips)  # type: ignore[no-untyped-call]
@@ -91,11 +91,11 @@ class UniformQuantizer(Quantizer):
         x = x.detach()
         return self._codes(x, find_grid(x, self.clip.detach(), *self._rule))
 
-    def codes_of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+    def encode_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
         """Codes that are the same are found once."""
         uniform = self._uniform(others)
         if uniform is None:
-            return super().codes_of_branches(others, x)
+            return super().encode_branches(others, x)
         x = x.detach()
         grids = find_grids(x, [one.clip.detach() for one in uniform], [one._rule for one in uniform])
         first = self._codes(x, grids[0])

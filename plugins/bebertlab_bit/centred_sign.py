@@ -47,7 +47,7 @@ class CentredSignQuantizer(Quantizer):
             [-1., -1.]])
     """
 
-    lasting = LASTING
+    transferable_state = LASTING
 
     def __init__(self, options: CentredSign, shape: torch.Size) -> None:
         super().__init__()

@@ -60,7 +60,7 @@ class ElasticQuantizer(Quantizer):
         super().__init__()
         self.levels = Levels.of(options.bits, signed=options.signed, with_zero=options.as_published)
         self.bits = self.levels.bits
-        self.lasting = LASTING | ({"scale", "initialised"} if options.keep_scale else frozenset())
+        self.transferable_state = LASTING | ({"scale", "initialised"} if options.keep_scale else frozenset())
         self.scale = nn.Parameter(torch.tensor(1.0))
         self.shift: nn.Parameter | None = new_shift(options.kind, shape) if options.shift else None
         self.register_buffer("initialised", torch.tensor(False))

@@ -13,8 +13,8 @@ from torch import Tensor
 from bebertlab.api import (
     BertClassifier,
     Checkpoint,
-    Design,
     ImporterOptions,
+    QuantSpec,
     UserError,
     check_tensors,
     classifier_architecture,
@@ -52,8 +52,8 @@ class BitImporter(ImporterOptions):
         given = modern_names(tensors)
         sizes = classifier_architecture(config, {name: tensor.shape for name, tensor in given.items()})
         bits = quantized_bits(config, filter(_SPARE.fullmatch, given))
-        design = evolve(self._design(config, *bits), activation=sizes.activation)
-        own = BertClassifier(sizes, design).state_dict()
+        spec = evolve(self._design(config, *bits), activation=sizes.activation)
+        own = BertClassifier(sizes, spec).state_dict()
         theirs = {name: _published(name) for name in own}
         wanted = {theirs[name]: tensor for name, tensor in own.items() if tensor.is_floating_point()}
         given = {name: tensor for name, tensor in given.items() if name in wanted or not _SPARE.fullmatch(name)}
@@ -69,9 +69,9 @@ class BitImporter(ImporterOptions):
             else given[theirs[name]].to(torch.float32, copy=True)
             for name in own
         }
-        return Checkpoint(architecture=sizes, design=design, tensors=found)
+        return Checkpoint(architecture=sizes, spec=spec, tensors=found)
 
-    def _design(self, config: Mapping[str, Any], weight_bits: int, activation_bits: int) -> Design:
+    def _design(self, config: Mapping[str, Any], weight_bits: int, activation_bits: int) -> QuantSpec:
         """What is quantized where, as the settings of the published command line say."""
         if weight_bits != _FULL and (method := config.get("weight_quant_method", "bwn")) != "bwn":
             raise UserError(f"config.json: weight_quant_method is '{method}'; only 'bwn' is supported")
@@ -91,7 +91,7 @@ class BitImporter(ImporterOptions):
             )
         except ValueError as error:
             raise UserError(f"config.json: {error.args[0]}") from error
-        return scheme.design()
+        return scheme.spec()
 
 
 def _one(given: Tensor, wanted: Tensor | None) -> bool:

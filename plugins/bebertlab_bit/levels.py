@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bebertlab.api import sign, widened, within
+from bebertlab.api import at_least_float32, mask_gradient, sign
 
 SMALLEST = 1e-5  #: no scale is smaller
 
@@ -71,7 +71,7 @@ def _in_steps(wide: Tensor, step: Tensor, base: Tensor | None, *, in_place: bool
 
 
 def _shifted(x: Tensor, shift: Tensor | None) -> Tensor:
-    wide = widened(x)
+    wide = at_least_float32(x)
     return wide if shift is None else wide + shift.to(wide.dtype)
 
 
@@ -94,8 +94,8 @@ class _Quantize(torch.autograd.Function):
         wide, levels = _shifted(x, shift), ctx.levels
         u = _in_steps(wide, step, base, in_place=wide is not x)
         gradient = gradient.to(u.dtype)
-        passed = within(gradient, u, levels.low, levels.high)
-        inner = None if levels.signs else within(u, u, levels.low, levels.high)
+        passed = mask_gradient(gradient, u, levels.low, levels.high)
+        inner = None if levels.signs else mask_gradient(u, u, levels.low, levels.high)
         slopes = levels.nearest_(u)
         if inner is not None:
             slopes.sub_(inner)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from attrs import Attribute, field, frozen, validators
 
-from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, Design, QuantizerOptions, SchemeOptions, Site
+from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, QuantizerOptions, QuantSpec, SchemeOptions, Site
 from bebertlab_bit.centred_sign import CentredSign, Granularity
 from bebertlab_bit.elastic import Elastic
 
@@ -52,9 +52,9 @@ class Bit(SchemeOptions):
         if value == "bwn" and self.activation_bits not in (1, 32):
             raise ValueError(f"'activations: bwn' has 1 bit, and 'activation_bits' says {self.activation_bits}")
 
-    def design(self) -> Design:
+    def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
-        return Design(
+        return QuantSpec(
             weights=self._weights(),
             inputs={} if self.activation_bits == 32 else {site: self._input(site) for site in LINEAR_SITES},
             attention={} if self.activation_bits == 32 else self._attention(),

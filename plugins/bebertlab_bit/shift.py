@@ -36,4 +36,4 @@ def add_shift(x: Tensor, shift: Tensor | None) -> Tensor:
 def groups(*, shift: nn.Parameter | None, scale: nn.Parameter | None = None) -> tuple[ParameterGroup, ...]:
     """A scale learns as steps and clips do; a shift as a bias, as which the published code stores it."""
     scales = () if scale is None else (ParameterGroup(parameters=(scale,)),)
-    return scales if shift is None else (*scales, ParameterGroup(parameters=(shift,), like_biases=True))
+    return scales if shift is None else (*scales, ParameterGroup(parameters=(shift,), no_decay_group=True))

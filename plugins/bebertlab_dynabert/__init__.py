@@ -5,14 +5,14 @@ from __future__ import annotations
 from bebertlab.api import DistillationOptions, StageGroupOptions, StageOptions, hookimpl
 from bebertlab_dynabert.distillations import DepthDistillation, LabelsDistillation, WidthDistillation
 from bebertlab_dynabert.importance import Importance, measure_importance
-from bebertlab_dynabert.order import Order, descending, reordered
+from bebertlab_dynabert.order import NeuronOrder, descending, reordered
 from bebertlab_dynabert.reorder import ReorderStage
 
 __all__ = [
     "DepthDistillation",
     "Importance",
     "LabelsDistillation",
-    "Order",
+    "NeuronOrder",
     "ReorderStage",
     "WidthDistillation",
     "descending",

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.api import Batch, BertClassifier, Design, Site, UserError, quantizable_modules
+from bebertlab.api import Batch, BertClassifier, QuantSpec, Site, UserError, quantizable_modules
 
 _Gradients = tuple[Tensor, ...]
 
@@ -37,7 +37,7 @@ def measure_importance(model: BertClassifier, batches: Iterable[Batch], *, as_pu
     Raises:
         UserError: there is no batch, or the model is quantized.
     """
-    if model.design != Design():
+    if model.spec != QuantSpec():
         raise UserError("only a full-precision model can be reordered: reorder first, then quantize")
     sizes, weights = model.architecture, _weights(model)
     steps = _gradients(model.eval(), batches, weights)

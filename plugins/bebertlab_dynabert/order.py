@@ -8,27 +8,27 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from bebertlab.api import Checkpoint, Design, Site, UserError, quantizable_modules
+from bebertlab.api import Checkpoint, QuantSpec, Site, UserError, quantizable_modules
 from bebertlab_dynabert.importance import Importance
 
 
 @frozen(kw_only=True, eq=False)
-class Order:
+class NeuronOrder:
     """Which head and neuron comes where: the i-th of a layer is the one that was in the place named at i."""
 
     heads: Tensor  #: (L, A) int64
     neurons: Tensor  #: (L, F) int64
 
 
-def descending(importance: Importance) -> Order:
+def descending(importance: Importance) -> NeuronOrder:
     """The most important first; of equals the one that was first."""
-    return Order(
+    return NeuronOrder(
         heads=importance.heads.argsort(dim=1, descending=True, stable=True),
         neurons=importance.neurons.argsort(dim=1, descending=True, stable=True),
     )
 
 
-def reordered(checkpoint: Checkpoint, order: Order) -> Checkpoint:
+def reordered(checkpoint: Checkpoint, order: NeuronOrder) -> Checkpoint:
     """The same function with heads and neurons in another order, so that a slice by width keeps the first of them.
 
     Rows of query, key and value (with biases) and columns of the attention output go by heads; rows of the first
@@ -38,7 +38,7 @@ def reordered(checkpoint: Checkpoint, order: Order) -> Checkpoint:
     Raises:
         UserError: the model is quantized.
     """
-    if checkpoint.design != Design():
+    if checkpoint.spec != QuantSpec():
         raise UserError("only a full-precision model can be reordered: reorder first, then quantize")
     tensors = dict(checkpoint.tensors)
     for path, dimension, places in _moves(checkpoint, order):
@@ -48,11 +48,11 @@ def reordered(checkpoint: Checkpoint, order: Order) -> Checkpoint:
     return evolve(checkpoint, tensors=tensors)
 
 
-def _moves(checkpoint: Checkpoint, order: Order) -> Iterator[tuple[str, int, Tensor]]:
+def _moves(checkpoint: Checkpoint, order: NeuronOrder) -> Iterator[tuple[str, int, Tensor]]:
     """Module, dimension of its weight, and the new order of that dimension."""
     sizes = checkpoint.architecture
-    within = torch.arange(sizes.head_size)
-    features = (order.heads.unsqueeze(2) * sizes.head_size + within).flatten(1)
+    mask_gradient = torch.arange(sizes.head_size)
+    features = (order.heads.unsqueeze(2) * sizes.head_size + mask_gradient).flatten(1)
     moves = {
         **dict.fromkeys((Site.QUERY, Site.KEY, Site.VALUE), (0, features)),
         Site.ATTENTION_OUTPUT: (1, features),

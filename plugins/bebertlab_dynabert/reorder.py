@@ -22,24 +22,24 @@ from bebertlab.api import (
     Codec,
     Composition,
     Context,
-    Designs,
     Inputs,
     PlannedModel,
     Planning,
+    QuantSpecs,
     StageOptions,
     Task,
     UserError,
     batches,
+    evaluate_and_save,
     group_in_order,
     input_length,
     load_examples,
     read_model,
     stage_input,
     unknown,
-    write_model,
 )
 from bebertlab_dynabert.importance import Importance, measure_importance
-from bebertlab_dynabert.order import Order, descending, reordered
+from bebertlab_dynabert.order import NeuronOrder, descending, reordered
 
 IMPORTANCE_FILE = "importance.safetensors"
 ORDER_FILE = "order.json"
@@ -61,7 +61,7 @@ class ReorderStage(StageOptions):
 
     kind = "reorder"
     revision = 4
-    draws = False
+    deterministic = True
     model: str = stage_input()  #: stage whose model is reordered
     split: str | None = None  #: whose labels tell what is important; null: train, or validation as published
     examples: int | None = field(
@@ -76,9 +76,9 @@ class ReorderStage(StageOptions):
             raise unknown("split", self._split(), task.splits)
         return self
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         """The design of the model that is reordered."""
-        return Composition(design=inputs["model"][0])
+        return Composition(spec=inputs["model"][0])
 
     def plan_model(
         self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
@@ -103,7 +103,7 @@ class ReorderStage(StageOptions):
             raise UserError(f"{context.stage}: in another order the logits differ by {difference:.3g}; they must not")
         _write(importance, order, context.folder)
         found = {"reorder/logit_difference": difference}
-        write_model(BertClassifier.from_checkpoint(after), source.folder, context, metrics=found)
+        evaluate_and_save(BertClassifier.from_checkpoint(after), source.folder, context, metrics=found)
 
     def _split(self) -> str:
         return self.split or (VALIDATION if self.as_published else TRAIN)
@@ -135,7 +135,7 @@ def _difference(before: Checkpoint, after: Checkpoint, batch: Batch, device: str
     return float(((other - one).abs() / one.abs().clamp(min=1.0)).max())
 
 
-def _write(importance: Importance, order: Order, folder: Path) -> None:
+def _write(importance: Importance, order: NeuronOrder, folder: Path) -> None:
     values = {"heads": importance.heads.contiguous(), "neurons": importance.neurons.contiguous()}
     save_file(values, folder / IMPORTANCE_FILE)
     places = {"heads": order.heads.tolist(), "neurons": order.neurons.tolist()}

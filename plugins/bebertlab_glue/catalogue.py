@@ -26,7 +26,7 @@ TaskName = Literal["cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte",
 
 
 @frozen(kw_only=True)
-class Entry:
+class CatalogueEntry:
     """One task of the benchmark."""
 
     text: str  #: column of the (first) text
@@ -56,51 +56,51 @@ def _sizes(train: int, validation: int) -> Mapping[str, int]:
 
 _SENTENCES = ("sentence1", "sentence2")
 
-CATALOGUE: Mapping[TaskName, Entry] = MappingProxyType(
+CATALOGUE: Mapping[TaskName, CatalogueEntry] = MappingProxyType(
     {
-        "cola": Entry(
+        "cola": CatalogueEntry(
             text="sentence",
             classes=("unacceptable", "acceptable"),
             metrics=matthews_metrics,
             score="matthews",
             sizes=_sizes(8551, 1043),
         ),
-        "sst2": Entry(text="sentence", classes=("negative", "positive"), sizes=_sizes(67349, 872)),
-        "mrpc": Entry(
+        "sst2": CatalogueEntry(text="sentence", classes=("negative", "positive"), sizes=_sizes(67349, 872)),
+        "mrpc": CatalogueEntry(
             text=_SENTENCES[0],
             pair=_SENTENCES[1],
             classes=("not_equivalent", "equivalent"),
             metrics=accuracy_f1_metrics,
             sizes=_sizes(3668, 408),
         ),
-        "qqp": Entry(
+        "qqp": CatalogueEntry(
             text="question1",
             pair="question2",
             classes=("not_duplicate", "duplicate"),
             metrics=accuracy_f1_metrics,
             sizes=_sizes(363846, 40430),
         ),
-        "stsb": Entry(
+        "stsb": CatalogueEntry(
             text=_SENTENCES[0],
             pair=_SENTENCES[1],
             metrics=correlation_metrics,
             score="mean",
             sizes=_sizes(5749, 1500),
         ),
-        "mnli": Entry(
+        "mnli": CatalogueEntry(
             text="premise",
             pair="hypothesis",
             classes=("contradiction", "entailment", "neutral"),
             hub_classes=("entailment", "neutral", "contradiction"),
             sizes=MappingProxyType({TRAIN: 392702, "validation_matched": 9815, "validation_mismatched": 9832}),
         ),
-        "qnli": Entry(
+        "qnli": CatalogueEntry(
             text="question", pair="sentence", classes=("entailment", "not_entailment"), sizes=_sizes(104743, 5463)
         ),
-        "rte": Entry(
+        "rte": CatalogueEntry(
             text=_SENTENCES[0], pair=_SENTENCES[1], classes=("entailment", "not_entailment"), sizes=_sizes(2490, 277)
         ),
-        "wnli": Entry(
+        "wnli": CatalogueEntry(
             text=_SENTENCES[0], pair=_SENTENCES[1], classes=("not_entailment", "entailment"), sizes=_sizes(635, 71)
         ),
     }

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from bebertlab.api import TRAIN, Labels, Split
-from bebertlab_glue.catalogue import Entry
-from bebertlab_glue.table import Table
+from bebertlab_glue.catalogue import CatalogueEntry
+from bebertlab_glue.table import ExampleTable
 
 
-def caveats(entry: Entry, tables: Mapping[str, Table], train: Split) -> Iterator[str]:
+def caveats(entry: CatalogueEntry, tables: Mapping[str, ExampleTable], train: Split) -> Iterator[str]:
     """Sentences on the tables of a task, and on what is left of the first one to train on."""
     for name, table in tables.items():
         if blank := len(table.blank_rows()):
@@ -22,7 +22,7 @@ def caveats(entry: Entry, tables: Mapping[str, Table], train: Split) -> Iterator
         yield f"{TRAIN} has no example of class {', '.join(missing)}"
 
 
-def _labels(entry: Entry, name: str, labels: Labels) -> Iterator[str]:
+def _labels(entry: CatalogueEntry, name: str, labels: Labels) -> Iterator[str]:
     values = np.unique(labels)
     if len(values) == 1:
         shown = entry.classes[int(values[0])] if entry.classes else f"{values[0]:g}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from bebertlab.api import VALIDATION, EnvironmentFault, UserError
+from bebertlab.api import VALIDATION, SetupError, UserError
 
 _SUFFIX = ".parquet"
 _DATA = "data"  #: where repositories of the hub keep their files
@@ -40,7 +40,7 @@ def find_home(folder: Path, task: str) -> Path:
     """The folder of a task: that of its name, else one of another spelling, such as SST-2.
 
     Raises:
-        EnvironmentFault: there is none.
+        SetupError: there is none.
         UserError: there are several.
     """
     if (folder / task).is_dir():
@@ -54,14 +54,14 @@ def find_home(folder: Path, task: str) -> Path:
     found = f"there: {', '.join(there)}" if there else "there is no such folder"
     if folder.is_dir() and any(folder.glob(f"*{_SUFFIX}")):
         found = "it has the files themselves; name the folder above it"
-    raise EnvironmentFault(f"{folder / task}: no folder of the task '{task}' ({found}); it should hold train{_SUFFIX}")
+    raise SetupError(f"{folder / task}: no folder of the task '{task}' ({found}); it should hold train{_SUFFIX}")
 
 
 def find_set(home: Path, stored: str, *, nonofficial: bool) -> FoundSet:
     """The official set of a name, or a marked one where the user allows it.
 
     Raises:
-        EnvironmentFault: it is not there.
+        SetupError: it is not there.
         UserError: files are missing from it, or it is there twice.
     """
     named = _named_files(home)
@@ -71,9 +71,9 @@ def find_set(home: Path, stored: str, *, nonofficial: bool) -> FoundSet:
     marked = [name for name in sorted(named) if name.startswith(f"{stored}_") and _is_marked(name)]
     if not marked:
         found = ", ".join(sorted(named)) or "none"
-        raise EnvironmentFault(f"{official}: no such file; sets found in {home}: {found}{_renamed(stored, named)}")
+        raise SetupError(f"{official}: no such file; sets found in {home}: {found}{_renamed(stored, named)}")
     if not nonofficial:
-        raise EnvironmentFault(
+        raise SetupError(
             f"{official}: the official set is not there, only {' and '.join(f'{one}{_SUFFIX}' for one in marked)};"
             " --set task.nonofficial=true takes it, and the results are no GLUE scores then"
         )

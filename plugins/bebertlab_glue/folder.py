@@ -13,9 +13,9 @@ from typing import Any
 from attrs import evolve, frozen
 
 from bebertlab.api import TRAIN, UserError, check_file, suggestion
-from bebertlab_glue.catalogue import Entry
+from bebertlab_glue.catalogue import CatalogueEntry
 from bebertlab_glue.files import FoundSet, find_home, find_set
-from bebertlab_glue.table import IDX, Table, check_table
+from bebertlab_glue.table import IDX, ExampleTable, check_table
 
 _PAIRS = (
     *(("sentence1", "sentence2"), ("question1", "question2"), ("premise", "hypothesis"), ("question", "sentence")),
@@ -40,7 +40,7 @@ _ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 class Reading:
     """How sets are read."""
 
-    entry: Entry
+    entry: CatalogueEntry
     limit: int | None = None  #: rows of each set; what comes after them is not looked at
     group: str | None = None  #: column of the training set with names of groups
 
@@ -51,11 +51,11 @@ class Reading:
 
 def read_folder(
     folder: Path, name: str, reading: Reading, wanted: Mapping[str, str], *, nonofficial: bool
-) -> dict[str, Table]:
+) -> dict[str, ExampleTable]:
     """The sets of a task, by the task's own split names.
 
     Raises:
-        EnvironmentFault: the folder or a set is not there.
+        SetupError: the folder or a set is not there.
         UserError: a file is damaged or missing from a set, or a column is missing, or what is in it is not what it
             should be.
     """
@@ -64,7 +64,7 @@ def read_folder(
     return {split: _read(found, reading.of(split)) for split, found in files.items()}
 
 
-def _read(found: FoundSet, reading: Reading) -> Table:
+def _read(found: FoundSet, reading: Reading) -> ExampleTable:
     import datasets
     import pyarrow.parquet
 
@@ -104,7 +104,7 @@ def _quiet() -> Iterator[None]:
         log.setLevel(before)
 
 
-def to_table(data: Any, origin: str, reading: Reading, *, unofficial: bool = False) -> Table:  # noqa: ANN401 - untyped
+def to_table(data: Any, origin: str, reading: Reading, *, unofficial: bool = False) -> ExampleTable:  # noqa: ANN401 - untyped
     """The checked table of a `datasets.Dataset`.
 
     Raises:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bebertlab.api import EnvironmentFault, reach_hub
+from bebertlab.api import SetupError, reach_hub
 from bebertlab_glue.folder import Reading, to_table
-from bebertlab_glue.table import Table
+from bebertlab_glue.table import ExampleTable
 
 HUB_NAME = "nyu-mll/glue"
 
 
-def read_hub(name: str, reading: Reading, wanted: Mapping[str, str], *, download: bool) -> dict[str, Table]:
+def read_hub(name: str, reading: Reading, wanted: Mapping[str, str], *, download: bool) -> dict[str, ExampleTable]:
     """The sets of a task, by the task's own split names.
 
     Without `download` the network is not touched: nothing waits for the retries of an unreachable hub.
 
     Raises:
-        EnvironmentFault: the hub cannot be reached, or nothing was fetched before.
+        SetupError: the hub cannot be reached, or nothing was fetched before.
     """
     data = _load(name, download=download)
     return {
@@ -39,6 +39,6 @@ def _load(name: str, *, download: bool) -> Any:  # noqa: ANN401 - `datasets` has
         return datasets.load_dataset(HUB_NAME, name)
     except (OSError, ValueError) as error:  # ConnectionError is an OSError; a missing cache is a ValueError
         reason = f"could not be fetched ({error})" if download and not offline else "not in the local cache"
-        raise EnvironmentFault(f"{HUB_NAME}/{name}: {reason}") from error
+        raise SetupError(f"{HUB_NAME}/{name}: {reason}") from error
     finally:
         datasets.config.HF_HUB_OFFLINE = offline

@@ -10,14 +10,14 @@ from decimal import Decimal
 import numpy as np
 
 from bebertlab.api import Labels, UserError
-from bebertlab_glue.catalogue import Entry
+from bebertlab_glue.catalogue import CatalogueEntry
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _HIDDEN = "; -1 marks the hidden labels of a test set"
 
 
-def read_labels(origin: str, entry: Entry, labels: Sequence[object], names: Sequence[str] | None) -> Labels:
+def read_labels(origin: str, entry: CatalogueEntry, labels: Sequence[object], names: Sequence[str] | None) -> Labels:
     """(N,) int64 classes of the task, or float32 scores; `names` are those of the file by its numbers, None for the
     hub's order.
 
@@ -41,7 +41,7 @@ def read_labels(origin: str, entry: Entry, labels: Sequence[object], names: Sequ
     return found
 
 
-def _scores(origin: str, entry: Entry, labels: Sequence[object]) -> Labels:
+def _scores(origin: str, entry: CatalogueEntry, labels: Sequence[object]) -> Labels:
     low, high = entry.scores
     found = np.empty(len(labels), dtype=np.float32)
     for row, label in enumerate(labels):
@@ -54,7 +54,7 @@ def _scores(origin: str, entry: Entry, labels: Sequence[object]) -> Labels:
     return found
 
 
-def _order(origin: str, entry: Entry, names: Sequence[str] | None) -> tuple[str, ...]:
+def _order(origin: str, entry: CatalogueEntry, names: Sequence[str] | None) -> tuple[str, ...]:
     """The task's classes by the numbers of a file."""
     if names is None:
         return entry.stored_classes
@@ -84,7 +84,7 @@ def _number(label: object, *, boolean: bool) -> float:
     return math.nan
 
 
-def _says_yes_or_no(entry: Entry) -> bool:
+def _says_yes_or_no(entry: CatalogueEntry) -> bool:
     """Whether true can only be class 1, as in "not_duplicate, duplicate"."""
     return len(entry.classes) == 2 and not entry.classes[1].startswith("not_")
 

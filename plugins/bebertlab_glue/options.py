@@ -8,21 +8,21 @@ from pathlib import Path
 from attrs import field, frozen, validators
 
 from bebertlab.api import (
-    PLACE,
+    EXCLUDED_FROM_KEY,
     SELECT,
     TRAIN,
-    EnvironmentFault,
+    SetupError,
     Task,
     TaskOptions,
     UserError,
-    carve_select,
     environment_folder,
+    split_off_select,
 )
-from bebertlab_glue.catalogue import CATALOGUE, Entry, TaskName
+from bebertlab_glue.catalogue import CATALOGUE, CatalogueEntry, TaskName
 from bebertlab_glue.caveats import caveats
 from bebertlab_glue.folder import Reading, read_folder
 from bebertlab_glue.hub import HUB_NAME, read_hub
-from bebertlab_glue.table import Table
+from bebertlab_glue.table import ExampleTable
 
 FOLDER_VARIABLE = "BEBERTLAB_GLUE"
 
@@ -40,7 +40,7 @@ class Glue(TaskOptions):
     revision = 2
     name: TaskName  #: of the task
     #: folder of Parquet files, as <task>/<split>.parquet or as on the hub; null: that of BEBERTLAB_GLUE, else the hub
-    path: Path | None = field(default=None, metadata=PLACE)
+    path: Path | None = field(default=None, metadata=EXCLUDED_FROM_KEY)
     download: bool = False  #: fetch from the hub where there is no folder; false reads the hub's local cache only
     nonofficial: bool = False  #: take files named as subsets or rebuilt splits where the official one is missing
     select_fraction: float = field(
@@ -58,7 +58,7 @@ class Glue(TaskOptions):
         tables = self._read(reading, wanted)
         splits = {name: table.split(name) for name, table in tables.items()}
         try:
-            train, select = carve_select(splits[TRAIN], fraction=self.select_fraction, most=self.select_most)
+            train, select = split_off_select(splits[TRAIN], fraction=self.select_fraction, most=self.select_most)
         except UserError as error:
             raise UserError(f"{tables[TRAIN].origin}: {error}") from error
         splits = {TRAIN: train, SELECT: select, **{name: splits[name] for name in entry.validation}}
@@ -72,21 +72,21 @@ class Glue(TaskOptions):
             caveats=tuple(caveats(entry, tables, train)),
         )
 
-    def _read(self, reading: Reading, wanted: Mapping[str, str]) -> dict[str, Table]:
+    def _read(self, reading: Reading, wanted: Mapping[str, str]) -> dict[str, ExampleTable]:
         folder = self.path or environment_folder(FOLDER_VARIABLE)
         if folder is not None:
             return read_folder(folder, self.name, reading, wanted, nonofficial=self.nonofficial)
         try:
             return read_hub(self.name, reading, wanted, download=self.download)
-        except EnvironmentFault as error:
-            raise EnvironmentFault(
+        except SetupError as error:
+            raise SetupError(
                 f"{error}; name a folder with {self.name}/train.parquet and so on by `path` of the task"
                 f" (--set task.path=DIR) or by the variable {FOLDER_VARIABLE}"
                 + ("" if self.download else f", or let it be fetched from {HUB_NAME} by --set task.download=true")
             ) from error
 
 
-def _is_official(entry: Entry, tables: Mapping[str, Table]) -> bool:
+def _is_official(entry: CatalogueEntry, tables: Mapping[str, ExampleTable]) -> bool:
     """Whether the results are GLUE scores: every file is named as the official set and has its number of rows."""
     stored = {TRAIN: TRAIN, **entry.validation}
     sizes = {stored[name]: len(table) for name, table in tables.items()}

@@ -9,7 +9,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from bebertlab.api import Labels, Split, UserError
-from bebertlab_glue.catalogue import Entry
+from bebertlab_glue.catalogue import CatalogueEntry
 from bebertlab_glue.labels import read_labels
 
 IDX = "idx"  #: column of the numbers that name examples
@@ -17,7 +17,7 @@ _WITHOUT = f"; without the column {IDX} the rows are numbered"
 
 
 @frozen(kw_only=True, eq=False)
-class Table:
+class ExampleTable:
     """Columns of one set of examples; `origin` names it in messages."""
 
     origin: str
@@ -44,7 +44,7 @@ class Table:
 
 def check_table(
     origin: str,
-    entry: Entry,
+    entry: CatalogueEntry,
     *,
     numbers: Sequence[object] | None,
     texts: Sequence[object],
@@ -53,7 +53,7 @@ def check_table(
     groups: Sequence[object] | None = None,
     stored_classes: Sequence[str] | None = None,
     unofficial: bool = False,
-) -> Table:
+) -> ExampleTable:
     """The table of some columns; `stored_classes` are the classes by the numbers in `labels`, None for the hub's.
 
     Raises:
@@ -62,7 +62,7 @@ def check_table(
     """
     if not texts:
         raise UserError(f"{origin}: it has no rows")
-    table = Table(
+    table = ExampleTable(
         origin=origin,
         numbers=np.arange(len(texts)) if numbers is None else _numbers(origin, numbers),
         texts=_texts(origin, entry.text, texts),
@@ -75,7 +75,7 @@ def check_table(
     return table
 
 
-def _check_blank(table: Table, entry: Entry) -> None:
+def _check_blank(table: ExampleTable, entry: CatalogueEntry) -> None:
     """Of a pair one text may be blank: official files have such rows, and published numbers were made with them."""
     for row in table.blank_rows():
         if table.texts[row].strip() or (table.pairs and table.pairs[row].strip()):

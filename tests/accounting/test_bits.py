@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bebertlab.accounting.bits import scale_count, site_bits
-from bebertlab.interfaces.architecture import ATTENTION_SITES, LINEAR_SITES, Design, Site
+from bebertlab.interfaces.architecture import ATTENTION_SITES, LINEAR_SITES, QuantSpec, Site
 from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.registry.manager import load_plugins
 from bebertlab_binarybert import BinaryBert, Bwn, Lsq, Twn, Uniform
@@ -15,14 +15,14 @@ REGISTRY = load_plugins().registry
 
 
 def test_every_quantized_site_has_its_bits() -> None:
-    bits = site_bits(BinaryBert(weight_bits=2, activation_bits=4).design())
+    bits = site_bits(BinaryBert(weight_bits=2, activation_bits=4).spec())
     assert bits.weights == dict.fromkeys((Site.WORD_EMBEDDING, *LINEAR_SITES), 2)
     assert bits.inputs == dict.fromkeys(LINEAR_SITES, 4)
     assert bits.attention == dict.fromkeys(ATTENTION_SITES, 4)
 
 
 def test_what_is_not_quantized_has_none() -> None:
-    bits = site_bits(Design(weights={Site.QUERY: Bwn()}, inputs={Site.KEY: Lsq(bits=3)}))
+    bits = site_bits(QuantSpec(weights={Site.QUERY: Bwn()}, inputs={Site.KEY: Lsq(bits=3)}))
     assert (bits.weights, bits.inputs, bits.attention) == ({Site.QUERY: 1}, {Site.KEY: 3}, {})
 
 

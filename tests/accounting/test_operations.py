@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bebertlab.accounting.operations import TOKENS, model_operations, usual_tokens
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import LINEAR_SITES, Architecture, Design, Site
+from bebertlab.interfaces.architecture import LINEAR_SITES, Architecture, QuantSpec, Site
 from bebertlab.model.spec import quantizable_modules
 from bebertlab_bibert import BibertScheme
 from bebertlab_binarybert import BinaryBert, Bwn, Lsq, TernaryBert, Twn, Uniform
@@ -18,7 +18,7 @@ HALF = evolve(BASE, heads=6, ffn=1536)
 
 
 def test_full_precision_by_its_published_terms() -> None:
-    found = model_operations(BASE, Design())
+    found = model_operations(BASE, QuantSpec())
     assert found.linear == 2 * 128 * 84_934_656
     assert found.attention == 2 * 2 * 128**2 * 768 * 12
     assert found.gigaflops == pytest.approx(21.74 + 0.604, abs=0.005)
@@ -28,28 +28,28 @@ def test_full_precision_by_its_published_terms() -> None:
 @pytest.mark.parametrize(
     ("design", "gigaflops"),
     [
-        (BinaryBert(activation_bits=8).design(), 3.3),
-        (BinaryBert(activation_bits=4).design(), 1.5),
-        (Bit(activation_bits=4).design(), 1.5),
-        (Bit(activation_bits=2).design(), 0.72),
-        (Bit().design(), 0.35),
-        (BibertScheme().design(), 0.35),
-        (TernaryBert().design(), 6.04),
+        (BinaryBert(activation_bits=8).spec(), 3.3),
+        (BinaryBert(activation_bits=4).spec(), 1.5),
+        (Bit(activation_bits=4).spec(), 1.5),
+        (Bit(activation_bits=2).spec(), 0.72),
+        (Bit().spec(), 0.35),
+        (BibertScheme().spec(), 0.35),
+        (TernaryBert().spec(), 6.04),
     ],
 )
-def test_the_published_operations(design: Design, gigaflops: float) -> None:
+def test_the_published_operations(spec: QuantSpec, gigaflops: float) -> None:
     """Papers print 3.1, 1.5, 0.8 and 0.4."""
-    assert model_operations(BASE, design).gigaflops == pytest.approx(gigaflops, abs=0.025)
+    assert model_operations(BASE, spec).gigaflops == pytest.approx(gigaflops, abs=0.025)
 
 
 def test_a_small_model_by_hand(sizes: Architecture) -> None:
     """Hidden 16, attention 12, feed-forward 24, two layers, five tokens; queries only are quantized."""
-    design = Design(
+    spec = QuantSpec(
         weights={Site.QUERY: Twn(), Site.POOLER: Twn()},
         inputs={Site.QUERY: Lsq(bits=4), Site.POOLER: Lsq(bits=4)},
         attention={Site.ATTENTION_QUERY: Lsq(bits=4), Site.ATTENTION_KEY: Lsq(bits=2)},
     )
-    found = model_operations(sizes, design, tokens=5)
+    found = model_operations(sizes, spec, tokens=5)
     query, rest = 16 * 12, 2 * 16 * 12 + 12 * 16 + 16 * 24 + 24 * 16
     assert found.linear == 2 * 2 * 5 * (query * 2 * 4 / 64 + rest)
     assert found.attention == 2 * 2 * 5 * 5 * 12 * (4 * 2 / 64 + 1)
@@ -58,12 +58,12 @@ def test_a_small_model_by_hand(sizes: Architecture) -> None:
 
 
 def test_both_branches_count_and_two_halves_are_one_whole() -> None:
-    design = BinaryBert(activation_bits=4).design()
-    split = design.with_branches(dict.fromkeys(quantizable_modules(BASE), 2))
-    half, whole = model_operations(HALF, split), model_operations(BASE, design)
+    spec = BinaryBert(activation_bits=4).spec()
+    split = spec.with_branches(dict.fromkeys(quantizable_modules(BASE), 2))
+    half, whole = model_operations(HALF, split), model_operations(BASE, spec)
     assert half.linear == whole.linear
     assert half.attention == whole.attention / 2  # the heads are not split
-    one = design.with_branches({"bert.encoder.layer.0.output.dense": 2})
+    one = spec.with_branches({"bert.encoder.layer.0.output.dense": 2})
     more = model_operations(BASE, one).linear - whole.linear
     assert more == 2 * 128 * 768 * 3072 * 4 / 64
 
@@ -71,23 +71,23 @@ def test_both_branches_count_and_two_halves_are_one_whole() -> None:
 @pytest.mark.parametrize("one_sided", [{"weights": Bwn()}, {"inputs": Uniform()}])
 def test_a_product_of_one_quantized_factor_is_one_of_full_precision(one_sided: dict[str, Bwn | Uniform]) -> None:
     ((field, options),) = one_sided.items()
-    design = evolve(Design(), **{field: dict.fromkeys(LINEAR_SITES, options)})  # type: ignore[arg-type]
-    assert model_operations(BASE, design) == model_operations(BASE, Design())
+    spec = evolve(QuantSpec(), **{field: dict.fromkeys(LINEAR_SITES, options)})  # type: ignore[arg-type]
+    assert model_operations(BASE, spec) == model_operations(BASE, QuantSpec())
 
 
 def test_many_bits_cost_no_more_than_full_precision() -> None:
     wide = Uniform(bits=16)
-    design = Design(weights=dict.fromkeys(LINEAR_SITES, wide), inputs=dict.fromkeys(LINEAR_SITES, wide))
-    assert model_operations(BASE, design) == model_operations(BASE, Design())
+    spec = QuantSpec(weights=dict.fromkeys(LINEAR_SITES, wide), inputs=dict.fromkeys(LINEAR_SITES, wide))
+    assert model_operations(BASE, spec) == model_operations(BASE, QuantSpec())
 
 
 @given(tokens=st.integers(1, 256), bits=st.integers(2, 7))
 def test_more_tokens_and_more_bits_cost_more(tokens: int, bits: int) -> None:
     def found(tokens: int, bits: int) -> float:
-        design = Design(
+        spec = QuantSpec(
             weights=dict.fromkeys(LINEAR_SITES, Bwn()), inputs=dict.fromkeys(LINEAR_SITES, Uniform(bits=bits))
         )
-        return model_operations(BASE, design, tokens).total
+        return model_operations(BASE, spec, tokens).total
 
     assert found(tokens, bits) < found(tokens, bits + 1)
     assert found(2 * tokens, bits) > 2 * found(tokens, bits)
@@ -96,7 +96,7 @@ def test_more_tokens_and_more_bits_cost_more(tokens: int, bits: int) -> None:
 @pytest.mark.parametrize("tokens", [0, 513])
 def test_a_length_without_positions_is_refused(tokens: int) -> None:
     with pytest.raises(UserError, match=f"tokens is {tokens}; the model has positions for 1 to 512"):
-        model_operations(BASE, Design(), tokens)
+        model_operations(BASE, QuantSpec(), tokens)
 
 
 def test_models_are_compared_at_the_length_of_papers_if_they_have_it(sizes: Architecture) -> None:

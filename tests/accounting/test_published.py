@@ -5,7 +5,7 @@ import pytest
 from bebertlab.accounting.published import PUBLISHED, published_architecture
 from bebertlab.accounting.size import model_size
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.model.bert import meta_model
 
 
@@ -26,7 +26,7 @@ from bebertlab.model.bert import meta_model
 )
 def test_parameters_are_those_that_were_published(name: str, millions: float) -> None:
     """Millions of parameters without a classifier."""
-    size = model_size(meta_model(published_architecture(name, classes=2), Design()))
+    size = model_size(meta_model(published_architecture(name, classes=2), QuantSpec()))
     assert (size.total_bits - size.classifier) / 32e6 == pytest.approx(millions, abs=0.05)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bebertlab.accounting.size import ModelSize, mebibytes, model_size, tensor_bytes
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.interfaces.architecture import ATTENTION_SITES, LINEAR_SITES, Architecture, Checkpoint, Design, Site
+from bebertlab.interfaces.architecture import ATTENTION_SITES, LINEAR_SITES, Architecture, Checkpoint, QuantSpec, Site
 from bebertlab.interfaces.quantizer import Codes, Quantizer, QuantizerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.model.bert import BertClassifier, meta_model
@@ -21,16 +21,16 @@ from bebertlab_binarybert import BinaryBert, Bwn, Lsq, TernaryBert, Twn, Uniform
 
 BASE = Architecture(vocabulary=30522, positions=512, hidden=768, heads=12, head_size=64, ffn=3072, layers=12, classes=2)
 HALF = evolve(BASE, heads=6, ffn=1536)
-ROWS = Design(weights=dict.fromkeys((Site.WORD_EMBEDDING, *LINEAR_SITES), Bwn(granularity="row")))
+ROWS = QuantSpec(weights=dict.fromkeys((Site.WORD_EMBEDDING, *LINEAR_SITES), Bwn(granularity="row")))
 REGISTRY = load_plugins().registry
 
 
-def base(design: Design, architecture: Architecture = BASE) -> ModelSize:
-    return model_size(meta_model(architecture, design))
+def base(spec: QuantSpec, architecture: Architecture = BASE) -> ModelSize:
+    return model_size(meta_model(architecture, spec))
 
 
-def split(design: Design, architecture: Architecture = HALF) -> Design:
-    return design.with_branches(dict.fromkeys(quantizable_modules(architecture), 2))
+def split(spec: QuantSpec, architecture: Architecture = HALF) -> QuantSpec:
+    return spec.with_branches(dict.fromkeys(quantizable_modules(architecture), 2))
 
 
 def test_full_precision_counts_every_parameter(checkpoint: Checkpoint) -> None:
@@ -41,12 +41,12 @@ def test_full_precision_counts_every_parameter(checkpoint: Checkpoint) -> None:
 
 def test_a_small_model_by_hand(sizes: Architecture) -> None:
     """One layer, hidden 16, attention 12, feed-forward 24, 30 words, 12 positions, 2 segments, 3 classes."""
-    design = Design(
+    spec = QuantSpec(
         weights={Site.WORD_EMBEDDING: Twn(granularity="row"), **dict.fromkeys(LINEAR_SITES, Bwn())},
         inputs=dict.fromkeys(LINEAR_SITES, Lsq()),
         branches={"bert.pooler.dense": 2},
     )
-    size = model_size(BertClassifier(evolve(sizes, layers=1), design))
+    size = model_size(BertClassifier(evolve(sizes, layers=1), spec))
     assert size == ModelSize(
         word_embedding=2 * 30 * 16,
         encoder=3 * 16 * 12 + 12 * 16 + 16 * 24 + 24 * 16,
@@ -64,21 +64,21 @@ def test_a_small_model_by_hand(sizes: Architecture) -> None:
 
 def test_the_published_size_of_full_precision() -> None:
     """The classifier is not in the published number of parameters, 109,482,240."""
-    size = base(Design())
+    size = base(QuantSpec())
     assert size.total_bits - size.classifier == 32 * 109_482_240
     assert size.total_mebibytes == pytest.approx(417.65, abs=0.01)
 
 
 def test_the_published_sizes_of_ternarybert() -> None:
-    size = base(TernaryBert().design())
+    size = base(TernaryBert().spec())
     assert size.matrix_mebibytes == pytest.approx(25.98, abs=0.005)
     assert mebibytes(size.matrix_bits + size.biases + size.positions) == pytest.approx(27.95, abs=0.005)
 
 
-@pytest.mark.parametrize("design", [ROWS, BibertScheme().design()])
-def test_the_published_sizes_of_one_bit_with_a_scale_for_each_row(design: Design) -> None:
+@pytest.mark.parametrize("design", [ROWS, BibertScheme().spec()])
+def test_the_published_sizes_of_one_bit_with_a_scale_for_each_row(spec: QuantSpec) -> None:
     """Papers count neither the scales nor the positions; with positions it is 14.96."""
-    size = base(design)
+    size = base(spec)
     assert mebibytes(size.matrix_bits + size.biases) == pytest.approx(13.46, abs=0.005)
     assert mebibytes(size.matrix_bits + size.biases + size.positions) == pytest.approx(14.96, abs=0.005)
     rows = 30522 + 12 * (5 * 768 + 3072) + 768
@@ -87,7 +87,7 @@ def test_the_published_sizes_of_one_bit_with_a_scale_for_each_row(design: Design
 
 def test_the_published_sizes_of_a_half_wide_model_after_the_split() -> None:
     """16.3 to 18.0 by what is counted; papers print 16.5. The biases of both branches count, as in a stored model."""
-    size = base(split(BinaryBert().design()), HALF)
+    size = base(split(BinaryBert().spec()), HALF)
     assert size.word_embedding == 2 * 30522 * 768
     assert size.encoder == 12 * (4 * 768 * 768 + 2 * 768 * 3072)
     assert size.matrix_mebibytes == pytest.approx(15.85, abs=0.005)
@@ -98,8 +98,8 @@ def test_the_published_sizes_of_a_half_wide_model_after_the_split() -> None:
 
 
 def test_a_wide_model_after_the_split_is_as_large_as_the_ternary_one() -> None:
-    size = base(split(BinaryBert().design(), BASE))
-    assert size.matrix_bits == base(TernaryBert().design()).matrix_bits
+    size = base(split(BinaryBert().spec(), BASE))
+    assert size.matrix_bits == base(TernaryBert().spec()).matrix_bits
 
 
 @pytest.mark.parametrize("kind", REGISTRY.kinds("scheme"))
@@ -107,10 +107,10 @@ def test_every_scheme_is_counted_whole(kind: str, sizes: Architecture) -> None:
     """What is counted by name and by design is every parameter that a real model has."""
     options = REGISTRY.find("scheme", kind)()
     assert isinstance(options, SchemeOptions)
-    design = options.design()
-    model = BertClassifier(sizes, design)
+    spec = options.spec()
+    model = BertClassifier(sizes, spec)
     size = model_size(model)
-    assert size == model_size(meta_model(sizes, design))
+    assert size == model_size(meta_model(sizes, spec))
     matrices = {f"{path}.weight" for path in quantizable_modules(sizes)}
     counted = sum(
         parameter.numel()
@@ -122,7 +122,7 @@ def test_every_scheme_is_counted_whole(kind: str, sizes: Architecture) -> None:
 
 
 def test_a_skeleton_takes_no_memory() -> None:
-    model = meta_model(BASE, BinaryBert(activation_bits=4).design())
+    model = meta_model(BASE, BinaryBert(activation_bits=4).spec())
     assert {tensor.device.type for tensor in model.state_dict().values()} == {"meta"}
 
 
@@ -150,11 +150,11 @@ class ReadingQuantizer(Quantizer):
 
 
 def test_a_quantizer_that_cannot_be_made_without_memory_is_counted_too(sizes: Architecture) -> None:
-    size = model_size(meta_model(sizes, Design(weights={Site.POOLER: Reading()}, inputs={Site.POOLER: Reading()})))
+    size = model_size(meta_model(sizes, QuantSpec(weights={Site.POOLER: Reading()}, inputs={Site.POOLER: Reading()})))
     assert size.pooler == 3 * sizes.hidden**2
     # what a quantizer of weights learned is in the scales, and counted once
     assert size.scales == size.steps == 32
-    assert size.biases == model_size(meta_model(sizes, Design())).biases
+    assert size.biases == model_size(meta_model(sizes, QuantSpec())).biases
 
 
 @pytest.mark.parametrize("activation", [Lsq(), Uniform(), None])
@@ -163,8 +163,8 @@ def test_tensor_bytes_are_those_of_the_file(
 ) -> None:
     inputs = {} if activation is None else dict.fromkeys(LINEAR_SITES, activation)
     attention = {} if activation is None else dict.fromkeys(ATTENTION_SITES, activation)
-    design = Design(weights={Site.QUERY: Bwn()}, inputs=inputs, attention=attention)
-    save_model(BertClassifier(sizes, design), tmp_path, OptionsCodec(REGISTRY))
+    spec = QuantSpec(weights={Site.QUERY: Bwn()}, inputs=inputs, attention=attention)
+    save_model(BertClassifier(sizes, spec), tmp_path, OptionsCodec(REGISTRY))
     stored = (tmp_path / TENSORS).read_bytes()
     header = 8 + int.from_bytes(stored[:8], "little")
-    assert tensor_bytes(meta_model(sizes, design)) == len(stored) - header
+    assert tensor_bytes(meta_model(sizes, spec)) == len(stored) - header

@@ -19,7 +19,7 @@ from bebertlab.interfaces.events import StageEvent, TrialRecord, TrialState
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Split, Task
 from bebertlab.registry.registry import Registry
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 
 
@@ -88,7 +88,7 @@ def test_answers_of_a_regression_vary_by_their_spread() -> None:
 
 @pytest.mark.parametrize(("score", "better"), [(50.0, 0.0), (52.0, 0.0), (90.0, 1.0)])
 def test_a_teacher_is_held_against_the_majority(
-    tmp_path: object, bench: StageBench, score: float, better: float
+    tmp_path: object, bench: StageRunner, score: float, better: float
 ) -> None:
     context = bench.context(tiny_task())
     (context.folder / "metrics.json").write_text(f'{{"select/score": {score}}}')
@@ -99,8 +99,8 @@ def test_a_teacher_is_held_against_the_majority(
 
 
 @pytest.fixture
-def bench(tmp_path: object) -> StageBench:
-    return StageBench(tmp_path, OptionsCodec(Registry()))  # type: ignore[arg-type]
+def bench(tmp_path: object) -> StageRunner:
+    return StageRunner(tmp_path, OptionsCodec(Registry()))  # type: ignore[arg-type]
 
 
 def _trial(number: int, metrics: Mapping[str, float], taught: float | None = None) -> TrialRecord:

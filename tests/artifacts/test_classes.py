@@ -13,11 +13,11 @@ from bebertlab.artifacts.model import read_model, read_teacher
 from bebertlab.data.examples import load_examples
 from bebertlab.errors import UserError
 from bebertlab.inference.predict import predict
-from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.stage import Artifact, Codec, Context
 from bebertlab.interfaces.task import SELECT, Task
 from bebertlab.model.folder import load_model, save_model
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 from bebertlab_binarybert import Bwn
 
@@ -32,7 +32,7 @@ def nli() -> Task:
 
 @pytest.fixture
 def context(nli: Task, codec: Codec, tmp_path: Path) -> Context:
-    return StageBench(tmp_path / "bench", codec).context(nli)
+    return StageRunner(tmp_path / "bench", codec).context(nli)
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def by_output(*names: str) -> dict[str, Any]:
     return {"id2label": {str(output): name for output, name in enumerate(names)}, "label2id": None}
 
 
-@pytest.mark.parametrize("design", [Design(), Design(weights={Site.QUERY: Bwn()})])
-def test_outputs_are_put_into_the_order_of_the_task(design: Design, context: Context, tmp_path: Path) -> None:
-    given = tiny_model(context.task, design, seed=3)
+@pytest.mark.parametrize("design", [QuantSpec(), QuantSpec(weights={Site.QUERY: Bwn()})])
+def test_outputs_are_put_into_the_order_of_the_task(spec: QuantSpec, context: Context, tmp_path: Path) -> None:
+    given = tiny_model(context.task, spec, seed=3)
     with torch.no_grad():
         given.classifier.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
     save_model(given, tmp_path / "model", context.codec, classes=HUB)

@@ -21,13 +21,13 @@ from bebertlab.artifacts.metrics import (
     summed_sizes,
     write_metrics,
 )
-from bebertlab.artifacts.model import write_model
+from bebertlab.artifacts.model import evaluate_and_save
 from bebertlab.data.tokenizer import set_maximum_tokens
 from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import load_model
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.training.loop import Training
 
@@ -43,7 +43,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def telling(bench: StageBench, task: Task) -> Callable[..., Artifact]:
+def telling(bench: StageRunner, task: Task) -> Callable[..., Artifact]:
     """Makes an artifact that tells some metrics and has no model."""
 
     def make(key: str, **told: float) -> Artifact:
@@ -55,7 +55,7 @@ def telling(bench: StageBench, task: Task) -> Callable[..., Artifact]:
     return make
 
 
-def test_a_model_by_hand(bench: StageBench, teacher: Artifact) -> None:
+def test_a_model_by_hand(bench: StageRunner, teacher: Artifact) -> None:
     model = load_model(teacher.folder, bench.codec)
     found = size_metrics(model, teacher.folder)
     elements = sum(parameter.numel() for parameter in model.parameters())
@@ -69,7 +69,7 @@ def test_a_model_by_hand(bench: StageBench, teacher: Artifact) -> None:
 
 @pytest.mark.parametrize("told", [{}, {MATRIX: 1.0, TOTAL: 2.0}])
 def test_the_size_of_a_model_is_counted_where_its_stage_did_not(
-    bench: StageBench, task: Task, teacher: Artifact, tmp_path: Path, told: dict[str, float]
+    bench: StageRunner, task: Task, teacher: Artifact, tmp_path: Path, told: dict[str, float]
 ) -> None:
     folder = shutil.copytree(teacher.folder, tmp_path / "silent")
     (folder / "metrics.json").write_text(json.dumps(told))
@@ -79,13 +79,13 @@ def test_the_size_of_a_model_is_counted_where_its_stage_did_not(
 
 
 def test_an_artifact_that_has_no_model_tells_what_it_knows(
-    bench: StageBench, task: Task, telling: Callable[..., Artifact]
+    bench: StageRunner, task: Task, telling: Callable[..., Artifact]
 ) -> None:
     assert read_size(telling("k", matrix=1.0, total=2.0), bench.context(task)) == {MATRIX: 1.0, TOTAL: 2.0}
 
 
 def test_an_artifact_that_tells_everything_is_believed(
-    bench: StageBench, task: Task, teacher: Artifact, tmp_path: Path
+    bench: StageRunner, task: Task, teacher: Artifact, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(teacher.folder, tmp_path / "telling")
     told = {MATRIX: 1.0, TOTAL: 2.0, STORED: 3.0, OPERATIONS: 4.0}
@@ -94,7 +94,7 @@ def test_an_artifact_that_tells_everything_is_believed(
 
 
 def test_sums_count_an_artifact_once_and_tell_what_all_tell(
-    bench: StageBench, task: Task, telling: Callable[..., Artifact]
+    bench: StageRunner, task: Task, telling: Callable[..., Artifact]
 ) -> None:
     first, second = telling("a", total=2.0, stored=5.0), telling("b", total=3.0)
     context = bench.context(task)
@@ -102,10 +102,12 @@ def test_sums_count_an_artifact_once_and_tell_what_all_tell(
     assert summed_sizes((first, first), context) == {TOTAL: 2.0, STORED: 5.0}
 
 
-def test_texts_that_lose_their_end_are_counted_and_said(bench: StageBench, task: Task) -> None:
+def test_texts_that_lose_their_end_are_counted_and_said(bench: StageRunner, task: Task) -> None:
     warned: list[str] = []
     context = evolve(bench.context(task), encoder=TinyEncoder(maximum_tokens=8), warn=warned.append)
-    write_model(tiny_model(task), tiny_tokenizer(context.folder), context, training=Training(steps=1, seconds=1.0))
+    evaluate_and_save(
+        tiny_model(task), tiny_tokenizer(context.folder), context, training=Training(steps=1, seconds=1.0)
+    )
     metrics = json.loads((context.folder / "metrics.json").read_text())
     for name in ("train", "select", "validation"):
         texts = task.splits[name].texts
@@ -116,18 +118,18 @@ def test_texts_that_lose_their_end_are_counted_and_said(bench: StageBench, task:
         assert f"{said} loaded model) and lose their end" in warned
 
 
-def test_the_length_of_a_loaded_model_counts(bench: StageBench, task: Task) -> None:
+def test_the_length_of_a_loaded_model_counts(bench: StageRunner, task: Task) -> None:
     context = bench.context(task)  # its encoder reads up to 32 tokens
     set_maximum_tokens(tiny_tokenizer(context.folder), 8)
-    write_model(tiny_model(task), context.folder, context)
+    evaluate_and_save(tiny_model(task), context.folder, context)
     metrics = json.loads((context.folder / "metrics.json").read_text())
     assert metrics["truncated/validation"] == sum(len(text.split()) > 6 for text in task.splits["validation"].texts)
 
 
-def test_few_are_counted_and_not_said(bench: StageBench, task: Task) -> None:
+def test_few_are_counted_and_not_said(bench: StageRunner, task: Task) -> None:
     warned: list[str] = []
     context = evolve(bench.context(task), warn=warned.append)
-    write_model(tiny_model(task), tiny_tokenizer(context.folder), context)
+    evaluate_and_save(tiny_model(task), tiny_tokenizer(context.folder), context)
     metrics = json.loads((context.folder / "metrics.json").read_text())
     assert metrics["truncated/validation"] == metrics["truncated/validation_percent"] == 0
     assert "truncated/train" not in metrics  # it was not read

@@ -14,25 +14,25 @@ from torch import Tensor
 
 from bebertlab.artifacts.metrics import size_metrics
 from bebertlab.artifacts.model import (
+    evaluate_and_save,
     evaluated_splits,
     input_length,
     model_digest,
-    open_session,
-    part_metrics,
     read_model,
     read_teacher,
-    write_model,
+    set_up_training,
+    subnet_metrics,
 )
 from bebertlab.data.tokenizer import set_maximum_tokens
-from bebertlab.errors import TrainingFault
+from bebertlab.errors import TrainingDiverged
 from bebertlab.inference.predict import predict
 from bebertlab.interfaces.distillation import Phase
-from bebertlab.interfaces.ensemble import Round, Sampling
+from bebertlab.interfaces.ensemble import SampleWeights, Sampling
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
 from bebertlab.model.folder import load_model, save_model
 from bebertlab.stages.slice import SliceStage
-from bebertlab.testing.stage_runner import StageBench, TinyTestEncoder
+from bebertlab.testing.stage_runner import StageRunner, TinyTestEncoder
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.training.loop import Training
 from bebertlab.training.options import TrainOptions
@@ -41,7 +41,7 @@ Logits = Callable[[Artifact], Mapping[str, Tensor]]
 
 
 @pytest.fixture
-def context(bench: StageBench, task: Task) -> Context:
+def context(bench: StageRunner, task: Task) -> Context:
     return bench.context(task, name="student")
 
 
@@ -52,7 +52,7 @@ def artifact_of(context: Context, key: str = "k") -> Artifact:
 def test_a_model_is_written_whole(context: Context, task: Task, logits: Logits) -> None:
     model = tiny_model(task)
     training = Training(steps=7, seconds=2.5, teacher_seconds=0.5)
-    write_model(model, tiny_tokenizer(context.folder), context, training=training, metrics={"extra/one": 1})
+    evaluate_and_save(model, tiny_tokenizer(context.folder), context, training=training, metrics={"extra/one": 1})
     rows = logits(artifact_of(context))
     assert rows.keys() == {SELECT, VALIDATION}
     metrics = json.loads((context.folder / "metrics.json").read_text())
@@ -72,29 +72,29 @@ def test_a_model_is_written_whole(context: Context, task: Task, logits: Logits) 
     }
     assert json.loads((context.folder / "config.json").read_text())["id2label"] == {"0": "blame", "1": "praise"}
     again = read_model(artifact_of(context), context)
-    session = open_session(context, TrainOptions(), context.folder)
-    assert torch.equal(predict(again, session.select), rows[SELECT])
+    setup = set_up_training(context, TrainOptions(), context.folder)
+    assert torch.equal(predict(again, setup.select), rows[SELECT])
 
 
 def test_without_training_and_teacher_there_is_no_such_number(context: Context, task: Task) -> None:
-    write_model(tiny_model(task), tiny_tokenizer(context.folder), context)
+    evaluate_and_save(tiny_model(task), tiny_tokenizer(context.folder), context)
     assert "train/seconds" not in json.loads((context.folder / "metrics.json").read_text())
-    write_model(tiny_model(task), context.folder, context, training=Training(steps=7, seconds=2.5))
+    evaluate_and_save(tiny_model(task), context.folder, context, training=Training(steps=7, seconds=2.5))
     assert "train/teacher_seconds" not in json.loads((context.folder / "metrics.json").read_text())
 
 
 def test_the_tokenizer_goes_with_the_model(context: Context, task: Task, teacher: Artifact) -> None:
-    write_model(tiny_model(task), teacher.folder, context)
+    evaluate_and_save(tiny_model(task), teacher.folder, context)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (context.folder / name).read_bytes() == (teacher.folder / name).read_bytes()
 
 
-def test_further_validation_splits_are_scored_too(bench: StageBench, task: Task) -> None:
+def test_further_validation_splits_are_scored_too(bench: StageRunner, task: Task) -> None:
     splits = {**task.splits, "validation_other": task.splits[VALIDATION]}
     wider = evolve(task, splits=splits)
     context = bench.context(wider)
     assert evaluated_splits(wider) == (SELECT, VALIDATION, "validation_other")
-    write_model(tiny_model(task), tiny_tokenizer(context.folder), context)
+    evaluate_and_save(tiny_model(task), tiny_tokenizer(context.folder), context)
     metrics = json.loads((context.folder / "metrics.json").read_text())
     assert metrics["validation_other/score"] == metrics["validation/score"]
 
@@ -103,13 +103,13 @@ def test_answers_that_are_no_numbers_are_a_fault(context: Context, task: Task) -
     model = tiny_model(task)
     with torch.no_grad():
         model.classifier.bias.fill_(torch.nan)
-    with pytest.raises(TrainingFault, match="student: the model's answers on select are not finite"):
-        write_model(model, tiny_tokenizer(context.folder), context)
+    with pytest.raises(TrainingDiverged, match="student: the model's answers on select are not finite"):
+        evaluate_and_save(model, tiny_tokenizer(context.folder), context)
     assert not (context.folder / "metrics.json").exists()
 
 
 def test_a_teacher_is_known_by_its_key(context: Context, teacher: Artifact) -> None:
-    examples = open_session(context, TrainOptions(), teacher.folder).select
+    examples = set_up_training(context, TrainOptions(), teacher.folder).select
     first, again = (read_teacher(teacher, context) for _ in range(2))
     assert first.logits(examples) is again.logits(examples)
 
@@ -117,27 +117,27 @@ def test_a_teacher_is_known_by_its_key(context: Context, teacher: Artifact) -> N
 def test_a_teacher_reads_the_tokens_of_its_own_tokenizer(
     context: Context, teacher: Artifact, renumbered: Artifact
 ) -> None:
-    session = open_session(context, TrainOptions(), teacher.folder, teacher=read_teacher(renumbered, context))
-    assert session.teacher is not None
-    assert session.teacher_view.different == ("vocabulary",)
-    assert session.teacher_view.train.tokens.ids.tolist() != session.train.tokens.ids.tolist()
+    setup = set_up_training(context, TrainOptions(), teacher.folder, teacher=read_teacher(renumbered, context))
+    assert setup.teacher is not None
+    assert setup.teacher_view.different == ("vocabulary",)
+    assert setup.teacher_view.train.tokens.ids.tolist() != setup.train.tokens.ids.tolist()
     same = read_teacher(teacher, context)
-    assert torch.equal(session.teacher.logits(session.teacher_view.train), same.logits(session.train))
+    assert torch.equal(setup.teacher.logits(setup.teacher_view.train), same.logits(setup.train))
 
 
 def test_a_teacher_with_the_same_tokenizer_reads_the_very_same_examples(context: Context, teacher: Artifact) -> None:
-    session = open_session(context, TrainOptions(), teacher.folder, teacher=read_teacher(teacher, context))
-    assert session.teacher_view.different == ()
-    assert session.teacher_view.train is session.train
-    assert session.teacher_view.select is session.select
+    setup = set_up_training(context, TrainOptions(), teacher.folder, teacher=read_teacher(teacher, context))
+    assert setup.teacher_view.different == ()
+    assert setup.teacher_view.train is setup.train
+    assert setup.teacher_view.select is setup.select
 
 
 def test_a_teacher_reads_as_much_of_a_text_as_it_can(context: Context, teacher: Artifact, tmp_path: Path) -> None:
     short = shutil.copytree(teacher.folder, tmp_path / "short")
     set_maximum_tokens(short, 5)
-    session = open_session(context, TrainOptions(), short, teacher=read_teacher(teacher, context))
-    assert (session.train.tokens.lengths.max(), session.teacher_view.train.tokens.lengths.max()) == (5, 12)
-    assert session.teacher_view.different == ()
+    setup = set_up_training(context, TrainOptions(), short, teacher=read_teacher(teacher, context))
+    assert (setup.train.tokens.lengths.max(), setup.teacher_view.train.tokens.lengths.max()) == (5, 12)
+    assert setup.teacher_view.different == ()
 
 
 def test_a_teacher_without_a_tokenizer_reads_the_tokens_of_the_student(
@@ -145,21 +145,21 @@ def test_a_teacher_without_a_tokenizer_reads_the_tokens_of_the_student(
 ) -> None:
     save_model(tiny_model(task), context.folder, context.codec)
     bare = read_teacher(artifact_of(context), context)
-    session = open_session(context, TrainOptions(), teacher.folder, teacher=bare)
-    assert session.teacher_view.train is session.train
+    setup = set_up_training(context, TrainOptions(), teacher.folder, teacher=bare)
+    assert setup.teacher_view.train is setup.train
 
 
 def test_the_length_of_inputs_goes_with_the_model(context: Context, task: Task, tmp_path: Path) -> None:
-    write_model(tiny_model(task), tiny_tokenizer(tmp_path), context)
+    evaluate_and_save(tiny_model(task), tiny_tokenizer(tmp_path), context)
     assert input_length(context.folder, evolve(context, encoder=TinyTestEncoder(maximum_tokens=7))) == 32
 
 
 def test_a_session_is_that_of_the_context(context: Context, teacher: Artifact) -> None:
-    assignment = Round(sampling=Sampling.ALL, weights=np.full(96, 1 / 96))
+    assignment = SampleWeights(sampling=Sampling.ALL, weights=np.full(96, 1 / 96))
     options = TrainOptions(epochs=9)
-    session = open_session(context, options, teacher.folder, round=assignment)
-    assert (session.stage, session.seed, session.options, session.round) == ("student", 0, options, assignment)
-    assert (len(session.train), len(session.select)) == (96, 32)
+    setup = set_up_training(context, options, teacher.folder, round=assignment)
+    assert (setup.stage, setup.seed, setup.options, setup.round) == ("student", 0, options, assignment)
+    assert (len(setup.train), len(setup.select)) == (96, 32)
 
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
@@ -167,11 +167,11 @@ NAMES = ("select/score", "validation/score", "size/total_mebibytes", "cost/gigaf
 
 
 def test_parts_are_worth_what_their_slices_are(
-    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics
+    bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics
 ) -> None:
     model = load_model(teacher.folder, bench.codec)
     phase = Phase(name="p", widths=(1.0, 0.5), depths=(1.0, 0.5))
-    found = part_metrics(model, phase, teacher.folder, bench.context(task))
+    found = subnet_metrics(model, phase, teacher.folder, bench.context(task))
     assert len(found) == 4 * len(NAMES)
     for width, depth in phase.parts:
         stage = SliceStage(model="teacher", width=width, depth=depth)
@@ -180,15 +180,15 @@ def test_parts_are_worth_what_their_slices_are(
             assert found[f"depth_{depth:g}/width_{width:g}/{name}"] == pytest.approx(wanted[name])
 
 
-def test_the_depth_is_named_only_where_there_are_several(bench: StageBench, task: Task, teacher: Artifact) -> None:
+def test_the_depth_is_named_only_where_there_are_several(bench: StageRunner, task: Task, teacher: Artifact) -> None:
     model = load_model(teacher.folder, bench.codec)
-    found = part_metrics(model, Phase(name="p", widths=(0.5,)), teacher.folder, bench.context(task))
+    found = subnet_metrics(model, Phase(name="p", widths=(0.5,)), teacher.folder, bench.context(task))
     assert found.keys() == {f"width_0.5/{name}" for name in NAMES}
 
 
-def test_the_model_itself_is_no_part(bench: StageBench, task: Task, teacher: Artifact) -> None:
+def test_the_model_itself_is_no_part(bench: StageRunner, task: Task, teacher: Artifact) -> None:
     model = load_model(teacher.folder, bench.codec)
-    assert part_metrics(model, Phase(name="p"), teacher.folder, bench.context(task)) == {}
+    assert subnet_metrics(model, Phase(name="p"), teacher.folder, bench.context(task)) == {}
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from bebertlab.bench import memory
 from bebertlab.bench.memory import Meter, ProcessMeter
 from bebertlab.bench.setting import Setting
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 
 MEBIBYTE = 2**20
 
@@ -49,5 +49,5 @@ def test_the_memory_of_this_process_grows_with_what_it_holds() -> None:
 
 def test_without_linux_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(memory, "_STATUS", tmp_path / "status")
-    with pytest.raises(EnvironmentFault, match="memory of a process is read from"):
+    with pytest.raises(SetupError, match="memory of a process is read from"):
         ProcessMeter()

@@ -6,7 +6,7 @@ import pytest
 
 from bebertlab.bench.process import Worker, in_processes
 from bebertlab.bench.setting import Setting
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 
 
 @pytest.mark.slow
@@ -21,7 +21,7 @@ def test_every_call_has_a_process_of_its_own() -> None:
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_told() -> None:
-    with pytest.raises(EnvironmentFault, match="died"):
+    with pytest.raises(SetupError, match="died"):
         in_processes(os._exit, [(1,)], at_once=1)
 
 
@@ -39,5 +39,5 @@ def test_a_worker_that_ends_early_is_told(setting: Setting) -> None:
     with Worker("w1a8", setting, steps=1) as worker:
         worker.finish()
         worker.start(5)
-        with pytest.raises(EnvironmentFault, match="ended early"):
+        with pytest.raises(SetupError, match="ended early"):
             worker.finish()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bebertlab.bench.parts import Part
+from bebertlab.bench.parts import ModelPart
 from bebertlab.bench.profile import profile_steps
 from bebertlab.bench.setting import Setting
 from bebertlab.errors import UserError
@@ -15,9 +15,9 @@ def test_a_step_is_the_sum_of_its_parts(setting: Setting) -> None:
     for one in (yardstick, own, quantized):
         assert sum(one.shares.values()) == pytest.approx(1.0)
         assert one.milliseconds > 0.0
-        assert one.shares[Part.OPTIMIZER, False] > 0.0
-    assert (Part.WEIGHTS, False) not in own.shares
-    assert quantized.shares[Part.WEIGHTS, False] > 0.0
+        assert one.shares[ModelPart.OPTIMIZER, False] > 0.0
+    assert (ModelPart.WEIGHTS, False) not in own.shares
+    assert quantized.shares[ModelPart.WEIGHTS, False] > 0.0
     assert yardstick.extras == {}
     assert len(quantized.extras) == 6
 

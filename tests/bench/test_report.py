@@ -4,16 +4,16 @@ import json
 
 from bebertlab.bench.clock import Ratio
 from bebertlab.bench.machine import machine
-from bebertlab.bench.parts import Part
+from bebertlab.bench.parts import ModelPart
 from bebertlab.bench.profile import StepProfile
 from bebertlab.bench.report import profile_report, report
-from bebertlab.bench.row import Finding, Missing, Row, Target
+from bebertlab.bench.row import Finding, Goal, Missing, Row
 from bebertlab.bench.rows.allocations import Extra
 from bebertlab.bench.setting import Setting
 
-GOAL = Target(name="a.goal", what="with a goal", better="lower", goal=1.3)
-NEWS = Target(name="a.news", what="for information", better="higher")
-AWAY = Target(name="a.away", what="not here", better="higher", goal=2.0)
+GOAL = Goal(name="a.goal", what="with a goal", better="lower", goal=1.3)
+NEWS = Goal(name="a.news", what="for information", better="higher")
+AWAY = Goal(name="a.away", what="not here", better="higher", goal=2.0)
 
 
 def test_rows_have_a_goal_and_the_others_are_apart(setting: Setting) -> None:
@@ -42,8 +42,8 @@ def test_rows_have_a_goal_and_the_others_are_apart(setting: Setting) -> None:
 
 
 def test_a_profile_has_milliseconds_and_shares(setting: Setting) -> None:
-    full = StepProfile(what="full", milliseconds=10.0, shares={(Part.PRODUCTS, True): 1.0}, extras={})
-    shares = {(Part.PRODUCTS, False): 0.75, (Part.WEIGHTS, False): 0.25}
+    full = StepProfile(what="full", milliseconds=10.0, shares={(ModelPart.PRODUCTS, True): 1.0}, extras={})
+    shares = {(ModelPart.PRODUCTS, False): 0.75, (ModelPart.WEIGHTS, False): 0.25}
     low = StepProfile(what="low", milliseconds=12.0, shares=shares, extras={"query": Extra(total=2.0, peak=1.0)})
     _, step = json.loads(json.dumps(profile_report([full, low], machine(setting))))["steps"]
     assert step["ratio"] == 1.2

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bebertlab.bench.clock import Ratio
-from bebertlab.bench.row import Better, Row, Target
+from bebertlab.bench.row import Better, Goal, Row
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,9 @@ from bebertlab.bench.row import Better, Row, Target
 def test_a_goal_is_a_bound_that_may_be_reached(
     better: Better, goal: float | None, ratio: float, met: bool | None
 ) -> None:
-    row = Row(target=Target(name="a.b", what="", better=better, goal=goal), ratio=Ratio.of([ratio]))
+    row = Row(target=Goal(name="a.b", what="", better=better, goal=goal), ratio=Ratio.of([ratio]))
     assert row.met is met
 
 
 def test_a_name_is_a_family_and_a_member() -> None:
-    assert Target(name="step.w1a8", what="", better="lower").member == "w1a8"
+    assert Goal(name="step.w1a8", what="", better="lower").member == "w1a8"

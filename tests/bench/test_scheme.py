@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bebertlab.bench.row import Target
+from bebertlab.bench.row import Goal
 from bebertlab.bench.scheme import SCHEMES, W1A8, Scheme, by_scheme, full_precision
 from bebertlab.bench.setting import Setting
 from bebertlab.interfaces.quantizer import Quantizer
@@ -32,7 +32,7 @@ def test_weights_are_drawn_and_quantizers_are_fresh(scheme: Scheme) -> None:
     assert _equal(one, same)
     weights = [p.detach() for p in one.parameters() if p.ndim == 2 and p.numel() > 1000]
     assert all(float(weight.std()) == pytest.approx(0.02, rel=0.2) for weight in weights)
-    fresh = BertClassifier(one.architecture, one.design)
+    fresh = BertClassifier(one.architecture, one.spec)
     assert all(_equal(ours, new) for ours, new in zip(_quantizers(one), _quantizers(fresh), strict=True))
 
 
@@ -47,7 +47,7 @@ def _equal(one: nn.Module, other: nn.Module) -> bool:
 
 
 def test_a_scheme_that_no_plugin_has_is_missing() -> None:
-    wanted = [Target(name="step.w1a8", what="", better="lower"), Target(name="step.own", what="", better="lower")]
+    wanted = [Goal(name="step.w1a8", what="", better="lower"), Goal(name="step.own", what="", better="lower")]
     there, missing = by_scheme(wanted, SETTING)
     assert [(target.name, scheme.name) for target, scheme in there] == [("step.w1a8", "w1a8")]
     assert missing == []
@@ -56,6 +56,6 @@ def test_a_scheme_that_no_plugin_has_is_missing() -> None:
 def test_why_a_scheme_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     unknown = Scheme(name="new", what="New", options={"kind": "no-such-scheme"})
     monkeypatch.setattr("bebertlab.bench.scheme.SCHEMES", (unknown,))
-    there, missing = by_scheme([Target(name="step.new", what="", better="lower")], SETTING)
+    there, missing = by_scheme([Goal(name="step.new", what="", better="lower")], SETTING)
     assert there == []
     assert missing[0].reason == "no plugin has the scheme 'no-such-scheme'"

@@ -7,12 +7,12 @@ import torch
 
 from bebertlab.bench import suite
 from bebertlab.bench.clock import Ratio
-from bebertlab.bench.row import Finding, Missing, Row, Target
+from bebertlab.bench.row import Finding, Goal, Missing, Row
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.suite import FAMILIES, Family, choose, measure
 from bebertlab.errors import UserError
 
-ONE, TWO = (Target(name=f"family.{name}", what=name, better="lower", goal=1.0) for name in ("one", "two"))
+ONE, TWO = (Goal(name=f"family.{name}", what=name, better="lower", goal=1.0) for name in ("one", "two"))
 
 
 def test_names_are_unique_and_have_a_family() -> None:
@@ -41,7 +41,7 @@ def test_an_unknown_row_is_told_with_a_guess() -> None:
 
 
 def _family(monkeypatch: pytest.MonkeyPatch, fault: Exception | None) -> None:
-    def measured(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+    def measured(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
         yield Row(target=wanted[0], ratio=Ratio.of([float(torch.get_num_threads())]))
         if fault is not None:
             raise fault

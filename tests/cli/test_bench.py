@@ -10,19 +10,19 @@ from click.testing import CliRunner, Result
 
 from bebertlab.bench import profile, suite
 from bebertlab.bench.clock import Ratio
-from bebertlab.bench.parts import Part
+from bebertlab.bench.parts import ModelPart
 from bebertlab.bench.profile import StepProfile
-from bebertlab.bench.row import Finding, Missing, Row, Target
+from bebertlab.bench.row import Finding, Goal, Missing, Row
 from bebertlab.bench.rows.allocations import Extra
 from bebertlab.bench.setting import Setting
 from bebertlab.cli.main import main
 
-GOAL = Target(name="step.w1a8", what="quantized / full", better="lower", goal=1.3)
-FULL = StepProfile(what="full", milliseconds=10.0, shares={(Part.PRODUCTS, False): 1.0}, extras={})
+GOAL = Goal(name="step.w1a8", what="quantized / full", better="lower", goal=1.3)
+FULL = StepProfile(what="full", milliseconds=10.0, shares={(ModelPart.PRODUCTS, False): 1.0}, extras={})
 LOW = StepProfile(
     what="low",
     milliseconds=13.0,
-    shares={(Part.PRODUCTS, False): 0.5, (Part.PRODUCTS, True): 0.3, (Part.WEIGHTS, False): 0.2},
+    shares={(ModelPart.PRODUCTS, False): 0.5, (ModelPart.PRODUCTS, True): 0.3, (ModelPart.WEIGHTS, False): 0.2},
     extras={"query": Extra(total=2.0, peak=1.0)},
 )
 
@@ -32,12 +32,12 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], Setting]]:
     """What was asked for; instead of measuring it, figures are told."""
     seen = []
 
-    def measure(wanted: Sequence[Target], setting: Setting, tell: Callable[[str], None]) -> Iterator[Finding]:
+    def measure(wanted: Sequence[Goal], setting: Setting, tell: Callable[[str], None]) -> Iterator[Finding]:
         seen.append(([target.name for target in wanted], setting))
         tell("step.w1a8")
         yield Row(target=GOAL, ratio=Ratio.of([1.2, 1.1, 1.5]), note="12 ms / 10 ms")
-        yield Row(target=Target(name="a.bad", what="bad", better="higher", goal=2.0), ratio=Ratio.of([1.0]))
-        yield Missing(target=Target(name="a.away", what="", better="lower"), reason="needs a GPU")
+        yield Row(target=Goal(name="a.bad", what="bad", better="higher", goal=2.0), ratio=Ratio.of([1.0]))
+        yield Missing(target=Goal(name="a.away", what="", better="lower"), reason="needs a GPU")
 
     monkeypatch.setattr(suite, "measure", measure)
     return seen

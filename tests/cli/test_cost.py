@@ -6,14 +6,14 @@ from attrs import evolve
 from bebertlab.accounting.operations import model_operations
 from bebertlab.accounting.published import published_architecture
 from bebertlab.accounting.size import MEBIBYTE, model_size
-from bebertlab.cli.cost import HEAD, cost_of, cost_table, design_rows, spoken_sizes
+from bebertlab.cli.cost import HEAD, cost_of, cost_table, design_rows, format_sizes
 from bebertlab.encoders.tiny import TinyEncoder
-from bebertlab.interfaces.architecture import Architecture, Design, Site
+from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab.model.bert import meta_model
 from bebertlab_binarybert import BinaryBert, Twn
 
 BASE = published_architecture("bert-base-uncased", classes=2)
-DESIGN = BinaryBert(activation_bits=4).design()
+DESIGN = BinaryBert(activation_bits=4).spec()
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -44,7 +44,7 @@ def test_several_members_take_so_many_times_as_much() -> None:
 
 
 def test_a_table_sets_the_model_beside_full_precision() -> None:
-    text = cost_table(cost_of(BASE, DESIGN, 64), cost_of(BASE, Design(), 64), 64)
+    text = cost_table(cost_of(BASE, DESIGN, 64), cost_of(BASE, QuantSpec(), 64), 64)
     found = rows(text)
     assert found["PART (MiB)"] == ["MODEL", "FULL", "PRECISION", "TIMES", "LESS"]
     assert found["encoder"] == ["10.12", "324.00", "32.0"]
@@ -63,7 +63,7 @@ def test_the_stored_file_is_that_of_the_disk_where_there_is_one() -> None:
 
 
 def test_sizes_in_a_line() -> None:
-    assert spoken_sizes(BASE) == (
+    assert format_sizes(BASE) == (
         "12 layers, hidden 768, 12 heads of 64, feed-forward 3072, vocabulary 30522, positions 512, 2 classes"
     )
 
@@ -74,8 +74,8 @@ def sizes() -> Architecture:
 
 
 def test_every_site_has_a_row(sizes: Architecture) -> None:
-    design = BinaryBert(activation_bits=4).design().with_branches({"bert.encoder.layer.0.attention.self.query": 2})
-    rows = {row[0]: row[1:] for row in design_rows(sizes, design)}
+    spec = BinaryBert(activation_bits=4).spec().with_branches({"bert.encoder.layer.0.attention.self.query": 2})
+    rows = {row[0]: row[1:] for row in design_rows(sizes, spec)}
     assert list(rows) == [site.value for site in Site]
     assert len(HEAD) == 4
     assert rows["word_embedding"] == ("1 bwn(granularity=row)", "", "1")
@@ -85,7 +85,7 @@ def test_every_site_has_a_row(sizes: Architecture) -> None:
 
 
 def test_full_precision_has_32_bits(sizes: Architecture) -> None:
-    rows = {row[0]: row[1:] for row in design_rows(sizes, Design(weights={Site.POOLER: Twn(threshold=0.5)}))}
+    rows = {row[0]: row[1:] for row in design_rows(sizes, QuantSpec(weights={Site.POOLER: Twn(threshold=0.5)}))}
     assert rows["word_embedding"] == ("32", "", "1")
     assert rows["key"] == ("32", "32", "1")
     assert rows["pooler"] == ("2 twn(threshold=0.5)", "32", "1")

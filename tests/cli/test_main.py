@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from bebertlab import __version__
 from bebertlab.cli.main import EXIT_INTERNAL, main
 from bebertlab.cli.options import Settings, pass_settings
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 
 HEAVY = ["torch", "ray", "mlflow", "transformers", "datasets", "optuna", "sklearn", "scipy", "matplotlib", "pandas"]
 SCRIPT = f"""
@@ -73,7 +73,7 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     ("error", "code", "message"),
     [
         (UserError("f:1:2: x: wrong"), 2, "error: f:1:2: x: wrong\n"),
-        (EnvironmentFault("no hub"), 3, "error: no hub\n"),
+        (SetupError("no hub"), 3, "error: no hub\n"),
         (
             OSError(28, "No space left on device", "a/model.safetensors"),
             3,

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from bebertlab.cli.options import (
     PathType,
     Settings,
+    format_duration,
+    format_size,
     set_option,
-    spoken_bytes,
-    spoken_seconds,
     table,
     threads_option,
     work_option,
@@ -26,7 +26,7 @@ from bebertlab.registry.manager import DISABLE, GROUP
     [(0, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (3600, "1 h 0 min")],
 )
 def test_seconds_are_said(seconds: float, said: str) -> None:
-    assert spoken_seconds(seconds) == said
+    assert format_duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_seconds_are_said(seconds: float, said: str) -> None:
     [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 * 2**30, "5.0 GiB"), (5 * 2**40, "5120.0 GiB")],
 )
 def test_bytes_are_said(size: int, said: str) -> None:
-    assert spoken_bytes(size) == said
+    assert format_size(size) == said
 
 
 def test_a_table_without_rows_is_its_head() -> None:
@@ -77,14 +77,14 @@ def test_paths_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytes
 
 GOOD = """
 from attrs import frozen
-from bebertlab.api import Design, SchemeOptions, hookimpl
+from bebertlab.api import QuantSpec, SchemeOptions, hookimpl
 
 @frozen(kw_only=True)
 class Mine(SchemeOptions):
     kind = "mine"
 
     def design(self):
-        return Design()
+        return QuantSpec()
 
 @hookimpl
 def bebertlab_schemes():

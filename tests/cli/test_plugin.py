@@ -12,7 +12,7 @@ from bebertlab.registry.manager import DISABLE, GROUP
 
 PLUGIN = '''
 from attrs import field, frozen, validators
-from bebertlab.api import Design, EncoderOptions, SchemeOptions, Splitter, SplitterOptions, hookimpl
+from bebertlab.api import QuantSpec, EncoderOptions, SchemeOptions, Splitter, SplitterOptions, hookimpl
 
 @frozen(kw_only=True)
 class Mine(SchemeOptions):
@@ -26,7 +26,7 @@ class Mine(SchemeOptions):
     name: str  #: of its maker
 
     def design(self):
-        return Design()
+        return QuantSpec()
 
 @frozen(kw_only=True)
 class Split(SplitterOptions):

@@ -12,15 +12,15 @@ import pytest
 from attrs import field, frozen
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import PLACE
+from bebertlab.interfaces.stage import EXCLUDED_FROM_KEY
 from bebertlab.registry.manager import load_plugins
-from bebertlab.registry.registry import Registry, Source
+from bebertlab.registry.registry import PluginSource, Registry
 
 
 @frozen(kw_only=True)
@@ -29,8 +29,8 @@ class Inner(SchemeOptions):
     revision = 3
     bits: int = 1
 
-    def design(self) -> Design:
-        return Design()
+    def spec(self) -> QuantSpec:
+        return QuantSpec()
 
 
 @frozen(kw_only=True)
@@ -41,14 +41,14 @@ class Outer(SchemeOptions):
     path: Path | None = None
     names: frozenset[str] = frozenset()
 
-    def design(self) -> Design:
-        return Design()
+    def spec(self) -> QuantSpec:
+        return QuantSpec()
 
 
-MINE = Source(plugin="mine.py", file=Path("mine.py"), fingerprint="f00d")
+MINE = PluginSource(plugin="mine.py", file=Path("mine.py"), fingerprint="f00d")
 CODEC = OptionsCodec(
     Registry()
-    .extended(((SchemeOptions, Outer),), Source(plugin="test", distribution="test 1"))
+    .extended(((SchemeOptions, Outer),), PluginSource(plugin="test", distribution="test 1"))
     .extended(((SchemeOptions, Inner),), MINE)
 )
 
@@ -97,7 +97,7 @@ def test_read_tells_faults_with_places() -> None:
 
 
 def test_structure_collects() -> None:
-    faults = Faults()
+    faults = ErrorCollector()
     assert CODEC.structure(parse_yaml("a: {bits: x}", "f"), ("a",), Inner, faults) is None
     assert len(faults) == 1
 
@@ -145,11 +145,11 @@ def _filled(of: Any, registry: Registry) -> Any:  # noqa: ANN401 - any annotatio
 @frozen(kw_only=True)
 class Placed(SchemeOptions):
     kind = "placed"
-    folder: Path = field(metadata=PLACE)
+    folder: Path = field(metadata=EXCLUDED_FROM_KEY)
     words: Path | None = None
 
-    def design(self) -> Design:
-        return Design()
+    def spec(self) -> QuantSpec:
+        return QuantSpec()
 
 
 def test_identity_follows_the_content_of_files_and_not_where_they_lie(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bebertlab.config.document import Document, Keys, Place, show
+from bebertlab.config.document import Keys, Place, YamlDocument, show
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.errors import UserError
 
@@ -22,7 +22,7 @@ names = st.sampled_from(["a", "b", "c"])
 trees = st.recursive(st.integers(), lambda inner: st.dictionaries(names, inner, max_size=3), max_leaves=6)
 
 
-def places(document: Document, *paths: Keys) -> list[str]:
+def places(document: YamlDocument, *paths: Keys) -> list[str]:
     return [str(document.place(path)) for path in paths]
 
 
@@ -92,7 +92,7 @@ def test_another_kind_drops_the_keys_of_the_old_one(path: Keys, value: object, f
 )
 def test_a_path_that_leads_nowhere_is_told(path: Keys, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        STUDY.put(path, Document.of(1, "--set x"))
+        STUDY.put(path, YamlDocument.of(1, "--set x"))
 
 
 def test_a_list_in_the_way_of_a_kind_is_told() -> None:
@@ -140,7 +140,7 @@ def test_merging_another_kind_replaces() -> None:
 @settings(max_examples=50)
 @given(under=st.dictionaries(names, trees), over=st.dictionaries(names, trees))
 def test_merging_keeps_all_keys_and_the_upper_values(under: dict[str, object], over: dict[str, object]) -> None:
-    merged = Document.of(under, "under").merged(Document.of(over, "over"))
+    merged = YamlDocument.of(under, "under").merged(YamlDocument.of(over, "over"))
     assert merged.data.keys() == under.keys() | over.keys()
     for key in over:
         if not isinstance(over[key], dict) or not isinstance(under.get(key), dict):
@@ -154,9 +154,9 @@ def test_merging_keeps_all_keys_and_the_upper_values(under: dict[str, object], o
 def test_what_was_put_is_there_and_nothing_beside_it_changed(
     tree: dict[str, object], path: tuple[str, ...], value: bool
 ) -> None:
-    document = Document.of(tree, "f")
+    document = YamlDocument.of(tree, "f")
     try:
-        changed = document.put(path, Document.of(value, "--set"))
+        changed = document.put(path, YamlDocument.of(value, "--set"))
     except UserError:
         assert any(isinstance(document.get(path[:i]), int) for i in range(1, len(path)) if document.has(path[:i]))
         return

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bebertlab.config.document import Document, Place
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import Place, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.errors import UnknownPart, UserError
 
@@ -11,7 +11,7 @@ FILE = parse_yaml("b: 1\na: {c: 2}\n", "f.yaml")
 
 
 def test_faults_come_in_the_order_of_the_file_and_once_each() -> None:
-    faults = Faults()
+    faults = ErrorCollector()
     faults.add(FILE, ("a", "c"), "second")
     faults.add(FILE, ("b",), "first")
     faults.add(FILE, ("a", "c"), "second")
@@ -22,14 +22,14 @@ def test_faults_come_in_the_order_of_the_file_and_once_each() -> None:
 
 
 def test_lines_are_ordered_as_numbers() -> None:
-    faults = Faults()
+    faults = ErrorCollector()
     for line in (10, 9):
         faults.add_at(Place(origin="f", line=line, column=1), "", "x")
     assert str(faults).splitlines() == ["f:9:1: x", "f:10:1: x"]
 
 
 def test_files_are_told_one_after_the_other() -> None:
-    faults = Faults()
+    faults = ErrorCollector()
     for origin, line in (("study", 5), ("recipe", 1), ("--set x=1", 0), ("study", 2), ("recipe", 9)):
         faults.add_at(Place(origin=origin, line=line, column=1), "", "x")
     assert [text.removesuffix(": x") for text in str(faults).splitlines()] == [
@@ -38,25 +38,25 @@ def test_files_are_told_one_after_the_other() -> None:
 
 
 def test_a_fault_of_a_key_points_to_the_key() -> None:
-    faults = Faults()
+    faults = ErrorCollector()
     faults.add(FILE, ("a", "c"), "unknown", key=True)
     assert str(faults) == "f.yaml:2:5: a.c: unknown"
 
 
 def test_a_part_is_named_by_its_path_in_the_whole() -> None:
-    faults = Faults()
+    faults = ErrorCollector()
     faults.add(FILE.at(("a",)), ("c",), "wrong")
     assert str(faults) == "f.yaml:2:8: a.c: wrong"
 
 
 def test_data_without_a_place_shows_none() -> None:
-    faults = Faults()
-    faults.add(Document.of({}), ("x",), "is missing")
+    faults = ErrorCollector()
+    faults.add(YamlDocument.of({}), ("x",), "is missing")
     assert str(faults) == "x: is missing"
 
 
 def test_collections_add_up_and_raise_together() -> None:
-    one, two = Faults(), Faults()
+    one, two = ErrorCollector(), ErrorCollector()
     one.raise_all()
     one.add_error(UserError("g.yaml: there is no such file"))
     two.add(FILE, ("b",), "wrong")
@@ -67,7 +67,7 @@ def test_collections_add_up_and_raise_together() -> None:
 
 
 def test_faults_of_places_that_have_one_can_be_left_out() -> None:
-    one, two = Faults(), Faults()
+    one, two = ErrorCollector(), ErrorCollector()
     one.add(FILE, ("b",), "wrong")
     two.add(FILE, ("b",), "wrong in other words")
     two.add(FILE, ("a", "c"), "wrong")
@@ -78,7 +78,7 @@ def test_faults_of_places_that_have_one_can_be_left_out() -> None:
 
 def test_paths_into_an_unknown_part_are_told_once_and_only_where_the_part_itself_is_not() -> None:
     what = "unknown stage 'finetun'"
-    paths, whole = Faults(), Faults()
+    paths, whole = ErrorCollector(), ErrorCollector()
     for number in (2, 3):
         paths.add_error(UnknownPart(f"a.{number}", what).at(f"f.yaml:{number}:1"))
     assert (str(paths), len(paths), bool(paths)) == (f"f.yaml:2:1: a.2: {what}", 1, True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from attrs import field, frozen, validators
 
-from bebertlab.config.humanize import spoken_fault, spoken_type, spoken_value
+from bebertlab.config.humanize import format_error, format_type, format_value
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.ensemble import Sampling
@@ -34,23 +34,23 @@ from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
     ],
 )
 def test_types_in_words(of: object, words: str) -> None:
-    assert spoken_type(of) == words
+    assert format_type(of) == words
 
 
 def test_a_nested_class_shows_its_keys() -> None:
-    assert spoken_type(Phase).startswith("a mapping (name, losses, ")
+    assert format_type(Phase).startswith("a mapping (name, losses, ")
 
 
 def test_values_are_shown_as_yaml_and_shortened() -> None:
     values: tuple[object, ...] = (1.7, [], {}, Sampling.ALL, False)
-    assert [spoken_value(value) for value in values] == [
+    assert [format_value(value) for value in values] == [
         "1.7",
         "an empty list",
         "an empty mapping",
         "'all'",
         "false",
     ]
-    assert spoken_value("x" * 100) == "'" + "x" * 56 + "..."
+    assert format_value("x" * 100) == "'" + "x" * 56 + "..."
 
 
 @frozen
@@ -75,8 +75,8 @@ class Checked:
 def test_the_words_of_attrs_validators_without_their_noise(name: str, value: Any, words: str) -> None:  # noqa: ANN401
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is what the test is about
         Checked(**{name: value})
-    assert spoken_fault(caught.value, name, value) == words
+    assert format_error(caught.value, name, value) == words
 
 
 def test_an_error_without_words_shows_its_class() -> None:
-    assert spoken_fault(ValueError(), "x", 1) == "ValueError"
+    assert format_error(ValueError(), "x", 1) == "ValueError"

@@ -7,16 +7,16 @@ from typing import Any, Literal
 import pytest
 from attrs import Attribute, field, frozen, validators
 
-from bebertlab.config.document import Document
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.structure import structure
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import Splitter, SplitterOptions
-from bebertlab.registry.registry import Failure, Registry, Source
+from bebertlab.registry.registry import Failure, PluginSource, Registry
 
 
 @frozen(kw_only=True)
@@ -25,8 +25,8 @@ class Binary(SchemeOptions):
     bits: int = field(default=1, validator=validators.ge(1))
     clip: float = 2.5
 
-    def design(self) -> Design:
-        return Design()
+    def spec(self) -> QuantSpec:
+        return QuantSpec()
 
 
 @frozen(kw_only=True)
@@ -85,20 +85,20 @@ class Everything:
     part: SchemeOptions | SplitterOptions | None = None
 
 
-FAILURE = Failure(source=Source(plugin="broken", distribution="x 1"), error="ImportError: no y")
+FAILURE = Failure(source=PluginSource(plugin="broken", distribution="x 1"), error="ImportError: no y")
 REGISTRY = Registry(failures=(FAILURE,)).extended(
-    ((SchemeOptions, Binary), (SplitterOptions, Tws)), Source(plugin="test")
+    ((SchemeOptions, Binary), (SplitterOptions, Tws)), PluginSource(plugin="test")
 )
 
 
 def faults(text: str, cls: type[object] = Everything) -> list[str]:
-    found = Faults()
+    found = ErrorCollector()
     assert structure(parse_yaml(text, "f"), (), cls, REGISTRY, found) is None
     return str(found).splitlines()
 
 
 def read(text: str) -> Everything:
-    found = Faults()
+    found = ErrorCollector()
     value = structure(parse_yaml(text, "f"), (), Everything, REGISTRY, found)
     assert not found
     assert value is not None
@@ -245,19 +245,19 @@ class Other(SchemeOptions):
 
 def test_overridden_values_name_their_origin() -> None:
     document = parse_yaml("count: 1", "f").set(("count",), "x", "--set count=x")
-    found = Faults()
+    found = ErrorCollector()
     structure(document, (), Everything, REGISTRY, found)
     assert str(found) == "--set count=x: count: must be a whole number, is 'x'"
 
 
 def test_a_part_of_a_document_can_be_read() -> None:
-    found = Faults()
+    found = ErrorCollector()
     options = structure(parse_yaml("a: {b: {kind: binary, bits: 2}}", "f"), ("a", "b"), Binary, REGISTRY, found)
     assert options == Binary(bits=2)
 
 
 def test_a_kind_of_the_wrong_class_is_refused() -> None:
-    found = Faults()
+    found = ErrorCollector()
     part: type[Options] = Tws
-    assert structure(Document.of("tws", "f"), (), part, REGISTRY, found) is None
+    assert structure(YamlDocument.of("tws", "f"), (), part, REGISTRY, found) is None
     assert str(found) == "f: scheme is missing (a scheme)"

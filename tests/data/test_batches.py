@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bebertlab.data import batches as module
 from bebertlab.data.batches import (
-    Grouping,
+    BatchPlan,
     Positions,
     batches,
     evaluation_tokens,
@@ -31,32 +31,32 @@ def examples_of(lengths: list[int]) -> Examples:
     return Examples(tokens=tokens, labels=torch.arange(len(lengths)))
 
 
-def train_grouping(lengths: list[int], batch_size: int = 8, seed: int = 0) -> Grouping:
+def train_grouping(lengths: list[int], batch_size: int = 8, seed: int = 0) -> BatchPlan:
     sizes = np.array(lengths)
     return group_for_training(sizes, np.arange(len(lengths)), batch_size, np.random.default_rng(seed))
 
 
 def test_an_order_may_be_given() -> None:
-    grouping = group_in_order(np.array([5, 0, 3, 3, 1]), 2)
-    found = [batch.positions.tolist() for batch in batches(examples_of([3, 1, 2, 5, 4, 2]), grouping)]
+    plan = group_in_order(np.array([5, 0, 3, 3, 1]), 2)
+    found = [batch.positions.tolist() for batch in batches(examples_of([3, 1, 2, 5, 4, 2]), plan)]
     assert found == [[5, 0], [3, 3], [1]]
-    assert [batch.tolist() for batch in np.split(grouping.order, grouping.bounds[1:-1])] == found
+    assert [batch.tolist() for batch in np.split(plan.order, plan.bounds[1:-1])] == found
 
 
 @given(lengths_lists, st.integers(1, 9))
 def test_an_epoch_has_every_drawn_example_in_full_batches_but_one(lengths: list[int], batch_size: int) -> None:
-    grouping = train_grouping(lengths, batch_size)
-    assert sorted(grouping.order.tolist()) == list(range(len(lengths)))
-    sizes = np.diff(grouping.bounds)
-    assert len(grouping) == len(sizes) == -(-len(lengths) // batch_size)
+    plan = train_grouping(lengths, batch_size)
+    assert sorted(plan.order.tolist()) == list(range(len(lengths)))
+    sizes = np.diff(plan.bounds)
+    assert len(plan) == len(sizes) == -(-len(lengths) // batch_size)
     assert (sizes == batch_size).sum() >= len(sizes) - 1
     assert sizes.min() >= 1
 
 
 def test_batches_hold_examples_of_like_length() -> None:
     lengths = np.random.default_rng(0).integers(3, 40, 2000).tolist()
-    grouping = train_grouping(lengths, 16)
-    spans = [np.ptp(np.array(lengths)[piece]) for piece in np.split(grouping.order, grouping.bounds[1:-1])]
+    plan = train_grouping(lengths, 16)
+    spans = [np.ptp(np.array(lengths)[piece]) for piece in np.split(plan.order, plan.bounds[1:-1])]
     assert np.mean(spans) < 2  # of 37; shuffled batches of 16 span about 33
 
 
@@ -76,19 +76,19 @@ def test_the_small_batch_is_not_always_the_longest() -> None:
     lengths = list(range(1, 38))
     widths = set()
     for seed in range(20):
-        grouping = train_grouping(lengths, 8, seed)
-        small = int(np.argmin(np.diff(grouping.bounds)))
-        widths.add(int(max(np.array(lengths)[grouping.order[grouping.bounds[small] : grouping.bounds[small + 1]]])))
+        plan = train_grouping(lengths, 8, seed)
+        small = int(np.argmin(np.diff(plan.bounds)))
+        widths.add(int(max(np.array(lengths)[plan.order[plan.bounds[small] : plan.bounds[small + 1]]])))
     assert len(widths) > 2
 
 
 @given(lengths_lists)
 def test_evaluation_has_every_example_once_within_the_budget(lengths: list[int]) -> None:
-    grouping = group_for_evaluation(np.array(lengths), 1024)
-    assert sorted(grouping.order.tolist()) == list(range(len(lengths)))
-    widths = np.array(lengths)[grouping.order]
+    plan = group_for_evaluation(np.array(lengths), 1024)
+    assert sorted(plan.order.tolist()) == list(range(len(lengths)))
+    widths = np.array(lengths)[plan.order]
     assert (np.diff(widths) <= 0).all()
-    for size, first in zip(np.diff(grouping.bounds), grouping.bounds, strict=False):
+    for size, first in zip(np.diff(plan.bounds), plan.bounds, strict=False):
         assert size * widths[first] <= 1024
 
 
@@ -105,9 +105,9 @@ def test_an_example_beyond_the_budget_is_a_batch_of_its_own() -> None:
 def test_batches_are_the_examples_padded_to_the_longest(lengths: list[int], batch_size: int) -> None:
     examples = examples_of(lengths)
     weights = torch.arange(len(lengths)) / 2
-    grouping = train_grouping(lengths, batch_size)
+    plan = train_grouping(lengths, batch_size)
     seen: list[int] = []
-    for batch in batches(examples, grouping, weights=weights):
+    for batch in batches(examples, plan, weights=weights):
         assert batch.mask.dtype is torch.bool
         assert batch.tokens.shape[1] == max(lengths[n] for n in batch.positions)
         assert batch.labels.tolist() == batch.positions.tolist()
@@ -120,19 +120,19 @@ def test_batches_are_the_examples_padded_to_the_longest(lengths: list[int], batc
             assert batch.segments[row].tolist() == [one % 2 for one in real] + padding
             assert batch.mask[row].tolist() == [True] * len(real) + [False] * len(padding)
         seen += batch.positions.tolist()
-    assert seen == grouping.order.tolist()
+    assert seen == plan.order.tolist()
 
 
 def test_pools_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    examples, grouping = examples_of(list(range(1, 100))), train_grouping(list(range(1, 100)), 4)
-    whole = [batch.tokens for batch in batches(examples, grouping)]
+    examples, plan = examples_of(list(range(1, 100))), train_grouping(list(range(1, 100)), 4)
+    whole = [batch.tokens for batch in batches(examples, plan)]
     monkeypatch.setattr(module, "POOL", 3)
-    pieces = [batch.tokens for batch in batches(examples, grouping)]
+    pieces = [batch.tokens for batch in batches(examples, plan)]
     assert all(torch.equal(a, b) for a, b in zip(whole, pieces, strict=True))
 
 
 def test_an_example_that_was_drawn_twice_comes_twice() -> None:
     drawn: Positions = np.array([1, 1, 0])
-    grouping = group_for_training(np.array([3, 4]), drawn, 2, np.random.default_rng(0))
-    positions = [n for batch in batches(examples_of([3, 4]), grouping) for n in batch.positions.tolist()]
+    plan = group_for_training(np.array([3, 4]), drawn, 2, np.random.default_rng(0))
+    positions = [n for batch in batches(examples_of([3, 4]), plan) for n in batch.positions.tolist()]
     assert sorted(positions) == [0, 1, 1]

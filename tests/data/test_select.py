@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bebertlab.data.select import carve_select
+from bebertlab.data.select import split_off_select
 from bebertlab.data.text_groups import words_of
 from bebertlab.errors import UserError
 from bebertlab.interfaces.task import Split
@@ -48,7 +48,7 @@ def test_no_text_stands_on_both_sides_and_no_row_is_lost(rows: list[tuple[str, i
     if len({text for text, _ in rows}) < 2:
         return
     whole = _split([text for text, _ in rows], [label for _, label in rows])
-    train, select = carve_select(whole, fraction=data.draw(st.floats(0.01, 0.4)), most=100)
+    train, select = split_off_select(whole, fraction=data.draw(st.floats(0.01, 0.4)), most=100)
     assert sorted(map(int, [*train.ids, *select.ids])) == list(range(len(rows)))
     assert set(train.texts).isdisjoint(select.texts)
     assert len(select) >= 1
@@ -56,7 +56,7 @@ def test_no_text_stands_on_both_sides_and_no_row_is_lost(rows: list[tuple[str, i
 
 def test_phrases_of_a_sentence_in_select_are_not_trained_on() -> None:
     whole = _phrases(300)
-    train, select = carve_select(whole, fraction=0.1, most=2000)
+    train, select = split_off_select(whole, fraction=0.1, most=2000)
     assert len(select) == pytest.approx(len(whole) / 10, abs=2)
     assert abs(select.labels.mean() - whole.labels.mean()) < 0.02
     assert set(train.groups or ()).isdisjoint(select.groups or ("",))
@@ -71,7 +71,9 @@ def test_pairs_that_share_a_text_stay_on_one_side() -> None:
     rng = np.random.default_rng(1)
     questions = [f"question {i}" for i in rng.integers(0, 400, 500)]
     answers = [f"sentence {i}" for i in rng.integers(0, 2000, 500)]
-    train, select = carve_select(_split(questions, rng.integers(0, 2, 500).tolist(), answers), fraction=0.1, most=90)
+    train, select = split_off_select(
+        _split(questions, rng.integers(0, 2, 500).tolist(), answers), fraction=0.1, most=90
+    )
     assert len(select) == 50
     texts = [{words_of(text) for text in (*split.texts, *(split.pairs or ()))} for split in (train, select)]
     assert texts[0].isdisjoint(texts[1])
@@ -80,7 +82,7 @@ def test_pairs_that_share_a_text_stay_on_one_side() -> None:
 def test_a_group_that_is_nearly_everything_is_trained_on() -> None:
     questions = ["the same"] * 80 + [f"another {i}" for i in range(20)]
     pairs = [f"sentence {i}" for i in range(100)]
-    train, select = carve_select(_split(questions, [i % 2 for i in range(100)], pairs), fraction=0.1, most=90)
+    train, select = split_off_select(_split(questions, [i % 2 for i in range(100)], pairs), fraction=0.1, most=90)
     assert len(select) == 10
     assert "the same" not in select.texts
     assert len(train) == 90
@@ -88,14 +90,14 @@ def test_a_group_that_is_nearly_everything_is_trained_on() -> None:
 
 def test_a_text_of_all_pairs_connects_nothing() -> None:
     texts = [f"text {i}" for i in range(100)]
-    train, select = carve_select(_split(texts, [0, 1] * 50, ["is it good?"] * 100), fraction=0.1, most=90)
+    train, select = split_off_select(_split(texts, [0, 1] * 50, ["is it good?"] * 100), fraction=0.1, most=90)
     assert (len(train), len(select)) == (90, 10)
 
 
 def test_what_has_no_frequent_text_is_taken_first() -> None:
     texts = [f"text {i}" for i in range(100)]
     pairs = ["is it good?"] * 95 + [f"is it {i}?" for i in range(5)]
-    _, select = carve_select(_split(texts, [0, 1] * 50, pairs), fraction=0.1, most=90)
+    _, select = split_off_select(_split(texts, [0, 1] * 50, pairs), fraction=0.1, most=90)
     assert set(texts[95:]) <= set(select.texts)
     assert len(select) == 10
 
@@ -103,7 +105,9 @@ def test_what_has_no_frequent_text_is_taken_first() -> None:
 def test_groups_that_are_named_stay_together() -> None:
     documents = [f"document {i // 7}" for i in range(210)]
     texts = [f"sentence number {i}" for i in range(210)]
-    train, select = carve_select(_split(texts, [i % 2 for i in range(210)], groups=documents), fraction=0.2, most=90)
+    train, select = split_off_select(
+        _split(texts, [i % 2 for i in range(210)], groups=documents), fraction=0.2, most=90
+    )
     sides = [{documents[int(row)] for row in split.ids} for split in (train, select)]
     assert sides[0].isdisjoint(sides[1])
     assert len(select) == 42
@@ -111,32 +115,32 @@ def test_groups_that_are_named_stay_together() -> None:
 
 def test_the_classes_keep_their_shares() -> None:
     whole = _split([f"text {i}" for i in range(1000)], [int(i % 10 == 0) for i in range(1000)])
-    _, select = carve_select(whole, fraction=0.1, most=1000)
+    _, select = split_off_select(whole, fraction=0.1, most=1000)
     assert len(select) == 100
     assert int(select.labels.sum()) == 10
 
 
 def test_a_class_is_not_taken_away_whole() -> None:
     whole = _split([f"text {i}" for i in range(20)], [int(i == 3) for i in range(20)])
-    train, _ = carve_select(whole, fraction=0.9, most=1000)
+    train, _ = split_off_select(whole, fraction=0.9, most=1000)
     assert set(train.labels.tolist()) == {0, 1}
 
 
 def test_the_order_of_the_examples_does_not_matter() -> None:
     whole = _phrases(60)
     turned = whole.take(np.arange(len(whole))[::-1])
-    selected = [set(carve_select(split, fraction=0.2, most=500)[1].ids) for split in (whole, turned)]
+    selected = [set(split_off_select(split, fraction=0.2, most=500)[1].ids) for split in (whole, turned)]
     assert selected[0] == selected[1]
 
 
 def test_there_is_a_most() -> None:
-    _, select = carve_select(_split([f"text {i}" for i in range(50)], [0] * 50), fraction=0.5, most=7)
+    _, select = split_off_select(_split([f"text {i}" for i in range(50)], [0] * 50), fraction=0.5, most=7)
     assert len(select) == 7
 
 
 def test_scores_keep_their_spread() -> None:
     whole = _split([f"text {i}" for i in range(500)], [i / 100 for i in range(500)])
-    _, select = carve_select(whole, fraction=0.1, most=500)
+    _, select = split_off_select(whole, fraction=0.1, most=500)
     assert np.histogram(select.labels, bins=5, range=(0, 5))[0].tolist() == [10] * 5
 
 
@@ -146,4 +150,4 @@ def test_scores_keep_their_spread() -> None:
 )
 def test_what_is_one_group_cannot_be_divided(texts: list[str], groups: list[str] | None) -> None:
     with pytest.raises(UserError, match="the 3 training examples cannot be divided into train and select"):
-        carve_select(_split(texts, [0, 1, 0], groups=groups), fraction=0.1, most=10)
+        split_off_select(_split(texts, [0, 1, 0], groups=groups), fraction=0.1, most=10)

@@ -16,7 +16,7 @@ from bebertlab.data.tokenizer import (
     read_tokenizer,
     set_maximum_tokens,
 )
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.stage import different_parts
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 
@@ -225,14 +225,12 @@ def test_the_length_is_noted_and_the_rest_is_kept(tmp_path: Path) -> None:
 
 def test_what_is_not_there_or_damaged_is_named(tmp_path: Path) -> None:
     assert not has_tokenizer(tmp_path)
-    with pytest.raises(EnvironmentFault, match=r"has no tokenizer\.json \(nor vocab\.txt\)$"):
+    with pytest.raises(SetupError, match=r"has no tokenizer\.json \(nor vocab\.txt\)$"):
         read_tokenizer(tmp_path)
-    with pytest.raises(
-        EnvironmentFault, match=r"words\.txt: no such file; a tokenizer is a folder with tokenizer\.json"
-    ):
+    with pytest.raises(SetupError, match=r"words\.txt: no such file; a tokenizer is a folder with tokenizer\.json"):
         read_tokenizer(tmp_path / "words.txt")
     (tmp_path / "config.json").write_text('{"tokenizer_class": "XLMRobertaTokenizer"}')
-    with pytest.raises(EnvironmentFault, match=r"its tokenizer is of the class XLMRobertaTokenizer; save it"):
+    with pytest.raises(SetupError, match=r"its tokenizer is of the class XLMRobertaTokenizer; save it"):
         read_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text('{"model": {"type": "Own"}}')
     with pytest.raises(UserError, match=r"tokenizer\.json: not a readable tokenizer\.json: "):

@@ -9,7 +9,7 @@ import pytest
 
 from bebertlab.artifacts.model import model_digest, model_files
 from bebertlab.encoders.hub import model_folder
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_cached_model_is_found_without_the_hub(pretrained: Path, cache: Path) 
 
 
 def test_nothing_is_fetched_unless_asked_for(cache: Path) -> None:
-    with pytest.raises(EnvironmentFault, match=r"not in the local hub cache.*`download: true`"):
+    with pytest.raises(SetupError, match=r"not in the local hub cache.*`download: true`"):
         model_folder("some/bert", download=False)
 
 
@@ -51,7 +51,7 @@ def test_an_unreachable_hub_is_said_at_once(pretrained: Path, cache: Path) -> No
     (pretrained / "model.safetensors").unlink()
     store(cache, "some/bert", pretrained)  # half a model does not count
     start = time.monotonic()
-    with pytest.raises(EnvironmentFault, match=r"'some/bert': the hub http://127\.0\.0\.1:9 cannot be reached"):
+    with pytest.raises(SetupError, match=r"'some/bert': the hub http://127\.0\.0\.1:9 cannot be reached"):
         model_folder("some/bert", download=True)
     assert time.monotonic() - start < 5
 
@@ -60,20 +60,20 @@ def test_offline_mode_is_respected(cache: Path, monkeypatch: pytest.MonkeyPatch)
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(EnvironmentFault, match="HF_HUB_OFFLINE is set"):
+    with pytest.raises(SetupError, match="HF_HUB_OFFLINE is set"):
         model_folder("some/bert", download=True)
 
 
 @pytest.mark.parametrize("name", ["./no/such/folder", "a b"])
 def test_a_path_that_is_not_there_is_no_hub_id(name: str, cache: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="no such folder, and not a hub id"):
+    with pytest.raises(SetupError, match="no such folder, and not a hub id"):
         model_folder(name, download=True)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
 def test_a_missing_file_is_named(pretrained: Path, name: str) -> None:
     (pretrained / name).unlink()
-    with pytest.raises(EnvironmentFault, match=f"has no {name}"):
+    with pytest.raises(SetupError, match=f"has no {name}"):
         model_folder(str(pretrained), download=False)
 
 
@@ -109,14 +109,14 @@ def test_a_cached_model_that_lacks_a_shard_is_fetched_again_where_that_is_allowe
     (pretrained / "model.safetensors").unlink()
     (pretrained / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "odd.safetensors"}}))
     store(cache, "some/bert", pretrained)
-    with pytest.raises(EnvironmentFault, match=r"odd\.safetensors: no such file"):
+    with pytest.raises(SetupError, match=r"odd\.safetensors: no such file"):
         model_folder("some/bert", download=False)
-    with pytest.raises(EnvironmentFault, match="cannot be reached"):
+    with pytest.raises(SetupError, match="cannot be reached"):
         model_folder("some/bert", download=True)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"])
 def test_pointers_of_git_lfs_are_refused(pretrained: Path, name: str) -> None:
     (pretrained / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    with pytest.raises(EnvironmentFault, match=f"{name} is a pointer of git-lfs"):
+    with pytest.raises(SetupError, match=f"{name} is a pointer of git-lfs"):
         model_folder(str(pretrained), download=False)

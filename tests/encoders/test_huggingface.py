@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bebertlab.encoders.huggingface import HuggingFaceImporter
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Architecture, Design
+from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.model.bert import BertClassifier
 from bebertlab.registry.manager import load_plugins
 
@@ -33,7 +33,7 @@ def test_it_is_registered() -> None:
 def test_a_model_of_today(files: tuple[dict[str, Tensor], dict[str, Any]], sizes: Architecture) -> None:
     tensors, config = files
     checkpoint = HuggingFaceImporter().read({name: t.to(torch.float16) for name, t in tensors.items()}, config)
-    assert (checkpoint.architecture, checkpoint.design) == (sizes, Design())
+    assert (checkpoint.architecture, checkpoint.spec) == (sizes, QuantSpec())
     assert {tensor.dtype for tensor in checkpoint.tensors.values()} == {torch.float32}
     BertClassifier.from_checkpoint(checkpoint)
 

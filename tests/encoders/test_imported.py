@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from bebertlab.encoders.huggingface import HuggingFaceImporter
 from bebertlab.encoders.imported import import_checkpoint
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.folder import save_model
 
@@ -41,14 +41,14 @@ def test_what_lies_beside_a_file_goes_with_it(pickled: Path) -> None:
 
 def test_files_can_be_elsewhere(pickled: Path, tmp_path: Path) -> None:
     alone = Path(shutil.copy(pickled, tmp_path / "alone.bin"))
-    with pytest.raises(EnvironmentFault, match=r"config\.json: no such file; name the checkpoint's config.* --config"):
+    with pytest.raises(SetupError, match=r"config\.json: no such file; name the checkpoint's config.* --config"):
         import_checkpoint(IMPORTER, alone)
     config = pickled.parent / "config.json"
     assert import_checkpoint(IMPORTER, alone, config=config).tokenizer is None
     found = import_checkpoint(IMPORTER, alone, config=config, tokenizer=pickled.parent / "vocab.txt")
     assert found.tokenizer is not None
     assert found.tokenizer.tokenizer.encode("cats run").tokens == ["[CLS]", "cat", "##s", "run", "[SEP]"]
-    with pytest.raises(EnvironmentFault, match=r"none\.json: no such file$"):
+    with pytest.raises(SetupError, match=r"none\.json: no such file$"):
         import_checkpoint(IMPORTER, alone, config=tmp_path / "none.json")
 
 
@@ -109,13 +109,13 @@ def test_independent_labels_are_refused(pickled: Path) -> None:
 def test_pointers_of_git_lfs_are_refused(pickled: Path, name: str) -> None:
     (pickled.parent / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     for path in (pickled, pickled.parent):
-        with pytest.raises(EnvironmentFault, match=f"{name} is a pointer of git-lfs"):
+        with pytest.raises(SetupError, match=f"{name} is a pointer of git-lfs"):
             import_checkpoint(IMPORTER, path)
 
 
 def test_a_tokenizer_elsewhere_may_be_a_pointer_too(pickled: Path, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(EnvironmentFault, match=r"words\.txt is a pointer of git-lfs"):
+    with pytest.raises(SetupError, match=r"words\.txt is a pointer of git-lfs"):
         import_checkpoint(IMPORTER, pickled, tokenizer=tmp_path / "words.txt")
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bebertlab.encoders.pretrained import PretrainedEncoder
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.batch import Batch
 from bebertlab.model.bert import BertClassifier
 from bebertlab.testing.tiny import tiny_task
@@ -174,7 +174,7 @@ def test_the_digest_is_that_of_the_files(pretrained: Path) -> None:
 
 
 def test_a_model_that_is_not_there_is_named() -> None:
-    with pytest.raises(EnvironmentFault, match=r"encoder '\./nowhere'"):
+    with pytest.raises(SetupError, match=r"encoder '\./nowhere'"):
         PretrainedEncoder(name="./nowhere").digest()
 
 

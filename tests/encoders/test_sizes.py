@@ -8,8 +8,8 @@ from attrs import evolve
 from bebertlab.accounting.published import published_architecture
 from bebertlab.encoders.sizes import encoder_sizes
 from bebertlab.encoders.tiny import TinyEncoder
-from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.interfaces.architecture import Architecture, Design, Site
+from bebertlab.errors import SetupError, UserError
+from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.folder import save_model
@@ -34,7 +34,7 @@ def test_a_folder_with_the_classes_that_are_asked_for(pretrained: Path, sizes: A
 
 def test_a_folder_of_ours_knows_its_heads(tmp_path: Path, sizes: Architecture, codec: Codec) -> None:
     narrow = evolve(sizes, heads=1, ffn=6)
-    save_model(BertClassifier(narrow, Design(weights={Site.QUERY: Bwn()})), tmp_path, codec)
+    save_model(BertClassifier(narrow, QuantSpec(weights={Site.QUERY: Bwn()})), tmp_path, codec)
     assert encoder_sizes(str(tmp_path), codec, classes=7) == evolve(narrow, classes=7)
 
 
@@ -43,5 +43,5 @@ def test_what_is_no_encoder_is_named(tmp_path: Path, codec: Codec) -> None:
         UserError, match=r"encoder 'roberta': no folder, and not known by name \(known: tiny, bert-tiny"
     ):
         encoder_sizes("roberta", codec, classes=2)
-    with pytest.raises(EnvironmentFault, match=r"config\.json: no such file"):
+    with pytest.raises(SetupError, match=r"config\.json: no such file"):
         encoder_sizes(str(tmp_path), codec, classes=2)

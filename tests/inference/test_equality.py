@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bebertlab.inference.equality import compare
-from bebertlab.interfaces.architecture import Architecture, Design
+from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.batch import Batch
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
@@ -60,9 +60,9 @@ def test_a_module_that_is_to_change_is_left_out(model: BertClassifier, batch: Ba
 
 
 def test_an_activation_on_the_border_of_two_levels_is_no_fault_of_a_module(batch: Batch) -> None:
-    design = BinaryBert(weight_bits=32, activation_bits=8).design()
+    spec = BinaryBert(weight_bits=32, activation_bits=8).spec()
     plain = random_checkpoint(SIZES, seed=0, spread=0.5)
-    model = BertClassifier(SIZES, Design(inputs=design.inputs)).double()
+    model = BertClassifier(SIZES, QuantSpec(inputs=spec.inputs)).double()
     names = {name.replace(".branches.0.", "."): name for name in model.state_dict()}
     model.load_state_dict(
         {names[name]: value.double() for name, value in plain.tensors.items() if name in names}, strict=False

@@ -7,12 +7,12 @@ import torch
 from attrs import evolve
 
 from bebertlab.inference.frozen import frozen_weights
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design, Site
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec, Site
 from bebertlab.interfaces.batch import Batch
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.int8 import exact_products
-from bebertlab.model.requantize import redesign
+from bebertlab.model.requantize import apply_spec
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.lsq import Lsq
 from bebertlab_binarybert.uniform import Uniform
@@ -39,11 +39,11 @@ def test_weights_are_quantized_once_and_the_numbers_stay(quantized: Checkpoint, 
 @pytest.fixture
 def wide(sizes: Architecture, batch: Batch) -> BertClassifier:
     """A model whose feed-forward weights and pooler are worth packing."""
-    design = Design(
+    spec = QuantSpec(
         weights={Site.FFN_UP: Bwn(), Site.POOLER: Bwn()}, inputs={Site.FFN_UP: Uniform(), Site.POOLER: Lsq()}
     )
     large = random_checkpoint(evolve(sizes, hidden=256, ffn=256), seed=0, spread=0.3)
-    model = BertClassifier.from_checkpoint(redesign(large, design))
+    model = BertClassifier.from_checkpoint(apply_spec(large, spec))
     model.train()(batch)  # sets the step of the pooler's input
     return model.eval()
 
@@ -71,10 +71,10 @@ def test_a_model_with_nan_says_nan(wide: BertClassifier, batch: Batch, broken: s
 
 
 def test_row_wise_embeddings_still_quantize_the_rows_of_the_batch(
-    quantized: Checkpoint, everywhere: Design, rounding: type[Rounding], batch: Batch
+    quantized: Checkpoint, everywhere: QuantSpec, rounding: type[Rounding], batch: Batch
 ) -> None:
-    design = evolve(everywhere, weights={**everywhere.weights, Site.WORD_EMBEDDING: rounding(rows=True)})
-    model = BertClassifier.from_checkpoint(redesign(quantized, design)).eval()
+    spec = evolve(everywhere, weights={**everywhere.weights, Site.WORD_EMBEDDING: rounding(rows=True)})
+    model = BertClassifier.from_checkpoint(apply_spec(quantized, spec)).eval()
     quantizer: Any = model.get_submodule("bert.embeddings.word_embeddings.branches.0.weight_quantizer")
     with torch.no_grad(), frozen_weights(model):
         model(batch)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bebertlab.data import batches as module
-from bebertlab.data.batches import Grouping, batches
+from bebertlab.data.batches import BatchPlan, batches
 from bebertlab.data.examples import Examples
 from bebertlab.inference.predict import evaluating, keep_freed_memory, predict
 from bebertlab.interfaces.task import Task
@@ -23,7 +23,7 @@ def test_logits_are_in_dataset_order(task: Task, examples: Examples, monkeypatch
     assert logits.shape == (len(examples), 2)
     assert logits.std() > 0.01
     order = torch.arange(len(examples)).numpy()
-    alone = Grouping(order=order, bounds=torch.arange(len(examples) + 1).numpy())
+    alone = BatchPlan(order=order, bounds=torch.arange(len(examples) + 1).numpy())
     with evaluating(model):
         for n, batch in enumerate(batches(examples, alone)):
             torch.testing.assert_close(model(batch).logits[0], logits[n])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bebertlab.interfaces.architecture import ATTENTION_SITES, WEIGHT_SITES, Architecture, Design, Site
+from bebertlab.interfaces.architecture import ATTENTION_SITES, WEIGHT_SITES, Architecture, QuantSpec, Site
 
 SIZES: dict[str, Any] = {
     "vocabulary": 9,
@@ -32,7 +32,7 @@ def test_sizes_that_make_no_model_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_other_branches_leave_the_rest_of_a_design() -> None:
-    design = Design(activation="relu")
-    split = design.with_branches({"bert.pooler.dense": 2})
+    spec = QuantSpec(activation="relu")
+    split = spec.with_branches({"bert.pooler.dense": 2})
     assert (split.branches, split.activation) == ({"bert.pooler.dense": 2}, "relu")
-    assert design.branches == {}
+    assert spec.branches == {}

@@ -7,7 +7,7 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
 from bebertlab.interfaces.loss import Loss, LossOptions
-from bebertlab.registry.registry import Registry, Source
+from bebertlab.registry.registry import PluginSource, Registry
 
 
 @frozen(kw_only=True)
@@ -37,7 +37,7 @@ class Fixed(DistillationOptions):
         return (self.phase,)
 
 
-CODEC = OptionsCodec(Registry().extended(((LossOptions, Labels),), Source(plugin="test")))
+CODEC = OptionsCodec(Registry().extended(((LossOptions, Labels),), PluginSource(plugin="test")))
 
 
 def test_named_losses_come_after_the_own_ones() -> None:

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bebertlab.interfaces.ensemble import Ensemble, Floats, Round, Sampling, Verdict, signature_problem
+from bebertlab.interfaces.ensemble import Ensemble, Floats, MemberResult, SampleWeights, Sampling, signature_problem
 from bebertlab.interfaces.training_data import TrainingData
 
 HALF = np.array([0.5, 0.5, 0.0, 0.0])
 
 
 def test_a_round_of_so_many_examples() -> None:
-    assert not Round(sampling=Sampling.SUBSET, weights=HALF).problem(4)
-    assert not Round(sampling=Sampling.BOOTSTRAP, weights=HALF, draws=9).problem(4)
+    assert not SampleWeights(sampling=Sampling.SUBSET, weights=HALF).problem(4)
+    assert not SampleWeights(sampling=Sampling.BOOTSTRAP, weights=HALF, draws=9).problem(4)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_round_of_so_many_examples() -> None:
 )
 def test_what_is_no_round(given: dict[str, Any], words: str) -> None:
     values: dict[str, Any] = {"sampling": Sampling.BOOTSTRAP, "weights": HALF, **given}
-    assert words in Round(**values).problem(4)
+    assert words in SampleWeights(**values).problem(4)
 
 
 @pytest.mark.parametrize(
@@ -47,32 +47,35 @@ def test_what_is_no_round(given: dict[str, Any], words: str) -> None:
         ({"weight": -1.0}, "the weight -1.0"),
         ({"kept": False}, "the weight 1.0 of a member that is not kept"),
         ({"error": float("inf")}, "the error inf"),
-        ({"next": Round(sampling=Sampling.ALL, weights=HALF[:3])}, "a next round with no float64 weight per example"),
+        (
+            {"next": SampleWeights(sampling=Sampling.ALL, weights=HALF[:3])},
+            "a next round with no float64 weight per example",
+        ),
     ],
 )
 def test_what_is_no_verdict(given: dict[str, Any], words: str) -> None:
     values: dict[str, Any] = {"weight": 1.0, "kept": True, "error": None, "next": None, **given}
-    problem = Verdict(**values).problem(4)
+    problem = MemberResult(**values).problem(4)
     assert problem.startswith(words)
     assert bool(problem) == bool(words)
 
 
 class Whole(Ensemble):
-    def first(self, index: int, data: TrainingData) -> Round:
-        return Round(sampling=Sampling.ALL, weights=np.full(len(data), 1 / len(data)))
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
+        return SampleWeights(sampling=Sampling.ALL, weights=np.full(len(data), 1 / len(data)))
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
-        return Verdict(weight=1.0, kept=True, error=None, next=None)
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        return MemberResult(weight=1.0, kept=True, error=None, next=None)
 
 
 class Counting(Whole):
-    def first(self, examples: int) -> Round:  # type: ignore[override]
-        return Round(sampling=Sampling.ALL, weights=np.full(examples, 1 / examples))
+    def first(self, examples: int) -> SampleWeights:  # type: ignore[override]
+        return SampleWeights(sampling=Sampling.ALL, weights=np.full(examples, 1 / examples))
 
 
 class Short(Whole):
-    def judge(self, index: int, round: Round, logits: Floats | None) -> Verdict:  # type: ignore[override]
-        return Verdict(weight=1.0, kept=True, error=None, next=None)
+    def update(self, index: int, round: SampleWeights, logits: Floats | None) -> MemberResult:  # type: ignore[override]
+        return MemberResult(weight=1.0, kept=True, error=None, next=None)
 
 
 def test_methods_that_take_something_else_are_named() -> None:

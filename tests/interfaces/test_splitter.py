@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.splitter import Splitter, SplitterOptions
 
 
@@ -15,4 +15,4 @@ class Silent(SplitterOptions):
 
 
 def test_a_splitter_need_not_say_what_it_makes() -> None:
-    assert Silent().design(Design()) is None
+    assert Silent().spec(QuantSpec()) is None

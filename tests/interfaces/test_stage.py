@@ -6,14 +6,14 @@ import pytest
 from attrs import field, frozen
 
 from bebertlab.interfaces.stage import (
-    PLACE,
+    EXCLUDED_FROM_KEY,
     Artifact,
     Context,
     Inputs,
     StageOptions,
+    excluded_fields,
     input_fields,
     input_names,
-    place_fields,
     stage_input,
 )
 
@@ -47,9 +47,9 @@ def test_places_are_the_marked_fields() -> None:
     @frozen(kw_only=True)
     class Load(Distill):
         kind = "load"
-        folder: Path = field(metadata=PLACE)
+        folder: Path = field(metadata=EXCLUDED_FROM_KEY)
 
-    assert (place_fields(Load), place_fields(Distill)) == (("folder",), ())
+    assert (excluded_fields(Load), excluded_fields(Distill)) == (("folder",), ())
     assert "folder" not in input_fields(Load)
     with pytest.raises(TypeError, match="folder"):
         Load(model="half")  # type: ignore[call-arg] # that is what is tested

@@ -16,15 +16,15 @@ from bebertlab.interfaces.architecture import (
     WEIGHT_SITES,
     Architecture,
     Checkpoint,
-    Design,
+    QuantSpec,
 )
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
-from bebertlab.model.requantize import redesign
+from bebertlab.model.requantize import apply_spec
 from bebertlab.model.spec import quantizable_modules
-from bebertlab.registry.registry import Registry, Source
+from bebertlab.registry.registry import PluginSource, Registry
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.uniform import Uniform
 
@@ -73,13 +73,13 @@ def rounding() -> type[Rounding]:
 @pytest.fixture
 def codec() -> OptionsCodec:
     """Knows the rounding quantizer only."""
-    return OptionsCodec(Registry().extended(((QuantizerOptions, Rounding),), Source(plugin="test")))
+    return OptionsCodec(Registry().extended(((QuantizerOptions, Rounding),), PluginSource(plugin="test")))
 
 
 @pytest.fixture
-def everywhere() -> Design:
+def everywhere() -> QuantSpec:
     """A design with a quantizer at every site."""
-    return Design(
+    return QuantSpec(
         weights={site: Rounding() for site in WEIGHT_SITES},
         inputs={site: Rounding(step=0.125) for site in LINEAR_SITES},
         attention={site: Rounding(step=0.0625) for site in ATTENTION_SITES},
@@ -110,20 +110,20 @@ def checkpoint(sizes: Architecture) -> Checkpoint:
 
 
 @pytest.fixture
-def quantized(checkpoint: Checkpoint, everywhere: Design) -> Checkpoint:
+def quantized(checkpoint: Checkpoint, everywhere: QuantSpec) -> Checkpoint:
     """The same weights with a quantizer at every site."""
-    return redesign(checkpoint, everywhere)
+    return apply_spec(checkpoint, everywhere)
 
 
 @pytest.fixture
 def split(sizes: Architecture) -> Checkpoint:
     """Two branches everywhere, whose inputs share ranges of the whole batch."""
-    design = Design(
+    spec = QuantSpec(
         weights=dict.fromkeys(WEIGHT_SITES, Bwn()),
         inputs=dict.fromkeys(LINEAR_SITES, Uniform(symmetric=False)),
         branches=dict.fromkeys(quantizable_modules(sizes), 2),
     )
-    model, generator = BertClassifier(sizes, design), torch.Generator().manual_seed(2)
+    model, generator = BertClassifier(sizes, spec), torch.Generator().manual_seed(2)
     for parameter in model.parameters():
         if parameter.ndim == 2:
             nn.init.normal_(parameter, std=0.3, generator=generator)

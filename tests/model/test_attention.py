@@ -7,10 +7,10 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
-from bebertlab.interfaces.architecture import ATTENTION_SITES, Architecture, Design, Site
+from bebertlab.interfaces.architecture import ATTENTION_SITES, Architecture, QuantSpec, Site
 from bebertlab.interfaces.batch import Tap
 from bebertlab.model.attention import MASKED, SelfAttention, additive_mask
-from bebertlab.model.module_factory import Parts
+from bebertlab.model.module_factory import ModuleFactory
 
 if TYPE_CHECKING:
     from tests.model.conftest import Rounding
@@ -19,8 +19,8 @@ PATH = "bert.encoder.layer.0.attention.self"
 ALL = frozenset(Tap) - {Tap.HIDDEN}
 
 
-def attention_of(sizes: Architecture, design: Design | None = None) -> SelfAttention:
-    return SelfAttention(Parts(sizes, design or Design()), PATH)
+def attention_of(sizes: Architecture, spec: QuantSpec | None = None) -> SelfAttention:
+    return SelfAttention(ModuleFactory(sizes, spec or QuantSpec()), PATH)
 
 
 def projections(sizes: Architecture) -> tuple[Tensor, Tensor, Tensor]:
@@ -94,7 +94,7 @@ def test_nothing_is_kept_that_was_not_asked_for(sizes: Architecture) -> None:
 
 
 def test_quantizers_sit_at_the_four_places(sizes: Architecture, rounding: type[Rounding]) -> None:
-    attention = attention_of(sizes, Design(attention={site: rounding() for site in ATTENTION_SITES}))
+    attention = attention_of(sizes, QuantSpec(attention={site: rounding() for site in ATTENTION_SITES}))
     taps = kept(ALL)
     q, k, v = projections(sizes)
     context = attention.attend(q, k, v, padded(), taps)

@@ -10,13 +10,13 @@ from attrs import evolve
 from torch import Tensor
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.batch import Batch, Tap
 from bebertlab.model.attention import additive_mask
 from bebertlab.model.bert import BertClassifier, FeedForwardUp, Layer, Residual
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.huggingface import configuration
-from bebertlab.model.module_factory import Parts
+from bebertlab.model.module_factory import ModuleFactory
 
 ALL = frozenset(Tap)
 
@@ -108,7 +108,7 @@ def test_tensors_of_another_size_are_refused(checkpoint: Checkpoint) -> None:
 
 def test_a_design_that_does_not_fit_is_refused(sizes: Architecture) -> None:
     with pytest.raises(UserError, match="no place 'bert'"):
-        BertClassifier(sizes, Design(branches={"bert": 2}))
+        BertClassifier(sizes, QuantSpec(branches={"bert": 2}))
 
 
 def test_every_parameter_of_a_quantizer_is_in_a_group_and_no_other(quantized: Checkpoint) -> None:
@@ -188,7 +188,7 @@ LAYER = "bert.encoder.layer.0"
 
 
 def test_a_residual_is_normalized_after_the_sum(sizes: Architecture) -> None:
-    residual = Residual(Parts(sizes, Design()), f"{LAYER}.output", sizes.ffn)
+    residual = Residual(ModuleFactory(sizes, QuantSpec()), f"{LAYER}.output", sizes.ffn)
     y, x = torch.randn(2, 3, sizes.ffn), torch.randn(2, 3, sizes.hidden)
     with torch.no_grad():
         residual.get_parameter("dense.weight").normal_()
@@ -199,7 +199,7 @@ def test_a_residual_is_normalized_after_the_sum(sizes: Architecture) -> None:
 
 
 def test_dropout_is_of_what_is_added_not_of_what_it_is_added_to(sizes: Architecture) -> None:
-    residual = Residual(Parts(evolve(sizes, dropout=1.0), Design()), f"{LAYER}.output", sizes.ffn)
+    residual = Residual(ModuleFactory(evolve(sizes, dropout=1.0), QuantSpec()), f"{LAYER}.output", sizes.ffn)
     with torch.no_grad():
         residual.get_parameter("dense.bias").normal_()
     y, x = torch.randn(2, 3, sizes.ffn), torch.randn(2, 3, sizes.hidden)
@@ -211,10 +211,10 @@ def test_dropout_is_of_what_is_added_not_of_what_it_is_added_to(sizes: Architect
     [("gelu", None, F.gelu), ("relu", None, F.relu), ("gelu", "relu", F.relu), ("relu", "gelu", F.gelu)],
 )
 def test_the_design_may_ask_for_an_activation(
-    sizes: Architecture, architecture: str, design: str | None, expected: Callable[[Tensor], Tensor]
+    sizes: Architecture, architecture: str, spec: str | None, expected: Callable[[Tensor], Tensor]
 ) -> None:
     up = FeedForwardUp(
-        Parts(evolve(sizes, activation=architecture), Design(activation=design)), f"{LAYER}.intermediate"
+        ModuleFactory(evolve(sizes, activation=architecture), QuantSpec(activation=spec)), f"{LAYER}.intermediate"
     )
     with torch.no_grad():
         up.get_parameter("dense.bias").copy_(torch.linspace(-2, 2, sizes.ffn))
@@ -222,7 +222,7 @@ def test_the_design_may_ask_for_an_activation(
 
 
 def test_a_layer_of_zeros_normalizes_its_input_twice(sizes: Architecture) -> None:
-    layer = Layer(Parts(sizes, Design()), LAYER)
+    layer = Layer(ModuleFactory(sizes, QuantSpec()), LAYER)
     x = torch.randn(2, 3, sizes.hidden)
     mask = additive_mask(torch.ones(2, 3, dtype=torch.bool), torch.float32)
     torch.testing.assert_close(layer(x, mask, {}), F.layer_norm(F.layer_norm(x, (16,), eps=1e-12), (16,), eps=1e-12))

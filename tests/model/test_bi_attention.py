@@ -17,15 +17,15 @@ from torch import Tensor
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design, Site
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec, Site
 from bebertlab.interfaces.batch import Batch, Tap
 from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.attention import MASKED, SelfAttention, additive_mask
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.folder import load_model, save_model
-from bebertlab.model.module_factory import Parts
-from bebertlab.model.requantize import redesign
+from bebertlab.model.module_factory import ModuleFactory
+from bebertlab.model.requantize import apply_spec
 from bebertlab.registry.manager import load_plugins
 from bebertlab_bibert import Bool, Sign
 
@@ -41,9 +41,9 @@ def registered() -> Codec:
     return OptionsCodec(load_plugins().registry)
 
 
-def design_of(signs: QuantizerOptions, select: QuantizerOptions) -> Design:
+def design_of(signs: QuantizerOptions, select: QuantizerOptions) -> QuantSpec:
     sites = (Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE)
-    return Design(attention={**dict.fromkeys(sites, signs), Site.ATTENTION_PROBABILITIES: select}, softmax=False)
+    return QuantSpec(attention={**dict.fromkeys(sites, signs), Site.ATTENTION_PROBABILITIES: select}, softmax=False)
 
 
 def attention_of(
@@ -60,7 +60,7 @@ def attention_of(
         classes=2,
         attention_dropout=dropout,
     )
-    return SelfAttention(Parts(sizes, design_of(signs, select or Bool())), PATH)
+    return SelfAttention(ModuleFactory(sizes, design_of(signs, select or Bool())), PATH)
 
 
 def attend(attention: SelfAttention, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,7 +137,7 @@ def test_gradients_stay_finite_where_all_is_zero(scaled: bool) -> None:
 
 
 def test_probabilities_are_refused_by_name(sizes: Architecture) -> None:
-    attention = SelfAttention(Parts(sizes, design_of(Sign(), Bool())), PATH)
+    attention = SelfAttention(ModuleFactory(sizes, design_of(Sign(), Bool())), PATH)
     hidden, mask = torch.ones(1, 2, sizes.hidden), additive_mask(everything(2), torch.float32)
     with pytest.raises(UserError, match="without softmax, so a loss cannot read its probabilities"):
         attention(hidden, mask, {Tap.PROBABILITIES: []})
@@ -145,7 +145,7 @@ def test_probabilities_are_refused_by_name(sizes: Architecture) -> None:
 
 def test_a_design_without_softmax_needs_what_selects(sizes: Architecture) -> None:
     with pytest.raises(UserError, match=r"softmax: .* attention_probabilities must select keys"):
-        Parts(sizes, evolve(design_of(Sign(), Bool()), attention={}))
+        ModuleFactory(sizes, evolve(design_of(Sign(), Bool()), attention={}))
 
 
 def test_agrees_with_the_published_code(golden: Callable[[str], Golden]) -> None:
@@ -179,31 +179,31 @@ def compare(vectors: Golden, name: str, scaled: bool) -> None:
 def test_a_model_without_softmax_is_stored_as_one(
     checkpoint: Checkpoint, tmp_path: Path, batch: Batch, registered: Codec
 ) -> None:
-    model = BertClassifier.from_checkpoint(redesign(checkpoint, design_of(Sign(), Bool())))
+    model = BertClassifier.from_checkpoint(apply_spec(checkpoint, design_of(Sign(), Bool())))
     save_model(model, tmp_path, registered)
     loaded = load_model(tmp_path, registered)
-    assert not loaded.design.softmax
+    assert not loaded.spec.softmax
     assert torch.equal(loaded.eval()(batch).logits, model.eval()(batch).logits)
-    with_softmax = BertClassifier.from_checkpoint(redesign(checkpoint, evolve(model.design, softmax=True)))
+    with_softmax = BertClassifier.from_checkpoint(apply_spec(checkpoint, evolve(model.spec, softmax=True)))
     assert not torch.equal(with_softmax.eval()(batch).logits, loaded(batch).logits)
 
 
 def test_a_folder_from_before_the_choice_has_softmax(
     checkpoint: Checkpoint, tmp_path: Path, batch: Batch, registered: Codec
 ) -> None:
-    design = evolve(design_of(Sign(), Bool()), softmax=True)
-    model = BertClassifier.from_checkpoint(redesign(checkpoint, design))
+    spec = evolve(design_of(Sign(), Bool()), softmax=True)
+    model = BertClassifier.from_checkpoint(apply_spec(checkpoint, spec))
     save_model(model, tmp_path, registered)
     surgery = json.loads((tmp_path / "bebertlab.json").read_text())
     del surgery["design"]["softmax"]
     (tmp_path / "bebertlab.json").write_text(json.dumps(surgery))
     loaded = load_model(tmp_path, registered)
-    assert loaded.design == design
+    assert loaded.spec == spec
     assert torch.equal(loaded.eval()(batch).logits, model.eval()(batch).logits)
 
 
 def test_a_scheme_brings_its_own_kind_of_attention(checkpoint: Checkpoint) -> None:
-    without = redesign(checkpoint, design_of(Sign(), Bool()))
-    assert not without.design.softmax
-    assert not without.design.with_branches({}).softmax
-    assert redesign(without, Design()).design.softmax
+    without = apply_spec(checkpoint, design_of(Sign(), Bool()))
+    assert not without.spec.softmax
+    assert not without.spec.with_branches({}).softmax
+    assert apply_spec(without, QuantSpec()).spec.softmax

@@ -9,7 +9,7 @@ from attrs import evolve
 from torch import Tensor
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Architecture, Design
+from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.model.checkpoint import (
     full_precision_architecture,
     full_precision_checkpoint,
@@ -43,7 +43,7 @@ def test_it_is_read_in_single_precision(
         given = {name: tensor.to(dtype) for name, tensor in tensors.items()}
         given |= {"cls.predictions.bias": torch.zeros(9), "bert.embeddings.position_ids": torch.arange(3)}
         found = full_precision_checkpoint(given, config)
-        assert (found.architecture, found.design) == (square, Design())
+        assert (found.architecture, found.spec) == (square, QuantSpec())
         assert found.tensors.keys() == tensors.keys()
         assert all(torch.equal(tensor, given[name].float()) for name, tensor in found.tensors.items())
 

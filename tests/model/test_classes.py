@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.architecture import Checkpoint
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.classes import (
@@ -172,7 +172,7 @@ def test_only_the_rows_of_the_classifier_move(checkpoint: Checkpoint) -> None:
 
 def test_a_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
-    with pytest.raises(EnvironmentFault, match=r"config\.json: no such file"):
+    with pytest.raises(SetupError, match=r"config\.json: no such file"):
         read_class_names(path, 2)
     path.write_text(json.dumps(config({"0": "a", "1": "b"})))
     assert read_class_names(path, 2) == ("a", "b")

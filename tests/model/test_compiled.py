@@ -6,7 +6,7 @@ import pytest
 import torch
 from attrs import evolve
 
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 from bebertlab.interfaces.batch import Batch, Tap
 from bebertlab.interfaces.task import Task
 from bebertlab.model.bert import BertClassifier
@@ -20,9 +20,9 @@ TAPS = frozenset({Tap.HIDDEN, Tap.SCORES})
 
 def model_of(task: Task, bits: int) -> BertClassifier:
     sizes = tiny_model(task).architecture
-    design = BinaryBert(activation_bits=bits).design()
+    spec = BinaryBert(activation_bits=bits).spec()
     split = dict.fromkeys(quantizable_modules(sizes), 2)
-    checkpoint = tiny_model(task, design.with_branches(split)).checkpoint()
+    checkpoint = tiny_model(task, spec.with_branches(split)).checkpoint()
     still = evolve(sizes, dropout=0.0, attention_dropout=0.0)
     return BertClassifier.from_checkpoint(evolve(checkpoint, architecture=still))
 
@@ -85,5 +85,5 @@ def test_a_machine_without_a_compiler_is_told(task: Task) -> None:
     compile_layers(model, backend=backend)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch, about its own code
-        with pytest.raises(EnvironmentFault, match=r"no g\+\+.*train.compile=false"):
+        with pytest.raises(SetupError, match=r"no g\+\+.*train.compile=false"):
             model(batch_of(2, 3))

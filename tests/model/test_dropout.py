@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bebertlab.model.dropout import add_dropped, drop
+from bebertlab.model.dropout import drop, dropout_add
 from bebertlab.training.seed import seeded
 
 
@@ -43,7 +43,7 @@ def test_a_seed_repeats_and_the_next_draw_is_another() -> None:
 def test_the_gradient_goes_where_values_stayed(add: bool) -> None:
     x, update = torch.zeros(8, 9), torch.ones(8, 9, requires_grad=True)
     with seeded(0):
-        y = add_dropped(x, update, 0.25, True) if add else drop(update, 0.25, True)
+        y = dropout_add(x, update, 0.25, True) if add else drop(update, 0.25, True)
     torch.autograd.backward(y, torch.full_like(y, 2.0))
     assert update.grad is not None
     assert torch.equal(update.grad, 2 * y.detach())
@@ -53,11 +53,11 @@ def test_the_gradient_goes_where_values_stayed(add: bool) -> None:
 def test_adding_is_adding_what_is_dropped() -> None:
     x, update = torch.randn(5, 6, generator=torch.Generator().manual_seed(0)), torch.ones(5, 6)
     with seeded(3):
-        both = add_dropped(x, update, 0.5, True)
+        both = dropout_add(x, update, 0.5, True)
     torch.testing.assert_close(both, x + dropped(update, 0.5, seed=3))
 
 
-@pytest.mark.parametrize("call", [drop, lambda x, *rest: add_dropped(torch.zeros_like(x), x, *rest)])
+@pytest.mark.parametrize("call", [drop, lambda x, *rest: dropout_add(torch.zeros_like(x), x, *rest)])
 def test_nothing_is_drawn_where_nothing_is_dropped(call: Callable[[Tensor, float, bool], Tensor]) -> None:
     x, state = torch.ones(3), torch.get_rng_state()
     assert torch.equal(call(x, 0.0, True), x)
@@ -79,7 +79,7 @@ def test_odds_beyond_sixteen_bits_are_the_nearest(probability: float) -> None:
 def test_what_it_is_added_to_gets_the_gradient_unchanged() -> None:
     x, update = torch.zeros(8, 9, requires_grad=True), torch.ones(8, 9)
     with seeded(0):
-        torch.autograd.backward(add_dropped(x, update, 0.25, True).sum())
+        torch.autograd.backward(dropout_add(x, update, 0.25, True).sum())
     assert x.grad is not None
     assert torch.equal(x.grad, torch.ones(8, 9))
 
@@ -94,5 +94,5 @@ def test_a_byte_a_number_is_kept_for_the_backward_pass(add: bool) -> None:
         return one
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
-        add_dropped(x, x, 0.25, True) if add else drop(x, 0.25, True)
+        dropout_add(x, x, 0.25, True) if add else drop(x, 0.25, True)
     assert sum(bytes_kept) == x.numel()

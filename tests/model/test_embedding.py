@@ -14,7 +14,7 @@ from bebertlab_binarybert.uniform import Uniform
 
 if TYPE_CHECKING:
     from tests.model.conftest import Rounding
-from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.task import Task
 from bebertlab.model import embedding as module
@@ -104,8 +104,8 @@ WORDS = "bert.embeddings.word_embeddings."
 def model_of(task: Task, branches: int) -> BertClassifier:
     if not branches:
         return tiny_model(task).eval()
-    design = BinaryBert().design()
-    return tiny_model(task, design.with_branches({WORDS[:-1]: branches})).eval()
+    spec = BinaryBert().spec()
+    return tiny_model(task, spec.with_branches({WORDS[:-1]: branches})).eval()
 
 
 def batch_of() -> Batch:
@@ -153,9 +153,9 @@ def test_afterwards_and_in_small_tables_they_are_dense(task: Task) -> None:
 
 def test_a_table_that_is_quantized_as_a_whole_has_a_dense_gradient(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE", 1)
-    design = BinaryBert().design()
-    (site,) = [site for site in design.weights if "embedding" in site]
-    whole = Design(weights={site: design.weights[next(other for other in design.weights if other != site)]})
+    spec = BinaryBert().spec()
+    (site,) = [site for site in spec.weights if "embedding" in site]
+    whole = QuantSpec(weights={site: spec.weights[next(other for other in spec.weights if other != site)]})
     model = tiny_model(task, whole).eval()
     with sparse_gradients(model):
         torch.autograd.backward(model(batch_of()).logits.sum())

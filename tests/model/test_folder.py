@@ -8,15 +8,15 @@ import torch
 from attrs import evolve
 from safetensors.torch import load_file, save_file
 
-from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, Design, Site
+from bebertlab.errors import SetupError, UserError
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec, Site
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.classes import read_class_names
 from bebertlab.model.folder import describe_model, load_model, save_model
-from bebertlab.model.requantize import redesign
+from bebertlab.model.requantize import apply_spec
 from bebertlab.registry.manager import load_plugins
 from bebertlab_binarybert.lsq import Lsq
 
@@ -29,7 +29,7 @@ def ordinary(sizes: Architecture) -> BertClassifier:
 
 
 def same(model: BertClassifier, other: BertClassifier, batch: Batch) -> bool:
-    return (model.architecture, model.design) == (other.architecture, other.design) and torch.equal(
+    return (model.architecture, model.spec) == (other.architecture, other.spec) and torch.equal(
         model.eval()(batch).logits, other.eval()(batch).logits
     )
 
@@ -86,10 +86,10 @@ def test_narrow_attention_needs_our_own_file(
 
 
 def test_quantized_models_come_back_whole(
-    quantized: Checkpoint, everywhere: Design, tmp_path: Path, codec: Codec, batch: Batch
+    quantized: Checkpoint, everywhere: QuantSpec, tmp_path: Path, codec: Codec, batch: Batch
 ) -> None:
-    design = everywhere.with_branches({"bert.pooler.dense": 2})
-    model = BertClassifier(quantized.architecture, evolve(design, activation="relu"))
+    spec = everywhere.with_branches({"bert.pooler.dense": 2})
+    model = BertClassifier(quantized.architecture, evolve(spec, activation="relu"))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.uniform_(0.1, 0.9)
@@ -109,11 +109,11 @@ def test_a_model_is_described_without_its_tensors(
     quantized: Checkpoint, ordinary: BertClassifier, tmp_path: Path, codec: Codec
 ) -> None:
     for model in (BertClassifier.from_checkpoint(quantized), ordinary):
-        folder = tmp_path / str(len(model.design.weights))
+        folder = tmp_path / str(len(model.spec.weights))
         save_model(model, folder, codec)
-        assert describe_model(folder, codec) == (model.architecture, model.design)
+        assert describe_model(folder, codec) == (model.architecture, model.spec)
     (folder / "config.json").unlink()
-    with pytest.raises(EnvironmentFault, match=r"config\.json: no such file"):
+    with pytest.raises(SetupError, match=r"config\.json: no such file"):
         describe_model(folder, codec)
 
 
@@ -122,8 +122,8 @@ def test_a_learned_step_stays_learned(checkpoint: Checkpoint, tmp_path: Path, ba
 
     codec = OptionsCodec(load_plugins().registry)
     lsq = Lsq(bits=4)
-    design = Design(inputs={Site.QUERY: lsq}, attention={Site.ATTENTION_KEY: lsq})
-    model = BertClassifier.from_checkpoint(redesign(checkpoint, design))
+    spec = QuantSpec(inputs={Site.QUERY: lsq}, attention={Site.ATTENTION_KEY: lsq})
+    model = BertClassifier.from_checkpoint(apply_spec(checkpoint, spec))
     model.train()(batch)  # sets the steps
     save_model(model, tmp_path, codec)
     loaded = load_model(tmp_path, codec)
@@ -150,11 +150,11 @@ def test_a_tokenizer_is_written_beside_the_model(ordinary: BertClassifier, tmp_p
 
 
 def test_what_is_missing_is_named(ordinary: BertClassifier, tmp_path: Path, codec: Codec) -> None:
-    with pytest.raises(EnvironmentFault, match=r"nowhere.config\.json: no such file"):
+    with pytest.raises(SetupError, match=r"nowhere.config\.json: no such file"):
         load_model(tmp_path / "nowhere", codec)
     save_model(ordinary, tmp_path, codec)
     (tmp_path / "config.json").unlink()
-    with pytest.raises(EnvironmentFault, match=r"config\.json: no such file"):
+    with pytest.raises(SetupError, match=r"config\.json: no such file"):
         load_model(tmp_path, codec)
 
 
@@ -245,9 +245,7 @@ def test_a_description_and_a_configuration_belong_together(own: Path, codec: Cod
         load_model(own, codec)
     (own / "config.json").write_text(json.dumps(config))
     (own / "bebertlab.json").unlink()
-    with pytest.raises(
-        EnvironmentFault, match=r"bebertlab\.json: no such file, but config\.json is of a model that needs"
-    ):
+    with pytest.raises(SetupError, match=r"bebertlab\.json: no such file, but config\.json is of a model that needs"):
         load_model(own, codec)
 
 
@@ -283,13 +281,13 @@ def test_other_kinds_of_files_are_read_as_well(
     tensors = {f"module.{name}": tensor for name, tensor in load_file(tmp_path / "model.safetensors").items()}
     (tmp_path / "model.safetensors").unlink()
     torch.save({"state_dict": tensors}, tmp_path / "pytorch_model.bin")
-    assert describe_model(tmp_path, codec) == (ordinary.architecture, ordinary.design)
+    assert describe_model(tmp_path, codec) == (ordinary.architecture, ordinary.spec)
     assert same(load_model(tmp_path, codec), ordinary, batch)
     (tmp_path / "pytorch_model.bin").unlink()
     save_file(tensors, tmp_path / "shard.safetensors")
     index = {"weight_map": dict.fromkeys(tensors, "shard.safetensors")}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert describe_model(tmp_path, codec) == (ordinary.architecture, ordinary.design)
+    assert describe_model(tmp_path, codec) == (ordinary.architecture, ordinary.spec)
     assert same(load_model(tmp_path, codec), ordinary, batch)
 
 

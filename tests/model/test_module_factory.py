@@ -6,10 +6,10 @@ import pytest
 from torch import nn
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Architecture, Design, Site
+from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab.model.embedding import Embedding, QuantizedEmbedding
 from bebertlab.model.linear import Linear, QuantizedLinear
-from bebertlab.model.module_factory import Parts
+from bebertlab.model.module_factory import ModuleFactory
 
 if TYPE_CHECKING:
     from tests.model.conftest import Rounding
@@ -19,18 +19,18 @@ POOLER = "bert.pooler.dense"
 
 
 def test_modules_are_quantized_where_the_design_says(sizes: Architecture, rounding: type[Rounding]) -> None:
-    parts = Parts(sizes, Design(inputs={Site.POOLER: rounding(step=0.5)}))
-    assert type(parts.embedding(WORDS, 5, 4)) is Embedding
-    assert type(parts.linear("bert.encoder.layer.0.output.dense", 3, 2)) is Linear
-    pooler = parts.linear(POOLER, 3, 2)
+    factory = ModuleFactory(sizes, QuantSpec(inputs={Site.POOLER: rounding(step=0.5)}))
+    assert type(factory.embedding(WORDS, 5, 4)) is Embedding
+    assert type(factory.linear("bert.encoder.layer.0.output.dense", 3, 2)) is Linear
+    pooler = factory.linear(POOLER, 3, 2)
     assert isinstance(pooler, QuantizedLinear)
     assert pooler.branches[0].weight_quantizer is None
     assert parameters_of(pooler) == {"branches.0.weight", "branches.0.bias", "branches.0.input_quantizer.step"}
 
 
 def test_branches_come_from_the_module_path(sizes: Architecture, rounding: type[Rounding]) -> None:
-    design = Design(weights={Site.WORD_EMBEDDING: rounding()}, branches={WORDS: 3, POOLER: 2})
-    words, pooler = Parts(sizes, design).embedding(WORDS, 5, 4), Parts(sizes, design).linear(POOLER, 3, 2)
+    spec = QuantSpec(weights={Site.WORD_EMBEDDING: rounding()}, branches={WORDS: 3, POOLER: 2})
+    words, pooler = ModuleFactory(sizes, spec).embedding(WORDS, 5, 4), ModuleFactory(sizes, spec).linear(POOLER, 3, 2)
     assert isinstance(words, QuantizedEmbedding)
     assert isinstance(pooler, QuantizedLinear)
     assert (len(words.branches), len(pooler.branches)) == (3, 2)
@@ -38,13 +38,13 @@ def test_branches_come_from_the_module_path(sizes: Architecture, rounding: type[
 
 
 def test_every_quantizer_is_one_of_its_own(sizes: Architecture, rounding: type[Rounding]) -> None:
-    parts = Parts(sizes, Design(attention={Site.ATTENTION_KEY: rounding()}))
-    assert parts.attention_quantizer(Site.ATTENTION_KEY) is not parts.attention_quantizer(Site.ATTENTION_KEY)
+    factory = ModuleFactory(sizes, QuantSpec(attention={Site.ATTENTION_KEY: rounding()}))
+    assert factory.attention_quantizer(Site.ATTENTION_KEY) is not factory.attention_quantizer(Site.ATTENTION_KEY)
 
 
 def test_a_design_that_does_not_fit_is_refused(sizes: Architecture) -> None:
     with pytest.raises(UserError, match="branches"):
-        Parts(sizes, Design(branches={"classifier": 2}))
+        ModuleFactory(sizes, QuantSpec(branches={"classifier": 2}))
 
 
 def parameters_of(module: nn.Module) -> set[str]:

@@ -18,20 +18,20 @@ from bebertlab.model.precision import dtype_of, in_float, in_precision, multipli
 from bebertlab.model.spec import quantizable_modules
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab.training.loop import fit
-from bebertlab.training.objective import Objective
-from bebertlab.training.setup import Session
+from bebertlab.training.objective import PhaseLoss
+from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 from bebertlab_binarybert.schemes import BinaryBert
 
-OpenSession = Callable[..., Session]
+OpenSession = Callable[..., TrainingSetup]
 
 
 def model_of(task: Task, bits: int | None = None, seed: int = 0) -> BertClassifier:
     if bits is None:
         return tiny_model(task, seed=seed)
-    design = BinaryBert(activation_bits=bits).design()
+    spec = BinaryBert(activation_bits=bits).spec()
     modules = quantizable_modules(tiny_model(task).architecture)
-    return tiny_model(task, design.with_branches(dict.fromkeys(modules, 2)), seed=seed)
+    return tiny_model(task, spec.with_branches(dict.fromkeys(modules, 2)), seed=seed)
 
 
 def state(model: BertClassifier) -> torch.Tensor:
@@ -40,33 +40,33 @@ def state(model: BertClassifier) -> torch.Tensor:
 
 @pytest.mark.parametrize("bits", [None, 8, 4])
 def test_training_in_bf16_repeats_and_keeps_weights_in_float(
-    bits: int | None, task: Task, open_session: OpenSession, labels_phase: Phase
+    bits: int | None, task: Task, set_up_training: OpenSession, labels_phase: Phase
 ) -> None:
     found = []
     for precision in ("bf16", "bf16", "fp32"):
         model = model_of(task, bits)
-        fit(model, labels_phase, open_session(train_precision=precision, train_epochs=1))
+        fit(model, labels_phase, set_up_training(train_precision=precision, train_epochs=1))
         assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
         found.append(state(model))
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
 
 
-def test_a_model_learns_in_bf16(open_session: OpenSession, labels_phase: Phase) -> None:
+def test_a_model_learns_in_bf16(set_up_training: OpenSession, labels_phase: Phase) -> None:
     task = tiny_task(examples=192)
     model = tiny_model(task)
-    session = open_session(task=task, train_epochs=12, train_learning_rate=0.01, train_precision="bf16")
-    fit(model, labels_phase, session)
-    assert session.task.evaluate("select", predict(model, session.select).numpy())["score"] >= 85
+    setup = set_up_training(task=task, train_epochs=12, train_learning_rate=0.01, train_precision="bf16")
+    fit(model, labels_phase, setup)
+    assert setup.task.evaluate("select", predict(model, setup.select).numpy())["score"] >= 85
 
 
 def test_losses_are_computed_in_float(
-    task: Task, open_session: OpenSession, imitate: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, imitate: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compute = Objective.__call__
+    compute = PhaseLoss.__call__
     seen: list[torch.dtype] = []
 
-    def watched(self: Objective, student: Outputs, teacher: Outputs | None, batch: object) -> torch.Tensor:
+    def watched(self: PhaseLoss, student: Outputs, teacher: Outputs | None, batch: object) -> torch.Tensor:
         assert teacher is not None
         for outputs in (student, teacher):
             seen.extend(tensor.dtype for tensors in outputs.taps.values() for tensor in (outputs.logits, *tensors))
@@ -74,10 +74,10 @@ def test_losses_are_computed_in_float(
         seen.append(loss.dtype)
         return loss
 
-    monkeypatch.setattr(Objective, "__call__", watched)
+    monkeypatch.setattr(PhaseLoss, "__call__", watched)
     phase = Phase(name="p", losses=(imitate(taps=frozenset({Tap.SCORES})),))  # type: ignore[arg-type] # options
-    session = open_session(teacher=Teacher(model_of(task, seed=7)), train_precision="bf16", train_epochs=1)
-    fit(model_of(task, 8), phase, session)
+    setup = set_up_training(teacher=Teacher(model_of(task, seed=7)), train_precision="bf16", train_epochs=1)
+    fit(model_of(task, 8), phase, setup)
     assert set(seen) == {torch.float32}
 
 

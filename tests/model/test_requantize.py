@@ -8,11 +8,11 @@ from attrs import evolve, frozen
 from torch import Tensor, nn
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import LINEAR_SITES, WEIGHT_SITES, Checkpoint, Design, Site
+from bebertlab.interfaces.architecture import LINEAR_SITES, WEIGHT_SITES, Checkpoint, QuantSpec, Site
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.quantizer import Codes, Quantizer, QuantizerOptions
 from bebertlab.model.bert import BertClassifier
-from bebertlab.model.requantize import redesign
+from bebertlab.model.requantize import apply_spec
 from bebertlab.model.spec import branch_counts, branch_prefix
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Shifted(QuantizerOptions):
 
 class ShiftedQuantizer(Quantizer):
     bits = 4
-    lasting = frozenset({"shift"})
+    transferable_state = frozenset({"shift"})
 
     def __init__(self, options: Shifted, shape: torch.Size) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class OtherOptions(QuantizerOptions):
 
 def shifted(checkpoint: Checkpoint, **options: Any) -> Checkpoint:  # noqa: ANN401 - passed on to the options
     """The model with shifted inputs, every tensor of theirs moved."""
-    made = redesign(checkpoint, Design(inputs=dict.fromkeys(LINEAR_SITES, Shifted(**options))))
+    made = apply_spec(checkpoint, QuantSpec(inputs=dict.fromkeys(LINEAR_SITES, Shifted(**options))))
     tensors = {name: tensor + 2 if "_quantizer." in name else tensor for name, tensor in made.tensors.items()}
     return evolve(made, tensors=tensors)
 
@@ -80,7 +80,7 @@ def moved(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def test_full_precision_weights_become_the_first_branch(checkpoint: Checkpoint, quantized: Checkpoint) -> None:
-    for path, count in branch_counts(quantized.architecture, quantized.design).items():
+    for path, count in branch_counts(quantized.architecture, quantized.spec).items():
         assert count == 1
         new, old = branch_prefix(path, 0, 1), branch_prefix(path, 0, 0)
         assert torch.equal(quantized.tensors[new + "weight"], checkpoint.tensors[old + "weight"])
@@ -89,17 +89,17 @@ def test_full_precision_weights_become_the_first_branch(checkpoint: Checkpoint, 
 
 
 def test_the_way_back_gives_the_weights_again(checkpoint: Checkpoint, quantized: Checkpoint) -> None:
-    back = redesign(quantized, Design())
+    back = apply_spec(quantized, QuantSpec())
     assert back.tensors.keys() == checkpoint.tensors.keys()
     assert all(torch.equal(back.tensors[name], checkpoint.tensors[name]) for name in back.tensors)
 
 
 def test_quantizers_keep_their_state_where_their_options_stay(
-    quantized: Checkpoint, everywhere: Design, rounding: type[Rounding]
+    quantized: Checkpoint, everywhere: QuantSpec, rounding: type[Rounding]
 ) -> None:
     source = moved(quantized)
     inputs = {**everywhere.inputs, Site.QUERY: rounding(step=0.7)}
-    result = redesign(source, evolve(everywhere, inputs=inputs)).tensors
+    result = apply_spec(source, evolve(everywhere, inputs=inputs)).tensors
     anew = {name for name in result if not torch.equal(result[name], source.tensors[name])}
     layers = range(2)
     assert anew == {f"bert.encoder.layer.{i}.attention.self.query.branches.0.input_quantizer.step" for i in layers}
@@ -118,61 +118,61 @@ def test_quantizers_keep_their_state_where_their_options_stay(
 def test_what_lasts_is_kept_where_only_the_options_of_a_kind_change(
     checkpoint: Checkpoint, before: dict[str, Any], after: QuantizerOptions, kept: bool
 ) -> None:
-    result = redesign(shifted(checkpoint, **before), Design(inputs=dict.fromkeys(LINEAR_SITES, after))).tensors
+    result = apply_spec(shifted(checkpoint, **before), QuantSpec(inputs=dict.fromkeys(LINEAR_SITES, after))).tensors
     assert result[SHIFT].tolist() == [2.0 if kept else 0.0] * 16
     assert result[STEP].item() < 1.0  # it does not last
 
 
 def test_what_lasts_in_attention_is_kept_too(checkpoint: Checkpoint) -> None:
-    source = redesign(checkpoint, Design(attention={Site.ATTENTION_KEY: Shifted()}))
+    source = apply_spec(checkpoint, QuantSpec(attention={Site.ATTENTION_KEY: Shifted()}))
     place = "bert.encoder.layer.1.attention.self.quantizers.attention_key."
     tensors = {**source.tensors, place + "shift": torch.full((4,), 2.0), place + "step": torch.tensor(5.0)}
-    design = Design(attention={Site.ATTENTION_KEY: Shifted(step=0.5)})
-    result = redesign(evolve(source, tensors=tensors), design).tensors
+    spec = QuantSpec(attention={Site.ATTENTION_KEY: Shifted(step=0.5)})
+    result = apply_spec(evolve(source, tensors=tensors), spec).tensors
     assert result[place + "shift"].tolist() == [2.0] * 4
     assert result[place + "step"] == 0.5
 
 
-def test_attention_quantizers_too(quantized: Checkpoint, everywhere: Design, rounding: type[Rounding]) -> None:
+def test_attention_quantizers_too(quantized: Checkpoint, everywhere: QuantSpec, rounding: type[Rounding]) -> None:
     attention = {**everywhere.attention, Site.ATTENTION_KEY: rounding(step=0.7)}
-    result = redesign(moved(quantized), evolve(everywhere, attention=attention)).tensors
+    result = apply_spec(moved(quantized), evolve(everywhere, attention=attention)).tensors
     quantizers = "bert.encoder.layer.1.attention.self.quantizers."
     assert result[quantizers + "attention_key.step"] == pytest.approx(0.7)
     assert result[quantizers + "attention_query.step"] == pytest.approx(3 * 0.0625)
 
 
 def test_a_scheme_that_knows_no_branches_leaves_them(
-    checkpoint: Checkpoint, everywhere: Design, rounding: type[Rounding], batch: Batch
+    checkpoint: Checkpoint, everywhere: QuantSpec, rounding: type[Rounding], batch: Batch
 ) -> None:
     split = BertClassifier(checkpoint.architecture, everywhere.with_branches({"bert.pooler.dense": 2})).checkpoint()
-    other = redesign(split, Design(weights={site: rounding() for site in WEIGHT_SITES}))
-    assert other.design.branches == {"bert.pooler.dense": 2}
+    other = apply_spec(split, QuantSpec(weights={site: rounding() for site in WEIGHT_SITES}))
+    assert other.spec.branches == {"bert.pooler.dense": 2}
     assert "bert.pooler.dense.branches.1.weight" in other.tensors
-    plain = redesign(split, Design())  # a sum of two full-precision maps
+    plain = apply_spec(split, QuantSpec())  # a sum of two full-precision maps
     assert "bert.pooler.dense.branches.1.weight" in plain.tensors
     BertClassifier.from_checkpoint(plain)(batch)
 
 
-def test_branches_cannot_be_made_by_a_design(checkpoint: Checkpoint, everywhere: Design) -> None:
+def test_branches_cannot_be_made_by_a_design(checkpoint: Checkpoint, everywhere: QuantSpec) -> None:
     with pytest.raises(UserError, match=r"bert\.pooler\.dense has 1 branches and cannot get 2; use a split stage"):
-        redesign(checkpoint, everywhere.with_branches({"bert.pooler.dense": 2}))
+        apply_spec(checkpoint, everywhere.with_branches({"bert.pooler.dense": 2}))
 
 
 def test_the_activation_stays_until_a_design_asks_for_another(checkpoint: Checkpoint) -> None:
-    relu = redesign(checkpoint, Design(activation="relu"))
+    relu = apply_spec(checkpoint, QuantSpec(activation="relu"))
     assert relu.architecture.activation == "relu"
-    assert redesign(relu, Design()).architecture.activation == "relu"
-    assert redesign(relu, Design(activation="gelu")).architecture.activation == "gelu"
+    assert apply_spec(relu, QuantSpec()).architecture.activation == "relu"
+    assert apply_spec(relu, QuantSpec(activation="gelu")).architecture.activation == "gelu"
 
 
 def test_the_copy_is_independent(checkpoint: Checkpoint) -> None:
-    copy = redesign(checkpoint, Design())
+    copy = apply_spec(checkpoint, QuantSpec())
     copy.tensors["classifier.weight"].fill_(7.0)
     assert not (checkpoint.tensors["classifier.weight"] == 7.0).any()
 
 
 def test_a_checkpoint_that_lacks_a_weight_is_refused(checkpoint: Checkpoint, rounding: type[Rounding]) -> None:
     tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if name != "bert.pooler.dense.weight"}
-    design = Design(inputs={site: rounding() for site in LINEAR_SITES})
+    spec = QuantSpec(inputs={site: rounding() for site in LINEAR_SITES})
     with pytest.raises(UserError, match=r"lacks bert\.pooler\.dense\.weight"):
-        redesign(evolve(checkpoint, tensors=tensors), design)
+        apply_spec(evolve(checkpoint, tensors=tensors), spec)

@@ -10,7 +10,7 @@ from torch import Tensor
 from bebertlab.data.batches import batches
 from bebertlab.errors import UserError
 from bebertlab.inference.predict import predict
-from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.loss import LossOptions
@@ -29,14 +29,14 @@ from bebertlab.model.slice import (
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_model
 from bebertlab.training.loop import fit
-from bebertlab.training.objective import Objective
+from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.optimizers import Optimizer
 from bebertlab.training.selection import Selection
-from bebertlab.training.setup import Session
+from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 from bebertlab_binarybert import Bwn
 
-OpenSession = Callable[..., Session]
+OpenSession = Callable[..., TrainingSetup]
 MakeLoss = Callable[..., LossOptions]
 HIDDEN = frozenset({Tap.HIDDEN})
 ALL = Phase(name="p", widths=(0.5, 1.0), depths=(1.0, 0.5))
@@ -62,7 +62,7 @@ def test_the_largest_comes_first_and_the_whole_is_the_model_itself(task: Task) -
 
 
 def test_what_cannot_be_cut_is_refused(task: Task) -> None:
-    quantized = tiny_model(task, Design(weights={Site.QUERY: Bwn()}))
+    quantized = tiny_model(task, QuantSpec(weights={Site.QUERY: Bwn()}))
     with pytest.raises(UserError, match="student: phase 'p' trains sub-networks: only a full-precision model"):
         phase_networks(quantized, Phase(name="p", widths=(1.0, 0.5)), "student")
     assert phase_networks(quantized, Phase(name="p"), "student") == (quantized,)
@@ -87,7 +87,7 @@ def test_a_shallower_network_learns_from_what_goes_into_its_layers(task: Task) -
 
 
 def test_a_step_goes_by_the_sum_of_the_losses_of_all(
-    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gradients of the first step, against those of models that were sliced before."""
     found: dict[str, Tensor] = {}
@@ -97,14 +97,14 @@ def test_a_step_goes_by_the_sum_of_the_losses_of_all(
         found.update({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
 
     monkeypatch.setattr(Optimizer, "step", keep)
-    session = open_session(teacher=Teacher(teacher), train_epochs=1, train_batch_size=96)
+    setup = set_up_training(teacher=Teacher(teacher), train_epochs=1, train_batch_size=96)
     losses = (imitate(taps=HIDDEN), LabelsOptions())
-    fit(model, evolve(ALL, losses=losses), session)
-    (batch,) = batches(session.train, session.sampler.epoch("p", 0, 96))
+    fit(model, evolve(ALL, losses=losses), setup)
+    (batch,) = batches(setup.train, setup.sampler.epoch("p", 0, 96))
     expected = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
     for width, depth in ALL.parts:
         part, kept = sliced(model, width, depth).train(), kept_layers(2, depth)
-        torch.autograd.backward(Objective(losses, 2)(part(batch, HIDDEN), taught(teacher, batch, kept), batch))
+        torch.autograd.backward(PhaseLoss(losses, 2)(part(batch, HIDDEN), taught(teacher, batch, kept), batch))
         for name, parameter in part.named_parameters():
             assert parameter.grad is not None
             expected[full_name(name, kept)][tuple(slice(size) for size in parameter.shape)] += parameter.grad
@@ -121,7 +121,7 @@ def taught(teacher: BertClassifier, batch: Batch, kept: tuple[int, ...]) -> Outp
 
 
 def test_the_teacher_answers_once_a_step(
-    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer, asked = Teacher.answer, []
 
@@ -130,26 +130,26 @@ def test_the_teacher_answers_once_a_step(
         return answer(self, batch, taps, dropout=dropout)
 
     monkeypatch.setattr(Teacher, "answer", counted)
-    session = open_session(teacher=Teacher(tiny_model(task, seed=7)), train_epochs=1)
-    fit(tiny_model(task), evolve(ALL, losses=(imitate(taps=HIDDEN),)), session)
+    setup = set_up_training(teacher=Teacher(tiny_model(task, seed=7)), train_epochs=1)
+    fit(tiny_model(task), evolve(ALL, losses=(imitate(taps=HIDDEN),)), setup)
     assert asked == [16] * 6
 
 
 def test_sub_networks_learn_and_every_training_is_the_same(
-    task: Task, open_session: OpenSession, imitate: MakeLoss
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss
 ) -> None:
     phase = Phase(name="p", losses=(imitate(),), widths=(0.5, 1.0))
     models = [tiny_model(task), tiny_model(task)]
-    session = open_session(teacher=Teacher(tiny_model(task, seed=7)), train_epochs=6, train_learning_rate=0.01)
+    setup = set_up_training(teacher=Teacher(tiny_model(task, seed=7)), train_epochs=6, train_learning_rate=0.01)
 
     def distance(model: BertClassifier) -> float:
-        assert session.teacher is not None
-        answers = predict(sliced(model, 0.5, 1.0), session.train)
-        return float((answers - session.teacher.logits(session.train)).square().mean())
+        assert setup.teacher is not None
+        answers = predict(sliced(model, 0.5, 1.0), setup.train)
+        return float((answers - setup.teacher.logits(setup.train)).square().mean())
 
     far = distance(models[0])
     for model in models:
-        fit(model, phase, session)
+        fit(model, phase, setup)
         assert not any(parameter.grad is not None for parameter in model.parameters())
         assert not model.training
     assert distance(models[0]) < far / 3
@@ -158,25 +158,25 @@ def test_sub_networks_learn_and_every_training_is_the_same(
 
 
 def test_a_large_table_gets_the_same_gradients_by_rows(
-    task: Task, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = [tiny_model(task), tiny_model(task)]
     for model, large in zip(models, (2**15, 1), strict=True):
         monkeypatch.setattr(sparse, "LARGE", large)
-        fit(model, evolve(ALL, losses=(LabelsOptions(),)), open_session(train_epochs=1))
-    dense, by_rows = (predict(model, open_session().select) for model in models)
+        fit(model, evolve(ALL, losses=(LabelsOptions(),)), set_up_training(train_epochs=1))
+    dense, by_rows = (predict(model, set_up_training().select) for model in models)
     torch.testing.assert_close(by_rows, dense, atol=1e-4, rtol=1e-3)
-    assert not torch.allclose(dense, predict(tiny_model(task), open_session().select), atol=1e-2)
+    assert not torch.allclose(dense, predict(tiny_model(task), set_up_training().select), atol=1e-2)
 
 
 def test_the_best_state_is_that_of_the_best_mean(
-    task: Task, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny_model(task)
     networks = phase_networks(model, Phase(name="p", widths=(1.0, 0.5)), "student")
     values = iter([60.0, 50.0, 90.0, 10.0, 58.0, 56.0, 60.0, 51.0])
     monkeypatch.setattr(Task, "evaluate", lambda *_: {"score": next(values)})
-    selection = Selection(model, Objective([LabelsOptions()], 2), open_session(), by_loss=False, networks=networks)
+    selection = Selection(model, PhaseLoss([LabelsOptions()], 2), set_up_training(), by_loss=False, networks=networks)
     for number in range(4):
         with torch.no_grad():
             model.classifier.bias.fill_(number)

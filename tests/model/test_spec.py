@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import WEIGHT_SITES, Architecture, Design, Site
+from bebertlab.interfaces.architecture import WEIGHT_SITES, Architecture, QuantSpec, Site
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.spec import branch_counts, branch_prefix, check_design, quantizable_modules
 
@@ -18,12 +18,12 @@ def test_quantizable_modules_are_the_modules_of_the_model(sizes: Architecture) -
     modules = quantizable_modules(sizes)
     assert len(modules) == 2 + 6 * sizes.layers
     assert set(modules.values()) == set(WEIGHT_SITES)
-    model = BertClassifier(sizes, Design())
+    model = BertClassifier(sizes, QuantSpec())
     assert all(model.get_submodule(path).get_parameter("weight").ndim == 2 for path in modules)
 
 
 def test_everything_else_stays_in_full_precision(sizes: Architecture) -> None:
-    model = BertClassifier(sizes, Design())
+    model = BertClassifier(sizes, QuantSpec())
     matrices = {name.removesuffix(".weight") for name, tensor in model.named_parameters() if tensor.ndim == 2}
     rest = matrices - quantizable_modules(sizes).keys()
     assert rest == {"bert.embeddings.position_embeddings", "bert.embeddings.token_type_embeddings", "classifier"}
@@ -32,12 +32,12 @@ def test_everything_else_stays_in_full_precision(sizes: Architecture) -> None:
 def test_a_module_has_branches_where_weights_or_inputs_are_quantized(
     sizes: Architecture, rounding: type[Rounding]
 ) -> None:
-    design = Design(
+    spec = QuantSpec(
         weights={Site.POOLER: rounding()},
         inputs={Site.FFN_UP: rounding()},
         branches={"bert.pooler.dense": 2, "bert.encoder.layer.1.output.dense": 3},
     )
-    counts = branch_counts(sizes, design)
+    counts = branch_counts(sizes, spec)
     assert {path: count for path, count in counts.items() if count} == {
         "bert.pooler.dense": 2,
         "bert.encoder.layer.0.intermediate.dense": 1,
@@ -46,15 +46,15 @@ def test_a_module_has_branches_where_weights_or_inputs_are_quantized(
     }
 
 
-def test_branch_prefixes_are_those_of_the_parameters(sizes: Architecture, everywhere: Design) -> None:
-    design = everywhere.with_branches({"bert.pooler.dense": 2})
-    names = BertClassifier(sizes, design).state_dict()
-    for path, count in branch_counts(sizes, design).items():
+def test_branch_prefixes_are_those_of_the_parameters(sizes: Architecture, everywhere: QuantSpec) -> None:
+    spec = everywhere.with_branches({"bert.pooler.dense": 2})
+    names = BertClassifier(sizes, spec).state_dict()
+    for path, count in branch_counts(sizes, spec).items():
         assert all(branch_prefix(path, branch, count) + "weight" in names for branch in range(count))
 
 
 def test_all_faults_of_a_design_are_said(sizes: Architecture, rounding: type[Rounding]) -> None:
-    design = Design(
+    spec = QuantSpec(
         weights={Site.ATTENTION_KEY: rounding()},
         inputs={Site.WORD_EMBEDDING: rounding()},
         attention={Site.POOLER: rounding()},
@@ -62,7 +62,7 @@ def test_all_faults_of_a_design_are_said(sizes: Architecture, rounding: type[Rou
         branches={"bert.pooler.dens": 2, "bert.pooler.dense": 0},
     )
     with pytest.raises(UserError) as raised:
-        check_design(sizes, design)
+        check_design(sizes, spec)
     lines = str(raised.value).splitlines()
     assert [line.split(":")[0] for line in lines] == [
         "weights",
@@ -77,7 +77,7 @@ def test_all_faults_of_a_design_are_said(sizes: Architecture, rounding: type[Rou
 
 
 def test_a_module_of_a_layer_that_is_not_there_is_refused(sizes: Architecture) -> None:
-    design = Design(branches={"bert.encoder.layer.1.output.dense": 2})
-    check_design(sizes, design)
+    spec = QuantSpec(branches={"bert.encoder.layer.1.output.dense": 2})
+    check_design(sizes, spec)
     with pytest.raises(UserError, match=r"no place 'bert\.encoder\.layer\.1\.output\.dense'"):
-        check_design(evolve(sizes, layers=1), design)
+        check_design(evolve(sizes, layers=1), spec)

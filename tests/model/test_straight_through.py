@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bebertlab.model.straight_through import integer_dtype, sign, straight_through, widened, windowed, within
+from bebertlab.model.straight_through import (
+    at_least_float32,
+    clipped_ste,
+    integer_dtype,
+    mask_gradient,
+    sign,
+    straight_through,
+)
 
 
 def test_the_value_is_exact_and_the_gradient_passes() -> None:
@@ -50,7 +57,7 @@ def test_the_ends_are_inside_unless_strict(dtype: torch.dtype, strict: bool, end
     beyond, before = last * (1 + torch.finfo(dtype).eps), last * (1 - torch.finfo(dtype).eps)
     x = torch.stack([-beyond, -last, -before, 0 * last, before, last, beyond]).requires_grad_()
     value = torch.arange(7.0).to(dtype)
-    y = windowed(value, x, -end, end, strict=strict)
+    y = clipped_ste(value, x, -end, end, strict=strict)
     assert torch.equal(y, value)
     torch.autograd.backward(y, torch.tensor([1, 2, 4, 8, 16, 32, 64], dtype=dtype))
     assert x.grad is not None
@@ -61,27 +68,27 @@ def test_the_ends_are_inside_unless_strict(dtype: torch.dtype, strict: bool, end
 def test_an_end_may_be_zero(dtype: torch.dtype) -> None:
     x = torch.tensor([-1e-30, -0.0, 0.0, 1e-30], dtype=dtype)
     ones = torch.ones_like(x)
-    assert within(ones, x, 0, 1).tolist() == [0, 1, 1, 1]
-    assert within(ones, x, -1, 0).tolist() == [1, 1, 1, 0]
-    assert within(ones, x, 0, 1, strict=True).tolist() == [0, 0, 0, 1]
+    assert mask_gradient(ones, x, 0, 1).tolist() == [0, 1, 1, 1]
+    assert mask_gradient(ones, x, -1, 0).tolist() == [1, 1, 1, 0]
+    assert mask_gradient(ones, x, 0, 1, strict=True).tolist() == [0, 0, 0, 1]
 
 
 def test_what_is_no_number_is_inside_as_the_kernel_has_it() -> None:
-    assert within(torch.ones(1), torch.tensor([torch.nan]), -1, 1).tolist() == [1.0]
+    assert mask_gradient(torch.ones(1), torch.tensor([torch.nan]), -1, 1).tolist() == [1.0]
 
 
 def test_the_memory_of_another_tensor_can_be_used() -> None:
     x = torch.tensor([-2.0, 0.5])
-    assert within(torch.tensor([3.0, 4.0]), x, -1, 1, out=x) is x
+    assert mask_gradient(torch.tensor([3.0, 4.0]), x, -1, 1, out=x) is x
     assert x.tolist() == [0.0, 4.0]
 
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_compiler_gets_the_same_numbers(strict: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.linspace(-2, 2, 9)
-    plain = within(x, x, -1, 1, strict=strict)
+    plain = mask_gradient(x, x, -1, 1, strict=strict)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    assert torch.equal(within(x, x, -1, 1, strict=strict), plain)
+    assert torch.equal(mask_gradient(x, x, -1, 1, strict=strict), plain)
 
 
 @pytest.mark.parametrize(
@@ -95,19 +102,19 @@ def test_a_compiler_gets_the_same_numbers(strict: bool, monkeypatch: pytest.Monk
 )
 def test_half_precision_becomes_single(dtype: torch.dtype, wide: torch.dtype) -> None:
     x = torch.tensor([0.5, -2.0], dtype=dtype)
-    assert widened(x).dtype is wide
-    assert widened(x).tolist() == [0.5, -2.0]
+    assert at_least_float32(x).dtype is wide
+    assert at_least_float32(x).tolist() == [0.5, -2.0]
 
 
 def test_what_is_wide_is_not_copied() -> None:
     x = torch.zeros(2)
-    assert widened(x) is x
+    assert at_least_float32(x) is x
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
 def test_other_numbers_are_refused(dtype: torch.dtype) -> None:
     with pytest.raises(TypeError, match=str(dtype)):
-        widened(torch.zeros(2, dtype=dtype))
+        at_least_float32(torch.zeros(2, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.uint8])

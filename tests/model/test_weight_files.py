@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.model.weight_files import WEIGHTS, shard_of_names, weight_files
 
 INDEX = "model.safetensors.index.json"
@@ -37,7 +37,7 @@ def test_a_file_or_an_index_may_be_named_itself(tmp_path: Path) -> None:
     put(tmp_path, INDEX, "a-shard", "b-shard", "alone.pt")
     assert weight_files(tmp_path / "alone.pt") == (tmp_path / "alone.pt",)
     assert weight_files(tmp_path / INDEX) == weight_files(tmp_path)
-    with pytest.raises(EnvironmentFault, match=r"none\.bin: no such file"):
+    with pytest.raises(SetupError, match=r"none\.bin: no such file"):
         weight_files(tmp_path / "none.bin")
 
 
@@ -50,10 +50,10 @@ def test_links_into_another_folder_are_followed(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_weights_says_what_is_there(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match=r"has no model\.safetensors \(nor .*pytorch_model\.bin\.index\.json\)$"):
+    with pytest.raises(SetupError, match=r"has no model\.safetensors \(nor .*pytorch_model\.bin\.index\.json\)$"):
         weight_files(tmp_path)
     put(tmp_path, "tf_model.h5", "adapter_model.bin")
-    with pytest.raises(EnvironmentFault, match=r"; adapter_model\.bin, tf_model\.h5 cannot be read$"):
+    with pytest.raises(SetupError, match=r"; adapter_model\.bin, tf_model\.h5 cannot be read$"):
         weight_files(tmp_path)
 
 
@@ -91,11 +91,11 @@ def test_a_damaged_index_is_refused_in_one_line(tmp_path: Path, content: str, wo
 
 def test_missing_shards_and_pointers_are_faults_of_the_machine(tmp_path: Path) -> None:
     put(tmp_path, INDEX, "a-shard")
-    with pytest.raises(EnvironmentFault, match="b-shard: no such file"):
+    with pytest.raises(SetupError, match="b-shard: no such file"):
         weight_files(tmp_path)
     (tmp_path / "b-shard").write_text("version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(EnvironmentFault, match=r"b-shard is a pointer of git-lfs"):
+    with pytest.raises(SetupError, match=r"b-shard is a pointer of git-lfs"):
         weight_files(tmp_path)
     (tmp_path / INDEX).write_text("version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(EnvironmentFault, match=r"index\.json is a pointer of git-lfs"):
+    with pytest.raises(SetupError, match=r"index\.json is a pointer of git-lfs"):
         shard_of_names(tmp_path / INDEX)

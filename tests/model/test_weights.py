@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.model.weights import check_finite, read_safetensors, read_weights, safetensors_types, weight_shapes
 
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2)}
@@ -218,9 +218,9 @@ def test_half_a_safetensors_file_is_refused(tmp_path: Path, share: float) -> Non
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match=r"none\.bin: no such file"):
+    with pytest.raises(SetupError, match=r"none\.bin: no such file"):
         read_weights(tmp_path / "none.bin")
-    with pytest.raises(EnvironmentFault, match="no such file"):
+    with pytest.raises(SetupError, match="no such file"):
         read_safetensors(tmp_path / "none.safetensors")
-    with pytest.raises(EnvironmentFault, match=r"has no model\.safetensors \(nor "):
+    with pytest.raises(SetupError, match=r"has no model\.safetensors \(nor "):
         read_weights(tmp_path)

@@ -13,10 +13,10 @@ import torch
 from attrs import evolve, field, frozen, validators
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document
+from bebertlab.config.document import YamlDocument
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Checkpoint, Design
+from bebertlab.interfaces.architecture import Checkpoint, QuantSpec
 from bebertlab.interfaces.distillation import DistillationOptions, Phase
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.options import Options
@@ -26,15 +26,15 @@ from bebertlab.interfaces.stage import (
     Codec,
     Composition,
     Context,
-    Designs,
     Inputs,
+    QuantSpecs,
     StageGroupOptions,
     StageOptions,
     stage_input,
 )
 from bebertlab.interfaces.task import Split, Task, TaskOptions
-from bebertlab.pipeline.task_cache import Materials
-from bebertlab.registry.registry import Registry, Source
+from bebertlab.pipeline.task_cache import TaskCache
+from bebertlab.registry.registry import PluginSource, Registry
 from bebertlab.store.store import Store
 from bebertlab.training.options import TrainOptions
 
@@ -112,8 +112,8 @@ class LowScheme(SchemeOptions):
     bits: int = 2
     quantizer: QuantizerOptions = field(factory=RoundOptions)
 
-    def design(self) -> Design:
-        return Design()
+    def spec(self) -> QuantSpec:
+        return QuantSpec()
 
 
 @frozen(kw_only=True)
@@ -123,8 +123,8 @@ class HighScheme(SchemeOptions):
     kind = "high"
     scale: float = 1.0
 
-    def design(self) -> Design:
-        return Design()
+    def spec(self) -> QuantSpec:
+        return QuantSpec()
 
 
 @frozen(kw_only=True)
@@ -155,8 +155,8 @@ class MakeStage(StageOptions):
     kind = "make"
     train: TrainOptions = field(factory=TrainOptions)
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
-        return Composition(design=Design())
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
+        return Composition(spec=QuantSpec())
 
     def run(self, inputs: Inputs, context: Context) -> None:
         write(context, [])
@@ -179,8 +179,8 @@ class ChangeStage(StageOptions):
             raise UserError("'taught' needs a teacher")
         return self if isinstance(self.distillation, TaughtOptions) else evolve(self, teacher=None)
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
-        return Composition(design=self.scheme.design() if self.scheme else inputs["model"][0])
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
+        return Composition(spec=self.scheme.spec() if self.scheme else inputs["model"][0])
 
     def run(self, inputs: Inputs, context: Context) -> None:
         if self.mode == "raise":
@@ -267,20 +267,20 @@ class Toy:
 
     registry: Registry
     codec: OptionsCodec
-    materials: Materials
+    materials: TaskCache
     store: Store
     text: str = RECIPE
 
-    def document(self, text: str | None = None) -> Document:
+    def document(self, text: str | None = None) -> YamlDocument:
         """The document of a recipe's text, by default the usual one."""
         return parse_yaml(self.text if text is None else text, "toy.yaml")
 
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Toy:
-    registry = Registry().extended(PARTS, Source(plugin="toy", distribution="toy 1"))
+    registry = Registry().extended(PARTS, PluginSource(plugin="toy", distribution="toy 1"))
     codec = OptionsCodec(registry)
-    return Toy(registry, codec, Materials(codec), Store(tmp_path / "store"))
+    return Toy(registry, codec, TaskCache(codec), Store(tmp_path / "store"))
 
 
 @pytest.fixture(autouse=True)

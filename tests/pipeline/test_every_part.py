@@ -12,18 +12,18 @@ import pytest
 from attrs import evolve, frozen
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document
+from bebertlab.config.document import YamlDocument
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.distillation import DistillationOptions, Phase
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.model.folder import save_model
 from bebertlab.pipeline.plan import Plan, plan
 from bebertlab.pipeline.read import read_recipe, recipe_of
-from bebertlab.pipeline.task_cache import Materials
+from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.registry.manager import load_plugins
-from bebertlab.registry.registry import Entry, Source
+from bebertlab.registry.registry import PluginSource, RegistryEntry
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 from bebertlab_binarybert import Bwn
 
@@ -52,11 +52,11 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         registry = load_plugins().registry
-        source = Source(plugin="any-losses", distribution="tests 1")
+        source = PluginSource(plugin="any-losses", distribution="tests 1")
         self.codec = OptionsCodec(registry.extended(((DistillationOptions, AnyLosses),), source))
-        self.materials = Materials(self.codec)
+        self.materials = TaskCache(self.codec)
         self.folder = folder
-        save_model(tiny_model(tiny_task(), Design(weights={Site.QUERY: Bwn()})), folder / "low", self.codec)
+        save_model(tiny_model(tiny_task(), QuantSpec(weights={Site.QUERY: Bwn()})), folder / "low", self.codec)
         save_model(tiny_model(tiny_task()), folder / "full", self.codec)
         for name in ("low", "full"):
             tiny_tokenizer(folder / name)
@@ -67,7 +67,7 @@ class Bench:
             pq.write_table(table, folder / "glue" / "cola" / f"{split}.parquet")
 
     def plan(self, data: Data) -> Plan:
-        return plan(recipe_of(Document.of(data), self.codec), self.materials, self.codec)
+        return plan(recipe_of(YamlDocument.of(data), self.codec), self.materials, self.codec)
 
     def options(self, role: str, kind: str) -> Data:
         """The options of a part, with what it must be told."""
@@ -138,7 +138,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("parts"))
 
 
-def wrong(bench: Bench, entry: Entry, monkeypatch: pytest.MonkeyPatch) -> str | None:
+def wrong(bench: Bench, entry: RegistryEntry, monkeypatch: pytest.MonkeyPatch) -> str | None:
     """What is wrong with the keys of recipes that use a part."""
     errors = []
     for data in bench.recipes(entry.role, entry.kind):
@@ -179,11 +179,11 @@ def test_a_quantizer_of_a_loaded_model_is_in_the_keys(bench: Bench, monkeypatch:
     further = {"kind": "distill", "model": "load", "distillation": "none"}
     data = bench.recipe({**stages, "last": further})
     assert bench.moved(Bwn, data, monkeypatch) == {"load", "last"}
-    design = bench.plan(data).nodes["last"].design
-    assert design is not None
-    assert design.weights == {Site.QUERY: Bwn()}
-    full = evolve(design, weights={})
-    assert full == Design()
+    spec = bench.plan(data).nodes["last"].spec
+    assert spec is not None
+    assert spec.weights == {Site.QUERY: Bwn()}
+    full = evolve(spec, weights={})
+    assert full == QuantSpec()
 
 
 def test_the_rule_that_an_ensemble_brings_is_in_the_key_of_the_merge_alone(

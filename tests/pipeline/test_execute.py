@@ -9,13 +9,13 @@ import pytest
 import torch
 from attrs import evolve
 
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase
 from bebertlab.interfaces.stage import Context, Inputs, StageOptions
 from bebertlab.interfaces.task import Labels
 from bebertlab.pipeline.execute import Results, StageError, execute, missing_stages, warm_up
 from bebertlab.pipeline.paths import set_value
-from bebertlab.pipeline.plan import Machine, Plan, plan
+from bebertlab.pipeline.plan import ComputeSettings, Plan, plan
 from bebertlab.pipeline.read import recipe_of
 from bebertlab.store.store import Store
 
@@ -29,7 +29,7 @@ class Run:
     """One execution, and what was told meanwhile."""
 
     def __init__(
-        self, toy: Toy, machine: Machine | None = None, targets: tuple[str, ...] = (), **settings: object
+        self, toy: Toy, machine: ComputeSettings | None = None, targets: tuple[str, ...] = (), **settings: object
     ) -> None:
         self.toy = toy
         self.events: list[StageEvent] = []
@@ -48,7 +48,7 @@ class Run:
         return self.told(StagePhase.STARTED)
 
 
-def planned(toy: Toy, machine: Machine | None = None, **settings: object) -> Plan:
+def planned(toy: Toy, machine: ComputeSettings | None = None, **settings: object) -> Plan:
     document = toy.document()
     for text, value in settings.items():
         document = set_value(document, text.replace("__", "."), value, "--set", toy.registry)
@@ -207,12 +207,12 @@ def test_what_a_stage_refuses_keeps_its_words_and_exit_code(toy: Toy, monkeypatc
     assert caught.value.exit_code == UserError.exit_code
 
     def fail(self: object, inputs: object, context: object) -> None:
-        raise EnvironmentFault("no space")
+        raise SetupError("no space")
 
     monkeypatch.setattr(toy.registry.find("stage", "make"), "run", fail)
     with pytest.raises(StageError) as environment:
         Run(toy, seed=9)
-    assert environment.value.exit_code == EnvironmentFault.exit_code
+    assert environment.value.exit_code == SetupError.exit_code
 
 
 def test_metrics_that_are_no_numbers_are_named(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +258,7 @@ def test_stages_run_with_the_threads_of_their_key(toy: Toy, monkeypatch: pytest.
 
     monkeypatch.setattr(toy.registry.find("stage", "make"), "run", run)
     before = torch.get_num_threads()
-    Run(toy, Machine(threads=2))
+    Run(toy, ComputeSettings(threads=2))
     assert seen == [2]
     assert torch.get_num_threads() == before
 

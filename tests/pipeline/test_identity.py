@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from torch import Size
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.distillation import DistillationOptions, Phase
 from bebertlab.interfaces.loss import Loss, LossOptions
 from bebertlab.interfaces.options import Options
@@ -19,19 +19,19 @@ from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import Splitter, SplitterOptions
 from bebertlab.interfaces.stage import (
-    PLACE,
+    EXCLUDED_FROM_KEY,
     Codec,
     Composition,
     Context,
-    Designs,
     Inputs,
+    QuantSpecs,
     StageGroupOptions,
     StageOptions,
     stage_input,
 )
 from bebertlab.pipeline.plan import Plan, plan
 from bebertlab.pipeline.read import recipe_of
-from bebertlab.registry.registry import Registry, Source
+from bebertlab.registry.registry import PluginSource, Registry
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.stages.split import SplitStage
 
@@ -53,8 +53,8 @@ class Inner(QuantizerOptions):
 class Plain(SchemeOptions):
     kind = "plain"
 
-    def design(self) -> Design:
-        return Design(weights={Site.QUERY: Inner()})
+    def spec(self) -> QuantSpec:
+        return QuantSpec(weights={Site.QUERY: Inner()})
 
 
 @frozen(kw_only=True)
@@ -64,8 +64,8 @@ class Wrapping(SchemeOptions):
     kind = "wrapping"
     scheme: SchemeOptions = field(factory=Plain)
 
-    def design(self) -> Design:
-        return Design()
+    def spec(self) -> QuantSpec:
+        return QuantSpec()
 
 
 @frozen(kw_only=True)
@@ -102,8 +102,8 @@ class GroupedStage(StageOptions):
     by_name: Mapping[str, SchemeOptions] = field(factory=dict)
     settings: tuple[Setting, ...] = ()
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
-        return Composition(design=inputs["model"][0] if self.model else Design())
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
+        return Composition(spec=inputs["model"][0] if self.model else QuantSpec())
 
     def run(self, inputs: Inputs, context: Context) -> None:
         raise NotImplementedError
@@ -125,7 +125,7 @@ class PartsStage(SilentStage):
 
     kind = "parts"
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         return Composition(parts=(Phased(), Wrapping()))
 
 
@@ -142,16 +142,16 @@ class Holding(QuantizerOptions):
 class Endless(SchemeOptions):
     kind = "endless"
 
-    def design(self) -> Design:
-        return Design(weights={Site.QUERY: Holding(scheme=Endless())})
+    def spec(self) -> QuantSpec:
+        return QuantSpec(weights={Site.QUERY: Holding(scheme=Endless())})
 
 
 @frozen(kw_only=True)
 class Loading(SilentStage):
     kind = "loading"
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
-        return Composition(design=Design(inputs={Site.QUERY: Holding()}))
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
+        return Composition(spec=QuantSpec(inputs={Site.QUERY: Holding()}))
 
 
 @frozen(kw_only=True)
@@ -161,9 +161,9 @@ class ReadingStage(SilentStage):
     kind = "reading"
     file: Path | None = None
     folders: tuple[Path, ...] = ()
-    place: Path | None = field(default=None, metadata=PLACE)
+    place: Path | None = field(default=None, metadata=EXCLUDED_FROM_KEY)
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         return Composition()
 
 
@@ -179,7 +179,7 @@ class Both(StageGroupOptions):
 class SayingSplitter(SplitterOptions):
     kind = "saying"
 
-    def design(self, source: Design) -> Design | None:
+    def spec(self, source: QuantSpec) -> QuantSpec | None:
         return evolve(source, weights={Site.KEY: Inner()})
 
     def build(self) -> Splitter:
@@ -218,7 +218,7 @@ PARTS: tuple[tuple[type[Options], type[Options]], ...] = (
 @pytest.fixture
 def planned(toy: Toy) -> Callable[[str], Plan]:
     """Plans a recipe of one or two stages, the last one called `last`."""
-    registry = toy.registry.extended(PARTS, Source(plugin="nested", distribution="nested 1"))
+    registry = toy.registry.extended(PARTS, PluginSource(plugin="nested", distribution="nested 1"))
     codec = OptionsCodec(registry)
 
     def plan_text(stages: str) -> Plan:
@@ -284,8 +284,8 @@ def test_quantizers_that_come_in_by_a_splitter_count(
 def test_what_a_split_model_is_made_of_is_known_behind_it(planned: Callable[[str], Plan]) -> None:
     stages = "first: grouped\n  split: {kind: split, model: first, splitter: saying}\n"
     done = planned(f"{stages}  last: {{kind: grouped, model: split}}")
-    assert done.nodes["last"].design == Design(weights={Site.KEY: Inner()})
-    assert planned("last: silent").nodes["last"].design is None
+    assert done.nodes["last"].spec == QuantSpec(weights={Site.KEY: Inner()})
+    assert planned("last: silent").nodes["last"].spec is None
 
 
 def test_the_revision_of_a_group_counts(planned: Callable[[str], Plan], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,8 +296,8 @@ def test_the_revision_of_a_group_counts(planned: Callable[[str], Plan], monkeypa
 
 def test_the_hash_of_a_plugin_file_counts_wherever_one_of_its_parts_does(toy: Toy) -> None:
     def key(fingerprint: str) -> str:
-        registry: Registry = toy.registry.extended(PARTS[1:-2], Source(plugin="parts", distribution="parts 1"))
-        registry = registry.extended(PARTS[:1], Source(plugin="mine.py", fingerprint=fingerprint))
+        registry: Registry = toy.registry.extended(PARTS[1:-2], PluginSource(plugin="parts", distribution="parts 1"))
+        registry = registry.extended(PARTS[:1], PluginSource(plugin="mine.py", fingerprint=fingerprint))
         codec = OptionsCodec(registry)
         text = "task: toy\nencoder: toy\nstages:\n  last: {kind: grouped, schemes: [wrapping]}\n"
         return plan(recipe_of(toy.document(text), codec), toy.materials, codec).nodes["last"].key

@@ -10,12 +10,12 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import Codec, Composition, Context, Designs, Inputs, StageOptions, stage_input
+from bebertlab.interfaces.stage import Codec, Composition, Context, Inputs, QuantSpecs, StageOptions, stage_input
 from bebertlab.pipeline.execute import StageError, execute
 from bebertlab.pipeline.identity import WatchedCodec, known_parts
 from bebertlab.pipeline.plan import plan
 from bebertlab.pipeline.read import recipe_of
-from bebertlab.registry.registry import Source
+from bebertlab.registry.registry import PluginSource
 from tests.pipeline.conftest import LowScheme, RoundOptions
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class SayingStage(OpenStage):
 
     kind = "saying"
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition | None:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition | None:
         return Composition(parts=(LowScheme(),))
 
 
@@ -50,7 +50,7 @@ class WrongStage(OpenStage):
 
     kind = "wrong"
 
-    def composition(self, inputs: Designs, codec: Codec) -> Composition | None:
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition | None:
         return Composition(parts=(RoundOptions(),))
 
 
@@ -70,7 +70,7 @@ def test_a_stage_cannot_use_a_part_that_is_not_in_its_key(toy: Toy, stages: str,
     pairs: tuple[tuple[type[Options], type[Options]], ...] = tuple(
         (StageOptions, stage) for stage in (OpenStage, SayingStage, WrongStage)
     )
-    codec = OptionsCodec(toy.registry.extended(pairs, Source(plugin="open", distribution="open 1")))
+    codec = OptionsCodec(toy.registry.extended(pairs, PluginSource(plugin="open", distribution="open 1")))
     recipe = recipe_of(toy.document(f"task: toy\nencoder: toy\nstages:\n  {stages}\n"), codec)
     planned = plan(recipe, toy.materials, codec)
     if is_right:

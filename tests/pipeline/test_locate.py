@@ -8,17 +8,17 @@ import pytest
 from attrs import field, frozen
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document
+from bebertlab.config.document import YamlDocument
 from bebertlab.config.yaml import parse_value
 from bebertlab.interfaces.encoder import EncoderOptions
-from bebertlab.interfaces.stage import PLACE, PLACE_OR_NAME, StageOptions
+from bebertlab.interfaces.stage import EXCLUDED_FROM_KEY, EXCLUDED_FROM_KEY_IF_PATH, StageOptions
 from bebertlab.interfaces.task import TaskOptions
 from bebertlab.pipeline.locate import has_relative_paths, has_relative_values, located, rebased, rebased_value
 from bebertlab.pipeline.paths import set_value
 from bebertlab.pipeline.plan import plan
 from bebertlab.pipeline.read import read_recipe, recipe_of
-from bebertlab.pipeline.task_cache import Materials
-from bebertlab.registry.registry import Registry, Source
+from bebertlab.pipeline.task_cache import TaskCache
+from bebertlab.registry.registry import PluginSource, Registry
 from tests.pipeline.conftest import PARTS, MakeStage, ToyEncoder, ToyTask
 
 
@@ -45,7 +45,7 @@ class NamedEncoder(ToyEncoder):
     """By a folder or a name."""
 
     kind = "named"
-    name: str = field(metadata=PLACE_OR_NAME)
+    name: str = field(metadata=EXCLUDED_FROM_KEY_IF_PATH)
 
     def digest(self) -> str:
         path = Path(self.name)
@@ -57,12 +57,12 @@ class PlacedTask(ToyTask):
     """Data in a folder."""
 
     kind = "placed"
-    path: Path = field(metadata=PLACE)
+    path: Path = field(metadata=EXCLUDED_FROM_KEY)
 
 
 REGISTRY = Registry().extended(
     (*PARTS, (StageOptions, ReadStage), (EncoderOptions, NamedEncoder), (TaskOptions, PlacedTask)),
-    Source(plugin="toy", distribution="toy 1"),
+    PluginSource(plugin="toy", distribution="toy 1"),
 )
 CODEC = OptionsCodec(REGISTRY)
 RECIPE = """\
@@ -87,7 +87,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def read(folder: Path, **settings: str) -> Document:
+def read(folder: Path, **settings: str) -> YamlDocument:
     """The recipe in `sub` with changes of the command line."""
     document = read_recipe(folder / "sub" / "recipe.yaml")
     for name, text in settings.items():
@@ -159,7 +159,7 @@ def test_the_value_of_an_option_is_absolute(folder: Path) -> None:
 def test_keys_follow_the_content_and_not_the_place(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     def keys(where: Path, **settings: str) -> list[str]:
         document = read(where, **settings)
-        done = plan(recipe_of(document, CODEC), Materials(CODEC), CODEC)
+        done = plan(recipe_of(document, CODEC), TaskCache(CODEC), CODEC)
         return [node.key for node in done.nodes.values()]
 
     inputs = {"s__folders": "{}"}
@@ -185,7 +185,7 @@ def test_rebased_paths_are_relative_to_one_folder(folder: Path) -> None:
     assert rebased(read(folder, task__path="x"), sub, REGISTRY).data["task"]["path"] == "./../x"
     (folder / "link").symlink_to(folder / "sub")
     assert rebased(read(folder), str(folder / "link"), REGISTRY).data == read(folder).data
-    part = Document.of(["x", "/y"])
+    part = YamlDocument.of(["x", "/y"])
     assert rebased_value(part, tuple[Path, ...], sub, REGISTRY).data == ["./../x", "/y"]
 
 
@@ -193,6 +193,6 @@ def test_whether_there_are_relative_paths(folder: Path) -> None:
     document = read(folder)
     assert has_relative_paths(document, REGISTRY)
     assert not has_relative_paths(located(document, REGISTRY), REGISTRY)
-    assert has_relative_values(Document.of("x"), Path | None, REGISTRY)
-    assert not has_relative_values(Document.of("~/x"), Path, REGISTRY)
-    assert not has_relative_values(Document.of("x"), str, REGISTRY)
+    assert has_relative_values(YamlDocument.of("x"), Path | None, REGISTRY)
+    assert not has_relative_values(YamlDocument.of("~/x"), Path, REGISTRY)
+    assert not has_relative_values(YamlDocument.of("x"), str, REGISTRY)

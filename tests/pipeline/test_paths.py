@@ -10,7 +10,7 @@ from bebertlab.pipeline.paths import resolve_path, set_value, type_at
 from bebertlab.pipeline.read import recipe_of
 
 if TYPE_CHECKING:
-    from bebertlab.config.document import Document
+    from bebertlab.config.document import YamlDocument
     from tests.pipeline.conftest import Toy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -103,7 +103,7 @@ def test_set_of_a_wrong_path_begins_with_its_origin(toy: Toy) -> None:
         set_value(toy.document(), "temm.size", 3, "--set temm.size=3", toy.registry)
 
 
-def student(document: Document) -> object:
+def student(document: YamlDocument) -> object:
     return document.get(("stages", "student", "scheme"))
 
 

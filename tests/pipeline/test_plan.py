@@ -10,15 +10,15 @@ import torch
 from attrs import evolve
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.config.document import YamlDocument
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.pipeline.paths import set_value
-from bebertlab.pipeline.plan import Machine, Plan, plan
+from bebertlab.pipeline.plan import ComputeSettings, Plan, plan
 from bebertlab.pipeline.read import recipe_of
-from bebertlab.pipeline.task_cache import Materials
+from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.registry.manager import load_plugins
-from bebertlab.registry.registry import Registry, Source
+from bebertlab.registry.registry import PluginSource, Registry
 from bebertlab.store.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     With = Callable[[str, str], Toy]
 
 
-def planned(toy: Toy, machine: Machine | None = None, **settings: object) -> Plan:
+def planned(toy: Toy, machine: ComputeSettings | None = None, **settings: object) -> Plan:
     document = toy.document()
     for text, value in settings.items():
         document = set_value(document, text.replace("__", "."), value, "--set", toy.registry)
@@ -87,21 +87,23 @@ def test_what_changes_a_key(toy: Toy, settings: dict[str, Any], expected: set[st
 
 def test_the_machine_is_part_of_the_keys(toy: Toy) -> None:
     base = planned(toy)
-    assert changed(base, planned(toy, Machine(threads=2))) == ALL
-    assert changed(base, planned(toy, Machine(device="cuda:1"))) == ALL
-    assert changed(planned(toy, Machine(device="cuda:0")), planned(toy, Machine(device="cuda:1"))) == set()
+    assert changed(base, planned(toy, ComputeSettings(threads=2))) == ALL
+    assert changed(base, planned(toy, ComputeSettings(device="cuda:1"))) == ALL
+    assert (
+        changed(planned(toy, ComputeSettings(device="cuda:0")), planned(toy, ComputeSettings(device="cuda:1"))) == set()
+    )
 
 
 def test_a_device_that_is_none_is_refused() -> None:
     with pytest.raises(UserError, match=r"device 'gpu' is none that torch knows; e\.g\. cpu, cuda"):
-        Machine(device="gpu")
-    Machine().check()
+        ComputeSettings(device="gpu")
+    ComputeSettings().check()
 
 
 @pytest.mark.skipif(torch.cuda.device_count() > 99, reason="has a hundred GPUs")
 def test_a_device_that_is_not_there_is_named() -> None:
-    with pytest.raises(EnvironmentFault, match="device 'cuda:99' cannot be used: "):
-        Machine(device="cuda:99").check()
+    with pytest.raises(SetupError, match="device 'cuda:99' cannot be used: "):
+        ComputeSettings(device="cuda:99").check()
 
 
 def test_a_default_that_is_written_out_changes_nothing(toy: Toy) -> None:
@@ -110,7 +112,7 @@ def test_a_default_that_is_written_out_changes_nothing(toy: Toy) -> None:
 
 def test_a_stage_that_draws_nothing_is_shared_among_seeds(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = type(planned(toy).nodes["teacher"].stage)
-    monkeypatch.setattr(stage, "draws", False)
+    monkeypatch.setattr(stage, "deterministic", True)
     first, second = (planned(toy, seed=seed) for seed in (1, 2))
     assert changed(first, second) == ALL - {"teacher"}
 
@@ -146,7 +148,7 @@ def test_the_text_of_a_one_file_plugin_counts(toy: Toy) -> None:
 
     def with_fingerprint(text: str) -> Plan:
         pairs = tuple((entry.cls.__mro__[1], entry.cls) for entry in toy.registry.all())
-        registry = Registry().extended(pairs, Source(plugin="toy.py", fingerprint=text))
+        registry = Registry().extended(pairs, PluginSource(plugin="toy.py", fingerprint=text))
         codec = OptionsCodec(registry)
         return plan(recipe_of(toy.document(), codec), toy.materials, codec)
 
@@ -194,7 +196,7 @@ def test_planning_is_quick(toy: Toy) -> None:
 
 def test_where_something_lies_is_not_part_of_a_key(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = type(planned(toy).nodes["teacher"].stage)
-    monkeypatch.setattr("bebertlab.pipeline.identity.place_fields", lambda cls: ("train",) if cls is stage else ())
+    monkeypatch.setattr("bebertlab.pipeline.identity.excluded_fields", lambda cls: ("train",) if cls is stage else ())
     first, second = (planned(toy, teacher__train__epochs=epochs) for epochs in (5, 6))
     assert changed(first, second) == set()
 
@@ -218,7 +220,7 @@ def planned_stages(folder: Path, **stages: dict[str, Any]) -> Plan:
     data["start"]["folder"] = str(folder)
     task = {"kind": "minigrammar"}
     recipe = {"schema_version": 1, "task": task, "encoder": "tiny", "stages": data, "result": "merge"}
-    return plan(recipe_of(Document.of(recipe), codec), Materials(codec), codec)
+    return plan(recipe_of(YamlDocument.of(recipe), codec), TaskCache(codec), codec)
 
 
 def test_models_are_known_along_the_graph(teacher: Artifact) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bebertlab.config.document import Document
+from bebertlab.config.document import YamlDocument
 from bebertlab.errors import UserError
 from bebertlab.pipeline.read import extended, read_recipe, recipe_of
 from bebertlab.pipeline.recipe import Recipe
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from bebertlab.pipeline.paths import set_value
 
 if TYPE_CHECKING:
-    from bebertlab.config.document import Document
+    from bebertlab.config.document import YamlDocument
     from bebertlab.pipeline.recipe import Recipe
     from tests.pipeline.conftest import Toy
 
@@ -186,7 +186,7 @@ def test_extends_goes_one_level(toy: Toy, tmp_path: Path) -> None:
 
 def test_extends_must_be_a_path() -> None:
     with pytest.raises(UserError, match="extends: must be the path of a recipe, is 3"):
-        extended(Document.of({"extends": 3}, "x"))
+        extended(YamlDocument.of({"extends": 3}, "x"))
 
 
 def test_extends_may_begin_with_the_home_folder(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +204,7 @@ def test_the_rates_of_the_defaults_are_where_they_were_written(toy_with: With) -
 
 
 @pytest.fixture
-def document(toy: Toy) -> Document:
+def document(toy: Toy) -> YamlDocument:
     """The toy recipe with settings for its task, which has no name and so goes by its kind, and for another one."""
     presets = {
         "toy": {"train.batch_size": 7, "teacher.train.epochs": 9, "task.size": 6},
@@ -217,25 +217,25 @@ def epochs(recipe: Recipe, stage: str) -> int:
     return int(recipe.stages[stage].train.epochs)  # type: ignore[union-attr]
 
 
-def test_the_entry_of_the_task_is_laid_over_the_recipe(toy: Toy, document: Document) -> None:
+def test_the_entry_of_the_task_is_laid_over_the_recipe(toy: Toy, document: YamlDocument) -> None:
     recipe = recipe_of(document, toy.codec)
     assert (recipe.train.batch_size, epochs(recipe, "teacher"), recipe.task.size) == (7, 9, 6)  # type: ignore[attr-defined]
     assert recipe.stages["student"].train.batch_size == 7  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("path", ["train.batch_size", "teacher.train.epochs", "stages.teacher.train.epochs"])
-def test_what_is_set_from_outside_wins(toy: Toy, document: Document, path: str) -> None:
+def test_what_is_set_from_outside_wins(toy: Toy, document: YamlDocument, path: str) -> None:
     recipe = recipe_of(set_value(document, path, 5, "--set", toy.registry), toy.codec)
     found = (recipe.train.batch_size, epochs(recipe, "teacher"))
     assert found == ((5, 9) if path == "train.batch_size" else (7, 5))
 
 
-def test_a_whole_value_from_outside_wins_over_its_parts(toy: Toy, document: Document) -> None:
+def test_a_whole_value_from_outside_wins_over_its_parts(toy: Toy, document: YamlDocument) -> None:
     recipe = recipe_of(set_value(document, "teacher.train", {"epochs": 4}, "--set", toy.registry), toy.codec)
     assert epochs(recipe, "teacher") == 4
 
 
-def test_another_kind_takes_the_settings_of_the_old_one_along(toy: Toy, document: Document) -> None:
+def test_another_kind_takes_the_settings_of_the_old_one_along(toy: Toy, document: YamlDocument) -> None:
     changed = set_value(document, "task.kind", "toy", "--set", toy.registry)
     assert recipe_of(changed, toy.codec).task.size == 4  # type: ignore[attr-defined]
 

@@ -12,9 +12,9 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import Codec, Inputs
 from bebertlab.interfaces.task import Task
 from bebertlab.pipeline.read import recipe_of
-from bebertlab.pipeline.task_cache import Materials
+from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.stages.finetune import FinetuneStage
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
 
@@ -53,7 +53,7 @@ def test_other_options_are_another_task(toy: Toy) -> None:
 
 
 def test_an_encoders_tokenizer_is_made_once_and_only_on_request(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
-    materials, task, calls = Materials(codec), tiny_task(pairs=True), list[int]()
+    materials, task, calls = TaskCache(codec), tiny_task(pairs=True), list[int]()
     tokenizer = TinyEncoder.tokenizer
 
     def counted(self: TinyEncoder, texts: Iterable[str]) -> object:
@@ -74,11 +74,11 @@ def test_an_encoders_tokenizer_is_made_once_and_only_on_request(codec: Codec, mo
 
 
 def test_the_tokenizer_of_an_encoder_is_that_of_the_model_trained_from_it(
-    codec: Codec, bench: StageBench, task: Task
+    codec: Codec, bench: StageRunner, task: Task
 ) -> None:
     context = evolve(bench.context(task), encoder=TinyEncoder(layers=1, hidden=8, heads=1, head_size=8, ffn=8))
     FinetuneStage(train=TrainOptions(epochs=1)).run(Inputs(artifacts={}), context)
-    planned = Materials(codec).encoder_model(context.encoder, task)
+    planned = TaskCache(codec).encoder_model(context.encoder, task)
     assert planned.tokenizer.parts() == read_tokenizer(context.folder).parts
 
 

@@ -14,7 +14,7 @@ from bebertlab.interfaces.stage import Context, Inputs, StageGroupOptions, Stage
 from bebertlab.pipeline.graph import expand
 from bebertlab.pipeline.read import recipe_of
 from bebertlab.pipeline.train_defaults import trains
-from bebertlab.registry.registry import Registry, Source
+from bebertlab.registry.registry import PluginSource, Registry
 from bebertlab.training.options import TrainOptions
 from tests.pipeline.conftest import PARTS
 
@@ -89,7 +89,7 @@ class Nested(Stage):
 
 
 @frozen(kw_only=True)
-class Hidden(Stage):
+class HiddenDistanceOptions(Stage):
     """Where nobody can set it."""
 
     kind = "hidden"
@@ -153,7 +153,7 @@ class Idle(StageGroupOptions):
         return {f"{name}.0": Stage()}
 
 
-SINGLE = (Stage, Renamed, Optional, Nested, Hidden, Required)
+SINGLE = (Stage, Renamed, Optional, Nested, HiddenDistanceOptions, Required)
 CODEC = OptionsCodec(
     Registry().extended(
         (
@@ -164,7 +164,7 @@ CODEC = OptionsCodec(
             (StageGroupOptions, WithoutTrain),
             (StageGroupOptions, Idle),
         ),
-        Source(plugin="toy", distribution="toy 1"),
+        PluginSource(plugin="toy", distribution="toy 1"),
     )
 )
 TRAIN = "{learning_rate: 1e-4, epochs: 4}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bebertlab.api import LINEAR_SITES, Design, Site, UserError
+from bebertlab.api import LINEAR_SITES, QuantSpec, Site, UserError
 from bebertlab_binarybert import Bwn, Lsq
 from bebertlab_custom import CustomScheme, FullPrecision
 
@@ -13,25 +13,25 @@ LSQ = Lsq(bits=4)
 
 
 def test_the_empty_scheme_is_full_precision() -> None:
-    assert CustomScheme().design() == Design()
+    assert CustomScheme().spec() == QuantSpec()
 
 
 def test_full_precision_quantizes_nothing() -> None:
-    assert FullPrecision().design() == Design()
+    assert FullPrecision().spec() == QuantSpec()
 
 
 def test_a_family_reaches_all_its_sites_and_no_other() -> None:
-    design = CustomScheme(weights=BWN, attention=LSQ).design()
-    assert design.weights == dict.fromkeys(LINEAR_SITES, BWN)
-    assert design.inputs == {}
-    assert set(design.attention) == {Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE}
+    spec = CustomScheme(weights=BWN, attention=LSQ).spec()
+    assert spec.weights == dict.fromkeys(LINEAR_SITES, BWN)
+    assert spec.inputs == {}
+    assert set(spec.attention) == {Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE}
 
 
 def test_an_exception_wins_over_its_family_and_null_frees_a_site() -> None:
-    design = CustomScheme(inputs=LSQ, input_sites={Site.POOLER: None, Site.FFN_DOWN: Lsq(bits=8)}).design()
-    assert Site.POOLER not in design.inputs
-    assert design.inputs[Site.FFN_DOWN] == Lsq(bits=8)
-    assert design.inputs[Site.QUERY] == LSQ
+    spec = CustomScheme(inputs=LSQ, input_sites={Site.POOLER: None, Site.FFN_DOWN: Lsq(bits=8)}).spec()
+    assert Site.POOLER not in spec.inputs
+    assert spec.inputs[Site.FFN_DOWN] == Lsq(bits=8)
+    assert spec.inputs[Site.QUERY] == LSQ
 
 
 def test_a_site_of_another_family_is_refused_with_the_allowed_ones() -> None:
@@ -40,5 +40,5 @@ def test_a_site_of_another_family_is_refused_with_the_allowed_ones() -> None:
 
 
 def test_attention_may_select_keys_without_softmax() -> None:
-    assert CustomScheme().design().softmax
-    assert not CustomScheme(softmax=False, probabilities=LSQ).design().softmax
+    assert CustomScheme().spec().softmax
+    assert not CustomScheme(softmax=False, probabilities=LSQ).spec().softmax

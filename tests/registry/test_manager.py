@@ -16,15 +16,15 @@ from bebertlab.registry.manager import DISABLE, GROUP, Plugins, forgotten_entry_
 HEAD = """
 from __future__ import annotations
 from attrs import frozen
-from bebertlab.api import Design, SchemeOptions, hookimpl
+from bebertlab.api import QuantSpec, SchemeOptions, hookimpl
 
 @frozen(kw_only=True)
 class Mine(SchemeOptions):
     kind = "mine"
     bits: int = 1
 
-    def design(self) -> Design:
-        return Design()
+    def design(self) -> QuantSpec:
+        return QuantSpec()
 """
 GOOD = HEAD + "\n@hookimpl\ndef bebertlab_schemes():\n    return [Mine]\n"
 EVENT = StageEvent(stage="teacher", stage_kind="finetune", key="k")

@@ -7,17 +7,17 @@ from attrs import frozen
 from torch import Size
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.registry.registry import Failure, Registry, Source, check_options
+from bebertlab.registry.registry import Failure, PluginSource, Registry, check_options
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-MINE = Source(plugin="mine", distribution="mine 1.0")
-THEIRS = Source(plugin="theirs", distribution="theirs 2.0")
+MINE = PluginSource(plugin="mine", distribution="mine 1.0")
+THEIRS = PluginSource(plugin="theirs", distribution="theirs 2.0")
 
 
 @frozen(kw_only=True)
@@ -40,8 +40,8 @@ class OtherTwn(QuantizerOptions):
 class Scheme(SchemeOptions):
     kind = "twn"  # the same kind in another role is no clash
 
-    def design(self) -> Design:
-        return Design()
+    def spec(self) -> QuantSpec:
+        return QuantSpec()
 
 
 class Undecorated(Twn):
@@ -56,8 +56,8 @@ class Loud(Scheme):
 
 @frozen(kw_only=True)
 class Kindless(SchemeOptions):
-    def design(self) -> Design:
-        return Design()
+    def spec(self) -> QuantSpec:
+        return QuantSpec()
 
 
 @frozen(kw_only=True)
@@ -76,7 +76,7 @@ class KindField(Scheme):
     kind: str = "field"  # type: ignore[misc]
 
 
-def registry(*classes: type[Options], source: Source = MINE) -> Registry:
+def registry(*classes: type[Options], source: PluginSource = MINE) -> Registry:
     return Registry().extended(tuple((cls, cls) for cls in classes), source)
 
 

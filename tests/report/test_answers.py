@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord, TrialState
-from bebertlab.report.answers import Verdict, answer, compared_values
+from bebertlab.report.answers import Conclusion, answer, compared_values
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
@@ -30,7 +30,7 @@ def test_true_differences_are_shown_and_near(simulate: Simulate) -> None:
     for size, more in ((1, 0.0), (2, 1.0), (4, 1.3)):
         boosting = found["boosting", "single", size]
         assert boosting.estimate.interval.mean == pytest.approx(3.0 + more, abs=0.4)
-        assert boosting.verdict is Verdict.SHOWN
+        assert boosting.verdict is Conclusion.SHOWN
         assert boosting.estimate.interval.count == 3
         assert found["boosting", "bagging", size].estimate.interval.mean == pytest.approx(2.8, abs=0.4)
 
@@ -66,7 +66,7 @@ def test_null_studies_rarely_show_a_difference(simulate: Simulate) -> None:
         ]
         made = answer(study, BOOST, drawn).comparisons
         covered += not made[0].estimate.interval.excludes_zero
-        shown += any(one.verdict is Verdict.SHOWN for one in made)
+        shown += any(one.verdict is Conclusion.SHOWN for one in made)
     assert covered / 150 == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / 150))
     assert shown / 150 <= 0.05 + 3 * math.sqrt(0.95 * 0.05 / 150)
 
@@ -74,14 +74,14 @@ def test_null_studies_rarely_show_a_difference(simulate: Simulate) -> None:
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_few_seeds_claim_nothing(simulate: Simulate, seeds: tuple[int, ...]) -> None:
     study, trials = simulate(seeds=seeds, spread=0.01)
-    assert {made.verdict for made in answer(study, BOOST, trials).comparisons} == {Verdict.TOO_FEW}
+    assert {made.verdict for made in answer(study, BOOST, trials).comparisons} == {Conclusion.TOO_FEW}
 
 
 def test_correction_can_take_a_claim_back(simulate: Simulate) -> None:
     study, trials = simulate()
     made = answer(study, BOOST, trials).comparisons[1]
-    assert evolve(made, adjusted=0.06).verdict is Verdict.NOT_AFTER_CORRECTION
-    assert evolve(made, adjusted=0.04).verdict is Verdict.SHOWN
+    assert evolve(made, adjusted=0.06).verdict is Conclusion.NOT_AFTER_CORRECTION
+    assert evolve(made, adjusted=0.04).verdict is Conclusion.SHOWN
 
 
 def test_what_does_not_vary_over_seeds_is_no_evidence(simulate: Simulate) -> None:
@@ -89,7 +89,7 @@ def test_what_does_not_vary_over_seeds_is_no_evidence(simulate: Simulate) -> Non
     fixed = {"single": 80.0, "bagging": 80.0, "boosting": 83.0}
     same = [evolve(one, metrics={"validation/score": fixed[one.parameters["members.ensemble"]]}) for one in trials]
     made = answer(study, BOOST, same).comparisons
-    assert [one.verdict for one in made] == 3 * [Verdict.SAME, Verdict.NO_SPREAD, Verdict.NO_SPREAD]
+    assert [one.verdict for one in made] == 3 * [Conclusion.SAME, Conclusion.NO_SPREAD, Conclusion.NO_SPREAD]
 
 
 def test_parts_hold_the_other_options_only(simulate: Simulate) -> None:

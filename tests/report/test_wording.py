@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from bebertlab.interfaces.events import Question
-from bebertlab.report.answers import Answer, Comparison, Trend, Verdict, answer
+from bebertlab.report.answers import Answer, Comparison, Conclusion, Trend, answer
 from bebertlab.report.statistics import Estimate, Interval
 from bebertlab.report.wording import headlines, sentences, verdict_label
 
@@ -119,7 +119,7 @@ def test_verdicts_have_short_names() -> None:
     assert verdict_label(_made(2.0, 0.5), maximize=False) == "worse"
     assert verdict_label(_made(2.0, 0.5, seeds=1), maximize=True) == "too few seeds"
     assert {verdict_label(_made(0.1, 0.5, adjusted=0.8), maximize=goal) for goal in (True, False)} == {"not shown"}
-    assert len(Verdict) == 6
+    assert len(Conclusion) == 6
 
 
 def test_what_the_sentence_on_the_condition_says_is_not_repeated(simulate: Simulate) -> None:

@@ -17,7 +17,7 @@ from bebertlab.stages.labels import LabelsOptions
 from bebertlab.stages.load import LoadStage
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.slice import SliceStage
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
 
@@ -33,7 +33,7 @@ def scheme(codec: Codec, **options: object) -> SchemeOptions:
 
 
 def test_a_scheme_is_put_on_and_trained_with_a_teacher(
-    bench: StageBench,
+    bench: StageRunner,
     task: Task,
     teacher: Artifact,
     train: TrainOptions,
@@ -48,7 +48,7 @@ def test_a_scheme_is_put_on_and_trained_with_a_teacher(
     )
     ternary = bench.run(stage, task, model=teacher, teacher=teacher)
     model = load_model(ternary.folder, bench.codec)
-    assert model.design.weights[Site.QUERY].kind == "twn"
+    assert model.spec.weights[Site.QUERY].kind == "twn"
     found = metrics(ternary)
     assert found["train/steps"] == 2 * 2 * 6
     assert 0 < found["train/teacher_seconds"] < found["train/seconds"]
@@ -57,7 +57,7 @@ def test_a_scheme_is_put_on_and_trained_with_a_teacher(
 
 
 def test_without_scheme_the_model_keeps_its_design(
-    bench: StageBench,
+    bench: StageRunner,
     task: Task,
     teacher: Artifact,
     train: TrainOptions,
@@ -66,7 +66,7 @@ def test_without_scheme_the_model_keeps_its_design(
     first = DistillStage(model="t", scheme=scheme(bench.codec), distillation=NoneOptions(), train=train)
     binary = bench.run(first, task, model=teacher)
     further = bench.run(DistillStage(model="b", distillation=NoneOptions(), train=train), task, model=binary)
-    designs = [load_model(artifact.folder, bench.codec).design for artifact in (binary, further)]
+    designs = [load_model(artifact.folder, bench.codec).spec for artifact in (binary, further)]
     assert designs[0] == designs[1]
     assert designs[0].weights[Site.QUERY].kind == "bwn"
     assert "train/teacher_seconds" not in metrics(binary)
@@ -91,7 +91,7 @@ def test_a_teacher_that_is_read_stays(codec: Codec, task: Task) -> None:
 
 
 def test_a_teacher_of_other_tokens_teaches_by_its_logits(
-    bench: StageBench, task: Task, teacher: Artifact, renumbered: Artifact, train: TrainOptions
+    bench: StageRunner, task: Task, teacher: Artifact, renumbered: Artifact, train: TrainOptions
 ) -> None:
     stage = DistillStage(model="m", teacher="t", distillation=distillation(bench.codec, "prediction"), train=train)
     one, other = (bench.run(stage, task, model=teacher, teacher=teaching) for teaching in (teacher, renumbered))
@@ -101,7 +101,7 @@ def test_a_teacher_of_other_tokens_teaches_by_its_logits(
 
 @pytest.mark.parametrize(("kind", "dropout"), [("two-stage", False), ("prediction", True)])
 def test_a_teacher_of_other_tokens_is_not_asked_about_those_of_the_student(
-    bench: StageBench, task: Task, teacher: Artifact, renumbered: Artifact, kind: str, dropout: bool
+    bench: StageRunner, task: Task, teacher: Artifact, renumbered: Artifact, kind: str, dropout: bool
 ) -> None:
     options = TrainOptions(teacher_dropout=dropout)
     stage = DistillStage(model="m", teacher="t", distillation=distillation(bench.codec, kind), train=options)
@@ -132,7 +132,7 @@ class Halves(DistillationOptions):
 
 
 def test_sub_networks_are_trained_and_told(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
 ) -> None:
     stage = DistillStage(model="teacher", distillation=Halves(), train=train)
     trained = bench.run(stage, task, model=teacher)
@@ -143,7 +143,7 @@ def test_sub_networks_are_trained_and_told(
 
 
 def test_sub_networks_of_a_quantized_model_are_refused(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions
 ) -> None:
     stage = DistillStage(model="teacher", scheme=scheme(bench.codec), distillation=Halves(), train=train)
     with pytest.raises(UserError, match="phase 'halves' trains sub-networks: only a full-precision model"):

@@ -11,12 +11,12 @@ from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Task
 from bebertlab.stages.evaluate import EvaluateStage
 from bebertlab.stages.merge import MergeStage
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 
 
-def test_a_model_is_evaluated(bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics) -> None:
+def test_a_model_is_evaluated(bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics) -> None:
     found = metrics(bench.run(EvaluateStage(of="teacher"), task, of=teacher))
     data = {name for name in found if name.startswith(("truncated/", "overlap/"))}
     assert set(found) - data == {
@@ -36,7 +36,7 @@ def test_a_model_is_evaluated(bench: StageBench, task: Task, teacher: Artifact, 
 
 
 def test_an_ensemble_is_evaluated_by_its_merged_scores(
-    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics
+    bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics
 ) -> None:
     rule = bench.codec.load({"kind": "mean_probability"}, MergerOptions)  # type: ignore[type-abstract]
     other = evolve(teacher, key="another one")
@@ -50,7 +50,7 @@ def test_an_ensemble_is_evaluated_by_its_merged_scores(
     assert {name: found[name] for name in taken} == {name: 2 * single[name] for name in taken}
 
 
-def test_what_members_share_counts_once(bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics) -> None:
+def test_what_members_share_counts_once(bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics) -> None:
     rule = bench.codec.load({"kind": "mean_probability"}, MergerOptions)  # type: ignore[type-abstract]
     merged = bench.run(MergeStage(members="m", rule=rule), task, members=(teacher, teacher))
     found = metrics(bench.run(EvaluateStage(of="merge"), task, of=merged))
@@ -58,7 +58,7 @@ def test_what_members_share_counts_once(bench: StageBench, task: Task, teacher: 
     assert found["cost/gigaflops"] == metrics(teacher)["cost/gigaflops"]
 
 
-def test_a_model_that_learned_nothing_is_said(bench: StageBench, task: Task) -> None:
+def test_a_model_that_learned_nothing_is_said(bench: StageRunner, task: Task) -> None:
     def evaluated(scores: torch.Tensor) -> list[str]:
         folder = bench.context(task).folder
         save_file({"select": scores, "validation": scores.clone()}, folder / "scores.safetensors")
@@ -76,7 +76,7 @@ def test_a_model_that_learned_nothing_is_said(bench: StageBench, task: Task) -> 
     assert wrong.startswith("validation/score 0 is not shown to be better than always giving the most frequent answer")
 
 
-def test_what_is_wrong_with_the_data_is_counted_and_said(bench: StageBench, task: Task, metrics: Metrics) -> None:
+def test_what_is_wrong_with_the_data_is_counted_and_said(bench: StageRunner, task: Task, metrics: Metrics) -> None:
     select = task.splits["select"]
     leaking = evolve(select, texts=(*task.splits["train"].texts[:3], *select.texts[3:]))
     other = evolve(task, splits={**task.splits, "select": leaking}, caveats=("2 pairs are odd",))
@@ -92,7 +92,7 @@ def test_what_is_wrong_with_the_data_is_counted_and_said(bench: StageBench, task
     assert bench.warnings[before:] == ["2 pairs are odd", "select: 3 of 32 examples are also in train"]
 
 
-def test_metrics_are_those_of_the_whole_split(bench: StageBench, task: Task, metrics: Metrics) -> None:
+def test_metrics_are_those_of_the_whole_split(bench: StageRunner, task: Task, metrics: Metrics) -> None:
     """E11 of the published code: an average of batches is no correlation; E30: all validation splits count."""
     further = evolve(task, splits={**task.splits, "validation_mismatched": task.splits["train"]})
     folder = bench.context(further).folder

@@ -14,7 +14,7 @@ from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.stage import Artifact, Inputs
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
 from bebertlab.stages.finetune import FinetuneStage
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
 
@@ -23,7 +23,7 @@ Logits = Callable[[Artifact], Mapping[str, Tensor]]
 
 
 def test_it_trains_the_encoder_on_gold_labels(
-    bench: StageBench,
+    bench: StageRunner,
     metrics: Metrics,
 ) -> None:
     easy = tiny_task(examples=192)
@@ -41,7 +41,7 @@ def test_it_trains_the_encoder_on_gold_labels(
 
 
 def test_equal_seeds_give_equal_artifacts(
-    bench: StageBench,
+    bench: StageRunner,
     task: Task,
     train: TrainOptions,
     teacher: Artifact,
@@ -54,11 +54,11 @@ def test_equal_seeds_give_equal_artifacts(
     assert not torch.equal(logits(other)[SELECT], logits(again)[SELECT])
 
 
-def test_regression_trains(bench: StageBench, metrics: Metrics, train: TrainOptions) -> None:
+def test_regression_trains(bench: StageRunner, metrics: Metrics, train: TrainOptions) -> None:
     assert "validation/negative_error" in metrics(bench.run(FinetuneStage(train=train), tiny_task(regression=True)))
 
 
-def test_a_real_tokenizer_reads_as_hugging_face_does(bench: StageBench, tmp_path: Path) -> None:
+def test_a_real_tokenizer_reads_as_hugging_face_does(bench: StageRunner, tmp_path: Path) -> None:
     task = tiny_task(pairs=True, examples=12)
     encoder = TinyEncoder(layers=1, hidden=8, heads=1, head_size=8, ffn=8, maximum_tokens=12)
     context = evolve(bench.context(task), encoder=encoder)

@@ -12,10 +12,10 @@ from attrs import evolve
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bebertlab.artifacts.model import model_digest, open_session
+from bebertlab.artifacts.model import model_digest, set_up_training
 from bebertlab.data.tokenizer import read_tokenizer, set_maximum_tokens
-from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.errors import SetupError, UserError
+from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.stage import Artifact, Planning, StageOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.model.bert import BertClassifier
@@ -24,7 +24,7 @@ from bebertlab.model.classes import reorder_outputs
 from bebertlab.model.folder import load_model, save_model
 from bebertlab.stages import bebertlab_stages
 from bebertlab.stages.load import LoadStage
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 from bebertlab.training.options import TrainOptions
 from bebertlab_binarybert import Bwn
@@ -38,7 +38,7 @@ def folder(teacher: Artifact, tmp_path: Path) -> Path:
     return shutil.copytree(teacher.folder, tmp_path / "model")
 
 
-def prepared(folder: Path, bench: StageBench, task: Task) -> LoadStage:
+def prepared(folder: Path, bench: StageRunner, task: Task) -> LoadStage:
     return LoadStage(folder=folder).prepare(NO_INPUTS, task, bench.codec)
 
 
@@ -47,7 +47,7 @@ def test_it_is_a_stage_of_the_core() -> None:
 
 
 def test_the_model_answers_as_where_it_came_from(
-    bench: StageBench,
+    bench: StageRunner,
     task: Task,
     teacher: Artifact,
     metrics: Callable[[Artifact], dict[str, float]],
@@ -61,14 +61,14 @@ def test_the_model_answers_as_where_it_came_from(
     assert metrics(loaded) == told
 
 
-def test_a_quantized_model_keeps_its_design(bench: StageBench, task: Task, tmp_path: Path) -> None:
-    design = Design(weights={Site.QUERY: Bwn()})
-    save_model(tiny_model(task, design), tiny_tokenizer(tmp_path / "low"), bench.codec)
+def test_a_quantized_model_keeps_its_design(bench: StageRunner, task: Task, tmp_path: Path) -> None:
+    spec = QuantSpec(weights={Site.QUERY: Bwn()})
+    save_model(tiny_model(task, spec), tiny_tokenizer(tmp_path / "low"), bench.codec)
     loaded = bench.run(prepared(tmp_path / "low", bench, task), task)
-    assert load_model(loaded.folder, bench.codec).design == design
+    assert load_model(loaded.folder, bench.codec).spec == spec
 
 
-def test_what_it_is_comes_from_the_content(bench: StageBench, task: Task, folder: Path, teacher: Artifact) -> None:
+def test_what_it_is_comes_from_the_content(bench: StageRunner, task: Task, folder: Path, teacher: Artifact) -> None:
     stage = prepared(folder, bench, task)
     assert stage.digest == prepared(teacher.folder, bench, task).digest == model_digest(folder)
     assert stage.prepare(NO_INPUTS, task, bench.codec) == stage
@@ -76,17 +76,17 @@ def test_what_it_is_comes_from_the_content(bench: StageBench, task: Task, folder
     assert prepared(folder, bench, task).digest != stage.digest
 
 
-def test_a_folder_that_is_not_the_one_that_was_meant_is_refused(bench: StageBench, task: Task, folder: Path) -> None:
+def test_a_folder_that_is_not_the_one_that_was_meant_is_refused(bench: StageRunner, task: Task, folder: Path) -> None:
     stage = prepared(folder, bench, task)
     save_model(tiny_model(task, seed=5), folder, bench.codec)
     with pytest.raises(UserError, match=f"not {stage.digest}: it is another one"):
         stage.prepare(NO_INPUTS, task, bench.codec)
-    with pytest.raises(EnvironmentFault, match="changed since the recipe was planned"):
+    with pytest.raises(SetupError, match="changed since the recipe was planned"):
         bench.run(stage, task)
 
 
 def test_classes_in_another_order_are_put_into_the_task_s(
-    bench: StageBench,
+    bench: StageRunner,
     task: Task,
     folder: Path,
     teacher: Artifact,
@@ -104,7 +104,7 @@ def test_classes_in_another_order_are_put_into_the_task_s(
     assert not bench.warnings
 
 
-def test_a_folder_without_names_is_said_or_its_order_is_stated(bench: StageBench, task: Task, folder: Path) -> None:
+def test_a_folder_without_names_is_said_or_its_order_is_stated(bench: StageRunner, task: Task, folder: Path) -> None:
     save_model(load_model(folder, bench.codec), folder, bench.codec)
     bench.warnings.clear()
     bench.run(prepared(folder, bench, task), task)
@@ -119,7 +119,7 @@ def test_a_folder_without_names_is_said_or_its_order_is_stated(bench: StageBench
     assert torch.equal(weights[0], weights[1].flip(0))
 
 
-def test_other_classes_are_refused_when_the_recipe_is_planned(bench: StageBench, task: Task, folder: Path) -> None:
+def test_other_classes_are_refused_when_the_recipe_is_planned(bench: StageRunner, task: Task, folder: Path) -> None:
     save_model(load_model(folder, bench.codec), folder, bench.codec, classes=("NEG", "POS"))
     with pytest.raises(UserError, match="named NEG, POS; the classes of the task are blame, praise; correct that file"):
         prepared(folder, bench, task)
@@ -127,30 +127,30 @@ def test_other_classes_are_refused_when_the_recipe_is_planned(bench: StageBench,
         LoadStage(folder=folder, classes=("NEG", "POS")).prepare(NO_INPUTS, task, bench.codec)
 
 
-def test_a_model_of_another_number_of_classes_is_refused(bench: StageBench, folder: Path) -> None:
+def test_a_model_of_another_number_of_classes_is_refused(bench: StageRunner, folder: Path) -> None:
     with pytest.raises(UserError, match="has 2 outputs, task 'tiny' needs 1"):
         prepared(folder, bench, tiny_task(regression=True))
 
 
-def test_what_the_folder_lacks_is_named(bench: StageBench, task: Task, folder: Path, tmp_path: Path) -> None:
+def test_what_the_folder_lacks_is_named(bench: StageRunner, task: Task, folder: Path, tmp_path: Path) -> None:
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(EnvironmentFault, match=r"holds no tokenizer\.json; `bebertlab model import --tokenizer`"):
+    with pytest.raises(SetupError, match=r"holds no tokenizer\.json; `bebertlab model import --tokenizer`"):
         prepared(folder, bench, task)
-    with pytest.raises(EnvironmentFault, match="nowhere: no such folder"):
+    with pytest.raises(SetupError, match="nowhere: no such folder"):
         prepared(tmp_path / "nowhere", bench, task)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 def test_pointers_of_git_lfs_are_refused_when_the_recipe_is_planned(
-    bench: StageBench, task: Task, folder: Path, name: str
+    bench: StageRunner, task: Task, folder: Path, name: str
 ) -> None:
     (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    with pytest.raises(EnvironmentFault, match=f"{name} is a pointer of git-lfs, not the file itself; run"):
+    with pytest.raises(SetupError, match=f"{name} is a pointer of git-lfs, not the file itself; run"):
         prepared(folder, bench, task)
 
 
 def test_a_classifier_of_another_kind_is_refused_when_the_recipe_is_planned(
-    bench: StageBench, task: Task, folder: Path
+    bench: StageRunner, task: Task, folder: Path
 ) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertForTokenClassification"]}))
@@ -162,7 +162,7 @@ def test_a_classifier_of_another_kind_is_refused_when_the_recipe_is_planned(
 
 
 def test_weights_in_a_pickle_answer_alike(
-    bench: StageBench, task: Task, folder: Path, teacher: Artifact, logits: Callable[[Artifact], dict[str, Tensor]]
+    bench: StageRunner, task: Task, folder: Path, teacher: Artifact, logits: Callable[[Artifact], dict[str, Tensor]]
 ) -> None:
     tensors = load_file(folder / "model.safetensors")
     torch.save({f"module._orig_mod.{name}": tensor for name, tensor in tensors.items()}, folder / "pytorch_model.bin")
@@ -172,7 +172,7 @@ def test_weights_in_a_pickle_answer_alike(
 
 
 def test_plans_read_a_pickle_once_while_it_stays_the_same(
-    bench: StageBench, task: Task, folder: Path, planning: Planning, monkeypatch: pytest.MonkeyPatch
+    bench: StageRunner, task: Task, folder: Path, planning: Planning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
@@ -196,29 +196,29 @@ def test_plans_read_a_pickle_once_while_it_stays_the_same(
     assert len(read) == 2
 
 
-def test_a_model_reads_inputs_up_to_its_own_length(bench: StageBench, task: Task, folder: Path) -> None:
+def test_a_model_reads_inputs_up_to_its_own_length(bench: StageRunner, task: Task, folder: Path) -> None:
     assert prepared(folder, bench, task).maximum_tokens == 32
     set_maximum_tokens(folder, 6)
     own = prepared(folder, bench, task)
     assert own.maximum_tokens == 6
     loaded = bench.run(own, task)
     context = bench.context(task)  # its encoder reads up to 32 tokens
-    assert open_session(context, TrainOptions(), loaded.folder).train.tokens.lengths.max() == 6
+    assert set_up_training(context, TrainOptions(), loaded.folder).train.tokens.lengths.max() == 6
     longer = LoadStage(folder=folder, maximum_tokens=9).prepare(NO_INPUTS, task, bench.codec)
     assert longer.maximum_tokens == 9
-    assert open_session(context, TrainOptions(), bench.run(longer, task).folder).train.tokens.lengths.max() == 9
+    assert set_up_training(context, TrainOptions(), bench.run(longer, task).folder).train.tokens.lengths.max() == 9
     set_maximum_tokens(folder, 512)
     assert prepared(folder, bench, task).maximum_tokens == 32
     (folder / "tokenizer_config.json").unlink()
     assert prepared(folder, bench, task).maximum_tokens == 32
 
 
-def test_inputs_longer_than_the_positions_are_refused(bench: StageBench, task: Task, folder: Path) -> None:
+def test_inputs_longer_than_the_positions_are_refused(bench: StageRunner, task: Task, folder: Path) -> None:
     with pytest.raises(UserError, match=r"maximum_tokens is 33; the model in .* has 32 positions, so set it to 32 or"):
         LoadStage(folder=folder, maximum_tokens=33).prepare(NO_INPUTS, task, bench.codec)
 
 
-def test_pairs_of_texts_need_two_segments(bench: StageBench, tmp_path: Path) -> None:
+def test_pairs_of_texts_need_two_segments(bench: StageRunner, tmp_path: Path) -> None:
     task = tiny_task()
     sizes = evolve(tiny_model(task).architecture, segments=1)
     model = BertClassifier.from_checkpoint(random_checkpoint(sizes, seed=0))
@@ -228,7 +228,7 @@ def test_pairs_of_texts_need_two_segments(bench: StageBench, tmp_path: Path) -> 
         prepared(tmp_path / "one", bench, tiny_task(pairs=True))
 
 
-def test_a_vocabulary_is_a_tokenizer_as_for_an_encoder(bench: StageBench, task: Task, folder: Path) -> None:
+def test_a_vocabulary_is_a_tokenizer_as_for_an_encoder(bench: StageRunner, task: Task, folder: Path) -> None:
     data = json.loads((folder / "tokenizer.json").read_text())
     words = sorted(data["model"]["vocab"], key=data["model"]["vocab"].get)
     (folder / "tokenizer.json").unlink()
@@ -238,7 +238,7 @@ def test_a_vocabulary_is_a_tokenizer_as_for_an_encoder(bench: StageBench, task: 
     assert read_tokenizer(loaded.folder).tokenizer.encode("good").tokens == ["[CLS]", "good", "[SEP]"]
 
 
-def test_what_a_plan_knows_of_it(bench: StageBench, task: Task, folder: Path, planning: Planning) -> None:
+def test_what_a_plan_knows_of_it(bench: StageRunner, task: Task, folder: Path, planning: Planning) -> None:
     found = prepared(folder, bench, task).plan_model({}, planning)
     assert found is not None
     assert (found.maximum_tokens, found.architecture) == (32, tiny_model(task).architecture)
@@ -246,7 +246,7 @@ def test_what_a_plan_knows_of_it(bench: StageBench, task: Task, folder: Path, pl
     assert str(folder) in found.tokenizer.name
 
 
-def test_a_tokenizer_of_more_words_is_refused(bench: StageBench, task: Task, folder: Path) -> None:
+def test_a_tokenizer_of_more_words_is_refused(bench: StageRunner, task: Task, folder: Path) -> None:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bebertlab.data.examples import load_examples
 from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import Design
+from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.distillation import DistillationOptions, Phase
 from bebertlab.interfaces.ensemble import EnsembleOptions, Sampling
@@ -25,13 +25,13 @@ from bebertlab.model.bert import BertClassifier
 from bebertlab.model.classes import read_class_names
 from bebertlab.model.folder import load_model
 from bebertlab.stages.member import MemberStage
+from bebertlab.stages.member_result import UNTRAINED, read_member_result, write_member_result
 from bebertlab.stages.strategy import training_data
-from bebertlab.stages.verdict import UNTRAINED, read_verdict, write_verdict
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.loop import Training
 from bebertlab.training.options import TrainOptions
-from bebertlab.training.setup import Session
+from bebertlab.training.setup import TrainingSetup
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 Logits = Callable[[Artifact], Mapping[str, Tensor]]
@@ -56,12 +56,12 @@ def same(first: Artifact, second: Artifact) -> bool:
 
 
 def test_a_member_is_a_model_with_a_verdict(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics, logits: Logits
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics, logits: Logits
 ) -> None:
     artifact = bench.run(member(bench.codec, "boosting", train=train), task, model=teacher)
     assert load_model(artifact.folder, bench.codec).architecture.classes == 2
     assert set(logits(artifact)) == {"select", "validation"}
-    judged = read_verdict(artifact.folder)
+    judged = read_member_result(artifact.folder)
     found = metrics(artifact)
     assert judged.trained
     assert (found["member/weight"], found["member/error"]) == (judged.verdict.weight, judged.verdict.error)
@@ -73,7 +73,7 @@ def test_a_member_is_a_model_with_a_verdict(
 
 
 def test_members_differ_by_their_index_and_repeat_to_the_bit(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions
 ) -> None:
     first, again, second, seeded = (
         bench.run(member(bench.codec, "bagging", index=index, train=train), task, seed=seed, model=teacher)
@@ -86,7 +86,7 @@ def test_members_differ_by_their_index_and_repeat_to_the_bit(
 
 
 def test_members_of_one_index_do_not_depend_on_what_ran_before(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions
 ) -> None:
     """The published code hands one model object from member to member."""
     alone = bench.run(member(bench.codec, "bagging", index=1, train=train), task, model=teacher)
@@ -96,15 +96,15 @@ def test_members_of_one_index_do_not_depend_on_what_ran_before(
 
 @pytest.mark.parametrize("start", ["model", "previous"])
 def test_members_get_a_scheme_wherever_they_start(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, start: Literal["model", "previous"]
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, start: Literal["model", "previous"]
 ) -> None:
     scheme = bench.codec.load({"kind": "binarybert", "activation_bits": 4}, SchemeOptions)  # type: ignore[type-abstract]
     options = {"scheme": scheme, "start": start, "train": train}
     first = bench.run(member(bench.codec, "boosting", **options), task, model=teacher)
     second = bench.run(member(bench.codec, "boosting", index=1, **options), task, model=teacher, previous=first)
     for artifact in (first, second):
-        assert load_model(artifact.folder, bench.codec).design == scheme.design()
-    assert load_model(teacher.folder, bench.codec).design == Design()
+        assert load_model(artifact.folder, bench.codec).spec == scheme.spec()
+    assert load_model(teacher.folder, bench.codec).spec == QuantSpec()
 
 
 def rig(monkeypatch: pytest.MonkeyPatch, task: Task, tokenizer: Artifact, wrong: set[str]) -> None:
@@ -122,7 +122,7 @@ def rig(monkeypatch: pytest.MonkeyPatch, task: Task, tokenizer: Artifact, wrong:
         answered = torch.tensor([answers.get(row, 0) for row in rows])
         return Outputs(logits=torch.eye(2)[answered], taps={})
 
-    def train(model: BertClassifier, phases: object, session: object) -> Training:
+    def train(model: BertClassifier, phases: object, setup: object) -> Training:
         monkeypatch.setattr(model, "forward", forward)
         return Training(steps=0, seconds=0.0)
 
@@ -131,7 +131,7 @@ def rig(monkeypatch: pytest.MonkeyPatch, task: Task, tokenizer: Artifact, wrong:
 
 @pytest.mark.parametrize("count", [1, 5, 20])
 def test_exactly_what_is_missed_gains_weight(
-    bench: StageBench, teacher: Artifact, monkeypatch: pytest.MonkeyPatch, count: int
+    bench: StageRunner, teacher: Artifact, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """E1 to E3 of the published code: weights of other examples change, and the last ones count as right."""
     task = tiny_task(examples=97)  # no number of batches divides it
@@ -139,7 +139,7 @@ def test_exactly_what_is_missed_gains_weight(
     wrong = {split.texts[-1], *split.texts[3 : 2 + count]}
     miss = np.array([text in wrong for text in split.texts])
     rig(monkeypatch, task, teacher, wrong)
-    verdict = read_verdict(bench.run(member(bench.codec, "boosting"), task, model=teacher).folder).verdict
+    verdict = read_member_result(bench.run(member(bench.codec, "boosting"), task, model=teacher).folder).verdict
     assert verdict.error == pytest.approx(miss.mean())
     assert verdict.weight == pytest.approx(math.log((1 - miss.mean()) / miss.mean()))
     assert verdict.next is not None
@@ -149,15 +149,15 @@ def test_exactly_what_is_missed_gains_weight(
 
 
 def test_the_next_member_trains_on_what_the_one_before_left(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = bench.run(member(bench.codec, "boosting", train=train), task, model=teacher)
-    left = read_verdict(first.folder).verdict.next
+    left = read_member_result(first.folder).verdict.next
     assert left is not None
     seen: list[Any] = []
 
-    def train_phases(model: BertClassifier, phases: object, session: Session) -> Training:
-        seen.append(session.round)
+    def train_phases(model: BertClassifier, phases: object, setup: TrainingSetup) -> Training:
+        seen.append(setup.round)
         return Training(steps=0, seconds=0.0)
 
     monkeypatch.setattr("bebertlab.stages.member.train_phases", train_phases)
@@ -172,12 +172,12 @@ def test_the_next_member_trains_on_what_the_one_before_left(
 
 
 def test_members_of_one_ensemble_have_subsets_of_their_own_and_seeds_have_others(
-    bench: StageBench, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
+    bench: StageRunner, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
 
-    def train_phases(model: BertClassifier, phases: object, session: Session) -> Training:
-        seen.append(session.round)
+    def train_phases(model: BertClassifier, phases: object, setup: TrainingSetup) -> Training:
+        seen.append(setup.round)
         return Training(steps=0, seconds=0.0)
 
     monkeypatch.setattr("bebertlab.stages.member.train_phases", train_phases)
@@ -195,7 +195,7 @@ def test_members_of_one_ensemble_have_subsets_of_their_own_and_seeds_have_others
 @pytest.mark.parametrize(("share", "steps"), [(1.0, 12), (0.5, 6), (0.25, 4)])
 @pytest.mark.parametrize("replacement", [True, False])
 def test_a_member_on_a_share_of_the_examples_takes_that_share_of_the_steps(
-    bench: StageBench,
+    bench: StageRunner,
     task: Task,
     teacher: Artifact,
     train: TrainOptions,
@@ -227,31 +227,31 @@ def test_a_later_member_needs_the_one_before_it_where_it_trains_on_what_that_lef
 
 
 def test_a_member_starts_where_it_is_told(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = bench.run(member(bench.codec, "bagging", train=train), task, model=teacher)
     monkeypatch.setattr(
-        "bebertlab.stages.member.train_phases", lambda model, phases, session: Training(steps=0, seconds=0.0)
+        "bebertlab.stages.member.train_phases", lambda model, phases, setup: Training(steps=0, seconds=0.0)
     )
     for start, source in (("model", teacher), ("previous", first)):
         stage = member(bench.codec, "bagging", index=1, previous="members.0", start=start)
         second = bench.run(stage, task, model=teacher, previous=first)
         assert same(second, source)
-    judged = read_verdict(first.folder)
-    write_verdict(evolve(judged, verdict=evolve(judged.verdict, kept=False, weight=0.0)), first.folder)
+    judged = read_member_result(first.folder)
+    write_member_result(evolve(judged, verdict=evolve(judged.verdict, kept=False, weight=0.0)), first.folder)
     stage = member(bench.codec, "bagging", index=1, previous="members.0", start="previous")
     assert same(bench.run(stage, task, model=teacher, previous=first), teacher)  # a discarded member is no start
 
 
 def test_a_member_can_start_from_the_last_state_of_the_one_before_it(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = {name: tensor + 1 for name, tensor in load_model(teacher.folder, bench.codec).state_dict().items()}
     asked: list[bool] = []
 
-    def train_phases(model: BertClassifier, phases: object, session: Session) -> Training:
-        asked.append(session.keep_last)
-        return Training(steps=0, seconds=0.0, last=last if session.keep_last else None)
+    def train_phases(model: BertClassifier, phases: object, setup: TrainingSetup) -> Training:
+        asked.append(setup.keep_last)
+        return Training(steps=0, seconds=0.0, last=last if setup.keep_last else None)
 
     monkeypatch.setattr("bebertlab.stages.member.train_phases", train_phases)
     first = bench.run(member(bench.codec, "bagging", keep_last=True), task, model=teacher)
@@ -265,20 +265,20 @@ def test_a_member_can_start_from_the_last_state_of_the_one_before_it(
 
 
 def test_after_the_end_members_are_not_trained(
-    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+    bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = bench.context(task).folder
-    write_verdict(UNTRAINED, ended)
+    write_member_result(UNTRAINED, ended)
     previous = Artifact(stage="members.0", key="p", folder=ended, seconds=0.0)
     monkeypatch.setattr("bebertlab.stages.member.train_phases", lambda *_: pytest.fail("it trains"))
     stage = member(bench.codec, "boosting", index=1, previous="members.0")
     artifact = bench.run(stage, task, model=teacher, previous=previous)
-    assert not read_verdict(artifact.folder).trained
+    assert not read_member_result(artifact.folder).trained
     assert not (artifact.folder / "model.safetensors").exists()
     assert (metrics(artifact)["member/trained"], metrics(artifact)["member/kept"]) == (0, 0)
 
 
-def test_boosting_a_regression_is_judged_by_distance(bench: StageBench, train: TrainOptions, metrics: Metrics) -> None:
+def test_boosting_a_regression_is_judged_by_distance(bench: StageRunner, train: TrainOptions, metrics: Metrics) -> None:
     from bebertlab.stages.finetune import FinetuneStage
 
     task = tiny_task(regression=True)
@@ -339,7 +339,7 @@ def test_weights_that_a_loss_cannot_take_are_told_when_the_recipe_is_planned(cod
 
 
 def test_a_variant_of_bebert_trains(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
 ) -> None:
     variant = bench.codec.load({"kind": "bebert-c", "batch_size": 16}, DistillationOptions)  # type: ignore[type-abstract]
     stage = member(bench.codec, "bagging", teacher="teacher", distillation=variant, train=train)

@@ -13,7 +13,7 @@ from bebertlab.interfaces.stage import Codec
 from bebertlab.pipeline.paths import set_value
 from bebertlab.pipeline.plan import Plan, plan
 from bebertlab.pipeline.read import recipe_of
-from bebertlab.pipeline.task_cache import Materials
+from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.stages.member import MemberStage
 from bebertlab.stages.members import MembersStage
 
@@ -135,7 +135,7 @@ def planned(codec: OptionsCodec, **settings: object) -> Plan:
     document = parse_yaml(RECIPE, "r.yaml")
     for path, value in settings.items():
         document = set_value(document, path.replace("__", "."), value, "--set", codec.registry)
-    return plan(recipe_of(document, codec), Materials(codec), codec)
+    return plan(recipe_of(document, codec), TaskCache(codec), codec)
 
 
 def test_members_of_several_schemes_in_a_recipe(codec: OptionsCodec) -> None:

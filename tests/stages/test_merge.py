@@ -11,7 +11,7 @@ from attrs import evolve
 from safetensors.torch import load_file, save_file
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, MergerOptions, Verdict
+from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, MemberResult, MergerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec, StageOptions
 from bebertlab.interfaces.task import Task
@@ -20,10 +20,10 @@ from bebertlab.stages.evaluate import EvaluateStage
 from bebertlab.stages.finetune import FinetuneStage
 from bebertlab.stages.load import LoadStage
 from bebertlab.stages.member import MemberStage
+from bebertlab.stages.member_result import UNTRAINED, StoredMember, write_member_result
 from bebertlab.stages.merge import MergeStage
 from bebertlab.stages.none import NoneOptions
-from bebertlab.stages.verdict import UNTRAINED, Judged, write_verdict
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
 
@@ -35,7 +35,7 @@ def rule(codec: Codec, kind: str) -> MergerOptions:
 
 
 def made_up(
-    bench: StageBench, task: Task, weights: Sequence[float | None], *, trained: Sequence[bool] | None = None
+    bench: StageRunner, task: Task, weights: Sequence[float | None], *, trained: Sequence[bool] | None = None
 ) -> tuple[Artifact, ...]:
     """Members with random logits; a weight of None is one that was discarded."""
     generator = torch.Generator().manual_seed(0)
@@ -43,10 +43,10 @@ def made_up(
     for index, weight in enumerate(weights):
         folder = bench.context(task).folder
         if trained is not None and not trained[index]:
-            write_verdict(UNTRAINED, folder)
+            write_member_result(UNTRAINED, folder)
         else:
-            verdict = Verdict(weight=weight or 0.0, kept=weight is not None, error=None, next=None)
-            write_verdict(Judged(trained=True, verdict=verdict), folder)
+            verdict = MemberResult(weight=weight or 0.0, kept=weight is not None, error=None, next=None)
+            write_member_result(StoredMember(trained=True, verdict=verdict), folder)
             sizes = {name: (len(task.splits[name]), task.outputs) for name in ("select", "validation")}
             logits = {name: torch.randn(size, generator=generator) for name, size in sizes.items()}
             save_file(logits, folder / "logits.safetensors")
@@ -65,11 +65,11 @@ def stacked(members: Sequence[Artifact]) -> np.ndarray:
     return np.stack([load_file(one.folder / "logits.safetensors")["validation"].double().numpy() for one in members])
 
 
-def merge(bench: StageBench, task: Task, members: tuple[Artifact, ...], kind: str) -> Artifact:
+def merge(bench: StageRunner, task: Task, members: tuple[Artifact, ...], kind: str) -> Artifact:
     return bench.run(MergeStage(members="members", rule=rule(bench.codec, kind)), task, members=members)
 
 
-def test_members_are_merged_by_their_weights(bench: StageBench, task: Task, metrics: Metrics) -> None:
+def test_members_are_merged_by_their_weights(bench: StageRunner, task: Task, metrics: Metrics) -> None:
     members = made_up(bench, task, [1.0, 3.0, 0.5])
     merged = merge(bench, task, members, "weighted_probability")
     logits = stacked(members)
@@ -86,7 +86,7 @@ def test_members_are_merged_by_their_weights(bench: StageBench, task: Task, metr
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_every_size_is_evaluated_with_all_its_members(bench: StageBench, task: Task, size: int) -> None:
+def test_every_size_is_evaluated_with_all_its_members(bench: StageRunner, task: Task, size: int) -> None:
     """E10 of the published code leaves out the last member."""
     members = made_up(bench, task, [1.0, 1.5, 2.0])[:size]
     merged = merge(bench, task, members, "hard_vote")
@@ -95,12 +95,12 @@ def test_every_size_is_evaluated_with_all_its_members(bench: StageBench, task: T
     assert (scores(merged).argmax(axis=1) == expected).all()
 
 
-def test_of_two_voters_the_heavier_one_decides(bench: StageBench, task: Task) -> None:
+def test_of_two_voters_the_heavier_one_decides(bench: StageRunner, task: Task) -> None:
     members = made_up(bench, task, [1.0, 1.5])
     assert (scores(merge(bench, task, members, "hard_vote")).argmax(axis=1) == stacked(members)[1].argmax(axis=1)).all()
 
 
-def test_a_discarded_member_is_silent(bench: StageBench, task: Task, metrics: Metrics) -> None:
+def test_a_discarded_member_is_silent(bench: StageRunner, task: Task, metrics: Metrics) -> None:
     members = made_up(bench, task, [None, 1.0, 2.0, None], trained=[True, True, True, False])
     merged = merge(bench, task, members, "mean_probability")
     assert np.allclose(scores(merged), scores(merge(bench, task, members[1:3], "mean_probability")))
@@ -115,14 +115,14 @@ def test_a_discarded_member_is_silent(bench: StageBench, task: Task, metrics: Me
     ]
 
 
-def test_where_none_is_kept_the_first_one_speaks(bench: StageBench, task: Task, metrics: Metrics) -> None:
+def test_where_none_is_kept_the_first_one_speaks(bench: StageRunner, task: Task, metrics: Metrics) -> None:
     members = made_up(bench, task, [None, None, None], trained=[True, True, False])
     merged = merge(bench, task, members, "weighted_probability")
     assert (scores(merged).argmax(axis=1) == stacked(members[:1])[0].argmax(axis=1)).all()
     assert metrics(merged)["members/kept"] == 1
 
 
-def test_regression_takes_the_weighted_median(bench: StageBench) -> None:
+def test_regression_takes_the_weighted_median(bench: StageRunner) -> None:
     task = tiny_task(regression=True)
     members = made_up(bench, task, [1.0, 1.0, 5.0])
     merged = merge(bench, task, members, "weighted_median")
@@ -130,7 +130,7 @@ def test_regression_takes_the_weighted_median(bench: StageBench) -> None:
 
 
 def test_a_model_that_is_no_member_can_be_merged(
-    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics
+    bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics
 ) -> None:
     merged = merge(bench, task, (teacher,), "mean_probability")
     logits = stacked([teacher])[0]
@@ -208,7 +208,7 @@ def test_each_of_them_is_a_model_of_its_own(
         merging.prepare({"members": stages}, task, codec)
 
 
-def test_what_cannot_be_merged_is_named(bench: StageBench, task: Task) -> None:
+def test_what_cannot_be_merged_is_named(bench: StageRunner, task: Task) -> None:
     first, second = made_up(bench, task, [1.0, 1.0])
     (second.folder / "logits.safetensors").unlink()
     with pytest.raises(UserError, match=r"stage members\.1 has no logits\.safetensors; only stages with a model"):
@@ -227,7 +227,7 @@ def test_what_cannot_be_merged_is_named(bench: StageBench, task: Task) -> None:
     ],
 )
 def test_scores_that_decide_nothing_are_refused(
-    bench: StageBench, task: Task, monkeypatch: pytest.MonkeyPatch, scores: Callable[[Floats], Floats], fault: str
+    bench: StageRunner, task: Task, monkeypatch: pytest.MonkeyPatch, scores: Callable[[Floats], Floats], fault: str
 ) -> None:
     members = made_up(bench, task, [1.0, 1.0])
     found = rule(bench.codec, "mean_probability")
@@ -237,7 +237,7 @@ def test_scores_that_decide_nothing_are_refused(
         merge(bench, task, members, "mean_probability")
 
 
-def test_one_model_under_two_names_is_said(bench: StageBench, task: Task, metrics: Metrics) -> None:
+def test_one_model_under_two_names_is_said(bench: StageRunner, task: Task, metrics: Metrics) -> None:
     (first,) = made_up(bench, task, [1.0])
     merged = merge(bench, task, (first, evolve(first, stage="other")), "mean_probability")
     assert bench.warnings[-1] == "models 1 and 2 of the merged ones are the same model, which counts twice"
@@ -246,7 +246,7 @@ def test_one_model_under_two_names_is_said(bench: StageBench, task: Task, metric
 
 
 def test_bytes_are_summed_over_models_of_different_schemes(
-    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics, codec: Codec, train: TrainOptions
+    bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics, codec: Codec, train: TrainOptions
 ) -> None:
     scheme = codec.load({"kind": "bitnet"}, SchemeOptions)  # type: ignore[type-abstract]
     distilled = DistillStage(model="m", scheme=scheme, distillation=NoneOptions(), train=evolve(train, epochs=1))

@@ -10,11 +10,11 @@ from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import load_model
 from bebertlab.stages.slice import SliceStage
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 
 
 def test_half_the_heads_and_neurons_stay(
-    bench: StageBench,
+    bench: StageRunner,
     task: Task,
     teacher: Artifact,
     metrics: Callable[[Artifact], Mapping[str, float]],
@@ -30,13 +30,13 @@ def test_half_the_heads_and_neurons_stay(
     assert (half.folder / "tokenizer.json").is_file()
 
 
-def test_the_whole_width_is_the_same_model(bench: StageBench, task: Task, teacher: Artifact) -> None:
+def test_the_whole_width_is_the_same_model(bench: StageRunner, task: Task, teacher: Artifact) -> None:
     whole = bench.run(SliceStage(model="teacher", width=1.0), task, model=teacher)
     for name in ("model.safetensors", "logits.safetensors"):
         assert (whole.folder / name).read_bytes() == (teacher.folder / name).read_bytes()
 
 
-def test_half_the_layers_stay(bench: StageBench, task: Task, teacher: Artifact) -> None:
+def test_half_the_layers_stay(bench: StageRunner, task: Task, teacher: Artifact) -> None:
     whole = load_model(teacher.folder, bench.codec).architecture
     half = bench.run(SliceStage(model="teacher", depth=0.5), task, model=teacher)
     assert load_model(half.folder, bench.codec).architecture == evolve(whole, layers=1)

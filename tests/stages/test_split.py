@@ -18,7 +18,7 @@ from bebertlab.model.folder import load_model
 from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.none import NoneOptions
 from bebertlab.stages.split import SplitStage
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.training.options import TrainOptions
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
@@ -48,7 +48,7 @@ class Bender(Splitter):
 
 @pytest.fixture(scope="module", params=[8, 4])
 def ternary(
-    request: pytest.FixtureRequest, bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions
+    request: pytest.FixtureRequest, bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions
 ) -> Artifact:
     options = {"kind": "binarybert", "weight_bits": 2, "activation_bits": request.param}
     scheme = bench.codec.load(options, SchemeOptions)  # type: ignore[type-abstract]
@@ -61,7 +61,7 @@ def tws(codec: Codec) -> SplitterOptions:
 
 
 def test_a_split_model_computes_the_same(
-    bench: StageBench,
+    bench: StageRunner,
     task: Task,
     ternary: Artifact,
     metrics: Metrics,
@@ -73,23 +73,23 @@ def test_a_split_model_computes_the_same(
     assert found.keys() >= {"select/score", "validation/score"}
     assert "train/seconds" not in found
     model = load_model(split.folder, bench.codec)
-    assert set(model.design.branches.values()) == {2}
+    assert set(model.spec.branches.values()) == {2}
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     # in single precision some activation may round to the next level
     torch.testing.assert_close(logits(split)["select"], logits(ternary)["select"], atol=0.05, rtol=0.05)
 
 
-def test_a_splitter_that_changes_the_function_is_refused(bench: StageBench, task: Task, teacher: Artifact) -> None:
+def test_a_splitter_that_changes_the_function_is_refused(bench: StageRunner, task: Task, teacher: Artifact) -> None:
     with pytest.raises(UserError, match=r"halves: splitter 'bend' changed the logits by 0\.001"):
         bench.run(SplitStage(model="teacher", splitter=Bend()), task, name="halves", model=teacher)
 
 
-def test_the_tolerance_is_an_option(bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics) -> None:
+def test_the_tolerance_is_an_option(bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics) -> None:
     made = bench.run(SplitStage(model="teacher", splitter=Bend(), tolerance=0.01), task, model=teacher)
     assert metrics(made)["split/logit_difference"] == pytest.approx(1e-3)
 
 
-def test_a_split_to_no_numbers_is_refused(bench: StageBench, task: Task, teacher: Artifact) -> None:
+def test_a_split_to_no_numbers_is_refused(bench: StageRunner, task: Task, teacher: Artifact) -> None:
     with pytest.raises(UserError, match="changed the logits by nan"):
         bench.run(SplitStage(model="teacher", splitter=Bend(by=float("nan"))), task, model=teacher)
 
@@ -118,7 +118,7 @@ class Mover(Splitter):
 
 
 def test_what_changes_on_purpose_is_not_compared(
-    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics, logits: Logits
+    bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics, logits: Logits
 ) -> None:
     with pytest.raises(UserError, match=r"the most at bert\.pooler\.dense, by"):
         bench.run(SplitStage(model="teacher", splitter=Move()), task, model=teacher)
@@ -136,7 +136,7 @@ def test_what_changes_on_purpose_is_not_compared(
         assert found[f"split/{name}"] == pytest.approx(wanted, rel=1e-5)
 
 
-def test_a_budget_splits_some_modules(bench: StageBench, task: Task, ternary: Artifact, metrics: Metrics) -> None:
+def test_a_budget_splits_some_modules(bench: StageRunner, task: Task, ternary: Artifact, metrics: Metrics) -> None:
     options = {"kind": "adaptive", "fraction": 0.4}
     splitter = bench.codec.load(options, SplitterOptions)  # type: ignore[type-abstract]
     made = bench.run(SplitStage(model="ternary", splitter=splitter), task, model=ternary)
@@ -144,7 +144,7 @@ def test_a_budget_splits_some_modules(bench: StageBench, task: Task, ternary: Ar
     details = json.loads((made.folder / "split.json").read_text())
     model = load_model(made.folder, bench.codec)
     assert [row["module"] for row in details["modules"] if row["split"]]
-    assert {row["module"] for row in details["modules"] if row["split"]} == set(model.design.branches)
+    assert {row["module"] for row in details["modules"] if row["split"]} == set(model.spec.branches)
     assert found["split/module_difference"] <= 1e-5
     whole = metrics(bench.run(SplitStage(model="ternary", splitter=tws(bench.codec)), task, model=ternary))
     assert found["size/matrix_mebibytes"] <= whole["size/matrix_mebibytes"] * (1 + 0.4) / 2

@@ -7,10 +7,18 @@ import pytest
 from attrs import evolve, field, frozen
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.ensemble import Ensemble, EnsembleOptions, Floats, MergerOptions, Round, Sampling, Verdict
+from bebertlab.interfaces.ensemble import (
+    Ensemble,
+    EnsembleOptions,
+    Floats,
+    MemberResult,
+    MergerOptions,
+    SampleWeights,
+    Sampling,
+)
 from bebertlab.interfaces.task import TRAIN
 from bebertlab.interfaces.training_data import TrainingData
-from bebertlab.stages.strategy import check_round, check_verdict, first_round, training_data
+from bebertlab.stages.strategy import check_member_result, check_sample_weights, first_sample_weights, training_data
 from bebertlab.testing.tiny import tiny_task
 
 TASK = tiny_task()
@@ -20,17 +28,17 @@ class Half(Ensemble):
     def __init__(self, factor: float) -> None:
         self.factor = factor
 
-    def first(self, index: int, data: TrainingData) -> Round:
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
         weights = (data.uniform("half", index) < 0.5).astype(float)
-        return Round(sampling=Sampling.SUBSET, weights=self.factor * weights / weights.sum())
+        return SampleWeights(sampling=Sampling.SUBSET, weights=self.factor * weights / weights.sum())
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
-        return Verdict(weight=1.0, kept=True, error=None, next=None)
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        return MemberResult(weight=1.0, kept=True, error=None, next=None)
 
 
 class Counting(Half):
-    def first(self, examples: int) -> Round:  # type: ignore[override]
-        return Round(sampling=Sampling.ALL, weights=np.full(examples, 1 / examples))
+    def first(self, examples: int) -> SampleWeights:  # type: ignore[override]
+        return SampleWeights(sampling=Sampling.ALL, weights=np.full(examples, 1 / examples))
 
 
 @frozen(kw_only=True)
@@ -56,8 +64,8 @@ def test_a_strategy_is_given_the_train_split_and_the_seed() -> None:
 
 
 def test_each_member_and_each_seed_has_a_draw_of_its_own() -> None:
-    draws = [first_round(HalfOptions(), index, TASK, seed).weights for index, seed in ((0, 0), (1, 0), (0, 1))]
-    assert (draws[0] == first_round(HalfOptions(), 0, TASK, 0).weights).all()
+    draws = [first_sample_weights(HalfOptions(), index, TASK, seed).weights for index, seed in ((0, 0), (1, 0), (0, 1))]
+    assert (draws[0] == first_sample_weights(HalfOptions(), 0, TASK, 0).weights).all()
     assert not (draws[0] == draws[1]).all()
     assert not (draws[0] == draws[2]).all()
 
@@ -72,25 +80,25 @@ def test_a_draw_goes_with_its_examples() -> None:
         labels=split.labels[order],
     )
     other = evolve(TASK, splits={**TASK.splits, TRAIN: turned})
-    first, second = (first_round(HalfOptions(), 0, task, 0).weights for task in (TASK, other))
+    first, second = (first_sample_weights(HalfOptions(), 0, task, 0).weights for task in (TASK, other))
     assert (first[order] == second).all()
 
 
 def test_a_strategy_of_another_signature_is_refused_in_one_line() -> None:
     with pytest.raises(UserError, match=r"^ensemble 'half': first\(examples\) is called as first\(index, data\)"):
-        first_round(HalfOptions(strategy=Counting), 0, TASK, 0)
+        first_sample_weights(HalfOptions(strategy=Counting), 0, TASK, 0)
 
 
 def test_what_is_no_round_is_not_trained_on() -> None:
     with pytest.raises(UserError, match=r"^ensemble 'half': first\(0, ...\) returns a round with weights that add up"):
-        first_round(HalfOptions(factor=2.0), 0, TASK, 0)
+        first_sample_weights(HalfOptions(factor=2.0), 0, TASK, 0)
     with pytest.raises(UserError, match=r"^judge returns a round with no float64 weight"):
-        check_round(first_round(HalfOptions(), 0, TASK, 0), 3, "judge")
+        check_sample_weights(first_sample_weights(HalfOptions(), 0, TASK, 0), 3, "judge")
 
 
 def test_what_is_no_verdict_does_not_count() -> None:
-    verdict = Verdict(weight=float("nan"), kept=True, error=None, next=None)
+    verdict = MemberResult(weight=float("nan"), kept=True, error=None, next=None)
     with pytest.raises(UserError, match=r"^judge returns a verdict with the weight nan, which must be finite"):
-        check_verdict(verdict, 3, "judge")
+        check_member_result(verdict, 3, "judge")
     with pytest.raises(UserError, match=r"^judge returns float, not a Verdict"):
-        check_verdict(1.0, 3, "judge")  # type: ignore[arg-type] # what a plugin may do all the same
+        check_member_result(1.0, 3, "judge")  # type: ignore[arg-type] # what a plugin may do all the same

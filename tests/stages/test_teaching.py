@@ -13,11 +13,14 @@ from bebertlab.stages.labels import LabelsOptions
 from bebertlab.stages.teaching import check_teacher
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab.training.options import TrainOptions
-from bebertlab_binarybert.hidden import Hidden
+from bebertlab_binarybert.hidden import HiddenDistanceOptions
 from bebertlab_binarybert.prediction import Prediction
 
 TASK = tiny_task()
-TAPS = (Phase(name="logits", losses=(Prediction(),)), Phase(name="inner", losses=(Prediction(), Hidden())))
+TAPS = (
+    Phase(name="logits", losses=(Prediction(),)),
+    Phase(name="inner", losses=(Prediction(), HiddenDistanceOptions())),
+)
 LOGITS = (Phase(name="logits", losses=(Prediction(), LabelsOptions())),)
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from safetensors import SafetensorError
 
-from bebertlab.errors import EXIT_ENVIRONMENT, EnvironmentFault
+from bebertlab.errors import EXIT_ENVIRONMENT, SetupError
 from bebertlab.store.disk import DiskFull, is_disk_full, make_folder, naming_full_disk
 from bebertlab.store.store import Store
 
@@ -71,7 +71,7 @@ def test_a_folder_is_made_with_those_it_is_in_and_may_be_there(tmp_path: Path) -
 def test_a_folder_that_cannot_be_made_is_told_with_the_option(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     message = r"file/x: the folder cannot be made: Not a directory; --work names another place"
-    with pytest.raises(EnvironmentFault, match=message):
+    with pytest.raises(SetupError, match=message):
         make_folder(tmp_path / "file" / "x")
-    with pytest.raises(EnvironmentFault, match="the folder cannot be made"):
+    with pytest.raises(SetupError, match="the folder cannot be made"):
         Store(tmp_path / "file" / "store").lock("ab")

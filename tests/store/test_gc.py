@@ -7,7 +7,7 @@ from time import time
 
 import pytest
 
-from bebertlab.store.gc import Rubbish, find_rubbish, named_in_studies, remove, remove_locks
+from bebertlab.store.gc import Garbage, find_garbage, named_in_studies, remove, remove_locks
 from bebertlab.store.store import Store
 
 OLD, NEW, UP = "aa" * 32, "bb" * 32, "cc" * 32
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def found(store: Store, days: float | None = None, named: frozenset[str] | None = None) -> dict[str, str]:
-    return {rubbish.key: rubbish.what for rubbish in find_rubbish(store, days=days, named=named)}
+    return {rubbish.key: rubbish.what for rubbish in find_garbage(store, days=days, named=named)}
 
 
 def test_a_sound_store_has_none(store: Store) -> None:
@@ -45,7 +45,7 @@ def test_what_is_being_made_stays(store: Store) -> None:
         (claim.folder / "a").write_text("x")
         assert found(store) == {}
         (folder,) = store.temporary.iterdir()
-        assert not remove(store, Rubbish(path=folder, key="dd" * 32, what="", size=0))
+        assert not remove(store, Garbage(path=folder, key="dd" * 32, what="", size=0))
         assert folder.exists()
 
 
@@ -69,7 +69,7 @@ def test_both_conditions_must_hold(store: Store) -> None:
 
 
 def test_removing_makes_room_and_leaves_the_rest(store: Store) -> None:
-    (rubbish,) = find_rubbish(store, days=7)
+    (rubbish,) = find_garbage(store, days=7)
     assert rubbish.size > 5
     assert remove(store, rubbish)
     assert store.peek(OLD) is None
@@ -78,7 +78,7 @@ def test_removing_makes_room_and_leaves_the_rest(store: Store) -> None:
 
 
 def test_lock_files_go_with_their_artifact_unless_held(store: Store) -> None:
-    (rubbish,) = find_rubbish(store, days=7)
+    (rubbish,) = find_garbage(store, days=7)
     remove(store, rubbish)
     with store.claim("dd" * 32):
         remove_locks(store)
@@ -95,6 +95,6 @@ def test_tokens_that_nobody_read_for_days_go_and_half_written_ones(store: Store)
     assert found(store) == {"dead": "left by a killed run"}
     (store.cache / "dead.safetensors.1-2").unlink()
     assert found(store, days=1) == {"old": "unused tokens", OLD: "unused"}
-    for rubbish in list(find_rubbish(store, days=1)):
+    for rubbish in list(find_garbage(store, days=1)):
         assert remove(store, rubbish)
     assert sorted(file.name for file in store.cache.iterdir()) == ["busy.safetensors.1-2", "new.safetensors"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bebertlab.registry.manager import load_plugins
-from bebertlab.study.loaded_study import Source, read_study
+from bebertlab.study.loaded_study import LoadedStudy, read_study
 
 HERE = Path(__file__).parent
 
@@ -31,7 +31,7 @@ class Files:
             lines[index] = line
         self.path.write_text("\n".join(lines) + "\n")
 
-    def read(self, *sets: str, smoke: bool = False) -> Source:
+    def read(self, *sets: str, smoke: bool = False) -> LoadedStudy:
         """Read the study."""
         return read_study(self.path, load_plugins, sets=sets, smoke=smoke)
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Document
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.registry.manager import load_plugins
 from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
 from bebertlab.study.loaded_study import read_study
-from bebertlab.study.study import Axis, Study
+from bebertlab.study.study import SearchDimension, Study
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -22,7 +22,7 @@ def codec(files: Files) -> OptionsCodec:
     return OptionsCodec(load_plugins([files.folder / "parts.py"]).registry)
 
 
-RECIPE = Document.of(
+RECIPE = YamlDocument.of(
     {
         "task": "fake",
         "encoder": "fake",
@@ -35,7 +35,7 @@ RECIPE = Document.of(
 def test_a_recipe_that_is_wrong_by_itself_may_be_right_at_every_point(codec: OptionsCodec) -> None:
     recipe = RECIPE.set(("stages", "members", "size"), 0, "recipe")
     study = parse_yaml("search: {members.size: {choice: [1, 2]}}", "s")
-    faults = Faults()
+    faults = ErrorCollector()
     check_values(study, recipe, (), codec, faults)
     assert not faults
     check_values(parse_yaml("search: {}", "s"), recipe, (), codec, faults)
@@ -49,25 +49,25 @@ def test_a_recipe_with_several_ends_needs_a_result(codec: OptionsCodec) -> None:
         " are compared, e.g. `result: aside`"
     )
     for study in ("search: {}", "search: {trunk.size: {choice: [1, 2]}}"):
-        faults = Faults()
+        faults = ErrorCollector()
         check_values(parse_yaml(study, "s"), parse_yaml(text, "r.yaml"), (), codec, faults)
         assert str(faults) == wanted
         check_values(
-            parse_yaml(study, "s"), parse_yaml(f"{text}result: aside", "r.yaml"), (), codec, faults := Faults()
+            parse_yaml(study, "s"), parse_yaml(f"{text}result: aside", "r.yaml"), (), codec, faults := ErrorCollector()
         )
         assert not faults
 
 
 def test_what_is_searched_inside_of_a_searched_part_comes_after_it(codec: OptionsCodec) -> None:
     study = parse_yaml("search: {task.size: {choice: [0]}, task: {choice: [{kind: fake, size: 5}]}}", "s")
-    faults = Faults()
+    faults = ErrorCollector()
     check_values(study, RECIPE, (), codec, faults)
     assert str(faults) == "s:1:31: task.size: must be >= 1, is 0"
 
 
 def test_a_value_that_is_excluded_everywhere_is_not_looked_at(codec: OptionsCodec) -> None:
     study = parse_yaml("search: {members.size: {choice: [1, 0]}, score.rate: {choice: [1.0, 2.0]}}", "s")
-    faults = Faults()
+    faults = ErrorCollector()
     check_values(study, RECIPE, [{"members.size": 0}], codec, faults)
     assert not faults
     check_values(study, RECIPE, [{"members.size": 0, "score.rate": 1.0}], codec, faults)
@@ -75,7 +75,7 @@ def test_a_value_that_is_excluded_everywhere_is_not_looked_at(codec: OptionsCode
 
 
 def test_paths_are_looked_at_even_where_their_axis_is_wrong(codec: OptionsCodec) -> None:
-    faults = Faults()
+    faults = ErrorCollector()
     check_paths(parse_yaml("search: {members.sise: 3}", "s"), RECIPE, codec.registry, faults)
     assert str(faults).startswith("s:1:10: search: members.sise: stages.members (stage 'fakes') has no option 'sise'")
 
@@ -84,24 +84,24 @@ def test_settling_is_finished_after_one_time(files: Files, codec: OptionsCodec) 
     for change in ("seeds=[1]", "members.size=2", "search.members.ensemble=[bagging]", "search.members.size=[1]"):
         study: Study = read_study(files.path, load_plugins, sets=[change]).study
         changed = Changed(
-            document=Document.of({}),
-            recipe=Document(data=study.recipe),
+            document=YamlDocument.of({}),
+            recipe=YamlDocument(data=study.recipe),
             before=study,
             study=study,
             registry=codec.registry,
-            faults=Faults(),
+            faults=ErrorCollector(),
         )
         assert settle_exclude(dict(enumerate(study.exclude)), changed) == study.exclude
         assert settle_questions(dict(enumerate(study.questions)), changed) == study.questions
         assert not changed.faults
 
 
-def settled(search: dict[str, Axis], line: object, codec: OptionsCodec) -> tuple[object, str]:
+def settled(search: dict[str, SearchDimension], line: object, codec: OptionsCodec) -> tuple[object, str]:
     """What an item of one line becomes, and the faults in it; `members.size` was searched before a change."""
-    before = Study(name="s", recipe={}, search={"members.size": Axis(choice=(1, 2, 4))})
+    before = Study(name="s", recipe={}, search={"members.size": SearchDimension(choice=(1, 2, 4))})
     study = Study(name="s", recipe={}, search=search, exclude=({"members.size": line},))
-    document = Document.of({"search": {name: {} for name in search}, "exclude": [{"members.size": line}]})
-    recipe, faults = RECIPE.set(("stages", "members", "size"), 2, "recipe"), Faults()
+    document = YamlDocument.of({"search": {name: {} for name in search}, "exclude": [{"members.size": line}]})
+    recipe, faults = RECIPE.set(("stages", "members", "size"), 2, "recipe"), ErrorCollector()
     changed = Changed(
         document=document, recipe=recipe, before=before, study=study, registry=codec.registry, faults=faults
     )
@@ -109,10 +109,13 @@ def settled(search: dict[str, Axis], line: object, codec: OptionsCodec) -> tuple
 
 
 def test_all_but_some_choices_can_be_excluded(codec: OptionsCodec) -> None:
-    axis = {"members.size": Axis(choice=(1, 2, 4))}
+    axis = {"members.size": SearchDimension(choice=(1, 2, 4))}
     assert settled(axis, {"not": [2]}, codec) == (({"members.size": [1, 4]},), "")
     assert settled(axis, {"not": 2}, codec) == (({"members.size": [1, 4]},), "")
-    assert settled({"members.size": Axis(choice=(2, 4))}, {"not": [1, 2]}, codec) == (({"members.size": [4]},), "")
+    assert settled({"members.size": SearchDimension(choice=(2, 4))}, {"not": [1, 2]}, codec) == (
+        ({"members.size": [4]},),
+        "",
+    )
 
 
 def test_what_is_fixed_from_outside_is_excluded_unless_it_is_named(codec: OptionsCodec) -> None:
@@ -122,8 +125,12 @@ def test_what_is_fixed_from_outside_is_excluded_unless_it_is_named(codec: Option
 
 def test_what_is_not_to_be_excluded_must_be_a_choice_of_a_list(codec: OptionsCodec) -> None:
     for axis, value, what in (
-        (Axis(choice=(1, 2, 4)), 3, "exclude.0.members.size: 3 is none of the choices: 1, 2, 4"),
-        (Axis(integer=(1, 9)), 2, "'members.size' is a range, which has no other choices; list what is left out"),
+        (SearchDimension(choice=(1, 2, 4)), 3, "exclude.0.members.size: 3 is none of the choices: 1, 2, 4"),
+        (
+            SearchDimension(integer=(1, 9)),
+            2,
+            "'members.size' is a range, which has no other choices; list what is left out",
+        ),
     ):
         _, faults = settled({"members.size": axis}, {"not": [value]}, codec)
         assert what in faults
@@ -131,7 +138,7 @@ def test_what_is_not_to_be_excluded_must_be_a_choice_of_a_list(codec: OptionsCod
 
 def test_one_fault_of_both_ends_of_a_range_is_told_once(codec: OptionsCodec) -> None:
     study = parse_yaml("search: {members.size: {uniform: [1, 2]}, score.rate: {choice: [-1.0, -2.0]}}", "s")
-    faults = Faults()
+    faults = ErrorCollector()
     check_values(study, RECIPE, [], codec, faults)
     assert str(faults).splitlines() == [
         "s:1:35: stages.members.size: must be a whole number, is 1.0",
@@ -143,16 +150,16 @@ def test_one_fault_of_both_ends_of_a_range_is_told_once(codec: OptionsCodec) -> 
 @pytest.mark.parametrize(
     ("axis", "value", "what"),
     [
-        (Axis(integer=(1, 9)), 12, "12 is none of the whole numbers from 1 to 9"),
-        (Axis(integer=(1, 9)), 2.0, "2.0 is none of the whole numbers from 1 to 9"),
-        (Axis(uniform=(1, 9)), 2.0, "'members.size' is a range of real numbers, of which none can be named"),
+        (SearchDimension(integer=(1, 9)), 12, "12 is none of the whole numbers from 1 to 9"),
+        (SearchDimension(integer=(1, 9)), 2.0, "2.0 is none of the whole numbers from 1 to 9"),
+        (SearchDimension(uniform=(1, 9)), 2.0, "'members.size' is a range of real numbers, of which none can be named"),
     ],
 )
 def test_a_line_that_leaves_nothing_out_of_a_range_is_refused(
-    codec: OptionsCodec, axis: Axis, value: float, what: str
+    codec: OptionsCodec, axis: SearchDimension, value: float, what: str
 ) -> None:
     study = Study(name="s", recipe={}, search={"members.size": axis}, exclude=({"members.size": value},))
-    document, faults = Document.of({"search": {"members.size": {}}}), Faults()
+    document, faults = YamlDocument.of({"search": {"members.size": {}}}), ErrorCollector()
     changed = Changed(
         document=document, recipe=RECIPE, before=study, study=study, registry=codec.registry, faults=faults
     )
@@ -162,10 +169,13 @@ def test_a_line_that_leaves_nothing_out_of_a_range_is_refused(
 
 def test_a_range_can_be_excluded_by_its_values(codec: OptionsCodec) -> None:
     study = Study(
-        name="s", recipe={}, search={"members.size": Axis(integer=(1, 9))}, exclude=({"members.size": [3, 4]},)
+        name="s",
+        recipe={},
+        search={"members.size": SearchDimension(integer=(1, 9))},
+        exclude=({"members.size": [3, 4]},),
     )
-    faults = Faults()
-    document = Document.of({"search": {"members.size": {}}})
+    faults = ErrorCollector()
+    document = YamlDocument.of({"search": {"members.size": {}}})
     changed = Changed(
         document=document, recipe=RECIPE, before=study, study=study, registry=codec.registry, faults=faults
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.errors import UserError
-from bebertlab.study.context import Session, known_records
+from bebertlab.study.context import StudyContext, known_records
 from bebertlab.study.record import new_record
 from bebertlab.study.space import Trial
 
@@ -15,39 +15,41 @@ if TYPE_CHECKING:
 
 
 def test_a_study_that_never_ran_has_its_grid_and_no_folder(files: Files) -> None:
-    session = Session(files.read(), Path("work"))
-    assert [record.state.value for record in session.records()] == ["waiting"] * 14
-    assert session.observed().planned == 14
-    session.check_plans(session.records())
+    context = StudyContext(files.read(), Path("work"))
+    assert [record.state.value for record in context.records()] == ["waiting"] * 14
+    assert context.observed().planned == 14
+    context.check_plans(context.records())
     assert not Path("work").exists()
-    assert known_records(session.study, Path("work")) == (session.folder, session.records())
+    assert known_records(context.study, Path("work")) == (context.folder, context.records())
 
 
 def test_a_drawn_study_that_never_ran_has_no_trials(files: Files) -> None:
     source = files.read("sampler=random", "sampler.trials=3")
-    session = Session(source, Path("work"))
-    assert session.records() == ()
-    assert session.observed().identity["task"] == "fake/4"
+    context = StudyContext(source, Path("work"))
+    assert context.records() == ()
+    assert context.observed().identity["task"] == "fake/4"
 
 
 def test_a_trial_is_planned_once(files: Files) -> None:
-    session = Session(files.read(), Path("work"))
-    record = session.records()[0]
-    assert session.plan(record) is session.plan(record)
+    context = StudyContext(files.read(), Path("work"))
+    record = context.records()[0]
+    assert context.plan(record) is context.plan(record)
 
 
 def test_a_device_is_part_of_every_key(files: Files) -> None:
     keys = {
-        Session(files.read(), Path("work"), device).plan(Session(files.read(), Path("work")).records()[0]).result.key
+        StudyContext(files.read(), Path("work"), device)
+        .plan(StudyContext(files.read(), Path("work")).records()[0])
+        .result.key
         for device in ("cpu", "cuda", "cuda:1")
     }
     assert len(keys) == 2
 
 
 def test_points_that_cannot_be_planned_are_told_together(files: Files) -> None:
-    session = Session(files.read("exclude=[]"), Path("work"))
+    context = StudyContext(files.read("exclude=[]"), Path("work"))
     with pytest.raises(UserError) as error:
-        session.check_plans(session.records())
+        context.check_plans(context.records())
     assert [line.split(":")[0] for line in str(error.value).splitlines()[1:]] == [
         "  members.ensemble=single members.size=2",
         "  members.ensemble=single members.size=4",
@@ -55,9 +57,9 @@ def test_points_that_cannot_be_planned_are_told_together(files: Files) -> None:
 
 
 def test_what_is_searched_to_no_effect_is_said(files: Files) -> None:
-    session = Session(files.read(), Path("work"))
-    assert session.observed().idle == ()
-    aside = Session(files.read("result=trunk"), Path("work"))
+    context = StudyContext(files.read(), Path("work"))
+    assert context.observed().idle == ()
+    aside = StudyContext(files.read("result=trunk"), Path("work"))
     assert aside.observed().idle == (
         "search: members.ensemble changes nothing: trials that differ in it alone have the same result",
         "search: members.size changes nothing: trials that differ in it alone have the same result",
@@ -72,20 +74,20 @@ def test_a_range_tells_by_the_stages_that_are_needed(files: Files) -> None:
         "exclude=[]",
         "questions=[]",
     )
-    session = Session(files.read(*drawn, "result=trunk"), Path("work"))
+    context = StudyContext(files.read(*drawn, "result=trunk"), Path("work"))
     records = [new_record(Trial(number=n, point={"members.size": n + 2}, seed=0)) for n in range(2)]
-    assert [text.split()[1] for text in session.idle(records)] == ["members.size"]
-    assert [text.split()[1] for text in session.idle(records[:1])] == ["members.size"]
-    assert Session(files.read(*drawn), Path("work")).idle(records) == ()
+    assert [text.split()[1] for text in context.idle(records)] == ["members.size"]
+    assert [text.split()[1] for text in context.idle(records[:1])] == ["members.size"]
+    assert StudyContext(files.read(*drawn), Path("work")).idle(records) == ()
 
 
 def test_the_resolved_study_replaces_an_old_one_at_once(files: Files) -> None:
-    session = Session(files.read(), Path("work"))
-    record = session.observed()
+    context = StudyContext(files.read(), Path("work"))
+    record = context.observed()
     for _ in range(2):
-        session.write_resolved(record)
-    assert sorted(path.name for path in session.folder.iterdir()) == ["plugins", "study.yaml"]
-    assert [path.name for path in (session.folder / "plugins").iterdir()] == ["parts.py"]
+        context.write_resolved(record)
+    assert sorted(path.name for path in context.folder.iterdir()) == ["plugins", "study.yaml"]
+    assert [path.name for path in (context.folder / "plugins").iterdir()] == ["parts.py"]
 
 
 BROKEN = """\
@@ -101,17 +103,17 @@ BROKEN = """\
 @pytest.mark.parametrize("sets", [(), ("sampler=random", "sampler.trials=3")])
 def test_a_fault_of_the_data_is_none_of_a_point(files: Files, sets: tuple[str, ...]) -> None:
     _break_data(files)
-    session = Session(files.read(*sets), Path("work"))
+    context = StudyContext(files.read(*sets), Path("work"))
     with pytest.raises(UserError, match=r"^train\.parquet: row 5: label is 7$"):
-        (session.check_drawn if sets else session.check_plans)(session.records())
+        (context.check_drawn if sets else context.check_plans)(context.records())
 
 
 def test_a_fault_of_the_data_names_the_points_where_the_task_is_searched(files: Files) -> None:
     _break_data(files, least=5)
-    session = Session(files.read("search.task.size=[4, 5]"), Path("work"))
+    context = StudyContext(files.read("search.task.size=[4, 5]"), Path("work"))
     said = r"(?s)^these points cannot run; .*task\.size=5 and 6 more points: train\.parquet: row 5"
     with pytest.raises(UserError, match=said):
-        session.check_plans(session.records())
+        context.check_plans(context.records())
 
 
 def _break_data(files: Files, least: int = 1) -> None:

@@ -19,19 +19,19 @@ from bebertlab.registry import hookspecs
 from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.store.disk import DiskFull
 from bebertlab.study.driver import LOSSES, Candidate, Driver, choose, error_file
-from bebertlab.study.executors.base import Executor, Host
+from bebertlab.study.executors.base import Executor, TrialSource
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import Job, Limits, Order, PlannedTrial
+from bebertlab.study.job import JobDefaults, Limits, PlannedTrial, TrialJob
 from bebertlab.study.journal import open_journal, read_records
 from bebertlab.study.observers import Observers
 from bebertlab.study.record import dump_event
-from bebertlab.study.study import Axis, Sampler, Study
+from bebertlab.study.study import SearchDimension, SearchSampler, Study
 
 METRIC = "validation/score"
 
 
 def study(**changes: Any) -> Study:  # noqa: ANN401 - fields of a study
-    search = {"head.size": Axis(choice=(1, 2, 4))}
+    search = {"head.size": SearchDimension(choice=(1, 2, 4))}
     return Study(**{"name": "s", "recipe": {}, "search": search, "seeds": (0, 1)} | changes)
 
 
@@ -80,7 +80,7 @@ class Workers(Executor):
         self.waits = 0
         self.warnings: list[str] = []
 
-    def run(self, host: Host, interrupts: Interrupts) -> None:
+    def run(self, host: TrialSource, interrupts: Interrupts) -> None:
         running: dict[int, Iterator[None]] = {}
         while not host.is_done():
             while len(running) < self.workers and (job := host.next_job()) is not None:
@@ -90,7 +90,7 @@ class Workers(Executor):
                 if next(worker, "end") == "end":
                     del running[number]
 
-    def work(self, job: Job, host: Host) -> Iterator[None]:
+    def work(self, job: TrialJob, host: TrialSource) -> Iterator[None]:
         number = job["number"]
         ended: list[StageEvent] = []
         for key in job["recipe"]["keys"]:
@@ -156,7 +156,7 @@ def driving(
         yield Driver(
             study=record,
             journal=journal,
-            order=Order(metric=METRIC, store=folder / "store", **order),
+            order=JobDefaults(metric=METRIC, store=folder / "store", **order),
             limits=limits or Limits(),
             observers=Observers(manager.hook),
             plan=plan,
@@ -175,7 +175,7 @@ def states(folder: Path) -> list[str]:
 
 def test_runs_everything_and_tells_the_observers_in_order(tmp_path: Path) -> None:
     log = Log()
-    run(tmp_path, Workers(), observer=log, of=study(search={"head.size": Axis(choice=(1,))}, seeds=(0,)))
+    run(tmp_path, Workers(), observer=log, of=study(search={"head.size": SearchDimension(choice=(1,))}, seeds=(0,)))
     assert log.lines == [
         "t0 running 3",
         *(f"t0 {key} {what}" for key in ("trunk-0", "member0-0", "score1-0") for what in ("started", "finished")),
@@ -197,7 +197,7 @@ def test_makes_every_stage_once_with_any_number_of_workers(tmp_path: Path, count
 
 def test_a_full_disk_ends_the_run_and_costs_no_trial(tmp_path: Path) -> None:
     class Full(Workers):
-        def work(self, job: Job, host: Host) -> Iterator[None]:
+        def work(self, job: TrialJob, host: TrialSource) -> Iterator[None]:
             if "member3-0" not in job["recipe"]["keys"]:
                 return (yield from super().work(job, host))
             return host.on_finished(
@@ -269,12 +269,19 @@ def test_a_dead_worker_is_replaced_and_a_deadly_trial_given_up(tmp_path: Path) -
 def test_the_last_trial_is_handed_out_again_when_its_worker_dies(tmp_path: Path) -> None:
     workers = Workers()
     workers.deadly = {"score1-0": 1}
-    run(tmp_path, workers, of=study(search={"head.size": Axis(choice=(1,))}, seeds=(0,)), limits=Limits(max_trials=1))
+    run(
+        tmp_path,
+        workers,
+        of=study(search={"head.size": SearchDimension(choice=(1,))}, seeds=(0,)),
+        limits=Limits(max_trials=1),
+    )
     assert states(tmp_path) == ["complete"]
 
 
 def test_draws_and_runs_batch_after_batch(tmp_path: Path) -> None:
-    drawn = study(search={"head.size": Axis(integer=(1, 9))}, sampler=Sampler(kind="tpe", trials=5, batch=2))
+    drawn = study(
+        search={"head.size": SearchDimension(integer=(1, 9))}, sampler=SearchSampler(kind="tpe", trials=5, batch=2)
+    )
     run(tmp_path, Workers(3), of=drawn)
     assert states(tmp_path) == ["complete"] * 10
 
@@ -285,7 +292,11 @@ def test_a_drawn_point_that_cannot_be_planned_fails_alone(tmp_path: Path) -> Non
             raise UserError("head: size 2\n  is odd")
         return plan(record)
 
-    drawn = study(search={"head.size": Axis(integer=(1, 3))}, sampler=Sampler(kind="random", trials=3), seeds=(0,))
+    drawn = study(
+        search={"head.size": SearchDimension(integer=(1, 3))},
+        sampler=SearchSampler(kind="random", trials=3),
+        seeds=(0,),
+    )
     with driving(tmp_path, of=drawn) as driver:
         driver._plan = picky
         driver.run(Workers(), Interrupts())
@@ -302,7 +313,7 @@ def test_what_was_made_meanwhile_keeps_no_trial_from_being_handed_out(tmp_path: 
     handed_out = []
 
     class Asks(Executor):
-        def run(self, host: Host, interrupts: Interrupts) -> None:
+        def run(self, host: TrialSource, interrupts: Interrupts) -> None:
             first = host.next_job() or {}
             for key in "ab":
                 host.on_event(StageEvent(stage=key, stage_kind="fake", key=key, trial=first["number"]))
@@ -315,7 +326,7 @@ def test_what_was_made_meanwhile_keeps_no_trial_from_being_handed_out(tmp_path: 
 
 
 def test_a_mended_trial_loses_its_traceback(tmp_path: Path) -> None:
-    workers, alone = Workers(), study(search={"head.size": Axis(choice=(1,))}, seeds=(0,))
+    workers, alone = Workers(), study(search={"head.size": SearchDimension(choice=(1,))}, seeds=(0,))
     workers.broken = {"trunk-0": "broken"}
     run(tmp_path, workers, of=alone)
     assert error_file(tmp_path, 0).exists()

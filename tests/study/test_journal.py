@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 from bebertlab.interfaces.events import StageEvent, StagePhase, TrialRecord, TrialState
 from bebertlab.study.journal import FILE, Journal, open_journal, read_records
 from bebertlab.study.sampling import draw
-from bebertlab.study.study import Axis, Objective, Sampler, Study
+from bebertlab.study.study import Objective, SearchDimension, SearchSampler, Study
 
 
 def make(**changes: Any) -> Study:  # noqa: ANN401 - fields of a study
-    search = {"members.size": Axis(choice=(1, 2)), "members.distillation": Axis(choice=("none", {"kind": "two-stage"}))}
+    search = {
+        "members.size": SearchDimension(choice=(1, 2)),
+        "members.distillation": SearchDimension(choice=("none", {"kind": "two-stage"})),
+    }
     return Study(**{"name": "s", "recipe": {}, "search": search, "seeds": (0, 1)} | changes)
 
 
@@ -119,7 +122,7 @@ def test_goes_on_wherever_the_file_ends(tmp_path: Path, lines: int) -> None:
 
 def test_only_one_driver_at_a_time(tmp_path: Path) -> None:
     with open_journal(make(), tmp_path):
-        with pytest.raises(EnvironmentFault, match="another process"), open_journal(make(), tmp_path):
+        with pytest.raises(SetupError, match="another process"), open_journal(make(), tmp_path):
             pass
         assert read_records(tmp_path) == ()
     with open_journal(make(), tmp_path):
@@ -128,11 +131,11 @@ def test_only_one_driver_at_a_time(tmp_path: Path) -> None:
 
 def drawn(kind: str, **changes: Any) -> Study:  # noqa: ANN401 - fields of a study
     search = {
-        "train.learning_rate": Axis(loguniform=(1e-4, 1e-2)),
-        "members.size": Axis(integer=(1, 4)),
-        "members.ensemble": Axis(choice=("bagging", "boosting")),
+        "train.learning_rate": SearchDimension(loguniform=(1e-4, 1e-2)),
+        "members.size": SearchDimension(integer=(1, 4)),
+        "members.ensemble": SearchDimension(choice=("bagging", "boosting")),
     }
-    sampler = Sampler(kind=kind, trials=16, batch=4)  # type: ignore[arg-type] # TPE learns from the 11th on
+    sampler = SearchSampler(kind=kind, trials=16, batch=4)  # type: ignore[arg-type] # TPE learns from the 11th on
     return make(**{"search": search, "sampler": sampler, "seeds": (0,)} | changes)
 
 
@@ -188,7 +191,7 @@ def test_a_batch_that_was_drawn_in_part_is_completed_first(tmp_path: Path, monke
 
 
 def test_a_sampler_waits_for_its_batch(tmp_path: Path) -> None:
-    study = drawn("random", seeds=(0, 1), sampler=Sampler(kind="random", trials=7, batch=3))
+    study = drawn("random", seeds=(0, 1), sampler=SearchSampler(kind="random", trials=7, batch=3))
     with open_journal(study, tmp_path) as journal:
         assert len(journal.extend()) == 6
         assert journal.planned == 14
@@ -200,7 +203,7 @@ def test_a_sampler_waits_for_its_batch(tmp_path: Path) -> None:
 
 
 def test_a_point_without_all_its_seeds_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = drawn("random", seeds=(0, 1, 2), sampler=Sampler(kind="random", trials=2))
+    study = drawn("random", seeds=(0, 1, 2), sampler=SearchSampler(kind="random", trials=2))
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "_add", lambda self, trials: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt), open_journal(study, tmp_path) as journal:
@@ -213,7 +216,7 @@ def test_a_point_without_all_its_seeds_gets_them(tmp_path: Path, monkeypatch: py
 
 def test_another_sampler_seed_draws_other_points(tmp_path: Path) -> None:
     for seed in (0, 1):
-        study = evolve(drawn("random"), sampler=Sampler(kind="random", trials=3, seed=seed))
+        study = evolve(drawn("random"), sampler=SearchSampler(kind="random", trials=3, seed=seed))
         with open_journal(study, tmp_path / str(seed)) as journal:
             journal.extend()
     assert read_records(tmp_path / "0")[0].parameters != read_records(tmp_path / "1")[0].parameters
@@ -221,8 +224,8 @@ def test_another_sampler_seed_draws_other_points(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop_after", [None, 1, 3])
 def test_a_used_up_space_is_known_at_any_time(tmp_path: Path, stop_after: int | None) -> None:
-    search = {"members.size": Axis(integer=(1, 7))}
-    study = drawn("tpe", search=search, exclude=({"members.size": 2},), sampler=Sampler(kind="tpe", trials=50))
+    search = {"members.size": SearchDimension(integer=(1, 7))}
+    study = drawn("tpe", search=search, exclude=({"members.size": 2},), sampler=SearchSampler(kind="tpe", trials=50))
     run_drawn(study, tmp_path / "whole")
     for count in (0, stop_after, None):
         run_drawn(study, tmp_path / "parts", stop_after=count)
@@ -249,14 +252,14 @@ def test_a_damaged_line_is_named(tmp_path: Path, garbage: bytes, last: bool) -> 
     at = len(lines) if last else 2
     (tmp_path / FILE).write_bytes(b"".join([*lines[:at], garbage, *lines[at:]]))
     message = rf"journal\.log:{at + 1}: the journal is damaged: this line is no entry; move the file away and run"
-    with pytest.raises(EnvironmentFault, match=message):
+    with pytest.raises(SetupError, match=message):
         read_records(tmp_path)
-    with pytest.raises(EnvironmentFault, match=message), open_journal(make(), tmp_path):
+    with pytest.raises(SetupError, match=message), open_journal(make(), tmp_path):
         pass
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     message = r"file/x: the folder cannot be made: Not a directory; --work names another place"
-    with pytest.raises(EnvironmentFault, match=message), open_journal(make(), tmp_path / "file" / "x"):
+    with pytest.raises(SetupError, match=message), open_journal(make(), tmp_path / "file" / "x"):
         pass

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from bebertlab.errors import UserError
 from bebertlab.study.space import grid_points
-from bebertlab.study.study import Axis, Objective, Sampler, Study
+from bebertlab.study.study import Objective, SearchDimension, SearchSampler, Study
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -28,7 +28,7 @@ def test_reads_what_the_file_says(files: Files) -> None:
     study = source.study
     assert (study.name, study.seeds, study.threads, study.recipe_name) == ("little", (0, 1), 1, "study")
     assert study.plugins == (str(files.folder / "parts.py"),)
-    assert study.search["members.size"] == Axis(choice=(1, 2, 4))
+    assert study.search["members.size"] == SearchDimension(choice=(1, 2, 4))
     assert study.exclude == ({"members.ensemble": ["single"], "members.size": [2, 4]},)
     assert study.recipe["stages"]["members"]["size"] == 1
     assert study.objective == Objective(metric="validation/score", goal="maximize")
@@ -290,16 +290,16 @@ def test_only_what_has_choices_can_be_split(files: Files) -> None:
 
 def test_set_reduces_adds_and_replaces_axes(files: Files) -> None:
     study = files.read("search.stages.members.size=[2, 4]", "search.score.rate=[1.0, 2.0]").study
-    assert study.search["members.size"] == Axis(choice=(2, 4))
-    assert study.search["score.rate"] == Axis(choice=(1.0, 2.0))
+    assert study.search["members.size"] == SearchDimension(choice=(2, 4))
+    assert study.search["score.rate"] == SearchDimension(choice=(1.0, 2.0))
     study = files.read("search.members.ensemble=[bagging, boosting]").study
     assert study.exclude == ()
     assert study.questions[0].baseline is None  # each value is compared with the one before
     study = files.read(
         "sampler=random", "sampler.trials=3", "members.ensemble=bagging", "search.members.size={integer: [1, 9]}"
     ).study
-    assert study.sampler == Sampler(kind="random", trials=3)
-    assert study.search["members.size"] == Axis(integer=(1, 9))
+    assert study.sampler == SearchSampler(kind="random", trials=3)
+    assert study.search["members.size"] == SearchDimension(integer=(1, 9))
 
 
 def test_set_changes_keys_of_the_study(files: Files) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.errors import UserError
-from bebertlab.study.context import Session
+from bebertlab.study.context import StudyContext
 from bebertlab.study.planner import check_points
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ def check(files: Files, metric: str, *sets: str, data: bool) -> None:
     """Check a study whose result is that of the stage `evaluate`."""
     files.path.write_text(EVALUATED)
     source = files.read(f"objective.metric={metric}", *sets)
-    session = Session(source, Path("work"))
+    context = StudyContext(source, Path("work"))
     if not data:
         check_points(source.study, source.plugins.registry)
     elif sets:
-        session.check_drawn(session.records())
+        context.check_drawn(context.records())
     else:
-        session.check_plans(session.records())
+        context.check_plans(context.records())
 
 
 @pytest.mark.parametrize("sets", [(), DRAWN])
@@ -74,6 +74,6 @@ def test_the_names_of_a_task_are_known_when_it_is_loaded(files: Files, sets: tup
 
 def test_a_stage_of_a_plugin_may_have_any_metric(files: Files) -> None:
     source = files.read("objective.metric=number")
-    session = Session(source, Path("work"))
+    context = StudyContext(source, Path("work"))
     check_points(source.study, source.plugins.registry)
-    session.check_plans(session.records())
+    context.check_plans(context.records())

@@ -2,29 +2,36 @@ from __future__ import annotations
 
 import pytest
 
-from bebertlab.config.document import Document, Place
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.document import Place, YamlDocument
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.errors import UserError
 from bebertlab.registry.manager import load_plugins
-from bebertlab.study.overrides import Change, axis_named, change_recipe, change_study, parse_change, written_changes
+from bebertlab.study.overrides import (
+    Override,
+    axis_named,
+    override_recipe,
+    override_study,
+    parse_override,
+    written_overrides,
+)
 
 
-def change(path: str, value: object) -> Change:
-    return Change(path=path, value=value, place=Place(origin="--set"))
+def change(path: str, value: object) -> Override:
+    return Override(path=path, value=value, place=Place(origin="--set"))
 
 
 def test_a_change_is_a_path_and_a_yaml_value() -> None:
-    assert parse_change("encoder.name=a=b").value == "a=b"
-    assert parse_change(" seeds =[0, 1]").path == "seeds"
-    assert parse_change("members.distillation=none").value == "none"
-    assert str(parse_change("threads=2").place) == "--set threads=2"
+    assert parse_override("encoder.name=a=b").value == "a=b"
+    assert parse_override(" seeds =[0, 1]").path == "seeds"
+    assert parse_override("members.distillation=none").value == "none"
+    assert str(parse_override("threads=2").place) == "--set threads=2"
 
 
 @pytest.mark.parametrize("text", ["train.epochs", "=1", "x=[", "x={a: 1, a: 2}"])
 def test_a_change_that_is_none_names_itself(text: str) -> None:
     with pytest.raises(UserError, match=r"^--set "):
-        parse_change(text)
+        parse_override(text)
 
 
 def test_first_words_tell_what_a_change_is_of() -> None:
@@ -36,33 +43,33 @@ def test_first_words_tell_what_a_change_is_of() -> None:
 
 
 def test_written_changes_know_where_they_were_written() -> None:
-    faults = Faults()
+    faults = ErrorCollector()
     document = parse_yaml("smoke: {seeds: [0], search.a.b: [1]}\nset: 3\n", "s.yaml")
-    seeds, axis = written_changes(document, "smoke", faults)
+    seeds, axis = written_overrides(document, "smoke", faults)
     assert (seeds.path, seeds.value, str(seeds.place)) == ("seeds", [0], "s.yaml:1:16")
     assert (axis.path, axis.value) == ("search.a.b", [1])
-    assert written_changes(document, "set", faults) == []
+    assert written_overrides(document, "set", faults) == []
     assert str(faults) == "s.yaml:2:6: set: must be a mapping of paths to values"
-    assert written_changes(document, "nothing", faults) == []
+    assert written_overrides(document, "nothing", faults) == []
 
 
 def test_own_keys_are_changed_and_made() -> None:
-    faults = Faults()
+    faults = ErrorCollector()
     changes = [change("seeds", [3]), change("objective.goal", "minimize"), change("sampler", "tpe"), change("a.b", 1)]
-    document = change_study(Document.of({"seeds": [0, 1]}), changes, faults)
+    document = override_study(YamlDocument.of({"seeds": [0, 1]}), changes, faults)
     assert document.data == {"seeds": [3], "objective": {"goal": "minimize"}, "sampler": {"kind": "tpe"}}
     assert not faults
 
 
 def test_an_axis_is_known_by_all_its_names() -> None:
     registry = load_plugins().registry
-    study = Document.of({"search": {"stages.half.width": {"choice": [0.5]}, "nowhere": {}}})
-    recipe = Document.of({"stages": {"half": {"kind": "slice", "model": "x", "width": 0.5}}})
+    study = YamlDocument.of({"search": {"stages.half.width": {"choice": [0.5]}, "nowhere": {}}})
+    recipe = YamlDocument.of({"stages": {"half": {"kind": "slice", "model": "x", "width": 0.5}}})
     keys = ("stages", "half", "width")
     assert axis_named(study, recipe, keys, registry) == "stages.half.width"
     assert axis_named(study, recipe, ("stages", "half", "model"), registry) is None
-    faults = Faults()
-    study, recipe = change_recipe(study, recipe, [change("half.width", 0.25)], registry, faults)
+    faults = ErrorCollector()
+    study, recipe = override_recipe(study, recipe, [change("half.width", 0.25)], registry, faults)
     assert not faults
     assert study.data["search"] == {"nowhere": {}}
     assert recipe.get(keys) == 0.25

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from bebertlab.errors import EnvironmentFault, UserError
-from bebertlab.pipeline.plan import Machine
+from bebertlab.errors import SetupError, UserError
+from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.study.planner import Planner, PointFaults, check_points, planned, recipe_at
-from bebertlab.study.study import Axis
+from bebertlab.study.study import SearchDimension
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -28,7 +28,7 @@ def test_a_plan_lists_what_the_result_needs(files: Files) -> None:
     stages = "stages={trunk: fake, score: {kind: fake, model: trunk}, unused: fake}"
     source = files.read("exclude=[]", "questions=[]", "search={}", stages, "result=score")
     recipe = recipe_at(source.study, {}, 0, source.plugins.registry)
-    plan = Planner(source.plugins, Machine()).plan(recipe)
+    plan = Planner(source.plugins, ComputeSettings()).plan(recipe)
     trial = planned(plan, recipe, 3)
     assert [(stage.stage, stage.trial) for stage in trial.stages] == [("trunk", 3), ("score", 3)]
     assert trial.result == trial.stages[-1].key
@@ -41,14 +41,14 @@ def test_a_point_with_several_ends_needs_a_result(files: Files) -> None:
     source = files.read("exclude=[]", "questions=[]", stages, axis, "result=score")
     registry = source.plugins.registry
     assert check_points(source.study, registry) == ()
-    only = attrs.evolve(source.study, search={"score.model": Axis(choice=("trunk",))})
+    only = attrs.evolve(source.study, search={"score.model": SearchDimension(choice=("trunk",))})
     assert check_points(only, registry) == ("aside",)
     no_result = {key: value for key, value in source.study.recipe.items() if key != "result"}
     study = attrs.evolve(source.study, recipe=no_result)
     several = r"there are 2 stages that no other stage reads \(aside, score\)"
     with pytest.raises(UserError, match=rf"\n  score\.model=trunk: {several}.*`$"):
         check_points(study, registry)
-    planner = Planner(source.plugins, Machine())
+    planner = Planner(source.plugins, ComputeSettings())
     assert planner.plan(recipe_at(study, {"score.model": "aside"}, 0, registry)).result.name == "score"
     with pytest.raises(UserError, match=f"^{several}"):
         planner.plan(recipe_at(study, {"score.model": "trunk"}, 0, registry))
@@ -56,7 +56,7 @@ def test_a_point_with_several_ends_needs_a_result(files: Files) -> None:
 
 def test_a_task_is_loaded_once(files: Files) -> None:
     source = files.read()
-    planner = Planner(source.plugins, Machine())
+    planner = Planner(source.plugins, ComputeSettings())
     recipes = [
         recipe_at(source.study, {"members.ensemble": "bagging", "members.size": size}, 0, source.plugins.registry)
         for size in (1, 2)
@@ -107,8 +107,8 @@ def test_a_fault_is_told_once_whatever_it_stands_beside() -> None:
 
 def test_what_is_missing_on_the_machine_keeps_its_exit_code() -> None:
     found = PointFaults(2)
-    found.note({"p": 1}, EnvironmentFault("there is no folder x"))
+    found.note({"p": 1}, SetupError("there is no folder x"))
     found.note({"p": 2}, UserError("wrong"))
     with pytest.raises(UserError) as error:
         found.raise_all()
-    assert error.value.exit_code == EnvironmentFault.exit_code
+    assert error.value.exit_code == SetupError.exit_code

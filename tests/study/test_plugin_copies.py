@@ -12,14 +12,14 @@ from bebertlab.study.plugin_copies import copied_files, copied_names, copy_plugi
 
 SCHEME = """
 from attrs import frozen
-from bebertlab.api import Design, SchemeOptions, hookimpl
+from bebertlab.api import QuantSpec, SchemeOptions, hookimpl
 
 @frozen(kw_only=True)
 class Mine(SchemeOptions):
     kind = "KIND"
 
-    def design(self) -> Design:
-        return Design()
+    def design(self) -> QuantSpec:
+        return QuantSpec()
 
 @hookimpl
 def bebertlab_schemes():

@@ -11,7 +11,7 @@ from attrs import evolve
 from bebertlab.config.yaml import to_yaml
 from bebertlab.errors import UserError
 from bebertlab.registry.manager import load_plugins
-from bebertlab.study.loaded_study import Source, read_study
+from bebertlab.study.loaded_study import LoadedStudy, read_study
 from bebertlab.study.planner import Planner, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.resolved import digest, resolved, study_folder, study_record
@@ -63,10 +63,10 @@ def test_what_a_plugin_imports_tells_studies_apart(files: Files) -> None:
 
 def test_what_observers_see(files: Files) -> None:
     source = files.read()
-    from bebertlab.pipeline.plan import Machine
+    from bebertlab.pipeline.plan import ComputeSettings
 
     point = {"members.ensemble": "bagging", "members.size": 1}
-    plan = Planner(source.plugins, Machine()).plan(recipe_at(source.study, point, 0, source.plugins.registry))
+    plan = Planner(source.plugins, ComputeSettings()).plan(recipe_at(source.study, point, 0, source.plugins.registry))
     texts, missing = source.plugins.texts, {"ff": "fake"}
     record = study_record(source.study, Path("work"), plan.task, texts=texts, planned=14, finished=3, missing=missing)
     assert record.plugin_files == ("plugins/parts.py",)
@@ -106,7 +106,7 @@ def placed(folder: Path) -> Path:
     return folder / "placed.yaml"
 
 
-def files_at(study: Study, source: Source, point: Mapping[str, object]) -> list[str]:
+def files_at(study: Study, source: LoadedStudy, point: Mapping[str, object]) -> list[str]:
     recipe = recipe_at(study, point, 0, source.plugins.registry)
     return [recipe["stages"][name]["file"] for name in ("trunk", "score")]
 

@@ -10,11 +10,11 @@ import pytest
 from attrs import evolve
 
 from bebertlab.config.yaml import to_yaml
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.processors import Processors, processors
 from bebertlab.registry.hookspecs import hookimpl
-from bebertlab.study.context import Session
+from bebertlab.study.context import StudyContext
 from bebertlab.study.executors.local import LocalExecutor
 from bebertlab.study.job import Limits
 from bebertlab.study.journal import open_journal
@@ -54,10 +54,10 @@ class Log:
 
 
 def run(files: Files, *sets: str, limits: Limits | None = None, log: Log | None = None, work: str = "work") -> Finished:
-    session = Session(files.read(*sets), Path(work))
+    context = StudyContext(files.read(*sets), Path(work))
     if log is not None:
-        session.observe(log)
-    return run_study(session, LOCAL, lambda study, trials: (study.folder / "report.md",), limits or Limits())
+        context.observe(log)
+    return run_study(context, LOCAL, lambda study, trials: (study.folder / "report.md",), limits or Limits())
 
 
 def ran(files: Files) -> Counter[str]:
@@ -179,7 +179,7 @@ def test_a_used_up_space_completes_a_study_in_any_run(files: Files) -> None:
     assert {one.study.warnings for one in (stopped, whole, again)} == {said}
     assert study_summary(stopped.study, stopped.trials, ())[2] == "KILLED"
     assert study_summary(whole.study, whole.trials, ())[2] == "FINISHED"
-    assert Session(files.read(*sets), Path("work")).observed().planned == 6
+    assert StudyContext(files.read(*sets), Path("work")).observed().planned == 6
 
 
 def test_a_drawn_point_that_cannot_run_stops_nothing(files: Files) -> None:
@@ -194,8 +194,8 @@ def test_a_drawn_point_that_cannot_run_stops_nothing(files: Files) -> None:
 
 def test_a_complete_trial_that_would_come_out_differently_runs_again(files: Files) -> None:
     run(files)
-    session = Session(files.read(), Path("work"))
-    with open_journal(session.study, session.folder) as journal:
+    context = StudyContext(files.read(), Path("work"))
+    with open_journal(context.study, context.folder) as journal:
         old = journal.records()[5]
         changed = evolve(old.stages[-1], key="0" * 64)  # as if a part's revision had been another one
         journal.again(5)
@@ -215,17 +215,17 @@ def test_points_that_cannot_run_are_told_before_anything_runs(files: Files) -> N
 
 def test_missing_data_are_told_before_anything_runs(files: Files) -> None:
     parts = files.folder / "parts.py"
-    text = parts.read_text().replace("UserError,", "UserError, EnvironmentFault,")
+    text = parts.read_text().replace("UserError,", "UserError, SetupError,")
     parts.write_text(
-        text.replace("    def load(", "    def load(self): raise EnvironmentFault('no data')\n\n    def loaded(")
+        text.replace("    def load(", "    def load(self): raise SetupError('no data')\n\n    def loaded(")
     )
-    with pytest.raises(EnvironmentFault, match=r"^no data$"):
+    with pytest.raises(SetupError, match=r"^no data$"):
         run(files)
 
 
 def test_a_running_study_refuses_a_second_driver(files: Files) -> None:
-    session = Session(files.read(), Path("work"))
-    with open_journal(session.study, session.folder), pytest.raises(EnvironmentFault, match=r"another process"):
+    context = StudyContext(files.read(), Path("work"))
+    with open_journal(context.study, context.folder), pytest.raises(SetupError, match=r"another process"):
         run(files)
 
 
@@ -240,7 +240,7 @@ def test_workers_are_counted_by_cores_and_checked() -> None:
         Workers.asked("local", 2, threads=1, device="cpu")
     with pytest.raises(UserError, match="unknown device 'gpu'"):
         Workers.asked("local", None, threads=1, device="gpu")
-    with pytest.raises(EnvironmentFault, match="there is no device cuda:99"):
+    with pytest.raises(SetupError, match="there is no device cuda:99"):
         Workers.asked("local", None, threads=1, device="cuda:99")
 
 

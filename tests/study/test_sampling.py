@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from bebertlab.errors import UserError
 from bebertlab.study.sampling import distributions, draw, parameters
-from bebertlab.study.study import Axis, Sampler, Study
+from bebertlab.study.study import SearchDimension, SearchSampler, Study
 
 AXES = {
-    "a.kind": Axis(choice=("x", {"kind": "y", "n": 1}, True, 1, None)),
-    "b": Axis(uniform=(0.0, 2.0)),
-    "c": Axis(loguniform=(1e-4, 1e-2)),
-    "d": Axis(integer=(1, 4)),
+    "a.kind": SearchDimension(choice=("x", {"kind": "y", "n": 1}, True, 1, None)),
+    "b": SearchDimension(uniform=(0.0, 2.0)),
+    "c": SearchDimension(loguniform=(1e-4, 1e-2)),
+    "d": SearchDimension(integer=(1, 4)),
 }
 
 
 def study(kind: str = "random", **changes: Any) -> Study:  # noqa: ANN401 - fields of a study
-    sampler = Sampler(kind=kind, trials=5)  # type: ignore[arg-type]
+    sampler = SearchSampler(kind=kind, trials=5)  # type: ignore[arg-type]
     fields: dict[str, Any] = {"name": "s", "recipe": {}, "search": AXES, "sampler": sampler}
     return Study(**fields | changes)
 
@@ -57,7 +57,7 @@ def test_choices_keep_their_type(value: object) -> None:
 
 
 def test_choices_that_look_the_same_are_told_apart() -> None:
-    search = {"a": Axis(choice=("1", 1))}
+    search = {"a": SearchDimension(choice=("1", 1))}
     labels = [parameters(study(search=search), {"a": value})["a"] for value in ("1", 1)]
     assert labels == ['"1"', "1"]
 
@@ -73,7 +73,7 @@ def test_the_same_index_draws_the_same_and_others_draw_others(kind: str) -> None
 
 @pytest.mark.parametrize("kind", ["random", "tpe"])
 def test_every_point_is_drawn_once_and_no_other(kind: str) -> None:
-    small = study(kind, search={"d": Axis(integer=(1, 80))}, exclude=({"d": list(range(9, 81))},))
+    small = study(kind, search={"d": SearchDimension(integer=(1, 80))}, exclude=({"d": list(range(9, 81))},))
     asked = optuna.create_study(direction="maximize")
     before: list[Any] = []
     for index in range(8):  # the last ones are one of 80: hardly a proposal finds them
@@ -108,8 +108,8 @@ def evolved(trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
 @pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize("startup", [None, 1, 6])
 def test_tpe_goes_by_results_after_its_startup_points(startup: int | None, seeds: int) -> None:
-    sampler = Sampler(kind="tpe", trials=14, **({} if startup is None else {"startup": startup}))
-    space = study(search={"b": Axis(uniform=(0.0, 1.0))}, sampler=sampler, seeds=tuple(range(seeds)))
+    sampler = SearchSampler(kind="tpe", trials=14, **({} if startup is None else {"startup": startup}))
+    space = study(search={"b": SearchDimension(uniform=(0.0, 1.0))}, sampler=sampler, seeds=tuple(range(seeds)))
     up = points(space, lambda value: value, 14, seeds)
     down = points(space, lambda value: -value, 14, seeds)
     first = startup or 10
@@ -121,7 +121,7 @@ def test_tpe_learns_and_random_does_not_care() -> None:
     seen = {}
     for kind in ("random", "tpe"):
         asked = optuna.create_study(direction="maximize")
-        space = study(kind, search={"b": Axis(uniform=(0.0, 1.0))})
+        space = study(kind, search={"b": SearchDimension(uniform=(0.0, 1.0))})
         values: list[float] = []
         for index in range(40):
             drawn = draw(space, asked, index, ())

@@ -1,4 +1,4 @@
-"""Faults of studies that others must not hide: of an item beside them, and of the small version."""
+"""ErrorCollector of studies that others must not hide: of an item beside them, and of the small version."""
 
 from __future__ import annotations
 

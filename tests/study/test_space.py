@@ -14,10 +14,10 @@ from bebertlab.study.space import (
     point_trials,
     remarks,
 )
-from bebertlab.study.study import Axis, Sampler, Study
+from bebertlab.study.study import SearchDimension, SearchSampler, Study
 
 
-def study(**axes: Axis) -> Study:
+def study(**axes: SearchDimension) -> Study:
     return Study(
         name="s",
         recipe={},
@@ -29,7 +29,10 @@ def study(**axes: Axis) -> Study:
 
 def test_all_combinations_but_the_excluded_ones() -> None:
     points = grid_points(
-        study(members_ensemble=Axis(choice=("single", "bagging")), members_size=Axis(choice=(1, 2, 4)))
+        study(
+            members_ensemble=SearchDimension(choice=("single", "bagging")),
+            members_size=SearchDimension(choice=(1, 2, 4)),
+        )
     )
     assert [tuple(point.values()) for point in points] == [
         ("single", 1),
@@ -57,22 +60,22 @@ def test_values_are_compared_as_yaml_writes_them() -> None:
     assert excluded({"a": {"kind": "x", "n": 1}}, [{"a": [{"n": 1, "kind": "x"}]}])
 
 
-REAL = Axis(uniform=(0.0, 1.0))
+REAL = SearchDimension(uniform=(0.0, 1.0))
 
 
-def drawn(axis: Axis = REAL, *, kind: str = "tpe", **options: Any) -> Study:  # noqa: ANN401 - those of a sampler
+def drawn(axis: SearchDimension = REAL, *, kind: str = "tpe", **options: Any) -> Study:  # noqa: ANN401 - those of a sampler
     return Study(
         name="s",
         recipe={},
         search={"a": axis},
         seeds=(5, 7),
-        sampler=Sampler(kind=kind, **options),  # type: ignore[arg-type] # a str
+        sampler=SearchSampler(kind=kind, **options),  # type: ignore[arg-type] # a str
     )
 
 
 @pytest.mark.parametrize("kind", ["random", "tpe"])
 def test_a_sampler_ends_where_the_space_is_used_up(kind: str) -> None:
-    small = drawn(Axis(integer=(1, 4)), kind=kind, trials=12)
+    small = drawn(SearchDimension(integer=(1, 4)), kind=kind, trials=12)
     assert (planned_points(small), planned_trials(small)) == (4, 8)
     assert count_trials(small) == "8 trials (all 4 points of the space, 2 seeds)"
     assert remarks(small) == ("the search space has 4 points, and trials is 12: the space is used up after 4 of 12",)
@@ -102,5 +105,5 @@ def test_nothing_is_said_of_other_samplers_or_where_results_count_or_every_point
     assert not remarks(drawn(trials=11))
     assert not remarks(drawn(trials=5, startup=4))
     assert not remarks(drawn(kind="random", trials=8))
-    assert not remarks(drawn(Axis(integer=(1, 8)), trials=8))
-    assert not remarks(study(a=Axis(choice=(1, 2))))
+    assert not remarks(drawn(SearchDimension(integer=(1, 8)), trials=8))
+    assert not remarks(study(a=SearchDimension(choice=(1, 2))))

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from bebertlab.errors import UserError
 from bebertlab.store.fingerprint import canonical
 from bebertlab.study.space import boxes, excluded, free_point, space_size
-from bebertlab.study.study import Axis, Study
+from bebertlab.study.study import SearchDimension, Study
 
 AXES = {"a": (1, 2, True), "b": ("x", None, {"kind": "y"}), "c": (0, 1, 2, 3, 4)}
 
 
-def study(search: dict[str, Axis], *exclude: dict[str, Any]) -> Study:
+def study(search: dict[str, SearchDimension], *exclude: dict[str, Any]) -> Study:
     return Study(name="s", recipe={}, search=search, exclude=exclude)
 
 
@@ -30,7 +30,11 @@ items = st.lists(st.fixed_dictionaries({}, optional={path: line(values) for path
 @given(items)
 @settings(max_examples=60, deadline=None)
 def test_boxes_hold_every_point_that_is_not_excluded_once(exclude: list[dict[str, Any]]) -> None:
-    search = {"a": Axis(choice=AXES["a"]), "b": Axis(choice=AXES["b"]), "c": Axis(integer=(0, 4))}
+    search = {
+        "a": SearchDimension(choice=AXES["a"]),
+        "b": SearchDimension(choice=AXES["b"]),
+        "c": SearchDimension(integer=(0, 4)),
+    }
     points = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]
     kept = [point for point in points if not excluded(point, exclude)]
     space = study(search, *exclude)
@@ -43,7 +47,11 @@ def test_boxes_hold_every_point_that_is_not_excluded_once(exclude: list[dict[str
 @given(items, st.integers(0, 3))
 @settings(max_examples=20, deadline=None)
 def test_free_points_are_all_that_are_left_and_then_none(exclude: list[dict[str, Any]], seed: int) -> None:
-    search = {"a": Axis(choice=AXES["a"]), "b": Axis(choice=AXES["b"]), "c": Axis(integer=(0, 4))}
+    search = {
+        "a": SearchDimension(choice=AXES["a"]),
+        "b": SearchDimension(choice=AXES["b"]),
+        "c": SearchDimension(integer=(0, 4)),
+    }
     space = study(search, *exclude)
     drawn: list[dict[str, Any]] = []
     for _ in range(space_size(space) or 0):
@@ -55,7 +63,7 @@ def test_free_points_are_all_that_are_left_and_then_none(exclude: list[dict[str,
 
 
 def test_a_large_space_is_counted_without_listing_it() -> None:
-    large = {f"n{index}": Axis(integer=(1, 10**9)) for index in range(3)}
+    large = {f"n{index}": SearchDimension(integer=(1, 10**9)) for index in range(3)}
     space = study(large, {"n0": [1, 5], "n1": 7})
     assert space_size(space) == 10**27 - 2 * 10**9
     point = free_point(space, [], Random(0))
@@ -63,13 +71,17 @@ def test_a_large_space_is_counted_without_listing_it() -> None:
 
 
 def test_the_last_point_of_a_large_space_is_found() -> None:
-    space = study({"a": Axis(integer=(1, 1000))})
+    space = study({"a": SearchDimension(integer=(1, 1000))})
     before = [{"a": value} for value in range(1, 1001) if value != 123]
     assert free_point(space, before, Random(0)) == {"a": 123}
 
 
 def test_a_range_of_real_numbers_has_no_end_but_what_stands_beside_it_may_be_excluded() -> None:
-    search = {"kind": Axis(choice=tuple(range(1000))), "b": Axis(uniform=(0, 1)), "c": Axis(loguniform=(1e-4, 1e-2))}
+    search = {
+        "kind": SearchDimension(choice=tuple(range(1000))),
+        "b": SearchDimension(uniform=(0, 1)),
+        "c": SearchDimension(loguniform=(1e-4, 1e-2)),
+    }
     space = study(search, {"kind": [kind for kind in range(1000) if kind != 7]})
     assert space_size(space) is None
     points = [free_point(space, [], Random(seed)) for seed in range(5)]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bebertlab.study.study import Axis, Sampler, Study, same, show
+from bebertlab.study.study import SearchDimension, SearchSampler, Study, same, show
 
 
 @pytest.mark.parametrize(
@@ -23,36 +23,36 @@ from bebertlab.study.study import Axis, Sampler, Study, same, show
 )
 def test_an_axis_says_what_is_wrong(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Axis(**fields)
+        SearchDimension(**fields)
 
 
 def test_one_and_true_are_two_choices() -> None:
-    assert Axis(choice=(1, True, 1.0, "1")).choice == (1, True, 1.0, "1")
+    assert SearchDimension(choice=(1, True, 1.0, "1")).choice == (1, True, 1.0, "1")
 
 
 def test_an_axis_of_numbers_has_a_range() -> None:
-    assert Axis(integer=(1, 4)).range == (1, 4)
-    assert Axis(loguniform=(1e-4, 1e-2)).range == (1e-4, 1e-2)
+    assert SearchDimension(integer=(1, 4)).range == (1, 4)
+    assert SearchDimension(loguniform=(1e-4, 1e-2)).range == (1e-4, 1e-2)
 
 
 def test_a_grid_counts_itself_and_samplers_are_told() -> None:
     with pytest.raises(ValueError, match="a grid has all combinations"):
-        Sampler(kind="grid", trials=4)
+        SearchSampler(kind="grid", trials=4)
     with pytest.raises(ValueError, match="tpe needs trials"):
-        Sampler(kind="tpe")
+        SearchSampler(kind="tpe")
 
 
 def test_only_tpe_has_startup_points() -> None:
-    assert Sampler(kind="tpe", trials=4).startup == 10
+    assert SearchSampler(kind="tpe", trials=4).startup == 10
     with pytest.raises(ValueError, match="startup of the sampler tpe is null"):
-        Sampler(kind="tpe", trials=4, startup=None)
-    assert Sampler(kind="tpe", trials=4, startup=3).startup == 3
-    assert Sampler(kind="random", trials=4).startup is None
+        SearchSampler(kind="tpe", trials=4, startup=None)
+    assert SearchSampler(kind="tpe", trials=4, startup=3).startup == 3
+    assert SearchSampler(kind="random", trials=4).startup is None
     with pytest.raises(ValueError, match="'startup' must be >= 1"):
-        Sampler(kind="tpe", trials=4, startup=0)
+        SearchSampler(kind="tpe", trials=4, startup=0)
     for kind in ("grid", "random"):
         with pytest.raises(ValueError, match="startup belongs to the sampler tpe"):
-            Sampler(kind=kind, trials=None if kind == "grid" else 4, startup=3)
+            SearchSampler(kind=kind, trials=None if kind == "grid" else 4, startup=3)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a b", ".x"])

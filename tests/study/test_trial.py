@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bebertlab.interfaces.events import StageEvent
-from bebertlab.pipeline.plan import Machine
+from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.store.store import Claim
-from bebertlab.study.job import Order
+from bebertlab.study.job import JobDefaults
 from bebertlab.study.planner import Planner, planned, recipe_at
-from bebertlab.study.trial import Bench
+from bebertlab.study.trial import TrialRunner
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 def job(files: Files, *sets: str) -> dict[str, Any]:
     source = files.read("members.ensemble=bagging", "members.size=2", *sets)
     recipe = recipe_at(source.study, {}, 0, source.plugins.registry)
-    plan = planned(Planner(source.plugins, Machine()).plan(recipe), recipe)
-    order = Order(metric=source.study.objective.metric, store=files.folder / "store", plugins=source.study.plugins)
+    plan = planned(Planner(source.plugins, ComputeSettings()).plan(recipe), recipe)
+    order = JobDefaults(
+        metric=source.study.objective.metric, store=files.folder / "store", plugins=source.study.plugins
+    )
     return json.loads(json.dumps(order.job(3, plan)))  # type: ignore[no-any-return] # what a job is: plain data
 
 
-def run(job: Mapping[str, Any], bench: Bench | None = None) -> tuple[dict[str, Any], list[StageEvent]]:
+def run(job: Mapping[str, Any], bench: TrialRunner | None = None) -> tuple[dict[str, Any], list[StageEvent]]:
     events: list[StageEvent] = []
-    outcome = (bench or Bench()).run(job, events.append)
+    outcome = (bench or TrialRunner()).run(job, events.append)
     return json.loads(json.dumps(outcome)), events
 
 
@@ -44,7 +46,7 @@ def test_an_outcome_has_the_metrics_and_every_stage(files: Files) -> None:
 
 
 def test_what_is_stored_takes_no_time_and_is_told(files: Files) -> None:
-    bench = Bench()
+    bench = TrialRunner()
     first, _ = run(job(files), bench)
     again, events = run(job(files), bench)
     assert again["metrics"] == first["metrics"]

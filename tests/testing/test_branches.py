@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bebertlab.api import Codes, Quantizer, straight_through
 from bebertlab.testing.branches import check_branches
-from bebertlab.testing.contract import LawError
+from bebertlab.testing.contract import ContractError
 
 X = torch.linspace(-1, 1, 12).view(3, 4)
 
@@ -31,13 +31,13 @@ class Gain(Quantizer):
 
 
 class OneForAll(Gain):
-    def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+    def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
         return [self(x)] * (1 + len(others))
 
 
 class OneMissing(Gain):
-    def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
-        return super().of_branches(others, x)[:-1]
+    def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        return super().forward_branches(others, x)[:-1]
 
 
 def test_branches_that_are_quantized_one_by_one_are_right() -> None:
@@ -46,31 +46,31 @@ def test_branches_that_are_quantized_one_by_one_are_right() -> None:
 
 @pytest.mark.parametrize("broken", [OneForAll, OneMissing])
 def test_what_gives_a_branch_something_else_is_told(broken: type[Gain]) -> None:
-    with pytest.raises(LawError, match="of_branches does not give"):
+    with pytest.raises(ContractError, match="forward_branches does not give"):
         check_branches(broken(), X)
 
 
 class Detached(Gain):
-    def of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
-        return super().of_branches(others, x.detach() + 0 * x)
+    def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        return super().forward_branches(others, x.detach() + 0 * x)
 
 
 def test_gradients_that_go_elsewhere_are_told() -> None:
-    with pytest.raises(LawError, match="of_branches does not give x"):
+    with pytest.raises(ContractError, match="forward_branches does not give x"):
         check_branches(Detached(), X)
 
 
 class CodesOfOne(Gain):
-    def codes_of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+    def encode_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
         return [self.encode(x)] * (1 + len(others))
 
 
 class CodesMissing(Gain):
-    def codes_of_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
-        return super().codes_of_branches(others, x)[:-1]
+    def encode_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+        return super().encode_branches(others, x)[:-1]
 
 
 @pytest.mark.parametrize("broken", [CodesOfOne, CodesMissing])
 def test_codes_of_another_branch_are_told(broken: type[Gain]) -> None:
-    with pytest.raises(LawError, match="codes_of_branches does not give"):
+    with pytest.raises(ContractError, match="encode_branches does not give"):
         check_branches(broken(), X)

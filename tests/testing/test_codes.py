@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bebertlab.api import Codes, Quantizer
-from bebertlab.testing import LawError
+from bebertlab.testing import ContractError
 from bebertlab.testing.codes import check_codes
 
 
@@ -29,5 +29,5 @@ def test_what_holds_passes() -> None:
 
 @pytest.mark.parametrize("highest", [16, 20])
 def test_levels_that_need_more_bits_are_found(highest: int) -> None:
-    with pytest.raises(LawError, match=f"halves: levels from 0 to {highest} do not fit into 4 bits"):
+    with pytest.raises(ContractError, match=f"halves: levels from 0 to {highest} do not fit into 4 bits"):
         check_codes(Halves(), torch.tensor([0.0, highest / 2]), "halves")

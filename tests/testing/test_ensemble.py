@@ -13,17 +13,17 @@ from bebertlab.interfaces.ensemble import (
     Ensemble,
     EnsembleOptions,
     Floats,
+    MemberResult,
     Merger,
     MergerOptions,
-    Round,
+    SampleWeights,
     Sampling,
-    Verdict,
 )
 from bebertlab.interfaces.training_data import TrainingData
-from bebertlab.testing.contract import LawError
+from bebertlab.testing.contract import ContractError
 from bebertlab.testing.ensemble import check_ensemble
 
-Spoil = Callable[[Verdict], Verdict]
+Spoil = Callable[[MemberResult], MemberResult]
 
 
 class Mean(Merger):
@@ -46,16 +46,16 @@ class Doubling(Ensemble):
     def __init__(self, spoil: Spoil) -> None:
         self.spoil = spoil
 
-    def first(self, index: int, data: TrainingData) -> Round:
-        return Round(sampling=Sampling.REWEIGHT, weights=np.full(len(data), 1 / len(data)))
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
+        return SampleWeights(sampling=Sampling.REWEIGHT, weights=np.full(len(data), 1 / len(data)))
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         assert logits is not None
         miss = logits.argmax(axis=1) != data.labels
         weights = round.weights * (1 + miss)
         following = evolve(round, weights=weights / weights.sum())
         useful = not miss.all()
-        verdict = Verdict(weight=float(useful), kept=useful, error=0.0, next=following if useful else None)
+        verdict = MemberResult(weight=float(useful), kept=useful, error=0.0, next=following if useful else None)
         return self.spoil(verdict)
 
 
@@ -74,7 +74,7 @@ class DoublingOptions(EnsembleOptions):
 
 
 def weights_changed(change: Callable[[Floats], Floats]) -> Spoil:
-    def spoil(verdict: Verdict) -> Verdict:
+    def spoil(verdict: MemberResult) -> MemberResult:
         following = verdict.next
         return (
             verdict if following is None else evolve(verdict, next=evolve(following, weights=change(following.weights)))
@@ -83,12 +83,12 @@ def weights_changed(change: Callable[[Floats], Floats]) -> Spoil:
     return spoil
 
 
-def never_ending(verdict: Verdict) -> Verdict:
-    equal = Round(sampling=Sampling.REWEIGHT, weights=np.full(40, 1 / 40))
+def never_ending(verdict: MemberResult) -> MemberResult:
+    equal = SampleWeights(sampling=Sampling.REWEIGHT, weights=np.full(40, 1 / 40))
     return evolve(verdict, next=verdict.next or equal)
 
 
-def say_of_the_discarded(verdict: Verdict) -> Verdict:
+def say_of_the_discarded(verdict: MemberResult) -> MemberResult:
     return verdict if verdict.kept else evolve(verdict, weight=0.5)
 
 
@@ -112,13 +112,13 @@ def test_a_right_ensemble_passes(classes: int) -> None:
 @pytest.mark.parametrize("broken", sorted(BROKEN))
 def test_a_broken_ensemble_is_found(broken: str) -> None:
     spoil, what = BROKEN[broken]
-    with pytest.raises(LawError, match=what):
+    with pytest.raises(ContractError, match=what):
         check_ensemble(DoublingOptions(spoil=spoil), 2)
 
 
 def test_a_broken_merger_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Mean, "merge", lambda self, logits, weights: -logits[0])
-    with pytest.raises(LawError):
+    with pytest.raises(ContractError):
         check_ensemble(DoublingOptions(), 2)
 
 
@@ -132,8 +132,8 @@ def share(numbers: Floats) -> NDArray[np.bool_]:
     return chosen
 
 
-def subset(chosen: NDArray[np.bool_], sampling: Sampling = Sampling.SUBSET) -> Round:
-    return Round(sampling=sampling, weights=chosen / chosen.sum())
+def subset(chosen: NDArray[np.bool_], sampling: Sampling = Sampling.SUBSET) -> SampleWeights:
+    return SampleWeights(sampling=sampling, weights=chosen / chosen.sum())
 
 
 class Subsets(Ensemble):
@@ -144,19 +144,19 @@ class Subsets(Ensemble):
     def chosen(self, index: int, data: TrainingData) -> NDArray[np.bool_]:
         return share(data.uniform("subset", index))
 
-    def first(self, index: int, data: TrainingData) -> Round:
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
         return subset(self.chosen(index, data), self.sampling)
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
-        return Verdict(weight=1.0, kept=True, error=None, next=None)
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        return MemberResult(weight=1.0, kept=True, error=None, next=None)
 
 
 class SubsetsInTurn(Subsets):
     """The same one after the other, which is allowed."""
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         following = subset(self.chosen(index + 1, data), self.sampling)
-        return Verdict(weight=1.0, kept=True, error=None, next=following)
+        return MemberResult(weight=1.0, kept=True, error=None, next=following)
 
 
 @frozen(kw_only=True)
@@ -225,8 +225,8 @@ def first_ones(index: int, data: TrainingData) -> NDArray[np.bool_]:
 
 
 class Nobody(Subsets):
-    def first(self, index: int, data: TrainingData) -> Round:
-        return Round(sampling=Sampling.SUBSET, weights=np.zeros(len(data)))
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
+        return SampleWeights(sampling=Sampling.SUBSET, weights=np.zeros(len(data)))
 
 
 def by_folds(index: int, data: TrainingData) -> NDArray[np.bool_]:
@@ -246,7 +246,7 @@ class Stateful(Subsets):
 
 
 class Relabelling(Subsets):
-    def first(self, index: int, data: TrainingData) -> Round:
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
         data.labels[0] = 1
         return super().first(index, data)
 
@@ -254,30 +254,30 @@ class Relabelling(Subsets):
 class Counting(Subsets):
     """As strategies were asked before they were given a seed."""
 
-    def first(self, examples: int) -> Round:  # type: ignore[override]
+    def first(self, examples: int) -> SampleWeights:  # type: ignore[override]
         return subset(share(np.random.default_rng(0).random(examples)))
 
 
 class Mistaking(Subsets):
     """Takes the data for a number."""
 
-    def first(self, index: int, data: TrainingData) -> Round:
-        return Round(sampling=Sampling.ALL, weights=np.full(data, 1.0))  # type: ignore[call-overload]
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
+        return SampleWeights(sampling=Sampling.ALL, weights=np.full(data, 1.0))  # type: ignore[call-overload]
 
 
 class Missing(Subsets):
     """Takes the data for the labels."""
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         missed = np.zeros(len(data)) != data
-        return Verdict(weight=float(np.mean(missed)), kept=True, error=None, next=None)
+        return MemberResult(weight=float(np.mean(missed)), kept=True, error=None, next=None)
 
 
 class Unasked(Subsets):
     """Reads predictions that it did not ask for."""
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
-        return Verdict(weight=1.0, kept=bool(logits.argmax(axis=1).all()), error=None, next=None)  # type: ignore[union-attr]
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        return MemberResult(weight=1.0, kept=bool(logits.argmax(axis=1).all()), error=None, next=None)  # type: ignore[union-attr]
 
 
 class Costly(Subsets):
@@ -285,45 +285,45 @@ class Costly(Subsets):
 
 
 class NextToNothing(Subsets):
-    def first(self, index: int, data: TrainingData) -> Round:
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
         weights = self.chosen(index, data) + 1e-12
-        return Round(sampling=Sampling.REWEIGHT, weights=weights / weights.sum())
+        return SampleWeights(sampling=Sampling.REWEIGHT, weights=weights / weights.sum())
 
 
 class Uneven(Subsets):
-    def first(self, index: int, data: TrainingData) -> Round:
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
         weights = data.uniform("subset", index)
-        return Round(sampling=Sampling.SUBSET, weights=weights / weights.sum())
+        return SampleWeights(sampling=Sampling.SUBSET, weights=weights / weights.sum())
 
 
 class Unread(SubsetsInTurn):
     """Not sequential, and returns what the next member would train on."""
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
-        return Verdict(weight=1.0, kept=True, error=None, next=subset(share(data.uniform("next", index))))
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        return MemberResult(weight=1.0, kept=True, error=None, next=subset(share(data.uniform("next", index))))
 
 
 class ByPlaceLater(SubsetsInTurn):
     """Draws its first round by example, and later ones by place."""
 
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
-        return Verdict(weight=1.0, kept=True, error=None, next=subset(by_place(index, data)))
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        return MemberResult(weight=1.0, kept=True, error=None, next=subset(by_place(index, data)))
 
 
 class SeedlessLater(SubsetsInTurn):
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
-        return Verdict(weight=1.0, kept=True, error=None, next=subset(without_seed(index + 1, data)))
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        return MemberResult(weight=1.0, kept=True, error=None, next=subset(without_seed(index + 1, data)))
 
 
 class CostlyLater(SubsetsInTurn):
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         following = subset(self.chosen(index + 1, data), Sampling.REWEIGHT)
-        return Verdict(weight=1.0, kept=True, error=None, next=following)
+        return MemberResult(weight=1.0, kept=True, error=None, next=following)
 
 
 class JudgedByPlace(Subsets):
-    def judge(self, index: int, round: Round, logits: Floats | None, data: TrainingData) -> Verdict:
-        return Verdict(weight=float(data.labels[0]), kept=True, error=None, next=None)
+    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        return MemberResult(weight=float(data.labels[0]), kept=True, error=None, next=None)
 
 
 def drawing(choose: Choose) -> type[Ensemble]:
@@ -372,5 +372,5 @@ BROKEN_DRAWS: dict[str, tuple[EnsembleOptions, str]] = {
 @pytest.mark.parametrize("classes", [1, 2])
 def test_a_broken_draw_is_found(broken: str, classes: int) -> None:
     options, what = BROKEN_DRAWS[broken]
-    with pytest.raises(LawError, match=what):
+    with pytest.raises(ContractError, match=what):
         check_ensemble(options, classes)

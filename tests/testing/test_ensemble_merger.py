@@ -8,7 +8,7 @@ import pytest
 from attrs import field, frozen
 
 from bebertlab.interfaces.ensemble import Floats, Merger, MergerOptions
-from bebertlab.testing.contract import LawError
+from bebertlab.testing.contract import ContractError
 from bebertlab.testing.ensemble import check_merger
 
 Rule = Callable[[Floats, Floats], Floats]
@@ -71,5 +71,5 @@ BROKEN: dict[str, tuple[Rule, str]] = {
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_a_broken_rule_is_found(broken: str) -> None:
     rule, what = BROKEN[broken]
-    with pytest.raises(LawError, match=what):
+    with pytest.raises(ContractError, match=what):
         check_merger(GivenOptions(rule=rule), 3)

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from bebertlab.api import Batch, Loss, LossOptions, Outputs, Tap, UserError
-from bebertlab.testing import LawError, check_loss
+from bebertlab.testing import ContractError, check_loss
 
 NO_TAPS: frozenset[Tap] = frozenset()
 
@@ -114,12 +114,12 @@ def test_a_right_loss_passes() -> None:
 
 def test_a_loss_may_refuse_a_task_but_not_all() -> None:
     check_loss(NoRegression())
-    with pytest.raises(LawError, match="refuses every task: not for 2; not for 3; not for 1"):
+    with pytest.raises(ContractError, match="refuses every task: not for 2; not for 3; not for 1"):
         check_loss(NoRegression(least=9))
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_broken_loss_is_found_and_the_law_named(broken: type[Distance]) -> None:
-    with pytest.raises(LawError, match=BROKEN[broken]) as caught:
+    with pytest.raises(ContractError, match=BROKEN[broken]) as caught:
         check_loss(Made(make=broken))
     assert str(caught.value).startswith("loss 'made' for 2 outputs: ")

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from torch import Tensor, nn
 
 from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, sign, straight_through
-from bebertlab.testing import LawError, check_quantizer
+from bebertlab.testing import ContractError, check_quantizer
 
 
 class Scaled(Quantizer):
@@ -278,13 +278,13 @@ def test_a_right_quantizer_passes(right: type[Scaled]) -> None:
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_broken_quantizer_is_found_and_the_law_named(broken: type[Scaled]) -> None:
-    with pytest.raises(LawError, match=BROKEN[broken]) as caught:
+    with pytest.raises(ContractError, match=BROKEN[broken]) as caught:
         check_quantizer(Made(make=broken))
     assert str(caught.value).startswith("quantizer 'made', built for shape (6, 16): ")
 
 
 def test_what_is_no_quantizer_is_named() -> None:
-    with pytest.raises(LawError, match="gives a Identity, not a Quantizer"):
+    with pytest.raises(ContractError, match="gives a Identity, not a Quantizer"):
         check_quantizer(Made(make=nn.Identity))
 
 

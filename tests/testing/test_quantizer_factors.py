@@ -11,7 +11,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign, straight_through
-from bebertlab.testing import LawError, check_quantizer
+from bebertlab.testing import ContractError, check_quantizer
 
 
 class Factored(Quantizer):
@@ -27,7 +27,7 @@ class Factored(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         return Codes(levels=sign(x.detach()).to(torch.int8), step=x.detach().abs().mean(), bits=1)
 
-    def factored(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward_unscaled(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         codes = self.encode(x)
         scale = codes.step * self.scale_of_scale
         return straight_through(sign(x.detach()), x * self.scale_of_gradient / codes.step), scale
@@ -59,5 +59,5 @@ def test_right_factors_pass() -> None:
     ("broken", "law"), [(AnotherScale, "do not give forward"), (AnotherGradient, "another gradient")]
 )
 def test_wrong_factors_are_found(broken: type[Factored], law: str) -> None:
-    with pytest.raises(LawError, match=law):
+    with pytest.raises(ContractError, match=law):
         check_quantizer(Made(make=broken))

@@ -10,11 +10,11 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from bebertlab.api import Checkpoint, Design, Measure, Splitter, SplitterOptions, Splitting
-from bebertlab.testing import LawError, check_splitter
+from bebertlab.api import Checkpoint, Measure, QuantSpec, Splitter, SplitterOptions, Splitting
+from bebertlab.testing import ContractError, check_splitter
 from bebertlab_binarybert import BinaryBert, Tws
 
-DESIGN = BinaryBert(weight_bits=2, activation_bits=4).design()
+DESIGN = BinaryBert(weight_bits=2, activation_bits=4).spec()
 POOLER = "bert.pooler.dense.branches."
 Spoil = Callable[[Checkpoint, Checkpoint], Checkpoint]
 
@@ -99,7 +99,7 @@ def test_a_right_splitter_passes() -> None:
 @pytest.mark.parametrize("broken", sorted(BROKEN))
 def test_a_broken_splitter_is_found_and_the_law_named(broken: str) -> None:
     spoil, what = BROKEN[broken]
-    with pytest.raises(LawError, match=what) as caught:
+    with pytest.raises(ContractError, match=what) as caught:
         check_splitter(Made(spoil=spoil), DESIGN)
     assert str(caught.value).startswith("splitter 'made': ")
 
@@ -107,17 +107,17 @@ def test_a_broken_splitter_is_found_and_the_law_named(broken: str) -> None:
 def test_a_splitter_that_declares_other_quantizers_than_it_makes_is_found() -> None:
     @frozen(kw_only=True)
     class Forgetful(Made):
-        def design(self, source: Design) -> Design:
+        def spec(self, source: QuantSpec) -> QuantSpec:
             return source
 
-    with pytest.raises(LawError, match=r"design\(\) says other quantizers than the split model has"):
+    with pytest.raises(ContractError, match=r"design\(\) says other quantizers than the split model has"):
         check_splitter(Forgetful(spoil=lambda source, split: split), DESIGN)
 
 
 def test_a_splitter_that_takes_anything_is_found() -> None:
     class Anything(Splitter):
         def split(self, source: Checkpoint, measure: Measure) -> Splitting:
-            return Tws().build().split(source, measure) if source.design.weights else Splitting(checkpoint=source)
+            return Tws().build().split(source, measure) if source.spec.weights else Splitting(checkpoint=source)
 
     @frozen(kw_only=True)
     class Careless(SplitterOptions):
@@ -126,7 +126,7 @@ def test_a_splitter_that_takes_anything_is_found() -> None:
         def build(self) -> Splitter:
             return Anything()
 
-    with pytest.raises(LawError, match="a full-precision model is not refused"):
+    with pytest.raises(ContractError, match="a full-precision model is not refused"):
         check_splitter(Careless(), DESIGN)
 
 
@@ -149,9 +149,9 @@ def test_a_module_that_changes_on_purpose_may_differ_and_no_other() -> None:
             return Purposeful(self.changed)
 
     check_splitter(Changing(changed="bert.pooler.dense"), DESIGN)
-    with pytest.raises(LawError, match=r"module 'bert\.pooler\.dense' differs"):
+    with pytest.raises(ContractError, match=r"module 'bert\.pooler\.dense' differs"):
         check_splitter(Changing(changed="bert.encoder.layer.0.output.dense"), DESIGN)
-    with pytest.raises(LawError, match="'classifier' is said to change and is no quantizable module"):
+    with pytest.raises(ContractError, match="'classifier' is said to change and is no quantizable module"):
         check_splitter(Changing(changed="classifier"), DESIGN)
 
 
@@ -168,5 +168,5 @@ def test_a_splitter_that_measures_before_it_refuses_is_found() -> None:
         def build(self) -> Splitter:
             return Eager()
 
-    with pytest.raises(LawError, match="a full-precision model is measured and not refused"):
+    with pytest.raises(ContractError, match="a full-precision model is measured and not refused"):
         check_splitter(EagerOptions(), DESIGN)

@@ -8,7 +8,7 @@ from attrs import frozen
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.stage import Context, Inputs, StageOptions, stage_input
 from bebertlab.registry.manager import load_plugins
-from bebertlab.testing.stage_runner import StageBench, TinyTestEncoder
+from bebertlab.testing.stage_runner import StageRunner, TinyTestEncoder
 from bebertlab.testing.tiny import tiny_model, tiny_task
 
 
@@ -23,11 +23,11 @@ class Copy(StageOptions):
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> StageBench:
-    return StageBench(tmp_path, OptionsCodec(load_plugins().registry))
+def bench(tmp_path: Path) -> StageRunner:
+    return StageRunner(tmp_path, OptionsCodec(load_plugins().registry))
 
 
-def test_stages_read_what_others_wrote(bench: StageBench) -> None:
+def test_stages_read_what_others_wrote(bench: StageRunner) -> None:
     first = bench.run(Copy(), tiny_task(), name="a")
     second = bench.run(Copy(source="a"), tiny_task(), seed=2, name="b", source=first)
     both = bench.run(Copy(source="x"), tiny_task(), name="c", source=(first, second))

@@ -11,8 +11,8 @@ import torch
 from attrs import field, frozen
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign, straight_through, widened
-from bebertlab.testing import LawError, check_quantizer
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, sign, straight_through
+from bebertlab.testing import ContractError, check_quantizer
 
 
 class Learned(Quantizer):
@@ -28,11 +28,11 @@ class Learned(Quantizer):
     def forward(self, x: Tensor) -> Tensor:
         if self.training and not self.get_buffer("initialised"):
             self._set(x)
-        levels = sign(widened(x).detach()).to(x.dtype)
+        levels = sign(at_least_float32(x).detach()).to(x.dtype)
         return straight_through(levels * self.scale.detach().to(x.dtype), x) + self._to_scale(levels)
 
     def encode(self, x: Tensor) -> Codes:
-        levels = sign(widened(x).detach()).to(torch.int8)
+        levels = sign(at_least_float32(x).detach()).to(torch.int8)
         return Codes(levels=levels, step=self.scale.detach().to(x.dtype), bits=1)
 
     def _set(self, x: Tensor) -> None:
@@ -156,7 +156,7 @@ def test_a_right_quantizer_passes(right: type[Learned]) -> None:
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_broken_quantizer_is_found_and_the_law_named(broken: type[Learned]) -> None:
-    with pytest.raises(LawError, match=BROKEN[broken]):
+    with pytest.raises(ContractError, match=BROKEN[broken]):
         check_quantizer(Made(make=broken), activations=False)
 
 

@@ -10,7 +10,7 @@ import pytest
 from attrs import frozen
 
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Split, Task, TaskOptions
-from bebertlab.testing.contract import LawError
+from bebertlab.testing.contract import ContractError
 from bebertlab.testing.task import check_task
 
 Spoil = Callable[[Task], Task]
@@ -113,7 +113,7 @@ def test_a_whole_task_passes(regression: bool) -> None:
     ],
 )
 def test_what_is_wrong_is_found(spoil: Spoil, law: str) -> None:
-    with pytest.raises(LawError, match=law):
+    with pytest.raises(ContractError, match=law):
         check_task(Numbered(spoil=spoil))
 
 
@@ -126,14 +126,14 @@ def _paired(task: Task, second: str) -> Task:
 def test_of_a_pair_one_text_may_be_empty() -> None:
     check_task(Numbered(spoil=lambda task: _paired(task, "")))
     nothing = _change(SELECT, texts=("", *"bcdefgh"))
-    with pytest.raises(LawError, match="select has a blank text at 0"):
+    with pytest.raises(ContractError, match="select has a blank text at 0"):
         check_task(Numbered(spoil=lambda task: nothing(_paired(task, " "))))
 
 
 def test_scores_must_be_finite_numbers_of_single_precision() -> None:
-    with pytest.raises(LawError, match="float64; scores are float32"):
+    with pytest.raises(ContractError, match="float64; scores are float32"):
         check_task(Numbered(regression=True, spoil=_change(TRAIN, labels=np.zeros(20))))
-    with pytest.raises(LawError, match="not all finite"):
+    with pytest.raises(ContractError, match="not all finite"):
         check_task(Numbered(regression=True, spoil=_change(TRAIN, labels=np.full(20, np.nan, np.float32))))
 
 
@@ -150,12 +150,12 @@ def test_scores_must_be_finite_numbers_of_single_precision() -> None:
 )
 def test_loading_twice_must_give_the_same(spoil: Callable[[Task, int], Task], law: str) -> None:
     loads = count()
-    with pytest.raises(LawError, match=f"loading it again gives {law}"):
+    with pytest.raises(ContractError, match=f"loading it again gives {law}"):
         check_task(Numbered(spoil=lambda task: spoil(task, next(loads))))
 
 
 def test_real_data_may_share_texts_with_its_validation_set_but_not_with_select() -> None:
     same = tuple(f"train text {i}" for i in range(10))
     check_task(Numbered(spoil=lambda task: attrs.evolve(_change(VALIDATION, texts=same)(task), generated=False)))
-    with pytest.raises(LawError, match="train and select share"):
+    with pytest.raises(ContractError, match="train and select share"):
         check_task(Numbered(spoil=lambda task: attrs.evolve(_change(SELECT, texts=same[:8])(task), generated=False)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.errors import EnvironmentFault, UserError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.tracking.mlflow_client import (
     artifact_root,
     check_uri,
@@ -72,7 +72,7 @@ def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path, kind: str) -> None
         path.mkdir()
     else:
         path.write_text("no database at all, but a text of some length " * 9)
-    with pytest.raises(EnvironmentFault, match="it should be an SQLite file that can be written"):
+    with pytest.raises(SetupError, match="it should be an SQLite file that can be written"):
         connect(default_uri(tmp_path), tmp_path)
 
 

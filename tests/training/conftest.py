@@ -18,9 +18,9 @@ from bebertlab.interfaces.task import SELECT, TRAIN, Task
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_task, tiny_tokenizer
 from bebertlab.training.options import TrainOptions
-from bebertlab.training.setup import Session
+from bebertlab.training.setup import TrainingSetup
 
-OpenSession = Callable[..., Session]
+OpenSession = Callable[..., TrainingSetup]
 MakeLoss = Callable[..., LossOptions]
 
 
@@ -40,13 +40,13 @@ def examples(task: Task, tokenizer: Path) -> Examples:
 
 
 @pytest.fixture
-def open_session(task: Task, tokenizer: Path) -> OpenSession:
-    """Make a session on the tiny task; keywords are those of `Session`, and of `TrainOptions` as `train_...`."""
+def set_up_training(task: Task, tokenizer: Path) -> OpenSession:
+    """Make a session on the tiny task; keywords are those of `TrainingSetup`, and of `TrainOptions` as `train_...`."""
 
-    def opened(**given: Any) -> Session:  # noqa: ANN401 - fields of two classes
+    def opened(**given: Any) -> TrainingSetup:  # noqa: ANN401 - fields of two classes
         train = {key.removeprefix("train_"): given.pop(key) for key in list(given) if key.startswith("train_")}
         data = given.pop("task", task)
-        return Session(
+        return TrainingSetup(
             **{
                 "stage": "student",
                 "task": data,

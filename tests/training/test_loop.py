@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bebertlab.data.examples import Examples
-from bebertlab.errors import EXIT_TRIALS_FAILED, TrainingFault, UserError
+from bebertlab.errors import EXIT_TRIALS_FAILED, TrainingDiverged, UserError
 from bebertlab.inference.predict import predict
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import Phase
-from bebertlab.interfaces.ensemble import Round, Sampling
+from bebertlab.interfaces.ensemble import SampleWeights, Sampling
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.model.bert import BertClassifier
@@ -22,13 +22,13 @@ from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab.training import loop
 from bebertlab.training.loop import fit
-from bebertlab.training.objective import Objective
+from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.optimizers import Optimizer
 from bebertlab.training.selection import Selection
-from bebertlab.training.setup import Session
+from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 
-OpenSession = Callable[..., Session]
+OpenSession = Callable[..., TrainingSetup]
 MakeLoss = Callable[..., LossOptions]
 HIDDEN = frozenset({Tap.HIDDEN})
 
@@ -39,42 +39,42 @@ def same(first: BertClassifier, second: BertClassifier) -> bool:
     )
 
 
-def score(model: BertClassifier, session: Session) -> float:
-    return session.task.evaluate("select", predict(model, session.select).numpy())["score"]
+def score(model: BertClassifier, setup: TrainingSetup) -> float:
+    return setup.task.evaluate("select", predict(model, setup.select).numpy())["score"]
 
 
-def test_a_model_learns(open_session: OpenSession, labels_phase: Phase) -> None:
+def test_a_model_learns(set_up_training: OpenSession, labels_phase: Phase) -> None:
     task = tiny_task(examples=192)
-    model, session = tiny_model(task), open_session(task=task, train_epochs=12, train_learning_rate=0.01)
-    training = fit(model, labels_phase, session)
-    assert score(model, session) >= 85  # praise is 42 % of the lines
+    model, setup = tiny_model(task), set_up_training(task=task, train_epochs=12, train_learning_rate=0.01)
+    training = fit(model, labels_phase, setup)
+    assert score(model, setup) >= 85  # praise is 42 % of the lines
     assert training.steps == 12 * 192 // 16
     assert training.seconds > 0
     assert training.teacher_seconds is None
 
 
-def test_a_model_learns_by_the_optimizer_of_the_papers(open_session: OpenSession, labels_phase: Phase) -> None:
+def test_a_model_learns_by_the_optimizer_of_the_papers(set_up_training: OpenSession, labels_phase: Phase) -> None:
     task = tiny_task(examples=192)
     model = tiny_model(task)
-    session = open_session(task=task, train_epochs=16, train_learning_rate=0.0015, train_optimizer="bertadam")
-    fit(model, labels_phase, session)
-    assert score(model, session) >= 85
+    setup = set_up_training(task=task, train_epochs=16, train_learning_rate=0.0015, train_optimizer="bertadam")
+    fit(model, labels_phase, setup)
+    assert score(model, setup) >= 85
     adamw = tiny_model(task)
-    fit(adamw, labels_phase, open_session(task=task, train_epochs=12, train_learning_rate=0.01))
+    fit(adamw, labels_phase, set_up_training(task=task, train_epochs=12, train_learning_rate=0.01))
     assert not same(model, adamw)
 
 
 def test_a_constant_rate_stays(
-    task: Task, open_session: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factors: list[float] = []
     monkeypatch.setattr(Optimizer, "step", lambda self, factor: factors.append(factor))
-    fit(tiny_model(task), labels_phase, open_session(train_warmup=0.0, train_schedule="constant"))
+    fit(tiny_model(task), labels_phase, set_up_training(train_warmup=0.0, train_schedule="constant"))
     assert factors == [1.0] * 12
 
 
 def test_layers_are_compiled_after_the_first_step(
-    task: Task, open_session: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[nn.Module] = []
 
@@ -86,42 +86,42 @@ def test_layers_are_compiled_after_the_first_step(
     model = tiny_model(task)
     encoder = model.bert.encoder
     monkeypatch.setattr(loop, "compile_layers", lambda _: setattr(encoder, "compiled", compiled))
-    fit(model, labels_phase, open_session(train_compile=False))
+    fit(model, labels_phase, set_up_training(train_compile=False))
     assert runs == []
-    steps = fit(model, labels_phase, open_session(train_compile=True)).steps
+    steps = fit(model, labels_phase, set_up_training(train_compile=True)).steps
     assert runs == [*encoder.layer] * (steps - 1)
     assert encoder.compiled is None
 
 
-def test_regression_learns(open_session: OpenSession, labels_phase: Phase) -> None:
+def test_regression_learns(set_up_training: OpenSession, labels_phase: Phase) -> None:
     task = tiny_task(regression=True, examples=192)
-    model, session = tiny_model(task), open_session(task=task, train_epochs=12, train_learning_rate=0.01)
-    untrained = score(model, session)
-    fit(model, labels_phase, session)
-    assert score(model, session) > untrained / 2  # the squared error, negative
+    model, setup = tiny_model(task), set_up_training(task=task, train_epochs=12, train_learning_rate=0.01)
+    untrained = score(model, setup)
+    fit(model, labels_phase, setup)
+    assert score(model, setup) > untrained / 2  # the squared error, negative
 
 
 def test_equal_seeds_give_equal_models_whatever_was_drawn_before(
-    task: Task, open_session: OpenSession, labels_phase: Phase
+    task: Task, set_up_training: OpenSession, labels_phase: Phase
 ) -> None:
     models = [tiny_model(task) for _ in range(3)]
     for model, seed in zip(models, (0, 0, 1), strict=True):
         torch.rand(3)
-        fit(model, labels_phase, open_session(seed=seed))
+        fit(model, labels_phase, set_up_training(seed=seed))
     assert same(models[0], models[1])
     assert not same(models[0], models[2])
 
 
 def test_training_leaves_the_global_generators_alone(
-    task: Task, open_session: OpenSession, labels_phase: Phase
+    task: Task, set_up_training: OpenSession, labels_phase: Phase
 ) -> None:
     before = torch.get_rng_state()
-    fit(tiny_model(task), labels_phase, open_session())
+    fit(tiny_model(task), labels_phase, set_up_training())
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_best_epoch_is_kept(
-    task: Task, open_session: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores: list[float] = []
     evaluate = Task.evaluate
@@ -132,107 +132,109 @@ def test_the_best_epoch_is_kept(
         return values
 
     monkeypatch.setattr(Task, "evaluate", recorded)
-    model, session = tiny_model(task), open_session(train_epochs=3, train_evaluations=2, train_learning_rate=0.02)
-    fit(model, labels_phase, session)
+    model, setup = tiny_model(task), set_up_training(train_epochs=3, train_evaluations=2, train_learning_rate=0.02)
+    fit(model, labels_phase, setup)
     assert len(scores) == 6
-    assert score(model, session) == max(scores)
+    assert score(model, setup) == max(scores)
 
 
 def test_a_phase_of_one_evaluation_has_nothing_to_choose_from(
-    task: Task, open_session: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Task, "evaluate", lambda *_: pytest.fail("evaluated"))
-    fit(tiny_model(task), labels_phase, open_session(train_epochs=1))
+    fit(tiny_model(task), labels_phase, set_up_training(train_epochs=1))
 
 
-def test_a_phase_says_how_it_differs(task: Task, open_session: OpenSession) -> None:
+def test_a_phase_says_how_it_differs(task: Task, set_up_training: OpenSession) -> None:
     phase = Phase(name="p", losses=(LabelsOptions(),), epochs=3, batch_size=48, learning_rate=1e-9)
     model = tiny_model(task)
-    assert fit(model, phase, open_session()).steps == 6
+    assert fit(model, phase, set_up_training()).steps == 6
     for after, before in zip(model.parameters(), tiny_model(task).parameters(), strict=True):
         torch.testing.assert_close(after, before, atol=1e-7, rtol=0)
 
 
-def test_the_factor_is_that_of_the_rate(task: Task, open_session: OpenSession) -> None:
+def test_the_factor_is_that_of_the_rate(task: Task, set_up_training: OpenSession) -> None:
     models = [tiny_model(task), tiny_model(task)]
     losses = (LabelsOptions(),)
-    fit(models[0], Phase(name="p", losses=losses, learning_rate_factor=2.5), open_session(train_learning_rate=1e-3))
-    fit(models[1], Phase(name="p", losses=losses, learning_rate=2.5e-3), open_session())
+    fit(models[0], Phase(name="p", losses=losses, learning_rate_factor=2.5), set_up_training(train_learning_rate=1e-3))
+    fit(models[1], Phase(name="p", losses=losses, learning_rate=2.5e-3), set_up_training())
     assert same(*models)
 
 
 def test_where_only_logits_are_read_the_teacher_runs_once(
-    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Teacher, "answer", lambda *_: pytest.fail("asked for a batch"))
     teacher = Teacher(tiny_model(task, seed=7))
     student = tiny_model(task)
-    session = open_session(teacher=teacher, train_epochs=8)
-    far = (predict(student, session.train) - teacher.logits(session.train)).square().mean()
-    training = fit(student, Phase(name="p", losses=(imitate(),)), session)
-    near = (predict(student, session.train) - teacher.logits(session.train)).square().mean()
+    setup = set_up_training(teacher=teacher, train_epochs=8)
+    far = (predict(student, setup.train) - teacher.logits(setup.train)).square().mean()
+    training = fit(student, Phase(name="p", losses=(imitate(),)), setup)
+    near = (predict(student, setup.train) - teacher.logits(setup.train)).square().mean()
     assert near < far / 4
     assert training.teacher_seconds is not None
 
 
 def test_the_teachers_logits_are_those_of_the_examples_of_the_batch(
-    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = open_session(teacher=Teacher(tiny_model(task, seed=7)))
-    expected = predict(tiny_model(task, seed=7), session.train)
-    compute = Objective.__call__
+    setup = set_up_training(teacher=Teacher(tiny_model(task, seed=7)))
+    expected = predict(tiny_model(task, seed=7), setup.train)
+    compute = PhaseLoss.__call__
     seen: list[int] = []
 
-    def compared(self: Objective, student: Outputs, teacher: Outputs | None, batch: Batch) -> torch.Tensor:
+    def compared(self: PhaseLoss, student: Outputs, teacher: Outputs | None, batch: Batch) -> torch.Tensor:
         assert teacher is not None
         assert torch.equal(teacher.logits, expected[batch.positions])
         seen.extend(batch.positions.tolist())
         return compute(self, student, teacher, batch)
 
-    monkeypatch.setattr(Objective, "__call__", compared)
-    fit(tiny_model(task), Phase(name="p", losses=(imitate(),)), session)
+    monkeypatch.setattr(PhaseLoss, "__call__", compared)
+    fit(tiny_model(task), Phase(name="p", losses=(imitate(),)), setup)
     assert sorted(seen) == sorted([*range(96), *range(96)])
 
 
 def test_where_taps_are_read_the_teacher_runs_on_the_same_batch(
-    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Teacher, "logits", lambda *_: pytest.fail("asked for all logits"))
-    session = open_session(teacher=Teacher(tiny_model(task, seed=7)), train_epochs=1)
-    training = fit(tiny_model(task), Phase(name="p", losses=(imitate(taps=HIDDEN),)), session)
+    setup = set_up_training(teacher=Teacher(tiny_model(task, seed=7)), train_epochs=1)
+    training = fit(tiny_model(task), Phase(name="p", losses=(imitate(taps=HIDDEN),)), setup)
     assert training.teacher_seconds is not None
     assert training.teacher_seconds > 0
 
 
 def test_a_teacher_with_dropout_runs_in_every_step_and_repeats(
-    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phase = Phase(name="p", losses=(imitate(),))
     models = [tiny_model(task) for _ in range(3)]
-    fit(models[2], phase, open_session(teacher=Teacher(tiny_model(task, seed=7))))
+    fit(models[2], phase, set_up_training(teacher=Teacher(tiny_model(task, seed=7))))
     monkeypatch.setattr(Teacher, "logits", lambda *_: pytest.fail("asked for all logits"))
     for model in models[:2]:
-        fit(model, phase, open_session(teacher=Teacher(tiny_model(task, seed=7)), train_teacher_dropout=True))
+        fit(model, phase, set_up_training(teacher=Teacher(tiny_model(task, seed=7)), train_teacher_dropout=True))
     assert same(models[0], models[1])
     assert not same(models[0], models[2])
 
 
-def test_a_teacher_that_no_loss_reads_is_not_asked(task: Task, open_session: OpenSession, labels_phase: Phase) -> None:
+def test_a_teacher_that_no_loss_reads_is_not_asked(
+    task: Task, set_up_training: OpenSession, labels_phase: Phase
+) -> None:
     teacher = Teacher(tiny_model(task, seed=7))
     models = [tiny_model(task), tiny_model(task)]
-    assert fit(models[0], labels_phase, open_session(teacher=teacher)).teacher_seconds is None
-    fit(models[1], labels_phase, open_session())
+    assert fit(models[0], labels_phase, set_up_training(teacher=teacher)).teacher_seconds is None
+    fit(models[1], labels_phase, set_up_training())
     assert teacher.seconds == 0.0
     assert same(*models)
 
 
 def test_a_phase_on_hidden_states_leaves_the_head_alone(
-    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Task, "evaluate", lambda *_: pytest.fail("scored"))
-    session = open_session(teacher=Teacher(tiny_model(task, seed=7)), train_weight_decay=0.5)
+    setup = set_up_training(teacher=Teacher(tiny_model(task, seed=7)), train_weight_decay=0.5)
     model = tiny_model(task)
-    fit(model, Phase(name="p", losses=(imitate(logits=False, taps=HIDDEN),)), session)
+    fit(model, Phase(name="p", losses=(imitate(logits=False, taps=HIDDEN),)), setup)
     before = tiny_model(task).state_dict()
     moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert "bert.encoder.layer.1.output.dense.weight" in moved
@@ -240,29 +242,29 @@ def test_a_phase_on_hidden_states_leaves_the_head_alone(
 
 
 def test_a_loss_that_needs_a_teacher_names_what_is_missing(
-    task: Task, open_session: OpenSession, imitate: MakeLoss
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss
 ) -> None:
     with pytest.raises(UserError, match="student: phase 'p' has a loss that needs a teacher"):
-        fit(tiny_model(task), Phase(name="p", losses=(imitate(),)), open_session())
+        fit(tiny_model(task), Phase(name="p", losses=(imitate(),)), set_up_training())
 
 
 def test_reweighting_is_refused_where_a_loss_cannot_weigh(
-    task: Task, open_session: OpenSession, imitate: MakeLoss
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss
 ) -> None:
-    assignment = Round(sampling=Sampling.REWEIGHT, weights=np.full(96, 1 / 96))
-    session = open_session(teacher=Teacher(tiny_model(task)), round=assignment)
+    assignment = SampleWeights(sampling=Sampling.REWEIGHT, weights=np.full(96, 1 / 96))
+    setup = set_up_training(teacher=Teacher(tiny_model(task)), round=assignment)
     with pytest.raises(UserError, match="one value for the whole batch"):
-        fit(tiny_model(task), Phase(name="p", losses=(imitate(whole=True),)), session)
+        fit(tiny_model(task), Phase(name="p", losses=(imitate(whole=True),)), setup)
 
 
 def test_reweighting_by_equal_weights_changes_nothing_and_by_others_does(
-    task: Task, open_session: OpenSession, labels_phase: Phase
+    task: Task, set_up_training: OpenSession, labels_phase: Phase
 ) -> None:
     models = [tiny_model(task) for _ in range(3)]
     skewed = np.arange(96) / np.arange(96).sum()
-    rounds = [None] + [Round(sampling=Sampling.REWEIGHT, weights=w) for w in (np.full(96, 1 / 96), skewed)]
+    rounds = [None] + [SampleWeights(sampling=Sampling.REWEIGHT, weights=w) for w in (np.full(96, 1 / 96), skewed)]
     for model, assignment in zip(models, rounds, strict=True):
-        fit(model, labels_phase, open_session(round=assignment))
+        fit(model, labels_phase, set_up_training(round=assignment))
     for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
     assert not same(models[0], models[2])
@@ -271,7 +273,7 @@ def test_reweighting_by_equal_weights_changes_nothing_and_by_others_does(
 @pytest.mark.parametrize(("share", "steps"), [(1.0, 6), (0.5, 3), (0.25, 2), (0.01, 1)])
 def test_a_share_of_the_examples_costs_that_share(
     task: Task,
-    open_session: OpenSession,
+    set_up_training: OpenSession,
     labels_phase: Phase,
     monkeypatch: pytest.MonkeyPatch,
     share: float,
@@ -290,9 +292,9 @@ def test_a_share_of_the_examples_costs_that_share(
         return outputs
 
     monkeypatch.setattr(BertClassifier, "forward", counted)
-    assignment = Round(sampling=Sampling.SUBSET, weights=chosen / chosen.sum())
-    session = open_session(round=assignment, train_warmup=0.5, train_evaluations=3)
-    assert fit(tiny_model(task), labels_phase, session).steps == 2 * steps
+    assignment = SampleWeights(sampling=Sampling.SUBSET, weights=chosen / chosen.sum())
+    setup = set_up_training(round=assignment, train_warmup=0.5, train_evaluations=3)
+    assert fit(tiny_model(task), labels_phase, setup).steps == 2 * steps
     assert sorted(torch.cat(computed).tolist()) == sorted(2 * np.flatnonzero(chosen).tolist())
     assert evaluated == [False] * (2 * min(3, steps) - 1) + [True]
     # up during the first half of these steps, and down to 0 at their end
@@ -300,7 +302,7 @@ def test_a_share_of_the_examples_costs_that_share(
 
 
 def test_a_teacher_answers_for_the_chosen_examples_only(
-    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
     find = predict
@@ -314,32 +316,36 @@ def test_a_teacher_answers_for_the_chosen_examples_only(
     phases = [Phase(name=name, losses=(imitate(),)) for name in ("a", "b")]
     models, teacher = [tiny_model(task) for _ in range(2)], tiny_model(task, seed=1)
     for model, weights in zip(models, (chosen, np.ones(96)), strict=True):
-        assignment = Round(sampling=Sampling.SUBSET, weights=weights / weights.sum())
-        session = open_session(teacher=Teacher(teacher), round=assignment)
+        assignment = SampleWeights(sampling=Sampling.SUBSET, weights=weights / weights.sum())
+        setup = set_up_training(teacher=Teacher(teacher), round=assignment)
         for phase in phases:
-            fit(model, phase, session)
+            fit(model, phase, setup)
     assert asked == [24, 96]
     assert all(torch.isfinite(one).all() for one in models[0].state_dict().values())
 
 
-def test_a_loss_that_is_no_number_stops_the_training(task: Task, open_session: OpenSession, explode: MakeLoss) -> None:
+def test_a_loss_that_is_no_number_stops_the_training(
+    task: Task, set_up_training: OpenSession, explode: MakeLoss
+) -> None:
     phase = Phase(name="boom", losses=(explode(step=5),))
-    with pytest.raises(TrainingFault, match=r"student: phase 'boom': the loss of step 5 of 12 is (inf|nan)") as caught:
-        fit(tiny_model(task), phase, open_session())
+    with pytest.raises(
+        TrainingDiverged, match=r"student: phase 'boom': the loss of step 5 of 12 is (inf|nan)"
+    ) as caught:
+        fit(tiny_model(task), phase, set_up_training())
     assert caught.value.exit_code == EXIT_TRIALS_FAILED
 
 
-def test_the_last_steps_are_checked_too(task: Task, open_session: OpenSession, explode: MakeLoss) -> None:
-    with pytest.raises(TrainingFault, match="step 12 of 12"):
-        fit(tiny_model(task), Phase(name="p", losses=(explode(step=12),)), open_session())
+def test_the_last_steps_are_checked_too(task: Task, set_up_training: OpenSession, explode: MakeLoss) -> None:
+    with pytest.raises(TrainingDiverged, match="step 12 of 12"):
+        fit(tiny_model(task), Phase(name="p", losses=(explode(step=12),)), set_up_training())
 
 
 def test_it_tells_how_far_it_is(
-    task: Task, open_session: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_WORDS", 0.0)
     told: list[tuple[float, str]] = []
-    fit(tiny_model(task), labels_phase, open_session(progress=lambda *words: told.append(words)))
+    fit(tiny_model(task), labels_phase, set_up_training(progress=lambda *words: told.append(words)))
     assert [fraction for fraction, _ in told] == sorted({step / 12 for step in range(1, 13)})
     assert told[0][1] == "labels: epoch 1/2"
     assert told[-1] == (1.0, "labels: epoch 2/2")

@@ -7,7 +7,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.interfaces.architecture import Design, Site
+from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.batch import Tap
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.loss import LossOptions
@@ -16,10 +16,10 @@ from bebertlab.interfaces.task import Task
 from bebertlab.testing.tiny import tiny_model
 from bebertlab.training import loop
 from bebertlab.training.loop import fit, need_teacher, train_phases
-from bebertlab.training.setup import Session
+from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 
-OpenSession = Callable[..., Session]
+OpenSession = Callable[..., TrainingSetup]
 MakeLoss = Callable[..., LossOptions]
 
 
@@ -49,29 +49,29 @@ def two_stage(imitate: MakeLoss) -> tuple[Phase, ...]:
     return (inner, Phase(name="prediction", losses=(imitate(),), epochs=1))
 
 
-def test_phases_follow_each_other(task: Task, open_session: OpenSession, two_stage: tuple[Phase, ...]) -> None:
+def test_phases_follow_each_other(task: Task, set_up_training: OpenSession, two_stage: tuple[Phase, ...]) -> None:
     teacher = Teacher(tiny_model(task, seed=7))
     whole, parts = tiny_model(task), tiny_model(task)
-    training = train_phases(whole, two_stage, open_session(teacher=teacher))
+    training = train_phases(whole, two_stage, set_up_training(teacher=teacher))
     for phase in two_stage:
-        fit(parts, phase, open_session(teacher=teacher))
+        fit(parts, phase, set_up_training(teacher=teacher))
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parts.parameters(), strict=True))
     assert training.steps == 12 + 6
     assert training.teacher_seconds is not None
     assert 0 < training.teacher_seconds < training.seconds
 
 
-def test_without_a_teacher_no_time_is_told(task: Task, open_session: OpenSession, labels_phase: Phase) -> None:
-    assert train_phases(tiny_model(task), [labels_phase], open_session()).teacher_seconds is None
+def test_without_a_teacher_no_time_is_told(task: Task, set_up_training: OpenSession, labels_phase: Phase) -> None:
+    assert train_phases(tiny_model(task), [labels_phase], set_up_training()).teacher_seconds is None
 
 
 def test_progress_runs_over_all_phases(
-    task: Task, open_session: OpenSession, two_stage: tuple[Phase, ...], monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, two_stage: tuple[Phase, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_WORDS", 0.0)
     told: list[tuple[float, str]] = []
-    session = open_session(teacher=Teacher(tiny_model(task)), progress=lambda *words: told.append(words))
-    train_phases(tiny_model(task), two_stage, session)
+    setup = set_up_training(teacher=Teacher(tiny_model(task)), progress=lambda *words: told.append(words))
+    train_phases(tiny_model(task), two_stage, setup)
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions)
     assert (0.5, "inner: epoch 2/2") in told
@@ -79,12 +79,12 @@ def test_progress_runs_over_all_phases(
 
 
 def test_quantizers_are_told_how_far_the_whole_training_is(
-    task: Task, open_session: OpenSession, two_stage: tuple[Phase, ...], monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, two_stage: tuple[Phase, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[float] = []
     monkeypatch.setattr(Quantizer, "progress", lambda quantizer, fraction: told.append(fraction))
-    design = Design(weights={Site.POOLER: Told()})
-    train_phases(tiny_model(task, design), two_stage, open_session(teacher=Teacher(tiny_model(task))))
+    spec = QuantSpec(weights={Site.POOLER: Told()})
+    train_phases(tiny_model(task, spec), two_stage, set_up_training(teacher=Teacher(tiny_model(task))))
     assert told == [*(step / 24 for step in range(12)), *(0.5 + step / 12 for step in range(6))]
 
 

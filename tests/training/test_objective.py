@@ -13,14 +13,14 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import Phase
-from bebertlab.interfaces.ensemble import Round, Sampling
+from bebertlab.interfaces.ensemble import SampleWeights, Sampling
 from bebertlab.interfaces.loss import Loss, LossOptions
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_model, tiny_task
-from bebertlab.training.objective import Objective, rehearse
+from bebertlab.training.objective import PhaseLoss, rehearse
 from bebertlab_bibert.direction import Direction
-from bebertlab_binarybert.attention import Attention
-from bebertlab_binarybert.hidden import Hidden
+from bebertlab_binarybert.attention import AttentionDistanceOptions
+from bebertlab_binarybert.hidden import HiddenDistanceOptions
 
 MakeLoss = Callable[..., LossOptions]
 LABELS = LabelsOptions()
@@ -48,42 +48,42 @@ CROSS_ENTROPIES = torch.tensor([0.693147, 2.126928])
 
 
 def test_it_is_the_mean_over_the_examples() -> None:
-    assert Objective([LABELS], 2)(STUDENT, None, batch_of()).item() == pytest.approx(CROSS_ENTROPIES.mean().item())
+    assert PhaseLoss([LABELS], 2)(STUDENT, None, batch_of()).item() == pytest.approx(CROSS_ENTROPIES.mean().item())
 
 
 def test_losses_add_up(imitate: MakeLoss) -> None:
     squares = torch.tensor([1.0, 2.0])
-    both = Objective([LABELS, imitate()], 2)(STUDENT, TEACHER, batch_of())
+    both = PhaseLoss([LABELS, imitate()], 2)(STUDENT, TEACHER, batch_of())
     assert both.item() == pytest.approx((CROSS_ENTROPIES + squares).mean().item())
-    whole = Objective([LABELS, imitate(whole=True)], 2)(STUDENT, TEACHER, batch_of())
+    whole = PhaseLoss([LABELS, imitate(whole=True)], 2)(STUDENT, TEACHER, batch_of())
     assert whole.item() == pytest.approx(both.item())
 
 
 def test_examples_weigh_as_told() -> None:
-    weighted = Objective([LABELS], 2)(STUDENT, None, batch_of(torch.tensor([1.5, 0.5])))
+    weighted = PhaseLoss([LABELS], 2)(STUDENT, None, batch_of(torch.tensor([1.5, 0.5])))
     assert weighted.item() == pytest.approx((0.693147 * 1.5 + 2.126928 * 0.5) / 2)
 
 
 def test_it_says_what_it_reads(imitate: MakeLoss) -> None:
-    alone = Objective([LABELS], 2)
+    alone = PhaseLoss([LABELS], 2)
     assert (alone.needs_teacher, alone.student_taps, alone.teacher_taps) == (False, frozenset(), frozenset())
     taps = [frozenset({Tap.HIDDEN}), frozenset({Tap.SCORES})]
-    both = Objective([LABELS, *(imitate(taps=one) for one in taps)], 2)
+    both = PhaseLoss([LABELS, *(imitate(taps=one) for one in taps)], 2)
     assert both.needs_teacher
     assert both.student_taps == both.teacher_taps == {Tap.HIDDEN, Tap.SCORES}
 
 
 @pytest.mark.parametrize("sampling", list(Sampling))
 def test_only_reweighting_wants_losses_per_example(sampling: Sampling, imitate: MakeLoss) -> None:
-    assignment = Round(sampling=sampling, weights=np.full(4, 0.25))
-    whole = Objective([LABELS, imitate(whole=True)], 2)
-    whole.check_round(None)
-    Objective([LABELS, imitate()], 2).check_round(assignment)
+    assignment = SampleWeights(sampling=sampling, weights=np.full(4, 0.25))
+    whole = PhaseLoss([LABELS, imitate(whole=True)], 2)
+    whole.check_sample_weights(None)
+    PhaseLoss([LABELS, imitate()], 2).check_sample_weights(assignment)
     if sampling is Sampling.REWEIGHT:
         with pytest.raises(UserError, match="loss 'imitate' has one value for the whole batch"):
-            whole.check_round(assignment)
+            whole.check_sample_weights(assignment)
     else:
-        whole.check_round(assignment)
+        whole.check_sample_weights(assignment)
 
 
 SIZES = evolve(tiny_model(tiny_task()).architecture, layers=4)
@@ -96,11 +96,15 @@ def phase(*losses: LossOptions, **more: Any) -> tuple[Phase, ...]:  # noqa: ANN4
 @pytest.mark.parametrize(
     ("loss", "teacher", "message"),
     [
-        (Hidden(), {"hidden": 8}, r"loss 'hidden': the student's hidden are \(1, 2, 16\), the teacher's \(1, 2, 8\)"),
-        (Attention(), {"heads": 4}, "take a teacher of the same number of heads"),
+        (
+            HiddenDistanceOptions(),
+            {"hidden": 8},
+            r"loss 'hidden': the student's hidden are \(1, 2, 16\), the teacher's \(1, 2, 8\)",
+        ),
+        (AttentionDistanceOptions(), {"heads": 4}, "take a teacher of the same number of heads"),
         (Direction(), {"heads": 4}, "loss 'direction': .*same number of heads"),
-        (Hidden(), {"layers": 6}, "6 layers are not a multiple of the student's 4; `layers: last` and"),
-        (Attention(layers="last"), {"layers": 3}, "the teacher has 3 layers, the student 4"),
+        (HiddenDistanceOptions(), {"layers": 6}, "6 layers are not a multiple of the student's 4; `layers: last` and"),
+        (AttentionDistanceOptions(layers="last"), {"layers": 3}, "the teacher has 3 layers, the student 4"),
     ],
 )
 def test_models_that_cannot_be_compared_are_refused(loss: LossOptions, teacher: dict[str, Any], message: str) -> None:
@@ -111,7 +115,7 @@ def test_models_that_cannot_be_compared_are_refused(loss: LossOptions, teacher: 
 
 def test_what_a_loss_allows_is_allowed() -> None:
     deep = evolve(SIZES, layers=6, head_size=4, ffn=99, vocabulary=7)
-    rehearse(phase(Hidden(layers="last"), Attention(layers="dynabert")), SIZES, deep, 1)
+    rehearse(phase(HiddenDistanceOptions(layers="last"), AttentionDistanceOptions(layers="dynabert")), SIZES, deep, 1)
     rehearse(phase(Direction()), SIZES, evolve(SIZES, layers=8), 3)
 
 
@@ -123,12 +127,12 @@ def test_what_a_loss_allows_is_allowed() -> None:
     ],
 )
 def test_sub_networks_are_compared_one_by_one(teacher: dict[str, Any], message: str) -> None:
-    phases = phase(Hidden(), widths=(1.0, 0.5), depths=(1.0, 0.5))
+    phases = phase(HiddenDistanceOptions(), widths=(1.0, 0.5), depths=(1.0, 0.5))
     rehearse(phases, SIZES, SIZES, 2)
     with pytest.raises(UserError, match=message):
         rehearse(phases, SIZES, evolve(SIZES, **teacher), 2)
     with pytest.raises(UserError, match=r"width 0\.1 keeps no head of 2"):
-        rehearse(phase(Hidden(), widths=(0.1,)), SIZES, SIZES, 2)
+        rehearse(phase(HiddenDistanceOptions(), widths=(0.1,)), SIZES, SIZES, 2)
 
 
 @frozen(kw_only=True)

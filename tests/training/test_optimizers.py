@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from bebertlab.interfaces.quantizer import ParameterGroup
 from bebertlab.training import optimizers as module
 from bebertlab.training.bert_adam import BertAdam
-from bebertlab.training.optimizers import SMALL, Bundle, Group, Optimizer, Tables, bundle, parameter_groups
+from bebertlab.training.optimizers import SMALL, FlatParameters, Group, Optimizer, Tables, bundle, parameter_groups
 from bebertlab.training.options import TrainOptions
 
 
@@ -122,7 +122,7 @@ def test_quantizers_say_what_is_theirs() -> None:
 
 def test_what_learns_like_biases_joins_the_vectors_of_the_model() -> None:
     model = Network()
-    shift = ParameterGroup(parameters=(model.first.bias,), like_biases=True)
+    shift = ParameterGroup(parameters=(model.first.bias,), no_decay_group=True)
     step = ParameterGroup(parameters=(model.second.bias,))
     groups = parameter_groups(model, (shift, step), TrainOptions(weight_decay=0.1), 0.01)
     (home,) = (group for group in groups if any(p is model.first.bias for p in group.parameters))
@@ -139,7 +139,7 @@ def test_groups_of_equal_rate_and_decay_are_one() -> None:
 
 def test_a_quantizer_may_have_its_parameters_learn_as_biases_do() -> None:
     model = Network()
-    shift = ParameterGroup(parameters=(model.first.bias,), like_biases=True)
+    shift = ParameterGroup(parameters=(model.first.bias,), no_decay_group=True)
     options = TrainOptions(quantizer_learning_rate=0.125, quantizer_weight_decay=0.0625, weight_decay=0.1)
     groups = parameter_groups(model, (shift,), options, 0.01)
     assert [(g.learning_rate, g.weight_decay, len(g.parameters)) for g in groups] == [(0.01, 0.1, 3), (0.01, 0.0, 5)]
@@ -202,7 +202,7 @@ def parameters(*sizes: int) -> list[nn.Parameter]:
 
 def test_parameters_become_views_of_one_vector() -> None:
     first, second = parameters(3, 20)
-    laid = Bundle([first, second])
+    laid = FlatParameters([first, second])
     assert laid.lengths.tolist() == [16, 32]
     assert laid.vector[:3].tolist() == [0, 1, 2]
     assert laid.vector[3:16].count_nonzero() == 0
@@ -218,7 +218,7 @@ def test_parameters_become_views_of_one_vector() -> None:
 
 def test_afterwards_they_have_memory_of_their_own() -> None:
     (only,) = parameters(3)
-    laid = Bundle([only])
+    laid = FlatParameters([only])
     laid.release()
     assert only.grad is None
     with torch.no_grad():

@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from bebertlab.interfaces.ensemble import Round, Sampling
-from bebertlab.training.sampler import Sampler
+from bebertlab.interfaces.ensemble import SampleWeights, Sampling
+from bebertlab.training.sampler import EpochSampler
 
 LENGTHS = np.random.default_rng(0).integers(3, 20, 200)
 
 
 def sampler(
     sampling: Sampling | None, weights: list[float] | None = None, seed: int = 0, draws: int | None = None
-) -> Sampler:
+) -> EpochSampler:
     given = np.full(200, 1 / 200) if weights is None else np.array(weights) / np.sum(weights)
-    assignment = None if sampling is None else Round(sampling=sampling, weights=given, draws=draws)
-    return Sampler(seed=seed, lengths=LENGTHS, round=assignment)
+    assignment = None if sampling is None else SampleWeights(sampling=sampling, weights=given, draws=draws)
+    return EpochSampler(seed=seed, lengths=LENGTHS, round=assignment)
 
 
-def drawn(source: Sampler, phase: str = "p", number: int = 0) -> list[int]:
+def drawn(source: EpochSampler, phase: str = "p", number: int = 0) -> list[int]:
     return sorted(source.epoch(phase, number, 16).order.tolist())
 
 

@@ -15,25 +15,25 @@ from bebertlab.interfaces.task import Labels, Task
 from bebertlab.model.bert import BertClassifier
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_model
-from bebertlab.training.objective import Objective
+from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.selection import Selection
-from bebertlab.training.setup import Session, TeacherView
+from bebertlab.training.setup import TeacherView, TrainingSetup
 from bebertlab.training.teacher import Teacher
 
-OpenSession = Callable[..., Session]
+OpenSession = Callable[..., TrainingSetup]
 MakeLoss = Callable[..., LossOptions]
 
 
-def kept(model: BertClassifier, session: Session, scores: list[float]) -> float:
+def kept(model: BertClassifier, setup: TrainingSetup, scores: list[float]) -> float:
     """Which of the states 0, 1, 2 ... is kept, if they have these scores."""
-    task = session.task
+    task = setup.task
     left = iter(scores)
 
     def metrics(predictions: Labels, labels: Labels) -> dict[str, float]:
         return {"accuracy": next(left)}
 
-    session = evolve(session, task=evolve(task, metrics=metrics))
-    selection = Selection(model, Objective([LabelsOptions()], 2), session, by_loss=False)
+    setup = evolve(setup, task=evolve(task, metrics=metrics))
+    selection = Selection(model, PhaseLoss([LabelsOptions()], 2), setup, by_loss=False)
     for number in range(len(scores)):
         with torch.no_grad():
             model.classifier.bias.fill_(number)
@@ -54,20 +54,20 @@ def kept(model: BertClassifier, session: Session, scores: list[float]) -> float:
     ],
 )
 def test_the_state_of_the_best_score_is_kept(
-    scores: list[float], best: int, task: Task, open_session: OpenSession
+    scores: list[float], best: int, task: Task, set_up_training: OpenSession
 ) -> None:
-    assert kept(tiny_model(task), open_session(), scores) == best
+    assert kept(tiny_model(task), set_up_training(), scores) == best
 
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_last_state_is_there_too_where_it_is_wanted_and_another_is_better(
-    wanted: bool, task: Task, open_session: OpenSession
+    wanted: bool, task: Task, set_up_training: OpenSession
 ) -> None:
     scores = iter([0.9, 0.1])
-    session = evolve(open_session(), keep_last=wanted)
-    session = evolve(session, task=evolve(session.task, metrics=lambda *_: {"accuracy": next(scores)}))
+    setup = evolve(set_up_training(), keep_last=wanted)
+    setup = evolve(setup, task=evolve(setup.task, metrics=lambda *_: {"accuracy": next(scores)}))
     model = tiny_model(task)
-    selection = Selection(model, Objective([LabelsOptions()], 2), session, by_loss=False)
+    selection = Selection(model, PhaseLoss([LabelsOptions()], 2), setup, by_loss=False)
     for number in (0, 1):
         with torch.no_grad():
             model.classifier.bias.fill_(number)
@@ -78,19 +78,19 @@ def test_the_last_state_is_there_too_where_it_is_wanted_and_another_is_better(
         assert float(selection.last["classifier.bias"][0]) == 1
 
 
-def test_a_model_that_answers_no_numbers_is_no_better(task: Task, open_session: OpenSession) -> None:
+def test_a_model_that_answers_no_numbers_is_no_better(task: Task, set_up_training: OpenSession) -> None:
     model = tiny_model(task)
-    selection = Selection(model, Objective([LabelsOptions()], 2), open_session(), by_loss=False)
+    selection = Selection(model, PhaseLoss([LabelsOptions()], 2), set_up_training(), by_loss=False)
     selection.consider(last=False)
-    before = predict(model, open_session().select)
+    before = predict(model, set_up_training().select)
     with torch.no_grad():
         model.classifier.bias.fill_(math.nan)
     selection.consider(last=True)
-    assert torch.equal(predict(model, open_session().select), before)
+    assert torch.equal(predict(model, set_up_training().select), before)
 
 
 def test_a_loss_of_the_teachers_logits_alone_reads_those_of_its_own_tokens(
-    task: Task, open_session: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Examples] = []
 
@@ -100,20 +100,20 @@ def test_a_loss_of_the_teachers_logits_alone_reads_those_of_its_own_tokens(
 
     monkeypatch.setattr(Teacher, "logits", logits)
     monkeypatch.setattr(Teacher, "answer", lambda *_: pytest.fail("asked for a batch"))
-    session = open_session(teacher=Teacher(tiny_model(task, seed=1)))
-    theirs = evolve(session.select, padding=1)
-    session = evolve(session, teacher_view=TeacherView(train=session.train, select=theirs, different=("vocabulary",)))
-    Selection(tiny_model(task), Objective([imitate()], 2), session, by_loss=True).consider(last=True)
+    setup = set_up_training(teacher=Teacher(tiny_model(task, seed=1)))
+    theirs = evolve(setup.select, padding=1)
+    setup = evolve(setup, teacher_view=TeacherView(train=setup.train, select=theirs, different=("vocabulary",)))
+    Selection(tiny_model(task), PhaseLoss([imitate()], 2), setup, by_loss=True).consider(last=True)
     assert {id(examples) for examples in asked} == {id(theirs)}
 
 
 def test_where_the_logits_are_not_trained_the_loss_decides(
-    task: Task, open_session: OpenSession, imitate: MakeLoss
+    task: Task, set_up_training: OpenSession, imitate: MakeLoss
 ) -> None:
-    session = open_session(teacher=Teacher(tiny_model(task, seed=1)))
-    objective = Objective([imitate(logits=False, taps=frozenset({Tap.HIDDEN}))], 2)
+    setup = set_up_training(teacher=Teacher(tiny_model(task, seed=1)))
+    objective = PhaseLoss([imitate(logits=False, taps=frozenset({Tap.HIDDEN}))], 2)
     model = tiny_model(task, seed=1)
-    selection = Selection(model, objective, session, by_loss=True)
+    selection = Selection(model, objective, setup, by_loss=True)
     states = []
     for noise in (0.3, 0.1, 0.2):
         with torch.no_grad():

@@ -10,7 +10,7 @@ from torch import nn
 
 from bebertlab.bench.allocation import Allocation, allocation
 from bebertlab.bench.clock import Ratio
-from bebertlab.bench.row import Finding, Row, Target
+from bebertlab.bench.row import Finding, Goal, Row
 from bebertlab.bench.scheme import SCHEMES, by_scheme
 from bebertlab.bench.setting import Setting
 from bebertlab.model.bert import BertClassifier
@@ -20,8 +20,8 @@ from bebertlab.model.spec import layer_path, quantizable_modules
 _FLOAT_BYTES = 4
 _TOKENS = 1  # so few that no activation is as large as a weight
 
-TARGETS: tuple[Target, ...] = tuple(
-    Target(
+GOALS: tuple[Goal, ...] = tuple(
+    Goal(
         name=f"allocations.{one.name}",
         what=f"{one.what}: extra tensors of the weight's size, forward and backward of a linear map",
         better="lower",
@@ -39,7 +39,7 @@ class Extra:
     peak: float  #: at once
 
 
-def allocations(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def allocations(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     """The worst linear map of a layer, by scheme."""
     there, missing = by_scheme(wanted, setting)
     yield from missing

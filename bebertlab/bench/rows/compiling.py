@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bebertlab.bench.clock import alternate
-from bebertlab.bench.row import Finding, Row, Target
+from bebertlab.bench.row import Finding, Goal, Row
 from bebertlab.bench.scheme import W1A8
 from bebertlab.bench.setting import Setting
-from bebertlab.bench.training import TOKENS, Steps, equal_session, labels_phase, train_options
+from bebertlab.bench.training import TOKENS, Steps, equal_setup, labels_phase, train_options
 
-TARGETS = (
-    Target(
+GOALS = (
+    Goal(
         name="compile.speed",
         what=f"step / compiled step, W1A8 split, {TOKENS} tokens",
         better="higher",
@@ -20,13 +20,13 @@ TARGETS = (
 )
 
 
-def compiling(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def compiling(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     """The first steps compile; the break-even is the training that is long enough to win that back."""
     steps = (setting.turns + 2) * setting.steps
     options = train_options(setting, compile=True)
     with (
-        Steps(W1A8.build(setting), labels_phase(), equal_session(setting, steps)) as plain,
-        Steps(W1A8.build(setting), labels_phase(), equal_session(setting, steps, options=options)) as compiled,
+        Steps(W1A8.build(setting), labels_phase(), equal_setup(setting, steps)) as plain,
+        Steps(W1A8.build(setting), labels_phase(), equal_setup(setting, steps, options=options)) as compiled,
     ):
         first = compiled.take(setting.steps) - plain.take(setting.steps)
         blocks = {"plain": lambda: plain.take(setting.steps), "compiled": lambda: compiled.take(setting.steps)}

@@ -13,38 +13,38 @@ from tokenizers import Tokenizer
 
 from bebertlab.bench.clock import Ratio, timed
 from bebertlab.bench.lengths import MAXIMUM_TOKENS
-from bebertlab.bench.row import Finding, Row, Target
+from bebertlab.bench.row import Finding, Goal, Row
 from bebertlab.bench.scheme import W1A8
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.texts import text_task
-from bebertlab.bench.training import Steps, labels_phase, mixed_session
+from bebertlab.bench.training import Steps, labels_phase, mixed_setup
 from bebertlab.data.batches import batches
 from bebertlab.data.examples import Examples
 from bebertlab.data.tokenizer_file import TOKENIZER_FILE
 from bebertlab.data.tokens import Tokens, cached_tokens, tokenize
 from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.task import TRAIN, Split
-from bebertlab.training.sampler import Sampler
+from bebertlab.training.sampler import EpochSampler
 
-SHARE = Target(
+SHARE = Goal(
     name="feeding.share",
     what="tokenising and batching / training, the same sentences for one epoch, W1A8 split",
     better="lower",
     goal=0.03,
 )
-CACHE = Target(
+CACHE = Goal(
     name="feeding.cache",
     what="tokens at the second start, from the cache / at the first, from the texts",
     better="lower",
     goal=0.5,
 )
-TARGETS = (SHARE, CACHE)
+GOALS = (SHARE, CACHE)
 
 _WARM_UP = 2
 _SENTENCES = 4_000
 
 
-def feeding(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def feeding(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     """Tokens are made once for all epochs, batches in each: one epoch is the worst case."""
     sentences = _SENTENCES // 2 if setting.quick else _SENTENCES
     first, second, batching = zip(*_turns(sentences, setting), strict=True)
@@ -87,18 +87,18 @@ def _turn(split: Split, folder: Path, key: str, setting: Setting) -> tuple[float
 
 def _epoch(split: Split, tokens: Tokens, setting: Setting) -> Callable[[], None]:
     examples = Examples(tokens=tokens, labels=torch.from_numpy(split.labels))
-    sampler = Sampler(seed=setting.seed, lengths=tokens.lengths)
+    sampler = EpochSampler(seed=setting.seed, lengths=tokens.lengths)
 
     def epoch() -> None:
-        grouping = sampler.epoch("labels", 0, setting.batch_size)
-        deque(batches(examples, grouping, device=setting.device), maxlen=0)
+        plan = sampler.epoch("labels", 0, setting.batch_size)
+        deque(batches(examples, plan, device=setting.device), maxlen=0)
 
     return epoch
 
 
 def _step_seconds(setting: Setting) -> float:
     steps = 6 if setting.quick else 40
-    session = mixed_session(setting, steps, _WARM_UP)
-    with Steps(W1A8.build(setting), labels_phase(), session) as training:
+    setup = mixed_setup(setting, steps, _WARM_UP)
+    with Steps(W1A8.build(setting), labels_phase(), setup) as training:
         training.take(_WARM_UP)
         return training.take(steps) / steps

@@ -8,7 +8,7 @@ from bebertlab.bench.clock import Ratio
 from bebertlab.bench.lengths import MAXIMUM_TOKENS
 from bebertlab.bench.memory import YARDSTICK, training_peak_bytes
 from bebertlab.bench.process import in_processes
-from bebertlab.bench.row import Finding, Missing, Row, Target
+from bebertlab.bench.row import Finding, Goal, Missing, Row
 from bebertlab.bench.scheme import SCHEMES, by_scheme
 from bebertlab.bench.setting import Setting
 from bebertlab.processors import processors
@@ -16,8 +16,8 @@ from bebertlab.processors import processors
 _MEBIBYTE = 2**20
 _SMALLEST = 64 * _MEBIBYTE  # less than that is lost in what a process takes anyway
 
-TARGETS: tuple[Target, ...] = tuple(
-    Target(
+GOALS: tuple[Goal, ...] = tuple(
+    Goal(
         name=f"memory.{one.name}",
         what=f"peak memory of training, {one.what} / full precision (Hugging Face), {MAXIMUM_TOKENS} tokens",
         better="lower",
@@ -28,7 +28,7 @@ TARGETS: tuple[Target, ...] = tuple(
 )
 
 
-def memory(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def memory(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     """Every training in a process of its own, beyond what that process took before it."""
     there, missing = by_scheme(wanted, setting)
     yield from missing

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
 from bebertlab.bench.clock import Ratio, timed
-from bebertlab.bench.row import Finding, Row, Target
+from bebertlab.bench.row import Finding, Goal, Row
 from bebertlab.bench.scheme import W1A8
 from bebertlab.bench.setting import Setting
-from bebertlab.bench.training import TOKENS, Steps, equal_session, labels_phase
+from bebertlab.bench.training import TOKENS, Steps, equal_setup, labels_phase
 
-TARGETS = (
-    Target(
+GOALS = (
+    Goal(
         name="optimizer.w1a8",
         what=f"the optimizer's part of a training step, W1A8 split, {TOKENS} tokens",
         better="lower",
@@ -33,10 +33,10 @@ class Stopwatch:
         self.seconds += timed(lambda: self._call(*arguments), self._device)
 
 
-def optimizer(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def optimizer(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     """Clipping the gradients, the update and clearing the gradients."""
-    session = equal_session(setting, (setting.turns + 1) * setting.steps)
-    with Steps(W1A8.build(setting), labels_phase(), session) as training:
+    setup = equal_setup(setting, (setting.turns + 1) * setting.steps)
+    with Steps(W1A8.build(setting), labels_phase(), setup) as training:
         watch = Stopwatch(training.run.optimizer.step, setting.device)
         training.run.optimizer.step = watch  # type: ignore[assignment,method-assign]
         training.take(setting.steps)

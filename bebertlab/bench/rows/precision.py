@@ -9,31 +9,31 @@ from functools import partial
 import torch
 
 from bebertlab.bench.clock import Ratio, alternate
-from bebertlab.bench.row import Finding, Missing, Row, Target
+from bebertlab.bench.row import Finding, Goal, Missing, Row
 from bebertlab.bench.scheme import W1A8
 from bebertlab.bench.setting import Setting
-from bebertlab.bench.training import TOKENS, Steps, equal_session, labels_phase, train_options
+from bebertlab.bench.training import TOKENS, Steps, equal_setup, labels_phase, train_options
 from bebertlab.model.precision import multiplies_in_bf16
 
-SPEED = Target(
+SPEED = Goal(
     name="bf16.speed",
     what=f"fp32 step / bf16 step, W1A8 split, {TOKENS} tokens",
     better="higher",
     goal=1.5,
 )
-REPEAT = Target(
+REPEAT = Goal(
     name="bf16.repeat",
     what="weights that differ after the same training in bf16 twice, W1A8 split",
     better="lower",
     goal=0.0,
     quick=False,
 )
-TARGETS = (SPEED, REPEAT)
+GOALS = (SPEED, REPEAT)
 
 _NO_BF16 = "this device has no bf16 instructions (AVX512-BF16, AMX), so bf16 would be slower than fp32"
 
 
-def precision(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def precision(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     """Speed only where the processor multiplies in bfloat16; that it repeats, everywhere."""
     for target in wanted:
         if target is REPEAT:
@@ -52,7 +52,7 @@ def _speed(setting: Setting) -> Row:
                 Steps(
                     W1A8.build(setting),
                     labels_phase(),
-                    equal_session(setting, steps, options=train_options(setting, precision=name)),
+                    equal_setup(setting, steps, options=train_options(setting, precision=name)),
                 )
             )
             for name in ("fp32", "bf16")
@@ -65,11 +65,11 @@ def _speed(setting: Setting) -> Row:
 def _repeated(setting: Setting) -> Row:
     steps = 3
     options = train_options(setting, precision="bf16")
-    session = equal_session(setting, steps, options=options)
+    setup = equal_setup(setting, steps, options=options)
     ends = []
     for _ in range(2):
         model = W1A8.build(setting)
-        with Steps(model, labels_phase(), session) as training:
+        with Steps(model, labels_phase(), setup) as training:
             training.take(steps)
         ends.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
     different = int((ends[0] != ends[1]).sum())

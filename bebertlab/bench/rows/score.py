@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from bebertlab.bench.clock import Ratio
-from bebertlab.bench.row import Finding, Row, Target
+from bebertlab.bench.row import Finding, Goal, Row
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import labels_phase, train_options
 from bebertlab.data.examples import Examples, load_examples
@@ -19,10 +19,10 @@ from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task, TaskOptio
 from bebertlab.model.bert import BertClassifier
 from bebertlab.training.loop import fit
 from bebertlab.training.options import TrainOptions
-from bebertlab.training.setup import Session
+from bebertlab.training.setup import TrainingSetup
 
-TARGETS = (
-    Target(
+GOALS = (
+    Goal(
         name="bf16.score",
         what="difference of the mean validation scores in bf16 and fp32 / spread of fp32 over seeds, a generated task",
         better="lower",
@@ -36,7 +36,7 @@ _TRAIN: dict[str, Any] = {"epochs": 4, "learning_rate": 1e-3}
 _SEEDS = 3
 
 
-def score(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def score(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     """The same small model from the same seeds in both precisions."""
     task = setting.codec.load(_TASK, TaskOptions).load()  # type: ignore[type-abstract]
     fp32, bf16 = ([*_scores(task, setting, precision)] for precision in ("fp32", "bf16"))
@@ -76,7 +76,7 @@ def _score(
     setting: Setting,
     seed: int,
 ) -> float:
-    session = Session(
+    setup = TrainingSetup(
         stage="bench",
         task=task,
         train=examples[TRAIN],
@@ -85,6 +85,6 @@ def _score(
         seed=seed,
         device=setting.device,
     )
-    fit(model, labels_phase(), session)
+    fit(model, labels_phase(), setup)
     logits = predict(model, examples[VALIDATION], device=setting.device, precision=options.precision)
     return task.evaluate(VALIDATION, logits.numpy())["score"]

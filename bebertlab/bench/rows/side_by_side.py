@@ -10,12 +10,12 @@ from attrs import evolve
 
 from bebertlab.bench.clock import alternate
 from bebertlab.bench.process import Worker
-from bebertlab.bench.row import Finding, Missing, Row, Target
+from bebertlab.bench.row import Finding, Goal, Missing, Row
 from bebertlab.bench.scheme import W1A4, W1A8
 from bebertlab.bench.setting import Setting
 from bebertlab.processors import processors
 
-TRIALS = Target(
+TRIALS = Goal(
     name="trials.side-by-side",
     what="throughput of two single-threaded trials side by side / one two-threaded trial, W1A8 split",
     better="higher",
@@ -23,16 +23,16 @@ TRIALS = Target(
     quick=False,
 )
 _MEMBERS = 4
-MEMBERS = Target(
+MEMBERS = Goal(
     name="gpu.members",
     what=f"throughput of {_MEMBERS} members at once on one GPU / one after the other, W1A4 split",
     better="higher",
     goal=2.0,
 )
-TARGETS = (TRIALS, MEMBERS)
+GOALS = (TRIALS, MEMBERS)
 
 
-def side_by_side(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def side_by_side(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     """Trials on a CPU, members on a GPU."""
     for target in wanted:
         yield _trials(setting) if target is TRIALS else _members(setting)

@@ -9,23 +9,23 @@ from functools import partial
 from bebertlab.bench.clock import Timings, alternate
 from bebertlab.bench.huggingface import HuggingFaceSteps
 from bebertlab.bench.lengths import MAXIMUM_TOKENS
-from bebertlab.bench.row import Finding, Row, Target
+from bebertlab.bench.row import Finding, Goal, Row
 from bebertlab.bench.scheme import SCHEMES, by_scheme, full_precision
 from bebertlab.bench.setting import Setting
-from bebertlab.bench.training import TOKENS, Steps, equal_session, labels_phase
+from bebertlab.bench.training import TOKENS, Steps, equal_setup, labels_phase
 from bebertlab.model.bert import BertClassifier
 
 _GOAL = 1.3
 _YARDSTICK, _OWN = "yardstick", "own"
 
 
-def _targets(family: str, tokens: int, *, quick: bool) -> tuple[Target, ...]:
+def _targets(family: str, tokens: int, *, quick: bool) -> tuple[Goal, ...]:
     under = f"full-precision step (Hugging Face), {tokens} tokens"
     quantized = [
-        Target(name=f"{family}.{one.name}", what=f"{one.what} step / {under}", better="lower", goal=_GOAL, quick=quick)
+        Goal(name=f"{family}.{one.name}", what=f"{one.what} step / {under}", better="lower", goal=_GOAL, quick=quick)
         for one in SCHEMES
     ]
-    own = Target(name=f"{family}.{_OWN}", what=f"our full-precision step / {under}", better="lower", quick=False)
+    own = Goal(name=f"{family}.{_OWN}", what=f"our full-precision step / {under}", better="lower", quick=False)
     return (*quantized, own)
 
 
@@ -33,17 +33,17 @@ SHORT = _targets("step", TOKENS, quick=True)
 LONG = _targets("step64", MAXIMUM_TOKENS, quick=False)
 
 
-def short_steps(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def short_steps(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     """The rows at about the mean length of SST-2."""
     return _rows(wanted, setting, TOKENS)
 
 
-def long_steps(wanted: Sequence[Target], setting: Setting) -> Iterator[Finding]:
+def long_steps(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
     """The rows at the length to which fine-tuning pads SST-2."""
     return _rows(wanted, setting, MAXIMUM_TOKENS)
 
 
-def _rows(wanted: Sequence[Target], setting: Setting, tokens: int) -> Iterator[Finding]:
+def _rows(wanted: Sequence[Goal], setting: Setting, tokens: int) -> Iterator[Finding]:
     there, missing = by_scheme(wanted, setting)
     yield from missing
     builders: dict[str, Callable[[], BertClassifier]] = {
@@ -61,11 +61,11 @@ def _rows(wanted: Sequence[Target], setting: Setting, tokens: int) -> Iterator[F
 
 def _timings(builders: Mapping[str, Callable[[], BertClassifier]], setting: Setting, tokens: int) -> Timings:
     """All models take turns."""
-    session = equal_session(setting, (setting.turns + 1) * setting.steps, tokens)
-    yardstick = HuggingFaceSteps(setting, session)
+    setup = equal_setup(setting, (setting.turns + 1) * setting.steps, tokens)
+    yardstick = HuggingFaceSteps(setting, setup)
     with ExitStack() as opened:
         trained = {
-            name: opened.enter_context(Steps(build(), labels_phase(), session)) for name, build in builders.items()
+            name: opened.enter_context(Steps(build(), labels_phase(), setup)) for name, build in builders.items()
         }
         runners: dict[str, HuggingFaceSteps | Steps] = {_YARDSTICK: yardstick, **trained}
         return alternate({name: partial(one.take, setting.steps) for name, one in runners.items()}, setting.turns)

@@ -13,7 +13,7 @@ from attrs import frozen
 
 import bebertlab
 from bebertlab.cli.health.finding import Finding, Mark
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 from bebertlab.locations import environment_folder
 
 if TYPE_CHECKING:
@@ -117,5 +117,5 @@ def _wanted() -> _Wanted:
         project = tomllib.loads(source.read_text(encoding="utf-8"))["project"]
         return _Wanted(project["requires-python"], tuple(project["dependencies"]), installed)
     if found is None:
-        raise EnvironmentFault(f"{_DISTRIBUTION} is neither installed nor a source folder; pip install {_DISTRIBUTION}")
+        raise SetupError(f"{_DISTRIBUTION} is neither installed nor a source folder; pip install {_DISTRIBUTION}")
     return _Wanted(str(found.metadata["Requires-Python"]), tuple(found.requires or ()), installed)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bebertlab.cli.health.finding import Finding, Mark
-from bebertlab.cli.options import spoken_bytes
+from bebertlab.cli.options import format_size
 from bebertlab.processors import group_folders, processors
 
 _GIBIBYTE = 2**30
@@ -50,7 +50,7 @@ def graphics() -> Iterable[Finding]:
         yield Finding("gpu", Mark.OK, "none; studies run on the CPU")
     for number in range(count):
         properties = torch.cuda.get_device_properties(number)
-        text = f"{properties.name}, {spoken_bytes(properties.total_memory)}"
+        text = f"{properties.name}, {format_size(properties.total_memory)}"
         yield Finding(f"gpu {number}", Mark.OK, f"{text}; --device cuda:{number} uses it")
 
 
@@ -64,10 +64,10 @@ def memory(
     if free is None:
         yield Finding("memory", Mark.OK, "not known")
     elif free < _MEMORY_BYTES:
-        hint = f"the default study takes up to {spoken_bytes(_MEMORY_BYTES)}; --jobs 1 takes less"
-        yield Finding("memory", Mark.WARN, f"{spoken_bytes(free)} free", hint)
+        hint = f"the default study takes up to {format_size(_MEMORY_BYTES)}; --jobs 1 takes less"
+        yield Finding("memory", Mark.WARN, f"{format_size(free)} free", hint)
     else:
-        yield Finding("memory", Mark.OK, f"{spoken_bytes(free)} free")
+        yield Finding("memory", Mark.OK, f"{format_size(free)} free")
 
 
 def disk(work: Path) -> Iterable[Finding]:
@@ -75,11 +75,11 @@ def disk(work: Path) -> Iterable[Finding]:
     for what, folder in (("work folder", work), ("temporary folder", Path(tempfile.gettempdir()))):
         there = next(one for one in (folder.resolve(), *folder.resolve().parents) if one.exists())
         free = shutil.disk_usage(there).free
-        text = f"{folder}: {spoken_bytes(free)} free"
+        text = f"{folder}: {format_size(free)} free"
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
             yield Finding(what, Mark.FAIL, f"{there} cannot be written", "name another folder (--work or TMPDIR)")
         elif free < _DISK_BYTES:
-            hint = f"leave at least {spoken_bytes(_DISK_BYTES)}; `bebertlab store gc` makes room"
+            hint = f"leave at least {format_size(_DISK_BYTES)}; `bebertlab store gc` makes room"
             yield Finding(what, Mark.WARN, text, hint)
         else:
             yield Finding(what, Mark.OK, text)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bebertlab.cli.health.finding import Finding, Mark
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 
 if TYPE_CHECKING:
     from bebertlab.interfaces.events import StageEvent
-    from bebertlab.study.job import Job, Outcome
+    from bebertlab.study.job import TrialJob, TrialOutcome
 
 
 def ray() -> Iterable[Finding]:
@@ -56,7 +56,7 @@ def hub() -> Iterable[Finding]:
 
     try:
         reach_hub("hub")
-    except EnvironmentFault as error:
+    except SetupError as error:
         hint = "studies of local data need no hub; behind a proxy set HTTPS_PROXY, for a mirror HF_ENDPOINT"
         yield Finding("hub", Mark.FAIL, str(error).removeprefix("hub: "), hint)
     else:
@@ -66,7 +66,7 @@ def hub() -> Iterable[Finding]:
 class _Idle:
     """A host without jobs."""
 
-    def next_job(self) -> Job | None:
+    def next_job(self) -> TrialJob | None:
         return None
 
     def is_done(self) -> bool:
@@ -75,7 +75,7 @@ class _Idle:
     def on_event(self, event: StageEvent) -> None:
         pass
 
-    def on_finished(self, number: int, outcome: Outcome) -> None:
+    def on_finished(self, number: int, outcome: TrialOutcome) -> None:
         pass
 
     def on_lost(self, number: int, error: str) -> None:

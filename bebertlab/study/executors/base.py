@@ -7,13 +7,13 @@ from typing import Protocol
 
 from bebertlab.interfaces.events import StageEvent
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import Job, Outcome
+from bebertlab.study.job import TrialJob, TrialOutcome
 
 
-class Host(Protocol):
+class TrialSource(Protocol):
     """Who hands out jobs: the driver. All of it is called in the thread that called `Executor.run`."""
 
-    def next_job(self) -> Job | None:
+    def next_job(self) -> TrialJob | None:
         """The next job; None where nothing can be handed out now."""
 
     def is_done(self) -> bool:
@@ -22,7 +22,7 @@ class Host(Protocol):
     def on_event(self, event: StageEvent) -> None:
         """A stage of a running job started, went on or finished."""
 
-    def on_finished(self, number: int, outcome: Outcome) -> None:
+    def on_finished(self, number: int, outcome: TrialOutcome) -> None:
         """A job ended, well or not."""
 
     def on_lost(self, number: int, error: str) -> None:
@@ -33,7 +33,7 @@ class Executor(ABC):
     """Runs the jobs of a host until there are no more."""
 
     @abstractmethod
-    def run(self, host: Host, interrupts: Interrupts) -> None:
+    def run(self, host: TrialSource, interrupts: Interrupts) -> None:
         """Run every job; return when the host is done and everything handed out has ended.
 
         Raises:

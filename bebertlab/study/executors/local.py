@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from bebertlab.study.executors.base import Executor, Host
+from bebertlab.study.executors.base import Executor, TrialSource
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.trial import Bench
+from bebertlab.study.trial import TrialRunner
 
 
 class LocalExecutor(Executor):
     """Runs jobs in this process."""
 
-    def run(self, host: Host, interrupts: Interrupts) -> None:
+    def run(self, host: TrialSource, interrupts: Interrupts) -> None:
         """Run every job; Ctrl-C stops the one that runs at once."""
-        bench = Bench()
+        bench = TrialRunner()
         while not host.is_done():
             with interrupts.shielded():
                 job = host.next_job()

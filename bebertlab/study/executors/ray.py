@@ -21,13 +21,13 @@ from ray import tune
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined] # compiled, without types
 from ray.tune.search import Searcher
 
-from bebertlab.errors import EnvironmentFault
-from bebertlab.study.executors.base import Executor, Host
+from bebertlab.errors import SetupError
+from bebertlab.study.executors.base import Executor, TrialSource
 from bebertlab.study.executors.folder import private_folder
 from bebertlab.study.executors.mailbox import Mailbox, post
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import Job
-from bebertlab.study.trial import Bench
+from bebertlab.study.job import TrialJob
+from bebertlab.study.trial import TrialRunner
 
 _MEBIBYTE = 2**20
 _ENVIRONMENT = {
@@ -49,7 +49,7 @@ class RayExecutor(Executor):
         self._threads = threads  #: of each worker
         self._gpus = gpus  #: of the machine, shared by the workers
 
-    def run(self, host: Host, interrupts: Interrupts) -> None:
+    def run(self, host: TrialSource, interrupts: Interrupts) -> None:
         """Run every job; Ctrl-C stops Ray and with it what runs."""
         with private_folder() as folder, _environment(folder), _silence():
             try:
@@ -72,9 +72,9 @@ class RayExecutor(Executor):
             )
         except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
             words = str(error).splitlines() or [""]
-            raise EnvironmentFault(f"Ray does not start: {words[0]}; --executor local works without it") from error
+            raise SetupError(f"Ray does not start: {words[0]}; --executor local works without it") from error
 
-    def _fit(self, host: Host, interrupts: Interrupts, folder: Path) -> None:
+    def _fit(self, host: TrialSource, interrupts: Interrupts, folder: Path) -> None:
         bridge = Bridge(host, interrupts, Mailbox(folder / "events"))
         trainable = tune.with_resources(JobTrainable, {"cpu": self._threads, "gpu": self._gpus / self._jobs})
         tuner = tune.Tuner(
@@ -105,7 +105,7 @@ class JobTrainable(tune.Trainable):  # type: ignore[misc] # Ray has no types
     def setup(self, config: Mapping[str, Any]) -> None:
         """Called once in a new worker."""
         self._job = json.loads(config["job"])
-        self._bench = Bench()
+        self._bench = TrialRunner()
 
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
         """Called for every further job of the worker."""
@@ -133,12 +133,12 @@ class Leave(BaseException):
 class Bridge:
     """Host, interrupts and events for the two objects that Tune calls."""
 
-    def __init__(self, host: Host, interrupts: Interrupts, mailbox: Mailbox) -> None:
+    def __init__(self, host: TrialSource, interrupts: Interrupts, mailbox: Mailbox) -> None:
         self.error: BaseException | None = None
         self._host = host
         self._interrupts = interrupts
         self._mailbox = mailbox
-        self._jobs: dict[str, Job] = {}  # Tune's trial id to the job
+        self._jobs: dict[str, TrialJob] = {}  # Tune's trial id to the job
 
     def suggest(self, trial_id: str) -> dict[str, str] | str | None:
         """The next job for Tune; `Searcher.FINISHED` where there are no more."""

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from bebertlab.bench.row import Row
-from bebertlab.bench.rows.allocations import TARGETS, allocations, layer_extras
+from bebertlab.bench.rows.allocations import GOALS, allocations, layer_extras
 from bebertlab.bench.scheme import W1A8, full_precision
 from bebertlab.bench.setting import Setting
 
@@ -46,7 +46,7 @@ def test_an_ordinary_map_takes_nothing_extra(setting: Setting) -> None:
 
 
 def test_the_worst_map_is_the_row(setting: Setting) -> None:
-    (row,) = allocations(TARGETS[:1], setting)
+    (row,) = allocations(GOALS[:1], setting)
     assert isinstance(row, Row)
     worst = max(extra.total for extra in layer_extras(W1A8.build(setting), setting).values())
     assert row.ratio.median == worst <= 2.0

@@ -9,7 +9,7 @@ import pytest
 from bebertlab.bench.clock import Timings
 from bebertlab.bench.row import Row
 from bebertlab.bench.rows import compiling as rows
-from bebertlab.bench.rows.compiling import TARGETS, compiling
+from bebertlab.bench.rows.compiling import GOALS, compiling
 from bebertlab.bench.setting import Setting
 from bebertlab.training.options import TrainOptions
 
@@ -19,7 +19,7 @@ class Scripted:
 
     seconds: ClassVar[list[float]] = [1.0, 41.0]  # plain, compiled
 
-    def __init__(self, model: object, phase: object, session: object) -> None:
+    def __init__(self, model: object, phase: object, setup: object) -> None:
         self._seconds = self.seconds.pop(0)
 
     def take(self, steps: int) -> float:
@@ -46,7 +46,7 @@ def test_the_break_even_is_told(compiled: float, note: str, setting: Setting, mo
     monkeypatch.setattr(rows, "Steps", Scripted)
     monkeypatch.setattr(rows, "alternate", alternate)
     monkeypatch.setattr(rows, "train_options", lambda setting, **values: TrainOptions())
-    (row,) = compiling(TARGETS, setting)
+    (row,) = compiling(GOALS, setting)
     assert isinstance(row, Row)
     assert row.ratio.median == pytest.approx(1.0 / compiled)
     assert row.note == note

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from bebertlab.bench.row import Missing, Row
 from bebertlab.bench.rows import distillation as rows
-from bebertlab.bench.rows.distillation import PREDICTION, TARGETS, TWO_STAGE, distillation
+from bebertlab.bench.rows.distillation import GOALS, PREDICTION, TWO_STAGE, distillation
 from bebertlab.bench.setting import Setting
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def test_all_phases_count_as_long(setting: Setting, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "alternate", told({"none": 1.0, "prediction": 1.1, "inner": 2.0}))
-    found = {one.target: one for one in distillation(TARGETS, setting) if isinstance(one, Row)}
+    found = {one.target: one for one in distillation(GOALS, setting) if isinstance(one, Row)}
     assert found[PREDICTION].ratio.median == pytest.approx(1.1)
     assert found[TWO_STAGE].ratio.median == pytest.approx(1.55)
     assert found[TWO_STAGE].note == "by phase: inner 2.00 + prediction 1.10"

@@ -5,13 +5,13 @@ import torch
 
 from bebertlab.bench.row import Missing, Row
 from bebertlab.bench.rows import gpu as rows
-from bebertlab.bench.rows.gpu import EPOCH, TARGETS, gpu
+from bebertlab.bench.rows.gpu import EPOCH, GOALS, gpu
 from bebertlab.bench.setting import Setting
 
 
 def test_without_a_gpu_it_says_what_is_needed(setting: Setting) -> None:
-    found = list(gpu(TARGETS, setting))
-    assert [one.target for one in found] == list(TARGETS)
+    found = list(gpu(GOALS, setting))
+    assert [one.target for one in found] == list(GOALS)
     assert all(isinstance(one, Missing) and one.reason == "needs a GPU: --device cuda" for one in found)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bebertlab.bench.row import Missing, Row
 from bebertlab.bench.rows import memory as rows
-from bebertlab.bench.rows.memory import TARGETS, memory
+from bebertlab.bench.rows.memory import GOALS, memory
 from bebertlab.bench.setting import Setting
 
 MEBIBYTE = 2**20
@@ -19,7 +19,7 @@ def _told(call: Callable[..., int], arguments: Sequence[tuple[str, Setting]], *,
 
 def test_peaks_are_compared(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "in_processes", _told)
-    row, missing = memory(TARGETS[:2], setting)
+    row, missing = memory(GOALS[:2], setting)
     assert isinstance(row, Row)
     assert row.ratio.median == 1.3
     assert row.met is True

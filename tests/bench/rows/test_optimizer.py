@@ -5,12 +5,12 @@ from time import sleep
 import pytest
 
 from bebertlab.bench.row import Row
-from bebertlab.bench.rows.optimizer import TARGETS, Stopwatch, optimizer
+from bebertlab.bench.rows.optimizer import GOALS, Stopwatch, optimizer
 from bebertlab.bench.setting import Setting
 
 
 def test_the_part_is_between_nothing_and_all(setting: Setting) -> None:
-    (row,) = optimizer(TARGETS, setting)
+    (row,) = optimizer(GOALS, setting)
     assert isinstance(row, Row)
     assert 0.0 < row.ratio.low <= row.ratio.median <= row.ratio.high < 1.0
 

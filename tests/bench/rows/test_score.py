@@ -6,7 +6,7 @@ import pytest
 
 from bebertlab.bench.row import Row
 from bebertlab.bench.rows import score as rows
-from bebertlab.bench.rows.score import TARGETS, score
+from bebertlab.bench.rows.score import GOALS, score
 from bebertlab.bench.setting import Setting
 from bebertlab.interfaces.task import Task
 
@@ -33,7 +33,7 @@ def test_a_difference_is_measured_in_the_noise_of_seeds(
 
     monkeypatch.setattr(rows, "_scores", scores)
     monkeypatch.setattr(rows, "_TASK", {**rows._TASK, "size": 20})
-    (row,) = score(TARGETS, setting)
+    (row,) = score(GOALS, setting)
     assert isinstance(row, Row)
     assert row.ratio.median == pytest.approx(ratio)
     assert row.met is met
@@ -43,6 +43,6 @@ def test_models_are_trained_and_scored(setting: Setting, monkeypatch: pytest.Mon
     task = {**rows._TASK, "size": 32, "select_size": 8, "validation_size": 40}
     monkeypatch.setattr(rows, "_TASK", task)
     monkeypatch.setattr(rows, "_TRAIN", {"epochs": 1})
-    (row,) = score(TARGETS, setting)
+    (row,) = score(GOALS, setting)
     assert isinstance(row, Row)
     assert "over 3 seeds" in row.note

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from bebertlab.bench.row import Missing, Row
 from bebertlab.bench.rows import side_by_side as rows
-from bebertlab.bench.rows.side_by_side import MEMBERS, TARGETS, TRIALS, side_by_side
+from bebertlab.bench.rows.side_by_side import GOALS, MEMBERS, TRIALS, side_by_side
 from bebertlab.bench.setting import Setting
 from bebertlab.processors import Processors
 
@@ -67,7 +67,7 @@ def test_members_on_a_gpu_are_compared_with_one_after_the_other(
 
 def test_where_a_row_makes_no_sense(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "processors", lambda: Processors(cores=1, quota=None))
-    reasons = [one.reason for one in side_by_side(TARGETS, setting) if isinstance(one, Missing)]
+    reasons = [one.reason for one in side_by_side(GOALS, setting) if isinstance(one, Missing)]
     assert reasons == ["this machine has one core", "needs a GPU: --device cuda"]
     (missing,) = side_by_side([TRIALS], evolve(setting, device="cuda"))
     assert isinstance(missing, Missing)

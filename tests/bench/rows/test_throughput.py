@@ -6,7 +6,7 @@ import pytest
 
 from bebertlab.bench.row import Row
 from bebertlab.bench.rows import throughput as rows
-from bebertlab.bench.rows.throughput import PREDICTION, TARGETS, TRAINING, throughput
+from bebertlab.bench.rows.throughput import GOALS, PREDICTION, TRAINING, throughput
 from bebertlab.bench.setting import Setting
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def test_examples_a_second_are_compared(setting: Setting, told: Told, monkeypatc
     # 8 steps of 4 sentences in 1.6 s are 20 a second; one step of 4 in 1 s is 4; 96 predictions in 0.6 s are 160
     seconds = {"training": 1.6, TRAINING.name: 1.0, PREDICTION.name: 0.6}
     monkeypatch.setattr(rows, "alternate", told(seconds))
-    found = {one.target: one for one in throughput(TARGETS, setting) if isinstance(one, Row)}
+    found = {one.target: one for one in throughput(GOALS, setting) if isinstance(one, Row)}
     assert found[TRAINING].ratio.median == pytest.approx(5.0)
     assert found[TRAINING].met is True
     assert found[TRAINING].note == "20 / 4 examples a second"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bebertlab.cli.health.finding import Finding, Mark, look
-from bebertlab.errors import EnvironmentFault
+from bebertlab.errors import SetupError
 
 
 def test_findings_come_through_in_order() -> None:
@@ -14,7 +14,7 @@ def test_findings_come_through_in_order() -> None:
 def test_a_check_that_raises_is_a_failure_with_its_name() -> None:
     def fault() -> Iterator[Finding]:
         yield Finding("first", Mark.OK, "fine")
-        raise EnvironmentFault("Ray does not start; --executor local works without it")
+        raise SetupError("Ray does not start; --executor local works without it")
 
     [finding] = look("ray", fault)
     assert finding == Finding("ray", Mark.FAIL, "Ray does not start; --executor local works without it")

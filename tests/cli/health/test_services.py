@@ -9,8 +9,8 @@ import pytest
 
 from bebertlab.cli.health import services
 from bebertlab.cli.health.finding import Mark
-from bebertlab.errors import EnvironmentFault
-from bebertlab.study.executors.base import Host
+from bebertlab.errors import SetupError
+from bebertlab.study.executors.base import TrialSource
 from bebertlab.study.interrupts import Interrupts
 
 
@@ -72,7 +72,7 @@ def test_ray_is_started_with_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> N
         def __init__(self, *, jobs: int) -> None:
             self.jobs = jobs
 
-        def run(self, host: Host, interrupts: Interrupts) -> None:
+        def run(self, host: TrialSource, interrupts: Interrupts) -> None:
             assert host.next_job() is None
             started.append((self.jobs, host.is_done()))
 
@@ -84,7 +84,7 @@ def test_ray_is_started_with_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_hub_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(asker: str) -> None:
-        raise EnvironmentFault(f"{asker}: the hub cannot be reached: no route")
+        raise SetupError(f"{asker}: the hub cannot be reached: no route")
 
     monkeypatch.setattr("bebertlab.network.reach_hub", lambda asker: None)
     assert [finding.mark for finding in services.hub()] == [Mark.OK]

@@ -66,7 +66,7 @@ def test_thresholds_learn_as_biases_do() -> None:
     made = quantizer(0.0, 0.0)
     (group,) = made.parameter_groups()
     assert group.parameters == (made.shift,)
-    assert group.like_biases
+    assert group.no_decay_group
 
 
 @pytest.mark.slow

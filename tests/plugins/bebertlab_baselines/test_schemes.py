@@ -35,7 +35,7 @@ PROBABILITIES = Site.ATTENTION_PROBABILITIES
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=repr)
 def test_a_model_trains_under_it(scheme: SchemeOptions) -> None:
-    model = tiny_model(tiny_task(), scheme.design()).train()
+    model = tiny_model(tiny_task(), scheme.spec()).train()
     tokens = torch.randint(1, 20, (4, 6), generator=torch.Generator().manual_seed(0))
     ones = torch.ones_like(tokens)
     batch = Batch(positions=torch.arange(4), tokens=tokens, segments=ones * 0, mask=ones.bool(), labels=ones[:, 0])
@@ -48,7 +48,7 @@ def test_a_model_trains_under_it(scheme: SchemeOptions) -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=repr)
 def test_every_weight_is_quantized_and_the_word_embedding_by_rows(scheme: SchemeOptions) -> None:
-    weights = scheme.design().weights
+    weights = scheme.spec().weights
     assert set(weights) == set(WEIGHT_SITES)
     assert weights[Site.WORD_EMBEDDING].build(torch.Size([4, 8])).row_wise
 
@@ -57,48 +57,48 @@ def test_every_weight_is_quantized_and_the_word_embedding_by_rows(scheme: Scheme
 def test_signs_leave_the_attention_probabilities_alone(
     scheme: type[XnorScheme] | type[IrnetScheme] | type[ReactScheme],
 ) -> None:
-    design = scheme().design()
-    assert set(design.inputs) == set(LINEAR_SITES)
-    assert set(design.attention) == set(ATTENTION_SITES) - {PROBABILITIES}
-    assert {options.build(torch.Size([8])).bits for options in design.inputs.values()} == {1}
-    weights_only = scheme(activation_bits=32).design()
+    spec = scheme().spec()
+    assert set(spec.inputs) == set(LINEAR_SITES)
+    assert set(spec.attention) == set(ATTENTION_SITES) - {PROBABILITIES}
+    assert {options.build(torch.Size([8])).bits for options in spec.inputs.values()} == {1}
+    weights_only = scheme(activation_bits=32).spec()
     assert not weights_only.inputs
     assert not weights_only.attention
-    assert weights_only.weights == design.weights
+    assert weights_only.weights == spec.weights
 
 
 def test_dorefa_is_unsigned_where_nothing_is_negative() -> None:
-    design = DorefaScheme(weight_bits=3, activation_bits=2).design()
-    assert design.activation == "relu"
-    assert design.weights[Site.POOLER] == Dorefa(bits=3, unit_range=False)
-    assert design.weights[Site.WORD_EMBEDDING] == Dorefa(bits=3, unit_range=False, granularity="row")
-    assert design.inputs[Site.FFN_DOWN] == design.attention[PROBABILITIES] == DorefaActivation(bits=2)
-    assert design.inputs[Site.FFN_UP] == DorefaActivation(bits=2, signed=True)
+    spec = DorefaScheme(weight_bits=3, activation_bits=2).spec()
+    assert spec.activation == "relu"
+    assert spec.weights[Site.POOLER] == Dorefa(bits=3, unit_range=False)
+    assert spec.weights[Site.WORD_EMBEDDING] == Dorefa(bits=3, unit_range=False, granularity="row")
+    assert spec.inputs[Site.FFN_DOWN] == spec.attention[PROBABILITIES] == DorefaActivation(bits=2)
+    assert spec.inputs[Site.FFN_UP] == DorefaActivation(bits=2, signed=True)
 
 
 def test_pact_learns_its_clips_from_a_start() -> None:
-    design = PactScheme(clip=4.0).design()
-    assert design.weights[Site.QUERY] == Dorefa(bits=4, unit_range=False)
-    assert design.inputs[Site.FFN_DOWN] == Pact(clip=4.0)
-    assert design.inputs[Site.QUERY] == design.attention[Site.ATTENTION_KEY] == Pact(clip=4.0, signed=True)
-    assert design.attention[PROBABILITIES] == Pact(clip=1.0)
+    spec = PactScheme(clip=4.0).spec()
+    assert spec.weights[Site.QUERY] == Dorefa(bits=4, unit_range=False)
+    assert spec.inputs[Site.FFN_DOWN] == Pact(clip=4.0)
+    assert spec.inputs[Site.QUERY] == spec.attention[Site.ATTENTION_KEY] == Pact(clip=4.0, signed=True)
+    assert spec.attention[PROBABILITIES] == Pact(clip=1.0)
 
 
 def test_bitnet_quantizes_linear_layers_only() -> None:
-    design = BitnetScheme().design()
-    assert design.weights[Site.FFN_DOWN] == Bitnet()
-    assert set(design.inputs) == set(LINEAR_SITES)
-    assert not design.attention
+    spec = BitnetScheme().spec()
+    assert spec.weights[Site.FFN_DOWN] == Bitnet()
+    assert set(spec.inputs) == set(LINEAR_SITES)
+    assert not spec.attention
 
 
 @pytest.mark.parametrize("scheme", [XnorScheme, IrnetScheme, ReactScheme, DorefaScheme, PactScheme])
 def test_as_published_reaches_every_quantizer_that_knows_it(scheme: type[XnorScheme]) -> None:
-    design = scheme(as_published=True).design()
-    told = [*design.weights.values(), *design.inputs.values(), *design.attention.values()]
+    spec = scheme(as_published=True).spec()
+    told = [*spec.weights.values(), *spec.inputs.values(), *spec.attention.values()]
     known = [one for one in told if hasattr(one, "as_published")]
-    assert set(design.weights.values()) <= set(known)
+    assert set(spec.weights.values()) <= set(known)
     assert all(getattr(one, "as_published", True) for one in known)
-    assert XnorScheme(as_published=True).design().inputs[Site.POOLER] == Xnor(as_published=True)
+    assert XnorScheme(as_published=True).spec().inputs[Site.POOLER] == Xnor(as_published=True)
 
 
 @pytest.mark.parametrize("bits", [0, 5, 16])

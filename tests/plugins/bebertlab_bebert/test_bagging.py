@@ -25,7 +25,7 @@ def test_every_member_draws_a_bootstrap_and_counts_the_same() -> None:
     first = bagging.first(0, data(4))
     assert (first.sampling, first.draws) == (Sampling.BOOTSTRAP, None)
     assert first.weights.tolist() == [0.25] * 4
-    verdict = bagging.judge(3, first, None, data(4))
+    verdict = bagging.update(3, first, None, data(4))
     assert (verdict.weight, verdict.kept, verdict.next) == (1.0, True, None)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bebertlab.interfaces.ensemble import Floats, Round, Sampling
+from bebertlab.interfaces.ensemble import Floats, SampleWeights, Sampling
 from bebertlab.testing.tiny import tiny_data
 from bebertlab_bebert.average import WeightedMean
 from bebertlab_bebert.boosting import BoostingOptions
@@ -41,8 +41,8 @@ def compare_member(case: Case, t: Arrays, tolerance: Tolerances) -> None:
     name, classes = case["name"], case.get("num_labels", 1)
     predicted, target, weights = (t[what].reshape(-1) for what in ("pred", "target", "weights_in"))
     logits = predicted[:, None] if classes == 1 else np.eye(classes)[predicted.astype(np.int64)]
-    round = Round(sampling=Sampling.RESAMPLE, weights=weights)
-    verdict = BoostingOptions(error_floor=FLOOR).build(classes).judge(0, round, logits, tiny_data(target))
+    round = SampleWeights(sampling=Sampling.RESAMPLE, weights=weights)
+    verdict = BoostingOptions(error_floor=FLOOR).build(classes).update(0, round, logits, tiny_data(target))
     if (predicted == target).all():  # the published code divides by 0
         assert (verdict.kept, verdict.error) == (True, 0.0), name
         assert verdict.weight == pytest.approx(math.log((1 - FLOOR) / FLOOR) + math.log(max(classes - 1, 1))), name

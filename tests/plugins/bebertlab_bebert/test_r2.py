@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bebertlab.interfaces.ensemble import Ensemble, Round, Sampling
+from bebertlab.interfaces.ensemble import Ensemble, SampleWeights, Sampling
 from bebertlab.testing.tiny import tiny_data
 from bebertlab_bebert.boosting import BoostingOptions
 
@@ -22,8 +22,8 @@ def r2(loss: Loss = "square", error_floor: float = 1e-10) -> Ensemble:
     return BoostingOptions(loss=loss, error_floor=error_floor).build(1)
 
 
-def weighted(weights: list[float]) -> Round:
-    return Round(sampling=Sampling.RESAMPLE, weights=np.array(weights))
+def weighted(weights: list[float]) -> SampleWeights:
+    return SampleWeights(sampling=Sampling.RESAMPLE, weights=np.array(weights))
 
 
 def reference(
@@ -51,7 +51,7 @@ def reference(
 
 def test_a_round_by_hand() -> None:
     # distances 0, 0, 0, 2: losses 0, 0, 0, 1; e = 1/4; b = 1/3
-    verdict = r2().judge(
+    verdict = r2().update(
         0, weighted([0.25] * 4), np.array([[1.0], [2.0], [3.0], [6.0]]), tiny_data(np.array([1.0, 2, 3, 4]))
     )
     assert verdict.error == pytest.approx(0.25)
@@ -72,7 +72,7 @@ rows = st.lists(
 def test_matches_the_steps_one_by_one(loss: Loss, rows: list[tuple[float, float, float]]) -> None:
     predictions, labels, weights = (list(column) for column in zip(*rows, strict=True))
     error, following = reference(predictions, labels, weights, loss)
-    verdict = r2(loss).judge(0, weighted(weights), np.array(predictions)[:, None], tiny_data(np.array(labels)))
+    verdict = r2(loss).update(0, weighted(weights), np.array(predictions)[:, None], tiny_data(np.array(labels)))
     assert verdict.error == pytest.approx(error)
     if abs(error - 0.5) > 1e-9:  # nearer, rounding decides
         assert verdict.kept == (error < 0.5)
@@ -83,14 +83,14 @@ def test_matches_the_steps_one_by_one(loss: Loss, rows: list[tuple[float, float,
 
 def test_a_perfect_member_has_a_bounded_weight() -> None:
     labels = np.array([1.0, 2.0])
-    verdict = r2(error_floor=1e-6).judge(0, weighted([0.9, 0.1]), labels[:, None], tiny_data(labels))
+    verdict = r2(error_floor=1e-6).update(0, weighted([0.9, 0.1]), labels[:, None], tiny_data(labels))
     assert verdict.weight == pytest.approx(math.log((1 - 1e-6) / 1e-6))
     assert verdict.next is not None
     assert verdict.next.weights.tolist() == [0.9, 0.1]
 
 
 def test_an_error_of_a_half_is_too_much() -> None:
-    verdict = r2().judge(0, weighted([0.5, 0.5]), np.array([[1.0], [4.0]]), tiny_data(np.array([1.0, 2.0])))
+    verdict = r2().update(0, weighted([0.5, 0.5]), np.array([[1.0], [4.0]]), tiny_data(np.array([1.0, 2.0])))
     assert verdict.error == 0.5
     assert (verdict.kept, verdict.weight) == (False, 0.0)
     assert verdict.next is not None

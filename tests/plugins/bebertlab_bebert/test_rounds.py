@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bebertlab.interfaces.ensemble import Round, Sampling
+from bebertlab.interfaces.ensemble import SampleWeights, Sampling
 from bebertlab_bebert.rounds import Rounds
 
 
@@ -26,7 +26,7 @@ def test_no_example_falls_below_the_floor() -> None:
 
 
 def test_a_discarded_member_resets_the_weights_as_often_as_allowed() -> None:
-    uneven = Round(sampling=Sampling.RESAMPLE, weights=np.array([0.9, 0.1]))
+    uneven = SampleWeights(sampling=Sampling.RESAMPLE, weights=np.array([0.9, 0.1]))
     first = rounds().discarded(0.6, uneven)
     assert (first.weight, first.kept, first.error) == (0.0, False, 0.6)
     assert first.next is not None

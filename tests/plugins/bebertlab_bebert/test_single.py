@@ -20,5 +20,5 @@ def test_has_one_member_that_sees_every_example() -> None:
     data = tiny_data(np.zeros(4, dtype=np.int64))
     first = single.first(0, data)
     assert first.sampling is Sampling.ALL
-    verdict = single.judge(0, first, None, data)
+    verdict = single.update(0, first, None, data)
     assert (verdict.weight, verdict.kept, verdict.next) == (1.0, True, None)

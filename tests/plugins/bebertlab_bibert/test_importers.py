@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bebertlab.api import BertClassifier, UserError
 from bebertlab.model.huggingface import configuration
-from bebertlab.model.requantize import redesign
+from bebertlab.model.requantize import apply_spec
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_bibert import BebertBibertImporter, BebertBibertScheme, BibertImporter, BibertScheme
 
@@ -45,8 +45,8 @@ def test_weights_keep_their_place_and_the_rest_is_left_out(
 ) -> None:
     tensors, config = published
     checkpoint = importer(as_published=as_published).read(tensors, config)
-    wanted = redesign(tiny_model(tiny_task(), seed=3).checkpoint(), scheme(as_published=as_published).design())
-    assert checkpoint.design == wanted.design
+    wanted = apply_spec(tiny_model(tiny_task(), seed=3).checkpoint(), scheme(as_published=as_published).spec())
+    assert checkpoint.spec == wanted.spec
     assert checkpoint.architecture == wanted.architecture
     assert checkpoint.tensors.keys() == wanted.tensors.keys()
     assert all(torch.equal(tensor, wanted.tensors[name]) for name, tensor in checkpoint.tensors.items())

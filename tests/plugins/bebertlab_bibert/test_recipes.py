@@ -8,7 +8,7 @@ import pytest
 
 from bebertlab.api import Codec
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.error_collector import Faults
+from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.encoders.pretrained import PretrainedEncoder
 from bebertlab.pipeline.paths import set_value
 from bebertlab.pipeline.read import read_recipe, structure_recipe
@@ -33,7 +33,7 @@ SETTINGS = {
 
 
 def recipe(name: str, codec: Codec, **changes: object) -> Recipe:
-    registry, faults = load_plugins().registry, Faults()
+    registry, faults = load_plugins().registry, ErrorCollector()
     document = read_recipe(RECIPES / name)
     for path, value in changes.items():
         document = set_value(document, path.replace("__", "."), value, "a test", registry)

@@ -50,7 +50,7 @@ def test_three_values_take_two_bits() -> None:
 @given(st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=12), st.booleans())
 def test_the_factors_are_signs_and_one_scale(values: list[float], as_published: bool) -> None:
     x = torch.tensor([values])
-    signs, scale = Sign(scaled=True, as_published=as_published).build(torch.Size([len(values)])).factored(x)
+    signs, scale = Sign(scaled=True, as_published=as_published).build(torch.Size([len(values)])).forward_unscaled(x)
     assert set(signs.flatten().tolist()) <= ({-1, 0, 1} if as_published else {-1, 1})
     assert scale is not None
     assert torch.isclose(scale, x.abs().mean())
@@ -66,7 +66,7 @@ def test_factors_hand_on_the_gradient_of_the_product_and_it_stays_finite() -> No
     quantizer = Sign(scaled=True).build(torch.Size([3]))
     for numbers, expected in (([0.5, -0.5, 2.0], [3.0, 3.0, 0.0]), ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0])):
         x = torch.tensor(numbers, requires_grad=True)
-        values, scale = quantizer.factored(x)
+        values, scale = quantizer.forward_unscaled(x)
         assert scale is not None
         torch.autograd.backward(values * scale, torch.full((3,), 3.0))
         assert x.grad is not None

@@ -16,7 +16,7 @@ from bebertlab.inference.predict import predict
 from bebertlab.model.folder import load_model
 from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.member import MemberStage
-from bebertlab.testing.stage_runner import StageBench
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
 from bebertlab_bibert import BebertBibertScheme, BibertScheme, DirectionMatchingDistillation
@@ -31,7 +31,7 @@ def student(train: TrainOptions, **options: Any) -> DistillStage:  # noqa: ANN40
 
 @pytest.mark.parametrize("scheme", [BibertScheme(), BibertScheme(as_published=True), BebertBibertScheme()])
 def test_a_student_learns_and_comes_back_from_its_folder(
-    bench: StageBench,
+    bench: StageRunner,
     task: Task,
     teacher: Artifact,
     train: TrainOptions,
@@ -41,13 +41,13 @@ def test_a_student_learns_and_comes_back_from_its_folder(
     artifact = bench.run(student(train, scheme=scheme), task, model=teacher, teacher=teacher)
     stored = logits(artifact)[SELECT]
     model = load_model(artifact.folder, bench.codec)
-    assert model.design == scheme.design()
+    assert model.spec == scheme.spec()
     assert torch.equal(predict(model, load_examples(task, SELECT, teacher.folder, 32)), stored)
     assert stored.isfinite().all()
     assert not torch.equal(stored, logits(teacher)[SELECT])
 
 
-def test_a_student_for_regression(bench: StageBench, train: TrainOptions, logits: Logits) -> None:
+def test_a_student_for_regression(bench: StageRunner, train: TrainOptions, logits: Logits) -> None:
     from bebertlab.stages.finetune import FinetuneStage
 
     task = tiny_task(regression=True)
@@ -57,7 +57,7 @@ def test_a_student_for_regression(bench: StageBench, train: TrainOptions, logits
 
 
 def test_boosting_by_weights_needs_directions_of_single_examples(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, codec: Codec
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, codec: Codec
 ) -> None:
     boosting = codec.load({"kind": "boosting", "sampling": "reweight"}, EnsembleOptions)  # type: ignore[type-abstract]
     member = MemberStage(
@@ -72,6 +72,5 @@ def test_boosting_by_weights_needs_directions_of_single_examples(
         bench.run(member, task, model=teacher, teacher=teacher)
     alone = evolve(member, distillation=DirectionMatchingDistillation(per_example=True))
     assert (
-        load_model(bench.run(alone, task, model=teacher, teacher=teacher).folder, codec).design
-        == BibertScheme().design()
+        load_model(bench.run(alone, task, model=teacher, teacher=teacher).folder, codec).spec == BibertScheme().spec()
     )

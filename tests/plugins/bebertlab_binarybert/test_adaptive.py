@@ -9,7 +9,7 @@ import torch
 from attrs import evolve
 
 from bebertlab.accounting.size import model_size
-from bebertlab.api import Checkpoint, Design, Measure, Site, Splitting, UserError, branch_prefix, quantizable_modules
+from bebertlab.api import Checkpoint, Measure, QuantSpec, Site, Splitting, UserError, branch_prefix, quantizable_modules
 from bebertlab.model.bert import BertClassifier
 from bebertlab.testing import check_splitter
 from bebertlab.testing.tiny import tiny_model, tiny_task
@@ -23,7 +23,7 @@ WORTH = {POOLER: 0.5, KEY: 0.25, WORDS: 2.0, "bert.encoder.layer.1.output.dense"
 
 
 def ternary(**options: Any) -> Checkpoint:  # noqa: ANN401 - passed on to the scheme
-    return tiny_model(tiny_task(), BinaryBert(weight_bits=2, **options).design()).checkpoint()
+    return tiny_model(tiny_task(), BinaryBert(weight_bits=2, **options).spec()).checkpoint()
 
 
 def whole(checkpoint: Checkpoint, path: str) -> bool:
@@ -51,19 +51,19 @@ def split(source: Checkpoint, worth: Mapping[str, float] = WORTH, **budget: floa
 
 
 def chosen(splitting: Splitting) -> set[str]:
-    return {path for path, branches in splitting.checkpoint.design.branches.items() if branches == 2}
+    return {path for path, branches in splitting.checkpoint.spec.branches.items() if branches == 2}
 
 
 @pytest.mark.parametrize(
     ("options", "design"),
     [
-        ({"fraction": 0.5}, BinaryBert(weight_bits=2, activation_bits=4).design()),
-        ({"budget_mebibytes": 0.001}, TernaryBert(clip=0.4).design()),
-        ({"budget_gigaflops": 0.0003}, BinaryBert(weight_bits=2).design()),
+        ({"fraction": 0.5}, BinaryBert(weight_bits=2, activation_bits=4).spec()),
+        ({"budget_mebibytes": 0.001}, TernaryBert(clip=0.4).spec()),
+        ({"budget_gigaflops": 0.0003}, BinaryBert(weight_bits=2).spec()),
     ],
 )
-def test_keeps_the_splitter_contract(options: dict[str, float], design: Design) -> None:
-    check_splitter(Adaptive(**options), design)
+def test_keeps_the_splitter_contract(options: dict[str, float], spec: QuantSpec) -> None:
+    check_splitter(Adaptive(**options), spec)
 
 
 def test_with_room_for_all_those_are_split_that_gain_by_it() -> None:
@@ -76,13 +76,13 @@ def test_with_room_for_all_those_are_split_that_gain_by_it() -> None:
 def test_without_room_every_module_is_binary_in_one_branch() -> None:
     source = ternary()
     found = split(source, fraction=0.0).checkpoint
-    assert found.design == BinaryBert(weight_bits=1).design()
+    assert found.spec == BinaryBert(weight_bits=1).spec()
     assert found.tensors.keys() == source.tensors.keys()
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in source.tensors.items())
 
 
 def test_what_a_ternary_quantizer_cuts_off_is_cut_off_in_one_branch_too() -> None:
-    source = tiny_model(tiny_task(), TernaryBert(clip=0.3).design()).checkpoint()
+    source = tiny_model(tiny_task(), TernaryBert(clip=0.3).spec()).checkpoint()
     name = f"{POOLER}.branches.0.weight"
     assert source.tensors[name].abs().max() > 0.3
     found = split(source, fraction=0.0).checkpoint.tensors[name]
@@ -126,18 +126,18 @@ def test_each_measured_model_has_one_module_that_is_not_split() -> None:
     first, *others, last = seen
     assert not any(whole(first, path) for path in modules)
     assert [[path for path in modules if whole(one, path)] for one in others] == [[path] for path in modules]
-    assert len({id(one.design) for one in (first, *others)}) == 1  # so that one model serves all of them
+    assert len({id(one.spec) for one in (first, *others)}) == 1  # so that one model serves all of them
     assert last is found.checkpoint
     assert found.metrics["loss"] == rigged(WORTH)(last)
 
 
 def test_a_measured_module_is_the_binarization_of_its_weight() -> None:
     seen: list[Checkpoint] = []
-    source = tiny_model(tiny_task(), TernaryBert(clip=0.3).design()).checkpoint()
+    source = tiny_model(tiny_task(), TernaryBert(clip=0.3).spec()).checkpoint()
     source.tensors[f"{POOLER}.branches.0.bias"].copy_(torch.arange(16.0))
     Adaptive(fraction=1.0).build().split(source, rigged(WORTH, seen))
     alone = BertClassifier.from_checkpoint(seen[-2])  # the pooler comes last
-    binary = evolve(source, design=evolve(source.design, weights={**source.design.weights, Site.POOLER: Bwn()}))
+    binary = evolve(source, spec=evolve(source.spec, weights={**source.spec.weights, Site.POOLER: Bwn()}))
     binary.tensors[f"{POOLER}.branches.0.weight"].clamp_(-0.3, 0.3)
     x = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
     one, other = (m.eval().get_submodule(POOLER)(x) for m in (BertClassifier.from_checkpoint(binary), alone))
@@ -190,6 +190,6 @@ def test_a_loss_that_is_no_number_is_refused() -> None:
 
 
 def test_other_weights_are_refused() -> None:
-    binary = tiny_model(tiny_task(), BinaryBert().design()).checkpoint()
+    binary = tiny_model(tiny_task(), BinaryBert().spec()).checkpoint()
     with pytest.raises(UserError, match="splitter 'adaptive' splits ternary weights"):
         split(binary, fraction=0.5)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from bebertlab_binarybert import (
-    Attention,
-    Hidden,
+    AttentionDistanceOptions,
+    HiddenDistanceOptions,
     JointDistillation,
     Prediction,
     PredictionDistillation,
@@ -20,7 +20,7 @@ def test_prediction_is_one_phase_at_the_rate_of_the_stage() -> None:
 
 def test_two_stage_goes_through_the_inner_layers_first_and_faster() -> None:
     inner, prediction = TwoStageDistillation().phases()
-    assert inner.losses == (Hidden(), Attention())
+    assert inner.losses == (HiddenDistanceOptions(), AttentionDistanceOptions())
     assert inner.learning_rate_factor == 2.5
     assert prediction.losses == (Prediction(),)
     assert prediction.learning_rate_factor == 1.0
@@ -29,15 +29,19 @@ def test_two_stage_goes_through_the_inner_layers_first_and_faster() -> None:
 
 def test_joint_is_everything_at_once() -> None:
     (phase,) = JointDistillation(include_padding=False).phases()
-    assert phase.losses == (Hidden(include_padding=False), Attention(include_padding=False), Prediction())
+    assert phase.losses == (
+        HiddenDistanceOptions(include_padding=False),
+        AttentionDistanceOptions(include_padding=False),
+        Prediction(),
+    )
     assert phase.learning_rate_factor == 1.0
 
 
 def test_the_inner_layers_are_those_that_it_names() -> None:
     inner, _ = TwoStageDistillation(layers="last").phases()
     (joint,) = JointDistillation(layers="dynabert").phases()
-    assert inner.losses == (Hidden(layers="last"), Attention(layers="last"))
-    assert joint.losses[:2] == (Hidden(layers="dynabert"), Attention(layers="dynabert"))
+    assert inner.losses == (HiddenDistanceOptions(layers="last"), AttentionDistanceOptions(layers="last"))
+    assert joint.losses[:2] == (HiddenDistanceOptions(layers="dynabert"), AttentionDistanceOptions(layers="dynabert"))
 
 
 def test_a_factor_that_stops_learning_is_refused() -> None:

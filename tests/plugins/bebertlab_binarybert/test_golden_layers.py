@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bebertlab.api import ATTENTION_SITES, Architecture, Design, QuantizerOptions, Site, Tap
+from bebertlab.api import ATTENTION_SITES, Architecture, QuantizerOptions, QuantSpec, Site, Tap
 from bebertlab.model.attention import SelfAttention, additive_mask
 from bebertlab.model.embedding import QuantizedEmbedding
 from bebertlab.model.linear import QuantizedLinear
-from bebertlab.model.module_factory import Parts
+from bebertlab.model.module_factory import ModuleFactory
 from bebertlab_binarybert import Bwn, Laq, Lsq, Twn, Uniform
 
 if TYPE_CHECKING:
@@ -178,8 +178,8 @@ def attention_of(case: Case, t: Tensors, heads: int, width: int, published: bool
     for site, clip in CLIPS.items():
         symmetric = case.get("symmetric_probs" if site is Site.ATTENTION_PROBABILITIES else "symmetric_qkv", True)
         quantizers[site] = activations_of(case, t, clip, symmetric, published)
-    design = Design(attention={site: options for site, options in quantizers.items() if options is not None})
-    return SelfAttention(Parts(sizes, design), "bert.encoder.layer.0.attention.self")
+    spec = QuantSpec(attention={site: options for site, options in quantizers.items() if options is not None})
+    return SelfAttention(ModuleFactory(sizes, spec), "bert.encoder.layer.0.attention.self")
 
 
 @pytest.mark.parametrize("published", [False, True])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bebertlab.api import Batch, LossOptions, Outputs, Tap
 from bebertlab.stages.labels import LabelsOptions
-from bebertlab_binarybert import Attention, Hidden, Prediction
+from bebertlab_binarybert import AttentionDistanceOptions, HiddenDistanceOptions, Prediction
 
 if TYPE_CHECKING:
     from tests.conftest import Golden
@@ -27,7 +27,7 @@ def losses_of(case: dict[str, Any], *, one_logit_is_left_out: bool) -> list[Loss
         temperature = case.get("temperature", 1.0)
         losses.append(Prediction(temperature=temperature, as_published=one_logit_is_left_out))
     if case.get("distill_rep_attn", case.get("intermediate_distill")):
-        losses += [Hidden(), Attention()]
+        losses += [HiddenDistanceOptions(), AttentionDistanceOptions()]
     return losses or [LabelsOptions()]
 
 

@@ -74,7 +74,7 @@ def test_whole_models_are_split_alike(vectors: Golden) -> None:
     for case in vectors.cases:
         before, published = checkpoints(vectors, case)
         after = split_of(before)
-        assert (after.architecture, after.design) == (published.architecture, published.design)
+        assert (after.architecture, after.spec) == (published.architecture, published.spec)
         assert after.tensors.keys() == published.tensors.keys()
         tolerance = vectors.meta["tolerance"]["split state"]
         for name, wanted in published.tensors.items():

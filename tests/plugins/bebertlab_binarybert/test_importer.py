@@ -9,9 +9,9 @@ import torch
 from attrs import evolve
 from torch import Tensor
 
-from bebertlab.api import Architecture, BertClassifier, Design, Site, UserError, quantizable_modules
+from bebertlab.api import Architecture, BertClassifier, QuantSpec, Site, UserError, quantizable_modules
 from bebertlab.model.checkpoint import random_checkpoint
-from bebertlab.model.requantize import redesign
+from bebertlab.model.requantize import apply_spec
 from bebertlab_binarybert import (
     BinaryBert,
     BinaryBertImporter,
@@ -47,10 +47,10 @@ RULES = (
 )
 
 
-def stored(design: Design, branches: int = 1) -> dict[str, Tensor]:
+def stored(spec: QuantSpec, branches: int = 1) -> dict[str, Tensor]:
     """A model with a design as BinaryBERT's code stores it: other names, no flags."""
-    whole = design.with_branches(dict.fromkeys(quantizable_modules(SIZES), branches))
-    sizes = evolve(SIZES, activation=design.activation or "gelu")
+    whole = spec.with_branches(dict.fromkeys(quantizable_modules(SIZES), branches))
+    sizes = evolve(SIZES, activation=spec.activation or "gelu")
     made = {}
     for place, (name, tensor) in enumerate(BertClassifier(sizes, whole).state_dict().items()):
         for pattern, replacement in RULES:
@@ -78,7 +78,7 @@ def test_an_old_full_precision_checkpoint_needs_no_settings() -> None:
     old["bert.embeddings.position_ids"] = torch.arange(12)
     for importer in (BinaryBertImporter(), TernaryBertImporter()):
         found = importer.read(old, CONFIG)
-        assert found.design == Design()
+        assert found.spec == QuantSpec()
         assert found.architecture == SIZES  # three outputs of the classifier, and the LayerNorms' own epsilon
         assert all(torch.equal(found.tensors[name], tensor) for name, tensor in source.tensors.items())
 
@@ -89,11 +89,11 @@ def test_an_old_full_precision_checkpoint_needs_no_settings() -> None:
 )
 def test_settings_and_names_become_ours(settings: tuple[int, int], branches: int) -> None:
     scheme = BinaryBert(weight_bits=settings[0], activation_bits=settings[1])
-    design = scheme.design()
-    given = stored(design, branches)
-    model = read(given, config_of(*settings, hidden_act=design.activation or "gelu"))
-    assert evolve(model.design, branches={}) == design
-    assert set(model.design.branches.values()) in ({2}, set())
+    spec = scheme.spec()
+    given = stored(spec, branches)
+    model = read(given, config_of(*settings, hidden_act=spec.activation or "gelu"))
+    assert evolve(model.spec, branches={}) == spec
+    assert set(model.spec.branches.values()) in ({2}, set())
     own = dict(model.named_parameters())
     assert len(own) == len(given)
     where = "output.dense.branches.1" if branches == 2 else "output.dense.branches.0"
@@ -124,47 +124,47 @@ def test_settings_and_names_become_ours(settings: tuple[int, int], branches: int
     ],
 )
 def test_every_setting_counts(settings: dict[str, object], scheme: BinaryBert) -> None:
-    assert read(stored(scheme.design()), {**config_of(1, 8), **settings}).design == scheme.design()
+    assert read(stored(scheme.spec()), {**config_of(1, 8), **settings}).spec == scheme.spec()
 
 
 def test_a_checkpoint_with_steps_has_them_set_also_one_of_exactly_1() -> None:
-    given = stored(BinaryBert(activation_bits=4).design())
+    given = stored(BinaryBert(activation_bits=4).spec())
     given[f"{LAYER}attention.self.clip_key"] = torch.ones(1)  # with a dimension too many
     model = read(given, config_of(1, 4, hidden_act="gelu")).train()
     quantizer = model.get_submodule(f"{LAYER}attention.self.quantizers.attention_key")
     quantizer(torch.randn(2, 3, 4, 4))
     assert quantizer.get_parameter("step").item() == 1.0
-    assert model.design.activation == "gelu"
+    assert model.spec.activation == "gelu"
     name = f"{LAYER}attention.self.quantizers.attention_key.initialised"
     published = BinaryBertImporter(as_published=True).read(given, config_of(1, 4)).tensors
     assert [n for n, tensor in published.items() if n.endswith(".initialised") and not tensor] == [name]
 
 
 def test_double_precision_becomes_single() -> None:
-    given = {name: tensor.double() for name, tensor in stored(BinaryBert().design(), 2).items()}
+    given = {name: tensor.double() for name, tensor in stored(BinaryBert().spec(), 2).items()}
     assert {p.dtype for p in read(given, config_of(1, 8)).parameters()} == {torch.float32}
 
 
 def test_clips_without_use_are_left_out() -> None:
-    given = stored(BinaryBert(weight_bits=8).design())
+    given = stored(BinaryBert(weight_bits=8).spec())
     model = read(given, config_of(32, 32))
-    assert model.design == Design()
+    assert model.spec == QuantSpec()
 
 
 def test_the_settings_that_the_published_split_copies_are_refused_and_can_be_set() -> None:
-    given = stored(BinaryBert().design(), 2)
+    given = stored(BinaryBert().spec(), 2)
     with pytest.raises(UserError, match=r"word_embeddings and others are split in two, but config\.json says .* 2"):
         read(given, config_of(2, 8))
-    design = read(given, config_of(2, 8), weight_bits=1).design
-    assert design.weights[Site.KEY] == Bwn()
+    spec = read(given, config_of(2, 8), weight_bits=1).spec
+    assert spec.weights[Site.KEY] == Bwn()
 
 
 def test_a_split_of_ours_is_one_of_theirs() -> None:
-    ternary = redesign(random_checkpoint(SIZES, seed=1), BinaryBert(weight_bits=2, activation_bits=32).design())
+    ternary = apply_spec(random_checkpoint(SIZES, seed=1), BinaryBert(weight_bits=2, activation_bits=32).spec())
     split = split_all(ternary, ternary_modules(ternary, "tws"))
     rename = {name: re.sub(r"\.branches\.(\d)", lambda m: f"_{int(m[1]) + 1}", name) for name in split.tensors}
     found = BinaryBertImporter().read({rename[n]: t for n, t in split.tensors.items()}, config_of(1, 32))
-    assert found.design == split.design
+    assert found.spec == split.spec
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in split.tensors.items())
 
 
@@ -190,21 +190,21 @@ def test_a_split_of_ours_is_one_of_theirs() -> None:
 )
 def test_what_contradicts_is_refused_with_the_reason(settings: dict[str, object], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
-        read(stored(BinaryBert().design()), {**config_of(1, 8), **settings})
+        read(stored(BinaryBert().spec()), {**config_of(1, 8), **settings})
 
 
 @pytest.mark.parametrize("lost", ["weight_bits", "input_bits"])
 def test_bits_that_are_not_told_are_asked_for(lost: str) -> None:
     config = {name: value for name, value in config_of(1, 8).items() if name != lost}
     with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+_1\.weight is of a quantized model"):
-        read(stored(BinaryBert().design(), 2), config)
+        read(stored(BinaryBert().spec(), 2), config)
     with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+clip\S* is of a quantized model"):
         TernaryBertImporter().read(ternarybert(), config)
-    assert lost == "input_bits" or read(stored(BinaryBert().design(), 2), config, weight_bits=1).design.branches
+    assert lost == "input_bits" or read(stored(BinaryBert().spec(), 2), config, weight_bits=1).spec.branches
 
 
 def test_what_is_no_classifier_is_refused() -> None:
-    given = stored(BinaryBert().design())
+    given = stored(BinaryBert().spec())
     del given["classifier.weight"]
     for importer in (BinaryBertImporter(), TernaryBertImporter()):
         with pytest.raises(UserError, match="this is no classifier"):
@@ -215,7 +215,7 @@ def ternarybert(clip: float = 2.0) -> dict[str, Tensor]:
     """A model as TernaryBERT's code stores it."""
     given = {
         name.replace("input_clip_val", "act_clip_val"): tensor
-        for name, tensor in stored(TernaryBert(clip=clip).design()).items()
+        for name, tensor in stored(TernaryBert(clip=clip).spec()).items()
     }
     given |= {name.replace(".weight", ".weight_clip_val"): given[name] for name in given if name.endswith("e.weight")}
     ends = torch.tensor([-clip, clip])
@@ -227,8 +227,8 @@ def ternarybert(clip: float = 2.0) -> dict[str, Tensor]:
 def test_ternarybert_has_fixed_clips_of_its_own_names() -> None:
     config = {**CONFIG, "weight_bits": 2, "input_bits": 8, "clip_val": 2.0, "quantize_act": True}
     found = TernaryBertImporter().read(ternarybert(), config)
-    assert found.design == TernaryBert(clip=2.0).design()
-    assert found.design.weights[Site.WORD_EMBEDDING] == Twn(granularity="row", clip=2.0)
+    assert found.spec == TernaryBert(clip=2.0).spec()
+    assert found.spec.weights[Site.WORD_EMBEDDING] == Twn(granularity="row", clip=2.0)
     assert found.tensors[f"{LAYER}output.dense.branches.0.input_quantizer.clip"].tolist() == [-4.0, 4.0]
     model = BertClassifier.from_checkpoint(found)
     assert not [name for name, _ in model.named_parameters() if "clip" in name]
@@ -236,7 +236,7 @@ def test_ternarybert_has_fixed_clips_of_its_own_names() -> None:
 
 def test_ternarybert_without_quantized_activations() -> None:
     config = {**CONFIG, "weight_bits": 2, "input_bits": 8, "clip_val": 2.0, "quantize_act": False}
-    assert not TernaryBertImporter().read(ternarybert(), config).design.inputs
+    assert not TernaryBertImporter().read(ternarybert(), config).spec.inputs
 
 
 def test_ternarybert_refuses_other_clips_and_bits() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, Design, Site, UserError
+from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, QuantSpec, Site, UserError
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.registry.manager import load_plugins
@@ -15,7 +15,7 @@ ONE_SIDED = {Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN}
 
 @pytest.mark.parametrize(("bits", "options"), [(1, Bwn), (2, Twn)])
 def test_weights_have_one_scale_and_words_one_a_row(bits: Any, options: type[Bwn] | type[Twn]) -> None:  # noqa: ANN401
-    weights = BinaryBert(weight_bits=bits).design().weights
+    weights = BinaryBert(weight_bits=bits).spec().weights
     assert set(weights) == set(WEIGHT_SITES)
     assert weights[Site.WORD_EMBEDDING] == options(granularity="row")
     assert {weights[site] for site in LINEAR_SITES} == {options(granularity="tensor")}
@@ -27,17 +27,17 @@ def test_activations_are_asymmetric_only_where_values_are_one_sided(
     kind: type[Uniform] | type[Lsq],
     activation: str | None,
 ) -> None:
-    design = BinaryBert(activation_bits=bits).design()
-    for sites, all_of_them in ((design.inputs, LINEAR_SITES), (design.attention, ATTENTION_SITES)):
+    spec = BinaryBert(activation_bits=bits).spec()
+    for sites, all_of_them in ((spec.inputs, LINEAR_SITES), (spec.attention, ATTENTION_SITES)):
         assert set(sites) == set(all_of_them)
         assert all(options == kind(bits=bits, symmetric=site not in ONE_SIDED) for site, options in sites.items())
-    assert design.activation == activation
+    assert spec.activation == activation
 
 
 def test_32_bits_are_full_precision() -> None:
-    assert BinaryBert(weight_bits=32, activation_bits=32).design() == Design()
-    assert not BinaryBert(activation_bits=32).design().inputs
-    assert not BinaryBert(weight_bits=32).design().weights
+    assert BinaryBert(weight_bits=32, activation_bits=32).spec() == QuantSpec()
+    assert not BinaryBert(activation_bits=32).spec().inputs
+    assert not BinaryBert(weight_bits=32).spec().weights
 
 
 @pytest.mark.parametrize(
@@ -53,29 +53,29 @@ def test_32_bits_are_full_precision() -> None:
     ],
 )
 def test_the_method_of_the_weights_is_an_option(options: dict[str, Any], wanted: object) -> None:
-    assert BinaryBert(**options).design().weights[Site.KEY] == wanted
+    assert BinaryBert(**options).spec().weights[Site.KEY] == wanted
 
 
 def test_uniform_weights_are_symmetric_as_their_input_is() -> None:
-    design = BinaryBert(weight_bits=8, symmetric=False, one_sided_symmetric=True).design()
+    spec = BinaryBert(weight_bits=8, symmetric=False, one_sided_symmetric=True).spec()
     for site in LINEAR_SITES:
-        assert design.weights[site] == design.inputs[site] == Uniform(symmetric=site is Site.FFN_DOWN)
-    assert design.weights[Site.WORD_EMBEDDING] == Uniform(symmetric=False, granularity="row")
-    assert design.attention[Site.ATTENTION_PROBABILITIES] == Uniform(symmetric=True)
+        assert spec.weights[site] == spec.inputs[site] == Uniform(symmetric=site is Site.FFN_DOWN)
+    assert spec.weights[Site.WORD_EMBEDDING] == Uniform(symmetric=False, granularity="row")
+    assert spec.attention[Site.ATTENTION_PROBABILITIES] == Uniform(symmetric=True)
 
 
 def test_granularities_are_options() -> None:
-    design = BinaryBert(embedding_granularity="tensor", activation_granularity="row").design()
-    assert design.weights[Site.WORD_EMBEDDING] == Bwn()
-    assert design.inputs[Site.QUERY] == Uniform(granularity="row")
-    assert design.attention[Site.ATTENTION_KEY] == Uniform(granularity="row")
+    spec = BinaryBert(embedding_granularity="tensor", activation_granularity="row").spec()
+    assert spec.weights[Site.WORD_EMBEDDING] == Bwn()
+    assert spec.inputs[Site.QUERY] == Uniform(granularity="row")
+    assert spec.attention[Site.ATTENTION_KEY] == Uniform(granularity="row")
 
 
 def test_the_hidden_activation_can_be_named() -> None:
-    assert BinaryBert(activation_bits=4, activation="gelu").design().activation == "gelu"
-    assert BinaryBert(activation_bits=2, activations="lsq").design().activation == "relu"
-    assert BinaryBert(activation_bits=4, activations="uniform").design().activation is None
-    assert TernaryBert(activation="relu").design().activation == "relu"
+    assert BinaryBert(activation_bits=4, activation="gelu").spec().activation == "gelu"
+    assert BinaryBert(activation_bits=2, activations="lsq").spec().activation == "relu"
+    assert BinaryBert(activation_bits=4, activations="uniform").spec().activation is None
+    assert TernaryBert(activation="relu").spec().activation == "relu"
 
 
 @pytest.mark.parametrize(
@@ -116,19 +116,19 @@ def test_yaml_is_told_what_is_wrong_and_what_would_be_right(options: dict[str, A
 
 
 def test_ternarybert_learns_no_clip_and_is_symmetric_everywhere() -> None:
-    design = TernaryBert().design()
-    activations = {*design.inputs.values(), *design.attention.values()}
+    spec = TernaryBert().spec()
+    activations = {*spec.inputs.values(), *spec.attention.values()}
     assert activations == {Uniform(bits=8, symmetric=True, clip=2.5, learnable=False)}
-    assert design.weights[Site.WORD_EMBEDDING] == Twn(granularity="row", clip=2.5)
-    assert design.weights[Site.POOLER] == Twn(granularity="tensor", clip=2.5)
-    assert design.activation is None
+    assert spec.weights[Site.WORD_EMBEDDING] == Twn(granularity="row", clip=2.5)
+    assert spec.weights[Site.POOLER] == Twn(granularity="tensor", clip=2.5)
+    assert spec.activation is None
 
 
 def test_ternarybert_of_8_bits_is_uniform_and_32_bit_activations_are_not_quantized() -> None:
-    design = TernaryBert(weight_bits=8, activation_bits=32, matrix_granularity="row").design()
-    assert design.weights[Site.POOLER] == Uniform(granularity="row", learnable=False)
-    assert not design.inputs
-    assert not design.attention
+    spec = TernaryBert(weight_bits=8, activation_bits=32, matrix_granularity="row").spec()
+    assert spec.weights[Site.POOLER] == Uniform(granularity="row", learnable=False)
+    assert not spec.inputs
+    assert not spec.attention
 
 
 @pytest.mark.parametrize("options", [{"weight_bits": 1}, {"activation_bits": 1}, {"clip": 0.0}])

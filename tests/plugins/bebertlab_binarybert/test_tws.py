@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bebertlab.api import Architecture, Batch, BertClassifier, Checkpoint, Design, Site, UserError
+from bebertlab.api import Architecture, Batch, BertClassifier, Checkpoint, QuantSpec, Site, UserError
 from bebertlab.model.checkpoint import random_checkpoint
-from bebertlab.model.requantize import redesign
+from bebertlab.model.requantize import apply_spec
 from bebertlab.model.slice import slice_width
 from bebertlab.testing import check_splitter
 from bebertlab.testing.tiny import tiny_model, tiny_task
@@ -38,11 +38,11 @@ def weights(shape: tuple[int, ...], seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("bits", [8, 4, 32])
 def test_keeps_the_splitter_contract(bits: int) -> None:
-    check_splitter(Tws(), BinaryBert(weight_bits=2, activation_bits=bits).design())
+    check_splitter(Tws(), BinaryBert(weight_bits=2, activation_bits=bits).spec())
 
 
 def test_splits_ternarybert_too() -> None:
-    check_splitter(Tws(), TernaryBert(clip=0.5).design())
+    check_splitter(Tws(), TernaryBert(clip=0.5).spec())
 
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)
@@ -79,7 +79,7 @@ def test_logits_before_and_after(bits: int, split: Splits, monkeypatch: pytest.M
     monkeypatch.setattr(tws, "split_weight", split)
     full = Architecture(vocabulary=50, positions=16, hidden=32, heads=4, head_size=8, ffn=64, layers=2, classes=3)
     half = slice_width(random_checkpoint(full, seed=0, spread=0.2), 0.5)
-    model = BertClassifier.from_checkpoint(redesign(half, BinaryBert(weight_bits=2, activation_bits=bits).design()))
+    model = BertClassifier.from_checkpoint(apply_spec(half, BinaryBert(weight_bits=2, activation_bits=bits).spec()))
     torch.manual_seed(0)
     model.train()(batch())
     ternary = double(model.checkpoint())
@@ -88,7 +88,7 @@ def test_logits_before_and_after(bits: int, split: Splits, monkeypatch: pytest.M
 
 
 def logits(checkpoint: Checkpoint) -> Tensor:
-    model = BertClassifier(checkpoint.architecture, checkpoint.design).double()
+    model = BertClassifier(checkpoint.architecture, checkpoint.spec).double()
     model.load_state_dict(checkpoint.tensors)
     found: Tensor = model.eval()(batch()).logits
     return found.detach()
@@ -159,8 +159,8 @@ def test_weights_beyond_the_clip_are_cut_before_the_split() -> None:
     assert errors(w.clamp(-2, 2), first, second, ternary)[1] < 1e-15
 
 
-def source(design: Design) -> Checkpoint:
-    return tiny_model(tiny_task(), design).checkpoint()
+def source(spec: QuantSpec) -> Checkpoint:
+    return tiny_model(tiny_task(), spec).checkpoint()
 
 
 def unasked(_: Checkpoint) -> float:
@@ -174,23 +174,23 @@ def split_of(before: Checkpoint) -> Checkpoint:
 
 
 def test_every_ternary_module_gets_two_binary_branches() -> None:
-    split = split_of(source(BinaryBert(weight_bits=2).design()))
-    assert split.design.weights[Site.WORD_EMBEDDING] == Bwn(granularity="row")
-    assert split.design.weights[Site.QUERY] == Bwn()
-    assert len(split.design.branches) == 1 + 2 * 6 + 1
-    assert set(split.design.branches.values()) == {2}
-    assert split.design.inputs == BinaryBert().design().inputs
+    split = split_of(source(BinaryBert(weight_bits=2).spec()))
+    assert split.spec.weights[Site.WORD_EMBEDDING] == Bwn(granularity="row")
+    assert split.spec.weights[Site.QUERY] == Bwn()
+    assert len(split.spec.branches) == 1 + 2 * 6 + 1
+    assert set(split.spec.branches.values()) == {2}
+    assert split.spec.inputs == BinaryBert().spec().inputs
 
 
 def test_a_module_without_ternary_weights_stays() -> None:
     ternary = Twn()
-    split = split_of(source(Design(weights={Site.POOLER: ternary})))
-    assert dict(split.design.branches) == {"bert.pooler.dense": 2}
+    split = split_of(source(QuantSpec(weights={Site.POOLER: ternary})))
+    assert dict(split.spec.branches) == {"bert.pooler.dense": 2}
     assert "bert.encoder.layer.0.attention.self.query.weight" in split.tensors
 
 
 def test_biases_are_halved_and_steps_copied() -> None:
-    before = source(BinaryBert(weight_bits=2, activation_bits=4).design())
+    before = source(BinaryBert(weight_bits=2, activation_bits=4).spec())
     name = "bert.encoder.layer.0.intermediate.dense.branches.{}.{}"
     before.tensors[name.format(0, "bias")].fill_(0.6)
     before.tensors[name.format(0, "input_quantizer.step")].fill_(0.3)
@@ -203,8 +203,8 @@ def test_biases_are_halved_and_steps_copied() -> None:
 
 def test_what_is_not_ternary_is_refused_with_the_reason() -> None:
     with pytest.raises(UserError, match="full-precision weights"):
-        split_of(source(BinaryBert(weight_bits=32).design()))
+        split_of(source(BinaryBert(weight_bits=32).spec()))
     with pytest.raises(UserError, match="word_embedding is bwn, query is bwn"):
-        split_of(source(BinaryBert(weight_bits=1).design()))
+        split_of(source(BinaryBert(weight_bits=1).spec()))
     with pytest.raises(UserError, match=r"already split: bert\.pooler\.dense"):
-        split_of(source(Design(weights={Site.POOLER: Twn()}, branches={"bert.pooler.dense": 2})))
+        split_of(source(QuantSpec(weights={Site.POOLER: Twn()}, branches={"bert.pooler.dense": 2})))

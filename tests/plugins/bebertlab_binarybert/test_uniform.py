@@ -108,15 +108,15 @@ def test_branches_share_what_is_the_same(
     x = torch.linspace(-scale, scale, 20).view(4, 5)
     first, second = (Uniform(clip=clip, symmetric=symmetric).build(x.shape) for clip in clips)
     with torch.no_grad():
-        y, other = first.of_branches([second], x)
+        y, other = first.forward_branches([second], x)
         assert torch.equal(y, first(x))
         assert torch.equal(other, second(x))
     assert (y is other) is together
-    codes, its_codes = first.codes_of_branches([second], x)
+    codes, its_codes = first.encode_branches([second], x)
     assert (codes is its_codes) is together
     assert torch.equal(codes.decode(), y)
     assert torch.equal(its_codes.decode(), other)
-    for_training = first.of_branches([second], x)
+    for_training = first.forward_branches([second], x)
     # a clip that cuts something off gets a gradient of its own
     assert (for_training[0] is for_training[1]) is (together and scale < clips[0])
     assert all(one.requires_grad for one in for_training)
@@ -125,7 +125,7 @@ def test_branches_share_what_is_the_same(
 def test_branches_of_another_kind_have_codes_of_their_own() -> None:
     x = torch.linspace(-1, 1, 20).view(4, 5)
     first, second = Uniform().build(x.shape), Lsq().build(x.shape).eval()
-    codes, its_codes = first.codes_of_branches([second], x)
+    codes, its_codes = first.encode_branches([second], x)
     assert torch.equal(codes.decode(), first(x))
     assert torch.equal(its_codes.decode(), second(x))
 

@@ -45,9 +45,9 @@ def test_the_shift_is_added_first_and_learns_as_a_bias() -> None:
     quantizer = CentredSign(shift=True).build(X.shape)
     assert quantizer.shift is not None
     (group,) = quantizer.parameter_groups()
-    assert group.like_biases
+    assert group.no_decay_group
     assert group.parameters[0] is quantizer.shift
-    assert quantizer.lasting == {"shift"}
+    assert quantizer.transferable_state == {"shift"}
     with torch.no_grad():
         quantizer.shift.copy_(torch.tensor([0.0, 9.0, 0.0]))
     y = quantizer(X)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from bebertlab.api import Batch, Codec, Outputs, Tap, resolve_phases
 from bebertlab.stages.labels import LabelsOptions
-from bebertlab.training.objective import Objective
-from bebertlab_binarybert import Attention, Hidden, Prediction
+from bebertlab.training.objective import PhaseLoss
+from bebertlab_binarybert import AttentionDistanceOptions, HiddenDistanceOptions, Prediction
 from bebertlab_bit import BitDistillation
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def losses_of(codec: Codec, **options: Any) -> tuple[Any, ...]:  # noqa: ANN401 
 
 
 def test_predictions_and_hidden_states_are_learned_and_scores_if_wanted(codec: Codec) -> None:
-    assert losses_of(codec) == (Prediction(), Hidden())
-    assert losses_of(codec, attention=True) == (Prediction(), Hidden(), Attention())
-    assert losses_of(codec, prediction=False) == (Hidden(),)
+    assert losses_of(codec) == (Prediction(), HiddenDistanceOptions())
+    assert losses_of(codec, attention=True) == (Prediction(), HiddenDistanceOptions(), AttentionDistanceOptions())
+    assert losses_of(codec, prediction=False) == (HiddenDistanceOptions(),)
 
 
 def test_options_reach_the_losses(codec: Codec) -> None:
@@ -34,7 +34,10 @@ def test_options_reach_the_losses(codec: Codec) -> None:
         codec, attention=True, include_padding=False, temperature=2.0, reduction="classes", as_published=True
     )
     assert prediction == Prediction(temperature=2.0, reduction="classes", as_published=True)
-    assert (hidden, attention) == (Hidden(include_padding=False), Attention(include_padding=False))
+    assert (hidden, attention) == (
+        HiddenDistanceOptions(include_padding=False),
+        AttentionDistanceOptions(include_padding=False),
+    )
 
 
 def test_the_phase_keeps_the_rate_of_the_stage() -> None:
@@ -86,7 +89,7 @@ def compare(vectors: Golden, case: dict[str, Any], codec: Codec) -> None:
         for options, part in zip(chosen, parts, strict=True):
             (term,) = options.build(classes)(student, teacher, batch).values()
             torch.testing.assert_close(term.mean().detach(), t[part], **tolerance["loss values"])
-    loss = Objective(chosen, classes)(student, teacher, batch)
+    loss = PhaseLoss(chosen, classes)(student, teacher, batch)
     torch.testing.assert_close(loss.detach(), t["loss"], **tolerance["loss values"])
     torch.autograd.backward(loss)
     leaves = {f"rep_{place}": x for place, x in enumerate(student.taps[Tap.HIDDEN])}

@@ -138,9 +138,9 @@ def test_gradients_are_slopes_of_the_surrogate(bits: int, signed: bool) -> None:
     def surrogate(scale: float, moved: Tensor) -> float:
         steps = (x + moved - base) / scale
         residue = torch.where((u >= low) & (u <= high), u.clamp(low, high).round() - u, 0.0)
-        within = torch.where(u < low, float(low), torch.where(u > high, float(high), steps + residue))
+        mask_gradient = torch.where(u < low, float(low), torch.where(u > high, float(high), steps + residue))
         sign = torch.sign(z) if signed and bits == 1 else None
-        return float((upstream * scale * (within if sign is None else sign)).sum())
+        return float((upstream * scale * (mask_gradient if sign is None else sign)).sum())
 
     _, slope = gradients(quantizer, x, upstream)
     by_scale = (surrogate(a + h, offsets) - surrogate(a - h, offsets)) / (2 * h)
@@ -190,11 +190,11 @@ def test_as_published_zero_is_a_third_value_of_two_signs_only() -> None:
 
 def test_what_lasts_and_who_teaches_it() -> None:
     quantizer = Elastic(shift=True).build(X.shape)
-    assert quantizer.lasting == {"shift", "scale", "initialised"}
-    assert Elastic(keep_scale=False).build(X.shape).lasting == {"shift"}
+    assert quantizer.transferable_state == {"shift", "scale", "initialised"}
+    assert Elastic(keep_scale=False).build(X.shape).transferable_state == {"shift"}
     scale, shift = quantizer.parameter_groups()
-    assert (scale.parameters[0] is quantizer.scale, scale.like_biases) == (True, False)
-    assert (shift.parameters[0] is quantizer.shift, shift.like_biases) == (True, True)
+    assert (scale.parameters[0] is quantizer.scale, scale.no_decay_group) == (True, False)
+    assert (shift.parameters[0] is quantizer.shift, shift.no_decay_group) == (True, True)
     assert len(tuple(Elastic().build(X.shape).parameter_groups())) == 1
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from bebertlab.api import Architecture, Design, Site, Tap
+from bebertlab.api import Architecture, QuantSpec, Site, Tap
 from bebertlab.model.attention import SelfAttention, additive_mask
 from bebertlab.model.embedding import QuantizedEmbedding
 from bebertlab.model.linear import QuantizedLinear
-from bebertlab.model.module_factory import Parts
+from bebertlab.model.module_factory import ModuleFactory
 from bebertlab_bit import Bit, CentredSign, Elastic
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_embeddings(golden: Callable[[str], Golden]) -> None:
         torch.testing.assert_close(weight.grad, t["grad_weight"], **tolerance["grads"])
 
 
-def attention_design(case: dict[str, Any]) -> Design:
+def attention_design(case: dict[str, Any]) -> QuantSpec:
     """Of 32 bits a case says nothing more; `symmetric_probs: null` leaves the probabilities alone."""
     probabilities = case.get("symmetric_probs", False)
     scheme = Bit(
@@ -109,7 +109,7 @@ def attention_design(case: dict[str, Any]) -> Design:
         one_sided_signed=bool(probabilities),
         as_published=True,
     )
-    return Design(attention=scheme.design().attention)
+    return QuantSpec(attention=scheme.spec().attention)
 
 
 def test_attention(golden: Callable[[str], Golden]) -> None:
@@ -124,7 +124,9 @@ def test_attention(golden: Callable[[str], Golden]) -> None:
         sizes = Architecture(
             vocabulary=1, positions=1, hidden=width, heads=heads, head_size=width // heads, ffn=1, layers=1, classes=2
         )
-        attention = SelfAttention(Parts(sizes, attention_design(case)), "bert.encoder.layer.0.attention.self").eval()
+        attention = SelfAttention(
+            ModuleFactory(sizes, attention_design(case)), "bert.encoder.layer.0.attention.self"
+        ).eval()
         attention.quantizers.train(case.get("step_init", False))
         scaled = {
             CLIPS[Site(site)]: quantizer

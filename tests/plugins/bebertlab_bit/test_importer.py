@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bebertlab.api import BertClassifier, Checkpoint, Design, Site, UserError
+from bebertlab.api import BertClassifier, Checkpoint, QuantSpec, Site, UserError
 from bebertlab.model.huggingface import configuration
-from bebertlab.model.requantize import redesign
+from bebertlab.model.requantize import apply_spec
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_bit import Bit, BitImporter, CentredSign, Elastic
 
@@ -20,7 +20,7 @@ SETTINGS = {"weight_bits": 1, "input_bits": 1, "weight_quant_method": "bwn", "in
 @pytest.fixture
 def ours() -> Checkpoint:
     """A model under the scheme, every number of its quantizers another one."""
-    checkpoint = redesign(tiny_model(tiny_task(), seed=3).checkpoint(), Bit().design())
+    checkpoint = apply_spec(tiny_model(tiny_task(), seed=3).checkpoint(), Bit().spec())
     for place, (name, tensor) in enumerate(checkpoint.tensors.items()):
         if name.endswith((".scale", ".shift")):
             tensor.add_(place)
@@ -51,7 +51,7 @@ def published(ours: Checkpoint) -> dict[str, Tensor]:
 
 def test_every_number_finds_its_place(ours: Checkpoint, published: dict[str, Tensor], config: dict[str, Any]) -> None:
     found = BitImporter().read(published, config)
-    assert (found.architecture, found.design) == (ours.architecture, ours.design)
+    assert (found.architecture, found.spec) == (ours.architecture, ours.spec)
     assert found.tensors.keys() == ours.tensors.keys()
     assert all(torch.equal(tensor, ours.tensors[name]) for name, tensor in found.tensors.items())
     BertClassifier.from_checkpoint(found)
@@ -92,30 +92,30 @@ def test_the_numbers_are_copies_in_single_precision(published: dict[str, Tensor]
 def test_settings_of_the_command_line(
     published: dict[str, Tensor], config: dict[str, Any], settings: dict[str, Any], scheme: Bit
 ) -> None:
-    assert BitImporter().read(published, {**config, **settings}).design == scheme.design()
+    assert BitImporter().read(published, {**config, **settings}).spec == scheme.spec()
 
 
 def test_what_its_bits_leave_without_use_is_left_out(published: dict[str, Tensor], config: dict[str, Any]) -> None:
     plain = BitImporter().read(published, {**config, "weight_bits": 32, "input_bits": 32})
-    assert plain.design == Design(activation="relu")
+    assert plain.spec == QuantSpec(activation="relu")
     published[f"{SELF}.query.weight_clip_val"] = torch.ones(2)
     BitImporter().read(published, config)
 
 
 def test_the_hidden_activation_is_that_of_the_checkpoint(published: dict[str, Tensor], config: dict[str, Any]) -> None:
     found = BitImporter().read(published, {**config, "hidden_act": "gelu"})
-    assert found.design.activation == found.architecture.activation == "gelu"
+    assert found.spec.activation == found.architecture.activation == "gelu"
 
 
 def test_activations_may_be_centred_too(published: dict[str, Tensor], config: dict[str, Any]) -> None:
     found = BitImporter(as_published=True).read(published, {**config, "input_quant_method": "bwn"})
-    assert found.design.inputs[Site.QUERY] == CentredSign(shift=True, as_published=True)
+    assert found.spec.inputs[Site.QUERY] == CentredSign(shift=True, as_published=True)
     assert not any(name.endswith(".scale") for name in found.tensors)
     assert found.tensors[f"{SELF}.query.branches.0.input_quantizer.shift"].any()
 
 
 def test_zeros_as_published(published: dict[str, Tensor], config: dict[str, Any]) -> None:
-    found = BitImporter(as_published=True).read(published, config).design
+    found = BitImporter(as_published=True).read(published, config).spec
     assert found.inputs[Site.QUERY] == Elastic(shift=True, as_published=True)
     assert found.weights[Site.QUERY] == CentredSign(as_published=True)
 

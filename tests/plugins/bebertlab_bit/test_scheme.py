@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, Checkpoint, Design, Site
-from bebertlab.model.requantize import redesign
+from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, WEIGHT_SITES, Checkpoint, QuantSpec, Site
+from bebertlab.model.requantize import apply_spec
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_bit import Bit, CentredSign, Elastic
 
@@ -14,52 +14,52 @@ ONE_SIDED = {Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN}
 
 
 def test_weights_have_one_scale_and_words_one_a_row() -> None:
-    weights = Bit().design().weights
+    weights = Bit().spec().weights
     assert set(weights) == set(WEIGHT_SITES)
     assert weights[Site.WORD_EMBEDDING] == CentredSign(granularity="row")
     assert {weights[site] for site in LINEAR_SITES} == {CentredSign(granularity="tensor")}
-    turned = Bit(matrix_granularity="row", embedding_granularity="tensor").design().weights
+    turned = Bit(matrix_granularity="row", embedding_granularity="tensor").spec().weights
     assert turned[Site.WORD_EMBEDDING] == CentredSign(granularity="tensor")
     assert turned[Site.POOLER] == CentredSign(granularity="row")
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_activations_are_one_sided_after_softmax_and_relu_and_shifted_at_linear_inputs(bits: Any) -> None:  # noqa: ANN401
-    design = Bit(activation_bits=bits).design()
-    assert design.inputs == {s: Elastic(bits=bits, signed=s not in ONE_SIDED, shift=True) for s in LINEAR_SITES}
-    assert design.attention == {s: Elastic(bits=bits, signed=s not in ONE_SIDED) for s in ATTENTION_SITES}
-    assert design.activation == "relu"
+    spec = Bit(activation_bits=bits).spec()
+    assert spec.inputs == {s: Elastic(bits=bits, signed=s not in ONE_SIDED, shift=True) for s in LINEAR_SITES}
+    assert spec.attention == {s: Elastic(bits=bits, signed=s not in ONE_SIDED) for s in ATTENTION_SITES}
+    assert spec.activation == "relu"
 
 
 def test_the_signs_can_be_chosen() -> None:
-    design = Bit(signed=False, one_sided_signed=True).design()
-    signed = {site for site, options in {**design.inputs, **design.attention}.items() if options.signed}  # type: ignore[attr-defined]
+    spec = Bit(signed=False, one_sided_signed=True).spec()
+    signed = {site for site, options in {**spec.inputs, **spec.attention}.items() if options.signed}  # type: ignore[attr-defined]
     assert signed == ONE_SIDED
 
 
 def test_probabilities_can_stay_as_they_are() -> None:
-    assert set(Bit(quantize_probabilities=False).design().attention) == set(ATTENTION_SITES) - {
+    assert set(Bit(quantize_probabilities=False).spec().attention) == set(ATTENTION_SITES) - {
         Site.ATTENTION_PROBABILITIES
     }
 
 
 def test_the_mean_can_centre_activations_too() -> None:
-    design = Bit(activations="bwn").design()
-    assert set(design.inputs.values()) == {CentredSign(shift=True)}
-    assert set(design.attention.values()) == {CentredSign()}
+    spec = Bit(activations="bwn").spec()
+    assert set(spec.inputs.values()) == {CentredSign(shift=True)}
+    assert set(spec.attention.values()) == {CentredSign()}
 
 
 def test_32_bits_are_full_precision() -> None:
-    assert Bit(weight_bits=32, activation_bits=32).design() == Design(activation="relu")
-    assert not Bit(activation_bits=32).design().inputs
-    assert not Bit(weight_bits=32).design().weights
+    assert Bit(weight_bits=32, activation_bits=32).spec() == QuantSpec(activation="relu")
+    assert not Bit(activation_bits=32).spec().inputs
+    assert not Bit(weight_bits=32).spec().weights
 
 
 def test_as_published_reaches_every_binary_site() -> None:
-    design = Bit(as_published=True, keep_scale=False).design()
-    everything: list[Any] = [*design.weights.values(), *design.inputs.values(), *design.attention.values()]
+    spec = Bit(as_published=True, keep_scale=False).spec()
+    everything: list[Any] = [*spec.weights.values(), *spec.inputs.values(), *spec.attention.values()]
     assert all(options.as_published for options in everything)
-    assert not any(options.keep_scale for options in design.inputs.values())  # type: ignore[attr-defined]
+    assert not any(options.keep_scale for options in spec.inputs.values())  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_there_is_not_is_refused(options: dict[str, Any], message: str) -> 
 
 def trained(scheme: Bit) -> Checkpoint:
     """A model under a scheme, with every number of its quantizers moved."""
-    checkpoint = redesign(tiny_model(tiny_task(), seed=1).checkpoint(), scheme.design())
+    checkpoint = apply_spec(tiny_model(tiny_task(), seed=1).checkpoint(), scheme.spec())
     for name, tensor in checkpoint.tensors.items():
         if name.endswith((".shift", ".scale")):
             tensor.add_(3)
@@ -91,9 +91,9 @@ def trained(scheme: Bit) -> Checkpoint:
 @pytest.mark.parametrize("keep_scale", [False, True])
 def test_the_next_step_of_a_chain_keeps_the_shifts_and_the_scales_unless_told(keep_scale: bool) -> None:
     source = trained(Bit(activation_bits=2))
-    result = redesign(source, Bit(keep_scale=keep_scale).design()).tensors
+    result = apply_spec(source, Bit(keep_scale=keep_scale).spec()).tensors
     same = {name for name, tensor in result.items() if torch.equal(tensor, source.tensors[name])}
     kept = {name.rsplit(".", 1)[1] for name in same if "quantizer" in name}
     assert kept == ({"shift", "scale", "initialised"} if keep_scale else {"shift"})
-    fresh = redesign(trained(Bit(activation_bits=2)), Bit(activations="bwn").design()).tensors
+    fresh = apply_spec(trained(Bit(activation_bits=2)), Bit(activations="bwn").spec()).tensors
     assert not any(tensor.any() for name, tensor in fresh.items() if name.endswith(".shift"))  # of another quantizer

@@ -27,5 +27,5 @@ def test_adding_keeps_the_dtype() -> None:
 def test_only_what_is_there_is_in_a_group() -> None:
     shift = new_shift("elastic", torch.Size([3]))
     assert groups(shift=None) == ()
-    assert [group.like_biases for group in groups(shift=shift)] == [True]
-    assert [group.like_biases for group in groups(shift=shift, scale=shift)] == [False, True]
+    assert [group.no_decay_group for group in groups(shift=shift)] == [True]
+    assert [group.no_decay_group for group in groups(shift=shift, scale=shift)] == [False, True]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bebertlab.api import Architecture, Batch, Checkpoint, Design
+from bebertlab.api import Architecture, Batch, Checkpoint, QuantSpec
 
 if TYPE_CHECKING:
     from tests.conftest import Golden
@@ -49,7 +49,7 @@ def whole(vectors: Golden) -> Checkpoint:
         activation=config["hidden_act"],
         norm_epsilon=config["layer_norm_eps"],
     )
-    return Checkpoint(architecture=architecture, design=Design(), tensors=vectors.below("state"))
+    return Checkpoint(architecture=architecture, spec=QuantSpec(), tensors=vectors.below("state"))
 
 
 @pytest.fixture

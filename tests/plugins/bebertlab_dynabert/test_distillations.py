@@ -12,10 +12,10 @@ from bebertlab.model.slice import kept_layers
 from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.labels import LabelsOptions
 from bebertlab.stages.slice import SliceStage
-from bebertlab.testing.stage_runner import StageBench
-from bebertlab.training.objective import Objective
+from bebertlab.testing.stage_runner import StageRunner
+from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.options import TrainOptions
-from bebertlab_binarybert import Hidden, Prediction
+from bebertlab_binarybert import HiddenDistanceOptions, Prediction
 from bebertlab_dynabert import DepthDistillation, LabelsDistillation, ReorderStage, WidthDistillation
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ def phase_of(distillation: DistillationOptions, codec: Codec) -> Phase:
 def test_widths_learn_predictions_and_a_little_of_the_hidden_states(codec: Codec) -> None:
     phase = phase_of(WidthDistillation(), codec)
     assert phase.parts == ((1.0, 1.0), (0.75, 1.0), (0.5, 1.0), (0.25, 1.0))
-    assert phase.losses == (Prediction(reduction="classes"), Hidden(weight=0.1))
+    assert phase.losses == (Prediction(reduction="classes"), HiddenDistanceOptions(weight=0.1))
 
 
 def test_depths_learn_both_alike(codec: Codec) -> None:
     phase = phase_of(DepthDistillation(as_published=True), codec)
     assert len(phase.parts) == 12
     assert (phase.parts[0], phase.parts[-1]) == ((1.0, 1.0), (0.25, 0.5))
-    assert phase.losses == (Prediction(reduction="classes", as_published=True), Hidden())
+    assert phase.losses == (Prediction(reduction="classes", as_published=True), HiddenDistanceOptions())
 
 
 def test_the_last_training_needs_no_teacher(codec: Codec) -> None:
@@ -88,7 +88,7 @@ def compare(vectors: Golden, case: dict[str, Any], codec: Codec) -> None:
     student = Outputs(logits=logits[:, :outputs], taps={Tap.HIDDEN: own})
     tokens = t["in/attention_mask"].long()
     batch = Batch(positions=tokens[:, 0], tokens=tokens, segments=tokens, mask=tokens.bool(), labels=t["in/labels"])
-    loss = Objective(phase_of(distillation_of(case), codec).losses, outputs)(student, teacher, batch)
+    loss = PhaseLoss(phase_of(distillation_of(case), codec).losses, outputs)(student, teacher, batch)
     torch.autograd.backward(loss)
     torch.testing.assert_close(loss.detach(), t[f"{name}/loss"], **vectors.meta["tolerance"]["loss values"])
     found = {"logits": logits.grad} | {f"rep_{place}": state.grad for place, state in enumerate(own)}
@@ -100,7 +100,7 @@ def compare(vectors: Golden, case: dict[str, Any], codec: Codec) -> None:
 
 
 def test_a_teacher_becomes_one_model_for_every_width_and_depth(
-    bench: StageBench, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
+    bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
 ) -> None:
     ordered = bench.run(ReorderStage(model="t"), task, model=teacher)
     first = WidthDistillation(widths=(1.0, 0.5))
@@ -126,4 +126,4 @@ def test_regression_learns_from_the_value_of_the_teacher_unless_as_published(cod
     batch = Batch(positions=tokens[:, 0], tokens=tokens, segments=tokens, mask=tokens.bool(), labels=torch.zeros(2))
     for as_published, expected in ((False, 2.0), (True, 0.0)):
         phase = phase_of(WidthDistillation(as_published=as_published), codec)
-        assert float(Objective(phase.losses, 1)(student, teacher, batch)) == expected
+        assert float(PhaseLoss(phase.losses, 1)(student, teacher, batch)) == expected

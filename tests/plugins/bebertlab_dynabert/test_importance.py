@@ -7,7 +7,7 @@ import pytest
 import torch
 from attrs import evolve
 
-from bebertlab.api import Batch, BertClassifier, Checkpoint, Design, Site, UserError
+from bebertlab.api import Batch, BertClassifier, Checkpoint, QuantSpec, Site, UserError
 from bebertlab_binarybert import Bwn
 from bebertlab_dynabert import Importance, measure_importance
 
@@ -111,6 +111,6 @@ def test_it_leaves_no_trace_and_drops_nothing_out(whole: Checkpoint, batch: Batc
 def test_what_has_none_is_refused(whole: Checkpoint, batch: Batch) -> None:
     with pytest.raises(UserError, match="there are none"):
         measure_importance(model_of(whole), [])
-    quantized = BertClassifier(whole.architecture, Design(weights={Site.QUERY: Bwn()}))
+    quantized = BertClassifier(whole.architecture, QuantSpec(weights={Site.QUERY: Bwn()}))
     with pytest.raises(UserError, match="reorder first, then quantize"):
         measure_importance(quantized, [batch])

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from bebertlab.api import Batch, BertClassifier, Checkpoint, Design, Site, Tap, UserError
+from bebertlab.api import Batch, BertClassifier, Checkpoint, QuantSpec, Site, Tap, UserError
 from bebertlab.model.slice import slice_depth, slice_width
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_binarybert import Bwn
-from bebertlab_dynabert import Importance, Order, descending, measure_importance, reordered
+from bebertlab_dynabert import Importance, NeuronOrder, descending, measure_importance, reordered
 
 if TYPE_CHECKING:
     from tests.conftest import Golden
 
 
-def order_of(vectors: Golden) -> Order:
+def order_of(vectors: Golden) -> NeuronOrder:
     layers = range(vectors.meta["config"]["num_hidden_layers"])
-    return Order(
+    return NeuronOrder(
         heads=torch.stack([vectors.tensors[f"order/head_{layer}"] for layer in layers]),
         neurons=torch.stack([vectors.tensors[f"order/neuron_{layer}"] for layer in layers]),
     )
@@ -61,7 +61,7 @@ def test_the_whole_model_computes_the_same_in_any_order(seed: int) -> None:
     before = tiny_model(tiny_task(), hidden=8).eval()
     sizes = before.architecture
     generator = torch.Generator().manual_seed(seed)
-    order = Order(
+    order = NeuronOrder(
         heads=torch.rand(sizes.layers, sizes.heads, generator=generator).argsort(1),
         neurons=torch.rand(sizes.layers, sizes.ffn, generator=generator).argsort(1),
     )
@@ -87,6 +87,6 @@ def test_of_equals_the_first_comes_first() -> None:
 
 
 def test_a_quantized_model_is_refused(whole: Checkpoint, vectors: Golden) -> None:
-    quantized = BertClassifier(whole.architecture, Design(weights={Site.QUERY: Bwn()})).checkpoint()
+    quantized = BertClassifier(whole.architecture, QuantSpec(weights={Site.QUERY: Bwn()})).checkpoint()
     with pytest.raises(UserError, match="reorder first, then quantize"):
         reordered(quantized, order_of(vectors))

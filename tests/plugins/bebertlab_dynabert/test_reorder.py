@@ -27,15 +27,15 @@ from bebertlab.api import (
     load_examples,
 )
 from bebertlab.model.folder import load_model
-from bebertlab.testing.stage_runner import StageBench
-from bebertlab_dynabert import Importance, Order, ReorderStage, descending, measure_importance, reorder, reordered
+from bebertlab.testing.stage_runner import StageRunner
+from bebertlab_dynabert import Importance, NeuronOrder, ReorderStage, descending, measure_importance, reorder, reordered
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 Logits = Callable[[Artifact], Mapping[str, Tensor]]
 
 
 def test_the_important_come_first_and_the_function_stays(
-    bench: StageBench, task: Task, teacher: Artifact, metrics: Metrics, logits: Logits
+    bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics, logits: Logits
 ) -> None:
     made = bench.run(ReorderStage(model="teacher"), task, model=teacher)
     values = importance(made)
@@ -59,7 +59,7 @@ def importance(artifact: Artifact) -> Mapping[str, Tensor]:
 
 
 def test_a_limit_takes_examples_from_all_over_the_split(
-    bench: StageBench, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
+    bench: StageRunner, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[int]] = []
 
@@ -77,7 +77,7 @@ def test_a_limit_takes_examples_from_all_over_the_split(
 
 
 def test_as_published_it_adds_up_gradients_of_the_validation_split(
-    bench: StageBench, task: Task, teacher: Artifact
+    bench: StageRunner, task: Task, teacher: Artifact
 ) -> None:
     published = bench.run(ReorderStage(model="teacher", as_published=True), task, model=teacher)
     model = load_model(teacher.folder, bench.codec)
@@ -97,9 +97,9 @@ def test_a_split_that_is_not_there_is_named(codec: Codec, task: Task) -> None:
 
 
 def test_an_order_that_changes_the_function_is_refused(
-    bench: StageBench, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
+    bench: StageRunner, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(checkpoint: Checkpoint, order: Order) -> Checkpoint:
+    def wrong(checkpoint: Checkpoint, order: NeuronOrder) -> Checkpoint:
         name = "bert.encoder.layer.1.intermediate.dense.bias"
         return evolve(checkpoint, tensors={**checkpoint.tensors, name: checkpoint.tensors[name].flip(0)})
 
@@ -113,7 +113,7 @@ def test_the_planned_model_stays(planned_teacher: PlannedModel, planning: Planni
 
 
 def test_importance_is_measured_on_inputs_of_the_models_own_length(
-    bench: StageBench, task: Task, teacher: Artifact, tmp_path: Path
+    bench: StageRunner, task: Task, teacher: Artifact, tmp_path: Path
 ) -> None:
     short = shutil.copytree(teacher.folder, tmp_path / "short")
     (short / "tokenizer_config.json").write_text('{"model_max_length": 4}')

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.api import EnvironmentFault, UserError
+from bebertlab.api import SetupError, UserError
 from bebertlab_glue.files import find_home, find_set
 
 
@@ -68,7 +68,7 @@ def test_of_several_unofficial_sets_none_is_picked(tmp_path: Path) -> None:
 def test_a_set_of_another_name_is_suggested(tmp_path: Path) -> None:
     home = _folder(tmp_path, ["train", "dev_matched"])
     with pytest.raises(
-        EnvironmentFault,
+        SetupError,
         match=r"sets found in .*: dev_matched, train; rename dev_matched\.parquet to validation_matched",
     ):
         find_set(home, "validation_matched", nonofficial=False)
@@ -90,5 +90,5 @@ def test_of_two_folders_that_of_the_very_name_is_taken_or_none(tmp_path: Path) -
 
 
 def test_a_folder_of_the_files_themselves_is_said(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="it has the files themselves; name the folder above it"):
+    with pytest.raises(SetupError, match="it has the files themselves; name the folder above it"):
         find_home(_folder(tmp_path, ["train"]), "sst2")

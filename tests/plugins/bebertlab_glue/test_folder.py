@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.api import EnvironmentFault, UserError
+from bebertlab.api import SetupError, UserError
 from bebertlab_glue.catalogue import CATALOGUE, TaskName
 from bebertlab_glue.folder import Reading, read_folder
-from bebertlab_glue.table import Table
+from bebertlab_glue.table import ExampleTable
 
 COLUMNS = {"sentence": ["a .", "b ."], "label": [0, 1], "idx": [0, 1]}
 
@@ -23,7 +23,7 @@ def _read(
     task: TaskName = "cola",
     limit: int | None = None,
     group: str | None = None,
-) -> Table:
+) -> ExampleTable:
     reading = Reading(entry=CATALOGUE[task], limit=limit, group=group)
     return read_folder(folder, task, reading, {"train": "train"}, nonofficial=nonofficial)["train"]
 
@@ -35,21 +35,21 @@ def test_rows_come_in_the_order_of_the_file(cola: Path) -> None:
 
 
 def test_a_missing_folder_lists_the_tasks_that_are_there(cola: Path) -> None:
-    with pytest.raises(EnvironmentFault, match=r"rte: no folder of the task 'rte' \(there: cola\)"):
+    with pytest.raises(SetupError, match=r"rte: no folder of the task 'rte' \(there: cola\)"):
         _read(cola, task="rte")
-    with pytest.raises(EnvironmentFault, match="there is no such folder"):
+    with pytest.raises(SetupError, match="there is no such folder"):
         _read(cola / "nowhere")
 
 
 def test_a_missing_split_lists_those_that_are_there(write: Callable[..., Path]) -> None:
     folder = write("cola", "validation", COLUMNS)
-    with pytest.raises(EnvironmentFault, match=r"train\.parquet: no such file; sets found in .*: validation"):
+    with pytest.raises(SetupError, match=r"train\.parquet: no such file; sets found in .*: validation"):
         _read(folder)
 
 
 def test_an_unofficial_file_is_taken_only_when_allowed_and_marked(write: Callable[..., Path]) -> None:
     folder = write("cola", "train_nonofficial", COLUMNS)
-    with pytest.raises(EnvironmentFault, match=r"only train_nonofficial\.parquet; --set task\.nonofficial=true"):
+    with pytest.raises(SetupError, match=r"only train_nonofficial\.parquet; --set task\.nonofficial=true"):
         _read(folder)
     assert _read(folder, nonofficial=True).unofficial
 
@@ -62,7 +62,7 @@ def test_a_missing_column_is_named_with_what_is_there(write: Callable[..., Path]
 
 def test_a_pointer_of_git_lfs_is_said(cola: Path) -> None:
     (cola / "cola" / "train.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    with pytest.raises(EnvironmentFault, match=r"train\.parquet is a pointer of git-lfs, not the file itself; run"):
+    with pytest.raises(SetupError, match=r"train\.parquet is a pointer of git-lfs, not the file itself; run"):
         _read(cola)
 
 

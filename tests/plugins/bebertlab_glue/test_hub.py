@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bebertlab.api import EnvironmentFault
+from bebertlab.api import SetupError
 from bebertlab_glue.catalogue import CATALOGUE
 from bebertlab_glue.folder import Reading
 from bebertlab_glue.hub import read_hub
@@ -15,12 +15,12 @@ def test_an_unreachable_hub_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(EnvironmentFault, match=r"nyu-mll/glue/rte: the hub http://127.0.0.1:9 cannot be reached"):
+    with pytest.raises(SetupError, match=r"nyu-mll/glue/rte: the hub http://127.0.0.1:9 cannot be reached"):
         read_hub("rte", Reading(entry=CATALOGUE["rte"]), {"train": "train"}, download=True)
     assert datasets.config.HF_HUB_OFFLINE is False
 
 
 def test_without_download_only_the_cache_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(EnvironmentFault, match="nyu-mll/glue/rte: not in the local cache"):
+    with pytest.raises(SetupError, match="nyu-mll/glue/rte: not in the local cache"):
         read_hub("rte", Reading(entry=CATALOGUE["rte"]), {"train": "train"}, download=False)

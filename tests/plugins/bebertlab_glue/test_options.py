@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bebertlab.api import SELECT, TRAIN, VALIDATION, EnvironmentFault, UserError
+from bebertlab.api import SELECT, TRAIN, VALIDATION, SetupError, UserError
 from bebertlab.testing import check_task
 from bebertlab_glue import Glue
 from bebertlab_glue.catalogue import TaskName
@@ -111,7 +111,7 @@ def test_phrases_of_a_sentence_in_select_are_not_trained_on(real_glue: Path) -> 
 
 
 def test_without_a_folder_the_cache_is_asked_and_the_ways_out_are_named() -> None:
-    with pytest.raises(EnvironmentFault, match=r"not in the local cache; name a folder .*\(--set task\.path=DIR\)"):
+    with pytest.raises(SetupError, match=r"not in the local cache; name a folder .*\(--set task\.path=DIR\)"):
         Glue(name="rte").load()
 
 

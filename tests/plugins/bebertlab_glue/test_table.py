@@ -6,12 +6,12 @@ import pytest
 
 from bebertlab.api import UserError
 from bebertlab_glue.catalogue import CATALOGUE
-from bebertlab_glue.table import Table, check_table
+from bebertlab_glue.table import ExampleTable, check_table
 
 
 def _cola(
     texts: tuple[str, ...] = ("a .", "b ."), labels: tuple[float, ...] = (0, 1), numbers: tuple[int, ...] = (3, 7)
-) -> Table:
+) -> ExampleTable:
     return check_table("f", CATALOGUE["cola"], numbers=numbers, texts=texts, pairs=None, labels=labels)
 
 
@@ -43,7 +43,7 @@ def test_what_is_wrong_is_named_with_its_row(columns: dict[str, tuple[int, ...]]
         _cola(**columns)  # type: ignore[arg-type]  # deliberately mixed
 
 
-def _rte(texts: list[str | None], pairs: list[str | None]) -> Table:
+def _rte(texts: list[str | None], pairs: list[str | None]) -> ExampleTable:
     return check_table("f", CATALOGUE["rte"], numbers=None, texts=texts, pairs=pairs, labels=[0] * len(texts))
 
 
@@ -62,7 +62,7 @@ def test_without_numbers_the_rows_are_numbered() -> None:
 
 
 def test_groups_are_names_or_whole_numbers() -> None:
-    def read(groups: list[object]) -> Table:
+    def read(groups: list[object]) -> ExampleTable:
         return check_table(
             "f", CATALOGUE["cola"], numbers=None, texts=["a", "b"], pairs=None, labels=[0, 1], groups=groups
         )

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
-from bebertlab.study.context import Session
+from bebertlab.study.context import StudyContext
 from bebertlab.study.executors.mailbox import Mailbox
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import Job, Limits, Outcome
+from bebertlab.study.job import Limits, TrialJob, TrialOutcome
 from bebertlab.study.run import Finished, Workers, run_study
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ SETS = ("trunk.sleep=0.5", "members.sleep=0.3", "seeds=[0, 1]")
 
 
 def run(files: Files, kind: str, work: str, *sets: str) -> Finished:
-    session = Session(files.read(*sets), Path(work))
+    context = StudyContext(files.read(*sets), Path(work))
     workers = Workers(kind=kind, jobs=2 if kind == "ray" else 1, threads=1, device="cpu")
-    return run_study(session, workers, report, Limits())
+    return run_study(context, workers, report, Limits())
 
 
 def report(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[Path, ...]:
@@ -84,7 +84,7 @@ def test_two_workers_one_of_them_killed_give_what_one_process_gives(
 class Broken:
     """A host that fails at everything."""
 
-    def next_job(self) -> Job | None:
+    def next_job(self) -> TrialJob | None:
         raise ZeroDivisionError
 
     def is_done(self) -> bool:
@@ -93,7 +93,7 @@ class Broken:
     def on_event(self, event: StageEvent) -> None:
         raise ZeroDivisionError
 
-    def on_finished(self, number: int, outcome: Outcome) -> None:
+    def on_finished(self, number: int, outcome: TrialOutcome) -> None:
         raise ZeroDivisionError
 
     def on_lost(self, number: int, error: str) -> None:
