@@ -107,7 +107,7 @@ class Ensemble(ABC):
 
 def signature_problem(strategy: Ensemble) -> str:
     """Why the methods of a strategy cannot be called as the class `Ensemble` says; empty where they can."""
-    for name, names in (("first", ("index", "data")), ("judge", ("index", "round", "logits", "data"))):
+    for name, names in (("first", ("index", "data")), ("update", ("index", "round", "logits", "data"))):
         signature = inspect.signature(getattr(strategy, name))
         try:
             signature.bind(*names)

@@ -117,7 +117,7 @@ class MemberStage(StageOptions):
             context, self.train, source.folder, teacher=teacher, round=assignment, keep_last=self.keep_last
         )
         training = train_phases(model, resolve_phases(self.distillation, context.codec), setup)
-        judged = StoredMember(trained=True, verdict=self._judge(model, assignment, setup, context, data))
+        judged = StoredMember(trained=True, verdict=self._update(model, assignment, setup, context, data))
         write_member_result(judged, context.folder)
         metrics = _metrics(judged)
         for one in teachers:
@@ -144,7 +144,7 @@ class MemberStage(StageOptions):
         last = self.start == "previous-last" and source is not inputs.one("model")
         return evolve(source, folder=source.folder / LAST_FOLDER) if last else source
 
-    def _judge(
+    def _update(
         self,
         model: BertClassifier,
         assignment: SampleWeights,
@@ -159,7 +159,7 @@ class MemberStage(StageOptions):
             save_file({TRAIN: _finite(found, context)}, context.folder / TRAIN_LOGITS_FILE)
             values = found.numpy().astype(np.float64)
         verdict = self.ensemble.build(context.task.outputs).update(self.index, assignment, values, data)
-        return check_member_result(verdict, len(data), f"ensemble '{self.ensemble.kind}': judge({self.index}, ...)")
+        return check_member_result(verdict, len(data), f"ensemble '{self.ensemble.kind}': update({self.index}, ...)")
 
     def _write_last(self, model: BertClassifier, context: Context, training: Training) -> None:
         if self.keep_last:

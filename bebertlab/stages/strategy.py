@@ -57,5 +57,5 @@ def _checked(found: T, cls: type[T], examples: int, origin: str) -> T:
         raise UserError(f"{origin} returns {type(found).__name__}, not a {cls.__name__}")
     problem = found.problem(examples)
     if problem:
-        raise UserError(f"{origin} returns a {cls.__name__.lower()} with {problem}")
+        raise UserError(f"{origin} returns {cls.__name__} with {problem}")
     return found

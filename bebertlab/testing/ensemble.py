@@ -84,7 +84,7 @@ class _Trial:
 
     def update(self, index: int, round: SampleWeights, logits: Floats, member: str) -> MemberResult:
         """The verdict on a member, asked of a strategy that was asked nothing before."""
-        name = f"judge({index}, ...) of {member}"
+        name = f"update({index}, ...) of {member}"
         given = evolve(round, weights=round.weights.copy())
         rows = logits.copy() if self.options.needs_predictions else None
         verdict = _returned(name, lambda: self.options.build(self.classes).update(index, given, rows, self.data))
@@ -112,7 +112,7 @@ class _Trial:
             if verdict.next is None:
                 break
             known = self._known(logits, following)
-            found.append(_Asked(name=f"judge({index}, ...) of {member}", round=verdict.next, known=known))
+            found.append(_Asked(name=f"update({index}, ...) of {member}", round=verdict.next, known=known))
             following = verdict.next
         return found
 
@@ -155,8 +155,8 @@ def _check_members(tried: _Trial) -> None:
         _check_same(verdict, again, f"judging {member} twice gives two verdicts" + _DRAW)
         if verdict.next is None:
             continue
-        _check_cost(verdict.next, f"judge(0, ...) of {member}")
-        what = "is not sequential, and judge returns a next round that no member will train on; set sequential = True"
+        _check_cost(verdict.next, f"update(0, ...) of {member}")
+        what = "is not sequential, and update returns a next round that no member will train on; set sequential = True"
         require(tried.options.sequential or _same_weights(verdict.next, tried.first(1)), what)
     _returned("a strategy that was asked before", lambda: _check_state(tried))
 
@@ -193,7 +193,7 @@ def _check_order(tried: _Trial) -> None:
         moved = evolve(first, weights=first.weights[order])
         found = turned.update(0, moved, logits[order], member)
         alike = bool(np.isclose(verdict.weight, found.weight)) and verdict.kept == found.kept
-        require(alike, f"judge(0, ...) of {member}: the verdict depends on the order of the examples")
+        require(alike, f"update(0, ...) of {member}: the verdict depends on the order of the examples")
 
 
 def _check_draws(tried: _Trial) -> None:

@@ -46,7 +46,7 @@ def _check(splitter: Splitter, source: Checkpoint, tolerance: float, declared: Q
     _check_tensors(split)
     if declared is not None:
         same_quantizers = declared.with_branches({}) == split.spec.with_branches({})
-        require(same_quantizers, "design() says other quantizers than the split model has")
+        require(same_quantizers, "spec() says other quantizers than the split model has")
     _same(split.tensors, splitter.split(source, _loss).checkpoint.tensors, "splitting twice gives two different '{}'")
     before = branch_counts(source.architecture, source.spec)
     after = branch_counts(split.architecture, split.spec)

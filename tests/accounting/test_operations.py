@@ -26,7 +26,7 @@ def test_full_precision_by_its_published_terms() -> None:
 
 
 @pytest.mark.parametrize(
-    ("design", "gigaflops"),
+    ("spec", "gigaflops"),
     [
         (BinaryBert(activation_bits=8).spec(), 3.3),
         (BinaryBert(activation_bits=4).spec(), 1.5),

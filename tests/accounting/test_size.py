@@ -75,7 +75,7 @@ def test_the_published_sizes_of_ternarybert() -> None:
     assert mebibytes(size.matrix_bits + size.biases + size.positions) == pytest.approx(27.95, abs=0.005)
 
 
-@pytest.mark.parametrize("design", [ROWS, BibertScheme().spec()])
+@pytest.mark.parametrize("spec", [ROWS, BibertScheme().spec()])
 def test_the_published_sizes_of_one_bit_with_a_scale_for_each_row(spec: QuantSpec) -> None:
     """Papers count neither the scales nor the positions; with positions it is 14.96."""
     size = base(spec)

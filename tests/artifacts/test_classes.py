@@ -52,7 +52,7 @@ def by_output(*names: str) -> dict[str, Any]:
     return {"id2label": {str(output): name for output, name in enumerate(names)}, "label2id": None}
 
 
-@pytest.mark.parametrize("design", [QuantSpec(), QuantSpec(weights={Site.QUERY: Bwn()})])
+@pytest.mark.parametrize("spec", [QuantSpec(), QuantSpec(weights={Site.QUERY: Bwn()})])
 def test_outputs_are_put_into_the_order_of_the_task(spec: QuantSpec, context: Context, tmp_path: Path) -> None:
     given = tiny_model(context.task, spec, seed=3)
     with torch.no_grad():

@@ -83,7 +83,7 @@ from bebertlab.api import QuantSpec, SchemeOptions, hookimpl
 class Mine(SchemeOptions):
     kind = "mine"
 
-    def design(self):
+    def spec(self):
         return QuantSpec()
 
 @hookimpl

@@ -32,7 +32,7 @@ def test_bits_that_differ_among_sites_have_no_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("design", "sizes", "members", "text"),
+    ("spec", "sizes", "members", "text"),
     [
         (QuantSpec(), BASE, 1, "418 MiB and 22.5 GFLOPs (BERT 32-32-32)"),
         (TernaryBert().spec(), BASE, 1, "28 MiB (TernaryBERT 2-2-8)"),
@@ -48,7 +48,7 @@ def test_rows_of_papers(spec: QuantSpec, sizes: Architecture, members: int, text
 
 
 @pytest.mark.parametrize(
-    ("encoder", "sizes", "design", "members"),
+    ("encoder", "sizes", "spec", "members"),
     [
         ("bert-large-uncased", BASE, QuantSpec(), 1),
         (NAME, evolve(BASE, layers=6), QuantSpec(), 1),

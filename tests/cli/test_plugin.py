@@ -25,7 +25,7 @@ class Mine(SchemeOptions):
     bits: int = field(default=2, validator=validators.ge(1))  #: of a weight
     name: str  #: of its maker
 
-    def design(self):
+    def spec(self):
         return QuantSpec()
 
 @frozen(kw_only=True)

@@ -82,4 +82,4 @@ def test_methods_that_take_something_else_are_named() -> None:
     assert not signature_problem(Whole())
     problem = signature_problem(Counting())
     assert problem.startswith("first(examples) is called as first(index, data); data has the ids, labels and seed")
-    assert "judge(index, round, logits, data)" in signature_problem(Short())
+    assert "update(index, round, logits, data)" in signature_problem(Short())

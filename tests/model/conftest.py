@@ -27,6 +27,10 @@ from bebertlab.model.spec import quantizable_modules
 from bebertlab.registry.registry import PluginSource, Registry
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.uniform import Uniform
+from tests.training.conftest import examples, explode, imitate, labels_phase, set_up_training, task, tokenizer
+
+#: fixtures of the tests that train
+__all__ = ["examples", "explode", "imitate", "labels_phase", "set_up_training", "task", "tokenizer"]
 
 
 @frozen(kw_only=True)

@@ -207,7 +207,7 @@ def test_dropout_is_of_what_is_added_not_of_what_it_is_added_to(sizes: Architect
 
 
 @pytest.mark.parametrize(
-    ("architecture", "design", "expected"),
+    ("architecture", "spec", "expected"),
     [("gelu", None, F.gelu), ("relu", None, F.relu), ("gelu", "relu", F.relu), ("relu", "gelu", F.gelu)],
 )
 def test_the_design_may_ask_for_an_activation(

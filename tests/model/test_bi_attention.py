@@ -41,7 +41,7 @@ def registered() -> Codec:
     return OptionsCodec(load_plugins().registry)
 
 
-def design_of(signs: QuantizerOptions, select: QuantizerOptions) -> QuantSpec:
+def spec_of(signs: QuantizerOptions, select: QuantizerOptions) -> QuantSpec:
     sites = (Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE)
     return QuantSpec(attention={**dict.fromkeys(sites, signs), Site.ATTENTION_PROBABILITIES: select}, softmax=False)
 
@@ -60,7 +60,7 @@ def attention_of(
         classes=2,
         attention_dropout=dropout,
     )
-    return SelfAttention(ModuleFactory(sizes, design_of(signs, select or Bool())), PATH)
+    return SelfAttention(ModuleFactory(sizes, spec_of(signs, select or Bool())), PATH)
 
 
 def attend(attention: SelfAttention, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,7 +137,7 @@ def test_gradients_stay_finite_where_all_is_zero(scaled: bool) -> None:
 
 
 def test_probabilities_are_refused_by_name(sizes: Architecture) -> None:
-    attention = SelfAttention(ModuleFactory(sizes, design_of(Sign(), Bool())), PATH)
+    attention = SelfAttention(ModuleFactory(sizes, spec_of(Sign(), Bool())), PATH)
     hidden, mask = torch.ones(1, 2, sizes.hidden), additive_mask(everything(2), torch.float32)
     with pytest.raises(UserError, match="without softmax, so a loss cannot read its probabilities"):
         attention(hidden, mask, {Tap.PROBABILITIES: []})
@@ -145,7 +145,7 @@ def test_probabilities_are_refused_by_name(sizes: Architecture) -> None:
 
 def test_a_design_without_softmax_needs_what_selects(sizes: Architecture) -> None:
     with pytest.raises(UserError, match=r"softmax: .* attention_probabilities must select keys"):
-        ModuleFactory(sizes, evolve(design_of(Sign(), Bool()), attention={}))
+        ModuleFactory(sizes, evolve(spec_of(Sign(), Bool()), attention={}))
 
 
 def test_agrees_with_the_published_code(golden: Callable[[str], Golden]) -> None:
@@ -179,7 +179,7 @@ def compare(vectors: Golden, name: str, scaled: bool) -> None:
 def test_a_model_without_softmax_is_stored_as_one(
     checkpoint: Checkpoint, tmp_path: Path, batch: Batch, registered: Codec
 ) -> None:
-    model = BertClassifier.from_checkpoint(apply_spec(checkpoint, design_of(Sign(), Bool())))
+    model = BertClassifier.from_checkpoint(apply_spec(checkpoint, spec_of(Sign(), Bool())))
     save_model(model, tmp_path, registered)
     loaded = load_model(tmp_path, registered)
     assert not loaded.spec.softmax
@@ -191,7 +191,7 @@ def test_a_model_without_softmax_is_stored_as_one(
 def test_a_folder_from_before_the_choice_has_softmax(
     checkpoint: Checkpoint, tmp_path: Path, batch: Batch, registered: Codec
 ) -> None:
-    spec = evolve(design_of(Sign(), Bool()), softmax=True)
+    spec = evolve(spec_of(Sign(), Bool()), softmax=True)
     model = BertClassifier.from_checkpoint(apply_spec(checkpoint, spec))
     save_model(model, tmp_path, registered)
     surgery = json.loads((tmp_path / "bebertlab.json").read_text())
@@ -203,7 +203,7 @@ def test_a_folder_from_before_the_choice_has_softmax(
 
 
 def test_a_scheme_brings_its_own_kind_of_attention(checkpoint: Checkpoint) -> None:
-    without = apply_spec(checkpoint, design_of(Sign(), Bool()))
+    without = apply_spec(checkpoint, spec_of(Sign(), Bool()))
     assert not without.spec.softmax
     assert not without.spec.with_branches({}).softmax
     assert apply_spec(without, QuantSpec()).spec.softmax

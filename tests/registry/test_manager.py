@@ -23,7 +23,7 @@ class Mine(SchemeOptions):
     kind = "mine"
     bits: int = 1
 
-    def design(self) -> QuantSpec:
+    def spec(self) -> QuantSpec:
         return QuantSpec()
 """
 GOOD = HEAD + "\n@hookimpl\ndef bebertlab_schemes():\n    return [Mine]\n"

@@ -18,7 +18,7 @@ from bebertlab.api import QuantSpec, SchemeOptions, hookimpl
 class Mine(SchemeOptions):
     kind = "KIND"
 
-    def design(self) -> QuantSpec:
+    def spec(self) -> QuantSpec:
         return QuantSpec()
 
 @hookimpl

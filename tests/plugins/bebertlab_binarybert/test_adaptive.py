@@ -55,7 +55,7 @@ def chosen(splitting: Splitting) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("options", "design"),
+    ("options", "spec"),
     [
         ({"fraction": 0.5}, BinaryBert(weight_bits=2, activation_bits=4).spec()),
         ({"budget_mebibytes": 0.001}, TernaryBert(clip=0.4).spec()),
