@@ -70,6 +70,7 @@ DOORS = {
     "pyarrow": ("plugins/bebertlab_glue",),
     "sklearn": ("bebertlab/data/metrics",),
     "scipy": ("bebertlab/data/metrics", "bebertlab/report/"),
+    "statsmodels": ("bebertlab/report/statistics",),
     "matplotlib": ("bebertlab/report/plots",),
     "pandas": (),
 }

@@ -13,7 +13,17 @@ from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
 from bebertlab.report.cells import Cell, cells, counted, place
 from bebertlab.report.pairs import Pairing, pair_up
 from bebertlab.report.points import identity, points
-from bebertlab.report.statistics import LEVEL, MINIMUM_SEEDS, Estimate, Interval, correlation, estimate, holm, welch
+from bebertlab.report.statistics import (
+    LEVEL,
+    MINIMUM_SEEDS,
+    Estimate,
+    Interval,
+    correlation,
+    estimate,
+    holm,
+    interval,
+    welch,
+)
 from bebertlab.report.steps import CostRatio, cost
 
 MANY_VALUES = 8  #: a numeric axis with more values is answered by a trend, not value by value
@@ -186,7 +196,7 @@ def _parts(study: StudyRecord, question: Question, pairing: Pairing) -> tuple[Su
 
 
 def _part(axis: str, value: object, pairing: Pairing) -> Subgroup:
-    difference = estimate(pairing.differences()).interval
+    difference = interval(pairing.differences())
     return Subgroup(axis=axis, value=value, difference=difference, pairs=len(pairing.pairs))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from attrs import frozen
@@ -37,7 +37,7 @@ class Pairing:
 
     def by_seed(self, value: Callable[[Pair], float]) -> list[float]:
         """The mean over the pairs of each seed: pairs of one seed share models and are not independent."""
-        return [_mean([value(pair) for pair in self.pairs if pair.seed == seed]) for seed in self.seeds()]
+        return [fmean([value(pair) for pair in self.pairs if pair.seed == seed]) for seed in self.seeds()]
 
     def differences(self) -> list[float]:
         """The mean difference of each seed."""
@@ -110,7 +110,3 @@ def _balanced(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
         if shared and count * len(shared) >= len(best[0]) * len(best[1]):
             best = set(seeds), shared
     return tuple(pair for pair in pairs if pair.seed in best[0] and identity(dict(pair.cell)) in best[1])
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from statistics import fmean
 from typing import Any
 
 from attrs import frozen
@@ -123,13 +123,9 @@ def _curve(study: StudyRecord, trials: Sequence[TrialRecord], path: str, label: 
         if score is not None and path in trial.parameters:
             by_value.setdefault(trial.parameters[path], {}).setdefault(trial.seed, []).append(score)
     values = sorted(by_value)
-    scores = (interval([_mean(of_seed) for _, of_seed in sorted(by_value[value].items())]) for value in values)
+    scores = (interval([fmean(of_seed) for _, of_seed in sorted(by_value[value].items())]) for value in values)
     return Curve(label=value_label(label), values=tuple(values), scores=tuple(scores))
 
 
 def _has(trial: TrialRecord, axis: str, value: Any) -> bool:  # noqa: ANN401 - whatever YAML can say
     return not axis or identity(trial.parameters.get(axis)) == identity(value)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
 from bebertlab.interfaces.events import TrialRecord
 from bebertlab.report.answers import Answer, Comparison
@@ -222,7 +223,7 @@ def select_optimism(made: Material) -> list[Section]:
             by_seed.setdefault(seed, []).append(value)
     if not by_seed:
         return []
-    shown = interval([math.fsum(values) / len(values) for values in by_seed.values()])
+    shown = interval([fmean(values) for values in by_seed.values()])
     text = (
         "Checkpoints and member weights are chosen on the select split, carved from the training data; only the "
         "validation split is reported. Over all points the select score minus the validation score is "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from attrs import frozen
@@ -130,21 +131,21 @@ def _step(name: str, variant: str, seen: Sequence[_Seen], metric: str) -> Step:
         variant=variant,
         score=score or interval([math.nan]),
         change=change,
-        seconds=math.fsum(seconds.values()) / len(seconds),
+        seconds=fmean(seconds.values()),
         mebibytes=_mean(sizes),
         gigaflops=_mean(operations),
     )
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
+    return fmean(values) if values else None
 
 
 def _over_seeds(seen: Iterable[_Seen], value: Callable[[_Seen], float]) -> Interval | None:
     by_seed: dict[int, list[float]] = {}
     for one in seen:
         by_seed.setdefault(one.trial.seed, []).append(value(one))
-    means = [math.fsum(values) / len(values) for _, values in sorted(by_seed.items())]
+    means = [fmean(values) for _, values in sorted(by_seed.items())]
     return interval(means) if means else None
 
 
@@ -175,7 +176,7 @@ def cost(pairing: Pairing, group: str) -> CostRatio | None:
     theirs = pairing.by_seed(lambda pair: training_seconds(pair.theirs, group) or 0.0)
     if not any(ours) and not any(theirs):
         return None
-    means = (math.fsum(values) / len(values) for values in (ours, theirs))
+    means = (fmean(values) for values in (ours, theirs))
     return CostRatio(group=group, ours=next(means), theirs=next(means), ratio=ratio(ours, theirs))
 
 

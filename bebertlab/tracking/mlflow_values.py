@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from bebertlab import __version__
 from bebertlab.artifacts.baselines import learned
@@ -110,7 +111,7 @@ def best_point(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[str, 
         if trial.state is TrialState.COMPLETE and math.isfinite(score):
             point = " ".join(f"{path}={_text(value)}" for path, value in trial.parameters.items())
             scores.setdefault(point, []).append(score)
-    means = {point: math.fsum(values) / len(values) for point, values in scores.items()}
+    means = {point: fmean(values) for point, values in scores.items()}
     if not means:
         return None
     choose = max if study.maximize else min

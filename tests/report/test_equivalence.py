@@ -53,5 +53,5 @@ def test_a_missing_seed_is_no_obstacle(simulate: Simulate) -> None:
 
 def test_scores_without_any_spread_tie_nothing(simulate: Simulate) -> None:
     study, trials = simulate()
-    flat = [evolve(one, metrics={"validation/score": 1.0}) for one in trials]
+    flat = [evolve(one, metrics={"validation/score": 0.1}) for one in trials]
     assert ties(study, points(study, flat)) == frozenset()

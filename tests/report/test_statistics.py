@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bebertlab.report.statistics import correlation, detectable, estimate, holm, interval, ratio, two_sided, welch
+from bebertlab.report.statistics import correlation, detectable, estimate, holm, interval, ratio, welch
 
 NUMBERS = st.floats(-1e3, 1e3, allow_nan=False)
 
@@ -20,11 +21,20 @@ def test_interval_by_hand() -> None:
     assert (shown.mean, shown.count) == (85.0, 3)
 
 
-@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0, 2.0], [0.1 + 0.2, 0.3, 0.3]])
-def test_without_spread_there_are_no_bounds(values: list[float]) -> None:
+@pytest.mark.parametrize(
+    "values", [[1.0], [2.0, 2.0, 2.0], [0.0, 0.0], [0.1 + 0.2, 0.3, 0.3], [1.0, 2.0, math.inf], [1.0, 2.0, math.nan]]
+)
+def test_without_a_spread_there_are_no_bounds(values: list[float]) -> None:
     shown = interval(values)
     assert (shown.low, shown.high, shown.half, shown.excludes_zero) == (None, None, None, False)
-    assert estimate(values).p is None
+    assert (estimate(values).p, estimate(values).detectable) == (None, None)
+
+
+def test_two_values_give_bounds_and_a_test() -> None:
+    # t(1) at 0.975 is 12.706205, s / sqrt(n) = 0.5
+    shown = estimate([1.0, 2.0])
+    assert (shown.interval.low, shown.interval.high) == pytest.approx((1.5 - 6.3531, 1.5 + 6.3531), abs=1e-4)
+    assert shown.p == pytest.approx(stats.ttest_1samp([1.0, 2.0], 0.0).pvalue)
 
 
 @given(st.lists(NUMBERS, min_size=3, max_size=8, unique=True), NUMBERS)
@@ -49,20 +59,29 @@ def test_null_intervals_cover_zero_as_often_as_they_say(seeds: int) -> None:
 
 
 def test_holm_keeps_the_error_of_a_family_of_null_comparisons() -> None:
-    noise = np.random.default_rng(3)
-    shown = 0
-    for _ in range(1500):
-        # three arms: the three differences are dependent, as those of a question are
-        arms = noise.normal(0, 1, (4, 3))
-        pairs = (arms[:, 1] - arms[:, 0], arms[:, 2] - arms[:, 0], arms[:, 2] - arms[:, 1])
-        adjusted = holm([estimate(pair.tolist()).p for pair in pairs])
-        shown += any(p is not None and p < 0.05 for p in adjusted)
-    assert shown / 1500 <= 0.05 + 3 * math.sqrt(0.95 * 0.05 / 1500)
+    # three arms: the three differences are dependent, as those of a question are
+    first, second, third = np.random.default_rng(3).normal(0, 1, (3, 1500, 4))
+    pairs = (second - first, third - first, third - second)
+    families = stats.ttest_1samp(pairs, 0.0, axis=2).pvalue.T.tolist()
+    shown = sum(any(p is not None and p < 0.05 for p in holm(family)) for family in families)
+    assert shown / 1500 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1500)
 
 
 def test_holm_by_hand() -> None:
     assert holm([0.01, None, 0.04, 0.03]) == (0.04, None, 0.09, 0.09)
     assert holm([0.9, 0.8]) == (1.0, 1.0)
+    assert holm([0.02, 0.02]) == (0.04, 0.04)
+
+
+def test_holm_without_p_values_is_empty() -> None:
+    assert holm([]) == ()
+    assert holm([None, None]) == (None, None)
+
+
+def test_holm_leaves_garbage_collection_as_it_was() -> None:
+    assert gc.get_freeze_count() == 0
+    holm([0.01, 0.02])
+    assert gc.get_freeze_count() == 0
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
@@ -79,8 +98,17 @@ def test_detectable_difference_is_found_four_times_in_five() -> None:
     truth = detectable(spread / math.sqrt(seeds), seeds - 1)
     draws = np.random.default_rng(11).normal(truth, spread, (2000, seeds))
     errors = draws.std(axis=1, ddof=1) / math.sqrt(seeds)
-    found = np.mean([two_sided(t, seeds - 1) < 0.05 for t in draws.mean(axis=1) / errors])
-    assert found == pytest.approx(0.8, abs=3 * math.sqrt(0.8 * 0.2 / 2000))
+    shown = np.mean(2 * stats.t.sf(np.abs(draws.mean(axis=1) / errors), seeds - 1) < 0.05)
+    assert shown == pytest.approx(0.8, abs=3 * math.sqrt(0.8 * 0.2 / 2000))
+
+
+@pytest.mark.parametrize("degrees", [1, 1.3, 2, 4, 29])
+@pytest.mark.parametrize("comparisons", [1, 2, 45])
+def test_detectable_difference_has_the_power_at_few_degrees_of_freedom_and_many_comparisons(
+    degrees: float, comparisons: int
+) -> None:
+    critical = stats.t.ppf(1 - 0.05 / (2 * comparisons), degrees)
+    assert stats.nct.sf(critical, degrees, detectable(1.0, degrees, comparisons)) == pytest.approx(0.8, abs=1e-4)
 
 
 def test_more_comparisons_need_a_larger_difference() -> None:
@@ -96,9 +124,16 @@ def test_welch_is_the_reference() -> None:
     assert made.interval.count == 3
 
 
-def test_welch_with_too_little_says_only_the_difference() -> None:
+def test_welch_without_a_spread_gives_the_difference_only() -> None:
     assert welch([2.0], [1.0, 3.0]).interval.low is None
     assert welch([2.0, 2.0], [1.0, 1.0]).p is None
+    assert welch([2.0, 2.0], [1.0, 1.0]).interval.mean == 1.0
+
+
+def test_welch_with_a_spread_on_one_side_is_the_test_of_that_side() -> None:
+    ours = [3.0, 4.0, 5.5]
+    one_sided = welch(ours, [1.0, 1.0])
+    assert one_sided.p == pytest.approx(stats.ttest_1samp(ours, 1.0).pvalue)
 
 
 def test_ratio_is_geometric() -> None:
@@ -109,6 +144,9 @@ def test_ratio_is_geometric() -> None:
     assert shown.high is not None
     assert shown.low * shown.high == pytest.approx(16.0)
     assert ratio([0.0], [1.0]) is None
+    unbounded = ratio([1e150, 1e-150], [1e-150, 1e150])
+    assert unbounded is not None
+    assert (unbounded.low, unbounded.high) == (0.0, math.inf)
 
 
 def test_correlation_is_spearmans() -> None:
@@ -117,5 +155,10 @@ def test_correlation_is_spearmans() -> None:
     shown = correlation(x, y)
     assert shown is not None
     assert shown.mean == pytest.approx(stats.spearmanr(x, y).statistic)
+    rising = correlation([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 4.0, 9.0, 16.0, 25.0])
+    assert rising is not None
+    assert rising.mean == pytest.approx(1.0)
+    assert rising.high is not None
+    assert rising.high <= 1.0
     assert correlation([1.0] * 6, list(range(6))) is None
     assert correlation([1.0, 2.0], [1.0, 2.0]) is None
