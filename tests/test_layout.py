@@ -129,8 +129,9 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 @pytest.mark.parametrize("module", PLUGINS)
 def test_plugins_import_the_api_and_themselves_only(module: str) -> None:
     ours = {name for name in imports(MODULES[module]) if name.startswith("bebertlab")}
-    foreign = {name for name in ours if name != "bebertlab.api" and name.split(".")[0] != module.split(".")[0]}
-    assert not foreign
+    foreign = {name for name in ours if name.split(".")[0] != module.split(".")[0]}
+    wrong = {name for name in foreign if name != "bebertlab.api" and not name.startswith("bebertlab.api.")}
+    assert not wrong, f"{module} must import {wrong} from bebertlab.api"
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

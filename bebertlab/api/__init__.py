@@ -1,0 +1,27 @@
+"""Everything a plugin may use, by topic; `from bebertlab.api import ...` takes it from wherever it is."""
+
+from __future__ import annotations
+
+from bebertlab.api import encoders, ensembles, losses, models, observers, plugins, quantizers, stages, tasks, training
+from bebertlab.api.encoders import *
+from bebertlab.api.ensembles import *
+from bebertlab.api.losses import *
+from bebertlab.api.models import *
+from bebertlab.api.observers import *
+from bebertlab.api.plugins import *
+from bebertlab.api.quantizers import *
+from bebertlab.api.stages import *
+from bebertlab.api.tasks import *
+from bebertlab.api.training import *
+
+__all__ = []
+__all__ += encoders.__all__
+__all__ += ensembles.__all__
+__all__ += losses.__all__
+__all__ += models.__all__
+__all__ += observers.__all__
+__all__ += plugins.__all__
+__all__ += quantizers.__all__
+__all__ += stages.__all__
+__all__ += tasks.__all__
+__all__ += training.__all__

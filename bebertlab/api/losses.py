@@ -1,0 +1,24 @@
+"""What a student learns from: losses, and distillations as phases of them."""
+
+from __future__ import annotations
+
+from bebertlab.interfaces.batch import Batch, Outputs, Tap
+from bebertlab.interfaces.distillation import DistillationOptions, Phase, fractions, resolve_phases
+from bebertlab.interfaces.loss import Loss, LossOptions
+from bebertlab.training.pairing import LAYERS, Layers, paired, teacher_logits
+
+__all__ = [
+    "LAYERS",
+    "Batch",
+    "DistillationOptions",
+    "Layers",
+    "Loss",
+    "LossOptions",
+    "Outputs",
+    "Phase",
+    "Tap",
+    "fractions",
+    "paired",
+    "resolve_phases",
+    "teacher_logits",
+]
