@@ -1,16 +1,19 @@
-"""What every plugin needs: the mark of a hook, the root of options, and errors."""
+"""What every plugin needs: `hookimpl`, the base class of options, the table of roles, and errors."""
 
 from __future__ import annotations
 
 from bebertlab.errors import SetupError, UserError, suggestion, unknown
 from bebertlab.files import check_file
 from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.roles import ROLES, Role
 from bebertlab.locations import environment_folder
 from bebertlab.network import reach_hub
 from bebertlab.registry.hookspecs import hookimpl
 
 __all__ = [
+    "ROLES",
     "Options",
+    "Role",
     "SetupError",
     "UserError",
     "check_file",

@@ -33,7 +33,7 @@ def list_(settings: Settings, role: str | None, form: str) -> None:
 
     plugins = settings.load(quiet=True)
     if role is not None:
-        _check_role(plugins.registry, role)
+        _check_role(role)
     entries = [entry for entry in plugins.registry.all() if role in (None, entry.role)]
     click.echo(_json_list(plugins, entries) if form == "json" else _table_list(plugins, entries))
     if forgotten := forgotten_entry_points():
@@ -83,7 +83,7 @@ def _find(registry: Registry, name: str) -> RegistryEntry:
     """The entry of `kind` or `role:kind`."""
     role, colon, kind = name.rpartition(":")
     if colon:
-        _check_role(registry, role)
+        _check_role(role)
         return registry.entry(registry.find(role, kind))
     found = [entry for entry in registry.all() if entry.kind == name]
     if not found:
@@ -93,9 +93,11 @@ def _find(registry: Registry, name: str) -> RegistryEntry:
     return found[0]
 
 
-def _check_role(registry: Registry, role: str) -> None:
-    if role not in registry.roles():
-        raise unknown("role", role, registry.roles())
+def _check_role(role: str) -> None:
+    from bebertlab.interfaces.roles import role_names
+
+    if role not in role_names():
+        raise unknown("role", role, role_names())
 
 
 def _as_data(entry: RegistryEntry) -> dict[str, Any]:

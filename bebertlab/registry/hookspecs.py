@@ -1,27 +1,20 @@
-"""Every hook: when it is asked, and what it may return. A plugin implements any of them with `@hookimpl`.
+"""The hooks: when each is called and what it returns. A plugin implements any of them with `@hookimpl`.
 
-A hook of a role returns options classes; each is asked once, when the registry is built. Observers return nothing.
+Each role has a hook, which takes nothing and returns options classes; it is called once, when the registry is built.
+The hooks of observers are called while a study or recipe runs, in the driver's process only; they return nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
-    from bebertlab.interfaces.distillation import DistillationOptions
-    from bebertlab.interfaces.encoder import EncoderOptions
-    from bebertlab.interfaces.ensemble import EnsembleOptions, MergerOptions
     from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord
-    from bebertlab.interfaces.importer import ImporterOptions
-    from bebertlab.interfaces.loss import LossOptions
-    from bebertlab.interfaces.quantizer import QuantizerOptions
-    from bebertlab.interfaces.scheme import SchemeOptions
-    from bebertlab.interfaces.splitter import SplitterOptions
-    from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
-    from bebertlab.interfaces.task import TaskOptions
+    from bebertlab.interfaces.options import Options
+    from bebertlab.interfaces.roles import Role
 
 PROJECT = "bebertlab"
 
@@ -30,78 +23,23 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def bebertlab_quantizers() -> Iterable[type[QuantizerOptions]]:  # type: ignore[empty-body]
-    """Quantizers of weights or activations."""
-
-
-@hookspec
-def bebertlab_schemes() -> Iterable[type[SchemeOptions]]:  # type: ignore[empty-body]
-    """Whole low-bit designs: which quantizer at which site."""
-
-
-@hookspec
-def bebertlab_splitters() -> Iterable[type[SplitterOptions]]:  # type: ignore[empty-body]
-    """Transforms of a checkpoint into one of another architecture and the same function."""
-
-
-@hookspec
-def bebertlab_losses() -> Iterable[type[LossOptions]]:  # type: ignore[empty-body]
-    """Losses with or without a teacher."""
-
-
-@hookspec
-def bebertlab_distillations() -> Iterable[type[DistillationOptions]]:  # type: ignore[empty-body]
-    """Procedures: the phases in which a student learns, each with its losses and learning rate."""
-
-
-@hookspec
-def bebertlab_ensembles() -> Iterable[type[EnsembleOptions]]:  # type: ignore[empty-body]
-    """Ensemble strategies: what each member trains on and weighs."""
-
-
-@hookspec
-def bebertlab_mergers() -> Iterable[type[MergerOptions]]:  # type: ignore[empty-body]
-    """Rules that merge the logits of members."""
-
-
-@hookspec
-def bebertlab_tasks() -> Iterable[type[TaskOptions]]:  # type: ignore[empty-body]
-    """Data, splits and metrics."""
-
-
-@hookspec
-def bebertlab_encoders() -> Iterable[type[EncoderOptions]]:  # type: ignore[empty-body]
-    """Sources of full-precision weights and vocabulary."""
-
-
-@hookspec
-def bebertlab_importers() -> Iterable[type[ImporterOptions]]:  # type: ignore[empty-body]
-    """Readers of checkpoints that published code wrote."""
-
-
-@hookspec
-def bebertlab_stages() -> Iterable[type[StageOptions] | type[StageGroupOptions]]:  # type: ignore[empty-body]
-    """Stages of a recipe, and groups of stages."""
-
-
-@hookspec
 def bebertlab_study_started(study: StudyRecord) -> None:
-    """A study starts or goes on; told before any trial. Observers run in the driver's process only."""
+    """A study starts or continues; called before any trial."""
 
 
 @hookspec
 def bebertlab_trial_started(study: StudyRecord, trial: TrialRecord) -> None:
-    """A trial was handed to a worker; told again when it is handed out again after a kill."""
+    """A trial was handed to a worker; called again when it is handed out again after a kill."""
 
 
 @hookspec
 def bebertlab_stage_started(event: StageEvent) -> None:
-    """A stage is about to run; not told for stored stages."""
+    """Called before a stage runs; not called for cached stages."""
 
 
 @hookspec
 def bebertlab_stage_progress(event: StageEvent) -> None:
-    """A stage went on: `event.fraction` and `event.text`. Told now and then."""
+    """Called now and then while a stage runs, with `event.fraction` and `event.text`."""
 
 
 @hookspec
@@ -116,4 +54,28 @@ def bebertlab_trial_finished(study: StudyRecord, trial: TrialRecord) -> None:
 
 @hookspec
 def bebertlab_study_finished(study: StudyRecord, trials: tuple[TrialRecord, ...], report: tuple[str, ...]) -> None:
-    """Nothing is left to run or the user stopped it; `report` holds the paths of the written report files."""
+    """Nothing is left to run, or the user stopped it; `report` has the paths of the written report files."""
+
+
+def hook_specifications() -> dict[str, Callable[..., Any]]:
+    """Every hook by its name, those of the roles first; signature and docstring are its reference."""
+    from bebertlab.interfaces.roles import ROLES  # loads torch, which `hookimpl` must not
+
+    observers = {name: item for name, item in globals().items() if name.startswith(f"{PROJECT}_")}
+    return {role.hook: _role_specification(role) for role in ROLES} | observers
+
+
+def _role_specification(role: Role) -> Callable[[], Iterable[type[Options]]]:
+    def specification() -> Iterable[type[Options]]:
+        raise NotImplementedError  # plugins implement it
+
+    specification.__name__ = specification.__qualname__ = role.hook
+    specification.__doc__ = role.summary
+    return hookspec(specification)
+
+
+def plugin_manager() -> pluggy.PluginManager:
+    """A manager that knows every hook and no plugin yet."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(type("Hooks", (), {**hook_specifications()}))
+    return manager

@@ -21,18 +21,8 @@ from attrs import frozen
 
 import bebertlab
 from bebertlab.errors import UserError, suggestion
-from bebertlab.interfaces.distillation import DistillationOptions
-from bebertlab.interfaces.encoder import EncoderOptions
-from bebertlab.interfaces.ensemble import EnsembleOptions, MergerOptions
-from bebertlab.interfaces.importer import ImporterOptions
-from bebertlab.interfaces.loss import LossOptions
-from bebertlab.interfaces.options import Options
-from bebertlab.interfaces.quantizer import QuantizerOptions
-from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.splitter import SplitterOptions
-from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
-from bebertlab.interfaces.task import TaskOptions
-from bebertlab.registry import hookspecs
+from bebertlab.interfaces.roles import ROLES, Role, role_of_hook
+from bebertlab.registry.hookspecs import hook_specifications, plugin_manager
 from bebertlab.registry.plugin_loader import load_file
 from bebertlab.registry.plugin_text import PluginText, installed_text, single_file
 from bebertlab.registry.registry import Failure, PluginSource, Registry
@@ -41,20 +31,6 @@ _log = logging.getLogger(__name__)
 
 GROUP = "bebertlab"
 DISABLE = "BEBERTLAB_DISABLE_PLUGINS"
-
-_ROLES: dict[str, tuple[type[Options], ...]] = {
-    "bebertlab_quantizers": (QuantizerOptions,),
-    "bebertlab_schemes": (SchemeOptions,),
-    "bebertlab_splitters": (SplitterOptions,),
-    "bebertlab_losses": (LossOptions,),
-    "bebertlab_distillations": (DistillationOptions,),
-    "bebertlab_ensembles": (EnsembleOptions,),
-    "bebertlab_mergers": (MergerOptions,),
-    "bebertlab_tasks": (TaskOptions,),
-    "bebertlab_encoders": (EncoderOptions,),
-    "bebertlab_importers": (ImporterOptions,),
-    "bebertlab_stages": (StageOptions, StageGroupOptions),
-}
 
 
 @frozen(kw_only=True, eq=False)
@@ -115,8 +91,7 @@ def load_plugins(files: Sequence[Path] = ()) -> Plugins:
     Raises:
         UserError: a file does not exist.
     """
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager = plugin_manager()
     disabled = _disabled()
     registry = Registry()
     loaded: list[PluginSource] = []
@@ -193,19 +168,17 @@ def _load_one_file(path: Path, source: PluginSource, others: Sequence[PluginText
     return module, attrs.evolve(source, fingerprint=text.fingerprint, text=text)
 
 
-def _contributions(
-    manager: pluggy.PluginManager, plugin: object, source: PluginSource
-) -> tuple[tuple[type[Options], object], ...]:
-    """Ask one plugin's own hooks; a raising hook must not stop those of the others."""
+def _contributions(manager: pluggy.PluginManager, plugin: object, source: PluginSource) -> list[tuple[Role, object]]:
+    """Call the hooks of one plugin alone, so that one that raises does not stop those of the others."""
     manager.register(plugin, name=_key(source))
     _check_hooks(manager, plugin)
-    found: list[tuple[type[Options], object]] = []
+    contributions: list[tuple[Role, object]] = []
     for caller in manager.get_hookcallers(plugin) or []:
+        role = role_of_hook(caller.name)
         for implementation in caller.get_hookimpls():
-            if implementation.plugin is plugin and caller.name in _ROLES:
-                returned = _listed(caller.name, implementation.function())
-                found += [(_abstract(caller.name, cls), cls) for cls in returned]
-    return tuple(found)
+            if implementation.plugin is plugin and role is not None:
+                contributions += [(role, cls) for cls in _listed(caller.name, implementation.function())]
+    return contributions
 
 
 def _listed(hook: str, returned: object) -> list[object]:
@@ -214,29 +187,22 @@ def _listed(hook: str, returned: object) -> list[object]:
     return list(returned)
 
 
-def _abstract(hook: str, found: object) -> type[Options]:
-    matching = (cls for cls in _ROLES[hook] if isinstance(found, type) and issubclass(found, cls))
-    return next(matching, _ROLES[hook][0])
-
-
 def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
-    callers = manager.get_hookcallers(plugin) or []
-    for caller in callers:
-        if not caller.has_spec():
-            manager.unregister(plugin)
-            raise UserError(f"unknown hook '{caller.name}'; {suggestion(caller.name, _hooks())}")
-    marked = {caller.name for caller in callers}
-    for name in _hooks():
-        if name not in marked and callable(getattr(plugin, name, None)):
-            manager.unregister(plugin)
-            raise UserError(f"'{name}' is not marked as a hook; put @hookimpl above it")
-    if not callers:
+    implemented = {caller.name for caller in manager.get_hookcallers(plugin) or []}
+    if problem := _hook_problem(plugin, implemented):
         manager.unregister(plugin)
-        raise UserError("it implements no hook; write e.g. bebertlab_quantizers() with @hookimpl above it")
+        raise UserError(problem)
 
 
-def _hooks() -> list[str]:
-    return sorted(name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_"))
+def _hook_problem(plugin: object, implemented: set[str]) -> str:
+    """What is wrong with the hooks of a plugin; empty where nothing is."""
+    known = hook_specifications()
+    for name in sorted(implemented - known.keys()):
+        return f"unknown hook '{name}'; {suggestion(name, known)}"
+    for name in known.keys() - implemented:
+        if callable(getattr(plugin, name, None)):
+            return f"'{name}' is not marked as a hook; put @hookimpl above it"
+    return "" if implemented else f"it implements no hook; write e.g. {ROLES[0].hook}() with @hookimpl above it"
 
 
 def _failure(source: PluginSource, error: BaseException) -> Failure:

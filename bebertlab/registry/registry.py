@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeGuard
 
@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from bebertlab.errors import UserError, unknown
 from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.roles import Role, role_names
 from bebertlab.registry.plugin_text import PluginText
 
 _KIND = re.compile(r"[a-z0-9_.-]+")
@@ -89,10 +90,6 @@ class Registry:
         """The known kinds of a role, in alphabetical order."""
         return tuple(sorted(self.entries.get(role, {})))
 
-    def roles(self) -> tuple[str, ...]:
-        """The roles that anything was registered for, in alphabetical order."""
-        return tuple(sorted(self.entries))
-
     def find(self, role: str, kind: str) -> type[Options]:
         """The options class of a kind.
 
@@ -117,7 +114,7 @@ class Registry:
 
     def all(self) -> tuple[RegistryEntry, ...]:
         """Every entry, by role and kind."""
-        return tuple(self.entries[role][kind] for role in self.roles() for kind in self.kinds(role))
+        return tuple(self.entries[role][kind] for role in role_names() for kind in self.kinds(role))
 
     def unknown(self, role: str, kind: str) -> UserError:
         """The error for a kind that nothing answers to; names the plugins that failed, since they may have had it.
@@ -128,21 +125,21 @@ class Registry:
         error = unknown(role, kind, known)
         return UserError("\n  ".join([str(error), *map(str, self.failures)]))
 
-    def extended(self, classes: tuple[tuple[type[Options], object], ...], source: PluginSource) -> Registry:
-        """This registry and the (abstract class, returned object) pairs of one plugin.
+    def extended(self, contributions: Iterable[tuple[Role, object]], source: PluginSource) -> Registry:
+        """This registry with what the hooks of one plugin returned, each with the role of its hook.
 
         Raises:
-            UserError: an object is no proper options class, or its kind is taken; names both plugins.
+            UserError: an object is not an options class of the role, or its kind is taken; names both plugins.
         """
         entries = {role: dict(kinds) for role, kinds in self.entries.items()}
-        for abstract, found in classes:
-            if not _is_options(found, abstract):
-                raise UserError(f"{_name(found)} is not a subclass of {abstract.__name__}")
-            check_options(found)
-            kinds = entries.setdefault(found.role, {})
-            if found.kind in kinds:
-                raise UserError(_taken(found, kinds[found.kind]))
-            kinds[found.kind] = RegistryEntry(cls=found, source=source)
+        for role, contributed in contributions:
+            if not _is_options(contributed, role):
+                raise UserError(f"{_name(contributed)} is not a subclass of {role.class_names}")
+            check_options(contributed)
+            kinds = entries.setdefault(role.name, {})
+            if contributed.kind in kinds:
+                raise UserError(_taken(contributed, kinds[contributed.kind]))
+            kinds[contributed.kind] = RegistryEntry(cls=contributed, source=source)
         return attrs.evolve(self, entries=entries)
 
 
@@ -190,8 +187,8 @@ def _check_fields(cls: type[Options]) -> None:
         ) from error
 
 
-def _is_options(found: object, abstract: type[Options]) -> TypeGuard[type[Options]]:
-    return isinstance(found, type) and issubclass(found, abstract)
+def _is_options(contributed: object, role: Role) -> TypeGuard[type[Options]]:
+    return isinstance(contributed, type) and issubclass(contributed, role.options)
 
 
 def _taken(cls: type[Options], owner: RegistryEntry) -> str:

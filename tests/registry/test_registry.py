@@ -10,12 +10,14 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
+from bebertlab.interfaces.roles import ROLES
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.registry.registry import Failure, PluginSource, Registry, check_options
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+_ROLES = {role.name: role for role in ROLES}
 MINE = PluginSource(plugin="mine", distribution="mine 1.0")
 THEIRS = PluginSource(plugin="theirs", distribution="theirs 2.0")
 
@@ -77,7 +79,7 @@ class KindField(Scheme):
 
 
 def registry(*classes: type[Options], source: PluginSource = MINE) -> Registry:
-    return Registry().extended(tuple((cls, cls) for cls in classes), source)
+    return Registry().extended([(_ROLES[cls.role], cls) for cls in classes], source)
 
 
 def test_finds_what_was_registered_and_where_it_came_from() -> None:
@@ -93,13 +95,13 @@ def test_finds_what_was_registered_and_where_it_came_from() -> None:
 
 def test_extending_leaves_the_old_registry_alone() -> None:
     empty = Registry()
-    empty.extended(((QuantizerOptions, Twn),), MINE)
+    empty.extended([(_ROLES["quantizer"], Twn)], MINE)
     assert empty.kinds("quantizer") == ()
 
 
 def test_a_taken_kind_names_both_plugins_and_classes() -> None:
     with pytest.raises(UserError) as caught:
-        registry(Twn).extended(((QuantizerOptions, OtherTwn),), THEIRS)
+        registry(Twn).extended([(_ROLES["quantizer"], OtherTwn)], THEIRS)
     for word in ("quantizer 'twn'", "OtherTwn", "plugin 'mine' (mine 1.0)", "test_registry.Twn"):
         assert word in str(caught.value)
 
@@ -119,7 +121,7 @@ def test_an_unregistered_class_is_refused_even_if_its_kind_is_taken() -> None:
 @pytest.mark.parametrize("found", [Scheme, Twn(), "twn", None])
 def test_what_is_not_of_the_role_is_refused(found: object) -> None:
     with pytest.raises(UserError, match="is not a subclass of QuantizerOptions"):
-        Registry().extended(((QuantizerOptions, found),), MINE)
+        Registry().extended([(_ROLES["quantizer"], found)], MINE)
 
 
 @pytest.mark.parametrize(

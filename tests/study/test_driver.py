@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pluggy
 import pytest
 from attrs import evolve
 from hypothesis import given
@@ -15,8 +14,7 @@ from hypothesis import strategies as st
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
-from bebertlab.registry import hookspecs
-from bebertlab.registry.hookspecs import hookimpl
+from bebertlab.registry.hookspecs import hookimpl, plugin_manager
 from bebertlab.store.disk import DiskFull
 from bebertlab.study.driver import LOSSES, Candidate, Driver, choose, error_file
 from bebertlab.study.executors.base import Executor, TrialSource
@@ -135,8 +133,7 @@ def driving(
     **order: Any,  # noqa: ANN401 - fields of an order
 ) -> Iterator[Driver]:
     of = of or study()
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager = plugin_manager()
     if observer is not None:
         manager.register(observer)
     with open_journal(of, folder) as journal:

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import logging
 
-import pluggy
 import pytest
 
 from bebertlab.interfaces.events import StageEvent
-from bebertlab.registry import hookspecs
-from bebertlab.registry.hookspecs import hookimpl
+from bebertlab.registry.hookspecs import hookimpl, plugin_manager
 from bebertlab.study.observers import Observers
 
 EVENT = StageEvent(stage="a", stage_kind="k", key="f")
@@ -33,8 +31,7 @@ class Log:
 
 
 def test_one_that_raises_is_named_once_and_the_others_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager = plugin_manager()
     before, after = Log(), Log()
     manager.register(before)
     manager.register(Broken(), name="mine")

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pluggy
 import pytest
 from attrs import evolve
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
-from bebertlab.registry import hookspecs
+from bebertlab.registry.hookspecs import plugin_manager
 from bebertlab.tracking.mlflow import MlflowTracker
 
 pytestmark = [pytest.mark.slow]
@@ -28,8 +27,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _study(tracker: MlflowTracker, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
     """What the driver tells, through pluggy as it does."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager = plugin_manager()
     manager.register(tracker)
     manager.check_pending()
     manager.hook.bebertlab_study_started(study=study)
