@@ -13,15 +13,18 @@ import torch
 import torch.nn.functional as F
 from attrs import evolve, frozen
 from hypothesis import settings
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bebertlab.config.codec import OptionsCodec
+from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
 from bebertlab.model.bert import BertClassifier
+from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.folder import load_model, save_model
+from bebertlab.model.huggingface import configuration
 from bebertlab.registry.manager import load_plugins
 from bebertlab.stages.finetune import FinetuneStage
 from bebertlab.stages.load import LoadStage
@@ -192,3 +195,27 @@ def metrics() -> Callable[[Artifact], dict[str, float]]:
 @pytest.fixture(scope="session")
 def logits() -> Callable[[Artifact], dict[str, Tensor]]:
     return lambda artifact: load_file(artifact.folder / "logits.safetensors")
+
+
+_WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "##s", "dog", "run")
+
+
+@pytest.fixture
+def sizes() -> Architecture:
+    """Those of the folder `pretrained`."""
+    return Architecture(
+        vocabulary=len(_WORDS), positions=16, hidden=8, heads=2, head_size=4, ffn=12, layers=3, classes=5
+    )
+
+
+@pytest.fixture
+def pretrained(sizes: Architecture, tmp_path: Path) -> Path:
+    """A folder as the hub has it: tokenizer, configuration, weights with a classifier of another task."""
+    folder = tmp_path / "pretrained"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(configuration(sizes)))
+    (folder / "vocab.txt").write_text("\n".join(_WORDS) + "\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}))
+    (folder / "README.md").write_text("not part of the model")
+    save_file(dict(random_checkpoint(sizes, seed=7).tensors), folder / "model.safetensors", metadata={"format": "pt"})
+    return folder

@@ -47,7 +47,6 @@ RANKS = {
     "store": 8,
     "testing": 9,
     "pipeline": 9,
-    "encoders": 9,
     "study": 10,
     "tracking": 10,
     "report": 10,
@@ -63,7 +62,7 @@ DOORS = {
     "transformers": (
         "bebertlab/model/",
         "bebertlab/data/tokenizer",
-        "bebertlab/encoders/",
+        "plugins/bebertlab_encoders/",
         "bebertlab/bench/huggingface",
     ),
     "datasets": ("plugins/bebertlab_glue",),
@@ -134,6 +133,11 @@ def test_plugins_import_the_api_and_themselves_only(module: str) -> None:
     assert not wrong, f"{module} must import {wrong} from bebertlab.api"
 
 
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_imports_no_plugin(module: str) -> None:
+    assert not {name for name in imports(MODULES[module]) if name in PLUGINS}
+
+
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_heavy_packages_come_in_through_their_doors(module: str) -> None:
     path = MODULES[module]
@@ -168,7 +172,7 @@ def test_every_plugin_has_its_entry_point() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = set(project["entry-points"]["bebertlab"].values())
     shipped = {path.stem for path in (ROOT / "plugins").iterdir() if path.stem.startswith("bebertlab_")}
-    assert declared == shipped | {"bebertlab.stages", "bebertlab.encoders"}
+    assert declared == shipped | {"bebertlab.stages"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies/recipes").glob("*.yaml")), ids=lambda path: path.name)

@@ -1,16 +1,26 @@
-"""Sizes of published BERTs, so that they can be counted without their files."""
+"""The sizes of encoders without their weights: published BERTs, folders, and encoders of plugins."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from pathlib import Path
 
-from bebertlab.errors import unknown
+from attrs import evolve
+
+from bebertlab.errors import UserError, unknown
+from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Architecture
+from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.interfaces.stage import Codec
+from bebertlab.interfaces.task import Task
+from bebertlab.model.folder import CONFIGURATION, SURGERY, describe_model
+from bebertlab.model.huggingface import architecture_of
 
 _POSITIONS = 512
 _HEAD_SIZE = 64
 _UNCASED, _CASED = 30522, 28996
-#: name to word embedding's rows, layers, hidden size; every one has heads of 64 and a feed-forward part of 4 * hidden
+#: name to rows of the word embedding, layers, hidden size; all have heads of 64 and a feed-forward width of 4 * hidden
 _SIZES = {
     "bert-tiny": (_UNCASED, 2, 128),
     "bert-mini": (_UNCASED, 4, 256),
@@ -26,10 +36,47 @@ _SIZES = {
     "bert-large-uncased-whole-word-masking": (_UNCASED, 24, 1024),
     "bert-large-cased-whole-word-masking": (_CASED, 24, 1024),
 }
-#: the 24 small models of arXiv:1908.08962, of which four have a name of their own
+#: the 24 small models of arXiv:1908.08962, of which four also have a name
 _MINIATURE = re.compile(r"bert_uncased_L-(\d+)_H-(\d+)_A-(\d+)")
 
 PUBLISHED = tuple(_SIZES)
+
+
+def encoder_sizes(
+    name: str, kinds: Collection[str], codec: Codec, *, classes: int, vocabulary: int | None = None
+) -> Architecture:
+    """The sizes of an encoder by its kind (one of `kinds`, with its defaults), its folder or its published name.
+
+    `vocabulary` replaces the rows of the word embedding.
+
+    Raises:
+        SetupError: the folder has no configuration.
+        UserError: there is no such encoder, or it does not know its sizes before it runs.
+    """
+    sizes = _planned_sizes(name, codec, classes) if name in kinds else _known_sizes(name, kinds, codec, classes)
+    return sizes if vocabulary is None else evolve(sizes, vocabulary=vocabulary)
+
+
+def _planned_sizes(kind: str, codec: Codec, classes: int) -> Architecture:
+    names = tuple(map(str, range(classes))) if classes > 1 else ()
+    task = Task(name="", classes=names, splits={}, metrics=lambda predictions, labels: {}, score="")
+    sizes = codec.load({"kind": kind}, EncoderOptions).plan(task)  # type: ignore[type-abstract]
+    if sizes is None:
+        raise UserError(f"encoder '{kind}' does not know its sizes before it runs; name a folder or a published BERT")
+    return sizes
+
+
+def _known_sizes(name: str, kinds: Collection[str], codec: Codec, classes: int) -> Architecture:
+    folder = Path(name).expanduser()
+    if (folder / SURGERY).is_file():
+        return evolve(describe_model(folder, codec)[0], classes=classes)
+    if folder.is_dir():
+        return architecture_of(read_json(folder / CONFIGURATION), classes)
+    try:
+        return published_architecture(name, classes)
+    except UserError:
+        known = ", ".join([*sorted(kinds), *PUBLISHED])
+        raise UserError(f"encoder '{name}': not a folder, and not known by name (known: {known})") from None
 
 
 def published_architecture(name: str, classes: int) -> Architecture:
@@ -39,11 +86,11 @@ def published_architecture(name: str, classes: int) -> Architecture:
     3072
 
     Raises:
-        UserError: it is not known here.
+        UserError: there is no published BERT of that name.
     """
     short = name.rpartition("/")[2]
-    if found := _MINIATURE.fullmatch(short):
-        return _architecture(_UNCASED, int(found[1]), int(found[2]), classes)
+    if match := _MINIATURE.fullmatch(short):
+        return _architecture(_UNCASED, int(match[1]), int(match[2]), classes)
     if short not in _SIZES:
         raise unknown("encoder", name, _SIZES)
     return _architecture(*_SIZES[short], classes)

@@ -14,8 +14,8 @@ from bebertlab.cli.options import PathType, Settings, format_option, pass_settin
 from bebertlab.errors import UserError
 
 if TYPE_CHECKING:
+    from bebertlab.artifacts.imported import Imported
     from bebertlab.config.codec import OptionsCodec
-    from bebertlab.encoders.imported import Imported
     from bebertlab.interfaces.architecture import Architecture, QuantSpec
     from bebertlab.interfaces.options import Options
 
@@ -37,7 +37,7 @@ def model() -> None:
 
 @model.command()
 @click.argument("scheme")
-@click.option("--encoder", default="bert-base-uncased", show_default=True, help="Published BERT, folder, or tiny.")
+@click.option("--encoder", default="bert-base-uncased", show_default=True, help="Published BERT, folder or kind.")
 @click.option("--width", type=float, default=1.0, show_default=True, help="Part of heads and neurons.")
 @click.option("--depth", type=float, default=1.0, show_default=True, help="Part of the layers.")
 @click.option("--split", is_flag=True, help="Two branches of every quantized matrix, as after weight splitting.")
@@ -69,14 +69,15 @@ def cost(
     from attrs import asdict, evolve
 
     from bebertlab.accounting.operations import usual_tokens
+    from bebertlab.accounting.published import encoder_sizes
     from bebertlab.cli.cost import cost_of, cost_table, format_sizes
     from bebertlab.cli.papers import printed
-    from bebertlab.encoders.sizes import encoder_sizes
     from bebertlab.interfaces.architecture import QuantSpec
     from bebertlab.model.slice import kept_layers, scaled_width
 
     codec = _codec(settings)
-    full = encoder_sizes(encoder, codec, classes=classes, vocabulary=vocabulary)
+    kinds = codec.registry.kinds("encoder")
+    full = encoder_sizes(encoder, kinds, codec, classes=classes, vocabulary=vocabulary)
     sizes = evolve(scaled_width(full, width), layers=len(kept_layers(full.layers, depth)))
     spec = _scheme_design(scheme, sets, codec)
     if split:
@@ -129,7 +130,7 @@ def import_(
 
     A recipe takes the result with a stage `{kind: load, folder: OUT}`.
     """
-    from bebertlab.encoders.imported import import_checkpoint
+    from bebertlab.artifacts.imported import import_checkpoint
     from bebertlab.interfaces.importer import ImporterOptions
     from bebertlab.model.folder import save_model
 

@@ -35,11 +35,6 @@ class Role:
         """The name in messages, keys and `bebertlab plugin`, e.g. "quantizer"."""
         return self.options[0].role
 
-    @property
-    def class_names(self) -> str:
-        """The names of the abstract classes, e.g. "StageOptions or StageGroupOptions"."""
-        return " or ".join(cls.__name__ for cls in self.options)
-
 
 #: every role, in the order of the documentation
 ROLES = (

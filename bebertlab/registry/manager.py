@@ -21,11 +21,11 @@ from attrs import frozen
 
 import bebertlab
 from bebertlab.errors import UserError, suggestion
-from bebertlab.interfaces.roles import ROLES, Role, role_of_hook
+from bebertlab.interfaces.roles import ROLES, role_of_hook
 from bebertlab.registry.hookspecs import hook_specifications, plugin_manager
 from bebertlab.registry.plugin_loader import load_file
 from bebertlab.registry.plugin_text import PluginText, installed_text, single_file
-from bebertlab.registry.registry import Failure, PluginSource, Registry
+from bebertlab.registry.registry import Contribution, Failure, PluginSource, Registry
 
 _log = logging.getLogger(__name__)
 
@@ -168,16 +168,16 @@ def _load_one_file(path: Path, source: PluginSource, others: Sequence[PluginText
     return module, attrs.evolve(source, fingerprint=text.fingerprint, text=text)
 
 
-def _contributions(manager: pluggy.PluginManager, plugin: object, source: PluginSource) -> list[tuple[Role, object]]:
+def _contributions(manager: pluggy.PluginManager, plugin: object, source: PluginSource) -> list[Contribution]:
     """Call the hooks of one plugin alone, so that one that raises does not stop those of the others."""
     manager.register(plugin, name=_key(source))
     _check_hooks(manager, plugin)
-    contributions: list[tuple[Role, object]] = []
+    contributions: list[Contribution] = []
     for caller in manager.get_hookcallers(plugin) or []:
         role = role_of_hook(caller.name)
         for implementation in caller.get_hookimpls():
             if implementation.plugin is plugin and role is not None:
-                contributions += [(role, cls) for cls in _listed(caller.name, implementation.function())]
+                contributions += [(role.options, cls) for cls in _listed(caller.name, implementation.function())]
     return contributions
 
 

@@ -13,8 +13,12 @@ from attrs import field, frozen
 
 from bebertlab.errors import UserError, unknown
 from bebertlab.interfaces.options import Options
-from bebertlab.interfaces.roles import Role, role_names
+from bebertlab.interfaces.roles import role_names
 from bebertlab.registry.plugin_text import PluginText
+
+Bases = type[Options] | tuple[type[Options], ...]
+#: the abstract class of a role, or several, and an object that must be a subclass of one of them
+Contribution = tuple[Bases, object]
 
 _KIND = re.compile(r"[a-z0-9_.-]+")
 
@@ -125,18 +129,18 @@ class Registry:
         error = unknown(role, kind, known)
         return UserError("\n  ".join([str(error), *map(str, self.failures)]))
 
-    def extended(self, contributions: Iterable[tuple[Role, object]], source: PluginSource) -> Registry:
-        """This registry with what the hooks of one plugin returned, each with the role of its hook.
+    def extended(self, contributions: Iterable[Contribution], source: PluginSource) -> Registry:
+        """This registry with what one plugin contributes.
 
         Raises:
-            UserError: an object is not an options class of the role, or its kind is taken; names both plugins.
+            UserError: an object is not an options class of its role, or its kind is taken; names both plugins.
         """
         entries = {role: dict(kinds) for role, kinds in self.entries.items()}
-        for role, contributed in contributions:
-            if not _is_options(contributed, role):
-                raise UserError(f"{_name(contributed)} is not a subclass of {role.class_names}")
+        for bases, contributed in contributions:
+            if not _is_options(contributed, bases):
+                raise UserError(f"{_name(contributed)} is not a subclass of {_base_names(bases)}")
             check_options(contributed)
-            kinds = entries.setdefault(role.name, {})
+            kinds = entries.setdefault(contributed.role, {})
             if contributed.kind in kinds:
                 raise UserError(_taken(contributed, kinds[contributed.kind]))
             kinds[contributed.kind] = RegistryEntry(cls=contributed, source=source)
@@ -187,8 +191,12 @@ def _check_fields(cls: type[Options]) -> None:
         ) from error
 
 
-def _is_options(contributed: object, role: Role) -> TypeGuard[type[Options]]:
-    return isinstance(contributed, type) and issubclass(contributed, role.options)
+def _is_options(contributed: object, bases: Bases) -> TypeGuard[type[Options]]:
+    return isinstance(contributed, type) and issubclass(contributed, bases)
+
+
+def _base_names(bases: Bases) -> str:
+    return " or ".join(cls.__name__ for cls in (bases if isinstance(bases, tuple) else (bases,)))
 
 
 def _taken(cls: type[Options], owner: RegistryEntry) -> str:

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from bebertlab.accounting.published import PUBLISHED, published_architecture
+import pytest
+from attrs import evolve
+
+from bebertlab.accounting.published import PUBLISHED, encoder_sizes, published_architecture
 from bebertlab.accounting.size import model_size
-from bebertlab.errors import UserError
-from bebertlab.interfaces.architecture import QuantSpec
-from bebertlab.model.bert import meta_model
+from bebertlab.errors import SetupError, UserError
+from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
+from bebertlab.interfaces.stage import Codec
+from bebertlab.model.bert import BertClassifier, meta_model
+from bebertlab.model.folder import save_model
+from bebertlab_binarybert import Bwn
+from bebertlab_encoders.tiny import TinyEncoder
+
+KINDS = ("pretrained", "tiny")
 
 
 @pytest.mark.parametrize(
@@ -43,3 +52,34 @@ def test_the_small_models_are_known_by_their_sizes() -> None:
 def test_an_unknown_name_says_what_is_known() -> None:
     with pytest.raises(UserError, match="unknown encoder 'bert-bas-uncased'; did you mean 'bert-base-uncased'"):
         published_architecture("bert-bas-uncased", classes=2)
+
+
+def test_a_published_encoder(codec: Codec) -> None:
+    sizes = encoder_sizes("bert-base-uncased", KINDS, codec, classes=3)
+    assert sizes == published_architecture("bert-base-uncased", classes=3)
+    assert encoder_sizes("bert-base-uncased", KINDS, codec, classes=3, vocabulary=100) == evolve(sizes, vocabulary=100)
+
+
+def test_tiny_has_its_defaults(codec: Codec) -> None:
+    sizes = TinyEncoder().checkpoint(vocabulary=77, classes=2, seed=0).architecture
+    assert encoder_sizes("tiny", KINDS, codec, classes=2, vocabulary=77) == sizes
+    assert encoder_sizes("tiny", KINDS, codec, classes=2).vocabulary == TinyEncoder().words
+
+
+def test_a_folder_with_the_classes_that_are_asked_for(pretrained: Path, sizes: Architecture, codec: Codec) -> None:
+    assert encoder_sizes(str(pretrained), KINDS, codec, classes=2) == evolve(sizes, classes=2)
+
+
+def test_a_folder_of_ours_knows_its_heads(tmp_path: Path, sizes: Architecture, codec: Codec) -> None:
+    narrow = evolve(sizes, heads=1, ffn=6)
+    save_model(BertClassifier(narrow, QuantSpec(weights={Site.QUERY: Bwn()})), tmp_path, codec)
+    assert encoder_sizes(str(tmp_path), KINDS, codec, classes=7) == evolve(narrow, classes=7)
+
+
+def test_what_is_no_encoder_is_named(tmp_path: Path, codec: Codec) -> None:
+    with pytest.raises(
+        UserError, match=r"encoder 'roberta': not a folder, and not known by name \(known: pretrained, tiny, bert-tiny"
+    ):
+        encoder_sizes("roberta", KINDS, codec, classes=2)
+    with pytest.raises(SetupError, match=r"config\.json: no such file"):
+        encoder_sizes(str(tmp_path), KINDS, codec, classes=2)

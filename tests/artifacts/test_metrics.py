@@ -23,13 +23,13 @@ from bebertlab.artifacts.metrics import (
 )
 from bebertlab.artifacts.model import evaluate_and_save
 from bebertlab.data.tokenizer import set_maximum_tokens
-from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import load_model
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.training.loop import Training
+from bebertlab_encoders.tiny import TinyEncoder
 
 
 def test_metrics_are_plain_numbers(tmp_path: Path) -> None:

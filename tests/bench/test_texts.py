@@ -8,8 +8,8 @@ from bebertlab.bench.lengths import MAXIMUM_TOKENS, sentence_lengths
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.texts import text_task
 from bebertlab.data.examples import load_examples
-from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.task import TRAIN
+from bebertlab_encoders.tiny import TinyEncoder
 
 
 def test_texts_have_the_lengths_of_sst2_in_tokens(setting: Setting, tmp_path: Path) -> None:

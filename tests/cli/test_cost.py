@@ -7,10 +7,10 @@ from bebertlab.accounting.operations import model_operations
 from bebertlab.accounting.published import published_architecture
 from bebertlab.accounting.size import MEBIBYTE, model_size
 from bebertlab.cli.cost import HEAD, cost_of, cost_table, design_rows, format_sizes
-from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab.model.bert import meta_model
 from bebertlab_binarybert import BinaryBert, Twn
+from bebertlab_encoders.tiny import TinyEncoder
 
 BASE = published_architecture("bert-base-uncased", classes=2)
 DESIGN = BinaryBert(activation_bits=4).spec()

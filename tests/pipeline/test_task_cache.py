@@ -7,7 +7,6 @@ import pytest
 from attrs import evolve
 
 from bebertlab.data.tokenizer import read_tokenizer
-from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import Codec, Inputs
 from bebertlab.interfaces.task import Task
@@ -17,6 +16,7 @@ from bebertlab.stages.finetune import FinetuneStage
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
+from bebertlab_encoders.tiny import TinyEncoder
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy

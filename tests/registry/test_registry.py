@@ -17,7 +17,7 @@ from bebertlab.registry.registry import Failure, PluginSource, Registry, check_o
 if TYPE_CHECKING:
     from decimal import Decimal
 
-_ROLES = {role.name: role for role in ROLES}
+_ROLES = {role.name: role.options for role in ROLES}
 MINE = PluginSource(plugin="mine", distribution="mine 1.0")
 THEIRS = PluginSource(plugin="theirs", distribution="theirs 2.0")
 

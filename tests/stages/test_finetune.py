@@ -10,13 +10,13 @@ from torch import Tensor
 
 from bebertlab.artifacts.model import input_length
 from bebertlab.data.examples import load_examples
-from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.interfaces.stage import Artifact, Inputs
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
 from bebertlab.stages.finetune import FinetuneStage
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
+from bebertlab_encoders.tiny import TinyEncoder
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 Logits = Callable[[Artifact], Mapping[str, Tensor]]

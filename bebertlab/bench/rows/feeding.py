@@ -22,7 +22,7 @@ from bebertlab.data.batches import batches
 from bebertlab.data.examples import Examples
 from bebertlab.data.tokenizer_file import TOKENIZER_FILE
 from bebertlab.data.tokens import Tokens, cached_tokens, tokenize
-from bebertlab.encoders.tiny import TinyEncoder
+from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.task import TRAIN, Split
 from bebertlab.training.sampler import EpochSampler
 
@@ -65,7 +65,8 @@ def _turns(sentences: int, setting: Setting) -> list[tuple[float, float, float]]
     split = text_task(sentences, setting).splits[TRAIN]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        encoder = TinyEncoder(maximum_tokens=MAXIMUM_TOKENS, words=setting.sizes.vocabulary)
+        tiny = {"kind": "tiny", "maximum_tokens": MAXIMUM_TOKENS, "words": setting.sizes.vocabulary}
+        encoder = setting.codec.load(tiny, EncoderOptions)  # type: ignore[type-abstract]
         encoder.tokenizer(split.texts).save_pretrained(folder)
         return [_turn(split, folder, f"turn {turn}", setting) for turn in range(setting.turns)]
 

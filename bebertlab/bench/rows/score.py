@@ -13,8 +13,8 @@ from bebertlab.bench.row import Finding, Goal, Row
 from bebertlab.bench.setting import Setting
 from bebertlab.bench.training import labels_phase, train_options
 from bebertlab.data.examples import Examples, load_examples
-from bebertlab.encoders.tiny import TinyEncoder
 from bebertlab.inference.predict import predict
+from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task, TaskOptions
 from bebertlab.model.bert import BertClassifier
 from bebertlab.training.loop import fit
@@ -56,7 +56,7 @@ def _ratio(difference: float, noise: float) -> float:
 def _scores(task: Task, setting: Setting, precision: str) -> Iterator[float]:
     options = train_options(setting, precision=precision, **_TRAIN)
     with tempfile.TemporaryDirectory() as folder:
-        encoder = TinyEncoder()
+        encoder = setting.codec.load({"kind": "tiny"}, EncoderOptions)  # type: ignore[type-abstract]
         tokenizer = encoder.tokenizer(task.splits[TRAIN].texts)
         tokenizer.save_pretrained(folder)
         examples = {

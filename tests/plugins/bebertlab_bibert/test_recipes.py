@@ -9,7 +9,6 @@ import pytest
 from bebertlab.api import Codec
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.error_collector import ErrorCollector
-from bebertlab.encoders.pretrained import PretrainedEncoder
 from bebertlab.pipeline.paths import set_value
 from bebertlab.pipeline.read import read_recipe, structure_recipe
 from bebertlab.pipeline.recipe import Recipe
@@ -17,6 +16,7 @@ from bebertlab.registry.manager import load_plugins
 from bebertlab.stages.distill import DistillStage
 from bebertlab.stages.members import MembersStage
 from bebertlab_bibert import BebertBibertScheme, BibertScheme, DirectionMatchingDistillation
+from bebertlab_encoders.pretrained import PretrainedEncoder
 
 RECIPES = Path(__file__).parents[3] / "studies" / "recipes"
 #: epochs, maximum length, BiBERT's learning rate and seed, from the published scripts

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from bebertlab.encoders.huggingface import HuggingFaceImporter
-from bebertlab.encoders.imported import import_checkpoint
+from bebertlab.artifacts.imported import import_checkpoint
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.folder import save_model
+from bebertlab_encoders.huggingface import HuggingFaceImporter
 
 IMPORTER = HuggingFaceImporter()
 

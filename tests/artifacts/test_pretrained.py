@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bebertlab.artifacts.model import model_digest, model_files
-from bebertlab.encoders.hub import model_folder
+from bebertlab.artifacts.pretrained import pretrained_folder
 from bebertlab.errors import SetupError
 
 
@@ -32,19 +32,19 @@ def store(cache: Path, name: str, source: Path) -> None:
 
 
 def test_a_folder_is_itself(pretrained: Path) -> None:
-    assert model_folder(str(pretrained), download=False) == pretrained
+    assert pretrained_folder(str(pretrained), download=False) == pretrained
 
 
 def test_a_cached_model_is_found_without_the_hub(pretrained: Path, cache: Path) -> None:
     store(cache, "some/bert", pretrained)
     for download in (False, True):
-        found = model_folder("some/bert", download=download)
+        found = pretrained_folder("some/bert", download=download)
         assert model_digest(found) == model_digest(pretrained)
 
 
 def test_nothing_is_fetched_unless_asked_for(cache: Path) -> None:
     with pytest.raises(SetupError, match=r"not in the local hub cache.*`download: true`"):
-        model_folder("some/bert", download=False)
+        pretrained_folder("some/bert", download=False)
 
 
 def test_an_unreachable_hub_is_said_at_once(pretrained: Path, cache: Path) -> None:
@@ -52,7 +52,7 @@ def test_an_unreachable_hub_is_said_at_once(pretrained: Path, cache: Path) -> No
     store(cache, "some/bert", pretrained)  # half a model does not count
     start = time.monotonic()
     with pytest.raises(SetupError, match=r"'some/bert': the hub http://127\.0\.0\.1:9 cannot be reached"):
-        model_folder("some/bert", download=True)
+        pretrained_folder("some/bert", download=True)
     assert time.monotonic() - start < 5
 
 
@@ -61,20 +61,20 @@ def test_offline_mode_is_respected(cache: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(SetupError, match="HF_HUB_OFFLINE is set"):
-        model_folder("some/bert", download=True)
+        pretrained_folder("some/bert", download=True)
 
 
 @pytest.mark.parametrize("name", ["./no/such/folder", "a b"])
 def test_a_path_that_is_not_there_is_no_hub_id(name: str, cache: Path) -> None:
     with pytest.raises(SetupError, match="no such folder, and not a hub id"):
-        model_folder(name, download=True)
+        pretrained_folder(name, download=True)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt"])
 def test_a_missing_file_is_named(pretrained: Path, name: str) -> None:
     (pretrained / name).unlink()
     with pytest.raises(SetupError, match=f"has no {name}"):
-        model_folder(str(pretrained), download=False)
+        pretrained_folder(str(pretrained), download=False)
 
 
 def test_the_digest_sees_every_file_of_the_model_and_no_other(pretrained: Path) -> None:
@@ -110,13 +110,13 @@ def test_a_cached_model_that_lacks_a_shard_is_fetched_again_where_that_is_allowe
     (pretrained / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "odd.safetensors"}}))
     store(cache, "some/bert", pretrained)
     with pytest.raises(SetupError, match=r"odd\.safetensors: no such file"):
-        model_folder("some/bert", download=False)
+        pretrained_folder("some/bert", download=False)
     with pytest.raises(SetupError, match="cannot be reached"):
-        model_folder("some/bert", download=True)
+        pretrained_folder("some/bert", download=True)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"])
 def test_pointers_of_git_lfs_are_refused(pretrained: Path, name: str) -> None:
     (pretrained / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with pytest.raises(SetupError, match=f"{name} is a pointer of git-lfs"):
-        model_folder(str(pretrained), download=False)
+        pretrained_folder(str(pretrained), download=False)

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bebertlab.encoders.huggingface import HuggingFaceImporter
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.model.bert import BertClassifier
 from bebertlab.registry.manager import load_plugins
+from bebertlab_encoders.huggingface import HuggingFaceImporter
 
 if TYPE_CHECKING:
     from tests.conftest import Golden

@@ -8,9 +8,7 @@ from typing import Any
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.interfaces.architecture import Checkpoint
-from bebertlab.interfaces.importer import ImporterOptions
-from bebertlab.model.checkpoint import full_precision_checkpoint
+from bebertlab.api import Checkpoint, ImporterOptions, full_precision_checkpoint
 
 
 @frozen(kw_only=True)

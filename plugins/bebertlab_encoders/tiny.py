@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen, validators
 
-from bebertlab.encoders.vocabulary import vocabulary_of
-from bebertlab.interfaces.architecture import Architecture, Checkpoint
-from bebertlab.interfaces.encoder import EncoderOptions
-from bebertlab.interfaces.task import Task
-from bebertlab.model.checkpoint import random_checkpoint
+from bebertlab.api import Architecture, Checkpoint, EncoderOptions, Task, random_checkpoint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 _size = validators.ge(1)
 _probability = validators.and_(validators.ge(0.0), validators.lt(1.0))
@@ -36,18 +35,18 @@ class TinyEncoder(EncoderOptions):
     spread: float = field(default=0.02, validator=validators.gt(0))  #: standard deviation of the first weights
 
     def digest(self) -> str:
-        """Nothing: the options say all."""
+        """Empty: the options say everything."""
         return ""
 
     def tokenizer(self, texts: Iterable[str]) -> PreTrainedTokenizerBase:
         """A real BERT tokenizer over a vocabulary of the texts."""
         from transformers import BertTokenizer
 
-        # `vocab_file=` would be taken without a word and give a vocabulary of five tokens
+        # `vocab_file=` is accepted without a warning and gives a vocabulary of five tokens
         return BertTokenizer(vocab=vocabulary_of(texts, self.words), model_max_length=self.maximum_tokens)
 
     def checkpoint(self, vocabulary: int, classes: int, seed: int) -> Checkpoint:
-        """Weights drawn with the seed."""
+        """Random weights of the seed."""
         return random_checkpoint(self.architecture(vocabulary, classes), seed, self.spread)
 
     def plan(self, task: Task) -> Architecture:
@@ -68,3 +67,27 @@ class TinyEncoder(EncoderOptions):
             dropout=self.dropout,
             attention_dropout=self.dropout,
         )
+
+
+def vocabulary_of(texts: Iterable[str], words: int) -> dict[str, int]:
+    """Token to id: special tokens, every character at the start of and inside a word, the most frequent words.
+
+    Words of equal frequency are taken in alphabetical order, so that the same texts give the same vocabulary.
+
+    >>> list(vocabulary_of(["Ab b", "ab c"], words=1))[5:]
+    ['a', 'b', 'c', '##a', '##b', '##c', 'ab']
+    """
+    counts = _words(texts)
+    characters = sorted(set("".join(counts)))
+    ranked = sorted((word for word in counts if len(word) > 1), key=lambda word: (-counts[word], word))
+    tokens = [*SPECIAL, *characters, *(f"##{character}" for character in characters), *ranked[:words]]
+    return {token: index for index, token in enumerate(tokens)}
+
+
+def _words(texts: Iterable[str]) -> Counter[str]:
+    """Count words as BERT's tokenizer sees them: lower case, no accents, punctuation apart."""
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+
+    normalize, split = BertNormalizer().normalize_str, BertPreTokenizer().pre_tokenize_str
+    return Counter(word for text in texts for word, _ in split(normalize(text)))

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bebertlab.encoders.pretrained import PretrainedEncoder
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.batch import Batch
 from bebertlab.model.bert import BertClassifier
 from bebertlab.testing.tiny import tiny_task
+from bebertlab_encoders.pretrained import PretrainedEncoder
 
 WEIGHTS = "model.safetensors"
 
