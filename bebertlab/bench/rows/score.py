@@ -58,7 +58,7 @@ def _scores(task: Task, setting: Setting, precision: str) -> Iterator[float]:
     with tempfile.TemporaryDirectory() as folder:
         encoder = setting.codec.load({"kind": "tiny"}, EncoderOptions)  # type: ignore[type-abstract]
         tokenizer = encoder.tokenizer(task.splits[TRAIN].texts)
-        tokenizer.save_pretrained(folder)
+        tokenizer.save_pretrained(Path(folder))
         examples = {
             split: load_examples(task, split, Path(folder), encoder.maximum_tokens)
             for split in (TRAIN, SELECT, VALIDATION)
