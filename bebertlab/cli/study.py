@@ -130,7 +130,7 @@ def run(
         with _progress() as progress:
             for observer in filter(None, (tracker, progress)):
                 context.observe(observer)
-            finished = run_study(context, workers, _write_report, Limits(max_trials=max_trials, fail_fast=fail_fast))
+            finished = run_study(context, workers, _update_report, Limits(max_trials=max_trials, fail_fast=fail_fast))
     except KeyboardInterrupt:
         _tell_interrupted("what is finished is kept")
     if finished.interrupted:
@@ -202,6 +202,12 @@ def _progress() -> AbstractContextManager[object]:
     from bebertlab.tracking.console import ConsoleProgress
 
     return ConsoleProgress()
+
+
+def _update_report(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[Path, ...]:
+    from bebertlab.report import update_report
+
+    return update_report(study, trials, study.folder)
 
 
 def _write_report(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[Path, ...]:

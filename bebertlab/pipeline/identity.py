@@ -96,6 +96,8 @@ def _stands_for(options: object, codec: OptionsCodec) -> object:
 def inner_values(value: object, place: str) -> Iterator[tuple[str, object]]:
     """All that is in a value, itself included, each with the path of fields, keys and positions that leads to it."""
     yield place, value
+    if value is None or isinstance(value, (bool, int, float, str)):  # most values; the checks below take longer
+        return
     items: Iterator[tuple[object, object]]
     if isinstance(value, Mapping):
         items = iter(value.items())

@@ -1,9 +1,10 @@
 """The answer: tables, intervals and plots of a study, from its record and its trials alone.
 
-`write_report` writes the files, `summary_table` gives the text for the terminal.
+`write_report` writes the files, `update_report` only where they would change, `summary_table` gives the text for the
+terminal.
 """
 
 from bebertlab.report.text import summary_table
-from bebertlab.report.write import write_report
+from bebertlab.report.write import update_report, write_report
 
-__all__ = ["summary_table", "write_report"]
+__all__ = ["summary_table", "update_report", "write_report"]

@@ -65,7 +65,7 @@ def reproduce(made: Material) -> Section:
     study = made.study
     identity = Table(
         columns=("what", "value"),
-        rows=(("study", f"{study.name}@{study.digest[:8]}"), *study.identity.items(), *_versions()),
+        rows=(("study", f"{study.name}@{study.digest[:8]}"), *study.identity.items(), *versions()),
     )
     axes = Table(
         columns=("searched", "values"),
@@ -109,7 +109,8 @@ def _values(values: Sequence[object]) -> str:
     return ", ".join(shown) + (f" ... ({len(values)} values)" if len(values) > 12 else "")
 
 
-def _versions() -> list[tuple[str, str]]:
+def versions() -> list[tuple[str, str]]:
+    """Python, and the installed packages that results depend on, with their versions."""
     found = [("python", platform.python_version())]
     plugins = {point.dist.name for point in entry_points(group=GROUP) if point.dist}
     for name in [*_PACKAGES, *sorted(plugins - set(_PACKAGES))]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import attrs
+
+import bebertlab
 
 
 def canonical(data: object) -> str:
@@ -32,3 +40,36 @@ def file_digest(path: Path) -> str:
     """The sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def output_digest(*values: object, packages: Iterable[str]) -> str:
+    """What decides an output of this package: attrs values or plain data, the package's source, and versions.
+
+    Two outputs with equal digests have equal contents, so that the one need not be written over the other.
+
+    Args:
+        packages: names of the distributions that take part in making the output; a missing one has no version.
+    """
+    versions = {name: _version(name) for name in packages}
+    return fingerprint([[_plain(value) for value in values], _source_digest(), platform.python_version(), versions])
+
+
+def _plain(value: object) -> object:
+    if not attrs.has(type(value)):
+        return value
+    fields = attrs.asdict(value, value_serializer=lambda _, __, item: str(item) if isinstance(item, Path) else item)  # type: ignore[arg-type]
+    return {"class": type(value).__name__, **fields}
+
+
+@cache
+def _source_digest() -> str:
+    folder = Path(bebertlab.__file__).parent
+    files = [f"{file.relative_to(folder)} {file_digest(file)}" for file in sorted(folder.rglob("*.py"))]
+    return fingerprint(files)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

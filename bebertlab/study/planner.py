@@ -41,6 +41,7 @@ class Planner:
         self.codec = OptionsCodec(plugins.registry)
         self._materials = TaskCache(self.codec)
         self._machine = machine
+        self._recipes: dict[str, Recipe] = {}  # by their data without the seed
 
     def plan(self, recipe: Mapping[str, Any]) -> Plan:
         """The plan of a recipe.
@@ -50,8 +51,7 @@ class Planner:
             DataError: the data have faults.
             SetupError: the data are not there.
         """
-        read = recipe_of(YamlDocument.of(recipe), self.codec)
-        result_of(read)
+        read = self._read(recipe)
         try:
             self._materials.task(read.task)
         except SetupError:
@@ -59,6 +59,21 @@ class Planner:
         except UserError as error:
             raise DataError(str(error)) from error
         return plan(read, self._materials, self.codec, self._machine)
+
+    def _read(self, recipe: Mapping[str, Any]) -> Recipe:
+        """The recipe of plain data; recipes that differ only in the seed are parsed once."""
+        seed = recipe.get("seed")
+        if type(seed) is not int:
+            return self._parse(recipe)
+        key = canonical({**recipe, "seed": None})
+        if key not in self._recipes:
+            self._recipes[key] = self._parse(recipe)
+        return attrs.evolve(self._recipes[key], seed=seed)
+
+    def _parse(self, recipe: Mapping[str, Any]) -> Recipe:
+        parsed = recipe_of(YamlDocument.of(recipe), self.codec)
+        result_of(parsed)
+        return parsed
 
 
 class PointFaults:

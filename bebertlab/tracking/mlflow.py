@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from attrs import evolve
+
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.redact import redact_word
 from bebertlab.registry.hookspecs import hookimpl
+from bebertlab.store.fingerprint import file_digest, output_digest
 from bebertlab.tracking.mlflow_client import (
+    ID_VARIABLE,
+    NAME_VARIABLE,
     check_uri,
     connect,
+    default_uri,
     describe,
     experiment_name,
     fragment,
     open_command,
     shown_uri,
+    sqlite_path,
     tracking_uri,
 )
+from bebertlab.tracking.mlflow_receipt import Receipt, is_intact, read_receipt, write_receipt
 from bebertlab.tracking.mlflow_runs import Runs
 
 PAUSE_SECONDS = 60.0  #: after a failed call nothing is tried for so long: a dead server must not slow the study
@@ -49,13 +58,15 @@ class MlflowTracker:
         self._uri = uri
         self._experiment = experiment
         self._runs: Runs | None = None
+        self._receipt: Receipt | None = None
         self._silent_until = 0.0
         self._warned = False
 
     @hookimpl
     def bebertlab_study_started(self, study: StudyRecord) -> None:
-        """Open or create the study's run."""
-        self._attempt(study, lambda runs: runs.begin())
+        """Open or create the study's run; where no trial is left to run, `bebertlab_study_finished` does what is left."""
+        if study.finished != study.planned:
+            self._attempt(study, lambda runs: runs.begin())
 
     @hookimpl
     def bebertlab_trial_started(self, study: StudyRecord, trial: TrialRecord) -> None:
@@ -71,14 +82,26 @@ class MlflowTracker:
     def bebertlab_study_finished(
         self, study: StudyRecord, trials: tuple[TrialRecord, ...], report: tuple[str, ...]
     ) -> None:
-        """Write every trial that is missing, then the study's summary, and close its run."""
+        """Write every trial that is missing, then the study's summary, and close its run.
+
+        MLflow itself, which takes seconds to import, is left alone where its database has all of that already.
+        """
         self._silent_until = 0.0
         missing = 0
+        files = tuple(map(Path, report))
+        content = self._content(study, trials, files)
+        database = self._database(study)
+        if self._runs is None and database is not None:
+            self._receipt = read_receipt(study.folder)
+            if self._receipt and self._receipt.content == content and is_intact(self._receipt, database):
+                return
 
         def settle(runs: Runs) -> None:
             nonlocal missing
             missing = _write_missing(runs, trials, self._uri)
-            runs.end(trials, tuple(map(Path, report)))
+            runs.end(trials, files)
+            if database is not None and not missing:
+                write_receipt(runs.receipt(content), study.folder)
 
         self._attempt(study, settle)
         if missing:
@@ -89,11 +112,28 @@ class MlflowTracker:
     def directions(self, study: StudyRecord) -> str:
         """How to look at the study: a shell command where there is no server yet, and the address of its page."""
         uri = tracking_uri(self._uri, study.work)
-        page = fragment(self._runs.experiment, self._runs.parent) if self._runs else ""
+        page = ""
+        if self._runs is not None:
+            page = fragment(self._runs.experiment, self._runs.parent)
+        elif self._receipt is not None:
+            page = fragment(self._receipt.experiment, self._receipt.run)
         if uri.startswith(("http://", "https://")):
             return f"{redact_word(uri).rstrip('/')}/{page}"
         hint = "\n(write the password where *** stands)" if redact_word(uri) != uri else ""
         return f"{open_command(uri, study.work)}{hint}\nhttp://127.0.0.1:5000/{page}"
+
+    def _content(self, study: StudyRecord, trials: tuple[TrialRecord, ...], files: tuple[Path, ...]) -> str:
+        """The hash of everything that is written, and of where to."""
+        started = evolve(study, finished=0, missing={})
+        report = {path.name: file_digest(path) for path in files if path.is_file()}
+        experiment = [self._experiment, os.environ.get(NAME_VARIABLE), os.environ.get(ID_VARIABLE)]
+        place = [tracking_uri(self._uri, study.work), experiment]
+        return output_digest(started, *trials, report, place, packages=("mlflow",))
+
+    def _database(self, study: StudyRecord) -> Path | None:
+        """The SQLite file that is written; None where runs go elsewhere."""
+        uri = tracking_uri(self._uri, study.work)
+        return study.work.resolve() / "mlflow.db" if uri == default_uri(study.work) else sqlite_path(uri)
 
     def _attempt(self, study: StudyRecord, write: Callable[[Runs], None]) -> None:
         if time.monotonic() < self._silent_until:

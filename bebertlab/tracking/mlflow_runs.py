@@ -11,6 +11,7 @@ from attrs import define, field
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.tracking.mlflow_client import artifact_root
+from bebertlab.tracking.mlflow_receipt import Receipt
 from bebertlab.tracking.mlflow_values import (
     ERROR,
     NOTE,
@@ -52,6 +53,7 @@ class Runs:
         self._study = study
         self.experiment = self._open_experiment(experiment)
         self._children: dict[str, _Known] = {}
+        self._uploaded: list[str] = []  # artifacts of the study's run
         self._parent = self._find() or self._create_parent()
 
     @property
@@ -93,6 +95,18 @@ class Runs:
         self._log(self._parent, {}, values, tags)
         self._upload(report)
         self._close(self._parent, status)
+
+    def receipt(self, content: str) -> Receipt:
+        """What says that everything, of which `content` is the hash, is written."""
+        ended = [run for run in self._children.values() if run.status in _STATUS.values()]
+        return Receipt(
+            content=content,
+            experiment=self.experiment,
+            run=self.parent,
+            status=self._parent.status,
+            trials=len(ended),
+            files=tuple(self._uploaded),
+        )
 
     def _open_experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -181,6 +195,7 @@ class Runs:
         self._keep_study(self.parent)  # the run may have been stopped when it was created
         for path in report:
             self._client.log_artifact(self.parent, str(path))
+        self._uploaded = ["study.yaml", *self._study.plugin_files, *(path.name for path in report)]
         for plots in {path.parent / "plots" for path in report}:
             if plots.is_dir():
                 self._client.log_artifacts(self.parent, str(plots), "plots")

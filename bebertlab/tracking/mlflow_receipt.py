@@ -1,0 +1,72 @@
+"""What was last written to a database of MLflow, kept with the study, so that a finished study need not open MLflow."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import attrs
+from attrs import field, frozen, validators
+
+_FILE = "mlflow.json"
+
+#: a run that the receipt names, as MLflow's tables have had it since its first release
+_RUN = """
+    SELECT runs.artifact_uri FROM runs JOIN experiments ON runs.experiment_id = experiments.experiment_id
+    WHERE runs.run_uuid = ? AND experiments.experiment_id = ? AND runs.status = ?
+    AND runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'
+"""
+_TRIALS = """
+    SELECT COUNT(*) FROM runs JOIN tags ON runs.run_uuid = tags.run_uuid
+    WHERE tags.key = 'mlflow.parentRunId' AND tags.value = ?
+    AND runs.lifecycle_stage = 'active' AND runs.status IN ('FINISHED', 'FAILED')
+"""
+
+
+@frozen(kw_only=True)
+class Receipt:
+    """A study that was written in full."""
+
+    content: str = field(validator=validators.instance_of(str))  #: hash of everything that was written, and where to
+    experiment: str = field(validator=validators.instance_of(str))  #: identifier
+    run: str = field(validator=validators.instance_of(str))  #: identifier of the study's run
+    status: str = field(validator=validators.instance_of(str))  #: of the study's run
+    trials: int = field(validator=validators.instance_of(int))  #: runs of finished trials
+    files: tuple[str, ...] = field(converter=tuple)  #: artifacts of the study's run, relative to their folder
+
+
+def write_receipt(receipt: Receipt, folder: Path) -> None:
+    """Keep a receipt in the folder of its study."""
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f".{_FILE}.part"
+    new.write_text(json.dumps(attrs.asdict(receipt), indent=1), encoding="utf-8")
+    new.replace(folder / _FILE)
+
+
+def read_receipt(folder: Path) -> Receipt | None:
+    """The receipt in the folder of a study; None where there is none that can be read."""
+    try:
+        return Receipt(**json.loads((folder / _FILE).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def is_intact(receipt: Receipt, database: Path) -> bool:
+    """Whether an SQLite database still has the runs of a receipt, none of them deleted, and its artifacts are there.
+
+    False where the tables are not as expected: MLflow has to be asked then.
+    """
+    try:
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            run = connection.execute(_RUN, (receipt.run, receipt.experiment, receipt.status)).fetchone()
+            (trials,) = connection.execute(_TRIALS, (receipt.run,)).fetchone()
+    except sqlite3.Error:
+        return False
+    if run is None or trials != receipt.trials:
+        return False
+    address = urlsplit(str(run[0]))
+    folder = Path(unquote(address.path))
+    return address.scheme in ("", "file") and all((folder / name).is_file() for name in receipt.files)
