@@ -73,6 +73,9 @@ class OptionsCodec(Codec):
         return identity if fingerprint is None else {**identity, "file": fingerprint}
 
 
+_PRIMITIVES = (type(None), bool, int, float, str)
+
+
 def _content(path: PurePath) -> str:
     """The hash of a file or folder; where there is none, the path."""
     return path_digest(Path(path)) or path.as_posix()
@@ -81,9 +84,11 @@ def _content(path: PurePath) -> str:
 def _plain(
     value: object, of_options: Callable[[Options, dict[str, Any]], Any], of_path: Callable[[PurePath], str]
 ) -> Any:  # noqa: ANN401 - plain data
+    if type(value) in _PRIMITIVES:  # most values; the checks below take longer
+        return value
     if isinstance(value, Enum):
         return value.value
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, _PRIMITIVES):
         return value
     if isinstance(value, PurePath):
         return of_path(value)

@@ -27,6 +27,8 @@ from bebertlab.store.fingerprint import canonical
 #: what stands for all registered parts in the key of a stage that does not say which it builds
 ALL_PARTS = "registered"
 
+_LEAVES = (bool, int, float, str, type(None))
+
 
 def options_identity(options: Options, codec: OptionsCodec) -> dict[str, Any]:
     """The options of a task or an encoder, and what the options in them stand for."""
@@ -77,6 +79,8 @@ def _expanded(value: object, codec: OptionsCodec) -> dict[str, Any]:
     while todo:
         place, value = todo.pop()
         for where, options in inner_values(value, place):
+            if isinstance(options, _LEAVES):
+                continue
             made = _stands_for(options, codec)
             text = "" if made is None else canonical(codec.dump_identity(options))
             if made is None or text in seen:  # parts that make each other would never end
@@ -96,7 +100,7 @@ def _stands_for(options: object, codec: OptionsCodec) -> object:
 def inner_values(value: object, place: str) -> Iterator[tuple[str, object]]:
     """All that is in a value, itself included, each with the path of fields, keys and positions that leads to it."""
     yield place, value
-    if value is None or isinstance(value, (bool, int, float, str)):  # most values; the checks below take longer
+    if isinstance(value, _LEAVES):  # most values; the checks below take longer
         return
     items: Iterator[tuple[object, object]]
     if isinstance(value, Mapping):

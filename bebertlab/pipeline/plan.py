@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import SetupError, UserError, show_exception
@@ -154,6 +154,24 @@ def plan(recipe: Recipe, materials: TaskCache, codec: OptionsCodec, machine: Com
     return Plan(recipe=recipe, task=task, machine=machine, nodes=planner.nodes(), ends=ends)
 
 
+def with_seed(plan: Plan, seed: int) -> Plan:
+    """The plan of the same recipe with another seed, which changes the seeds and keys of stages and nothing else."""
+    nodes: dict[str, Node] = {}
+    for name, node in plan.nodes.items():
+        own = _seed_of(node.stage, seed)
+        keys = {field: [nodes[needed].key for needed in names] for field, names in node.inputs.items()}
+        parts = {**node.parts, "seed": own, INPUTS: keys}
+        nodes[name] = evolve(node, seed=own, parts=parts, key=fingerprint(parts))
+    return evolve(plan, recipe=evolve(plan.recipe, seed=seed), nodes=nodes)
+
+
+def _seed_of(stage: StageOptions, seed: int) -> int:
+    """The seed of a stage in a recipe with a seed: the same one for all recipes where nothing is drawn."""
+    if stage.deterministic:
+        return 0
+    return seed if stage.seed is None else stage.seed
+
+
 class _Planner:
     """One pass over the graph, inputs first."""
 
@@ -211,7 +229,7 @@ class _Planner:
             self.codec,
         )
         inputs = {field: self.graph.named(names) for field, names in input_names(prepared).items()}
-        seed = self.seed(prepared)
+        seed = _seed_of(prepared, self.recipe.seed)
         models = {field: tuple(self.needed(one).model for one in names) for field, names in inputs.items()}
         keys = {field: [self.needed(one).key for one in names] for field, names in inputs.items()}
         designs = {field: tuple(self.needed(one).spec for one in names) for field, names in inputs.items()}
@@ -235,12 +253,6 @@ class _Planner:
             parts=parts,
             model=prepared.plan_model(models, self.planning),
         )
-
-    def seed(self, stage: StageOptions) -> int:
-        """The seed of a stage: the same one for all recipes where nothing is drawn."""
-        if stage.deterministic:
-            return 0
-        return self.recipe.seed if stage.seed is None else stage.seed
 
     def needed(self, name: str) -> Node:
         """The node of an input."""

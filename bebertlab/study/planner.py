@@ -15,7 +15,7 @@ from bebertlab.interfaces.events import StageEvent, StagePhase, TrialRecord
 from bebertlab.pipeline.graph import expand, result_of
 from bebertlab.pipeline.locate import located
 from bebertlab.pipeline.paths import resolve_path, set_value
-from bebertlab.pipeline.plan import ComputeSettings, Plan, plan
+from bebertlab.pipeline.plan import ComputeSettings, Plan, plan, with_seed
 from bebertlab.pipeline.read import recipe_of
 from bebertlab.pipeline.recipe import Recipe
 from bebertlab.pipeline.task_cache import TaskCache
@@ -35,13 +35,13 @@ class DataError(UserError):
 
 
 class Planner:
-    """Plans recipes of plain data; loads each task once."""
+    """Plans recipes of plain data; loads each task once, and plans recipes that differ only in the seed once."""
 
     def __init__(self, plugins: Plugins, machine: ComputeSettings) -> None:
         self.codec = OptionsCodec(plugins.registry)
         self._materials = TaskCache(self.codec)
         self._machine = machine
-        self._recipes: dict[str, Recipe] = {}  # by their data without the seed
+        self._plans: dict[str, Plan] = {}  # by the data of their recipes without the seed
 
     def plan(self, recipe: Mapping[str, Any]) -> Plan:
         """The plan of a recipe.
@@ -51,29 +51,24 @@ class Planner:
             DataError: the data have faults.
             SetupError: the data are not there.
         """
-        read = self._read(recipe)
+        seed = recipe.get("seed")
+        if type(seed) is not int:
+            return self._plan(recipe)
+        key = canonical({**recipe, "seed": None})
+        if key not in self._plans:
+            self._plans[key] = self._plan(recipe)
+        return with_seed(self._plans[key], seed)
+
+    def _plan(self, recipe: Mapping[str, Any]) -> Plan:
+        parsed = recipe_of(YamlDocument.of(recipe), self.codec)
+        result_of(parsed)
         try:
-            self._materials.task(read.task)
+            self._materials.task(parsed.task)
         except SetupError:
             raise
         except UserError as error:
             raise DataError(str(error)) from error
-        return plan(read, self._materials, self.codec, self._machine)
-
-    def _read(self, recipe: Mapping[str, Any]) -> Recipe:
-        """The recipe of plain data; recipes that differ only in the seed are parsed once."""
-        seed = recipe.get("seed")
-        if type(seed) is not int:
-            return self._parse(recipe)
-        key = canonical({**recipe, "seed": None})
-        if key not in self._recipes:
-            self._recipes[key] = self._parse(recipe)
-        return attrs.evolve(self._recipes[key], seed=seed)
-
-    def _parse(self, recipe: Mapping[str, Any]) -> Recipe:
-        parsed = recipe_of(YamlDocument.of(recipe), self.codec)
-        result_of(parsed)
-        return parsed
+        return plan(parsed, self._materials, self.codec, self._machine)
 
 
 class PointFaults:

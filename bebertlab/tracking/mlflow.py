@@ -20,6 +20,7 @@ from bebertlab.tracking.mlflow_client import (
     NAME_VARIABLE,
     check_uri,
     connect,
+    default_database,
     default_uri,
     describe,
     experiment_name,
@@ -133,7 +134,7 @@ class MlflowTracker:
     def _database(self, study: StudyRecord) -> Path | None:
         """The SQLite file that is written; None where runs go elsewhere."""
         uri = tracking_uri(self._uri, study.work)
-        return study.work.resolve() / "mlflow.db" if uri == default_uri(study.work) else sqlite_path(uri)
+        return default_database(study.work) if uri == default_uri(study.work) else sqlite_path(uri)
 
     def _attempt(self, study: StudyRecord, write: Callable[[Runs], None]) -> None:
         if time.monotonic() < self._silent_until:

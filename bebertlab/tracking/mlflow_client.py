@@ -34,8 +34,13 @@ ID_VARIABLE = "MLFLOW_EXPERIMENT_ID"
 
 
 def default_uri(work: Path) -> str:
+    """The address of the SQLite file of a work folder."""
+    return sqlite_uri(default_database(work))
+
+
+def default_database(work: Path) -> Path:
     """The SQLite file of a work folder."""
-    return sqlite_uri(work.resolve() / "mlflow.db")
+    return work.resolve() / "mlflow.db"
 
 
 def sqlite_uri(path: Path) -> str:
@@ -79,7 +84,9 @@ def tracking_uri(asked: str | None, work: Path) -> str:
     Raises:
         UserError: it begins with `~` and a name that is no user's.
     """
-    uri = _written_uri(asked) or default_uri(work)
+    uri = _written_uri(asked)
+    if not uri:
+        return default_uri(work)
     if uri.startswith("~"):
         return expand_home(uri)
     path = sqlite_path(uri)
