@@ -65,7 +65,7 @@ class MlflowTracker:
 
     @hookimpl
     def bebertlab_study_started(self, study: StudyRecord) -> None:
-        """Open or create the study's run; where no trial is left to run, `bebertlab_study_finished` does what is left."""
+        """Open or create the study's run, unless no trial is left: the end of the study does it if needed."""
         if study.finished != study.planned:
             self._attempt(study, lambda runs: runs.begin())
 

@@ -14,8 +14,8 @@ from bebertlab.config.document import YamlDocument
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.pipeline.paths import set_value
-from bebertlab.pipeline.plan import ComputeSettings, Plan, plan
-from bebertlab.pipeline.read import recipe_of
+from bebertlab.pipeline.plan import ComputeSettings, Plan, plan, with_seed
+from bebertlab.pipeline.read import read_recipe, recipe_of
 from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.registry.manager import load_plugins
 from bebertlab.registry.registry import PluginSource, Registry
@@ -251,3 +251,24 @@ def test_models_that_do_not_fit_are_refused_before_anything_runs(teacher: Artifa
     planned_stages(teacher.folder, student={"distillation": "prediction"}, members={"distillation": "prediction"})
     with pytest.raises(UserError, match=r"stage slice .*: depth 0\.1 keeps no layer of 2"):
         planned_stages(teacher.folder, slice={"depth": 0.1})
+
+
+def test_another_seed_gives_the_plan_of_the_recipe_with_that_seed() -> None:
+    codec = OptionsCodec(load_plugins().registry)
+    recipe = recipe_of(read_recipe(Path(__file__).parents[2] / "studies/recipes/bebert.yaml"), codec)
+    first, second = (plan(evolve(recipe, seed=seed), TaskCache(codec), codec) for seed in (0, 3))
+    again = with_seed(first, 3)
+    assert again.recipe == second.recipe
+    assert list(again.nodes) == list(second.nodes)
+    for node, expected in zip(again.nodes.values(), second.nodes.values(), strict=True):
+        assert (node.seed, node.parts, node.key) == (expected.seed, expected.parts, expected.key)
+        assert node.key == fingerprint(node.parts)
+    assert changed(first, second)
+
+
+def test_a_seed_reaches_neither_stages_with_their_own_nor_deterministic_ones(toy: Toy) -> None:
+    first = planned(toy, stages__teacher__seed=5)
+    second = with_seed(first, 9)
+    assert second.nodes["teacher"].seed == 5
+    assert second.nodes["teacher"].key == first.nodes["teacher"].key
+    assert second.nodes["student"].seed == 9

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from attrs import evolve
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
-from bebertlab.report import summary_table, write_report
+from bebertlab.report import summary_table, update_report, write_report
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
@@ -104,3 +105,34 @@ def test_generated_data_is_said_and_only_then(simulate: Simulate) -> None:
 def test_one_seed_is_one(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0,))
     assert "1 point, seed 0;" in str(compose(evolve(study, questions=()), trials[:1]).sections[0])
+
+
+def test_a_report_is_written_again_only_where_it_would_change(simulate: Simulate, tmp_path: Path) -> None:
+    study, trials = simulate()
+    study = evolve(study, questions=study.questions[2:])
+    few = trials[:6]
+    files = update_report(evolve(study, finished=2, missing={"key": "member"}), few, tmp_path)
+    plots = sorted((tmp_path / "plots").iterdir())
+    written = [path.stat().st_ino for path in (*files, *plots)]
+
+    def unchanged() -> bool:
+        return [path.stat().st_ino for path in (*files, *plots)] == written
+
+    assert update_report(study, few, tmp_path) == files
+    assert unchanged()
+    update_report(study, trials[:9], tmp_path)
+    assert not unchanged()
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.html", "plots/points.svg", "report.json"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("[]")], ids=["gone", "changed"])
+def test_a_file_of_a_report_that_is_gone_or_changed_is_written_again(
+    simulate: Simulate, tmp_path: Path, name: str, damage: Callable[[Path], object]
+) -> None:
+    study, trials = simulate()
+    study = evolve(study, questions=())
+    update_report(study, trials[:6], tmp_path)
+    before = (tmp_path / name).read_bytes()
+    damage(tmp_path / name)
+    update_report(study, trials[:6], tmp_path)
+    assert (tmp_path / name).read_bytes() == before

@@ -4,10 +4,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bebertlab.store.fingerprint import canonical, file_digest, fingerprint
+from bebertlab.store.fingerprint import canonical, file_digest, fingerprint, output_digest
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -38,3 +39,37 @@ def test_file_digest_is_the_sha256_of_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"abc" * 100_000)
     assert file_digest(path) == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_an_output_is_decided_by_values_their_classes_and_versions() -> None:
+    @frozen
+    class Point:
+        x: float
+        folder: Path = Path("a")
+
+    @frozen
+    class Other:
+        x: float
+        folder: Path = Path("a")
+
+    digests = {
+        output_digest(*values, packages=packages)
+        for values, packages in [
+            ([Point(1.0)], []),
+            ([Point(2.0)], []),
+            ([Point(1.0, Path("b"))], []),
+            ([Other(1.0)], []),
+            ([Point(1.0), Point(1.0)], []),
+            ([Point(1.0)], ["attrs"]),
+            ([Point(1.0)], ["no-such-package"]),
+            (["plain"], []),
+        ]
+    }
+    assert len(digests) == 8
+    assert output_digest(Point(1.0), packages=["attrs"]) in digests
+
+
+def test_an_output_is_decided_by_the_source_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = output_digest("x", packages=())
+    monkeypatch.setattr("bebertlab.store.fingerprint._source_digest", lambda: "other")
+    assert output_digest("x", packages=()) != before

@@ -51,6 +51,51 @@ def test_a_study_and_the_same_again(
     assert not caplog.records
 
 
+def test_a_finished_study_that_is_written_needs_no_mlflow(
+    database: Path,
+    runs: Read,
+    study: StudyRecord,
+    trials: tuple[TrialRecord, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = MlflowTracker()
+    _study(first, study, trials)
+    finished = evolve(study, finished=4)
+    with monkeypatch.context() as without:
+        without.setattr("bebertlab.tracking.mlflow.connect", lambda uri, work: pytest.fail("MLflow was opened"))
+        again = MlflowTracker()
+        again.bebertlab_study_started(finished)
+        again.bebertlab_study_finished(finished, trials, ())
+        assert again.directions(finished) == first.directions(study)
+    database.unlink()
+    again = MlflowTracker()
+    again.bebertlab_study_started(finished)
+    again.bebertlab_study_finished(finished, trials, ())
+    assert [run.info.status for run in runs()] == ["FINISHED"] * 5
+
+
+@pytest.mark.parametrize("change", ["trial", "experiment", "report"])
+def test_a_finished_study_is_written_where_something_is_new(
+    database: Path, study: StudyRecord, trials: tuple[TrialRecord, ...], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    page = study.work / "report.md"
+    page.write_text("before")
+    tracker = MlflowTracker()
+    tracker.bebertlab_study_started(study)
+    tracker.bebertlab_study_finished(study, trials, (str(page),))
+    opened: list[str] = []
+    monkeypatch.setattr("bebertlab.tracking.mlflow.connect", lambda uri, work: opened.append(uri))
+    if change == "trial":
+        trials = (evolve(trials[0], metrics={"validation/score": 0.0}), *trials[1:])
+    elif change == "report":
+        page.write_text("after")
+    again = MlflowTracker(experiment="mine" if change == "experiment" else None)
+    finished = evolve(study, finished=4)
+    again.bebertlab_study_started(finished)
+    again.bebertlab_study_finished(finished, trials, (str(page),))
+    assert len(opened) == 1
+
+
 def test_calls_that_fail_are_made_up_for_at_the_end(
     database: Path,
     runs: Read,
