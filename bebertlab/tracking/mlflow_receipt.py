@@ -35,7 +35,9 @@ class Receipt:
     run: str = field(validator=validators.instance_of(str))  #: identifier of the study's run
     status: str = field(validator=validators.instance_of(str))  #: of the study's run
     trials: int = field(validator=validators.instance_of(int))  #: runs of finished trials
-    files: tuple[str, ...] = field(converter=tuple)  #: artifacts of the study's run, relative to their folder
+    files: tuple[str, ...] = field(
+        validator=validators.instance_of(tuple)
+    )  #: artifacts of the study's run, relative to their folder
 
 
 def write_receipt(receipt: Receipt, folder: Path) -> None:
@@ -49,8 +51,9 @@ def write_receipt(receipt: Receipt, folder: Path) -> None:
 def read_receipt(folder: Path) -> Receipt | None:
     """The receipt in the folder of a study; None where there is none that can be read."""
     try:
-        return Receipt(**json.loads((folder / _FILE).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        data = json.loads((folder / _FILE).read_bytes())
+        return Receipt(**{**data, "files": tuple(data["files"])})
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

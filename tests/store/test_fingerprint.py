@@ -52,19 +52,17 @@ def test_an_output_is_decided_by_values_their_classes_and_versions() -> None:
         x: float
         folder: Path = Path("a")
 
-    digests = {
-        output_digest(*values, packages=packages)
-        for values, packages in [
-            ([Point(1.0)], []),
-            ([Point(2.0)], []),
-            ([Point(1.0, Path("b"))], []),
-            ([Other(1.0)], []),
-            ([Point(1.0), Point(1.0)], []),
-            ([Point(1.0)], ["attrs"]),
-            ([Point(1.0)], ["no-such-package"]),
-            (["plain"], []),
-        ]
-    }
+    cases: list[tuple[list[object], list[str]]] = [
+        ([Point(1.0)], []),
+        ([Point(2.0)], []),
+        ([Point(1.0, Path("b"))], []),
+        ([Other(1.0)], []),
+        ([Point(1.0), Point(1.0)], []),
+        ([Point(1.0)], ["attrs"]),
+        ([Point(1.0)], ["no-such-package"]),
+        (["plain"], []),
+    ]
+    digests = {output_digest(*values, packages=packages) for values, packages in cases}
     assert len(digests) == 8
     assert output_digest(Point(1.0), packages=["attrs"]) in digests
 
