@@ -24,7 +24,7 @@ Rule: TypeAlias = tuple[int, bool, bool, bool]
 
 _SMALLEST = 1e-12  #: a symmetric range below this is that of zeros
 _EXTENT = 1e-8  #: added to an asymmetric range, as in the published code
-_EXACT = (torch.float32, torch.float64)
+_WIDE = (torch.float32, torch.float64)
 _ZERO = torch.zeros(())
 
 
@@ -58,7 +58,7 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
             own: Tensor = wide * scale if self.offset is None else (wide - self.offset).mul_(scale)
         else:
             # in place from here on: what is freed between tensors that stay is lost to the C library's heap
-            own = wide.clamp(self.low, self.high)
+            own = torch.clamp(wide, self.low, self.high, out=None if wide is x else wide)
             own = own.mul_(scale) if self.offset is None else own.sub_(self.offset).mul_(scale)
         return own.round_().to(x.dtype)
 
@@ -114,7 +114,7 @@ def find_grids(x: Tensor, clips: Sequence[Tensor], rules: Sequence[Rule]) -> lis
 
 
 def _in_numbers(x: Tensor, rows: bool) -> bool:
-    return x.is_cpu and x.dtype in _EXACT and not rows and not torch.compiler.is_compiling()
+    return x.is_cpu and x.is_floating_point() and not rows and not torch.compiler.is_compiling()
 
 
 def _highest(bits: int, symmetric: bool) -> int:
@@ -151,4 +151,6 @@ def _extremes(x: Tensor, rows: bool) -> tuple[Tensor, Tensor]:
 
 
 def _narrow(number: Number, dtype: torch.dtype) -> Number:
-    return number.to(dtype) if isinstance(number, Tensor) else number
+    if isinstance(number, Tensor):
+        return number.to(dtype)
+    return number if dtype in _WIDE else torch.tensor(number, dtype=dtype).item()

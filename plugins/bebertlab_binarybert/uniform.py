@@ -10,7 +10,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, integer_dtype
+from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, integer_dtype
 from bebertlab_binarybert.granularity import Granularity
 from bebertlab_binarybert.grid import Grid, Rule, check_bits, find_grid, find_grids, gradients
 
@@ -143,10 +143,13 @@ class _Quantize(torch.autograd.Function):
             # zeros, not None: an optimizer is to move a clip in every step or in none
             return gradient, None, *(gradient.new_zeros(2) for _ in range(ctx.branches))
         x, *clips = ctx.saved_tensors
+        dtype = x.dtype
+        if x.is_cpu:  # float32 takes no longer there, and sums in it are finer
+            x, upstream = at_least_float32(x), tuple(map(at_least_float32, upstream))
         passed, ends = [], []
         for gradient, clip, numbers in zip(upstream, clips, ctx.numbers, strict=True):
             low, high = numbers or clip.unbind()
             to_x, to_clip = gradients(gradient, x, low, high)
             passed.append(to_x)
             ends.append(to_clip)
-        return reduce(torch.add, passed), None, *ends
+        return reduce(torch.add, passed).to(dtype), None, *ends

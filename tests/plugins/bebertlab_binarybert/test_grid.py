@@ -21,6 +21,22 @@ def both(x: Tensor, symmetric: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[G
 
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("scale", [0.3, 3.0])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_finds_its_levels_in_numbers_too(
+    dtype: torch.dtype, symmetric: bool, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = (scale * torch.randn(4, 7, generator=torch.Generator().manual_seed(0))).to(dtype)
+    before = x.clone()
+    plain, tensors = both(x, symmetric, monkeypatch)
+    assert not torch.is_tensor(plain.size)
+    assert torch.equal(plain.levels(x), plain.levels(x.float()).to(dtype))
+    assert torch.equal(plain.values(x), tensors.values(x))
+    assert plain.values(x).dtype == plain.levels(x).dtype == dtype
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("scale", [0.3, 3.0])
 def test_numbers_and_tensors_give_the_same(symmetric: bool, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
     x = scale * torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
     x[0, :2] = CLIP  # the ends belong to the clips

@@ -122,6 +122,30 @@ def test_branches_share_what_is_the_same(
     assert all(one.requires_grad for one in for_training)
 
 
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_bfloat16_activations_have_the_values_of_their_codes_and_gradients_summed_in_float32(symmetric: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, upstream = (torch.randn(40, 50, generator=generator).bfloat16() for _ in range(2))
+    quantizer = Uniform(symmetric=symmetric).build(x.shape)
+    assert torch.equal(quantizer(x), quantizer.encode(x).decode())
+    passed, clips = gradients(symmetric, x, upstream)
+    exact, exact_clips = gradients(symmetric, x.float(), upstream.float())
+    assert passed.dtype == torch.bfloat16
+    assert torch.equal(passed.float(), exact)
+    assert torch.equal(clips, exact_clips)
+
+
+@pytest.mark.parametrize(("clips", "together"), [((1.0, 1.0), True), ((1.0, 1.1), False)])
+def test_branches_share_bfloat16_values_too(clips: tuple[float, float], together: bool) -> None:
+    x = torch.linspace(-3, 3, 20).bfloat16().view(4, 5)
+    first, second = (Uniform(clip=clip).build(x.shape) for clip in clips)
+    with torch.no_grad():
+        values = first.forward_branches([second], x)
+    assert (values[0] is values[1]) == together
+    assert torch.equal(values[0], first(x))
+    assert torch.equal(values[1], second(x))
+
+
 def test_branches_of_another_kind_have_codes_of_their_own() -> None:
     x = torch.linspace(-1, 1, 20).view(4, 5)
     first, second = Uniform().build(x.shape), Lsq().build(x.shape).eval()
