@@ -98,7 +98,8 @@ class SelfAttention(nn.Module):
         scores = self._scores(q, k, mask)
         if Tap.SCORES in kept:
             kept[Tap.SCORES].append(scores)
-        probabilities = scores.softmax(-1)
+        # in float32 also of bfloat16 scores, whose own softmax takes several times as long on a CPU
+        probabilities = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
         if Tap.PROBABILITIES in kept:
             kept[Tap.PROBABILITIES].append(probabilities)
         probabilities = drop(probabilities, dropout, self.training)

@@ -126,3 +126,14 @@ def test_dropout_is_for_training_only(sizes: Architecture) -> None:
     assert not torch.equal(first, second)
     first, second = (attention.eval().attend(q, k, v, padded(), {}) for _ in range(2))
     assert torch.equal(first, second)
+
+
+def test_probabilities_of_bfloat16_scores_are_in_float32(sizes: Architecture) -> None:
+    attention = attention_of(sizes)
+    taps = kept(frozenset({Tap.SCORES, Tap.PROBABILITIES}))
+    q, k, v = (x.bfloat16() for x in projections(sizes))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        context = attention.attend(q, k, v, padded(), taps)
+    (scores,), (probabilities,) = taps[Tap.SCORES], taps[Tap.PROBABILITIES]
+    assert (scores.dtype, context.dtype) == (torch.bfloat16, torch.bfloat16)
+    assert torch.equal(probabilities, scores.float().softmax(-1))

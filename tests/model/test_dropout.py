@@ -70,6 +70,17 @@ def test_the_dtype_stays(dtype: torch.dtype) -> None:
     assert dropped(torch.ones(5, dtype=dtype), 0.5).dtype == dtype
 
 
+def test_a_bfloat16_update_is_scaled_in_the_precision_of_what_it_is_added_to() -> None:
+    x, update = torch.zeros(40, 9), torch.ones(40, 9, dtype=torch.bfloat16, requires_grad=True)
+    with seeded(0):
+        y = dropout_add(x, update, 0.1, True)
+    scale = torch.tensor(2**16 / round(0.9 * 2**16))  # 1.1111, in bfloat16 1.1094
+    assert set(y.flatten().tolist()) == {0.0, float(scale)}
+    y.sum().backward()  # type: ignore[no-untyped-call]
+    assert update.grad is not None
+    assert torch.equal(update.grad, y.detach().bfloat16())
+
+
 @pytest.mark.parametrize("probability", [1e-7, 0.9999999, 1.0])
 def test_odds_beyond_sixteen_bits_are_the_nearest(probability: float) -> None:
     y = dropped(torch.ones(1000), probability)
