@@ -115,10 +115,9 @@ class QuantizedLinear(nn.Module):
         # each product is added to the sum so far in place of a bias: no pass over the outputs of its own
         y = bias
         for quantized, weight in zip(inputs, weights, strict=True):
-            # in place, save where autocast has to change a dtype
-            in_place = y.ndim == 2 and y.dtype is quantized.dtype is weight.dtype
-            add = torch.Tensor.addmm_ if in_place else torch.addmm
-            y = add(y, quantized.flatten(0, -2), weight.t())
+            left, right = _autocast(quantized.flatten(0, -2)), _autocast(weight.t())
+            in_place = y.ndim == 2 and y.dtype is left.dtype is right.dtype
+            y = (torch.Tensor.addmm_ if in_place else torch.addmm)(y, left, right)
         return y.view(*inputs[0].shape[:-1], len(bias))
 
     def _inputs(self, x: Tensor) -> list[Tensor]:
@@ -166,6 +165,14 @@ class QuantizedLinear(nn.Module):
 def build(options: QuantizerOptions | None, shape: torch.Size) -> Quantizer | None:
     """The quantizer of a site, None where the design has none."""
     return None if options is None else options.build(shape)
+
+
+def _autocast(x: Tensor) -> Tensor:
+    """x as autocast gives it to a product; it would not do so for one in place."""
+    device = x.device.type
+    if x.dtype is not torch.float32 or not torch.is_autocast_enabled(device):
+        return x
+    return x.to(torch.get_autocast_dtype(device))
 
 
 def wanted_tokens(x: Tensor, first_only: bool) -> Tensor:

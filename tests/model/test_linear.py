@@ -118,6 +118,25 @@ def test_what_is_frozen_can_have_another_dtype(inputs: Uniform | None, branches:
     torch.testing.assert_close(total.float(), torch.stack(weights).float().sum(0), rtol=1e-2, atol=1e-2)
 
 
+def test_autocast_multiplies_in_its_dtype_and_adds_the_branches_in_place() -> None:
+    layer = filled(QuantizedLinear(6, 4, 2, Bwn(), Uniform()))
+    with torch.no_grad():
+        branches_of(layer)[1].input_quantizer.clip.mul_(0.9)
+    x = 9.0 * torch.linspace(-1, 1, 18).view(3, 6)
+    expected = layer(x)
+    expected.sum().backward()
+    gradients = [parameter.grad for parameter in layer.parameters()]
+    layer.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.profiler.profile() as profiler:
+        y = layer(x)
+    y.sum().backward()
+    assert [event.count for event in profiler.key_averages() if event.key == "aten::addmm_"] == [1]
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), expected, rtol=2e-2, atol=2e-2)
+    for parameter, gradient in zip(layer.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=2e-2, atol=2e-2)
+
+
 def test_a_site_without_options_has_no_quantizer(rounding: type[Rounding]) -> None:
     assert build(None, torch.Size([2])) is None
     built = build(rounding(), torch.Size([2, 3]))
