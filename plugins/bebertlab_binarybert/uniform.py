@@ -20,7 +20,7 @@ class Uniform(QuantizerOptions):
     """Evenly spaced levels between the extremes of the tensor, outliers clipped at a learned range."""
 
     kind = "uniform"
-    revision = 3
+    revision = 4
     bits: int = field(
         default=8, validator=[validators.ge(1), validators.le(16), check_bits]
     )  #: of a level; symmetric ones need 2
