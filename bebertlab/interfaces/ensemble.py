@@ -1,4 +1,4 @@
-"""Ensembles: what each member trains on, what it weighs, and how members are merged."""
+"""Ensembles: what each member trains on, its weight, and how members are merged."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Floats = NDArray[np.float64]
 
 
 class Sampling(StrEnum):
-    """How the weights of a round reach the training of a member."""
+    """How the weights of the examples enter the training of a member."""
 
     ALL = "all"  #: every example once an epoch; the weights are not used
-    BOOTSTRAP = "bootstrap"  #: one draw of N with replacement, the same in every epoch; of `draws` where it is given
-    RESAMPLE = "resample"  #: a new draw of N with replacement in every epoch; of `draws` where it is given
+    BOOTSTRAP = "bootstrap"  #: N draws with replacement (or `draws`), the same in every epoch
+    RESAMPLE = "resample"  #: N new draws with replacement (or `draws`) in every epoch
     REWEIGHT = "reweight"  #: every example once an epoch, its loss times N * weight
-    SUBSET = "subset"  #: examples with a weight above 0 once an epoch, the others not at all; these weights are equal
+    SUBSET = "subset"  #: examples with a weight above 0 once an epoch, the others never; these weights are equal
 
 
 @frozen(kw_only=True, eq=False)
@@ -33,87 +33,90 @@ class SampleWeights:
 
     sampling: Sampling
     weights: Floats  #: (N,) over the train split in dataset order, sum 1
-    retries: int = 0  #: members discarded in a row before this round
-    draws: int | None = None  #: examples an epoch of BOOTSTRAP and RESAMPLE; None: N
+    retries: int = 0  #: members discarded in a row before this one
+    draws: int | None = None  #: examples per epoch of BOOTSTRAP and RESAMPLE; None: N
 
     def problem(self, examples: int) -> str:
-        """Why it is not a round of that many examples; empty where it is one."""
-        if not isinstance(self.sampling, Sampling):  # text would be equal to a member, and yet not be it
-            wanted = ", ".join(f"Sampling.{one.name}" for one in Sampling)
-            return f"{self.sampling!r} for its sampling, expected one of {wanted}"
+        """What makes it invalid for that many examples; empty if it is valid."""
+        if not isinstance(self.sampling, Sampling):  # a plain string equals a member of the enumeration, but is none
+            expected = ", ".join(f"Sampling.{sampling.name}" for sampling in Sampling)
+            return f"sampling {self.sampling!r}, expected one of {expected}"
         weights = self.weights
         if not isinstance(weights, np.ndarray) or weights.shape != (examples,) or weights.dtype != np.float64:
-            return f"no float64 weight per example ({examples} examples)"
+            return f"weights that are not a float64 array of shape ({examples},), one for each example"
         if not np.isfinite(weights).all() or (weights < 0).any():
-            return "weights that are no shares: each must be finite and at least 0"
+            return "weights that are negative, NaN or infinite"
         if abs(weights.sum() - 1) > 1e-6:
-            return f"weights that add up to {weights.sum()}, not 1"
+            return f"weights that sum to {weights.sum()}, not 1"
         if self.retries < 0:
-            return "a negative number of retries"
+            return f"{self.retries} retries, expected at least 0"
         if self.draws is not None and self.sampling not in (Sampling.BOOTSTRAP, Sampling.RESAMPLE):
-            return f"`draws`, which {self.sampling.name} does not use; it belongs to BOOTSTRAP and RESAMPLE"
+            return f"`draws`, which {self.sampling.name} does not use; only BOOTSTRAP and RESAMPLE do"
         if self.draws is not None and (not isinstance(self.draws, (int, np.integer)) or self.draws < 1):
             return f"{self.draws} draws, expected an integer of at least 1"
         chosen = weights[weights > 0]
         if self.sampling is Sampling.SUBSET and not np.allclose(chosen, chosen[0], rtol=1e-6, atol=0):
-            return "weights of a SUBSET that differ, which would not be used: those above 0 must be equal"
+            return "different weights in a SUBSET, where those above 0 must be equal"
         return ""
 
 
 @frozen(kw_only=True, eq=False)
 class MemberResult:
-    """What a trained member is worth, and what the next one trains on."""
+    """The weight of a trained member, and what the next one trains on."""
 
-    weight: float  #: the member's say in the ensemble; 0 where it was discarded
+    weight: float  #: the member's weight in the ensemble; 0 if it was discarded
     kept: bool
-    error: float | None  #: weighted error on the train split; None where none was computed
-    #: None: no further member can help; of an ensemble that is not sequential always None, as its members do not wait
+    error: float | None  #: weighted error on the train split; None if none was computed
+    #: None: no further member can help; always None in an ensemble that is not sequential, whose members do not wait
     next: SampleWeights | None
 
     def problem(self, examples: int) -> str:
-        """Why it is not a verdict on a member trained on that many examples; empty where it is one."""
+        """What makes it invalid for a member trained on that many examples; empty if it is valid."""
         if not np.isfinite(self.weight) or self.weight < 0:
-            return f"the weight {self.weight}, which must be finite and at least 0"
+            return f"weight {self.weight}, expected a finite number of at least 0"
         if not self.kept and self.weight:
-            return f"the weight {self.weight} of a member that is not kept, which must be 0"
+            return f"weight {self.weight} of a member that is not kept, expected 0"
         if self.error is not None and not np.isfinite(self.error):
-            return f"the error {self.error}, which must be finite"
-        following = "" if self.next is None else self.next.problem(examples)
-        return f"a next round with {following}" if following else ""
+            return f"error {self.error}, expected a finite number"
+        problem = "" if self.next is None else self.next.problem(examples)
+        return f"next with {problem}" if problem else ""
 
 
 class Ensemble(ABC):
     """A strategy. A member knows its index and its predecessor, never the ensemble's size.
 
-    Each member asks a strategy of its own, in a process of its own: what both methods return must be a function of
-    their arguments. What is drawn is drawn by `data.uniform`, with the member's index among the words: it depends on
-    the seed of the ensemble and on the example, not on its place in the file.
+    Each member builds the strategy again, in another process: what both methods return must be a function of their
+    arguments. Random choices come from `data.uniform` with the member's index among its arguments: they then depend on
+    the seed of the ensemble and on the example, not on its position in the file.
     """
 
     @abstractmethod
     def first(self, index: int, data: TrainingData) -> SampleWeights:
-        """What member `index` trains on where no other member was judged before it.
+        """What member `index` trains on if no other member was updated before it.
 
         That is member 0, and every member of an ensemble that is not sequential.
         """
 
     @abstractmethod
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
-        """Judge member `index` by its logits (N, C) on the whole train split in dataset order.
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        """The result of member `index`, by its logits (N, C) on the whole train split in dataset order.
 
-        logits is None where the options say `needs_predictions = False`.
+        `weights` is what it trained on; `logits` is None if the options set `needs_predictions = False`.
         """
 
 
+_ARGUMENTS = {"first": ("index", "data"), "update": ("index", "weights", "logits", "data")}
+
+
 def signature_problem(strategy: Ensemble) -> str:
-    """Why the methods of a strategy cannot be called as the class `Ensemble` says; empty where they can."""
-    for name, names in (("first", ("index", "data")), ("update", ("index", "round", "logits", "data"))):
+    """Why the methods of a strategy cannot be called as those of `Ensemble`; empty if they can."""
+    for name, arguments in _ARGUMENTS.items():
         signature = inspect.signature(getattr(strategy, name))
         try:
-            signature.bind(*names)
+            signature.bind(*arguments)
         except TypeError:
             return (
-                f"{name}({', '.join(signature.parameters)}) is called as {name}({', '.join(names)});"
+                f"{name}({', '.join(signature.parameters)}) is called as {name}({', '.join(arguments)});"
                 " data has the ids, labels and seed of the training examples, len(data) is their number (TrainingData)"
             )
     return ""
@@ -121,7 +124,7 @@ def signature_problem(strategy: Ensemble) -> str:
 
 @frozen(kw_only=True)
 class MergerOptions(Options):
-    """What YAML says of a rule that merges members."""
+    """The options of a rule that merges members."""
 
     role: ClassVar[str] = "merger"
 
@@ -130,25 +133,25 @@ class MergerOptions(Options):
         """The rule for a task of `classes` classes, 1 for regression.
 
         Raises:
-            UserError: the rule makes no sense for that number of classes.
+            UserError: the rule does not support that number of classes.
         """
 
 
 class Merger(ABC):
-    """A rule that merges members after the fact, from their stored logits."""
+    """A rule that merges members after training, from their stored logits."""
 
     @abstractmethod
     def merge(self, logits: Floats, weights: Floats) -> Floats:
-        """(M, N, C) logits and (M,) weights to (N, C) scores; predicted is the arg max, or column 0 for regression."""
+        """Scores (N, C) of logits (M, N, C) and weights (M,); the arg max is predicted, or column 0 for regression."""
 
 
 @frozen(kw_only=True)
 class EnsembleOptions(Options):
-    """What YAML says of an ensemble."""
+    """The options of an ensemble."""
 
     role: ClassVar[str] = "ensemble"
-    sequential: ClassVar[bool]  #: member t trains after member t-1, on what it left
-    needs_predictions: ClassVar[bool]  #: a member is judged by its logits on the train split
+    sequential: ClassVar[bool]  #: member t trains after member t-1, on the `next` of its result
+    needs_predictions: ClassVar[bool]  #: `update` reads the member's logits on the train split
     single: ClassVar[bool] = False  #: has exactly one member
 
     @abstractmethod
@@ -157,4 +160,4 @@ class EnsembleOptions(Options):
 
     @abstractmethod
     def merger(self, classes: int) -> MergerOptions:
-        """The rule that goes with this strategy where the recipe names none."""
+        """The merger to use if the recipe names none."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from bebertlab.testing.contract import ContractError
 from bebertlab.testing.ensemble import check_ensemble, check_merger
-from bebertlab.testing.loss import check_loss
+from bebertlab.testing.loss import check_distillation, check_loss
+from bebertlab.testing.model import check_scheme, check_splitter
 from bebertlab.testing.quantizer import check_quantizer
-from bebertlab.testing.splitter import check_splitter
 from bebertlab.testing.task import check_task
 
 __all__ = [
     "ContractError",
+    "check_distillation",
     "check_ensemble",
     "check_loss",
     "check_merger",
     "check_quantizer",
+    "check_scheme",
     "check_splitter",
     "check_task",
 ]

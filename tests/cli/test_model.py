@@ -88,7 +88,7 @@ def test_options_of_a_scheme_may_be_parts_themselves() -> None:
         (["binarybrt"], "error: kind: unknown scheme 'binarybrt'; did you mean 'binarybert'?"),
         (["none", "--set", "a=1"], "error: --set a=1: 'none' is full precision and has no options"),
         (["none", "--split"], "error: --split: the scheme quantizes no weights, so there is nothing to split"),
-        (["none", "--encoder", "roberta"], "error: encoder 'roberta': no folder, and not known by name"),
+        (["none", "--encoder", "roberta"], "error: encoder 'roberta': not a folder, and not known by name"),
         (["none", "--width", "1.5"], "error: width 1.5 is out of range; above 0 and at most 1 is right"),
         (["none", "--depth", "0"], "error: depth 0.0 is out of range"),
         (["none", "--tokens", "600"], "error: tokens is 600; the model has positions for 1 to 512"),

@@ -32,7 +32,7 @@ class Half(Ensemble):
         weights = (data.uniform("half", index) < 0.5).astype(float)
         return SampleWeights(sampling=Sampling.SUBSET, weights=self.factor * weights / weights.sum())
 
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         return MemberResult(weight=1.0, kept=True, error=None, next=None)
 
 
@@ -90,15 +90,17 @@ def test_a_strategy_of_another_signature_is_refused_in_one_line() -> None:
 
 
 def test_what_is_no_round_is_not_trained_on() -> None:
-    with pytest.raises(UserError, match=r"first\(0, ...\) returns SampleWeights with weights that add up"):
+    with pytest.raises(
+        UserError, match=r"^ensemble 'half': first\(0, ...\) returns SampleWeights with weights that sum"
+    ):
         first_sample_weights(HalfOptions(factor=2.0), 0, TASK, 0)
-    with pytest.raises(UserError, match=r"^judge returns SampleWeights with no float64 weight"):
-        check_sample_weights(first_sample_weights(HalfOptions(), 0, TASK, 0), 3, "judge")
+    with pytest.raises(UserError, match=r"^update returns SampleWeights with weights that are not a float64"):
+        check_sample_weights(first_sample_weights(HalfOptions(), 0, TASK, 0), 3, "update")
 
 
 def test_what_is_no_verdict_does_not_count() -> None:
     verdict = MemberResult(weight=float("nan"), kept=True, error=None, next=None)
-    with pytest.raises(UserError, match=r"^judge returns MemberResult with the weight nan, which must be finite"):
-        check_member_result(verdict, 3, "judge")
-    with pytest.raises(UserError, match=r"^judge returns float, not a Verdict"):
-        check_member_result(1.0, 3, "judge")  # type: ignore[arg-type] # what a plugin may do all the same
+    with pytest.raises(UserError, match=r"^update returns MemberResult with weight nan, expected a finite"):
+        check_member_result(verdict, 3, "update")
+    with pytest.raises(UserError, match=r"^update returns float, not a MemberResult"):
+        check_member_result(1.0, 3, "update")  # type: ignore[arg-type] # what a plugin may do all the same

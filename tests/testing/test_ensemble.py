@@ -49,14 +49,14 @@ class Doubling(Ensemble):
     def first(self, index: int, data: TrainingData) -> SampleWeights:
         return SampleWeights(sampling=Sampling.REWEIGHT, weights=np.full(len(data), 1 / len(data)))
 
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         assert logits is not None
         miss = logits.argmax(axis=1) != data.labels
-        weights = round.weights * (1 + miss)
-        following = evolve(round, weights=weights / weights.sum())
+        raised = weights.weights * (1 + miss)
+        following = evolve(weights, weights=raised / raised.sum())
         useful = not miss.all()
-        verdict = MemberResult(weight=float(useful), kept=useful, error=0.0, next=following if useful else None)
-        return self.spoil(verdict)
+        result = MemberResult(weight=float(useful), kept=useful, error=0.0, next=following if useful else None)
+        return self.spoil(result)
 
 
 @frozen(kw_only=True)
@@ -64,7 +64,7 @@ class DoublingOptions(EnsembleOptions):
     kind: ClassVar[str] = "doubling"
     sequential: ClassVar[bool] = True
     needs_predictions: ClassVar[bool] = True
-    spoil: Spoil = field(default=lambda verdict: verdict)
+    spoil: Spoil = field(default=lambda result: result)
 
     def build(self, classes: int) -> Ensemble:
         return Doubling(self.spoil)
@@ -74,31 +74,31 @@ class DoublingOptions(EnsembleOptions):
 
 
 def weights_changed(change: Callable[[Floats], Floats]) -> Spoil:
-    def spoil(verdict: MemberResult) -> MemberResult:
-        following = verdict.next
+    def spoil(result: MemberResult) -> MemberResult:
+        following = result.next
         return (
-            verdict if following is None else evolve(verdict, next=evolve(following, weights=change(following.weights)))
+            result if following is None else evolve(result, next=evolve(following, weights=change(following.weights)))
         )
 
     return spoil
 
 
-def never_ending(verdict: MemberResult) -> MemberResult:
+def never_ending(result: MemberResult) -> MemberResult:
     equal = SampleWeights(sampling=Sampling.REWEIGHT, weights=np.full(40, 1 / 40))
-    return evolve(verdict, next=verdict.next or equal)
+    return evolve(result, next=result.next or equal)
 
 
-def say_of_the_discarded(verdict: MemberResult) -> MemberResult:
-    return verdict if verdict.kept else evolve(verdict, weight=0.5)
+def say_of_the_discarded(result: MemberResult) -> MemberResult:
+    return result if result.kept else evolve(result, weight=0.5)
 
 
 BROKEN: dict[str, tuple[Spoil, str]] = {
-    "order": (weights_changed(lambda w: np.sort(w)), "do not go with their examples"),
-    "sum": (weights_changed(lambda w: 2 * w), "add up to"),
-    "negative": (weights_changed(lambda w: w - w.max() + 1 / len(w)), "no shares|add up"),
-    "nan": (weights_changed(lambda w: w * np.nan), "no shares"),
-    "shape": (weights_changed(lambda w: w[:-1]), "per example"),
-    "weight": (lambda verdict: evolve(verdict, weight=float("inf")), "the weight inf"),
+    "order": (weights_changed(lambda w: np.sort(w)), "depend on the positions of the examples"),
+    "sum": (weights_changed(lambda w: 2 * w), "sum to"),
+    "negative": (weights_changed(lambda w: w - w.max() + 1 / len(w)), "negative|sum to"),
+    "nan": (weights_changed(lambda w: w * np.nan), "NaN"),
+    "shape": (weights_changed(lambda w: w[:-1]), "one for each example"),
+    "weight": (lambda result: evolve(result, weight=float("inf")), "weight inf"),
     "discarded": (say_of_the_discarded, "of a member that is not kept"),
     "endless": (never_ending, "do not end"),
 }
@@ -147,14 +147,14 @@ class Subsets(Ensemble):
     def first(self, index: int, data: TrainingData) -> SampleWeights:
         return subset(self.chosen(index, data), self.sampling)
 
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         return MemberResult(weight=1.0, kept=True, error=None, next=None)
 
 
 class SubsetsInTurn(Subsets):
     """The same one after the other, which is allowed."""
 
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         following = subset(self.chosen(index + 1, data), self.sampling)
         return MemberResult(weight=1.0, kept=True, error=None, next=following)
 
@@ -268,7 +268,7 @@ class Mistaking(Subsets):
 class Missing(Subsets):
     """Takes the data for the labels."""
 
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         missed = np.zeros(len(data)) != data
         return MemberResult(weight=float(np.mean(missed)), kept=True, error=None, next=None)
 
@@ -276,7 +276,7 @@ class Missing(Subsets):
 class Unasked(Subsets):
     """Reads predictions that it did not ask for."""
 
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         return MemberResult(weight=1.0, kept=bool(logits.argmax(axis=1).all()), error=None, next=None)  # type: ignore[union-attr]
 
 
@@ -299,30 +299,30 @@ class Uneven(Subsets):
 class Unread(SubsetsInTurn):
     """Not sequential, and returns what the next member would train on."""
 
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         return MemberResult(weight=1.0, kept=True, error=None, next=subset(share(data.uniform("next", index))))
 
 
 class ByPlaceLater(SubsetsInTurn):
-    """Draws its first round by example, and later ones by place."""
+    """The first draw depends on the examples, later ones on their positions."""
 
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         return MemberResult(weight=1.0, kept=True, error=None, next=subset(by_place(index, data)))
 
 
 class SeedlessLater(SubsetsInTurn):
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         return MemberResult(weight=1.0, kept=True, error=None, next=subset(without_seed(index + 1, data)))
 
 
 class CostlyLater(SubsetsInTurn):
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         following = subset(self.chosen(index + 1, data), Sampling.REWEIGHT)
         return MemberResult(weight=1.0, kept=True, error=None, next=following)
 
 
 class JudgedByPlace(Subsets):
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         return MemberResult(weight=float(data.labels[0]), kept=True, error=None, next=None)
 
 
@@ -330,19 +330,22 @@ def drawing(choose: Choose) -> type[Ensemble]:
     return type("Drawing", (Subsets,), {"chosen": lambda self, index, data: choose(index, data)})
 
 
-BY_PLACE, SAME = "not go with their examples but with their places", r"the same for every seed of a study"
+BY_PLACE, SAME = "depend on the positions of the examples", r"the same examples for every seed"
 BROKEN_DRAWS: dict[str, tuple[EnsembleOptions, str]] = {
-    "by place": (SubsetsOptions(strategy=drawing(by_place)), rf"first\(0, data\): weights do {BY_PLACE}; draw with"),
+    "by place": (SubsetsOptions(strategy=drawing(by_place)), rf"first\(0, data\): weights {BY_PLACE}; draw with"),
     "without a seed": (SubsetsOptions(strategy=drawing(without_seed)), rf"first\(0, data\): draws {SAME}"),
-    "by hash": (SubsetsOptions(strategy=drawing(by_hash)), r"first\(0, data\) goes by hash\(id\) or"),
+    "by hash": (SubsetsOptions(strategy=drawing(by_hash)), r"first\(0, data\) depends on hash\(id\) or"),
     "neither": (SubsetsOptions(strategy=drawing(neither)), BY_PLACE),
     "without the index": (SubsetsOptions(strategy=drawing(without_index)), "every member draws the same examples"),
-    "any numbers": (SubsetsOptions(strategy=drawing(any_numbers)), "asked twice gives two rounds"),
-    "global numbers": (SubsetsOptions(strategy=drawing(global_numbers)), "asked twice gives two rounds"),
+    "any numbers": (SubsetsOptions(strategy=drawing(any_numbers)), "returns other weights when it is called again"),
+    "global numbers": (
+        SubsetsOptions(strategy=drawing(global_numbers)),
+        "returns other weights when it is called again",
+    ),
     "the first ones": (SubsetsOptions(strategy=drawing(first_ones)), BY_PLACE),
     "folds by id": (SubsetsOptions(strategy=drawing(by_folds)), SAME),
-    "nobody": (SubsetsOptions(strategy=Nobody), r"first\(0, data\) returns a round with weights"),
-    "state": (SubsetsOptions(strategy=Stateful), "was asked before gives another answer"),
+    "nobody": (SubsetsOptions(strategy=Nobody), r"first\(0, data\) returns SampleWeights with weights"),
+    "state": (SubsetsOptions(strategy=Stateful), "was called before returns something else"),
     "labels changed": (SubsetsOptions(strategy=Relabelling), r"first\(0, data\) raises ValueError: .*read-only"),
     "old signature": (
         SubsetsOptions(strategy=Counting),
@@ -351,20 +354,20 @@ BROKEN_DRAWS: dict[str, tuple[EnsembleOptions, str]] = {
     "a number": (SubsetsOptions(strategy=Mistaking), r"first\(0, data\) raises TypeError"),
     "labels": (
         SubsetsOptions(strategy=Missing),
-        r"judge\(0, .* raises TypeError: .*labels are `data.labels`",
+        r"update\(0, .* raises TypeError: .*labels are `data.labels`",
     ),
-    "no predictions": (SubsetsOptions(strategy=Unasked), r"judge\(0, ...\) of a .* raises AttributeError"),
+    "no predictions": (SubsetsOptions(strategy=Unasked), r"update\(0, ...\) of a .* raises AttributeError"),
     "full cost": (
         SubsetsOptions(strategy=Costly),
-        "16 of 40 examples have weight 0, computed all the same",
+        "16 of 40 examples have weight 0 and are computed all the same",
     ),
-    "next to no weight": (SubsetsOptions(strategy=NextToNothing), "16 of 40 examples have next to no weight"),
-    "uneven": (SubsetsOptions(strategy=Uneven), "weights of a SUBSET that differ"),
+    "next to no weight": (SubsetsOptions(strategy=NextToNothing), "16 of 40 examples have a negligible weight"),
+    "uneven": (SubsetsOptions(strategy=Uneven), "different weights in a SUBSET"),
     "unread": (SubsetsOptions(strategy=Unread), "set sequential = True"),
-    "by place in turn": (InTurnOptions(strategy=ByPlaceLater), rf"judge\(0, ...\) of a .*: weights do {BY_PLACE}"),
-    "without a seed in turn": (InTurnOptions(strategy=SeedlessLater), rf"judge\(0, ...\) of a .*: draws {SAME}"),
-    "full cost in turn": (InTurnOptions(strategy=CostlyLater), r"judge\(0, ...\) of a .* have weight 0"),
-    "judged by place": (JudgedOptions(strategy=JudgedByPlace), "the verdict depends on the order of the examples"),
+    "by place in turn": (InTurnOptions(strategy=ByPlaceLater), rf"update\(0, ...\) of a .*: weights {BY_PLACE}"),
+    "without a seed in turn": (InTurnOptions(strategy=SeedlessLater), rf"update\(0, ...\) of a .*: draws {SAME}"),
+    "full cost in turn": (InTurnOptions(strategy=CostlyLater), r"update\(0, ...\) of a .* have weight 0"),
+    "judged by place": (JudgedOptions(strategy=JudgedByPlace), "the result depends on the order of the examples"),
 }
 
 

@@ -59,11 +59,11 @@ def in_place(logits: Floats, weights: Floats) -> Floats:
 BROKEN: dict[str, tuple[Rule, str]] = {
     "order": (first_counts_double, "order of the members"),
     "scale": (lambda z, w: np.einsum("m,mnc->nc", np.exp(w) / np.exp(w).sum(), z), "scale of the weights"),
-    "batch": (relative_to_the_batch, "merged together|alone"),
+    "batch": (relative_to_the_batch, "merged together|single member"),
     "shape": (lambda z, w: mean(z, w)[:-1], "shape"),
     "nan": (lambda z, w: mean(z, w) / 0, "finite"),
     "place": (in_place, "arguments"),
-    "sign": (lambda z, w: -mean(z, w), "alone"),
+    "sign": (lambda z, w: -mean(z, w), "single member"),
 }
 
 

@@ -97,8 +97,8 @@ class Nan(Distance):
 
 BROKEN: dict[type[Distance], str] = {
     NoTerm: "no term",
-    OneForAll: r"'distance' has shape \(4,\), not \(\)",
-    EachOnItsOwn: r"'distance' has shape \(\), not \(4,\)",
+    OneForAll: r"expected shape \(4,\) of term 'distance', not \(\)",
+    EachOnItsOwn: r"expected shape \(\) of term 'distance', not \(4,\)",
     RelativeToTheBatch: "depends on the others",
     UndeclaredTap: "a tap that it does not declare",
     TrainsTheTeacher: "reaches the teacher",

@@ -110,7 +110,7 @@ def test_a_splitter_that_declares_other_quantizers_than_it_makes_is_found() -> N
         def spec(self, source: QuantSpec) -> QuantSpec:
             return source
 
-    with pytest.raises(ContractError, match=r"design\(\) says other quantizers than the split model has"):
+    with pytest.raises(ContractError, match=r"spec\(\) gives other quantizers than the split model has"):
         check_splitter(Forgetful(spoil=lambda source, split: split), DESIGN)
 
 
@@ -151,7 +151,7 @@ def test_a_module_that_changes_on_purpose_may_differ_and_no_other() -> None:
     check_splitter(Changing(changed="bert.pooler.dense"), DESIGN)
     with pytest.raises(ContractError, match=r"module 'bert\.pooler\.dense' differs"):
         check_splitter(Changing(changed="bert.encoder.layer.0.output.dense"), DESIGN)
-    with pytest.raises(ContractError, match="'classifier' is said to change and is no quantizable module"):
+    with pytest.raises(ContractError, match="'classifier' is declared as changed, and is not a quantizable module"):
         check_splitter(Changing(changed="classifier"), DESIGN)
 
 
