@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bebertlab.testing.contract import ContractError
+from bebertlab.testing.encoder import check_encoder, check_importer
 from bebertlab.testing.ensemble import check_ensemble, check_merger
 from bebertlab.testing.loss import check_distillation, check_loss
 from bebertlab.testing.model import check_scheme, check_splitter
@@ -12,7 +13,9 @@ from bebertlab.testing.task import check_task
 __all__ = [
     "ContractError",
     "check_distillation",
+    "check_encoder",
     "check_ensemble",
+    "check_importer",
     "check_loss",
     "check_merger",
     "check_quantizer",

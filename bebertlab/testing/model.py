@@ -40,10 +40,10 @@ def check_scheme(options: SchemeOptions) -> None:
         spec = options.spec()
         _check_spec(spec, options.spec())
         _check_quantized_model(spec)
-    except UserError as error:
+    except (ContractError, UserError) as error:
         raise ContractError(f"scheme '{options.kind}': {'; '.join(str(error).splitlines())}") from error
-    except ContractError as error:
-        raise ContractError(f"scheme '{options.kind}': {error}") from None
+    except (TypeError, ValueError) as error:  # of attrs and of the codec, which say what a value must be
+        raise ContractError(f"scheme '{options.kind}': {error.args[0]}") from error
 
 
 def _check_spec(spec: QuantSpec, again: QuantSpec) -> None:

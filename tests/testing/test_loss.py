@@ -1,4 +1,4 @@
-"""The checker must pass a right loss and name what is wrong with a broken one."""
+"""The kits must pass correct losses and distillations, and name what is wrong with broken ones."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from bebertlab.api import Batch, Loss, LossOptions, Outputs, Tap, UserError
-from bebertlab.testing import ContractError, check_loss
+from bebertlab.api import Batch, DistillationOptions, Loss, LossOptions, Outputs, Phase, Tap, UserError
+from bebertlab.testing import ContractError, check_distillation, check_loss
 
 NO_TAPS: frozenset[Tap] = frozenset()
 
 
 class Distance(Loss):
-    """A right loss."""
+    """A correct loss."""
 
     needs_teacher = True
     student_taps = frozenset({Tap.HIDDEN})
@@ -108,7 +108,7 @@ BROKEN: dict[type[Distance], str] = {
 }
 
 
-def test_a_right_loss_passes() -> None:
+def test_a_correct_loss_passes() -> None:
     check_loss(Made())
 
 
@@ -119,7 +119,70 @@ def test_a_loss_may_refuse_a_task_but_not_all() -> None:
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
-def test_a_broken_loss_is_found_and_the_law_named(broken: type[Distance]) -> None:
+def test_a_broken_loss_is_found(broken: type[Distance]) -> None:
     with pytest.raises(ContractError, match=BROKEN[broken]) as caught:
         check_loss(Made(make=broken))
     assert str(caught.value).startswith("loss 'made' for 2 outputs: ")
+
+
+@frozen(kw_only=True)
+class Distillation(DistillationOptions):
+    kind: ClassVar[str] = "mine"
+    phase: Any = field(factory=lambda: Phase(name="one", losses=(Made(),)))
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (self.phase, Phase(name="two", named_losses=("labels", {"kind": "hidden", "weight": 0.5})))
+
+
+class NoPhase(Distillation):
+    def phases(self) -> tuple[Phase, ...]:
+        return ()
+
+
+class Generator(Distillation):
+    def phases(self) -> tuple[Phase, ...]:
+        return (phase for phase in super().phases())  # type: ignore[return-value]
+
+
+class Changing(Distillation):
+    count: ClassVar[int] = 0
+
+    def phases(self) -> tuple[Phase, ...]:
+        type(self).count += 1
+        return (Phase(name=f"phase {self.count}", losses=(Made(),)),)
+
+
+PHASES: dict[str, tuple[Phase, str]] = {
+    "same name": (Phase(name="two", losses=(Made(),)), "two phases have the same name"),
+    "no name": (Phase(name=" ", losses=(Made(),)), "a phase has no name"),
+    "no loss": (Phase(name="one"), "phase 'one' has no loss"),
+    "a class": (Phase(name="one", losses=(Made,)), "are not instances of LossOptions"),  # type: ignore[arg-type]
+    "an unknown loss": (Phase(name="one", named_losses=("hiden",)), "unknown loss 'hiden'"),
+    "an unknown option": (Phase(name="one", named_losses=({"kind": "hidden", "wight": 1.0},)), "wight"),
+    "nan": (Phase(name="one", losses=(Made(make=Nan),)), "phase 'one' for 2 outputs: the loss is NaN or infinite"),
+    "no gradient": (Phase(name="one", losses=(Made(make=NoGradient),)), "no gradient reaches the student"),
+    "zero": (Phase(name="one", losses=(Made(make=AlwaysZero),)), "the gradient of the student is 0 everywhere"),
+    "every task refused": (Phase(name="one", losses=(NoRegression(least=9),)), "refuses every task: not for 2"),
+    "too small": (Phase(name="one", losses=(Made(),), depths=(1.0, 0.01)), "depth"),
+}
+
+
+def test_a_correct_distillation_passes() -> None:
+    check_distillation(Distillation())
+    check_distillation(Distillation(phase=Phase(name="one", losses=(Made(),), widths=(1.0, 0.5), depths=(1.0, 0.5))))
+    check_distillation(Distillation(phase=Phase(name="one", losses=(NoRegression(),))))
+
+
+@pytest.mark.parametrize("broken", PHASES)
+def test_a_broken_phase_is_found(broken: str) -> None:
+    phase, what = PHASES[broken]
+    with pytest.raises(ContractError, match=f"^distillation 'mine': .*{what}"):
+        check_distillation(Distillation(phase=phase))
+
+
+@pytest.mark.parametrize(
+    ("broken", "what"), [(NoPhase, "it has no phase"), (Generator, "not a tuple of Phase"), (Changing, "other phases")]
+)
+def test_broken_phases_are_found(broken: type[Distillation], what: str) -> None:
+    with pytest.raises(ContractError, match=f"^distillation 'mine': .*{what}"):
+        check_distillation(broken())

@@ -1,18 +1,30 @@
-"""The checker must pass a right splitter and name what is wrong with a broken one."""
+"""The kits must pass correct schemes and splitters, and name what is wrong with broken ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from torch import Tensor
 
-from bebertlab.api import Checkpoint, Measure, QuantSpec, Splitter, SplitterOptions, Splitting
-from bebertlab.testing import ContractError, check_splitter
-from bebertlab_binarybert import BinaryBert, Tws
+from bebertlab.api import (
+    Checkpoint,
+    Codes,
+    Measure,
+    Quantizer,
+    QuantizerOptions,
+    QuantSpec,
+    SchemeOptions,
+    Site,
+    Splitter,
+    SplitterOptions,
+    Splitting,
+)
+from bebertlab.testing import ContractError, check_scheme, check_splitter
+from bebertlab_binarybert import BinaryBert, Bwn, Tws, Uniform
 
 DESIGN = BinaryBert(weight_bits=2, activation_bits=4).spec()
 POOLER = "bert.pooler.dense.branches."
@@ -92,12 +104,12 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
 }
 
 
-def test_a_right_splitter_passes() -> None:
+def test_a_correct_splitter_passes() -> None:
     check_splitter(Made(spoil=lambda source, split: split), DESIGN)
 
 
 @pytest.mark.parametrize("broken", sorted(BROKEN))
-def test_a_broken_splitter_is_found_and_the_law_named(broken: str) -> None:
+def test_a_broken_splitter_is_found(broken: str) -> None:
     spoil, what = BROKEN[broken]
     with pytest.raises(ContractError, match=what) as caught:
         check_splitter(Made(spoil=spoil), DESIGN)
@@ -170,3 +182,106 @@ def test_a_splitter_that_measures_before_it_refuses_is_found() -> None:
 
     with pytest.raises(ContractError, match="a full-precision model is measured and not refused"):
         check_splitter(EagerOptions(), DESIGN)
+
+
+class Rounding(Quantizer):
+    """Rounds to 8 bits, and what a broken one does besides."""
+
+    bits = 8
+
+    def __init__(self, spoil: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.spoil = spoil
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.spoil(x + (x.round(decimals=2) - x).detach())
+
+    def encode(self, x: Tensor) -> Codes:
+        raise NotImplementedError
+
+
+@frozen(kw_only=True)
+class RoundingOptions(QuantizerOptions):
+    kind: ClassVar[str] = "rounding"
+    spoil: Any = field(default=lambda x: x)
+
+    def build(self, shape: torch.Size) -> Quantizer:
+        return Rounding(self.spoil)
+
+
+@frozen(kw_only=True)
+class PlainOptions(QuantizerOptions):
+    kind: ClassVar[str] = "plain"
+
+    def build(self, shape: torch.Size) -> Quantizer:
+        return Rounding(lambda x: x)
+
+
+class Counting(Rounding):
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1  # type: ignore[operator, misc]
+        return super().forward(x)
+
+
+@frozen(kw_only=True)
+class CountingOptions(QuantizerOptions):
+    kind: ClassVar[str] = "counting"
+
+    def build(self, shape: torch.Size) -> Quantizer:
+        return Counting(lambda x: x)
+
+
+@frozen(kw_only=True)
+class Scheme(SchemeOptions):
+    kind: ClassVar[str] = "mine"
+    made: Callable[[], QuantSpec]
+
+    def spec(self) -> QuantSpec:
+        return self.made()
+
+
+def weights(quantizer: Any) -> Callable[[], QuantSpec]:  # noqa: ANN401 - anything that a scheme might put there
+    return lambda: QuantSpec(weights={Site.QUERY: quantizer})
+
+
+SCHEMES: dict[str, tuple[Callable[[], Any], str]] = {
+    "nothing": (lambda: None, "returns NoneType, not a QuantSpec"),
+    "a class": (weights(Bwn), r"weights\[query\] is .*, not an instance of QuantizerOptions"),
+    "random": (lambda: QuantSpec(inputs={Site.QUERY: Uniform(bits=int(torch.randint(2, 9, ())))}), "another spec"),
+    "a wrong site": (lambda: QuantSpec(inputs={Site.WORD_EMBEDDING: Uniform()}), "inputs: no place 'word_embedding'"),
+    "an unknown activation": (lambda: QuantSpec(activation="tanh"), "'activation' must be in .*'tanh'"),
+    "no softmax": (lambda: QuantSpec(softmax=False), "softmax: without it"),
+    "branches": (lambda: QuantSpec(branches={"bert.pooler.dense": 2}), "branch counts, which only a splitter knows"),
+    "not for YAML": (weights(RoundingOptions()), "has no form in plain data"),
+    "counting": (weights(CountingOptions()), "evaluation changes"),
+}
+
+
+def test_a_correct_scheme_passes() -> None:
+    check_scheme(Scheme(made=weights(Bwn())))
+    check_scheme(Scheme(made=QuantSpec))
+
+
+@pytest.mark.parametrize("broken", SCHEMES)
+def test_a_broken_scheme_is_found(broken: str) -> None:
+    made, what = SCHEMES[broken]
+    with pytest.raises(ContractError, match=f"^scheme 'mine': .*{what}"):
+        check_scheme(Scheme(made=made))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (lambda x: x * torch.nan, "the loss of the quantized model is NaN"),
+        (lambda x: x.detach(), r"no gradient reaches '.*query.*weight'"),
+        (lambda x: x + 0 / (x - x).detach(), "NaN"),
+        (lambda x: x + torch.rand(()), "the same batch has other logits the second time"),
+    ],
+)
+def test_a_scheme_whose_quantizer_breaks_the_model_is_found(
+    spoil: Callable[[Tensor], Tensor], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PlainOptions, "build", lambda self, shape: Rounding(spoil))
+    with pytest.raises(ContractError, match=what):
+        check_scheme(Scheme(made=weights(PlainOptions())))

@@ -9,6 +9,7 @@ from torch import Tensor
 from bebertlab.api import BertClassifier, UserError
 from bebertlab.model.huggingface import configuration
 from bebertlab.model.requantize import apply_spec
+from bebertlab.testing import check_importer
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_bibert import BebertBibertImporter, BebertBibertScheme, BibertImporter, BibertScheme
 
@@ -127,3 +128,10 @@ def test_a_checkpoint_of_signs_alone_is_refused(published: tuple[dict[str, Tenso
     signs = {name: x.sign() if name == f"{QUERY}.weight" else x for name, x in tensors.items()}
     with pytest.raises(UserError, match=r"only signs: .* lacks the scales"):
         BibertImporter().read(signs, config)
+
+
+@pytest.mark.parametrize("importer", [BibertImporter(), BebertBibertImporter()])
+def test_keeps_the_contract_of_importers(
+    published: tuple[dict[str, Tensor], dict[str, Any]], importer: BibertImporter | BebertBibertImporter
+) -> None:
+    check_importer(importer, *published)

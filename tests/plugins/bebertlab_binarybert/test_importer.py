@@ -12,6 +12,7 @@ from torch import Tensor
 from bebertlab.api import Architecture, BertClassifier, QuantSpec, Site, UserError, quantizable_modules
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.requantize import apply_spec
+from bebertlab.testing import check_importer
 from bebertlab_binarybert import (
     BinaryBert,
     BinaryBertImporter,
@@ -247,3 +248,15 @@ def test_ternarybert_refuses_other_clips_and_bits() -> None:
         TernaryBertImporter().read(ternarybert(), {**config, "weight_bits": 1})
     with pytest.raises(UserError, match=r"TernaryBERT's .* wrong shape"):
         TernaryBertImporter().read(ternarybert(), {**config, "clip_val": 2.0, "vocab_size": 31})
+
+
+@pytest.mark.parametrize("branches", [1, 2])
+def test_binarybert_keeps_the_contract_of_importers(branches: int) -> None:
+    spec = BinaryBert(weight_bits=1, activation_bits=8).spec()
+    config = config_of(1, 8, hidden_act=spec.activation or "gelu")
+    check_importer(BinaryBertImporter(), stored(spec, branches), config)
+
+
+def test_ternarybert_keeps_the_contract_of_importers() -> None:
+    config = {**CONFIG, "weight_bits": 2, "input_bits": 8, "clip_val": 2.0, "quantize_act": True}
+    check_importer(TernaryBertImporter(), ternarybert(), config)

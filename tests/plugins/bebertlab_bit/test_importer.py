@@ -10,6 +10,7 @@ from torch import Tensor
 from bebertlab.api import BertClassifier, Checkpoint, QuantSpec, Site, UserError
 from bebertlab.model.huggingface import configuration
 from bebertlab.model.requantize import apply_spec
+from bebertlab.testing import check_importer
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_bit import Bit, BitImporter, CentredSign, Elastic
 
@@ -156,3 +157,7 @@ def test_other_checkpoints_are_refused_by_the_published_names(
         BitImporter().read(published, config)
     with pytest.raises(UserError, match="this is no classifier"):
         BitImporter().read({}, config)
+
+
+def test_keeps_the_contract_of_importers(published: dict[str, Tensor], config: dict[str, Any]) -> None:
+    check_importer(BitImporter(), published, config)

@@ -1,0 +1,135 @@
+"""Every part that any plugin registers passes the kit of its role (quantizers: see test_every_quantizer.py)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+from safetensors.torch import load_file
+
+from bebertlab import testing
+from bebertlab.errors import UserError
+from bebertlab.interfaces.roles import ROLES, Role
+from bebertlab.registry.manager import load_plugins
+from bebertlab.testing import (
+    check_distillation,
+    check_encoder,
+    check_ensemble,
+    check_importer,
+    check_loss,
+    check_merger,
+    check_scheme,
+    check_splitter,
+    check_task,
+)
+
+REGISTRY = load_plugins().registry
+#: options without which a kind cannot be built, or would take long to check
+OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("distillation", "dynabert-depth"): {"widths": (1.0, 0.25), "depths": (1.0, 0.5)},
+    ("distillation", "dynabert-labels"): {"widths": (1.0, 0.25), "depths": (1.0, 0.5)},
+    ("task", "minigrammar"): {"size": 200},
+}
+#: of importers that refuse a config.json of full precision
+SETTINGS = {kind: {"weight_bits": 1, "input_bits": 1, "quantize_act": True} for kind in ("bibert", "bebert-bibert")}
+
+
+def built(role: str, kind: str, **options: Any) -> Any:  # noqa: ANN401 - options of any role
+    return REGISTRY.find(role, kind)(**OPTIONS.get((role, kind), {}), **options)
+
+
+def kinds(role: str) -> Callable[[Any], Any]:
+    return pytest.mark.parametrize("kind", REGISTRY.kinds(role))
+
+
+#: its kit is made at the same time
+WITHOUT_KIT = ("stage",)
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role.name not in WITHOUT_KIT], ids=lambda role: role.name)
+def test_every_role_has_a_kit(role: Role) -> None:
+    assert role.kit in testing.__all__
+    assert callable(getattr(testing, role.kit))
+
+
+@kinds("scheme")
+def test_schemes(kind: str) -> None:
+    check_scheme(built("scheme", kind))
+
+
+@kinds("splitter")
+def test_splitters(kind: str) -> None:
+    check_splitter(built("splitter", kind), built("scheme", "binarybert", weight_bits=2, activation_bits=4).spec())
+
+
+@kinds("loss")
+def test_losses(kind: str) -> None:
+    check_loss(built("loss", kind))
+
+
+@kinds("distillation")
+def test_distillations(kind: str) -> None:
+    check_distillation(built("distillation", kind))
+
+
+@kinds("ensemble")
+@pytest.mark.parametrize("classes", [1, 3])
+def test_ensembles(kind: str, classes: int) -> None:
+    check_ensemble(built("ensemble", kind), classes)
+
+
+@kinds("merger")
+def test_mergers(kind: str) -> None:
+    supported = 0
+    for classes in (1, 2, 3):
+        try:
+            built("merger", kind).build(classes)
+        except UserError:
+            continue
+        check_merger(built("merger", kind), classes)
+        supported += 1
+    assert supported
+
+
+@kinds("task")
+def test_tasks(kind: str, glue: Path) -> None:
+    check_task(built("task", kind, **({"name": "cola", "path": glue} if kind == "glue" else {})))
+
+
+@kinds("encoder")
+def test_encoders(kind: str, pretrained: Path) -> None:
+    named = {"name": str(pretrained), "maximum_tokens": 16} if kind == "pretrained" else {}
+    check_encoder(built("encoder", kind, **named))
+
+
+@kinds("importer")
+def test_importers_read_a_model_in_full_precision_or_that_they_quantize(kind: str, pretrained: Path) -> None:
+    tensors = load_file(pretrained / "model.safetensors")
+    config = json.loads((pretrained / "config.json").read_text())
+    check_importer(built("importer", kind), tensors, {**config, **SETTINGS.get(kind, {})})
+
+
+@pytest.fixture
+def glue(tmp_path: Path) -> Path:
+    """A folder with a small CoLA, as the hub has it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "glue" / "cola").mkdir(parents=True)
+    for split, count in (("train", 40), ("validation", 10)):
+        columns = {
+            "sentence": [f"{split} {number} ." for number in range(count)],
+            "label": [number % 2 for number in range(count)],
+            "idx": [*range(count)],
+        }
+        pq.write_table(pa.table(columns), tmp_path / "glue" / "cola" / f"{split}.parquet")
+    return tmp_path / "glue"
+
+
+def test_options_of_this_file_are_those_of_registered_kinds() -> None:
+    assert all(kind in REGISTRY.kinds(role) for role, kind in OPTIONS)
+    assert all(evolve(built(role, kind)) == built(role, kind) for role, kind in OPTIONS)
