@@ -1,1 +1,1 @@
-"""Hooks, the registry of kinds, and how plugins are found and loaded."""
+"""Hooks, the registry of kinds, and finding and loading plugins."""

@@ -1,6 +1,6 @@
 """Finding and loading plugins: entry points of the group `bebertlab`, and one-file plugins.
 
-A plugin is taken whole or not at all. One that fails is set aside with its error; the rest work.
+A plugin is used as a whole or not at all. One that fails is reported with its error; the others still work.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Plugins:
     registry: Registry
     hook: pluggy.HookRelay
     loaded: tuple[PluginSource, ...]  #: in the order of loading
-    disabled: tuple[str, ...]  #: entry points that BEBERTLAB_DISABLE_PLUGINS left out
+    disabled: tuple[str, ...]  #: entry points disabled by BEBERTLAB_DISABLE_PLUGINS
     _manager: pluggy.PluginManager
 
     @property
@@ -50,13 +50,13 @@ class Plugins:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Files of the one-file plugins, failed ones included: what another process must load to know the same."""
+        """Files of the one-file plugins, failed ones included: another process that loads them has the same plugins."""
         sources = [*self.loaded, *(failure.source for failure in self.failures)]
         return tuple(source.file for source in sources if source.file is not None)
 
     @property
     def texts(self) -> tuple[PluginText, ...]:
-        """The text of the one-file plugins, of failed ones that of their file alone, in the order of `files`."""
+        """The text of the one-file plugins in the order of `files`; of failed ones only that of the file itself."""
         sources = [*self.loaded, *(failure.source for failure in self.failures)]
         return tuple(source.text or single_file(source.file) for source in sources if source.file is not None)
 
@@ -113,7 +113,7 @@ def load_plugins(files: Sequence[Path] = ()) -> Plugins:
 
 
 def forgotten_entry_points() -> tuple[str, ...]:
-    """Entry points that pyproject.toml has and the installed metadata has not: the editable install is old."""
+    """Entry points of pyproject.toml that the installed metadata lacks: the editable install is outdated."""
     project = Path(bebertlab.__file__).parents[1] / "pyproject.toml"
     if not project.is_file():
         return ()  # installed from a wheel, which carries both
@@ -126,19 +126,19 @@ def _disabled() -> frozenset[str]:
     return frozenset(name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip())
 
 
-#: gives the plugin, and where it comes from with its text; is given the texts of the plugins loaded before
+#: from the texts of the plugins loaded before to the plugin, and its source with its text
 _Importer = Callable[[Sequence[PluginText]], tuple[object, PluginSource]]
 
 
 def _installed(disabled: frozenset[str]) -> Iterable[tuple[PluginSource, _Importer]]:
-    """The entry points, our own distribution's first, so that a clash of kinds is the outsider's to mend."""
-    found = []
+    """The entry points, the shipped ones first, so that of two plugins with the same kind the other one fails."""
+    importers = []
     for point in importlib.metadata.entry_points(group=GROUP):
         if point.name not in disabled:
             distribution = f"{point.dist.name} {point.dist.version}" if point.dist else None
             source = PluginSource(plugin=point.name, distribution=distribution)
-            found.append((source, partial(_load_point, point, source)))
-    return sorted(found, key=lambda item: (not _is_shipped(item[0]), str(item[0])))
+            importers.append((source, partial(_load_point, point, source)))
+    return sorted(importers, key=lambda item: (not _is_shipped(item[0]), str(item[0])))
 
 
 def _is_shipped(source: PluginSource) -> bool:
@@ -156,7 +156,7 @@ def _load_point(
 
 def _one_file(path: Path) -> tuple[PluginSource, _Importer]:
     if path.is_dir():
-        raise UserError(f"plugin {path} is a folder; name a file in it, such as its __init__.py")
+        raise UserError(f"plugin {path} is a folder; give a file in it, such as its __init__.py")
     if not path.is_file():
         raise UserError(f"plugin file {path} does not exist")
     source = PluginSource(plugin=path.name, file=path)
@@ -208,11 +208,11 @@ def _hook_problem(plugin: object, implemented: set[str]) -> str:
 def _failure(source: PluginSource, error: BaseException) -> Failure:
     if isinstance(error, UserError):
         return Failure(source=source, error=str(error))
-    words = " ".join(str(error).split())
-    text = words if isinstance(error, pluggy.PluginValidationError) else f"{type(error).__name__}: {words}"
+    message = " ".join(str(error).split())
+    text = message if isinstance(error, pluggy.PluginValidationError) else f"{type(error).__name__}: {message}"
     return Failure(source=source, error=text, traceback="".join(traceback.format_exception(error)))
 
 
 def _key(source: PluginSource) -> str:
-    # pluggy wants one name for each; two distributions may use the same entry point name
+    # names must be unique in pluggy; two distributions may use the same entry point name
     return f"{source.distribution or source.file}:{source.plugin}"

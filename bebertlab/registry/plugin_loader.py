@@ -1,7 +1,7 @@
-"""Loading one-file plugins: what runs is the text that was read and hashed, that of the modules they import included.
+"""Loading one-file plugins: what runs is the text that was read and hashed, including that of the modules they import.
 
-Python itself would take compiled code from `__pycache__` where size and time of a file did not change, and would not
-find the modules beside a plugin at all.
+Python itself would use compiled code from `__pycache__` if a file kept its size and time, and would not find the
+modules next to a plugin at all.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ _PREFIX = "bebertlab_file_"
 
 
 def load_file(main: Path, others: Sequence[PluginText] = ()) -> tuple[ModuleType, PluginText]:
-    """The module of a one-file plugin and its text; the same text again gives the same module.
+    """The module of a one-file plugin and its text; the same text gives the same module.
 
-    `others` are the plugins that are used together with it.
+    `others` are the plugins loaded before.
 
     Raises:
-        UserError: it is no Python file, or a module that it imports has the name of another one.
+        UserError: it is not a Python file, or one of the others imports another module of the same name.
     """
     if main.suffix != ".py":
         raise UserError(f"{main.name} is not a Python file; its name must end in .py")
     text = read_plugin(main)
     name = f"{_PREFIX}{main.stem}_{hashlib.sha256(str(main).encode()).hexdigest()[:8]}{text.fingerprint[:8]}"
-    known = getattr(getattr(sys.modules.get(name), "__spec__", None), "loader", None)
-    if isinstance(known, _Loader):
-        text = read_plugin(main, known.added)
-        if text.fingerprint == known.fingerprint:
-            _check_apart(text, others)
+    loader = getattr(getattr(sys.modules.get(name), "__spec__", None), "loader", None)
+    if isinstance(loader, _Loader):  # it was loaded before
+        text = read_plugin(main, loader.added)
+        if text.fingerprint == loader.fingerprint:
+            _check_names(text, others)
             _finder().serve(text, name)
             return sys.modules[name], text
-        _forget([name, *known.added])
-    _check_apart(text, others)
+        _forget([name, *loader.added])
+    _check_names(text, others)
     _finder().serve(text, name)
     return _execute(name, text)
 
@@ -52,28 +52,27 @@ def _execute(name: str, text: PluginText) -> tuple[ModuleType, PluginText]:
     spec = _spec(name, main, loader)
     module = module_from_spec(spec)
     before = set(sys.modules)
-    sys.modules[name] = module  # attrs and typing look annotations up there
+    sys.modules[name] = module  # where attrs and typing resolve annotations
     try:
         loader.exec_module(module)
     except BaseException:
         _forget([name])
         raise
-    loader.added = tuple(sorted(_own(set(sys.modules) - before)))
+    loader.added = tuple(sorted(_user_modules(set(sys.modules) - before)))
     text = read_plugin(main.path, loader.added)
     loader.fingerprint = text.fingerprint
     return module, text
 
 
 class _Loader(SourceLoader):
-    """Runs the text of a file as it was read."""
+    """Runs the text of a file as it was read and hashed."""
 
     def __init__(self, file: PluginFile) -> None:
         self.file = file
-        self.added: tuple[str, ...] = ()  #: modules of the user's own that loading it added
-        self.fingerprint = ""  #: of all text of the plugin
+        self.added: tuple[str, ...] = ()  #: modules of the user that loading it imported
+        self.fingerprint = ""  #: of the whole plugin
 
     def get_filename(self, fullname: str) -> str:
-        """The file's path."""
         return str(self.file.path)
 
     def get_data(self, path: bytes | str) -> bytes:
@@ -82,30 +81,30 @@ class _Loader(SourceLoader):
 
 
 class _Finder(MetaPathFinder):
-    """Finds the modules that plugins import, the user's own ones only."""
+    """Finds the user's modules that plugins import."""
 
-    of_plugins = True  #: so that reading a plugin asks Python's other finders first
+    of_plugins = True  #: reading a plugin asks Python's other finders first
 
     def __init__(self) -> None:
         self._files: dict[str, PluginFile] = {}
 
     def serve(self, text: PluginText, main: str) -> None:
-        """Let the modules of a plugin be imported.
+        """Make the modules of a plugin importable, and its main module under the name `main`.
 
-        Where one of them was imported with another text, all are forgotten, since the others may hold things of it.
+        If one of them was imported with another text, all are dropped, since the others may refer to it.
         """
         files = {file.module: file for file in text.files if file.module is not None}
         package = text.files[0].module  # of a plugin that is a package
         if package is not None:
-            below = {name.removeprefix(package): file for name, file in files.items()}
-            files |= {main + name: file for name, file in below.items() if name.startswith(".")}
-        known = {name: self._files.get(name, file) for name, file in files.items()}
-        if any((known[name].path, known[name].content) != (file.path, file.content) for name, file in files.items()):
+            suffixes = {name.removeprefix(package): file for name, file in files.items()}
+            files |= {main + suffix: file for suffix, file in suffixes.items() if suffix.startswith(".")}
+        served = {name: self._files.get(name, file) for name, file in files.items()}
+        if any((served[name].path, served[name].content) != (file.path, file.content) for name, file in files.items()):
             _forget([*files, *filter(_is_served, {name.partition(".")[0] for name in files})])
         self._files |= files
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """The module of a plugin's file, or a folder of such."""
+        """The module of a plugin's file, or a package without a file of its own."""
         file = self._files.get(fullname)
         if file is not None:
             return _spec(fullname, file, _Loader(file))
@@ -122,7 +121,7 @@ def _spec(name: str, file: PluginFile, loader: _Loader) -> ModuleSpec:
     if file.path.suffix != ".py":
         compiled = spec_from_file_location(name, file.path)
         if compiled is None:
-            raise UserError(f"{file.path} is no module that Python can load")
+            raise UserError(f"{file.path} is not a module that Python can load")
         return compiled
     spec = ModuleSpec(name, loader, origin=str(file.path), loader_state=file)
     spec.has_location = True
@@ -132,39 +131,39 @@ def _spec(name: str, file: PluginFile, loader: _Loader) -> ModuleSpec:
 
 
 def _finder() -> _Finder:
-    """The finder of this process; the first of all, since Python may find a module beside a plugin as well."""
-    found = next((one for one in sys.meta_path if isinstance(one, _Finder)), None)
-    if found is None:
-        found = _Finder()
-        sys.meta_path.insert(0, found)
-    return found
+    """The finder of this process, before all others, since Python may find another module of the same name."""
+    finder = next((finder for finder in sys.meta_path if isinstance(finder, _Finder)), None)
+    if finder is None:
+        finder = _Finder()
+        sys.meta_path.insert(0, finder)
+    return finder
 
 
-def _check_apart(text: PluginText, others: Sequence[PluginText]) -> None:
-    """Two modules of one name would be one of them in both plugins.
+def _check_names(text: PluginText, others: Sequence[PluginText]) -> None:
+    """Refuse two different modules of the same name: both plugins would import the same one.
 
     Raises:
         UserError: names both.
     """
-    known = {file.module: file for file in text.files if file.module is not None}
+    files = {file.module: file for file in text.files if file.module is not None}
     for other in others:
-        for theirs in other.files:
-            mine = known.get(theirs.module or "", theirs)
-            if mine.content != theirs.content:
+        for other_file in other.files:
+            file = files.get(other_file.module or "", other_file)
+            if file.content != other_file.content:
                 raise UserError(
-                    f"it imports '{mine.module}' from {mine.path}, and plugin {other.files[0].path} another one from"
-                    f" {theirs.path}; rename one of them"
+                    f"it imports '{file.module}' from {file.path}, and plugin {other.files[0].path} imports another"
+                    f" one from {other_file.path}; rename one of them"
                 )
 
 
 def _is_served(name: str) -> bool:
-    """Whether a module was found by the finder of plugins."""
+    """Whether a module was found by `_Finder`."""
     spec = getattr(sys.modules.get(name), "__spec__", None)
     return isinstance(getattr(spec, "loader_state", None), PluginFile)
 
 
-def _own(names: Iterable[str]) -> Iterable[str]:
-    """Modules of the user's own."""
+def _user_modules(names: Iterable[str]) -> Iterable[str]:
+    """Those of the modules that are not installed."""
     for name in names:
         file = getattr(sys.modules[name], "__file__", None)
         if file and not name.startswith(_PREFIX) and not is_installed(Path(file).resolve()):
@@ -173,5 +172,5 @@ def _own(names: Iterable[str]) -> Iterable[str]:
 
 def _forget(names: Iterable[str]) -> None:
     for name in names:
-        for loaded in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
-            del sys.modules[loaded]
+        for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
+            del sys.modules[module]

@@ -1,8 +1,8 @@
-"""The text of a plugin: its own file and the modules of the user's own that it imports, wherever they lie.
+"""The text of a plugin: its file and the user's modules that it imports, wherever they are.
 
-What a plugin imports is found in its text, import statements inside functions included, and among the modules that
-loading it added. Code that is installed (the standard library, site-packages) is left out. Of the imports of computed
-names only those made while the plugin is loaded are found, and data files that a plugin reads are not known at all.
+What a plugin imports is read from its text, including import statements inside functions, and from the modules that
+loading it added. Installed code (the standard library, site-packages) is left out. Imports of computed names are found
+only if they happen while the plugin is loaded; data files that a plugin reads are not found.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from bebertlab.errors import UserError
 _INIT = "__init__.py"
 #: packages whose versions are in every key
 _IN_KEYS = frozenset({"bebertlab", "torch", "numpy", "tokenizers", "transformers"})
-#: what may be the path of a Python file, as a string of a program
+#: strings that may be the path of a Python file
 _PYTHON_FILE = re.compile(r"[\w .~/\\-]{1,200}\.py")
-#: what may be the path of a folder with such files
+#: strings that may be the path of a folder with Python files
 _FOLDER = re.compile(r"[\w ./\\-]{1,200}")
-#: functions whose first argument is the name of a module
+#: functions whose first argument names a module
 _IMPORTING = frozenset({"import_module", "__import__"})
 
 
@@ -39,22 +39,22 @@ _IMPORTING = frozenset({"import_module", "__import__"})
 class PluginFile:
     """A file of a plugin."""
 
-    name: str  #: place below the folder of the plugin, as a POSIX path; there its module is found again
+    name: str  #: POSIX path relative to `plugin_root`; a copy of the file there gives the same module
     path: Path
     content: bytes = field(repr=False)
-    module: str | None = None  #: full name; None for a plugin of one file, and for code that it runs by its path
+    module: str | None = None  #: full name; None for the plugin's own file, and for code that it runs by its path
 
 
 @frozen(kw_only=True)
 class PluginText:
     """The files that a plugin is made of, as they were read."""
 
-    files: tuple[PluginFile, ...]  #: the plugin's own file first
+    files: tuple[PluginFile, ...]  #: that of the plugin first
     packages: Mapping[str, str] = field(factory=dict)  #: installed plugins that it imports, to the sha256 of their text
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 of all files and of the installed plugins that they import, whatever the plugin is called."""
+        """The sha256 of all files and of the installed plugins that they import; the plugin's name does not matter."""
         main = hashlib.sha256(self.files[0].content).hexdigest()
         return hashlib.sha256("\n".join([main, *self.digests[1:]]).encode()).hexdigest()
 
@@ -62,14 +62,14 @@ class PluginText:
     def digests(self) -> list[str]:
         """The name and the sha256 of every file, in the order of the files, and of every imported plugin."""
         files = [f"{file.name} {hashlib.sha256(file.content).hexdigest()}" for file in self.files]
-        return [*files[:1], *sorted(files[1:]), *sorted(f"{name} {found}" for name, found in self.packages.items())]
+        return [*files[:1], *sorted(files[1:]), *sorted(f"{name} {digest}" for name, digest in self.packages.items())]
 
 
 def read_plugin(main: Path, loaded: Iterable[str] = ()) -> PluginText:
-    """The text of a one-file plugin; `loaded` are names of modules that loading it added.
+    """The text of a one-file plugin; `loaded` are names of modules that loading it imported.
 
     Raises:
-        UserError: a module that it imports lies beside it, and Python would take another one of that name.
+        UserError: a module that it imports is next to it, but Python would import another one of that name.
     """
     scan = _Scan(root=plugin_root(main), main=main)
     if main.name == _INIT:
@@ -82,71 +82,71 @@ def read_plugin(main: Path, loaded: Iterable[str] = ()) -> PluginText:
 
 
 def single_file(main: Path) -> PluginText:
-    """The file of a plugin without what it imports."""
+    """The file of a plugin, without what it imports."""
     name = main.relative_to(plugin_root(main)).as_posix()
     return PluginText(files=(PluginFile(name=name, path=main, content=main.read_bytes()),))
 
 
 def plugin_root(main: Path) -> Path:
-    """The folder that the modules of a one-file plugin are found in: its own, or that of the package which it is."""
+    """The folder that a one-file plugin imports from: that of the file, or of the package that the file belongs to."""
     return main.parent.parent if main.name == _INIT else main.parent
 
 
 def installed_text(point: importlib.metadata.EntryPoint) -> str:
-    """The sha256 of the code that an installed plugin is made of, the other modules of its distribution included."""
+    """The sha256 of the code of an installed plugin, including the other modules of its distribution."""
     files = [file for file in (point.dist.files or ()) if _is_content(file)] if point.dist else []
-    # importlib_metadata, which takes the place of Python's own where it was imported, leaves out what is not there
+    # importlib_metadata, which replaces Python's own once it is imported, leaves out files that do not exist
     files = [file for file in files if Path(file.locate()).is_file()]
     tops = {point.module.partition(".")[0], *(file.parts[0].partition(".")[0] for file in files)}
     scan = _Scan(root=None, main=None, tops=frozenset(tops))
     for name in [*sorted(tops), point.module]:
         scan.follow(name)
     text = scan.text()
-    # what is no Python, such as data and compiled code, has its hash in the record of the installation
+    # files other than Python's, such as data and compiled code, have their hash in the record of the installation
     other = [f"{file} {file.hash.value}" for file in files if file.hash and file.suffix != ".py"]
     return hashlib.sha256("\n".join([*sorted(other), *text.digests]).encode()).hexdigest()
 
 
 def _is_content(file: importlib.metadata.PackagePath) -> bool:
-    """Whether a file of a distribution is part of it, not a note of the installation."""
+    """Whether a file of a distribution is part of its content, not metadata of the installation."""
     top = file.parts[0]
-    is_note = top.endswith((".dist-info", ".egg-info")) or top.startswith("__editable__")
-    return top != ".." and not is_note and file.suffix not in (".pyc", ".pth")
+    is_metadata = top.endswith((".dist-info", ".egg-info")) or top.startswith("__editable__")
+    return top != ".." and not is_metadata and file.suffix not in (".pyc", ".pth")
 
 
 def is_installed(path: Path) -> bool:
-    """Whether code is installed, or Python's or ours, and not the user's own."""
-    return any(path.is_relative_to(place) for place in _installed_places())
+    """Whether code is installed, or part of Python or bebertlab: not the user's."""
+    return any(path.is_relative_to(folder) for folder in _installed_folders())
 
 
 @define
 class _Scan:
     """A walk through imports."""
 
-    root: Path | None  #: folder that modules are looked for in besides the places where Python looks
+    root: Path | None  #: folder to search for modules, besides those that Python searches
     main: Path | None
-    tops: frozenset[str] = frozenset()  #: names of installed packages to follow all the same
+    tops: frozenset[str] = frozenset()  #: installed packages to follow like the user's modules
     _files: dict[Path, PluginFile] = field(factory=dict)
     _packages: dict[str, str] = field(factory=dict)
     _seen: set[str] = field(factory=set)
     _plugins: frozenset[str] = field(factory=lambda: _plugin_packages())
 
     def text(self) -> PluginText:
-        """What was found."""
+        """All files found so far."""
         return PluginText(files=tuple(self._files.values()), packages=self._packages)
 
     def add(self, file: PluginFile) -> None:
         """Add a file and what it imports."""
-        known = self._files.get(file.path)
-        if known is not None:
-            self._files[file.path] = known if known.module else file  # it may be run by its path and imported as well
+        before = self._files.get(file.path)
+        if before is not None:
+            self._files[file.path] = before if before.module else file  # a file may be run by its path and imported
             return
         self._files[file.path] = file
         if file.path.suffix != ".py":
             return
         try:
             tree = ast.parse(file.content)
-        except (SyntaxError, ValueError):  # loading it says so
+        except (SyntaxError, ValueError):  # loading it raises this again
             return
         package = (file.module or "").rpartition(".")[0] if file.path.name != _INIT else file.module or ""
         texts = _texts(tree)
@@ -158,45 +158,43 @@ class _Scan:
         self._run((folder / text).resolve() for text in named for folder in (file.path.parent, *folders))
 
     def follow(self, name: str) -> None:
-        """Add a module and the packages that it is in, if they are the user's own."""
+        """Add a module and the packages that contain it, if they are the user's."""
         if name in self._seen:
             return
         self._seen.add(name)
-        top, _, rest = name.partition(".")
-        found = self._top(top)
-        if found is None:
+        module, *inner_names = name.split(".")
+        path = self._top(module)
+        if path is None:
             return
-        path = found
-        self.take(top, path)
-        for word in rest.split(".") if rest else ():
-            top, inner = f"{top}.{word}", _module_in(path, word)
-            if inner is None:
+        self.take(module, path)
+        for inner_name in inner_names:
+            module, path = f"{module}.{inner_name}", _module_in(path, inner_name)
+            if path is None:
                 return
-            path = inner
-            self.take(top, path)
+            self.take(module, path)
 
     def take(self, module: str, path: Path) -> None:
-        """Add the file of a module, or all files of a package that lies below the folder of the plugin."""
+        """Add the file of a module, or all files of a package below the folder of the plugin."""
         if path.is_dir() and not (path / _INIT).is_file():
             return
         whole = path.is_dir() and (module in self.tops or (self.root is not None and path.is_relative_to(self.root)))
         file = path / _INIT if path.is_dir() else path
-        self.add(PluginFile(name=self._place(file, module), path=file, content=file.read_bytes(), module=module))
+        self.add(PluginFile(name=self._name(file, module), path=file, content=file.read_bytes(), module=module))
         for inner in _sources(path) if whole else ():
-            words = inner.relative_to(path).with_suffix("").parts
-            name = ".".join([module, *words]).removesuffix(".__init__")
-            place = self._place(inner, name)
-            self.add(PluginFile(name=place, path=inner, content=inner.read_bytes(), module=name))
+            names = inner.relative_to(path).with_suffix("").parts
+            inner_module = ".".join([module, *names]).removesuffix(".__init__")
+            name = self._name(inner, inner_module)
+            self.add(PluginFile(name=name, path=inner, content=inner.read_bytes(), module=inner_module))
 
-    def _place(self, path: Path, module: str | None) -> str:
-        """Where a file would lie below the folder of the plugin for its module to be found."""
+    def _name(self, path: Path, module: str | None) -> str:
+        """Where below the folder of the plugin a copy of a file must be for Python to find its module."""
         if module is None or (self.root is not None and path.is_relative_to(self.root)):
             return path.relative_to(self.root or path.parent).as_posix()
-        words = module.split(".")
-        return "/".join([*(words if path.name == _INIT else words[:-1]), path.name])
+        names = module.split(".")
+        return "/".join([*(names if path.name == _INIT else names[:-1]), path.name])
 
     def _top(self, name: str) -> Path | None:
-        """The file or folder of a top-level module of the user's own; None where it is none."""
+        """The file or folder of a top-level module of the user; None if it is another's, or not found."""
         if name in sys.stdlib_module_names or name in _IN_KEYS:
             return None
         local = _module_in(self.root, name) if self.root else None
@@ -205,33 +203,33 @@ class _Scan:
             if other is not None:
                 self._packages[name] = _digest(other)
             return None
-        own = local if local != self.main else None
         if other is None:
             return local
+        local = local if local != self.main else None
         installed = is_installed(other)
-        if own is not None and (not installed or (_is_module(own) and not _is_module(other))):
-            return own
-        if own is not None and _is_module(own):
-            raise UserError(f"it imports '{name}', which is {own} and {other}; rename the file beside the plugin")
+        if local is not None and (not installed or (_is_module(local) and not _is_module(other))):
+            return local
+        if local is not None and _is_module(local):
+            raise UserError(f"it imports '{name}', which is {local} and {other}; rename the file next to the plugin")
         return None if installed and name not in self.tops else other
 
     def _run(self, paths: Iterable[Path]) -> None:
-        """Add files below the plugin's folder that are loaded or run by their paths, of a package all files."""
+        """Add files below the plugin's folder that are run by their path; of a package, all its files."""
         for path in paths:
             if self.root and path.is_relative_to(self.root):
                 for file in _sources(path) if path.is_dir() else (path,):
                     if file.is_file():
-                        self.add(PluginFile(name=self._place(file, None), path=file, content=file.read_bytes()))
+                        self.add(PluginFile(name=self._name(file, None), path=file, content=file.read_bytes()))
 
     def _named_folders(self, texts: Iterable[str], folder: Path) -> list[Path]:
-        """Folders below the plugin's that its text names: `sys.path` may be given them, or a path be put together."""
-        found = ((folder / text).resolve() for text in texts if _FOLDER.fullmatch(text))
-        inside = (path for path in found if self.root and path.is_relative_to(self.root) and path.is_dir())
+        """Folders below the plugin's that its text names: they may be added to `sys.path`, or be part of a path."""
+        paths = ((folder / text).resolve() for text in texts if _FOLDER.fullmatch(text))
+        inside = (path for path in paths if self.root and path.is_relative_to(self.root) and path.is_dir())
         return [path for path in dict.fromkeys(inside) if path not in (folder.resolve(), self.root)]
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Full names of what a module imports, in functions as well; `package` is the one that it is in."""
+    """Full names of what a module of `package` imports, including imports inside functions."""
     renamed = (alias for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names)
     importing = _IMPORTING | {alias.asname for alias in renamed if alias.name in _IMPORTING and alias.asname}
     for node in ast.walk(tree):
@@ -244,7 +242,7 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names if base and alias.name != "*")
         elif isinstance(node, ast.Call):
             function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
-            first = (*node.args[:1], *(one.value for one in node.keywords if one.arg == "name"))
+            first = (*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "name"))
             for name in _texts(*first) if function in importing else ():
                 if name and not name.startswith("."):
                     yield name
@@ -257,7 +255,7 @@ def _texts(*trees: ast.AST) -> list[str]:
 
 
 def _module_in(folder: Path, name: str) -> Path | None:
-    """The file or folder of a module in a folder; a folder without modules is none."""
+    """The file or folder of a module in a folder; None if there is none, or a folder without modules."""
     if not name.isidentifier() or not folder.is_dir():
         return None
     package, file = folder / name, folder / f"{name}.py"
@@ -267,7 +265,7 @@ def _module_in(folder: Path, name: str) -> Path | None:
 
 
 def _is_module(path: Path) -> bool:
-    """Whether it is more than a folder that modules lie in."""
+    """Whether it is more than a folder with modules."""
     return path.is_file() or (path / _INIT).is_file()
 
 
@@ -276,21 +274,21 @@ def _extension(folder: Path, name: str) -> Path | None:
 
 
 def _python_finds(name: str) -> Path | None:
-    """The file or folder of a top-level module where Python itself finds it, imported or not."""
+    """The file or folder where Python itself finds a top-level module, imported or not."""
     spec = getattr(sys.modules.get(name), "__spec__", None)
     if spec is None or isinstance(spec.loader_state, PluginFile):
         spec = _spec(name)
     if spec is None:
         return None
     if spec.submodule_search_locations:
-        folders = [Path(place).resolve() for place in spec.submodule_search_locations]
+        folders = [Path(location).resolve() for location in spec.submodule_search_locations]
         return next((folder for folder in folders if folder.is_dir()), None)
     path = Path(spec.origin).resolve() if spec.has_location and spec.origin else None
     return path if path is not None and path.is_file() else None
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """The first finder's that knows the module; that of the plugins loaded before comes last."""
+    """The specification of the first finder that knows the module; the finder of plugins comes last."""
     for finder in sorted(sys.meta_path, key=lambda finder: getattr(finder, "of_plugins", False)):
         spec = finder.find_spec(name, None) if hasattr(finder, "find_spec") else None
         if spec is not None:
@@ -317,7 +315,7 @@ def _plugin_packages() -> frozenset[str]:
 
 
 @cache
-def _installed_places() -> tuple[Path, ...]:
-    named = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    places = [*named, *site.getsitepackages(), site.getusersitepackages(), str(Path(bebertlab.__file__).parent)]
-    return tuple(dict.fromkeys(Path(place).resolve() for place in places if place))
+def _installed_folders() -> tuple[Path, ...]:
+    python = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders = [*python, *site.getsitepackages(), site.getusersitepackages(), str(Path(bebertlab.__file__).parent)]
+    return tuple(dict.fromkeys(Path(folder).resolve() for folder in folders if folder))

@@ -1,4 +1,4 @@
-"""Role and kind to options class: what the loaded plugins contribute."""
+"""The options classes that the loaded plugins contribute, by role and kind."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class PluginSource:
     plugin: str  #: name of the entry point, or the file's name
     distribution: str | None = None  #: name and version of the installed distribution; None for a one-file plugin
     file: Path | None = None  #: the file of a one-file plugin
-    #: sha256 of the text of a plugin that is not shipped, whose results may change with every edit
+    #: sha256 of the text of a plugin that is not shipped, since any edit may change its results; None if shipped
     fingerprint: str | None = None
-    text: PluginText | None = field(default=None, repr=False)  #: of a one-file plugin that was loaded
+    text: PluginText | None = field(default=None, repr=False)  #: of a loaded one-file plugin
 
     def __str__(self) -> str:
         return f"plugin '{self.plugin}' ({self.distribution or self.file})"
@@ -40,10 +40,10 @@ class PluginSource:
 
 @frozen(kw_only=True)
 class Failure:
-    """A plugin that is not used, and why."""
+    """A plugin that could not be used, and why."""
 
     source: PluginSource
-    error: str  #: what is wrong and what would be right
+    error: str  #: what is wrong, and what would be valid
     traceback: str = ""  #: of an exception inside the plugin
 
     def __str__(self) -> str:
@@ -79,26 +79,26 @@ class RegistryEntry:
 
     @property
     def fingerprint(self) -> str | None:
-        """The sha256 of the plugin's text; None for a shipped one, whose parts carry a `revision`."""
+        """The sha256 of the plugin's text; None for a shipped one, whose parts have a `revision`."""
         return self.source.fingerprint
 
 
 @frozen(kw_only=True)
 class Registry:
-    """What there is, by role and kind. A value: adding entries gives another registry."""
+    """The registered options classes by role and kind. Immutable: adding entries gives another registry."""
 
     entries: Mapping[str, Mapping[str, RegistryEntry]] = field(factory=dict)  #: by role, then kind
-    failures: tuple[Failure, ...] = ()  #: plugins that could not be used; an unknown kind mentions them
+    failures: tuple[Failure, ...] = ()  #: mentioned where a kind is unknown, since one of them may contribute it
 
     def kinds(self, role: str) -> tuple[str, ...]:
-        """The known kinds of a role, in alphabetical order."""
+        """The registered kinds of a role, in alphabetical order."""
         return tuple(sorted(self.entries.get(role, {})))
 
     def find(self, role: str, kind: str) -> type[Options]:
         """The options class of a kind.
 
         Raises:
-            UserError: nothing registered it; says what was likely meant and which plugins failed.
+            UserError: it is unknown; suggests a similar kind and names the plugins that failed.
         """
         entry = self.entries.get(role, {}).get(kind)
         if entry is None:
@@ -106,7 +106,7 @@ class Registry:
         return entry.cls
 
     def entry(self, cls: type[Options]) -> RegistryEntry:
-        """The plugin and class of a registered options class.
+        """The entry of a registered options class.
 
         Raises:
             UserError: the class is not registered.
@@ -121,7 +121,7 @@ class Registry:
         return tuple(self.entries[role][kind] for role in role_names() for kind in self.kinds(role))
 
     def unknown(self, role: str, kind: str) -> UserError:
-        """The error for a kind that nothing answers to; names the plugins that failed, since they may have had it.
+        """The error for an unknown kind; it names the plugins that failed, which may contribute it.
 
         The role "part" stands for any role.
         """
@@ -151,7 +151,7 @@ def check_options(cls: type[Options]) -> None:
     """Check that an options class can be read from YAML, hashed and documented.
 
     Raises:
-        UserError: what is missing, naming the class.
+        UserError: names the class and what is missing.
     """
     for check in (_check_attrs, _check_kind, _check_concrete, _check_fields):
         check(cls)
@@ -164,11 +164,11 @@ def _check_kind(cls: type[Options]) -> None:
     if kind is None:
         raise UserError(f'{_name(cls)} has no kind; write kind = "its_name_in_yaml" in the class body')
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
-        raise UserError(f"kind {kind!r} of {_name(cls)} must be made of lower-case letters, digits, '_', '.' and '-'")
+        raise UserError(f"kind {kind!r} of {_name(cls)} may have lower-case letters, digits, '_', '.' and '-' only")
 
 
 def _check_attrs(cls: type[Options]) -> None:
-    # a subclass that was not decorated has the fields of its base and none of its own; frozen is inherited anyway
+    # a subclass without the decorator has the fields of its base, but not its own
     if "__attrs_attrs__" not in vars(cls):
         raise UserError(f"{_name(cls)} is not an attrs class; decorate it with @frozen(kw_only=True)")
 
@@ -206,5 +206,7 @@ def _taken(cls: type[Options], owner: RegistryEntry) -> str:
     )
 
 
-def _name(found: object) -> str:
-    return f"{found.__module__}.{found.__qualname__}" if isinstance(found, type) else repr(found)
+def _name(contributed: object) -> str:
+    if isinstance(contributed, type):
+        return f"{contributed.__module__}.{contributed.__qualname__}"
+    return repr(contributed)

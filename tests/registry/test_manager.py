@@ -144,7 +144,7 @@ def test_plugins_that_import_different_modules_of_one_name_are_not_both_loaded(t
 
 
 def test_a_folder_is_no_plugin_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"is a folder; name a file in it, such as its __init__\.py"):
+    with pytest.raises(UserError, match=r"is a folder; give a file in it, such as its __init__\.py"):
         load_plugins([tmp_path])
 
 

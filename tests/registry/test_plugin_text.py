@@ -130,7 +130,7 @@ def test_a_folder_of_data_with_the_name_of_an_installed_package_is_not_meant(wri
 def test_a_module_that_stands_in_the_way_of_another_one_is_refused(write: Write) -> None:
     main = write("mine.py", "import attrs")
     write("attrs.py")
-    with pytest.raises(UserError, match=r"it imports 'attrs', which is .*attrs\.py and .*; rename the file beside"):
+    with pytest.raises(UserError, match=r"it imports 'attrs', which is .*attrs\.py and .*; rename the file next to"):
         read_plugin(main)
 
 

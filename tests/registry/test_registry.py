@@ -128,7 +128,7 @@ def test_what_is_not_of_the_role_is_refused(found: object) -> None:
     ("cls", "message"),
     [
         (Undecorated, r"Undecorated is not an attrs class; decorate it with @frozen"),
-        (Loud, r"kind 'Loud Kind' of .*Loud must be made of"),
+        (Loud, r"kind 'Loud Kind' of .*Loud may have lower-case letters"),
         (Kindless, r"Kindless has no kind"),
         (Unfinished, r"Unfinished does not implement spec"),
         (Unresolved, r"annotation of .*Unresolved cannot be resolved: name 'Decimal' .* outside TYPE_CHECKING"),

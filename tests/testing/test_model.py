@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -99,7 +100,7 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
     "nan": (nan, "1.bias' holds NaN"),
     "source": (spoils_source, "changes the source's"),
     "nothing": (unsplit, "no module has more branches"),
-    "random": (random, "splitting twice"),
+    "changing": (random, "splitting twice"),
     "missing": (missing, "does not load"),
 }
 
@@ -245,10 +246,11 @@ def weights(quantizer: Any) -> Callable[[], QuantSpec]:  # noqa: ANN401 - anythi
     return lambda: QuantSpec(weights={Site.QUERY: quantizer})
 
 
+BITS = itertools.cycle((2, 4))
 SCHEMES: dict[str, tuple[Callable[[], Any], str]] = {
     "nothing": (lambda: None, "returns NoneType, not a QuantSpec"),
     "a class": (weights(Bwn), r"weights\[query\] is .*, not an instance of QuantizerOptions"),
-    "random": (lambda: QuantSpec(inputs={Site.QUERY: Uniform(bits=int(torch.randint(2, 9, ())))}), "another spec"),
+    "changing": (lambda: QuantSpec(inputs={Site.QUERY: Uniform(bits=next(BITS))}), "another spec"),
     "a wrong site": (lambda: QuantSpec(inputs={Site.WORD_EMBEDDING: Uniform()}), "inputs: no place 'word_embedding'"),
     "an unknown activation": (lambda: QuantSpec(activation="tanh"), "'activation' must be in .*'tanh'"),
     "no softmax": (lambda: QuantSpec(softmax=False), "softmax: without it"),
