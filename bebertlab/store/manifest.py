@@ -86,7 +86,7 @@ def describe_files(folder: Path) -> dict[str, StoredFile]:
     }
 
 
-def read_metrics(folder: Path) -> dict[str, float]:
+def validated_metrics(folder: Path) -> dict[str, float]:
     """The numbers of an artifact's `metrics.json`; none where it has none.
 
     Raises:

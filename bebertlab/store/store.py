@@ -23,7 +23,7 @@ from bebertlab.store.manifest import (
     check_files,
     describe_files,
     read_manifest,
-    read_metrics,
+    validated_metrics,
 )
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Claim:
             seconds=seconds,
             behind=behind,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            metrics=read_metrics(self.folder),
+            metrics=validated_metrics(self.folder),
             warnings=tuple(warnings),
             files=describe_files(self.folder),
         )

@@ -187,7 +187,7 @@ def _check_arguments(
     require(settings == config, "read() changes config")
     unchanged = list(arguments) == list(tensors) and all(map(torch.equal, arguments.values(), tensors.values()))
     require(unchanged, "read() changes the tensors it was given")
-    reordered = _read(options, dict(reversed(tensors.items())), config)
+    reordered = _read(options, dict(reversed([*tensors.items()])), config)
     require(_same(checkpoint, reordered), "the checkpoint depends on the order of the tensors")
     half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     _check_imported(_read(options, half, config))

@@ -118,7 +118,9 @@ def test_two_plugins_may_share_a_module_but_not_only_its_name(write: Write) -> N
     _, text = load_file(first)
     assert load_file(second, [text])[0].helper.value == 1
     write("two/helper.py", "value = 2")
-    with pytest.raises(UserError, match=r"it imports 'helper' from .*two.helper\.py, and plugin .*a\.py imports another one"):
+    with pytest.raises(
+        UserError, match=r"it imports 'helper' from .*two.helper\.py, and plugin .*a\.py imports another one"
+    ):
         load_file(second, [text])
     assert load_file(second)[0].helper.value == 2  # alone it is fine
 

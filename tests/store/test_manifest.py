@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bebertlab.store.manifest import Damage, Manifest, check_files, describe_files, read_manifest, read_metrics
+from bebertlab.store.manifest import Damage, Manifest, check_files, describe_files, read_manifest, validated_metrics
 
 KEY = "ab" * 32
 
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
         parts={"seed": 0},
         seconds=1.5,
         behind={"cd" * 32: 2.0},
-        metrics=read_metrics(folder),
+        metrics=validated_metrics(folder),
         files=describe_files(folder),
     )
     manifest.write(folder)
@@ -81,4 +81,4 @@ def test_the_manifest_of_another_key_is_damage(folder: Path) -> None:
 def test_metrics_must_be_flat_numbers(tmp_path: Path, data: object) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps(data))
     with pytest.raises(ValueError, match=r"metrics\.json must be a flat mapping"):
-        read_metrics(tmp_path)
+        validated_metrics(tmp_path)

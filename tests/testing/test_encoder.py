@@ -58,8 +58,9 @@ class Correct(EncoderOptions):
         return Words()
 
     def architecture(self, vocabulary: int, classes: int) -> Architecture:
-        sizes = {"hidden": 8, "heads": 2, "head_size": 4, "ffn": 8, "layers": 1}
-        return Architecture(vocabulary=vocabulary, positions=12, classes=classes, **sizes)
+        return Architecture(
+            vocabulary=vocabulary, positions=12, hidden=8, heads=2, head_size=4, ffn=8, layers=1, classes=classes
+        )
 
     def checkpoint(self, vocabulary: int, classes: int, seed: int) -> Checkpoint:
         return random_checkpoint(self.architecture(vocabulary, classes), seed)
@@ -188,8 +189,8 @@ class MyImporter(ImporterOptions):
 
 
 def patched(
-    tensors: Mapping[str, Tensor], config: Mapping[str, Any], change: Callable[[dict[str, Tensor]], None]
-) -> Any:  # noqa: ANN401 - a Checkpoint
+    tensors: Mapping[str, Tensor], config: Mapping[str, Any], change: Callable[[dict[str, Tensor]], object]
+) -> Checkpoint:
     checkpoint = full_precision_checkpoint(tensors, config)
     values = dict(checkpoint.tensors)
     change(values)
