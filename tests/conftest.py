@@ -26,11 +26,11 @@ from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.folder import load_model, save_model
 from bebertlab.model.huggingface import configuration
 from bebertlab.registry.manager import load_plugins
-from bebertlab.stages.finetune import FinetuneStage
-from bebertlab.stages.load import LoadStage
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
+from bebertlab_stages.load import LoadStage
+from bebertlab_stages.training import FinetuneStage
 
 # the same examples in every run, and no failure because the machine is busy
 settings.register_profile("bebertlab", derandomize=True, deadline=None)

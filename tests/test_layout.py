@@ -41,7 +41,6 @@ RANKS = {
     "training": 5,
     "artifacts": 6,
     "registry": 6,
-    "stages": 7,
     "api": 8,
     "config": 8,
     "store": 8,
@@ -172,7 +171,7 @@ def test_every_plugin_has_its_entry_point() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = set(project["entry-points"]["bebertlab"].values())
     shipped = {path.stem for path in (ROOT / "plugins").iterdir() if path.stem.startswith("bebertlab_")}
-    assert declared == shipped | {"bebertlab.stages"}
+    assert declared == shipped
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies/recipes").glob("*.yaml")), ids=lambda path: path.name)

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from bebertlab.artifacts.members import (
+    UNTRAINED,
+    Member,
+    first_sample_weights,
+    read_member,
+    training_data,
+    update_ensemble,
+    write_member,
+)
 from bebertlab.interfaces.ensemble import (
     Ensemble,
     EnsembleOptions,
@@ -15,13 +24,20 @@ from bebertlab.interfaces.ensemble import (
 from bebertlab.interfaces.training_data import TrainingData
 
 __all__ = [
+    "UNTRAINED",
     "Ensemble",
     "EnsembleOptions",
     "Floats",
+    "Member",
     "MemberResult",
     "Merger",
     "MergerOptions",
     "SampleWeights",
     "Sampling",
     "TrainingData",
+    "first_sample_weights",
+    "read_member",
+    "training_data",
+    "update_ensemble",
+    "write_member",
 ]

@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
-from bebertlab.artifacts.metrics import read_metrics, write_metrics
-from bebertlab.artifacts.model import evaluate_and_save, input_length, read_model, read_teacher
+from bebertlab.artifacts.baselines import teacher_metrics
+from bebertlab.artifacts.external import ExternalModel, check_classes, copy_model, inspect_model
+from bebertlab.artifacts.metrics import (
+    combined_metrics,
+    read_metrics,
+    write_metrics,
+)
+from bebertlab.artifacts.model import (
+    check_finite_logits,
+    evaluate_and_save,
+    input_length,
+    model_digest,
+    predict_split,
+    read_encoder,
+    read_model,
+    read_teacher,
+    subnet_metrics,
+)
+from bebertlab.artifacts.outputs import (
+    SplitOutputs,
+    evaluated_splits,
+    read_logits,
+    read_scores,
+    score_metrics,
+    write_scores,
+)
+from bebertlab.artifacts.results import RESULT_METRICS, result_metrics
 from bebertlab.interfaces.stage import (
     EXCLUDED_FROM_KEY,
     EXCLUDED_FROM_KEY_IF_PATH,
@@ -21,29 +46,46 @@ from bebertlab.interfaces.stage import (
     input_names,
     stage_input,
 )
-from bebertlab.stages.member import MemberStage
 
 __all__ = [
     "EXCLUDED_FROM_KEY",
     "EXCLUDED_FROM_KEY_IF_PATH",
+    "RESULT_METRICS",
     "Artifact",
     "Codec",
     "Composition",
     "Context",
+    "ExternalModel",
     "Inputs",
-    "MemberStage",
     "PlannedModel",
     "Planning",
     "QuantSpecs",
+    "SplitOutputs",
     "StageGroupOptions",
     "StageOptions",
     "TokenizerSource",
+    "check_classes",
+    "check_finite_logits",
+    "combined_metrics",
+    "copy_model",
     "evaluate_and_save",
+    "evaluated_splits",
     "input_length",
     "input_names",
+    "inspect_model",
+    "model_digest",
+    "predict_split",
+    "read_encoder",
+    "read_logits",
     "read_metrics",
     "read_model",
+    "read_scores",
     "read_teacher",
+    "result_metrics",
+    "score_metrics",
     "stage_input",
+    "subnet_metrics",
+    "teacher_metrics",
     "write_metrics",
+    "write_scores",
 ]

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from bebertlab.artifacts.model import set_up_training
 from bebertlab.data.batches import batches, group_in_order
-from bebertlab.data.examples import load_examples
+from bebertlab.data.examples import (
+    Examples,
+    load_examples,
+)
+from bebertlab.training.loop import Training, train_phases
 from bebertlab.training.options import TrainOptions
+from bebertlab.training.seed import derive_seed, seeded
+from bebertlab.training.setup import TrainingSetup
+from bebertlab.training.teacher import Teacher
+from bebertlab.training.teaching import plan_student, prepare_student, student_composition
 
 __all__ = [
+    "Examples",
+    "Teacher",
     "TrainOptions",
+    "Training",
+    "TrainingSetup",
     "batches",
+    "derive_seed",
     "group_in_order",
     "load_examples",
+    "plan_student",
+    "prepare_student",
+    "seeded",
     "set_up_training",
+    "student_composition",
+    "train_phases",
 ]

@@ -92,20 +92,21 @@ def beats_majority(score: float, majority: float, examples: int) -> bool:
     return score > majority + 50 / math.sqrt(examples)
 
 
-def teacher_metrics(teacher: Artifact, context: Context) -> dict[str, float]:
-    """Whether a teacher is better than the majority class on the select split; a warning where it is not.
+def teacher_metrics(teacher: Artifact | None, context: Context) -> dict[str, float]:
+    """Whether a teacher is better than the majority class on the select split; warns where it is not.
 
-    No metric where the teacher's artifact has no score.
+    Empty without a teacher, or where its artifact has no score.
     """
-    score, task = read_metrics(teacher.folder).get(f"{SELECT}/score"), context.task
+    score = None if teacher is None else read_metrics(teacher.folder).get(f"{SELECT}/score")
     if score is None:
         return {}
+    task = context.task
     majority = _majority(task, SELECT)["score"]
     better = beats_majority(score, majority, len(task.splits[SELECT]))
     if not better:
         context.warn(
             f"the teacher scores {score:.4g} on {SELECT}, not shown to be better than always giving the"
-            f" most frequent answer ({majority:.4g}): there is nothing to learn from it"
+            f" most frequent answer ({majority:.4g}): a student can learn nothing from it"
         )
     return {TEACHER: float(better)}
 

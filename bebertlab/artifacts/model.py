@@ -1,4 +1,4 @@
-"""What stages do with models: read one from an artifact, train it, evaluate it and write it."""
+"""Models of stages: read from an artifact, set up for training, evaluated once and written."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from bebertlab.accounting.operations import model_operations, usual_tokens
 from bebertlab.accounting.size import model_size
-from bebertlab.artifacts.classes import load_classifier
+from bebertlab.artifacts.classes import read_classifier
 from bebertlab.artifacts.metrics import OPERATIONS, TOTAL, size_metrics, truncation_metrics, write_metrics
+from bebertlab.artifacts.outputs import evaluated_splits, score_metrics, write_logits
 from bebertlab.data.examples import Examples, load_examples
-from bebertlab.data.tokenizer import TOKENIZER_FILES, has_tokenizer, read_tokenizer, set_maximum_tokens
+from bebertlab.data.tokenizer import (
+    TOKENIZER_FILES,
+    has_tokenizer,
+    read_tokenizer,
+    set_maximum_tokens,
+    training_tokenizer,
+)
 from bebertlab.errors import TrainingDiverged
 from bebertlab.files import content_digest
 from bebertlab.inference.predict import predict
@@ -25,7 +31,7 @@ from bebertlab.interfaces.distillation import WHOLE, Phase
 from bebertlab.interfaces.ensemble import SampleWeights
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Context, different_parts
-from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
+from bebertlab.interfaces.task import SELECT, TRAIN
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.folder import CONFIGURATION, SURGERY, save_model
 from bebertlab.model.requantize import apply_spec
@@ -33,31 +39,56 @@ from bebertlab.model.slice import Network, phase_networks
 from bebertlab.model.weight_files import weight_files
 from bebertlab.training.loop import Training
 from bebertlab.training.options import TrainOptions
+from bebertlab.training.seed import derive_seed
 from bebertlab.training.setup import TeacherView, TrainingSetup
 from bebertlab.training.teacher import Teacher
 
-LOGITS_FILE = "logits.safetensors"
+
+def read_encoder(context: Context) -> BertClassifier:
+    """The model of the recipe's encoder with a new classifier, drawn with the seed of the context, on its device.
+
+    Writes the tokenizer of the encoder into the folder of the context, where `set_up_training` and
+    `evaluate_and_save` read it: `set_up_training(context, options, context.folder)`.
+    """
+    tokenizer = training_tokenizer(context.encoder, context.task)
+    tokenizer.save_pretrained(context.folder)
+    set_maximum_tokens(context.folder, context.encoder.maximum_tokens)
+    seed = derive_seed(context.seed, "encoder")
+    checkpoint = context.encoder.checkpoint(len(tokenizer), context.task.outputs, seed)
+    return BertClassifier.from_checkpoint(checkpoint).to(context.device)
 
 
 def read_model(artifact: Artifact, context: Context, scheme: SchemeOptions | None = None) -> BertClassifier:
-    """The model of an artifact, on the device of the context; under a scheme, if there is one, instead of its own."""
-    model = load_classifier(artifact.folder, context)
+    """The model of an artifact, on the device of the context; under a scheme, if given, instead of its own quantizers.
+
+    Raises:
+        SetupError: a file of the model is missing.
+        UserError: a file is damaged, or the model is not one for the task or for the scheme.
+    """
+    checkpoint = read_classifier(artifact.folder, context)
     if scheme is not None:
-        model = BertClassifier.from_checkpoint(apply_spec(model.checkpoint(), scheme.spec()))
-    return model.to(context.device)
+        checkpoint = apply_spec(checkpoint, scheme.spec())
+    return BertClassifier.from_checkpoint(checkpoint).to(context.device)
 
 
-def read_teacher(artifact: Artifact, context: Context) -> Teacher:
-    """The model of an artifact as a teacher; with its own tokenizer, if there is one beside it."""
-    model = load_classifier(artifact.folder, context)
+def read_teacher(artifact: Artifact | None, context: Context) -> Teacher | None:
+    """The model of an artifact as a teacher, with its own tokenizer if it has one; None where there is no artifact.
+
+    Raises:
+        SetupError: a file of the model is missing.
+        UserError: a file is damaged, or the model is not one for the task.
+    """
+    if artifact is None:
+        return None
+    model = BertClassifier.from_checkpoint(read_classifier(artifact.folder, context))
     tokenizer = artifact.folder if has_tokenizer(artifact.folder) else None
     return Teacher(model, key=artifact.key, device=context.device, tokenizer=tokenizer)
 
 
 def input_length(tokenizer: Path, context: Context) -> int:
-    """The longest input in tokens of the model whose tokenizer is in a folder; longer ones are truncated.
+    """The longest input in tokens of the model whose tokenizer is in a folder; longer inputs are truncated.
 
-    It goes with the model, as `model_max_length` of tokenizer_config.json. Where that says nothing, as in a folder that
+    It belongs to the model, as `model_max_length` of tokenizer_config.json. Where that is not set, as in a folder that
     a stage of a plugin wrote, it is that of the recipe's encoder.
     """
     return read_tokenizer(tokenizer).maximum_tokens or context.encoder.maximum_tokens
@@ -69,33 +100,39 @@ def set_up_training(
     tokenizer: Path,
     *,
     teacher: Teacher | None = None,
-    round: SampleWeights | None = None,
+    sample_weights: SampleWeights | None = None,
     keep_last: bool = False,
 ) -> TrainingSetup:
-    """A training on the context's task, with the tokens of the tokenizer in a model's folder.
+    """What `train_phases` needs to train a model on the task of the context.
 
-    A teacher of which only the logits are asked reads the tokens of its own tokenizer.
+    Args:
+        context: gives the task, the seed, the device and the progress
+        options: how to train
+        tokenizer: folder of the model's tokenizer, usually that of the artifact that the model was read from
+        teacher: asked by losses that need one; one of which only the logits are read reads tokens of its own tokenizer
+        sample_weights: what a member of an ensemble trains on; None: every example once an epoch
+        keep_last: `Training.last` holds the last state where that is not the best one
     """
-    seen = TeacherView(train=_examples(TRAIN, tokenizer, context), select=_examples(SELECT, tokenizer, context))
+    student = TeacherView(train=_examples(TRAIN, tokenizer, context), select=_examples(SELECT, tokenizer, context))
     return TrainingSetup(
         stage=context.stage,
         task=context.task,
-        train=seen.train,
-        select=seen.select,
+        train=student.train,
+        select=student.select,
         options=options,
         seed=context.seed,
         teacher=teacher,
-        teacher_view=seen if teacher is None else _teacher_view(teacher, seen, tokenizer, context),
-        round=round,
+        teacher_view=student if teacher is None else _teacher_view(teacher, student, tokenizer, context),
+        round=sample_weights,
         keep_last=keep_last,
         device=context.device,
         progress=context.progress,
     )
 
 
-def _teacher_view(teacher: Teacher, students: TeacherView, tokenizer: Path, context: Context) -> TeacherView:
+def _teacher_view(teacher: Teacher, student: TeacherView, tokenizer: Path, context: Context) -> TeacherView:
     if teacher.tokenizer is None:
-        return students
+        return student
     parts = (read_tokenizer(folder).parts for folder in (tokenizer, teacher.tokenizer))
     return TeacherView(
         train=_examples(TRAIN, teacher.tokenizer, context),
@@ -109,12 +146,6 @@ def _examples(split: str, tokenizer: Path, context: Context) -> Examples:
     return load_examples(context.task, split, tokenizer, length, cache=context.cache)
 
 
-def evaluated_splits(task: Task) -> tuple[str, ...]:
-    """The splits that every model is evaluated on: select, validation and the further validation splits."""
-    further = sorted(name for name in task.splits if name.startswith(f"{VALIDATION}_"))
-    return (SELECT, VALIDATION, *further)
-
-
 def evaluate_and_save(
     model: BertClassifier,
     tokenizer: Path,
@@ -123,47 +154,61 @@ def evaluate_and_save(
     training: Training | None = None,
     metrics: Mapping[str, float] | None = None,
 ) -> None:
-    """Evaluate a model and write it, its tokenizer, logits, size and metrics into the folder of the context.
+    """Run a model once on every evaluated split, and write it and what it gave into the folder of the context.
 
-    `tokenizer` is the folder that holds it; `metrics` are further ones of the stage. Among the metrics is how many
-    texts of each split lost their end; those of train count where the model was trained.
+    This is the end of every stage that makes a model, and the only place where its inference runs: stages that merge
+    or evaluate read what it stores. It writes the model, its tokenizer, its logits, and `metrics.json` with the
+    task's metrics of every split (`validation/score`), sizes, operations, the cost of the training, and how many texts
+    of each split were truncated (those of train where the model was trained).
+
+    Args:
+        model: any model for the task; it stays in evaluation mode on the device of the context
+        tokenizer: folder of its tokenizer, which may be the folder of the context
+        context: of the stage
+        training: what its training took, as `train_phases` returns it
+        metrics: further metrics of the stage
 
     Raises:
-        TrainingDiverged: a logit is not a finite number.
+        TrainingDiverged: a logit is NaN or infinite.
     """
     model.to(context.device)
-    logits = {split: split_logits(model, split, tokenizer, context) for split in evaluated_splits(context.task)}
-    values = {
-        f"{split}/{name}": value
-        for split, rows in logits.items()
-        for name, value in context.task.evaluate(split, rows.numpy()).items()
-    }
+    logits = {split: predict_split(model, split, tokenizer, context) for split in evaluated_splits(context.task)}
+    outputs = {split: rows.numpy() for split, rows in logits.items()}
     save_model(model, context.folder, context.codec, classes=context.task.classes)
     for name in TOKENIZER_FILES:
         if tokenizer != context.folder and (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, context.folder / name)
     set_maximum_tokens(context.folder, input_length(tokenizer, context))
-    save_file(logits, context.folder / LOGITS_FILE)
-    sizes = size_metrics(model, context.folder)
+    write_logits(outputs, context.folder)
     read = [*logits, *([TRAIN] if training is not None else [])]
     truncated = truncation_metrics(
         {split: _examples(split, tokenizer, context) for split in read}, input_length(tokenizer, context), context
     )
-    write_metrics({**values, **sizes, **_costs(training), **truncated, **(metrics or {})}, context.folder)
+    scores, sizes = score_metrics(outputs, context.task), size_metrics(model, context.folder)
+    write_metrics({**scores, **sizes, **_costs(training), **truncated, **(metrics or {})}, context.folder)
 
 
-def split_logits(model: Network, split: str, tokenizer: Path, context: Context) -> Tensor:
-    """The logits (N, C) of a split, by a model and the tokenizer in a folder.
+def predict_split(model: Network, split: str, tokenizer: Path, context: Context) -> Tensor:
+    """The logits (N, C) of a model on a split in dataset order, with the tokenizer in a folder.
 
     Raises:
-        TrainingDiverged: a logit is not a finite number.
+        TrainingDiverged: a logit is NaN or infinite.
     """
     rows = predict(model, _examples(split, tokenizer, context), device=context.device)
-    if not torch.isfinite(rows).all():
+    return check_finite_logits(rows, split, context)
+
+
+def check_finite_logits(logits: Tensor, split: str, context: Context) -> Tensor:
+    """The logits of a split, if all are finite.
+
+    Raises:
+        TrainingDiverged: one is NaN or infinite; names the stage and the split.
+    """
+    if not torch.isfinite(logits).all():
         raise TrainingDiverged(
-            f"{context.stage}: the model's answers on {split} are not finite numbers; a lower learning rate may help"
+            f"{context.stage}: the logits on {split} contain NaN or inf; a lower learning rate may help"
         )
-    return rows
+    return logits
 
 
 def _costs(training: Training | None) -> dict[str, float]:
@@ -174,13 +219,13 @@ def _costs(training: Training | None) -> dict[str, float]:
 
 
 def subnet_metrics(model: BertClassifier, phase: Phase, tokenizer: Path, context: Context) -> dict[str, float]:
-    """Score, size and operations of every sub-network that a phase trained on the weights of a model.
+    """Scores, size and operations of every sub-network that a phase trained on the weights of a model.
 
-    They are called `width_0.5/validation/score`, and `depth_0.75/width_0.5/validation/score` where there are several
-    depths; empty for a phase that trains the model itself. `tokenizer` is the folder that holds it.
+    Their names are `width_0.5/validation/score`, and `depth_0.75/width_0.5/validation/score` where there are several
+    depths; empty for a phase that trains the model itself. `tokenizer` is the folder of the model's tokenizer.
 
     Raises:
-        TrainingDiverged: an answer of a sub-network is not a finite number.
+        TrainingDiverged: a logit of a sub-network is NaN or infinite.
     """
     if phase.parts == (WHOLE,):
         return {}
@@ -197,10 +242,10 @@ def _name(phase: Phase, width: float, depth: float) -> str:
 
 
 def _metrics(network: Network, tokenizer: Path, context: Context) -> dict[str, float]:
-    answers = {split: split_logits(network, split, tokenizer, context) for split in evaluated_splits(context.task)}
-    scores = {
-        f"{split}/score": context.task.evaluate(split, logits.numpy())["score"] for split, logits in answers.items()
+    outputs = {
+        split: predict_split(network, split, tokenizer, context).numpy() for split in evaluated_splits(context.task)
     }
+    scores = {name: value for name, value in score_metrics(outputs, context.task).items() if name.endswith("/score")}
     sizes = network.architecture
     operations = model_operations(sizes, QuantSpec(), usual_tokens(sizes)).gigaflops
     return {**scores, TOTAL: model_size(meta_model(sizes, QuantSpec())).total_mebibytes, OPERATIONS: operations}

@@ -18,7 +18,7 @@ from bebertlab.bench.setting import Setting
 from bebertlab.data.batches import POOL
 from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
 from bebertlab.model.bert import BertClassifier
-from bebertlab.stages.none import NoneOptions
+from bebertlab.training.labels import NoneOptions
 from bebertlab.training.loop import under_way
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.setup import TrainingSetup

@@ -24,7 +24,7 @@ class Equality:
     module: str  #: where that is
 
 
-def compare(
+def compare_models(
     before: BertClassifier, after: BertClassifier, batch: Batch, changed: frozenset[str] = frozenset()
 ) -> Equality:
     """Run both models, and each module of the second one on what its twin in the first one was given.

@@ -83,6 +83,11 @@ class Inputs:
         (artifact,) = self.artifacts[name]
         return artifact
 
+    def optional(self, name: str) -> Artifact | None:
+        """The artifact of an input that names a single stage; None where it is not set."""
+        artifacts = self.many(name)
+        return artifacts[0] if artifacts else None
+
     def many(self, name: str) -> tuple[Artifact, ...]:
         """The artifacts of an input; empty where it is not set."""
         return self.artifacts.get(name, ())
@@ -192,6 +197,11 @@ class StageOptions(Options):
     role: ClassVar[str] = "stage"
     #: True: nothing in it is random, so recipes with other seeds share its result for the same inputs
     deterministic: ClassVar[bool] = False
+    #: True: its metrics include those of the task on every evaluated split, such as `validation/score`
+    scores_splits: ClassVar[bool] = False
+    #: names of all other metrics that trials may be compared by; a study refuses an objective of another name before
+    #: anything is trained. None: not known
+    metric_names: ClassVar[tuple[str, ...] | None] = None
     seed: int | None = None  #: instead of the recipe's seed, to share this stage among seeds
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:

@@ -65,6 +65,16 @@ def save_model(
 
 
 def load_model(folder: Path, codec: Codec) -> BertClassifier:
+    """The model of `read_checkpoint`.
+
+    Raises:
+        SetupError: a file is missing, or a pointer of git-lfs.
+        UserError: a file is damaged, or its tensors are not those of the model.
+    """
+    return BertClassifier.from_checkpoint(read_checkpoint(folder, codec))
+
+
+def read_checkpoint(folder: Path, codec: Codec) -> Checkpoint:
     """Read a model that `save_model` wrote, or a BertForSequenceClassification of Hugging Face of any age.
 
     Raises:
@@ -76,14 +86,11 @@ def load_model(folder: Path, codec: Codec) -> BertClassifier:
         tensors = read_safetensors(folder / TENSORS)
         with _named(folder / TENSORS):
             check_finite(tensors)
-        checkpoint = Checkpoint(architecture=architecture, spec=spec, tensors=tensors)
-    else:
-        config = _foreign_config(folder)
-        tensors = read_weights(folder)
-        with _named(folder):
-            checkpoint = full_precision_checkpoint(tensors, config)
+        return Checkpoint(architecture=architecture, spec=spec, tensors=tensors)
+    config = _foreign_config(folder)
+    tensors = read_weights(folder)
     with _named(folder):
-        return BertClassifier.from_checkpoint(checkpoint)
+        return full_precision_checkpoint(tensors, config)
 
 
 def describe_model(folder: Path, codec: Codec) -> tuple[Architecture, QuantSpec]:

@@ -163,8 +163,11 @@ class QuantizedLinear(nn.Module):
 
 
 def build(options: QuantizerOptions | None, shape: torch.Size) -> Quantizer | None:
-    """The quantizer of a site, None where the design has none."""
-    return None if options is None else options.build(shape)
+    """The quantizer of a site in main memory, also in a model without memory; None where the site has none."""
+    if options is None:
+        return None
+    with torch.device("cpu"):
+        return options.build(shape)
 
 
 def _autocast(x: Tensor) -> Tensor:

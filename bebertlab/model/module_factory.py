@@ -41,6 +41,7 @@ class ModuleFactory:
         return QuantizedEmbedding(rows, width, branches, self.spec.weights.get(site))
 
     def attention_quantizer(self, site: Site) -> Quantizer:
-        """A new quantizer for an attention site of the design."""
+        """A new quantizer for an attention site of the spec, in main memory."""
         varies = site is Site.ATTENTION_PROBABILITIES
-        return self.spec.attention[site].build(torch.Size([] if varies else [self.architecture.head_size]))
+        with torch.device("cpu"):
+            return self.spec.attention[site].build(torch.Size([] if varies else [self.architecture.head_size]))

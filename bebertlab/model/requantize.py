@@ -1,4 +1,4 @@
-"""The same latent weights under another design."""
+"""The same latent weights under another quantization spec."""
 
 from __future__ import annotations
 
@@ -9,66 +9,65 @@ from attrs import evolve
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
-from bebertlab.model.bert import BertClassifier
+from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.spec import branch_counts, branch_prefix, layer_path, quantizable_modules
 
 
 def apply_spec(checkpoint: Checkpoint, spec: QuantSpec) -> Checkpoint:
-    """Put another design on a model: weights and biases stay, quantizers whose options stay keep their state.
+    """The checkpoint under another spec: weights and biases stay, quantizers whose options stay keep their state.
 
-    Of a quantizer whose options change, but not its kind, the tensors stay that it calls `transferable_state`.
-    Modules of several branches keep them where the design names no branch counts: a scheme does not know them.
+    Of a quantizer whose options change, but not its kind, the tensors stay that it lists as `transferable_state`.
+    Modules of several branches keep their branches where the spec has no branch counts: a scheme does not know them.
+    Tensors that stay are shared with the checkpoint, not copied.
 
     Raises:
-        UserError: the design asks for other branch counts than the model has, or does not fit its architecture.
+        UserError: the spec asks for other branch counts than the model has, or does not fit its architecture.
     """
     source = checkpoint.spec
-    spec = spec.with_branches({**_several(source), **spec.branches})
+    spec = spec.with_branches({**_branched(source), **spec.branches})
     activation = spec.activation or source.activation or checkpoint.architecture.activation
     architecture = evolve(checkpoint.architecture, activation=activation)
-    model = BertClassifier(architecture, spec)
-    tensors = dict(model.state_dict())
-    renamed = _renamed(architecture, source, spec)
+    model = meta_model(architecture, spec)
+    old_names = _old_names(architecture, source, spec)
     changed = dict(_changed_quantizers(architecture, source, spec))
-    fresh = tuple(changed)
-    transferable_state = frozenset(_lasting(model, (prefix for prefix, same_kind in changed.items() if same_kind)))
-    missing = []
-    for name, tensor in tensors.items():
-        found = checkpoint.tensors.get(renamed.get(name, name))
-        if name.startswith(fresh) and (name not in transferable_state or found is None or found.shape != tensor.shape):
-            continue
-        if found is None:
-            missing.append(renamed.get(name, name))
+    transferable = frozenset(_transferable(model, (prefix for prefix, same_kind in changed.items() if same_kind)))
+    tensors, missing = {}, []
+    for name, tensor in model.state_dict().items():
+        kept = checkpoint.tensors.get(old_names.get(name, name))
+        if name.startswith(tuple(changed)) and (name not in transferable or kept is None or kept.shape != tensor.shape):
+            tensors[name] = tensor  # of a fresh quantizer, whose tensors are real
+        elif kept is None:
+            missing.append(old_names.get(name, name))
         else:
-            tensors[name] = found.clone()
+            tensors[name] = kept
     if missing:
         raise UserError(f"the checkpoint lacks {', '.join(missing)}")
     return Checkpoint(architecture=architecture, spec=spec, tensors=tensors)
 
 
-def _several(spec: QuantSpec) -> dict[str, int]:
+def _branched(spec: QuantSpec) -> dict[str, int]:
     return {path: count for path, count in spec.branches.items() if count > 1}
 
 
-def _renamed(architecture: Architecture, old: QuantSpec, new: QuantSpec) -> dict[str, str]:
+def _old_names(architecture: Architecture, old: QuantSpec, new: QuantSpec) -> dict[str, str]:
     """New to old name of every weight and bias whose module changes between ordinary and branched."""
     before, after = branch_counts(architecture, old), branch_counts(architecture, new)
-    faults = [
+    errors = [
         f"{path} has {max(before[path], 1)} branches and cannot get {max(count, 1)}; use a split stage"
         for path, count in after.items()
         if max(count, 1) != max(before[path], 1)
     ]
-    if faults:
-        raise UserError("\n".join(faults))
+    if errors:
+        raise UserError("\n".join(errors))
     return {
-        branch_prefix(path, branch, count) + what: branch_prefix(path, branch, before[path]) + what
+        branch_prefix(path, branch, count) + name: branch_prefix(path, branch, before[path]) + name
         for path, count in after.items()
         for branch in range(max(count, 1))
-        for what in ("weight", "bias")
+        for name in ("weight", "bias")
     }
 
 
-def _lasting(model: BertClassifier, prefixes: Iterable[str]) -> Iterator[str]:
+def _transferable(model: BertClassifier, prefixes: Iterable[str]) -> Iterator[str]:
     """Names of the tensors that quantizers keep under other options."""
     for prefix in prefixes:
         quantizer = model.get_submodule(prefix.rstrip("."))
@@ -77,7 +76,7 @@ def _lasting(model: BertClassifier, prefixes: Iterable[str]) -> Iterator[str]:
 
 
 def _changed_quantizers(architecture: Architecture, old: QuantSpec, new: QuantSpec) -> Iterator[tuple[str, bool]]:
-    """What the tensors of quantizers begin with whose options are new, and whether their kind stays."""
+    """Prefix of the tensors of every quantizer whose options change, and whether its kind stays."""
     counts = branch_counts(architecture, new)
     for path, site in quantizable_modules(architecture).items():
         for branch in range(counts[path]):

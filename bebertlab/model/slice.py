@@ -96,6 +96,15 @@ def kept_layers(layers: int, fraction: float) -> tuple[int, ...]:
     return tuple(floor(index / fraction) for index in range(count))
 
 
+def sliced_architecture(sizes: Architecture, width: float = 1.0, depth: float = 1.0) -> Architecture:
+    """The sizes that `slice_width` and `slice_depth` leave of a model.
+
+    Raises:
+        UserError: a fraction is not in (0, 1], or keeps no head or no layer.
+    """
+    return evolve(scaled_width(sizes, width), layers=len(kept_layers(sizes.layers, depth)))
+
+
 def slice_depth(checkpoint: Checkpoint, fraction: float) -> Checkpoint:
     """Keep the layers of `kept_layers`, one after the other, and everything outside the layers.
 

@@ -4,48 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bebertlab.artifacts.metrics import MATRIX, OPERATIONS, STORED, TOTAL
-from bebertlab.artifacts.model import evaluated_splits
+from bebertlab.artifacts.outputs import evaluated_splits
 from bebertlab.errors import UserError, suggestion
+from bebertlab.interfaces.stage import StageOptions
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
 from bebertlab.pipeline.graph import result_of
 from bebertlab.pipeline.plan import Plan
 from bebertlab.pipeline.recipe import Recipe
-from bebertlab.stages.evaluate import EvaluateStage
-
-_FIXED = ("members/count", "members/kept", MATRIX, TOTAL, STORED, OPERATIONS, "cost/seconds")
 
 
 def check_metric(metric: str, plan: Plan) -> None:
-    """Check that the result of a plan will have a metric, where its names are known.
-
-    They are known of the stage `evaluate`; a stage of a plugin may write what it likes.
+    """Check that the result of a plan will have a metric, where its stage says which it writes.
 
     Raises:
         UserError: it will not.
     """
-    if type(plan.result.stage) is not EvaluateStage:
+    stage = plan.result.stage
+    if stage.metric_names is None:
         return
-    splits = evaluated_splits(plan.task)
-    if metric in {*_other_names(plan.recipe), *(f"{split}/score" for split in splits)}:
+    splits = evaluated_splits(plan.task) if stage.scores_splits else ()
+    others = (*stage.metric_names, *_cost_names(plan.recipe))
+    if metric in {*others, *(f"{split}/score" for split in splits)}:
         return  # without the seconds that it takes to import what computes metrics
     names = [f"{split}/{name}" for split in splits for name in _task_names(plan.task)]
-    _refuse_unknown(metric, [*names, *_other_names(plan.recipe)], f" with the task {plan.task.name}")
+    _refuse_unknown(metric, [*names, *others], f" with the task {plan.task.name}")
 
 
 def check_family(metric: str, recipe: Recipe) -> None:
     """Check that a metric is of a kind that the result of a recipe may have; no data are loaded.
 
-    Which metrics a task has beside `score` is known when it is loaded: any name of a split's may be right.
+    Which metrics a task has besides `score` is known when it is loaded: until then any name of a split's may be one.
 
     Raises:
         UserError: no task can have it, or the recipe has several ends and names none as its result.
     """
+    stage = recipe.stages.get(result_of(recipe))
+    if not isinstance(stage, StageOptions) or stage.metric_names is None:
+        return
     split = metric.partition("/")[0]
     of_split = split in (SELECT, VALIDATION) or split.startswith(f"{VALIDATION}_")
-    if type(recipe.stages.get(result_of(recipe))) is EvaluateStage and not (of_split and metric != split):
-        scores = [f"{name}/score" for name in (VALIDATION, SELECT)]
-        _refuse_unknown(metric, [*scores, *_other_names(recipe)], "", "; other metrics of a task: validation/<name>")
+    if stage.scores_splits and of_split and metric != split:
+        return
+    scores = [f"{name}/score" for name in (VALIDATION, SELECT)] if stage.scores_splits else []
+    more = "; other metrics of a task: validation/<name>" if stage.scores_splits else ""
+    _refuse_unknown(metric, [*scores, *stage.metric_names, *_cost_names(recipe)], "", more)
 
 
 def _refuse_unknown(metric: str, known: Iterable[str], where: str, more: str = "") -> None:
@@ -55,8 +57,8 @@ def _refuse_unknown(metric: str, known: Iterable[str], where: str, more: str = "
         raise UserError(f"objective.metric: {what}")
 
 
-def _other_names(recipe: Recipe) -> tuple[str, ...]:
-    return (*_FIXED, *(f"cost/{stage}_seconds" for stage in recipe.stages))
+def _cost_names(recipe: Recipe) -> tuple[str, ...]:
+    return ("cost/seconds", *(f"cost/{stage}_seconds" for stage in recipe.stages))
 
 
 def _task_names(task: Task) -> tuple[str, ...]:

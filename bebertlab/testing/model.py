@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import UserError
-from bebertlab.inference.equality import compare
+from bebertlab.inference.equality import compare_models
 from bebertlab.interfaces.architecture import Checkpoint, QuantSpec
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.quantizer import QuantizerOptions
@@ -130,7 +130,7 @@ def _check_splitter(splitter: Splitter, source: Checkpoint, tolerance: float, de
     require(any(after[path] > before[path] for path in before), "no module has more branches than before")
     if unknown := splitting.changed - before.keys():
         require(False, f"'{min(unknown)}' is declared as changed, and is not a quantizable module")
-    distance = compare(_model(source), _model(split), _batch(), splitting.changed)
+    distance = compare_models(_model(source), _model(split), _batch(), splitting.changed)
     if splitting.changed:
         error, what = (
             distance.modules,

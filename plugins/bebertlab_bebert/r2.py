@@ -34,18 +34,20 @@ class AdaBoostR2(Ensemble):
         """Equal weights."""
         return self.rounds.first(len(data))
 
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(
+        self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData
+    ) -> MemberResult:
         """Weigh the member by its weighted loss, and lower the weight of what it gets right."""
         if logits is None:
             raise ValueError("a member of boosting is judged by its logits")
         distance = np.abs(logits[:, 0] - data.labels)
-        shares = round.weights / round.weights.sum()
+        shares = weights.weights / weights.weights.sum()
         if not distance.any():
             return self.rounds.perfect(-math.log(_odds(self.error_floor)), shares)
         loss = self._losses(distance / distance.max())
         error = float(shares @ loss)
         if error >= 0.5:
-            return self.rounds.discarded(error, round)
+            return self.rounds.discarded(error, weights)
         beta = _odds(max(error, self.error_floor))
         return self.rounds.kept(-math.log(beta), error, shares * beta ** (1 - loss))
 

@@ -38,10 +38,10 @@ class Rounds:
         )
         return MemberResult(weight=weight, kept=True, error=0.0, next=following)
 
-    def discarded(self, error: float, round: SampleWeights) -> MemberResult:
+    def discarded(self, error: float, weights: SampleWeights) -> MemberResult:
         """A member no better than chance: the next one starts from equal weights, unless this happens too often."""
         again = None
-        if round.retries < self.retries:
-            equal = self.first(len(round.weights))
-            again = SampleWeights(sampling=self.sampling, weights=equal.weights, retries=round.retries + 1)
+        if weights.retries < self.retries:
+            equal = self.first(len(weights.weights))
+            again = SampleWeights(sampling=self.sampling, weights=equal.weights, retries=weights.retries + 1)
         return MemberResult(weight=0.0, kept=False, error=error, next=again)

@@ -31,15 +31,17 @@ class Samme(Ensemble):
         """Equal weights."""
         return self.rounds.first(len(data))
 
-    def update(self, index: int, round: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+    def update(
+        self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData
+    ) -> MemberResult:
         """Weigh the member by its weighted error, and raise the weight of what it misses."""
         if logits is None:
             raise ValueError("a member of boosting is judged by its logits")
         miss = logits.argmax(axis=1) != data.labels
-        shares = round.weights / round.weights.sum()
+        shares = weights.weights / weights.weights.sum()
         error = float(shares[miss].sum())
         if error >= 1 - 1 / self.classes - 1e-12:  # chance itself, as a sum of rounded shares
-            return self.rounds.discarded(error, round)
+            return self.rounds.discarded(error, weights)
         bounded = max(error, self.error_floor)
         weight = math.log((1 - bounded) / bounded) + math.log(self.classes - 1)
         if not miss.any():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from attrs import evolve
 
-from bebertlab.artifacts.classes import class_order, load_classifier
+from bebertlab.artifacts.classes import class_order, read_classifier
 from bebertlab.artifacts.model import read_model, read_teacher
 from bebertlab.data.examples import load_examples
 from bebertlab.errors import UserError
@@ -59,7 +59,7 @@ def test_outputs_are_put_into_the_order_of_the_task(spec: QuantSpec, context: Co
         given.classifier.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
     save_model(given, tmp_path / "model", context.codec, classes=HUB)
     warnings: list[str] = []
-    found = load_classifier(tmp_path / "model", evolve(context, warn=warnings.append)).state_dict()
+    found = read_classifier(tmp_path / "model", evolve(context, warn=warnings.append)).tensors
     for name, tensor in given.state_dict().items():
         rows = [HUB.index(label) for label in OURS] if name.startswith("classifier.") else slice(None)
         assert torch.equal(found[name], tensor[rows] if tensor.ndim else tensor), name
@@ -90,19 +90,19 @@ def test_where_nothing_is_known_both_orders_are_said(names: dict[str, Any], said
         raise AssertionError(order.warning)
     assert order.warning is not None
     assert "in the order of task 'nli', contradiction, entailment, neutral;" in order.warning
-    assert "own numbers has the order entailment, neutral, contradiction" in order.warning
+    assert "class numbers of the data has the order entailment, neutral, contradiction" in order.warning
     without = class_order(folder, 3, evolve(nli, data_order=())).warning
     assert without is not None
-    assert "own numbers" not in without
+    assert "class numbers of the data" not in without
 
 
 def test_the_warning_is_given(folder: Path, context: Context) -> None:
     warnings: list[str] = []
     given = evolve(context, warn=warnings.append)
-    model = load_classifier(renamed(folder, id2label=None, label2id=None), given)
-    assert torch.equal(model.classifier.weight, load_model(folder, context.codec).classifier.weight)
+    model = read_classifier(renamed(folder, id2label=None, label2id=None), given)
+    assert torch.equal(model.tensors["classifier.weight"], load_model(folder, context.codec).classifier.weight)
     assert [text.partition(":")[0] for text in warnings] == ["the model's config.json names no classes"]
-    load_classifier(folder, given, HUB)
+    read_classifier(folder, given, HUB)
     assert len(warnings) == 1
 
 

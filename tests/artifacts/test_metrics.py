@@ -14,11 +14,10 @@ from bebertlab.artifacts.metrics import (
     OPERATIONS,
     STORED,
     TOTAL,
-    most_truncated,
+    combined_metrics,
     read_metrics,
     read_size,
     size_metrics,
-    summed_sizes,
     write_metrics,
 )
 from bebertlab.artifacts.model import evaluate_and_save
@@ -98,8 +97,8 @@ def test_sums_count_an_artifact_once_and_tell_what_all_tell(
 ) -> None:
     first, second = telling("a", total=2.0, stored=5.0), telling("b", total=3.0)
     context = bench.context(task)
-    assert summed_sizes((first, second, first), context) == {TOTAL: 5.0}
-    assert summed_sizes((first, first), context) == {TOTAL: 2.0, STORED: 5.0}
+    assert combined_metrics((first, second, first), context) == {TOTAL: 5.0}
+    assert combined_metrics((first, first), context) == {TOTAL: 2.0, STORED: 5.0}
 
 
 def test_texts_that_lose_their_end_are_counted_and_said(bench: StageRunner, task: Task) -> None:
@@ -136,6 +135,11 @@ def test_few_are_counted_and_not_said(bench: StageRunner, task: Task) -> None:
     assert warned == []
 
 
-def test_of_several_models_the_highest_counts_stand() -> None:
+def test_of_several_models_the_highest_counts_of_truncated_texts_are_taken(bench: StageRunner, task: Task) -> None:
     models = [{"truncated/select": 2.0, "validation/score": 1.0}, {"truncated/select": 3.0}, {"truncated/train": 1.0}]
-    assert most_truncated(models) == {"truncated/select": 3.0, "truncated/train": 1.0}
+    artifacts = []
+    for index, metrics in enumerate(models):
+        folder = bench.context(task).folder
+        write_metrics(metrics, folder)
+        artifacts.append(Artifact(stage="m", key=str(index), folder=folder, seconds=0.0))
+    assert combined_metrics(artifacts, bench.context(task)) == {"truncated/select": 3.0, "truncated/train": 1.0}

@@ -15,7 +15,6 @@ from torch import Tensor
 from bebertlab.artifacts.metrics import size_metrics
 from bebertlab.artifacts.model import (
     evaluate_and_save,
-    evaluated_splits,
     input_length,
     model_digest,
     read_model,
@@ -31,11 +30,11 @@ from bebertlab.interfaces.ensemble import SampleWeights, Sampling
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
 from bebertlab.model.folder import load_model, save_model
-from bebertlab.stages.slice import SliceStage
 from bebertlab.testing.stage_runner import StageRunner, TinyTestEncoder
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.training.loop import Training
 from bebertlab.training.options import TrainOptions
+from bebertlab_stages.slice import SliceStage
 
 Logits = Callable[[Artifact], Mapping[str, Tensor]]
 
@@ -90,20 +89,18 @@ def test_the_tokenizer_goes_with_the_model(context: Context, task: Task, teacher
 
 
 def test_further_validation_splits_are_scored_too(bench: StageRunner, task: Task) -> None:
-    splits = {**task.splits, "validation_other": task.splits[VALIDATION]}
-    wider = evolve(task, splits=splits)
+    wider = evolve(task, splits={**task.splits, "validation_other": task.splits[VALIDATION]})
     context = bench.context(wider)
-    assert evaluated_splits(wider) == (SELECT, VALIDATION, "validation_other")
     evaluate_and_save(tiny_model(task), tiny_tokenizer(context.folder), context)
     metrics = json.loads((context.folder / "metrics.json").read_text())
     assert metrics["validation_other/score"] == metrics["validation/score"]
 
 
-def test_answers_that_are_no_numbers_are_a_fault(context: Context, task: Task) -> None:
+def test_logits_that_are_not_finite_are_an_error(context: Context, task: Task) -> None:
     model = tiny_model(task)
     with torch.no_grad():
         model.classifier.bias.fill_(torch.nan)
-    with pytest.raises(TrainingDiverged, match="student: the model's answers on select are not finite"):
+    with pytest.raises(TrainingDiverged, match="student: the logits on select contain NaN or inf"):
         evaluate_and_save(model, tiny_tokenizer(context.folder), context)
     assert not (context.folder / "metrics.json").exists()
 
@@ -154,10 +151,10 @@ def test_the_length_of_inputs_goes_with_the_model(context: Context, task: Task, 
     assert input_length(context.folder, evolve(context, encoder=TinyTestEncoder(maximum_tokens=7))) == 32
 
 
-def test_a_session_is_that_of_the_context(context: Context, teacher: Artifact) -> None:
+def test_a_training_is_set_up_from_the_context(context: Context, teacher: Artifact) -> None:
     assignment = SampleWeights(sampling=Sampling.ALL, weights=np.full(96, 1 / 96))
     options = TrainOptions(epochs=9)
-    setup = set_up_training(context, options, teacher.folder, round=assignment)
+    setup = set_up_training(context, options, teacher.folder, sample_weights=assignment)
     assert (setup.stage, setup.seed, setup.options, setup.round) == ("student", 0, options, assignment)
     assert (len(setup.train), len(setup.select)) == (96, 32)
 

@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 import torch
 
-from bebertlab.inference.equality import compare
+from bebertlab.inference.equality import compare_models
 from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.batch import Batch
 from bebertlab.model.bert import BertClassifier
@@ -36,7 +36,7 @@ def batch() -> Batch:
 
 
 def test_a_copy_is_the_same(model: BertClassifier, batch: Batch) -> None:
-    same = compare(model, deepcopy(model), batch)
+    same = compare_models(model, deepcopy(model), batch)
     assert same.logits == same.modules == 0.0
 
 
@@ -44,7 +44,7 @@ def test_the_module_that_differs_is_named_and_later_ones_are_not_blamed(model: B
     other = deepcopy(model)
     with torch.no_grad():
         dict(other.named_parameters())[f"{DOWN}.bias"][0] += 0.25
-    same = compare(model, other, batch)
+    same = compare_models(model, other, batch)
     assert same.module == DOWN
     assert 0.05 < same.modules < 0.2501
     assert same.logits > 0
@@ -54,7 +54,7 @@ def test_a_module_that_is_to_change_is_left_out(model: BertClassifier, batch: Ba
     other = deepcopy(model)
     with torch.no_grad():
         dict(other.named_parameters())[f"{DOWN}.bias"][0] += 0.25
-    same = compare(model, other, batch, frozenset({DOWN}))
+    same = compare_models(model, other, batch, frozenset({DOWN}))
     assert same.modules == 0.0
     assert same.logits > 0
 
@@ -72,7 +72,7 @@ def test_an_activation_on_the_border_of_two_levels_is_no_fault_of_a_module(batch
         other = deepcopy(model)
         with torch.no_grad():
             other.bert.embeddings.LayerNorm.bias[place].add_(9e-6)
-        found.append(compare(model, other, batch))
+        found.append(compare_models(model, other, batch))
     assert max(same.modules for same in found) < 1e-5
     assert max(same.logits for same in found) > 1e-5
 
@@ -82,7 +82,7 @@ def test_not_a_number_is_the_largest_difference(model: BertClassifier, batch: Ba
     with torch.no_grad():
         other.classifier.bias.fill_(math.nan)
         dict(other.named_parameters())[f"{DOWN}.bias"].add_(1.0)
-    same = compare(model, other, batch)
+    same = compare_models(model, other, batch)
     assert same.module == "classifier"
     assert math.isnan(same.modules)
     assert math.isnan(same.logits)

@@ -165,9 +165,16 @@ def test_the_activation_stays_until_a_design_asks_for_another(checkpoint: Checkp
     assert apply_spec(relu, QuantSpec(activation="gelu")).architecture.activation == "gelu"
 
 
-def test_the_copy_is_independent(checkpoint: Checkpoint) -> None:
-    copy = apply_spec(checkpoint, QuantSpec())
-    copy.tensors["classifier.weight"].fill_(7.0)
+def test_tensors_that_stay_are_not_copied_and_a_model_has_its_own(
+    checkpoint: Checkpoint, rounding: type[Rounding]
+) -> None:
+    spec = QuantSpec(weights={Site.QUERY: rounding()})
+    quantized = apply_spec(checkpoint, spec)
+    kept = {name: tensor for name, tensor in quantized.tensors.items() if "quantizer" not in name}
+    assert len(kept) == len(checkpoint.tensors)
+    assert {tensor.data_ptr() for tensor in kept.values()} == {t.data_ptr() for t in checkpoint.tensors.values()}
+    assert not any(tensor.is_meta for tensor in quantized.tensors.values())
+    BertClassifier.from_checkpoint(quantized).requires_grad_(False).classifier.weight.fill_(7.0)
     assert not (checkpoint.tensors["classifier.weight"] == 7.0).any()
 
 

@@ -26,8 +26,8 @@ from bebertlab.model.slice import (
     slice_width,
     target_of,
 )
-from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_model
+from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.loop import fit
 from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.optimizers import Optimizer

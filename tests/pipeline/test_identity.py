@@ -32,8 +32,8 @@ from bebertlab.interfaces.stage import (
 from bebertlab.pipeline.plan import Plan, plan
 from bebertlab.pipeline.read import recipe_of
 from bebertlab.registry.registry import PluginSource, Registry
-from bebertlab.stages.labels import LabelsOptions
-from bebertlab.stages.split import SplitStage
+from bebertlab.training.labels import LabelsOptions
+from bebertlab_stages.split import SplitStage
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy

@@ -12,11 +12,11 @@ from bebertlab.interfaces.stage import Codec, Inputs
 from bebertlab.interfaces.task import Task
 from bebertlab.pipeline.read import recipe_of
 from bebertlab.pipeline.task_cache import TaskCache
-from bebertlab.stages.finetune import FinetuneStage
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
 from bebertlab_encoders.tiny import TinyEncoder
+from bebertlab_stages.training import FinetuneStage
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy

@@ -25,9 +25,9 @@ from bebertlab.pipeline.read import recipe_of
 from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.registry.manager import load_plugins
 from bebertlab.registry.registry import PluginSource
-from bebertlab.stages.labels import LabelsOptions
 from bebertlab.store.manifest import Manifest
 from bebertlab.study.forecast import Times
+from bebertlab.training.labels import LabelsOptions
 
 LOCAL = Workers(kind="local", jobs=1, threads=1, device="cpu")
 

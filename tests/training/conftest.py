@@ -15,8 +15,8 @@ from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.loss import Loss, LossOptions
 from bebertlab.interfaces.task import SELECT, TRAIN, Task
-from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_task, tiny_tokenizer
+from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.setup import TrainingSetup
 

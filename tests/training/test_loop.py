@@ -18,9 +18,9 @@ from bebertlab.interfaces.ensemble import SampleWeights, Sampling
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.model.bert import BertClassifier
-from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab.training import loop
+from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.loop import fit
 from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.optimizers import Optimizer

@@ -15,8 +15,8 @@ from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.ensemble import SampleWeights, Sampling
 from bebertlab.interfaces.loss import Loss, LossOptions
-from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_model, tiny_task
+from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.objective import PhaseLoss, rehearse
 from bebertlab_bibert.direction import Direction
 from bebertlab_binarybert.attention import AttentionDistanceOptions

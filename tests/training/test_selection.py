@@ -13,8 +13,8 @@ from bebertlab.interfaces.batch import Tap
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.task import Labels, Task
 from bebertlab.model.bert import BertClassifier
-from bebertlab.stages.labels import LabelsOptions
 from bebertlab.testing.tiny import tiny_model
+from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.selection import Selection
 from bebertlab.training.setup import TeacherView, TrainingSetup

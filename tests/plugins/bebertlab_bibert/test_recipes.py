@@ -13,10 +13,10 @@ from bebertlab.pipeline.paths import set_value
 from bebertlab.pipeline.read import read_recipe, structure_recipe
 from bebertlab.pipeline.recipe import Recipe
 from bebertlab.registry.manager import load_plugins
-from bebertlab.stages.distill import DistillStage
-from bebertlab.stages.members import MembersStage
 from bebertlab_bibert import BebertBibertScheme, BibertScheme, DirectionMatchingDistillation
 from bebertlab_encoders.pretrained import PretrainedEncoder
+from bebertlab_stages.members import MembersStage
+from bebertlab_stages.training import DistillStage
 
 RECIPES = Path(__file__).parents[3] / "studies" / "recipes"
 #: epochs, maximum length, BiBERT's learning rate and seed, from the published scripts

@@ -14,12 +14,12 @@ from bebertlab.api import SELECT, Artifact, Codec, EnsembleOptions, Task, UserEr
 from bebertlab.data.examples import load_examples
 from bebertlab.inference.predict import predict
 from bebertlab.model.folder import load_model
-from bebertlab.stages.distill import DistillStage
-from bebertlab.stages.member import MemberStage
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
 from bebertlab_bibert import BebertBibertScheme, BibertScheme, DirectionMatchingDistillation
+from bebertlab_stages.members import MemberStage
+from bebertlab_stages.training import DistillStage
 
 Logits = Callable[[Artifact], Mapping[str, Tensor]]
 
@@ -48,7 +48,7 @@ def test_a_student_learns_and_comes_back_from_its_folder(
 
 
 def test_a_student_for_regression(bench: StageRunner, train: TrainOptions, logits: Logits) -> None:
-    from bebertlab.stages.finetune import FinetuneStage
+    from bebertlab_stages.training import FinetuneStage
 
     task = tiny_task(regression=True)
     teacher = bench.run(FinetuneStage(train=train), task, name="regression_teacher")

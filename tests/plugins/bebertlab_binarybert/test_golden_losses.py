@@ -10,7 +10,7 @@ from attrs import evolve
 from torch import Tensor
 
 from bebertlab.api import Batch, LossOptions, Outputs, Tap
-from bebertlab.stages.labels import LabelsOptions
+from bebertlab.training.labels import LabelsOptions
 from bebertlab_binarybert import AttentionDistanceOptions, HiddenDistanceOptions, Prediction
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from attrs import evolve
 from torch import Tensor
 
 from bebertlab.api import Batch, Codec, Outputs, Tap, resolve_phases
-from bebertlab.stages.labels import LabelsOptions
+from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.objective import PhaseLoss
 from bebertlab_binarybert import AttentionDistanceOptions, HiddenDistanceOptions, Prediction
 from bebertlab_bit import BitDistillation

@@ -9,14 +9,14 @@ from attrs import evolve
 
 from bebertlab.api import Artifact, Batch, Codec, DistillationOptions, Outputs, Phase, Tap, Task, resolve_phases
 from bebertlab.model.slice import kept_layers
-from bebertlab.stages.distill import DistillStage
-from bebertlab.stages.labels import LabelsOptions
-from bebertlab.stages.slice import SliceStage
 from bebertlab.testing.stage_runner import StageRunner
+from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.options import TrainOptions
 from bebertlab_binarybert import HiddenDistanceOptions, Prediction
 from bebertlab_dynabert import DepthDistillation, LabelsDistillation, ReorderStage, WidthDistillation
+from bebertlab_stages.slice import SliceStage
+from bebertlab_stages.training import DistillStage
 
 if TYPE_CHECKING:
     from tests.conftest import Golden

@@ -14,8 +14,7 @@ from bebertlab.pipeline.paths import set_value
 from bebertlab.pipeline.plan import Plan, plan
 from bebertlab.pipeline.read import recipe_of
 from bebertlab.pipeline.task_cache import TaskCache
-from bebertlab.stages.member import MemberStage
-from bebertlab.stages.members import MembersStage
+from bebertlab_stages.members import MembersStage, MemberStage
 
 
 def ensemble(codec: Codec, kind: str) -> EnsembleOptions:
@@ -155,6 +154,13 @@ def test_members_of_several_schemes_in_a_recipe(codec: OptionsCodec) -> None:
     assert same.nodes["members.0"].key == done.nodes["members.0"].key
 
 
+def test_members_of_several_groups_and_single_stages_are_merged_in_the_order_of_the_list(codec: OptionsCodec) -> None:
+    several = planned(codec, merge__members=["full", "members.1"], merge__weights=[1, 2.5])
+    assert several.nodes["merge"].inputs == {"members": ("full", "members.1")}
+    swapped = planned(codec, merge__members=["members.1", "full"], merge__weights=[2.5, 1])
+    assert several.nodes["merge"].key != swapped.nodes["merge"].key
+
+
 @pytest.mark.parametrize(
     ("path", "value", "fault"),
     [
@@ -163,9 +169,10 @@ def test_members_of_several_schemes_in_a_recipe(codec: OptionsCodec) -> None:
         ("members__schemes", "bit", "stages.members.schemes: must be a list, each item a scheme"),
         ("members__scheme", "bit", "stages.members: has both scheme and schemes"),
         ("members__size", 3, "stages.members: size is 3, and schemes has 2"),
-        ("merge__rule", None, "stage merge (merge): what it merges are no members of an ensemble"),
+        ("merge__rule", None, "stage merge (merge): a stage of kind 'distill' belongs to no ensemble with a rule"),
         ("merge__members", ["members", "members.1"], "stage 'members.1' is named twice, first by 'members'"),
         ("merge__members", ["full", "score"], "stages need each other in a circle"),
+        ("merge__weights", [1, 2], "stage merge (merge): weights has 2 numbers, and 3 models are merged"),
     ],
 )
 def test_faults_of_heterogeneous_ensembles_are_found_when_planned(

@@ -1,4 +1,4 @@
-"""A model of more branches that computes the same."""
+"""A model with more branches that computes the same function."""
 
 from __future__ import annotations
 
@@ -9,54 +9,60 @@ import torch
 from attrs import evolve, field, frozen, validators
 from torch import Tensor
 
-from bebertlab.artifacts.model import evaluate_and_save, input_length, read_model
-from bebertlab.data.batches import batches
-from bebertlab.data.examples import Examples, load_examples
-from bebertlab.errors import UserError
-from bebertlab.inference.equality import Equality, compare
-from bebertlab.inference.predict import evaluation_plan, predict
-from bebertlab.interfaces.architecture import Checkpoint
-from bebertlab.interfaces.splitter import SplitterOptions, Splitting
-from bebertlab.interfaces.stage import (
+from bebertlab.api import (
+    SELECT,
     Artifact,
+    BertClassifier,
+    Checkpoint,
     Codec,
     Composition,
     Context,
+    Equality,
+    Examples,
     Inputs,
+    LabelsOptions,
     PlannedModel,
     Planning,
     QuantSpecs,
+    SplitterOptions,
+    Splitting,
     StageOptions,
+    UserError,
+    batches,
+    compare_models,
+    evaluate_and_save,
+    evaluation_plan,
+    input_length,
+    label_losses,
+    load_examples,
+    predict,
+    read_model,
     stage_input,
 )
-from bebertlab.interfaces.task import SELECT
-from bebertlab.model.bert import BertClassifier
-from bebertlab.stages.labels import LabelsOptions, label_losses
 
 DETAILS_FILE = "split.json"
 
 
 @frozen(kw_only=True)
 class SplitStage(StageOptions):
-    """Split the quantized weights of a model into summed branches, and check that it still computes the same.
+    """Split the quantized weights of a model into summed branches, and check that it still computes the same function.
 
-    The check runs both models in double precision, on a batch of the select split. The logits have to agree; where
-    they do not, every module has to agree on the same inputs: then all that differs is on which side of a border
-    between two activation levels the last bit of a number fell. Modules that the splitter changes on purpose are left
-    out, and all others have to agree one by one.
+    Both models run in double precision on a batch of the select split. Their logits have to agree, or every module has
+    to agree on equal inputs: then the logits differ only because rounding put an activation on the other side of the
+    threshold between two levels. Modules that the splitter changes on purpose are excluded; with such modules, all
+    others have to agree on equal inputs.
     """
 
     kind = "split"
     revision = 5
     deterministic = True
     model: str = stage_input()  #: stage whose model is split
-    splitter: SplitterOptions = field()  #: how
-    tolerance: float = field(
-        default=1e-5, validator=validators.gt(0)
-    )  #: of logits or modules, relative to 1 or to theirs
+    splitter: SplitterOptions = field()  #: how the weights are split
+    #: largest difference of logits or modules, relative to 1 or to the value if that is larger
+    tolerance: float = field(default=1e-5, validator=validators.gt(0))
 
     def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition | None:
-        """What the splitter says it makes, and the loss that it measures."""
+        """The spec that the splitter leaves, and the loss that it measures."""
         source = inputs["model"][0]
         spec = None if source is None else self.splitter.spec(source)
         return None if spec is None else Composition(spec=spec, parts=(LabelsOptions(),))
@@ -64,7 +70,7 @@ class SplitStage(StageOptions):
     def plan_model(
         self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
     ) -> PlannedModel | None:
-        """The model that is split; a splitter may make one of other sizes."""
+        """The model that is split; a splitter may change its sizes."""
         (model,) = inputs["model"]
         return None if model is None else evolve(model, architecture=None)
 
@@ -72,28 +78,30 @@ class SplitStage(StageOptions):
         """Write the split model.
 
         Raises:
-            UserError: the split model computes something else.
+            UserError: the split model computes another function.
         """
         source = inputs.one("model")
         before = _cast(read_model(source, context).checkpoint(), torch.float64)
         length = input_length(source.folder, context)
         examples = load_examples(context.task, SELECT, source.folder, length, cache=context.cache)
         splitting = self.splitter.build().split(before, _Measure(examples, context))
-        first, second = (_model(checkpoint, context.device) for checkpoint in (before, splitting.checkpoint))
-        batch = next(batches(examples, evaluation_plan(first, examples, context.device), device=context.device))
-        same = compare(first, second, batch, splitting.changed)
-        self._check(same, splitting, context)
-        found = {"logit_difference": same.logits, "module_difference": same.modules, **splitting.metrics}
-        self._write(splitting, source, {f"split/{name}": value for name, value in found.items()}, context)
+        original, split = (_model(checkpoint, context.device) for checkpoint in (before, splitting.checkpoint))
+        batch = next(batches(examples, evaluation_plan(original, examples, context.device), device=context.device))
+        equality = compare_models(original, split, batch, splitting.changed)
+        self._check(equality, splitting, context)
+        differences = {"logit_difference": equality.logits, "module_difference": equality.modules}
+        metrics = {f"split/{name}": value for name, value in {**differences, **splitting.metrics}.items()}
+        self._write(splitting, source, metrics, context)
 
-    def _check(self, same: Equality, splitting: Splitting, context: Context) -> None:
-        agreed = same.modules <= self.tolerance or (same.logits <= self.tolerance and not splitting.changed)
-        if not agreed:
-            purpose = f" ({len(splitting.changed)} modules changed on purpose left out)" if splitting.changed else ""
+    def _check(self, equality: Equality, splitting: Splitting, context: Context) -> None:
+        logits_agree = equality.logits <= self.tolerance and not splitting.changed
+        if not (equality.modules <= self.tolerance or logits_agree):
+            count = len(splitting.changed)
+            excluded = f", {count} modules that it changes on purpose excluded" if count else ""
             raise UserError(
-                f"{context.stage}: splitter '{self.splitter.kind}' changed the logits by {same.logits:.3g} (the most at"
-                f" {same.module}, by {same.modules:.3g}{purpose}), more than the tolerance of {self.tolerance:g};"
-                " it does not keep the function of this model's scheme"
+                f"{context.stage}: splitter '{self.splitter.kind}' changed the logits by {equality.logits:.3g} (the"
+                f" largest difference is {equality.modules:.3g} at {equality.module}{excluded}), more than the"
+                f" tolerance of {self.tolerance:g}; it does not preserve the function of models of this scheme"
             )
 
     def _write(self, splitting: Splitting, source: Artifact, metrics: Mapping[str, float], context: Context) -> None:
@@ -105,7 +113,7 @@ class SplitStage(StageOptions):
 
 
 class _Measure:
-    """The mean loss of checkpoints on labels; those of one architecture and design share a model."""
+    """The mean loss of checkpoints on labels; those of equal architecture and spec share a model."""
 
     def __init__(self, examples: Examples, context: Context) -> None:
         self._examples, self._context = examples, context

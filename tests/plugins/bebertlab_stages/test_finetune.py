@@ -12,11 +12,11 @@ from bebertlab.artifacts.model import input_length
 from bebertlab.data.examples import load_examples
 from bebertlab.interfaces.stage import Artifact, Inputs
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
-from bebertlab.stages.finetune import FinetuneStage
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.options import TrainOptions
 from bebertlab_encoders.tiny import TinyEncoder
+from bebertlab_stages.training import FinetuneStage
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 Logits = Callable[[Artifact], Mapping[str, Tensor]]

@@ -9,10 +9,10 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.stage import Codec, PlannedModel, Planning, StageOptions, TokenizerSource
-from bebertlab.stages.labels import LabelsOptions
-from bebertlab.stages.teaching import check_teacher
 from bebertlab.testing.tiny import tiny_model, tiny_task
+from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.options import TrainOptions
+from bebertlab.training.teaching import check_teacher
 from bebertlab_binarybert.hidden import HiddenDistanceOptions
 from bebertlab_binarybert.prediction import Prediction
 

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from safetensors.torch import load_file
 from torch import Tensor
 
+from bebertlab.artifacts.members import UNTRAINED, read_member, training_data, write_member
 from bebertlab.data.examples import load_examples
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import QuantSpec
@@ -24,14 +25,12 @@ from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.classes import read_class_names
 from bebertlab.model.folder import load_model
-from bebertlab.stages.member import MemberStage
-from bebertlab.stages.member_result import UNTRAINED, read_member_result, write_member_result
-from bebertlab.stages.strategy import training_data
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
 from bebertlab.training.loop import Training
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.setup import TrainingSetup
+from bebertlab_stages.members import MemberStage
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 Logits = Callable[[Artifact], Mapping[str, Tensor]]
@@ -55,21 +54,21 @@ def same(first: Artifact, second: Artifact) -> bool:
     return all(torch.equal(tensor, weights(second)[name]) for name, tensor in weights(first).items())
 
 
-def test_a_member_is_a_model_with_a_verdict(
+def test_a_member_is_a_model_with_a_result(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics, logits: Logits
 ) -> None:
     artifact = bench.run(member(bench.codec, "boosting", train=train), task, model=teacher)
     assert load_model(artifact.folder, bench.codec).architecture.classes == 2
     assert set(logits(artifact)) == {"select", "validation"}
-    judged = read_member_result(artifact.folder)
+    stored = read_member(artifact)
     found = metrics(artifact)
-    assert judged.trained
-    assert (found["member/weight"], found["member/error"]) == (judged.verdict.weight, judged.verdict.error)
+    assert stored.trained
+    assert (found["member/weight"], found["member/error"]) == (stored.result.weight, stored.result.error)
     assert found["train/steps"] == 2 * 6
     assert found["size/total_mebibytes"] > found["size/matrix_mebibytes"] > 0
     trained = load_file(artifact.folder / "train_logits.safetensors")[TRAIN].numpy()
     miss = trained.argmax(axis=1) != task.splits[TRAIN].labels
-    assert judged.verdict.error == pytest.approx(miss.mean())
+    assert stored.result.error == pytest.approx(miss.mean())
 
 
 def test_members_differ_by_their_index_and_repeat_to_the_bit(
@@ -126,7 +125,7 @@ def rig(monkeypatch: pytest.MonkeyPatch, task: Task, tokenizer: Artifact, wrong:
         monkeypatch.setattr(model, "forward", forward)
         return Training(steps=0, seconds=0.0)
 
-    monkeypatch.setattr("bebertlab.stages.member.train_phases", train)
+    monkeypatch.setattr("bebertlab_stages.members.train_phases", train)
 
 
 @pytest.mark.parametrize("count", [1, 5, 20])
@@ -139,12 +138,12 @@ def test_exactly_what_is_missed_gains_weight(
     wrong = {split.texts[-1], *split.texts[3 : 2 + count]}
     miss = np.array([text in wrong for text in split.texts])
     rig(monkeypatch, task, teacher, wrong)
-    verdict = read_member_result(bench.run(member(bench.codec, "boosting"), task, model=teacher).folder).verdict
-    assert verdict.error == pytest.approx(miss.mean())
-    assert verdict.weight == pytest.approx(math.log((1 - miss.mean()) / miss.mean()))
-    assert verdict.next is not None
-    assert np.allclose(verdict.next.weights[miss], 0.5 / miss.sum())
-    assert np.allclose(verdict.next.weights[~miss], 0.5 / (~miss).sum())
+    result = read_member(bench.run(member(bench.codec, "boosting"), task, model=teacher)).result
+    assert result.error == pytest.approx(miss.mean())
+    assert result.weight == pytest.approx(math.log((1 - miss.mean()) / miss.mean()))
+    assert result.next is not None
+    assert np.allclose(result.next.weights[miss], 0.5 / miss.sum())
+    assert np.allclose(result.next.weights[~miss], 0.5 / (~miss).sum())
     assert miss[-1]
 
 
@@ -152,7 +151,7 @@ def test_the_next_member_trains_on_what_the_one_before_left(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = bench.run(member(bench.codec, "boosting", train=train), task, model=teacher)
-    left = read_member_result(first.folder).verdict.next
+    left = read_member(first).result.next
     assert left is not None
     seen: list[Any] = []
 
@@ -160,7 +159,7 @@ def test_the_next_member_trains_on_what_the_one_before_left(
         seen.append(setup.round)
         return Training(steps=0, seconds=0.0)
 
-    monkeypatch.setattr("bebertlab.stages.member.train_phases", train_phases)
+    monkeypatch.setattr("bebertlab_stages.members.train_phases", train_phases)
     second = member(bench.codec, "boosting", index=1, previous="members.0")
     bench.run(second, task, model=teacher, previous=first)
     assert (seen[0].weights == left.weights).all()
@@ -180,7 +179,7 @@ def test_members_of_one_ensemble_have_subsets_of_their_own_and_seeds_have_others
         seen.append(setup.round)
         return Training(steps=0, seconds=0.0)
 
-    monkeypatch.setattr("bebertlab.stages.member.train_phases", train_phases)
+    monkeypatch.setattr("bebertlab_stages.members.train_phases", train_phases)
     subsets = {"kind": "bagging", "share": 0.5, "replacement": False}
     for index, seed in ((0, 0), (1, 0), (0, 1), (0, 0)):
         bench.run(member(bench.codec, subsets, index=index), task, seed=seed, model=teacher)
@@ -231,14 +230,14 @@ def test_a_member_starts_where_it_is_told(
 ) -> None:
     first = bench.run(member(bench.codec, "bagging", train=train), task, model=teacher)
     monkeypatch.setattr(
-        "bebertlab.stages.member.train_phases", lambda model, phases, setup: Training(steps=0, seconds=0.0)
+        "bebertlab_stages.members.train_phases", lambda model, phases, setup: Training(steps=0, seconds=0.0)
     )
     for start, source in (("model", teacher), ("previous", first)):
         stage = member(bench.codec, "bagging", index=1, previous="members.0", start=start)
         second = bench.run(stage, task, model=teacher, previous=first)
         assert same(second, source)
-    judged = read_member_result(first.folder)
-    write_member_result(evolve(judged, verdict=evolve(judged.verdict, kept=False, weight=0.0)), first.folder)
+    stored = read_member(first)
+    write_member(evolve(stored, result=evolve(stored.result, kept=False, weight=0.0)), first.folder)
     stage = member(bench.codec, "bagging", index=1, previous="members.0", start="previous")
     assert same(bench.run(stage, task, model=teacher, previous=first), teacher)  # a discarded member is no start
 
@@ -253,7 +252,7 @@ def test_a_member_can_start_from_the_last_state_of_the_one_before_it(
         asked.append(setup.keep_last)
         return Training(steps=0, seconds=0.0, last=last if setup.keep_last else None)
 
-    monkeypatch.setattr("bebertlab.stages.member.train_phases", train_phases)
+    monkeypatch.setattr("bebertlab_stages.members.train_phases", train_phases)
     first = bench.run(member(bench.codec, "bagging", keep_last=True), task, model=teacher)
     assert same(first, teacher)  # the best state is the member
     assert read_class_names(first.folder / "last" / "config.json", 2) == task.classes
@@ -268,18 +267,18 @@ def test_after_the_end_members_are_not_trained(
     bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = bench.context(task).folder
-    write_member_result(UNTRAINED, ended)
+    write_member(UNTRAINED, ended)
     previous = Artifact(stage="members.0", key="p", folder=ended, seconds=0.0)
-    monkeypatch.setattr("bebertlab.stages.member.train_phases", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr("bebertlab_stages.members.train_phases", lambda *_: pytest.fail("it trains"))
     stage = member(bench.codec, "boosting", index=1, previous="members.0")
     artifact = bench.run(stage, task, model=teacher, previous=previous)
-    assert not read_member_result(artifact.folder).trained
+    assert not read_member(artifact).trained
     assert not (artifact.folder / "model.safetensors").exists()
     assert (metrics(artifact)["member/trained"], metrics(artifact)["member/kept"]) == (0, 0)
 
 
 def test_boosting_a_regression_is_judged_by_distance(bench: StageRunner, train: TrainOptions, metrics: Metrics) -> None:
-    from bebertlab.stages.finetune import FinetuneStage
+    from bebertlab_stages.training import FinetuneStage
 
     task = tiny_task(regression=True)
     start = bench.run(FinetuneStage(train=train), task, name="teacher")

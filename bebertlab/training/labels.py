@@ -1,4 +1,4 @@
-"""The loss on gold labels."""
+"""Gold labels: the loss that needs no teacher, and the distillation that consists of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bebertlab.interfaces.batch import Batch, Outputs
+from bebertlab.interfaces.distillation import DistillationOptions, Phase
 from bebertlab.interfaces.loss import Loss, LossOptions
 
 
@@ -17,17 +18,17 @@ class LabelsOptions(LossOptions):
     """Gold labels: cross entropy for classes, squared error for regression."""
 
     kind = "labels"
-    weight: float = field(default=1.0, validator=validators.gt(0))  #: times the loss
+    weight: float = field(default=1.0, validator=validators.gt(0))  #: factor of the loss
 
     def build(self, classes: int) -> LabelsLoss:
-        """The loss; both kinds of task are fine."""
+        """The loss; it suits classification and regression."""
         return LabelsLoss(self.weight)
 
 
 class LabelsLoss(Loss):
-    """How far the student's answer is from the gold label of each example.
+    """The distance between the student's prediction and the gold label of each example.
 
-    - weight * log softmax(z)_y,  or  weight * (z - y)^2 where there is one logit.
+    - weight * log softmax(z)_y,  or  weight * (z - y)^2 where there is a single logit.
     Shape: logits (B, C), labels (B,) -> (B,).  Gradient: autograd's.  Source: BERT, arXiv:1810.04805, section 3.2.
     """
 
@@ -46,7 +47,21 @@ class LabelsLoss(Loss):
 
 
 def label_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """(B, C) and (B,) to (B,): the squared error where C is 1, the task being a regression, else the cross entropy."""
+    """The loss of each example: logits (B, C) and labels (B,) to (B,).
+
+    Squared error where C is 1, which means regression, otherwise cross entropy.
+    """
     if logits.shape[1] == 1:
         return F.mse_loss(logits.squeeze(1), labels, reduction="none")
     return F.cross_entropy(logits, labels, reduction="none")
+
+
+@frozen(kw_only=True)
+class NoneOptions(DistillationOptions):
+    """No teacher: a single phase on gold labels."""
+
+    kind = "none"
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The single phase."""
+        return (Phase(name="labels", losses=(LabelsOptions(),)),)

@@ -10,22 +10,21 @@ import torch
 from attrs import evolve
 from safetensors.torch import load_file, save_file
 
+from bebertlab.artifacts.members import UNTRAINED, Member, write_member
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, MemberResult, MergerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Codec, StageOptions
 from bebertlab.interfaces.task import Task
-from bebertlab.stages.distill import DistillStage
-from bebertlab.stages.evaluate import EvaluateStage
-from bebertlab.stages.finetune import FinetuneStage
-from bebertlab.stages.load import LoadStage
-from bebertlab.stages.member import MemberStage
-from bebertlab.stages.member_result import UNTRAINED, StoredMember, write_member_result
-from bebertlab.stages.merge import MergeStage
-from bebertlab.stages.none import NoneOptions
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
+from bebertlab.training.labels import NoneOptions
 from bebertlab.training.options import TrainOptions
+from bebertlab_stages.evaluate import EvaluateStage
+from bebertlab_stages.load import LoadStage
+from bebertlab_stages.members import MemberStage
+from bebertlab_stages.merge import MergeStage
+from bebertlab_stages.training import DistillStage, FinetuneStage
 
 Metrics = Callable[[Artifact], Mapping[str, float]]
 
@@ -43,10 +42,10 @@ def made_up(
     for index, weight in enumerate(weights):
         folder = bench.context(task).folder
         if trained is not None and not trained[index]:
-            write_member_result(UNTRAINED, folder)
+            write_member(UNTRAINED, folder)
         else:
-            verdict = MemberResult(weight=weight or 0.0, kept=weight is not None, error=None, next=None)
-            write_member_result(StoredMember(trained=True, verdict=verdict), folder)
+            result = MemberResult(weight=weight or 0.0, kept=weight is not None, error=None, next=None)
+            write_member(Member(result=result), folder)
             sizes = {name: (len(task.splits[name]), task.outputs) for name in ("select", "validation")}
             logits = {name: torch.randn(size, generator=generator) for name, size in sizes.items()}
             save_file(logits, folder / "logits.safetensors")
@@ -100,14 +99,15 @@ def test_of_two_voters_the_heavier_one_decides(bench: StageRunner, task: Task) -
     assert (scores(merge(bench, task, members, "hard_vote")).argmax(axis=1) == stacked(members)[1].argmax(axis=1)).all()
 
 
-def test_a_discarded_member_is_silent(bench: StageRunner, task: Task, metrics: Metrics) -> None:
+def test_a_discarded_member_does_not_vote(bench: StageRunner, task: Task, metrics: Metrics) -> None:
     members = made_up(bench, task, [None, 1.0, 2.0, None], trained=[True, True, True, False])
     merged = merge(bench, task, members, "mean_probability")
     assert np.allclose(scores(merged), scores(merge(bench, task, members[1:3], "mean_probability")))
     assert (metrics(merged)["members/count"], metrics(merged)["members/kept"]) == (4, 2)
     assert metrics(merged)["size/matrix_mebibytes"] == 2.0 + 3.0
-    said = json.loads((merged.folder / "members.json").read_text())
-    assert [(one["stage"], one["speaks"], one["trained"]) for one in said] == [
+    stored = json.loads((merged.folder / "members.json").read_text())
+    assert stored["format"] == 1
+    assert [(row["stage"], row["votes"], row["trained"]) for row in stored["members"]] == [
         ("members.0", False, True),
         ("members.1", True, True),
         ("members.2", True, True),
@@ -115,7 +115,7 @@ def test_a_discarded_member_is_silent(bench: StageRunner, task: Task, metrics: M
     ]
 
 
-def test_where_none_is_kept_the_first_one_speaks(bench: StageRunner, task: Task, metrics: Metrics) -> None:
+def test_where_none_is_kept_the_first_member_votes(bench: StageRunner, task: Task, metrics: Metrics) -> None:
     members = made_up(bench, task, [None, None, None], trained=[True, True, False])
     merged = merge(bench, task, members, "weighted_probability")
     assert (scores(merged).argmax(axis=1) == stacked(members[:1])[0].argmax(axis=1)).all()
@@ -175,29 +175,29 @@ def test_a_rule_that_does_not_suit_is_told_when_the_recipe_is_planned(codec: Cod
 
 def test_members_of_several_strategies_need_a_rule_by_name(codec: Codec, task: Task) -> None:
     mixed = {"members": (member(codec, "bagging"), member(codec, "boosting"))}
-    with pytest.raises(UserError, match=r"follow 2 strategies \(bagging, boosting\), each .* name one as `rule`"):
+    with pytest.raises(UserError, match=r"belong to 2 ensembles \(bagging, boosting\), each .* name one as `rule`"):
         MergeStage(members=("a", "b")).prepare(mixed, task, codec)
     named = MergeStage(members=("a", "b"), rule=rule(codec, "mean_probability"))
     assert named.prepare(mixed, task, codec) == named
     boosted = codec.load({"kind": "boosting", "sampling": "reweight"}, EnsembleOptions)  # type: ignore[type-abstract]
     options = {"members": (member(codec, "boosting"), MemberStage(model="m", ensemble=boosted))}
-    with pytest.raises(UserError, match=r"2 strategies \(boosting\)"):
+    with pytest.raises(UserError, match=r"2 ensembles \(boosting\)"):
         MergeStage(members=("a", "b")).prepare(options, task, codec)
-    with pytest.raises(UserError, match="are no members of an ensemble"):
+    with pytest.raises(UserError, match="kind 'finetune' belongs to no ensemble with a rule"):
         MergeStage(members=("a", "b")).prepare({"members": (member(codec, "bagging"), FinetuneStage())}, task, codec)
 
 
 @pytest.mark.parametrize(
     ("stages", "fault"),
     [
-        ((FinetuneStage(), FinetuneStage()), "kind 'finetune' with the same options .* set another `seed`"),
+        ((FinetuneStage(), FinetuneStage()), "kind 'finetune' with equal options .* set another `seed`"),
         ((FinetuneStage(seed=1), FinetuneStage(seed=2)), None),
-        ((LoadStage(folder=Path("a")), LoadStage(folder=Path("a"))), "would be one model twice; name it once"),
+        ((LoadStage(folder=Path("a")), LoadStage(folder=Path("a"))), "would be the same model twice; name it once"),
         ((FinetuneStage(), MergeStage(members="x")), "kind 'merge' has no model to merge"),
         ((EvaluateStage(of="x"), FinetuneStage()), "kind 'evaluate' has no model to merge"),
     ],
 )
-def test_each_of_them_is_a_model_of_its_own(
+def test_each_input_must_be_another_model(
     codec: Codec, task: Task, stages: tuple[StageOptions, ...], fault: str | None
 ) -> None:
     merging = MergeStage(members=("a", "b"), rule=rule(codec, "mean_probability"))
@@ -215,7 +215,9 @@ def test_what_cannot_be_merged_is_named(bench: StageRunner, task: Task) -> None:
         merge(bench, task, (first, second), "mean_probability")
     wide = {name: torch.zeros(len(task.splits[name]), 3) for name in ("select", "validation")}
     save_file(wide, second.folder / "logits.safetensors")
-    with pytest.raises(UserError, match=r"stage members\.1 has 3 outputs on select, task 'tiny' has 2"):
+    with pytest.raises(
+        UserError, match=r"members\.1 has outputs of shape \(32, 3\) on select in its .*, task 'tiny' needs \(32, 2\)"
+    ):
         merge(bench, task, (first, second), "mean_probability")
 
 
@@ -223,7 +225,7 @@ def test_what_cannot_be_merged_is_named(bench: StageRunner, task: Task) -> None:
     ("scores", "fault"),
     [
         (lambda logits: logits[0, :, :1], r"gives scores of the shape \(\d+, 1\) on select, expected \(\d+, 2\)"),
-        (lambda logits: logits[0] * np.nan, r"gives scores on select that are not finite"),
+        (lambda logits: logits[0] * np.nan, r"gives scores on select that contain NaN or inf"),
     ],
 )
 def test_scores_that_decide_nothing_are_refused(
@@ -237,10 +239,10 @@ def test_scores_that_decide_nothing_are_refused(
         merge(bench, task, members, "mean_probability")
 
 
-def test_one_model_under_two_names_is_said(bench: StageRunner, task: Task, metrics: Metrics) -> None:
+def test_the_same_model_under_two_names_is_warned_of(bench: StageRunner, task: Task, metrics: Metrics) -> None:
     (first,) = made_up(bench, task, [1.0])
     merged = merge(bench, task, (first, evolve(first, stage="other")), "mean_probability")
-    assert bench.warnings[-1] == "models 1 and 2 of the merged ones are the same model, which counts twice"
+    assert bench.warnings[-1] == "models 1 and 2 of the merged ones are the same model, counted twice"
     assert metrics(merged)["members/count"] == 2
     assert metrics(merged)["size/matrix_mebibytes"] == 1.0
 
@@ -255,3 +257,26 @@ def test_bytes_are_summed_over_models_of_different_schemes(
     for name in ("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes", "cost/gigaflops"):
         assert merged[name] == pytest.approx(metrics(teacher)[name] + metrics(low)[name])
     assert metrics(low)["size/matrix_mebibytes"] < metrics(teacher)["size/matrix_mebibytes"]
+
+
+def test_weights_can_be_given_instead_of_those_of_the_members(
+    bench: StageRunner, task: Task, teacher: Artifact, codec: Codec
+) -> None:
+    mixed = (*made_up(bench, task, [4.0, None]), teacher)
+    stage = MergeStage(members=("a", "b"), rule=rule(codec, "weighted_mean"), weights=(1.0, 5.0, 3.0))
+    merged = bench.run(stage, task, members=mixed)
+    logits = stacked((mixed[0], teacher))
+    assert np.allclose(scores(merged), np.average(logits, axis=0, weights=[1.0, 3.0]))
+    own = bench.run(evolve(stage, weights=None), task, members=mixed)
+    assert np.allclose(scores(own), np.average(logits, axis=0, weights=[4.0, 1.0]))  # a model that is no member: 1
+
+
+def test_there_is_a_weight_for_each_merged_model(codec: Codec, task: Task) -> None:
+    stage = MergeStage(members=("a", "b"), rule=rule(codec, "weighted_mean"), weights=(1.0, 2.0))
+    two = (member(codec, "bagging"), FinetuneStage())
+    assert stage.prepare({"members": two}, task, codec) == stage
+    with pytest.raises(UserError, match="weights has 2 numbers, and 3 models are merged"):
+        stage.prepare({"members": (*two, FinetuneStage(seed=1))}, task, codec)
+    for weights in ((1.0, 0.0), (1.0, float("nan"))):
+        with pytest.raises(ValueError, match="'weights' must be finite and > 0"):
+            evolve(stage, weights=weights)

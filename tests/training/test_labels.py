@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bebertlab.interfaces.batch import Batch, Outputs
-from bebertlab.stages.labels import LabelsOptions
+from bebertlab.training.labels import LabelsOptions, NoneOptions
 
 
 def terms(logits: Tensor, labels: Tensor, options: LabelsOptions = LabelsOptions()) -> Tensor:  # noqa: B008 - frozen
@@ -39,3 +39,9 @@ def test_the_gradient_is_that_of_cross_entropy(classes: int, size: int, weight: 
 def test_a_weight_is_positive() -> None:
     with pytest.raises(ValueError, match="weight"):
         LabelsOptions(weight=0.0)
+
+
+def test_training_without_a_teacher_is_a_single_phase_on_gold_labels() -> None:
+    (phase,) = NoneOptions().phases()
+    assert phase.losses == (LabelsOptions(),)
+    assert (phase.learning_rate_factor, phase.learning_rate, phase.epochs) == (1.0, None, None)

@@ -9,8 +9,8 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import Artifact, Codec, PlannedModel, Planning
 from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import load_model
-from bebertlab.stages.slice import SliceStage
 from bebertlab.testing.stage_runner import StageRunner
+from bebertlab_stages.slice import SliceStage
 
 
 def test_half_the_heads_and_neurons_stay(
@@ -45,7 +45,7 @@ def test_half_the_layers_stay(bench: StageRunner, task: Task, teacher: Artifact)
 
 
 def test_a_slice_of_nothing_in_particular_is_refused(task: Task, codec: Codec) -> None:
-    with pytest.raises(UserError, match="name the part that stays"):
+    with pytest.raises(UserError, match="set what to keep"):
         SliceStage(model="teacher").prepare({}, task, codec)
 
 

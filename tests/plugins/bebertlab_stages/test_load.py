@@ -22,12 +22,12 @@ from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.classes import reorder_outputs
 from bebertlab.model.folder import load_model, save_model
-from bebertlab.stages import bebertlab_stages
-from bebertlab.stages.load import LoadStage
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 from bebertlab.training.options import TrainOptions
 from bebertlab_binarybert import Bwn
+from bebertlab_stages import bebertlab_stages
+from bebertlab_stages.load import LoadStage
 
 NO_INPUTS: Mapping[str, tuple[StageOptions, ...]] = {}
 
@@ -61,7 +61,7 @@ def test_the_model_answers_as_where_it_came_from(
     assert metrics(loaded) == told
 
 
-def test_a_quantized_model_keeps_its_design(bench: StageRunner, task: Task, tmp_path: Path) -> None:
+def test_a_quantized_model_keeps_its_spec(bench: StageRunner, task: Task, tmp_path: Path) -> None:
     spec = QuantSpec(weights={Site.QUERY: Bwn()})
     save_model(tiny_model(task, spec), tiny_tokenizer(tmp_path / "low"), bench.codec)
     loaded = bench.run(prepared(tmp_path / "low", bench, task), task)
@@ -79,7 +79,7 @@ def test_what_it_is_comes_from_the_content(bench: StageRunner, task: Task, folde
 def test_a_folder_that_is_not_the_one_that_was_meant_is_refused(bench: StageRunner, task: Task, folder: Path) -> None:
     stage = prepared(folder, bench, task)
     save_model(tiny_model(task, seed=5), folder, bench.codec)
-    with pytest.raises(UserError, match=f"not {stage.digest}: it is another one"):
+    with pytest.raises(UserError, match=f"not {stage.digest}: it is another model"):
         stage.prepare(NO_INPUTS, task, bench.codec)
     with pytest.raises(SetupError, match="changed since the recipe was planned"):
         bench.run(stage, task)

@@ -1,0 +1,85 @@
+"""The stored outputs of models and ensembles on the evaluated splits, and the metrics of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.stage import Artifact
+from bebertlab.interfaces.task import SELECT, VALIDATION, Task
+
+LOGITS_FILE = "logits.safetensors"  #: of a model
+SCORES_FILE = "scores.safetensors"  #: of an ensemble
+
+#: outputs by split, each (N, C) in dataset order: logits of a model, or scores of an ensemble
+SplitOutputs = Mapping[str, NDArray[np.floating[Any]]]
+
+
+def evaluated_splits(task: Task) -> tuple[str, ...]:
+    """The splits on which every model is evaluated: select, validation and the further validation splits."""
+    further = sorted(name for name in task.splits if name.startswith(f"{VALIDATION}_"))
+    return (SELECT, VALIDATION, *further)
+
+
+def write_logits(logits: SplitOutputs, folder: Path) -> None:
+    """Write the logits of a model into the folder of its artifact."""
+    save_file({split: np.ascontiguousarray(values) for split, values in logits.items()}, folder / LOGITS_FILE)
+
+
+def write_scores(scores: SplitOutputs, folder: Path) -> None:
+    """Write the scores of an ensemble into the folder of its artifact."""
+    save_file({split: np.ascontiguousarray(values) for split, values in scores.items()}, folder / SCORES_FILE)
+
+
+def read_logits(artifact: Artifact, task: Task) -> SplitOutputs:
+    """The logits that a model gave on every evaluated split; no model runs.
+
+    Raises:
+        UserError: the artifact has no logits, or not those of the task's splits.
+    """
+    return _read(artifact, LOGITS_FILE, task)
+
+
+def read_scores(artifact: Artifact, task: Task) -> SplitOutputs:
+    """What is evaluated of an artifact: the scores of an ensemble, otherwise the logits of a model; no model runs.
+
+    The prediction is the arg max of a row, or column 0 for regression, see `Task.predict`.
+
+    Raises:
+        UserError: the artifact has neither, or not those of the task's splits.
+    """
+    merged = (artifact.folder / SCORES_FILE).is_file()
+    return _read(artifact, SCORES_FILE if merged else LOGITS_FILE, task)
+
+
+def score_metrics(outputs: SplitOutputs, task: Task) -> dict[str, float]:
+    """The task's metrics of outputs by split and name, e.g. "validation/score"."""
+    return {
+        f"{split}/{name}": value
+        for split, values in outputs.items()
+        for name, value in task.evaluate(split, values).items()
+    }
+
+
+def _read(artifact: Artifact, name: str, task: Task) -> SplitOutputs:
+    path = artifact.folder / name
+    if not path.is_file():
+        raise UserError(f"stage {artifact.stage} has no {name}; only stages with a model or a merged ensemble have one")
+    outputs: Mapping[str, NDArray[np.floating[Any]]] = load_file(path)
+    for split in evaluated_splits(task):
+        expected = (len(task.splits[split]), task.outputs)
+        shape = outputs[split].shape if split in outputs else None
+        if shape is None:
+            raise UserError(f"stage {artifact.stage} has no outputs on {split} in its {name}")
+        if shape != expected:
+            raise UserError(
+                f"stage {artifact.stage} has outputs of shape {shape} on {split} in its {name},"
+                f" task '{task.name}' needs {expected}"
+            )
+    return {split: outputs[split] for split in evaluated_splits(task)}

@@ -1,0 +1,44 @@
+"""The result of a recipe: what is reported of a model or an ensemble, from what is stored of it."""
+
+from __future__ import annotations
+
+from bebertlab.artifacts.baselines import baseline_metrics, variety_metrics, warn_of_answers
+from bebertlab.artifacts.metrics import COUNT, MATRIX, OPERATIONS, STORED, TOTAL, VOTING, combined_metrics, read_metrics
+from bebertlab.artifacts.outputs import read_scores, score_metrics
+from bebertlab.data.overlap import overlaps
+from bebertlab.interfaces.stage import Artifact, Context
+from bebertlab.interfaces.task import VALIDATION
+
+#: names of metrics that every result has, besides those of the task on each evaluated split; the others say how much
+#: a result can be trusted
+RESULT_METRICS = (COUNT, VOTING, MATRIX, TOTAL, STORED, OPERATIONS)
+
+
+def result_metrics(artifact: Artifact, context: Context) -> dict[str, float]:
+    """All that is reported of a model or a merged ensemble; no model runs.
+
+    The task's metrics on every evaluated split (`validation/score`), those of the majority class and of chance
+    (`majority/...`, `chance/...`), how much the predictions vary, `RESULT_METRICS`, the truncated texts, and the texts
+    that are in two splits. Warns of a result that learned nothing and of caveats of the task.
+
+    Raises:
+        UserError: the artifact has no outputs for the splits of the task.
+    """
+    task, outputs = context.task, read_scores(artifact, context.task)
+    scores = score_metrics(outputs, task)
+    predictions = task.predict(outputs[VALIDATION])
+    learned = {**baseline_metrics(task), **variety_metrics(task, predictions)}
+    for text in (*warn_of_answers({**scores, **learned}, task), *task.caveats):
+        context.warn(text)
+    stored = read_metrics(artifact.folder)
+    members = {name: stored.get(name, 1) for name in (COUNT, VOTING)}
+    return {**scores, **learned, **members, **combined_metrics([artifact], context), **_overlap_metrics(context)}
+
+
+def _overlap_metrics(context: Context) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for overlap in overlaps(context.task):
+        metrics |= overlap.metrics()
+        if (sentence := overlap.warning(generated=context.task.generated)) is not None:
+            context.warn(sentence)
+    return metrics

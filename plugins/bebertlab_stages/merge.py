@@ -1,0 +1,198 @@
+"""An ensemble from its members."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from attrs import Attribute, evolve, field, frozen
+
+from bebertlab.api import (
+    Artifact,
+    Codec,
+    Composition,
+    Context,
+    EnsembleOptions,
+    Floats,
+    Inputs,
+    MergerOptions,
+    QuantSpecs,
+    SplitOutputs,
+    StageOptions,
+    Task,
+    UserError,
+    combined_metrics,
+    evaluated_splits,
+    read_logits,
+    read_member,
+    stage_input,
+    write_metrics,
+    write_scores,
+)
+
+MEMBERS_FILE = "members.json"
+_FORMAT = 1
+#: kinds of stages without a model
+_WITHOUT_MODEL = ("merge", "evaluate")
+
+
+@frozen(kw_only=True, eq=False)
+class EnsembleMember:
+    """A model that is merged, unless it was discarded."""
+
+    artifact: Artifact
+    weight: float
+    kept: bool = True
+    trained: bool = True  #: False: it has no model
+
+
+def _all_positive(_: object, attribute: Attribute[Any], weights: tuple[float, ...] | None) -> None:
+    if weights is not None and not all(np.isfinite(weight) and weight > 0 for weight in weights):
+        raise ValueError(f"'{attribute.name}' must be finite and > 0: {weights}")
+
+
+@frozen(kw_only=True)
+class MergeStage(StageOptions):
+    """Merge the stored logits of members; no model is trained or run.
+
+    Members may come from several groups and single stages, differ in quantizers, sizes and tokenizers, and need no
+    strategy in common: `members: [boosted, bagged.0, distilled]`. A member weighs what its ensemble computed, a model
+    that is no member weighs 1, and members that their ensemble discarded are left out. The weights of different
+    ensembles are on different scales: set `weights`, or a `rule` that ignores them, where members come from several.
+    """
+
+    kind = "merge"
+    revision = 3
+    deterministic = True
+    members: str | tuple[str, ...] = stage_input(many=True)  #: group of members, stage with a model, or list of these
+    #: how they are merged; null: by the rule of their ensemble, where they have one ensemble in common
+    rule: MergerOptions | None = None
+    #: a weight for each member in order, all members of a group counted; null: their own
+    weights: tuple[float, ...] | None = field(default=None, validator=_all_positive)
+
+    def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
+        """Fill in the rule of the ensemble, and check that the rule suits the task and there is a weight for each."""
+        members = inputs["members"]
+        _check_members(members)
+        if self.weights is not None and len(self.weights) != len(members):
+            raise UserError(f"weights has {len(self.weights)} numbers, and {len(members)} models are merged")
+        rule = self.rule or _common_rule(members, task)
+        rule.build(task.outputs)
+        return evolve(self, rule=rule)
+
+    def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
+        """No model, and no parts besides the rule."""
+        return Composition()
+
+    def run(self, inputs: Inputs, context: Context) -> None:
+        """Write the merged scores of every evaluated split, and which members they come from."""
+        if self.rule is None:
+            raise UserError("no rule is named; prepare() fills it in")
+        members = self._members(inputs)
+        voting = voting_members(members)
+        _warn_of_duplicates(voting, context)
+        logits = [read_logits(member.artifact, context.task) for member in voting]
+        merger = self.rule.build(context.task.outputs)
+        weights = np.array([member.weight for member in voting])
+        scores = {
+            split: _checked(self.rule.kind, merger.merge(_stack(logits, split), weights), split, context.task)
+            for split in evaluated_splits(context.task)
+        }
+        write_scores(scores, context.folder)
+        _write_members(members, voting, context)
+        counts = {"members/count": len(members), "members/kept": len(voting)}
+        write_metrics({**counts, **combined_metrics((m.artifact for m in voting), context)}, context.folder)
+
+    def _members(self, inputs: Inputs) -> list[EnsembleMember]:
+        artifacts = inputs.many("members")
+        stored = [read_member(artifact) for artifact in artifacts]
+        weights = self.weights or [member.result.weight for member in stored]
+        return [
+            EnsembleMember(artifact=artifact, weight=weight, kept=member.result.kept, trained=member.trained)
+            for artifact, member, weight in zip(artifacts, stored, weights, strict=True)
+        ]
+
+
+def voting_members(members: Sequence[EnsembleMember]) -> tuple[EnsembleMember, ...]:
+    """The members that are merged: those that were kept, or the first trained one, with weight 1, if none was.
+
+    So an ensemble of one useless member is still that member, and the next useful member replaces it.
+    """
+    kept = tuple(member for member in members if member.kept)
+    first = next(member for member in members if member.trained)
+    return kept or (evolve(first, weight=1.0),)
+
+
+def _check_members(members: tuple[StageOptions, ...]) -> None:
+    """Check that each has a model, and that no two are the same."""
+    for index, stage in enumerate(members):
+        if stage.kind in _WITHOUT_MODEL:
+            raise UserError(f"a stage of kind '{stage.kind}' has no model to merge; name the stages that it reads")
+        if stage in members[:index]:
+            advice = "name it once" if stage.deterministic else "set another `seed` for one of them"
+            raise UserError(
+                f"two of the stages to merge are of kind '{stage.kind}' with equal options and would be the same model"
+                f" twice; {advice}"
+            )
+
+
+def _common_rule(members: tuple[StageOptions, ...], task: Task) -> MergerOptions:
+    """The rule of the ensemble that all members belong to; a member is a stage with an option `ensemble`."""
+    ensembles: list[EnsembleOptions] = []
+    for stage in members:
+        ensemble = getattr(stage, "ensemble", None)
+        if not isinstance(ensemble, EnsembleOptions):
+            raise UserError(f"a stage of kind '{stage.kind}' belongs to no ensemble with a rule; name one as `rule`")
+        if ensemble not in ensembles:
+            ensembles.append(ensemble)
+    if len(ensembles) > 1:
+        kinds = ", ".join(dict.fromkeys(ensemble.kind for ensemble in ensembles))
+        raise UserError(
+            f"the members belong to {len(ensembles)} ensembles ({kinds}), each with its own rule; name one as `rule`"
+        )
+    return ensembles[0].merger(task.outputs)
+
+
+def _warn_of_duplicates(members: Sequence[EnsembleMember], context: Context) -> None:
+    positions: dict[str, int] = {}
+    for position, member in enumerate(members, start=1):
+        key = member.artifact.key
+        if key in positions:
+            # by position: stages have other names in another recipe that finds this artifact in the store
+            context.warn(f"models {positions[key]} and {position} of the merged ones are the same model, counted twice")
+        positions[key] = position
+
+
+def _stack(logits: Sequence[SplitOutputs], split: str) -> Floats:
+    """Logits (M, N, C) of a split."""
+    return np.stack([outputs[split].astype(np.float64) for outputs in logits])
+
+
+def _checked(rule: str, scores: Floats, split: str, task: Task) -> Floats:
+    """The scores (N, C) of a split, if they have that shape and are finite."""
+    shape = len(task.splits[split]), task.outputs
+    if scores.shape != shape:
+        raise UserError(f"merger '{rule}' gives scores of the shape {scores.shape} on {split}, expected {shape}")
+    if not np.isfinite(scores).all():
+        raise UserError(f"merger '{rule}' gives scores on {split} that contain NaN or inf")
+    return scores
+
+
+def _write_members(members: Sequence[EnsembleMember], voting: Sequence[EnsembleMember], context: Context) -> None:
+    """Write which members there are, by stage and key, and whether each votes."""
+    keys = {member.artifact.key for member in voting}
+    rows = [
+        {
+            "stage": member.artifact.stage,
+            "key": member.artifact.key,
+            "trained": member.trained,
+            "kept": member.kept,
+            "weight": member.weight,
+            "votes": member.artifact.key in keys,
+        }
+        for member in members
+    ]
+    text = json.dumps({"format": _FORMAT, "members": rows}, indent=2)
+    (context.folder / MEMBERS_FILE).write_text(text + "\n", encoding="utf-8")
