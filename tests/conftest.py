@@ -131,7 +131,7 @@ TRAIN = TrainOptions(learning_rate=3e-3, epochs=2, batch_size=16)
 
 
 @pytest.fixture(scope="session")
-def codec() -> Codec:
+def codec() -> OptionsCodec:
     return OptionsCodec(load_plugins().registry)
 
 
@@ -141,7 +141,7 @@ def task() -> Task:
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory, codec: Codec) -> StageRunner:
+def bench(tmp_path_factory: pytest.TempPathFactory, codec: OptionsCodec) -> StageRunner:
     return StageRunner(tmp_path_factory.mktemp("stages"), codec)
 
 

@@ -44,7 +44,7 @@ RANKS = {
     "api": 8,
     "config": 8,
     "store": 8,
-    "testing": 9,
+    "testing": 10,
     "pipeline": 9,
     "study": 10,
     "tracking": 10,

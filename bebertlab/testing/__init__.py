@@ -8,10 +8,13 @@ from bebertlab.testing.ensemble import check_ensemble, check_merger
 from bebertlab.testing.loss import check_distillation, check_loss
 from bebertlab.testing.model import check_scheme, check_splitter
 from bebertlab.testing.quantizer import check_quantizer
+from bebertlab.testing.stage import check_stage
+from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.task import check_task
 
 __all__ = [
     "ContractError",
+    "StageRunner",
     "check_distillation",
     "check_encoder",
     "check_ensemble",
@@ -21,5 +24,6 @@ __all__ = [
     "check_quantizer",
     "check_scheme",
     "check_splitter",
+    "check_stage",
     "check_task",
 ]

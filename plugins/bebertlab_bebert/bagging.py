@@ -67,8 +67,6 @@ class Bagging(Ensemble):
         weights[np.argsort(data.uniform("bagging", index), kind="stable")[:count]] = 1 / count
         return SampleWeights(sampling=Sampling.SUBSET, weights=weights)
 
-    def update(
-        self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData
-    ) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         """Every member counts the same."""
         return MemberResult(weight=1.0, kept=True, error=None, next=None)

@@ -34,9 +34,7 @@ class AdaBoostR2(Ensemble):
         """Equal weights."""
         return self.rounds.first(len(data))
 
-    def update(
-        self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData
-    ) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         """Weigh the member by its weighted loss, and lower the weight of what it gets right."""
         if logits is None:
             raise ValueError("a member of boosting is judged by its logits")

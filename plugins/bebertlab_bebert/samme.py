@@ -31,9 +31,7 @@ class Samme(Ensemble):
         """Equal weights."""
         return self.rounds.first(len(data))
 
-    def update(
-        self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData
-    ) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         """Weigh the member by its weighted error, and raise the weight of what it misses."""
         if logits is None:
             raise ValueError("a member of boosting is judged by its logits")

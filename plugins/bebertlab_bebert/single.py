@@ -44,8 +44,6 @@ class Single(Ensemble):
         """Every example."""
         return SampleWeights(sampling=Sampling.ALL, weights=np.full(len(data), 1 / len(data)))
 
-    def update(
-        self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData
-    ) -> MemberResult:
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         """It is kept, and nothing comes after it."""
         return MemberResult(weight=1.0, kept=True, error=None, next=None)

@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
-from bebertlab.config.codec import OptionsCodec
+from bebertlab.artifacts.metrics import read_metrics
+from bebertlab.errors import UserError
+from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.stage import Context, Inputs, StageOptions, stage_input
-from bebertlab.registry.manager import load_plugins
 from bebertlab.testing.stage_runner import StageRunner, TinyTestEncoder
 from bebertlab.testing.tiny import tiny_model, tiny_task
 
@@ -24,7 +25,7 @@ class Copy(StageOptions):
 
 @pytest.fixture
 def bench(tmp_path: Path) -> StageRunner:
-    return StageRunner(tmp_path, OptionsCodec(load_plugins().registry))
+    return StageRunner(tmp_path, kinds=[Copy])
 
 
 def test_stages_read_what_others_wrote(bench: StageRunner) -> None:
@@ -42,3 +43,32 @@ def test_the_encoder_is_that_of_the_tiny_task(tmp_path: Path) -> None:
     assert (tmp_path / "tokenizer.json").is_file()
     checkpoint = encoder.checkpoint(len(tokenizer), 2, 0)
     assert checkpoint.architecture == tiny_model(tiny_task()).architecture
+
+
+def test_a_tiny_task_with_more_classes_has_an_encoder(tmp_path: Path) -> None:
+    assert TinyTestEncoder().checkpoint(23, 3, 0).architecture.classes == 3
+
+
+def test_a_stage_can_be_named_as_in_yaml(bench: StageRunner) -> None:
+    text = (bench.run("copy", name="a").folder / "text").read_text()
+    assert text == (bench.run({"kind": "copy"}, name="a").folder / "text").read_text() == "a0 "
+    assert (bench.run({"kind": "copy", "seed": 7}, name="a").folder / "text").read_text() == "a7 "
+    with pytest.raises(UserError, match="unknown stage 'copi'; did you mean 'copy'"):
+        bench.run("copi")
+
+
+def test_a_stage_is_prepared_where_its_inputs_are_known(bench: StageRunner) -> None:
+    task = tiny_task(examples=24)
+    teacher = bench.run({"kind": "finetune", "train": {"epochs": 1}}, task, name="teacher")
+    distill = {"kind": "distill", "model": "t", "teacher": "t", "distillation": "none", "train": {"epochs": 1}}
+    student = bench.run(distill, task, model=teacher, teacher=teacher)
+    assert not any(name.startswith("teacher/") for name in read_metrics(student.folder))  # prepare() dropped it
+    unprepared = bench.run(distill, task, model=teacher, teacher=teacher, prepare=False)
+    assert "teacher/better_than_majority" in read_metrics(unprepared.folder)
+    foreign = evolve(teacher, key="of another runner")
+    assert "teacher/better_than_majority" in read_metrics(
+        bench.run(distill, task, model=foreign, teacher=foreign).folder
+    )
+    assert bench.prepared(student).spec == QuantSpec()
+    with pytest.raises(UserError, match="was not made by this runner"):
+        bench.prepared(foreign)
