@@ -180,8 +180,13 @@ class Composition:
     parts: tuple[Options, ...] = ()  #: further parts that the stage builds itself, such as the losses it trains with
 
 
-#: designs of the models that the input stages leave, by field name; None where a stage leaves none or does not say
+#: quantization of the models that the input stages leave, by field name; None where a stage leaves none or it is not
+#: known
 QuantSpecs = Mapping[str, tuple[QuantSpec | None, ...]]
+
+#: what is known of the models that the input stages leave, by field name; None where a stage leaves none or nothing is
+#: known
+PlannedModels = Mapping[str, tuple[PlannedModel | None, ...]]
 
 
 @frozen(kw_only=True)
@@ -228,9 +233,7 @@ class StageOptions(Options):
         """
         return None
 
-    def plan_model(
-        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
-    ) -> PlannedModel | None:
+    def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
         """What is known of the model that this stage will write; None: nothing, or it writes none.
 
         Asked after `prepare`, with the models of its inputs by field name. A stage overrides it to pass on the

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
 from bebertlab.interfaces.ensemble import SampleWeights
 from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.interfaces.stage import Codec, Composition, PlannedModel, Planning, QuantSpecs
+from bebertlab.interfaces.stage import Codec, Composition, PlannedModel, PlannedModels, Planning, QuantSpecs
 from bebertlab.interfaces.task import Task
 from bebertlab.model.slice import check_parts
 from bebertlab.training.loop import need_teacher
@@ -56,7 +56,7 @@ def student_composition(scheme: SchemeOptions | None, inputs: QuantSpecs) -> Com
 
 
 def plan_student(
-    inputs: Mapping[str, tuple[PlannedModel | None, ...]],
+    inputs: PlannedModels,
     planning: Planning,
     *,
     model: str,

@@ -24,6 +24,7 @@ from bebertlab.api import (
     Context,
     Inputs,
     PlannedModel,
+    PlannedModels,
     Planning,
     QuantSpecs,
     StageOptions,
@@ -80,9 +81,7 @@ class ReorderStage(StageOptions):
         """The design of the model that is reordered."""
         return Composition(spec=inputs["model"][0])
 
-    def plan_model(
-        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
-    ) -> PlannedModel | None:
+    def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
         """The model that is reordered, whose sizes stay."""
         return inputs["model"][0]
 

@@ -15,6 +15,7 @@ from bebertlab.api import (
     Context,
     Inputs,
     PlannedModel,
+    PlannedModels,
     Planning,
     QuantSpecs,
     SetupError,
@@ -63,9 +64,7 @@ class LoadStage(StageOptions):
             )
         return evolve(self, folder=model.folder, digest=model.digest, maximum_tokens=length)
 
-    def plan_model(
-        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
-    ) -> PlannedModel | None:
+    def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
         """The model in the folder."""
         return inspect_model(self.folder, planning.codec).planned(self.maximum_tokens)
 

@@ -26,6 +26,7 @@ from bebertlab.api import (
     MemberResult,
     NoneOptions,
     PlannedModel,
+    PlannedModels,
     Planning,
     QuantSpecs,
     SampleWeights,
@@ -108,9 +109,7 @@ class MemberStage(StageOptions):
         """The spec of the scheme, or that of the model."""
         return student_composition(self.scheme, inputs)
 
-    def plan_model(
-        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
-    ) -> PlannedModel | None:
+    def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
         """The model that it starts from; checks that the teacher can teach it."""
         return plan_student(
             inputs,

@@ -14,6 +14,7 @@ from bebertlab.api import (
     Context,
     Inputs,
     PlannedModel,
+    PlannedModels,
     Planning,
     QuantSpecs,
     StageOptions,
@@ -51,9 +52,7 @@ class SliceStage(StageOptions):
         """The spec of the model that is sliced."""
         return Composition(spec=inputs["model"][0])
 
-    def plan_model(
-        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
-    ) -> PlannedModel | None:
+    def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
         """The sliced model; checks that something of it is left."""
         (model,) = inputs["model"]
         if model is None or model.architecture is None:

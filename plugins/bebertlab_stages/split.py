@@ -22,6 +22,7 @@ from bebertlab.api import (
     Inputs,
     LabelsOptions,
     PlannedModel,
+    PlannedModels,
     Planning,
     QuantSpecs,
     SplitterOptions,
@@ -67,9 +68,7 @@ class SplitStage(StageOptions):
         spec = None if source is None else self.splitter.spec(source)
         return None if spec is None else Composition(spec=spec, parts=(LabelsOptions(),))
 
-    def plan_model(
-        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
-    ) -> PlannedModel | None:
+    def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
         """The model that is split; a splitter may change its sizes."""
         (model,) = inputs["model"]
         return None if model is None else evolve(model, architecture=None)

@@ -15,6 +15,7 @@ from bebertlab.api import (
     Inputs,
     NoneOptions,
     PlannedModel,
+    PlannedModels,
     Planning,
     QuantSpec,
     QuantSpecs,
@@ -50,9 +51,7 @@ class FinetuneStage(StageOptions):
         """A full-precision model, trained without a teacher."""
         return Composition(spec=QuantSpec(), parts=(NoneOptions(),))
 
-    def plan_model(
-        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
-    ) -> PlannedModel | None:
+    def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
         """The encoder; checks that it can read the task."""
         return planning.encoder()
 
@@ -85,9 +84,7 @@ class DistillStage(StageOptions):
         """The spec of the scheme, or that of the model."""
         return student_composition(self.scheme, inputs)
 
-    def plan_model(
-        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
-    ) -> PlannedModel | None:
+    def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
         """The model that it trains; checks that the teacher can teach it."""
         return plan_student(
             inputs,

@@ -19,6 +19,7 @@ from bebertlab.api import (
     Inputs,
     LossOptions,
     PlannedModel,
+    PlannedModels,
     Planning,
     QuantSpec,
     QuantSpecs,
@@ -56,9 +57,7 @@ class Nudge(StageOptions):
     def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
         return Composition(spec=inputs["model"][0])
 
-    def plan_model(
-        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
-    ) -> PlannedModel | None:
+    def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
         return inputs["model"][0]
 
     def run(self, inputs: Inputs, context: Context) -> None:
@@ -155,9 +154,7 @@ class NamesAnotherSpec(Nudge):
 
 @frozen(kw_only=True)
 class PlansAnotherLength(Nudge):
-    def plan_model(
-        self, inputs: Mapping[str, tuple[PlannedModel | None, ...]], planning: Planning
-    ) -> PlannedModel | None:
+    def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
         (model,) = inputs["model"]
         return None if model is None else evolve(model, maximum_tokens=7)
 

@@ -68,6 +68,6 @@ def test_exceptions_break_the_contract_and_errors_of_the_user_do_not() -> None:
 
     with pytest.raises(ContractError, match=r"^prepare\(\) raises KeyError: 'model'$"):
         call("prepare()", lambda: fail(KeyError("model")))
-    with pytest.raises(UserError, match="^no model$"):
+    with pytest.raises(UserError, match=r"^no model$"):
         call("prepare()", lambda: fail(UserError("no model")))
     assert call("prepare()", lambda: 3) == 3
