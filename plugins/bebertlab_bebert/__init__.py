@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from bebertlab.api import DistillationOptions, EnsembleOptions, MergerOptions, hookimpl
-from bebertlab_bebert.average import WeightedMeanOptions, WeightedMedianOptions
-from bebertlab_bebert.bagging import BaggingOptions
+from bebertlab_bebert.bagging import BaggingOptions, SingleOptions
 from bebertlab_bebert.boosting import BoostingOptions
-from bebertlab_bebert.probability import MeanProbabilityOptions, WeightedProbabilityOptions
-from bebertlab_bebert.single import SingleOptions
+from bebertlab_bebert.merging import (
+    HardVoteOptions,
+    MeanProbabilityOptions,
+    WeightedMeanOptions,
+    WeightedMedianOptions,
+    WeightedProbabilityOptions,
+)
 from bebertlab_bebert.variants import BebertA, BebertB, BebertC
-from bebertlab_bebert.vote import HardVoteOptions
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""Members that differ in what they have seen."""
+"""Ensembles whose members do not depend on each other: bagging, and the single model."""
 
 from __future__ import annotations
 
@@ -15,17 +15,52 @@ from bebertlab.api import (
     Sampling,
     TrainingData,
 )
-from bebertlab_bebert.average import WeightedMeanOptions
-from bebertlab_bebert.probability import MeanProbabilityOptions
+from bebertlab_bebert.merging import MeanProbabilityOptions, WeightedMeanOptions
+
+_EQUAL = MemberResult(weight=1.0, kept=True, error=None, next=None)
+
+
+def _mean(classes: int) -> MergerOptions:
+    return MeanProbabilityOptions() if classes > 1 else WeightedMeanOptions()
+
+
+@frozen(kw_only=True)
+class SingleOptions(EnsembleOptions):
+    """A single model that sees every example once an epoch: the baseline of ensembles."""
+
+    kind = "single"
+    sequential = False
+    needs_predictions = False
+    single = True
+
+    def build(self, classes: int) -> Ensemble:
+        """The strategy, for classes and regression."""
+        return Single()
+
+    def merger(self, classes: int) -> MergerOptions:
+        """The mean of its own probabilities, or values."""
+        return _mean(classes)
+
+
+class Single(Ensemble):
+    """One member on every example."""
+
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
+        """Every example."""
+        return SampleWeights(sampling=Sampling.ALL, weights=np.full(len(data), 1 / len(data)))
+
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        """It is kept, and no member follows."""
+        return _EQUAL
 
 
 @frozen(kw_only=True)
 class BaggingOptions(EnsembleOptions):
-    """Each member trains on a bootstrap of its own: N examples drawn with replacement, the same in every epoch.
+    """Each member trains on its own bootstrap: N examples drawn with replacement, the same in every epoch.
 
     With a `share` below 1 a member trains on round(share * N) examples, and takes that share of the steps: drawn with
     replacement (m-out-of-n bootstrap), or without (`replacement: false`: random subsampling, subagging, pasting), when
-    each of them comes once an epoch.
+    it sees each of them once an epoch.
     Source: Breiman, Bagging Predictors, 1996; without replacement: Breiman, Pasting Small Votes, 1999, and Bühlmann and
     Yu, Analyzing Bagging, 2002.
     Differs from the BEBERT code: members start independently of each other (unless the recipe says
@@ -41,23 +76,23 @@ class BaggingOptions(EnsembleOptions):
     replacement: bool = True  #: false: no example comes twice in an epoch; with a share of 1 members see all of them
 
     def build(self, classes: int) -> Ensemble:
-        """The strategy; the number of classes does not matter."""
+        """The strategy, for classes and regression."""
         return Bagging(share=self.share, replacement=self.replacement)
 
     def merger(self, classes: int) -> MergerOptions:
         """The mean of the members' probabilities, or values."""
-        return MeanProbabilityOptions() if classes > 1 else WeightedMeanOptions()
+        return _mean(classes)
 
 
 @frozen(kw_only=True)
 class Bagging(Ensemble):
-    """Draws of a member's own, and equal weights."""
+    """Independent draws, and equal weights of the members."""
 
     share: float
     replacement: bool
 
     def first(self, index: int, data: TrainingData) -> SampleWeights:
-        """A bootstrap, which training draws by the member's seed, or the examples with the member's lowest numbers."""
+        """A bootstrap, drawn in training by the member's seed, or the examples with the member's lowest numbers."""
         examples = len(data)
         count = max(1, round(self.share * examples))
         if self.replacement:
@@ -69,4 +104,4 @@ class Bagging(Ensemble):
 
     def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         """Every member counts the same."""
-        return MemberResult(weight=1.0, kept=True, error=None, next=None)
+        return _EQUAL

@@ -1,17 +1,26 @@
-"""Members that train on what the ones before them got wrong."""
+"""Boosting: members that train on what the members before them got wrong."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+import numpy as np
 from attrs import field, frozen, validators
 
-from bebertlab.api import Ensemble, EnsembleOptions, MergerOptions, Sampling
-from bebertlab_bebert.average import WeightedMedianOptions
-from bebertlab_bebert.probability import WeightedProbabilityOptions
-from bebertlab_bebert.r2 import AdaBoostR2
-from bebertlab_bebert.rounds import Rounds
-from bebertlab_bebert.samme import Samme
+from bebertlab.api import (
+    Ensemble,
+    EnsembleOptions,
+    Floats,
+    MemberResult,
+    MergerOptions,
+    SampleWeights,
+    Sampling,
+    TrainingData,
+)
+from bebertlab_bebert.merging import WeightedMedianOptions, WeightedProbabilityOptions
+
+RegressionLoss = Literal["linear", "square", "exponential"]
 
 
 @frozen(kw_only=True)
@@ -30,27 +39,146 @@ class BoostingOptions(EnsembleOptions):
     sampling: Literal["resample", "reweight"] = "resample"
     #: members in a row that may be discarded (no better than chance) and tried again with equal weights; then it ends
     retries: int = field(default=2, validator=validators.ge(0))
-    #: after a member without errors: go on with the same weights, or end
+    #: after a member without errors: continue with the same weights, or stop
     perfect: Literal["continue", "stop"] = "continue"
-    #: an error below it counts as this much, which bounds the weight of a member
+    #: a smaller error counts as this one, which bounds the weight of a member
     error_floor: float = field(default=1e-10, validator=[validators.gt(0), validators.lt(0.1)])
-    #: no example weighs less than this part of an equal share
+    #: smallest weight of an example, as a fraction of an equal share
     weight_floor: float = field(default=0.0, validator=[validators.ge(0), validators.lt(1)])
-    #: of AdaBoost.R2: how the error of a value counts, relative to the largest one
-    loss: Literal["linear", "square", "exponential"] = "square"
+    #: of AdaBoost.R2: how the error of a value counts, relative to the largest error
+    loss: RegressionLoss = "square"
 
     def build(self, classes: int) -> Ensemble:
         """SAMME, or AdaBoost.R2 for regression."""
-        rounds = Rounds(
+        reweighting = Reweighting(
             sampling=Sampling(self.sampling),
             retries=self.retries,
             stop_at_perfect=self.perfect == "stop",
             weight_floor=self.weight_floor,
         )
         if classes == 1:
-            return AdaBoostR2(rounds=rounds, error_floor=self.error_floor, loss=self.loss)
-        return Samme(rounds=rounds, error_floor=self.error_floor, classes=classes)
+            return AdaBoostR2(reweighting=reweighting, error_floor=self.error_floor, loss=self.loss)
+        return Samme(reweighting=reweighting, error_floor=self.error_floor, classes=classes)
 
     def merger(self, classes: int) -> MergerOptions:
         """Probabilities by member weight, or the weighted median."""
         return WeightedProbabilityOptions() if classes > 1 else WeightedMedianOptions()
+
+
+@frozen(kw_only=True)
+class Reweighting:
+    """The weights of the examples from one member to the next, as both kinds of boosting compute them."""
+
+    sampling: Sampling
+    retries: int
+    stop_at_perfect: bool
+    weight_floor: float
+
+    def equal(self, examples: int) -> SampleWeights:
+        """Equal weights."""
+        return SampleWeights(sampling=self.sampling, weights=np.full(examples, 1 / examples))
+
+    def kept(self, weight: float, error: float, weights: Floats) -> MemberResult:
+        """The result of a useful member; the new `weights` of the examples need not sum to 1."""
+        shares = weights / weights.sum()
+        if self.weight_floor > 0:
+            shares = np.maximum(shares, self.weight_floor / len(shares))
+            shares = shares / shares.sum()
+        following = SampleWeights(sampling=self.sampling, weights=shares)
+        return MemberResult(weight=weight, kept=True, error=error, next=following)
+
+    def perfect(self, weight: float, weights: Floats) -> MemberResult:
+        """The result of a member without errors, after which the weights of the examples stay."""
+        following = SampleWeights(sampling=self.sampling, weights=weights / weights.sum())
+        return MemberResult(weight=weight, kept=True, error=0.0, next=None if self.stop_at_perfect else following)
+
+    def discarded(self, error: float, weights: SampleWeights) -> MemberResult:
+        """The result of a member no better than chance: the next one starts from equal weights, up to `retries`."""
+        following = None
+        if weights.retries < self.retries:
+            equal = np.full(len(weights.weights), 1 / len(weights.weights))
+            following = SampleWeights(sampling=self.sampling, weights=equal, retries=weights.retries + 1)
+        return MemberResult(weight=0.0, kept=False, error=error, next=following)
+
+
+@frozen(kw_only=True)
+class Samme(Ensemble):
+    """AdaBoost for C classes.
+
+    e = sum of v_n over misses,  a = ln((1 - e) / e) + ln(C - 1),  v_n <- v_n exp(a [n is a miss]) / sum.
+    A member with e >= 1 - 1/C is discarded.
+    Shape: logits (N, C), labels (N,) -> weights (N,).
+    Source: Zhu et al., Multi-class AdaBoost, 2009 (for C = 2, AdaBoost.M1 with twice its member weight).
+    Differs from the BEBERT code: predictions of the whole train split in its order, the term ln(C - 1), a bound where
+    e = 0, and no member of negative weight.
+    """
+
+    reweighting: Reweighting
+    error_floor: float
+    classes: int
+
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
+        """Equal weights."""
+        return self.reweighting.equal(len(data))
+
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        """Weigh the member by its weighted error, and raise the weight of the examples that it misses."""
+        if logits is None:
+            raise ValueError("boosting needs the logits of a member")
+        miss = logits.argmax(axis=1) != data.labels
+        shares = weights.weights / weights.weights.sum()
+        error = float(shares[miss].sum())
+        if error >= 1 - 1 / self.classes - 1e-12:  # chance itself, as a sum of rounded shares
+            return self.reweighting.discarded(error, weights)
+        bounded = max(error, self.error_floor)
+        weight = math.log((1 - bounded) / bounded) + math.log(self.classes - 1)
+        if not miss.any():
+            return self.reweighting.perfect(weight, shares)
+        return self.reweighting.kept(weight, error, shares * np.exp(weight * miss))
+
+
+@frozen(kw_only=True)
+class AdaBoostR2(Ensemble):
+    """AdaBoost.R2.
+
+    d_n = |f_n - y_n|,  r_n = d_n / max d,  l_n = r_n (linear), r_n^2 (square) or 1 - exp(-r_n) (exponential),
+    e = sum v_n l_n,  b = e / (1 - e),  v_n <- v_n b^(1 - l_n) / sum,  member weight ln(1 / b).
+    A member with e >= 0.5 is discarded.
+    Shape: logits (N, 1), labels (N,) -> weights (N,).
+    Source: Drucker, Improving Regressors using Boosting Techniques, 1997.
+    Differs: after a discarded member it tries again with equal weights, as often as `retries` allows. The BEBERT code
+    keeps such members, with a negative weight. After a member without any error it continues, unless `perfect` is
+    "stop" as in Drucker, so that an ensemble has the size that was asked for.
+    """
+
+    reweighting: Reweighting
+    error_floor: float
+    loss: RegressionLoss
+
+    def first(self, index: int, data: TrainingData) -> SampleWeights:
+        """Equal weights."""
+        return self.reweighting.equal(len(data))
+
+    def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
+        """Weigh the member by its weighted loss, and lower the weight of the examples that it predicts well."""
+        if logits is None:
+            raise ValueError("boosting needs the logits of a member")
+        distance = np.abs(logits[:, 0] - data.labels)
+        shares = weights.weights / weights.weights.sum()
+        if not distance.any():
+            return self.reweighting.perfect(-math.log(_odds(self.error_floor)), shares)
+        loss = self._losses(distance / distance.max())
+        error = float(shares @ loss)
+        if error >= 0.5:
+            return self.reweighting.discarded(error, weights)
+        beta = _odds(max(error, self.error_floor))
+        return self.reweighting.kept(-math.log(beta), error, shares * beta ** (1 - loss))
+
+    def _losses(self, relative: Floats) -> Floats:
+        if self.loss == "linear":
+            return relative
+        return relative**2 if self.loss == "square" else -np.expm1(-relative)
+
+
+def _odds(error: float) -> float:
+    return error / (1 - error)

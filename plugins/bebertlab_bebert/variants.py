@@ -1,7 +1,7 @@
 """How the members learn in the variants of BEBERT, with the settings of its scripts.
 
-The start of the members and what stands before it belong to the recipe: all three start from the weights of a split
-ternary model that was distilled in two stages.
+Where the members start is up to the recipe: in all three variants from a split ternary model that was distilled in two
+stages.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ class BebertA(DistillationOptions):
     """Variant A: no distillation in the members, the labels only.
 
     One phase: labels.
-    Source: the BEBERT code (6 epochs, rate 5e-5, batches of 32). Differs: the teacher is not run at all.
+    Source: the BEBERT code (6 epochs, rate 5e-5, batches of 32). Differs: the teacher never runs.
     """
 
     kind = "bebert-a"
     epochs: int = field(default=6, validator=validators.ge(1))  #: passes over the train split
     learning_rate: float = field(default=5e-5, validator=validators.gt(0))  #: highest rate of the weights
-    batch_size: int = field(default=32, validator=validators.ge(1))  #: examples a step
+    batch_size: int = field(default=32, validator=validators.ge(1))  #: examples per step
 
     def phases(self) -> tuple[Phase, ...]:
         """The one phase."""
@@ -40,7 +40,7 @@ class BebertB(DistillationOptions):
     kind = "bebert-b"
     epochs: int = field(default=1, validator=validators.ge(1))  #: passes over the train split
     learning_rate: float = field(default=5e-5, validator=validators.gt(0))  #: highest rate of the weights
-    batch_size: int = field(default=32, validator=validators.ge(1))  #: examples a step
+    batch_size: int = field(default=32, validator=validators.ge(1))  #: examples per step
 
     def phases(self) -> tuple[Phase, ...]:
         """The one phase."""
@@ -58,7 +58,7 @@ class BebertC(DistillationOptions):
     kind = "bebert-c"
     epochs: int = field(default=1, validator=validators.ge(1))  #: of each phase
     learning_rate: float = field(default=5e-5, validator=validators.gt(0))  #: of the second phase
-    batch_size: int = field(default=32, validator=validators.ge(1))  #: examples a step
+    batch_size: int = field(default=32, validator=validators.ge(1))  #: examples per step
 
     def phases(self) -> tuple[Phase, ...]:
         """The two phases."""

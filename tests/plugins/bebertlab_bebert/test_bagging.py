@@ -7,7 +7,7 @@ from bebertlab.interfaces.ensemble import Sampling
 from bebertlab.interfaces.training_data import TrainingData
 from bebertlab.testing.ensemble import check_ensemble
 from bebertlab.testing.tiny import tiny_data
-from bebertlab_bebert.bagging import BaggingOptions
+from bebertlab_bebert.bagging import BaggingOptions, SingleOptions
 
 
 def data(examples: int, seed: int = 0) -> TrainingData:
@@ -25,8 +25,8 @@ def test_every_member_draws_a_bootstrap_and_counts_the_same() -> None:
     first = bagging.first(0, data(4))
     assert (first.sampling, first.draws) == (Sampling.BOOTSTRAP, None)
     assert first.weights.tolist() == [0.25] * 4
-    verdict = bagging.update(3, first, None, data(4))
-    assert (verdict.weight, verdict.kept, verdict.next) == (1.0, True, None)
+    result = bagging.update(3, first, None, data(4))
+    assert (result.weight, result.kept, result.next) == (1.0, True, None)
 
 
 def test_a_share_with_replacement_is_so_many_draws() -> None:
@@ -58,3 +58,18 @@ def test_members_do_not_wait_for_each_other() -> None:
 def test_a_share_is_above_0_and_at_most_1(share: float) -> None:
     with pytest.raises(ValueError, match="share"):
         BaggingOptions(share=share)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_a_single_model_keeps_the_contract(classes: int) -> None:
+    check_ensemble(SingleOptions(), classes)
+
+
+def test_a_single_model_is_one_member_that_sees_every_example() -> None:
+    assert SingleOptions.single
+    single = SingleOptions().build(2)
+    data = tiny_data(np.zeros(4, dtype=np.int64))
+    first = single.first(0, data)
+    assert first.sampling is Sampling.ALL
+    result = single.update(0, first, None, data)
+    assert (result.weight, result.kept, result.next) == (1.0, True, None)

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from bebertlab.interfaces.ensemble import Sampling
+from bebertlab.interfaces.ensemble import Ensemble, Floats, SampleWeights, Sampling
 from bebertlab.testing.ensemble import check_ensemble
 from bebertlab.testing.tiny import tiny_data
-from bebertlab_bebert.average import WeightedMedianOptions
-from bebertlab_bebert.boosting import BoostingOptions
-from bebertlab_bebert.probability import WeightedProbabilityOptions
-from bebertlab_bebert.r2 import AdaBoostR2
-from bebertlab_bebert.samme import Samme
+from bebertlab_bebert.boosting import AdaBoostR2, BoostingOptions, Reweighting, Samme
+from bebertlab_bebert.merging import WeightedMedianOptions, WeightedProbabilityOptions
 
 OPTIONS = [
     BoostingOptions(),
@@ -48,3 +49,126 @@ def test_classes_decide_the_kind_of_boosting() -> None:
 def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         BoostingOptions(**wrong)  # type: ignore[arg-type]
+
+
+def reweighting(*, retries: int = 1, stop_at_perfect: bool = False, weight_floor: float = 0.0) -> Reweighting:
+    return Reweighting(
+        sampling=Sampling.RESAMPLE, retries=retries, stop_at_perfect=stop_at_perfect, weight_floor=weight_floor
+    )
+
+
+def test_kept_weights_are_shares() -> None:
+    result = reweighting().kept(2.0, 0.1, np.array([1.0, 3.0]))
+    assert result.next is not None
+    assert result.next.weights.tolist() == [0.25, 0.75]
+    assert (result.weight, result.kept, result.error) == (2.0, True, 0.1)
+
+
+def test_no_example_falls_below_the_floor() -> None:
+    result = reweighting(weight_floor=0.5).kept(2.0, 0.1, np.array([0.0, 0.0, 0.0, 1.0]))
+    assert result.next is not None
+    assert np.allclose(result.next.weights, np.array([1, 1, 1, 8]) / 11)
+
+
+def test_a_discarded_member_resets_the_weights_as_often_as_allowed() -> None:
+    uneven = SampleWeights(sampling=Sampling.RESAMPLE, weights=np.array([0.9, 0.1]))
+    first = reweighting().discarded(0.6, uneven)
+    assert (first.weight, first.kept, first.error) == (0.0, False, 0.6)
+    assert first.next is not None
+    assert first.next.weights.tolist() == [0.5, 0.5]
+    assert first.next.retries == 1
+    assert reweighting().discarded(0.6, first.next).next is None
+    assert reweighting(retries=0).discarded(0.6, uneven).next is None
+
+
+def test_a_kept_member_ends_the_count_of_retries() -> None:
+    result = reweighting().kept(1.0, 0.1, np.ones(2))
+    assert result.next is not None
+    assert result.next.retries == 0
+
+
+def test_after_a_perfect_member_the_weights_stay_or_it_ends() -> None:
+    weights = np.array([0.9, 0.1])
+    continued = reweighting().perfect(23.0, weights)
+    assert continued.next is not None
+    assert continued.next.weights.tolist() == [0.9, 0.1]
+    assert (continued.kept, continued.weight, continued.error) == (True, 23.0, 0.0)
+    assert reweighting(stop_at_perfect=True).perfect(23.0, weights).next is None
+
+
+def samme(classes: int, **options: Any) -> Ensemble:  # noqa: ANN401 - options of any kind
+    return BoostingOptions(**options).build(classes)
+
+
+def logits(predictions: NDArray[Any], classes: int) -> Floats:
+    made: Floats = np.eye(classes)[predictions]
+    return made
+
+
+def weighted(weights: list[float]) -> SampleWeights:
+    return SampleWeights(sampling=Sampling.RESAMPLE, weights=np.array(weights))
+
+
+def test_samme_by_hand() -> None:
+    labels = np.array([0, 1, 1, 0])
+    predictions = np.array([0, 1, 1, 1])  # misses the last
+    result = samme(2).update(0, weighted([0.25] * 4), logits(predictions, 2), tiny_data(labels))
+    assert result.error == 0.25
+    assert result.weight == pytest.approx(math.log(3))
+    assert result.next is not None
+    assert result.next.weights == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+
+
+def test_three_classes_have_room_for_more_errors() -> None:
+    labels = np.array([0, 1, 2, 0, 1])
+    predictions = np.array([0, 1, 0, 1, 2])  # error 0.6: worse than half, better than chance
+    result = samme(3).update(0, weighted([0.2] * 5), logits(predictions, 3), tiny_data(labels))
+    assert result.kept
+    assert result.weight == pytest.approx(math.log(0.4 / 0.6) + math.log(2))
+    assert result.next is not None
+    assert result.next.weights[2] > result.next.weights[0]
+
+
+def test_no_errors_give_a_bounded_weight_and_leave_the_weights() -> None:
+    labels = np.array([0, 1])
+    result = samme(2, error_floor=1e-6).update(0, weighted([0.9, 0.1]), logits(labels, 2), tiny_data(labels))
+    assert result.weight == pytest.approx(math.log((1 - 1e-6) / 1e-6))
+    assert (result.kept, result.error) == (True, 0.0)
+    assert result.next is not None
+    assert result.next.weights.tolist() == [0.9, 0.1]
+    stopped = samme(2, perfect="stop").update(0, weighted([0.5, 0.5]), logits(labels, 2), tiny_data(labels))
+    assert stopped.kept
+    assert stopped.next is None
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_chance_and_worse_is_discarded(classes: int) -> None:
+    labels = np.arange(3 * classes) % classes
+    constant = logits(np.zeros_like(labels), classes)  # error is exactly 1 - 1/C, up to rounding
+    weights = samme(classes).first(0, tiny_data(labels))
+    result = samme(classes).update(0, weights, constant, tiny_data(labels))
+    assert (result.kept, result.weight) == (False, 0.0)
+    assert result.next is not None
+    assert result.next.retries == 1
+    worse = samme(classes, retries=0).update(0, weights, logits((labels + 1) % classes, classes), tiny_data(labels))
+    assert (worse.kept, worse.next) == (False, None)
+    assert worse.error == pytest.approx(1.0)
+
+
+@given(
+    st.integers(2, 4).flatmap(
+        lambda classes: st.tuples(
+            st.just(classes),
+            st.lists(st.tuples(*[st.integers(0, classes - 1)] * 2, st.floats(0.01, 1)), min_size=2, max_size=20),
+        )
+    )
+)
+def test_under_the_next_weights_the_member_is_as_good_as_chance(case: tuple[int, list[tuple[int, int, float]]]) -> None:
+    """The point of boosting: under the new weights, the member is of no use."""
+    classes, rows = case
+    labels, predictions, weights = (np.array(column) for column in zip(*rows, strict=True))
+    weights = SampleWeights(sampling=Sampling.RESAMPLE, weights=weights / weights.sum())
+    result = samme(classes).update(0, weights, logits(predictions, classes), tiny_data(labels))
+    if result.kept and result.error and result.next is not None:
+        assert result.weight > 0
+        assert result.next.weights[predictions != labels].sum() == pytest.approx(1 - 1 / classes)

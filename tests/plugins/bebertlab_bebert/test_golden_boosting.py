@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from bebertlab.interfaces.ensemble import Floats, SampleWeights, Sampling
 from bebertlab.testing.tiny import tiny_data
-from bebertlab_bebert.average import WeightedMean
 from bebertlab_bebert.boosting import BoostingOptions
-from bebertlab_bebert.vote import HardVoteOptions
+from bebertlab_bebert.merging import HardVoteOptions, WeightedMean
 
 if TYPE_CHECKING:
     from tests.conftest import Golden
@@ -41,24 +40,24 @@ def compare_member(case: Case, t: Arrays, tolerance: Tolerances) -> None:
     name, classes = case["name"], case.get("num_labels", 1)
     predicted, target, weights = (t[what].reshape(-1) for what in ("pred", "target", "weights_in"))
     logits = predicted[:, None] if classes == 1 else np.eye(classes)[predicted.astype(np.int64)]
-    round = SampleWeights(sampling=Sampling.RESAMPLE, weights=weights)
-    verdict = BoostingOptions(error_floor=FLOOR).build(classes).update(0, round, logits, tiny_data(target))
+    weights = SampleWeights(sampling=Sampling.RESAMPLE, weights=weights)
+    result = BoostingOptions(error_floor=FLOOR).build(classes).update(0, weights, logits, tiny_data(target))
     if (predicted == target).all():  # the published code divides by 0
-        assert (verdict.kept, verdict.error) == (True, 0.0), name
-        assert verdict.weight == pytest.approx(math.log((1 - FLOOR) / FLOOR) + math.log(max(classes - 1, 1))), name
+        assert (result.kept, result.error) == (True, 0.0), name
+        assert result.weight == pytest.approx(math.log((1 - FLOOR) / FLOOR) + math.log(max(classes - 1, 1))), name
         following = weights / weights.sum()
     else:
         error, chance = float(t["err"]), 1 - 1 / max(classes, 2)
-        assert verdict.error == approx(error, tolerance["err, alpha"]), name
+        assert result.error == approx(error, tolerance["err, alpha"]), name
         if abs(error - chance) > 1e-6:  # nearer, rounding decides
-            assert verdict.kept == (error < chance), name
-        if not verdict.kept:
-            assert verdict.weight == 0, name
+            assert result.kept == (error < chance), name
+        if not result.kept:
+            assert result.weight == 0, name
             return
         weight, following = regressor(t) if classes == 1 else classifier(t, classes, predicted != target)
-        assert verdict.weight == approx(weight, tolerance["err, alpha"]), name
-    assert verdict.next is not None
-    assert np.allclose(verdict.next.weights, following, **tolerance["weights"]), name
+        assert result.weight == approx(weight, tolerance["err, alpha"]), name
+    assert result.next is not None
+    assert np.allclose(result.next.weights, following, **tolerance["weights"]), name
 
 
 def classifier(t: Arrays, classes: int, miss: NDArray[Any]) -> tuple[float, NDArray[Any]]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 from bebertlab.interfaces.ensemble import Ensemble, SampleWeights, Sampling
 from bebertlab.testing.tiny import tiny_data
 from bebertlab_bebert.boosting import BoostingOptions
-
-if TYPE_CHECKING:
-    pass
 
 Loss = Literal["linear", "square", "exponential"]
 
@@ -49,15 +46,15 @@ def reference(
     return error, [weight / sum(raised) for weight in raised]
 
 
-def test_a_round_by_hand() -> None:
+def test_samme_by_hand() -> None:
     # distances 0, 0, 0, 2: losses 0, 0, 0, 1; e = 1/4; b = 1/3
-    verdict = r2().update(
+    result = r2().update(
         0, weighted([0.25] * 4), np.array([[1.0], [2.0], [3.0], [6.0]]), tiny_data(np.array([1.0, 2, 3, 4]))
     )
-    assert verdict.error == pytest.approx(0.25)
-    assert verdict.weight == pytest.approx(math.log(3))
-    assert verdict.next is not None
-    assert verdict.next.weights == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+    assert result.error == pytest.approx(0.25)
+    assert result.weight == pytest.approx(math.log(3))
+    assert result.next is not None
+    assert result.next.weights == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
 
 
 rows = st.lists(
@@ -72,26 +69,26 @@ rows = st.lists(
 def test_matches_the_steps_one_by_one(loss: Loss, rows: list[tuple[float, float, float]]) -> None:
     predictions, labels, weights = (list(column) for column in zip(*rows, strict=True))
     error, following = reference(predictions, labels, weights, loss)
-    verdict = r2(loss).update(0, weighted(weights), np.array(predictions)[:, None], tiny_data(np.array(labels)))
-    assert verdict.error == pytest.approx(error)
+    result = r2(loss).update(0, weighted(weights), np.array(predictions)[:, None], tiny_data(np.array(labels)))
+    assert result.error == pytest.approx(error)
     if abs(error - 0.5) > 1e-9:  # nearer, rounding decides
-        assert verdict.kept == (error < 0.5)
-    if verdict.kept and verdict.next is not None and following:
-        assert verdict.weight == pytest.approx(math.log((1 - error) / error))
-        assert verdict.next.weights == pytest.approx(following)
+        assert result.kept == (error < 0.5)
+    if result.kept and result.next is not None and following:
+        assert result.weight == pytest.approx(math.log((1 - error) / error))
+        assert result.next.weights == pytest.approx(following)
 
 
 def test_a_perfect_member_has_a_bounded_weight() -> None:
     labels = np.array([1.0, 2.0])
-    verdict = r2(error_floor=1e-6).update(0, weighted([0.9, 0.1]), labels[:, None], tiny_data(labels))
-    assert verdict.weight == pytest.approx(math.log((1 - 1e-6) / 1e-6))
-    assert verdict.next is not None
-    assert verdict.next.weights.tolist() == [0.9, 0.1]
+    result = r2(error_floor=1e-6).update(0, weighted([0.9, 0.1]), labels[:, None], tiny_data(labels))
+    assert result.weight == pytest.approx(math.log((1 - 1e-6) / 1e-6))
+    assert result.next is not None
+    assert result.next.weights.tolist() == [0.9, 0.1]
 
 
 def test_an_error_of_a_half_is_too_much() -> None:
-    verdict = r2().update(0, weighted([0.5, 0.5]), np.array([[1.0], [4.0]]), tiny_data(np.array([1.0, 2.0])))
-    assert verdict.error == 0.5
-    assert (verdict.kept, verdict.weight) == (False, 0.0)
-    assert verdict.next is not None
-    assert verdict.next.retries == 1
+    result = r2().update(0, weighted([0.5, 0.5]), np.array([[1.0], [4.0]]), tiny_data(np.array([1.0, 2.0])))
+    assert result.error == 0.5
+    assert (result.kept, result.weight) == (False, 0.0)
+    assert result.next is not None
+    assert result.next.retries == 1
