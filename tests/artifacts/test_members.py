@@ -106,7 +106,7 @@ def test_a_strategy_of_another_signature_is_refused_in_one_line() -> None:
 
 def test_sample_weights_of_another_split_are_refused_before_anything_trains() -> None:
     with pytest.raises(
-        UserError, match=r"^ensemble 'half': first\(0, ...\) returns SampleWeights with weights that add up to 2"
+        UserError, match=r"^ensemble 'half': first\(0, ...\) returns SampleWeights with weights that sum to 2"
     ):
         first_sample_weights(HalfOptions(factor=2.0), 0, TASK, 0)
 
@@ -116,7 +116,7 @@ def test_sample_weights_of_another_split_are_refused_before_anything_trains() ->
     [
         (
             MemberResult(weight=float("nan"), kept=True, error=None, next=None),
-            "MemberResult with the weight nan, which",
+            "MemberResult with weight nan, expected a finite",
         ),
         (1.0, "float, expected MemberResult"),
         (
@@ -126,7 +126,7 @@ def test_sample_weights_of_another_split_are_refused_before_anything_trains() ->
                 error=None,
                 next=SampleWeights(sampling=Sampling.ALL, weights=np.full(3, 1 / 3)),
             ),
-            r"MemberResult with the next sample weights with no float64 weight per example \(96 examples\)",
+            r"MemberResult with next with weights that are not a float64 array of shape \(96,\)",
         ),
     ],
 )
