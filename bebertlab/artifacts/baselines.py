@@ -1,4 +1,4 @@
-"""Whether anything was learned: what a model would score without reading the texts, and how much its answers vary."""
+"""Whether a model learned anything: the scores of trivial baselines, and how much its predictions vary."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from bebertlab.interfaces.events import TrialRecord, TrialState
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Task
 
-MAJORITY = "majority"  #: metrics of always giving the most frequent answer of the training set
-CHANCE = "chance"  #: metrics of guessing, each class equally often
-TEACHER = "teacher/better_than_majority"  #: 1 or 0: a stage's teacher scores more on `select` than the majority
+MAJORITY = "majority"  #: metrics of always predicting the most frequent label of the training set
+CHANCE = "chance"  #: metrics of guessing, each class with equal probability
+TEACHER = "teacher/better_than_majority"  #: 1 or 0: a stage's teacher scores higher on `select` than the majority
 _SCORE = f"{VALIDATION}/score"
 _MAJORITY_SCORE = f"{MAJORITY}/{VALIDATION}_score"
 _VARIETY, _LABEL_VARIETY = f"variety/{VALIDATION}", f"variety/{VALIDATION}_labels"
-_GUESSES = 10  #: rounds of guessing that are averaged
-_NEARLY = 0.05  #: answers vary less than this share of what the labels do: nearly constant
+_GUESSES = 10  #: guesses that are averaged
+_NEARLY = 0.05  #: predictions that vary less than this fraction of what the labels do are nearly constant
 
 
-def baseline_name(who: str, metric: str) -> str:
-    """The name of a metric of the majority or of chance.
+def baseline_name(baseline: str, metric: str) -> str:
+    """The name of a metric of the baseline `MAJORITY` or `CHANCE`.
 
     >>> baseline_name(MAJORITY, "validation/score")
     'majority/validation_score'
     """
-    return f"{who}/{metric.replace('/', '_')}"
+    return f"{baseline}/{metric.replace('/', '_')}"
 
 
 def baseline_metrics(task: Task) -> dict[str, float]:
@@ -39,43 +39,43 @@ def baseline_metrics(task: Task) -> dict[str, float]:
     Regression: the majority is the mean of the training scores, a guess is one of them.
     """
     return {
-        baseline_name(who, f"{split}/{name}"): value
+        baseline_name(baseline, f"{split}/{name}"): value
         for split in task.splits
         if split == SELECT or split.startswith(VALIDATION)
-        for who, score in ((MAJORITY, _majority), (CHANCE, _chance))
+        for baseline, score in ((MAJORITY, _majority), (CHANCE, _chance))
         for name, value in score(task, split).items()
     }
 
 
 def _majority(task: Task, split: str) -> dict[str, float]:
-    known, count = task.splits[TRAIN].labels, len(task.splits[split])
-    usual = np.bincount(known).argmax() if task.classes else known.mean()
-    return _metrics(task, split, np.full(count, usual, dtype=known.dtype))
+    labels, count = task.splits[TRAIN].labels, len(task.splits[split])
+    usual = np.bincount(labels).argmax() if task.classes else labels.mean()
+    return _metrics(task, split, np.full(count, usual, dtype=labels.dtype))
 
 
 def _chance(task: Task, split: str) -> dict[str, float]:
-    known, count = task.splits[TRAIN].labels, len(task.splits[split])
+    labels, count = task.splits[TRAIN].labels, len(task.splits[split])
     rng = np.random.default_rng(0)
     guesses = (
-        rng.integers(len(task.classes), size=count) if task.classes else rng.choice(known, size=count)
+        rng.integers(len(task.classes), size=count) if task.classes else rng.choice(labels, size=count)
         for _ in range(_GUESSES)
     )
-    found = [_metrics(task, split, guess) for guess in guesses]
-    return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+    metrics = [_metrics(task, split, guess) for guess in guesses]
+    return {name: float(np.mean([values[name] for values in metrics])) for name in metrics[0]}
 
 
 def variety_metrics(task: Task, predictions: Labels) -> dict[str, float]:
     """How much predictions (N,) of the validation split vary, in percent, and how much its labels do.
 
-    Classes: the share of answers other than the most frequent one. Regression: the standard deviation over that of
-    the labels.
+    Classes: the share of predictions other than the most frequent one. Regression: the standard deviation over that
+    of the labels.
     """
     labels = task.splits[VALIDATION].labels
     return {_VARIETY: _variety(task, predictions, labels), _LABEL_VARIETY: _variety(task, labels, labels)}
 
 
 def is_constant(metrics: Mapping[str, float]) -> bool:
-    """Whether a model gives (nearly) the same answer to every text, by its metrics.
+    """Whether a model makes (nearly) the same prediction for every text, by its metrics.
 
     >>> is_constant({"variety/validation": 1.2, "variety/validation_labels": 48.0})
     True
@@ -111,11 +111,11 @@ def teacher_metrics(teacher: Artifact | None, context: Context) -> dict[str, flo
     return {TEACHER: float(better)}
 
 
-def warn_of_answers(metrics: Mapping[str, float], task: Task) -> tuple[str, ...]:
-    """What is to be said of a result that learned nothing; nothing where it did."""
+def learning_warnings(metrics: Mapping[str, float], task: Task) -> tuple[str, ...]:
+    """Warnings of a result that learned nothing; empty where it learned something."""
     score, majority = metrics[_SCORE], metrics[_MAJORITY_SCORE]
     if is_constant(metrics):
-        return (f"gives (nearly) the same answer to every text of {VALIDATION}{_varying(metrics, task)}",)
+        return (f"gives (nearly) the same answer to every text of {VALIDATION}{_variety_note(metrics, task)}",)
     if not beats_majority(score, majority, len(task.splits[VALIDATION])):
         return (
             f"{VALIDATION}/score {score:.4g} is not shown to be better than always giving the most frequent answer"
@@ -124,7 +124,7 @@ def warn_of_answers(metrics: Mapping[str, float], task: Task) -> tuple[str, ...]
     return ()
 
 
-def _varying(metrics: Mapping[str, float], task: Task) -> str:
+def _variety_note(metrics: Mapping[str, float], task: Task) -> str:
     if not metrics[_VARIETY]:
         return ""
     what = "answers that differ" if task.classes else "spread of the answers, in percent of that of the labels"
@@ -145,14 +145,14 @@ class Learned:
 
 
 def learned(trials: Sequence[TrialRecord]) -> Learned:
-    """What complete trials learned, by the metrics of their stages; without such metrics nothing is said."""
+    """What complete trials learned, by the metrics of their stages; no reasons without such metrics."""
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     constant = frozenset(trial.number for trial in complete if is_constant(trial.metrics))
     reasons = []
     if complete and len(constant) == len(complete):
         reasons.append(f"Nothing was learned: every model gives the same answer to (nearly) all texts of {VALIDATION}.")
-    taught = [event.metrics[TEACHER] for trial in complete for event in trial.stages if TEACHER in event.metrics]
-    if taught and not any(taught):
+    better = [stage.metrics[TEACHER] for trial in complete for stage in trial.stages if TEACHER in stage.metrics]
+    if better and not any(better):
         reasons.append("The teacher is no better than always giving the most frequent answer (on select).")
     if not reasons and (best := _best_against_majority(complete)):
         reasons.append(f"Nothing was learned: {best}")
@@ -160,11 +160,10 @@ def learned(trials: Sequence[TrialRecord]) -> Learned:
 
 
 def _best_against_majority(complete: Sequence[TrialRecord]) -> str:
-    known = [trial for trial in complete if _MAJORITY_SCORE in trial.metrics]
-    if not known or len(known) < len(complete):
+    if not complete or any(_MAJORITY_SCORE not in trial.metrics for trial in complete):
         return ""
-    above = [trial for trial in known if trial.metrics[_SCORE] > trial.metrics[_MAJORITY_SCORE]]
-    return "" if above else f"no model scores more on {VALIDATION} than always giving the most frequent answer."
+    above = [trial for trial in complete if trial.metrics[_SCORE] > trial.metrics[_MAJORITY_SCORE]]
+    return "" if above else f"no model scores higher on {VALIDATION} than always giving the most frequent answer."
 
 
 def _metrics(task: Task, split: str, predictions: Labels) -> dict[str, float]:

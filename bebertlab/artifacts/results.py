@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bebertlab.artifacts.baselines import baseline_metrics, variety_metrics, warn_of_answers
+from bebertlab.artifacts.baselines import baseline_metrics, learning_warnings, variety_metrics
 from bebertlab.artifacts.metrics import COUNT, MATRIX, OPERATIONS, STORED, TOTAL, VOTING, combined_metrics, read_metrics
 from bebertlab.artifacts.outputs import read_scores, score_metrics
 from bebertlab.data.overlap import overlaps
@@ -28,7 +28,7 @@ def result_metrics(artifact: Artifact, context: Context) -> dict[str, float]:
     scores = score_metrics(outputs, task)
     predictions = task.predict(outputs[VALIDATION])
     learned = {**baseline_metrics(task), **variety_metrics(task, predictions)}
-    for text in (*warn_of_answers({**scores, **learned}, task), *task.caveats):
+    for text in (*learning_warnings({**scores, **learned}, task), *task.caveats):
         context.warn(text)
     stored = read_metrics(artifact.folder)
     members = {name: stored.get(name, 1) for name in (COUNT, VOTING)}

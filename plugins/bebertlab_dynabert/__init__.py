@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from bebertlab.api import DistillationOptions, StageGroupOptions, StageOptions, hookimpl
 from bebertlab_dynabert.distillations import DepthDistillation, LabelsDistillation, WidthDistillation
-from bebertlab_dynabert.importance import Importance, measure_importance
-from bebertlab_dynabert.order import NeuronOrder, descending, reordered
 from bebertlab_dynabert.reorder import ReorderStage
+from bebertlab_dynabert.rewiring import Importance, NeuronOrder, descending, measure_importance, reordered
 
 __all__ = [
     "DepthDistillation",

@@ -1,4 +1,4 @@
-"""The procedures by which DynaBERT learns: many sub-networks on the weights of one model, all of them in every step."""
+"""How DynaBERT trains: many sub-networks on the weights of one model, all of them in every step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _positive = validators.gt(0.0)
 class WidthDistillation(DistillationOptions):
     """One phase: sub-networks of several widths learn a teacher's predictions and hidden states.
 
-    The losses of all widths add up to one step; with each the weights that all of them share, the first heads and
+    A step adds the losses of all widths, so that the weights that all of them share, those of the first heads and
     neurons, are trained most.
     Source: DynaBERT, arXiv:2004.04037, section 2.1; its published code.
     Differs: regression learns from the squared distance to the teacher's value, which the published code leaves out
@@ -26,10 +26,10 @@ class WidthDistillation(DistillationOptions):
     """
 
     kind = "dynabert-width"
-    widths: tuple[float, ...] = field(default=_WIDTHS, validator=fractions)  #: parts of heads and neurons
+    widths: tuple[float, ...] = field(default=_WIDTHS, validator=fractions)  #: fractions of the heads and neurons
     prediction_weight: float = field(default=1.0, validator=_positive)  #: of the cross entropy with the teacher
     hidden_weight: float = field(default=0.1, validator=_positive)  #: of the distance of hidden states
-    as_published: bool = False  #: regression: nothing is learnt from the teacher's value
+    as_published: bool = False  #: regression: the teacher's value is not used
 
     def phases(self) -> tuple[Phase, ...]:
         """The one phase."""
@@ -42,18 +42,18 @@ class DepthDistillation(DistillationOptions):
     """One phase: sub-networks of several widths and depths learn a teacher's predictions and hidden states.
 
     The teacher is the model that the phase starts from, of full width and depth; a shallower sub-network is compared
-    with the states that go into the layers it keeps, and with the last one.
+    with the inputs of the layers that it keeps, and with the last hidden states.
     Source: DynaBERT, arXiv:2004.04037, section 2.2; its published code.
     Differs: in the paper a sub-network learns from a teacher of its own width, in the published code and here from
     the full one. Regression as in `dynabert-width`.
     """
 
     kind = "dynabert-depth"
-    widths: tuple[float, ...] = field(default=_WIDTHS, validator=fractions)  #: parts of heads and neurons
-    depths: tuple[float, ...] = field(default=_DEPTHS, validator=fractions)  #: parts of the layers
+    widths: tuple[float, ...] = field(default=_WIDTHS, validator=fractions)  #: fractions of the heads and neurons
+    depths: tuple[float, ...] = field(default=_DEPTHS, validator=fractions)  #: fractions of the layers
     prediction_weight: float = field(default=1.0, validator=_positive)  #: of the cross entropy with the teacher
     hidden_weight: float = field(default=1.0, validator=_positive)  #: of the distance of hidden states
-    as_published: bool = False  #: regression: nothing is learnt from the teacher's value
+    as_published: bool = False  #: regression: the teacher's value is not used
 
     def phases(self) -> tuple[Phase, ...]:
         """The one phase."""
@@ -69,8 +69,8 @@ class LabelsDistillation(DistillationOptions):
     """
 
     kind = "dynabert-labels"
-    widths: tuple[float, ...] = field(default=_WIDTHS, validator=fractions)  #: parts of heads and neurons
-    depths: tuple[float, ...] = field(default=_DEPTHS, validator=fractions)  #: parts of the layers
+    widths: tuple[float, ...] = field(default=_WIDTHS, validator=fractions)  #: fractions of the heads and neurons
+    depths: tuple[float, ...] = field(default=_DEPTHS, validator=fractions)  #: fractions of the layers
 
     def phases(self) -> tuple[Phase, ...]:
         """The one phase."""

@@ -1,4 +1,4 @@
-"""The stage that brings the important heads and neurons to the front."""
+"""The stage that puts the most important heads and neurons first."""
 
 from __future__ import annotations
 
@@ -39,23 +39,20 @@ from bebertlab.api import (
     stage_input,
     unknown,
 )
-from bebertlab_dynabert.importance import Importance, measure_importance
-from bebertlab_dynabert.order import NeuronOrder, descending, reordered
+from bebertlab_dynabert.rewiring import Importance, NeuronOrder, descending, measure_importance, reordered
 
 IMPORTANCE_FILE = "importance.safetensors"
 ORDER_FILE = "order.json"
-#: how far the logits may be apart in double precision, relative to 1 or to their own
+#: largest difference of the logits in double precision, relative to 1 or to the logit if that is larger
 TOLERANCE = 1e-9
-
-_MANY: int | None = 8192
 
 
 @frozen(kw_only=True)
 class ReorderStage(StageOptions):
-    """Put the heads and neurons of a full-precision model in the order of their importance; it computes the same.
+    """Put the heads and neurons of a full-precision model in the order of their importance; its function stays.
 
     Slices by width keep the first ones. Importances are those of `measure_importance`; they and the order are
-    written beside the model. The logits before and after are compared in double precision.
+    written next to the model. The logits before and after are compared in double precision.
     Source: DynaBERT, arXiv:2004.04037, section 2.1.
     Differs: the published code measures on the labels of the validation split, which the result is then scored on.
     """
@@ -64,12 +61,12 @@ class ReorderStage(StageOptions):
     revision = 4
     deterministic = True
     model: str = stage_input()  #: stage whose model is reordered
-    split: str | None = None  #: whose labels tell what is important; null: train, or validation as published
+    split: str | None = None  #: whose labels importance is measured on; null: train, or validation as published
     examples: int | None = field(
-        default=_MANY, validator=validators.optional(validators.ge(1))
-    )  #: so many, evenly spread over the split; null: all
+        default=8192, validator=validators.optional(validators.ge(1))
+    )  #: how many of them, evenly spread over the split; null: all
     batch_size: int = field(default=8, validator=validators.ge(1))  #: examples whose mean loss has one gradient
-    as_published: bool = False  #: gradients add up over the batches, and they are those of the validation split
+    as_published: bool = False  #: gradients accumulate over the batches, and they are those of the validation split
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
         """Check that the task has the split."""
@@ -78,18 +75,18 @@ class ReorderStage(StageOptions):
         return self
 
     def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
-        """The design of the model that is reordered."""
+        """The spec of the model that is reordered."""
         return Composition(spec=inputs["model"][0])
 
     def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
-        """The model that is reordered, whose sizes stay."""
+        """The model that is reordered; its sizes stay."""
         return inputs["model"][0]
 
     def run(self, inputs: Inputs, context: Context) -> None:
         """Write the reordered model, the importances and the order.
 
         Raises:
-            UserError: the reordered model computes something else, or the model is quantized.
+            UserError: the reordered model computes another function, or the model is quantized.
         """
         source = inputs.one("model")
         model = read_model(source, context)
@@ -97,18 +94,22 @@ class ReorderStage(StageOptions):
         order = descending(importance := measure_importance(model, measured, as_published=self.as_published))
         before = model.checkpoint()
         after = reordered(before, order)
-        difference = _difference(before, after, next(_read(SELECT, 16, 16, source.folder, context)), context.device)
+        batch = next(_read(SELECT, 16, 16, source.folder, context))
+        difference = _logit_difference(before, after, batch, context.device)
         if not difference <= TOLERANCE:
-            raise UserError(f"{context.stage}: in another order the logits differ by {difference:.3g}; they must not")
+            raise UserError(
+                f"{context.stage}: reordering changed the logits by {difference:.3g}, more than the tolerance of"
+                f" {TOLERANCE:g}"
+            )
         _write(importance, order, context.folder)
-        found = {"reorder/logit_difference": difference}
-        evaluate_and_save(BertClassifier.from_checkpoint(after), source.folder, context, metrics=found)
+        metrics = {"reorder/logit_difference": difference}
+        evaluate_and_save(BertClassifier.from_checkpoint(after), source.folder, context, metrics=metrics)
 
     def _split(self) -> str:
         return self.split or (VALIDATION if self.as_published else TRAIN)
 
     def _batches(self, tokenizer: Path, context: Context) -> Iterator[Batch]:
-        """The batches of the split, telling how far it is."""
+        """The batches of the split; reports progress."""
         size = len(context.task.splits[self._split()])
         count = min(self.examples or size, size)
         for number, batch in enumerate(_read(self._split(), count, self.batch_size, tokenizer, context)):
@@ -117,25 +118,25 @@ class ReorderStage(StageOptions):
 
 
 def _read(split: str, count: int, batch_size: int, tokenizer: Path, context: Context) -> Iterator[Batch]:
-    """Batches of so many examples of a split, evenly spread over it and in its order."""
+    """Batches of `count` examples of a split, evenly spread over it and in its order."""
     examples = load_examples(context.task, split, tokenizer, input_length(tokenizer, context))
     count = min(count, len(examples))
     positions = np.arange(count) * len(examples) // count
     return batches(examples, group_in_order(positions, batch_size), device=context.device)
 
 
-def _difference(before: Checkpoint, after: Checkpoint, batch: Batch, device: str) -> float:
-    """How far the logits of two models are apart, relative to 1 or to the first one's."""
+def _logit_difference(before: Checkpoint, after: Checkpoint, batch: Batch, device: str) -> float:
+    """The largest difference of two models' logits, relative to 1 or to that of the first model if larger."""
     with torch.no_grad():
-        one, other = (
+        expected, logits = (
             BertClassifier.from_checkpoint(checkpoint).double().eval().to(device)(batch).logits
             for checkpoint in (before, after)
         )
-    return float(((other - one).abs() / one.abs().clamp(min=1.0)).max())
+    return float(((logits - expected).abs() / expected.abs().clamp(min=1.0)).max())
 
 
 def _write(importance: Importance, order: NeuronOrder, folder: Path) -> None:
     values = {"heads": importance.heads.contiguous(), "neurons": importance.neurons.contiguous()}
     save_file(values, folder / IMPORTANCE_FILE)
-    places = {"heads": order.heads.tolist(), "neurons": order.neurons.tolist()}
-    (folder / ORDER_FILE).write_text(json.dumps(places) + "\n", encoding="utf-8")
+    data = {"heads": order.heads.tolist(), "neurons": order.neurons.tolist()}
+    (folder / ORDER_FILE).write_text(json.dumps(data) + "\n", encoding="utf-8")
