@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -71,6 +72,10 @@ def read_model(artifact: Artifact, context: Context, scheme: SchemeOptions | Non
     return BertClassifier.from_checkpoint(checkpoint).to(context.device)
 
 
+@overload
+def read_teacher(artifact: Artifact, context: Context) -> Teacher: ...
+@overload
+def read_teacher(artifact: Artifact | None, context: Context) -> Teacher | None: ...
 def read_teacher(artifact: Artifact | None, context: Context) -> Teacher | None:
     """The model of an artifact as a teacher, with its own tokenizer if it has one; None where there is no artifact.
 

@@ -121,9 +121,14 @@ def test_every_scheme_is_counted_whole(kind: str, sizes: Architecture) -> None:
     assert (size.steps > 0) is any("input_quantizer" in name for name, _ in model.named_parameters())
 
 
-def test_a_skeleton_takes_no_memory() -> None:
-    model = meta_model(BASE, BinaryBert(activation_bits=4).spec())
-    assert {tensor.device.type for tensor in model.state_dict().values()} == {"meta"}
+def test_the_weights_of_a_meta_model_take_no_memory_and_its_quantizers_are_real() -> None:
+    state = meta_model(BASE, BinaryBert(activation_bits=4).spec()).state_dict()
+    devices = {name: tensor.device.type for name, tensor in state.items()}
+    assert {device for name, device in devices.items() if "quantizer" not in name} == {"meta"}
+    assert {device for name, device in devices.items() if "quantizer" in name} == {"cpu"}
+    assert sum(tensor.numel() for name, tensor in state.items() if "quantizer" in name) < 1e-5 * sum(
+        tensor.numel() for tensor in state.values()
+    )
 
 
 @frozen(kw_only=True)

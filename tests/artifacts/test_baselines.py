@@ -123,7 +123,7 @@ def test_nothing_was_learned() -> None:
     (reason,) = learned([_trial(0, _metrics(50, 0)), _trial(1, _metrics(50.5, 1))]).reasons
     assert "every model gives the same answer" in reason
     (reason,) = learned([_trial(0, _metrics(50, 40)), _trial(1, _metrics(49, 30))]).reasons
-    assert "no model scores more on validation" in reason
+    assert "no model scores higher on validation" in reason
     (reason,) = learned([_trial(0, _metrics(70, 40), taught=0.0), _trial(1, _metrics(71, 40))]).reasons
     assert "The teacher is no better" in reason
 

@@ -194,10 +194,14 @@ class HidesAnOption(Nudge):
     mode: Literal["add", "subtract"] = field(default="add", metadata=EXCLUDED_FROM_KEY)
 
 
+def _following(steps: int) -> int:
+    return steps + 1
+
+
 @frozen(kw_only=True)
 class ChangesItsOptions(Nudge):
     kind = "nudge"
-    steps: int = field(default=3, converter=lambda steps: steps + 1)
+    steps: int = field(default=3, converter=_following)
 
 
 def test_a_stage_that_keeps_the_contract(tmp_path: Path) -> None:

@@ -167,8 +167,8 @@ def test_under_the_next_weights_the_member_is_as_good_as_chance(case: tuple[int,
     """The point of boosting: under the new weights, the member is of no use."""
     classes, rows = case
     labels, predictions, weights = (np.array(column) for column in zip(*rows, strict=True))
-    weights = SampleWeights(sampling=Sampling.RESAMPLE, weights=weights / weights.sum())
-    result = samme(classes).update(0, weights, logits(predictions, classes), tiny_data(labels))
+    sample_weights = SampleWeights(sampling=Sampling.RESAMPLE, weights=weights / weights.sum())
+    result = samme(classes).update(0, sample_weights, logits(predictions, classes), tiny_data(labels))
     if result.kept and result.error and result.next is not None:
         assert result.weight > 0
         assert result.next.weights[predictions != labels].sum() == pytest.approx(1 - 1 / classes)

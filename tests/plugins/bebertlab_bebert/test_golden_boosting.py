@@ -40,8 +40,8 @@ def compare_member(case: Case, t: Arrays, tolerance: Tolerances) -> None:
     name, classes = case["name"], case.get("num_labels", 1)
     predicted, target, weights = (t[what].reshape(-1) for what in ("pred", "target", "weights_in"))
     logits = predicted[:, None] if classes == 1 else np.eye(classes)[predicted.astype(np.int64)]
-    weights = SampleWeights(sampling=Sampling.RESAMPLE, weights=weights)
-    result = BoostingOptions(error_floor=FLOOR).build(classes).update(0, weights, logits, tiny_data(target))
+    sample_weights = SampleWeights(sampling=Sampling.RESAMPLE, weights=weights)
+    result = BoostingOptions(error_floor=FLOOR).build(classes).update(0, sample_weights, logits, tiny_data(target))
     if (predicted == target).all():  # the published code divides by 0
         assert (result.kept, result.error) == (True, 0.0), name
         assert result.weight == pytest.approx(math.log((1 - FLOOR) / FLOOR) + math.log(max(classes - 1, 1))), name
