@@ -12,8 +12,8 @@ from attrs import evolve, frozen
 from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
 from bebertlab.report.statistics import Interval, interval
 
-SELECT = "select/score"
-VALIDATION = "validation/score"
+SELECT_SCORE = "select/score"
+VALIDATION_SCORE = "validation/score"
 MATRIX_SIZE, TOTAL_SIZE, STORED_SIZE = (f"size/{what}_mebibytes" for what in ("matrix", "total", "stored"))
 OPERATIONS = "cost/gigaflops"
 

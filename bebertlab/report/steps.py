@@ -12,7 +12,7 @@ from attrs import frozen
 from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
 from bebertlab.report.labels import short_names, value_label
 from bebertlab.report.pairs import Pairing
-from bebertlab.report.points import OPERATIONS, VALIDATION, identity, mebibytes, told, training_seconds
+from bebertlab.report.points import OPERATIONS, VALIDATION_SCORE, identity, mebibytes, told, training_seconds
 from bebertlab.report.statistics import Interval, interval, ratio
 
 MANY_VARIANTS = 6  #: a stage with more variants is averaged over them
@@ -57,7 +57,7 @@ def steps(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[Step, ...]
 
 def _metric(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
     named = {name for trial in trials for event in _before_result(trial) for name in event.metrics}
-    return study.objective if study.objective in named else VALIDATION
+    return study.objective if study.objective in named else VALIDATION_SCORE
 
 
 def _scored(trial: TrialRecord, metric: str) -> list[_Seen]:

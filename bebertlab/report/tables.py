@@ -29,9 +29,9 @@ from bebertlab.report.labels import (
 from bebertlab.report.points import (
     MATRIX_SIZE,
     OPERATIONS,
-    SELECT,
+    SELECT_SCORE,
     STORED_SIZE,
-    VALIDATION,
+    VALIDATION_SCORE,
     Placed,
     Point,
     failures,
@@ -186,7 +186,7 @@ def _baseline_row(study: StudyRecord, one: Baseline, further: Sequence[str], pla
 
 def _reference_row(one: Baseline, places: int, columns: int) -> tuple[str, ...]:
     task = " ".join(map(value_label, one.parameters.values()))
-    row = (one.name, NOTHING, task or NOTHING, _value(one, VALIDATION, places))
+    row = (one.name, NOTHING, task or NOTHING, _value(one, VALIDATION_SCORE, places))
     return (*row, *[NOTHING] * (columns - len(row)))
 
 
@@ -287,7 +287,7 @@ def _cost_cells(made: Comparison) -> tuple[str, str]:
 
 def optimism(point: Point) -> list[float]:
     """Score on the select split minus score on the validation split, seed by seed."""
-    found = ((finite(trial, SELECT), finite(trial, VALIDATION)) for trial in point.trials.values())
+    found = ((finite(trial, SELECT_SCORE), finite(trial, VALIDATION_SCORE)) for trial in point.trials.values())
     values = [select - validation for select, validation in found if select is not None and validation is not None]
     return [value for value in values if math.isfinite(value)]
 
