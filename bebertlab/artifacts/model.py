@@ -232,12 +232,12 @@ def subnet_metrics(model: BertClassifier, phase: Phase, tokenizer: Path, context
     Raises:
         TrainingDiverged: a logit of a sub-network is NaN or infinite.
     """
-    if phase.parts == (WHOLE,):
+    if phase.subnets == (WHOLE,):
         return {}
     networks = phase_networks(model, phase, context.stage)
     return {
         f"{_name(phase, *part)}/{name}": value
-        for part, network in zip(phase.parts, networks, strict=True)
+        for part, network in zip(phase.subnets, networks, strict=True)
         for name, value in _metrics(network, tokenizer, context).items()
     }
 

@@ -1,4 +1,4 @@
-"""The model as a value: its sizes, what is quantized where, and its tensors."""
+"""A model as data: its sizes, what is quantized where, and its tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bebertlab.interfaces.quantizer import QuantizerOptions
 
 
 class Site(StrEnum):
-    """Where a quantizer can sit: the first eight hold weights and quantize their input, the rest are activations."""
+    """Where quantizers can be: at the first eight on weights (and inputs, but for embeddings), else on activations."""
 
     WORD_EMBEDDING = "word_embedding"
     QUERY = "query"
@@ -45,14 +45,14 @@ ATTENTION_SITES = (
     Site.ATTENTION_PROBABILITIES,
 )
 
-FULL_PRECISION_BITS = 32  #: of an element that is not quantized
-LARGEST_SIZE = 10**7  #: sizes of models in damaged files may be too large to count their weights
+FULL_PRECISION_BITS = 32  #: of a value that is not quantized
+LARGEST_SIZE = 10**7  #: larger sizes, of damaged files, are refused before a model of them is built
 _size = validators.and_(validators.instance_of(int), validators.ge(1), validators.le(LARGEST_SIZE))
 
 
 @frozen(kw_only=True)
 class Architecture:
-    """Sizes of a BERT classifier; attention width is heads * head_size, never derived from hidden."""
+    """Sizes of a BERT classifier; the width of attention is heads * head_size, whatever `hidden` is."""
 
     vocabulary: int = field(validator=_size)
     positions: int = field(validator=_size)
@@ -62,7 +62,7 @@ class Architecture:
     head_size: int = field(validator=_size)
     ffn: int = field(validator=_size)
     layers: int = field(validator=_size)
-    classes: int = field(validator=_size)  #: outputs of the classifier, 1 for regression
+    classes: int = field(validator=_size)  #: outputs of the classifier; 1 for regression
     activation: str = field(default="gelu", validator=validators.in_(("gelu", "relu")))
     dropout: float = 0.1  #: of hidden states, embeddings and the pooled vector
     attention_dropout: float = 0.1
@@ -71,23 +71,23 @@ class Architecture:
 
 @frozen(kw_only=True)
 class QuantSpec:
-    """What is quantized where. The empty design is the full-precision model."""
+    """What is quantized where; an empty spec is a full-precision model."""
 
-    weights: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys are weight sites
-    inputs: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: of the linear at a site; keys are linear sites
-    attention: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys are attention sites
-    activation: str | None = None  #: hidden activation the design asks for; None keeps the model's
-    softmax: bool = True  #: False: no softmax over the scores, their quantizer selects keys (BiBERT's Bi-Attention)
-    branches: Mapping[str, int] = field(factory=dict)  #: summed branches by module path, 1 where absent
+    weights: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys: weight sites
+    inputs: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: of the linear layer at a site; keys: linear sites
+    attention: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys: attention sites
+    activation: str | None = None  #: of the feed-forward layers, "gelu" or "relu"; None keeps the model's
+    softmax: bool = True  #: False: no softmax; the quantizer of probabilities selects keys (BiBERT's Bi-Attention)
+    branches: Mapping[str, int] = field(factory=dict)  #: number of summed branches by module path; 1 if absent
 
     def with_branches(self, branches: Mapping[str, int]) -> QuantSpec:
-        """The same design with other branch counts."""
+        """The same spec with other branch counts."""
         return evolve(self, branches=dict(branches))
 
 
 @frozen(kw_only=True, eq=False)
 class Checkpoint:
-    """A model without code: sizes, design and tensors by parameter name (see `model/bert.py` for the names)."""
+    """A model without code: its sizes, spec, and tensors by parameter name (those of `BertClassifier`)."""
 
     architecture: Architecture
     spec: QuantSpec

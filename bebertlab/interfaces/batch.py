@@ -1,4 +1,4 @@
-"""What goes into a model and what comes out."""
+"""Inputs and outputs of a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Tap(StrEnum):
-    """Inner tensors that a loss can ask a model for; nothing else is computed or kept."""
+    """Intermediate tensors that a loss can request from a model; others are not kept."""
 
     HIDDEN = "hidden"  #: L+1 tensors (B, T, H): the embedding output, then each layer's
     SCORES = "scores"  #: L tensors (B, A, T, T): before softmax, scaled, -10000 on masked keys
@@ -22,14 +22,14 @@ class Tap(StrEnum):
 
 @frozen(kw_only=True, eq=False)
 class Batch:
-    """Examples padded to the longest of the batch."""
+    """Examples padded to the longest one of the batch."""
 
-    positions: Tensor  #: (B,) int64, place of each example in its split
+    positions: Tensor  #: (B,) int64, index of each example in its split
     tokens: Tensor  #: (B, T) int64
     segments: Tensor  #: (B, T) int64, 0 or 1
     mask: Tensor  #: (B, T) bool, True on real tokens
     labels: Tensor  #: (B,) int64 classes, or float32 for regression
-    weights: Tensor | None = None  #: (B,) loss weights with mean 1 over the split; None is all ones
+    weights: Tensor | None = None  #: (B,) loss weights with mean 1 over the split; None: all 1
 
     def to(self, device: str) -> Batch:
         """The same batch on another device."""
@@ -45,7 +45,7 @@ class Batch:
 
 @frozen(kw_only=True, eq=False)
 class Outputs:
-    """What a model answers."""
+    """What a model returns."""
 
     logits: Tensor  #: (B, C)
-    taps: Mapping[Tap, tuple[Tensor, ...]]  #: exactly the taps that were asked for
+    taps: Mapping[Tap, tuple[Tensor, ...]]  #: exactly those requested

@@ -1,4 +1,4 @@
-"""Distillations: the phases in which a student learns."""
+"""Distillations: the phases in which a student trains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import Codec
 
-#: width and depth of the model itself among the parts that a phase trains
+#: width and depth of the whole model, as one of the sub-networks that a phase trains
 WHOLE = (1.0, 1.0)
 
 _positive = validators.optional(validators.gt(0))
@@ -20,10 +20,10 @@ _positive = validators.optional(validators.gt(0))
 
 def _distinct(_: object, attribute: Attribute[Any], values: tuple[float, ...]) -> None:
     if len(set(values)) < len(values):
-        raise ValueError(f"'{attribute.name}' names a part twice: {values}")
+        raise ValueError(f"'{attribute.name}' has a value twice: {values}")
 
 
-#: validator of parts of a model: at least one, each above 0 and at most 1, none twice
+#: validator of fractions of a model: at least one, each in (0, 1], none twice
 fractions = validators.and_(
     validators.min_len(1), validators.deep_iterable(validators.and_(validators.gt(0), validators.le(1))), _distinct
 )
@@ -31,27 +31,27 @@ fractions = validators.and_(
 
 @frozen(kw_only=True)
 class Phase:
-    """One stretch of training with a fresh optimizer and schedule, starting from the best state of the phase before."""
+    """A part of training with a new optimizer and schedule, starting from the best state of the previous phase."""
 
     name: str
     losses: tuple[LossOptions, ...] = ()
-    #: further losses, those of another plugin or the core's `labels`: a kind with its defaults, or plain data as in
-    #: YAML, {"kind": "labels", "weight": 0.5}
+    #: further losses, such as those of another plugin: a kind (with its defaults), or plain data as in YAML,
+    #: {"kind": "labels", "weight": 0.5}
     named_losses: tuple[str | Mapping[str, Any], ...] = ()
-    learning_rate_factor: float = field(default=1.0, validator=validators.gt(0))  #: times the stage's rate
-    learning_rate: float | None = field(default=None, validator=_positive)  #: instead of the stage's rate
+    learning_rate_factor: float = field(default=1.0, validator=validators.gt(0))  #: times the stage's learning rate
+    learning_rate: float | None = field(default=None, validator=_positive)  #: instead of the stage's
     epochs: int | None = field(default=None, validator=_positive)  #: instead of the stage's
     batch_size: int | None = field(default=None, validator=_positive)  #: instead of the stage's
-    #: parts of the heads and neurons, and of the layers: each pair of them is a sub-network on the weights of the
-    #: model, and a step goes by the sum of the losses of all; with 1 alone it is the model itself that is trained
+    #: fractions of the heads and neurons, and of the layers: each pair is a sub-network on the weights of the model,
+    #: and a step minimizes the sum of the losses of all; with 1.0 alone the model itself is trained
     widths: tuple[float, ...] = field(default=(1.0,), validator=fractions)
     depths: tuple[float, ...] = field(default=(1.0,), validator=fractions)
 
     @property
-    def parts(self) -> tuple[tuple[float, float], ...]:
-        """Width and depth of every network that is trained, the deepest first, of equals the widest.
+    def subnets(self) -> tuple[tuple[float, float], ...]:
+        """Width and depth of every sub-network, the deepest first, and the widest first among those.
 
-        >>> Phase(name="both", widths=(0.5, 1.0), depths=(1.0, 0.75)).parts
+        >>> Phase(name="both", widths=(0.5, 1.0), depths=(1.0, 0.75)).subnets
         ((1.0, 1.0), (0.5, 1.0), (1.0, 0.75), (0.5, 0.75))
         """
         widths, depths = sorted(self.widths, reverse=True), sorted(self.depths, reverse=True)
@@ -60,7 +60,7 @@ class Phase:
 
 @frozen(kw_only=True)
 class DistillationOptions(Options):
-    """What YAML says of a distillation."""
+    """The options of a distillation."""
 
     role: ClassVar[str] = "distillation"
 
@@ -70,10 +70,10 @@ class DistillationOptions(Options):
 
 
 def resolve_phases(distillation: DistillationOptions, codec: Codec) -> tuple[Phase, ...]:
-    """The phases of a distillation with every loss as its options; this is what a stage trains with.
+    """The phases of a distillation with `named_losses` loaded into `losses`; a stage trains with these.
 
     Raises:
-        UserError: no plugin has a loss of that kind, or it has no such option.
+        UserError: a kind or an option of a named loss is unknown.
     """
     return tuple(_resolve(phase, codec) for phase in distillation.phases())
 

@@ -1,4 +1,4 @@
-"""Encoders: where the full-precision weights and the vocabulary come from."""
+"""Encoders: sources of full-precision weights and their tokenizer."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from bebertlab.interfaces.task import Task
 
 
 class SavedTokenizer(Protocol):
-    """A tokenizer that can be written beside a model; those of transformers are."""
+    """A tokenizer that can be saved with a model, such as those of transformers."""
 
     def __len__(self) -> int:
-        """Rows of a word embedding that has one for every token."""
+        """The number of rows of a word embedding with one for every token."""
 
     def save_pretrained(self, folder: Path, /) -> object:
-        """Write tokenizer.json and the files that go with it."""
+        """Write tokenizer.json and its settings into an existing folder."""
 
 
 @frozen(kw_only=True)
 class EncoderOptions(Options):
-    """What YAML says of the encoder a recipe starts from."""
+    """The options of the encoder that a recipe starts from."""
 
     role: ClassVar[str] = "encoder"
 
     @property
     @abstractmethod
     def maximum_tokens(self) -> int:
-        """Longest input in tokens; longer ones are truncated."""
+        """The length of the longest input in tokens; longer ones are truncated."""
 
     @abstractmethod
     def digest(self) -> str:
-        """What the weights and vocabulary are beside the options: a hash of files; "" where the options say all."""
+        """A hash of the files with weights and vocabulary; "" if the options determine both."""
 
     @abstractmethod
     def tokenizer(self, texts: Iterable[str]) -> SavedTokenizer:
-        """The tokenizer; `texts` are the training texts, for an encoder that makes its vocabulary from them."""
+        """The tokenizer; `texts` are the training texts, for encoders that build their vocabulary from them."""
 
     @abstractmethod
     def checkpoint(self, vocabulary: int, classes: int, seed: int) -> Checkpoint:
-        """Full-precision weights with a fresh classifier of `classes` outputs, drawn with `seed`."""
+        """Full-precision weights with a new classifier of `classes` outputs, initialized with `seed`."""
 
     def plan(self, task: Task) -> Architecture | None:
-        """The sizes of its checkpoint for a task, whose vocabulary may have other rows; None: not known before it runs.
+        """The sizes of its checkpoint for a task, up to the rows of the word embedding; None: not known in advance.
 
-        Asked when a recipe that trains it is planned, before anything runs; an encoder overrides it to say at once
-        that its files do not suit the task.
+        Called when a recipe that trains the encoder is planned, before anything runs. Override it to refuse a task
+        that the encoder's files do not support.
 
         Raises:
-            UserError: they do not.
+            UserError: the encoder does not support the task.
         """
         return None

@@ -1,4 +1,4 @@
-"""Importers: checkpoints as published code wrote them become models of ours."""
+"""Importers: readers of checkpoints that published code wrote."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from bebertlab.interfaces.options import Options
 
 @frozen(kw_only=True)
 class ImporterOptions(Options):
-    """What YAML says of an importer: the published code whose names and settings a checkpoint has."""
+    """The options of an importer: it knows the names and settings in checkpoints of one published code."""
 
     role: ClassVar[str] = "importer"
 
     @abstractmethod
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
-        """The model of a checkpoint: tensors by the names of the published code, `config` its config.json.
+        """The model in a checkpoint: tensors by their published names, and its config.json.
 
-        What wrappers put into names (`module.`, `_orig_mod.` and others) is taken out before.
+        Prefixes of wrappers in the names (such as `module.` and `_orig_mod.`) were removed before. Tensors that no
+        forward pass uses are left out of the result; its floating-point tensors are float32.
 
         Raises:
             UserError: the checkpoint is not of this code or contradicts its config; says what was expected.

@@ -14,12 +14,12 @@ from bebertlab.interfaces.options import Options
 
 
 class Loss(ABC):
-    """One or more terms; the training loop adds them up."""
+    """One or more terms, which the training loop sums."""
 
     needs_teacher: bool
     student_taps: frozenset[Tap]
     teacher_taps: frozenset[Tap]
-    #: True: terms have shape (B,), and example weights apply; False: terms are scalars
+    #: True: terms have shape (B,), so that examples can be weighted; False: terms are scalars
     per_example: bool
 
     @abstractmethod
@@ -29,7 +29,7 @@ class Loss(ABC):
 
 @frozen(kw_only=True)
 class LossOptions(Options):
-    """What YAML says of a loss."""
+    """The options of a loss."""
 
     role: ClassVar[str] = "loss"
 
@@ -38,5 +38,5 @@ class LossOptions(Options):
         """The loss for a task of `classes` classes, 1 for regression.
 
         Raises:
-            UserError: the loss makes no sense for that number of classes.
+            UserError: the loss does not support that number of classes.
         """

@@ -1,4 +1,4 @@
-"""The root of everything that YAML can name by `kind`."""
+"""The base class of everything that YAML selects by `kind`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from attrs import frozen
 class Options(ABC):
     """One declaration, many uses: YAML validation, `--set`, search, cache key, MLflow parameters, `plugin show`.
 
-    A subclass is an attrs class (`@frozen(kw_only=True)`) with a `kind`, typed fields, validators and a
-    trailing `#:` comment per field. `role` is set by the abstract class of the role.
+    A subclass is an attrs class (`@frozen(kw_only=True)`) with a `kind` and typed fields, each with a validator where
+    needed and a trailing `#:` comment. The abstract class of the role sets `role`.
     """
 
     role: ClassVar[str]
     kind: ClassVar[str]
-    #: raised whenever the results of this part change, so that stored stages are made again
+    #: increase it when results of this part change, so that cached stages run again
     revision: ClassVar[int] = 1

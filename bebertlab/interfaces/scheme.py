@@ -1,4 +1,4 @@
-"""Schemes: a whole low-bit design of a BERT."""
+"""Schemes: the quantization of a whole model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from bebertlab.interfaces.options import Options
 
 @frozen(kw_only=True)
 class SchemeOptions(Options):
-    """What YAML says of a scheme."""
+    """The options of a scheme."""
 
     role: ClassVar[str] = "scheme"
 
     @abstractmethod
     def spec(self) -> QuantSpec:
-        """Which quantizer sits at which site, and the hidden activation."""
+        """Which quantizer is at which site, and the activation of the feed-forward layers."""

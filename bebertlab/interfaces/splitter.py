@@ -1,4 +1,4 @@
-"""Splitters: a checkpoint becomes one of another architecture that computes the same."""
+"""Splitters: a checkpoint becomes one with more branches that computes the same function."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from attrs import field, frozen
 from bebertlab.interfaces.architecture import Checkpoint, QuantSpec
 from bebertlab.interfaces.options import Options
 
-#: the mean loss on the labels of the select split; a pass over the split
+#: the mean loss of a checkpoint on the labels of the select split; it evaluates the whole split
 Measure = Callable[[Checkpoint], float]
 
 
 @frozen(kw_only=True, eq=False)
 class Splitting:
-    """What a splitter made of a checkpoint."""
+    """The result of splitting a checkpoint."""
 
-    checkpoint: Checkpoint  #: the split one, tensors in the dtype of the source
-    #: paths of quantizable modules that compute something else on purpose; all others are to compute the same
+    checkpoint: Checkpoint  #: the split model; tensors have the dtype of the source
+    #: paths of quantizable modules that compute something else on purpose; all others must compute the same
     changed: frozenset[str] = frozenset()
-    metrics: Mapping[str, float] = field(factory=dict)  #: tracked as "split/" and their name
-    details: Mapping[str, Any] = field(factory=dict)  #: plain data, left as split.json; empty: no such file
+    metrics: Mapping[str, float] = field(factory=dict)  #: tracked as "split/" + name
+    details: Mapping[str, Any] = field(factory=dict)  #: plain data, written as split.json unless empty
 
 
 class Splitter(ABC):
-    """Splits quantized weights into summed branches. The split stage compares the models before and after."""
+    """Splits quantized weights into summed branches; the stage `split` compares the models before and after."""
 
     @abstractmethod
     def split(self, source: Checkpoint, measure: Measure) -> Splitting:
         """The split checkpoint.
 
         Raises:
-            UserError: the source's design is not one that this splitter keeps the function of.
+            UserError: this splitter cannot keep the function of a model with the source's spec.
         """
 
 
 @frozen(kw_only=True)
 class SplitterOptions(Options):
-    """What YAML says of a splitter."""
+    """The options of a splitter."""
 
     role: ClassVar[str] = "splitter"
 
     def spec(self, source: QuantSpec) -> QuantSpec | None:
-        """The quantizers of the model that it makes of one with the design `source`; branch counts may be missing.
+        """The spec of the split model, given that of the source; branch counts may be missing.
 
-        Their revisions enter the key of the split model. None, the default: not known, and the key holds the revision
-        of every registered part.
+        The revisions of its quantizers enter the key of the split model. None, the default: not known, so the key
+        has the revision of every registered part.
         """
         return None
 

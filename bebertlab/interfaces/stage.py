@@ -21,19 +21,18 @@ _INPUT = "bebertlab.input"
 _PLACE = "bebertlab.place"
 _NAME = "bebertlab.name"
 
-#: metadata of an option that holds a path: `field(metadata=EXCLUDED_FROM_KEY)`. It is not part of the key, so that a
-#: moved file is still the same: a stage needs another option that identifies the content; tasks and encoders have
-#: digests.
+#: metadata of an option that is a path: `field(metadata=EXCLUDED_FROM_KEY)`. It is not part of the key, so that moving
+#: a file changes nothing: a stage needs another option that identifies the content; tasks and encoders have digests.
 EXCLUDED_FROM_KEY: Mapping[str, bool] = MappingProxyType({_PLACE: True})
-#: metadata of an option that is text and either such a place or a name: a folder where one is there, or where it begins
-#: with `./`, `../`, `~` or `/`
+#: metadata of an option that is either such a path or a name: a path if it is an existing folder or begins with `./`,
+#: `../`, `~` or `/`
 EXCLUDED_FROM_KEY_IF_PATH: Mapping[str, bool] = MappingProxyType({_PLACE: True, _NAME: True})
 
 
 def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: ANN401 - typed by its annotation
-    """A field of a stage that names another stage of the recipe; `many`: or a group of stages.
+    """A field of a stage that names another stage of the recipe or, with `many`, a group of stages.
 
-    A `many` field that is annotated `str | tuple[str, ...]` also takes a list of stages and groups.
+    A `many` field with the annotation `str | tuple[str, ...]` also takes a list of stages and groups.
     """
     metadata = {_INPUT: many}
     return field(default=None, metadata=metadata) if optional else field(metadata=metadata)
@@ -55,7 +54,7 @@ def input_fields(cls: type[Options]) -> dict[str, bool]:
 
 
 def input_names(stage: Options) -> dict[str, tuple[str, ...]]:
-    """Field name to the names, as the recipe gives them, of every input that is set: of stages or groups."""
+    """The names of stages or groups, as in the recipe, of every input that is set, by field name."""
     named = {name: getattr(stage, name) for name in input_fields(type(stage))}
     return {
         name: (value,) if isinstance(value, str) else tuple(value) for name, value in named.items() if value is not None
@@ -64,12 +63,12 @@ def input_names(stage: Options) -> dict[str, tuple[str, ...]]:
 
 @frozen(kw_only=True, eq=False)
 class Artifact:
-    """What a stage left in the store: a read-only folder."""
+    """The result of a stage in the store: a read-only folder."""
 
     stage: str  #: name of the stage in the recipe
     key: str
     folder: Path
-    seconds: float  #: what making it took
+    seconds: float  #: how long the stage ran
 
 
 @frozen(kw_only=True, eq=False)
@@ -105,7 +104,7 @@ class Codec(ABC):
         """The attrs value of plain data.
 
         Raises:
-            UserError: every fault of the data, one a line.
+            UserError: all errors in the data, one per line.
         """
 
 
@@ -130,21 +129,21 @@ class Context:
 
 @frozen(kw_only=True, eq=False)
 class TokenizerSource:
-    """Where the tokenizer of a planned model comes from, and on request how it makes tokens."""
+    """Where the tokenizer of a planned model comes from, and on request what determines its tokens."""
 
     name: str  #: for messages, e.g. "the tokenizer of /models/teacher"
     key: str  #: two sources with the same key are the same tokenizer
-    parts: Callable[[], Mapping[str, str]]  #: digests of what decides tokens, e.g. of "vocabulary"; may take time
+    parts: Callable[[], Mapping[str, str]]  #: digests of what determines tokens, e.g. of "vocabulary"; may be slow
 
     def different_parts(self, other: TokenizerSource) -> tuple[str, ...]:
-        """What the tokenizers have different; empty where they make the same tokens."""
+        """Names of what differs between the tokenizers; empty if they make the same tokens."""
         if self.key == other.key:
             return ()
         return different_parts(self.parts(), other.parts())
 
 
 def different_parts(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of the parts of a tokenizer that another one has different, by the digests of both.
+    """Names of the parts that differ between two tokenizers, by the digests of both.
 
     >>> different_parts({"vocabulary": "a", "normalizer": "b"}, {"vocabulary": "a", "normalizer": "c"})
     ('normalizer',)
@@ -154,20 +153,20 @@ def different_parts(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[s
 
 @frozen(kw_only=True, eq=False)
 class PlannedModel:
-    """What is known of the model of a stage before it runs."""
+    """What is known of the model of a stage before the stage runs."""
 
     tokenizer: TokenizerSource
     maximum_tokens: int  #: longer inputs are truncated
-    architecture: Architecture | None  #: the vocabulary may have other rows; None: not known
+    architecture: Architecture | None  #: up to the rows of the word embedding; None: not known
 
 
 @frozen(kw_only=True, eq=False)
 class Planning:
-    """What stages can ask when a recipe is planned."""
+    """What stages can use when a recipe is planned."""
 
     task: Task
     codec: Codec
-    #: the model of the recipe's encoder; raises UserError if that cannot read the task
+    #: returns the model of the recipe's encoder; raises UserError if it does not support the task
     encoder: Callable[[], PlannedModel]
 
 
@@ -191,9 +190,9 @@ PlannedModels = Mapping[str, tuple[PlannedModel | None, ...]]
 
 @frozen(kw_only=True)
 class StageOptions(Options):
-    """What YAML says of a stage. Fields made by `stage_input` name its inputs.
+    """The options of a stage. Fields made by `stage_input` name its inputs.
 
-    An artifact is a folder. `metrics.json` in it, a flat mapping of names to numbers, is tracked and reported.
+    An artifact is a folder. Its `metrics.json`, a flat mapping of names to numbers, is tracked and reported.
 
     A stage that trains has an option of type `TrainOptions`, by convention called `train`: the recipe's `train` gives
     the defaults of every option of that type.
@@ -247,12 +246,12 @@ class StageOptions(Options):
 
     @abstractmethod
     def run(self, inputs: Inputs, context: Context) -> None:
-        """Write the artifact into `context.folder`."""
+        """Write the artifact to `context.folder`."""
 
 
 @frozen(kw_only=True)
 class StageGroupOptions(Options):
-    """What YAML says of several stages at once, such as the members of an ensemble.
+    """The options of several stages at once, such as the members of an ensemble.
 
     A group whose stages train has an option of type `TrainOptions` and passes it on to them; a recipe with a `train`
     that would not reach them is refused.
@@ -262,4 +261,4 @@ class StageGroupOptions(Options):
 
     @abstractmethod
     def expand(self, name: str) -> Mapping[str, StageOptions]:
-        """The stages by name (`name` + "." + something), in order; they may name each other as inputs."""
+        """The stages by name, `name` + "." + a suffix, in order; they may be inputs of each other."""

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from bebertlab.interfaces.options import Options
 
 TRAIN = "train"  #: trained on
-SELECT = "select"  #: carved from the training data; checkpoints and member weights are chosen on it
-VALIDATION = "validation"  #: reported, never chosen on; further ones are named `validation_*`
+SELECT = "select"  #: split off from the training data; checkpoints and member weights are chosen on it
+VALIDATION = "validation"  #: reported, never used for a choice; further ones are called `validation_*`
 
 Labels = NDArray[Any]
 Metrics = Callable[[Labels, Labels], Mapping[str, float]]
@@ -25,20 +25,20 @@ Metrics = Callable[[Labels, Labels], Mapping[str, float]]
 
 @frozen(kw_only=True, eq=False)
 class Split:
-    """Examples of one role, in a fixed order."""
+    """The examples of a split, in a fixed order."""
 
     ids: tuple[str, ...]  #: unique over all splits of the task
     texts: tuple[str, ...]
-    pairs: tuple[str, ...] | None  #: second texts; None for tasks of single sentences
+    pairs: tuple[str, ...] | None  #: second texts; None for single texts
     labels: Labels  #: (N,) int64 classes, or float32 for regression
-    #: (N,) names of what stays on one side of train and select, such as the sentence of a phrase; None: unknown
+    #: (N,) examples of the same group stay in the same split, such as phrases of a sentence; None: unknown
     groups: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, rows: NDArray[np.int64]) -> Split:
-        """Some examples, in the order given."""
+        """The examples of these rows, in this order."""
 
         def pick(column: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(column[row] for row in rows.tolist())
@@ -53,7 +53,7 @@ class Split:
 
     @cached_property
     def text_digest(self) -> str:
-        """The sha256 of the texts and pairs in their order: what tokens are made from."""
+        """The sha256 of the texts and pairs in order, which determine the tokens."""
         digest = hashlib.sha256(_texts_digest(self.texts))
         if self.pairs is not None:
             digest.update(_texts_digest(self.pairs))
@@ -61,7 +61,7 @@ class Split:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of the texts, pairs and labels in their order, without the ids."""
+        """The sha256 of the texts, pairs and labels in order, without the ids."""
         little_endian = self.labels.astype(self.labels.dtype.newbyteorder("<"))
         digest = hashlib.sha256(f"{self.text_digest} {self.labels.dtype.name} {self.labels.shape}".encode())
         digest.update(little_endian.tobytes())
@@ -70,23 +70,23 @@ class Split:
 
 @frozen(kw_only=True, eq=False)
 class Task:
-    """A loaded task."""
+    """The data and metrics of a task."""
 
-    name: str  #: for people, e.g. "glue/cola"
+    name: str  #: for messages and reports, e.g. "glue/cola"
     classes: tuple[str, ...]  #: names of the classes in label order; empty for regression
     splits: Mapping[str, Split]  #: at least train, select and validation
     metrics: Metrics  #: (predictions, labels), both (N,), to values by name, each in percent of the best value
     score: str  #: the metric that `score` repeats, the same name for every task
-    generated: bool = field(default=False)  #: the text is made up by a grammar
-    #: the classes in the order of the numbers that the data itself has for them, where it is another than `classes`
+    generated: bool = field(default=False)  #: the texts come from a grammar
+    #: the classes in the order of their numbers in the original data, if that differs from `classes`
     data_order: tuple[str, ...] = ()
-    caveats: tuple[str, ...] = ()  #: sentences on the data that whoever reads a result must know
+    caveats: tuple[str, ...] = ()  #: sentences on the data that every reader of a result must know
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of what decides a result: classes with both their orders, main metric, and the splits by name.
+        """The sha256 of what determines results: the classes in both orders, the main metric, and the splits by name.
 
-        It is computed from the content, once for each object; the metrics themselves are code of the task's plugin.
+        It is computed from the content, once for each object; the metrics are code of the task's plugin.
         """
         splits = {name: split.digest for name, split in self.splits.items()}
         text = json.dumps([self.classes, self.data_order, self.score, splits], sort_keys=True)
@@ -114,7 +114,7 @@ class Task:
 
 @frozen(kw_only=True)
 class TaskOptions(Options):
-    """What YAML says of a task."""
+    """The options of a task."""
 
     role: ClassVar[str] = "task"
 
@@ -123,15 +123,15 @@ class TaskOptions(Options):
         """Read or generate the data.
 
         Raises:
-            SetupError: a folder, split or hub is not there.
-            UserError: a label outside the classes, an example without a text, a repeated id.
+            SetupError: a folder, a split or the hub is not available.
+            UserError: a label is not one of the classes, an example has no text, or an id occurs twice.
         """
 
 
 def _texts_digest(texts: Sequence[str]) -> bytes:
     """The sha256 of texts in their order.
 
-    The lengths tell ["ab", "c"] from ["a", "bc"]; joining is several times faster than hashing text by text.
+    The lengths distinguish ["ab", "c"] from ["a", "bc"]; joining is several times faster than hashing text by text.
     """
     lengths = np.fromiter(map(len, texts), dtype="<i8", count=len(texts))
     digest = hashlib.sha256(len(texts).to_bytes(8, "little"))

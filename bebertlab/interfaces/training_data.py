@@ -1,4 +1,4 @@
-"""What an ensemble's strategy knows of the examples that its members train on."""
+"""What an ensemble knows of the examples that its members train on."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _read_only(labels: Labels) -> Labels:
 class TrainingData:
     """The train split in dataset order, and the seed of the ensemble.
 
-    All members of an ensemble are given the same seed, other seeds of a study give others: a strategy that draws for
-    each member adds the member's index.
+    All members of an ensemble get the same seed, which differs between the seeds of a study; for random choices that
+    differ between members, pass the member's index to `uniform`.
     """
 
     ids: tuple[str, ...]  #: (N,) unique
@@ -34,31 +34,31 @@ class TrainingData:
 
     def __attrs_post_init__(self) -> None:
         if len(self.ids) != len(self.labels):
-            raise ValueError(f"there are {len(self.ids)} ids and {len(self.labels)} labels")
+            raise ValueError(f"expected as many labels as ids, got {len(self.ids)} ids and {len(self.labels)} labels")
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
-        # numpy would take it for an unknown object, which is equal to no label
+        # numpy would treat it as an unknown object, which equals no label
         raise TypeError("TrainingData is not an array; its labels are `data.labels`")
 
     @property
     def ids_digest(self) -> str:
-        """The sha256 of the ids in their order: what is drawn depends on them."""
+        """The sha256 of the ids in order; random choices depend on them."""
         return hashlib.sha256(_hashes(self.ids).tobytes()).hexdigest()
 
-    def uniform(self, *words: str | int) -> NDArray[np.float64]:
-        """(N,) numbers in [0, 1), one for each example; they depend on the seed, the words and the example's id only.
+    def uniform(self, *stream: str | int) -> NDArray[np.float64]:
+        """(N,) numbers in [0, 1), one for each example; they depend only on the seed, `stream` and the example's id.
 
-        So they are the same wherever the example stands and whatever other examples there are; other words or another
-        seed give unrelated numbers.
+        So they do not depend on the position of the example or on other examples; another `stream` or seed gives
+        independent numbers.
 
         >>> data = TrainingData(ids=("a", "b"), labels=np.array([0, 1]), seed=0)
         >>> data.uniform("share", 1).round(4).tolist()
         [0.8318, 0.1635]
         """
-        keys = np.frombuffer(hashlib.sha256(json.dumps([self.seed, *words]).encode()).digest()[:16], dtype="<u8")
+        keys = np.frombuffer(hashlib.sha256(json.dumps([self.seed, *stream]).encode()).digest()[:16], dtype="<u8")
         bits = _mixed(_mixed(_hashes(self.ids) ^ keys[0]) ^ keys[1])
         uniform: NDArray[np.float64] = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
         return uniform
@@ -66,8 +66,8 @@ class TrainingData:
 
 @lru_cache(maxsize=2)
 def _hashes(ids: tuple[str, ...]) -> NDArray[np.uint64]:
-    """64 bits of each id; kept, since every member of every trial in a process asks for those of one train split."""
-    digests = [hashlib.blake2b(one.encode("utf-8", "surrogatepass"), digest_size=8).digest() for one in ids]
+    """64 bits of each id; cached, since every member of every trial in a process uses the same train split."""
+    digests = [hashlib.blake2b(example.encode("utf-8", "surrogatepass"), digest_size=8).digest() for example in ids]
     return np.frombuffer(b"".join(digests), dtype="<u8")
 
 

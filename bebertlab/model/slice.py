@@ -216,7 +216,7 @@ def phase_networks(model: BertClassifier, phase: Phase, stage: str) -> tuple[Net
     try:
         check_parts(phase, model.spec)
         return tuple(
-            model if part == WHOLE else SubNetwork(model, width=part[0], depth=part[1]) for part in phase.parts
+            model if part == WHOLE else SubNetwork(model, width=part[0], depth=part[1]) for part in phase.subnets
         )
     except UserError as error:
         raise UserError(f"{stage}: {error}") from error
@@ -228,7 +228,7 @@ def check_parts(phase: Phase, spec: QuantSpec) -> None:
     Raises:
         UserError: the design quantizes.
     """
-    if phase.parts == (WHOLE,):
+    if phase.subnets == (WHOLE,):
         return
     try:
         check_full_precision(spec)

@@ -1,4 +1,4 @@
-"""Checks that a plugin's tests call in one line: does a part keep the contract of its role?"""
+"""Kits for the tests of plugins: one line checks that an implementation keeps the contract of its role."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""How a broken law is told."""
+"""The error of an implementation that does not keep its contract."""
 
 from __future__ import annotations
 
 
 class ContractError(AssertionError):
-    """A part does not keep the contract of its role."""
+    """An implementation does not keep the contract of its role."""
 
 
 def require(holds: bool, what: str) -> None:
-    """Raise with what is wrong unless it holds."""
+    """Raise `ContractError` with `what` is wrong unless the condition holds."""
     if not holds:
         raise ContractError(what)

@@ -1,4 +1,4 @@
-"""What every task must hold, whatever its data."""
+"""The kit for tasks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bebertlab.testing.contract import ContractError, require
 def check_task(options: TaskOptions) -> None:
     """Check a task; one line in a plugin's tests.
 
-    There are the splits train, select and validation, and others are named `validation_*`; no id stands twice, no
-    text or group of train in select (nor a text, in a generated task, in any two splits); every example has a text,
-    of a pair at least one; labels are classes, all of them met in training, or finite scores; right predictions score
-    100, constant ones warn of nothing, and the order of the examples does not matter; loading again gives the same
-    data.
+    It has the splits train, select and validation, and the names of others begin with `validation_`; no id occurs
+    twice, no text or group of train is in select (in a generated task, no text is in two splits); every example has a
+    text, every pair at least one; labels are classes, all of which occur in train, or finite scores; correct
+    predictions score 100, constant ones cause no warning, and the order of the examples does not matter; loading it
+    again gives the same data.
 
     Raises:
         ContractError: an AssertionError that says what does not hold.
@@ -32,17 +32,20 @@ def check_task(options: TaskOptions) -> None:
         _check_apart(task)
         _check_metrics(task)
         _check_again(task, options.load())
-    except ContractError as law:
-        raise ContractError(f"task '{options.kind}': {law}") from None
+    except ContractError as error:
+        raise ContractError(f"task '{options.kind}': {error}") from None
 
 
 def _check_splits(task: Task) -> None:
     missing = [name for name in (TRAIN, SELECT, VALIDATION) if name not in task.splits]
     require(not missing, f"it has no split {', '.join(missing)}")
     others = set(task.splits) - {TRAIN, SELECT, VALIDATION}
-    odd = sorted(name for name in others if not name.startswith(f"{VALIDATION}_"))
-    require(not odd, f"split {', '.join(odd)} must be named {VALIDATION}_ and something")
-    require(len(set(task.classes)) == len(task.classes) != 1, f"its classes are {task.classes}")
+    wrong = sorted(name for name in others if not name.startswith(f"{VALIDATION}_"))
+    require(not wrong, f"the names of other splits must begin with {VALIDATION}_: {', '.join(wrong)}")
+    require(
+        len(set(task.classes)) == len(task.classes) != 1,
+        f"its classes are {task.classes}, expected at least two different ones, or none",
+    )
     same = sorted(task.data_order or task.classes) == sorted(task.classes)
     require(same, f"its classes are {task.classes}, those of data_order {task.data_order}")
 
@@ -54,7 +57,7 @@ def _check_split(split: Split, name: str, task: Task) -> None:
         require(len(values) == len(split), f"{name} has {len(split)} ids and {len(values)} {column}")
     rows = enumerate(zip(*texts.values(), strict=True))
     blank = next((i for i, values in rows if not any(value.strip() for value in values)), None)
-    require(blank is None, f"{name} has a blank text at {blank}")
+    require(blank is None, f"{name} has a blank text at index {blank}")
     groups = split.groups
     require(groups is None or len(groups) == len(split), f"{name} has {len(split)} ids and {len(groups or ())} groups")
     paired = task.splits[TRAIN].pairs is not None
@@ -65,16 +68,17 @@ def _check_split(split: Split, name: str, task: Task) -> None:
         require(labels.dtype == np.int64, f"labels of {name} are {labels.dtype}; classes are int64")
         inside = bool(((labels >= 0) & (labels < len(task.classes))).all())
         require(inside, f"labels of {name} are outside of 0 to {len(task.classes) - 1}")
-        met = set(labels.tolist())
-        require(name != TRAIN or len(met) == len(task.classes), f"only {len(met)} of the classes are met in {TRAIN}")
+        occurring = set(labels.tolist())
+        complete = name != TRAIN or len(occurring) == len(task.classes)
+        require(complete, f"only {len(occurring)} of {len(task.classes)} classes occur in {TRAIN}")
     else:
         require(labels.dtype == np.float32, f"labels of {name} are {labels.dtype}; scores are float32")
         require(bool(np.isfinite(labels).all()), f"labels of {name} are not all finite")
 
 
 def _check_apart(task: Task) -> None:
-    ids = [one for split in task.splits.values() for one in split.ids]
-    require(len(set(ids)) == len(ids), "an id stands twice")
+    ids = [example for split in task.splits.values() for example in split.ids]
+    require(len(set(ids)) == len(ids), "an id occurs twice")
     pairs = combinations(task.splits, 2) if task.generated else [(TRAIN, SELECT)]
     for one, other in pairs:
         shared = _texts(task.splits[one]) & _texts(task.splits[other])
@@ -90,20 +94,20 @@ def _texts(split: Split) -> set[tuple[str, ...]]:
 
 def _check_metrics(task: Task) -> None:
     for name, split in task.splits.items():
-        right = _scores(task, split.labels)
-        values = dict(task.metrics(task.predict(right), split.labels))
-        require(task.score in values, f"score '{task.score}' is none of its metrics: {', '.join(values)}")
+        scores = _scores(task, split.labels)
+        values = dict(task.metrics(task.predict(scores), split.labels))
+        require(task.score in values, f"score '{task.score}' is not one of its metrics: {', '.join(values)}")
         require(
-            abs(values[task.score] - 100.0) < 1e-3, f"right predictions of {name} score {values[task.score]}, not 100"
+            abs(values[task.score] - 100.0) < 1e-3, f"correct predictions of {name} score {values[task.score]}, not 100"
         )
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
-                constant = task.evaluate(name, np.zeros_like(right))
+                constant = task.evaluate(name, np.zeros_like(scores))
             except Warning as warning:
-                raise ContractError(f"constant predictions of {name} warn: {warning}") from None
-        odd = [metric for metric, value in constant.items() if not -100.0 <= value <= 100.0]
-        require(not odd, f"constant predictions of {name} make {', '.join(odd)} no percentage")
+                raise ContractError(f"constant predictions of {name} cause a warning: {warning}") from None
+        wrong = [metric for metric, value in constant.items() if not -100.0 <= value <= 100.0]
+        require(not wrong, f"{', '.join(wrong)} of constant predictions of {name} must be in [-100, 100]")
         _check_order(task, name)
 
 

@@ -1,4 +1,4 @@
-"""A task and a model small enough for a test: learnt in a second, right in every detail."""
+"""A task and a model small enough for a test; the task is learned in a second."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OTHER = ("the", "film", "was", "a", "plot", "and", "cast", "music", "very", "so
 
 
 def tiny_task(*, regression: bool = False, pairs: bool = False, examples: int = 96, seed: int = 0) -> Task:
-    """Is there more praise than blame in a line of words; by how much, as a regression.
+    """Does a line of words have more praise than blame; as a regression, by how much.
 
     >>> task = tiny_task()
     >>> task.splits["train"].texts[0], task.splits["train"].labels[0]
@@ -39,7 +39,7 @@ def tiny_task(*, regression: bool = False, pairs: bool = False, examples: int = 
 
 
 def tiny_data(labels: Labels, seed: int = 0) -> TrainingData:
-    """What a strategy is given of examples with these labels (N,)."""
+    """Training data with these labels (N,), for an ensemble."""
     return TrainingData(ids=tuple(f"train-{i}" for i in range(len(labels))), labels=labels, seed=seed)
 
 
@@ -47,7 +47,7 @@ def tiny_tokenizer(folder: Path) -> Path:
     """Write the tokenizer of the tiny task into a folder, as `tokenizer.json`, and return the folder."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-    vocabulary = {word: place for place, word in enumerate((*_SPECIAL, *_GOOD, *_BAD, *_OTHER))}
+    vocabulary = {word: index for index, word in enumerate((*_SPECIAL, *_GOOD, *_BAD, *_OTHER))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -61,7 +61,7 @@ def tiny_tokenizer(folder: Path) -> Path:
 
 
 def tiny_model(task: Task, spec: QuantSpec | None = None, *, seed: int = 0, hidden: int = 16) -> BertClassifier:
-    """A two-layer BERT for the tiny task with random weights, quantized if a design says so."""
+    """A two-layer BERT for the tiny task with random weights, quantized as `spec` says."""
     architecture = Architecture(
         vocabulary=len(_SPECIAL) + len(_GOOD) + len(_BAD) + len(_OTHER),
         positions=32,

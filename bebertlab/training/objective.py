@@ -82,7 +82,7 @@ def _comparisons(
 ) -> Iterator[tuple[Architecture, Outputs]]:
     """The sizes of every network that a phase trains, with what it learns from."""
     target = _outputs(teacher, objective.teacher_taps, teacher.classes)
-    for width, depth in phase.parts:
+    for width, depth in phase.subnets:
         layers = kept_layers(student.layers, depth)
         sizes = evolve(scaled_width(student, width), layers=len(layers))
         yield sizes, kept_outputs(target, layers, student.layers)

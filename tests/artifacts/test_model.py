@@ -170,7 +170,7 @@ def test_parts_are_worth_what_their_slices_are(
     phase = Phase(name="p", widths=(1.0, 0.5), depths=(1.0, 0.5))
     found = subnet_metrics(model, phase, teacher.folder, bench.context(task))
     assert len(found) == 4 * len(NAMES)
-    for width, depth in phase.parts:
+    for width, depth in phase.subnets:
         stage = SliceStage(model="teacher", width=width, depth=depth)
         wanted = metrics(bench.run(stage, task, model=teacher))
         for name in NAMES:

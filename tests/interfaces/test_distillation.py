@@ -65,11 +65,11 @@ def test_a_phase_of_nothing_is_refused(name: str) -> None:
 
 
 def test_a_phase_trains_the_model_itself_unless_it_says_otherwise() -> None:
-    assert Phase(name="p").parts == ((1.0, 1.0),)
+    assert Phase(name="p").subnets == ((1.0, 1.0),)
 
 
 def test_every_pair_of_width_and_depth_is_a_part_the_deepest_and_widest_first() -> None:
-    parts = Phase(name="p", widths=(0.25, 1.0, 0.5), depths=(0.5, 0.75)).parts
+    parts = Phase(name="p", widths=(0.25, 1.0, 0.5), depths=(0.5, 0.75)).subnets
     assert parts == ((1.0, 0.75), (0.5, 0.75), (0.25, 0.75), (1.0, 0.5), (0.5, 0.5), (0.25, 0.5))
 
 

@@ -102,7 +102,7 @@ def test_a_step_goes_by_the_sum_of_the_losses_of_all(
     fit(model, evolve(ALL, losses=losses), setup)
     (batch,) = batches(setup.train, setup.sampler.epoch("p", 0, 96))
     expected = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
-    for width, depth in ALL.parts:
+    for width, depth in ALL.subnets:
         part, kept = sliced(model, width, depth).train(), kept_layers(2, depth)
         torch.autograd.backward(PhaseLoss(losses, 2)(part(batch, HIDDEN), taught(teacher, batch, kept), batch))
         for name, parameter in part.named_parameters():

@@ -90,11 +90,14 @@ def test_a_whole_task_passes(regression: bool) -> None:
     ("spoil", "law"),
     [
         (_without(SELECT), "task 'numbered': it has no split select"),
-        (lambda task: attrs.evolve(task, splits={**task.splits, "test": task.splits[TRAIN]}), "split test must be na"),
+        (
+            lambda task: attrs.evolve(task, splits={**task.splits, "test": task.splits[TRAIN]}),
+            "names of other splits must begin with validation_: test",
+        ),
         (lambda task: attrs.evolve(task, classes=("even", "even")), "its classes are"),
         (lambda task: attrs.evolve(task, data_order=("odd",)), r"classes are .*, those of data_order \('odd',\)"),
         (_change(TRAIN, texts=("a",)), "train has 20 ids and 1 texts"),
-        (_change(SELECT, texts=("a", " ", *"cdefgh")), "select has a blank text at 1"),
+        (_change(SELECT, texts=("a", " ", *"cdefgh")), "select has a blank text at index 1"),
         (_change(SELECT, groups=("a",)), "select has 8 ids and 1 groups"),
         (_shared_group, "train and select share 1 groups, such as 'text 7'"),
         (_change(VALIDATION, pairs=tuple("abcdefghij")), "validation and train differ in whether they have pairs"),
@@ -102,13 +105,13 @@ def test_a_whole_task_passes(regression: bool) -> None:
         (_change(TRAIN, labels=np.zeros(20, np.int32)), "int32; classes are int64"),
         (_change(VALIDATION, labels=np.full(10, 2)), "labels of validation are outside of 0 to 1"),
         (_change(VALIDATION, labels=np.full(10, -1)), "labels of validation are outside of 0 to 1"),
-        (_change(TRAIN, labels=np.zeros(20, np.int64)), "only 1 of the classes are met in train"),
-        (_change(SELECT, ids=tuple(f"train-{i}" for i in range(8))), "an id stands twice"),
+        (_change(TRAIN, labels=np.zeros(20, np.int64)), "only 1 of 2 classes occur in train"),
+        (_change(SELECT, ids=tuple(f"train-{i}" for i in range(8))), "an id occurs twice"),
         (_change(SELECT, texts=tuple(f"train text {i}" for i in range(8))), "train and select share 8 texts"),
         (_change(VALIDATION, texts=tuple(f"train text {i}" for i in range(10))), "train and validation share 10"),
-        (lambda task: attrs.evolve(task, score="matthews"), "score 'matthews' is none of its metrics: accuracy"),
+        (lambda task: attrs.evolve(task, score="matthews"), "score 'matthews' is not one of its metrics: accuracy"),
         (lambda task: attrs.evolve(task, metrics=lambda p, y: {"accuracy": 1.0}), "score 1.0, not 100"),
-        (lambda task: attrs.evolve(task, metrics=_warning), "constant predictions of train warn: constant"),
+        (lambda task: attrs.evolve(task, metrics=_warning), "constant predictions of train cause a warning: constant"),
         (lambda task: attrs.evolve(task, metrics=_by_place), "metrics of train depend on the order"),
     ],
 )
@@ -126,7 +129,7 @@ def _paired(task: Task, second: str) -> Task:
 def test_of_a_pair_one_text_may_be_empty() -> None:
     check_task(Numbered(spoil=lambda task: _paired(task, "")))
     nothing = _change(SELECT, texts=("", *"bcdefgh"))
-    with pytest.raises(ContractError, match="select has a blank text at 0"):
+    with pytest.raises(ContractError, match="select has a blank text at index 0"):
         check_task(Numbered(spoil=lambda task: nothing(_paired(task, " "))))
 
 

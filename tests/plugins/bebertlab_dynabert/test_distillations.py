@@ -31,20 +31,20 @@ def phase_of(distillation: DistillationOptions, codec: Codec) -> Phase:
 
 def test_widths_learn_predictions_and_a_little_of_the_hidden_states(codec: Codec) -> None:
     phase = phase_of(WidthDistillation(), codec)
-    assert phase.parts == ((1.0, 1.0), (0.75, 1.0), (0.5, 1.0), (0.25, 1.0))
+    assert phase.subnets == ((1.0, 1.0), (0.75, 1.0), (0.5, 1.0), (0.25, 1.0))
     assert phase.losses == (Prediction(reduction="classes"), HiddenDistanceOptions(weight=0.1))
 
 
 def test_depths_learn_both_alike(codec: Codec) -> None:
     phase = phase_of(DepthDistillation(as_published=True), codec)
-    assert len(phase.parts) == 12
-    assert (phase.parts[0], phase.parts[-1]) == ((1.0, 1.0), (0.25, 0.5))
+    assert len(phase.subnets) == 12
+    assert (phase.subnets[0], phase.subnets[-1]) == ((1.0, 1.0), (0.25, 0.5))
     assert phase.losses == (Prediction(reduction="classes", as_published=True), HiddenDistanceOptions())
 
 
 def test_the_last_training_needs_no_teacher(codec: Codec) -> None:
     phase = phase_of(LabelsDistillation(widths=(0.5,), depths=(1.0, 0.5)), codec)
-    assert phase.parts == ((0.5, 1.0), (0.5, 0.5))
+    assert phase.subnets == ((0.5, 1.0), (0.5, 0.5))
     assert phase.losses == (LabelsOptions(),)
 
 
