@@ -1,4 +1,4 @@
-"""Checkpoints of published code as models of ours."""
+"""Models from checkpoints that published code wrote."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from bebertlab.model.weights import read_weights
 
 @frozen(kw_only=True, eq=False)
 class Imported:
-    """What an importer made of a checkpoint."""
+    """A checkpoint as an importer read it."""
 
     model: BertClassifier
-    tokenizer: ModelTokenizer | None  #: None where none is beside the checkpoint and none was named
-    classes: tuple[str, ...] | None  #: by output, as its config.json names or numbers them
-    left_out: tuple[str, ...]  #: tensors of the checkpoint that the model has no use for
+    tokenizer: ModelTokenizer | None  #: None if there is none next to the checkpoint and none was given
+    classes: tuple[str, ...] | None  #: by output, with the names or numbers of its config.json; None: it has none
+    left_out: tuple[str, ...]  #: tensors of the checkpoint that the model does not use
 
 
 def import_checkpoint(
     importer: ImporterOptions, path: Path, *, config: Path | None = None, tokenizer: Path | None = None
 ) -> Imported:
-    """Read a file (or a folder) of published code; config.json and tokenizer are those beside it if not named.
+    """Read a file (or folder) of published code; by default with the config.json and tokenizer next to it.
 
     Raises:
-        SetupError: a file is not there, or is a pointer of git-lfs.
-        UserError: the file is refused, is not of that code, its config.json contradicts itself on the classes, or its
-            tokenizer cannot be used or has too many tokens.
+        SetupError: a file does not exist, or is a pointer of git-lfs.
+        UserError: the importer refuses the file, its config.json is contradictory about the classes, or its tokenizer
+            cannot be used or has too many tokens.
     """
-    beside = path if path.is_dir() else path.parent
-    refuse_adapter(beside)
-    config = _config(config, beside)
+    folder = path if path.is_dir() else path.parent
+    refuse_adapter(folder)
+    config = _config_file(config, folder)
     settings = read_json(config)
     try:
         check_config(settings)
@@ -55,15 +55,17 @@ def import_checkpoint(
     except UserError as error:
         raise type(error)(f"{path}: importer '{importer.kind}': {error}") from error
     classes = read_class_names(config, checkpoint.architecture.classes)
-    words = read_tokenizer(tokenizer or beside) if tokenizer or has_tokenizer(beside) else None
-    if words is not None:
-        check_vocabulary(words, checkpoint.architecture)
-    return Imported(model=model, tokenizer=words, classes=classes, left_out=left_out(tensors, checkpoint.tensors))
+    own_tokenizer = read_tokenizer(tokenizer or folder) if tokenizer or has_tokenizer(folder) else None
+    if own_tokenizer is not None:
+        check_vocabulary(own_tokenizer, checkpoint.architecture)
+    return Imported(
+        model=model, tokenizer=own_tokenizer, classes=classes, left_out=left_out(tensors, checkpoint.tensors)
+    )
 
 
-def _config(named: Path | None, beside: Path) -> Path:
-    path = named or beside / CONFIGURATION
+def _config_file(given: Path | None, folder: Path) -> Path:
+    path = given or folder / CONFIGURATION
     if not path.is_file():
-        hint = "" if named else "; name the checkpoint's configuration, its sizes and bits, with --config"
+        hint = "" if given else "; give the checkpoint's configuration (sizes and bits) with --config"
         raise SetupError(f"{path}: no such file{hint}")
     return path

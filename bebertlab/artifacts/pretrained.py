@@ -122,7 +122,7 @@ def _from_hub(name: str, *, download: bool) -> Path:
     if not download:
         raise SetupError(
             f"encoder '{name}': no such folder, and not in the local hub cache; "
-            "give the path of a folder, or set `download: true` to fetch it from the hub"
+            "give the path of a folder, or set `download: true` to download it from the hub"
         )
     return _download(name)
 
@@ -148,7 +148,7 @@ def _download(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(_PATTERNS)))
     except OSError as error:  # the base class of everything that the hub's client raises
-        raise SetupError(f"encoder '{name}': not fetched from the hub: {_first_line(error)}") from error
+        raise SetupError(f"encoder '{name}': the download from the hub failed: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -15,12 +15,12 @@ from bebertlab.api import Checkpoint, ImporterOptions, full_precision_checkpoint
 class HuggingFaceImporter(ImporterOptions):
     """A full-precision BertForSequenceClassification of any age.
 
-    LayerNorms may be called gamma and beta, as in the first versions. Heads of pre-training and position numbers are
-    left out.
+    The weights of LayerNorms may be called gamma and beta, as in the first versions. Heads of pre-training and position
+    ids are left out.
     """
 
     kind = "huggingface"
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
-        """The model under today's names, in single precision."""
+        """The model in single precision, with today's names."""
         return full_precision_checkpoint(tensors, config)

@@ -40,9 +40,9 @@ class PretrainedEncoder(EncoderOptions):
     )  #: path of a folder, or hub id such as bert-base-uncased
     layers: int | None = field(
         default=None, validator=validators.optional(validators.ge(1))
-    )  #: keep the first n; null: all
+    )  #: number of first layers to keep; null: all
     maximum_tokens: int = field(default=128, validator=validators.ge(3))  #: longer inputs are truncated
-    download: bool = False  #: fetch from the hub what the local cache does not hold
+    download: bool = False  #: download from the hub what the local cache lacks
 
     def digest(self) -> str:
         """The sha256 of the files.

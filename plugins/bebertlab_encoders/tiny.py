@@ -24,22 +24,24 @@ class TinyEncoder(EncoderOptions):
     """Random weights, and a vocabulary made from the training texts."""
 
     kind = "tiny"
-    layers: int = field(default=2, validator=_size)  #: of the encoder
+    layers: int = field(default=2, validator=_size)  #: number of layers
     hidden: int = field(default=64, validator=_size)  #: width of the hidden states
-    heads: int = field(default=4, validator=_size)  #: of each layer
-    head_size: int = field(default=16, validator=_size)  #: heads * head_size need not be hidden
+    heads: int = field(default=4, validator=_size)  #: of attention in each layer
+    head_size: int = field(default=16, validator=_size)  #: of each head; heads * head_size may differ from hidden
     ffn: int = field(default=128, validator=_size)  #: width of the feed-forward part
     maximum_tokens: int = field(default=64, validator=validators.ge(3))  #: longer inputs are truncated
-    dropout: float = field(default=0.0, validator=_probability)  #: everywhere; it slows learning from random weights
-    words: int = field(default=2000, validator=validators.ge(0))  #: most frequent words with a token of their own
-    spread: float = field(default=0.02, validator=validators.gt(0))  #: standard deviation of the first weights
+    dropout: float = field(
+        default=0.0, validator=_probability
+    )  #: everywhere, attention included; it slows learning from random weights
+    words: int = field(default=2000, validator=validators.ge(0))  #: number of most frequent words that are tokens
+    spread: float = field(default=0.02, validator=validators.gt(0))  #: standard deviation of the initial weights
 
     def digest(self) -> str:
         """Empty: the options say everything."""
         return ""
 
     def tokenizer(self, texts: Iterable[str]) -> PreTrainedTokenizerBase:
-        """A real BERT tokenizer over a vocabulary of the texts."""
+        """A BERT tokenizer with a vocabulary from the texts."""
         from transformers import BertTokenizer
 
         # `vocab_file=` is accepted without a warning and gives a vocabulary of five tokens
@@ -50,11 +52,11 @@ class TinyEncoder(EncoderOptions):
         return random_checkpoint(self.architecture(vocabulary, classes), seed, self.spread)
 
     def plan(self, task: Task) -> Architecture:
-        """The sizes, with as many rows of the vocabulary as it takes words, if it takes some."""
+        """The sizes, with a row of the word embedding for each of `words`."""
         return self.architecture(max(self.words, 1), task.outputs)
 
     def architecture(self, vocabulary: int, classes: int) -> Architecture:
-        """The sizes, with a vocabulary and a classifier of the task."""
+        """The sizes for a vocabulary and a number of outputs."""
         return Architecture(
             vocabulary=vocabulary,
             positions=self.maximum_tokens,
@@ -72,7 +74,7 @@ class TinyEncoder(EncoderOptions):
 def vocabulary_of(texts: Iterable[str], words: int) -> dict[str, int]:
     """Token to id: special tokens, every character at the start of and inside a word, the most frequent words.
 
-    Words of equal frequency are taken in alphabetical order, so that the same texts give the same vocabulary.
+    Words of equal frequency are ordered alphabetically, so that the order of the texts does not matter.
 
     >>> list(vocabulary_of(["Ab b", "ab c"], words=1))[5:]
     ['a', 'b', 'c', '##a', '##b', '##c', 'ab']
@@ -85,7 +87,7 @@ def vocabulary_of(texts: Iterable[str], words: int) -> dict[str, int]:
 
 
 def _words(texts: Iterable[str]) -> Counter[str]:
-    """Count words as BERT's tokenizer sees them: lower case, no accents, punctuation apart."""
+    """Count words as BERT's tokenizer splits them: lower case, no accents, punctuation separate."""
     from tokenizers.normalizers import BertNormalizer
     from tokenizers.pre_tokenizers import BertPreTokenizer
 

@@ -20,7 +20,7 @@ IMPORTER = HuggingFaceImporter()
 
 @pytest.fixture
 def pickled(pretrained: Path) -> Path:
-    """An old checkpoint with tensors that nobody needs."""
+    """An old checkpoint with tensors that the model does not use."""
     tensors = load_file(pretrained / "model.safetensors") | {
         "bert.embeddings.position_ids": torch.arange(16).unsqueeze(0),
         "cls.predictions.bias": torch.full((9,), 0.5),
@@ -30,43 +30,43 @@ def pickled(pretrained: Path) -> Path:
     return pretrained / "pytorch_model.bin"
 
 
-def test_what_lies_beside_a_file_goes_with_it(pickled: Path) -> None:
+def test_the_files_next_to_a_checkpoint_are_read_with_it(pickled: Path) -> None:
     for path in (pickled, pickled.parent):
-        found = import_checkpoint(IMPORTER, path)
-        assert found.model.architecture.layers == 3
-        assert found.tokenizer is not None
-        assert len(found.tokenizer) == 9
-        assert found.left_out == ("bert.embeddings.position_ids", "cls.predictions.bias")
+        imported = import_checkpoint(IMPORTER, path)
+        assert imported.model.architecture.layers == 3
+        assert imported.tokenizer is not None
+        assert len(imported.tokenizer) == 9
+        assert imported.left_out == ("bert.embeddings.position_ids", "cls.predictions.bias")
 
 
-def test_files_can_be_elsewhere(pickled: Path, tmp_path: Path) -> None:
+def test_other_files_can_be_given(pickled: Path, tmp_path: Path) -> None:
     alone = Path(shutil.copy(pickled, tmp_path / "alone.bin"))
-    with pytest.raises(SetupError, match=r"config\.json: no such file; name the checkpoint's config.* --config"):
+    with pytest.raises(SetupError, match=r"config\.json: no such file; give the checkpoint's config.* --config"):
         import_checkpoint(IMPORTER, alone)
     config = pickled.parent / "config.json"
     assert import_checkpoint(IMPORTER, alone, config=config).tokenizer is None
-    found = import_checkpoint(IMPORTER, alone, config=config, tokenizer=pickled.parent / "vocab.txt")
-    assert found.tokenizer is not None
-    assert found.tokenizer.tokenizer.encode("cats run").tokens == ["[CLS]", "cat", "##s", "run", "[SEP]"]
+    imported = import_checkpoint(IMPORTER, alone, config=config, tokenizer=pickled.parent / "vocab.txt")
+    assert imported.tokenizer is not None
+    assert imported.tokenizer.tokenizer.encode("cats run").tokens == ["[CLS]", "cat", "##s", "run", "[SEP]"]
     with pytest.raises(SetupError, match=r"none\.json: no such file$"):
         import_checkpoint(IMPORTER, alone, config=tmp_path / "none.json")
 
 
-def test_faults_name_the_file_and_the_importer(pickled: Path) -> None:
+def test_errors_name_the_file_and_the_importer(pickled: Path) -> None:
     config = json.loads((pickled.parent / "config.json").read_text())
     (pickled.parent / "config.json").write_text(json.dumps(config | {"hidden_size": 16}))
     with pytest.raises(UserError, match=r"pytorch_model\.bin: importer 'huggingface': tensors do not fit the model"):
         import_checkpoint(IMPORTER, pickled)
 
 
-def test_a_tokenizer_of_more_words_is_refused(pickled: Path) -> None:
+def test_a_tokenizer_with_too_many_tokens_is_refused(pickled: Path) -> None:
     with (pickled.parent / "vocab.txt").open("a") as file:
         file.write("more\n")
     with pytest.raises(UserError, match="the ids of its tokens go up to 9, the word embedding has 9 rows"):
         import_checkpoint(IMPORTER, pickled)
 
 
-def test_a_tokenizer_of_ones_own_goes_with_the_model_as_it_is(pickled: Path, tmp_path: Path, codec: Codec) -> None:
+def test_a_custom_tokenizer_is_saved_unchanged_with_the_model(pickled: Path, tmp_path: Path, codec: Codec) -> None:
     words = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "Cat"])}
     own = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     own.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -74,8 +74,8 @@ def test_a_tokenizer_of_ones_own_goes_with_the_model_as_it_is(pickled: Path, tmp
     own.enable_truncation(3)
     own.save(str(pickled.parent / "tokenizer.json"))
     (pickled.parent / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
-    found = import_checkpoint(IMPORTER, pickled)
-    save_model(found.model, tmp_path / "out", codec, found.tokenizer)
+    imported = import_checkpoint(IMPORTER, pickled)
+    save_model(imported.model, tmp_path / "out", codec, imported.tokenizer)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "out" / name).read_bytes() == (pickled.parent / name).read_bytes()
     (pickled.parent / "tokenizer_config.json").write_text('{"do_lower_case": true}')
@@ -83,7 +83,7 @@ def test_a_tokenizer_of_ones_own_goes_with_the_model_as_it_is(pickled: Path, tmp
         import_checkpoint(IMPORTER, pickled)
 
 
-def test_names_of_classes_come_along(pickled: Path) -> None:
+def test_the_names_of_classes_are_read(pickled: Path) -> None:
     config = pickled.parent / "config.json"
     settings = json.loads(config.read_text())
     names = tuple("edcba")
@@ -113,7 +113,7 @@ def test_pointers_of_git_lfs_are_refused(pickled: Path, name: str) -> None:
             import_checkpoint(IMPORTER, path)
 
 
-def test_a_tokenizer_elsewhere_may_be_a_pointer_too(pickled: Path, tmp_path: Path) -> None:
+def test_a_given_tokenizer_that_is_a_pointer_is_refused(pickled: Path, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(SetupError, match=r"words\.txt is a pointer of git-lfs"):
         import_checkpoint(IMPORTER, pickled, tokenizer=tmp_path / "words.txt")
