@@ -201,21 +201,25 @@ _WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "##s", "dog", "ru
 
 
 @pytest.fixture
-def sizes() -> Architecture:
-    """Those of the folder `pretrained`."""
+def pretrained_sizes() -> Architecture:
+    """The sizes of the model in the folder `pretrained`."""
     return Architecture(
         vocabulary=len(_WORDS), positions=16, hidden=8, heads=2, head_size=4, ffn=12, layers=3, classes=5
     )
 
 
 @pytest.fixture
-def pretrained(sizes: Architecture, tmp_path: Path) -> Path:
+def pretrained(pretrained_sizes: Architecture, tmp_path: Path) -> Path:
     """A folder as the hub has it: tokenizer, configuration, weights with a classifier of another task."""
     folder = tmp_path / "pretrained"
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(configuration(sizes)))
+    (folder / "config.json").write_text(json.dumps(configuration(pretrained_sizes)))
     (folder / "vocab.txt").write_text("\n".join(_WORDS) + "\n")
     (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}))
     (folder / "README.md").write_text("not part of the model")
-    save_file(dict(random_checkpoint(sizes, seed=7).tensors), folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        dict(random_checkpoint(pretrained_sizes, seed=7).tensors),
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     return folder

@@ -67,7 +67,7 @@ def pretrained_architecture(config: Mapping[str, Any], shapes: Mapping[str, torc
     The pooler may be missing, since some pre-trainings have none.
 
     Raises:
-        UserError: tensors of the encoder are missing, have other shapes, or have no place in it.
+        UserError: tensors of the encoder are missing, unexpected, or have other shapes.
     """
     sizes = architecture_of(config, classes)
     body = {name: shape for name, shape in modern_names(shapes).items() if name.startswith(_BODY)}

@@ -88,9 +88,9 @@ def _randomized(checkpoint: Checkpoint, seed: int) -> Checkpoint:
 
 
 def _split(name: str, size: int, regression: bool, pairs: bool, generator: np.random.Generator) -> Split:
-    words = [_words(generator) for _ in range(2 * size)]
-    balance = np.array([sum(w in _GOOD for w in line) - sum(w in _BAD for w in line) for line in words[:size]])
-    texts = tuple(" ".join(line) for line in words)
+    lines = [_line(generator) for _ in range(2 * size)]
+    balance = np.array([sum(w in _GOOD for w in line) - sum(w in _BAD for w in line) for line in lines[:size]])
+    texts = tuple(" ".join(line) for line in lines)
     return Split(
         ids=tuple(f"{name}-{i}" for i in range(size)),
         texts=texts[:size],
@@ -99,7 +99,7 @@ def _split(name: str, size: int, regression: bool, pairs: bool, generator: np.ra
     )
 
 
-def _words(generator: np.random.Generator) -> list[str]:
+def _line(generator: np.random.Generator) -> list[str]:
     feelings = generator.choice([*_GOOD, *_BAD], size=generator.choice([1, 3]))
     return list(generator.permutation([*feelings, *generator.choice(_OTHER, size=generator.integers(1, 8))]))
 

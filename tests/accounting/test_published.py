@@ -7,15 +7,22 @@ from attrs import evolve
 
 from bebertlab.accounting.published import PUBLISHED, encoder_sizes, published_architecture
 from bebertlab.accounting.size import model_size
+from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.folder import save_model
+from bebertlab.registry.manager import load_plugins
 from bebertlab_binarybert import Bwn
 from bebertlab_encoders.tiny import TinyEncoder
 
 KINDS = ("pretrained", "tiny")
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return OptionsCodec(load_plugins().registry)
 
 
 @pytest.mark.parametrize(
@@ -66,17 +73,19 @@ def test_tiny_has_its_defaults(codec: Codec) -> None:
     assert encoder_sizes("tiny", KINDS, codec, classes=2).vocabulary == TinyEncoder().words
 
 
-def test_a_folder_with_the_classes_that_are_asked_for(pretrained: Path, sizes: Architecture, codec: Codec) -> None:
-    assert encoder_sizes(str(pretrained), KINDS, codec, classes=2) == evolve(sizes, classes=2)
+def test_a_folder_with_the_classes_that_are_asked_for(
+    pretrained: Path, pretrained_sizes: Architecture, codec: Codec
+) -> None:
+    assert encoder_sizes(str(pretrained), KINDS, codec, classes=2) == evolve(pretrained_sizes, classes=2)
 
 
-def test_a_folder_of_ours_knows_its_heads(tmp_path: Path, sizes: Architecture, codec: Codec) -> None:
-    narrow = evolve(sizes, heads=1, ffn=6)
+def test_a_folder_of_ours_knows_its_heads(tmp_path: Path, pretrained_sizes: Architecture, codec: Codec) -> None:
+    narrow = evolve(pretrained_sizes, heads=1, ffn=6)
     save_model(BertClassifier(narrow, QuantSpec(weights={Site.QUERY: Bwn()})), tmp_path, codec)
     assert encoder_sizes(str(tmp_path), KINDS, codec, classes=7) == evolve(narrow, classes=7)
 
 
-def test_what_is_no_encoder_is_named(tmp_path: Path, codec: Codec) -> None:
+def test_an_unknown_encoder_is_refused(tmp_path: Path, codec: Codec) -> None:
     with pytest.raises(
         UserError, match=r"encoder 'roberta': not a folder, and not known by name \(known: pretrained, tiny, bert-tiny"
     ):

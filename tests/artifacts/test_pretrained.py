@@ -38,8 +38,8 @@ def test_a_folder_is_itself(pretrained: Path) -> None:
 def test_a_cached_model_is_found_without_the_hub(pretrained: Path, cache: Path) -> None:
     store(cache, "some/bert", pretrained)
     for download in (False, True):
-        found = pretrained_folder("some/bert", download=download)
-        assert model_digest(found) == model_digest(pretrained)
+        folder = pretrained_folder("some/bert", download=download)
+        assert model_digest(folder) == model_digest(pretrained)
 
 
 def test_nothing_is_fetched_unless_asked_for(cache: Path) -> None:
@@ -47,7 +47,7 @@ def test_nothing_is_fetched_unless_asked_for(cache: Path) -> None:
         pretrained_folder("some/bert", download=False)
 
 
-def test_an_unreachable_hub_is_said_at_once(pretrained: Path, cache: Path) -> None:
+def test_an_unreachable_hub_is_reported_at_once(pretrained: Path, cache: Path) -> None:
     (pretrained / "model.safetensors").unlink()
     store(cache, "some/bert", pretrained)  # half a model does not count
     start = time.monotonic()
@@ -65,7 +65,7 @@ def test_offline_mode_is_respected(cache: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("name", ["./no/such/folder", "a b"])
-def test_a_path_that_is_not_there_is_no_hub_id(name: str, cache: Path) -> None:
+def test_a_missing_folder_is_not_taken_for_a_hub_id(name: str, cache: Path) -> None:
     with pytest.raises(SetupError, match="no such folder, and not a hub id"):
         pretrained_folder(name, download=True)
 
@@ -93,7 +93,7 @@ def test_the_digest_sees_every_file_of_the_model_and_no_other(pretrained: Path) 
     assert model_digest(pretrained) == before
 
 
-def test_shards_are_part_of_the_model_whatever_their_names(pretrained: Path) -> None:
+def test_shards_with_any_name_are_part_of_the_model(pretrained: Path) -> None:
     (pretrained / "model.safetensors").rename(pretrained / "odd.safetensors")
     (pretrained / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "odd.safetensors"}}))
     (pretrained / "model-00001-of-00002.safetensors").write_bytes(b"not in the index, so it is not read")

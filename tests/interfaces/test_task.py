@@ -62,7 +62,7 @@ def split(
         split(texts=("a", "b\ud800")),
     ],
 )
-def test_whatever_a_split_holds_decides_its_digest(other: Split) -> None:
+def test_the_digest_of_a_split_depends_on_all_of_its_content(other: Split) -> None:
     assert other.digest != split().digest
     assert (other.text_digest != split().text_digest) == ((other.texts, other.pairs) != (split().texts, split().pairs))
     same, changed = (

@@ -7,22 +7,22 @@ from bebertlab.interfaces.training_data import TrainingData
 
 
 def data(examples: int = 2000, seed: int = 0) -> TrainingData:
-    ids = tuple(f"train-{place}" for place in range(examples))
+    ids = tuple(f"train-{index}" for index in range(examples))
     return TrainingData(ids=ids, labels=np.arange(examples) % 2, seed=seed)
 
 
 def test_a_number_belongs_to_an_example_wherever_it_stands() -> None:
     whole = data()
     order = np.random.default_rng(0).permutation(len(whole))[:500]
-    some = TrainingData(ids=tuple(whole.ids[place] for place in order), labels=whole.labels[order], seed=0)
+    some = TrainingData(ids=tuple(whole.ids[index] for index in order), labels=whole.labels[order], seed=0)
     assert (some.uniform("share", 3) == whole.uniform("share", 3)[order]).all()
 
 
-def test_numbers_are_even_and_unrelated_for_other_words_and_seeds() -> None:
-    draws = [data().uniform(*words) for words in (("a",), ("a", 0), ("a", 1), ("a", "1"))]
+def test_numbers_are_uniform_and_independent_between_streams_and_seeds() -> None:
+    draws = [data().uniform(*stream) for stream in (("a",), ("a", 0), ("a", 1), ("a", "1"))]
     draws += [data(seed=seed).uniform("a") for seed in (1, 2**63, -1)]
-    for one in draws:
-        counts = np.histogram(one, bins=20, range=(0, 1))[0]
+    for draw in draws:
+        counts = np.histogram(draw, bins=20, range=(0, 1))[0]
         assert counts.sum() == 2000  # none is 1
         assert counts.min() > 60
         assert counts.max() < 140

@@ -33,14 +33,14 @@ Install = Callable[[str, str], None]
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the shipped plugins out: these tests bring their own."""
+def _no_shipped_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disable the shipped plugins: these tests have their own."""
     monkeypatch.setenv(DISABLE, ",".join(importlib.metadata.entry_points(group=GROUP).names))
 
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Lay down an installed distribution with one plugin module of the same name."""
+    """Install a distribution with one plugin module of the same name."""
 
     def install(name: str, text: str) -> None:
         info = tmp_path / f"{name}-1.0.dist-info"
@@ -131,7 +131,7 @@ def test_the_files_that_a_plugin_imports_are_part_of_its_fingerprint(tmp_path: P
     assert [file.name for file in kinds[1].source.text.files] == ["mine.py", "helper_of_mine.py"]
 
 
-def test_plugins_that_import_different_modules_of_one_name_are_not_both_loaded(tmp_path: Path) -> None:
+def test_plugins_that_import_different_modules_of_the_same_name_are_not_both_loaded(tmp_path: Path) -> None:
     paths = []
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -143,7 +143,7 @@ def test_plugins_that_import_different_modules_of_one_name_are_not_both_loaded(t
     assert "it imports 'helper_of_both' from" in only_error(plugins)
 
 
-def test_a_folder_is_no_plugin_file(tmp_path: Path) -> None:
+def test_a_folder_is_refused_as_a_plugin_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is a folder; give a file in it, such as its __init__\.py"):
         load_plugins([tmp_path])
 
@@ -167,7 +167,7 @@ def test_the_later_of_two_plugins_with_one_kind_fails(install: Install, tmp_path
     assert "already registered by plugin 'distfirst'" in only_error(plugins)
 
 
-def test_in_a_clash_with_a_shipped_plugin_the_outsider_fails(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kind_of_a_shipped_plugin_cannot_be_replaced(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DISABLE, os.environ[DISABLE].replace("binarybert", ""))
     install("aaa", GOOD.replace('"mine"', '"binarybert"'))
     plugins = load_plugins()
@@ -190,7 +190,7 @@ def test_in_a_clash_with_a_shipped_plugin_the_outsider_fails(install: Install, m
         ("def f(:", "SyntaxError: invalid syntax (mine.py, line 1)"),
     ],
 )
-def test_every_way_to_fail_is_named_and_leaves_nothing_behind(tmp_path: Path, text: str, message: str) -> None:
+def test_every_failure_is_named_and_leaves_the_other_plugins_alone(tmp_path: Path, text: str, message: str) -> None:
     good = write(tmp_path, GOOD.replace('"mine"', '"good"'), "good.py")
     plugins = load_plugins([write(tmp_path, text), good])
     assert message in only_error(plugins)

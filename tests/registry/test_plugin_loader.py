@@ -27,8 +27,8 @@ def _clean() -> Iterator[None]:
 def write(tmp_path: Path) -> Write:
     """Write a file; one that was there keeps its time."""
 
-    def write_file(place: str, text: str = "") -> Path:
-        path = tmp_path / place
+    def write_file(name: str, text: str = "") -> Path:
+        path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         state = path.stat() if path.exists() else None
         path.write_text(text)
@@ -39,11 +39,11 @@ def write(tmp_path: Path) -> Write:
     return write_file
 
 
-def test_modules_beside_a_plugin_can_be_imported(write: Write) -> None:
+def test_modules_next_to_a_plugin_can_be_imported(write: Write) -> None:
     main = write("mine.py", "from helper import value\nimport parts.deep\nfrom lib.thing import other")
     write("helper.py", "value = 3")
-    for place in ("parts/__init__.py", "parts/deep.py"):
-        write(place)
+    for name in ("parts/__init__.py", "parts/deep.py"):
+        write(name)
     write("lib/thing.py", "other = 4")
     module, text = load_file(main)
     assert (module.value, module.other) == (3, 4)
@@ -58,14 +58,14 @@ def test_the_same_text_again_is_the_same_module(write: Write) -> None:
 
 
 @pytest.mark.parametrize("changed", ["mine.py", "helper.py", "inner.py"])
-def test_what_runs_is_the_text_on_disk_whatever_time_and_size_a_file_has(write: Write, changed: str) -> None:
+def test_the_text_on_disk_runs_even_if_a_file_keeps_its_time_and_size(write: Write, changed: str) -> None:
     texts = {
         "mine.py": "from helper import text as theirs\ntext = 'a' + theirs",
         "helper.py": "import inner\ntext = 'a' + inner.text",
         "inner.py": "text = 'a'",
     }
-    for place, text in texts.items():
-        write(place, text)
+    for name, text in texts.items():
+        write(name, text)
     main = write("mine.py", texts["mine.py"])
     first = load_file(main)
     assert first[0].text == "aaa"
@@ -144,13 +144,13 @@ def test_code_that_is_run_by_its_path_may_be_imported_as_well(write: Write) -> N
     assert sorted(file.name for file in text.files) == ["helper.py", "mine.py", "other.py"]
 
 
-def test_folders_of_one_name_are_those_beside_the_plugin(write: Write) -> None:
-    for place in ("one", "two"):
-        write(f"{place}/lib/helper.py", f"value = '{place}'")
-        assert load_file(write(f"{place}/mine.py", "from lib import helper"))[0].helper.value == place
+def test_of_folders_with_the_same_name_the_one_next_to_the_plugin_is_imported(write: Write) -> None:
+    for name in ("one", "two"):
+        write(f"{name}/lib/helper.py", f"value = '{name}'")
+        assert load_file(write(f"{name}/mine.py", "from lib import helper"))[0].helper.value == name
 
 
-def test_a_file_that_is_no_python_is_refused(write: Write) -> None:
+def test_a_file_that_is_not_python_is_refused(write: Write) -> None:
     with pytest.raises(UserError, match=r"mine\.txt is not a Python file"):
         load_file(write("mine.txt"))
 
@@ -162,7 +162,7 @@ def test_a_plugin_that_fails_leaves_no_module_behind(write: Write) -> None:
     assert set(sys.modules) == before
 
 
-def test_compiled_code_is_found_beside_a_plugin_and_counts(write: Write) -> None:
+def test_compiled_code_next_to_a_plugin_is_part_of_it(write: Write) -> None:
     from importlib.machinery import EXTENSION_SUFFIXES
 
     main = write("mine.py", "def late():\n    import fast")

@@ -23,8 +23,8 @@ def _no_plugins_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    def write_file(place: str, text: str = "") -> Path:
-        path = tmp_path / place
+    def write_file(name: str, text: str = "") -> Path:
+        path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
@@ -53,7 +53,7 @@ def names(text: PluginText) -> list[str]:
         "import runpy\nhelper = runpy.run_path(str(Path(__file__).with_name('helper.py')))",
     ],
 )
-def test_a_file_beside_the_plugin_that_it_imports_is_part_of_it(write: Write, statement: str) -> None:
+def test_an_imported_file_next_to_the_plugin_is_part_of_it(write: Write, statement: str) -> None:
     main = write("mine.py", statement)
     write("helper.py", "import inner")
     write("inner.py")
@@ -83,8 +83,8 @@ def test_a_file_in_a_folder_that_the_text_names_is_part_of_it(write: Write, stat
 
 def test_all_files_of_a_package_are_part_of_it(write: Write) -> None:
     main = write("mine.py", "from parts.deep import thing")
-    for place in ("parts/__init__.py", "parts/deep/__init__.py", "parts/deep/thing.py", "parts/loaded_by_name.py"):
-        write(place)
+    for name in ("parts/__init__.py", "parts/deep/__init__.py", "parts/deep/thing.py", "parts/loaded_by_name.py"):
+        write(name)
     write("parts/table.csv")
     assert sorted(names(read_plugin(main))) == [
         "mine.py",
@@ -97,16 +97,16 @@ def test_all_files_of_a_package_are_part_of_it(write: Write) -> None:
 
 def test_of_a_folder_without_an_init_file_only_imported_modules_are(write: Write) -> None:
     main = write("mine.py", "from lib import helper\nimport lib.deep.other")
-    for place in ("lib/helper.py", "lib/deep/other.py", "lib/unrelated.py"):
-        write(place)
+    for name in ("lib/helper.py", "lib/deep/other.py", "lib/unrelated.py"):
+        write(name)
     assert sorted(names(read_plugin(main))) == ["lib/deep/other.py", "lib/helper.py", "mine.py"]
 
 
 def test_a_package_is_a_plugin_with_all_its_files(write: Write) -> None:
     main = write("parts/__init__.py", "from . import helper\nfrom .deep import thing")
     write("parts/helper.py", "from ..parts.other import x\nimport beside")
-    for place in ("parts/other.py", "parts/deep/thing.py", "beside.py"):
-        write(place)
+    for name in ("parts/other.py", "parts/deep/thing.py", "beside.py"):
+        write(name)
     found = read_plugin(main)
     assert names(found)[0] == "parts/__init__.py"
     assert sorted(names(found)[1:]) == ["beside.py", "parts/deep/thing.py", "parts/helper.py", "parts/other.py"]
@@ -127,7 +127,7 @@ def test_a_folder_of_data_with_the_name_of_an_installed_package_is_not_meant(wri
     assert names(read_plugin(main)) == ["mine.py"]
 
 
-def test_a_module_that_stands_in_the_way_of_another_one_is_refused(write: Write) -> None:
+def test_a_module_that_hides_an_installed_one_is_refused(write: Write) -> None:
     main = write("mine.py", "import attrs")
     write("attrs.py")
     with pytest.raises(UserError, match=r"it imports 'attrs', which is .*attrs\.py and .*; rename the file next to"):
@@ -140,8 +140,8 @@ def test_a_plugin_may_have_the_name_of_an_installed_package(write: Write) -> Non
 
 def test_modules_of_the_user_s_own_elsewhere_are_part_of_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     main = write("plugins/mine.py", "import my_library.helper")
-    for place in ("src/my_library/__init__.py", "src/my_library/helper.py", "src/my_library/unrelated.py"):
-        write(place)
+    for name in ("src/my_library/__init__.py", "src/my_library/helper.py", "src/my_library/unrelated.py"):
+        write(name)
     monkeypatch.syspath_prepend(str(main.parents[1] / "src"))
     assert names(read_plugin(main)) == ["mine.py", "my_library/__init__.py", "my_library/helper.py"]
 
@@ -153,7 +153,7 @@ def test_an_installed_plugin_that_it_imports_counts_and_is_not_a_file_of_it(writ
     assert found.fingerprint != read_plugin(write("mine.py", "from bebertlab_bit import Bit")).fingerprint
 
 
-def test_the_fingerprint_is_that_of_the_content_wherever_it_lies(write: Write) -> None:
+def test_the_fingerprint_depends_on_the_content_not_on_the_folder(write: Write) -> None:
     def fingerprint(folder: str, name: str, helper: str = "x = 1") -> str:
         write(f"{folder}/helper.py", helper)
         return read_plugin(write(f"{folder}/{name}", "import helper")).fingerprint
@@ -186,8 +186,8 @@ def test_the_text_of_an_installed_plugin_is_that_of_its_whole_distribution(
         return installed_text(point)
 
     known = {text()}
-    for place in ("their_plugin/parts.py", "their_core.py", "shared_code.py"):
-        write(place, "changed = True")
+    for name in ("their_plugin/parts.py", "their_core.py", "shared_code.py"):
+        write(name, "changed = True")
         known.add(text())
     write("theirs-1.0.dist-info/RECORD", record.format("table.bin,sha256=bbb"))
     known.add(text())

@@ -83,11 +83,11 @@ def registry(*classes: type[Options], source: PluginSource = MINE) -> Registry:
 
 
 def test_finds_what_was_registered_and_where_it_came_from() -> None:
-    found = registry(Twn, Scheme)
-    assert found.find("quantizer", "twn") is Twn
-    assert found.find("scheme", "twn") is Scheme
-    assert found.entry(Twn).source is MINE
-    assert [(entry.role, entry.kind, entry.plugin) for entry in found.all()] == [
+    extended = registry(Twn, Scheme)
+    assert extended.find("quantizer", "twn") is Twn
+    assert extended.find("scheme", "twn") is Scheme
+    assert extended.entry(Twn).source is MINE
+    assert [(entry.role, entry.kind, entry.plugin) for entry in extended.all()] == [
         ("quantizer", "twn", "mine"),
         ("scheme", "twn", "mine"),
     ]
@@ -118,10 +118,10 @@ def test_an_unregistered_class_is_refused_even_if_its_kind_is_taken() -> None:
         registry(Twn).entry(OtherTwn)
 
 
-@pytest.mark.parametrize("found", [Scheme, Twn(), "twn", None])
-def test_what_is_not_of_the_role_is_refused(found: object) -> None:
+@pytest.mark.parametrize("contributed", [Scheme, Twn(), "twn", None])
+def test_what_is_not_of_the_role_is_refused(contributed: object) -> None:
     with pytest.raises(UserError, match="is not a subclass of QuantizerOptions"):
-        Registry().extended([(_ROLES["quantizer"], found)], MINE)
+        Registry().extended([(_ROLES["quantizer"], contributed)], MINE)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from bebertlab.testing.contract import ContractError, require
 
 
-def test_what_holds_passes_and_what_does_not_is_an_assertion() -> None:
+def test_require_raises_an_assertion_error_unless_the_condition_holds() -> None:
     require(True, "never seen")
     with pytest.raises(AssertionError, match="water is wet"):
         require(False, "water is wet")

@@ -105,7 +105,7 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_a_right_ensemble_passes(classes: int) -> None:
+def test_a_correct_ensemble_passes(classes: int) -> None:
     check_ensemble(DoublingOptions(), classes)
 
 
@@ -192,7 +192,7 @@ def test_a_draw_by_example_passes(options: EnsembleOptions, classes: int) -> Non
     check_ensemble(options, classes)
 
 
-def by_place(index: int, data: TrainingData) -> NDArray[np.bool_]:
+def by_position(index: int, data: TrainingData) -> NDArray[np.bool_]:
     return share(np.random.default_rng([data.seed, index]).random(len(data)))
 
 
@@ -209,7 +209,7 @@ def without_index(index: int, data: TrainingData) -> NDArray[np.bool_]:
 
 
 def by_hash(index: int, data: TrainingData) -> NDArray[np.bool_]:
-    return share(np.array([float(hash((one, index, data.seed)) % 997) for one in data.ids]))
+    return share(np.array([float(hash((example, index, data.seed)) % 997) for example in data.ids]))
 
 
 def any_numbers(index: int, data: TrainingData) -> NDArray[np.bool_]:
@@ -231,7 +231,7 @@ class Nobody(Subsets):
 
 def by_folds(index: int, data: TrainingData) -> NDArray[np.bool_]:
     """Another fold is left out for each member: that is a draw too."""
-    return np.array([zlib.crc32(one.encode()) % 5 != index % 5 for one in data.ids])
+    return np.array([zlib.crc32(example.encode()) % 5 != index % 5 for example in data.ids])
 
 
 class Stateful(Subsets):
@@ -303,11 +303,11 @@ class Unread(SubsetsInTurn):
         return MemberResult(weight=1.0, kept=True, error=None, next=subset(share(data.uniform("next", index))))
 
 
-class ByPlaceLater(SubsetsInTurn):
+class ByPositionLater(SubsetsInTurn):
     """The first draw depends on the examples, later ones on their positions."""
 
     def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
-        return MemberResult(weight=1.0, kept=True, error=None, next=subset(by_place(index, data)))
+        return MemberResult(weight=1.0, kept=True, error=None, next=subset(by_position(index, data)))
 
 
 class SeedlessLater(SubsetsInTurn):
@@ -330,19 +330,22 @@ def drawing(choose: Choose) -> type[Ensemble]:
     return type("Drawing", (Subsets,), {"chosen": lambda self, index, data: choose(index, data)})
 
 
-BY_PLACE, SAME = "depend on the positions of the examples", r"the same examples for every seed"
+BY_POSITION, SAME = "depend on the positions of the examples", r"the same examples for every seed"
 BROKEN_DRAWS: dict[str, tuple[EnsembleOptions, str]] = {
-    "by place": (SubsetsOptions(strategy=drawing(by_place)), rf"first\(0, data\): weights {BY_PLACE}; draw with"),
+    "by position": (
+        SubsetsOptions(strategy=drawing(by_position)),
+        rf"first\(0, data\): weights {BY_POSITION}; draw with",
+    ),
     "without a seed": (SubsetsOptions(strategy=drawing(without_seed)), rf"first\(0, data\): draws {SAME}"),
     "by hash": (SubsetsOptions(strategy=drawing(by_hash)), r"first\(0, data\) depends on hash\(id\) or"),
-    "neither": (SubsetsOptions(strategy=drawing(neither)), BY_PLACE),
+    "neither": (SubsetsOptions(strategy=drawing(neither)), BY_POSITION),
     "without the index": (SubsetsOptions(strategy=drawing(without_index)), "every member draws the same examples"),
     "any numbers": (SubsetsOptions(strategy=drawing(any_numbers)), "returns other weights when it is called again"),
     "global numbers": (
         SubsetsOptions(strategy=drawing(global_numbers)),
         "returns other weights when it is called again",
     ),
-    "the first ones": (SubsetsOptions(strategy=drawing(first_ones)), BY_PLACE),
+    "the first ones": (SubsetsOptions(strategy=drawing(first_ones)), BY_POSITION),
     "folds by id": (SubsetsOptions(strategy=drawing(by_folds)), SAME),
     "nobody": (SubsetsOptions(strategy=Nobody), r"first\(0, data\) returns SampleWeights with weights"),
     "state": (SubsetsOptions(strategy=Stateful), "was called before returns something else"),
@@ -364,10 +367,13 @@ BROKEN_DRAWS: dict[str, tuple[EnsembleOptions, str]] = {
     "next to no weight": (SubsetsOptions(strategy=NextToNothing), "16 of 40 examples have a negligible weight"),
     "uneven": (SubsetsOptions(strategy=Uneven), "different weights in a SUBSET"),
     "unread": (SubsetsOptions(strategy=Unread), "set sequential = True"),
-    "by place in turn": (InTurnOptions(strategy=ByPlaceLater), rf"update\(0, ...\) of a .*: weights {BY_PLACE}"),
+    "by position in turn": (
+        InTurnOptions(strategy=ByPositionLater),
+        rf"update\(0, ...\) of a .*: weights {BY_POSITION}",
+    ),
     "without a seed in turn": (InTurnOptions(strategy=SeedlessLater), rf"update\(0, ...\) of a .*: draws {SAME}"),
     "full cost in turn": (InTurnOptions(strategy=CostlyLater), r"update\(0, ...\) of a .* have weight 0"),
-    "judged by place": (JudgedOptions(strategy=JudgedByPlace), "the result depends on the order of the examples"),
+    "judged by position": (JudgedOptions(strategy=JudgedByPlace), "the result depends on the order of the examples"),
 }
 
 

@@ -37,7 +37,7 @@ class GivenOptions(MergerOptions):
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
-def test_a_right_rule_passes(classes: int) -> None:
+def test_a_correct_merger_passes(classes: int) -> None:
     check_merger(GivenOptions(), classes)
 
 

@@ -87,7 +87,7 @@ def test_a_whole_task_passes(regression: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "law"),
+    ("spoil", "message"),
     [
         (_without(SELECT), "task 'numbered': it has no split select"),
         (
@@ -115,8 +115,8 @@ def test_a_whole_task_passes(regression: bool) -> None:
         (lambda task: attrs.evolve(task, metrics=_by_place), "metrics of train depend on the order"),
     ],
 )
-def test_what_is_wrong_is_found(spoil: Spoil, law: str) -> None:
-    with pytest.raises(ContractError, match=law):
+def test_a_broken_task_is_found(spoil: Spoil, message: str) -> None:
+    with pytest.raises(ContractError, match=message):
         check_task(Numbered(spoil=spoil))
 
 
@@ -141,7 +141,7 @@ def test_scores_must_be_finite_numbers_of_single_precision() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "law"),
+    ("spoil", "message"),
     [
         (
             lambda task, load: attrs.evolve(task, classes=("even", f"odd {load}")),
@@ -151,9 +151,9 @@ def test_scores_must_be_finite_numbers_of_single_precision() -> None:
         (lambda task, load: _change(SELECT, labels=(np.arange(8) + load) % 2)(task), "another select"),
     ],
 )
-def test_loading_twice_must_give_the_same(spoil: Callable[[Task, int], Task], law: str) -> None:
+def test_loading_twice_must_give_the_same(spoil: Callable[[Task, int], Task], message: str) -> None:
     loads = count()
-    with pytest.raises(ContractError, match=f"loading it again gives {law}"):
+    with pytest.raises(ContractError, match=f"loading it again gives {message}"):
         check_task(Numbered(spoil=lambda task: spoil(task, next(loads))))
 
 

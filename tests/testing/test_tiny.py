@@ -18,7 +18,7 @@ def test_a_tiny_task_is_whole(regression: bool, pairs: bool) -> None:
     assert (train.pairs is not None) == pairs
     assert len(train) == len(train.texts) == len(train.labels) == 96
     assert (task.outputs == 1) == regression
-    ids = [one for split in task.splits.values() for one in split.ids]
+    ids = [example for split in task.splits.values() for example in split.ids]
     assert len(ids) == len(set(ids))
     perfect = train.labels[:, None] if regression else np.eye(2)[train.labels]
     assert task.evaluate(TRAIN, perfect)["score"] == (0.0 if regression else 100.0)

@@ -30,24 +30,26 @@ def test_it_is_registered() -> None:
     assert load_plugins().registry.find("importer", "huggingface") is HuggingFaceImporter
 
 
-def test_a_model_of_today(files: tuple[dict[str, Tensor], dict[str, Any]], sizes: Architecture) -> None:
+def test_a_model_with_todays_names(
+    files: tuple[dict[str, Tensor], dict[str, Any]], pretrained_sizes: Architecture
+) -> None:
     tensors, config = files
     checkpoint = HuggingFaceImporter().read({name: t.to(torch.float16) for name, t in tensors.items()}, config)
-    assert (checkpoint.architecture, checkpoint.spec) == (sizes, QuantSpec())
+    assert (checkpoint.architecture, checkpoint.spec) == (pretrained_sizes, QuantSpec())
     assert {tensor.dtype for tensor in checkpoint.tensors.values()} == {torch.float32}
     BertClassifier.from_checkpoint(checkpoint)
 
 
-def test_a_model_of_the_first_days(files: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
+def test_a_model_with_the_first_names(files: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
     tensors, config = files
     old = {
         name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta"): t for name, t in tensors.items()
     }
     old |= {"bert.embeddings.position_ids": torch.arange(16), "cls.predictions.bias": torch.zeros(9)}
     del config["type_vocab_size"]
-    found = HuggingFaceImporter().read(old, config).tensors
-    assert found.keys() == tensors.keys()
-    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+    imported = HuggingFaceImporter().read(old, config).tensors
+    assert imported.keys() == tensors.keys()
+    assert all(torch.equal(imported[name], tensors[name]) for name in tensors)
 
 
 def test_outputs_are_those_of_the_published_code(golden: Callable[[str], Golden]) -> None:
@@ -59,7 +61,7 @@ def test_outputs_are_those_of_the_published_code(golden: Callable[[str], Golden]
 
 
 @pytest.mark.parametrize(
-    ("changes", "fault"),
+    ("changes", "message"),
     [
         (
             {"classifier.weight": None},
@@ -70,12 +72,12 @@ def test_outputs_are_those_of_the_published_code(golden: Callable[[str], Golden]
         ({"bert.encoder.layer.0.attention.self.clip_query": torch.ones(2)}, r"unexpected: .*clip_query \(2,\)"),
     ],
 )
-def test_what_does_not_fit_is_named(
-    files: tuple[dict[str, Tensor], dict[str, Any]], changes: dict[str, Tensor | None], fault: str
+def test_tensors_that_do_not_fit_are_named(
+    files: tuple[dict[str, Tensor], dict[str, Any]], changes: dict[str, Tensor | None], message: str
 ) -> None:
     tensors, config = files
     changed = {name: t for name, t in (tensors | changes).items() if t is not None}
-    with pytest.raises(UserError, match=fault):
+    with pytest.raises(UserError, match=message):
         HuggingFaceImporter().read(changed, config)
 
 

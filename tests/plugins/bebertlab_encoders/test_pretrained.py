@@ -86,8 +86,8 @@ def test_weights_of_old_files_are_read_but_no_code(pretrained: Path, tmp_path: P
     wanted = encoder(pretrained).checkpoint(9, 2, 0)
     torch.save(load_file(pretrained / WEIGHTS), pretrained / "pytorch_model.bin")
     (pretrained / WEIGHTS).unlink()
-    found = encoder(pretrained).checkpoint(9, 2, 0)
-    assert all(torch.equal(found.tensors[name], wanted.tensors[name]) for name in wanted.tensors)
+    checkpoint = encoder(pretrained).checkpoint(9, 2, 0)
+    assert all(torch.equal(checkpoint.tensors[name], wanted.tensors[name]) for name in wanted.tensors)
 
     class Harm:
         def __reduce__(self) -> tuple[object, ...]:
@@ -107,8 +107,8 @@ def test_shards_are_put_together(pretrained: Path) -> None:
     for shard in set(names.values()):
         save_file({name: tensors[name] for name in tensors if names[name] == shard}, pretrained / shard)
     (pretrained / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
-    found = encoder(pretrained).checkpoint(9, 2, 0)
-    assert all(torch.equal(found.tensors[name], wanted.tensors[name]) for name in wanted.tensors)
+    checkpoint = encoder(pretrained).checkpoint(9, 2, 0)
+    assert all(torch.equal(checkpoint.tensors[name], wanted.tensors[name]) for name in wanted.tensors)
 
 
 def test_a_vocabulary_larger_than_the_embedding_is_refused(pretrained: Path) -> None:
@@ -196,7 +196,7 @@ def reconfigured(folder: Path, change: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (
             {"quantization_config": {"quant_method": "bitsandbytes"}},
@@ -213,10 +213,10 @@ def reconfigured(folder: Path, change: dict[str, object]) -> None:
     ],
 )
 def test_other_models_are_refused_when_the_recipe_is_planned(
-    pretrained: Path, change: dict[str, object], words: str
+    pretrained: Path, change: dict[str, object], message: str
 ) -> None:
     reconfigured(pretrained, change)
-    assert words in (text := refused(pretrained))
+    assert message in (text := refused(pretrained))
     assert text.startswith(f"encoder '{pretrained}': {pretrained}: ")
 
 
@@ -225,15 +225,15 @@ def test_the_encoder_below_any_head_is_read(pretrained: Path, head: str) -> None
     wanted = encoder(pretrained).checkpoint(9, 2, 0).tensors
     reconfigured(pretrained, {"architectures": [head], "id2label": {"0": "a"}})
     rewritten(pretrained, load_file(pretrained / WEIGHTS) | {"qa_outputs.weight": torch.ones(2, 8)})
-    found = encoder(pretrained).checkpoint(9, 2, 0).tensors
-    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+    checkpoint = encoder(pretrained).checkpoint(9, 2, 0).tensors
+    assert all(torch.equal(checkpoint[name], tensor) for name, tensor in wanted.items())
 
 
 QUERY = "bert.encoder.layer.2.attention.self.query"
 
 
 @pytest.mark.parametrize(
-    ("tensors", "words"),
+    ("tensors", "message"),
     [
         (
             {f"{QUERY}.SCB": torch.ones(8)},
@@ -247,10 +247,10 @@ QUERY = "bert.encoder.layer.2.attention.self.query"
     ],
 )
 def test_tensors_that_the_model_has_no_use_for_are_refused(
-    pretrained: Path, tensors: dict[str, torch.Tensor], words: str
+    pretrained: Path, tensors: dict[str, torch.Tensor], message: str
 ) -> None:
     rewritten(pretrained, load_file(pretrained / WEIGHTS) | tensors)
-    assert words in refused(pretrained)
+    assert message in refused(pretrained)
 
 
 def test_half_a_pooler_is_not_drawn(pretrained: Path) -> None:
@@ -268,7 +268,7 @@ def test_weights_of_another_model_are_described(pretrained: Path) -> None:
     assert encoder(pretrained).checkpoint(9, 2, 0).tensors.keys() == tensors.keys()
 
 
-def test_an_adapter_is_no_encoder(pretrained: Path) -> None:
+def test_an_adapter_is_refused(pretrained: Path) -> None:
     (pretrained / "config.json").rename(pretrained / "adapter_config.json")
     assert "holds an adapter for another model" in refused(pretrained)
 
