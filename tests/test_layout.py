@@ -34,6 +34,7 @@ RANKS = {
     "locations": 1,
     "files": 1,
     "network": 2,
+    "ranking": 2,
     "model": 2,
     "accounting": 3,
     "data": 3,
@@ -56,7 +57,7 @@ RANKS = {
 #: heavy packages, and the start of the paths that may import them, inside functions
 DOORS = {
     "ray": ("bebertlab/study/executors/ray",),
-    "optuna": ("bebertlab/study/",),
+    "optuna": ("bebertlab/study/", "plugins/bebertlab_samplers/"),
     "mlflow": ("bebertlab/tracking/mlflow",),
     "transformers": (
         "bebertlab/model/",

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from bebertlab.api import encoders, ensembles, losses, models, observers, plugins, quantizers, stages, tasks, training
+from bebertlab.api import (
+    encoders,
+    ensembles,
+    losses,
+    models,
+    observers,
+    plugins,
+    quantizers,
+    samplers,
+    stages,
+    tasks,
+    training,
+)
 from bebertlab.api.encoders import *
 from bebertlab.api.ensembles import *
 from bebertlab.api.losses import *
@@ -10,6 +22,7 @@ from bebertlab.api.models import *
 from bebertlab.api.observers import *
 from bebertlab.api.plugins import *
 from bebertlab.api.quantizers import *
+from bebertlab.api.samplers import *
 from bebertlab.api.stages import *
 from bebertlab.api.tasks import *
 from bebertlab.api.training import *
@@ -22,6 +35,7 @@ __all__ += models.__all__
 __all__ += observers.__all__
 __all__ += plugins.__all__
 __all__ += quantizers.__all__
+__all__ += samplers.__all__
 __all__ += stages.__all__
 __all__ += tasks.__all__
 __all__ += training.__all__

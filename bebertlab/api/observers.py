@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from bebertlab.interfaces.events import Question, StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import (
+    PlannedStage,
+    Question,
+    StageEvent,
+    StageFinished,
+    StageProgress,
+    StageResult,
+    StageStarted,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
 
 __all__ = [
+    "PlannedStage",
     "Question",
     "StageEvent",
-    "StagePhase",
+    "StageFinished",
+    "StageProgress",
+    "StageResult",
+    "StageStarted",
     "StudyRecord",
     "TrialRecord",
     "TrialState",

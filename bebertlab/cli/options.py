@@ -65,32 +65,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def format_duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> format_duration(0.25), format_duration(75), format_duration(7300)
-    ('0.2 s', '1 min 15 s', '2 h 1 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def format_size(size: int) -> str:
-    """Bytes as people say them, in steps of 1024.
-
-    >>> format_size(500), format_size(3 * 2**20)
-    ('500 B', '3.0 MiB')
-    """
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    raise AssertionError("the last unit takes everything")
-
-
 @frozen(kw_only=True)
 class Settings:
     """The options of the top group."""

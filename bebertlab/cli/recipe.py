@@ -13,7 +13,6 @@ from bebertlab.cli.options import (
     PathType,
     Settings,
     device_option,
-    format_duration,
     format_option,
     pass_settings,
     set_option,
@@ -21,12 +20,13 @@ from bebertlab.cli.options import (
     threads_option,
     work_option,
 )
+from bebertlab.config.humanize import format_duration
 from bebertlab.registry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from bebertlab.config.codec import OptionsCodec
-    from bebertlab.interfaces.events import StageEvent
-    from bebertlab.pipeline.execute import Notify, Results
+    from bebertlab.interfaces.events import StageFinished, StageProgress, StageStarted
+    from bebertlab.pipeline.execute import Results
     from bebertlab.pipeline.plan import Plan
     from bebertlab.registry.manager import Plugins
     from bebertlab.store.store import Store
@@ -79,7 +79,7 @@ def run(
     if left_out:
         click.echo(f"not run: {', '.join(left_out)} ({_not_needed(targets)})", err=True)
     with naming_full_disk(work):
-        results = execute(plan, store, codec, notify=_to_observers(plugins), targets=targets)
+        results = execute(plan, store, codec, notify=plugins.observers.stage, targets=targets)
     click.echo(_results_json(results) if form == "json" else _results_table(results))
 
 
@@ -185,17 +185,6 @@ def _states(plan: Plan, store: Store, targets: Sequence[str]) -> Mapping[str, st
     return {name: state(name) for name in plan.nodes}
 
 
-def _to_observers(plugins: Plugins) -> Notify:
-    from bebertlab.interfaces.events import StagePhase
-
-    tell = {
-        StagePhase.STARTED: plugins.hook.bebertlab_stage_started,
-        StagePhase.PROGRESS: plugins.hook.bebertlab_stage_progress,
-        StagePhase.FINISHED: plugins.hook.bebertlab_stage_finished,
-    }
-    return lambda event: tell[event.phase](event=event)
-
-
 def _group(stage: str) -> str:
     return stage.partition(".")[0]
 
@@ -208,18 +197,18 @@ class _Lines:
         self._warned: set[tuple[str, str]] = set()
 
     @hookimpl
-    def bebertlab_stage_started(self, event: StageEvent) -> None:
+    def bebertlab_stage_started(self, event: StageStarted) -> None:
         """A stage runs now."""
         click.echo(f"{event.stage} ({event.stage_kind}) ...", err=True)
 
     @hookimpl
-    def bebertlab_stage_progress(self, event: StageEvent) -> None:
+    def bebertlab_stage_progress(self, event: StageProgress) -> None:
         """Only what is worth a line."""
         if event.fraction == 0.0 and event.text:
             click.echo(f"{event.stage} ({event.stage_kind}) {event.text}", err=True)
 
     @hookimpl
-    def bebertlab_stage_finished(self, event: StageEvent) -> None:
+    def bebertlab_stage_finished(self, event: StageFinished) -> None:
         """A stage is there."""
         score = event.metrics.get("select/score")
         said = "" if score is None else f", select/score {score:.2f}"

@@ -12,15 +12,14 @@ import click
 from bebertlab.cli.options import (
     Settings,
     device_option,
-    format_duration,
     format_option,
-    format_size,
     pass_settings,
     set_option,
     table,
     threads_option,
     work_option,
 )
+from bebertlab.config.humanize import format_duration, format_size
 from bebertlab.errors import UserError, unknown
 from bebertlab.locations import beside
 

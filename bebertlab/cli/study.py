@@ -14,7 +14,6 @@ from bebertlab.cli.options import (
     PathType,
     Settings,
     device_option,
-    format_duration,
     format_option,
     pass_settings,
     set_option,
@@ -22,6 +21,7 @@ from bebertlab.cli.options import (
     work_option,
 )
 from bebertlab.cli.typed import typed_command
+from bebertlab.config.humanize import format_duration
 from bebertlab.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, UserError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def run(
     Another file, another --set or another text of a plugin is another study; equal stages are shared between studies.
     """
     from bebertlab.interfaces.events import TrialState
-    from bebertlab.study.job import Limits
+    from bebertlab.study.driver import Limits
     from bebertlab.study.run import Workers, run_study
 
     source = _read(settings, path, sets, smoke)
@@ -147,14 +147,14 @@ def run(
 def status(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, work: Path, form: str) -> None:
     """Say how far STUDY is; also while it runs."""
     from bebertlab.study.context import known_records
-    from bebertlab.study.record import dump_record
+    from bebertlab.study.messages import dump
     from bebertlab.study.space import planned_trials
 
     source = _read(settings, path, sets, smoke)
     folder, records = known_records(source.study, work)
     if form == "json":
         said = {"study": source.study.name, "folder": str(folder), "planned": planned_trials(source.study)}
-        click.echo(json.dumps({**said, "trials": [dump_record(record) for record in records]}, indent=2))
+        click.echo(json.dumps({**said, "trials": [dump(record) for record in records]}, indent=2))
     else:
         _tell_status(source, folder, records)
 

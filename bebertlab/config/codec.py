@@ -27,6 +27,7 @@ class OptionsCodec(Codec):
     """The codec over everything that is registered."""
 
     registry: Registry
+    finite: bool = True  #: numbers must be finite, as in YAML; False: NaN and infinity are read too
 
     def dump(self, value: object) -> Any:  # noqa: ANN401 - plain data
         """Plain data of an attrs value with all its defaults, `kind` included for options."""
@@ -55,13 +56,13 @@ class OptionsCodec(Codec):
             UserError: every fault of the document with its place, one a line.
         """
         faults = ErrorCollector()
-        value = structure(document, (), cls, self.registry, faults)
+        value = structure(document, (), cls, self.registry, faults, finite=self.finite)
         faults.raise_all()
         return value  # type: ignore[return-value] # None comes with faults only
 
     def structure(self, document: YamlDocument, path: Keys, cls: type[T], faults: ErrorCollector) -> T | None:
         """The attrs value that a document holds at a path; None where faults were noted."""
-        return structure(document, path, cls, self.registry, faults)
+        return structure(document, path, cls, self.registry, faults, finite=self.finite)
 
     def _with_kind(self, options: Options, fields: dict[str, Any]) -> Any:  # noqa: ANN401 - plain data
         return {"kind": options.kind, **fields}

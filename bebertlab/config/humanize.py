@@ -1,4 +1,4 @@
-"""Types and values in the words of somebody who writes YAML."""
+"""Types, values, durations and sizes as people read them."""
 
 from __future__ import annotations
 
@@ -105,3 +105,39 @@ def format_error(error: Exception, name: str, value: object) -> str:
             what = "must " if start.startswith("'") else "length must "
             return f"{what}{rule}, is {got}" if colon else f"{what}{text.removeprefix(start)}"
     return text
+
+
+def format_duration(seconds: float, *, rough: bool = False) -> str:
+    """Seconds with their unit; roughly: exact to a second, from ten on to five, from sixty on to a minute.
+
+    >>> format_duration(0.42), format_duration(33.14), format_duration(75.0), format_duration(3725.0)
+    ('0.42 s', '33.1 s', '1 min 15 s', '1 h 2 min')
+    >>> format_duration(4.21, rough=True), format_duration(33.0, rough=True), format_duration(75.0, rough=True)
+    ('4 s', '35 s', '1 min')
+    """
+    if seconds < 60:
+        return f"{_rounded(seconds)} s" if rough else f"{seconds:.{2 if seconds < 10 else 1}f} s"
+    minutes, left = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60} min"
+    return f"{round(seconds / 60)} min" if rough else f"{minutes} min {left} s"
+
+
+def format_size(size: int) -> str:
+    """Bytes with their unit, in steps of 1024.
+
+    >>> format_size(500), format_size(3 * 2**20), format_size(5 * 2**40)
+    ('500 B', '3.0 MiB', '5120.0 GiB')
+    """
+    if size < 1024:
+        return f"{size} B"
+    value, unit = size / 1024, "KiB"
+    for larger in ("MiB", "GiB"):
+        if value >= 1024:
+            value, unit = value / 1024, larger
+    return f"{value:.1f} {unit}"
+
+
+def _rounded(seconds: float) -> int:
+    """To a second, from ten on to five: the seconds that are left must be seen to fall."""
+    return max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)

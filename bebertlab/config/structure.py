@@ -40,6 +40,9 @@ _BUILDERS: Mapping[object, Callable[[Any], object]] = types.MappingProxyType(
 )
 
 
+_SCALARS = (bool, int, float, str)
+
+
 class _Failed:
     """What takes the place of a value that could not be made."""
 
@@ -47,19 +50,30 @@ class _Failed:
 FAILED = _Failed()
 
 
-def structure(document: YamlDocument, path: Keys, cls: type[T], registry: Registry, faults: ErrorCollector) -> T | None:
+def structure(
+    document: YamlDocument,
+    path: Keys,
+    cls: type[T],
+    registry: Registry,
+    faults: ErrorCollector,
+    *,
+    finite: bool = True,
+) -> T | None:
     """The value of type `cls` that a document holds at a path; None where faults were found."""
-    found = _Structure(document, registry, faults).value(path, document.get(path), cls)
+    found = _Structure(document, registry, faults, finite=finite).value(path, document.get(path), cls)
     return None if found is FAILED else cast("T", found)
 
 
 class _Structure:
     """One pass over the data of a document."""
 
-    def __init__(self, document: YamlDocument, registry: Registry, faults: ErrorCollector) -> None:
+    def __init__(
+        self, document: YamlDocument, registry: Registry, faults: ErrorCollector, *, finite: bool = True
+    ) -> None:
         self.document = document
         self.registry = registry
         self.faults = faults
+        self.finite = finite
 
     def fault(self, path: Keys, what: str, *, key: bool = False) -> object:
         """Note a fault."""
@@ -72,6 +86,8 @@ class _Structure:
 
     def value(self, path: Keys, data: object, of: Any) -> object:  # noqa: ANN401 - any annotation
         """Data as a value of an annotated type."""
+        if of in _SCALARS:
+            return self.scalar(path, data, of)
         origin, arguments = get_origin(of), get_args(of)
         if origin is Annotated:
             return self.value(path, data, arguments[0])
@@ -96,7 +112,9 @@ class _Structure:
                 number = float(cast("float", data))
             except OverflowError:  # a whole number that no float can hold
                 number = math.inf
-            return number if math.isfinite(number) else self.fault(path, f"must be finite, is {number}")
+            return (
+                number if math.isfinite(number) or not self.finite else self.fault(path, f"must be finite, is {number}")
+            )
         if of is int and type(data) is int and not -_WHOLE <= data < _WHOLE:
             return self.fault(path, f"must be between -2**63 and 2**63 - 1, is {data}")
         if of is Path and isinstance(data, str):
@@ -142,7 +160,7 @@ class _Structure:
             return self.value(path, data, members[0])
         for member in members:
             attempt = ErrorCollector()
-            found = _Structure(self.document, self.registry, attempt).value(path, data, member)
+            found = _Structure(self.document, self.registry, attempt, finite=self.finite).value(path, data, member)
             if not attempt:
                 return found
         return self.wrong(path, data, of)
@@ -167,8 +185,8 @@ class _Structure:
             return self.wrong(path, data, of)
         made: dict[object, object] = {}
         for name, item in data.items():
-            key = self.value((*path, name), name, arguments[0])
-            made[key] = self.value((*path, name), item, arguments[1])
+            inner = (*path, name)
+            made[self.value(inner, name, arguments[0])] = self.value(inner, item, arguments[1])
         return FAILED if _failed([*made, *made.values()]) else made
 
     def options(self, path: Keys, data: object, roles: tuple[type[Options], ...]) -> object:

@@ -1,4 +1,4 @@
-"""What observers are told."""
+"""Events and records that observers receive."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import asdict, field, fields, frozen
+
+from bebertlab.interfaces.sampler import Objective
 
 
 class TrialState(StrEnum):
-    """How a trial stands."""
+    """The state of a trial."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -19,29 +21,74 @@ class TrialState(StrEnum):
     FAILED = "failed"
 
 
-class StagePhase(StrEnum):
-    """What a stage event tells."""
+def trial_id(number: int) -> str:
+    """What a trial is called in names, files and messages.
 
-    STARTED = "started"
-    PROGRESS = "progress"
-    FINISHED = "finished"
+    >>> trial_id(7)
+    't007'
+    """
+    return f"t{number:03d}"
 
 
 @frozen(kw_only=True)
-class StageEvent:
-    """A stage started, went on or finished."""
+class PlannedStage:
+    """A stage that a trial will run, or find in the store."""
 
-    stage: str
-    stage_kind: str
-    key: str
-    phase: StagePhase = StagePhase.FINISHED
-    trial: int | None = None  #: number of the trial; None outside a study
-    fraction: float = 0.0  #: part done, 0 to 1
-    text: str = ""  #: e.g. "epoch 2/3"
+    stage: str  #: name in the recipe, e.g. "members.0"
+    stage_kind: str  #: what YAML calls the stage, e.g. "distill"
+    key: str  #: of its artifact in the store
+
+
+@frozen(kw_only=True)
+class StageResult(PlannedStage):
+    """A finished stage: what a trial keeps of it."""
+
     stored: bool = False  #: it was in the store and did not run
-    seconds: float = 0.0  #: what making it took, also where it was stored
-    metrics: Mapping[str, float] = field(factory=dict)  #: of a finished stage
-    warnings: tuple[str, ...] = ()  #: of a finished stage, the stored ones included
+    seconds: float = 0.0  #: what it took to build, also where it was stored
+    metrics: Mapping[str, float] = field(factory=dict)  #: of its `metrics.json`
+    warnings: tuple[str, ...] = ()  #: what users must know of the artifact; a stored stage repeats its warnings
+
+
+@frozen(kw_only=True)
+class StageStarted(PlannedStage):
+    """A stage begins to run."""
+
+    trial: int | None = None  #: number of the trial; None outside a study
+
+
+@frozen(kw_only=True)
+class StageProgress(PlannedStage):
+    """A running stage reports how far it is, and what it measured."""
+
+    trial: int | None = None  #: number of the trial; None outside a study
+    fraction: float = 0.0  #: done, 0 to 1
+    text: str = ""  #: e.g. "epoch 2/3"
+    values: Mapping[str, float] = field(
+        factory=dict
+    )  #: what it measured, e.g. {"train/loss": 0.31, "select/score": 84.2}
+    step: int | None = None  #: optimizer steps so far, the axis of `values`; None where there are no steps
+    epoch: float | None = None  #: epochs so far; 1.5 is the middle of the second
+
+
+@frozen(kw_only=True)
+class StageFinished(StageResult):
+    """A stage finished, or was found in the store."""
+
+    trial: int | None = None  #: number of the trial; None outside a study
+
+    @classmethod
+    def of(cls, result: StageResult, trial: int | None) -> StageFinished:
+        """The event for a result."""
+        return cls(**asdict(result, recurse=False), trial=trial)
+
+    @property
+    def result(self) -> StageResult:
+        """The event without its trial."""
+        return StageResult(**{field.name: getattr(self, field.name) for field in fields(StageResult)})
+
+
+StageEvent = StageStarted | StageProgress | StageFinished
+"""What happens to a stage while a recipe runs."""
 
 
 @frozen(kw_only=True)
@@ -56,7 +103,14 @@ class TrialRecord:
     metrics: Mapping[str, float] = field(factory=dict)  #: e.g. "validation/score"
     error: str | None = None  #: one line: where and what
     seconds: float = 0.0  #: wall time of the trial itself, stored stages excluded
-    stages: tuple[StageEvent, ...] = ()  #: in the order of the plan
+    device: str | None = None  #: that its stages ran on; None where none ran
+    planned: tuple[PlannedStage, ...] = ()  #: of a running trial: its stages, in the order of the plan
+    stages: tuple[StageResult, ...] = ()  #: of a complete or failed trial: the finished ones, in the order of the plan
+
+    @property
+    def id(self) -> str:
+        """The trial's short name, e.g. "t007"."""
+        return trial_id(self.number)
 
 
 @frozen(kw_only=True)
@@ -90,8 +144,7 @@ class StudyRecord:
     plugin_files: tuple[str, ...] = ()  #: of one-file plugins and what they import: copies below `folder`, POSIX paths
     identity: Mapping[str, str]  #: task, encoder, recipe ..., repeated on every trial
     resolved: str  #: the resolved study as YAML
-    objective: str  #: name of the metric
-    maximize: bool
+    objectives: tuple[Objective, ...]  #: what trials are compared by; the first is the primary one
     axes: Mapping[str, tuple[Any, ...]]  #: searched paths to the values seen or listed, in the study's order
     seeds: tuple[int, ...]
     questions: tuple[Question, ...] = ()
@@ -102,3 +155,13 @@ class StudyRecord:
     warnings: tuple[str, ...] = ()  #: what the user must know of the study as it is written
     not_needed: tuple[str, ...] = ()  #: stages of the recipe that the result needs in no trial, and that are not run
     idle: tuple[str, ...] = ()  #: a sentence on each searched option that changes no result
+
+    @property
+    def objective(self) -> str:
+        """The metric of the primary objective."""
+        return self.objectives[0].metric
+
+    @property
+    def maximize(self) -> bool:
+        """Whether the primary objective is to be high."""
+        return self.objectives[0].maximize

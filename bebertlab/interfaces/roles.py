@@ -14,6 +14,7 @@ from bebertlab.interfaces.importer import ImporterOptions
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.interfaces.sampler import PointListOptions, SamplerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import SplitterOptions
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
@@ -103,6 +104,12 @@ ROLES = (
         options=(StageOptions, StageGroupOptions),
         summary="Stages of a recipe, and groups of stages.",
         kit="check_stage",
+    ),
+    Role(
+        hook="bebertlab_samplers",
+        options=(SamplerOptions, PointListOptions),
+        summary="Samplers: which points of a search space a study tries.",
+        kit="check_sampler",
     ),
 )
 

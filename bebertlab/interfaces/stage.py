@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from attrs import Attribute, field, fields, frozen
 
@@ -108,6 +108,26 @@ class Codec(ABC):
         """
 
 
+class ProgressReporter(Protocol):
+    """Reports to observers how far a running stage is, and what it measured."""
+
+    def __call__(
+        self,
+        fraction: float,
+        text: str,
+        values: Mapping[str, float] = ...,
+        *,
+        step: int | None = None,
+        epoch: float | None = None,
+    ) -> None:
+        """Report a fraction (0 to 1) of the stage, a short text, e.g. "epoch 2/3", and measured values by name.
+
+        `step` counts optimizer steps and `epoch` epochs since the stage began: the axes of the learning curves that
+        the values are points of. A report without values may be dropped where the last one is less than half a second
+        old; one with values never is.
+        """
+
+
 @frozen(kw_only=True, eq=False)
 class Context:
     """What a stage may use beside its inputs."""
@@ -120,8 +140,7 @@ class Context:
     codec: Codec
     device: str = "cpu"
     cache: Path | None = None  #: folder for what is quicker to read than to make again; may be emptied at any time
-    #: called now and then with the part done (0 to 1) and a few words, e.g. "epoch 2/3"
-    progress: Callable[[float, str], None]
+    progress: ProgressReporter  #: reports how far the stage is, e.g. `context.progress(0.5, "epoch 2/3")`
     #: called with a sentence that users must know of the result; it is kept with the artifact, so that a cached stage
     #: warns too, and names no stage: other recipes that share it may call theirs otherwise
     warn: Callable[[str], None]

@@ -1,19 +1,19 @@
-"""Carrying a plan out: what is in the store is read, what is not is made."""
+"""Running a plan: cached stages are read from the store, the others run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic, perf_counter
-from typing import Any
+from types import MappingProxyType
 
 import torch
 from attrs import evolve, field, frozen
 
 from bebertlab.artifacts.baselines import MAJORITY, baseline_metrics, baseline_name
 from bebertlab.errors import EXIT_TRIALS_FAILED, SetupError, UserError
-from bebertlab.interfaces.events import StageEvent, StagePhase
-from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs
+from bebertlab.interfaces.events import StageEvent, StageFinished, StageProgress, StageResult, StageStarted
+from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, ProgressReporter
 from bebertlab.interfaces.task import VALIDATION, Task
 from bebertlab.pipeline.identity import WatchedCodec, known_parts
 from bebertlab.pipeline.plan import Node, Plan
@@ -24,23 +24,22 @@ from bebertlab.store.store import Claim, Store
 
 Notify = Callable[[StageEvent], None]
 
-#: seconds between two notices of progress
-_PAUSE = 0.5
+_PROGRESS_SECONDS = 0.5  #: between two progress events without values
 
 
 class StageError(UserError):
-    """A stage raised; names the stage. The exception is its cause."""
+    """A stage failed; the message names it, `__cause__` is its exception."""
 
     exit_code = EXIT_TRIALS_FAILED
 
 
 @frozen(kw_only=True)
 class Results:
-    """What a plan came to."""
+    """The results of a plan."""
 
-    #: metrics of each target by its name, with `cost/...`: the seconds of all that it was made from
+    #: metrics of each target by its name, with `cost/...`: the seconds of the stages that it was built from
     targets: Mapping[str, Mapping[str, float]]
-    stages: tuple[StageEvent, ...]  #: of all stages behind the targets, in the order of the plan
+    stages: tuple[StageResult, ...]  #: the targets and all stages upstream of them, in the order of the plan
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -53,8 +52,8 @@ class Results:
         return metrics
 
 
-def _silent(event: StageEvent) -> None:
-    """No one to tell."""
+def _ignore(event: StageEvent) -> None:
+    pass
 
 
 @frozen(kw_only=True, eq=False)
@@ -66,13 +65,8 @@ class _Run:
     codec: Codec
     notify: Notify
     trial: int | None
-    found: dict[str, Artifact] = field(factory=dict)  #: by name; verified or made
-    events: dict[str, StageEvent] = field(factory=dict)  #: by name
-
-    def event(self, node: Node, phase: StagePhase, **more: Any) -> StageEvent:  # noqa: ANN401 - fields of the event
-        """An event of a stage."""
-        event = StageEvent(stage=node.name, stage_kind=node.kind, key=node.key, phase=phase, trial=self.trial)
-        return evolve(event, **more)
+    artifacts: dict[str, Artifact] = field(factory=dict)  #: by name; verified in the store, or built by this run
+    results: dict[str, StageResult] = field(factory=dict)  #: by name
 
 
 def execute(
@@ -80,18 +74,18 @@ def execute(
     store: Store,
     codec: Codec,
     *,
-    notify: Notify = _silent,
+    notify: Notify = _ignore,
     trial: int | None = None,
     targets: Sequence[str] = (),
 ) -> Results:
-    """Carry out what the ends of a plan (or the stages `targets`) need and the store does not have.
+    """Run the stages that the ends of a plan (or the stages `targets`) need and the store does not have.
 
-    Nothing behind a stored stage is looked at. `notify` is told of every stage that started, went on or finished, the
-    stored ones included.
+    Stages upstream of a cached stage are not looked at. `notify` is called with an event for each stage that starts,
+    reports progress or finishes; a cached stage finishes without having started.
 
     Raises:
-        StageError: a stage raised; what was finished before stays in the store.
-        SetupError: something is to be made, and the device for it is not there.
+        StageError: a stage failed; stages that finished before it stay in the store.
+        SetupError: a stage has to run and its device is not available.
     """
     targets = targets or plan.ends
     run = _Run(plan=plan, store=store, codec=codec, notify=notify, trial=trial)
@@ -104,26 +98,26 @@ def execute(
     with _threads(plan.machine.threads):
         for node in nodes:
             if node.name in missing:
-                _make(run, node)
+                _build(run, node)
             else:
-                _stored(run, node)
+                _take_stored(run, node)
     return Results(
         targets={target: _metrics(run, target) for target in targets},
-        stages=tuple(run.events[node.name] for node in nodes),
+        stages=tuple(run.results[node.name] for node in nodes),
     )
 
 
 def warm_up(task: Task) -> None:
-    """Import what the first evaluation of a process imports.
+    """Import the packages that compute metrics.
 
-    That takes seconds, which would count as the cost of whichever stage happens to come first.
+    Importing them takes seconds, which would count as the cost of the first stage that evaluates.
     """
     split = next(iter(task.splits.values()))
     task.metrics(split.labels, split.labels)
 
 
 def missing_stages(plan: Plan, store: Store, targets: Sequence[str] = ()) -> frozenset[str]:
-    """Names of the stages that the ends (or `targets`) need and that would run; by manifests alone, so quick."""
+    """Names of the stages that would run for the ends (or `targets`); reads manifests only, so it is quick."""
     return frozenset(_walk(plan, targets or plan.ends, lambda node: store.peek(node.key) is not None))
 
 
@@ -131,14 +125,14 @@ def _missing(run: _Run, targets: Sequence[str]) -> set[str]:
     def is_stored(node: Node) -> bool:
         artifact = run.store.get(node.key)
         if artifact is not None:
-            run.found[node.name] = evolve(artifact, stage=node.name)
+            run.artifacts[node.name] = evolve(artifact, stage=node.name)
         return artifact is not None
 
     return _walk(run.plan, targets, is_stored)
 
 
 def _walk(plan: Plan, targets: Sequence[str], is_stored: Callable[[Node], bool]) -> set[str]:
-    """The stages to make: the targets that are not stored, and so on through the inputs of those to make."""
+    """The stages to build: targets that are not stored, inputs of these that are not stored, and so on."""
     missing: set[str] = set()
     seen: set[str] = set()
     todo = list(targets)
@@ -153,35 +147,36 @@ def _walk(plan: Plan, targets: Sequence[str], is_stored: Callable[[Node], bool])
     return missing
 
 
-def _stored(run: _Run, node: Node) -> None:
+def _take_stored(run: _Run, node: Node) -> None:
     manifest = run.store.peek(node.key)
     if manifest is not None:
         _finish(run, node, manifest, stored=True)
         return
-    # it was removed after the stage that needed it was made; that one knows what it took
+    # it was removed after the stage that reads it was built, whose manifest has its seconds
     seconds = next(
-        (found.behind[node.key] for found in _manifests(run) if node.key in found.behind),
+        (manifest.behind[node.key] for manifest in _manifests(run) if node.key in manifest.behind),
         0.0,
     )
-    run.events[node.name] = run.event(node, StagePhase.FINISHED, fraction=1.0, stored=True, seconds=seconds)
+    run.results[node.name] = StageResult(
+        stage=node.name, stage_kind=node.kind, key=node.key, stored=True, seconds=seconds
+    )
 
 
 def _manifests(run: _Run) -> Iterator[Manifest]:
-    for artifact in run.found.values():
+    for artifact in run.artifacts.values():
         manifest = run.store.peek(artifact.key)
         if manifest is not None:
             yield manifest
 
 
-def _make(run: _Run, node: Node) -> None:
-    def wait() -> None:
-        text = "is being made by another process; waiting"
-        run.notify(run.event(node, StagePhase.PROGRESS, text=text))
+def _build(run: _Run, node: Node) -> None:
+    def report_waiting() -> None:
+        _report(run, node, 0.0, "another process is building it; waiting")
 
-    with run.store.claim(node.key, waiting=wait) as claim:
+    with run.store.claim(node.key, waiting=report_waiting) as claim:
         stored = claim.artifact is not None
         artifact = claim.artifact or _run_stage(run, node, claim)
-    run.found[node.name] = evolve(artifact, stage=node.name)
+    run.artifacts[node.name] = evolve(artifact, stage=node.name)
     manifest = run.store.peek(node.key)
     if manifest is None:
         raise StageError(f"stage {node.name} ({node.kind}): it was removed from the store while the recipe ran")
@@ -189,8 +184,8 @@ def _make(run: _Run, node: Node) -> None:
 
 
 def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
-    run.notify(run.event(node, StagePhase.STARTED))
-    inputs = Inputs(artifacts={name: tuple(run.found[one] for one in names) for name, names in node.inputs.items()})
+    run.notify(StageStarted(stage=node.name, stage_kind=node.kind, key=node.key, trial=run.trial))
+    inputs = {field: tuple(run.artifacts[name] for name in names) for field, names in node.inputs.items()}
     warnings: list[str] = []
     context = Context(
         stage=node.name,
@@ -198,15 +193,15 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
         seed=node.seed,
         task=run.plan.task,
         encoder=run.plan.recipe.encoder,
-        codec=WatchedCodec(run.codec, known_parts(one.parts for one in run.plan.behind(node.name))),
+        codec=WatchedCodec(run.codec, known_parts(other.parts for other in run.plan.behind(node.name))),
         device=run.plan.machine.device,
         cache=run.store.cache,
-        progress=_progress(run, node),
+        progress=_progress_reporter(run, node),
         warn=warnings.append,
     )
     start = perf_counter()
     try:
-        node.stage.run(inputs, context)
+        node.stage.run(Inputs(artifacts=inputs), context)
         _check_encoder(run, node)
         return claim.commit(
             stage=node.name,
@@ -221,10 +216,10 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
 
 
 def _check_encoder(run: _Run, node: Node) -> None:
-    """A stage without inputs may have read the files of the encoder, whose content is in its key.
+    """Check that the files of the encoder, which a stage without inputs may read, are still those in its key.
 
     Raises:
-        SetupError: they are others than when the recipe was planned.
+        SetupError: they changed since the recipe was planned.
     """
     if not node.needs and run.plan.recipe.encoder.digest() != node.parts["encoder"]["digest"]:
         kind = run.plan.recipe.encoder.kind
@@ -241,52 +236,84 @@ def _failed(run: _Run, node: Node, error: Exception) -> StageError:
     return failed
 
 
-def _progress(run: _Run, node: Node) -> Callable[[float, str], None]:
-    told = 0.0
+def _progress_reporter(run: _Run, node: Node) -> ProgressReporter:
+    last = 0.0
 
-    def tell(fraction: float, text: str) -> None:
-        nonlocal told
-        if monotonic() - told >= _PAUSE:
-            told = monotonic()
-            run.notify(run.event(node, StagePhase.PROGRESS, fraction=fraction, text=text))
+    def report(
+        fraction: float,
+        text: str,
+        values: Mapping[str, float] = MappingProxyType({}),
+        *,
+        step: int | None = None,
+        epoch: float | None = None,
+    ) -> None:
+        nonlocal last
+        if values or monotonic() - last >= _PROGRESS_SECONDS:
+            last = monotonic()
+            _report(run, node, fraction, text, values, step=step, epoch=epoch)
 
-    return tell
+    return report
+
+
+def _report(
+    run: _Run,
+    node: Node,
+    fraction: float,
+    text: str,
+    values: Mapping[str, float] = MappingProxyType({}),
+    *,
+    step: int | None = None,
+    epoch: float | None = None,
+) -> None:
+    run.notify(
+        StageProgress(
+            stage=node.name,
+            stage_kind=node.kind,
+            key=node.key,
+            trial=run.trial,
+            fraction=fraction,
+            text=text,
+            values=dict(values),
+            step=step,
+            epoch=epoch,
+        )
+    )
 
 
 def _finish(run: _Run, node: Node, manifest: Manifest, *, stored: bool) -> None:
-    event = run.event(
-        node,
-        StagePhase.FINISHED,
-        fraction=1.0,
+    result = StageResult(
+        stage=node.name,
+        stage_kind=node.kind,
+        key=node.key,
         stored=stored,
         seconds=manifest.seconds,
         metrics=manifest.metrics,
         warnings=manifest.warnings,
     )
-    run.events[node.name] = event
-    run.notify(event)
+    run.results[node.name] = result
+    run.notify(StageFinished.of(result, run.trial))
 
 
 def _seconds_behind(run: _Run, node: Node) -> dict[str, float]:
-    """Seconds of every stage that a node was made from, by name; one of each key."""
-    behind = {one.key: one.name for one in reversed(run.plan.behind(node.name)) if one.name != node.name}
-    return {name: run.events[name].seconds for name in behind.values()}
+    """Seconds of every stage upstream of a node, by name; stages of equal keys count once."""
+    names = {other.key: other.name for other in reversed(run.plan.behind(node.name)) if other.name != node.name}
+    return {name: run.results[name].seconds for name in names.values()}
 
 
 def _metrics(run: _Run, target: str) -> dict[str, float]:
-    """The metrics of the target; what it cost as a whole and by the stages and groups of the recipe."""
+    """The metrics of a target, its whole cost, and the cost of each stage and group of the recipe."""
     node = run.plan.nodes[target]
-    seconds = {**_seconds_behind(run, node), target: run.events[target].seconds}
+    seconds = {**_seconds_behind(run, node), target: run.results[target].seconds}
     costs: dict[str, float] = {}
-    for one in run.plan.behind(target):
-        name = f"cost/{one.top}_seconds"
-        costs[name] = costs.get(name, 0.0) + run.events[one.name].seconds
-    metrics = run.events[target].metrics
+    for other in run.plan.behind(target):
+        name = f"cost/{other.top}_seconds"
+        costs[name] = costs.get(name, 0.0) + run.results[other.name].seconds
+    metrics = run.results[target].metrics
     return {**metrics, **_baselines(run.plan.task, metrics), "cost/seconds": sum(seconds.values()), **costs}
 
 
 def _baselines(task: Task, metrics: Mapping[str, float]) -> Mapping[str, float]:
-    """What majority and chance score, beside scores of a stage that does not say it itself."""
+    """The scores of majority and chance, for stages that write a score without them."""
     score = f"{VALIDATION}/score"
     return baseline_metrics(task) if score in metrics and baseline_name(MAJORITY, score) not in metrics else {}
 

@@ -1,7 +1,9 @@
 """The hooks: when each is called and what it returns. A plugin implements any of them with `@hookimpl`.
 
 Each role has a hook, which takes nothing and returns options classes; it is called once, when the registry is built.
-The hooks of observers are called while a study or recipe runs, in the driver's process only; they return nothing.
+The hooks of observers return nothing, take any of the listed arguments, and are called in the process of the command
+(never in a worker), for `recipe run` and `study run` alike. An observer that raises is named in a warning, and stops
+neither the run nor the other observers.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord
+    from bebertlab.interfaces.events import StageFinished, StageProgress, StageStarted, StudyRecord, TrialRecord
     from bebertlab.interfaces.options import Options
     from bebertlab.interfaces.roles import Role
 
@@ -24,37 +26,41 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def bebertlab_study_started(study: StudyRecord) -> None:
-    """A study starts or continues; called before any trial."""
+    """Called once, before any trial, when a study starts or continues."""
 
 
 @hookspec
 def bebertlab_trial_started(study: StudyRecord, trial: TrialRecord) -> None:
-    """A trial was handed to a worker; called again when it is handed out again after a kill."""
+    """Called when a trial is given to a worker, again if it has to start over because its worker was killed."""
 
 
 @hookspec
-def bebertlab_stage_started(event: StageEvent) -> None:
+def bebertlab_stage_started(event: StageStarted) -> None:
     """Called before a stage runs; not called for cached stages."""
 
 
 @hookspec
-def bebertlab_stage_progress(event: StageEvent) -> None:
-    """Called now and then while a stage runs, with `event.fraction` and `event.text`."""
+def bebertlab_stage_progress(event: StageProgress) -> None:
+    """Called while a stage runs.
+
+    At most twice a second with `event.fraction` and `event.text` alone, and for each report with `event.values`, such
+    as the training loss and the score on the select split, with their `event.step` and `event.epoch`.
+    """
 
 
 @hookspec
-def bebertlab_stage_finished(event: StageEvent) -> None:
-    """A stage finished, or was found in the store (`event.stored`)."""
+def bebertlab_stage_finished(event: StageFinished) -> None:
+    """Called when a stage finished, or was found in the store (`event.stored`)."""
 
 
 @hookspec
 def bebertlab_trial_finished(study: StudyRecord, trial: TrialRecord) -> None:
-    """A trial is complete or failed."""
+    """Called when a trial is complete or failed."""
 
 
 @hookspec
 def bebertlab_study_finished(study: StudyRecord, trials: tuple[TrialRecord, ...], report: tuple[str, ...]) -> None:
-    """Nothing is left to run, or the user stopped it; `report` has the paths of the written report files."""
+    """Called when nothing is left to run or the user interrupts; `report` has the paths of the report's files."""
 
 
 def hook_specifications() -> dict[str, Callable[..., Any]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import logging
 import os
 import tomllib
 import traceback
@@ -23,11 +22,10 @@ import bebertlab
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.roles import ROLES, role_of_hook
 from bebertlab.registry.hookspecs import hook_specifications, plugin_manager
+from bebertlab.registry.observers import Observers
 from bebertlab.registry.plugin_loader import load_file
 from bebertlab.registry.plugin_text import PluginText, installed_text, single_file
 from bebertlab.registry.registry import Contribution, Failure, PluginSource, Registry
-
-_log = logging.getLogger(__name__)
 
 GROUP = "bebertlab"
 DISABLE = "BEBERTLAB_DISABLE_PLUGINS"
@@ -38,7 +36,7 @@ class Plugins:
     """The loaded plugins."""
 
     registry: Registry
-    hook: pluggy.HookRelay
+    observers: Observers  #: the loaded plugins, and the objects given to `observe`
     loaded: tuple[PluginSource, ...]  #: in the order of loading
     disabled: tuple[str, ...]  #: entry points disabled by BEBERTLAB_DISABLE_PLUGINS
     _manager: pluggy.PluginManager
@@ -61,28 +59,13 @@ class Plugins:
         return tuple(source.text or single_file(source.file) for source in sources if source.file is not None)
 
     def observe(self, observer: object) -> None:
-        """Tell `observer` what happens: it implements any of the observer hooks with `@hookimpl` methods.
+        """Add an observer: an object with `@hookimpl` methods named as observer hooks.
 
         Raises:
             UserError: a hook is misspelt.
         """
         self._manager.register(observer)
         _check_hooks(self._manager, observer)
-
-    def tell(self, hook: str, **facts: object) -> None:
-        """Tell every observer; one that raises is named in a warning and told nothing more, the others go on.
-
-        `tell("bebertlab_stage_started", event=event)` is `hook.bebertlab_stage_started(event=event)` for when
-        something more important than the observers is under way.
-        """
-        for implementation in getattr(self.hook, hook).get_hookimpls():
-            try:
-                implementation.function(*(facts[name] for name in implementation.argnames))
-            except Exception as error:
-                name = implementation.plugin_name
-                _log.warning("observer %s is left out from now on: %s: %s", name, type(error).__name__, error)
-                _log.debug("observer %s", name, exc_info=True)
-                self._manager.unregister(implementation.plugin)
 
 
 def load_plugins(files: Sequence[Path] = ()) -> Plugins:
@@ -108,7 +91,11 @@ def load_plugins(files: Sequence[Path] = ()) -> Plugins:
             loaded.append(source)
             texts += [source.text] if source.text else []
     return Plugins(
-        registry=registry, hook=manager.hook, loaded=tuple(loaded), disabled=tuple(sorted(disabled)), manager=manager
+        registry=registry,
+        observers=Observers(manager),
+        loaded=tuple(loaded),
+        disabled=tuple(sorted(disabled)),
+        manager=manager,
     )
 
 

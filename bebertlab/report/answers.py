@@ -10,9 +10,10 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
+from bebertlab.interfaces.values import identity
 from bebertlab.report.cells import Cell, cells, counted, place
 from bebertlab.report.pairs import Pairing, pair_up
-from bebertlab.report.points import identity, points
+from bebertlab.report.points import points
 from bebertlab.report.statistics import (
     LEVEL,
     MINIMUM_SEEDS,

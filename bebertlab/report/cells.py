@@ -9,8 +9,8 @@ from typing import Any
 from attrs import field, frozen
 
 from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
+from bebertlab.interfaces.values import identity
 from bebertlab.report.labels import listing, short_names, value_label
-from bebertlab.report.points import identity
 from bebertlab.report.resolved import resolved_part
 
 Allowed = Mapping[str, Sequence[Any]]

@@ -115,22 +115,6 @@ def bounds(shown: Interval, places: int = 2, *, sign: bool = True) -> str:
     return f"{write(shown.low, places)} to {write(shown.high, places)}"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person says them.
-
-    >>> duration(0.42), duration(75.0), duration(3 * 3600 + 120)
-    ('0.42 s', '1 min 15 s', '3 h 2 min')
-    """
-    if seconds < 10:
-        return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
-
-
 def unit(metric: str) -> str:
     """What differences of a metric are counted in: scores are percent, so their differences are points.
 

@@ -9,7 +9,8 @@ from typing import Any
 from attrs import frozen
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord
-from bebertlab.report.points import identity, objective
+from bebertlab.interfaces.values import identity
+from bebertlab.report.points import objective
 
 
 @frozen(kw_only=True, eq=False)

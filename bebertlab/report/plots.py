@@ -11,9 +11,10 @@ from typing import Any
 from attrs import frozen
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord
+from bebertlab.interfaces.values import identity
 from bebertlab.report.html import INK, LINE, MUTED, PAPER, SERIES
 from bebertlab.report.labels import value_label
-from bebertlab.report.points import identity, objective
+from bebertlab.report.points import objective
 from bebertlab.report.statistics import Interval, interval
 
 MARKERS = ("o", "s", "D", "^", "v", "P")  #: a second sign beside the colour

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from bebertlab.interfaces.events import StudyRecord
+from bebertlab.interfaces.values import identity
 from bebertlab.report.html import INK, MUTED
 from bebertlab.report.labels import NOTHING, axis_label, short_names, value_label
 from bebertlab.report.plots import canvas, colour, hue_axis, limits, marker, svg
-from bebertlab.report.points import Placed, Point, identity, objective
+from bebertlab.report.points import Placed, Point, objective
 
 _MOST = 60  #: points in the ranked plot; the table has all
 _INCHES_PER_CHARACTER = 0.085

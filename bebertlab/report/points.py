@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
 
-from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageResult, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.values import identity
 from bebertlab.report.statistics import Interval, interval
 
 SELECT_SCORE = "select/score"
@@ -27,15 +27,6 @@ class Point:
     failed: int  #: seeds that failed
     score: Interval | None  #: of the objective; None where no seed is complete
     number: int = 0  #: rank, 1 is the best; what plots label it with
-
-
-def identity(value: object) -> str:
-    """A value as text that is equal exactly for equal values (True is not 1).
-
-    >>> identity({"b": 1, "a": True}) == identity({"a": True, "b": 1.0})
-    True
-    """
-    return json.dumps(_whole(value), sort_keys=True, default=str)
 
 
 def objective(study: StudyRecord, trial: TrialRecord) -> float | None:
@@ -88,21 +79,19 @@ def training_seconds(trial: TrialRecord, group: str | None = None) -> float | No
 
 def failures(trials: Sequence[TrialRecord]) -> tuple[tuple[str, str], ...]:
     """Each error once, behind the trials that it ended: the first by its name, the others by their numbers."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         if trial.state is TrialState.FAILED:
-            found.setdefault(trial.error or "no message", []).append(trial.name)
+            found.setdefault(trial.error or "no message", []).append(trial)
     return tuple(
-        (f"{first} (and {', '.join(name.split()[0] for name in others)})" if others else first, error)
+        (f"{first.name} (and {', '.join(trial.id for trial in others)})" if others else first.name, error)
         for error, (first, *others) in found.items()
     )
 
 
-def told(trial: TrialRecord) -> tuple[StageEvent, ...]:
-    """The stages of a trial that finished; a trial that did not run has at most a plan."""
-    if trial.state not in (TrialState.COMPLETE, TrialState.FAILED):
-        return ()
-    return tuple(event for event in trial.stages if event.phase is StagePhase.FINISHED)
+def told(trial: TrialRecord) -> tuple[StageResult, ...]:
+    """The finished stages of a complete or failed trial."""
+    return trial.stages if trial.state in (TrialState.COMPLETE, TrialState.FAILED) else ()
 
 
 def in_group(stage: str, group: str) -> bool:
@@ -127,14 +116,6 @@ def members(metrics: Mapping[str, float]) -> float | None:
 def _seen(trials: Sequence[TrialRecord], axis: str) -> tuple[Any, ...]:
     found = {identity(one.parameters[axis]): one.parameters[axis] for one in trials if axis in one.parameters}
     return tuple(sorted(found.values(), key=lambda value: (str(type(value)), value)))
-
-
-def _whole(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(name): _whole(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_whole(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _point(study: StudyRecord, group: Sequence[TrialRecord]) -> Point:

@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from bebertlab.config.humanize import format_duration
 from bebertlab.interfaces.events import TrialRecord
+from bebertlab.interfaces.values import identity
+from bebertlab.ranking import pareto_front, rank_points
 from bebertlab.report.answers import Answer, Comparison
 from bebertlab.report.cells import counted
 from bebertlab.report.document import Block, Bullets, Figure, Section, Text
-from bebertlab.report.labels import bounds, count, duration, listing, short_names, signed
+from bebertlab.report.labels import bounds, count, listing, short_names, signed
 from bebertlab.report.plots import curves, hue_axis
 from bebertlab.report.plots_answers import COLUMNS, curve, forest, over, scatter
 from bebertlab.report.plots_points import against_cost, ranked
@@ -29,6 +32,7 @@ from bebertlab.report.tables import (
     costs_table,
     failures_table,
     front_table,
+    objectives_table,
     optimism,
     points_table,
     steps_table,
@@ -94,6 +98,23 @@ def fronts(made: Material) -> list[Section]:
     """Score against size, operations and training time, where these differ among points that learned something."""
     if made.learned.nothing:
         return []
+    return [*_objectives_front(made), *_cost_fronts(made)]
+
+
+def _objectives_front(made: Material) -> list[Section]:
+    """The front of several objectives."""
+    objectives = made.study.objectives
+    if len(objectives) < 2:
+        return []
+    front = pareto_front(objectives, rank_points(objectives, made.trials))
+    goals = listing([f"{'high' if goal.maximize else 'low'} {goal.metric}" for goal in objectives])
+    text = f"Points that no other beats or equals in every objective ({goals}), by means over seeds; # is the rank."
+    ranks = {identity(point.parameters): point.number for point in made.points}
+    table = objectives_table(made.study, front, ranks)
+    return [Section(title="Pareto front of the objectives", blocks=(Text(words=text), table))]
+
+
+def _cost_fronts(made: Material) -> list[Section]:
     kinds = (
         ("Score against size", by_size(made.points), "size (MiB)", "pareto-size"),
         ("Score against operations", by_operations(made.points), "GFLOPs", "pareto-operations"),
@@ -209,8 +230,8 @@ def training_time(made: Material) -> list[Section]:
     spent = math.fsum(one.seconds for one in found)
     saved = math.fsum(one.without_store for one in found)
     text = (
-        f"Every distinct stage was made once: {duration(spent)} of work; without the store the trials would have taken "
-        f"{duration(saved)}. Seconds are wall time, with whatever else the machine did at that time."
+        f"Every distinct stage was made once: {format_duration(spent)} of work; without the store the trials would "
+        f"have taken {format_duration(saved)}. Seconds are wall time, with whatever else the machine did at that time."
     )
     return [Section(title="Training time", blocks=(Text(words=text), costs_table(found)))]
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from attrs import frozen
 
-from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageResult, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.values import identity
 from bebertlab.report.labels import short_names, value_label
 from bebertlab.report.pairs import Pairing
-from bebertlab.report.points import OPERATIONS, VALIDATION_SCORE, identity, mebibytes, told, training_seconds
+from bebertlab.report.points import OPERATIONS, VALIDATION_SCORE, mebibytes, told, training_seconds
 from bebertlab.report.statistics import Interval, interval, ratio
 
 MANY_VARIANTS = 6  #: a stage with more variants is averaged over them
@@ -37,8 +38,8 @@ class _Seen:
     """A scored stage in a trial, with the scored stage before it."""
 
     trial: TrialRecord
-    event: StageEvent
-    before: StageEvent | None
+    event: StageResult
+    before: StageResult | None
 
 
 def steps(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[Step, ...]:
@@ -62,7 +63,7 @@ def _metric(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
 
 def _scored(trial: TrialRecord, metric: str) -> list[_Seen]:
     found: list[_Seen] = []
-    before: StageEvent | None = None
+    before: StageResult | None = None
     for event in _before_result(trial):
         if not math.isfinite(event.metrics.get(metric, math.nan)):
             continue
@@ -72,12 +73,12 @@ def _scored(trial: TrialRecord, metric: str) -> list[_Seen]:
     return found
 
 
-def _before_result(trial: TrialRecord) -> tuple[StageEvent, ...]:
+def _before_result(trial: TrialRecord) -> tuple[StageResult, ...]:
     """The stages of a complete trial but the last one, which gave it its metrics."""
     return told(trial)[:-1] if trial.state is TrialState.COMPLETE else ()
 
 
-def _name(event: StageEvent) -> str:
+def _name(event: StageResult) -> str:
     group, dot, _ = event.stage.partition(".")
     return f"{group}, each alone" if dot else group
 
@@ -182,14 +183,14 @@ def cost(pairing: Pairing, group: str) -> CostRatio | None:
 
 def stage_costs(trials: Sequence[TrialRecord]) -> tuple[StageCost, ...]:
     """What each stage or group took, in the order of the plan."""
-    events: dict[str, list[StageEvent]] = {}
+    events: dict[str, list[StageResult]] = {}
     for trial in trials:
         for event in told(trial):
             events.setdefault(event.stage.split(".")[0], []).append(event)
     return tuple(_stage_cost(group, found) for group, found in events.items())
 
 
-def _stage_cost(group: str, events: Sequence[StageEvent]) -> StageCost:
+def _stage_cost(group: str, events: Sequence[StageResult]) -> StageCost:
     once: Mapping[str, float] = {event.key: event.seconds for event in events}
     return StageCost(
         group=group,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bebertlab.interfaces.events import StudyRecord
+from bebertlab.interfaces.values import identity
 from bebertlab.report.answers import Answer, Comparison, Conclusion
 from bebertlab.report.cells import said_at
 from bebertlab.report.labels import count, listing, short_names, signed, unit, value_label
-from bebertlab.report.points import identity
 from bebertlab.report.statistics import MINIMUM_SEEDS
 
 MANY = 6  #: up to so many comparisons have a sentence each

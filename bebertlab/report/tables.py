@@ -9,7 +9,10 @@ from typing import Any
 from attrs import frozen
 
 from bebertlab.artifacts.baselines import CHANCE, MAJORITY, baseline_name
+from bebertlab.config.humanize import format_duration
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.values import identity
+from bebertlab.ranking import RankedPoint
 from bebertlab.report.answers import Answer, Comparison
 from bebertlab.report.cells import said_at
 from bebertlab.report.document import Table
@@ -18,7 +21,6 @@ from bebertlab.report.labels import (
     amount,
     bounds,
     decimals,
-    duration,
     number,
     plus_minus,
     short_names,
@@ -36,7 +38,6 @@ from bebertlab.report.points import (
     Point,
     failures,
     finite,
-    identity,
     mean_over_seeds,
     mebibytes,
     members,
@@ -107,6 +108,24 @@ def front_table(study: StudyRecord, front: Sequence[Placed], cost: str, places: 
     return Table(columns=columns, rows=rows, numeric=frozenset({len(columns) - 2, len(columns) - 1}))
 
 
+def objectives_table(study: StudyRecord, front: Sequence[RankedPoint], numbers: Mapping[str, int]) -> Table:
+    """The Pareto front of several objectives, means over seeds; `numbers` gives a point's rank by its identity."""
+    names = short_names(study.axes)
+    metrics = [objective.metric for objective in study.objectives]
+    places = [decimals(point.values[index] for point in front) for index in range(len(metrics))]
+    rows = tuple(
+        (
+            f"#{numbers[identity(point.parameters)]}",
+            *_cells(point.parameters, tuple(names)),
+            *(number(value, count) for value, count in zip(point.values, places, strict=True)),
+        )
+        for point in front
+    )
+    columns = ("", *names.values(), *metrics)
+    numeric = frozenset(range(len(columns) - len(metrics), len(columns)))
+    return Table(columns=columns, rows=rows, numeric=numeric)
+
+
 def steps_table(steps: Sequence[Step], references: Sequence[Baseline] = (), places: int = 2) -> Table:
     """The scored stages on the way, then what majority and chance score."""
     columns = ("stage", "kind", "with", "score", "change", "95% interval", TOTAL, GIGAFLOPS, "training (s)")
@@ -131,7 +150,7 @@ def steps_table(steps: Sequence[Step], references: Sequence[Baseline] = (), plac
 def costs_table(costs: Sequence[StageCost]) -> Table:
     """What every stage took in the study."""
     rows = tuple(
-        (one.group, f"{one.made:,}", f"{one.used:,}", duration(one.seconds), duration(one.without_store))
+        (one.group, f"{one.made:,}", f"{one.used:,}", format_duration(one.seconds), format_duration(one.without_store))
         for one in costs
     )
     columns = ("stage", "made", "used", "training", "without the store")

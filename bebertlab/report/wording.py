@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from bebertlab.config.humanize import format_duration
 from bebertlab.interfaces.events import Question, StudyRecord
+from bebertlab.interfaces.values import identity
 from bebertlab.report.answers import Answer, Comparison, Conclusion, Trend
 from bebertlab.report.cells import condition, said_at
 from bebertlab.report.labels import (
     bounds,
     count,
-    duration,
     number,
     plus_minus,
     short_names,
@@ -18,7 +19,6 @@ from bebertlab.report.labels import (
     unit,
     value_label,
 )
-from bebertlab.report.points import identity
 from bebertlab.report.statistics import MINIMUM_SEEDS
 from bebertlab.report.summaries import compared_label, differing, is_many, many
 
@@ -195,7 +195,7 @@ def _seconds(made: Comparison) -> str:
     if made.cost is None or made.cost.ratio is None:
         return ""
     within = "" if made.cost.ratio.low is None else f", 95% interval {bounds(made.cost.ratio, sign=False)}"
-    return f" ({duration(made.cost.ours)} against {duration(made.cost.theirs)} a trial{within})"
+    return f" ({format_duration(made.cost.ours)} against {format_duration(made.cost.theirs)} a trial{within})"
 
 
 def _trend(words: Words, trend: Trend) -> str:

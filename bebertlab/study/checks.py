@@ -13,13 +13,15 @@ from bebertlab.config.document import Keys, YamlDocument
 from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.errors import UnknownPart, UserError, suggestion
 from bebertlab.interfaces.events import Question
+from bebertlab.interfaces.sampler import SearchDimension
+from bebertlab.interfaces.values import same
 from bebertlab.pipeline.graph import result_of
 from bebertlab.pipeline.paths import resolve_path, set_value
 from bebertlab.pipeline.read import structure_recipe
 from bebertlab.registry.registry import Registry
 from bebertlab.study.overrides import SEARCH, axis_named
 from bebertlab.study.space import excluded
-from bebertlab.study.study import SearchDimension, Study, same, show
+from bebertlab.study.study import show
 
 _NEAR = 1000  # points looked at until a value is taken to be excluded altogether
 _NOT = "not"  # what a line of an item says instead of listing all other choices
@@ -109,8 +111,8 @@ class Changed:
 
     document: YamlDocument  #: of the study
     recipe: YamlDocument
-    before: Study  #: an item may speak of an axis that `--set` fixed
-    study: Study
+    before: Mapping[str, SearchDimension]  #: what was searched; an item may name a path that `--set` fixed
+    search: Mapping[str, SearchDimension]  #: what is searched
     registry: Registry
     faults: ErrorCollector  #: where faults are noted
 
@@ -140,7 +142,7 @@ def settle_questions(items: Mapping[int, Question], changed: Changed) -> tuple[Q
     A line `{not: values}` of a condition becomes the other choices of its axis.
     """
     settled = []
-    recipe, study = changed.recipe.data, changed.study
+    recipe = changed.recipe.data
     stages = recipe.get("stages") if isinstance(recipe, Mapping) else None
     for index, question in items.items():
         where: Keys = ("questions", index)
@@ -152,7 +154,7 @@ def settle_questions(items: Mapping[int, Question], changed: Changed) -> tuple[Q
             _check_choices(changed, (*where, "baseline"), [question.baseline], name or "")
         condition, possible = _condition(question, where, name, changed)
         by = _by(question, where, name, changed)
-        axis = study.search.get(name or "")
+        axis = changed.search.get(name or "")
         if name is None or axis is None or (axis.choice is not None and len(axis.choice) < 2) or not possible:
             continue
         kept = axis.choice is None or any(same(question.baseline, value) for value in axis.choice)
@@ -175,7 +177,7 @@ def _condition(
         changed.faults.add(changed.document, where, f"'{compared}' is what is compared; a condition is about others")
     said = {}
     for line in lines:
-        axis = changed.study.search.get(line.name)
+        axis = changed.search.get(line.name)
         if line.values is not None and not (axis and axis.choice and len(axis.choice) == len(line.values)):
             said[line.name] = line.values
     return said, all(line.matches for line in lines)
@@ -187,7 +189,7 @@ def _by(question: Question, where: Keys, compared: str | None, changed: Changed)
         return None
     where = (*where, "by")
     name = _axis(changed, question.by, where)
-    axis = changed.study.search.get(name or "")
+    axis = changed.search.get(name or "")
     if name is not None and name == compared:
         changed.faults.add(changed.document, where, f"'{name}' is what is compared; name another searched option")
     if axis is not None and axis.choice is None:
@@ -206,7 +208,7 @@ class _Line:
 
 def _lines(item: Mapping[str, Any], where: Keys, instead: str, changed: Changed) -> list[_Line]:
     """The lines of an item that have no faults; `instead` says what can be done where `{not: ...}` cannot."""
-    study, faults = changed.study, changed.faults
+    search, faults = changed.search, changed.faults
     found = []
     for path, values in item.items():
         before = len(faults)
@@ -217,14 +219,14 @@ def _lines(item: Mapping[str, Any], where: Keys, instead: str, changed: Changed)
             _check_range(changed, (*where, path), wanted, name)
         if name is None or len(faults) > before:
             continue
-        if name not in study.search:
+        if name not in search:
             matches = excluded({name: _fixed(changed, name)}, [{name: wanted}]) is not others
             found.append(_Line(name=name, values=None, matches=matches))
-        elif others and study.search[name].choice is None:
+        elif others and search[name].choice is None:
             what = f"'{name}' is a range, which has no other choices; {instead}"
             faults.add(changed.document, (*where, path), what)
         else:
-            left = _left(study.search[name], wanted, others=others)
+            left = _left(search[name], wanted, others=others)
             found.append(_Line(name=name, values=left, matches=bool(left)))
     return found
 
@@ -271,7 +273,7 @@ def _near_points(
 def _axis(changed: Changed, path: str, where: Keys) -> str | None:
     """The axis that a path means; a fault where it means none."""
     document, recipe, before, registry = changed.document, changed.recipe, changed.before, changed.registry
-    if path in before.search or path in (document.data.get(SEARCH) or ()):
+    if path in before or path in (document.data.get(SEARCH) or ()):
         return path
     try:
         name = axis_named(document, recipe, resolve_path(recipe, path, registry), registry)
@@ -282,13 +284,13 @@ def _axis(changed: Changed, path: str, where: Keys) -> str | None:
         changed.faults.add_at(document.key_place(where), "", str(error))
         return None
     if name is None:
-        changed.faults.add(document, where, f"'{path}' is not searched; {suggestion(path, before.search)}")
+        changed.faults.add(document, where, f"'{path}' is not searched; {suggestion(path, before)}")
     return name
 
 
 def _check_choices(changed: Changed, where: Keys, values: list[Any], name: str) -> None:
     """A fault for every value that the axis has not, and had not before."""
-    axes = (changed.before.search.get(name), changed.study.search.get(name))
+    axes = (changed.before.get(name), changed.search.get(name))
     choices = [value for axis in axes if axis is not None for value in axis.choice or ()]
     if not choices:
         return
@@ -300,7 +302,7 @@ def _check_choices(changed: Changed, where: Keys, values: list[Any], name: str) 
 
 def _check_range(changed: Changed, where: Keys, values: list[Any], name: str) -> None:
     """A fault for every value that a range does not have: no point would have it."""
-    axes = [axis for axis in (changed.before.search.get(name), changed.study.search.get(name)) if axis is not None]
+    axes = [axis for axis in (changed.before.get(name), changed.search.get(name)) if axis is not None]
     if not axes or any(axis.choice is not None for axis in axes):
         return
     low, high = axes[-1].range

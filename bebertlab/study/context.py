@@ -14,19 +14,17 @@ from bebertlab.pipeline.paths import resolve_path
 from bebertlab.pipeline.plan import ComputeSettings, Node, Plan
 from bebertlab.store.disk import make_folder
 from bebertlab.store.store import Store
-from bebertlab.study.driver import Driver
+from bebertlab.study.driver import Driver, Limits
 from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import JobDefaults, Limits, PlannedTrial
-from bebertlab.study.journal import Journal, read_records
+from bebertlab.study.journal import Journal, new_record, read_records
 from bebertlab.study.loaded_study import LoadedStudy
-from bebertlab.study.objective import check_metric
-from bebertlab.study.observers import Observers
+from bebertlab.study.messages import JobDefaults, PlannedTrial
+from bebertlab.study.metrics import check_metric
 from bebertlab.study.planner import DataError, Planner, PointFaults, idle_axes, never_needed, planned, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
-from bebertlab.study.record import new_record
-from bebertlab.study.resolved import study_folder, study_record
-from bebertlab.study.space import Trial, grid_points, planned_trials, point_trials, show_point
+from bebertlab.study.resolved import RESOLVED_FILE, study_folder, study_record
+from bebertlab.study.space import Trial, listed_points, planned_trials, point_trials, show_point
 from bebertlab.study.study import Study
 
 
@@ -38,7 +36,7 @@ class StudyContext:
         self.work = work
         self.folder = study_folder(source.study, work)
         self.store = Store(work / "store")
-        self.observers = Observers(source.plugins.hook)
+        self.observers = source.plugins.observers
         self._plugins = source.plugins
         self._device = device
         self._planner = Planner(source.plugins, ComputeSettings(threads=self.study.threads, device=device))
@@ -93,7 +91,7 @@ class StudyContext:
         faults.raise_all()
         tasks = {(plan.task.name, type(plan.result.stage)): plan for plan in map(self.plan, records)}
         for plan in tasks.values():
-            check_metric(self.study.objective.metric, plan)
+            self._check_metrics(plan)
 
     def check_drawn(self, records: tuple[TrialRecord, ...]) -> None:
         """Check the data and the metric of points that a sampler draws; one that cannot run is a failed trial.
@@ -102,12 +100,16 @@ class StudyContext:
             UserError: the data of every point have a fault, or no such metric.
             SetupError: data are missing.
         """
-        check_metric(self.study.objective.metric, self._first_plan(records))
+        self._check_metrics(self._first_plan(records))
+
+    def _check_metrics(self, plan: Plan) -> None:
+        for objective in self.study.goals:
+            check_metric(objective.metric, plan)
 
     def observed(self, journal: Journal | None = None) -> StudyRecord:
         """The study as observers see it, with what the journal says now."""
         records = self.records() if journal is None else journal.records()
-        known = journal is not None and self.study.sampler.kind == "grid"
+        known = journal is not None and self.study.is_listed
         nodes, missing = self.stages(records) if known else ({}, frozenset())
         return study_record(
             self.study,
@@ -164,9 +166,9 @@ class StudyContext:
         """Keep the resolved study and its plugins beside its journal: running that file goes on with the same study."""
         make_folder(self.folder)
         copy_plugins(self._plugins.texts, self.folder)
-        temporary = self.folder / "study.yaml.new"
+        temporary = self.folder / f"{RESOLVED_FILE}.new"
         temporary.write_text(record.resolved, encoding="utf-8")
-        os.replace(temporary, self.folder / "study.yaml")
+        os.replace(temporary, self.folder / RESOLVED_FILE)
 
     def run(
         self,
@@ -181,17 +183,17 @@ class StudyContext:
         Raises:
             KeyboardInterrupt: the user stopped it.
         """
-        order = JobDefaults(
-            metric=self.study.objective.metric,
+        defaults = JobDefaults(
+            metrics=tuple(objective.metric for objective in self.study.goals),
             store=self.store.root.absolute(),
-            plugins=self.study.plugins,
+            plugins=tuple(map(Path, self.study.plugins)),
             threads=self.study.threads,
             device=self._device,
         )
         driver = Driver(
             study=record,
             journal=journal,
-            order=order,
+            defaults=defaults,
             limits=limits,
             observers=self.observers,
             plan=self._planned,
@@ -221,7 +223,7 @@ class StudyContext:
         return resolve_path(YamlDocument.of(self.study.recipe), path, self._plugins.registry)
 
     def _planned(self, record: TrialRecord) -> PlannedTrial:
-        return planned(self.plan(record), self._recipe(record), record.number)
+        return planned(self.plan(record), self._recipe(record))
 
     def _recipe(self, record: TrialRecord) -> Mapping[str, object]:
         return recipe_at(self.study, record.parameters, record.seed, self._plugins.registry)
@@ -231,7 +233,7 @@ def known_records(study: Study, work: Path) -> tuple[Path, tuple[TrialRecord, ..
     """The folder of a study, and the trials that its journal and its grid have; nothing is planned or loaded."""
     folder = study_folder(study, work)
     known = {record.number: record for record in read_records(folder)}
-    for index, point in enumerate(grid_points(study) if study.sampler.kind == "grid" else ()):
+    for index, point in enumerate(listed_points(study)):
         for trial in point_trials(study, index, point):
             known.setdefault(trial.number, new_record(trial))
     return folder, tuple(known[number] for number in sorted(known))

@@ -1,4 +1,4 @@
-"""The driver: hands out the trials of a journal, writes down what came of them, and tells the observers."""
+"""The driver: gives out the trials of a journal, records their outcomes, and notifies the observers."""
 
 from __future__ import annotations
 
@@ -11,30 +11,37 @@ import attrs
 from attrs import frozen
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageEvent, StageFinished, StudyRecord, TrialRecord, TrialState, trial_id
+from bebertlab.registry.observers import Observers
 from bebertlab.store.disk import DiskFull
 from bebertlab.study.executors.base import Executor
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import JobDefaults, Limits, PlannedTrial, TrialJob, TrialOutcome
 from bebertlab.study.journal import Journal
-from bebertlab.study.observers import Observers
-from bebertlab.study.record import load_event
+from bebertlab.study.messages import JobDefaults, PlannedTrial, TrialJob, TrialOutcome
 
 _log = logging.getLogger(__name__)
 
-#: times that a worker may die on one trial until the trial is taken to be what kills it
+#: workers that may die on one trial before the trial is considered their cause of death and fails
 LOSSES = 3
 
 
+@frozen(kw_only=True)
+class Limits:
+    """How far one run of the command goes."""
+
+    max_trials: int | None = None  #: trials to give out at most
+    fail_fast: bool = False  #: give out no further trial once one has failed
+
+
 class Driver:
-    """The host of an executor. Needs a journal that nobody else writes."""
+    """The source of trials of an executor. The journal must have no other writer."""
 
     def __init__(
         self,
         *,
         study: StudyRecord,
         journal: Journal,
-        order: JobDefaults,
+        defaults: JobDefaults,
         limits: Limits,
         observers: Observers,
         plan: Callable[[TrialRecord], PlannedTrial],
@@ -42,7 +49,7 @@ class Driver:
     ) -> None:
         self._study = study
         self._journal = journal
-        self._order = order
+        self._defaults = defaults
         self._limits = limits
         self._observers = observers
         self._plan = plan
@@ -50,21 +57,21 @@ class Driver:
         self._plans: dict[int, PlannedTrial] = {}
         self._waiting: dict[int, TrialRecord] = {}
         self._running: dict[int, TrialRecord] = {}
-        self._made: set[str] = set()  # keys known to be stored
+        self._built: set[str] = set()  # keys known to be stored
         self._failed: dict[str, str] = {}  # keys of failed stages to their errors
-        self._warnings: set[str] = set()  # those of workers, as printed
-        self._losses: dict[int, int] = {}
-        self._handed_out = 0
+        self._warnings: set[str] = set()  # of workers, as logged
+        self._losses: dict[int, int] = {}  # number of the trial to workers that died on it
+        self._given_out = 0
         self._stopping = False
-        self._hopeless: str | None = None  # why no trial would have a metric
-        self._full: str | None = None  # where there is no room left
+        self._metric_error: str | None = None  # why no trial would have a metric
+        self._disk_error: str | None = None  # which disk is full
 
     def run(self, executor: Executor, interrupts: Interrupts) -> None:
-        """Run what waits.
+        """Run the waiting trials.
 
         Raises:
-            KeyboardInterrupt: the user stopped it; what ran waits again.
-            UserError: the first result has no such metric; the other trials wait.
+            KeyboardInterrupt: the user interrupted; trials that ran wait again.
+            UserError: the first result lacks a metric; the other trials wait.
             DiskFull: a stage could not be written; its trial and the others wait.
         """
         self._journal.extend()
@@ -75,14 +82,14 @@ class Driver:
             executor.run(self, interrupts)
         finally:
             for record in self._running.values():
-                self._journal.wait(_afresh(record))
-        if self._full is not None:
-            raise DiskFull(self._full)
-        if self._hopeless is not None:
-            raise UserError(f"objective.metric: {self._hopeless}")
+                self._journal.wait(_reset(record))
+        if self._disk_error is not None:
+            raise DiskFull(self._disk_error)
+        if self._metric_error is not None:
+            raise UserError(f"objective: {self._metric_error}")
 
     def next_job(self) -> TrialJob | None:
-        """Hand out the next trial."""
+        """The next trial."""
         if self._is_closed():
             return None
         if not self._waiting and self._can_grow():
@@ -90,112 +97,111 @@ class Driver:
                 self._queue(record)
         if not self._waiting:
             return None
-        number = choose(map(self._candidate, self._waiting), self._busy())
-        record = attrs.evolve(self._waiting.pop(number), state=TrialState.RUNNING, stages=self._plans[number].stages)
+        number = choose(map(self._candidate, self._waiting), self._in_progress())
+        planned = self._plans[number].stages
+        record = attrs.evolve(self._waiting.pop(number), state=TrialState.RUNNING, planned=planned)
         self._running[number] = record
-        self._handed_out += 1
+        self._given_out += 1
         self._journal.start(record)
-        self._observers.tell("trial_started", study=self._study, trial=record)
-        return self._order.job(number, self._plans[number])
+        self._observers.trial_started(self._study, record)
+        return self._defaults.job(number, self._plans[number])
 
     def is_done(self) -> bool:
-        """Whether nothing is left to hand out; a running trial may come back, for its worker may die."""
+        """Whether no trial is left; a running one may have to be given out again, since its worker may die."""
         return not self._running and (self._is_closed() or not (self._waiting or self._can_grow()))
 
     def on_event(self, event: StageEvent) -> None:
-        """Tell the observers of a stage."""
-        if event.phase is StagePhase.STARTED:
-            self._observers.tell("stage_started", event=event)
-        elif event.phase is StagePhase.PROGRESS:
-            self._observers.tell("stage_progress", event=event)
-        else:
-            self._made.add(event.key)
-            self._observers.tell("stage_finished", event=event)
+        """Notify the observers of a stage."""
+        if isinstance(event, StageFinished):
+            self._built.add(event.key)
+        self._observers.stage(event)
 
     def on_finished(self, number: int, outcome: TrialOutcome) -> None:
-        """Write down how a trial ended; one that met a full disk waits again, and the others are not tried."""
-        if outcome.get("disk_full"):
-            self._stopping, self._full = True, str(outcome["error"])
-            self._journal.wait(_afresh(self._running.pop(number)))
+        """Record how a trial ended; one that met a full disk waits again, and no other is tried."""
+        running = self._running.pop(number)
+        if outcome.disk_full:
+            self._stopping, self._disk_error = True, outcome.error
+            self._journal.wait(_reset(running))
             return
         record = attrs.evolve(
-            self._running.pop(number),
-            state=TrialState(outcome["state"]),
-            metrics=outcome["metrics"],
-            error=outcome["error"],
-            seconds=outcome["seconds"],
-            stages=tuple(load_event(stage) for stage in outcome["stages"]),
+            running,
+            state=outcome.state,
+            metrics=outcome.metrics,
+            error=outcome.error,
+            seconds=outcome.seconds,
+            device=outcome.device,
+            planned=(),
+            stages=outcome.stages,
         )
-        for warning in outcome.get("warnings", ()):
-            if warning not in self._warnings:  # every worker gives its own
+        for warning in outcome.warnings:
+            if warning not in self._warnings:  # every worker logs its own
                 self._warnings.add(warning)
-                _log.warning("%s: %s", record.name.split()[0], warning)
-        self._keep_traceback(number, outcome["traceback"])
+                _log.warning("%s: %s", record.id, warning)
+        self._keep_traceback(number, outcome.traceback)
         self._finish(record)
-        if outcome.get("metric_missing") and not self._has_complete():
-            self._stopping, self._hopeless = True, record.error
-        key = outcome["failed_key"]
-        if key is not None:
-            self._failed[key] = str(record.error)
-            self._give_up_shared(key)
+        if outcome.metric_missing and not self._has_complete():
+            self._stopping, self._metric_error = True, outcome.error
+        if outcome.failed_key is not None:
+            self._failed[outcome.failed_key] = str(outcome.error)
+            self._fail_dependents(outcome.failed_key)
 
     def on_lost(self, number: int, error: str) -> None:
-        """Queue a trial again whose worker died, or give it up."""
+        """Queue a trial again whose worker died; after several losses it fails."""
         record = self._running.pop(number)
         self._losses[number] = self._losses.get(number, 0) + 1
         if self._losses[number] < LOSSES:
-            self._journal.wait(_afresh(record))
-            self._waiting[number] = _afresh(record)
-            self._handed_out -= 1
+            self._journal.wait(_reset(record))
+            self._waiting[number] = _reset(record)
+            self._given_out -= 1
         else:
             error = f"{error}, {LOSSES} times"
-            self._finish(attrs.evolve(record, state=TrialState.FAILED, error=error, stages=()))
+            self._finish(attrs.evolve(record, state=TrialState.FAILED, error=error, planned=()))
 
     def _queue(self, record: TrialRecord) -> None:
         try:
             plan = self._plan(record)
-        except UserError as error:  # a drawn point that cannot run; a grid was looked at before
-            self._tell_failed(record, " ".join(str(error).split()))
+        except UserError as error:  # a drawn point that cannot run; the points of a grid were checked before
+            self._fail(record, " ".join(str(error).split()))
             return
         self._plans[record.number] = plan
-        self._made |= {key for key in plan.keys - self._made if self._stored(key)}
-        self._waiting[record.number] = _afresh(record)
+        self._built |= {key for key in plan.keys - self._built if self._stored(key)}
+        self._waiting[record.number] = _reset(record)
         for key in plan.keys & self._failed.keys():
-            self._give_up_shared(key)
+            self._fail_dependents(key)
 
-    def _give_up_shared(self, key: str) -> None:
-        """Fail the waiting trials that need a stage that failed, with its error: it would fail again."""
+    def _fail_dependents(self, key: str) -> None:
+        """Fail the waiting trials that need a failed stage, with its error: it would fail again."""
         if self._is_closed():
             return
         for number in [n for n in self._waiting if key in self._plans[n].keys]:
-            self._tell_failed(self._waiting.pop(number), self._failed[key])
+            self._fail(self._waiting.pop(number), self._failed[key])
 
-    def _tell_failed(self, record: TrialRecord, error: str) -> None:
-        record = attrs.evolve(_afresh(record), state=TrialState.RUNNING)
+    def _fail(self, record: TrialRecord, error: str) -> None:
+        record = attrs.evolve(_reset(record), state=TrialState.RUNNING)
         self._journal.start(record)
-        self._observers.tell("trial_started", study=self._study, trial=record)
+        self._observers.trial_started(self._study, record)
         self._finish(attrs.evolve(record, state=TrialState.FAILED, error=error))
 
     def _finish(self, record: TrialRecord) -> None:
         self._journal.finish(record)
-        self._observers.tell("trial_finished", study=self._as_it_is(), trial=record)
+        self._observers.trial_finished(self._updated_study(), record)
         self._stopping |= self._limits.fail_fast and record.state is TrialState.FAILED
 
-    def _as_it_is(self) -> StudyRecord:
-        """The study with the stages that are still to be made: a failed trial needs none of its own any more."""
+    def _updated_study(self) -> StudyRecord:
+        """The study with the stages that are still missing: a failed trial needs none any more."""
         if not self._study.missing:
             return self._study
         plans = [self._plans[number] for number in (*self._waiting, *self._running)]
-        needed = frozenset().union(*(plan.keys for plan in plans)) - self._made
+        needed = frozenset().union(*(plan.keys for plan in plans)) - self._built
         missing = {key: kind for key, kind in self._study.missing.items() if key in needed}
         return attrs.evolve(self._study, missing=missing)
 
     def _is_closed(self) -> bool:
-        """Whether this run of the command hands out nothing more."""
-        return self._stopping or self._limits.max_trials == self._handed_out
+        """Whether this run of the command gives out no further trial."""
+        return self._stopping or self._limits.max_trials == self._given_out
 
     def _has_complete(self) -> bool:
-        """Whether some trial has the metric."""
+        """Whether some trial has the metrics."""
         return any(record.state is TrialState.COMPLETE for record in self._journal.records())
 
     def _can_grow(self) -> bool:
@@ -211,44 +217,44 @@ class Driver:
             path.write_text(text, encoding="utf-8")
 
     def _candidate(self, number: int) -> Candidate:
-        return Candidate(number=number, missing=self._plans[number].keys - self._made)
+        return Candidate(number=number, missing=self._plans[number].keys - self._built)
 
-    def _busy(self) -> set[str]:
-        """What the running trials are going to make."""
+    def _in_progress(self) -> set[str]:
+        """Keys of the stages that the running trials build."""
         keys: set[str] = set()
-        return keys.union(*(self._plans[number].keys for number in self._running)) - self._made
+        return keys.union(*(self._plans[number].keys for number in self._running)) - self._built
 
 
 def error_file(folder: Path, number: int) -> Path:
-    """Where the traceback of a failed trial is, below the folder of its study."""
-    return folder / "errors" / f"t{number:03d}.txt"
+    """The file with the traceback of a failed trial, below the folder of its study."""
+    return folder / "errors" / f"{trial_id(number)}.txt"
 
 
-def _afresh(record: TrialRecord) -> TrialRecord:
-    return attrs.evolve(record, state=TrialState.WAITING, stages=())
+def _reset(record: TrialRecord) -> TrialRecord:
+    return attrs.evolve(record, state=TrialState.WAITING, planned=(), stages=())
 
 
 @frozen(kw_only=True)
 class Candidate:
-    """A trial that waits."""
+    """A waiting trial."""
 
     number: int
     missing: frozenset[str]  #: keys of its stages that are not stored
 
 
-def choose(waiting: Iterable[Candidate], busy: AbstractSet[str]) -> int:
-    """The number of the trial to hand out next; `busy` holds the keys that other workers will make.
+def choose(waiting: Iterable[Candidate], in_progress: AbstractSet[str]) -> int:
+    """The number of the trial to give out next; `in_progress` holds the keys that other workers build.
 
-    First a trial that needs nothing another worker is about to make: two workers take different trunks instead of
-    waiting for each other. Among those the one with the most left to do: it makes what others share, and no long
-    chain is left for the end. Then the lowest number.
+    First a trial that needs no stage that another worker is about to build: two workers take different trunks instead
+    of waiting for each other. Among those, the one with the most missing stages: it builds what others share, and no
+    long chain is left for the end. Then the lowest number.
 
     >>> a, b, c = (Candidate(number=n, missing=frozenset(keys)) for n, keys in enumerate(["xy", "xyz", "uv"]))
     >>> choose([a, b, c], set()), choose([a, b, c], {"x"})
     (1, 2)
 
     Raises:
-        ValueError: nothing waits.
+        ValueError: no trial waits.
     """
-    best = min(waiting, key=lambda trial: (len(trial.missing & busy), -len(trial.missing), trial.number))
+    best = min(waiting, key=lambda trial: (len(trial.missing & in_progress), -len(trial.missing), trial.number))
     return best.number

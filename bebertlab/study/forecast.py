@@ -58,7 +58,7 @@ def forecast(context: StudyContext) -> Forecast:
         UserError: a trial cannot run.
     """
     records = context.records()
-    if context.study.sampler.kind == "grid":
+    if context.study.is_listed:
         context.check_plans(records)
     else:
         context.check_drawn(records)

@@ -1,7 +1,7 @@
 """The trials of a study on disk: an Optuna study in an append-only file, written by one driver at a time.
 
-The file is the only truth about a study; whatever was killed, it says what is left to do. Each Optuna trial is one
-attempt at one trial and carries its record; the last attempt counts.
+The file alone decides what is left to do, whatever was killed. Each Optuna trial is one attempt at one of our trials
+and holds its record; the last attempt counts.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from bebertlab.errors import SetupError
+from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.events import TrialRecord, TrialState
+from bebertlab.interfaces.sampler import SamplerOptions, SearchTrial
 from bebertlab.store.disk import make_folder
-from bebertlab.study.record import dump_record, load_record, new_record
-from bebertlab.study.sampling import distributions, draw, parameters
-from bebertlab.study.space import Trial, grid_points, planned_points, planned_trials, point_trials
+from bebertlab.study.messages import dump, load
+from bebertlab.study.sampling import PointSource, distributions, parameters
+from bebertlab.study.space import Trial, listed_points, planned_points, planned_trials, point_trials
 from bebertlab.study.study import Study
 
 if TYPE_CHECKING:
@@ -30,45 +31,53 @@ FILE = "journal.log"
 _LOCK = "journal.lock"
 _NAME = "study"  # a journal holds one study; its folder says which
 _RECORD = "record"
+_FORMAT = 2  #: of the records; raised whenever an older version would misread them, or we theirs
+_FORMAT_KEY = "bebertlab_format"
 
 
 class Journal:
-    """The trials of one study. Open one with `open_journal`."""
+    """The trials of one study. Use `open_journal` to open one."""
 
     def __init__(self, study: Study, path: Path) -> None:
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.ERROR)  # the console is the observers'
-        self.planned = planned_trials(study)  #: trials in all, those that are not drawn yet included
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # observers report on the console
+        self.planned = planned_trials(study)  #: all trials, also those that are not drawn yet
         self._study = study
         self._storage = _storage(path)
+        _check_format(self._storage, path)
         self._optuna = optuna.create_study(
-            storage=self._storage, study_name=_NAME, direction=study.objective.goal, load_if_exists=True
+            storage=self._storage,
+            study_name=_NAME,
+            directions=[objective.goal for objective in study.goals],
+            load_if_exists=True,
         )
         self._study_id = self._storage.get_study_id_from_name(_NAME)
+        if _FORMAT_KEY not in self._optuna.user_attrs:
+            self._optuna.set_user_attr(_FORMAT_KEY, _FORMAT)
         self._records: dict[int, TrialRecord] = {}
         self._attempts: dict[int, int] = {}  # trial to its last attempt, an Optuna number
-        self._load()
+        self._load(path)
 
     def records(self) -> tuple[TrialRecord, ...]:
-        """Every trial that there is so far, by number."""
+        """The trials so far, by number."""
         return tuple(self._records[number] for number in sorted(self._records))
 
     def extend(self) -> tuple[TrialRecord, ...]:
-        """Add the trials that can be known now, and return them: the whole grid, or the next points of a sampler.
+        """Add the trials that can be known now, and return them: all points of a grid, or the next batch of a sampler.
 
-        A sampler draws the next batch when every trial of the one before has finished.
+        A batch is drawn when every trial of the one before has finished.
         """
         before = set(self._records)
-        if self._study.sampler.kind == "grid":
-            for index, point in enumerate(grid_points(self._study)):
-                self._add(point_trials(self._study, index, point))
+        if isinstance(self._study.sampler, SamplerOptions):
+            self._draw_batch(self._study.sampler)
         else:
-            self._extend_drawn()
+            for index, point in enumerate(listed_points(self._study)):
+                self._add(point_trials(self._study, index, point))
         return tuple(record for record in self.records() if record.number not in before)
 
     def start(self, record: TrialRecord) -> None:
-        """Note that a trial was handed out."""
+        """Record that a trial was given out."""
         from optuna.trial import TrialState as Optuna
 
         self._write(record)
@@ -77,47 +86,51 @@ class Journal:
             self._storage.set_trial_state_values(trial_id, Optuna.RUNNING)
 
     def wait(self, record: TrialRecord) -> None:
-        """Note that a trial that was handed out waits again."""
+        """Record that a trial that was given out waits again."""
         self._write(attrs.evolve(record, state=TrialState.WAITING))
 
     def finish(self, record: TrialRecord) -> None:
-        """Note how a trial ended: complete with the study's metric, or failed."""
+        """Record how a trial ended: complete with the metrics of the objectives, or failed."""
+        from optuna.trial import TrialState as Optuna
+
         self.start(record)
-        complete = record.state is TrialState.COMPLETE
-        self._tell(self._attempts[record.number], record.metrics[self._study.objective.metric] if complete else None)
+        values, attempt = self._values(record), self._attempts[record.number]
+        self._optuna.tell(attempt, values, state=Optuna.FAIL if values is None else Optuna.COMPLETE)
 
     def again(self, number: int) -> TrialRecord:
         """Give a finished trial another attempt, which counts from now on."""
         old = self._records[number]
         return self._create(Trial(number=number, point=old.parameters, seed=old.seed))
 
-    def _load(self) -> None:
+    def _load(self, path: Path) -> None:
         for attempt in self._optuna.get_trials(deepcopy=False):
-            if _RECORD in attempt.user_attrs:
-                record = load_record(attempt.user_attrs[_RECORD])
-                self._records[record.number] = record
-                self._attempts[record.number] = attempt.number
-            elif not attempt.state.is_finished():
-                # drawn by a driver that was killed before it could say for which trial
-                self._tell(attempt.number, None)
+            record = _load_record(attempt.user_attrs[_RECORD], path)
+            self._records[record.number] = record
+            self._attempts[record.number] = attempt.number
 
-    def _extend_drawn(self) -> None:
+    def _draw_batch(self, sampler: SamplerOptions) -> None:
         seeds = len(self._study.seeds)
         points = [self._records[number].parameters for number in sorted(self._records) if number % seeds == 0]
         for index, point in enumerate(points):  # a driver may have been killed between the seeds of a point
             self._add(point_trials(self._study, index, point))
-        batch, wanted = self._study.sampler.batch, planned_points(self._study)
         settled = all(record.state in (TrialState.COMPLETE, TrialState.FAILED) for record in self._records.values())
-        # a batch that a killed driver drew in part is completed first, as if nothing had happened
-        if not settled and len(points) % batch == 0:
+        # a batch of which a killed driver drew a part is completed first, with the same results before it
+        if not settled and len(points) % sampler.batch == 0:
             return
-        for index in range(len(points), min(wanted, (len(points) // batch + 1) * batch)):
-            drawn = draw(self._study, self._optuna, index, points)
-            points.append(drawn.point)
-            first, *others = point_trials(self._study, index, drawn.point)
-            self._attempts[first.number] = drawn.attempt
-            self._write(new_record(first))
-            self._add(others)
+        first = len(points) // sampler.batch * sampler.batch
+        source = PointSource(self._study, sampler)
+        for index in range(len(points), min(planned_points(self._study), first + sampler.batch)):
+            trials = [self._search_trial(record, pending=record.number >= first * seeds) for record in self.records()]
+            self._add(point_trials(self._study, index, source.draw(index, trials)))
+
+    def _search_trial(self, record: TrialRecord, *, pending: bool) -> SearchTrial:
+        values = None if pending else self._values(record)
+        return SearchTrial(point=record.parameters, values=values, pending=pending)
+
+    def _values(self, record: TrialRecord) -> tuple[float, ...] | None:
+        if record.state is not TrialState.COMPLETE:
+            return None
+        return tuple(record.metrics[objective.metric] for objective in self._study.goals)
 
     def _add(self, trials: tuple[Trial, ...] | list[Trial]) -> None:
         for trial in trials:
@@ -130,11 +143,10 @@ class Journal:
         record = new_record(trial)
         states = optuna.trial.TrialState
         template = optuna.trial.create_trial(
-            # asking Optuna for a new point would hand out a waiting trial instead
-            state=states.WAITING if self._study.sampler.kind == "grid" else states.RUNNING,
+            state=states.WAITING if self._study.is_listed else states.RUNNING,
             params=parameters(self._study, trial.point),
             distributions=distributions(self._study),
-            user_attrs={_RECORD: dump_record(record)},
+            user_attrs={_RECORD: dump(record)},
         )
         trial_id = self._storage.create_new_trial(self._study_id, template_trial=template)
         self._attempts[trial.number] = self._storage.get_trial_number_from_id(trial_id)
@@ -142,13 +154,8 @@ class Journal:
         return record
 
     def _write(self, record: TrialRecord) -> None:
-        self._storage.set_trial_user_attr(self._trial_id(record.number), _RECORD, dump_record(record))
+        self._storage.set_trial_user_attr(self._trial_id(record.number), _RECORD, dump(record))
         self._records[record.number] = record
-
-    def _tell(self, attempt: int, value: float | None) -> None:
-        from optuna.trial import TrialState as Optuna
-
-        self._optuna.tell(attempt, value, state=Optuna.FAIL if value is None else Optuna.COMPLETE)
 
     def _trial_id(self, number: int) -> int:
         attempt = self._attempts[number]
@@ -157,10 +164,10 @@ class Journal:
 
 @contextmanager
 def open_journal(study: Study, folder: Path) -> Iterator[Journal]:
-    """The journal of a study in its folder, made where there is none; nobody else can write it meanwhile.
+    """The journal of a study in its folder, created if needed; no other process can write it meanwhile.
 
     Raises:
-        SetupError: another run of the same study goes on, the folder cannot be written, or the file is damaged.
+        SetupError: the study is running, its folder cannot be written, or the file is damaged or of another format.
     """
     from filelock import FileLock, Timeout
 
@@ -173,9 +180,9 @@ def open_journal(study: Study, folder: Path) -> Iterator[Journal]:
             f"this study is being run by another process ({lock.lock_file} is locked); wait for it or stop it"
         ) from None
     except OSError as error:
-        raise SetupError(f"{lock.lock_file}: cannot be made: {error.strerror or error}") from error
+        raise SetupError(f"{lock.lock_file}: cannot be created: {error.strerror or error}") from error
     try:
-        _mend(folder / FILE)
+        _repair(folder / FILE)
         _check_lines(folder / FILE)
         yield Journal(study, folder / FILE)
     finally:
@@ -186,36 +193,66 @@ def read_records(folder: Path) -> tuple[TrialRecord, ...]:
     """The trials in a journal, by number, also while a driver writes it; empty where there is none.
 
     Raises:
-        SetupError: the file is damaged.
+        SetupError: the file is damaged or of another format.
     """
     if not (folder / FILE).exists():
         return ()
     _check_lines(folder / FILE)
-    storage = _storage(folder / FILE)
+    path = folder / FILE
+    storage = _storage(path)
+    _check_format(storage, path)
     records = {}
     for study in storage.get_all_studies():
         for attempt in storage.get_all_trials(study._study_id, deepcopy=False):
             if _RECORD in attempt.user_attrs:
-                record = load_record(attempt.user_attrs[_RECORD])
+                record = _load_record(attempt.user_attrs[_RECORD], path)
                 records[record.number] = record
     return tuple(records[number] for number in sorted(records))
 
 
-class _OneWriter:
-    """A lock for Optuna that does nothing: its own outlives a killed process, ours is held by the driver."""
+def new_record(trial: Trial) -> TrialRecord:
+    """The record of a waiting trial."""
+    return TrialRecord(
+        number=trial.number, name=trial.name, parameters=trial.point, seed=trial.seed, state=TrialState.WAITING
+    )
+
+
+def _load_record(data: object, path: Path) -> TrialRecord:
+    try:
+        return load(data, TrialRecord)
+    except UserError as error:
+        raise _damaged(str(path), " ".join(str(error).split())) from error
+
+
+def _check_format(storage: optuna.storages.JournalStorage, path: Path) -> None:
+    """Check that the records of a journal are of this version's format.
+
+    Raises:
+        SetupError: they are not.
+    """
+    for study in storage.get_all_studies():
+        found = study.user_attrs.get(_FORMAT_KEY, 1)
+        if found != _FORMAT and storage.get_all_trials(study._study_id, deepcopy=False):
+            raise SetupError(
+                f"{path}: written by another version of bebertlab (format {found}; this version reads {_FORMAT}); move "
+                f"{path.parent} away and run the study again: finished stages are in the store and do not run again"
+            )
+
+
+class _NoLock:
+    """A lock for Optuna that does nothing: Optuna's own outlives a killed process, and the driver holds ours."""
 
     def acquire(self) -> bool:
-        """Say that the lock is held."""
         return True
 
     def release(self) -> None:
-        """Do nothing."""
+        pass
 
 
 def _storage(path: Path) -> optuna.storages.JournalStorage:
     from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=_OneWriter()))
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock()))
 
 
 def _check_lines(path: Path) -> None:
@@ -229,10 +266,7 @@ def _check_lines(path: Path) -> None:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.endswith(b"\n") and not _is_entry(line):
-                raise SetupError(
-                    f"{path}:{number}: the journal is damaged: this line is no entry; move the file away and run the "
-                    "study again: stages that are finished are in the store and do not run again"
-                )
+                raise _damaged(f"{path}:{number}", "this line is not an entry")
 
 
 def _is_entry(line: bytes) -> bool:
@@ -243,8 +277,15 @@ def _is_entry(line: bytes) -> bool:
     return isinstance(entry, dict) and "op_code" in entry
 
 
-def _mend(path: Path) -> None:
-    """Cut off a last line that a killed driver left unfinished: the next one would be written behind it."""
+def _damaged(place: str, what: str) -> SetupError:
+    return SetupError(
+        f"{place}: the journal is damaged: {what}; move the file away and run the study again: finished stages are in "
+        "the store and do not run again"
+    )
+
+
+def _repair(path: Path) -> None:
+    """Cut off an incomplete last line of a killed driver: the next entry would be appended to it."""
     if not path.exists():
         return
     text = path.read_bytes()

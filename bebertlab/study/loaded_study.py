@@ -16,6 +16,7 @@ from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import read_yaml
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.events import Question
+from bebertlab.interfaces.sampler import PointListOptions, SamplerOptions, SearchDimension
 from bebertlab.locations import beside
 from bebertlab.pipeline.locate import has_relative_paths, has_relative_values, rebased, rebased_value
 from bebertlab.pipeline.paths import resolve_path, type_at
@@ -34,13 +35,12 @@ from bebertlab.study.overrides import (
     written_overrides,
 )
 from bebertlab.study.space import space_size
-from bebertlab.study.study import SearchDimension, SearchSampler, Study
+from bebertlab.study.study import Study
 
 Load = Callable[[Sequence[Path]], Plugins]
 """Loads the installed plugins and the given files."""
 
-#: stands for one that is faulty: takes any search space, so that its own fault is the only one
-_ANY_SAMPLER = SearchSampler(kind="random", trials=1)
+_DEFAULT_SAMPLER = "grid"
 _ONLY_IN_FILES = ("set", "smoke")
 _NOTHING = YamlDocument(data={})
 
@@ -134,21 +134,24 @@ class _Reading:
     def study(self, name: str, plugins: Plugins) -> Study | None:
         """The study; None where faults were noted."""
         self.check_keys()
+        if "sampler" not in self.document.data:
+            default = YamlDocument(data={"kind": _DEFAULT_SAMPLER}, values={(): self.document.place()})
+            self.document = self.document.put(("sampler",), default)
         study = self.codec.structure(self.rebased_search().put(("recipe",), _NOTHING), (), Study, self.faults)
         check_paths(self.document, self.recipe, self.codec.registry, self.faults)
-        readable, before = self.readable(self.document), self.readable(self.original)
+        search, before = self.searched(self.document), self.searched(self.original)
         changed = Changed(
             document=self.document,
             recipe=self.recipe,
             before=before,
-            study=readable,
+            search=search,
             registry=self.codec.registry,
             faults=self.faults,
         )
         exclude = settle_exclude(self.items("exclude", Mapping[str, Any]), changed)
         questions = settle_questions(self.items("questions", Question), changed)
         check_values(self.document, self.recipe, exclude, self.codec, self.faults)
-        self.check(attrs.evolve(readable, exclude=exclude))
+        self.check(search, exclude)
         if study is None or self.faults:
             return None
         return attrs.evolve(
@@ -159,6 +162,7 @@ class _Reading:
             plugins=tuple(map(str, plugins.files)),
             exclude=exclude,
             questions=questions,
+            objective=None if study.objectives else study.goals[0],
         )
 
     @property
@@ -192,18 +196,14 @@ class _Reading:
                 continue
             yield from (((*place, index), of) for index in range(len(values) if isinstance(values, list) else 0))
 
-    def readable(self, document: YamlDocument) -> Study:
-        """What of a study has no faults, so that those of the rest are found as well."""
-        sampler: SearchSampler | None = SearchSampler()
-        if "sampler" in document.data:
-            sampler = self.codec.structure(document, ("sampler",), SearchSampler, ErrorCollector())
+    def searched(self, document: YamlDocument) -> Mapping[str, SearchDimension]:
+        """The valid ones of the searched paths, so that the errors of the others are found as well."""
         axes = document.data.get(SEARCH)
-        found = {
+        read = {
             name: self.codec.structure(document, (SEARCH, name), SearchDimension, ErrorCollector())
             for name in (axes if isinstance(axes, Mapping) else ())
         }
-        search = {name: axis for name, axis in found.items() if axis is not None}
-        return Study(name="readable", recipe={}, search=search, sampler=sampler or _ANY_SAMPLER)
+        return {name: axis for name, axis in read.items() if axis is not None}
 
     def items(self, key: str, of: Any) -> dict[int, Any]:  # noqa: ANN401 - any annotation
         """The items of a list that have no faults by themselves, by their numbers."""
@@ -219,20 +219,35 @@ class _Reading:
         known = [*attrs.fields_dict(Study), *_ONLY_IN_FILES]
         wrong = [key for key in self.document.data if key not in known]
         for key in wrong:
-            inner = key in attrs.fields_dict(SearchSampler) and key != "seed"  # which is meant to be `seeds`
+            inner = key in self.sampler_options() and key != "seed"  # which is meant to be `seeds`
             advice = f"it belongs in `sampler`, e.g. sampler: {{{key}: ...}}" if inner else suggestion(str(key), known)
             self.faults.add(self.document, (key,), f"unknown key; {advice}", key=True)
         self.document = attrs.evolve(
             self.document, data={key: item for key, item in self.document.data.items() if key not in wrong}
         )
 
-    def check(self, study: Study) -> None:
-        """What concerns more than one key."""
-        for name, axis in study.search.items():
-            if study.sampler.kind == "grid" and axis.choice is None:
-                what = "a grid needs a choice; a range needs sampler: {kind: random, trials: ...} or tpe"
+    def sampler_options(self) -> set[str]:
+        """The names of all options of samplers."""
+        samplers = [entry.cls for entry in self.codec.registry.all() if entry.role == SamplerOptions.role]
+        return {name for cls in samplers for name in attrs.fields_dict(cls)}
+
+    def check(self, search: Mapping[str, SearchDimension], exclude: Sequence[Mapping[str, Any]]) -> None:
+        """Note errors that concern more than one key."""
+        union: Any = SamplerOptions | PointListOptions
+        sampler = self.codec.structure(self.document, ("sampler",), union, ErrorCollector())
+        for name, axis in search.items():
+            if isinstance(sampler, PointListOptions) and not sampler.ranges and axis.choice is None:
+                what = (
+                    f"the sampler {sampler.kind} needs a choice; a range needs one that draws points, e.g. sampler: "
+                    "{kind: random, trials: 20}"
+                )
                 self.faults.add(self.document, (SEARCH, name), what)
-        if not self.faults and space_size(study) == 0:
+        objectives = self.document.data.get("objectives")
+        several = isinstance(objectives, Mapping) and len(objectives) > 1
+        if several and isinstance(sampler, SamplerOptions) and not sampler.multi_objective:
+            what = f"the sampler {sampler.kind} takes one objective, and objectives has {len(objectives)}"
+            self.faults.add(self.document, ("sampler",), what)
+        if not self.faults and space_size(search, exclude) == 0:
             self.faults.add(self.document, ("exclude",), "leaves out every point")
 
 

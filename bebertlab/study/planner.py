@@ -11,7 +11,9 @@ import attrs
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Place, YamlDocument
 from bebertlab.errors import SetupError, UserError
-from bebertlab.interfaces.events import StageEvent, StagePhase, TrialRecord
+from bebertlab.interfaces.events import PlannedStage, TrialRecord
+from bebertlab.interfaces.sampler import Point
+from bebertlab.interfaces.values import identity
 from bebertlab.pipeline.graph import expand, result_of
 from bebertlab.pipeline.locate import located
 from bebertlab.pipeline.paths import resolve_path, set_value
@@ -22,10 +24,10 @@ from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.registry.manager import Plugins
 from bebertlab.registry.registry import Registry
 from bebertlab.store.fingerprint import canonical
-from bebertlab.study.job import PlannedTrial
-from bebertlab.study.objective import check_family
-from bebertlab.study.space import grid_points, show_point
-from bebertlab.study.study import Point, Study
+from bebertlab.study.messages import PlannedTrial
+from bebertlab.study.metrics import check_family
+from bebertlab.study.space import listed_points, show_point
+from bebertlab.study.study import Study
 
 _SHOWN = 10
 
@@ -127,9 +129,8 @@ def check_points(study: Study, registry: Registry) -> tuple[str, ...]:
     Raises:
         UserError: points at which the recipe has faults, one a line; or no task has such a metric.
     """
-    is_grid = study.sampler.kind == "grid"
     codec = OptionsCodec(registry)
-    points: Sequence[Point] = grid_points(study) if is_grid else ({},)
+    points: Sequence[Point] = listed_points(study) if study.is_listed else ({},)
     faults = PointFaults(len(points))
     recipes: list[Recipe] = []
     for point in points:
@@ -139,10 +140,11 @@ def check_points(study: Study, registry: Registry) -> tuple[str, ...]:
             recipes.append(recipe)
         except UserError as error:
             faults.note(point, error)
-    if is_grid:  # else the recipe itself may be wrong, and right at every point
+    if study.is_listed:  # else the recipe by itself may be invalid, and valid at every point
         faults.raise_all()
     for recipe in recipes:
-        check_family(study.objective.metric, recipe)
+        for objective in study.goals:
+            check_family(objective.metric, recipe)
     return never_needed([(recipe.stages, expand(recipe.stages).needed(result_of(recipe))) for recipe in recipes])
 
 
@@ -173,7 +175,7 @@ def _is_idle(axis: str, trials: Iterable[tuple[TrialRecord, str]]) -> bool:
     results: dict[str, list[str]] = {}
     for record, key in trials:
         others = {path: value for path, value in record.parameters.items() if path != axis}
-        results.setdefault(canonical([others, record.seed]), []).append(key)
+        results.setdefault(identity([others, record.seed]), []).append(key)
     pairs = [keys for keys in results.values() if len(keys) > 1]
     return bool(pairs) and all(len(set(keys)) == 1 for keys in pairs)
 
@@ -184,10 +186,9 @@ def _named(points: Iterable[str]) -> str:
     return f"{first}{more}"
 
 
-def planned(plan: Plan, recipe: Mapping[str, Any], number: int | None = None) -> PlannedTrial:
+def planned(plan: Plan, recipe: Mapping[str, Any]) -> PlannedTrial:
     """What a trial of a plan will run: the stages that its result needs."""
     stages = tuple(
-        StageEvent(stage=node.name, stage_kind=node.kind, key=node.key, phase=StagePhase.STARTED, trial=number)
-        for node in plan.behind(plan.result.name)
+        PlannedStage(stage=node.name, stage_kind=node.kind, key=node.key) for node in plan.behind(plan.result.name)
     )
     return PlannedTrial(recipe=recipe, stages=stages, result=plan.result.key)

@@ -8,16 +8,22 @@ from typing import Any
 
 import attrs
 
+from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.yaml import to_yaml
 from bebertlab.interfaces.events import StudyRecord
+from bebertlab.interfaces.sampler import SearchDimension
 from bebertlab.interfaces.task import Task
 from bebertlab.registry.plugin_text import PluginText
+from bebertlab.registry.registry import Registry
 from bebertlab.store.fingerprint import fingerprint
 from bebertlab.study.plugin_copies import copied_files, copied_names, plugin_digests
 from bebertlab.study.space import remarks
-from bebertlab.study.study import SearchDimension, Study, show
+from bebertlab.study.study import Study, show
 
+STUDIES = "studies"  #: below the work folder
+RESOLVED_FILE = "study.yaml"  #: in the folder of a study
 _DIGITS = 8
+_CODEC = OptionsCodec(Registry())  # writing needs no registered classes
 
 
 def resolved(study: Study) -> dict[str, Any]:
@@ -32,9 +38,10 @@ def resolved(study: Study) -> dict[str, Any]:
         "recipe": study.recipe,
         "search": {path: _axis(axis) for path, axis in study.search.items()},
         "exclude": [dict(item) for item in study.exclude],
-        "sampler": _given(study.sampler),
+        "sampler": _CODEC.dump(study.sampler),
         "seeds": list(study.seeds),
-        "objective": _given(study.objective),
+        "objective": {} if study.objectives else _given(study.goals[0]),
+        "objectives": dict(study.objectives),
         "questions": [_given(question) for question in study.questions],
         "threads": study.threads,
     }
@@ -52,7 +59,7 @@ def digest(study: Study) -> str:
 
 def study_folder(study: Study, work: Path) -> Path:
     """Where the journal and the report of a study are."""
-    return work / "studies" / f"{study.name}-{digest(study)[:_DIGITS]}"
+    return work / STUDIES / f"{study.name}-{digest(study)[:_DIGITS]}"
 
 
 def study_record(
@@ -77,8 +84,7 @@ def study_record(
         plugin_files=copied_files(texts),
         identity={"task": task.name, "encoder": show(study.recipe["encoder"]), "recipe": study.recipe_name},
         resolved=to_yaml(resolved(study)),
-        objective=study.objective.metric,
-        maximize=study.objective.goal == "maximize",
+        objectives=study.goals,
         axes={path: axis.choice or () for path, axis in study.search.items()},
         seeds=study.seeds,
         questions=study.questions,

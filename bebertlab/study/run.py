@@ -7,14 +7,15 @@ from pathlib import Path
 
 from attrs import frozen
 
-from bebertlab.errors import SetupError, UserError
+from bebertlab.errors import UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.processors import processors
 from bebertlab.store.disk import naming_full_disk
 from bebertlab.study.context import StudyContext
-from bebertlab.study.executors.base import Executor
+from bebertlab.study.devices import count_gpus
+from bebertlab.study.driver import Limits
+from bebertlab.study.executors.base import Executor, LocalExecutor
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import Limits
 from bebertlab.study.journal import open_journal
 
 Report = Callable[[StudyRecord, tuple[TrialRecord, ...]], tuple[Path, ...]]
@@ -40,7 +41,7 @@ class Workers:
         """
         if kind == "local" and jobs not in (None, 1):
             raise UserError(f"--executor local runs one trial at a time; --jobs {jobs} needs --executor ray")
-        gpus = _gpus(device)
+        gpus = count_gpus(device)
         if kind == "local":
             jobs = 1
         usable = processors().usable
@@ -49,12 +50,11 @@ class Workers:
     def executor(self, trials: int) -> Executor:
         """An executor for so many trials."""
         if self.kind == "local":
-            from bebertlab.study.executors.local import LocalExecutor
-
             return LocalExecutor()
         from bebertlab.study.executors.ray import RayExecutor
 
-        return RayExecutor(jobs=min(self.jobs, max(1, trials)), threads=self.threads, gpus=_gpus(self.device))
+        jobs = min(self.jobs, max(1, trials))
+        return RayExecutor(jobs=jobs, threads=self.threads, gpus=count_gpus(self.device), device=self.device)
 
 
 @frozen(kw_only=True)
@@ -84,14 +84,14 @@ def run_study(context: StudyContext, workers: Workers, report: Report, limits: L
         open_journal(context.study, context.folder) as journal,
     ):
         journal.extend()
-        if context.study.sampler.kind == "grid":
+        if context.study.is_listed:
             context.check_plans(journal.records())
         else:
             context.check_drawn(journal.records())
         context.open_again(journal)
         record = context.observed(journal)
         context.write_resolved(record)
-        context.observers.tell("study_started", study=record)
+        context.observers.study_started(record)
         interrupted = False
         left = journal.planned - record.finished
         if left:
@@ -101,20 +101,5 @@ def run_study(context: StudyContext, workers: Workers, report: Report, limits: L
                 interrupted = True
         trials = journal.records()
         files = () if interrupted else report(record, trials)
-        context.observers.tell("study_finished", study=record, trials=trials, report=tuple(map(str, files)))
+        context.observers.study_finished(record, trials, files)
     return Finished(study=record, trials=trials, report=files, interrupted=interrupted)
-
-
-def _gpus(device: str) -> int:
-    """GPUs that a device means; 0 for the CPU."""
-    if device == "cpu":
-        return 0
-    import torch
-
-    kind, _, index = device.partition(":")
-    count = torch.cuda.device_count()
-    if kind != "cuda" or (index and not index.isdecimal()):
-        raise UserError(f"unknown device '{device}'; one of: cpu, cuda, cuda:0, cuda:1, ...")
-    if count <= int(index or 0):
-        raise SetupError(f"there is no device {device}: torch sees {count} GPUs")
-    return 1 if index else count

@@ -1,67 +1,58 @@
-"""Points drawn by a sampler of Optuna: at random, or where good ones were found."""
+"""Drawing the points of a study by its sampler, and what Optuna's journal holds of them."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
-from bebertlab.store.fingerprint import canonical
-from bebertlab.study.space import excluded, free_point
-from bebertlab.study.study import Point, SearchDimension, Study, same, show
+from bebertlab.interfaces.sampler import Point, SamplerOptions, SearchDimension, SearchSampler, SearchTrial
+from bebertlab.interfaces.values import identity
+from bebertlab.study.space import check_point, excluded, free_point
+from bebertlab.study.study import Study, show
 
 if TYPE_CHECKING:
     import optuna
 
-#: proposals of points that are excluded, or were there before, until one of those that are left is taken instead
+#: proposals that are excluded or were tried before, until a free point is drawn at random instead
 TRIES = 20
 
 
-@frozen(kw_only=True)
-class Drawn:
-    """A drawn point and the Optuna trial that stands for it."""
+class PointSource:
+    """The points that a study draws.
 
-    point: Point
-    attempt: int
-
-
-def draw(study: Study, asked: optuna.Study, index: int, before: Sequence[Point]) -> Drawn:
-    """Draw point number `index`, which is none of those before.
-
-    The draw depends on the study's seed, the index and the results so far, on nothing that a restart would change.
-
-    Raises:
-        UserError: no point is left.
+    A point depends on the sampler's options, its index and the results so far: on nothing that a restart changes.
     """
-    import optuna
 
-    seen = {canonical(point) for point in before}
-    for attempt in range(TRIES):
-        asked.sampler = _sampler(study, index, attempt)
-        trial = asked.ask(distributions(study))
-        point = _point(study, trial.params)
-        if canonical(point) not in seen and not excluded(point, study.exclude):
-            return Drawn(point=point, attempt=trial.number)
-        asked.tell(trial, state=optuna.trial.TrialState.FAIL)
-    left = free_point(study, before, Random(_seed(study, index, TRIES)))
-    return Drawn(point=left, attempt=_add(study, asked, left))
+    def __init__(self, study: Study, options: SamplerOptions) -> None:
+        self._study = study
+        self._options = options
+        self._sampler: SearchSampler = options.build(study.space)
+
+    def draw(self, index: int, trials: Sequence[SearchTrial]) -> Point:
+        """Draw the point number `index`, which is none of those of the trials before.
+
+        Raises:
+            UserError: no point is left, or the sampler gave one outside the search space.
+        """
+        study = self._study
+        before = {identity(trial.point): trial.point for trial in trials}
+        for attempt in range(TRIES):
+            point = self._sampler.ask(index, attempt, trials)
+            check_point(study, point)
+            if identity(point) not in before and not excluded(point, study.exclude):
+                return point
+        return free_point(study.search, study.exclude, before.values(), Random(self._options.random_seed(index, TRIES)))
 
 
 def distributions(study: Study) -> dict[str, optuna.distributions.BaseDistribution]:
-    """The search space as Optuna knows it. Choices are texts: it takes 1 and true for the same, and no mappings."""
+    """The search space for Optuna. Choices are texts: Optuna takes 1 and true for the same, and no mappings."""
     return {path: _distribution(axis) for path, axis in study.search.items()}
 
 
 def parameters(study: Study, point: Point) -> dict[str, Any]:
-    """A point as Optuna knows it."""
+    """A point for Optuna."""
     return {path: _parameter(axis, point[path]) for path, axis in study.search.items()}
-
-
-def _point(study: Study, parameters: dict[str, Any]) -> dict[str, Any]:
-    return {path: _value(axis, parameters[path]) for path, axis in study.search.items()}
 
 
 def _distribution(axis: SearchDimension) -> optuna.distributions.BaseDistribution:
@@ -76,45 +67,9 @@ def _distribution(axis: SearchDimension) -> optuna.distributions.BaseDistributio
 
 
 def _parameter(axis: SearchDimension, value: object) -> object:
-    if axis.choice is None:
-        return value
-    return _labels(axis.choice)[[same(value, item) for item in axis.choice].index(True)]
-
-
-def _value(axis: SearchDimension, parameter: object) -> object:
-    return parameter if axis.choice is None else axis.choice[_labels(axis.choice).index(str(parameter))]
+    return value if axis.choice is None else _labels(axis.choice)[axis.index(value)]
 
 
 def _labels(choice: Sequence[object]) -> list[str]:
     shown = [show(value) for value in choice]
-    return shown if len(set(shown)) == len(shown) else [canonical(value) for value in choice]
-
-
-def _add(study: Study, asked: optuna.Study, point: Point) -> int:
-    """The number of a new Optuna trial that runs at a point which no sampler proposed."""
-    import optuna
-
-    asked.add_trial(
-        optuna.trial.create_trial(
-            state=optuna.trial.TrialState.RUNNING,
-            params=parameters(study, point),
-            distributions=distributions(study),
-        )
-    )
-    return int(asked.get_trials(deepcopy=False)[-1].number)
-
-
-def _sampler(study: Study, index: int, attempt: int) -> optuna.samplers.BaseSampler:
-    import optuna
-
-    seed = _seed(study, index, attempt)
-    if study.sampler.startup is None or index < study.sampler.startup:
-        return optuna.samplers.RandomSampler(seed=seed)
-    # which points are drawn at random is decided here: Optuna would count trials, of which a point has one a seed
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=1)
-
-
-def _seed(study: Study, index: int, attempt: int) -> int:
-    # the same seed would propose the same points again after a restart
-    words = f"{study.sampler.seed}/{index}/{attempt}"
-    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "big")
+    return shown if len(set(shown)) == len(shown) else [identity(value) for value in choice]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
@@ -11,8 +10,10 @@ from typing import Any
 from attrs import frozen
 
 from bebertlab.errors import UserError
-from bebertlab.store.fingerprint import canonical
-from bebertlab.study.study import Point, SearchDimension, SearchSampler, Study, same, show
+from bebertlab.interfaces.events import trial_id
+from bebertlab.interfaces.sampler import Point, PointListOptions, SearchDimension
+from bebertlab.interfaces.values import identity, same
+from bebertlab.study.study import Study, show
 
 
 @frozen(kw_only=True)
@@ -30,7 +31,7 @@ class Trial:
         >>> Trial(number=7, point={"members.size": 2}, seed=1).name
         't007 members.size=2 seed=1'
         """
-        return " ".join(filter(None, [f"t{self.number:03d}", show_point(self.point), f"seed={self.seed}"]))
+        return " ".join(filter(None, [trial_id(self.number), show_point(self.point), f"seed={self.seed}"]))
 
 
 def show_point(point: Point) -> str:
@@ -42,68 +43,69 @@ def show_point(point: Point) -> str:
     return " ".join(f"{path}={show(value)}" for path, value in point.items())
 
 
-def grid_points(study: Study) -> tuple[Point, ...]:
-    """All combinations of the choices without the excluded ones; the last axis varies fastest."""
-    choices = [axis.choice or () for axis in study.search.values()]
-    points = (dict(zip(study.search, values, strict=True)) for values in itertools.product(*choices))
-    return tuple(point for point in points if not excluded(point, study.exclude))
+def listed_points(study: Study) -> tuple[Point, ...]:
+    """The points that are known before the first trial, in order: none of a sampler that draws them.
+
+    Raises:
+        UserError: the sampler lists a value that the study does not search.
+    """
+    if not isinstance(study.sampler, PointListOptions):
+        return ()
+    points = tuple(point for point in study.sampler.points(study.space) if not excluded(point, study.exclude))
+    for point in points:
+        check_point(study, point)
+    return points
+
+
+def check_point(study: Study, point: Point) -> None:
+    """Check that a point that a sampler gave is one of the search space.
+
+    Raises:
+        UserError: it is not; names the sampler.
+    """
+    wrong = [path for path, axis in study.search.items() if path not in point or not axis.holds(point[path])]
+    if wrong or list(point) != list(study.search):
+        what = f"{wrong[0]}={show(point.get(wrong[0]))}" if wrong else f"the paths {', '.join(point)}"
+        raise UserError(f"sampler '{study.sampler.kind}' gave a point outside the search space: {what}")
 
 
 def planned_points(study: Study) -> int:
-    """How many points a study has when it is complete; a sampler ends where the space is used up.
-
-    Raises:
-        TypeError: a grid over a range of real numbers.
-    """
-    size, wanted = space_size(study), study.sampler.trials
-    known = [number for number in (size, wanted) if number is not None]
-    if not known:
-        raise TypeError("a grid has choices only")
-    return min(known)
+    """The number of points of a complete study; a sampler ends where the space is used up."""
+    if isinstance(study.sampler, PointListOptions):
+        return len(listed_points(study))
+    size = space_size(study.search, study.exclude)
+    return study.sampler.trials if size is None else min(size, study.sampler.trials)
 
 
 def planned_trials(study: Study) -> int:
-    """How many trials a study has when it is complete."""
+    """The number of trials of a complete study."""
     return planned_points(study) * len(study.seeds)
 
 
 def count_trials(study: Study) -> str:
-    """How many trials a study has, in words."""
-    points, wanted = planned_points(study), study.sampler.trials
-    if wanted is None:
-        said = _some(points, "point")
-    elif points < wanted:
-        said = f"all {_some(points, 'point')} of the space"
+    """The number of trials of a complete study, for people."""
+    points = planned_points(study)
+    if isinstance(study.sampler, PointListOptions):
+        what = _count(points, "point")
+    elif points < study.sampler.trials:
+        what = f"all {_count(points, 'point')} of the space"
     else:
-        said = f"{_some(points, 'point')} drawn by the sampler {study.sampler.kind}"
-    return f"{_some(planned_trials(study), 'trial')} ({said}, {_some(len(study.seeds), 'seed')})"
+        what = f"{_count(points, 'point')} drawn by the sampler {study.sampler.kind}"
+    return f"{_count(planned_trials(study), 'trial')} ({what}, {_count(len(study.seeds), 'seed')})"
 
 
 def remarks(study: Study) -> tuple[str, ...]:
-    """What is odd about how the points of a study are found: it is not wrong, and may not be what was meant."""
-    sampler, points = study.sampler, planned_points(study)
-    if sampler.trials is None:
+    """Sentences on how points are found that are valid but may not be meant."""
+    sampler = study.sampler
+    if isinstance(sampler, PointListOptions):
         return ()
+    points = planned_points(study)
     if points < sampler.trials:
-        what = f"the search space has {_some(points, 'point')}, and trials is {sampler.trials}"
+        what = f"the search space has {_count(points, 'point')}, and trials is {sampler.trials}"
         return (f"{what}: the space is used up after {points} of {sampler.trials}",)
-    if sampler.startup is None or space_size(study) == points:  # all of them are drawn in any case
+    if space_size(study.search, study.exclude) == points:  # all of them are drawn in any case
         return ()
-    return _random_search(sampler, sampler.startup, sampler.trials)
-
-
-def _random_search(sampler: SearchSampler, startup: int, trials: int) -> tuple[str, ...]:
-    """The remark that a sampler which goes by results has none to go by."""
-    limits = {"startup": startup, "batch": sampler.batch}  # a batch is drawn when all before it has finished
-    reached = [name for name, limit in limits.items() if trials <= limit]
-    if not reached:
-        return ()
-    first = max(startup, sampler.batch)
-    mend = f"set {' and '.join(f'sampler.{name}' for name in reached)} below trials" if trials > 1 else "raise trials"
-    return (
-        f"sampler tpe draws its first {_some(first, 'point')} at random, and trials is {trials}: this is a random"
-        f" search; {mend}",
-    )
+    return sampler.remarks()
 
 
 def excluded(point: Point, exclude: Iterable[Mapping[str, Any]]) -> bool:
@@ -121,7 +123,7 @@ def point_trials(study: Study, index: int, point: Point) -> tuple[Trial, ...]:
     return tuple(Trial(number=first + k, point=point, seed=seed) for k, seed in enumerate(study.seeds))
 
 
-def _some(number: int, noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -161,45 +163,50 @@ class Box:
         return found
 
 
-def boxes(study: Study) -> Iterator[Box]:
+def boxes(search: Mapping[str, SearchDimension], exclude: Iterable[Mapping[str, Any]]) -> Iterator[Box]:
     """Disjoint boxes that hold every point that is not excluded.
 
-    A range of real numbers is never excluded: an item that names numbers of it meets none of the others.
+    A range of real numbers is never excluded: an item that names numbers of it matches none of the others.
     """
-    items = [{path: _line(values) for path, values in item.items()} for item in study.exclude]
-    for found in _boxes(list(study.search.items()), items):
-        yield Box(values=found)
+    items = [{path: _line(values) for path, values in item.items()} for item in exclude]
+    for values in _boxes(list(search.items()), items):
+        yield Box(values=values)
 
 
-def space_size(study: Study) -> int | None:
+def space_size(search: Mapping[str, SearchDimension], exclude: Iterable[Mapping[str, Any]]) -> int | None:
     """The number of points that are not excluded; None where a range of real numbers makes it infinite.
 
     >>> search = {"a": SearchDimension(choice=(1, 2, 4)), "b": SearchDimension(integer=(1, 10))}
-    >>> space_size(Study(name="s", recipe={}, search=search, exclude=({"a": [2, 4], "b": 3},)))
+    >>> space_size(search, [{"a": [2, 4], "b": 3}])
     28
     """
-    found = list(boxes(study))
-    return None if found and not _is_finite(study) else sum(box.size for box in found)
+    parts = list(boxes(search, exclude))
+    return None if parts and not _is_finite(search) else sum(box.size for box in parts)
 
 
-def free_point(study: Study, before: Iterable[Point], draw: Random) -> Point:
-    """A point at random that is neither excluded nor among those before.
+def free_point(
+    search: Mapping[str, SearchDimension],
+    exclude: Iterable[Mapping[str, Any]],
+    before: Iterable[Point],
+    random: Random,
+) -> Point:
+    """A random point that is neither excluded nor among those before.
 
     Raises:
         UserError: there is none.
     """
     before = list(before)
-    seen = {canonical(point) for point in before}
-    finite = _is_finite(study)
-    found = list(boxes(study))
-    left = [box.size - (sum(map(box.holds, before)) if finite else 0) for box in found]
-    if any(left):
-        (box,) = draw.choices(found, left)
-        start = draw.randrange(box.size)
+    seen = {identity(point) for point in before}
+    finite = _is_finite(search)
+    parts = list(boxes(search, exclude))
+    free = [box.size - (sum(map(box.holds, before)) if finite else 0) for box in parts]
+    if any(free):
+        (box,) = random.choices(parts, free)
+        start = random.randrange(box.size)
         for offset in range(box.size if finite else _TRIES):
             values = box.discrete((start + offset) % box.size)
-            point = {path: values[path] if path in values else _real(axis, draw) for path, axis in study.search.items()}
-            if canonical(point) not in seen:
+            point = {path: values[path] if path in values else _real(axis, random) for path, axis in search.items()}
+            if identity(point) not in seen:
                 return point
     raise UserError("the search space has no further point")
 
@@ -250,22 +257,22 @@ def _parts(
 
 
 def _fits(value: object, line: _Line | None) -> bool:
-    return line is None or canonical(value) in line
+    return line is None or identity(value) in line
 
 
 def _line(values: object) -> _Line:
-    return {canonical(value): value for value in (values if isinstance(values, list) else [values])}
+    return {identity(value): value for value in (values if isinstance(values, list) else [values])}
 
 
-def _is_finite(study: Study) -> bool:
-    return all(axis.choice is not None or axis.integer is not None for axis in study.search.values())
+def _is_finite(search: Mapping[str, SearchDimension]) -> bool:
+    return all(axis.choice is not None or axis.integer is not None for axis in search.values())
 
 
-def _real(axis: SearchDimension, draw: Random) -> float:
+def _real(axis: SearchDimension, random: Random) -> float:
     low, high = axis.range
     if axis.loguniform is None:
-        return draw.uniform(low, high)
-    return min(high, max(low, math.exp(draw.uniform(math.log(low), math.log(high)))))
+        return random.uniform(low, high)
+    return min(high, max(low, math.exp(random.uniform(math.log(low), math.log(high)))))
 
 
 def _length(values: Sequence[Any]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -11,84 +10,10 @@ from typing import Any, Literal
 from attrs import field, frozen, validators
 
 from bebertlab.interfaces.events import Question
-from bebertlab.store.fingerprint import canonical
-
-Point = Mapping[str, Any]
-"""Searched paths to values."""
+from bebertlab.interfaces.sampler import Objective, PointListOptions, SamplerOptions, SearchDimension, SearchSpace
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_count = validators.ge(1)
-
-#: points that tpe draws at random where the study says nothing
-STARTUP = 10
-
-
-@frozen(kw_only=True)
-class SearchDimension:
-    """The values of one searched path; exactly one of the four is given."""
-
-    choice: tuple[Any, ...] | None = None  #: the values themselves
-    uniform: tuple[float, float] | None = None  #: lowest and highest number
-    loguniform: tuple[float, float] | None = None  #: the same, even on a logarithmic scale
-    integer: tuple[int, int] | None = None  #: lowest and highest whole number, both included
-
-    def __attrs_post_init__(self) -> None:
-        given = [name for name in ("choice", "uniform", "loguniform", "integer") if getattr(self, name) is not None]
-        if len(given) != 1:
-            said = " and ".join(given) or "nothing"
-            raise ValueError(f"says {said}; it needs one of choice, uniform, loguniform, integer")
-        if self.choice is not None:
-            _check_choice(self.choice)
-        else:
-            _check_range(given[0], getattr(self, given[0]))
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """Lowest and highest value of an axis without choices."""
-        for bounds in (self.uniform, self.loguniform, self.integer):
-            if bounds is not None:
-                return bounds
-        raise TypeError("an axis of choices has no range")
-
-
-@frozen(kw_only=True)
-class SearchSampler:
-    """How points are found."""
-
-    kind: Literal["grid", "random", "tpe"] = "grid"  #: all combinations, drawn evenly, or where good ones were found
-    trials: int | None = field(
-        default=None, validator=validators.optional(_count)
-    )  #: points to try; each with all seeds
-    seed: int = 0  #: of the draws
-    batch: int = field(
-        default=4, validator=_count
-    )  #: points drawn at once; fixed, so that the number of workers decides nothing
-
-    startup: int | None = field(
-        validator=validators.optional(_count)
-    )  #: points that tpe draws at random before it goes by results; 10 as in Optuna, none of other samplers
-
-    @startup.default
-    def _startup(self) -> int | None:
-        return STARTUP if self.kind == "tpe" else None
-
-    def __attrs_post_init__(self) -> None:
-        if self.kind != "tpe" and self.startup is not None:
-            raise ValueError(f"startup belongs to the sampler tpe; the sampler {self.kind} goes by no results")
-        if self.kind == "tpe" and self.startup is None:
-            raise ValueError("startup of the sampler tpe is null; it must be a number, 10 where it is left out")
-        if self.kind == "grid" and self.trials is not None:
-            raise ValueError("a grid has all combinations; trials belongs to the samplers random and tpe")
-        if self.kind != "grid" and self.trials is None:
-            raise ValueError(f"the sampler {self.kind} needs trials, the number of points to try")
-
-
-@frozen(kw_only=True)
-class Objective:
-    """What makes one trial better than another."""
-
-    metric: str = "validation/score"  #: a metric of the recipe's result stage
-    goal: Literal["maximize", "minimize"] = "maximize"  #: which end is the good one
+_GOALS: Mapping[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 
 
 @frozen(kw_only=True)
@@ -96,20 +21,38 @@ class Study:
     """A resolved study: overrides applied, the recipe inside, paths absolute."""
 
     schema_version: Literal[1] = 1
-    name: str = field()  #: letters, digits, `_`, `.`, `-`; its folder is called by it
+    name: str = field()  #: letters, digits, `_`, `.`, `-`; also of its folder
     description: str = ""  #: a sentence for people
-    relative_to: str = ""  #: what relative paths in the recipe's options are relative to; that of the file if not named
+    relative_to: str = ""  #: folder that relative paths in the recipe's options start from; default: that of the file
     plugins: tuple[str, ...] = ()  #: one-file plugins
     recipe: Mapping[str, Any]  #: plain data of the recipe
     recipe_name: str = ""  #: what reports call the recipe
     search: Mapping[str, SearchDimension] = field(factory=dict)  #: searched paths
     #: points that match every line of an item are left out; a line is a value, a list of them, or `{not: ...}` of these
     exclude: tuple[Mapping[str, Any], ...] = ()
-    sampler: SearchSampler = field(factory=SearchSampler)  #: how points are found
+    sampler: SamplerOptions | PointListOptions  #: how points are found; a grid where the file names none
     seeds: tuple[int, ...] = field(default=(0,))  #: every point runs with each of them
-    objective: Objective = field(factory=Objective)  #: what is compared
+    objective: Objective | None = None  #: what trials are compared by; default: validation/score
+    #: instead of `objective`, several metrics and whether each is to be high or low; the first is the primary one
+    objectives: Mapping[str, Literal["max", "min"]] = field(factory=dict)
     questions: tuple[Question, ...] = ()  #: what the report answers
-    threads: int = field(default=1, validator=_count)  #: torch threads of a trial; part of what makes numbers repeat
+    threads: int = field(default=1, validator=validators.ge(1))  #: torch threads of a trial; numbers depend on it
+
+    @property
+    def goals(self) -> tuple[Objective, ...]:
+        """The objectives, the primary one first."""
+        listed = tuple(Objective(metric=metric, goal=_GOALS[goal]) for metric, goal in self.objectives.items())
+        return listed or (self.objective or Objective(),)
+
+    @property
+    def space(self) -> SearchSpace:
+        """What a sampler draws points from."""
+        return SearchSpace(dimensions=self.search, objectives=self.goals)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether all points are known before the first trial."""
+        return isinstance(self.sampler, PointListOptions)
 
     @seeds.validator
     def _check_seeds(self, attribute: object, value: tuple[int, ...]) -> None:
@@ -121,16 +64,12 @@ class Study:
     @name.validator
     def _check_name(self, attribute: object, value: str) -> None:
         if not _NAME.fullmatch(value):
-            raise ValueError(f"'{value}' must be of letters, digits, '_', '.' and '-': a folder is called by it")
+            raise ValueError(f"'{value}' must consist of letters, digits, '_', '.' and '-': it names a folder")
 
-
-def same(first: object, second: object) -> bool:
-    """Whether two plain values are the same to a reader of YAML: 1 and true are not.
-
-    >>> same(1, True), same(1, 1.0), same([1], [1])
-    (False, False, True)
-    """
-    return canonical(first) == canonical(second)
+    @objectives.validator
+    def _check_objectives(self, attribute: object, value: Mapping[str, str]) -> None:
+        if value and self.objective is not None:
+            raise ValueError("objective is given as well; give one of objective and objectives")
 
 
 def show(value: object) -> str:
@@ -140,25 +79,6 @@ def show(value: object) -> str:
     ('two-stage', '0.5', 'twn(threshold=0.7)')
     """
     if isinstance(value, Mapping):
-        rest = ",".join(f"{key}={show(item)}" for key, item in value.items() if key != "kind")
-        return f"{value.get('kind', '')}({rest})" if rest or "kind" not in value else str(value["kind"])
+        inner = ",".join(f"{key}={show(item)}" for key, item in value.items() if key != "kind")
+        return f"{value.get('kind', '')}({inner})" if inner or "kind" not in value else str(value["kind"])
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _check_choice(values: tuple[Any, ...]) -> None:
-    if not values:
-        raise ValueError("choice is empty; list at least one value")
-    seen = [canonical(value) for value in values]
-    twice = [value for index, value in enumerate(values) if seen.index(canonical(value)) < index]
-    if twice:
-        raise ValueError(f"choice has {show(twice[0])} twice")
-
-
-def _check_range(kind: str, bounds: tuple[float, float]) -> None:
-    low, high = bounds
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(f"{kind} is [{low}, {high}]; both ends must be finite")
-    if low >= high:
-        raise ValueError(f"{kind} is [{low}, {high}]; the first number must be smaller")
-    if kind == "loguniform" and low <= 0:
-        raise ValueError(f"loguniform is [{low}, {high}]; both numbers must be above 0")

@@ -1,88 +1,92 @@
-"""What a worker does with a job: plan the recipe, carry it out, say what came of it."""
+"""The worker's side of a trial: plan its recipe, run it, report the outcome."""
 
 from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+
+from attrs import evolve
 
 from bebertlab.errors import SetupError, UserError, suggestion
-from bebertlab.interfaces.events import StageEvent, StagePhase, TrialState
+from bebertlab.interfaces.events import StageEvent, StageFinished, StageResult, StageStarted, TrialState
 from bebertlab.pipeline.execute import Results, execute
 from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.redact import redact
 from bebertlab.registry.manager import load_plugins
 from bebertlab.store.disk import is_disk_full
 from bebertlab.store.store import Store
-from bebertlab.study.job import TrialJob
+from bebertlab.study.devices import describe_device
+from bebertlab.study.messages import TrialJob, TrialOutcome
 from bebertlab.study.planner import Planner
-from bebertlab.study.record import dump_event
 
 Notify = Callable[[StageEvent], None]
 
 
 class MetricMissing(UserError):
-    """A result without the metric that trials are compared by."""
+    """A result lacks a metric that trials are compared by."""
 
 
 class TrialRunner:
-    """What a worker keeps between jobs: plugins, loaded tasks, checked artifacts."""
+    """Runs trials in this process, and keeps loaded plugins, loaded tasks and verified artifacts between them."""
 
     def __init__(self) -> None:
         self._planners: dict[tuple[object, ...], Planner] = {}
-        self._stores: dict[str, Store] = {}
+        self._stores: dict[Path, Store] = {}
 
-    def run(self, job: TrialJob, notify: Notify) -> dict[str, Any]:
-        """The outcome of a job: `state`, `metrics`, `stages`, `seconds`, and for a failed one `error` and more.
-
-        `metric_missing`: all went well, but the result has no such metric; that of other trials hardly will.
-        `disk_full`: something could not be written for want of room; the trial is not to blame.
-        """
-        told = _RecordingNotifier(notify)
+    def run(self, job: TrialJob, notify: Notify) -> TrialOutcome:
+        """Run a trial. Never raises an `Exception`: a trial that fails has an outcome, too."""
+        recorder = _StageRecorder(notify)
         try:
-            results = self._execute(job, told)
-            _check(results, job["metric"])
+            results = self._execute(job, recorder)
+            for metric in job.metrics:
+                _check(results, metric)
         except MetricMissing as error:
-            return {**_failed(error, told), "metric_missing": True}
+            return evolve(_failed(job, error, recorder), metric_missing=True)
         except Exception as error:
-            return {**_failed(error, told), "disk_full": is_disk_full(error)}
-        return _outcome(TrialState.COMPLETE, list(results.stages), metrics=dict(results.metrics))
+            return evolve(_failed(job, error, recorder), disk_full=is_disk_full(error))
+        return TrialOutcome(
+            state=TrialState.COMPLETE,
+            metrics=dict(results.metrics),
+            stages=results.stages,
+            seconds=_seconds(results.stages),
+            device=_device(job, results.stages),
+        )
 
-    def _execute(self, job: TrialJob, notify: Notify) -> Results:
+    def _execute(self, job: TrialJob, recorder: _StageRecorder) -> Results:
         planner = self._planner(job)
-        plan = planner.plan(job["recipe"])
-        if plan.result.key != job["result"]:
+        plan = planner.plan(job.recipe)
+        if plan.result.key != job.result:
             raise SetupError(
                 "the worker plans this trial differently from the driver: a plugin or its data changed meanwhile; "
                 "run the command again"
             )
-        store = self._stores.setdefault(job["store"], Store(Path(job["store"])))
-        return execute(plan, store, planner.codec, notify=notify, trial=job["number"])
+        store = self._stores.setdefault(job.store, Store(job.store))
+        return execute(plan, store, planner.codec, notify=recorder, trial=job.number)
 
     def _planner(self, job: TrialJob) -> Planner:
-        key = (tuple(job["plugins"]), job["threads"], job["device"])
+        key = (job.plugins, job.threads, job.device)
         if key not in self._planners:
-            plugins = load_plugins([Path(file) for file in job["plugins"]])
-            self._planners[key] = Planner(plugins, ComputeSettings(threads=job["threads"], device=job["device"]))
+            settings = ComputeSettings(threads=job.threads, device=job.device)
+            self._planners[key] = Planner(load_plugins(job.plugins), settings)
         return self._planners[key]
 
 
-class _RecordingNotifier:
-    """Passes events on and remembers what a failed trial got done."""
+class _StageRecorder:
+    """Passes events on, and remembers the finished stages of a trial that may fail."""
 
     def __init__(self, notify: Notify) -> None:
-        self.finished: list[StageEvent] = []
-        self.started: str | None = None  #: key of the stage that runs
+        self.finished: list[StageResult] = []
+        self.running: str | None = None  #: key of the stage that runs
         self._notify = notify
 
     def __call__(self, event: StageEvent) -> None:
-        if event.phase is StagePhase.STARTED:
-            self.started = event.key
-        elif event.phase is StagePhase.FINISHED:
-            self.started = None
-            self.finished.append(event)
+        if isinstance(event, StageStarted):
+            self.running = event.key
+        elif isinstance(event, StageFinished):
+            self.running = None
+            self.finished.append(event.result)
         self._notify(event)
 
 
@@ -94,27 +98,23 @@ def _check(results: Results, metric: str) -> None:
         raise UserError(f"{metric} is {value}")
 
 
-def _failed(error: Exception, told: _RecordingNotifier) -> dict[str, Any]:
+def _failed(job: TrialJob, error: Exception, recorder: _StageRecorder) -> TrialOutcome:
     text = redact(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
-    return _outcome(
-        TrialState.FAILED,
-        told.finished,
+    return TrialOutcome(
+        state=TrialState.FAILED,
+        stages=tuple(recorder.finished),
+        seconds=_seconds(recorder.finished),
+        device=_device(job, recorder.finished),
         error=" ".join(text.split()),
         traceback=redact("".join(traceback.format_exception(error))),
-        failed_key=told.started,
+        failed_key=recorder.running,
     )
 
 
-def _outcome(state: TrialState, stages: list[StageEvent], **more: object) -> dict[str, Any]:
-    return {
-        "state": state.value,
-        "metrics": {},
-        "error": None,
-        "traceback": None,
-        "failed_key": None,
-        "metric_missing": False,
-        "disk_full": False,
-        "seconds": sum(stage.seconds for stage in stages if not stage.stored),
-        "stages": [dump_event(stage) for stage in stages],
-        **more,
-    }
+def _seconds(stages: Iterable[StageResult]) -> float:
+    return sum(stage.seconds for stage in stages if not stage.stored)
+
+
+def _device(job: TrialJob, stages: Iterable[StageResult]) -> str | None:
+    """The device of a trial; None where no stage ran on it."""
+    return describe_device(job.device) if any(not stage.stored for stage in stages) else None

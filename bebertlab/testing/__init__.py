@@ -8,6 +8,7 @@ from bebertlab.testing.ensemble import check_ensemble, check_merger
 from bebertlab.testing.loss import check_distillation, check_loss
 from bebertlab.testing.model import check_scheme, check_splitter
 from bebertlab.testing.quantizer import check_quantizer
+from bebertlab.testing.sampler import check_sampler
 from bebertlab.testing.stage import check_stage
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.task import check_task
@@ -22,6 +23,7 @@ __all__ = [
     "check_loss",
     "check_merger",
     "check_quantizer",
+    "check_sampler",
     "check_scheme",
     "check_splitter",
     "check_stage",

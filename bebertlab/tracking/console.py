@@ -9,10 +9,20 @@ from typing import Self, TextIO
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.config.humanize import format_duration
+from bebertlab.interfaces.events import (
+    StageEvent,
+    StageFinished,
+    StageProgress,
+    StageStarted,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+    trial_id,
+)
 from bebertlab.redact import redact
 from bebertlab.registry.hookspecs import hookimpl
-from bebertlab.tracking.pace import Pace, duration
+from bebertlab.tracking.pace import Pace
 
 QUIET_SECONDS = 60.0  #: between two lines about the progress of one stage
 BRIEF_SECONDS = 0.5  #: stages that took less have no line of their own
@@ -55,14 +65,14 @@ class ConsoleProgress:
         self._pace.start(trial.number)
 
     @hookimpl
-    def bebertlab_stage_started(self, event: StageEvent) -> None:
+    def bebertlab_stage_started(self, event: StageStarted) -> None:
         """Show a stage that runs."""
         self._told[event.trial, event.stage] = self._clock()
         if self._display:
             self._display.stage(event)
 
     @hookimpl
-    def bebertlab_stage_progress(self, event: StageEvent) -> None:
+    def bebertlab_stage_progress(self, event: StageProgress) -> None:
         """Show how far it is; as lines only now and then."""
         if self._display:
             self._display.stage(event)
@@ -71,7 +81,7 @@ class ConsoleProgress:
             self._line(f"{_of(event)}: {event.fraction:.0%} {event.text}".rstrip())
 
     @hookimpl
-    def bebertlab_stage_finished(self, event: StageEvent) -> None:
+    def bebertlab_stage_finished(self, event: StageFinished) -> None:
         """Count it; a stage from the store, or one that took no time, needs no line of its own."""
         self._warn(event)
         if event.stored:
@@ -81,7 +91,8 @@ class ConsoleProgress:
             self._ran += 1
             self._pace.made(event.key, event.stage_kind, event.seconds)
             self._line(
-                f"{_of(event)} done in {duration(event.seconds)}", quiet=self._live or event.seconds < BRIEF_SECONDS
+                f"{_of(event)} done in {format_duration(event.seconds)}",
+                quiet=self._live or event.seconds < BRIEF_SECONDS,
             )
         if self._display:
             self._display.stage_done(event)
@@ -112,7 +123,7 @@ class ConsoleProgress:
         parts = [f"{complete} complete"]
         parts += [f"{failed} failed"] if failed else []
         parts += [f"{left} not run"] if left else []
-        self._line(f"{', '.join(parts)}; {self._stages()}; {duration(self._pace.elapsed())}")
+        self._line(f"{', '.join(parts)}; {self._stages()}; {format_duration(self._pace.elapsed())}")
 
     def __enter__(self) -> Self:
         return self
@@ -126,7 +137,7 @@ class ConsoleProgress:
             self._display.close()
             self._display = None
 
-    def _warn(self, event: StageEvent) -> None:
+    def _warn(self, event: StageFinished) -> None:
         """Print each warning once: the stages of other trials mostly say the same."""
         for text in event.warnings:
             if text not in self._warned:
@@ -135,12 +146,12 @@ class ConsoleProgress:
 
     def _ended(self, study: StudyRecord, trial: TrialRecord) -> str:
         if trial.state is TrialState.FAILED:
-            error, number = trial.error or "no message", trial.name.split()[0]
-            first = self._errors.setdefault(error, number)
-            return f"{trial.name} FAILED{f': {error}' if first == number else f', as {first} did'}"
+            error = trial.error or "no message"
+            first = self._errors.setdefault(error, trial.id)
+            return f"{trial.name} FAILED{f': {error}' if first == trial.id else f', as {first} did'}"
         score = trial.metrics.get(study.objective)
         reached = "" if score is None else f" {study.objective} {score:.4g}"
-        return f"{trial.name}{reached} in {duration(trial.seconds)}"
+        return f"{trial.name}{reached} in {format_duration(trial.seconds)}"
 
     def _show(self) -> None:
         if self._display:
@@ -153,7 +164,7 @@ class ConsoleProgress:
 
     def _left(self) -> str:
         seconds = self._pace.left()
-        return "" if seconds is None else f"; about {duration(seconds, rough=True)} left"
+        return "" if seconds is None else f"; about {format_duration(seconds, rough=True)} left"
 
     def _line(self, text: str, *, quiet: bool = False) -> None:
         if not quiet:
@@ -161,7 +172,7 @@ class ConsoleProgress:
 
 
 def _of(event: StageEvent) -> str:
-    return event.stage if event.trial is None else f"t{event.trial:03d} {event.stage}"
+    return event.stage if event.trial is None else f"{trial_id(event.trial)} {event.stage}"
 
 
 _MOST = 8  #: stages shown at once
@@ -192,17 +203,18 @@ class Display:
         count = f"{done}" if self._planned is None else f"{done}/{self._planned}"
         self._trials.update(self._study, completed=done, count=count, words=words)
 
-    def stage(self, event: StageEvent) -> None:
+    def stage(self, event: StageStarted | StageProgress) -> None:
         """A stage runs, and how far it is."""
         key = (event.trial, event.stage)
         if key not in self._stages:
             if len(self._stages) >= _MOST:
                 return
-            name = f"  {event.stage}" if event.trial is None else f"  t{event.trial:03d} {event.stage}"
+            name = f"  {event.stage}" if event.trial is None else f"  {trial_id(event.trial)} {event.stage}"
             self._stages[key] = self._trials.add_task(name, total=1.0, count="", words="")
-        self._trials.update(self._stages[key], completed=event.fraction, words=event.text)
+        if isinstance(event, StageProgress):
+            self._trials.update(self._stages[key], completed=event.fraction, words=event.text)
 
-    def stage_done(self, event: StageEvent) -> None:
+    def stage_done(self, event: StageFinished) -> None:
         """A stage is no longer shown."""
         task = self._stages.pop((event.trial, event.stage), None)
         if task is not None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 
 from bebertlab import __version__
 from bebertlab.artifacts.baselines import learned
 from bebertlab.config.yaml import parse_yaml
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.ranking import rank_points
 
 ERROR = "bebertlab.error"
 NOTE = "mlflow.note.content"
@@ -80,6 +79,8 @@ def trial_tags(study: StudyRecord, trial: TrialRecord) -> dict[str, str]:
         "bebertlab.generated": str(study.generated).lower(),
         **{name_of(f"bebertlab.stage.{event.stage}"): event.key for event in trial.stages},
     }
+    if trial.device:
+        tags["bebertlab.device"] = trial.device
     if trial.error:
         tags |= {ERROR: trial.error[:_LONGEST_TAG], NOTE: f"Failed: {trial.error}"[:_LONGEST_TAG]}
     return tags
@@ -105,18 +106,11 @@ def study_summary(
 
 def best_point(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[str, float] | None:
     """The searched values with the best mean of the objective over seeds, as text, and that mean."""
-    scores: dict[str, list[float]] = {}
-    for trial in trials:
-        score = trial.metrics.get(study.objective, math.nan)
-        if trial.state is TrialState.COMPLETE and math.isfinite(score):
-            point = " ".join(f"{path}={_text(value)}" for path, value in trial.parameters.items())
-            scores.setdefault(point, []).append(score)
-    means = {point: fmean(values) for point, values in scores.items()}
-    if not means:
+    ranked = rank_points(study.objectives, trials)
+    if not ranked:
         return None
-    choose = max if study.maximize else min
-    best = choose(means, key=lambda point: means[point])
-    return best, means[best]
+    best = ranked[0]
+    return " ".join(f"{path}={_text(value)}" for path, value in best.parameters.items()), best.values[0]
 
 
 def description(study: StudyRecord, report: Sequence[Path]) -> str:

@@ -90,24 +90,3 @@ class Pace:
         pace = (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
         waited = self._clock() - self._ends[-1]
         return max(pace * (planned - self.done) - min(waited, pace), waited - pace, 0.0)
-
-
-def duration(seconds: float, *, rough: bool = False) -> str:
-    """Seconds as a person says them; roughly: to half a minute at most.
-
-    >>> duration(4.21), duration(75.0), duration(3725.0)
-    ('4.2 s', '1 min 15 s', '1 h 2 min')
-    >>> duration(4.21, rough=True), duration(33.0, rough=True), duration(75.0, rough=True)
-    ('4 s', '35 s', '1 min')
-    """
-    if seconds < 60:
-        return f"{_rounded(seconds) if rough else round(seconds, 1)} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{round(seconds / 60)} min" if rough else f"{minutes} min {rest} s"
-
-
-def _rounded(seconds: float) -> int:
-    """To a second, from ten on to five: what is left must be seen to fall."""
-    return max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)

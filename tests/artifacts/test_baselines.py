@@ -15,7 +15,7 @@ from bebertlab.artifacts.baselines import (
     variety_metrics,
 )
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.interfaces.events import StageEvent, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageResult, TrialRecord, TrialState
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Split, Task
 from bebertlab.registry.registry import Registry
@@ -105,7 +105,7 @@ def bench(tmp_path: object) -> StageRunner:
 
 def _trial(number: int, metrics: Mapping[str, float], taught: float | None = None) -> TrialRecord:
     given = {} if taught is None else {TEACHER: taught}
-    event = StageEvent(stage="student", stage_kind="distill", key="k", metrics=given)
+    event = StageResult(stage="student", stage_kind="distill", key="k", metrics=given)
     state = TrialState.COMPLETE
     return TrialRecord(number=number, name="t", parameters={}, seed=0, state=state, metrics=metrics, stages=(event,))
 

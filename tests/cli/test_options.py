@@ -11,30 +11,12 @@ from click.testing import CliRunner
 from bebertlab.cli.options import (
     PathType,
     Settings,
-    format_duration,
-    format_size,
     set_option,
     table,
     threads_option,
     work_option,
 )
 from bebertlab.registry.manager import DISABLE, GROUP
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (3600, "1 h 0 min")],
-)
-def test_seconds_are_said(seconds: float, said: str) -> None:
-    assert format_duration(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("size", "said"),
-    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 * 2**30, "5.0 GiB"), (5 * 2**40, "5120.0 GiB")],
-)
-def test_bytes_are_said(size: int, said: str) -> None:
-    assert format_size(size) == said
 
 
 def test_a_table_without_rows_is_its_head() -> None:

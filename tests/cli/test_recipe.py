@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.cli.recipe import _Lines
-from bebertlab.interfaces.events import StageEvent, StagePhase
+from bebertlab.interfaces.events import StageFinished
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Lab
@@ -16,7 +16,7 @@ def test_run_runs_what_is_missing_and_prints_the_result(lab: Lab) -> None:
     result = lab.run("recipe", "run", lab.recipe)
     assert result.exit_code == 0, result.output
     assert [line.split()[0] for line in result.stderr.splitlines() if "done in" in line] == ["first", "second", "last"]
-    assert "second (make) done in 0.0 s, select/score 50.00" in result.stderr
+    assert "second (make) done in 0.00 s, select/score 50.00" in result.stderr
     rows = dict(line.split() for line in result.stdout.splitlines() if not line.startswith("told"))
     assert rows["METRIC"] == "VALUE"
     assert rows["select/score"] == "1"
@@ -31,7 +31,7 @@ def test_a_warning_of_several_stages_is_printed_once(capsys: pytest.CaptureFixtu
     lines = _Lines(["score", "other"])
 
     def finish(stage: str) -> str:
-        event = StageEvent(stage=stage, stage_kind="member", key=stage, phase=StagePhase.FINISHED, warnings=("cut",))
+        event = StageFinished(stage=stage, stage_kind="member", key=stage, warnings=("cut",))
         lines.bebertlab_stage_finished(event)
         return capsys.readouterr().err
 
@@ -40,6 +40,15 @@ def test_a_warning_of_several_stages_is_printed_once(capsys: pytest.CaptureFixtu
     assert "warning" not in finish("members.1")
     assert finish("score").endswith("warning: score: cut\n")  # each result that is shown says its own
     assert finish("other").endswith("warning: other: cut\n")
+
+
+def test_an_observer_that_raises_does_not_stop_a_recipe(lab: Lab) -> None:
+    plugin = lab.folder / "toy.py"
+    plugin.write_text(plugin.read_text() + "    raise OSError('no such server')\n")
+    result = lab.run("recipe", "run", lab.recipe)
+    assert result.exit_code == 0
+    assert result.stderr.count("plugin 'toy.py' failed in bebertlab_stage_finished: OSError: no such server") == 1
+    assert "told of last" in result.stdout
 
 
 def test_run_in_json(lab: Lab) -> None:
@@ -59,7 +68,7 @@ def test_run_in_json(lab: Lab) -> None:
 def test_run_takes_changes_and_a_stage(lab: Lab) -> None:
     result = lab.run("recipe", "run", lab.recipe, "--set", "aside.value=7", "--stage", "aside")
     assert result.exit_code == 0, result.output
-    assert "aside (make) done in 0.0 s, select/score 7.00" in result.stderr
+    assert "aside (make) done in 0.00 s, select/score 7.00" in result.stderr
     assert "second (make)" not in result.stderr
     assert result.stderr.splitlines()[0] == "not run: second, last (not needed by aside)"
 
@@ -139,7 +148,7 @@ def test_plan_as_a_table(lab: Lab) -> None:
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["STAGE", "KIND", "KEY", "TOOK", "STATE"]
     assert lines[2].split()[0:2] == ["second", "make"]
-    assert lines[2].endswith("0.0 s  stored")
+    assert lines[2].endswith("0.00 s  stored")
 
 
 def test_what_was_removed_behind_a_stored_stage_is_not_missed(lab: Lab) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from attrs import field, frozen, validators
 
-from bebertlab.config.humanize import format_error, format_type, format_value
+from bebertlab.config.humanize import format_duration, format_error, format_size, format_type, format_value
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.ensemble import Sampling
@@ -80,3 +80,36 @@ def test_the_words_of_attrs_validators_without_their_noise(name: str, value: Any
 
 def test_an_error_without_words_shows_its_class() -> None:
     assert format_error(ValueError(), "x", 1) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0.00 s"),
+        (9.99, "9.99 s"),
+        (59.4, "59.4 s"),
+        (60.0, "1 min 0 s"),
+        (3599.0, "59 min 59 s"),
+        (3599.6, "1 h 0 min"),
+        (7322.0, "2 h 2 min"),
+        (3600.0 * 1234, "1,234 h 0 min"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (2.0, "2 s"), (9.9, "10 s"), (31.0, "30 s"), (100.0, "2 min"), (7330.0, "2 h 2 min")],
+)
+def test_rough_durations(seconds: float, text: str) -> None:
+    assert format_duration(seconds, rough=True) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 * 2**30, "5.0 GiB"), (5 * 2**40, "5120.0 GiB")],
+)
+def test_sizes(size: int, text: str) -> None:
+    assert format_size(size) == text

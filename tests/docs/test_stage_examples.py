@@ -20,7 +20,7 @@ from bebertlab.pipeline.plan import plan
 from bebertlab.pipeline.read import recipe_of
 from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.registry.manager import load_plugins
-from bebertlab.study.objective import check_metric
+from bebertlab.study.metrics import check_metric
 from bebertlab.testing import StageRunner, check_stage
 from bebertlab.testing.tiny import tiny_task
 

@@ -10,7 +10,7 @@ import torch
 from attrs import evolve
 
 from bebertlab.errors import SetupError, UserError
-from bebertlab.interfaces.events import StageEvent, StagePhase
+from bebertlab.interfaces.events import StageEvent, StageFinished, StageProgress, StageStarted
 from bebertlab.interfaces.stage import Context, Inputs, StageOptions
 from bebertlab.interfaces.task import Labels
 from bebertlab.pipeline.execute import Results, StageError, execute, missing_stages, warm_up
@@ -26,7 +26,7 @@ ALL = ["teacher", "student", "team.0", "team.1", "score"]
 
 
 class Run:
-    """One execution, and what was told meanwhile."""
+    """One execution and its events."""
 
     def __init__(
         self, toy: Toy, machine: ComputeSettings | None = None, targets: tuple[str, ...] = (), **settings: object
@@ -40,12 +40,12 @@ class Run:
             self.plan, self.store, toy.codec, notify=self.events.append, trial=7, targets=targets
         )
 
-    def told(self, phase: StagePhase, *, stored: bool = False) -> list[str]:
-        return [event.stage for event in self.events if event.phase is phase and event.stored is stored]
+    def finished(self, *, stored: bool = False) -> list[str]:
+        return [event.stage for event in self.events if isinstance(event, StageFinished) and event.stored is stored]
 
     @property
     def ran(self) -> list[str]:
-        return self.told(StagePhase.STARTED)
+        return [event.stage for event in self.events if isinstance(event, StageStarted)]
 
 
 def planned(toy: Toy, machine: ComputeSettings | None = None, **settings: object) -> Plan:
@@ -62,18 +62,18 @@ def folder(run: Run, name: str) -> Path:
 def test_everything_is_made_once_and_in_order(toy: Toy) -> None:
     run = Run(toy)
     assert run.ran == ALL
-    assert run.told(StagePhase.FINISHED) == ALL
+    assert run.finished() == ALL
     assert (folder(run, "score") / "text").read_text() == "3(3(3(3(),3())),3(3(3(3(),3()))))"
     assert run.results.metrics["inputs"] == 2
     again = Run(toy)
     assert again.ran == []
-    assert again.told(StagePhase.FINISHED, stored=True) == ALL
+    assert again.finished(stored=True) == ALL
     assert again.results.metrics == run.results.metrics
 
 
 def test_events_say_what_a_stage_took_and_measured(toy: Toy) -> None:
     run = Run(toy)
-    progress = [event for event in run.events if event.phase is StagePhase.PROGRESS]
+    progress = [event for event in run.events if isinstance(event, StageProgress)]
     assert {(event.stage, event.fraction, event.text) for event in progress} == {(name, 0.5, "half") for name in ALL}
     assert {event.trial for event in run.events} == {7}
     last = run.results.stages[-1]
@@ -100,14 +100,29 @@ def test_warnings_of_a_stage_are_kept_with_it(toy: Toy, monkeypatch: pytest.Monk
     assert again.ran == []
 
 
-def test_progress_is_told_now_and_then(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_without_values_is_reported_now_and_then(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(self: object, inputs: object, context: Any) -> None:  # noqa: ANN401 - a context
         for step in range(1000):
             context.progress(step / 1000, "")
 
     monkeypatch.setattr(toy.registry.find("stage", "make"), "run", run)
     events = Run(toy, targets=("teacher",)).events
-    assert sum(event.phase is StagePhase.PROGRESS for event in events) < 5
+    assert sum(isinstance(event, StageProgress) for event in events) < 5
+
+
+def test_every_progress_with_values_is_reported(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(self: object, inputs: object, context: Context) -> None:
+        for step in range(3):
+            context.progress(step / 3, "epoch 1/1", {"train/loss": 3.0 - step}, step=step, epoch=step / 3)
+
+    monkeypatch.setattr(toy.registry.find("stage", "make"), "run", run)
+    events = [event for event in Run(toy, targets=("teacher",)).events if isinstance(event, StageProgress)]
+    assert [(event.step, event.epoch, event.values) for event in events] == [
+        (0, 0.0, {"train/loss": 3.0}),
+        (1, 1 / 3, {"train/loss": 2.0}),
+        (2, 2 / 3, {"train/loss": 1.0}),
+    ]
+    assert {(event.text, event.trial) for event in events} == {("epoch 1/1", 7)}
 
 
 def test_a_change_runs_only_what_depends_on_it(toy: Toy) -> None:

@@ -3,12 +3,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 from attrs import evolve
 
 from bebertlab.errors import UserError
 from bebertlab.pipeline.graph import RECIPE_KEYS, RESERVED, STUDY_KEYS, expand, result_of
 from bebertlab.pipeline.read import recipe_of
+from bebertlab.pipeline.recipe import Recipe
+from bebertlab.study.study import Study
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
@@ -100,4 +103,6 @@ def test_a_group_that_cannot_be_is_an_error(toy: Toy) -> None:
 
 
 def test_every_key_of_recipes_and_studies_is_reserved() -> None:
-    assert {*RECIPE_KEYS, *STUDY_KEYS} <= RESERVED
+    assert set(STUDY_KEYS) == {*attrs.fields_dict(Study), "set", "smoke"}
+    assert set(RECIPE_KEYS) == {*attrs.fields_dict(Recipe), "extends", "per_task"}
+    assert {*RECIPE_KEYS, *STUDY_KEYS, "kind"} == RESERVED

@@ -5,7 +5,7 @@ import inspect
 import pluggy
 import pytest
 
-from bebertlab.interfaces.events import StageEvent
+from bebertlab.interfaces.events import StageStarted
 from bebertlab.interfaces.roles import ROLES
 from bebertlab.registry import hookspecs
 from bebertlab.registry.hookspecs import hook_specifications, hookimpl, plugin_manager
@@ -25,12 +25,12 @@ def test_an_observer_takes_the_arguments_of_its_hook_that_it_wants() -> None:
 
     class Observer:
         @hookimpl
-        def bebertlab_stage_started(self, event: StageEvent) -> None:
+        def bebertlab_stage_started(self, event: StageStarted) -> None:
             stages.append(event.stage)
 
     manager = plugin_manager()
     manager.register(Observer())
-    manager.hook.bebertlab_stage_started(event=StageEvent(stage="teacher", stage_kind="finetune", key="k"))
+    manager.hook.bebertlab_stage_started(event=StageStarted(stage="teacher", stage_kind="finetune", key="k"))
     assert stages == ["teacher"]
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.events import StageEvent
+from bebertlab.interfaces.events import StageStarted
 from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.registry.manager import DISABLE, GROUP, Plugins, forgotten_entry_points, load_plugins
 
@@ -27,7 +26,6 @@ class Mine(SchemeOptions):
         return QuantSpec()
 """
 GOOD = HEAD + "\n@hookimpl\ndef bebertlab_schemes():\n    return [Mine]\n"
-EVENT = StageEvent(stage="teacher", stage_kind="finetune", key="k")
 
 Install = Callable[[str, str], None]
 
@@ -195,50 +193,13 @@ def test_every_failure_is_named_and_leaves_the_other_plugins_alone(tmp_path: Pat
     plugins = load_plugins([write(tmp_path, text), good])
     assert message in only_error(plugins)
     assert plugins.registry.kinds("scheme") == ("good",)
-    assert len(plugins.hook.bebertlab_schemes.get_hookimpls()) == 1
+    assert len(plugins._manager.hook.bebertlab_schemes.get_hookimpls()) == 1
     assert plugins.files == (good, tmp_path / "mine.py")
-
-
-class Observer:
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    @hookimpl
-    def bebertlab_stage_started(self, event: StageEvent) -> None:
-        self.seen.append(event.stage)
-
-
-class Raising(Observer):
-    @hookimpl
-    def bebertlab_stage_started(self, event: StageEvent) -> None:
-        super().bebertlab_stage_started(event)
-        raise OSError("disk full")
 
 
 class Misspelt:
     @hookimpl
-    def bebertlab_stage_start(self, event: StageEvent) -> None: ...
-
-
-def test_observers_are_told() -> None:
-    observer = Observer()
-    plugins = load_plugins()
-    plugins.observe(observer)
-    plugins.hook.bebertlab_stage_started(event=EVENT)
-    plugins.tell("bebertlab_stage_started", event=EVENT)
-    assert observer.seen == ["teacher", "teacher"]
-
-
-def test_an_observer_that_raises_is_left_out_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
-    before, raising, after = Observer(), Raising(), Observer()
-    plugins = load_plugins()
-    for observer in (before, raising, after):
-        plugins.observe(observer)
-    with caplog.at_level(logging.WARNING):
-        plugins.tell("bebertlab_stage_started", event=EVENT)
-        plugins.tell("bebertlab_stage_started", event=EVENT)
-    assert [len(observer.seen) for observer in (before, raising, after)] == [2, 1, 2]
-    assert "OSError: disk full" in caplog.text
+    def bebertlab_stage_start(self, event: StageStarted) -> None: ...
 
 
 def test_a_misspelt_observer_hook_is_refused() -> None:

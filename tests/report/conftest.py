@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from bebertlab.interfaces.events import Question, StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import Question, StageResult, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.sampler import Objective
 
 BITS = "ternary.scheme.activation_bits"
 DISTILLATION, ENSEMBLE, SIZE = "members.distillation", "members.ensemble", "members.size"
@@ -55,13 +56,13 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _stage(name: str, kind: str, key: str, score: float, seconds: float, size: float) -> StageEvent:
+def _stage(name: str, kind: str, key: str, score: float, seconds: float, size: float) -> StageResult:
     score += int(key[:4], 16) / 0xFFFF - 0.5  # one artifact, one score
     metrics = {"validation/score": score, "select/score": score + 0.8, "size/total_mebibytes": size}
-    return StageEvent(stage=name, stage_kind=kind, key=key, seconds=seconds, metrics=metrics)
+    return StageResult(stage=name, stage_kind=kind, key=key, seconds=seconds, metrics=metrics)
 
 
-def _stages(point: Mapping[str, Any], seed: int, noise: np.random.Generator, score: float) -> list[StageEvent]:
+def _stages(point: Mapping[str, Any], seed: int, noise: np.random.Generator, score: float) -> list[StageResult]:
     bits, distillation, ensemble = point[BITS], point[DISTILLATION], point[ENSEMBLE]
     trunk = [
         _stage("teacher", "finetune", _key("teacher", seed), 88.0 + seed, 9.1, 1.42),
@@ -76,7 +77,7 @@ def _stages(point: Mapping[str, Any], seed: int, noise: np.random.Generator, sco
         _stage(f"members.{i}", "member", _key("member", i, bits, distillation, ensemble, seed), score - 2.0, cost, 0.11)
         for i in range(point[SIZE])
     ]
-    merged = StageEvent(stage="merge", stage_kind="merge", key=_key("merge", *point.values(), seed), seconds=0.03)
+    merged = StageResult(stage="merge", stage_kind="merge", key=_key("merge", *point.values(), seed), seconds=0.03)
     return [*trunk, *members, merged]
 
 
@@ -88,7 +89,7 @@ def _trial(number: int, point: Mapping[str, Any], seed: int, score: float, noise
         "size/total_mebibytes": 0.11 * point[SIZE],
         "members/count": float(point[SIZE]),
     }
-    result = StageEvent(stage="score", stage_kind="evaluate", key=_key(number), seconds=0.2, metrics=metrics)
+    result = StageResult(stage="score", stage_kind="evaluate", key=_key(number), seconds=0.2, metrics=metrics)
     words = " ".join(f"{path}={value}" for path, value in point.items())
     return TrialRecord(
         number=number,
@@ -125,8 +126,7 @@ def simulate_study(
         work=tmp_path,
         identity={"task": "minigrammar", "encoder": "tiny", "recipe": "bebert"},
         resolved=RESOLVED,
-        objective="validation/score",
-        maximize=True,
+        objectives=(Objective(),),
         axes=dict(axes),
         seeds=tuple(seeds),
         questions=QUESTIONS,

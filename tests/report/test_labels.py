@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bebertlab.report.labels import bounds, count, duration, listing, number, short_names, signed, value_label
+from bebertlab.report.labels import bounds, count, listing, number, short_names, signed, value_label
 from bebertlab.report.statistics import Interval
 
 PATHS = st.lists(st.lists(st.sampled_from("abcd"), min_size=1, max_size=3).map(".".join), unique=True, max_size=5)
@@ -37,14 +37,6 @@ def test_kind_alone_is_no_name() -> None:
 )
 def test_values(value: object, label: str) -> None:
     assert value_label(value) == label
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(9.999, "10.00 s"), (59.4, "59.4 s"), (60.0, "1 min 0 s"), (3599.6, "1 h 0 min"), (7322.0, "2 h 2 min")],
-)
-def test_durations(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
 
 
 def test_zero_has_no_sign() -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from bebertlab.interfaces.sampler import Objective
 from bebertlab.report.answers import Trend, answer
 from bebertlab.report.plots import Curve, curves
 from bebertlab.report.plots_answers import COLUMNS, curve, forest, scatter
@@ -28,7 +29,11 @@ def test_forest_names_what_it_shows(simulate: Simulate) -> None:
 
 def test_forest_of_steps_points_forward(simulate: Simulate) -> None:
     study, trials = simulate()
-    texts = _texts(forest(evolve(study, maximize=False), answer(study, study.questions[2], trials), "forest"))
+    texts = _texts(
+        forest(
+            evolve(study, objectives=(Objective(goal="minimize"),)), answer(study, study.questions[2], trials), "forest"
+        )
+    )
     assert {"1 → 2", "2 → 4"} <= set(texts)
     assert "difference of validation/score in points (left is better)" in texts
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from bebertlab.report.document import Figure, Text
+from bebertlab.interfaces.sampler import Objective
+from bebertlab.report.document import Figure, Table, Text
 from bebertlab.report.report_data import Material, material
 from bebertlab.report.sections import all_points, fronts
 
@@ -13,8 +14,22 @@ if TYPE_CHECKING:
 from collections.abc import Callable, Sequence
 
 from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
-from bebertlab.report.document import Table
 from bebertlab.report.sections import answers, failures, select_optimism, step_scores, training_time
+
+
+def test_several_objectives_have_a_front_of_their_own(simulate: Simulate) -> None:
+    study, trials = simulate()
+    objectives = (Objective(), Objective(metric="size/total_mebibytes", goal="minimize"))
+    section = fronts(material(evolve(study, objectives=objectives), trials))[0]
+    assert section.title == "Pareto front of the objectives"
+    table = section.blocks[1]
+    assert isinstance(table, Table)
+    assert table.columns[-2:] == ("validation/score", "size/total_mebibytes")
+    scores, sizes = ([float(row[column]) for row in table.rows] for column in (-2, -1))
+    assert scores == sorted(scores, reverse=True)
+    assert sizes == sorted(sizes, reverse=True)
+    assert 1 < len(sizes) < len(material(study, trials).points)
+    assert table.rows[0][0] == "#1"
 
 
 def test_points_and_fronts(simulate: Simulate) -> None:

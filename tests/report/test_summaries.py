@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from bebertlab.interfaces.events import Question
+from bebertlab.interfaces.sampler import Objective
 from bebertlab.report.answers import Answer, Comparison
 from bebertlab.report.statistics import Estimate, Interval
 from bebertlab.report.summaries import MANY, is_many, many
@@ -57,7 +58,7 @@ def test_many_comparisons_are_told_by_their_verdicts_best_first(simulate: Simula
 
 def test_where_less_is_better_so_is_what_is_below(simulate: Simulate) -> None:
     study, _ = simulate()
-    found = many(evolve(study, maximize=False), FOUND)
+    found = many(evolve(study, objectives=(Objective(goal="minimize"),)), FOUND)
     assert found[:2] == (
         "Better than bibert: c W1A4 -2.00 points.",
         "Worse than bibert: b W1A4 +2.00, a W1A4 +3.00 points.",

@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 
 from bebertlab.interfaces.events import Question
+from bebertlab.interfaces.sampler import Objective
 from bebertlab.report.answers import Answer, Comparison, Conclusion, Trend, answer
 from bebertlab.report.statistics import Estimate, Interval
 from bebertlab.report.wording import headlines, sentences, verdict_label
@@ -30,7 +31,8 @@ def _made(mean: float, half: float | None, *, seeds: int = 3, adjusted: float | 
 
 def _said(simulate: Simulate, made: Comparison, question: Question = BOOST, *, maximize: bool = True) -> str:
     study, _ = simulate()
-    return sentences(evolve(study, maximize=maximize), Answer(question=question, comparisons=(made,)))[0]
+    objective = Objective(goal="maximize" if maximize else "minimize")
+    return sentences(evolve(study, objectives=(objective,)), Answer(question=question, comparisons=(made,)))[0]
 
 
 def test_a_shown_difference(simulate: Simulate) -> None:

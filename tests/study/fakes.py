@@ -86,7 +86,9 @@ class FakeStage(StageOptions):
     ensemble: EnsembleOptions | None = None  #: goes into its number
     rate: float = field(default=1.0, validator=validators.gt(0))  #: goes into its number
     sleep: float = 0.0  #: seconds
-    fault: str = ""  #: raise, nan or silent at size 2; mend: raise while the file FAKE_FAULT names is there
+    fault: str = (
+        ""  #: raise, nan or silent at size 2; mend: raise while FAKE_FAULT is a file; gpu: name the visible GPUs
+    )
     metric: str = "validation/score"  #: what its number is called
 
     def run(self, inputs: Inputs, context: Context) -> None:
@@ -98,6 +100,8 @@ class FakeStage(StageOptions):
             raise ValueError("size 2 is broken")
         if self.fault == "mend" and os.path.exists(os.environ["FAKE_FAULT"]):
             raise UserError("not mended yet")
+        if self.fault == "gpu":
+            raise UserError(f"sees GPU {os.environ.get('CUDA_VISIBLE_DEVICES')}")
         before = [json.loads((a.folder / "metrics.json").read_text())["number"] for a in inputs.many("model")]
         number = sum(before) + self.size + context.seed / 10 + (0 if self.ensemble is None else len(self.ensemble.kind))
         score = math.nan if self.fault == "nan" and self.size == 2 else number * self.rate

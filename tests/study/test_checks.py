@@ -8,10 +8,10 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import YamlDocument
 from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import parse_yaml
+from bebertlab.interfaces.sampler import SearchDimension
 from bebertlab.registry.manager import load_plugins
 from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
 from bebertlab.study.loaded_study import read_study
-from bebertlab.study.study import SearchDimension, Study
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -82,12 +82,12 @@ def test_paths_are_looked_at_even_where_their_axis_is_wrong(codec: OptionsCodec)
 
 def test_settling_is_finished_after_one_time(files: Files, codec: OptionsCodec) -> None:
     for change in ("seeds=[1]", "members.size=2", "search.members.ensemble=[bagging]", "search.members.size=[1]"):
-        study: Study = read_study(files.path, load_plugins, sets=[change]).study
+        study = read_study(files.path, load_plugins, sets=[change]).study
         changed = Changed(
             document=YamlDocument.of({}),
             recipe=YamlDocument(data=study.recipe),
-            before=study,
-            study=study,
+            before=study.search,
+            search=study.search,
             registry=codec.registry,
             faults=ErrorCollector(),
         )
@@ -98,14 +98,13 @@ def test_settling_is_finished_after_one_time(files: Files, codec: OptionsCodec) 
 
 def settled(search: dict[str, SearchDimension], line: object, codec: OptionsCodec) -> tuple[object, str]:
     """What an item of one line becomes, and the faults in it; `members.size` was searched before a change."""
-    before = Study(name="s", recipe={}, search={"members.size": SearchDimension(choice=(1, 2, 4))})
-    study = Study(name="s", recipe={}, search=search, exclude=({"members.size": line},))
+    before = {"members.size": SearchDimension(choice=(1, 2, 4))}
     document = YamlDocument.of({"search": {name: {} for name in search}, "exclude": [{"members.size": line}]})
     recipe, faults = RECIPE.set(("stages", "members", "size"), 2, "recipe"), ErrorCollector()
     changed = Changed(
-        document=document, recipe=recipe, before=before, study=study, registry=codec.registry, faults=faults
+        document=document, recipe=recipe, before=before, search=search, registry=codec.registry, faults=faults
     )
-    return settle_exclude(dict(enumerate(study.exclude)), changed), str(faults)
+    return settle_exclude({0: {"members.size": line}}, changed), str(faults)
 
 
 def test_all_but_some_choices_can_be_excluded(codec: OptionsCodec) -> None:
@@ -158,26 +157,21 @@ def test_one_fault_of_both_ends_of_a_range_is_told_once(codec: OptionsCodec) -> 
 def test_a_line_that_leaves_nothing_out_of_a_range_is_refused(
     codec: OptionsCodec, axis: SearchDimension, value: float, what: str
 ) -> None:
-    study = Study(name="s", recipe={}, search={"members.size": axis}, exclude=({"members.size": value},))
+    search = {"members.size": axis}
     document, faults = YamlDocument.of({"search": {"members.size": {}}}), ErrorCollector()
     changed = Changed(
-        document=document, recipe=RECIPE, before=study, study=study, registry=codec.registry, faults=faults
+        document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, faults=faults
     )
-    settle_exclude(dict(enumerate(study.exclude)), changed)
+    settle_exclude({0: {"members.size": value}}, changed)
     assert str(faults).startswith(f"exclude.0.members.size: {what}")
 
 
 def test_a_range_can_be_excluded_by_its_values(codec: OptionsCodec) -> None:
-    study = Study(
-        name="s",
-        recipe={},
-        search={"members.size": SearchDimension(integer=(1, 9))},
-        exclude=({"members.size": [3, 4]},),
-    )
+    search = {"members.size": SearchDimension(integer=(1, 9))}
+    item = {"members.size": [3, 4]}
     faults = ErrorCollector()
     document = YamlDocument.of({"search": {"members.size": {}}})
     changed = Changed(
-        document=document, recipe=RECIPE, before=study, study=study, registry=codec.registry, faults=faults
+        document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, faults=faults
     )
-    found = settle_exclude(dict(enumerate(study.exclude)), changed)
-    assert (found, bool(faults)) == (study.exclude, False)
+    assert (settle_exclude({0: item}, changed), bool(faults)) == ((item,), False)

@@ -7,7 +7,7 @@ import pytest
 
 from bebertlab.errors import UserError
 from bebertlab.study.context import StudyContext, known_records
-from bebertlab.study.record import new_record
+from bebertlab.study.journal import new_record
 from bebertlab.study.space import Trial
 
 if TYPE_CHECKING:

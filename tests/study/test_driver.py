@@ -13,24 +13,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import (
+    PlannedStage,
+    StageFinished,
+    StageResult,
+    StageStarted,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
+from bebertlab.interfaces.sampler import Objective, SearchDimension
 from bebertlab.registry.hookspecs import hookimpl, plugin_manager
+from bebertlab.registry.observers import Observers
 from bebertlab.store.disk import DiskFull
-from bebertlab.study.driver import LOSSES, Candidate, Driver, choose, error_file
+from bebertlab.study.driver import LOSSES, Candidate, Driver, Limits, choose, error_file
 from bebertlab.study.executors.base import Executor, TrialSource
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import JobDefaults, Limits, PlannedTrial, TrialJob
 from bebertlab.study.journal import open_journal, read_records
-from bebertlab.study.observers import Observers
-from bebertlab.study.record import dump_event
-from bebertlab.study.study import SearchDimension, SearchSampler, Study
+from bebertlab.study.messages import JobDefaults, PlannedTrial, TrialJob, TrialOutcome
+from bebertlab.study.study import Study
+from bebertlab_samplers.grid import GridSampler
+from bebertlab_samplers.optuna_samplers import RandomSampler, TpeSampler
 
 METRIC = "validation/score"
 
 
 def study(**changes: Any) -> Study:  # noqa: ANN401 - fields of a study
     search = {"head.size": SearchDimension(choice=(1, 2, 4))}
-    return Study(**{"name": "s", "recipe": {}, "search": search, "seeds": (0, 1)} | changes)
+    defaults: dict[str, Any] = {"name": "s", "recipe": {}, "search": search, "seeds": (0, 1), "sampler": GridSampler()}
+    return Study(**defaults | changes)
 
 
 def plan(record: TrialRecord) -> PlannedTrial:
@@ -38,7 +49,7 @@ def plan(record: TrialRecord) -> PlannedTrial:
     size = record.parameters["head.size"]
     members = [f"member{index}-{record.seed}" for index in range(int(size))]
     keys = [f"trunk-{record.seed}", *members, f"score{size}-{record.seed}"]
-    stages = tuple(StageEvent(stage=key, stage_kind="fake", key=key, trial=record.number) for key in keys)
+    stages = tuple(PlannedStage(stage=key, stage_kind="fake", key=key) for key in keys)
     return PlannedTrial(recipe={"keys": keys}, stages=stages, result=keys[-1])
 
 
@@ -50,14 +61,14 @@ class Log:
 
     @hookimpl
     def bebertlab_trial_started(self, study: StudyRecord, trial: TrialRecord) -> None:
-        self.lines.append(f"t{trial.number} {trial.state} {len(trial.stages)}")
+        self.lines.append(f"t{trial.number} {trial.state} {len(trial.planned)}")
 
     @hookimpl
-    def bebertlab_stage_started(self, event: StageEvent) -> None:
+    def bebertlab_stage_started(self, event: StageStarted) -> None:
         self.lines.append(f"t{event.trial} {event.stage} started")
 
     @hookimpl
-    def bebertlab_stage_finished(self, event: StageEvent) -> None:
+    def bebertlab_stage_finished(self, event: StageFinished) -> None:
         self.lines.append(f"t{event.trial} {event.stage} {'stored' if event.stored else 'finished'}")
 
     @hookimpl
@@ -82,45 +93,45 @@ class Workers(Executor):
         running: dict[int, Iterator[None]] = {}
         while not host.is_done():
             while len(running) < self.workers and (job := host.next_job()) is not None:
-                running[job["number"]] = self.work(job, host)
+                running[job.number] = self.work(job, host)
             assert running, "nothing runs and nothing is handed out, but the host is not done"
             for number, worker in list(running.items()):
                 if next(worker, "end") == "end":
                     del running[number]
 
     def work(self, job: TrialJob, host: TrialSource) -> Iterator[None]:
-        number = job["number"]
-        ended: list[StageEvent] = []
-        for key in job["recipe"]["keys"]:
+        number = job.number
+        ended: list[StageResult] = []
+        for key in job.recipe["keys"]:
             if self.interrupt_after == len(self.made):
                 raise KeyboardInterrupt
             if self.deadly.get(key, 0) > 0:
                 self.deadly[key] -= 1
                 return host.on_lost(number, "its worker died")
-            event = StageEvent(stage=key, stage_kind="fake", key=key, trial=number, stored=key in self.store)
+            result = StageResult(stage=key, stage_kind="fake", key=key, stored=key in self.store)
             if key not in self.store:
-                host.on_event(evolve(event, phase=StagePhase.STARTED))
+                host.on_event(StageStarted(stage=key, stage_kind="fake", key=key, trial=number))
                 if key in self.broken:
                     return host.on_finished(number, outcome(ended, error=self.broken[key], failed_key=key))
                 self.waits += key in self.made
                 self.made.append(key)
                 yield
                 self.store.add(key)
-            ended.append(event)
-            host.on_event(event)
-        return host.on_finished(number, {**outcome(ended), "warnings": self.warnings})
+            ended.append(result)
+            host.on_event(StageFinished.of(result, number))
+        return host.on_finished(number, evolve(outcome(ended), warnings=tuple(self.warnings)))
 
 
-def outcome(stages: list[StageEvent], error: str | None = None, failed_key: str | None = None) -> dict[str, Any]:
-    return {
-        "state": "failed" if error else "complete",
-        "metrics": {} if error else {METRIC: float(len(stages))},
-        "error": error,
-        "traceback": error and f"Traceback: {error}",
-        "failed_key": failed_key,
-        "seconds": 1.0,
-        "stages": [dump_event(stage) for stage in stages],
-    }
+def outcome(stages: list[StageResult], error: str | None = None, failed_key: str | None = None) -> TrialOutcome:
+    return TrialOutcome(
+        state=TrialState.FAILED if error else TrialState.COMPLETE,
+        metrics={} if error else {METRIC: float(len(stages))},
+        error=error,
+        traceback=error and f"Traceback: {error}",
+        failed_key=failed_key,
+        seconds=1.0,
+        stages=tuple(stages),
+    )
 
 
 @contextmanager
@@ -130,7 +141,7 @@ def driving(
     of: Study | None = None,
     observer: object = None,
     limits: Limits | None = None,
-    **order: Any,  # noqa: ANN401 - fields of an order
+    **defaults: Any,  # noqa: ANN401 - of the jobs
 ) -> Iterator[Driver]:
     of = of or study()
     manager = plugin_manager()
@@ -145,17 +156,16 @@ def driving(
             work=folder,
             identity={},
             resolved="",
-            objective=METRIC,
-            maximize=True,
+            objectives=(Objective(metric=METRIC),),
             axes={},
             seeds=of.seeds,
         )
         yield Driver(
             study=record,
             journal=journal,
-            order=JobDefaults(metric=METRIC, store=folder / "store", **order),
+            defaults=JobDefaults(metrics=(METRIC,), store=folder / "store", **defaults),
             limits=limits or Limits(),
-            observers=Observers(manager.hook),
+            observers=Observers(manager),
             plan=plan,
             stored=stored,
         )
@@ -195,11 +205,9 @@ def test_makes_every_stage_once_with_any_number_of_workers(tmp_path: Path, count
 def test_a_full_disk_ends_the_run_and_costs_no_trial(tmp_path: Path) -> None:
     class Full(Workers):
         def work(self, job: TrialJob, host: TrialSource) -> Iterator[None]:
-            if "member3-0" not in job["recipe"]["keys"]:
+            if "member3-0" not in job.recipe["keys"]:
                 return (yield from super().work(job, host))
-            return host.on_finished(
-                job["number"], {**outcome([], error="the work folder is full: w"), "disk_full": True}
-            )
+            return host.on_finished(job.number, evolve(outcome([], error="the work folder is full: w"), disk_full=True))
 
     with pytest.raises(DiskFull, match="the work folder is full: w"):
         run(tmp_path, Full())
@@ -276,9 +284,7 @@ def test_the_last_trial_is_handed_out_again_when_its_worker_dies(tmp_path: Path)
 
 
 def test_draws_and_runs_batch_after_batch(tmp_path: Path) -> None:
-    drawn = study(
-        search={"head.size": SearchDimension(integer=(1, 9))}, sampler=SearchSampler(kind="tpe", trials=5, batch=2)
-    )
+    drawn = study(search={"head.size": SearchDimension(integer=(1, 9))}, sampler=TpeSampler(trials=5, batch=2))
     run(tmp_path, Workers(3), of=drawn)
     assert states(tmp_path) == ["complete"] * 10
 
@@ -291,7 +297,7 @@ def test_a_drawn_point_that_cannot_be_planned_fails_alone(tmp_path: Path) -> Non
 
     drawn = study(
         search={"head.size": SearchDimension(integer=(1, 3))},
-        sampler=SearchSampler(kind="random", trials=3),
+        sampler=RandomSampler(trials=3),
         seeds=(0,),
     )
     with driving(tmp_path, of=drawn) as driver:
@@ -304,22 +310,22 @@ def test_a_drawn_point_that_cannot_be_planned_fails_alone(tmp_path: Path) -> Non
 def test_what_was_made_meanwhile_keeps_no_trial_from_being_handed_out(tmp_path: Path) -> None:
     def shared(record: TrialRecord) -> PlannedTrial:
         keys = {1: "abcd", 2: "abx", 4: "cy"}[record.parameters["head.size"]]
-        stages = tuple(StageEvent(stage=key, stage_kind="fake", key=key, trial=record.number) for key in keys)
+        stages = tuple(PlannedStage(stage=key, stage_kind="fake", key=key) for key in keys)
         return PlannedTrial(recipe={}, stages=stages, result=keys[-1])
 
-    handed_out = []
+    handed_out: list[TrialJob | None] = []
 
     class Asks(Executor):
         def run(self, host: TrialSource, interrupts: Interrupts) -> None:
-            first = host.next_job() or {}
+            first = host.next_job()
             for key in "ab":
-                host.on_event(StageEvent(stage=key, stage_kind="fake", key=key, trial=first["number"]))
-            handed_out.extend([first["number"], (host.next_job() or {})["number"]])
+                host.on_event(StageFinished(stage=key, stage_kind="fake", key=key))
+            handed_out.extend([first, host.next_job()])
 
     with driving(tmp_path, of=study(seeds=(0,))) as driver:
         driver._plan = shared
         driver.run(Asks(), Interrupts())
-    assert handed_out == [0, 1]
+    assert [job and job.number for job in handed_out] == [0, 1]
 
 
 def test_a_mended_trial_loses_its_traceback(tmp_path: Path) -> None:

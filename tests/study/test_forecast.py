@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.study.context import StudyContext
+from bebertlab.study.driver import Limits
 from bebertlab.study.forecast import forecast
-from bebertlab.study.job import Limits
 from bebertlab.study.run import Workers, run_study
 
 if TYPE_CHECKING:

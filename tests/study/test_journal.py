@@ -9,10 +9,14 @@ import pytest
 from attrs import evolve
 
 from bebertlab.errors import SetupError
-from bebertlab.interfaces.events import StageEvent, StagePhase, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageResult, TrialRecord, TrialState
+from bebertlab.interfaces.sampler import Objective, SearchDimension
 from bebertlab.study.journal import FILE, Journal, open_journal, read_records
-from bebertlab.study.sampling import draw
-from bebertlab.study.study import Objective, SearchDimension, SearchSampler, Study
+from bebertlab.study.sampling import PointSource
+from bebertlab.study.space import Trial
+from bebertlab.study.study import Study
+from bebertlab_samplers.grid import GridSampler
+from bebertlab_samplers.optuna_samplers import RandomSampler, TpeSampler
 
 
 def make(**changes: Any) -> Study:  # noqa: ANN401 - fields of a study
@@ -20,7 +24,8 @@ def make(**changes: Any) -> Study:  # noqa: ANN401 - fields of a study
         "members.size": SearchDimension(choice=(1, 2)),
         "members.distillation": SearchDimension(choice=("none", {"kind": "two-stage"})),
     }
-    return Study(**{"name": "s", "recipe": {}, "search": search, "seeds": (0, 1)} | changes)
+    defaults: dict[str, Any] = {"name": "s", "recipe": {}, "search": search, "seeds": (0, 1), "sampler": GridSampler()}
+    return Study(**defaults | changes)
 
 
 def complete(journal: Journal, record: TrialRecord, score: float) -> None:
@@ -47,16 +52,15 @@ def test_lists_the_whole_grid_with_every_seed_once(tmp_path: Path) -> None:
 
 
 def test_keeps_the_whole_record(tmp_path: Path) -> None:
-    event = StageEvent(
-        stage="a", stage_kind="k", key="ff", phase=StagePhase.FINISHED, trial=1, seconds=1.5, metrics={"x": 0.1}
-    )
+    stage = StageResult(stage="a", stage_kind="k", key="ff", seconds=1.5, metrics={"x": 0.1})
     with open_journal(make(), tmp_path) as journal:
         record = evolve(
             journal.extend()[1],
             state=TrialState.COMPLETE,
             metrics={"validation/score": 0.1},
-            stages=(event,),
+            stages=(stage,),
             seconds=2.5,
+            device="cpu",
         )
         journal.finish(record)
         assert journal.records()[1] == record
@@ -120,6 +124,30 @@ def test_goes_on_wherever_the_file_ends(tmp_path: Path, lines: int) -> None:
     assert states(tmp_path) == ["complete"] * 8
 
 
+@pytest.mark.parametrize("found", [None, 3])
+def test_a_journal_of_another_format_is_refused(tmp_path: Path, found: int | None) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        complete(journal, journal.extend()[0], 50.0)
+    lines = (tmp_path / FILE).read_text().splitlines(keepends=True)
+    (index,) = (index for index, line in enumerate(lines) if "bebertlab_format" in line)
+    lines[index] = "" if found is None else lines[index].replace(":2}", f":{found}}}")
+    (tmp_path / FILE).write_text("".join(lines))
+    with pytest.raises(SetupError, match=rf"format {found or 1}; this version reads 2\); move .* away and run"):
+        read_records(tmp_path)
+    with pytest.raises(SetupError, match="written by another version"), open_journal(make(), tmp_path):
+        pass
+    assert (tmp_path / FILE).read_text() == "".join(lines)
+
+
+def test_a_record_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        journal.extend()
+    text = (tmp_path / FILE).read_text().replace('"seed":1', '"seed":"one"')
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(SetupError, match="the journal is damaged: seed: must be a whole number, is 'one'; move"):
+        read_records(tmp_path)
+
+
 def test_only_one_driver_at_a_time(tmp_path: Path) -> None:
     with open_journal(make(), tmp_path):
         with pytest.raises(SetupError, match="another process"), open_journal(make(), tmp_path):
@@ -129,13 +157,16 @@ def test_only_one_driver_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+SAMPLERS = {"random": RandomSampler, "tpe": TpeSampler}
+
+
 def drawn(kind: str, **changes: Any) -> Study:  # noqa: ANN401 - fields of a study
     search = {
         "train.learning_rate": SearchDimension(loguniform=(1e-4, 1e-2)),
         "members.size": SearchDimension(integer=(1, 4)),
         "members.ensemble": SearchDimension(choice=("bagging", "boosting")),
     }
-    sampler = SearchSampler(kind=kind, trials=16, batch=4)  # type: ignore[arg-type] # TPE learns from the 11th on
+    sampler = SAMPLERS[kind](trials=16, batch=4)  # TPE uses results from the 11th point on
     return make(**{"search": search, "sampler": sampler, "seeds": (0,)} | changes)
 
 
@@ -175,14 +206,15 @@ def test_draws_batches_that_no_order_and_no_kill_changes(tmp_path: Path, kind: s
 def test_a_batch_that_was_drawn_in_part_is_completed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = drawn("tpe")
     run_drawn(study, tmp_path / "whole")
+    draw = PointSource.draw
     with monkeypatch.context() as patch:
 
-        def killed(study: Study, asked: Any, index: int, before: Any) -> Any:  # noqa: ANN401 - those of `draw`
+        def killed(self: PointSource, index: int, trials: Any) -> Any:  # noqa: ANN401 - those of `draw`
             if index == 13:
                 raise KeyboardInterrupt
-            return draw(study, asked, index, before)
+            return draw(self, index, trials)
 
-        patch.setattr("bebertlab.study.journal.draw", killed)
+        patch.setattr(PointSource, "draw", killed)
         with pytest.raises(KeyboardInterrupt):
             run_drawn(study, tmp_path / "killed")
     assert len(read_records(tmp_path / "killed")) == 13
@@ -191,7 +223,7 @@ def test_a_batch_that_was_drawn_in_part_is_completed_first(tmp_path: Path, monke
 
 
 def test_a_sampler_waits_for_its_batch(tmp_path: Path) -> None:
-    study = drawn("random", seeds=(0, 1), sampler=SearchSampler(kind="random", trials=7, batch=3))
+    study = drawn("random", seeds=(0, 1), sampler=RandomSampler(trials=7, batch=3))
     with open_journal(study, tmp_path) as journal:
         assert len(journal.extend()) == 6
         assert journal.planned == 14
@@ -203,9 +235,16 @@ def test_a_sampler_waits_for_its_batch(tmp_path: Path) -> None:
 
 
 def test_a_point_without_all_its_seeds_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = drawn("random", seeds=(0, 1, 2), sampler=SearchSampler(kind="random", trials=2))
+    study = drawn("random", seeds=(0, 1, 2), sampler=RandomSampler(trials=2))
+    create = Journal._create
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "_add", lambda self, trials: (_ for _ in ()).throw(KeyboardInterrupt))
+
+        def killed(self: Journal, trial: Trial) -> TrialRecord:
+            if trial.number == 1:
+                raise KeyboardInterrupt
+            return create(self, trial)
+
+        patch.setattr(Journal, "_create", killed)
         with pytest.raises(KeyboardInterrupt), open_journal(study, tmp_path) as journal:
             journal.extend()
     assert len(read_records(tmp_path)) == 1
@@ -216,7 +255,7 @@ def test_a_point_without_all_its_seeds_gets_them(tmp_path: Path, monkeypatch: py
 
 def test_another_sampler_seed_draws_other_points(tmp_path: Path) -> None:
     for seed in (0, 1):
-        study = evolve(drawn("random"), sampler=SearchSampler(kind="random", trials=3, seed=seed))
+        study = evolve(drawn("random"), sampler=RandomSampler(trials=3, seed=seed))
         with open_journal(study, tmp_path / str(seed)) as journal:
             journal.extend()
     assert read_records(tmp_path / "0")[0].parameters != read_records(tmp_path / "1")[0].parameters
@@ -225,7 +264,7 @@ def test_another_sampler_seed_draws_other_points(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop_after", [None, 1, 3])
 def test_a_used_up_space_is_known_at_any_time(tmp_path: Path, stop_after: int | None) -> None:
     search = {"members.size": SearchDimension(integer=(1, 7))}
-    study = drawn("tpe", search=search, exclude=({"members.size": 2},), sampler=SearchSampler(kind="tpe", trials=50))
+    study = drawn("tpe", search=search, exclude=({"members.size": 2},), sampler=TpeSampler(trials=50))
     run_drawn(study, tmp_path / "whole")
     for count in (0, stop_after, None):
         run_drawn(study, tmp_path / "parts", stop_after=count)
@@ -251,7 +290,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, garbage: bytes, last: bool) -> 
     lines = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
     at = len(lines) if last else 2
     (tmp_path / FILE).write_bytes(b"".join([*lines[:at], garbage, *lines[at:]]))
-    message = rf"journal\.log:{at + 1}: the journal is damaged: this line is no entry; move the file away and run"
+    message = rf"journal\.log:{at + 1}: the journal is damaged: this line is not an entry; move the file away and run"
     with pytest.raises(SetupError, match=message):
         read_records(tmp_path)
     with pytest.raises(SetupError, match=message), open_journal(make(), tmp_path):

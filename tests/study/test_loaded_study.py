@@ -9,8 +9,10 @@ import pytest
 from attrs import evolve
 
 from bebertlab.errors import UserError
-from bebertlab.study.space import grid_points
-from bebertlab.study.study import Objective, SearchDimension, SearchSampler, Study
+from bebertlab.interfaces.sampler import Objective, SearchDimension
+from bebertlab.study.space import listed_points
+from bebertlab.study.study import Study
+from bebertlab_samplers.optuna_samplers import RandomSampler
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -31,8 +33,8 @@ def test_reads_what_the_file_says(files: Files) -> None:
     assert study.search["members.size"] == SearchDimension(choice=(1, 2, 4))
     assert study.exclude == ({"members.ensemble": ["single"], "members.size": [2, 4]},)
     assert study.recipe["stages"]["members"]["size"] == 1
-    assert study.objective == Objective(metric="validation/score", goal="maximize")
-    assert len(grid_points(study)) == 7
+    assert study.goals == (Objective(metric="validation/score", goal="maximize"),)
+    assert len(listed_points(study)) == 7
     assert "fakes" in source.plugins.registry.kinds("stage")
 
 
@@ -87,11 +89,11 @@ questions:
         "study.yaml:11:32: recipe.stages.score.model: there is no stage 'member'; did you mean"
     )
     assert found == [
-        "study.yaml:2:7: name: 'lit tle' must be of letters, digits, '_', '.' and '-': a folder is called by it",
+        "study.yaml:2:7: name: 'lit tle' must consist of letters, digits, '_', '.' and '-': it names a folder",
         "study.yaml:3:21: plugins.1: missing.py: there is no such file",
         "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: description, exclude, name, objective, "
-        "plugins, questions, recipe, recipe_name, relative_to, sampler, schema_version, search, seeds, set, smoke, "
-        "threads)",
+        "objectives, plugins, questions, recipe, recipe_name, relative_to, sampler, schema_version, search, seeds, "
+        "set, smoke, threads)",
         "study.yaml:6:28: recipe.task.size: must be >= 1, is 0",
         "study.yaml:9:25: recipe.stages.trunk.siez: unknown option of stage 'fake'; did you mean 'size'? (known: "
         "ensemble, fault, metric, model, rate, seed, size, sleep)",
@@ -110,7 +112,7 @@ questions:
         "study.yaml:21:5: exclude.2: is empty and would leave out everything",
         "study.yaml:22:12: seeds.1: must be a whole number, is 1.5",
         "study.yaml:23:10: threads: must be >= 1, is 0",
-        "study.yaml:24:17: sampler.kind: unknown value 'gird'; did you mean 'grid'? (known: grid, random, tpe)",
+        "study.yaml:24:17: sampler.kind: unknown sampler 'gird'; did you mean 'grid'? (known: grid, random, tpe)",
         "study.yaml:26:22: members.ensmble: stages.members (stage 'fakes') has no option 'ensmble'; did you mean "
         "'ensemble'? (known: ensemble, model, size, sleep)",
         "study.yaml:27:5: questions.1: text is missing (text)",
@@ -121,7 +123,7 @@ def test_an_option_of_the_sampler_outside_of_it_is_named(files: Files) -> None:
     ranged = files.text[: files.text.index("  members.ensemble: {choice")] + "  score.rate: {uniform: [0.1, 1]}\n"
     files.path.write_text(f"{ranged}sampler: {{kind: tpe}}\ntrials: 4\n")
     assert faults(files) == [  # nothing of a grid, which the file does not ask for
-        "study.yaml:14:10: sampler: the sampler tpe needs trials, the number of points to try",
+        "study.yaml:14:10: sampler: trials is missing (a whole number)",
         "study.yaml:15:1: trials: unknown key; it belongs in `sampler`, e.g. sampler: {trials: ...}",
     ]
 
@@ -165,7 +167,10 @@ questions:
         ("members.size: {integer: [0, 2]}", "13:28: recipe.stages.members.size: must be >= 1, is 0"),
         ("stages.members.ensemble: {choice: [single]}", "14:3: search.stages.members.ensemble: searches the same as"),
         ("seed: {choice: [1, 2]}", "13:3: search.seed: seeds are listed under seeds, not searched"),
-        ("score.rate: {uniform: [0.1, 1]}", "13:15: search.score.rate: a grid needs a choice; a range needs sampler:"),
+        (
+            "score.rate: {uniform: [0.1, 1]}",
+            "13:15: search.score.rate: the sampler grid needs a choice; a range needs one",
+        ),
         (
             "members.sizes: {choice: [1, 2]}",
             "13:3: search: members.sizes: stages.members (stage 'fakes') has no option",
@@ -298,7 +303,7 @@ def test_set_reduces_adds_and_replaces_axes(files: Files) -> None:
     study = files.read(
         "sampler=random", "sampler.trials=3", "members.ensemble=bagging", "search.members.size={integer: [1, 9]}"
     ).study
-    assert study.sampler == SearchSampler(kind="random", trials=3)
+    assert study.sampler == RandomSampler(trials=3)
     assert study.search["members.size"] == SearchDimension(integer=(1, 9))
 
 
@@ -340,7 +345,7 @@ def test_faults_of_the_command_line_name_it(files: Files) -> None:
         line.startswith("--set members.size=0: recipe.stages.members.size: must be >= 1, is 0") for line in found
     )
     assert any(line.startswith("--set score.rat=1: score.rat: stages.score (stage 'fake') has no") for line in found)
-    assert any(line.startswith("--set sampler.kind=gird: sampler.kind: unknown value 'gird'") for line in found)
+    assert any(line.startswith("--set sampler.kind=gird: sampler.kind: unknown sampler 'gird'") for line in found)
     assert "--set smoke.x=1: smoke.x: cannot be set from outside the file" in found
     assert any(line.startswith("--set search.x=[1]: x: 'x' is no key and no stage of the recipe") for line in found)
 
@@ -368,7 +373,7 @@ def test_a_file_that_is_no_study(files: Files, text: str, fault: str) -> None:
 
 def test_a_kind_that_is_searched_may_take_options_with_it(files: Files) -> None:
     study = files.read("search.task=[fake, {kind: fake, size: 7}]").study
-    assert grid_points(study)[-1]["task"] == {"kind": "fake", "size": 7}
+    assert listed_points(study)[-1]["task"] == {"kind": "fake", "size": 7}
 
 
 def test_reading_depends_on_nothing_but_the_files(files: Files, tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import attrs
 import pytest
 
 from bebertlab.errors import SetupError, UserError
+from bebertlab.interfaces.sampler import SearchDimension
 from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.study.planner import Planner, PointFaults, check_points, planned, recipe_at
-from bebertlab.study.study import SearchDimension
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -29,8 +29,8 @@ def test_a_plan_lists_what_the_result_needs(files: Files) -> None:
     source = files.read("exclude=[]", "questions=[]", "search={}", stages, "result=score")
     recipe = recipe_at(source.study, {}, 0, source.plugins.registry)
     plan = Planner(source.plugins, ComputeSettings()).plan(recipe)
-    trial = planned(plan, recipe, 3)
-    assert [(stage.stage, stage.trial) for stage in trial.stages] == [("trunk", 3), ("score", 3)]
+    trial = planned(plan, recipe)
+    assert [(stage.stage, stage.stage_kind) for stage in trial.stages] == [("trunk", "fake"), ("score", "fake")]
     assert trial.result == trial.stages[-1].key
     assert trial.keys == {stage.key for stage in trial.stages}
 

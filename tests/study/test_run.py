@@ -15,8 +15,8 @@ from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.processors import Processors, processors
 from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.study.context import StudyContext
-from bebertlab.study.executors.local import LocalExecutor
-from bebertlab.study.job import Limits
+from bebertlab.study.driver import Limits
+from bebertlab.study.executors.base import LocalExecutor
 from bebertlab.study.journal import open_journal
 from bebertlab.study.run import Finished, Workers, run_study
 from bebertlab.tracking.mlflow_values import study_summary
@@ -257,7 +257,7 @@ def test_the_resolved_study_is_kept_whole(files: Files) -> None:
 
 
 def test_the_first_result_without_the_metric_stops_the_study(files: Files) -> None:
-    with pytest.raises(UserError, match=r"^objective\.metric: the result has no metric 'nmuber'; did you mean 'num"):
+    with pytest.raises(UserError, match=r"^objective: the result has no metric 'nmuber'; did you mean 'num"):
         run(files, "objective.metric=nmuber")
     assert sum(line.startswith("score") for line in ran(files).elements()) == 1
     assert run(files).count(TrialState.COMPLETE) == 14

@@ -5,16 +5,19 @@ from typing import Any
 
 import pytest
 
+from bebertlab.interfaces.sampler import SearchDimension
 from bebertlab.study.space import (
     count_trials,
     excluded,
-    grid_points,
+    listed_points,
     planned_points,
     planned_trials,
     point_trials,
     remarks,
 )
-from bebertlab.study.study import SearchDimension, SearchSampler, Study
+from bebertlab.study.study import Study
+from bebertlab_samplers.grid import GridSampler
+from bebertlab_samplers.optuna_samplers import RandomSampler, TpeSampler
 
 
 def study(**axes: SearchDimension) -> Study:
@@ -23,12 +26,13 @@ def study(**axes: SearchDimension) -> Study:
         recipe={},
         search={name.replace("_", "."): axis for name, axis in axes.items()},
         seeds=(5, 7),
+        sampler=GridSampler(),
         exclude=({"members.ensemble": "single", "members.size": [2, 4]},),
     )
 
 
 def test_all_combinations_but_the_excluded_ones() -> None:
-    points = grid_points(
+    points = listed_points(
         study(
             members_ensemble=SearchDimension(choice=("single", "bagging")),
             members_size=SearchDimension(choice=(1, 2, 4)),
@@ -43,8 +47,8 @@ def test_all_combinations_but_the_excluded_ones() -> None:
 
 
 def test_a_study_without_axes_is_one_point() -> None:
-    alone = Study(name="s", recipe={})
-    assert grid_points(alone) == ({},)
+    alone = Study(name="s", recipe={}, sampler=GridSampler())
+    assert listed_points(alone) == ({},)
     assert [trial.name for trial in point_trials(alone, 0, {})] == ["t000 seed=0"]
 
 
@@ -61,6 +65,7 @@ def test_values_are_compared_as_yaml_writes_them() -> None:
 
 
 REAL = SearchDimension(uniform=(0.0, 1.0))
+SAMPLERS = {"random": RandomSampler, "tpe": TpeSampler}
 
 
 def drawn(axis: SearchDimension = REAL, *, kind: str = "tpe", **options: Any) -> Study:  # noqa: ANN401 - those of a sampler
@@ -69,7 +74,7 @@ def drawn(axis: SearchDimension = REAL, *, kind: str = "tpe", **options: Any) ->
         recipe={},
         search={"a": axis},
         seeds=(5, 7),
-        sampler=SearchSampler(kind=kind, **options),  # type: ignore[arg-type] # a str
+        sampler=SAMPLERS[kind](**options),
     )
 
 

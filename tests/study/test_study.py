@@ -4,72 +4,52 @@ from typing import Any
 
 import pytest
 
-from bebertlab.study.study import SearchDimension, SearchSampler, Study, same, show
+from bebertlab.interfaces.sampler import Objective
+from bebertlab.study.study import Study, show
+from bebertlab_samplers.grid import GridSampler
+
+
+def study(**fields: Any) -> Study:  # noqa: ANN401 - of a study
+    defaults: dict[str, Any] = {"name": "s", "recipe": {}, "sampler": GridSampler()}
+    return Study(**defaults | fields)
+
+
+def test_the_objective_is_a_score_unless_the_study_names_another() -> None:
+    assert study().goals == (Objective(metric="validation/score", goal="maximize"),)
+    lowest = Objective(metric="size/total_mebibytes", goal="minimize")
+    assert study(objective=lowest).goals == (lowest,)
+
+
+def test_the_first_of_several_objectives_is_the_primary_one() -> None:
+    several = study(objectives={"validation/score": "max", "size/total_mebibytes": "min"})
+    assert [(goal.metric, goal.maximize) for goal in several.goals] == [
+        ("validation/score", True),
+        ("size/total_mebibytes", False),
+    ]
+    assert several.space.objectives == several.goals
+
+
+def test_one_form_of_objectives_is_given() -> None:
+    with pytest.raises(ValueError, match="give one of objective and objectives"):
+        study(objective=Objective(), objectives={"validation/score": "max"})
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "message"),
     [
-        ({}, "says nothing; it needs one of choice"),
-        ({"choice": (1,), "uniform": (0.0, 1.0)}, "says choice and uniform"),
-        ({"choice": ()}, "choice is empty"),
-        ({"choice": (1, 2, 1)}, "choice has 1 twice"),
-        ({"choice": ({"kind": "a", "n": 1}, {"n": 1, "kind": "a"})}, r"choice has a\(n=1\) twice"),
-        ({"uniform": (1.0, 1.0)}, "the first number must be smaller"),
-        ({"integer": (4, 2)}, "the first number must be smaller"),
-        ({"loguniform": (0.0, 1.0)}, "both numbers must be above 0"),
-        ({"uniform": (0.0, float("inf"))}, "must be finite"),
+        ({"seeds": ()}, "name at least one seed"),
+        ({"seeds": (1, 2, 1)}, "has a seed twice"),
+        ({"name": "a/b"}, "must consist of letters"),
     ],
 )
-def test_an_axis_says_what_is_wrong(fields: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        SearchDimension(**fields)
+def test_seeds_are_distinct_and_a_name_can_name_a_folder(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        study(**fields)
 
 
-def test_one_and_true_are_two_choices() -> None:
-    assert SearchDimension(choice=(1, True, 1.0, "1")).choice == (1, True, 1.0, "1")
-
-
-def test_an_axis_of_numbers_has_a_range() -> None:
-    assert SearchDimension(integer=(1, 4)).range == (1, 4)
-    assert SearchDimension(loguniform=(1e-4, 1e-2)).range == (1e-4, 1e-2)
-
-
-def test_a_grid_counts_itself_and_samplers_are_told() -> None:
-    with pytest.raises(ValueError, match="a grid has all combinations"):
-        SearchSampler(kind="grid", trials=4)
-    with pytest.raises(ValueError, match="tpe needs trials"):
-        SearchSampler(kind="tpe")
-
-
-def test_only_tpe_has_startup_points() -> None:
-    assert SearchSampler(kind="tpe", trials=4).startup == 10
-    with pytest.raises(ValueError, match="startup of the sampler tpe is null"):
-        SearchSampler(kind="tpe", trials=4, startup=None)
-    assert SearchSampler(kind="tpe", trials=4, startup=3).startup == 3
-    assert SearchSampler(kind="random", trials=4).startup is None
-    with pytest.raises(ValueError, match="'startup' must be >= 1"):
-        SearchSampler(kind="tpe", trials=4, startup=0)
-    for kind in ("grid", "random"):
-        with pytest.raises(ValueError, match="startup belongs to the sampler tpe"):
-            SearchSampler(kind=kind, trials=None if kind == "grid" else 4, startup=3)
-
-
-@pytest.mark.parametrize("name", ["", "a/b", "..", "a b", ".x"])
-def test_a_name_is_fit_for_a_folder(name: str) -> None:
-    with pytest.raises(ValueError, match="must be of letters, digits"):
-        Study(name=name, recipe={})
-
-
-@pytest.mark.parametrize(("seeds", "words"), [((), "must not be empty"), ((1, 2, 1), "has a seed twice")])
-def test_seeds_are_some_and_different(seeds: tuple[int, ...], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        Study(name="s", recipe={}, seeds=seeds)
-
-
-def test_plain_values_are_shown_short() -> None:
-    assert show(None) == "null"
-    assert show([1, "a"]) == '[1, "a"]'
-    assert show({"kind": "lsq"}) == "lsq"
-    assert show({"bits": 2}) == "(bits=2)"
-    assert same({"a": 1, "b": 2}, {"b": 2, "a": 1})
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), ("a", "a"), (1e-5, "1e-05"), ([1, 2], "[1, 2]"), ({"kind": "x"}, "x"), ({"a": 1}, "(a=1)")],
+)
+def test_values_are_shown_in_a_few_characters(value: object, text: str) -> None:
+    assert show(value) == text

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from bebertlab.interfaces.events import StageEvent
+from bebertlab.interfaces.events import StageEvent, StageFinished, TrialState
 from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.store.store import Claim
-from bebertlab.study.job import JobDefaults
+from bebertlab.study.messages import JobDefaults, TrialJob, TrialOutcome, dump, load
 from bebertlab.study.planner import Planner, planned, recipe_at
 from bebertlab.study.trial import TrialRunner
 
@@ -18,49 +17,51 @@ if TYPE_CHECKING:
     from tests.study.conftest import Files
 
 
-def job(files: Files, *sets: str) -> dict[str, Any]:
+def job(files: Files, *sets: str) -> TrialJob:
     source = files.read("members.ensemble=bagging", "members.size=2", *sets)
     recipe = recipe_at(source.study, {}, 0, source.plugins.registry)
     plan = planned(Planner(source.plugins, ComputeSettings()).plan(recipe), recipe)
-    order = JobDefaults(
-        metric=source.study.objective.metric, store=files.folder / "store", plugins=source.study.plugins
+    defaults = JobDefaults(
+        metrics=tuple(goal.metric for goal in source.study.goals),
+        store=files.folder / "store",
+        plugins=tuple(map(Path, source.study.plugins)),
     )
-    return json.loads(json.dumps(order.job(3, plan)))  # type: ignore[no-any-return] # what a job is: plain data
+    return load(json.loads(json.dumps(dump(defaults.job(3, plan)))), TrialJob)
 
 
-def run(job: Mapping[str, Any], bench: TrialRunner | None = None) -> tuple[dict[str, Any], list[StageEvent]]:
+def run(job: TrialJob, runner: TrialRunner | None = None) -> tuple[TrialOutcome, list[StageEvent]]:
     events: list[StageEvent] = []
-    outcome = (bench or TrialRunner()).run(job, events.append)
-    return json.loads(json.dumps(outcome)), events
+    outcome = (runner or TrialRunner()).run(job, events.append)
+    return load(json.loads(json.dumps(dump(outcome))), TrialOutcome), events
 
 
 def test_an_outcome_has_the_metrics_and_every_stage(files: Files) -> None:
     outcome, events = run(job(files))
-    assert (outcome["state"], outcome["error"], outcome["failed_key"]) == ("complete", None, None)
-    assert outcome["metrics"]["validation/score"] == 20.0  # 1 + (1 + 1 + 7) + (1 + 2 + 7)
-    # the stage says a score and not what majority and chance reach
-    assert outcome["metrics"]["majority/validation_accuracy"] == outcome["metrics"]["chance/validation_score"] == 1.0
-    assert [stage["stage"] for stage in outcome["stages"]] == ["trunk", "members.0", "members.1", "score"]
+    assert (outcome.state, outcome.error, outcome.failed_key) == (TrialState.COMPLETE, None, None)
+    assert outcome.metrics["validation/score"] == 20.0  # 1 + (1 + 1 + 7) + (1 + 2 + 7)
+    # the stage writes a score without those of majority and chance
+    assert outcome.metrics["majority/validation_accuracy"] == outcome.metrics["chance/validation_score"] == 1.0
+    assert [stage.stage for stage in outcome.stages] == ["trunk", "members.0", "members.1", "score"]
     assert {event.trial for event in events} == {3}
-    assert outcome["seconds"] == pytest.approx(sum(stage["seconds"] for stage in outcome["stages"]))
+    assert outcome.seconds == pytest.approx(sum(stage.seconds for stage in outcome.stages))
 
 
-def test_what_is_stored_takes_no_time_and_is_told(files: Files) -> None:
-    bench = TrialRunner()
-    first, _ = run(job(files), bench)
-    again, events = run(job(files), bench)
-    assert again["metrics"] == first["metrics"]
-    assert again["seconds"] == 0
-    assert all(event.stored for event in events)
+def test_cached_stages_take_no_time_and_are_reported(files: Files) -> None:
+    runner = TrialRunner()
+    first, _ = run(job(files), runner)
+    again, events = run(job(files), runner)
+    assert again.metrics == first.metrics
+    assert (first.device, again.device, again.seconds) == ("cpu", None, 0)
+    assert all(isinstance(event, StageFinished) and event.stored for event in events)
 
 
-def test_a_stage_that_raises_is_named_and_what_went_before_is_kept(files: Files) -> None:
+def test_a_stage_that_raises_is_named_and_the_stages_before_it_are_kept(files: Files) -> None:
     outcome, events = run(job(files, "score.fault=raise", "score.size=2"))
-    assert outcome["state"] == "failed"
-    assert outcome["error"] == "stage score (fake): ValueError: size 2 is broken"
-    assert [stage["stage"] for stage in outcome["stages"]] == ["trunk", "members.0", "members.1"]
-    assert outcome["failed_key"] == next(event.key for event in events if event.stage == "score")
-    assert 'raise ValueError("size 2 is broken")' in outcome["traceback"]
+    assert outcome.state is TrialState.FAILED
+    assert outcome.error == "stage score (fake): ValueError: size 2 is broken"
+    assert [stage.stage for stage in outcome.stages] == ["trunk", "members.0", "members.1"]
+    assert outcome.failed_key == next(event.key for event in events if event.stage == "score")
+    assert 'raise ValueError("size 2 is broken")' in str(outcome.traceback)
 
 
 @pytest.mark.parametrize(
@@ -76,31 +77,31 @@ def test_a_stage_that_raises_is_named_and_what_went_before_is_kept(files: Files)
 )
 def test_a_result_without_a_number_is_a_failure(files: Files, sets: tuple[str, ...], error: str) -> None:
     outcome, _ = run(job(files, *sets))
-    assert outcome["state"] == "failed"
-    assert outcome["error"].startswith(error)
-    assert outcome["failed_key"] is None
-    assert len(outcome["stages"]) == 4
+    assert outcome.state is TrialState.FAILED
+    assert str(outcome.error).startswith(error)
+    assert outcome.failed_key is None
+    assert len(outcome.stages) == 4
 
 
-def test_a_full_disk_is_told_apart_and_named(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Claim, **facts: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Claim, "commit", fail)
     outcome, _ = run(job(files))
-    assert outcome["disk_full"] is True
-    assert outcome["error"].startswith(f"stage trunk (fake): the work folder is full: {files.folder}; free space")
+    assert outcome.disk_full is True
+    assert str(outcome.error).startswith(f"stage trunk (fake): the work folder is full: {files.folder}; free space")
 
 
-def test_a_worker_that_plans_otherwise_says_so(files: Files) -> None:
+def test_a_worker_that_plans_differently_reports_it(files: Files) -> None:
     asked = job(files)
     parts = Path(files.folder / "parts.py")
     parts.write_text(parts.read_text() + "\n# edited while the study runs\n")
     outcome, events = run(asked)
-    assert outcome["error"].startswith("the worker plans this trial differently from the driver")
+    assert str(outcome.error).startswith("the worker plans this trial differently from the driver")
     assert events == []
 
 
-def test_a_result_without_the_metric_is_told_apart_from_other_failures(files: Files) -> None:
-    assert run(job(files, "objective.metric=validation/scroe"))[0]["metric_missing"] is True
-    assert run(job(files, "score.fault=nan", "score.size=2"))[0]["metric_missing"] is False
+def test_a_result_without_the_metric_differs_from_other_failures(files: Files) -> None:
+    assert run(job(files, "objective.metric=validation/scroe"))[0].metric_missing is True
+    assert run(job(files, "score.fault=nan", "score.size=2"))[0].metric_missing is False

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageResult, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.sampler import Objective
 
 
 @pytest.fixture
@@ -23,8 +24,7 @@ def study(tmp_path: Path) -> StudyRecord:
         work=tmp_path,
         identity={"task": "minigrammar/acceptability", "encoder": "tiny", "recipe": "bebert"},
         resolved="name: tiny_study\nrecipe: {description: small, task: {size: 40}, stages: {half: {width: 0.5}}}\n",
-        objective="validation/score",
-        maximize=True,
+        objectives=(Objective(),),
         axes={"members.size": (1, 2)},
         seeds=(0, 1),
         generated=True,
@@ -86,5 +86,5 @@ def _trial(number: int, size: int, seed: int) -> TrialRecord:
         state=TrialState.COMPLETE,
         metrics=metrics,
         seconds=1.5,
-        stages=tuple(StageEvent(stage=name, stage_kind=name, key=f"key of {name} {seed}") for name in names),
+        stages=tuple(StageResult(stage=name, stage_kind=name, key=f"key of {name} {seed}") for name in names),
     )

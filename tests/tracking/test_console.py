@@ -5,7 +5,14 @@ import io
 import pytest
 from attrs import evolve
 
-from bebertlab.interfaces.events import StageEvent, StagePhase, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import (
+    StageFinished,
+    StageProgress,
+    StageStarted,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
 from bebertlab.tracking.console import ConsoleProgress
 
 
@@ -14,20 +21,28 @@ class _Terminal(io.StringIO):
         return True
 
 
-def _event(stage: str, **more: object) -> StageEvent:
-    return evolve(StageEvent(stage=stage, stage_kind="k", key="k", trial=2), **more)  # type: ignore[arg-type]
+def _started(stage: str, trial: int | None = 2) -> StageStarted:
+    return StageStarted(stage=stage, stage_kind="k", key="k", trial=trial)
+
+
+def _progress(stage: str, fraction: float, text: str = "", trial: int | None = 2) -> StageProgress:
+    return StageProgress(stage=stage, stage_kind="k", key="k", trial=trial, fraction=fraction, text=text)
+
+
+def _finished(stage: str, **more: object) -> StageFinished:
+    return evolve(StageFinished(stage=stage, stage_kind="k", key="k", trial=2), **more)  # type: ignore[arg-type]
 
 
 def _run(progress: ConsoleProgress, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
     progress.bebertlab_study_started(study)
-    progress.bebertlab_stage_started(_event("teacher", phase=StagePhase.STARTED, trial=None))
-    progress.bebertlab_stage_progress(_event("teacher", phase=StagePhase.PROGRESS, trial=None, fraction=0.5))
-    progress.bebertlab_stage_finished(_event("teacher", trial=None, seconds=2.0))
-    progress.bebertlab_stage_finished(_event("merge", seconds=0.01))
+    progress.bebertlab_stage_started(_started("teacher", None))
+    progress.bebertlab_stage_progress(_progress("teacher", 0.5, trial=None))
+    progress.bebertlab_stage_finished(_finished("teacher", trial=None, seconds=2.0))
+    progress.bebertlab_stage_finished(_finished("merge", seconds=0.01))
     failed = evolve(trials[1], state=TrialState.FAILED, metrics={}, error="[binary] the loss became NaN")
     for trial in (trials[0], failed, *trials[2:]):
         progress.bebertlab_trial_started(study, trial)
-        progress.bebertlab_stage_finished(_event("teacher", trial=trial.number, stored=True))
+        progress.bebertlab_stage_finished(_finished("teacher", trial=trial.number, stored=True))
         progress.bebertlab_trial_finished(study, trial)
     progress.bebertlab_study_finished(study, (trials[0], failed, *trials[2:]), ())
 
@@ -39,8 +54,8 @@ def test_one_line_an_event_where_there_is_no_terminal(study: StudyRecord, trials
     assert lines[0].startswith("study tiny_study@abcdef12 in ")
     assert lines[0].endswith(": 0/4")
     # a merge takes no time and has no line
-    assert lines[1] == "teacher done in 2.0 s"
-    assert lines[2].startswith("[1/4] t000 members.size=1 seed=0 validation/score 81 in 1.5 s")
+    assert lines[1] == "teacher done in 2.00 s"
+    assert lines[2].startswith("[1/4] t000 members.size=1 seed=0 validation/score 81 in 1.50 s")
     # square brackets of an error are no markup
     assert lines[3].startswith("[2/4] t001 members.size=1 seed=1 FAILED: [binary] the loss became NaN")
     assert "; about 1 s left" in lines[4]
@@ -65,10 +80,10 @@ def test_long_stages_say_now_and_then_how_far_they_are(study: StudyRecord) -> No
     stream = io.StringIO()
     progress = ConsoleProgress(stream, clock=lambda: now[0])
     progress.bebertlab_study_started(study)
-    progress.bebertlab_stage_started(_event("binary"))
+    progress.bebertlab_stage_started(_started("binary"))
     for second in range(0, 150, 10):
         now[0] = float(second)
-        progress.bebertlab_stage_progress(_event("binary", fraction=second / 150, text="epoch 1/2"))
+        progress.bebertlab_stage_progress(_progress("binary", second / 150, "epoch 1/2"))
     assert [line for line in stream.getvalue().splitlines() if "%" in line] == [
         "t002 binary: 40% epoch 1/2",
         "t002 binary: 80% epoch 1/2",
@@ -137,9 +152,9 @@ def test_a_warning_is_printed_once_with_the_stage_that_gave_it(study: StudyRecor
     stream = io.StringIO()
     progress = ConsoleProgress(stream)
     progress.bebertlab_study_started(study)
-    progress.bebertlab_stage_finished(_event("old", warnings=("50 of 100 texts [validation] are cut",)))
+    progress.bebertlab_stage_finished(_finished("old", warnings=("50 of 100 texts [validation] are cut",)))
     progress.bebertlab_stage_finished(
-        _event("old", trial=3, stored=True, warnings=("50 of 100 texts [validation] are cut",))
+        _finished("old", trial=3, stored=True, warnings=("50 of 100 texts [validation] are cut",))
     )
     lines = [line for line in stream.getvalue().splitlines() if "cut" in line]
     assert lines == ["warning: t002 old: 50 of 100 texts [validation] are cut"]

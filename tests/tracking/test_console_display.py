@@ -4,12 +4,12 @@ import io
 
 from rich.console import Console
 
-from bebertlab.interfaces.events import StageEvent
+from bebertlab.interfaces.events import StageFinished, StageProgress
 from bebertlab.tracking.console import Display
 
 
-def _event(stage: str, trial: int | None = 0, fraction: float = 0.0) -> StageEvent:
-    return StageEvent(stage=stage, stage_kind="k", key="k", trial=trial, fraction=fraction, text="epoch 1/2")
+def _event(stage: str, trial: int | None = 0, fraction: float = 0.0) -> StageProgress:
+    return StageProgress(stage=stage, stage_kind="k", key="k", trial=trial, fraction=fraction, text="epoch 1/2")
 
 
 def _shown(display: Display) -> str:
@@ -26,10 +26,10 @@ def test_what_runs_is_shown_until_it_is_done() -> None:
         display.stage(_event("binary", 1, 0.5))
         shown = _shown(display)
         assert all(words in shown for words in ("1/4", "stages: 2 run", "  teacher", "t001 binary", "epoch 1/2"))
-        display.stage_done(_event("teacher", None))
+        display.stage_done(StageFinished(stage="teacher", stage_kind="k", key="k"))
         display.trial_done(1)
         assert not any(words in _shown(display) for words in ("teacher", "binary"))
-        display.stage_done(_event("never shown"))
+        display.stage_done(StageFinished(stage="never shown", stage_kind="k", key="k", trial=0))
     finally:
         display.close()
 

@@ -7,6 +7,7 @@ import pytest
 from attrs import evolve
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.sampler import Objective
 from bebertlab.tracking.mlflow_values import (
     best_point,
     description,
@@ -50,7 +51,7 @@ def test_the_best_point_is_the_best_mean(study: StudyRecord, trials: tuple[Trial
     assert best is not None
     assert best[0] == "members.size=2"
     assert best[1] == pytest.approx(82.05)
-    lowest = best_point(evolve(study, maximize=False), trials)
+    lowest = best_point(evolve(study, objectives=(Objective(goal="minimize"),)), trials)
     assert lowest is not None
     assert lowest[0] == "members.size=1"
     lost = [evolve(one, metrics={"validation/score": math.nan}) for one in trials]

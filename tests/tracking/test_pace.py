@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bebertlab.tracking.pace import Pace, duration
+from bebertlab.tracking.pace import Pace
 
 
 class _Clock:
@@ -118,11 +118,3 @@ def test_the_estimate_falls_while_points_are_drawn() -> None:
         pace.finish(number, {})
         left.append(pace.left())
     assert left == [None, None, *(pytest.approx(0.5 * count) for count in (5, 4, 3, 2, 1))]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.2, "1 s"), (2.0, "2 s"), (9.9, "10 s"), (31.0, "30 s"), (100.0, "2 min"), (7330.0, "2 h 2 min")],
-)
-def test_rough_durations(seconds: float, said: str) -> None:
-    assert duration(seconds, rough=True) == said

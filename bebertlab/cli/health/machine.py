@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bebertlab.cli.health.finding import Finding, Mark
-from bebertlab.cli.options import format_size
+from bebertlab.config.humanize import format_size
 from bebertlab.processors import group_folders, processors
 
 _GIBIBYTE = 2**30
@@ -41,6 +41,8 @@ def graphics() -> Iterable[Finding]:
     """The GPUs that torch sees."""
     import torch
 
+    from bebertlab.study.devices import machine_gpu
+
     with warnings.catch_warnings(record=True) as caught:  # an old driver is told by a warning
         warnings.simplefilter("always")
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -51,6 +53,8 @@ def graphics() -> Iterable[Finding]:
     for number in range(count):
         properties = torch.cuda.get_device_properties(number)
         text = f"{properties.name}, {format_size(properties.total_memory)}"
+        on_machine = machine_gpu(number, os.environ)
+        text += "" if on_machine == str(number) else f", GPU {on_machine} of the machine"
         yield Finding(f"gpu {number}", Mark.OK, f"{text}; --device cuda:{number} uses it")
 
 

@@ -15,7 +15,7 @@ from bebertlab.errors import SetupError
 
 if TYPE_CHECKING:
     from bebertlab.interfaces.events import StageEvent
-    from bebertlab.study.job import TrialJob, TrialOutcome
+    from bebertlab.study.messages import TrialJob, TrialOutcome
 
 
 def ray() -> Iterable[Finding]:
@@ -64,7 +64,7 @@ def hub() -> Iterable[Finding]:
 
 
 class _Idle:
-    """A host without jobs."""
+    """A source without trials."""
 
     def next_job(self) -> TrialJob | None:
         return None

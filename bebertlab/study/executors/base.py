@@ -1,4 +1,4 @@
-"""What an executor is, and what it is told by."""
+"""What an executor is, and the one that runs trials in this process."""
 
 from __future__ import annotations
 
@@ -7,35 +7,52 @@ from typing import Protocol
 
 from bebertlab.interfaces.events import StageEvent
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import TrialJob, TrialOutcome
+from bebertlab.study.messages import TrialJob, TrialOutcome
+from bebertlab.study.trial import TrialRunner
 
 
 class TrialSource(Protocol):
-    """Who hands out jobs: the driver. All of it is called in the thread that called `Executor.run`."""
+    """Gives trials to an executor: the driver. Called only in the thread that called `Executor.run`."""
 
     def next_job(self) -> TrialJob | None:
-        """The next job; None where nothing can be handed out now."""
+        """The next trial; None where none can be given out now."""
 
     def is_done(self) -> bool:
-        """Whether nothing will be handed out any more."""
+        """Whether no further trial will be given out."""
 
     def on_event(self, event: StageEvent) -> None:
-        """A stage of a running job started, went on or finished."""
+        """A stage of a running trial started, reports progress, or finished."""
 
     def on_finished(self, number: int, outcome: TrialOutcome) -> None:
-        """A job ended, well or not."""
+        """A trial ended."""
 
     def on_lost(self, number: int, error: str) -> None:
-        """The worker of a job died; the job may be handed out again."""
+        """The worker of a trial died; `next_job` may give out the trial again."""
 
 
 class Executor(ABC):
-    """Runs the jobs of a host until there are no more."""
+    """Runs the trials of a source until there are no more."""
 
     @abstractmethod
-    def run(self, host: TrialSource, interrupts: Interrupts) -> None:
-        """Run every job; return when the host is done and everything handed out has ended.
+    def run(self, source: TrialSource, interrupts: Interrupts) -> None:
+        """Run every trial; return when the source is done and every trial that was given out has ended.
 
         Raises:
-            KeyboardInterrupt: the user stopped it; nothing runs any more.
+            KeyboardInterrupt: the user interrupted; no trial runs any more.
         """
+
+
+class LocalExecutor(Executor):
+    """Runs one trial after another in this process: for tests, debuggers and machines without Ray."""
+
+    def run(self, source: TrialSource, interrupts: Interrupts) -> None:
+        """Run every trial; Ctrl-C stops the running one at once."""
+        runner = TrialRunner()
+        while not source.is_done():
+            with interrupts.shielded():
+                job = source.next_job()
+            if job is None:
+                return  # nothing runs whose end could make another trial possible
+            outcome = runner.run(job, source.on_event)
+            with interrupts.shielded():
+                source.on_finished(job.number, outcome)

@@ -1,4 +1,4 @@
-"""Jobs in workers of Ray Tune, which executes and owns nothing: the host says what is next and keeps what came of it.
+"""Trials in workers of Ray Tune, which only executes: the driver decides what runs next and keeps the results.
 
 Imported only where it is used: Ray takes seconds.
 """
@@ -16,17 +16,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import ray
 from ray import tune
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined] # compiled, without types
 from ray.tune.search import Searcher
 
 from bebertlab.errors import SetupError
+from bebertlab.study.devices import device_in_worker, gpu_share, visible_to_workers
 from bebertlab.study.executors.base import Executor, TrialSource
-from bebertlab.study.executors.folder import private_folder
-from bebertlab.study.executors.mailbox import Mailbox, post
+from bebertlab.study.executors.session import EventFiles, append_event, private_folder
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import TrialJob
+from bebertlab.study.messages import TrialJob, TrialOutcome, dump, load
 from bebertlab.study.trial import TrialRunner
 
 _MEBIBYTE = 2**20
@@ -42,20 +43,22 @@ _ENVIRONMENT = {
 
 
 class RayExecutor(Executor):
-    """Runs jobs in a number of worker processes on this machine."""
+    """Runs trials in worker processes on this machine."""
 
-    def __init__(self, *, jobs: int, threads: int = 1, gpus: float = 0.0) -> None:
-        self._jobs = jobs  #: worker processes
+    def __init__(self, *, jobs: int, threads: int = 1, gpus: int = 0, device: str = "cpu") -> None:
+        """Run `jobs` trials at a time on `device`, which stands for a number of GPUs."""
+        self._jobs = jobs
         self._threads = threads  #: of each worker
-        self._gpus = gpus  #: of the machine, shared by the workers
+        self._gpus = gpus  #: shared by the workers
+        self._device = device  #: as the user names it
 
-    def run(self, host: TrialSource, interrupts: Interrupts) -> None:
-        """Run every job; Ctrl-C stops Ray and with it what runs."""
-        with private_folder() as folder, _environment(folder), _silence():
+    def run(self, source: TrialSource, interrupts: Interrupts) -> None:
+        """Run every trial; Ctrl-C stops Ray and the running trials."""
+        with private_folder() as folder, _environment(folder, self._device), _silence():
             try:
                 self._start(folder)
                 interrupts.renew()  # Ray ends the process at SIGTERM
-                self._fit(host, interrupts, folder)
+                self._fit(source, interrupts, folder)
             finally:
                 ray.shutdown()
 
@@ -64,30 +67,32 @@ class RayExecutor(Executor):
             ray.init(
                 address="local",
                 num_cpus=self._jobs * self._threads,
+                num_gpus=self._gpus,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
-                object_store_memory=80 * _MEBIBYTE,  # next to nothing passes through it; 75 is Ray's least
-                _temp_dir=str(folder / "r"),  # Ray lets everybody write there; the token beside it stays ours
+                object_store_memory=80 * _MEBIBYTE,  # hardly anything passes through it; Ray's minimum is 75
+                _temp_dir=str(folder / "r"),  # every user may write there, but not read the token beside it
             )
         except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
-            words = str(error).splitlines() or [""]
-            raise SetupError(f"Ray does not start: {words[0]}; --executor local works without it") from error
+            lines = str(error).splitlines() or [""]
+            raise SetupError(f"Ray does not start: {lines[0]}; --executor local works without it") from error
 
-    def _fit(self, host: TrialSource, interrupts: Interrupts, folder: Path) -> None:
-        bridge = Bridge(host, interrupts, Mailbox(folder / "events"))
-        trainable = tune.with_resources(JobTrainable, {"cpu": self._threads, "gpu": self._gpus / self._jobs})
+    def _fit(self, source: TrialSource, interrupts: Interrupts, folder: Path) -> None:
+        bridge = Bridge(source, interrupts, EventFiles(folder / "events"))
+        resources = {"cpu": self._threads, "gpu": gpu_share(self._gpus, self._jobs)}
+        trainable = tune.with_resources(TrialTrainable, resources)
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=HostSearcher(bridge),
+                search_alg=SourceSearcher(bridge),
                 num_samples=-1,
                 max_concurrent_trials=self._jobs,
-                reuse_actors=True,  # starting a worker costs seconds, a trial in one that is there milliseconds
+                reuse_actors=True,  # a new worker takes seconds to start, a trial in a running one milliseconds
                 trial_dirname_creator=_dirname,
             ),
             run_config=tune.RunConfig(
-                name="jobs", storage_path=str(folder / "tune"), verbose=0, callbacks=[HostCallback(bridge)]
+                name="jobs", storage_path=str(folder / "tune"), verbose=0, callbacks=[PollCallback(bridge)]
             ),
         )
         try:
@@ -99,72 +104,74 @@ class RayExecutor(Executor):
             raise bridge.error
 
 
-class JobTrainable(tune.Trainable):  # type: ignore[misc] # Ray has no types
-    """A worker: what it keeps between jobs is its bench."""
+class TrialTrainable(tune.Trainable):  # type: ignore[misc] # Ray has no types
+    """A worker; it keeps its runner between trials."""
 
-    def setup(self, config: Mapping[str, Any]) -> None:
+    def setup(self, config: Mapping[str, str]) -> None:
         """Called once in a new worker."""
-        self._job = json.loads(config["job"])
-        self._bench = TrialRunner()
+        self._config = config
+        self._runner = TrialRunner()
 
-    def reset_config(self, new_config: Mapping[str, Any]) -> bool:
-        """Called for every further job of the worker."""
-        self._job = json.loads(new_config["job"])
+    def reset_config(self, new_config: Mapping[str, str]) -> bool:
+        """Called for every further trial of the worker."""
+        self._config = new_config
         return True
 
     def step(self) -> dict[str, Any]:
-        """Run the job."""
-        job = self._job
-        with _heard() as warned:
-            outcome = self._bench.run(job, lambda event: post(Path(job["events"]), event))
-        return {"done": True, "outcome": json.dumps({**outcome, "warnings": warned})}
+        """Run the trial."""
+        job = load(json.loads(self._config["job"]), TrialJob)
+        job = attrs.evolve(job, device=device_in_worker(job.device))
+        events = Path(self._config["events"])
+        with _warnings() as warned:
+            outcome = self._runner.run(job, lambda event: append_event(events, event))
+        return {"done": True, "outcome": json.dumps(dump(attrs.evolve(outcome, warnings=tuple(warned))))}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing to save: stages are in the store."""
+        """Do nothing: stages are in the store."""
 
     def load_checkpoint(self, checkpoint: object) -> None:
-        """Nothing to load."""
+        """Do nothing."""
 
 
 class Leave(BaseException):
-    """Leaves Tune's loop, which catches exceptions."""
+    """Leaves Tune's loop, which catches every `Exception`."""
 
 
 class Bridge:
-    """Host, interrupts and events for the two objects that Tune calls."""
+    """Connects the two objects that Tune calls with the source, the interrupts and the events."""
 
-    def __init__(self, host: TrialSource, interrupts: Interrupts, mailbox: Mailbox) -> None:
+    def __init__(self, source: TrialSource, interrupts: Interrupts, events: EventFiles) -> None:
         self.error: BaseException | None = None
-        self._host = host
+        self._source = source
         self._interrupts = interrupts
-        self._mailbox = mailbox
-        self._jobs: dict[str, TrialJob] = {}  # Tune's trial id to the job
+        self._events = events
+        self._numbers: dict[str, int] = {}  # Tune's trial id to the number of our trial
 
     def suggest(self, trial_id: str) -> dict[str, str] | str | None:
-        """The next job for Tune; `Searcher.FINISHED` where there are no more."""
+        """The next trial as a configuration of Tune; `Searcher.FINISHED` where there are no more."""
         with self._leaving():
-            job = self._host.next_job()
+            job = self._source.next_job()
             if job is None:
-                return str(Searcher.FINISHED) if self._host.is_done() else None
-            self._jobs[trial_id] = job
-            return {"job": json.dumps({**job, "events": str(self._mailbox.open(job["number"]))})}
+                return str(Searcher.FINISHED) if self._source.is_done() else None
+            self._numbers[trial_id] = job.number
+            return {"job": json.dumps(dump(job)), "events": str(self._events.open(job.number))}
 
     def complete(self, trial_id: str, result: Mapping[str, Any] | None, error: bool) -> None:
         """A trial of Tune ended."""
         with self._leaving():
-            number = self._jobs.pop(trial_id)["number"]
-            for event in self._mailbox.close(number):
-                self._host.on_event(event)
+            number = self._numbers.pop(trial_id)
+            for event in self._events.close(number):
+                self._source.on_event(event)
             if error or result is None or "outcome" not in result:
-                self._host.on_lost(number, "its worker died (killed, or out of memory)")
+                self._source.on_lost(number, "its worker died (killed, or out of memory)")
             else:
-                self._host.on_finished(number, json.loads(result["outcome"]))
+                self._source.on_finished(number, load(json.loads(result["outcome"]), TrialOutcome))
 
     def poll(self) -> None:
-        """Tell events that came in, and leave where the user wants to."""
+        """Pass on new events; leave Tune where the user interrupted."""
         with self._leaving():
-            for event in self._mailbox.collect():
-                self._host.on_event(event)
+            for event in self._events.read():
+                self._source.on_event(event)
             self._interrupts.check()
 
     @contextlib.contextmanager
@@ -176,8 +183,8 @@ class Bridge:
             raise Leave from error
 
 
-class HostSearcher(Searcher):  # type: ignore[misc] # Ray has no types
-    """Tune asks it for trials; it asks the host."""
+class SourceSearcher(Searcher):  # type: ignore[misc] # Ray has no types
+    """Tune asks it for trials, and it asks the source."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(metric="done", mode="max")
@@ -192,27 +199,27 @@ class HostSearcher(Searcher):  # type: ignore[misc] # Ray has no types
         self._bridge.complete(trial_id, result, error)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the journal has it all."""
+        """Do nothing: the journal has every trial."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: the journal has it all."""
+        """Do nothing: the journal has every trial."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles it beside its own state
+        return {}  # Tune pickles it with its own state
 
 
-class HostCallback(tune.Callback):  # type: ignore[misc] # Ray has no types
+class PollCallback(tune.Callback):  # type: ignore[misc] # Ray has no types
     """Called by Tune about ten times a second, in the driver's main thread."""
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: object) -> None:
-        """Look what the workers told."""
+        """Pass on the events of the workers."""
         self._bridge.poll()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles it beside its own state
+        return {}  # Tune pickles it with its own state
 
 
 def _dirname(trial: object) -> str:
@@ -220,30 +227,30 @@ def _dirname(trial: object) -> str:
 
 
 @contextlib.contextmanager
-def _heard() -> Iterator[list[str]]:
-    """Our own warnings in a worker, whose stderr nobody sees."""
-    lines: list[str] = []
+def _warnings() -> Iterator[list[str]]:
+    """The warnings that bebertlab logs in a worker, whose stderr is not shown."""
+    messages: list[str] = []
 
-    class Listener(logging.Handler):
+    class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(record.getMessage())
+            messages.append(record.getMessage())
 
-    listener = Listener(logging.WARNING)
-    logging.getLogger("bebertlab").addHandler(listener)
+    handler = Handler(logging.WARNING)
+    logging.getLogger("bebertlab").addHandler(handler)
     try:
-        yield lines
+        yield messages
     finally:
-        logging.getLogger("bebertlab").removeHandler(listener)
+        logging.getLogger("bebertlab").removeHandler(handler)
 
 
 @contextlib.contextmanager
-def _environment(folder: Path) -> Iterator[None]:
-    """The settings of Ray; the token for its workers is our own, not the user's in ~/.ray."""
+def _environment(folder: Path, device: str) -> Iterator[None]:
+    """The settings of Ray; its token for workers is one of this session, not the user's in ~/.ray."""
     token = folder / "token"
     with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     before = dict(os.environ)
-    os.environ.update({**_ENVIRONMENT, "RAY_AUTH_TOKEN_PATH": str(token)})
+    os.environ.update({**_ENVIRONMENT, **visible_to_workers(device, before), "RAY_AUTH_TOKEN_PATH": str(token)})
     AuthenticationTokenLoader.instance().reset_cache()  # it remembers the token of an earlier session
     try:
         yield
@@ -255,7 +262,7 @@ def _environment(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep Ray's messages off the terminal: what the user must know, the host tells."""
+    """Keep Ray's messages off the terminal: the driver reports what users must know."""
     logger = logging.getLogger("ray")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

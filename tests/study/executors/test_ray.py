@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
+from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.study.context import StudyContext
-from bebertlab.study.executors.mailbox import Mailbox
+from bebertlab.study.driver import Limits
+from bebertlab.study.executors.session import EventFiles
 from bebertlab.study.interrupts import Interrupts
-from bebertlab.study.job import Limits, TrialJob, TrialOutcome
+from bebertlab.study.messages import JobDefaults, TrialJob, TrialOutcome
+from bebertlab.study.planner import Planner, planned, recipe_at
 from bebertlab.study.run import Finished, Workers, run_study
 
 if TYPE_CHECKING:
@@ -81,8 +84,51 @@ def test_two_workers_one_of_them_killed_give_what_one_process_gives(
     assert scores(run(files, "local", "other", "seeds=[0, 1]")) == scores(finished)
 
 
+class Trials:
+    """Gives out some trials and keeps how they ended."""
+
+    def __init__(self, jobs: list[TrialJob]) -> None:
+        self.jobs = jobs
+        self.errors: list[str] = []
+
+    def next_job(self) -> TrialJob | None:
+        return self.jobs.pop(0) if self.jobs else None
+
+    def is_done(self) -> bool:
+        return not self.jobs
+
+    def on_event(self, event: StageEvent) -> None:
+        pass
+
+    def on_finished(self, number: int, outcome: TrialOutcome) -> None:
+        self.errors.append(str(outcome.error))
+
+    def on_lost(self, number: int, error: str) -> None:
+        raise AssertionError(error)
+
+
+def test_a_worker_sees_the_named_gpu_only_and_uses_it(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bebertlab.study.executors.ray import RayExecutor
+
+    source = files.read("search={}", "exclude=[]", "questions=[]", "trunk.fault=gpu")
+    recipe = recipe_at(source.study, {}, 0, source.plugins.registry)
+    jobs = []
+    for number, device in enumerate(("cpu", "cuda:1")):
+        plan = Planner(source.plugins, ComputeSettings(device=device)).plan(recipe)
+        plugins = tuple(map(Path, source.study.plugins))
+        defaults = JobDefaults(metrics=(), store=files.folder / "store", plugins=plugins, device=device)
+        jobs.append(defaults.job(number, planned(plan, recipe)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    trials = Trials(jobs)
+    with Interrupts() as interrupts:
+        RayExecutor(jobs=1, gpus=1, device="cuda:1").run(trials, interrupts)
+    assert trials.errors[0] == "stage trunk (fake): sees GPU 6"
+    assert trials.errors[1].startswith("device 'cuda:0' cannot be used")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,6"
+
+
 class Broken:
-    """A host that fails at everything."""
+    """A source that always fails."""
 
     def next_job(self) -> TrialJob | None:
         raise ZeroDivisionError
@@ -100,24 +146,24 @@ class Broken:
         raise ZeroDivisionError
 
 
-def test_a_fault_of_the_host_and_ctrl_c_leave_the_loop_of_tune(tmp_path: Path) -> None:
-    from bebertlab.study.executors.ray import Bridge, HostCallback, HostSearcher, Leave
+def test_an_error_of_the_source_and_ctrl_c_leave_the_loop_of_tune(tmp_path: Path) -> None:
+    from bebertlab.study.executors.ray import Bridge, Leave, PollCallback, SourceSearcher
 
     with Interrupts() as interrupts:
-        bridge = Bridge(Broken(), interrupts, Mailbox(tmp_path))
+        bridge = Bridge(Broken(), interrupts, EventFiles(tmp_path))
         with pytest.raises(Leave):  # no Exception: Tune would go on
-            HostSearcher(bridge).suggest("a")
+            SourceSearcher(bridge).suggest("a")
         assert isinstance(bridge.error, ZeroDivisionError)
         with interrupts.shielded():
             os.kill(os.getpid(), signal.SIGINT)
             with pytest.raises(Leave):
-                HostCallback(bridge).on_step_begin(1, [])
+                PollCallback(bridge).on_step_begin(1, [])
         assert isinstance(bridge.error, KeyboardInterrupt)
 
 
-def test_what_tune_pickles_of_us_is_empty(tmp_path: Path) -> None:
-    from bebertlab.study.executors.ray import Bridge, HostCallback, HostSearcher
+def test_what_tune_pickles_is_empty(tmp_path: Path) -> None:
+    from bebertlab.study.executors.ray import Bridge, PollCallback, SourceSearcher
 
-    bridge = Bridge(Broken(), Interrupts(), Mailbox(tmp_path))
-    for one in (HostSearcher(bridge), HostCallback(bridge)):
+    bridge = Bridge(Broken(), Interrupts(), EventFiles(tmp_path))
+    for one in (SourceSearcher(bridge), PollCallback(bridge)):
         assert vars(pickle.loads(pickle.dumps(one))) == {}

@@ -60,7 +60,7 @@ def test_a_metric_that_the_result_will_have_is_right(
 def test_a_family_that_is_none_is_refused_without_data(
     files: Files, metric: str, data: bool, sets: tuple[str, ...]
 ) -> None:
-    with pytest.raises(UserError, match=rf"^objective\.metric: the result has no metric '{metric}'"):
+    with pytest.raises(UserError, match=rf"^objective: the result has no metric '{metric}'"):
         check(files, metric, *sets, data=data)
 
 

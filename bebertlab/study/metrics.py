@@ -54,7 +54,7 @@ def _refuse_unknown(metric: str, known: Iterable[str], where: str, more: str = "
     names = set(known)
     if metric not in names:
         what = f"the result has no metric '{metric}'{where}; {suggestion(metric, names)}{more}"
-        raise UserError(f"objective.metric: {what}")
+        raise UserError(f"objective: {what}")
 
 
 def _cost_names(recipe: Recipe) -> tuple[str, ...]:

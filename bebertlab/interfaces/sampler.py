@@ -1,0 +1,178 @@
+"""Samplers: which points of a search space a study tries."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from attrs import field, frozen, validators
+
+from bebertlab.interfaces.options import Options
+from bebertlab.interfaces.values import identity
+
+Point = Mapping[str, Any]
+"""Searched paths to values."""
+
+
+@frozen(kw_only=True)
+class SearchDimension:
+    """The values of one searched path; exactly one of the four is given."""
+
+    choice: tuple[Any, ...] | None = None  #: the values themselves
+    uniform: tuple[float, float] | None = None  #: lowest and highest number
+    loguniform: tuple[float, float] | None = None  #: lowest and highest number, uniform on a logarithmic scale
+    integer: tuple[int, int] | None = None  #: lowest and highest integer, both included
+
+    def __attrs_post_init__(self) -> None:
+        given = [name for name in ("choice", "uniform", "loguniform", "integer") if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            raise ValueError(f"has {found}; expected one of choice, uniform, loguniform, integer")
+        if self.choice is not None:
+            _check_choice(self.choice)
+        else:
+            _check_range(given[0], getattr(self, given[0]))
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest value.
+
+        Raises:
+            TypeError: the values are a choice.
+        """
+        for bounds in (self.uniform, self.loguniform, self.integer):
+            if bounds is not None:
+                return bounds
+        raise TypeError("a choice has no range")
+
+    def index(self, value: object) -> int:
+        """The position of a value among the choices.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        return [identity(item) for item in self.choice or ()].index(identity(value))
+
+    def holds(self, value: object) -> bool:
+        """Whether a value is one of the dimension's."""
+        if self.choice is not None:
+            return any(identity(value) == identity(item) for item in self.choice)
+        low, high = self.range
+        kinds = (int,) if self.integer is not None else (int, float)
+        return type(value) in kinds and low <= value <= high  # type: ignore[operator] # a number
+
+
+@frozen(kw_only=True)
+class Objective:
+    """What makes one trial better than another."""
+
+    metric: str = "validation/score"  #: a metric of the recipe's result
+    goal: Literal["maximize", "minimize"] = "maximize"
+
+    @property
+    def maximize(self) -> bool:
+        """Whether higher is better."""
+        return self.goal == "maximize"
+
+
+@frozen(kw_only=True)
+class SearchSpace:
+    """What a sampler draws points from, and what they are compared by."""
+
+    dimensions: Mapping[str, SearchDimension]  #: by searched path
+    objectives: tuple[Objective, ...] = (Objective(),)  #: the first is the primary one
+
+
+@frozen(kw_only=True)
+class SearchTrial:
+    """A point that is tried with one seed."""
+
+    point: Point
+    values: tuple[float, ...] | None = None  #: of the objectives, in their order; None where it is pending or failed
+    pending: bool = False  #: it belongs to the batch that is being drawn
+
+
+class SearchSampler(ABC):
+    """Proposes the points of one study, one after another."""
+
+    @abstractmethod
+    def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> Point:
+        """Propose a point: a value of every dimension, in the order of the space.
+
+        `index` counts the points of the study. `attempt` is 0, and 1, 2, ... where the proposal before was excluded or
+        was tried already; after some attempts a free point is drawn at random instead. `trials` are those of the points
+        before, in order; a point has one for each seed.
+
+        The proposal must depend on the options and these three arguments alone: the study may be killed and continue
+        with a new sampler at any time.
+        """
+
+
+@frozen(kw_only=True)
+class SamplerOptions(Options):
+    """What YAML says of a sampler that draws points."""
+
+    role: ClassVar[str] = "sampler"
+    #: whether it can search for several objectives at once; a study with several is refused otherwise
+    multi_objective: ClassVar[bool] = False
+    trials: int = field(validator=validators.ge(1))  #: points to try, each with all seeds
+    batch: int = field(
+        default=4, validator=validators.ge(1)
+    )  #: points drawn at once, when all before have finished; the number of workers has no influence
+    seed: int = 0  #: of the random numbers
+
+    @abstractmethod
+    def build(self, space: SearchSpace) -> SearchSampler:
+        """The sampler for a space.
+
+        Raises:
+            UserError: it cannot draw from the space.
+        """
+
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on what is valid about these options but may not be meant; shown as warnings."""
+        return ()
+
+    def random_seed(self, index: int, attempt: int) -> int:
+        """A seed for one proposal, from 0 to 2**32 - 1: always the same, and another for each index and attempt."""
+        text = f"{self.seed}/{index}/{attempt}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+@frozen(kw_only=True)
+class PointListOptions(Options):
+    """What YAML says of a sampler whose points are known before the first trial, such as a grid."""
+
+    role: ClassVar[str] = "sampler"
+    ranges: ClassVar[bool] = False  #: whether it can search a range; a study with one is refused otherwise
+
+    @abstractmethod
+    def points(self, space: SearchSpace) -> Iterable[Point]:
+        """Every point, in order; those that the study excludes are left out later."""
+
+
+def _check_choice(values: tuple[Any, ...]) -> None:
+    if not values:
+        raise ValueError("choice is empty; list at least one value")
+    seen: dict[str, Any] = {}
+    for value in values:
+        key = identity(value)
+        if key in seen:
+            pair = (
+                f"{value!r} twice" if repr(seen[key]) == repr(value) else f"{seen[key]!r} and {value!r}: they are equal"
+            )
+            raise ValueError(f"choice has {pair}")
+        seen[key] = value
+
+
+def _check_range(kind: str, bounds: tuple[float, float]) -> None:
+    low, high = bounds
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"{kind} is [{low}, {high}]; both ends must be finite")
+    if low >= high:
+        raise ValueError(f"{kind} is [{low}, {high}]; the first number must be smaller")
+    if kind == "loguniform" and low <= 0:
+        raise ValueError(f"loguniform is [{low}, {high}]; both numbers must be above 0")
