@@ -9,6 +9,7 @@ from attrs import frozen
 
 from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.model.quantizer_errors import build_quantizer
 
 #: a weight as small as it can be and still tell which of its dimensions a scale follows
 _SAMPLE = torch.Size([3, 5])
@@ -26,8 +27,12 @@ class SiteBits:
 def site_bits(spec: QuantSpec) -> SiteBits:
     """The bits of every quantized site."""
     return SiteBits(
-        weights={site: options.build(_SAMPLE).bits for site, options in spec.weights.items()},
-        inputs={site: options.build(_SAMPLE[1:]).bits for site, options in spec.inputs.items()},
+        weights={
+            site: build_quantizer(options, _SAMPLE, f"weights.{site}").bits for site, options in spec.weights.items()
+        },
+        inputs={
+            site: build_quantizer(options, _SAMPLE[1:], f"inputs.{site}").bits for site, options in spec.inputs.items()
+        },
         attention={site: _attention_bits(site, options) for site, options in spec.attention.items()},
     )
 
@@ -47,4 +52,4 @@ def scale_count(options: QuantizerOptions, shape: torch.Size) -> int:
 
 def _attention_bits(site: Site, options: QuantizerOptions) -> int:
     varies = site is Site.ATTENTION_PROBABILITIES
-    return options.build(torch.Size([]) if varies else _SAMPLE[1:]).bits
+    return build_quantizer(options, torch.Size([]) if varies else _SAMPLE[1:], f"attention.{site}").bits

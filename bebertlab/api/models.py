@@ -7,6 +7,7 @@ from bebertlab.inference.equality import Equality, compare_models
 from bebertlab.inference.predict import evaluation_plan, predict
 from bebertlab.interfaces.architecture import (
     ATTENTION_SITES,
+    FULL_PRECISION_BITS,
     LINEAR_SITES,
     WEIGHT_SITES,
     Architecture,
@@ -23,6 +24,7 @@ from bebertlab.model.spec import branch_counts, branch_prefix, quantizable_modul
 
 __all__ = [
     "ATTENTION_SITES",
+    "FULL_PRECISION_BITS",
     "LINEAR_SITES",
     "WEIGHT_SITES",
     "Architecture",

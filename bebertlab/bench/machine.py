@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 
 from bebertlab.bench.setting import Setting
-from bebertlab.model.int8 import exact_products
+from bebertlab.inference.int8 import exact_products
 from bebertlab.processors import processors
 
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")

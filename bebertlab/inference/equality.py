@@ -1,63 +1,67 @@
-"""Do two models of the same shapes compute the same?"""
+"""Whether two models of the same sizes compute the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from bebertlab.inference.predict import evaluating
-from bebertlab.interfaces.batch import Batch, Outputs
+from bebertlab.inference.prepare import prepare
+from bebertlab.interfaces.batch import Batch
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.spec import quantizable_modules
 
 
 @frozen(kw_only=True)
 class Equality:
-    """How far two models are apart on a batch, relative to 1 or to the values of the first one."""
+    """Largest differences of two models on a batch, relative to the first one's values, or absolute below 1."""
 
     logits: float
-    modules: float  #: the largest difference of a module, given what the same module of the first model was given
-    module: str  #: where that is
+    modules: float  #: of a module on the input of the same module of the first model
+    module: str  #: path of the module that differs most
 
 
 def compare_models(
     before: BertClassifier, after: BertClassifier, batch: Batch, changed: frozenset[str] = frozenset()
 ) -> Equality:
-    """Run both models, and each module of the second one on what its twin in the first one was given.
+    """Compare the logits of both models, and each module of the second one with that of the first on the same input.
 
-    The second comparison is the sharper one, and the fairer one: two activations that differ by the last bit can lie
-    on both sides of the border between two levels, and from there on whole models go different ways although each of
-    their modules computes the same. It leaves out the modules at the paths `changed`.
+    The second comparison is sharper and fairer: activations that differ in the last bit can be rounded to different
+    levels, after which whole models diverge although each of their modules computes the same. Modules at the paths
+    `changed` are left out of it.
     """
-    with evaluating(before), evaluating(after):
-        with _recorded(before) as calls:
-            outputs: Outputs = before(batch, frozenset())
-        twins = dict(after.named_modules())
+    first, second = prepare(before), prepare(after)
+    with _record_calls(first.network, quantizable_modules(before.architecture)) as calls:
+        expected = first(batch).logits
+    modules = dict(second.network.named_modules())
+    with torch.no_grad():
         differences = {
-            path: _difference(given, twins[path](*inputs))
-            for path, (inputs, given) in calls.items()
+            path: _difference(output, modules[path](*inputs))
+            for path, (inputs, output) in calls.items()
             if path not in changed
         }
-        again: Outputs = after(batch, frozenset())
     worst = max(differences, key=lambda path: _rank(differences[path]))
-    return Equality(logits=_difference(outputs.logits, again.logits), modules=differences[worst], module=worst)
+    return Equality(logits=_difference(expected, second(batch).logits), modules=differences[worst], module=worst)
 
 
 @contextmanager
-def _recorded(model: BertClassifier) -> Iterator[dict[str, tuple[tuple[Any, ...], Tensor]]]:
-    """Inputs and output of every module that has parameters of its own, a quantizable one taken whole."""
+def _record_calls(
+    network: nn.Module, quantizable: Container[str]
+) -> Iterator[dict[str, tuple[tuple[Any, ...], Tensor]]]:
+    """Inputs and output of every quantizable module, and of every other one with parameters."""
     calls: dict[str, tuple[tuple[Any, ...], Tensor]] = {}
     handles = []
-    for path, module in _units(model):
 
-        def keep(_: nn.Module, inputs: tuple[Any, ...], output: Tensor, path: str = path) -> None:
-            calls[path] = (inputs, output)
+    def record(path: str, _: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        calls[path] = (inputs, output)
 
-        handles.append(module.register_forward_hook(keep))
+    for path, module in _compared_modules(network, "", quantizable):
+        handles.append(module.register_forward_hook(partial(record, path)))
     try:
         yield calls
     finally:
@@ -65,12 +69,12 @@ def _recorded(model: BertClassifier) -> Iterator[dict[str, tuple[tuple[Any, ...]
             handle.remove()
 
 
-def _units(model: BertClassifier) -> Iterator[tuple[str, nn.Module]]:
-    whole = quantizable_modules(model.architecture)
-    for path, module in model.named_modules():
-        inside = any(path.startswith(f"{one}.") for one in whole)
-        if path in whole or (not inside and any(True for _ in module.parameters(recurse=False))):
-            yield path, module
+def _compared_modules(module: nn.Module, path: str, quantizable: Container[str]) -> Iterator[tuple[str, nn.Module]]:
+    if path in quantizable or any(True for _ in module.parameters(recurse=False)):
+        yield path, module
+    if path not in quantizable:
+        for name, child in module.named_children():
+            yield from _compared_modules(child, f"{path}.{name}" if path else name, quantizable)
 
 
 def _difference(before: Tensor, after: Tensor) -> float:
@@ -78,5 +82,5 @@ def _difference(before: Tensor, after: Tensor) -> float:
 
 
 def _rank(difference: float) -> float:
-    """Not a number is the worst of all."""
+    # NaN is the largest difference
     return difference if difference == difference else float("inf")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -12,11 +13,11 @@ from torch import Tensor, nn
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import ATTENTION_SITES, Site
 from bebertlab.interfaces.batch import Tap
-from bebertlab.interfaces.quantizer import Quantizer
+from bebertlab.interfaces.capabilities import SupportsUnscaled
 from bebertlab.model.dropout import drop
 from bebertlab.model.module_factory import ModuleFactory
 
-#: added to the score of a masked key; losses know masked entries by it (the published code's value)
+#: added to the score of a masked key, as in the published code; losses recognize masked entries by it
 MASKED = -10_000.0
 
 TapRecorder = Mapping[Tap, list[Tensor]]
@@ -39,11 +40,11 @@ class SelfAttention(nn.Module):
     without softmax context = q(dropout(S)) q(V): the quantizer selects keys, masked ones stay masked under dropout,
     and a query that selects none has a context of zeros.
     Shape: (B, T, H) -> (B, T, A * D).
-    Gradient: what the quantizers make of it.
+    Gradient: that of the quantizers.
     Source: BERT, arXiv:1810.04805; places of the quantizers: TernaryBERT, arXiv:2009.12812, section 3.1; without
     softmax: BiBERT, arXiv:2203.06390, section 3.2 (Bi-Attention).
-    Differs: sums of products of -1 and +1 are exact, so that a score of 0 is 0; where the published code has scales
-    (BEBERT's copy of BiBERT) or a head size without a whole root, its rounding can make them positive.
+    Differs: sums of products of -1 and +1 are exact, so a score of 0 is exactly 0; in the published code with scales
+    (BEBERT's copy of BiBERT), or a head size that is no square, rounding can make it positive.
     """
 
     def __init__(self, factory: ModuleFactory, path: str) -> None:
@@ -63,18 +64,21 @@ class SelfAttention(nn.Module):
                 if site in factory.spec.attention
             }
         )
+        self._unscaled = frozenset(
+            site for site, quantizer in self.quantizers.items() if isinstance(quantizer, SupportsUnscaled)
+        )
 
     def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
-        """Context of every token; `mask` as of `additive_mask`, `kept` gets the taps that it has a list for."""
+        """The context of every token; `mask` as from `additive_mask`; the taps that `kept` has lists for are added."""
         return self.attend(self.query(hidden), self.key(hidden), self.value(hidden), mask, kept)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
-        """Context of given projections, each (B, T, A * D)."""
+        """The context of given projections, each (B, T, A * D)."""
         q, k, v = self._by_head(query), self._by_head(key), self._by_head(value)
         if kept:
             self._keep_similarities(q, k, v, kept)
         dropout = self.dropout if self.training else 0.0
-        # with dropout the fused kernel of the CPU falls back to more passes than ours
+        # with dropout the fused kernel of the CPU makes more passes than ours
         from_scores = any(tap in kept for tap in _FROM_SCORES)
         fused = not self.quantizers and not from_scores and (dropout == 0.0 or q.is_cuda)
         if fused:
@@ -109,19 +113,20 @@ class SelfAttention(nn.Module):
         """The context without softmax."""
         if Tap.PROBABILITIES in kept:
             raise UserError("the model has attention without softmax, so a loss cannot read its probabilities")
-        forward_unscaled = zip((Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE), (q, k, v), strict=True)
-        (q, q_scale), (k, k_scale), (v, v_scale) = (self._forward_unscaled(site, x) for site, x in forward_unscaled)
+        q, q_scale = self._forward_unscaled(Site.ATTENTION_QUERY, q)
+        k, k_scale = self._forward_unscaled(Site.ATTENTION_KEY, k)
+        v, v_scale = self._forward_unscaled(Site.ATTENTION_VALUE, v)
         scores = self._exact_scores(q, k, mask, [scale for scale in (q_scale, k_scale) if scale is not None])
         if Tap.SCORES in kept:
             kept[Tap.SCORES].append(scores)
         if dropout:
-            # a dropped score is 0, which some quantizers select: a masked key gets its mask again
+            # dropout sets scores to 0, which some quantizers select: mask the masked keys again
             scores = drop(scores, dropout, self.training).add_(mask)
         context = self._quantize(Site.ATTENTION_PROBABILITIES, scores) @ v
         return context if v_scale is None else context * v_scale
 
     def _exact_scores(self, q: Tensor, k: Tensor, mask: Tensor, scales: list[Tensor]) -> Tensor:
-        """Scores whose sums of whole numbers are exact: they are multiplied by a power of 2, or after the sum."""
+        """Scores whose sums of integers are exact: scaled by a power of 2, or after the sum."""
         root = math.sqrt(self.head_size)
         if not scales and math.frexp(root)[0] == 0.5:
             return self._scores(q, k, mask)
@@ -133,7 +138,7 @@ class SelfAttention(nn.Module):
     def _scores(self, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
         batch, heads, tokens, _ = q.shape
         rows = mask.to(q.dtype).expand(-1, heads, -1, -1).reshape(-1, 1, tokens)
-        # scale and mask ride along with the product: two passes over (B, A, T, T) less, forward and backward
+        # scale and mask are fused with the product: two passes over (B, A, T, T) less, forward and backward
         scores = torch.baddbmm(
             rows, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=1 / math.sqrt(self.head_size)
         )
@@ -145,7 +150,6 @@ class SelfAttention(nn.Module):
         return x
 
     def _forward_unscaled(self, site: Site, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        if site not in self.quantizers:
-            return x, None
-        quantizer: Quantizer = self.quantizers[site]  # type: ignore[assignment] # all of them are, as Parts makes them
-        return quantizer.forward_unscaled(x)
+        if site in self._unscaled:
+            return cast("SupportsUnscaled", self.quantizers[site]).forward_unscaled(x)
+        return self._quantize(site, x), None

@@ -13,14 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
-from bebertlab.interfaces.quantizer import ParameterGroup, Quantizer
+from bebertlab.interfaces.capabilities import ParameterGroup, parameter_groups
+from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.attention import SelfAttention, TapRecorder, additive_mask
 from bebertlab.model.dropout import drop, dropout_add
 from bebertlab.model.embedding import Embedding
-from bebertlab.model.linear import Linear, wanted_tokens
+from bebertlab.model.linear import Linear
 from bebertlab.model.module_factory import ModuleFactory
+from bebertlab.model.quantizer_errors import quantizer_errors
 from bebertlab.model.spec import POOLER, WORD_EMBEDDINGS, layer_path
 from bebertlab.model.tensors import check_tensors
 
@@ -70,7 +73,8 @@ class Encoder(nn.Module):
                 states.append(hidden)
             if compiled is None:
                 # the pooler reads the first token only
-                hidden = layer(hidden, mask, kept, states is None and layer is self.layer[-1])
+                first_token = states is None and layer is self.layer[-1]
+                hidden = (layer.first_token if first_token else layer)(hidden, mask, kept)
             else:
                 hidden = compiled(layer, hidden, mask, kept)
         if states is not None:
@@ -150,16 +154,20 @@ class BertClassifier(nn.Module):
         return Checkpoint(architecture=self.architecture, spec=self.spec, tensors=tensors)
 
     def forward(self, batch: Batch, taps: frozenset[Tap] = _NO_TAPS) -> Outputs:
-        """Logits and the taps that are asked for."""
+        """Logits and the requested taps.
+
+        Raises:
+            UserError: a quantizer failed; names it and its path.
+        """
         kept: dict[Tap, list[Tensor]] = {tap: [] for tap in taps}
-        pooled = drop(self.bert(batch, kept), self.architecture.dropout, self.training)
+        with quantizer_errors(self, self.architecture, self.spec):
+            pooled = drop(self.bert(batch, kept), self.architecture.dropout, self.training)
         return Outputs(logits=self.classifier(pooled), taps={tap: tuple(values) for tap, values in kept.items()})
 
     def quantizer_groups(self) -> list[ParameterGroup]:
-        """Parameters of all quantizers, in groups as the quantizers ask for."""
-        return [
-            group for module in self.modules() if isinstance(module, Quantizer) for group in module.parameter_groups()
-        ]
+        """The parameter groups of all quantizers."""
+        quantizers = (module for module in self.modules() if isinstance(module, Quantizer))
+        return [group for quantizer in quantizers for group in parameter_groups(quantizer)]
 
 
 def meta_model(architecture: Architecture, spec: QuantSpec) -> BertClassifier:
@@ -177,7 +185,7 @@ def meta_model(architecture: Architecture, spec: QuantSpec) -> BertClassifier:
 class Residual(nn.Module):
     """LayerNorm(x + dropout(dense(y))).
 
-    Shape: y (B, T, I), x (B, T, H) -> (B, T, H), or (B, 1, H).
+    Shape: y (B, T, I), x (B, T, H) -> (B, T, H).
     """
 
     def __init__(self, factory: ModuleFactory, path: str, inputs: int) -> None:
@@ -187,18 +195,23 @@ class Residual(nn.Module):
         self.dense = factory.linear(f"{path}.dense", inputs, sizes.hidden)
         self.LayerNorm = nn.LayerNorm(sizes.hidden, eps=sizes.norm_epsilon)
 
-    def forward(self, y: Tensor, x: Tensor, first_only: bool = False) -> Tensor:
-        """The normalized sum; `first_only`: of the first token of each sentence."""
-        update: Tensor = self.dense(y, first_only)
-        total = dropout_add(wanted_tokens(x, first_only), update, self.dropout, self.training)
-        normalized: Tensor = self.LayerNorm(total)
+    def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        """The normalized sum."""
+        return self._add(self.dense(y), x)
+
+    def first_token(self, y: Tensor, x: Tensor) -> Tensor:
+        """The normalized sum of the first token of each sentence, (B, 1, H)."""
+        return self._add(self.dense(y, True), x[:, :1])
+
+    def _add(self, update: Tensor, x: Tensor) -> Tensor:
+        normalized: Tensor = self.LayerNorm(dropout_add(x, update, self.dropout, self.training))
         return normalized
 
 
 class Attention(nn.Module):
     """Self-attention and its residual block.
 
-    Shape: (B, T, H) -> (B, T, H), or (B, 1, H).
+    Shape: (B, T, H) -> (B, T, H).
     """
 
     def __init__(self, factory: ModuleFactory, path: str) -> None:
@@ -207,16 +220,20 @@ class Attention(nn.Module):
         self.self = SelfAttention(factory, f"{path}.self")
         self.output = Residual(factory, f"{path}.output", width)
 
-    def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder, first_only: bool = False) -> Tensor:
-        """The attended hidden states; `first_only`: of the first token of each sentence."""
-        attended: Tensor = self.output(self.self(hidden, mask, kept), hidden, first_only)
+    def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
+        """The attended hidden states."""
+        attended: Tensor = self.output(self.self(hidden, mask, kept), hidden)
         return attended
+
+    def first_token(self, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
+        """The attended hidden state of the first token of each sentence, (B, 1, H)."""
+        return self.output.first_token(self.self(hidden, mask, kept), hidden)
 
 
 class FeedForwardUp(nn.Module):
     """act(dense(x)); branches are summed before the activation.
 
-    Shape: (B, T, H) -> (B, T, F), or (B, 1, F).
+    Shape: (B, T, H) -> (B, T, F).
     """
 
     def __init__(self, factory: ModuleFactory, path: str) -> None:
@@ -225,15 +242,19 @@ class FeedForwardUp(nn.Module):
         self.dense = factory.linear(f"{path}.dense", sizes.hidden, sizes.ffn)
         self.activation = F.relu if (factory.spec.activation or sizes.activation) == "relu" else F.gelu
 
-    def forward(self, x: Tensor, first_only: bool = False) -> Tensor:
-        """The activated units; `first_only`: of the first token of each sentence."""
-        return self.activation(self.dense(x, first_only))
+    def forward(self, x: Tensor) -> Tensor:
+        """The activated units."""
+        return self.activation(self.dense(x))
+
+    def first_token(self, x: Tensor) -> Tensor:
+        """The activated units of the first token of each sentence, (B, 1, F)."""
+        return self.activation(self.dense(x, True))
 
 
 class Layer(nn.Module):
     """Attention, then feed-forward, each with a residual and a LayerNorm after it.
 
-    Shape: (B, T, H) -> (B, T, H), or (B, 1, H).
+    Shape: (B, T, H) -> (B, T, H).
     """
 
     def __init__(self, factory: ModuleFactory, path: str) -> None:
@@ -242,13 +263,24 @@ class Layer(nn.Module):
         self.intermediate = FeedForwardUp(factory, f"{path}.intermediate")
         self.output = Residual(factory, f"{path}.output", factory.architecture.ffn)
 
-    def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder, first_only: bool = False) -> Tensor:
-        """The next hidden states; `first_only`: of the first token of each sentence.
+    def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
+        """The next hidden states."""
+        attended = self.attention(hidden, mask, kept)
+        output: Tensor = self.output(self.intermediate(attended), attended)
+        return output
 
-        The others are computed as far as they are read: by the attention of the first one, and by quantizers.
+    def first_token(self, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
+        """The next hidden state of the first token of each sentence, (B, 1, H).
+
+        The other tokens are computed as far as attention and quantizers of inputs read them.
         """
-        units_alone = first_only and not self.output.dense.quantizes_input
-        attended_alone = units_alone and not self.intermediate.dense.quantizes_input
-        attended = self.attention(hidden, mask, kept, attended_alone)
-        output: Tensor = self.output(self.intermediate(attended, units_alone), attended, first_only)
+        if self.output.dense.quantizes_input:
+            attended = self.attention(hidden, mask, kept)
+            return self.output.first_token(self.intermediate(attended), attended)
+        if self.intermediate.dense.quantizes_input:
+            attended = self.attention(hidden, mask, kept)
+            output: Tensor = self.output(self.intermediate.first_token(attended), attended[:, :1])
+        else:
+            attended = self.attention.first_token(hidden, mask, kept)
+            output = self.output(self.intermediate(attended), attended)
         return output

@@ -1,26 +1,31 @@
-"""The modules of a model, ordinary or quantized as its design says."""
+"""The modules of a model, ordinary or quantized as its specification says."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.embedding import PADDING, Embedding, QuantizedEmbedding
 from bebertlab.model.linear import Linear, QuantizedLinear
-from bebertlab.model.spec import branch_counts, check_design, quantizable_modules
+from bebertlab.model.quantizer_errors import build_quantizer
+from bebertlab.model.spec import branch_counts, check_spec, quantizable_modules
 
 
 class ModuleFactory:
-    """Makes the modules of one model.
+    """Builds the modules of one model.
 
     Raises:
-        UserError: the design does not fit the architecture.
+        UserError: the specification does not fit the architecture.
     """
 
     def __init__(self, architecture: Architecture, spec: QuantSpec) -> None:
-        check_design(architecture, spec)
+        check_spec(architecture, spec)
         self.architecture, self.spec = architecture, spec
         self._sites = quantizable_modules(architecture)
         self._branches = branch_counts(architecture, spec)
@@ -30,18 +35,28 @@ class ModuleFactory:
         branches, site = self._branches[path], self._sites[path]
         if not branches:
             return Linear(inputs, outputs)
-        weights, activations = self.spec.weights.get(site), self.spec.inputs.get(site)
-        return QuantizedLinear(inputs, outputs, branches, weights, activations)
+        with _at(path):
+            return QuantizedLinear(inputs, outputs, branches, self.spec.weights.get(site), self.spec.inputs.get(site))
 
     def embedding(self, path: str, rows: int, width: int) -> nn.Module:
         """The word embedding at a module path, (...,) -> (..., width)."""
         branches, site = self._branches[path], self._sites[path]
         if not branches:
             return Embedding(rows, width, padding_idx=PADDING)
-        return QuantizedEmbedding(rows, width, branches, self.spec.weights.get(site))
+        with _at(path):
+            return QuantizedEmbedding(rows, width, branches, self.spec.weights.get(site))
 
     def attention_quantizer(self, site: Site) -> Quantizer:
         """A new quantizer for an attention site of the spec, in main memory."""
         varies = site is Site.ATTENTION_PROBABILITIES
-        with torch.device("cpu"):
-            return self.spec.attention[site].build(torch.Size([] if varies else [self.architecture.head_size]))
+        shape = torch.Size([] if varies else [self.architecture.head_size])
+        return build_quantizer(self.spec.attention[site], shape, f"attention.{site}")
+
+
+@contextmanager
+def _at(path: str) -> Iterator[None]:
+    """Put a module path before an error."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(f"{path}: {error}") from error.__cause__ or error

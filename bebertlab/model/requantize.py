@@ -8,6 +8,7 @@ from attrs import evolve
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
+from bebertlab.interfaces.capabilities import transferable_state
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.spec import branch_counts, branch_prefix, layer_path, quantizable_modules
@@ -72,7 +73,7 @@ def _transferable(model: BertClassifier, prefixes: Iterable[str]) -> Iterator[st
     for prefix in prefixes:
         quantizer = model.get_submodule(prefix.rstrip("."))
         if isinstance(quantizer, Quantizer):
-            yield from (prefix + name for name in quantizer.transferable_state)
+            yield from (prefix + name for name in transferable_state(quantizer))
 
 
 def _changed_quantizers(architecture: Architecture, old: QuantSpec, new: QuantSpec) -> Iterator[tuple[str, bool]]:

@@ -162,9 +162,12 @@ class SubNetwork(nn.Module):
 
     def forward(self, batch: Batch, taps: frozenset[Tap] = _NO_TAPS) -> Outputs:
         """Logits and the taps that are asked for."""
-        tensors = {name: _leading(parameter, shape) for name, (parameter, shape) in self._parts.items()}
-        outputs: Outputs = functional_call(self.meta_model, tensors, (batch, taps))
+        outputs: Outputs = functional_call(self.meta_model, self.tensors(), (batch, taps))
         return outputs
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors of `meta_model` by name: slices of the parameters of the whole model."""
+        return {name: _leading(parameter, shape) for name, (parameter, shape) in self._parts.items()}
 
     def counterpart(self, outputs: Outputs) -> Outputs:
         """What this model is compared with, of the outputs of a model that is as deep as the whole one.

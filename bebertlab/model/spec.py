@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.architecture import (
@@ -13,6 +13,7 @@ from bebertlab.interfaces.architecture import (
     QuantSpec,
     Site,
 )
+from bebertlab.interfaces.quantizer import QuantizerOptions
 
 WORD_EMBEDDINGS = "bert.embeddings.word_embeddings"
 POOLER = "bert.pooler.dense"
@@ -63,32 +64,53 @@ def branch_prefix(path: str, branch: int, count: int) -> str:
     return f"{path}.branches.{branch}." if count else f"{path}."
 
 
-def check_design(architecture: Architecture, spec: QuantSpec) -> None:
-    """Refuse a design that names sites or modules which the architecture does not have.
+def check_spec(architecture: Architecture, spec: QuantSpec) -> None:
+    """Check that a specification names sites and modules that the architecture has, and suitable quantizers.
 
     Raises:
-        UserError: all that is wrong, one a line.
+        UserError: all errors, one per line.
     """
     paths = quantizable_modules(architecture)
-    faults = [
-        *_foreign("weights", spec.weights, WEIGHT_SITES),
-        *_foreign("inputs", spec.inputs, LINEAR_SITES),
-        *_foreign("attention", spec.attention, ATTENTION_SITES),
-        *_foreign("branches", spec.branches, paths),
-        *(
-            f"branches: '{path}' has {count}; at least 1 is needed"
-            for path, count in spec.branches.items()
-            if count < 1
-        ),
+    errors = [
+        *_site_errors(spec),
+        *_unknown_names("branches", spec.branches, paths),
+        *(f"branches: '{path}' has {count}; expected at least 1" for path, count in spec.branches.items() if count < 1),
     ]
     if spec.activation not in (None, "gelu", "relu"):
-        faults.append(f"activation: '{spec.activation}' is not known (known: gelu, relu)")
+        errors.append(f"activation: '{spec.activation}' is not known (known: gelu, relu)")
     if not spec.softmax and Site.ATTENTION_PROBABILITIES not in spec.attention:
-        faults.append("softmax: without it a quantizer at attention_probabilities must select keys (such as bool)")
-    if faults:
-        raise UserError("\n".join(faults))
+        errors.append("softmax: without it a quantizer at attention_probabilities must select keys (such as bool)")
+    if errors:
+        raise UserError("\n".join(errors))
 
 
-def _foreign(field: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
-    places = [str(name) for name in known]
-    return [f"{field}: no place '{name}'; {suggestion(str(name), places)}" for name in names if name not in places]
+def check_sites(spec: QuantSpec) -> None:
+    """Check the sites of a specification, and that each quantizer applies to what is there: weights or activations.
+
+    Raises:
+        UserError: all errors, one per line.
+    """
+    if errors := _site_errors(spec):
+        raise UserError("\n".join(errors))
+
+
+def _site_errors(spec: QuantSpec) -> list[str]:
+    fields: tuple[tuple[str, Mapping[Site, QuantizerOptions], tuple[Site, ...], str], ...] = (
+        ("weights", spec.weights, WEIGHT_SITES, "weights"),
+        ("inputs", spec.inputs, LINEAR_SITES, "activations"),
+        ("attention", spec.attention, ATTENTION_SITES, "activations"),
+    )
+    errors = [error for field, quantizers, sites, _ in fields for error in _unknown_names(field, quantizers, sites)]
+    for field, quantizers, _, operand in fields:
+        for site, options in quantizers.items():
+            if options.applies_to not in (operand, "both"):
+                errors.append(
+                    f"{field}.{site}: quantizer '{options.kind}' is for {options.applies_to} only; {field} expects a"
+                    f" quantizer of {operand}"
+                )
+    return errors
+
+
+def _unknown_names(field: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
+    listed = [str(name) for name in known]
+    return [f"{field}: no site '{name}'; {suggestion(str(name), listed)}" for name in names if name not in listed]

@@ -15,6 +15,7 @@ from bebertlab.errors import SetupError, UserError, show_exception
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.stage import PlannedModel, Planning, StageGroupOptions, StageOptions, input_names
 from bebertlab.interfaces.task import Task
+from bebertlab.model.spec import check_sites
 from bebertlab.pipeline.graph import Graph, expand, result_of
 from bebertlab.pipeline.identity import composition_identity, group_identity, options_identity, stage_identity
 from bebertlab.pipeline.recipe import Recipe
@@ -234,6 +235,8 @@ class _Planner:
         keys = {field: [self.needed(one).key for one in names] for field, names in inputs.items()}
         designs = {field: tuple(self.needed(one).spec for one in names) for field, names in inputs.items()}
         composition = prepared.composition(designs, self.codec)
+        if composition is not None and composition.spec is not None:
+            check_sites(composition.spec)
         parts = {
             "stage": stage_identity(prepared, self.codec),
             **self.group(name),

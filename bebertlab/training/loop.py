@@ -14,12 +14,14 @@ from bebertlab.data.batches import batches
 from bebertlab.errors import TrainingDiverged, UserError
 from bebertlab.inference.predict import keep_freed_memory
 from bebertlab.interfaces.batch import Batch, Outputs
+from bebertlab.interfaces.capabilities import SupportsProgress
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.compiled import compile_layers, plain_layers
 from bebertlab.model.embedding import sparse_gradients
 from bebertlab.model.precision import in_float, in_precision
+from bebertlab.model.quantizer_errors import check_outputs
 from bebertlab.model.slice import Network, phase_networks, target_of
 from bebertlab.training.bert_adam import BertAdam
 from bebertlab.training.objective import PhaseLoss
@@ -106,7 +108,8 @@ class Run:
         self._losses: list[Tensor] = []  # since the last check
         self._selection: Selection | None = None
         self._told = perf_counter()
-        self._quantizers = [module for module in model.modules() if isinstance(module, Quantizer)]
+        quantizers = (module for module in model.modules() if isinstance(module, Quantizer))
+        self._scheduled = [quantizer for quantizer in quantizers if isinstance(quantizer, SupportsProgress)]
         rate = (phase.learning_rate or options.learning_rate) * phase.learning_rate_factor
         groups = parameter_groups(model, model.quantizer_groups(), options, rate)
         optimizer = BertAdam if options.optimizer == "bertadam" else Optimizer
@@ -155,10 +158,11 @@ class Run:
     def _train(self, batch: Batch) -> None:
         """One step. Nothing in here waits for the device."""
         start, end = self._setup.span
-        for quantizer in self._quantizers:
+        for quantizer in self._scheduled:
             quantizer.progress(start + (end - start) * self.step / self._steps)
         target = self._target(batch)
-        losses = [self._learn(network, batch, target) for network in self.networks]
+        with check_outputs(self._model) if self.step == 0 else nullcontext():
+            losses = [self._learn(network, batch, target) for network in self.networks]
         self._losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
         options = self._setup.options
         factor = rate_factor(

@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from bebertlab.interfaces.quantizer import ParameterGroup
+from bebertlab.interfaces.capabilities import ParameterGroup
 from bebertlab.training.options import TrainOptions
 
 _BETAS = (0.9, 0.999)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from bebertlab.data.batches import batches
-from bebertlab.inference.predict import evaluating, evaluation_plan, predict
+from bebertlab.inference.predict import evaluation_plan, predict
+from bebertlab.inference.prepare import prepare
 from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.task import SELECT
 from bebertlab.model.bert import BertClassifier
-from bebertlab.model.precision import in_float, in_precision
 from bebertlab.model.slice import Network, target_of
 from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.setup import TrainingSetup
@@ -73,11 +73,10 @@ class Selection:
         setup, objective = self._setup, self._objective
         plan = evaluation_plan(network, setup.select, setup.device)
         losses, sizes = [], []
-        precision = setup.options.precision
-        with evaluating(network, precision):
+        prepared = prepare(network, setup.options.precision)
+        with torch.no_grad():
             for batch in batches(setup.select, plan, device=setup.device):
-                with in_precision(precision, setup.device):
-                    student = in_float(network(batch, objective.student_taps))
+                student = prepared(batch, objective.student_taps)
                 losses.append(objective(student, target_of(network, self._target(batch)), batch))
                 sizes.append(len(batch.positions))
         weights = torch.tensor(sizes, dtype=torch.float32)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bebertlab.data.examples import Examples
-from bebertlab.inference.frozen import frozen_weights
 from bebertlab.inference.predict import predict
+from bebertlab.inference.prepare import InferenceModel, prepare
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.model.bert import BertClassifier
-from bebertlab.model.precision import Precision, dtype_of, in_float, in_precision
+from bebertlab.model.precision import Precision
 
 
 class Teacher:
@@ -39,7 +39,7 @@ class Teacher:
         self._model = model.to(device).eval()
         self._key: object = key if key is not None else object()
         self._device = device
-        self._precision: Precision = "fp32"
+        self._prepared: dict[bool, InferenceModel] = {}  # by dropout, while it is at work
         self.seconds = 0.0  #: spent in the teacher; on a GPU without waiting for it
 
     def logits(
@@ -64,22 +64,21 @@ class Teacher:
     @contextmanager
     def at_work(self, precision: Precision = "fp32") -> Iterator[None]:
         """For many answers in a row, in a precision: its weights do not change, so they are quantized once."""
-        before, self._precision = self._precision, precision
+        before, self._prepared = self._prepared, {False: prepare(self._model, precision)}
         try:
-            with frozen_weights(self._model, dtype_of(precision)):
-                yield
+            yield
         finally:
-            self._precision = before
+            self._prepared = before
 
     def answer(self, batch: Batch, taps: frozenset[Tap], *, dropout: bool = False) -> Outputs:
         """Logits and taps of a batch; with the teacher's dropout, drawn anew every time, if asked."""
         start = perf_counter()
-        if self._model.training is not dropout:
-            self._model.train(dropout)
-        with torch.no_grad(), in_precision(self._precision, self._device):
-            outputs: Outputs = self._model(batch, taps)
+        prepared = self._prepared.get(False) or prepare(self._model)
+        if dropout:
+            prepared = self._prepared.setdefault(True, self._prepared.get(True) or prepared.with_dropout())
+        outputs = prepared(batch, taps)
         self.seconds += perf_counter() - start
-        return in_float(outputs)
+        return outputs
 
 
 @lru_cache(maxsize=4)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from bebertlab.api import QuantizerOptions, SchemeOptions, hookimpl
-from bebertlab_baselines.bitnet import Bitnet
-from bebertlab_baselines.bitnet_activation import BitnetActivation
-from bebertlab_baselines.dorefa import Dorefa
-from bebertlab_baselines.dorefa_activation import DorefaActivation
-from bebertlab_baselines.irnet import Irnet
-from bebertlab_baselines.irnet_activation import IrnetActivation
+from bebertlab_baselines.bitnet import Bitnet, BitnetActivation
+from bebertlab_baselines.dorefa import Dorefa, DorefaActivation
+from bebertlab_baselines.irnet import Irnet, IrnetActivation
 from bebertlab_baselines.pact import Pact
-from bebertlab_baselines.react import React
-from bebertlab_baselines.react_weight import ReactWeight
+from bebertlab_baselines.react import React, ReactWeight
 from bebertlab_baselines.schemes import (
     BitnetScheme,
     DorefaScheme,

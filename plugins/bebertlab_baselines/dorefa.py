@@ -1,4 +1,4 @@
-"""DoReFa-Net: weights squeezed by tanh into evenly spaced levels."""
+"""DoReFa-Net: weights squashed by tanh, activations clipped at 1, both at evenly spaced levels."""
 
 from __future__ import annotations
 
@@ -8,25 +8,41 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, straight_through
-from bebertlab_baselines.groups import Granularity, largest, mean, total
-from bebertlab_baselines.signs import sign_bits, signs
+from bebertlab.api import (
+    GRANULARITIES,
+    SIGNS,
+    TERNARY,
+    Alphabet,
+    Codes,
+    Granularity,
+    Quantizer,
+    QuantizerOptions,
+    at_least_float32,
+    clipped_ste,
+    group_max,
+    group_mean,
+    group_sum,
+    integer_dtype,
+    sign,
+    straight_through,
+)
 
 
 @frozen(kw_only=True)
 class Dorefa(QuantizerOptions):
-    """Weights: tanh, then evenly spaced levels between plus and minus the largest; of 1 bit the scaled sign."""
+    """Weights: tanh, then evenly spaced levels between plus and minus the largest; 1 bit is the scaled sign."""
 
     kind = "dorefa"
+    applies_to = "weights"
     bits: int = field(default=4, validator=[validators.ge(1), validators.le(8)])  #: of a level
     granularity: Granularity = field(
-        default="tensor", validator=validators.in_(("tensor", "row"))
+        default="tensor", validator=validators.in_(GRANULARITIES)
     )  #: what shares a range: the whole tensor, or each row
     unit_range: bool = True  #: from -1 to 1, as published; false: from -max |tanh w| to it, the size of the weights
-    as_published: bool = False  #: zeros are NaN, or with 1 bit a third value, as in the published code
+    as_published: bool = False  #: as in the published code, zeros give NaN, or with 1 bit are a third level
 
     def build(self, shape: torch.Size) -> Quantizer:
-        """A quantizer without state."""
+        """A stateless quantizer."""
         return DorefaSignQuantizer(self) if self.bits == 1 else DorefaQuantizer(self)
 
 
@@ -36,7 +52,7 @@ class DorefaQuantizer(Quantizer):
     t = tanh w,  m = max |t|,  n = 2^bits - 1,  q = 2 round(n (t / (2 m) + 1/2)) / n - 1;
     with `unit_range=False` that times m.
     Shape: (O, I) -> (O, I), or any other.
-    Gradient, with g what comes from above: rounding passes it, tanh and the normalization have their derivatives, the
+    Gradient, with g the upstream gradient: rounding passes it, tanh and the normalization have their derivatives, the
     maximum included: (1 - t^2) (g / m - sign(t) / m^2 sum(g t) / k where |t| = m), k the number of such weights;
     with `unit_range=False`, where q is about t, it is (1 - t^2) g.
     Source: DoReFa-Net, arXiv:1606.06160, section 2.3, and its published code.
@@ -49,8 +65,8 @@ class DorefaQuantizer(Quantizer):
 
     def __init__(self, options: Dorefa) -> None:
         super().__init__()
-        self.bits = options.bits
-        self.highest: int = 2**self.bits - 1
+        self.alphabet = Alphabet.unsigned(options.bits)
+        self.highest = self.alphabet.high
         self.granularity = options.granularity
         self.unit_range = options.unit_range
         self.as_published = options.as_published
@@ -67,7 +83,7 @@ class DorefaQuantizer(Quantizer):
         squeezed, most = _squeezed(x.detach(), self.granularity, self.as_published)
         step, offset = _grid(most, self.highest, self.unit_range, x.dtype)
         levels = _levels(squeezed, most, self.highest)
-        return Codes(levels=levels.to(torch.int32), step=step, offset=offset, bits=self.bits)
+        return Codes(levels=levels.to(torch.int32), step=step, offset=offset, alphabet=self.alphabet)
 
 
 class DorefaSignQuantizer(Quantizer):
@@ -77,7 +93,7 @@ class DorefaSignQuantizer(Quantizer):
     Shape: (O, I) -> (O, I), or any other.
     Gradient: 1 (straight-through); s is a constant.
     Source: DoReFa-Net, arXiv:1606.06160, section 2.3 (1 bit).
-    Differs: zero counts as +1; `as_published` has it as a third value.
+    Differs: zero counts as +1; with `as_published` it is a third level, 0.
 
     >>> DorefaSignQuantizer(Dorefa(bits=1))(torch.tensor([[-3.0, 0.0, 1.0, 0.0]]))
     tensor([[-1.,  1.,  1.,  1.]])
@@ -85,7 +101,7 @@ class DorefaSignQuantizer(Quantizer):
 
     def __init__(self, options: Dorefa) -> None:
         super().__init__()
-        self.bits = sign_bits(options.as_published)
+        self.alphabet = TERNARY if options.as_published else SIGNS
         self.as_published = options.as_published
         self.granularity = options.granularity
         self.row_wise = options.granularity == "row"
@@ -98,14 +114,14 @@ class DorefaSignQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels -1 and +1, with `as_published` also 0."""
         levels, step = self._quantized(x.detach())
-        return Codes(levels=levels.to(torch.int8), step=step, bits=self.bits)
+        return Codes(levels=levels.to(torch.int8), step=step, alphabet=self.alphabet)
 
     def _quantized(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        return signs(w, self.as_published), mean(w.abs(), self.granularity)
+        return sign(w, keep_zero=self.as_published), group_mean(w.abs(), self.granularity)
 
 
 class _Quantize(torch.autograd.Function):
-    # forward with ctx, not setup_context: that one costs three times as much a call
+    # forward with ctx, not setup_context: a call of that takes three times as long
     @staticmethod
     def forward(
         ctx: Any,  # noqa: ANN401 - torch's own type
@@ -128,7 +144,7 @@ class _Quantize(torch.autograd.Function):
         if ctx.unit:
             inverse = _inverse(most)
             at_most = squeezed.abs().eq_(most)
-            share = total(wide * squeezed, ctx.granularity) * inverse.square() / total(at_most, ctx.granularity)
+            share = group_sum(wide * squeezed, ctx.granularity) * inverse.square() / group_sum(at_most, ctx.granularity)
             wide = (wide * inverse).addcmul_(at_most.copysign_(squeezed), share, value=-1)
             # the derivative of tanh in one pass, in the memory of what it multiplies
             torch.ops.aten.tanh_backward(wide, squeezed, grad_input=wide)
@@ -138,9 +154,9 @@ class _Quantize(torch.autograd.Function):
 
 
 def _squeezed(x: Tensor, granularity: Granularity, published: bool) -> tuple[Tensor, Tensor]:
-    """tanh, and the largest magnitude of the group: 0 for zeros, or NaN."""
+    """tanh, and the largest magnitude of the group; that of zeros is 0, or NaN if `published`."""
     squeezed = at_least_float32(x).tanh()
-    most = largest(squeezed.abs(), granularity)
+    most = group_max(squeezed.abs(), granularity)
     return squeezed, torch.where(most == 0, torch.nan, most) if published else most
 
 
@@ -157,3 +173,60 @@ def _grid(most: Tensor, highest: int, unit: bool, dtype: torch.dtype) -> tuple[T
     """Step and offset."""
     reach = (most != 0).to(most.dtype) if unit else most
     return (reach * (2 / highest)).to(dtype), (-reach).to(dtype)
+
+
+@frozen(kw_only=True)
+class DorefaActivation(QuantizerOptions):
+    """Activations: evenly spaced levels from 0 to 1."""
+
+    kind = "dorefa_activation"
+    applies_to = "activations"
+    bits: int = field(default=4, validator=[validators.ge(1), validators.le(16)])  #: of a level
+    signed: bool = False  #: levels from -1 to 1, for inputs of both signs; needs at least 2 bits
+
+    def __attrs_post_init__(self) -> None:
+        if self.signed and self.bits < 2:
+            raise ValueError("bits must be at least 2 where signed is true, is 1")
+
+    def build(self, shape: torch.Size) -> DorefaActivationQuantizer:
+        """A stateless quantizer."""
+        return DorefaActivationQuantizer(self)
+
+
+class DorefaActivationQuantizer(Quantizer):
+    """Evenly spaced levels from 0 (or -1) to 1.
+
+    unsigned: n = 2^bits - 1, q = round(n min(max(x, 0), 1)) / n;
+    signed: n = 2^(bits-1) - 1, q = round(n min(max(x, -1), 1)) / n.
+    Shape: any -> the same.
+    Gradient: 1 where 0 <= x <= 1 (signed: where -1 <= x <= 1), else 0.
+    Source: DoReFa-Net, arXiv:1606.06160, section 2.4.
+    Differs: the paper limits activations to [0, 1]; the signed form, for the hidden states of a BERT, is ours.
+
+    >>> DorefaActivationQuantizer(DorefaActivation(bits=2))(torch.tensor([-1.0, 0.4, 0.9, 3.0]))
+    tensor([0.0000, 0.3333, 1.0000, 1.0000])
+    """
+
+    def __init__(self, options: DorefaActivation) -> None:
+        super().__init__()
+        self.alphabet = Alphabet.symmetric(options.bits) if options.signed else Alphabet.unsigned(options.bits)
+        self.low = -1.0 if options.signed else 0.0
+        self.highest = self.alphabet.high
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every value at the nearest level."""
+        levels = self._levels(x.detach())
+        return clipped_ste(levels.mul_(self._step(levels)), x, self.low, 1.0)
+
+    def encode(self, x: Tensor) -> Codes:
+        """Levels 0 to n, or -n to n."""
+        levels = self._levels(x.detach())
+        dtype = integer_dtype(self.alphabet.low, self.highest)
+        return Codes(levels=levels.to(dtype), step=self._step(levels), alphabet=self.alphabet)
+
+    def _levels(self, x: Tensor) -> Tensor:
+        # adding 0 turns -0 into the 0 that integers decode to
+        return at_least_float32(x).clamp(self.low, 1.0).mul_(self.highest).round_().add_(0.0).to(x.dtype)
+
+    def _step(self, levels: Tensor) -> Tensor:
+        return levels.new_tensor(1 / self.highest)

@@ -9,9 +9,9 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, at_least_float32, integer_dtype
+from bebertlab.api import Alphabet, Codes, ParameterGroup, Quantizer, QuantizerOptions, at_least_float32, integer_dtype
 
-_SMALLEST = 1e-5  #: a clip below this is used as this
+_SMALLEST = 1e-5  #: a smaller clip counts as this
 
 
 @frozen(kw_only=True)
@@ -20,18 +20,18 @@ class Pact(QuantizerOptions):
 
     kind = "pact"
     bits: int = field(default=4, validator=[validators.ge(1), validators.le(16)])  #: of a level
-    signed: bool = False  #: levels from -clip to clip, for inputs of both signs; needs 2 bits or more
-    clip: float = field(default=2.5, validator=validators.gt(0))  #: alpha of the paper, to begin with
+    signed: bool = False  #: levels from -clip to clip, for inputs of both signs; needs at least 2 bits
+    clip: float = field(default=2.5, validator=validators.gt(0))  #: first value of the clip, alpha in the paper
     decay: float | None = field(
         default=None, validator=validators.optional(validators.ge(0))
     )  #: weight decay of the clip; null: the stage's `quantizer_weight_decay`
 
     def __attrs_post_init__(self) -> None:
         if self.signed and self.bits < 2:
-            raise ValueError("bits is 1 and signed true; levels of both signs need at least 2 bits")
+            raise ValueError("bits must be at least 2 where signed is true, is 1")
 
     def build(self, shape: torch.Size) -> PactQuantizer:
-        """A quantizer with its clip at the start."""
+        """A quantizer with the first value of its clip."""
         return PactQuantizer(self)
 
 
@@ -43,10 +43,10 @@ class PactQuantizer(Quantizer):
     signed: n = 2^(bits-1) - 1, q = round(min(max(x, -a), a) n / a) a / n.
     Shape: any -> the same.
     Gradient: unsigned: 1 where 0 <= x < a, else 0; to clip the sum over x >= a.
-    Signed: 1 where -a < x < a, else 0; to clip the sum over x >= a less that over x <= -a. Also where clip < 1e-5.
+    Signed: 1 where -a < x < a, else 0; to clip the sum over x >= a minus that over x <= -a. Also where clip < 1e-5.
     Source: PACT, arXiv:1805.06085, section 3, equations 1 to 3.
-    Differs: the paper replaces ReLU and so has no signed form, which hidden states of a BERT need. Its L2 penalty on
-    the clip is the weight decay of an own parameter group (`decay`). A clip that falls to 0 is held at 1e-5.
+    Differs: in the paper this replaces ReLU; the signed form, for the hidden states of a BERT, is ours. Its L2 penalty
+    on the clip is the weight decay of a separate parameter group (`decay`). A clip never falls below 1e-5.
 
     >>> PactQuantizer(Pact(bits=2, clip=1.5))(torch.tensor([-1.0, 0.6, 1.4, 9.0]))
     tensor([0.0000, 0.5000, 1.5000, 1.5000], grad_fn=<_QuantizeBackward>)
@@ -54,9 +54,9 @@ class PactQuantizer(Quantizer):
 
     def __init__(self, options: Pact) -> None:
         super().__init__()
-        self.bits = options.bits
+        self.alphabet = Alphabet.symmetric(options.bits) if options.signed else Alphabet.unsigned(options.bits)
         self.signed = options.signed
-        self.highest: int = 2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1
+        self.highest = self.alphabet.high
         self.clip = nn.Parameter(torch.tensor(options.clip))
         self._decay = options.decay
 
@@ -67,13 +67,11 @@ class PactQuantizer(Quantizer):
 
     def encode(self, x: Tensor) -> Codes:
         """Levels 0 to n, or -n to n."""
-        part, clip = _part(x.detach(), self.clip.detach())
+        fraction, clip = _fraction(x.detach(), self.clip.detach())
         return Codes(
-            levels=_levels(part, self.highest, self.signed).to(
-                integer_dtype(-self.highest if self.signed else 0, self.highest)
-            ),
+            levels=_levels(fraction, self.highest, self.signed).to(integer_dtype(self.alphabet.low, self.highest)),
             step=(clip / self.highest).to(x.dtype),
-            bits=self.bits,
+            alphabet=self.alphabet,
         )
 
     def parameter_groups(self) -> Iterable[ParameterGroup]:
@@ -82,36 +80,36 @@ class PactQuantizer(Quantizer):
 
 
 class _Quantize(torch.autograd.Function):
-    # forward with ctx, not setup_context: that one costs three times as much a call
+    # forward with ctx, not setup_context: a call of that takes three times as long
     @staticmethod
     def forward(ctx: Any, x: Tensor, clip: Tensor, highest: int, signed: bool) -> Tensor:  # noqa: ANN401 - torch's type
-        part, clip = _part(x, clip)
-        ctx.save_for_backward(part)
+        fraction, clip = _fraction(x, clip)
+        ctx.save_for_backward(fraction)
         ctx.signed = signed
-        # 0 is added too: it turns -0 into the 0 that integers decode to
-        return _levels(part, highest, signed).to(x.dtype).mul_((clip / highest).to(x.dtype)).add_(0.0)
+        # adding 0 turns -0 into the 0 that integers decode to
+        return _levels(fraction, highest, signed).to(x.dtype).mul_((clip / highest).to(x.dtype)).add_(0.0)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:  # noqa: ANN401 - torch's own type
-        (part,) = ctx.saved_tensors
-        wide = gradient.to(part.dtype)
-        # fused passes (the ends are exclusive): a comparison and a where take several times as long on a CPU.
-        # No number of a layer is between -1e-30 and 0: the lower end is that of [0, 1)
-        passed = torch.ops.aten.hardtanh_backward(wide, part, -1.0 if ctx.signed else -1e-30, 1.0)
+        (fraction,) = ctx.saved_tensors
+        wide = gradient.to(fraction.dtype)
+        # fused passes with exclusive ends: a comparison and a where take several times as long on a CPU.
+        # No activation is between -1e-30 and 0: the lower end is that of [0, 1)
+        passed = torch.ops.aten.hardtanh_backward(wide, fraction, -1.0 if ctx.signed else -1e-30, 1.0)
         beyond = wide - passed
         both = beyond.sum() if ctx.signed else None
-        # in the memory of what lies beyond: no third tensor of the size of x
-        above = torch.ops.aten.threshold_backward(beyond, part, 0.5, grad_input=beyond).sum()
+        # in place: no third tensor of the size of x
+        above = torch.ops.aten.threshold_backward(beyond, fraction, 0.5, grad_input=beyond).sum()
         clip = above if both is None else 2 * above - both
         return passed.to(gradient.dtype), clip, None, None
 
 
-def _part(x: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
-    """x as a part of the clip, and the clip that holds."""
+def _fraction(x: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
+    """x as a fraction of the clip, and the clip itself, clamped."""
     wide = at_least_float32(x)
     clip = clip.to(wide.dtype).clamp(min=_SMALLEST)
     return wide / clip, clip
 
 
-def _levels(part: Tensor, highest: int, signed: bool) -> Tensor:
-    return part.clamp(-1.0 if signed else 0.0, 1.0).mul_(highest).round_()
+def _levels(fraction: Tensor, highest: int, signed: bool) -> Tensor:
+    return fraction.clamp(-1.0 if signed else 0.0, 1.0).mul_(highest).round_()

@@ -7,15 +7,11 @@ from typing import Literal
 from attrs import evolve, field, frozen, validators
 
 from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, QuantizerOptions, QuantSpec, SchemeOptions, Site
-from bebertlab_baselines.bitnet import Bitnet
-from bebertlab_baselines.bitnet_activation import BitnetActivation
-from bebertlab_baselines.dorefa import Dorefa
-from bebertlab_baselines.dorefa_activation import DorefaActivation
-from bebertlab_baselines.irnet import Irnet
-from bebertlab_baselines.irnet_activation import IrnetActivation
+from bebertlab_baselines.bitnet import Bitnet, BitnetActivation
+from bebertlab_baselines.dorefa import Dorefa, DorefaActivation
+from bebertlab_baselines.irnet import Irnet, IrnetActivation
 from bebertlab_baselines.pact import Pact
-from bebertlab_baselines.react import React
-from bebertlab_baselines.react_weight import ReactWeight
+from bebertlab_baselines.react import React, ReactWeight
 from bebertlab_baselines.xnor import Xnor
 
 #: values there are never negative: after softmax, and after relu

@@ -8,9 +8,19 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, mask_gradient
-from bebertlab_baselines.groups import Granularity, mean, size
-from bebertlab_baselines.signs import sign_bits, signs
+from bebertlab.api import (
+    GRANULARITIES,
+    SIGNS,
+    TERNARY,
+    Codes,
+    Granularity,
+    Quantizer,
+    QuantizerOptions,
+    group_mean,
+    group_size,
+    mask_gradient,
+    sign,
+)
 
 
 @frozen(kw_only=True)
@@ -19,28 +29,28 @@ class Xnor(QuantizerOptions):
 
     kind = "xnor"
     granularity: Granularity = field(
-        default="row", validator=validators.in_(("tensor", "row"))
+        default="row", validator=validators.in_(GRANULARITIES)
     )  #: what shares a scale: each row (a filter of the paper, a token), or the whole tensor
     product_rule: bool = False  #: the derivative of the scale by the product rule, not the paper's 1/n
-    as_published: bool = False  #: zero is a third value, as in the published code
+    as_published: bool = False  #: zero is a third level, as in the published code
 
     def build(self, shape: torch.Size) -> XnorQuantizer:
-        """A quantizer without state."""
+        """A stateless quantizer."""
         return XnorQuantizer(self)
 
 
 class XnorQuantizer(Quantizer):
     """Binary values: the sign times the mean magnitude of the row, or of the tensor.
 
-    s = mean |x| over the n numbers that share it,  q = s * sign(x).
+    s = mean |x| over the n elements that share it,  q = s * sign(x).
     Shape: (O, I) -> (O, I), or any other; a row is the last dimension: of activations a token.
-    Gradient, with g what comes from above: g (1/n + s where |x| <= 1);
-    with `product_rule` sign(x) mean(g sign(x)) + g s where |x| <= 1, in which the scale has its true derivative.
+    Gradient, with g the upstream gradient: g (1/n + s where |x| <= 1);
+    with `product_rule` sign(x) group_mean(g sign(x)) + g s where |x| <= 1, with the true derivative of the scale.
     Source: XNOR-Net, arXiv:1603.05279, section 3.1 (weights; the derivative of the sign is that of its equation for
     |x| <= 1) and section 3.2 (inputs; a token of a linear layer is a sub-tensor of the paper).
-    Differs: zero counts as +1; `as_published` has it as a third value. The published code also multiplies the gradient
-    by a constant (which AdamW does not notice), leaves out |x| = 1, and centres and clips the latent weights after
-    each step.
+    Differs: zero counts as +1; with `as_published` it is a third level, 0. The published code also multiplies the
+    gradient by a constant (without effect under AdamW), excludes |x| = 1, and centres and clips the latent weights
+    after each step.
 
     >>> XnorQuantizer(Xnor())(torch.tensor([[-3.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
     tensor([[-1.,  1.,  1.,  1.],
@@ -49,7 +59,7 @@ class XnorQuantizer(Quantizer):
 
     def __init__(self, options: Xnor) -> None:
         super().__init__()
-        self.bits = sign_bits(options.as_published)
+        self.alphabet = TERNARY if options.as_published else SIGNS
         self.as_published = options.as_published
         self.granularity = options.granularity
         self.product_rule = options.product_rule
@@ -64,24 +74,26 @@ class XnorQuantizer(Quantizer):
         """Levels -1 and +1, with `as_published` also 0."""
         x = x.detach()
         return Codes(
-            levels=signs(x, self.as_published).to(torch.int8), step=mean(x.abs(), self.granularity), bits=self.bits
+            levels=sign(x, keep_zero=self.as_published).to(torch.int8),
+            step=group_mean(x.abs(), self.granularity),
+            alphabet=self.alphabet,
         )
 
 
 class _Quantize(torch.autograd.Function):
-    # forward with ctx, not setup_context: that one costs three times as much a call
+    # forward with ctx, not setup_context: a call of that takes three times as long
     @staticmethod
     def forward(ctx: Any, x: Tensor, granularity: Granularity, product_rule: bool, published: bool) -> Tensor:  # noqa: ANN401
-        scale = mean(x.abs(), granularity)
+        scale = group_mean(x.abs(), granularity)
         ctx.save_for_backward(x, scale)
         ctx.granularity, ctx.product_rule, ctx.published = granularity, product_rule, published
-        return signs(x, published).mul_(scale)
+        return sign(x, keep_zero=published).mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401 - torch's own type
         x, scale = ctx.saved_tensors
         passed = mask_gradient(gradient, x, -1.0, 1.0).mul_(scale)
         if ctx.product_rule:
-            signed = signs(x, ctx.published)
-            return passed.addcmul_(signed, mean(gradient * signed, ctx.granularity)), None, None, None
-        return passed.add_(gradient, alpha=1 / size(x, ctx.granularity)), None, None, None
+            signed = sign(x, keep_zero=ctx.published)
+            return passed.addcmul_(signed, group_mean(gradient * signed, ctx.granularity)), None, None, None
+        return passed.add_(gradient, alpha=1 / group_size(x, ctx.granularity)), None, None, None

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from bebertlab.api import DistillationOptions, ImporterOptions, LossOptions, QuantizerOptions, SchemeOptions, hookimpl
-from bebertlab_bibert.bibert import Bibert
-from bebertlab_bibert.boolean import Bool
-from bebertlab_bibert.direction import Direction
 from bebertlab_bibert.distillations import DirectionMatchingDistillation
 from bebertlab_bibert.importers import BebertBibertImporter, BibertImporter
-from bebertlab_bibert.prediction import BibertPrediction
+from bebertlab_bibert.losses import BibertPrediction, Direction
+from bebertlab_bibert.quantizers import Bibert, Bool, Sign
 from bebertlab_bibert.schemes import BebertBibertScheme, BibertScheme
-from bebertlab_bibert.sign import Sign
 
 __all__ = [
     "BebertBibertImporter",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen, validators
 
 from bebertlab.api import LAYERS, DistillationOptions, Layers, LossOptions, Phase
-from bebertlab_bibert.direction import Direction
-from bebertlab_bibert.prediction import BibertPrediction
+from bebertlab_bibert.losses import BibertPrediction, Direction
 
 
 @frozen(kw_only=True)

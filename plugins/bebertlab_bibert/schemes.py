@@ -5,9 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from bebertlab.api import LINEAR_SITES, WEIGHT_SITES, QuantSpec, SchemeOptions, Site
-from bebertlab_bibert.bibert import Bibert
-from bebertlab_bibert.boolean import Bool
-from bebertlab_bibert.sign import Sign
+from bebertlab_bibert.quantizers import Bibert, Bool, Sign
 
 _QKV = (Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE)
 

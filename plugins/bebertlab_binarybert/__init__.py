@@ -12,14 +12,12 @@ from bebertlab.api import (
     hookimpl,
 )
 from bebertlab_binarybert.adaptive import Adaptive
-from bebertlab_binarybert.attention import AttentionDistanceOptions
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.distillations import JointDistillation, PredictionDistillation, TwoStageDistillation
-from bebertlab_binarybert.hidden import HiddenDistanceOptions
 from bebertlab_binarybert.importer import BinaryBertImporter, TernaryBertImporter
 from bebertlab_binarybert.laq import Laq
+from bebertlab_binarybert.losses import AttentionDistanceOptions, HiddenDistanceOptions, Prediction
 from bebertlab_binarybert.lsq import Lsq
-from bebertlab_binarybert.prediction import Prediction
 from bebertlab_binarybert.schemes import BinaryBert, TernaryBert
 from bebertlab_binarybert.twn import Twn
 from bebertlab_binarybert.tws import Tws

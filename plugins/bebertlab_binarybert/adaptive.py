@@ -1,18 +1,30 @@
-"""Adaptive splitting: where there is no room to split every module, those that need it most are."""
+"""Adaptive splitting: where a budget does not allow to split every module, split those that need it most."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from attrs import evolve, field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Checkpoint, Measure, QuantSpec, Splitter, SplitterOptions, Splitting, UserError, branch_prefix
-from bebertlab_binarybert.costs import SIZES, UNITS, Costs, Unit
-from bebertlab_binarybert.knapsack import choose
+from bebertlab.api import (
+    FULL_PRECISION_BITS,
+    Checkpoint,
+    Measure,
+    QuantSpec,
+    Splitter,
+    SplitterOptions,
+    Splitting,
+    UserError,
+    branch_counts,
+    branch_prefix,
+    model_operations,
+    quantizable_modules,
+    usual_tokens,
+)
 from bebertlab_binarybert.twn import Twn
 from bebertlab_binarybert.tws import binary_design, clip_weight, split_all, ternary_modules, two_branches
 
@@ -149,3 +161,76 @@ def _rows(rises: Mapping[str, float], chosen: frozenset[str], costs: Costs) -> l
         | {unit: costs.second(path, unit) / SIZES[unit] for unit in UNITS}
         for path, rise in sorted(rises.items(), key=lambda item: -item[1])
     ]
+
+
+#: of matrices (2^20 bytes), or of a forward pass (10^9 operations)
+Unit = Literal["mebibytes", "gigaflops"]
+UNITS: tuple[Unit, ...] = ("mebibytes", "gigaflops")
+SIZES: Mapping[Unit, float] = {"mebibytes": 8 * 2**20, "gigaflops": 1e9}  #: in bits, in operations
+
+
+class Costs:
+    """Bits and operations of a model of single branches under a design, and of a second branch at every module.
+
+    In bits and operations, not in the larger units: those are whole numbers or nearly so, whose sums are exact.
+    """
+
+    def __init__(self, source: Checkpoint, spec: QuantSpec) -> None:
+        """Of the matrices in `source`, each of one branch, under a design of the same sites."""
+        self._sizes, self._design = source.architecture, spec.with_branches({})
+        counts = branch_counts(source.architecture, source.spec)
+        self._bits = {}
+        for path, site in quantizable_modules(self._sizes).items():
+            weight = source.tensors[f"{branch_prefix(path, 0, counts[path])}weight"]
+            quantizer = spec.weights.get(site)
+            self._bits[path] = weight.numel() * (
+                FULL_PRECISION_BITS if quantizer is None else quantizer.build(weight.shape).bits
+            )
+        self._operations = self._count({})
+
+    def single(self, unit: Unit) -> float:
+        """Of the model of single branches."""
+        return sum(self._bits.values()) if unit == "mebibytes" else self._operations
+
+    def second(self, path: str, unit: Unit) -> float:
+        """Of a second branch at a module, in addition."""
+        return self._bits[path] if unit == "mebibytes" else self._count({path: 2}) - self._operations
+
+    def _count(self, branches: Mapping[str, int]) -> float:
+        spec = self._design.with_branches(branches)
+        return model_operations(self._sizes, spec, usual_tokens(self._sizes)).total
+
+
+class _Load(NamedTuple):
+    cost: float
+    value: float
+    taken: int  #: bit i is set where thing i is taken
+
+
+def choose(values: Sequence[float], costs: Sequence[float], budget: float) -> tuple[bool, ...]:
+    """The things of the highest total value whose costs do not exceed the budget, exactly; of equals the cheaper ones.
+
+    maximize sum of s_i u_i over s in {0, 1}^n with sum of s_i c_i <= budget, by dynamic programming over the loads that
+    no other load beats in both cost and value. There are at most as many of them as different sums of costs, which are
+    few where many things cost the same, as the matrices of a BERT do. What has no positive value is left.
+    Raises nothing: costs are not negative, and with a negative budget nothing is taken.
+
+    >>> choose([6.0, 5.0, 5.0], [3.0, 2.0, 2.0], 4.0)
+    (False, True, True)
+    """
+    best = [_Load(0.0, 0.0, 0)]
+    for place, (value, cost) in enumerate(zip(values, costs, strict=True)):
+        if value > 0:
+            added = [_Load(load.cost + cost, load.value + value, load.taken | 1 << place) for load in best]
+            best = _unbeaten([*best, *(load for load in added if load.cost <= budget)])
+    taken = best[-1].taken
+    return tuple(bool(taken >> place & 1) for place in range(len(values)))
+
+
+def _unbeaten(loads: list[_Load]) -> list[_Load]:
+    """Loads by rising cost, each of a higher value than all cheaper ones."""
+    kept: list[_Load] = []
+    for load in sorted(loads, key=lambda load: (load.cost, -load.value, load.taken)):
+        if not kept or load.value > kept[-1].value:
+            kept.append(load)
+    return kept

@@ -8,8 +8,17 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, sign
-from bebertlab_binarybert.granularity import Granularity, mean
+from bebertlab.api import (
+    GRANULARITIES,
+    SIGNS,
+    TERNARY,
+    Codes,
+    Granularity,
+    Quantizer,
+    QuantizerOptions,
+    group_mean,
+    sign,
+)
 
 
 @frozen(kw_only=True)
@@ -18,12 +27,12 @@ class Bwn(QuantizerOptions):
 
     kind = "bwn"
     granularity: Granularity = field(
-        default="tensor", validator=validators.in_(("tensor", "row"))
+        default="tensor", validator=validators.in_(GRANULARITIES)
     )  #: what shares a scale: the whole tensor, or each row (BinaryBERT's word embedding)
-    as_published: bool = False  #: zero is a third value, as in the published code
+    as_published: bool = False  #: zero is a third level, as in the published code
 
     def build(self, shape: torch.Size) -> BwnQuantizer:
-        """A quantizer without state."""
+        """A stateless quantizer."""
         return BwnQuantizer(self.granularity, as_published=self.as_published)
 
 
@@ -32,10 +41,10 @@ class BwnQuantizer(Quantizer):
 
     s = mean |w|,  q = s * sign(w).
     Shape: (O, I) -> (O, I), or any other.
-    Gradient: 1 (straight-through, nothing is cut off); s is a constant.
+    Gradient: 1 (straight-through, not clipped); s is a constant.
     Source: XNOR-Net, arXiv:1603.05279, section 3.1; BinaryBERT, arXiv:2012.15701, section 2.1.
-    Differs: zero counts as +1 and so fits one bit; the published code maps it to a third value, 0, as does
-    `as_published`, which has two bits therefore.
+    Differs: zero counts as +1, so one bit is enough; in the published code, and with `as_published`, it is a third
+    level, 0, which takes two bits.
 
     >>> BwnQuantizer("tensor")(torch.tensor([[-3.0, 0.0, 1.0, 0.0]]))
     tensor([[-1.,  1.,  1.,  1.]])
@@ -43,7 +52,7 @@ class BwnQuantizer(Quantizer):
 
     def __init__(self, granularity: Granularity, *, as_published: bool = False) -> None:
         super().__init__()
-        self.bits = 2 if as_published else 1
+        self.alphabet = TERNARY if as_published else SIGNS
         self.published = as_published
         self.granularity = granularity
         self.row_wise = granularity == "row"
@@ -56,11 +65,11 @@ class BwnQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels -1 and +1; with `as_published` also 0."""
         levels, step = _levels(x.detach(), self.granularity, self.published)
-        return Codes(levels=levels.to(torch.int8), step=step, bits=self.bits)
+        return Codes(levels=levels.to(torch.int8), step=step, alphabet=self.alphabet)
 
 
 class _Binarize(torch.autograd.Function):
-    # forward with ctx, not setup_context: that one costs three times as much a call
+    # forward with ctx, not setup_context: a call of that takes three times as long
     @staticmethod
     def forward(ctx: Any, x: Tensor, granularity: Granularity, published: bool) -> Tensor:  # noqa: ANN401 - torch's own
         levels, step = _levels(x, granularity, published)
@@ -73,6 +82,5 @@ class _Binarize(torch.autograd.Function):
 
 def _levels(x: Tensor, granularity: Granularity, published: bool) -> tuple[Tensor, Tensor]:
     magnitudes = x.abs()
-    step = mean(magnitudes, granularity)
-    # in memory that has served
-    return torch.sign(x, out=magnitudes) if published else sign(x, out=magnitudes), step
+    step = group_mean(magnitudes, granularity)
+    return sign(x, keep_zero=published, out=magnitudes), step  # reuses memory

@@ -7,9 +7,7 @@ from typing import Literal
 from attrs import field, frozen, validators
 
 from bebertlab.api import LAYERS, DistillationOptions, Layers, LossOptions, Phase
-from bebertlab_binarybert.attention import AttentionDistanceOptions
-from bebertlab_binarybert.hidden import HiddenDistanceOptions
-from bebertlab_binarybert.prediction import Prediction
+from bebertlab_binarybert.losses import AttentionDistanceOptions, HiddenDistanceOptions, Prediction
 
 Reduction = Literal["elements", "classes"]
 

@@ -1,8 +1,8 @@
-"""Where the levels of a tensor lie: its clips and its range.
+"""The levels of a tensor in `uniform`: its clips and its range.
 
-On a CPU clips and range are plain numbers: activations are small, and a call of torch costs more than its arithmetic;
-also the backward pass has nothing to do where nothing was clipped. On a GPU that would wait for the device, and a
-compiler would stop at it: there they are tensors. The results are the same.
+On a CPU clips and range are Python numbers: activations are small, so calls of torch cost more than their arithmetic,
+and the backward pass can be skipped where nothing was clipped. On a GPU that would synchronize with the device, and
+torch.compile would break the graph: there they are tensors. The results are the same.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from torch import Tensor
 
 from bebertlab.api import at_least_float32
 
-#: a plain number, or a tensor of one number, or of one a row; Any, as torch takes all of them
+#: a Python number, or a tensor with one number or one per row; Any, as torch accepts all of them
 Number: TypeAlias = Any
 
-#: of a quantizer: bits, symmetric, one range a row, as published
+#: of a quantizer: bits, symmetric, one range per row, as published
 Rule: TypeAlias = tuple[int, bool, bool, bool]
 
-_SMALLEST = 1e-12  #: a symmetric range below this is that of zeros
+_SMALLEST = 1e-12  #: the least symmetric range
 _EXTENT = 1e-8  #: added to an asymmetric range, as in the published code
 _WIDE = (torch.float32, torch.float64)
 _ZERO = torch.zeros(())
 
 
 def check_bits(options: Any, attribute: Attribute[int], bits: int) -> None:  # noqa: ANN401 - options with `symmetric`
-    """A validator: one bit has no level on each side of zero."""
+    """A validator: symmetric levels need at least two bits."""
     if options.symmetric and bits < 2:
         raise ValueError(f"'{attribute.name}' must be at least 2 where levels are symmetric: {bits}")
 
@@ -42,10 +42,10 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
     size: Number  #: from level 0 to level `highest`
     offset: Number | None  #: value of level 0; None is exactly 0
     highest: int
-    inside: bool = False  #: nothing is clipped, as far as is known
+    inside: bool = False  #: True: nothing is clipped; False: not known
 
-    def gives_what(self, other: Grid) -> bool:
-        """Whether a tensor gets the same values from the other grid, both found for it; False where that is costly."""
+    def equals(self, other: Grid) -> bool:
+        """Whether both grids, computed for the same tensor, give it equal values; False where that is not known."""
         if not isinstance(self.size, float) or self[2:] != other[2:]:
             return False
         return self.inside or self[:2] == other[:2]
@@ -55,23 +55,23 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
         wide = at_least_float32(x)
         scale = self.highest / self.size
         if self.inside:
-            own: Tensor = wide * scale if self.offset is None else (wide - self.offset).mul_(scale)
+            scaled: Tensor = wide * scale if self.offset is None else (wide - self.offset).mul_(scale)
         else:
-            # in place from here on: what is freed between tensors that stay is lost to the C library's heap
-            own = torch.clamp(wide, self.low, self.high, out=None if wide is x else wide)
-            own = own.mul_(scale) if self.offset is None else own.sub_(self.offset).mul_(scale)
-        return own.round_().to(x.dtype)
+            # in place: memory freed between tensors that stay would fragment the heap
+            scaled = torch.clamp(wide, self.low, self.high, out=None if wide is x else wide)
+            scaled = scaled.mul_(scale) if self.offset is None else scaled.sub_(self.offset).mul_(scale)
+        return scaled.round_().to(x.dtype)
 
     def values(self, x: Tensor) -> Tensor:
         """Every value at its nearest level."""
         levels, step = self.levels(x), self.step(x.dtype)
-        # a base of 0 is added too: it turns -0 into the 0 that integers decode to
+        # a base of 0 is added too, which turns -0 into the 0 that integers decode to
         if self.offset is None and isinstance(step, float):
-            return torch.add(_ZERO, levels, alpha=step, out=levels)  # one pass for both
+            return torch.add(_ZERO, levels, alpha=step, out=levels)  # both in one pass
         return levels.mul_(step).add_(self.base(x.dtype))
 
     def step(self, dtype: torch.dtype) -> Number:
-        """Distance of neighbouring levels."""
+        """Distance of neighboring levels."""
         return _narrow(self.size / self.highest, dtype)
 
     def base(self, dtype: torch.dtype) -> Number:
@@ -80,7 +80,7 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
 
 
 def gradients(gradient: Tensor, x: Tensor, low: Number, high: Number) -> tuple[Tensor, Tensor]:
-    """What reaches x, where low < x < high, and what reaches the clips (low, high), the sums of what lies beyond."""
+    """The gradient of x, where low < x < high, and that of the clips (low, high), the sums beyond them."""
     if isinstance(low, float):
         # a comparison and a where take several times as long on a CPU as these fused passes
         passed = torch.ops.aten.hardtanh_backward(gradient, x, low, high)
@@ -95,15 +95,15 @@ def gradients(gradient: Tensor, x: Tensor, low: Number, high: Number) -> tuple[T
 def find_grid(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool, published: bool = False) -> Grid:
     """The grid of a tensor, or of each of its rows, for the clips (low, high).
 
-    `published`: a symmetric range of zeros has no levels (NaN).
+    `published`: a symmetric range of zeros is NaN.
     """
     (grid,) = find_grids(x, [clip], [(bits, symmetric, rows, published)])
     return grid
 
 
 def find_grids(x: Tensor, clips: Sequence[Tensor], rules: Sequence[Rule]) -> list[Grid]:
-    """`find_grid` for the clips and rules of several branches, which look for the extremes of the tensor once."""
-    if not all(_in_numbers(x, rows) for _, _, rows, _ in rules):
+    """`find_grid` for the clips and rules of several branches; the extremes of the tensor are computed once."""
+    if not all(_uses_numbers(x, rows) for _, _, rows, _ in rules):
         return [_of_tensors(x, clip, *rule) for clip, rule in zip(clips, rules, strict=True)]
     smallest, largest = torch.aminmax(x)
     ends = smallest.item(), largest.item()
@@ -113,7 +113,7 @@ def find_grids(x: Tensor, clips: Sequence[Tensor], rules: Sequence[Rule]) -> lis
     ]
 
 
-def _in_numbers(x: Tensor, rows: bool) -> bool:
+def _uses_numbers(x: Tensor, rows: bool) -> bool:
     return x.is_cpu and x.is_floating_point() and not rows and not torch.compiler.is_compiling()
 
 
@@ -124,7 +124,7 @@ def _highest(bits: int, symmetric: bool) -> int:
 def _of_numbers(ends: tuple[float, float], clip: list[float], bits: int, symmetric: bool, published: bool) -> Grid:
     (smallest, largest), (low, high), highest = ends, clip, _highest(bits, symmetric)
     inside = low < smallest and largest < high
-    # in this order NaN stays NaN, as in tensors
+    # in this order of arguments NaN stays NaN, as in tensors
     least, most = (min(max(end, low), high) for end in ends)
     if symmetric:
         size = (max(-least, most) or torch.nan) if published else max(-least, most, _SMALLEST)
@@ -143,7 +143,7 @@ def _of_tensors(x: Tensor, clip: Tensor, bits: int, symmetric: bool, rows: bool,
 
 
 def _extremes(x: Tensor, rows: bool) -> tuple[Tensor, Tensor]:
-    """Smallest and largest value; a row is the last dimension, and of (B, A, T, D) all of (T, D)."""
+    """The smallest and largest value; a row is the last dimension, or (T, D) of (B, A, T, D)."""
     if not rows:
         return x.amin(), x.amax()
     over = (-2, -1) if x.ndim == 4 else (-1,)

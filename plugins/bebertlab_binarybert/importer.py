@@ -25,8 +25,7 @@ from bebertlab.api import (
     quantizable_modules,
     quantized_bits,
 )
-from bebertlab_binarybert.methods import FULL
-from bebertlab_binarybert.schemes import BinaryBert, TernaryBert
+from bebertlab_binarybert.schemes import FULL, BinaryBert, TernaryBert
 
 _CLIP = re.compile(r".*(weight_clip_val|input_clip_val|act_clip_val|embed_clip_val|clip_(query|key|value|attn))")
 _ATTENTION = re.compile(r"(.*)\.quantizers\.attention_(\w+)\.(clip|step)")

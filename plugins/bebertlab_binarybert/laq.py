@@ -6,25 +6,39 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, sign, straight_through
-from bebertlab_binarybert.granularity import Granularity, mean, total
+from bebertlab.api import (
+    GRANULARITIES,
+    SIGNS,
+    TERNARY,
+    Alphabet,
+    Codes,
+    Granularity,
+    Quantizer,
+    QuantizerOptions,
+    at_least_float32,
+    group_mean,
+    group_sum,
+    integer_dtype,
+    sign,
+    straight_through,
+)
 
-_ITERATIONS = 10  #: of the published code, whether or not anything still changes
+_ITERATIONS = 10  #: as in the published code, also where nothing changes any more
 
 
 @frozen(kw_only=True)
 class Laq(QuantizerOptions):
-    """Levels and scale fitted to each other in turns, as if every weight mattered alike to the loss."""
+    """Levels and scale fitted to each other in turns, as if all weights were equally important to the loss."""
 
     kind = "laq"
     bits: int = field(default=2, validator=[validators.ge(1), validators.le(16)])  #: of a level; 1 is `bwn`
     granularity: Granularity = field(
-        default="tensor", validator=validators.in_(("tensor", "row"))
+        default="tensor", validator=validators.in_(GRANULARITIES)
     )  #: what shares a scale: the whole tensor, or each row
     as_published: bool = False  #: zeros and empty groups as in the published code
 
     def build(self, shape: torch.Size) -> LaqQuantizer:
-        """A quantizer without state."""
+        """A stateless quantizer."""
         return LaqQuantizer(self)
 
 
@@ -36,9 +50,9 @@ class LaqQuantizer(Quantizer):
     Shape: (O, I) -> (O, I), or any other.
     Gradient: 1 (straight-through); a and b are constants.
     Source: Loss-aware binarization and quantization, arXiv:1611.01600 and arXiv:1802.08635; BinaryBERT's code.
-    Differs: the papers weigh with Adam's second moments, the published code and this do not. With 1 bit zero counts as
-    +1 (published: a third value, 0), with more a group of zeros gives zeros (published: NaN); `as_published` gives
-    what was published, and 1 bit is 2 then.
+    Differs: the papers weight by Adam's second moments, which neither the published code nor this does. With 1 bit zero
+    counts as +1 (published: a third level, 0), with more bits a group of zeros gives zeros (published: NaN);
+    `as_published` gives what was published, where 1 bit takes 2.
 
     >>> LaqQuantizer(Laq(bits=2))(torch.tensor([[2.0, 1.0, -0.2, 0.0]]))
     tensor([[1.5000, 1.5000, 0.0000, 0.0000]])
@@ -50,8 +64,9 @@ class LaqQuantizer(Quantizer):
         self.published = options.as_published
         self.row_wise = options.granularity == "row"
         self.binary = options.bits == 1
-        self.bits = 2 if self.binary and self.published else options.bits
-        self.highest: int = 1 if self.binary else 2 ** (options.bits - 1) - 1
+        binary = TERNARY if self.published else SIGNS
+        self.alphabet = binary if self.binary else Alphabet.symmetric(options.bits)
+        self.highest = self.alphabet.high
 
     def forward(self, x: Tensor) -> Tensor:
         """Every weight at a multiple of the scale."""
@@ -61,31 +76,31 @@ class LaqQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels -n to n."""
         levels, step = self._quantized(x)
-        whole = levels.nan_to_num_().to(torch.int8 if self.bits <= 8 else torch.int32)  # the step is NaN then
-        return Codes(levels=whole, step=step, bits=self.bits)
+        whole = levels.nan_to_num_().to(integer_dtype(-self.highest, self.highest))  # the step is NaN then
+        return Codes(levels=whole, step=step, alphabet=self.alphabet)
 
     def _quantized(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = x.detach()  # the gradient is known: record nothing
+        x = x.detach()  # the gradient is known: no graph is needed
         if self.binary:
-            return torch.sign(x) if self.published else sign(x), mean(x.abs(), self.granularity)
+            return sign(x, keep_zero=self.published), group_mean(x.abs(), self.granularity)
         wide = at_least_float32(x)
-        size = wide.abs()
-        part = self._parts(size, self._scale(size, size.sign()))
+        magnitudes = wide.abs()
+        fractions = self._fractions(magnitudes, self._scale(magnitudes, magnitudes.sign()))
         for _ in range(_ITERATIONS):
-            scale = self._scale(size, part)
-            part = self._parts(size, scale)
-        # of sizes, and signed at the end: no pass for the absolute values of every turn
-        levels = part.mul_(self.highest).round_().mul_(wide.sign()).add_(0.0)  # adding 0 turns -0 into 0
+            scale = self._scale(magnitudes, fractions)
+            fractions = self._fractions(magnitudes, scale)
+        # magnitudes, signed at the end: no pass for absolute values in every iteration
+        levels = fractions.mul_(self.highest).round_().mul_(wide.sign()).add_(0.0)  # adding 0 turns -0 into 0
         step = (scale / self.highest).to(x.dtype)
         return levels.to(x.dtype), step
 
-    def _scale(self, size: Tensor, part: Tensor) -> Tensor:
-        weight = total(part, self.granularity)
+    def _scale(self, magnitudes: Tensor, fractions: Tensor) -> Tensor:
+        weight = group_sum(fractions, self.granularity)
         if not self.published:
             weight = weight.clamp(min=torch.finfo(weight.dtype).tiny)
-        return total(part * size, self.granularity) / weight
+        return group_sum(fractions * magnitudes, self.granularity) / weight
 
-    def _parts(self, size: Tensor, scale: Tensor) -> Tensor:
+    def _fractions(self, magnitudes: Tensor, scale: Tensor) -> Tensor:
         if not self.published:
             scale = scale.clamp(min=torch.finfo(scale.dtype).tiny)
-        return (size / scale).clamp_(max=1.0).mul_(self.highest).round_().div_(self.highest)
+        return (magnitudes / scale).clamp_(max=1.0).mul_(self.highest).round_().div_(self.highest)

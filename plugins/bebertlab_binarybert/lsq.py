@@ -9,7 +9,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, integer_dtype, mask_gradient
+from bebertlab.api import Alphabet, Codes, Quantizer, QuantizerOptions, at_least_float32, integer_dtype, mask_gradient
 from bebertlab_binarybert.grid import check_bits
 
 _SMALLEST = 1e-5  #: no step is smaller
@@ -24,10 +24,10 @@ class Lsq(QuantizerOptions):
         default=4, validator=[validators.ge(1), validators.le(16), check_bits]
     )  #: of a level; symmetric ones need 2
     symmetric: bool = True  #: levels on both sides of zero; false: upwards from the smallest value of the tensor
-    as_published: bool = False  #: a step that falls to 0 or below is used as it is, as in the published code
+    as_published: bool = False  #: a step that falls to 0 or below is not clamped, as in the published code
 
     def build(self, shape: torch.Size) -> LsqQuantizer:
-        """A quantizer whose step is not set yet."""
+        """A quantizer without a step."""
         return LsqQuantizer(self)
 
 
@@ -37,32 +37,31 @@ class LsqQuantizer(Quantizer):
     symmetric: low = -2^(bits-1), high = 2^(bits-1) - 1, b = 0;  asymmetric: low = 0, high = 2^bits - 1, b = min x;
     a = max(step, 1e-5), u = (x - b) / a, q = a min(max(round(u), low), high) + b.
     The first forward pass in training sets step = 2 mean |x| / sqrt(high), asymmetric 4 mean |x| / sqrt(high). In
-    evaluation a step that was never set is found for every tensor anew and not kept. (Before `torch.compile` run
-    one training batch, or load a trained state: setting the step is not for a compiler.)
+    evaluation a step that was never set is computed for each tensor and not kept. (Before `torch.compile` run one
+    training batch, or load a trained state: the step is not set in compiled code.)
     Shape: any -> the same.
     Gradient: 1 where low <= u <= high, else 0; to step the sum of (low where u < low, high where u > high, else
     round(u) - u) over sqrt(elements * high), also where step < 1e-5; b is a constant.
     Source: LSQ, arXiv:1902.08153; BinaryBERT's code.
-    Differs: the published code of BinaryBERT stops at a step that is not above 0, that of BEBERT goes on with it, as
-    does `as_published` (a step of exactly 0 gives NaN). Neither saves that the step was set, and both set a loaded step
-    of exactly 1 anew.
+    Differs: the published code of BinaryBERT stops at a step that is not above 0, that of BEBERT and
+    `as_published` use it as it is (a step of exactly 0 gives NaN). Neither code saves that the step was set, and both
+    set a loaded step of exactly 1 again.
 
     >>> LsqQuantizer(Lsq(bits=2)).eval()(torch.tensor([-2.0, 0.5, 1.5, 0.0]))
     tensor([-2.,  0.,  2.,  0.])
     """
 
-    initialised: Tensor  #: whether the step was set, a number of type bool
+    initialised: Tensor  #: whether the step was set, a scalar of dtype bool
 
     def __init__(self, options: Lsq) -> None:
         super().__init__()
-        self.bits = options.bits
+        self.alphabet = Alphabet.signed(options.bits) if options.symmetric else Alphabet.unsigned(options.bits)
         self.symmetric = options.symmetric
         self.published = options.as_published
-        self.low: int = -(2 ** (self.bits - 1)) if self.symmetric else 0
-        self.high: int = self.low + 2**self.bits - 1
+        self.low, self.high = self.alphabet.low, self.alphabet.high
         self.step = nn.Parameter(torch.tensor(1.0))
         self.register_buffer("initialised", torch.tensor(False))
-        self._ready = False  # what the buffer said when it was last read: reading it would make a GPU wait
+        self._ready = False  # the buffer as last read: each read would synchronize with a GPU
 
     def forward(self, x: Tensor) -> Tensor:
         """Every value at the nearest level."""
@@ -73,14 +72,14 @@ class LsqQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels low to high, with an offset where they are not symmetric."""
         x = x.detach()
-        step = _positive(self._found_step(x).to(at_least_float32(x).dtype), self.published)
+        step = _clamped(self._current_step(x).to(at_least_float32(x).dtype), self.published)
         base = None if self.symmetric else x.amin()
         levels = _in_steps(x, step, base).clamp_(self.low, self.high).round_().nan_to_num_()
         return Codes(
             levels=levels.to(integer_dtype(self.low, self.high)),
             step=step.to(x.dtype),
             offset=base,
-            bits=self.bits,
+            alphabet=self.alphabet,
         )
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - torch's own type
@@ -99,7 +98,7 @@ class LsqQuantizer(Quantizer):
             self.initialised.fill_(True)
         return self.step
 
-    def _found_step(self, x: Tensor) -> Tensor:
+    def _current_step(self, x: Tensor) -> Tensor:
         return self.step.detach() if self._is_set() else self._first_step(x)
 
     def _is_set(self) -> bool:
@@ -115,13 +114,13 @@ class _Quantize(torch.autograd.Function):
     # forward with ctx, not setup_context: that one costs three times as much a call
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, ends: tuple[int, int], symmetric: bool, published: bool) -> Tensor:  # noqa: ANN401
-        size = _positive(step.to(at_least_float32(x).dtype), published)
+        size = _clamped(step.to(at_least_float32(x).dtype), published)
         base = None if symmetric else x.amin()
-        # x, not what comes of it: it is kept anyway, once for all that read it, and dividing again is cheap
+        # x, not the result: it is kept anyway, and dividing again is cheap
         ctx.save_for_backward(x, size, base)
         ctx.low, ctx.high = low, high = ends
         y = _in_steps(x, size, base).clamp_(low, high).round_().to(x.dtype).mul_(size.to(x.dtype))
-        # 0 is added too: it turns -0 into the 0 that integers decode to
+        # adding 0 turns -0 into the 0 that integers decode to
         return y.add_(0.0 if base is None else base)
 
     @staticmethod
@@ -134,8 +133,8 @@ class _Quantize(torch.autograd.Function):
         return passed, slope / math.sqrt(scaled.numel() * ctx.high), None, None, None
 
 
-def _positive(step: Tensor, published: bool) -> Tensor:
-    """The step that holds: `published`, any but 0."""
+def _clamped(step: Tensor, published: bool) -> Tensor:
+    """The step, clamped; if `published` only 0 is replaced, by NaN."""
     return torch.where(step == 0, torch.nan, step) if published else step.clamp(min=_SMALLEST)
 
 

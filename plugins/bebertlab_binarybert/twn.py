@@ -7,8 +7,17 @@ import torch.nn.functional as F
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, straight_through
-from bebertlab_binarybert.granularity import Granularity, mean, total
+from bebertlab.api import (
+    GRANULARITIES,
+    TERNARY,
+    Codes,
+    Granularity,
+    Quantizer,
+    QuantizerOptions,
+    group_mean,
+    group_sum,
+    straight_through,
+)
 
 
 @frozen(kw_only=True)
@@ -17,18 +26,18 @@ class Twn(QuantizerOptions):
 
     kind = "twn"
     granularity: Granularity = field(
-        default="tensor", validator=validators.in_(("tensor", "row"))
+        default="tensor", validator=validators.in_(GRANULARITIES)
     )  #: what shares a scale: the whole tensor, or each row (BinaryBERT's word embedding)
     threshold: float = field(
         default=0.7, validator=[validators.gt(0), validators.lt(1)]
     )  #: a weight is large above this times the mean magnitude
     clip: float | None = field(
         default=None, validator=validators.optional(validators.gt(0))
-    )  #: weights are cut off here first, and get no gradient beyond (TernaryBERT: 2.5)
+    )  #: weights are clipped here first and have no gradient beyond (TernaryBERT: 2.5)
     as_published: bool = False  #: a row (or tensor) of zeros gives NaN, as in the published code
 
     def build(self, shape: torch.Size) -> TwnQuantizer:
-        """A quantizer without state."""
+        """A stateless quantizer."""
         return TwnQuantizer(self)
 
 
@@ -47,14 +56,14 @@ class TwnQuantizer(Quantizer):
             [ 0.0000,  0.0000,  0.0000]])
     """
 
-    bits = 2
+    alphabet = TERNARY
 
     def __init__(self, options: Twn) -> None:
         super().__init__()
         self.granularity = options.granularity
         self.threshold = options.threshold
         self.clip = options.clip
-        self.smallest = 0 if options.as_published else 1  #: number of large weights that a scale is the mean of
+        self.least_count = 0 if options.as_published else 1  #: of the large weights whose mean is the scale
         self.row_wise = options.granularity == "row"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,14 +76,15 @@ class TwnQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels -1, 0 and +1."""
         levels, step = self._quantized(x)
-        return Codes(levels=levels.to(torch.int8), step=step, bits=self.bits)
+        return Codes(levels=levels.to(torch.int8), step=step, alphabet=self.alphabet)
 
     def _quantized(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = x.detach()  # the gradient is known: record nothing
+        x = x.detach()  # the gradient is known: no graph is needed
         if self.clip is not None:
             x = x.clamp(-self.clip, self.clip)
-        size = x.abs()
+        magnitudes = x.abs()
         # 1 where large, else 0, by plain arithmetic: on a CPU a comparison and a where take several times as long
-        large = (size - mean(size, self.granularity) * self.threshold).clamp_(min=0).sign_()
-        step = total(size.mul_(large), self.granularity) / total(large, self.granularity).clamp_(min=self.smallest)
+        large = (magnitudes - group_mean(magnitudes, self.granularity) * self.threshold).clamp_(min=0).sign_()
+        count = group_sum(large, self.granularity).clamp_(min=self.least_count)
+        step = group_sum(magnitudes.mul_(large), self.granularity) / count
         return large.mul_(x.sign()).add_(0.0), step  # adding 0 turns -0 into the 0 that integers decode to

@@ -10,8 +10,16 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, Quantizer, QuantizerOptions, at_least_float32, integer_dtype
-from bebertlab_binarybert.granularity import Granularity
+from bebertlab.api import (
+    GRANULARITIES,
+    Alphabet,
+    Codes,
+    Granularity,
+    Quantizer,
+    QuantizerOptions,
+    at_least_float32,
+    integer_dtype,
+)
 from bebertlab_binarybert.grid import Grid, Rule, check_bits, find_grid, find_grids, gradients
 
 
@@ -26,14 +34,14 @@ class Uniform(QuantizerOptions):
     )  #: of a level; symmetric ones need 2
     symmetric: bool = True  #: levels mirrored around zero; false: from the smallest value to the largest
     granularity: Granularity = field(
-        default="tensor", validator=validators.in_(("tensor", "row"))
+        default="tensor", validator=validators.in_(GRANULARITIES)
     )  #: what shares a range: the tensor, or each row (each head's matrix where there are four dimensions)
-    clip: float = field(default=2.5, validator=validators.gt(0))  #: values are cut off at -clip and clip to begin with
-    learnable: bool = True  #: the two clips are trained; false: they stay
+    clip: float = field(default=2.5, validator=validators.gt(0))  #: the clips start at -clip and clip
+    learnable: bool = True  #: the two clips are trained; false: they are fixed
     as_published: bool = False  #: a row (or tensor) of zeros gives NaN where symmetric, as in the published code
 
     def build(self, shape: torch.Size) -> UniformQuantizer:
-        """A quantizer with its clips at the start."""
+        """A quantizer with the first values of its clips."""
         return UniformQuantizer(self)
 
 
@@ -47,8 +55,7 @@ class UniformQuantizer(Quantizer):
     Gradient: 1 where low < x < high, else 0; to high the sum over x >= high, to low the sum over x <= low; the
     range (m, b) is a constant.
     Source: TernaryBERT, arXiv:2009.12812, section 3.1; learned clips: PACT, arXiv:1805.06085, and BinaryBERT's code.
-    Differs: zeros give zeros; the symmetric quantizer of the published code gives NaN for a row of them, as does
-    `as_published`.
+    Differs: zeros give zeros; in the published code, and with `as_published`, a symmetric row of zeros gives NaN.
 
     >>> UniformQuantizer(Uniform(bits=2, learnable=False))(torch.tensor([-3.0, 0.3, 1.5]))
     tensor([-2.5000,  0.0000,  2.5000])
@@ -58,10 +65,10 @@ class UniformQuantizer(Quantizer):
 
     def __init__(self, options: Uniform) -> None:
         super().__init__()
-        self.bits = options.bits
+        self.alphabet = Alphabet.symmetric(options.bits) if options.symmetric else Alphabet.unsigned(options.bits)
         self.symmetric = options.symmetric
         self.row_wise = options.granularity == "row"
-        self._rule: Rule = self.bits, self.symmetric, self.row_wise, options.as_published
+        self._rule: Rule = options.bits, self.symmetric, self.row_wise, options.as_published
         clip = torch.tensor([-options.clip, options.clip])
         if options.learnable:
             self.clip = nn.Parameter(clip)
@@ -74,17 +81,17 @@ class UniformQuantizer(Quantizer):
         return y
 
     def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
-        """One tensor where nothing is clipped, without gradients also for branches with the same clips (on a CPU)."""
+        """One tensor where nothing is clipped; without gradients also for branches with equal clips (on a CPU)."""
         uniform = self._uniform(others)
         if uniform is None:
-            return super().forward_branches(others, x)
-        rules, clips = tuple(one._rule for one in uniform), [one.clip for one in uniform]
+            return [self(x), *(other(x) for other in others)]
+        rules, clips = tuple(branch._rule for branch in uniform), [branch.clip for branch in uniform]
         if torch.is_grad_enabled():
             values = _Quantize.apply(x, rules, *clips)  # type: ignore[no-untyped-call]
             return [values] * len(rules) if isinstance(values, Tensor) else list(values)
         grid, *grids = find_grids(x, clips, rules)
         y = grid.values(x)
-        return [y, *(y if other.gives_what(grid) else other.values(x) for other in grids)]
+        return [y, *(y if other.equals(grid) else other.values(x) for other in grids)]
 
     def encode(self, x: Tensor) -> Codes:
         """Levels -n to n, or 0 to n with an offset."""
@@ -92,37 +99,37 @@ class UniformQuantizer(Quantizer):
         return self._codes(x, find_grid(x, self.clip.detach(), *self._rule))
 
     def encode_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
-        """Codes that are the same are found once."""
+        """Equal codes are one object (on a CPU)."""
         uniform = self._uniform(others)
         if uniform is None:
-            return super().encode_branches(others, x)
+            return [self.encode(x), *(other.encode(x) for other in others)]
         x = x.detach()
-        grids = find_grids(x, [one.clip.detach() for one in uniform], [one._rule for one in uniform])
+        grids = find_grids(x, [branch.clip.detach() for branch in uniform], [branch._rule for branch in uniform])
         first = self._codes(x, grids[0])
         return [
-            first if grids[0].gives_what(grid) else one._codes(x, grid)
-            for one, grid in zip(uniform, grids, strict=True)
+            first if grids[0].equals(grid) else branch._codes(x, grid)
+            for branch, grid in zip(uniform, grids, strict=True)
         ]
 
     def _uniform(self, others: Sequence[Quantizer]) -> list[UniformQuantizer] | None:
-        """This quantizer and the others; None where one is of another kind and has no grid to share."""
-        found = [self, *(other for other in others if isinstance(other, UniformQuantizer))]
-        return found if len(found) > len(others) else None
+        """This quantizer and the others; None where one is of another kind and has no grid to compare."""
+        uniform = [self, *(other for other in others if isinstance(other, UniformQuantizer))]
+        return uniform if len(uniform) > len(others) else None
 
     def _codes(self, x: Tensor, grid: Grid) -> Codes:
         levels, step = grid.levels(x), grid.step(x.dtype)
         if not isinstance(step, float) or step != step:
             levels = levels.nan_to_num_()
         return Codes(
-            levels=levels.to(integer_dtype(-grid.highest if self.symmetric else 0, grid.highest)),
+            levels=levels.to(integer_dtype(self.alphabet.low, self.alphabet.high)),
             step=torch.as_tensor(step, dtype=x.dtype, device=x.device),
             offset=None if self.symmetric else torch.as_tensor(grid.base(x.dtype), dtype=x.dtype, device=x.device),
-            bits=self.bits,
+            alphabet=self.alphabet,
         )
 
 
 class _Quantize(torch.autograd.Function):
-    """What each branch, a rule and clips, makes of x; one tensor where that is the same, and so is the way back."""
+    """x quantized by each branch (a rule and clips); one tensor where values and gradients of all are equal."""
 
     # forward with ctx, not setup_context: that one costs three times as much a call
     @staticmethod
@@ -132,7 +139,7 @@ class _Quantize(torch.autograd.Function):
         if not ctx.inside:
             ctx.numbers = [(grid.low, grid.high) if isinstance(grid.low, float) else None for grid in grids]
             ctx.save_for_backward(x, *clips)
-        if not others or (ctx.inside and all(grid.gives_what(first) for grid in others)):
+        if not others or (ctx.inside and all(grid.equals(first) for grid in others)):
             return first.values(x)
         return tuple(grid.values(x) for grid in grids)
 
@@ -140,7 +147,7 @@ class _Quantize(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's own type
         if ctx.inside:
             gradient = reduce(torch.add, upstream)
-            # zeros, not None: an optimizer is to move a clip in every step or in none
+            # zeros, not None: an optimizer should update a clip in every step or in none
             return gradient, None, *(gradient.new_zeros(2) for _ in range(ctx.branches))
         x, *clips = ctx.saved_tensors
         dtype = x.dtype

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from bebertlab.api import DistillationOptions, ImporterOptions, QuantizerOptions, SchemeOptions, hookimpl
-from bebertlab_bit.centred_sign import CentredSign
 from bebertlab_bit.distillation import BitDistillation
-from bebertlab_bit.elastic import Elastic
 from bebertlab_bit.importer import BitImporter
+from bebertlab_bit.quantizers import CentredSign, Elastic
 from bebertlab_bit.scheme import Bit
 
 __all__ = ["Bit", "BitDistillation", "BitImporter", "CentredSign", "Elastic"]

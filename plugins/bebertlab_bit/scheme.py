@@ -6,13 +6,20 @@ from typing import Any, Literal
 
 from attrs import Attribute, field, frozen, validators
 
-from bebertlab.api import ATTENTION_SITES, LINEAR_SITES, QuantizerOptions, QuantSpec, SchemeOptions, Site
-from bebertlab_bit.centred_sign import CentredSign, Granularity
-from bebertlab_bit.elastic import Elastic
+from bebertlab.api import (
+    ATTENTION_SITES,
+    GRANULARITIES,
+    LINEAR_SITES,
+    Granularity,
+    QuantizerOptions,
+    QuantSpec,
+    SchemeOptions,
+    Site,
+)
+from bebertlab_bit.quantizers import CentredSign, Elastic
 
 #: values there are not below zero: after softmax, and after relu
 _ONE_SIDED = (Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN)
-_GRANULARITIES = ("tensor", "row")
 
 
 @frozen(kw_only=True)
@@ -35,10 +42,10 @@ class Bit(SchemeOptions):
     )  #: bwn: the sign of the distance from the mean of the tensor, one bit, its scale not learned
     quantize_probabilities: bool = True  #: false leaves the attention probabilities in full precision
     matrix_granularity: Granularity = field(
-        default="tensor", validator=validators.in_(_GRANULARITIES)
+        default="tensor", validator=validators.in_(GRANULARITIES)
     )  #: what shares a scale in the weight of a linear layer: the whole, or each row (output)
     embedding_granularity: Granularity = field(
-        default="row", validator=validators.in_(_GRANULARITIES)
+        default="row", validator=validators.in_(GRANULARITIES)
     )  #: the same of the word embedding, a row being a word
     signed: bool = True  #: elastic: levels on both sides of zero in Q, K, V and at inputs of linear layers (but one)
     one_sided_signed: bool = False  #: the same of attention probabilities and the second feed-forward layer

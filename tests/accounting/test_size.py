@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bebertlab.accounting.size import ModelSize, mebibytes, model_size, tensor_bytes
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.architecture import ATTENTION_SITES, LINEAR_SITES, Architecture, Checkpoint, QuantSpec, Site
-from bebertlab.interfaces.quantizer import Codes, Quantizer, QuantizerOptions
+from bebertlab.interfaces.quantizer import Alphabet, Codes, Quantizer, QuantizerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.folder import TENSORS, save_model
@@ -144,14 +144,14 @@ class Reading(QuantizerOptions):
 class ReadingQuantizer(Quantizer):
     def __init__(self) -> None:
         super().__init__()
-        self.bits = int(torch.tensor(3.0))
+        self.alphabet = Alphabet.unsigned(int(torch.tensor(3.0)))
         self.step = nn.Parameter(torch.tensor(1.0))
 
     def forward(self, x: Tensor) -> Tensor:
         return x
 
     def encode(self, x: Tensor) -> Codes:
-        return Codes(levels=x.int(), step=self.step, bits=self.bits)
+        return Codes(levels=x.int(), step=self.step, alphabet=self.alphabet)
 
 
 def test_a_quantizer_that_cannot_be_made_without_memory_is_counted_too(sizes: Architecture) -> None:

@@ -10,7 +10,8 @@ import torch
 from bebertlab.data import batches as module
 from bebertlab.data.batches import BatchPlan, batches
 from bebertlab.data.examples import Examples
-from bebertlab.inference.predict import evaluating, keep_freed_memory, predict
+from bebertlab.inference.predict import keep_freed_memory, predict
+from bebertlab.inference.prepare import prepare
 from bebertlab.interfaces.task import Task
 from bebertlab.testing.tiny import tiny_model
 
@@ -24,9 +25,10 @@ def test_logits_are_in_dataset_order(task: Task, examples: Examples, monkeypatch
     assert logits.std() > 0.01
     order = torch.arange(len(examples)).numpy()
     alone = BatchPlan(order=order, bounds=torch.arange(len(examples) + 1).numpy())
-    with evaluating(model):
-        for n, batch in enumerate(batches(examples, alone)):
-            torch.testing.assert_close(model(batch).logits[0], logits[n])
+    prepared = prepare(model)
+    for n, batch in enumerate(batches(examples, alone)):
+        torch.testing.assert_close(prepared(batch).logits[0], logits[n])
+    assert torch.equal(predict(prepared, examples), logits)
 
 
 def test_passes_repeat_and_leave_the_model_as_it_was(task: Task, examples: Examples) -> None:
@@ -35,16 +37,6 @@ def test_passes_repeat_and_leave_the_model_as_it_was(task: Task, examples: Examp
     assert model.training
     assert not logits.requires_grad
     assert torch.equal(predict(model, examples), logits)
-
-
-def test_the_mode_is_put_back_after_an_error(task: Task) -> None:
-    model = tiny_model(task).train()
-    with evaluating(model):
-        assert not model.training
-        assert not torch.is_grad_enabled()
-    with pytest.raises(AttributeError), evaluating(model):
-        model("no batch")
-    assert model.training
 
 
 FAULTS = """

@@ -19,7 +19,8 @@ from bebertlab.interfaces.architecture import (
     QuantSpec,
 )
 from bebertlab.interfaces.batch import Batch
-from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab.interfaces.capabilities import ParameterGroup
+from bebertlab.interfaces.quantizer import Alphabet, Codes, Quantizer, QuantizerOptions
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.requantize import apply_spec
@@ -48,7 +49,7 @@ class Rounding(QuantizerOptions):
 class RoundingQuantizer(Quantizer):
     """q = round(x / s) s with s = step, or step * max |row|; gradient 1 to x."""
 
-    bits = 4
+    alphabet = Alphabet.signed(16)
 
     def __init__(self, step: float, rows: bool, shape: torch.Size) -> None:
         super().__init__()
@@ -63,7 +64,7 @@ class RoundingQuantizer(Quantizer):
 
     def encode(self, x: Tensor) -> Codes:
         step = self.step * x.abs().amax(-1, keepdim=True) if self.row_wise else self.step
-        return Codes(levels=(x / step).round().to(torch.int32), step=step.detach(), bits=self.bits)
+        return Codes(levels=(x / step).round().to(torch.int32), step=step.detach(), alphabet=self.alphabet)
 
     def parameter_groups(self) -> tuple[ParameterGroup, ...]:
         return (ParameterGroup(parameters=(self.step,)),)

@@ -107,7 +107,7 @@ def test_tensors_of_another_size_are_refused(checkpoint: Checkpoint) -> None:
 
 
 def test_a_design_that_does_not_fit_is_refused(sizes: Architecture) -> None:
-    with pytest.raises(UserError, match="no place 'bert'"):
+    with pytest.raises(UserError, match="no site 'bert'"):
         BertClassifier(sizes, QuantSpec(branches={"bert": 2}))
 
 
@@ -180,8 +180,8 @@ def test_other_tokens_are_computed_as_far_as_quantizers_read_them(
     model(batch)
     last = "bert.encoder.layer.1"
     assert tokens["bert.encoder.layer.0"] == tokens[f"{last}.attention.self"] == 7
-    assert tokens[f"{last}.attention"] == tokens[f"{last}.intermediate"] == units
-    assert tokens[f"{last}.output"] == tokens[last] == 1
+    assert tokens[f"{last}.attention.output.dense"] == tokens[f"{last}.intermediate.dense"] == units
+    assert tokens[f"{last}.output.dense"] == tokens[f"{last}.output.LayerNorm"] == 1
 
 
 LAYER = "bert.encoder.layer.0"

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from bebertlab.model.embedding import PADDING, Embedding, EmbeddingBranch, QuantizedEmbedding
+from bebertlab.model.primitives import Granularity
 from bebertlab_binarybert.bwn import Bwn
-from bebertlab_binarybert.granularity import Granularity
 from bebertlab_binarybert.twn import Twn
 from bebertlab_binarybert.uniform import Uniform
 

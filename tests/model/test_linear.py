@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from bebertlab.interfaces.quantizer import QuantizerOptions
-from bebertlab.model.int8 import exact_products
-from bebertlab.model.linear import Linear, QuantizedLinear, build
+from bebertlab.model.linear import Linear, QuantizedLinear
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.lsq import Lsq
 from bebertlab_binarybert.uniform import Uniform
@@ -31,7 +31,7 @@ def filled(layer: QuantizedLinear, seed: int = 0) -> QuantizedLinear:
     return layer
 
 
-def products(layer: QuantizedLinear, x: torch.Tensor) -> int:
+def products(layer: nn.Module, x: torch.Tensor) -> int:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, torch.no_grad():
         layer(x)
     return sum(event.count for event in profile.key_averages() if event.key in ("aten::addmm", "aten::addmm_"))
@@ -97,25 +97,7 @@ def test_branches_of_the_same_input_take_one_product(scale: float, expected: int
     with torch.no_grad():
         branches_of(layer)[1].input_quantizer.clip.mul_(0.9)
     x = scale * torch.linspace(-1, 1, 18).view(3, 6)
-    alive = layer(x)
     assert products(layer, x) == expected
-    layer.freeze()
-    assert products(layer, x) == expected
-    with torch.no_grad():
-        torch.testing.assert_close(layer(x), alive.detach())
-    layer.thaw()
-    assert layer.frozen is None
-
-
-@pytest.mark.parametrize("inputs", [None, Uniform()])
-@pytest.mark.parametrize("branches", [1, 2])
-def test_what_is_frozen_can_have_another_dtype(inputs: Uniform | None, branches: int) -> None:
-    layer = filled(QuantizedLinear(6, 4, branches, Bwn(), inputs))
-    layer.freeze(torch.bfloat16)
-    assert layer.frozen is not None
-    weights, total = layer.frozen
-    assert [weight.dtype for weight in (*weights, total)] == [torch.bfloat16] * (branches + 1)
-    torch.testing.assert_close(total.float(), torch.stack(weights).float().sum(0), rtol=1e-2, atol=1e-2)
 
 
 def test_autocast_multiplies_in_its_dtype_and_adds_the_branches_in_place() -> None:
@@ -138,61 +120,26 @@ def test_autocast_multiplies_in_its_dtype_and_adds_the_branches_in_place() -> No
 
 
 def test_a_site_without_options_has_no_quantizer(rounding: type[Rounding]) -> None:
-    assert build(None, torch.Size([2])) is None
-    built = build(rounding(), torch.Size([2, 3]))
-    assert built is not None
+    assert QuantizedLinear(3, 2, 1, None, rounding()).branches[0].weight_quantizer is None
+    assert not QuantizedLinear(3, 2, 1, rounding(), None).input_quantizers()
     layer = QuantizedLinear(3, 2, 1, rounding(), rounding())
     assert branches_of(layer)[0].weight_quantizer.shape == (2, 3)
     assert branches_of(layer)[0].input_quantizer.shape == (3,)
 
 
-@pytest.mark.parametrize("symmetric", [True, False])
-@pytest.mark.parametrize("branches", [1, 2, 3])
-def test_frozen_products_can_be_of_whole_numbers(branches: int, symmetric: bool) -> None:
-    layer = filled(QuantizedLinear(384, 192, branches, Bwn(), Uniform(symmetric=symmetric))).eval()
-    with torch.no_grad():
-        branches_of(layer)[-1].input_quantizer.clip.mul_(0.5)
-    x = 2 * torch.randn(2, 3, 384, generator=torch.Generator().manual_seed(3))
-    alive = layer(x)
-    layer.freeze(integers=True)
-    assert (layer.integers is not None) == exact_products()
-    assert (layer.frozen is None) == exact_products()
-    torch.testing.assert_close(layer(x), alive, rtol=1e-5, atol=1e-4)
-    layer.thaw()
-    assert (layer.frozen, layer.integers) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("weights", "activations"),
-    [(Uniform(), Uniform()), (Bwn(), Uniform(bits=9)), (Bwn(), None), (None, Uniform())],
-)
-def test_what_has_many_levels_is_frozen_as_it_is(
-    weights: QuantizerOptions | None, activations: QuantizerOptions | None
-) -> None:
-    layer = filled(QuantizedLinear(384, 192, 2, weights, activations)).eval()
-    layer.freeze(integers=True)
-    assert layer.integers is None
-    assert layer.frozen is not None
-
-
-@pytest.mark.parametrize("integers", [False, True])
 @pytest.mark.parametrize(
     "activations",
     [None, Uniform(symmetric=False), Uniform(granularity="row"), Lsq()],
     ids=["none", "tensor", "row", "lsq"],
 )
 @pytest.mark.parametrize("branches", [1, 2])
-def test_the_first_token_alone_gets_what_it_gets_among_all(
-    branches: int, activations: QuantizerOptions | None, integers: bool
-) -> None:
+def test_the_first_token_alone_gets_what_it_gets_among_all(branches: int, activations: QuantizerOptions | None) -> None:
     layer = filled(QuantizedLinear(384, 192, branches, Bwn(), activations)).eval()
     if isinstance(activations, Uniform):
         with torch.no_grad():
             branches_of(layer)[-1].input_quantizer.clip.mul_(0.3)
     x = torch.randn(2, 3, 384, generator=torch.Generator().manual_seed(4))
     x[1, 2, 3] = 5.0  # no first token, but it widens the range
-    if integers:
-        layer.freeze(integers=True)
     with torch.no_grad():
         torch.testing.assert_close(layer(x, True), layer(x)[:, :1], rtol=1e-5, atol=1e-4)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import LINEAR_SITES, WEIGHT_SITES, Checkpoint, QuantSpec, Site
 from bebertlab.interfaces.batch import Batch
-from bebertlab.interfaces.quantizer import Codes, Quantizer, QuantizerOptions
+from bebertlab.interfaces.quantizer import Alphabet, Codes, Quantizer, QuantizerOptions
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.requantize import apply_spec
 from bebertlab.model.spec import branch_counts, branch_prefix
@@ -37,13 +37,13 @@ class Shifted(QuantizerOptions):
 
 
 class ShiftedQuantizer(Quantizer):
-    bits = 4
-    transferable_state = frozenset({"shift"})
+    alphabet = Alphabet.signed(4)
 
     def __init__(self, options: Shifted, shape: torch.Size) -> None:
         super().__init__()
         self.step = nn.Parameter(torch.tensor(options.step))
         self.shift = nn.Parameter(torch.zeros(shape[-1] * (1 + options.wide))) if options.shift else None
+        self.transferable_state = frozenset({"shift"}) if options.shift else frozenset()
 
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError

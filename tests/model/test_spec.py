@@ -8,7 +8,7 @@ from attrs import evolve
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import WEIGHT_SITES, Architecture, QuantSpec, Site
 from bebertlab.model.bert import BertClassifier
-from bebertlab.model.spec import branch_counts, branch_prefix, check_design, quantizable_modules
+from bebertlab.model.spec import branch_counts, branch_prefix, check_spec, quantizable_modules
 
 if TYPE_CHECKING:
     from tests.model.conftest import Rounding
@@ -62,7 +62,7 @@ def test_all_faults_of_a_design_are_said(sizes: Architecture, rounding: type[Rou
         branches={"bert.pooler.dens": 2, "bert.pooler.dense": 0},
     )
     with pytest.raises(UserError) as raised:
-        check_design(sizes, spec)
+        check_spec(sizes, spec)
     lines = str(raised.value).splitlines()
     assert [line.split(":")[0] for line in lines] == [
         "weights",
@@ -78,6 +78,6 @@ def test_all_faults_of_a_design_are_said(sizes: Architecture, rounding: type[Rou
 
 def test_a_module_of_a_layer_that_is_not_there_is_refused(sizes: Architecture) -> None:
     spec = QuantSpec(branches={"bert.encoder.layer.1.output.dense": 2})
-    check_design(sizes, spec)
-    with pytest.raises(UserError, match=r"no place 'bert\.encoder\.layer\.1\.output\.dense'"):
-        check_design(evolve(sizes, layers=1), spec)
+    check_spec(sizes, spec)
+    with pytest.raises(UserError, match=r"no site 'bert\.encoder\.layer\.1\.output\.dense'"):
+        check_spec(evolve(sizes, layers=1), spec)

@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bebertlab.errors import UserError
 from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.registry.manager import load_plugins
 from bebertlab.testing import check_quantizer
-from bebertlab.testing.codes import check_codes
+from bebertlab.testing.quantizer_codes import check_codes
 
 REGISTRY = load_plugins().registry
 DEFAULTS: list[Any] = [REGISTRY.find("quantizer", kind)() for kind in REGISTRY.kinds("quantizer")]
@@ -49,15 +48,6 @@ def variants() -> Iterator[QuantizerOptions]:
                     yield made
 
 
-def takes_probabilities(options: QuantizerOptions) -> bool:
-    """Whether it can be built where the last dimension varies."""
-    try:
-        options.build(torch.Size([]))
-    except UserError:
-        return False
-    return True
-
-
 def trained(options: QuantizerOptions, x: Tensor) -> Any:  # noqa: ANN401 - a quantizer
     """A quantizer that has seen a batch."""
     quantizer = options.build(x.shape[-2:]).train()
@@ -72,13 +62,13 @@ def test_there_are_quantizers_of_several_plugins() -> None:
 
 @pytest.mark.parametrize("options", [*variants()], ids=repr)
 def test_keeps_the_quantizer_contract(options: QuantizerOptions) -> None:
-    check_quantizer(options, probabilities=takes_probabilities(options))
+    check_quantizer(options)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", DEFAULTS, ids=repr)
 def test_compiles(options: QuantizerOptions) -> None:
-    check_quantizer(options, probabilities=takes_probabilities(options), compiled=True)
+    check_quantizer(options, compiled=True)
 
 
 @settings(max_examples=40)

@@ -1,4 +1,4 @@
-"""The checker must pass a right quantizer and name what is wrong with a broken one."""
+"""A valid quantizer passes; of a broken one the broken rule is named."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ import torch
 from attrs import evolve, field, frozen
 from torch import Tensor, nn
 
-from bebertlab.api import Codes, ParameterGroup, Quantizer, QuantizerOptions, sign, straight_through
+from bebertlab.api import (
+    SIGNS,
+    TERNARY,
+    Codes,
+    ParameterGroup,
+    Quantizer,
+    QuantizerOptions,
+    UserError,
+    sign,
+    straight_through,
+)
 from bebertlab.testing import ContractError, check_quantizer
 
 
 class Scaled(Quantizer):
-    """A right quantizer: the sign times the root mean square of a row, times a trained gain."""
+    """A valid quantizer: the sign times the root mean square of a row, times a trained gain."""
 
-    bits = 1
+    alphabet = SIGNS
     row_wise = True
 
     def __init__(self) -> None:
@@ -31,7 +41,7 @@ class Scaled(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         x = x.detach()
         step = x.square().mean(-1, keepdim=True).sqrt() * self.gain.detach().to(x.dtype)
-        return Codes(levels=sign(x).to(torch.int8), step=step, bits=1)
+        return Codes(levels=sign(x).to(torch.int8), step=step, alphabet=self.alphabet)
 
     def parameter_groups(self) -> Iterable[ParameterGroup]:
         return [ParameterGroup(parameters=(self.gain,))]
@@ -94,12 +104,19 @@ class SignOfZeroCounts(Scaled):
         return evolve(super().encode(x), levels=torch.copysign(ones, x.detach()).to(torch.int8))
 
 
+class OtherAlphabet(Scaled):
+    alphabet = TERNARY
+
+    def encode(self, x: Tensor) -> Codes:
+        return evolve(super().encode(x), alphabet=SIGNS)
+
+
 class OtherBits(Scaled):
-    bits = 2
+    bits = 2  # type: ignore[assignment] # what this is about
 
 
-class NoBits(Scaled):
-    bits = 0
+class NoAlphabet(Scaled):
+    alphabet = None  # type: ignore[assignment] # what this is about
 
 
 class FarApart(Scaled):
@@ -175,7 +192,7 @@ class NotRowWise(Scaled):
 
 
 class Centred(Scaled):
-    """A right quantizer too: the mean of the whole table is subtracted first, the sign has a trained step."""
+    """A valid quantizer too: the mean of the whole table is subtracted first, the sign has a trained step."""
 
     def forward_rows(self, rows: Tensor, table: Tensor) -> Tensor:
         levels, gain = sign(rows.detach() - table.detach().mean()), self.gain.to(rows.dtype)
@@ -186,7 +203,7 @@ class Centred(Scaled):
 
     def encode(self, x: Tensor) -> Codes:
         levels = sign(x.detach() - x.detach().mean()).to(torch.int8)
-        return Codes(levels=levels, step=self.gain.detach().to(x.dtype), bits=1)
+        return Codes(levels=levels, step=self.gain.detach().to(x.dtype), alphabet=SIGNS)
 
 
 class CentredZeroIsMinusOne(Centred):
@@ -208,7 +225,8 @@ class RowsWithoutTheTable(Centred):
 
 class RowsWithoutGradient(Scaled):
     def forward_rows(self, rows: Tensor, table: Tensor) -> Tensor:
-        return super().forward_rows(rows, table) + 0.5 * (rows - rows.detach())
+        quantized: Tensor = self(rows)
+        return quantized + 0.5 * (rows - rows.detach())
 
 
 class CopyOfTheGain(Scaled):
@@ -241,49 +259,50 @@ class ReadsMemoryOrder(Scaled):
 BROKEN: dict[type[Scaled], str] = {
     WrongShape: "turns shape",
     WrongDtype: "turns torch.float32 into torch.float64",
-    Approximate: r"encode\(x\).decode\(\) is not forward\(x\)",
-    RoundedOnTheWay: r"encode\(x\).decode\(\) is not forward\(x\)",
+    Approximate: r"encode\(x\).decode\(\) differs from forward\(x\)",
+    RoundedOnTheWay: r"encode\(x\).decode\(\) differs from forward\(x\)",
     NanOnZeros: "a row of zeros before training: forward gives NaN",
     FloatLevels: "not of an integer dtype",
-    ThirdLevel: "3 levels do not fit into 1 bits",
+    ThirdLevel: r"levels \[-1, 0, 1\] are not all in the declared",
     ZeroIsMinusOne: r"zero does not count as \+1",
     SignOfZeroCounts: r"zero does not count as \+1|different levels",
-    OtherBits: "codes say 1 bits, the quantizer 2",
-    NoBits: "bits is 0",
-    FarApart: "levels from -64 to 64",
+    OtherAlphabet: r"codes have the Alphabet\(low=-1, high=1, spacing=2\), the quantizer",
+    OtherBits: "bits is 2, but its Alphabet",
+    NoAlphabet: "declares no `alphabet`",
+    FarApart: r"levels \[-64, 64\] are not all in",
     NoGradient: "no gradient reaches x",
     ZeroGradient: "0 everywhere",
     NanGradient: "NaN or infinite",
     GainNotReached: "no gradient reaches parameter 'gain'",
     NoGroup: "'gain' is in 0 parameter groups",
     TwoGroups: "'gain' is in 2 parameter groups",
-    ForeignParameter: "not the quantizer's own",
+    ForeignParameter: "holds a parameter that is not the quantizer's",
     ForgottenState: "state dict does not hold",
     CountsCalls: "evaluation changes 'calls'",
-    NotRowWise: r"forward_rows\(x\[i\], x\) is not forward\(x\)\[i\]",
+    NotRowWise: r"row_wise is True, but forward\(x\[i\]\) is not forward\(x\)\[i\]",
     RowsWithoutTheTable: r"forward_rows\(x\[i\], x\) is not forward\(x\)\[i\]",
     RowsWithoutGradient: "in its gradient",
     CentredZeroIsMinusOne: r"neither zeros nor the level \+1|zero does not count as \+1",
     CopyOfTheGain: "after its parameters moved",
-    InPlace: "in place|is not forward",
-    GradientChangesValues: "where a gradient is asked for",
+    InPlace: "in place|differs from forward",
+    GradientChangesValues: "where x requires a gradient",
     ReadsMemoryOrder: "transposed view",
 }
 
 
 @pytest.mark.parametrize("right", [Scaled, Centred])
-def test_a_right_quantizer_passes(right: type[Scaled]) -> None:
+def test_a_valid_quantizer_passes(right: type[Scaled]) -> None:
     check_quantizer(Made(make=right))
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
-def test_a_broken_quantizer_is_found_and_the_law_named(broken: type[Scaled]) -> None:
+def test_a_broken_rule_is_named(broken: type[Scaled]) -> None:
     with pytest.raises(ContractError, match=BROKEN[broken]) as caught:
         check_quantizer(Made(make=broken))
     assert str(caught.value).startswith("quantizer 'made', built for shape (6, 16): ")
 
 
-def test_what_is_no_quantizer_is_named() -> None:
+def test_another_module_is_refused() -> None:
     with pytest.raises(ContractError, match="gives a Identity, not a Quantizer"):
         check_quantizer(Made(make=nn.Identity))
 
@@ -295,6 +314,19 @@ def test_a_quantizer_of_weights_only_is_checked_as_one() -> None:
                 raise RuntimeError("a matrix is needed")
             return super().forward(x)
 
-    check_quantizer(Made(make=WeightsOnly), activations=False)
+    class WeightOptions(Made):
+        applies_to = "weights"
+
+    check_quantizer(WeightOptions(make=WeightsOnly))
     with pytest.raises(RuntimeError, match="a matrix is needed"):
         check_quantizer(Made(make=WeightsOnly))
+
+
+def test_shapes_that_are_refused_with_a_sentence_are_not_checked() -> None:
+    class FixedShape(Made):
+        def build(self, shape: torch.Size) -> Quantizer:
+            if not shape:
+                raise UserError("the last dimension must be fixed")
+            return super().build(shape)
+
+    check_quantizer(FixedShape())

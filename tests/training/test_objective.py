@@ -18,9 +18,8 @@ from bebertlab.interfaces.loss import Loss, LossOptions
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.objective import PhaseLoss, rehearse
-from bebertlab_bibert.direction import Direction
-from bebertlab_binarybert.attention import AttentionDistanceOptions
-from bebertlab_binarybert.hidden import HiddenDistanceOptions
+from bebertlab_bibert.losses import Direction
+from bebertlab_binarybert.losses import AttentionDistanceOptions, HiddenDistanceOptions
 
 MakeLoss = Callable[..., LossOptions]
 LABELS = LabelsOptions()

@@ -13,8 +13,7 @@ from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.teaching import check_teacher
-from bebertlab_binarybert.hidden import HiddenDistanceOptions
-from bebertlab_binarybert.prediction import Prediction
+from bebertlab_binarybert.losses import HiddenDistanceOptions, Prediction
 
 TASK = tiny_task()
 TAPS = (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from bebertlab.api import Quantizer
 from bebertlab.testing import check_quantizer
-from bebertlab_baselines import Irnet
-from bebertlab_baselines.irnet import ScaleOf
+from bebertlab_baselines import Irnet, IrnetActivation
+from bebertlab_baselines.irnet import Decay, ScaleOf, decayed
 
 
 @pytest.mark.parametrize("scale_of", ["standardised", "balanced"])
@@ -94,3 +95,63 @@ def test_the_scale_is_within_a_factor_of_the_root_of_two(values: list[float]) ->
 @pytest.mark.slow
 def test_compiles() -> None:
     check_quantizer(Irnet(), compiled=True)
+
+
+@pytest.mark.parametrize("as_published", [True, False])
+def test_irnet_activation_keeps_the_quantizer_contract(as_published: bool) -> None:
+    check_quantizer(IrnetActivation(as_published=as_published))
+
+
+def test_it_is_the_sign() -> None:
+    x = torch.tensor([-3.0, 0.0, 0.1])
+    assert IrnetActivation().build(x.shape)(x).tolist() == [-1.0, 1.0, 1.0]
+    assert IrnetActivation(as_published=True).build(x.shape)(x).tolist() == [-1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 0.9])
+def test_the_gradient_is_that_of_the_estimator(
+    fraction: float,
+    matrix: tuple[Tensor, Tensor],
+    passed: Callable[[Quantizer, Tensor, Tensor], Tensor],
+    slope: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor],
+) -> None:
+    x, upstream = matrix
+    quantizer = IrnetActivation().build(x.shape)
+    quantizer.progress(fraction)
+    steepness = 10 ** (2 * fraction - 1)
+
+    def surrogate(x: Tensor) -> Tensor:
+        return (upstream * max(1 / steepness, 1) * (steepness * x).tanh()).sum()
+
+    assert torch.allclose(passed(quantizer, x, upstream), slope(surrogate, x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_irnet_activation_compiles() -> None:
+    check_quantizer(IrnetActivation(), compiled=True)
+
+
+@pytest.mark.parametrize(("fraction", "steepness", "factor"), [(0.0, 0.1, 10.0), (0.5, 1.0, 1.0), (1.0, 10.0, 1.0)])
+def test_it_sharpens_evenly_on_a_logarithmic_scale(fraction: float, steepness: float, factor: float) -> None:
+    decay = Decay(0.1, 10.0)
+    decay.progress(fraction)
+    assert math.isclose(decay.steepness.item(), steepness, rel_tol=1e-6)
+    assert math.isclose(decay.factor.item(), factor, rel_tol=1e-6)
+
+
+def test_the_slope_at_zero_is_never_below_one() -> None:
+    decay, slopes = Decay(0.1, 10.0), []
+    for step in range(11):
+        decay.progress(step / 10)
+        slopes.append(decayed(torch.ones(1), torch.zeros(1), decay.steepness, decay.factor).item())
+    assert slopes[:6] == pytest.approx([1.0] * 6)
+    assert slopes[6:] == sorted(slopes[6:])
+    assert slopes[-1] == pytest.approx(10.0)
+
+
+def test_it_is_no_part_of_what_is_saved_and_a_copy_goes_on_alone() -> None:
+    decay = Decay(0.1, 10.0)
+    twin = copy.deepcopy(decay)
+    twin.progress(1.0)
+    assert not decay.state_dict()
+    assert decay.steepness.item() == pytest.approx(0.1)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from bebertlab.api import Quantizer
+from bebertlab.model.primitives import Granularity
 from bebertlab.testing import check_quantizer
 from bebertlab_baselines import Xnor
-from bebertlab_baselines.groups import Granularity
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])

@@ -2,18 +2,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import pytest
 import torch
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bebertlab.accounting.size import model_size
-from bebertlab.api import Checkpoint, Measure, QuantSpec, Site, Splitting, UserError, branch_prefix, quantizable_modules
-from bebertlab.model.bert import BertClassifier
+from bebertlab.api import (
+    Checkpoint,
+    Measure,
+    QuantSpec,
+    Site,
+    Splitting,
+    UserError,
+    branch_prefix,
+    model_operations,
+    quantizable_modules,
+)
+from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.testing import check_splitter
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_binarybert import Adaptive, BinaryBert, Bwn, TernaryBert
+from bebertlab_binarybert.adaptive import Costs, choose
 
 POOLER = "bert.pooler.dense"
 KEY = "bert.encoder.layer.0.attention.self.key"
@@ -193,3 +207,90 @@ def test_other_weights_are_refused() -> None:
     binary = tiny_model(tiny_task(), BinaryBert().spec()).checkpoint()
     with pytest.raises(UserError, match="splitter 'adaptive' splits ternary weights"):
         split(binary, fraction=0.5)
+
+
+DESIGNS = [
+    BinaryBert().spec(),
+    BinaryBert(activation_bits=4, as_published=True).spec(),
+    BinaryBert(activation_bits=32).spec(),
+    QuantSpec(weights={Site.POOLER: Bwn(), Site.KEY: Bwn()}),
+]
+
+
+def checkpoint(spec: QuantSpec) -> Checkpoint:
+    return tiny_model(tiny_task(), spec).checkpoint()
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_are_those_that_models_report(spec: QuantSpec) -> None:
+    source = checkpoint(spec)
+    sizes, costs = source.architecture, Costs(source, spec)
+    assert costs.single("mebibytes") == model_size(meta_model(sizes, spec)).matrix_bits
+    assert costs.single("gigaflops") == model_operations(sizes, spec, sizes.positions).total
+    for path, site in quantizable_modules(sizes).items():
+        if site in spec.weights:
+            split = spec.with_branches({path: 2})
+            bits = model_size(meta_model(sizes, split)).matrix_bits
+            assert costs.single("mebibytes") + costs.second(path, "mebibytes") == bits
+            operations = model_operations(sizes, split, sizes.positions).total
+            assert costs.single("gigaflops") + costs.second(path, "gigaflops") == operations
+
+
+def test_second_branches_add_up_to_the_split_model() -> None:
+    spec = BinaryBert().spec()
+    source = checkpoint(spec)
+    costs, paths = Costs(source, spec), quantizable_modules(source.architecture)
+    split = spec.with_branches(dict.fromkeys(paths, 2))
+    added = sum(costs.second(path, "gigaflops") for path in paths)
+    assert costs.single("gigaflops") + added == model_operations(source.architecture, split, 32).total
+    assert sum(costs.second(path, "mebibytes") for path in paths) == costs.single("mebibytes")
+
+
+#: whole numbers and halves, whose sums are exact
+things = st.lists(st.tuples(st.integers(-4, 12).map(lambda n: n / 2), st.integers(0, 9)), max_size=9)
+
+
+def brute_force(values: list[float], costs: list[float], budget: float) -> tuple[float, float]:
+    """The highest value that any subset within the budget has, and the lowest cost of those that have it."""
+    found = []
+    for taken in product((False, True), repeat=len(values)):
+        cost = sum(cost for cost, take in zip(costs, taken, strict=True) if take)
+        if cost <= budget:
+            found.append((-sum(value for value, take in zip(values, taken, strict=True) if take), cost))
+    value, cost = min(found)
+    return -value, cost
+
+
+@given(things, st.integers(0, 30))
+def test_no_subset_is_better_or_as_good_and_cheaper(things: list[tuple[float, int]], budget: int) -> None:
+    values, costs = [value for value, _ in things], [float(cost) for _, cost in things]
+    taken = choose(values, costs, budget)
+    value = sum(value for value, take in zip(values, taken, strict=True) if take)
+    cost = sum(cost for cost, take in zip(costs, taken, strict=True) if take)
+    assert cost <= budget
+    assert (value, cost) == brute_force(values, costs, budget)
+
+
+def test_the_most_valuable_thing_is_not_always_taken() -> None:
+    assert choose([10.0, 6.0, 6.0], [5.0, 3.0, 3.0], 6.0) == (False, True, True)
+
+
+def test_what_has_no_value_is_left_also_where_it_costs_nothing() -> None:
+    assert choose([0.0, -1.0, 1.0], [0.0, 0.0, 0.0], 9.0) == (False, False, True)
+
+
+@pytest.mark.parametrize("budget", [0.0, 0.5])
+def test_nothing_to_take(budget: float) -> None:
+    assert choose([], [], budget) == ()
+    assert choose([1.0], [1.0], budget) == (False,)
+
+
+def test_many_things_of_a_few_costs_are_quick() -> None:
+    # a BERT of 24 layers
+    values, costs = [], []
+    for layer in range(24):
+        values += [1.0 + ((7 * layer + place) % 11) / 10 for place in range(6)]
+        costs += [1.0, 1.0, 1.0, 1.0, 4.0, 4.0]
+    taken = choose([*values, 3.0, 0.5], [*costs, 30.5, 1.0], 100.0)
+    assert sum(cost for cost, take in zip([*costs, 30.5, 1.0], taken, strict=True) if take) <= 100.0
+    assert sum(taken) > 50

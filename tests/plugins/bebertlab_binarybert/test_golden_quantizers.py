@@ -11,8 +11,8 @@ from attrs import evolve
 from torch import Tensor
 
 from bebertlab.api import QuantizerOptions
+from bebertlab.model.primitives import Granularity
 from bebertlab_binarybert import Bwn, Laq, Lsq, Twn, Uniform
-from bebertlab_binarybert.granularity import Granularity
 
 if TYPE_CHECKING:
     from tests.conftest import Golden

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from bebertlab.model.primitives import Granularity
 from bebertlab.testing import check_quantizer
 from bebertlab_binarybert import Bwn, Laq
-from bebertlab_binarybert.granularity import Granularity
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bebertlab.model.primitives import Granularity
 from bebertlab.testing import check_quantizer
 from bebertlab_binarybert import Twn
-from bebertlab_binarybert.granularity import Granularity
 
 if TYPE_CHECKING:
     pass

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from bebertlab.api import Architecture, Batch, BertClassifier, Checkpoint, QuantSpec, Site, UserError
 from bebertlab.model.checkpoint import random_checkpoint
+from bebertlab.model.primitives import Granularity
 from bebertlab.model.requantize import apply_spec
 from bebertlab.model.slice import slice_width
 from bebertlab.testing import check_splitter
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_binarybert import BinaryBert, Bwn, TernaryBert, Twn, Tws, tws
-from bebertlab_binarybert.granularity import Granularity
 from bebertlab_binarybert.tws import split_weight
 
 Splits = Callable[[Tensor, Twn], tuple[Tensor, Tensor]]

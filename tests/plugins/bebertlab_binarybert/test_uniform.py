@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from bebertlab.model.primitives import Granularity
 from bebertlab.testing import check_quantizer
 from bebertlab_binarybert import Uniform
-from bebertlab_binarybert.granularity import Granularity
 from bebertlab_binarybert.lsq import Lsq
 
 

@@ -1,0 +1,146 @@
+"""What a quantizer may do beyond its contract: protocols, of which it implements none, one or several.
+
+To implement one, give the quantizer the attribute or method; inheriting from the protocol is optional. The model finds
+a capability by `isinstance` when it is built. `bebertlab.testing.check_quantizer` checks the rule of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
+
+from attrs import frozen
+from torch import Tensor, nn
+
+from bebertlab.interfaces.quantizer import Codes, Quantizer
+
+
+@frozen(kw_only=True, eq=False)
+class ParameterGroup:
+    """Parameters of a quantizer (steps, clips, shifts) that share a learning rate and weight decay."""
+
+    parameters: tuple[nn.Parameter, ...]
+    learning_rate: float | None = None  #: None is the stage's `quantizer_learning_rate`
+    weight_decay: float | None = None  #: None is the stage's `quantizer_weight_decay`
+    no_decay_group: bool = False  #: learns as the biases of the model do: the rate of the weights, no decay
+
+
+@runtime_checkable
+class SupportsRowWise(Protocol):
+    """Quantizes rows of a matrix separately, so that an embedding quantizes only the rows of the batch.
+
+    Rule: where `row_wise` is True, `forward(table)[i]` equals `forward(table[i])`, or `forward_rows(table[i], table)`
+    if the quantizer has that method.
+    """
+
+    row_wise: bool  #: may depend on the options
+
+
+@runtime_checkable
+class SupportsTableRows(Protocol):
+    """Quantizes rows of a matrix with statistics of the whole matrix (BiT's mean); used where `row_wise` is True."""
+
+    def forward_rows(self, rows: Tensor, table: Tensor) -> Tensor:
+        """Rows (N, H) of a table (V, H), quantized as in `forward(table)`; the gradient goes to `rows`."""
+
+
+@runtime_checkable
+class SupportsUnscaled(Protocol):
+    """Separates values and scale, for attention without softmax.
+
+    That compares sums of products with 0: sums of integers are exact, those of scaled ones are not.
+    """
+
+    def forward_unscaled(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """`forward(x)` as (values, scale), whose product it is bit for bit; x gets the gradient of `forward`.
+
+        The scale is one number; None is 1.
+        """
+
+
+@runtime_checkable
+class SupportsBranches(Protocol):
+    """Quantizes the input of a module with several branches in one go.
+
+    Rule: the results equal `forward(x)` of every branch, and parameters and x get the same gradients. Results that are
+    equal bit for bit may be one tensor: the branches then share one product.
+    """
+
+    def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        """`forward(x)` of this quantizer and of those of the other branches."""
+
+
+@runtime_checkable
+class SupportsBranchCodes(Protocol):
+    """Encodes the input of a module with several branches in one go.
+
+    Rule: the results equal `encode(x)` of every branch. Codes that are equal may be one object: they are then
+    converted for integer products once.
+    """
+
+    def encode_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+        """`encode(x)` of this quantizer and of those of the other branches."""
+
+
+@runtime_checkable
+class SupportsProgress(Protocol):
+    """Follows the progress of the training, for a gradient that changes in its course (IR-Net's).
+
+    Rule: neither the values of `forward` nor the state dict depend on it.
+    """
+
+    def progress(self, fraction: float) -> None:
+        """Called before each training step with the fraction of the training that is done, in [0, 1)."""
+
+
+@runtime_checkable
+class SupportsParameterGroups(Protocol):
+    """Sets the learning rate and weight decay of its parameters; without it all are in one `ParameterGroup`.
+
+    Rule: every parameter of the quantizer is in exactly one group.
+    """
+
+    def parameter_groups(self) -> Iterable[ParameterGroup]:
+        """The groups of the quantizer's parameters."""
+
+
+@runtime_checkable
+class SupportsStateTransfer(Protocol):
+    """Has tensors that mean the same under other options of the same kind (BiT's shift, whatever the bits).
+
+    A model keeps them where a scheme only changes these options; the others start anew.
+    Rule: they are names of the state dict; a name whose tensor these options do not have is allowed.
+    """
+
+    transferable_state: frozenset[str]  #: names in the state dict
+
+
+#: every capability, by the attribute or method that it is recognized by
+CAPABILITIES: dict[str, type] = {
+    "row_wise": SupportsRowWise,
+    "forward_rows": SupportsTableRows,
+    "forward_unscaled": SupportsUnscaled,
+    "forward_branches": SupportsBranches,
+    "encode_branches": SupportsBranchCodes,
+    "progress": SupportsProgress,
+    "parameter_groups": SupportsParameterGroups,
+    "transferable_state": SupportsStateTransfer,
+}
+
+
+def parameter_groups(quantizer: Quantizer) -> list[ParameterGroup]:
+    """The groups of a quantizer's parameters: those that it gives, or one with all of them."""
+    if isinstance(quantizer, SupportsParameterGroups):
+        return [*quantizer.parameter_groups()]
+    parameters = tuple(quantizer.parameters())
+    return [ParameterGroup(parameters=parameters)] if parameters else []
+
+
+def transferable_state(quantizer: Quantizer) -> frozenset[str]:
+    """Names of the tensors that a quantizer keeps under other options of its kind."""
+    return quantizer.transferable_state if isinstance(quantizer, SupportsStateTransfer) else frozenset()
+
+
+def is_row_wise(quantizer: Quantizer) -> bool:
+    """Whether a quantizer quantizes rows separately."""
+    return isinstance(quantizer, SupportsRowWise) and quantizer.row_wise

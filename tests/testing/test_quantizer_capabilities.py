@@ -1,0 +1,175 @@
+"""Every capability: one that keeps its rule passes, a broken one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from attrs import field, frozen
+from torch import Tensor, nn
+
+from bebertlab.api import SIGNS, Alphabet, Codes, Quantizer, QuantizerOptions, sign, straight_through
+from bebertlab.testing import ContractError, check_quantizer
+from bebertlab.testing.quantizer_capabilities import check_capabilities
+
+X = torch.linspace(-1, 1, 12).view(3, 4)
+
+
+class Gain(Quantizer):
+    """Integers times a gain."""
+
+    alphabet = Alphabet.signed(4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return straight_through(self.encode(x).decode(), x)
+
+    def encode(self, x: Tensor) -> Codes:
+        step = self.gain.detach()
+        return Codes(levels=(x.detach() / step).round().to(torch.int8), step=step, alphabet=self.alphabet)
+
+
+class OneForAll(Gain):
+    def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        return [self(x)] * (1 + len(others))
+
+
+class OneMissing(Gain):
+    def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        return [self(x), *(other(x) for other in others[:-1])]
+
+
+class OneByOne(Gain):
+    def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        return [self(x), *(other(x) for other in others)]
+
+    def encode_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+        return [self.encode(x), *(other.encode(x) for other in others)]
+
+
+@pytest.mark.parametrize("valid", [Gain, OneByOne])
+def test_branches_that_are_quantized_one_by_one_pass(valid: type[Gain]) -> None:
+    check_capabilities(valid(), X)
+
+
+@pytest.mark.parametrize("broken", [OneForAll, OneMissing])
+def test_other_values_of_a_branch_are_an_error(broken: type[Gain]) -> None:
+    with pytest.raises(ContractError, match="forward_branches does not give"):
+        check_capabilities(broken(), X)
+
+
+class Detached(Gain):
+    def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        return [branch(x.detach() + 0 * x) for branch in (self, *others)]
+
+
+def test_missing_gradients_are_an_error() -> None:
+    with pytest.raises(ContractError, match="forward_branches does not give x"):
+        check_capabilities(Detached(), X)
+
+
+class CodesOfOne(Gain):
+    def encode_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+        return [self.encode(x)] * (1 + len(others))
+
+
+class CodesMissing(Gain):
+    def encode_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
+        return [self.encode(x), *(other.encode(x) for other in others[:-1])]
+
+
+@pytest.mark.parametrize("broken", [CodesOfOne, CodesMissing])
+def test_other_codes_of_a_branch_are_an_error(broken: type[Gain]) -> None:
+    with pytest.raises(ContractError, match="encode_branches does not give"):
+        check_capabilities(broken(), X)
+
+
+class Misspelt(Gain):
+    def forward_branch(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
+        return [self(x), *(other(x) for other in others)]
+
+
+class MisspeltAttribute(Gain):
+    rowwise = True
+
+
+class TooFewArguments(Gain):
+    def encode_branches(self, x: Tensor) -> list[Codes]:
+        return [self.encode(x)]
+
+
+class NoMethod(Gain):
+    progress = 0.5
+
+
+class UnknownState(Gain):
+    transferable_state = frozenset({"shift"})
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Misspelt, "'forward_branch' is no capability; did you mean 'forward_branches'"),
+        (MisspeltAttribute, "'rowwise' is no capability; did you mean 'row_wise'"),
+        (TooFewArguments, r"cannot be called as encode_branches\(others, x\)"),
+        (NoMethod, r"'progress' is no method; expected progress\(fraction\)"),
+        (UnknownState, "transferable_state has 'shift'"),
+    ],
+)
+def test_a_misspelt_capability_is_named(broken: type[Gain], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        check_capabilities(broken(), X)
+
+
+class Separable(Quantizer):
+    """The sign times the mean magnitude, which can be separated."""
+
+    alphabet = SIGNS
+    scale_of_scale = 1.0
+    scale_of_gradient = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return straight_through(self.encode(x).decode(), x)
+
+    def encode(self, x: Tensor) -> Codes:
+        return Codes(levels=sign(x.detach()).to(torch.int8), step=x.detach().abs().mean(), alphabet=self.alphabet)
+
+    def forward_unscaled(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        codes = self.encode(x)
+        scale = codes.step * self.scale_of_scale
+        return straight_through(sign(x.detach()), x * self.scale_of_gradient / codes.step), scale
+
+
+@frozen(kw_only=True)
+class Made(QuantizerOptions):
+    kind: ClassVar[str] = "made"
+    make: Callable[[], Any] = field(default=Separable)
+
+    def build(self, shape: torch.Size) -> Quantizer:
+        quantizer: Quantizer = self.make()
+        return quantizer
+
+
+class AnotherScale(Separable):
+    scale_of_scale = 1.5
+
+
+class AnotherGradient(Separable):
+    scale_of_gradient = 1.5
+
+
+def test_values_and_scale_whose_product_is_right_pass() -> None:
+    check_quantizer(Made())
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"), [(AnotherScale, "is not forward"), (AnotherGradient, "another gradient")]
+)
+def test_another_product_or_gradient_is_an_error(broken: type[Separable], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        check_quantizer(Made(make=broken))
