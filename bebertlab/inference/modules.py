@@ -24,7 +24,6 @@ from bebertlab.model.linear import (
     QuantizedLinear,
     quantize_inputs,
     sum_products,
-    supports_branches,
 )
 
 
@@ -54,7 +53,7 @@ class FixedLinear(nn.Module):
         self._bias = _sum_biases(branches)
         self.quantizes_input = linear.quantizes_input
         self.input_quantizers = nn.ModuleList(linear.input_quantizers())
-        self._jointly = supports_branches(linear.input_quantizers())
+        self._jointly = linear.jointly
 
     def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
         """The sum over the branches."""

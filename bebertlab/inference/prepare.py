@@ -14,7 +14,7 @@ from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.bert import BertClassifier, Encoder
 from bebertlab.model.embedding import EmbeddingBranch
-from bebertlab.model.linear import Linear, QuantizedLinear
+from bebertlab.model.linear import Linear, LinearBranch, QuantizedLinear
 from bebertlab.model.precision import Precision, dtype_of, in_float, in_precision
 from bebertlab.model.quantizer_errors import quantizer_errors
 from bebertlab.model.slice import Network, SubNetwork
@@ -42,10 +42,7 @@ class InferenceModel:
 
     def with_dropout(self) -> InferenceModel:
         """The same model with dropout, for a teacher whose answers vary; prepared modules are shared."""
-        network = _copy(self.network)
-        for module in network.modules():
-            module.training = not isinstance(module, Quantizer)
-        return evolve(self, network=network)
+        return evolve(self, network=_copy_with_dropout(self.network))
 
 
 def prepare(model: Network, precision: Precision = "fp32") -> InferenceModel:
@@ -55,48 +52,82 @@ def prepare(model: Network, precision: Precision = "fp32") -> InferenceModel:
     unless a parameter is NaN or infinite, which integers cannot hold; otherwise branches with equal quantized inputs
     share one product with the sum of their weights. For bf16 the weights of products are converted once. Row-wise word
     embeddings are not quantized in advance: the rows of a batch are less work than the table.
-    What is not quantized or converted is shared with the model, so prepare anew after the model has trained.
+    What is not quantized or converted is shared with the model: prepare it again after it has trained.
 
     Raises:
         UserError: a quantizer failed; names it and its path.
     """
-    network = _copy(model.meta_model, model.tensors()) if isinstance(model, SubNetwork) else _copy(model)
-    if not isinstance(network, BertClassifier):
-        raise TypeError(f"expected a network of BertClassifier, not {type(network).__name__}")
-    with torch.no_grad(), quantizer_errors(network, network.architecture, network.spec):
-        _fix_weights(network, dtype_of(precision))
-    device = str(next(network.parameters()).device)
-    return InferenceModel(network=network, architecture=network.architecture, precision=precision, device=device)
+    tensors = model.tensors() if isinstance(model, SubNetwork) else None
+    whole = model.meta_model if isinstance(model, SubNetwork) else model
+    copying = _Copying(whole, dtype_of(precision), tensors)
+    with torch.no_grad(), quantizer_errors(copying.paths.get, whole.architecture, whole.spec):
+        network = copying.copy(whole)
+    device = str(next(iter(tensors.values()) if tensors else whole.parameters()).device)
+    return InferenceModel(network=network, architecture=whole.architecture, precision=precision, device=device)
 
 
-def _fix_weights(network: BertClassifier, dtype: torch.dtype | None) -> None:
-    quantized = [module for module in network.modules() if isinstance(module, QuantizedLinear)]
-    eligible = any(int8_eligible(branch) for linear in quantized for branch in linear.branches)  # type: ignore[arg-type]
-    int8 = dtype is None and eligible and _is_finite(network)
-    for parent in [*network.modules()]:
-        for name, child in parent.named_children():
-            if isinstance(child, QuantizedLinear):
-                setattr(parent, name, prepare_linear(child, dtype, int8=int8))
-            elif isinstance(child, Linear) and dtype is not None:
-                setattr(parent, name, CastLinear(child, dtype))
-            elif isinstance(child, EmbeddingBranch) and child.weight_quantizer is not None and not child.row_wise:
-                setattr(parent, name, FixedEmbedding(child))
+class _Copying:
+    """One pass over the modules of a model, which copies or replaces them."""
+
+    def __init__(
+        self, model: BertClassifier, dtype: torch.dtype | None, tensors: Mapping[str, Tensor] | None = None
+    ) -> None:
+        branches = (branch for branch in model.modules() if isinstance(branch, LinearBranch))
+        self._dtype, self._tensors = dtype, tensors
+        self._int8 = dtype is None and any(map(int8_eligible, branches)) and _is_finite(model)
+        self.paths: dict[nn.Module, str] = {}  #: of the copies of quantizers
+
+    def copy(self, module: nn.Module, path: str = "") -> nn.Module:
+        """A module in evaluation mode with the same tensors, its children copied, or what replaces it."""
+        twin = _copy_module(module)
+        if isinstance(twin, Quantizer):
+            self.paths[twin] = path
+        if self._tensors is not None:
+            twin._parameters.update({name: self._tensors[f"{path}.{name}"] for name in module._parameters})  # type: ignore[misc]
+        for name, child in module._modules.items():
+            if child is not None:
+                twin._modules[name] = self.copy(child, f"{path}.{name}" if path else name)
+        if isinstance(twin, QuantizedLinear):
+            return prepare_linear(twin, self._dtype, int8=self._int8)
+        if isinstance(twin, Linear) and self._dtype is not None:
+            return CastLinear(twin, self._dtype)
+        if isinstance(twin, EmbeddingBranch) and twin.weight_quantizer is not None and not twin.row_wise:
+            return FixedEmbedding(twin)
+        return twin
 
 
-def _copy(module: nn.Module, tensors: Mapping[str, Tensor] | None = None, prefix: str = "") -> nn.Module:
-    """A tree of modules in evaluation mode with the same tensors, without gradients; `tensors` replaces parameters."""
+#: dicts of a module that are its own: what is registered on a copy must not reach the original
+_OWN_DICTS = (
+    "_parameters",
+    "_buffers",
+    "_modules",
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)
+
+
+def _copy_module(module: nn.Module) -> nn.Module:
+    """A copy in evaluation mode that shares tensors and children."""
     twin: nn.Module = object.__new__(type(module))
-    for name, value in vars(module).items():
-        # hooks and other dicts are copied: what is registered on the twin must not reach the model
-        vars(twin)[name] = value.copy() if isinstance(value, dict) else value
-    for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
-        tensor = parameter if tensors is None else tensors[prefix + name]
-        twin._parameters[name] = nn.Parameter(tensor.detach(), requires_grad=False)
-    for name, child in module.named_children():
-        twin._modules[name] = _copy(child, tensors, f"{prefix}{name}.")
-    twin.training = False
+    attributes = vars(twin)
+    attributes.update(vars(module))
+    for name in _OWN_DICTS:
+        attributes[name] = attributes[name].copy()
+    attributes["training"] = False
     if isinstance(twin, Encoder):
         twin.compiled = None
+    return twin
+
+
+def _copy_with_dropout(module: nn.Module) -> nn.Module:
+    """A copy of prepared modules in which dropout is active and quantizers are in evaluation mode."""
+    twin = _copy_module(module)
+    vars(twin)["training"] = not isinstance(twin, Quantizer)
+    for name, child in module._modules.items():
+        twin._modules[name] = None if child is None else _copy_with_dropout(child)
     return twin
 
 

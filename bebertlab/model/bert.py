@@ -7,7 +7,7 @@ the quantizers inside attention are `...attention.self.quantizers.<site>.*`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +60,9 @@ class Encoder(nn.Module):
 
     def __init__(self, factory: ModuleFactory) -> None:
         super().__init__()
-        self.layer = nn.ModuleList(Layer(factory, layer_path(index)) for index in range(factory.architecture.layers))
+        self.layer: Sequence[Layer] = nn.ModuleList(  # type: ignore[assignment] # a module list is one
+            Layer(factory, layer_path(index)) for index in range(factory.architecture.layers)
+        )
         #: runs a layer in training, see `model/compiled.py`
         self.compiled: Callable[[nn.Module, Tensor, Tensor, TapRecorder], Tensor] | None = None
 
@@ -74,7 +76,7 @@ class Encoder(nn.Module):
             if compiled is None:
                 # the pooler reads the first token only
                 first_token = states is None and layer is self.layer[-1]
-                hidden = (layer.first_token if first_token else layer)(hidden, mask, kept)
+                hidden = layer.first_token(hidden, mask, kept) if first_token else layer(hidden, mask, kept)
             else:
                 hidden = compiled(layer, hidden, mask, kept)
         if states is not None:
@@ -160,9 +162,12 @@ class BertClassifier(nn.Module):
             UserError: a quantizer failed; names it and its path.
         """
         kept: dict[Tap, list[Tensor]] = {tap: [] for tap in taps}
-        with quantizer_errors(self, self.architecture, self.spec):
+        with quantizer_errors(self._path_of, self.architecture, self.spec):
             pooled = drop(self.bert(batch, kept), self.architecture.dropout, self.training)
         return Outputs(logits=self.classifier(pooled), taps={tap: tuple(values) for tap, values in kept.items()})
+
+    def _path_of(self, wanted: nn.Module) -> str | None:
+        return next((path for path, module in self.named_modules() if module is wanted), None)
 
     def quantizer_groups(self) -> list[ParameterGroup]:
         """The parameter groups of all quantizers."""

@@ -77,7 +77,7 @@ class QuantizedLinear(nn.Module):
         self.branches = nn.ModuleList(
             LinearBranch(inputs, outputs, weight_options, input_options) for _ in range(branches)
         )
-        self._jointly = supports_branches(self.input_quantizers())
+        self.jointly = supports_branches(self.input_quantizers())  #: input quantizers quantize together
 
     def input_quantizers(self) -> list[Quantizer]:
         """The input quantizer of each branch; empty where inputs are not quantized."""
@@ -90,7 +90,7 @@ class QuantizedLinear(nn.Module):
         biases: list[Tensor] = [branch.bias for branch in branches]
         bias = reduce(torch.add, biases)
         weights = [branch.quantized_weight() for branch in branches]
-        inputs = quantize_inputs(self.input_quantizers(), x, jointly=self._jointly)
+        inputs = quantize_inputs(self.input_quantizers(), x, jointly=self.jointly)
         if first_token:
             inputs = [quantized[:, :1] for quantized in inputs]
         if len(inputs) == 1:

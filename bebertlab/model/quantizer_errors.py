@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -38,16 +38,21 @@ def build_quantizer(options: QuantizerOptions, shape: torch.Size, purpose: str) 
 
 
 @contextmanager
-def quantizer_errors(model: nn.Module, architecture: Architecture, spec: QuantSpec) -> Iterator[None]:
-    """Within, an error raised inside a quantizer of the model becomes a `UserError` that names it and its path."""
+def quantizer_errors(
+    find_path: Callable[[nn.Module], str | None], architecture: Architecture, spec: QuantSpec
+) -> Iterator[None]:
+    """Within, an error raised inside a quantizer becomes a `UserError` that names it and its path.
+
+    `find_path` gives the path of a quantizer in the model, None where it is not of the model.
+    """
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:
         quantizer = _raised_in(error)
-        path = next((path for path, module in model.named_modules() if module is quantizer), None)
-        if quantizer is None or path is None:
+        path = None if quantizer is None else find_path(quantizer)
+        if path is None:
             raise
         kind = error.__class__ if isinstance(error, UserError) else UserError
         reason = str(error) if isinstance(error, UserError | ValueError) else show_exception(error)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bebertlab.interfaces.quantizer import ParameterGroup
+from bebertlab.interfaces.capabilities import ParameterGroup
 from bebertlab.training import optimizers as module
 from bebertlab.training.bert_adam import BertAdam
 from bebertlab.training.optimizers import SMALL, FlatParameters, Group, Optimizer, Tables, bundle, parameter_groups
