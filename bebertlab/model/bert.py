@@ -7,7 +7,7 @@ the quantizers inside attention are `...attention.self.quantizers.<site>.*`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -60,9 +60,7 @@ class Encoder(nn.Module):
 
     def __init__(self, factory: ModuleFactory) -> None:
         super().__init__()
-        self.layer: Sequence[Layer] = nn.ModuleList(  # type: ignore[assignment] # a module list is one
-            Layer(factory, layer_path(index)) for index in range(factory.architecture.layers)
-        )
+        self.layer = nn.ModuleList(Layer(factory, layer_path(index)) for index in range(factory.architecture.layers))
         #: runs a layer in training, see `model/compiled.py`
         self.compiled: Callable[[nn.Module, Tensor, Tensor, TapRecorder], Tensor] | None = None
 
@@ -70,12 +68,13 @@ class Encoder(nn.Module):
         """The last hidden states."""
         states = kept.get(Tap.HIDDEN)
         compiled = self.compiled if self.training else None
-        for layer in self.layer:
+        layers: list[Layer] = [*self.layer]
+        for layer in layers:
             if states is not None:
                 states.append(hidden)
             if compiled is None:
                 # the pooler reads the first token only
-                first_token = states is None and layer is self.layer[-1]
+                first_token = states is None and layer is layers[-1]
                 hidden = layer.first_token(hidden, mask, kept) if first_token else layer(hidden, mask, kept)
             else:
                 hidden = compiled(layer, hidden, mask, kept)

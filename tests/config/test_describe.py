@@ -6,8 +6,9 @@ from attrs import field, frozen, validators
 from torch import Size, Tensor
 
 from bebertlab.config.describe import FieldDescription, describe, documentation, field_comments, summary
+from bebertlab.interfaces.capabilities import ParameterGroup
 from bebertlab.interfaces.options import Options
-from bebertlab.interfaces.quantizer import Codes, ParameterGroup, Quantizer, QuantizerOptions
+from bebertlab.interfaces.quantizer import SIGNS, Codes, Quantizer, QuantizerOptions
 from bebertlab.interfaces.stage import StageOptions
 from bebertlab.registry.manager import load_plugins
 
@@ -18,7 +19,7 @@ class Sign(Quantizer):
     Source: nobody.
     """
 
-    bits = 1
+    alphabet = SIGNS
 
     def forward(self, x: Tensor) -> Tensor:
         return x.sign()

@@ -172,8 +172,8 @@ class FailingQuantizer(BwnQuantizer):
 
 @pytest.mark.parametrize("field", ["weights", "inputs"])
 def test_an_error_in_a_quantizer_names_it_and_its_path(checkpoint: Checkpoint, field: str, batch: Batch) -> None:
-    spec = QuantSpec(**{field: {Site.FFN_UP: Fails()}})
-    model = BertClassifier.from_checkpoint(apply_spec(checkpoint, spec))
+    quantizers: dict[str, Any] = {field: {Site.FFN_UP: Fails()}}
+    model = BertClassifier.from_checkpoint(apply_spec(checkpoint, QuantSpec(**quantizers)))
     with pytest.raises(UserError, match=rf"^quantizer 'fails' \({field}\.ffn_up, {UP}\..*\): IndexError: no such") as e:
         prepare(model)(batch)
     assert isinstance(e.value.__cause__, IndexError)

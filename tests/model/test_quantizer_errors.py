@@ -34,7 +34,7 @@ class Identity(Quantizer):
 
 class Fails(Identity):
     def forward(self, x: Tensor) -> Tensor:
-        return x[{}["level"]]
+        raise KeyError("level")
 
 
 class Refuses(Identity):
@@ -91,7 +91,8 @@ class OfActivations(Made):
 
 def model(sizes: Architecture, make: type[Quantizer], where: str = "attention") -> BertClassifier:
     site = Site.ATTENTION_KEY if where == "attention" else Site.KEY
-    return BertClassifier(sizes, QuantSpec(**{where: {site: Made(make=make)}}))
+    quantizers: dict[str, Any] = {where: {site: Made(make=make)}}
+    return BertClassifier(sizes, QuantSpec(**quantizers))
 
 
 @pytest.mark.parametrize(

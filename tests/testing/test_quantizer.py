@@ -112,7 +112,7 @@ class OtherAlphabet(Scaled):
 
 
 class OtherBits(Scaled):
-    bits = 2  # type: ignore[assignment] # what this is about
+    bits = 2
 
 
 class NoAlphabet(Scaled):

@@ -11,7 +11,7 @@ from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.batch import Tap
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.loss import LossOptions
-from bebertlab.interfaces.quantizer import Codes, Quantizer, QuantizerOptions
+from bebertlab.interfaces.quantizer import SIGNS, Codes, Quantizer, QuantizerOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.testing.tiny import tiny_model
 from bebertlab.training import loop
@@ -24,7 +24,7 @@ MakeLoss = Callable[..., LossOptions]
 
 
 class Same(Quantizer):
-    bits = 32
+    alphabet = SIGNS
 
     def forward(self, x: Tensor) -> Tensor:
         return x
@@ -78,14 +78,14 @@ def test_progress_runs_over_all_phases(
     assert told[-1] == (1.0, "prediction: epoch 1/1")
 
 
-def test_quantizers_are_told_how_far_the_whole_training_is(
+def test_quantizers_follow_the_progress_of_the_whole_training(
     task: Task, set_up_training: OpenSession, two_stage: tuple[Phase, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[float] = []
-    monkeypatch.setattr(Quantizer, "progress", lambda quantizer, fraction: told.append(fraction))
+    fractions: list[float] = []
+    monkeypatch.setattr(Same, "progress", lambda _, fraction: fractions.append(fraction), raising=False)
     spec = QuantSpec(weights={Site.POOLER: Told()})
     train_phases(tiny_model(task, spec), two_stage, set_up_training(teacher=Teacher(tiny_model(task))))
-    assert told == [*(step / 24 for step in range(12)), *(0.5 + step / 12 for step in range(6))]
+    assert fractions == [*(step / 24 for step in range(12)), *(0.5 + step / 12 for step in range(6))]
 
 
 def test_it_is_known_beforehand_whether_a_teacher_is_needed(two_stage: tuple[Phase, ...], labels_phase: Phase) -> None:

@@ -221,7 +221,7 @@ def checkpoint(spec: QuantSpec) -> Checkpoint:
     return tiny_model(tiny_task(), spec).checkpoint()
 
 
-@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("spec", DESIGNS)
 def test_are_those_that_models_report(spec: QuantSpec) -> None:
     source = checkpoint(spec)
     sizes, costs = source.architecture, Costs(source, spec)

@@ -188,10 +188,10 @@ def test_as_published_zero_is_a_third_value_of_two_signs_only() -> None:
     assert [quantizer_with(2.0, bits=b, signed=s, as_published=True).bits for b, s in KINDS[1:]] == [1, 2, 2, 4, 4]
 
 
-def test_what_lasts_and_who_teaches_it() -> None:
+def test_transferable_state_and_parameter_groups() -> None:
     quantizer = Elastic(shift=True).build(X.shape)
     assert quantizer.transferable_state == {"shift", "scale", "initialised"}
-    assert Elastic(keep_scale=False).build(X.shape).transferable_state == {"shift"}
+    assert Elastic(shift=True, keep_scale=False).build(X.shape).transferable_state == {"shift"}
     scale, shift = quantizer.parameter_groups()
     assert (scale.parameters[0] is quantizer.scale, scale.no_decay_group) == (True, False)
     assert (shift.parameters[0] is quantizer.shift, shift.no_decay_group) == (True, True)
@@ -225,14 +225,14 @@ def test_the_ends_of_the_levels(bits: int, signed: bool, ends: tuple[int, int]) 
     levels = Levels.of(bits, signed=signed, with_zero=False)
     assert (levels.low, levels.high) == ends
     assert levels.from_smallest == (not signed and bits > 1)
-    assert levels.bits == bits
+    assert levels.alphabet().bits == bits
 
 
 def test_two_signs_have_no_zero_unless_told() -> None:
     u = torch.tensor([-2.0, 0.0, 0.1])
     assert Levels.of(1, signed=True, with_zero=False).nearest_(u.clone()).tolist() == [-1.0, 1.0, 1.0]
     with_zero = Levels.of(1, signed=True, with_zero=True)
-    assert (with_zero.nearest_(u.clone()).tolist(), with_zero.bits) == ([-1.0, 0.0, 1.0], 2)
+    assert (with_zero.nearest_(u.clone()).tolist(), with_zero.alphabet().bits) == ([-1.0, 0.0, 1.0], 2)
     assert not Levels.of(2, signed=True, with_zero=True).with_zero
 
 

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bebertlab.interfaces.capabilities import (
+    CAPABILITIES,
+    ParameterGroup,
+    is_row_wise,
+    parameter_groups,
+    transferable_state,
+)
+from bebertlab.interfaces.quantizer import SIGNS, Codes, Quantizer
+
+
+class Plain(Quantizer):
+    """The contract and nothing else."""
+
+    alphabet = SIGNS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def encode(self, x: Tensor) -> Codes:
+        raise NotImplementedError
+
+
+class Capable(Plain):
+    row_wise = True
+    transferable_state = frozenset({"gain"})
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return [ParameterGroup(parameters=(self.gain,), weight_decay=0.5)]
+
+
+def test_the_contract_alone_has_no_capability() -> None:
+    assert not [name for name, protocol in CAPABILITIES.items() if isinstance(Plain(), protocol)]
+
+
+@pytest.mark.parametrize("name", CAPABILITIES)
+def test_an_attribute_of_its_name_makes_a_capability(name: str) -> None:
+    quantizer = type("Own", (Plain,), {name: lambda *_: None})()
+    assert isinstance(quantizer, CAPABILITIES[name])
+
+
+def test_what_a_quantizer_without_capabilities_is_taken_for() -> None:
+    quantizer = Plain()
+    (group,) = parameter_groups(quantizer)
+    assert group.parameters == (quantizer.gain,)
+    assert not group.no_decay_group
+    assert transferable_state(quantizer) == frozenset()
+    assert not is_row_wise(quantizer)
+
+
+def test_what_a_quantizer_says_counts() -> None:
+    quantizer = Capable()
+    assert [group.weight_decay for group in parameter_groups(quantizer)] == [0.5]
+    assert transferable_state(quantizer) == {"gain"}
+    assert is_row_wise(quantizer)
+    quantizer.row_wise = False
+    assert not is_row_wise(quantizer)
