@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.capabilities import ParameterGroup, parameter_groups
