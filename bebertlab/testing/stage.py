@@ -186,7 +186,7 @@ def _check_key(case: _Case, prepared: PreparedStage) -> None:
             changed = case.prepare(stage)
         except UserError:
             continue  # the value does not suit the inputs
-        before, after = (_plain(getattr(one.stage, name), codec) for one in (prepared, changed))
+        before, after = (_plain(getattr(other.stage, name), codec) for other in (prepared, changed))
         require(before == after or _key(changed, codec) != key, f"option '{name}' does not change the key")
 
 
@@ -227,8 +227,8 @@ class _DeclaredArtifacts(dict[str, tuple[Artifact, ...]]):
 
 def _check_run(case: _Case, prepared: PreparedStage, *, seed: int) -> Artifact:
     runner, before = case.runner, _files(case.runner)
-    keys = [prepared, *(runner.prepared(artifact) for artifacts in case.inputs.values() for artifact in artifacts)]
-    known = known_parts(_parts(one, runner.codec) for one in keys)
+    stages = [prepared, *(runner.prepared(artifact) for artifacts in case.inputs.values() for artifact in artifacts)]
+    known = known_parts(_parts(stage, runner.codec) for stage in stages)
 
     def receive(inputs: Inputs, context: Context) -> tuple[Inputs, Context]:
         declared = _DeclaredArtifacts(inputs.artifacts, input_fields(type(case.stage)))
@@ -277,8 +277,8 @@ def _check_repeats(case: _Case, prepared: PreparedStage, artifact: Artifact) -> 
 
 
 def _check_same(first: Artifact, second: Artifact, when: str) -> None:
-    one, other = _contents(first.folder), _contents(second.folder)
-    different = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    before, after = _contents(first.folder), _contents(second.folder)
+    different = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     require(not different, f"run() writes another {', '.join(different)} {when}")
 
 

@@ -23,6 +23,7 @@ from bebertlab.interfaces.stage import (
     PlannedModel,
     Planning,
     StageOptions,
+    input_names,
 )
 from bebertlab.interfaces.task import Task
 from bebertlab.pipeline.task_cache import TaskCache
@@ -132,19 +133,17 @@ class StageRunner:
         before = {
             field: tuple(self.prepared(artifact) for artifact in artifacts) for field, artifacts in inputs.items()
         }
-        prepared = stage.prepare(
-            {field: tuple(one.stage for one in ones) for field, ones in before.items()}, task, self.codec
-        )
+        stages = {field: tuple(known.stage for known in several) for field, several in before.items()}
+        specs = {field: tuple(known.spec for known in several) for field, several in before.items()}
+        models = {field: tuple(known.model for known in several) for field, several in before.items()}
         encoder = TinyTestEncoder()
         planning = Planning(task=task, codec=self.codec, encoder=lambda: self._tasks.encoder_model(encoder, task))
+        prepared = stage.prepare(stages, task, self.codec)
+        read = input_names(prepared).keys()  # without the inputs that prepare() dropped
         return PreparedStage(
             stage=prepared,
-            composition=prepared.composition(
-                {field: tuple(one.spec for one in ones) for field, ones in before.items()}, self.codec
-            ),
-            model=prepared.plan_model(
-                {field: tuple(one.model for one in ones) for field, ones in before.items()}, planning
-            ),
+            composition=prepared.composition({field: specs[field] for field in specs.keys() & read}, self.codec),
+            model=prepared.plan_model({field: models[field] for field in models.keys() & read}, planning),
         )
 
     def prepared(self, artifact: Artifact) -> PreparedStage:
@@ -173,9 +172,9 @@ class StageRunner:
         """
         prepared = stage if isinstance(stage, PreparedStage) else None
         options = stage.stage if isinstance(stage, PreparedStage) else stage
-        named = inputs if prepared is None else {f: a for f, a in inputs.items() if getattr(options, f) is not None}
+        read = inputs.keys() if prepared is None else inputs.keys() & input_names(options).keys()
         context = self.context(task, seed=seed, name=name)
-        options.run(*receive(Inputs(artifacts=named), context))
+        options.run(*receive(Inputs(artifacts={field: inputs[field] for field in inputs if field in read}), context))
         artifact = Artifact(stage=name, key=str(context.folder), folder=context.folder, seconds=0.0)
         if prepared is not None:
             self._prepared[artifact.key] = prepared

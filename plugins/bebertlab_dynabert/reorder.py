@@ -46,6 +46,8 @@ ORDER_FILE = "order.json"
 #: largest difference of the logits in double precision, relative to 1 or to the logit if that is larger
 TOLERANCE = 1e-9
 
+_EXAMPLES: int | None = 8192
+
 
 @frozen(kw_only=True)
 class ReorderStage(StageOptions):
@@ -63,7 +65,7 @@ class ReorderStage(StageOptions):
     model: str = stage_input()  #: stage whose model is reordered
     split: str | None = None  #: whose labels importance is measured on; null: train, or validation as published
     examples: int | None = field(
-        default=8192, validator=validators.optional(validators.ge(1))
+        default=_EXAMPLES, validator=validators.optional(validators.ge(1))
     )  #: how many of them, evenly spread over the split; null: all
     batch_size: int = field(default=8, validator=validators.ge(1))  #: examples whose mean loss has one gradient
     as_published: bool = False  #: gradients accumulate over the batches, and they are those of the validation split

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.model.conftest import checkpoint, codec, everywhere, quantized, rounding, sizes, split
+from tests.model.conftest import checkpoint, everywhere, quantized, rounding, sizes, split
 
-__all__ = ["checkpoint", "codec", "everywhere", "quantized", "rounding", "sizes", "split"]
+__all__ = ["checkpoint", "everywhere", "quantized", "rounding", "sizes", "split"]

@@ -37,16 +37,16 @@ def _with_labels(train: list[float], validation: list[float], *, regression: boo
 
 
 def test_the_majority_is_that_of_the_training_set() -> None:
-    found = baseline_metrics(_with_labels([1, 1, 0], [0, 0, 0, 1]))
-    assert found["majority/validation_score"] == found["majority/validation_accuracy"] == 25.0
-    assert 30 < found["chance/validation_score"] < 70
+    actual = baseline_metrics(_with_labels([1, 1, 0], [0, 0, 0, 1]))
+    assert actual["majority/validation_score"] == actual["majority/validation_accuracy"] == 25.0
+    assert 30 < actual["chance/validation_score"] < 70
 
 
 def test_the_majority_of_a_regression_is_the_mean() -> None:
-    found = baseline_metrics(_with_labels([1.0, 3.0], [2.0, 4.0], regression=True))
+    actual = baseline_metrics(_with_labels([1.0, 3.0], [2.0, 4.0], regression=True))
     labels = np.array([2.0, 4.0], dtype=np.float32)
     task = tiny_task(regression=True)
-    assert found["majority/validation_score"] == task.metrics(np.full_like(labels, 2.0), labels)[task.score]
+    assert actual["majority/validation_score"] == task.metrics(np.full_like(labels, 2.0), labels)[task.score]
 
 
 def test_every_validation_split_has_its_baselines() -> None:

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from bebertlab.artifacts.classes import class_order, read_classifier
 from bebertlab.artifacts.model import read_model, read_teacher
+from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.examples import load_examples
 from bebertlab.errors import UserError
 from bebertlab.inference.predict import predict
@@ -31,7 +32,7 @@ def nli() -> Task:
 
 
 @pytest.fixture
-def context(nli: Task, codec: Codec, tmp_path: Path) -> Context:
+def context(nli: Task, codec: OptionsCodec, tmp_path: Path) -> Context:
     return StageRunner(tmp_path / "bench", codec).context(nli)
 
 
@@ -59,10 +60,10 @@ def test_outputs_are_put_into_the_order_of_the_task(spec: QuantSpec, context: Co
         given.classifier.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
     save_model(given, tmp_path / "model", context.codec, classes=HUB)
     warnings: list[str] = []
-    found = read_classifier(tmp_path / "model", evolve(context, warn=warnings.append)).tensors
+    actual = read_classifier(tmp_path / "model", evolve(context, warn=warnings.append)).tensors
     for name, tensor in given.state_dict().items():
         rows = [HUB.index(label) for label in OURS] if name.startswith("classifier.") else slice(None)
-        assert torch.equal(found[name], tensor[rows] if tensor.ndim else tensor), name
+        assert torch.equal(actual[name], tensor[rows] if tensor.ndim else tensor), name
     assert not warnings
 
 
@@ -75,7 +76,7 @@ def test_models_of_other_stages_are_matched_too(folder: Path, context: Context) 
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "problem"),
     [
         ({"id2label": None, "label2id": None}, "names no classes"),
         ({"id2label": {}, "label2id": {}}, "names no classes"),
@@ -83,10 +84,12 @@ def test_models_of_other_stages_are_matched_too(folder: Path, context: Context) 
         (by_output("0", "1", "2"), r"only numbers its classes \(0, 1, 2\)"),
     ],
 )
-def test_where_nothing_is_known_both_orders_are_said(names: dict[str, Any], said: str, folder: Path, nli: Task) -> None:
+def test_without_class_names_the_warning_has_both_orders(
+    names: dict[str, Any], problem: str, folder: Path, nli: Task
+) -> None:
     order = class_order(renamed(folder, **names), 3, nli)
     assert order.outputs == (0, 1, 2)
-    with pytest.raises(AssertionError, match=said):
+    with pytest.raises(AssertionError, match=problem):
         raise AssertionError(order.warning)
     assert order.warning is not None
     assert "in the order of task 'nli', contradiction, entailment, neutral;" in order.warning

@@ -56,14 +56,14 @@ def telling(bench: StageRunner, task: Task) -> Callable[..., Artifact]:
 
 def test_a_model_by_hand(bench: StageRunner, teacher: Artifact) -> None:
     model = load_model(teacher.folder, bench.codec)
-    found = size_metrics(model, teacher.folder)
+    actual = size_metrics(model, teacher.folder)
     elements = sum(parameter.numel() for parameter in model.parameters())
-    assert found[TOTAL] == pytest.approx(elements * 4 / 2**20)
-    assert 0 < found[MATRIX] < found[TOTAL]
+    assert actual[TOTAL] == pytest.approx(elements * 4 / 2**20)
+    assert 0 < actual[MATRIX] < actual[TOTAL]
     # full precision is stored as it is counted, under a header of names and shapes
-    assert found[TOTAL] < found[STORED] == (teacher.folder / "model.safetensors").stat().st_size / 2**20
+    assert actual[TOTAL] < actual[STORED] == (teacher.folder / "model.safetensors").stat().st_size / 2**20
     # two layers of hidden 16, feed-forward 32 and 32 positions, all of which are counted
-    assert found[OPERATIONS] == pytest.approx(2 * (2 * 32 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 2 * 32**2 * 16) / 1e9)
+    assert actual[OPERATIONS] == pytest.approx(2 * (2 * 32 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 2 * 32**2 * 16) / 1e9)
 
 
 @pytest.mark.parametrize("told", [{}, {MATRIX: 1.0, TOTAL: 2.0}])
@@ -72,18 +72,18 @@ def test_the_size_of_a_model_is_counted_where_its_stage_did_not(
 ) -> None:
     folder = shutil.copytree(teacher.folder, tmp_path / "silent")
     (folder / "metrics.json").write_text(json.dumps(told))
-    found = read_size(evolve(teacher, folder=folder), bench.context(task))
-    assert found == size_metrics(load_model(teacher.folder, bench.codec), teacher.folder)
-    assert found == read_size(teacher, bench.context(task))
+    actual = read_size(evolve(teacher, folder=folder), bench.context(task))
+    assert actual == size_metrics(load_model(teacher.folder, bench.codec), teacher.folder)
+    assert actual == read_size(teacher, bench.context(task))
 
 
-def test_an_artifact_that_has_no_model_tells_what_it_knows(
+def test_an_artifact_without_a_model_has_the_sizes_of_its_metrics(
     bench: StageRunner, task: Task, telling: Callable[..., Artifact]
 ) -> None:
     assert read_size(telling("k", matrix=1.0, total=2.0), bench.context(task)) == {MATRIX: 1.0, TOTAL: 2.0}
 
 
-def test_an_artifact_that_tells_everything_is_believed(
+def test_complete_sizes_of_an_artifact_are_not_counted_again(
     bench: StageRunner, task: Task, teacher: Artifact, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(teacher.folder, tmp_path / "telling")
@@ -92,7 +92,7 @@ def test_an_artifact_that_tells_everything_is_believed(
     assert read_size(evolve(teacher, folder=folder), bench.context(task)) == told
 
 
-def test_sums_count_an_artifact_once_and_tell_what_all_tell(
+def test_sums_count_an_artifact_once_and_only_sizes_that_all_have(
     bench: StageRunner, task: Task, telling: Callable[..., Artifact]
 ) -> None:
     first, second = telling("a", total=2.0, stored=5.0), telling("b", total=3.0)
@@ -101,7 +101,7 @@ def test_sums_count_an_artifact_once_and_tell_what_all_tell(
     assert combined_metrics((first, first), context) == {TOTAL: 2.0, STORED: 5.0}
 
 
-def test_texts_that_lose_their_end_are_counted_and_said(bench: StageRunner, task: Task) -> None:
+def test_truncated_texts_are_counted_and_warned_of(bench: StageRunner, task: Task) -> None:
     warned: list[str] = []
     context = evolve(bench.context(task), encoder=TinyEncoder(maximum_tokens=8), warn=warned.append)
     evaluate_and_save(
@@ -125,7 +125,7 @@ def test_the_length_of_a_loaded_model_counts(bench: StageRunner, task: Task) -> 
     assert metrics["truncated/validation"] == sum(len(text.split()) > 6 for text in task.splits["validation"].texts)
 
 
-def test_few_are_counted_and_not_said(bench: StageRunner, task: Task) -> None:
+def test_few_truncated_texts_are_not_warned_of(bench: StageRunner, task: Task) -> None:
     warned: list[str] = []
     context = evolve(bench.context(task), warn=warned.append)
     evaluate_and_save(tiny_model(task), tiny_tokenizer(context.folder), context)

@@ -168,19 +168,19 @@ def test_parts_are_worth_what_their_slices_are(
 ) -> None:
     model = load_model(teacher.folder, bench.codec)
     phase = Phase(name="p", widths=(1.0, 0.5), depths=(1.0, 0.5))
-    found = subnet_metrics(model, phase, teacher.folder, bench.context(task))
-    assert len(found) == 4 * len(NAMES)
+    actual = subnet_metrics(model, phase, teacher.folder, bench.context(task))
+    assert len(actual) == 4 * len(NAMES)
     for width, depth in phase.subnets:
         stage = SliceStage(model="teacher", width=width, depth=depth)
         wanted = metrics(bench.run(stage, task, model=teacher))
         for name in NAMES:
-            assert found[f"depth_{depth:g}/width_{width:g}/{name}"] == pytest.approx(wanted[name])
+            assert actual[f"depth_{depth:g}/width_{width:g}/{name}"] == pytest.approx(wanted[name])
 
 
 def test_the_depth_is_named_only_where_there_are_several(bench: StageRunner, task: Task, teacher: Artifact) -> None:
     model = load_model(teacher.folder, bench.codec)
-    found = subnet_metrics(model, Phase(name="p", widths=(0.5,)), teacher.folder, bench.context(task))
-    assert found.keys() == {f"width_0.5/{name}" for name in NAMES}
+    actual = subnet_metrics(model, Phase(name="p", widths=(0.5,)), teacher.folder, bench.context(task))
+    assert actual.keys() == {f"width_0.5/{name}" for name in NAMES}
 
 
 def test_the_model_itself_is_no_part(bench: StageRunner, task: Task, teacher: Artifact) -> None:

@@ -43,7 +43,7 @@ def test_a_share_without_replacement_is_a_subset(share: float, count: int) -> No
     assert (first.weights > 0).sum() == count
 
 
-def test_members_and_seeds_have_subsets_of_their_own() -> None:
+def test_members_and_seeds_draw_different_subsets() -> None:
     bagging = BaggingOptions(share=0.5, replacement=False).build(2)
     chosen = np.array([bagging.first(index, data(400, seed)).weights > 0 for index, seed in ((0, 0), (1, 0), (0, 1))])
     overlaps = [(chosen[one] & chosen[other]).sum() for one, other in ((0, 1), (0, 2), (1, 2))]

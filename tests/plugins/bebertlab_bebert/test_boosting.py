@@ -101,8 +101,8 @@ def samme(classes: int, **options: Any) -> Ensemble:  # noqa: ANN401 - options o
 
 
 def logits(predictions: NDArray[Any], classes: int) -> Floats:
-    made: Floats = np.eye(classes)[predictions]
-    return made
+    built: Floats = np.eye(classes)[predictions]
+    return built
 
 
 def weighted(weights: list[float]) -> SampleWeights:

@@ -19,8 +19,8 @@ def test_phases_are_those_of_the_scripts(
     variant: DistillationOptions, expected: list[tuple[tuple[str, ...], int, float]]
 ) -> None:
     phases = variant.phases()
-    found = [(p.named_losses, p.epochs, (p.learning_rate or 0) * p.learning_rate_factor) for p in phases]
-    assert found == expected
+    actual = [(p.named_losses, p.epochs, (p.learning_rate or 0) * p.learning_rate_factor) for p in phases]
+    assert actual == expected
     assert {phase.batch_size for phase in phases} == {32}
 
 

@@ -65,8 +65,8 @@ def distillation_of(case: dict[str, Any]) -> DistillationOptions:
 
 
 def states(vectors: Golden, who: str) -> tuple[torch.Tensor, ...]:
-    found = vectors.below(f"in/{who}")
-    return tuple(found[f"rep_{place}"].clone() for place in range(sum(name.startswith("rep_") for name in found)))
+    actual = vectors.below(f"in/{who}")
+    return tuple(actual[f"rep_{place}"].clone() for place in range(sum(name.startswith("rep_") for name in actual)))
 
 
 def test_agrees_with_the_published_code(golden: Callable[[str], Golden], codec: Codec) -> None:
@@ -91,8 +91,8 @@ def compare(vectors: Golden, case: dict[str, Any], codec: Codec) -> None:
     loss = PhaseLoss(phase_of(distillation_of(case), codec).losses, outputs)(student, teacher, batch)
     torch.autograd.backward(loss)
     torch.testing.assert_close(loss.detach(), t[f"{name}/loss"], **vectors.meta["tolerance"]["loss values"])
-    found = {"logits": logits.grad} | {f"rep_{place}": state.grad for place, state in enumerate(own)}
-    for what, gradient in found.items():
+    actual = {"logits": logits.grad} | {f"rep_{place}": state.grad for place, state in enumerate(own)}
+    for what, gradient in actual.items():
         wanted = t.get(f"{name}/grad_{what}")
         assert gradient is not None
         wanted = torch.zeros_like(gradient) if wanted is None else wanted
@@ -111,10 +111,10 @@ def test_a_teacher_becomes_one_model_for_every_width_and_depth(
     depth = bench.run(
         DistillStage(model="w", teacher="w", distillation=second, train=train), task, model=width, teacher=width
     )
-    found = metrics(depth)
+    actual = metrics(depth)
     for part in ((1.0, 1.0), (0.5, 1.0), (1.0, 0.5), (0.5, 0.5)):
         sliced = metrics(bench.run(SliceStage(model="d", width=part[0], depth=part[1]), task, model=depth))
-        assert found[f"depth_{part[1]:g}/width_{part[0]:g}/validation/score"] == sliced["validation/score"]
+        assert actual[f"depth_{part[1]:g}/width_{part[0]:g}/validation/score"] == sliced["validation/score"]
     assert "width_0.5/validation/score" in metrics(width)
 
 

@@ -33,11 +33,11 @@ def outputs(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         if path.endswith(".intermediate"):
             module.register_forward_hook(lambda _, inputs, output: neurons.append(output))
     with torch.no_grad():
-        found = model.eval()(batch, TAPS)
+        actual = model.eval()(batch, TAPS)
         # the fused attention, which is taken where nothing inside it is asked for
-        torch.testing.assert_close(model(batch, frozenset()).logits, found.logits, atol=1e-5, rtol=1e-5)
-    named = {"logits": found.logits}
-    for name, tensors in (("hidden", found.taps[Tap.HIDDEN]), ("att", found.taps[Tap.SCORES])):
+        torch.testing.assert_close(model(batch, frozenset()).logits, actual.logits, atol=1e-5, rtol=1e-5)
+    named = {"logits": actual.logits}
+    for name, tensors in (("hidden", actual.taps[Tap.HIDDEN]), ("att", actual.taps[Tap.SCORES])):
         named |= {f"{name}_{index}": tensor for index, tensor in enumerate(tensors)}
     return named | {f"intermediate_{index}": tensor for index, tensor in enumerate(neurons)}
 
@@ -50,11 +50,11 @@ def test_widths_and_depths(vectors: Golden, cases: Cases, whole: Checkpoint, bat
             model: nn.Module = SubNetwork(BertClassifier.from_checkpoint(whole), width=width, depth=depth)
         else:
             model = sliced(whole, case)
-        found = outputs(model, batch)
+        actual = outputs(model, batch)
         wanted = vectors.below(case["name"])
         assert "logits" in wanted
         for name, tensor in wanted.items():
-            torch.testing.assert_close(found[name], tensor, **vectors.meta["tolerance"]["outputs"])
+            torch.testing.assert_close(actual[name], tensor, **vectors.meta["tolerance"]["outputs"])
 
 
 def test_sizes(vectors: Golden, whole: Checkpoint) -> None:
@@ -68,14 +68,14 @@ def test_sizes(vectors: Golden, whole: Checkpoint) -> None:
 
 def test_another_width_is_far_off(vectors: Golden, whole: Checkpoint, batch: Batch) -> None:
     case = next(c for c in vectors.cases if c.get("width_mult", 1.0) < 1)
-    found = outputs(BertClassifier.from_checkpoint(whole), batch)
-    assert float((found["logits"] - vectors.tensors[f"{case['name']}/logits"]).abs().max()) > 0.005
+    actual = outputs(BertClassifier.from_checkpoint(whole), batch)
+    assert float((actual["logits"] - vectors.tensors[f"{case['name']}/logits"]).abs().max()) > 0.005
 
 
 def test_a_published_checkpoint_is_read_as_an_ordinary_one(vectors: Golden, whole: Checkpoint, codec: Codec) -> None:
     importer: ImporterOptions = codec.load({"kind": "huggingface"}, ImporterOptions)  # type: ignore[type-abstract]
     written = {"finetuning_task": "cola", "output_intermediate": True, "pruned_heads": {}}  # beside the sizes
-    found = importer.read(whole.tensors, {**vectors.meta["config"], **written})
-    assert evolve(found.architecture, dropout=0.0) == evolve(whole.architecture, dropout=0.0)
-    assert found.tensors.keys() == whole.tensors.keys()
-    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in whole.tensors.items())
+    actual = importer.read(whole.tensors, {**vectors.meta["config"], **written})
+    assert evolve(actual.architecture, dropout=0.0) == evolve(whole.architecture, dropout=0.0)
+    assert actual.tensors.keys() == whole.tensors.keys()
+    assert all(torch.equal(actual.tensors[name], tensor) for name, tensor in whole.tensors.items())

@@ -40,11 +40,11 @@ def test_the_important_come_first_and_the_function_stays(
     made = bench.run(ReorderStage(model="teacher"), task, model=teacher)
     values = importance(made)
     order = json.loads((made.folder / "order.json").read_text())
-    found = descending(Importance(heads=values["heads"], neurons=values["neurons"]))
-    assert (found.heads.tolist(), found.neurons.tolist()) == (order["heads"], order["neurons"])
+    actual = descending(Importance(heads=values["heads"], neurons=values["neurons"]))
+    assert (actual.heads.tolist(), actual.neurons.tolist()) == (order["heads"], order["neurons"])
     assert values["neurons"].shape == (2, 32)
     before, after = (load_model(artifact.folder, bench.codec).checkpoint() for artifact in (teacher, made))
-    for name, tensor in reordered(before, found).tensors.items():
+    for name, tensor in reordered(before, actual).tensors.items():
         assert torch.equal(after.tensors[name], tensor)
     assert any(not torch.equal(after.tensors[name], tensor) for name, tensor in before.tensors.items())
     for split, rows in logits(made).items():
@@ -117,8 +117,8 @@ def test_importance_is_measured_on_inputs_of_the_models_own_length(
 ) -> None:
     short = shutil.copytree(teacher.folder, tmp_path / "short")
     (short / "tokenizer_config.json").write_text('{"model_max_length": 4}')
-    found = [
+    actual = [
         importance(bench.run(ReorderStage(model="m"), task, model=artifact))
         for artifact in (teacher, evolve(teacher, folder=short))
     ]
-    assert not torch.equal(found[0]["heads"], found[1]["heads"])
+    assert not torch.equal(actual[0]["heads"], actual[1]["heads"])

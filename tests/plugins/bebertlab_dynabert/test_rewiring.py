@@ -128,22 +128,22 @@ def order_of(vectors: Golden) -> NeuronOrder:
 
 def test_the_order_is_that_of_the_published_code(vectors: Golden, whole: Checkpoint, batch: Batch) -> None:
     importance, wanted = measure_importance(BertClassifier.from_checkpoint(whole), [batch]), order_of(vectors)
-    found, tolerance = descending(importance), vectors.meta["tolerance"]["importance"]
+    actual, tolerance = descending(importance), vectors.meta["tolerance"]["importance"]
     # two that are as important but for float noise may change places
     for values, ours, theirs in (
-        (importance.heads, found.heads, wanted.heads),
-        (importance.neurons, found.neurons, wanted.neurons),
+        (importance.heads, actual.heads, wanted.heads),
+        (importance.neurons, actual.neurons, wanted.neurons),
     ):
         torch.testing.assert_close(values.gather(1, theirs), values.gather(1, ours), **tolerance)
         assert torch.equal(theirs.sort(1).values, ours.sort(1).values)
 
 
 def test_tensors_are_those_of_the_published_code(vectors: Golden, whole: Checkpoint) -> None:
-    found = reordered(whole, order_of(vectors)).tensors
+    actual = reordered(whole, order_of(vectors)).tensors
     wanted = vectors.below("reordered")
     assert wanted
     for name, tensor in wanted.items():
-        torch.testing.assert_close(found[name], tensor, **vectors.meta["tolerance"]["reordered state"])
+        torch.testing.assert_close(actual[name], tensor, **vectors.meta["tolerance"]["reordered state"])
 
 
 def test_slices_are_those_of_the_published_code(

@@ -39,7 +39,7 @@ def test_an_ensemble_is_evaluated_by_its_merged_scores(
 
 def test_what_members_share_counts_once(bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics) -> None:
     rule = bench.codec.load({"kind": "mean_probability"}, MergerOptions)  # type: ignore[type-abstract]
-    merged = bench.run(MergeStage(members="m", rule=rule), task, members=(teacher, teacher))
+    merged = bench.run(MergeStage(members="m", rule=rule), task, members=(teacher, teacher), prepare=False)
     ensemble = metrics(bench.run(EvaluateStage(of="merge"), task, of=merged))
     assert ensemble["members/count"] == 2
     assert ensemble["cost/gigaflops"] == metrics(teacher)["cost/gigaflops"]

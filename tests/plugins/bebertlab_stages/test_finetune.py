@@ -28,16 +28,16 @@ def test_it_trains_the_encoder_on_gold_labels(
 ) -> None:
     easy = tiny_task(examples=192)
     options = TrainOptions(learning_rate=0.01, epochs=8, batch_size=16)
-    found = metrics(bench.run(FinetuneStage(train=options), easy))
-    assert found.keys() == {
+    actual = metrics(bench.run(FinetuneStage(train=options), easy))
+    assert actual.keys() == {
         *(f"{split}/{name}" for split in (SELECT, VALIDATION) for name in ("score", "accuracy")),
         *("size/matrix_mebibytes", "size/total_mebibytes", "size/stored_mebibytes", "cost/gigaflops"),
         *(f"truncated/{split}{unit}" for split in (TRAIN, SELECT, VALIDATION) for unit in ("", "_percent")),
         "train/seconds",
         "train/steps",
     }
-    assert found["train/steps"] == 8 * 192 / 16
-    assert found["validation/score"] > 75  # 58 % are blame
+    assert actual["train/steps"] == 8 * 192 / 16
+    assert actual["validation/score"] > 75  # 58 % are blame
 
 
 def test_equal_seeds_give_equal_artifacts(

@@ -82,10 +82,10 @@ def test_a_folder_that_is_not_the_one_that_was_meant_is_refused(bench: StageRunn
     with pytest.raises(UserError, match=f"not {stage.digest}: it is another model"):
         stage.prepare(NO_INPUTS, task, bench.codec)
     with pytest.raises(SetupError, match="changed since the recipe was planned"):
-        bench.run(stage, task)
+        bench.run(stage, task, prepare=False)
 
 
-def test_classes_in_another_order_are_put_into_the_task_s(
+def test_classes_are_put_into_the_order_of_the_task(
     bench: StageRunner,
     task: Task,
     folder: Path,
@@ -104,7 +104,9 @@ def test_classes_in_another_order_are_put_into_the_task_s(
     assert not bench.warnings
 
 
-def test_a_folder_without_names_is_said_or_its_order_is_stated(bench: StageRunner, task: Task, folder: Path) -> None:
+def test_a_folder_without_class_names_is_warned_of_unless_the_order_is_stated(
+    bench: StageRunner, task: Task, folder: Path
+) -> None:
     save_model(load_model(folder, bench.codec), folder, bench.codec)
     bench.warnings.clear()
     bench.run(prepared(folder, bench, task), task)
@@ -239,11 +241,11 @@ def test_a_vocabulary_is_a_tokenizer_as_for_an_encoder(bench: StageRunner, task:
 
 
 def test_what_a_plan_knows_of_it(bench: StageRunner, task: Task, folder: Path, planning: Planning) -> None:
-    found = prepared(folder, bench, task).plan_model({}, planning)
-    assert found is not None
-    assert (found.maximum_tokens, found.architecture) == (32, tiny_model(task).architecture)
-    assert found.tokenizer.parts() == read_tokenizer(folder).parts
-    assert str(folder) in found.tokenizer.name
+    actual = prepared(folder, bench, task).plan_model({}, planning)
+    assert actual is not None
+    assert (actual.maximum_tokens, actual.architecture) == (32, tiny_model(task).architecture)
+    assert actual.tokenizer.parts() == read_tokenizer(folder).parts
+    assert str(folder) in actual.tokenizer.name
 
 
 def test_a_tokenizer_of_more_words_is_refused(bench: StageRunner, task: Task, folder: Path) -> None:

@@ -61,17 +61,17 @@ def test_a_member_is_a_model_with_a_result(
     assert load_model(artifact.folder, bench.codec).architecture.classes == 2
     assert set(logits(artifact)) == {"select", "validation"}
     stored = read_member(artifact)
-    found = metrics(artifact)
+    actual = metrics(artifact)
     assert stored.trained
-    assert (found["member/weight"], found["member/error"]) == (stored.result.weight, stored.result.error)
-    assert found["train/steps"] == 2 * 6
-    assert found["size/total_mebibytes"] > found["size/matrix_mebibytes"] > 0
+    assert (actual["member/weight"], actual["member/error"]) == (stored.result.weight, stored.result.error)
+    assert actual["train/steps"] == 2 * 6
+    assert actual["size/total_mebibytes"] > actual["size/matrix_mebibytes"] > 0
     trained = load_file(artifact.folder / "train_logits.safetensors")[TRAIN].numpy()
     miss = trained.argmax(axis=1) != task.splits[TRAIN].labels
     assert stored.result.error == pytest.approx(miss.mean())
 
 
-def test_members_differ_by_their_index_and_repeat_to_the_bit(
+def test_members_differ_by_their_index_and_repeat_exactly(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions
 ) -> None:
     first, again, second, seeded = (
@@ -100,7 +100,9 @@ def test_members_get_a_scheme_wherever_they_start(
     scheme = bench.codec.load({"kind": "binarybert", "activation_bits": 4}, SchemeOptions)  # type: ignore[type-abstract]
     options = {"scheme": scheme, "start": start, "train": train}
     first = bench.run(member(bench.codec, "boosting", **options), task, model=teacher)
-    second = bench.run(member(bench.codec, "boosting", index=1, **options), task, model=teacher, previous=first)
+    second = bench.run(
+        member(bench.codec, "boosting", index=1, previous="members.0", **options), task, model=teacher, previous=first
+    )
     for artifact in (first, second):
         assert load_model(artifact.folder, bench.codec).spec == scheme.spec()
     assert load_model(teacher.folder, bench.codec).spec == QuantSpec()
@@ -170,7 +172,7 @@ def test_the_next_member_trains_on_what_the_one_before_left(
     assert seen[2].sampling is Sampling.ALL
 
 
-def test_members_of_one_ensemble_have_subsets_of_their_own_and_seeds_have_others(
+def test_members_and_seeds_have_different_subsets(
     bench: StageRunner, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
@@ -225,7 +227,7 @@ def test_a_later_member_needs_the_one_before_it_where_it_trains_on_what_that_lef
         member(codec, kind, index=index, previous=previous).prepare({}, task, codec)
 
 
-def test_a_member_starts_where_it_is_told(
+def test_a_member_starts_from_the_model_or_the_previous_member(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = bench.run(member(bench.codec, "bagging", train=train), task, model=teacher)
@@ -289,14 +291,14 @@ def test_boosting_a_regression_is_judged_by_distance(bench: StageRunner, train: 
 
 
 @pytest.mark.parametrize("kind", ["prediction", "two-stage", "bebert-b", "bebert-c"])
-def test_a_missing_teacher_is_told_when_the_recipe_is_planned(codec: Codec, task: Task, kind: str) -> None:
+def test_a_missing_teacher_is_an_error_of_planning(codec: Codec, task: Task, kind: str) -> None:
     stage = member(codec, "bagging", distillation=distillation(codec, kind))
     with pytest.raises(UserError, match=f"distillation '{kind}' needs a teacher"):
         stage.prepare({}, task, codec)
 
 
 @pytest.mark.parametrize("kind", ["none", "bebert-a"])
-def test_a_teacher_that_nothing_reads_is_let_go(codec: Codec, task: Task, kind: str) -> None:
+def test_a_teacher_that_no_loss_reads_is_dropped(codec: Codec, task: Task, kind: str) -> None:
     stage = member(codec, "bagging", teacher="t", distillation=distillation(codec, kind))
     assert stage.prepare({}, task, codec).teacher is None
 
@@ -329,7 +331,7 @@ class WholeDistillation(DistillationOptions):
         return (Phase(name="whole", losses=(WholeOptions(),)),)
 
 
-def test_weights_that_a_loss_cannot_take_are_told_when_the_recipe_is_planned(codec: Codec, task: Task) -> None:
+def test_sample_weights_that_a_loss_cannot_use_are_an_error_of_planning(codec: Codec, task: Task) -> None:
     reweighting = {"kind": "boosting", "sampling": "reweight"}
     with pytest.raises(UserError, match="loss 'whole' has one value for the whole batch"):
         member(codec, reweighting, distillation=WholeDistillation()).prepare({}, task, codec)

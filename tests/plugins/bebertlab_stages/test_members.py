@@ -23,18 +23,18 @@ def ensemble(codec: Codec, kind: str) -> EnsembleOptions:
 
 def members(codec: Codec, kind: str, **options: Any) -> dict[str, MemberStage]:  # noqa: ANN401 - options of many types
     group = MembersStage(model="split", teacher="half", ensemble=ensemble(codec, kind), **options)
-    found = {}
+    actual = {}
     for name, stage in group.expand("members").items():
         assert isinstance(stage, MemberStage)
-        found[name] = stage
-    return found
+        actual[name] = stage
+    return actual
 
 
 def test_members_are_numbered(codec: Codec) -> None:
-    found = members(codec, "bagging", size=3)
-    assert list(found) == ["members.0", "members.1", "members.2"]
-    assert [member.index for member in found.values()] == [0, 1, 2]
-    assert {(member.model, member.teacher) for member in found.values()} == {("split", "half")}
+    actual = members(codec, "bagging", size=3)
+    assert list(actual) == ["members.0", "members.1", "members.2"]
+    assert [member.index for member in actual.values()] == [0, 1, 2]
+    assert {(member.model, member.teacher) for member in actual.values()} == {("split", "half")}
 
 
 @pytest.mark.parametrize("kind", ["bagging", "boosting"])
@@ -77,7 +77,7 @@ def test_a_single_model_has_one_member(codec: Codec) -> None:
         members(codec, "single", size=4)
 
 
-def test_there_is_no_ensemble_of_nobody(codec: Codec) -> None:
+def test_an_ensemble_has_at_least_one_member(codec: Codec) -> None:
     with pytest.raises(ValueError, match="size"):
         members(codec, "bagging", size=0)
 
@@ -93,14 +93,14 @@ def schemes(codec: Codec, *kinds: str) -> tuple[SchemeOptions, ...]:
 
 
 @pytest.mark.parametrize("kind", ["bagging", "boosting"])
-def test_each_member_may_have_a_scheme_of_its_own(codec: Codec, kind: str) -> None:
+def test_each_member_may_have_another_scheme(codec: Codec, kind: str) -> None:
     both = schemes(codec, "bitnet", "bit")
-    found = members(codec, kind, schemes=both)
-    assert [member.scheme for member in found.values()] == list(both)
-    assert found == members(codec, kind, schemes=both, size=2)
+    actual = members(codec, kind, schemes=both)
+    assert [member.scheme for member in actual.values()] == list(both)
+    assert actual == members(codec, kind, schemes=both, size=2)
     # the first members are those of the ensemble that has them alone, whatever comes after them
-    assert found["members.0"] == members(codec, kind, schemes=both[:1])["members.0"]
-    assert found["members.0"] == members(codec, kind, scheme=both[0], size=2)["members.0"]
+    assert actual["members.0"] == members(codec, kind, schemes=both[:1])["members.0"]
+    assert actual["members.0"] == members(codec, kind, scheme=both[0], size=2)["members.0"]
 
 
 def test_there_is_one_scheme_for_each_member(codec: Codec) -> None:
@@ -175,7 +175,7 @@ def test_members_of_several_groups_and_single_stages_are_merged_in_the_order_of_
         ("merge__weights", [1, 2], "stage merge (merge): weights has 2 numbers, and 3 models are merged"),
     ],
 )
-def test_faults_of_heterogeneous_ensembles_are_found_when_planned(
+def test_errors_of_heterogeneous_ensembles_are_found_when_planned(
     codec: OptionsCodec, path: str, value: object, fault: str
 ) -> None:
     with pytest.raises(UserError) as caught:

@@ -56,8 +56,8 @@ def made_up(
 
 
 def scores(artifact: Artifact) -> np.ndarray:
-    found: np.ndarray = load_file(artifact.folder / "scores.safetensors")["validation"].numpy()
-    return found
+    actual: np.ndarray = load_file(artifact.folder / "scores.safetensors")["validation"].numpy()
+    return actual
 
 
 def stacked(members: Sequence[Artifact]) -> np.ndarray:
@@ -165,7 +165,7 @@ def test_the_rule_is_the_ensembles_own_if_none_is_named(
     assert named.prepare({"members": (member(codec, ensemble),)}, task, codec) == named
 
 
-def test_a_rule_that_does_not_suit_is_told_when_the_recipe_is_planned(codec: Codec, task: Task) -> None:
+def test_a_rule_that_does_not_suit_the_task_is_an_error_of_planning(codec: Codec, task: Task) -> None:
     stage = MergeStage(members="members", rule=rule(codec, "weighted_median"))
     with pytest.raises(UserError, match="'weighted_median' is for regression"):
         stage.prepare({"members": (member(codec, "boosting"),)}, task, codec)
@@ -232,8 +232,8 @@ def test_scores_that_decide_nothing_are_refused(
     bench: StageRunner, task: Task, monkeypatch: pytest.MonkeyPatch, scores: Callable[[Floats], Floats], fault: str
 ) -> None:
     members = made_up(bench, task, [1.0, 1.0])
-    found = rule(bench.codec, "mean_probability")
-    merger = type(found.build(2))
+    actual = rule(bench.codec, "mean_probability")
+    merger = type(actual.build(2))
     monkeypatch.setattr(merger, "merge", lambda self, logits, weights: scores(logits))
     with pytest.raises(UserError, match=f"^merger 'mean_probability' {fault}$"):
         merge(bench, task, members, "mean_probability")

@@ -44,7 +44,7 @@ def test_half_the_layers_stay(bench: StageRunner, task: Task, teacher: Artifact)
     assert load_model(both.folder, bench.codec).architecture == evolve(whole, layers=1, heads=1, ffn=16)
 
 
-def test_a_slice_of_nothing_in_particular_is_refused(task: Task, codec: Codec) -> None:
+def test_a_slice_without_width_and_depth_is_refused(task: Task, codec: Codec) -> None:
     with pytest.raises(UserError, match="set what to keep"):
         SliceStage(model="teacher").prepare({}, task, codec)
 

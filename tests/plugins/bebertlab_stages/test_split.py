@@ -68,10 +68,10 @@ def test_a_split_model_computes_the_same(
     logits: Logits,
 ) -> None:
     split = bench.run(SplitStage(model="ternary", splitter=tws(bench.codec)), task, model=ternary)
-    found = metrics(split)
-    assert found["split/logit_difference"] <= 1e-5
-    assert found.keys() >= {"select/score", "validation/score"}
-    assert "train/seconds" not in found
+    actual = metrics(split)
+    assert actual["split/logit_difference"] <= 1e-5
+    assert actual.keys() >= {"select/score", "validation/score"}
+    assert "train/seconds" not in actual
     model = load_model(split.folder, bench.codec)
     assert set(model.spec.branches.values()) == {2}
     assert {p.dtype for p in model.parameters()} == {torch.float32}
@@ -127,35 +127,35 @@ def test_what_changes_on_purpose_is_not_compared(
         bench.run(wrong, task, model=teacher)
     right = SplitStage(model="teacher", splitter=Move(changed=frozenset({"bert.pooler.dense"})))
     made = bench.run(right, task, model=teacher)
-    found = metrics(made)
-    assert found["split/module_difference"] == 0.0 < found["split/logit_difference"]
+    actual = metrics(made)
+    assert actual["split/module_difference"] == 0.0 < actual["split/logit_difference"]
     assert json.loads((made.folder / "split.json").read_text()) == {"modules": ["pooler"]}
     labels = torch.as_tensor(task.splits["select"].labels)
     for artifact, name in ((teacher, "before"), (made, "after"), (teacher, "again")):
         wanted = float(torch.nn.functional.cross_entropy(logits(artifact)["select"], labels))
-        assert found[f"split/{name}"] == pytest.approx(wanted, rel=1e-5)
+        assert actual[f"split/{name}"] == pytest.approx(wanted, rel=1e-5)
 
 
 def test_a_budget_splits_some_modules(bench: StageRunner, task: Task, ternary: Artifact, metrics: Metrics) -> None:
     options = {"kind": "adaptive", "fraction": 0.4}
     splitter = bench.codec.load(options, SplitterOptions)  # type: ignore[type-abstract]
     made = bench.run(SplitStage(model="ternary", splitter=splitter), task, model=ternary)
-    found = metrics(made)
+    actual = metrics(made)
     details = json.loads((made.folder / "split.json").read_text())
     model = load_model(made.folder, bench.codec)
     assert [row["module"] for row in details["modules"] if row["split"]]
     assert {row["module"] for row in details["modules"] if row["split"]} == set(model.spec.branches)
-    assert found["split/module_difference"] <= 1e-5
+    assert actual["split/module_difference"] <= 1e-5
     whole = metrics(bench.run(SplitStage(model="ternary", splitter=tws(bench.codec)), task, model=ternary))
-    assert found["size/matrix_mebibytes"] <= whole["size/matrix_mebibytes"] * (1 + 0.4) / 2
-    assert found.keys() >= {"split/loss", "split/loss_all_split", "split/loss_rise/bert.pooler.dense"}
+    assert actual["size/matrix_mebibytes"] <= whole["size/matrix_mebibytes"] * (1 + 0.4) / 2
+    assert actual.keys() >= {"split/loss", "split/loss_all_split", "split/loss_rise/bert.pooler.dense"}
 
 
 def test_the_planned_model_keeps_its_tokens_and_may_have_other_sizes(
     planned_teacher: PlannedModel, planning: Planning
 ) -> None:
     stage = SplitStage(model="teacher", splitter=Bend())
-    found = stage.plan_model({"model": (planned_teacher,)}, planning)
-    assert found is not None
-    assert (found.tokenizer, found.architecture) == (planned_teacher.tokenizer, None)
+    actual = stage.plan_model({"model": (planned_teacher,)}, planning)
+    assert actual is not None
+    assert (actual.tokenizer, actual.architecture) == (planned_teacher.tokenizer, None)
     assert stage.plan_model({"model": (None,)}, planning) is None

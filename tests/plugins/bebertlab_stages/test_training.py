@@ -48,9 +48,9 @@ def test_a_scheme_is_put_on_and_trained_with_a_teacher(
     ternary = bench.run(stage, task, model=teacher, teacher=teacher)
     model = load_model(ternary.folder, bench.codec)
     assert model.spec.weights[Site.QUERY].kind == "twn"
-    found = metrics(ternary)
-    assert found["train/steps"] == 2 * 2 * 6
-    assert 0 < found["train/teacher_seconds"] < found["train/seconds"]
+    actual = metrics(ternary)
+    assert actual["train/steps"] == 2 * 2 * 6
+    assert 0 < actual["train/teacher_seconds"] < actual["train/seconds"]
     again = bench.run(stage, task, model=teacher, teacher=teacher)
     assert (again.folder / "model.safetensors").read_bytes() == (ternary.folder / "model.safetensors").read_bytes()
 
@@ -72,13 +72,13 @@ def test_without_scheme_the_model_keeps_its_spec(
 
 
 @pytest.mark.parametrize("kind", ["prediction", "two-stage"])
-def test_a_missing_teacher_is_told_when_the_recipe_is_planned(codec: Codec, task: Task, kind: str) -> None:
+def test_a_missing_teacher_is_an_error_of_planning(codec: Codec, task: Task, kind: str) -> None:
     stage = DistillStage(model="m", distillation=distillation(codec, kind))
     with pytest.raises(UserError, match=f"distillation '{kind}' needs a teacher; name the stage that teaches"):
         stage.prepare({}, task, codec)
 
 
-def test_a_teacher_that_nothing_reads_is_let_go(codec: Codec, task: Task) -> None:
+def test_a_teacher_that_no_loss_reads_is_dropped(codec: Codec, task: Task) -> None:
     stage = DistillStage(model="m", teacher="t", distillation=NoneOptions())
     assert stage.prepare({}, task, codec) == DistillStage(model="m", distillation=NoneOptions())
 
@@ -105,7 +105,7 @@ def test_a_teacher_of_other_tokens_is_not_asked_about_those_of_the_student(
     options = TrainOptions(teacher_dropout=dropout)
     stage = DistillStage(model="m", teacher="t", distillation=distillation(bench.codec, kind), train=options)
     with pytest.raises(UserError, match=r"stage: phase '.*' asks the teacher about .* differs in its vocabulary; take"):
-        bench.run(stage, task, model=teacher, teacher=renumbered)
+        bench.run(stage, task, model=teacher, teacher=renumbered, prepare=False)
 
 
 def test_the_planned_model_is_the_one_that_it_starts_from(
@@ -130,15 +130,15 @@ class Halves(DistillationOptions):
         return (Phase(name="halves", losses=(LabelsOptions(),), widths=(1.0, 0.5)),)
 
 
-def test_sub_networks_are_trained_and_told(
+def test_sub_networks_are_trained_and_measured(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
 ) -> None:
     stage = DistillStage(model="teacher", distillation=Halves(), train=train)
     trained = bench.run(stage, task, model=teacher)
-    found = metrics(trained)
-    assert found["width_1/validation/score"] == found["validation/score"]
+    actual = metrics(trained)
+    assert actual["width_1/validation/score"] == actual["validation/score"]
     half = metrics(bench.run(SliceStage(model="trained", width=0.5), task, model=trained))
-    assert found["width_0.5/validation/score"] == half["validation/score"]
+    assert actual["width_0.5/validation/score"] == half["validation/score"]
 
 
 def test_sub_networks_of_a_quantized_model_are_refused(
