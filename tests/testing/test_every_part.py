@@ -1,4 +1,4 @@
-"""Every part that any plugin registers passes the kit of its role (quantizers: see test_every_quantizer.py)."""
+"""Every part that any plugin registers passes the kit of its role (quantizers and stages in files of their own)."""
 
 from __future__ import annotations
 
@@ -46,11 +46,7 @@ def kinds(role: str) -> Callable[[Any], Any]:
     return pytest.mark.parametrize("kind", REGISTRY.kinds(role))
 
 
-#: its kit is made at the same time
-WITHOUT_KIT = ("stage",)
-
-
-@pytest.mark.parametrize("role", [role for role in ROLES if role.name not in WITHOUT_KIT], ids=lambda role: role.name)
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_every_role_has_a_kit(role: Role) -> None:
     assert role.kit in testing.__all__
     assert callable(getattr(testing, role.kit))
