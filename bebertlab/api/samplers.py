@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bebertlab.interfaces.sampler import (
     Objective,
-    Point,
     PointListOptions,
     SamplerOptions,
     SearchDimension,
+    SearchPoint,
     SearchSampler,
     SearchSpace,
     SearchTrial,
@@ -15,10 +15,10 @@ from bebertlab.interfaces.sampler import (
 
 __all__ = [
     "Objective",
-    "Point",
     "PointListOptions",
     "SamplerOptions",
     "SearchDimension",
+    "SearchPoint",
     "SearchSampler",
     "SearchSpace",
     "SearchTrial",

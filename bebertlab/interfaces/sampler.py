@@ -13,7 +13,7 @@ from attrs import field, frozen, validators
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.values import identity
 
-Point = Mapping[str, Any]
+SearchPoint = Mapping[str, Any]
 """Searched paths to values."""
 
 
@@ -90,7 +90,7 @@ class SearchSpace:
 class SearchTrial:
     """A point that is tried with one seed."""
 
-    point: Point
+    point: SearchPoint
     values: tuple[float, ...] | None = None  #: of the objectives, in their order; None where it is pending or failed
     pending: bool = False  #: it belongs to the batch that is being drawn
 
@@ -99,7 +99,7 @@ class SearchSampler(ABC):
     """Proposes the points of one study, one after another."""
 
     @abstractmethod
-    def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> Point:
+    def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> SearchPoint:
         """Propose a point: a value of every dimension, in the order of the space.
 
         `index` counts the points of the study. `attempt` is 0, and 1, 2, ... where the proposal before was excluded or
@@ -150,7 +150,7 @@ class PointListOptions(Options):
     ranges: ClassVar[bool] = False  #: whether it can search a range; a study with one is refused otherwise
 
     @abstractmethod
-    def points(self, space: SearchSpace) -> Iterable[Point]:
+    def points(self, space: SearchSpace) -> Iterable[SearchPoint]:
         """Every point, in order; those that the study excludes are left out later."""
 
 

@@ -12,7 +12,7 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Place, YamlDocument
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.events import PlannedStage, TrialRecord
-from bebertlab.interfaces.sampler import Point
+from bebertlab.interfaces.sampler import SearchPoint
 from bebertlab.interfaces.values import identity
 from bebertlab.pipeline.graph import expand, result_of
 from bebertlab.pipeline.locate import located
@@ -81,7 +81,7 @@ class PointFaults:
         self._faults: dict[str, dict[str, None]] = {}  # to the points that have it, in order
         self._exit_code = UserError.exit_code
 
-    def note(self, point: Point, error: UserError) -> None:
+    def note(self, point: SearchPoint, error: UserError) -> None:
         """Note the faults of a point, one a line of the error; a line that is set in goes on with the one before."""
         self._exit_code = max(self._exit_code, error.exit_code)
         for line in re.split(r"\n(?!\s)", str(error)):
@@ -105,7 +105,7 @@ class PointFaults:
             raise error
 
 
-def recipe_at(study: Study, point: Point, seed: int, registry: Registry) -> dict[str, Any]:
+def recipe_at(study: Study, point: SearchPoint, seed: int, registry: Registry) -> dict[str, Any]:
     """The study's recipe with a point's values and a seed; its paths are absolute.
 
     Raises:
@@ -130,7 +130,7 @@ def check_points(study: Study, registry: Registry) -> tuple[str, ...]:
         UserError: points at which the recipe has faults, one a line; or no task has such a metric.
     """
     codec = OptionsCodec(registry)
-    points: Sequence[Point] = listed_points(study) if study.is_listed else ({},)
+    points: Sequence[SearchPoint] = listed_points(study) if study.is_listed else ({},)
     faults = PointFaults(len(points))
     recipes: list[Recipe] = []
     for point in points:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from bebertlab.interfaces.sampler import Point, SamplerOptions, SearchDimension, SearchSampler, SearchTrial
+from bebertlab.interfaces.sampler import SamplerOptions, SearchDimension, SearchPoint, SearchSampler, SearchTrial
 from bebertlab.interfaces.values import identity
 from bebertlab.study.space import check_point, excluded, free_point
 from bebertlab.study.study import Study, show
@@ -29,7 +29,7 @@ class PointSource:
         self._options = options
         self._sampler: SearchSampler = options.build(study.space)
 
-    def draw(self, index: int, trials: Sequence[SearchTrial]) -> Point:
+    def draw(self, index: int, trials: Sequence[SearchTrial]) -> SearchPoint:
         """Draw the point number `index`, which is none of those of the trials before.
 
         Raises:
@@ -50,7 +50,7 @@ def distributions(study: Study) -> dict[str, optuna.distributions.BaseDistributi
     return {path: _distribution(axis) for path, axis in study.search.items()}
 
 
-def parameters(study: Study, point: Point) -> dict[str, Any]:
+def parameters(study: Study, point: SearchPoint) -> dict[str, Any]:
     """A point for Optuna."""
     return {path: _parameter(axis, point[path]) for path, axis in study.search.items()}
 

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.events import trial_id
-from bebertlab.interfaces.sampler import Point, PointListOptions, SearchDimension
+from bebertlab.interfaces.sampler import PointListOptions, SearchDimension, SearchPoint
 from bebertlab.interfaces.values import identity, same
 from bebertlab.study.study import Study, show
 
@@ -21,7 +21,7 @@ class Trial:
     """One point with one seed."""
 
     number: int
-    point: Point
+    point: SearchPoint
     seed: int
 
     @property
@@ -34,7 +34,7 @@ class Trial:
         return " ".join(filter(None, [trial_id(self.number), show_point(self.point), f"seed={self.seed}"]))
 
 
-def show_point(point: Point) -> str:
+def show_point(point: SearchPoint) -> str:
     """A point for people.
 
     >>> show_point({"members.size": 2, "members.ensemble": "bagging"})
@@ -43,7 +43,7 @@ def show_point(point: Point) -> str:
     return " ".join(f"{path}={show(value)}" for path, value in point.items())
 
 
-def listed_points(study: Study) -> tuple[Point, ...]:
+def listed_points(study: Study) -> tuple[SearchPoint, ...]:
     """The points that are known before the first trial, in order: none of a sampler that draws them.
 
     Raises:
@@ -57,7 +57,7 @@ def listed_points(study: Study) -> tuple[Point, ...]:
     return points
 
 
-def check_point(study: Study, point: Point) -> None:
+def check_point(study: Study, point: SearchPoint) -> None:
     """Check that a point that a sampler gave is one of the search space.
 
     Raises:
@@ -108,7 +108,7 @@ def remarks(study: Study) -> tuple[str, ...]:
     return sampler.remarks()
 
 
-def excluded(point: Point, exclude: Iterable[Mapping[str, Any]]) -> bool:
+def excluded(point: SearchPoint, exclude: Iterable[Mapping[str, Any]]) -> bool:
     """Whether a point matches every line of an item; a line with a list matches any of its values.
 
     >>> excluded({"a": 1, "b": "x"}, [{"a": [1, 2], "b": "x"}]), excluded({"a": 3}, [{"a": [1, 2]}])
@@ -117,7 +117,7 @@ def excluded(point: Point, exclude: Iterable[Mapping[str, Any]]) -> bool:
     return any(all(_matches(point[path], values) for path, values in item.items()) for item in exclude)
 
 
-def point_trials(study: Study, index: int, point: Point) -> tuple[Trial, ...]:
+def point_trials(study: Study, index: int, point: SearchPoint) -> tuple[Trial, ...]:
     """The trials of the study's point number `index`, one a seed."""
     first = index * len(study.seeds)
     return tuple(Trial(number=first + k, point=point, seed=seed) for k, seed in enumerate(study.seeds))
@@ -149,7 +149,7 @@ class Box:
         """Points in the box, without regard to ranges of real numbers."""
         return math.prod(_length(values) for values in self.values.values() if values is not None)
 
-    def holds(self, point: Point) -> bool:
+    def holds(self, point: SearchPoint) -> bool:
         """Whether a point is in the box."""
         return all(values is None or _has(values, point[path]) for path, values in self.values.items())
 
@@ -187,9 +187,9 @@ def space_size(search: Mapping[str, SearchDimension], exclude: Iterable[Mapping[
 def free_point(
     search: Mapping[str, SearchDimension],
     exclude: Iterable[Mapping[str, Any]],
-    before: Iterable[Point],
+    before: Iterable[SearchPoint],
     random: Random,
-) -> Point:
+) -> SearchPoint:
     """A random point that is neither excluded nor among those before.
 
     Raises:

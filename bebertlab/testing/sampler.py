@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from bebertlab.interfaces.sampler import (
     Objective,
-    Point,
     PointListOptions,
     SamplerOptions,
     SearchDimension,
+    SearchPoint,
     SearchSampler,
     SearchSpace,
     SearchTrial,
@@ -79,9 +79,9 @@ def _check_draws(options: SamplerOptions, goals: tuple[Objective, ...]) -> None:
             trials = [_ended(trial, place, goals) for place, trial in enumerate(trials)]
 
 
-def _allowed(sampler: SearchSampler, index: int, trials: Sequence[SearchTrial], space: SearchSpace) -> Point:
+def _allowed(sampler: SearchSampler, index: int, trials: Sequence[SearchTrial], space: SearchSpace) -> SearchPoint:
     """The first proposal that is not excluded, as half of the space is; the last one where all of them are."""
-    proposals: list[Point] = []
+    proposals: list[SearchPoint] = []
     for attempt in range(_ATTEMPTS):
         proposals.append(sampler.ask(index, attempt, tuple(trials)))
         _check_point(proposals[-1], space)
@@ -97,7 +97,7 @@ def _ended(trial: SearchTrial, place: int, goals: tuple[Objective, ...]) -> Sear
     return SearchTrial(point=trial.point, values=None if place % 5 == 4 else values)
 
 
-def _check_point(point: Point, space: SearchSpace) -> None:
+def _check_point(point: SearchPoint, space: SearchSpace) -> None:
     expected = list(space.dimensions)
     require(list(point) == expected, f"proposes a point with {', '.join(point)}; expected {', '.join(expected)}")
     for path, dimension in space.dimensions.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from bebertlab.api import Point, PointListOptions, SearchSpace
+from bebertlab.api import PointListOptions, SearchPoint, SearchSpace
 
 
 @frozen(kw_only=True)
@@ -16,7 +16,7 @@ class GridSampler(PointListOptions):
 
     kind = "grid"
 
-    def points(self, space: SearchSpace) -> Iterable[Point]:
+    def points(self, space: SearchSpace) -> Iterable[SearchPoint]:
         """The product of the choices."""
         choices = [dimension.choice or () for dimension in space.dimensions.values()]
         return (dict(zip(space.dimensions, values, strict=True)) for values in itertools.product(*choices))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import field, frozen, validators
 
-from bebertlab.api import Point, SamplerOptions, SearchDimension, SearchSampler, SearchSpace, SearchTrial
+from bebertlab.api import SamplerOptions, SearchDimension, SearchPoint, SearchSampler, SearchSpace, SearchTrial
 
 if TYPE_CHECKING:
     import optuna
@@ -80,7 +80,7 @@ class OptunaSampler(SearchSampler):
         self._trials: list[SearchTrial] = []  # in the study
         self._study: optuna.Study | None = None
 
-    def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> Point:
+    def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> SearchPoint:
         """What Optuna proposes after the trials that did not fail."""
         import optuna
 

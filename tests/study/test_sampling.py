@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.sampler import Point, SamplerOptions, SearchDimension, SearchSampler, SearchSpace, SearchTrial
+from bebertlab.interfaces.sampler import (
+    SamplerOptions,
+    SearchDimension,
+    SearchPoint,
+    SearchSampler,
+    SearchSpace,
+    SearchTrial,
+)
 from bebertlab.study.sampling import PointSource, distributions, parameters
 from bebertlab.study.study import Study
 from bebertlab_samplers.optuna_samplers import RandomSampler, TpeSampler
@@ -32,7 +39,7 @@ class Fixed(SamplerOptions):
 
     def build(self, space: SearchSpace) -> SearchSampler:
         class Sampler(SearchSampler):
-            def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> Point:
+            def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> SearchPoint:
                 return point
 
         point = self.point

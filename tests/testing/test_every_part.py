@@ -22,6 +22,7 @@ from bebertlab.testing import (
     check_importer,
     check_loss,
     check_merger,
+    check_sampler,
     check_scheme,
     check_splitter,
     check_task,
@@ -32,6 +33,8 @@ REGISTRY = load_plugins().registry
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("distillation", "dynabert-depth"): {"widths": (1.0, 0.25), "depths": (1.0, 0.5)},
     ("distillation", "dynabert-labels"): {"widths": (1.0, 0.25), "depths": (1.0, 0.5)},
+    ("sampler", "random"): {"trials": 4},
+    ("sampler", "tpe"): {"trials": 4},
     ("task", "minigrammar"): {"size": 200},
 }
 #: of importers that refuse a config.json of full precision
@@ -100,6 +103,11 @@ def test_tasks(kind: str, glue: Path) -> None:
 def test_encoders(kind: str, pretrained: Path) -> None:
     named = {"name": str(pretrained), "maximum_tokens": 16} if kind == "pretrained" else {}
     check_encoder(built("encoder", kind, **named))
+
+
+@kinds("sampler")
+def test_samplers(kind: str) -> None:
+    check_sampler(built("sampler", kind))
 
 
 @kinds("importer")

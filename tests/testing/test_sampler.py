@@ -8,10 +8,10 @@ import pytest
 from attrs import frozen
 
 from bebertlab.api import (
-    Point,
     PointListOptions,
     SamplerOptions,
     SearchDimension,
+    SearchPoint,
     SearchSampler,
     SearchSpace,
     SearchTrial,
@@ -35,7 +35,7 @@ class Sampler(SearchSampler):
         self.space = space
         self.calls = 0
 
-    def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> Point:
+    def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> SearchPoint:
         self.calls += 1
         fault = self.options.fault
         random = Random(self.options.random_seed(index, 0 if fault == "attempt" else attempt))
@@ -68,7 +68,7 @@ class Listed(PointListOptions):
     kind = "listed"
     change: Callable[[list[Any]], list[Any]] = list
 
-    def points(self, space: SearchSpace) -> Iterable[Point]:
+    def points(self, space: SearchSpace) -> Iterable[SearchPoint]:
         (first, *others) = space.dimensions.items()
         return self.change(
             [
