@@ -1,4 +1,4 @@
-"""What a study says of its recipe: that every choice fits, and that exclude and questions speak of what is searched."""
+"""Checks of a study against its recipe: searched values are valid, exclude and questions name what is searched."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from bebertlab.study.overrides import SEARCH, axis_named
 from bebertlab.study.space import excluded
 from bebertlab.study.study import show
 
-_NEAR = 1000  # points looked at until a value is taken to be excluded altogether
-_NOT = "not"  # what a line of an item says instead of listing all other choices
-_TRIES = 8  # points tried until a value is taken to be wrong by itself
+_NEAR = 1000  # points looked at before a value counts as excluded at every point
+_NOT = "not"  # in a line of an item: all choices but these
+_TRIES = 8  # points tried before a value counts as invalid by itself
 
 Point = tuple[tuple[str, YamlDocument], ...]
 
 
-def check_paths(study: YamlDocument, recipe: YamlDocument, registry: Registry, faults: ErrorCollector) -> None:
+def check_paths(study: YamlDocument, recipe: YamlDocument, registry: Registry, errors: ErrorCollector) -> None:
     """Check that every searched path exists, and is searched once."""
     axes = study.data.get(SEARCH)
     seen: dict[Keys, str] = {}
@@ -39,15 +39,15 @@ def check_paths(study: YamlDocument, recipe: YamlDocument, registry: Registry, f
             keys = resolve_path(recipe, name, registry)
         except UnknownPart as error:
             place = study.key_place((SEARCH, name))
-            faults.add_error(error.at(f"{place}: {SEARCH}"), place)
+            errors.add_error(error.at(f"{place}: {SEARCH}"), place)
             continue
         except UserError as error:
-            faults.add_at(study.key_place((SEARCH, name)), SEARCH, str(error))
+            errors.add_at(study.key_place((SEARCH, name)), SEARCH, str(error))
             continue
         if keys == ("seed",):
-            faults.add(study, (SEARCH, name), "seeds are listed under seeds, not searched", key=True)
+            errors.add(study, (SEARCH, name), "seeds are listed under seeds, not searched", key=True)
         elif keys in seen:
-            faults.add(study, (SEARCH, name), f"searches the same as {seen[keys]}", key=True)
+            errors.add(study, (SEARCH, name), f"searches the same as {seen[keys]}", key=True)
         seen[keys] = name
 
 
@@ -56,88 +56,88 @@ def check_values(
     recipe: YamlDocument,
     exclude: Iterable[Mapping[str, Any]],
     codec: OptionsCodec,
-    faults: ErrorCollector,
+    errors: ErrorCollector,
 ) -> None:
-    """Check that the recipe takes every value that is listed for a path, at some point that is not excluded.
+    """Check that every listed value of a path is valid at some point that is not excluded.
 
-    A recipe may be wrong by itself and right at every point: what is searched in it is looked at there only. A value
-    that is right with some values of other paths and wrong with others is not found here but by `check_points`.
+    A recipe may be invalid by itself and valid at every point, so searched paths are checked at points only. A value
+    that is valid with some values of other paths and invalid with others is found by `check_points`.
     """
     axes = dict(_written_axes(study, recipe, codec.registry))
     exclude = [item for item in exclude if axes.keys() >= item.keys()]
     if not axes:
-        _check_recipe(recipe, codec, faults)
+        _check_recipe(recipe, codec, errors)
     for name in axes:
         for value in axes[name]:
             first: ErrorCollector | None = None
             for point in _near_points(axes, name, value, exclude):
-                found = _faults_at(recipe, point, codec)
+                found = _errors_at(recipe, point, codec)
                 first = first or found
                 if not found:
                     break
             else:
-                faults.extend(
+                errors.extend(
                     first or ErrorCollector(), once=True
-                )  # a fault of the recipe itself is one of every point
+                )  # an error of the recipe itself is one of every point
                 if not _is_choice(study, name):
-                    break  # what is wrong with one end of a range mostly is with the other
+                    break  # an error at one end of a range mostly is one at the other
 
 
-def _faults_at(recipe: YamlDocument, point: Point, codec: OptionsCodec) -> ErrorCollector:
-    faults = ErrorCollector()
+def _errors_at(recipe: YamlDocument, point: Point, codec: OptionsCodec) -> ErrorCollector:
+    errors = ErrorCollector()
     try:
         for name, value in point:
             recipe = set_value(recipe, name, value.data, value.place(), codec.registry)
-        _check_recipe(recipe, codec, faults)
+        _check_recipe(recipe, codec, errors)
     except UserError as error:
-        faults.add_error(error)
-    return faults
+        errors.add_error(error)
+    return errors
 
 
-def _check_recipe(document: YamlDocument, codec: OptionsCodec, faults: ErrorCollector) -> None:
-    """Note the faults of a recipe; trials are compared by the metrics of one stage, so it needs one result."""
-    recipe = structure_recipe(document, codec, faults)
+def _check_recipe(document: YamlDocument, codec: OptionsCodec, errors: ErrorCollector) -> None:
+    """Note the errors of a recipe; trials are compared by the metrics of one stage, so it needs one result."""
+    recipe = structure_recipe(document, codec, errors)
     if recipe is None:
         return
     try:
         result_of(recipe)
     except UserError as error:
-        faults.add(document, ("stages",), str(error), key=True)
+        errors.add(document, ("stages",), str(error), key=True)
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Changed:
-    """A study and its recipe after changes from outside, and what the study was before them."""
+    """A study and its recipe after overrides, and what was searched before them."""
 
     document: YamlDocument  #: of the study
     recipe: YamlDocument
     before: Mapping[str, SearchDimension]  #: what was searched; an item may name a path that `--set` fixed
     search: Mapping[str, SearchDimension]  #: what is searched
     registry: Registry
-    faults: ErrorCollector  #: where faults are noted
+    errors: ErrorCollector  #: takes the errors
 
 
 def settle_exclude(items: Mapping[int, Mapping[str, Any]], changed: Changed) -> tuple[Mapping[str, Any], ...]:
-    """Check what is left out, and take out of it what does not vary any more; `items` by their numbers in the file.
+    """Check the items of `exclude`, and drop lines of paths that do not vary any more; `items` by their index.
 
     A line `{not: values}` becomes the other choices of its axis.
     """
     settled = []
     for index, item in items.items():
         if not item:
-            changed.faults.add(changed.document, ("exclude", index), "is empty and would leave out everything")
+            changed.errors.add(changed.document, ("exclude", index), "is empty and would exclude every point")
             continue
-        before = len(changed.faults)
-        # without its wrong lines an item leaves out more: no point is called wrong by mistake
-        lines = _lines(item, ("exclude", index), "list what is left out", changed)
+        before = len(changed.errors)
+        # without its invalid lines an item excludes more, so no point is reported by mistake
+        lines = _lines(item, ("exclude", index), "list the excluded values", changed)
         kept = {line.name: line.values for line in lines if line.values is not None}
-        if all(line.matches for line in lines) and (kept or len(changed.faults) == before):
+        if all(line.matches for line in lines) and (kept or len(changed.errors) == before):
             settled.append(kept)
     return tuple(settled)
 
 
 def settle_questions(items: Mapping[int, Question], changed: Changed) -> tuple[Question, ...]:
-    """Check what is asked; a question about what does not vary any more, or whose condition fails, is left out.
+    """Check the questions; one about a path that does not vary any more, or whose condition fails, is left out.
 
     A line `{not: values}` of a condition becomes the other choices of its axis.
     """
@@ -149,7 +149,7 @@ def settle_questions(items: Mapping[int, Question], changed: Changed) -> tuple[Q
         name = _axis(changed, question.compare, (*where, "compare"))
         if question.cost is not None and isinstance(stages, Mapping) and question.cost not in stages:
             what = f"there is no stage '{question.cost}'; {suggestion(question.cost, stages)}"
-            changed.faults.add(changed.document, (*where, "cost"), what)
+            changed.errors.add(changed.document, (*where, "cost"), what)
         if question.baseline is not None:
             _check_choices(changed, (*where, "baseline"), [question.baseline], name or "")
         condition, possible = _condition(question, where, name, changed)
@@ -166,75 +166,75 @@ def settle_questions(items: Mapping[int, Question], changed: Changed) -> tuple[Q
 def _condition(
     question: Question, where: Keys, compared: str | None, changed: Changed
 ) -> tuple[Mapping[str, Any], bool]:
-    """The lines of a question's condition that still say something, and whether it can be met."""
+    """The lines of a question's condition that still restrict something, and whether it can be met."""
     if question.where is None:
         return {}, True
     where = (*where, "where")
     if not question.where:
-        changed.faults.add(changed.document, where, "is empty; name a searched option and its values")
-    lines = _lines(question.where, where, "list those that count", changed)
+        changed.errors.add(changed.document, where, "is empty; name a searched option and its values")
+    lines = _lines(question.where, where, "list the values", changed)
     if any(line.name == compared for line in lines):
-        changed.faults.add(changed.document, where, f"'{compared}' is what is compared; a condition is about others")
-    said = {}
+        changed.errors.add(changed.document, where, f"'{compared}' is compared; a condition names other paths")
+    kept = {}
     for line in lines:
         axis = changed.search.get(line.name)
         if line.values is not None and not (axis and axis.choice and len(axis.choice) == len(line.values)):
-            said[line.name] = line.values
-    return said, all(line.matches for line in lines)
+            kept[line.name] = line.values
+    return kept, all(line.matches for line in lines)
 
 
 def _by(question: Question, where: Keys, compared: str | None, changed: Changed) -> str | None:
-    """The axis whose values are answered apart; None where it has only one."""
+    """The path whose values are answered separately; None where it has one value only."""
     if question.by is None:
         return None
     where = (*where, "by")
     name = _axis(changed, question.by, where)
     axis = changed.search.get(name or "")
     if name is not None and name == compared:
-        changed.faults.add(changed.document, where, f"'{name}' is what is compared; name another searched option")
+        changed.errors.add(changed.document, where, f"'{name}' is compared; name another searched option")
     if axis is not None and axis.choice is None:
-        changed.faults.add(changed.document, where, f"'{name}' is a range; only an option with a choice can be split")
+        changed.errors.add(changed.document, where, f"'{name}' is a range; only an option with a choice can be split")
     return name if axis is not None and axis.choice is not None and len(axis.choice) > 1 else None
 
 
 @attrs.frozen(kw_only=True)
 class _Line:
-    """A line of an item: an axis and its values."""
+    """A line of an item: a path and its values."""
 
     name: str
-    values: list[Any] | None  #: those that the axis still has; None where it was fixed from outside
-    matches: bool  #: some point can have them
+    values: list[Any] | None  #: those that are still searched; None where an override fixed the path
+    matches: bool  #: some point has them
 
 
 def _lines(item: Mapping[str, Any], where: Keys, instead: str, changed: Changed) -> list[_Line]:
-    """The lines of an item that have no faults; `instead` says what can be done where `{not: ...}` cannot."""
-    search, faults = changed.search, changed.faults
-    found = []
+    """The valid lines of an item; `instead` is the advice where `{not: ...}` is not possible."""
+    search, errors = changed.search, changed.errors
+    lines = []
     for path, values in item.items():
-        before = len(faults)
+        before = len(errors)
         name = _axis(changed, path, (*where, path))
         wanted, others = _written(values)
         if name is not None:
             _check_choices(changed, (*where, path), wanted, name)
             _check_range(changed, (*where, path), wanted, name)
-        if name is None or len(faults) > before:
+        if name is None or len(errors) > before:
             continue
         if name not in search:
             matches = excluded({name: _fixed(changed, name)}, [{name: wanted}]) is not others
-            found.append(_Line(name=name, values=None, matches=matches))
+            lines.append(_Line(name=name, values=None, matches=matches))
         elif others and search[name].choice is None:
             what = f"'{name}' is a range, which has no other choices; {instead}"
-            faults.add(changed.document, (*where, path), what)
+            errors.add(changed.document, (*where, path), what)
         else:
             left = _left(search[name], wanted, others=others)
-            found.append(_Line(name=name, values=left, matches=bool(left)))
-    return found
+            lines.append(_Line(name=name, values=left, matches=bool(left)))
+    return lines
 
 
 def _written_axes(
     study: YamlDocument, recipe: YamlDocument, registry: Registry
 ) -> Iterable[tuple[str, list[YamlDocument]]]:
-    """The axes whose paths exist with the values written for them, the ends of a range among them; outer ones first."""
+    """The paths that exist with their written values, also the ends of ranges; outer paths before inner ones."""
     axes = study.data.get(SEARCH)
     found: list[tuple[int, str, list[YamlDocument]]] = []
     for name, axis in axes.items() if isinstance(axes, Mapping) else ():
@@ -256,40 +256,40 @@ def _is_choice(study: YamlDocument, name: str) -> bool:
 
 
 def _drawn(end: YamlDocument) -> YamlDocument:
-    """An end of a range of numbers, as a sampler would draw it."""
+    """An end of a range of real numbers, as a sampler draws it."""
     return attrs.evolve(end, data=float(end.data)) if type(end.data) is int else end
 
 
 def _near_points(
     axes: Mapping[str, list[YamlDocument]], name: str, value: YamlDocument, exclude: list[Mapping[str, Any]]
 ) -> Iterable[Point]:
-    """The first few points with a value that are not excluded; none where there is none near."""
+    """The first points with a value that are not excluded, of those looked at."""
     choices = [[value] if axis == name else values for axis, values in axes.items()]
     points = (tuple(zip(axes, values, strict=True)) for values in itertools.islice(itertools.product(*choices), _NEAR))
-    kept = (point for point in points if not excluded({axis: one.data for axis, one in point}, exclude))
+    kept = (point for point in points if not excluded({axis: value.data for axis, value in point}, exclude))
     return itertools.islice(kept, _TRIES)
 
 
 def _axis(changed: Changed, path: str, where: Keys) -> str | None:
-    """The axis that a path means; a fault where it means none."""
+    """The searched path that a path means; an error where it means none."""
     document, recipe, before, registry = changed.document, changed.recipe, changed.before, changed.registry
     if path in before or path in (document.data.get(SEARCH) or ()):
         return path
     try:
         name = axis_named(document, recipe, resolve_path(recipe, path, registry), registry)
     except UnknownPart as error:
-        changed.faults.add_error(error.at(str(document.key_place(where))), document.key_place(where))
+        changed.errors.add_error(error.at(str(document.key_place(where))), document.key_place(where))
         return None
     except UserError as error:
-        changed.faults.add_at(document.key_place(where), "", str(error))
+        changed.errors.add_at(document.key_place(where), "", str(error))
         return None
     if name is None:
-        changed.faults.add(document, where, f"'{path}' is not searched; {suggestion(path, before)}")
+        changed.errors.add(document, where, f"'{path}' is not searched; {suggestion(path, before)}")
     return name
 
 
 def _check_choices(changed: Changed, where: Keys, values: list[Any], name: str) -> None:
-    """A fault for every value that the axis has not, and had not before."""
+    """Note an error for every value that is not a choice, and was not before."""
     axes = (changed.before.get(name), changed.search.get(name))
     choices = [value for axis in axes if axis is not None for value in axis.choice or ()]
     if not choices:
@@ -297,34 +297,34 @@ def _check_choices(changed: Changed, where: Keys, values: list[Any], name: str) 
     for value in values:
         if not any(same(value, choice) for choice in choices):
             known = ", ".join(dict.fromkeys(map(show, choices)))
-            changed.faults.add(changed.document, where, f"{show(value)} is none of the choices: {known}")
+            changed.errors.add(changed.document, where, f"{show(value)} is not one of the choices: {known}")
 
 
 def _check_range(changed: Changed, where: Keys, values: list[Any], name: str) -> None:
-    """A fault for every value that a range does not have: no point would have it."""
+    """Note an error for every value outside a range: no point would have it."""
     axes = [axis for axis in (changed.before.get(name), changed.search.get(name)) if axis is not None]
     if not axes or any(axis.choice is not None for axis in axes):
         return
     low, high = axes[-1].range
     if all(axis.integer is None for axis in axes):
-        what = f"'{name}' is a range of real numbers, of which none can be named; list choices instead"
-        changed.faults.add(changed.document, where, what)
+        what = f"'{name}' is a range of real numbers, whose values cannot be listed; search a choice instead"
+        changed.errors.add(changed.document, where, what)
         return
     for value in values:
         if type(value) is not int or not any(axis.range[0] <= value <= axis.range[1] for axis in axes):
-            what = f"{show(value)} is none of the whole numbers from {low} to {high}"
-            changed.faults.add(changed.document, where, what)
+            what = f"{show(value)} is not an integer from {low} to {high}"
+            changed.errors.add(changed.document, where, what)
 
 
 def _written(values: object) -> tuple[list[Any], bool]:
-    """The values of a line of an item, and whether it is the others that are meant."""
+    """The values of a line of an item, and whether all others are meant."""
     others = isinstance(values, Mapping) and set(values) == {_NOT}
     listed = values[_NOT] if isinstance(values, Mapping) and others else values
     return listed if isinstance(listed, list) else [listed], others
 
 
 def _left(axis: SearchDimension, values: list[Any], *, others: bool) -> list[Any]:
-    """The values that an axis still has, or its others."""
+    """Those of the values that are still choices, or all other choices."""
     if axis.choice is None:
         return values
     if others:
@@ -333,7 +333,7 @@ def _left(axis: SearchDimension, values: list[Any], *, others: bool) -> list[Any
 
 
 def _fixed(changed: Changed, name: str) -> object:
-    """The value that a recipe has at a path; of a part without options its bare kind."""
+    """The value of a recipe at a path; the bare kind of a part without options."""
     recipe = changed.recipe
     keys = resolve_path(recipe, name, changed.registry)
     value = recipe.get(keys) if recipe.has(keys) else None

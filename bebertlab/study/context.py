@@ -1,4 +1,4 @@
-"""A study at work in a folder: its journal, its plans and its store."""
+"""A study in a work folder: its journal, its plans and its store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bebertlab.study.journal import Journal, new_record, read_records
 from bebertlab.study.loaded_study import LoadedStudy
 from bebertlab.study.messages import JobDefaults, PlannedTrial
 from bebertlab.study.metrics import check_metric
-from bebertlab.study.planner import DataError, Planner, PointFaults, idle_axes, never_needed, planned, recipe_at
+from bebertlab.study.planner import DataError, Planner, PointErrors, idle_axes, never_needed, planned, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.resolved import RESOLVED_FILE, study_folder, study_record
 from bebertlab.study.space import Trial, listed_points, planned_trials, point_trials, show_point
@@ -29,7 +29,7 @@ from bebertlab.study.study import Study
 
 
 class StudyContext:
-    """Everything that one command does with a study."""
+    """Everything that a command needs of a study."""
 
     def __init__(self, source: LoadedStudy, work: Path, device: str = "cpu") -> None:
         self.study = source.study
@@ -43,11 +43,11 @@ class StudyContext:
         self._plans: dict[int, Plan] = {}
 
     def observe(self, observer: object) -> None:
-        """Tell an observer, too, what happens."""
+        """Add an observer."""
         self._plugins.observe(observer)
 
     def records(self) -> tuple[TrialRecord, ...]:
-        """The trials in the journal, and those that a grid has besides."""
+        """The trials in the journal, and those of a grid that are not in it yet."""
         return known_records(self.study, self.work)[1]
 
     def plan(self, record: TrialRecord) -> Plan:
@@ -78,26 +78,26 @@ class StudyContext:
         """Plan trials.
 
         Raises:
-            UserError: some of them cannot run, one a line; or their data have a fault, or no such metric.
-            SetupError: data are missing; the first such fault.
+            UserError: some trials cannot run, one a line; or their data are invalid, or the result lacks a metric.
+            SetupError: data are missing; the first such error.
         """
-        faults = PointFaults(len({show_point(record.parameters) for record in records}))
+        errors = PointErrors(len({show_point(record.parameters) for record in records}))
         for record in records:
             try:
                 self.plan(record)
             except UserError as error:
                 self._raise_general(error)
-                faults.note(record.parameters, error)
-        faults.raise_all()
+                errors.note(record.parameters, error)
+        errors.raise_all()
         tasks = {(plan.task.name, type(plan.result.stage)): plan for plan in map(self.plan, records)}
         for plan in tasks.values():
             self._check_metrics(plan)
 
     def check_drawn(self, records: tuple[TrialRecord, ...]) -> None:
-        """Check the data and the metric of points that a sampler draws; one that cannot run is a failed trial.
+        """Check the data and the metrics of points that a sampler draws; one that cannot run is a failed trial.
 
         Raises:
-            UserError: the data of every point have a fault, or no such metric.
+            UserError: the data of every point are invalid, or the result lacks a metric.
             SetupError: data are missing.
         """
         self._check_metrics(self._first_plan(records))
@@ -107,7 +107,7 @@ class StudyContext:
             check_metric(objective.metric, plan)
 
     def observed(self, journal: Journal | None = None) -> StudyRecord:
-        """The study as observers see it, with what the journal says now."""
+        """The study for observers, with the present state of the journal."""
         records = self.records() if journal is None else journal.records()
         known = journal is not None and self.study.is_listed
         nodes, missing = self.stages(records) if known else ({}, frozenset())
@@ -124,7 +124,7 @@ class StudyContext:
         )
 
     def not_needed(self, records: Sequence[TrialRecord]) -> tuple[str, ...]:
-        """The stages of the recipe that none of these trials needs, and that are not run."""
+        """The stages of the recipe that no trial needs; they do not run."""
         plans = [plan for _, plan in self._plans_of(records)]
         return never_needed(
             (plan.recipe.stages, {node.top for node in plan.behind(plan.result.name)}) for plan in plans
@@ -152,10 +152,10 @@ class StudyContext:
         return plans
 
     def open_again(self, journal: Journal) -> None:
-        """Let trials run again that failed, or that are complete but would come out differently today.
+        """Run failed trials again, and complete ones whose result has another key today.
 
-        A failure may have had a cause that is gone; what did not fail is in the store. A trial comes out differently
-        where its data, a part's revision or the version of a package in the keys are others than when it ran.
+        The cause of a failure may be gone; stages that finished are in the store. A key differs where the data, the
+        revision of a part or the version of a package in the keys changed since the trial ran.
         """
         for record in journal.records():
             stale = record.state is TrialState.COMPLETE and record.stages[-1].key != self.plan(record).result.key
@@ -163,7 +163,7 @@ class StudyContext:
                 journal.again(record.number)
 
     def write_resolved(self, record: StudyRecord) -> None:
-        """Keep the resolved study and its plugins beside its journal: running that file goes on with the same study."""
+        """Write the resolved study and its plugins beside its journal: running that file continues the study."""
         make_folder(self.folder)
         copy_plugins(self._plugins.texts, self.folder)
         temporary = self.folder / f"{RESOLVED_FILE}.new"
@@ -178,10 +178,10 @@ class StudyContext:
         interrupts: Interrupts,
         limits: Limits,
     ) -> None:
-        """Run what is left.
+        """Run the trials that are left.
 
         Raises:
-            KeyboardInterrupt: the user stopped it.
+            KeyboardInterrupt: the user interrupted.
         """
         defaults = JobDefaults(
             metrics=tuple(objective.metric for objective in self.study.goals),
@@ -212,7 +212,7 @@ class StudyContext:
         return self.plan(records[-1])
 
     def _raise_general(self, error: UserError) -> None:
-        """Raise an error that is not one of a single point: of what is missing, or of data that all points share."""
+        """Raise an error that concerns more than one point: something is missing, or data that all points share."""
         if isinstance(error, SetupError) or (isinstance(error, DataError) and not self._task_varies()):
             raise error
 
@@ -230,7 +230,7 @@ class StudyContext:
 
 
 def known_records(study: Study, work: Path) -> tuple[Path, tuple[TrialRecord, ...]]:
-    """The folder of a study, and the trials that its journal and its grid have; nothing is planned or loaded."""
+    """The folder of a study, and the trials of its journal and its grid; nothing is planned or loaded."""
     folder = study_folder(study, work)
     known = {record.number: record for record in read_records(folder)}
     for index, point in enumerate(listed_points(study)):

@@ -30,7 +30,7 @@ def count_gpus(device: str) -> int:
         raise UserError(f"unknown device '{device}'; one of: cpu, cuda, cuda:0, cuda:1, ...")
     count = torch.cuda.device_count()
     if count <= int(index or 0):
-        raise SetupError(f"there is no device {device}: torch sees {count} GPUs")
+        raise SetupError(f"no device {device}: torch sees {count} GPUs")
     return 1 if index else count
 
 

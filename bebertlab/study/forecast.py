@@ -1,4 +1,4 @@
-"""What a study would do: trials and stages left, and what they take by what like stages took before."""
+"""What is left of a study: trials and stages, and their time by that of similar stages in the store."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Work:
 
     stored: int
     missing: int
-    unknown: int  #: missing ones that no stored stage is like
-    seconds: float  #: what the other missing ones take together
+    unknown: int  #: missing stages without a similar stage in the store
+    seconds: float  #: of the other missing ones together
 
 
 @frozen(kw_only=True)
 class Forecast:
-    """What is left to do of a study."""
+    """What is left of a study."""
 
     trials: int  #: known ones
     complete: int
-    undrawn: int = 0  #: trials that a sampler will draw when it knows how the others did
+    undrawn: int = 0  #: trials that a sampler draws when the others have finished
     kinds: Mapping[str, Work] = field(factory=dict)  #: by kind of stage, in the order of the recipe
 
     @property
@@ -42,17 +42,17 @@ class Forecast:
 
     @property
     def unknown(self) -> int:
-        """Stages to run of which it is not known how long they take."""
+        """Stages to run whose time is not known."""
         return sum(work.unknown for work in self.kinds.values())
 
     @property
     def seconds(self) -> float:
-        """What the other stages to run take together."""
+        """Of the other stages to run together."""
         return sum(work.seconds for work in self.kinds.values())
 
 
 def forecast(context: StudyContext) -> Forecast:
-    """Plan every known trial and look what is stored; changes nothing.
+    """Plan every known trial and look up its stages in the store; changes nothing.
 
     Raises:
         UserError: a trial cannot run.
@@ -89,7 +89,7 @@ _EPOCHS = "epochs"
 _TRAINING = "train/seconds"  # metrics of stages that train
 _STEPS = "train/steps"
 
-#: options of a training that change what it comes to, not how long it runs
+#: options of a training that change its result, not its time
 _FREE = (
     "learning_rate",
     "quantizer_learning_rate",
@@ -103,31 +103,31 @@ _FREE = (
 
 @frozen(kw_only=True)
 class _Likeness:
-    """What decides how long a stage runs."""
+    """What decides how long a stage runs; equal for similar stages."""
 
-    rest: str  #: a hash of all but the epochs
+    digest: str  #: of everything but the epochs
     epochs: int | None  #: passes over the data, where the time is proportional to them
 
 
 @frozen(kw_only=True)
 class _Took:
-    """What a stage took."""
+    """The time of a stage."""
 
     seconds: float
-    training: float  #: of these, what grows with the epochs
+    training: float  #: the part of it that grows with the epochs
 
     def scaled(self, factor: float) -> float:
-        """Seconds with so many times the epochs."""
+        """Seconds with `factor` times the epochs."""
         return self.seconds + self.training * (factor - 1)
 
 
 @frozen(eq=False)
 class Times:
-    """What the stages of a store took.
+    """The times of the stages of a store.
 
-    Two stages are alike that have the same options, scheme, encoder, data and machine, and read models of the same
-    shape: seeds may differ, learning rates and what else a step costs nothing, and how the models they read were
-    trained. Where none has the same number of epochs, the time of its training is scaled by that.
+    Stages are similar that have the same options, scheme, encoder, data and machine, and read models of the same
+    shape. Seeds may differ, options that do not change the cost of a step (such as learning rates), and how the models
+    that they read were trained. Where no similar stage has the same number of epochs, its training time is scaled.
     """
 
     _parts: Mapping[str, KeyParts]  #: by key
@@ -136,29 +136,29 @@ class Times:
 
     @classmethod
     def of(cls, manifests: Iterable[Manifest], planned: Mapping[str, KeyParts]) -> Times:
-        """The times of stored stages, to be asked for those of a plan whose parts are given by key."""
+        """The times of stored stages; `planned` gives the parts of the stages to estimate, by key."""
         stored = list(manifests)
         times = cls({**planned, **{manifest.key: manifest.parts for manifest in stored}})
         for manifest in stored:
             if manifest.metrics.get(_STEPS) == 0:
-                continue  # a member that was not trained, as its ensemble had ended
+                continue  # a member that was not trained since its ensemble had ended
             training = manifest.metrics.get(_TRAINING, manifest.seconds)
             took = _Took(seconds=manifest.seconds, training=training)
             times._took.setdefault(times._likeness(manifest.parts), []).append(took)
         return times
 
     def guess(self, key: str) -> float | None:
-        """Seconds that a planned stage takes; None where no like one is stored."""
+        """Seconds of a planned stage; None where no similar stage is stored."""
         like = self._likeness(self._parts[key])
         if like in self._took:
-            return mean(one.seconds for one in self._took[like])
+            return mean(time.seconds for time in self._took[like])
         if like.epochs is None:
             return None
         others = [
-            one.scaled(like.epochs / other.epochs)
+            time.scaled(like.epochs / other.epochs)
             for other, took in self._took.items()
-            if other.epochs and other.rest == like.rest
-            for one in took
+            if other.epochs and other.digest == like.digest
+            for time in took
         ]
         return mean(others) if others else None
 
@@ -166,14 +166,14 @@ class Times:
         stage = parts["stage"]
         train = stage["options"].get(_TRAIN)
         if not isinstance(train, Mapping):
-            return _Likeness(rest=self._hash(parts, stage), epochs=None)
+            return _Likeness(digest=self._hash(parts, stage), epochs=None)
         left = {name: value for name, value in train.items() if name not in _FREE}
         epochs = left.pop(_EPOCHS, None) if _are_of_one_length(parts) else None
         stage = {**stage, "options": {**stage["options"], _TRAIN: left}}
-        return _Likeness(rest=self._hash(parts, stage), epochs=epochs)
+        return _Likeness(digest=self._hash(parts, stage), epochs=epochs)
 
     def _shape(self, key: str) -> str:
-        """What of a stage decides how long those run that read it; its key where nothing more is known."""
+        """What of a stage decides the time of those that read it; its key where nothing more is known."""
         if key not in self._parts:
             return key
         if key not in self._shapes:
@@ -185,12 +185,12 @@ class Times:
 
     def _hash(self, parts: KeyParts, stage: KeyParts) -> str:
         inputs = {name: [self._shape(key) for key in keys] for name, keys in parts[INPUTS].items()}
-        rest = {name: value for name, value in parts.items() if name != "seed"}
-        return fingerprint({**rest, "stage": stage, INPUTS: inputs})
+        unseeded = {name: value for name, value in parts.items() if name != "seed"}
+        return fingerprint({**unseeded, "stage": stage, INPUTS: inputs})
 
 
 def _are_of_one_length(parts: KeyParts) -> bool:
-    """Whether every phase has the epochs of the stage, so that the time grows with them."""
-    made = parts["made_of"]["options"]  # a distillation is made of the list of its phases
-    phases = [phase for part in made.values() if isinstance(part, list) for phase in part]
+    """Whether every phase has the epochs of the stage, so that its time is proportional to them."""
+    options = parts["made_of"]["options"]  # a distillation has a list of phases
+    phases = [phase for part in options.values() if isinstance(part, list) for phase in part]
     return all(phase.get(_EPOCHS) is None for phase in phases)

@@ -1,4 +1,4 @@
-"""Ctrl-C: at once where nothing can break, else at the next safe moment."""
+"""Ctrl-C: at once, or at the end of a block that must not be cut in two."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Interrupts:
         self._before = {}
 
     def renew(self) -> None:
-        """Take the signals again where a library took them for itself."""
+        """Install the handlers again after a library replaced them."""
         self._install()
 
     @contextmanager
     def shielded(self) -> Iterator[None]:
-        """A block that a first signal does not cut in two."""
+        """A block that a first signal does not interrupt."""
         self._depth += 1
         try:
             yield
@@ -50,7 +50,7 @@ class Interrupts:
             self.check()
 
     def check(self) -> None:
-        """Raise what a signal asked for.
+        """Raise for a pending signal.
 
         Raises:
             KeyboardInterrupt: a signal came since the last check.

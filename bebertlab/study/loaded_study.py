@@ -1,4 +1,4 @@
-"""Reading a study: its file, its recipe's files and the command line become one value, or one list of faults."""
+"""Reading a study: its file, its recipe's files and the command line give one value, or a list of all errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _NOTHING = YamlDocument(data={})
 
 @frozen(kw_only=True, eq=False)
 class LoadedStudy:
-    """A study that was read without fault, and the plugins that it needs."""
+    """A valid study, and the plugins that it needs."""
 
     study: Study
     plugins: Plugins
@@ -56,29 +56,29 @@ class LoadedStudy:
 def read_study(path: Path, load: Load, *, sets: Sequence[str] = (), smoke: bool = False) -> LoadedStudy:
     """Read a study.
 
-    `sets` are texts of `--set`, which win over `smoke`, the file's own small version, which wins over the file.
+    `sets` are the texts of `--set`. They override `smoke`, the file's small version, which overrides the rest of it.
 
     Raises:
-        UserError: every fault of the study, its recipe and the command line, one a line.
+        UserError: every error of the study, its recipe and the command line, one a line.
     """
     document = read_yaml(path)
     if not isinstance(document.data, Mapping):
         raise UserError(f"{path}:1:1: a study is a mapping with at least name and recipe")
     load = _once(load)
-    faults = ErrorCollector()
-    source = _source(document, path, load, sets, smoke, faults)
-    if not sets and not smoke and "smoke" in document.data:  # it may be wrong only beside what `--set` changes
+    errors = ErrorCollector()
+    source = _source(document, path, load, sets, smoke, errors)
+    if not sets and not smoke and "smoke" in document.data:  # with `--set` it may be invalid for another reason
         small = ErrorCollector()
         _source(document, path, load, (), True, small)
-        faults.extend(small, once=True)
-    faults.raise_all()
+        errors.extend(small, once=True)
+    errors.raise_all()
     if source is None:
-        raise AssertionError("a study that is None has faults")
+        raise AssertionError("a study that is None has errors")
     return source
 
 
 def _once(load: Load) -> Load:
-    """The same, but the same files are loaded once."""
+    """A loader that loads the same files once."""
     loaded: dict[tuple[Path, ...], Plugins] = {}
 
     def load_once(files: Sequence[Path]) -> Plugins:
@@ -90,32 +90,32 @@ def _once(load: Load) -> Load:
 
 
 def _source(
-    document: YamlDocument, path: Path, load: Load, sets: Sequence[str], smoke: bool, faults: ErrorCollector
+    document: YamlDocument, path: Path, load: Load, sets: Sequence[str], smoke: bool, errors: ErrorCollector
 ) -> LoadedStudy | None:
-    """The study of a file's document with changes from outside; None where faults were noted."""
-    asked = _asked(sets, faults)
+    """The study of a file's document with overrides; None where errors were noted."""
+    asked = _asked(sets, errors)
     moved = [change for change in asked if change.path == "relative_to"]
-    document = _with_base(override_study(document, moved, faults), path, faults)
-    changes = _changes(document, asked, smoke, faults)
-    settings = written_overrides(document, "set", faults)
-    document = override_study(document, changes, faults)
-    plugins = load(_plugin_files(document, faults))
-    recipe = _recipe(document, faults)
+    document = _with_base(override_study(document, moved, errors), path, errors)
+    changes = _changes(document, asked, smoke, errors)
+    settings = written_overrides(document, "set", errors)
+    document = override_study(document, changes, errors)
+    plugins = load(_plugin_files(document, errors))
+    recipe = _recipe(document, errors)
     if recipe is None:
         return None
     name = document.data.get("recipe_name") or _name(document, path)
     document = attrs.evolve(document, data={k: v for k, v in document.data.items() if k not in _ONLY_IN_FILES})
-    _check_settings(document, recipe, settings, plugins.registry, faults)
-    _, recipe = override_recipe(document, recipe, settings, plugins.registry, faults)
+    _check_settings(document, recipe, settings, plugins.registry, errors)
+    _, recipe = override_recipe(document, recipe, settings, plugins.registry, errors)
     original = document
-    document, recipe = override_recipe(document, recipe, changes, plugins.registry, faults)
-    reading = _Reading(document, original, recipe, OptionsCodec(plugins.registry), faults)
+    document, recipe = override_recipe(document, recipe, changes, plugins.registry, errors)
+    reading = _Reading(document, original, recipe, OptionsCodec(plugins.registry), errors)
     study = reading.study(name, plugins)
     return None if study is None else LoadedStudy(study=study, plugins=plugins)
 
 
 class _Reading:
-    """The documents when all changes were made."""
+    """The documents after all overrides."""
 
     def __init__(
         self,
@@ -123,22 +123,22 @@ class _Reading:
         original: YamlDocument,
         recipe: YamlDocument,
         codec: OptionsCodec,
-        faults: ErrorCollector,
+        errors: ErrorCollector,
     ) -> None:
         self.document = document
         self.original = original
         self.recipe = recipe
         self.codec = codec
-        self.faults = faults
+        self.errors = errors
 
     def study(self, name: str, plugins: Plugins) -> Study | None:
-        """The study; None where faults were noted."""
+        """The study; None where errors were noted."""
         self.check_keys()
         if "sampler" not in self.document.data:
             default = YamlDocument(data={"kind": _DEFAULT_SAMPLER}, values={(): self.document.place()})
             self.document = self.document.put(("sampler",), default)
-        study = self.codec.structure(self.rebased_search().put(("recipe",), _NOTHING), (), Study, self.faults)
-        check_paths(self.document, self.recipe, self.codec.registry, self.faults)
+        study = self.codec.structure(self.rebased_search().put(("recipe",), _NOTHING), (), Study, self.errors)
+        check_paths(self.document, self.recipe, self.codec.registry, self.errors)
         search, before = self.searched(self.document), self.searched(self.original)
         changed = Changed(
             document=self.document,
@@ -146,13 +146,13 @@ class _Reading:
             before=before,
             search=search,
             registry=self.codec.registry,
-            faults=self.faults,
+            errors=self.errors,
         )
         exclude = settle_exclude(self.items("exclude", Mapping[str, Any]), changed)
         questions = settle_questions(self.items("questions", Question), changed)
-        check_values(self.document, self.recipe, exclude, self.codec, self.faults)
+        check_values(self.document, self.recipe, exclude, self.codec, self.errors)
         self.check(search, exclude)
-        if study is None or self.faults:
+        if study is None or self.errors:
             return None
         return attrs.evolve(
             study,
@@ -167,25 +167,25 @@ class _Reading:
 
     @property
     def base(self) -> str:
-        """What relative paths of the study are relative to."""
+        """The folder that relative paths of the study start from."""
         return os.path.realpath(self.document.place().folder or os.curdir)
 
     def rebased_search(self) -> YamlDocument:
-        """The study's document with what is searched relative to its own folder, also where `--set` changed it."""
+        """The study's document with searched paths of files relative to its folder, also those of `--set`."""
         document = self.document
         for keys, of in self.searched_values():
             document = document.put(keys, rebased_value(document.at(keys), of, self.base, self.codec.registry))
         return document
 
     def has_relative_paths(self) -> bool:
-        """Whether the study means something else in another folder."""
+        """Whether the study names files relative to its folder."""
         registry = self.codec.registry
         return has_relative_paths(self.recipe, registry) or any(
             has_relative_values(self.document.at(keys), of, registry) for keys, of in self.searched_values()
         )
 
     def searched_values(self) -> Iterator[tuple[Keys, object]]:
-        """Where the listed values of searched paths are, and their annotated types."""
+        """The keys of the listed values of searched paths, and their annotated types."""
         axes = self.document.data.get(SEARCH)
         for name in axes if isinstance(axes, Mapping) else ():
             place: Keys = (SEARCH, name, "choice")
@@ -206,7 +206,7 @@ class _Reading:
         return {name: axis for name, axis in read.items() if axis is not None}
 
     def items(self, key: str, of: Any) -> dict[int, Any]:  # noqa: ANN401 - any annotation
-        """The items of a list that have no faults by themselves, by their numbers."""
+        """The valid items of a list, by their index."""
         listed = self.document.data.get(key)
         count = len(listed) if isinstance(listed, list) else 0
         found = {
@@ -215,13 +215,13 @@ class _Reading:
         return {index: item for index, item in found.items() if item is not None}
 
     def check_keys(self) -> None:
-        """Note unknown keys with all that a file may have, and leave them out."""
+        """Note unknown keys, and leave them out."""
         known = [*attrs.fields_dict(Study), *_ONLY_IN_FILES]
         wrong = [key for key in self.document.data if key not in known]
         for key in wrong:
             inner = key in self.sampler_options() and key != "seed"  # which is meant to be `seeds`
             advice = f"it belongs in `sampler`, e.g. sampler: {{{key}: ...}}" if inner else suggestion(str(key), known)
-            self.faults.add(self.document, (key,), f"unknown key; {advice}", key=True)
+            self.errors.add(self.document, (key,), f"unknown key; {advice}", key=True)
         self.document = attrs.evolve(
             self.document, data={key: item for key, item in self.document.data.items() if key not in wrong}
         )
@@ -241,35 +241,35 @@ class _Reading:
                     f"the sampler {sampler.kind} needs a choice; a range needs one that draws points, e.g. sampler: "
                     "{kind: random, trials: 20}"
                 )
-                self.faults.add(self.document, (SEARCH, name), what)
+                self.errors.add(self.document, (SEARCH, name), what)
         objectives = self.document.data.get("objectives")
         several = isinstance(objectives, Mapping) and len(objectives) > 1
         if several and isinstance(sampler, SamplerOptions) and not sampler.multi_objective:
             what = f"the sampler {sampler.kind} takes one objective, and objectives has {len(objectives)}"
-            self.faults.add(self.document, ("sampler",), what)
-        if not self.faults and space_size(search, exclude) == 0:
-            self.faults.add(self.document, ("exclude",), "leaves out every point")
+            self.errors.add(self.document, ("sampler",), what)
+        if not self.errors and space_size(search, exclude) == 0:
+            self.errors.add(self.document, ("exclude",), "excludes every point")
 
 
-def _changes(document: YamlDocument, asked: Sequence[Override], smoke: bool, faults: ErrorCollector) -> list[Override]:
+def _changes(document: YamlDocument, asked: Sequence[Override], smoke: bool, errors: ErrorCollector) -> list[Override]:
     if smoke and "smoke" not in document.data:
-        faults.add(document, (), "has no smoke, the small version that --smoke asks for")
-    small = written_overrides(document, "smoke", faults)
+        errors.add(document, (), "has no `smoke`, the small version that --smoke runs")
+    small = written_overrides(document, "smoke", errors)
     return [*(small if smoke else ()), *sort_overrides(asked)]
 
 
-def _asked(sets: Sequence[str], faults: ErrorCollector) -> list[Override]:
-    """The changes of the command line."""
+def _asked(sets: Sequence[str], errors: ErrorCollector) -> list[Override]:
+    """The overrides of the command line."""
     asked = []
     for text in sets:
         try:
             asked.append(parse_override(text))
         except UserError as error:
-            faults.add_error(error)
+            errors.add_error(error)
     return asked
 
 
-def _with_base(document: YamlDocument, path: Path, faults: ErrorCollector) -> YamlDocument:
+def _with_base(document: YamlDocument, path: Path, errors: ErrorCollector) -> YamlDocument:
     """The document with relative paths in options of the recipe relative to the folder that it names.
 
     Plugins and the file of the recipe stay relative to the file.
@@ -281,7 +281,7 @@ def _with_base(document: YamlDocument, path: Path, faults: ErrorCollector) -> Ya
     try:
         folder = str(beside(place.folder, named).absolute())
     except UserError as error:
-        faults.add(document, ("relative_to",), str(error))
+        errors.add(document, ("relative_to",), str(error))
         return document
     moved = {
         keys: attrs.evolve(place, folder=folder)
@@ -291,32 +291,32 @@ def _with_base(document: YamlDocument, path: Path, faults: ErrorCollector) -> Ya
     return attrs.evolve(document, values={**document.values, **moved})
 
 
-def _plugin_files(document: YamlDocument, faults: ErrorCollector) -> list[Path]:
+def _plugin_files(document: YamlDocument, errors: ErrorCollector) -> list[Path]:
     files = []
     named = document.data.get("plugins")
     for index, name in enumerate(named if isinstance(named, list) else ()):
-        file = _named_file(document, ("plugins", index), name, faults) if isinstance(name, str) else None
+        file = _named_file(document, ("plugins", index), name, errors) if isinstance(name, str) else None
         files += [] if file is None else [file]
     return files
 
 
-def _named_file(document: YamlDocument, path: Keys, name: str, faults: ErrorCollector) -> Path | None:
-    """The file that the study names at a path; None where it is not there, which is noted."""
+def _named_file(document: YamlDocument, path: Keys, name: str, errors: ErrorCollector) -> Path | None:
+    """The file that the study names at a path; None where there is none, which is noted."""
     try:
         file = beside(document.place(path).folder, name)
     except UserError as error:
-        faults.add(document, path, str(error))
+        errors.add(document, path, str(error))
         return None
     if file.is_file():
         return file
-    what = "is a folder; name a file in it" if file.is_dir() else "there is no such file"
-    faults.add(document, path, f"{file}: {what}")
+    what = "is a folder; name a file in it" if file.is_dir() else "no such file"
+    errors.add(document, path, f"{file}: {what}")
     return None
 
 
-def _recipe(document: YamlDocument, faults: ErrorCollector) -> YamlDocument | None:
+def _recipe(document: YamlDocument, errors: ErrorCollector) -> YamlDocument | None:
     named = document.data.get("recipe")
-    file = _named_file(document, ("recipe",), named, faults) if isinstance(named, str) else None
+    file = _named_file(document, ("recipe",), named, errors) if isinstance(named, str) else None
     try:
         if file is not None:
             return read_recipe(file)
@@ -325,10 +325,10 @@ def _recipe(document: YamlDocument, faults: ErrorCollector) -> YamlDocument | No
         if isinstance(named, Mapping):
             return extended(document.at(("recipe",)))
     except UserError as error:
-        faults.add_error(error, document.place(("recipe",)))
+        errors.add_error(error, document.place(("recipe",)))
         return None
     what = "recipe is missing" if named is None else "must be the path of a recipe, or a recipe"
-    faults.add(document, () if named is None else ("recipe",), f"{what}; e.g. recipe: recipes/bebert.yaml")
+    errors.add(document, () if named is None else ("recipe",), f"{what}; e.g. recipe: recipes/bebert.yaml")
     return None
 
 
@@ -342,12 +342,12 @@ def _check_settings(
     recipe: YamlDocument,
     settings: Sequence[Override],
     registry: Registry,
-    faults: ErrorCollector,
+    errors: ErrorCollector,
 ) -> None:
     for change in settings:
         if change.is_own or change.path.startswith(f"{SEARCH}."):
-            faults.add_at(
-                change.place, f"set.{change.path}", "set is for the recipe; write keys of the study themselves"
+            errors.add_at(
+                change.place, f"set.{change.path}", "`set` changes the recipe; write keys of the study directly"
             )
             continue
         try:
@@ -355,4 +355,4 @@ def _check_settings(
         except UserError:
             continue
         if axis_named(document, recipe, keys, registry) is not None:
-            faults.add_at(change.place, f"set.{change.path}", "is searched as well; take it out of set or of search")
+            errors.add_at(change.place, f"set.{change.path}", "is searched as well; take it out of set or of search")

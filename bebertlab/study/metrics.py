@@ -1,4 +1,4 @@
-"""Whether a trial will have the metric that trials are compared by: known before anything is trained, or not at all."""
+"""Checks that the result of a recipe will have a metric, before anything is trained."""
 
 from __future__ import annotations
 

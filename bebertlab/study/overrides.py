@@ -1,4 +1,4 @@
-"""Changes to a study from outside of it: `--set`, `smoke` and `set`."""
+"""Overrides of a study: `--set`, `smoke` and `set`."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class Override:
 
     @property
     def is_own(self) -> bool:
-        """Whether it changes a key of the study other than what is searched."""
+        """Whether it changes a key of the study other than `search`."""
         first, _, rest = self.path.partition(".")
         return first in _OWN and not (first == "recipe" and rest)
 
 
 def parse_override(text: str) -> Override:
-    """The change of `--set TEXT`.
+    """The override of `--set TEXT`.
 
     >>> parse_override("members.size=[1, 2]").value
     [1, 2]
 
     Raises:
-        UserError: it is not of the form path=value, or the value is no YAML.
+        UserError: it is not of the form path=value, or the value is not valid YAML.
     """
     path, equals, value = text.partition("=")
     origin = f"--set {text}"
@@ -54,7 +54,7 @@ def parse_override(text: str) -> Override:
 
 
 def sort_overrides(changes: Iterable[Override]) -> list[Override]:
-    """The same changes in an order in which each finds its place: what a part is before what its options are.
+    """The overrides in an order in which every path exists: the kind of a part before its options.
 
     >>> overrides = map(parse_override, ["task.name=cola", "seeds=[0]", "task.kind=glue"])
     >>> [override.path for override in sort_overrides(overrides)]
@@ -63,36 +63,36 @@ def sort_overrides(changes: Iterable[Override]) -> list[Override]:
     return sorted(changes, key=lambda change: not change.path.endswith(".kind"))
 
 
-def written_overrides(document: YamlDocument, key: str, faults: ErrorCollector) -> list[Override]:
-    """The changes under a key of the study's file: a mapping of paths to values."""
+def written_overrides(document: YamlDocument, key: str, errors: ErrorCollector) -> list[Override]:
+    """The overrides under a key of the study's file: a mapping of paths to values."""
     data = document.data.get(key)
     if data is None:
         return []
     if not isinstance(data, Mapping):
-        faults.add(document, (key,), "must be a mapping of paths to values")
+        errors.add(document, (key,), "must be a mapping of paths to values")
         return []
     return [Override(path=path, value=data[path], place=document.place((key, path))) for path in data]
 
 
-def override_study(document: YamlDocument, changes: Iterable[Override], faults: ErrorCollector) -> YamlDocument:
-    """The study's document with the changes of its own keys."""
+def override_study(document: YamlDocument, changes: Iterable[Override], errors: ErrorCollector) -> YamlDocument:
+    """The study's document with the overrides of its own keys."""
     for change in changes:
         if change.path.partition(".")[0] in _FIXED:
-            faults.add_at(change.place, change.path, "cannot be set from outside the file")
+            errors.add_at(change.place, change.path, "cannot be overridden")
         elif change.is_own:
             path = tuple(change.path.split("."))
             value = {"kind": change.value} if path == ("sampler",) and isinstance(change.value, str) else change.value
             try:
                 document = document.put(path, YamlDocument(data=value, values={(): change.place}))
             except UserError as error:
-                faults.add_error(error, change.place)
+                errors.add_error(error, change.place)
     return document
 
 
 def override_recipe(
-    study: YamlDocument, recipe: YamlDocument, changes: Iterable[Override], registry: Registry, faults: ErrorCollector
+    study: YamlDocument, recipe: YamlDocument, changes: Iterable[Override], registry: Registry, errors: ErrorCollector
 ) -> tuple[YamlDocument, YamlDocument]:
-    """Both documents with the changes of the recipe and of what is searched, in order.
+    """Both documents with the overrides of the recipe and of `search`, in order.
 
     A value for a searched path fixes it: it is not searched any more.
     """
@@ -108,12 +108,12 @@ def override_recipe(
                 recipe, keys = _change_value(recipe, change, registry)
                 study = _without_axis(study, recipe, keys, registry)
         except UserError as error:
-            faults.add_error(error, change.place)
+            errors.add_error(error, change.place)
     return study, recipe
 
 
 def axis_named(study: YamlDocument, recipe: YamlDocument, keys: Keys, registry: Registry) -> str | None:
-    """The name of the axis that searches a place of the recipe; a place has several names."""
+    """The name under which a value of the recipe is searched, if it is; a value has several names."""
     axes = study.data.get(SEARCH)
     for name in axes if isinstance(axes, Mapping) else ():
         try:

@@ -33,7 +33,7 @@ _SHOWN = 10
 
 
 class DataError(UserError):
-    """A fault of a task's data: one of every point that has the task."""
+    """The data of a task are invalid: at every point that has the task."""
 
 
 class Planner:
@@ -49,9 +49,9 @@ class Planner:
         """The plan of a recipe.
 
         Raises:
-            UserError: the recipe has faults or no single result, or a stage cannot run like this.
-            DataError: the data have faults.
-            SetupError: the data are not there.
+            UserError: the recipe is invalid or has no single result, or a stage cannot run like this.
+            DataError: the data are invalid.
+            SetupError: the data are missing.
         """
         seed = recipe.get("seed")
         if type(seed) is not int:
@@ -73,32 +73,32 @@ class Planner:
         return plan(parsed, self._materials, self.codec, self._machine)
 
 
-class PointFaults:
-    """The faults of some points, each told once."""
+class PointErrors:
+    """The errors of some points, each reported once."""
 
     def __init__(self, points: int) -> None:
         self._count = points
-        self._faults: dict[str, dict[str, None]] = {}  # to the points that have it, in order
+        self._errors: dict[str, dict[str, None]] = {}  # to the points that have it, in order
         self._exit_code = UserError.exit_code
 
     def note(self, point: SearchPoint, error: UserError) -> None:
-        """Note the faults of a point, one a line of the error; a line that is set in goes on with the one before."""
+        """Note the errors of a point, one for each line; an indented line continues the one before."""
         self._exit_code = max(self._exit_code, error.exit_code)
         for line in re.split(r"\n(?!\s)", str(error)):
-            self._faults.setdefault(" ".join(line.split()), {})[show_point(point)] = None
+            self._errors.setdefault(" ".join(line.split()), {})[show_point(point)] = None
 
     def raise_all(self) -> None:
-        """Raise the faults, if there are any; what is wrong with every point is told without one.
+        """Raise the errors, if there are any; one of every point is reported without naming points.
 
         Raises:
-            UserError: the faults, one a line.
+            UserError: the errors, one a line.
         """
-        shared = [fault for fault, points in self._faults.items() if len(points) == self._count]
-        single = [f"{_named(points)}: {fault}" for fault, points in self._faults.items() if fault not in shared]
+        shared = [fault for fault, points in self._errors.items() if len(points) == self._count]
+        single = [f"{_named(points)}: {fault}" for fault, points in self._errors.items() if fault not in shared]
         if single:
             more = [f"... and {len(single) - _SHOWN} more"] if len(single) > _SHOWN else []
-            words = "these points cannot run; leave them out under exclude, or mend them:"
-            shared.append("\n  ".join([words, *single[:_SHOWN], *more]))
+            heading = "these points cannot run; exclude or correct them:"
+            shared.append("\n  ".join([heading, *single[:_SHOWN], *more]))
         if shared:
             error = UserError("\n".join(shared))
             error.exit_code = self._exit_code
@@ -109,11 +109,11 @@ def recipe_at(study: Study, point: SearchPoint, seed: int, registry: Registry) -
     """The study's recipe with a point's values and a seed; its paths are absolute.
 
     Raises:
-        UserError: a path leads nowhere.
+        UserError: a path does not exist.
     """
     place = Place(origin="", folder=study.relative_to)
     document = YamlDocument.of(study.recipe, place)
-    # a part first, then what is searched inside of it
+    # a part first, then its options
     for path in sorted(point, key=lambda path: len(resolve_path(document, path, registry))):
         document = set_value(document, path, point[path], attrs.evolve(place, origin=path), registry)
     document = located(document, registry)
@@ -122,16 +122,16 @@ def recipe_at(study: Study, point: SearchPoint, seed: int, registry: Registry) -
 
 
 def check_points(study: Study, registry: Registry) -> tuple[str, ...]:
-    """Check the recipe at every point of a grid, and the metric that they are compared by; no data are loaded.
+    """Check the recipe at every point of a grid, and the metrics of the objectives; no data are loaded.
 
-    Gives the stages that the result needs at no point, by the names in the recipe.
+    Returns the stages that the result needs at no point, by their names in the recipe.
 
     Raises:
-        UserError: points at which the recipe has faults, one a line; or no task has such a metric.
+        UserError: points at which the recipe is invalid, one a line; or no task has such a metric.
     """
     codec = OptionsCodec(registry)
     points: Sequence[SearchPoint] = listed_points(study) if study.is_listed else ({},)
-    faults = PointFaults(len(points))
+    errors = PointErrors(len(points))
     recipes: list[Recipe] = []
     for point in points:
         try:
@@ -139,9 +139,9 @@ def check_points(study: Study, registry: Registry) -> tuple[str, ...]:
             result_of(recipe)
             recipes.append(recipe)
         except UserError as error:
-            faults.note(point, error)
+            errors.note(point, error)
     if study.is_listed:  # else the recipe by itself may be invalid, and valid at every point
-        faults.raise_all()
+        errors.raise_all()
     for recipe in recipes:
         for objective in study.goals:
             check_family(objective.metric, recipe)
@@ -163,9 +163,9 @@ def never_needed(trials: Iterable[tuple[Iterable[str], Set[str]]]) -> tuple[str,
 
 
 def idle_axes(axes: Iterable[str], trials: Iterable[tuple[TrialRecord, str]]) -> frozenset[str]:
-    """The axes that change no result; `trials` with the keys of their results.
+    """The searched paths that change no result; `trials` with the keys of their results.
 
-    Trials that differ in one axis alone tell; where there are none, nothing is known of the axis.
+    That is known where trials differ in one path only.
     """
     trials = list(trials)
     return frozenset(axis for axis in axes if _is_idle(axis, trials))

@@ -1,4 +1,4 @@
-"""The text of a study's one-file plugins in its folder, so that the study runs where the originals are not."""
+"""Copies of a study's one-file plugins in its folder, so that the study runs without the originals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = "plugins"
 
 
 def copied_names(plugins: Sequence[str]) -> dict[str, str]:
-    """Where the plugins of a study lie below its folder; those of one folder stay together.
+    """The names of the copies of plugins below the folder of a study; plugins of one folder stay together.
 
     >>> list(copied_names(["/home/me/mine.py", "/lab/parts/__init__.py", "/home/me/other.py"]).values())
     ['plugins/mine.py', 'plugins/2/parts/__init__.py', 'plugins/other.py']
@@ -27,22 +27,22 @@ def plugin_digests(plugins: Sequence[str]) -> list[list[str]]:
     """Name and fingerprint of every plugin.
 
     Raises:
-        UserError: a plugin imports a module whose name stands for two.
+        UserError: a plugin imports a module whose name is ambiguous.
     """
     return [[_name(Path(plugin)), _read(Path(plugin)).fingerprint] for plugin in plugins]
 
 
 def copy_plugins(texts: Sequence[PluginText], folder: Path) -> tuple[str, ...]:
-    """Write the files of plugins below the folder of a study, and give their names there."""
+    """Write the files of plugins below the folder of a study; returns their names there."""
     files = _files(texts)
     for name, content in files.items():
         path = folder / name
         if path.is_file() and path.read_bytes() == content:
             continue  # the study may run from its copies
         make_folder(path.parent)
-        half = path.with_name(f".{path.name}.part")
-        half.write_bytes(content)
-        os.replace(half, path)
+        temporary = path.with_name(f".{path.name}.part")
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
     return tuple(files)
 
 

@@ -1,4 +1,4 @@
-"""A study written out: what it is told apart by, what is kept of it, and what observers see of it."""
+"""A resolved study as plain data, its digest and folder, and the record of it that observers receive."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def resolved(study: Study) -> dict[str, Any]:
 
 
 def digest(study: Study) -> str:
-    """What the study is told apart by: another text, or another text of its one-file plugins, is another study.
+    """The identity of a study: another text, or another text of its one-file plugins, is another study.
 
-    Relative paths count as they are relative to its folder, so that a folder with all its files may be moved.
+    Relative paths enter as they are written, so that a folder with all its files may be moved.
     """
     data = resolved(attrs.evolve(study, relative_to=""))
     return fingerprint({**data, "plugins": plugin_digests(study.plugins)})
 
 
 def study_folder(study: Study, work: Path) -> Path:
-    """Where the journal and the report of a study are."""
+    """The folder of the journal and the report of a study."""
     return work / STUDIES / f"{study.name}-{digest(study)[:_DIGITS]}"
 
 
@@ -74,7 +74,7 @@ def study_record(
     not_needed: tuple[str, ...] = (),
     idle: tuple[str, ...] = (),
 ) -> StudyRecord:
-    """The study as observers see it; `texts` are those of its one-file plugins."""
+    """The record of a study for observers; `texts` are those of its one-file plugins."""
     return StudyRecord(
         name=study.name,
         digest=digest(study),

@@ -19,12 +19,12 @@ from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.journal import open_journal
 
 Report = Callable[[StudyRecord, tuple[TrialRecord, ...]], tuple[Path, ...]]
-"""Writes the report and gives its files."""
+"""Writes the report and returns its files."""
 
 
 @frozen(kw_only=True)
 class Workers:
-    """Who runs the trials."""
+    """How trials run."""
 
     kind: str  #: local or ray
     jobs: int  #: trials at a time
@@ -33,10 +33,10 @@ class Workers:
 
     @classmethod
     def asked(cls, kind: str, jobs: int | None, *, threads: int, device: str) -> Workers:
-        """The workers that a user asks for; as many as there are usable cores (or GPUs) where no number is named.
+        """The workers that a user asks for; by default one for each usable GPU, or core on a CPU.
 
         Raises:
-            UserError: several jobs in one process.
+            UserError: several jobs in one process, or an unknown device.
             SetupError: there is no such device.
         """
         if kind == "local" and jobs not in (None, 1):
@@ -48,7 +48,7 @@ class Workers:
         return cls(kind=kind, jobs=jobs or gpus or max(1, usable // threads), threads=threads, device=device)
 
     def executor(self, trials: int) -> Executor:
-        """An executor for so many trials."""
+        """An executor for a number of trials."""
         if self.kind == "local":
             return LocalExecutor()
         from bebertlab.study.executors.ray import RayExecutor
@@ -59,11 +59,11 @@ class Workers:
 
 @frozen(kw_only=True)
 class Finished:
-    """What a run of the command came to."""
+    """The result of one run of the command."""
 
     study: StudyRecord
     trials: tuple[TrialRecord, ...]
-    report: tuple[Path, ...]  #: files of the report; none where the user stopped the run
+    report: tuple[Path, ...]  #: files of the report; none where the user interrupted
     interrupted: bool
 
     def count(self, state: TrialState) -> int:
@@ -72,11 +72,11 @@ class Finished:
 
 
 def run_study(context: StudyContext, workers: Workers, report: Report, limits: Limits) -> Finished:
-    """Run what is left of a study, then write its report. Starts no workers where nothing is left.
+    """Run the trials that are left of a study, then write its report. Starts no workers where none is left.
 
     Raises:
-        UserError: a point cannot run, said before anything runs; or the first result lacks the metric.
-        SetupError: data are missing, the study is being run by another process, or the disk is full.
+        UserError: a point cannot run, raised before anything runs; or the first result lacks a metric.
+        SetupError: data are missing, another process runs the study, or the disk is full.
     """
     with (
         naming_full_disk(context.work),

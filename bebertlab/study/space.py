@@ -26,7 +26,7 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """What people call it.
+        """What the trial is called.
 
         >>> Trial(number=7, point={"members.size": 2}, seed=1).name
         't007 members.size=2 seed=1'
@@ -35,7 +35,7 @@ class Trial:
 
 
 def show_point(point: SearchPoint) -> str:
-    """A point for people.
+    """A point in a few characters.
 
     >>> show_point({"members.size": 2, "members.ensemble": "bagging"})
     'members.size=2 members.ensemble=bagging'
@@ -134,7 +134,7 @@ def _matches(value: object, wanted: object) -> bool:
 #: the values of a line of an item by their canonical texts
 _Line = Mapping[str, Any]
 
-#: draws of a point with real numbers until a range is taken to have no other number
+#: draws of a point with real numbers before a range counts as used up
 _TRIES = 100
 
 
@@ -155,12 +155,12 @@ class Box:
 
     def discrete(self, rank: int) -> dict[str, Any]:
         """The values of the point number `rank`, without those from ranges of real numbers."""
-        found = {}
+        point = {}
         for path, values in self.values.items():
             if values is not None:
-                rank, place = divmod(rank, _length(values))
-                found[path] = values[place]
-        return found
+                rank, index = divmod(rank, _length(values))
+                point[path] = values[index]
+        return point
 
 
 def boxes(search: Mapping[str, SearchDimension], exclude: Iterable[Mapping[str, Any]]) -> Iterator[Box]:
@@ -234,7 +234,7 @@ def _boxes(
 def _parts(
     axis: SearchDimension, lines: Sequence[_Line | None]
 ) -> Iterator[tuple[Sequence[Any] | None, tuple[bool, ...]]]:
-    """The values of an axis parted by which lines they match; where there is no line, every value matches."""
+    """The values of an axis, grouped by the lines that they match; a missing line matches every value."""
     if axis.choice is not None:
         parts: dict[tuple[bool, ...], list[Any]] = {}
         for value in axis.choice:
@@ -276,7 +276,7 @@ def _real(axis: SearchDimension, random: Random) -> float:
 
 
 def _length(values: Sequence[Any]) -> int:
-    # len() of a range ends at sys.maxsize
+    # len() of a range fails above sys.maxsize
     return values.stop - values.start if isinstance(values, range) else len(values)
 
 

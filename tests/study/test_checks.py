@@ -89,11 +89,11 @@ def test_settling_is_finished_after_one_time(files: Files, codec: OptionsCodec) 
             before=study.search,
             search=study.search,
             registry=codec.registry,
-            faults=ErrorCollector(),
+            errors=ErrorCollector(),
         )
         assert settle_exclude(dict(enumerate(study.exclude)), changed) == study.exclude
         assert settle_questions(dict(enumerate(study.questions)), changed) == study.questions
-        assert not changed.faults
+        assert not changed.errors
 
 
 def settled(search: dict[str, SearchDimension], line: object, codec: OptionsCodec) -> tuple[object, str]:
@@ -102,7 +102,7 @@ def settled(search: dict[str, SearchDimension], line: object, codec: OptionsCode
     document = YamlDocument.of({"search": {name: {} for name in search}, "exclude": [{"members.size": line}]})
     recipe, faults = RECIPE.set(("stages", "members", "size"), 2, "recipe"), ErrorCollector()
     changed = Changed(
-        document=document, recipe=recipe, before=before, search=search, registry=codec.registry, faults=faults
+        document=document, recipe=recipe, before=before, search=search, registry=codec.registry, errors=faults
     )
     return settle_exclude({0: {"members.size": line}}, changed), str(faults)
 
@@ -124,11 +124,11 @@ def test_what_is_fixed_from_outside_is_excluded_unless_it_is_named(codec: Option
 
 def test_what_is_not_to_be_excluded_must_be_a_choice_of_a_list(codec: OptionsCodec) -> None:
     for axis, value, what in (
-        (SearchDimension(choice=(1, 2, 4)), 3, "exclude.0.members.size: 3 is none of the choices: 1, 2, 4"),
+        (SearchDimension(choice=(1, 2, 4)), 3, "exclude.0.members.size: 3 is not one of the choices: 1, 2, 4"),
         (
             SearchDimension(integer=(1, 9)),
             2,
-            "'members.size' is a range, which has no other choices; list what is left out",
+            "'members.size' is a range, which has no other choices; list the excluded values",
         ),
     ):
         _, faults = settled({"members.size": axis}, {"not": [value]}, codec)
@@ -149,9 +149,9 @@ def test_one_fault_of_both_ends_of_a_range_is_told_once(codec: OptionsCodec) -> 
 @pytest.mark.parametrize(
     ("axis", "value", "what"),
     [
-        (SearchDimension(integer=(1, 9)), 12, "12 is none of the whole numbers from 1 to 9"),
-        (SearchDimension(integer=(1, 9)), 2.0, "2.0 is none of the whole numbers from 1 to 9"),
-        (SearchDimension(uniform=(1, 9)), 2.0, "'members.size' is a range of real numbers, of which none can be named"),
+        (SearchDimension(integer=(1, 9)), 12, "12 is not an integer from 1 to 9"),
+        (SearchDimension(integer=(1, 9)), 2.0, "2.0 is not an integer from 1 to 9"),
+        (SearchDimension(uniform=(1, 9)), 2.0, "'members.size' is a range of real numbers, whose values"),
     ],
 )
 def test_a_line_that_leaves_nothing_out_of_a_range_is_refused(
@@ -160,7 +160,7 @@ def test_a_line_that_leaves_nothing_out_of_a_range_is_refused(
     search = {"members.size": axis}
     document, faults = YamlDocument.of({"search": {"members.size": {}}}), ErrorCollector()
     changed = Changed(
-        document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, faults=faults
+        document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, errors=faults
     )
     settle_exclude({0: {"members.size": value}}, changed)
     assert str(faults).startswith(f"exclude.0.members.size: {what}")
@@ -172,6 +172,6 @@ def test_a_range_can_be_excluded_by_its_values(codec: OptionsCodec) -> None:
     faults = ErrorCollector()
     document = YamlDocument.of({"search": {"members.size": {}}})
     changed = Changed(
-        document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, faults=faults
+        document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, errors=faults
     )
     assert (settle_exclude({0: item}, changed), bool(faults)) == ((item,), False)

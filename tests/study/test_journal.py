@@ -18,6 +18,8 @@ from bebertlab.study.study import Study
 from bebertlab_samplers.grid import GridSampler
 from bebertlab_samplers.optuna_samplers import RandomSampler, TpeSampler
 
+SIZE = "size/total_mebibytes"
+
 
 def make(**changes: Any) -> Study:  # noqa: ANN401 - fields of a study
     search = {
@@ -201,6 +203,32 @@ def test_draws_batches_that_no_order_and_no_kill_changes(tmp_path: Path, kind: s
     assert [record.number for record in first] == list(range(16))
     assert len({str(record.parameters) for record in first}) == 16
     assert all(1 <= record.parameters["members.size"] <= 4 for record in first)
+
+
+def test_several_objectives_reach_the_sampler_and_survive_a_kill(tmp_path: Path) -> None:
+    def run(study: Study, folder: Path, *, stop: int = 99) -> list[TrialRecord]:
+        with open_journal(study, folder) as journal:
+            journal.extend()
+            while waiting := [record for record in journal.records() if record.state is not TrialState.COMPLETE]:
+                if len(journal.records()) - len(waiting) == stop:
+                    break
+                rate = waiting[0].parameters["train.learning_rate"]
+                metrics = {"validation/score": rate, SIZE: rate}
+                journal.finish(evolve(waiting[0], state=TrialState.COMPLETE, metrics=metrics))
+                journal.extend()
+        return list(read_records(folder))
+
+    search = {"train.learning_rate": SearchDimension(uniform=(0.0, 1.0))}
+    sampler = TpeSampler(trials=20, startup=4)
+    conflict = make(search=search, seeds=(0,), sampler=sampler, objectives={"validation/score": "max", SIZE: "min"})
+    agree = make(search=search, seeds=(0,), sampler=sampler, objectives={"validation/score": "max", SIZE: "max"})
+    first = run(conflict, tmp_path / "a")
+    assert len(first) == 20
+    for stop in (3, 9, 99):
+        again = run(conflict, tmp_path / "b", stop=stop)
+    assert again == first
+    late = [record.parameters["train.learning_rate"] for record in run(agree, tmp_path / "c")[10:]]
+    assert sum(late) / 10 > 0.7  # one point is best in both
 
 
 def test_a_batch_that_was_drawn_in_part_is_completed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ questions:
     )
     assert found == [
         "study.yaml:2:7: name: 'lit tle' must consist of letters, digits, '_', '.' and '-': it names a folder",
-        "study.yaml:3:21: plugins.1: missing.py: there is no such file",
+        "study.yaml:3:21: plugins.1: missing.py: no such file",
         "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: description, exclude, name, objective, "
         "objectives, plugins, questions, recipe, recipe_name, relative_to, sampler, schema_version, search, seeds, "
         "set, smoke, threads)",
@@ -106,10 +106,10 @@ questions:
         "study.yaml:16:30: recipe.stages.score.rate: must be a number, is '2'",
         "study.yaml:16:35: recipe.stages.score.rate: must be a number, is true",
         "study.yaml:17:15: search.trunk.rate: uniform is [2.0, 1.0]; the first number must be smaller",
-        "study.yaml:19:24: exclude.0.members.ensemble: singel is none of the choices: single, baging",
+        "study.yaml:19:24: exclude.0.members.ensemble: singel is not one of the choices: single, baging",
         "study.yaml:20:21: exclude.1.members.sleep: 'members.sleep' is not searched; did you mean 'members.ensemble'? "
         "(known: member.rate, members.ensemble, score.rate)",
-        "study.yaml:21:5: exclude.2: is empty and would leave out everything",
+        "study.yaml:21:5: exclude.2: is empty and would exclude every point",
         "study.yaml:22:12: seeds.1: must be a whole number, is 1.5",
         "study.yaml:23:10: threads: must be >= 1, is 0",
         "study.yaml:24:17: sampler.kind: unknown sampler 'gird'; did you mean 'grid'? (known: grid, random, tpe)",
@@ -143,15 +143,15 @@ questions:
 """
     )
     assert faults(files) == [
-        "study.yaml:16:24: exclude.0.members.ensemble: singel is none of the choices: single, bagging, boosting",
+        "study.yaml:16:24: exclude.0.members.ensemble: singel is not one of the choices: single, bagging, boosting",
         "study.yaml:17:21: exclude.1.members.sleep: 'members.sleep' is not searched; did you mean 'members.size'? "
         "(known: members.ensemble, members.size)",
-        "study.yaml:18:5: exclude.2: is empty and would leave out everything",
+        "study.yaml:18:5: exclude.2: is empty and would exclude every point",
         "study.yaml:20:15: members.ensmble: stages.members (stage 'fakes') has no option 'ensmble'; did you mean "
         "'ensemble'? (known: ensemble, model, size, sleep)",
         "study.yaml:21:55: questions.1.cost: there is no stage 'membrs'; did you mean 'members'? (known: members, "
         "score, trunk)",
-        "study.yaml:21:73: questions.1.baseline: bugging is none of the choices: single, bagging, boosting",
+        "study.yaml:21:73: questions.1.baseline: bugging is not one of the choices: single, bagging, boosting",
     ]
 
 
@@ -193,11 +193,11 @@ def test_a_choice_is_looked_at_where_it_is_not_excluded(files: Files) -> None:
 
 def test_a_study_that_leaves_out_everything_says_so(files: Files) -> None:
     files.write(exclude="exclude: [{members.size: [1, 2, 4]}]", **{"- {members.ensemble": ""})
-    assert faults(files) == ["study.yaml:15:10: exclude: leaves out every point"]
+    assert faults(files) == ["study.yaml:15:10: exclude: excludes every point"]
     drawn = ("sampler.kind=random", "sampler.trials=3")
-    assert faults(files, *drawn) == ["study.yaml:15:10: exclude: leaves out every point"]
+    assert faults(files, *drawn) == ["study.yaml:15:10: exclude: excludes every point"]
     assert faults(files, *drawn, "search.score.rate={uniform: [1, 2]}") == [
-        "study.yaml:15:10: exclude: leaves out every point"
+        "study.yaml:15:10: exclude: excludes every point"
     ]
 
 
@@ -275,13 +275,11 @@ questions:
     found = faults(files)
     assert found.pop(6).startswith(f"study.yaml:{first + 4}:49: questions.4.where: must be a mapping")
     assert found == [
-        f"study.yaml:{first}:64: questions.0.where.members.size: 3 is none of the choices: 1, 2, 4",
+        f"study.yaml:{first}:64: questions.0.where.members.size: 3 is not one of the choices: 1, 2, 4",
         f"study.yaml:{first + 1}:65: questions.1.where.members.sleep: {unsearched}",
         f"study.yaml:{first + 1}:73: questions.1.by: {unsearched}",
-        f"study.yaml:{first + 2}:49: questions.2.where: 'members.ensemble' is what is compared; a condition is about"
-        " others",
-        f"study.yaml:{first + 2}:81: questions.2.by: 'members.ensemble' is what is compared; name another searched"
-        " option",
+        f"study.yaml:{first + 2}:49: questions.2.where: 'members.ensemble' is compared; a condition names other paths",
+        f"study.yaml:{first + 2}:81: questions.2.by: 'members.ensemble' is compared; name another searched option",
         f"study.yaml:{first + 3}:49: questions.3.where: is empty; name a searched option and its values",
         f"study.yaml:{first + 4}:56: questions.4.by: must be text, is a list",
     ]
@@ -329,7 +327,7 @@ def test_set_in_the_file_changes_the_recipe_and_nothing_that_is_searched(files: 
     files.path.write_text(files.text + "set: {members.size: 3, seeds: [1], trunk.rat: 1}\n")
     assert faults(files) == [
         "study.yaml:22:21: set.members.size: is searched as well; take it out of set or of search",
-        "study.yaml:22:31: set.seeds: set is for the recipe; write keys of the study themselves",
+        "study.yaml:22:31: set.seeds: `set` changes the recipe; write keys of the study directly",
         "study.yaml:22:47: trunk.rat: stages.trunk (stage 'fake') has no option 'rat'; did you mean 'rate'? (known: "
         "ensemble, fault, metric, model, rate, seed, size, sleep)",
     ]
@@ -346,13 +344,13 @@ def test_faults_of_the_command_line_name_it(files: Files) -> None:
     )
     assert any(line.startswith("--set score.rat=1: score.rat: stages.score (stage 'fake') has no") for line in found)
     assert any(line.startswith("--set sampler.kind=gird: sampler.kind: unknown sampler 'gird'") for line in found)
-    assert "--set smoke.x=1: smoke.x: cannot be set from outside the file" in found
+    assert "--set smoke.x=1: smoke.x: cannot be overridden" in found
     assert any(line.startswith("--set search.x=[1]: x: 'x' is no key and no stage of the recipe") for line in found)
 
 
 def test_smoke_must_be_there(files: Files) -> None:
     files.write(smoke="threads: 1")
-    assert faults(files, smoke=True) == ["study.yaml:1:1: has no smoke, the small version that --smoke asks for"]
+    assert faults(files, smoke=True) == ["study.yaml:1:1: has no `smoke`, the small version that --smoke runs"]
 
 
 @pytest.mark.parametrize(
@@ -361,7 +359,7 @@ def test_smoke_must_be_there(files: Files) -> None:
         ("- 1\n", "study.yaml:1:1: a study is a mapping with at least name and recipe"),
         ("name: x\n", "study.yaml:1:1: recipe is missing; e.g. recipe: recipes/bebert.yaml"),
         ("name: x\nrecipe: 3\n", "study.yaml:2:9: recipe: must be the path of a recipe, or a recipe; e.g."),
-        ("name: x\nrecipe: nowhere.yaml\n", "study.yaml:2:9: recipe: nowhere.yaml: there is no such file"),
+        ("name: x\nrecipe: nowhere.yaml\n", "study.yaml:2:9: recipe: nowhere.yaml: no such file"),
         ("name: x\nrecipe: .\n", "study.yaml:2:9: recipe: FOLDER: is a folder; name a file in it"),
         ("name: x\nname: y\nrecipe: {}\n", "study.yaml:2:1: name: is there twice; the first one is at line 1"),
     ],

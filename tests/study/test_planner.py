@@ -8,7 +8,7 @@ import pytest
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.sampler import SearchDimension
 from bebertlab.pipeline.plan import ComputeSettings
-from bebertlab.study.planner import Planner, PointFaults, check_points, planned, recipe_at
+from bebertlab.study.planner import Planner, PointErrors, check_points, planned, recipe_at
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -72,7 +72,7 @@ def test_points_that_cannot_be_are_named(files: Files) -> None:
     with pytest.raises(UserError) as error:
         check_points(source.study, source.plugins.registry)
     assert str(error.value).splitlines() == [
-        "these points cannot run; leave them out under exclude, or mend them:",
+        "these points cannot run; exclude or correct them:",
         "  members.ensemble=single members.size=2: stages.members: single has one member, not 2",
         "  members.ensemble=single members.size=4: stages.members: single has one member, not 4",
     ]
@@ -80,7 +80,7 @@ def test_points_that_cannot_be_are_named(files: Files) -> None:
 
 def said(points: int, *faults: tuple[int, str]) -> list[str]:
     """What is raised where some of so many points have faults."""
-    found = PointFaults(points)
+    found = PointErrors(points)
     found.raise_all()
     for point, fault in faults:
         found.note({"p": point}, UserError(fault))
@@ -94,7 +94,7 @@ def test_many_faults_are_cut_short() -> None:
 
 
 def test_a_fault_is_told_once_whatever_it_stands_beside() -> None:
-    words = "these points cannot run; leave them out under exclude, or mend them:"
+    words = "these points cannot run; exclude or correct them:"
     assert said(4, (0, "a"), (1, "a\nb"), (2, "a\n  goes on")) == [
         words,
         "  p=0 and 1 more point: a",
@@ -106,7 +106,7 @@ def test_a_fault_is_told_once_whatever_it_stands_beside() -> None:
 
 
 def test_what_is_missing_on_the_machine_keeps_its_exit_code() -> None:
-    found = PointFaults(2)
+    found = PointErrors(2)
     found.note({"p": 1}, SetupError("there is no folder x"))
     found.note({"p": 2}, UserError("wrong"))
     with pytest.raises(UserError) as error:

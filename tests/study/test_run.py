@@ -240,7 +240,7 @@ def test_workers_are_counted_by_cores_and_checked() -> None:
         Workers.asked("local", 2, threads=1, device="cpu")
     with pytest.raises(UserError, match="unknown device 'gpu'"):
         Workers.asked("local", None, threads=1, device="gpu")
-    with pytest.raises(SetupError, match="there is no device cuda:99"):
+    with pytest.raises(SetupError, match="no device cuda:99"):
         Workers.asked("local", None, threads=1, device="cuda:99")
 
 
