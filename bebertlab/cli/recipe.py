@@ -173,7 +173,7 @@ def _states(plan: Plan, store: Store, targets: Sequence[str]) -> Mapping[str, st
     from bebertlab.pipeline.execute import missing_stages
 
     missing = missing_stages(plan, store, targets)
-    needed = {node.name for node in plan.behind(*targets)}
+    needed = {node.name for node in plan.ancestors(*targets)}
 
     def state(name: str) -> str:
         if name in missing:

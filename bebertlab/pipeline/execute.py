@@ -89,7 +89,7 @@ def execute(
     """
     targets = targets or plan.ends
     run = _Run(plan=plan, store=store, codec=codec, notify=notify, trial=trial)
-    nodes = plan.behind(*targets)
+    nodes = plan.ancestors(*targets)
     missing = _missing(run, targets)
     if missing:
         plan.machine.check()
@@ -193,7 +193,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
         seed=node.seed,
         task=run.plan.task,
         encoder=run.plan.recipe.encoder,
-        codec=WatchedCodec(run.codec, known_parts(other.parts for other in run.plan.behind(node.name))),
+        codec=WatchedCodec(run.codec, known_parts(other.parts for other in run.plan.ancestors(node.name))),
         device=run.plan.machine.device,
         cache=run.store.cache,
         progress=_progress_reporter(run, node),
@@ -208,7 +208,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
             kind=node.kind,
             parts=node.parts,
             seconds=perf_counter() - start,
-            behind={run.plan.nodes[name].key: seconds for name, seconds in _seconds_behind(run, node).items()},
+            behind={run.plan.nodes[name].key: seconds for name, seconds in _upstream_seconds(run, node).items()},
             warnings=tuple(dict.fromkeys(warnings)),
         )
     except Exception as error:
@@ -294,18 +294,18 @@ def _finish(run: _Run, node: Node, manifest: Manifest, *, stored: bool) -> None:
     run.notify(StageFinished.of(result, run.trial))
 
 
-def _seconds_behind(run: _Run, node: Node) -> dict[str, float]:
+def _upstream_seconds(run: _Run, node: Node) -> dict[str, float]:
     """Seconds of every stage upstream of a node, by name; stages of equal keys count once."""
-    names = {other.key: other.name for other in reversed(run.plan.behind(node.name)) if other.name != node.name}
+    names = {other.key: other.name for other in reversed(run.plan.ancestors(node.name)) if other.name != node.name}
     return {name: run.results[name].seconds for name in names.values()}
 
 
 def _metrics(run: _Run, target: str) -> dict[str, float]:
     """The metrics of a target, its whole cost, and the cost of each stage and group of the recipe."""
     node = run.plan.nodes[target]
-    seconds = {**_seconds_behind(run, node), target: run.results[target].seconds}
+    seconds = {**_upstream_seconds(run, node), target: run.results[target].seconds}
     costs: dict[str, float] = {}
-    for other in run.plan.behind(target):
+    for other in run.plan.ancestors(target):
         name = f"cost/{other.top}_seconds"
         costs[name] = costs.get(name, 0.0) + run.results[other.name].seconds
     metrics = run.results[target].metrics

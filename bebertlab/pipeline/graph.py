@@ -49,7 +49,7 @@ class Graph:
     groups: Mapping[str, tuple[str, ...]]  #: group to its stages
 
     def members(self, name: str) -> tuple[str, ...]:
-        """The stages that a name means: those of a group, or the one itself."""
+        """The stages of a name: those of a group, or the single stage."""
         return self.groups.get(name, (name,))
 
     def top(self, name: str) -> str:
@@ -57,21 +57,21 @@ class Graph:
         return next((group for group, members in self.groups.items() if name in members), name)
 
     def named(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The single stages that names of stages and groups mean, in order."""
-        return tuple(dict.fromkeys(one for name in names for one in self.members(name)))
+        """The single stages of names of stages and groups, in order."""
+        return tuple(dict.fromkeys(stage for name in names for stage in self.members(name)))
 
     def inputs(self, name: str) -> tuple[str, ...]:
         """The single stages that a stage needs."""
         return self.named(chain.from_iterable(input_names(self.stages[name]).values()))
 
     def needed(self, *names: str) -> set[str]:
-        """The stages and groups, by the recipe's own names, that some stages need, they themselves included."""
-        found, todo = set(names), list(names)
+        """The stages and groups of the recipe that some stages need, these included."""
+        needed, todo = set(names), list(names)
         while todo:
-            new = set(self.inputs(todo.pop())) - found
-            found |= new
+            new = set(self.inputs(todo.pop())) - needed
+            needed |= new
             todo += new
-        return {self.top(name) for name in found}
+        return {self.top(name) for name in needed}
 
     def ends(self) -> tuple[str, ...]:
         """The stages that no other stage reads; of a group that no stage outside of it reads, all stages."""
@@ -102,39 +102,39 @@ def expand(stages: Mapping[str, Stage]) -> Graph:
     """Replace groups by their stages.
 
     Raises:
-        UserError: a group cannot be what its options say.
+        UserError: the options of a group are invalid.
     """
     singles: dict[str, StageOptions] = {}
     groups: dict[str, tuple[str, ...]] = {}
     for name, stage in stages.items():
         if isinstance(stage, StageGroupOptions):
-            made = stage.expand(name)
-            singles |= made
-            groups[name] = tuple(made)
+            members = stage.expand(name)
+            singles |= members
+            groups[name] = tuple(members)
         else:
             singles[name] = stage
     return Graph(singles, groups)
 
 
 def check_graph(
-    document: YamlDocument, stages: Mapping[str, Stage | None], registry: Registry, faults: ErrorCollector
+    document: YamlDocument, stages: Mapping[str, Stage | None], registry: Registry, errors: ErrorCollector
 ) -> str | None:
-    """Check names, inputs, groups, circles and the result; give the name of the result stage.
+    """Check names, inputs, groups, cycles and the result; returns the name of the result stage.
 
     That is the stage that the recipe names, or the only one that no other stage reads; None where there are several.
-    A stage that is None has faults of its own; what can be checked without it still is.
+    A stage that is None is invalid; everything that can be checked without it is checked.
     """
-    graph = _expand_checked(document, stages, faults)
+    graph = _expand_checked(document, stages, errors)
     for name in stages:
-        _check_name(document, name, faults)
-        _check_inputs(document, name, stages, graph, registry, faults)
-    result = _check_result(document, stages, graph, faults)
-    if not faults:
-        _check_circle(document, graph, faults)
+        _check_name(document, name, errors)
+        _check_inputs(document, name, stages, graph, registry, errors)
+    result = _check_result(document, stages, graph, errors)
+    if not errors:
+        _check_cycle(document, graph, errors)
     return result
 
 
-def _expand_checked(document: YamlDocument, stages: Mapping[str, Stage | None], faults: ErrorCollector) -> Graph:
+def _expand_checked(document: YamlDocument, stages: Mapping[str, Stage | None], errors: ErrorCollector) -> Graph:
     singles: dict[str, StageOptions] = {}
     groups: dict[str, tuple[str, ...]] = {}
     for name, stage in stages.items():
@@ -143,19 +143,19 @@ def _expand_checked(document: YamlDocument, stages: Mapping[str, Stage | None], 
         try:
             graph = expand({name: stage})
         except UserError as error:
-            faults.add(document, ("stages", name), str(error))
+            errors.add(document, ("stages", name), str(error))
         else:
             singles |= graph.stages
             groups |= graph.groups
     return Graph(singles, groups)
 
 
-def _check_name(document: YamlDocument, name: str, faults: ErrorCollector) -> None:
+def _check_name(document: YamlDocument, name: str, errors: ErrorCollector) -> None:
     path = ("stages", name)
     if name in RESERVED:
-        faults.add(document, path, f"a stage cannot be called '{name}': it is a key of recipes and studies", key=True)
+        errors.add(document, path, f"a stage cannot be called '{name}': it is a key of recipes and studies", key=True)
     if "." in name or not name:
-        faults.add(document, path, "the name of a stage must have at least one letter and no dot", key=True)
+        errors.add(document, path, "the name of a stage must not be empty, nor have a dot", key=True)
 
 
 def _check_inputs(
@@ -164,7 +164,7 @@ def _check_inputs(
     stages: Mapping[str, Stage | None],
     graph: Graph,
     registry: Registry,
-    faults: ErrorCollector,
+    errors: ErrorCollector,
 ) -> None:
     cls = class_at(document, ("stages", name), Stage, registry)
     data = document.get(("stages", name))
@@ -173,11 +173,11 @@ def _check_inputs(
     for field, many in input_fields(cls).items():
         value, path = data.get(field), ("stages", name, field)
         if isinstance(value, str):
-            what = _input_fault(value, many, stages, graph)
+            what = _input_error(value, many, stages, graph)
             if what:
-                faults.add(document, path, what)
+                errors.add(document, path, what)
         elif many and isinstance(value, list):
-            _check_list(document, path, value, stages, graph, faults)
+            _check_list(document, path, value, stages, graph, errors)
 
 
 def _check_list(
@@ -186,26 +186,26 @@ def _check_list(
     values: list[Any],
     stages: Mapping[str, Stage | None],
     graph: Graph,
-    faults: ErrorCollector,
+    errors: ErrorCollector,
 ) -> None:
     """Check a list of inputs: each item by itself, and that no stage is named twice."""
     if not values:
-        faults.add(document, path, "must name at least one stage")
+        errors.add(document, path, "must name at least one stage")
     named: dict[str, str] = {}
     for index, value in enumerate(values):
         if not isinstance(value, str):
             continue
-        what = _input_fault(value, True, stages, graph)
-        twice = next((one for one in graph.members(value) if one in named), None)
+        what = _input_error(value, True, stages, graph)
+        twice = next((stage for stage in graph.members(value) if stage in named), None)
         if what is None and twice is not None:
             first = f", first by '{named[twice]}'" if named[twice] != value else ""
             what = f"stage '{twice}' is named twice{first}"
         if what:
-            faults.add(document, (*path, index), what)
+            errors.add(document, (*path, index), what)
         named |= dict.fromkeys(graph.members(value), value)
 
 
-def _input_fault(value: str, many: bool, stages: Mapping[str, Stage | None], graph: Graph) -> str | None:
+def _input_error(value: str, many: bool, stages: Mapping[str, Stage | None], graph: Graph) -> str | None:
     group = value.partition(".")[0]
     if value not in stages and value not in graph.stages and not ("." in value and stages.get(group, "") is None):
         return f"there is no stage '{value}'; {suggestion(value, [*stages, *graph.stages])}"
@@ -215,16 +215,16 @@ def _input_fault(value: str, many: bool, stages: Mapping[str, Stage | None], gra
 
 
 def _check_result(
-    document: YamlDocument, stages: Mapping[str, Stage | None], graph: Graph, faults: ErrorCollector
+    document: YamlDocument, stages: Mapping[str, Stage | None], graph: Graph, errors: ErrorCollector
 ) -> str | None:
     name: Any = document.data.get("result")
     if not isinstance(name, str):
         ends = graph.ends()
         return ends[0] if len(ends) == 1 else None
     if name not in stages and name not in graph.stages:
-        faults.add(document, ("result",), f"there is no stage '{name}'; {suggestion(name, stages)}")
+        errors.add(document, ("result",), f"there is no stage '{name}'; {suggestion(name, stages)}")
     elif name in graph.groups:
-        faults.add(
+        errors.add(
             document,
             ("result",),
             f"'{name}' is a group of stages, and the result is that of one stage; name one of"
@@ -233,18 +233,18 @@ def _check_result(
     return name
 
 
-def _check_circle(document: YamlDocument, graph: Graph, faults: ErrorCollector) -> None:
+def _check_cycle(document: YamlDocument, graph: Graph, errors: ErrorCollector) -> None:
     try:
         TopologicalSorter({name: graph.inputs(name) for name in graph.stages}).prepare()
     except CycleError as error:
-        circle: Sequence[str] = error.args[1]
-        shown = " -> ".join(reversed(list(_tops(graph, circle))))
-        first = graph.top(circle[-1])
-        faults.add(document, ("stages", first), f"stages need each other in a circle: {shown}", key=True)
+        cycle: Sequence[str] = error.args[1]
+        shown = " -> ".join(reversed(list(_tops(graph, cycle))))
+        first = graph.top(cycle[-1])
+        errors.add(document, ("stages", first), f"the stages form a cycle: {shown}", key=True)
 
 
 def _tops(graph: Graph, names: Iterable[str]) -> Iterable[str]:
-    """Without repeats that come from the stages of one group needing each other in a row."""
+    """The names in the recipe, without repeats from stages of one group in a row."""
     last = None
     for name in names:
         top = graph.top(name)

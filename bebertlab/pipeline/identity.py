@@ -1,4 +1,4 @@
-"""What enters the key of a stage besides its inputs: its options, and every part that its result depends on."""
+"""The parts of a stage's key besides its inputs: its options, and every part that its result depends on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def options_identity(options: Options, codec: OptionsCodec) -> dict[str, Any]:
 
 
 def stage_identity(stage: StageOptions, codec: OptionsCodec) -> dict[str, Any]:
-    """A stage's options with the revisions of all parts, without its seed, the names of its inputs and places."""
+    """A stage's options with the revisions of all parts, without its seed, the names of its inputs and paths."""
     identity: dict[str, Any] = codec.dump_identity(stage)
     for name in ("seed", *input_fields(type(stage)), *excluded_fields(type(stage))):
         del identity["options"][name]
@@ -83,7 +83,7 @@ def _expanded(value: object, codec: OptionsCodec) -> dict[str, Any]:
                 continue
             made = _stands_for(options, codec)
             text = "" if made is None else canonical(codec.dump_identity(options))
-            if made is None or text in seen:  # parts that make each other would never end
+            if made is None or text in seen:  # parts that build each other would not end
                 continue
             seen.add(text)
             expanded[f"{where}()"] = codec.dump_identity(made)
@@ -128,7 +128,7 @@ class WatchedCodec(Codec):
     """A codec for one run of a stage."""
 
     codec: Codec
-    known: frozenset[Part] | None  #: parts in the keys of the stage and of what it was made from; None: all
+    known: frozenset[Part] | None  #: parts in the keys of the stage and its ancestors; None: all
 
     def dump(self, value: object) -> Any:  # noqa: ANN401 - plain data
         """Plain data of a value.

@@ -30,11 +30,11 @@ _KIND = "kind"
 
 @frozen(kw_only=True)
 class OptionTarget:
-    """A place in a recipe."""
+    """An option of a recipe."""
 
     keys: Keys
     type: Any  #: the annotated type of what stands there; `str` for a kind
-    #: defaults on the way that the document does not write out, and that a value below them needs
+    #: defaults on the path that the document leaves out and that a value below them needs
     defaults: Mapping[Keys, object] = field(factory=dict)
 
 
@@ -59,7 +59,7 @@ def type_at(document: YamlDocument, text: str, registry: Registry) -> Any:  # no
 def set_value(
     document: YamlDocument, text: str, value: object, origin: str | Place, registry: Registry
 ) -> YamlDocument:
-    """The document with the value at a path changed; `origin` says where the value was written.
+    """The document with the value at a path changed; `origin` is where the value was written.
 
     Raises:
         UserError: there is no such place; begins with the origin.
@@ -76,7 +76,7 @@ def set_value(
 
 
 def find_target(document: YamlDocument, text: str, registry: Registry) -> OptionTarget:
-    """The place that a path names.
+    """The keys of a path.
 
     Raises:
         UserError: there is no such place; says what was likely meant.
@@ -94,7 +94,7 @@ def find_target(document: YamlDocument, text: str, registry: Registry) -> Option
 
 
 def _without_presets(document: YamlDocument, keys: Keys) -> YamlDocument:
-    """The document whose section `per_task` does not speak of a place, or of what is below it, any more.
+    """The document without the entries of `per_task` for a path or below it.
 
     What was set from outside wins over the section. Another kind takes the settings of the old one's options along.
     """
@@ -146,7 +146,7 @@ class _Walk:
         return self.item(path, of, words)
 
     def fields(self, path: Keys, cls: type[Any], words: list[str], default: object = attrs.NOTHING) -> OptionTarget:
-        """Go on into a field of a class; `default` is the object that stands there if the document has nothing."""
+        """Continue into a field of a class; `default` is its value where the document has none."""
         fields = fields_of(cls)
         word = words[0]
         if word not in fields:
@@ -186,7 +186,7 @@ def _of(path: Keys, cls: type[Any]) -> str:
 
 
 def class_at(document: YamlDocument, path: Keys, of: object, registry: Registry) -> type[Any] | None:
-    """The class of the value that a document holds at a path of an annotated type; None where it cannot be told."""
+    """The class of the value that a document holds at a path of an annotated type; None where it is not known."""
     role = role_of(of)
     if role is None:
         return next((one for one in alternatives(of) if isinstance(one, type) and attrs.has(one)), None)

@@ -31,7 +31,7 @@ _PACKAGES = ("torch", "numpy", "tokenizers", "transformers")
 
 @frozen(kw_only=True)
 class ComputeSettings:
-    """What of a machine makes numbers what they are."""
+    """The settings of a machine that results depend on."""
 
     threads: int = field(default=1, validator=validators.ge(1))  #: of torch
     device: str = field(default="cpu")  #: as torch names it
@@ -56,7 +56,7 @@ class ComputeSettings:
             raise SetupError(f"device '{self.device}' cannot be used: {first}") from error
 
     def parts(self) -> dict[str, Any]:
-        """What of it enters every key."""
+        """The parts of every key."""
         return {**_versions(), "threads": self.threads, "device": self.device.partition(":")[0]}
 
 
@@ -110,19 +110,19 @@ class Plan:
         return self.nodes[result_of(self.recipe)]
 
     def members(self, name: str) -> tuple[str, ...]:
-        """The nodes that a name of the recipe means: those of a group, or the one itself; empty where there is none."""
+        """The nodes of a name in the recipe: those of a group, or a single one; empty where there is none."""
         return tuple(node.name for node in self.nodes.values() if name in (node.name, node.top))
 
     def left_out(self, targets: Iterable[str]) -> tuple[str, ...]:
         """The stages that are not needed to make the targets, by the recipe's own names."""
-        needed = {node.name for node in self.behind(*targets)}
+        needed = {node.name for node in self.ancestors(*targets)}
         wanted = {node.top for node in self.nodes.values() if node.name in needed}
         tops = dict.fromkeys(node.top for node in self.nodes.values())
         partly = (node.name for node in self.nodes.values() if node.top in wanted and node.name not in needed)
         return (*(top for top in tops if top not in wanted), *partly)
 
-    def behind(self, *names: str) -> tuple[Node, ...]:
-        """Nodes and all that they were made from, in order."""
+    def ancestors(self, *names: str) -> tuple[Node, ...]:
+        """Nodes and everything upstream of them, in the order of the plan."""
         wanted, todo = set(names), list(names)
         while todo:
             new = set(self.nodes[todo.pop()].needs) - wanted
@@ -182,16 +182,16 @@ class _Planner:
         self.codec = codec
         self.common = common
         self.graph: Graph = expand(recipe.stages)
-        self.made: dict[str, Node | None] = {}  # None: it has a fault, or needs one that has
-        self.faults: dict[str, Exception] = {}
+        self.made: dict[str, Node | None] = {}  # None: it is invalid, or needs one that is
+        self.errors: dict[str, Exception] = {}
 
     def nodes(self) -> dict[str, Node]:
         """All nodes."""
         for name in self.graph.stages:
             self.visit(name)
-        if self.faults:
-            causes = list(self.faults.values())
-            error = UserError("\n".join(self.faults))
+        if self.errors:
+            causes = list(self.errors.values())
+            error = UserError("\n".join(self.errors))
             error.exit_code = max(getattr(cause, "exit_code", error.exit_code) for cause in causes)
             raise error from causes[0]
         return {name: node for name, node in self.made.items() if node is not None}
@@ -215,7 +215,7 @@ class _Planner:
     def fail(self, name: str, text: str, error: Exception) -> None:
         """Note why a stage has no node."""
         top = self.graph.top(name)
-        self.faults.setdefault(f"stage {top} ({self.recipe.stages[top].kind}): {text}", error)
+        self.errors.setdefault(f"stage {top} ({self.recipe.stages[top].kind}): {text}", error)
         self.made[name] = None
 
     def node(self, name: str) -> Node:
@@ -265,6 +265,6 @@ class _Planner:
         return node
 
     def group(self, name: str) -> dict[str, Any]:
-        """What of the group that a stage came from enters its key."""
+        """The part of a stage's key that comes from its group."""
         top = self.recipe.stages[self.graph.top(name)]
         return {"group": group_identity(top, self.codec)} if isinstance(top, StageGroupOptions) else {}

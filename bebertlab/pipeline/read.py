@@ -1,4 +1,4 @@
-"""Reading recipes: a file, what it extends and what it says of the task at hand become one value."""
+"""Reading recipes: a file, the one that it extends and its entry for the task give one value."""
 
 from __future__ import annotations
 
@@ -55,26 +55,26 @@ def extended(document: YamlDocument) -> YamlDocument:
     return base.merged(attrs.evolve(document, data=own))
 
 
-def structure_recipe(document: YamlDocument, codec: OptionsCodec, faults: ErrorCollector) -> Recipe | None:
-    """The recipe of a document; None where faults were noted, all of them at once."""
+def structure_recipe(document: YamlDocument, codec: OptionsCodec, errors: ErrorCollector) -> Recipe | None:
+    """The recipe of a document; None where errors were noted, all at once."""
     if not isinstance(document.data, Mapping):
-        faults.add(document, (), "a recipe is a mapping with task, encoder and stages")
+        errors.add(document, (), "a recipe is a mapping with task, encoder and stages")
         return None
-    before = len(faults)
-    document = for_its_task(located(document, codec.registry), codec, faults)
+    before = len(errors)
+    document = for_its_task(located(document, codec.registry), codec, errors)
     fields: dict[str, Any] = {}
     for attribute in attrs.fields(attrs.resolve_types(Recipe)):
         path: Keys = (attribute.name,)
         if attribute.name == _STAGES:
             continue
         if document.has(path):
-            fields[attribute.name] = codec.structure(document, path, cast("type[Any]", attribute.type), faults)
+            fields[attribute.name] = codec.structure(document, path, cast("type[Any]", attribute.type), errors)
         elif attribute.default is attrs.NOTHING:
-            faults.add(document, (), f"{attribute.name} is missing")
-    _check_keys(document, faults)
-    stages = _structure_stages(document, codec, faults)
-    result = check_graph(document, stages, codec.registry, faults)
-    if len(faults) > before:
+            errors.add(document, (), f"{attribute.name} is missing")
+    _check_keys(document, errors)
+    stages = _structure_stages(document, codec, errors)
+    result = check_graph(document, stages, codec.registry, errors)
+    if len(errors) > before:
         return None
     return Recipe(**{**fields, _STAGES: stages, "result": result})
 
@@ -83,83 +83,83 @@ def recipe_of(document: YamlDocument, codec: OptionsCodec) -> Recipe:
     """The recipe of a document.
 
     Raises:
-        UserError: all faults of the document, one a line.
+        UserError: all errors of the document, one a line.
     """
-    faults = ErrorCollector()
-    recipe = structure_recipe(document, codec, faults)
-    faults.raise_all()
+    errors = ErrorCollector()
+    recipe = structure_recipe(document, codec, errors)
+    errors.raise_all()
     if recipe is None:
-        raise AssertionError("a recipe that is None has faults")
+        raise AssertionError("a recipe that is None has errors")
     return recipe
 
 
-def _check_keys(document: YamlDocument, faults: ErrorCollector) -> None:
+def _check_keys(document: YamlDocument, errors: ErrorCollector) -> None:
     known = [*(attribute.name for attribute in attrs.fields(Recipe)), PER_TASK, _EXTENDS]
     for key in document.data:
         if key == _EXTENDS:
-            faults.add(document, (key,), "can only stand in a file", key=True)
+            errors.add(document, (key,), "can only stand in a file", key=True)
         elif key not in known:
-            faults.add(document, (key,), f"unknown key of a recipe; {suggestion(key, known)}", key=True)
+            errors.add(document, (key,), f"unknown key of a recipe; {suggestion(key, known)}", key=True)
 
 
-def _structure_stages(document: YamlDocument, codec: OptionsCodec, faults: ErrorCollector) -> dict[str, Stage | None]:
-    """Each stage by itself, so that one with a fault does not hide those of the others; None for such a one."""
+def _structure_stages(document: YamlDocument, codec: OptionsCodec, errors: ErrorCollector) -> dict[str, Stage | None]:
+    """Each stage by itself, so that an invalid one, which is None, does not hide errors of the others."""
     if not document.has((_STAGES,)) or not document.data[_STAGES]:
-        faults.add(document, (_STAGES,) if document.has((_STAGES,)) else (), "stages is missing: name at least one")
+        errors.add(document, (_STAGES,) if document.has((_STAGES,)) else (), "stages is missing: name at least one")
         return {}
     if not isinstance(document.data[_STAGES], Mapping):
-        faults.add(document, (_STAGES,), "must be a mapping of stage names to stages")
+        errors.add(document, (_STAGES,), "must be a mapping of stage names to stages")
         return {}
     defaults = TrainDefaults.of(document, codec)
-    return {name: defaults.structure(name, faults) for name in document.data[_STAGES]}
+    return {name: defaults.structure(name, errors) for name in document.data[_STAGES]}
 
 
-def for_its_task(document: YamlDocument, codec: OptionsCodec, faults: ErrorCollector) -> YamlDocument:
-    """The document without the section, its task's entry laid over it; the faults of all entries are noted."""
+def for_its_task(document: YamlDocument, codec: OptionsCodec, errors: ErrorCollector) -> YamlDocument:
+    """The document without the section, with the entry of its task applied; errors of all entries are noted."""
     if PER_TASK not in document.data:
         return document
     entries = document.at((PER_TASK,))
     rest = attrs.evolve(document, data={key: value for key, value in document.data.items() if key != PER_TASK})
-    before = len(faults)
-    for _, path, part in _settings(entries, faults):
-        _check(rest, path, part, codec, faults)
+    before = len(errors)
+    for _, path, part in _settings(entries, errors):
+        _check(rest, path, part, codec, errors)
     name = _task_name(rest, codec)
-    if len(faults) > before or name is None:
+    if len(errors) > before or name is None:
         return rest
-    for task, path, part in _settings(entries, faults):
+    for task, path, part in _settings(entries, errors):
         if task == name:
             rest = set_value(rest, path, part.data, part.place(), codec.registry)
     return rest
 
 
-def _settings(entries: YamlDocument, faults: ErrorCollector) -> Iterator[tuple[str, str, YamlDocument]]:
+def _settings(entries: YamlDocument, errors: ErrorCollector) -> Iterator[tuple[str, str, YamlDocument]]:
     """Task, path and value of every setting."""
     if not isinstance(entries.data, Mapping):
-        faults.add(entries, (), "must be a mapping of task names to settings, e.g. cola: {train.epochs: 6}")
+        errors.add(entries, (), "must be a mapping of task names to settings, e.g. cola: {train.epochs: 6}")
         return
     for task, settings in entries.data.items():
         if not isinstance(settings, Mapping):
-            faults.add(entries, (task,), "must be a mapping of paths to values, e.g. {train.epochs: 6}")
+            errors.add(entries, (task,), "must be a mapping of paths to values, e.g. {train.epochs: 6}")
             continue
         for path in settings:
             yield task, path, entries.at((task, path))
 
 
-def _check(document: YamlDocument, path: str, part: YamlDocument, codec: OptionsCodec, faults: ErrorCollector) -> None:
+def _check(document: YamlDocument, path: str, part: YamlDocument, codec: OptionsCodec, errors: ErrorCollector) -> None:
     try:
         target = find_target(document, path, codec.registry)
     except UnknownPart as error:
-        faults.add_error(error.at(str(part.place())), part.place())
+        errors.add_error(error.at(str(part.place())), part.place())
         return
     except UserError as error:
-        faults.add(part, (), str(error).removeprefix(f"{path}: "))
+        errors.add(part, (), str(error).removeprefix(f"{path}: "))
         return
-    codec.structure(part, (), target.type, faults)
+    codec.structure(part, (), target.type, errors)
 
 
 def _task_name(document: YamlDocument, codec: OptionsCodec) -> str | None:
     if not document.has(("task",)):
         return None
     abstract: Any = TaskOptions
-    task = codec.structure(document, ("task",), abstract, ErrorCollector())  # its faults are told where it is read
+    task = codec.structure(document, ("task",), abstract, ErrorCollector())  # its errors are reported where it is read
     return None if task is None else str(getattr(task, "name", task.kind))

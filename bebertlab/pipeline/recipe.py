@@ -23,7 +23,7 @@ class Recipe:
     description: str = ""  #: a sentence for people
     task: TaskOptions = field()
     encoder: EncoderOptions = field()
-    seed: int = 0  #: of every stage that has none of its own
+    seed: int = 0  #: of every stage that sets none
     train: TrainOptions = field(factory=TrainOptions)  #: defaults of all `TrainOptions` in stages
     stages: Mapping[str, Stage] = field()  #: by name, in the order of the file
     #: the stage whose metrics are the recipe's result; null: every stage that nothing reads

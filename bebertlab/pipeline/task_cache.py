@@ -28,7 +28,7 @@ class TaskCache:
         """The loaded task.
 
         Raises:
-            UserError: its data have faults, or its plugin has.
+            UserError: its data have errors, or its plugin has.
             SetupError: its data are not there.
         """
         key = canonical(self._codec.dump(options))
@@ -37,7 +37,7 @@ class TaskCache:
         return self._tasks[key]
 
     def encoder_digest(self, options: EncoderOptions) -> str:
-        """What the encoder's weights and vocabulary are, beside its options."""
+        """The digest of the encoder's weights and vocabulary."""
         key = canonical(self._codec.dump(options))
         if key not in self._digests:
             self._digests[key] = options.digest()

@@ -40,17 +40,17 @@ def trains(stage: StageOptions) -> bool:
 
 @frozen(kw_only=True, eq=False)
 class TrainDefaults:
-    """The stages of a recipe with its `train` laid under theirs, and what is needed to check that it reaches them."""
+    """The stages of a recipe with its `train` as defaults, and what is needed to check that it reaches them."""
 
     document: YamlDocument  #: with the defaults
     bare: YamlDocument  #: without them
     codec: OptionsCodec
     given: Mapping[str, Any] = field(factory=dict)  #: the values that the recipe's `train` sets
-    own: Mapping[str, AbstractSet[str]] = field(factory=dict)  #: stage to the keys that it sets itself
+    own: Mapping[str, AbstractSet[str]] = field(factory=dict)  #: stage to the keys that it sets
 
     @classmethod
     def of(cls, document: YamlDocument, codec: OptionsCodec) -> TrainDefaults:
-        """Lay the `train` of a recipe's document under those of its stages, which are a mapping.
+        """Apply the `train` of a recipe's document as defaults of its stages, which are a mapping.
 
         A `train` with a fault of its own is left out: it is reported once, not for every stage.
         """
@@ -66,19 +66,19 @@ class TrainDefaults:
         given = {key: getattr(train, key) for key in written}
         return cls(document=laid, bare=document, codec=codec, given=given, own=layers.own)
 
-    def structure(self, name: str, faults: ErrorCollector) -> Stage | None:
-        """A stage by its name; None where faults were noted."""
+    def structure(self, name: str, errors: ErrorCollector) -> Stage | None:
+        """A stage by its name; None where errors were noted."""
         path: Keys = (_STAGES, name)
-        stage = self.codec.structure(self.document, path, _ROLE, faults)
+        stage = self.codec.structure(self.document, path, _ROLE, errors)
         if stage is not None and self.given:
             bare = self.codec.structure(self.bare, path, _ROLE, ErrorCollector()) if _is_group(stage) else stage
             fault = self._unreached(name, stage, bare)
             if fault is not None:
-                faults.add(self.document, path, fault)
+                errors.add(self.document, path, fault)
         return stage
 
     def _unreached(self, name: str, stage: Stage, bare: Stage | None) -> str | None:
-        """Which stages the recipe's `train` does not reach, in words; `bare` is made of the recipe without it."""
+        """A sentence on the stages that the recipe's `train` does not reach; `bare` is the recipe without it."""
         singles, others = _singles(name, stage), _singles(name, bare)
         keys = [key for key in self.given if key not in self.own.get(name, ())]
         stages: dict[str, None] = {}
@@ -100,7 +100,7 @@ class TrainDefaults:
         )
 
     def _is_lost(self, key: str, train: TrainOptions, bare: TrainOptions | None) -> bool:
-        """Whether a value is the default of the class although the recipe says another one.
+        """Whether a value is the default of the class although the recipe sets another one.
 
         A value that differs from the default was set on purpose, by the group or by what it computes from its own.
         """
@@ -230,7 +230,7 @@ def _trainings(value: object) -> Iterator[tuple[str, TrainOptions]]:
 
 
 def _singles(name: str, stage: Stage | None) -> Mapping[str, StageOptions]:
-    """The single stages that a stage of the recipe stands for; none where it cannot be."""
+    """The single stages of a stage of the recipe; none where it is invalid."""
     if not isinstance(stage, StageGroupOptions):
         return {} if stage is None else {name: stage}
     try:

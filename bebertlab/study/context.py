@@ -70,7 +70,7 @@ class StudyContext:
             except UserError as error:  # a drawn point that cannot run
                 self._raise_general(error)
                 continue
-            nodes |= {node.key: node for node in plan.behind(plan.result.name)}
+            nodes |= {node.key: node for node in plan.ancestors(plan.result.name)}
             missing |= {plan.nodes[name].key for name in missing_stages(plan, self.store)}
         return nodes, frozenset(missing)
 
@@ -127,7 +127,7 @@ class StudyContext:
         """The stages of the recipe that no trial needs; they do not run."""
         plans = [plan for _, plan in self._plans_of(records)]
         return never_needed(
-            (plan.recipe.stages, {node.top for node in plan.behind(plan.result.name)}) for plan in plans
+            (plan.recipe.stages, {node.top for node in plan.ancestors(plan.result.name)}) for plan in plans
         )
 
     def idle(self, records: Sequence[TrialRecord]) -> tuple[str, ...]:

@@ -189,6 +189,6 @@ def _named(points: Iterable[str]) -> str:
 def planned(plan: Plan, recipe: Mapping[str, Any]) -> PlannedTrial:
     """What a trial of a plan will run: the stages that its result needs."""
     stages = tuple(
-        PlannedStage(stage=node.name, stage_kind=node.kind, key=node.key) for node in plan.behind(plan.result.name)
+        PlannedStage(stage=node.name, stage_kind=node.kind, key=node.key) for node in plan.ancestors(plan.result.name)
     )
     return PlannedTrial(recipe=recipe, stages=stages, result=plan.result.key)

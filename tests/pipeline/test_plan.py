@@ -182,8 +182,8 @@ def test_what_a_plugin_raises_is_told_like_what_a_stage_refuses(toy: Toy, monkey
 
 def test_behind_is_what_a_stage_was_made_from(toy: Toy) -> None:
     done = planned(toy)
-    assert [node.name for node in done.behind("team.0")] == ["teacher", "student", "team.0"]
-    assert [node.name for node in done.behind("teacher")] == ["teacher"]
+    assert [node.name for node in done.ancestors("team.0")] == ["teacher", "student", "team.0"]
+    assert [node.name for node in done.ancestors("teacher")] == ["teacher"]
 
 
 def test_planning_is_quick(toy: Toy) -> None:

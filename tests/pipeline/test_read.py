@@ -114,7 +114,7 @@ def test_all_faults_are_told_at_once(toy: Toy) -> None:
     assert "stages.student.model: there is no stage 'techer'; did you mean 'teacher'?" in text
     assert "stages.team: a team has at most 9 members" in text
     assert "a stage cannot be called 'task'" in text
-    assert "no dot" in text
+    assert "nor have a dot" in text
     assert "stages.score.of: there is no stage 'tam'; did you mean 'team'?" in text
     assert "result: there is no stage 'skore'; did you mean 'score'?" in text
 
@@ -130,17 +130,17 @@ def test_all_faults_are_told_at_once(toy: Toy) -> None:
         ),
         ("seed: 3", "result: team", "toy.yaml:5:9: result: 'team' is a group of stages"),
         ("seed: 3", "extends: 3", "extends: can only stand in a file"),
-        ("model: teacher", "model: score", "stages need each other in a circle: "),
+        ("model: teacher", "model: score", "the stages form a cycle: "),
     ],
 )
 def test_faults_are_told(toy_with: With, old: str, new: str, fault: str) -> None:
     assert fault in faults(toy_with(old, new))
 
 
-def test_a_circle_is_shown_by_the_names_of_the_recipe(toy_with: With) -> None:
-    circle = faults(toy_with("model: teacher", "model: score")).rpartition("circle: ")[2]
-    assert sorted(set(circle.split(" -> "))) == ["score", "student", "team"]
-    assert circle.split(" -> ")[0] == circle.split(" -> ")[-1]
+def test_a_cycle_is_shown_by_the_names_of_the_recipe(toy_with: With) -> None:
+    cycle = faults(toy_with("model: teacher", "model: score")).rpartition("cycle: ")[2]
+    assert sorted(set(cycle.split(" -> "))) == ["score", "student", "team"]
+    assert cycle.split(" -> ")[0] == cycle.split(" -> ")[-1]
 
 
 @pytest.mark.parametrize(("text", "fault"), [("- a", "a recipe is a mapping"), ("", "a recipe is a mapping")])

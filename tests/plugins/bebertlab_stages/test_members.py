@@ -171,7 +171,7 @@ def test_members_of_several_groups_and_single_stages_are_merged_in_the_order_of_
         ("members__size", 3, "stages.members: size is 3, and schemes has 2"),
         ("merge__rule", None, "stage merge (merge): a stage of kind 'distill' belongs to no ensemble with a rule"),
         ("merge__members", ["members", "members.1"], "stage 'members.1' is named twice, first by 'members'"),
-        ("merge__members", ["full", "score"], "stages need each other in a circle"),
+        ("merge__members", ["full", "score"], "the stages form a cycle"),
         ("merge__weights", [1, 2], "stage merge (merge): weights has 2 numbers, and 3 models are merged"),
     ],
 )
