@@ -9,7 +9,14 @@ from torch import nn
 from bebertlab.accounting.bits import scale_count, site_bits
 from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, WEIGHT_SITES, Architecture, QuantSpec, Site
 from bebertlab.model.bert import BertClassifier
-from bebertlab.model.spec import branch_counts, branch_prefix, quantizable_modules
+from bebertlab.model.parameter_names import (
+    WEIGHT_QUANTIZER,
+    branch_prefix,
+    is_of_classifier,
+    is_position_embedding,
+    parse_quantized_name,
+)
+from bebertlab.model.spec import branch_counts, quantizable_modules
 
 MEBIBYTE = 2**20
 _BITS_A_MEBIBYTE = 8 * MEBIBYTE
@@ -77,8 +84,8 @@ def model_size(model: BertClassifier) -> ModelSize:
     matrices = _matrix_bits(model.architecture, model.spec)
     counted = {f"{prefix}weight" for prefix in _branch_sites(model.architecture, model.spec)}
     for name, parameter in model.named_parameters():
-        if name not in counted and ".weight_quantizer." not in name:
-            bits[_part(name)] += parameter.numel() * FULL_PRECISION_BITS
+        if name not in counted and (part := _part(name)) is not None:
+            bits[part] += parameter.numel() * FULL_PRECISION_BITS
     return ModelSize(**bits, **matrices)
 
 
@@ -122,9 +129,11 @@ def _branch_sites(architecture: Architecture, spec: QuantSpec) -> dict[str, Site
     }
 
 
-def _part(name: str) -> str:
-    if ".input_quantizer." in name or ".quantizers." in name:
-        return "steps"
-    if name.startswith("classifier."):
+def _part(name: str) -> str | None:
+    """The part that a tensor other than a matrix belongs to; None for the state of weight quantizers."""
+    parsed = parse_quantized_name(name)
+    if parsed is not None and parsed.quantizer is not None:
+        return None if parsed.quantizer == WEIGHT_QUANTIZER else "steps"
+    if is_of_classifier(name):
         return "classifier"
-    return "positions" if name.endswith(("position_embeddings.weight", "token_type_embeddings.weight")) else "biases"
+    return "positions" if is_position_embedding(name) else "biases"

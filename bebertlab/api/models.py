@@ -19,20 +19,34 @@ from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import Measure, Splitter, SplitterOptions, Splitting
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.folder import save_model
+from bebertlab.model.parameter_names import (
+    INPUT_QUANTIZER,
+    WEIGHT_QUANTIZER,
+    WORD_EMBEDDINGS,
+    QuantizedName,
+    branch_prefix,
+    is_word_embedding,
+    layer_path,
+    parse_quantized_name,
+)
 from bebertlab.model.slice import slice_depth, slice_width, sliced_architecture
-from bebertlab.model.spec import branch_counts, branch_prefix, quantizable_modules
+from bebertlab.model.spec import branch_counts, quantizable_modules
 
 __all__ = [
     "ATTENTION_SITES",
     "FULL_PRECISION_BITS",
+    "INPUT_QUANTIZER",
     "LINEAR_SITES",
+    "WEIGHT_QUANTIZER",
     "WEIGHT_SITES",
+    "WORD_EMBEDDINGS",
     "Architecture",
     "BertClassifier",
     "Checkpoint",
     "Equality",
     "Measure",
     "QuantSpec",
+    "QuantizedName",
     "SchemeOptions",
     "Site",
     "Splitter",
@@ -42,7 +56,10 @@ __all__ = [
     "branch_prefix",
     "compare_models",
     "evaluation_plan",
+    "is_word_embedding",
+    "layer_path",
     "model_operations",
+    "parse_quantized_name",
     "predict",
     "quantizable_modules",
     "save_model",

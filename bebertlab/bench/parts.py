@@ -13,6 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.linear import QuantizedLinear
+from bebertlab.model.parameter_names import WEIGHT_QUANTIZER
 
 
 class ModelPart(StrEnum):
@@ -80,7 +81,7 @@ def marked(model: nn.Module) -> Iterator[None]:
 
 def _part_of_module(path: str, module: nn.Module) -> ModelPart | None:
     if isinstance(module, Quantizer):
-        return ModelPart.WEIGHTS if path.endswith("weight_quantizer") else ModelPart.ACTIVATIONS
+        return ModelPart.WEIGHTS if path.endswith(WEIGHT_QUANTIZER) else ModelPart.ACTIVATIONS
     if isinstance(module, QuantizedLinear | nn.Linear):
         return ModelPart.PRODUCTS
     return _CLASSES.get(type(module).__name__)

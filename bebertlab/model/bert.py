@@ -1,9 +1,4 @@
-"""The BERT classifier.
-
-Parameters have Hugging Face's names (`bert.encoder.layer.0.attention.self.query.weight`). A quantized module puts
-`branches.<i>` before them (`...query.branches.0.weight`, `.bias`, `.weight_quantizer.*`, `.input_quantizer.*`), and
-the quantizers inside attention are `...attention.self.quantizers.<site>.*`.
-"""
+"""The BERT classifier. The names of its parameters are in `model/parameter_names.py`."""
 
 from __future__ import annotations
 
@@ -22,8 +17,8 @@ from bebertlab.model.dropout import drop, dropout_add
 from bebertlab.model.embedding import Embedding
 from bebertlab.model.linear import Linear
 from bebertlab.model.module_factory import ModuleFactory
+from bebertlab.model.parameter_names import POOLER, WORD_EMBEDDINGS, layer_path
 from bebertlab.model.quantizer_errors import quantizer_errors
-from bebertlab.model.spec import POOLER, WORD_EMBEDDINGS, layer_path
 from bebertlab.model.tensors import check_tensors
 
 _NO_TAPS: frozenset[Tap] = frozenset()

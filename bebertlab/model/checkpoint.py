@@ -12,6 +12,7 @@ from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpe
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.embedding import PADDING
 from bebertlab.model.huggingface import check_unquantized, classifier_architecture, modern_names
+from bebertlab.model.parameter_names import is_bias, is_norm_scale, is_word_embedding
 from bebertlab.model.tensors import check_shapes
 
 
@@ -55,11 +56,11 @@ def random_checkpoint(architecture: Architecture, seed: int, spread: float = SPR
 
 def random_tensor(name: str, shape: torch.Size, generator: torch.Generator, spread: float = SPREAD) -> Tensor:
     """One first tensor: biases 0, LayerNorm 1, matrices normal with standard deviation `spread`, the padding row 0."""
-    if name.endswith(".bias"):
+    if is_bias(name):
         return torch.zeros(shape)
-    if name.endswith("LayerNorm.weight"):
+    if is_norm_scale(name):
         return torch.ones(shape)
     tensor = torch.empty(shape).normal_(0.0, spread, generator=generator)
-    if name.endswith("word_embeddings.weight"):
+    if is_word_embedding(name):
         tensor[PADDING] = 0.0
     return tensor

@@ -13,8 +13,8 @@ from attrs import evolve
 from bebertlab.errors import UserError
 from bebertlab.files import read_json
 from bebertlab.interfaces.architecture import Checkpoint
+from bebertlab.model.parameter_names import CLASSIFIER_BIAS, CLASSIFIER_WEIGHT
 
-_CLASSIFIER = ("classifier.weight", "classifier.bias")
 _NUMBERED = re.compile(r"(?:(?:label|class)[\s_-]*|([+-]?))(\d{1,9})(?:\.0*)?")
 _OUTPUT = re.compile(r"[+-]?\d{1,9}")
 _SIGNED = re.compile(r"[+-]?[\d.]+")
@@ -139,7 +139,7 @@ def listed(names: Sequence[str]) -> str:
 
 def reorder_outputs(checkpoint: Checkpoint, order: Sequence[int]) -> Checkpoint:
     """The same classifier with output `order[k]` in place k; all other tensors are those given."""
-    changed = {name: checkpoint.tensors[name][list(order)] for name in _CLASSIFIER}
+    changed = {name: checkpoint.tensors[name][list(order)] for name in (CLASSIFIER_WEIGHT, CLASSIFIER_BIAS)}
     return evolve(checkpoint, tensors={**checkpoint.tensors, **changed})
 
 

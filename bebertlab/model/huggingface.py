@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, LARGEST_SIZE, Architecture
-from bebertlab.model.parameter_names import describe_names, renamed
+from bebertlab.model.parameter_names import (
+    CLASSIFIER_WEIGHT,
+    describe_names,
+    is_of_body,
+    layer_path,
+    layers_of,
+    modern_name,
+    renamed,
+)
 
 T = TypeVar("T")
 
@@ -35,9 +43,7 @@ _DEFAULTS = {
 }
 _ACTIVATIONS = {"gelu": "gelu", "relu": "relu"}
 _NUMBERS = (".position_ids", ".token_type_ids")
-_CLASSIFIER = "classifier.weight"
 _MATRIX = 2  #: dimensions
-_LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)\..*")
 
 
 def configuration(architecture: Architecture, classes: Sequence[str] = ()) -> dict[str, Any]:
@@ -95,12 +101,14 @@ def classifier_architecture(configuration: Mapping[str, Any], shapes: Mapping[st
         UserError: as `architecture_of`; or it is no such classifier, or the two contradict each other.
     """
     check_config(configuration)
-    if _CLASSIFIER not in shapes:
-        raise UserError(f"no tensor is called {_CLASSIFIER}, so this is no classifier: {_instead(shapes)}")
-    if not all(shapes[_CLASSIFIER]) or len(shapes[_CLASSIFIER]) != _MATRIX:
-        raise UserError(f"{_CLASSIFIER} is {tuple(shapes[_CLASSIFIER])}; expected a matrix with a row per class")
-    check_head(configuration, shapes[_CLASSIFIER][0])
-    sizes = architecture_of(configuration, shapes[_CLASSIFIER][0])
+    if CLASSIFIER_WEIGHT not in shapes:
+        raise UserError(f"no tensor is called {CLASSIFIER_WEIGHT}, so this is no classifier: {_instead(shapes)}")
+    if not all(shapes[CLASSIFIER_WEIGHT]) or len(shapes[CLASSIFIER_WEIGHT]) != _MATRIX:
+        raise UserError(
+            f"{CLASSIFIER_WEIGHT} is {tuple(shapes[CLASSIFIER_WEIGHT])}; expected a matrix with a row per class"
+        )
+    check_head(configuration, shapes[CLASSIFIER_WEIGHT][0])
+    sizes = architecture_of(configuration, shapes[CLASSIFIER_WEIGHT][0])
     check_layers(sizes.layers, shapes)
     return sizes
 
@@ -112,9 +120,9 @@ def check_layers(count: int, names: Iterable[str], origin: str = "config.json: n
         UserError: there are not; no tensor at all is of a layer of a BERT.
     """
     names = list(names)
-    layers = {int(found[1]) for name in names if (found := _LAYER.fullmatch(name))}
+    layers = layers_of(names)
     if not layers:
-        raise UserError(f"no tensor is called bert.encoder.layer.0...: {describe_names(names)}")
+        raise UserError(f"no tensor is called {layer_path(0)}...: {describe_names(names)}")
     if len(layers) != count:
         raise UserError(f"{origin} is {count}; the weights have {len(layers)}")
 
@@ -161,7 +169,7 @@ def modern_names(tensors: Mapping[str, T]) -> dict[str, T]:
     Raises:
         UserError: two tensors would have the same name.
     """
-    names = {old: _modern(old) for old in tensors}
+    names = {old: modern_name(old) for old in tensors}
     return renamed(
         tensors,
         {old: new for old, new in names.items() if not new.startswith("cls.") and not new.endswith(_NUMBERS)},
@@ -190,17 +198,10 @@ def _check_size(given: Mapping[str, Any], name: str) -> None:
         raise UserError(f"config.json: {name} is over {LARGEST_SIZE}, which no BERT has")
 
 
-def _modern(name: str) -> str:
-    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
-    name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
-    return f"bert.{name}" if name.startswith(("embeddings.", "encoder.", "pooler.")) else name
-
-
 def _instead(names: Iterable[str]) -> str:
     """What there is where a classifier was expected."""
     names = list(names)
-    heads = [name for name in names if not name.startswith("bert.")]
-    if not heads and any(map(_LAYER.fullmatch, names)):
+    if all(map(is_of_body, names)) and layers_of(names):
         return "it is an encoder, which the encoder 'pretrained' starts from"
     return describe_names(names)
 

@@ -11,7 +11,13 @@ from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpe
 from bebertlab.interfaces.capabilities import transferable_state
 from bebertlab.interfaces.quantizer import Quantizer, QuantizerOptions
 from bebertlab.model.bert import BertClassifier, meta_model
-from bebertlab.model.spec import branch_counts, branch_prefix, layer_path, quantizable_modules
+from bebertlab.model.parameter_names import (
+    INPUT_QUANTIZER,
+    WEIGHT_QUANTIZER,
+    attention_quantizer_prefix,
+    branch_prefix,
+)
+from bebertlab.model.spec import branch_counts, quantizable_modules
 
 
 def apply_spec(checkpoint: Checkpoint, spec: QuantSpec) -> Checkpoint:
@@ -82,14 +88,14 @@ def _changed_quantizers(architecture: Architecture, old: QuantSpec, new: QuantSp
     for path, site in quantizable_modules(architecture).items():
         for branch in range(counts[path]):
             prefix = branch_prefix(path, branch, counts[path])
-            pairs = {"weight_quantizer": (old.weights, new.weights), "input_quantizer": (old.inputs, new.inputs)}
+            pairs = {WEIGHT_QUANTIZER: (old.weights, new.weights), INPUT_QUANTIZER: (old.inputs, new.inputs)}
             for name, (before, after) in pairs.items():
                 if site in after and before.get(site) != after[site]:
                     yield f"{prefix}{name}.", _same_kind(before.get(site), after[site])
     for site, options in new.attention.items():
         if old.attention.get(site) != options:
             for index in range(architecture.layers):
-                prefix = f"{layer_path(index)}.attention.self.quantizers.{site}."
+                prefix = attention_quantizer_prefix(index, site)
                 yield prefix, _same_kind(old.attention.get(site), options)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from math import floor
 
@@ -16,7 +15,14 @@ from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpe
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import WHOLE, Phase
 from bebertlab.model.bert import BertClassifier, meta_model
-from bebertlab.model.spec import layer_path
+from bebertlab.model.parameter_names import (
+    HEAD_COLUMNS,
+    HEAD_ROWS,
+    NEURON_COLUMNS,
+    NEURON_ROWS,
+    layer_path,
+    renumber_layer,
+)
 
 
 def scaled_width(sizes: Architecture, fraction: float) -> Architecture:
@@ -65,15 +71,12 @@ def check_full_precision(spec: QuantSpec) -> None:
 
 
 def _slice_layer(tensors: dict[str, Tensor], layer: str, attention: int, ffn: int) -> None:
-    rows = {f"{layer}.attention.self.{name}": attention for name in ("query", "key", "value")}
-    for path, size in (rows | {f"{layer}.intermediate.dense": ffn}).items():
-        for what in ("weight", "bias"):
-            tensors[f"{path}.{what}"] = tensors[f"{path}.{what}"][:size].clone()
-    for path, size in ((f"{layer}.attention.output.dense", attention), (f"{layer}.output.dense", ffn)):
-        tensors[f"{path}.weight"] = tensors[f"{path}.weight"][:, :size].clone()
-
-
-_LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)(?=\.)")
+    for path, size in (*((path, attention) for path in HEAD_ROWS), (NEURON_ROWS, ffn)):
+        for name in (f"{layer}.{path}.weight", f"{layer}.{path}.bias"):
+            tensors[name] = tensors[name][:size].clone()
+    for path, size in ((HEAD_COLUMNS, attention), (NEURON_COLUMNS, ffn)):
+        name = f"{layer}.{path}.weight"
+        tensors[name] = tensors[name][:, :size].clone()
 
 
 def kept_layers(layers: int, fraction: float) -> tuple[int, ...]:
@@ -122,12 +125,12 @@ def slice_depth(checkpoint: Checkpoint, fraction: float) -> Checkpoint:
 
 
 def full_name(name: str, kept: Sequence[int]) -> str:
-    """What a tensor of the shallower model is called in the one that it was sliced from.
+    """The name of a tensor of the shallower model in the one that it was sliced from.
 
     >>> full_name("bert.encoder.layer.1.output.dense.bias", (0, 2))
     'bert.encoder.layer.2.output.dense.bias'
     """
-    return _LAYER.sub(lambda found: layer_path(kept[int(found[1])]), name)
+    return renumber_layer(name, kept.__getitem__)
 
 
 _NO_TAPS: frozenset[Tap] = frozenset()

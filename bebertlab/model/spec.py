@@ -14,34 +14,14 @@ from bebertlab.interfaces.architecture import (
     Site,
 )
 from bebertlab.interfaces.quantizer import QuantizerOptions
-
-WORD_EMBEDDINGS = "bert.embeddings.word_embeddings"
-POOLER = "bert.pooler.dense"
-
-_IN_A_LAYER = {
-    "attention.self.query": Site.QUERY,
-    "attention.self.key": Site.KEY,
-    "attention.self.value": Site.VALUE,
-    "attention.output.dense": Site.ATTENTION_OUTPUT,
-    "intermediate.dense": Site.FFN_UP,
-    "output.dense": Site.FFN_DOWN,
-}
-
-
-def layer_path(index: int) -> str:
-    """Module path of a layer.
-
-    >>> layer_path(3)
-    'bert.encoder.layer.3'
-    """
-    return f"bert.encoder.layer.{index}"
+from bebertlab.model.parameter_names import LINEAR_PATHS, POOLER, WORD_EMBEDDINGS, layer_path
 
 
 def quantizable_modules(architecture: Architecture) -> dict[str, Site]:
     """Module path to site of everything whose weights a design can quantize, in the order of the forward pass."""
     modules = {WORD_EMBEDDINGS: Site.WORD_EMBEDDING}
     for index in range(architecture.layers):
-        modules |= {f"{layer_path(index)}.{name}": site for name, site in _IN_A_LAYER.items()}
+        modules |= {f"{layer_path(index)}.{name}": site for name, site in LINEAR_PATHS.items()}
     return modules | {POOLER: Site.POOLER}
 
 
@@ -53,15 +33,6 @@ def branch_counts(architecture: Architecture, spec: QuantSpec) -> dict[str, int]
         plain = site not in spec.weights and site not in spec.inputs and branches == 1
         counts[path] = 0 if plain else branches
     return counts
-
-
-def branch_prefix(path: str, branch: int, count: int) -> str:
-    """What the tensors of a branch begin with; `count` as of `branch_counts`.
-
-    >>> branch_prefix("bert.pooler.dense", 1, 2), branch_prefix("bert.pooler.dense", 0, 0)
-    ('bert.pooler.dense.branches.1.', 'bert.pooler.dense.')
-    """
-    return f"{path}.branches.{branch}." if count else f"{path}."
 
 
 def check_spec(architecture: Architecture, spec: QuantSpec) -> None:

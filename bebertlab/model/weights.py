@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from bebertlab.errors import UserError
 from bebertlab.files import check_file, describe_start, is_safetensors
 from bebertlab.model.huggingface import FULL_PRECISION
-from bebertlab.model.parameter_names import unwrapped
+from bebertlab.model.parameter_names import is_never_zero, unwrapped
 from bebertlab.model.weight_files import is_index, shard_of_names, weight_files
 
 T = TypeVar("T")
@@ -31,8 +31,6 @@ _TYPES = {
     **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
 }
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02\x8a\n"  #: how files of torch begin, those of today and old ones
-#: tensors that no training makes zero as a whole
-_NEVER_ZERO = re.compile(r".*(LayerNorm\.(weight|gamma)|(dense|query|key|value|word_embeddings)\.weight)")
 #: whole numbers that lie beside weights: positions and segments of old files, and a count of averaged models
 _COUNTS = ("position_ids", "token_type_ids", "n_averaged")
 
@@ -125,7 +123,7 @@ def _read(path: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, T]:
 def _check_written(tensors: Mapping[str, Tensor]) -> None:
     """Check that no matrix or scale of a LayerNorm is zero, as in the rest of a file whose download broke off."""
     for name, tensor in tensors.items():
-        if _NEVER_ZERO.fullmatch(name) and tensor.numel() and not tensor.any():
+        if is_never_zero(name) and tensor.numel() and not tensor.any():
             raise UserError(f"{name} is all zeros, as where a file is only half written; fetch it again")
 
 
@@ -262,7 +260,7 @@ def _innermost(data: object, path: Path) -> object:
             return data
         if len(inside) > 1:
             raise UserError(
-                f"{path}: refused: it holds several models ({', '.join(inside)}); save only the one that is meant"
+                f"{path}: refused: it holds several models ({', '.join(inside)}); save only one of them"
             )
         data = data[inside[0]]
     return data

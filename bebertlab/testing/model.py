@@ -18,6 +18,7 @@ from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.splitter import Splitter, SplitterOptions
 from bebertlab.model.bert import BertClassifier
+from bebertlab.model.parameter_names import is_word_embedding
 from bebertlab.model.requantize import apply_spec
 from bebertlab.model.spec import branch_counts
 from bebertlab.registry.registry import PluginSource, Registry
@@ -171,7 +172,7 @@ def _source(spec: QuantSpec) -> Checkpoint:
     checkpoint = model.checkpoint()
     tensors = {name: t.double() if t.is_floating_point() else t for name, t in checkpoint.tensors.items()}
     for name, tensor in tensors.items():
-        if "word_embeddings" in name and tensor.ndim == 2:
+        if is_word_embedding(name):
             tensor[3] = 0.0
     return evolve(checkpoint, tensors=tensors)
 

@@ -12,6 +12,7 @@ from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpe
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Split, Task
 from bebertlab.interfaces.training_data import TrainingData
 from bebertlab.model.bert import BertClassifier
+from bebertlab.model.parameter_names import is_norm_scale
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _GOOD = ("good", "great", "fine", "nice")
@@ -80,7 +81,7 @@ def _randomized(checkpoint: Checkpoint, seed: int) -> Checkpoint:
     generator = torch.Generator().manual_seed(seed)
     tensors = dict(checkpoint.tensors)
     for name, tensor in tensors.items():
-        if name.endswith("LayerNorm.weight"):
+        if is_norm_scale(name):
             tensors[name] = torch.ones_like(tensor)
         elif tensor.ndim == 2:
             tensors[name] = torch.randn(tensor.shape, generator=generator) / tensor.shape[1] ** 0.5

@@ -21,11 +21,12 @@ from bebertlab.api import (
     branch_prefix,
     check_tensors,
     classifier_architecture,
+    layer_path,
     modern_names,
 )
 from bebertlab_bibert.schemes import BebertBibertScheme, BibertScheme
 
-_QUERY = "bert.encoder.layer.0.attention.self.query.weight"
+_QUERY = f"{layer_path(0)}.attention.self.query.weight"
 #: what every checkpoint has and no forward pass reads: scale of the linears, gate of the blocks, clips of other methods
 _UNUSED = re.compile(
     r".*(\.dense|\.query|\.key|\.value)\.scale|.*\.output\.gate|.*\.(weight|act)_clip_val|.*\.clip_(query|key|value|attn)"

@@ -11,6 +11,9 @@ from attrs import evolve, frozen
 from torch import Tensor
 
 from bebertlab.api import (
+    INPUT_QUANTIZER,
+    WEIGHT_QUANTIZER,
+    WORD_EMBEDDINGS,
     Architecture,
     BertClassifier,
     Checkpoint,
@@ -22,14 +25,13 @@ from bebertlab.api import (
     classifier_architecture,
     config_number,
     modern_names,
+    parse_quantized_name,
     quantizable_modules,
     quantized_bits,
 )
 from bebertlab_binarybert.schemes import FULL, BinaryBert, TernaryBert
 
 _CLIP = re.compile(r".*(weight_clip_val|input_clip_val|act_clip_val|embed_clip_val|clip_(query|key|value|attn))")
-_ATTENTION = re.compile(r"(.*)\.quantizers\.attention_(\w+)\.(clip|step)")
-_BRANCH = re.compile(r"(.*)\.branches\.(\d+)\.(weight|bias|weight_quantizer\.clip|input_quantizer\.(?:clip|step))")
 _NORM_EPSILON = 1e-12  #: of every LayerNorm of the published code, whatever config.json says
 
 
@@ -175,14 +177,17 @@ def _one(given: Tensor, wanted: Tensor | None) -> bool:
 
 def _published(name: str, spec: QuantSpec, ternarybert: bool) -> str:
     """The published name of one of our tensors."""
-    if inside := _ATTENTION.fullmatch(name):
-        return f"{inside[1]}.clip_{inside[2].replace('probabilities', 'attn')}"
-    if not (found := _BRANCH.fullmatch(name)):
+    parsed = parse_quantized_name(name)
+    if parsed is None:
         return name
-    path, branch, what = found[1], int(found[2]), found[3]
-    if what.startswith("input_quantizer"):
-        what = "act_clip_val" if ternarybert else "input_clip_val"
-    elif what.startswith("weight_quantizer"):
-        embedding = path.endswith("word_embeddings") and not ternarybert
-        what = "embed_clip_val" if embedding else "weight_clip_val"
-    return f"{path}_{branch + 1}.{what}" if spec.branches.get(path, 1) > 1 else f"{path}.{what}"
+    if parsed.branch is None:
+        site = str(parsed.quantizer).removeprefix("attention_")
+        return f"{parsed.module}.clip_{site.replace('probabilities', 'attn')}"
+    tensor = parsed.tensor
+    if parsed.quantizer == INPUT_QUANTIZER:
+        tensor = "act_clip_val" if ternarybert else "input_clip_val"
+    elif parsed.quantizer == WEIGHT_QUANTIZER:
+        embedding = parsed.module == WORD_EMBEDDINGS and not ternarybert
+        tensor = "embed_clip_val" if embedding else "weight_clip_val"
+    branched = spec.branches.get(parsed.module, 1) > 1
+    return f"{parsed.module}_{parsed.branch + 1}.{tensor}" if branched else f"{parsed.module}.{tensor}"

@@ -19,6 +19,7 @@ from bebertlab.api import (
     check_tensors,
     classifier_architecture,
     modern_names,
+    parse_quantized_name,
     quantized_bits,
 )
 from bebertlab_bit.scheme import Bit
@@ -27,8 +28,6 @@ from bebertlab_bit.scheme import Bit
 _SPARE = re.compile(
     r".*\.(move_[qkv]\.bias|move\.bias|weight_clip_val|input_clip_val|embed_clip_val|clip_(query|key|value|attn))"
 )
-_ATTENTION = re.compile(r"(.*)\.quantizers\.attention_(\w+)\.(\w+)")
-_BRANCH = re.compile(r"(.*)\.branches\.0\.(\w+)(?:\.(\w+))?")
 _INPUT = {"shift": "move.bias", "scale": "input_clip_val", "initialised": "input_clip_val"}
 _FULL = 32
 _UNSET = 1.0  #: a scale of exactly this is set anew by the next batch
@@ -99,10 +98,11 @@ def _one(given: Tensor, wanted: Tensor | None) -> bool:
 
 
 def _published(name: str) -> str:
-    """The published name of one of our tensors; whether a scale is set is told by the scale itself."""
-    if inside := _ATTENTION.fullmatch(name):
-        return f"{inside[1]}.clip_{inside[2].replace('probabilities', 'attn')}"
-    if not (found := _BRANCH.fullmatch(name)):
+    """The published name of one of our tensors; whether a scale is set shows in the scale itself."""
+    parsed = parse_quantized_name(name)
+    if parsed is None:
         return name
-    path, what, inner = found.groups()
-    return f"{path}.{_INPUT[inner] if inner else what}"
+    if parsed.branch is None:
+        site = str(parsed.quantizer).removeprefix("attention_")
+        return f"{parsed.module}.clip_{site.replace('probabilities', 'attn')}"
+    return f"{parsed.module}.{parsed.tensor if parsed.quantizer is None else _INPUT[parsed.tensor]}"

@@ -12,8 +12,9 @@ from bebertlab.interfaces.architecture import LINEAR_SITES, WEIGHT_SITES, Checkp
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.quantizer import Alphabet, Codes, Quantizer, QuantizerOptions
 from bebertlab.model.bert import BertClassifier
+from bebertlab.model.parameter_names import branch_prefix
 from bebertlab.model.requantize import apply_spec
-from bebertlab.model.spec import branch_counts, branch_prefix
+from bebertlab.model.spec import branch_counts
 
 if TYPE_CHECKING:
     from tests.model.conftest import Rounding

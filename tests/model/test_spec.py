@@ -8,7 +8,8 @@ from attrs import evolve
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import WEIGHT_SITES, Architecture, QuantSpec, Site
 from bebertlab.model.bert import BertClassifier
-from bebertlab.model.spec import branch_counts, branch_prefix, check_spec, quantizable_modules
+from bebertlab.model.parameter_names import branch_prefix
+from bebertlab.model.spec import branch_counts, check_spec, quantizable_modules
 
 if TYPE_CHECKING:
     from tests.model.conftest import Rounding

@@ -69,7 +69,7 @@ def test_tensors_are_found_beside_other_things(tmp_path: Path, data: object, mod
     ],
 )
 def test_it_is_not_guessed_which_of_two_models_is_meant(tmp_path: Path, data: object, names: str) -> None:
-    assert f"it holds several models ({names}); save only the one that is meant" in refused(tmp_path, data)
+    assert f"it holds several models ({names}); save only one of them" in refused(tmp_path, data)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from bebertlab.bench.scheme import SCHEMES, by_scheme
 from bebertlab.bench.setting import Setting
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.linear import Linear
-from bebertlab.model.spec import layer_path, quantizable_modules
+from bebertlab.model.parameter_names import layer_path
+from bebertlab.model.spec import quantizable_modules
 
 _FLOAT_BYTES = 4
 _TOKENS = 1  # so few that no activation is as large as a weight
