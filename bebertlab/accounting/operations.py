@@ -1,18 +1,17 @@
-"""What a forward pass of a model computes."""
+"""The operations of a forward pass of a model."""
 
 from __future__ import annotations
 
 from attrs import frozen
 
-from bebertlab.accounting.bits import SiteBits, site_bits
-from bebertlab.accounting.size import weight_shape
+from bebertlab.accounting.size import SiteBits, site_bits, weight_shape
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab.model.spec import branch_counts, quantizable_modules
 
-TOKENS = 128  #: length of the sentence that papers count with
+TOKENS = 128  #: length of the sentence that papers count
 
-_WORD = 64  #: products of two bits that a processor makes at once
+_WORD = 64  #: products of two bits that a processor computes at once
 _GIGA = 1e9
 _OUTSIDE = (Site.WORD_EMBEDDING, Site.POOLER)  #: not in the layers
 
@@ -35,7 +34,7 @@ class Operations:
         return self.total / _GIGA
 
     def times(self, members: int) -> Operations:
-        """Those of so many models."""
+        """The operations of several models."""
         return Operations(linear=members * self.linear, attention=members * self.attention)
 
 
@@ -44,12 +43,12 @@ def model_operations(architecture: Architecture, spec: QuantSpec, tokens: int = 
 
     linear = sum over the linear maps of the layers, every branch, of 2 T O I c(weight bits, input bits);
     attention = layers * 2 T^2 A D (c(Q bits, K bits) + c(P bits, V bits)), with P the attention probabilities;
-    c(a, b) = min(a b / 64, 1) where both factors are quantized, else 1: a processor makes the products of 64 pairs of
-    bits at once, and a product of which only one factor has few bits is one of full precision.
-    A multiplication and an addition are counted as two operations. Not counted: embeddings, pooler, classifier,
-    softmax, LayerNorms, hidden activation, residual and bias additions, and quantizing itself with its scales.
+    c(a, b) = min(a b / 64, 1) where both factors are quantized, else 1: a processor computes the products of 64 pairs
+    of bits at once, and a product with one factor in full precision is one in full precision.
+    A multiplication and an addition count as two operations. Not counted: embeddings, pooler, classifier,
+    softmax, LayerNorms, hidden activation, residual and bias additions, and quantization itself with its scales.
     Source: the figures in BinaryBERT, arXiv:2012.15701, BiBERT, arXiv:2203.06390, and BiT, arXiv:2205.13016, which
-    this rule gives: BERT-base at 128 tokens 22.4 GFLOPs, W1A8 3.3, W1A4 1.5, W1A1 0.35.
+    this rule reproduces: BERT-base at 128 tokens 22.4 GFLOPs, W1A8 3.3, W1A4 1.5, W1A1 0.35.
     Differs: the papers print 22.5, 3.1, 1.5 and 0.4.
 
     >>> base = Architecture(vocabulary=30522, positions=512, hidden=768, heads=12, head_size=64, ffn=3072, layers=12,
@@ -58,10 +57,10 @@ def model_operations(architecture: Architecture, spec: QuantSpec, tokens: int = 
     22.35
 
     Raises:
-        UserError: the model has fewer positions than tokens are asked for.
+        UserError: the model has fewer positions than `tokens`.
     """
     if not 1 <= tokens <= architecture.positions:
-        raise UserError(f"tokens is {tokens}; the model has positions for 1 to {architecture.positions}")
+        raise UserError(f"tokens must be in [1, {architecture.positions}], the positions of the model; is {tokens}")
     bits = site_bits(spec)
     return Operations(
         linear=tokens * _linear(architecture, spec, bits),
@@ -70,12 +69,12 @@ def model_operations(architecture: Architecture, spec: QuantSpec, tokens: int = 
 
 
 def usual_tokens(architecture: Architecture) -> int:
-    """The length that models are compared at: that of papers, or all positions of a model that has fewer."""
+    """The length at which models are compared: that of papers, or all positions of a model with fewer."""
     return min(TOKENS, architecture.positions)
 
 
 def _linear(architecture: Architecture, spec: QuantSpec, bits: SiteBits) -> float:
-    """Operations a token."""
+    """Operations per token."""
     counts = branch_counts(architecture, spec)
     return sum(
         2
@@ -88,14 +87,14 @@ def _linear(architecture: Architecture, spec: QuantSpec, bits: SiteBits) -> floa
 
 
 def _attention(architecture: Architecture, bits: SiteBits) -> float:
-    """Operations a pair of tokens."""
+    """Operations per pair of tokens."""
     scores = _cost(bits.attention.get(Site.ATTENTION_QUERY), bits.attention.get(Site.ATTENTION_KEY))
     context = _cost(bits.attention.get(Site.ATTENTION_PROBABILITIES), bits.attention.get(Site.ATTENTION_VALUE))
     return 2 * architecture.layers * architecture.heads * architecture.head_size * (scores + context)
 
 
 def _cost(first: int | None, second: int | None) -> float:
-    """What a product of two values costs, by their bits; None is full precision."""
+    """The cost of a product by the bits of its factors; None is full precision."""
     if first is None or second is None:
         return 1.0
     return min(first * second / _WORD, 1.0)

@@ -1,13 +1,15 @@
-"""What a model takes when its matrices are packed."""
+"""The size of a model whose matrices are packed, in bits."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from attrs import asdict, frozen
 from torch import nn
 
-from bebertlab.accounting.bits import scale_count, site_bits
 from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, WEIGHT_SITES, Architecture, QuantSpec, Site
+from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.parameter_names import (
     WEIGHT_QUANTIZER,
@@ -16,38 +18,81 @@ from bebertlab.model.parameter_names import (
     is_position_embedding,
     parse_quantized_name,
 )
+from bebertlab.model.quantizer_errors import build_quantizer
 from bebertlab.model.spec import branch_counts, quantizable_modules
 
 MEBIBYTE = 2**20
-_BITS_A_MEBIBYTE = 8 * MEBIBYTE
+_BITS_PER_MEBIBYTE = 8 * MEBIBYTE
+#: shape of a weight, small, with rows and columns of different numbers
+_SAMPLE = torch.Size([3, 5])
+
+
+@frozen(kw_only=True)
+class SiteBits:
+    """Bits of an element by site; sites that are missing are in full precision."""
+
+    weights: Mapping[Site, int]
+    inputs: Mapping[Site, int]
+    attention: Mapping[Site, int]
+
+
+def site_bits(spec: QuantSpec) -> SiteBits:
+    """The bits of every quantized site."""
+    return SiteBits(
+        weights={
+            site: build_quantizer(options, _SAMPLE, f"weights.{site}").bits for site, options in spec.weights.items()
+        },
+        inputs={
+            site: build_quantizer(options, _SAMPLE[1:], f"inputs.{site}").bits for site, options in spec.inputs.items()
+        },
+        attention={site: _attention_bits(site, options) for site, options in spec.attention.items()},
+    )
+
+
+def scale_count(options: QuantizerOptions, shape: torch.Size) -> int:
+    """The number of steps and offsets that decode the levels of a weight (O, I).
+
+    Counted on a weight of 3 rows and 5 columns: one per row has the shape (3, 1) there, one for the tensor ().
+    """
+    sample = torch.linspace(-1, 1, _SAMPLE.numel()).view(_SAMPLE)
+    with torch.no_grad():
+        codes = options.build(_SAMPLE).eval().encode(sample)
+    scales = [codes.step] if codes.offset is None else [codes.step, codes.offset]
+    sizes = dict(zip(_SAMPLE, shape, strict=True))
+    return sum(torch.Size([sizes.get(size, size) for size in scale.shape]).numel() for scale in scales)
+
+
+def _attention_bits(site: Site, options: QuantizerOptions) -> int:
+    varies = site is Site.ATTENTION_PROBABILITIES
+    return build_quantizer(options, torch.Size([]) if varies else _SAMPLE[1:], f"attention.{site}").bits
 
 
 @frozen(kw_only=True)
 class ModelSize:
-    """Bits of a model by part, every branch counted."""
+    """Bits of a model by part; every branch counts."""
 
     word_embedding: int  #: elements times their bits, as in `encoder` and `pooler`
     encoder: int  #: the linear maps of the layers
     pooler: int
-    scales: int  #: steps and offsets that turn the levels of these matrices into numbers
-    steps: int  #: what the quantizers of activations have learned: steps, clips, shifts
+    scales: int  #: steps and offsets that decode the levels of these matrices
+    steps: int  #: learned state of the quantizers of activations: steps, clips, shifts
     biases: int  #: biases and LayerNorms below the classifier
     positions: int  #: position and segment embeddings
     classifier: int
 
     @property
     def matrix_bits(self) -> int:
-        """Word embedding, encoder and pooler: what quantizers make smaller."""
+        """Word embedding, encoder and pooler, which quantizers make smaller."""
         return self.word_embedding + self.encoder + self.pooler
 
     @property
     def remainder_bits(self) -> int:
-        """All else in full precision, scales apart."""
+        """Everything else in full precision, without scales."""
         return self.steps + self.biases + self.positions + self.classifier
 
     @property
     def total_bits(self) -> int:
-        """Everything that must be stored."""
+        """Everything that is stored."""
         return self.matrix_bits + self.scales + self.remainder_bits
 
     @property
@@ -61,7 +106,7 @@ class ModelSize:
         return mebibytes(self.total_bits)
 
     def times(self, members: int) -> ModelSize:
-        """The size of so many models that share nothing."""
+        """The size of several models that share nothing."""
         return ModelSize(**{part: members * bits for part, bits in asdict(self).items()})
 
 
@@ -71,13 +116,13 @@ def mebibytes(bits: float) -> float:
     >>> mebibytes(8 * 2**20)
     1.0
     """
-    return bits / _BITS_A_MEBIBYTE
+    return bits / _BITS_PER_MEBIBYTE
 
 
 def model_size(model: BertClassifier) -> ModelSize:
     """Count the bits of a model, or of the `meta_model` of one.
 
-    What quantizers of weights learn does not count: levels and scales say it all. Neither do the flags that say
+    The state of weight quantizers does not count, since levels and scales replace it; neither do the flags that tell
     whether a step is set.
     """
     bits = dict.fromkeys(("steps", "biases", "positions", "classifier"), 0)
@@ -120,7 +165,7 @@ def _matrix_bits(architecture: Architecture, spec: QuantSpec) -> dict[str, int]:
 
 
 def _branch_sites(architecture: Architecture, spec: QuantSpec) -> dict[str, Site]:
-    """Where the tensors of every branch are, and the site of it."""
+    """The prefix of the tensors of every branch, and its site."""
     sites = quantizable_modules(architecture)
     return {
         branch_prefix(path, branch, count): sites[path]

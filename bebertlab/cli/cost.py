@@ -1,19 +1,16 @@
-"""What a model takes, as a table and as data."""
+"""Tables of the cost of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import attrs
-from attrs import asdict, frozen
 
-from bebertlab.accounting.bits import site_bits
-from bebertlab.accounting.operations import Operations, model_operations
-from bebertlab.accounting.size import MEBIBYTE, ModelSize, mebibytes, model_size, tensor_bytes
+from bebertlab.accounting.cost import ModelCost
+from bebertlab.accounting.size import site_bits
 from bebertlab.cli.options import table
 from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, Architecture, QuantSpec, Site
 from bebertlab.interfaces.quantizer import QuantizerOptions
-from bebertlab.model.bert import meta_model
 from bebertlab.model.spec import branch_counts, quantizable_modules
 from bebertlab.report.labels import amount, value_label
 
@@ -40,53 +37,8 @@ _FIGURES = {
 _OPERATIONS = {"linear": "linear maps", "attention": "attention products", "total": "both"}
 
 
-@frozen(kw_only=True)
-class ModelCost:
-    """What one model takes, or several that share nothing."""
-
-    size: ModelSize
-    stored: int  #: bytes of the file of tensors, or of the tensors where there is no file
-    operations: Operations
-
-    def times(self, members: int) -> ModelCost:
-        """So many models."""
-        stored, operations = members * self.stored, self.operations.times(members)
-        return ModelCost(size=self.size.times(members), stored=stored, operations=operations)
-
-    def data(self) -> dict[str, dict[str, float]]:
-        """MiB of every part; MiB as people count them, our three and those of papers; GFLOPs."""
-        size, operations = self.size, self.operations
-        return {
-            "parts_mebibytes": {part: mebibytes(bits) for part, bits in asdict(size).items()},
-            "mebibytes": {
-                "matrices": size.matrix_mebibytes,
-                "matrices_biases": mebibytes(size.matrix_bits + size.biases),
-                "matrices_biases_positions": mebibytes(size.matrix_bits + size.biases + size.positions),
-                "total": size.total_mebibytes,
-                "total_without_positions": mebibytes(size.total_bits - size.positions),
-                "stored": self.stored / MEBIBYTE,
-            },
-            "gigaflops": {
-                "linear": operations.linear / 1e9,
-                "attention": operations.attention / 1e9,
-                "total": operations.gigaflops,
-            },
-        }
-
-
-def cost_of(sizes: Architecture, spec: QuantSpec, tokens: int) -> ModelCost:
-    """What a model of that design takes.
-
-    Raises:
-        UserError: the design does not fit, or there are fewer positions than tokens.
-    """
-    model = meta_model(sizes, spec)
-    operations = model_operations(sizes, spec, tokens)
-    return ModelCost(size=model_size(model), stored=tensor_bytes(model), operations=operations)
-
-
 def cost_table(cost: ModelCost, full: ModelCost, tokens: int) -> str:
-    """Parts, sizes and operations of a model beside those of the full-precision one, by how much less it takes."""
+    """Parts, sizes and operations of a model and of the full-precision one, and their ratios."""
     ours, theirs = cost.data(), full.data()
     sections = (
         ("PART (MiB)", "parts_mebibytes", _PARTS),
@@ -102,7 +54,7 @@ def cost_table(cost: ModelCost, full: ModelCost, tokens: int) -> str:
 
 
 def format_sizes(sizes: Architecture) -> str:
-    """An architecture in a line."""
+    """An architecture in one line."""
     return (
         f"{sizes.layers} layers, hidden {sizes.hidden}, {sizes.heads} heads of {sizes.head_size}, "
         f"feed-forward {sizes.ffn}, vocabulary {sizes.vocabulary}, positions {sizes.positions}, {sizes.classes} classes"
@@ -114,7 +66,7 @@ def _numbers(ours: float, theirs: float) -> tuple[str, str, str]:
 
 
 def _number(value: float) -> str:
-    """Two decimals, of a small number three digits.
+    """Two decimals, or three digits of a small number.
 
     >>> _number(417.647), _number(0.34), _number(0)
     ('417.65', '0.340', '0')

@@ -68,10 +68,11 @@ def cost(
     """
     from attrs import asdict, evolve
 
+    from bebertlab.accounting.cost import model_cost
     from bebertlab.accounting.operations import usual_tokens
+    from bebertlab.accounting.papers import paper_figure
     from bebertlab.accounting.published import encoder_sizes
-    from bebertlab.cli.cost import cost_of, cost_table, format_sizes
-    from bebertlab.cli.papers import printed
+    from bebertlab.cli.cost import cost_table, format_sizes
     from bebertlab.interfaces.architecture import QuantSpec
     from bebertlab.model.slice import kept_layers, scaled_width
 
@@ -83,8 +84,8 @@ def cost(
     if split:
         spec = _split(sizes, spec)
     tokens = tokens or usual_tokens(sizes)
-    taken, without = cost_of(sizes, spec, tokens).times(members), cost_of(full, QuantSpec(), tokens)
-    paper = printed(encoder, full, sizes, spec, members)
+    taken, without = model_cost(sizes, spec, tokens).times(members), model_cost(full, QuantSpec(), tokens)
+    paper = paper_figure(encoder, full, sizes, spec, members)
     if form == "json":
         asked = {"scheme": scheme, "encoder": encoder, "split": split, "members": members, "tokens": tokens}
         data = {**asked, "architecture": asdict(sizes), **taken.data(), "full_precision": without.data()}
@@ -186,8 +187,9 @@ def _split(sizes: Architecture, spec: QuantSpec) -> QuantSpec:
 def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str) -> None:
     from attrs import asdict, evolve
 
+    from bebertlab.accounting.cost import model_cost
     from bebertlab.accounting.operations import usual_tokens
-    from bebertlab.cli.cost import HEAD, cost_of, cost_table, design_rows, format_sizes
+    from bebertlab.cli.cost import HEAD, cost_table, design_rows, format_sizes
     from bebertlab.interfaces.architecture import QuantSpec
     from bebertlab.model.classes import read_class_names
     from bebertlab.model.folder import CONFIGURATION, describe_model
@@ -196,8 +198,8 @@ def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str
     sizes, spec = describe_model(folder, codec)
     classes = read_class_names(folder / CONFIGURATION, sizes.classes)
     tokens = tokens or usual_tokens(sizes)
-    taken = evolve(cost_of(sizes, spec, tokens), stored=sum(path.stat().st_size for path in weight_files(folder)))
-    without = cost_of(sizes, QuantSpec(), tokens)
+    taken = evolve(model_cost(sizes, spec, tokens), stored=sum(path.stat().st_size for path in weight_files(folder)))
+    without = model_cost(sizes, QuantSpec(), tokens)
     if form == "json":
         said = {"tokens": tokens, "architecture": asdict(sizes), "classes": classes and list(classes)}
         data = {**said, "design": codec.dump(spec), **taken.data()}

@@ -259,9 +259,7 @@ def _innermost(data: object, path: Path) -> object:
         if not inside:
             return data
         if len(inside) > 1:
-            raise UserError(
-                f"{path}: refused: it holds several models ({', '.join(inside)}); save only one of them"
-            )
+            raise UserError(f"{path}: refused: it holds several models ({', '.join(inside)}); save only one of them")
         data = data[inside[0]]
     return data
 

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from attrs import evolve
 
-from bebertlab.accounting.operations import model_operations
+from bebertlab.accounting.cost import model_cost
 from bebertlab.accounting.published import published_architecture
-from bebertlab.accounting.size import MEBIBYTE, model_size
-from bebertlab.cli.cost import HEAD, cost_of, cost_table, design_rows, format_sizes
+from bebertlab.cli.cost import HEAD, cost_table, design_rows, format_sizes
 from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
-from bebertlab.model.bert import meta_model
 from bebertlab_binarybert import BinaryBert, Twn
 from bebertlab_encoders.tiny import TinyEncoder
 
@@ -22,29 +19,8 @@ def rows(text: str) -> dict[str, list[str]]:
     return {line[:40].strip(): line[40:].split() for line in lines}
 
 
-def test_every_figure_is_a_sum_of_parts() -> None:
-    data = cost_of(BASE, DESIGN, 128).data()
-    parts, sizes = data["parts_mebibytes"], data["mebibytes"]
-    matrices = parts["word_embedding"] + parts["encoder"] + parts["pooler"]
-    assert sizes["matrices"] == matrices
-    assert sizes["matrices_biases"] == matrices + parts["biases"]
-    assert sizes["matrices_biases_positions"] == matrices + parts["biases"] + parts["positions"]
-    assert abs(sizes["total"] - sum(parts.values())) < 1e-9
-    assert sizes["total"] == model_size(meta_model(BASE, DESIGN)).total_mebibytes
-    assert abs(sizes["total"] - sizes["total_without_positions"] - parts["positions"]) < 1e-9
-    assert data["gigaflops"]["total"] == model_operations(BASE, DESIGN).gigaflops
-    assert data["gigaflops"]["total"] == data["gigaflops"]["linear"] + data["gigaflops"]["attention"]
-
-
-def test_several_members_take_so_many_times_as_much() -> None:
-    one, three = cost_of(BASE, DESIGN, 128), cost_of(BASE, DESIGN, 128).times(3)
-    assert three.stored == 3 * one.stored
-    assert {name: 3 * value for name, value in one.data()["mebibytes"].items()} == three.data()["mebibytes"]
-    assert three.operations.total == 3 * one.operations.total
-
-
 def test_a_table_sets_the_model_beside_full_precision() -> None:
-    text = cost_table(cost_of(BASE, DESIGN, 64), cost_of(BASE, QuantSpec(), 64), 64)
+    text = cost_table(model_cost(BASE, DESIGN, 64), model_cost(BASE, QuantSpec(), 64), 64)
     found = rows(text)
     assert found["PART (MiB)"] == ["MODEL", "FULL", "PRECISION", "TIMES", "LESS"]
     assert found["encoder"] == ["10.12", "324.00", "32.0"]
@@ -55,11 +31,6 @@ def test_a_table_sets_the_model_beside_full_precision() -> None:
     assert found["linear maps"] == ["0.679", "10.87", "16.0"]
     columns = {line.rindex(".") for line in text.splitlines() if line.startswith(("encoder", "pooler", "both"))}
     assert len(columns) == 1  # numbers stand under each other
-
-
-def test_the_stored_file_is_that_of_the_disk_where_there_is_one() -> None:
-    cost = evolve(cost_of(BASE, DESIGN, 128), stored=5 * MEBIBYTE)
-    assert cost.data()["mebibytes"]["stored"] == 5.0
 
 
 def test_sizes_in_a_line() -> None:

@@ -91,7 +91,7 @@ def test_options_of_a_scheme_may_be_parts_themselves() -> None:
         (["none", "--encoder", "roberta"], "error: encoder 'roberta': not a folder, and not known by name"),
         (["none", "--width", "1.5"], "error: width 1.5 is out of range; above 0 and at most 1 is right"),
         (["none", "--depth", "0"], "error: depth 0.0 is out of range"),
-        (["none", "--tokens", "600"], "error: tokens is 600; the model has positions for 1 to 512"),
+        (["none", "--tokens", "600"], "error: tokens must be in [1, 512], the positions of the model; is 600"),
         (["binarybert", "--set", "activation_bit=4"], "error: --set activation_bit=4: activation_bit: "),
         (["binarybert", "--set", "activation_bits"], "error: --set activation_bits: write it as path=value"),
     ],

@@ -95,9 +95,7 @@ def test_other_names_stay(names: tuple[str, ...]) -> None:
 
 
 def test_two_tensors_of_one_name_are_refused() -> None:
-    with pytest.raises(
-        UserError, match=r"^a\.b and a\.module\.b are both called a\.b; save only one of them$"
-    ):
+    with pytest.raises(UserError, match=r"^a\.b and a\.module\.b are both called a\.b; save only one of them$"):
         unwrapped({"a.b": 0, "a.module.b": 1})
     with pytest.raises(UserError, match=r"^x and y are both called z"):
         renamed({"x": 0, "y": 0}, {"x": "z", "y": "z"})

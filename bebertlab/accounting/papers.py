@@ -1,10 +1,10 @@
-"""What papers print for a BERT-base of some bits."""
+"""The sizes and operations of BERT-base models that papers publish."""
 
 from __future__ import annotations
 
 from attrs import frozen
 
-from bebertlab.accounting.bits import site_bits
+from bebertlab.accounting.size import site_bits
 from bebertlab.interfaces.architecture import (
     ATTENTION_SITES,
     FULL_PRECISION_BITS,
@@ -19,7 +19,7 @@ _BERT_BASE = ("bert-base-uncased", "google-bert/bert-base-uncased")
 
 
 @frozen(kw_only=True)
-class Printed:
+class PaperFigure:
     """A row of a paper's table."""
 
     model: str
@@ -35,32 +35,34 @@ class Printed:
 
 
 _ROWS = (
-    Printed(model="BERT", bits="32-32-32", mebibytes=418, gigaflops=22.5),
-    Printed(model="TernaryBERT", bits="2-2-8", mebibytes=28.0),
-    Printed(model="BinaryBERT", bits="1-1-8", mebibytes=16.5, split=True),
-    Printed(model="BinaryBERT", bits="1-1-4", mebibytes=16.5, gigaflops=1.5, split=True),
-    Printed(model="BinaryBERT", bits="1-1-2", mebibytes=16.5, gigaflops=0.8, split=True),
-    Printed(model="BinaryBERT", bits="1-1-1", mebibytes=16.5, gigaflops=0.4, split=True),
-    Printed(model="BEBERT", bits="1-1-4", mebibytes=33, split=True, members=2),
-    Printed(model="BiT", bits="1-1-4", mebibytes=13.4, gigaflops=1.5),
-    Printed(model="BiT", bits="1-1-2", mebibytes=13.4, gigaflops=0.8),
-    Printed(model="BiBERT and BiT", bits="1-1-1", mebibytes=13.4, gigaflops=0.4),
+    PaperFigure(model="BERT", bits="32-32-32", mebibytes=418, gigaflops=22.5),
+    PaperFigure(model="TernaryBERT", bits="2-2-8", mebibytes=28.0),
+    PaperFigure(model="BinaryBERT", bits="1-1-8", mebibytes=16.5, split=True),
+    PaperFigure(model="BinaryBERT", bits="1-1-4", mebibytes=16.5, gigaflops=1.5, split=True),
+    PaperFigure(model="BinaryBERT", bits="1-1-2", mebibytes=16.5, gigaflops=0.8, split=True),
+    PaperFigure(model="BinaryBERT", bits="1-1-1", mebibytes=16.5, gigaflops=0.4, split=True),
+    PaperFigure(model="BEBERT", bits="1-1-4", mebibytes=33, split=True, members=2),
+    PaperFigure(model="BiT", bits="1-1-4", mebibytes=13.4, gigaflops=1.5),
+    PaperFigure(model="BiT", bits="1-1-2", mebibytes=13.4, gigaflops=0.8),
+    PaperFigure(model="BiBERT and BiT", bits="1-1-1", mebibytes=13.4, gigaflops=0.4),
 )
 
 
-def printed(encoder: str, full: Architecture, sizes: Architecture, spec: QuantSpec, members: int) -> Printed | None:
-    """The row for a model of `sizes` out of the encoder `full`; None where papers have none like it."""
+def paper_figure(
+    encoder: str, full: Architecture, sizes: Architecture, spec: QuantSpec, members: int
+) -> PaperFigure | None:
+    """The row for a model of `sizes` made from the encoder `full`; None where papers have no such model."""
     if encoder not in _BERT_BASE or sizes.layers != full.layers:
         return None
     split = bool(spec.branches)
     if sizes.heads != (full.heads // 2 if split else full.heads):
         return None
-    found = (format_bits(spec), split, members)
-    return next((row for row in _ROWS if (row.bits, row.split, row.members) == found), None)
+    wanted = (format_bits(spec), split, members)
+    return next((row for row in _ROWS if (row.bits, row.split, row.members) == wanted), None)
 
 
 def format_bits(spec: QuantSpec) -> str | None:
-    """Bits as papers say them, weights-word embedding-activations; None where sites differ.
+    """Bits as papers write them, weights-word embedding-activations; None where sites differ.
 
     >>> format_bits(QuantSpec())
     '32-32-32'

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bebertlab.accounting.bits import scale_count, site_bits
+from bebertlab.accounting.size import scale_count, site_bits
 from bebertlab.interfaces.architecture import ATTENTION_SITES, LINEAR_SITES, QuantSpec, Site
 from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.registry.manager import load_plugins

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from bebertlab.accounting.papers import format_bits, paper_figure
 from bebertlab.accounting.published import published_architecture
-from bebertlab.cli.papers import Printed, format_bits, printed
 from bebertlab.interfaces.architecture import LINEAR_SITES, Architecture, QuantSpec, Site
 from bebertlab.model.slice import scaled_width
 from bebertlab.model.spec import quantizable_modules
@@ -20,7 +20,7 @@ def split(spec: QuantSpec) -> QuantSpec:
     return spec.with_branches(dict.fromkeys(quantizable_modules(HALF), 2))
 
 
-def test_bits_are_spoken_as_in_papers() -> None:
+def test_bits_are_written_as_in_papers() -> None:
     assert format_bits(BINARY) == "1-1-4"
     assert format_bits(TernaryBert().spec()) == "2-2-8"
     assert format_bits(QuantSpec(weights=dict.fromkeys(LINEAR_SITES, Bwn()))) == "1-32-32"
@@ -42,8 +42,8 @@ def test_bits_that_differ_among_sites_have_no_name() -> None:
     ],
 )
 def test_rows_of_papers(spec: QuantSpec, sizes: Architecture, members: int, text: str) -> None:
-    row = printed(NAME, BASE, sizes, spec, members)
-    assert isinstance(row, Printed)
+    row = paper_figure(NAME, BASE, sizes, spec, members)
+    assert isinstance(row, PaperFigure)
     assert str(row) == text
 
 
@@ -60,4 +60,4 @@ def test_rows_of_papers(spec: QuantSpec, sizes: Architecture, members: int, text
     ],
 )
 def test_what_no_paper_has(encoder: str, sizes: Architecture, spec: QuantSpec, members: int) -> None:
-    assert printed(encoder, BASE, sizes, spec, members) is None
+    assert paper_figure(encoder, BASE, sizes, spec, members) is None
