@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from bebertlab.accounting.papers import format_bits, paper_figure
+from bebertlab.accounting.papers import PaperFigure, format_bits, paper_figure
 from bebertlab.accounting.published import published_architecture
 from bebertlab.interfaces.architecture import LINEAR_SITES, Architecture, QuantSpec, Site
 from bebertlab.model.slice import scaled_width
