@@ -1,4 +1,4 @@
-"""`bebertlab plugin`: what is there to name in YAML, and what it takes."""
+"""`bebertlab plugin`: the parts that YAML can name, and their options."""
 
 from __future__ import annotations
 
@@ -49,34 +49,29 @@ def list_(settings: Settings, role: str | None, form: str) -> None:
 @format_option
 @pass_settings
 def show(settings: Settings, kind: str, form: str) -> None:
-    """Show what a part is and which options it takes.
+    """Show what a part is, and all its options with those of nested mappings.
 
     KIND is the name in YAML, e.g. lsq, or role:kind where several roles have it.
     """
-    from bebertlab.config.describe import describe, documentation
+    from bebertlab.config.describe import describe, documentation, flatten
 
     entry = _find(settings.load(quiet=True).registry, kind)
     fields = describe(entry.cls)
     if form == "json":
-        data = {**_as_data(entry), "doc": documentation(entry.cls), "fields": [attrs.asdict(f) for f in fields]}
+        options = [attrs.asdict(field) for field in fields]
+        data = {**_as_data(entry), "doc": documentation(entry.cls), "fields": options}
         click.echo(json.dumps(data, indent=2))
         return
     click.echo(f"{entry.role} '{entry.kind}', revision {entry.cls.revision}, of {entry.source}\n")
     if doc := documentation(entry.cls):
         click.echo(f"{doc}\n")
-    rows = _option_rows(fields)
+    rows = [_option_row(path, field) for path, field in flatten(fields)]
     click.echo(table(("OPTION", "TAKES", "DEFAULT", "RULE", "MEANING"), rows) if rows else "It takes no options.")
 
 
-def _option_rows(fields: Sequence[FieldDescription], before: str = "") -> list[tuple[str, ...]]:
-    """One row for each option, those of a mapping below it by their whole path."""
-    rows: list[tuple[str, ...]] = []
-    for field in fields:
-        takes = "a mapping" if field.fields else field.type
-        default = "(required)" if field.required else field.default
-        rows.append((f"{before}{field.name}", takes, default, field.rule, field.doc))
-        rows += _option_rows(field.fields, f"{before}{field.name}.")
-    return rows
+def _option_row(path: str, field: FieldDescription) -> tuple[str, ...]:
+    default = "(required)" if field.required else field.default
+    return (path, field.type, default, field.rule, field.doc)
 
 
 def _find(registry: Registry, name: str) -> RegistryEntry:
@@ -85,12 +80,13 @@ def _find(registry: Registry, name: str) -> RegistryEntry:
     if colon:
         _check_role(role)
         return registry.entry(registry.find(role, kind))
-    found = [entry for entry in registry.all() if entry.kind == name]
-    if not found:
+    entries = [entry for entry in registry.all() if entry.kind == name]
+    if not entries:
         raise registry.unknown("part", name)
-    if len(found) > 1:
-        raise UserError(f"'{name}' is several parts; say which: {', '.join(f'{e.role}:{e.kind}' for e in found)}")
-    return found[0]
+    if len(entries) > 1:
+        choices = ", ".join(f"{entry.role}:{entry.kind}" for entry in entries)
+        raise UserError(f"'{name}' is a kind of several roles; name one of: {choices}")
+    return entries[0]
 
 
 def _check_role(role: str) -> None:
@@ -129,4 +125,4 @@ def _table_list(plugins: Plugins, entries: Sequence[RegistryEntry]) -> str:
     rows = [(entry.role, entry.kind, entry.plugin, summary(entry.cls)) for entry in entries]
     rows += [("FAILED", "", failure.source.plugin, failure.error) for failure in plugins.failures]
     rows += [("disabled", "", name, "") for name in plugins.disabled]
-    return table(("ROLE", "KIND", "PLUGIN", "WHAT IT IS"), rows)
+    return table(("ROLE", "KIND", "PLUGIN", "DESCRIPTION"), rows)

@@ -1,4 +1,4 @@
-"""What an options class takes, read from its declaration: the same text that the code is checked against."""
+"""The options of a class, read from its declaration, so that help and documentation cannot differ from the code."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import inspect
 import io
 import sys
 import tokenize
+import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -23,16 +24,17 @@ class FieldDescription:
     """One option as a user sees it."""
 
     name: str
-    type: str  #: what YAML takes, in words
+    type: str  #: what YAML takes, e.g. "a list, each item a number"
     required: bool
     default: str  #: as YAML writes it; "" where there is none
-    rule: str  #: allowed values, as far as the validators say; "" where anything goes
+    rule: str  #: allowed values, as far as attrs' own validators tell; "" where there is no such limit
     doc: str  #: the text behind `#:`
-    fields: tuple[FieldDescription, ...] = ()  #: those of a mapping with fixed keys
+    fields: tuple[FieldDescription, ...] = ()  #: of a mapping with fixed keys, or of each item of a collection of such
+    separator: str = "."  #: between the paths of this option and of `fields`: "." or, of a collection, "[]." or ".*."
 
 
 def documentation(cls: type[Options]) -> str:
-    """The docstring of an options class and, where `build` says what it returns, of the part itself.
+    """The docstring of an options class and, where `build` is annotated with a concrete class, that of the class.
 
     >>> from bebertlab.interfaces.options import Options
     >>> documentation(Options).splitlines()[0]
@@ -58,23 +60,77 @@ def describe(cls: type[Any]) -> tuple[FieldDescription, ...]:
     comments = field_comments(cls)
     fields = [field for field in attrs.fields(attrs.resolve_types(cls)) if field.init]
     return tuple(
-        FieldDescription(
-            name=field.alias,
-            type=format_type(field.type),
-            required=field.default is attrs.NOTHING,
-            default=_default(field.default),
-            rule=_rule(field.validator),
-            doc=comments.get(field.name, ""),
-            fields=_inner(field.type),
-        )
+        _describe_field(field, comments.get(field.name, ""))
         for field in sorted(fields, key=lambda field: field.inherited)
     )
 
 
-def _inner(of: Any) -> tuple[FieldDescription, ...]:  # noqa: ANN401 - any annotation
-    """The fields of a plain attrs class; those of a role depend on the kind, which has its own description."""
-    inner = isinstance(of, type) and attrs.has(of) and not issubclass(of, Options)
-    return describe(of) if inner else ()
+def flatten(fields: Iterable[FieldDescription], prefix: str = "") -> Iterator[tuple[str, FieldDescription]]:
+    """Every option by its whole path: `train.epochs`, in a list `questions[].text`, in a mapping `search.*.choice`.
+
+    >>> from bebertlab.interfaces.distillation import Phase
+    >>> [path for path, field in flatten(describe(Phase), "phase.")][:2]
+    ['phase.name', 'phase.losses']
+    """
+    for field in fields:
+        path = f"{prefix}{field.name}"
+        yield path, field
+        yield from flatten(field.fields, f"{path}{field.separator}")
+
+
+def _describe_field(field: attrs.Attribute[Any], doc: str) -> FieldDescription:
+    nested, separator = _nested_class(field.type)
+    inner = () if nested is None else describe(nested)
+    default = _default_value(field.default)
+    rule = _rule(field.validator)
+    return FieldDescription(
+        name=field.alias or field.name,
+        type=format_type(field.type) if nested is None else _nested_type(field.type, separator),
+        required=field.default is attrs.NOTHING,
+        default="" if default is attrs.NOTHING else _shown(default),
+        # the values of a Literal are listed by its type already
+        rule="" if rule.startswith("one of ") and _lists_values(field.type) else rule,
+        doc=doc,
+        fields=tuple(_with_default(option, default) for option in inner),
+        separator="." if nested is None else separator,
+    )
+
+
+def _with_default(option: FieldDescription, owner: object) -> FieldDescription:
+    """A nested option with the default that it has in the default of the mapping that it belongs to."""
+    value = getattr(owner, option.name, attrs.NOTHING) if attrs.has(type(owner)) else attrs.NOTHING
+    if value is attrs.NOTHING or option.default == str(_COMPUTED):
+        return option
+    inner = tuple(_with_default(nested, value) for nested in option.fields)
+    return attrs.evolve(option, required=False, default=_shown(value), fields=inner)
+
+
+def _nested_class(annotation: Any) -> tuple[type[Any] | None, str]:  # noqa: ANN401 - any annotation
+    """The attrs class of a mapping with fixed keys, or of the items of a collection of these, and the separator.
+
+    None for a role: its options depend on the kind, which has its own description.
+    """
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    types_ = [argument for argument in arguments if argument not in (type(None), ...)]
+    if origin in (typing.Union, types.UnionType) and len(types_) == 1:
+        return _nested_class(types_[0])
+    if origin in (tuple, list, Sequence) and len(types_) == 1:
+        return _nested_class(types_[0])[0], "[]."
+    if origin in (dict, Mapping) and types_:
+        return _nested_class(types_[1])[0], ".*."
+    fixed = isinstance(annotation, type) and attrs.has(annotation) and not issubclass(annotation, Options)
+    return (annotation if fixed else None), "."
+
+
+def _nested_type(annotation: Any, separator: str) -> str:  # noqa: ANN401 - any annotation
+    takes = {".": "a mapping", "[].": "a list, each item a mapping", ".*.": "a mapping, each value a mapping"}[
+        separator
+    ]
+    return f"{takes} or null" if type(None) in typing.get_args(annotation) else takes
+
+
+def _lists_values(annotation: Any) -> bool:  # noqa: ANN401 - any annotation
+    return any(typing.get_origin(part) is typing.Literal for part in (annotation, *typing.get_args(annotation)))
 
 
 def field_comments(cls: type[object]) -> dict[str, str]:
@@ -110,7 +166,7 @@ def _declaration(cls: type[object]) -> tuple[ast.ClassDef | None, str]:
 
 
 def _comments(source: str) -> tuple[dict[int, str], set[int]]:
-    """The `#:` comments by line, and the lines that hold nothing else."""
+    """The `#:` comments by line number, and the numbers of lines that hold nothing else."""
     texts: dict[int, str] = {}
     alone: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -130,22 +186,32 @@ def _around(statement: ast.stmt, texts: dict[int, str], alone: set[int]) -> Iter
     yield from (texts[number] for number in range(statement.lineno, last + 1) if number in texts)
 
 
-def _default(default: object) -> str:
-    if default is attrs.NOTHING:
-        return ""
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type] # a class, typed as a function
-        made = default.factory  # type: ignore[attr-defined]
-        return "{}" if made is dict else "[]" if made in (list, tuple, set, frozenset) else "computed"
-    return _shown(default)
+class _Computed:
+    """Stands for a default that depends on other options."""
+
+    def __str__(self) -> str:
+        return "computed"
+
+
+_COMPUTED = _Computed()
+
+
+def _default_value(default: object) -> object:
+    """The value of a default; `attrs.NOTHING` where there is none."""
+    if not isinstance(default, attrs.Factory):  # type: ignore[arg-type] # a class, typed as a function
+        return default
+    return _COMPUTED if default.takes_self else default.factory()  # type: ignore[attr-defined]
 
 
 def _shown(value: object) -> str:
+    if value is _COMPUTED:
+        return str(value)
     if isinstance(value, Options):
-        fields = {"kind": value.kind, **attrs.asdict(value, recurse=False)}
-        return _shown(fields)
+        options = attrs.asdict(value, recurse=False)
+        return _shown({"kind": value.kind, **options}) if options else value.kind
     if attrs.has(type(value)):
-        return "the defaults of its fields"
-    if isinstance(value, (tuple, list)):
+        return "those of its options"
+    if isinstance(value, (tuple, list, set, frozenset)):
         return f"[{', '.join(map(_shown, value))}]"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_shown(item)}" for name, item in value.items()) + "}"
@@ -153,7 +219,7 @@ def _shown(value: object) -> str:
 
 
 def _rule(validator: Any) -> str:  # noqa: ANN401 - attrs' validators share no class
-    """The rule of one of attrs' own validators in signs; "" for others, whose words come with the fault."""
+    """The rule of one of attrs' own validators, e.g. `> 0`; "" for others, whose rule is in their error message."""
     for name in ("validator", "_validators"):
         inner = getattr(validator, name, None)
         if inner is not None:

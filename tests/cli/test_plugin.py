@@ -71,7 +71,7 @@ def test_list_shows_every_part_and_every_failure(files: list[str]) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     lines = [line.split(maxsplit=3) for line in result.stdout.splitlines() if not line.startswith("disabled")]
     assert lines == [
-        ["ROLE", "KIND", "PLUGIN", "WHAT IT IS"],
+        ["ROLE", "KIND", "PLUGIN", "DESCRIPTION"],
         ["scheme", "mine", "good.py", "A scheme of mine."],
         ["splitter", "mine", "good.py", "A splitter of mine."],
         ["splitter", "plain", "good.py", "Without options."],
@@ -138,7 +138,7 @@ def test_show_of_a_part_without_options(files: list[str]) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("mine", "error: 'mine' is several parts; say which: scheme:mine, splitter:mine\n"),
+        ("mine", "error: 'mine' is a kind of several roles; name one of: scheme:mine, splitter:mine\n"),
         ("plane", "error: unknown part 'plane'; did you mean 'plain'? (known: mine, plain)\n  plugin 'broken.py'"),
         ("scheme:mind", "error: unknown scheme 'mind'; did you mean 'mine'? (known: mine)\n  plugin 'broken.py'"),
         ("schema:mine", "error: unknown role 'schema'; did you mean 'scheme'?"),

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
-from attrs import field, frozen, validators
+from attrs import Factory, field, frozen, validators
 from torch import Size, Tensor
 
-from bebertlab.config.describe import FieldDescription, describe, documentation, field_comments, summary
+from bebertlab.config.describe import FieldDescription, describe, documentation, field_comments, flatten, summary
 from bebertlab.interfaces.capabilities import ParameterGroup
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.quantizer import SIGNS, Codes, Quantizer, QuantizerOptions
@@ -97,6 +98,62 @@ def test_defaults_are_shown_as_yaml() -> None:
     inner, rates = describe(Nested)
     assert inner.default == "{kind: sign, step: 1.0, mode: row, table: {}, silent: true}"
     assert (rates.default, rates.rule) == ("[0.1]", "at least 1 item")
+
+
+@frozen(kw_only=True)
+class Step:
+    rate: float = 0.1  #: of learning
+    name: Literal["a", "b"] = field(default="a", validator=validators.in_(("a", "b")))
+
+
+@frozen(kw_only=True)
+class Deep(Options):
+    kind = "deep"
+    step: Step = field(factory=Step)
+    maybe: Step | None = None
+    steps: tuple[Step, ...] = ()
+    named: Mapping[str, Step] = field(factory=dict)
+    inner: Nested | None = None
+
+
+def test_options_of_nested_mappings_have_whole_paths() -> None:
+    options = {path: field for path, field in flatten(describe(Deep)) if not path.endswith(".name")}
+    assert {path: (field.type, field.default) for path, field in options.items()} == {
+        "step": ("a mapping", "those of its options"),
+        "step.rate": ("a number", "0.1"),
+        "maybe": ("a mapping or null", "null"),
+        "maybe.rate": ("a number", "0.1"),
+        "steps": ("a list, each item a mapping", "[]"),
+        "steps[].rate": ("a number", "0.1"),
+        "named": ("a mapping, each value a mapping", "{}"),
+        "named.*.rate": ("a number", "0.1"),
+        "inner": ("a quantizer or null", "null"),
+    }
+
+
+def test_nested_defaults_are_those_of_the_default_mapping() -> None:
+    @frozen(kw_only=True)
+    class Fast:
+        step: Step = field(factory=lambda: Step(rate=0.5))
+
+    assert [(path, option.default) for path, option in flatten(describe(Fast))][1:] == [
+        ("step.rate", "0.5"),
+        ("step.name", "a"),
+    ]
+
+
+def test_a_default_that_depends_on_other_options_is_computed() -> None:
+    @frozen(kw_only=True)
+    class Double:
+        half: int = 1
+        whole: int = field(default=Factory(lambda self: 2 * self.half, takes_self=True))
+
+    assert [option.default for option in describe(Double)] == ["1", "computed"]
+
+
+def test_the_values_of_a_literal_are_not_repeated_as_a_rule() -> None:
+    (_, name) = describe(Step)
+    assert (name.type, name.rule) == ("one of 'a', 'b'", "")
 
 
 def test_comments_of_base_classes_come_along() -> None:
