@@ -58,7 +58,7 @@ def test_supported_python_versions_are_named_without_a_gap() -> None:
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", ".ci/run"])
 def test_commands_that_install_take_the_tested_versions(name: str) -> None:
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-    commands = [line for line in lines if line.startswith("pip install")]
+    commands = [line for line in lines if line.removeprefix("$ ").startswith("pip install")]
     assert commands
     assert [line for line in commands if "-c constraints.txt" not in line] == []
 
