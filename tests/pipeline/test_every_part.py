@@ -89,14 +89,16 @@ class Bench:
         members = {"kind": "members", "model": "base", "ensemble": "single"}
         merge = {"kind": "merge", "members": "members", "rule": part}
         last: Mapping[str, Data] = {
-            "quantizer": {**student, "scheme": {"kind": "custom", "weights": part}},
             "scheme": {**student, "scheme": part},
             "loss": {**student, "distillation": {"kind": "any-losses", "losses": [part]}},
             "distillation": {**student, "distillation": part},
             "ensemble": {**members, "ensemble": part},
         }
         ternary = {**student, "scheme": {"kind": "binarybert", "weight_bits": 2}}
-        if role in last:
+        if role == "quantizer":
+            for place in ("weights", "inputs"):  # some quantize only one of them
+                yield self.recipe({**base, "last": {**student, "scheme": {"kind": "custom", place: part}}})
+        elif role in last:
             name = "members" if role == "ensemble" else "last"
             yield self.recipe({**base, name: last[role]}, result="members.0" if role == "ensemble" else name)
         elif role == "splitter":
