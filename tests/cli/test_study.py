@@ -140,7 +140,7 @@ def test_plan_tells_and_changes_nothing(folder: Folder) -> None:
     *_, stages, _, last = folder.run("plan").stdout.splitlines()
     assert re.fullmatch(r"fake +17 +17 +0\.\d+ s \+ 12 unknown", stages)
     said = (
-        r"17 stages to run: about 0\.\d s of one worker's time for 5 of them; how long the other 12 take is unknown: "
+        r"17 stages to run: about 0\.\d+ s of one worker's time for 5 of them; how long the other 12 take is unknown: "
     )
     assert re.match(said, last)
     folder.local()

@@ -28,8 +28,8 @@ from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 from bebertlab_binarybert import Bwn
 
 RECIPES = Path(__file__).parents[2] / "studies" / "recipes"
-#: parts that no recipe names: what an importer wrote is a folder, which is known by its content
-OUTSIDE = {"importer"}
+#: parts that no recipe names: a folder that an importer wrote is identified by its content, a sampler chooses points
+OUTSIDE = {"importer", "sampler"}
 
 Data = dict[str, Any]
 CLASSES = {"kind": "minigrammar", "size": 24, "select_size": 8, "validation_size": 8}
