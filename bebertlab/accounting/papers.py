@@ -68,10 +68,10 @@ def format_bits(spec: QuantSpec) -> str | None:
     '32-32-32'
     """
     bits = site_bits(spec)
-    words = bits.weights.get(Site.WORD_EMBEDDING, FULL_PRECISION_BITS)
+    word_embedding = bits.weights.get(Site.WORD_EMBEDDING, FULL_PRECISION_BITS)
     linear = {bits.weights.get(site, FULL_PRECISION_BITS) for site in WEIGHT_SITES if site != Site.WORD_EMBEDDING}
     activations = {bits.inputs.get(site, FULL_PRECISION_BITS) for site in LINEAR_SITES}
     activations |= {bits.attention.get(site, FULL_PRECISION_BITS) for site in ATTENTION_SITES}
     if len(linear) > 1 or len(activations) > 1:
         return None
-    return f"{linear.pop()}-{words}-{activations.pop()}"
+    return f"{linear.pop()}-{word_embedding}-{activations.pop()}"

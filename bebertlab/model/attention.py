@@ -14,7 +14,7 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import ATTENTION_SITES, Site
 from bebertlab.interfaces.batch import Tap
 from bebertlab.interfaces.capabilities import SupportsUnscaled
-from bebertlab.model.dropout import drop
+from bebertlab.model.dropout import dropout
 from bebertlab.model.module_factory import ModuleFactory
 
 #: added to the score of a masked key, as in the published code; losses recognize masked entries by it
@@ -77,14 +77,14 @@ class SelfAttention(nn.Module):
         q, k, v = self._by_head(query), self._by_head(key), self._by_head(value)
         if kept:
             self._keep_similarities(q, k, v, kept)
-        dropout = self.dropout if self.training else 0.0
+        rate = self.dropout if self.training else 0.0
         # with dropout the fused kernel of the CPU makes more passes than ours
         from_scores = any(tap in kept for tap in _FROM_SCORES)
-        fused = not self.quantizers and not from_scores and (dropout == 0.0 or q.is_cuda)
+        fused = not self.quantizers and not from_scores and (rate == 0.0 or q.is_cuda)
         if fused:
-            context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype), dropout_p=dropout)
+            context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype), dropout_p=rate)
         else:
-            context = self._context(q, k, v, mask, dropout, kept)
+            context = self._context(q, k, v, mask, rate, kept)
         return context.transpose(1, 2).flatten(2)
 
     def _keep_similarities(self, q: Tensor, k: Tensor, v: Tensor, kept: TapRecorder) -> None:
@@ -95,9 +95,9 @@ class SelfAttention(nn.Module):
     def _by_head(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:2], self.heads, self.head_size).transpose(1, 2)
 
-    def _context(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: TapRecorder) -> Tensor:
+    def _context(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, rate: float, kept: TapRecorder) -> Tensor:
         if not self.softmax:
-            return self._selected(q, k, v, mask, dropout, kept)
+            return self._selected(q, k, v, mask, rate, kept)
         q, k = self._quantize(Site.ATTENTION_QUERY, q), self._quantize(Site.ATTENTION_KEY, k)
         scores = self._scores(q, k, mask)
         if Tap.SCORES in kept:
@@ -106,10 +106,10 @@ class SelfAttention(nn.Module):
         probabilities = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
         if Tap.PROBABILITIES in kept:
             kept[Tap.PROBABILITIES].append(probabilities)
-        probabilities = drop(probabilities, dropout, self.training)
+        probabilities = dropout(probabilities, rate, self.training)
         return self._quantize(Site.ATTENTION_PROBABILITIES, probabilities) @ self._quantize(Site.ATTENTION_VALUE, v)
 
-    def _selected(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float, kept: TapRecorder) -> Tensor:
+    def _selected(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, rate: float, kept: TapRecorder) -> Tensor:
         """The context without softmax."""
         if Tap.PROBABILITIES in kept:
             raise UserError("the model has attention without softmax, so a loss cannot read its probabilities")
@@ -119,9 +119,9 @@ class SelfAttention(nn.Module):
         scores = self._exact_scores(q, k, mask, [scale for scale in (q_scale, k_scale) if scale is not None])
         if Tap.SCORES in kept:
             kept[Tap.SCORES].append(scores)
-        if dropout:
+        if rate:
             # dropout sets scores to 0, which some quantizers select: mask the masked keys again
-            scores = drop(scores, dropout, self.training).add_(mask)
+            scores = dropout(scores, rate, self.training).add_(mask)
         context = self._quantize(Site.ATTENTION_PROBABILITIES, scores) @ v
         return context if v_scale is None else context * v_scale
 

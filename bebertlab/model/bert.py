@@ -13,7 +13,7 @@ from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.capabilities import ParameterGroup, parameter_groups
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.attention import SelfAttention, TapRecorder, additive_mask
-from bebertlab.model.dropout import drop, dropout_add
+from bebertlab.model.dropout import dropout, dropout_add
 from bebertlab.model.embedding import Embedding
 from bebertlab.model.linear import Linear
 from bebertlab.model.module_factory import ModuleFactory
@@ -43,7 +43,7 @@ class Embeddings(nn.Module):
         """The first hidden states."""
         places = self.position_embeddings.weight[: tokens.shape[1]]
         total = self.word_embeddings(tokens) + self.token_type_embeddings(segments) + places
-        return drop(self.LayerNorm(total), self.dropout, self.training)
+        return dropout(self.LayerNorm(total), self.dropout, self.training)
 
 
 class Encoder(nn.Module):
@@ -156,7 +156,7 @@ class BertClassifier(nn.Module):
         """
         kept: dict[Tap, list[Tensor]] = {tap: [] for tap in taps}
         with quantizer_errors(self._path_of, self.architecture, self.spec):
-            pooled = drop(self.bert(batch, kept), self.architecture.dropout, self.training)
+            pooled = dropout(self.bert(batch, kept), self.architecture.dropout, self.training)
         return Outputs(logits=self.classifier(pooled), taps={tap: tuple(values) for tap, values in kept.items()})
 
     def _path_of(self, wanted: nn.Module) -> str | None:

@@ -24,8 +24,8 @@ def full_precision_checkpoint(tensors: Mapping[str, Tensor], config: Mapping[str
     """
     named = modern_names(tensors)
     sizes = full_precision_architecture({name: tensor.shape for name, tensor in named.items()}, config)
-    made = {name: tensor.to(torch.float32) for name, tensor in named.items()}
-    return Checkpoint(architecture=sizes, spec=QuantSpec(), tensors=made)
+    cast = {name: tensor.to(torch.float32) for name, tensor in named.items()}
+    return Checkpoint(architecture=sizes, spec=QuantSpec(), tensors=cast)
 
 
 def full_precision_architecture(shapes: Mapping[str, torch.Size], config: Mapping[str, Any]) -> Architecture:

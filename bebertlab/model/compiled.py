@@ -15,15 +15,15 @@ from bebertlab.model.bert import BertClassifier
 
 #: the pattern matcher stops at attention whose mask is broadcast (torch 2.13)
 _OPTIONS = {"pattern_matcher": False}
-#: kinds of layers and of sizes that a process compiles; beyond that torch falls back to plain layers, with a warning
+#: the most kinds of layers and sizes that a process compiles; beyond, torch runs layers uncompiled, with a warning
 _MOST = 64
 
 
 def compile_layers(model: BertClassifier, **options: Any) -> None:  # noqa: ANN401 - of `torch.compile`
-    """Have the layers of a model compiled in training from now on: the same code for all of them.
+    """Compile the layers of a model for training: one compiled function for all of them.
 
-    Quantizers must have seen a batch: the first one sets state, which is not for a compiler. The results are as good,
-    but not the same to the bit.
+    Quantizers must have seen a batch, since the first one sets state, which is not compiled. The results are as good as
+    without, but not bit-identical.
 
     Raises:
         SetupError: in the next step; torch finds no compiler here.
@@ -32,18 +32,18 @@ def compile_layers(model: BertClassifier, **options: Any) -> None:  # noqa: ANN4
 
 
 def plain_layers(model: BertClassifier) -> None:
-    """Run the layers as they are again."""
+    """Run layers without compilation again."""
     model.bert.encoder.compiled = None
 
 
 class CompiledLayer:
-    """Runs any layer by code that is compiled once for all layers, batch sizes and lengths."""
+    """Runs any layer by a function compiled once for all layers, batch sizes and lengths."""
 
     def __init__(self, run: Callable[..., tuple[Tensor, TapRecorder]]) -> None:
         self._run = run
 
     def __call__(self, layer: nn.Module, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
-        """The next hidden states; `kept` gets the taps that it has a list for."""
+        """The next hidden states; the taps that `kept` has lists for are added."""
         for tensor, sizes in ((hidden, (0, 1)), (mask, (0, 3))):
             torch._dynamo.maybe_mark_dynamic(tensor, sizes)
         # lists that are as long as there are layers before would be another case for each layer

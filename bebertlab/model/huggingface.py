@@ -128,7 +128,7 @@ def check_layers(count: int, names: Iterable[str], origin: str = "config.json: n
 
 
 def config_number(configuration: Mapping[str, Any], name: str, default: float) -> Any:  # noqa: ANN401 - int or float
-    """A number that a config.json may name; a whole one where the default is.
+    """A number that a config.json may have; an integer where the default is one.
 
     Raises:
         UserError: it is of another type.
@@ -136,7 +136,7 @@ def config_number(configuration: Mapping[str, Any], name: str, default: float) -
     value = configuration.get(name, default)
     whole = isinstance(default, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        raise UserError(f"config.json: {name} is {value!r}; a {'whole ' if whole else ''}number is right")
+        raise UserError(f"config.json: {name} is {value!r}; expected {'an integer' if whole else 'a number'}")
     if not whole and not _is_finite(value):
         raise UserError(f"config.json: {name} is not a finite number")
     return value
@@ -148,7 +148,7 @@ def quantized_bits(configuration: Mapping[str, Any], traces: Iterable[str]) -> t
     `traces`: names of tensors that a quantized model has.
 
     Raises:
-        UserError: it is silent on a model that has such tensors, or no whole number stands there.
+        UserError: bits are missing though the model has such tensors, or are not integers.
     """
     names = ("weight_bits", "input_bits")
     if (missing := [name for name in names if name not in configuration]) and (trace := next(iter(traces), None)):
@@ -179,7 +179,7 @@ def modern_names(tensors: Mapping[str, T]) -> dict[str, T]:
 def _is_finite(value: float) -> bool:
     try:
         return isfinite(value)
-    except OverflowError:  # a whole number that no float can hold
+    except OverflowError:  # an integer that no float can hold
         return False
 
 
@@ -193,7 +193,7 @@ def _check_size(given: Mapping[str, Any], name: str) -> None:
         if not 0 <= config_number(given, name, 0.0) < 1:
             raise UserError(f"config.json: {name} is {given[name]}; must be in [0, 1)")
     elif config_number(given, name, 0) < 1:
-        raise UserError(f"config.json: {name} is {given[name]}; at least 1 is right")
+        raise UserError(f"config.json: {name} is {given[name]}; must be at least 1")
     elif given[name] > LARGEST_SIZE:
         raise UserError(f"config.json: {name} is over {LARGEST_SIZE}, which no BERT has")
 
@@ -221,7 +221,7 @@ _CLASSIFIERS = {
 }
 #: keys that say that the model is another function, or its weights are elsewhere; and why it is refused
 _OTHERS = {
-    "auto_map": "the model is made by code of its own, which is not run",
+    "auto_map": "the model needs its own code, which is not run",
     "transformers_weights": "the weights are in a file of another name",
     "is_decoder": "it attends to earlier tokens only",
     "add_cross_attention": "it attends to another model",
@@ -291,10 +291,10 @@ def check_head(config: Mapping[str, Any], outputs: int) -> None:
 
 
 def _classes(config: Mapping[str, Any]) -> list[str]:
-    found = config.get("architectures") or []
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise UserError(f"config.json: architectures is {found!r}; expected a list of names")
-    return found
+    names = config.get("architectures") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"config.json: architectures is {names!r}; expected a list of names")
+    return names
 
 
 def _method(settings: object) -> str:

@@ -25,12 +25,12 @@ _log = logging.getLogger(__name__)
 
 
 def dtype_of(precision: Precision) -> torch.dtype | None:
-    """What matrix products compute in; None: what they are given."""
+    """The dtype of matrix products; None is that of their operands."""
     return _DTYPES[precision]
 
 
 def in_precision(precision: Precision, device: str) -> AbstractContextManager[object]:
-    """Within, a model on the device computes in that precision; the first time it says where that is slow."""
+    """Within, a model on the device computes in that precision; warns once where that is slow."""
     if precision == "fp32":
         return nullcontext()
     if not multiplies_in_bf16(device):

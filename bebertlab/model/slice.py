@@ -28,18 +28,18 @@ from bebertlab.model.parameter_names import (
 def scaled_width(sizes: Architecture, fraction: float) -> Architecture:
     """The sizes of the slice that keeps the first round(A * fraction) heads and the same part of the neurons.
 
-    Halves are rounded to the even neighbour, 2.5 heads to 2.
+    Halves are rounded to the even neighbor, 2.5 heads to 2.
     Source: DynaBERT, arXiv:2004.04037, section 2.1; its published code rounds like this.
 
     Raises:
-        UserError: the fraction is not above 0 and at most 1, or keeps no head.
+        UserError: the fraction is not in (0, 1], or keeps no head.
     """
     if not 0.0 < fraction <= 1.0:
-        raise UserError(f"width {fraction} is out of range; above 0 and at most 1 is right")
+        raise UserError(f"width {fraction} must be in (0, 1]")
     heads = round(sizes.heads * fraction)
     ffn = int(heads / sizes.heads * sizes.ffn)
     if heads == 0 or ffn == 0:
-        raise UserError(f"width {fraction} keeps no head of {sizes.heads}; at least {1 / sizes.heads:.3g} is right")
+        raise UserError(f"width {fraction} keeps none of {sizes.heads} heads; expected at least {1 / sizes.heads:.3g}")
     return evolve(sizes, heads=heads, ffn=ffn)
 
 
@@ -50,7 +50,7 @@ def slice_width(checkpoint: Checkpoint, fraction: float) -> Checkpoint:
     Source: DynaBERT, arXiv:2004.04037, section 2.1.
 
     Raises:
-        UserError: the fraction is not above 0 and at most 1 or keeps no head, or the model is quantized.
+        UserError: the fraction is not in (0, 1] or keeps no head, or the model is quantized.
     """
     check_full_precision(checkpoint.spec)
     sizes = scaled_width(checkpoint.architecture, fraction)
@@ -82,20 +82,20 @@ def _slice_layer(tensors: dict[str, Tensor], layer: str, attention: int, ffn: in
 def kept_layers(layers: int, fraction: float) -> tuple[int, ...]:
     """The layers of `layers` that a fraction keeps: floor(i / fraction) for i < round(layers * fraction).
 
-    Halves are rounded to the even neighbour, 2.5 layers to 2.
+    Halves are rounded to the even neighbor, 2.5 layers to 2.
     Source: DynaBERT, arXiv:2004.04037, section 2.2; its published code.
 
     Raises:
-        UserError: the fraction is not above 0 and at most 1, or keeps no layer.
+        UserError: the fraction is not in (0, 1], or keeps no layer.
 
     >>> kept_layers(12, 0.75)
     (0, 1, 2, 4, 5, 6, 8, 9, 10)
     """
     if not 0.0 < fraction <= 1.0:
-        raise UserError(f"depth {fraction} is out of range; above 0 and at most 1 is right")
+        raise UserError(f"depth {fraction} must be in (0, 1]")
     count = round(layers * fraction)
     if count == 0:
-        raise UserError(f"depth {fraction} keeps no layer of {layers}; at least {1 / layers:.3g} is right")
+        raise UserError(f"depth {fraction} keeps none of {layers} layers; expected at least {1 / layers:.3g}")
     return tuple(floor(index / fraction) for index in range(count))
 
 
@@ -114,7 +114,7 @@ def slice_depth(checkpoint: Checkpoint, fraction: float) -> Checkpoint:
     Source: DynaBERT, arXiv:2004.04037, section 2.2.
 
     Raises:
-        UserError: the fraction is not above 0 and at most 1 or keeps no layer, or the model is quantized.
+        UserError: the fraction is not in (0, 1] or keeps no layer, or the model is quantized.
     """
     check_full_precision(checkpoint.spec)
     kept = kept_layers(checkpoint.architecture.layers, fraction)
@@ -155,9 +155,9 @@ class SubNetwork(nn.Module):
         self.layers = kept_layers(sizes.layers, depth)  #: of the whole model
         self._depth = sizes.layers
         self.architecture = evolve(sizes, layers=len(self.layers))
-        self.meta_model = meta_model(self.architecture, QuantSpec())  # its own parameters are never read
+        self.meta_model = meta_model(self.architecture, QuantSpec())  # whose parameters are never read
         parameters = dict(whole.named_parameters())
-        # a mapping of tuples: a module would take the parameters of the whole model for its own
+        # in tuples, so that the parameters of the whole model are not registered here
         self._parts = {
             name: (parameters[full_name(name, self.layers)], own.shape)
             for name, own in self.meta_model.named_parameters()

@@ -46,34 +46,33 @@ def check_shapes(given: Mapping[str, torch.Size], wanted: Mapping[str, Tensor]) 
         if name in given and given[name] != tensor.shape
     ]
     shown = [f"{name} {tuple(given[name])}" for name in unexpected]
-    faults = [
+    errors = [
         f"{what}: {_listed(names)}"
         for what, names in (("missing", missing), ("unexpected", shown), ("wrong shape", wrong))
         if names
     ]
-    if faults:
-        raise UserError("tensors do not fit the model: " + "; ".join(faults) + _origin(unexpected))
+    if errors:
+        raise UserError("tensors do not fit the model: " + "; ".join(errors) + _origin(unexpected))
 
 
 def left_out(given: Mapping[str, Tensor], made: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Names of given tensors whose numbers are in none of the tensors that were made of them, whatever their names.
+    """Names of the given tensors whose values are in none of the tensors that were made of them, whatever their names.
 
-    Numbers are compared in single precision and without regard to shape; flags that were made are nobody's numbers.
-    Where more tensors with the same numbers are given than made, those whose names begin most like the made ones
-    count as used.
+    Values are compared in single precision, regardless of shape; flags are ignored. Where more tensors with the same
+    values are given than made, those whose names begin most like the made ones count as used.
 
     >>> one, two = torch.ones(1), torch.tensor(2.0)
     >>> left_out({"cls.a": one, "bert.a": one, "b": two}, {"bert.x.a": one, "x.b": two})
     ('cls.a',)
     """
-    theirs = _by_numbers(given)
-    ours = _by_numbers({name: tensor for name, tensor in made.items() if tensor.dtype != torch.bool})
-    unused = {name for numbers, names in theirs.items() for name in _unused(names, ours.get(numbers, []))}
+    theirs = _by_values(given)
+    ours = _by_values({name: tensor for name, tensor in made.items() if tensor.dtype != torch.bool})
+    unused = {name for values, names in theirs.items() for name in _unused(names, ours.get(values, []))}
     return tuple(name for name in given if name in unused)
 
 
-def _by_numbers(tensors: Mapping[str, Tensor]) -> dict[bytes, list[str]]:
-    """Names of the tensors that hold the same numbers, by a hash of these."""
+def _by_values(tensors: Mapping[str, Tensor]) -> dict[bytes, list[str]]:
+    """Names of the tensors with the same values, by a hash of these."""
     names: dict[bytes, list[str]] = {}
     for name, tensor in tensors.items():
         values = tensor.detach().to("cpu", torch.float32).contiguous().numpy()
@@ -89,7 +88,7 @@ def _unused(given: Sequence[str], made: Sequence[str]) -> list[str]:
 
 
 def _common_start(one: str, other: str) -> int:
-    """Letters that two names begin with alike."""
+    """The length of the common prefix of two names."""
     pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     return sum(1 for _ in pairs)
 

@@ -64,28 +64,28 @@ def shard_of_names(index: Path) -> Mapping[str, str]:
         UserError: the index is damaged, or names a file outside the folder.
     """
     try:
-        found = read_json(index).get("weight_map")
+        shards = read_json(index).get("weight_map")
     except SetupError:
         raise
     except UserError as error:
         reason = str(error).removeprefix(f"{index}: ")
         raise UserError(f"{index}: not an index of shards ({reason}); {_FETCH}") from error
-    if not isinstance(found, dict) or not found:
-        what = "missing" if found is None else "not a mapping of tensors to files"
+    if not isinstance(shards, dict) or not shards:
+        what = "missing" if shards is None else "not a mapping of tensors to files"
         raise UserError(f"{index}: not an index of shards (weight_map is {what}); {_FETCH}")
-    for name, shard in found.items():
+    for name, shard in shards.items():
         if not _is_inside(shard):
             shown = name if name.isprintable() else repr(name)
             raise UserError(f"{index}: {shown} is in {shard!r}, which is not a file of this folder; {_FETCH}")
-    for shard in sorted(set(found.values())):
+    for shard in sorted(set(shards.values())):
         check_file(index.parent / shard)
-    return found
+    return shards
 
 
 def _first(folder: Path) -> Path:
-    found = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-    if found is not None:
-        return found
+    first = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    if first is not None:
+        return first
     others = sorted(path.name for pattern in _OTHERS for path in folder.glob(pattern))
     there = f"; {', '.join(others)} cannot be read" if others else ""
     raise SetupError(f"{folder} has no {WEIGHTS[0]} (nor {', '.join(WEIGHTS[1:])}){there}")

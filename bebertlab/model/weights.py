@@ -31,7 +31,7 @@ _TYPES = {
     **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
 }
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02\x8a\n"  #: how files of torch begin, those of today and old ones
-#: whole numbers that lie beside weights: positions and segments of old files, and a count of averaged models
+#: integer tensors in files of weights: positions and segments in old ones, and the count of averaged models
 _COUNTS = ("position_ids", "token_type_ids", "n_averaged")
 
 
@@ -51,7 +51,7 @@ def weight_shapes(path: Path) -> dict[str, torch.Size]:
 
     Raises:
         SetupError: a file is missing, or a pointer of git-lfs.
-        UserError: as `read_weights`; numbers that are not finite are found there only where this reads them.
+        UserError: as `read_weights`; values that are not finite are found only in files that are read as a whole.
     """
     return _read(path, _shapes_of_file)
 
@@ -91,17 +91,17 @@ def safetensors_types(path: Path) -> dict[str, tuple[str, torch.Size]]:
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Check that all numbers are finite, in single precision too.
+    """Check that all values are finite, in single precision too.
 
     Raises:
-        UserError: the first tensor that has another one.
+        UserError: one is not; names the first such tensor.
     """
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not tensor.numel():
             continue
         ends = torch.stack(tensor.aminmax()).to(torch.float32)  # one pass without a copy; NaN is both ends
         if not torch.isfinite(ends).all():
-            raise UserError(f"{name} has numbers that are not finite (NaN or infinite)")
+            raise UserError(f"{name} has values that are not finite (NaN or infinite)")
 
 
 def _read(path: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, T]:
@@ -129,14 +129,14 @@ def _check_written(tensors: Mapping[str, Tensor]) -> None:
 
 def _check_shards(index: Path, names: Mapping[str, Collection[str]]) -> None:
     """Check that the index says of every tensor in which shard it is."""
-    said = shard_of_names(index)
-    for name, shard in said.items():
+    listed = shard_of_names(index)
+    for name, shard in listed.items():
         if name not in names[Path(shard).as_posix()]:
             raise UserError(f"{index}: {name} is not in {shard}, where it should be; fetch both again")
     for shard, there in names.items():
         for name in there:
-            if name not in said or Path(said[name]).as_posix() != shard:
-                where = f"says that it is in {said[name]}" if name in said else "does not have it"
+            if name not in listed or Path(listed[name]).as_posix() != shard:
+                where = f"says that it is in {listed[name]}" if name in listed else "does not have it"
                 raise UserError(f"{index}: {name} is in {shard}, but the index {where}; fetch both again")
 
 
@@ -159,10 +159,10 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 def _shapes_of_file(path: Path) -> dict[str, torch.Size]:
     if path.suffix != _SAFETENSORS:
         return {name: tensor.shape for name, tensor in _read_file(path).items()}
-    found = safetensors_types(path)
-    for name, (kind, _) in found.items():
+    types = safetensors_types(path)
+    for name, (kind, _) in types.items():
         _check_type(name, kind, path)
-    return {name: shape for name, (_, shape) in found.items()}
+    return {name: shape for name, (_, shape) in types.items()}
 
 
 def _check_tensor(name: str, tensor: Tensor) -> None:
@@ -172,7 +172,7 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
         layout = "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.")
         raise UserError(f"{name} is not a dense tensor ({layout}); save it as a dense one")
     if tensor.is_meta:
-        raise UserError(f"{name} has no numbers (it is on the device 'meta'); save the model with its weights")
+        raise UserError(f"{name} has no values (it is on the device 'meta'); save the model with its weights")
     _check_type(name, str(tensor.dtype).removeprefix("torch."))
 
 
@@ -235,7 +235,7 @@ def _reason(error: Exception, path: Path) -> str:
 def _tensors(data: object, path: Path) -> dict[str, Tensor]:
     data = _innermost(data, path)
     if not isinstance(data, Mapping) or not data:
-        raise UserError(f"{path}: refused: a mapping of names to tensors is needed, found {type(data).__name__}")
+        raise UserError(f"{path}: refused: expected a mapping of names to tensors, not a {type(data).__name__}")
     other = [
         f"{_shown(name)} ({type(value).__name__})" for name, value in data.items() if not isinstance(value, Tensor)
     ]

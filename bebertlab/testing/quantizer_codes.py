@@ -86,6 +86,6 @@ def _check_levels(levels: Tensor, alphabet: Alphabet, what: str) -> None:
     exact = alphabet.size <= 2**8
     fits = alphabet.contains(levels) if exact else alphabet.contains(levels.clamp(alphabet.low, alphabet.high))
     close = int(levels.min()) >= alphabet.low - 1 and int(levels.max()) <= alphabet.high + 1
-    found = torch.unique(levels)
-    shown = found.tolist() if len(found) <= 4 else f"from {int(found[0])} to {int(found[-1])}"
+    distinct = torch.unique(levels)
+    shown = distinct.tolist() if len(distinct) <= 4 else f"from {int(distinct[0])} to {int(distinct[-1])}"
     require(fits and close, f"{what}: levels {shown} are not all in the declared {alphabet}")

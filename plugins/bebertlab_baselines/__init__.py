@@ -57,5 +57,5 @@ def bebertlab_quantizers() -> list[type[QuantizerOptions]]:
 
 @hookimpl
 def bebertlab_schemes() -> list[type[SchemeOptions]]:
-    """Whole designs made of them."""
+    """Schemes of these quantizers."""
     return [BitnetScheme, DorefaScheme, IrnetScheme, PactScheme, ReactScheme, XnorScheme]

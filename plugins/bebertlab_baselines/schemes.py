@@ -70,7 +70,7 @@ class PactScheme(SchemeOptions):
     kind = "pact"
     weight_bits: WeightBits = field(default=4, validator=_weight_bits)  #: of a weight; 1 is the scaled sign
     activation_bits: ActivationBits = field(default=4, validator=_activation_bits)  #: of an activation
-    clip: float = field(default=2.5, validator=validators.gt(0))  #: activations are cut off here to begin with
+    clip: float = field(default=2.5, validator=validators.gt(0))  #: first value of the clip of activations
     as_published: bool = False  #: zeros in weights as in the published code
 
     def spec(self) -> QuantSpec:
@@ -94,13 +94,13 @@ class XnorScheme(SchemeOptions):
     Weights: one scale for each row. Activations: all linear inputs, and Q, K and V of every head.
     Source: XNOR-Net, arXiv:1603.05279.
     Differs: the paper is on convolutional networks, which know no attention. The attention probabilities stay in full
-    precision: none is negative, so a sign says nothing of them. The published code leaves the first layer in full
-    precision, which here is the word embedding and is binary.
+    precision: none is negative, so signs carry no information. The published code leaves the first layer in full
+    precision; here that is the word embedding, which is binary.
     """
 
     kind = "xnor"
     activation_bits: Literal[1, 32] = field(default=1, validator=validators.in_((1, 32)))  #: 32: weights only (BWN)
-    as_published: bool = False  #: zero is a third value, as in the published code
+    as_published: bool = False  #: zero is a third level, as in the published code
 
     def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
@@ -116,13 +116,13 @@ class IrnetScheme(SchemeOptions):
     Source: IR-Net, arXiv:1909.10788.
     Differs: the paper is on convolutional networks, which know no attention and normalise after each product. Here the
     scale is that of the balanced weights (`scale_of: balanced`), which keeps their size; the attention probabilities
-    stay in full precision: none is negative, so a sign says nothing of them. The paper leaves the first layer in full
+    stay in full precision: none is negative, so signs carry no information. The paper leaves the first layer in full
     precision, which here is the word embedding and is binary.
     """
 
     kind = "irnet"
     activation_bits: Literal[1, 32] = field(default=1, validator=validators.in_((1, 32)))  #: 32: weights only
-    first: float = field(default=0.1, validator=validators.gt(0))  #: steepness of the gradient at the beginning
+    first: float = field(default=0.1, validator=validators.gt(0))  #: steepness of the gradient at the start
     last: float = field(default=10.0, validator=validators.gt(0))  #: and at the end of the training
     as_published: bool = False  #: zeros and equal weights as in the published code
 
@@ -141,13 +141,13 @@ class ReactScheme(SchemeOptions):
     Source: ReActNet, arXiv:2003.03488.
     Differs: the paper is on convolutional networks, which know no attention. Its RPReLU is not here, since a BERT has
     no activation function behind most products. The attention probabilities stay in full precision: none is negative,
-    so a sign says nothing of them. The paper leaves the first layer in full precision, which here is the word
+    so signs carry no information. The paper leaves the first layer in full precision, which here is the word
     embedding and is binary.
     """
 
     kind = "react"
     activation_bits: Literal[1, 32] = field(default=1, validator=validators.in_((1, 32)))  #: 32: weights only
-    as_published: bool = False  #: zero is a third value, as in the published code
+    as_published: bool = False  #: zero is a third level, as in the published code
 
     def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""

@@ -42,7 +42,7 @@ class BibertImporter(ImporterOptions):
     """
 
     kind = "bibert"
-    as_published: bool = True  #: zeros are a third value, as where it was trained; false: they count as +1
+    as_published: bool = True  #: zeros are a third level, as where it was trained; false: they count as +1
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint."""
@@ -57,7 +57,7 @@ class BebertBibertImporter(ImporterOptions):
     """
 
     kind = "bebert-bibert"
-    as_published: bool = True  #: zeros are a third value, as where it was trained; false: they count as +1
+    as_published: bool = True  #: zeros are a third level, as where it was trained; false: they count as +1
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint."""
@@ -65,7 +65,7 @@ class BebertBibertImporter(ImporterOptions):
 
 
 def _read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], spec: QuantSpec) -> Checkpoint:
-    _check_bits(config, told=any(map(_UNUSED.fullmatch, tensors)))
+    _check_bits(config, is_bibert=any(map(_UNUSED.fullmatch, tensors)))
     given = {name: tensor for name, tensor in modern_names(tensors).items() if not _UNUSED.fullmatch(name)}
     sizes = classifier_architecture(config, {name: tensor.shape for name, tensor in given.items()})
     own, theirs = BertClassifier(sizes, spec).state_dict(), _published_names(sizes, spec)
@@ -74,8 +74,8 @@ def _read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], spec: QuantS
     except UserError as error:
         raise UserError(f"not a checkpoint of BiBERT's published code with this config.json: {error}") from error
     _check_weights(given[_QUERY])
-    found = {name: given[theirs.get(name, name)].to(torch.float32, copy=True) for name in own}
-    return Checkpoint(architecture=sizes, spec=spec, tensors=found)
+    imported = {name: given[theirs.get(name, name)].to(torch.float32, copy=True) for name in own}
+    return Checkpoint(architecture=sizes, spec=spec, tensors=imported)
 
 
 def _published_names(sizes: Architecture, spec: QuantSpec) -> dict[str, str]:
@@ -87,10 +87,10 @@ def _published_names(sizes: Architecture, spec: QuantSpec) -> dict[str, str]:
     }
 
 
-def _check_bits(config: Mapping[str, Any], *, told: bool) -> None:
-    """`told`: the tensors say that it is a BiBERT where config.json does not."""
+def _check_bits(config: Mapping[str, Any], *, is_bibert: bool) -> None:
+    """`is_bibert`: the tensors show that it is a BiBERT, whether or not config.json does."""
     wanted = {"weight_bits": 1, "input_bits": 1, "quantize_act": True}
-    if not told and (missing := [name for name in ("weight_bits", "input_bits") if name not in config]):
+    if not is_bibert and (missing := [name for name in ("weight_bits", "input_bits") if name not in config]):
         raise UserError(
             f"config.json lacks {' and '.join(missing)}, and no tensor is of a BiBERT (its layers have a `scale`): this"
             " looks like a model in full precision; read it as `huggingface`"

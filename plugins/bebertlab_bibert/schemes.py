@@ -19,12 +19,12 @@ class BibertScheme(SchemeOptions):
     scores are positive for. The hidden activation stays gelu; positions, segments, norms, biases and the classifier
     stay in full precision.
     Source: BiBERT, arXiv:2203.06390, section 3, and its published code.
-    Differs: zeros count as +1 and so fit one bit; with `as_published` they stay 0, a third value (then the paper's
+    Differs: zeros count as +1 and so fit one bit; with `as_published` they stay 0, a third level (then the paper's
     sizes do not hold). Its unused parameters `scale` and `gate` are left out.
     """
 
     kind = "bibert"
-    as_published: bool = False  #: zeros as in the published code: a third value, 0
+    as_published: bool = False  #: zeros as in the published code: a third level, 0
 
     def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""
@@ -43,7 +43,7 @@ class BebertBibertScheme(SchemeOptions):
     """
 
     kind = "bebert-bibert"
-    as_published: bool = False  #: zeros as in the published code: a third value, 0
+    as_published: bool = False  #: zeros as in the published code: a third level, 0
 
     def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""

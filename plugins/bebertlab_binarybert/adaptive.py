@@ -26,7 +26,7 @@ from bebertlab.api import (
     usual_tokens,
 )
 from bebertlab_binarybert.twn import Twn
-from bebertlab_binarybert.tws import binary_design, clip_weight, split_all, ternary_modules, two_branches
+from bebertlab_binarybert.tws import binary_spec, clip_weight, split_all, ternary_modules, two_branches
 
 _FRACTION = 0.5  #: of the bits that splitting every module adds, where no budget is named
 _SLACK = 1e-9  #: part of a budget by which rounding may miss it
@@ -52,7 +52,7 @@ class Adaptive(SplitterOptions):
 
     def spec(self, source: QuantSpec) -> QuantSpec:
         """Binary weights in place of ternary ones, whichever are split."""
-        return binary_design(source)
+        return binary_spec(source)
 
     def build(self) -> AdaptiveSplitter:
         """The splitter."""
@@ -76,7 +76,7 @@ class AdaptiveSplitter(Splitter):
     def split(self, source: Checkpoint, measure: Measure) -> Splitting:
         """The checkpoint with some modules split, at the price of one measurement for each ternary module."""
         modules = ternary_modules(source, Adaptive.kind)
-        costs = Costs(source, binary_design(source.spec))
+        costs = Costs(source, binary_spec(source.spec))
         second = {path: costs.second(path, self.unit) for path in modules}
         room = self._room(costs.single(self.unit), math.fsum(second.values()))
         whole = split_all(source, modules)
@@ -150,7 +150,7 @@ def _mixed(source: Checkpoint, whole: Checkpoint, modules: Mapping[str, Twn], ch
         else:
             tensors[f"{first}weight"] = clip_weight(tensors[f"{first}weight"], ternary)
     branches = {**source.spec.branches, **dict.fromkeys(sorted(chosen), 2)}
-    spec = binary_design(source.spec).with_branches(branches)
+    spec = binary_spec(source.spec).with_branches(branches)
     return Checkpoint(architecture=source.architecture, spec=spec, tensors=tensors)
 
 

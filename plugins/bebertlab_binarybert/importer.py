@@ -56,15 +56,17 @@ class BinaryBertImporter(ImporterOptions):
         given = modern_names(tensors)
         sizes = _architecture(given, config)
         split = [path for path in quantizable_modules(sizes) if f"{path}_1.weight" in given]
-        told = {**config, **({} if self.weight_bits is None else {"weight_bits": self.weight_bits})}
-        if split and told.get("weight_bits") == 2 and self.weight_bits is None:
+        settings = {**config, **({} if self.weight_bits is None else {"weight_bits": self.weight_bits})}
+        if split and settings.get("weight_bits") == 2 and self.weight_bits is None:
             raise UserError(
                 f"{split[0]} and others are split in two, but config.json says weight_bits 2: the published code copies"
                 " that of the ternary model when it splits; set weight_bits to 1 for the split model"
             )
         traces = [*(f"{path}_1.weight" for path in split), *filter(_CLIP.fullmatch, given)]
         scheme = self._scheme(
-            told, quantized_bits(told, traces), method=None if self.weight_bits else told.get("weight_quant_method")
+            settings,
+            quantized_bits(settings, traces),
+            method=None if self.weight_bits else settings.get("weight_quant_method"),
         )
         return _checkpoint(
             given,

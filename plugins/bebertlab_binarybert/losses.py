@@ -110,8 +110,8 @@ class HiddenDistanceOptions(LossOptions):
 class HiddenDistance(Loss):
     """Mean squared distance of hidden states, summed over the layers and the embedding output.
 
-    weight * sum over l = 0..L of the mean over T and H of (s_l - t_l)^2, the mean over the real tokens only if so
-    told; of a deeper teacher those t that `matched` names.
+    weight * sum over l = 0..L of the mean over T and H of (s_l - t_l)^2, over real tokens only with
+    `include_padding=False`; of a deeper teacher those t that `paired` selects.
     Shape: L + 1 tensors (B, T, H) -> (B,).
     Gradient: to the student only.
     Source: TinyBERT, arXiv:1909.10351, section 3.2; BinaryBERT, arXiv:2012.15701, section 2.2.
@@ -162,8 +162,8 @@ class AttentionDistance(Loss):
     """Mean squared distance of attention scores before softmax, summed over the layers.
 
     weight * sum over l = 1..L of the mean over A, T and T of (r(s_l) - r(t_l))^2, r(x) = x where x > -100, else 0,
-    so that masked keys add nothing but still count in the mean; the mean over pairs of real tokens only if so told;
-    of a deeper teacher those t that `matched` names.
+    so that masked keys add nothing but still count in the mean; over pairs of real tokens only with
+    `include_padding=False`; of a deeper teacher those t that `paired` selects.
     Shape: L tensors (B, A, T, T) -> (B,).
     Gradient: to the student only, and not to masked scores.
     Source: TinyBERT, arXiv:1909.10351, section 3.2; BinaryBERT, arXiv:2012.15701, section 2.2.

@@ -35,7 +35,7 @@ class Tws(SplitterOptions):
 
     def spec(self, source: QuantSpec) -> QuantSpec:
         """Binary weights in place of ternary ones."""
-        return binary_design(source)
+        return binary_spec(source)
 
     def build(self) -> TernaryWeightSplitter:
         """The splitter."""
@@ -83,12 +83,12 @@ def split_all(source: Checkpoint, modules: Mapping[str, Twn]) -> Checkpoint:
     tensors = dict(source.tensors)
     for path, options in modules.items():
         tensors |= two_branches(path, source.tensors, partial(split_weight, ternary=options))
-    split = binary_design(source.spec).with_branches({**source.spec.branches, **dict.fromkeys(modules, 2)})
+    split = binary_spec(source.spec).with_branches({**source.spec.branches, **dict.fromkeys(modules, 2)})
     return Checkpoint(architecture=source.architecture, spec=split, tensors=tensors)
 
 
-def binary_design(source: QuantSpec) -> QuantSpec:
-    """The design of a ternary model with binary weights that share scales alike."""
+def binary_spec(source: QuantSpec) -> QuantSpec:
+    """The spec of a ternary model with binary weights of the same granularity."""
     weights = {
         site: Bwn(granularity=options.granularity, as_published=options.as_published)
         for site, options in source.weights.items()
@@ -148,7 +148,7 @@ def two_branches(
 ) -> dict[str, Tensor]:
     """The tensors of both branches of a module of one: the pair of its weight, half of its bias, all else twice."""
     first, second = branch_prefix(path, 0, 2), branch_prefix(path, 1, 2)
-    made = {}
+    split: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if name.startswith(first):
             what = name.removeprefix(first)
@@ -157,5 +157,5 @@ def two_branches(
             else:
                 one = tensor / 2 if what == "bias" else tensor.clone()  # the rest is the state of the input quantizer
                 other = one.clone()
-            made[first + what], made[second + what] = one, other
-    return made
+            split[first + what], split[second + what] = one, other
+    return split

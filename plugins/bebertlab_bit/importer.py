@@ -44,7 +44,7 @@ class BitImporter(ImporterOptions):
     """
 
     kind = "bit"
-    as_published: bool = False  #: zeros become a third value, as where it was trained; false: they count as +1
+    as_published: bool = False  #: zeros become a third level, as where it was trained; false: they count as +1
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint."""

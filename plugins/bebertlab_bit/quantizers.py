@@ -28,20 +28,25 @@ from bebertlab.api import (
     straight_through,
 )
 
+SMALLEST = 1e-5  #: the least scale
+#: the shift means the same whatever the bits: the next step of a distillation chain starts from it
+SHIFT = frozenset({"shift"})
+_SCALE = frozenset({"scale", "initialised"})
+
 
 @frozen(kw_only=True)
 class CentredSign(QuantizerOptions):
-    """Binary weights of BiT: the sign of what lies above the mean of the tensor, one bit each."""
+    """Binary weights of BiT: whether a weight is above the mean of the tensor, -1 or +1; one bit each."""
 
     kind = "bit"
     granularity: Granularity = field(
         default="tensor", validator=validators.in_(GRANULARITIES)
     )  #: what shares a scale: the whole tensor, or each row (BiT's word embedding); all share the mean
-    shift: bool = False  #: a number for each channel is learned and added first (activations of BiT, its option bwn)
-    as_published: bool = False  #: what lies on the mean becomes a third value, 0, as in the published code
+    shift: bool = False  #: a learned number per channel is added first (activations of BiT, its option bwn)
+    as_published: bool = False  #: a value equal to the mean becomes a third level, 0, as in the published code
 
     def build(self, shape: torch.Size) -> CentredSignQuantizer:
-        """A quantizer without state, but for the shift."""
+        """A quantizer whose only state is the shift."""
         return CentredSignQuantizer(self, shape)
 
 
@@ -52,8 +57,8 @@ class CentredSignQuantizer(Quantizer):
     Shape: (O, I) -> (O, I), or any other; the shift is (I,).
     Gradient: 1 to x (straight-through, nothing is cut off), to the shift the sum over all rows; e and s are constants.
     Source: BiT, arXiv:2205.13016, its published code (`bwn`), which also offers it for activations.
-    Differs: what lies on the mean counts as +1 and so fits one bit; the published code maps it to a third value, 0, as
-    does `as_published`, which has two bits therefore.
+    Differs: a value equal to the mean counts as +1, so one bit is enough; in the published code, and with
+    `as_published`, it is a third level, 0, which takes two bits.
 
     >>> x = torch.tensor([[1.0, 3.0], [-2.0, 0.0]])
     >>> CentredSignQuantizer(CentredSign(granularity="row"), x.shape)(x)
@@ -105,40 +110,40 @@ class Elastic(QuantizerOptions):
     kind = "elastic"
     bits: int = field(default=1, validator=[validators.ge(1), validators.le(16)])  #: of a level
     signed: bool = True  #: one bit: -1 and +1, false: 0 and 1; more: around zero, false: from the smallest value up
-    shift: bool = False  #: a number for each channel is learned and added first (inputs of BiT's linears)
+    shift: bool = False  #: a learned number per channel is added first (inputs of BiT's linear layers)
     keep_scale: bool = True  #: a model keeps the scale when its bits change; false: the next batch sets it anew
-    as_published: bool = False  #: signed, of one bit: zero becomes a third value, 0, as in the published code
+    as_published: bool = False  #: signed, of one bit: zero becomes a third level, 0, as in the published code
 
     def build(self, shape: torch.Size) -> ElasticQuantizer:
-        """A quantizer whose scale is not set yet."""
+        """A quantizer without a scale."""
         return ElasticQuantizer(self, shape)
 
 
 class ElasticQuantizer(Quantizer):
-    """Few levels, their distance learned for the tensor and their place for every channel.
+    """Few levels, with a learned distance for the tensor and a learned shift for each channel.
 
     z = x + shift, a = max(scale, 1e-5), u = (z - b) / a;
     signed, one bit: q = a * sign(z);  else q = a * min(max(round(u), low), high) + b, where
     unsigned, one bit: low = 0, high = 1, b = 0;  signed: low = -2^(bits-1), high = 2^(bits-1) - 1, b = 0;
     unsigned: low = 0, high = 2^bits - 1, b = min z.
     The first forward pass in training sets scale = 2 mean |z| / sqrt(high), unsigned 4 mean |z| / sqrt(high), where
-    high of one bit is 1. In evaluation a scale that was never set is found for every tensor anew and not kept.
-    (Before `torch.compile` run one training batch, or load a trained state: setting it is not for a compiler.)
+    high of one bit is 1. In evaluation a scale that was never set is computed for each tensor and not kept.
+    (Before `torch.compile` run one training batch, or load a trained state: it is not set in compiled code.)
     Shape: any -> the same; the scale is one number, the shift (I,).
     Gradient: to x 1 where low <= u <= high (signed, one bit: -1 <= u <= 1), else 0; to the shift its sum over
     everything but the channels; to the scale, over sqrt(elements * high), the sum of sign(z) (signed, one bit), or of
     low where u < low, high where u > high, else round(u) - u, also where scale < 1e-5; b is a constant.
     Source: BiT, arXiv:2205.13016 (whose threshold beta is minus the shift), and its published code; more than one bit:
     LSQ, arXiv:1902.08153.
-    Differs: zero counts as +1 and so fits one bit; the published code maps it to a third value, 0, as does
-    `as_published`, which has two bits therefore. The published code does not save that the scale was set, and sets a
+    Differs: zero counts as +1, so one bit is enough; in the published code, and with `as_published`, it is a third
+    level, 0, which takes two bits. The published code does not save that the scale was set, and sets a
     loaded scale of exactly 1 anew.
 
     >>> ElasticQuantizer(Elastic(), torch.Size([2])).eval()(torch.tensor([-0.5, 1.5]))
     tensor([-2.,  2.])
     """
 
-    initialised: Tensor  #: whether the scale was set, a number of type bool
+    initialised: Tensor  #: whether the scale was set, a scalar of dtype bool
 
     def __init__(self, options: Elastic, shape: torch.Size) -> None:
         super().__init__()
@@ -149,7 +154,7 @@ class ElasticQuantizer(Quantizer):
         self.scale = nn.Parameter(torch.tensor(1.0))
         self.shift: nn.Parameter | None = new_shift(options.kind, shape) if options.shift else None
         self.register_buffer("initialised", torch.tensor(False))
-        self._ready = False  # what the buffer said when it was last read: reading it would make a GPU wait
+        self._ready = False  # the buffer as last read: each read would synchronize with a GPU
 
     def forward(self, x: Tensor) -> Tensor:
         """Every value at its level."""
@@ -191,11 +196,8 @@ class ElasticQuantizer(Quantizer):
         return (size.abs().mean() * (factor / math.sqrt(self.levels.high))).to(self.scale.dtype)
 
 
-SMALLEST = 1e-5  #: the least scale
-
-
 class Levels(NamedTuple):  # not attrs: torch.compile does not follow a frozen class
-    """Whole numbers from low to high; of a signed bit its two signs only."""
+    """Integers from low to high; one signed bit has its two signs only."""
 
     low: int
     high: int
@@ -240,7 +242,7 @@ def quantize(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> 
 
 
 def scaled(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> tuple[Tensor, Tensor, Tensor | None]:
-    """x in steps from level 0, before rounding; the step that holds; the value of level 0, None is exactly 0."""
+    """x in steps from level 0, before rounding; the clamped step; the value of level 0, None is exactly 0."""
     wide = _shifted(x, shift)
     step = scale.to(wide.dtype).clamp(min=SMALLEST)
     base = wide.amin() if levels.from_smallest else None
@@ -267,7 +269,7 @@ class _Quantize(torch.autograd.Function):
         if levels.with_zero or not levels.signs:
             y.add_(0.0 if base is None else base.to(x.dtype))  # 0 turns -0 into the 0 that integers decode to
         ctx.levels = levels
-        # x, not u: it is kept anyway, once for all that read it, and dividing again is cheap
+        # x, not u: it is kept anyway, and dividing again is cheap
         ctx.save_for_backward(x, step, shift, base)
         return y
 
@@ -285,11 +287,6 @@ class _Quantize(torch.autograd.Function):
         to_scale = slopes.mul_(gradient).sum() / math.sqrt(u.numel() * levels.high)
         to_shift = None if shift is None else passed.reshape(-1, shift.shape[0]).sum(0)
         return passed, to_scale, to_shift, None
-
-
-#: the shift means the same whatever the bits: the next step of a distillation chain starts from it
-SHIFT = frozenset({"shift"})
-_SCALE = frozenset({"scale", "initialised"})
 
 
 def new_shift(kind: str, shape: torch.Size) -> nn.Parameter:
@@ -312,6 +309,6 @@ def add_shift(x: Tensor, shift: Tensor | None) -> Tensor:
 
 
 def groups(*, shift: nn.Parameter | None, scale: nn.Parameter | None = None) -> tuple[ParameterGroup, ...]:
-    """A scale learns as steps and clips do; a shift as a bias, as which the published code stores it."""
+    """A scale learns like steps and clips; a shift like a bias, as which the published code stores it."""
     scales = () if scale is None else (ParameterGroup(parameters=(scale,)),)
     return scales if shift is None else (*scales, ParameterGroup(parameters=(shift,), no_decay_group=True))

@@ -50,7 +50,7 @@ class Bit(SchemeOptions):
     signed: bool = True  #: elastic: levels on both sides of zero in Q, K, V and at inputs of linear layers (but one)
     one_sided_signed: bool = False  #: the same of attention probabilities and the second feed-forward layer
     keep_scale: bool = True  #: elastic: starts from the scales of the step before; false: the first batch sets them
-    as_published: bool = False  #: zeros become a third value at every binary site, as in the published code
+    as_published: bool = False  #: zeros become a third level at every binary site, as in the published code
 
     @activations.validator
     def _check_activations(self, attribute: Attribute[str], value: str) -> None:

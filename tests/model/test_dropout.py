@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from bebertlab.model.dropout import drop, dropout_add
+from bebertlab.model.dropout import dropout, dropout_add
 from bebertlab.training.seed import seeded
 
 
 def dropped(x: Tensor, probability: float, seed: int = 0) -> Tensor:
     with seeded(seed):
-        return drop(x, probability, True)
+        return dropout(x, probability, True)
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
@@ -35,7 +35,7 @@ def test_a_seed_repeats_and_the_next_draw_is_another() -> None:
     assert torch.equal(dropped(x, 0.5), dropped(x, 0.5))
     assert not torch.equal(dropped(x, 0.5), dropped(x, 0.5, seed=1))
     with seeded(0):
-        first, second = drop(x, 0.5, True), drop(x, 0.5, True)
+        first, second = dropout(x, 0.5, True), dropout(x, 0.5, True)
     assert not torch.equal(first, second)
 
 
@@ -43,7 +43,7 @@ def test_a_seed_repeats_and_the_next_draw_is_another() -> None:
 def test_the_gradient_goes_where_values_stayed(add: bool) -> None:
     x, update = torch.zeros(8, 9), torch.ones(8, 9, requires_grad=True)
     with seeded(0):
-        y = dropout_add(x, update, 0.25, True) if add else drop(update, 0.25, True)
+        y = dropout_add(x, update, 0.25, True) if add else dropout(update, 0.25, True)
     torch.autograd.backward(y, torch.full_like(y, 2.0))
     assert update.grad is not None
     assert torch.equal(update.grad, 2 * y.detach())
@@ -57,7 +57,7 @@ def test_adding_is_adding_what_is_dropped() -> None:
     torch.testing.assert_close(both, x + dropped(update, 0.5, seed=3))
 
 
-@pytest.mark.parametrize("call", [drop, lambda x, *rest: dropout_add(torch.zeros_like(x), x, *rest)])
+@pytest.mark.parametrize("call", [dropout, lambda x, *rest: dropout_add(torch.zeros_like(x), x, *rest)])
 def test_nothing_is_drawn_where_nothing_is_dropped(call: Callable[[Tensor, float, bool], Tensor]) -> None:
     x, state = torch.ones(3), torch.get_rng_state()
     assert torch.equal(call(x, 0.0, True), x)
@@ -105,5 +105,5 @@ def test_a_byte_a_number_is_kept_for_the_backward_pass(add: bool) -> None:
         return one
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
-        dropout_add(x, x, 0.25, True) if add else drop(x, 0.25, True)
+        dropout_add(x, x, 0.25, True) if add else dropout(x, 0.25, True)
     assert sum(bytes_kept) == x.numel()

@@ -269,7 +269,7 @@ def test_numbers_that_are_not_finite_are_refused(own: Path, ordinary: BertClassi
         tensors = load_file(folder / "model.safetensors")
         tensors["classifier.bias"][0] = torch.nan
         save_file(tensors, folder / "model.safetensors")
-        with pytest.raises(UserError, match=r"classifier\.bias has numbers that are not finite") as raised:
+        with pytest.raises(UserError, match=r"classifier\.bias has values that are not finite") as raised:
             load_model(folder, codec)
         assert str(folder / "model.safetensors") in str(raised.value)
 

@@ -61,12 +61,12 @@ def test_what_old_configurations_leave_out_has_a_default(square: Architecture) -
         ({"position_embedding_type": "relative_key"}, "only 'absolute'"),
         ({"hidden_act": "gelu_new"}, "hidden_act is 'gelu_new'; supported are gelu, relu"),
         ({"num_attention_heads": 3}, "hidden_size 16 is not a multiple of num_attention_heads 3"),
-        ({"num_attention_heads": 0}, "num_attention_heads is 0; at least 1 is right"),
-        ({"hidden_size": "64"}, "hidden_size is '64'; a whole number is right"),
-        ({"dyna_hidden_size": None}, "dyna_hidden_size is None; a whole number is right"),
-        ({"num_hidden_layers": True}, "num_hidden_layers is True; a whole number is right"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0; must be at least 1"),
+        ({"hidden_size": "64"}, "hidden_size is '64'; expected an integer"),
+        ({"dyna_hidden_size": None}, "dyna_hidden_size is None; expected an integer"),
+        ({"num_hidden_layers": True}, "num_hidden_layers is True; expected an integer"),
         ({"hidden_act": ["gelu"]}, "hidden_act is .*; supported are gelu, relu"),
-        ({"layer_norm_eps": "small"}, "layer_norm_eps is 'small'; a number is right"),
+        ({"layer_norm_eps": "small"}, "layer_norm_eps is 'small'; expected a number"),
         ({"layer_norm_eps": float("nan")}, "layer_norm_eps is not a finite number"),
         ({"layer_norm_eps": 10**400}, "layer_norm_eps is not a finite number"),
         ({"layer_norm_eps": 0}, r"layer_norm_eps is 0; must be in \(0, 1\)"),
@@ -90,7 +90,7 @@ def test_missing_sizes_are_named(square: Architecture) -> None:
 def test_a_number_of_published_code_has_a_type() -> None:
     assert config_number({"clip": 2}, "clip", 2.5) == 2
     assert config_number({}, "clip", 2.5) == 2.5
-    with pytest.raises(UserError, match=r"config\.json: clip is '2'; a number is right"):
+    with pytest.raises(UserError, match=r"config\.json: clip is '2'; expected a number"):
         config_number({"clip": "2"}, "clip", 2.5)
 
 
@@ -99,7 +99,7 @@ def test_bits_that_nobody_names_are_full_precision_unless_tensors_say_otherwise(
     assert quantized_bits({"weight_bits": 1, "input_bits": 4}, ["a.clip"]) == (1, 4)
     with pytest.raises(UserError, match=r"lacks input_bits, but a\.clip is of a quantized model"):
         quantized_bits({"weight_bits": 1}, ["a.clip"])
-    with pytest.raises(UserError, match="weight_bits is None; a whole number is right"):
+    with pytest.raises(UserError, match="weight_bits is None; expected an integer"):
         quantized_bits({"weight_bits": None, "input_bits": 8}, [])
 
 
@@ -191,7 +191,7 @@ def test_a_bert_is_one_whatever_its_head(config: dict[str, Any]) -> None:
         ({"quantization_config": {"bits": 4}}, "quantization_config (of an unnamed method)"),
         ({"quantization_config": "int8"}, "quantization_config (int8)"),
         ({"compression_config": {"format": "int-quantized"}}, "compression_config (int-quantized)"),
-        ({"auto_map": {"AutoModel": "m.M"}}, "the model is made by code of its own, which is not run"),
+        ({"auto_map": {"AutoModel": "m.M"}}, "the model needs its own code, which is not run"),
         ({"transformers_weights": "a.safetensors"}, "the weights are in a file of another name"),
         ({"is_decoder": True}, "is_decoder is True: it attends to earlier tokens only"),
         ({"add_cross_attention": True}, "add_cross_attention is True"),

@@ -66,7 +66,7 @@ def test_what_cannot_be_cut_is_refused(task: Task) -> None:
     with pytest.raises(UserError, match="student: phase 'p' trains sub-networks: only a full-precision model"):
         phase_networks(quantized, Phase(name="p", widths=(1.0, 0.5)), "student")
     assert phase_networks(quantized, Phase(name="p"), "student") == (quantized,)
-    with pytest.raises(UserError, match=r"width 0\.1 keeps no head of 2"):
+    with pytest.raises(UserError, match=r"width 0\.1 keeps none of 2 heads"):
         phase_networks(tiny_model(task), Phase(name="p", widths=(0.1,)), "student")
 
 

@@ -105,5 +105,5 @@ def test_a_quantized_model_is_refused(quantized: Checkpoint) -> None:
 
 @pytest.mark.parametrize(("width", "depth"), [(0.1, 1.0), (1.0, 0.1), (0.0, 1.0), (1.0, 1.5)])
 def test_a_part_of_nothing_is_refused(whole: Checkpoint, width: float, depth: float) -> None:
-    with pytest.raises(UserError, match="is right"):
+    with pytest.raises(UserError, match=r"must be in \(0, 1\]|expected at least"):
         SubNetwork(BertClassifier.from_checkpoint(whole), width=width, depth=depth)

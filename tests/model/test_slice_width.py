@@ -58,12 +58,12 @@ def test_heads_are_rounded_and_neurons_follow_them(wide: Checkpoint, fraction: f
 
 @pytest.mark.parametrize("fraction", [0.0, -0.5, 1.1, float("nan")])
 def test_widths_out_of_range_are_refused(wide: Checkpoint, fraction: float) -> None:
-    with pytest.raises(UserError, match="above 0 and at most 1"):
+    with pytest.raises(UserError, match=r"must be in \(0, 1\]"):
         slice_width(wide, fraction)
 
 
 def test_a_width_without_heads_is_refused(wide: Checkpoint) -> None:
-    with pytest.raises(UserError, match=r"keeps no head of 4; at least 0\.25"):
+    with pytest.raises(UserError, match=r"keeps none of 4 heads; expected at least 0\.25"):
         slice_width(wide, 0.1)
 
 

@@ -163,11 +163,11 @@ def test_weights_of_other_types_are_refused(tmp_path: Path, name: str, dtype: to
     [
         (lambda: torch.eye(2).to_sparse(), "a is not a dense tensor (sparse_coo); save it as a dense one"),
         (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "a is not a dense tensor (nested)"),
-        (lambda: torch.ones(2, device="meta"), "a has no numbers (it is on the device 'meta')"),
+        (lambda: torch.ones(2, device="meta"), "a has no values (it is on the device 'meta')"),
         (lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8), "a is of type qint8; expected"),
-        (lambda: torch.tensor([1.0, torch.nan]), "a has numbers that are not finite (NaN or infinite)"),
-        (lambda: torch.tensor([torch.inf], dtype=torch.float16), "a has numbers that are not finite"),
-        (lambda: torch.tensor([1e300], dtype=torch.float64), "a has numbers that are not finite"),
+        (lambda: torch.tensor([1.0, torch.nan]), "a has values that are not finite (NaN or infinite)"),
+        (lambda: torch.tensor([torch.inf], dtype=torch.float16), "a has values that are not finite"),
+        (lambda: torch.tensor([1e300], dtype=torch.float64), "a has values that are not finite"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")  # of making them
@@ -179,7 +179,7 @@ def test_tensors_of_other_kinds_are_refused(tmp_path: Path, make: Callable[[], T
 def test_numbers_that_are_not_finite_are_refused_in_safetensors_too(tmp_path: Path) -> None:
     write(tmp_path / "a.safetensors", {"a": torch.ones(2), "b": torch.tensor([torch.nan])})
     assert weight_shapes(tmp_path / "a.safetensors").keys() == {"a", "b"}
-    with pytest.raises(UserError, match=r"a\.safetensors: b has numbers that are not finite"):
+    with pytest.raises(UserError, match=r"a\.safetensors: b has values that are not finite"):
         read_weights(tmp_path / "a.safetensors")
     check_finite({"zero": torch.zeros(2), "flag": torch.tensor(True)})
 

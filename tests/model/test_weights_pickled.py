@@ -75,9 +75,9 @@ def test_it_is_not_guessed_which_of_two_models_is_meant(tmp_path: Path, data: ob
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
-        ([torch.ones(2)], "a mapping of names to tensors is needed, found list"),
-        ({}, "a mapping of names to tensors is needed, found dict"),
-        (torch.ones(2), "a mapping of names to tensors is needed, found Tensor"),
+        ([torch.ones(2)], "expected a mapping of names to tensors, not a list"),
+        ({}, "expected a mapping of names to tensors, not a dict"),
+        (torch.ones(2), "expected a mapping of names to tensors, not a Tensor"),
         ({"a": torch.ones(2), "epoch": 3}, "not only tensors are in it: epoch (int)"),
         ({"state_dict": {}}, "not only tensors are in it: state_dict (dict)"),
         ({"a": torch.ones(2, 2), "model": OTHER}, "not only tensors are in it: model (dict)"),

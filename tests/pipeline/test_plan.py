@@ -249,7 +249,7 @@ def test_models_that_do_not_fit_are_refused_before_anything_runs(teacher: Artifa
             student={"teacher": "teacher"},
         )
     planned_stages(teacher.folder, student={"distillation": "prediction"}, members={"distillation": "prediction"})
-    with pytest.raises(UserError, match=r"stage slice .*: depth 0\.1 keeps no layer of 2"):
+    with pytest.raises(UserError, match=r"stage slice .*: depth 0\.1 keeps none of 2 layers"):
         planned_stages(teacher.folder, slice={"depth": 0.1})
 
 

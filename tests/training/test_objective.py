@@ -130,7 +130,7 @@ def test_sub_networks_are_compared_one_by_one(teacher: dict[str, Any], message: 
     rehearse(phases, SIZES, SIZES, 2)
     with pytest.raises(UserError, match=message):
         rehearse(phases, SIZES, evolve(SIZES, **teacher), 2)
-    with pytest.raises(UserError, match=r"width 0\.1 keeps no head of 2"):
+    with pytest.raises(UserError, match=r"width 0\.1 keeps none of 2 heads"):
         rehearse(phase(HiddenDistanceOptions(), widths=(0.1,)), SIZES, SIZES, 2)
 
 

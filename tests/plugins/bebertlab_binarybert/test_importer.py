@@ -184,9 +184,9 @@ def test_a_split_of_ours_is_one_of_theirs() -> None:
         ({"hidden_act": "tanh"}, "hidden_act is 'tanh'"),
         ({"input_quant_method": "lsq"}, r"clip_query is \(2,\), should be \(\)"),
         ({"input_bits": 4, "input_quant_method": "lsq", "input_layerwise": False}, "lsq has one step"),
-        ({"weight_bits": None}, "weight_bits is None; a whole number is right"),
-        ({"input_bits": "8"}, "input_bits is '8'; a whole number is right"),
-        ({"clip_init_val": "2.5"}, "clip_init_val is '2.5'; a number is right"),
+        ({"weight_bits": None}, "weight_bits is None; expected an integer"),
+        ({"input_bits": "8"}, "input_bits is '8'; expected an integer"),
+        ({"clip_init_val": "2.5"}, "clip_init_val is '2.5'; expected a number"),
     ],
 )
 def test_what_contradicts_is_refused_with_the_reason(settings: dict[str, object], reason: str) -> None:

@@ -126,7 +126,7 @@ def test_zeros_as_published(published: dict[str, Tensor], config: dict[str, Any]
     [
         ({"weight_bits": 2}, "config.json: 'weight_bits' must be in"),
         ({"input_bits": 17}, "config.json: 'activation_bits' must be in"),
-        ({"input_bits": "1"}, "config.json: input_bits is '1'; a whole number is right"),
+        ({"input_bits": "1"}, "config.json: input_bits is '1'; expected an integer"),
         ({"weight_quant_method": "twn"}, "weight_quant_method is 'twn'; only 'bwn' is supported"),
         ({"input_quant_method": "lsq"}, "config.json: 'activations' is 'lsq'"),
         ({"input_layerwise": False}, "input_layerwise is false"),

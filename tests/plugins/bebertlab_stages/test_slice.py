@@ -69,5 +69,5 @@ def test_the_planned_model_has_the_sizes_of_the_slice(planned_teacher: PlannedMo
     assert half.architecture == evolve(whole, layers=1, heads=1, ffn=16)
     assert half.tokenizer is planned_teacher.tokenizer
     assert both.plan_model({"model": (None,)}, planning) is None
-    with pytest.raises(UserError, match=r"width 0\.1 keeps no head of 2"):
+    with pytest.raises(UserError, match=r"width 0\.1 keeps none of 2 heads"):
         SliceStage(model="teacher", width=0.1).plan_model({"model": (planned_teacher,)}, planning)
