@@ -253,6 +253,15 @@ def test_models_that_do_not_fit_are_refused_before_anything_runs(teacher: Artifa
         planned_stages(teacher.folder, slice={"depth": 0.1})
 
 
+def test_a_quantizer_at_a_site_that_it_does_not_apply_to_is_refused_before_anything_runs(teacher: Artifact) -> None:
+    scheme = {"kind": "custom", "weight_sites": {"key": "bitnet_activation"}}
+    with pytest.raises(UserError) as raised:
+        planned_stages(teacher.folder, student={"distillation": "prediction", "scheme": scheme})
+    assert "stage student (distill): weights.key: quantizer 'bitnet_activation' is for activations only" in str(
+        raised.value
+    )
+
+
 def test_another_seed_gives_the_plan_of_the_recipe_with_that_seed() -> None:
     codec = OptionsCodec(load_plugins().registry)
     recipe = recipe_of(read_recipe(Path(__file__).parents[2] / "studies/recipes/bebert.yaml"), codec)
