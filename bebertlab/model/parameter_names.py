@@ -37,7 +37,8 @@ HEAD_ROWS, HEAD_COLUMNS = (
     "attention.output.dense",
 )
 NEURON_ROWS, NEURON_COLUMNS = "intermediate.dense", "output.dense"
-WEIGHT_QUANTIZER, INPUT_QUANTIZER = "weight_quantizer", "input_quantizer"
+WEIGHT_QUANTIZER = "weight_quantizer"
+INPUT_QUANTIZER = "input_quantizer"
 
 _BODY_PARTS = ("embeddings.", "encoder.", "pooler.")
 _LAYER = re.compile(rf"{BODY}\.encoder\.layer\.(\d+)(?=\.)")
