@@ -1,4 +1,4 @@
-"""Training and evaluating a model inside a stage."""
+"""Training and evaluating a model inside a stage, and the learning curve that a training leaves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from bebertlab.data.examples import (
     Examples,
     load_examples,
 )
+from bebertlab.training.curve import (
+    EvaluationPoint,
+    LearningCurve,
+    PhaseCurve,
+    TrainingPoint,
+    read_learning_curve,
+    write_learning_curve,
+)
 from bebertlab.training.loop import Training, train_phases
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.seed import derive_seed, seeded
@@ -16,10 +24,14 @@ from bebertlab.training.teacher import Teacher
 from bebertlab.training.teaching import plan_student, prepare_student, student_composition
 
 __all__ = [
+    "EvaluationPoint",
     "Examples",
+    "LearningCurve",
+    "PhaseCurve",
     "Teacher",
     "TrainOptions",
     "Training",
+    "TrainingPoint",
     "TrainingSetup",
     "batches",
     "derive_seed",
@@ -27,8 +39,10 @@ __all__ = [
     "load_examples",
     "plan_student",
     "prepare_student",
+    "read_learning_curve",
     "seeded",
     "set_up_training",
     "student_composition",
     "train_phases",
+    "write_learning_curve",
 ]

@@ -38,6 +38,7 @@ from bebertlab.model.folder import CONFIGURATION, SURGERY, save_model
 from bebertlab.model.requantize import apply_spec
 from bebertlab.model.slice import Network, phase_networks
 from bebertlab.model.weight_files import weight_files
+from bebertlab.training.curve import write_learning_curve
 from bebertlab.training.loop import Training
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.seed import derive_seed
@@ -164,13 +165,14 @@ def evaluate_and_save(
     This is the end of every stage that makes a model, and the only place where its inference runs: stages that merge
     or evaluate read what it stores. It writes the model, its tokenizer, its logits, and `metrics.json` with the
     task's metrics of every split (`validation/score`), sizes, operations, the cost of the training, and how many texts
-    of each split were truncated (those of train where the model was trained).
+    of each split were truncated (those of train where the model was trained). The learning curve of the training
+    becomes `learning_curve.json`.
 
     Args:
         model: any model for the task; it stays in evaluation mode on the device of the context
         tokenizer: folder of its tokenizer, which may be the folder of the context
         context: of the stage
-        training: what its training took, as `train_phases` returns it
+        training: what its training took and recorded, as `train_phases` returns it
         metrics: further metrics of the stage
 
     Raises:
@@ -191,6 +193,8 @@ def evaluate_and_save(
     )
     scores, sizes = score_metrics(outputs, context.task), size_metrics(model, context.folder)
     write_metrics({**scores, **sizes, **_costs(training), **truncated, **(metrics or {})}, context.folder)
+    if training is not None and training.curve.phases:
+        write_learning_curve(training.curve.with_final_score(scores[f"{SELECT}/score"]), context.folder)
 
 
 def predict_split(model: Network, split: str, tokenizer: Path, context: Context) -> Tensor:

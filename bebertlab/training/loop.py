@@ -1,13 +1,15 @@
-"""The training loop: one phase of one model."""
+"""The training loop: the phases of one model, and their learning curve."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from time import perf_counter
+from types import MappingProxyType
 
 import torch
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from torch import Tensor
 
 from bebertlab.data.batches import batches
@@ -24,62 +26,67 @@ from bebertlab.model.precision import in_float, in_precision
 from bebertlab.model.quantizer_errors import check_outputs
 from bebertlab.model.slice import Network, phase_networks, target_of
 from bebertlab.training.bert_adam import BertAdam
-from bebertlab.training.objective import PhaseLoss
+from bebertlab.training.curve import LEARNING_RATE, LOSS, CurveRecorder, LearningCurve, select_value, term_value
+from bebertlab.training.objective import LossValue, PhaseLoss
 from bebertlab.training.optimizers import Optimizer, parameter_groups
-from bebertlab.training.schedule import counted_steps, rate_factor
+from bebertlab.training.schedule import counted_steps, part_ends, rate_factor
 from bebertlab.training.seed import derive_seed, seeded
 from bebertlab.training.selection import Selection
 from bebertlab.training.setup import TrainingSetup, check_shared_tokens
 
-#: how often in a phase the losses are read; reading them waits for the device
+#: how often in a phase the losses are read, besides before each evaluation; reading them waits for the device
 CHECKS = 20
-SECONDS_BETWEEN_WORDS = 1.0
+PROGRESS_SECONDS = 1.0  #: between two progress reports, those of evaluations and the last one of a phase excepted
+
+_NO_VALUES: Mapping[str, float] = MappingProxyType({})
 
 
 @frozen(kw_only=True)
 class Training:
-    """What a training took."""
+    """What a training took and recorded."""
 
     steps: int
     seconds: float
-    teacher_seconds: float | None = None  #: None where no teacher was asked
-    last: Mapping[str, Tensor] | None = None  #: the last state, if the session asks for it and it is not the one kept
+    teacher_seconds: float | None = None  #: in the teacher; None where no loss reads one
+    last: Mapping[str, Tensor] | None = None  #: the last state, if the setup asks for it and another one was kept
+    curve: LearningCurve = field(factory=LearningCurve)
 
 
 def fit(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> Training:
     """Train a model for one phase, in place, and leave it in its best state (see `Selection`) in evaluation mode.
 
-    Bitwise repeatable for the same seed and number of threads: data order and dropout have seeds of their own.
+    Bitwise repeatable for the same seed and number of threads: the order of the data and dropout have separate seeds.
 
     Raises:
-        UserError: a loss needs a teacher and there is none, or cannot weigh examples as the round asks; or the phase
-            trains sub-networks of a quantized model.
+        UserError: a loss needs a teacher and there is none, or it cannot weight examples as the ensemble requires; or
+            the phase trains sub-networks of a quantized model.
         TrainingDiverged: a loss is not finite.
     """
     start = perf_counter()
-    taught = setup.teacher.seconds if setup.teacher else 0.0
+    teacher_start = setup.teacher.seconds if setup.teacher else 0.0
     with under_way(model, phase, setup) as run:
         for _ in run.steps():
             pass
-    asked = setup.teacher is not None and run.objective.needs_teacher
+    teacher = setup.teacher if run.objective.needs_teacher else None
     return Training(
         steps=run.step,
         seconds=perf_counter() - start,
-        teacher_seconds=setup.teacher.seconds - taught if setup.teacher and asked else None,
+        teacher_seconds=teacher.seconds - teacher_start if teacher else None,
         last=run.last,
+        curve=run.curve.curve(),
     )
 
 
 @contextmanager
 def under_way(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> Iterator[Run]:
-    """A phase whose steps are taken one by one, as `fit` does; whoever measures a training can wait between them."""
+    """A phase whose steps are taken one by one, as by `fit`; benchmarks pause between them."""
     keep_freed_memory()
     run = Run(model.to(setup.device), phase, setup)
     try:
         teaching = setup.teacher.at_work(setup.options.precision) if setup.teacher else nullcontext()
         # a GPU fills memory with zeros in no time, and would wait to count rows
-        rows = sparse_gradients(*run.networks) if setup.device == "cpu" else nullcontext()
-        with teaching, rows, seeded(derive_seed(setup.seed, "dropout", phase.name), setup.device):
+        sparse = sparse_gradients(*run.networks) if setup.device == "cpu" else nullcontext()
+        with teaching, sparse, seeded(derive_seed(setup.seed, "dropout", phase.name), setup.device):
             yield run
     finally:
         run.optimizer.release()
@@ -96,7 +103,7 @@ class Run:
         self.networks = phase_networks(model, phase, setup.stage)
         self.objective = PhaseLoss(phase.losses, setup.task.outputs)
         self.objective.check_sample_weights(setup.round)
-        self._known = self._teacher_logits()
+        self._known_logits = self._teacher_logits()
         self._batch_size = phase.batch_size or options.batch_size
         self._epochs = phase.epochs or options.epochs
         self._epoch_steps = counted_steps(setup.sampler.size, self._batch_size, 1)
@@ -105,23 +112,24 @@ class Run:
             setup.sampler.size, self._batch_size, self._epochs, as_published=options.published_schedule
         )
         self.step = 0
-        self._losses: list[Tensor] = []  # since the last check
+        self._rate = (phase.learning_rate or options.learning_rate) * phase.learning_rate_factor
+        self._unread: list[_Step] = []  # steps whose losses are on the device still
+        self.curve = CurveRecorder(phase.name, steps=self._steps, epoch_steps=self._epoch_steps)
         self._selection: Selection | None = None
-        self._told = perf_counter()
+        self._reported = perf_counter()
         quantizers = (module for module in model.modules() if isinstance(module, Quantizer))
         self._scheduled = [quantizer for quantizer in quantizers if isinstance(quantizer, SupportsProgress)]
-        rate = (phase.learning_rate or options.learning_rate) * phase.learning_rate_factor
-        groups = parameter_groups(model, model.quantizer_groups(), options, rate)
+        groups = parameter_groups(model, model.quantizer_groups(), options, self._rate)
         optimizer = BertAdam if options.optimizer == "bertadam" else Optimizer
         self.optimizer = optimizer(groups, options.gradient_norm)
 
     @property
     def last(self) -> Mapping[str, Tensor] | None:
-        """The state after the last step, where the session asks for it and an earlier one was better."""
+        """The state after the last step, where the setup asks for it and an earlier one was better."""
         return None if self._selection is None else self._selection.last
 
     def _teacher_logits(self) -> Tensor | None:
-        """The teacher's logits of all examples that may come, where they are all that is read of it."""
+        """The teacher's logits of the train split; None where a loss reads more of the teacher, or none reads it."""
         if not self.objective.needs_teacher:
             return None
         if self._setup.teacher is None:
@@ -136,23 +144,25 @@ class Run:
         return self._setup.teacher.logits(self._setup.teacher_view.train, precision, subset)
 
     def steps(self) -> Iterator[int]:
-        """Train, step by step; each gives the number of steps that are done."""
+        """Train, step by step; yields the number of completed steps."""
         setup = self._setup
         weights = setup.sampler.loss_weights
-        marks = _marks(self._epoch_steps, setup.options.evaluations)
-        checks = _marks(self._steps, CHECKS)
+        evaluations = part_ends(self._epoch_steps, setup.options.evaluations)
+        checks = part_ends(self._steps, CHECKS)
+        # the state of a single evaluation is kept in any case
+        selects = self._epochs * len(evaluations) > 1
         for network in self.networks:
             network.train()
         for epoch in range(self._epochs):
             plan = setup.sampler.epoch(self._phase.name, epoch, self._batch_size)
-            for place, batch in enumerate(batches(setup.train, plan, weights=weights, device=setup.device), 1):
+            for number, batch in enumerate(batches(setup.train, plan, weights=weights, device=setup.device), 1):
                 self._train(batch)
                 if self.step == 1 and setup.options.compile:
                     compile_layers(self._model)
-                if self.step in checks:
-                    self._check()
-                if place in marks:
-                    self._select(alone=self._epochs * len(marks) == 1)
+                evaluates = selects and number in evaluations
+                self._report_progress(check=self.step in checks or evaluates)
+                if evaluates:
+                    self._evaluate()
                 yield self.step
 
     def _train(self, batch: Batch) -> None:
@@ -162,8 +172,7 @@ class Run:
             quantizer.progress(start + (end - start) * self.step / self._steps)
         target = self._target(batch)
         with check_outputs(self._model) if self.step == 0 else nullcontext():
-            losses = [self._learn(network, batch, target) for network in self.networks]
-        self._losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
+            values = [self._backward(network, batch, target) for network in self.networks]
         options = self._setup.options
         factor = rate_factor(
             options.schedule,
@@ -172,77 +181,123 @@ class Run:
             options.warmup,
             as_published=options.published_schedule,
         )
+        self._unread.append(_Step(values, factor * self._rate))
         self.optimizer.step(factor)
         self.step += 1
 
-    def _learn(self, network: Network, batch: Batch, target: Outputs | None) -> Tensor:
+    def _backward(self, network: Network, batch: Batch, target: Outputs | None) -> LossValue:
         """Add the gradients of a network's loss to those of the model, and return the loss."""
         with in_precision(self._setup.options.precision, self._setup.device):
             student: Outputs = network(batch, self.objective.student_taps)
         if self._selection is None:
             student.logits.retain_grad()
-        loss = self.objective(in_float(student), target_of(network, target), batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        value = self.objective.value(in_float(student), target_of(network, target), batch)
+        value.total.backward()  # type: ignore[no-untyped-call]
         if self._selection is None:
             untouched = student.logits.grad is None
             self._selection = Selection(
                 self._model, self.objective, self._setup, by_loss=untouched, networks=self.networks
             )
-        return loss.detach()
+        return value.detached()
 
     def _target(self, batch: Batch) -> Outputs | None:
-        if self._known is not None:
-            return Outputs(logits=self._known.index_select(0, batch.positions), taps={})
+        if self._known_logits is not None:
+            return Outputs(logits=self._known_logits.index_select(0, batch.positions), taps={})
         if self._setup.teacher is not None and self.objective.needs_teacher:
             dropout = self._setup.options.teacher_dropout
             return self._setup.teacher.answer(batch, self.objective.teacher_taps, dropout=dropout)
         return None
 
-    def _select(self, *, alone: bool) -> None:
-        if self._selection is not None and not alone:  # a single evaluation has nothing to choose from
-            self._selection.consider(last=self.step == self._steps)
+    def _evaluate(self) -> None:
+        if self._selection is None:
+            return
+        evaluation = self._selection.consider(last=self.step == self._steps)
+        self.curve.add_evaluation(self.step, evaluation.value, evaluation.measure, best=evaluation.best)
+        self._report({select_value(evaluation.measure): evaluation.value})
 
-    def _check(self) -> None:
-        """Read the losses since the last check, and tell how far it is."""
-        finite = torch.isfinite(torch.stack(self._losses)).tolist()
-        if not all(finite):
-            raise TrainingDiverged(
-                f"{self._setup.stage}: phase '{self._phase.name}':"
-                f" the loss of step {self.step - len(finite) + finite.index(False) + 1} of {self._steps} is"
-                f" {float(self._losses[finite.index(False)])}; a lower learning rate may help"
-            )
-        self._losses.clear()
-        if perf_counter() - self._told >= SECONDS_BETWEEN_WORDS:
-            self._told = perf_counter()
-            epoch = -(-self.step // self._epoch_steps)
-            self._setup.progress(self.step / self._steps, f"{self._phase.name}: epoch {epoch}/{self._epochs}")
+    def _report_progress(self, *, check: bool) -> None:
+        """Read the losses of the steps since the last check; report progress where the last report is old."""
+        if check:
+            self._read_losses()
+        if self.step == self._steps or perf_counter() - self._reported >= PROGRESS_SECONDS:
+            self._report(self._training_values() if check else _NO_VALUES)
+
+    def _read_losses(self) -> None:
+        """Move the losses from the device to the learning curve, in one copy.
+
+        Raises:
+            TrainingDiverged: one is not finite.
+        """
+        first = self.step - len(self._unread) + 1
+        values = iter(torch.cat([tensor for step in self._unread for tensor in step.tensors]).tolist())
+        for number, step in enumerate(self._unread, first):
+            total = sum(next(values) for _ in step.networks)
+            if not math.isfinite(total):
+                raise TrainingDiverged(
+                    f"{self._setup.stage}: phase '{self._phase.name}': the loss of step {number} of {self._steps} is"
+                    f" {total}; a lower learning rate may help"
+                )
+            terms = [(name, next(values)) for network in step.networks for name in network.names]
+            self.curve.add_step(total, terms, step.learning_rate)
+        self._unread.clear()
+
+    def _training_values(self) -> Mapping[str, float]:
+        point = self.curve.last
+        if point is None:
+            return _NO_VALUES
+        terms = {term_value(name): value for name, value in point.terms.items()} if len(point.terms) > 1 else {}
+        return {LOSS: point.loss, **terms, LEARNING_RATE: point.learning_rate}
+
+    def _report(self, values: Mapping[str, float]) -> None:
+        self._reported = perf_counter()
+        epoch = -(-self.step // self._epoch_steps)
+        self._setup.progress(
+            self.step / self._steps,
+            f"{self._phase.name}: epoch {epoch}/{self._epochs}",
+            values,
+            step=self.step,
+            epoch=self.step / self._epoch_steps,
+        )
 
 
-def _marks(steps: int, number: int) -> frozenset[int]:
-    """The last step of each of `number` equal parts.
+class _Step:
+    """The losses of a step, not read yet."""
 
-    >>> sorted(_marks(10, 3))
-    [4, 7, 10]
-    """
-    return frozenset(-(-steps * part // number) for part in range(1, number + 1))
+    __slots__ = ("learning_rate", "networks")
+
+    def __init__(self, networks: Sequence[LossValue], learning_rate: float) -> None:
+        self.networks = networks
+        self.learning_rate = learning_rate
+
+    @property
+    def tensors(self) -> Iterator[Tensor]:
+        """One-dimensional: the totals of all networks, then their terms."""
+        for network in self.networks:
+            yield network.total.reshape(1)
+        for network in self.networks:
+            yield from network.terms
 
 
 def train_phases(model: BertClassifier, phases: Sequence[Phase], setup: TrainingSetup) -> Training:
     """Train a model, in place, through all phases; each starts from the best state of the one before.
 
-    The phases are those that `resolve_phases` gives.
+    The phases are those that `resolve_phases` returns.
 
     Raises:
-        UserError: a phase needs a teacher and there is none, or cannot weigh examples as the round asks.
+        UserError: a phase needs a teacher and there is none, or cannot weight examples as the ensemble requires.
         TrainingDiverged: a loss is not finite.
     """
-    done = [fit(model, phase, _part(setup, i, len(phases))) for i, phase in enumerate(phases)]
-    asked = [part.teacher_seconds for part in done if part.teacher_seconds is not None]
+    trainings: list[Training] = []
+    for index, phase in enumerate(phases):
+        before = LearningCurve.joined(training.curve for training in trainings)
+        trainings.append(fit(model, phase, _phase_setup(setup, index, len(phases), before)))
+    teacher_seconds = [part.teacher_seconds for part in trainings if part.teacher_seconds is not None]
     return Training(
-        steps=sum(part.steps for part in done),
-        seconds=sum(part.seconds for part in done),
-        teacher_seconds=sum(asked) if asked else None,
-        last=done[-1].last,
+        steps=sum(part.steps for part in trainings),
+        seconds=sum(part.seconds for part in trainings),
+        teacher_seconds=sum(teacher_seconds) if teacher_seconds else None,
+        last=trainings[-1].last,
+        curve=LearningCurve.joined(part.curve for part in trainings),
     )
 
 
@@ -255,11 +310,24 @@ def need_teacher(phases: Sequence[Phase], classes: int) -> bool:
     return any(loss.build(classes).needs_teacher for phase in phases for loss in phase.losses)
 
 
-def _part(setup: TrainingSetup, index: int, parts: int) -> TrainingSetup:
-    """The session of one of several phases, each an equal part of the training."""
+def _phase_setup(setup: TrainingSetup, index: int, count: int, before: LearningCurve) -> TrainingSetup:
+    """The setup of one of `count` phases, each an equal part of the training, after the ones that left a curve."""
 
-    def tell(fraction: float, text: str) -> None:
-        setup.progress((index + fraction) / parts, text)
+    def report(
+        fraction: float,
+        text: str,
+        values: Mapping[str, float] = _NO_VALUES,
+        *,
+        step: int | None = None,
+        epoch: float | None = None,
+    ) -> None:
+        setup.progress(
+            (index + fraction) / count,
+            text,
+            values,
+            step=None if step is None else before.steps + step,
+            epoch=None if epoch is None else before.epochs + epoch,
+        )
 
-    last = setup.keep_last and index == parts - 1
-    return evolve(setup, progress=tell, span=(index / parts, (index + 1) / parts), keep_last=last)
+    keep_last = setup.keep_last and index == count - 1
+    return evolve(setup, progress=report, span=(index / count, (index + 1) / count), keep_last=keep_last)

@@ -1,4 +1,4 @@
-"""Which state of a phase is kept."""
+"""Selecting the state of a phase that is kept."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
+from attrs import frozen
 from torch import Tensor
 
 from bebertlab.data.batches import batches
@@ -15,16 +16,26 @@ from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.task import SELECT
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.slice import Network, target_of
+from bebertlab.training.curve import Measure
 from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.setup import TrainingSetup
+
+
+@frozen(kw_only=True)
+class Evaluation:
+    """What was measured on the select split."""
+
+    value: float  #: score or loss, see `measure`; a mean where several networks are trained
+    measure: Measure
+    best: bool  #: not worse than all before, so that its state is kept
 
 
 class Selection:
     """Keeps the best state of a model over the evaluations of a phase.
 
-    Best is the highest `score` on the select split; of equals the later one, which has trained longer. Where no loss
-    of the phase reaches the logits (hidden states and attention scores only), the head is not being trained and its
-    score says nothing about the phase: there, best is the lowest loss on the select split.
+    Best is the highest `score` on the select split; of equal ones the later, which has trained longer. Where no loss of
+    the phase reaches the logits (hidden states and attention scores only), the head is not trained and its score is
+    meaningless: there, best is the lowest loss on the select split.
     Where a phase trains sub-networks on the weights of the model, the mean of their scores (or losses) counts, as in
     DynaBERT's published code: the model itself may be none of them, or the one that has least to learn.
     Differs: the reference selects by accuracy in every phase, and keeps nothing where that is never above 0.
@@ -43,23 +54,26 @@ class Selection:
         self._networks: Sequence[Network] = networks or (model,)
         self._objective = objective
         self._setup = setup
-        self._by_loss = by_loss
+        self._measure: Measure = "loss" if by_loss else "score"
         self._best = -math.inf
         self._state: dict[str, Tensor] | None = None
-        self.last: Mapping[str, Tensor] | None = None  #: where the session asks for it and another state was kept
+        self.last: Mapping[str, Tensor] | None = None  #: where the setup asks for it and another state was kept
 
-    def consider(self, *, last: bool) -> None:
+    def consider(self, *, last: bool) -> Evaluation:
         """Evaluate the model; keep its state if it is the best so far, or restore the best one if this is the last."""
-        values = [-self._loss(one) if self._by_loss else self._score(one) for one in self._networks]
+        by_loss = self._measure == "loss"
+        values = [self._loss(network) if by_loss else self._score(network) for network in self._networks]
         value = sum(values) / len(values)
-        better = math.isfinite(value) and value >= self._best
-        if better:
-            self._best = value
+        rank = -value if by_loss else value
+        best = math.isfinite(value) and rank >= self._best
+        if best:
+            self._best = rank
             self._state = None if last else _copy(self._model)
         elif last and self._state is not None:
             if self._setup.keep_last:
                 self.last = _copy(self._model)
             self._model.load_state_dict(self._state)
+        return Evaluation(value=value, measure=self._measure, best=best)
 
     def _score(self, network: Network) -> float:
         setup = self._setup

@@ -32,7 +32,9 @@ from bebertlab.interfaces.task import SELECT, VALIDATION, Task
 from bebertlab.model.folder import load_model, save_model
 from bebertlab.testing.stage_runner import StageRunner, TinyTestEncoder
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
-from bebertlab.training.loop import Training
+from bebertlab.training.curve import read_learning_curve
+from bebertlab.training.labels import LabelsOptions
+from bebertlab.training.loop import Training, train_phases
 from bebertlab.training.options import TrainOptions
 from bebertlab_stages.slice import SliceStage
 
@@ -80,6 +82,27 @@ def test_without_training_and_teacher_there_is_no_such_number(context: Context, 
     assert "train/seconds" not in json.loads((context.folder / "metrics.json").read_text())
     evaluate_and_save(tiny_model(task), context.folder, context, training=Training(steps=7, seconds=2.5))
     assert "train/teacher_seconds" not in json.loads((context.folder / "metrics.json").read_text())
+
+
+def test_a_trained_model_leaves_its_learning_curve(context: Context, task: Task, logits: Logits) -> None:
+    model, tokenizer = tiny_model(task), tiny_tokenizer(context.folder)
+    phases = [Phase(name=name, losses=(LabelsOptions(),), epochs=epochs) for name, epochs in (("long", 3), ("end", 1))]
+    setup = set_up_training(context, TrainOptions(batch_size=32), tokenizer)
+    evaluate_and_save(model, tokenizer, context, training=train_phases(model, phases, setup))
+    curve = read_learning_curve(context.folder)
+    assert curve is not None
+    assert [(phase.name, phase.steps, phase.epochs) for phase in curve.phases] == [("long", 9, 3.0), ("end", 3, 1.0)]
+    assert [point.step for phase in curve.phases for point in phase.training] == [*range(1, 13)]
+    assert [point.step for phase in curve.phases for point in phase.evaluations] == [3, 6, 9, 12]
+    assert [*curve.phases[0].training[0].terms] == ["labels"]
+    score = task.evaluate(SELECT, logits(artifact_of(context))[SELECT].numpy())["score"]
+    # the second phase has a single evaluation: that of the model which is written
+    assert curve.phases[1].evaluations[0].value == pytest.approx(score, rel=1e-5)
+
+
+def test_a_model_that_was_not_trained_has_no_learning_curve(context: Context, task: Task) -> None:
+    evaluate_and_save(tiny_model(task), tiny_tokenizer(context.folder), context)
+    assert read_learning_curve(context.folder) is None
 
 
 def test_the_tokenizer_goes_with_the_model(context: Context, task: Task, teacher: Artifact) -> None:

@@ -18,12 +18,12 @@ from bebertlab.model.precision import dtype_of, in_float, in_precision, multipli
 from bebertlab.model.spec import quantizable_modules
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab.training.loop import fit
-from bebertlab.training.objective import PhaseLoss
+from bebertlab.training.objective import LossValue, PhaseLoss
 from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 from bebertlab_binarybert.schemes import BinaryBert
 
-OpenSession = Callable[..., TrainingSetup]
+SetUpTraining = Callable[..., TrainingSetup]
 
 
 def model_of(task: Task, bits: int | None = None, seed: int = 0) -> BertClassifier:
@@ -40,7 +40,7 @@ def state(model: BertClassifier) -> torch.Tensor:
 
 @pytest.mark.parametrize("bits", [None, 8, 4])
 def test_training_in_bf16_repeats_and_keeps_weights_in_float(
-    bits: int | None, task: Task, set_up_training: OpenSession, labels_phase: Phase
+    bits: int | None, task: Task, set_up_training: SetUpTraining, labels_phase: Phase
 ) -> None:
     found = []
     for precision in ("bf16", "bf16", "fp32"):
@@ -52,7 +52,7 @@ def test_training_in_bf16_repeats_and_keeps_weights_in_float(
     assert not torch.equal(found[0], found[2])
 
 
-def test_a_model_learns_in_bf16(set_up_training: OpenSession, labels_phase: Phase) -> None:
+def test_a_model_learns_in_bf16(set_up_training: SetUpTraining, labels_phase: Phase) -> None:
     task = tiny_task(examples=192)
     model = tiny_model(task)
     setup = set_up_training(task=task, train_epochs=12, train_learning_rate=0.01, train_precision="bf16")
@@ -61,20 +61,20 @@ def test_a_model_learns_in_bf16(set_up_training: OpenSession, labels_phase: Phas
 
 
 def test_losses_are_computed_in_float(
-    task: Task, set_up_training: OpenSession, imitate: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, imitate: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compute = PhaseLoss.__call__
+    compute = PhaseLoss.value
     seen: list[torch.dtype] = []
 
-    def watched(self: PhaseLoss, student: Outputs, teacher: Outputs | None, batch: object) -> torch.Tensor:
+    def watched(self: PhaseLoss, student: Outputs, teacher: Outputs | None, batch: object) -> LossValue:
         assert teacher is not None
         for outputs in (student, teacher):
             seen.extend(tensor.dtype for tensors in outputs.taps.values() for tensor in (outputs.logits, *tensors))
-        loss = compute(self, student, teacher, batch)  # type: ignore[arg-type] # a batch
-        seen.append(loss.dtype)
-        return loss
+        value = compute(self, student, teacher, batch)  # type: ignore[arg-type] # a batch
+        seen.append(value.total.dtype)
+        return value
 
-    monkeypatch.setattr(PhaseLoss, "__call__", watched)
+    monkeypatch.setattr(PhaseLoss, "value", watched)
     phase = Phase(name="p", losses=(imitate(taps=frozenset({Tap.SCORES})),))  # type: ignore[arg-type] # options
     setup = set_up_training(teacher=Teacher(model_of(task, seed=7)), train_precision="bf16", train_epochs=1)
     fit(model_of(task, 8), phase, setup)

@@ -36,7 +36,7 @@ from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 from bebertlab_binarybert import Bwn
 
-OpenSession = Callable[..., TrainingSetup]
+SetUpTraining = Callable[..., TrainingSetup]
 MakeLoss = Callable[..., LossOptions]
 HIDDEN = frozenset({Tap.HIDDEN})
 ALL = Phase(name="p", widths=(0.5, 1.0), depths=(1.0, 0.5))
@@ -87,7 +87,7 @@ def test_a_shallower_network_learns_from_what_goes_into_its_layers(task: Task) -
 
 
 def test_a_step_goes_by_the_sum_of_the_losses_of_all(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gradients of the first step, against those of models that were sliced before."""
     found: dict[str, Tensor] = {}
@@ -121,7 +121,7 @@ def taught(teacher: BertClassifier, batch: Batch, kept: tuple[int, ...]) -> Outp
 
 
 def test_the_teacher_answers_once_a_step(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer, asked = Teacher.answer, []
 
@@ -136,7 +136,7 @@ def test_the_teacher_answers_once_a_step(
 
 
 def test_sub_networks_learn_and_every_training_is_the_same(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss
 ) -> None:
     phase = Phase(name="p", losses=(imitate(),), widths=(0.5, 1.0))
     models = [tiny_model(task), tiny_model(task)]
@@ -158,7 +158,7 @@ def test_sub_networks_learn_and_every_training_is_the_same(
 
 
 def test_a_large_table_gets_the_same_gradients_by_rows(
-    task: Task, set_up_training: OpenSession, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = [tiny_model(task), tiny_model(task)]
     for model, large in zip(models, (2**15, 1), strict=True):
@@ -170,7 +170,7 @@ def test_a_large_table_gets_the_same_gradients_by_rows(
 
 
 def test_the_best_state_is_that_of_the_best_mean(
-    task: Task, set_up_training: OpenSession, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny_model(task)
     networks = phase_networks(model, Phase(name="p", widths=(1.0, 0.5)), "student")

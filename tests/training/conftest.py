@@ -20,7 +20,7 @@ from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.setup import TrainingSetup
 
-OpenSession = Callable[..., TrainingSetup]
+SetUpTraining = Callable[..., TrainingSetup]
 MakeLoss = Callable[..., LossOptions]
 
 
@@ -40,7 +40,7 @@ def examples(task: Task, tokenizer: Path) -> Examples:
 
 
 @pytest.fixture
-def set_up_training(task: Task, tokenizer: Path) -> OpenSession:
+def set_up_training(task: Task, tokenizer: Path) -> SetUpTraining:
     """Make a session on the tiny task; keywords are those of `TrainingSetup`, and of `TrainOptions` as `train_...`."""
 
     def opened(**given: Any) -> TrainingSetup:  # noqa: ANN401 - fields of two classes

@@ -22,15 +22,16 @@ from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab.training import loop
 from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.loop import fit
-from bebertlab.training.objective import PhaseLoss
+from bebertlab.training.objective import LossValue, PhaseLoss
 from bebertlab.training.optimizers import Optimizer
-from bebertlab.training.selection import Selection
+from bebertlab.training.selection import Evaluation, Selection
 from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 
-OpenSession = Callable[..., TrainingSetup]
+SetUpTraining = Callable[..., TrainingSetup]
 MakeLoss = Callable[..., LossOptions]
 HIDDEN = frozenset({Tap.HIDDEN})
+EVALUATION = Evaluation(value=1.0, measure="score", best=False)
 
 
 def same(first: BertClassifier, second: BertClassifier) -> bool:
@@ -43,7 +44,7 @@ def score(model: BertClassifier, setup: TrainingSetup) -> float:
     return setup.task.evaluate("select", predict(model, setup.select).numpy())["score"]
 
 
-def test_a_model_learns(set_up_training: OpenSession, labels_phase: Phase) -> None:
+def test_a_model_learns(set_up_training: SetUpTraining, labels_phase: Phase) -> None:
     task = tiny_task(examples=192)
     model, setup = tiny_model(task), set_up_training(task=task, train_epochs=12, train_learning_rate=0.01)
     training = fit(model, labels_phase, setup)
@@ -53,7 +54,7 @@ def test_a_model_learns(set_up_training: OpenSession, labels_phase: Phase) -> No
     assert training.teacher_seconds is None
 
 
-def test_a_model_learns_by_the_optimizer_of_the_papers(set_up_training: OpenSession, labels_phase: Phase) -> None:
+def test_a_model_learns_by_the_optimizer_of_the_papers(set_up_training: SetUpTraining, labels_phase: Phase) -> None:
     task = tiny_task(examples=192)
     model = tiny_model(task)
     setup = set_up_training(task=task, train_epochs=16, train_learning_rate=0.0015, train_optimizer="bertadam")
@@ -65,7 +66,7 @@ def test_a_model_learns_by_the_optimizer_of_the_papers(set_up_training: OpenSess
 
 
 def test_a_constant_rate_stays(
-    task: Task, set_up_training: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factors: list[float] = []
     monkeypatch.setattr(Optimizer, "step", lambda self, factor: factors.append(factor))
@@ -74,7 +75,7 @@ def test_a_constant_rate_stays(
 
 
 def test_layers_are_compiled_after_the_first_step(
-    task: Task, set_up_training: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[nn.Module] = []
 
@@ -93,7 +94,7 @@ def test_layers_are_compiled_after_the_first_step(
     assert encoder.compiled is None
 
 
-def test_regression_learns(set_up_training: OpenSession, labels_phase: Phase) -> None:
+def test_regression_learns(set_up_training: SetUpTraining, labels_phase: Phase) -> None:
     task = tiny_task(regression=True, examples=192)
     model, setup = tiny_model(task), set_up_training(task=task, train_epochs=12, train_learning_rate=0.01)
     untrained = score(model, setup)
@@ -102,7 +103,7 @@ def test_regression_learns(set_up_training: OpenSession, labels_phase: Phase) ->
 
 
 def test_equal_seeds_give_equal_models_whatever_was_drawn_before(
-    task: Task, set_up_training: OpenSession, labels_phase: Phase
+    task: Task, set_up_training: SetUpTraining, labels_phase: Phase
 ) -> None:
     models = [tiny_model(task) for _ in range(3)]
     for model, seed in zip(models, (0, 0, 1), strict=True):
@@ -113,7 +114,7 @@ def test_equal_seeds_give_equal_models_whatever_was_drawn_before(
 
 
 def test_training_leaves_the_global_generators_alone(
-    task: Task, set_up_training: OpenSession, labels_phase: Phase
+    task: Task, set_up_training: SetUpTraining, labels_phase: Phase
 ) -> None:
     before = torch.get_rng_state()
     fit(tiny_model(task), labels_phase, set_up_training())
@@ -121,7 +122,7 @@ def test_training_leaves_the_global_generators_alone(
 
 
 def test_the_best_epoch_is_kept(
-    task: Task, set_up_training: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores: list[float] = []
     evaluate = Task.evaluate
@@ -139,13 +140,13 @@ def test_the_best_epoch_is_kept(
 
 
 def test_a_phase_of_one_evaluation_has_nothing_to_choose_from(
-    task: Task, set_up_training: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Task, "evaluate", lambda *_: pytest.fail("evaluated"))
     fit(tiny_model(task), labels_phase, set_up_training(train_epochs=1))
 
 
-def test_a_phase_says_how_it_differs(task: Task, set_up_training: OpenSession) -> None:
+def test_a_phase_says_how_it_differs(task: Task, set_up_training: SetUpTraining) -> None:
     phase = Phase(name="p", losses=(LabelsOptions(),), epochs=3, batch_size=48, learning_rate=1e-9)
     model = tiny_model(task)
     assert fit(model, phase, set_up_training()).steps == 6
@@ -153,7 +154,7 @@ def test_a_phase_says_how_it_differs(task: Task, set_up_training: OpenSession) -
         torch.testing.assert_close(after, before, atol=1e-7, rtol=0)
 
 
-def test_the_factor_is_that_of_the_rate(task: Task, set_up_training: OpenSession) -> None:
+def test_the_factor_is_that_of_the_rate(task: Task, set_up_training: SetUpTraining) -> None:
     models = [tiny_model(task), tiny_model(task)]
     losses = (LabelsOptions(),)
     fit(models[0], Phase(name="p", losses=losses, learning_rate_factor=2.5), set_up_training(train_learning_rate=1e-3))
@@ -162,7 +163,7 @@ def test_the_factor_is_that_of_the_rate(task: Task, set_up_training: OpenSession
 
 
 def test_where_only_logits_are_read_the_teacher_runs_once(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Teacher, "answer", lambda *_: pytest.fail("asked for a batch"))
     teacher = Teacher(tiny_model(task, seed=7))
@@ -176,26 +177,26 @@ def test_where_only_logits_are_read_the_teacher_runs_once(
 
 
 def test_the_teachers_logits_are_those_of_the_examples_of_the_batch(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup = set_up_training(teacher=Teacher(tiny_model(task, seed=7)))
     expected = predict(tiny_model(task, seed=7), setup.train)
-    compute = PhaseLoss.__call__
+    compute = PhaseLoss.value
     seen: list[int] = []
 
-    def compared(self: PhaseLoss, student: Outputs, teacher: Outputs | None, batch: Batch) -> torch.Tensor:
+    def compared(self: PhaseLoss, student: Outputs, teacher: Outputs | None, batch: Batch) -> LossValue:
         assert teacher is not None
         assert torch.equal(teacher.logits, expected[batch.positions])
         seen.extend(batch.positions.tolist())
         return compute(self, student, teacher, batch)
 
-    monkeypatch.setattr(PhaseLoss, "__call__", compared)
+    monkeypatch.setattr(PhaseLoss, "value", compared)
     fit(tiny_model(task), Phase(name="p", losses=(imitate(),)), setup)
     assert sorted(seen) == sorted([*range(96), *range(96)])
 
 
 def test_where_taps_are_read_the_teacher_runs_on_the_same_batch(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Teacher, "logits", lambda *_: pytest.fail("asked for all logits"))
     setup = set_up_training(teacher=Teacher(tiny_model(task, seed=7)), train_epochs=1)
@@ -205,7 +206,7 @@ def test_where_taps_are_read_the_teacher_runs_on_the_same_batch(
 
 
 def test_a_teacher_with_dropout_runs_in_every_step_and_repeats(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phase = Phase(name="p", losses=(imitate(),))
     models = [tiny_model(task) for _ in range(3)]
@@ -218,7 +219,7 @@ def test_a_teacher_with_dropout_runs_in_every_step_and_repeats(
 
 
 def test_a_teacher_that_no_loss_reads_is_not_asked(
-    task: Task, set_up_training: OpenSession, labels_phase: Phase
+    task: Task, set_up_training: SetUpTraining, labels_phase: Phase
 ) -> None:
     teacher = Teacher(tiny_model(task, seed=7))
     models = [tiny_model(task), tiny_model(task)]
@@ -229,7 +230,7 @@ def test_a_teacher_that_no_loss_reads_is_not_asked(
 
 
 def test_a_phase_on_hidden_states_leaves_the_head_alone(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Task, "evaluate", lambda *_: pytest.fail("scored"))
     setup = set_up_training(teacher=Teacher(tiny_model(task, seed=7)), train_weight_decay=0.5)
@@ -242,14 +243,14 @@ def test_a_phase_on_hidden_states_leaves_the_head_alone(
 
 
 def test_a_loss_that_needs_a_teacher_names_what_is_missing(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss
 ) -> None:
     with pytest.raises(UserError, match="student: phase 'p' has a loss that needs a teacher"):
         fit(tiny_model(task), Phase(name="p", losses=(imitate(),)), set_up_training())
 
 
 def test_reweighting_is_refused_where_a_loss_cannot_weigh(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss
 ) -> None:
     assignment = SampleWeights(sampling=Sampling.REWEIGHT, weights=np.full(96, 1 / 96))
     setup = set_up_training(teacher=Teacher(tiny_model(task)), round=assignment)
@@ -258,7 +259,7 @@ def test_reweighting_is_refused_where_a_loss_cannot_weigh(
 
 
 def test_reweighting_by_equal_weights_changes_nothing_and_by_others_does(
-    task: Task, set_up_training: OpenSession, labels_phase: Phase
+    task: Task, set_up_training: SetUpTraining, labels_phase: Phase
 ) -> None:
     models = [tiny_model(task) for _ in range(3)]
     skewed = np.arange(96) / np.arange(96).sum()
@@ -273,15 +274,17 @@ def test_reweighting_by_equal_weights_changes_nothing_and_by_others_does(
 @pytest.mark.parametrize(("share", "steps"), [(1.0, 6), (0.5, 3), (0.25, 2), (0.01, 1)])
 def test_a_share_of_the_examples_costs_that_share(
     task: Task,
-    set_up_training: OpenSession,
+    set_up_training: SetUpTraining,
     labels_phase: Phase,
     monkeypatch: pytest.MonkeyPatch,
     share: float,
     steps: int,
 ) -> None:
     chosen = np.arange(96) < max(1, round(96 * share))
-    factors, computed, evaluated = [], [], []
-    monkeypatch.setattr(Selection, "consider", lambda self, *, last: evaluated.append(last))
+    factors: list[float] = []
+    computed: list[Tensor] = []
+    evaluated: list[bool] = []
+    monkeypatch.setattr(Selection, "consider", lambda self, *, last: evaluated.append(last) or EVALUATION)
     monkeypatch.setattr(Optimizer, "step", lambda self, factor: factors.append(factor))
     forward = BertClassifier.forward
 
@@ -302,7 +305,7 @@ def test_a_share_of_the_examples_costs_that_share(
 
 
 def test_a_teacher_answers_for_the_chosen_examples_only(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
     find = predict
@@ -325,7 +328,7 @@ def test_a_teacher_answers_for_the_chosen_examples_only(
 
 
 def test_a_loss_that_is_no_number_stops_the_training(
-    task: Task, set_up_training: OpenSession, explode: MakeLoss
+    task: Task, set_up_training: SetUpTraining, explode: MakeLoss
 ) -> None:
     phase = Phase(name="boom", losses=(explode(step=5),))
     with pytest.raises(
@@ -335,17 +338,6 @@ def test_a_loss_that_is_no_number_stops_the_training(
     assert caught.value.exit_code == EXIT_TRIALS_FAILED
 
 
-def test_the_last_steps_are_checked_too(task: Task, set_up_training: OpenSession, explode: MakeLoss) -> None:
+def test_the_last_steps_are_checked_too(task: Task, set_up_training: SetUpTraining, explode: MakeLoss) -> None:
     with pytest.raises(TrainingDiverged, match="step 12 of 12"):
         fit(tiny_model(task), Phase(name="p", losses=(explode(step=12),)), set_up_training())
-
-
-def test_it_tells_how_far_it_is(
-    task: Task, set_up_training: OpenSession, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN_WORDS", 0.0)
-    told: list[tuple[float, str]] = []
-    fit(tiny_model(task), labels_phase, set_up_training(progress=lambda *words: told.append(words)))
-    assert [fraction for fraction, _ in told] == sorted({step / 12 for step in range(1, 13)})
-    assert told[0][1] == "labels: epoch 1/2"
-    assert told[-1] == (1.0, "labels: epoch 2/2")

@@ -20,7 +20,7 @@ from bebertlab.training.selection import Selection
 from bebertlab.training.setup import TeacherView, TrainingSetup
 from bebertlab.training.teacher import Teacher
 
-OpenSession = Callable[..., TrainingSetup]
+SetUpTraining = Callable[..., TrainingSetup]
 MakeLoss = Callable[..., LossOptions]
 
 
@@ -54,14 +54,14 @@ def kept(model: BertClassifier, setup: TrainingSetup, scores: list[float]) -> fl
     ],
 )
 def test_the_state_of_the_best_score_is_kept(
-    scores: list[float], best: int, task: Task, set_up_training: OpenSession
+    scores: list[float], best: int, task: Task, set_up_training: SetUpTraining
 ) -> None:
     assert kept(tiny_model(task), set_up_training(), scores) == best
 
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_last_state_is_there_too_where_it_is_wanted_and_another_is_better(
-    wanted: bool, task: Task, set_up_training: OpenSession
+    wanted: bool, task: Task, set_up_training: SetUpTraining
 ) -> None:
     scores = iter([0.9, 0.1])
     setup = evolve(set_up_training(), keep_last=wanted)
@@ -78,7 +78,7 @@ def test_the_last_state_is_there_too_where_it_is_wanted_and_another_is_better(
         assert float(selection.last["classifier.bias"][0]) == 1
 
 
-def test_a_model_that_answers_no_numbers_is_no_better(task: Task, set_up_training: OpenSession) -> None:
+def test_a_model_that_answers_no_numbers_is_no_better(task: Task, set_up_training: SetUpTraining) -> None:
     model = tiny_model(task)
     selection = Selection(model, PhaseLoss([LabelsOptions()], 2), set_up_training(), by_loss=False)
     selection.consider(last=False)
@@ -90,7 +90,7 @@ def test_a_model_that_answers_no_numbers_is_no_better(task: Task, set_up_trainin
 
 
 def test_a_loss_of_the_teachers_logits_alone_reads_those_of_its_own_tokens(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Examples] = []
 
@@ -108,7 +108,7 @@ def test_a_loss_of_the_teachers_logits_alone_reads_those_of_its_own_tokens(
 
 
 def test_where_the_logits_are_not_trained_the_loss_decides(
-    task: Task, set_up_training: OpenSession, imitate: MakeLoss
+    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss
 ) -> None:
     setup = set_up_training(teacher=Teacher(tiny_model(task, seed=1)))
     objective = PhaseLoss([imitate(logits=False, taps=frozenset({Tap.HIDDEN}))], 2)

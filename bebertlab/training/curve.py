@@ -1,0 +1,283 @@
+"""Learning curves: loss, learning rate and score of a training by optimizer step, as a small file of its artifact."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import evolve, field, frozen
+
+from bebertlab.errors import UserError
+from bebertlab.training.schedule import part_ends
+
+LEARNING_CURVE_FILE = "learning_curve.json"
+POINTS = 200  #: of the training, and of the evaluations, at most, in each phase
+
+# the values that a training reports while it runs
+LOSS = "train/loss"
+LEARNING_RATE = "train/learning_rate"
+
+_FORMAT = 1
+_UNITS = {
+    "step": "optimizer steps since the stage began",
+    "epoch": "epochs since the stage began",
+    "learning_rate": "of the weights, at the step",
+    "loss": "mean over the steps since the point before",
+    "terms": "parts of the loss, by name",
+    "select": "of the select split: score in the task's unit (percent for shipped tasks), or loss",
+}
+_DIGITS = 6  # significant ones
+
+Measure = Literal["score", "loss"]
+"""What is measured on the select split."""
+
+
+def term_value(term: str) -> str:
+    """The name under which a training reports a term of its loss.
+
+    >>> term_value("attention")
+    'train/loss/attention'
+    """
+    return f"{LOSS}/{term}"
+
+
+def select_value(measure: Measure) -> str:
+    """The name under which a training reports an evaluation.
+
+    >>> select_value("score")
+    'select/score'
+    """
+    return f"select/{measure}"
+
+
+@frozen(kw_only=True)
+class TrainingPoint:
+    """The training loss up to a step."""
+
+    step: int  #: optimizer steps since the stage began
+    epoch: float  #: epochs since the stage began
+    learning_rate: float  #: of the weights in this step
+    loss: float  #: mean over the steps since the point before; of the sum of all terms
+    terms: Mapping[str, float] = field(factory=dict)  #: means of the terms of the losses, by name
+
+
+@frozen(kw_only=True)
+class EvaluationPoint:
+    """An evaluation on the select split."""
+
+    step: int  #: optimizer steps since the stage began
+    epoch: float  #: epochs since the stage began
+    value: float  #: score or loss, see `PhaseCurve.measure`; NaN where the outputs of the model were not finite
+    kept: bool = False  #: the phase ends with the state of this evaluation, the best one
+
+
+@frozen(kw_only=True)
+class PhaseCurve:
+    """The curve of one phase, of at most `POINTS` training points and as many evaluations.
+
+    The last training point, the last evaluation and the kept one are always among them.
+    """
+
+    name: str  #: of the phase
+    steps: int  #: optimizer steps of the phase
+    epochs: float  #: of the phase
+    training: tuple[TrainingPoint, ...]
+    #: empty where the phase was not evaluated: it has a single evaluation, at its end, so nothing to choose from
+    evaluations: tuple[EvaluationPoint, ...] = ()
+    measure: Measure = "score"  #: on the select split; loss where no loss of the phase reads the logits
+
+
+@frozen(kw_only=True)
+class LearningCurve:
+    """What a training stage recorded, phase by phase."""
+
+    phases: tuple[PhaseCurve, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    @property
+    def epochs(self) -> float:
+        """Epochs of all phases."""
+        return sum(phase.epochs for phase in self.phases)
+
+    @classmethod
+    def joined(cls, curves: Iterable[LearningCurve]) -> LearningCurve:
+        """One curve of trainings that follow each other; steps and epochs of the later ones are moved."""
+        phases: list[PhaseCurve] = []
+        for curve in curves:
+            before = cls(phases=tuple(phases))
+            phases += [_moved(phase, before.steps, before.epochs) for phase in curve.phases]
+        return cls(phases=tuple(phases))
+
+    def with_final_score(self, score: float) -> LearningCurve:
+        """The same with the score of the trained model, where the last phase was not evaluated."""
+        if not self.phases or self.phases[-1].evaluations:
+            return self
+        final = EvaluationPoint(step=self.steps, epoch=self.epochs, value=score, kept=True)
+        last = evolve(self.phases[-1], evaluations=(final,), measure="score")
+        return LearningCurve(phases=(*self.phases[:-1], last))
+
+
+def _moved(phase: PhaseCurve, steps: int, epochs: float) -> PhaseCurve:
+    return evolve(
+        phase,
+        training=tuple(evolve(point, step=steps + point.step, epoch=epochs + point.epoch) for point in phase.training),
+        evaluations=tuple(
+            evolve(point, step=steps + point.step, epoch=epochs + point.epoch) for point in phase.evaluations
+        ),
+    )
+
+
+class CurveRecorder:
+    """Collects the curve of a phase of known length, one step after another.
+
+    A training point is the mean over the steps since the point before. All evaluations are kept until `curve` thins
+    them: only at the end is the best one known.
+    """
+
+    def __init__(self, name: str, *, steps: int, epoch_steps: int) -> None:
+        self._name = name
+        self._steps = steps
+        self._epoch_steps = epoch_steps
+        self._ends = part_ends(steps, min(steps, POINTS))
+        self._step = 0
+        self._losses: list[float] = []  # since the last point
+        self._terms: dict[str, float] = {}  # sums since the last point
+        self._training: list[TrainingPoint] = []
+        self._evaluations: list[EvaluationPoint] = []
+        self._measure: Measure = "score"
+
+    @property
+    def last(self) -> TrainingPoint | None:
+        """The last training point so far."""
+        return self._training[-1] if self._training else None
+
+    def add_step(self, loss: float, terms: Iterable[tuple[str, float]], learning_rate: float) -> None:
+        """Add the next step; terms of the same name are added up."""
+        self._step += 1
+        self._losses.append(loss)
+        for name, value in terms:
+            self._terms[name] = self._terms.get(name, 0.0) + value
+        if self._step in self._ends:
+            count = len(self._losses)
+            point = TrainingPoint(
+                step=self._step,
+                epoch=self._step / self._epoch_steps,
+                learning_rate=learning_rate,
+                loss=sum(self._losses) / count,
+                terms={name: total / count for name, total in self._terms.items()},
+            )
+            self._training.append(point)
+            self._losses, self._terms = [], {}
+
+    def add_evaluation(self, step: int, value: float, measure: Measure, *, best: bool) -> None:
+        """Add an evaluation after a step; `best`: its state replaces the one that was kept before."""
+        self._measure = measure
+        if best:
+            self._evaluations = [evolve(point, kept=False) for point in self._evaluations]
+        epoch = step / self._epoch_steps
+        self._evaluations.append(EvaluationPoint(step=step, epoch=epoch, value=value, kept=best))
+
+    def curve(self) -> LearningCurve:
+        """The curve of the steps so far."""
+        phase = PhaseCurve(
+            name=self._name,
+            steps=self._step,
+            epochs=self._step / self._epoch_steps,
+            training=tuple(self._training),
+            evaluations=_thinned(self._evaluations),
+            measure=self._measure,
+        )
+        return LearningCurve(phases=(phase,))
+
+
+def _thinned(points: Sequence[EvaluationPoint]) -> tuple[EvaluationPoint, ...]:
+    if len(points) <= POINTS:
+        return tuple(points)
+    ends = part_ends(len(points), POINTS - 1)  # one more for the kept one
+    return tuple(point for number, point in enumerate(points, 1) if number in ends or point.kept)
+
+
+def write_learning_curve(curve: LearningCurve, folder: Path) -> None:
+    """Write a curve into the folder of an artifact, with six significant digits; a few KiB for each phase."""
+    data = {"format": _FORMAT, "units": _UNITS, "phases": [_phase_data(phase) for phase in curve.phases]}
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    (folder / LEARNING_CURVE_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_learning_curve(folder: Path) -> LearningCurve | None:
+    """The curve in the folder of an artifact; None where the stage recorded none.
+
+    Raises:
+        UserError: the file has another format, or is damaged.
+    """
+    path = folder / LEARNING_CURVE_FILE
+    if not path.is_file():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != _FORMAT:
+            raise UserError(f"{path}: format {data['format']!r}; this version of bebertlab reads format {_FORMAT}")
+        return LearningCurve(phases=tuple(map(_read_phase, data["phases"])))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: not a valid learning curve ({type(error).__name__}: {error})") from error
+
+
+def _phase_data(phase: PhaseCurve) -> dict[str, Any]:
+    names = dict.fromkeys(name for point in phase.training for name in point.terms)
+    terms = {name: _column(phase.training, lambda point, name=name: point.terms.get(name, 0.0)) for name in names}
+    return {
+        "name": phase.name,
+        "steps": phase.steps,
+        "epochs": _rounded(phase.epochs),
+        "training": {
+            **_columns(phase.training, ("step", "epoch", "learning_rate", "loss")),
+            "terms": terms,
+        },
+        "select": {"measure": phase.measure, **_columns(phase.evaluations, ("step", "epoch", "value", "kept"))},
+    }
+
+
+def _columns(points: Sequence[Any], names: Iterable[str]) -> dict[str, list[Any]]:
+    return {name: _column(points, lambda point, name=name: getattr(point, name)) for name in names}
+
+
+def _column(points: Sequence[Any], value: Callable[[Any], Any]) -> list[Any]:
+    return [_rounded(value(point)) for point in points]
+
+
+def _rounded(value: float) -> float | None:
+    """A number with few digits; JSON has no NaN and no infinity."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+
+
+def _read_phase(data: Mapping[str, Any]) -> PhaseCurve:
+    training, select = dict(data["training"]), dict(data["select"])
+    terms, measure = training.pop("terms"), select.pop("measure")
+    if measure not in ("score", "loss"):
+        raise ValueError(f"measure {measure!r}; expected score or loss")
+    points = _rows(training)
+    return PhaseCurve(
+        name=str(data["name"]),
+        steps=int(data["steps"]),
+        epochs=float(data["epochs"]),
+        training=tuple(
+            TrainingPoint(**point, terms=values)
+            for point, values in zip(points, _rows(terms) or [{}] * len(points), strict=True)
+        ),
+        evaluations=tuple(EvaluationPoint(**point) for point in _rows(select)),
+        measure=measure,
+    )
+
+
+def _rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    numbers = {name: [math.nan if value is None else value for value in column] for name, column in columns.items()}
+    return [dict(zip(numbers, row, strict=True)) for row in zip(*numbers.values(), strict=True)]
