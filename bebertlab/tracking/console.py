@@ -1,4 +1,4 @@
-"""Progress on the error stream: a live display on a terminal, else one line an event."""
+"""Progress on the error stream: a live display on a terminal, otherwise one line per minute."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Self, TextIO
 
+from attrs import define, field
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
@@ -23,99 +24,102 @@ from bebertlab.interfaces.events import (
 from bebertlab.redact import redact
 from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.tracking.pace import Pace
+from bebertlab.training.curve import LOSS, select_value
 
-QUIET_SECONDS = 60.0  #: between two lines about the progress of one stage
-BRIEF_SECONDS = 0.5  #: stages that took less have no line of their own
+LINE_SECONDS = 60.0  #: at least, between two lines about the progress of a study
+
+_SHOWN_STAGES = 8  #: at the same time
+#: values of running stages that are shown, and what they are called
+_SHOWN_VALUES = {LOSS: "loss", select_value("score"): "select", select_value("loss"): "select loss"}
 
 
 class ConsoleProgress:
-    """Says what a study does while it runs. Writes nothing to the standard output, which is for results.
+    """Shows the progress of a study. Writes nothing to the standard output, which is for results.
 
-    A context manager: leaving it gives the terminal back, whatever happened.
+    A terminal has a live display. On a pipe or in a file there is a line at the start, then at most one line per
+    minute with the trials and what runs, and a line at the end. Warnings and errors of trials are printed in both, each
+    once.
+
+    A context manager: leaving it restores the terminal, also after an error.
     """
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        """Write to `stream`, by default the error stream; colours follow NO_COLOR and what the terminal can do."""
+        """Write to `stream`, by default the error stream; colours depend on NO_COLOR and the terminal."""
         self._console = Console(file=stream, stderr=stream is None, highlight=False, soft_wrap=True)
         self._clock = clock
         self._live = self._console.is_terminal and not self._console.is_dumb_terminal
         self._display: Display | None = None
         self._pace = Pace(clock)
-        self._told: dict[tuple[int | None, str], float] = {}
+        self._running: dict[_Key, _Stage] = {}
+        self._last_line = 0.0
         self._warned: set[str] = set()
-        self._errors: dict[str, str] = {}  # to the first trial that ended with it
-        self._ran = self._stored = self._failed = 0
+        self._errors: set[str] = set()
+        self._built = self._cached = self._failed = 0
 
     @hookimpl
     def bebertlab_study_started(self, study: StudyRecord) -> None:
-        """Say what starts, and where it stands."""
+        """Show which study starts, and how many trials are finished."""
         self._pace.begin(study.planned, study.finished, study.missing)
         self._line(f"study {study.name}@{study.digest[:8]} in {study.folder}: {self._pace.standing()}")
         if study.not_needed:
-            self._line(f"not run, as no trial's result needs them: {', '.join(study.not_needed)}")
+            self._line(f"not run, as no result depends on them: {', '.join(study.not_needed)}")
         for text in study.idle:
             self._line(f"warning: {text}")
+        self._last_line = self._clock()
         if self._live:
             self._display = Display(self._console, study.planned)
-            self._show()
+            self._update()
 
     @hookimpl
     def bebertlab_trial_started(self, study: StudyRecord, trial: TrialRecord) -> None:
-        """Count the trials that run at once."""
+        """Count the trials that run at the same time."""
+        self._drop_stages(trial.number)
         self._pace.start(trial.number)
+        self._update()
 
     @hookimpl
     def bebertlab_stage_started(self, event: StageStarted) -> None:
-        """Show a stage that runs."""
-        self._told[event.trial, event.stage] = self._clock()
-        if self._display:
-            self._display.stage(event)
+        """Show the stage."""
+        self._show_stage(event)
 
     @hookimpl
     def bebertlab_stage_progress(self, event: StageProgress) -> None:
-        """Show how far it is; as lines only now and then."""
-        if self._display:
-            self._display.stage(event)
-        elif self._clock() - self._told.get((event.trial, event.stage), 0.0) >= QUIET_SECONDS:
-            self._told[event.trial, event.stage] = self._clock()
-            self._line(f"{_of(event)}: {event.fraction:.0%} {event.text}".rstrip())
+        """Show the progress of the stage."""
+        self._show_stage(event)
 
     @hookimpl
     def bebertlab_stage_finished(self, event: StageFinished) -> None:
-        """Count it; a stage from the store, or one that took no time, needs no line of its own."""
+        """Count the stage."""
         self._warn(event)
         if event.stored:
-            self._stored += 1
+            self._cached += 1
             self._pace.found(event.key)
         else:
-            self._ran += 1
+            self._built += 1
             self._pace.made(event.key, event.stage_kind, event.seconds)
-            self._line(
-                f"{_of(event)} done in {format_duration(event.seconds)}",
-                quiet=self._live or event.seconds < BRIEF_SECONDS,
-            )
+        self._running.pop(_key(event), None)
         if self._display:
-            self._display.stage_done(event)
-            self._show()
+            self._display.remove(_key(event))
+        self._update()
 
     @hookimpl
     def bebertlab_trial_finished(self, study: StudyRecord, trial: TrialRecord) -> None:
-        """Say how the trial ended."""
-        self._failed += trial.state is TrialState.FAILED
+        """Count the trial; print its error if it failed."""
         self._pace.finish(trial.number, study.missing)
-        if self._display:
-            self._display.trial_done(trial.number)
-            self._show()
-        self._line(
-            f"[{self._pace.standing()}] {self._ended(study, trial)}{self._left()}",
-            quiet=self._live and trial.state is TrialState.COMPLETE,
-        )
+        self._drop_stages(trial.number)
+        if trial.state is TrialState.FAILED:
+            self._failed += 1
+            error = trial.error or "no message"
+            if error not in self._errors:
+                self._errors.add(error)
+                self._line(f"{trial.name} FAILED: {error}")
+        self._update()
 
     @hookimpl
     def bebertlab_study_finished(
         self, study: StudyRecord, trials: tuple[TrialRecord, ...], report: tuple[str, ...]
     ) -> None:
-        """Give the terminal back and sum up."""
+        """Restore the terminal and print a summary."""
         self.close()
         complete = sum(trial.state is TrialState.COMPLETE for trial in trials)
         failed = sum(trial.state is TrialState.FAILED for trial in trials)
@@ -132,54 +136,93 @@ class ConsoleProgress:
         self.close()
 
     def close(self) -> None:
-        """Take the live display away; nothing where there is none."""
+        """Remove the live display, if there is one."""
         if self._display:
             self._display.close()
             self._display = None
 
+    def _show_stage(self, event: StageStarted | StageProgress) -> None:
+        stage = self._running.setdefault(_key(event), _Stage())
+        if isinstance(event, StageProgress):
+            stage.update(event)
+        if self._display:
+            self._display.stage(event, stage.fraction, stage.text())
+        self._update()
+
+    def _drop_stages(self, trial: int) -> None:
+        """Forget the running stages of a trial: one that failed or started over has a stage that did not finish."""
+        for key in [key for key in self._running if key[0] == trial]:
+            del self._running[key]
+            if self._display:
+                self._display.remove(key)
+
+    def _update(self) -> None:
+        """Show the state of the study: in the display, or as a line where the last one is a minute old."""
+        if self._display:
+            failed = f", {self._failed} failed" if self._failed else ""
+            self._display.study(self._pace.done, f"{self._stages()}{failed}{self._left()}")
+        elif not self._live and self._clock() - self._last_line >= LINE_SECONDS:
+            self._last_line = self._clock()
+            failed = f", {self._failed} failed" if self._failed else ""
+            counts = f"{self._pace.standing()}, {self._pace.running} running{failed}"
+            self._line(f"[{counts}] {'; '.join(self._running_stages()) or self._stages()}{self._left()}")
+
+    def _running_stages(self) -> list[str]:
+        texts = [f"{_label(key)} {stage.text(percent=True)}" for key, stage in self._running.items()]
+        hidden = len(texts) - _SHOWN_STAGES
+        return texts if hidden <= 0 else [*texts[:_SHOWN_STAGES], f"{hidden} more stages"]
+
     def _warn(self, event: StageFinished) -> None:
-        """Print each warning once: the stages of other trials mostly say the same."""
+        """Print each warning once: the stages of other trials mostly repeat it."""
         for text in event.warnings:
             if text not in self._warned:
                 self._warned.add(text)
-                self._line(f"warning: {_of(event)}: {text}")
-
-    def _ended(self, study: StudyRecord, trial: TrialRecord) -> str:
-        if trial.state is TrialState.FAILED:
-            error = trial.error or "no message"
-            first = self._errors.setdefault(error, trial.id)
-            return f"{trial.name} FAILED{f': {error}' if first == trial.id else f', as {first} did'}"
-        score = trial.metrics.get(study.objective)
-        reached = "" if score is None else f" {study.objective} {score:.4g}"
-        return f"{trial.name}{reached} in {format_duration(trial.seconds)}"
-
-    def _show(self) -> None:
-        if self._display:
-            words = [self._stages()]
-            words += [f"{self._failed} failed"] if self._failed else []
-            self._display.study(self._pace.done, ", ".join(words) + self._left())
+                self._line(f"warning: {_label(_key(event))}: {text}")
 
     def _stages(self) -> str:
-        return f"stages: {self._ran} run, {self._stored} from the store"
+        return f"stages: {self._built} built, {self._cached} cached"
 
     def _left(self) -> str:
         seconds = self._pace.left()
         return "" if seconds is None else f"; about {format_duration(seconds, rough=True)} left"
 
-    def _line(self, text: str, *, quiet: bool = False) -> None:
-        if not quiet:
-            self._console.print(redact(text), markup=False)
+    def _line(self, text: str) -> None:
+        self._console.print(redact(text), markup=False)
 
 
-def _of(event: StageEvent) -> str:
-    return event.stage if event.trial is None else f"{trial_id(event.trial)} {event.stage}"
+_Key = tuple[int | None, str]
+"""Trial and name of a stage."""
 
 
-_MOST = 8  #: stages shown at once
+def _key(event: StageEvent) -> _Key:
+    return event.trial, event.stage
+
+
+def _label(key: _Key) -> str:
+    trial, stage = key
+    return stage if trial is None else f"{trial_id(trial)} {stage}"
+
+
+@define
+class _Stage:
+    """The last that is known of a running stage."""
+
+    fraction: float = 0.0
+    position: str = ""  #: e.g. "epoch 2/3"
+    values: dict[str, float] = field(factory=dict)
+
+    def update(self, event: StageProgress) -> None:
+        self.fraction, self.position = event.fraction, event.text
+        self.values.update(event.values)
+
+    def text(self, *, percent: bool = False) -> str:
+        values = [f"{name} {self.values[key]:.4g}" for key, name in _SHOWN_VALUES.items() if key in self.values]
+        position = f"{self.fraction:.0%} {self.position}".rstrip() if percent else self.position
+        return ", ".join([*([position] if position else []), *values])
 
 
 class Display:
-    """Starts when it is made; `close` takes it away."""
+    """The live display; it is shown until `close` is called."""
 
     def __init__(self, console: Console, planned: int | None) -> None:
         self._trials = Progress(
@@ -188,47 +231,40 @@ class Display:
             BarColumn(bar_width=24),
             TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[words]}"),
+            TextColumn("{task.fields[text]}"),
             console=console,
             transient=True,
             refresh_per_second=4,
         )
         self._planned = planned
-        self._study = self._trials.add_task("trials", total=planned, count="", words="")
-        self._stages: dict[tuple[int | None, str], TaskID] = {}
+        self._study = self._trials.add_task("trials", total=planned, count="", text="")
+        self._stages: dict[_Key, TaskID] = {}
         self._trials.start()
 
-    def study(self, done: int, words: str) -> None:
-        """How far the study is."""
+    def study(self, done: int, text: str) -> None:
+        """Show the progress of the study."""
         count = f"{done}" if self._planned is None else f"{done}/{self._planned}"
-        self._trials.update(self._study, completed=done, count=count, words=words)
+        self._trials.update(self._study, completed=done, count=count, text=text)
 
-    def stage(self, event: StageStarted | StageProgress) -> None:
-        """A stage runs, and how far it is."""
-        key = (event.trial, event.stage)
+    def stage(self, event: StageStarted | StageProgress, fraction: float, text: str) -> None:
+        """Show the progress of a stage."""
+        key = _key(event)
         if key not in self._stages:
-            if len(self._stages) >= _MOST:
+            if len(self._stages) >= _SHOWN_STAGES:
                 return
-            name = f"  {event.stage}" if event.trial is None else f"  {trial_id(event.trial)} {event.stage}"
-            self._stages[key] = self._trials.add_task(name, total=1.0, count="", words="")
-        if isinstance(event, StageProgress):
-            self._trials.update(self._stages[key], completed=event.fraction, words=event.text)
+            self._stages[key] = self._trials.add_task(f"  {_label(key)}", total=1.0, count="", text="")
+        self._trials.update(self._stages[key], completed=fraction, text=text)
 
-    def stage_done(self, event: StageFinished) -> None:
-        """A stage is no longer shown."""
-        task = self._stages.pop((event.trial, event.stage), None)
+    def remove(self, key: _Key) -> None:
+        """Stop showing the stage of a name in a trial."""
+        task = self._stages.pop(key, None)
         if task is not None:
             self._trials.remove_task(task)
 
-    def trial_done(self, trial: int) -> None:
-        """No stage of the trial is shown any longer: a failed one leaves a stage that never finished."""
-        for key in [key for key in self._stages if key[0] == trial]:
-            self._trials.remove_task(self._stages.pop(key))
-
     def renderable(self) -> RenderableType:
-        """What is on the screen now."""
+        """What is shown now."""
         return self._trials.get_renderable()
 
     def close(self) -> None:
-        """Take the display away and leave the terminal as it was."""
+        """Remove the display and restore the terminal."""
         self._trials.stop()

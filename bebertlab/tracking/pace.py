@@ -31,6 +31,11 @@ class Pace:
         """Finished trials, those of earlier runs of the command included."""
         return self._before + self._finished
 
+    @property
+    def running(self) -> int:
+        """Trials that run now."""
+        return len(self._running)
+
     def begin(self, planned: int | None, finished: int, missing: Mapping[str, str]) -> None:
         """The study starts or goes on; `missing` are the stages to be made, empty where that is not known."""
         self._planned, self._before, self._missing = planned, finished, dict(missing)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import pytest
 from attrs import evolve
@@ -25,15 +26,28 @@ def _started(stage: str, trial: int | None = 2) -> StageStarted:
     return StageStarted(stage=stage, stage_kind="k", key="k", trial=trial)
 
 
-def _progress(stage: str, fraction: float, text: str = "", trial: int | None = 2) -> StageProgress:
-    return StageProgress(stage=stage, stage_kind="k", key="k", trial=trial, fraction=fraction, text=text)
+def _progress(
+    stage: str, fraction: float, text: str = "", trial: int | None = 2, values: Mapping[str, float] | None = None
+) -> StageProgress:
+    return StageProgress(
+        stage=stage, stage_kind="k", key="k", trial=trial, fraction=fraction, text=text, values=values or {}
+    )
 
 
 def _finished(stage: str, **more: object) -> StageFinished:
     return evolve(StageFinished(stage=stage, stage_kind="k", key="k", trial=2), **more)  # type: ignore[arg-type]
 
 
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def _run(progress: ConsoleProgress, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    """A study of four trials, of which the second fails."""
     progress.bebertlab_study_started(study)
     progress.bebertlab_stage_started(_started("teacher", None))
     progress.bebertlab_stage_progress(_progress("teacher", 0.5, trial=None))
@@ -47,50 +61,90 @@ def _run(progress: ConsoleProgress, study: StudyRecord, trials: tuple[TrialRecor
     progress.bebertlab_study_finished(study, (trials[0], failed, *trials[2:]), ())
 
 
-def test_one_line_an_event_where_there_is_no_terminal(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+def test_a_short_study_has_a_line_at_the_start_and_one_at_the_end(
+    study: StudyRecord, trials: tuple[TrialRecord, ...]
+) -> None:
     stream = io.StringIO()
-    _run(ConsoleProgress(stream), study, trials)
-    lines = stream.getvalue().splitlines()
-    assert lines[0].startswith("study tiny_study@abcdef12 in ")
-    assert lines[0].endswith(": 0/4")
-    # a merge takes no time and has no line
-    assert lines[1] == "teacher done in 2.00 s"
-    assert lines[2].startswith("[1/4] t000 members.size=1 seed=0 validation/score 81 in 1.50 s")
+    _run(ConsoleProgress(stream, clock=_Clock()), study, trials)
+    start, error, end = stream.getvalue().splitlines()
+    assert start.startswith("study tiny_study@abcdef12 in ")
+    assert start.endswith(": 0/4")
     # square brackets of an error are no markup
-    assert lines[3].startswith("[2/4] t001 members.size=1 seed=1 FAILED: [binary] the loss became NaN")
-    assert "; about 1 s left" in lines[4]
-    assert lines[-1].startswith("3 complete, 1 failed; stages: 2 run, 4 from the store; ")
-    assert len(lines) == 7
+    assert error == "t001 members.size=1 seed=1 FAILED: [binary] the loss became NaN"
+    assert end.startswith("3 complete, 1 failed; stages: 2 built, 4 cached; ")
     assert "\x1b" not in stream.getvalue()
 
 
-def test_stages_that_no_trial_needs_are_named(study: StudyRecord) -> None:
+def test_without_a_terminal_there_is_one_line_a_minute(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    clock, stream = _Clock(), io.StringIO()
+    progress = ConsoleProgress(stream, clock=clock)
+    progress.bebertlab_study_started(evolve(study, planned=4, missing={"a": "finetune", "b": "distill"}))
+    for trial in trials[:2]:
+        progress.bebertlab_trial_started(study, trial)
+    start, times = clock.now, []
+    for second in range(240):
+        clock.now = start + second
+        before = len(stream.getvalue())
+        values = {"train/loss": 1 / (second + 1), "train/learning_rate": 5e-5} if second % 20 == 0 else {}
+        progress.bebertlab_stage_progress(_progress("binary", second / 240, "labels: epoch 1/2", 0, values))
+        progress.bebertlab_stage_progress(_progress("teacher", second / 240, "", 1))
+        if second == 100:
+            score = {"select/score": 84.25}
+            progress.bebertlab_stage_progress(_progress("binary", second / 240, "labels: epoch 1/2", 0, score))
+        if len(stream.getvalue()) > before:
+            times.append(second)
+    assert times == [60, 120, 180]
+    first, second_line, _ = stream.getvalue().splitlines()[1:]
+    assert first == "[0/4, 2 running] t000 binary 25% labels: epoch 1/2, loss 0.01639; t001 teacher 25%"
+    assert second_line == (
+        "[0/4, 2 running] t000 binary 50% labels: epoch 1/2, loss 0.008264, select 84.25; t001 teacher 50%"
+    )
+
+
+def test_the_line_of_the_minute_counts_failures_and_says_how_long_it_takes(
+    study: StudyRecord, trials: tuple[TrialRecord, ...]
+) -> None:
+    clock, stream = _Clock(), io.StringIO()
+    progress = ConsoleProgress(stream, clock=clock)
+    progress.bebertlab_study_started(evolve(study, planned=8))
+    for number, trial in enumerate(trials):
+        progress.bebertlab_trial_started(study, trial)
+        progress.bebertlab_stage_started(_started("merge", number))
+        clock.now += 20.0
+        state = TrialState.FAILED if number == 1 else TrialState.COMPLETE
+        progress.bebertlab_trial_finished(study, evolve(trial, state=state, error="no memory" if number == 1 else None))
+    lines = stream.getvalue().splitlines()[1:]
+    assert lines == [
+        "t001 members.size=1 seed=1 FAILED: no memory",
+        "[3/8, 0 running, 1 failed] stages: 0 built, 0 cached; about 2 min left",
+    ]
+
+
+def test_many_stages_do_not_fill_the_log(study: StudyRecord) -> None:
+    clock, stream = _Clock(), io.StringIO()
+    progress = ConsoleProgress(stream, clock=clock)
+    progress.bebertlab_study_started(study)
+    for number in range(11):
+        progress.bebertlab_stage_started(_started("binary", number))
+    clock.now += 60.0
+    progress.bebertlab_stage_progress(_progress("binary", 0.5, "", 3))
+    line = stream.getvalue().splitlines()[-1]
+    assert line.count("binary") == 8
+    assert line.endswith("; 3 more stages")
+
+
+def test_stages_that_no_result_depends_on_are_named(study: StudyRecord) -> None:
     stream = io.StringIO()
     ConsoleProgress(stream).bebertlab_study_started(
         evolve(study, not_needed=("binary", "tuned"), idle=("it changes nothing",))
     )
     assert stream.getvalue().splitlines()[1:] == [
-        "not run, as no trial's result needs them: binary, tuned",
+        "not run, as no result depends on them: binary, tuned",
         "warning: it changes nothing",
     ]
 
 
-def test_long_stages_say_now_and_then_how_far_they_are(study: StudyRecord) -> None:
-    now = [0.0]
-    stream = io.StringIO()
-    progress = ConsoleProgress(stream, clock=lambda: now[0])
-    progress.bebertlab_study_started(study)
-    progress.bebertlab_stage_started(_started("binary"))
-    for second in range(0, 150, 10):
-        now[0] = float(second)
-        progress.bebertlab_stage_progress(_progress("binary", second / 150, "epoch 1/2"))
-    assert [line for line in stream.getvalue().splitlines() if "%" in line] == [
-        "t002 binary: 40% epoch 1/2",
-        "t002 binary: 80% epoch 1/2",
-    ]
-
-
-def test_a_terminal_shows_failures_and_is_given_back(
+def test_a_terminal_shows_failures_and_is_restored(
     study: StudyRecord, trials: tuple[TrialRecord, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
@@ -115,7 +169,7 @@ def test_colours_can_be_refused(
     assert not any(f"\x1b[{code}" in stream.getvalue() for code in ("3", "38;5;", "1;3"))
 
 
-def test_an_error_gives_the_terminal_back(study: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_restores_the_terminal(study: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     stream = _Terminal()
     progress = ConsoleProgress(stream)
@@ -139,7 +193,7 @@ def test_nothing_goes_to_the_standard_output(
     assert "tiny_study" in captured.err
 
 
-def test_what_was_not_run_is_counted(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+def test_trials_that_did_not_run_are_counted(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
     stream = io.StringIO()
     progress = ConsoleProgress(stream)
     progress.bebertlab_study_started(evolve(study, planned=10, finished=2))
@@ -167,5 +221,4 @@ def test_an_error_is_printed_once(study: StudyRecord, trials: tuple[TrialRecord,
     for trial, error in zip(trials, ("a is wrong", "b is wrong", "a is wrong"), strict=False):
         failed = evolve(trial, state=TrialState.FAILED, metrics={}, error=error)
         progress.bebertlab_trial_finished(study, failed)
-    said = [line.split(" FAILED")[1].split(";")[0] for line in stream.getvalue().splitlines()[1:]]
-    assert said == [": a is wrong", ": b is wrong", ", as t000 did"]
+    assert [line.split(" FAILED: ")[1] for line in stream.getvalue().splitlines()[1:]] == ["a is wrong", "b is wrong"]
