@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageProgress, StudyRecord, TrialRecord, TrialState
 from bebertlab.redact import redact_word
 from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.store.fingerprint import file_digest, output_digest
@@ -30,6 +30,7 @@ from bebertlab.tracking.mlflow_client import (
     sqlite_path,
     tracking_uri,
 )
+from bebertlab.tracking.mlflow_curves import CurveBuffer
 from bebertlab.tracking.mlflow_receipt import Receipt, is_intact, read_receipt, write_receipt
 from bebertlab.tracking.mlflow_runs import Runs
 
@@ -62,22 +63,40 @@ class MlflowTracker:
         self._receipt: Receipt | None = None
         self._silent_until = 0.0
         self._warned = False
+        self._study: StudyRecord | None = None
+        self._trials: dict[int, TrialRecord] = {}  # that were started, by number
+        self._curves = CurveBuffer()
 
     @hookimpl
     def bebertlab_study_started(self, study: StudyRecord) -> None:
         """Open or create the study's run, unless no trial is left: the end of the study does it if needed."""
+        self._study = study
         if study.finished != study.planned:
             self._attempt(study, lambda runs: runs.begin())
 
     @hookimpl
     def bebertlab_trial_started(self, study: StudyRecord, trial: TrialRecord) -> None:
         """Open or create the trial's run."""
+        self._trials[trial.number] = trial
         self._attempt(study, lambda runs: runs.start(trial))
 
     @hookimpl
     def bebertlab_trial_finished(self, study: StudyRecord, trial: TrialRecord) -> None:
         """Write the trial's numbers and close its run."""
-        self._attempt(study, lambda runs: runs.finish(trial))
+
+        def finish(runs: Runs) -> None:
+            runs.finish(trial)
+            self._write_curves(runs, trial.number)
+
+        self._attempt(study, finish)
+
+    @hookimpl
+    def bebertlab_stage_progress(self, event: StageProgress) -> None:
+        """Keep the learning curve of the stage, and write what waits from time to time."""
+        self._curves.add(event)
+        if self._study is not None and self._curves.is_due():
+            with self._curves.paced():
+                self._attempt(self._study, self._write_curves)
 
     @hookimpl
     def bebertlab_study_finished(
@@ -100,6 +119,7 @@ class MlflowTracker:
         def settle(runs: Runs) -> None:
             nonlocal missing
             missing = _write_missing(runs, trials, self._uri)
+            self._write_curves(runs)
             runs.end(trials, files)
             if database is not None and not missing:
                 write_receipt(runs.receipt(content), study.folder)
@@ -149,6 +169,9 @@ class MlflowTracker:
         except Exception as error:
             self._silent_until = time.monotonic() + PAUSE_SECONDS
             self._warn(study, error)
+
+    def _write_curves(self, runs: Runs, trial: int | None = None) -> None:
+        self._curves.write(lambda number, points: runs.log_curve(self._trials[number], points), trial)
 
     def _open(self, study: StudyRecord) -> Runs:
         client = connect(tracking_uri(self._uri, study.work), study.work)

@@ -11,11 +11,13 @@ from attrs import define, field
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.tracking.mlflow_client import artifact_root
+from bebertlab.tracking.mlflow_curves import CurvePoint
 from bebertlab.tracking.mlflow_receipt import Receipt
 from bebertlab.tracking.mlflow_values import (
     ERROR,
     NOTE,
     metrics_of,
+    name_of,
     parameters_of,
     recipe_settings,
     study_summary,
@@ -31,6 +33,7 @@ _PARENT = "mlflow.parentRunId"
 _TRAINING = {"mlflow.experimentKind": "custom_model_development"}  #: else its pages open for language-model traces
 _PAGE = 1000
 _BATCH = 100  #: tags or parameters in one call
+_METRICS = 1000  #: in one call, at most
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAILED: "FAILED"}
 
 
@@ -84,6 +87,15 @@ class Runs:
             self._client.delete_tag(known.run, stale)
         self._log(known, params, values, tags)
         self._close(known, _STATUS[trial.state])
+
+    def log_curve(self, trial: TrialRecord, points: Sequence[CurvePoint]) -> None:
+        """Write points of the learning curves of the trial's stages."""
+        from mlflow.entities import Metric
+
+        run = self._child(trial).run
+        metrics = [Metric(name_of(point.name), point.value, point.milliseconds, point.step) for point in points]
+        for first in range(0, len(metrics), _METRICS):
+            self._client.log_batch(run, metrics=metrics[first : first + _METRICS])
 
     def end(self, trials: Sequence[TrialRecord], report: Sequence[Path]) -> None:
         """Write the study's summary and files, and close its run and those of trials that were stopped."""

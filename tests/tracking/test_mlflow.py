@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageProgress, StudyRecord, TrialRecord, TrialState
 from bebertlab.registry.hookspecs import plugin_manager
 from bebertlab.tracking.mlflow import MlflowTracker
 
@@ -121,6 +121,58 @@ def test_calls_that_fail_are_made_up_for_at_the_end(
     assert len(caplog.records) == 1
 
 
+def test_curves_reach_the_run_of_their_trial(
+    database: Path,
+    runs: Read,
+    study: StudyRecord,
+    trials: tuple[TrialRecord, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mlflow import MlflowClient
+
+    tracker = MlflowTracker()
+    tracker.bebertlab_study_started(study)
+    log_batch = MlflowClient.log_batch
+    calls: list[object] = []
+
+    def counted(*given: Any, **more: Any) -> None:  # noqa: ANN401
+        calls.append(given)
+        log_batch(*given, **more)
+
+    for trial in trials[:2]:
+        tracker.bebertlab_trial_started(study, trial)
+    with monkeypatch.context() as watched:
+        watched.setattr(MlflowClient, "log_batch", counted)
+        for step in range(1, 101):
+            tracker.bebertlab_stage_progress(_progress(0, step))
+        assert calls == []  # they wait
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "log_batch", _refuse)
+        tracker.bebertlab_stage_progress(_progress(1, 7))
+        tracker.bebertlab_trial_finished(study, trials[1])
+    tracker.bebertlab_study_finished(study, trials[:2], ())
+    client = MlflowClient(f"sqlite:///{database}")
+    histories = [client.get_metric_history(run.info.run_id, "curve/teacher/train/loss") for run in runs()[1:]]
+    assert [[one.step for one in history] for history in histories] == [[*range(1, 101)], [7]]
+
+
+def test_curves_are_written_while_the_trial_runs(
+    database: Path,
+    runs: Read,
+    study: StudyRecord,
+    trials: tuple[TrialRecord, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bebertlab.tracking.mlflow_curves.WRITE_SECONDS", 0.0)
+    tracker = MlflowTracker()
+    tracker.bebertlab_study_started(study)
+    tracker.bebertlab_trial_started(study, evolve(trials[0], state=TrialState.RUNNING, metrics={}))
+    tracker.bebertlab_stage_progress(_progress(0, 3))
+    run = runs()[1]
+    assert run.info.status == "RUNNING"
+    assert run.data.metrics == {"curve/teacher/train/loss": 1 / 3}
+
+
 def test_what_cannot_be_made_up_for_is_counted(
     database: Path,
     study: StudyRecord,
@@ -172,6 +224,11 @@ def test_a_password_is_never_shown(
     assert "hunter2" not in caplog.text + tracker.directions(study)
     assert "//me:***@127.0.0.1:9" in caplog.text
     assert "//me:***@127.0.0.1:9" in tracker.directions(study)
+
+
+def _progress(trial: int, step: int) -> StageProgress:
+    values = {"train/loss": 1 / step}
+    return StageProgress(stage="teacher", stage_kind="finetune", key="k", trial=trial, values=values, step=step)
 
 
 def _refuse(*args: object, **more: object) -> None:

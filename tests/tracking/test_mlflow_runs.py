@@ -10,6 +10,7 @@ from attrs import evolve
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.tracking.mlflow_client import connect, default_uri
+from bebertlab.tracking.mlflow_curves import CurvePoint
 from bebertlab.tracking.mlflow_runs import Runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -121,6 +122,22 @@ def test_a_failed_trial_says_why_until_it_succeeds(
     child = runs()[1]
     assert child.info.status == "FINISHED"
     assert not {"bebertlab.error", "mlflow.note.content"} & child.data.tags.keys()
+
+
+def test_curves_are_written_with_their_steps_also_to_a_finished_run(
+    opened: Callable[[], Runs], runs: Read, database: Path, study: StudyRecord, trials: tuple[TrialRecord, ...]
+) -> None:
+    name = "curve/members.0/train/loss"
+    points = [CurvePoint(name=name, value=1 / step, step=step, milliseconds=1000 + step) for step in range(1, 1501)]
+    made = opened()
+    made.log_curve(_started(trials[0]), points[:1200])
+    made.finish(trials[0])
+    made.log_curve(trials[0], points[1200:])
+    child = runs()[1]
+    assert child.info.status == "FINISHED"
+    client = connect(default_uri(study.work), study.work)
+    history = client.get_metric_history(child.info.run_id, name)
+    assert sorted((one.step, one.value) for one in history) == [(point.step, point.value) for point in points]
 
 
 def test_the_end_of_a_study(
