@@ -1,4 +1,4 @@
-"""Batches of examples of like length, padded to the longest of the batch."""
+"""Batches of examples of similar length, padded to the longest of the batch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bebertlab.interfaces.batch import Batch
 
 Positions = NDArray[np.int64]
 
-#: batches that are sorted by length together in training, and padded together: few enough that an epoch stays random
+#: batches whose examples are sorted by length and padded together in training: few, so that epochs stay random
 POOL = 50
-#: padded tokens of an evaluation batch on a CPU, at least: measured, of a wide model more fall out of its caches
+#: minimum of padded tokens of an evaluation batch on a CPU: measured, more do not fit into the caches for wide models
 EVALUATION_TOKENS = 1024
-#: numbers in the widest layer for these tokens: of a narrow model more tokens are in order, whose calls cost the most
-EVALUATION_NUMBERS = 2**19
-#: padded tokens on a GPU, which wants to be filled
+#: activations of the widest layer in such a batch: narrow models take more tokens, since their calls cost the most
+EVALUATION_ACTIVATIONS = 2**19
+#: padded tokens on a GPU, enough to use all of it
 EVALUATION_TOKENS_GPU = 16384
 
 
@@ -41,17 +41,17 @@ def group_for_training(
 ) -> BatchPlan:
     """Shuffle the drawn positions, sort pools of them by length, cut batches, shuffle the batches.
 
-    One batch is smaller where the examples do not come out even; which one is drawn too, since a fixed one
-    would give the longest examples of a pool the most weight.
+    If the batch size does not divide the number of examples, one batch is smaller; it is drawn at random, since a fixed
+    one would give the longest examples of a pool the most weight.
     """
     order = generator.permutation(drawn)
     pool = np.arange(len(order)) // (POOL * batch_size)
-    order = order[np.lexsort((lengths[order], pool))]  # stable: among equals the shuffle decides
+    order = order[np.lexsort((lengths[order], pool))]  # stable: equal lengths stay shuffled
     sizes = np.full(-(-len(order) // batch_size), batch_size)
-    left = len(order) % batch_size
-    if left:
+    remainder = len(order) % batch_size
+    if remainder:
         last_pool = (len(sizes) - 1) // POOL * POOL
-        sizes[generator.integers(last_pool, len(sizes))] = left
+        sizes[generator.integers(last_pool, len(sizes))] = remainder
     ends = np.cumsum(sizes)
     shuffled = generator.permutation(len(sizes))
     pieces = [order[ends[i] - sizes[i] : ends[i]] for i in shuffled]
@@ -59,16 +59,16 @@ def group_for_training(
 
 
 def evaluation_tokens(widest: int, device: str = "cpu") -> int:
-    """The budget of padded tokens of a batch, by the width of a model's widest layer.
+    """The maximum of padded tokens of an evaluation batch, by the width of a model's widest layer.
 
     >>> evaluation_tokens(3072), evaluation_tokens(64)
     (1024, 8192)
     """
-    return max(EVALUATION_TOKENS, EVALUATION_NUMBERS // widest) if device == "cpu" else EVALUATION_TOKENS_GPU
+    return max(EVALUATION_TOKENS, EVALUATION_ACTIVATIONS // widest) if device == "cpu" else EVALUATION_TOKENS_GPU
 
 
 def group_for_evaluation(lengths: Positions, budget: int) -> BatchPlan:
-    """Every example once, longest first (where memory runs out, it does so at once), by a budget of padded tokens."""
+    """Every example once, longest first (a lack of memory shows at once), with at most `budget` padded tokens."""
     order = np.argsort(-lengths, kind="stable")
     sizes, start = [], 0
     while start < len(order):
@@ -79,7 +79,7 @@ def group_for_evaluation(lengths: Positions, budget: int) -> BatchPlan:
 
 
 def group_in_order(positions: Positions, batch_size: int) -> BatchPlan:
-    """The positions as they come, so many a batch."""
+    """The positions in the given order, `batch_size` per batch."""
     starts = np.arange(0, len(positions), batch_size)
     return BatchPlan(order=positions, bounds=np.append(starts, len(positions)))
 
@@ -87,9 +87,9 @@ def group_in_order(positions: Positions, batch_size: int) -> BatchPlan:
 def batches(
     examples: Examples, plan: BatchPlan, *, weights: Tensor | None = None, device: str = "cpu"
 ) -> Iterator[Batch]:
-    """The batches of a grouping. `weights` are the loss weights (N,) of the split.
+    """The batches of a plan. `weights` are the loss weights (N,) of the split.
 
-    A pool of batches is padded and moved in one go, and its batches are views: making one costs next to nothing.
+    A pool of batches is padded and moved at once, and its batches are views, which cost almost nothing.
     """
     for first in range(0, len(plan), POOL):
         yield from _pool(examples, plan.order, plan.bounds[first : first + POOL + 1], weights, device)
@@ -102,11 +102,11 @@ def _pool(
     bounds = bounds - bounds[0]
     sizes = np.diff(bounds)
     widths = np.maximum.reduceat(examples.tokens.lengths[order], bounds[:-1])
-    tokens, segments, mask = (torch.from_numpy(one).to(device) for one in _pad(examples, order, sizes, widths))
+    tokens, segments, mask = (torch.from_numpy(array).to(device) for array in _pad(examples, order, sizes, widths))
     chosen = torch.from_numpy(order)
     positions = chosen.to(device)
     labels = examples.labels.index_select(0, chosen).to(device)
-    weighed = None if weights is None else weights.index_select(0, chosen).to(device)
+    pool_weights = None if weights is None else weights.index_select(0, chosen).to(device)
     cells = _bounds(sizes * widths).tolist()
     edges: Sequence[int] = bounds.tolist()
     for i, (size, width) in enumerate(zip(sizes.tolist(), widths.tolist(), strict=True)):
@@ -117,7 +117,7 @@ def _pool(
             segments=segments[flat].view(size, width),
             mask=mask[flat].view(size, width),
             labels=labels[rows],
-            weights=None if weighed is None else weighed[rows],
+            weights=None if pool_weights is None else pool_weights[rows],
         )
 
 

@@ -1,11 +1,10 @@
-"""The examples of a split, ready for batches; tokenised once in a process."""
+"""The examples of a split, ready for batches; tokenized once per process."""
 
 from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,9 +18,6 @@ from bebertlab.data.tokens import Tokens, cached_tokens, tokenize, tokens_key
 from bebertlab.errors import UserError
 from bebertlab.interfaces.task import Split, Task
 
-if TYPE_CHECKING:
-    pass
-
 
 @frozen(kw_only=True, eq=False)
 class Examples:
@@ -29,13 +25,13 @@ class Examples:
 
     tokens: Tokens
     labels: Tensor  #: (N,) int64 classes, or float32 for regression
-    padding: int = 0  #: id of the token that fills up a batch
+    padding: int = 0  #: id of the padding token
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, positions: NDArray[np.int64]) -> Examples:
-        """Some examples, in the order given."""
+        """The examples at these positions, in their order."""
         lengths, offsets = self.tokens.lengths[positions], self.tokens.offsets[positions]
         labels = self.labels.index_select(0, torch.from_numpy(positions))
         return evolve(self, tokens=evolve(self.tokens, lengths=lengths, offsets=offsets), labels=labels)
@@ -44,17 +40,17 @@ class Examples:
 def load_examples(
     task: Task, split: str, tokenizer: Path, maximum_tokens: int, *, cache: Path | None = None
 ) -> Examples:
-    """The examples of a split, by the tokenizer in the folder of a model.
+    """The examples of a split, tokenized by the tokenizer in the folder of a model.
 
-    The last splits are kept for the life of the process: stages that follow each other read the same ones. Their
-    tokens are also kept in the folder `cache`, if there is one, for other processes.
+    The last splits are kept in this process: successive stages read the same ones. Their tokens are also cached in the
+    folder `cache`, if there is one, for other processes.
 
     Raises:
         UserError: there is no tokenizer in that folder.
     """
     file = tokenizer / TOKENIZER_FILE
     if not file.is_file():
-        raise UserError(f"{tokenizer} holds no {TOKENIZER_FILE}; a model's folder must hold its tokenizer")
+        raise UserError(f"{tokenizer} has no {TOKENIZER_FILE}; the folder of a model must contain its tokenizer")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     read = read_tokenizer(tokenizer)
     return _examples(
@@ -74,7 +70,7 @@ def load_examples(
 
 @frozen(kw_only=True)
 class _Request:
-    """What the examples depend on, and beside it where to read it."""
+    """What the examples depend on, and where to read it."""
 
     data: str  #: digest of the split, its labels included
     regression: bool
@@ -89,27 +85,27 @@ class _Request:
 
 @lru_cache(maxsize=16)
 def _examples(request: _Request) -> Examples:
-    kind = torch.float32 if request.regression else torch.int64
-    labels = torch.as_tensor(request.split.labels, dtype=kind)
+    dtype = torch.float32 if request.regression else torch.int64
+    labels = torch.as_tensor(request.split.labels, dtype=dtype)
     return Examples(tokens=_tokens(request), labels=labels, padding=request.padding)
 
 
 def _tokens(request: _Request) -> Tokens:
-    def make() -> Tokens:
+    def compute() -> Tokens:
         from tokenizers import Tokenizer
 
         try:
             tokenizer = Tokenizer.from_file(str(request.file))
             side = request.truncation_side
             tokens = tokenize(tokenizer, request.split, request.maximum_tokens, truncation_side=side)
-        except Exception as error:  # the package raises nothing more special
-            raise UserError(f"{request.file} cannot read the texts: {error}") from error
+        except Exception as error:  # the package raises no more specific class
+            raise UserError(f"{request.file} cannot tokenize the texts: {error}") from error
         if not tokens.lengths.all():
             first = request.split.ids[int(tokens.lengths.argmin())]
-            raise UserError(f"{request.file} makes no token of example {first}")
+            raise UserError(f"{request.file} gives no tokens for example {first}")
         return tokens
 
     if request.cache is None:
-        return make()
+        return compute()
     key = tokens_key(request.split.text_digest, request.tokenizer, request.maximum_tokens, request.truncation_side)
-    return cached_tokens(request.cache, key, make)
+    return cached_tokens(request.cache, key, compute)

@@ -1,4 +1,4 @@
-"""How many examples of one split stand in another one."""
+"""How many examples two splits have in common."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ OVERLAP = "overlap/"  #: what the names of these metrics begin with
 
 @frozen(kw_only=True)
 class Overlap:
-    """What two splits have in common; case, spaces and punctuation do not count."""
+    """What two splits have in common; case, spaces and punctuation are ignored."""
 
     first: str
     second: str
     size: int  #: examples of the second split
     same: int  #: examples of the second split that are in the first one
-    #: further ones that share a text with a pair of the first split, or that contain a single text of at least `PHRASE`
-    #: words of it, or stand in one
+    #: further ones that share a text with a pair of the first split, or that contain one of its single texts of at
+    #: least `PHRASE` words, or are contained in one
     shared: int
-    short: int  #: shorter texts of the first split that stand in texts of the second
+    short: int  #: shorter texts of the first split that occur in texts of the second
 
     def metrics(self) -> dict[str, float]:
         """The counts by name, e.g. "overlap/train_validation_same"; those that are 0 are left out."""
@@ -34,21 +34,21 @@ class Overlap:
         return {f"{OVERLAP}{self.first}_{self.second}_{name}": count for name, count in counts.items() if count}
 
     def warning(self, *, generated: bool) -> str | None:
-        """What users must know of a result; None where there is little of it.
+        """What users must know when they read a score; None if the overlap is small.
 
-        What select has of train makes it choose by what was seen in training. A published validation set has what it
-        has: there, only whole examples count. Generated texts share their parts whatever the split.
+        An overlap of select with train lets it choose by what was seen in training. A published validation set cannot
+        be changed: only whole examples count there. The texts of generated tasks share parts in any split.
         """
         shared = self.shared if self.second == SELECT and not generated else 0
         if 100 * (self.same + shared) <= self.size:
             return None
-        found = [f"{self.same:,} of {self.size:,} examples are also in {self.first}"] if self.same else []
-        found += [f"{shared:,} of {self.size:,} examples share a text with {self.first}"] if shared else []
-        return f"{self.second}: {', and '.join(found)}"
+        parts = [f"{self.same:,} of {self.size:,} examples are also in {self.first}"] if self.same else []
+        parts += [f"{shared:,} of {self.size:,} examples share a text with {self.first}"] if shared else []
+        return f"{self.second}: {', and '.join(parts)}"
 
 
 def overlaps(task: Task) -> tuple[Overlap, ...]:
-    """The overlaps of train with select, of both with validation and with each further validation split."""
+    """The overlaps of train with select, and of both with validation and each further validation split."""
     return _overlaps(_Request(data=task.digest, task=task))
 
 
@@ -62,9 +62,9 @@ class _Request:
 def _overlaps(request: _Request) -> tuple[Overlap, ...]:
     splits = request.task.splits
     names = [TRAIN, SELECT, VALIDATION, *sorted(name for name in splits if name.startswith(f"{VALIDATION}_"))]
-    read = {name: examples_of(splits[name].texts, splits[name].pairs) for name in names}
-    pairs = [(one, other) for one, other in combinations(names, 2) if one in (TRAIN, SELECT)]
-    return tuple(_overlap(one, other, read[one], read[other]) for one, other in pairs)
+    examples = {name: examples_of(splits[name].texts, splits[name].pairs) for name in names}
+    pairs = [(first, second) for first, second in combinations(names, 2) if first in (TRAIN, SELECT)]
+    return tuple(_overlap(first, second, examples[first], examples[second]) for first, second in pairs)
 
 
 def _overlap(first: str, second: str, these: Sequence[Example], those: Sequence[Example]) -> Overlap:
@@ -90,12 +90,12 @@ def _sharing(these: Set[Example], those: Set[Example]) -> tuple[set[Example], se
     shared, short = set[Words](), set[Words]()
     index = PhraseIndex(singles)
     for text in others:
-        for phrase in index.within(text):
+        for phrase in index.contained(text):
             if len(phrase) >= PHRASE:
                 shared.add(text)
             elif phrase != text:
                 short.add(phrase)
     index = PhraseIndex(text for text in others if len(text) >= PHRASE)
     for text in singles:
-        shared.update(index.within(text))
+        shared.update(index.contained(text))
     return {(text,) for text in shared}, {(text,) for text in short}

@@ -1,4 +1,4 @@
-"""Carving the select split out of a training set."""
+"""Splitting `select` off a training set."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.task import Labels, Split
 
 _BINS = 5  #: of scores, for regression
-_LARGE = 20  #: a group of more than this part (1 / _LARGE) of what is wanted is taken only where smaller ones are short
+_LARGE = 20  #: groups of more than 1 / _LARGE of the wanted examples are taken last
 
 
 def split_off_select(whole: Split, *, fraction: float, most: int) -> tuple[Split, Split]:
-    """Two splits with their groups: what is trained on, and `select`.
+    """Two splits with their groups: the examples to train on, and `select`.
 
-    `select` is to have `fraction` of the examples, and `most` at the most. Examples of one group stay together: those
-    of one name in `whole.groups` where it has them, and those that share a text, see `text_groups`. Which groups are
-    taken is decided by a hash of their texts: the same in every run, whatever the order of the examples. Each class
-    (each fifth of the scores, for regression) gives the same part, as near as whole groups allow.
+    `select` gets `fraction` of the examples, but at most `most`. Examples of one group stay together: those with the
+    same name in `whole.groups`, if it has names, and those that share a text, see `text_groups`. A hash of their texts
+    decides which groups are taken: the same ones in every run, whatever the order of the examples. Each class (each
+    fifth of the scores, for regression) contributes the same fraction, as far as whole groups allow.
 
-    Where nearly everything hangs together by texts that stand in many examples, those texts connect nothing: the
-    most frequent ones first, as many as must be. What has none of them is taken first.
+    Where texts that occur in many examples connect nearly all of them, those texts are ignored, the most frequent
+    first, as many as necessary. Examples without such a text are taken first.
 
     Raises:
-        UserError: everything is one group.
+        UserError: all examples are one group.
     """
     wanted = max(min(round(fraction * len(whole)), most, len(whole) - 1), 1)
     grouping = _grouping(whole, wanted)
@@ -41,17 +41,17 @@ def split_off_select(whole: Split, *, fraction: float, most: int) -> tuple[Split
             f"the {len(whole)} training examples cannot be divided into train and select: their texts or groups connect"
             " them all; take more examples"
         )
-    named = evolve(whole, groups=grouping.names)
-    return named.take(np.flatnonzero(~selected)), named.take(np.flatnonzero(selected))
+    grouped = evolve(whole, groups=grouping.names)
+    return grouped.take(np.flatnonzero(~selected)), grouped.take(np.flatnonzero(selected))
 
 
 @frozen(kw_only=True, eq=False)
 class _Group:
-    """A group that may be taken."""
+    """A group of examples."""
 
     name: str
     counts: NDArray[np.int64]  #: (classes,) examples of each class
-    tied: bool = False  #: an example of it shares a text with another group
+    tied: bool = False  #: one of its examples shares a text with another group
 
     @property
     def size(self) -> int:
@@ -71,11 +71,11 @@ def _grouping(whole: Split, wanted: int) -> TextGroups:
 
 
 def _sizes(grouping: TextGroups) -> dict[str, int]:
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for name, common in zip(grouping.names, grouping.common.tolist(), strict=True):
         if not common:
-            found[name] = found.get(name, 0) + 1
-    return found
+            sizes[name] = sizes.get(name, 0) + 1
+    return sizes
 
 
 def _strata(labels: Labels) -> NDArray[np.int64]:
@@ -93,39 +93,39 @@ def _groups(grouping: TextGroups, strata: NDArray[np.int64]) -> list[_Group]:
     for name, common, stratum in rows:
         if not common:
             counts.setdefault(name, empty.copy())[stratum] += 1
-    return [_Group(name=name, counts=found, tied=name in tied) for name, found in counts.items()]
+    return [_Group(name=name, counts=count, tied=name in tied) for name, count in counts.items()]
 
 
-def _choose(groups: Sequence[_Group], wanted: int, every: NDArray[np.int64]) -> set[str]:
-    """Names of the groups that make up `select`; `every` has the examples of each class in the whole."""
-    targets = _targets(every, wanted)
-    have = np.zeros_like(every)
+def _choose(groups: Sequence[_Group], wanted: int, totals: NDArray[np.int64]) -> set[str]:
+    """Names of the groups that make up `select`; `totals` are the examples of each class in the training set."""
+    targets = _targets(totals, wanted)
+    counts = np.zeros_like(totals)
     chosen: set[str] = set()
-    for close in (False, True):  # first what fits exactly, then what brings the counts nearer to what they should be
-        for group in _in_turn(groups, wanted):
-            after = have + group.counts
-            if group.name in chosen or (after >= every)[group.counts > 0].any():
-                continue  # a class is not taken away whole
-            nearer = np.abs(targets - after).sum() < np.abs(targets - have).sum()
-            if (nearer and after.sum() <= wanted) if close else (after <= targets).all():
+    for approximate in (False, True):  # first groups that fit exactly, then those that bring the counts closer
+        for group in _by_priority(groups, wanted):
+            after = counts + group.counts
+            if group.name in chosen or (after >= totals)[group.counts > 0].any():
+                continue  # some examples of each class must be left for training
+            closer = np.abs(targets - after).sum() < np.abs(targets - counts).sum()
+            if (closer and after.sum() <= wanted) if approximate else (after <= targets).all():
                 chosen.add(group.name)
-                have = after
+                counts = after
     if not chosen and len(groups) > 1:
         chosen.add(min(groups, key=lambda group: (group.size, _hash(group.name))).name)
     return chosen
 
 
-def _in_turn(groups: Sequence[_Group], wanted: int) -> Iterator[_Group]:
+def _by_priority(groups: Sequence[_Group], wanted: int) -> Iterator[_Group]:
     large = max(wanted // _LARGE, 1)
     yield from sorted(groups, key=lambda group: (group.tied, group.size > large, _hash(group.name)))
 
 
-def _targets(every: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
-    """Examples of each class in `select`: in proportion, and `wanted` of them together."""
-    exact = every * wanted / every.sum()
+def _targets(totals: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
+    """Examples of each class in `select`: in proportion to `totals`, `wanted` in total."""
+    exact = totals * wanted / totals.sum()
     targets: NDArray[np.int64] = np.floor(exact).astype(np.int64)
-    rest = np.argsort(targets - exact, kind="stable")[: wanted - int(targets.sum())]
-    targets[rest] += 1
+    rounded_up = np.argsort(targets - exact, kind="stable")[: wanted - int(targets.sum())]
+    targets[rounded_up] += 1
     return targets
 
 

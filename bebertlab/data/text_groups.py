@@ -1,4 +1,4 @@
-"""Which examples belong together because they share a text."""
+"""Groups of examples that share a text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Words: TypeAlias = tuple[str, ...]
 Example: TypeAlias = tuple[Words, ...]  #: one text, or two
 
-#: words of the shortest phrase that tells which sentence it is of; a shorter one stands in unrelated sentences too
+#: words of the shortest phrase that identifies its sentence; shorter ones occur in unrelated sentences too
 PHRASE = 3
 
 
@@ -25,12 +25,12 @@ class TextGroups:
     """The groups of N examples."""
 
     names: tuple[str, ...]  #: (N,) the same in every order of the examples
-    common: NDArray[np.bool_]  #: (N,) phrases that stand in several texts and belong to none of them
-    tied: NDArray[np.bool_]  #: (N,) pairs with a text that stands in more pairs than may be connected by it
+    common: NDArray[np.bool_]  #: (N,) phrases that occur in several texts and belong to none of them
+    tied: NDArray[np.bool_]  #: (N,) pairs with a text that occurs in more pairs than it may connect
 
 
 def words_of(text: str) -> Words:
-    """The words of a text; case, spaces and punctuation do not count, except where there is nothing else.
+    """The words of a text; case, spaces and punctuation are ignored, except in texts without words.
 
     >>> words_of("It 's good , Really !")
     ('it', 's', 'good', 'really')
@@ -46,42 +46,42 @@ def examples_of(texts: Sequence[str], pairs: Sequence[str] | None = None) -> lis
 
 
 class PhraseIndex:
-    """Finds the texts of a collection that stand in other texts, word for word."""
+    """Finds the texts of a collection that occur in other texts, word for word."""
 
     def __init__(self, texts: Iterable[Words]) -> None:
         self._texts = frozenset(text for text in texts if text)
         lengths: dict[Words, set[int]] = {}
         for text in self._texts:
             lengths.setdefault(text[:PHRASE], set()).add(len(text))
-        self._lengths = {start: tuple(sorted(found)) for start, found in lengths.items()}
+        self._lengths = {start: tuple(sorted(counts)) for start, counts in lengths.items()}
 
-    def within(self, text: Words) -> Iterator[Words]:
-        """Every text of the collection that stands in this one, itself included; as often as it stands there."""
+    def contained(self, text: Words) -> Iterator[Words]:
+        """Every text of the collection that occurs in this one, itself included, as often as it occurs."""
         for start in range(len(text)):
-            for words in range(1, min(PHRASE, len(text) - start) + 1):
-                for length in self._lengths.get(text[start : start + words], ()):
+            for prefix in range(1, min(PHRASE, len(text) - start) + 1):
+                for length in self._lengths.get(text[start : start + prefix], ()):
                     if start + length > len(text):
                         break
-                    # a beginning of fewer words than PHRASE is itself the whole phrase
-                    if (words == PHRASE or length == words) and text[start : start + length] in self._texts:
+                    # a prefix of fewer words than PHRASE is the whole phrase
+                    if (prefix == PHRASE or length == prefix) and text[start : start + length] in self._texts:
                         yield text[start : start + length]
 
 
 def whole_texts(texts: Iterable[Words]) -> dict[Words, set[Words]]:
-    """The texts that stand in no longer one, by every text that stands in one of them, itself not counted.
+    """For each text that occurs in a longer one: the texts that contain it and occur in no longer text.
 
     >>> whole_texts([("a", "good", "film"), ("good",), ("bad",)])
     {('good',): {('a', 'good', 'film')}}
     """
     unique = sorted(set(texts), key=lambda text: (-len(text), text))
     index = PhraseIndex(unique)
-    found: dict[Words, set[Words]] = {}
+    wholes: dict[Words, set[Words]] = {}
     for text in unique:
-        if text not in found:  # what stands in it stands in the whole text around it too
-            for phrase in index.within(text):
+        if text not in wholes:  # its phrases also occur in the longer text that contains it
+            for phrase in index.contained(text):
                 if phrase != text:
-                    found.setdefault(phrase, set()).add(text)
-    return found
+                    wholes.setdefault(phrase, set()).add(text)
+    return wholes
 
 
 def text_groups(
@@ -89,9 +89,9 @@ def text_groups(
 ) -> TextGroups:
     """Groups of examples that share a text; `given` are names of further groups, by example.
 
-    Pairs belong together where they have a text in common. A single text belongs to the longest text in which it
-    stands; a phrase of fewer than `PHRASE` words that stands in several of them connects nothing.
-    With `most`, neither does what stands in more than so many pairs or texts.
+    Pairs belong together if they have a text in common. A single text belongs to the longest text in which it occurs; a
+    phrase of fewer than `PHRASE` words that occurs in several of them connects nothing. With `most`, texts that occur
+    in more than `most` pairs or texts connect nothing either.
     """
     sets = _Sets(len(examples))
     sets.join_equal(examples)
@@ -101,7 +101,7 @@ def text_groups(
         common, tied = set[Words](), sets.join_shared(examples, most)
     else:
         common, tied = sets.join_phrases([text for (text,) in examples], most), set[Words]()
-        if given is not None:  # what has a group of its own stays with it
+        if given is not None:  # examples with a given group stay in it
             common.clear()
     return TextGroups(names=sets.names(examples), common=_holding(examples, common), tied=_holding(examples, tied))
 
@@ -124,19 +124,19 @@ class _Sets:
             self._join(first.setdefault(value, row), row)
 
     def join_shared(self, examples: Sequence[Example], most: int | None) -> set[Words]:
-        """Join pairs with a text in common, unless it stands in more than `most` pairs; returns such texts."""
+        """Join pairs with a text in common, unless it occurs in more than `most` pairs; returns such texts."""
         rows: dict[Words, list[int]] = {}
         for row, texts in enumerate(examples):
             for text in set(texts) - {()}:
                 rows.setdefault(text, []).append(row)
-        tied = {text for text, found in rows.items() if most is not None and len(found) > most}
+        tied = {text for text, pairs in rows.items() if most is not None and len(pairs) > most}
         for text in rows.keys() - tied:
             for row in rows[text][1:]:
                 self._join(rows[text][0], row)
         return tied
 
     def join_phrases(self, texts: Sequence[Words], most: int | None) -> set[Words]:
-        """Join phrases with the texts in which they stand; returns those that belong to none of them."""
+        """Join phrases with the texts in which they occur; returns those that belong to none of them."""
         first = {text: row for row, text in reversed(list(enumerate(texts)))}
         loose = set()
         for phrase, wholes in whole_texts(texts).items():
@@ -148,7 +148,7 @@ class _Sets:
         return loose
 
     def names(self, examples: Sequence[Example]) -> tuple[str, ...]:
-        """(N,) a hash of the first example of each set, in the order of the alphabet."""
+        """(N,) a hash of the first example of each set in alphabetical order."""
         firsts: dict[int, Example] = {}
         roots = [self._root(row) for row in range(len(examples))]
         for root, example in zip(roots, examples, strict=True):
@@ -161,5 +161,5 @@ class _Sets:
             self._parents[row] = row = self._parents[parent]
         return row
 
-    def _join(self, one: int, other: int) -> None:
-        self._parents[self._root(one)] = self._root(other)
+    def _join(self, row: int, other: int) -> None:
+        self._parents[self._root(row)] = self._root(other)

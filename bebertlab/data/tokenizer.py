@@ -1,4 +1,4 @@
-"""The tokenizer of a model: read from the files of a checkpoint in one way, wherever the checkpoint comes in."""
+"""The tokenizer of a model, read from the files of a checkpoint in the same way for encoders, teachers and imports."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.model.folder import CONFIGURATION
 
 VOCABULARY_FILE = "vocab.txt"
-#: files that say how texts become tokens
+#: files that define how texts become tokens
 TOKENIZER_FILES = (TOKENIZER_FILE, SETTINGS_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE, VOCABULARY_FILE)
 
 
 @frozen(kw_only=True, eq=False, slots=False)
 class ModelTokenizer:
-    """How texts become the tokens of a model. Truncation and padding of its files are left out."""
+    """How texts become the tokens of a model. The truncation and padding settings of its files are removed."""
 
-    folder: Path  #: where it was read
+    folder: Path  #: it was read from
     tokenizer: Tokenizer
-    maximum_tokens: int | None  #: the longest input that its files name; None: any
-    padding: int  #: id of the tokens that fill a batch
-    truncation_side: str = "right"  #: where texts that are too long lose tokens, `left` or `right`
-    files: Mapping[str, bytes]  #: by name, as they go with the model
+    maximum_tokens: int | None  #: longest input according to its files; None: no limit
+    padding: int  #: id of the padding token
+    truncation_side: str = "right"  #: where long texts are truncated, `left` or `right`
+    files: Mapping[str, bytes]  #: by name, as they are saved with the model
 
     def __len__(self) -> int:
-        """Rows of a word embedding that has one for every token: the highest id and 1."""
+        """The highest token id plus 1: the rows that a word embedding needs."""
         return self._rows
 
     @cached_property
@@ -55,7 +55,7 @@ class ModelTokenizer:
 
     @cached_property
     def parts(self) -> Mapping[str, str]:
-        """Digests of all that decides tokens, by what it is; two tokenizers with the same ones make the same tokens."""
+        """Digests of everything that determines tokens, by name; tokenizers with equal digests make the same tokens."""
         data = json.loads(self.tokenizer.to_str())
         added = [{**token, "special": None} for token in data["added_tokens"]]
         parts = {
@@ -70,7 +70,7 @@ class ModelTokenizer:
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
     def segments(self, *, pairs: bool) -> int:
-        """Rows of a segment embedding that has one for every segment of a text, or of a pair."""
+        """Rows that a segment embedding needs, for single texts or for pairs."""
         return max(template(self.tokenizer, pair=pairs)[1], default=0) + 1
 
     def save_pretrained(self, folder: Path) -> None:
@@ -86,14 +86,14 @@ def has_tokenizer(folder: Path) -> bool:
 
 
 def read_tokenizer(path: Path) -> ModelTokenizer:
-    """The tokenizer of a folder, or of a vocabulary with a token a line.
+    """The tokenizer of a folder, or of a vocabulary with one token per line.
 
-    A tokenizer.json is taken as it is. Without one, vocab.txt is read as BERT's, see `read_wordpiece`. A tokenizer is
-    read once in a process, while its files stay the same.
+    A tokenizer.json is used as it is. Without one, vocab.txt is read as BERT's, see `read_wordpiece`. A tokenizer is
+    read once per process while its files do not change.
 
     Raises:
         SetupError: there is none, or a file is a pointer of git-lfs.
-        UserError: it is damaged, contradicts the settings beside it, or is of a class that cannot be used.
+        UserError: it is damaged, contradicts the settings in its folder, or its class is not supported.
     """
     folder = path if path.is_dir() else path.parent
     named = [*(folder / name for name in (*TOKENIZER_FILES, CONFIGURATION)), path]
@@ -110,7 +110,7 @@ def training_tokenizer(encoder: EncoderOptions, task: Task) -> SavedTokenizer:
 
 
 def set_maximum_tokens(folder: Path, maximum_tokens: int) -> None:
-    """Note in the files of a tokenizer how long inputs of its model are."""
+    """Write the longest input of a model into the files of its tokenizer."""
     file = folder / SETTINGS_FILE
     settings = read_json(file) if file.is_file() else {}
     if settings.get(LENGTH) != maximum_tokens:
@@ -154,17 +154,17 @@ def _read(path: Path, digests: object) -> ModelTokenizer:
             files[TOKENIZER_FILE] = _json(json.loads(tokenizer.to_str()))
     elif vocabulary.is_file():
         settings = TokenizerSettings.read(folder) if vocabulary.name == VOCABULARY_FILE else _no_settings(folder)
-        made = read_wordpiece(vocabulary, settings)
-        tokenizer = made.tokenizer
+        wordpiece = read_wordpiece(vocabulary, settings)
+        tokenizer = wordpiece.tokenizer
         files = {
             TOKENIZER_FILE: _json(json.loads(tokenizer.to_str())),
-            SETTINGS_FILE: _json(made.settings),
+            SETTINGS_FILE: _json(wordpiece.settings),
             VOCABULARY_FILE: vocabulary.read_bytes(),
         }
     else:
-        raise SetupError(_lacking(path))
+        raise SetupError(_missing_message(path))
     padding, side = _padding(tokenizer, settings), settings.truncation_side
-    if side is None:  # as in transformers, where the settings count before the file
+    if side is None:  # as in transformers, where the settings take precedence over the file
         side = (tokenizer.truncation or {}).get("direction", "right")
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -178,12 +178,12 @@ def _read(path: Path, digests: object) -> ModelTokenizer:
     )
 
 
-def _lacking(path: Path) -> str:
+def _missing_message(path: Path) -> str:
     if not path.is_dir():
         return f"{path}: no such file; a tokenizer is a folder with {TOKENIZER_FILE}, or a {VOCABULARY_FILE}"
-    named = TokenizerSettings.read(path).tokenizer_class
-    of = "" if named is None else f" (its tokenizer is of the class {named}; save it with transformers as the former)"
-    return f"{path} has no {TOKENIZER_FILE} (nor {VOCABULARY_FILE}){of}"
+    name = TokenizerSettings.read(path).tokenizer_class
+    hint = "" if name is None else f" (its tokenizer has the class {name}; save it with transformers as the former)"
+    return f"{path} has no {TOKENIZER_FILE} (nor {VOCABULARY_FILE}){hint}"
 
 
 def _no_settings(folder: Path) -> TokenizerSettings:
@@ -191,9 +191,8 @@ def _no_settings(folder: Path) -> TokenizerSettings:
 
 
 def _padding(tokenizer: Tokenizer, settings: TokenizerSettings) -> int:
-    """The id of the padding token; 0 where there is none."""
-    named = settings.named_special("pad_token")
-    if named is None and tokenizer.padding is not None:
+    """The id of the padding token; 0 if there is none."""
+    if settings.named_special("pad_token") is None and tokenizer.padding is not None:
         return int(tokenizer.padding["pad_id"])
     index = tokenizer.token_to_id(settings.special_tokens["pad_token"].content)
     if index is None:

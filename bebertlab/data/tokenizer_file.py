@@ -1,4 +1,4 @@
-"""A tokenizer.json, which says by itself how texts become tokens."""
+"""A tokenizer.json, which fully defines how texts become tokens."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from bebertlab.files import read_json
 
 TOKENIZER_FILE = "tokenizer.json"
 
-#: classes written in Python, which do more than a tokenizer.json says
+#: classes that do more in Python than a tokenizer.json defines
 _IN_PYTHON = ("BertJapaneseTokenizer", "BertweetTokenizer", "TapasTokenizer")
-#: classes that take a tokenizer.json as it is; every other one has settings of its own
+#: classes that use a tokenizer.json as it is; the others have settings of their own
 _AS_IT_IS = ("PreTrainedTokenizerFast", "TokenizersBackend")
 
 
 def read_tokenizer_file(path: Path, settings: TokenizerSettings) -> Tokenizer:
-    """The tokenizer of a tokenizer.json as it is; `settings` are those beside it.
+    """The tokenizer of a tokenizer.json; `settings` are those of its folder.
 
-    Where the settings leave segments out, all of them are 0, as a model of transformers takes them then.
+    If the settings omit segments, all segments are 0, as models of transformers assume then.
 
     Raises:
-        UserError: it is damaged, contradicts the settings, or is of a class that cannot be used.
+        UserError: it is damaged, contradicts the settings, or its class is not supported.
     """
-    read_json(path)  # whose messages are better
+    read_json(path)  # its messages are clearer
     try:
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # the package raises nothing more special
+    except Exception as error:  # the package raises no more specific class
         raise UserError(f"{path}: not a readable {TOKENIZER_FILE}: {error}") from error
     _check_class(path, tokenizer, settings)
     if not settings.segments:
@@ -39,33 +39,33 @@ def read_tokenizer_file(path: Path, settings: TokenizerSettings) -> Tokenizer:
     _check_special(path, tokenizer, settings)
     _check_model(path, tokenizer)
     _check_added(path, tokenizer, settings)
-    for name, said, does in _normalization(tokenizer, settings):
+    for name, setting, behaviour in _normalization(tokenizer, settings):
         raise UserError(
-            f"{path} and {SETTINGS_FILE} contradict each other: {name} is {str(said).lower()}, and the former"
-            f" {does}; make both say how the model was trained"
+            f"{path} and {SETTINGS_FILE} contradict each other: {name} is {str(setting).lower()}, and the former"
+            f" {behaviour}; make both agree with the training of the model"
         )
     return tokenizer
 
 
 def template(tokenizer: Tokenizer, *, pair: bool) -> tuple[list[int], list[int]]:
-    """Ids and segments of a text of one token, or of a pair of such, whose own id is -1 here."""
+    """Ids and segments of a text of one token, or of a pair of such texts; the id of that token is -1."""
     text = _one_token()
-    found = tokenizer.post_process(text, text if pair else None)
-    marks = found.special_tokens_mask
-    return [index if special else -1 for index, special in zip(found.ids, marks, strict=True)], list(found.type_ids)
+    encoding = tokenizer.post_process(text, text if pair else None)
+    mask = encoding.special_tokens_mask
+    ids = [index if special else -1 for index, special in zip(encoding.ids, mask, strict=True)]
+    return ids, list(encoding.type_ids)
 
 
 def _check_class(path: Path, tokenizer: Tokenizer, settings: TokenizerSettings) -> None:
-    named = settings.tokenizer_class
-    if named in _IN_PYTHON:
+    name = settings.tokenizer_class
+    if name in _IN_PYTHON:
         model = type(tokenizer.model).__name__
         raise UserError(
-            f"{path} is of the class {named} ({model}), which does in Python what the file does not say, so it cannot"
-            " be used"
+            f"{path}: the class {name} ({model}) does in Python what the file does not define, so it is not supported"
         )
-    if len(template(tokenizer, pair=False)[0]) == 1 and named not in _AS_IT_IS:
+    if len(template(tokenizer, pair=False)[0]) == 1 and name not in _AS_IT_IS:
         raise UserError(
-            f"{path} puts no special tokens around a text, the class {named or 'BertTokenizer'} does; give it a"
+            f"{path} puts no special tokens around a text, the class {name or 'BertTokenizer'} does; give it a"
             f" post-processor, or name the class {_AS_IT_IS[0]} in {SETTINGS_FILE} if the model was trained without"
         )
 
@@ -78,8 +78,8 @@ def _without_segments(path: Path, tokenizer: Tokenizer) -> Tokenizer:
     if _segmented(changed):
         kind = data["post_processor"].get("type")
         raise UserError(
-            f"{path} gives the second text of a pair a segment of its own ({kind}), the settings beside it leave"
-            " segments out; give it a post-processor of type TemplateProcessing"
+            f"{path} gives the second text of a pair another segment ({kind}), but its settings omit segments;"
+            " give it a post-processor of type TemplateProcessing"
         )
     return changed
 
@@ -89,26 +89,26 @@ def _segmented(tokenizer: Tokenizer) -> bool:
 
 
 def _in_one_segment(part: dict[str, Any]) -> dict[str, Any]:
-    """A part of a post-processor whose segments are all 0; every other part as it is."""
+    """A part of a post-processor with all segments set to 0; other parts unchanged."""
     if part.get("type") == "BertProcessing":
         (end, end_id), (start, start_id) = part["sep"], part["cls"]
-        made = processors.TemplateProcessing(
+        template_processing = processors.TemplateProcessing(
             single=f"{start} $A {end}",
             pair=f"{start} $A {end} $B {end}",
             special_tokens=[(start, start_id), (end, end_id)],
         )
-        found: dict[str, Any] = json.loads(made.__getstate__())
-        return found
+        data: dict[str, Any] = json.loads(template_processing.__getstate__())
+        return data
     return {**part, "type_id": 0} if set(part) == {"id", "type_id"} else part
 
 
 def _check_special(path: Path, tokenizer: Tokenizer, settings: TokenizerSettings) -> None:
-    """Check that the special tokens around a text have the ids of the vocabulary, and are those that are named."""
+    """Check that the special tokens around a text have the ids of the vocabulary and agree with the settings."""
     text = _one_token()
-    found = tokenizer.post_process(text, text)
+    encoding = tokenizer.post_process(text, text)
     around = {
         token: index
-        for token, index, special in zip(found.tokens, found.ids, found.special_tokens_mask, strict=True)
+        for token, index, special in zip(encoding.tokens, encoding.ids, encoding.special_tokens_mask, strict=True)
         if special
     }
     for token, index in around.items():
@@ -123,8 +123,8 @@ def _check_special(path: Path, tokenizer: Tokenizer, settings: TokenizerSettings
         token = settings.special_tokens[name].content
         if settings.named_special(name) is not None and token not in around:
             raise UserError(
-                f"{path} and the settings beside it contradict each other: {name} is '{token}', the former puts"
-                f" {', '.join(around)} around texts; make both say how the model was trained"
+                f"{path} and the settings in its folder contradict each other: {name} is '{token}', the former puts"
+                f" {', '.join(around)} around texts; make both agree with the training of the model"
             )
 
 
@@ -133,46 +133,46 @@ def _check_model(path: Path, tokenizer: Tokenizer) -> None:
     if not tokenizer.get_vocab_size(with_added_tokens=False):
         raise UserError(f"{path}: the tokenizer has no words")
     if getattr(model, "dropout", None):
-        raise UserError(f"{path}: its tokens are drawn at random (dropout of BPE is {model.dropout}); set it to null")
+        raise UserError(f"{path}: its tokens are random (dropout of BPE is {model.dropout}); set dropout to null")
     unknown = getattr(model, "unk_token", None)
     needed = isinstance(model, models.WordPiece | models.WordLevel)
     if (needed or unknown is not None) and (unknown is None or tokenizer.token_to_id(unknown) is None):
-        raise UserError(f"{path}: its vocabulary has no token for what it does not know ({unknown})")
+        raise UserError(f"{path}: its vocabulary has no token for unknown words ({unknown})")
 
 
 def _check_added(path: Path, tokenizer: Tokenizer, settings: TokenizerSettings) -> None:
     for token, index in settings.added_tokens.items():
         given = tokenizer.token_to_id(token.content)
         if index is not None and given != index:
-            found = "lacks it" if given is None else f"has it as {given}"
+            actual = "lacks it" if given is None else f"has it as {given}"
             raise UserError(
-                f"{settings.folder}: the settings beside {TOKENIZER_FILE} name the added token '{token.content}' with"
-                f" id {index}, {TOKENIZER_FILE} {found}; save the tokenizer again"
+                f"{settings.folder}: its settings give the added token '{token.content}' the id {index},"
+                f" {TOKENIZER_FILE} {actual}; save the tokenizer again"
             )
 
 
 def _normalization(tokenizer: Tokenizer, settings: TokenizerSettings) -> list[tuple[str, bool, str]]:
-    """Settings that the tokenizer does otherwise: name, what is said, what it does."""
+    """Settings that the tokenizer does not follow: name, value, and what the tokenizer does."""
     if settings.tokenizer_class in _AS_IT_IS:
-        return []  # which no one reads for this class
-    normalize, cut = tokenizer.normalizer, tokenizer.pre_tokenizer
+        return []  # this class ignores them
+    normalizer, pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
 
-    def normal(text: str) -> str:
-        return text if normalize is None else normalize.normalize_str(text).strip()
+    def normalize(text: str) -> str:
+        return text if normalizer is None else normalizer.normalize_str(text).strip()
 
-    lower = normal("A") == "a"
-    strips = normal("\u00e9") == "e"
-    chinese = normal("\u4e2d\u4e2d")
-    cuts = len(cut.pre_tokenize_str(chinese) if cut else chinese.split()) > 1
-    does = {
+    lower = normalize("A") == "a"
+    strips = normalize("\u00e9") == "e"
+    chinese = normalize("\u4e2d\u4e2d")
+    splits = len(pre_tokenizer.pre_tokenize_str(chinese) if pre_tokenizer else chinese.split()) > 1
+    behaviours = {
         "do_lower_case": (lower, "lower-cases letters", "keeps capitals"),
         "strip_accents": (strips, "strips accents", "keeps accents"),
-        "tokenize_chinese_chars": (cuts, "cuts Chinese characters apart", "keeps Chinese characters together"),
+        "tokenize_chinese_chars": (splits, "splits Chinese characters", "keeps Chinese characters together"),
     }
     return [
-        (name, said, yes if it_does else no)
-        for name, (it_does, yes, no) in does.items()
-        if (said := settings.flag(name)) is not None and said is not it_does
+        (name, setting, yes if active else no)
+        for name, (active, yes, no) in behaviours.items()
+        if (setting := settings.flag(name)) is not None and setting is not active
     ]
 
 

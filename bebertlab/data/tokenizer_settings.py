@@ -1,4 +1,4 @@
-"""What the files beside a vocabulary say about a tokenizer: its class, special and added tokens, longest input."""
+"""The settings of a tokenizer in the folder of its vocabulary: class, special and added tokens, longest input."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
 
 LENGTH = "model_max_length"
-#: transformers writes 1e30 where a tokenizer has no longest input
+#: transformers writes 1e30 for a tokenizer without a longest input
 _NO_LIMIT = 10**9
 _SHORTEST = 3  #: [CLS], a token, [SEP]
 
-#: names of the special tokens, and what they are where nothing is said
+#: names of the special tokens, with their defaults
 SPECIAL = {
     "pad_token": "[PAD]",
     "unk_token": "[UNK]",
@@ -35,7 +35,7 @@ _MORE = ("additional_special_tokens", "extra_special_tokens")
 _ADDED = "added_tokens_decoder"
 _CLASS = "tokenizer_class"
 _CODE = "auto_map"
-#: classes that leave segments out where the settings do not name the inputs; transformers 5 writes the first one
+#: classes that omit segments if the settings do not list the inputs; transformers 5 writes the first one
 _WITHOUT_SEGMENTS = (
     "TokenizersBackend",
     "DistilBertTokenizer",
@@ -48,7 +48,7 @@ _SIDES = ("right", "left")
 
 @frozen(kw_only=True, slots=False)
 class TokenizerSettings:
-    """The settings in a folder; empty where it has none."""
+    """The settings in a folder; empty if it has none."""
 
     folder: Path
     data: Mapping[str, Any]  #: of tokenizer_config.json
@@ -58,7 +58,7 @@ class TokenizerSettings:
 
     @classmethod
     def read(cls, folder: Path) -> TokenizerSettings:
-        """Read what there is.
+        """Read the files that exist.
 
         Raises:
             UserError: a file is not a JSON object.
@@ -69,16 +69,16 @@ class TokenizerSettings:
 
     @property
     def tokenizer_class(self) -> str | None:
-        """The class that the files name, as transformers looks for it."""
-        named = self.data.get(_CLASS) or self.configuration.get(_CLASS)
-        if named is None and isinstance(code := self.data.get(_CODE), Mapping):
+        """The class in the files, looked up as transformers does."""
+        name = self.data.get(_CLASS) or self.configuration.get(_CLASS)
+        if name is None and isinstance(code := self.data.get(_CODE), Mapping):
             classes = code.get("AutoTokenizer")
-            named = next(filter(None, classes), None) if isinstance(classes, list) else classes
-        return None if named is None else str(named)
+            name = next(filter(None, classes), None) if isinstance(classes, list) else classes
+        return None if name is None else str(name)
 
     @property
     def maximum_tokens(self) -> int | None:
-        """The longest input; None where there is no limit.
+        """The longest input; None if there is no limit.
 
         Raises:
             UserError: it is not a number of tokens.
@@ -94,7 +94,7 @@ class TokenizerSettings:
 
     @property
     def segments(self) -> bool:
-        """Whether transformers gives the model the segments of the tokens; else they are all 0."""
+        """Whether transformers passes segments to the model; otherwise they are all 0."""
         names = self.data.get("model_input_names")
         if isinstance(names, list):
             return "token_type_ids" in names
@@ -102,10 +102,10 @@ class TokenizerSettings:
 
     @property
     def truncation_side(self) -> str | None:
-        """Where texts that are too long lose tokens, `left` or `right`; None where nothing is said.
+        """Where long texts are truncated, `left` or `right`; None if it is not set.
 
         Raises:
-            UserError: it is something else.
+            UserError: it has another value.
         """
         value = self.data.get("truncation_side")
         if value not in (None, *_SIDES):
@@ -115,10 +115,10 @@ class TokenizerSettings:
         return None if value is None else str(value)
 
     def flag(self, name: str) -> bool | None:
-        """A setting that is true or false; None where nothing is said.
+        """A setting that is true or false; None if it is not set.
 
         Raises:
-            UserError: it is something else.
+            UserError: it has another value.
         """
         value = self.data.get(name)
         if value is not None and not isinstance(value, bool):
@@ -127,34 +127,34 @@ class TokenizerSettings:
 
     @cached_property
     def special_tokens(self) -> dict[str, AddedToken]:
-        """The special tokens by name, e.g. `cls_token`; BERT's own where nothing is said."""
+        """The special tokens by name, e.g. `cls_token`; by default BERT's."""
         given = {name: self.named_special(name) or default for name, default in SPECIAL.items()}
         return {name: _token(value, special=True) for name, value in given.items()}
 
     def named_special(self, name: str) -> object | None:
-        """What the files say of a special token; None where they say nothing."""
+        """A special token as the files give it; None if they do not."""
         # as in transformers: a tokenizer_config.json with added tokens is newer than the other file
         older = {} if _ADDED in self.data else self.special
         return older.get(name) or self.data.get(name)
 
     @property
     def added_tokens(self) -> dict[AddedToken, int | None]:
-        """Tokens beyond the vocabulary with their ids, in order; None: the next one that is free."""
+        """Tokens beyond the vocabulary with their ids, in order; None: the next free id."""
         special = {token.content for token in self.special_tokens.values()}
         more = [token for name in _MORE for token in self._listed(name)]
         special |= {token.content for token in more}
         if _ADDED in self.data:
-            told = {int(index): _token(value) for index, value in self.data[_ADDED].items()}
+            listed = {int(index): _token(value) for index, value in self.data[_ADDED].items()}
         else:
-            told = {index: _token(content, special=content in special) for content, index in self.added.items()}
-        known = {token.content for token in told.values()}
+            listed = {index: _token(content, special=content in special) for content, index in self.added.items()}
+        known = {token.content for token in listed.values()}
         new = {token: None for token in more if token.content not in known}
-        return {**{told[index]: index for index in sorted(told)}, **new}
+        return {**{listed[index]: index for index in sorted(listed)}, **new}
 
     def _listed(self, name: str) -> list[AddedToken]:
         value = self.data.get(name) or self.special.get(name) or []
         values = value.values() if isinstance(value, Mapping) else value
-        return [_token(one, special=True) for one in values]
+        return [_token(item, special=True) for item in values]
 
 
 def _optional(path: Path) -> Mapping[str, Any]:
@@ -162,7 +162,7 @@ def _optional(path: Path) -> Mapping[str, Any]:
 
 
 def _token(value: object, *, special: bool = False) -> AddedToken:
-    """A token as a text or as the mapping of its settings."""
+    """A token from a text or from a mapping of its settings."""
     if isinstance(value, Mapping):
         flags = {name: bool(value[name]) for name in ("single_word", "lstrip", "rstrip", "normalized") if name in value}
         return AddedToken(str(value.get("content")), special=bool(value.get("special", special)), **flags)

@@ -38,35 +38,39 @@ class Tokens:
     ids: NDArray[np.int32]  #: (sum of lengths,)
     segments: NDArray[np.int8]  #: (sum of lengths,) 0 or 1
     lengths: NDArray[np.int64]  #: (N,)
-    offsets: NDArray[np.int64]  #: (N,) where each example begins
-    truncated: int = 0  #: examples that had more tokens than there was room for
+    offsets: NDArray[np.int64]  #: (N,) index of the first token of each example
+    truncated: int = 0  #: number of truncated examples
 
     def __len__(self) -> int:
         return len(self.lengths)
 
 
 def tokenize(tokenizer: Tokenizer, split: Split, maximum_tokens: int, *, truncation_side: str = "right") -> Tokens:
-    """The tokens of a split: `[CLS] text [SEP]` or `[CLS] text [SEP] second [SEP]`, as the tokenizer's template says.
+    """The tokens of a split: `[CLS] text [SEP]` or `[CLS] text [SEP] second [SEP]`, as its template defines.
 
-    An input over `maximum_tokens` loses tokens at its end, or where `truncation_side` is `left` at its beginning; of a
-    pair always the longer text loses.
+    An input of more than `maximum_tokens` is truncated at its end, or at its start if `truncation_side` is `left`; in a
+    pair the longer text is truncated.
     """
     from tokenizers import Tokenizer
 
-    encoder = Tokenizer.from_str(tokenizer.to_str())  # the caller's own truncation and padding stay as they are
+    encoder = Tokenizer.from_str(
+        tokenizer.to_str()
+    )  # a copy: the truncation and padding of the caller's tokenizer do not change
     encoder.no_padding()
     encoder.no_truncation()
     texts = list(split.texts) if split.pairs is None else list(zip(split.texts, split.pairs, strict=True))
     encoded = encoder.encode_batch_fast(texts)
-    long = [place for place, one in enumerate(encoded) if len(one.ids) > maximum_tokens]
+    long = [index for index, encoding in enumerate(encoded) if len(encoding.ids) > maximum_tokens]
     encoder.enable_truncation(maximum_tokens, strategy="longest_first", direction=truncation_side)
-    for place, one in zip(long, encoder.encode_batch_fast([texts[place] for place in long]), strict=True):
-        encoded[place] = one
-    lengths = np.fromiter((len(one.ids) for one in encoded), dtype=np.int64, count=len(encoded))
+    for index, encoding in zip(long, encoder.encode_batch_fast([texts[index] for index in long]), strict=True):
+        encoded[index] = encoding
+    lengths = np.fromiter((len(encoding.ids) for encoding in encoded), dtype=np.int64, count=len(encoded))
     total = int(lengths.sum())
     return Tokens(
-        ids=np.fromiter(chain.from_iterable(one.ids for one in encoded), dtype=np.int32, count=total),
-        segments=np.fromiter(chain.from_iterable(one.type_ids for one in encoded), dtype=np.int8, count=total),
+        ids=np.fromiter(chain.from_iterable(encoding.ids for encoding in encoded), dtype=np.int32, count=total),
+        segments=np.fromiter(
+            chain.from_iterable(encoding.type_ids for encoding in encoded), dtype=np.int8, count=total
+        ),
         lengths=lengths,
         offsets=np.cumsum(lengths) - lengths,
         truncated=len(long),
@@ -74,32 +78,32 @@ def tokenize(tokenizer: Tokenizer, split: Split, maximum_tokens: int, *, truncat
 
 
 def tokens_key(*parts: str | int) -> str:
-    """The name of tokens that are made of these parts, and of this version of the tokenizers package."""
+    """The key of tokens that depend on these parts and on the version of the tokenizers package."""
     from importlib.metadata import version
 
     text = json.dumps([_FORMAT, version("tokenizers"), *parts])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def cached_tokens(folder: Path, key: str, make: Callable[[], Tokens]) -> Tokens:
-    """The tokens of a key from `<folder>/<key>.safetensors`, which is made where it is not there or damaged.
+def cached_tokens(folder: Path, key: str, compute: Callable[[], Tokens]) -> Tokens:
+    """The tokens of a key from `<folder>/<key>.safetensors`, which is written if it is missing or damaged.
 
-    Processes at work on the same key write it one after the other, each as a whole, and with the same content.
-    A folder that cannot be written costs the tokenising, nothing else.
+    Processes that write the same key at the same time each replace the whole file, with the same content. In a folder
+    that cannot be written the tokens are computed every time.
     """
     file = folder / f"{key}.safetensors"
-    if (found := _read(file)) is not None:
-        return found
-    tokens = make()
+    if (cached := _read(file)) is not None:
+        return cached
+    tokens = compute()
     try:
         _write(tokens, file)
-    except (OSError, SafetensorError) as error:  # the second is that of a full disk
-        _log.info("tokens cannot be kept in %s: %s", folder, error)
+    except (OSError, SafetensorError) as error:  # SafetensorError: the disk is full
+        _log.info("cannot cache tokens in %s: %s", folder, error)
     return tokens
 
 
 def _read(file: Path) -> Tokens | None:
-    """What a file holds; None where there is none, or another content than was written."""
+    """The tokens of a file; None if it is missing or damaged."""
     try:
         with safe_open(file, framework="numpy") as opened:
             arrays = {name: opened.get_tensor(name) for name in _ARRAYS}
@@ -107,11 +111,11 @@ def _read(file: Path) -> Tokens | None:
     except FileNotFoundError:
         return None
     except (OSError, SafetensorError) as error:
-        _log.warning("%s is damaged and made again: %s", file, error)
+        _log.warning("%s is damaged and will be replaced: %s", file, error)
         return None
     truncated = metadata.get(_TRUNCATED, "")
     if metadata.get(_HASH) != _digest(arrays, truncated):
-        _log.warning("%s is damaged and made again: its content is not what was written", file)
+        _log.warning("%s is damaged and will be replaced: its hash does not match", file)
         return None
     _touch(file)
     lengths = arrays["lengths"]
@@ -128,24 +132,24 @@ def _write(tokens: Tokens, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.ascontiguousarray(getattr(tokens, name)) for name in _ARRAYS}
     truncated = str(tokens.truncated)
-    half = file.with_name(f"{file.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    part = file.with_name(f"{file.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
     try:
-        save_file(arrays, half, metadata={_TRUNCATED: truncated, _HASH: _digest(arrays, truncated)})
-        os.replace(half, file)
+        save_file(arrays, part, metadata={_TRUNCATED: truncated, _HASH: _digest(arrays, truncated)})
+        os.replace(part, file)
     finally:
-        half.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def _digest(arrays: dict[str, np.ndarray], truncated: str) -> str:
-    found = hashlib.sha256(truncated.encode())
+    digest = hashlib.sha256(truncated.encode())
     for name, dtype in _ARRAYS.items():
-        found.update(f"{name} {arrays[name].dtype == dtype} {arrays[name].shape}".encode())
-        found.update(arrays[name].data)
-    return found.hexdigest()
+        digest.update(f"{name} {arrays[name].dtype == dtype} {arrays[name].shape}".encode())
+        digest.update(arrays[name].data)
+    return digest.hexdigest()
 
 
 def _touch(file: Path) -> None:
     try:
         os.utime(file)
     except OSError:
-        _log.debug("%s cannot be touched; `store gc --days` will think it unused", file)
+        _log.debug("cannot update the time of %s; `store gc --days` will take it for unused", file)

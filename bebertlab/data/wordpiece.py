@@ -1,4 +1,4 @@
-"""BERT's own tokenizer from a vocabulary with a token a line."""
+"""BERT's own tokenizer from a vocabulary with one token per line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from bebertlab.data.tokenizer_settings import SETTINGS_FILE, TokenizerSettings
 from bebertlab.errors import UserError
 
-#: classes that make BERT's own tokens of a vocabulary
+#: classes that make BERT's tokens from a vocabulary
 _CLASSES = frozenset(
     f"{name}Tokenizer{suffix}" for name in ("Bert", "Electra", "MobileBert", "ConvBert") for suffix in ("", "Fast")
 )
-#: settings of slow tokenizers that change tokens, and the values that change nothing
+#: settings of slow tokenizers that change tokens, with the values that do not
 _SLOW: Mapping[str, tuple[object, ...]] = {
     "do_basic_tokenize": (None, True),
     "never_split": (None, []),
@@ -28,29 +28,29 @@ _SLOW: Mapping[str, tuple[object, ...]] = {
 
 @frozen(kw_only=True, eq=False)
 class WordPiece:
-    """A tokenizer, and the settings with which transformers makes the same of its vocabulary."""
+    """A tokenizer, and the settings with which transformers builds the same one from its vocabulary."""
 
     tokenizer: Tokenizer
     settings: Mapping[str, Any]
 
 
 def read_wordpiece(path: Path, settings: TokenizerSettings) -> WordPiece:
-    """The tokenizer of a vocabulary, as transformers' BertTokenizer makes it.
+    """The tokenizer of a vocabulary, as transformers' BertTokenizer builds it.
 
-    Where the settings do not say whether letters are lower-cased, the vocabulary does: they are if it has no capital;
-    and accents are stripped from lower-cased letters if it has none.
+    If the settings do not say whether letters are lower-cased, they are if the vocabulary has no capital letters; and
+    accents are stripped from lower-cased letters if it has none.
 
     Raises:
-        UserError: it is of another class than BERT's, or not a vocabulary of a BERT.
+        UserError: its class is not one of BERT's, or it is not a vocabulary of a BERT.
     """
     _check_class(path, settings)
     vocabulary = _vocabulary(path)
     special = {name: token.content for name, token in settings.special_tokens.items()}
     _check_special(path, vocabulary, special)
-    words = [token for token in vocabulary if token not in special.values() and not _is_bracketed(token)]
-    if not words:
+    ordinary = [token for token in vocabulary if token not in special.values() and not _is_bracketed(token)]
+    if not ordinary:
         raise UserError(f"{path}: the tokenizer has no words")
-    lower, accents, chinese = _normalization(words, settings)
+    lower, accents, chinese = _normalization(ordinary, settings)
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=special["unk_token"]))
     tokenizer.normalizer = normalizers.BertNormalizer(
         clean_text=True, handle_chinese_chars=chinese, strip_accents=accents, lowercase=lower
@@ -67,29 +67,28 @@ def read_wordpiece(path: Path, settings: TokenizerSettings) -> WordPiece:
     )
     flags = {"do_lower_case": lower, "strip_accents": accents, "tokenize_chinese_chars": chinese}
     known = {name: token for name, token in special.items() if token in vocabulary}
-    whole = {"tokenizer_class": "BertTokenizer", **settings.data, **flags, **known}
-    return WordPiece(tokenizer=tokenizer, settings=whole)
+    all_settings = {"tokenizer_class": "BertTokenizer", **settings.data, **flags, **known}
+    return WordPiece(tokenizer=tokenizer, settings=all_settings)
 
 
 def _check_class(path: Path, settings: TokenizerSettings) -> None:
-    named = settings.tokenizer_class
-    if named is not None and named not in _CLASSES:
+    name = settings.tokenizer_class
+    if name is not None and name not in _CLASSES:
         raise UserError(
-            f"{path} is of the class {named}, not BERT's own; save it with transformers as a tokenizer.json,"
-            " which says by itself how it works"
+            f"{path} has the class {name}, which is not BERT's; save it with transformers as a tokenizer.json"
         )
-    for name, plain in _SLOW.items():
-        if settings.data.get(name) not in plain:
+    for option, supported in _SLOW.items():
+        if settings.data.get(option) not in supported:
             raise UserError(
-                f"{settings.folder / SETTINGS_FILE}: {name} is {settings.data[name]!r}, which is not supported;"
+                f"{settings.folder / SETTINGS_FILE}: {option} is {settings.data[option]!r}, which is not supported;"
                 " save the tokenizer with transformers as a tokenizer.json"
             )
 
 
 def _vocabulary(path: Path) -> dict[str, int]:
-    """Token to id, the number of its line. Of a token that is there twice the last one counts, as in transformers.
+    """Tokens with their ids, the numbers of their lines; of a repeated token the last, as in transformers.
 
-    A blank line has a number too, but no token can be blank.
+    Blank lines are counted too, but no token is blank.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -101,17 +100,17 @@ def _vocabulary(path: Path) -> dict[str, int]:
 
 def _check_special(path: Path, vocabulary: Mapping[str, int], special: Mapping[str, str]) -> None:
     needed = (special[name] for name in ("unk_token", "cls_token", "sep_token"))
-    if lacking := [token for token in needed if token not in vocabulary]:
-        raise UserError(f"{path}: not a vocabulary of a BERT, a token a line: it lacks {', '.join(lacking)}")
+    if missing := [token for token in needed if token not in vocabulary]:
+        raise UserError(f"{path}: not a vocabulary of a BERT, one token per line: {', '.join(missing)} missing")
 
 
-def _normalization(words: Iterable[str], settings: TokenizerSettings) -> tuple[bool, bool | None, bool]:
-    """Whether letters are lower-cased, accents stripped (None: as letters are lower-cased), Chinese characters cut."""
+def _normalization(tokens: Iterable[str], settings: TokenizerSettings) -> tuple[bool, bool | None, bool]:
+    """Whether letters are lower-cased, accents stripped (None: if lower-cased), and Chinese characters split."""
     lower, accents = settings.flag("do_lower_case"), settings.flag("strip_accents")
     chinese = settings.flag("tokenize_chinese_chars")
     if lower is None:
-        lower = not any(token != token.lower() for token in words)
-        if lower and accents is None and any(map(_has_accent, words)):
+        lower = not any(token != token.lower() for token in tokens)
+        if lower and accents is None and any(map(_has_accent, tokens)):
             accents = False
     return lower, accents, chinese is not False
 
@@ -121,13 +120,13 @@ def _has_accent(token: str) -> bool:
 
 
 def _is_bracketed(token: str) -> bool:
-    """Whether it is a mark such as [unused1] or [E1], whose letters say nothing."""
+    """Whether it is a special token such as [unused1] or [E1], whose letters do not count."""
     return token.startswith("[") and token.endswith("]") and len(token) > 2
 
 
 def _add_tokens(tokenizer: Tokenizer, path: Path, vocabulary: dict[str, int], settings: TokenizerSettings) -> None:
-    """Mark the special tokens in the texts as such, and add the tokens beyond the vocabulary."""
-    tokenizer.add_special_tokens([one for one in settings.special_tokens.values() if one.content in vocabulary])
+    """Make the tokenizer recognize special tokens in texts, and add the tokens beyond the vocabulary."""
+    tokenizer.add_special_tokens([token for token in settings.special_tokens.values() if token.content in vocabulary])
     for token, index in settings.added_tokens.items():
         if token.special:
             tokenizer.add_special_tokens([token])

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bebertlab.training.optimizers import FlatParameters, Group, Moments, Tables, bundle, fused_adamw
+from bebertlab.training.optimizers import FlatParameters, Group, Moments, Tables, flatten_small, fused_adamw
 
-#: a step count at which 1 - beta^count is exactly 1, so that the fused kernel of AdamW corrects no bias;
-#: adding 1 to it gives the same float32 again
-_ENDLESS = 2.0**24
+#: a step count at which 1 - beta^count is exactly 1, so that the fused kernel of AdamW does not correct the bias;
+#: adding 1 to it gives the same float32
+_NO_CORRECTION = 2.0**24
 
 
 class BertAdam:
     """Adam without bias correction; every parameter's gradient is clipped by its own norm.
 
-    g = gradient * min(1, c / (norm + 1e-6)),  c the norm allowed (1 in the papers), no clipping where it is None;
+    g = gradient * min(1, c / (norm + 1e-6)),  c the maximal norm (1 in the papers), no clipping where it is None;
     m = 0.9 m + 0.1 g,  v = 0.999 v + 0.001 g^2,  p = p - rate (m / (sqrt(v) + 1e-6) + decay p).
     Source: the BERT reference code, as in BinaryBERT's, TernaryBERT's, BiBERT's and BiT's optimizer.
     Differs: the schedule counts all steps of the phase; the published code counts int(examples / batch size) an epoch,
@@ -42,79 +42,82 @@ class BertAdam:
     def step(self, factor: float) -> None:
         """Update all parameters by their gradients, at `factor` times their rates, and clear the gradients."""
         self._pieces = self._pieces or [piece for group in self._groups for piece in _pieces(group)]
-        gradients = {piece: found for piece in self._pieces if (found := piece.gradients())}
+        gradients = {piece: tensors for piece in self._pieces if (tensors := piece.gradients())}
         for piece, divisors in zip(gradients, self._divisors([*gradients.values()]), strict=True):
             piece.update(divisors, factor, self._betas, self._epsilon)
 
     def moments(self, parameter: nn.Parameter) -> tuple[Tensor, Tensor] | None:
         """The first and second moment of a parameter's gradient; None before its first gradient."""
-        found = [piece.moments_of(parameter) for piece in self._pieces]
-        return next((one for one in found if one is not None), None)
+        moments = (piece.moments_of(parameter) for piece in self._pieces)
+        return next((pair for pair in moments if pair is not None), None)
 
     def release(self) -> None:
-        """Give every parameter memory of its own again and drop the gradients; the optimizer is of no use after."""
+        """Give every parameter its own memory again and drop the gradients; the optimizer cannot be used afterwards."""
         for piece in self._pieces:
             piece.release()
         self._pieces = []
 
     def _divisors(self, gradients: Sequence[Sequence[Tensor]]) -> Sequence[Tensor | None]:
-        """What the gradients of each piece are divided by, one number a parameter: max(1, (norm + 1e-6) / c)."""
+        """The divisors of the gradients of each piece, one element per parameter: max(1, (norm + 1e-6) / c)."""
         if self._gradient_norm is None or not gradients:
             return [None] * len(gradients)
-        norms = torch.stack(torch._foreach_norm([one for several in gradients for one in several]))
+        norms = torch.stack(torch._foreach_norm([gradient for piece in gradients for gradient in piece]))
         divisors = norms.add_(1e-6).div_(self._gradient_norm).clamp_(min=1.0)
-        return torch.split(divisors, [len(several) for several in gradients])
+        return torch.split(divisors, [len(piece) for piece in gradients])
 
 
 class _Piece:
-    """What one call updates: a bundle, or a large parameter, with its moments."""
+    """What one call updates: flat parameters, or a large one, with its moments."""
 
-    def __init__(self, vector: nn.Parameter, group: Group, laid: FlatParameters | None = None) -> None:
-        self._vector, self._group, self._bundle = vector, group, laid
+    def __init__(self, vector: nn.Parameter, group: Group, flat: FlatParameters | None = None) -> None:
+        self._vector, self._group, self._flat = vector, group, flat
         self._tables = Tables()
         self._first = self._second = torch.empty(0)
-        self._count = torch.tensor(_ENDLESS, device=vector.device)
+        self._count = torch.tensor(_NO_CORRECTION, device=vector.device)
 
     def gradients(self) -> list[Tensor]:
-        """That of each parameter, without zero rows of a table; empty where the loss did not reach it."""
-        if self._bundle is not None:
-            return self._bundle.gradients
-        gradient = self._tables.lay(self._vector)
+        """The gradient of each parameter, without the zero rows of a table; empty where the loss does not reach it."""
+        if self._flat is not None:
+            return self._flat.gradients
+        gradient = self._tables.densify(self._vector)
         return [] if gradient is None else [gradient]
 
     def update(self, divisors: Tensor | None, factor: float, betas: tuple[float, float], epsilon: float) -> None:
-        """Move the parameters and clear their gradients."""
+        """Update the parameters and clear their gradients."""
         if not self._first.numel():
             self._first, self._second = torch.zeros_like(self._vector), torch.zeros_like(self._vector)
         gradient = self._vector.grad
         assert gradient is not None
-        if self._bundle is not None and divisors is not None:
-            gradient.div_(divisors.repeat_interleave(self._bundle.lengths, output_size=len(gradient)))
+        if self._flat is not None and divisors is not None:
+            gradient.div_(divisors.repeat_interleave(self._flat.lengths, output_size=len(gradient)))
             divisors = None
         moments = Moments(first=[self._first], second=[self._second], counts=[self._count])
         divisor = None if divisors is None else divisors[0]
         fused_adamw([self._vector], moments, self._group, factor, betas=betas, epsilon=epsilon, divisor=divisor)
-        if self._bundle is None:
+        if self._flat is None:
             self._tables.clear(self._vector)
         else:
             gradient.zero_()
 
     def moments_of(self, parameter: nn.Parameter) -> tuple[Tensor, Tensor] | None:
-        """Those of a parameter that is in here."""
+        """The moments of a parameter of this piece; None for others."""
         if not self._first.numel():
             return None
-        if self._bundle is not None:
-            place = self._bundle.place(parameter)
-            return None if place is None else (self._first[place], self._second[place])
+        if self._flat is not None:
+            elements = self._flat.elements_of(parameter)
+            return None if elements is None else (self._first[elements], self._second[elements])
         return (self._first, self._second) if parameter is self._vector else None
 
     def release(self) -> None:
-        """Give the parameters memory of their own again and drop their gradients."""
-        if self._bundle is not None:
-            self._bundle.release()
+        """Give the parameters their own memory again and drop their gradients."""
+        if self._flat is not None:
+            self._flat.release()
         self._vector.grad = None
 
 
 def _pieces(group: Group) -> list[_Piece]:
-    bundles, alone = bundle(group.parameters)
-    return [*(_Piece(one.vector, group, one) for one in bundles), *(_Piece(one, group) for one in alone)]
+    flat, separate = flatten_small(group.parameters)
+    return [
+        *(_Piece(parameters.vector, group, parameters) for parameters in flat),
+        *(_Piece(parameter, group) for parameter in separate),
+    ]

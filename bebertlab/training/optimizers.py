@@ -28,11 +28,11 @@ class Group:
 def parameter_groups(
     model: nn.Module, quantizers: Iterable[ParameterGroup], options: TrainOptions, learning_rate: float
 ) -> tuple[Group, ...]:
-    """Matrices decay; biases, norms and other vectors do not; quantizers say what is theirs.
+    """The groups of a model: matrices decay, biases, norms and other vectors do not; quantizers name their parameters.
 
-    The rate of a quantizer's parameters stays the same in every phase, as in BinaryBERT.
+    The rate of a quantizer's parameters is the same in every phase, as in BinaryBERT.
     """
-    own = [
+    quantized = [
         Group(
             parameters=group.parameters,
             learning_rate=options.quantizer_learning_rate if group.learning_rate is None else group.learning_rate,
@@ -41,7 +41,7 @@ def parameter_groups(
         for group in quantizers
         if not group.no_decay_group
     ]
-    taken = {id(parameter) for group in own for parameter in group.parameters}
+    taken = {id(parameter) for group in quantized for parameter in group.parameters}
     others = [parameter for parameter in model.parameters() if id(parameter) not in taken]
     matrices = tuple(parameter for parameter in others if parameter.ndim > 1)
     vectors = tuple(parameter for parameter in others if parameter.ndim <= 1)
@@ -49,31 +49,31 @@ def parameter_groups(
         [
             Group(parameters=matrices, learning_rate=learning_rate, weight_decay=options.weight_decay),
             Group(parameters=vectors, learning_rate=learning_rate, weight_decay=0.0),
-            *own,
+            *quantized,
         ]
     )
 
 
 def _merged(groups: Sequence[Group]) -> tuple[Group, ...]:
     """One group for each pair of rate and decay: a model has a quantizer at every site."""
-    found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    merged: dict[tuple[float, float], list[nn.Parameter]] = {}
     for group in groups:
         trained = (parameter for parameter in group.parameters if parameter.requires_grad)
-        found.setdefault((group.learning_rate, group.weight_decay), []).extend(trained)
+        merged.setdefault((group.learning_rate, group.weight_decay), []).extend(trained)
     return tuple(
         Group(parameters=tuple(parameters), learning_rate=rate, weight_decay=decay)
-        for (rate, decay), parameters in found.items()
+        for (rate, decay), parameters in merged.items()
         if parameters
     )
 
 
 @frozen(kw_only=True, eq=False)
 class Moments:
-    """What Adam keeps of each of some vectors."""
+    """The state of Adam for some vectors."""
 
     first: Sequence[Tensor]
     second: Sequence[Tensor]
-    counts: Sequence[Tensor]  #: steps by which the bias of the moments is corrected, the one to come included
+    counts: Sequence[Tensor]  #: steps for the bias correction of the moments, including the next one
 
 
 def fused_adamw(
@@ -86,7 +86,7 @@ def fused_adamw(
     epsilon: float,
     divisor: Tensor | None,
 ) -> None:
-    """Move vectors by their gradients, divided by `divisor` first, at `factor` times the rate of their group.
+    """Update vectors by their gradients, divided by `divisor`, at `factor` times the rate of their group.
 
     The kernel of `torch.optim.AdamW` without that class, whose first use imports the compiler of torch: two seconds in
     every worker.
@@ -111,19 +111,19 @@ def fused_adamw(
 
 
 class Optimizer:
-    """AdamW (betas 0.9 and 0.999, epsilon 1e-8) with the gradient's global norm clipped; rate and decay as told.
+    """AdamW (betas 0.9 and 0.999, epsilon 1e-8) with the gradient's global norm clipped.
 
-    A small model has dozens of tensors of a few thousand numbers, and the calls for each cost more than the numbers.
+    A small model has dozens of tensors of a few thousand elements, whose kernel launches cost more than the arithmetic.
     So after the first backward pass the small parameters of a group become views of one vector, and their gradients
-    views of another. Parameters that the first loss does not reach stay as they are: without a gradient they neither
-    move nor decay.
+    views of another. Parameters that the first loss does not reach stay as they are: without a gradient they are
+    neither updated nor decayed.
     """
 
     def __init__(self, groups: Sequence[Group], gradient_norm: float | None) -> None:
         self._groups = groups
         self._gradient_norm = gradient_norm
-        self._bundles: list[FlatParameters] = []
-        self._alone: list[nn.Parameter] = []
+        self._flat: list[FlatParameters] = []
+        self._separate: list[nn.Parameter] = []
         self._tables = Tables()
         self._vectors: list[_Vectors] = []
 
@@ -133,54 +133,54 @@ class Optimizer:
         gradients = self._gradients()
         divisor = None
         if self._gradient_norm is not None and gradients:
-            # the fused step divides by it: a pass over the gradients less, and no wait for the norm on a GPU
-            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
+            # the fused step divides by it: one pass less over the gradients, and on a GPU no wait for the norm
+            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]))
             divisor = (norm / self._gradient_norm).clamp(min=1.0)
         for vectors in self._vectors:
             vectors.update(factor, divisor)
-        for one in self._bundles:
-            one.gradient.zero_()
-        for parameter in self._alone:
+        for flat in self._flat:
+            flat.gradient.zero_()
+        for parameter in self._separate:
             self._tables.clear(parameter)
 
     def release(self) -> None:
-        """Give every parameter memory of its own again and drop the gradients; the optimizer is of no use after."""
-        for one in self._bundles:
-            one.release()
-        for parameter in self._alone:
+        """Give every parameter its own memory again and drop the gradients; the optimizer cannot be used afterwards."""
+        for flat in self._flat:
+            flat.release()
+        for parameter in self._separate:
             parameter.grad = None
-        self._bundles, self._alone, self._vectors, self._tables = [], [], [], Tables()
+        self._flat, self._separate, self._vectors, self._tables = [], [], [], Tables()
 
     def _begin(self) -> list[_Vectors]:
-        laid = []
+        vectors = []
         for group in self._groups:
-            bundles, alone = bundle(group.parameters)
-            self._bundles += bundles
-            self._alone += alone
-            laid.append(_Vectors(group, [*(one.vector for one in bundles), *alone]))
-        return laid
+            flat, separate = flatten_small(group.parameters)
+            self._flat += flat
+            self._separate += separate
+            vectors.append(_Vectors(group, [*(parameters.vector for parameters in flat), *separate]))
+        return vectors
 
     def _gradients(self) -> list[Tensor]:
-        alone = [self._tables.lay(parameter) for parameter in self._alone]
-        return [*(one.gradient for one in self._bundles), *(one for one in alone if one is not None)]
+        separate = [self._tables.densify(parameter) for parameter in self._separate]
+        return [*(flat.gradient for flat in self._flat), *(gradient for gradient in separate if gradient is not None)]
 
 
 class _Vectors:
-    """Bundles and large parameters of a group, with their moments."""
+    """Flat and large parameters of a group, with their moments."""
 
     def __init__(self, group: Group, vectors: Sequence[nn.Parameter]) -> None:
         self._group, self._vectors = group, vectors
         self._states: dict[Tensor, tuple[Tensor, Tensor, Tensor]] = {}  # two moments, and the steps so far
 
     def update(self, factor: float, divisor: Tensor | None) -> None:
-        """Move what has a gradient, which is divided by `divisor` first."""
-        moving: list[Tensor] = [vector for vector in self._vectors if vector.grad is not None]
-        if not moving:
+        """Update the vectors that have a gradient."""
+        updated: list[Tensor] = [vector for vector in self._vectors if vector.grad is not None]
+        if not updated:
             return
-        firsts, seconds, counts = (list(several) for several in zip(*map(self._state, moving), strict=True))
+        firsts, seconds, counts = (list(column) for column in zip(*map(self._state, updated), strict=True))
         torch._foreach_add_(counts, 1)
         state = Moments(first=firsts, second=seconds, counts=counts)
-        fused_adamw(moving, state, self._group, factor, betas=_BETAS, epsilon=_EPSILON, divisor=divisor)
+        fused_adamw(updated, state, self._group, factor, betas=_BETAS, epsilon=_EPSILON, divisor=divisor)
 
     def _state(self, vector: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if vector not in self._states:
@@ -189,14 +189,13 @@ class _Vectors:
         return self._states[vector]
 
 
-#: numbers below which a parameter is laid into a vector with its neighbours; a larger one is worth a call of its own
-SMALL = 2**15
+SMALL = 2**15  #: elements below which parameters are flattened into one vector; larger ones are updated separately
 
-_LINE = 16  # numbers of a cache line
+_LINE = 16  # elements of a cache line
 
 
 class FlatParameters:
-    """Parameters laid end to end, and their gradients; each begins on a cache line, for the products that read it.
+    """Parameters and their gradients in contiguous memory; each begins on a cache line, for the products that read it.
 
     The parameters become views of `vector`, and their gradients views of `gradient`, until `release`.
     """
@@ -205,11 +204,11 @@ class FlatParameters:
         self.parameters = parameters
         starts = list(accumulate((-(-p.numel() // _LINE) * _LINE for p in parameters), initial=0))
         self.vector = nn.Parameter(parameters[0].new_zeros(starts[-1]))
-        #: (parameters,) numbers that each takes, those up to the end of its cache line included
+        #: (parameters,) elements of each, padded to the end of its cache line
         self.lengths = torch.tensor(starts, device=self.vector.device).diff()
         self.gradient = torch.zeros_like(self.vector)
         self.vector.grad = self.gradient
-        self.gradients: list[Tensor] = []  #: that of each parameter
+        self.gradients: list[Tensor] = []  #: of each parameter
         for p, start in zip(parameters, starts, strict=False):
             values = self.vector.data[start : start + p.numel()].view_as(p)
             gradient = self.gradient[start : start + p.numel()].view_as(p)
@@ -219,30 +218,30 @@ class FlatParameters:
             p.data, p.grad = values, gradient
             self.gradients.append(gradient)
 
-    def place(self, parameter: nn.Parameter) -> slice | None:
-        """Where a parameter lies in `vector`; None where it does not."""
-        for one, gradient in zip(self.parameters, self.gradients, strict=True):
-            if one is parameter:
+    def elements_of(self, parameter: nn.Parameter) -> slice | None:
+        """The elements of `vector` that are a parameter; None for other parameters."""
+        for own, gradient in zip(self.parameters, self.gradients, strict=True):
+            if own is parameter:
                 start = gradient.storage_offset()
                 return slice(start, start + gradient.numel())
         return None
 
     def release(self) -> None:
-        """Give every parameter memory of its own again and drop the gradients."""
+        """Give every parameter its own memory again and drop the gradients."""
         for parameter in self.parameters:
             parameter.data = parameter.data.clone()
             parameter.grad = None
 
 
 class Tables:
-    """Dense memory for sparse gradients: kept from step to step, so that only the rows of a batch are written."""
+    """Dense memory for sparse gradients, kept between steps, so that only the rows of a batch are written."""
 
     def __init__(self) -> None:
         self._memory: dict[nn.Parameter, Tensor] = {}
         self._rows: dict[nn.Parameter, Tensor] = {}
 
-    def lay(self, parameter: nn.Parameter) -> Tensor | None:
-        """Make the gradient of a parameter dense; returns all of it that is not zero, None where it has none."""
+    def densify(self, parameter: nn.Parameter) -> Tensor | None:
+        """Make the gradient of a parameter dense; returns its rows that are not zero, None without a gradient."""
         gradient = parameter.grad
         if gradient is None or not gradient.is_sparse:
             return gradient
@@ -260,11 +259,11 @@ class Tables:
             self._memory[parameter].index_fill_(0, rows, 0.0)
 
 
-def bundle(parameters: Sequence[nn.Parameter]) -> tuple[list[FlatParameters], list[nn.Parameter]]:
-    """Lay the small parameters that have a gradient end to end; the others stay alone.
+def flatten_small(parameters: Sequence[nn.Parameter]) -> tuple[list[FlatParameters], list[nn.Parameter]]:
+    """Flatten the small parameters that have a gradient; the others stay separate.
 
-    A parameter without a gradient neither moves nor decays, and it could not do so as a part of a vector.
+    A parameter without a gradient is neither updated nor decayed, which is impossible for a part of a vector.
     """
     small = [p for p in parameters if p.grad is not None and not p.grad.is_sparse and p.numel() < SMALL]
-    chosen = {id(p) for p in small}
-    return [FlatParameters(small)] if small else [], [p for p in parameters if id(p) not in chosen]
+    flattened = {id(p) for p in small}
+    return [FlatParameters(small)] if small else [], [p for p in parameters if id(p) not in flattened]

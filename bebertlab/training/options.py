@@ -19,32 +19,38 @@ _NORM: float | None = 1.0
 class TrainOptions:
     """How a stage trains. A recipe's own `train` gives the defaults of every option of this type, whatever its name.
 
-    That holds for options of stages and of groups of stages, and for those inside of other options. What a stage writes
-    itself wins, key by key. A group of stages must pass its `TrainOptions` on to the stages that it makes.
+    This applies to options of stages and of groups of stages, and to nested options. What a stage sets itself takes
+    precedence, key by key. A group of stages must pass its `TrainOptions` on to its stages.
 
-    The rate rises linearly from 0 over the first `warmup` of the steps; then `schedule` says.
+    The rate rises linearly from 0 over the first `warmup` of the steps, then it follows `schedule`.
     """
 
     optimizer: Literal["adamw", "bertadam"] = field(
         default="adamw", validator=validators.in_(("adamw", "bertadam"))
-    )  #: bertadam: as the papers' code, no bias correction, each parameter's gradient clipped by its own norm
+    )  #: bertadam: as in the papers' code, no bias correction, each parameter's gradient clipped by its own norm
     schedule: Schedule = field(
         default="linear", validator=validators.in_(("linear", "constant"))
-    )  #: after the warm-up: linearly down to 0 at the last step, or the highest rate to the end
-    published_schedule: bool = False  #: the papers' code: smaller batches not counted, short warm-ups kept
+    )  #: after the warm-up: linear decay to 0 at the last step, or the highest rate until the end
+    published_schedule: bool = (
+        False  #: as in the papers' code: smaller batches are not counted, warm-ups shorter than a step are kept
+    )
     learning_rate: float = field(default=5e-5, validator=_positive)  #: highest rate of the weights
     epochs: int = field(default=3, validator=_at_least_one)  #: passes over the train split, in each phase
-    batch_size: int = field(default=32, validator=_at_least_one)  #: examples a step
-    warmup: float = field(default=0.1, validator=[_not_negative, validators.lt(1.0)])  #: part of the steps
-    weight_decay: float = field(default=0.01, validator=_not_negative)  #: of matrices; biases and norms have none
+    batch_size: int = field(default=32, validator=_at_least_one)  #: examples per step
+    warmup: float = field(default=0.1, validator=[_not_negative, validators.lt(1.0)])  #: fraction of the steps
+    weight_decay: float = field(default=0.01, validator=_not_negative)  #: of matrices; biases and norms do not decay
     gradient_norm: float | None = field(
         default=_NORM, validator=validators.optional(_positive)
-    )  #: longest gradient; null: any
+    )  #: maximal norm of the gradient; null: no clipping
     quantizer_learning_rate: float = field(default=1e-4, validator=_positive)  #: of steps, clips and shifts
     quantizer_weight_decay: float = field(default=0.0, validator=_not_negative)  #: of steps, clips and shifts
-    evaluations: int = field(default=1, validator=_at_least_one)  #: an epoch, on the select split; the best state stays
+    evaluations: int = field(
+        default=1, validator=_at_least_one
+    )  #: per epoch, on the select split; the best state is kept
     precision: Precision = field(
         default="fp32", validator=validators.in_(("fp32", "bf16"))
-    )  #: of matrix products; bf16: faster where the processor or GPU has instructions for it
-    compile: bool = False  #: each layer by torch.compile: slow at first; `bebertlab bench train` says when that pays
+    )  #: of matrix products; bf16 is faster on processors and GPUs with instructions for it
+    compile: bool = (
+        False  #: compile each layer with torch.compile: a slow start; `bebertlab bench train` shows when it pays off
+    )
     teacher_dropout: bool = False  #: the teacher's dropout is active, as in BinaryBERT's, BEBERT's and BiT's code

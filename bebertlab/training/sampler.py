@@ -1,4 +1,4 @@
-"""Which examples an epoch holds: how the round of an ensemble reaches the training of a member."""
+"""The examples of each epoch, as the sample weights of an ensemble require for its member."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from bebertlab.training.seed import derive_seed
 
 @frozen(kw_only=True, eq=False)
 class EpochSampler:
-    """Draws the examples of each epoch, from a generator of its own: the model's dropout does not touch the data.
+    """Draws the examples of each epoch from a separate generator: the model's dropout does not influence the data.
 
-    Without a round every example comes once an epoch. A bootstrap or a subset is one for all epochs and phases.
+    Without sample weights every example occurs once per epoch. A bootstrap or a subset is the same in all epochs and
+    phases.
     """
 
     seed: int
@@ -35,12 +36,12 @@ class EpochSampler:
 
     @property
     def size(self) -> int:
-        """Examples of an epoch, repeated ones counted as often as they come."""
+        """Examples of an epoch, counted as often as they occur."""
         return self._draws if self._sampling is Sampling.RESAMPLE else len(self._drawn)
 
     @property
     def subset(self) -> NDArray[np.int64] | None:
-        """The positions that training is confined to by a subset or fewer draws than examples; None for all."""
+        """The positions that occur in training with a subset, or with fewer draws than examples; None for all."""
         fewer = self._sampling is Sampling.BOOTSTRAP and self._draws < len(self.lengths)
         if not fewer and self._sampling is not Sampling.SUBSET:
             return None
@@ -49,13 +50,13 @@ class EpochSampler:
 
     @property
     def loss_weights(self) -> Tensor | None:
-        """(N,) weights with mean 1 of the examples' losses; None is all ones."""
+        """(N,) weights of the examples' losses, with mean 1; None if all are 1."""
         if self.round is None or self._sampling is not Sampling.REWEIGHT:
             return None
         return torch.as_tensor(len(self.lengths) * self.round.weights, dtype=torch.float32)
 
     def epoch(self, phase: str, number: int, batch_size: int) -> BatchPlan:
-        """The batches of an epoch, each phase and epoch in an order of its own."""
+        """The batches of an epoch; each phase and epoch has a different order."""
         generator = self._generator("order", phase, number)
         drawn = self._draw(generator) if self._sampling is Sampling.RESAMPLE else self._drawn
         return group_for_training(self.lengths, drawn, batch_size, generator)
@@ -69,10 +70,10 @@ class EpochSampler:
         drawn = None if self.round is None else self.round.draws
         return len(self.lengths) if drawn is None else drawn
 
-    def _generator(self, *words: str | int) -> np.random.Generator:
-        return np.random.default_rng(derive_seed(self.seed, *words))
+    def _generator(self, *names: str | int) -> np.random.Generator:
+        return np.random.default_rng(derive_seed(self.seed, *names))
 
     def _draw(self, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Positions with replacement, by the weights of the round."""
+        """Positions drawn with replacement, in proportion to the sample weights."""
         weights = None if self.round is None else self.round.weights / self.round.weights.sum()
         return generator.choice(len(self.lengths), size=self._draws, replace=True, p=weights)

@@ -1,4 +1,4 @@
-"""Seeds: one number for each thing that is drawn, and torch's global generator for as long as it is needed."""
+"""Seeds: a different one for everything that is random, and torch's global generators seeded for a while."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from contextlib import contextmanager
 import torch
 
 
-def derive_seed(seed: int, *words: str | int) -> int:
-    """A seed for what `words` name, the same on every machine; other words give an unrelated seed.
+def derive_seed(seed: int, *names: str | int) -> int:
+    """A seed for the purpose that `names` describe, the same on every machine; other names give an unrelated seed.
 
     >>> derive_seed(0, "order", 1)
     8677279991123922410
     >>> derive_seed(0, "order", 1) == derive_seed(0, "order", "1")
     False
     """
-    text = json.dumps([seed, *words])
+    text = json.dumps([seed, *names])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 @contextmanager
 def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
-    """Seed torch's global generators (dropout, initial weights) inside, and put them back after."""
+    """Seed torch's global generators (dropout, initial weights) in this context, and restore them afterwards."""
     gpu = torch.device(device)
     with torch.random.fork_rng(devices=[gpu] if gpu.type == "cuda" else []):
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Finding the files of a set in a local folder, under the names that the hub and its mirrors use."""
+"""Finding the files of a set in a local folder, by the names that the hub and its mirrors use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DATA = "data"  #: where repositories of the hub keep their files
 #: train-00000-of-00003.parquet; older files of the hub have a hash at the end of the name
 _SHARD = re.compile(r"(?P<name>.+?)-(?P<number>\d{5})-of-(?P<total>\d{5})(-[0-9a-f]+)?")
 _PART = re.compile(r"\d{4}")  #: train/0000.parquet, as the hub's own conversion names it
-#: in the name of a file that is not the official set
+#: parts of the names of files that are not the official set
 _MARKS = ("nonofficial", "subset")
 
 
@@ -28,7 +28,7 @@ class FoundSet:
 
     @property
     def unofficial(self) -> bool:
-        """Whether the name says that it is not the official set of the benchmark."""
+        """Whether its name marks it as not the official set of the benchmark."""
         return _is_marked(self.name)
 
 
@@ -37,7 +37,7 @@ def _is_marked(name: str) -> bool:
 
 
 def find_home(folder: Path, task: str) -> Path:
-    """The folder of a task: that of its name, else one of another spelling, such as SST-2.
+    """The folder of a task, whose name may be spelled otherwise, such as SST-2.
 
     Raises:
         SetupError: there is none.
@@ -45,24 +45,24 @@ def find_home(folder: Path, task: str) -> Path:
     """
     if (folder / task).is_dir():
         return folder / task
-    there = sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
-    alike = [name for name in there if re.sub(r"[\W_]", "", name).casefold() == task]
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    alike = [name for name in names if re.sub(r"[\W_]", "", name).casefold() == task]
     if len(alike) > 1:
         raise UserError(f"{folder}: both {' and '.join(alike)} may be the task '{task}'; keep one, or name it {task}")
     if alike:
         return folder / alike[0]
-    found = f"there: {', '.join(there)}" if there else "there is no such folder"
+    content = f"found: {', '.join(names)}" if names else f"{folder} does not exist"
     if folder.is_dir() and any(folder.glob(f"*{_SUFFIX}")):
-        found = "it has the files themselves; name the folder above it"
-    raise SetupError(f"{folder / task}: no folder of the task '{task}' ({found}); it should hold train{_SUFFIX}")
+        content = f"{folder} contains the files; give the folder above it"
+    raise SetupError(f"{folder / task}: no folder of the task '{task}' ({content}); it should contain train{_SUFFIX}")
 
 
 def find_set(home: Path, stored: str, *, nonofficial: bool) -> FoundSet:
-    """The official set of a name, or a marked one where the user allows it.
+    """The official set of a name, or a marked one if the user allows it.
 
     Raises:
-        SetupError: it is not there.
-        UserError: files are missing from it, or it is there twice.
+        SetupError: it is missing.
+        UserError: it lacks files, or occurs twice.
     """
     named = _named_files(home)
     if stored in named:
@@ -70,12 +70,13 @@ def find_set(home: Path, stored: str, *, nonofficial: bool) -> FoundSet:
     official = home / f"{stored}{_SUFFIX}"
     marked = [name for name in sorted(named) if name.startswith(f"{stored}_") and _is_marked(name)]
     if not marked:
-        found = ", ".join(sorted(named)) or "none"
-        raise SetupError(f"{official}: no such file; sets found in {home}: {found}{_renamed(stored, named)}")
+        names = ", ".join(sorted(named)) or "none"
+        raise SetupError(f"{official}: no such file; sets found in {home}: {names}{_renamed(stored, named)}")
     if not nonofficial:
         raise SetupError(
-            f"{official}: the official set is not there, only {' and '.join(f'{one}{_SUFFIX}' for one in marked)};"
-            " --set task.nonofficial=true takes it, and the results are no GLUE scores then"
+            f"{official}: the official set is missing, there is only"
+            f" {' and '.join(f'{name}{_SUFFIX}' for name in marked)};"
+            " --set task.nonofficial=true uses it, but the results are not GLUE scores then"
         )
     if len(marked) > 1:
         raise UserError(f"{home}: {' and '.join(marked)} may both be taken for {stored}; keep one of them")
@@ -90,16 +91,16 @@ def _renamed(stored: str, named: Mapping[str, Sequence[Path]]) -> str:
 
 def _named_files(home: Path) -> Mapping[str, Sequence[Path]]:
     """All parquet files by the name of their set."""
-    found: dict[str, list[Path]] = {}
-    for place in (home, home / _DATA):
-        for file in sorted(place.glob(f"*{_SUFFIX}")):
+    named: dict[str, list[Path]] = {}
+    for folder in (home, home / _DATA):
+        for file in sorted(folder.glob(f"*{_SUFFIX}")):
             if file.is_file():
                 shard = _SHARD.fullmatch(file.stem)
-                found.setdefault(shard["name"] if shard else file.stem, []).append(file)
-        for file in sorted(place.glob(f"*/*{_SUFFIX}")):
+                named.setdefault(shard["name"] if shard else file.stem, []).append(file)
+        for file in sorted(folder.glob(f"*/*{_SUFFIX}")):
             if file.is_file() and _PART.fullmatch(file.stem):
-                found.setdefault(file.parent.name, []).append(file)
-    return found
+                named.setdefault(file.parent.name, []).append(file)
+    return named
 
 
 def _whole(name: str, files: Sequence[Path]) -> FoundSet:
@@ -109,20 +110,20 @@ def _whole(name: str, files: Sequence[Path]) -> FoundSet:
     if all(_PART.fullmatch(file.stem) for file in files):
         numbers, total = [int(file.stem) for file in files], len(files)
         if len({file.parent for file in files}) > 1:
-            raise UserError(f"{home}: {name} is there twice; keep one of them")
+            raise UserError(f"{home}: {name} occurs twice; keep one of them")
     else:
         shards = [_SHARD.fullmatch(file.stem) for file in files]
         if len(files) == 1 and shards[0] is None:
             return FoundSet(name=name, files=tuple(files))
         totals = {shard["total"] if shard else "" for shard in shards}
         if len(totals) > 1 or "" in totals:
-            raise UserError(f"{home}: {name} is there more than once ({listed}); keep one of them")
+            raise UserError(f"{home}: {name} occurs more than once ({listed}); keep one of them")
         numbers, total = [int(shard["number"]) for shard in shards if shard], int(totals.pop())
     if len(set(numbers)) < len(numbers):
-        raise UserError(f"{home}: {name} is there more than once ({listed}); keep one of them")
+        raise UserError(f"{home}: {name} occurs more than once ({listed}); keep one of them")
     missing = sorted(set(range(total)) - set(numbers))
     if missing:
-        raise UserError(f"{home}: {name} is not whole: of files 0 to {total - 1}, {missing[0]} is missing ({listed})")
+        raise UserError(f"{home}: {name} is incomplete: of files 0 to {total - 1}, {missing[0]} is missing ({listed})")
     if len(numbers) > total:
-        raise UserError(f"{home}: {name} has a file of a higher number than its names say ({listed})")
+        raise UserError(f"{home}: {name} has a file with a number above the total in its name ({listed})")
     return FoundSet(name=name, files=tuple(file for _, file in sorted(zip(numbers, files, strict=True))))

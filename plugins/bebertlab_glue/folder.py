@@ -41,11 +41,11 @@ class Reading:
     """How sets are read."""
 
     entry: CatalogueEntry
-    limit: int | None = None  #: rows of each set; what comes after them is not looked at
-    group: str | None = None  #: column of the training set with names of groups
+    limit: int | None = None  #: rows of each set; the others are not read
+    group: str | None = None  #: column of the training set with the names of groups
 
     def of(self, split: str) -> Reading:
-        """How a split is read: only the training set is divided by groups."""
+        """How a split is read: only the training set has groups."""
         return self if split == TRAIN else evolve(self, group=None)
 
 
@@ -55,33 +55,36 @@ def read_folder(
     """The sets of a task, by the task's own split names.
 
     Raises:
-        SetupError: the folder or a set is not there.
-        UserError: a file is damaged or missing from a set, or a column is missing, or what is in it is not what it
-            should be.
+        SetupError: the folder or a set is missing.
+        UserError: a file is damaged, a set lacks a file, a column is missing, or a value is not valid.
     """
     home = find_home(folder, name)
-    files = {split: find_set(home, stored, nonofficial=nonofficial) for split, stored in wanted.items()}
-    return {split: _read(found, reading.of(split)) for split, found in files.items()}
+    sets = {split: find_set(home, stored, nonofficial=nonofficial) for split, stored in wanted.items()}
+    return {split: _read(file_set, reading.of(split)) for split, file_set in sets.items()}
 
 
-def _read(found: FoundSet, reading: Reading) -> ExampleTable:
+def _read(file_set: FoundSet, reading: Reading) -> ExampleTable:
     import datasets
     import pyarrow.parquet
 
-    for one in found.files:
-        check_file(one)
-    origin = str(found.files[0]) if len(found.files) == 1 else f"{found.files[0]} and {len(found.files) - 1} more"
+    for file in file_set.files:
+        check_file(file)
+    origin = (
+        str(file_set.files[0])
+        if len(file_set.files) == 1
+        else f"{file_set.files[0]} and {len(file_set.files) - 1} more"
+    )
     datasets.disable_progress_bars()
     # `datasets` writes an Arrow copy of what it reads: keep that out of the user's home
     with tempfile.TemporaryDirectory(prefix="bebertlab-glue-") as cache, _quiet():
-        file = found.files[0]
+        file = file_set.files[0]
         try:
             rows = 0
-            for file in found.files:
+            for file in file_set.files:
                 rows += pyarrow.parquet.read_metadata(file).num_rows
-            if not rows:  # which `datasets` takes for damage
-                raise UserError(f"{origin}: it has no rows")
-            files = [str(one) for one in found.files]
+            if not rows:  # `datasets` would report a damaged file
+                raise UserError(f"{origin}: no rows")
+            files = [str(path) for path in file_set.files]
             data = datasets.Dataset.from_parquet(files, cache_dir=cache, keep_in_memory=True)
         except UserError:
             raise
@@ -89,12 +92,12 @@ def _read(found: FoundSet, reading: Reading) -> ExampleTable:
             raise UserError(
                 f"{file}: not a readable parquet file ({error.__cause__ or error}); fetch it again"
             ) from error
-        return to_table(data, origin, reading, unofficial=found.unofficial)
+        return to_table(data, origin, reading, unofficial=file_set.unofficial)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep `datasets` from writing on the terminal what the error says."""
+    """Keep `datasets` from printing what the error says."""
     log = logging.getLogger("datasets")
     before = log.level
     log.setLevel(logging.CRITICAL + 1)
@@ -108,16 +111,16 @@ def to_table(data: Any, origin: str, reading: Reading, *, unofficial: bool = Fal
     """The checked table of a `datasets.Dataset`.
 
     Raises:
-        UserError: a column is missing, or what is in it is not what it should be.
+        UserError: a column is missing, or a value is not valid.
     """
     entry = reading.entry
     columns = [entry.text, *([entry.pair] if entry.pair else []), "label", *([reading.group] if reading.group else [])]
     for column in columns:
         if column not in data.column_names:
-            raise UserError(f"{origin}: no column '{column}'; {_like(column, data.column_names)}")
+            raise UserError(f"{origin}: no column '{column}'; {_hint(column, data.column_names)}")
     numbered = [IDX] if IDX in data.column_names else []
-    chosen = data.select_columns(list(dict.fromkeys([*columns, *numbered])))
-    rows = (chosen if reading.limit is None else chosen.select(range(min(reading.limit, len(chosen))))).to_dict()
+    selected = data.select_columns(list(dict.fromkeys([*columns, *numbered])))
+    rows = (selected if reading.limit is None else selected.select(range(min(reading.limit, len(selected))))).to_dict()
     return check_table(
         origin,
         entry,
@@ -126,13 +129,13 @@ def to_table(data: Any, origin: str, reading: Reading, *, unofficial: bool = Fal
         pairs=rows[entry.pair] if entry.pair else None,
         labels=rows["label"],
         groups=rows[reading.group] if reading.group else None,
-        # a file that says its classes is believed, whatever their order; plain numbers are the hub's
+        # the order of the classes is that of the file if it names them, otherwise that of the hub
         stored_classes=getattr(data.features["label"], "names", None),
         unofficial=unofficial,
     )
 
 
-def _like(column: str, there: Sequence[str]) -> str:
-    """What the column may be called instead."""
-    alias = next((name for name in _ALIASES.get(column, ()) if name in there), None)
-    return f"rename '{alias}' if it holds that" if alias else suggestion(column, there)
+def _hint(column: str, names: Sequence[str]) -> str:
+    """How the column may be named instead."""
+    alias = next((name for name in _ALIASES.get(column, ()) if name in names), None)
+    return f"rename '{alias}' if it contains that" if alias else suggestion(column, names)

@@ -1,4 +1,4 @@
-"""Reading from the hub, or from what an earlier run fetched of it."""
+"""Reading from the hub, or from its local cache."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ HUB_NAME = "nyu-mll/glue"
 def read_hub(name: str, reading: Reading, wanted: Mapping[str, str], *, download: bool) -> dict[str, ExampleTable]:
     """The sets of a task, by the task's own split names.
 
-    Without `download` the network is not touched: nothing waits for the retries of an unreachable hub.
+    Without `download` the network is not used: nothing waits for retries of an unreachable hub.
 
     Raises:
-        SetupError: the hub cannot be reached, or nothing was fetched before.
+        SetupError: the hub cannot be reached, or the local cache does not have the task.
     """
     data = _load(name, download=download)
     return {
@@ -38,7 +38,7 @@ def _load(name: str, *, download: bool) -> Any:  # noqa: ANN401 - `datasets` has
     try:
         return datasets.load_dataset(HUB_NAME, name)
     except (OSError, ValueError) as error:  # ConnectionError is an OSError; a missing cache is a ValueError
-        reason = f"could not be fetched ({error})" if download and not offline else "not in the local cache"
+        reason = f"download failed ({error})" if download and not offline else "not in the local cache"
         raise SetupError(f"{HUB_NAME}/{name}: {reason}") from error
     finally:
         datasets.config.HF_HUB_OFFLINE = offline

@@ -1,4 +1,4 @@
-"""Labels as they stand in files: numbers, names of classes, or either of them as text."""
+"""Labels as files contain them: numbers, names of classes, or either of them as text."""
 
 from __future__ import annotations
 
@@ -22,51 +22,50 @@ def read_labels(origin: str, entry: CatalogueEntry, labels: Sequence[object], na
     hub's order.
 
     Raises:
-        UserError: a label is none of the task's; names the row.
+        UserError: a label is not one of the task's; the message names the row.
     """
     if not entry.classes:
         return _scores(origin, entry, labels)
     classes = _order(origin, entry, names)
     numbers = {float(number): entry.classes.index(name) for number, name in enumerate(classes)}
-    named = {_plain(name): entry.classes.index(name) for name in classes}
-    found = np.empty(len(labels), dtype=np.int64)
+    by_name = {_plain(name): entry.classes.index(name) for name in classes}
+    classes_of_rows = np.empty(len(labels), dtype=np.int64)
     for row, label in enumerate(labels):
-        known = named.get(_plain(label)) if isinstance(label, str) else None
+        known = by_name.get(_plain(label)) if isinstance(label, str) else None
         if known is None:
-            known = numbers.get(_number(label, boolean=_says_yes_or_no(entry)))
+            known = numbers.get(_number(label, boolean=_is_boolean(entry)))
         if known is None:
-            wanted = ", ".join(f"{number} ({name})" for number, name in enumerate(classes))
-            raise UserError(f"{origin}: row {row}: label is {_shown(label)}, which is none of: {wanted}{_hint(label)}")
-        found[row] = known
-    return found
+            expected = ", ".join(f"{number} ({name})" for number, name in enumerate(classes))
+            raise UserError(f"{origin}: row {row}: label is {_shown(label)}; expected one of: {expected}{_hint(label)}")
+        classes_of_rows[row] = known
+    return classes_of_rows
 
 
 def _scores(origin: str, entry: CatalogueEntry, labels: Sequence[object]) -> Labels:
     low, high = entry.scores
-    found = np.empty(len(labels), dtype=np.float32)
+    scores = np.empty(len(labels), dtype=np.float32)
     for row, label in enumerate(labels):
         value = _number(label, boolean=False)
         if not low <= value <= high:
             raise UserError(
-                f"{origin}: row {row}: label is {_shown(label)}, expected a score in {low:g}..{high:g}{_hint(label)}"
+                f"{origin}: row {row}: label is {_shown(label)}; expected a score in {low:g}..{high:g}{_hint(label)}"
             )
-        found[row] = value
-    return found
+        scores[row] = value
+    return scores
 
 
 def _order(origin: str, entry: CatalogueEntry, names: Sequence[str] | None) -> tuple[str, ...]:
-    """The task's classes by the numbers of a file."""
+    """The task's classes in the order of the numbers of a file."""
     if names is None:
         return entry.stored_classes
     known = {_plain(name): name for name in entry.classes}
     known |= {str(number): name for number, name in enumerate(entry.stored_classes)}  # names such as "0" and "1"
-    found = tuple(known.get(_plain(name), "") for name in names)
-    if sorted(found) != sorted(entry.classes):
+    order = tuple(known.get(_plain(name), "") for name in names)
+    if sorted(order) != sorted(entry.classes):
         raise UserError(
-            f"{origin}: the classes of column label are {', '.join(names)}; they should be "
-            f"{', '.join(entry.stored_classes)}"
+            f"{origin}: the classes of column label are {', '.join(names)}; expected {', '.join(entry.stored_classes)}"
         )
-    return found
+    return order
 
 
 def _plain(name: str) -> str:
@@ -74,7 +73,7 @@ def _plain(name: str) -> str:
 
 
 def _number(label: object, *, boolean: bool) -> float:
-    """The number that a label is, as text or not; NaN where it is none."""
+    """A label as a number, also from text; NaN if it is not one."""
     if isinstance(label, bool):
         return float(label) if boolean else math.nan
     if isinstance(label, (int, float, Decimal)):
@@ -84,8 +83,8 @@ def _number(label: object, *, boolean: bool) -> float:
     return math.nan
 
 
-def _says_yes_or_no(entry: CatalogueEntry) -> bool:
-    """Whether true can only be class 1, as in "not_duplicate, duplicate"."""
+def _is_boolean(entry: CatalogueEntry) -> bool:
+    """Whether true can only mean class 1, as in "not_duplicate, duplicate"."""
     return len(entry.classes) == 2 and not entry.classes[1].startswith("not_")
 
 

@@ -1,4 +1,4 @@
-"""A set of examples as it was read, checked."""
+"""A set of examples, checked when it is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bebertlab.api import Labels, Split, UserError
 from bebertlab_glue.catalogue import CatalogueEntry
 from bebertlab_glue.labels import read_labels
 
-IDX = "idx"  #: column of the numbers that name examples
+IDX = "idx"  #: column of the numbers that identify examples
 _WITHOUT = f"; without the column {IDX} the rows are numbered"
 
 
@@ -21,7 +21,7 @@ class ExampleTable:
     """Columns of one set of examples; `origin` names it in messages."""
 
     origin: str
-    numbers: NDArray[np.int64]  #: (N,) the column idx, or the rows where there is none
+    numbers: NDArray[np.int64]  #: (N,) the column idx, or the numbers of the rows without it
     texts: tuple[str, ...]
     pairs: tuple[str, ...] | None
     labels: Labels
@@ -32,12 +32,12 @@ class ExampleTable:
         return len(self.texts)
 
     def blank_rows(self) -> list[int]:
-        """Rows of which a text is blank."""
+        """Rows with a blank text."""
         columns = [self.texts] if self.pairs is None else [self.texts, self.pairs]
         return [row for row, texts in enumerate(zip(*columns, strict=True)) if not all(map(str.strip, texts))]
 
     def split(self, prefix: str) -> Split:
-        """The examples under ids that begin with the prefix."""
+        """The examples, with ids that start with the prefix."""
         ids = tuple(f"{prefix}-{number}" for number in self.numbers.tolist())
         return Split(ids=ids, texts=self.texts, pairs=self.pairs, labels=self.labels, groups=self.groups)
 
@@ -54,14 +54,14 @@ def check_table(
     stored_classes: Sequence[str] | None = None,
     unofficial: bool = False,
 ) -> ExampleTable:
-    """The table of some columns; `stored_classes` are the classes by the numbers in `labels`, None for the hub's.
+    """A table of columns; `stored_classes` are the classes in the order of the numbers in `labels`, None for the hub's.
 
     Raises:
-        UserError: it has no rows, a value of another type than its column's, a row without a text, a label outside
-            the classes or scores, or a repeated idx; names the row and the column.
+        UserError: it has no rows, a value of the wrong type, a row without a text, a label that is not a class or score
+            of the task, or a repeated idx; the message names the row and the column.
     """
     if not texts:
-        raise UserError(f"{origin}: it has no rows")
+        raise UserError(f"{origin}: no rows")
     table = ExampleTable(
         origin=origin,
         numbers=np.arange(len(texts)) if numbers is None else _numbers(origin, numbers),
@@ -76,7 +76,7 @@ def check_table(
 
 
 def _check_blank(table: ExampleTable, entry: CatalogueEntry) -> None:
-    """Of a pair one text may be blank: official files have such rows, and published numbers were made with them."""
+    """One text of a pair may be blank: official files have such rows, and published results include them."""
     for row in table.blank_rows():
         if table.texts[row].strip() or (table.pairs and table.pairs[row].strip()):
             continue
@@ -90,7 +90,7 @@ def _texts(origin: str, name: str, column: Sequence[object]) -> tuple[str, ...]:
         if text is None:
             raise UserError(f"{origin}: row {row}: {name} is null; every example needs a text")
         if not isinstance(text, str):
-            raise UserError(f"{origin}: row {row}: {name} is {text!r}, expected a text")
+            raise UserError(f"{origin}: row {row}: {name} is {text!r}; expected a text")
         checked.append(text)
     return tuple(checked)
 
@@ -98,18 +98,18 @@ def _texts(origin: str, name: str, column: Sequence[object]) -> tuple[str, ...]:
 def _groups(origin: str, column: Sequence[object]) -> tuple[str, ...]:
     for row, group in enumerate(column):
         if group is None or isinstance(group, float):
-            raise UserError(f"{origin}: row {row}: the group is {group!r}, expected a name or a whole number")
+            raise UserError(f"{origin}: row {row}: the group is {group!r}; expected a name or an integer")
     return tuple(map(str, column))
 
 
 def _numbers(origin: str, column: Sequence[object]) -> NDArray[np.int64]:
     for row, number in enumerate(column):
         if type(number) is not int:
-            raise UserError(f"{origin}: row {row}: {IDX} is {number!r}, expected an integer{_WITHOUT}")
+            raise UserError(f"{origin}: row {row}: {IDX} is {number!r}; expected an integer{_WITHOUT}")
     indices = np.asarray(column, dtype=np.int64)
     seen, counts = np.unique(indices, return_counts=True)
     if len(seen) < len(indices):
         number = seen[counts > 1][0]
         row = int(np.flatnonzero(indices == number)[1])
-        raise UserError(f"{origin}: row {row}: {IDX} {number} occurs a second time; it names one example{_WITHOUT}")
+        raise UserError(f"{origin}: row {row}: {IDX} {number} is repeated; it must identify one example{_WITHOUT}")
     return indices

@@ -1,4 +1,4 @@
-"""Acceptability: does everything agree in number, across what stands between?"""
+"""Acceptability: agreement in number, across intervening phrases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bebertlab_minigrammar.grammar import Grammar, pick
 
 Forms: TypeAlias = tuple[str, str]  # singular, plural
 
-# With as many plurals as singulars no single word says anything, and a small random BERT stays at chance for
+# With as many plurals as singulars no single word is informative, and a small random BERT stays at chance for
 # thousands of steps (measured); with fewer plurals it leaves the plateau within 100.
 _PLURAL = 0.3
 
@@ -89,11 +89,11 @@ _OPENERS = ("today", "often", "now")
 
 @define
 class _Agreeing:
-    """A word that agrees with a noun; turning its number makes the sentence unacceptable."""
+    """A word that agrees with a noun; changing its number makes the sentence unacceptable."""
 
     forms: Forms
     number: int  #: 0 singular, 1 plural
-    weight: float  #: how often it is the one that is turned
+    weight: float  #: relative frequency of changing this word
 
     def __str__(self) -> str:
         return self.forms[self.number]
@@ -103,9 +103,9 @@ _Words: TypeAlias = "list[str | _Agreeing]"
 
 
 class Acceptability(Grammar):
-    """Sentences whose verbs, determiners and reflexives agree with their nouns, or of which exactly one does not.
+    """Sentences whose verbs, determiners and reflexives agree with their nouns, except exactly one in half of them.
 
-    Between a subject and its verb stand prepositional phrases and relative clauses with nouns of either number.
+    Prepositional phrases and relative clauses with nouns of either number separate a subject from its verb.
     """
 
     classes = ("unacceptable", "acceptable")
@@ -156,7 +156,7 @@ def _phrase(rng: random.Random, noun: Forms, number: int) -> _Words:
 
 
 def _any(rng: random.Random, nouns: tuple[Forms, ...] = _ANIMATE) -> _Words:
-    """A noun of either number, with what stands before it."""
+    """A noun phrase of either number."""
     return _phrase(rng, pick(rng, nouns), _number(rng))
 
 

@@ -1,4 +1,4 @@
-"""Entailment: quantified sentences, words that widen and narrow, three classes."""
+"""Entailment: quantified sentences about wider and narrower sets, in three classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bebertlab_minigrammar.grammar import Grammar, pick
 
 
 class Quantifier(StrEnum):
-    """How many of a set are spoken of."""
+    """How many elements of a set a sentence is about."""
 
     ALL = "all"
     SOME = "some"
@@ -21,17 +21,17 @@ class Quantifier(StrEnum):
 
 
 class Relation(StrEnum):
-    """What the set of the hypothesis is to that of the premise."""
+    """How the set of the hypothesis relates to that of the premise."""
 
     SAME = "same"
     WIDER = "wider"
     NARROWER = "narrower"
-    OTHER = "other"  #: nothing is known
+    OTHER = "other"  #: unrelated
 
 
 CONTRADICTION, ENTAILMENT, NEUTRAL = 0, 1, 2
 
-# kinds and what they hold
+# kinds and their members
 _THINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "animals": ("dogs", "cats", "birds", "horses", "frogs", "sheep"),
@@ -51,8 +51,8 @@ _ACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _ADJECTIVES = ("small", "old", "red", "wild", "young", "quiet", "clean", "heavy")
 _ADVERBS = ("today", "often", "slowly", "outside", "together", "early")
 
-# Shares, in percent. With every quantifier as likely and both sets changed at once, a small random BERT never gets
-# beyond the quantifiers (64 %); with these it does within 200 steps (measured).
+# Frequencies in percent. With equally frequent quantifiers, and both sets changed together, a small random BERT learns
+# only the quantifiers (64 %); with these it learns more within 200 steps (measured).
 _PREMISE = (60, 25, 15)
 _HYPOTHESIS = (50, 30, 20)
 _CHANGED = {"things": 40, "acts": 35, "both": 10, "none": 15}
@@ -63,21 +63,21 @@ _MODIFIED = 0.1
 
 @frozen
 class _Set:
-    """Things or acts: those of a kind, or some of them, by a word and perhaps a modifier."""
+    """Things or acts, given by a word and an optional modifier."""
 
     word: str
     modifier: str | None = None
 
-    def said(self, *, before: bool) -> str:
+    def phrase(self, *, before: bool) -> str:
         words = (self.modifier, self.word) if before else (self.word, self.modifier)
         return " ".join(filter(None, words))
 
 
 class Entailment(Grammar):
-    """Pairs "all | some | no A B": given the first sentence, the second is false, is true, or may be either.
+    """Pairs "all | some | no A B": given the first sentence, the second is false, true or undetermined.
 
-    A set is widened to its kind or by leaving out a modifier, and narrowed by the opposite. Every set has members,
-    so that "all A B" entails "some A B". Classes in the order of the papers' code.
+    A set is widened to its kind or by dropping a modifier, and narrowed by the opposite. No set is empty, so that
+    "all A B" entails "some A B". Classes in the order of the papers' code.
     """
 
     classes = ("contradiction", "entailment", "neutral")
@@ -89,31 +89,31 @@ class Entailment(Grammar):
             premise = rng.choices(tuple(Quantifier), _PREMISE)[0]
             hypothesis = rng.choices(tuple(Quantifier), _HYPOTHESIS)[0]
             things, acts = _relations(rng)
-            if judge(premise, hypothesis, things, acts) == level:
+            if classify(premise, hypothesis, things, acts) == level:
                 break
         who, whom = _related(rng, _THINGS, _ADJECTIVES, things)
         does, do = _related(rng, _ACTS, _ADVERBS, acts)
         return (
-            f"{premise} {who.said(before=True)} {does.said(before=False)}",
-            f"{hypothesis} {whom.said(before=True)} {do.said(before=False)}",
+            f"{premise} {who.phrase(before=True)} {does.phrase(before=False)}",
+            f"{hypothesis} {whom.phrase(before=True)} {do.phrase(before=False)}",
         )
 
 
-def judge(premise: Quantifier, hypothesis: Quantifier, things: Relation, acts: Relation) -> int:
+def classify(premise: Quantifier, hypothesis: Quantifier, things: Relation, acts: Relation) -> int:
     """The class of "`hypothesis` A' B'" given "`premise` A B", where A' is `things` than A and B' is `acts` than B.
 
-    >>> judge(Quantifier.ALL, Quantifier.SOME, Relation.NARROWER, Relation.WIDER)  # all dogs run: some small dogs move
+    >>> classify(Quantifier.ALL, Quantifier.SOME, Relation.NARROWER, Relation.WIDER)  # dogs run: small dogs move
     1
     """
     wider, narrower = (Relation.SAME, Relation.WIDER), (Relation.SAME, Relation.NARROWER)
     if premise == Quantifier.NO:
         if hypothesis == Quantifier.ALL:
-            # something in A' is in A, and it would have to be in B
+            # some element of A' is in A, and it would have to be in B
             return CONTRADICTION if things != Relation.OTHER and acts in narrower else NEUTRAL
         if things in narrower and acts in narrower:
             return ENTAILMENT if hypothesis == Quantifier.NO else CONTRADICTION
         return NEUTRAL
-    # "all" speaks of every wider and narrower set with a member in common, "some" of wider ones only
+    # "all" holds for wider and narrower sets that share an element, "some" for wider ones only
     shared = things in wider or (premise == Quantifier.ALL and things == Relation.NARROWER)
     if acts not in wider or not shared:
         return NEUTRAL
@@ -125,7 +125,7 @@ def judge(premise: Quantifier, hypothesis: Quantifier, things: Relation, acts: R
 
 
 def _relations(rng: random.Random) -> tuple[Relation, Relation]:
-    """Of the things and of the acts."""
+    """The relations of the things and of the acts."""
     changed = rng.choices(tuple(_CHANGED), tuple(_CHANGED.values()))[0]
     things, acts = rng.choices(tuple(_CHANGE), tuple(_CHANGE.values()), k=2)
     return (
@@ -146,8 +146,8 @@ def _related(
     modifier = pick(rng, modifiers)
     plain = _Set(word, modifier if rng.random() < _MODIFIED else None)
     if relation == Relation.SAME:
-        one = plain if rng.random() < 0.85 else _Set(kind)
-        return one, one
+        same = plain if rng.random() < 0.85 else _Set(kind)
+        return same, same
     if relation == Relation.OTHER:
         return plain, _Set(pick(rng, [w for words in kinds.values() for w in words if w != word]))
     return (plain, _Set(kind)) if rng.random() < _TO_KIND else (_Set(word, modifier), _Set(word))

@@ -1,4 +1,4 @@
-"""Drawing the splits of a task: balanced, without a text in two of them, the same everywhere."""
+"""Generating the splits of a task: balanced, with distinct texts, the same on every machine."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ _TRIES = 2000
 
 
 def generate(grammar: Grammar, sizes: Mapping[str, int], seed: int) -> dict[str, Split]:
-    """Splits of the wanted sizes, drawn in the order of `sizes`.
+    """Splits of the given sizes, generated in the order of `sizes`.
 
-    Each split has a random stream of its own, and is drawn from its beginning: more examples of the last split keep
-    the first ones and change no other split. `random.Random` is fed with text, so that the hash seed of the process
-    and the version of Python do not matter.
+    Each split has a separate random stream: a larger last split keeps its first examples and changes no other split.
+    `random.Random` is seeded with text, so that the hash seed of the process and the version of Python do not matter.
 
     Raises:
-        UserError: the grammar has too few different texts.
+        UserError: the grammar has too few distinct texts.
     """
     seen: set[tuple[str, str | None]] = set()
     return {name: _split(grammar, name, size, f"{seed}/{name}", seen) for name, size in sizes.items()}
 
 
 def flip(labels: Labels, levels: tuple[float, ...], share: float, seed: int) -> Labels:
-    """The labels, each replaced with chance `share` by another level."""
+    """The labels, each replaced by another level with probability `share`."""
     rng = random.Random(f"{seed}/noise")
     flipped = labels.copy()
     for i, label in enumerate(labels.tolist()):
@@ -58,7 +57,7 @@ def _split(grammar: Grammar, name: str, size: int, stream: str, seen: set[tuple[
 
 
 def _balanced(rng: random.Random, levels: tuple[float, ...], size: int) -> Iterator[float]:
-    """Every level once in each stretch of as many examples as there are levels, in random order."""
+    """Blocks that contain every level once, in random order."""
     for start in range(0, size, len(levels)):
         yield from rng.sample(levels, len(levels))[: size - start]
 
@@ -72,6 +71,6 @@ def _unseen(
             seen.add(drawn)
             return drawn
     raise UserError(
-        f"{type(grammar).__name__.lower()}: after {len(seen)} different examples no new one was found; "
-        "make size, select_size and validation_size smaller"
+        f"{type(grammar).__name__.lower()}: no new example after {len(seen)} distinct ones; "
+        "reduce size, select_size or validation_size"
     )

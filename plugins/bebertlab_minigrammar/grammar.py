@@ -1,4 +1,4 @@
-"""What a grammar is, and how it picks words."""
+"""The base class of grammars, and how they choose words."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ T = TypeVar("T")
 
 
 class Grammar(ABC):
-    """Draws English-like sentences that have a wanted label, by a few rules."""
+    """Generates English-like sentences with a given label by a few rules."""
 
     classes: tuple[str, ...]  #: names in label order; empty for regression
-    levels: tuple[float, ...]  #: the labels that are drawn equally often: 0 .. C-1, or scores for regression
+    levels: tuple[float, ...]  #: the labels, which are equally frequent: 0 .. C-1, or scores for regression
 
     @abstractmethod
     def draw(self, rng: random.Random, level: float) -> tuple[str, str | None]:
-        """A text and, in tasks of pairs, a second one, whose label is `level`; `rng` decides everything else."""
+        """A text and, in tasks of pairs, a second one, with the label `level`; `rng` determines everything else."""
 
 
 def pick(rng: random.Random, words: Sequence[T], steepness: float = 0.7) -> T:
-    """One of `words`, the n-th with a chance in proportion to 1 / n^steepness, as in natural text.
+    """One of `words`, the n-th with a probability proportional to 1 / n^steepness, as in natural text.
 
-    Frequent words are learned in the first hundred steps and rare ones late, so that scores grow smoothly.
+    Frequent words are learned in the first hundred steps and rare ones later, so that scores rise smoothly.
 
     >>> rng = random.Random(0)
     >>> drawn = [pick(rng, ("often", "sometimes", "rarely")) for _ in range(1000)]

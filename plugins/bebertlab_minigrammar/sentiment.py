@@ -1,4 +1,4 @@
-"""Sentiment: negation turns a polarity, and in a contrast the main clause decides."""
+"""Sentiment: negation reverses a polarity, and the main clause of a contrast decides."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ADJECTIVES = (tuple(_BAD.split()), tuple(_GOOD.split()))
 _VERBS = (("hated", "disliked", "regretted"), ("loved", "enjoyed", "admired"))
 _LIKE = ("hate", "like")
 _NOUNS = (("cliches", "noise", "mistakes", "boredom"), ("charm", "ideas", "energy", "surprises"))
-_SPOKEN_OF = "film plot story acting music ending script cast dialogue opening humor camera sequel"
-_ASPECTS = tuple(_SPOKEN_OF.split())
+_ASPECT_WORDS = "film plot story acting music ending script cast dialogue opening humor camera sequel"
+_ASPECTS = tuple(_ASPECT_WORDS.split())
 _PEOPLE = ("we", "i", "they", "critics", "children")
 _DEGREES = ("very", "really", "quite", "rather")
 _NEGATIONS = ("not", "never", "hardly")
 
-# Praise of these aspects and blame of all others: 91 facts to be learned one by one. Without them a small random BERT
-# has the whole grammar after 200 steps and scores 99 %; with them it reaches 88 % and creeps on (measured).
+# Praise of these aspects and criticism of all others: 91 facts to learn one by one. Without them a small random BERT
+# learns the whole grammar in 200 steps and scores 99 %; with them it reaches 88 % and improves slowly (measured).
 _DEPENDING: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "loud": frozenset({"music", "opening", "ending", "cast", "film", "sequel"}),
@@ -37,15 +37,15 @@ _DEPENDING: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 _DEPENDS = 0.35
-_TURNED = 0.22  # more, and a bag of words says nothing: the model stays at chance for hundreds of steps
+_NEGATED = 0.22  # with more, single words are not informative: the model stays at chance for hundreds of steps
 
 
 class Sentiment(Grammar):
-    """Remarks on a film, one or two clauses long, of which the deciding one is positive or negative.
+    """Remarks on a film of one or two clauses, of which the decisive one is positive or negative.
 
-    A negation turns its clause ("not bad", "nobody called it funny", "without charm"). "A but B" and "although A B"
-    mean B, "A although B" means A, and "A and B" joins two of a kind. Some adjectives praise one thing and blame
-    another: loud music is good, loud dialogue is not.
+    A negation reverses its clause ("not bad", "nobody called it funny", "without charm"). "A but B" and "although A B"
+    mean B, "A although B" means A, and "A and B" joins two of the same polarity. Some adjectives praise one aspect and
+    criticize another: loud music is good, loud dialogue is not.
     """
 
     classes = ("negative", "positive")
@@ -68,7 +68,7 @@ class Sentiment(Grammar):
 
 def _clause(rng: random.Random, polarity: int) -> str:
     aspect = pick(rng, _ASPECTS)
-    return (_turned if rng.random() < _TURNED else _plain)(rng, polarity, aspect)
+    return (_negated if rng.random() < _NEGATED else _plain)(rng, polarity, aspect)
 
 
 def _plain(rng: random.Random, polarity: int, aspect: str) -> str:
@@ -82,7 +82,7 @@ def _plain(rng: random.Random, polarity: int, aspect: str) -> str:
     return f"the {aspect} is full of {pick(rng, _NOUNS[polarity])}"
 
 
-def _turned(rng: random.Random, polarity: int, aspect: str) -> str:
+def _negated(rng: random.Random, polarity: int, aspect: str) -> str:
     form = rng.choices(("is", "nobody", "verb", "noun"), (50, 20, 15, 15))[0]
     if form == "is":
         return f"the {aspect} is {pick(rng, _NEGATIONS)} {_adjective(rng, 1 - polarity, aspect)}"

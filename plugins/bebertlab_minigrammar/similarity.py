@@ -1,4 +1,4 @@
-"""Similarity: how many of their parts two short descriptions share, from 0 to 5."""
+"""Similarity: how many parts two short descriptions share, from 0 to 5."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from bebertlab_minigrammar.grammar import Grammar, pick
 
-Meaning: TypeAlias = tuple[str, str]  # two words that mean the same
+Meaning: TypeAlias = tuple[str, str]  # two synonyms
 
 _LOOKS: tuple[Meaning, ...] = (
     ("small", "little"),
@@ -55,8 +55,8 @@ _PLACES: tuple[Meaning, ...] = (
 _PARTS = (_LOOKS, _AGENTS, _ACTS, _THINGS, _PLACES)
 _VAGUE = ("certain", "people", "have", "things", "places")
 
-# The first sentence prefers some meanings, what differs in the second does not: single words then say a little of
-# the score, and a small random BERT starts to learn at once instead of after a thousand steps (measured).
+# The first sentence prefers some meanings, the different parts of the second do not: single words are then slightly
+# informative, and a small random BERT starts to learn at once instead of after a thousand steps (measured).
 _STEEPNESS = 1.6
 _SYNONYM = 0.2
 
@@ -64,7 +64,7 @@ _SYNONYM = 0.2
 class Similarity(Grammar):
     """Pairs "LOOK AGENT ACT THING near PLACE"; the score is the number of parts that mean the same, 0 to 5.
 
-    A synonym means the same as its word; a part of which one sentence speaks vaguely counts a half.
+    A part that is vague in one of the sentences counts as half.
     """
 
     classes = ()
@@ -78,10 +78,10 @@ class Similarity(Grammar):
         second = list(first)
         for part in parts[shared:]:
             second[part] = rng.choice([meaning for meaning in _PARTS[part] if meaning != first[part]])
-        one, two = ([_word(rng, meaning) for meaning in meanings] for meanings in (first, second))
+        sentences = [[_word(rng, meaning) for meaning in meanings] for meanings in (first, second)]
         if half:
-            rng.choice((one, two))[parts[shared]] = _VAGUE[parts[shared]]
-        return _sentence(one), _sentence(two)
+            rng.choice(sentences)[parts[shared]] = _VAGUE[parts[shared]]
+        return _sentence(sentences[0]), _sentence(sentences[1])
 
 
 def _word(rng: random.Random, meaning: Meaning) -> str:

@@ -96,14 +96,14 @@ def test_texts_that_the_tokenizer_cannot_read_are_named(task: Task, tmp_path: Pa
         (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
         return tmp_path
 
-    with pytest.raises(UserError, match=r"tokenizer\.json cannot read the texts: .*unk_id"):
+    with pytest.raises(UserError, match=r"tokenizer\.json cannot tokenize the texts: .*unk_id"):
         load_examples(task, TRAIN, saved(models.Unigram([("a", -1.0)])), 32)
-    with pytest.raises(UserError, match=r"tokenizer\.json makes no token of example train-\d+$"):
+    with pytest.raises(UserError, match=r"tokenizer\.json gives no tokens for example train-\d+$"):
         load_examples(task, TRAIN, saved(models.BPE({"v": 0}, [])), 32)
 
 
 def test_a_folder_without_tokenizer_is_named(task: Task, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no tokenizer\.json"):
+    with pytest.raises(UserError, match=r"has no tokenizer\.json"):
         load_examples(task, TRAIN, tmp_path, 32)
 
 

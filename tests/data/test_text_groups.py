@@ -25,9 +25,9 @@ def test_phrases_are_found_word_for_word() -> None:
     index = PhraseIndex(
         [("a", "b"), ("b",), ("b", "c", "d", "e"), ("x", "y", "z"), ("a", "b", "c", "d", "e"), ("e", "f")]
     )
-    found = set(index.within(("a", "b", "c", "d", "e")))
+    found = set(index.contained(("a", "b", "c", "d", "e")))
     assert found == {("a", "b"), ("b",), ("b", "c", "d", "e"), ("a", "b", "c", "d", "e")}
-    assert list(index.within(())) == []
+    assert list(index.contained(())) == []
 
 
 def test_the_text_around_a_phrase_is_the_longest_one() -> None:

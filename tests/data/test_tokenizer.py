@@ -230,7 +230,7 @@ def test_what_is_not_there_or_damaged_is_named(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"words\.txt: no such file; a tokenizer is a folder with tokenizer\.json"):
         read_tokenizer(tmp_path / "words.txt")
     (tmp_path / "config.json").write_text('{"tokenizer_class": "XLMRobertaTokenizer"}')
-    with pytest.raises(SetupError, match=r"its tokenizer is of the class XLMRobertaTokenizer; save it"):
+    with pytest.raises(SetupError, match=r"its tokenizer has the class XLMRobertaTokenizer; save it"):
         read_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text('{"model": {"type": "Own"}}')
     with pytest.raises(UserError, match=r"tokenizer\.json: not a readable tokenizer\.json: "):

@@ -47,12 +47,12 @@ def read(folder: Path) -> Tokenizer:
         ({"tokenize_chinese_chars": True}, "tokenize_chinese_chars is true, and the former keeps Chinese"),
         ({"cls_token": "a"}, "cls_token is 'a', the former puts <s>, </s> around texts"),
         ({"sep_token": {"content": "<pad>"}}, "sep_token is '<pad>', the former puts <s>, </s> around texts"),
-        ({"tokenizer_class": "BertJapaneseTokenizer"}, r"is of the class BertJapaneseTokenizer \(WordPiece\)"),
+        ({"tokenizer_class": "BertJapaneseTokenizer"}, r"the class BertJapaneseTokenizer \(WordPiece\)"),
         (
             {"added_tokens_decoder": {"9": {"content": "[E]"}}},
-            r"added token '\[E\]' with id 9, tokenizer.json lacks it",
+            r"added token '\[E\]' the id 9, tokenizer.json lacks it",
         ),
-        ({"added_tokens_decoder": {"5": {"content": "a"}}}, r"added token 'a' with id 5, tokenizer.json has it as 4"),
+        ({"added_tokens_decoder": {"5": {"content": "a"}}}, r"added token 'a' the id 5, tokenizer.json has it as 4"),
     ],
 )
 def test_settings_that_contradict_the_file_are_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
@@ -91,10 +91,10 @@ def test_special_tokens_around_a_text_are_missed(tmp_path: Path) -> None:
     [
         (
             models.WordPiece({"a": 4, "<s>": 2, "</s>": 3}, unk_token="<unk>"),
-            r"no token for what it does not know \(<unk>",
+            r"no token for unknown words \(<unk>",
         ),
         (models.WordLevel({}, unk_token="<unk>"), "the tokenizer has no words"),
-        (models.BPE(WORDS, [], unk_token="<unk>", dropout=0.1), "its tokens are drawn at random"),
+        (models.BPE(WORDS, [], unk_token="<unk>", dropout=0.1), "its tokens are random"),
     ],
 )
 def test_models_that_cannot_be_used_are_refused(tmp_path: Path, model: object, message: str) -> None:

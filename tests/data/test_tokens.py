@@ -29,7 +29,7 @@ def same(first: Tokens, second: Tokens) -> bool:
 
 
 def never() -> Tokens:
-    pytest.fail("made again")
+    pytest.fail("computed again")
 
 
 def test_tokens_are_made_once_and_read_as_they_were(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_damaged_file_is_made_again(place: int, tmp_path: Path, caplog: pytest
     file.write_bytes(content)
     with caplog.at_level(logging.WARNING, logger="bebertlab"):
         assert cached_tokens(tmp_path, KEY, lambda: TOKENS) is TOKENS
-    assert "is damaged and made again" in caplog.text
+    assert "is damaged and will be replaced" in caplog.text
     assert same(cached_tokens(tmp_path, KEY, never), TOKENS)
 
 

@@ -18,7 +18,7 @@ from bebertlab.testing.tiny import tiny_model
 
 def test_logits_are_in_dataset_order(task: Task, examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EVALUATION_TOKENS", 100)
-    monkeypatch.setattr(module, "EVALUATION_NUMBERS", 100)
+    monkeypatch.setattr(module, "EVALUATION_ACTIVATIONS", 100)
     model = tiny_model(task)
     logits = predict(model, examples)
     assert logits.shape == (len(examples), 2)

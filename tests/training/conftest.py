@@ -41,7 +41,7 @@ def examples(task: Task, tokenizer: Path) -> Examples:
 
 @pytest.fixture
 def set_up_training(task: Task, tokenizer: Path) -> SetUpTraining:
-    """Make a session on the tiny task; keywords are those of `TrainingSetup`, and of `TrainOptions` as `train_...`."""
+    """Makes setups on the tiny task; keywords are those of `TrainingSetup`, and of `TrainOptions` as `train_...`."""
 
     def opened(**given: Any) -> TrainingSetup:  # noqa: ANN401 - fields of two classes
         train = {key.removeprefix("train_"): given.pop(key) for key in list(given) if key.startswith("train_")}

@@ -40,7 +40,7 @@ def groups_of(case: dict[str, Any], parameters: Sequence[nn.Parameter]) -> list[
     ]
 
 
-@pytest.mark.parametrize("small", [0, module.SMALL], ids=["alone", "bundled"])
+@pytest.mark.parametrize("small", [0, module.SMALL], ids=["separate", "flattened"])
 def test_every_step_is_that_of_the_published_code(
     small: int, golden: Callable[[str], Golden], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,9 +55,11 @@ def test_every_factor_is_that_of_the_published_code(golden: Callable[[str], Gold
     missing = {case["schedule"] for case in vectors.cases if not constant(case)} - SCHEDULES.keys()
     for case in vectors.cases:
         if case["schedule"] not in missing:
-            found = [factor_of(case, step) for step in range(case["steps"])]
+            factors = [factor_of(case, step) for step in range(case["steps"])]
             wanted = vectors.tensors[f"{case['name']}/lr_multiplier"].tolist()
-            assert found == pytest.approx(wanted, rel=vectors.meta["tolerance"]["lr"]["rtol"], abs=1e-12), case["name"]
+            assert factors == pytest.approx(wanted, rel=vectors.meta["tolerance"]["lr"]["rtol"], abs=1e-12), case[
+                "name"
+            ]
     if missing:
         pytest.skip(f"there is no schedule {' or '.join(sorted(missing))} here; the steps were taken with its factors")
 
@@ -93,7 +95,7 @@ def norms_after(gradients: Sequence[Tensor], norm: float | None) -> list[float]:
         parameter.grad = gradient.clone()
     optimizer.step(1.0)
     moments = [optimizer.moments(parameter) for parameter in parameters]
-    return [10 * float(one[0].norm()) for one in moments if one is not None]
+    return [10 * float(pair[0].norm()) for pair in moments if pair is not None]
 
 
 @pytest.mark.parametrize("small", [0, 6, module.SMALL])

@@ -17,8 +17,8 @@ def terms(logits: Tensor, labels: Tensor, options: LabelsOptions = LabelsOptions
 
 
 def test_classes_by_hand() -> None:
-    found = terms(torch.tensor([[0.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1]))
-    torch.testing.assert_close(found, torch.tensor([0.693147, 2.126928]))
+    values = terms(torch.tensor([[0.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1]))
+    torch.testing.assert_close(values, torch.tensor([0.693147, 2.126928]))
 
 
 def test_regression_by_hand() -> None:
@@ -29,9 +29,9 @@ def test_regression_by_hand() -> None:
 def test_the_gradient_is_that_of_cross_entropy(classes: int, size: int, weight: float) -> None:
     logits = torch.randn(size, classes, generator=torch.Generator().manual_seed(size), requires_grad=True)
     labels = torch.arange(size) % classes
-    found = terms(logits, labels, LabelsOptions(weight=weight))
-    assert found.shape == (size,)
-    torch.autograd.backward(found.sum())
+    values = terms(logits, labels, LabelsOptions(weight=weight))
+    assert values.shape == (size,)
+    torch.autograd.backward(values.sum())
     expected = weight * (logits.detach().softmax(1) - torch.eye(classes)[labels])
     torch.testing.assert_close(logits.grad, expected)
 

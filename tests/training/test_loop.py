@@ -165,7 +165,7 @@ def test_the_factor_is_that_of_the_rate(task: Task, set_up_training: SetUpTraini
 def test_where_only_logits_are_read_the_teacher_runs_once(
     task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Teacher, "answer", lambda *_: pytest.fail("asked for a batch"))
+    monkeypatch.setattr(Teacher, "answer", lambda *_: pytest.fail("ran on a batch"))
     teacher = Teacher(tiny_model(task, seed=7))
     student = tiny_model(task)
     setup = set_up_training(teacher=teacher, train_epochs=8)
@@ -198,7 +198,7 @@ def test_the_teachers_logits_are_those_of_the_examples_of_the_batch(
 def test_where_taps_are_read_the_teacher_runs_on_the_same_batch(
     task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Teacher, "logits", lambda *_: pytest.fail("asked for all logits"))
+    monkeypatch.setattr(Teacher, "logits", lambda *_: pytest.fail("computed all logits"))
     setup = set_up_training(teacher=Teacher(tiny_model(task, seed=7)), train_epochs=1)
     training = fit(tiny_model(task), Phase(name="p", losses=(imitate(taps=HIDDEN),)), setup)
     assert training.teacher_seconds is not None
@@ -211,14 +211,14 @@ def test_a_teacher_with_dropout_runs_in_every_step_and_repeats(
     phase = Phase(name="p", losses=(imitate(),))
     models = [tiny_model(task) for _ in range(3)]
     fit(models[2], phase, set_up_training(teacher=Teacher(tiny_model(task, seed=7))))
-    monkeypatch.setattr(Teacher, "logits", lambda *_: pytest.fail("asked for all logits"))
+    monkeypatch.setattr(Teacher, "logits", lambda *_: pytest.fail("computed all logits"))
     for model in models[:2]:
         fit(model, phase, set_up_training(teacher=Teacher(tiny_model(task, seed=7)), train_teacher_dropout=True))
     assert same(models[0], models[1])
     assert not same(models[0], models[2])
 
 
-def test_a_teacher_that_no_loss_reads_is_not_asked(
+def test_a_teacher_that_no_loss_reads_does_not_run(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase
 ) -> None:
     teacher = Teacher(tiny_model(task, seed=7))
@@ -304,14 +304,14 @@ def test_a_share_of_the_examples_costs_that_share(
     assert factors == pytest.approx([min(step, 2 * steps - step) / steps for step in range(2 * steps)])
 
 
-def test_a_teacher_answers_for_the_chosen_examples_only(
+def test_a_teacher_runs_on_the_chosen_examples_only(
     task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    sizes: list[int] = []
     find = predict
 
     def counted(model: BertClassifier, examples: Examples, **given: Any) -> Tensor:  # noqa: ANN401
-        asked.append(len(examples))
+        sizes.append(len(examples))
         return find(model, examples, **given)
 
     monkeypatch.setattr("bebertlab.training.teacher.predict", counted)
@@ -323,11 +323,11 @@ def test_a_teacher_answers_for_the_chosen_examples_only(
         setup = set_up_training(teacher=Teacher(teacher), round=assignment)
         for phase in phases:
             fit(model, phase, setup)
-    assert asked == [24, 96]
-    assert all(torch.isfinite(one).all() for one in models[0].state_dict().values())
+    assert sizes == [24, 96]
+    assert all(torch.isfinite(tensor).all() for tensor in models[0].state_dict().values())
 
 
-def test_a_loss_that_is_no_number_stops_the_training(
+def test_a_loss_that_is_not_finite_stops_the_training(
     task: Task, set_up_training: SetUpTraining, explode: MakeLoss
 ) -> None:
     phase = Phase(name="boom", losses=(explode(step=5),))

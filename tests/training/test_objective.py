@@ -58,16 +58,16 @@ def test_losses_add_up(imitate: MakeLoss) -> None:
     assert whole.item() == pytest.approx(both.item())
 
 
-def test_examples_weigh_as_told() -> None:
+def test_losses_are_weighted_by_example() -> None:
     weighted = PhaseLoss([LABELS], 2)(STUDENT, None, batch_of(torch.tensor([1.5, 0.5])))
     assert weighted.item() == pytest.approx((0.693147 * 1.5 + 2.126928 * 0.5) / 2)
 
 
 def test_it_says_what_it_reads(imitate: MakeLoss) -> None:
-    alone = PhaseLoss([LABELS], 2)
-    assert (alone.needs_teacher, alone.student_taps, alone.teacher_taps) == (False, frozenset(), frozenset())
+    labels = PhaseLoss([LABELS], 2)
+    assert (labels.needs_teacher, labels.student_taps, labels.teacher_taps) == (False, frozenset(), frozenset())
     taps = [frozenset({Tap.HIDDEN}), frozenset({Tap.SCORES})]
-    both = PhaseLoss([LABELS, *(imitate(taps=one) for one in taps)], 2)
+    both = PhaseLoss([LABELS, *(imitate(taps=tap) for tap in taps)], 2)
     assert both.needs_teacher
     assert both.student_taps == both.teacher_taps == {Tap.HIDDEN, Tap.SCORES}
 
@@ -136,7 +136,7 @@ def test_sub_networks_are_compared_one_by_one(teacher: dict[str, Any], message: 
 
 @frozen(kw_only=True)
 class Picky(LossOptions):
-    """Fails on zeros; reads taps if asked."""
+    """Fails on zeros; reads the given taps."""
 
     kind = "picky"
     taps: frozenset[Tap] = frozenset({Tap.HIDDEN})
@@ -161,7 +161,7 @@ def test_a_loss_that_fails_on_zeros_is_left_to_the_training() -> None:
 
 
 def test_losses_of_logits_alone_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: Callable[..., object] = lambda *_: pytest.fail("computed")  # noqa: E731 - a name for the type
-    monkeypatch.setattr(_Picky, "__call__", made)
+    failing: Callable[..., object] = lambda *_: pytest.fail("computed")  # noqa: E731 - a name for the type
+    monkeypatch.setattr(_Picky, "__call__", failing)
     other: Architecture = evolve(SIZES, hidden=8, layers=3, heads=1)
     rehearse(phase(Picky(taps=frozenset())), SIZES, other, 2)

@@ -7,7 +7,15 @@ from torch import Tensor, nn
 from bebertlab.interfaces.capabilities import ParameterGroup
 from bebertlab.training import optimizers as module
 from bebertlab.training.bert_adam import BertAdam
-from bebertlab.training.optimizers import SMALL, FlatParameters, Group, Optimizer, Tables, bundle, parameter_groups
+from bebertlab.training.optimizers import (
+    SMALL,
+    FlatParameters,
+    Group,
+    Optimizer,
+    Tables,
+    flatten_small,
+    parameter_groups,
+)
 from bebertlab.training.options import TrainOptions
 
 
@@ -143,7 +151,7 @@ def test_a_quantizer_may_have_its_parameters_learn_as_biases_do() -> None:
     options = TrainOptions(quantizer_learning_rate=0.125, quantizer_weight_decay=0.0625, weight_decay=0.1)
     groups = parameter_groups(model, (shift,), options, 0.01)
     assert [(g.learning_rate, g.weight_decay, len(g.parameters)) for g in groups] == [(0.01, 0.1, 3), (0.01, 0.0, 5)]
-    assert any(one is model.first.bias for one in groups[1].parameters)
+    assert any(parameter is model.first.bias for parameter in groups[1].parameters)
 
 
 @pytest.mark.parametrize("kind", [Optimizer, BertAdam])
@@ -163,17 +171,17 @@ def test_every_parameter_moves_by_the_rate_of_its_group(kind: type[Optimizer | B
 @pytest.mark.parametrize("norm", [None, 0.5])
 @pytest.mark.parametrize("kind", [Optimizer, BertAdam])
 def test_sparse_gradients_move_a_table_as_dense_ones(kind: type[Optimizer | BertAdam], norm: float | None) -> None:
-    found = []
+    tables = []
     for sparse in (False, True):
         table = nn.Parameter(torch.linspace(-1, 1, 40).view(10, 4))
         optimizer = kind([Group(parameters=(table,), learning_rate=0.1, weight_decay=0.1)], norm)
-        for words in ([1, 3, 3], [2, 3], [9, 9, 9]):
-            rows = nn.functional.embedding(torch.tensor(words), table, sparse=sparse)
+        for tokens in ([1, 3, 3], [2, 3], [9, 9, 9]):
+            rows = nn.functional.embedding(torch.tensor(tokens), table, sparse=sparse)
             torch.autograd.backward(rows.square().sum())
             optimizer.step(1.0)
         optimizer.release()
-        found.append(table.detach())
-    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-7)
+        tables.append(table.detach())
+    torch.testing.assert_close(*tables, rtol=1e-6, atol=1e-7)
 
 
 def test_what_is_not_trained_is_left_out() -> None:
@@ -194,45 +202,45 @@ def test_a_group_has_its_own_rate() -> None:
 
 
 def parameters(*sizes: int) -> list[nn.Parameter]:
-    found = [nn.Parameter(torch.arange(size, dtype=torch.float32)) for size in sizes]
-    for parameter in found:
+    created = [nn.Parameter(torch.arange(size, dtype=torch.float32)) for size in sizes]
+    for parameter in created:
         parameter.grad = -parameter.detach()
-    return found
+    return created
 
 
 def test_parameters_become_views_of_one_vector() -> None:
     first, second = parameters(3, 20)
-    laid = FlatParameters([first, second])
-    assert laid.lengths.tolist() == [16, 32]
-    assert laid.vector[:3].tolist() == [0, 1, 2]
-    assert laid.vector[3:16].count_nonzero() == 0
-    place = laid.place(second)
-    assert place == slice(16, 36)
-    assert torch.equal(laid.vector[place], second)
-    assert torch.equal(laid.gradient[place], -second)
-    assert laid.place(nn.Parameter(second.detach())) is None
+    flat = FlatParameters([first, second])
+    assert flat.lengths.tolist() == [16, 32]
+    assert flat.vector[:3].tolist() == [0, 1, 2]
+    assert flat.vector[3:16].count_nonzero() == 0
+    elements = flat.elements_of(second)
+    assert elements == slice(16, 36)
+    assert torch.equal(flat.vector[elements], second)
+    assert torch.equal(flat.gradient[elements], -second)
+    assert flat.elements_of(nn.Parameter(second.detach())) is None
     with torch.no_grad():
-        laid.vector.add_(1)
+        flat.vector.add_(1)
     assert first.tolist() == [1, 2, 3]
 
 
-def test_afterwards_they_have_memory_of_their_own() -> None:
+def test_released_parameters_have_their_own_memory() -> None:
     (only,) = parameters(3)
-    laid = FlatParameters([only])
-    laid.release()
+    flat = FlatParameters([only])
+    flat.release()
     assert only.grad is None
     with torch.no_grad():
-        laid.vector.add_(1)
+        flat.vector.add_(1)
     assert only.tolist() == [0, 1, 2]
 
 
-def test_large_ones_and_those_without_a_gradient_stay_alone() -> None:
+def test_large_parameters_and_those_without_a_gradient_stay_separate() -> None:
     small, large, untouched = parameters(5, SMALL, 5)
     untouched.grad = None
-    bundles, alone = bundle([small, large, untouched])
-    assert [one.parameters for one in bundles] == [[small]]
-    assert all(one is other for one, other in zip(alone, [large, untouched], strict=True))
-    assert bundle([large]) == ([], [large])
+    flat, separate = flatten_small([small, large, untouched])
+    assert [parameters.parameters for parameters in flat] == [[small]]
+    assert all(kept is given for kept, given in zip(separate, [large, untouched], strict=True))
+    assert flatten_small([large]) == ([], [large])
 
 
 def sparse(rows: list[int], values: list[float], shape: tuple[int, int]) -> torch.Tensor:
@@ -240,10 +248,10 @@ def sparse(rows: list[int], values: list[float], shape: tuple[int, int]) -> torc
     return torch.sparse_coo_tensor(torch.tensor([rows]), given, shape, check_invariants=True)
 
 
-def test_a_sparse_gradient_becomes_dense_in_memory_that_stays() -> None:
+def test_a_sparse_gradient_becomes_dense_in_memory_that_is_kept() -> None:
     table, tables = nn.Parameter(torch.ones(5, 2)), Tables()
     table.grad = sparse([3, 1, 3], [1.0, 2.0, 4.0], (5, 2))
-    values = tables.lay(table)
+    values = tables.densify(table)
     assert values is not None
     assert values.tolist() == [[2, 2], [5, 5]]
     assert table.grad is not None
@@ -252,7 +260,7 @@ def test_a_sparse_gradient_becomes_dense_in_memory_that_stays() -> None:
     tables.clear(table)
     assert table.grad is None
     table.grad = sparse([0], [7.0], (5, 2))
-    tables.lay(table)
+    tables.densify(table)
     assert table.grad is memory
     assert memory[:, 0].tolist() == [7, 0, 0, 0, 0]
 
@@ -260,7 +268,7 @@ def test_a_sparse_gradient_becomes_dense_in_memory_that_stays() -> None:
 def test_a_dense_gradient_stays_as_it_is() -> None:
     (only,) = parameters(3)
     tables = Tables()
-    assert tables.lay(only) is only.grad
+    assert tables.densify(only) is only.grad
     tables.clear(only)
     assert only.grad is None
-    assert tables.lay(only) is None
+    assert tables.densify(only) is None

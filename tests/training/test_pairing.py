@@ -10,7 +10,7 @@ from bebertlab.training.pairing import LAYERS, Layers, matched, paired, teacher_
 
 
 def outputs(tap: Tap, count: int, width: int = 3) -> Outputs:
-    """Tensors that carry their place."""
+    """Tensors that hold their index."""
     return Outputs(
         logits=torch.zeros(1, 2), taps={tap: tuple(torch.full((1, 2, width), float(i)) for i in range(count))}
     )
@@ -70,7 +70,7 @@ def test_the_map_of_dynabert_is_that_of_the_slice(depth: float) -> None:
 
 @pytest.mark.parametrize("layers", ["last", "dynabert"])
 def test_a_teacher_less_deep_is_refused(layers: Layers) -> None:
-    with pytest.raises(UserError, match="'some': the teacher has 2 layers, the student 3; a teacher at least as deep"):
+    with pytest.raises(UserError, match="'some': the teacher has 2 layers, the student 3; take a teacher that is"):
         paired("some", Tap.SCORES, outputs(Tap.SCORES, 3), outputs(Tap.SCORES, 2), layers)
 
 

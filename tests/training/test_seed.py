@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from bebertlab.training.seed import derive_seed, seeded
 
-words = st.lists(st.text(max_size=5) | st.integers(0, 100), max_size=3)
+names = st.lists(st.text(max_size=5) | st.integers(0, 100), max_size=3)
 
 
-@given(st.integers(0, 2**40), words, words)
-def test_words_and_nothing_else_decide_a_seed(seed: int, some: list[str | int], others: list[str | int]) -> None:
+@given(st.integers(0, 2**40), names, names)
+def test_seed_and_names_alone_decide(seed: int, some: list[str | int], others: list[str | int]) -> None:
     assert 0 <= derive_seed(seed, *some) < 2**63
     assert (derive_seed(seed, *some) == derive_seed(seed, *others)) == (some == others)
     assert derive_seed(seed, *some) != derive_seed(seed + 1, *some)

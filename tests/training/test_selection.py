@@ -78,7 +78,7 @@ def test_the_last_state_is_there_too_where_it_is_wanted_and_another_is_better(
         assert float(selection.last["classifier.bias"][0]) == 1
 
 
-def test_a_model_that_answers_no_numbers_is_no_better(task: Task, set_up_training: SetUpTraining) -> None:
+def test_a_model_with_nan_logits_is_not_better(task: Task, set_up_training: SetUpTraining) -> None:
     model = tiny_model(task)
     selection = Selection(model, PhaseLoss([LabelsOptions()], 2), set_up_training(), by_loss=False)
     selection.consider(last=False)
@@ -89,22 +89,22 @@ def test_a_model_that_answers_no_numbers_is_no_better(task: Task, set_up_trainin
     assert torch.equal(predict(model, set_up_training().select), before)
 
 
-def test_a_loss_of_the_teachers_logits_alone_reads_those_of_its_own_tokens(
+def test_a_loss_of_the_teachers_logits_reads_those_of_the_teachers_own_tokens(
     task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Examples] = []
+    examples_read: list[Examples] = []
 
     def logits(self: Teacher, examples: Examples, precision: str) -> torch.Tensor:
-        asked.append(examples)
+        examples_read.append(examples)
         return torch.zeros(len(examples), 2)
 
     monkeypatch.setattr(Teacher, "logits", logits)
-    monkeypatch.setattr(Teacher, "answer", lambda *_: pytest.fail("asked for a batch"))
+    monkeypatch.setattr(Teacher, "answer", lambda *_: pytest.fail("ran on a batch"))
     setup = set_up_training(teacher=Teacher(tiny_model(task, seed=1)))
     theirs = evolve(setup.select, padding=1)
     setup = evolve(setup, teacher_view=TeacherView(train=setup.train, select=theirs, different=("vocabulary",)))
     Selection(tiny_model(task), PhaseLoss([imitate()], 2), setup, by_loss=True).consider(last=True)
-    assert {id(examples) for examples in asked} == {id(theirs)}
+    assert {id(examples) for examples in examples_read} == {id(theirs)}
 
 
 def test_where_the_logits_are_not_trained_the_loss_decides(

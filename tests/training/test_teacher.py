@@ -25,7 +25,7 @@ def test_teachers_of_one_artifact_share_their_logits(
     task: Task, examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = Teacher(tiny_model(task), key="a key").logits(examples)
-    monkeypatch.setattr(module, "predict", lambda *_, **__: pytest.fail("asked again"))
+    monkeypatch.setattr(module, "predict", lambda *_, **__: pytest.fail("computed again"))
     again = Teacher(tiny_model(task), key="a key")
     assert again.logits(examples) is first
     assert again.seconds == 0.0
@@ -43,7 +43,7 @@ def test_teachers_of_other_artifacts_do_not(task: Task, examples: Examples) -> N
     logits = [
         Teacher(tiny_model(task, seed=i), key=key).logits(examples) for i, key in enumerate([None, None, "1", "2"])
     ]
-    assert len({float(one.sum()) for one in logits}) == 4
+    assert len({float(tensor.sum()) for tensor in logits}) == 4
 
 
 def test_an_answer_has_the_taps_and_no_gradient(task: Task, examples: Examples) -> None:

@@ -40,16 +40,16 @@ def test_all_files_of_a_set_are_found_in_order(tmp_path: Path, names: list[str],
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["train-00000-of-00003", "train-00002-of-00003"], r"train is not whole: of files 0 to 2, 1 is missing"),
-        (["train-00000-of-00002"], "train is not whole: of files 0 to 1, 1 is missing"),
-        (["train-00000-of-00001", "train-00001-of-00001"], "has a file of a higher number"),
-        (["train/0000", "train/0002"], "train is not whole: of files 0 to 1, 1 is missing"),
-        (["train", "train-00000-of-00001"], "train is there more than once"),
-        (["train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"], "there more than once"),
-        (["train-00000-of-00001-aa", "train-00000-of-00001-bb"], "train is there more than once"),
-        (["train", "data/train"], "train is there more than once"),
-        (["train", "train/0000"], "train is there more than once"),
-        (["train/0000", "data/train/0000"], "train is there twice"),
+        (["train-00000-of-00003", "train-00002-of-00003"], r"train is incomplete: of files 0 to 2, 1 is missing"),
+        (["train-00000-of-00002"], "train is incomplete: of files 0 to 1, 1 is missing"),
+        (["train-00000-of-00001", "train-00001-of-00001"], "has a file with a number above"),
+        (["train/0000", "train/0002"], "train is incomplete: of files 0 to 1, 1 is missing"),
+        (["train", "train-00000-of-00001"], "train occurs more than once"),
+        (["train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"], "occurs more than once"),
+        (["train-00000-of-00001-aa", "train-00000-of-00001-bb"], "train occurs more than once"),
+        (["train", "data/train"], "train occurs more than once"),
+        (["train", "train/0000"], "train occurs more than once"),
+        (["train/0000", "data/train/0000"], "train occurs twice"),
     ],
 )
 def test_a_set_with_files_missing_or_of_two_kinds_is_refused(tmp_path: Path, names: list[str], message: str) -> None:
@@ -90,5 +90,5 @@ def test_of_two_folders_that_of_the_very_name_is_taken_or_none(tmp_path: Path) -
 
 
 def test_a_folder_of_the_files_themselves_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="it has the files themselves; name the folder above it"):
+    with pytest.raises(SetupError, match="contains the files; give the folder above it"):
         find_home(_folder(tmp_path, ["train"]), "sst2")

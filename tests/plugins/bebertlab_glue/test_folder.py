@@ -35,9 +35,9 @@ def test_rows_come_in_the_order_of_the_file(cola: Path) -> None:
 
 
 def test_a_missing_folder_lists_the_tasks_that_are_there(cola: Path) -> None:
-    with pytest.raises(SetupError, match=r"rte: no folder of the task 'rte' \(there: cola\)"):
+    with pytest.raises(SetupError, match=r"rte: no folder of the task 'rte' \(found: cola\)"):
         _read(cola, task="rte")
-    with pytest.raises(SetupError, match="there is no such folder"):
+    with pytest.raises(SetupError, match="does not exist"):
         _read(cola / "nowhere")
 
 
@@ -69,7 +69,7 @@ def test_a_pointer_of_git_lfs_is_said(cola: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "columns", "message"),
     [
-        ("cola", {**COLUMNS, "label": None, "labels": [0, 1]}, "no column 'label'; rename 'labels' if it holds that"),
+        ("cola", {**COLUMNS, "label": None, "labels": [0, 1]}, "no column 'label'; rename 'labels' if it contains that"),
         ("cola", {**COLUMNS, "sentence": None, "text": ["a", "b"]}, "no column 'sentence'; rename 'text' if"),
         (
             "qqp",
@@ -129,7 +129,7 @@ def test_a_damaged_file_is_named(cola: Path) -> None:
 
 def test_a_file_without_rows_is_not_called_damaged(write: Callable[..., Path]) -> None:
     folder = write("cola", "train", {name: [] for name in COLUMNS})
-    with pytest.raises(UserError, match=r"train\.parquet: it has no rows$"):
+    with pytest.raises(UserError, match=r"train\.parquet: no rows$"):
         _read(folder)
 
 

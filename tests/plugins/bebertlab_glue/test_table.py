@@ -29,13 +29,13 @@ def test_labels_are_whole_numbers_for_classes_and_scores_for_regression() -> Non
     ("columns", "message"),
     [
         ({"texts": ("a .", " ")}, "f: row 1: sentence is empty; every example needs a text"),
-        ({"labels": (0, 2)}, r"f: row 1: label is 2, which is none of: 0 \(unacceptable\), 1 \(acceptable\)"),
-        ({"numbers": (3, 3)}, "f: row 1: idx 3 occurs a second time; .*without the column idx the rows are numbered"),
-        ({"texts": (), "labels": (), "numbers": ()}, "f: it has no rows"),
-        ({"texts": ("a .", 7)}, "f: row 1: sentence is 7, expected a text"),
+        ({"labels": (0, 2)}, r"f: row 1: label is 2; expected one of: 0 \(unacceptable\), 1 \(acceptable\)"),
+        ({"numbers": (3, 3)}, "f: row 1: idx 3 is repeated; .*without the column idx the rows are numbered"),
+        ({"texts": (), "labels": (), "numbers": ()}, "f: no rows"),
+        ({"texts": ("a .", 7)}, "f: row 1: sentence is 7; expected a text"),
         ({"texts": ("a .", None)}, "f: row 1: sentence is null; every example needs a text"),
-        ({"numbers": (3, "x")}, "f: row 1: idx is 'x', expected an integer"),
-        ({"numbers": (1.5, 2)}, "f: row 0: idx is 1.5, expected an integer"),
+        ({"numbers": (3, "x")}, "f: row 1: idx is 'x'; expected an integer"),
+        ({"numbers": (1.5, 2)}, "f: row 0: idx is 1.5; expected an integer"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(columns: dict[str, tuple[int, ...]], message: str) -> None:
@@ -68,7 +68,7 @@ def test_groups_are_names_or_whole_numbers() -> None:
         )
 
     assert read([1, "x"]).split("train").groups == ("1", "x")
-    with pytest.raises(UserError, match="f: row 1: the group is None, expected a name or a whole number"):
+    with pytest.raises(UserError, match="f: row 1: the group is None; expected a name or an integer"):
         read(["x", None])
 
 
@@ -95,7 +95,7 @@ def test_a_file_that_names_its_classes_is_believed() -> None:
         stored_classes=names,
     )
     assert tuple(CATALOGUE["mnli"].classes[label] for label in table.labels) == names
-    with pytest.raises(UserError, match=r"f: the classes of column label are no, yes; they should be entailment, not_"):
+    with pytest.raises(UserError, match=r"f: the classes of column label are no, yes; expected entailment, not_"):
         check_table(
             "f",
             CATALOGUE["rte"],

@@ -6,7 +6,15 @@ from itertools import product
 import pytest
 
 from bebertlab_minigrammar import entailment
-from bebertlab_minigrammar.entailment import CONTRADICTION, ENTAILMENT, NEUTRAL, Entailment, Quantifier, Relation, judge
+from bebertlab_minigrammar.entailment import (
+    CONTRADICTION,
+    ENTAILMENT,
+    NEUTRAL,
+    Entailment,
+    Quantifier,
+    Relation,
+    classify,
+)
 
 _SETS = range(1, 1 << 4)  # all sets with members among four things, as bits
 
@@ -36,7 +44,7 @@ def test_the_class_is_what_holds_in_every_world_of_four_things(premise: Quantifi
     for hypothesis, acts in product(Quantifier, Relation):
         seen = {_holds(hypothesis, second, do) for _, second, does in worlds for do in _SETS if _stands(acts, does, do)}
         expected = NEUTRAL if len(seen) == 2 else ENTAILMENT if seen == {True} else CONTRADICTION
-        assert judge(premise, hypothesis, things, acts) == expected
+        assert classify(premise, hypothesis, things, acts) == expected
 
 
 def _relation(first: str, second: str, kinds: dict[str, tuple[str, ...]], modifiers: tuple[str, ...]) -> Relation:
@@ -63,7 +71,7 @@ def test_the_words_mean_what_the_class_says(level: int) -> None:
         verbs = [" ".join(text.split()[cut:]) for text, cut in zip(sides, cuts, strict=True)]
         who = _relation(nouns[0], nouns[1], things, entailment._ADJECTIVES)
         does = _relation(verbs[0], verbs[1], dict(entailment._ACTS), entailment._ADVERBS)
-        assert judge(quantifiers[0], quantifiers[1], who, does) == level, sides
+        assert classify(quantifiers[0], quantifiers[1], who, does) == level, sides
 
 
 def test_no_word_is_in_two_kinds() -> None:
