@@ -1,1 +1,1 @@
-"""How fast and how large training is, as ratios of runs that take turns."""
+"""Benchmarks of training speed and memory, as ratios of interleaved runs."""

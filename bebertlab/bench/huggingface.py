@@ -1,4 +1,4 @@
-"""The outside yardstick: Hugging Face's BERT, fine-tuned as everybody does it."""
+"""The reference that training is compared with: full-precision fine-tuning of Hugging Face's BERT."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from itertools import islice
 import torch
 from torch import nn
 
-from bebertlab.bench.clock import timed
-from bebertlab.bench.parts import ModelPart, mark
-from bebertlab.bench.setting import Setting
+from bebertlab.bench.measurement import timed
+from bebertlab.bench.models import BenchConfig
 from bebertlab.data.batches import batches
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.batch import Batch
 from bebertlab.model.huggingface import configuration
 from bebertlab.training.setup import TrainingSetup
 
-_RATE, _DECAY, _NORM = 5e-5, 0.01, 1.0
+_LEARNING_RATE, _WEIGHT_DECAY, _GRADIENT_NORM = 5e-5, 0.01, 1.0
 
 
-class HuggingFaceSteps:
-    """Full-precision fine-tuning with transformers' model and fused AdamW, the gradient's norm clipped at 1.
+class HuggingFaceTraining:
+    """Full-precision training of transformers' BERT with fused AdamW and gradients clipped to norm 1.
 
-    Batches are padded to their longest example, or all to `padded` tokens, which is what fine-tuning scripts do.
+    Batches are padded to their longest example, or all to `padded` tokens, as fine-tuning scripts do.
     """
 
     def __init__(
-        self, setting: Setting, setup: TrainingSetup, *, padded: int | None = None, bf16: bool = False
+        self, config: BenchConfig, setup: TrainingSetup, *, padded: int | None = None, bf16: bool = False
     ) -> None:
-        self._device = setting.device
+        self._device = config.device
         self._bf16 = bf16
-        self.model = _model(setting.sizes).to(setting.device).train()
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        self._adamw = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": _DECAY}, {"params": others, "weight_decay": 0.0}],
-            lr=_RATE,
+        self.model = _model(config.architecture).to(config.device).train()
+        matrices = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
+        vectors = [parameter for parameter in self.model.parameters() if parameter.ndim <= 1]
+        self._optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": _WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}],
+            lr=_LEARNING_RATE,
             fused=True,
         )
-        self._batches = _endless(setup, padded)
+        self._batches = _endless_batches(setup, padded)
 
-    def take(self, steps: int) -> float:
-        """Train so many steps, and say how many seconds they took."""
+    def train(self, steps: int) -> float:
+        """Train for `steps` steps and return the seconds they took."""
 
-        def train() -> None:
+        def run() -> None:
             for batch in islice(self._batches, steps):
-                self._train(batch)
+                self._forward_backward(batch)
+                self.update()
 
-        return timed(train, self._device)
+        return timed(run, self._device)
 
-    def _train(self, batch: Batch) -> None:
-        with self._precision():
+    def _forward_backward(self, batch: Batch) -> None:
+        with self._autocast():
             outputs = self.model(
                 input_ids=batch.tokens,
                 token_type_ids=batch.segments,
@@ -60,40 +60,41 @@ class HuggingFaceSteps:
                 labels=batch.labels,
             )
         outputs.loss.backward()
-        with mark(ModelPart.OPTIMIZER):
-            nn.utils.clip_grad_norm_(self.model.parameters(), _NORM)
-            self._adamw.step()
-            self._adamw.zero_grad()
 
-    def _precision(self) -> AbstractContextManager[object]:
+    def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(torch.device(self._device).type, torch.bfloat16) if self._bf16 else nullcontext()
 
+    def update(self) -> None:
+        """Clip the gradients, update the weights and clear the gradients."""
+        nn.utils.clip_grad_norm_(self.model.parameters(), _GRADIENT_NORM)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
 
-def _model(sizes: Architecture) -> nn.Module:
+
+def _model(architecture: Architecture) -> nn.Module:
     from transformers import BertConfig, BertForSequenceClassification
 
     with torch.random.fork_rng(devices=[]):
-        model: nn.Module = BertForSequenceClassification(BertConfig(**configuration(sizes)))
+        model: nn.Module = BertForSequenceClassification(BertConfig(**configuration(architecture)))
     return model
 
 
-def _endless(setup: TrainingSetup, padded: int | None) -> Iterator[Batch]:
-    """The batches of the epochs, each in an order of its own, as our loop takes them."""
+def _endless_batches(setup: TrainingSetup, padded: int | None) -> Iterator[Batch]:
+    """The batches of one epoch after another, as in our training loop."""
     epoch = 0
     while True:
         plan = setup.sampler.epoch("labels", epoch, setup.options.batch_size)
         for batch in batches(setup.train, plan, device=setup.device):
-            yield batch if padded is None else _padded(batch, padded)
+            yield batch if padded is None else _pad(batch, padded)
         epoch += 1
 
 
-def _padded(batch: Batch, tokens: int) -> Batch:
-    """The batch with more padding."""
-    room = (0, tokens - batch.tokens.shape[1])
+def _pad(batch: Batch, tokens: int) -> Batch:
+    padding = (0, tokens - batch.tokens.shape[1])
     return Batch(
         positions=batch.positions,
-        tokens=nn.functional.pad(batch.tokens, room),
-        segments=nn.functional.pad(batch.segments, room),
-        mask=nn.functional.pad(batch.mask, room),
+        tokens=nn.functional.pad(batch.tokens, padding),
+        segments=nn.functional.pad(batch.segments, padding),
+        mask=nn.functional.pad(batch.mask, padding),
         labels=batch.labels,
     )

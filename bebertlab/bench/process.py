@@ -1,4 +1,4 @@
-"""Measurements in processes of their own."""
+"""Measurements that run in separate processes."""
 
 from __future__ import annotations
 
@@ -13,51 +13,52 @@ from typing import Self, TypeVar
 
 import torch
 
-from bebertlab.bench.scheme import SCHEMES
-from bebertlab.bench.setting import Setting
-from bebertlab.bench.training import Steps, equal_setup, labels_phase
+from bebertlab.bench.models import BenchConfig, scheme_named
+from bebertlab.bench.training import equal_length_setup, train_labels
 from bebertlab.errors import SetupError
 
 T = TypeVar("T")
 
 
 def in_processes(call: Callable[..., T], arguments: Sequence[tuple[object, ...]], *, at_once: int) -> list[T]:
-    """The results of a call with each of the arguments, every one in a fresh process.
+    """The results of `call` for each of the arguments, each computed in a new process, `at_once` at a time.
 
     Raises:
-        SetupError: a process died, most likely for want of memory.
+        SetupError: a process died, most likely out of memory.
     """
     with ProcessPoolExecutor(max_workers=at_once, mp_context=_context(), max_tasks_per_child=1) as pool:
         try:
             return list(pool.map(call, *zip(*arguments, strict=True)))
         except BrokenProcessPool as error:
-            raise SetupError("a process of the measurement died; is there too little memory?") from error
+            raise SetupError("a worker process of the benchmark died, possibly out of memory") from error
 
 
-class Worker:
-    """A training in a process of its own that goes on when it is told to.
+class TrainingWorker:
+    """A process that trains a scheme whenever it is asked for more steps; a context manager.
+
+    The model is built at once: call `wait` before the first `start`.
 
     Raises:
-        SetupError: the process ended before it was told to.
+        SetupError: from `wait`, if the process ended with an error.
     """
 
-    def __init__(self, name: str, setting: Setting, steps: int) -> None:
+    def __init__(self, scheme: str, config: BenchConfig, steps: int) -> None:
         context = _context()
-        self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, name, setting, steps), daemon=True)
+        self._connection, remote = context.Pipe()
+        self._process = context.Process(target=_serve, args=(remote, scheme, config, steps), daemon=True)
         self._process.start()
-        other.close()
+        remote.close()
 
     def start(self, steps: int) -> None:
-        """Tell it to train so many steps."""
+        """Start training for `steps` steps."""
         self._connection.send(steps)
 
-    def finish(self) -> float:
-        """Wait until it has trained, or is built in the first place, and say how many seconds that took."""
+    def wait(self) -> float:
+        """Wait until the model is built or the steps are done, and return the seconds of the steps."""
         try:
             seconds: float = self._connection.recv()
         except EOFError as error:
-            raise SetupError("a process of the measurement ended early; its error is above") from error
+            raise SetupError("a worker process of the benchmark failed; its error is printed above") from error
         return seconds
 
     def __enter__(self) -> Self:
@@ -66,25 +67,23 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()  # its next question is answered by an end of file
+        self._connection.close()  # the worker receives an end of file and exits
         self._process.join()
 
 
-def _serve(connection: Connection, name: str, setting: Setting, steps: int) -> None:
-    """What a worker does: it says when it is ready, then trains as many steps as it is told to, again and again."""
-    torch.set_num_threads(setting.threads)
-    scheme = next(one for one in SCHEMES if one.name == name)
-    setup = equal_setup(setting, steps)
-    with Steps(scheme.build(setting), labels_phase(), setup) as training:
+def _serve(connection: Connection, scheme: str, config: BenchConfig, steps: int) -> None:
+    torch.set_num_threads(config.threads)
+    setup = equal_length_setup(config, steps)
+    with train_labels(scheme_named(scheme).build(config), setup) as training:
         connection.send(0.0)
         while True:
             try:
-                told: int = connection.recv()
+                requested: int = connection.recv()
             except EOFError:
                 return
-            connection.send(training.take(told))
+            connection.send(training.train(requested))
 
 
 def _context() -> SpawnContext:
-    """Never a fork of this process, whose threads would be missing in it."""
+    """Spawns new interpreters: a forked process would lack the threads of torch."""
     return multiprocessing.get_context("spawn")

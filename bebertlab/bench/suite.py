@@ -1,4 +1,4 @@
-"""All rows: which there are, and measuring those that are asked for."""
+"""The rows of `bebertlab bench train`: selecting and measuring them."""
 
 from __future__ import annotations
 
@@ -7,91 +7,80 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from attrs import frozen
 
-from bebertlab.bench.row import Finding, Goal, Missing
-from bebertlab.bench.rows import (
-    allocations,
-    compiling,
-    distillation,
-    feeding,
-    gpu,
-    memory,
-    optimizer,
-    precision,
-    score,
-    side_by_side,
-    steps,
-    throughput,
-)
-from bebertlab.bench.setting import Setting
+from bebertlab.bench.measurement import MissingRow, RowResult, RowSpec
+from bebertlab.bench.models import BenchConfig
+from bebertlab.bench.rows import concurrency, memory, precision, steps, throughput
 from bebertlab.errors import UserError, unknown
 
 
 @frozen(kw_only=True)
-class Family:
+class RowGroup:
     """Rows that are measured together."""
 
-    targets: tuple[Goal, ...]
-    measure: Callable[[Sequence[Goal], Setting], Iterator[Finding]]
+    specs: tuple[RowSpec, ...]
+    measure: Callable[[Sequence[RowSpec], BenchConfig], Iterator[RowResult]]
 
 
-FAMILIES = (
-    Family(targets=steps.SHORT, measure=steps.short_steps),
-    Family(targets=steps.LONG, measure=steps.long_steps),
-    Family(targets=throughput.GOALS, measure=throughput.throughput),
-    Family(targets=distillation.GOALS, measure=distillation.distillation),
-    Family(targets=memory.GOALS, measure=memory.memory),
-    Family(targets=allocations.GOALS, measure=allocations.allocations),
-    Family(targets=optimizer.GOALS, measure=optimizer.optimizer),
-    Family(targets=precision.GOALS, measure=precision.precision),
-    Family(targets=score.GOALS, measure=score.score),
-    Family(targets=feeding.GOALS, measure=feeding.feeding),
-    Family(targets=side_by_side.GOALS, measure=side_by_side.side_by_side),
-    Family(targets=gpu.GOALS, measure=gpu.gpu),
-    Family(targets=compiling.GOALS, measure=compiling.compiling),
+GROUPS = (
+    RowGroup(specs=steps.SHORT, measure=steps.measure_short_steps),
+    RowGroup(specs=steps.LONG, measure=steps.measure_long_steps),
+    RowGroup(specs=throughput.THROUGHPUT, measure=throughput.measure_throughput),
+    RowGroup(specs=steps.DISTILLATION, measure=steps.measure_distillation),
+    RowGroup(specs=memory.PEAKS, measure=memory.measure_peaks),
+    RowGroup(specs=memory.ALLOCATIONS, measure=memory.measure_allocations),
+    RowGroup(specs=steps.OPTIMIZER, measure=steps.measure_optimizer),
+    RowGroup(specs=precision.PRECISION, measure=precision.measure_precision),
+    RowGroup(specs=precision.SCORE, measure=precision.measure_score),
+    RowGroup(specs=throughput.FEEDING, measure=throughput.measure_feeding),
+    RowGroup(specs=concurrency.CONCURRENCY, measure=concurrency.measure_concurrency),
+    RowGroup(specs=throughput.GPU, measure=throughput.measure_gpu),
+    RowGroup(specs=steps.COMPILE, measure=steps.measure_compile),
 )
 
 
-def choose(only: Sequence[str], *, quick: bool) -> tuple[Goal, ...]:
-    """The targets of these names, or of families of these names (`step` is `step.w1a8`, ...); without a name, all.
+def choose(only: Sequence[str], *, quick: bool) -> tuple[RowSpec, ...]:
+    """The rows with these names or in groups with these names (`step` is `step.w1a8`, ...); without names, all rows.
+
+    `quick` leaves out slow rows that are not named.
 
     Raises:
-        UserError: there is no such row.
+        UserError: unknown row.
     """
-    targets = [target for family in FAMILIES for target in family.targets]
+    specs = [spec for group in GROUPS for spec in group.specs]
     if not only:
-        return tuple(target for target in targets if target.quick or not quick)
-    known = [name for target in targets for name in (target.name, target.name.partition(".")[0])]
+        return tuple(spec for spec in specs if spec.quick or not quick)
+    known = {name for spec in specs for name in (spec.name, spec.group)}
     for name in only:
         if name not in known:
-            raise unknown("row", name, sorted(set(known)))
-    return tuple(target for target in targets if {target.name, target.name.partition(".")[0]} & set(only))
+            raise unknown("row", name, sorted(known))
+    return tuple(spec for spec in specs if {spec.name, spec.group} & set(only))
 
 
 def measure(
-    wanted: Sequence[Goal], setting: Setting, tell: Callable[[str], None] = lambda text: None
-) -> Iterator[Finding]:
-    """The rows, one after the other; `tell` hears the name of what is measured next.
+    specs: Sequence[RowSpec], config: BenchConfig, notify: Callable[[str], None] = lambda names: None
+) -> Iterator[RowResult]:
+    """Measure rows one group after the other; `notify` is called with the names of the rows that are measured next.
 
-    What cannot be measured here, for want of a plugin, of memory or of an option, is missing with its reason.
+    A row is missing, with the reason, if a plugin, memory or an option that it needs is not available.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(setting.threads)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
     try:
-        for family in FAMILIES:
-            if chosen := [target for target in family.targets if target in wanted]:
-                tell(", ".join(target.name for target in chosen))
-                yield from _measured(family, chosen, setting)
+        for group in GROUPS:
+            if chosen := [spec for spec in group.specs if spec in specs]:
+                notify(", ".join(spec.name for spec in chosen))
+                yield from _measure_group(group, chosen, config)
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
 
 
-def _measured(family: Family, chosen: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
-    left = list(chosen)
+def _measure_group(group: RowGroup, specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+    remaining = list(specs)
     try:
-        for finding in family.measure(chosen, setting):
-            left.remove(finding.target)
-            yield finding
+        for result in group.measure(specs, config):
+            remaining.remove(result.spec)
+            yield result
     except UserError as error:
-        yield from (Missing(target=target, reason=str(error)) for target in left)
+        yield from (MissingRow(spec=spec, reason=str(error)) for spec in remaining)
     except torch.OutOfMemoryError as error:
-        yield from (Missing(target=target, reason=f"out of memory: {error}") for target in left)
+        yield from (MissingRow(spec=spec, reason=f"out of memory: {error}") for spec in remaining)

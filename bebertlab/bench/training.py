@@ -1,4 +1,4 @@
-"""Trainings that go on a few steps at a time, through the loop that stages use."""
+"""Training that advances by a given number of steps, through the same loop as the stages."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
-from bebertlab.bench.clock import timed
-from bebertlab.bench.data import generated_examples, generated_task
-from bebertlab.bench.lengths import sentence_lengths
-from bebertlab.bench.sampling import FewBatches
-from bebertlab.bench.setting import Setting
+from bebertlab.bench.data import RepresentativeBatches, generated_examples, generated_task, sentence_lengths
+from bebertlab.bench.measurement import timed
+from bebertlab.bench.models import BenchConfig
 from bebertlab.data.batches import POOL
 from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
 from bebertlab.model.bert import BertClassifier
@@ -24,22 +22,22 @@ from bebertlab.training.options import TrainOptions
 from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 
-#: a little over the mean of SST-2
+#: length of sentences that are all equally long: a little over the mean of SST-2
 TOKENS = 16
-_SELECT = 8  # examples that nothing is chosen on: a phase of one epoch keeps its last state
+_SELECT_EXAMPLES = 8  # not used: a phase of one epoch keeps its last state
 
 
-class Steps:
-    """A phase of `fit` that waits after every step until it is told to go on."""
+class StepwiseTraining:
+    """A training phase that runs only as many steps as asked for; a context manager."""
 
     def __init__(self, model: BertClassifier, phase: Phase, setup: TrainingSetup) -> None:
         self._device = setup.device
-        self._open = ExitStack()
-        self.run = self._open.enter_context(under_way(model, evolve(phase, epochs=1), setup))
+        self._stack = ExitStack()
+        self.run = self._stack.enter_context(under_way(model, evolve(phase, epochs=1), setup))
         self._steps = self.run.steps()
 
-    def take(self, steps: int) -> float:
-        """Train so many steps, and say how many seconds they took."""
+    def train(self, steps: int) -> float:
+        """Train for `steps` steps and return the seconds they took."""
         return timed(lambda: [next(self._steps) for _ in range(steps)], self._device)
 
     def __enter__(self) -> Self:
@@ -48,68 +46,71 @@ class Steps:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the memory of the optimizer back."""
-        self._open.__exit__(kind, error, trace)
+        """Free the memory of the optimizer."""
+        self._stack.__exit__(kind, error, trace)
 
 
-def equal_setup(
-    setting: Setting,
+def train_labels(model: BertClassifier, setup: TrainingSetup) -> StepwiseTraining:
+    """Stepwise training of a model on gold labels."""
+    return StepwiseTraining(model, labels_phase(), setup)
+
+
+def equal_length_setup(
+    config: BenchConfig,
     steps: int,
     tokens: int = TOKENS,
     *,
     teacher: Teacher | None = None,
     options: TrainOptions | None = None,
 ) -> TrainingSetup:
-    """A training of so many steps on sentences that are all equally long."""
-    lengths = np.full(steps * setting.batch_size, tokens, dtype=np.int64)
-    return _setup(setting, lengths, teacher=teacher, options=options)
+    """Setup of at most `steps` steps on sentences of `tokens` tokens each."""
+    lengths = np.full(steps * config.batch_size, tokens, dtype=np.int64)
+    return _setup(config, lengths, teacher=teacher, options=options)
 
 
-def mixed_setup(setting: Setting, steps: int, warm_up: int, *, options: TrainOptions | None = None) -> TrainingSetup:
-    """A training on sentences as long as those of SST-2, padded as in a long epoch: steps to warm up, then others."""
-    lengths = sentence_lengths(POOL * setting.batch_size, setting.seed)
-    setup = _setup(setting, lengths, options=options)
-    return evolve(setup, sampler=FewBatches(seed=setting.seed, lengths=lengths, warm_up=warm_up, steps=steps))
+def sst2_length_setup(
+    config: BenchConfig, steps: int, warm_up: int, *, options: TrainOptions | None = None
+) -> TrainingSetup:
+    """Setup of `warm_up` and then `steps` steps on sentences as long as those of SST-2, padded as in a full epoch."""
+    lengths = sentence_lengths(POOL * config.batch_size, config.seed)
+    sampler = RepresentativeBatches(seed=config.seed, lengths=lengths, warm_up=warm_up, steps=steps)
+    return evolve(_setup(config, lengths, options=options), sampler=sampler)
 
 
 def _setup(
-    setting: Setting,
+    config: BenchConfig,
     lengths: NDArray[np.int64],
     *,
     teacher: Teacher | None = None,
     options: TrainOptions | None = None,
 ) -> TrainingSetup:
-    """On generated examples of these lengths; the same setting and lengths give the same batches."""
-    train = generated_examples(lengths, setting.sizes, setting.seed)
-    select = generated_examples(lengths[:_SELECT], setting.sizes, setting.seed + 1)
+    train = generated_examples(lengths, config.architecture, config.seed)
+    select = generated_examples(lengths[:_SELECT_EXAMPLES], config.architecture, config.seed + 1)
     return TrainingSetup(
         stage="bench",
         task=generated_task(train, select),
         train=train,
         select=select,
-        options=evolve(options or TrainOptions(), batch_size=setting.batch_size),
-        seed=setting.seed,
+        options=evolve(options or TrainOptions(), batch_size=config.batch_size),
+        seed=config.seed,
         teacher=teacher,
-        device=setting.device,
+        device=config.device,
     )
 
 
-def train_options(setting: Setting, **values: object) -> TrainOptions:
-    """How a training goes, where it differs from the defaults.
+def train_options(config: BenchConfig, **values: object) -> TrainOptions:
+    """Training options with these values and defaults otherwise.
 
     Raises:
-        UserError: there is no such option.
+        UserError: unknown option or invalid value.
     """
-    return setting.codec.load(values, TrainOptions)
+    return config.codec.load(values, TrainOptions)
 
 
-def phases(setting: Setting, distillation: str) -> tuple[Phase, ...]:
-    """The phases of a distillation with its defaults, e.g. "two-stage"; "none" is gold labels."""
-    if distillation == NoneOptions.kind:
-        options: DistillationOptions = NoneOptions()
-    else:
-        options = setting.codec.load(distillation, DistillationOptions)  # type: ignore[type-abstract]
-    return resolve_phases(options, setting.codec)
+def distillation_phases(config: BenchConfig, kind: str) -> tuple[Phase, ...]:
+    """The phases of a kind of distillation with default options, e.g. "two-stage"."""
+    options = config.codec.load(kind, DistillationOptions)  # type: ignore[type-abstract]
+    return resolve_phases(options, config.codec)
 
 
 def labels_phase() -> Phase:

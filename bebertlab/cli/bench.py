@@ -1,4 +1,4 @@
-"""`bebertlab bench`: how fast and how large training is on this machine."""
+"""`bebertlab bench`: speed and memory of training on this machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from bebertlab.cli.options import Settings, device_option, format_option, pass_s
 from bebertlab.errors import SetupError, UserError
 
 if TYPE_CHECKING:
-    from bebertlab.bench.machine import Machine
+    from bebertlab.bench.measurement import Row, RowResult
+    from bebertlab.bench.models import BenchConfig
     from bebertlab.bench.profile import StepProfile
-    from bebertlab.bench.row import Finding, Row
-    from bebertlab.bench.setting import Setting
+    from bebertlab.bench.report import MachineInfo
 
 _DEVICES = ("cpu", "cuda")
 
@@ -27,14 +27,20 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option("--shape", type=click.Choice(["tiny", "minilm", "base"]), default="minilm", show_default=True)
-@click.option("--quick", is_flag=True, help="Fewer rows, fewer repeats: under a minute on two cores.")
-@click.option("--only", multiple=True, metavar="ROW", help="Only this row or family of rows. Repeatable.")
-@click.option("--profile", "profiled", is_flag=True, help="Show where a step goes, part by part, instead.")
+@click.option(
+    "--shape",
+    type=click.Choice(["tiny", "minilm", "base"]),
+    default="minilm",
+    show_default=True,
+    help="Size of the models.",
+)
+@click.option("--quick", is_flag=True, help="Fewer rows and repeats: under a minute on two cores.")
+@click.option("--only", multiple=True, metavar="ROW", help="Only this row or group of rows. Repeatable.")
+@click.option("--profile", "profiled", is_flag=True, help="Show the time of each part of a training step instead.")
 @device_option
-@click.option("--threads", type=click.IntRange(1), help="Threads of torch.  [default: one for each core]")
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--threads", type=click.IntRange(1), help="Threads of torch.  [default: one per core]")
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Sentences per step.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sentences and weights.")
 @format_option
 @pass_settings
 def train(
@@ -49,137 +55,140 @@ def train(
     seed: int,
     form: str,
 ) -> None:
-    """Compare training with full-precision training, on generated sentences as long as those of SST-2.
+    """Compare quantized training with full-precision training, on generated sentences as long as those of SST-2.
 
-    Every figure is a ratio of runs that take turns, the median over the turns; the spread is the lowest and the
-    highest. The yardstick is Hugging Face's BERT of the same shape. With --profile, --only names schemes.
+    Every figure is the median ratio of alternating runs, and the spread is the lowest and the highest ratio. The
+    reference is Hugging Face's BERT of the same shape. With --profile, --only selects schemes.
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler reads it at import, and else tells each start
-    from bebertlab.bench.machine import machine
-    from bebertlab.bench.setting import Setting
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # read by torch's profiler at import; it logs every start otherwise
+    from bebertlab.bench.models import BenchConfig
+    from bebertlab.bench.report import machine_info
     from bebertlab.processors import processors
 
     settings.load()
-    setting = Setting(
+    config = BenchConfig(
         shape=shape,
-        device=_checked(device),
+        device=_check_device(device),
         threads=threads or processors().usable,
         seed=seed,
         quick=quick,
         batch_size=batch_size,
         plugins=settings.plugins,
     )
-    here = machine(setting)
+    machine = machine_info(config)
     if profiled:
-        _show_profiles(only, setting, here, form)
+        _show_profiles(only, config, machine, form)
     else:
-        _show_rows(only, setting, here, form)
+        _show_rows(only, config, machine, form)
 
 
-def _checked(device: str) -> str:
-    """A device that is there.
+def _check_device(device: str) -> str:
+    """The device, if it exists.
 
     Raises:
-        UserError: it is of a kind that nothing is measured on.
-        SetupError: this machine has none.
+        UserError: the benchmark does not support this kind of device.
+        SetupError: this machine does not have it.
     """
     import torch
 
     kind, _, number = device.partition(":")
     if kind not in _DEVICES or not (number.isdecimal() or (number == "" and ":" not in device)):
-        raise UserError(f"--device {device} cannot be measured on; cpu, cuda or cuda:NUMBER is right")
+        raise UserError(f"--device {device} is not supported; expected cpu, cuda or cuda:NUMBER")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise SetupError(f"--device {device} is not there: torch sees {torch.cuda.device_count()} GPUs")
+        raise SetupError(f"--device {device} does not exist: torch sees {torch.cuda.device_count()} GPUs")
     return device
 
 
-def _show_rows(only: Sequence[str], setting: Setting, here: Machine, form: str) -> None:
-    from bebertlab.bench.report import report
+def _show_rows(only: Sequence[str], config: BenchConfig, machine: MachineInfo, form: str) -> None:
+    from bebertlab.bench.report import rows_report
     from bebertlab.bench.suite import choose, measure
 
-    wanted = choose(only, quick=setting.quick)
-    findings = []
-    for finding in measure(wanted, setting, lambda names: click.echo(f"measuring {names}", err=True)):
-        findings.append(finding)
-        click.echo(f"  {_spoken(finding)}", err=True)
-    click.echo(json.dumps(report(findings, here), indent=2) if form == "json" else _rows_table(findings, here))
+    specs = choose(only, quick=config.quick)
+    results = []
+    for result in measure(specs, config, lambda names: click.echo(f"measuring {names}", err=True)):
+        results.append(result)
+        click.echo(f"  {_format_result(result)}", err=True)
+    click.echo(json.dumps(rows_report(results, machine), indent=2) if form == "json" else _rows_table(results, machine))
 
 
-def _spoken(finding: Finding) -> str:
-    from bebertlab.bench.row import Row
+def _format_result(result: RowResult) -> str:
+    from bebertlab.bench.measurement import Row
 
-    if isinstance(finding, Row):
-        return f"{finding.target.name}: {finding.ratio.median:.3g}"
-    return f"{finding.target.name}: not measured"
+    if isinstance(result, Row):
+        return f"{result.spec.name}: {result.ratio.median:.3g}"
+    return f"{result.spec.name}: not measured"
 
 
-def _rows_table(findings: Sequence[Finding], here: Machine) -> str:
-    from bebertlab.bench.row import Missing, Row
+def _rows_table(results: Sequence[RowResult], machine: MachineInfo) -> str:
+    from bebertlab.bench.measurement import MissingRow, Row
 
-    rows = [finding for finding in findings if isinstance(finding, Row)]
-    missing = [finding for finding in findings if isinstance(finding, Missing)]
-    lines = [_cells(row) for row in rows]
-    parts = [_machine_line(here)]
+    rows = [_cells(result) for result in results if isinstance(result, Row)]
+    missing = [f"  {result.spec.name}: {result.reason}" for result in results if isinstance(result, MissingRow)]
+    paragraphs = [_machine_line(machine)]
     if rows:
-        parts.append(table(("ROW", "RATIO", "SPREAD", "GOAL", "MET", "WHAT", "FIGURES"), lines))
+        paragraphs.append(table(("ROW", "RATIO", "SPREAD", "GOAL", "MET", "WHAT", "FIGURES"), rows))
     if missing:
-        parts.append("Not measured:\n" + "\n".join(f"  {one.target.name}: {one.reason}" for one in missing))
-    return "\n\n".join(parts)
+        paragraphs.append("\n".join(["Not measured:", *missing]))
+    return "\n\n".join(paragraphs)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    goal = row.target.goal
-    bound = "at most" if row.target.better == "lower" else "at least"
+    goal = row.spec.goal
+    bound = "at most" if row.spec.better == "lower" else "at least"
     return (
-        row.target.name,
+        row.spec.name,
         f"{row.ratio.median:.3g}",
         f"{row.ratio.low:.3g}-{row.ratio.high:.3g}",
         "" if goal is None else f"{bound} {goal:g}",
         {None: "", True: "yes", False: "NO"}[row.met],
-        row.target.what,
+        row.spec.description,
         row.note,
     )
 
 
-def _machine_line(here: Machine) -> str:
-    memory = "" if here.memory_gibibytes is None else f", {here.memory_gibibytes:g} GiB"
-    on = here.gpu or f"{here.processor}, {here.cores} cores, {here.threads} threads{memory}"
-    able = ", ".join((*here.instructions, *(["products of bytes"] if here.byte_products else [])))
-    return f"{on}; {able}; torch {here.torch}, transformers {here.transformers}"
+def _machine_line(machine: MachineInfo) -> str:
+    memory = "" if machine.memory_gibibytes is None else f", {machine.memory_gibibytes:g} GiB"
+    hardware = machine.gpu or f"{machine.processor}, {machine.cores} cores, {machine.threads} threads{memory}"
+    features = ", ".join((*machine.instructions, *(["int8 GEMM"] if machine.int8_gemm else [])))
+    return f"{hardware}; {features}; torch {machine.torch}, transformers {machine.transformers}"
 
 
-def _show_profiles(only: Sequence[str], setting: Setting, here: Machine, form: str) -> None:
+def _show_profiles(only: Sequence[str], config: BenchConfig, machine: MachineInfo, form: str) -> None:
     from bebertlab.bench.profile import profile_steps
     from bebertlab.bench.report import profile_report
 
-    profiles = profile_steps(only, setting, lambda what: click.echo(f"profiling {what}", err=True))
-    data = json.dumps(profile_report(profiles, here), indent=2) if form == "json" else _profile_table(profiles, here)
-    click.echo(data)
+    profiles = profile_steps(only, config, lambda name: click.echo(f"profiling {name}", err=True))
+    if form == "json":
+        click.echo(json.dumps(profile_report(profiles, machine), indent=2))
+    else:
+        click.echo(_profile_table(profiles, machine))
 
 
-def _profile_table(profiles: Sequence[StepProfile], here: Machine) -> str:
-    from bebertlab.bench.parts import ModelPart
+def _profile_table(profiles: Sequence[StepProfile], machine: MachineInfo) -> str:
+    from bebertlab.bench.profile import StepPart
     from bebertlab.bench.training import TOKENS
 
     first = profiles[0]
-    lines = [("step, ms", *(f"{one.milliseconds:.1f}" for one in profiles))]
-    lines.append((f"by {first.what}", *(f"{one.milliseconds / first.milliseconds:.2f}x" for one in profiles)))
-    for part in ModelPart:
+    lines = [
+        ("step, ms", *(f"{profile.milliseconds:.1f}" for profile in profiles)),
+        (f"ratio to {first.name}", *(f"{profile.milliseconds / first.milliseconds:.2f}x" for profile in profiles)),
+    ]
+    for part in StepPart:
         for backward in (False, True):
-            shares = [one.shares.get((part, backward), 0.0) for one in profiles]
+            shares = [profile.shares.get((part, backward), 0.0) for profile in profiles]
             if any(shares):
                 cells = (
-                    f"{share * one.milliseconds:.1f} ({share:.0%})" for share, one in zip(shares, profiles, strict=True)
+                    f"{share * profile.milliseconds:.1f} ({share:.0%})"
+                    for share, profile in zip(shares, profiles, strict=True)
                 )
                 lines.append((f"{part}{', backward' if backward else ''}", *cells))
-    most = [_largest_extra(one) for one in profiles]
-    lines.append(("extra tensors of a weight's size, allocated (at once)", *most))
-    head = ("PART", *(one.what for one in profiles))
-    return f"{_machine_line(here)}\na training step, {TOKENS} tokens; ms and share\n\n{table(head, lines)}"
+    lines.append(("extra tensors of a weight's size, total (peak)", *map(_extra_tensors, profiles)))
+    head = ("PART", *(profile.name for profile in profiles))
+    return f"{_machine_line(machine)}\na training step, {TOKENS} tokens; ms and share\n\n{table(head, lines)}"
 
 
-def _largest_extra(one: StepProfile) -> str:
-    if not one.extras:
+def _extra_tensors(profile: StepProfile) -> str:
+    extra_tensors = profile.extra_tensors.values()
+    if not extra_tensors:
         return "0"
-    total = max(extra.total for extra in one.extras.values())
-    return f"{total:.2g} ({max(extra.peak for extra in one.extras.values()):.2g})"
+    return f"{max(extra.total for extra in extra_tensors):.2g} ({max(extra.peak for extra in extra_tensors):.2g})"

@@ -1,12 +1,11 @@
-"""A setting in which a step takes milliseconds."""
-
 from __future__ import annotations
 
 import pytest
 
-from bebertlab.bench.setting import Setting
+from bebertlab.bench.models import BenchConfig
 
 
 @pytest.fixture(scope="session")
-def setting() -> Setting:
-    return Setting(shape="tiny", quick=True, batch_size=4)
+def config() -> BenchConfig:
+    """A configuration whose training steps take milliseconds."""
+    return BenchConfig(shape="tiny", quick=True, batch_size=4)

@@ -1,28 +1,31 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from bebertlab.bench.clock import Ratio
-from bebertlab.bench.machine import machine
-from bebertlab.bench.parts import ModelPart
-from bebertlab.bench.profile import StepProfile
-from bebertlab.bench.report import profile_report, report
-from bebertlab.bench.row import Finding, Goal, Missing, Row
-from bebertlab.bench.rows.allocations import Extra
-from bebertlab.bench.setting import Setting
+import pytest
+from attrs import evolve
 
-GOAL = Goal(name="a.goal", what="with a goal", better="lower", goal=1.3)
-NEWS = Goal(name="a.news", what="for information", better="higher")
-AWAY = Goal(name="a.away", what="not here", better="higher", goal=2.0)
+from bebertlab.bench import report
+from bebertlab.bench.measurement import MissingRow, Ratio, Row, RowResult, RowSpec
+from bebertlab.bench.memory import ExtraTensors
+from bebertlab.bench.models import BenchConfig
+from bebertlab.bench.profile import StepPart, StepProfile
+from bebertlab.bench.report import machine_info, profile_report, rows_report
+from bebertlab.processors import processors
+
+WITH_GOAL = RowSpec(name="a.goal", description="with a goal", better="lower", goal=1.3)
+INFORMATION = RowSpec(name="a.information", description="for information", better="higher")
+MISSING = RowSpec(name="a.missing", description="not here", better="higher", goal=2.0)
 
 
-def test_rows_have_a_goal_and_the_others_are_apart(setting: Setting) -> None:
-    found: list[Finding] = [
-        Row(target=GOAL, ratio=Ratio.of([1.2, 1.5, 1.1]), note="6 ms / 5 ms"),
-        Row(target=NEWS, ratio=Ratio.of([3.0])),
-        Missing(target=AWAY, reason="needs a GPU"),
+def test_rows_without_goal_and_missing_rows_are_separate(config: BenchConfig) -> None:
+    results: list[RowResult] = [
+        Row(spec=WITH_GOAL, ratio=Ratio.of([1.2, 1.5, 1.1]), note="6 ms / 5 ms"),
+        Row(spec=INFORMATION, ratio=Ratio.of([3.0])),
+        MissingRow(spec=MISSING, reason="needs a GPU"),
     ]
-    data = json.loads(json.dumps(report(found, machine(setting))))
+    data = json.loads(json.dumps(rows_report(results, machine_info(config))))
     assert data["rows"] == [
         {
             "row": "a.goal",
@@ -36,19 +39,47 @@ def test_rows_have_a_goal_and_the_others_are_apart(setting: Setting) -> None:
             "note": "6 ms / 5 ms",
         }
     ]
-    assert [row["row"] for row in data["information"]] == ["a.news"]
-    assert data["missing"] == [{"row": "a.away", "what": "not here", "reason": "needs a GPU"}]
+    assert [row["row"] for row in data["information"]] == ["a.information"]
+    assert data["missing"] == [{"row": "a.missing", "what": "not here", "reason": "needs a GPU"}]
     assert data["machine"].keys() >= {"processor", "cores", "threads", "instructions", "torch", "device", "gpu"}
 
 
-def test_a_profile_has_milliseconds_and_shares(setting: Setting) -> None:
-    full = StepProfile(what="full", milliseconds=10.0, shares={(ModelPart.PRODUCTS, True): 1.0}, extras={})
-    shares = {(ModelPart.PRODUCTS, False): 0.75, (ModelPart.WEIGHTS, False): 0.25}
-    low = StepProfile(what="low", milliseconds=12.0, shares=shares, extras={"query": Extra(total=2.0, peak=1.0)})
-    _, step = json.loads(json.dumps(profile_report([full, low], machine(setting))))["steps"]
+def test_profile_has_milliseconds_and_shares(config: BenchConfig) -> None:
+    full = StepProfile(name="full", milliseconds=10.0, shares={(StepPart.PRODUCTS, True): 1.0}, extra_tensors={})
+    shares = {(StepPart.PRODUCTS, False): 0.75, (StepPart.WEIGHTS, False): 0.25}
+    extra_tensors = {"query": ExtraTensors(total=2.0, peak=1.0)}
+    quantized = StepProfile(name="quantized", milliseconds=12.0, shares=shares, extra_tensors=extra_tensors)
+    _, step = json.loads(json.dumps(profile_report([full, quantized], machine_info(config))))["steps"]
     assert step["ratio"] == 1.2
     assert {(part["part"], part["milliseconds"]) for part in step["parts"]} == {
-        ("products", 9.0),
-        ("quantizing weights", 3.0),
+        ("matrix products", 9.0),
+        ("weight quantization", 3.0),
     }
     assert step["extra_tensors"] == {"query": {"total": 2.0, "peak": 1.0}}
+
+
+def test_machine_info_is_read_from_linux(config: BenchConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cpuinfo").write_text(
+        "model name\t: Fast CPU\nflags\t\t: fpu avx2 avx512_bf16 amx_bf16\n\nmodel name\t: Other\nflags\t\t: fpu\n"
+    )
+    (tmp_path / "meminfo").write_text("MemTotal:       8388608 kB\n")
+    monkeypatch.setattr(report, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(report, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(report, "exact_products", lambda: True)
+    machine = machine_info(evolve(config, threads=3))
+    assert machine.processor == "Fast CPU"
+    assert machine.instructions == ("avx2", "avx512_bf16", "amx_bf16")
+    assert machine.int8_gemm is True
+    assert machine.memory_gibibytes == 8.0
+    assert (machine.threads, machine.cores, machine.device, machine.gpu) == (3, processors().usable, "cpu", None)
+
+
+def test_machine_info_works_without_files_of_linux(
+    config: BenchConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "_CPUINFO", tmp_path / "none")
+    monkeypatch.setattr(report, "_MEMINFO", tmp_path / "none")
+    machine = machine_info(config)
+    assert machine.processor
+    assert machine.instructions == ()
+    assert machine.memory_gibibytes is None

@@ -3,45 +3,49 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bebertlab.bench.scheme import W1A8
-from bebertlab.bench.setting import Setting
-from bebertlab.bench.training import Steps, equal_setup, labels_phase, mixed_setup, phases, train_options
+from bebertlab.bench.models import W1A8, BenchConfig
+from bebertlab.bench.training import (
+    distillation_phases,
+    equal_length_setup,
+    labels_phase,
+    sst2_length_setup,
+    train_labels,
+    train_options,
+)
 from bebertlab.errors import UserError
 from bebertlab.training.loop import fit
 
 
-def test_steps_are_those_of_fit(setting: Setting) -> None:
-    by_steps, whole = W1A8.build(setting), W1A8.build(setting)
-    setup = equal_setup(setting, steps=3)
-    with Steps(by_steps, labels_phase(), setup) as training:
-        assert training.take(1) > 0.0
-        training.take(2)
-    fit(whole, labels_phase(), equal_setup(setting, steps=3, options=train_options(setting, epochs=1)))
-    for ours, theirs in zip(by_steps.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
+def test_stepwise_training_equals_fit(config: BenchConfig) -> None:
+    stepwise, fitted = W1A8.build(config), W1A8.build(config)
+    with train_labels(stepwise, equal_length_setup(config, steps=3)) as training:
+        assert training.train(1) > 0.0
+        training.train(2)
+    fit(fitted, labels_phase(), equal_length_setup(config, steps=3, options=train_options(config, epochs=1)))
+    for actual, expected in zip(stepwise.parameters(), fitted.parameters(), strict=True):
+        assert torch.equal(actual, expected)
 
 
-def test_more_steps_than_there_are_are_no_measurement(setting: Setting) -> None:
-    with Steps(W1A8.build(setting), labels_phase(), equal_setup(setting, steps=1)) as training:
-        training.take(1)
+def test_training_past_the_last_step_raises(config: BenchConfig) -> None:
+    with train_labels(W1A8.build(config), equal_length_setup(config, steps=1)) as training:
+        training.train(1)
         with pytest.raises(StopIteration):
-            training.take(1)
+            training.train(1)
 
 
-def test_equal_sentences_have_the_length_that_is_asked_for(setting: Setting) -> None:
-    assert set(equal_setup(setting, steps=2, tokens=7).train.tokens.lengths.tolist()) == {7}
+def test_equal_length_sentences_have_the_given_length(config: BenchConfig) -> None:
+    assert set(equal_length_setup(config, steps=2, tokens=7).train.tokens.lengths.tolist()) == {7}
 
 
-def test_mixed_sentences_come_in_as_many_batches_as_asked_for(setting: Setting) -> None:
-    setup = mixed_setup(setting, steps=5, warm_up=2)
-    assert len(setup.sampler.epoch("labels", 0, setting.batch_size)) == 7
+def test_sst2_length_setup_has_batches_for_warm_up_and_steps(config: BenchConfig) -> None:
+    setup = sst2_length_setup(config, steps=5, warm_up=2)
+    assert len(setup.sampler.epoch("labels", 0, config.batch_size)) == 7
 
 
-def test_phases_of_a_distillation_have_its_losses(setting: Setting) -> None:
-    assert [phase.name for phase in phases(setting, "two-stage")] == ["inner", "prediction"]
-    assert phases(setting, "none") == (labels_phase(),)
+def test_phases_of_a_distillation(config: BenchConfig) -> None:
+    assert [phase.name for phase in distillation_phases(config, "two-stage")] == ["inner", "prediction"]
 
 
-def test_an_option_that_is_not_there_is_told(setting: Setting) -> None:
+def test_unknown_training_option_is_an_error(config: BenchConfig) -> None:
     with pytest.raises(UserError, match="no_such_option"):
-        train_options(setting, no_such_option=True)
+        train_options(config, no_such_option=True)

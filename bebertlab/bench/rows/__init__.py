@@ -1,1 +1,1 @@
-"""A family of rows a file: their targets, and the generator that measures those that are wanted."""
+"""The rows by topic: each file has their specifications and the generators that measure them."""

@@ -1,75 +1,216 @@
-"""How long a quantized training step takes, by the full-precision step of the same shape and length."""
+"""Time of a training step: quantized, with a teacher, of the optimizer alone, and compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from statistics import median
 
-from bebertlab.bench.clock import Timings, alternate
-from bebertlab.bench.huggingface import HuggingFaceSteps
-from bebertlab.bench.lengths import MAXIMUM_TOKENS
-from bebertlab.bench.row import Finding, Goal, Row
-from bebertlab.bench.scheme import SCHEMES, by_scheme, full_precision
-from bebertlab.bench.setting import Setting
-from bebertlab.bench.training import TOKENS, Steps, equal_setup, labels_phase
+from bebertlab.bench.data import MAXIMUM_TOKENS
+from bebertlab.bench.huggingface import HuggingFaceTraining
+from bebertlab.bench.measurement import MissingRow, Ratio, Row, RowResult, RowSpec, Timings, interleave, timed
+from bebertlab.bench.models import SCHEMES, W1A8, BenchConfig, full_precision, match_schemes
+from bebertlab.bench.training import (
+    TOKENS,
+    StepwiseTraining,
+    distillation_phases,
+    equal_length_setup,
+    labels_phase,
+    train_labels,
+    train_options,
+)
+from bebertlab.interfaces.distillation import Phase
 from bebertlab.model.bert import BertClassifier
+from bebertlab.training.setup import TrainingSetup
+from bebertlab.training.teacher import Teacher
 
-_GOAL = 1.3
-_YARDSTICK, _OWN = "yardstick", "own"
+_STEP_GOAL = 1.3
+_REFERENCE, _OWN = "reference", "own"
 
 
-def _targets(family: str, tokens: int, *, quick: bool) -> tuple[Goal, ...]:
-    under = f"full-precision step (Hugging Face), {tokens} tokens"
+def _step_specs(group: str, tokens: int, *, quick: bool) -> tuple[RowSpec, ...]:
+    reference = f"full-precision step (Hugging Face), {tokens} tokens"
     quantized = [
-        Goal(name=f"{family}.{one.name}", what=f"{one.what} step / {under}", better="lower", goal=_GOAL, quick=quick)
-        for one in SCHEMES
+        RowSpec(
+            name=f"{group}.{scheme.name}",
+            description=f"{scheme.description} step / {reference}",
+            better="lower",
+            goal=_STEP_GOAL,
+            quick=quick,
+        )
+        for scheme in SCHEMES
     ]
-    own = Goal(name=f"{family}.{_OWN}", what=f"our full-precision step / {under}", better="lower", quick=False)
+    own = RowSpec(
+        name=f"{group}.{_OWN}", description=f"our full-precision step / {reference}", better="lower", quick=False
+    )
     return (*quantized, own)
 
 
-SHORT = _targets("step", TOKENS, quick=True)
-LONG = _targets("step64", MAXIMUM_TOKENS, quick=False)
+SHORT = _step_specs("step", TOKENS, quick=True)
+LONG = _step_specs("step64", MAXIMUM_TOKENS, quick=False)
 
 
-def short_steps(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
-    """The rows at about the mean length of SST-2."""
-    return _rows(wanted, setting, TOKENS)
+def measure_short_steps(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+    """Steps on sentences of about the mean length of SST-2."""
+    return _measure_steps(specs, config, TOKENS)
 
 
-def long_steps(wanted: Sequence[Goal], setting: Setting) -> Iterator[Finding]:
-    """The rows at the length to which fine-tuning pads SST-2."""
-    return _rows(wanted, setting, MAXIMUM_TOKENS)
+def measure_long_steps(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+    """Steps on sentences of the length to which fine-tuning scripts pad SST-2."""
+    return _measure_steps(specs, config, MAXIMUM_TOKENS)
 
 
-def _rows(wanted: Sequence[Goal], setting: Setting, tokens: int) -> Iterator[Finding]:
-    there, missing = by_scheme(wanted, setting)
+def _measure_steps(specs: Sequence[RowSpec], config: BenchConfig, tokens: int) -> Iterator[RowResult]:
+    installed, missing = match_schemes(specs, config)
     yield from missing
     builders: dict[str, Callable[[], BertClassifier]] = {
-        target.name: partial(scheme.build, setting) for target, scheme in there
+        spec.name: partial(scheme.build, config) for spec, scheme in installed
     }
-    builders |= {target.name: partial(full_precision, setting) for target in wanted if target.member == _OWN}
+    builders |= {spec.name: partial(full_precision, config) for spec in specs if spec.member == _OWN}
     if not builders:
         return
-    timings = _timings(builders, setting, tokens)
-    for target in wanted:
-        if target.name in builders:
-            note = f"{_spoken(timings, target.name, setting)} / {_spoken(timings, _YARDSTICK, setting)}"
-            yield Row(target=target, ratio=timings.ratio(target.name, _YARDSTICK), note=note)
+    timings = _time_steps(builders, config, tokens)
+    for spec in specs:
+        if spec.name in builders:
+            note = f"{_step_time(timings, spec.name, config)} / {_step_time(timings, _REFERENCE, config)}"
+            yield Row(spec=spec, ratio=timings.ratio(spec.name, _REFERENCE), note=note)
 
 
-def _timings(builders: Mapping[str, Callable[[], BertClassifier]], setting: Setting, tokens: int) -> Timings:
-    """All models take turns."""
-    setup = equal_setup(setting, (setting.turns + 1) * setting.steps, tokens)
-    yardstick = HuggingFaceSteps(setting, setup)
-    with ExitStack() as opened:
-        trained = {
-            name: opened.enter_context(Steps(build(), labels_phase(), setup)) for name, build in builders.items()
+def _time_steps(builders: Mapping[str, Callable[[], BertClassifier]], config: BenchConfig, tokens: int) -> Timings:
+    setup = equal_length_setup(config, config.total_steps, tokens)
+    trainings: dict[str, HuggingFaceTraining | StepwiseTraining] = {_REFERENCE: HuggingFaceTraining(config, setup)}
+    with ExitStack() as stack:
+        for name, build in builders.items():
+            trainings[name] = stack.enter_context(train_labels(build(), setup))
+        blocks = {name: partial(training.train, config.steps) for name, training in trainings.items()}
+        return interleave(blocks, config.repeats)
+
+
+def _step_time(timings: Timings, name: str, config: BenchConfig) -> str:
+    return f"{1000 * timings.median(name) / config.steps:.0f} ms"
+
+
+PREDICTION = RowSpec(
+    name="distillation.prediction",
+    description="prediction distillation / none, W1A8 split, from the second epoch or member on",
+    better="lower",
+    goal=1.1,
+)
+TWO_STAGE = RowSpec(
+    name="distillation.two-stage",
+    description="two-stage distillation / none, W1A8 split, same number of steps",
+    better="lower",
+    goal=1.6,
+)
+DISTILLATION = (PREDICTION, TWO_STAGE)
+
+_NONE = "none"
+
+
+def measure_distillation(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+    """Steps with each phase's losses; a distillation takes the mean of its phases, which are equally long."""
+    kinds = config.codec.registry.kinds("distillation")
+    phases = {spec: distillation_phases(config, spec.member) for spec in specs if spec.member in kinds}
+    yield from (
+        MissingRow(spec=spec, reason=f"no plugin provides the distillation '{spec.member}'")
+        for spec in specs
+        if spec not in phases
+    )
+    if not phases:
+        return
+    # phases of the same name have the same losses in both distillations, so they are timed once
+    timings = _time_phases({phase.name: phase for each in phases.values() for phase in each}, config)
+    for spec, each in phases.items():
+        names = [phase.name for phase in each]
+        by_phase = " + ".join(f"{name} {timings.ratio(name, _NONE).median:.2f}" for name in names)
+        yield Row(spec=spec, ratio=_mean_ratio(timings, names), note=f"by phase: {by_phase}")
+
+
+def _mean_ratio(timings: Timings, names: Sequence[str]) -> Ratio:
+    repeats = zip(*(timings[name] for name in names), strict=True)
+    return Ratio.of([sum(seconds) / len(names) / none for seconds, none in zip(repeats, timings[_NONE], strict=True)])
+
+
+def _time_phases(phases: Mapping[str, Phase], config: BenchConfig) -> Timings:
+    # as wide as a branch of the student, whose attention scores are compared with the teacher's (as in BinaryBERT)
+    teacher = Teacher(full_precision(config, width=0.5), device=config.device)
+    setup = equal_length_setup(config, config.total_steps, teacher=teacher)
+    with ExitStack() as stack:
+        trainings = {
+            name: stack.enter_context(StepwiseTraining(W1A8.build(config), phase, setup))
+            for name, phase in {_NONE: labels_phase(), **phases}.items()
         }
-        runners: dict[str, HuggingFaceSteps | Steps] = {_YARDSTICK: yardstick, **trained}
-        return alternate({name: partial(one.take, setting.steps) for name, one in runners.items()}, setting.turns)
+        blocks = {name: partial(training.train, config.steps) for name, training in trainings.items()}
+        return interleave(blocks, config.repeats)
 
 
-def _spoken(timings: Timings, name: str, setting: Setting) -> str:
-    return f"{1000 * timings.median(name) / setting.steps:.0f} ms"
+OPTIMIZER = (
+    RowSpec(
+        name="optimizer.w1a8",
+        description=f"optimizer / whole training step, W1A8 split, {TOKENS} tokens",
+        better="lower",
+        goal=0.12,
+    ),
+)
+
+
+class Stopwatch:
+    """Wraps a function and adds up the seconds of its calls."""
+
+    def __init__(self, call: Callable[..., object], device: str) -> None:
+        self._call, self._device = call, device
+        self.seconds = 0.0
+
+    def __call__(self, *arguments: object) -> None:  # noqa: D102
+        self.seconds += timed(lambda: self._call(*arguments), self._device)
+
+
+def measure_optimizer(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+    """Time to clip the gradients, update the weights and clear the gradients."""
+    setup = equal_length_setup(config, config.total_steps)
+    with train_labels(W1A8.build(config), setup) as training:
+        stopwatch = Stopwatch(training.run.optimizer.step, config.device)
+        training.run.optimizer.step = stopwatch  # type: ignore[assignment,method-assign]
+        training.train(config.steps)
+        repeats = [_time_optimizer(training, stopwatch, config.steps) for _ in range(config.repeats)]
+    ratio = Ratio.of([update / step for update, step in repeats])
+    update, step = (1000 * median(seconds) / config.steps for seconds in zip(*repeats, strict=True))
+    yield from (Row(spec=spec, ratio=ratio, note=f"{update:.0f} ms / {step:.0f} ms") for spec in specs)
+
+
+def _time_optimizer(training: StepwiseTraining, stopwatch: Stopwatch, steps: int) -> tuple[float, float]:
+    """Seconds of the updates, and of the whole steps."""
+    stopwatch.seconds = 0.0
+    seconds = training.train(steps)
+    return stopwatch.seconds, seconds
+
+
+COMPILE = (
+    RowSpec(
+        name="compile.speed",
+        description=f"step / compiled step, W1A8 split, {TOKENS} tokens",
+        better="higher",
+        quick=False,
+    ),
+)
+
+
+def measure_compile(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+    """The speedup of torch.compile, and after how many steps it has made up for the compilation in the first ones."""
+    steps = config.total_steps + config.steps
+    with (
+        train_labels(W1A8.build(config), equal_length_setup(config, steps)) as eager,
+        train_labels(W1A8.build(config), _compiled_setup(config, steps)) as compiled,
+    ):
+        compilation = compiled.train(config.steps) - eager.train(config.steps)
+        blocks = {"eager": partial(eager.train, config.steps), "compiled": partial(compiled.train, config.steps)}
+        timings = interleave(blocks, config.repeats)
+    saved = (timings.median("eager") - timings.median("compiled")) / config.steps
+    break_even = f"break-even after {compilation / saved:.0f} steps" if saved > 0 else "no break-even"
+    note = f"compilation takes {compilation:.0f} s; {break_even}"
+    yield from (Row(spec=spec, ratio=timings.ratio("eager", "compiled"), note=note) for spec in specs)
+
+
+def _compiled_setup(config: BenchConfig, steps: int) -> TrainingSetup:
+    return equal_length_setup(config, steps, options=train_options(config, compile=True))

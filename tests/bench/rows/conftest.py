@@ -1,26 +1,24 @@
-"""Timings that are told instead of measured."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 import pytest
 
-from bebertlab.bench.clock import Timings
+from bebertlab.bench.measurement import Timings
 
-Told = Callable[[Mapping[str, float]], Callable[..., Timings]]
+FixedTimings = Callable[[Mapping[str, float]], Callable[..., Timings]]
 
 
 @pytest.fixture
-def told() -> Told:
-    """Stands for `alternate`: runs every block once, and gives the seconds that were told for each."""
+def fixed_timings() -> FixedTimings:
+    """Makes a replacement of `interleave` that runs every block once and returns the given seconds by block."""
 
-    def told(seconds: Mapping[str, float]) -> Callable[..., Timings]:
-        def alternate(blocks: Mapping[str, Callable[[], float]], turns: int, warm_up: int = 1) -> Timings:
+    def make(seconds: Mapping[str, float]) -> Callable[..., Timings]:
+        def interleave(blocks: Mapping[str, Callable[[], float]], repeats: int, *, warm_up: int = 1) -> Timings:
             for block in blocks.values():
                 assert block() > 0.0
-            return Timings(seconds={name: (seconds[name],) * turns for name in blocks})
+            return Timings(seconds={name: (seconds[name],) * repeats for name in blocks})
 
-        return alternate
+        return interleave
 
-    return told
+    return make

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bebertlab.api import QuantizerOptions
-from bebertlab.bench.allocation import allocation
+from bebertlab.bench.memory import measure_allocation
 from bebertlab_baselines import (
     Bitnet,
     BitnetActivation,
@@ -44,5 +44,5 @@ from bebertlab_baselines import (
 def test_at_most_two_further_tensors_of_the_size_of_x_live_at_once(options: QuantizerOptions) -> None:
     x = torch.randn(64, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     upstream, quantizer = torch.ones(64, 64), options.build(x.shape)
-    most = allocation(lambda: quantizer(x).backward(upstream), smallest_bytes=x.nbytes).peak_bytes
+    most = measure_allocation(lambda: quantizer(x).backward(upstream), smallest_bytes=x.nbytes).peak_bytes
     assert most <= (2 + 2) * x.nbytes
