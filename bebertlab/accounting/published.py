@@ -59,7 +59,7 @@ def encoder_sizes(
 
 def _planned_sizes(kind: str, codec: Codec, classes: int) -> Architecture:
     names = tuple(map(str, range(classes))) if classes > 1 else ()
-    task = Task(name="", classes=names, splits={}, metrics=lambda predictions, labels: {}, score="")
+    task = Task(name="", classes=names, splits={}, metrics=(), score="")
     sizes = codec.load({"kind": kind}, EncoderOptions).plan(task)  # type: ignore[type-abstract]
     if sizes is None:
         raise UserError(f"encoder '{kind}' does not know its sizes before it runs; name a folder or a published BERT")

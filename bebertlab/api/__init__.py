@@ -6,6 +6,7 @@ from bebertlab.api import (
     encoders,
     ensembles,
     losses,
+    metrics,
     models,
     observers,
     plugins,
@@ -18,6 +19,7 @@ from bebertlab.api import (
 from bebertlab.api.encoders import *
 from bebertlab.api.ensembles import *
 from bebertlab.api.losses import *
+from bebertlab.api.metrics import *
 from bebertlab.api.models import *
 from bebertlab.api.observers import *
 from bebertlab.api.plugins import *
@@ -31,6 +33,7 @@ __all__ = []
 __all__ += encoders.__all__
 __all__ += ensembles.__all__
 __all__ += losses.__all__
+__all__ += metrics.__all__
 __all__ += models.__all__
 __all__ += observers.__all__
 __all__ += plugins.__all__

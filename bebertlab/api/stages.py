@@ -28,6 +28,7 @@ from bebertlab.artifacts.model import (
 from bebertlab.artifacts.outputs import (
     SplitOutputs,
     evaluated_splits,
+    has_probabilities,
     read_logits,
     read_scores,
     score_metrics,
@@ -79,6 +80,7 @@ __all__ = [
     "copy_model",
     "evaluate_and_save",
     "evaluated_splits",
+    "has_probabilities",
     "input_length",
     "input_names",
     "inspect_model",

@@ -11,35 +11,34 @@ from attrs import frozen
 
 from bebertlab.artifacts.metrics import read_metrics
 from bebertlab.interfaces.events import TrialRecord, TrialState
+from bebertlab.interfaces.metric_names import (
+    CHANCE,
+    MAJORITY,
+    SCORE,
+    SELECT_SCORE,
+    TEACHER_BETTER,
+    VALIDATION_SCORE,
+    baseline_metric,
+    label_variety,
+    split_metric,
+    variety,
+)
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Task
 
-MAJORITY = "majority"  #: metrics of always predicting the most frequent label of the training set
-CHANCE = "chance"  #: metrics of guessing, each class with equal probability
-TEACHER = "teacher/better_than_majority"  #: 1 or 0: a stage's teacher scores higher on `select` than the majority
-_SCORE = f"{VALIDATION}/score"
-_MAJORITY_SCORE = f"{MAJORITY}/{VALIDATION}_score"
-_VARIETY, _LABEL_VARIETY = f"variety/{VALIDATION}", f"variety/{VALIDATION}_labels"
+_MAJORITY_SCORE = baseline_metric(MAJORITY, VALIDATION_SCORE)
+_VARIETY, _LABEL_VARIETY = variety(VALIDATION), label_variety(VALIDATION)
 _GUESSES = 10  #: guesses that are averaged
 _NEARLY = 0.05  #: predictions that vary less than this fraction of what the labels do are nearly constant
 
 
-def baseline_name(baseline: str, metric: str) -> str:
-    """The name of a metric of the baseline `MAJORITY` or `CHANCE`.
-
-    >>> baseline_name(MAJORITY, "validation/score")
-    'majority/validation_score'
-    """
-    return f"{baseline}/{metric.replace('/', '_')}"
-
-
 def baseline_metrics(task: Task) -> dict[str, float]:
-    """What majority and chance score on select and the validation splits, named by `baseline_name`.
+    """What majority and chance score on select and the validation splits, named by `baseline_metric`.
 
     Regression: the majority is the mean of the training scores, a guess is one of them.
     """
     return {
-        baseline_name(baseline, f"{split}/{name}"): value
+        baseline_metric(baseline, split_metric(split, name)): value
         for split in task.splits
         if split == SELECT or split.startswith(VALIDATION)
         for baseline, score in ((MAJORITY, _majority), (CHANCE, _chance))
@@ -50,7 +49,7 @@ def baseline_metrics(task: Task) -> dict[str, float]:
 def _majority(task: Task, split: str) -> dict[str, float]:
     labels, count = task.splits[TRAIN].labels, len(task.splits[split])
     usual = np.bincount(labels).argmax() if task.classes else labels.mean()
-    return _metrics(task, split, np.full(count, usual, dtype=labels.dtype))
+    return task.evaluate_predictions(split, np.full(count, usual, dtype=labels.dtype))
 
 
 def _chance(task: Task, split: str) -> dict[str, float]:
@@ -60,7 +59,7 @@ def _chance(task: Task, split: str) -> dict[str, float]:
         rng.integers(len(task.classes), size=count) if task.classes else rng.choice(labels, size=count)
         for _ in range(_GUESSES)
     )
-    metrics = [_metrics(task, split, guess) for guess in guesses]
+    metrics = [task.evaluate_predictions(split, guess) for guess in guesses]
     return {name: float(np.mean([values[name] for values in metrics])) for name in metrics[0]}
 
 
@@ -97,28 +96,28 @@ def teacher_metrics(teacher: Artifact | None, context: Context) -> dict[str, flo
 
     Empty without a teacher, or where its artifact has no score.
     """
-    score = None if teacher is None else read_metrics(teacher.folder).get(f"{SELECT}/score")
+    score = None if teacher is None else read_metrics(teacher.folder).get(SELECT_SCORE)
     if score is None:
         return {}
     task = context.task
-    majority = _majority(task, SELECT)["score"]
+    majority = _majority(task, SELECT)[SCORE]
     better = beats_majority(score, majority, len(task.splits[SELECT]))
     if not better:
         context.warn(
             f"the teacher scores {score:.4g} on {SELECT}, not shown to be better than always giving the"
             f" most frequent answer ({majority:.4g}): a student can learn nothing from it"
         )
-    return {TEACHER: float(better)}
+    return {TEACHER_BETTER: float(better)}
 
 
 def learning_warnings(metrics: Mapping[str, float], task: Task) -> tuple[str, ...]:
     """Warnings of a result that learned nothing; empty where it learned something."""
-    score, majority = metrics[_SCORE], metrics[_MAJORITY_SCORE]
+    score, majority = metrics[VALIDATION_SCORE], metrics[_MAJORITY_SCORE]
     if is_constant(metrics):
         return (f"gives (nearly) the same answer to every text of {VALIDATION}{_variety_note(metrics, task)}",)
     if not beats_majority(score, majority, len(task.splits[VALIDATION])):
         return (
-            f"{VALIDATION}/score {score:.4g} is not shown to be better than always giving the most frequent answer"
+            f"{VALIDATION_SCORE} {score:.4g} is not shown to be better than always giving the most frequent answer"
             f" ({majority:.4g})",
         )
     return ()
@@ -151,7 +150,8 @@ def learned(trials: Sequence[TrialRecord]) -> Learned:
     reasons = []
     if complete and len(constant) == len(complete):
         reasons.append(f"Nothing was learned: every model gives the same answer to (nearly) all texts of {VALIDATION}.")
-    better = [stage.metrics[TEACHER] for trial in complete for stage in trial.stages if TEACHER in stage.metrics]
+    stages = [stage.metrics for trial in complete for stage in trial.stages]
+    better = [metrics[TEACHER_BETTER] for metrics in stages if TEACHER_BETTER in metrics]
     if better and not any(better):
         reasons.append("The teacher is no better than always giving the most frequent answer (on select).")
     if not reasons and (best := _best_against_majority(complete)):
@@ -162,13 +162,8 @@ def learned(trials: Sequence[TrialRecord]) -> Learned:
 def _best_against_majority(complete: Sequence[TrialRecord]) -> str:
     if not complete or any(_MAJORITY_SCORE not in trial.metrics for trial in complete):
         return ""
-    above = [trial for trial in complete if trial.metrics[_SCORE] > trial.metrics[_MAJORITY_SCORE]]
+    above = [trial for trial in complete if trial.metrics[VALIDATION_SCORE] > trial.metrics[_MAJORITY_SCORE]]
     return "" if above else f"no model scores higher on {VALIDATION} than always giving the most frequent answer."
-
-
-def _metrics(task: Task, split: str, predictions: Labels) -> dict[str, float]:
-    values = dict(task.metrics(predictions, task.splits[split].labels))
-    return {"score": values[task.score], **values}
 
 
 def _variety(task: Task, answers: Labels, labels: Labels) -> float:

@@ -20,6 +20,7 @@ from bebertlab.interfaces.ensemble import (
     Sampling,
     signature_problem,
 )
+from bebertlab.interfaces.metric_names import MEMBER_ERROR, MEMBER_KEPT, MEMBER_TRAINED, MEMBER_WEIGHT
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.interfaces.training_data import TrainingData
@@ -85,11 +86,11 @@ class Member:
 
     def metrics(self) -> dict[str, float]:
         """The metrics `member/trained`, `member/kept`, `member/weight`, and `member/error` where one was computed."""
-        error = {} if self.result.error is None else {"member/error": float(self.result.error)}
+        error = {} if self.result.error is None else {MEMBER_ERROR: float(self.result.error)}
         return {
-            "member/trained": float(self.trained),
-            "member/kept": float(self.result.kept),
-            "member/weight": float(self.result.weight),
+            MEMBER_TRAINED: float(self.trained),
+            MEMBER_KEPT: float(self.result.kept),
+            MEMBER_WEIGHT: float(self.result.weight),
             **error,
         }
 

@@ -9,6 +9,15 @@ from pathlib import Path
 from bebertlab.accounting.operations import model_operations, usual_tokens
 from bebertlab.accounting.size import MEBIBYTE, model_size
 from bebertlab.data.examples import Examples
+from bebertlab.interfaces.metric_names import (
+    GIGAFLOPS,
+    SIZE_MATRIX,
+    SIZE_STORED,
+    SIZE_TOTAL,
+    is_truncated,
+    truncated,
+    truncated_percent,
+)
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.folder import TENSORS, describe_model
@@ -28,14 +37,7 @@ def read_metrics(folder: Path) -> dict[str, float]:
     return metrics
 
 
-MATRIX = "size/matrix_mebibytes"  #: word embedding, linear maps and pooler in the bits of their quantizers
-TOTAL = "size/total_mebibytes"  #: with scales and everything that stays in full precision
-STORED = "size/stored_mebibytes"  #: the file of tensors in the folder
-OPERATIONS = "cost/gigaflops"  #: of one forward pass, see `accounting/operations.py`, at the length of `usual_tokens`
-COUNT = "members/count"  #: models that were to be merged, 1 for a single model
-VOTING = "members/kept"  #: models whose outputs were merged
-
-_SIZES = (MATRIX, TOTAL, STORED, OPERATIONS)
+_SIZES = (SIZE_MATRIX, SIZE_TOTAL, SIZE_STORED, GIGAFLOPS)
 
 
 def size_metrics(model: BertClassifier, folder: Path) -> dict[str, float]:
@@ -43,10 +45,10 @@ def size_metrics(model: BertClassifier, folder: Path) -> dict[str, float]:
     size = model_size(model)
     operations = model_operations(model.architecture, model.spec, usual_tokens(model.architecture))
     return {
-        MATRIX: size.matrix_mebibytes,
-        TOTAL: size.total_mebibytes,
-        STORED: (folder / TENSORS).stat().st_size / MEBIBYTE,
-        OPERATIONS: operations.gigaflops,
+        SIZE_MATRIX: size.matrix_mebibytes,
+        SIZE_TOTAL: size.total_mebibytes,
+        SIZE_STORED: (folder / TENSORS).stat().st_size / MEBIBYTE,
+        GIGAFLOPS: operations.gigaflops,
     }
 
 
@@ -71,9 +73,6 @@ def combined_metrics(artifacts: Iterable[Artifact], context: Context) -> dict[st
     return {**sums, **_most_truncated(read_metrics(artifact.folder) for artifact in distinct.values())}
 
 
-TRUNCATED = "truncated/"  #: prefix of the names of these metrics
-PERCENT = "_percent"
-
 _WARNED = 1.0  #: percent of the texts of a split above which users are warned
 
 
@@ -83,7 +82,7 @@ def truncation_metrics(read: Mapping[str, Examples], maximum_tokens: int, contex
     for split, examples in read.items():
         count = examples.tokens.truncated
         percent = 100.0 * count / len(examples)
-        metrics |= {f"{TRUNCATED}{split}": count, f"{TRUNCATED}{split}{PERCENT}": percent}
+        metrics |= {truncated(split): count, truncated_percent(split): percent}
         if percent > _WARNED:
             texts = "texts" if context.task.splits[split].pairs is None else "pairs of texts"
             context.warn(
@@ -97,6 +96,6 @@ def _most_truncated(models: Iterable[Mapping[str, float]]) -> dict[str, float]:
     most: dict[str, float] = {}
     for metrics in models:
         for name, value in metrics.items():
-            if name.startswith(TRUNCATED):
+            if is_truncated(name):
                 most[name] = max(value, most.get(name, 0.0))
     return most

@@ -14,7 +14,7 @@ from torch import Tensor
 from bebertlab.accounting.operations import model_operations, usual_tokens
 from bebertlab.accounting.size import model_size
 from bebertlab.artifacts.classes import read_classifier
-from bebertlab.artifacts.metrics import OPERATIONS, TOTAL, size_metrics, truncation_metrics, write_metrics
+from bebertlab.artifacts.metrics import size_metrics, truncation_metrics, write_metrics
 from bebertlab.artifacts.outputs import evaluated_splits, score_metrics, write_logits
 from bebertlab.data.examples import Examples, load_examples
 from bebertlab.data.tokenizer import (
@@ -30,6 +30,15 @@ from bebertlab.inference.predict import predict
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.distillation import WHOLE, Phase
 from bebertlab.interfaces.ensemble import SampleWeights
+from bebertlab.interfaces.metric_names import (
+    GIGAFLOPS,
+    SCORE,
+    SIZE_TOTAL,
+    TRAIN_SECONDS,
+    TRAIN_STEPS,
+    TRAIN_TEACHER_SECONDS,
+    split_metric,
+)
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Context, different_parts
 from bebertlab.interfaces.task import SELECT, TRAIN
@@ -223,8 +232,8 @@ def check_finite_logits(logits: Tensor, split: str, context: Context) -> Tensor:
 def _costs(training: Training | None) -> dict[str, float]:
     if training is None:
         return {}
-    costs = {"train/seconds": training.seconds, "train/steps": training.steps}
-    return costs if training.teacher_seconds is None else {**costs, "train/teacher_seconds": training.teacher_seconds}
+    costs = {TRAIN_SECONDS: training.seconds, TRAIN_STEPS: training.steps}
+    return costs if training.teacher_seconds is None else {**costs, TRAIN_TEACHER_SECONDS: training.teacher_seconds}
 
 
 def subnet_metrics(model: BertClassifier, phase: Phase, tokenizer: Path, context: Context) -> dict[str, float]:
@@ -254,10 +263,11 @@ def _metrics(network: Network, tokenizer: Path, context: Context) -> dict[str, f
     outputs = {
         split: predict_split(network, split, tokenizer, context).numpy() for split in evaluated_splits(context.task)
     }
-    scores = {name: value for name, value in score_metrics(outputs, context.task).items() if name.endswith("/score")}
+    metrics = score_metrics(outputs, context.task)
+    scores = {name: metrics[name] for name in (split_metric(split, SCORE) for split in outputs)}
     sizes = network.architecture
     operations = model_operations(sizes, QuantSpec(), usual_tokens(sizes)).gigaflops
-    return {**scores, TOTAL: model_size(meta_model(sizes, QuantSpec())).total_mebibytes, OPERATIONS: operations}
+    return {**scores, SIZE_TOTAL: model_size(meta_model(sizes, QuantSpec())).total_mebibytes, GIGAFLOPS: operations}
 
 
 _FILES = (CONFIGURATION, SURGERY, *TOKENIZER_FILES)

@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from bebertlab.errors import UserError
+from bebertlab.interfaces.metric_names import split_metric
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
 
 LOGITS_FILE = "logits.safetensors"  #: of a model
 SCORES_FILE = "scores.safetensors"  #: of an ensemble
+_PROBABILITIES = "probabilities"  # in the header of the file of scores
 
 #: outputs by split, each (N, C) in dataset order: logits of a model, or scores of an ensemble
 SplitOutputs = Mapping[str, NDArray[np.floating[Any]]]
@@ -32,9 +35,13 @@ def write_logits(logits: SplitOutputs, folder: Path) -> None:
     save_file({split: np.ascontiguousarray(values) for split, values in logits.items()}, folder / LOGITS_FILE)
 
 
-def write_scores(scores: SplitOutputs, folder: Path) -> None:
-    """Write the scores of an ensemble into the folder of its artifact."""
-    save_file({split: np.ascontiguousarray(values) for split, values in scores.items()}, folder / SCORES_FILE)
+def write_scores(scores: SplitOutputs, folder: Path, *, probabilities: bool = False) -> None:
+    """Write the scores of an ensemble into the folder of its artifact.
+
+    `probabilities`: those of classes are shares that add up to 1, not logits; metrics of calibration depend on it.
+    """
+    arrays = {split: np.ascontiguousarray(values) for split, values in scores.items()}
+    save_file(arrays, folder / SCORES_FILE, metadata={_PROBABILITIES: str(probabilities).lower()})
 
 
 def read_logits(artifact: Artifact, task: Task) -> SplitOutputs:
@@ -58,12 +65,21 @@ def read_scores(artifact: Artifact, task: Task) -> SplitOutputs:
     return _read(artifact, SCORES_FILE if merged else LOGITS_FILE, task)
 
 
-def score_metrics(outputs: SplitOutputs, task: Task) -> dict[str, float]:
+def has_probabilities(artifact: Artifact) -> bool:
+    """Whether `read_scores` gives probabilities; otherwise it gives logits, or the values of a regression."""
+    path = artifact.folder / SCORES_FILE
+    if not path.is_file():
+        return False
+    with safe_open(path, "numpy") as file:
+        return bool((file.metadata() or {}).get(_PROBABILITIES) == "true")
+
+
+def score_metrics(outputs: SplitOutputs, task: Task, *, probabilities: bool = False) -> dict[str, float]:
     """The task's metrics of outputs by split and name, e.g. "validation/score"."""
     return {
-        f"{split}/{name}": value
+        split_metric(split, name): value
         for split, values in outputs.items()
-        for name, value in task.evaluate(split, values).items()
+        for name, value in task.evaluate(split, values, probabilities=probabilities).items()
     }
 
 

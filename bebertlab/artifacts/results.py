@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from bebertlab.artifacts.baselines import baseline_metrics, learning_warnings, variety_metrics
-from bebertlab.artifacts.metrics import COUNT, MATRIX, OPERATIONS, STORED, TOTAL, VOTING, combined_metrics, read_metrics
-from bebertlab.artifacts.outputs import read_scores, score_metrics
+from bebertlab.artifacts.metrics import combined_metrics, read_metrics
+from bebertlab.artifacts.outputs import has_probabilities, read_scores, score_metrics
 from bebertlab.data.overlap import overlaps
+from bebertlab.interfaces.metric_names import (
+    GIGAFLOPS,
+    MEMBERS_COUNT,
+    MEMBERS_KEPT,
+    SIZE_MATRIX,
+    SIZE_STORED,
+    SIZE_TOTAL,
+)
 from bebertlab.interfaces.stage import Artifact, Context
-from bebertlab.interfaces.task import VALIDATION
+from bebertlab.interfaces.task import GENERATED, VALIDATION
 
 #: names of metrics that every result has, besides those of the task on each evaluated split; the others say how much
 #: a result can be trusted
-RESULT_METRICS = (COUNT, VOTING, MATRIX, TOTAL, STORED, OPERATIONS)
+RESULT_METRICS = (MEMBERS_COUNT, MEMBERS_KEPT, SIZE_MATRIX, SIZE_TOTAL, SIZE_STORED, GIGAFLOPS)
 
 
 def result_metrics(artifact: Artifact, context: Context) -> dict[str, float]:
@@ -25,13 +33,15 @@ def result_metrics(artifact: Artifact, context: Context) -> dict[str, float]:
         UserError: the artifact has no outputs for the splits of the task.
     """
     task, outputs = context.task, read_scores(artifact, context.task)
-    scores = score_metrics(outputs, task)
+    scores = score_metrics(outputs, task, probabilities=has_probabilities(artifact))
     predictions = task.predict(outputs[VALIDATION])
     learned = {**baseline_metrics(task), **variety_metrics(task, predictions)}
-    for text in (*learning_warnings({**scores, **learned}, task), *task.caveats):
+    # that data are generated is no warning: it is what their users want
+    caveats = [caveat.sentence for caveat in task.caveats if caveat.kind != GENERATED.kind]
+    for text in (*learning_warnings({**scores, **learned}, task), *caveats):
         context.warn(text)
     stored = read_metrics(artifact.folder)
-    members = {name: stored.get(name, 1) for name in (COUNT, VOTING)}
+    members = {name: stored.get(name, 1) for name in (MEMBERS_COUNT, MEMBERS_KEPT)}
     return {**scores, **learned, **members, **combined_metrics([artifact], context), **_overlap_metrics(context)}
 
 

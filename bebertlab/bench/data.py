@@ -14,7 +14,7 @@ from bebertlab.data.batches import BatchPlan
 from bebertlab.data.examples import Examples
 from bebertlab.data.tokens import Tokens
 from bebertlab.interfaces.architecture import Architecture
-from bebertlab.interfaces.task import SELECT, TRAIN, Labels, Split, Task
+from bebertlab.interfaces.task import GENERATED, SELECT, TRAIN, Answers, Metric, Split, Task
 from bebertlab.training.sampler import EpochSampler
 
 #: histogram of SST-2: training sentences with 0, 1, 2, ... tokens, of GLUE's 67,349 sentences tokenized with the
@@ -68,9 +68,9 @@ def generated_task(train: Examples, select: Examples) -> Task:
         name="generated",
         classes=("no", "yes"),
         splits={TRAIN: _split(TRAIN, train), SELECT: _split(SELECT, select)},
-        metrics=_accuracy,
+        metrics=(Metric(name="accuracy", compute=_accuracy),),
         score="accuracy",
-        generated=True,
+        caveats=(GENERATED,),
     )
 
 
@@ -84,8 +84,8 @@ def _split(name: str, examples: Examples) -> Split:
     )
 
 
-def _accuracy(predictions: Labels, labels: Labels) -> dict[str, float]:
-    return {"accuracy": 100.0 * float((predictions == labels).mean())}
+def _accuracy(answers: Answers) -> float:
+    return 100.0 * float((answers.predictions == answers.labels).mean())
 
 
 def text_task(sentences: int, config: BenchConfig) -> Task:

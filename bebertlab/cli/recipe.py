@@ -210,8 +210,10 @@ class _Lines:
     @hookimpl
     def bebertlab_stage_finished(self, event: StageFinished) -> None:
         """A stage is there."""
-        score = event.metrics.get("select/score")
-        said = "" if score is None else f", select/score {score:.2f}"
+        from bebertlab.interfaces.metric_names import SELECT_SCORE
+
+        score = event.metrics.get(SELECT_SCORE)
+        said = "" if score is None else f", {SELECT_SCORE} {score:.2f}"
         how = "stored, took" if event.stored else "done in"
         click.echo(f"{event.stage} ({event.stage_kind}) {how} {format_duration(event.seconds)}{said}", err=True)
         group = _group(event.stage)

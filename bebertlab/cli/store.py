@@ -128,7 +128,9 @@ def _is_called(manifest: Manifest, name: str | None) -> bool:
 
 
 def _as_row(manifest: Manifest) -> list[str]:
-    score = manifest.metrics.get("validation/score")
+    from bebertlab.interfaces.metric_names import VALIDATION_SCORE
+
+    score = manifest.metrics.get(VALIDATION_SCORE)
     made = manifest.created.replace("T", " ").removesuffix("+00:00")
     return [
         manifest.key[:_SHORT],

@@ -146,7 +146,7 @@ def run(
 @pass_settings
 def status(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, work: Path, form: str) -> None:
     """Say how far STUDY is; also while it runs."""
-    from bebertlab.study.context import known_records
+    from bebertlab.study.context import known_caveats, known_records
     from bebertlab.study.messages import dump
     from bebertlab.study.space import planned_trials
 
@@ -154,9 +154,12 @@ def status(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, w
     folder, records = known_records(source.study, work)
     if form == "json":
         said = {"study": source.study.name, "folder": str(folder), "planned": planned_trials(source.study)}
+        said["caveats"] = [caveat.sentence for caveat in known_caveats(folder)]
         click.echo(json.dumps({**said, "trials": [dump(record) for record in records]}, indent=2))
     else:
         _tell_status(source, folder, records)
+        for caveat in known_caveats(folder):
+            click.echo(f"data: {caveat.short}")
 
 
 @study.command()

@@ -10,9 +10,8 @@ from itertools import combinations
 from attrs import field, frozen
 
 from bebertlab.data.text_groups import PHRASE, Example, PhraseIndex, Words, examples_of
+from bebertlab.interfaces.metric_names import overlap
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Task
-
-OVERLAP = "overlap/"  #: what the names of these metrics begin with
 
 
 @frozen(kw_only=True)
@@ -31,7 +30,7 @@ class Overlap:
     def metrics(self) -> dict[str, float]:
         """The counts by name, e.g. "overlap/train_validation_same"; those that are 0 are left out."""
         counts = {"same": self.same, "shared": self.shared, "short": self.short}
-        return {f"{OVERLAP}{self.first}_{self.second}_{name}": count for name, count in counts.items() if count}
+        return {overlap(self.first, self.second, kind): count for kind, count in counts.items() if count}
 
     def warning(self, *, generated: bool) -> str | None:
         """What users must know when they read a score; None if the overlap is small.

@@ -127,6 +127,7 @@ class MergerOptions(Options):
     """The options of a rule that merges members."""
 
     role: ClassVar[str] = "merger"
+    probabilities: ClassVar[bool] = False  #: the scores of classes are shares that add up to 1, not logits
 
     @abstractmethod
     def build(self, classes: int) -> Merger:

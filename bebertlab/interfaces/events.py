@@ -9,7 +9,9 @@ from typing import Any
 
 from attrs import asdict, field, fields, frozen
 
+from bebertlab.interfaces.metric_names import MetricInfo
 from bebertlab.interfaces.sampler import Objective
+from bebertlab.interfaces.task import Caveat
 
 
 class TrialState(StrEnum):
@@ -143,12 +145,13 @@ class StudyRecord:
     work: Path  #: work folder that studies share (store, MLflow database)
     plugin_files: tuple[str, ...] = ()  #: of one-file plugins and what they import: copies below `folder`, POSIX paths
     identity: Mapping[str, str]  #: task, encoder, recipe ..., repeated on every trial
-    resolved: str  #: the resolved study as YAML
+    resolved: Mapping[str, Any]  #: the study as plain data: defaults filled in, overrides applied, the recipe inside
     objectives: tuple[Objective, ...]  #: what trials are compared by; the first is the primary one
     axes: Mapping[str, tuple[Any, ...]]  #: searched paths to the values seen or listed, in the study's order
     seeds: tuple[int, ...]
     questions: tuple[Question, ...] = ()
-    generated: bool = False  #: the task's text is made up by a grammar
+    caveats: tuple[Caveat, ...] = ()  #: of the data of every task that is searched
+    metrics: tuple[MetricInfo, ...] = ()  #: what is known of the metrics of the task, by their names in it
     planned: int | None = None  #: trials in all; None where that is not known
     finished: int = 0  #: trials that had finished before this run of the command
     missing: Mapping[str, str] = field(factory=dict)  #: stages still to be made, key to kind; empty for a sampler

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from attrs import field, frozen, validators
 
+from bebertlab.interfaces.metric_names import VALIDATION_SCORE
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.values import identity
 
@@ -69,7 +70,7 @@ class SearchDimension:
 class Objective:
     """What makes one trial better than another."""
 
-    metric: str = "validation/score"  #: a metric of the recipe's result
+    metric: str = VALIDATION_SCORE  #: a metric of the recipe's result
     goal: Literal["maximize", "minimize"] = "maximize"
 
     @property

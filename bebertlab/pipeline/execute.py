@@ -10,11 +10,12 @@ from types import MappingProxyType
 import torch
 from attrs import evolve, field, frozen
 
-from bebertlab.artifacts.baselines import MAJORITY, baseline_metrics, baseline_name
+from bebertlab.artifacts.baselines import baseline_metrics
 from bebertlab.errors import EXIT_TRIALS_FAILED, SetupError, UserError
 from bebertlab.interfaces.events import StageEvent, StageFinished, StageProgress, StageResult, StageStarted
+from bebertlab.interfaces.metric_names import COST_SECONDS, MAJORITY, VALIDATION_SCORE, baseline_metric, stage_seconds
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, ProgressReporter
-from bebertlab.interfaces.task import VALIDATION, Task
+from bebertlab.interfaces.task import Task
 from bebertlab.pipeline.identity import WatchedCodec, known_parts
 from bebertlab.pipeline.plan import Node, Plan
 from bebertlab.pipeline.train_defaults import trains
@@ -112,8 +113,8 @@ def warm_up(task: Task) -> None:
 
     Importing them takes seconds, which would count as the cost of the first stage that evaluates.
     """
-    split = next(iter(task.splits.values()))
-    task.metrics(split.labels, split.labels)
+    split = next(iter(task.splits))
+    task.evaluate(split, task.ideal_scores(split))
 
 
 def missing_stages(plan: Plan, store: Store, targets: Sequence[str] = ()) -> frozenset[str]:
@@ -306,16 +307,16 @@ def _metrics(run: _Run, target: str) -> dict[str, float]:
     seconds = {**_upstream_seconds(run, node), target: run.results[target].seconds}
     costs: dict[str, float] = {}
     for other in run.plan.ancestors(target):
-        name = f"cost/{other.top}_seconds"
+        name = stage_seconds(other.top)
         costs[name] = costs.get(name, 0.0) + run.results[other.name].seconds
     metrics = run.results[target].metrics
-    return {**metrics, **_baselines(run.plan.task, metrics), "cost/seconds": sum(seconds.values()), **costs}
+    return {**metrics, **_baselines(run.plan.task, metrics), COST_SECONDS: sum(seconds.values()), **costs}
 
 
 def _baselines(task: Task, metrics: Mapping[str, float]) -> Mapping[str, float]:
     """The scores of majority and chance, for stages that write a score without them."""
-    score = f"{VALIDATION}/score"
-    return baseline_metrics(task) if score in metrics and baseline_name(MAJORITY, score) not in metrics else {}
+    missing = VALIDATION_SCORE in metrics and baseline_metric(MAJORITY, VALIDATION_SCORE) not in metrics
+    return baseline_metrics(task) if missing else {}
 
 
 @contextmanager

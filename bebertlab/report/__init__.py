@@ -1,10 +1,9 @@
-"""The answer: tables, intervals and plots of a study, from its record and its trials alone.
+"""Reports: tables, intervals, answers and plots of a study, from its record and its trials alone.
 
-`write_report` writes the files, `update_report` only where they would change, `summary_table` gives the text for the
+`write_report` writes the files, `update_report` only where they would change; `summary_table` gives the text for the
 terminal.
 """
 
-from bebertlab.report.text import summary_table
-from bebertlab.report.write import update_report, write_report
+from bebertlab.report.write import summary_table, update_report, write_report
 
 __all__ = ["summary_table", "update_report", "write_report"]

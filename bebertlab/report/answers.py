@@ -1,4 +1,4 @@
-"""Answers to the questions of a study, as numbers; `wording.py` says them in words."""
+"""Answers to the questions of a study, as numbers; `wording.py` puts them into sentences."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from attrs import evolve, field, frozen
 
 from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
 from bebertlab.interfaces.values import identity
-from bebertlab.report.cells import Cell, cells, counted, place
-from bebertlab.report.pairs import Pairing, pair_up
+from bebertlab.report.pairs import Cell, Pairing, cells, matching_trials, pair_up, value_index
 from bebertlab.report.points import points
+from bebertlab.report.stages import CostRatio, cost_ratio
 from bebertlab.report.statistics import (
     LEVEL,
     MINIMUM_SEEDS,
@@ -25,14 +25,13 @@ from bebertlab.report.statistics import (
     interval,
     welch,
 )
-from bebertlab.report.steps import CostRatio, cost
 
 MANY_VALUES = 8  #: a numeric axis with more values is answered by a trend, not value by value
-ALL_PAIRS = 4  #: up to so many values, the values beside the baseline are compared with each other too
+ALL_PAIRS = 4  #: up to so many values, those that are not the baseline are compared with each other too
 
 
 class Conclusion(StrEnum):
-    """What may be said of a comparison."""
+    """What a comparison allows to conclude."""
 
     SHOWN = "shown"
     NOT_SHOWN = "not shown"
@@ -44,7 +43,7 @@ class Conclusion(StrEnum):
 
 @frozen(kw_only=True, eq=False)
 class Subgroup:
-    """A comparison among the trials that have one value on another axis; not corrected, to look at only."""
+    """A comparison among the trials that have one value on another axis; exploratory, without correction."""
 
     axis: str
     value: Any
@@ -54,7 +53,7 @@ class Subgroup:
 
 @frozen(kw_only=True, eq=False)
 class Comparison:
-    """One value against another."""
+    """One value compared with another."""
 
     value: Any
     baseline: Any
@@ -63,15 +62,16 @@ class Comparison:
     pairs: int
     left_out: int = 0
     paired: bool = True  #: False: no two points differ in this option only, means of points are compared
-    at: Mapping[str, Any] = field(factory=dict)  #: values on other axes, where the question is answered for each apart
-    across: Mapping[str, Any] = field(factory=dict)  #: axes on which pairs differ too, with the baseline's one value
-    own: Mapping[str, Any] = field(factory=dict)  #: the same, with the one value that the compared value has there
+    at: Mapping[str, Any] = field(factory=dict)  #: values on other axes, where each is answered separately
+    #: axes on which the trials of a pair differ too, as the baseline, or the compared value, has this value only
+    baseline_fixed: Mapping[str, Any] = field(factory=dict)
+    value_fixed: Mapping[str, Any] = field(factory=dict)
     cost: CostRatio | None = None
-    parts: tuple[Subgroup, ...] = ()
+    subgroups: tuple[Subgroup, ...] = ()
 
     @property
-    def verdict(self) -> Conclusion:
-        """What may be said: a difference counts as shown only when interval and corrected test agree."""
+    def conclusion(self) -> Conclusion:
+        """A difference counts as shown only when the interval and the corrected test agree."""
         shown = self.estimate.interval
         if shown.count < MINIMUM_SEEDS:
             return Conclusion.TOO_FEW
@@ -84,7 +84,7 @@ class Comparison:
 
 @frozen(kw_only=True, eq=False)
 class Trend:
-    """How the objective goes with a numeric option that has many values."""
+    """How the objective depends on a numeric option that has many values."""
 
     values: tuple[float, ...]
     scores: tuple[float, ...]
@@ -93,46 +93,44 @@ class Trend:
 
 @frozen(kw_only=True, eq=False)
 class Answer:
-    """What the trials say about a question."""
+    """What the trials show about a question."""
 
     question: Question
+    values: tuple[Any, ...] = ()  #: of the compared option, as trials have them
     comparisons: tuple[Comparison, ...] = ()
     trend: Trend | None = None
     obstacle: str = ""  #: why there is no answer
 
 
 @frozen(kw_only=True, eq=False)
-class _Wanted:
-    """A value, what it is compared with, and under which values of other options."""
+class _Request:
+    """A value and what it is compared with, in one cell."""
 
-    pair: tuple[Any, Any]
+    values: tuple[Any, Any]
     cell: Cell
 
 
 def answer(study: StudyRecord, question: Question, trials: Sequence[TrialRecord]) -> Answer:
     """Answer one question."""
     values = compared_values(study, question, trials)
+    empty = Answer(question=question, values=tuple(values))
     obstacle = _obstacle(question, values)
     if obstacle:
-        return Answer(question=question, obstacle=obstacle)
+        return evolve(empty, obstacle=obstacle)
     if question.baseline is None and len(values) > MANY_VALUES and all(map(_numeric, values)):
         if question.by is not None:
-            return Answer(question=question, obstacle=f"{question.compare} has many values; `by` suits a few")
-        return Answer(question=question, trend=_trend(study, question, counted(question, trials)))
-    each = [
-        _Wanted(pair=pair, cell=cell) for pair in _wanted(question, values) for cell in cells(study, question, pair)
-    ]
-    each.sort(key=lambda one: [place(study, axis, value) for axis, value in one.cell.at.items()])
-    wanted = [one for one in each if all(one.cell.trials(question.compare, one.pair, trials))]
-    if not wanted and question.where:
-        return Answer(question=question, obstacle="no trials that meet its condition (`where`)")
-    found = [_compare(study, question, trials, one, len(wanted)) for one in wanted]
-    made = [comparison for comparison in found if comparison is not None]
-    if not made:
-        return Answer(question=question, obstacle="no complete trials to compare")
-    adjusted = holm([comparison.estimate.p for comparison in made])
-    corrected = (evolve(comparison, adjusted=p) for comparison, p in zip(made, adjusted, strict=True))
-    return Answer(question=question, comparisons=tuple(corrected))
+            return evolve(empty, obstacle=f"{question.compare} has many values; `by` suits a few")
+        return evolve(empty, trend=_trend(study, question, matching_trials(question, trials)))
+    requests = [request for request in _requests(study, question, values) if _has_both(request, question, trials)]
+    if not requests and question.where:
+        return evolve(empty, obstacle="no trials that meet its condition (`where`)")
+    results = [_compare(study, question, trials, request, len(requests)) for request in requests]
+    comparisons = [comparison for comparison in results if comparison is not None]
+    if not comparisons:
+        return evolve(empty, obstacle="no complete trials to compare")
+    adjusted = holm([comparison.estimate.p for comparison in comparisons])
+    corrected = (evolve(comparison, adjusted=p) for comparison, p in zip(comparisons, adjusted, strict=True))
+    return evolve(empty, comparisons=tuple(corrected))
 
 
 def compared_values(study: StudyRecord, question: Question, trials: Sequence[TrialRecord]) -> list[Any]:
@@ -152,8 +150,22 @@ def _obstacle(question: Question, values: Sequence[Any]) -> str:
     return ""
 
 
-def _wanted(question: Question, values: Sequence[Any]) -> list[tuple[Any, Any]]:
-    """(value, what it is compared with) in the order of the report."""
+def _requests(study: StudyRecord, question: Question, values: Sequence[Any]) -> list[_Request]:
+    """Every comparison in every cell, in the order of the report."""
+    requests = [
+        _Request(values=both, cell=cell)
+        for both in _value_pairs(question, values)
+        for cell in cells(study, question, both)
+    ]
+
+    def order(request: _Request) -> list[int]:
+        return [value_index(study, axis, value) for axis, value in request.cell.at.items()]
+
+    return sorted(requests, key=order)
+
+
+def _value_pairs(question: Question, values: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Each value with what it is compared with."""
     if question.baseline is None:
         return [(value, before) for before, value in itertools.pairwise(values)]
     others = [value for value in values if identity(value) != identity(question.baseline)]
@@ -163,15 +175,19 @@ def _wanted(question: Question, values: Sequence[Any]) -> list[tuple[Any, Any]]:
     return against + [(later, earlier) for earlier, later in itertools.combinations(others, 2)]
 
 
+def _has_both(request: _Request, question: Question, trials: Sequence[TrialRecord]) -> bool:
+    return all(request.cell.trials(question.compare, request.values, trials))
+
+
 def _compare(
-    study: StudyRecord, question: Question, trials: Sequence[TrialRecord], wanted: _Wanted, comparisons: int
+    study: StudyRecord, question: Question, trials: Sequence[TrialRecord], request: _Request, comparisons: int
 ) -> Comparison | None:
-    (value, baseline), cell = wanted.pair, wanted.cell
-    ours, theirs = cell.trials(question.compare, wanted.pair, trials)
-    across = {**cell.own, **cell.across}
-    pairing = pair_up(study, [*ours, *theirs], question.compare, value, baseline, across=across)
+    (value, baseline), cell = request.values, request.cell
+    compared, reference = cell.trials(question.compare, request.values, trials)
+    unmatched = {**cell.compared_fixed, **cell.reference_fixed}
+    pairing = pair_up(study, [*compared, *reference], question.compare, value, baseline, unmatched=unmatched)
     if not pairing.pairs:
-        return _unpaired(study, wanted, ours, theirs, comparisons)
+        return _unpaired(study, request, (compared, reference), comparisons)
     return Comparison(
         value=value,
         baseline=baseline,
@@ -179,42 +195,42 @@ def _compare(
         pairs=len(pairing.pairs),
         left_out=pairing.left_out,
         at=cell.at,
-        across={axis: cell.across[axis] for axis in pairing.across if axis in cell.across},
-        own={axis: cell.own[axis] for axis in pairing.across if axis in cell.own},
-        cost=cost(pairing, question.cost) if question.cost else None,
-        parts=_parts(study, question, pairing),
+        baseline_fixed=_selected(cell.reference_fixed, pairing.differing),
+        value_fixed=_selected(cell.compared_fixed, pairing.differing),
+        cost=cost_ratio(pairing, question.cost) if question.cost else None,
+        subgroups=_subgroups(study, question, pairing),
     )
 
 
-def _parts(study: StudyRecord, question: Question, pairing: Pairing) -> tuple[Subgroup, ...]:
-    found = []
+def _selected(values: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
+    return {axis: values[axis] for axis in axes if axis in values}
+
+
+def _subgroups(study: StudyRecord, question: Question, pairing: Pairing) -> tuple[Subgroup, ...]:
+    subgroups = []
     for axis, values in study.axes.items():
         split = [(value, pairing.where(axis, value)) for value in values] if axis != question.compare else []
         split = [(value, part) for value, part in split if part.pairs]
         if 2 <= len(split) <= MANY_VALUES:
-            found += [_part(axis, value, part) for value, part in split]
-    return tuple(found)
+            subgroups += [_subgroup(axis, value, part) for value, part in split]
+    return tuple(subgroups)
 
 
-def _part(axis: str, value: object, pairing: Pairing) -> Subgroup:
+def _subgroup(axis: str, value: object, pairing: Pairing) -> Subgroup:
     difference = interval(pairing.differences())
     return Subgroup(axis=axis, value=value, difference=difference, pairs=len(pairing.pairs))
 
 
 def _unpaired(
-    study: StudyRecord,
-    wanted: _Wanted,
-    ours: Sequence[TrialRecord],
-    theirs: Sequence[TrialRecord],
-    comparisons: int,
+    study: StudyRecord, request: _Request, sides: tuple[Sequence[TrialRecord], Sequence[TrialRecord]], comparisons: int
 ) -> Comparison | None:
     """Means of points, where options were drawn at random and no two points differ in this one only."""
-    scores = [[point.score.mean for point in points(study, side) if point.score] for side in (ours, theirs)]
-    if not all(scores):
+    compared, reference = ([point.score.mean for point in points(study, side) if point.score] for side in sides)
+    if not compared or not reference:
         return None
-    made = welch(scores[0], scores[1], comparisons)
-    value, baseline = wanted.pair
-    return Comparison(value=value, baseline=baseline, estimate=made, pairs=0, paired=False, at=wanted.cell.at)
+    difference = welch(compared, reference, comparisons)
+    value, baseline = request.values
+    return Comparison(value=value, baseline=baseline, estimate=difference, pairs=0, paired=False, at=request.cell.at)
 
 
 def _trend(study: StudyRecord, question: Question, trials: Sequence[TrialRecord]) -> Trend:

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no script, no request, light and dark."""
+"""A report as one self-contained HTML file: no scripts, no requests, light and dark."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def html(document: Document) -> str:
 
 
 def inline_svg(svg: str) -> str:
-    """An SVG to stand inside a page: no prolog, colours that follow the page's theme."""
+    """An SVG for use inside a page: no prolog, colours that follow the theme of the page."""
     body = re.sub(r"^.*?(?=<svg)", "", svg, count=1, flags=re.DOTALL)
     for colour, name in THEME.items():
         body = re.sub(re.escape(colour), f"var(--{name})", body, flags=re.IGNORECASE)
@@ -46,7 +46,9 @@ def inline_svg(svg: str) -> str:
 
 
 def _contents(sections: Sequence[Section]) -> str:
-    links = [f'<a href="#{_anchor(one.title)}">{escape(one.title)}</a>' for one in sections if one.level == 2]
+    links = [
+        f'<a href="#{_anchor(section.title)}">{escape(section.title)}</a>' for section in sections if section.level == 2
+    ]
     return f"<nav>{' '.join(links)}</nav>" if len(links) > 1 else ""
 
 
@@ -67,12 +69,12 @@ def _block(block: Block) -> str:
 
 @_block.register
 def _text(block: Text) -> str:
-    return f"<p>{escape(block.words)}</p>"
+    return f"<p>{escape(block.text)}</p>"
 
 
 @_block.register
 def _note(block: Note) -> str:
-    return f'<p class="note">{escape(block.words)}</p>'
+    return f'<p class="note">{escape(block.text)}</p>'
 
 
 @_block.register
@@ -84,25 +86,27 @@ def _bullets(block: Bullets) -> str:
 
 @_block.register
 def _table(block: Table) -> str:
-    head = "".join(_cell("th", name, place in block.numeric) for place, name in enumerate(block.columns))
-    rows = "\n".join(_row(block, place) for place in range(len(block.rows)))
+    head = "".join(_cell("th", name, column in block.numeric) for column, name in enumerate(block.columns))
+    rows = "\n".join(_row(block, row) for row in range(len(block.rows)))
     return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
 
 
-def _row(block: Table, place: int) -> str:
-    marked = ' class="best"' if place in block.marked else ""
-    cells = "".join(_cell("td", cell, column in block.numeric) for column, cell in enumerate(block.rows[place]))
+def _row(block: Table, row: int) -> str:
+    marked = ' class="best"' if row in block.marked else ""
+    cells = "".join(_cell("td", cell, column in block.numeric) for column, cell in enumerate(block.rows[row]))
     return f"<tr{marked}>{cells}</tr>"
 
 
-def _cell(tag: str, words: str, numeric: bool) -> str:
-    return f"<{tag}{' class=number' if numeric else ''}>{escape(words)}</{tag}>"
+def _cell(tag: str, text: str, numeric: bool) -> str:
+    # names of metrics may break after their slash in the head of a column
+    content = escape(text).replace("/", "/<wbr>") if tag == "th" else escape(text)
+    return f"<{tag}{' class=number' if numeric else ''}>{content}</{tag}>"
 
 
 @_block.register
 def _code(block: Code) -> str:
     listing = f"<pre><code>{escape(block.text.rstrip())}</code></pre>"
-    return f"<details><summary>{escape(block.folded)}</summary>{listing}</details>" if block.folded else listing
+    return f"<details><summary>{escape(block.summary)}</summary>{listing}</details>" if block.summary else listing
 
 
 @_block.register
@@ -110,8 +114,8 @@ def _figure(block: Figure) -> str:
     return f"<figure>{inline_svg(block.svg)}<figcaption>{escape(block.caption)}</figcaption></figure>"
 
 
-#: colours that plots are drawn in, by the name of the page's variable that replaces them; the series are those of
-#: Okabe and Ito (colour-blind safe), in an order that neighbours differ in lightness too
+#: colours of the plots, each replaced by a variable of the page (see `THEME`); those of series are by Okabe and Ito
+#: (safe for colour blindness), ordered so that neighbours differ in lightness too
 INK, MUTED, LINE, PAPER = "#1b1f24", "#656d76", "#d8dee4", "#fefefe"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
@@ -120,7 +124,7 @@ THEME = {
     MUTED: "muted",
     LINE: "line",
     PAPER: "paper",
-    **{colour: f"series-{place}" for place, colour in enumerate(SERIES)},
+    **{colour: f"series-{column}" for column, colour in enumerate(SERIES)},
 }
 
 STYLE = """
@@ -154,7 +158,7 @@ nav { display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; margin: 1.5rem 0 0; pa
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .38rem .65rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { color: var(--muted); font-weight: 600; border-bottom-width: 2px; vertical-align: bottom; }
+th { color: var(--muted); font-weight: 600; border-bottom-width: 2px; vertical-align: bottom; white-space: normal; }
 td:last-child:not(.number) { white-space: normal; min-width: 6rem; }
 .number { text-align: right; }
 tbody tr:hover { background: var(--shade); }

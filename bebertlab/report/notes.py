@@ -1,4 +1,4 @@
-"""How to read a report, and how to make its numbers again."""
+"""The warnings of a study, how to read its report, and how to reproduce its numbers."""
 
 from __future__ import annotations
 
@@ -6,64 +6,70 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
-from bebertlab.artifacts.metrics import PERCENT, TRUNCATED
-from bebertlab.data.overlap import OVERLAP
+from bebertlab.config.yaml import to_yaml
 from bebertlab.interfaces.events import TrialRecord
+from bebertlab.interfaces.metric_names import (
+    overlap,
+    overlap_parts,
+    truncated,
+    truncated_percent,
+    truncated_splits,
+)
 from bebertlab.registry.manager import GROUP
 from bebertlab.report.document import Block, Bullets, Code, Section, Table, Text
 from bebertlab.report.labels import count, listing, value_label
-from bebertlab.report.points import told
-from bebertlab.report.report_data import Material
-from bebertlab.report.resolved import resolved_part
+from bebertlab.report.points import finished_stages
+from bebertlab.report.report_data import ReportData
 from bebertlab.report.statistics import MINIMUM_SEEDS
 
 _PACKAGES = ("bebertlab", "torch", "transformers", "tokenizers", "numpy", "optuna", "ray", "mlflow")
+_MOST_VALUES = 12  #: of an option; more are counted
+_MOST_STAGES = 4  #: named in a warning; the others are counted
 
 
-def reading(made: Material) -> Section:
-    """What the intervals and words mean."""
+def how_to_read(data: ReportData) -> Section:
+    """What the intervals and terms mean."""
     items = (
-        "Intervals are 95% t-intervals over seeds. They say how a result moves when training is repeated with another "
-        "seed on this data; they do not cover other data sets.",
+        "Intervals are 95% t-intervals over seeds. They tell how a result varies when training is repeated with"
+        " another seed on this data; they do not cover other data sets.",
         "Pairs of one seed share models, so they are averaged first and each seed counts once.",
-        f"A value 'beats' another only with at least {MINIMUM_SEEDS} seeds, an interval that excludes zero and a "
-        "p-value below 0.05 after Holm's correction over the comparisons of the question. Else no difference is shown, "
-        "which does not say that there is none.",
-        "'Detectable' is the true difference that a study with this spread and number of seeds would show four times "
-        "in five.",
-        "≈ compares a point with the best one by a t-test with the residual spread of all points after taking out "
-        "their means and those of the seeds, corrected (Holm) for the number of points.",
-        *_shared_note(made),
-        *data_notes(made.trials),
-        *_not_needed_note(made),
+        f"A value is called better than another only with at least {MINIMUM_SEEDS} seeds, an interval that excludes"
+        " zero and a p-value below 0.05 after Holm's correction over the comparisons of the question. Otherwise no"
+        " difference is shown, which does not mean that there is none.",
+        "The minimum detectable difference is the true difference that a study with this spread and number of seeds"
+        " would show with a probability of 80%.",
+        "≈ marks points that are not shown to be worse than the best one: a t-test with the residual spread of all"
+        " points, after the means of points and seeds are removed, corrected (Holm) for the number of points.",
+        *_shared_stages(data),
+        *data_notes(data.trials),
+        *_stages_not_needed(data),
     )
     return Section(title="How to read this", blocks=(Bullets(items=items),))
 
 
-def _shared_note(made: Material) -> list[str]:
+def _shared_stages(data: ReportData) -> list[str]:
     """Stages that are the same for every seed hide their part of the spread."""
     seeds: dict[str, set[int]] = {}
     names: dict[str, str] = {}
-    for trial in made.trials:
-        for event in told(trial):
-            seeds.setdefault(event.key, set()).add(trial.seed)
-            names[event.key] = event.stage
-    shared = list(dict.fromkeys(names[key] for key, found in seeds.items() if len(found) > 1))
+    for trial in data.trials:
+        for stage in finished_stages(trial):
+            seeds.setdefault(stage.key, set()).add(trial.seed)
+            names[stage.key] = stage.stage
+    shared = list(dict.fromkeys(names[key] for key, with_key in seeds.items() if len(with_key) > 1))
     if not shared:
         return []
     return [f"The seeds share {listing(shared)}: the intervals do not cover how these would vary."]
 
 
-def _not_needed_note(made: Material) -> list[str]:
-    """Stages of the recipe that no result is of."""
-    names = made.study.not_needed
-    return [f"Not run, as no trial's result needs them: {listing(names)}."] if names else []
+def _stages_not_needed(data: ReportData) -> list[str]:
+    names = data.study.not_needed
+    return [f"Not run, since no trial's result needs them: {listing(names)}."] if names else []
 
 
-def reproduce(made: Material) -> Section:
+def reproduce(data: ReportData) -> Section:
     """The resolved study, its digest and the versions."""
-    study = made.study
-    identity = Table(
+    study = data.study
+    origin = Table(
         columns=("what", "value"),
         rows=(("study", f"{study.name}@{study.digest[:8]}"), *study.identity.items(), *versions()),
     )
@@ -72,81 +78,82 @@ def reproduce(made: Material) -> Section:
         rows=tuple((path, _values(values)) for path, values in study.axes.items()),
     )
     blocks: list[Block] = [
-        Text(words="The resolved study stands below and beside this report as study.yaml. To run it again:"),
+        Text(text="The resolved study is shown below and stored next to this report as study.yaml. To run it again:"),
         Code(text="bebertlab study run study.yaml", language="sh"),
-        *_relative_paths(made),
-        *_plugin_files(made),
-        identity,
+        *_relative_paths(data),
+        *_plugin_files(data),
+        origin,
     ]
     if axes.rows:
         blocks.append(axes)
-    blocks.append(Code(text=study.resolved, language="yaml", folded="The resolved study"))
+    blocks.append(Code(text=to_yaml(study.resolved), language="yaml", summary="The resolved study"))
     return Section(title="How to reproduce", blocks=tuple(blocks))
 
 
-def _relative_paths(made: Material) -> list[Block]:
-    """Where relative paths of the recipe lie, which is a folder of this machine."""
-    folder = resolved_part(made.study, "relative_to")
+def _relative_paths(data: ReportData) -> list[Block]:
+    """The base of relative paths in the recipe, which is a folder of this machine."""
+    folder = data.study.resolved.get("relative_to")
     if not folder:
         return []
-    words = f"Relative paths in its recipe are relative to {folder}; elsewhere, change relative_to in study.yaml."
-    return [Text(words=words)]
+    text = f"Paths in its recipe are relative to {folder}; on another machine, change relative_to in study.yaml."
+    return [Text(text=text)]
 
 
-def _plugin_files(made: Material) -> list[Block]:
-    files = made.study.plugin_files
+def _plugin_files(data: ReportData) -> list[Block]:
+    files = data.study.plugin_files
     if not files:
         return []
-    words = (
-        "It loads its plugins from the folder plugins beside it. To run it elsewhere, take both along; data files that "
-        "a plugin reads are not among them:"
+    text = (
+        "It loads its plugins from the folder plugins next to it. To run it on another machine, copy both; data files"
+        " that a plugin reads are not among them:"
     )
-    return [Text(words=words), Bullets(items=files)]
+    return [Text(text=text), Bullets(items=files)]
 
 
 def _values(values: Sequence[object]) -> str:
-    shown = [value_label(value) for value in values[:12]]
-    return ", ".join(shown) + (f" ... ({len(values)} values)" if len(values) > 12 else "")
+    labels = [value_label(value) for value in values[:_MOST_VALUES]]
+    return ", ".join(labels) + (f" ... ({len(values)} values)" if len(values) > _MOST_VALUES else "")
 
 
 def versions() -> list[tuple[str, str]]:
     """Python, and the installed packages that results depend on, with their versions."""
-    found = [("python", platform.python_version())]
+    installed = [("python", platform.python_version())]
     plugins = {point.dist.name for point in entry_points(group=GROUP) if point.dist}
     for name in [*_PACKAGES, *sorted(plugins - set(_PACKAGES))]:
         try:
-            found.append((name, version(name)))
+            installed.append((name, version(name)))
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-_NAMED = 4  #: stages named in a warning; the others are counted
+def warnings(data: ReportData) -> tuple[Section, ...]:
+    """What the study warns of, then each warning of stages once with their names; no section where there is none.
 
-
-def warnings(made: Material) -> tuple[Section, ...]:
-    """What the study warns of, then each warning of stages once with their names; no section where there is none."""
+    Caveats of the data are at the top of the report and not repeated.
+    """
+    caveats = {caveat.sentence for caveat in data.study.caveats}
     stages: dict[str, dict[str, None]] = {}  # text to names, in order
-    for trial in made.trials:
-        for event in trial.stages:
-            for text in event.warnings:
-                stages.setdefault(text, {})[event.stage] = None
+    for trial in data.trials:
+        for stage in trial.stages:
+            for text in stage.warnings:
+                stages.setdefault(text, {})[stage.stage] = None
     items = (
-        *made.study.warnings,
-        *made.study.idle,
-        *(f"{_stages(tuple(names))}: {text}" for text, names in stages.items()),
+        *data.study.warnings,
+        *data.study.idle,
+        *(f"{_stages(tuple(names))}: {text}" for text, names in stages.items() if text not in caveats),
     )
     return (Section(title="Warnings", blocks=(Bullets(items=items),)),) if items else ()
 
 
 def _stages(names: tuple[str, ...]) -> str:
-    others = len(names) - _NAMED
-    shown = [*names[:_NAMED], *([count(others, "other stage")] if others > 0 else [])]
-    return f"stage{'' if len(names) == 1 else 's'} {listing(shown)}"
+    others = len(names) - _MOST_STAGES
+    listed = [*names[:_MOST_STAGES], *([count(others, "other stage")] if others > 0 else [])]
+    return f"stage{'' if len(names) == 1 else 's'} {listing(listed)}"
 
 
 def data_notes(trials: Sequence[TrialRecord]) -> list[str]:
-    """A sentence on each that has something to say, with the highest counts of all trials."""
+    """A sentence on truncated texts and one on overlapping splits, if any, with the highest counts of all trials."""
     metrics: dict[str, float] = {}
     for trial in trials:
         for name, value in trial.metrics.items():
@@ -155,26 +162,24 @@ def data_notes(trials: Sequence[TrialRecord]) -> list[str]:
 
 
 def _truncated(metrics: Mapping[str, float]) -> list[str]:
-    names = [name for name in metrics if name.startswith(TRUNCATED) and not name.endswith(PERCENT)]
-    cut = [
-        f"{metrics[name]:,.0f} of {name.removeprefix(TRUNCATED)} ({metrics.get(f'{name}{PERCENT}', 0.0):.1f}%)"
-        for name in sorted(names)
-        if metrics[name]
+    counts = [
+        f"{metrics[truncated(split)]:,.0f} of {split} ({metrics.get(truncated_percent(split), 0.0):.1f}%)"
+        for split in truncated_splits(metrics)
+        if metrics[truncated(split)]
     ]
-    return [f"Texts with more tokens than the model reads lose their end: {listing(cut)}."] if cut else []
+    return [f"Texts with more tokens than the model reads are truncated: {listing(counts)}."] if counts else []
 
 
 def _overlap(metrics: Mapping[str, float]) -> list[str]:
-    words = {
+    sentences = {
         "same": "{count} examples of {second} are also in {first}",
         "shared": "{count} {more}examples of {second} share a text with {first}",
-        "short": "{count} short phrases of {first} stand in texts of {second}",
+        "short": "{count} short phrases of {first} occur in texts of {second}",
     }
-    found = []
-    for name in sorted(name for name in metrics if name.startswith(OVERLAP)):
-        pair, _, kind = name.removeprefix(OVERLAP).rpartition("_")
-        first, _, second = pair.partition("_")
-        if kind in words and metrics[name]:
-            more = "further " if metrics.get(f"{OVERLAP}{pair}_same") else ""
-            found.append(words[kind].format(count=f"{metrics[name]:,.0f}", more=more, first=first, second=second))
-    return [f"The splits overlap: {'; '.join(found)}."] if found else []
+    counts = []
+    for name in sorted(metrics):
+        first, second, kind = overlap_parts(name) or ("", "", "")
+        if kind in sentences and metrics[name]:
+            more = "further " if metrics.get(overlap(first, second, "same")) else ""
+            counts.append(sentences[kind].format(count=f"{metrics[name]:,.0f}", more=more, first=first, second=second))
+    return [f"The splits overlap: {'; '.join(counts)}."] if counts else []

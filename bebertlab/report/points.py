@@ -1,21 +1,19 @@
-"""Points: the trials of a study that differ in their seed only, with what they reached and cost."""
+"""Points: the trials of a study that differ in their seed only, with their scores and costs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 from attrs import evolve, frozen
 
 from bebertlab.interfaces.events import StageResult, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.metric_names import GIGAFLOPS, MEMBERS_COUNT, MEMBERS_KEPT, SIZE_TOTAL
 from bebertlab.interfaces.values import identity
-from bebertlab.report.statistics import Interval, interval
-
-SELECT_SCORE = "select/score"
-VALIDATION_SCORE = "validation/score"
-MATRIX_SIZE, TOTAL_SIZE, STORED_SIZE = (f"size/{what}_mebibytes" for what in ("matrix", "total", "stored"))
-OPERATIONS = "cost/gigaflops"
+from bebertlab.report.statistics import LEVEL, MINIMUM_SEEDS, ROUNDING, Interval, holm, interval
 
 
 @frozen(kw_only=True, eq=False)
@@ -26,7 +24,7 @@ class Point:
     trials: Mapping[int, TrialRecord]  #: complete ones by seed
     failed: int  #: seeds that failed
     score: Interval | None  #: of the objective; None where no seed is complete
-    number: int = 0  #: rank, 1 is the best; what plots label it with
+    number: int = 0  #: rank, 1 is the best; plots label it with this number
 
 
 def objective(study: StudyRecord, trial: TrialRecord) -> float | None:
@@ -49,73 +47,69 @@ def with_values(study: StudyRecord, trials: Sequence[TrialRecord]) -> StudyRecor
 
 
 def points(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[Point, ...]:
-    """Every point, best first; those without a score last. A repeated seed counts once: the last one told."""
+    """Every point, best first, those without a score last. Of trials with one point and seed the last one counts."""
     groups: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         groups.setdefault(identity(dict(trial.parameters)), []).append(trial)
-    found = [_point(study, group) for group in groups.values()]
-    scored = [point for point in found if point.score is not None]
-    scored.sort(key=lambda point: _sort_key(study, point))
-    ranked = scored + [point for point in found if point.score is None]
-    return tuple(evolve(point, number=place) for place, point in enumerate(ranked, start=1))
+    unranked = [_point(study, group) for group in groups.values()]
+    scored = sorted((point for point in unranked if point.score), key=lambda point: _sort_key(study, point))
+    ranked = scored + [point for point in unranked if point.score is None]
+    return tuple(evolve(point, number=number) for number, point in enumerate(ranked, start=1))
 
 
 def mean_over_seeds(point: Point, value: Callable[[TrialRecord], float | None]) -> Interval | None:
     """The interval of some value of a point's trials; None where no trial has it."""
-    values = [found for trial in point.trials.values() if (found := value(trial)) is not None]
+    values = [known for trial in point.trials.values() if (known := value(trial)) is not None]
     return interval(values) if values else None
 
 
 def training_seconds(trial: TrialRecord, group: str | None = None) -> float | None:
-    """Seconds that making the trial's stages took, stored ones included; of one stage or group where it is named.
+    """Seconds that it took to build the trial's stages, stored ones included; of one stage or group if it is named.
 
     Unlike the trial's wall time this does not depend on what was in the store.
     """
     if group is None and not trial.stages:
         return trial.seconds if trial.state is TrialState.COMPLETE else None
-    chosen = [event for event in trial.stages if group is None or in_group(event.stage, group)]
-    return math.fsum(event.seconds for event in chosen) if chosen else None
+    chosen = [stage for stage in trial.stages if group is None or in_group(stage.stage, group)]
+    return math.fsum(stage.seconds for stage in chosen) if chosen else None
 
 
 def failures(trials: Sequence[TrialRecord]) -> tuple[tuple[str, str], ...]:
-    """Each error once, behind the trials that it ended: the first by its name, the others by their numbers."""
-    found: dict[str, list[TrialRecord]] = {}
+    """Each error once, after the trials that it ended: the first by its name, the others by their numbers."""
+    by_error: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         if trial.state is TrialState.FAILED:
-            found.setdefault(trial.error or "no message", []).append(trial)
+            by_error.setdefault(trial.error or "no message", []).append(trial)
     return tuple(
         (f"{first.name} (and {', '.join(trial.id for trial in others)})" if others else first.name, error)
-        for error, (first, *others) in found.items()
+        for error, (first, *others) in by_error.items()
     )
 
 
-def told(trial: TrialRecord) -> tuple[StageResult, ...]:
+def finished_stages(trial: TrialRecord) -> tuple[StageResult, ...]:
     """The finished stages of a complete or failed trial."""
     return trial.stages if trial.state in (TrialState.COMPLETE, TrialState.FAILED) else ()
 
 
 def in_group(stage: str, group: str) -> bool:
-    """A stage is the group itself or one of its members."""
+    """Whether a stage is the group itself or one of its members."""
     return stage == group or stage.startswith(f"{group}.")
 
 
 def mebibytes(metrics: Mapping[str, float]) -> float | None:
-    """The model's whole size among its metrics, else any size in mebibytes."""
-    names = [TOTAL_SIZE, *sorted(name for name in metrics if name.endswith("mebibytes"))]
+    """The model's total size among its metrics, otherwise any size in mebibytes."""
+    names = [SIZE_TOTAL, *sorted(name for name in metrics if name.endswith("mebibytes"))]
     return next((float(metrics[name]) for name in names if name in metrics), None)
 
 
 def members(metrics: Mapping[str, float]) -> float | None:
     """How many members the result has: those that were kept, where it says so."""
-    for name in ("members/kept", "members/count", "members"):
-        if name in metrics:
-            return float(metrics[name])
-    return None
+    return next((float(metrics[name]) for name in (MEMBERS_KEPT, MEMBERS_COUNT) if name in metrics), None)
 
 
 def _seen(trials: Sequence[TrialRecord], axis: str) -> tuple[Any, ...]:
-    found = {identity(one.parameters[axis]): one.parameters[axis] for one in trials if axis in one.parameters}
-    return tuple(sorted(found.values(), key=lambda value: (str(type(value)), value)))
+    values = {identity(trial.parameters[axis]): trial.parameters[axis] for trial in trials if axis in trial.parameters}
+    return tuple(sorted(values.values(), key=lambda value: (str(type(value)), value)))
 
 
 def _point(study: StudyRecord, group: Sequence[TrialRecord]) -> Point:
@@ -136,7 +130,7 @@ def _sort_key(study: StudyRecord, point: Point) -> tuple[float, str]:
 
 
 @frozen(kw_only=True, eq=False)
-class Placed:
+class CostedPoint:
     """A point with its cost."""
 
     point: Point
@@ -144,29 +138,29 @@ class Placed:
     cost: float
 
 
-def by_size(points: Sequence[Point]) -> tuple[Placed, ...]:
-    """Points with their size in mebibytes; those that state none are left out."""
-    return _placed(points, lambda trial: mebibytes(trial.metrics))
+def by_size(points: Sequence[Point]) -> tuple[CostedPoint, ...]:
+    """Points with their size in mebibytes; those without one are left out."""
+    return _costed(points, lambda trial: mebibytes(trial.metrics))
 
 
-def by_operations(points: Sequence[Point]) -> tuple[Placed, ...]:
-    """Points with the operations of a forward pass, in 10^9; those that state none are left out."""
-    return _placed(points, lambda trial: finite(trial, OPERATIONS))
+def by_operations(points: Sequence[Point]) -> tuple[CostedPoint, ...]:
+    """Points with the operations of a forward pass, in 10^9; those without are left out."""
+    return _costed(points, lambda trial: finite(trial, GIGAFLOPS))
 
 
-def by_seconds(points: Sequence[Point]) -> tuple[Placed, ...]:
+def by_seconds(points: Sequence[Point]) -> tuple[CostedPoint, ...]:
     """Points with the training seconds of all their stages."""
-    return _placed(points, training_seconds)
+    return _costed(points, training_seconds)
 
 
 _EQUAL = 1.01  #: costs within this factor count as equal: seconds never repeat
 
 
-def front(placed: Sequence[Placed], *, maximize: bool) -> tuple[Placed, ...]:
+def pareto_front(costed: Sequence[CostedPoint], *, maximize: bool) -> tuple[CostedPoint, ...]:
     """The points that none beats or equals at a lower or equal cost, cheapest first."""
     sign = 1 if maximize else -1
-    kept: list[Placed] = []
-    for candidate in sorted(placed, key=lambda one: (one.cost, -sign * one.score.mean, one.point.number)):
+    kept: list[CostedPoint] = []
+    for candidate in sorted(costed, key=lambda item: (item.cost, -sign * item.score.mean, item.point.number)):
         if kept and sign * candidate.score.mean <= sign * kept[-1].score.mean:
             continue
         if kept and candidate.cost <= _EQUAL * kept[-1].cost:
@@ -175,10 +169,55 @@ def front(placed: Sequence[Placed], *, maximize: bool) -> tuple[Placed, ...]:
     return tuple(kept)
 
 
-def _placed(points: Sequence[Point], cost: Callable[[TrialRecord], float | None]) -> tuple[Placed, ...]:
-    found = [(point, mean_over_seeds(point, cost)) for point in points]
+def _costed(points: Sequence[Point], cost: Callable[[TrialRecord], float | None]) -> tuple[CostedPoint, ...]:
+    costs = [(point, mean_over_seeds(point, cost)) for point in points]
     return tuple(
-        Placed(point=point, score=point.score, cost=spent.mean)
-        for point, spent in found
-        if point.score is not None and spent is not None
+        CostedPoint(point=point, score=point.score, cost=mean.mean)
+        for point, mean in costs
+        if point.score is not None and mean is not None
     )
+
+
+def not_shown_worse(study: StudyRecord, points: Sequence[Point]) -> frozenset[int]:
+    """Numbers of the points that are not shown to be worse than the best; empty with too few seeds or no spread.
+
+    t = mean difference over the shared seeds / (s * sqrt(2 / seeds)), s the residual spread of the model
+    score = point + seed over the points that have every seed; corrected for the number of points (Holm).
+    The best point was picked by its score, which flatters it: too many points, rather than too few, are called worse.
+    """
+    scores = [_scores(study, point) for point in points if point.score is not None]
+    if len(scores) < 2 or len(scores[0]) < MINIMUM_SEEDS:
+        return frozenset()
+    spread, degrees = _residual(scores)
+    if not spread:
+        return frozenset()
+    adjusted = holm([_p_value(scores[0], other, spread, degrees) for other in scores[1:]])
+    return frozenset(number for number, p in enumerate(adjusted, start=2) if p is None or p >= 1 - LEVEL)
+
+
+def _scores(study: StudyRecord, point: Point) -> dict[int, float]:
+    values = {seed: objective(study, trial) for seed, trial in point.trials.items()}
+    return {seed: value for seed, value in values.items() if value is not None}
+
+
+def _residual(scores: Sequence[dict[int, float]]) -> tuple[float, int]:
+    """Standard deviation and degrees of freedom of what point and seed do not explain."""
+    seeds = sorted(set().union(*scores))
+    complete = np.array([[of_point[seed] for seed in seeds] for of_point in scores if len(of_point) == len(seeds)])
+    degrees = (len(complete) - 1) * (len(seeds) - 1)
+    if degrees < 1:
+        return 0.0, 0
+    # a balanced table: centring its rows and columns is the least-squares fit, without a design matrix of every point
+    residuals = complete - complete.mean(axis=1, keepdims=True) - complete.mean(axis=0) + complete.mean()
+    spread = math.sqrt(np.square(residuals).sum() / degrees)
+    return (spread if spread > ROUNDING * np.abs(complete).max() else 0.0), degrees
+
+
+def _p_value(best: dict[int, float], other: dict[int, float], spread: float, degrees: int) -> float | None:
+    from scipy.special import stdtr
+
+    shared = set(best) & set(other)
+    if not shared:
+        return None
+    t = fmean(best[seed] - other[seed] for seed in shared) / (spread * math.sqrt(2 / len(shared)))
+    return float(2 * stdtr(degrees, -abs(t)))

@@ -1,4 +1,4 @@
-"""What a report is made of: the trials grouped and the questions answered."""
+"""What a report is made of: the trials grouped into points, the questions answered, the best model found."""
 
 from __future__ import annotations
 
@@ -7,31 +7,39 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from bebertlab.artifacts.baselines import Learned, learned
-from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageResult, StudyRecord, TrialRecord, TrialState
 from bebertlab.report.answers import Answer, answer
-from bebertlab.report.equivalence import ties
 from bebertlab.report.labels import count
-from bebertlab.report.points import Point, points, with_values
-from bebertlab.report.tables import score_places
+from bebertlab.report.points import Point, finished_stages, not_shown_worse, objective, points, with_values
+from bebertlab.report.tables import score_decimals
 
-_NOTHING = "nothing was learned that a comparison could rest on"
+_NOTHING = "nothing was learned that a comparison could be based on"
 
 
 @frozen(kw_only=True, eq=False)
-class Material:
+class BestModel:
+    """The trial with the best objective among those of the best point."""
+
+    point: Point
+    trial: TrialRecord
+    stages: tuple[StageResult, ...]  #: finished, in the order of the plan, each with its key
+
+
+@frozen(kw_only=True, eq=False)
+class ReportData:
     """Everything that sections are made of."""
 
     study: StudyRecord
     trials: tuple[TrialRecord, ...]
     points: tuple[Point, ...]
     answers: tuple[Answer, ...]
-    places: int
+    decimals: int  #: of the objective
     learned: Learned
 
     @property
-    def ties(self) -> frozenset[int]:
+    def not_shown_worse(self) -> frozenset[int]:
         """Numbers of the points that are not shown to be worse than the best; none where nothing was learned."""
-        return frozenset() if self.learned.nothing else ties(self.study, self.points)
+        return frozenset() if self.learned.nothing else not_shown_worse(self.study, self.points)
 
     @property
     def constant(self) -> list[Point]:
@@ -47,12 +55,22 @@ class Material:
         """Points with a score, best first."""
         return [point for point in self.points if point.score is not None]
 
+    @property
+    def best(self) -> BestModel | None:
+        """The best model; None where no trial is complete or nothing was learned."""
+        if self.learned.nothing or not self.scored:
+            return None
+        point = self.scored[0]
+        choose = max if self.study.maximize else min
+        trial = choose(point.trials.values(), key=lambda trial: objective(self.study, trial) or 0.0)
+        return BestModel(point=point, trial=trial, stages=finished_stages(trial))
 
-def material(study: StudyRecord, trials: Sequence[TrialRecord]) -> Material:
+
+def collect(study: StudyRecord, trials: Sequence[TrialRecord]) -> ReportData:
     """Group the trials and answer the questions."""
     study = with_values(study, trials)
     outcome = learned(trials)
-    return Material(
+    return ReportData(
         study=study,
         trials=tuple(trials),
         points=points(study, trials),
@@ -61,19 +79,20 @@ def material(study: StudyRecord, trials: Sequence[TrialRecord]) -> Material:
             for question in study.questions
         ),
         learned=outcome,
-        places=score_places(study, trials),
+        decimals=score_decimals(study, trials),
     )
 
 
-def standing(trials: Sequence[TrialRecord], planned: int | None) -> str:
+def progress_label(trials: Sequence[TrialRecord], planned: int | None) -> str:
     """How many trials are complete, failed and left.
 
-    >>> standing([], 4)
-    '0 of 4 trials complete, 4 unfinished'
+    >>> progress_label([], 4)
+    '0 of 4 trials complete, 4 left'
     """
     complete = sum(trial.state is TrialState.COMPLETE for trial in trials)
     failed = sum(trial.state is TrialState.FAILED for trial in trials)
-    every = max(planned or 0, len(trials))
-    left = every - complete - failed
-    said = f"{complete:,} of {count(every, 'trial')} complete"
-    return said + (f", {failed:,} failed" if failed else "") + (f", {left:,} unfinished" if left else "")
+    total = max(planned or 0, len(trials))
+    left = total - complete - failed
+    parts = [f"{complete:,} of {count(total, 'trial')} complete"]
+    parts += [f"{failed:,} failed"] if failed else []
+    return ", ".join([*parts, *([f"{left:,} left"] if left else [])])

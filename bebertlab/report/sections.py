@@ -1,4 +1,4 @@
-"""All points, and those on the Pareto fronts."""
+"""The sections with results: the best model, answers, points, Pareto fronts, stages, learning curves, failures."""
 
 from __future__ import annotations
 
@@ -6,25 +6,38 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from bebertlab import ranking
 from bebertlab.config.humanize import format_duration
 from bebertlab.interfaces.events import TrialRecord
+from bebertlab.interfaces.metric_names import GIGAFLOPS, MEMBERS_COUNT, TRAIN_STEPS, metric_info
 from bebertlab.interfaces.values import identity
-from bebertlab.ranking import pareto_front, rank_points
 from bebertlab.report.answers import Answer, Comparison
-from bebertlab.report.cells import counted
-from bebertlab.report.document import Block, Bullets, Figure, Section, Text
-from bebertlab.report.labels import bounds, count, listing, short_names, signed
-from bebertlab.report.plots import curves, hue_axis
-from bebertlab.report.plots_answers import COLUMNS, curve, forest, over, scatter
+from bebertlab.report.document import Block, Bullets, Code, Figure, Section, Text
+from bebertlab.report.labels import (
+    bounds,
+    count,
+    difference_unit,
+    listing,
+    number,
+    point_label,
+    short_names,
+    signed,
+    with_unit,
+)
+from bebertlab.report.pairs import matching_trials
+from bebertlab.report.plots import hue_axis
+from bebertlab.report.plots_answers import COLUMNS, forest, pairs_label, scatter, score_lines, score_plot
+from bebertlab.report.plots_curves import CurveGroup, curves_plot
 from bebertlab.report.plots_points import against_cost, ranked
-from bebertlab.report.points import Placed, by_operations, by_seconds, by_size, front, members
-from bebertlab.report.report_data import Material
+from bebertlab.report.points import CostedPoint, by_operations, by_seconds, by_size, members, pareto_front
+from bebertlab.report.report_data import ReportData
+from bebertlab.report.stages import stage_costs, stage_scores
 from bebertlab.report.statistics import MINIMUM_SEEDS, interval
-from bebertlab.report.steps import stage_costs, steps
 from bebertlab.report.tables import (
-    GIGAFLOPS,
+    KEY_DIGITS,
     MATRIX,
     MEMBERS,
+    OPERATIONS,
     STORED,
     TOTAL,
     baselines,
@@ -32,232 +45,290 @@ from bebertlab.report.tables import (
     costs_table,
     failures_table,
     front_table,
+    further_metrics,
     objectives_table,
-    optimism,
     points_table,
-    steps_table,
+    selection_bias,
+    stage_scores_table,
+    stages_table,
 )
-from bebertlab.report.wording import sentences
+from bebertlab.report.wording import searched_values, sentences
 
 _COSTS = {
     MATRIX: "Matrix: word embedding, linear layers and pooler in the bits of their quantizers.",
     TOTAL: "Total: with scales and all that stays in full precision.",
     STORED: "Stored: the model's file.",
-    GIGAFLOPS: "GFLOPs: one sentence of 128 tokens, or of all positions of a model that has fewer; a product of a by b"
-    " bits counts as a*b/64.",
+    OPERATIONS: f"GFLOPs: {metric_info(GIGAFLOPS).description}.",
 }
 
 
-def all_points(made: Material) -> Section:
-    """The ranked points as a table and as a plot."""
-    marked = "" if made.learned.nothing else " ≈ marks points that are not shown to be worse than the best."
+def best_model(data: ReportData) -> list[Section]:
+    """The best trial of the best point, with the keys under which its stages are stored."""
+    best = data.best
+    if best is None or not best.stages:
+        return []
+    score = number(best.trial.metrics[data.study.objective], data.decimals)
+    picked = ", the best of its seeds" if len(best.point.trials) > 1 else ""
     text = (
-        f"Mean and half the 95% interval over seeds, in the order of the means.{marked} Training is the time to make "
-        "every stage of the point once, shared stages included. Majority always gives the most frequent answer of the "
-        "training set, chance guesses, each class equally often."
+        f"Point #1, {point_label(best.point.parameters, short_names(data.study.axes))}, seed {best.trial.seed}:"
+        f" {data.study.objective} {score}{picked}. Its stages in the order of the recipe, and their keys in the store:"
     )
-    table = points_table(made.study, made.points, made.ties, made.places, best=not made.learned.nothing)
-    costs = [said for column, said in _COSTS.items() if column in table.columns]
-    blocks: list[Block] = [Text(words=" ".join([text, *costs])), table]
-    blocks += _rejected(made)
-    blocks += _constant(made)
-    if len(made.scored) > 1:
-        svg = ranked(made.study, made.points, "points")
+    model = _last_model(best.trial)
+    blocks: list[Block] = [Text(text=text), stages_table(best.stages)]
+    if model:
+        blocks += [
+            Text(text="To show a model, give the key of its stage and the work folder:"),
+            Code(text=f"bebertlab model show {model} --work {data.study.work}", language="sh"),
+        ]
+    return [Section(title="Best model", blocks=tuple(blocks))]
+
+
+def _last_model(trial: TrialRecord) -> str:
+    """The key of the last stage that trained a model; empty where none did."""
+    trained = [stage.key for stage in trial.stages if stage.metrics.get(TRAIN_STEPS)]
+    return trained[-1][:KEY_DIGITS] if trained else ""
+
+
+def all_points(data: ReportData) -> Section:
+    """The ranked points as a table and as a plot."""
+    tied = "" if data.learned.nothing else " ≈ marks points that are not shown to be worse than the best."
+    text = (
+        f"Mean and half the 95% interval over seeds, in the order of the means.{tied} Training is the time to build"
+        " every stage of the point once, shared stages included. Majority always gives the most frequent answer of the"
+        " training set, chance guesses, each class equally often."
+    )
+    table = points_table(data.study, data.points, data.not_shown_worse, data.decimals, best=not data.learned.nothing)
+    columns = [sentence for column, sentence in _COSTS.items() if column in table.columns]
+    blocks: list[Block] = [Text(text=text), table, Bullets(items=(*columns, *_metric_notes(data)))]
+    blocks += _rejected(data)
+    blocks += _constant(data)
+    if len(data.scored) > 1:
+        svg = ranked(data.study, data.points, "points")
         blocks.append(Figure(name="points", svg=svg, caption="Means, 95% intervals and single seeds (ticks)."))
     return Section(title="All points", blocks=tuple(blocks))
 
 
-def _rejected(made: Material) -> list[Block]:
-    """Points of which some member has no vote, so that members and sizes are not those that were searched."""
-    found = [f"#{point.number}" for point in made.points if any(map(_has_rejected, point.trials.values()))]
-    if not found:
+def _metric_notes(data: ReportData) -> list[str]:
+    """What the metrics are of which lower values are better."""
+    infos = [metric_info(name, data.study.metrics) for name in further_metrics(data.study, data.points)]
+    return [f"{info.name}: {info.description}; lower is better." for info in infos if info.maximize is False]
+
+
+def _rejected(data: ReportData) -> list[Block]:
+    """Points whose members and sizes are not those that were searched, since some member does not vote."""
+    numbers = [f"#{point.number}" for point in data.points if any(map(_has_rejected, point.trials.values()))]
+    if not numbers:
         return []
-    words = (
-        f"{MEMBERS.capitalize()} and sizes are of those that vote, means over seeds. Fewer than were asked for vote in "
-        f"{listing(found)}: the others were rejected, or not trained as the ensemble had ended."
+    text = (
+        f"{MEMBERS.capitalize()} and sizes are of the members that vote, means over seeds. Fewer members than searched"
+        f" vote in {listing(numbers)}: the others were rejected, or not trained since the ensemble had ended."
     )
-    return [Text(words=words)]
+    return [Text(text=text)]
 
 
-def _constant(made: Material) -> list[Block]:
+def _constant(data: ReportData) -> list[Block]:
     """Points with a model whose answers hardly vary, where others learned something."""
-    found = [f"#{point.number}" for point in made.constant]
-    if not found or made.learned.nothing:
+    numbers = [f"#{point.number}" for point in data.constant]
+    if not numbers or data.learned.nothing:
         return []
-    return [
-        Text(words=f"A model of {listing(found)} gives the same answer to (nearly) every text: it learned nothing.")
-    ]
+    text = f"A model of {listing(numbers)} gives the same answer to (nearly) every text: it learned nothing."
+    return [Text(text=text)]
 
 
 def _has_rejected(trial: TrialRecord) -> bool:
     kept = members(trial.metrics)
-    return kept is not None and kept < trial.metrics.get("members/count", kept)
+    return kept is not None and kept < trial.metrics.get(MEMBERS_COUNT, kept)
 
 
-def fronts(made: Material) -> list[Section]:
+def pareto_sections(data: ReportData) -> list[Section]:
     """Score against size, operations and training time, where these differ among points that learned something."""
-    if made.learned.nothing:
+    if data.learned.nothing:
         return []
-    return [*_objectives_front(made), *_cost_fronts(made)]
+    return [*_objectives_front(data), *_cost_fronts(data)]
 
 
-def _objectives_front(made: Material) -> list[Section]:
+def _objectives_front(data: ReportData) -> list[Section]:
     """The front of several objectives."""
-    objectives = made.study.objectives
+    objectives = data.study.objectives
     if len(objectives) < 2:
         return []
-    front = pareto_front(objectives, rank_points(objectives, made.trials))
+    front = ranking.pareto_front(objectives, ranking.rank_points(objectives, data.trials))
     goals = listing([f"{'high' if goal.maximize else 'low'} {goal.metric}" for goal in objectives])
     text = f"Points that no other beats or equals in every objective ({goals}), by means over seeds; # is the rank."
-    ranks = {identity(point.parameters): point.number for point in made.points}
-    table = objectives_table(made.study, front, ranks)
-    return [Section(title="Pareto front of the objectives", blocks=(Text(words=text), table))]
+    numbers = {identity(point.parameters): point.number for point in data.points}
+    table = objectives_table(data.study, front, numbers)
+    return [Section(title="Pareto front of the objectives", blocks=(Text(text=text), table))]
 
 
-def _cost_fronts(made: Material) -> list[Section]:
-    kinds = (
-        ("Score against size", by_size(made.points), "size (MiB)", "pareto-size"),
-        ("Score against operations", by_operations(made.points), "GFLOPs", "pareto-operations"),
-        ("Score against training time", by_seconds(made.points), "training (s)", "pareto-seconds"),
+def _cost_fronts(data: ReportData) -> list[Section]:
+    costs = (
+        ("Score against size", by_size(data.points), "size (MiB)", "pareto-size"),
+        ("Score against operations", by_operations(data.points), "GFLOPs", "pareto-operations"),
+        ("Score against training time", by_seconds(data.points), "training (s)", "pareto-seconds"),
     )
-    return [_pareto_section(made, *kind) for kind in kinds if len({one.cost for one in kind[1]}) > 1]
+    return [_pareto_section(data, *cost) for cost in costs if len({costed.cost for costed in cost[1]}) > 1]
 
 
-def _pareto_section(made: Material, title: str, placed: Sequence[Placed], label: str, name: str) -> Section:
-    best = front(placed, maximize=made.study.maximize)
-    text = "Points that no other beats at a lower or equal cost (within 1%), by their means; # is the rank."
-    caption = "Front points carry their rank and 95% interval; the intervals of the others are in the table."
+def _pareto_section(data: ReportData, title: str, costed: Sequence[CostedPoint], label: str, name: str) -> Section:
+    front = pareto_front(costed, maximize=data.study.maximize)
+    text = "The Pareto front: points with a better mean than all of lower or equal cost (within 1%). # is the rank."
+    caption = "Points of the front have their rank and 95% interval; the intervals of the others are in the table."
     return Section(
         title=title,
         blocks=(
-            Text(words=text),
-            front_table(made.study, best, label, made.places),
-            Figure(name=name, svg=against_cost(made.study, placed, best, label, name), caption=caption),
+            Text(text=text),
+            front_table(data.study, front, label, data.decimals),
+            Figure(name=name, svg=against_cost(data.study, costed, front, label, name), caption=caption),
         ),
     )
 
 
-_PARTS = " Grey: the same among the pairs with one value of another option, not corrected, to look at only."
+_SUBGROUPS = " Grey: the pairs with one value of another option only; exploratory, without correction."
 
 
-def answers(made: Material) -> list[Section]:
+def answers(data: ReportData) -> list[Section]:
     """A section for all questions and one for each."""
-    if not made.answers:
+    if not data.answers:
         return []
-    found = [Section(title="Answers", blocks=(Text(words=_answers_note(made)),))]
-    return found + [_answer(made, one, place) for place, one in enumerate(made.answers, start=1)]
+    sections = [_answer(data, answer, number) for number, answer in enumerate(data.answers, start=1)]
+    return [Section(title="Answers", blocks=(Text(text=_answers_note(data)),)), *sections]
 
 
-def _answers_note(made: Material) -> str:
-    seeds = len(made.study.seeds)
-    comparisons = [one for found in made.answers for one in found.comparisons]
-    said = [words for words, true in _kinds(comparisons) if true]
+def _answers_note(data: ReportData) -> str:
+    seeds = len(data.study.seeds)
+    comparisons = [comparison for answer in data.answers for comparison in answer.comparisons]
+    notes = _kinds(comparisons)
     if seeds < MINIMUM_SEEDS:
-        said.append(f"This run has {count(seeds, 'seed')}: with fewer than {MINIMUM_SEEDS} nothing is claimed.")
-    return " ".join(said) or "Nothing is compared value by value."
+        notes.append(f"This run has {count(seeds, 'seed')}: no conclusion is drawn from fewer than {MINIMUM_SEEDS}.")
+    return " ".join(notes) or "Nothing is compared value by value."
 
 
-def _kinds(comparisons: Sequence[Comparison]) -> tuple[tuple[str, bool], ...]:
-    """What may be said of how differences are made, and whether some are made so."""
-    across = any(one.across or one.own for one in comparisons)
-    but = ", except an option for which one side has one value only (named in the table)" if across else ""
-    return (
-        (
-            f"A paired difference is between trials of the same seed and the same other options{but}; its interval is "
-            "over seeds.",
-            any(one.paired for one in comparisons),
-        ),
-        (
-            "One that is not paired is between means of points that differ in other options too; its interval is over "
-            "points.",
-            not all(one.paired for one in comparisons),
-        ),
-    )
+def _kinds(comparisons: Sequence[Comparison]) -> list[str]:
+    """How differences are computed."""
+    notes = []
+    if any(comparison.paired for comparison in comparisons):
+        fixed = any(comparison.baseline_fixed or comparison.value_fixed for comparison in comparisons)
+        exception = ", except an option for which one side has one value only (named in the table)" if fixed else ""
+        notes.append(
+            f"A paired difference is between trials of the same seed and the same other options{exception}; its"
+            " interval is over seeds."
+        )
+    if not all(comparison.paired for comparison in comparisons):
+        notes.append(
+            "A difference that is not paired is between means of points that differ in other options too; its interval"
+            " is over points."
+        )
+    return notes
 
 
-def _answer(made: Material, found: Answer, place: int) -> Section:
-    study, name = made.study, f"answer-{place}"
-    blocks: list[Block] = [Bullets(items=sentences(study, found, made.places))]
-    option = short_names(study.axes).get(found.question.compare, found.question.compare)
-    if found.comparisons:
-        blocks.append(comparisons_table(study, found, made.places))
-        blocks.append(Figure(name=name, svg=forest(study, found, name), caption=_caption(found.comparisons)))
-    if found.trend is not None and found.trend.values:
-        svg = scatter(study, found.trend, option, name)
+def _answer(data: ReportData, answer: Answer, number: int) -> Section:
+    study, name = data.study, f"answer-{number}"
+    searched = searched_values(study, answer)
+    blocks: list[Block] = [Text(text=searched)] if searched else []
+    blocks.append(Bullets(items=sentences(study, answer, data.decimals)))
+    option = short_names(study.axes).get(answer.question.compare, answer.question.compare)
+    if answer.comparisons:
+        blocks.append(comparisons_table(study, answer, data.decimals))
+        blocks.append(Figure(name=name, svg=forest(study, answer, name), caption=_caption(answer.comparisons)))
+    if answer.trend is not None and answer.trend.values:
+        svg = scatter(study, answer.trend, option, name)
         blocks.append(Figure(name=name, svg=svg, caption="One dot per point, the mean over its seeds."))
-    if found.comparisons and found.question.baseline is None and _numeric(found):
-        blocks.append(_curve(made, found, option, f"{name}-curve"))
-    return Section(title=found.question.text, blocks=tuple(blocks), level=3)
+    if answer.comparisons and answer.question.baseline is None and _numeric(answer):
+        blocks.append(_score_figure(data, answer, option, f"{name}-curve"))
+    return Section(title=answer.question.text, blocks=tuple(blocks), level=3)
 
 
-def _caption(shown: Sequence[Comparison]) -> str:
-    said = f"Differences over {over(shown)} with 95% intervals, filled where a difference is shown."
-    return said + (_PARTS if len(shown) <= COLUMNS and any(one.parts for one in shown) else "")
+def _caption(comparisons: Sequence[Comparison]) -> str:
+    caption = f"Differences over {pairs_label(comparisons)} with 95% intervals, filled where a difference is shown."
+    subgroups = len(comparisons) <= COLUMNS and any(comparison.subgroups for comparison in comparisons)
+    return caption + (_SUBGROUPS if subgroups else "")
 
 
-def _numeric(found: Answer) -> bool:
-    values = [value for one in found.comparisons for value in (one.value, one.baseline)]
+def _numeric(answer: Answer) -> bool:
+    values = [value for comparison in answer.comparisons for value in (comparison.value, comparison.baseline)]
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
-def _curve(made: Material, found: Answer, option: str, name: str) -> Figure:
-    hue = hue_axis(made.study, but=found.question.compare)
-    lines = curves(made.study, counted(found.question, made.trials), found.question.compare, hue)
-    short = short_names(made.study.axes).get(hue, "")
+def _score_figure(data: ReportData, answer: Answer, option: str, name: str) -> Figure:
+    hue = hue_axis(data.study, but=answer.question.compare)
+    lines = score_lines(data.study, matching_trials(answer.question, data.trials), answer.question.compare, hue)
+    title = short_names(data.study.axes).get(hue, "")
     caption = "Mean over all other options with its 95% interval over seeds."
-    return Figure(name=name, svg=curve(made.study, lines, option, short, name), caption=caption)
+    return Figure(name=name, svg=score_plot(data.study, lines, option, title, name), caption=caption)
 
 
-def step_scores(made: Material) -> list[Section]:
+def stage_score_sections(data: ReportData) -> list[Section]:
     """Scores of the stages before the result."""
-    found = steps(made.study, made.trials)
-    if not found:
+    scores = stage_scores(data.study, data.trials)
+    if not scores:
         return []
     text = (
-        "Scores of the stages on the way to the result, on the validation split. Change is from the scored stage "
-        "before it in the same trial, paired by seed; where a stage has several variants, 'with' says which."
+        "Scores of the stages before the result, on the validation split. Change is from the previous scored stage of"
+        " the same trial, paired by seed; where a stage has several variants, 'with' names their options."
     )
-    references = baselines(made.study, made.trials)
-    blocks = (Text(words=text), steps_table(found, references, made.places))
-    return [Section(title="What every step costs", blocks=blocks)]
+    references = baselines(data.study, data.trials)
+    return [
+        Section(
+            title="Score by stage",
+            blocks=(Text(text=text), stage_scores_table(scores, references, data.decimals)),
+        )
+    ]
 
 
-def training_time(made: Material) -> list[Section]:
+def learning_curves(groups: Sequence[CurveGroup]) -> list[Section]:
+    """One figure for each kind of stage that trains."""
+    if not groups:
+        return []
+    text = (
+        "Training loss and the score on the select split by optimizer step. A line is the mean over trials, the band"
+        " the range of all of them; stages that several trials share count once."
+    )
+    figures = [
+        Figure(name=name, svg=curves_plot(group, name), caption=group.caption)
+        for group in groups
+        for name in (f"curves-{group.kind}",)
+    ]
+    return [Section(title="Learning curves", blocks=(Text(text=text), *figures))]
+
+
+def training_time(data: ReportData) -> list[Section]:
     """Seconds by stage, with and without the store."""
-    found = stage_costs(made.trials)
-    if not found:
+    costs = stage_costs(data.trials)
+    if not costs:
         return []
-    spent = math.fsum(one.seconds for one in found)
-    saved = math.fsum(one.without_store for one in found)
+    spent = math.fsum(cost.seconds for cost in costs)
+    without_store = math.fsum(cost.seconds_without_store for cost in costs)
     text = (
-        f"Every distinct stage was made once: {format_duration(spent)} of work; without the store the trials would "
-        f"have taken {format_duration(saved)}. Seconds are wall time, with whatever else the machine did at that time."
+        f"Every distinct stage was built once: {format_duration(spent)} of work; without the store the trials would"
+        f" have taken {format_duration(without_store)}. Seconds are wall time, including the effect of other load on the"
+        " machine."
     )
-    return [Section(title="Training time", blocks=(Text(words=text), costs_table(found)))]
+    return [Section(title="Training time", blocks=(Text(text=text), costs_table(costs)))]
 
 
-def select_optimism(made: Material) -> list[Section]:
-    """How far the select split flatters."""
+def selection_bias_sections(data: ReportData) -> list[Section]:
+    """How much higher scores are on the split that checkpoints are chosen on."""
     by_seed: dict[int, list[float]] = {}
-    for point in made.scored:
-        for seed, value in zip(point.trials, optimism(point), strict=False):
+    for point in data.scored:
+        for seed, value in zip(point.trials, selection_bias(point), strict=False):
             by_seed.setdefault(seed, []).append(value)
     if not by_seed:
         return []
-    shown = interval([fmean(values) for values in by_seed.values()])
+    bias = interval([fmean(values) for values in by_seed.values()])
     text = (
-        "Checkpoints and member weights are chosen on the select split, carved from the training data; only the "
-        "validation split is reported. Over all points the select score minus the validation score is "
-        f"{signed(shown.mean, made.places)} points (95% interval over {count(shown.count, 'seed')}: "
-        f"{bounds(shown, made.places)}): what reporting on the split of choice would have flattered."
+        "Checkpoints and member weights are chosen on the select split, which is held out from the training data; only"
+        " the validation split is reported. Over all points the select score minus the validation score is"
+        f" {with_unit(signed(bias.mean, data.decimals), difference_unit(data.study))} (95% interval over"
+        f" {count(bias.count, 'seed')}: {bounds(bias, data.decimals)}): scores on the split of choice would have been"
+        " biased by as much."
     )
-    return [Section(title="Optimism", blocks=(Text(words=text),))]
+    return [Section(title="Selection bias (select - validation)", blocks=(Text(text=text),))]
 
 
-def failures(made: Material) -> list[Section]:
+def failures(data: ReportData) -> list[Section]:
     """Failed trials with their errors."""
-    table = failures_table(made.trials)
+    table = failures_table(data.trials)
     if not table.rows:
         return []
-    text = Text(words="These trials are in no mean; comparisons leave out the pairs that lack them.")
+    text = Text(text="These trials are in no mean; comparisons leave out the pairs that lack them.")
     return [Section(title="Failed trials", blocks=(text, table))]

@@ -78,14 +78,14 @@ def estimate(values: Sequence[float], comparisons: int = 1) -> Estimate:
     return Estimate(interval(values), float(p), detectable(float(sample.std_mean), float(degrees), comparisons))
 
 
-def welch(ours: Sequence[float], theirs: Sequence[float], comparisons: int = 1) -> Estimate:
+def welch(compared: Sequence[float], reference: Sequence[float], comparisons: int = 1) -> Estimate:
     """The difference of two means of independent values with unequal variances (Welch 1947)."""
-    difference, count = fmean(ours) - fmean(theirs), min(len(ours), len(theirs))
-    if count < 2 or not (_varies(ours) or _varies(theirs)):
+    difference, count = fmean(compared) - fmean(reference), min(len(compared), len(reference))
+    if count < 2 or not (_varies(compared) or _varies(reference)):
         return Estimate(Interval(difference, None, None, count), None, None)
     from statsmodels.stats.weightstats import CompareMeans
 
-    samples = CompareMeans.from_data(ours, theirs)
+    samples = CompareMeans.from_data(compared, reference)
     _, p, degrees = samples.ttest_ind(usevar="unequal")
     low, high = samples.tconfint_diff(1 - LEVEL, usevar="unequal")
     error = float(samples.std_meandiff_separatevar)
@@ -93,13 +93,13 @@ def welch(ours: Sequence[float], theirs: Sequence[float], comparisons: int = 1) 
     return Estimate(shown, float(p), detectable(error, float(degrees), comparisons))
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Interval | None:
+def ratio(compared: Sequence[float], reference: Sequence[float]) -> Interval | None:
     """Geometric mean of the ratios of paired positive values, with the t-interval of their logarithms.
 
     >>> ratio([2.0, 8.0], [1.0, 2.0]).mean.__round__(6)
     2.828427
     """
-    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a > 0 and b > 0]
+    pairs = [(a, b) for a, b in zip(compared, reference, strict=True) if a > 0 and b > 0]
     if not pairs:
         return None
     logs = interval([math.log(a / b) for a, b in pairs])

@@ -8,33 +8,39 @@ from typing import Any
 
 from attrs import frozen
 
-from bebertlab.artifacts.baselines import CHANCE, MAJORITY, baseline_name
 from bebertlab.config.humanize import format_duration
-from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.events import StageResult, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.metric_names import (
+    CHANCE,
+    GIGAFLOPS,
+    MAJORITY,
+    SELECT_SCORE,
+    SIZE_MATRIX,
+    SIZE_STORED,
+    VALIDATION_SCORE,
+    baseline_metric,
+    metric_info,
+)
+from bebertlab.interfaces.task import VALIDATION
 from bebertlab.interfaces.values import identity
 from bebertlab.ranking import RankedPoint
 from bebertlab.report.answers import Answer, Comparison
-from bebertlab.report.cells import said_at
 from bebertlab.report.document import Table
 from bebertlab.report.labels import (
     NOTHING,
     amount,
     bounds,
-    decimals,
+    decimals_for,
+    difference_unit,
     number,
     plus_minus,
     short_names,
     signed,
-    unit,
     value_label,
 )
+from bebertlab.report.pairs import cell_label
 from bebertlab.report.points import (
-    MATRIX_SIZE,
-    OPERATIONS,
-    SELECT_SCORE,
-    STORED_SIZE,
-    VALIDATION_SCORE,
-    Placed,
+    CostedPoint,
     Point,
     failures,
     finite,
@@ -43,66 +49,72 @@ from bebertlab.report.points import (
     members,
     training_seconds,
 )
-from bebertlab.report.steps import StageCost, Step
-from bebertlab.report.wording import verdict_label
+from bebertlab.report.stages import StageCost, StageScore
+from bebertlab.report.wording import conclusion_label
 
-MATRIX, TOTAL, STORED, GIGAFLOPS = "matrix MiB", "total MiB", "stored MiB", "GFLOPs"
+MEMBERS, MATRIX, TOTAL, STORED, OPERATIONS = "members", "matrix MiB", "total MiB", "stored MiB", "GFLOPs"
+_COST_COLUMNS = (MEMBERS, MATRIX, TOTAL, STORED, OPERATIONS)
+_MOST_METRICS = 4  #: columns besides the objective
+#: columns that are shown where points differ in them
+_SHOWN_IF_DIFFERENT = {MATRIX: SIZE_MATRIX, STORED: SIZE_STORED, OPERATIONS: GIGAFLOPS}
+KEY_DIGITS = 12  #: of a stage's key; enough for commands that take the beginning of a key
 
-MEMBERS = "members"
-_TAKEN = (MEMBERS, MATRIX, TOTAL, STORED, GIGAFLOPS)  #: columns of what a model takes
-_FURTHER_METRICS = 3  #: columns beside the objective
-#: columns of which only differences are told
-_COMPARED = {MATRIX: MATRIX_SIZE, STORED: STORED_SIZE, GIGAFLOPS: OPERATIONS}
 
-
-def score_places(study: StudyRecord, trials: Sequence[TrialRecord]) -> int:
+def score_decimals(study: StudyRecord, trials: Sequence[TrialRecord]) -> int:
     """Decimals of the objective in this study."""
-    return decimals(value for trial in trials if (value := finite(trial, study.objective)) is not None)
+    return decimals_for(value for trial in trials if (value := finite(trial, study.objective)) is not None)
 
 
 def points_table(
-    study: StudyRecord, points: Sequence[Point], tied: frozenset[int], places: int = 2, *, best: bool = True
+    study: StudyRecord, points: Sequence[Point], tied: frozenset[int], decimals: int = 2, *, best: bool = True
 ) -> Table:
     """Every point, then what majority and chance score.
 
-    The best row is marked unless `best` is False; points not shown to be worse carry a sign. What models take is
-    shown where points differ in it; the size of everything always.
+    The best row is marked unless `best` is False; points not shown to be worse (`tied`) carry a sign. Sizes and
+    operations are shown where points differ in them; the total size always.
     """
     names = short_names(study.axes)
-    further = _further_metrics(study, points)
-    same = _the_same(points)
-    columns = ("#", *names.values(), study.objective, "seeds", *further, *_TAKEN, "training (s)")
-    rows = [_point_row(study, point, tied, further, same, places) for point in points]
-    rows += [_baseline_row(study, one, further, places) for one in baselines(study, _trials(points))]
+    further = further_metrics(study, points)
+    same = _same_columns(points)
+    columns = ("#", *names.values(), study.objective, "seeds", *further, *_COST_COLUMNS, "training (s)")
+    rows = [_point_row(study, point, tied, further, same, decimals) for point in points]
+    rows += [_baseline_row(study, baseline, further, decimals) for baseline in baselines(study, _trials(points))]
     axes = range(1, 1 + len(names))
-    marked = frozenset(place for place, point in enumerate(points) if best and point.number == 1 and point.score)
+    marked = frozenset(row for row, point in enumerate(points) if best and point.number == 1 and point.score)
     numeric = frozenset(range(len(columns))) - frozenset(axes)
     return _without_empty(Table(columns=columns, rows=tuple(rows), numeric=numeric, marked=marked))
 
 
-def comparisons_table(study: StudyRecord, answer: Answer, places: int = 2) -> Table:
+def comparisons_table(study: StudyRecord, answer: Answer, decimals: int = 2) -> Table:
     """The differences of one question."""
-    columns = ["compared", "at", "verdict", f"difference ({unit(study.objective)})", "95% interval", "p (Holm)"]
-    columns += ["detectable", "seeds", "pairs", "left out", f"{answer.question.cost} (s)", "ratio"]
-    rows = tuple(_comparison_row(study, answer, made, places) for made in answer.comparisons)
+    unit = difference_unit(study)
+    columns = ["compared", "at", "conclusion", f"difference ({unit})" if unit else "difference"]
+    columns += ["95% interval", "p (Holm)", "minimum detectable", "seeds", "pairs", "left out"]
+    columns += [f"{answer.question.cost} (s)", "ratio"]
+    rows = tuple(_comparison_row(study, answer, comparison, decimals) for comparison in answer.comparisons)
     return _without_empty(Table(columns=tuple(columns), rows=rows, numeric=frozenset(range(3, len(columns)))))
 
 
-def front_table(study: StudyRecord, front: Sequence[Placed], cost: str, places: int = 2) -> Table:
+def front_table(study: StudyRecord, front: Sequence[CostedPoint], cost: str, decimals: int = 2) -> Table:
     """The points of a Pareto front, cheapest first."""
     names = short_names(study.axes)
     rows = tuple(
         (
-            f"#{one.point.number}",
-            *_cells(one.point.parameters, tuple(names)),
-            plus_minus(one.score, places),
-            amount(one.cost),
+            f"#{costed.point.number}",
+            *_cells(costed.point.parameters, tuple(names)),
+            plus_minus(costed.score, decimals),
+            amount(costed.cost),
         )
-        for one in front
+        for costed in front
     )
     rows += tuple(
-        (one.name, *_cells(one.parameters, tuple(names)), _value(one, study.objective, places), NOTHING)
-        for one in baselines(study, _trials(placed.point for placed in front))
+        (
+            baseline.name,
+            *_cells(baseline.parameters, tuple(names)),
+            _value(baseline, study.objective, decimals),
+            NOTHING,
+        )
+        for baseline in baselines(study, _trials(costed.point for costed in front))
     )
     columns = ("", *names.values(), study.objective, cost)
     return Table(columns=columns, rows=rows, numeric=frozenset({len(columns) - 2, len(columns) - 1}))
@@ -112,12 +124,12 @@ def objectives_table(study: StudyRecord, front: Sequence[RankedPoint], numbers: 
     """The Pareto front of several objectives, means over seeds; `numbers` gives a point's rank by its identity."""
     names = short_names(study.axes)
     metrics = [objective.metric for objective in study.objectives]
-    places = [decimals(point.values[index] for point in front) for index in range(len(metrics))]
+    decimals = [decimals_for(point.values[index] for point in front) for index in range(len(metrics))]
     rows = tuple(
         (
             f"#{numbers[identity(point.parameters)]}",
             *_cells(point.parameters, tuple(names)),
-            *(number(value, count) for value, count in zip(point.values, places, strict=True)),
+            *(number(value, count) for value, count in zip(point.values, decimals, strict=True)),
         )
         for point in front
     )
@@ -126,35 +138,47 @@ def objectives_table(study: StudyRecord, front: Sequence[RankedPoint], numbers: 
     return Table(columns=columns, rows=rows, numeric=numeric)
 
 
-def steps_table(steps: Sequence[Step], references: Sequence[Baseline] = (), places: int = 2) -> Table:
-    """The scored stages on the way, then what majority and chance score."""
-    columns = ("stage", "kind", "with", "score", "change", "95% interval", TOTAL, GIGAFLOPS, "training (s)")
+def stage_scores_table(scores: Sequence[StageScore], references: Sequence[Baseline] = (), decimals: int = 2) -> Table:
+    """The scored stages before the result, then what majority and chance score."""
+    columns = ("stage", "kind", "with", "score", "change", "95% interval", TOTAL, OPERATIONS, "training (s)")
     rows: tuple[tuple[str, ...], ...] = tuple(
         (
-            step.stage,
-            step.kind,
-            step.variant or NOTHING,
-            plus_minus(step.score, places),
-            NOTHING if step.change is None else signed(step.change.mean, places),
-            NOTHING if step.change is None else bounds(step.change, places),
-            amount(step.mebibytes),
-            amount(step.gigaflops),
-            number(step.seconds, 1),
+            score.stage,
+            score.kind,
+            score.variant or NOTHING,
+            plus_minus(score.score, decimals),
+            NOTHING if score.change is None else signed(score.change.mean, decimals),
+            NOTHING if score.change is None else bounds(score.change, decimals),
+            amount(score.mebibytes),
+            amount(score.gigaflops),
+            number(score.seconds, 1),
         )
-        for step in steps
+        for score in scores
     )
-    rows += tuple(_reference_row(one, places, len(columns)) for one in references)
+    rows += tuple(_reference_row(baseline, decimals, len(columns)) for baseline in references)
     return _without_empty(Table(columns=columns, rows=rows, numeric=frozenset(range(3, len(columns)))))
 
 
 def costs_table(costs: Sequence[StageCost]) -> Table:
     """What every stage took in the study."""
     rows = tuple(
-        (one.group, f"{one.made:,}", f"{one.used:,}", format_duration(one.seconds), format_duration(one.without_store))
-        for one in costs
+        (
+            cost.group,
+            f"{cost.built:,}",
+            f"{cost.requested:,}",
+            format_duration(cost.seconds),
+            format_duration(cost.seconds_without_store),
+        )
+        for cost in costs
     )
-    columns = ("stage", "made", "used", "training", "without the store")
+    columns = ("stage", "built", "requested", "training", "without the store")
     return Table(columns=columns, rows=rows, numeric=frozenset(range(1, 5)))
+
+
+def stages_table(stages: Sequence[StageResult]) -> Table:
+    """The stages of one trial with the keys of their artifacts."""
+    rows = tuple((stage.stage, stage.stage_kind, stage.key[:KEY_DIGITS]) for stage in stages)
+    return Table(columns=("stage", "kind", "key"), rows=rows)
 
 
 def failures_table(trials: Sequence[TrialRecord]) -> Table:
@@ -162,56 +186,81 @@ def failures_table(trials: Sequence[TrialRecord]) -> Table:
     return Table(columns=("trial", "error"), rows=failures(trials))
 
 
+def further_metrics(study: StudyRecord, points: Sequence[Point]) -> list[str]:
+    """Metrics of validation splits that repeat neither the objective nor each other; those to be maximized first."""
+    trials = _trials(points)
+    seen = {_values(study.objective, trials)}
+    names = {name for trial in trials for name in trial.metrics if name.startswith(VALIDATION)}
+    further = []
+    for name in sorted(names, key=lambda name: (metric_info(name, study.metrics).maximize is not True, name)):
+        values = _values(name, trials)
+        if values not in seen and any(value is not None for value in values):
+            seen.add(values)
+            further.append(name)
+    return further[:_MOST_METRICS]
+
+
+def selection_bias(point: Point) -> list[float]:
+    """Score on the select split minus score on the validation split, seed by seed."""
+    scores = ((finite(trial, SELECT_SCORE), finite(trial, VALIDATION_SCORE)) for trial in point.trials.values())
+    values = [select - validation for select, validation in scores if select is not None and validation is not None]
+    return [value for value in values if math.isfinite(value)]
+
+
 def _without_empty(table: Table) -> Table:
-    """The table without the columns in which no row says anything."""
+    """The table without the columns that are empty in every row."""
     return table.only(
-        [place for place in range(len(table.columns)) if any(row[place] != NOTHING for row in table.rows)]
+        [column for column in range(len(table.columns)) if any(row[column] != NOTHING for row in table.rows)]
     )
 
 
-def _the_same(points: Sequence[Point]) -> frozenset[str]:
-    """Columns that would say the same of every point: the number of members where it is one, and some costs."""
-    trials = [trial for point in points for trial in point.trials.values()]
-    same = {column for column, name in _COMPARED.items() if len({finite(trial, name) for trial in trials} - {None}) < 2}
+def _same_columns(points: Sequence[Point]) -> frozenset[str]:
+    """Columns that would be the same for every point: the number of members where it is 1, and some costs."""
+    trials = _trials(points)
+    same = {
+        column
+        for column, name in _SHOWN_IF_DIFFERENT.items()
+        if len({finite(trial, name) for trial in trials} - {None}) < 2
+    }
     return frozenset(same | {MEMBERS} if {members(trial.metrics) for trial in trials} == {1.0} else same)
 
 
 def _point_row(
-    study: StudyRecord, point: Point, tied: frozenset[int], further: Sequence[str], same: frozenset[str], places: int
+    study: StudyRecord, point: Point, tied: frozenset[int], further: Sequence[str], same: frozenset[str], decimals: int
 ) -> tuple[str, ...]:
     sign = " ≈" if point.number in tied else ""
     seconds = mean_over_seeds(point, training_seconds)
     return (
         str(point.number),
         *_cells(point.parameters, tuple(study.axes)),
-        plus_minus(point.score, places) + sign,
+        plus_minus(point.score, decimals) + sign,
         _seeds(study, point),
-        *(_mean(point, name, places) for name in further),
-        *(NOTHING if column in same else _taken(point, column) for column in _TAKEN),
+        *(_mean(study, point, name, decimals) for name in further),
+        *(NOTHING if column in same else _cost(point, column) for column in _COST_COLUMNS),
         NOTHING if seconds is None else number(seconds.mean, 1),
     )
 
 
-def _baseline_row(study: StudyRecord, one: Baseline, further: Sequence[str], places: int) -> tuple[str, ...]:
+def _baseline_row(study: StudyRecord, baseline: Baseline, further: Sequence[str], decimals: int) -> tuple[str, ...]:
     return (
-        one.name,
-        *_cells(one.parameters, tuple(study.axes)),
-        _value(one, study.objective, places),
+        baseline.name,
+        *_cells(baseline.parameters, tuple(study.axes)),
+        _value(baseline, study.objective, decimals),
         NOTHING,
-        *(_value(one, name, places) for name in further),
-        *[NOTHING] * (len(_TAKEN) + 1),
+        *(_value(baseline, name, decimals) for name in further),
+        *[NOTHING] * (len(_COST_COLUMNS) + 1),
     )
 
 
-def _reference_row(one: Baseline, places: int, columns: int) -> tuple[str, ...]:
-    task = " ".join(map(value_label, one.parameters.values()))
-    row = (one.name, NOTHING, task or NOTHING, _value(one, VALIDATION_SCORE, places))
+def _reference_row(baseline: Baseline, decimals: int, columns: int) -> tuple[str, ...]:
+    task = " ".join(map(value_label, baseline.parameters.values()))
+    row = (baseline.name, NOTHING, task or NOTHING, _value(baseline, VALIDATION_SCORE, decimals))
     return (*row, *[NOTHING] * (columns - len(row)))
 
 
-def _value(one: Baseline, metric: str, places: int) -> str:
-    score = one.score(metric)
-    return NOTHING if score is None else number(score, places)
+def _value(baseline: Baseline, metric: str, decimals: int) -> str:
+    score = baseline.score(metric)
+    return NOTHING if score is None else number(score, decimals)
 
 
 def _cells(parameters: Mapping[str, Any], paths: Sequence[str]) -> tuple[str, ...]:
@@ -229,89 +278,71 @@ def _seeds(study: StudyRecord, point: Point) -> str:
     return f"{len(point.trials)} of {len(study.seeds)}{failed}"
 
 
-def _further_metrics(study: StudyRecord, points: Sequence[Point]) -> list[str]:
-    """Metrics of the validation splits that do not just repeat the objective or each other."""
-    trials = [trial for point in points for trial in point.trials.values()]
-    seen = {_column(study.objective, trials)}
-    found = []
-    for name in sorted({name for trial in trials for name in trial.metrics if name.startswith("validation")}):
-        column = _column(name, trials)
-        if column not in seen and any(value is not None for value in column):
-            seen.add(column)
-            found.append(name)
-    return found[:_FURTHER_METRICS]
-
-
-def _column(name: str, trials: Sequence[TrialRecord]) -> tuple[float | None, ...]:
+def _values(name: str, trials: Sequence[TrialRecord]) -> tuple[float | None, ...]:
     return tuple(finite(trial, name) for trial in trials)
 
 
-def _mean(point: Point, name: str, places: int) -> str:
-    shown = mean_over_seeds(point, lambda trial: finite(trial, name))
-    return NOTHING if shown is None else number(shown.mean, places)
+def _mean(study: StudyRecord, point: Point, name: str, decimals: int) -> str:
+    mean = mean_over_seeds(point, lambda trial: finite(trial, name))
+    info = metric_info(name, study.metrics)
+    return NOTHING if mean is None else number(mean.mean, decimals if info.unit else info.decimals)
 
 
-def _taken(point: Point, column: str) -> str:
+def _cost(point: Point, column: str) -> str:
     if column == MEMBERS:
         count = mean_over_seeds(point, lambda trial: members(trial.metrics))
         return NOTHING if count is None else f"{count.mean:.4g}"
     if column == TOTAL:
-        shown = mean_over_seeds(point, lambda trial: mebibytes(trial.metrics))
+        mean = mean_over_seeds(point, lambda trial: mebibytes(trial.metrics))
     else:
-        shown = mean_over_seeds(point, lambda trial: finite(trial, _COMPARED[column]))
-    return NOTHING if shown is None else amount(shown.mean)
+        mean = mean_over_seeds(point, lambda trial: finite(trial, _SHOWN_IF_DIFFERENT[column]))
+    return NOTHING if mean is None else amount(mean.mean)
 
 
-def _comparison_row(study: StudyRecord, answer: Answer, made: Comparison, places: int) -> tuple[str, ...]:
-    shown = made.estimate.interval
-    ours, theirs = value_label(made.value), value_label(made.baseline)
+def _comparison_row(study: StudyRecord, answer: Answer, comparison: Comparison, decimals: int) -> tuple[str, ...]:
+    shown = comparison.estimate.interval
+    compared, baseline = value_label(comparison.value), value_label(comparison.baseline)
     return (
-        f"{theirs} → {ours}" if answer.question.baseline is None else f"{ours} minus {theirs}",
-        said_at(study, made.at) or NOTHING,
-        verdict_label(made, maximize=study.maximize),
-        signed(shown.mean, places),
-        bounds(shown, places),
-        _probability(made.adjusted),
-        number(made.estimate.detectable, places),
-        str(shown.count) if made.paired else NOTHING,
-        _pairs(study, made),
-        str(made.left_out) if made.left_out else NOTHING,
-        *_cost_cells(made),
+        f"{baseline} → {compared}" if answer.question.baseline is None else f"{compared} minus {baseline}",
+        cell_label(study, comparison.at) or NOTHING,
+        conclusion_label(comparison, maximize=study.maximize),
+        signed(shown.mean, decimals),
+        bounds(shown, decimals),
+        _p_value(comparison.adjusted),
+        number(comparison.estimate.detectable, decimals),
+        str(shown.count) if comparison.paired else NOTHING,
+        _pairs(study, comparison),
+        str(comparison.left_out) if comparison.left_out else NOTHING,
+        *_cost_cells(comparison),
     )
 
 
-def _pairs(study: StudyRecord, made: Comparison) -> str:
-    if not made.paired:
+def _pairs(study: StudyRecord, comparison: Comparison) -> str:
+    if not comparison.paired:
         return "not paired"
     names = short_names(study.axes)
-    across = ", ".join(names.get(axis, axis) for axis in {**made.own, **made.across})
-    return f"{made.pairs}, other {across}" if across else str(made.pairs)
+    differing = ", ".join(names.get(axis, axis) for axis in {**comparison.value_fixed, **comparison.baseline_fixed})
+    return f"{comparison.pairs}, other {differing}" if differing else str(comparison.pairs)
 
 
-def _probability(value: float | None) -> str:
+def _p_value(value: float | None) -> str:
     if value is None:
         return NOTHING
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _cost_cells(made: Comparison) -> tuple[str, str]:
-    if made.cost is None:
+def _cost_cells(comparison: Comparison) -> tuple[str, str]:
+    cost = comparison.cost
+    if cost is None:
         return NOTHING, NOTHING
-    spent = f"{number(made.cost.ours, 1)} / {number(made.cost.theirs, 1)}"
-    if made.cost.ratio is None:
-        return spent, NOTHING
-    half = "" if made.cost.ratio.low is None else f" ({bounds(made.cost.ratio, sign=False)})"
-    return spent, f"{number(made.cost.ratio.mean)}x{half}"
+    seconds = f"{number(cost.compared_seconds, 1)} / {number(cost.baseline_seconds, 1)}"
+    if cost.ratio is None:
+        return seconds, NOTHING
+    within = "" if cost.ratio.low is None else f" ({bounds(cost.ratio, sign=False)})"
+    return seconds, f"{number(cost.ratio.mean)}x{within}"
 
 
-def optimism(point: Point) -> list[float]:
-    """Score on the select split minus score on the validation split, seed by seed."""
-    found = ((finite(trial, SELECT_SCORE), finite(trial, VALIDATION_SCORE)) for trial in point.trials.values())
-    values = [select - validation for select, validation in found if select is not None and validation is not None]
-    return [value for value in values if math.isfinite(value)]
-
-
-_TASK = "task"  #: what axes begin with that decide which task it is
+_TASK = "task"  #: first part of the axes that decide which task it is
 
 
 @frozen(kw_only=True, eq=False)
@@ -324,20 +355,18 @@ class Baseline:
 
     def score(self, metric: str) -> float | None:
         """The value of a metric of trials, such as `validation/score`; None where it has none."""
-        return self.metrics.get(baseline_name(self.name, metric))
+        return self.metrics.get(baseline_metric(self.name, metric))
 
 
 def baselines(study: StudyRecord, trials: Iterable[TrialRecord]) -> tuple[Baseline, ...]:
-    """Majority and chance, once for each task that was searched; none where no trial says them."""
+    """Majority and chance, once for each task that was searched; none where no trial has them."""
     axes = [axis for axis in study.axes if axis.partition(".")[0] == _TASK]
-    found: dict[str, Baseline] = {}
+    known: dict[str, Baseline] = {}
     for name in (MAJORITY, CHANCE):
         for trial in trials:
-            known = trial.state is TrialState.COMPLETE and any(
-                metric.startswith(f"{name}/") for metric in trial.metrics
-            )
-            task = {axis: trial.parameters[axis] for axis in axes if axis in trial.parameters}
-            if known:
-                one = Baseline(name=name, parameters=task, metrics=trial.metrics)
-                found.setdefault(f"{name} {identity(task)}", one)
-    return tuple(found.values())
+            if trial.state is TrialState.COMPLETE and any(metric.startswith(f"{name}/") for metric in trial.metrics):
+                task = {axis: trial.parameters[axis] for axis in axes if axis in trial.parameters}
+                known.setdefault(
+                    f"{name} {identity(task)}", Baseline(name=name, parameters=task, metrics=trial.metrics)
+                )
+    return tuple(known.values())

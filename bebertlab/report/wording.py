@@ -1,6 +1,12 @@
-"""Answers in words: what is claimed is what the interval over seeds allows, and no more."""
+"""Answers as sentences: they claim what the interval over seeds allows, and no more.
+
+Up to `MOST_SENTENCES` comparisons have a sentence each; more of them with one baseline are listed by their conclusion.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 
@@ -8,205 +14,296 @@ from bebertlab.config.humanize import format_duration
 from bebertlab.interfaces.events import Question, StudyRecord
 from bebertlab.interfaces.values import identity
 from bebertlab.report.answers import Answer, Comparison, Conclusion, Trend
-from bebertlab.report.cells import condition, said_at
 from bebertlab.report.labels import (
     bounds,
     count,
+    difference_unit,
+    listing,
     number,
     plus_minus,
     short_names,
     signed,
-    unit,
     value_label,
+    with_unit,
 )
+from bebertlab.report.pairs import cell_label, condition
 from bebertlab.report.statistics import MINIMUM_SEEDS
-from bebertlab.report.summaries import compared_label, differing, is_many, many
+
+MOST_SENTENCES = 6
 
 
 @frozen(kw_only=True)
-class Words:
-    """What sentences about one study share."""
+class Terms:
+    """What sentences about one question share."""
 
     option: str  #: short name of the compared option
-    unit: str
+    unit: str  #: of differences
     maximize: bool
-    places: int  #: decimals of the objective
+    decimals: int  #: of the objective
+
+    def size(self, difference: float) -> str:
+        """A difference without its sign."""
+        return with_unit(number(abs(difference), self.decimals), self.unit)
 
 
-def sentences(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:
-    """One sentence per comparison after that of the question's condition, and one about cost where it is asked for.
-
-    Many comparisons with one value are told by their verdicts, without evidence and cost: these are in the table.
-    """
-    if found.obstacle:
-        return (f"Not answered: {found.obstacle}.",)
-    words = _words(study, found.question, places)
-    if found.trend is not None:
-        return (*_condition(study, found), _trend(words, found.trend))
-    if is_many(found):
-        return (*_condition(study, found), *many(study, found, places))
-    said = [
-        _at(study, made) + _comparison(words, found.question, made, _differing(study, found, made))
-        for made in found.comparisons
+def sentences(study: StudyRecord, answer: Answer, decimals: int = 2) -> tuple[str, ...]:
+    """The condition of the question, each comparison with its evidence, and the training time if it is asked for."""
+    if answer.obstacle:
+        return (f"Not answered: {answer.obstacle}.",)
+    terms = _terms(study, answer.question, decimals)
+    if answer.trend is not None:
+        return (*_condition(study, answer), _trend(terms, answer.trend))
+    if is_grouped(answer):
+        return (*_condition(study, answer), *grouped(study, answer, decimals))
+    compared = [
+        _at(study, comparison) + _sentence(terms, answer.question, comparison, _differing(study, answer, comparison))
+        for comparison in answer.comparisons
     ]
-    return (*_condition(study, found), *said, *_cost(study, found))
+    return (*_condition(study, answer), *compared, *_training_time(study, answer, evidence=True))
 
 
-def headlines(study: StudyRecord, found: Answer, places: int = 2) -> tuple[str, ...]:
-    """The same in few words, the evidence left out."""
-    if found.obstacle or found.trend is not None or is_many(found):
-        return sentences(study, found, places)
-    words = _words(study, found.question, places)
-    said = [
-        _at(study, made) + _short(words, found.question, made) + _aside(study, found, made)
-        for made in found.comparisons
+def headlines(study: StudyRecord, answer: Answer, decimals: int = 2) -> tuple[str, ...]:
+    """The same without the evidence."""
+    if answer.obstacle or answer.trend is not None or is_grouped(answer):
+        return sentences(study, answer, decimals)
+    terms = _terms(study, answer.question, decimals)
+    compared = [
+        f"{_at(study, comparison)}{_short(terms, answer.question, comparison)}{_caveat(study, answer, comparison)}."
+        for comparison in answer.comparisons
     ]
-    return (*_condition(study, found), *(f"{one}." for one in said), *_short_cost(study, found))
+    return (*_condition(study, answer), *compared, *_training_time(study, answer, evidence=False))
 
 
-def _condition(study: StudyRecord, found: Answer) -> list[str]:
-    said = condition(study, found.question)
-    return [said] if said else []
+def searched_values(study: StudyRecord, answer: Answer) -> str:
+    """What was compared in this run, e.g. "Compared: ensemble.kind single, boosting."; empty without an answer."""
+    if answer.obstacle or answer.trend is not None:
+        return ""
+    option = short_names(study.axes).get(answer.question.compare, answer.question.compare)
+    return f"Compared: {option} {', '.join(map(value_label, answer.values))}."
 
 
-def verdict_label(comparison: Comparison, *, maximize: bool) -> str:
-    """A verdict in a table cell."""
-    if comparison.verdict is not Conclusion.SHOWN:
+def conclusion_label(comparison: Comparison, *, maximize: bool) -> str:
+    """A conclusion in a table cell."""
+    if comparison.conclusion is not Conclusion.SHOWN:
         return {
             Conclusion.NOT_SHOWN: "not shown",
             Conclusion.NOT_AFTER_CORRECTION: "not after correction",
             Conclusion.SAME: "the same",
             Conclusion.NO_SPREAD: "no spread",
-            Conclusion.TOO_FEW: f"too few {_unit_of_count(comparison)}s",
-        }[comparison.verdict]
+            Conclusion.TOO_FEW: f"too few {_counted(comparison)}s",
+        }[comparison.conclusion]
     return "better" if (comparison.estimate.interval.mean > 0) is maximize else "worse"
 
 
-def _words(study: StudyRecord, question: Question, places: int) -> Words:
-    return Words(
+def differing(study: StudyRecord, comparison: Comparison) -> str:
+    """What the trials of a pair differ in besides the compared option; empty where that is nothing."""
+    names = short_names(study.axes)
+
+    def fixed(value: object, axes: Mapping[str, Any]) -> str:
+        only = [f"{names.get(axis, axis)} {value_label(one_value)}" for axis, one_value in axes.items()]
+        return f"{value_label(value)} has {listing(only)} only" if only else ""
+
+    sides = (fixed(comparison.value, comparison.value_fixed), fixed(comparison.baseline, comparison.baseline_fixed))
+    return listing([side for side in sides if side])
+
+
+def compared_label(study: StudyRecord, comparison: Comparison) -> str:
+    """The compared value, and its cell where there are several such comparisons."""
+    at = cell_label(study, comparison.at)
+    return f"{value_label(comparison.value)} at {at}" if at else value_label(comparison.value)
+
+
+def _condition(study: StudyRecord, answer: Answer) -> list[str]:
+    sentence = condition(study, answer.question)
+    return [sentence] if sentence else []
+
+
+def _terms(study: StudyRecord, question: Question, decimals: int) -> Terms:
+    return Terms(
         option=short_names(study.axes).get(question.compare, question.compare),
-        unit=unit(study.objective),
+        unit=difference_unit(study),
         maximize=study.maximize,
-        places=places,
+        decimals=decimals,
     )
 
 
-def _at(study: StudyRecord, made: Comparison) -> str:
-    at = said_at(study, made.at)
+def _at(study: StudyRecord, comparison: Comparison) -> str:
+    at = cell_label(study, comparison.at)
     return f"At {at}: " if at else ""
 
 
-def _comparison(words: Words, question: Question, made: Comparison, differing: str) -> str:
-    evidence = "; ".join(filter(None, [_evidence(words, made), differing]))
-    return f"{_claim(words, question, made, *_sides(words, question, made))} ({evidence})."
+def _sentence(terms: Terms, question: Question, comparison: Comparison, differing: str) -> str:
+    evidence = "; ".join(filter(None, [_evidence(terms, comparison), differing]))
+    return f"{_claim(terms, comparison, *_sides(terms, question, comparison))} ({evidence})."
 
 
-def _aside(study: StudyRecord, found: Answer, made: Comparison) -> str:
-    """What a claim without its evidence must not be read without."""
-    words = _differing(study, found, made) if made.paired else "not paired"
-    return f" ({words})" if words else ""
+def _caveat(study: StudyRecord, answer: Answer, comparison: Comparison) -> str:
+    """What a reader of the claim must know, even without its evidence."""
+    caveat = _differing(study, answer, comparison) if comparison.paired else "not paired"
+    return f" ({caveat})" if caveat else ""
 
 
-def _differing(study: StudyRecord, found: Answer, made: Comparison) -> str:
-    """What pairs differ in beside the compared option, unless the sentence on the condition has said it."""
-    words = differing(study, made)
-    return "" if words in condition(study, found.question) else words
+def _differing(study: StudyRecord, answer: Answer, comparison: Comparison) -> str:
+    """What pairs differ in, unless the sentence on the condition has it."""
+    text = differing(study, comparison)
+    return "" if text in condition(study, answer.question) else text
 
 
-def _short(words: Words, question: Question, made: Comparison) -> str:
-    ours, theirs = _sides(words, question, made)
-    if made.verdict in (Conclusion.NOT_SHOWN, Conclusion.NOT_AFTER_CORRECTION):
-        sign = "+" if made.estimate.interval.mean > 0 else ""
-        difference = sign + plus_minus(made.estimate.interval, words.places)
-        return f"{ours} and {theirs}: no difference shown ({difference})"
-    return _claim(words, question, made, ours, theirs)
+def _short(terms: Terms, question: Question, comparison: Comparison) -> str:
+    compared, baseline = _sides(terms, question, comparison)
+    if comparison.conclusion in (Conclusion.NOT_SHOWN, Conclusion.NOT_AFTER_CORRECTION):
+        sign = "+" if comparison.estimate.interval.mean > 0 else ""
+        difference = sign + plus_minus(comparison.estimate.interval, terms.decimals)
+        return f"{compared} and {baseline}: no difference shown ({difference})"
+    return _claim(terms, comparison, compared, baseline)
 
 
-def _sides(words: Words, question: Question, made: Comparison) -> tuple[str, str]:
-    ours, theirs = value_label(made.value), value_label(made.baseline)
-    return (ours, theirs) if question.baseline is not None else (f"{words.option} {ours}", f"{words.option} {theirs}")
+def _sides(terms: Terms, question: Question, comparison: Comparison) -> tuple[str, str]:
+    compared, baseline = value_label(comparison.value), value_label(comparison.baseline)
+    named = question.baseline is not None
+    return (compared, baseline) if named else (f"{terms.option} {compared}", f"{terms.option} {baseline}")
 
 
-def _claim(words: Words, question: Question, made: Comparison, ours: str, theirs: str) -> str:
-    difference = made.estimate.interval.mean
-    measured = f"{ours} minus {theirs} is {signed(difference, words.places)} {words.unit}"
-    if made.verdict is Conclusion.SHOWN:
-        size = f"{number(abs(difference), words.places)} {words.unit}"
-        if (difference > 0) is words.maximize:
-            return f"{ours} beats {theirs} by {size}"
-        return (
-            f"{ours} is {size} worse than {theirs}" if question.baseline is None else f"{theirs} beats {ours} by {size}"
-        )
+def _claim(terms: Terms, comparison: Comparison, compared: str, baseline: str) -> str:
+    difference = comparison.estimate.interval.mean
+    measured = f"{compared} minus {baseline}: {with_unit(signed(difference, terms.decimals), terms.unit)}"
+    if comparison.conclusion is Conclusion.SHOWN:
+        better = (difference > 0) is terms.maximize
+        return f"{compared} is {'better' if better else 'worse'} than {baseline} by {terms.size(difference)}"
     return {
-        Conclusion.NOT_SHOWN: f"{ours} and {theirs}: no difference shown; {measured}",
-        Conclusion.NOT_AFTER_CORRECTION: f"{ours} and {theirs}: no difference shown once corrected for the number of "
-        f"comparisons; {measured}",
-        Conclusion.SAME: f"{ours} and {theirs} reached the same mean score in every seed",
-        Conclusion.NO_SPREAD: f"{measured} in every seed; without spread over seeds nothing is claimed",
-        Conclusion.TOO_FEW: f"{measured}; no claim with fewer than {MINIMUM_SEEDS} {_unit_of_count(made)}s",
-    }[made.verdict]
+        Conclusion.NOT_SHOWN: f"{compared} and {baseline}: no difference shown; {measured}",
+        Conclusion.NOT_AFTER_CORRECTION: f"{compared} and {baseline}: no difference shown after correction for the"
+        f" number of comparisons; {measured}",
+        Conclusion.SAME: f"{compared} and {baseline} have the same mean score in every seed",
+        Conclusion.NO_SPREAD: f"{measured} in every seed; no conclusion without spread over seeds",
+        Conclusion.TOO_FEW: f"{measured}; no conclusion with fewer than {MINIMUM_SEEDS} {_counted(comparison)}s",
+    }[comparison.conclusion]
 
 
-def _evidence(words: Words, made: Comparison) -> str:
-    shown = made.estimate.interval
+def _evidence(terms: Terms, comparison: Comparison) -> str:
+    shown = comparison.estimate.interval
     parts = []
-    if made.verdict is Conclusion.SHOWN and shown.low is not None and shown.high is not None:
-        # a shown difference is said by its size, whichever side won
+    if comparison.conclusion is Conclusion.SHOWN and shown.low is not None and shown.high is not None:
+        # as the sentence gives the difference, without its sign
         low, high = sorted((abs(shown.low), abs(shown.high)))
-        parts.append(f"95% interval {number(low, words.places)} to {number(high, words.places)}")
+        parts.append(f"95% interval {number(low, terms.decimals)} to {number(high, terms.decimals)}")
     elif shown.low is not None:
-        parts.append(f"95% interval {bounds(shown, words.places)}")
-    if made.paired:
-        parts.append(f"{count(shown.count, 'seed')}, {count(made.pairs, 'pair')}")
+        parts.append(f"95% interval {bounds(shown, terms.decimals)}")
+    if comparison.paired:
+        parts.append(f"{count(shown.count, 'seed')}, {count(comparison.pairs, 'pair')}")
     else:
         parts.append("not paired: the points differ in other options too")
-    if made.verdict in (Conclusion.NOT_SHOWN, Conclusion.NOT_AFTER_CORRECTION) and made.estimate.detectable is not None:
-        parts.append(f"a study like this shows differences of about {number(made.estimate.detectable, words.places)}")
+    detectable = comparison.estimate.detectable
+    if comparison.conclusion in (Conclusion.NOT_SHOWN, Conclusion.NOT_AFTER_CORRECTION) and detectable is not None:
+        parts.append(f"minimum detectable difference: {number(detectable, terms.decimals)}")
     return "; ".join(parts)
 
 
-def _unit_of_count(made: Comparison) -> str:
-    return "seed" if made.paired else "point"
+def _counted(comparison: Comparison) -> str:
+    return "seed" if comparison.paired else "point"
 
 
-def _cost(study: StudyRecord, found: Answer) -> list[str]:
-    """Training seconds against the baseline's, or against the value before."""
-    said = [_times(study, made) + _seconds(made) for made in _with_cost(found)]
-    return [f"Training seconds in {found.question.cost}: {'; '.join(said)}."] if said else []
+def _training_time(study: StudyRecord, answer: Answer, *, evidence: bool) -> list[str]:
+    """Training time compared with that of the baseline, or of the value before."""
+    baseline = answer.question.baseline
+    ratios = [
+        f"{compared_label(study, comparison)}: {number(comparison.cost.ratio.mean)}x the training time of"
+        f" {value_label(comparison.baseline)}{_seconds(comparison) if evidence else ''}"
+        for comparison in answer.comparisons
+        if comparison.cost is not None
+        and comparison.cost.ratio is not None
+        and (baseline is None or identity(comparison.baseline) == identity(baseline))
+    ]
+    return [f"Training of {answer.question.cost}: {'; '.join(ratios)}."] if ratios else []
 
 
-def _short_cost(study: StudyRecord, found: Answer) -> list[str]:
-    said = [_times(study, made) for made in _with_cost(found)]
-    return [f"Training seconds in {found.question.cost}: {', '.join(said)}."] if said else []
-
-
-def _with_cost(found: Answer) -> list[Comparison]:
-    baseline = found.question.baseline
-    costly = [made for made in found.comparisons if made.cost is not None and made.cost.ratio is not None]
-    return [made for made in costly if baseline is None or identity(made.baseline) == identity(baseline)]
-
-
-def _times(study: StudyRecord, made: Comparison) -> str:
-    mean = made.cost.ratio.mean if made.cost and made.cost.ratio else 0.0
-    return f"{compared_label(study, made)} takes {number(mean)} times those of {value_label(made.baseline)}"
-
-
-def _seconds(made: Comparison) -> str:
-    if made.cost is None or made.cost.ratio is None:
+def _seconds(comparison: Comparison) -> str:
+    cost = comparison.cost
+    if cost is None or cost.ratio is None:
         return ""
-    within = "" if made.cost.ratio.low is None else f", 95% interval {bounds(made.cost.ratio, sign=False)}"
-    return f" ({format_duration(made.cost.ours)} against {format_duration(made.cost.theirs)} a trial{within})"
+    within = "" if cost.ratio.low is None else f"; 95% interval {bounds(cost.ratio, sign=False)}"
+    return f" ({format_duration(cost.compared_seconds)} and {format_duration(cost.baseline_seconds)} per trial{within})"
 
 
-def _trend(words: Words, trend: Trend) -> str:
+def _trend(terms: Terms, trend: Trend) -> str:
     shown = trend.correlation
     if shown is None:
-        return f"Not answered: too few points to see a trend over {words.option}."
+        return f"Not answered: too few points for a trend over {terms.option}."
     direction = "rises" if shown.mean > 0 else "falls"
-    seen = (
-        f"the score {direction} with {words.option}" if shown.excludes_zero else f"no trend over {words.option} shown"
-    )
+    finding = f"The score {direction} with" if shown.excludes_zero else "No trend shown over"
     return (
-        f"{seen[0].upper()}{seen[1:]}: rank correlation {signed(shown.mean)} over {count(shown.count, 'point')} "
-        f"(95% interval {bounds(shown)}); an association, the points differ in other options too."
+        f"{finding} {terms.option}: rank correlation {signed(shown.mean)} over {count(shown.count, 'point')} "
+        f"(95% interval {bounds(shown)}); an association, since the points differ in other options too."
+    )
+
+
+def is_grouped(answer: Answer) -> bool:
+    """Whether an answer has too many comparisons for a sentence each, all with the same baseline."""
+    return len(answer.comparisons) > MOST_SENTENCES and has_one_baseline(answer)
+
+
+def has_one_baseline(answer: Answer) -> bool:
+    """Whether all comparisons of an answer are with one value."""
+    return len({identity(comparison.baseline) for comparison in answer.comparisons}) == 1
+
+
+def grouped(study: StudyRecord, answer: Answer, decimals: int = 2) -> tuple[str, ...]:
+    """One sentence for all comparisons of a conclusion, best first; the table has the evidence."""
+    groups: dict[str, list[Comparison]] = {heading: [] for heading in _headings(answer)}
+    for comparison in sorted(answer.comparisons, key=_difference, reverse=study.maximize):
+        groups[_heading(study, answer, comparison)].append(comparison)
+    listed = [
+        f"{heading}: {with_unit(_differences(study, group, decimals), difference_unit(study))}."
+        for heading, group in groups.items()
+        if group
+    ]
+    return (*listed, *_all_differing(study, answer))
+
+
+def _all_differing(study: StudyRecord, answer: Answer) -> list[str]:
+    groups: dict[str, list[str]] = {}
+    for comparison in answer.comparisons:
+        if comparison.baseline_fixed or comparison.value_fixed:
+            groups.setdefault(differing(study, comparison), []).append(compared_label(study, comparison))
+    parts = [f"The pairs of {listing(values)} differ in other options too: {text}." for text, values in groups.items()]
+    unpaired = [compared_label(study, comparison) for comparison in answer.comparisons if not comparison.paired]
+    return (
+        [*parts, f"Not paired, their points differ in other options too: {listing(unpaired)}."] if unpaired else parts
+    )
+
+
+def _headings(answer: Answer) -> tuple[str, ...]:
+    """What each group of comparisons has in common, in the order of the report."""
+    baseline = value_label(answer.comparisons[0].baseline)
+    return (
+        f"Better than {baseline}",
+        f"Worse than {baseline}",
+        f"No difference from {baseline} shown",
+        f"No difference from {baseline} shown after correction for {count(len(answer.comparisons), 'comparison')}",
+        f"The same mean score as {baseline} in every seed",
+        f"Difference from {baseline}, the same in every seed (no conclusion without spread over seeds)",
+        f"Difference from {baseline} (no conclusion with fewer than {MINIMUM_SEEDS} seeds)",
+    )
+
+
+def _heading(study: StudyRecord, answer: Answer, comparison: Comparison) -> str:
+    better, worse, not_shown, not_after_correction, same, no_spread, too_few = _headings(answer)
+    if comparison.conclusion is Conclusion.SHOWN:
+        return better if (_difference(comparison) > 0) is study.maximize else worse
+    return {
+        Conclusion.NOT_SHOWN: not_shown,
+        Conclusion.NOT_AFTER_CORRECTION: not_after_correction,
+        Conclusion.SAME: same,
+        Conclusion.NO_SPREAD: no_spread,
+        Conclusion.TOO_FEW: too_few,
+    }[comparison.conclusion]
+
+
+def _difference(comparison: Comparison) -> float:
+    return comparison.estimate.interval.mean
+
+
+def _differences(study: StudyRecord, group: Sequence[Comparison], decimals: int) -> str:
+    return ", ".join(
+        f"{compared_label(study, comparison)} {signed(_difference(comparison), decimals)}" for comparison in group
     )

@@ -1,36 +1,55 @@
-"""The report as files."""
+"""The whole report: as files, and as the summary that a finished study prints."""
 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import evolve
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord
-from bebertlab.report.caveats import banners
-from bebertlab.report.document import Block, Bullets, Document, Note, Section, Text
+from bebertlab.report.document import PLOTS, Block, Bullets, Document, Note, Section, Table, Text, markdown
 from bebertlab.report.html import html
-from bebertlab.report.labels import count, listing, plus_minus, point_label, short_names
-from bebertlab.report.markdown import PLOTS, markdown
-from bebertlab.report.notes import reading, reproduce, versions, warnings
-from bebertlab.report.report_data import Material, material, standing
-from bebertlab.report.sections import all_points, answers, failures, fronts, select_optimism, step_scores, training_time
-from bebertlab.report.wording import headlines
+from bebertlab.report.labels import count, listing, number, plus_minus, point_label, short_names
+from bebertlab.report.notes import how_to_read, reproduce, versions, warnings
+from bebertlab.report.plots_curves import ReadCurve, group_curves
+from bebertlab.report.points import failures as failed_trials
+from bebertlab.report.report_data import ReportData, collect, progress_label
+from bebertlab.report.sections import (
+    all_points,
+    answers,
+    best_model,
+    failures,
+    learning_curves,
+    pareto_sections,
+    selection_bias_sections,
+    stage_score_sections,
+    training_time,
+)
+from bebertlab.report.tables import KEY_DIGITS, MATRIX, OPERATIONS, STORED, further_metrics, points_table
+from bebertlab.report.wording import headlines, sentences
 from bebertlab.store.fingerprint import file_digest, output_digest
 
-_MANIFEST = "report.json"  #: what the files of a report were made from, and their hashes
+_MANIFEST = "report.json"  #: what the files of a report were written from, and their hashes
 _PACKAGES = ("matplotlib", "numpy", "scipy", "statsmodels")  #: besides those that the report names
 
+WIDTH = 120  #: characters in a line of the terminal
+_NARROWEST = 8  #: characters that a column keeps
 
-def write_report(study: StudyRecord, trials: Sequence[TrialRecord], folder: Path) -> tuple[Path, ...]:
-    """Write `report.md` and `report.html` into `folder`, the plots into `plots/` beside them.
+
+def write_report(
+    study: StudyRecord, trials: Sequence[TrialRecord], folder: Path, read_curve: ReadCurve | None = None
+) -> tuple[Path, ...]:
+    """Write `report.md` and `report.html` into `folder`, the plots into its folder `plots`.
+
+    `read_curve` gives the learning curves of stages; without it the report has none.
 
     Returns:
-        The two files to open. A page of either is whole at any time: it replaces the one before at once.
+        The two files to open. Each is complete at any time: a new one replaces the old one at once.
     """
-    document = compose(study, trials)
+    document = compose(study, trials, read_curve)
     folder.mkdir(parents=True, exist_ok=True)
     plots = _write_plots(document, folder / PLOTS)
     pages = {path: render(document) for path, render in zip(_pages(folder), (markdown, html), strict=True)}
@@ -41,9 +60,13 @@ def write_report(study: StudyRecord, trials: Sequence[TrialRecord], folder: Path
     return tuple(pages)
 
 
-def update_report(study: StudyRecord, trials: Sequence[TrialRecord], folder: Path) -> tuple[Path, ...]:
+def update_report(
+    study: StudyRecord, trials: Sequence[TrialRecord], folder: Path, read_curve: ReadCurve | None = None
+) -> tuple[Path, ...]:
     """As `write_report`, but leave the files alone where writing them again would not change them."""
-    return _pages(folder) if _is_current(study, trials, folder) else write_report(study, trials, folder)
+    if _is_current(study, trials, folder):
+        return _pages(folder)
+    return write_report(study, trials, folder, read_curve)
 
 
 def _pages(folder: Path) -> tuple[Path, Path]:
@@ -51,90 +74,187 @@ def _pages(folder: Path) -> tuple[Path, Path]:
 
 
 def _is_current(study: StudyRecord, trials: Sequence[TrialRecord], folder: Path) -> bool:
-    """Whether the files of the report are those that were written, and from the same study, trials and packages."""
+    """Whether the files of the report are unchanged, and were written from the same study, trials and packages."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_bytes())
         return bool(manifest["source"] == _source(study, trials)) and all(
             file_digest(folder / name) == digest for name, digest in manifest["files"].items()
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, or not what was written
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing or damaged
         return False
 
 
 def _source(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
-    """Everything that a report is made from. What was left when the command started is not part of it."""
+    """A digest of everything that a report is made from; learning curves are decided by the keys of the stages.
+
+    What was left when the command started is not part of it.
+    """
     started = evolve(study, finished=0, missing={})
     return output_digest(started, *trials, versions(), packages=_PACKAGES)
 
 
 def _write_plots(document: Document, folder: Path) -> tuple[Path, ...]:
     folder.mkdir(exist_ok=True)
-    wanted = {folder / f"{figure.name}.svg": figure.svg for figure in document.figures()}
-    for old in set(folder.glob("*.svg")) - set(wanted):
+    plots = {folder / f"{figure.name}.svg": figure.svg for figure in document.figures()}
+    for old in set(folder.glob("*.svg")) - set(plots):
         old.unlink()
-    for path, text in wanted.items():
+    for path, text in plots.items():
         _replace(path, text)
-    return tuple(wanted)
+    return tuple(plots)
 
 
 def _replace(path: Path, text: str) -> None:
-    half = path.with_name(f".{path.name}.part")
-    half.write_text(text, encoding="utf-8")
-    half.replace(path)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
-def compose(study: StudyRecord, trials: Sequence[TrialRecord]) -> Document:
+def compose(study: StudyRecord, trials: Sequence[TrialRecord], read_curve: ReadCurve | None = None) -> Document:
     """The whole report."""
-    made = material(study, trials)
+    data = collect(study, trials)
     sections = [
-        _short(made),
-        *warnings(made),
-        *answers(made),
-        all_points(made),
-        *fronts(made),
-        *step_scores(made),
-        *training_time(made),
-        *select_optimism(made),
-        *failures(made),
-        reading(made),
-        reproduce(made),
+        _summary(data),
+        *warnings(data),
+        *answers(data),
+        all_points(data),
+        *best_model(data),
+        *pareto_sections(data),
+        *stage_score_sections(data),
+        *learning_curves(group_curves(data.study, data.trials, read_curve)),
+        *training_time(data),
+        *selection_bias_sections(data),
+        *failures(data),
+        how_to_read(data),
+        reproduce(data),
     ]
-    return Document(title=study.name, lead=tuple(_lead(made)), sections=tuple(sections))
+    return Document(title=study.name, lead=tuple(_lead(data)), sections=tuple(sections))
 
 
-def _lead(made: Material) -> list[Block]:
-    study = made.study
-    blocks: list[Block] = [Text(words=study.description)] if study.description else []
-    return [*blocks, *(Note(words=words) for words in (*made.learned.reasons, *banners(study)))]
+def _lead(data: ReportData) -> list[Block]:
+    blocks: list[Block] = [Text(text=data.study.description)] if data.study.description else []
+    return [*blocks, *(Note(text=note) for note in _notes(data))]
 
 
-def _short(made: Material) -> Section:
-    items = [" ".join(headlines(made.study, found, made.places)) for found in made.answers]
-    leads = tuple(found.question.text for found in made.answers)
-    if made.scored and not made.learned.nothing:
-        best = made.scored[0]
+def _notes(data: ReportData) -> list[str]:
+    """What must be known before any number is read."""
+    return [*data.learned.reasons, *(caveat.sentence for caveat in data.study.caveats)]
+
+
+def _summary(data: ReportData) -> Section:
+    items = [" ".join(headlines(data.study, answer, data.decimals)) for answer in data.answers]
+    leads = tuple(answer.question.text for answer in data.answers)
+    if data.best is not None:
+        point = data.best.point
+        label = point_label(point.parameters, short_names(data.study.axes))
+        score = plus_minus(point.score, data.decimals)
         items.append(
-            f"Best of {count(len(made.scored), 'point')}: {point_label(best.parameters, short_names(made.study.axes))} "
-            f"with {made.study.objective} {plus_minus(best.score, made.places)}"
-            f"{_tied(made)}. Picked as the best of many, its mean is flattering."
+            f"Best of {count(len(data.scored), 'point')}: {label}, {data.study.objective} {score}{_tied(data)}. It was"
+            " picked as the best of many by this score, which is therefore too high on average."
         )
-    items.append(_facts(made))
-    return Section(title="In short", blocks=(Bullets(items=tuple(items), leads=leads),))
+    items.append(_facts(data))
+    return Section(title="Summary", blocks=(Bullets(items=tuple(items), leads=leads),))
 
 
-def _tied(made: Material) -> str:
-    others = len(made.ties)
+def _tied(data: ReportData) -> str:
+    others = len(data.not_shown_worse)
     return f"; {count(others, 'other')} not shown to be worse" if others > 0 else ""
 
 
-def _facts(made: Material) -> str:
-    better = "higher" if made.study.maximize else "lower"
+def _facts(data: ReportData) -> str:
+    better = "higher" if data.study.maximize else "lower"
     return (
-        f"{standing(made.trials, made.study.planned)}; {count(len(made.points), 'point')}, "
-        f"{_seeds(made.study.seeds)}; "
-        f"objective {made.study.objective}, {better} is better."
+        f"{progress_label(data.trials, data.study.planned)}; {count(len(data.points), 'point')}, "
+        f"{_seeds(data.study.seeds)}; "
+        f"objective {data.study.objective}, {better} is better."
     )
 
 
 def _seeds(seeds: Sequence[int]) -> str:
     return f"seed{'' if len(seeds) == 1 else 's'} {listing([str(seed) for seed in seeds])}"
+
+
+def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
+    """All points, answers, the best model and failures for the terminal, in lines of at most `WIDTH` characters."""
+    data = collect(study, trials)
+    study = data.study
+    table = points_table(study, data.points, data.not_shown_worse, data.decimals, best=not data.learned.nothing)
+    parts = [f"{study.name}@{study.digest[:8]}: {progress_label(trials, study.planned)}"]
+    parts += [line for note in _notes(data) for line in _wrapped(note, "")]
+    parts += ["", *_lines(_narrowed(table, further_metrics(study, data.points)))] if data.points else []
+    for answer in data.answers:
+        parts += ["", *_wrapped(answer.question.text, "")]
+        parts += [line for sentence in sentences(study, answer, data.decimals) for line in _wrapped(sentence, "  ")]
+    parts += _best_lines(data)
+    failed = failed_trials(trials)
+    parts += ["", "Failed:"] if failed else []
+    parts += [line for trial, error in failed for line in _wrapped(f"{trial}: {error}", "  ")]
+    return "\n".join(parts) + "\n"
+
+
+def _best_lines(data: ReportData) -> list[str]:
+    """The best model and the key of its result, by which other commands find its stages."""
+    best = data.best
+    if best is None or not best.stages:
+        return []
+    score = number(best.trial.metrics[data.study.objective], data.decimals)
+    result = best.stages[-1]
+    return [
+        "",
+        *_wrapped(f"Best model: {best.trial.name}, {data.study.objective} {score}", ""),
+        *_wrapped(f"key of its stage {result.stage}: {result.key[:KEY_DIGITS]} (all keys: report)", "  "),
+    ]
+
+
+def _narrowed(table: Table, metrics: Sequence[str]) -> Table:
+    """The table without columns that the report has, until a line fits: further metrics first, then some costs."""
+    for names in (metrics, [STORED], [MATRIX], [OPERATIONS]):
+        if not _fits(_widths(table)):
+            table = table.without(names)
+    return table
+
+
+def _fits(widths: Sequence[int]) -> bool:
+    return sum(widths) + 2 * (len(widths) - 1) <= WIDTH
+
+
+def _lines(table: Table) -> list[str]:
+    widths = _fitting(_widths(table))
+    lines = [_line(table, table.columns, widths), "-" * min(WIDTH, sum(widths) + 2 * (len(widths) - 1))]
+    return lines + [_line(table, row, widths) for row in table.rows]
+
+
+def _widths(table: Table) -> list[int]:
+    return [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
+
+
+def _fitting(widths: list[int]) -> list[int]:
+    """The widest columns shortened until a line fits, none below `_NARROWEST`."""
+    widths = list(widths)
+    while not _fits(widths) and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _line(table: Table, cells: Sequence[str], widths: Sequence[int]) -> str:
+    aligned = [
+        _shortened(cell, width).rjust(width) if column in table.numeric else _shortened(cell, width).ljust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    line = "  ".join(aligned).rstrip()
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
+
+
+def _shortened(cell: str, width: int) -> str:
+    """A cell that fits; values often differ at their end, so the middle is left out.
+
+    >>> _shortened("binarybert(activation_bits=4)", 16)
+    'binarybe…bits=4)'
+    """
+    if len(cell) <= width:
+        return cell
+    end = (width - 1) // 2
+    return f"{cell[: width - 1 - end]}…{cell[len(cell) - end :]}"
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ") or [indent]

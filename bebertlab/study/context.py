@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from attrs import asdict
+
 from bebertlab.config.document import Keys, YamlDocument
+from bebertlab.config.yaml import to_yaml
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.task import Caveat
 from bebertlab.pipeline.execute import missing_stages
 from bebertlab.pipeline.paths import resolve_path
 from bebertlab.pipeline.plan import ComputeSettings, Node, Plan
@@ -20,12 +25,14 @@ from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.journal import Journal, new_record, read_records
 from bebertlab.study.loaded_study import LoadedStudy
 from bebertlab.study.messages import JobDefaults, PlannedTrial
-from bebertlab.study.metrics import check_metric
+from bebertlab.study.metrics import check_goal, check_metric
 from bebertlab.study.planner import DataError, Planner, PointErrors, idle_axes, never_needed, planned, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
 from bebertlab.study.resolved import RESOLVED_FILE, study_folder, study_record
 from bebertlab.study.space import Trial, listed_points, planned_trials, point_trials, show_point
 from bebertlab.study.study import Study
+
+_CAVEATS_FILE = "caveats.json"  # in the folder of a study, so that its status needs no data
 
 
 class StudyContext:
@@ -103,18 +110,23 @@ class StudyContext:
         self._check_metrics(self._first_plan(records))
 
     def _check_metrics(self, plan: Plan) -> None:
+        infos = [metric.info for metric in plan.task.metrics]
         for objective in self.study.goals:
             check_metric(objective.metric, plan)
+            check_goal(objective.metric, objective.goal, infos)
 
     def observed(self, journal: Journal | None = None) -> StudyRecord:
         """The study for observers, with the present state of the journal."""
         records = self.records() if journal is None else journal.records()
         known = journal is not None and self.study.is_listed
         nodes, missing = self.stages(records) if known else ({}, frozenset())
+        task = self._first_plan(records).task
+        tasks = [task, *(plan.task for _, plan in self._plans_of(records))]
         return study_record(
             self.study,
             self.work,
-            self._first_plan(records).task,
+            task,
+            caveats=tuple(dict.fromkeys(caveat for task in tasks for caveat in task.caveats)),
             texts=self._plugins.texts,
             planned=planned_trials(self.study),
             finished=sum(record.state is TrialState.COMPLETE for record in records),
@@ -166,9 +178,9 @@ class StudyContext:
         """Write the resolved study and its plugins beside its journal: running that file continues the study."""
         make_folder(self.folder)
         copy_plugins(self._plugins.texts, self.folder)
-        temporary = self.folder / f"{RESOLVED_FILE}.new"
-        temporary.write_text(record.resolved, encoding="utf-8")
-        os.replace(temporary, self.folder / RESOLVED_FILE)
+        _replace(self.folder / RESOLVED_FILE, to_yaml(record.resolved))
+        caveats = [asdict(caveat) for caveat in record.caveats]
+        _replace(self.folder / _CAVEATS_FILE, json.dumps(caveats, indent=2) + "\n")
 
     def run(
         self,
@@ -227,6 +239,18 @@ class StudyContext:
 
     def _recipe(self, record: TrialRecord) -> Mapping[str, object]:
         return recipe_at(self.study, record.parameters, record.seed, self._plugins.registry)
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def known_caveats(folder: Path) -> tuple[Caveat, ...]:
+    """The caveats of the data of a study that ran in a folder; none where it never ran."""
+    path = folder / _CAVEATS_FILE
+    return tuple(Caveat(**item) for item in json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
 
 
 def known_records(study: Study, work: Path) -> tuple[Path, tuple[TrialRecord, ...]]:

@@ -8,6 +8,7 @@ from statistics import mean
 from attrs import field, frozen
 
 from bebertlab.interfaces.events import TrialState
+from bebertlab.interfaces.metric_names import TRAIN_SECONDS, TRAIN_STEPS
 from bebertlab.pipeline.plan import Node
 from bebertlab.store.fingerprint import fingerprint
 from bebertlab.store.manifest import Manifest
@@ -86,8 +87,6 @@ def _work(nodes: list[Node], missing: Set[str], times: Times) -> Work:
 
 _TRAIN = "train"  # the field of stages that train
 _EPOCHS = "epochs"
-_TRAINING = "train/seconds"  # metrics of stages that train
-_STEPS = "train/steps"
 
 #: options of a training that change its result, not its time
 _FREE = (
@@ -140,9 +139,9 @@ class Times:
         stored = list(manifests)
         times = cls({**planned, **{manifest.key: manifest.parts for manifest in stored}})
         for manifest in stored:
-            if manifest.metrics.get(_STEPS) == 0:
+            if manifest.metrics.get(TRAIN_STEPS) == 0:
                 continue  # a member that was not trained since its ensemble had ended
-            training = manifest.metrics.get(_TRAINING, manifest.seconds)
+            training = manifest.metrics.get(TRAIN_SECONDS, manifest.seconds)
             took = _Took(seconds=manifest.seconds, training=training)
             times._took.setdefault(times._likeness(manifest.parts), []).append(took)
         return times

@@ -6,6 +6,16 @@ from collections.abc import Iterable
 
 from bebertlab.artifacts.outputs import evaluated_splits
 from bebertlab.errors import UserError, suggestion
+from bebertlab.interfaces.metric_names import (
+    COST_SECONDS,
+    SCORE,
+    SELECT_SCORE,
+    VALIDATION_SCORE,
+    MetricInfo,
+    metric_info,
+    split_metric,
+    stage_seconds,
+)
 from bebertlab.interfaces.stage import StageOptions
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
 from bebertlab.pipeline.graph import result_of
@@ -24,9 +34,9 @@ def check_metric(metric: str, plan: Plan) -> None:
         return
     splits = evaluated_splits(plan.task) if stage.scores_splits else ()
     others = (*stage.metric_names, *_cost_names(plan.recipe))
-    if metric in {*others, *(f"{split}/score" for split in splits)}:
+    if metric in {*others, *(split_metric(split, SCORE) for split in splits)}:
         return  # without the seconds that it takes to import what computes metrics
-    names = [f"{split}/{name}" for split in splits for name in _task_names(plan.task)]
+    names = [split_metric(split, name) for split in splits for name in _task_names(plan.task)]
     _refuse_unknown(metric, [*names, *others], f" with the task {plan.task.name}")
 
 
@@ -45,9 +55,21 @@ def check_family(metric: str, recipe: Recipe) -> None:
     of_split = split in (SELECT, VALIDATION) or split.startswith(f"{VALIDATION}_")
     if stage.scores_splits and of_split and metric != split:
         return
-    scores = [f"{name}/score" for name in (VALIDATION, SELECT)] if stage.scores_splits else []
+    scores = [VALIDATION_SCORE, SELECT_SCORE] if stage.scores_splits else []
     more = "; other metrics of a task: validation/<name>" if stage.scores_splits else ""
     _refuse_unknown(metric, [*scores, *stage.metric_names, *_cost_names(recipe)], "", more)
+
+
+def check_goal(metric: str, goal: str, task_metrics: Iterable[MetricInfo] = ()) -> None:
+    """Check that a study searches in the direction in which its metric is better, where one is known.
+
+    Raises:
+        UserError: it searches in the other direction.
+    """
+    better = metric_info(metric, task_metrics).maximize
+    if better is not None and better is not (goal == "maximize"):
+        direction, expected = ("higher", "maximize") if better else ("lower", "minimize")
+        raise UserError(f"objective.goal: {direction} values of {metric} are better; expected {expected}")
 
 
 def _refuse_unknown(metric: str, known: Iterable[str], where: str, more: str = "") -> None:
@@ -58,9 +80,8 @@ def _refuse_unknown(metric: str, known: Iterable[str], where: str, more: str = "
 
 
 def _cost_names(recipe: Recipe) -> tuple[str, ...]:
-    return ("cost/seconds", *(f"cost/{stage}_seconds" for stage in recipe.stages))
+    return (COST_SECONDS, *(stage_seconds(stage) for stage in recipe.stages))
 
 
 def _task_names(task: Task) -> tuple[str, ...]:
-    labels = task.splits[VALIDATION].labels
-    return ("score", *task.metrics(labels, labels))
+    return (SCORE, *(metric.name for metric in task.metrics))

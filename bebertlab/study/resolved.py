@@ -9,10 +9,9 @@ from typing import Any
 import attrs
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.yaml import to_yaml
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.interfaces.sampler import SearchDimension
-from bebertlab.interfaces.task import Task
+from bebertlab.interfaces.task import Caveat, Task
 from bebertlab.registry.plugin_text import PluginText
 from bebertlab.registry.registry import Registry
 from bebertlab.store.fingerprint import fingerprint
@@ -67,6 +66,7 @@ def study_record(
     work: Path,
     task: Task,
     *,
+    caveats: tuple[Caveat, ...] = (),
     texts: Sequence[PluginText] = (),
     planned: int | None,
     finished: int,
@@ -74,7 +74,7 @@ def study_record(
     not_needed: tuple[str, ...] = (),
     idle: tuple[str, ...] = (),
 ) -> StudyRecord:
-    """The record of a study for observers; `texts` are those of its one-file plugins."""
+    """The record of a study for observers; `texts` are those of its one-file plugins, `caveats` those of its tasks."""
     return StudyRecord(
         name=study.name,
         digest=digest(study),
@@ -83,12 +83,13 @@ def study_record(
         work=work,
         plugin_files=copied_files(texts),
         identity={"task": task.name, "encoder": show(study.recipe["encoder"]), "recipe": study.recipe_name},
-        resolved=to_yaml(resolved(study)),
+        resolved=resolved(study),
         objectives=study.goals,
         axes={path: axis.choice or () for path, axis in study.search.items()},
         seeds=study.seeds,
         questions=study.questions,
-        generated=task.generated,
+        caveats=caveats,
+        metrics=tuple(metric.info for metric in task.metrics),
         planned=planned,
         finished=finished,
         missing=missing,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
+from attrs import evolve
 
+from bebertlab.interfaces.metric_names import PERCENT, SCORE
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Split, Task, TaskOptions
 from bebertlab.testing.contract import ContractError, require
 
@@ -18,8 +20,9 @@ def check_task(options: TaskOptions) -> None:
     It has the splits train, select and validation, and the names of others begin with `validation_`; no id occurs
     twice, no text or group of train is in select (in a generated task, no text is in two splits); every example has a
     text, every pair at least one; labels are classes, all of which occur in train, or finite scores; correct
-    predictions score 100, constant ones cause no warning, and the order of the examples does not matter; loading it
-    again gives the same data.
+    predictions score 100 by the main metric, which needs no scores; metrics of constant ones cause no warning and are
+    percentages (finite, where they have another unit), and the order of the examples does not matter; loading it again
+    gives the same data.
 
     Raises:
         ContractError: an AssertionError that says what does not hold.
@@ -93,37 +96,39 @@ def _texts(split: Split) -> set[tuple[str, ...]]:
 
 
 def _check_metrics(task: Task) -> None:
+    names = [metric.name for metric in task.metrics]
+    require(len(set(names)) == len(names), f"two of its metrics have one name: {', '.join(names)}")
+    main = next((metric for metric in task.metrics if metric.name == task.score), None)
+    require(main is not None, f"score '{task.score}' is not one of its metrics: {', '.join(names)}")
+    require(main is None or not main.needs_scores, f"its main metric '{task.score}' must not need scores")
     for name, split in task.splits.items():
-        scores = _scores(task, split.labels)
-        values = dict(task.metrics(task.predict(scores), split.labels))
-        require(task.score in values, f"score '{task.score}' is not one of its metrics: {', '.join(values)}")
-        require(
-            abs(values[task.score] - 100.0) < 1e-3, f"correct predictions of {name} score {values[task.score]}, not 100"
-        )
+        ideal = task.ideal_scores(name)
+        value = task.evaluate_predictions(name, task.predict(ideal))[SCORE]
+        require(abs(value - 100.0) < 1e-3, f"correct predictions of {name} score {value}, expected 100")
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
-                constant = task.evaluate(name, np.zeros_like(scores))
+                constant = task.evaluate(name, np.zeros_like(ideal))
             except Warning as warning:
                 raise ContractError(f"constant predictions of {name} cause a warning: {warning}") from None
-        wrong = [metric for metric, value in constant.items() if not -100.0 <= value <= 100.0]
-        require(not wrong, f"{', '.join(wrong)} of constant predictions of {name} must be in [-100, 100]")
-        _check_order(task, name)
+        units = {metric.name: metric.unit for metric in task.metrics}
+        for metric, value in constant.items():
+            percent = units.get(metric, PERCENT) == PERCENT
+            valid = -100.0 <= value <= 100.0 if percent else math.isfinite(value)
+            expected = "a percentage" if percent else "a finite number"
+            require(valid, f"{metric} of constant predictions of {name} is {value}, expected {expected}")
+        _check_order(task, name, split)
 
 
-def _check_order(task: Task, name: str) -> None:
-    labels = task.splits[name].labels
+def _check_order(task: Task, name: str, split: Split) -> None:
     rng = np.random.default_rng(0)
-    predictions, order = rng.permutation(labels), rng.permutation(len(labels))
-    before, after = task.metrics(predictions, labels), task.metrics(predictions[order], labels[order])
+    order = rng.permutation(len(split))
+    scores = task.ideal_scores(name)[rng.permutation(len(split))]
+    scores = scores + np.round(rng.random(scores.shape), 1)  # some confidences are equal
+    shuffled = evolve(task, splits={name: split.take(order)})
+    before, after = task.evaluate(name, scores), shuffled.evaluate(name, scores[order])
     same = before.keys() == after.keys() and all(abs(before[key] - after[key]) < 1e-6 for key in before)
     require(same, f"the metrics of {name} depend on the order of the examples")
-
-
-def _scores(task: Task, labels: NDArray[np.generic]) -> NDArray[np.float64]:
-    if task.classes:
-        return np.asarray(np.eye(len(task.classes))[labels.astype(np.int64)])
-    return labels.astype(np.float64)[:, None]
 
 
 def _check_again(task: Task, again: Task) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
-from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Split, Task
+from bebertlab.interfaces.task import GENERATED, SELECT, TRAIN, VALIDATION, Answers, Labels, Metric, Split, Task
 from bebertlab.interfaces.training_data import TrainingData
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.parameter_names import is_norm_scale
@@ -33,9 +32,9 @@ def tiny_task(*, regression: bool = False, pairs: bool = False, examples: int = 
         name="tiny",
         classes=() if regression else ("blame", "praise"),
         splits={name: _split(name, size, regression, pairs, generator) for name, size in sizes.items()},
-        metrics=_error if regression else _accuracy,
+        metrics=(_ERROR,) if regression else (_ACCURACY,),
         score="negative_error" if regression else "accuracy",
-        generated=True,
+        caveats=(GENERATED,),
     )
 
 
@@ -105,9 +104,13 @@ def _line(generator: np.random.Generator) -> list[str]:
     return list(generator.permutation([*feelings, *generator.choice(_OTHER, size=generator.integers(1, 8))]))
 
 
-def _accuracy(predictions: Labels, labels: Labels) -> dict[str, float]:
-    return {"accuracy": 100 * float((predictions == labels).mean())}
+def _accuracy(answers: Answers) -> float:
+    return 100 * float((answers.predictions == answers.labels).mean())
 
 
-def _error(predictions: NDArray[np.float32], labels: Labels) -> dict[str, float]:
-    return {"negative_error": -100 * float(np.square(predictions - labels).mean())}
+def _negative_error(answers: Answers) -> float:
+    return -100 * float(np.square(answers.predictions - answers.labels).mean())
+
+
+_ACCURACY = Metric(name="accuracy", compute=_accuracy)
+_ERROR = Metric(name="negative_error", compute=_negative_error)

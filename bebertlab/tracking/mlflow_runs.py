@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from bebertlab.config.yaml import to_yaml
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.tracking.mlflow_client import artifact_root
 from bebertlab.tracking.mlflow_curves import CurvePoint
@@ -170,7 +171,7 @@ class Runs:
 
     def _keep_study(self, run: str) -> None:
         """Write what it takes to run the study again: itself, and the files of its plugins by their places."""
-        self._client.log_text(run, self._study.resolved, "study.yaml")
+        self._client.log_text(run, to_yaml(self._study.resolved), "study.yaml")
         for name in self._study.plugin_files:
             self._client.log_artifact(run, str(self._study.folder / name), str(PurePosixPath(name).parent))
 

@@ -6,14 +6,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bebertlab import __version__
 from bebertlab.artifacts.baselines import learned
-from bebertlab.config.yaml import parse_yaml
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.metric_names import TRIALS_COMPLETE, TRIALS_FAILED
 from bebertlab.ranking import rank_points
 
 ERROR = "bebertlab.error"
+CAVEATS = "bebertlab.caveats"
 NOTE = "mlflow.note.content"
 
 _LONGEST_TAG = 8000
@@ -41,14 +43,13 @@ def parameters_of(values: Mapping[str, object]) -> dict[str, str]:
     return {name_of(key): _text(value)[:_LONGEST_PARAMETER] for key, value in values.items()}
 
 
-def recipe_settings(resolved: str) -> dict[str, object]:
+def recipe_settings(resolved: Mapping[str, Any]) -> dict[str, object]:
     """The settings of a resolved study's recipe by path: they tell studies apart that search the same.
 
-    >>> recipe_settings("recipe: {train: {epochs: 2}, stages: {half: {width: 0.5}}}")
+    >>> recipe_settings({"recipe": {"train": {"epochs": 2}, "stages": {"half": {"width": 0.5}}}})
     {'train.epochs': 2, 'half.width': 0.5}
     """
-    study = parse_yaml(resolved, "the resolved study").data
-    recipe = dict(study.get("recipe", {})) if isinstance(study, Mapping) else {}
+    recipe = dict(resolved.get("recipe", {}))
     stages = recipe.pop("stages", {})
     kept = {name: part for name, part in recipe.items() if name not in _NO_SETTINGS}
     return dict(_leaves({**kept, **stages}))
@@ -76,7 +77,7 @@ def trial_tags(study: StudyRecord, trial: TrialRecord) -> dict[str, str]:
     """The stages of a trial by their keys in the store, and its error where it failed."""
     tags = {
         "bebertlab.number": str(trial.number),
-        "bebertlab.generated": str(study.generated).lower(),
+        CAVEATS: caveat_kinds(study),
         **{name_of(f"bebertlab.stage.{event.stage}"): event.key for event in trial.stages},
     }
     if trial.device:
@@ -86,14 +87,19 @@ def trial_tags(study: StudyRecord, trial: TrialRecord) -> dict[str, str]:
     return tags
 
 
+def caveat_kinds(study: StudyRecord) -> str:
+    """The kinds of a study's caveats, each once, as a tag that a filter can search: "generated, limited" or "none"."""
+    return ", ".join(dict.fromkeys(caveat.kind for caveat in study.caveats)) or "none"
+
+
 def study_summary(
     study: StudyRecord, trials: Sequence[TrialRecord], report: Sequence[Path]
 ) -> tuple[dict[str, float], dict[str, str], str]:
     """Metrics, tags and status of the study's run."""
     states = [trial.state for trial in trials]
     complete, failed = states.count(TrialState.COMPLETE), states.count(TrialState.FAILED)
-    values = {"trials/complete": float(complete), "trials/failed": float(failed)}
-    tags = {"bebertlab.generated": str(study.generated).lower(), NOTE: description(study, report)}
+    values = {TRIALS_COMPLETE: float(complete), TRIALS_FAILED: float(failed)}
+    tags = {CAVEATS: caveat_kinds(study), NOTE: description(study, report)}
     best = None if learned(trials).nothing else best_point(study, trials)
     if best is not None:
         values[name_of(study.objective)] = best[1]

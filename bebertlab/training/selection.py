@@ -13,6 +13,7 @@ from bebertlab.data.batches import batches
 from bebertlab.inference.predict import evaluation_plan, predict
 from bebertlab.inference.prepare import prepare
 from bebertlab.interfaces.batch import Batch, Outputs
+from bebertlab.interfaces.metric_names import SCORE
 from bebertlab.interfaces.task import SELECT
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.slice import Network, target_of
@@ -80,7 +81,7 @@ class Selection:
         logits = predict(network, setup.select, device=setup.device, precision=setup.options.precision)
         if not torch.isfinite(logits).all():
             return math.nan
-        return setup.task.evaluate(SELECT, logits.numpy())["score"]
+        return setup.task.evaluate(SELECT, logits.numpy())[SCORE]
 
     def _loss(self, network: Network) -> float:
         """The mean of the objective over the select split."""

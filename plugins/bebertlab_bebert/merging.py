@@ -81,6 +81,7 @@ class MeanProbabilityOptions(MergerOptions):
     """The mean of the members' probabilities; every member counts the same."""
 
     kind = "mean_probability"
+    probabilities = True
 
     def build(self, classes: int) -> Merger:
         """The rule.
@@ -97,6 +98,7 @@ class WeightedProbabilityOptions(MergerOptions):
     """The mean of the members' probabilities by member weight."""
 
     kind = "weighted_probability"
+    probabilities = True
 
     def build(self, classes: int) -> Merger:
         """The rule.
@@ -131,6 +133,7 @@ class HardVoteOptions(MergerOptions):
     """Each member votes with its weight for its own prediction."""
 
     kind = "hard_vote"
+    probabilities = True
     #: which of tied classes wins: the one with the larger weighted probability, or the lowest class
     tie: Literal["probability", "lowest_class"] = "probability"
 

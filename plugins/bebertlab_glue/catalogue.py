@@ -13,13 +13,13 @@ from typing import Literal
 from attrs import frozen
 
 from bebertlab.api import (
+    ACCURACY_F1_METRICS,
+    ACCURACY_METRICS,
+    CORRELATION_METRICS,
+    MATTHEWS_METRICS,
     TRAIN,
     VALIDATION,
-    Metrics,
-    accuracy_f1_metrics,
-    accuracy_metrics,
-    correlation_metrics,
-    matthews_metrics,
+    Metric,
 )
 
 TaskName = Literal["cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli"]
@@ -34,7 +34,7 @@ class CatalogueEntry:
     classes: tuple[str, ...] = ()  #: in label order; empty for regression
     hub_classes: tuple[str, ...] = ()  #: in the order of the hub's labels, where it is another one
     scores: tuple[float, float] = (0.0, 5.0)  #: lowest and highest label, for regression
-    metrics: Metrics = accuracy_metrics
+    metrics: tuple[Metric, ...] = ACCURACY_METRICS
     score: str = "accuracy"  #: the metric that models are chosen by
     sizes: Mapping[str, int]  #: examples of the official sets by the data's names, train first
 
@@ -61,7 +61,7 @@ CATALOGUE: Mapping[TaskName, CatalogueEntry] = MappingProxyType(
         "cola": CatalogueEntry(
             text="sentence",
             classes=("unacceptable", "acceptable"),
-            metrics=matthews_metrics,
+            metrics=MATTHEWS_METRICS,
             score="matthews",
             sizes=_sizes(8551, 1043),
         ),
@@ -70,20 +70,20 @@ CATALOGUE: Mapping[TaskName, CatalogueEntry] = MappingProxyType(
             text=_SENTENCES[0],
             pair=_SENTENCES[1],
             classes=("not_equivalent", "equivalent"),
-            metrics=accuracy_f1_metrics,
+            metrics=ACCURACY_F1_METRICS,
             sizes=_sizes(3668, 408),
         ),
         "qqp": CatalogueEntry(
             text="question1",
             pair="question2",
             classes=("not_duplicate", "duplicate"),
-            metrics=accuracy_f1_metrics,
+            metrics=ACCURACY_F1_METRICS,
             sizes=_sizes(363846, 40430),
         ),
         "stsb": CatalogueEntry(
             text=_SENTENCES[0],
             pair=_SENTENCES[1],
-            metrics=correlation_metrics,
+            metrics=CORRELATION_METRICS,
             score="mean",
             sizes=_sizes(5749, 1500),
         ),

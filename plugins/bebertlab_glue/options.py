@@ -18,8 +18,8 @@ from bebertlab.api import (
     environment_folder,
     split_off_select,
 )
-from bebertlab_glue.catalogue import CATALOGUE, CatalogueEntry, TaskName
-from bebertlab_glue.caveats import caveats
+from bebertlab_glue.catalogue import CATALOGUE, TaskName
+from bebertlab_glue.caveats import data_caveats, subset_caveats
 from bebertlab_glue.folder import Reading, read_folder
 from bebertlab_glue.hub import HUB_NAME, read_hub
 from bebertlab_glue.table import ExampleTable
@@ -37,7 +37,7 @@ class Glue(TaskOptions):
     """
 
     kind = "glue"
-    revision = 2
+    revision = 3
     name: TaskName  #: of the task
     #: folder of Parquet files, as <task>/<split>.parquet or as on the hub; null: that of BEBERTLAB_GLUE, else the hub
     path: Path | None = field(default=None, metadata=EXCLUDED_FROM_KEY)
@@ -63,13 +63,13 @@ class Glue(TaskOptions):
             raise UserError(f"{tables[TRAIN].origin}: {error}") from error
         splits = {TRAIN: train, SELECT: select, **{name: splits[name] for name in entry.validation}}
         return Task(
-            name=f"glue/{self.name}" + ("" if _is_official(entry, tables) else " (not the official splits)"),
+            name=f"glue/{self.name}",
             classes=entry.classes,
             data_order=entry.hub_classes,
             splits=splits,
             metrics=entry.metrics,
             score=entry.score,
-            caveats=tuple(caveats(entry, tables, train)),
+            caveats=(*subset_caveats(self.name, tables, self.limit), *data_caveats(entry, tables, train)),
         )
 
     def _read(self, reading: Reading, wanted: Mapping[str, str]) -> dict[str, ExampleTable]:
@@ -84,10 +84,3 @@ class Glue(TaskOptions):
                 f" (--set task.path=DIR) or by the variable {FOLDER_VARIABLE}"
                 + ("" if self.download else f", or let it be fetched from {HUB_NAME} by --set task.download=true")
             ) from error
-
-
-def _is_official(entry: CatalogueEntry, tables: Mapping[str, ExampleTable]) -> bool:
-    """Whether the results are GLUE scores: every file is named as the official set and has its number of rows."""
-    stored = {TRAIN: TRAIN, **entry.validation}
-    sizes = {stored[name]: len(table) for name, table in tables.items()}
-    return sizes == entry.sizes and not any(table.unofficial for table in tables.values())

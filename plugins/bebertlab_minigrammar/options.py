@@ -10,15 +10,16 @@ import attrs
 from attrs import field, frozen, validators
 
 from bebertlab.api import (
+    ACCURACY_METRICS,
+    CORRELATION_METRICS,
+    GENERATED,
+    MATTHEWS_METRICS,
     SELECT,
     TRAIN,
     VALIDATION,
-    Metrics,
+    Metric,
     Task,
     TaskOptions,
-    accuracy_metrics,
-    correlation_metrics,
-    matthews_metrics,
 )
 from bebertlab_minigrammar.acceptability import Acceptability
 from bebertlab_minigrammar.entailment import Entailment
@@ -38,12 +39,12 @@ _GRAMMARS: Mapping[GrammarName, Grammar] = MappingProxyType(
     }
 )
 # as in the GLUE task of the same manner: CoLA, SST-2, MNLI, STS-B
-_METRICS: Mapping[GrammarName, tuple[Metrics, str]] = MappingProxyType(
+_METRICS: Mapping[GrammarName, tuple[tuple[Metric, ...], str]] = MappingProxyType(
     {
-        "acceptability": (matthews_metrics, "matthews"),
-        "sentiment": (accuracy_metrics, "accuracy"),
-        "entailment": (accuracy_metrics, "accuracy"),
-        "similarity": (correlation_metrics, "mean"),
+        "acceptability": (MATTHEWS_METRICS, "matthews"),
+        "sentiment": (ACCURACY_METRICS, "accuracy"),
+        "entailment": (ACCURACY_METRICS, "accuracy"),
+        "similarity": (CORRELATION_METRICS, "mean"),
     }
 )
 _size = validators.and_(validators.ge(1), validators.le(100_000))
@@ -58,6 +59,7 @@ class Minigrammar(TaskOptions):
     """
 
     kind = "minigrammar"
+    revision = 2
     #: agreement across attractors, negation and contrast, quantified pairs, or shared parts of pairs
     grammar: GrammarName = "acceptability"
     size: int = field(default=4000, validator=_size)  #: training examples
@@ -86,5 +88,5 @@ class Minigrammar(TaskOptions):
             splits={name: splits[name] for name in (TRAIN, SELECT, VALIDATION)},
             metrics=metrics,
             score=score,
-            generated=True,
+            caveats=(GENERATED,),
         )

@@ -27,7 +27,7 @@ class EvaluateStage(StageOptions):
     """
 
     kind = "evaluate"
-    revision = 4
+    revision = 5
     deterministic = True
     scores_splits = True
     metric_names = RESULT_METRICS

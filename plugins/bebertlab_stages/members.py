@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 
 from bebertlab.api import (
     TRAIN,
+    TRAIN_SECONDS,
+    TRAIN_STEPS,
     UNTRAINED,
     Artifact,
     BertClassifier,
@@ -125,7 +127,7 @@ class MemberStage(StageOptions):
         sample_weights = self._sample_weights(inputs, context)
         if sample_weights is None:
             write_member(UNTRAINED, context.folder)
-            write_metrics({**UNTRAINED.metrics(), "train/seconds": 0.0, "train/steps": 0}, context.folder)
+            write_metrics({**UNTRAINED.metrics(), TRAIN_SECONDS: 0.0, TRAIN_STEPS: 0}, context.folder)
             return
         own = evolve(context, seed=derive_seed(context.seed, "member", self.index))
         source, teaching = self._source(inputs), inputs.optional("teacher")

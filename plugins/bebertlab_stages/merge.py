@@ -10,6 +10,8 @@ import numpy as np
 from attrs import Attribute, evolve, field, frozen
 
 from bebertlab.api import (
+    MEMBERS_COUNT,
+    MEMBERS_KEPT,
     Artifact,
     Codec,
     Composition,
@@ -64,7 +66,7 @@ class MergeStage(StageOptions):
     """
 
     kind = "merge"
-    revision = 3
+    revision = 4
     deterministic = True
     members: str | tuple[str, ...] = stage_input(many=True)  #: group of members, stage with a model, or list of these
     #: how they are merged; null: by the rule of their ensemble, where they have one ensemble in common
@@ -100,9 +102,9 @@ class MergeStage(StageOptions):
             split: _checked(self.rule.kind, merger.merge(_stack(logits, split), weights), split, context.task)
             for split in evaluated_splits(context.task)
         }
-        write_scores(scores, context.folder)
+        write_scores(scores, context.folder, probabilities=self.rule.probabilities)
         _write_members(members, voting, context)
-        counts = {"members/count": len(members), "members/kept": len(voting)}
+        counts = {MEMBERS_COUNT: len(members), MEMBERS_KEPT: len(voting)}
         write_metrics({**counts, **combined_metrics((m.artifact for m in voting), context)}, context.folder)
 
     def _members(self, inputs: Inputs) -> list[EnsembleMember]:

@@ -38,6 +38,7 @@ from bebertlab.api import (
     load_examples,
     predict,
     read_model,
+    splitter_metric,
     stage_input,
 )
 
@@ -89,7 +90,7 @@ class SplitStage(StageOptions):
         equality = compare_models(original, split, batch, splitting.changed)
         self._check(equality, splitting, context)
         differences = {"logit_difference": equality.logits, "module_difference": equality.modules}
-        metrics = {f"split/{name}": value for name, value in {**differences, **splitting.metrics}.items()}
+        metrics = {splitter_metric(name): value for name, value in {**differences, **splitting.metrics}.items()}
         self._write(splitting, source, metrics, context)
 
     def _check(self, equality: Equality, splitting: Splitting, context: Context) -> None:

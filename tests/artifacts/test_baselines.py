@@ -7,7 +7,6 @@ import pytest
 from attrs import evolve
 
 from bebertlab.artifacts.baselines import (
-    TEACHER,
     baseline_metrics,
     is_constant,
     learned,
@@ -16,6 +15,7 @@ from bebertlab.artifacts.baselines import (
 )
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.events import StageResult, TrialRecord, TrialState
+from bebertlab.interfaces.metric_names import TEACHER_BETTER
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Split, Task
 from bebertlab.registry.registry import Registry
@@ -43,10 +43,9 @@ def test_the_majority_is_that_of_the_training_set() -> None:
 
 
 def test_the_majority_of_a_regression_is_the_mean() -> None:
-    actual = baseline_metrics(_with_labels([1.0, 3.0], [2.0, 4.0], regression=True))
-    labels = np.array([2.0, 4.0], dtype=np.float32)
-    task = tiny_task(regression=True)
-    assert actual["majority/validation_score"] == task.metrics(np.full_like(labels, 2.0), labels)[task.score]
+    task = _with_labels([1.0, 3.0], [2.0, 4.0], regression=True)
+    actual = baseline_metrics(task)
+    assert actual["majority/validation_score"] == task.evaluate_predictions("validation", np.full(2, 2.0))["score"]
 
 
 def test_every_validation_split_has_its_baselines() -> None:
@@ -93,7 +92,7 @@ def test_a_teacher_is_held_against_the_majority(
     context = bench.context(tiny_task())
     (context.folder / "metrics.json").write_text(f'{{"select/score": {score}}}')
     teacher = Artifact(stage="big", key="k", folder=context.folder, seconds=0)
-    assert teacher_metrics(teacher, context) == {TEACHER: better}
+    assert teacher_metrics(teacher, context) == {TEACHER_BETTER: better}
     assert len(bench.warnings) == (better == 0)
     assert all("the teacher scores" in text for text in bench.warnings)
 
@@ -104,7 +103,7 @@ def bench(tmp_path: object) -> StageRunner:
 
 
 def _trial(number: int, metrics: Mapping[str, float], taught: float | None = None) -> TrialRecord:
-    given = {} if taught is None else {TEACHER: taught}
+    given = {} if taught is None else {TEACHER_BETTER: taught}
     event = StageResult(stage="student", stage_kind="distill", key="k", metrics=given)
     state = TrialState.COMPLETE
     return TrialRecord(number=number, name="t", parameters={}, seed=0, state=state, metrics=metrics, stages=(event,))

@@ -10,10 +10,6 @@ import pytest
 from attrs import evolve
 
 from bebertlab.artifacts.metrics import (
-    MATRIX,
-    OPERATIONS,
-    STORED,
-    TOTAL,
     combined_metrics,
     read_metrics,
     read_size,
@@ -22,6 +18,7 @@ from bebertlab.artifacts.metrics import (
 )
 from bebertlab.artifacts.model import evaluate_and_save
 from bebertlab.data.tokenizer import set_maximum_tokens
+from bebertlab.interfaces.metric_names import GIGAFLOPS, SIZE_MATRIX, SIZE_STORED, SIZE_TOTAL
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import load_model
@@ -58,15 +55,15 @@ def test_a_model_by_hand(bench: StageRunner, teacher: Artifact) -> None:
     model = load_model(teacher.folder, bench.codec)
     actual = size_metrics(model, teacher.folder)
     elements = sum(parameter.numel() for parameter in model.parameters())
-    assert actual[TOTAL] == pytest.approx(elements * 4 / 2**20)
-    assert 0 < actual[MATRIX] < actual[TOTAL]
+    assert actual[SIZE_TOTAL] == pytest.approx(elements * 4 / 2**20)
+    assert 0 < actual[SIZE_MATRIX] < actual[SIZE_TOTAL]
     # full precision is stored as it is counted, under a header of names and shapes
-    assert actual[TOTAL] < actual[STORED] == (teacher.folder / "model.safetensors").stat().st_size / 2**20
+    assert actual[SIZE_TOTAL] < actual[SIZE_STORED] == (teacher.folder / "model.safetensors").stat().st_size / 2**20
     # two layers of hidden 16, feed-forward 32 and 32 positions, all of which are counted
-    assert actual[OPERATIONS] == pytest.approx(2 * (2 * 32 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 2 * 32**2 * 16) / 1e9)
+    assert actual[GIGAFLOPS] == pytest.approx(2 * (2 * 32 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 2 * 32**2 * 16) / 1e9)
 
 
-@pytest.mark.parametrize("told", [{}, {MATRIX: 1.0, TOTAL: 2.0}])
+@pytest.mark.parametrize("told", [{}, {SIZE_MATRIX: 1.0, SIZE_TOTAL: 2.0}])
 def test_the_size_of_a_model_is_counted_where_its_stage_did_not(
     bench: StageRunner, task: Task, teacher: Artifact, tmp_path: Path, told: dict[str, float]
 ) -> None:
@@ -80,14 +77,14 @@ def test_the_size_of_a_model_is_counted_where_its_stage_did_not(
 def test_an_artifact_without_a_model_has_the_sizes_of_its_metrics(
     bench: StageRunner, task: Task, telling: Callable[..., Artifact]
 ) -> None:
-    assert read_size(telling("k", matrix=1.0, total=2.0), bench.context(task)) == {MATRIX: 1.0, TOTAL: 2.0}
+    assert read_size(telling("k", matrix=1.0, total=2.0), bench.context(task)) == {SIZE_MATRIX: 1.0, SIZE_TOTAL: 2.0}
 
 
 def test_complete_sizes_of_an_artifact_are_not_counted_again(
     bench: StageRunner, task: Task, teacher: Artifact, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(teacher.folder, tmp_path / "telling")
-    told = {MATRIX: 1.0, TOTAL: 2.0, STORED: 3.0, OPERATIONS: 4.0}
+    told = {SIZE_MATRIX: 1.0, SIZE_TOTAL: 2.0, SIZE_STORED: 3.0, GIGAFLOPS: 4.0}
     (folder / "metrics.json").write_text(json.dumps({**told, "select/score": 3.0}))
     assert read_size(evolve(teacher, folder=folder), bench.context(task)) == told
 
@@ -97,8 +94,8 @@ def test_sums_count_an_artifact_once_and_only_sizes_that_all_have(
 ) -> None:
     first, second = telling("a", total=2.0, stored=5.0), telling("b", total=3.0)
     context = bench.context(task)
-    assert combined_metrics((first, second, first), context) == {TOTAL: 5.0}
-    assert combined_metrics((first, first), context) == {TOTAL: 2.0, STORED: 5.0}
+    assert combined_metrics((first, second, first), context) == {SIZE_TOTAL: 5.0}
+    assert combined_metrics((first, first), context) == {SIZE_TOTAL: 2.0, SIZE_STORED: 5.0}
 
 
 def test_truncated_texts_are_counted_and_warned_of(bench: StageRunner, task: Task) -> None:

@@ -6,12 +6,14 @@ from attrs import evolve
 
 from bebertlab.artifacts.outputs import (
     evaluated_splits,
+    has_probabilities,
     read_logits,
     read_scores,
     score_metrics,
     write_logits,
     write_scores,
 )
+from bebertlab.data.metrics import ACCURACY_METRICS
 from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
@@ -52,6 +54,21 @@ def test_the_scores_of_an_ensemble_are_evaluated_and_its_logits_merged(task: Tas
     assert (read_scores(artifact, task)[SELECT] >= 1).all()
     assert read_scores(artifact, task)[SELECT].dtype == np.float64
     assert (read_logits(artifact, task)[SELECT] < 1).all()
+
+
+def test_it_is_known_which_scores_are_probabilities(task: Task, artifact: Artifact) -> None:
+    write_logits(outputs(task, np.float32), artifact.folder)
+    assert not has_probabilities(artifact)
+    for probabilities in (True, False):
+        write_scores(outputs(task, np.float64), artifact.folder, probabilities=probabilities)
+        assert has_probabilities(artifact) is probabilities
+
+
+def test_calibration_takes_probabilities_as_they_are(task: Task) -> None:
+    rated = evolve(task, metrics=ACCURACY_METRICS)
+    shares = {VALIDATION: np.eye(2)[task.splits[VALIDATION].labels] * 0.8 + 0.1}
+    assert score_metrics(shares, rated, probabilities=True)["validation/brier"] == pytest.approx(2 * 0.1**2)
+    assert score_metrics(shares, rated)["validation/brier"] > 0.1
 
 
 def test_outputs_are_scored_split_by_split(task: Task) -> None:

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from bebertlab.artifacts.metrics import read_metrics
 from bebertlab.artifacts.results import RESULT_METRICS, result_metrics
 from bebertlab.interfaces.stage import Artifact
-from bebertlab.interfaces.task import Task
+from bebertlab.interfaces.task import GENERATED, Caveat, Task
 from bebertlab.testing.stage_runner import StageRunner
 
 
@@ -51,7 +51,8 @@ def test_a_model_that_learned_nothing_is_warned_of(bench: StageRunner, task: Tas
 def test_overlaps_and_caveats_of_the_data_are_counted_and_warned_of(bench: StageRunner, task: Task) -> None:
     select = task.splits["select"]
     leaking = evolve(select, texts=(*task.splits["train"].texts[:3], *select.texts[3:]))
-    other = evolve(task, splits={**task.splits, "select": leaking}, caveats=("2 pairs are odd",))
+    odd = Caveat(kind="odd", short="odd pairs", sentence="2 pairs are odd")
+    other = evolve(task, splits={**task.splits, "select": leaking}, caveats=(GENERATED, odd))
     folder = bench.context(other).folder
     right = {name: torch.eye(2)[torch.from_numpy(other.splits[name].labels)] for name in ("select", "validation")}
     save_file(right, folder / "scores.safetensors")

@@ -23,7 +23,9 @@ import json
 import numpy as np
 from attrs import field, frozen, validators
 
-from bebertlab.api import EncoderOptions, Split, StageOptions, Task, TaskOptions, UserError, hookimpl, stage_input
+from bebertlab.api import (
+    EncoderOptions, Metric, Split, StageOptions, Task, TaskOptions, UserError, hookimpl, stage_input,
+)
 
 
 @frozen(kw_only=True)
@@ -37,7 +39,8 @@ class Toy(TaskOptions):
         text = tuple(map(str, range(self.size)))
         split = Split(ids=text, texts=text, pairs=None, labels=np.zeros(self.size, dtype=np.int64))
         return Task(
-            name="toy", classes=("no", "yes"), splits={"train": split}, metrics=lambda predictions, labels: {},
+            name="toy", classes=("no", "yes"), splits={"train": split},
+            metrics=(Metric(name="accuracy", compute=lambda answers: 0.0),),
             score="accuracy",
         )
 

@@ -9,16 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bebertlab.data.metrics import (
+    ACCURACY_F1_METRICS,
+    ACCURACY_METRICS,
+    CORRELATION_METRICS,
+    MATTHEWS_METRICS,
     accuracy,
-    accuracy_f1_metrics,
-    accuracy_metrics,
-    correlation_metrics,
+    brier,
+    expected_calibration_error,
     f1,
     matthews,
-    matthews_metrics,
     pearson,
     spearman,
 )
+from bebertlab.interfaces.task import Answers, Labels, Metric
 
 # 3 true and 1 false positives, 2 false and 4 true negatives
 PREDICTIONS = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
@@ -45,11 +48,46 @@ def test_scores_by_hand() -> None:
     assert spearman(predictions, labels) == pytest.approx(100 * 3.0 / math.sqrt(4.5 * 5))
 
 
+def _values(metrics: tuple[Metric, ...], predictions: Labels, labels: Labels) -> dict[str, float]:
+    answers = Answers(predictions=predictions, labels=labels)
+    return {metric.name: metric.compute(answers) for metric in metrics if not metric.needs_scores}
+
+
+# confidences 0.9, 0.8, 0.7, 0.6; the first two predictions are correct
+PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.4, 0.6]])
+CLASSES = np.array([0, 1, 1, 0])
+
+
+def test_calibration_by_hand() -> None:
+    # two bins: |0.65 - 0| and |0.85 - 1|, each of half the examples
+    assert expected_calibration_error(PROBABILITIES, CLASSES, bins=2) == pytest.approx(100 * (0.65 + 0.15) / 2)
+    # one bin an example
+    assert expected_calibration_error(PROBABILITIES, CLASSES) == pytest.approx(100 * (0.1 + 0.2 + 0.7 + 0.6) / 4)
+    assert brier(PROBABILITIES, CLASSES) == pytest.approx(2 * (0.01 + 0.04 + 0.49 + 0.36) / 4)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_the_order_of_examples_of_equal_confidence_does_not_change_the_calibration(seed: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, 5, size) / 4
+    probabilities, labels = np.stack([first, 1 - first], axis=1), rng.integers(0, 2, size)
+    order = rng.permutation(size)
+    shuffled = expected_calibration_error(probabilities[order], labels[order], bins=4)
+    assert shuffled == pytest.approx(expected_calibration_error(probabilities, labels, bins=4))
+    assert 0 <= shuffled <= 100
+
+
+def test_calibration_of_answers_without_probabilities_is_refused() -> None:
+    answers = Answers(predictions=PREDICTIONS, labels=LABELS)
+    with pytest.raises(ValueError, match="expected_calibration_error needs the probabilities"):
+        next(metric for metric in ACCURACY_METRICS if metric.name == "ece").compute(answers)
+
+
 def test_bundles_hold_the_names_that_tasks_choose_their_score_from() -> None:
-    assert accuracy_metrics(PREDICTIONS, LABELS) == {"accuracy": pytest.approx(70.0)}
-    assert list(matthews_metrics(PREDICTIONS, LABELS)) == ["matthews", "accuracy"]
-    assert accuracy_f1_metrics(PREDICTIONS, LABELS)["mean"] == pytest.approx((70.0 + 200 / 3) / 2)
-    scores = correlation_metrics(np.array([1.0, 2.0, 2.0, 5.0]), np.array([0.0, 1.0, 3.0, 2.0]))
+    assert _values(ACCURACY_METRICS, PREDICTIONS, LABELS) == {"accuracy": pytest.approx(70.0)}
+    assert [metric.name for metric in MATTHEWS_METRICS] == ["matthews", "accuracy", "ece", "brier"]
+    assert _values(ACCURACY_F1_METRICS, PREDICTIONS, LABELS)["mean"] == pytest.approx((70.0 + 200 / 3) / 2)
+    scores = _values(CORRELATION_METRICS, np.array([1.0, 2.0, 2.0, 5.0]), np.array([0.0, 1.0, 3.0, 2.0]))
     assert scores["mean"] == pytest.approx((scores["pearson"] + scores["spearman"]) / 2)
 
 
@@ -60,9 +98,8 @@ def test_constant_predictions_are_worth_nothing_and_warn_of_nothing(value: int) 
         warnings.simplefilter("error")
         assert matthews(constant, LABELS) == matthews(constant, constant) == 0.0
         assert f1(np.zeros(10, dtype=int), np.zeros(10, dtype=int)) == 0.0
-        assert correlation_metrics(constant.astype(np.float32), LABELS * 0.5) == dict.fromkeys(
-            ("pearson", "spearman", "mean"), 0.0
-        )
+        values = _values(CORRELATION_METRICS, constant.astype(np.float32), LABELS * 0.5)
+        assert values == dict.fromkeys(("pearson", "spearman", "mean"), 0.0)
         assert accuracy(constant, LABELS) == pytest.approx(50.0)
         assert abs(pearson(1e9 + PREDICTIONS * 1e-7, LABELS * 0.5)) <= 100.0
 

@@ -27,7 +27,7 @@ def test_the_first_objective_of_a_study_is_the_primary_one() -> None:
         folder=Path("f"),
         work=Path("w"),
         identity={},
-        resolved="",
+        resolved={},
         objectives=objectives,
         axes={},
         seeds=(0,),

@@ -4,17 +4,21 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from bebertlab.interfaces.task import VALIDATION, Split, Task
+from bebertlab.interfaces.task import GENERATED, VALIDATION, Answers, Metric, Scores, Split, Task
 
 
-def task(*classes: str) -> Task:
+def task(*classes: str, further: tuple[Metric, ...] = ()) -> Task:
     labels = np.array([0, 1, 1]) if classes else np.array([0.5, 1.0, 2.0], dtype=np.float32)
     split = Split(ids=("a", "b", "c"), texts=("x", "y", "z"), pairs=None, labels=labels)
     return Task(
         name="test",
         classes=classes,
         splits={VALIDATION: split},
-        metrics=lambda predictions, labels: {"error": float(np.abs(predictions - labels).sum()), "size": len(labels)},
+        metrics=(
+            Metric(name="error", compute=lambda answers: float(np.abs(answers.predictions - answers.labels).sum())),
+            Metric(name="size", compute=lambda answers: len(answers.labels)),
+            *further,
+        ),
         score="error",
     )
 
@@ -32,6 +36,48 @@ def test_a_regression_is_its_only_column() -> None:
 def test_the_main_metric_is_repeated_as_score() -> None:
     scores = np.array([[1.0, 0.0], [2.0, 2.0], [0.0, 1.0]])
     assert task("no", "yes").evaluate(VALIDATION, scores) == {"score": 1.0, "error": 1.0, "size": 3}
+
+
+def _probabilities(answers: Answers) -> Scores:
+    assert answers.probabilities is not None
+    return answers.probabilities
+
+
+def test_metrics_see_logits_as_probabilities_and_probabilities_as_they_are() -> None:
+    first = Metric(name="first", compute=lambda answers: float(_probabilities(answers)[0, 1]), needs_scores=True)
+    scored = task("no", "yes", further=(first,))
+    scores = np.array([[0.0, np.log(3.0)], [2.0, 2.0], [0.0, 1.0]])
+    assert scored.evaluate(VALIDATION, scores)["first"] == pytest.approx(0.75)
+    shares = np.array([[0.5, 1.5], [0.5, 0.5], [1.0, 0.0]])
+    assert scored.evaluate(VALIDATION, shares, probabilities=True)["first"] == pytest.approx(0.75)
+
+
+def test_logits_far_apart_give_finite_probabilities() -> None:
+    total = Metric(name="total", compute=lambda answers: float(_probabilities(answers).sum()), needs_scores=True)
+    scores = np.array([[1e4, -1e4], [0.0, 0.0], [-1e4, 1e4]], dtype=np.float32)
+    assert task("no", "yes", further=(total,)).evaluate(VALIDATION, scores)["total"] == pytest.approx(3.0)
+
+
+def test_a_regression_has_scores_and_no_probabilities() -> None:
+    none = Metric(name="none", compute=lambda answers: float(answers.probabilities is None), needs_scores=True)
+    assert task(further=(none,)).evaluate(VALIDATION, np.zeros((3, 1)))["none"] == 1.0
+
+
+def test_predictions_alone_have_no_metric_that_needs_scores() -> None:
+    first = Metric(name="first", compute=lambda answers: float(_probabilities(answers)[0, 1]), needs_scores=True)
+    values = task("no", "yes", further=(first,)).evaluate_predictions(VALIDATION, np.array([0, 1, 0]))
+    assert values == {"score": 1.0, "error": 1.0, "size": 3}
+
+
+@pytest.mark.parametrize("classes", [(), ("no", "yes")])
+def test_ideal_scores_predict_the_labels(classes: tuple[str, ...]) -> None:
+    ideal = task(*classes)
+    assert (ideal.predict(ideal.ideal_scores(VALIDATION)) == ideal.splits[VALIDATION].labels).all()
+
+
+def test_data_are_generated_where_a_caveat_says_so() -> None:
+    assert not task("no", "yes").generated
+    assert evolve(task("no", "yes"), caveats=(GENERATED,)).generated
 
 
 def test_a_split_is_as_long_as_its_ids() -> None:

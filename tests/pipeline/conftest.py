@@ -32,7 +32,7 @@ from bebertlab.interfaces.stage import (
     StageOptions,
     stage_input,
 )
-from bebertlab.interfaces.task import Split, Task, TaskOptions
+from bebertlab.interfaces.task import Metric, Split, Task, TaskOptions
 from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.registry.registry import PluginSource, Registry
 from bebertlab.store.store import Store
@@ -56,7 +56,7 @@ class ToyTask(TaskOptions):
             name="toy",
             classes=("no", "yes"),
             splits={"train": split},
-            metrics=lambda predictions, labels: {"accuracy": 0.0},
+            metrics=(Metric(name="accuracy", compute=lambda answers: 0.0),),
             score="accuracy",
         )
 

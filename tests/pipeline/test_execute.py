@@ -12,7 +12,7 @@ from attrs import evolve
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.events import StageEvent, StageFinished, StageProgress, StageStarted
 from bebertlab.interfaces.stage import Context, Inputs, StageOptions
-from bebertlab.interfaces.task import Labels
+from bebertlab.interfaces.task import Answers, Metric
 from bebertlab.pipeline.execute import Results, StageError, execute, missing_stages, warm_up
 from bebertlab.pipeline.paths import set_value
 from bebertlab.pipeline.plan import ComputeSettings, Plan, plan
@@ -291,11 +291,11 @@ def test_what_must_be_imported_is_not_the_cost_of_a_stage(toy: Toy, monkeypatch:
 def test_warming_up_evaluates(toy: Toy) -> None:
     evaluated: list[bool] = []
 
-    def metrics(predictions: Labels, labels: Labels) -> dict[str, float]:
-        evaluated.append(bool((predictions == labels).all()))
-        return {}
+    def compute(answers: Answers) -> float:
+        evaluated.append(bool((answers.predictions == answers.labels).all()))
+        return 1.0
 
-    warm_up(evolve(planned(toy).task, metrics=metrics))
+    warm_up(evolve(planned(toy).task, metrics=(Metric(name="accuracy", compute=compute),)))
     assert evaluated == [True]
 
 

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from bebertlab.interfaces.events import Question, StageResult, StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.sampler import Objective
+from bebertlab.interfaces.task import GENERATED
 
 BITS = "ternary.scheme.activation_bits"
 DISTILLATION, ENSEMBLE, SIZE = "members.distillation", "members.ensemble", "members.size"
@@ -43,17 +44,17 @@ EFFECTS: dict[tuple[str, Any], float] = {
     (SIZE, 4): 1.3,
     (BITS, 4): -1.5,
 }
-RESOLVED = """schema_version: 1
-name: ensemble_ablation
-exclude:
-- {members.ensemble: [single], members.size: [2, 4]}
-"""
+RESOLVED = {
+    "schema_version": 1,
+    "name": "ensemble_ablation",
+    "exclude": [{"members.ensemble": ["single"], "members.size": [2, 4]}],
+}
 
 Simulate = Callable[..., tuple[StudyRecord, tuple[TrialRecord, ...]]]
 
 
-def _key(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+def _key(*subgroups: object) -> str:
+    return hashlib.sha256(repr(subgroups).encode()).hexdigest()
 
 
 def _stage(name: str, kind: str, key: str, score: float, seconds: float, size: float) -> StageResult:
@@ -90,10 +91,10 @@ def _trial(number: int, point: Mapping[str, Any], seed: int, score: float, noise
         "members/count": float(point[SIZE]),
     }
     result = StageResult(stage="score", stage_kind="evaluate", key=_key(number), seconds=0.2, metrics=metrics)
-    words = " ".join(f"{path}={value}" for path, value in point.items())
+    values = " ".join(f"{path}={value}" for path, value in point.items())
     return TrialRecord(
         number=number,
-        name=f"t{number:03d} {words} seed={seed}",
+        name=f"t{number:03d} {values} seed={seed}",
         parameters=dict(point),
         seed=seed,
         state=TrialState.COMPLETE,
@@ -104,8 +105,8 @@ def _trial(number: int, point: Mapping[str, Any], seed: int, score: float, noise
 
 
 def grid(axes: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
-    found = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    return [point for point in found if not (point[ENSEMBLE] == "single" and point[SIZE] > 1)]
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    return [point for point in points if not (point[ENSEMBLE] == "single" and point[SIZE] > 1)]
 
 
 def simulate_study(
@@ -130,7 +131,7 @@ def simulate_study(
         axes=dict(axes),
         seeds=tuple(seeds),
         questions=QUESTIONS,
-        generated=True,
+        caveats=(GENERATED,),
     )
     of_seed = {seed: float(noise.normal(0, 1.0)) for seed in seeds}
     trials: list[TrialRecord] = []

@@ -25,21 +25,24 @@ def _of(simulate: Simulate, question: Question) -> tuple[StudyRecord, Question, 
 
 def test_true_differences_are_shown_and_near(simulate: Simulate) -> None:
     study, trials = simulate()
-    found = {(made.value, made.baseline, made.at[SIZE]): made for made in answer(study, BOOST, trials).comparisons}
+    result = {
+        (comparisons.value, comparisons.baseline, comparisons.at[SIZE]): comparisons
+        for comparisons in answer(study, BOOST, trials).comparisons
+    }
     # 3 of boosting itself, and what its size adds to that of the single model, which is 1
     for size, more in ((1, 0.0), (2, 1.0), (4, 1.3)):
-        boosting = found["boosting", "single", size]
+        boosting = result["boosting", "single", size]
         assert boosting.estimate.interval.mean == pytest.approx(3.0 + more, abs=0.4)
-        assert boosting.verdict is Conclusion.SHOWN
+        assert boosting.conclusion is Conclusion.SHOWN
         assert boosting.estimate.interval.count == 3
-        assert found["boosting", "bagging", size].estimate.interval.mean == pytest.approx(2.8, abs=0.4)
+        assert result["boosting", "bagging", size].estimate.interval.mean == pytest.approx(2.8, abs=0.4)
 
 
 def test_without_a_baseline_every_value_is_compared_with_the_one_before(simulate: Simulate) -> None:
     study, trials = simulate()
     shuffled = evolve(study, axes={**study.axes, "members.size": (4, 1, 2)})
-    made = answer(shuffled, STEPS, trials).comparisons
-    assert [(one.baseline, one.value) for one in made] == [(1, 2), (2, 4)]
+    comparisons = answer(shuffled, STEPS, trials).comparisons
+    assert [(item.baseline, item.value) for item in comparisons] == [(1, 2), (2, 4)]
 
 
 def test_words_keep_the_order_of_the_study(simulate: Simulate) -> None:
@@ -61,12 +64,12 @@ def test_null_studies_rarely_show_a_difference(simulate: Simulate) -> None:
     for _ in range(150):
         of_seed = noise.normal(0, 2.0, 3)
         drawn = [
-            evolve(one, metrics={"validation/score": of_seed[one.seed] + noise.normal(0, 0.5)}, stages=())
-            for one in trials
+            evolve(item, metrics={"validation/score": of_seed[item.seed] + noise.normal(0, 0.5)}, stages=())
+            for item in trials
         ]
-        made = answer(study, BOOST, drawn).comparisons
-        covered += not made[0].estimate.interval.excludes_zero
-        shown += any(one.verdict is Conclusion.SHOWN for one in made)
+        comparisons = answer(study, BOOST, drawn).comparisons
+        covered += not comparisons[0].estimate.interval.excludes_zero
+        shown += any(item.conclusion is Conclusion.SHOWN for item in comparisons)
     assert covered / 150 == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / 150))
     assert shown / 150 <= 0.05 + 3 * math.sqrt(0.95 * 0.05 / 150)
 
@@ -74,30 +77,34 @@ def test_null_studies_rarely_show_a_difference(simulate: Simulate) -> None:
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_few_seeds_claim_nothing(simulate: Simulate, seeds: tuple[int, ...]) -> None:
     study, trials = simulate(seeds=seeds, spread=0.01)
-    assert {made.verdict for made in answer(study, BOOST, trials).comparisons} == {Conclusion.TOO_FEW}
+    assert {comparisons.conclusion for comparisons in answer(study, BOOST, trials).comparisons} == {Conclusion.TOO_FEW}
 
 
 def test_correction_can_take_a_claim_back(simulate: Simulate) -> None:
     study, trials = simulate()
-    made = answer(study, BOOST, trials).comparisons[1]
-    assert evolve(made, adjusted=0.06).verdict is Conclusion.NOT_AFTER_CORRECTION
-    assert evolve(made, adjusted=0.04).verdict is Conclusion.SHOWN
+    comparisons = answer(study, BOOST, trials).comparisons[1]
+    assert evolve(comparisons, adjusted=0.06).conclusion is Conclusion.NOT_AFTER_CORRECTION
+    assert evolve(comparisons, adjusted=0.04).conclusion is Conclusion.SHOWN
 
 
 def test_what_does_not_vary_over_seeds_is_no_evidence(simulate: Simulate) -> None:
     study, trials = simulate()
     fixed = {"single": 80.0, "bagging": 80.0, "boosting": 83.0}
-    same = [evolve(one, metrics={"validation/score": fixed[one.parameters["members.ensemble"]]}) for one in trials]
-    made = answer(study, BOOST, same).comparisons
-    assert [one.verdict for one in made] == 3 * [Conclusion.SAME, Conclusion.NO_SPREAD, Conclusion.NO_SPREAD]
+    same = [evolve(item, metrics={"validation/score": fixed[item.parameters["members.ensemble"]]}) for item in trials]
+    comparisons = answer(study, BOOST, same).comparisons
+    assert [item.conclusion for item in comparisons] == 3 * [
+        Conclusion.SAME,
+        Conclusion.NO_SPREAD,
+        Conclusion.NO_SPREAD,
+    ]
 
 
 def test_parts_hold_the_other_options_only(simulate: Simulate) -> None:
     study, trials = simulate()
-    parts = answer(study, BOOST, trials).comparisons[1].parts
-    assert {part.axis for part in parts} == {"ternary.scheme.activation_bits", DISTILLATION}
-    parts = answer(study, STEPS, trials).comparisons[0].parts
-    assert {part.axis for part in parts} == {"ternary.scheme.activation_bits", DISTILLATION, "members.ensemble"}
+    subgroups = answer(study, BOOST, trials).comparisons[1].subgroups
+    assert {part.axis for part in subgroups} == {"ternary.scheme.activation_bits", DISTILLATION}
+    subgroups = answer(study, STEPS, trials).comparisons[0].subgroups
+    assert {part.axis for part in subgroups} == {"ternary.scheme.activation_bits", DISTILLATION, "members.ensemble"}
 
 
 @pytest.mark.parametrize(
@@ -109,20 +116,20 @@ def test_parts_hold_the_other_options_only(simulate: Simulate) -> None:
 )
 def test_questions_that_the_study_cannot_answer(simulate: Simulate, compare: str, baseline: object, words: str) -> None:
     study, trials = simulate()
-    found = answer(study, Question(text="?", compare=compare, baseline=baseline), trials)
-    assert words in found.obstacle
-    assert not found.comparisons
+    result = answer(study, Question(text="?", compare=compare, baseline=baseline), trials)
+    assert words in result.obstacle
+    assert not result.comparisons
 
 
 def test_a_fixed_option_is_no_comparison(simulate: Simulate) -> None:
     study, trials = simulate()
-    boosting = [one for one in trials if one.parameters["members.ensemble"] == "boosting"]
+    boosting = [item for item in trials if item.parameters["members.ensemble"] == "boosting"]
     assert "one value only" in answer(study, BOOST, boosting).obstacle
 
 
-def test_nothing_complete_is_said(simulate: Simulate) -> None:
+def test_nothing_complete_is_reported(simulate: Simulate) -> None:
     study, trials = simulate()
-    waiting = [evolve(one, state=TrialState.WAITING, metrics={}) for one in trials]
+    waiting = [evolve(item, state=TrialState.WAITING, metrics={}) for item in trials]
     assert answer(study, BOOST, waiting).obstacle == "no complete trials to compare"
 
 
@@ -130,40 +137,42 @@ def _drawn(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[StudyRe
     """A random search: every point has a learning rate of its own."""
     noise = np.random.default_rng(2)
     rates = [float(rate) for rate in noise.uniform(1e-4, 1e-2, 42)]
-    drawn = [evolve(one, parameters={**one.parameters, "train.lr": rates[i // 3]}) for i, one in enumerate(trials)]
+    drawn = [evolve(item, parameters={**item.parameters, "train.lr": rates[i // 3]}) for i, item in enumerate(trials)]
     return evolve(study, axes={**study.axes, "train.lr": tuple(rates)}), drawn
 
 
 def test_points_drawn_at_random_are_compared_by_their_means(simulate: Simulate) -> None:
     study, drawn = _drawn(*simulate())
-    made = answer(study, BOOST, drawn).comparisons
-    assert not made[1].paired
-    assert [(one.value, one.baseline, one.at[SIZE]) for one in made[1::3]] == [
+    comparisons = answer(study, BOOST, drawn).comparisons
+    assert not comparisons[1].paired
+    assert [(item.value, item.baseline, item.at[SIZE]) for item in comparisons[1::3]] == [
         ("boosting", "single", size) for size in (1, 2, 4)
     ]
-    assert made[7].estimate.interval.mean == pytest.approx(3.0 + 1.3, abs=0.5)
-    assert made[1].pairs == 0
+    assert comparisons[7].estimate.interval.mean == pytest.approx(3.0 + 1.3, abs=0.5)
+    assert comparisons[1].pairs == 0
 
 
 def test_points_that_differ_in_another_drawn_option_are_not_paired(simulate: Simulate) -> None:
     study, trials = simulate()
     rates, distillations = (0.1, 0.2, 0.3, 0.4), ("none", "none", "prediction", "none")
     drawn = [
-        evolve(trials[3 * place + seed], parameters={"train.lr": rates[place], DISTILLATION: distillations[place]})
-        for place in range(4)
+        evolve(trials[3 * index + seed], parameters={"train.lr": rates[index], DISTILLATION: distillations[index]})
+        for index in range(4)
         for seed in range(3)
     ]
     searched = evolve(study, axes={"train.lr": rates, DISTILLATION: ("none", "prediction")})
-    made = answer(searched, Question(text="?", compare="train.lr"), drawn).comparisons
-    assert [one.paired for one in made] == [True, False, False]
+    comparisons = answer(searched, Question(text="?", compare="train.lr"), drawn).comparisons
+    assert [item.paired for item in comparisons] == [True, False, False]
 
 
-def test_a_baseline_is_paired_across_what_it_cannot_have_and_that_is_told(simulate: Simulate) -> None:
-    made = {(one.value, one.baseline, one.at[SIZE]): one for one in answer(*_of(simulate, BOOST)).comparisons}
-    assert made["boosting", "single", 4].across == {SIZE: 1}
-    assert made["boosting", "single", 4].pairs == 18
-    assert made["boosting", "single", 1].across == {}
-    assert made["boosting", "bagging", 4].across == {}
+def test_a_baseline_is_paired_across_what_it_cannot_have_and_that_is_named(simulate: Simulate) -> None:
+    comparisons = {
+        (item.value, item.baseline, item.at[SIZE]): item for item in answer(*_of(simulate, BOOST)).comparisons
+    }
+    assert comparisons["boosting", "single", 4].baseline_fixed == {SIZE: 1}
+    assert comparisons["boosting", "single", 4].pairs == 18
+    assert comparisons["boosting", "single", 1].baseline_fixed == {}
+    assert comparisons["boosting", "bagging", 4].baseline_fixed == {}
 
 
 def test_an_option_with_many_values_has_a_trend(simulate: Simulate) -> None:

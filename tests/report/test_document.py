@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from bebertlab.report.document import Document, Figure, Section, Table, Text
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from bebertlab.report.document import Bullets, Code, Document, Figure, Note, Section, Table, Text, escape, markdown
 
 
 def test_figures_are_found_wherever_they_stand() -> None:
     first, second = (Figure(name=name, svg="<svg/>", caption="") for name in "ab")
-    document = Document(title="t", lead=(first,), sections=(Section(title="s", blocks=(Text(words=""), second)),))
+    document = Document(title="t", lead=(first,), sections=(Section(title="s", blocks=(Text(text=""), second)),))
     assert document.figures() == (first, second)
 
 
@@ -20,3 +25,57 @@ def test_columns_can_be_left_out() -> None:
         columns=("a", "c"), rows=(("1", "3"), ("4", "6")), numeric=frozenset({0, 1}), marked=frozenset({1})
     )
     assert table.without(()) == table
+
+
+WORDS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1).filter(str.strip)
+
+
+def _rendered(document: Document) -> str:
+    return str(MarkdownIt("commonmark").enable("table").render(markdown(document)))
+
+
+def _section(*blocks: Text | Note | Bullets | Table | Code | Figure) -> Document:
+    return Document(title="A study", sections=(Section(title="Part", blocks=blocks),))
+
+
+def test_blocks() -> None:
+    table = Table(
+        columns=("name", "score"), rows=(("a|b", "1"), ("c", "2")), numeric=frozenset({1}), marked=frozenset({1})
+    )
+    page = _rendered(
+        _section(
+            Note(text="careful"),
+            Bullets(items=("one", "two"), leads=("First?",)),
+            table,
+            Figure(name="plot", svg="", caption="seen"),
+        )
+    )
+    assert "<h1>A study</h1>" in page
+    assert "<h2>Part</h2>" in page
+    assert "<strong>Note:</strong> careful" in page
+    assert "<li><strong>First?</strong> one</li>\n<li>two</li>" in page
+    assert "<td>a|b</td>" in page
+    assert "<strong>c</strong>" in page
+    assert 'src="plots/plot.svg" alt="seen"' in page
+
+
+@given(WORDS)
+def test_no_text_becomes_markup(words: str) -> None:
+    page = _rendered(_section(Table(columns=("x",), rows=((words,),))))
+    assert page.count("<td>") == 1
+    assert not any(tag in page for tag in ("<em>", "<strong>", "<code>", "<a ", "<img", "<script"))
+
+
+@pytest.mark.parametrize("text", ["plain", "with ``` inside", "````"])
+def test_code_stays_as_it_is(text: str) -> None:
+    page = _rendered(_section(Code(text=text, language="yaml")))
+    assert f'<code class="language-yaml">{text}\n</code>' in page
+
+
+def test_lines_are_joined() -> None:
+    assert escape("a\n  b") == "a b"
+
+
+def test_other_things_are_refused() -> None:
+    with pytest.raises(TypeError, match="not a block"):
+        markdown(Document(title="t", lead=(3,)))  # type: ignore[arg-type]

@@ -32,16 +32,16 @@ def _page() -> str:
         columns=("name", "score"), rows=(("<b>", "1"), ("c", "2")), numeric=frozenset({1}), marked=frozenset({0})
     )
     blocks = (
-        Text(words="a & b"),
-        Note(words="careful"),
+        Text(text="a & b"),
+        Note(text="careful"),
         Bullets(items=("one", "two"), leads=("First?",)),
         table,
-        Code(text="x: <y>", folded="The file"),
+        Code(text="x: <y>", summary="The file"),
         Code(text="run"),
         Figure(name="plot", svg=SVG, caption="seen"),
     )
     sections = (Section(title="Part one", blocks=blocks), Section(title="Part two"))
-    return html(Document(title="A <study>", lead=(Text(words="lead"),), sections=sections))
+    return html(Document(title="A <study>", lead=(Text(text="lead"),), sections=sections))
 
 
 def test_page_is_well_formed() -> None:

@@ -3,12 +3,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
 from attrs import evolve
 
 from bebertlab.interfaces.sampler import Objective
 from bebertlab.report.answers import Trend, answer
-from bebertlab.report.plots import Curve, curves
-from bebertlab.report.plots_answers import COLUMNS, curve, forest, scatter
+from bebertlab.report.plots_answers import COLUMNS, ScoreLine, forest, scatter, score_lines, score_plot
 from bebertlab.report.statistics import Estimate, Interval
 
 if TYPE_CHECKING:
@@ -56,35 +56,35 @@ def test_forest_says_under_which_values_of_other_options(simulate: Simulate) -> 
 
 def test_many_comparisons_are_rows_best_first(simulate: Simulate) -> None:
     study, trials = simulate()
-    found = answer(study, evolve(study.questions[0], where=None, by=None), trials)
-    one = found.comparisons[0]
+    result = answer(study, evolve(study.questions[0], where=None, by=None), trials)
+    item = result.comparisons[0]
     moved = [
-        evolve(one, at={}, value=f"v{place}", estimate=_moved(one.estimate, place)) for place in range(COLUMNS + 1)
+        evolve(item, at={}, value=f"v{index}", estimate=_moved(item.estimate, index)) for index in range(COLUMNS + 1)
     ]
-    texts = _texts(forest(study, evolve(found, comparisons=tuple(moved)), "forest"))
+    texts = _texts(forest(study, evolve(result, comparisons=tuple(moved)), "forest"))
     assert [text for text in texts if text.startswith("v")] == ["v4", "v3", "v2", "v1", "v0"]
     assert {"minus single", "difference of validation/score in points (right is better)"} <= set(texts)
-    steps = evolve(found, question=evolve(found.question, baseline=None), comparisons=tuple(moved))
-    assert "single → v0" in _texts(forest(study, steps, "forest"))
+    stepwise = evolve(result, question=evolve(result.question, baseline=None), comparisons=tuple(moved))
+    assert "single → v0" in _texts(forest(study, stepwise, "forest"))
 
 
 def test_rows_with_several_baselines_name_theirs(simulate: Simulate) -> None:
     study, trials = simulate()
-    found = answer(study, study.questions[0], trials)
+    result = answer(study, study.questions[0], trials)
     pairs = (("twn", "bwn"), ("laq", "bwn"), ("lsq", "bwn"), ("laq", "twn"), ("lsq", "twn"), ("lsq", "laq"))
-    made = tuple(evolve(found.comparisons[0], at={}, value=value, baseline=baseline) for value, baseline in pairs)
-    texts = _texts(forest(study, evolve(found, comparisons=made), "forest"))
+    moved = tuple(evolve(result.comparisons[0], at={}, value=value, baseline=baseline) for value, baseline in pairs)
+    texts = _texts(forest(study, evolve(result, comparisons=moved), "forest"))
     assert {f"{value} minus {baseline}" for value, baseline in pairs} <= set(texts)
     assert not any(text.startswith("minus") for text in texts)
 
 
 def test_a_row_says_whether_it_is_over_pairs_or_points(simulate: Simulate) -> None:
     study, trials = simulate()
-    found = answer(study, study.questions[1], trials)
-    loose = [evolve(one, paired=False, parts=()) for one in found.comparisons]
-    assert "all points" in _texts(forest(study, evolve(found, comparisons=tuple(loose)), "forest"))
-    mixed = (loose[0], *found.comparisons[1:])
-    assert "all pairs or all points" in _texts(forest(study, evolve(found, comparisons=mixed), "forest"))
+    result = answer(study, study.questions[1], trials)
+    loose = [evolve(item, paired=False, subgroups=()) for item in result.comparisons]
+    assert "all points" in _texts(forest(study, evolve(result, comparisons=tuple(loose)), "forest"))
+    mixed = (loose[0], *result.comparisons[1:])
+    assert "all pairs or all points" in _texts(forest(study, evolve(result, comparisons=mixed), "forest"))
 
 
 def _moved(estimate: Estimate, by: float) -> Estimate:
@@ -94,26 +94,26 @@ def _moved(estimate: Estimate, by: float) -> Estimate:
 
 def test_forest_says_at_the_edge_that_an_interval_goes_on(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0, 1), spread=2.0)
-    found = answer(study, study.questions[1], trials)
-    plain = evolve(found, comparisons=tuple(evolve(one, parts=()) for one in found.comparisons))
-    assert len(forest(study, found, "forest")) > len(forest(study, plain, "forest"))
+    result = answer(study, study.questions[1], trials)
+    plain = evolve(result, comparisons=tuple(evolve(item, subgroups=()) for item in result.comparisons))
+    assert len(forest(study, result, "forest")) > len(forest(study, plain, "forest"))
 
 
-def test_curve_has_a_line_for_each_value(simulate: Simulate) -> None:
+def test_scores_have_a_line_for_each_value(simulate: Simulate) -> None:
     study, trials = simulate()
-    lines = curves(study, trials, "members.size", "members.ensemble")
-    texts = _texts(curve(study, lines, "size", "ensemble", "curve"))
+    lines = score_lines(study, trials, "members.size", "members.ensemble")
+    texts = _texts(score_plot(study, lines, "size", "ensemble", "curve"))
     assert {"size", "ensemble", "single", "bagging", "boosting", "validation/score (%)", "1", "2", "4"} <= set(texts)
-    (only,) = curves(study, trials, "members.size", "")
-    assert "single" not in _texts(curve(study, [only], "size", "", "curve"))
+    (only,) = score_lines(study, trials, "members.size", "")
+    assert "single" not in _texts(score_plot(study, [only], "size", "", "curve"))
 
 
-def test_long_labels_of_a_curve_do_not_overlap(simulate: Simulate) -> None:
+def test_long_labels_of_scores_do_not_overlap(simulate: Simulate) -> None:
     study, _ = simulate()
     score = Interval(1.0, 0.5, 1.5, 3)
-    rates = tuple(0.0001234 * 3.3**place for place in range(8))
+    rates = tuple(0.0001234 * 3.3**index for index in range(8))
     short, long = (
-        curve(study, [Curve(label="", values=values, scores=(score,) * 8)], "rate", "", "curve")
+        score_plot(study, [ScoreLine(label="", values=values, scores=(score,) * 8)], "rate", "", "curve")
         for values in (tuple(range(8)), rates)
     )
     assert "rotate(-35" in long
@@ -125,3 +125,23 @@ def test_scatter_takes_powers_of_ten(simulate: Simulate) -> None:
     wide = Trend(values=(1e-5, 1e-4, 1e-2), scores=(1.0, 2.0, 3.0), correlation=None)
     assert "lr" in _texts(scatter(study, wide, "lr", "scatter"))
     assert scatter(study, wide, "lr", "s") != scatter(study, evolve(wide, values=(1.0, 2.0, 3.0)), "lr", "s")
+
+
+def test_a_line_is_the_mean_over_the_other_options(simulate: Simulate) -> None:
+    study, trials = simulate()
+    result = {item.label: item for item in score_lines(study, trials, "members.size", "members.ensemble")}
+    assert result["single"].values == (1,)
+    assert result["boosting"].values == (1, 2, 4)
+    expected = [
+        item.metrics["validation/score"]
+        for item in trials
+        if (item.parameters["members.ensemble"], item.parameters["members.size"]) == ("boosting", 4)
+    ]
+    assert result["boosting"].scores[2].mean == pytest.approx(sum(expected) / len(expected))
+    assert result["boosting"].scores[2].count == 3
+
+
+def test_one_line_without_a_second_option(simulate: Simulate) -> None:
+    study, trials = simulate()
+    (only,) = score_lines(study, trials, "members.size", "")
+    assert only.values == (1, 2, 4)

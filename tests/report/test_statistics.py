@@ -116,12 +116,12 @@ def test_more_comparisons_need_a_larger_difference() -> None:
 
 
 def test_welch_is_the_reference() -> None:
-    ours, theirs = [3.0, 4.0, 5.5, 6.0], [1.0, 1.5, 1.2]
-    made, reference = welch(ours, theirs), stats.ttest_ind(ours, theirs, equal_var=False)
+    compared, reference = [3.0, 4.0, 5.5, 6.0], [1.0, 1.5, 1.2]
+    result, reference = welch(compared, reference), stats.ttest_ind(compared, reference, equal_var=False)
     bounds = reference.confidence_interval(0.95)
-    assert made.p == pytest.approx(reference.pvalue)
-    assert (made.interval.low, made.interval.high) == pytest.approx((bounds.low, bounds.high))
-    assert made.interval.count == 3
+    assert result.p == pytest.approx(reference.pvalue)
+    assert (result.interval.low, result.interval.high) == pytest.approx((bounds.low, bounds.high))
+    assert result.interval.count == 3
 
 
 def test_welch_without_a_spread_gives_the_difference_only() -> None:
@@ -131,9 +131,9 @@ def test_welch_without_a_spread_gives_the_difference_only() -> None:
 
 
 def test_welch_with_a_spread_on_one_side_is_the_test_of_that_side() -> None:
-    ours = [3.0, 4.0, 5.5]
-    one_sided = welch(ours, [1.0, 1.0])
-    assert one_sided.p == pytest.approx(stats.ttest_1samp(ours, 1.0).pvalue)
+    compared = [3.0, 4.0, 5.5]
+    one_sided = welch(compared, [1.0, 1.0])
+    assert one_sided.p == pytest.approx(stats.ttest_1samp(compared, 1.0).pvalue)
 
 
 def test_ratio_is_geometric() -> None:

@@ -8,32 +8,30 @@ from attrs import evolve
 
 from bebertlab.interfaces.events import Question, TrialRecord
 from bebertlab.report.answers import answer
-from bebertlab.report.points import by_size, front, points
-from bebertlab.report.steps import stage_costs, steps
+from bebertlab.report.document import Note, Table, markdown
+from bebertlab.report.points import by_size, pareto_front, points
+from bebertlab.report.stages import stage_costs, stage_scores
 from bebertlab.report.tables import (
+    baselines,
     comparisons_table,
     costs_table,
     failures_table,
     front_table,
-    optimism,
     points_table,
-    score_places,
-    steps_table,
+    score_decimals,
+    selection_bias,
+    stage_scores_table,
 )
+from bebertlab.report.write import compose, summary_table
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
-from bebertlab.report.document import Note, Table
-from bebertlab.report.markdown import markdown
-from bebertlab.report.tables import baselines
-from bebertlab.report.text import summary_table
-from bebertlab.report.write import compose
 
 
 def test_points_table(simulate: Simulate) -> None:
     study, trials = simulate()
-    found = points(study, trials)
-    table = points_table(study, found, frozenset({2}))
+    results = points(study, trials)
+    table = points_table(study, results, frozenset({2}))
     assert table.columns == (
         *("#", "activation_bits", "distillation", "ensemble", "size", "validation/score"),
         *("seeds", "members", "total MiB", "training (s)"),
@@ -41,7 +39,7 @@ def test_points_table(simulate: Simulate) -> None:
     assert table.marked == {0}
     assert table.rows[1][5].endswith(" ≈")
     assert not table.rows[0][5].endswith("≈")
-    assert [table.rows[0][place] for place in (0, 6)] == ["1", "3"]
+    assert [table.rows[0][column] for column in (0, 6)] == ["1", "3"]
     # words and searched values stand left, numbers right
     assert table.numeric == {0, 5, 6, 7, 8, 9}
 
@@ -51,17 +49,17 @@ def taking(trials: Sequence[TrialRecord], **costs: Callable[[int], float]) -> li
     names = {"matrix": "size/matrix_mebibytes", "stored": "size/stored_mebibytes", "operations": "cost/gigaflops"}
     return [
         evolve(
-            one,
+            trial,
             metrics={
-                **one.metrics,
-                **{names[what]: cost(int(one.metrics["members/count"])) for what, cost in costs.items()},
+                **trial.metrics,
+                **{names[what]: cost(int(trial.metrics["members/count"])) for what, cost in costs.items()},
             },
         )
-        for one in trials
+        for trial in trials
     ]
 
 
-def test_what_points_take_is_told_where_they_differ_in_it(simulate: Simulate) -> None:
+def test_what_points_take_is_named_where_they_differ_in_it(simulate: Simulate) -> None:
     study, trials = simulate()
     costly = taking(trials, matrix=lambda n: 0.05 * n, stored=lambda n: 417.654 * n, operations=lambda n: 0.0083886)
     table = points_table(study, points(study, costly), frozenset())
@@ -73,8 +71,8 @@ def test_what_points_take_is_told_where_they_differ_in_it(simulate: Simulate) ->
 
 def test_one_member_is_not_worth_a_column(simulate: Simulate) -> None:
     study, trials = simulate()
-    single = [one for one in taking(trials, operations=lambda n: 1.5) if one.metrics["members/count"] == 1]
-    different = [evolve(one, metrics={**one.metrics, "cost/gigaflops": 0.1 * one.number}) for one in single]
+    single = [trial for trial in taking(trials, operations=lambda n: 1.5) if trial.metrics["members/count"] == 1]
+    different = [evolve(trial, metrics={**trial.metrics, "cost/gigaflops": 0.1 * trial.number}) for trial in single]
     columns = points_table(study, points(study, different), frozenset()).columns
     assert columns[7:] == ("total MiB", "GFLOPs", "training (s)")
     assert "GFLOPs" not in points_table(study, points(study, single), frozenset()).columns
@@ -82,7 +80,9 @@ def test_one_member_is_not_worth_a_column(simulate: Simulate) -> None:
 
 def test_further_validation_metrics_are_columns(simulate: Simulate) -> None:
     study, trials = simulate()
-    more = [evolve(one, metrics={**one.metrics, "validation_mismatched/score": 70.0 + one.number}) for one in trials]
+    more = [
+        evolve(trial, metrics={**trial.metrics, "validation_mismatched/score": 70.0 + trial.number}) for trial in trials
+    ]
     assert "validation_mismatched/score" in points_table(study, points(study, more), frozenset()).columns
 
 
@@ -106,14 +106,14 @@ def test_comparisons_table(simulate: Simulate) -> None:
     assert "ratio" not in steps_only.columns
 
 
-def test_what_pairs_differ_in_stands_beside_their_number(simulate: Simulate) -> None:
+def test_what_pairs_differ_in_is_beside_their_number(simulate: Simulate) -> None:
     study, trials = simulate()
     table = comparisons_table(study, answer(study, study.questions[0], trials))
     pairs = table.columns.index("pairs")
     assert [(row[0], row[1], row[pairs]) for row in table.rows] == [
-        (compared, size, found)
+        (compared, size, results)
         for size in ("size 2", "size 4")
-        for compared, found in (
+        for compared, results in (
             ("bagging minus single", "18, other size"),
             ("boosting minus single", "18, other size"),
             ("boosting minus bagging", "18"),
@@ -123,16 +123,16 @@ def test_what_pairs_differ_in_stands_beside_their_number(simulate: Simulate) -> 
 
 def test_comparisons_that_are_not_paired_say_so(simulate: Simulate) -> None:
     study, trials = simulate()
-    made = answer(study, Question(text="?", compare="members.size"), trials)
-    loose = evolve(made, comparisons=tuple(evolve(one, paired=False) for one in made.comparisons))
+    answered = answer(study, Question(text="?", compare="members.size"), trials)
+    loose = evolve(answered, comparisons=tuple(evolve(trial, paired=False) for trial in answered.comparisons))
     assert {row[-1] for row in comparisons_table(study, loose).rows} == {"not paired"}
 
 
 def test_other_tables(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
     study, trials = simulate()
-    best = front(by_size(points(study, trials)), maximize=True)
+    best = pareto_front(by_size(points(study, trials)), maximize=True)
     assert front_table(study, best, "size (MiB)").rows[0][-1] == "0.110"
-    of_steps = steps_table(steps(study, trials))
+    of_steps = stage_scores_table(stage_scores(study, trials))
     assert of_steps.columns[:4] == ("stage", "kind", "with", "score")
     assert of_steps.columns[6:] == ("total MiB", "training (s)")
     assert costs_table(stage_costs(trials)).rows[0] == ("teacher", "3", "126", "27.3 s", "19 min 7 s")
@@ -143,15 +143,15 @@ def test_other_tables(simulate: Simulate, fail: Callable[[TrialRecord], TrialRec
 
 def test_optimism_is_select_minus_validation(simulate: Simulate) -> None:
     study, trials = simulate()
-    assert optimism(points(study, trials)[0]) == pytest.approx([1.0, 1.0, 1.0])
-    bare = [evolve(one, metrics={"validation/score": 3.0}) for one in trials]
-    assert optimism(points(study, bare)[0]) == []
+    assert selection_bias(points(study, trials)[0]) == pytest.approx([1.0, 1.0, 1.0])
+    bare = [evolve(trial, metrics={"validation/score": 3.0}) for trial in trials]
+    assert selection_bias(points(study, bare)[0]) == []
 
 
 def test_scores_below_one_have_more_decimals(simulate: Simulate) -> None:
     study, trials = simulate()
-    small = [evolve(one, metrics={"validation/score": 0.8}) for one in trials]
-    assert (score_places(study, trials), score_places(study, small)) == (2, 4)
+    small = [evolve(trial, metrics={"validation/score": 0.8}) for trial in trials]
+    assert (score_decimals(study, trials), score_decimals(study, small)) == (2, 4)
 
 
 BASELINES = {"majority/validation_score": 50.0, "majority/validation_matthews": 0.0, "chance/validation_score": 49.5}
@@ -162,7 +162,7 @@ def _with(trials: Sequence[TrialRecord], **metrics: float) -> list[TrialRecord]:
     return [evolve(trial, metrics={**trial.metrics, **metrics}) for trial in trials]
 
 
-def test_majority_and_chance_stand_in_every_table_of_scores(simulate: Simulate) -> None:
+def test_majority_and_chance_are_in_every_table_of_scores(simulate: Simulate) -> None:
     study, trials = simulate()
     document = compose(study, _with(trials, **BASELINES))
     scored = [
@@ -174,7 +174,7 @@ def test_majority_and_chance_stand_in_every_table_of_scores(simulate: Simulate) 
     assert len(scored) >= 3
     for table in scored:
         majority, chance = table.rows[-2:]
-        column = next(place for place, name in enumerate(table.columns) if name in ("validation/score", "score"))
+        column = next(column for column, name in enumerate(table.columns) if name in ("validation/score", "score"))
         assert (majority[0], majority[column]) == ("majority", "50.00")
         assert (chance[0], chance[column]) == ("chance", "49.50")
     lines = summary_table(study, _with(trials, **BASELINES)).splitlines()
@@ -184,7 +184,7 @@ def test_majority_and_chance_stand_in_every_table_of_scores(simulate: Simulate) 
 def test_every_task_has_its_own(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0,))
     study = evolve(study, axes={**study.axes, "task.name": ("cola", "rte")})
-    found = [
+    results = [
         evolve(
             trial,
             parameters={**trial.parameters, "task.name": name},
@@ -193,7 +193,7 @@ def test_every_task_has_its_own(simulate: Simulate) -> None:
         for name, score in (("cola", 0.0), ("rte", 52.7))
         for trial in trials
     ]
-    assert [(one.parameters, one.score("validation/score")) for one in baselines(study, found)] == [
+    assert [(trial.parameters, trial.score("validation/score")) for trial in baselines(study, results)] == [
         ({"task.name": "cola"}, 0.0),
         ({"task.name": "rte"}, 52.7),
     ]
@@ -204,9 +204,9 @@ def test_where_nothing_was_learned_there_is_no_best_and_no_answer(simulate: Simu
     nothing = _with(trials, **BASELINES, **CONSTANT)
     document = compose(study, nothing)
     first = next(block for block in document.lead if isinstance(block, Note))
-    assert first.words.startswith("Nothing was learned: every model gives the same answer")
+    assert first.text.startswith("Nothing was learned: every model gives the same answer")
     page = markdown(document)
-    for words in ("Best of", "boosting beats", "reached the same mean", "Score against size"):
+    for words in ("Best of", "boosting is better", "the same mean score", "Score against size"):
         assert words not in page
         assert words not in summary_table(study, nothing)
     assert page.count("Not answered: nothing was learned") == 2 * len(study.questions)

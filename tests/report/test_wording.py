@@ -9,16 +9,17 @@ from bebertlab.interfaces.events import Question
 from bebertlab.interfaces.sampler import Objective
 from bebertlab.report.answers import Answer, Comparison, Conclusion, Trend, answer
 from bebertlab.report.statistics import Estimate, Interval
-from bebertlab.report.wording import headlines, sentences, verdict_label
+from bebertlab.report.wording import MOST_SENTENCES, conclusion_label, grouped, headlines, is_grouped, sentences
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
+
 
 BOOST = Question(text="?", compare="members.ensemble", baseline="single")
 STEPS = Question(text="?", compare="members.size")
 
 
-def _made(mean: float, half: float | None, *, seeds: int = 3, adjusted: float | None = 0.01) -> Comparison:
+def _comparison(mean: float, half: float | None, *, seeds: int = 3, adjusted: float | None = 0.01) -> Comparison:
     low, high = (None, None) if half is None else (mean - half, mean + half)
     return Comparison(
         value="boosting",
@@ -29,79 +30,82 @@ def _made(mean: float, half: float | None, *, seeds: int = 3, adjusted: float | 
     )
 
 
-def _said(simulate: Simulate, made: Comparison, question: Question = BOOST, *, maximize: bool = True) -> str:
+def _sentence(simulate: Simulate, comparison: Comparison, question: Question = BOOST, *, maximize: bool = True) -> str:
     study, _ = simulate()
-    objective = Objective(goal="maximize" if maximize else "minimize")
-    return sentences(evolve(study, objectives=(objective,)), Answer(question=question, comparisons=(made,)))[0]
+    return sentences(
+        evolve(study, objectives=(Objective(goal="maximize" if maximize else "minimize"),)),
+        Answer(question=question, comparisons=(comparison,)),
+    )[0]
 
 
 def test_a_shown_difference(simulate: Simulate) -> None:
-    assert _said(simulate, _made(2.0, 0.5)) == (
-        "boosting beats single by 2.00 points (95% interval 1.50 to 2.50; 3 seeds, 9 pairs)."
+    assert _sentence(simulate, _comparison(2.0, 0.5)) == (
+        "boosting is better than single by 2.00 points (95% interval 1.50 to 2.50; 3 seeds, 9 pairs)."
     )
 
 
-def test_what_pairs_differ_in_is_said_with_the_claim(simulate: Simulate) -> None:
+def test_what_pairs_differ_in_is_reported_with_the_claim(simulate: Simulate) -> None:
     study, _ = simulate()
-    made = evolve(_made(2.0, 0.5), across={"members.size": 1, "members.distillation": "none"})
-    found = Answer(question=BOOST, comparisons=(made,))
-    assert sentences(study, found)[0].endswith("3 seeds, 9 pairs; single has size 1 and distillation none only).")
-    assert headlines(study, found)[0] == (
-        "boosting beats single by 2.00 points (single has size 1 and distillation none only)."
+    comparison = evolve(_comparison(2.0, 0.5), baseline_fixed={"members.size": 1, "members.distillation": "none"})
+    answered = Answer(question=BOOST, comparisons=(comparison,))
+    assert sentences(study, answered)[0].endswith("3 seeds, 9 pairs; single has size 1 and distillation none only).")
+    assert headlines(study, answered)[0] == (
+        "boosting is better than single by 2.00 points (single has size 1 and distillation none only)."
     )
 
 
 def test_a_headline_says_what_is_not_paired(simulate: Simulate) -> None:
     study, _ = simulate()
-    found = Answer(question=BOOST, comparisons=(evolve(_made(2.0, 0.5), paired=False),))
-    assert headlines(study, found)[0] == "boosting beats single by 2.00 points (not paired)."
+    answered = Answer(question=BOOST, comparisons=(evolve(_comparison(2.0, 0.5), paired=False),))
+    assert headlines(study, answered)[0] == "boosting is better than single by 2.00 points (not paired)."
 
 
-def test_the_winner_comes_first(simulate: Simulate) -> None:
-    wanted = "single beats boosting by 2.00 points (95% interval 1.50 to 2.50"
-    assert wanted in _said(simulate, _made(-2.0, 0.5))
-    assert wanted in _said(simulate, _made(2.0, 0.5), maximize=False)
+def test_a_lower_score_is_worse_unless_lower_is_better(simulate: Simulate) -> None:
+    evidence = "than single by 2.00 points (95% interval 1.50 to 2.50"
+    assert f"boosting is worse {evidence}" in _sentence(simulate, _comparison(-2.0, 0.5))
+    assert f"boosting is worse {evidence}" in _sentence(simulate, _comparison(2.0, 0.5), maximize=False)
+    assert f"boosting is better {evidence}" in _sentence(simulate, _comparison(-2.0, 0.5), maximize=False)
 
 
-def test_a_step_that_loses_is_worse(simulate: Simulate) -> None:
-    made = evolve(_made(-2.0, 0.5), value=4, baseline=2)
-    assert "size 4 is 2.00 points worse than size 2" in _said(simulate, made, STEPS)
+def test_without_a_baseline_values_are_named_with_their_option(simulate: Simulate) -> None:
+    comparison = evolve(_comparison(-2.0, 0.5), value=4, baseline=2)
+    assert "size 4 is worse than size 2 by 2.00 points" in _sentence(simulate, comparison, STEPS)
 
 
 @pytest.mark.parametrize(
-    ("made", "words"),
+    ("comparison", "words"),
     [
-        (_made(0.2, 0.5, adjusted=0.6), "no difference shown; boosting minus single is +0.20 points"),
-        (_made(0.6, 0.5, adjusted=0.07), "no difference shown once corrected"),
-        (_made(5.0, 0.5, seeds=2), "no claim with fewer than 3 seeds"),
-        (_made(0.0, None, adjusted=None), "reached the same mean score in every seed"),
-        (_made(1.0, None, adjusted=None), "without spread over seeds nothing is claimed"),
+        (_comparison(0.2, 0.5, adjusted=0.6), "no difference shown; boosting minus single: +0.20 points"),
+        (_comparison(0.6, 0.5, adjusted=0.07), "no difference shown after correction for the number of comparisons"),
+        (_comparison(5.0, 0.5, seeds=2), "no conclusion with fewer than 3 seeds"),
+        (_comparison(0.0, None, adjusted=None), "have the same mean score in every seed"),
+        (_comparison(1.0, None, adjusted=None), "in every seed; no conclusion without spread over seeds"),
         (
-            evolve(_made(2.0, 0.5, seeds=2), paired=False),
+            evolve(_comparison(2.0, 0.5, seeds=2), paired=False),
             "fewer than 3 points (95% interval +1.50 to +2.50; not paired",
         ),
     ],
 )
-def test_what_is_not_shown_is_not_claimed(simulate: Simulate, made: Comparison, words: str) -> None:
-    said = _said(simulate, made)
-    assert words in said
-    assert "beats" not in said
-    assert "beats" not in headlines(simulate()[0], Answer(question=BOOST, comparisons=(made,)))[0]
+def test_what_is_not_shown_is_not_claimed(simulate: Simulate, comparison: Comparison, words: str) -> None:
+    texts = _sentence(simulate, comparison)
+    assert words in texts
+    assert "better" not in texts
+    assert "better" not in headlines(simulate()[0], Answer(question=BOOST, comparisons=(comparison,)))[0]
 
 
 def test_no_difference_says_what_would_have_been_seen(simulate: Simulate) -> None:
-    assert "a study like this shows differences of about 1.50" in _said(simulate, _made(0.2, 0.5, adjusted=0.6))
+    assert "minimum detectable difference: 1.50" in _sentence(simulate, _comparison(0.2, 0.5, adjusted=0.6))
 
 
-def test_costs_are_told_against_the_baseline(simulate: Simulate) -> None:
+def test_costs_are_named_against_the_baseline(simulate: Simulate) -> None:
     study, trials = simulate()
     question = Question(text="?", compare="members.distillation", baseline="none", cost="members")
-    found = answer(study, question, trials)
-    said = sentences(study, found)[-1]
-    assert said.startswith("Training seconds in members: prediction takes 1.3")
-    assert said.count("times those of none") == 2
-    assert "times those of prediction" not in said
-    assert headlines(study, found)[-1].count("times those of none") == 2
+    answered = answer(study, question, trials)
+    texts = sentences(study, answered)[-1]
+    assert texts.startswith("Training of members: prediction: 1.3")
+    assert texts.count("x the training time of none") == 2
+    assert "x the training time of prediction" not in texts
+    assert headlines(study, answered)[-1].count("x the training time of none") == 2
 
 
 def test_trends_and_obstacles(simulate: Simulate) -> None:
@@ -110,25 +114,111 @@ def test_trends_and_obstacles(simulate: Simulate) -> None:
     rising = Trend(values=(1.0,), scores=(1.0,), correlation=Interval(0.8, 0.6, 0.9, 20))
     flat = evolve(rising, correlation=Interval(0.1, -0.3, 0.5, 20))
     assert "The score rises with size" in sentences(study, Answer(question=question, trend=rising))[0]
-    assert "No trend over size shown" in sentences(study, Answer(question=question, trend=flat))[0]
+    assert "No trend shown over size" in sentences(study, Answer(question=question, trend=flat))[0]
     short = Answer(question=question, trend=evolve(rising, correlation=None))
     assert "too few points" in sentences(study, short)[0]
     assert headlines(study, Answer(question=question, obstacle="it was fixed")) == ("Not answered: it was fixed.",)
 
 
-def test_verdicts_have_short_names() -> None:
-    assert verdict_label(_made(2.0, 0.5), maximize=True) == "better"
-    assert verdict_label(_made(2.0, 0.5), maximize=False) == "worse"
-    assert verdict_label(_made(2.0, 0.5, seeds=1), maximize=True) == "too few seeds"
-    assert {verdict_label(_made(0.1, 0.5, adjusted=0.8), maximize=goal) for goal in (True, False)} == {"not shown"}
+def test_conclusions_have_short_names() -> None:
+    assert conclusion_label(_comparison(2.0, 0.5), maximize=True) == "better"
+    assert conclusion_label(_comparison(2.0, 0.5), maximize=False) == "worse"
+    assert conclusion_label(_comparison(2.0, 0.5, seeds=1), maximize=True) == "too few seeds"
+    assert {conclusion_label(_comparison(0.1, 0.5, adjusted=0.8), maximize=goal) for goal in (True, False)} == {
+        "not shown"
+    }
     assert len(Conclusion) == 6
 
 
 def test_what_the_sentence_on_the_condition_says_is_not_repeated(simulate: Simulate) -> None:
     study, trials = simulate()
     question = evolve(BOOST, where={"members.size": [2, 4]})
-    found = answer(study, question, trials)
-    for said in (sentences(study, found), headlines(study, found)):
-        assert said[0] == "Only trials with size 2 or 4 count; single has size 1 only."
-        assert " ".join(said).count("single has size 1 only") == 1
+    answered = answer(study, question, trials)
+    for texts in (sentences(study, answered), headlines(study, answered)):
+        assert texts[0] == "Only trials with size 2 or 4 count; single has size 1 only."
+        assert " ".join(texts).count("single has size 1 only") == 1
     assert "single has size 1 only" in " ".join(headlines(study, answer(study, BOOST, trials))[1:])
+
+
+QUESTION = Question(text="?", compare="student.scheme", baseline="bibert")
+
+
+def compared(name: str, mean: float, *, adjusted: float | None = 0.01, seeds: int = 3, half: float = 0.5) -> Comparison:
+    shown = Interval(mean, None if adjusted is None else mean - half, None if adjusted is None else mean + half, seeds)
+    return Comparison(
+        value={"kind": name, "weight_bits": 1, "activation_bits": 4},
+        baseline="bibert",
+        estimate=Estimate(shown, adjusted, 1.0),
+        adjusted=adjusted,
+        pairs=3,
+    )
+
+
+FOUND = Answer(
+    question=QUESTION,
+    comparisons=(
+        compared("b", 2.0),
+        compared("a", 3.0),
+        compared("c", -2.0),
+        compared("d", 0.1),
+        compared("e", 0.7, adjusted=0.2),
+        compared("f", 0.0, adjusted=None),
+        compared("g", 1.0, adjusted=None),
+        compared("h", -4.0, seeds=2),
+    ),
+)
+
+
+def test_many_comparisons_are_named_by_their_conclusions_best_first(simulate: Simulate) -> None:
+    study, _ = simulate()
+    assert grouped(study, FOUND) == (
+        "Better than bibert: a W1A4 +3.00, b W1A4 +2.00 points.",
+        "Worse than bibert: c W1A4 -2.00 points.",
+        "No difference from bibert shown: d W1A4 +0.10 points.",
+        "No difference from bibert shown after correction for 8 comparisons: e W1A4 +0.70 points.",
+        "The same mean score as bibert in every seed: f W1A4 0.00 points.",
+        "Difference from bibert, the same in every seed (no conclusion without spread over seeds):"
+        " g W1A4 +1.00 points.",
+        "Difference from bibert (no conclusion with fewer than 3 seeds): h W1A4 -4.00 points.",
+    )
+
+
+def test_where_less_is_better_so_is_what_is_below(simulate: Simulate) -> None:
+    study, _ = simulate()
+    answered = grouped(evolve(study, objectives=(Objective(goal="minimize"),)), FOUND)
+    assert answered[:2] == (
+        "Better than bibert: c W1A4 -2.00 points.",
+        "Worse than bibert: b W1A4 +2.00, a W1A4 +3.00 points.",
+    )
+
+
+def test_what_pairs_differ_in_is_reported_at_the_end(simulate: Simulate) -> None:
+    study, _ = simulate()
+    comparison = [
+        evolve(item, baseline_fixed={"members.size": 1}) if index < 2 else item
+        for index, item in enumerate(FOUND.comparisons)
+    ]
+    texts = grouped(study, evolve(FOUND, comparisons=tuple(comparison)))
+    assert texts[:-1] == grouped(study, FOUND)
+    assert texts[-1] == "The pairs of b W1A4 and a W1A4 differ in other options too: bibert has size 1 only."
+
+
+def test_what_is_not_paired_is_reported_at_the_end(simulate: Simulate) -> None:
+    study, _ = simulate()
+    first, *others = FOUND.comparisons
+    texts = grouped(study, evolve(FOUND, comparisons=(evolve(first, paired=False), *others)))
+    assert texts == (*grouped(study, FOUND), "Not paired, their points differ in other options too: b W1A4.")
+
+
+def test_a_report_says_so_everywhere(simulate: Simulate) -> None:
+    study, _ = simulate()
+    assert sentences(study, FOUND) == headlines(study, FOUND) == grouped(study, FOUND)
+
+
+def test_a_few_comparisons_and_steps_have_a_sentence_each(simulate: Simulate) -> None:
+    study, _ = simulate()
+    few = evolve(FOUND, comparisons=FOUND.comparisons[:MOST_SENTENCES])
+    stepwise = evolve(FOUND, comparisons=tuple(evolve(item, baseline=i) for i, item in enumerate(FOUND.comparisons)))
+    assert not is_grouped(few)
+    assert not is_grouped(stepwise)
+    assert len(sentences(study, few)) == MOST_SENTENCES

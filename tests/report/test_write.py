@@ -10,13 +10,13 @@ import pytest
 from attrs import evolve
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.task import GENERATED, Caveat
 from bebertlab.report import summary_table, update_report, write_report
+from bebertlab.report.document import Bullets, Note
+from bebertlab.report.write import WIDTH, compose
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
-from bebertlab.report.caveats import GENERATED
-from bebertlab.report.document import Bullets, Note
-from bebertlab.report.write import compose
 
 
 def _write(study: StudyRecord, trials: list[TrialRecord], folder: Path) -> str:
@@ -58,17 +58,17 @@ def test_an_interrupted_study_with_failures(
 ) -> None:
     study, trials = simulate()
     states = itertools.cycle([0, 0, 1, 2, 0])
-    waiting = [evolve(one, state=TrialState.WAITING, metrics={}, stages=()) for one in trials]
-    mixed = [(one, fail(one), waiting[one.number])[state] for one, state in zip(trials, states, strict=False)]
+    waiting = [evolve(trial, state=TrialState.WAITING, metrics={}, stages=()) for trial in trials]
+    mixed = [(trial, fail(trial), waiting[trial.number])[state] for trial, state in zip(trials, states, strict=False)]
     page = _write(evolve(study, planned=126), mixed, tmp_path)
-    assert "25 failed, 25 unfinished" in page
+    assert "25 failed, 25 left" in page
     assert "Failed trials" in page
 
 
 def test_a_random_search_without_questions(simulate: Simulate, tmp_path: Path) -> None:
     study, trials = simulate()
     rates = np.random.default_rng(0).uniform(1e-4, 1e-2, 42).tolist()
-    drawn = [evolve(one, parameters={"train.learning_rate": rates[i // 3]}) for i, one in enumerate(trials)]
+    drawn = [evolve(trial, parameters={"train.learning_rate": rates[i // 3]}) for i, trial in enumerate(trials)]
     page = _write(evolve(study, axes={"train.learning_rate": ()}, questions=()), drawn, tmp_path)
     assert "learning_rate" in page
     assert "Answers" not in page
@@ -84,22 +84,22 @@ def test_answers_come_first(simulate: Simulate) -> None:
     names = [figure.name for figure in document.figures()]
     assert len(names) == len(set(names)) == 7
     titles = [section.title for section in document.sections if section.level == 2]
-    assert titles[:3] == ["In short", "Answers", "All points"]
+    assert titles[:3] == ["Summary", "Answers", "All points"]
     assert titles[-1] == "How to reproduce"
     short = document.sections[0].blocks[0]
     assert isinstance(short, Bullets)
     assert short.leads[0] == "Does boosting beat bagging and the single model?"
-    assert "boosting beats single by 3." in short.items[0]  # names stay as they are written
+    assert "boosting is better than single by 3." in short.items[0]  # names stay as they are written
     assert "Best of 42 points" in short.items[3]
     assert "126 of 126 trials complete" in short.items[4]
     assert "seeds 0, 1 and 2;" in short.items[4]
 
 
-def test_generated_data_is_said_and_only_then(simulate: Simulate) -> None:
+def test_generated_data_is_reported_and_only_then(simulate: Simulate) -> None:
     study, trials = simulate()
     plain = evolve(study, questions=())
-    assert Note(words=GENERATED) in compose(plain, trials[:1]).lead
-    assert Note(words=GENERATED) not in compose(evolve(plain, generated=False), trials[:1]).lead
+    assert Note(text=GENERATED.sentence) in compose(plain, trials[:1]).lead
+    assert Note(text=GENERATED.sentence) not in compose(evolve(plain, caveats=()), trials[:1]).lead
 
 
 def test_one_seed_is_one(simulate: Simulate) -> None:
@@ -136,3 +136,80 @@ def test_a_file_of_a_report_that_is_gone_or_changed_is_written_again(
     damage(tmp_path / name)
     update_report(study, trials[:6], tmp_path)
     assert (tmp_path / name).read_bytes() == before
+
+
+def test_table_answers_and_failures(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
+    study, trials = simulate()
+    text = summary_table(study, [fail(trials[0]), *trials[1:]])
+    lines = text.splitlines()
+    assert lines[0] == "ensemble_ablation@3f2c9a71: 125 of 126 trials complete, 1 failed"
+    assert "say nothing about real language" in lines[1]
+    assert lines[3].split()[:3] == ["#", "activation_bits", "distillation"]
+    assert "  At size 2: boosting is better than single by 3." in text
+    assert "the loss became NaN at step 7" in text
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("long", ["members.ensemble", "members.distillation"])
+def test_lines_fit(simulate: Simulate, long: str) -> None:
+    study, trials = simulate()
+    wordy = {"kind": "boosting", "temperature": 2.0, "weights": [0.25] * 40}
+    wide = [evolve(trial, parameters={**trial.parameters, long: wordy}, name="t" * 300) for trial in trials]
+    failed = evolve(wide[0], state=TrialState.FAILED, error="because " * 60)
+    text = summary_table(evolve(study, axes={**study.axes, long: (wordy,)}), [failed, *wide[1:]])
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert "…" in text
+
+
+def test_what_does_not_fit_is_left_to_the_report(simulate: Simulate) -> None:
+    study, trials = simulate()
+    more = [
+        evolve(
+            trial,
+            metrics={**trial.metrics, "validation/f1": 50.0 + trial.number, "validation_mismatched/f1": trial.number},
+        )
+        for trial in trials
+    ]
+    assert "validation/f1" not in summary_table(study, more)
+    assert "validation/f1" in summary_table(evolve(study, axes={"members.size": (1, 2, 4)}), more)
+
+
+def test_a_study_that_has_not_begun(simulate: Simulate) -> None:
+    study, _ = simulate()
+    text = summary_table(evolve(study, planned=126), [])
+    assert "0 of 126 trials complete, 126 left" in text
+    assert "Not answered: members.ensemble was not searched in this run." in text
+
+
+def test_costs_are_left_to_the_report_before_a_value_is_cut(simulate: Simulate) -> None:
+    study, trials = simulate()
+    costs = ("size/matrix_mebibytes", "size/stored_mebibytes", "cost/gigaflops", "validation/f1")
+    costly = [
+        evolve(trial, metrics={**trial.metrics, **{name: 3.0 + trial.number for name in costs}}) for trial in trials
+    ]
+    head = summary_table(study, costly).splitlines()[3]
+    assert ("validation/f1" in head, "stored MiB" in head) == (False, False)
+    assert ("total MiB" in head, "GFLOPs" in head) == (True, True)
+    narrow = evolve(study, axes={"members.size": (1, 2, 4)})
+    whole = summary_table(narrow, costly).splitlines()[3]
+    assert all(name in whole for name in ("validation/f1", "matrix MiB", "total MiB", "stored MiB", "GFLOPs"))
+    wide = [evolve(trial, parameters={**trial.parameters, "members.distillation": "d" * 30}) for trial in costly]
+    head = summary_table(evolve(study, axes={**study.axes, "members.distillation": ("d" * 30,)}), wide).splitlines()[3]
+    assert not any(name in head for name in ("matrix MiB", "stored MiB", "GFLOPs"))
+    assert "total MiB" in head
+
+
+def test_caveats_are_at_the_top_of_report_and_summary(simulate: Simulate) -> None:
+    study, _ = simulate()
+    caveats = tuple(Caveat(kind=kind, short=kind, sentence=f"The data are {kind}.") for kind in ("cut", "odd"))
+    limited = evolve(study, caveats=caveats, questions=())
+    assert compose(limited, []).lead[1:] == (Note(text="The data are cut."), Note(text="The data are odd."))
+    assert summary_table(limited, []).splitlines()[1:3] == ["The data are cut.", "The data are odd."]
+
+
+def test_the_summary_names_the_best_model_and_its_key(simulate: Simulate) -> None:
+    study, trials = simulate(seeds=(0,))
+    text = summary_table(evolve(study, questions=()), trials)
+    best = max(trials, key=lambda trial: trial.metrics["validation/score"])
+    assert f"Best model: {best.name}" in " ".join(text.split())
+    assert f"key of its stage score: {best.stages[-1].key[:12]}" in text

@@ -14,11 +14,13 @@ import numpy as np
 from attrs import field, frozen, validators
 
 from bebertlab.api import (
+    GENERATED,
     Checkpoint,
     Context,
     EncoderOptions,
     EnsembleOptions,
     Inputs,
+    Metric,
     Split,
     StageGroupOptions,
     StageOptions,
@@ -49,9 +51,9 @@ class FakeTask(TaskOptions):
             name=f"fake/{self.size}",
             classes=("a", "b"),
             splits=splits,
-            metrics=lambda predictions, labels: {"accuracy": 1.0},
+            metrics=(Metric(name="accuracy", compute=lambda answers: 1.0),),
             score="accuracy",
-            generated=True,
+            caveats=(GENERATED,),
         )
 
 

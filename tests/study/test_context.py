@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.errors import UserError
-from bebertlab.study.context import StudyContext, known_records
+from bebertlab.study.context import StudyContext, known_caveats, known_records
 from bebertlab.study.journal import new_record
 from bebertlab.study.space import Trial
 
@@ -86,8 +86,20 @@ def test_the_resolved_study_replaces_an_old_one_at_once(files: Files) -> None:
     record = context.observed()
     for _ in range(2):
         context.write_resolved(record)
-    assert sorted(path.name for path in context.folder.iterdir()) == ["plugins", "study.yaml"]
+    assert sorted(path.name for path in context.folder.iterdir()) == ["caveats.json", "plugins", "study.yaml"]
     assert [path.name for path in (context.folder / "plugins").iterdir()] == ["parts.py"]
+
+
+def test_caveats_of_every_task_are_kept_for_the_status(files: Files) -> None:
+    parts = files.folder / "parts.py"
+    text = parts.read_text()
+    assert "caveats=(GENERATED,)" in text
+    many = text.replace("caveats=(GENERATED,)", "caveats=(evolve(GENERATED, short=f'size {self.size}'),)")
+    parts.write_text(many.replace("from attrs import ", "from attrs import evolve, "))
+    context = StudyContext(files.read("search.task.size={choice: [4, 5]}"), Path("work"))
+    assert known_caveats(context.folder) == ()
+    context.write_resolved(context.observed())
+    assert [caveat.short for caveat in known_caveats(context.folder)] == ["size 4", "size 5"]
 
 
 BROKEN = """\

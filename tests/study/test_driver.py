@@ -155,7 +155,7 @@ def driving(
             folder=folder,
             work=folder,
             identity={},
-            resolved="",
+            resolved={},
             objectives=(Objective(metric=METRIC),),
             axes={},
             seeds=of.seeds,

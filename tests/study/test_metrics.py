@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.errors import UserError
+from bebertlab.interfaces.metric_names import MetricInfo
 from bebertlab.study.context import StudyContext
+from bebertlab.study.metrics import check_goal
 from bebertlab.study.planner import check_points
 
 if TYPE_CHECKING:
@@ -26,10 +28,11 @@ search: {trunk.size: {choice: [1, 2]}}
 DRAWN = ("sampler.kind=random", "sampler.trials=2")
 
 
-def check(files: Files, metric: str, *sets: str, data: bool) -> None:
+def check(files: Files, metric: str, *sets: str, data: bool, goal: str | None = None) -> None:
     """Check a study whose result is that of the stage `evaluate`."""
     files.path.write_text(EVALUATED)
-    source = files.read(f"objective.metric={metric}", *sets)
+    goal = goal or ("minimize" if metric.startswith(("cost/", "size/")) else "maximize")
+    source = files.read(f"objective.metric={metric}", f"objective.goal={goal}", *sets)
     context = StudyContext(source, Path("work"))
     if not data:
         check_points(source.study, source.plugins.registry)
@@ -77,3 +80,25 @@ def test_a_stage_of_a_plugin_may_have_any_metric(files: Files) -> None:
     context = StudyContext(source, Path("work"))
     check_points(source.study, source.plugins.registry)
     context.check_plans(context.records())
+
+
+@pytest.mark.parametrize(
+    ("metric", "goal", "expected"),
+    [
+        ("size/total_mebibytes", "maximize", "lower values of size/total_mebibytes are better; expected minimize"),
+        ("validation/score", "minimize", "higher values of validation/score are better; expected maximize"),
+    ],
+)
+def test_a_goal_in_the_wrong_direction_is_refused(files: Files, metric: str, goal: str, expected: str) -> None:
+    with pytest.raises(UserError, match=f"objective.goal: {expected}"):
+        check(files, metric, data=True, goal=goal)
+
+
+def test_the_direction_of_a_metric_is_that_of_its_task() -> None:
+    check_goal("validation/distance", "maximize")  # unknown: higher is better
+    distance = (MetricInfo(name="distance", maximize=False),)
+    check_goal("validation/distance", "minimize", distance)
+    with pytest.raises(UserError, match="lower values of validation/distance are better"):
+        check_goal("validation/distance", "maximize", distance)
+    for goal in ("maximize", "minimize"):
+        check_goal("members/kept", goal)

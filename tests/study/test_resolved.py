@@ -10,6 +10,7 @@ from attrs import evolve
 
 from bebertlab.config.yaml import to_yaml
 from bebertlab.errors import UserError
+from bebertlab.interfaces.task import GENERATED
 from bebertlab.registry.manager import load_plugins
 from bebertlab.study.loaded_study import LoadedStudy, read_study
 from bebertlab.study.planner import Planner, recipe_at
@@ -68,20 +69,29 @@ def test_what_observers_see(files: Files) -> None:
     point = {"members.ensemble": "bagging", "members.size": 1}
     plan = Planner(source.plugins, ComputeSettings()).plan(recipe_at(source.study, point, 0, source.plugins.registry))
     texts, missing = source.plugins.texts, {"ff": "fake"}
-    record = study_record(source.study, Path("work"), plan.task, texts=texts, planned=14, finished=3, missing=missing)
+    record = study_record(
+        source.study,
+        Path("work"),
+        plan.task,
+        caveats=plan.task.caveats,
+        texts=texts,
+        planned=14,
+        finished=3,
+        missing=missing,
+    )
     assert record.plugin_files == ("plugins/parts.py",)
     assert record.folder == study_folder(source.study, Path("work")) == Path(f"work/studies/little-{record.digest[:8]}")
     assert record.identity == {"task": "fake/4", "encoder": "fake", "recipe": "study"}
     assert record.axes == {"members.ensemble": ("single", "bagging", "boosting"), "members.size": (1, 2, 4)}
-    assert (record.objective, record.maximize, record.generated, record.planned, record.finished) == (
+    assert (record.objective, record.maximize, record.caveats, record.planned, record.finished) == (
         "validation/score",
         True,
-        True,
+        (GENERATED,),
         14,
         3,
     )
     assert record.missing == {"ff": "fake"}
-    assert record.resolved == to_yaml(resolved(source.study))
+    assert record.resolved == resolved(source.study)
 
 
 PLACED = """\

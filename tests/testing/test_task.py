@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from attrs import frozen
 
-from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Split, Task, TaskOptions
+from bebertlab.interfaces.task import GENERATED, SELECT, TRAIN, VALIDATION, Answers, Metric, Split, Task, TaskOptions
 from bebertlab.testing.contract import ContractError
 from bebertlab.testing.task import check_task
 
@@ -26,12 +26,32 @@ def _split(name: str, size: int, *, regression: bool) -> Split:
     )
 
 
-def _accuracy(predictions: Labels, labels: Labels) -> dict[str, float]:
-    return {"accuracy": float(100 * (predictions == labels).mean())}
+def _accuracy(answers: Answers) -> float:
+    return float(100 * (answers.predictions == answers.labels).mean())
 
 
-def _closeness(predictions: Labels, labels: Labels) -> dict[str, float]:
-    return {"closeness": float(100 - 10 * np.abs(predictions - labels).mean())}
+def _closeness(answers: Answers) -> float:
+    return float(100 - 10 * np.abs(answers.predictions - answers.labels).mean())
+
+
+def _confidence(answers: Answers) -> float:
+    assert answers.probabilities is not None
+    return float(answers.probabilities.max(axis=1).mean())
+
+
+def _first(answers: Answers) -> float:
+    assert answers.scores is not None
+    return float(answers.scores[0, 0])
+
+
+def _with(*metrics: Metric) -> Spoil:
+    return lambda task: attrs.evolve(task, metrics=(*task.metrics, *metrics))
+
+
+def _instead(compute: Callable[[Answers], float], *, needs_scores: bool = False) -> Spoil:
+    return lambda task: attrs.evolve(
+        task, metrics=(Metric(name=task.score, compute=compute, needs_scores=needs_scores),)
+    )
 
 
 @frozen(kw_only=True)
@@ -47,9 +67,11 @@ class Numbered(TaskOptions):
                 name="numbered",
                 classes=() if self.regression else ("even", "odd"),
                 splits={name: _split(name, size, regression=self.regression) for name, size in names.items()},
-                metrics=_closeness if self.regression else _accuracy,
+                metrics=(Metric(name="closeness", compute=_closeness),)
+                if self.regression
+                else (Metric(name="accuracy", compute=_accuracy),),
                 score="closeness" if self.regression else "accuracy",
-                generated=True,
+                caveats=(GENERATED,),
             )
         )
 
@@ -71,19 +93,25 @@ def _without(name: str) -> Spoil:
     return lambda task: attrs.evolve(task, splits={key: split for key, split in task.splits.items() if key != name})
 
 
-def _warning(predictions: Labels, labels: Labels) -> dict[str, float]:
-    if (predictions == predictions[0]).all():
+def _warning(answers: Answers) -> float:
+    if (answers.predictions == answers.predictions[0]).all():
         warnings.warn("constant", RuntimeWarning, stacklevel=1)
-    return _accuracy(predictions, labels)
+    return _accuracy(answers)
 
 
-def _by_place(predictions: Labels, labels: Labels) -> dict[str, float]:
-    return {"accuracy": float(100 * np.average(predictions == labels, weights=np.arange(len(labels)) + 1.0))}
+def _by_position(answers: Answers) -> float:
+    weights = np.arange(len(answers.labels)) + 1.0
+    return float(100 * np.average(answers.predictions == answers.labels, weights=weights))
 
 
 @pytest.mark.parametrize("regression", [False, True])
 def test_a_whole_task_passes(regression: bool) -> None:
     check_task(Numbered(regression=regression))
+
+
+def test_metrics_may_read_probabilities_and_have_a_unit() -> None:
+    confidence = Metric(name="confidence", compute=_confidence, needs_scores=True)
+    check_task(Numbered(spoil=_with(confidence, Metric(name="count", compute=lambda answers: 1e3, unit="examples"))))
 
 
 @pytest.mark.parametrize(
@@ -110,9 +138,14 @@ def test_a_whole_task_passes(regression: bool) -> None:
         (_change(SELECT, texts=tuple(f"train text {i}" for i in range(8))), "train and select share 8 texts"),
         (_change(VALIDATION, texts=tuple(f"train text {i}" for i in range(10))), "train and validation share 10"),
         (lambda task: attrs.evolve(task, score="matthews"), "score 'matthews' is not one of its metrics: accuracy"),
-        (lambda task: attrs.evolve(task, metrics=lambda p, y: {"accuracy": 1.0}), "score 1.0, not 100"),
-        (lambda task: attrs.evolve(task, metrics=_warning), "constant predictions of train cause a warning: constant"),
-        (lambda task: attrs.evolve(task, metrics=_by_place), "metrics of train depend on the order"),
+        (_instead(lambda answers: 1.0), "score 1.0, expected 100"),
+        (_instead(_accuracy, needs_scores=True), "main metric 'accuracy' must not need scores"),
+        (_instead(_warning), "constant predictions of train cause a warning: constant"),
+        (_instead(_by_position), "metrics of train depend on the order"),
+        (_with(Metric(name="first", compute=_first, needs_scores=True)), "metrics of train depend on the order"),
+        (_with(Metric(name="accuracy", compute=_accuracy)), "two of its metrics have one name"),
+        (_with(Metric(name="big", compute=lambda answers: 1e3)), "is 1000.0, expected a percentage"),
+        (_with(Metric(name="nan", compute=lambda answers: np.nan, unit="")), "is nan, expected a finite number"),
     ],
 )
 def test_a_broken_task_is_found(spoil: Spoil, message: str) -> None:
@@ -159,6 +192,6 @@ def test_loading_twice_must_give_the_same(spoil: Callable[[Task, int], Task], me
 
 def test_real_data_may_share_texts_with_its_validation_set_but_not_with_select() -> None:
     same = tuple(f"train text {i}" for i in range(10))
-    check_task(Numbered(spoil=lambda task: attrs.evolve(_change(VALIDATION, texts=same)(task), generated=False)))
+    check_task(Numbered(spoil=lambda task: attrs.evolve(_change(VALIDATION, texts=same)(task), caveats=())))
     with pytest.raises(ContractError, match="train and select share"):
-        check_task(Numbered(spoil=lambda task: attrs.evolve(_change(SELECT, texts=same[:8])(task), generated=False)))
+        check_task(Numbered(spoil=lambda task: attrs.evolve(_change(SELECT, texts=same[:8])(task), caveats=())))

@@ -12,6 +12,7 @@ import pytest
 
 from bebertlab.interfaces.events import StageResult, StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.sampler import Objective
+from bebertlab.interfaces.task import GENERATED
 
 
 @pytest.fixture
@@ -23,11 +24,14 @@ def study(tmp_path: Path) -> StudyRecord:
         folder=tmp_path / "studies" / "tiny_study-abcdef12",
         work=tmp_path,
         identity={"task": "minigrammar/acceptability", "encoder": "tiny", "recipe": "bebert"},
-        resolved="name: tiny_study\nrecipe: {description: small, task: {size: 40}, stages: {half: {width: 0.5}}}\n",
+        resolved={
+            "name": "tiny_study",
+            "recipe": {"description": "small", "task": {"size": 40}, "stages": {"half": {"width": 0.5}}},
+        },
         objectives=(Objective(),),
         axes={"members.size": (1, 2)},
         seeds=(0, 1),
-        generated=True,
+        caveats=(GENERATED,),
         planned=4,
     )
 

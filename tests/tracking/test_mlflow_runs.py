@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from bebertlab.config.yaml import to_yaml
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.tracking.mlflow_client import connect, default_uri
 from bebertlab.tracking.mlflow_curves import CurvePoint
@@ -56,13 +57,13 @@ def test_what_it_takes_to_run_a_study_again_is_kept(study: StudyRecord, database
         path.write_text(f"# {name}\n")
     Runs(connect(f"sqlite:///{database}", study.work), evolve(study, plugin_files=names), "bebertlab/x")
     (resolved,) = (study.work / "mlartifacts").rglob("study.yaml")
-    assert resolved.read_text() == study.resolved
+    assert resolved.read_text() == to_yaml(study.resolved)
     assert all((resolved.parent / name).read_text() == f"# {name}\n" for name in names)
 
 
 def test_many_settings_are_logged(opened: Callable[[], Runs], runs: Read, study: StudyRecord, database: Path) -> None:
-    words = ", ".join(f"option{number}: {number}" for number in range(250))
-    Runs(connect(f"sqlite:///{database}", study.work), evolve(study, resolved=f"recipe: {{{words}}}"), "bebertlab/x")
+    resolved = {"recipe": {f"option{number}": number for number in range(250)}}
+    Runs(connect(f"sqlite:///{database}", study.work), evolve(study, resolved=resolved), "bebertlab/x")
     assert len(runs()[0].data.params) == 250 + len(study.identity)
 
 

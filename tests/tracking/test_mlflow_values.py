@@ -39,7 +39,8 @@ def test_tags_name_study_and_stages(study: StudyRecord, trials: tuple[TrialRecor
     assert study_tags(study)["bebertlab.digest"] == study.digest
     tags = trial_tags(study, trials[2])
     assert tags["bebertlab.stage.members.1"] == "key of members.1 0"
-    assert tags["bebertlab.generated"] == "true"
+    assert tags["bebertlab.caveats"] == "generated"
+    assert trial_tags(evolve(study, caveats=()), trials[2])["bebertlab.caveats"] == "none"
     assert "bebertlab.error" not in tags
     failed = trial_tags(study, evolve(trials[2], state=TrialState.FAILED, error="NaN"))
     assert failed["bebertlab.error"] == "NaN"

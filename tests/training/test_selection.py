@@ -11,7 +11,7 @@ from bebertlab.data.examples import Examples
 from bebertlab.inference.predict import predict
 from bebertlab.interfaces.batch import Tap
 from bebertlab.interfaces.loss import LossOptions
-from bebertlab.interfaces.task import Labels, Task
+from bebertlab.interfaces.task import Metric, Task
 from bebertlab.model.bert import BertClassifier
 from bebertlab.testing.tiny import tiny_model
 from bebertlab.training.labels import LabelsOptions
@@ -27,12 +27,9 @@ MakeLoss = Callable[..., LossOptions]
 def kept(model: BertClassifier, setup: TrainingSetup, scores: list[float]) -> float:
     """Which of the states 0, 1, 2 ... is kept, if they have these scores."""
     task = setup.task
-    left = iter(scores)
-
-    def metrics(predictions: Labels, labels: Labels) -> dict[str, float]:
-        return {"accuracy": next(left)}
-
-    setup = evolve(setup, task=evolve(task, metrics=metrics))
+    remaining = iter(scores)
+    accuracy = Metric(name="accuracy", compute=lambda answers: next(remaining))
+    setup = evolve(setup, task=evolve(task, metrics=(accuracy,)))
     selection = Selection(model, PhaseLoss([LabelsOptions()], 2), setup, by_loss=False)
     for number in range(len(scores)):
         with torch.no_grad():
@@ -65,7 +62,8 @@ def test_the_last_state_is_there_too_where_it_is_wanted_and_another_is_better(
 ) -> None:
     scores = iter([0.9, 0.1])
     setup = evolve(set_up_training(), keep_last=wanted)
-    setup = evolve(setup, task=evolve(setup.task, metrics=lambda *_: {"accuracy": next(scores)}))
+    accuracy = Metric(name="accuracy", compute=lambda answers: next(scores))
+    setup = evolve(setup, task=evolve(setup.task, metrics=(accuracy,)))
     model = tiny_model(task)
     selection = Selection(model, PhaseLoss([LabelsOptions()], 2), setup, by_loss=False)
     for number in (0, 1):
