@@ -69,7 +69,11 @@ def test_a_pointer_of_git_lfs_is_said(cola: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "columns", "message"),
     [
-        ("cola", {**COLUMNS, "label": None, "labels": [0, 1]}, "no column 'label'; rename 'labels' if it contains that"),
+        (
+            "cola",
+            {**COLUMNS, "label": None, "labels": [0, 1]},
+            "no column 'label'; rename 'labels' if it contains that",
+        ),
         ("cola", {**COLUMNS, "sentence": None, "text": ["a", "b"]}, "no column 'sentence'; rename 'text' if"),
         (
             "qqp",
