@@ -9,6 +9,7 @@ from bebertlab.data.examples import (
     load_examples,
 )
 from bebertlab.training.curve import (
+    CurveRecorder,
     EvaluationPoint,
     LearningCurve,
     PhaseCurve,
@@ -24,6 +25,7 @@ from bebertlab.training.teacher import Teacher
 from bebertlab.training.teaching import plan_student, prepare_student, student_composition
 
 __all__ = [
+    "CurveRecorder",
     "EvaluationPoint",
     "Examples",
     "LearningCurve",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -231,7 +231,7 @@ def read_learning_curve(folder: Path) -> LearningCurve | None:
 
 def _phase_data(phase: PhaseCurve) -> dict[str, Any]:
     names = dict.fromkeys(name for point in phase.training for name in point.terms)
-    terms = {name: _column(phase.training, lambda point, name=name: point.terms.get(name, 0.0)) for name in names}
+    terms = {name: [_rounded(point.terms.get(name, 0.0)) for point in phase.training] for name in names}
     return {
         "name": phase.name,
         "steps": phase.steps,
@@ -245,11 +245,7 @@ def _phase_data(phase: PhaseCurve) -> dict[str, Any]:
 
 
 def _columns(points: Sequence[Any], names: Iterable[str]) -> dict[str, list[Any]]:
-    return {name: _column(points, lambda point, name=name: getattr(point, name)) for name in names}
-
-
-def _column(points: Sequence[Any], value: Callable[[Any], Any]) -> list[Any]:
-    return [_rounded(value(point)) for point in points]
+    return {name: [_rounded(getattr(point, name)) for point in points] for name in names}
 
 
 def _rounded(value: float) -> float | None:

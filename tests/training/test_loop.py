@@ -284,7 +284,12 @@ def test_a_share_of_the_examples_costs_that_share(
     factors: list[float] = []
     computed: list[Tensor] = []
     evaluated: list[bool] = []
-    monkeypatch.setattr(Selection, "consider", lambda self, *, last: evaluated.append(last) or EVALUATION)
+
+    def evaluate(self: Selection, *, last: bool) -> Evaluation:
+        evaluated.append(last)
+        return EVALUATION
+
+    monkeypatch.setattr(Selection, "consider", evaluate)
     monkeypatch.setattr(Optimizer, "step", lambda self, factor: factors.append(factor))
     forward = BertClassifier.forward
 
