@@ -107,7 +107,7 @@ _TRAIN: dict[str, Any] = {"epochs": 4, "learning_rate": 1e-3}
 _SEEDS = 3
 
 
-def measure_score(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+def measure_score(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[Row]:
     """The same small model trained with the same seeds in both precisions."""
     task = config.codec.load(_TASK, TaskOptions).load()  # type: ignore[type-abstract]
     fp32, bf16 = ([*_scores(task, config, precision)] for precision in ("fp32", "bf16"))

@@ -166,7 +166,7 @@ class Stopwatch:
         self.seconds += timed(lambda: self._call(*arguments), self._device)
 
 
-def measure_optimizer(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+def measure_optimizer(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[Row]:
     """Time to clip the gradients, update the weights and clear the gradients."""
     setup = equal_length_setup(config, config.total_steps)
     with train_labels(W1A8.build(config), setup) as training:
@@ -196,7 +196,7 @@ COMPILE = (
 )
 
 
-def measure_compile(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+def measure_compile(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[Row]:
     """The speedup of torch.compile, and after how many steps it has made up for the compilation in the first ones."""
     steps = config.total_steps + config.steps
     with (

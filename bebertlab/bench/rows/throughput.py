@@ -49,7 +49,7 @@ _WARM_UP = 2  # steps at the start of a training, slowed down by memory allocati
 _PREDICTION_FACTOR = 3  # sentences predicted per sentence trained; real prediction passes are longer still
 
 
-def measure_throughput(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+def measure_throughput(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[Row]:
     """Both rows from the same training runs."""
     steps = 8 if config.quick else 50
     setup = sst2_length_setup(config, steps, _WARM_UP)
@@ -107,7 +107,7 @@ FEEDING = (FEEDING_SHARE, FEEDING_CACHE)
 _FEEDING_SENTENCES = 4_000
 
 
-def measure_feeding(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+def measure_feeding(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[Row]:
     """Tokens are made once for all epochs and batches in every epoch, so one epoch is the worst case."""
     sentences = _FEEDING_SENTENCES // 2 if config.quick else _FEEDING_SENTENCES
     first, second, batching = zip(*_time_feeding(sentences, config), strict=True)
