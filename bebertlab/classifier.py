@@ -1,0 +1,222 @@
+"""A trained model that classifies texts: `from bebertlab import load_classifier`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.data.examples import Examples
+from bebertlab.data.tokenizer import ModelTokenizer, check_segments, check_vocabulary, has_tokenizer, read_tokenizer
+from bebertlab.data.tokenizer_file import TOKENIZER_FILE
+from bebertlab.data.tokens import Tokens, TruncatingTokenizer
+from bebertlab.errors import SetupError, UserError
+from bebertlab.files import read_json
+from bebertlab.inference.predict import predict
+from bebertlab.inference.prepare import InferenceModel, prepare
+from bebertlab.interfaces.stage import Codec
+from bebertlab.locations import expand_home
+from bebertlab.model.classes import check_problem, class_names
+from bebertlab.model.folder import CONFIGURATION, SURGERY, load_model
+from bebertlab.pipeline.plan import ComputeSettings
+from bebertlab.registry.manager import load_plugins
+from bebertlab.store.store import Store
+from bebertlab.store.why import INPUTS
+
+_Floats = NDArray[np.float32]
+
+
+@frozen(kw_only=True, eq=False)
+class TextClassifier:
+    """A trained model with its tokenizer; `load_classifier` reads one.
+
+    `texts` is any iterable of str, such as a list or a column of a table; `pairs` has the second text of each pair, for
+    a model that was trained on pairs (its folder does not say so: without them it classifies the first texts alone).
+    There is no need to make batches: inputs of similar length are computed together, a limited number at a time.
+
+    A text with more than `maximum_tokens` is truncated where the tokenizer says so, usually at its end (in a pair, the
+    longer text is), with a UserWarning that counts them.
+
+    The methods raise UserError for one text instead of several, for elements that are not str, and for pairs that are
+    not as many as the texts.
+    """
+
+    folder: Path  #: it was read from
+    classes: tuple[str, ...]  #: names by output; their indices as text if config.json has none; empty for a regression
+    maximum_tokens: int  #: longest input
+    device: str
+    _model: InferenceModel = field(repr=False)
+    _tokenizer: ModelTokenizer = field(repr=False)
+    _truncating: TruncatingTokenizer = field(init=False, repr=False)
+
+    @_truncating.default
+    def _limited_tokenizer(self) -> TruncatingTokenizer:
+        return TruncatingTokenizer(
+            tokenizer=self._tokenizer.tokenizer,
+            maximum_tokens=self.maximum_tokens,
+            truncation_side=self._tokenizer.truncation_side,
+        )
+
+    def predict(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> list[str] | list[float]:
+        """The most probable class of each text by name, the first one on a tie; of a regression the number it gives."""
+        logits = self._logits(texts, pairs)
+        if not self.classes:
+            values: list[float] = logits[:, 0].tolist()
+            return values
+        return [self.classes[index] for index in logits.argmax(axis=1)]
+
+    def scores(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> NDArray[np.float32]:
+        """The logits (N, C) of N texts, float32; of a regression (N, 1)."""
+        return self._logits(texts, pairs)
+
+    def probabilities(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> NDArray[np.float32]:
+        """The probabilities (N, C) of the classes of N texts, float32: the softmax of the logits.
+
+        Raises:
+            UserError: the model is a regression.
+        """
+        if not self.classes:
+            raise UserError(f"the model in {self.folder} is a regression, which has no classes; use predict or scores")
+        softmax: _Floats = torch.from_numpy(self._logits(texts, pairs)).softmax(dim=1).numpy()
+        return softmax
+
+    def _logits(self, texts: Iterable[str], pairs: Iterable[str] | None) -> NDArray[np.float32]:
+        first, second = _listed("texts", texts), None if pairs is None else _listed("pairs", pairs)
+        if second is not None:
+            if len(first) != len(second):
+                raise UserError(
+                    f"there are {len(first)} texts and {len(second)} pairs; expected a second text for each"
+                )
+            check_segments(self._tokenizer, self._model.architecture, pairs=True, model=f"the model in {self.folder}")
+        if not first:
+            return np.zeros((0, self._model.architecture.classes), dtype=np.float32)
+        tokens = self._tokens(first, second)
+        unlabelled = torch.zeros(len(tokens), dtype=torch.int64)
+        examples = Examples(tokens=tokens, labels=unlabelled, padding=self._tokenizer.padding)
+        logits: _Floats = predict(self._model, examples, device=self.device).numpy()
+        return logits
+
+    def _tokens(self, texts: list[str], pairs: list[str] | None) -> Tokens:
+        try:
+            tokens = self._truncating.tokens(texts, pairs)
+        except Exception as error:  # the package raises no more specific class
+            raise UserError(f"the tokenizer in {self.folder} cannot tokenize the texts: {error}") from error
+        if not tokens.lengths.all():
+            index = int(tokens.lengths.argmin())
+            raise UserError(f"the tokenizer in {self.folder} gives no tokens for texts[{index}]")
+        if tokens.truncated:
+            message = f"{tokens.truncated} of {len(tokens)} inputs are truncated to {self.maximum_tokens} tokens"
+            warnings.warn(message, stacklevel=4)  # at the call of the public method
+        return tokens
+
+
+def load_classifier(
+    folder: str | os.PathLike[str], *, device: str = "cpu", plugins: Iterable[str | os.PathLike[str]] = ()
+) -> TextClassifier:
+    """Read the model in a folder, ready to classify texts.
+
+    Weights are quantized once, and on a CPU large products are computed in int8, as where stages evaluate their
+    models: on the same machine, the logits of a whole split are those that its stage stored. Memory that a batch used
+    is kept for the next one, see `bebertlab.inference.predict.keep_freed_memory`.
+
+    Args:
+        folder: of a stage in the store (`bebertlab store list`), as `bebertlab model import` wrote it, or a
+            BertForSequenceClassification of Hugging Face with its tokenizer
+        device: where it computes, e.g. `cuda`
+        plugins: files of plugins whose quantizers the model has; installed plugins are loaded anyway
+
+    Raises:
+        SetupError: the folder or a file in it is missing, or the device is not available.
+        UserError: there is no single model in the folder, as in that of a merged ensemble; a file is damaged; the model
+            is no classifier or regression; a plugin cannot be loaded.
+    """
+    path = Path(expand_home(os.fspath(folder)))
+    _check_folder(path)
+    ComputeSettings(device=device).check()
+    model = _read_model(path, _codec(plugins), device)
+    sizes = model.architecture
+    tokenizer = read_tokenizer(path)
+    check_vocabulary(tokenizer, sizes)
+    check_segments(tokenizer, sizes, pairs=False, model=f"the model in {path}")
+    return TextClassifier(
+        folder=path,
+        classes=_classes(path, sizes.classes),
+        maximum_tokens=min(tokenizer.maximum_tokens or sizes.positions, sizes.positions),
+        device=device,
+        model=model,
+        tokenizer=tokenizer,
+    )
+
+
+def _read_model(folder: Path, codec: Codec, device: str) -> InferenceModel:
+    """The model in a folder, whatever its format."""
+    return prepare(load_model(folder, codec).to(device))
+
+
+def _codec(plugins: Iterable[str | os.PathLike[str]]) -> OptionsCodec:
+    if isinstance(plugins, str | os.PathLike):
+        raise UserError(f"plugins is {os.fspath(plugins)!r}; expected a list of files, even for one")
+    loaded = load_plugins([Path(expand_home(os.fspath(file))) for file in plugins])
+    for failure in loaded.failures:
+        if failure.source.file is not None:
+            raise UserError(str(failure))
+    return OptionsCodec(loaded.registry)
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise SetupError(f"{folder}: no such folder")
+    if not any((folder / name).is_file() for name in (CONFIGURATION, SURGERY)):
+        raise _no_model(folder)
+    if not has_tokenizer(folder):
+        raise SetupError(f"{folder} has no {TOKENIZER_FILE}; copy that of the model into it")
+
+
+def _no_model(folder: Path) -> UserError:
+    """The error for a folder without a model: of a stage of the store that has none, or of something else."""
+    absolute = folder.absolute()
+    store = Store(absolute.parent.parent)
+    manifest = store.peek(absolute.name)
+    if manifest is None:
+        return SetupError(
+            f"{folder} has no {CONFIGURATION}; expected the folder of a stage with a model, of an imported model, or of"
+            " a BERT classifier of Hugging Face"
+        )
+    keys = [key for several in manifest.parts.get(INPUTS, {}).values() for key in several]
+    inputs = [f"{stage.stage} ({store.folder(key)})" for key in keys if (stage := store.peek(key)) is not None]
+    hint = f"; it reads {', '.join(inputs)}" if inputs else ""
+    return UserError(f"{folder} is of stage '{manifest.stage}' (kind '{manifest.kind}'), which has no model{hint}")
+
+
+def _classes(folder: Path, outputs: int) -> tuple[str, ...]:
+    path = folder / CONFIGURATION
+    config = read_json(path)
+    try:
+        check_problem(config, outputs)
+        names = class_names(config, outputs)
+    except UserError as error:
+        raise type(error)(f"{path}: {error}") from error
+    if outputs == 1:
+        return ()
+    return tuple(map(str, range(outputs))) if names is None else names
+
+
+def _listed(name: str, texts: Iterable[Any]) -> list[str]:
+    """Texts as a list."""
+    if isinstance(texts, str | bytes):
+        raise UserError(f"{name} is one text; expected a list of texts, even for one")
+    if not isinstance(texts, Iterable):
+        raise UserError(f"{name} is of type {type(texts).__name__}; expected a list of texts")
+    listed = list(texts)
+    for index, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise UserError(f"{name}[{index}] is of type {type(text).__name__}; expected a str")
+    return listed

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models
+from torch import Tensor
+
+import bebertlab
+from bebertlab import TextClassifier, load_classifier
+from bebertlab.cli.main import main
+from bebertlab.config.codec import OptionsCodec
+from bebertlab.data.tokenizer import set_maximum_tokens
+from bebertlab.errors import SetupError, UserError
+from bebertlab.interfaces.architecture import Architecture
+from bebertlab.interfaces.stage import Artifact
+from bebertlab.interfaces.task import VALIDATION, Task
+from bebertlab.model.folder import save_model
+from bebertlab.registry.manager import load_plugins
+from bebertlab.testing.stage_runner import StageRunner
+from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
+
+SHORT = {"epochs": 1, "learning_rate": 1e-3}
+PLUGIN = Path(__file__).parents[1] / "docs/examples/my_quantizer.py"
+
+Logits = Callable[[Artifact], dict[str, Tensor]]
+
+
+@pytest.fixture(scope="module")
+def classifier(teacher: Artifact) -> TextClassifier:
+    return load_classifier(teacher.folder)
+
+
+@pytest.fixture
+def copy(teacher: Artifact, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(teacher.folder, tmp_path / "copy"))
+
+
+def saved(folder: Path, task: Task) -> Path:
+    """A model with random weights."""
+    save_model(tiny_model(task), folder, OptionsCodec(load_plugins().registry), classes=task.classes)
+    return tiny_tokenizer(folder)
+
+
+def quantized(scheme: object) -> dict[str, object]:
+    """A stage that trains a model further under a scheme."""
+    return {"kind": "distill", "model": "start", "scheme": scheme, "distillation": "none", "train": SHORT}
+
+
+def write_config(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    config = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
+
+
+@pytest.mark.parametrize("scheme", [None, "bitnet", "bit"])
+def test_logits_are_those_that_the_stage_stored(
+    scheme: str | None, bench: StageRunner, teacher: Artifact, task: Task, logits: Logits
+) -> None:
+    artifact = teacher if scheme is None else bench.run(quantized(scheme), task, model=teacher)
+    stored = logits(artifact)
+    for split in stored:
+        scores = load_classifier(artifact.folder).scores(task.splits[split].texts)
+        assert scores.dtype == np.float32
+        assert np.array_equal(scores, stored[split].numpy())
+
+
+def test_logits_of_pairs_are_those_that_the_stage_stored(bench: StageRunner, logits: Logits) -> None:
+    task = tiny_task(pairs=True, examples=24)
+    artifact = bench.run({"kind": "finetune", "train": SHORT}, task)
+    split, classifier = task.splits[VALIDATION], load_classifier(artifact.folder)
+    assert np.array_equal(classifier.scores(split.texts, split.pairs), logits(artifact)[VALIDATION].numpy())
+    assert not np.array_equal(classifier.scores(split.texts), logits(artifact)[VALIDATION].numpy())
+
+
+def test_predictions_are_the_names_of_the_classes(task: Task, tmp_path: Path) -> None:
+    classifier, texts = load_classifier(saved(tmp_path, task)), task.splits[VALIDATION].texts
+    predicted = classifier.predict(texts)
+    assert classifier.classes == task.classes
+    assert predicted == [task.classes[index] for index in task.predict(classifier.scores(texts))]
+    assert set(predicted) == set(task.classes)
+
+
+def test_probabilities_are_the_softmax_of_the_scores(classifier: TextClassifier) -> None:
+    texts = ["good film", "the plot was bad and so was the cast", "a"]
+    exponentials = np.exp(classifier.scores(texts).astype(np.float64))
+    expected = exponentials / exponentials.sum(axis=1, keepdims=True)
+    assert classifier.probabilities(texts) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_text_is_answered_the_same_in_any_order_and_company(classifier: TextClassifier) -> None:
+    texts = ["good film", "the plot was bad and so was the cast", "a", "good film"]
+    together = classifier.scores(iter(texts))
+    alone = np.concatenate([classifier.scores([text]) for text in reversed(texts)])[::-1]
+    assert together == pytest.approx(alone, abs=1e-5)
+    assert classifier.predict(np.array(texts)) == classifier.predict(texts)
+
+
+def test_no_texts_give_no_answers(classifier: TextClassifier) -> None:
+    assert classifier.predict([]) == []
+    assert classifier.scores([], []).shape == classifier.probabilities(()).shape == (0, 2)
+
+
+def test_a_regression_gives_numbers(tmp_path: Path) -> None:
+    classifier = load_classifier(saved(tmp_path, tiny_task(regression=True)))
+    texts = ["good film", "bad plot"]
+    scores = classifier.scores(texts)
+    assert classifier.classes == ()
+    assert scores.shape == (2, 1)
+    assert classifier.predict(texts) == scores[:, 0].tolist()
+    with pytest.raises(UserError, match="is a regression, which has no classes; use predict or scores"):
+        classifier.probabilities(texts)
+
+
+def test_classes_without_names_are_called_by_their_indices(copy: Path, classifier: TextClassifier) -> None:
+    write_config(copy, id2label=None, label2id=None)
+    unnamed = load_classifier(copy)
+    assert unnamed.classes == ("0", "1")
+    assert unnamed.predict(["good film"]) == [str(classifier.scores(["good film"]).argmax())]
+    write_config(copy, id2label={"0": "LABEL_0", "1": "LABEL_1"})
+    assert load_classifier(copy).classes == ("LABEL_0", "LABEL_1")
+
+
+def test_long_texts_are_truncated_with_a_warning(copy: Path, classifier: TextClassifier) -> None:
+    set_maximum_tokens(copy, 6)
+    short = load_classifier(copy)
+    assert (short.maximum_tokens, classifier.maximum_tokens) == (6, 32)
+    with pytest.warns(UserWarning, match="^1 of 2 inputs are truncated to 6 tokens$") as caught:
+        scores = short.scores(["good film", "the plot was bad and so"])
+    assert caught[0].filename == __file__
+    assert scores == pytest.approx(classifier.scores(["good film", "the plot was bad"]), abs=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        short.predict(["the plot was bad"])
+
+
+def test_a_model_has_as_many_positions_as_its_longest_input(copy: Path) -> None:
+    set_maximum_tokens(copy, 512)
+    assert load_classifier(copy).maximum_tokens == 32
+
+
+@pytest.mark.parametrize(
+    ("texts", "pairs", "message"),
+    [
+        ("good film", None, "^texts is one text; expected a list of texts, even for one$"),
+        (b"good film", None, "^texts is one text"),
+        (["good film"], "a plot", "^pairs is one text"),
+        (None, None, "^texts is of type NoneType; expected a list of texts$"),
+        (["good film", None], None, r"^texts\[1\] is of type NoneType; expected a str$"),
+        ([("good film", "a plot")], None, r"^texts\[0\] is of type tuple"),
+        (["good film"], [3], r"^pairs\[0\] is of type int"),
+        (["good film"], [], "^there are 1 texts and 0 pairs; expected a second text for each$"),
+    ],
+)
+def test_other_inputs_are_refused(texts: object, pairs: object, message: str, classifier: TextClassifier) -> None:
+    for method in (classifier.predict, classifier.scores, classifier.probabilities):
+        with pytest.raises(UserError, match=message):
+            method(texts, pairs)  # type: ignore[arg-type]
+
+
+def test_pairs_are_refused_where_the_model_has_one_segment(copy: Path) -> None:
+    write_config(copy, type_vocab_size=1)
+    path = copy / "model.safetensors"
+    tensors = load_file(path)
+    name = "bert.embeddings.token_type_embeddings.weight"
+    save_file({**tensors, name: tensors[name][:1].clone()}, path, metadata={"format": "pt"})
+    classifier = load_classifier(copy)
+    assert classifier.predict(["good film"])
+    with pytest.raises(UserError, match="pairs of texts need 2"):
+        classifier.predict(["good film"], ["a plot"])
+
+
+def test_texts_that_the_tokenizer_cannot_read_are_refused(copy: Path) -> None:
+    (copy / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    Tokenizer(models.BPE({"v": 0}, [])).save(str(copy / "tokenizer.json"))
+    with pytest.raises(UserError, match=r"gives no tokens for texts\[1\]$"):
+        load_classifier(copy).predict(["v", "good"])
+    Tokenizer(models.Unigram([("a", -1.0)])).save(str(copy / "tokenizer.json"))
+    with pytest.raises(UserError, match=r"cannot tokenize the texts: .*unk_id"):
+        load_classifier(copy).predict(["good"])
+
+
+def test_a_classifier_of_hugging_face_is_read(pretrained: Path, pretrained_sizes: Architecture) -> None:
+    from transformers import BertForSequenceClassification, BertTokenizerFast
+
+    classifier = load_classifier(str(pretrained))
+    assert len(classifier.classes) == pretrained_sizes.classes
+    texts = ["cat dogs run", "dog"]
+    model = BertForSequenceClassification.from_pretrained(pretrained).eval()
+    encoded = BertTokenizerFast.from_pretrained(pretrained)(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        expected = model(**encoded).logits.numpy()
+    assert classifier.scores(texts) == pytest.approx(expected, abs=1e-5)
+
+
+def test_quantizers_of_plugin_files_are_read(tmp_path: Path) -> None:
+    task, codec = tiny_task(examples=24), OptionsCodec(load_plugins([PLUGIN]).registry)
+    stages = StageRunner(tmp_path, codec)
+    start = stages.run({"kind": "finetune", "train": SHORT}, task)
+    folder = stages.run(quantized({"kind": "custom", "weights": "power_sign"}), task, model=start).folder
+    assert load_classifier(folder, plugins=[str(PLUGIN)]).predict(["good film"])[0] in task.classes
+    with pytest.raises(UserError, match="unknown quantizer 'power_sign'"):
+        load_classifier(folder)
+    with pytest.raises(UserError, match="expected a list of files, even for one"):
+        load_classifier(folder, plugins=str(PLUGIN))
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    with pytest.raises(UserError, match=r"broken\.py.*ZeroDivisionError"):
+        load_classifier(folder, plugins=[PLUGIN, tmp_path / "broken.py"])
+
+
+def test_a_folder_without_a_model_or_tokenizer_is_refused(copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"nowhere: no such folder$"):
+        load_classifier(tmp_path / "nowhere")
+    with pytest.raises(SetupError, match=r"has no config\.json; expected the folder of a stage with a model"):
+        load_classifier(tmp_path)
+    for file in copy.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(SetupError, match=r"has no tokenizer\.json; copy that of the model into it$"):
+        load_classifier(copy)
+
+
+def test_a_model_that_gives_a_text_several_classes_is_refused(copy: Path) -> None:
+    write_config(copy, problem_type="multi_label_classification")
+    with pytest.raises(UserError, match=r"config\.json: problem_type is 'multi_label_classification'"):
+        load_classifier(copy)
+
+
+@pytest.mark.parametrize(("device", "error"), [("nothing", UserError), ("cuda:99", SetupError)])
+def test_a_device_that_cannot_be_used_is_refused(device: str, error: type[UserError], teacher: Artifact) -> None:
+    with pytest.raises(error, match=f"device '{device}'"):
+        load_classifier(teacher.folder, device=device)
+
+
+def test_the_folder_of_an_ensemble_names_its_members(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "task: {kind: minigrammar, size: 60, validation_size: 30}\n"
+        "encoder: tiny\n"
+        "train: {epochs: 1}\n"
+        "stages:\n"
+        "  first: {kind: finetune}\n"
+        "  second: {kind: finetune, seed: 7}\n"
+        "  both: {kind: merge, members: [first, second], rule: mean_probability}\n"
+    )
+    work = tmp_path / "work"
+    result = CliRunner().invoke(main, ["recipe", "run", str(recipe), "--work", str(work), "--format", "json"])
+    assert result.exit_code == 0, result.output
+    (scores,) = (work / "store").glob("*/*/scores.safetensors")
+    models = [path.parent for path in (work / "store").glob("*/*/config.json")]
+    with pytest.raises(UserError, match=r"is of stage 'both' \(kind 'merge'\), which has no model; it reads") as raised:
+        load_classifier(scores.parent)
+    assert len(models) == 2
+    assert all(f"({folder})" in str(raised.value) for folder in models)
+    assert "first (" in str(raised.value)
+
+
+def test_the_package_offers_the_classifier_and_nothing_else() -> None:
+    assert {"load_classifier", "TextClassifier", "__version__"} <= set(dir(bebertlab))
+    with pytest.raises(AttributeError, match="module 'bebertlab' has no attribute 'load_model'"):
+        _ = bebertlab.load_model  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import bebertlab, sys; bebertlab.__version__; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
