@@ -300,7 +300,7 @@ def training_time(data: ReportData) -> list[Section]:
     without_store = math.fsum(cost.seconds_without_store for cost in costs)
     text = (
         f"Every distinct stage was built once: {format_duration(spent)} of work; without the store the trials would"
-        f" have taken {format_duration(without_store)}. Seconds are wall time, including the effect of other load on the"
+        f" have taken {format_duration(without_store)}. Seconds are wall time, with the effect of other load on the"
         " machine."
     )
     return [Section(title="Training time", blocks=(Text(text=text), costs_table(costs)))]
