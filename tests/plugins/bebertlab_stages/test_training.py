@@ -104,7 +104,7 @@ def test_a_teacher_of_other_tokens_is_not_asked_about_those_of_the_student(
 ) -> None:
     options = TrainOptions(teacher_dropout=dropout)
     stage = DistillStage(model="m", teacher="t", distillation=distillation(bench.codec, kind), train=options)
-    with pytest.raises(UserError, match=r"stage: phase '.*' asks the teacher about .* differs in its vocabulary; take"):
+    with pytest.raises(UserError, match=r"stage: phase '.*' runs the teacher on .* differs in its vocabulary; take"):
         bench.run(stage, task, model=teacher, teacher=renumbered, prepare=False)
 
 
