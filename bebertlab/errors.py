@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: printed without a traceback, with what is wrong and what would be right."""
+"""Errors that the user can fix: printed without a traceback, with what is wrong and what would be right."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ EXIT_INTERRUPTED = 130
 
 
 class UserError(Exception):
-    """A fault in what the user wrote: configuration, command line or plugin."""
+    """An error in what the user wrote: configuration, command line or plugin."""
 
     exit_code = EXIT_USAGE
 
 
 class UnknownPart(UserError):
-    """A path leads into a part of a kind that nothing answers to; what is wrong is the part, wherever it is named."""
+    """A path leads into a part of an unknown kind; the error is about the part, whatever path leads there."""
 
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"{where}: {what}")
-        self.what = what  #: without where
+        self.what = what  #: the message without the place
 
     def at(self, where: str) -> UnknownPart:
-        """The same error, begun with a place."""
+        """The same error with a place in front."""
         error = UnknownPart(where, str(self))
         error.what = self.what
         return error
 
 
 class SetupError(UserError):
-    """A fault of the machine or of the outside world: missing data, unreachable hub, no space."""
+    """Something is missing on this machine or outside: data, a device, the hub, disk space."""
 
     exit_code = EXIT_ENVIRONMENT
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Say what the user may have meant, and list what there is.
+    """The nearest known name, if one is near, and all known names.
 
     >>> suggestion("twm", ["bwn", "lsq", "twn"])
     "did you mean 'twn'? (known: bwn, lsq, twn)"
@@ -56,7 +56,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def unknown(role: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that nothing answers to.
+    """The error for an unknown name.
 
     >>> str(unknown("quantizer", "twm", ["bwn", "twn"]))
     "unknown quantizer 'twm'; did you mean 'twn'? (known: bwn, twn)"
@@ -65,7 +65,7 @@ def unknown(role: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def show_exception(error: BaseException) -> str:
-    """An exception that is no message to the user, in one line.
+    """The type and message of an exception in one line, for exceptions that were not written for users.
 
     >>> show_exception(KeyError("label"))
     "KeyError: 'label'"
@@ -74,6 +74,6 @@ def show_exception(error: BaseException) -> str:
 
 
 class TrainingDiverged(UserError):
-    """The numbers of a training are no numbers any more; names the stage, the phase and the step."""
+    """A loss or parameter became NaN or infinite; names the stage, the phase and the step."""
 
     exit_code = EXIT_TRIALS_FAILED

@@ -1,4 +1,4 @@
-"""Files that come from outside: missing ones, pointers of git-lfs, and JSON objects."""
+"""Files of users: checks that they are there and are not git-lfs pointers, JSON objects, and content hashes."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from bebertlab.errors import SetupError, UserError
 
 _POINTER = b"version https://git-lfs"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_START = 256  #: bytes that tell text from numbers
-_SHOWN = 40  #: letters of a text in a message
+_START = 256  #: bytes read to see whether a file is text
+_SHOWN = 40  #: characters of a text in a message
 
 
 def check_file(path: Path) -> None:
-    """Check that a file is there, can be read, and is the file itself.
+    """Check that a file exists, can be read, and is not a git-lfs pointer.
 
     Raises:
-        SetupError: it is missing, or closed to this user, or a pointer of git-lfs.
+        SetupError: it does not, or cannot, or is.
     """
     try:
         if not path.is_file():
             raise SetupError(f"{path}: no such file")
         refuse_pointer(path)
     except OSError as error:
-        raise SetupError(f"{path}: it cannot be read: {error.strerror or error}") from error
+        raise SetupError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def refuse_pointer(path: Path) -> None:
-    """Check that a file is not one of the few lines of text that `git clone` leaves where git-lfs is not installed.
+    """Check that a file is not a git-lfs pointer, which `git clone` leaves if git-lfs is not installed.
 
     Raises:
         SetupError: it is.
@@ -41,15 +41,15 @@ def refuse_pointer(path: Path) -> None:
         start = file.read(len(_POINTER))
     if start == _POINTER:
         raise SetupError(
-            f"{path} is a pointer of git-lfs, not the file itself; run `git lfs pull` there, or fetch it again"
+            f"{path} is a git-lfs pointer, not the file itself; run `git lfs pull` there, or download it again"
         )
 
 
 def describe_start(path: Path) -> str | None:
-    """What a file is instead of the numbers that it should hold; None where its first bytes do not tell."""
+    """What a file is instead of the tensors that it should hold; None if its first bytes do not show it."""
     with path.open("rb") as file:
         start = file.read(_START)
-    text = start.decode("utf-8", errors="replace").rstrip("\ufffd").strip()  # a letter may have been cut in two
+    text = start.decode("utf-8", errors="replace").rstrip("\ufffd").strip()  # the last character may be incomplete
     if not text and not start.strip():
         return "it is empty"
     if not all(letter.isprintable() or letter.isspace() for letter in text):
@@ -60,18 +60,18 @@ def describe_start(path: Path) -> str | None:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether a file begins as those of safetensors do: the length of a JSON object, and that object."""
+    """Whether a file begins like a safetensors file: the length of a JSON object, then that object."""
     with path.open("rb") as file:
         start = file.read(9)
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
+    """Read a JSON object.
 
     Raises:
-        SetupError: the file is missing, or a pointer of git-lfs.
-        UserError: it is not a JSON object in UTF-8, or has a key twice.
+        SetupError: the file is missing, or a git-lfs pointer.
+        UserError: it is not a JSON object in UTF-8, or repeats a key.
     """
     check_file(path)
     data = path.read_bytes()
@@ -84,39 +84,40 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path}: a JSON object is needed, found {type(value).__name__}")
+        raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}")
     return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} is there twice")
-    return found
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"duplicate key {duplicate!r}")
+    return mapping
 
 
-#: nanoseconds after which a write must show in the times of a file: no file system counts in more than two seconds
-_SETTLED = 2_500_000_000
+#: after this time a write shows in the times of a file: the coarsest file systems count in two seconds
+_SETTLED_NANOSECONDS = 2_500_000_000
 
 
 def content_digest(path: Path) -> str:
-    """The sha256 of a file, read once in a process while it stays the same: every trial of a study asks for it.
+    """The sha256 of a file, cached in this process while the file does not change: every trial of a study needs it.
 
-    A time of modification can be set back (`cp -p`, `rsync -t`, `touch`), that of the last change of the file's entry
-    cannot. A file that was written a moment ago may be written again within the same tick of the clock, and is not
-    remembered.
+    The cache compares both times of the file: a modification time can be set back (`cp -p`, `rsync -t`, `touch`), the
+    change time cannot. A file written a moment ago is not cached, as it may change again within the same clock tick.
     """
     state = path.stat()
     changed = max(state.st_mtime_ns, state.st_ctime_ns)
-    if not 0 <= changed <= time.time_ns() - _SETTLED:
-        return _read(path)
-    return _remembered(path.absolute(), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    if not 0 <= changed <= time.time_ns() - _SETTLED_NANOSECONDS:
+        return _digest(path)
+    return _cached_digest(
+        path.absolute(), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+    )
 
 
 def path_digest(path: Path) -> str | None:
-    """A hash of a file, or of the names and contents of all files below a folder; None where there is neither."""
+    """A hash of a file, or of the names and contents of all files below a folder; None if neither exists."""
     if path.is_file():
         return content_digest(path)
     if not path.is_dir():
@@ -127,10 +128,10 @@ def path_digest(path: Path) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _remembered(path: Path, *state: int) -> str:
-    return _read(path)
+def _cached_digest(path: Path, *state: int) -> str:
+    return _digest(path)
 
 
-def _read(path: Path) -> str:
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

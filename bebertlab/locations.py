@@ -1,4 +1,4 @@
-"""Paths as users write them: `~` is the home folder, and an empty variable is one that is not set."""
+"""Paths as users write them: `~` is the home folder, and an empty environment variable counts as unset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bebertlab.errors import UserError
 
 
 def expand_home(text: str) -> str:
-    """A path with a leading `~` or `~user` replaced by that home folder.
+    """Replace a leading `~` or `~user` of a path by that home folder.
 
     >>> expand_home("data/~x")
     'data/~x'
@@ -20,24 +20,24 @@ def expand_home(text: str) -> str:
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
         name = expanded.partition("/")[0]
-        raise UserError(f"{text}: no home folder is known for {name}; write ./{text} for a folder of that name")
+        raise UserError(f"{text}: unknown home folder {name}; write ./{text} for a folder of that name")
     return expanded
 
 
 def beside(folder: Path | str, text: str) -> Path:
-    """The path that a text in a file in `folder` means; that of the command line is in `""`, the current folder.
+    """The path that `text` means in a file in `folder`; for the command line `folder` is "", the current folder.
 
     Raises:
-        UserError: it begins with `~` and a name that is no user's.
+        UserError: it begins with `~` and an unknown user name.
     """
     return Path(folder) / expand_home(text)
 
 
 def environment_folder(variable: str) -> Path | None:
-    """The folder that an environment variable names, relative to the current one; None where it is unset or empty.
+    """The folder that an environment variable names, relative to the current one; None if it is unset or empty.
 
     Raises:
-        UserError: it begins with `~` and a name that is no user's.
+        UserError: it begins with `~` and an unknown user name.
     """
     value = os.environ.get(variable)
     return Path(expand_home(value)) if value else None

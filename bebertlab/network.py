@@ -1,4 +1,4 @@
-"""Asking the Hugging Face hub whether it is there, before its own client retries for half a minute."""
+"""A quick check that the Hugging Face hub can be reached: its own client retries for half a minute."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from bebertlab.errors import SetupError
 
 _ENDPOINT_VARIABLE = "HF_ENDPOINT"
 _ENDPOINT = "https://huggingface.co"
-_PATIENCE_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 
 
 def reach_hub(asker: str) -> None:
-    """Ask for the hub's front page once.
+    """Request the front page of the hub once.
+
+    Args:
+        asker: what needs the hub; the message of the error begins with it.
 
     Raises:
-        SetupError: it cannot be reached; begins with `asker`, what wanted it.
+        SetupError: the hub cannot be reached.
     """
     endpoint = os.environ.get(_ENDPOINT_VARIABLE, _ENDPOINT)
     try:
-        with urllib.request.urlopen(endpoint, timeout=_PATIENCE_SECONDS):
+        with urllib.request.urlopen(endpoint, timeout=_TIMEOUT_SECONDS):
             return
     except urllib.error.HTTPError:
-        return  # it answers, that is all we want to know
+        return  # an error page is an answer, too
     except (OSError, ValueError) as error:
-        raise SetupError(f"{asker}: the hub {endpoint} cannot be reached: {error}") from error
+        raise SetupError(f"{asker}: cannot reach the hub {endpoint}: {error}") from error

@@ -1,4 +1,4 @@
-"""The processor cores that this process may use: its affinity, and the quota of its container."""
+"""The processor cores that this process may use, given its affinity and the quota of its container."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _OWN = Path("/proc/self/cgroup")
 
 @frozen(kw_only=True)
 class Processors:
-    """What a process may use of the processor."""
+    """The processor cores that a process may use."""
 
-    cores: int  #: that it may run on
-    quota: float | None  #: processor seconds in a second that its control group allows; None: no limit
+    cores: int  #: that the process may run on
+    quota: float | None  #: processor seconds per second that its control group allows; None: no limit
 
     @property
     def usable(self) -> int:
-        """Whole cores' worth of work at a time, at least 1."""
+        """The number of cores to use, at least 1."""
         return self.cores if self.quota is None else max(1, min(self.cores, math.ceil(self.quota)))
 
     def describe(self) -> str:
-        """The cores in words.
+        """The cores as text.
 
         >>> Processors(cores=4, quota=0.5).describe()
         '0.5 of 4 cores (limit of the container)'
@@ -37,15 +37,20 @@ class Processors:
 
 
 def processors(own: Path = _OWN, groups: Path = _GROUPS) -> Processors:
-    """The processor cores of this process. `own` and `groups` are where Linux describes its control groups."""
+    """The processor cores of this process.
+
+    Args:
+        own: the file in which Linux lists the control groups of this process.
+        groups: the folder in which Linux describes all control groups.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Processors(cores=cores, quota=min(_quotas(own, groups), default=None))
 
 
 def group_folders(controller: str, own: Path = _OWN, groups: Path = _GROUPS) -> Iterator[Path]:
-    """The folders of this process's control group for a controller (`cpu`, `memory`) and of all groups around it.
+    """The folders of this process's control group for a controller (`cpu`, `memory`), and of all its parents.
 
-    Both versions of control groups are looked at; inside a container the innermost group may be mounted as the root.
+    Covers both versions of control groups; inside a container the innermost group may be mounted as the root.
     """
     for line in _lines(own):
         _, _, named = line.partition(":")
@@ -62,15 +67,15 @@ def group_folders(controller: str, own: Path = _OWN, groups: Path = _GROUPS) -> 
 
 
 def _quotas(own: Path, groups: Path) -> Iterator[float]:
-    """Every limit that holds for this process."""
+    """Every limit on this process, in processor seconds per second."""
     for folder in group_folders("cpu", own, groups):
-        words = [*_words(folder / "cpu.max"), *_words(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")]
-        if len(words) >= 2 and words[0].isdecimal() and words[1].isdecimal() and int(words[1]):
-            yield int(words[0]) / int(words[1])
+        fields = [*_fields(folder / "cpu.max"), *_fields(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")]
+        if len(fields) >= 2 and fields[0].isdecimal() and fields[1].isdecimal() and int(fields[1]):
+            yield int(fields[0]) / int(fields[1])
 
 
-def _words(*paths: Path) -> list[str]:
-    return [word for path in paths for line in _lines(path) for word in line.split()]
+def _fields(*paths: Path) -> list[str]:
+    return [field for path in paths for line in _lines(path) for field in line.split()]
 
 
 def _lines(path: Path) -> list[str]:

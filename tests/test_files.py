@@ -16,7 +16,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:9c16\nsize 440
 def test_a_pointer_of_git_lfs_is_a_fault_of_the_machine(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_text(POINTER)
-    words = "is a pointer of git-lfs, not the file itself; run `git lfs pull` there, or fetch it again"
+    words = "is a git-lfs pointer, not the file itself; run `git lfs pull` there, or download it again"
     for read in (check_file, read_json):
         with pytest.raises(SetupError) as raised:
             read(path)
@@ -43,12 +43,12 @@ def test_an_object_is_read(tmp_path: Path) -> None:
         (b"", "not valid JSON: "),
         (b'{"a": ', "not valid JSON: "),
         (b"<html>", "not valid JSON: "),
-        (b"[]", "a JSON object is needed, found list"),
+        (b"[]", "expected a JSON object, found list"),
         (b"[" * 100_000, "not valid JSON: "),
         ("\ufeff{}".encode(), "not valid JSON: it begins with a byte order mark; save it as UTF-8 without one"),
         ("{}".encode("utf-16"), "not valid JSON: byte 0 is not UTF-8"),
         (b'{"a": "\xe4"}', "not valid JSON: byte 7 is not UTF-8"),
-        (b'{"b": {"a": 1, "a": 1}}', "not valid JSON: the key 'a' is there twice"),
+        (b'{"b": {"a": 1, "a": 1}}', "not valid JSON: duplicate key 'a'"),
     ],
 )
 def test_what_is_no_object_is_refused_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
@@ -83,7 +83,7 @@ def test_a_file_that_was_just_written_is_read_every_time(tmp_path: Path) -> None
 
 def test_a_file_that_stays_is_read_once(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert content_digest(settled) == sha256("old")
-    monkeypatch.setattr("bebertlab.files._read", lambda path: "read again")
+    monkeypatch.setattr("bebertlab.files._digest", lambda path: "read again")
     assert content_digest(settled) == sha256("old")
 
 

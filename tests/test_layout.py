@@ -33,6 +33,7 @@ RANKS = {
     "interfaces": 1,
     "locations": 1,
     "files": 1,
+    "formats": 1,
     "network": 2,
     "ranking": 2,
     "model": 2,

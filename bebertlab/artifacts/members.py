@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from bebertlab.errors import UserError
 from bebertlab.files import read_json
+from bebertlab.formats import MEMBER
 from bebertlab.interfaces.ensemble import (
     EnsembleOptions,
     Floats,
@@ -27,7 +28,6 @@ from bebertlab.interfaces.training_data import TrainingData
 
 MEMBER_FILE = "member.json"
 NEXT_WEIGHTS_FILE = "next_sample_weights.safetensors"
-_FORMAT = 1
 
 T = TypeVar("T", SampleWeights, MemberResult)
 
@@ -106,7 +106,7 @@ def write_member(member: Member, folder: Path) -> None:
     """
     result = member.result
     data = {
-        "format": _FORMAT,
+        "format": MEMBER.number,
         "trained": member.trained,
         "kept": bool(result.kept),  # numpy's own types are no plain data
         "weight": float(result.weight),
@@ -128,8 +128,7 @@ def read_member(artifact: Artifact) -> Member:
     if not path.is_file():
         return Member(result=MemberResult(weight=1.0, kept=True, error=None, next=None))
     data = read_json(path)
-    if data.get("format") != _FORMAT:
-        raise UserError(f"{path} has format {data.get('format')!r}; this version reads {_FORMAT}")
+    MEMBER.check(data.get("format"), path)
     following = None if data["next"] is None else _load(data["next"], artifact.folder)
     result = MemberResult(weight=data["weight"], kept=data["kept"], error=data["error"], next=following)
     return Member(trained=data["trained"], result=result)

@@ -47,10 +47,10 @@ def cost_table(cost: ModelCost, full: ModelCost, tokens: int) -> str:
     )
     rows: list[tuple[str, ...]] = []
     for title, key, names in sections:
-        rows += [("",) * 4, (title, "", "", "")] if rows else [(title, "MODEL", "FULL PRECISION", "TIMES LESS")]
+        rows += [("",) * 4, (title, "", "", "")] if rows else [(title, "MODEL", "FULL PRECISION", "RATIO")]
         rows += [(label, *_numbers(ours[key][name], theirs[key][name])) for name, label in names.items()]
-    head, *rest = _aligned(rows)
-    return table(head, rest)
+    head, *lines = _aligned(rows)
+    return table(head, lines)
 
 
 def format_sizes(sizes: Architecture) -> str:
@@ -75,27 +75,27 @@ def _number(value: float) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Numbers right-aligned."""
+    """Right-align the numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [(row[0], *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))) for row in rows]
 
 
-HEAD = ("SITE", "WEIGHT", "INPUT", "BRANCHES")
+SITE_HEAD = ("SITE", "WEIGHT", "INPUT", "BRANCHES")
 
 
-def design_rows(sizes: Architecture, spec: QuantSpec) -> list[tuple[str, str, str, str]]:
-    """A row for each site: bits and quantizer of its weight and of its input; the input of an attention site is it."""
+def site_rows(sizes: Architecture, spec: QuantSpec) -> list[tuple[str, str, str, str]]:
+    """A row for each site: bits and quantizer of its weight and of its input; an attention site only has an input."""
     bits = site_bits(spec)
     branches: dict[Site, set[int]] = {}
     counts = branch_counts(sizes, spec)
     for path, site in quantizable_modules(sizes).items():
         branches.setdefault(site, set()).add(max(counts[path], 1))
-    inputs, taken = {**spec.inputs, **spec.attention}, {**bits.inputs, **bits.attention}
+    inputs, input_bits = {**spec.inputs, **spec.attention}, {**bits.inputs, **bits.attention}
     return [
         (
             site.value,
             _quantizer(spec.weights.get(site), bits.weights.get(site)) if site in branches else "",
-            _quantizer(inputs.get(site), taken.get(site)) if site is not Site.WORD_EMBEDDING else "",
+            _quantizer(inputs.get(site), input_bits.get(site)) if site is not Site.WORD_EMBEDDING else "",
             " or ".join(map(str, sorted(branches.get(site, ())))),
         )
         for site in Site
@@ -103,16 +103,16 @@ def design_rows(sizes: Architecture, spec: QuantSpec) -> list[tuple[str, str, st
 
 
 def _quantizer(options: QuantizerOptions | None, bits: int | None) -> str:
-    """Bits and the quantizer's kind with what is not its default.
+    """Bits, and the kind of the quantizer with its non-default options.
 
     >>> _quantizer(None, None)
     '32'
     """
     if options is None:
         return str(FULL_PRECISION_BITS)
-    set_here = {
+    options_set = {
         field.name: getattr(options, field.name)
         for field in attrs.fields(type(options))
         if getattr(options, field.name) != field.default
     }
-    return f"{bits} {value_label({'kind': options.kind, **set_here})}"
+    return f"{bits} {value_label({'kind': options.kind, **options_set})}"

@@ -1,4 +1,4 @@
-"""`bebertlab doctor`: is everything here that a study needs?"""
+"""`bebertlab doctor`: check the environment."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @work_option
-@click.option("--online", is_flag=True, help="Also ask whether the Hugging Face hub answers.")
-@click.option("--quick", is_flag=True, help="Do not start Ray, which takes some seconds.")
+@click.option("--online", is_flag=True, help="Also check that the Hugging Face hub can be reached.")
+@click.option("--quick", is_flag=True, help="Skip the check of Ray, which takes some seconds.")
 @format_option
 @pass_settings
 @click.pass_context
 def doctor(ctx: click.Context, settings: Settings, work: Path, online: bool, quick: bool, form: str) -> None:
-    """Look at Python, packages, machine, plugins, Ray and MLflow.
+    """Check the environment: Python, packages, plugins, machine, Ray and MLflow.
 
-    Ends with 3 if something would keep studies from running.
+    Exits with 3 if a check fails that studies depend on.
     """
     from bebertlab.cli.health.finding import Mark
 
     findings = [
         attrs.evolve(finding, found=redact(finding.found))
-        for finding in _look(settings, work, online=online, quick=quick)
+        for finding in _run_checks(settings, work, online=online, quick=quick)
     ]
     failed = sum(finding.mark == Mark.FAIL for finding in findings)
     click.echo(_as_json(findings, healthy=not failed) if form == "json" else _as_table(findings))
@@ -43,30 +43,30 @@ def doctor(ctx: click.Context, settings: Settings, work: Path, online: bool, qui
         ctx.exit(EXIT_ENVIRONMENT)
 
 
-def _look(settings: Settings, work: Path, *, online: bool, quick: bool) -> Iterator[Finding]:
+def _run_checks(settings: Settings, work: Path, *, online: bool, quick: bool) -> Iterator[Finding]:
     from bebertlab.cli.health import installation, machine, services
-    from bebertlab.cli.health.finding import look
+    from bebertlab.cli.health.finding import run_check
 
-    yield from look("python", installation.python)
-    yield from look("packages", installation.packages)
-    yield from look("plugins", lambda: installation.plugins(settings.load(quiet=True)))
-    yield from look("GLUE data", installation.data)
-    yield from look("processor", machine.processor)
-    yield from look("gpu", machine.graphics)
-    yield from look("memory", machine.memory)
-    yield from look("disk", lambda: machine.disk(work))
-    yield from look("mlflow", lambda: services.tracking(work))
+    yield from run_check("python", installation.python)
+    yield from run_check("packages", installation.packages)
+    yield from run_check("plugins", lambda: installation.plugins(settings.load(quiet=True)))
+    yield from run_check("GLUE data", installation.data)
+    yield from run_check("processor", machine.processor)
+    yield from run_check("gpu", machine.graphics)
+    yield from run_check("memory", machine.memory)
+    yield from run_check("disk", lambda: machine.disk(work))
+    yield from run_check("mlflow", lambda: services.tracking(work))
     if not quick:
-        yield from look("ray", services.ray)
+        yield from run_check("ray", services.ray)
     if online:
-        yield from look("hub", services.hub)
+        yield from run_check("hub", services.hub)
 
 
 def _as_table(findings: Sequence[Finding]) -> str:
     lines = [(finding.mark, finding.what, finding.found) for finding in findings]
     hints = [f"{finding.what}: {finding.hint}" for finding in findings if finding.hint]
     advice = ["", "What to do:", *(f"  {hint}" for hint in hints)] if hints else []
-    return "\n".join([table(("", "WHAT", "FOUND"), lines), *advice])
+    return "\n".join([table(("", "CHECK", "RESULT"), lines), *advice])
 
 
 def _as_json(findings: Sequence[Finding], *, healthy: bool) -> str:

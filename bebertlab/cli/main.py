@@ -1,4 +1,4 @@
-"""The top command: options for all commands, and how errors are told."""
+"""The top command: options for all commands, and how errors are printed."""
 
 from __future__ import annotations
 
@@ -13,37 +13,36 @@ from typing import Any, NoReturn
 import click
 
 from bebertlab import __version__
-from bebertlab.cli.options import PathType, Settings
-from bebertlab.cli.typed import typed_command
+from bebertlab.cli.options import PathType, Settings, typed_command
 from bebertlab.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, UserError
 from bebertlab.redact import redact, redact_word
 
-EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of ours or of a plugin, not of the input
+EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a bug in bebertlab or a plugin, not an error of the user
 
 _GROUPS = ("study", "recipe", "plugin", "store", "model", "bench", "doctor")
 
 
 class LazyGroup(click.Group):
-    """Imports the file of a command only where the command is used."""
+    """Imports the module of a command only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The groups, in the order in which a user meets them."""
+        """The names of the groups, the most used ones first."""
         return [name for name in _GROUPS if importlib.util.find_spec(f"bebertlab.cli.{name}")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The group of a name, from the file of that name."""
+        """The group of a name, from the module of that name."""
         if cmd_name not in self.list_commands(ctx):
             return None
         command = getattr(importlib.import_module(f"bebertlab.cli.{cmd_name}"), cmd_name)
         return command if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
-        """Run the command and tell errors."""
+        """Run the command and print errors."""
         try:
             return super().invoke(ctx)
         except UserError as error:
-            said = ctx.obj.unsaid(str(error)) if isinstance(ctx.obj, Settings) else str(error)
-            self.tell(ctx, self._message(ctx, error, said), error.exit_code)
+            text = ctx.obj.without_printed(str(error)) if isinstance(ctx.obj, Settings) else str(error)
+            self.fail(ctx, self._message(ctx, error, text), error.exit_code)
         except KeyboardInterrupt:
             click.echo(f"interrupted; run again with:\n  {typed_command()}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
@@ -59,26 +58,25 @@ class LazyGroup(click.Group):
             if _is_closed_pipe(error):
                 raise
             if is_disk_full(error):
-                self.tell(ctx, self._message(ctx, error, _full(error)), EXIT_ENVIRONMENT)
-            self.tell(ctx, self._message(ctx, error, _unexpected(error)), EXIT_INTERNAL)
+                self.fail(ctx, self._message(ctx, error, _disk_full(error)), EXIT_ENVIRONMENT)
+            self.fail(ctx, self._message(ctx, error, _unexpected(error)), EXIT_INTERNAL)
 
     def _message(self, ctx: click.Context, error: Exception, text: str) -> str:
-        """The text of an error; with --debug where it was raised, too."""
+        """The text of an error; with --debug its traceback."""
         if not ctx.params.get("debug"):
             return text
         return "".join(traceback.format_exception(error)).rstrip()
 
-    def tell(self, ctx: click.Context, message: str, exit_code: int) -> NoReturn:
-        """Print an error and end."""
+    def fail(self, ctx: click.Context, message: str, exit_code: int) -> NoReturn:
+        """Print an error and exit."""
         click.echo(f"error: {redact(message)}", err=True)
         ctx.exit(exit_code)
 
 
-class _Messages(logging.Handler):
-    """Log records to stderr, as lines among the others."""
+class _ErrorStreamHandler(logging.Handler):
+    """Prints log records to the error stream."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one record."""
         click.echo(redact(f"{record.levelname.lower()}: {self.format(record)}"), err=True)
 
 
@@ -91,33 +89,35 @@ class _Messages(logging.Handler):
     type=PathType(exists=True, dir_okay=False),
     help="Load a one-file plugin. Repeatable.",
 )
-@click.option("-v", "--verbose", count=True, help="Say more; -vv says everything.")
+@click.option("-v", "--verbose", count=True, help="Show informative messages; -vv shows all messages.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(__version__, prog_name="bebertlab")
 @click.pass_context
 def main(ctx: click.Context, plugins: tuple[Path, ...], verbose: int, debug: bool) -> None:
     """Quantization and ensemble research on BERT.
 
-    First steps: bebertlab study run studies/ensemble_ablation.yaml --smoke
+    First study: bebertlab study run studies/ensemble_ablation.yaml --smoke
+
+    Exit codes: 0 success, 1 trials failed or training diverged, 2 error in the configuration or command line,
+    3 something is missing on this machine, 70 bug in bebertlab or a plugin, 130 interrupted.
     """
     ctx.obj = Settings(plugins=plugins, debug=debug, verbosity=verbose)
     logger = logging.getLogger("bebertlab")
     logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG))
-    logger.handlers[:] = [_Messages()]
+    logger.handlers[:] = [_ErrorStreamHandler()]
     logger.propagate = False
 
 
 def _unexpected(error: Exception) -> str:
     line = next(iter(str(error).splitlines()), "")
-    again = typed_command("--debug")
-    return f"unexpected {type(error).__name__}: {line}\nrun again with --debug to see where: {again}"
+    return f"unexpected {type(error).__name__}: {line}\nshow the traceback with: {typed_command('--debug')}"
 
 
-def _full(error: Exception) -> str:
+def _disk_full(error: Exception) -> str:
     file = getattr(error, "filename", None)
-    return f"the disk is full{f': {file}' if file else ''}; free space and run the same command again"
+    return f"the disk is full{f': {file}' if file else ''}; free some space and run the same command again"
 
 
 def _is_closed_pipe(error: Exception) -> bool:
-    # `bebertlab plugin list | head`: click ends quietly
+    # `bebertlab plugin list | head`: click exits without a message
     return isinstance(error, OSError) and error.errno == errno.EPIPE

@@ -1,4 +1,4 @@
-"""`bebertlab model`: what models take, and models of published code."""
+"""`bebertlab model`: the cost of models, models in folders and in the store, import of published models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bebertlab.cli.options import PathType, Settings, format_option, pass_settings, table
+from bebertlab.cli.options import PathType, Settings, format_option, pass_settings, table, work_option
 from bebertlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,31 +21,37 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="Options")
 
-_NONE = "none"  #: full precision, where a scheme is asked for
+_NONE = "none"  #: full precision, in place of a scheme
 _CLASSES = 2
+_KEY = re.compile(r"[0-9a-f]{8,64}")  #: a key or the beginning of one, not the name of an encoder
 
-_folder = PathType(exists=True, file_okay=False)
 _tokens = click.option(
-    "--tokens", type=click.IntRange(1), help="Length of the sentence.  [default: 128, or all positions if fewer]"
+    "--tokens", type=click.IntRange(1), help="Length of the input.  [default: 128, or all positions if fewer]"
 )
 
 
 @click.group()
 def model() -> None:
-    """Count what models take; show and import them."""
+    """Count the size and operations of models; show and import models."""
 
 
 @model.command()
 @click.argument("scheme")
-@click.option("--encoder", default="bert-base-uncased", show_default=True, help="Published BERT, folder or kind.")
-@click.option("--width", type=float, default=1.0, show_default=True, help="Part of heads and neurons.")
-@click.option("--depth", type=float, default=1.0, show_default=True, help="Part of the layers.")
-@click.option("--split", is_flag=True, help="Two branches of every quantized matrix, as after weight splitting.")
-@click.option("--members", type=click.IntRange(1), default=1, show_default=True, help="Of an ensemble.")
+@click.option(
+    "--encoder",
+    default="bert-base-uncased",
+    show_default=True,
+    help="Published BERT, kind, folder, key, or STUDY/TRIAL/STAGE.",
+)
+@click.option("--width", type=float, default=1.0, show_default=True, help="Fraction of heads and neurons.")
+@click.option("--depth", type=float, default=1.0, show_default=True, help="Fraction of the layers.")
+@click.option("--split", is_flag=True, help="Two branches for every quantized matrix, as after weight splitting.")
+@click.option("--members", type=click.IntRange(1), default=1, show_default=True, help="Members of an ensemble.")
 @_tokens
-@click.option("--classes", type=click.IntRange(1), default=_CLASSES, show_default=True, help="Of the task.")
+@click.option("--classes", type=click.IntRange(1), default=_CLASSES, show_default=True, help="Classes of the task.")
 @click.option("--vocabulary", type=click.IntRange(1), help="Rows of the word embedding.  [default: the encoder's]")
 @click.option("--set", "sets", multiple=True, metavar="OPTION=VALUE", help="Set an option of the scheme. Repeatable.")
+@work_option
 @format_option
 @pass_settings
 def cost(
@@ -60,11 +66,12 @@ def cost(
     classes: int,
     vocabulary: int | None,
     sets: tuple[str, ...],
+    work: Path,
     form: str,
 ) -> None:
-    """Count bytes and operations of SCHEME (or `none`: full precision). Downloads nothing, makes no model.
+    """Count the bytes and operations of a model under SCHEME (`none`: full precision). Downloads and trains nothing.
 
-    Binary BERT after the split: `cost binarybert --width 0.5 --split --set activation_bits=4`.
+    Example, BinaryBERT after weight splitting: `cost binarybert --width 0.5 --split --set activation_bits=4`.
     """
     from attrs import asdict, evolve
 
@@ -78,44 +85,55 @@ def cost(
 
     codec = _codec(settings)
     kinds = codec.registry.kinds("encoder")
-    full = encoder_sizes(encoder, kinds, codec, classes=classes, vocabulary=vocabulary)
+    full = encoder_sizes(_encoder(encoder, work), kinds, codec, classes=classes, vocabulary=vocabulary)
     sizes = evolve(scaled_width(full, width), layers=len(kept_layers(full.layers, depth)))
-    spec = _scheme_design(scheme, sets, codec)
+    spec = _scheme_spec(scheme, sets, codec)
     if split:
         spec = _split(sizes, spec)
     tokens = tokens or usual_tokens(sizes)
-    taken, without = model_cost(sizes, spec, tokens).times(members), model_cost(full, QuantSpec(), tokens)
+    total, full_cost = model_cost(sizes, spec, tokens).times(members), model_cost(full, QuantSpec(), tokens)
     paper = paper_figure(encoder, full, sizes, spec, members)
     if form == "json":
-        asked = {"scheme": scheme, "encoder": encoder, "split": split, "members": members, "tokens": tokens}
-        data = {**asked, "architecture": asdict(sizes), **taken.data(), "full_precision": without.data()}
+        data = {"scheme": scheme, "encoder": encoder, "split": split, "members": members, "tokens": tokens}
+        data |= {"architecture": asdict(sizes), **total.data(), "full_precision": full_cost.data()}
         click.echo(json.dumps({**data, "papers": None if paper is None else asdict(paper)}, indent=2))
         return
-    several = f", {members} members, each counted" if members > 1 else ""
-    click.echo(f"{' '.join([scheme, *sets])} on {encoder}{', split' if split else ''}{several}")
-    click.echo(f"{format_sizes(sizes)}\n\n{cost_table(taken, without, tokens)}")
+    ensemble = f", sum of {members} members" if members > 1 else ""
+    click.echo(f"{' '.join([scheme, *sets])} on {encoder}{', split' if split else ''}{ensemble}")
+    click.echo(f"{format_sizes(sizes)}\n\n{cost_table(total, full_cost, tokens)}")
     if paper is not None:
-        click.echo(f"\nPapers print {paper}.")
+        click.echo(f"\nPublished: {paper}.")
 
 
 @model.command()
-@click.argument("folder", type=_folder)
+@click.argument("name", metavar="MODEL")
 @_tokens
+@work_option
 @format_option
 @pass_settings
-def show(settings: Settings, folder: Path, tokens: int | None, form: str) -> None:
-    """Show the model in FOLDER: its sizes, what is quantized where, its bytes and operations."""
-    _tell_model(folder, _codec(settings), tokens, form)
+def show(settings: Settings, name: str, tokens: int | None, work: Path, form: str) -> None:
+    """Show a model: its sizes, the quantizer of each site, its bytes and operations.
+
+    MODEL is a folder, or a stored stage: its key or the beginning of it, its name (the latest of that name), or
+    STUDY/TRIAL/STAGE, e.g. `ensemble_ablation/t007/members.0`; TRIAL may be `best`, and without /STAGE it is the
+    result.
+    """
+    from bebertlab.study.find import find_model
+
+    folder = find_model(name, work)
+    if form == "table" and str(folder) != name:
+        click.echo(f"folder: {folder}")
+    _echo_model(folder, _codec(settings), tokens, form)
 
 
 @model.command("import")
 @click.argument("path", metavar="FILE", type=PathType(exists=True))
 @click.option(
-    "--format", "kind", required=True, metavar="KIND", help="The code that wrote it: `plugin list --role importer`."
+    "--format", "kind", required=True, metavar="KIND", help="Code that wrote it; see `plugin list --role importer`."
 )
-@click.option("--out", required=True, type=PathType(file_okay=False), help="Folder to write.")
-@click.option("--config", type=PathType(dir_okay=False), help="Its config.json.  [default: beside FILE]")
-@click.option("--tokenizer", type=PathType(), help="Folder or vocab.txt.  [default: beside FILE]")
+@click.option("--out", required=True, type=PathType(file_okay=False), help="Folder to write to.")
+@click.option("--config", type=PathType(dir_okay=False), help="Its config.json.  [default: next to FILE]")
+@click.option("--tokenizer", type=PathType(), help="Folder or vocab.txt.  [default: next to FILE]")
 @click.option("--set", "sets", multiple=True, metavar="OPTION=VALUE", help="Set an option of the importer. Repeatable.")
 @pass_settings
 def import_(
@@ -127,23 +145,33 @@ def import_(
     tokenizer: Path | None,
     sets: tuple[str, ...],
 ) -> None:
-    """Make a model folder of FILE: a pytorch_model.bin or .safetensors of published code, or a folder with one.
+    """Convert FILE, a pytorch_model.bin or .safetensors of published code or a folder with one, to a model folder.
 
-    A recipe takes the result with a stage `{kind: load, folder: OUT}`.
+    A recipe uses the result with a stage `{kind: load, folder: OUT}`.
     """
     from bebertlab.artifacts.imported import import_checkpoint
     from bebertlab.interfaces.importer import ImporterOptions
     from bebertlab.model.folder import save_model
 
     if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} is not empty; name a new folder with --out")
+        raise UserError(f"{out} is not empty; choose a new folder with --out")
     codec = _codec(settings)
     importer = _options({"kind": kind}, sets, ImporterOptions, codec)  # type: ignore[type-abstract]
-    found = import_checkpoint(importer, path, config=config, tokenizer=tokenizer)
-    save_model(found.model, out, codec, found.tokenizer, classes=found.classes or ())
+    imported = import_checkpoint(importer, path, config=config, tokenizer=tokenizer)
+    save_model(imported.model, out, codec, imported.tokenizer, classes=imported.classes or ())
     click.echo(f"{path}: imported as {kind} into {out}")
-    _tell_model(out, codec, None, "table")
-    _tell_rest(found)
+    _echo_model(out, codec, None, "table")
+    _echo_left_out(imported)
+
+
+def _encoder(name: str, work: Path) -> str:
+    """The folder of a stored stage that an encoder is given as; other names unchanged."""
+    from bebertlab.study.find import find_model
+
+    if Path(name).expanduser().is_dir():
+        return name
+    is_reference = name.count("/") == 2 or _KEY.fullmatch(name)
+    return str(find_model(name, work)) if is_reference else name
 
 
 def _codec(settings: Settings) -> OptionsCodec:
@@ -152,26 +180,27 @@ def _codec(settings: Settings) -> OptionsCodec:
     return OptionsCodec(settings.load().registry)
 
 
-def _scheme_design(scheme: str, sets: tuple[str, ...], codec: OptionsCodec) -> QuantSpec:
+def _scheme_spec(scheme: str, sets: tuple[str, ...], codec: OptionsCodec) -> QuantSpec:
     from bebertlab.interfaces.architecture import QuantSpec
     from bebertlab.interfaces.scheme import SchemeOptions
 
     if scheme == _NONE:
         if sets:
-            raise UserError(f"--set {sets[0]}: '{_NONE}' is full precision and has no options")
+            raise UserError(f"--set {sets[0]}: '{_NONE}', full precision, has no options")
         return QuantSpec()
     return _options({"kind": scheme}, sets, SchemeOptions, codec).spec()  # type: ignore[type-abstract]
 
 
 def _options(data: Mapping[str, Any], sets: tuple[str, ...], cls: type[T], codec: OptionsCodec) -> T:
-    """The options of a part with changes from the command line."""
+    """The options of a part with overrides from the command line."""
     from bebertlab.config.document import YamlDocument
     from bebertlab.study.overrides import parse_override
 
     document = YamlDocument.of(data)
-    # what a part is before what its options are
-    for change in sorted(map(parse_override, sets), key=lambda c: (c.path.count("."), not c.path.endswith(".kind"))):
-        document = document.set(tuple(change.path.split(".")), change.value, str(change.place))
+    # kinds first: another kind drops the options of the old one
+    overrides = sorted(map(parse_override, sets), key=lambda o: (o.path.count("."), not o.path.endswith(".kind")))
+    for override in overrides:
+        document = document.set(tuple(override.path.split(".")), override.value, str(override.place))
     return codec.read(document, cls)
 
 
@@ -180,16 +209,16 @@ def _split(sizes: Architecture, spec: QuantSpec) -> QuantSpec:
 
     paths = [path for path, site in quantizable_modules(sizes).items() if site in spec.weights]
     if not paths:
-        raise UserError("--split: the scheme quantizes no weights, so there is nothing to split")
+        raise UserError("--split: the scheme quantizes no weights")
     return spec.with_branches(dict.fromkeys(paths, 2))
 
 
-def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str) -> None:
+def _echo_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str) -> None:
     from attrs import asdict, evolve
 
     from bebertlab.accounting.cost import model_cost
     from bebertlab.accounting.operations import usual_tokens
-    from bebertlab.cli.cost import HEAD, cost_table, design_rows, format_sizes
+    from bebertlab.cli.cost import SITE_HEAD, cost_table, format_sizes, site_rows
     from bebertlab.interfaces.architecture import QuantSpec
     from bebertlab.model.classes import read_class_names
     from bebertlab.model.folder import CONFIGURATION, describe_model
@@ -198,38 +227,39 @@ def _tell_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str
     sizes, spec = describe_model(folder, codec)
     classes = read_class_names(folder / CONFIGURATION, sizes.classes)
     tokens = tokens or usual_tokens(sizes)
-    taken = evolve(model_cost(sizes, spec, tokens), stored=sum(path.stat().st_size for path in weight_files(folder)))
-    without = model_cost(sizes, QuantSpec(), tokens)
+    stored = sum(path.stat().st_size for path in weight_files(folder))
+    total, full_cost = evolve(model_cost(sizes, spec, tokens), stored=stored), model_cost(sizes, QuantSpec(), tokens)
     if form == "json":
-        said = {"tokens": tokens, "architecture": asdict(sizes), "classes": classes and list(classes)}
-        data = {**said, "design": codec.dump(spec), **taken.data()}
-        click.echo(json.dumps({**data, "full_precision": without.data()}, indent=2))
+        data = {"folder": str(folder), "tokens": tokens, "architecture": asdict(sizes)}
+        data |= {"classes": classes and list(classes), "design": codec.dump(spec), **total.data()}
+        click.echo(json.dumps({**data, "full_precision": full_cost.data()}, indent=2))
         return
-    click.echo(f"{format_sizes(sizes)}\nclasses, by output: {_spoken_classes(sizes.classes, classes)}\n")
-    click.echo(f"{table(HEAD, design_rows(sizes, spec))}\n")
-    click.echo(cost_table(taken, without, tokens))
+    click.echo(f"{format_sizes(sizes)}\nclasses, by output: {_format_classes(sizes.classes, classes)}\n")
+    click.echo(f"{table(SITE_HEAD, site_rows(sizes, spec))}\n")
+    click.echo(cost_table(total, full_cost, tokens))
 
 
-def _spoken_classes(outputs: int, names: tuple[str, ...] | None) -> str:
+def _format_classes(outputs: int, names: tuple[str, ...] | None) -> str:
     from bebertlab.model.classes import listed, only_numbers
 
     if names is None:
-        return "none, a regression" if outputs == 1 else "not named"
-    return f"{listed(names)}{' (numbers, not names)' if only_numbers(names) else ''}"
+        return "none (regression)" if outputs == 1 else "not named"
+    return f"{listed(names)}{' (numbers instead of names)' if only_numbers(names) else ''}"
 
 
-def _tell_rest(found: Imported) -> None:
-    """What did not become part of the model."""
-    if found.left_out:
-        click.echo(f"\nleft out, {len(found.left_out)} tensors: {', '.join(_whatever_layer(found.left_out))}")
-    if found.tokenizer is None:
-        click.echo("warning: no tokenizer lies beside it and --tokenizer names none; recipes need one", err=True)
+def _echo_left_out(imported: Imported) -> None:
+    """List what did not become part of the model."""
+    if imported.left_out:
+        names = _merged_layers(imported.left_out)
+        click.echo(f"\nnot used, {len(imported.left_out)} tensors: {', '.join(names)}")
+    if imported.tokenizer is None:
+        click.echo("warning: no tokenizer next to it; recipes need one, choose it with --tokenizer", err=True)
 
 
-def _whatever_layer(names: Iterable[str]) -> list[str]:
-    """Names of tensors, those of several layers once.
+def _merged_layers(names: Iterable[str]) -> list[str]:
+    """Names of tensors, with * for the numbers of layers.
 
-    >>> _whatever_layer(["bert.encoder.layer.0.a", "bert.encoder.layer.11.a", "b"])
+    >>> _merged_layers(["bert.encoder.layer.0.a", "bert.encoder.layer.11.a", "b"])
     ['bert.encoder.layer.*.a', 'b']
     """
     return list(dict.fromkeys(re.sub(r"\.layer\.\d+\.", ".layer.*.", name) for name in names))

@@ -1,7 +1,9 @@
-"""Options that several commands have in common."""
+"""Options, arguments and output that several commands share."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +13,12 @@ from attrs import field, frozen
 
 from bebertlab.errors import UserError
 from bebertlab.locations import expand_home
+from bebertlab.redact import redact_word
 
 if TYPE_CHECKING:
     from bebertlab.registry.manager import Plugins
+
+SHORT_KEY = 12  #: digits of a key in tables
 
 
 class PathType(click.Path):
@@ -23,7 +28,7 @@ class PathType(click.Path):
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        """The path."""
+        """Convert the text of the command line."""
         try:
             return super().convert(expand_home(str(value)), param, ctx)
         except UserError as error:
@@ -37,20 +42,33 @@ work_option = click.option(
     default=Path("bebertlab-work"),
     show_default=True,
     show_envvar=True,
-    help="Folder for stages, journals, reports and tracking.",
+    help="Folder for stages, studies, reports and the MLflow database.",
 )
-set_option = click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a value. Repeatable.")
-device_option = click.option("--device", default="cpu", show_default=True, help="Where stages run, e.g. cuda.")
+set_option = click.option(
+    "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override an option of the file. Repeatable."
+)
+device_option = click.option(
+    "--device", default="cpu", show_default=True, help="Device that stages run on, e.g. cuda or cuda:1."
+)
 threads_option = click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of torch; part of every key."
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Threads of torch; results depend on it, so it is part of every key.",
 )
 format_option = click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Format of the output.",
 )
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Left-aligned columns; the last one is as long as it is.
+    """Left-aligned columns, the last one without padding.
 
     >>> print(table(["A", "B"], [["longer", "x"], ["y", ""]]))
     A       B
@@ -65,14 +83,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def typed_command(*options: str) -> str:
+    """The current command line for pasting into a shell, with more options of the top command; without passwords."""
+    return shlex.join(["bebertlab", *options, *map(redact_word, sys.argv[1:])])
+
+
 @frozen(kw_only=True)
 class Settings:
-    """The options of the top group."""
+    """The options of the top command."""
 
     plugins: tuple[Path, ...] = ()  #: one-file plugins
     debug: bool = False  #: show tracebacks
     verbosity: int = 0  #: 1: informative messages, 2: all messages
-    said: list[str] = field(factory=list)  #: plugins that failed, as printed
+    printed: list[str] = field(factory=list)  #: failures of plugins that were printed
 
     def load(self, files: Iterable[Path] = (), *, quiet: bool = False) -> Plugins:
         """Load the installed plugins, those of `-p` and `files`; a warning names each that failed, unless `quiet`.
@@ -84,18 +107,18 @@ class Settings:
 
         plugins = load_plugins([*self.plugins, *files])
         for failure in plugins.failures:
-            if str(failure) in self.said:
+            if str(failure) in self.printed:
                 continue
             if not quiet:
                 click.echo(f"warning: {failure}", err=True)
-                self.said.append(str(failure))
+                self.printed.append(str(failure))
             if self.debug and failure.traceback:
                 click.echo(failure.traceback, err=True)
         return plugins
 
-    def unsaid(self, message: str) -> str:
-        """A message without its lines on plugins that failed, where those were printed before."""
-        return "\n".join(line for line in message.splitlines() if line.strip() not in self.said)
+    def without_printed(self, message: str) -> str:
+        """A message without the failures of plugins that were printed before."""
+        return "\n".join(line for line in message.splitlines() if line.strip() not in self.printed)
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

@@ -1,4 +1,4 @@
-"""`bebertlab recipe`: one recipe in this process."""
+"""`bebertlab recipe`: plan and run one recipe in this process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bebertlab.cli.options import (
+    SHORT_KEY,
     PathType,
     Settings,
     device_option,
@@ -35,7 +36,7 @@ _file = click.argument("path", metavar="RECIPE", type=PathType(exists=True, dir_
 _stage = click.option(
     "--stage",
     metavar="NAME",
-    help="Only this stage or group, and what it needs.  [default: the recipe's result, or all stages that none reads]",
+    help="Only this stage or group, and what it needs.  [default: the recipe's result, or all stages without a reader]",
 )
 
 
@@ -63,9 +64,9 @@ def run(
     threads: int,
     form: str,
 ) -> None:
-    """Run RECIPE in this process; stages that are stored are not run again.
+    """Run RECIPE in this process; cached stages are not run again.
 
-    Shows the metrics of the stage that the recipe names as its result, or of every stage that no other stage reads.
+    Prints the metrics of the recipe's result, or of every stage that no other stage reads.
     """
     from bebertlab.pipeline.execute import execute
     from bebertlab.store.disk import naming_full_disk
@@ -74,10 +75,10 @@ def run(
     plugins, plan, codec = planned_recipe(settings, path, sets, device=device, threads=threads)
     store = Store(work / "store")
     targets = _targets(plan, stage)
-    plugins.observe(_Lines(targets))
-    left_out = plan.left_out(targets)
-    if left_out:
-        click.echo(f"not run: {', '.join(left_out)} ({_not_needed(targets)})", err=True)
+    plugins.observe(_Progress(targets))
+    unused = plan.left_out(targets)
+    if unused:
+        click.echo(f"not run: {', '.join(unused)} ({_unused(targets)})", err=True)
     with naming_full_disk(work):
         results = execute(plan, store, codec, notify=plugins.observers.stage, targets=targets)
     click.echo(_results_json(results) if form == "json" else _results_table(results))
@@ -102,7 +103,7 @@ def plan(
     threads: int,
     form: str,
 ) -> None:
-    """Say what `run` would do: the stages in order, their keys, and what is stored. Changes nothing."""
+    """Show what `run` would do: the stages in order, their keys, and which are cached. Changes nothing."""
     from bebertlab.store.store import Store
 
     _, planned, _ = planned_recipe(settings, path, sets, device=device, threads=threads)
@@ -120,15 +121,15 @@ def plan(
     lines = []
     for node in planned.nodes.values():
         manifest = store.peek(node.key)
-        took = format_duration(manifest.seconds) if manifest else ""
-        lines.append([node.name, node.kind, node.key[:12], took, states[node.name]])
-    click.echo(table(["STAGE", "KIND", "KEY", "TOOK", "STATE"], lines))
+        time = format_duration(manifest.seconds) if manifest else ""
+        lines.append([node.name, node.kind, node.key[:SHORT_KEY], time, states[node.name]])
+    click.echo(table(["STAGE", "KIND", "KEY", "TIME", "STATE"], lines))
 
 
 def planned_recipe(
     settings: Settings, path: Path, sets: tuple[str, ...], *, device: str, threads: int
 ) -> tuple[Plugins, Plan, OptionsCodec]:
-    """The plan of a recipe file with changes from the command line."""
+    """The plan of a recipe file with overrides from the command line."""
     from bebertlab.config.codec import OptionsCodec
     from bebertlab.config.error_collector import ErrorCollector
     from bebertlab.errors import UserError
@@ -141,17 +142,21 @@ def planned_recipe(
 
     plugins = settings.load()
     codec = OptionsCodec(plugins.registry)
-    document, faults = read_recipe(path), ErrorCollector()
-    for change in sort_overrides(map(parse_override, sets)):
+    document, errors = read_recipe(path), ErrorCollector()
+    for override in sort_overrides(map(parse_override, sets)):
         try:
-            document = set_value(document, change.path, change.value, change.place, plugins.registry)
+            document = set_value(document, override.path, override.value, override.place, plugins.registry)
         except UserError as error:
-            faults.add_error(error, change.place)
-    read = structure_recipe(document, codec, faults)
-    faults.raise_all()
-    if read is None:
-        raise AssertionError("a recipe that is None has faults")
-    return plugins, plan_recipe(read, TaskCache(codec), codec, ComputeSettings(threads=threads, device=device)), codec
+            errors.add_error(error, override.place)
+    recipe_ = structure_recipe(document, codec, errors)
+    errors.raise_all()
+    if recipe_ is None:
+        raise AssertionError("a recipe is None only with errors")
+    return (
+        plugins,
+        plan_recipe(recipe_, TaskCache(codec), codec, ComputeSettings(threads=threads, device=device)),
+        codec,
+    )
 
 
 def _targets(plan: Plan, stage: str | None) -> tuple[str, ...]:
@@ -165,8 +170,8 @@ def _targets(plan: Plan, stage: str | None) -> tuple[str, ...]:
     return targets
 
 
-def _not_needed(targets: Sequence[str]) -> str:
-    return f"not needed by {' and '.join(targets)}"
+def _unused(targets: Sequence[str]) -> str:
+    return f"not needed for {' and '.join(targets)}"
 
 
 def _states(plan: Plan, store: Store, targets: Sequence[str]) -> Mapping[str, str]:
@@ -177,10 +182,10 @@ def _states(plan: Plan, store: Store, targets: Sequence[str]) -> Mapping[str, st
 
     def state(name: str) -> str:
         if name in missing:
-            return "would run"
+            return "to build"
         if store.peek(plan.nodes[name].key) is not None:
-            return "stored"
-        return "behind what is stored" if name in needed else _not_needed(targets)
+            return "cached"
+        return "upstream of cached stages" if name in needed else _unused(targets)
 
     return {name: state(name) for name in plan.nodes}
 
@@ -189,8 +194,8 @@ def _group(stage: str) -> str:
     return stage.partition(".")[0]
 
 
-class _Lines:
-    """Tells on stderr what happens, a line for each stage."""
+class _Progress:
+    """Prints a line for each stage to the error stream."""
 
     def __init__(self, targets: Sequence[str]) -> None:
         self._shown = {_group(target) for target in targets}
@@ -198,27 +203,28 @@ class _Lines:
 
     @hookimpl
     def bebertlab_stage_started(self, event: StageStarted) -> None:
-        """A stage runs now."""
+        """Print that the stage runs."""
         click.echo(f"{event.stage} ({event.stage_kind}) ...", err=True)
 
     @hookimpl
     def bebertlab_stage_progress(self, event: StageProgress) -> None:
-        """Only what is worth a line."""
+        """Print messages without progress, e.g. that the stage waits for another process."""
         if event.fraction == 0.0 and event.text:
             click.echo(f"{event.stage} ({event.stage_kind}) {event.text}", err=True)
 
     @hookimpl
     def bebertlab_stage_finished(self, event: StageFinished) -> None:
-        """A stage is there."""
+        """Print how long the stage took, and its warnings."""
         from bebertlab.interfaces.metric_names import SELECT_SCORE
 
         score = event.metrics.get(SELECT_SCORE)
-        said = "" if score is None else f", {SELECT_SCORE} {score:.2f}"
-        how = "stored, took" if event.stored else "done in"
-        click.echo(f"{event.stage} ({event.stage_kind}) {how} {format_duration(event.seconds)}{said}", err=True)
+        result = "" if score is None else f", {SELECT_SCORE} {score:.2f}"
+        state = "cached, took" if event.stored else "built in"
+        time, key = format_duration(event.seconds), event.key[:SHORT_KEY]
+        click.echo(f"{event.stage} ({event.stage_kind}, {key}) {state} {time}{result}", err=True)
         group = _group(event.stage)
         for text in event.warnings:
-            warning = (group if group in self._shown else "", text)  # stages on the way mostly say the same
+            warning = (group if group in self._shown else "", text)  # upstream stages mostly repeat it
             if warning not in self._warned:
                 self._warned.add(warning)
                 click.echo(f"warning: {event.stage}: {text}", err=True)
@@ -238,12 +244,12 @@ def _results_json(results: Results) -> str:
         for event in results.stages
     ]
     targets = {name: dict(metrics) for name, metrics in results.targets.items()}
-    only = {"metrics": next(iter(targets.values()))} if len(targets) == 1 else {}
-    return json.dumps({**only, "results": targets, "stages": stages}, indent=2)
+    single = {"metrics": next(iter(targets.values()))} if len(targets) == 1 else {}
+    return json.dumps({**single, "results": targets, "stages": stages}, indent=2)
 
 
 def _results_table(results: Results) -> str:
-    """The metrics of the only target, or those of each under its name."""
+    """The metrics of the only target, or those of each target under its name."""
     tables = [
         table(["METRIC", "VALUE"], [[name, f"{value:.4g}"] for name, value in metrics.items()])
         for metrics in results.targets.values()

@@ -1,4 +1,4 @@
-"""`bebertlab store`: what stages left."""
+"""`bebertlab store`: the stored artifacts of stages."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bebertlab.cli.options import (
+    SHORT_KEY,
     Settings,
     device_option,
     format_option,
@@ -20,7 +21,7 @@ from bebertlab.cli.options import (
     work_option,
 )
 from bebertlab.config.humanize import format_duration, format_size
-from bebertlab.errors import UserError, unknown
+from bebertlab.errors import unknown
 from bebertlab.locations import beside
 
 if TYPE_CHECKING:
@@ -28,102 +29,103 @@ if TYPE_CHECKING:
     from bebertlab.store.store import Store
     from bebertlab.store.why import Difference
 
-_SHORT = 12
-
 
 @click.group()
 def store() -> None:
-    """List, explain and clean up what stages left."""
+    """List, explain and clean up stored stages."""
 
 
 @store.command("list")
-@click.option("--stage", help="Only stages of this name, or members of this group.")
+@click.option("--stage", help="Only stages with this name, or members of this group.")
 @click.option("--kind", help="Only stages of this kind.")
 @work_option
 @format_option
 def list_(stage: str | None, kind: str | None, work: Path, form: str) -> None:
-    """List what is stored, the latest last."""
+    """List the stored stages, the latest last."""
     from bebertlab.store.store import Store
 
-    found = Store(work / "store")
-    manifests = [m for m in found.manifests() if kind in (None, m.kind) and _is_called(m, stage)]
+    store_ = Store(work / "store")
+    manifests = [m for m in store_.manifests() if kind in (None, m.kind) and _has_name(m, stage)]
     manifests.sort(key=lambda manifest: (manifest.created, manifest.key))
     if form == "json":
-        click.echo(json.dumps([_as_data(manifest, found) for manifest in manifests], indent=2))
+        click.echo(json.dumps([_as_data(manifest, store_) for manifest in manifests], indent=2))
         return
     rows = [_as_row(manifest) for manifest in manifests]
-    click.echo(table(["KEY", "STAGE", "KIND", "MADE", "TOOK", "SIZE", "SCORE"], rows))
+    click.echo(table(["KEY", "STAGE", "KIND", "BUILT (UTC)", "TIME", "SIZE", "SCORE"], rows))
     total = format_size(sum(manifest.size for manifest in manifests))
-    click.echo(f"{len(manifests)} stages, {total}, in {found.root}", err=True)
+    click.echo(f"{len(manifests)} stages, {total}, in {store_.root}", err=True)
 
 
 @store.command()
-@click.argument("what")
+@click.argument("name", metavar="STAGE")
 @set_option
 @work_option
 @device_option
 @threads_option
 @pass_settings
-def why(settings: Settings, what: str, sets: tuple[str, ...], work: Path, device: str, threads: int) -> None:
-    """Say what a key is made of, and how it differs from the most similar stored stage of its kind.
+def why(settings: Settings, name: str, sets: tuple[str, ...], work: Path, device: str, threads: int) -> None:
+    """Explain the key of a stage: its parts, and how they differ from the most similar stored stage of its kind.
 
-    WHAT is the beginning of a stored key, the name of a stored stage (the latest of that name), or RECIPE:STAGE for
-    a stage of a recipe file, stored or not: that tells why it would run.
+    STAGE is a stored stage (its key or the beginning of it, its name, or STUDY/TRIAL/STAGE), or RECIPE.yaml:STAGE for
+    a stage of a recipe file: this explains why it is built and not cached.
     """
     from bebertlab.store.store import Store
     from bebertlab.store.why import differences, flatten, nearest
+    from bebertlab.study.find import find_key
 
-    found = Store(work / "store")
-    manifests = list(found.manifests())
+    store_ = Store(work / "store")
+    manifests = list(store_.manifests())
     known: dict[str, Mapping[str, Any]] = {manifest.key: manifest.parts for manifest in manifests}
-    path, colon, name = what.rpartition(":")
+    path, colon, stage = name.rpartition(":")
     if colon:
-        key, kind = _of_recipe(settings, beside("", path), name, sets, device, threads, known)
+        key, kind = _recipe_stage(settings, beside("", path), stage, sets, device, threads, known)
     else:
-        key, kind = _of_store(what, manifests)
+        key = find_key(name, work)
+        kind = next(manifest.kind for manifest in manifests if manifest.key == key)
     parts = known[key]
-    state = "is stored" if found.peek(key) is not None else "is not stored"
-    click.echo(f"{key}\n{kind}, {state}. It is made of:")
-    click.echo(table(["PART", "VALUE"], [[path, _shown(value)] for path, value in flatten(parts).items()]))
+    state = "cached" if store_.peek(key) is not None else "not cached"
+    click.echo(f"{key}\n{kind}, {state}. Parts of the key:")
+    click.echo(table(["PART", "VALUE"], [[path, _format_part(value)] for path, value in flatten(parts).items()]))
     other = nearest(parts, kind, manifests, key)
     if other is None:
         click.echo(f"\nNo other {kind} is stored.")
         return
-    made = f"{other.stage}, {other.key[:_SHORT]}, made {other.created}"
-    click.echo(f"\nThe most similar stored {kind} ({made}) differs in:")
+    click.echo(
+        f"\nThe most similar stored {kind} ({other.stage}, {other.key[:SHORT_KEY]}, built {other.created}) differs in:"
+    )
     click.echo(_difference_table(differences(parts, other.parts, known.get)))
 
 
 @store.command()
-@click.option("--days", type=click.FloatRange(0), help="Also what was not read for so many days.")
-@click.option("--unreferenced", is_flag=True, help="Also what no study of the work folder names.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--days", type=click.FloatRange(0), help="Also what was not read for this many days.")
+@click.option("--unreferenced", is_flag=True, help="Also what no study of the work folder needs.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only list what would be removed.")
 @work_option
 def gc(days: float | None, unreferenced: bool, dry_run: bool, work: Path) -> None:
-    """Remove damaged stages and what killed runs left; with options, also stages that are not needed.
+    """Remove corrupt stages and what killed runs left; with options, also stages that are not needed.
 
-    With both options, a stage goes if both hold. Tokens that were not read for so many days go too: they are made
-    again where they are needed.
+    With both options, a stage is removed if both hold. Cached tokens that were not read for --days are removed too;
+    they are computed again when needed.
     """
     from bebertlab.store.gc import find_garbage, named_in_studies, remove, remove_locks
     from bebertlab.store.store import Store
 
-    found = Store(work / "store")
-    named = named_in_studies(work / "studies", found) if unreferenced else None
+    store_ = Store(work / "store")
+    named = named_in_studies(work / "studies", store_) if unreferenced else None
     count = size = 0
-    for rubbish in find_garbage(found, days=days, named=named):
-        if not dry_run and not remove(found, rubbish):
-            click.echo(f"{rubbish.key[:_SHORT]}: a process is at work on it; it stays", err=True)
+    for garbage in find_garbage(store_, days=days, named=named):
+        if not dry_run and not remove(store_, garbage):
+            click.echo(f"{garbage.key[:SHORT_KEY]}: kept, a process is using it", err=True)
             continue
-        click.echo(f"{rubbish.key[:_SHORT]}  {format_size(rubbish.size)}  {rubbish.what}")
+        click.echo(f"{garbage.key[:SHORT_KEY]}  {format_size(garbage.size)}  {garbage.reason}")
         count += 1
-        size += rubbish.size
+        size += garbage.size
     if not dry_run:
-        remove_locks(found)
+        remove_locks(store_)
     click.echo(f"{'would remove' if dry_run else 'removed'} {count} folders, {format_size(size)}", err=True)
 
 
-def _is_called(manifest: Manifest, name: str | None) -> bool:
+def _has_name(manifest: Manifest, name: str | None) -> bool:
     return name is None or manifest.stage == name or manifest.stage.startswith(f"{name}.")
 
 
@@ -131,12 +133,12 @@ def _as_row(manifest: Manifest) -> list[str]:
     from bebertlab.interfaces.metric_names import VALIDATION_SCORE
 
     score = manifest.metrics.get(VALIDATION_SCORE)
-    made = manifest.created.replace("T", " ").removesuffix("+00:00")
+    created = manifest.created.replace("T", " ").removesuffix("+00:00")
     return [
-        manifest.key[:_SHORT],
+        manifest.key[:SHORT_KEY],
         manifest.stage,
         manifest.kind,
-        made,
+        created,
         format_duration(manifest.seconds),
         format_size(manifest.size),
         "" if score is None else f"{score:.2f}",
@@ -157,20 +159,7 @@ def _as_data(manifest: Manifest, store: Store) -> dict[str, Any]:
     }
 
 
-def _of_store(what: str, manifests: Sequence[Manifest]) -> tuple[str, str]:
-    """Key and kind of a stored stage."""
-    begins = [manifest for manifest in manifests if manifest.key.startswith(what)]
-    if len(begins) > 1:
-        keys = ", ".join(manifest.key[: len(what) + 4] for manifest in begins[:5])
-        raise UserError(f"'{what}' is the beginning of {len(begins)} keys ({keys} ...); write more of it")
-    called = sorted((m for m in manifests if m.stage == what), key=lambda manifest: manifest.created)
-    chosen = begins or called
-    if not chosen:
-        raise unknown("key or stage", what, {manifest.stage for manifest in manifests})
-    return chosen[-1].key, chosen[-1].kind
-
-
-def _of_recipe(
+def _recipe_stage(
     settings: Settings,
     path: Path,
     name: str,
@@ -179,7 +168,7 @@ def _of_recipe(
     threads: int,
     known: dict[str, Mapping[str, Any]],
 ) -> tuple[str, str]:
-    """Key and kind of a stage of a recipe; the parts of all its stages become known."""
+    """Key and kind of a stage of a recipe; adds the parts of all its stages to `known`."""
     from bebertlab.cli.recipe import planned_recipe
 
     _, plan, _ = planned_recipe(settings, path, sets, device=device, threads=threads)
@@ -189,12 +178,12 @@ def _of_recipe(
     return plan.nodes[name].key, plan.nodes[name].kind
 
 
-def _difference_table(found: Sequence[Difference]) -> str:
-    rows = [[one.path, _shown(one.value), _shown(one.other)] for one in found]
-    return table(["PART", "HERE", "THERE"], rows)
+def _difference_table(differences: Sequence[Difference]) -> str:
+    rows = [[d.path, _format_part(d.value), _format_part(d.other)] for d in differences]
+    return table(["PART", "THIS STAGE", "OTHER STAGE"], rows)
 
 
-def _shown(value: object) -> str:
+def _format_part(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     is_key = isinstance(value, str) and len(value) == 64
-    return f"{text[:_SHORT]}..." if is_key else text
+    return f"{text[:SHORT_KEY]}..." if is_key else text

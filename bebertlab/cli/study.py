@@ -1,4 +1,4 @@
-"""`bebertlab study`: check, plan, run and look at a study."""
+"""`bebertlab study`: check, plan, run and inspect studies."""
 
 from __future__ import annotations
 
@@ -17,68 +17,69 @@ from bebertlab.cli.options import (
     format_option,
     pass_settings,
     set_option,
-    table,
+    typed_command,
     work_option,
 )
-from bebertlab.cli.typed import typed_command
-from bebertlab.config.humanize import format_duration
 from bebertlab.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, UserError
 
 if TYPE_CHECKING:
     from bebertlab.interfaces.events import StudyRecord, TrialRecord
     from bebertlab.study.context import StudyContext
-    from bebertlab.study.forecast import Forecast, Work
+    from bebertlab.study.find import StoredStudy
     from bebertlab.study.loaded_study import LoadedStudy
     from bebertlab.study.run import Finished
     from bebertlab.tracking.mlflow import MlflowTracker
 
-_file = click.argument("path", metavar="STUDY", type=PathType(exists=True, dir_okay=False))
-_smoke = click.option("--smoke", is_flag=True, help="The small version: what the study's `smoke` sets.")
+_smoke = click.option("--smoke", is_flag=True, help="Run the small version, with what the study's `smoke` overrides.")
+_name_or_file = click.argument("study_name", metavar="STUDY")
 
 
-def _source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The file, and what changes it."""
-    return _file(set_option(_smoke(command)))
+def _study_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A study by file or name, what overrides it, and the work folder."""
+    return _name_or_file(set_option(_smoke(work_option(command))))
 
 
 @click.group()
 def study() -> None:
-    """Check, plan, run and look at a study."""
+    """Check, plan, run and inspect studies.
+
+    STUDY is a YAML file, or the name of a study in the work folder (see `study list`).
+    """
 
 
 @study.command()
-@_source_options
+@click.argument("path", metavar="STUDY", type=PathType(exists=True, dir_okay=False))
+@set_option
+@_smoke
 @pass_settings
 def validate(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) -> None:
-    """Check STUDY, its recipe and every point. Loads no data, runs nothing."""
+    """Check the file STUDY, its recipe and all points. Loads no data and runs nothing."""
     from bebertlab.study.planner import check_points
     from bebertlab.study.space import count_trials
 
     source = _read(settings, path, sets, smoke)
-    not_needed = check_points(source.study, source.plugins.registry)
+    unused_stages = check_points(source.study, source.plugins.registry)
     click.echo(f"{path}: OK, {count_trials(source.study)}")
-    _tell_not_needed(not_needed)
+    _echo_unused(unused_stages)
 
 
 @study.command()
-@_source_options
-@work_option
+@_study_options
 @device_option
 @format_option
 @pass_settings
 def plan(
-    settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, work: Path, device: str, form: str
+    settings: Settings, study_name: str, sets: tuple[str, ...], smoke: bool, work: Path, device: str, form: str
 ) -> None:
-    """Say what `run` would do: trials, stages, what is stored, what the rest would take. Changes nothing."""
-    _tell_plan(_session(_read(settings, path, sets, smoke), work, device), form)
+    """Show what `run` would do: trials, stages, how many are cached, and the estimated time. Changes nothing."""
+    _echo_plan(_context(_find(settings, study_name, sets, smoke, work), work, device), form)
 
 
 @study.command()
-@_source_options
-@work_option
+@_study_options
 @device_option
-@click.option("-n", "--dry-run", is_flag=True, help="The same as `study plan`.")
-@click.option("-j", "--jobs", type=click.IntRange(1), help="Trials at a time.  [default: one for each core]")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show the plan, like `study plan`.")
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Trials at the same time.  [default: one per core]")
 @click.option(
     "--executor",
     type=click.Choice(["ray", "local"]),
@@ -91,13 +92,13 @@ def plan(
     help="MLflow server or database.  [default: MLFLOW_TRACKING_URI, else mlflow.db in the work folder]",
 )
 @click.option("--experiment", help="MLflow experiment.  [default: MLFLOW_EXPERIMENT_NAME, else bebertlab/NAME]")
-@click.option("--no-tracking", is_flag=True, help="Leave MLflow out.")
-@click.option("--max-trials", type=click.IntRange(1), help="Stop after so many trials; the same command goes on.")
-@click.option("--fail-fast", is_flag=True, help="Start no further trial once one has failed.")
+@click.option("--no-tracking", is_flag=True, help="Do not write to MLflow.")
+@click.option("--max-trials", type=click.IntRange(1), help="Stop after N trials; the same command continues.")
+@click.option("--fail-fast", is_flag=True, help="Start no further trials after a failed one.")
 @pass_settings
 def run(
     settings: Settings,
-    path: Path,
+    study_name: str,
     sets: tuple[str, ...],
     smoke: bool,
     work: Path,
@@ -111,19 +112,20 @@ def run(
     max_trials: int | None,
     fail_fast: bool,
 ) -> None:
-    """Run STUDY, or go on with it: what is complete is not run again, what failed is.
+    """Run STUDY, or continue it: complete trials are not run again, failed ones are.
 
-    Another file, another --set or another text of a plugin is another study; equal stages are shared between studies.
+    Another file, other overrides (--set, --smoke) or a changed plugin file make another study; studies share equal
+    stages.
     """
     from bebertlab.interfaces.events import TrialState
     from bebertlab.study.driver import Limits
     from bebertlab.study.run import Workers, run_study
 
-    source = _read(settings, path, sets, smoke)
+    source = _find(settings, study_name, sets, smoke, work)
     workers = Workers.asked(executor, jobs, threads=source.study.threads, device=device)
-    context = _session(source, work, device)
+    context = _context(source, work, device)
     if dry_run:
-        _tell_plan(context)
+        _echo_plan(context)
         return
     tracker = None if no_tracking else _tracker(tracking_uri, experiment)
     try:
@@ -132,51 +134,114 @@ def run(
                 context.observe(observer)
             finished = run_study(context, workers, _update_report, Limits(max_trials=max_trials, fail_fast=fail_fast))
     except KeyboardInterrupt:
-        _tell_interrupted("what is finished is kept")
+        _exit_interrupted("finished stages are kept")
     if finished.interrupted:
-        done = finished.count(TrialState.COMPLETE)
-        _tell_interrupted(f"{done} of {finished.study.planned} trials are complete, every finished stage is kept")
-    _tell_results(finished, tracker)
+        complete = finished.count(TrialState.COMPLETE)
+        _exit_interrupted(f"{complete} of {finished.study.planned} trials are complete, finished stages are kept")
+    _echo_results(finished, tracker)
+
+
+@study.command("list")
+@work_option
+@format_option
+def list_(work: Path, form: str) -> None:
+    """List the studies of the work folder with their states and best scores, the latest last."""
+    from bebertlab.cli.study_output import study_rows, study_table
+    from bebertlab.study.find import stored_studies
+
+    rows = study_rows(stored_studies(work))
+    click.echo(json.dumps(rows, indent=2) if form == "json" else study_table(rows))
+    if not rows:
+        click.echo(f"{work} has no studies", err=True)
 
 
 @study.command()
-@_source_options
-@work_option
+@_study_options
 @format_option
 @pass_settings
-def status(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, work: Path, form: str) -> None:
-    """Say how far STUDY is; also while it runs."""
+def status(settings: Settings, study_name: str, sets: tuple[str, ...], smoke: bool, work: Path, form: str) -> None:
+    """Show the progress of STUDY, also while it runs."""
+    from bebertlab.cli.study_output import status_text
     from bebertlab.study.context import known_caveats, known_records
     from bebertlab.study.messages import dump
     from bebertlab.study.space import planned_trials
 
-    source = _read(settings, path, sets, smoke)
-    folder, records = known_records(source.study, work)
+    source = _find(settings, study_name, sets, smoke, work)
+    folder, trials = known_records(source.study, work)
     if form == "json":
-        said = {"study": source.study.name, "folder": str(folder), "planned": planned_trials(source.study)}
-        said["caveats"] = [caveat.sentence for caveat in known_caveats(folder)]
-        click.echo(json.dumps({**said, "trials": [dump(record) for record in records]}, indent=2))
+        data = {"study": source.study.name, "folder": str(folder), "planned": planned_trials(source.study)}
+        data["caveats"] = [caveat.sentence for caveat in known_caveats(folder)]
+        click.echo(json.dumps({**data, "trials": [dump(trial) for trial in trials]}, indent=2))
     else:
-        _tell_status(source, folder, records)
+        click.echo(status_text(source.study, folder, trials))
         for caveat in known_caveats(folder):
             click.echo(f"data: {caveat.short}")
 
 
 @study.command()
-@_source_options
-@work_option
+@_study_options
+@click.option("--seed", type=int, help="Trial of the best point.  [default: the one with the best objective]")
+@click.option("--stage", metavar="NAME", help="Stage for --folder.  [default: the result]")
+@click.option("--folder", "only_folder", is_flag=True, help="Print only the folder of one artifact, for $(...).")
+@format_option
 @pass_settings
-def report(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool, work: Path) -> None:
+def best(
+    settings: Settings,
+    study_name: str,
+    sets: tuple[str, ...],
+    smoke: bool,
+    work: Path,
+    seed: int | None,
+    stage: str | None,
+    only_folder: bool,
+    form: str,
+) -> None:
+    """Show the best point of STUDY: its options, its scores, and the artifacts of its stages with their keys.
+
+    Points are compared by the mean of the objective over seeds. Other commands take the stages of the best trial as
+    STUDY/best/STAGE, e.g. `model show NAME/best/student`.
+    """
+    from bebertlab.cli.study_output import best_data, best_text
+    from bebertlab.store.store import Store
+    from bebertlab.study.find import choose_best, stage_key
+
+    if stage is not None and not only_folder:
+        raise UserError("--stage needs --folder")
+    stored = _stored(settings, study_name, sets, smoke, work)
+    point = choose_best(stored, seed)
+    store = Store(work / "store")
+    if only_folder:
+        key = stage_key(point.trial, stage)
+        if store.peek(key) is None:
+            raise UserError(f"stage {key[:12]} is not in {store.root}; run the study again to build it")
+        click.echo(store.folder(key))
+    elif form == "json":
+        click.echo(json.dumps(best_data(stored, point, store), indent=2))
+    else:
+        click.echo(best_text(stored, point, store))
+
+
+@study.command()
+@_study_options
+@pass_settings
+def report(settings: Settings, study_name: str, sets: tuple[str, ...], smoke: bool, work: Path) -> None:
     """Write the report of STUDY again, from its journal."""
     from bebertlab.store.disk import naming_full_disk
 
-    context = _session(_read(settings, path, sets, smoke), work)
+    context = _context(_find(settings, study_name, sets, smoke, work), work)
     if not context.folder.exists():
-        raise UserError(f"{context.folder} is not there: this study never ran with this --work; run it first")
+        raise UserError(f"this study never ran in {work} ({context.folder} does not exist); run it first")
     record, trials = context.observed(), context.records()
     with naming_full_disk(work):
         files = _write_report(record, trials)
-    _tell_table(record, trials, files)
+    _echo_table(record, trials, files)
+
+
+def _find(settings: Settings, name: str, sets: tuple[str, ...], smoke: bool, work: Path) -> LoadedStudy:
+    """The study of a file, or of a name in the work folder."""
+    from bebertlab.study.find import find_study_file
+
+    return _read(settings, find_study_file(name, work), sets, smoke)
 
 
 def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) -> LoadedStudy:
@@ -189,7 +254,18 @@ def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) ->
     return source
 
 
-def _session(source: LoadedStudy, work: Path, device: str = "cpu") -> StudyContext:
+def _stored(settings: Settings, name: str, sets: tuple[str, ...], smoke: bool, work: Path) -> StoredStudy:
+    """The study of a file or name as it is in the work folder."""
+    from bebertlab.study.find import find_study_file, read_stored_study
+    from bebertlab.study.resolved import study_folder
+
+    path = find_study_file(name, work)
+    if path.parent.parent == work / "studies" and not sets and not smoke:
+        return read_stored_study(path.parent)
+    return read_stored_study(study_folder(_read(settings, path, sets, smoke).study, work))
+
+
+def _context(source: LoadedStudy, work: Path, device: str = "cpu") -> StudyContext:
     from bebertlab.study.context import StudyContext
 
     return StudyContext(source, work, device)
@@ -219,110 +295,46 @@ def _write_report(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[
     return write_report(study, trials, study.folder)
 
 
-def _tell_plan(context: StudyContext, form: str = "table") -> None:
+def _echo_plan(context: StudyContext, form: str = "table") -> None:
+    from bebertlab.cli.study_output import plan_data, plan_text
     from bebertlab.study.forecast import forecast
-    from bebertlab.study.space import count_trials
 
-    ahead = forecast(context)
-    not_needed, idle = context.not_needed(context.records()), context.idle(context.records())
+    estimate = forecast(context)
+    unused_stages, idle = context.not_needed(context.records()), context.idle(context.records())
     for text in idle:
         click.echo(f"warning: {text}", err=True)
     if form == "json":
-        kinds = {
-            kind: {"stored": work.stored, "missing": work.missing, "unknown": work.unknown, "seconds": work.seconds}
-            for kind, work in ahead.kinds.items()
-        }
-        click.echo(
-            json.dumps(
-                {
-                    "trials": ahead.trials,
-                    "complete": ahead.complete,
-                    "undrawn": ahead.undrawn,
-                    "stages": kinds,
-                    "not_needed": not_needed,
-                    "warnings": idle,
-                },
-                indent=2,
-            )
-        )
+        click.echo(json.dumps({**plan_data(estimate), "not_needed": unused_stages, "warnings": idle}, indent=2))
         return
-    click.echo(f"{context.study.name}: {count_trials(context.study)}, {ahead.complete} complete\n")
-    rows = [[kind, str(work.stored), str(work.missing), _spoken_time(work)] for kind, work in ahead.kinds.items()]
-    if rows:
-        click.echo(table(["STAGE", "STORED", "TO RUN", "TIME"], rows) + "\n")
-    click.echo(_spoken_forecast(ahead))
-    _tell_not_needed(not_needed)
-    if ahead.undrawn:
-        click.echo(f"{ahead.undrawn} trials are not drawn yet; what they need is not counted")
+    click.echo(plan_text(context.study, estimate))
+    _echo_unused(unused_stages)
 
 
-def _tell_not_needed(stages: tuple[str, ...]) -> None:
+def _echo_unused(stages: tuple[str, ...]) -> None:
     if stages:
-        click.echo(f"not run, as no trial's result needs them: {', '.join(stages)}", err=True)
+        click.echo(f"not run, as no result depends on them: {', '.join(stages)}", err=True)
 
 
-def _spoken_time(work: Work) -> str:
-    known = work.missing - work.unknown
-    said = [format_duration(work.seconds)] if known else []
-    if work.unknown:
-        said.append(f"{work.unknown} unknown" if known else "unknown")
-    return " + ".join(said)
-
-
-def _spoken_forecast(ahead: Forecast) -> str:
-    if not ahead.trials:
-        return "no trial is drawn yet"
-    if not ahead.missing:
-        return "every stage is stored; nothing would be trained"
-    known = ahead.missing - ahead.unknown
-    why = "no stored stage has the same model, scheme, data and training options"
-    if not known:
-        return f"{ahead.missing} stages to run; how long they take is unknown: {why}"
-    said = f"{ahead.missing} stages to run: about {format_duration(ahead.seconds)} of one worker's time"
-    if not ahead.unknown:
-        return f"{said}, as stored stages of the same model, scheme, data and training options took"
-    return f"{said} for {known} of them; how long the other {ahead.unknown} take is unknown: {why}"
-
-
-def _tell_status(source: LoadedStudy, folder: Path, records: tuple[TrialRecord, ...]) -> None:
-    from bebertlab.interfaces.events import TrialState
-    from bebertlab.report.points import failures
-    from bebertlab.study.space import count_trials, planned_trials
-
-    by_state = {state: [record for record in records if record.state is state] for state in TrialState}
-    undrawn = planned_trials(source.study) - len(records)
-    told = [f"{len(some)} {state}" for state, some in by_state.items() if some]
-    told += [f"{undrawn} not drawn yet"] if undrawn else []
-    click.echo(f"{source.study.name}: {count_trials(source.study)}; {', '.join(told)}")
-    click.echo(f"folder: {folder}{'' if folder.exists() else ' (not there: it never ran)'}")
-    for record in by_state[TrialState.RUNNING]:
-        click.echo(f"running: {record.name}")
-    for trials, error in failures(records):
-        click.echo(f"failed: {trials}: {error}")
-    if by_state[TrialState.RUNNING]:
-        click.echo("(running, or handed out when the command was killed: the same command goes on with it)")
-
-
-def _tell_results(finished: Finished, tracker: MlflowTracker | None) -> None:
+def _echo_results(finished: Finished, tracker: MlflowTracker | None) -> None:
     from bebertlab.interfaces.events import TrialState
     from bebertlab.report.labels import count
 
-    _tell_table(finished.study, finished.trials, finished.report)
+    _echo_table(finished.study, finished.trials, finished.report)
     if tracker is not None:
         click.echo(f"MLflow: {tracker.directions(finished.study)}")
     failed = finished.count(TrialState.FAILED)
     left = (finished.study.planned or 0) - finished.count(TrialState.COMPLETE) - failed
     if left:
-        click.echo(f"{count(left, 'trial')} left; go on with:\n  {typed_command()}", err=True)
+        click.echo(f"{count(left, 'trial')} left; continue with:\n  {typed_command()}", err=True)
     if failed:
-        where = finished.study.folder / "errors"
+        errors = finished.study.folder / "errors"
         click.echo(
-            f"{count(failed, 'trial')} failed (tracebacks: {where}); run again with:\n  {typed_command()}", err=True
+            f"{count(failed, 'trial')} failed (tracebacks: {errors}); run again with:\n  {typed_command()}", err=True
         )
         raise SystemExit(EXIT_TRIALS_FAILED)
 
 
-def _tell_table(study: StudyRecord, trials: tuple[TrialRecord, ...], files: tuple[Path, ...]) -> None:
+def _echo_table(study: StudyRecord, trials: tuple[TrialRecord, ...], files: tuple[Path, ...]) -> None:
     from bebertlab.report import summary_table
 
     click.echo(summary_table(study, trials))
@@ -330,6 +342,6 @@ def _tell_table(study: StudyRecord, trials: tuple[TrialRecord, ...], files: tupl
         click.echo(f"report: {file}")
 
 
-def _tell_interrupted(what: str) -> NoReturn:
-    click.echo(f"interrupted: {what}; go on with:\n  {typed_command()}", err=True)
+def _exit_interrupted(what: str) -> NoReturn:
+    click.echo(f"interrupted: {what}; continue with:\n  {typed_command()}", err=True)
     raise SystemExit(EXIT_INTERRUPTED)

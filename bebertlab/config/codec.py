@@ -1,4 +1,4 @@
-"""Options to plain data and back, whatever plugin they come from."""
+"""Options to plain data and back, from all plugins."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @frozen
 class OptionsCodec(Codec):
-    """The codec over everything that is registered."""
+    """The codec for all registered options."""
 
     registry: Registry
     finite: bool = True  #: numbers must be finite, as in YAML; False: NaN and infinity are read too
@@ -34,10 +34,10 @@ class OptionsCodec(Codec):
         return _plain(value, self._with_kind, PurePath.as_posix)
 
     def dump_identity(self, value: object) -> Any:  # noqa: ANN401 - plain data
-        """Plain data that differs wherever results may differ: every part with its revision and the hash of its text.
+        """Plain data that differs whenever results may differ: every part with its revision and its plugin's hash.
 
-        Of options: `{role, kind, revision, file, options}`, where `file` is set for plugins that are not shipped.
-        Options excluded from the key are left out. Any other path stands for the content of its file or folder.
+        Options become `{role, kind, revision, file, options}`, with `file` only for plugins that are not shipped.
+        Options excluded from the key are null. Any other path is replaced by the hash of its file or folder.
         """
         return _plain(value, self._with_identity, _content)
 
@@ -45,7 +45,7 @@ class OptionsCodec(Codec):
         """The attrs value of plain data.
 
         Raises:
-            UserError: every fault of the data, one a line.
+            UserError: all errors in the data, one per line.
         """
         return self.read(YamlDocument.of(data), cls)
 
@@ -53,16 +53,16 @@ class OptionsCodec(Codec):
         """The attrs value that a document holds.
 
         Raises:
-            UserError: every fault of the document with its place, one a line.
+            UserError: all errors in the document with their places, one per line.
         """
-        faults = ErrorCollector()
-        value = structure(document, (), cls, self.registry, faults, finite=self.finite)
-        faults.raise_all()
-        return value  # type: ignore[return-value] # None comes with faults only
+        errors = ErrorCollector()
+        value = structure(document, (), cls, self.registry, errors, finite=self.finite)
+        errors.raise_all()
+        return value  # type: ignore[return-value] # None comes with errors only
 
-    def structure(self, document: YamlDocument, path: Keys, cls: type[T], faults: ErrorCollector) -> T | None:
-        """The attrs value that a document holds at a path; None where faults were noted."""
-        return structure(document, path, cls, self.registry, faults, finite=self.finite)
+    def structure(self, document: YamlDocument, path: Keys, cls: type[T], errors: ErrorCollector) -> T | None:
+        """The attrs value that a document holds at a path; None if it has errors."""
+        return structure(document, path, cls, self.registry, errors, finite=self.finite)
 
     def _with_kind(self, options: Options, fields: dict[str, Any]) -> Any:  # noqa: ANN401 - plain data
         return {"kind": options.kind, **fields}
@@ -78,14 +78,14 @@ _PRIMITIVES = (type(None), bool, int, float, str)
 
 
 def _content(path: PurePath) -> str:
-    """The hash of a file or folder; where there is none, the path."""
+    """The hash of a file or folder; the path itself if neither exists."""
     return path_digest(Path(path)) or path.as_posix()
 
 
 def _plain(
     value: object, of_options: Callable[[Options, dict[str, Any]], Any], of_path: Callable[[PurePath], str]
 ) -> Any:  # noqa: ANN401 - plain data
-    if type(value) in _PRIMITIVES:  # most values; the checks below take longer
+    if type(value) in _PRIMITIVES:  # the common case; the checks below are slower
         return value
     if isinstance(value, Enum):
         return value.value
@@ -101,9 +101,9 @@ def _plain(
         return sorted((_plain(item, of_options, of_path) for item in value), key=repr)
     cls: type[Any] = type(value)
     if attrs.has(cls):
-        shown = [field for field in attrs.fields(cls) if field.init]
-        fields = {field.alias: _plain(getattr(value, field.name), of_options, of_path) for field in shown}
+        given = [field for field in attrs.fields(cls) if field.init]
+        fields = {field.alias: _plain(getattr(value, field.name), of_options, of_path) for field in given}
         return of_options(value, fields) if isinstance(value, Options) else fields
     raise TypeError(
-        f"{value!r} has no form in plain data; options hold numbers, text, lists, mappings and attrs values"
+        f"cannot convert {value!r} to plain data; options hold numbers, text, lists, mappings and attrs values"
     )

@@ -55,7 +55,7 @@ def describe(cls: type[Any]) -> tuple[FieldDescription, ...]:
 
     >>> from bebertlab.interfaces.distillation import Phase
     >>> [(field.type, field.rule) for field in describe(Phase) if field.name == "batch_size"]
-    [('a whole number or null', '> 0')]
+    [('an integer or null', '> 0')]
     """
     comments = field_comments(cls)
     fields = [field for field in attrs.fields(attrs.resolve_types(cls)) if field.init]

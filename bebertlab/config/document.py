@@ -1,4 +1,4 @@
-"""Plain data that knows where every value was written."""
+"""Plain data with the place of every value, for error messages."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Keys = tuple[str | int, ...]
 class Place:
     """Where a value was written: in a file, or on the command line."""
 
-    origin: str  #: the file as the user named it, or e.g. `--set train.epochs=x`
+    origin: str  #: the file as the user wrote it, or e.g. `--set train.epochs=x`
     line: int = 0  #: counted from 1; 0 outside files
     column: int = 0  #: counted from 1; 0 outside files
-    #: what relative paths written there are relative to: the folder of the file; empty: the current folder
+    #: base of relative paths written there: the folder of the file; empty: the current folder
     folder: str = field(default="", eq=False, order=False)
 
     def __str__(self) -> str:
@@ -31,21 +31,23 @@ class Place:
 class YamlDocument:
     """Plain data (mappings with text keys, lists, scalars) and the places of its keys and values.
 
-    A value: every change gives another document, which shares what did not change.
+    Immutable: every change returns a new document, which shares the unchanged parts.
     """
 
     data: Any
-    values: Mapping[Keys, Place] = field(factory=dict)  #: where a value starts; the nearest one above counts
-    keys: Mapping[Keys, Place] = field(factory=dict)  #: where the key of a mapping's item starts
-    prefix: Keys = ()  #: path of this document in the one it was taken from, for messages
+    values: Mapping[Keys, Place] = field(
+        factory=dict
+    )  #: where a value starts; a value without an entry has that of its parent
+    keys: Mapping[Keys, Place] = field(factory=dict)  #: where the key of a mapping item starts
+    prefix: Keys = ()  #: path of this document in the whole document, for messages
 
     @classmethod
     def of(cls, data: object, origin: str | Place = "") -> YamlDocument:
-        """Data that was written at one place, or not in a file."""
+        """A document of data that come from one place, or from no file."""
         return cls(data=data, values={(): Place(origin=origin) if isinstance(origin, str) else origin})
 
     def has(self, path: Keys) -> bool:
-        """Whether there is a value at a path.
+        """Whether a path has a value.
 
         >>> YamlDocument.of({"a": [1, 2]}).has(("a", 1))
         True
@@ -60,7 +62,7 @@ class YamlDocument:
         """The data at a path.
 
         Raises:
-            LookupError: nothing is there.
+            LookupError: the path has no value.
         """
         data = self.data
         for key in path:
@@ -70,7 +72,7 @@ class YamlDocument:
         return data
 
     def place(self, path: Keys = ()) -> Place:
-        """Where the value at a path was written; for a value that is not there, the mapping that should hold it."""
+        """Where the value at a path was written; for a missing value, where its mapping was written."""
         return self.values.get(path) or (self.place(path[:-1]) if path else Place(origin=""))
 
     def key_place(self, path: Keys) -> Place:
@@ -78,7 +80,7 @@ class YamlDocument:
         return self.keys.get(path) or self.place(path)
 
     def at(self, path: Keys) -> YamlDocument:
-        """The part below a path as a document of its own."""
+        """The part below a path as a separate document."""
         return YamlDocument(
             data=self.get(path),
             values={(): self.place(path), **_below(self.values, path)},
@@ -87,12 +89,12 @@ class YamlDocument:
         )
 
     def put(self, path: Keys, part: YamlDocument) -> YamlDocument:
-        """This document with another one at a path; mappings on the way are made.
+        """This document with another one at a path; missing mappings on the path are created.
 
-        On the way a bare kind (`distillation: two-stage`) becomes a mapping that holds it (`{kind: two-stage}`).
+        A bare kind on the path (`distillation: two-stage`) becomes a mapping (`{kind: two-stage}`).
 
         Raises:
-            UserError: the path leads through a number or past the end of a list.
+            UserError: the path leads through a scalar or past the end of a list.
         """
         return YamlDocument(
             data=_replaced(self.data, path, part, ()),
@@ -102,17 +104,17 @@ class YamlDocument:
         )
 
     def set(self, path: Keys, value: object, origin: str | Place) -> YamlDocument:
-        """This document with one value changed from outside the file.
+        """This document with one value replaced, e.g. from the command line.
 
-        Naming another kind, as `path.kind` or as the bare value at `path`, drops the other keys there, which belong to
-        the old kind; naming the same kind keeps them.
+        Another kind, set as `path.kind` or as the bare value at `path`, drops the other keys there, which belong to
+        the old kind; the same kind keeps them.
 
         >>> study = YamlDocument.of({"task": {"kind": "minigrammar", "size": 100}})
         >>> study.set(("task", "kind"), "glue", "--set").set(("task", "name"), "cola", "--set").data
         {'task': {'kind': 'glue', 'name': 'cola'}}
 
         Raises:
-            UserError: the path leads through a number or past the end of a list.
+            UserError: the path leads through a scalar or past the end of a list.
         """
         part = YamlDocument.of(value, origin)
         if path and path[-1] == "kind":
@@ -130,12 +132,12 @@ class YamlDocument:
         return self.put(path, mapping.put(("kind",), kind))
 
     def merged(self, over: YamlDocument) -> YamlDocument:
-        """This document with another one laid over it: mappings are merged, the rest is replaced.
+        """This document with the values of another one: mappings are merged, other values are replaced.
 
-        A mapping of another kind replaces the one below it, whose keys belong to the old kind.
+        A mapping of another kind replaces the whole mapping, whose keys belong to the old kind.
 
-        >>> below = YamlDocument.of({"train": {"epochs": 3, "batch_size": 32}})
-        >>> below.merged(YamlDocument.of({"train": {"epochs": 1}})).data
+        >>> base = YamlDocument.of({"train": {"epochs": 3, "batch_size": 32}})
+        >>> base.merged(YamlDocument.of({"train": {"epochs": 1}})).data
         {'train': {'epochs': 1, 'batch_size': 32}}
         """
         if not _mergeable(self.data, over.data):
@@ -151,7 +153,7 @@ class YamlDocument:
 
 
 def show(path: Keys) -> str:
-    """A path as the user writes it.
+    """A path as users write it.
 
     >>> show(("stages", "members", "losses", 0, "weight"))
     'stages.members.losses.0.weight'
@@ -159,32 +161,32 @@ def show(path: Keys) -> str:
     return ".".join(map(str, path))
 
 
-def _mergeable(under: object, over: object) -> bool:
-    if not isinstance(over, Mapping) or not isinstance(under, (Mapping, str)):
+def _mergeable(base: object, over: object) -> bool:
+    if not isinstance(over, Mapping) or not isinstance(base, (Mapping, str)):
         return False
-    kind = under.get("kind") if isinstance(under, Mapping) else under
+    kind = base.get("kind") if isinstance(base, Mapping) else base
     return bool(over.get("kind", kind) == kind)
 
 
 def _replaced(data: object, path: Keys, part: YamlDocument, done: Keys) -> object:
     if not path:
         return part.data
-    key, rest = path[0], path[1:]
+    key, below = path[0], path[1:]
     if isinstance(data, list):
         index = _index(data, key, part, done)
-        return [_replaced(item, rest, part, (*done, key)) if i == index else item for i, item in enumerate(data)]
+        return [_replaced(item, below, part, (*done, key)) if i == index else item for i, item in enumerate(data)]
     if isinstance(data, str):
         data = {"kind": data}
     if data is not None and not isinstance(data, Mapping):
-        raise UserError(f"{part.place()}: {show(done)} is {data!r}; it has nothing below it to set")
+        raise UserError(f"{part.place()}: {show(done)} is {data!r}, a value without options to set")
     mapping: dict[str | int, object] = dict(data or {})
-    mapping[key] = _replaced(mapping.get(key), rest, part, (*done, key))
+    mapping[key] = _replaced(mapping.get(key), below, part, (*done, key))
     return mapping
 
 
 def _index(data: Sequence[object], key: str | int, part: YamlDocument, done: Keys) -> int:
     if not str(key).isdecimal() or int(key) >= len(data):
-        raise UserError(f"{part.place()}: {show(done)} is a list of {len(data)}; there is no item {key} in it")
+        raise UserError(f"{part.place()}: {show(done)} is a list of {len(data)} and has no item {key}")
     return int(key)
 
 
@@ -202,5 +204,5 @@ def _above(places: Mapping[Keys, Place], path: Keys) -> dict[Keys, Place]:
 
 
 def _kept_key(keys: Mapping[Keys, Place], path: Keys, place: Place) -> dict[Keys, Place]:
-    """The key of a replaced value stays where it was in the file; a new one is where its value came from."""
+    """The key of a replaced value keeps its place in the file; a new key has the place of its value."""
     return {path: place} if path and path not in keys else {path: keys[path]} if path else {}

@@ -1,4 +1,4 @@
-"""Types, values, durations and sizes as people read them."""
+"""Types, values, errors, durations and sizes as text for users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bebertlab.interfaces.options import Options
 
 _NAMES: dict[object, str] = {
     bool: "true or false",
-    int: "a whole number",
+    int: "an integer",
     float: "a number",
     str: "text",
     Path: "a path",
@@ -25,10 +25,10 @@ _NAMES: dict[object, str] = {
 
 
 def format_type(of: Any) -> str:  # noqa: ANN401 - any annotation
-    """What YAML takes for an annotation.
+    """What users write in YAML for a type annotation.
 
     >>> format_type(int | None), format_type(Literal["mean", "sum"]), format_type(tuple[float, ...])
-    ('a whole number or null', "one of 'mean', 'sum'", 'a list, each item a number')
+    ('an integer or null', "one of 'mean', 'sum'", 'a list, each item a number')
     """
     origin, arguments = get_origin(of), get_args(of)
     if of in _NAMES:
@@ -40,11 +40,11 @@ def format_type(of: Any) -> str:  # noqa: ANN401 - any annotation
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(map(format_type, arguments)))
     if origin is not None:
-        return _spoken_container(origin, arguments)
-    return _spoken_class(of)
+        return _format_container(origin, arguments)
+    return _format_class(of)
 
 
-def _spoken_container(origin: Any, arguments: tuple[Any, ...]) -> str:  # noqa: ANN401 - any annotation
+def _format_container(origin: Any, arguments: tuple[Any, ...]) -> str:  # noqa: ANN401 - any annotation
     if issubclass(origin, Mapping):
         return f"a mapping, each value {format_type(arguments[1])}"
     if origin is tuple and Ellipsis not in arguments:
@@ -52,7 +52,7 @@ def _spoken_container(origin: Any, arguments: tuple[Any, ...]) -> str:  # noqa: 
     return f"a list, each item {format_type(arguments[0])}"
 
 
-def _spoken_class(of: Any) -> str:  # noqa: ANN401 - any annotation
+def _format_class(of: Any) -> str:  # noqa: ANN401 - any annotation
     if isinstance(of, type) and issubclass(of, Enum):
         return f"one of {', '.join(format_value(member.value) for member in of)}"
     if isinstance(of, type) and issubclass(of, Options):
@@ -63,7 +63,7 @@ def _spoken_class(of: Any) -> str:  # noqa: ANN401 - any annotation
 
 
 def format_value(value: object) -> str:
-    """A value as YAML writes it, shortened.
+    """A value as in YAML, shortened.
 
     >>> format_value(True), format_value("2"), format_value(None), format_value({"a": 1})
     ('true', "'2'", 'null', 'a mapping')
@@ -83,12 +83,12 @@ def format_value(value: object) -> str:
 
 
 def format_error(error: Exception, name: str, value: object) -> str:
-    """The words of a validator, freed of what only programmers care for.
+    """The message of a validator of attrs, without the name of the field.
 
     >>> format_error(ValueError("'epochs' must be > 0: -1"), "epochs", -1)
-    'must be > 0, is -1'
+    'must be > 0, got -1'
     >>> format_error(ValueError("'name' must be in ('a', 'b') (got 'c')", None, ("a", "b"), "c"), "name", "c")
-    "must be one of 'a', 'b', is 'c'"
+    "must be one of 'a', 'b', got 'c'"
     >>> format_error(ValueError("width 0.3 gives 3.6 heads; take a multiple of 1/12"), "width", 0.3)
     'width 0.3 gives 3.6 heads; take a multiple of 1/12'
     """
@@ -96,14 +96,14 @@ def format_error(error: Exception, name: str, value: object) -> str:
     text = text.removesuffix(".")
     if text.startswith(f"'{name}' must be in ") and len(error.args) >= 3:
         options = ", ".join(format_value(option) for option in error.args[2])
-        return f"must be one of {options}, is {format_value(value)}"
+        return f"must be one of {options}, got {format_value(value)}"
     if text == f"Length of '{name}' must be >= 1: 0":
         return "must not be empty"
     for start in (f"'{name}' must ", f"Length of '{name}' must "):
         if text.startswith(start):
             rule, colon, got = text.removeprefix(start).rpartition(": ")
-            what = "must " if start.startswith("'") else "length must "
-            return f"{what}{rule}, is {got}" if colon else f"{what}{text.removeprefix(start)}"
+            subject = "must " if start.startswith("'") else "length must "
+            return f"{subject}{rule}, got {got}" if colon else f"{subject}{text.removeprefix(start)}"
     return text
 
 

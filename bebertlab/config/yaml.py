@@ -1,4 +1,4 @@
-"""YAML 1.2 to plain data with places. No code tags, no repeated keys; `no` is text and `1e-3` a number."""
+"""YAML 1.2 to plain data with places. No code tags, no duplicate keys; `no` is text and `1e-3` a number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bebertlab.errors import UserError
 _WORDS = re.compile(r"[A-Za-z_./](?:[\w ./*+-]*[\w./*+-])?", re.ASCII)
 _TAG = "tag:yaml.org,2002:"
 _NUMBERS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float")}
-# YAML 1.1 leftovers that the parser still tells apart: text for us
+# types of YAML 1.1 that the parser still recognizes; text in 1.2
 _TEXTS = {f"{_TAG}{name}" for name in ("str", "timestamp", "value")}
 
 
@@ -28,48 +28,52 @@ def read_yaml(path: Path) -> YamlDocument:
     """Read a file.
 
     Raises:
-        UserError: the file cannot be read, its syntax is wrong, or keys are repeated: all faults with their places.
+        UserError: the file cannot be read, is not valid YAML, or has duplicate keys; all errors with their places.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file") from None
+        raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:
-        raise UserError(f"{path}: is a folder; name a file in it") from None
+        raise UserError(f"{path}: is a folder, expected a file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     return parse_yaml(text, str(path), folder=str(path.parent))
 
 
 def parse_yaml(text: str, origin: str, *, folder: str = "") -> YamlDocument:
-    """Parse the text of a file; `origin` is what messages call it, `folder` what its relative paths are relative to.
+    """Parse the text of a file.
+
+    Args:
+        origin: name of the file in messages.
+        folder: base of its relative paths; empty: the current folder.
 
     Raises:
-        UserError: the syntax is wrong or keys are repeated: all faults with their places.
+        UserError: it is not valid YAML or has duplicate keys; all errors with their places.
     """
     reader = _Reader(origin, folder=folder)
     document = reader.read(text)
-    reader.faults.raise_all()
+    reader.errors.raise_all()
     return document
 
 
 def parse_value(text: str, origin: str) -> Any:  # noqa: ANN401 - plain data
-    """Parse a value given on the command line.
+    """Parse a value of the command line.
 
     >>> parse_value("[none, 1e-3, 2]", "--set x=[none, 1e-3, 2]")
     ['none', 0.001, 2]
 
     Raises:
-        UserError: the syntax is wrong; names the origin.
+        UserError: it is not valid YAML; names the origin.
     """
     reader = _Reader(origin, in_file=False)
     document = reader.read(text)
-    reader.faults.raise_all()
+    reader.errors.raise_all()
     return document.data
 
 
 def to_yaml(data: object) -> str:
-    """Plain data as YAML text that reads back as the same data.
+    """Plain data as YAML text; parsing it returns the same data.
 
     >>> print(to_yaml({"name": "a", "sizes": [1, 2]}), end="")
     name: a
@@ -86,10 +90,10 @@ def to_yaml(data: object) -> str:
 
 
 class _Representer(SafeRepresenter):
-    """Quotes every text that is not plainly a word or path: the emitter writes some that do not read back (":0")."""
+    """Quotes every text that is not a plain word or path: the emitter leaves ":0" bare, which parses differently."""
 
     def represent_text(self, text: str) -> ScalarNode:
-        """A text as a scalar node; words that would be read as something else are quoted by the emitter."""
+        """A text as a scalar node; the emitter quotes words such as "null" itself."""
         style = None if _WORDS.fullmatch(text) else '"'
         return self.represent_scalar(f"{_TAG}str", text, style=style)
 
@@ -98,20 +102,20 @@ _Representer.add_representer(str, _Representer.represent_text)
 
 
 class _Reader:
-    """One pass over the node tree: data, places and faults."""
+    """One pass over the node tree: data, places and errors."""
 
     def __init__(self, origin: str, *, in_file: bool = True, folder: str = "") -> None:
         self.origin = origin
         self.folder = folder
         self.in_file = in_file
-        self.faults = ErrorCollector()
+        self.errors = ErrorCollector()
         self.values: dict[Keys, Place] = {}
         self.keys: dict[Keys, Place] = {}
         self.open: list[Node] = []
         self.yaml = YAML(typ="safe", pure=True)
 
     def read(self, text: str) -> YamlDocument:
-        """The document of a text; faults are collected."""
+        """The document of a text; errors are collected."""
         try:
             node = self.yaml.compose(text)
         except YAMLError as error:
@@ -122,14 +126,14 @@ class _Reader:
         return YamlDocument(data=data, values=self.values, keys=self.keys)
 
     def syntax(self, error: YAMLError) -> None:
-        """Note what the parser could not read; it stops at the first such place."""
+        """Add a syntax error; the parser stops at the first one."""
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-        words = (error.context, error.problem) if isinstance(error, MarkedYAMLError) else (str(error),)
-        what = " ".join(" ".join(str(word).split()) for word in words if word)
-        self.faults.add_at(self.place(mark), "", f"not YAML: {what}")
+        messages = (error.context, error.problem) if isinstance(error, MarkedYAMLError) else (str(error),)
+        what = " ".join(" ".join(str(message).split()) for message in messages if message)
+        self.errors.add_at(self.place(mark), "", f"is not valid YAML: {what}")
 
     def place(self, mark: StringMark | None) -> Place:
-        """The place of a parser's mark, which counts from 0."""
+        """The place of a mark of the parser, which counts from 0."""
         if not self.in_file:
             return Place(origin=self.origin)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -141,9 +145,9 @@ class _Reader:
         if isinstance(node, ScalarNode):
             return self.scalar(node, path)
         if any(node is outer for outer in self.open):
-            return self.fault(path, "an alias must not stand inside of what it names")
+            return self.fail(path, "an alias must not be inside the node that it refers to")
         if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
-            return self.fault(path, f"tag '{node.tag}' is not allowed; only plain values are")
+            return self.fail(path, f"tag '{node.tag}' is not allowed; expected a plain value")
         self.open.append(node)
         try:
             return self.mapping(node.value, path) if isinstance(node, MappingNode) else self.items(node, path)
@@ -165,8 +169,8 @@ class _Reader:
             place = self.place(key_node.start_mark)
             if key in data:
                 first = self.keys[(*path, key)]
-                where = f"at line {first.line}" if first.line else "before it"
-                self.faults.add_at(place, ".".join(map(str, (*path, key))), f"is there twice; the first one is {where}")
+                where = f", first at line {first.line}" if first.line else ""
+                self.errors.add_at(place, ".".join(map(str, (*path, key))), f"duplicate key{where}")
                 continue
             self.keys[(*path, key)] = place
             data[key] = self.value(value_node, (*path, key))
@@ -177,30 +181,26 @@ class _Reader:
         if isinstance(node, ScalarNode) and node.tag in _TEXTS:
             return str(node.value)
         if node.tag == f"{_TAG}merge":
-            what = "merge keys (<<) are not supported; a recipe may say extends: other.yaml"
+            what = "merge keys (<<) are not supported; use extends: other.yaml in a recipe"
         else:
-            what = (
-                f"a key must be text; write '{node.value}' in quotes if it is meant"
-                if _plain(node)
-                else "a key must be text"
-            )
-        self.faults.add_at(self.place(node.start_mark), ".".join(map(str, path)), what)
+            what = f"a key must be text; quote it: '{node.value}'" if _plain(node) else "a key must be text"
+        self.errors.add_at(self.place(node.start_mark), ".".join(map(str, path)), what)
         return None
 
     def scalar(self, node: ScalarNode, path: Keys) -> Any:  # noqa: ANN401 - plain data
-        """The data of a number, text, truth value or null."""
+        """The data of a number, text, boolean or null."""
         if node.tag in _TEXTS or node.tag == f"{_TAG}merge":
             return str(node.value)
         if node.tag not in _NUMBERS:
-            return self.fault(path, f"tag '{node.tag}' is not allowed; only plain values are")
+            return self.fail(path, f"tag '{node.tag}' is not allowed; expected a plain value")
         try:
             return self.yaml.constructor.construct_object(node)
         except (YAMLError, ValueError) as error:
-            return self.fault(path, f"cannot read '{node.value}': {error}")
+            return self.fail(path, f"cannot read '{node.value}': {error}")
 
-    def fault(self, path: Keys, what: str) -> None:
-        """Note a fault of the value at a path."""
-        self.faults.add_at(self.values[path], ".".join(map(str, path)), what)
+    def fail(self, path: Keys, what: str) -> None:
+        """Add an error of the value at a path."""
+        self.errors.add_at(self.values[path], ".".join(map(str, path)), what)
 
 
 def _plain(node: Node) -> bool:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from bebertlab.formats import TOKEN_CACHE
 from bebertlab.interfaces.task import Split
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = 2
 _ARRAYS = {"ids": np.int32, "segments": np.int8, "lengths": np.int64}
 _HASH = "sha256"
 _TRUNCATED = "truncated"
@@ -113,7 +113,7 @@ def tokens_key(*parts: str | int) -> str:
     """The key of tokens that depend on these parts and on the version of the tokenizers package."""
     from importlib.metadata import version
 
-    text = json.dumps([_FORMAT, version("tokenizers"), *parts])
+    text = json.dumps([TOKEN_CACHE.number, version("tokenizers"), *parts])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from bebertlab.errors import SetupError, UserError
 from bebertlab.files import read_json
+from bebertlab.formats import MODEL_FOLDER
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.encoder import SavedTokenizer
 from bebertlab.interfaces.stage import Codec
@@ -32,7 +33,6 @@ from bebertlab.model.weights import (
 CONFIGURATION = "config.json"
 TENSORS = "model.safetensors"
 SURGERY = "bebertlab.json"
-_FORMAT = 1
 
 
 def save_model(
@@ -55,7 +55,11 @@ def save_model(
     if not ordinary:
         # transformers shall refuse the folder by name instead of loading the half that it knows
         config |= {"architectures": ["BertClassifier"], "model_type": MODEL_TYPE}
-        surgery = {"format": _FORMAT, "architecture": codec.dump(sizes), "design": codec.dump(checkpoint.spec)}
+        surgery = {
+            "format": MODEL_FOLDER.number,
+            "architecture": codec.dump(sizes),
+            "design": codec.dump(checkpoint.spec),
+        }
         _write_json(folder / SURGERY, surgery)
     _write_json(folder / CONFIGURATION, config)
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
@@ -112,8 +116,7 @@ def _own_description(folder: Path, codec: Codec) -> tuple[Architecture, QuantSpe
     """The sizes and the design of a model that only bebertlab reads, and that the file of tensors is as they say."""
     path = folder / SURGERY
     data = read_json(path)
-    if data.get("format") != _FORMAT:
-        raise UserError(f"{path} has format {data.get('format')!r}; this version reads {_FORMAT}")
+    MODEL_FOLDER.check(data.get("format"), path)
     if (folder / CONFIGURATION).is_file():
         kind = read_json(folder / CONFIGURATION).get("model_type")
         if kind != MODEL_TYPE:

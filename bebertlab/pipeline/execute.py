@@ -155,7 +155,7 @@ def _take_stored(run: _Run, node: Node) -> None:
         return
     # it was removed after the stage that reads it was built, whose manifest has its seconds
     seconds = next(
-        (manifest.behind[node.key] for manifest in _manifests(run) if node.key in manifest.behind),
+        (manifest.upstream_seconds[node.key] for manifest in _manifests(run) if node.key in manifest.upstream_seconds),
         0.0,
     )
     run.results[node.name] = StageResult(
@@ -209,7 +209,9 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
             kind=node.kind,
             parts=node.parts,
             seconds=perf_counter() - start,
-            behind={run.plan.nodes[name].key: seconds for name, seconds in _upstream_seconds(run, node).items()},
+            upstream_seconds={
+                run.plan.nodes[name].key: seconds for name, seconds in _upstream_seconds(run, node).items()
+            },
             warnings=tuple(dict.fromkeys(warnings)),
         )
     except Exception as error:

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen, validators
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import SetupError, UserError, show_exception
+from bebertlab.formats import STAGE_KEY
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.stage import PlannedModel, Planning, StageGroupOptions, StageOptions, input_names
 from bebertlab.interfaces.task import Task
@@ -23,7 +24,6 @@ from bebertlab.pipeline.task_cache import TaskCache
 from bebertlab.store.fingerprint import fingerprint
 from bebertlab.store.why import INPUTS
 
-_FORMAT = 2
 #: packages whose releases may change tokens, draws or weights; what else computes (scipy and scikit-learn: metrics) has
 #: fixed definitions, and a new release of those need not train everything again
 _PACKAGES = ("torch", "numpy", "tokenizers", "transformers")
@@ -141,7 +141,7 @@ def plan(recipe: Recipe, materials: TaskCache, codec: OptionsCodec, machine: Com
     machine = machine or ComputeSettings()
     task = materials.task(recipe.task)
     common = {
-        "format": _FORMAT,
+        "format": STAGE_KEY.number,
         "task": {**options_identity(recipe.task, codec), "digest": task.digest},
         "encoder": {
             **options_identity(recipe.encoder, codec),

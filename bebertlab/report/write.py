@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import evolve
 
+from bebertlab.formats import REPORT_MANIFEST
 from bebertlab.interfaces.events import StudyRecord, TrialRecord
 from bebertlab.report.document import PLOTS, Block, Bullets, Document, Note, Section, Table, Text, markdown
 from bebertlab.report.html import html
@@ -56,7 +57,8 @@ def write_report(
     for path, text in pages.items():
         _replace(path, text)
     files = {path.relative_to(folder).as_posix(): file_digest(path) for path in (*pages, *plots)}
-    _replace(folder / _MANIFEST, json.dumps({"source": _source(study, trials), "files": files}, indent=1))
+    manifest = {"format": REPORT_MANIFEST.number, "source": _source(study, trials), "files": files}
+    _replace(folder / _MANIFEST, json.dumps(manifest, indent=1))
     return tuple(pages)
 
 
@@ -77,8 +79,10 @@ def _is_current(study: StudyRecord, trials: Sequence[TrialRecord], folder: Path)
     """Whether the files of the report are unchanged, and were written from the same study, trials and packages."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_bytes())
-        return bool(manifest["source"] == _source(study, trials)) and all(
-            file_digest(folder / name) == digest for name, digest in manifest["files"].items()
+        return (
+            REPORT_MANIFEST.matches(manifest["format"])
+            and manifest["source"] == _source(study, trials)
+            and all(file_digest(folder / name) == digest for name, digest in manifest["files"].items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing or damaged
         return False

@@ -1,4 +1,4 @@
-"""Full disks: said in one line, whatever raised the error."""
+"""Full disks, reported in one line whatever raised the error; folders that cannot be created."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 from bebertlab.errors import SetupError
 
 _ERRORS = (errno.ENOSPC, errno.EDQUOT)
-#: how libraries say it that raise no OSError: safetensors, SQLite
-_TEXTS = ("No space left on device", "os error 28", "Disk quota exceeded", "os error 122", "disk is full")
-_NO_ROOM_BYTES = 64 * 1024
+#: messages of libraries that raise no OSError: safetensors, SQLite
+_MESSAGES = ("No space left on device", "os error 28", "Disk quota exceeded", "os error 122", "disk is full")
+_FULL_BYTES = 64 * 1024  #: a disk with less free space counts as full
 
 
 class DiskFull(SetupError):
-    """There is no room for what is to be written. What was finished before is kept."""
+    """A file could not be written for lack of space. What was finished before is kept."""
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or what caused it, is that of a full disk."""
+    """Whether an error, or one of its causes, is that of a full disk."""
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:
         if isinstance(cause, DiskFull) or (isinstance(cause, OSError) and cause.errno in _ERRORS):
             return True
-        if any(text in str(cause) for text in _TEXTS):
+        if any(text in str(cause) for text in _MESSAGES):
             return True
         seen.append(cause)
         cause = cause.__cause__ or cause.__context__
@@ -36,12 +36,13 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def disk_full(work: Path) -> DiskFull:
-    """The error for a full disk: of the work folder, unless it is the temporary folder that has no room."""
+    """The error for a full disk: that of the work folder, unless the temporary folder is the one without space."""
     folders = {"work folder": work, "temporary folder": Path(tempfile.gettempdir())}
-    full = [name for name, folder in folders.items() if _free_bytes(folder) < _NO_ROOM_BYTES]
+    full = [name for name, folder in folders.items() if _free_bytes(folder) < _FULL_BYTES]
     name = full[0] if full else "work folder"
     return DiskFull(
-        f"the {name} is full: {folders[name]}; free space and run the same command again: what is finished is kept"
+        f"the disk of the {name} is full: {folders[name]}; free some space and run the same command again: "
+        "finished stages are kept"
     )
 
 
@@ -50,7 +51,7 @@ def naming_full_disk(work: Path) -> Iterator[None]:
     """A block in which the error of a full disk becomes one line that names the folder.
 
     Raises:
-        DiskFull: something could not be written for want of room.
+        DiskFull: a file could not be written for lack of space.
     """
     try:
         yield
@@ -62,20 +63,24 @@ def naming_full_disk(work: Path) -> Iterator[None]:
         raise
 
 
+def existing_parent(folder: Path) -> Path:
+    """The folder, or the nearest of its parents that exists."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
 def _free_bytes(folder: Path) -> int:
-    there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
-    return shutil.disk_usage(there).free
+    return shutil.disk_usage(existing_parent(folder)).free
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those that it is in.
+    """Create a folder and its parents.
 
     Raises:
-        SetupError: it cannot be made.
+        SetupError: it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SetupError(
-            f"{folder}: the folder cannot be made: {error.strerror or error}; --work names another place"
+            f"{folder}: cannot create the folder: {error.strerror or error}; choose another one with --work"
         ) from error

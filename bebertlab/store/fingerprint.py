@@ -43,12 +43,13 @@ def file_digest(path: Path) -> str:
 
 
 def output_digest(*values: object, packages: Iterable[str]) -> str:
-    """What decides an output of this package: attrs values or plain data, the package's source, and versions.
+    """The hash of everything that decides an output of this package: values, the package's source, and versions.
 
-    Two outputs with equal digests have equal contents, so that the one need not be written over the other.
+    Two outputs with equal digests have equal contents, so that one need not be written over the other.
 
     Args:
-        packages: names of the distributions that take part in making the output; a missing one has no version.
+        values: attrs values or plain data.
+        packages: names of the distributions that the output depends on; a missing one has no version.
     """
     versions = {name: _version(name) for name in packages}
     return fingerprint([[_plain(value) for value in values], _source_digest(), platform.python_version(), versions])

@@ -1,4 +1,4 @@
-"""What nobody needs any more, and how to be rid of it."""
+"""Garbage collection: what the store no longer needs, and how it is removed."""
 
 from __future__ import annotations
 
@@ -11,89 +11,91 @@ from pathlib import Path
 from attrs import frozen
 from filelock import FileLock, Timeout
 
+from bebertlab.formats import OtherFormat
+from bebertlab.store.manifest import CorruptArtifact, read_manifest
 from bebertlab.store.store import Store
 from bebertlab.store.why import INPUTS
 
-_HALF_WRITTEN = timedelta(hours=1)  # nobody writes tokens for as long
+_INTERRUPTED = timedelta(hours=1)  #: age of an unfinished cache file after which its writer must be dead
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @frozen(kw_only=True)
 class Garbage:
-    """A folder, or a file of the cache, that can go."""
+    """A folder, or a file of the cache, that can be removed."""
 
     path: Path
     key: str
-    what: str  #: e.g. "damaged", "left by a killed run", "unused"
+    reason: str  #: e.g. "corrupt", "left by a killed run", "unused"
     size: int  #: bytes
 
 
 def named_in_studies(studies: Path, store: Store) -> frozenset[str]:
-    """Every key that the journal of a study names, and those it was made from."""
+    """Every key in the journal of a study, and the keys of all upstream stages."""
     named: set[str] = set()
     for journal in studies.glob("*/journal.log"):
         named |= set(_KEY.findall(journal.read_text(encoding="utf-8", errors="replace")))
     todo = sorted(named)
     while todo:
-        manifest = store.peek(todo.pop())
-        behind = _inputs(manifest.parts.get(INPUTS)) if manifest else set()
-        todo += behind - named
-        named |= behind
+        inputs = _inputs(store, todo.pop())
+        todo += inputs - named
+        named |= inputs
     return frozenset(named)
 
 
 def find_garbage(
     store: Store, *, days: float | None = None, named: frozenset[str] | None = None, now: datetime | None = None
 ) -> Iterator[Garbage]:
-    """Damaged artifacts and leftovers of killed processes; on demand, artifacts that are not needed.
+    """Corrupt artifacts and leftovers of killed processes; on request, artifacts that are not needed.
 
-    An artifact goes if all of the given conditions hold: not read for `days`, not one of the `named` keys.
+    An artifact is garbage if all given conditions hold: not read for `days`, not one of the `named` keys.
     """
-    yield from (_rubbish(path, "damaged") for path in _folders(store.quarantine))
-    yield from (_rubbish(path, "left by a killed run") for path in _folders(store.temporary) if _is_free(store, path))
-    yield from _cached(store, days, now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    yield from (_garbage(path, "corrupt") for path in _folders(store.quarantine))
+    yield from (_garbage(path, "left by a killed run") for path in _folders(store.temporary) if _is_free(store, path))
+    yield from _cached(store, days, now)
     if days is None and named is None:
         return
-    limit = (now or datetime.now(UTC)) - timedelta(days=days or 0)
+    limit = now - timedelta(days=days or 0)
     for path in _folders(store.root, "[0-9a-f][0-9a-f]/*/"):
-        old = days is None or store.peek(path.name) is None or store.used(path.name) < limit
+        old = days is None or _is_corrupt(path) or store.used(path.name) < limit
         if old and (named is None or path.name not in named):
-            yield _rubbish(path, "unused" if days is not None else "not part of a study")
+            yield _garbage(path, "unused" if days is not None else "not part of a study")
 
 
-def remove(store: Store, rubbish: Garbage) -> bool:
-    """Remove it; False where a process is at work on it."""
-    if rubbish.path.is_relative_to(store.cache):
-        rubbish.path.unlink(missing_ok=True)  # who needs it makes it again
+def remove(store: Store, garbage: Garbage) -> bool:
+    """Remove it; False if a process is using it."""
+    if garbage.path.is_relative_to(store.cache):
+        garbage.path.unlink(missing_ok=True)  # a process that needs it builds it again
         return True
     try:
-        with store.lock(rubbish.key).acquire(blocking=False):
-            shutil.rmtree(_hidden(store, rubbish.path), ignore_errors=True)
+        with store.lock(garbage.key).acquire(blocking=False):
+            shutil.rmtree(_hidden(store, garbage.path), ignore_errors=True)
     except Timeout:
         return False
     return True
 
 
 def remove_locks(store: Store) -> None:
-    """Remove the lock files of keys that have no artifact and that nobody holds."""
+    """Remove the lock files of keys that have no artifact and that no process holds."""
     for path in store.locks.glob("*.lock"):
         if store.folder(path.stem).exists():
             continue
         try:
             with FileLock(path).acquire(blocking=False):
-                path.unlink(missing_ok=True)  # who waits for it sees that the file is gone, and makes a new one
+                path.unlink(missing_ok=True)  # a waiting process notices that the file is gone, and creates it again
         except Timeout:
             continue
 
 
 def _hidden(store: Store, path: Path) -> Path:
-    """The folder under a name that nobody looks for: a process sees an artifact whole or not at all."""
+    """The folder, moved to a name that no process reads: an artifact is complete or not there."""
     if path.parent == store.temporary:
         return path
     store.temporary.mkdir(parents=True, exist_ok=True)
-    place = store.temporary / f"{path.name}-removed"
-    path.rename(place)
-    return place
+    target = store.temporary / f"{path.name}-removed"
+    path.rename(target)
+    return target
 
 
 def _folders(folder: Path, pattern: str = "*/") -> list[Path]:
@@ -101,23 +103,23 @@ def _folders(folder: Path, pattern: str = "*/") -> list[Path]:
 
 
 def _cached(store: Store, days: float | None, now: datetime) -> Iterator[Garbage]:
-    """Files of the cache: half written ones of an hour ago, and on demand those that were not read for `days`."""
+    """Files of the cache: old unfinished ones, and on request those that were not read for `days`."""
     for file in sorted(store.cache.glob("*.*")):
-        whole = file.suffix == ".safetensors"
+        finished = file.suffix == ".safetensors"
         age = now - datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        if not whole and age > _HALF_WRITTEN:
-            yield _file(file, "left by a killed run")
-        elif whole and days is not None and age > timedelta(days=days):
-            yield _file(file, "unused tokens")
+        if not finished and age > _INTERRUPTED:
+            yield _cache_file(file, "left by a killed run")
+        elif finished and days is not None and age > timedelta(days=days):
+            yield _cache_file(file, "unused tokens")
 
 
-def _file(file: Path, what: str) -> Garbage:
-    return Garbage(path=file, key=file.name.partition(".")[0], what=what, size=file.stat().st_size)
+def _cache_file(file: Path, reason: str) -> Garbage:
+    return Garbage(path=file, key=file.name.partition(".")[0], reason=reason, size=file.stat().st_size)
 
 
-def _rubbish(path: Path, what: str) -> Garbage:
+def _garbage(path: Path, reason: str) -> Garbage:
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return Garbage(path=path, key=path.name.partition("-")[0], what=what, size=size)
+    return Garbage(path=path, key=path.name.partition("-")[0], reason=reason, size=size)
 
 
 def _is_free(store: Store, path: Path) -> bool:
@@ -128,5 +130,21 @@ def _is_free(store: Store, path: Path) -> bool:
         return False
 
 
-def _inputs(parts: object) -> set[str]:
-    return set(_KEY.findall(repr(parts)))
+def _is_corrupt(folder: Path) -> bool:
+    """Whether no version of bebertlab can read the manifest."""
+    try:
+        read_manifest(folder)
+    except CorruptArtifact:
+        return True
+    except OtherFormat:
+        pass
+    return False
+
+
+def _inputs(store: Store, key: str) -> set[str]:
+    """The keys of the inputs of an artifact; none where its manifest cannot be read."""
+    try:
+        manifest = store.peek(key)
+    except OtherFormat:
+        return set()
+    return set(_KEY.findall(repr(manifest.parts.get(INPUTS)))) if manifest else set()

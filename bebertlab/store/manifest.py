@@ -1,4 +1,4 @@
-"""The manifest of an artifact: what it was made of, and which files it holds."""
+"""The manifest of an artifact: what it was built from, and which files it holds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import Any
 
 from attrs import asdict, field, frozen
 
+from bebertlab.formats import STORE_MANIFEST
 from bebertlab.store.fingerprint import file_digest
 
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 
-_FORMAT = 2
 
-
-class Damage(Exception):
+class CorruptArtifact(Exception):
     """An artifact is not what was put into the store."""
 
 
@@ -31,18 +30,18 @@ class StoredFile:
 
 @frozen(kw_only=True)
 class Manifest:
-    """What is known of an artifact."""
+    """What is known about an artifact."""
 
     key: str
-    stage: str  #: name of the stage in the recipe that made it
+    stage: str  #: name of the stage in the recipe that built it
     kind: str  #: kind of the stage
     parts: Mapping[str, Any]  #: what the key is the hash of
-    seconds: float  #: what making it took
-    behind: Mapping[str, float] = field(factory=dict)  #: seconds of every stage that it was made from, by key
+    seconds: float  #: that the build took
+    upstream_seconds: Mapping[str, float] = field(factory=dict)  #: build times of all upstream stages, by key
     created: str = ""  #: ISO 8601, UTC
     metrics: Mapping[str, float] = field(factory=dict)  #: of its `metrics.json`
-    warnings: tuple[str, ...] = ()  #: what the stage said that users must know of the result
-    files: Mapping[str, StoredFile] = field(factory=dict)  #: by path in the folder, the manifest left out
+    warnings: tuple[str, ...] = ()  #: what the stage reported that users must know about the artifact
+    files: Mapping[str, StoredFile] = field(factory=dict)  #: by path in the folder, without the manifest
 
     @property
     def size(self) -> int:
@@ -51,7 +50,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the manifest into the folder of the artifact."""
-        data = {"format": _FORMAT, **asdict(self)}
+        data = {"format": STORE_MANIFEST.number, **asdict(self)}
         (folder / MANIFEST).write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
@@ -59,26 +58,34 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest in a folder.
 
     Raises:
-        Damage: it is missing, no JSON, or lacks something.
+        CorruptArtifact: it is missing, not JSON, or incomplete.
+        OtherFormat: another version of bebertlab wrote it.
     """
+    path = folder / MANIFEST
     try:
-        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if data.pop("format") != _FORMAT:
-            raise Damage(f"{MANIFEST} is of another format")
-        files = {path: StoredFile(**file) for path, file in data.pop("files").items()}
-        warnings = tuple(data.pop("warnings"))
-        manifest = Manifest(files=files, warnings=warnings, **data)
+        data = json.loads(path.read_text(encoding="utf-8"))
+        number = data.pop("format")
     except FileNotFoundError:
-        raise Damage(f"{MANIFEST} is missing") from None
+        raise CorruptArtifact(f"{MANIFEST} is missing") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Damage(f"{MANIFEST} cannot be read ({error})") from error
+        raise _unreadable(error) from error
+    STORE_MANIFEST.check(number, path)
+    try:
+        files = {name: StoredFile(**file) for name, file in data.pop("files").items()}
+        manifest = Manifest(files=files, warnings=tuple(data.pop("warnings")), **data)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _unreadable(error) from error
     if manifest.key != folder.name:
-        raise Damage(f"{MANIFEST} is that of {manifest.key[:12]}")
+        raise CorruptArtifact(f"{MANIFEST} belongs to {manifest.key[:12]}")
     return manifest
 
 
+def _unreadable(error: Exception) -> CorruptArtifact:
+    return CorruptArtifact(f"{MANIFEST} cannot be read ({error})")
+
+
 def describe_files(folder: Path) -> dict[str, StoredFile]:
-    """Size and hash of every file below a folder, the manifest left out."""
+    """Size and hash of every file below a folder, without the manifest."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
     return {
         path.relative_to(folder).as_posix(): StoredFile(size=path.stat().st_size, sha256=file_digest(path))
@@ -87,7 +94,7 @@ def describe_files(folder: Path) -> dict[str, StoredFile]:
 
 
 def validated_metrics(folder: Path) -> dict[str, float]:
-    """The numbers of an artifact's `metrics.json`; none where it has none.
+    """The values of an artifact's `metrics.json`; empty without that file.
 
     Raises:
         ValueError: it is not a flat mapping of names to numbers.
@@ -102,16 +109,16 @@ def validated_metrics(folder: Path) -> dict[str, float]:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Check that every file is there, whole and unchanged.
+    """Check that every file is there, complete and unchanged.
 
     Raises:
-        Damage: names the first file that is not.
+        CorruptArtifact: names the first file that is not.
     """
     for name, file in manifest.files.items():
         path = folder / name
         if not path.is_file():
-            raise Damage(f"{name} is missing")
+            raise CorruptArtifact(f"{name} is missing")
         if path.stat().st_size != file.size:
-            raise Damage(f"{name} has {path.stat().st_size} bytes instead of {file.size}")
+            raise CorruptArtifact(f"{name} has {path.stat().st_size} bytes, expected {file.size}")
         if file_digest(path) != file.sha256:
-            raise Damage(f"{name} has a wrong checksum")
+            raise CorruptArtifact(f"{name} has another checksum than when it was stored")

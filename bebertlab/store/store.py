@@ -1,4 +1,4 @@
-"""The store of artifacts: a folder for each key, made whole or not at all."""
+"""The store of artifacts: one folder per key, complete or not there."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from bebertlab.formats import OtherFormat
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.store.disk import make_folder
 from bebertlab.store.manifest import (
     MANIFEST,
-    Damage,
+    CorruptArtifact,
     Manifest,
     check_files,
     describe_files,
@@ -35,17 +36,17 @@ _CACHE = "cache"
 
 
 class Claim:
-    """The right to make one artifact, held by one process at a time."""
+    """The right to build one artifact, held by one process at a time."""
 
     def __init__(self, store: Store, key: str, artifact: Artifact | None) -> None:
         self.key = key
-        self.artifact = artifact  #: None until it is there
+        self.artifact = artifact  #: None until it is built
         self._store = store
         self._folder: Path | None = None
 
     @property
     def folder(self) -> Path:
-        """The folder to write the artifact into; empty at first, gone after the claim unless it was committed."""
+        """The folder to write the artifact into; empty at first, removed after the claim unless it was committed."""
         if self._folder is None:
             self._folder = self._store._new_folder(self.key)
         return self._folder
@@ -57,17 +58,17 @@ class Claim:
         kind: str,
         parts: Mapping[str, Any],
         seconds: float,
-        behind: Mapping[str, float],
+        upstream_seconds: Mapping[str, float],
         warnings: Sequence[str] = (),
     ) -> Artifact:
-        """Put the folder into the store; the arguments are those of the manifest."""
+        """Move the folder into the store; the arguments are those of the manifest."""
         manifest = Manifest(
             key=self.key,
             stage=stage,
             kind=kind,
             parts=parts,
             seconds=seconds,
-            behind=behind,
+            upstream_seconds=upstream_seconds,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             metrics=validated_metrics(self.folder),
             warnings=tuple(warnings),
@@ -85,9 +86,9 @@ class Claim:
 class Store:
     """Artifacts by key, in `<root>/<first two digits>/<key>/`.
 
-    An artifact is written into a temporary folder of the same file system and renamed, so that nobody ever sees half
-    of one. It is checked against its manifest when a process first reads it; a damaged one is moved to `quarantine/`
-    and counts as not there. A store may be used by many processes at once.
+    An artifact is written into a temporary folder of the same file system and then renamed, so that no process sees
+    an incomplete one. It is checked against its manifest when a process first reads it; a corrupt one is moved to
+    `quarantine/` and built again. Many processes may use a store at once.
     """
 
     def __init__(self, root: Path) -> None:
@@ -95,37 +96,47 @@ class Store:
         self._checked: set[str] = set()
 
     def folder(self, key: str) -> Path:
-        """Where the artifact of a key is or would be."""
+        """The folder of an artifact, whether it exists or not."""
         return self.root / key[:2] / key
 
     def peek(self, key: str) -> Manifest | None:
-        """What the manifest of a key says, unchecked and cheap; None where there is none that can be read."""
+        """The manifest of a key; None without one that can be read. Cheap: the files are not checked.
+
+        Raises:
+            OtherFormat: another version of bebertlab wrote it.
+        """
         try:
             return read_manifest(self.folder(key))
-        except Damage:
+        except CorruptArtifact:
             return None
 
     def get(self, key: str) -> Artifact | None:
-        """The artifact of a key, checked once in the life of this object; None where there is none.
+        """The artifact of a key, checked once in the life of this object; None if there is none.
 
-        A damaged one is set aside with a warning, unless another process is at work on it.
+        A corrupt one is quarantined with a warning, unless another process is building it.
+
+        Raises:
+            OtherFormat: another version of bebertlab wrote it.
         """
         try:
             return self._read(key)
-        except Damage:
+        except CorruptArtifact:
             pass
         try:
             with self.lock(key).acquire(blocking=False):
-                return self._read_or_set_aside(key)
+                return self._read_or_quarantine(key)
         except Timeout:
             return None
 
     @contextmanager
     def claim(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[Claim]:
-        """Hold the right to make an artifact; wait for it where another process has it (`waiting` is told once).
+        """Hold the right to build an artifact; wait while another process has it (`waiting` is called once before).
 
-        The other one may have made the artifact meanwhile: then the claim has it. What a killed process left is
-        removed.
+        The other process may have built the artifact in the meantime: then the claim has it. What a killed process
+        left is removed.
+
+        Raises:
+            OtherFormat: another version of bebertlab wrote the artifact.
         """
         lock = self.lock(key)
         try:
@@ -136,7 +147,7 @@ class Store:
         try:
             for folder in self._leftovers(key):
                 shutil.rmtree(folder, ignore_errors=True)
-            claim = Claim(self, key, self._read_or_set_aside(key))
+            claim = Claim(self, key, self._read_or_quarantine(key))
             try:
                 yield claim
             finally:
@@ -145,18 +156,24 @@ class Store:
             lock.release()
 
     def manifests(self) -> Iterator[Manifest]:
-        """The manifests of all artifacts, by key; those that cannot be read are left out."""
+        """The manifests of all artifacts, by key; those that cannot be read are left out, with a message."""
+        other: list[OtherFormat] = []
         for folder in sorted(self.root.glob("[0-9a-f][0-9a-f]/*/")):
-            manifest = self.peek(folder.name)
-            if manifest is not None:
-                yield manifest
+            try:
+                yield read_manifest(folder)
+            except CorruptArtifact as error:
+                _log.info("stored stage %s is corrupt: %s", folder.name[:12], error)
+            except OtherFormat as error:
+                other.append(error)
+        if other:
+            _log.warning("%d stored stages cannot be read, the first one: %s", len(other), other[0])
 
     def used(self, key: str) -> datetime:
-        """When an artifact was last read or made."""
+        """When an artifact was last read or built."""
         return datetime.fromtimestamp((self.folder(key) / MANIFEST).stat().st_mtime, UTC)
 
     def lock(self, key: str) -> FileLock:
-        """The lock of a key, not yet taken."""
+        """The lock of a key, not yet acquired."""
         make_folder(self.locks)
         return FileLock(self.locks / f"{key}.lock")
 
@@ -167,17 +184,17 @@ class Store:
 
     @property
     def temporary(self) -> Path:
-        """Artifacts that are being made, and what killed processes left of theirs."""
+        """Artifacts that are being built, and what killed processes left."""
         return self.root / _TEMPORARY
 
     @property
     def quarantine(self) -> Path:
-        """Damaged artifacts that were set aside."""
+        """Corrupt artifacts."""
         return self.root / _QUARANTINE
 
     @property
     def cache(self) -> Path:
-        """What is quicker to read than to make again, such as tokens; it may go at any time."""
+        """Data that are faster to read than to compute again, such as tokens; they may be deleted at any time."""
         return self.root / _CACHE
 
     def _read(self, key: str) -> Artifact | None:
@@ -191,28 +208,28 @@ class Store:
             _touch(folder / MANIFEST)
         return _artifact(folder, manifest)
 
-    def _read_or_set_aside(self, key: str) -> Artifact | None:
-        """With the lock of the key held."""
+    def _read_or_quarantine(self, key: str) -> Artifact | None:
+        """Read an artifact; the caller holds the lock of its key."""
         try:
             return self._read(key)
-        except Damage as damage:
-            _log.warning("%s in the store is damaged: %s; it is set aside and made again", key[:12], damage)
+        except CorruptArtifact as error:
+            _log.warning("stored stage %s is corrupt: %s; it is quarantined and built again", key[:12], error)
             self._checked.discard(key)
             self.quarantine.mkdir(parents=True, exist_ok=True)
             os.replace(self.folder(key), self.quarantine / _unique(key))
             return None
 
     def _keep(self, folder: Path, manifest: Manifest) -> Artifact:
-        place = self.folder(manifest.key)
-        place.parent.mkdir(parents=True, exist_ok=True)
+        target = self.folder(manifest.key)
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.replace(folder, place)
+            os.replace(folder, target)
         except OSError:
-            if not place.is_dir():
+            if not target.is_dir():
                 raise
-            # somebody broke the lock and was quicker; the same key is the same artifact
+            # another process broke the lock and was faster; equal keys are equal artifacts
         self._checked.add(manifest.key)
-        return _artifact(place, manifest)
+        return _artifact(target, manifest)
 
     def _new_folder(self, key: str) -> Path:
         folder = self.temporary / _unique(key)
@@ -231,7 +248,7 @@ def _touch(path: Path) -> None:
     try:
         os.utime(path)
     except OSError:
-        _log.debug("%s cannot be touched; `store gc --days` will think it unused", path)
+        _log.debug("%s cannot be touched; `store gc --days` will count it as unused", path)
 
 
 def _unique(key: str) -> str:

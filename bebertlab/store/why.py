@@ -1,4 +1,4 @@
-"""Why a key is what it is: its parts, and how they differ from those of another key."""
+"""What a key is made of, and how its parts differ from those of another key."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from bebertlab.store.manifest import Manifest
 
 KeyParts = Mapping[str, Any]
 
-#: the part that names the keys of the inputs, by field
+#: the part that holds the keys of the inputs, by field
 INPUTS = "inputs"
 
 _ABSENT = "(absent)"
-_ABOVE = " > "
+_UPSTREAM = " > "
 
 
 @frozen(kw_only=True)
 class Difference:
     """A value in which two keys differ."""
 
-    path: str  #: e.g. "stage.options.train.epochs", or "inputs.teacher.0 > seed" for one further up
-    value: object  #: of the key that is asked about
-    other: object  #: of the key it is compared with
+    path: str  #: e.g. "stage.options.train.epochs", or "inputs.teacher.0 > seed" for one of an upstream stage
+    value: object  #: of the key in question
+    other: object  #: of the other key
 
 
 def flatten(parts: object, path: str = "") -> dict[str, object]:
@@ -39,32 +39,33 @@ def flatten(parts: object, path: str = "") -> dict[str, object]:
         items = enumerate(parts)
     else:
         return {path: parts}
-    found: dict[str, object] = {}
+    flat: dict[str, object] = {}
     for key, value in items:
-        found |= flatten(value, f"{path}.{key}" if path else str(key))
-    return found
+        flat |= flatten(value, f"{path}.{key}" if path else str(key))
+    return flat
 
 
 def differences(parts: KeyParts, other: KeyParts, lookup: Callable[[str], KeyParts | None]) -> tuple[Difference, ...]:
-    """In what two keys differ.
+    """The values in which two keys differ.
 
-    An input that differs is looked up and its own differences are told instead, without those that were told nearer
-    by: another seed is another seed of all that it was made from.
+    An input that differs is replaced by its own differences, found through `lookup`. A difference that an upstream
+    stage shares (such as the seed) is listed once.
     """
-    told: dict[tuple[object, ...], Difference] = {}
-    for one in _differences(parts, other, lookup, "", set()):
-        told.setdefault((one.path.rpartition(_ABOVE)[2], str(one.value), str(one.other)), one)
-    return tuple(told.values())
+    unique: dict[tuple[object, ...], Difference] = {}
+    for difference in _differences(parts, other, lookup, "", set()):
+        path = difference.path.rpartition(_UPSTREAM)[2]
+        unique.setdefault((path, str(difference.value), str(difference.other)), difference)
+    return tuple(unique.values())
 
 
 def nearest(parts: KeyParts, kind: str, manifests: Iterable[Manifest], key: str = "") -> Manifest | None:
-    """The stored artifact of a stage kind that differs in the fewest values; `key` itself is left out."""
-    mine = flatten(parts)
+    """The stored artifact of a stage kind that differs in the fewest values, without `key` itself."""
+    ours = flatten(parts)
 
     def distance(manifest: Manifest) -> tuple[int, str]:
         theirs = flatten(manifest.parts)
-        paths = mine.keys() | theirs.keys()
-        return sum(mine.get(path, _ABSENT) != theirs.get(path, _ABSENT) for path in paths), manifest.key
+        paths = ours.keys() | theirs.keys()
+        return sum(ours.get(path, _ABSENT) != theirs.get(path, _ABSENT) for path in paths), manifest.key
 
     return min((m for m in manifests if m.kind == kind and m.key != key), key=distance, default=None)
 
@@ -72,15 +73,15 @@ def nearest(parts: KeyParts, kind: str, manifests: Iterable[Manifest], key: str 
 def _differences(
     parts: KeyParts, other: KeyParts, lookup: Callable[[str], KeyParts | None], prefix: str, seen: set[tuple[str, str]]
 ) -> Iterable[Difference]:
-    mine, theirs = flatten(parts), flatten(other)
-    for path in [*mine, *(path for path in theirs if path not in mine)]:
-        value, their = mine.get(path, _ABSENT), theirs.get(path, _ABSENT)
-        pair = (str(value), str(their))
-        if value == their or pair in seen:
+    ours, theirs = flatten(parts), flatten(other)
+    for path in [*ours, *(path for path in theirs if path not in ours)]:
+        value, other_value = ours.get(path, _ABSENT), theirs.get(path, _ABSENT)
+        pair = (str(value), str(other_value))
+        if value == other_value or pair in seen:
             continue
-        above = (lookup(pair[0]), lookup(pair[1])) if path.startswith(f"{INPUTS}.") else (None, None)
-        if above[0] is not None and above[1] is not None:
+        inputs = (lookup(pair[0]), lookup(pair[1])) if path.startswith(f"{INPUTS}.") else (None, None)
+        if inputs[0] is not None and inputs[1] is not None:
             seen.add(pair)
-            yield from _differences(above[0], above[1], lookup, f"{prefix}{path}{_ABOVE}", seen)
+            yield from _differences(inputs[0], inputs[1], lookup, f"{prefix}{path}{_UPSTREAM}", seen)
         else:
-            yield Difference(path=prefix + path, value=value, other=their)
+            yield Difference(path=prefix + path, value=value, other=other_value)

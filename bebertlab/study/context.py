@@ -17,10 +17,10 @@ from bebertlab.interfaces.task import Caveat
 from bebertlab.pipeline.execute import missing_stages
 from bebertlab.pipeline.paths import resolve_path
 from bebertlab.pipeline.plan import ComputeSettings, Node, Plan
-from bebertlab.store.disk import make_folder
 from bebertlab.store.store import Store
 from bebertlab.study.driver import Driver, Limits
 from bebertlab.study.executors.base import Executor
+from bebertlab.study.find import write_study_info
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.journal import Journal, new_record, read_records
 from bebertlab.study.loaded_study import LoadedStudy
@@ -176,7 +176,7 @@ class StudyContext:
 
     def write_resolved(self, record: StudyRecord) -> None:
         """Write the resolved study and its plugins beside its journal: running that file continues the study."""
-        make_folder(self.folder)
+        write_study_info(record)
         copy_plugins(self._plugins.texts, self.folder)
         _replace(self.folder / RESOLVED_FILE, to_yaml(record.resolved))
         caveats = [asdict(caveat) for caveat in record.caveats]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from bebertlab.errors import SetupError, UserError
+from bebertlab.formats import JOURNAL
 from bebertlab.interfaces.events import TrialRecord, TrialState
 from bebertlab.interfaces.sampler import SamplerOptions, SearchTrial
 from bebertlab.store.disk import make_folder
@@ -28,10 +29,9 @@ if TYPE_CHECKING:
 
 FILE = "journal.log"
 
-_LOCK = "journal.lock"
+LOCK = "journal.lock"
 _NAME = "study"  # a journal holds one study; its folder says which
 _RECORD = "record"
-_FORMAT = 2  #: of the records; raised whenever an older version would misread them, or we theirs
 _FORMAT_KEY = "bebertlab_format"
 
 
@@ -54,7 +54,7 @@ class Journal:
         )
         self._study_id = self._storage.get_study_id_from_name(_NAME)
         if _FORMAT_KEY not in self._optuna.user_attrs:
-            self._optuna.set_user_attr(_FORMAT_KEY, _FORMAT)
+            self._optuna.set_user_attr(_FORMAT_KEY, JOURNAL.number)
         self._records: dict[int, TrialRecord] = {}
         self._attempts: dict[int, int] = {}  # trial to its last attempt, an Optuna number
         self._load(path)
@@ -172,7 +172,7 @@ def open_journal(study: Study, folder: Path) -> Iterator[Journal]:
     from filelock import FileLock, Timeout
 
     make_folder(folder)
-    lock = FileLock(folder / _LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=1)  # `study list` holds it for a moment
     try:
         lock.acquire()
     except Timeout:
@@ -228,15 +228,11 @@ def _check_format(storage: optuna.storages.JournalStorage, path: Path) -> None:
     """Check that the records of a journal are of this version's format.
 
     Raises:
-        SetupError: they are not.
+        OtherFormat: they are not.
     """
     for study in storage.get_all_studies():
-        found = study.user_attrs.get(_FORMAT_KEY, 1)
-        if found != _FORMAT and storage.get_all_trials(study._study_id, deepcopy=False):
-            raise SetupError(
-                f"{path}: written by another version of bebertlab (format {found}; this version reads {_FORMAT}); move "
-                f"{path.parent} away and run the study again: finished stages are in the store and do not run again"
-            )
+        if storage.get_all_trials(study._study_id, deepcopy=False):
+            JOURNAL.check(study.user_attrs.get(_FORMAT_KEY), path)
 
 
 class _NoLock:

@@ -309,7 +309,7 @@ def _named_file(document: YamlDocument, path: Keys, name: str, errors: ErrorColl
         return None
     if file.is_file():
         return file
-    what = "is a folder; name a file in it" if file.is_dir() else "no such file"
+    what = "is a folder, expected a file" if file.is_dir() else "no such file"
     errors.add(document, path, f"{file}: {what}")
     return None
 

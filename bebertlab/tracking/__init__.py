@@ -1,1 +1,1 @@
-"""Observers that write down or show what a study does."""
+"""Observers that show or record the progress of a study."""

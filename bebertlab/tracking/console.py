@@ -93,10 +93,10 @@ class ConsoleProgress:
         self._warn(event)
         if event.stored:
             self._cached += 1
-            self._pace.found(event.key)
+            self._pace.cached(event.key)
         else:
             self._built += 1
-            self._pace.made(event.key, event.stage_kind, event.seconds)
+            self._pace.built(event.key, event.stage_kind, event.seconds)
         self._running.pop(_key(event), None)
         if self._display:
             self._display.remove(_key(event))

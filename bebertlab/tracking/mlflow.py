@@ -1,4 +1,4 @@
-"""The study in MLflow: an experiment per study name, a run per study, a child run per trial."""
+"""A study in MLflow: an experiment per study name, a run per study, a child run per trial."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ from bebertlab.tracking.mlflow_curves import CurveBuffer
 from bebertlab.tracking.mlflow_receipt import Receipt, is_intact, read_receipt, write_receipt
 from bebertlab.tracking.mlflow_runs import Runs
 
-PAUSE_SECONDS = 60.0  #: after a failed call nothing is tried for so long: a dead server must not slow the study
-_IN_A_ROW = 3  #: failed trials in a row after which writing what is missing is given up
+PAUSE_SECONDS = 60.0  #: without calls after a failed one: a dead server must not slow down the study
+_GIVE_UP = 3  #: failed trials in a row, after which no further missing trials are written
 
 logger = logging.getLogger("bebertlab.tracking")
 
 
 class MlflowTracker:
-    """Writes what the driver tells to MLflow. Nothing that goes wrong here reaches the study.
+    """Writes the trials of a study to MLflow. Errors of MLflow never stop the study.
 
-    A call that fails is not repeated at once: at the end of the study, and by the next run of the same command,
-    every trial that MLflow lacks is written.
+    A call that fails is not repeated at once: all trials that are missing in MLflow are written at the end of the
+    study, and by the next run of the same command.
     """
 
     def __init__(self, uri: str | None = None, experiment: str | None = None) -> None:
         """Track at `uri` in `experiment`.
 
-        Without them MLflow's variables MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME count, then an SQLite file in
-        the work folder and the experiment bebertlab/<study>.
+        The defaults are MLflow's variables MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME, then an SQLite file in the
+        work folder and the experiment bebertlab/<study>.
 
         Raises:
-            UserError: the address begins with `~` and a name that is no user's.
+            UserError: the address begins with `~` and an unknown user name.
         """
         check_uri(uri)
         self._uri = uri
@@ -102,9 +102,9 @@ class MlflowTracker:
     def bebertlab_study_finished(
         self, study: StudyRecord, trials: tuple[TrialRecord, ...], report: tuple[str, ...]
     ) -> None:
-        """Write every trial that is missing, then the study's summary, and close its run.
+        """Write all missing trials, then the study's summary, and close its run.
 
-        MLflow itself, which takes seconds to import, is left alone where its database has all of that already.
+        MLflow, which takes seconds to import, is not imported if its database has all of that already.
         """
         self._silent_until = 0.0
         missing = 0
@@ -127,11 +127,11 @@ class MlflowTracker:
         self._attempt(study, settle)
         if missing:
             logger.warning(
-                "MLflow lacks %d trials of this study; the next run of the same command writes them.", missing
+                "%d trials of this study are missing in MLflow; the next run of the same command writes them.", missing
             )
 
     def directions(self, study: StudyRecord) -> str:
-        """How to look at the study: a shell command where there is no server yet, and the address of its page."""
+        """How to look at the study: the shell command that starts a server, if needed, and the address of its page."""
         uri = tracking_uri(self._uri, study.work)
         page = ""
         if self._runs is not None:
@@ -140,19 +140,19 @@ class MlflowTracker:
             page = fragment(self._receipt.experiment, self._receipt.run)
         if uri.startswith(("http://", "https://")):
             return f"{redact_word(uri).rstrip('/')}/{page}"
-        hint = "\n(write the password where *** stands)" if redact_word(uri) != uri else ""
+        hint = "\n(replace *** by the password)" if redact_word(uri) != uri else ""
         return f"{open_command(uri, study.work)}{hint}\nhttp://127.0.0.1:5000/{page}"
 
     def _content(self, study: StudyRecord, trials: tuple[TrialRecord, ...], files: tuple[Path, ...]) -> str:
-        """The hash of everything that is written, and of where to."""
+        """The hash of everything that is written, and of where."""
         started = evolve(study, finished=0, missing={})
         report = {path.name: file_digest(path) for path in files if path.is_file()}
         experiment = [self._experiment, os.environ.get(NAME_VARIABLE), os.environ.get(ID_VARIABLE)]
-        place = [tracking_uri(self._uri, study.work), experiment]
-        return output_digest(started, *trials, report, place, packages=("mlflow",))
+        target = [tracking_uri(self._uri, study.work), experiment]
+        return output_digest(started, *trials, report, target, packages=("mlflow",))
 
     def _database(self, study: StudyRecord) -> Path | None:
-        """The SQLite file that is written; None where runs go elsewhere."""
+        """The SQLite file that runs are written to; None if they are written elsewhere."""
         uri = tracking_uri(self._uri, study.work)
         return default_database(study.work) if uri == default_uri(study.work) else sqlite_path(uri)
 
@@ -161,7 +161,7 @@ class MlflowTracker:
             return
         try:
             with warnings.catch_warnings():
-                # deprecations inside MLflow are nobody's business here, least of all as errors
+                # deprecation warnings inside MLflow do not concern users of bebertlab
                 warnings.simplefilter("ignore")
                 if self._runs is None:
                     self._runs = self._open(study)
@@ -182,7 +182,7 @@ class MlflowTracker:
             return
         self._warned = True
         logger.warning(
-            "MLflow at %s cannot be written: %s. The study goes on; what is missing is written when it ends, or by the "
+            "cannot write to MLflow at %s: %s. The study continues; missing trials are written when it ends, or by the "
             "next run of the same command.",
             shown_uri(self._uri, study.work),
             describe(error, self._uri),
@@ -190,17 +190,17 @@ class MlflowTracker:
 
 
 def _write_missing(runs: Runs, trials: tuple[TrialRecord, ...], uri: str | None) -> int:
-    """Write the finished trials that MLflow lacks; how many could not be written."""
+    """Write the finished trials that are missing in MLflow; returns how many could not be written."""
     ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.FAILED)]
     missing = [trial for trial in ended if not runs.has(trial)]
     failed = in_a_row = 0
-    for place, trial in enumerate(missing):
+    for index, trial in enumerate(missing):
         try:
             runs.finish(trial)
             in_a_row = 0
         except Exception as error:
             failed, in_a_row = failed + 1, in_a_row + 1
             logger.debug("trial %s: %s", trial.name, describe(error, uri))
-            if in_a_row == _IN_A_ROW:
-                return failed + len(missing) - place - 1
+            if in_a_row == _GIVE_UP:
+                return failed + len(missing) - index - 1
     return failed

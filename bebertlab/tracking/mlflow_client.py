@@ -1,4 +1,4 @@
-"""Where MLflow keeps its data, how it is opened, and how a person looks at it."""
+"""Where MLflow stores its data, how it is opened, and how a person looks at it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from bebertlab.redact import redact_error, redact_word
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-#: of MLflow's own settings, where the user has not said otherwise: nothing is sent home, and a server that does not
-#: answer costs seconds, not the four minutes of seven retries
+#: settings of MLflow, unless the user set them: no telemetry, and a server that does not answer costs seconds instead
+#: of the four minutes of seven retries
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -44,7 +44,7 @@ def default_database(work: Path) -> Path:
 
 
 def sqlite_uri(path: Path) -> str:
-    """The address of an SQLite file, whatever its path is made of.
+    """The address of an SQLite file, with any characters in its path.
 
     >>> sqlite_uri(Path("/tmp/w/mlflow.db")), sqlite_uri(Path("/tmp/50% ?/mlflow.db"))
     ('sqlite:////tmp/w/mlflow.db', 'sqlite:///%2Ftmp%2F50%25 %3F%2Fmlflow.db')
@@ -55,15 +55,15 @@ def sqlite_uri(path: Path) -> str:
     text = str(path)
     if not set(text) & {"?", "%"}:
         return f"{_SQLITE}{text}"
-    # slashes too: MLflow takes the address for a path and creates the folder above it
+    # slashes too: MLflow mistakes the address for a path and creates its parent folder
     uri = _SQLITE + text.replace("%", "%25").replace("?", "%3F").replace("/", "%2F")
     if sqlite_path(uri) != path:
-        raise SetupError(f"{path}: MLflow cannot open a database with ? or % in its path; name another folder")
+        raise SetupError(f"{path}: MLflow cannot open a database with ? or % in its path; choose another folder")
     return uri
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The file that the address of an SQLite database means; None for one in memory and for other addresses."""
+    """The file of an SQLite address; None for a database in memory and for other addresses."""
     if not uri.startswith("sqlite"):
         return None
     from sqlalchemy.engine import make_url
@@ -71,20 +71,20 @@ def sqlite_path(uri: str) -> Path | None:
 
     try:
         database = make_url(uri).database
-    except ArgumentError:  # MLflow will say what is wrong with it
+    except ArgumentError:  # MLflow reports what is wrong with it
         return None
     return None if database in (None, "", ":memory:") else Path(database)
 
 
-def tracking_uri(asked: str | None, work: Path) -> str:
-    """Where runs are written: what was asked for, else MLflow's own variable, else the file of the work folder.
+def tracking_uri(given: str | None, work: Path) -> str:
+    """Where runs are written: the given address, else MLflow's environment variable, else a file of the work folder.
 
     `~` in the path of an SQLite file or of a folder is the home folder.
 
     Raises:
-        UserError: it begins with `~` and a name that is no user's.
+        UserError: it begins with `~` and an unknown user name.
     """
-    uri = _written_uri(asked)
+    uri = _written_uri(given)
     if not uri:
         return default_uri(work)
     if uri.startswith("~"):
@@ -95,27 +95,27 @@ def tracking_uri(asked: str | None, work: Path) -> str:
     return sqlite_uri(path.expanduser())
 
 
-def check_uri(asked: str | None) -> None:
-    """Check where runs are to be written, before anything runs.
+def check_uri(given: str | None) -> None:
+    """Check the address of MLflow before anything runs.
 
     Raises:
-        UserError: it begins with `~` and a name that is no user's.
+        UserError: it begins with `~` and an unknown user name.
     """
-    if written := _written_uri(asked):
+    if written := _written_uri(given):
         tracking_uri(written, Path())
 
 
-def shown_uri(asked: str | None, work: Path) -> str:
-    """Where runs are written, as messages say it: without a password."""
-    return redact_word(_written_uri(asked) or str(work.resolve() / "mlflow.db"))
+def shown_uri(given: str | None, work: Path) -> str:
+    """Where runs are written, for messages: without a password."""
+    return redact_word(_written_uri(given) or str(work.resolve() / "mlflow.db"))
 
 
-def _written_uri(asked: str | None) -> str | None:
-    return asked or os.environ.get(URI_VARIABLE)
+def _written_uri(given: str | None) -> str | None:
+    return given or os.environ.get(URI_VARIABLE)
 
 
 def experiment_name(client: MlflowClient, study: str) -> str:
-    """The experiment of a study: that of MLflow's own variables, else one of the study's name."""
+    """The experiment of a study: that of MLflow's environment variables, else one with the study's name."""
     if name := os.environ.get(NAME_VARIABLE):
         return name
     if identifier := os.environ.get(ID_VARIABLE):
@@ -124,12 +124,12 @@ def experiment_name(client: MlflowClient, study: str) -> str:
 
 
 def artifact_root(work: Path) -> Path:
-    """The folder for artifacts where MLflow runs on a database file of this work folder."""
+    """The folder for artifacts if MLflow uses a database file of this work folder."""
     return work.resolve() / "mlartifacts"
 
 
 def connect(uri: str, work: Path) -> MlflowClient:
-    """A client; the database of an SQLite `uri` is created first where it is missing.
+    """A client; the database of an SQLite `uri` is created first if it is missing.
 
     Raises:
         SetupError: the file cannot be opened.
@@ -145,57 +145,57 @@ def connect(uri: str, work: Path) -> MlflowClient:
 
 
 def open_command(uri: str, work: Path) -> str:
-    """The shell command that serves MLflow's pages at port 5000, with *** for a password.
+    """The shell command that serves MLflow's pages on port 5000, with *** in place of a password.
 
     >>> open_command("sqlite:////tmp/w/mlflow.db", Path("/tmp/w")).split()[:3]
     ['MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false', 'mlflow', 'server']
     """
     # the job runners of the server would be eight more processes and 1.4 GB
-    words = ["mlflow", "server", "--workers", "1", "--backend-store-uri", redact_word(uri)]
-    words += ["--default-artifact-root", artifact_root(work).as_uri()]
-    return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(words)}"
+    command = ["mlflow", "server", "--workers", "1", "--backend-store-uri", redact_word(uri)]
+    command += ["--default-artifact-root", artifact_root(work).as_uri()]
+    return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.join(command)}"
 
 
 def fragment(experiment: str, run: str | None = None) -> str:
-    """The part of the address behind the server's that shows an experiment's runs, or one run.
+    """The fragment of the address that shows the runs of an experiment, or one run.
 
     >>> fragment("1", "ab")
     '#/experiments/1/runs/ab?workflowType=machine_learning'
     """
     page = f"#/experiments/{experiment}/runs" + (f"/{run}" if run else "")
-    return f"{page}?workflowType=machine_learning"  # else the pages come in the mode for language models
+    return f"{page}?workflowType=machine_learning"  # otherwise the pages open in the mode for language models
 
 
-def describe(error: Exception, asked: str | None) -> str:
-    """An error in one line of reasonable length, without passwords (`asked`: as above) and links of libraries."""
-    text = redact_error(str(error), _written_uri(asked) or "")
+def describe(error: Exception, given: str | None) -> str:
+    """The first line of an error, shortened and without passwords; `given` is the address, as above."""
+    text = redact_error(str(error), _written_uri(given) or "")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = lines[0] if lines else type(error).__name__
-    return said if len(said) <= 200 else f"{said[:199]}…"
+    first = lines[0] if lines else type(error).__name__
+    return first if len(first) <= 200 else f"{first[:199]}…"
 
 
 def _quieten() -> None:
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    import mlflow  # noqa: F401 - it sets its loggers up when it is imported
+    import mlflow  # noqa: F401 - it sets up its loggers when it is imported
 
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
 def _check_opens(path: Path) -> None:
-    """MLflow would try for almost two minutes."""
+    """Check that SQLite can open a file: MLflow would retry for almost two minutes."""
     try:
         with closing(sqlite3.connect(path, timeout=5)) as database:
             database.execute("PRAGMA schema_version")
     except sqlite3.Error as error:
-        raise SetupError(f"{error}; it should be an SQLite file that can be written") from error
+        raise SetupError(f"{error}; expected an SQLite file that can be written") from error
 
 
 def _create_database(path: Path, artifacts: Path) -> None:
-    """Create the schema once, aside and under a lock.
+    """Create the schema once, in another file and under a lock.
 
-    Two processes that create it in place break the file for good, and so does a kill half-way.
+    Two processes that create it in place would break the file permanently, and so would a kill in between.
     """
     if path.exists():
         return
@@ -203,16 +203,16 @@ def _create_database(path: Path, artifacts: Path) -> None:
     with FileLock(path.with_name(f"{path.name}.lock")):
         if path.exists():
             return
-        half = path.with_name(f"{path.name}.part")
-        _remove(half)
+        unfinished = path.with_name(f"{path.name}.part")
+        _remove(unfinished)
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         try:
-            store = SqlAlchemyStore(sqlite_uri(half.resolve()), artifacts.as_uri())
+            store = SqlAlchemyStore(sqlite_uri(unfinished.resolve()), artifacts.as_uri())
             store.engine.dispose()
-            half.replace(path)
+            unfinished.replace(path)
         finally:
-            _remove(half)  # on a full disk the stages need its room
+            _remove(unfinished)  # on a full disk the stages need the space
 
 
 def _remove(database: Path) -> None:

@@ -1,4 +1,4 @@
-"""What was last written to a database of MLflow, kept with the study, so that a finished study need not open MLflow."""
+"""A record of what was last written to MLflow, kept with the study: a finished study need not open MLflow again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from urllib.parse import unquote, urlsplit
 import attrs
 from attrs import field, frozen, validators
 
+from bebertlab.formats import MLFLOW_RECEIPT
+
 _FILE = "mlflow.json"
 
-#: a run that the receipt names, as MLflow's tables have had it since its first release
+#: the run of a receipt; MLflow has had these tables and columns since its first release
 _RUN = """
     SELECT runs.artifact_uri FROM runs JOIN experiments ON runs.experiment_id = experiments.experiment_id
     WHERE runs.run_uuid = ? AND experiments.experiment_id = ? AND runs.status = ?
@@ -28,9 +30,9 @@ _TRIALS = """
 
 @frozen(kw_only=True)
 class Receipt:
-    """A study that was written in full."""
+    """A study that was written completely."""
 
-    content: str = field(validator=validators.instance_of(str))  #: hash of everything that was written, and where to
+    content: str = field(validator=validators.instance_of(str))  #: hash of everything that was written, and of where
     experiment: str = field(validator=validators.instance_of(str))  #: identifier
     run: str = field(validator=validators.instance_of(str))  #: identifier of the study's run
     status: str = field(validator=validators.instance_of(str))  #: of the study's run
@@ -41,26 +43,28 @@ class Receipt:
 
 
 def write_receipt(receipt: Receipt, folder: Path) -> None:
-    """Keep a receipt in the folder of its study."""
+    """Write a receipt into the folder of its study."""
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / f".{_FILE}.part"
-    new.write_text(json.dumps(attrs.asdict(receipt), indent=1), encoding="utf-8")
+    new.write_text(json.dumps({"format": MLFLOW_RECEIPT.number, **attrs.asdict(receipt)}, indent=1), encoding="utf-8")
     new.replace(folder / _FILE)
 
 
 def read_receipt(folder: Path) -> Receipt | None:
-    """The receipt in the folder of a study; None where there is none that can be read."""
+    """The receipt in the folder of a study; None without one of this format: the study is written to MLflow again."""
     try:
         data = json.loads((folder / _FILE).read_bytes())
+        if not MLFLOW_RECEIPT.matches(data.pop("format")):
+            return None
         return Receipt(**{**data, "files": tuple(data["files"])})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def is_intact(receipt: Receipt, database: Path) -> bool:
-    """Whether an SQLite database still has the runs of a receipt, none of them deleted, and its artifacts are there.
+    """Whether an SQLite database still has all runs of a receipt, and the artifacts still exist.
 
-    False where the tables are not as expected: MLflow has to be asked then.
+    False if the tables are not as expected: MLflow must look then.
     """
     try:
         with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:

@@ -1,4 +1,4 @@
-"""The runs of one study in MLflow: found again by their tags, written in few calls, never doubled."""
+"""The runs of one study in MLflow: found by their tags, written in few calls, never duplicated."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _PARENT = "mlflow.parentRunId"
-_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  #: else its pages open for language-model traces
-_PAGE = 1000
+_TRAINING = {
+    "mlflow.experimentKind": "custom_model_development"
+}  #: otherwise the pages open in the mode for language models
+_PAGE = 1000  #: runs in one search
 _BATCH = 100  #: tags or parameters in one call
 _METRICS = 1000  #: in one call, at most
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAILED: "FAILED"}
@@ -40,7 +42,7 @@ _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAILED: "FAILED"}
 
 @define(kw_only=True)
 class _Known:
-    """What MLflow has of a run."""
+    """A run as it is in MLflow."""
 
     run: str
     status: str
@@ -50,7 +52,7 @@ class _Known:
 
 
 class Runs:
-    """The study's run and those of its trials."""
+    """The run of a study and those of its trials."""
 
     def __init__(self, client: MlflowClient, study: StudyRecord, experiment: str) -> None:
         self._client = client
@@ -66,20 +68,20 @@ class Runs:
         return self._parent.run
 
     def begin(self) -> None:
-        """Say that the study runs."""
+        """Mark the study as running."""
         self._set_status(self._parent, "RUNNING")
 
     def start(self, trial: TrialRecord) -> None:
-        """Open the trial's run; one that a killed driver left behind is used again."""
+        """Open the trial's run; a run that a killed process left is used again."""
         self._set_status(self._child(trial), "RUNNING")
 
     def has(self, trial: TrialRecord) -> bool:
-        """MLflow has the trial as it ended."""
+        """Whether MLflow has the finished trial."""
         known = self._children.get(trial.name)
         return known is not None and known.status == _STATUS.get(trial.state)
 
     def finish(self, trial: TrialRecord) -> None:
-        """Write the trial's numbers and close its run."""
+        """Write the trial's metrics and close its run."""
         known = self._child(trial)
         params = {**parameters_of(self._study.identity), **parameters_of(trial.parameters), "seed": str(trial.seed)}
         values = {**metrics_of(trial.metrics), "seconds": trial.seconds}
@@ -110,7 +112,7 @@ class Runs:
         self._close(self._parent, status)
 
     def receipt(self, content: str) -> Receipt:
-        """What says that everything, of which `content` is the hash, is written."""
+        """The receipt for everything that is written, of which `content` is the hash."""
         ended = [run for run in self._children.values() if run.status in _STATUS.values()]
         return Receipt(
             content=content,
@@ -122,16 +124,16 @@ class Runs:
         )
 
     def _open_experiment(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
             location = self._artifact_location()
             return str(self._client.create_experiment(name, artifact_location=location, tags=_TRAINING))
-        if found.lifecycle_stage == "deleted":  # whoever runs the study again wants to see it
-            self._client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        if experiment.lifecycle_stage == "deleted":  # who runs the study again wants to see it
+            self._client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
 
     def _artifact_location(self) -> str | None:
-        """A folder beside the database file; a server decides for itself."""
+        """A folder next to the database file; a server has its own."""
         local = str(self._client.tracking_uri).startswith("sqlite:")
         return (artifact_root(self._study.work) / self._study.name).as_uri() if local else None
 
@@ -148,17 +150,17 @@ class Runs:
         return parent
 
     def _search(self) -> list[Run]:
-        wanted = f"tags.`bebertlab.digest` = '{self._study.digest}'"
-        found: list[Run] = []
+        condition = f"tags.`bebertlab.digest` = '{self._study.digest}'"
+        runs: list[Run] = []
         token = None
         while True:
             page = self._client.search_runs(
-                [self.experiment], wanted, max_results=_PAGE, order_by=["start_time ASC"], page_token=token
+                [self.experiment], condition, max_results=_PAGE, order_by=["start_time ASC"], page_token=token
             )
-            found += page
+            runs += page
             token = page.token
             if not token:
-                return found
+                return runs
 
     def _create_parent(self) -> _Known:
         name = f"{self._study.name}@{self._study.digest[:8]}"
@@ -189,23 +191,23 @@ class Runs:
     def _log(
         self, known: _Known, params: Mapping[str, str], values: Mapping[str, float], tags: Mapping[str, str]
     ) -> None:
-        """One call; parameters that are there are not logged again, nor metrics that have not changed."""
+        """Log in one call, without parameters that are logged already and metrics that have not changed."""
         from mlflow.entities import Metric, Param, RunTag
 
         now = int(1000 * time.time())
         new_params = [Param(key, value) for key, value in params.items() if key not in known.params]
         new_values = {key: value for key, value in values.items() if known.metrics.get(key) != value}
         metrics = [Metric(key, value, now, 0) for key, value in new_values.items()]
-        listed = [RunTag(key, value) for key, value in tags.items()]
-        for first in range(0, max(1, len(listed)), _BATCH):
+        run_tags = [RunTag(key, value) for key, value in tags.items()]
+        for first in range(0, max(1, len(run_tags)), _BATCH):
             more: dict[str, Any] = {} if first else {"params": new_params, "metrics": metrics}
-            self._client.log_batch(known.run, tags=listed[first : first + _BATCH], **more)
+            self._client.log_batch(known.run, tags=run_tags[first : first + _BATCH], **more)
         known.params |= set(params)
         known.metrics |= new_values
         known.tags |= set(tags)
 
     def _upload(self, report: Sequence[Path]) -> None:
-        self._keep_study(self.parent)  # the run may have been stopped when it was created
+        self._keep_study(self.parent)  # the process may have been killed right after it created the run
         for path in report:
             self._client.log_artifact(self.parent, str(path))
         self._uploaded = ["study.yaml", *self._study.plugin_files, *(path.name for path in report)]

@@ -1,4 +1,4 @@
-"""What is written to MLflow, as its names and texts allow it."""
+"""Parameters, metrics and tags for MLflow, within its limits on names and texts."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ ERROR = "bebertlab.error"
 CAVEATS = "bebertlab.caveats"
 NOTE = "mlflow.note.content"
 
-_LONGEST_TAG = 8000
-_LONGEST_PARAMETER = 6000
-_LONGEST_NAME = 250
+_LONGEST_TAG = 8000  #: characters
+_LONGEST_PARAMETER = 6000  #: characters
+_LONGEST_NAME = 250  #: characters
 _NO_SETTINGS = ("schema_version", "description", "seed")
-_MORE = "\n\n*The rest is in the artifact report.md; report.html has the plots.*\n"
+_MORE = "\n\n*Continued in the artifact report.md; report.html has the plots.*\n"
 
 
 def name_of(text: str) -> str:
-    """A name that MLflow takes for parameters, metrics and tags.
+    """A name that is valid in MLflow for parameters, metrics and tags.
 
     >>> name_of("members.size"), name_of("odd[name]")
     ('members.size', 'odd_name_')
@@ -35,7 +35,7 @@ def name_of(text: str) -> str:
 
 
 def parameters_of(values: Mapping[str, object]) -> dict[str, str]:
-    """Values as MLflow parameters: words as they are, the rest as JSON.
+    """Values as MLflow parameters: text unchanged, other values as JSON.
 
     >>> parameters_of({"members.ensemble": "single", "members.size": 2, "scheme": {"kind": "twn"}})
     {'members.ensemble': 'single', 'members.size': '2', 'scheme': '{"kind": "twn"}'}
@@ -51,30 +51,30 @@ def recipe_settings(resolved: Mapping[str, Any]) -> dict[str, object]:
     """
     recipe = dict(resolved.get("recipe", {}))
     stages = recipe.pop("stages", {})
-    kept = {name: part for name, part in recipe.items() if name not in _NO_SETTINGS}
-    return dict(_leaves({**kept, **stages}))
+    settings = {name: value for name, value in recipe.items() if name not in _NO_SETTINGS}
+    return dict(_leaves({**settings, **stages}))
 
 
-def _leaves(part: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
-    for name, value in part.items():
+def _leaves(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in mapping.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{name}.")
+            yield from _leaves(value, f"{prefix}{name}.")
         else:
-            yield f"{above}{name}", value
+            yield f"{prefix}{name}", value
 
 
 def metrics_of(values: Mapping[str, float]) -> dict[str, float]:
-    """Metrics under names that MLflow takes."""
+    """Metrics under names that are valid in MLflow."""
     return {name_of(key): float(value) for key, value in values.items()}
 
 
 def study_tags(study: StudyRecord) -> dict[str, str]:
-    """What the study's run and every trial's are found by."""
+    """The tags by which the runs of a study and its trials are found."""
     return {"bebertlab.study": study.name, "bebertlab.digest": study.digest, "bebertlab.version": __version__}
 
 
 def trial_tags(study: StudyRecord, trial: TrialRecord) -> dict[str, str]:
-    """The stages of a trial by their keys in the store, and its error where it failed."""
+    """The keys of a trial's stages in the store, and its error if it failed."""
     tags = {
         "bebertlab.number": str(trial.number),
         CAVEATS: caveat_kinds(study),
@@ -95,7 +95,7 @@ def caveat_kinds(study: StudyRecord) -> str:
 def study_summary(
     study: StudyRecord, trials: Sequence[TrialRecord], report: Sequence[Path]
 ) -> tuple[dict[str, float], dict[str, str], str]:
-    """Metrics, tags and status of the study's run."""
+    """Metrics, tags and status of the run of a study."""
     states = [trial.state for trial in trials]
     complete, failed = states.count(TrialState.COMPLETE), states.count(TrialState.FAILED)
     values = {TRIALS_COMPLETE: float(complete), TRIALS_FAILED: float(failed)}
@@ -120,19 +120,19 @@ def best_point(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[str, 
 
 
 def description(study: StudyRecord, report: Sequence[Path]) -> str:
-    """The Markdown report as far as a description may go, cut between lines and without its plots."""
+    """The Markdown report without plots, cut between lines to the length that MLflow allows."""
     page = next((path for path in report if path.suffix == ".md"), None)
     if page is None or not page.is_file():
         return study.description
     lines = [line for line in page.read_text(encoding="utf-8").split("\n") if not line.startswith("![")]
-    kept: list[str] = []
+    shown: list[str] = []
     left = _LONGEST_TAG - len(_MORE)
     for line in lines:
         left -= len(line) + 1
         if left < 0:
-            return "\n".join(kept).rstrip() + _MORE
-        kept.append(line)
-    return "\n".join(kept)
+            return "\n".join(shown).rstrip() + _MORE
+        shown.append(line)
+    return "\n".join(shown)
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""How far a study is, and about how long it still takes."""
+"""The progress of a study, and an estimate of the time left."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from statistics import mean
 
-_WINDOW = 20  #: trials that the estimate looks back on: early ones make the stages that later ones share
-_FEWEST = 3  #: trials before anything is estimated
+_WINDOW = 20  #: latest trials that the estimate uses: early ones build the stages that later ones share
+_FEWEST = 3  #: finished trials before there is an estimate
 
 
 class Pace:
-    """Counts trials and stages, and measures how fast they are done."""
+    """Counts trials and stages, and measures how fast they finish."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -37,28 +37,28 @@ class Pace:
         return len(self._running)
 
     def begin(self, planned: int | None, finished: int, missing: Mapping[str, str]) -> None:
-        """The study starts or goes on; `missing` are the stages to be made, empty where that is not known."""
+        """The study starts or continues; `missing` are the stages to build, empty if they are not known."""
         self._planned, self._before, self._missing = planned, finished, dict(missing)
         self._by_stage = bool(missing)
         self._began = self._clock()
         self._ends.append(self._began)
 
     def start(self, trial: int) -> None:
-        """A trial runs."""
+        """A trial starts."""
         self._running.add(trial)
         self._workers = max(self._workers, len(self._running))
 
-    def found(self, key: str) -> None:
-        """A stage is in the store; another study may have made it meanwhile."""
+    def cached(self, key: str) -> None:
+        """A stage is in the store; another study may have built it in the meantime."""
         self._missing.pop(key, None)
 
-    def made(self, key: str, kind: str, seconds: float) -> None:
-        """A stage was made."""
-        self.found(key)
+    def built(self, key: str, kind: str, seconds: float) -> None:
+        """A stage was built."""
+        self.cached(key)
         self._seconds.setdefault(kind, []).append(seconds)
 
     def finish(self, trial: int, missing: Mapping[str, str]) -> None:
-        """A trial ended; `missing` are the stages that the others still need: those of a failed one are not made."""
+        """A trial ended; `missing` are the stages that the other trials still need: a failed one needs none."""
         self._missing = dict(missing)
         self._running.discard(trial)
         self._finished += 1
@@ -69,15 +69,15 @@ class Pace:
         return self._clock() - self._began
 
     def standing(self) -> str:
-        """Trials done of those planned."""
+        """Finished and planned trials, e.g. "3/12"."""
         return f"{self.done}/{self._planned}" if self._planned is not None else f"{self.done} done"
 
     def left(self) -> float | None:
-        """Seconds left; None while nothing can be said.
+        """Estimated seconds left; None while there is no estimate.
 
-        Where it is known what is to be made: the stages left, each as long as those of its kind before, shared among
-        as many workers as trials ran at once. Else the trials left at the pace of the last ones; the seconds since
-        the last trial count too, so that the estimate grows while nothing finishes.
+        If the missing stages are known: their number times the mean duration of their kind so far, divided by the
+        number of trials that ran at the same time. Otherwise the trials left at the pace of the last ones; the seconds
+        since the last trial count too, so that the estimate grows while nothing finishes.
         """
         if self._planned is None or self.done >= self._planned:
             return None

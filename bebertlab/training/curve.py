@@ -11,6 +11,7 @@ from typing import Any, Literal
 from attrs import evolve, field, frozen
 
 from bebertlab.errors import UserError
+from bebertlab.formats import LEARNING_CURVE
 from bebertlab.training.schedule import part_ends
 
 LEARNING_CURVE_FILE = "learning_curve.json"
@@ -20,7 +21,6 @@ POINTS = 200  #: of the training, and of the evaluations, at most, in each phase
 LOSS = "train/loss"
 LEARNING_RATE = "train/learning_rate"
 
-_FORMAT = 1
 _UNITS = {
     "step": "optimizer steps since the stage began",
     "epoch": "epochs since the stage began",
@@ -206,7 +206,7 @@ def _thinned(points: Sequence[EvaluationPoint]) -> tuple[EvaluationPoint, ...]:
 
 def write_learning_curve(curve: LearningCurve, folder: Path) -> None:
     """Write a curve into the folder of an artifact, with six significant digits; a few KiB for each phase."""
-    data = {"format": _FORMAT, "units": _UNITS, "phases": [_phase_data(phase) for phase in curve.phases]}
+    data = {"format": LEARNING_CURVE.number, "units": _UNITS, "phases": [_phase_data(phase) for phase in curve.phases]}
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     (folder / LEARNING_CURVE_FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -222,8 +222,7 @@ def read_learning_curve(folder: Path) -> LearningCurve | None:
         return None
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] != _FORMAT:
-            raise UserError(f"{path}: format {data['format']!r}; this version of bebertlab reads format {_FORMAT}")
+        LEARNING_CURVE.check(data["format"], path)
         return LearningCurve(phases=tuple(map(_read_phase, data["phases"])))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: not a valid learning curve ({type(error).__name__}: {error})") from error

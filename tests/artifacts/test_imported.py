@@ -109,13 +109,13 @@ def test_independent_labels_are_refused(pickled: Path) -> None:
 def test_pointers_of_git_lfs_are_refused(pickled: Path, name: str) -> None:
     (pickled.parent / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     for path in (pickled, pickled.parent):
-        with pytest.raises(SetupError, match=f"{name} is a pointer of git-lfs"):
+        with pytest.raises(SetupError, match=f"{name} is a git-lfs pointer"):
             import_checkpoint(IMPORTER, path)
 
 
 def test_a_given_tokenizer_that_is_a_pointer_is_refused(pickled: Path, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(SetupError, match=r"words\.txt is a pointer of git-lfs"):
+    with pytest.raises(SetupError, match=r"words\.txt is a git-lfs pointer"):
         import_checkpoint(IMPORTER, pickled, tokenizer=tmp_path / "words.txt")
 
 

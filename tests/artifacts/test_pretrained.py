@@ -118,5 +118,5 @@ def test_a_cached_model_that_lacks_a_shard_is_fetched_again_where_that_is_allowe
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"])
 def test_pointers_of_git_lfs_are_refused(pretrained: Path, name: str) -> None:
     (pretrained / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    with pytest.raises(SetupError, match=f"{name} is a pointer of git-lfs"):
+    with pytest.raises(SetupError, match=f"{name} is a git-lfs pointer"):
         pretrained_folder(str(pretrained), download=False)

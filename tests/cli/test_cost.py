@@ -4,7 +4,7 @@ import pytest
 
 from bebertlab.accounting.cost import model_cost
 from bebertlab.accounting.published import published_architecture
-from bebertlab.cli.cost import HEAD, cost_table, design_rows, format_sizes
+from bebertlab.cli.cost import SITE_HEAD, cost_table, format_sizes, site_rows
 from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab_binarybert import BinaryBert, Twn
 from bebertlab_encoders.tiny import TinyEncoder
@@ -22,7 +22,7 @@ def rows(text: str) -> dict[str, list[str]]:
 def test_a_table_sets_the_model_beside_full_precision() -> None:
     text = cost_table(model_cost(BASE, DESIGN, 64), model_cost(BASE, QuantSpec(), 64), 64)
     found = rows(text)
-    assert found["PART (MiB)"] == ["MODEL", "FULL", "PRECISION", "TIMES", "LESS"]
+    assert found["PART (MiB)"] == ["MODEL", "FULL", "PRECISION", "RATIO"]
     assert found["encoder"] == ["10.12", "324.00", "32.0"]
     assert found["positions and segments"] == ["1.51", "1.51", "1.0"]
     assert found["matrices (the first three)"] == ["12.99", "415.67", "32.0"]
@@ -46,9 +46,9 @@ def sizes() -> Architecture:
 
 def test_every_site_has_a_row(sizes: Architecture) -> None:
     spec = BinaryBert(activation_bits=4).spec().with_branches({"bert.encoder.layer.0.attention.self.query": 2})
-    rows = {row[0]: row[1:] for row in design_rows(sizes, spec)}
+    rows = {row[0]: row[1:] for row in site_rows(sizes, spec)}
     assert list(rows) == [site.value for site in Site]
-    assert len(HEAD) == 4
+    assert len(SITE_HEAD) == 4
     assert rows["word_embedding"] == ("1 bwn(granularity=row)", "", "1")
     assert rows["query"] == ("1 bwn", "4 lsq", "1 or 2")
     assert rows["ffn_down"] == ("1 bwn", "4 lsq(symmetric=false)", "1")
@@ -56,7 +56,7 @@ def test_every_site_has_a_row(sizes: Architecture) -> None:
 
 
 def test_full_precision_has_32_bits(sizes: Architecture) -> None:
-    rows = {row[0]: row[1:] for row in design_rows(sizes, QuantSpec(weights={Site.POOLER: Twn(threshold=0.5)}))}
+    rows = {row[0]: row[1:] for row in site_rows(sizes, QuantSpec(weights={Site.POOLER: Twn(threshold=0.5)}))}
     assert rows["word_embedding"] == ("32", "", "1")
     assert rows["key"] == ("32", "32", "1")
     assert rows["pooler"] == ("2 twn(threshold=0.5)", "32", "1")

@@ -37,7 +37,7 @@ def commands(group: click.Command = main, path: tuple[str, ...] = ()) -> Iterato
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
-    """A command that raises what the test puts in."""
+    """A command that raises the error in the mapping."""
     raised: dict[str, BaseException] = {}
 
     @click.command()
@@ -81,7 +81,7 @@ def test_an_unknown_command_is_a_usage_error() -> None:
         (
             OSError(28, "No space left on device", "a/model.safetensors"),
             3,
-            "error: the disk is full: a/model.safetensors; free space and run the same command again\n",
+            "error: the disk is full: a/model.safetensors; free some space and run the same command again\n",
         ),
         (KeyboardInterrupt(), 130, "interrupted; run again with:\n  bebertlab doctor\n"),
     ],
@@ -99,7 +99,7 @@ def test_errors_go_to_stderr_without_a_traceback(
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", message)
 
 
-def test_an_unexpected_error_is_one_line_and_the_way_to_see_more(
+def test_an_unexpected_error_is_one_line_and_how_to_show_the_traceback(
     failing: dict[str, BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["bebertlab", "doctor", "a b"])
@@ -107,15 +107,12 @@ def test_an_unexpected_error_is_one_line_and_the_way_to_see_more(
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == EXIT_INTERNAL
     assert result.stderr == (
-        "error: unexpected ZeroDivisionError: one\n"
-        "run again with --debug to see where: bebertlab --debug doctor 'a b'\n"
+        "error: unexpected ZeroDivisionError: one\nshow the traceback with: bebertlab --debug doctor 'a b'\n"
     )
 
 
 @pytest.mark.parametrize(("error", "code"), [(UserError("x"), 2), (ZeroDivisionError("x"), EXIT_INTERNAL)])
-def test_debug_shows_where_an_error_was_raised(
-    failing: dict[str, BaseException], error: BaseException, code: int
-) -> None:
+def test_debug_shows_the_traceback(failing: dict[str, BaseException], error: BaseException, code: int) -> None:
     failing["error"] = error
     result = CliRunner().invoke(main, ["--debug", "doctor"])
     assert result.exit_code == code
@@ -126,7 +123,7 @@ def test_debug_shows_where_an_error_was_raised(
 
 @pytest.mark.parametrize("arguments", [["doctor"], ["--debug", "doctor"]])
 @pytest.mark.parametrize("error", [UserError("http://me:hunter2@h failed"), ValueError("http://me:hunter2@h failed")])
-def test_errors_and_what_is_to_be_run_again_show_no_password(
+def test_errors_and_commands_show_no_password(
     failing: dict[str, BaseException], error: BaseException, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["bebertlab", "doctor", "--tracking-uri", "http://me:hun ter2@h"])
@@ -136,7 +133,7 @@ def test_errors_and_what_is_to_be_run_again_show_no_password(
     assert "ter2" not in stderr
 
 
-def test_a_closed_pipe_ends_quietly(failing: dict[str, BaseException]) -> None:
+def test_a_closed_pipe_exits_without_a_message(failing: dict[str, BaseException]) -> None:
     failing["error"] = BrokenPipeError(32, "Broken pipe")
     result = CliRunner().invoke(main, ["doctor"])
     assert (result.exit_code, result.stderr) == (1, "")
@@ -159,13 +156,13 @@ def test_options_before_the_command_reach_it(monkeypatch: pytest.MonkeyPatch) ->
     assert CliRunner().invoke(main, ["doctor"]).stderr == ""
 
 
-def test_a_plugin_file_that_is_not_there_is_a_usage_error() -> None:
+def test_a_missing_plugin_file_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["-p", "nowhere.py", "plugin", "list"])
     assert result.exit_code == 2
     assert "File 'nowhere.py' does not exist" in result.stderr
 
 
-def test_what_is_wrong_with_the_command_line_shows_no_password() -> None:
+def test_usage_errors_show_no_password() -> None:
     result = CliRunner().invoke(main, ["study", "status", "/", "http://me:hun'ter2@host"])
     assert result.exit_code == 2
     assert "hun'ter2" not in result.output

@@ -41,14 +41,16 @@ def data(*words: str | Path) -> dict[str, Any]:
         (["bibert"], 12.99, 14.96, 0.35),
     ],
 )
-def test_published_figures(words: list[str], matrices: float, with_positions: float, gigaflops: float) -> None:
+def test_costs_match_published_figures(
+    words: list[str], matrices: float, with_positions: float, gigaflops: float
+) -> None:
     found = data("cost", *words)
     assert found["mebibytes"]["matrices"] == pytest.approx(matrices, abs=0.005)
     assert found["mebibytes"]["matrices_biases_positions"] == pytest.approx(with_positions, abs=0.05)
     assert found["gigaflops"]["total"] == pytest.approx(gigaflops, abs=0.025)
 
 
-def test_bibert_without_positions_and_what_its_paper_prints() -> None:
+def test_bibert_without_positions_matches_its_paper() -> None:
     found = data("cost", "bibert")
     assert found["mebibytes"]["matrices_biases"] == pytest.approx(13.46, abs=0.005)
     assert (found["papers"]["mebibytes"], found["papers"]["gigaflops"]) == (13.4, 0.4)
@@ -59,13 +61,13 @@ def test_cost_as_a_table() -> None:
     result = run("cost", "binarybert", "--set", "activation_bits=4", "--width", "0.5", "--split", "--members", "2")
     assert result.exit_code == 0, result.output
     head, sizes, *lines = result.stdout.splitlines()
-    assert head == "binarybert activation_bits=4 on bert-base-uncased, split, 2 members, each counted"
+    assert head == "binarybert activation_bits=4 on bert-base-uncased, split, sum of 2 members"
     assert sizes.startswith("12 layers, hidden 768, 6 heads of 64, feed-forward 1536")
     assert any(line.split() == ["everything", "36.28", "417.65", "11.5"] for line in lines)
-    assert lines[-1] == "Papers print 33 MiB (BEBERT 1-1-4)."
+    assert lines[-1] == "Published: 33 MiB (BEBERT 1-1-4)."
 
 
-def test_cost_of_other_encoders_and_shares_of_them() -> None:
+def test_cost_of_other_encoders_and_fractions_of_them() -> None:
     found = data("cost", "none", "--encoder", "bert-large-cased", "--depth", "0.5", "--classes", "3")
     assert (found["architecture"]["layers"], found["architecture"]["classes"]) == (12, 3)
     assert found["papers"] is None
@@ -74,7 +76,7 @@ def test_cost_of_other_encoders_and_shares_of_them() -> None:
     assert data("cost", "none", "--tokens", "64")["tokens"] == 64
 
 
-def test_options_of_a_scheme_may_be_parts_themselves() -> None:
+def test_options_of_a_scheme_may_be_parts() -> None:
     row = ["--set", "weights.granularity=row", "--set", "weights=twn", "--set", "word_embedding.kind=bwn"]
     found = data("cost", "custom", *row)["parts_mebibytes"]
     plain = data("cost", "custom", "--set", "weights=twn", "--set", "word_embedding=bwn")["parts_mebibytes"]
@@ -86,8 +88,8 @@ def test_options_of_a_scheme_may_be_parts_themselves() -> None:
     ("words", "message"),
     [
         (["binarybrt"], "error: kind: unknown scheme 'binarybrt'; did you mean 'binarybert'?"),
-        (["none", "--set", "a=1"], "error: --set a=1: 'none' is full precision and has no options"),
-        (["none", "--split"], "error: --split: the scheme quantizes no weights, so there is nothing to split"),
+        (["none", "--set", "a=1"], "error: --set a=1: 'none', full precision, has no options"),
+        (["none", "--split"], "error: --split: the scheme quantizes no weights"),
         (["none", "--encoder", "roberta"], "error: encoder 'roberta': not a folder, and not known by name"),
         (["none", "--width", "1.5"], "error: width 1.5 must be in (0, 1]"),
         (["none", "--depth", "0"], "error: depth 0.0 must be in (0, 1]"),
@@ -96,7 +98,7 @@ def test_options_of_a_scheme_may_be_parts_themselves() -> None:
         (["binarybert", "--set", "activation_bits"], "error: --set activation_bits: write it as path=value"),
     ],
 )
-def test_faults_of_cost(words: list[str], message: str) -> None:
+def test_errors_of_cost(words: list[str], message: str) -> None:
     result = run("cost", *words)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(message)
@@ -131,7 +133,7 @@ def test_import_writes_a_model_that_show_reads(
     assert result.exit_code == 0, result.output
     start = f"{file}: imported as huggingface into {out}\n{layers} layers, hidden {hidden}"
     assert result.stdout.startswith(start)
-    assert (result.stderr, "left out" in result.stdout) == ("", False)
+    assert (result.stderr, "not used" in result.stdout) == ("", False)
     assert {path.name for path in out.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
     sizes = load_model(out, codec).architecture
     assert (sizes.layers, sizes.hidden, sizes.classes) == (layers, hidden, classes)
@@ -148,7 +150,7 @@ def test_import_keeps_the_names_of_the_classes(full_precision: Path, tmp_path: P
     settings = json.loads(config.read_text())
     plain = _imported(full_precision, tmp_path / "plain").stdout
     numbers = [f"LABEL_{output}" for output in range(settings["num_labels"])]
-    assert f"classes, by output: {', '.join(numbers)} (numbers, not names)\n" in plain
+    assert f"classes, by output: {', '.join(numbers)} (numbers instead of names)\n" in plain
     assert data("show", tmp_path / "plain")["classes"] == numbers
     names = [f"class {letter}" for letter in "XYZ"[: settings["num_labels"]]]
     settings["id2label"] = dict(enumerate(names))
@@ -169,13 +171,13 @@ def _imported(file: Path, out: Path) -> Result:
     return result
 
 
-def test_import_says_what_it_left_out(full_precision: Path, tmp_path: Path) -> None:
+def test_import_lists_unused_tensors(full_precision: Path, tmp_path: Path) -> None:
     file, out = full_precision, tmp_path / "out"
     state = torch.load(file, weights_only=True)
     torch.save(state | {f"cls.layer.{index}.bias": torch.full((2,), index + 0.5) for index in range(3)}, file)
     result = run("import", file, "--format", "huggingface", "--out", out)
-    assert result.stdout.endswith("left out, 3 tensors: cls.layer.*.bias\n")
-    assert "warning: no tokenizer lies beside it" in result.stderr
+    assert result.stdout.endswith("not used, 3 tensors: cls.layer.*.bias\n")
+    assert "warning: no tokenizer next to it" in result.stderr
 
 
 def test_import_of_a_quantized_model(
@@ -205,7 +207,7 @@ KINDS = {
 }
 
 
-def test_what_was_imported_and_stored_answers_as_the_published_code_did(
+def test_an_imported_model_predicts_like_the_published_code(
     published: Callable[[Golden], Path],
     golden_models: Callable[..., dict[str, Golden]],
     tmp_path: Path,
@@ -230,12 +232,12 @@ def test_import_takes_options_of_the_importer(full_precision: Path, tmp_path: Pa
     assert "--set a=1: a: " in result.stderr
 
 
-def test_faults_of_import(full_precision: Path, tmp_path: Path) -> None:
+def test_errors_of_import(full_precision: Path, tmp_path: Path) -> None:
     file = full_precision
     unknown = run("import", file, "--format", "hugingface", "--out", tmp_path / "out")
     assert "unknown importer 'hugingface'; did you mean 'huggingface'?" in unknown.stderr
     full = run("import", file, "--format", "huggingface", "--out", file.parent)
-    assert f"error: {file.parent} is not empty; name a new folder with --out" in full.stderr
+    assert f"error: {file.parent} is not empty; choose a new folder with --out" in full.stderr
     (file.parent / "config.json").write_text("{}")
     wrong = run("import", file, "--format", "huggingface", "--out", tmp_path / "out")
     assert "importer 'huggingface': config.json lacks vocab_size" in wrong.stderr
@@ -243,7 +245,7 @@ def test_faults_of_import(full_precision: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_show_of_what_is_no_model(tmp_path: Path) -> None:
+def test_show_of_a_folder_without_a_model(tmp_path: Path) -> None:
     result = run("show", tmp_path)
     assert (result.exit_code, result.stdout) == (3, "")
     assert "config.json: no such file" in result.stderr

@@ -14,12 +14,24 @@ from bebertlab.cli.options import (
     set_option,
     table,
     threads_option,
+    typed_command,
     work_option,
 )
 from bebertlab.registry.manager import DISABLE, GROUP
 
 
-def test_a_table_without_rows_is_its_head() -> None:
+def test_the_typed_command_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/some/where/bebertlab", "study", "run", "a study.yaml", "--set", "seeds=[0]"])
+    assert typed_command() == "bebertlab study run 'a study.yaml' --set 'seeds=[0]'"
+    assert typed_command("--debug") == "bebertlab --debug study run 'a study.yaml' --set 'seeds=[0]'"
+
+
+def test_the_typed_command_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["bebertlab", "study", "run", "s.yaml", "--tracking-uri", "http://me:hunter2@h"])
+    assert typed_command() == "bebertlab study run s.yaml --tracking-uri 'http://me:***@h'"
+
+
+def test_a_table_without_rows_has_only_its_head() -> None:
     assert table(["A", "B"], []) == "A  B"
 
 
@@ -50,7 +62,7 @@ def test_paths_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("BEBERTLAB_WORK")
     result = runner.invoke(shown, ["--work=~nobody-here/x"])
     assert result.exit_code == 2
-    assert ": ~nobody-here/x: no home folder is known for ~nobody-here" in result.output
+    assert ": ~nobody-here/x: unknown home folder ~nobody-here" in result.output
     (tmp_path / "there").touch()
     existing = click.command()(click.argument("path", type=PathType(exists=True))(lambda path: click.echo(path)))
     assert runner.invoke(existing, ["~/there"]).output == f"{tmp_path / 'there'}\n"
@@ -80,13 +92,13 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_plugins_of_the_command_line_and_of_a_study_are_loaded(tmp_path: Path) -> None:
-    one, two = tmp_path / "one.py", tmp_path / "two.py"
-    one.write_text(GOOD)
-    two.write_text(GOOD.replace('"mine"', '"yours"'))
-    assert Settings(plugins=(one,)).load([two]).registry.kinds("scheme") == ("mine", "yours")
+    first, second = tmp_path / "first.py", tmp_path / "second.py"
+    first.write_text(GOOD)
+    second.write_text(GOOD.replace('"mine"', '"yours"'))
+    assert Settings(plugins=(first,)).load([second]).registry.kinds("scheme") == ("mine", "yours")
 
 
-def test_failed_plugins_are_warned_of_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_names_each_failed_plugin_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("1 / 0")
     Settings(plugins=(broken,)).load()
@@ -99,8 +111,8 @@ def test_failed_plugins_are_warned_of_on_stderr(tmp_path: Path, capsys: pytest.C
         settings.load()
     assert len(capsys.readouterr().err.splitlines()) == 1
     (failure,) = settings.load().failures
-    assert settings.unsaid(f"unknown stage 'x'\n  {failure}\n{failure}") == "unknown stage 'x'"
-    assert Settings().unsaid(f"unknown stage 'x'\n{failure}") == f"unknown stage 'x'\n{failure}"
+    assert settings.without_printed(f"unknown stage 'x'\n  {failure}\n{failure}") == "unknown stage 'x'"
+    assert Settings().without_printed(f"unknown stage 'x'\n{failure}") == f"unknown stage 'x'\n{failure}"
     Settings(plugins=(broken,)).load(quiet=True)
     assert capsys.readouterr() == ("", "")
     Settings(plugins=(broken,), debug=True).load()

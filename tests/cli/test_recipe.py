@@ -1,34 +1,35 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bebertlab.cli.recipe import _Lines
+from bebertlab.cli.recipe import _Progress
 from bebertlab.interfaces.events import StageFinished
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Lab
 
 
-def test_run_runs_what_is_missing_and_prints_the_result(lab: Lab) -> None:
+def test_run_builds_missing_stages_and_prints_the_result(lab: Lab) -> None:
     result = lab.run("recipe", "run", lab.recipe)
     assert result.exit_code == 0, result.output
-    assert [line.split()[0] for line in result.stderr.splitlines() if "done in" in line] == ["first", "second", "last"]
-    assert "second (make) done in 0.00 s, select/score 50.00" in result.stderr
+    assert [line.split()[0] for line in result.stderr.splitlines() if "built in" in line] == ["first", "second", "last"]
+    assert re.search(r"second \(make, [0-9a-f]{12}\) built in 0\.\d\d s, select/score 50\.00", result.stderr)
     rows = dict(line.split() for line in result.stdout.splitlines() if not line.startswith("told"))
     assert rows["METRIC"] == "VALUE"
     assert rows["select/score"] == "1"
     assert "cost/second_seconds" in rows
     assert "told of second" in result.stdout  # observers of plugins are told too
     again = lab.run("recipe", "run", lab.recipe)
-    assert "done in" not in again.stderr
-    assert again.stderr.count("stored, took") == 3
+    assert "built in" not in again.stderr
+    assert again.stderr.count("cached, took") == 3
 
 
 def test_a_warning_of_several_stages_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = _Lines(["score", "other"])
+    lines = _Progress(["score", "other"])
 
     def finish(stage: str) -> str:
         event = StageFinished(stage=stage, stage_kind="member", key=stage, warnings=("cut",))
@@ -65,15 +66,15 @@ def test_run_in_json(lab: Lab) -> None:
     ]
 
 
-def test_run_takes_changes_and_a_stage(lab: Lab) -> None:
+def test_run_takes_overrides_and_a_stage(lab: Lab) -> None:
     result = lab.run("recipe", "run", lab.recipe, "--set", "aside.value=7", "--stage", "aside")
     assert result.exit_code == 0, result.output
-    assert "aside (make) done in 0.00 s, select/score 7.00" in result.stderr
+    assert re.search(r"aside \(make, [0-9a-f]{12}\) built in 0\.\d\d s, select/score 7\.00", result.stderr)
     assert "second (make)" not in result.stderr
-    assert result.stderr.splitlines()[0] == "not run: second, last (not needed by aside)"
+    assert result.stderr.splitlines()[0] == "not run: second, last (not needed for aside)"
 
 
-def test_every_end_is_shown_where_no_result_is_named(lab: Lab) -> None:
+def test_without_a_result_every_stage_without_a_reader_is_shown(lab: Lab) -> None:
     ends = ("--set", "result=null", "--set", "aside.value=7")
     result = lab.run("recipe", "run", lab.recipe, *ends)
     assert result.exit_code == 0, result.output
@@ -89,12 +90,12 @@ def test_every_end_is_shown_where_no_result_is_named(lab: Lab) -> None:
     data = json.loads("\n".join(line for line in result.stdout.splitlines() if not line.startswith("told")))
     assert {name: metrics["select/score"] for name, metrics in data["results"].items()} == {"aside": 7.0, "last": 1.0}
     assert "metrics" not in data
-    assert states(lab, *ends)["aside"] == "stored"
+    assert states(lab, *ends)["aside"] == "cached"
 
 
-def test_what_a_named_result_leaves_out_is_said(lab: Lab) -> None:
+def test_stages_that_the_result_does_not_need_are_reported(lab: Lab) -> None:
     result = lab.run("recipe", "run", lab.recipe)
-    assert result.stderr.splitlines()[0] == "not run: aside (not needed by last)"
+    assert result.stderr.splitlines()[0] == "not run: aside (not needed for last)"
 
 
 def test_a_failing_stage_is_named_without_a_traceback(lab: Lab) -> None:
@@ -104,7 +105,7 @@ def test_a_failing_stage_is_named_without_a_traceback(lab: Lab) -> None:
     assert "Traceback" not in result.output
 
 
-def test_all_faults_are_told_before_anything_runs(lab: Lab) -> None:
+def test_all_errors_are_reported_before_anything_runs(lab: Lab) -> None:
     result = lab.run("recipe", "run", lab.recipe, "--set", "sekond.value=7", "--set", "first.value=x", "--set", "a")
     assert result.exit_code == 2
     assert "--set a: write it as path=value" in result.stderr
@@ -113,7 +114,7 @@ def test_all_faults_are_told_before_anything_runs(lab: Lab) -> None:
         "--set sekond.value=7: sekond.value: 'sekond' is no key and no stage of the recipe; did you mean"
         in result.stderr
     )
-    assert "--set first.value=x: stages.first.value: must be a number, is 'x'" in result.stderr
+    assert "--set first.value=x: stages.first.value: expected a number, got 'x'" in result.stderr
     assert not lab.work.exists()
 
 
@@ -130,14 +131,14 @@ def states(lab: Lab, *words: str) -> dict[str, str]:
     return {stage["stage"]: stage["state"] for stage in json.loads(result.stdout)["stages"]}
 
 
-def test_plan_says_what_would_run_and_changes_nothing(lab: Lab) -> None:
-    run, aside = "would run", "not needed by last"
+def test_plan_shows_the_states_and_changes_nothing(lab: Lab) -> None:
+    run, aside = "to build", "not needed for last"
     assert states(lab) == {"first": run, "second": run, "aside": aside, "last": run}
     assert not lab.work.exists()
     lab.run("recipe", "run", lab.recipe)
-    assert states(lab) == {"first": "stored", "second": "stored", "aside": aside, "last": "stored"}
+    assert states(lab) == {"first": "cached", "second": "cached", "aside": aside, "last": "cached"}
     assert states(lab, "--set", "second.value=2")["second"] == run
-    assert states(lab, "--set", "second.value=2")["first"] == "stored"
+    assert states(lab, "--set", "second.value=2")["first"] == "cached"
     assert states(lab, "--threads", "2")["first"] == run
     assert states(lab, "--stage", "aside")["aside"] == run
 
@@ -146,13 +147,13 @@ def test_plan_as_a_table(lab: Lab) -> None:
     lab.run("recipe", "run", lab.recipe)
     result = lab.run("recipe", "plan", lab.recipe)
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["STAGE", "KIND", "KEY", "TOOK", "STATE"]
+    assert lines[0].split() == ["STAGE", "KIND", "KEY", "TIME", "STATE"]
     assert lines[2].split()[0:2] == ["second", "make"]
-    assert lines[2].endswith("0.00 s  stored")
+    assert lines[2].endswith("0.00 s  cached")
 
 
-def test_what_was_removed_behind_a_stored_stage_is_not_missed(lab: Lab) -> None:
+def test_removed_upstream_stages_are_not_built_again(lab: Lab) -> None:
     lab.run("recipe", "run", lab.recipe)
     key = json.loads(lab.run("recipe", "plan", lab.recipe, "--format", "json").stdout)["stages"][0]["key"]
     (lab.work / "store" / key[:2] / key / "manifest.json").unlink()
-    assert states(lab)["first"] == "behind what is stored"
+    assert states(lab)["first"] == "upstream of cached stages"

@@ -53,7 +53,7 @@ def test_validate_counts_trials(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("command", ["validate", "plan", "run", "status", "report"])
-def test_what_is_odd_about_the_search_is_said_once_by_every_command(folder: Folder, command: str) -> None:
+def test_every_command_prints_warnings_about_the_search_once(folder: Folder, command: str) -> None:
     sets = ("sampler=tpe", "sampler.trials=3", "search.score.rate={uniform: [1, 2]}", "exclude=[]", "seeds=[0]")
     words = [word for text in (*sets, "sampler.startup=4") for word in ("--set", text)]
     if command in ("status", "report"):
@@ -69,30 +69,30 @@ def test_what_is_odd_about_the_search_is_said_once_by_every_command(folder: Fold
         assert warnings[0].removeprefix("warning: ") in page.read_text()
 
 
-def test_status_counts_what_is_not_drawn_yet(folder: Folder) -> None:
+def test_status_counts_trials_that_are_not_drawn_yet(folder: Folder) -> None:
     axis = ("members.ensemble=bagging", "search.score.rate={uniform: [1, 2]}")
     drawn = ("sampler=random", "sampler.trials=5", "sampler.batch=2", "seeds=[0]", *axis)
     words = [word for text in drawn for word in ("--set", text)]
     head = "little: 5 trials (5 points drawn by the sampler random, 1 seed); "
     assert folder.run("status", *words).stdout.startswith(f"{head}5 not drawn yet\n")
     result = folder.local("--max-trials", "1", *words)
-    assert "4 trials left; go on with:" in result.stderr
+    assert "4 trials left; continue with:" in result.stderr
     assert folder.run("status", *words).stdout.startswith(f"{head}1 waiting, 1 complete, 3 not drawn yet\n")
     assert json.loads(folder.run("status", *words, "--format", "json").stdout)["planned"] == 5
 
 
-def test_stages_that_no_trial_needs_are_named(folder: Folder) -> None:
+def test_unused_stages_are_listed(folder: Folder) -> None:
     aside = ("--set", "score.model=trunk", "--set", "result=score")
-    said = "not run, as no trial's result needs them: members\n"
+    said = "not run, as no result depends on them: members\n"
     assert folder.run("validate", *aside).stderr == said
     result = folder.run("plan", *aside)
     idle = [f"search: members.{option} changes nothing: " for option in ("ensemble", "size")]
     *warnings, last = result.stderr.splitlines(keepends=True)
     assert last == said
     assert [line.startswith(f"warning: {text}") for line, text in zip(warnings, idle, strict=True)] == [True, True]
-    told = json.loads(folder.run("plan", *aside, "--format", "json").stdout)
-    assert told["not_needed"] == ["members"]
-    assert [line.startswith(text) for line, text in zip(told["warnings"], idle, strict=True)] == [True, True]
+    printed = json.loads(folder.run("plan", *aside, "--format", "json").stdout)
+    assert printed["not_needed"] == ["members"]
+    assert [line.startswith(text) for line, text in zip(printed["warnings"], idle, strict=True)] == [True, True]
     result = folder.local(*aside, "--set", "seeds=[0]")
     assert said in result.stderr
     assert {line.split()[0] for line in folder.ran()} == {"trunk", "score"}
@@ -101,7 +101,7 @@ def test_stages_that_no_trial_needs_are_named(folder: Folder) -> None:
     assert folder.run("validate").stderr == ""
 
 
-def test_several_ends_need_a_result(folder: Folder) -> None:
+def test_several_last_stages_need_a_result(folder: Folder) -> None:
     for command in ("validate", "plan", "run", "status"):
         result = folder.run(command, "--set", "score.model=trunk", "--set", "seeds=[0]")
         assert result.exit_code == 2
@@ -110,43 +110,42 @@ def test_several_ends_need_a_result(folder: Folder) -> None:
     assert not folder.ran()
 
 
-def test_faults_are_told_with_exit_code_2(folder: Folder) -> None:
+def test_errors_exit_with_2(folder: Folder) -> None:
     for command in ("validate", "plan", "run", "status", "report"):
         result = folder.run(command, "--set", "members.size=0", "--set", "thread=1")
         assert result.exit_code == 2, command
         assert result.stdout == ""
         first, second = sorted(result.stderr.removeprefix("error: ").splitlines())
-        assert first == "--set members.size=0: recipe.stages.members.size: must be >= 1, is 0"
+        assert first == "--set members.size=0: recipe.stages.members.size: must be >= 1, got 0"
         assert second.startswith("--set thread=1: thread: 'thread' is no key and no stage of the recipe")
     assert folder.run("validate", "--set", "exclude=[]").exit_code == 2
     assert not (folder.path / "work").exists()
 
 
-def test_plan_tells_and_changes_nothing(folder: Folder) -> None:
+def test_plan_shows_what_is_left_and_changes_nothing(folder: Folder) -> None:
     result = folder.run("plan")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "little: 14 trials (7 points, 2 seeds), 0 complete",
         "",
-        "STAGE  STORED  TO RUN  TIME",
-        "fake   0       34      unknown",
+        "STAGE  CACHED  TO BUILD  TIME",
+        "fake   0       34        unknown",
         "",
-        "34 stages to run; how long they take is unknown: no stored stage has the same model, scheme, data and training"
-        " options",
+        "34 stages to build; their time is unknown: no cached stage has the same model, scheme, data and training "
+        "options",
     ]
     assert folder.run("run", "--dry-run").stdout == result.stdout
     assert not (folder.path / "work").exists()
     folder.local("--max-trials", "3")
     *_, stages, _, last = folder.run("plan").stdout.splitlines()
     assert re.fullmatch(r"fake +17 +17 +0\.\d+ s \+ 12 unknown", stages)
-    said = (
-        r"17 stages to run: about 0\.\d+ s of one worker's time for 5 of them; how long the other 12 take is unknown: "
+    assert re.match(
+        r"17 stages to build: about 0\.\d+ s on one worker for 5 of them; the time of the other 12 is unknown: ", last
     )
-    assert re.match(said, last)
     folder.local()
-    assert folder.run("plan").stdout.splitlines()[-1] == "every stage is stored; nothing would be trained"
-    told = json.loads(folder.run("plan", "--format", "json").stdout)
-    assert told == {
+    assert folder.run("plan").stdout.splitlines()[-1] == "all stages are cached; nothing is left to train"
+    printed = json.loads(folder.run("plan", "--format", "json").stdout)
+    assert printed == {
         "trials": 14,
         "complete": 14,
         "undrawn": 0,
@@ -156,17 +155,17 @@ def test_plan_tells_and_changes_nothing(folder: Folder) -> None:
     }
 
 
-def test_plan_of_a_study_whose_trials_are_drawn(folder: Folder) -> None:
-    told = folder.run("plan", "--set", "sampler=random", "--set", "sampler.trials=5").stdout.splitlines()
-    assert told == [
+def test_plan_of_a_study_with_a_sampler(folder: Folder) -> None:
+    printed = folder.run("plan", "--set", "sampler=random", "--set", "sampler.trials=5").stdout.splitlines()
+    assert printed == [
         "little: 10 trials (5 points drawn by the sampler random, 2 seeds), 0 complete",
         "",
         "no trial is drawn yet",
-        "10 trials are not drawn yet; what they need is not counted",
+        "10 trials are not drawn yet; their stages are not counted",
     ]
 
 
-def test_run_prints_the_answer_and_where_the_report_is(folder: Folder) -> None:
+def test_run_prints_answers_and_the_paths_of_the_report(folder: Folder) -> None:
     result = folder.local()
     assert result.exit_code == 0, result.stderr
     assert "14 of 14 trials complete" in result.stdout
@@ -181,9 +180,9 @@ def test_run_prints_the_answer_and_where_the_report_is(folder: Folder) -> None:
     assert folder.ran() == ran
 
 
-def test_status_tells_how_far_it_is(folder: Folder) -> None:
+def test_status_shows_the_progress(folder: Folder) -> None:
     assert "14 waiting" in folder.run("status").stdout
-    assert "it never ran" in folder.run("status").stdout
+    assert "the study never ran" in folder.run("status").stdout
     assert folder.run("report").exit_code == 2
     folder.local("--max-trials", "3")
     assert "11 waiting, 3 complete" in folder.run("status").stdout
@@ -191,7 +190,7 @@ def test_status_tells_how_far_it_is(folder: Folder) -> None:
     assert folder.run("report").exit_code == 0
 
 
-def test_a_failed_trial_ends_with_exit_code_1_and_how_to_go_on(folder: Folder) -> None:
+def test_a_failed_trial_exits_with_1_and_shows_how_to_continue(folder: Folder) -> None:
     sets = ("--set", "trunk.fault=raise", "--set", "search.trunk.size=[1, 2]", "--set", "members.ensemble=bagging")
     result = folder.local(*sets)
     assert result.exit_code == 1
@@ -205,10 +204,10 @@ def test_a_failed_trial_ends_with_exit_code_1_and_how_to_go_on(folder: Folder) -
     assert "size 2 is broken" in next(folder_of_errors.iterdir()).read_text()
 
 
-def test_fail_fast_says_what_is_left(folder: Folder) -> None:
+def test_fail_fast_shows_what_is_left(folder: Folder) -> None:
     result = folder.local("--fail-fast", "--set", "score.fault=nan", "--set", "score.size=2")
     assert result.exit_code == 1
-    assert "13 trials left; go on with:" in result.stderr
+    assert "13 trials left; continue with:" in result.stderr
 
 
 def test_a_plugin_of_the_command_line_is_part_of_the_study(folder: Folder) -> None:
@@ -233,7 +232,7 @@ def has_run(folder: Folder, stages: int) -> bool:
 
 
 @pytest.mark.kill
-def test_ctrl_c_stops_and_tells_the_command(folder: Folder) -> None:
+def test_ctrl_c_stops_and_shows_the_command(folder: Folder) -> None:
     command = folder.command(*SLOW, "--executor", "local")
     with started(command, partial(has_run, folder, 4)) as process:
         process.send_signal(signal.SIGINT)
@@ -241,7 +240,7 @@ def test_ctrl_c_stops_and_tells_the_command(folder: Folder) -> None:
         out, err = process.stdout.read(), process.stderr.read()  # type: ignore[union-attr] # both are pipes
     assert process.returncode == 130, err
     assert out == ""
-    assert re.search(r"interrupted: \d of 7 trials are complete, every finished stage is kept; go on with:\n", err)
+    assert re.search(r"interrupted: \d of 7 trials are complete, finished stages are kept; continue with:\n", err)
     again = err.splitlines()[-1].strip()
     assert again == "bebertlab " + " ".join(command[3:]).replace("seeds=[0]", "'seeds=[0]'")
     assert "Traceback" not in err
@@ -251,7 +250,7 @@ def test_ctrl_c_stops_and_tells_the_command(folder: Folder) -> None:
 
 
 @pytest.mark.kill
-def test_kill_9_at_any_time_and_the_same_command_goes_on(folder: Folder) -> None:
+def test_the_same_command_continues_after_kill_9_at_any_time(folder: Folder) -> None:
     for stages in (1, 9):
         with started(folder.command(*SLOW, "--executor", "local"), partial(has_run, folder, stages)):
             pass  # killed on the way out
@@ -286,14 +285,14 @@ def assert_every_stage_finished_once(folder: Folder, interrupted: int) -> None:
 @pytest.mark.kill
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_stopping_ray_stops_its_workers_and_local_goes_on(folder: Folder, number: signal.Signals) -> None:
+def test_stopping_ray_stops_its_workers_and_local_continues(folder: Folder, number: signal.Signals) -> None:
     with started(folder.command(*SLOW, "--jobs", "2"), partial(has_run, folder, 3)) as process:
         os.killpg(process.pid, number)  # what a terminal does at Ctrl-C
         process.wait(timeout=30)
         err = process.stderr.read() if process.stderr and number != signal.SIGKILL else ""
     assert process.returncode == (-9 if number == signal.SIGKILL else 130), err
     if number != signal.SIGKILL:
-        assert "go on with:\n  bebertlab study run study.yaml" in err
+        assert "continue with:\n  bebertlab study run study.yaml" in err
         ours = r"study little@|t\d+ (trunk|members|score)|\[\d+/7|\d complete|interrupted: |  bebertlab "
         assert not [line for line in err.splitlines() if not re.match(ours, line)]
     workers = {int(line.split()[-1]) for line in folder.ran()}

@@ -53,7 +53,7 @@ CODEC = OptionsCodec(
 )
 
 
-def test_dump_writes_every_default_and_every_kind_in_plain_data() -> None:
+def test_dump_includes_defaults_and_kinds() -> None:
     value = Outer(by_site={Site.KEY: 2}, path=Path("a/b"), names=frozenset("ba"))
     plain = {
         "kind": "outer",
@@ -67,7 +67,7 @@ def test_dump_writes_every_default_and_every_kind_in_plain_data() -> None:
     assert CODEC.load(plain, Outer) == value
 
 
-def test_identity_carries_revision_and_file_of_every_part() -> None:
+def test_identity_includes_revision_and_file_of_every_part() -> None:
     identity = CODEC.dump_identity([Outer()])
     assert identity[0]["revision"] == 1
     assert "file" not in identity[0]
@@ -80,30 +80,30 @@ def test_identity_carries_revision_and_file_of_every_part() -> None:
     }
 
 
-def test_a_part_that_nobody_registered_has_no_identity() -> None:
+def test_an_unregistered_part_has_no_identity() -> None:
     with pytest.raises(UserError, match="Inner is not registered"):
         OptionsCodec(Registry()).dump_identity(Inner())
 
 
-def test_load_tells_all_faults_without_places() -> None:
+def test_load_reports_all_errors_without_places() -> None:
     with pytest.raises(UserError) as caught:
         CODEC.load({"kind": "outer", "inner": {"kind": "inner", "bits": "x"}, "more": 1}, Outer)
     assert {line.split(":")[0] for line in str(caught.value).splitlines()} == {"inner.bits", "more"}
 
 
-def test_read_tells_faults_with_places() -> None:
+def test_read_reports_errors_with_places() -> None:
     with pytest.raises(UserError, match=r"^f:1:22: inner: unknown scheme 'x'"):
         CODEC.read(parse_yaml("{kind: outer, inner: x}", "f"), Outer)
 
 
-def test_structure_collects() -> None:
-    faults = ErrorCollector()
-    assert CODEC.structure(parse_yaml("a: {bits: x}", "f"), ("a",), Inner, faults) is None
-    assert len(faults) == 1
+def test_structure_collects_errors() -> None:
+    errors = ErrorCollector()
+    assert CODEC.structure(parse_yaml("a: {bits: x}", "f"), ("a",), Inner, errors) is None
+    assert len(errors) == 1
 
 
-def test_what_has_no_plain_form_is_refused() -> None:
-    with pytest.raises(TypeError, match="has no form in plain data"):
+def test_values_that_are_not_plain_are_refused() -> None:
+    with pytest.raises(TypeError, match="cannot convert"):
         CODEC.dump({"a": object()})
 
 
@@ -112,7 +112,7 @@ def registered() -> Registry:
     return load_plugins().registry
 
 
-def test_every_registered_part_survives_the_way_to_plain_data_and_back(registered: Registry) -> None:
+def test_every_registered_part_can_be_dumped_and_loaded(registered: Registry) -> None:
     codec = OptionsCodec(registered)
     assert registered.all()
     for entry in registered.all():
@@ -127,7 +127,7 @@ _PLAIN = {str: "x", int: 1, float: 1.0, bool: True, Path: Path("x"), tuple: (), 
 
 
 def sample(cls: type[Options], registry: Registry) -> Options:
-    """An instance with its defaults, and something fitting where there is none."""
+    """An instance with its deerrors, and something fitting where there is none."""
     required = {
         a.alias: a.type for a in attrs.fields(attrs.resolve_types(cls)) if a.default is attrs.NOTHING and a.init
     }
@@ -152,7 +152,7 @@ class Placed(SchemeOptions):
         return QuantSpec()
 
 
-def test_identity_follows_the_content_of_files_and_not_where_they_lie(tmp_path: Path) -> None:
+def test_identity_depends_on_the_content_of_files_and_not_on_their_paths(tmp_path: Path) -> None:
     codec = OptionsCodec(Registry().extended(((SchemeOptions, Placed),), MINE))
     for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
         (tmp_path / name).write_text(text)

@@ -84,7 +84,7 @@ def test_every_field_is_described_from_its_declaration() -> None:
         ),
         FieldDescription(
             name="table",
-            type="a mapping, each value a whole number",
+            type="a mapping, each value an integer",
             required=False,
             default="{}",
             rule="",

@@ -26,7 +26,7 @@ def places(document: YamlDocument, *paths: Keys) -> list[str]:
     return [str(document.place(path)) for path in paths]
 
 
-def test_values_and_keys_know_where_they_were_written() -> None:
+def test_values_and_keys_have_places() -> None:
     assert places(STUDY, ("task", "size"), ("train", "losses", 1, "weight"), ("train",)) == [
         "study.yaml:1:33",
         "study.yaml:4:43",
@@ -35,7 +35,7 @@ def test_values_and_keys_know_where_they_were_written() -> None:
     assert str(STUDY.key_place(("train", "losses"))) == "study.yaml:4:3"
 
 
-def test_a_value_that_is_not_there_is_placed_where_it_would_be() -> None:
+def test_a_missing_value_has_the_place_of_its_mapping() -> None:
     assert places(STUDY, ("train", "steps"), ("train", "steps", "deep"), ("nothing",)) == [
         "study.yaml:3:3",
         "study.yaml:3:3",
@@ -49,14 +49,14 @@ def test_has_and_get_follow_mappings_and_lists() -> None:
     assert not any(STUDY.has(path) for path in absent)
 
 
-def test_set_changes_one_value_and_remembers_who_set_it() -> None:
+def test_set_replaces_one_value_and_its_place() -> None:
     changed = STUDY.set(("train", "epochs"), 1, "--set train.epochs=1")
     assert changed.get(("train",)) == {**STUDY.get(("train",)), "epochs": 1}
     assert places(changed, ("train", "epochs"), ("train", "losses")) == ["--set train.epochs=1", "study.yaml:4:11"]
     assert STUDY.get(("train", "epochs")) == 3
 
 
-def test_set_makes_the_mappings_on_the_way() -> None:
+def test_set_creates_missing_mappings() -> None:
     changed = STUDY.set(("encoder", "layers", "kept"), 2, "--set")
     assert changed.get(("encoder",)) == {"layers": {"kept": 2}}
     assert places(changed, ("encoder",), ("encoder", "layers")) == ["study.yaml:1:1", "study.yaml:1:1"]
@@ -85,36 +85,36 @@ def test_another_kind_drops_the_keys_of_the_old_one(path: Keys, value: object, f
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (("train", "epochs", "x"), "--set x: train.epochs is 3; it has nothing below it to set"),
-        (("train", "losses", 2), "--set x: train.losses is a list of 2; there is no item 2 in it"),
-        (("train", "losses", "kind"), "there is no item kind in it"),
+        (("train", "epochs", "x"), "--set x: train.epochs is 3, a value without options to set"),
+        (("train", "losses", 2), "--set x: train.losses is a list of 2 and has no item 2"),
+        (("train", "losses", "kind"), "has no item kind"),
     ],
 )
-def test_a_path_that_leads_nowhere_is_told(path: Keys, message: str) -> None:
+def test_a_path_through_a_scalar_or_past_a_list_is_an_error(path: Keys, message: str) -> None:
     with pytest.raises(UserError, match=message):
         STUDY.put(path, YamlDocument.of(1, "--set x"))
 
 
-def test_a_list_in_the_way_of_a_kind_is_told() -> None:
-    with pytest.raises(UserError, match="there is no item weight in it"):
+def test_a_path_through_a_list_needs_a_number() -> None:
+    with pytest.raises(UserError, match="has no item weight"):
         STUDY.set(("train", "losses", "weight"), 1, "--set")
 
 
-def test_a_part_keeps_its_places_and_its_path_for_messages() -> None:
+def test_a_part_keeps_its_places_and_its_path() -> None:
     part = STUDY.at(("train", "losses"))
     assert part.data == ["labels", {"kind": "hidden", "weight": 2}]
     assert places(part, (), (1, "weight")) == ["study.yaml:4:11", "study.yaml:4:43"]
     assert part.at((1,)).prefix == ("train", "losses", 1)
 
 
-def test_a_part_put_elsewhere_keeps_its_places() -> None:
+def test_a_part_keeps_its_places_in_another_document() -> None:
     moved = parse_yaml("recipe: x.yaml", "s.yaml").put(("recipe",), STUDY)
     assert places(moved, ("recipe", "train", "epochs")) == ["study.yaml:3:11"]
     assert str(moved.key_place(("recipe",))) == "s.yaml:1:1"
     assert moved.at(("recipe", "train")).data == STUDY.get(("train",))
 
 
-def test_merging_lays_one_file_over_another() -> None:
+def test_merging_combines_mappings() -> None:
     over = parse_yaml("train:\n  losses: []\ndistillation: {weight: 2}\nscheme: {kind: x}\nnew: 1", "over.yaml")
     merged = STUDY.merged(over)
     assert merged.data == {
@@ -132,28 +132,26 @@ def test_merging_lays_one_file_over_another() -> None:
     assert str(merged.key_place(("train", "losses"))) == "over.yaml:2:3"
 
 
-def test_merging_another_kind_replaces() -> None:
+def test_merging_another_kind_replaces_the_mapping() -> None:
     merged = STUDY.merged(parse_yaml("task: {kind: glue, name: cola}", "over.yaml"))
     assert merged.get(("task",)) == {"kind": "glue", "name": "cola"}
 
 
 @settings(max_examples=50)
-@given(under=st.dictionaries(names, trees), over=st.dictionaries(names, trees))
-def test_merging_keeps_all_keys_and_the_upper_values(under: dict[str, object], over: dict[str, object]) -> None:
-    merged = YamlDocument.of(under, "under").merged(YamlDocument.of(over, "over"))
-    assert merged.data.keys() == under.keys() | over.keys()
+@given(base=st.dictionaries(names, trees), over=st.dictionaries(names, trees))
+def test_merging_keeps_all_keys_and_the_new_values(base: dict[str, object], over: dict[str, object]) -> None:
+    merged = YamlDocument.of(base, "base").merged(YamlDocument.of(over, "over"))
+    assert merged.data.keys() == base.keys() | over.keys()
     for key in over:
-        if not isinstance(over[key], dict) or not isinstance(under.get(key), dict):
+        if not isinstance(over[key], dict) or not isinstance(base.get(key), dict):
             assert merged.data[key] == over[key]
             assert merged.place((key,)) == Place(origin="over")
-    assert all(merged.data[key] == under[key] for key in under.keys() - over.keys())
+    assert all(merged.data[key] == base[key] for key in base.keys() - over.keys())
 
 
 @settings(max_examples=50)
 @given(tree=st.dictionaries(names, trees), path=st.lists(names, min_size=1, max_size=3).map(tuple), value=st.booleans())
-def test_what_was_put_is_there_and_nothing_beside_it_changed(
-    tree: dict[str, object], path: tuple[str, ...], value: bool
-) -> None:
+def test_put_changes_nothing_else(tree: dict[str, object], path: tuple[str, ...], value: bool) -> None:
     document = YamlDocument.of(tree, "f")
     try:
         changed = document.put(path, YamlDocument.of(value, "--set"))
@@ -167,6 +165,6 @@ def test_what_was_put_is_there_and_nothing_beside_it_changed(
     }
 
 
-def test_show_writes_a_path_as_users_do() -> None:
+def test_show_formats_a_path_as_users_write_it() -> None:
     assert show(()) == ""
     assert show(("a", 0, "b")) == "a.0.b"

@@ -16,14 +16,14 @@ from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
 
 
 @pytest.mark.parametrize(
-    ("of", "words"),
+    ("annotation", "text"),
     [
         (bool, "true or false"),
         (Any, "anything"),
-        (Annotated[int, "bits"], "a whole number"),
+        (Annotated[int, "bits"], "an integer"),
         (Path | None, "a path or null"),
-        (int | Literal["auto"], "a whole number or one of 'auto'"),
-        (tuple[int, str], "a list of 2: a whole number, text"),
+        (int | Literal["auto"], "an integer or one of 'auto'"),
+        (tuple[int, str], "a list of 2: an integer, text"),
         (frozenset[str], "a list, each item text"),
         (Mapping[str, float], "a mapping, each value a number"),
         (Sampling, "one of 'all', 'bootstrap', 'resample', 'reweight', 'subset'"),
@@ -33,15 +33,15 @@ from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
         (tuple[LossOptions, ...], "a list, each item a loss"),
     ],
 )
-def test_types_in_words(of: object, words: str) -> None:
-    assert format_type(of) == words
+def test_types_are_formatted_for_users(annotation: object, text: str) -> None:
+    assert format_type(annotation) == text
 
 
 def test_a_nested_class_shows_its_keys() -> None:
     assert format_type(Phase).startswith("a mapping (name, losses, ")
 
 
-def test_values_are_shown_as_yaml_and_shortened() -> None:
+def test_values_are_formatted_as_yaml_and_shortened() -> None:
     values: tuple[object, ...] = (1.7, [], {}, Sampling.ALL, False)
     assert [format_value(value) for value in values] == [
         "1.7",
@@ -63,22 +63,22 @@ class Checked:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "message"),
     [
-        ("number", 2.5, "must be <= 1, is 2.5"),
-        ("choice", "c", "must be one of 'a', 'b', is 'c'"),
-        ("short", "long: er", "length must be <= 3, is 8"),
+        ("number", 2.5, "must be <= 1, got 2.5"),
+        ("choice", "c", "must be one of 'a', 'b', got 'c'"),
+        ("short", "long: er", "length must be <= 3, got 8"),
         ("items", (), "must not be empty"),
         ("name", "A", "must match regex '[a-z]+' ('A' doesn't)"),
     ],
 )
-def test_the_words_of_attrs_validators_without_their_noise(name: str, value: Any, words: str) -> None:  # noqa: ANN401
+def test_messages_of_attrs_validators_are_shortened(name: str, value: Any, message: str) -> None:  # noqa: ANN401
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is what the test is about
         Checked(**{name: value})
-    assert format_error(caught.value, name, value) == words
+    assert format_error(caught.value, name, value) == message
 
 
-def test_an_error_without_words_shows_its_class() -> None:
+def test_an_error_without_a_message_shows_its_class() -> None:
     assert format_error(ValueError(), "x", 1) == "ValueError"
 
 

@@ -184,7 +184,7 @@ def test_damaged_files_are_refused(quantized: Checkpoint, tmp_path: Path, codec:
     surgery = tmp_path / "bebertlab.json"
     good = json.loads(surgery.read_text())
     surgery.write_text(json.dumps(good | {"format": 99}))
-    with pytest.raises(UserError, match="format 99; this version reads 1"):
+    with pytest.raises(UserError, match="format 99, this version reads 1"):
         load_model(tmp_path, codec)
     surgery.write_text("{")
     with pytest.raises(UserError, match=r"bebertlab\.json: not valid JSON"):
@@ -206,8 +206,8 @@ def own(quantized: Checkpoint, tmp_path: Path, codec: Codec) -> Path:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": None}, "has format None; this version reads 1"),
-        ({"architecture": None}, "must be a mapping (vocabulary, "),
+        ({"format": None}, "without a format number, this version reads 1"),
+        ({"architecture": None}, "expected a mapping (vocabulary, "),
         ({"architecture": {"layers": None}}, "layers"),
         ({"architecture": {"layers": 10**7}}, "architecture.layers is 10000000; the weights have 2"),
         ({"architecture": {"hidden": 10**400}}, "hidden"),

@@ -64,9 +64,9 @@ def test_a_folder_without_weights_says_what_is_there(tmp_path: Path) -> None:
         ('{"weight_map": null}', "not an index of shards (weight_map is missing); fetch it again"),
         ('{"weight_map": ["a"]}', "not an index of shards (weight_map is not a mapping of tensors to files); fetch"),
         ('{"weight_map": {}}', "not an index of shards (weight_map is not a mapping of tensors to files); fetch"),
-        ("[]", "not an index of shards (a JSON object is needed, found list); fetch it again"),
+        ("[]", "not an index of shards (expected a JSON object, found list); fetch it again"),
         ('{"weight_map": {"a"', "not an index of shards (not valid JSON: "),
-        ('{"weight_map": {"a": "x", "a": "y"}}', "not an index of shards (not valid JSON: the key 'a' is there twice)"),
+        ('{"weight_map": {"a": "x", "a": "y"}}', "not an index of shards (not valid JSON: duplicate key 'a')"),
         ('{"weight_map": {"a": "../a-shard"}}', "a is in '../a-shard', which is not a file of this folder; fetch it"),
         ('{"weight_map": {"a": "b/../../a-shard"}}', "a is in 'b/../../a-shard', which is not a file of this folder"),
         ('{"weight_map": {"a": "/etc/hosts"}}', "a is in '/etc/hosts', which is not a file of this folder"),
@@ -94,8 +94,8 @@ def test_missing_shards_and_pointers_are_faults_of_the_machine(tmp_path: Path) -
     with pytest.raises(SetupError, match="b-shard: no such file"):
         weight_files(tmp_path)
     (tmp_path / "b-shard").write_text("version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(SetupError, match=r"b-shard is a pointer of git-lfs"):
+    with pytest.raises(SetupError, match=r"b-shard is a git-lfs pointer"):
         weight_files(tmp_path)
     (tmp_path / INDEX).write_text("version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(SetupError, match=r"index\.json is a pointer of git-lfs"):
+    with pytest.raises(SetupError, match=r"index\.json is a git-lfs pointer"):
         shard_of_names(tmp_path / INDEX)

@@ -65,8 +65,8 @@ LISTS = [
     ("[team, studnt]", "toy.yaml:17:35: stages.score.of.1: there is no stage 'studnt'; did you mean 'student'?", ()),
     ("[team, team.1]", "toy.yaml:17:35: stages.score.of.1: stage 'team.1' is named twice, first by 'team'", ()),
     ("[student, student]", "toy.yaml:17:38: stages.score.of.1: stage 'student' is named twice", ()),
-    ("[student, 3]", "toy.yaml:17:28: stages.score.of: must be text or a list, each item text, is a list", ()),
-    ("{a: student}", "toy.yaml:17:28: stages.score.of: must be text or a list, each item text, is a mapping", ()),
+    ("[student, 3]", "toy.yaml:17:28: stages.score.of: expected text or a list, each item text, got a list", ()),
+    ("{a: student}", "toy.yaml:17:28: stages.score.of: expected text or a list, each item text, got a mapping", ()),
 ]
 
 
@@ -84,7 +84,7 @@ def test_a_list_of_inputs_names_stages_and_groups(
 
 
 def test_only_a_field_for_many_takes_a_list(toy: Toy) -> None:
-    with pytest.raises(UserError, match=r"stages\.student\.model: must be text, is a list"):
+    with pytest.raises(UserError, match=r"stages\.student\.model: expected text, got a list"):
         recipe_of(toy.document(toy.text.replace("model: teacher\n", "model: [teacher]\n")), toy.codec)
 
 

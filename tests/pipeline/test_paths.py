@@ -57,7 +57,7 @@ def test_paths_are_found(toy: Toy, text: str, keys: tuple[str, ...]) -> None:
         ("train.epoks", "train has no option 'epoks'; did you mean 'epochs'?"),
         ("student.scheme.bitz", "stages.student.scheme (scheme 'low') has no option 'bitz'; did you mean 'bits'?"),
         ("student.scheme.scale", "(scheme 'low') has no option 'scale'"),  # an option of another scheme
-        ("train.epochs.x", "train.epochs is a whole number; nothing is below it"),
+        ("train.epochs.x", "train.epochs is an integer; nothing is below it"),
         ("task.kind.x", "task (task 'toy') has no option 'kind'"),
         ("", "is no key"),
         ("team..size", "has no option ''"),
@@ -94,7 +94,7 @@ def test_set_changes_a_value_and_says_where_it_came_from(toy: Toy) -> None:
     document = set_value(toy.document(), "team.size", 3, "--set team.size=3", toy.registry)
     assert document.get(("stages", "team", "size")) == 3
     broken = set_value(document, "train.epochs", "x", "--set train.epochs=x", toy.registry)
-    with pytest.raises(UserError, match=r"--set train\.epochs=x: train\.epochs: must be a whole number"):
+    with pytest.raises(UserError, match=r"--set train\.epochs=x: train\.epochs: expected an integer"):
         recipe_of(broken, toy.codec)
 
 

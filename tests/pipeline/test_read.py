@@ -65,11 +65,13 @@ def test_the_result_is_the_stage_that_none_reads_unless_named(toy_with: With) ->
 
 
 def test_a_fault_in_the_train_defaults_is_told_once(toy_with: With) -> None:
-    assert faults(toy_with("epochs: 5", "epochs: 0")) == "toy.yaml:6:17: train.epochs: must be >= 1, is 0"
+    assert faults(toy_with("epochs: 5", "epochs: 0")) == "toy.yaml:6:17: train.epochs: must be >= 1, got 0"
 
 
 def test_a_fault_in_a_stage_s_own_train_is_told_there(toy_with: With) -> None:
-    assert faults(toy_with("epochs: 2", "epochs: x")).startswith("toy.yaml:15:21: stages.student.train.epochs: must be")
+    assert faults(toy_with("epochs: 2", "epochs: x")).startswith(
+        "toy.yaml:15:21: stages.student.train.epochs: expected"
+    )
 
 
 BROKEN = """\
@@ -247,7 +249,7 @@ def test_another_kind_takes_the_settings_of_the_old_one_along(toy: Toy, document
             {"other": {"train.epoch": 3}},
             "per_task.other.train.epoch: train has no option 'epoch'; did you mean",
         ),
-        ({"other": {"train.epochs": "six"}}, "per_task.other.train.epochs: must be a whole number, is 'six'"),
+        ({"other": {"train.epochs": "six"}}, "per_task.other.train.epochs: expected an integer, got 'six'"),
         ({"other": 3}, "per_task.other: must be a mapping of paths to values"),
         ([], "per_task: must be a mapping of task names to settings"),
     ],

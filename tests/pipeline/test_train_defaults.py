@@ -219,7 +219,7 @@ def test_options_inside_of_others_get_them() -> None:
 
 def test_a_fault_in_what_a_stage_writes_is_reported_there() -> None:
     found = fault("{kind: renamed, patient: {epochs: x}}")
-    assert found == "r.yaml:5:40: stages.s.patient.epochs: must be a whole number, is 'x'"
+    assert found == "r.yaml:5:40: stages.s.patient.epochs: expected an integer, got 'x'"
 
 
 def test_an_option_that_cannot_be_set_is_refused() -> None:

@@ -39,39 +39,41 @@ def _chained() -> Exception:
         (ValueError("x"), False),
     ],
 )
-def test_a_full_disk_is_known_whatever_raised_the_error(error: Exception, full: bool) -> None:
+def test_full_disks_are_recognized_in_errors_of_all_libraries(error: Exception, full: bool) -> None:
     assert is_disk_full(error) is full
 
 
-def test_the_full_folder_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_full_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = tmp_path / "work"
     free = {tmp_path: 0}
     monkeypatch.setattr(tempfile, "gettempdir", lambda: "/")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free.get(folder, 2**30)))
     with pytest.raises(DiskFull) as caught, naming_full_disk(work):
         raise FULL
-    assert str(caught.value).startswith(f"the work folder is full: {work}; free space and run the same command again")
+    assert str(caught.value).startswith(
+        f"the disk of the work folder is full: {work}; free some space and run the same command again"
+    )
     assert caught.value.exit_code == EXIT_ENVIRONMENT
     free |= {tmp_path: 2**30, Path("/"): 0}
-    with pytest.raises(DiskFull, match="the temporary folder is full: /;"), naming_full_disk(work):
+    with pytest.raises(DiskFull, match="the disk of the temporary folder is full: /;"), naming_full_disk(work):
         raise FULL
 
 
-def test_other_errors_pass(tmp_path: Path) -> None:
+def test_other_errors_are_not_changed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="x"), naming_full_disk(tmp_path):
         raise ValueError("x")
 
 
-def test_a_folder_is_made_with_those_it_is_in_and_may_be_there(tmp_path: Path) -> None:
+def test_a_folder_is_created_with_its_parents_and_may_exist(tmp_path: Path) -> None:
     for _ in range(2):
         make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
 
 
-def test_a_folder_that_cannot_be_made_is_told_with_the_option(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error_that_names_the_option(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    message = r"file/x: the folder cannot be made: Not a directory; --work names another place"
+    message = r"file/x: cannot create the folder: Not a directory; choose another one with --work"
     with pytest.raises(SetupError, match=message):
         make_folder(tmp_path / "file" / "x")
-    with pytest.raises(SetupError, match="the folder cannot be made"):
+    with pytest.raises(SetupError, match="cannot create the folder"):
         Store(tmp_path / "file" / "store").lock("ab")

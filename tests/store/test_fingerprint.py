@@ -18,30 +18,30 @@ plain = st.recursive(
 
 
 @given(st.dictionaries(st.text(), plain, max_size=4))
-def test_order_of_keys_does_not_count(data: dict[str, object]) -> None:
+def test_the_order_of_keys_does_not_matter(data: dict[str, object]) -> None:
     assert fingerprint(data) == fingerprint(dict(reversed(data.items())))
 
 
-def test_numbers_of_other_types_count() -> None:
+def test_the_type_of_numbers_matters() -> None:
     assert fingerprint({"a": 1}) != fingerprint({"a": 1.0}) != fingerprint({"a": True})
 
 
-def test_order_in_lists_counts() -> None:
+def test_the_order_of_lists_matters() -> None:
     assert fingerprint([1, 2]) != fingerprint([2, 1])
 
 
-def test_what_is_not_plain_is_refused() -> None:
+def test_data_that_are_not_plain_are_refused() -> None:
     with pytest.raises(TypeError):
         canonical({"path": Path("a")})
 
 
-def test_file_digest_is_the_sha256_of_its_bytes(tmp_path: Path) -> None:
+def test_file_digest_is_the_sha256_of_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"abc" * 100_000)
     assert file_digest(path) == hashlib.sha256(b"abc" * 100_000).hexdigest()
 
 
-def test_an_output_is_decided_by_values_their_classes_and_versions() -> None:
+def test_an_output_digest_depends_on_values_classes_and_versions() -> None:
     @frozen
     class Point:
         x: float

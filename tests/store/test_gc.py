@@ -19,82 +19,92 @@ def store(tmp_path: Path) -> Store:
     for key, inputs in ((UP, {}), (OLD, {}), (NEW, {"model": [UP]})):
         with store.claim(key) as claim:
             (claim.folder / "a").write_text("12345")
-            claim.commit(stage="s", kind="k", parts={"inputs": inputs}, seconds=0.0, behind={})
+            claim.commit(stage="s", kind="k", parts={"inputs": inputs}, seconds=0.0, upstream_seconds={})
     month_ago = (datetime.now(UTC) - timedelta(days=30)).timestamp()
     os.utime(store.folder(OLD) / "manifest.json", (month_ago, month_ago))
     return store
 
 
-def found(store: Store, days: float | None = None, named: frozenset[str] | None = None) -> dict[str, str]:
-    return {rubbish.key: rubbish.what for rubbish in find_garbage(store, days=days, named=named)}
+def garbage(store: Store, days: float | None = None, named: frozenset[str] | None = None) -> dict[str, str]:
+    return {item.key: item.reason for item in find_garbage(store, days=days, named=named)}
 
 
-def test_a_sound_store_has_none(store: Store) -> None:
-    assert found(store) == {}
+def test_an_intact_store_has_no_garbage(store: Store) -> None:
+    assert garbage(store) == {}
 
 
-def test_leftovers_and_damaged_artifacts_go_first(store: Store) -> None:
+def test_leftovers_and_corrupt_artifacts_are_garbage(store: Store) -> None:
     (store.temporary / f"{UP}-1-dead").mkdir()
     (store.folder(OLD) / "a").write_text("x")
     assert Store(store.root).get(OLD) is None
-    assert found(store) == {OLD: "damaged", UP: "left by a killed run"}
+    assert garbage(store) == {OLD: "corrupt", UP: "left by a killed run"}
 
 
-def test_what_is_being_made_stays(store: Store) -> None:
+def test_an_artifact_that_is_being_built_is_kept(store: Store) -> None:
     with store.claim("dd" * 32) as claim:
         (claim.folder / "a").write_text("x")
-        assert found(store) == {}
+        assert garbage(store) == {}
         (folder,) = store.temporary.iterdir()
-        assert not remove(store, Garbage(path=folder, key="dd" * 32, what="", size=0))
+        assert not remove(store, Garbage(path=folder, key="dd" * 32, reason="", size=0))
         assert folder.exists()
 
 
-def test_unused_for_days(store: Store) -> None:
-    assert found(store, days=7) == {OLD: "unused"}
-    assert found(store, days=60) == {}
+def test_artifacts_not_read_for_days_are_garbage(store: Store) -> None:
+    assert garbage(store, days=7) == {OLD: "unused"}
+    assert garbage(store, days=60) == {}
 
 
-def test_not_named_in_a_study(store: Store, tmp_path: Path) -> None:
+def test_artifacts_that_no_study_needs_are_garbage(store: Store, tmp_path: Path) -> None:
     study = tmp_path / "studies" / "one"
     study.mkdir(parents=True)
     (study / "journal.log").write_text(f'{{"stages": ["{NEW}"]}}')
     named = named_in_studies(tmp_path / "studies", store)
-    assert named == {NEW, UP}  # what NEW was made from counts as named
-    assert found(store, named=named) == {OLD: "not part of a study"}
+    assert named == {NEW, UP}  # upstream stages count as named
+    assert garbage(store, named=named) == {OLD: "not part of a study"}
+
+
+def test_artifacts_of_another_format_are_removed_only_if_they_are_old(store: Store) -> None:
+    for key in (OLD, NEW):
+        manifest = store.folder(key) / "manifest.json"
+        times = manifest.stat().st_mtime
+        manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 9'))
+        os.utime(manifest, (times, times))
+    assert garbage(store, days=7) == {OLD: "unused"}
+    assert named_in_studies(store.root / "none", store) == frozenset()
 
 
 def test_both_conditions_must_hold(store: Store) -> None:
-    assert found(store, days=7, named=frozenset()) == {OLD: "unused"}
-    assert found(store, days=7, named=frozenset({OLD})) == {}
+    assert garbage(store, days=7, named=frozenset()) == {OLD: "unused"}
+    assert garbage(store, days=7, named=frozenset({OLD})) == {}
 
 
-def test_removing_makes_room_and_leaves_the_rest(store: Store) -> None:
-    (rubbish,) = find_garbage(store, days=7)
-    assert rubbish.size > 5
-    assert remove(store, rubbish)
+def test_removing_keeps_other_artifacts(store: Store) -> None:
+    (item,) = find_garbage(store, days=7)
+    assert item.size > 5
+    assert remove(store, item)
     assert store.peek(OLD) is None
     assert store.peek(NEW) is not None
     assert list(store.temporary.iterdir()) == []
 
 
-def test_lock_files_go_with_their_artifact_unless_held(store: Store) -> None:
-    (rubbish,) = find_garbage(store, days=7)
-    remove(store, rubbish)
+def test_lock_files_are_removed_with_their_artifact_unless_held(store: Store) -> None:
+    (item,) = find_garbage(store, days=7)
+    remove(store, item)
     with store.claim("dd" * 32):
         remove_locks(store)
         assert {path.stem for path in store.locks.iterdir()} == {NEW, UP, "dd" * 32}
 
 
-def test_tokens_that_nobody_read_for_days_go_and_half_written_ones(store: Store) -> None:
+def test_unused_and_unfinished_tokens_are_garbage(store: Store) -> None:
     store.cache.mkdir()
     hours = {"new.safetensors": 1, "old.safetensors": 30, "dead.safetensors.1-2": 2, "busy.safetensors.1-2": 0}
     for name, age in hours.items():
         file = store.cache / name
         file.write_text("x")
         os.utime(file, (time() - 3600 * age - 60,) * 2)
-    assert found(store) == {"dead": "left by a killed run"}
+    assert garbage(store) == {"dead": "left by a killed run"}
     (store.cache / "dead.safetensors.1-2").unlink()
-    assert found(store, days=1) == {"old": "unused tokens", OLD: "unused"}
-    for rubbish in list(find_garbage(store, days=1)):
-        assert remove(store, rubbish)
+    assert garbage(store, days=1) == {"old": "unused tokens", OLD: "unused"}
+    for item in list(find_garbage(store, days=1)):
+        assert remove(store, item)
     assert sorted(file.name for file in store.cache.iterdir()) == ["busy.safetensors.1-2", "new.safetensors"]

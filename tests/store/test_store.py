@@ -26,7 +26,7 @@ with Store(root).claim(key) as claim:
         if mode == "hang":
             time.sleep(60)
         time.sleep(0.3)
-        claim.commit(stage="s", kind="k", parts={}, seconds=0.3, behind={})
+        claim.commit(stage="s", kind="k", parts={}, seconds=0.3, upstream_seconds={})
     else:
         print("found", flush=True)
 """
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Store:
 def commit(claim: Claim, text: str = "weights") -> None:
     (claim.folder / "model").mkdir()
     (claim.folder / "model" / "weights").write_text(text)
-    claim.commit(stage="teacher", kind="finetune", parts={"seed": 0}, seconds=2.5, behind={})
+    claim.commit(stage="teacher", kind="finetune", parts={"seed": 0}, seconds=2.5, upstream_seconds={})
 
 
 def make(store: Store, key: str = KEY) -> Path:
@@ -49,7 +49,7 @@ def make(store: Store, key: str = KEY) -> Path:
     return store.folder(key)
 
 
-def test_what_was_committed_is_found(store: Store) -> None:
+def test_a_committed_artifact_can_be_read(store: Store) -> None:
     assert store.get(KEY) is None
     with store.claim(KEY) as claim:
         assert claim.artifact is None
@@ -67,7 +67,7 @@ def test_a_second_claim_has_the_artifact(store: Store) -> None:
         assert claim.artifact is not None
 
 
-def test_an_exception_leaves_nothing(store: Store) -> None:
+def test_an_exception_leaves_no_files(store: Store) -> None:
     def fail() -> None:
         with store.claim(KEY) as claim:
             (claim.folder / "half").write_text("x")
@@ -79,7 +79,7 @@ def test_an_exception_leaves_nothing(store: Store) -> None:
     assert list(store.temporary.iterdir()) == []
 
 
-def test_nothing_is_seen_before_the_commit(store: Store) -> None:
+def test_an_artifact_is_not_visible_before_the_commit(store: Store) -> None:
     with store.claim(KEY) as claim:
         (claim.folder / "half").write_text("x")
         assert store.get(KEY) is None
@@ -96,61 +96,61 @@ def test_leftovers_of_a_killed_process_are_removed(store: Store) -> None:
     assert other.exists()
 
 
-def damage_truncated(folder: Path) -> None:
+def corrupt_truncated(folder: Path) -> None:
     (folder / "model" / "weights").write_text("wei")
 
 
-def damage_changed(folder: Path) -> None:
+def corrupt_changed(folder: Path) -> None:
     (folder / "model" / "weights").write_text("weighty")
 
 
-def damage_missing(folder: Path) -> None:
+def corrupt_missing(folder: Path) -> None:
     (folder / "model" / "weights").unlink()
 
 
-def damage_manifest(folder: Path) -> None:
+def corrupt_manifest(folder: Path) -> None:
     (folder / "manifest.json").write_text("{")
 
 
-def damage_no_manifest(folder: Path) -> None:
+def corrupt_no_manifest(folder: Path) -> None:
     (folder / "manifest.json").unlink()
 
 
-DAMAGES = [damage_truncated, damage_changed, damage_missing, damage_manifest, damage_no_manifest]
+CORRUPTIONS = [corrupt_truncated, corrupt_changed, corrupt_missing, corrupt_manifest, corrupt_no_manifest]
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_artifact_is_set_aside(store: Store, damage: object, caplog: pytest.LogCaptureFixture) -> None:
-    assert callable(damage)
-    damage(make(store))
+@pytest.mark.parametrize("corrupt", CORRUPTIONS)
+def test_a_corrupt_artifact_is_quarantined(store: Store, corrupt: object, caplog: pytest.LogCaptureFixture) -> None:
+    assert callable(corrupt)
+    corrupt(make(store))
     fresh = Store(store.root)
     with caplog.at_level(logging.WARNING):
         assert fresh.get(KEY) is None
-    assert "abababababab in the store is damaged" in caplog.text
+    assert "stored stage abababababab is corrupt" in caplog.text
     assert [path.name.partition("-")[0] for path in store.quarantine.iterdir()] == [KEY]
     make(fresh)
     assert fresh.get(KEY) is not None
 
 
-def test_a_claim_sets_a_damaged_artifact_aside_too(store: Store) -> None:
-    damage_truncated(make(store))
+def test_a_claim_quarantines_a_corrupt_artifact(store: Store) -> None:
+    corrupt_truncated(make(store))
     with Store(store.root).claim(KEY) as claim:
         assert claim.artifact is None
 
 
-def test_damage_is_looked_for_once_in_a_process(store: Store) -> None:
-    damage_changed(make(store))  # this object made it, so it knows it
+def test_an_artifact_is_checked_once_in_a_process(store: Store) -> None:
+    corrupt_changed(make(store))  # this object built it
     assert store.get(KEY) is not None
 
 
-def test_peek_reads_the_manifest_only(store: Store) -> None:
-    damage_missing(make(store))
+def test_peek_reads_only_the_manifest(store: Store) -> None:
+    corrupt_missing(make(store))
     manifest = Store(store.root).peek(KEY)
     assert manifest is not None
     assert manifest.seconds == 2.5
 
 
-def test_reading_marks_as_used(store: Store) -> None:
+def test_reading_updates_the_time_of_use(store: Store) -> None:
     folder = make(store)
     os.utime(folder / "manifest.json", (0, 0))
     Store(store.root).peek(KEY)
@@ -159,25 +159,25 @@ def test_reading_marks_as_used(store: Store) -> None:
     assert store.used(KEY).year > 1970
 
 
-def test_manifests_lists_what_can_be_read(store: Store) -> None:
+def test_manifests_lists_the_readable_ones(store: Store) -> None:
     keys = ["ab" * 32, "cd" * 32, "ef" * 32]
     for key in keys:
         make(store, key)
-    damage_manifest(store.folder(keys[1]))
+    corrupt_manifest(store.folder(keys[1]))
     assert [manifest.key for manifest in store.manifests()] == [keys[0], keys[2]]
 
 
-def test_who_breaks_the_lock_finds_the_artifact_of_the_other(store: Store) -> None:
+def test_a_process_that_broke_the_lock_gets_the_artifact_of_the_other(store: Store) -> None:
     with store.claim(KEY) as claim:
         (claim.folder / "model").mkdir()
         (claim.folder / "model" / "weights").write_text("weights")
         other = Claim(Store(store.root), KEY, None)  # as on a file system whose locks do not work
         commit(other)
-        claim.commit(stage="teacher", kind="finetune", parts={}, seconds=1.0, behind={})
+        claim.commit(stage="teacher", kind="finetune", parts={}, seconds=1.0, upstream_seconds={})
     assert store.get(KEY) is not None
 
 
-def test_a_waiting_claim_is_told_once_and_then_has_the_artifact(store: Store) -> None:
+def test_a_claim_waits_and_then_has_the_artifact(store: Store) -> None:
     told: list[str] = []
     found: list[object] = []
 
@@ -202,14 +202,14 @@ def start(store: Store, mode: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_of_two_processes_one_makes_and_the_other_reads(store: Store) -> None:
+def test_one_of_two_processes_builds_and_the_other_reads(store: Store) -> None:
     processes = [start(store, "make") for _ in range(2)]
     said = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
     assert said == ["found", "making"]
 
 
 @pytest.mark.kill
-def test_a_killed_process_gives_the_lock_back_and_leaves_no_half_artifact(store: Store) -> None:
+def test_a_killed_process_releases_the_lock_and_leaves_no_artifact(store: Store) -> None:
     process = start(store, "hang")
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "making"

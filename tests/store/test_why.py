@@ -10,11 +10,11 @@ def manifest(key: str, kind: str, parts: Mapping[str, object]) -> Manifest:
     return Manifest(key=key, stage="s", kind=kind, parts=parts, seconds=0.0)
 
 
-def test_empty_parts_are_values() -> None:
+def test_empty_mappings_are_values() -> None:
     assert flatten({"a": {}, "b": []}) == {"a": {}, "b": []}
 
 
-def test_tells_changed_added_and_missing_values() -> None:
+def test_changed_added_and_missing_values_are_listed() -> None:
     mine = {"seed": 0, "train": {"epochs": 2}, "new": 1}
     other = {"seed": 0, "train": {"epochs": 3}, "old": 2}
     assert differences(mine, other, lambda _key: None) == (
@@ -24,7 +24,7 @@ def test_tells_changed_added_and_missing_values() -> None:
     )
 
 
-def test_an_input_that_differs_is_followed_to_the_cause() -> None:
+def test_a_different_input_is_followed_upstream() -> None:
     known = {
         "t0": {"seed": 0, "inputs": {}},
         "t1": {"seed": 1, "inputs": {}},
@@ -42,19 +42,19 @@ def test_a_stage_without_inputs_differs_from_one_with_inputs() -> None:
     assert [(one.path, one.value) for one in found] == [("inputs.of.0", "a"), ("inputs", "(absent)")]
 
 
-def test_a_difference_is_told_where_it_is_nearest() -> None:
+def test_a_difference_is_listed_once_at_the_nearest_stage() -> None:
     known = {"a": {"seed": 0, "width": 1}, "b": {"seed": 1, "width": 2}}
     mine, other = {"seed": 0, "inputs": {"model": ["a"]}}, {"seed": 1, "inputs": {"model": ["b"]}}
     assert [one.path for one in differences(mine, other, known.get)] == ["seed", "inputs.model.0 > width"]
 
 
-def test_an_input_that_is_not_known_is_told_by_its_key() -> None:
+def test_an_unknown_input_is_listed_by_its_key() -> None:
     assert differences({"inputs": {"model": ["a"]}}, {"inputs": {"model": ["b"]}}, lambda _key: None) == (
         Difference(path="inputs.model.0", value="a", other="b"),
     )
 
 
-def test_nearest_is_of_the_same_kind_and_differs_least() -> None:
+def test_the_nearest_stage_has_the_same_kind_and_the_fewest_differences() -> None:
     mine = {"a": 1, "b": 2, "c": 3}
     stored = [
         manifest("1", "split", mine),

@@ -39,7 +39,7 @@ def test_a_recipe_that_is_wrong_by_itself_may_be_right_at_every_point(codec: Opt
     check_values(study, recipe, (), codec, faults)
     assert not faults
     check_values(parse_yaml("search: {}", "s"), recipe, (), codec, faults)
-    assert str(faults) == "recipe: stages.members.size: must be >= 1, is 0"
+    assert str(faults) == "recipe: stages.members.size: must be >= 1, got 0"
 
 
 def test_a_recipe_with_several_ends_needs_a_result(codec: OptionsCodec) -> None:
@@ -62,7 +62,7 @@ def test_what_is_searched_inside_of_a_searched_part_comes_after_it(codec: Option
     study = parse_yaml("search: {task.size: {choice: [0]}, task: {choice: [{kind: fake, size: 5}]}}", "s")
     faults = ErrorCollector()
     check_values(study, RECIPE, (), codec, faults)
-    assert str(faults) == "s:1:31: task.size: must be >= 1, is 0"
+    assert str(faults) == "s:1:31: task.size: must be >= 1, got 0"
 
 
 def test_a_value_that_is_excluded_everywhere_is_not_looked_at(codec: OptionsCodec) -> None:
@@ -71,7 +71,7 @@ def test_a_value_that_is_excluded_everywhere_is_not_looked_at(codec: OptionsCode
     check_values(study, RECIPE, [{"members.size": 0}], codec, faults)
     assert not faults
     check_values(study, RECIPE, [{"members.size": 0, "score.rate": 1.0}], codec, faults)
-    assert str(faults) == "s:1:37: stages.members.size: must be >= 1, is 0"
+    assert str(faults) == "s:1:37: stages.members.size: must be >= 1, got 0"
 
 
 def test_paths_are_looked_at_even_where_their_axis_is_wrong(codec: OptionsCodec) -> None:
@@ -140,9 +140,9 @@ def test_one_fault_of_both_ends_of_a_range_is_told_once(codec: OptionsCodec) -> 
     faults = ErrorCollector()
     check_values(study, RECIPE, [], codec, faults)
     assert str(faults).splitlines() == [
-        "s:1:35: stages.members.size: must be a whole number, is 1.0",
-        "s:1:65: stages.score.rate: must be > 0, is -1.0",
-        "s:1:71: stages.score.rate: must be > 0, is -2.0",
+        "s:1:35: stages.members.size: expected an integer, got 1.0",
+        "s:1:65: stages.score.rate: must be > 0, got -1.0",
+        "s:1:71: stages.score.rate: must be > 0, got -2.0",
     ]
 
 

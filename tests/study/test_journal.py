@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from bebertlab.errors import SetupError
+from bebertlab.formats import OtherFormat
 from bebertlab.interfaces.events import StageResult, TrialRecord, TrialState
 from bebertlab.interfaces.sampler import Objective, SearchDimension
 from bebertlab.study.journal import FILE, Journal, open_journal, read_records
@@ -134,9 +135,12 @@ def test_a_journal_of_another_format_is_refused(tmp_path: Path, found: int | Non
     (index,) = (index for index, line in enumerate(lines) if "bebertlab_format" in line)
     lines[index] = "" if found is None else lines[index].replace(":2}", f":{found}}}")
     (tmp_path / FILE).write_text("".join(lines))
-    with pytest.raises(SetupError, match=rf"format {found or 1}; this version reads 2\); move .* away and run"):
+    with pytest.raises(OtherFormat, match=r"this version reads 2\); move the file away and run"):
         read_records(tmp_path)
-    with pytest.raises(SetupError, match="written by another version"), open_journal(make(), tmp_path):
+    with (
+        pytest.raises(SetupError, match=f"written by {'an older' if found is None else 'a newer'} bebertlab"),
+        open_journal(make(), tmp_path),
+    ):
         pass
     assert (tmp_path / FILE).read_text() == "".join(lines)
 
@@ -146,7 +150,7 @@ def test_a_record_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
         journal.extend()
     text = (tmp_path / FILE).read_text().replace('"seed":1', '"seed":"one"')
     (tmp_path / FILE).write_text(text)
-    with pytest.raises(SetupError, match="the journal is damaged: seed: must be a whole number, is 'one'; move"):
+    with pytest.raises(SetupError, match="the journal is damaged: seed: expected an integer, got 'one'; move"):
         read_records(tmp_path)
 
 
@@ -327,6 +331,6 @@ def test_a_damaged_line_is_named(tmp_path: Path, garbage: bytes, last: bool) -> 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    message = r"file/x: the folder cannot be made: Not a directory; --work names another place"
+    message = r"file/x: cannot create the folder: Not a directory; choose another one with --work"
     with pytest.raises(SetupError, match=message), open_journal(make(), tmp_path / "file" / "x"):
         pass

@@ -94,24 +94,24 @@ questions:
         "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: description, exclude, name, objective, "
         "objectives, plugins, questions, recipe, recipe_name, relative_to, sampler, schema_version, search, seeds, "
         "set, smoke, threads)",
-        "study.yaml:6:28: recipe.task.size: must be >= 1, is 0",
+        "study.yaml:6:28: recipe.task.size: must be >= 1, got 0",
         "study.yaml:9:25: recipe.stages.trunk.siez: unknown option of stage 'fake'; did you mean 'size'? (known: "
         "ensemble, fault, metric, model, rate, seed, size, sleep)",
-        "study.yaml:10:48: recipe.stages.members.size: must be a whole number, is 1.7",
+        "study.yaml:10:48: recipe.stages.members.size: expected an integer, got 1.7",
         "study.yaml:13:39: recipe.stages.members.ensemble: unknown ensemble 'baging'; did you mean 'bagging'? (known: "
         "bagging, boosting, single)",
         "study.yaml:14:17: search.members.size: choice is empty; list at least one value",
         "study.yaml:15:3: search: member.rate: 'member' is no key and no stage of the recipe; did you mean 'members'? "
         "(known: description, encoder, members, result, schema_version, score, seed, stages, task, train, trunk)",
-        "study.yaml:16:30: recipe.stages.score.rate: must be a number, is '2'",
-        "study.yaml:16:35: recipe.stages.score.rate: must be a number, is true",
+        "study.yaml:16:30: recipe.stages.score.rate: expected a number, got '2'",
+        "study.yaml:16:35: recipe.stages.score.rate: expected a number, got true",
         "study.yaml:17:15: search.trunk.rate: uniform is [2.0, 1.0]; the first number must be smaller",
         "study.yaml:19:24: exclude.0.members.ensemble: singel is not one of the choices: single, baging",
         "study.yaml:20:21: exclude.1.members.sleep: 'members.sleep' is not searched; did you mean 'members.ensemble'? "
         "(known: member.rate, members.ensemble, score.rate)",
         "study.yaml:21:5: exclude.2: is empty and would exclude every point",
-        "study.yaml:22:12: seeds.1: must be a whole number, is 1.5",
-        "study.yaml:23:10: threads: must be >= 1, is 0",
+        "study.yaml:22:12: seeds.1: expected an integer, got 1.5",
+        "study.yaml:23:10: threads: must be >= 1, got 0",
         "study.yaml:24:17: sampler.kind: unknown sampler 'gird'; did you mean 'grid'? (known: grid, random, tpe)",
         "study.yaml:26:22: members.ensmble: stages.members (stage 'fakes') has no option 'ensmble'; did you mean "
         "'ensemble'? (known: ensemble, model, size, sleep)",
@@ -123,7 +123,7 @@ def test_an_option_of_the_sampler_outside_of_it_is_named(files: Files) -> None:
     ranged = files.text[: files.text.index("  members.ensemble: {choice")] + "  score.rate: {uniform: [0.1, 1]}\n"
     files.path.write_text(f"{ranged}sampler: {{kind: tpe}}\ntrials: 4\n")
     assert faults(files) == [  # nothing of a grid, which the file does not ask for
-        "study.yaml:14:10: sampler: trials is missing (a whole number)",
+        "study.yaml:14:10: sampler: trials is missing (an integer)",
         "study.yaml:15:1: trials: unknown key; it belongs in `sampler`, e.g. sampler: {trials: ...}",
     ]
 
@@ -161,10 +161,10 @@ questions:
         ("members.size: {choice: [1, 1]}", "13:17: search.members.size: choice has 1 twice"),
         (
             "members.size: [1, 2]",
-            "13:17: search.members.size: must be a mapping (choice, uniform, loguniform, integer)",
+            "13:17: search.members.size: expected a mapping (choice, uniform, loguniform, integer)",
         ),
-        ("members.size: {uniform: [1, 2.5]}", "13:28: recipe.stages.members.size: must be a whole number, is 1.0"),
-        ("members.size: {integer: [0, 2]}", "13:28: recipe.stages.members.size: must be >= 1, is 0"),
+        ("members.size: {uniform: [1, 2.5]}", "13:28: recipe.stages.members.size: expected an integer, got 1.0"),
+        ("members.size: {integer: [0, 2]}", "13:28: recipe.stages.members.size: must be >= 1, got 0"),
         ("stages.members.ensemble: {choice: [single]}", "14:3: search.stages.members.ensemble: searches the same as"),
         ("seed: {choice: [1, 2]}", "13:3: search.seed: seeds are listed under seeds, not searched"),
         (
@@ -273,7 +273,7 @@ questions:
     first = text.count("\n") + 2
     unsearched = "'members.sleep' is not searched; did you mean 'members.size'? (known: members.ensemble, members.size)"
     found = faults(files)
-    assert found.pop(6).startswith(f"study.yaml:{first + 4}:49: questions.4.where: must be a mapping")
+    assert found.pop(6).startswith(f"study.yaml:{first + 4}:49: questions.4.where: expected a mapping")
     assert found == [
         f"study.yaml:{first}:64: questions.0.where.members.size: 3 is not one of the choices: 1, 2, 4",
         f"study.yaml:{first + 1}:65: questions.1.where.members.sleep: {unsearched}",
@@ -281,7 +281,7 @@ questions:
         f"study.yaml:{first + 2}:49: questions.2.where: 'members.ensemble' is compared; a condition names other paths",
         f"study.yaml:{first + 2}:81: questions.2.by: 'members.ensemble' is compared; name another searched option",
         f"study.yaml:{first + 3}:49: questions.3.where: is empty; name a searched option and its values",
-        f"study.yaml:{first + 4}:56: questions.4.by: must be text, is a list",
+        f"study.yaml:{first + 4}:56: questions.4.by: expected text, got a list",
     ]
 
 
@@ -338,9 +338,9 @@ def test_faults_of_the_command_line_name_it(files: Files) -> None:
         files, "members.size=0", "score.rat=1", "seeds=[", "train", "sampler.kind=gird", "smoke.x=1", "search.x=[1]"
     )
     assert "--set train: write it as path=value, e.g. --set train.epochs=1" in found
-    assert any(line.startswith("--set seeds=[: not YAML") for line in found)
+    assert any(line.startswith("--set seeds=[: is not valid YAML") for line in found)
     assert any(
-        line.startswith("--set members.size=0: recipe.stages.members.size: must be >= 1, is 0") for line in found
+        line.startswith("--set members.size=0: recipe.stages.members.size: must be >= 1, got 0") for line in found
     )
     assert any(line.startswith("--set score.rat=1: score.rat: stages.score (stage 'fake') has no") for line in found)
     assert any(line.startswith("--set sampler.kind=gird: sampler.kind: unknown sampler 'gird'") for line in found)
@@ -360,8 +360,8 @@ def test_smoke_must_be_there(files: Files) -> None:
         ("name: x\n", "study.yaml:1:1: recipe is missing; e.g. recipe: recipes/bebert.yaml"),
         ("name: x\nrecipe: 3\n", "study.yaml:2:9: recipe: must be the path of a recipe, or a recipe; e.g."),
         ("name: x\nrecipe: nowhere.yaml\n", "study.yaml:2:9: recipe: nowhere.yaml: no such file"),
-        ("name: x\nrecipe: .\n", "study.yaml:2:9: recipe: FOLDER: is a folder; name a file in it"),
-        ("name: x\nname: y\nrecipe: {}\n", "study.yaml:2:1: name: is there twice; the first one is at line 1"),
+        ("name: x\nrecipe: .\n", "study.yaml:2:9: recipe: FOLDER: is a folder, expected a file"),
+        ("name: x\nname: y\nrecipe: {}\n", "study.yaml:2:1: name: duplicate key, first at line 1"),
     ],
 )
 def test_a_file_that_is_no_study(files: Files, text: str, fault: str) -> None:

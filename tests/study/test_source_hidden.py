@@ -33,7 +33,7 @@ questions:
 """
     )
     assert [fault[: len("study.yaml:17:24: ") + 20] for fault in faults(files)] == [
-        "study.yaml:16:5: exclude.0: must be a ",
+        "study.yaml:16:5: exclude.0: expected a",
         "study.yaml:17:24: exclude.1.members.en",
         "study.yaml:19:5: questions.0: text is ",
         "study.yaml:20:44: questions.1.cost: th",
@@ -44,8 +44,8 @@ def test_the_small_version_is_checked_with_the_study(files: Files) -> None:
     files.write(smoke="smoke: {sedes: [0], trunk.size: 1.5, threads: 0}")
     small = [
         "study.yaml:21:16: sedes: 'sedes' is no key and no stage of the recipe; did you mean 'seed'? (known: ",
-        "study.yaml:21:33: recipe.stages.trunk.size: must be a whole number, is 1.5",
-        "study.yaml:21:47: threads: must be >= 1, is 0",
+        "study.yaml:21:33: recipe.stages.trunk.size: expected an integer, got 1.5",
+        "study.yaml:21:47: threads: must be >= 1, got 0",
     ]
     found = sorted(faults(files))
     assert len(found) == len(small)

@@ -38,7 +38,7 @@ def _study(tracker: MlflowTracker, study: StudyRecord, trials: tuple[TrialRecord
     manager.hook.bebertlab_study_finished(study=study, trials=trials, report=())
 
 
-def test_a_study_and_the_same_again(
+def test_a_study_is_written_once(
     database: Path, runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     _study(MlflowTracker(), study, trials)
@@ -51,7 +51,7 @@ def test_a_study_and_the_same_again(
     assert not caplog.records
 
 
-def test_a_finished_study_that_is_written_needs_no_mlflow(
+def test_a_finished_and_written_study_does_not_import_mlflow(
     database: Path,
     runs: Read,
     study: StudyRecord,
@@ -75,7 +75,7 @@ def test_a_finished_study_that_is_written_needs_no_mlflow(
 
 
 @pytest.mark.parametrize("change", ["trial", "experiment", "report"])
-def test_a_finished_study_is_written_where_something_is_new(
+def test_a_finished_study_is_written_if_something_changed(
     database: Path, study: StudyRecord, trials: tuple[TrialRecord, ...], monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     page = study.work / "report.md"
@@ -96,7 +96,7 @@ def test_a_finished_study_is_written_where_something_is_new(
     assert len(opened) == 1
 
 
-def test_calls_that_fail_are_made_up_for_at_the_end(
+def test_failed_calls_are_repeated_at_the_end(
     database: Path,
     runs: Read,
     study: StudyRecord,
@@ -190,7 +190,7 @@ def test_what_cannot_be_made_up_for_is_counted(
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/nowhere/mlflow.db", "nonsense://x"])
-def test_a_place_that_cannot_be_written_warns_once_and_costs_little(
+def test_an_unwritable_database_warns_once_and_takes_little_time(
     study: StudyRecord, trials: tuple[TrialRecord, ...], caplog: pytest.LogCaptureFixture, uri: str
 ) -> None:
     began = time.monotonic()
@@ -200,7 +200,7 @@ def test_a_place_that_cannot_be_written_warns_once_and_costs_little(
     assert uri in record.getMessage()
 
 
-def test_an_own_experiment(database: Path, runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+def test_a_given_experiment(database: Path, runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
     _study(MlflowTracker(f"sqlite:///{database}", "mine"), study, trials[:1])
     assert len(runs()) == 2
 

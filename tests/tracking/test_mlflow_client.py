@@ -72,7 +72,7 @@ def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path, kind: str) -> None
         path.mkdir()
     else:
         path.write_text("no database at all, but a text of some length " * 9)
-    with pytest.raises(SetupError, match="it should be an SQLite file that can be written"):
+    with pytest.raises(SetupError, match="expected an SQLite file that can be written"):
         connect(default_uri(tmp_path), tmp_path)
 
 
@@ -109,7 +109,7 @@ def test_a_schema_that_cannot_be_created_leaves_nothing(tmp_path: Path, monkeypa
 def test_a_home_that_is_not_known_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     check_uri(None)
     check_uri("http://~nobody-of-that-name")
-    with pytest.raises(UserError, match="no home folder is known for ~nobody-of-that-name"):
+    with pytest.raises(UserError, match="unknown home folder ~nobody-of-that-name"):
         check_uri("~nobody-of-that-name/x")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "~nobody-of-that-name/x")
     with pytest.raises(UserError, match="no home folder"):

@@ -79,7 +79,7 @@ def test_a_long_report_is_cut_between_lines(study: StudyRecord, tmp_path: Path) 
     assert len(note) <= 8000
     assert note.startswith("# tiny_study\n| 0 |")
     assert note.endswith("report.html has the plots.*\n")
-    assert f"| {'x' * 50} |\n\n*The rest" in note
+    assert f"| {'x' * 50} |\n\n*Continued" in note
 
 
 def test_a_short_report_is_the_whole_description(study: StudyRecord, tmp_path: Path) -> None:

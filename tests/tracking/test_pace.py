@@ -24,7 +24,7 @@ def _paced(planned: int | None, finished: int, ends: list[float]) -> tuple[Pace,
     return pace, clock
 
 
-def test_the_estimate_is_what_is_left_at_the_pace_of_the_last_trials() -> None:
+def test_the_estimate_uses_the_pace_of_the_last_trials() -> None:
     pace, clock = _paced(10, 0, [10.0, 20.0, 30.0, 40.0])
     assert pace.left() == pytest.approx(60.0)
     clock.now += 5.0
@@ -32,14 +32,14 @@ def test_the_estimate_is_what_is_left_at_the_pace_of_the_last_trials() -> None:
     assert pace.elapsed() == pytest.approx(45.0)
 
 
-def test_old_trials_do_not_count() -> None:
-    # the first trial made what all the others share
-    ends = [1000.0 + 2.0 * place for place in range(25)]
+def test_early_trials_do_not_count() -> None:
+    # the first trial built the stages that all others share
+    ends = [1000.0 + 2.0 * index for index in range(25)]
     pace, _ = _paced(35, 0, ends)
     assert pace.left() == pytest.approx(20.0)
 
 
-def test_while_nothing_finishes_the_estimate_does_not_reach_zero() -> None:
+def test_the_estimate_does_not_reach_zero_while_nothing_finishes() -> None:
     pace, clock = _paced(5, 0, [10.0, 20.0, 30.0, 40.0])
     clock.now += 300.0
     left = pace.left()
@@ -51,11 +51,11 @@ def test_while_nothing_finishes_the_estimate_does_not_reach_zero() -> None:
     ("planned", "finished", "ends"),
     [(10, 0, [1.0, 2.0]), (None, 0, [1.0, 2.0, 3.0, 4.0]), (3, 0, [1.0, 2.0, 3.0])],
 )
-def test_no_estimate_without_evidence(planned: int | None, finished: int, ends: list[float]) -> None:
+def test_there_is_no_estimate_without_enough_trials(planned: int | None, finished: int, ends: list[float]) -> None:
     assert _paced(planned, finished, ends)[0].left() is None
 
 
-def test_trials_of_earlier_runs_are_done_but_say_nothing_about_the_pace() -> None:
+def test_trials_of_earlier_runs_count_as_done_but_not_for_the_pace() -> None:
     pace, _ = _paced(100, 90, [10.0, 20.0, 30.0])
     assert pace.standing() == "93/100"
     assert pace.left() == pytest.approx(70.0)
@@ -63,46 +63,46 @@ def test_trials_of_earlier_runs_are_done_but_say_nothing_about_the_pace() -> Non
 
 
 def _stages(**counts: int) -> dict[str, str]:
-    """Keys to kinds of so many stages of each kind."""
+    """Keys to kinds, with this number of stages of each kind."""
     return {f"{kind}{number}": kind for kind, count in counts.items() for number in range(count)}
 
 
-def test_what_is_to_be_made_tells_more_than_the_first_trials() -> None:
+def test_the_estimate_uses_the_missing_stages_if_they_are_known() -> None:
     clock = _Clock()
     pace = Pace(clock)
     pace.begin(20, 0, _stages(finetune=1, member=20, merge=20))
     pace.start(0)
     pace.start(1)
     clock.now += 500.0
-    pace.made("finetune0", "finetune", 500.0)
-    pace.made("member0", "member", 4.0)
-    assert pace.left() is None  # no merge was seen yet
-    pace.made("merge0", "merge", 0.5)
+    pace.built("finetune0", "finetune", 500.0)
+    pace.built("member0", "member", 4.0)
+    assert pace.left() is None  # no merge has finished yet
+    pace.built("merge0", "merge", 0.5)
     left = {key: kind for key, kind in _stages(member=20, merge=20).items() if key not in ("member0", "merge0")}
     pace.finish(0, left)
     assert pace.left() == pytest.approx((19 * 4.0 + 19 * 0.5) / 2)
-    pace.made("member1", "member", 8.0)
+    pace.built("member1", "member", 8.0)
     assert pace.left() == pytest.approx((18 * 6.0 + 19 * 0.5) / 2)
-    pace.found("merge1")  # another study made it
+    pace.cached("merge1")  # another study built it
     assert pace.left() == pytest.approx((18 * 6.0 + 18 * 0.5) / 2)
 
 
-def test_what_a_failed_trial_would_have_made_is_not_left() -> None:
+def test_stages_of_a_failed_trial_are_not_left() -> None:
     pace = Pace(_Clock())
     pace.begin(4, 0, _stages(member=4))
     pace.start(0)
-    pace.made("member0", "member", 3.0)
+    pace.built("member0", "member", 3.0)
     pace.finish(0, {"member1": "member", "member2": "member", "member3": "member"})
     assert pace.left() == 9.0
     pace.finish(1, {"member3": "member"})
     assert pace.left() == 3.0
 
 
-def test_what_was_not_known_to_be_missing_is_not_counted() -> None:
+def test_a_stage_that_was_not_missing_is_not_counted() -> None:
     pace = Pace(_Clock())
     pace.begin(2, 0, _stages(member=1))
-    pace.made("member0", "member", 3.0)
-    pace.made("other", "member", 3.0)
+    pace.built("member0", "member", 3.0)
+    pace.built("other", "member", 3.0)
     assert pace.left() == 0.0
 
 
@@ -114,7 +114,7 @@ def test_the_estimate_falls_while_points_are_drawn() -> None:
     for number in range(7):
         pace.start(number)
         clock.now += 0.5
-        pace.made(f"member{number}", "member", 0.4)  # says nothing of the points that are not drawn yet
+        pace.built(f"member{number}", "member", 0.4)  # the points not drawn yet may need other stages
         pace.finish(number, {})
         left.append(pace.left())
     assert left == [None, None, *(pytest.approx(0.5 * count) for count in (5, 4, 3, 2, 1))]

@@ -1,1 +1,1 @@
-"""What `bebertlab doctor` looks at."""
+"""The checks of `bebertlab doctor`."""

@@ -1,4 +1,4 @@
-"""One thing that was looked at."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from bebertlab.errors import UserError
 
 
 class Mark(StrEnum):
-    """How well something is."""
+    """The outcome of a check."""
 
     OK = "ok"
-    WARN = "warn"  #: works, but not as well as it could
-    FAIL = "fail"  #: studies will not run
+    WARN = "warn"  #: works, with a drawback
+    FAIL = "fail"  #: studies cannot run
 
 
 @frozen
 class Finding:
-    """What was looked at, how it is, and what to do."""
+    """What was checked, the result, and what to do."""
 
     what: str
     mark: Mark
     found: str
-    hint: str = ""  #: what would be right; empty where all is well
+    hint: str = ""  #: what to do; empty if nothing
 
 
-def look(what: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """The findings of a check; one that raises has failed, and the others go on.
+def run_check(what: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """The findings of a check; one that raises has failed, and the other checks still run.
 
-    >>> [finding] = look("sums", lambda: [Finding("sums", Mark.OK, str(1 // 0))])
+    >>> [finding] = run_check("sums", lambda: [Finding("sums", Mark.OK, str(1 // 0))])
     >>> finding.mark, finding.found
     (<Mark.FAIL: 'fail'>, 'ZeroDivisionError: integer division or modulo by zero')
     """
@@ -39,6 +39,6 @@ def look(what: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
         return list(check())
     except UserError as error:
         return [Finding(what, Mark.FAIL, str(error))]
-    except Exception as error:  # a check must not take the others with it
-        words = " ".join(str(error).split())
-        return [Finding(what, Mark.FAIL, f"{type(error).__name__}: {words}")]
+    except Exception as error:  # the other checks must still run
+        message = " ".join(str(error).split())
+        return [Finding(what, Mark.FAIL, f"{type(error).__name__}: {message}")]

@@ -1,4 +1,4 @@
-"""The machine: processor, graphics processor, memory, disk."""
+"""Checks of the machine: processor, GPUs, memory, disk."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from pathlib import Path
 from bebertlab.cli.health.finding import Finding, Mark
 from bebertlab.config.humanize import format_size
 from bebertlab.processors import group_folders, processors
+from bebertlab.store.disk import existing_parent
 
 _GIBIBYTE = 2**30
-#: what the default study takes at the most
+#: upper bounds for the default study
 _MEMORY_BYTES = 4 * _GIBIBYTE
 _DISK_BYTES = 2 * _GIBIBYTE
-#: instructions that make a difference to matrix products, as Linux calls them
+#: instructions that speed up matrix products, by their names in Linux
 _INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_vpopcntdq", "amx_bf16", "amx_int8")
 _ARM_INSTRUCTIONS = ("asimd", "asimddp", "bf16", "i8mm", "sve")
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterable[Finding]:
-    """Cores, torch's threads, and the instructions that matter."""
+    """Cores, torch's threads, and instructions for matrix products."""
     import torch
 
-    here = processors()
+    cores = processors()
     threads = torch.get_num_threads()
-    text = f"{here.describe()}, torch uses {threads} threads ({torch.backends.cpu.get_cpu_capability()})"
-    if threads > here.usable:
-        yield Finding("processor", Mark.WARN, text, f"more threads than cores; set OMP_NUM_THREADS={here.usable}")
+    text = f"{cores.describe()}, torch uses {threads} threads ({torch.backends.cpu.get_cpu_capability()})"
+    if threads > cores.usable:
+        yield Finding("processor", Mark.WARN, text, f"more threads than cores; set OMP_NUM_THREADS={cores.usable}")
     else:
         yield Finding("processor", Mark.OK, text)
-    yield Finding("instructions", Mark.OK, ", ".join(_flags(cpuinfo)) or "not known")
+    yield Finding("instructions", Mark.OK, ", ".join(_flags(cpuinfo)) or "unknown")
 
 
 def graphics() -> Iterable[Finding]:
@@ -43,7 +44,7 @@ def graphics() -> Iterable[Finding]:
 
     from bebertlab.study.devices import machine_gpu
 
-    with warnings.catch_warnings(record=True) as caught:  # an old driver is told by a warning
+    with warnings.catch_warnings(record=True) as caught:  # torch warns about an old driver
         warnings.simplefilter("always")
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if caught:
@@ -63,27 +64,27 @@ def memory(
     own: Path = Path("/proc/self/cgroup"),
     groups: Path = Path("/sys/fs/cgroup"),
 ) -> Iterable[Finding]:
-    """Memory that is free, within the limit of a container."""
+    """The free memory, within the limit of a container."""
     free = _free_memory(meminfo, group_folders("memory", own, groups))
     if free is None:
-        yield Finding("memory", Mark.OK, "not known")
+        yield Finding("memory", Mark.OK, "unknown")
     elif free < _MEMORY_BYTES:
-        hint = f"the default study takes up to {format_size(_MEMORY_BYTES)}; --jobs 1 takes less"
+        hint = f"the default study needs up to {format_size(_MEMORY_BYTES)}; --jobs 1 needs less"
         yield Finding("memory", Mark.WARN, f"{format_size(free)} free", hint)
     else:
         yield Finding("memory", Mark.OK, f"{format_size(free)} free")
 
 
 def disk(work: Path) -> Iterable[Finding]:
-    """Whether the work folder and the temporary folder can be written, and the room in them."""
+    """Whether the work folder and the temporary folder can be written, and their free space."""
     for what, folder in (("work folder", work), ("temporary folder", Path(tempfile.gettempdir()))):
-        there = next(one for one in (folder.resolve(), *folder.resolve().parents) if one.exists())
-        free = shutil.disk_usage(there).free
+        parent = existing_parent(folder.resolve())
+        free = shutil.disk_usage(parent).free
         text = f"{folder}: {format_size(free)} free"
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            yield Finding(what, Mark.FAIL, f"{there} cannot be written", "name another folder (--work or TMPDIR)")
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            yield Finding(what, Mark.FAIL, f"{parent} cannot be written", "choose another folder with --work or TMPDIR")
         elif free < _DISK_BYTES:
-            hint = f"leave at least {format_size(_DISK_BYTES)}; `bebertlab store gc` makes room"
+            hint = f"free at least {format_size(_DISK_BYTES)}, e.g. with `bebertlab store gc`"
             yield Finding(what, Mark.WARN, text, hint)
         else:
             yield Finding(what, Mark.OK, text)
@@ -109,6 +110,6 @@ def _free_memory(meminfo: Path, folders: Iterable[Path]) -> int | None:
     for folder in folders:
         for names in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
             limit, used = (folder / name for name in names)
-            if limit.is_file() and used.is_file() and (most := limit.read_text(encoding="ascii").strip()) != "max":
-                free = min(free, int(most) - int(used.read_text(encoding="ascii")))
+            if limit.is_file() and used.is_file() and (maximum := limit.read_text(encoding="ascii").strip()) != "max":
+                free = min(free, int(maximum) - int(used.read_text(encoding="ascii")))
     return max(0, free)

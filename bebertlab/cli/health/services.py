@@ -1,4 +1,4 @@
-"""What a study talks to: Ray, the MLflow database, the hub."""
+"""Checks of services: Ray, the MLflow database, the hub."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 def ray() -> Iterable[Finding]:
-    """Start and end the executor `ray`, with nothing to do."""
+    """Start and stop the executor `ray` without trials."""
     from bebertlab.study.executors.ray import RayExecutor
     from bebertlab.study.interrupts import Interrupts
 
     start = time.monotonic()
     with Interrupts() as interrupts:
         RayExecutor(jobs=1).run(_Idle(), interrupts)
-    yield Finding("ray", Mark.OK, f"starts and ends in {time.monotonic() - start:.1f} s")
+    yield Finding("ray", Mark.OK, f"starts and stops in {time.monotonic() - start:.1f} s")
 
 
 def tracking(work: Path) -> Iterable[Finding]:
-    """Whether the MLflow database of a work folder can be read; nothing is created or changed."""
+    """Whether the MLflow database of a work folder can be read; creates and changes nothing."""
     file = work.resolve() / "mlflow.db"
     if not file.exists():
-        yield Finding("mlflow", Mark.OK, f"{file}: not there yet; the first study makes it")
+        yield Finding("mlflow", Mark.OK, f"{file}: does not exist yet; the first study creates it")
         return
-    hint = "move the file away: the next run of a study makes a new one and writes its trials again"
+    hint = "move the file away: the next run of a study creates a new one and writes its trials again"
     try:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=5)) as database:
             (schema,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -45,22 +45,22 @@ def tracking(work: Path) -> Iterable[Finding]:
         yield Finding("mlflow", Mark.FAIL, f"{file}: cannot be read: {error}", hint)
         return
     if problem != "ok":
-        yield Finding("mlflow", Mark.FAIL, f"{file}: damaged: {problem}", hint)
+        yield Finding("mlflow", Mark.FAIL, f"{file}: corrupt: {problem}", hint)
     else:
         yield Finding("mlflow", Mark.OK, f"{file}: {runs} runs, schema {schema}")
 
 
 def hub() -> Iterable[Finding]:
-    """Whether the Hugging Face hub answers."""
+    """Whether the Hugging Face hub can be reached."""
     from bebertlab.network import reach_hub
 
     try:
         reach_hub("hub")
     except SetupError as error:
-        hint = "studies of local data need no hub; behind a proxy set HTTPS_PROXY, for a mirror HF_ENDPOINT"
+        hint = "studies of local data do not need it; set HTTPS_PROXY for a proxy, HF_ENDPOINT for a mirror"
         yield Finding("hub", Mark.FAIL, str(error).removeprefix("hub: "), hint)
     else:
-        yield Finding("hub", Mark.OK, "answers")
+        yield Finding("hub", Mark.OK, "can be reached")
 
 
 class _Idle:

@@ -26,14 +26,14 @@ def _project(source: Path, *dependencies: str, python: str = ">=3.11") -> None:
     (source / "pyproject.toml").write_text(text)
 
 
-def test_python_is_held_against_what_is_asked_for(source: Path) -> None:
+def test_the_version_of_python_is_checked(source: Path) -> None:
     _project(source, python=">=3.11")
     assert list(installation.python()) == [Finding("python", Mark.OK, f"{platform.python_version()} (>=3.11)")]
     _project(source, python=">=4")
     assert list(installation.python()) == [Finding("python", Mark.FAIL, platform.python_version(), "use Python >=4")]
 
 
-def test_packages_are_held_against_their_ranges(source: Path) -> None:
+def test_versions_of_packages_are_checked(source: Path) -> None:
     attrs = importlib.metadata.version("attrs")
     _project(source, "pluggy>=1", "attrs>=9999,<10000", "no-such-package>=1", "gone>=1; python_version < '3'")
     ours, first, missing, last = installation.packages()
@@ -44,7 +44,7 @@ def test_packages_are_held_against_their_ranges(source: Path) -> None:
     assert last.mark == Mark.OK
 
 
-def test_an_old_installation_is_told(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_installation_is_reported(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _project(source)
     monkeypatch.setattr(bebertlab, "__version__", "99.0")
     [finding] = installation.packages()
@@ -53,31 +53,31 @@ def test_an_old_installation_is_told(source: Path, monkeypatch: pytest.MonkeyPat
     assert "pip install -e ." in finding.hint
 
 
-def test_without_a_source_folder_the_metadata_says_what_is_asked_for(source: Path) -> None:
+def test_without_a_source_folder_the_metadata_has_the_requirements(source: Path) -> None:
     names = {finding.what for finding in installation.packages()}
     assert {"torch", "pluggy", "bebertlab"} <= names
 
 
-def test_all_dependencies_of_this_project_are_looked_at() -> None:
+def test_all_dependencies_are_checked() -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     assert len(list(installation.packages())) == len(project["dependencies"]) + 1
 
 
-def test_plugins_that_failed_or_are_left_out_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_and_disabled_plugins_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DISABLE, ",".join(importlib.metadata.entry_points(group="bebertlab").names))
     (tmp_path / "broken.py").write_text("import no_such_module")
     findings = list(installation.plugins(load_plugins([tmp_path / "broken.py"])))
     assert [(finding.what, finding.mark) for finding in findings][:3] == [
         ("plugins", Mark.OK),
         ("plugin broken.py", Mark.FAIL),
-        ("plugins left out", Mark.WARN),
+        ("disabled plugins", Mark.WARN),
     ]
     assert "no_such_module" in findings[1].found
-    assert findings[1].hint == f"mend {tmp_path / 'broken.py'}, or leave out its -p"  # no variable leaves out a file
+    assert findings[1].hint == f"fix {tmp_path / 'broken.py'}, or remove its -p"  # no variable leaves out a file
     assert findings[0].found == "none (0 parts)"
 
 
-def test_forgotten_entry_points_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_entry_points_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DISABLE, ",".join(importlib.metadata.entry_points(group="bebertlab").names))
     monkeypatch.setattr("bebertlab.registry.manager.forgotten_entry_points", lambda: ("new",))
     *_, last = installation.plugins(load_plugins())
@@ -86,7 +86,7 @@ def test_forgotten_entry_points_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "pip install -e ." in last.hint
 
 
-def test_a_folder_of_data_is_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_data_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BEBERTLAB_GLUE", raising=False)
     assert next(iter(installation.data())).mark == Mark.OK
     monkeypatch.setenv("BEBERTLAB_GLUE", str(tmp_path))

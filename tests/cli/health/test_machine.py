@@ -12,7 +12,7 @@ from bebertlab.cli.health import machine
 from bebertlab.cli.health.finding import Finding, Mark
 
 
-def test_instructions_that_matter_are_named(tmp_path: Path) -> None:
+def test_instructions_for_matrix_products_are_listed(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu sse avx2 avx512f avx512_bf16\n\nflags\t: amx_bf16\n")
     _, instructions = machine.processor(cpuinfo)
@@ -21,7 +21,7 @@ def test_instructions_that_matter_are_named(tmp_path: Path) -> None:
     assert elsewhere.found == os.uname().machine
 
 
-def test_more_threads_than_cores_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_threads_than_cores_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert next(iter(machine.processor(tmp_path))).mark == Mark.OK
@@ -32,7 +32,7 @@ def test_more_threads_than_cores_are_warned_of(tmp_path: Path, monkeypatch: pyte
     assert crowded.hint == "more threads than cores; set OMP_NUM_THREADS=2"
 
 
-def test_gpus_are_listed_and_none_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_are_listed_and_not_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert [finding.mark for finding in machine.graphics()] == [Mark.OK]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -55,7 +55,7 @@ def test_gpus_are_listed_and_none_is_no_fault(monkeypatch: pytest.MonkeyPatch) -
         (2, None, 0, "2.0 GiB free", Mark.WARN),
     ],
 )
-def test_memory_counts_the_limit_of_a_container(
+def test_memory_respects_the_limit_of_a_container(
     tmp_path: Path, available: int, limit: int | str | None, used: int, found: str, mark: Mark
 ) -> None:
     (tmp_path / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:   {available * 2**20} kB\n")
@@ -69,11 +69,11 @@ def test_memory_counts_the_limit_of_a_container(
     assert ("4.0 GiB" in finding.hint) is (mark == Mark.WARN)
 
 
-def test_memory_of_an_unknown_system_is_no_fault(tmp_path: Path) -> None:
-    assert list(machine.memory(tmp_path / "absent")) == [Finding("memory", Mark.OK, "not known")]
+def test_memory_of_an_unknown_system_is_not_an_error(tmp_path: Path) -> None:
+    assert list(machine.memory(tmp_path / "absent")) == [Finding("memory", Mark.OK, "unknown")]
 
 
-def test_room_is_that_of_the_folder_above_a_work_folder_to_come(
+def test_free_space_is_that_of_the_parent_of_a_missing_work_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = tmp_path / "to" / "come"
@@ -88,7 +88,7 @@ def test_room_is_that_of_the_folder_above_a_work_folder_to_come(
     assert "store gc" in first.hint
 
 
-def test_a_file_in_place_of_the_work_folder_is_a_fault(tmp_path: Path) -> None:
+def test_a_file_instead_of_the_work_folder_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "work").write_text("")
     first, second = machine.disk(tmp_path / "work")
     assert first.mark == Mark.FAIL

@@ -21,13 +21,13 @@ def _database(file: Path, *statements: str) -> None:
     database.close()
 
 
-def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_database_is_not_created(tmp_path: Path) -> None:
     [finding] = services.tracking(tmp_path / "work")
     assert finding.mark == Mark.OK
     assert not (tmp_path / "work").exists()
 
 
-def test_a_database_is_read_and_left_alone(tmp_path: Path) -> None:
+def test_a_database_is_read_and_not_changed(tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
     _database(
         file,
@@ -51,7 +51,7 @@ def test_a_database_is_read_and_left_alone(tmp_path: Path) -> None:
         ("CREATE TABLE alembic_version (version_num TEXT)", "CREATE TABLE runs (run_uuid TEXT)"),
     ],
 )
-def test_half_a_database_is_a_fault(tmp_path: Path, statements: tuple[str, ...]) -> None:
+def test_a_truncated_database_is_a_failure(tmp_path: Path, statements: tuple[str, ...]) -> None:
     _database(tmp_path / "mlflow.db", *statements)
     [finding] = services.tracking(tmp_path)
     assert finding.mark == Mark.FAIL
@@ -59,13 +59,13 @@ def test_half_a_database_is_a_fault(tmp_path: Path, statements: tuple[str, ...])
     assert "move the file away" in finding.hint
 
 
-def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 500)
     [finding] = services.tracking(tmp_path)
     assert finding.mark == Mark.FAIL
 
 
-def test_ray_is_started_with_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_is_started_without_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple[int, bool]] = []
 
     class Executor:
@@ -82,7 +82,7 @@ def test_ray_is_started_with_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> N
     assert finding.mark == Mark.OK
 
 
-def test_the_hub_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_is_requested_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(asker: str) -> None:
         raise SetupError(f"{asker}: the hub cannot be reached: no route")
 

@@ -62,7 +62,7 @@ def test_a_missing_column_is_named_with_what_is_there(write: Callable[..., Path]
 
 def test_a_pointer_of_git_lfs_is_said(cola: Path) -> None:
     (cola / "cola" / "train.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    with pytest.raises(SetupError, match=r"train\.parquet is a pointer of git-lfs, not the file itself; run"):
+    with pytest.raises(SetupError, match=r"train\.parquet is a git-lfs pointer, not the file itself; run"):
         _read(cola)
 
 

@@ -147,7 +147,7 @@ def test_pointers_of_git_lfs_are_refused_when_the_recipe_is_planned(
     bench: StageRunner, task: Task, folder: Path, name: str
 ) -> None:
     (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    with pytest.raises(SetupError, match=f"{name} is a pointer of git-lfs, not the file itself; run"):
+    with pytest.raises(SetupError, match=f"{name} is a git-lfs pointer, not the file itself; run"):
         prepared(folder, bench, task)
 
 
