@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from bebertlab.errors import UserError
 from bebertlab.interfaces.events import StageResult, StudyRecord, TrialRecord
 from bebertlab.interfaces.metric_names import SELECT_SCORE
 from bebertlab.interfaces.values import identity
 from bebertlab.report.labels import count, short_names, value_label
 from bebertlab.report.plots import canvas, colour, hue_axis, svg
 from bebertlab.report.points import finished_stages
+from bebertlab.store.store import Store
+from bebertlab.training.curve import LearningCurve, read_learning_curve
 
 _MOST_STEPS = 200  #: at which curves are averaged
 _FEW_STEPS = 30  #: up to so many have markers
@@ -36,6 +41,36 @@ class Curve:
 
 ReadCurve = Callable[[StageResult], Curve | None]
 """The learning curve of a stage, by its key; None for a stage that does not train or is no longer stored."""
+
+
+def stored_curves(work: Path) -> ReadCurve:
+    """Reads the curves of stages from the store of a work folder."""
+    store = Store(work / "store")
+
+    def read(stage: StageResult) -> Curve | None:
+        try:
+            recorded = read_learning_curve(store.folder(stage.key))
+        except UserError:  # damaged or of another version: a report is complete without it
+            return None
+        return None if recorded is None else curve_of(recorded)
+
+    return read
+
+
+def curve_of(recorded: LearningCurve) -> Curve:
+    """The losses and scores of all phases; evaluations that measured a loss are left out."""
+    losses = [(point.step, point.loss) for phase in recorded.phases for point in phase.training]
+    scores = [
+        (point.step, point.value)
+        for phase in recorded.phases
+        if phase.measure == "score"
+        for point in phase.evaluations
+    ]
+    return Curve(losses=_finite(losses), scores=_finite(scores))
+
+
+def _finite(points: Sequence[tuple[float, float]]) -> Points:
+    return tuple(point for point in points if math.isfinite(point[1]))
 
 
 @frozen(kw_only=True, eq=False)

@@ -15,7 +15,7 @@ from bebertlab.report.document import PLOTS, Block, Bullets, Document, Note, Sec
 from bebertlab.report.html import html
 from bebertlab.report.labels import count, listing, number, plus_minus, point_label, short_names
 from bebertlab.report.notes import how_to_read, reproduce, versions, warnings
-from bebertlab.report.plots_curves import ReadCurve, group_curves
+from bebertlab.report.plots_curves import ReadCurve, group_curves, stored_curves
 from bebertlab.report.points import failures as failed_trials
 from bebertlab.report.report_data import ReportData, collect, progress_label
 from bebertlab.report.sections import (
@@ -45,7 +45,7 @@ def write_report(
 ) -> tuple[Path, ...]:
     """Write `report.md` and `report.html` into `folder`, the plots into its folder `plots`.
 
-    `read_curve` gives the learning curves of stages; without it the report has none.
+    `read_curve` gives the learning curves of stages; by default they are read from the store of the study.
 
     Returns:
         The two files to open. Each is complete at any time: a new one replaces the old one at once.
@@ -124,7 +124,7 @@ def compose(study: StudyRecord, trials: Sequence[TrialRecord], read_curve: ReadC
         *best_model(data),
         *pareto_sections(data),
         *stage_score_sections(data),
-        *learning_curves(group_curves(data.study, data.trials, read_curve)),
+        *learning_curves(group_curves(data.study, data.trials, read_curve or stored_curves(study.work))),
         *training_time(data),
         *selection_bias_sections(data),
         *failures(data),

@@ -21,16 +21,17 @@ from bebertlab.interfaces.events import (
     TrialState,
     trial_id,
 )
+from bebertlab.interfaces.metric_names import TRAIN_LOSS
 from bebertlab.redact import redact
 from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.tracking.pace import Pace
-from bebertlab.training.curve import LOSS, select_value
+from bebertlab.training.curve import select_value
 
 LINE_SECONDS = 60.0  #: at least, between two lines about the progress of a study
 
 _SHOWN_STAGES = 8  #: at the same time
 #: values of running stages that are shown, and what they are called
-_SHOWN_VALUES = {LOSS: "loss", select_value("score"): "select", select_value("loss"): "select loss"}
+_SHOWN_VALUES = {TRAIN_LOSS: "loss", select_value("score"): "select", select_value("loss"): "select loss"}
 
 
 class ConsoleProgress:

@@ -12,14 +12,11 @@ from attrs import evolve, field, frozen
 
 from bebertlab.errors import UserError
 from bebertlab.formats import LEARNING_CURVE
+from bebertlab.interfaces.metric_names import TRAIN_LOSS
 from bebertlab.training.schedule import part_ends
 
 LEARNING_CURVE_FILE = "learning_curve.json"
 POINTS = 200  #: of the training, and of the evaluations, at most, in each phase
-
-# the values that a training reports while it runs
-LOSS = "train/loss"
-LEARNING_RATE = "train/learning_rate"
 
 _UNITS = {
     "step": "optimizer steps since the stage began",
@@ -41,7 +38,7 @@ def term_value(term: str) -> str:
     >>> term_value("attention")
     'train/loss/attention'
     """
-    return f"{LOSS}/{term}"
+    return f"{TRAIN_LOSS}/{term}"
 
 
 def select_value(measure: Measure) -> str:

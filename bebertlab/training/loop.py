@@ -18,6 +18,7 @@ from bebertlab.inference.predict import keep_freed_memory
 from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.capabilities import SupportsProgress
 from bebertlab.interfaces.distillation import Phase
+from bebertlab.interfaces.metric_names import TRAIN_LEARNING_RATE, TRAIN_LOSS
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.compiled import compile_layers, plain_layers
@@ -26,7 +27,7 @@ from bebertlab.model.precision import in_float, in_precision
 from bebertlab.model.quantizer_errors import check_outputs
 from bebertlab.model.slice import Network, phase_networks, target_of
 from bebertlab.training.bert_adam import BertAdam
-from bebertlab.training.curve import LEARNING_RATE, LOSS, CurveRecorder, LearningCurve, select_value, term_value
+from bebertlab.training.curve import CurveRecorder, LearningCurve, select_value, term_value
 from bebertlab.training.objective import LossValue, PhaseLoss
 from bebertlab.training.optimizers import Optimizer, parameter_groups
 from bebertlab.training.schedule import counted_steps, part_ends, rate_factor
@@ -246,7 +247,7 @@ class Run:
         if point is None:
             return _NO_VALUES
         terms = {term_value(name): value for name, value in point.terms.items()} if len(point.terms) > 1 else {}
-        return {LOSS: point.loss, **terms, LEARNING_RATE: point.learning_rate}
+        return {TRAIN_LOSS: point.loss, **terms, TRAIN_LEARNING_RATE: point.learning_rate}
 
     def _report(self, values: Mapping[str, float]) -> None:
         self._reported = perf_counter()

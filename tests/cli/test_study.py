@@ -97,7 +97,7 @@ def test_unused_stages_are_listed(folder: Folder) -> None:
     assert said in result.stderr
     assert {line.split()[0] for line in folder.ran()} == {"trunk", "score"}
     report = next((folder.path / "work").glob("studies/*/report.md")).read_text()
-    assert "Not run, as no trial's result needs them: members." in report
+    assert "Not run, since no trial's result needs them: members." in report
     assert folder.run("validate").stderr == ""
 
 

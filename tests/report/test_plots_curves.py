@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from bebertlab.interfaces.events import StageResult
-from bebertlab.report.plots_curves import Curve, CurveGroup, StageCurve, curves_plot, group_curves
+from bebertlab.report.plots_curves import (
+    Curve,
+    CurveGroup,
+    StageCurve,
+    curve_of,
+    curves_plot,
+    group_curves,
+    stored_curves,
+)
+from bebertlab.store.store import Store
+from bebertlab.training.curve import EvaluationPoint, LearningCurve, PhaseCurve, TrainingPoint, write_learning_curve
 
 if TYPE_CHECKING:
     from tests.report.conftest import Simulate
@@ -85,3 +97,47 @@ def test_curves_of_other_lengths_are_averaged_where_they_are_known() -> None:
     short = StageCurve(label="", stage="s", curve=Curve(losses=((0, 1.0), (10, 0.5)), scores=((5, 50.0), (10, 60.0))))
     long = evolve(short, curve=Curve(losses=((0, 3.0), (20, 0.5))))
     assert _lines(curves_plot(CurveGroup(kind="k", option="", curves=(short, long)), "plot"))
+
+
+RECORDED = LearningCurve(
+    phases=(
+        PhaseCurve(
+            name="hidden",
+            steps=2,
+            epochs=1.0,
+            training=(TrainingPoint(step=2, epoch=1.0, learning_rate=0.1, loss=3.0),),
+            evaluations=(EvaluationPoint(step=2, epoch=1.0, value=0.5),),
+            measure="loss",
+        ),
+        PhaseCurve(
+            name="labels",
+            steps=2,
+            epochs=1.0,
+            training=(TrainingPoint(step=4, epoch=2.0, learning_rate=0.1, loss=2.0),),
+            evaluations=(
+                EvaluationPoint(step=3, epoch=1.5, value=math.nan),
+                EvaluationPoint(step=4, epoch=2.0, value=70.0),
+            ),
+        ),
+    )
+)
+
+
+def test_a_recorded_curve_has_the_losses_and_scores_of_all_phases() -> None:
+    curve = curve_of(RECORDED)
+    assert (curve.losses, curve.scores) == (((2, 3.0), (4, 2.0)), ((4, 70.0),))
+
+
+def test_curves_are_read_from_the_store(tmp_path: Path) -> None:
+    stages = [StageResult(stage=name, stage_kind="distill", key=name * 64) for name in "abc"]
+    for stage in stages[:2]:
+        folder = Store(tmp_path / "store").folder(stage.key)
+        folder.mkdir(parents=True)
+        write_learning_curve(RECORDED, folder)
+    (Store(tmp_path / "store").folder(stages[1].key) / "learning_curve.json").write_text("{")
+    read = stored_curves(tmp_path)
+    stored, damaged, missing = map(read, stages)
+    assert stored is not None
+    assert stored.losses == curve_of(RECORDED).losses
+    assert damaged is None
+    assert missing is None
