@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.report.html import INK, LINE, MUTED, PAPER, SERIES
@@ -43,7 +43,13 @@ _STYLE = {
 
 @contextmanager
 def canvas(
-    width: float, height: float, *, columns: int = 1, rows: int = 1, share_x: bool = False, share_y: bool = True
+    width: float,
+    height: float,
+    *,
+    columns: int = 1,
+    rows: int = 1,
+    share_x: bool | Literal["row"] = False,
+    share_y: bool = True,
 ) -> Iterator[tuple[Any, list[Any]]]:
     """A figure of that many inches and its axes, row by row; drawn in the style of all plots, without a screen."""
     from matplotlib import rc_context

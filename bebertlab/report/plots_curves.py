@@ -140,7 +140,10 @@ def curves_plot(group: CurveGroup, name: str) -> str:
     """A row for each stage: the training loss at the left, the select score at the right."""
     stages = group.stages
     labels = list(dict.fromkeys(curve.label for curve in group.curves))
-    with canvas(7.6, 0.7 + _ROW_INCHES * len(stages), columns=2, rows=len(stages), share_y=False) as (figure, axes):
+    with canvas(7.6, 0.7 + _ROW_INCHES * len(stages), columns=2, rows=len(stages), share_x="row", share_y=False) as (
+        figure,
+        axes,
+    ):
         for row, stage in enumerate(stages):
             loss_axis, score_axis = axes[2 * row : 2 * row + 2]
             curves = [curve for curve in group.curves if curve.stage == stage]
@@ -150,6 +153,8 @@ def curves_plot(group: CurveGroup, name: str) -> str:
                 _band(score_axis, [curve.scores for curve in of_label], series, label)
             loss_axis.set_title(f"{stage}: training loss", loc="left")
             score_axis.set_title(SELECT_SCORE, loc="left")
+        for axis in axes:
+            axis.xaxis.get_major_locator().set_params(integer=True)
         for axis in axes[-2:]:
             axis.set_xlabel("optimizer step")
         if any(labels):

@@ -280,8 +280,9 @@ def learning_curves(groups: Sequence[CurveGroup]) -> list[Section]:
     if not groups:
         return []
     text = (
-        "Training loss and the score on the select split by optimizer step. A line is the mean over trials, the band"
-        " the range of all of them; stages that several trials share count once."
+        "Training loss and the score on the select split by optimizer step. A line is the mean over trainings, the band"
+        " their range; where trainings have different lengths, over those that reach a step. Stages that several trials"
+        " share count once."
     )
     figures = [
         Figure(name=name, svg=curves_plot(group, name), caption=group.caption)
