@@ -76,7 +76,7 @@ MEMBER = Format(
 )
 LEARNING_CURVE = Format(
     name="learning curve of a training",
-    path="learning-curve file of an artifact",
+    path="learning_curve.json of an artifact",
     number=1,
     remedy="read it with the version that wrote it, or delete the stage from the store: it is built again",
 )

@@ -257,10 +257,10 @@ def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) ->
 def _stored(settings: Settings, name: str, sets: tuple[str, ...], smoke: bool, work: Path) -> StoredStudy:
     """The study of a file or name as it is in the work folder."""
     from bebertlab.study.find import find_study_file, read_stored_study
-    from bebertlab.study.resolved import study_folder
+    from bebertlab.study.resolved import STUDIES, study_folder
 
     path = find_study_file(name, work)
-    if path.parent.parent == work / "studies" and not sets and not smoke:
+    if path.parent.parent == work / STUDIES and not sets and not smoke:
         return read_stored_study(path.parent)
     return read_stored_study(study_folder(_read(settings, path, sets, smoke).study, work))
 

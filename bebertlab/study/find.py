@@ -31,7 +31,7 @@ from bebertlab.store.why import INPUTS
 from bebertlab.study.journal import FILE as JOURNAL_FILE
 from bebertlab.study.journal import LOCK as JOURNAL_LOCK
 from bebertlab.study.journal import read_records
-from bebertlab.study.resolved import RESOLVED_FILE
+from bebertlab.study.resolved import RESOLVED_FILE, STUDIES
 
 INFO_FILE = "study.json"
 BEST = "best"  #: stands for the best trial in STUDY/TRIAL/STAGE
@@ -126,7 +126,7 @@ def write_study_info(study: StudyRecord) -> None:
 def stored_studies(work: Path) -> tuple[StoredStudy, ...]:
     """The studies of a work folder, the latest last; those that cannot be read are left out with a warning."""
     studies = []
-    for folder in sorted(work.glob("studies/*/")):
+    for folder in sorted(work.glob(f"{STUDIES}/*/")):
         try:
             studies.append(_read_info(folder))
         except OtherFormat as error:

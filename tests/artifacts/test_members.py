@@ -196,7 +196,5 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     write_member(UNTRAINED, tmp_path)
     path = tmp_path / MEMBER_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 0}))
-    with pytest.raises(
-        UserError, match=r"member\.json: written by an older bebertlab \(format 0, this version reads 1\)"
-    ):
+    with pytest.raises(UserError, match=r"member\.json: written by an older bebertlab \(format 0"):
         read_member(stored(tmp_path))

@@ -120,7 +120,7 @@ def test_stages_without_a_curve_have_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"format": 2, "phases": []}', r"newer bebertlab \(format 2, this version reads 1\)"),
+        ('{"format": 2, "phases": []}', "newer bebertlab .format 2, this version reads 1."),
         ("{", "not a valid learning curve"),
         ("[]", "not a valid learning curve"),
         ('{"format": 1, "phases": [{"name": "p"}]}', "not a valid learning curve"),
