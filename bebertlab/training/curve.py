@@ -28,7 +28,7 @@ _UNITS = {
 }
 _DIGITS = 6  # significant ones
 
-Measure = Literal["score", "loss"]
+SelectMeasure = Literal["score", "loss"]
 """What is measured on the select split."""
 
 
@@ -41,7 +41,7 @@ def term_value(term: str) -> str:
     return f"{TRAIN_LOSS}/{term}"
 
 
-def select_value(measure: Measure) -> str:
+def select_value(measure: SelectMeasure) -> str:
     """The name under which a training reports an evaluation.
 
     >>> select_value("score")
@@ -84,7 +84,7 @@ class PhaseCurve:
     training: tuple[TrainingPoint, ...]
     #: empty where the phase was not evaluated: it has a single evaluation, at its end, so nothing to choose from
     evaluations: tuple[EvaluationPoint, ...] = ()
-    measure: Measure = "score"  #: on the select split; loss where no loss of the phase reads the logits
+    measure: SelectMeasure = "score"  #: on the select split; loss where no loss of the phase reads the logits
 
 
 @frozen(kw_only=True)
@@ -148,7 +148,7 @@ class CurveRecorder:
         self._terms: dict[str, float] = {}  # sums since the last point
         self._training: list[TrainingPoint] = []
         self._evaluations: list[EvaluationPoint] = []
-        self._measure: Measure = "score"
+        self._measure: SelectMeasure = "score"
 
     @property
     def last(self) -> TrainingPoint | None:
@@ -173,7 +173,7 @@ class CurveRecorder:
             self._training.append(point)
             self._losses, self._terms = [], {}
 
-    def add_evaluation(self, step: int, value: float, measure: Measure, *, best: bool) -> None:
+    def add_evaluation(self, step: int, value: float, measure: SelectMeasure, *, best: bool) -> None:
         """Add an evaluation after a step; `best`: its state replaces the one that was kept before."""
         self._measure = measure
         if best:

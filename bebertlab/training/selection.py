@@ -17,7 +17,7 @@ from bebertlab.interfaces.metric_names import SCORE
 from bebertlab.interfaces.task import SELECT
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.slice import Network, target_of
-from bebertlab.training.curve import Measure
+from bebertlab.training.curve import SelectMeasure
 from bebertlab.training.objective import PhaseLoss
 from bebertlab.training.setup import TrainingSetup
 
@@ -27,7 +27,7 @@ class Evaluation:
     """What was measured on the select split."""
 
     value: float  #: score or loss, see `measure`; a mean where several networks are trained
-    measure: Measure
+    measure: SelectMeasure
     best: bool  #: not worse than all before, so that its state is kept
 
 
@@ -55,7 +55,7 @@ class Selection:
         self._networks: Sequence[Network] = networks or (model,)
         self._objective = objective
         self._setup = setup
-        self._measure: Measure = "loss" if by_loss else "score"
+        self._measure: SelectMeasure = "loss" if by_loss else "score"
         self._best = -math.inf
         self._state: dict[str, Tensor] | None = None
         self.last: Mapping[str, Tensor] | None = None  #: where the setup asks for it and another state was kept

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from torch import Tensor
 
 from bebertlab.api import (
+    Alphabet,
     Checkpoint,
     Codes,
     Measure,
@@ -188,7 +189,7 @@ def test_a_splitter_that_measures_before_it_refuses_is_found() -> None:
 class Rounding(Quantizer):
     """Rounds to 8 bits, and what a broken one does besides."""
 
-    bits = 8
+    alphabet = Alphabet.signed(8)
 
     def __init__(self, spoil: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -251,11 +252,11 @@ SCHEMES: dict[str, tuple[Callable[[], Any], str]] = {
     "nothing": (lambda: None, "returns NoneType, not a QuantSpec"),
     "a class": (weights(Bwn), r"weights\[query\] is .*, not an instance of QuantizerOptions"),
     "changing": (lambda: QuantSpec(inputs={Site.QUERY: Uniform(bits=next(BITS))}), "another spec"),
-    "a wrong site": (lambda: QuantSpec(inputs={Site.WORD_EMBEDDING: Uniform()}), "inputs: no place 'word_embedding'"),
+    "a wrong site": (lambda: QuantSpec(inputs={Site.WORD_EMBEDDING: Uniform()}), "inputs: no site 'word_embedding'"),
     "an unknown activation": (lambda: QuantSpec(activation="tanh"), "'activation' must be in .*'tanh'"),
     "no softmax": (lambda: QuantSpec(softmax=False), "softmax: without it"),
     "branches": (lambda: QuantSpec(branches={"bert.pooler.dense": 2}), "branch counts, which only a splitter knows"),
-    "not for YAML": (weights(RoundingOptions()), "has no form in plain data"),
+    "not for YAML": (weights(RoundingOptions()), "cannot convert .* to plain data"),
     "counting": (weights(CountingOptions()), "evaluation changes"),
 }
 
