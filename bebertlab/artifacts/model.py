@@ -33,6 +33,7 @@ from bebertlab.interfaces.ensemble import SampleWeights
 from bebertlab.interfaces.metric_names import (
     GIGAFLOPS,
     SCORE,
+    SELECT_SCORE,
     SIZE_TOTAL,
     TRAIN_SECONDS,
     TRAIN_STEPS,
@@ -47,7 +48,7 @@ from bebertlab.model.folder import CONFIGURATION, SURGERY, save_model
 from bebertlab.model.requantize import apply_spec
 from bebertlab.model.slice import Network, phase_networks
 from bebertlab.model.weight_files import weight_files
-from bebertlab.training.curve import write_learning_curve
+from bebertlab.training.curve import LearningCurve, write_learning_curve
 from bebertlab.training.loop import Training
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.seed import derive_seed
@@ -203,7 +204,15 @@ def evaluate_and_save(
     scores, sizes = score_metrics(outputs, context.task), size_metrics(model, context.folder)
     write_metrics({**scores, **sizes, **_costs(training), **truncated, **(metrics or {})}, context.folder)
     if training is not None and training.curve.phases:
-        write_learning_curve(training.curve.with_final_score(scores[f"{SELECT}/score"]), context.folder)
+        _write_curve(training.curve, scores[SELECT_SCORE], context)
+
+
+def _write_curve(curve: LearningCurve, select_score: float, context: Context) -> None:
+    """Write a learning curve; report the score of a last phase that was not evaluated while it trained."""
+    if not curve.phases[-1].evaluations:
+        curve = curve.with_final_score(select_score)
+        context.progress(1.0, "evaluated", {SELECT_SCORE: select_score}, step=curve.steps, epoch=curve.epochs)
+    write_learning_curve(curve, context.folder)
 
 
 def predict_split(model: Network, split: str, tokenizer: Path, context: Context) -> Tensor:

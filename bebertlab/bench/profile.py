@@ -92,7 +92,7 @@ def _profile_reference(config: BenchConfig) -> StepProfile:
 def _profile_model(name: str, model: BertClassifier, config: BenchConfig) -> StepProfile:
     with train_labels(model, equal_length_setup(config, _total_steps(config))) as training:
         run: Any = training.run
-        run.objective = _MarkedCall(run.objective, StepPart.LOSS)
+        run.objective.value = _MarkedCall(run.objective.value, StepPart.LOSS)
         run.optimizer.step = _MarkedCall(run.optimizer.step, StepPart.OPTIMIZER)
         return _profile(name, training, model, config)
 

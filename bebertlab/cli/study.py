@@ -284,15 +284,15 @@ def _progress() -> AbstractContextManager[object]:
 
 
 def _update_report(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[Path, ...]:
-    from bebertlab.report import update_report
+    from bebertlab.report import stored_curves, update_report
 
-    return update_report(study, trials, study.folder)
+    return update_report(study, trials, study.folder, stored_curves(study.work))
 
 
 def _write_report(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[Path, ...]:
-    from bebertlab.report import write_report
+    from bebertlab.report import stored_curves, write_report
 
-    return write_report(study, trials, study.folder)
+    return write_report(study, trials, study.folder, stored_curves(study.work))
 
 
 def _echo_plan(context: StudyContext, form: str = "table") -> None:

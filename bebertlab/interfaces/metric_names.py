@@ -93,6 +93,15 @@ def stage_seconds(stage: str) -> str:
     return f"cost/{stage}_seconds"
 
 
+def curve_metric(stage: str, value: str) -> str:
+    """A value that a stage reports while it trains, in the run of its trial in MLflow; its axis is the optimizer step.
+
+    >>> curve_metric("members.0", TRAIN_LOSS)
+    'curve/members.0/train/loss'
+    """
+    return f"curve/{stage}/{value}"
+
+
 def baseline_metric(baseline: str, metric: str) -> str:
     """What a baseline, `MAJORITY` or `CHANCE`, reaches of a metric.
 
@@ -295,6 +304,11 @@ OTHER_METRICS = (
         description="largest change of the output of a module by a split",
     ),
     MetricInfo(name="split/{name}", description="what the splitter reports, e.g. how many modules it splits"),
+    MetricInfo(
+        name="curve/{stage}/{value}",
+        decimals=4,
+        description="a value that a stage reports while it trains, e.g. train/loss, by optimizer step; MLflow only",
+    ),
     MetricInfo(name=TRIALS_COMPLETE, decimals=0, description="complete trials, of the run of a study in MLflow"),
     MetricInfo(name=TRIALS_FAILED, decimals=0, description="failed trials, of the run of a study in MLflow"),
 )

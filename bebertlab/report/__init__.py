@@ -4,6 +4,7 @@
 terminal.
 """
 
+from bebertlab.report.plots_curves import stored_curves
 from bebertlab.report.write import summary_table, update_report, write_report
 
-__all__ = ["summary_table", "update_report", "write_report"]
+__all__ = ["stored_curves", "summary_table", "update_report", "write_report"]

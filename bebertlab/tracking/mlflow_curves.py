@@ -10,19 +10,11 @@ from contextlib import contextmanager
 from attrs import frozen
 
 from bebertlab.interfaces.events import StageProgress
+from bebertlab.interfaces.metric_names import curve_metric
 
 WRITE_SECONDS = 10.0  #: at least, between two writes while a trial runs
 SHARE = 0.01  #: of the time, at most, that these writes take: a slow server must not slow down the training
 CAPACITY = 20_000  #: points that wait at most; the oldest are dropped where no server answers
-
-
-def curve_metric(stage: str, value: str) -> str:
-    """The name in MLflow of a value that a stage reports while it trains; its axis is the optimizer step.
-
-    >>> curve_metric("members.0", "train/loss")
-    'curve/members.0/train/loss'
-    """
-    return f"curve/{stage}/{value}"
 
 
 @frozen(kw_only=True)

@@ -12,7 +12,8 @@ from attrs import evolve, field, frozen
 
 from bebertlab.errors import UserError
 from bebertlab.formats import LEARNING_CURVE
-from bebertlab.interfaces.metric_names import TRAIN_LOSS
+from bebertlab.interfaces.metric_names import TRAIN_LOSS, split_metric
+from bebertlab.interfaces.task import SELECT
 from bebertlab.training.schedule import part_ends
 
 LEARNING_CURVE_FILE = "learning_curve.json"
@@ -47,7 +48,7 @@ def select_value(measure: SelectMeasure) -> str:
     >>> select_value("score")
     'select/score'
     """
-    return f"select/{measure}"
+    return split_metric(SELECT, measure)
 
 
 @frozen(kw_only=True)

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -87,6 +88,19 @@ def test_without_training_and_teacher_there_is_no_such_number(context: Context, 
 def test_a_trained_model_leaves_its_learning_curve(context: Context, task: Task, logits: Logits) -> None:
     model, tokenizer = tiny_model(task), tiny_tokenizer(context.folder)
     phases = [Phase(name=name, losses=(LabelsOptions(),), epochs=epochs) for name, epochs in (("long", 3), ("end", 1))]
+    reports: list[tuple[Mapping[str, float], int | None, float | None]] = []
+
+    def report(
+        fraction: float,
+        text: str,
+        values: Mapping[str, float] = MappingProxyType({}),
+        *,
+        step: int | None = None,
+        epoch: float | None = None,
+    ) -> None:
+        reports.append((values, step, epoch))
+
+    context = evolve(context, progress=report)
     setup = set_up_training(context, TrainOptions(batch_size=32), tokenizer)
     evaluate_and_save(model, tokenizer, context, training=train_phases(model, phases, setup))
     curve = read_learning_curve(context.folder)
@@ -98,6 +112,7 @@ def test_a_trained_model_leaves_its_learning_curve(context: Context, task: Task,
     score = task.evaluate(SELECT, logits(artifact_of(context))[SELECT].numpy())["score"]
     # the second phase has a single evaluation: that of the model which is written
     assert curve.phases[1].evaluations[0].value == pytest.approx(score, rel=1e-5)
+    assert reports[-1] == ({"select/score": score}, 12, 4.0)
 
 
 def test_a_model_that_was_not_trained_has_no_learning_curve(context: Context, task: Task) -> None:
