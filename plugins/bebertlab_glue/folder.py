@@ -27,9 +27,9 @@ _ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "label": ("labels", "gold_label", "score", "similarity_score", "is_duplicate", "target", "class"),
         **{
-            name: tuple(pair[place] for pair in _PAIRS if pair[place] != name)
-            for place in (0, 1)
-            for name in {pair[place] for pair in _PAIRS}
+            name: tuple(pair[index] for pair in _PAIRS if pair[index] != name)
+            for index in (0, 1)
+            for name in {pair[index] for pair in _PAIRS}
         },
         "sentence": ("text", "sentence1", "sentence2"),  # of a single one, and the second one of QNLI
     }

@@ -164,8 +164,8 @@ def _predicate(rng: random.Random, subject: Forms, number: int) -> _Words:
     draw = rng.random()
     if draw < 0.5:
         auxiliary = pick(rng, _AUXILIARIES)
-        rest = pick(rng, _PARTICIPLES if auxiliary[0] == "has" else _STATES)
-        return [_Agreeing(auxiliary, number, 3.0), rest]
+        complement = pick(rng, _PARTICIPLES if auxiliary[0] == "has" else _STATES)
+        return [_Agreeing(auxiliary, number, 3.0), complement]
     if draw < 0.75:
         adverb: _Words = [pick(rng, _ADVERBS)] if rng.random() < 0.6 else []
         return [_Agreeing(pick(rng, _INTRANSITIVE), number, 3.0), *adverb]

@@ -38,9 +38,9 @@ def train_grouping(lengths: list[int], batch_size: int = 8, seed: int = 0) -> Ba
 
 def test_an_order_may_be_given() -> None:
     plan = group_in_order(np.array([5, 0, 3, 3, 1]), 2)
-    found = [batch.positions.tolist() for batch in batches(examples_of([3, 1, 2, 5, 4, 2]), plan)]
-    assert found == [[5, 0], [3, 3], [1]]
-    assert [batch.tolist() for batch in np.split(plan.order, plan.bounds[1:-1])] == found
+    positions = [batch.positions.tolist() for batch in batches(examples_of([3, 1, 2, 5, 4, 2]), plan)]
+    assert positions == [[5, 0], [3, 3], [1]]
+    assert [batch.tolist() for batch in np.split(plan.order, plan.bounds[1:-1])] == positions
 
 
 @given(lengths_lists, st.integers(1, 9))

@@ -49,7 +49,7 @@ def test_a_task_with_other_texts_or_labels_gets_its_own_examples(task: Task, tok
     flipped = load_examples(_with_train(task, labels=1 - split.labels), TRAIN, tokenizer, 32, cache=tmp_path)
     assert flipped.labels.tolist() == (1 - split.labels).tolist()
     assert flipped.tokens.ids.tolist() == known.tokens.ids.tolist()
-    assert len(list(tmp_path.iterdir())) == 2  # tokens are made from texts alone
+    assert len(list(tmp_path.iterdir())) == 2  # tokens depend on texts alone
 
 
 def test_whole_numbers_are_classes_or_scores_as_the_task_says(task: Task, tokenizer: Path) -> None:
@@ -117,8 +117,8 @@ def split_of(*texts: str, pairs: tuple[str, ...] | None = None) -> Split:
     return Split(ids=ids, texts=texts, pairs=pairs, labels=np.zeros(len(texts), dtype=np.int64))
 
 
-def read(tokens: Tokens, words: Tokenizer, place: int) -> tuple[str, list[int]]:
-    chosen = slice(tokens.offsets[place], tokens.offsets[place] + tokens.lengths[place])
+def read(tokens: Tokens, words: Tokenizer, index: int) -> tuple[str, list[int]]:
+    chosen = slice(tokens.offsets[index], tokens.offsets[index] + tokens.lengths[index])
     return " ".join(str(words.id_to_token(one)) for one in tokens.ids[chosen]), tokens.segments[chosen].tolist()
 
 
@@ -144,7 +144,7 @@ def test_what_loses_its_end_is_counted_and_other_examples_stay_as_they_are(words
     texts = ("the film was a good plot", "good", "a poor plot", "so bad a film the")
     tokens = tokenize(words, split_of(*texts), 6)
     assert tokens.truncated == 2
-    assert [read(tokens, words, place)[0] for place in range(4)] == [
+    assert [read(tokens, words, index)[0] for index in range(4)] == [
         "[CLS] the film was a [SEP]",
         "[CLS] good [SEP]",
         "[CLS] a poor plot [SEP]",

@@ -11,13 +11,13 @@ from bebertlab.testing.tiny import tiny_task
 
 def _task(pairs: bool = False, **texts: list[str]) -> Task:
     splits = {}
-    for name, found in texts.items():
-        columns = list(zip(*(one.split("|") for one in found), strict=True)) if pairs else [tuple(found)]
+    for name, examples in texts.items():
+        columns = list(zip(*(example.split("|") for example in examples), strict=True)) if pairs else [tuple(examples)]
         splits[name] = Split(
-            ids=tuple(f"{name}-{i}" for i in range(len(found))),
+            ids=tuple(f"{name}-{i}" for i in range(len(examples))),
             texts=columns[0],
             pairs=columns[1] if pairs else None,
-            labels=np.zeros(len(found), dtype=np.int64),
+            labels=np.zeros(len(examples), dtype=np.int64),
         )
     return evolve(tiny_task(), splits=splits)
 
@@ -67,7 +67,5 @@ def test_texts_of_pairs_are_counted() -> None:
     ],
 )
 def test_much_overlap_is_warned_of(second: str, same: int, shared: int, generated: bool, warning: str | None) -> None:
-    found = Overlap(first=TRAIN, second=second, size=200, same=same, shared=shared, short=0).warning(
-        generated=generated
-    )
-    assert (found is None) if warning is None else str(found).startswith(warning)
+    text = Overlap(first=TRAIN, second=second, size=200, same=same, shared=shared, short=0).warning(generated=generated)
+    assert (text is None) if warning is None else str(text).startswith(warning)

@@ -31,13 +31,13 @@ def _phrases(sentences: int) -> Split:
     rng = np.random.default_rng(0)
     texts, labels = [], []
     for number in range(sentences):
-        words = [f"w{number}x{place}" for place in range(rng.integers(4, 9))]
+        words = [f"w{number}x{index}" for index in range(rng.integers(4, 9))]
         label = int(rng.integers(2))
         words.insert(int(rng.integers(len(words))), ("bad", "good")[label])
         cuts = [sorted(rng.integers(0, len(words) + 1, 2)) for _ in range(5)]
-        found = {" ".join(words), ("bad", "good")[label], *(" ".join(words[a:b]) for a, b in cuts if b > a)}
-        texts += sorted(found)
-        labels += [label] * len(found)
+        phrases = {" ".join(words), ("bad", "good")[label], *(" ".join(words[a:b]) for a, b in cuts if b > a)}
+        texts += sorted(phrases)
+        labels += [label] * len(phrases)
     order = rng.permutation(len(texts))
     return _split([texts[i] for i in order], [labels[i] for i in order])
 

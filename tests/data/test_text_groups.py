@@ -7,9 +7,9 @@ from bebertlab.data.text_groups import PhraseIndex, examples_of, text_groups, wh
 
 def groups(*texts: str, pairs: tuple[str, ...] | None = None, **options: object) -> list[set[str]]:
     """The texts of each group, in order of their first rows."""
-    found = text_groups(examples_of(texts, pairs), **options)  # type: ignore[arg-type]  # options by name
+    groups = text_groups(examples_of(texts, pairs), **options)  # type: ignore[arg-type]  # options by name
     by_name: dict[str, set[str]] = {}
-    for name, text in zip(found.names, texts, strict=True):
+    for name, text in zip(groups.names, texts, strict=True):
         by_name.setdefault(name, set()).add(text)
     return list(by_name.values())
 
@@ -25,8 +25,8 @@ def test_phrases_are_found_word_for_word() -> None:
     index = PhraseIndex(
         [("a", "b"), ("b",), ("b", "c", "d", "e"), ("x", "y", "z"), ("a", "b", "c", "d", "e"), ("e", "f")]
     )
-    found = set(index.contained(("a", "b", "c", "d", "e")))
-    assert found == {("a", "b"), ("b",), ("b", "c", "d", "e"), ("a", "b", "c", "d", "e")}
+    phrases = set(index.contained(("a", "b", "c", "d", "e")))
+    assert phrases == {("a", "b"), ("b",), ("b", "c", "d", "e"), ("a", "b", "c", "d", "e")}
     assert list(index.contained(())) == []
 
 
@@ -77,10 +77,10 @@ def test_names_do_not_depend_on_the_order() -> None:
 
 def test_given_groups_are_kept_together_with_what_shares_a_text() -> None:
     texts = ["a gripping film", "gripping", "dull", "something else", "another thing"]
-    found = text_groups(examples_of(texts), given=["x", "y", "z", "y", "w"])
-    assert found.names[0] == found.names[1] == found.names[3]
-    assert len(set(found.names)) == 3
-    assert not found.common.any()
+    groups = text_groups(examples_of(texts), given=["x", "y", "z", "y", "w"])
+    assert groups.names[0] == groups.names[1] == groups.names[3]
+    assert len(set(groups.names)) == 3
+    assert not groups.common.any()
 
 
 def test_what_stands_in_too_many_examples_connects_nothing() -> None:

@@ -45,10 +45,10 @@ def own(folder: Path, change: Change | None = None, model: Any = None, **setting
 
 def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
     folder = own(tmp_path / "own", tokenizer_class="PreTrainedTokenizerFast", do_lower_case=True)
-    found = read_tokenizer(folder)
-    assert found.tokenizer.encode("a A").ids == [2, 4, 5, 3]
-    assert len(found) == 9
-    found.save_pretrained(tmp_path / "copy")
+    tokenizer = read_tokenizer(folder)
+    assert tokenizer.tokenizer.encode("a A").ids == [2, 4, 5, 3]
+    assert len(tokenizer) == 9
+    tokenizer.save_pretrained(tmp_path / "copy")
     assert {path.name: path.read_bytes() for path in (tmp_path / "copy").iterdir()} == {
         path.name: path.read_bytes() for path in folder.iterdir()
     }
@@ -60,11 +60,11 @@ def test_a_vocabulary_becomes_a_file_that_transformers_reads_alike(tmp_path: Pat
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "Cat"]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    found = read_tokenizer(tmp_path)
-    found.save_pretrained(tmp_path / "saved")
+    tokenizer = read_tokenizer(tmp_path)
+    tokenizer.save_pretrained(tmp_path / "saved")
     again, theirs = read_tokenizer(tmp_path / "saved"), AutoTokenizer.from_pretrained(tmp_path / "saved")
-    assert different_parts(found.parts, again.parts) == ()
-    assert found.tokenizer.encode("Cat cat").ids == theirs("Cat cat")["input_ids"] == [2, 6, 5, 3]
+    assert different_parts(tokenizer.parts, again.parts) == ()
+    assert tokenizer.tokenizer.encode("Cat cat").ids == theirs("Cat cat")["input_ids"] == [2, 6, 5, 3]
     assert (tmp_path / "saved" / "vocab.txt").read_text() == "\n".join(words)
 
 
@@ -81,9 +81,9 @@ def test_truncation_and_padding_of_the_file_do_not_count(tmp_path: Path) -> None
         tokenizer.enable_truncation(3)
         tokenizer.enable_padding(length=10, pad_id=0)
 
-    found = read_tokenizer(own(tmp_path / "cut", cut))
-    assert found.tokenizer.encode("a a a a").ids == [2, 4, 4, 4, 4, 3]
-    assert different_parts(found.parts, read_tokenizer(own(tmp_path / "whole")).parts) == ()
+    tokenizer = read_tokenizer(own(tmp_path / "cut", cut))
+    assert tokenizer.tokenizer.encode("a a a a").ids == [2, 4, 4, 4, 4, 3]
+    assert different_parts(tokenizer.parts, read_tokenizer(own(tmp_path / "whole")).parts) == ()
 
 
 def _bpe(tokenizer: Tokenizer) -> None:
@@ -134,13 +134,13 @@ def test_what_changes_tokens_is_told_from_what_does_not(tmp_path: Path, change: 
 def test_segments_that_the_settings_leave_out_are_zero(
     tmp_path: Path, change: Change | None, settings: dict[str, Any]
 ) -> None:
-    found = read_tokenizer(own(tmp_path / "own", change, **settings))
-    encoded = found.tokenizer.encode("a", "A a")
+    tokenizer = read_tokenizer(own(tmp_path / "own", change, **settings))
+    encoded = tokenizer.tokenizer.encode("a", "A a")
     assert (encoded.ids, encoded.type_ids) == ([2, 4, 3, 5, 4, 3], [0] * 6)
-    assert found.segments(pairs=True) == 1
-    found.save_pretrained(tmp_path / "copy")
+    assert tokenizer.segments(pairs=True) == 1
+    tokenizer.save_pretrained(tmp_path / "copy")
     again = read_tokenizer(tmp_path / "copy")
-    assert again.parts == found.parts
+    assert again.parts == tokenizer.parts
     assert Tokenizer.from_file(str(tmp_path / "copy" / "tokenizer.json")).encode("a", "A a").type_ids == [0] * 6
 
 
@@ -149,11 +149,11 @@ def test_pairs_are_read_as_transformers_reads_them(tmp_path: Path, names: dict[s
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     file = own(tmp_path / "own") / "tokenizer.json"
-    made = PreTrainedTokenizerFast(tokenizer_file=str(file), pad_token="<pad>", **names)
-    made.save_pretrained(tmp_path / "saved")
-    found = read_tokenizer(tmp_path / "saved").tokenizer.encode("a", "A a")
+    reference = PreTrainedTokenizerFast(tokenizer_file=str(file), pad_token="<pad>", **names)
+    reference.save_pretrained(tmp_path / "saved")
+    encoding = read_tokenizer(tmp_path / "saved").tokenizer.encode("a", "A a")
     theirs = AutoTokenizer.from_pretrained(tmp_path / "saved")("a", "A a")
-    assert (found.ids, found.type_ids) == (theirs["input_ids"], theirs.get("token_type_ids", [0] * 6))
+    assert (encoding.ids, encoding.type_ids) == (theirs["input_ids"], theirs.get("token_type_ids", [0] * 6))
 
 
 def test_the_settings_say_where_long_texts_are_cut_before_the_file_does(tmp_path: Path) -> None:
@@ -189,11 +189,11 @@ def test_the_padding_token_is_found(tmp_path: Path) -> None:
 
 def test_the_highest_id_counts_and_not_the_number_of_tokens(tmp_path: Path) -> None:
     model, sizes = models.WordPiece({**WORDS, "far": 22}, unk_token="<unk>"), tiny_model(tiny_task()).architecture
-    found = read_tokenizer(own(tmp_path / "own", model=model))
-    assert len(found) == 23
-    check_vocabulary(found, sizes)
+    tokenizer = read_tokenizer(own(tmp_path / "own", model=model))
+    assert len(tokenizer) == 23
+    check_vocabulary(tokenizer, sizes)
     with pytest.raises(UserError, match="own: the ids of its tokens go up to 22, the word embedding has 22 rows"):
-        check_vocabulary(found, evolve(sizes, vocabulary=22))
+        check_vocabulary(tokenizer, evolve(sizes, vocabulary=22))
 
 
 def test_segments_are_those_of_the_post_processor(tmp_path: Path) -> None:
@@ -201,12 +201,12 @@ def test_segments_are_those_of_the_post_processor(tmp_path: Path) -> None:
         tokenizer.post_processor = processors.RobertaProcessing(("</s>", 3), ("<s>", 2))
 
     sizes = evolve(tiny_model(tiny_task()).architecture, segments=1)
-    found = read_tokenizer(own(tmp_path / "two"))
-    assert (found.segments(pairs=False), found.segments(pairs=True)) == (1, 2)
-    check_segments(found, sizes, pairs=False, model="m")
+    tokenizer = read_tokenizer(own(tmp_path / "two"))
+    assert (tokenizer.segments(pairs=False), tokenizer.segments(pairs=True)) == (1, 2)
+    check_segments(tokenizer, sizes, pairs=False, model="m")
     check_segments(read_tokenizer(own(tmp_path / "one", one)), sizes, pairs=True, model="m")
     with pytest.raises(UserError, match=r"^m has 1 segment embedding \(type_vocab_size\), pairs of texts need 2$"):
-        check_segments(found, sizes, pairs=True, model="m")
+        check_segments(tokenizer, sizes, pairs=True, model="m")
 
 
 def test_the_length_is_noted_and_the_rest_is_kept(tmp_path: Path) -> None:

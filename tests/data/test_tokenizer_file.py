@@ -82,8 +82,8 @@ def test_special_tokens_around_a_text_are_missed(tmp_path: Path) -> None:
         UserError, match="puts no special tokens around a text, the class BertTokenizer does; give it a"
     ):
         read(own(tmp_path / "bare", bare))
-    found = read(own(tmp_path / "meant", bare, tokenizer_class="PreTrainedTokenizerFast"))
-    assert found.encode("a A").ids == [4, 5]
+    tokenizer = read(own(tmp_path / "meant", bare, tokenizer_class="PreTrainedTokenizerFast"))
+    assert tokenizer.encode("a A").ids == [4, 5]
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_special_tokens_have_the_ids_of_the_vocabulary(tmp_path: Path) -> None:
 
 
 def test_the_template_is_what_is_put_around_texts(tmp_path: Path) -> None:
-    found = read(own(tmp_path / "own"))
-    assert template(found, pair=False) == ([2, -1, 3], [0, 0, 0])
-    assert template(found, pair=True) == ([2, -1, 3, -1, 3], [0, 0, 0, 1, 1])
+    tokenizer = read(own(tmp_path / "own"))
+    assert template(tokenizer, pair=False) == ([2, -1, 3], [0, 0, 0])
+    assert template(tokenizer, pair=True) == ([2, -1, 3, -1, 3], [0, 0, 0, 1, 1])
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

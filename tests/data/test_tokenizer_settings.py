@@ -68,13 +68,13 @@ def test_special_tokens_have_other_names(tmp_path: Path) -> None:
 
 def test_added_tokens_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
     (tmp_path / "added_tokens.json").write_text(json.dumps({"late": 12, "[E]": 11}))
-    found = read(tmp_path, additional_special_tokens=["[E]", "[F]"]).added_tokens
-    assert [(token.content, token.special, index) for token, index in found.items()] == [
+    tokens = read(tmp_path, additional_special_tokens=["[E]", "[F]"]).added_tokens
+    assert [(token.content, token.special, index) for token, index in tokens.items()] == [
         ("[E]", True, 11), ("late", False, 12), ("[F]", True, None),
     ]  # fmt: skip
     decoder = {"7": {"content": "x", "normalized": False}, "6": {"content": "y", "special": True}}
-    found = read(tmp_path, added_tokens_decoder=decoder).added_tokens
-    assert [(token.content, token.special, index) for token, index in found.items()] == [
+    tokens = read(tmp_path, added_tokens_decoder=decoder).added_tokens
+    assert [(token.content, token.special, index) for token, index in tokens.items()] == [
         ("y", True, 6),
         ("x", False, 7),
     ]

@@ -39,12 +39,12 @@ def test_tokens_are_made_once_and_read_as_they_were(tmp_path: Path) -> None:
     assert same(cached_tokens(folder, KEY, never), TOKENS)
 
 
-@pytest.mark.parametrize("place", [0, 20, -1])
-def test_a_damaged_file_is_made_again(place: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("position", [0, 20, -1])
+def test_a_damaged_file_is_replaced(position: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cached_tokens(tmp_path, KEY, lambda: TOKENS)
     file = tmp_path / f"{KEY}.safetensors"
     content = bytearray(file.read_bytes())
-    content[place] ^= 255
+    content[position] ^= 255
     file.write_bytes(content)
     with caplog.at_level(logging.WARNING, logger="bebertlab"):
         assert cached_tokens(tmp_path, KEY, lambda: TOKENS) is TOKENS
@@ -78,9 +78,9 @@ def test_another_process_reads_what_this_one_made(
         examples_module._examples.cache_clear()  # as in a process that starts
         return load_examples(task, TRAIN, tokenizer, maximum_tokens, cache=tmp_path).tokens
 
-    made = load()
+    first = load()
     monkeypatch.setattr(examples_module, "tokenize", lambda *_, **__: never())
-    assert same(load(), made)
+    assert same(load(), first)
     with pytest.raises(pytest.fail.Exception):
         load(maximum_tokens=31)
     examples_module._examples.cache_clear()
@@ -88,6 +88,6 @@ def test_another_process_reads_what_this_one_made(
 
 def test_many_may_make_the_same_tokens_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: cached_tokens(tmp_path, KEY, lambda: TOKENS), range(64)))
-    assert all(same(one, TOKENS) for one in found)
+        results = list(pool.map(lambda _: cached_tokens(tmp_path, KEY, lambda: TOKENS), range(64)))
+    assert all(same(tokens, TOKENS) for tokens in results)
     assert [file.name for file in tmp_path.iterdir()] == [f"{KEY}.safetensors"]

@@ -80,8 +80,8 @@ def test_without_settings_the_vocabulary_decides(tmp_path: Path) -> None:
 def test_what_it_does_is_said_beside_it(tmp_path: Path) -> None:
     path = vocabulary(tmp_path, "cat", "Cat", special=("[UNK]", "[CLS]", "[SEP]"))
     settings(tmp_path, model_max_length=64)
-    said = read_wordpiece(path, TokenizerSettings.read(tmp_path)).settings
-    assert said == {
+    settings_read = read_wordpiece(path, TokenizerSettings.read(tmp_path)).settings
+    assert settings_read == {
         "tokenizer_class": "BertTokenizer", "model_max_length": 64, "do_lower_case": False, "strip_accents": None,
         "tokenize_chinese_chars": True, "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
     }  # fmt: skip

@@ -17,7 +17,7 @@ class Clock:
 
 
 class Log:
-    """Remembers the points that are written; fails where it is told to."""
+    """Remembers the points that are written; raises while `fails` is set."""
 
     def __init__(self) -> None:
         self.written: list[tuple[int, str, float, int]] = []

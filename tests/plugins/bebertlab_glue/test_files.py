@@ -32,9 +32,9 @@ def _folder(home: Path, names: Sequence[str]) -> Path:
     ],
 )
 def test_all_files_of_a_set_are_found_in_order(tmp_path: Path, names: list[str], order: list[str]) -> None:
-    found = find_set(_folder(tmp_path, names), "train", nonofficial=False)
-    assert [file.stem for file in found.files] == order
-    assert not found.unofficial
+    file_set = find_set(_folder(tmp_path, names), "train", nonofficial=False)
+    assert [file.stem for file in file_set.files] == order
+    assert not file_set.unofficial
 
 
 @pytest.mark.parametrize(

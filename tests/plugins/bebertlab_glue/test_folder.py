@@ -140,9 +140,9 @@ def test_a_file_without_rows_is_not_called_damaged(write: Callable[..., Path]) -
 def test_a_library_does_not_tell_a_second_time_what_the_error_says(cola: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
-    said: list[logging.LogRecord] = []
+    records: list[logging.LogRecord] = []
     handler = logging.Handler()
-    monkeypatch.setattr(handler, "emit", said.append)
+    monkeypatch.setattr(handler, "emit", records.append)
     monkeypatch.setattr(logging.getLogger("datasets"), "handlers", [handler])
 
     def fail(*_: object, **__: object) -> None:
@@ -152,9 +152,9 @@ def test_a_library_does_not_tell_a_second_time_what_the_error_says(cola: Path, m
     monkeypatch.setattr(datasets.Dataset, "from_parquet", fail)
     with pytest.raises(UserError, match=r"not a readable parquet file \(page 3 is no page\)"):
         _read(cola)
-    assert said == []
+    assert records == []
     logging.getLogger("datasets.packaged_modules.parquet.parquet").error("afterwards it may")
-    assert len(said) == 1
+    assert len(records) == 1
 
 
 def test_the_class_names_of_a_file_are_read(tmp_path: Path) -> None:

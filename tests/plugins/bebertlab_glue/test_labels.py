@@ -12,9 +12,9 @@ from bebertlab_glue.labels import read_labels
 
 
 def _read(name: TaskName, labels: Sequence[object], names: Sequence[str] | None = None) -> list[float]:
-    found = read_labels("f", CATALOGUE[name], labels, names)
-    assert found.dtype == (np.int64 if CATALOGUE[name].classes else np.float32)
-    return [round(one, 4) for one in found.tolist()]
+    values = read_labels("f", CATALOGUE[name], labels, names)
+    assert values.dtype == (np.int64 if CATALOGUE[name].classes else np.float32)
+    return [round(value, 4) for value in values.tolist()]
 
 
 @pytest.mark.parametrize(

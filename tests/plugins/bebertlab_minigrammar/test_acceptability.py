@@ -32,20 +32,20 @@ def _disagreements(text: str) -> int:
             wrong += _NUMBER[determiner] != _NUMBER[noun]
     words = [word for word in words if word not in _DETERMINERS]
     number = _NUMBER[words[0]]
-    rest = words[1:]
-    while rest[0] in acceptability._PREPOSITIONS:
-        rest = rest[2:]
-    if rest[0] == "and":
-        number, rest = 1, rest[2:]
-    if rest[0] == "who":
-        if rest[1] in _VERB_WORDS:
-            wrong += _NUMBER[rest[1]] != number
+    remaining = words[1:]
+    while remaining[0] in acceptability._PREPOSITIONS:
+        remaining = remaining[2:]
+    if remaining[0] == "and":
+        number, remaining = 1, remaining[2:]
+    if remaining[0] == "who":
+        if remaining[1] in _VERB_WORDS:
+            wrong += _NUMBER[remaining[1]] != number
         else:
-            wrong += _NUMBER[rest[2]] != _NUMBER[rest[1]]
-        rest = rest[3:]
-    wrong += _NUMBER[rest[0]] != number
-    if rest[1:] and rest[1] in _SELVES:
-        wrong += _SELVES[rest[1]] != number
+            wrong += _NUMBER[remaining[2]] != _NUMBER[remaining[1]]
+        remaining = remaining[3:]
+    wrong += _NUMBER[remaining[0]] != number
+    if remaining[1:] and remaining[1] in _SELVES:
+        wrong += _SELVES[remaining[1]] != number
     return wrong
 
 

@@ -12,10 +12,10 @@ def _clause(text: str) -> int:
     """Polarity of a clause, worked out again from its words."""
     words = text.split()
     aspect = next(word for word in words if word in sentiment._ASPECTS)
-    found = [polarity for word in words if (polarity := _word(word, aspect)) is not None]
-    assert len(found) == 1, text
+    polarities = [polarity for word in words if (polarity := _word(word, aspect)) is not None]
+    assert len(polarities) == 1, text
     turned = any(word in ("not", "never", "hardly", "nobody", "without") for word in words)
-    return 1 - found[0] if turned else found[0]
+    return 1 - polarities[0] if turned else polarities[0]
 
 
 def _word(word: str, aspect: str) -> int | None:
