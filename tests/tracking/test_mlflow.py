@@ -113,7 +113,7 @@ def test_failed_calls_are_repeated_at_the_end(
         for trial in trials:
             tracker.bebertlab_trial_finished(study, trial)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "The study goes on" in caplog.text
+    assert "The study continues" in caplog.text
     assert "database is locked" in caplog.text
     tracker.bebertlab_study_finished(study, trials, ())
     assert [run.info.status for run in runs()] == ["FINISHED"] * 5
@@ -186,7 +186,7 @@ def test_what_cannot_be_made_up_for_is_counted(
     tracker.bebertlab_study_started(study)
     monkeypatch.setattr(MlflowClient, "log_batch", _refuse)
     tracker.bebertlab_study_finished(study, trials, ())
-    assert "MLflow lacks 4 trials of this study; the next run of the same command writes them." in caplog.text
+    assert "4 trials of this study are missing in MLflow; the next run of the same command writes them." in caplog.text
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/nowhere/mlflow.db", "nonsense://x"])
