@@ -112,7 +112,7 @@ def test_a_home_that_is_not_known_is_refused_before_anything_runs(monkeypatch: p
     with pytest.raises(UserError, match="unknown home folder ~nobody-of-that-name"):
         check_uri("~nobody-of-that-name/x")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "~nobody-of-that-name/x")
-    with pytest.raises(UserError, match="no home folder"):
+    with pytest.raises(UserError, match="unknown home folder"):
         check_uri(None)
 
 
