@@ -11,14 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
 from torch import Tensor
 
 import bebertlab
 from bebertlab import TextClassifier, load_classifier
-from bebertlab.cli.main import main
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.tokenizer import set_maximum_tokens
 from bebertlab.errors import SetupError, UserError
@@ -27,6 +25,7 @@ from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import VALIDATION, Task
 from bebertlab.model.folder import save_model
 from bebertlab.registry.manager import load_plugins
+from bebertlab.store.store import Store
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 
@@ -142,6 +141,10 @@ def test_long_texts_are_truncated_with_a_warning(copy: Path, classifier: TextCla
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         short.predict(["the plot was bad"])
+    (copy / "tokenizer_config.json").write_text('{"model_max_length": 6, "truncation_side": "left"}')
+    with pytest.warns(UserWarning, match="^1 of 1 inputs are"):
+        scores = load_classifier(copy).scores(["the plot was bad and so"])
+    assert scores == pytest.approx(classifier.scores(["was bad and so"]), abs=1e-5)
 
 
 def test_a_model_has_as_many_positions_as_its_longest_input(copy: Path) -> None:
@@ -242,26 +245,19 @@ def test_a_device_that_cannot_be_used_is_refused(device: str, error: type[UserEr
 
 
 def test_the_folder_of_an_ensemble_names_its_members(tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(
-        "task: {kind: minigrammar, size: 60, validation_size: 30}\n"
-        "encoder: tiny\n"
-        "train: {epochs: 1}\n"
-        "stages:\n"
-        "  first: {kind: finetune}\n"
-        "  second: {kind: finetune, seed: 7}\n"
-        "  both: {kind: merge, members: [first, second], rule: mean_probability}\n"
-    )
-    work = tmp_path / "work"
-    result = CliRunner().invoke(main, ["recipe", "run", str(recipe), "--work", str(work), "--format", "json"])
-    assert result.exit_code == 0, result.output
-    (scores,) = (work / "store").glob("*/*/scores.safetensors")
-    models = [path.parent for path in (work / "store").glob("*/*/config.json")]
-    with pytest.raises(UserError, match=r"is of stage 'both' \(kind 'merge'\), which has no model; it reads") as raised:
-        load_classifier(scores.parent)
-    assert len(models) == 2
-    assert all(f"({folder})" in str(raised.value) for folder in models)
-    assert "first (" in str(raised.value)
+    store, inputs = Store(tmp_path), {"members": ["a" * 64, "b" * 64], "removed": ["c" * 64]}
+    for key, stage, kind in (
+        ("a" * 64, "first", "distill"),
+        ("b" * 64, "second", "distill"),
+        ("d" * 64, "all", "merge"),
+    ):
+        with store.claim(key) as claim:
+            parts = {"inputs": inputs if kind == "merge" else {}}
+            claim.commit(stage=stage, kind=kind, parts=parts, seconds=0.0, behind={})
+    members = f"first ({tmp_path / 'aa' / ('a' * 64)}), second ({tmp_path / 'bb' / ('b' * 64)})"
+    with pytest.raises(UserError, match=r"is of stage 'all' \(kind 'merge'\), which has no model; it reads ") as raised:
+        load_classifier(store.folder("d" * 64))
+    assert str(raised.value).endswith(members)
 
 
 def test_the_package_offers_the_classifier_and_nothing_else() -> None:
