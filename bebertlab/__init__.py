@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Import torch and all else only where the classifier is used: `import bebertlab` stays light."""
+        """Import the classifier, and with it torch, only when it is used, so that `import bebertlab` stays fast."""
         if name not in __all__:
             raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
         from importlib import import_module

@@ -36,23 +36,23 @@ _Floats = NDArray[np.float32]
 
 @frozen(kw_only=True, eq=False)
 class TextClassifier:
-    """A trained model with its tokenizer; `load_classifier` reads one.
+    """A trained model with its tokenizer, as `load_classifier` reads it.
 
-    `texts` is any iterable of str, such as a list or a column of a table; `pairs` has the second text of each pair, for
-    a model that was trained on pairs (its folder does not say so: without them it classifies the first texts alone).
-    There is no need to make batches: inputs of similar length are computed together, a limited number at a time.
+    `texts` is any iterable of str, such as a list or a column of a table. `pairs` has the second text of each pair, for
+    a model that was trained on pairs; its folder does not say whether it was, so that without `pairs` the texts are
+    classified alone. Batches need not be formed: inputs of similar length share one, and its size is limited.
 
-    A text with more than `maximum_tokens` is truncated where the tokenizer says so, usually at its end (in a pair, the
-    longer text is), with a UserWarning that counts them.
+    Inputs of more than `maximum_tokens` are truncated at their end, or at their start if the tokenizer says so (in a
+    pair the longer text is truncated), and a UserWarning counts them.
 
-    The methods raise UserError for one text instead of several, for elements that are not str, and for pairs that are
-    not as many as the texts.
+    All methods raise UserError if they get a single str instead of several, an element that is not a str, or another
+    number of pairs than of texts.
     """
 
     folder: Path  #: it was read from
-    classes: tuple[str, ...]  #: names by output; their indices as text if config.json has none; empty for a regression
-    maximum_tokens: int  #: longest input
-    device: str
+    classes: tuple[str, ...]  #: names by output; indices as text if config.json has no names; empty for a regression
+    maximum_tokens: int  #: longer inputs are truncated
+    device: str  #: where it computes
     _model: InferenceModel = field(repr=False)
     _tokenizer: ModelTokenizer = field(repr=False)
     _truncating: TruncatingTokenizer = field(init=False, repr=False)
@@ -66,7 +66,7 @@ class TextClassifier:
         )
 
     def predict(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> list[str] | list[float]:
-        """The most probable class of each text by name, the first one on a tie; of a regression the number it gives."""
+        """The name of the most probable class of each text (the first in a tie); for a regression, its value."""
         logits = self._logits(texts, pairs)
         if not self.classes:
             values: list[float] = logits[:, 0].tolist()
@@ -74,11 +74,11 @@ class TextClassifier:
         return [self.classes[index] for index in logits.argmax(axis=1)]
 
     def scores(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> NDArray[np.float32]:
-        """The logits (N, C) of N texts, float32; of a regression (N, 1)."""
+        """The logits (N, C) of N texts, float32; for a regression, the values (N, 1)."""
         return self._logits(texts, pairs)
 
     def probabilities(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> NDArray[np.float32]:
-        """The probabilities (N, C) of the classes of N texts, float32: the softmax of the logits.
+        """The probabilities (N, C) of the classes, float32: the softmax of the logits.
 
         Raises:
             UserError: the model is a regression.
@@ -123,20 +123,20 @@ def load_classifier(
 ) -> TextClassifier:
     """Read the model in a folder, ready to classify texts.
 
-    Weights are quantized once, and on a CPU large products are computed in int8, as where stages evaluate their
-    models: on the same machine, the logits of a whole split are those that its stage stored. Memory that a batch used
-    is kept for the next one, see `bebertlab.inference.predict.keep_freed_memory`.
+    It computes as stages do when they evaluate their models: weights are quantized once, and on a CPU large products
+    are computed in int8. With the same machine and number of threads, the logits of a whole split equal those that the
+    stage stored. With glibc, the process keeps the memory of a batch for the next ones.
 
     Args:
-        folder: of a stage in the store (`bebertlab store list`), as `bebertlab model import` wrote it, or a
-            BertForSequenceClassification of Hugging Face with its tokenizer
+        folder: of a stage with a model, of an imported checkpoint, or of a BertForSequenceClassification of Hugging
+            Face with its tokenizer
         device: where it computes, e.g. `cuda`
-        plugins: files of plugins whose quantizers the model has; installed plugins are loaded anyway
+        plugins: files of plugins with quantizers of the model; installed plugins are always loaded
 
     Raises:
         SetupError: the folder or a file in it is missing, or the device is not available.
-        UserError: there is no single model in the folder, as in that of a merged ensemble; a file is damaged; the model
-            is no classifier or regression; a plugin cannot be loaded.
+        UserError: the folder is of a stage without a model, such as `merge`; a file is damaged; a text may have several
+            of the model's classes; a plugin cannot be loaded.
     """
     path = Path(expand_home(os.fspath(folder)))
     _check_folder(path)
@@ -181,7 +181,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _no_model(folder: Path) -> UserError:
-    """The error for a folder without a model: of a stage of the store that has none, or of something else."""
+    """The error for a folder without a model. For a stage in the store it names the inputs, such as ensemble members."""
     absolute = folder.absolute()
     store = Store(absolute.parent.parent)
     manifest = store.peek(absolute.name)
@@ -193,7 +193,7 @@ def _no_model(folder: Path) -> UserError:
     keys = [key for several in manifest.parts.get(INPUTS, {}).values() for key in several]
     inputs = [f"{stage.stage} ({store.folder(key)})" for key in keys if (stage := store.peek(key)) is not None]
     hint = f"; it reads {', '.join(inputs)}" if inputs else ""
-    return UserError(f"{folder} is of stage '{manifest.stage}' (kind '{manifest.kind}'), which has no model{hint}")
+    return UserError(f"{folder} is of stage '{manifest.stage}' (kind '{manifest.kind}'), which writes no model{hint}")
 
 
 def _classes(folder: Path, outputs: int) -> tuple[str, ...]:
@@ -210,7 +210,6 @@ def _classes(folder: Path, outputs: int) -> tuple[str, ...]:
 
 
 def _listed(name: str, texts: Iterable[Any]) -> list[str]:
-    """Texts as a list."""
     if isinstance(texts, str | bytes):
         raise UserError(f"{name} is one text; expected a list of texts, even for one")
     if not isinstance(texts, Iterable):

@@ -97,7 +97,7 @@ def test_probabilities_are_the_softmax_of_the_scores(classifier: TextClassifier)
     assert classifier.probabilities(texts) == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_text_is_answered_the_same_in_any_order_and_company(classifier: TextClassifier) -> None:
+def test_scores_depend_on_neither_order_nor_batch(classifier: TextClassifier) -> None:
     texts = ["good film", "the plot was bad and so was the cast", "a", "good film"]
     together = classifier.scores(iter(texts))
     alone = np.concatenate([classifier.scores([text]) for text in reversed(texts)])[::-1]
@@ -105,12 +105,12 @@ def test_a_text_is_answered_the_same_in_any_order_and_company(classifier: TextCl
     assert classifier.predict(np.array(texts)) == classifier.predict(texts)
 
 
-def test_no_texts_give_no_answers(classifier: TextClassifier) -> None:
+def test_no_texts_give_no_predictions(classifier: TextClassifier) -> None:
     assert classifier.predict([]) == []
     assert classifier.scores([], []).shape == classifier.probabilities(()).shape == (0, 2)
 
 
-def test_a_regression_gives_numbers(tmp_path: Path) -> None:
+def test_a_regression_predicts_numbers(tmp_path: Path) -> None:
     classifier = load_classifier(saved(tmp_path, tiny_task(regression=True)))
     texts = ["good film", "bad plot"]
     scores = classifier.scores(texts)
@@ -183,7 +183,7 @@ def test_pairs_are_refused_where_the_model_has_one_segment(copy: Path) -> None:
         classifier.predict(["good film"], ["a plot"])
 
 
-def test_texts_that_the_tokenizer_cannot_read_are_refused(copy: Path) -> None:
+def test_texts_that_cannot_be_tokenized_are_refused(copy: Path) -> None:
     (copy / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     Tokenizer(models.BPE({"v": 0}, [])).save(str(copy / "tokenizer.json"))
     with pytest.raises(UserError, match=r"gives no tokens for texts\[1\]$"):
@@ -206,7 +206,7 @@ def test_a_classifier_of_hugging_face_is_read(pretrained: Path, pretrained_sizes
     assert classifier.scores(texts) == pytest.approx(expected, abs=1e-5)
 
 
-def test_quantizers_of_plugin_files_are_read(tmp_path: Path) -> None:
+def test_models_with_quantizers_of_plugin_files_are_read(tmp_path: Path) -> None:
     task, codec = tiny_task(examples=24), OptionsCodec(load_plugins([PLUGIN]).registry)
     stages = StageRunner(tmp_path, codec)
     start = stages.run({"kind": "finetune", "train": SHORT}, task)
@@ -255,7 +255,9 @@ def test_the_folder_of_an_ensemble_names_its_members(tmp_path: Path) -> None:
             parts = {"inputs": inputs if kind == "merge" else {}}
             claim.commit(stage=stage, kind=kind, parts=parts, seconds=0.0, behind={})
     members = f"first ({tmp_path / 'aa' / ('a' * 64)}), second ({tmp_path / 'bb' / ('b' * 64)})"
-    with pytest.raises(UserError, match=r"is of stage 'all' \(kind 'merge'\), which has no model; it reads ") as raised:
+    with pytest.raises(
+        UserError, match=r"is of stage 'all' \(kind 'merge'\), which writes no model; it reads "
+    ) as raised:
         load_classifier(store.folder("d" * 64))
     assert str(raised.value).endswith(members)
 

@@ -113,7 +113,7 @@ def has_code(path: Path) -> bool:
 
 @pytest.mark.parametrize("module", CORE)
 def test_imports_point_to_lower_ranks(module: str) -> None:
-    # the package itself names its classifier for type checkers; it imports it where it is used
+    # bebertlab/__init__.py names the classifier for type checkers only; it is imported when it is used
     used = imports(MODULES[module], typing=module != "bebertlab")
     ours = {unit(name) for name in used if name.split(".")[0] == "bebertlab"}
     here = unit(module)
