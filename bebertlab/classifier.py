@@ -181,7 +181,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _no_model(folder: Path) -> UserError:
-    """The error for a folder without a model. For a stage in the store it names the inputs, such as ensemble members."""
+    """The error for a folder without a model; for a stage in the store it names the inputs, such as the members."""
     absolute = folder.absolute()
     store = Store(absolute.parent.parent)
     manifest = store.peek(absolute.name)
