@@ -253,7 +253,7 @@ def test_the_folder_of_an_ensemble_names_its_members(tmp_path: Path) -> None:
     ):
         with store.claim(key) as claim:
             parts = {"inputs": inputs if kind == "merge" else {}}
-            claim.commit(stage=stage, kind=kind, parts=parts, seconds=0.0, behind={})
+            claim.commit(stage=stage, kind=kind, parts=parts, seconds=0.0, upstream_seconds={})
     members = f"first ({tmp_path / 'aa' / ('a' * 64)}), second ({tmp_path / 'bb' / ('b' * 64)})"
     with pytest.raises(
         UserError, match=r"is of stage 'all' \(kind 'merge'\), which writes no model; it reads "

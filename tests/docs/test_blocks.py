@@ -246,7 +246,7 @@ def _validate(what: str, command: str, values: Mapping[str, Any]) -> None:
     """Check the study or recipe of a command that does not run, with every `--set`."""
     sets = [part for value in values.get("sets", ()) for part in ("--set", value)]
     if command.startswith("study "):
-        _validate_study(what, values["path"], [*sets, *(["--smoke"] if values.get("smoke") else [])])
+        _validate_study(what, values["study_name"], [*sets, *(["--smoke"] if values.get("smoke") else [])])
     elif command.startswith("recipe "):
         _validate_recipe(what, values["path"], sets)
 
