@@ -4,23 +4,28 @@ A page asks for a part by a comment on its own line:
 
     <!-- generated: kinds quantizer -->
 
-So the tables of options, commands and hooks are those of the code, and the text around them is written by hand.
+So the tables of options, commands, hooks, metrics and packages are those of the code; the text around them is written
+by hand.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bebertlab.cli.main import main
 from bebertlab.config.describe import describe, documentation, flatten, summary
+from bebertlab.interfaces.capabilities import CAPABILITIES
+from bebertlab.interfaces.metric_names import METRICS
 from bebertlab.interfaces.roles import ROLES, role_of_hook
 from bebertlab.registry.hookspecs import hook_specifications
 from bebertlab.registry.manager import load_plugins
@@ -28,6 +33,7 @@ from bebertlab.registry.manager import load_plugins
 if TYPE_CHECKING:
     from bebertlab.registry.registry import Registry, RegistryEntry
 
+_ROOT = Path(__file__).parents[1]
 _DIRECTIVE = re.compile(r"^<!-- generated: (.*) -->$", flags=re.MULTILINE)
 #: labels that start a paragraph in the docstring of a part
 _LABEL = re.compile(r"(Shape|Gradient|Source|Differs|Formula|Forward|Backward|Raises): ")
@@ -104,6 +110,39 @@ def hooks() -> str:
     """The hooks of observers, in the order of their declaration, with their arguments."""
     observers = [hook for name, hook in hook_specifications().items() if role_of_hook(name) is None]
     return "\n\n".join(map(_hook_section, observers))
+
+
+def metrics() -> str:
+    """Every metric with its unit, the better direction and what it measures."""
+    better = {True: "higher", False: "lower", None: ""}
+    rows = [(f"`{info.name}`", _text(info.unit), better[info.maximize], _text(info.description)) for info in METRICS]
+    return _table(("name", "unit", "better", "meaning"), rows)
+
+
+def capabilities() -> str:
+    """Every capability of quantizers: what a quantizer has, and the first sentence of its protocol."""
+    rows = [
+        (f"`{protocol.__name__}`", f"`{attribute}`", _text(summary(protocol)))
+        for attribute, protocol in CAPABILITIES.items()
+    ]
+    return _table(("protocol", "method or attribute", "meaning"), rows)
+
+
+def packages(folder: str) -> str:
+    """Every package in a folder of the repository, and every module next to them, with its first sentence."""
+    modules = [path for path in (_ROOT / folder).iterdir() if path.suffix == ".py" and not path.stem.startswith("__")]
+    paths = [path.parent for path in (_ROOT / folder).glob("*/__init__.py")]
+    sources = {path: path / "__init__.py" for path in sorted(paths)} | {path: path for path in sorted(modules)}
+    rows = [
+        (f"`{path.relative_to(_ROOT).as_posix()}{'/' if path.is_dir() else ''}`", _text(_first_sentence(source)))
+        for path, source in sources.items()
+    ]
+    return _table(("path", "content"), rows)
+
+
+def _first_sentence(source: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n\n")[0].replace("\n", " ")
 
 
 def _hook_section(hook: Callable[..., object]) -> str:
@@ -227,4 +266,7 @@ PARTS: dict[str, Callable[..., str]] = {
     "options": options,
     "commands": commands,
     "hooks": hooks,
+    "metrics": metrics,
+    "capabilities": capabilities,
+    "packages": packages,
 }

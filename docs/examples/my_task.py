@@ -1,4 +1,4 @@
-"""Reviews in tab-separated files: a task of your own."""
+"""Reviews in tab-separated files."""
 
 import csv
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 from attrs import field, frozen
 
 from bebertlab.api import (
+    ACCURACY_METRICS,
     EXCLUDED_FROM_KEY,
     SELECT,
     TRAIN,
@@ -14,7 +15,6 @@ from bebertlab.api import (
     Split,
     Task,
     TaskOptions,
-    accuracy_metrics,
     check_file,
     hookimpl,
     split_off_select,
@@ -35,7 +35,7 @@ class Reviews(TaskOptions):
         whole = _read(self.path / "train.tsv", "train")
         train, select = split_off_select(whole, fraction=0.1, most=2000)
         splits = {TRAIN: train, SELECT: select, VALIDATION: _read(self.path / "validation.tsv", "validation")}
-        return Task(name="reviews", classes=CLASSES, splits=splits, metrics=accuracy_metrics, score="accuracy")
+        return Task(name="reviews", classes=CLASSES, splits=splits, metrics=ACCURACY_METRICS, score="accuracy")
 
 
 def _read(path: Path, name: str) -> Split:

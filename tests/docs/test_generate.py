@@ -11,6 +11,8 @@ import click
 import pytest
 
 from bebertlab.cli.main import main
+from bebertlab.interfaces.capabilities import CAPABILITIES
+from bebertlab.interfaces.metric_names import METRICS
 from bebertlab.interfaces.roles import ROLES
 from bebertlab.registry.hookspecs import hook_specifications
 
@@ -92,6 +94,29 @@ def test_every_topic_of_the_api_has_a_page() -> None:
 def test_every_hook_is_listed(generator: ModuleType) -> None:
     text = generator.generate("roles") + generator.generate("hooks")
     assert not [name for name in hook_specifications() if f"`{name}`" not in text]
+
+
+def test_every_metric_is_listed_with_its_unit_and_direction(generator: ModuleType) -> None:
+    rows = generator.generate("metrics").splitlines()
+    assert len(rows) == 2 + len(METRICS)
+    assert "| `{split}/ece` | % | lower |" in "\n".join(rows)
+    assert "| `train/steps` |  |  | optimizer steps of a stage |" in rows
+
+
+def test_every_capability_of_quantizers_is_on_the_page_about_them(generator: ModuleType) -> None:
+    text = generator.generate("capabilities")
+    page = (DOCS / "how-to/quantizer-capabilities.md").read_text(encoding="utf-8")
+    for attribute, protocol in CAPABILITIES.items():
+        assert f"| `{protocol.__name__}` | `{attribute}` |" in text
+        assert f"`{attribute}`" in page
+
+
+@pytest.mark.parametrize("folder", ["bebertlab", "plugins"])
+def test_every_package_is_listed_with_its_content(generator: ModuleType, folder: str) -> None:
+    rows = generator.generate(f"packages {folder}").splitlines()[2:]
+    packages = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / folder).glob("*/__init__.py")}
+    assert packages <= {match[1].removesuffix("/") for row in rows if (match := re.match(r"\| `(.*?)` \|", row))}
+    assert not [row for row in rows if row.endswith("|  |")]
 
 
 @pytest.mark.parametrize("request_", ["tables", "kinds metric", "options bebertlab.study.study:Nothing"])
