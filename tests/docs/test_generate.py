@@ -53,7 +53,7 @@ def test_a_kind_is_listed_with_all_options_those_of_nested_mappings_included(gen
     text = generator.generate("kinds stage")
     section = text.partition("## `finetune` { #finetune }")[2].partition("\n## ")[0]
     (row,) = [line for line in section.splitlines() if line.startswith("| `train.epochs` |")]
-    assert row == "| `train.epochs` | a whole number | `3` | `>= 1` | passes over the train split, in each phase |"
+    assert row == "| `train.epochs` | an integer | `3` | `>= 1` | passes over the train split, in each phase |"
 
 
 def test_required_options_have_no_default(generator: ModuleType) -> None:
