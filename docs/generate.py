@@ -24,6 +24,7 @@ import click
 
 from bebertlab.cli.main import main
 from bebertlab.config.describe import describe, documentation, flatten, summary
+from bebertlab.formats import FORMATS
 from bebertlab.interfaces.capabilities import CAPABILITIES
 from bebertlab.interfaces.metric_names import METRICS
 from bebertlab.interfaces.roles import ROLES, role_of_hook
@@ -126,6 +127,15 @@ def capabilities() -> str:
         for attribute, protocol in CAPABILITIES.items()
     ]
     return _table(("protocol", "method or attribute", "meaning"), rows)
+
+
+def formats() -> str:
+    """Every format of a file that is kept, with its number and what to do about a file with another one."""
+    rows = [
+        (_text(format_.name), f"`{format_.path}`", str(format_.number), _text(format_.remedy) or "built again")
+        for format_ in FORMATS
+    ]
+    return _table(("content", "file", "format", "if the number is another"), rows)
 
 
 def packages(folder: str) -> str:
@@ -268,5 +278,6 @@ PARTS: dict[str, Callable[..., str]] = {
     "hooks": hooks,
     "metrics": metrics,
     "capabilities": capabilities,
+    "formats": formats,
     "packages": packages,
 }

@@ -2,7 +2,8 @@
 
 A comment on the line before a block says how:
 
-- `<!-- check: parse -->`: the commands of a console block are parsed only, since their files do not exist.
+- `<!-- check: parse -->`: the commands of a console block are parsed only, since their files do not exist; a Python
+  block is compiled, and its imports are run.
 - `<!-- check: validate -->`: they are parsed, and the study or recipe is validated with every `--set`, since they need
   data, a GPU, a server or hours.
 - `<!-- check: slow -->`: the same, unless BEBERTLAB_SLOW_BLOCKS=1 is set: then they run, and their output is compared.
@@ -17,6 +18,7 @@ sizes of files; `...` stands for any text in a line, and on a line alone for any
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import re
@@ -154,7 +156,10 @@ def _check(block: Block, names: dict[str, Any]) -> None:
         case "python" if block.title is not None:
             plugins = load_plugins([Path(block.title)])
             assert not plugins.failures, f"{block}: {plugins.failures[0].traceback or plugins.failures[0]}"
+        case "python" if block.check == "parse":
+            _import_python(block, names)
         case "python":
+            assert block.check is None, f"{block}: unknown check '{block.check}'"
             _run_python(block, names)
         case "yaml":
             _check_yaml(block)
@@ -175,6 +180,12 @@ def _run_python(block: Block, names: dict[str, Any]) -> None:
     shown = re.findall(r"^print\(.*\)  # (.*)$", block.text, flags=re.MULTILINE)
     if shown:
         _compare(f"{block}", output.getvalue(), "\n".join(shown))
+
+
+def _import_python(block: Block, names: dict[str, Any]) -> None:
+    tree = ast.parse(block.text, str(block))
+    tree.body = [statement for statement in tree.body if isinstance(statement, ast.Import | ast.ImportFrom)]
+    exec(compile(tree, str(block), "exec"), names)
 
 
 def _check_yaml(block: Block) -> None:

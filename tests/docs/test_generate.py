@@ -11,6 +11,7 @@ import click
 import pytest
 
 from bebertlab.cli.main import main
+from bebertlab.formats import FORMATS, LEARNING_CURVE
 from bebertlab.interfaces.capabilities import CAPABILITIES
 from bebertlab.interfaces.metric_names import METRICS
 from bebertlab.interfaces.roles import ROLES
@@ -101,6 +102,14 @@ def test_every_metric_is_listed_with_its_unit_and_direction(generator: ModuleTyp
     assert len(rows) == 2 + len(METRICS)
     assert "| `{split}/ece` | % | lower |" in "\n".join(rows)
     assert "| `train/steps` |  |  | optimizer steps of a stage |" in rows
+
+
+def test_every_format_is_listed_with_its_number(generator: ModuleType) -> None:
+    rows = generator.generate("formats").splitlines()
+    assert len(rows) == 2 + len(FORMATS)
+    (row,) = [row for row in rows if row.startswith(f"| {LEARNING_CURVE.name} |")]
+    assert f"| {LEARNING_CURVE.number} |" in row
+    assert sum(row.endswith("| built again |") for row in rows) == sum(not format_.remedy for format_ in FORMATS)
 
 
 def test_every_capability_of_quantizers_is_on_the_page_about_them(generator: ModuleType) -> None:
