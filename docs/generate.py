@@ -132,10 +132,16 @@ def capabilities() -> str:
 def formats() -> str:
     """Every format of a file that is kept, with its number and what to do about a file with another one."""
     rows = [
-        (_text(format_.name), f"`{format_.path}`", str(format_.number), _text(format_.remedy) or "built again")
+        (_text(format_.name), _file(format_.path), str(format_.number), _text(format_.remedy) or "built again")
         for format_ in FORMATS
     ]
     return _table(("content", "file", "format", "if the number is another"), rows)
+
+
+def _file(path: str) -> str:
+    """A path as code; of words such as "member.json of an artifact" the name of the file."""
+    name, of, whose = path.partition(" of ")
+    return f"`{name}`{of}{whose}" if re.search(r"[._/]", name) else path
 
 
 def packages(folder: str) -> str:

@@ -70,3 +70,8 @@ def test_the_sections_of_a_report_are_called_as_in_the_report() -> None:
     titles = re.findall(r"^## (.*)$", page, flags=re.MULTILINE)
     assert titles
     assert not [title for title in titles if f'"{title}' not in report]
+    sections = re.findall(r'Section\(\s*title="([^"]+)"', report) + re.findall(
+        r'^ +\("(Score [^"]+)",', report, re.MULTILINE
+    )
+    assert {"Summary", "Score against size", "Learning curves", "How to reproduce"} <= set(sections)
+    assert not [section for section in sections if not section.startswith(tuple(titles))]
