@@ -11,6 +11,7 @@ class WindowedSign(Quantizer):
     alphabet = SIGNS
     row_wise = True  # a value depends on itself and the scale alone
     transferable_state = frozenset({"scale"})  # means the same whatever the window
+    window: Tensor
 
     def __init__(self, options: "WindowedSignOptions") -> None:
         super().__init__()
