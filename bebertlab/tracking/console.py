@@ -63,7 +63,7 @@ class ConsoleProgress:
         self._pace.begin(study.planned, study.finished, study.missing)
         self._line(f"study {study.name}@{study.digest[:8]} in {study.folder}: {self._pace.standing()}")
         if study.not_needed:
-            self._line(f"not run, as no trial's result needs them: {', '.join(study.not_needed)}")
+            self._line(f"not run, as no result depends on them: {', '.join(study.not_needed)}")
         for text in study.idle:
             self._line(f"warning: {text}")
         self._last_line = self._clock()

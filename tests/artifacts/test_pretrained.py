@@ -51,7 +51,7 @@ def test_an_unreachable_hub_is_reported_at_once(pretrained: Path, cache: Path) -
     (pretrained / "model.safetensors").unlink()
     store(cache, "some/bert", pretrained)  # half a model does not count
     start = time.monotonic()
-    with pytest.raises(SetupError, match=r"'some/bert': the hub http://127\.0\.0\.1:9 cannot be reached"):
+    with pytest.raises(SetupError, match=r"'some/bert': cannot reach the hub http://127\.0\.0\.1:9"):
         pretrained_folder("some/bert", download=True)
     assert time.monotonic() - start < 5
 
@@ -111,7 +111,7 @@ def test_a_cached_model_that_lacks_a_shard_is_fetched_again_where_that_is_allowe
     store(cache, "some/bert", pretrained)
     with pytest.raises(SetupError, match=r"odd\.safetensors: no such file"):
         pretrained_folder("some/bert", download=False)
-    with pytest.raises(SetupError, match="cannot be reached"):
+    with pytest.raises(SetupError, match="cannot reach the hub"):
         pretrained_folder("some/bert", download=True)
 
 

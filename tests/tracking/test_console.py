@@ -139,7 +139,7 @@ def test_stages_that_no_result_depends_on_are_named(study: StudyRecord) -> None:
         evolve(study, not_needed=("binary", "tuned"), idle=("it changes nothing",))
     )
     assert stream.getvalue().splitlines()[1:] == [
-        "not run, as no trial's result needs them: binary, tuned",
+        "not run, as no result depends on them: binary, tuned",
         "warning: it changes nothing",
     ]
 

@@ -166,7 +166,7 @@ def test_members_of_several_groups_and_single_stages_are_merged_in_the_order_of_
     [
         ("members__schemes__2", "bit", "members.schemes.2: stages.members.schemes is a list; there is no item 2 in it"),
         ("members__schemes__0", "bitt", "stages.members.schemes.0: unknown scheme 'bitt'; did you mean 'bit'?"),
-        ("members__schemes", "bit", "stages.members.schemes: must be a list, each item a scheme"),
+        ("members__schemes", "bit", "stages.members.schemes: expected a list, each item a scheme or null"),
         ("members__scheme", "bit", "stages.members: has both scheme and schemes"),
         ("members__size", 3, "stages.members: size is 3, and schemes has 2"),
         ("merge__rule", None, "stage merge (merge): a stage of kind 'distill' belongs to no ensemble with a rule"),
