@@ -22,7 +22,7 @@ from bebertlab.api import (
 
 @frozen(kw_only=True)
 class CustomScheme(SchemeOptions):
-    """Any quantizer at any site: what a researcher compares an own quantizer with.
+    """Any quantizer at any site, for comparing quantizers.
 
     A site named in `weight_sites`, `input_sites` or `attention_sites` takes the quantizer given there; every other
     site takes the one of its family. `null` leaves a family or a site in full precision.

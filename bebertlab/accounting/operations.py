@@ -60,7 +60,7 @@ def model_operations(architecture: Architecture, spec: QuantSpec, tokens: int = 
         UserError: the model has fewer positions than `tokens`.
     """
     if not 1 <= tokens <= architecture.positions:
-        raise UserError(f"tokens must be in [1, {architecture.positions}], the positions of the model; is {tokens}")
+        raise UserError(f"tokens must be in [1, {architecture.positions}], the positions of the model; got {tokens}")
     bits = site_bits(spec)
     return Operations(
         linear=tokens * _linear(architecture, spec, bits),

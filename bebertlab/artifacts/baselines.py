@@ -114,7 +114,8 @@ def learning_warnings(metrics: Mapping[str, float], task: Task) -> tuple[str, ..
     """Warnings of a result that learned nothing; empty where it learned something."""
     score, majority = metrics[VALIDATION_SCORE], metrics[_MAJORITY_SCORE]
     if is_constant(metrics):
-        return (f"gives (nearly) the same answer to every text of {VALIDATION}{_variety_note(metrics, task)}",)
+        note = _variety_note(metrics, task)
+        return (f"the model gives (nearly) the same answer to every text of {VALIDATION}{note}: it learned nothing",)
     if not beats_majority(score, majority, len(task.splits[VALIDATION])):
         return (
             f"{VALIDATION_SCORE} {score:.4g} is not shown to be better than always giving the most frequent answer"

@@ -188,6 +188,7 @@ def _scheme_spec(scheme: str, sets: tuple[str, ...], codec: OptionsCodec) -> Qua
         if sets:
             raise UserError(f"--set {sets[0]}: '{_NONE}', full precision, has no options")
         return QuantSpec()
+    codec.registry.find("scheme", scheme)  # an error that does not name a key of a file
     return _options({"kind": scheme}, sets, SchemeOptions, codec).spec()  # type: ignore[type-abstract]
 
 

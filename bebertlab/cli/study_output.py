@@ -117,7 +117,7 @@ def study_table(rows: Sequence[dict[str, Any]]) -> str:
             row["state"],
             f"{row['complete']}/{row['trials']}",
             str(row["failed"]),
-            "" if row["best"] is None else f"{row['objective']} {row['best']:.4g}",
+            "" if row["best"] is None else f"{row['objective']} {_number(row['best'])}",
             row["changed"].replace("T", " ").removesuffix("+00:00"),
         )
         for row in rows

@@ -23,6 +23,7 @@ from bebertlab.pipeline.train_defaults import TrainDefaults
 
 _EXTENDS = "extends"
 _STAGES = "stages"
+_STUDY_KEY = "recipe"  # every study has it, and no recipe
 
 
 def read_recipe(path: Path) -> YamlDocument:
@@ -59,6 +60,9 @@ def structure_recipe(document: YamlDocument, codec: OptionsCodec, errors: ErrorC
     """The recipe of a document; None where errors were noted, all at once."""
     if not isinstance(document.data, Mapping):
         errors.add(document, (), "a recipe is a mapping with task, encoder and stages")
+        return None
+    if _STUDY_KEY in document.data and _STAGES not in document.data:
+        errors.add(document, (), "expected a recipe, got a study; use the commands of `bebertlab study`")
         return None
     before = len(errors)
     document = for_its_task(located(document, codec.registry), codec, errors)

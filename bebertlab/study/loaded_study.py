@@ -327,6 +327,9 @@ def _recipe(document: YamlDocument, errors: ErrorCollector) -> YamlDocument | No
     except UserError as error:
         errors.add_error(error, document.place(("recipe",)))
         return None
+    if named is None and "stages" in document.data:
+        errors.add(document, (), "expected a study, got a recipe; use the commands of `bebertlab recipe`")
+        return None
     what = "recipe is missing" if named is None else "must be the path of a recipe, or a recipe"
     errors.add(document, () if named is None else ("recipe",), f"{what}; e.g. recipe: recipes/bebert.yaml")
     return None

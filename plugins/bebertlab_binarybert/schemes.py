@@ -196,7 +196,7 @@ class BinaryBert(SchemeOptions):
 
 @frozen(kw_only=True)
 class TernaryBert(SchemeOptions):
-    """TernaryBERT: ternary weights, activations of 8 bits, all of it clipped at 2.5 and nothing of it learned.
+    """TernaryBERT: ternary weights and 8-bit activations, clipped at 2.5, without learned parameters.
 
     Weights: one scale for a matrix, one for each row of the word embedding. Every activation is symmetric.
     Source: TernaryBERT, arXiv:2009.12812, section 3.1, and its published code.

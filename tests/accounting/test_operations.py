@@ -95,7 +95,7 @@ def test_more_tokens_and_more_bits_cost_more(tokens: int, bits: int) -> None:
 
 @pytest.mark.parametrize("tokens", [0, 513])
 def test_a_length_without_positions_is_refused(tokens: int) -> None:
-    with pytest.raises(UserError, match=rf"^tokens must be in \[1, 512\], the positions of the model; is {tokens}$"):
+    with pytest.raises(UserError, match=rf"^tokens must be in \[1, 512\], the positions of the model; got {tokens}$"):
         model_operations(BASE, QuantSpec(), tokens)
 
 

@@ -43,7 +43,7 @@ def test_a_model_that_learned_nothing_is_warned_of(bench: StageRunner, task: Tas
     always = torch.zeros_like(labels)
     assert evaluated(torch.eye(2, dtype=torch.float64)[labels]) == []
     (same,) = evaluated(torch.eye(2, dtype=torch.float64)[always])
-    assert same == "gives (nearly) the same answer to every text of validation"
+    assert same == "the model gives (nearly) the same answer to every text of validation: it learned nothing"
     (wrong,) = evaluated(torch.eye(2, dtype=torch.float64)[1 - labels])
     assert wrong.startswith("validation/score 0 is not shown to be better than always giving the most frequent answer")
 

@@ -87,13 +87,13 @@ def test_options_of_a_scheme_may_be_parts() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["binarybrt"], "error: kind: unknown scheme 'binarybrt'; did you mean 'binarybert'?"),
+        (["binarybrt"], "error: unknown scheme 'binarybrt'; did you mean 'binarybert'?"),
         (["none", "--set", "a=1"], "error: --set a=1: 'none', full precision, has no options"),
         (["none", "--split"], "error: --split: the scheme quantizes no weights"),
         (["none", "--encoder", "roberta"], "error: encoder 'roberta': not a folder, and not known by name"),
         (["none", "--width", "1.5"], "error: width 1.5 must be in (0, 1]"),
         (["none", "--depth", "0"], "error: depth 0.0 must be in (0, 1]"),
-        (["none", "--tokens", "600"], "error: tokens must be in [1, 512], the positions of the model; is 600"),
+        (["none", "--tokens", "600"], "error: tokens must be in [1, 512], the positions of the model; got 600"),
         (["binarybert", "--set", "activation_bit=4"], "error: --set activation_bit=4: activation_bit: "),
         (["binarybert", "--set", "activation_bits"], "error: --set activation_bits: write it as path=value"),
     ],

@@ -32,7 +32,7 @@ def test_list_shows_state_trials_and_best_score(folder: Folder) -> None:
     assert second.split()[1:4] == ["complete", "5/5", "0"]
     rows = json.loads(command("study", "list", "--format", "json"))
     assert [row["state"] for row in rows] == ["incomplete", "complete"]
-    assert f"validation/score {rows[1]['best']:.4g}" in second
+    assert f"validation/score {rows[1]['best']:.2f}" in second
 
 
 def test_list_shows_a_study_with_a_corrupt_journal_as_unreadable(folder: Folder) -> None:

@@ -91,7 +91,13 @@ result: skore
 """
 
 
-def test_all_faults_are_told_at_once(toy: Toy) -> None:
+def test_a_study_in_place_of_a_recipe_is_one_error(toy: Toy) -> None:
+    with pytest.raises(UserError) as caught:
+        recipe_of(toy.document("schema_version: 1\nname: x\nrecipe: toy.yaml\nseeds: [0]\n"), toy.codec)
+    assert str(caught.value) == "toy.yaml:1:1: expected a recipe, got a study; use the commands of `bebertlab study`"
+
+
+def test_all_errors_are_reported_at_once(toy: Toy) -> None:
     with pytest.raises(UserError) as caught:
         recipe_of(toy.document(BROKEN), toy.codec)
     found = str(caught.value).splitlines()
@@ -254,7 +260,7 @@ def test_another_kind_takes_the_settings_of_the_old_one_along(toy: Toy, document
         ([], "per_task: must be a mapping of task names to settings"),
     ],
 )
-def test_faults_of_every_entry_are_told_with_their_place(toy: Toy, presets: object, fault: str) -> None:
+def test_errors_of_every_entry_are_reported_with_their_place(toy: Toy, presets: object, fault: str) -> None:
     document = toy.document().set(("per_task",), presets, "toy.yaml")
     with pytest.raises(UserError) as caught:
         recipe_of(document, toy.codec)

@@ -358,6 +358,7 @@ def test_smoke_must_be_there(files: Files) -> None:
     [
         ("- 1\n", "study.yaml:1:1: a study is a mapping with at least name and recipe"),
         ("name: x\n", "study.yaml:1:1: recipe is missing; e.g. recipe: recipes/bebert.yaml"),
+        ("stages: {}\n", "study.yaml:1:1: expected a study, got a recipe; use the commands of `bebertlab recipe`"),
         ("name: x\nrecipe: 3\n", "study.yaml:2:9: recipe: must be the path of a recipe, or a recipe; e.g."),
         ("name: x\nrecipe: nowhere.yaml\n", "study.yaml:2:9: recipe: nowhere.yaml: no such file"),
         ("name: x\nrecipe: .\n", "study.yaml:2:9: recipe: FOLDER: is a folder, expected a file"),
