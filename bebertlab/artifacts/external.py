@@ -92,7 +92,7 @@ def check_classes(model: ExternalModel, task: Task, classes: Sequence[str] | Non
     class_order(model.folder, model.architecture.classes, task, classes)
     if not has_tokenizer(model.folder):
         raise SetupError(
-            f"{model.folder} holds no {TOKENIZER_FILE}; `bebertlab model import --tokenizer` puts one beside a model"
+            f"{model.folder} holds no {TOKENIZER_FILE}; `bebertlab model import --tokenizer` writes one next to a model"
         )
 
 

@@ -100,7 +100,7 @@ UNTRAINED = Member(trained=False, result=MemberResult(weight=0.0, kept=False, er
 
 
 def write_member(member: Member, folder: Path) -> None:
-    """Write the result of a member into the folder of its artifact, beside its model.
+    """Write the result of a member into the folder of its artifact, next to its model.
 
     `merge` then reads its weight and whether it is kept; without the file a model is kept with weight 1.
     """

@@ -283,7 +283,7 @@ _FILES = (CONFIGURATION, SURGERY, *TOKENIZER_FILES)
 
 
 def model_digest(folder: Path) -> str:
-    """sha256 of the names and contents of the files that make a model and its tokenizer, wherever the folder lies.
+    """sha256 of the names and contents of the files that make a model and its tokenizer, wherever the folder is.
 
     Raises:
         SetupError: there are no weights, or a file is a pointer of git-lfs.

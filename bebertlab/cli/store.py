@@ -68,6 +68,8 @@ def why(settings: Settings, name: str, sets: tuple[str, ...], work: Path, device
 
     STAGE is a stored stage (its key or the beginning of it, its name, or STUDY/TRIAL/STAGE), or RECIPE.yaml:STAGE for
     a stage of a recipe file: this explains why it is built and not cached.
+
+    Parts under `made_of` are what options expand to: the quantizer of each site, the losses of each phase.
     """
     from bebertlab.store.store import Store
     from bebertlab.store.why import differences, flatten, nearest

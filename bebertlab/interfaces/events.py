@@ -127,7 +127,7 @@ class Question:
     text: str  #: as a person would ask it
     compare: str  #: searched path
     baseline: Any = None  #: value to compare with; None compares each value with the one before it
-    cost: str | None = None  #: stage or group whose training seconds are compared beside the score
+    cost: str | None = None  #: stage or group whose training seconds are compared as well as the score
     #: other searched paths to the values that count: one, a list, or `{not: ...}` of these. A value of `compare` that
     #: can have only one value there (a single model has size 1) is exempt where the question has a baseline
     where: Mapping[str, Any] | None = None

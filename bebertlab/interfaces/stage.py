@@ -130,7 +130,7 @@ class ProgressReporter(Protocol):
 
 @frozen(kw_only=True, eq=False)
 class Context:
-    """What a stage may use beside its inputs."""
+    """What a stage may use besides its inputs."""
 
     stage: str  #: name of the stage in the recipe
     folder: Path  #: empty folder to write the artifact into

@@ -43,7 +43,7 @@ def save_model(
     *,
     classes: Sequence[str] = (),
 ) -> None:
-    """Write a model with the names of its classes by output, if they are known, and the tokenizer beside it.
+    """Write a model with the names of its classes by output, if they are known, and its tokenizer.
 
     A full-precision model whose heads fill the hidden size is an ordinary Hugging Face folder.
     """

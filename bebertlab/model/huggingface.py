@@ -250,7 +250,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     for name in _QUANTIZED:
         if settings := config.get(name):
             raise UserError(
-                f"config.json has {name} ({_method(settings)}): the weights are quantized, with scales beside them;"
+                f"config.json has {name} ({_method(settings)}): the weights are quantized, with separate scales;"
                 f" {FULL_PRECISION}"
             )
     for name, why in _OTHERS.items():

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from bebertlab.errors import SetupError, UserError
 from bebertlab.files import check_file, read_json
 
-#: the first of these that a folder has is read, as in transformers; one kind only, whatever else lies there
+#: the first of these that a folder has is read, as in transformers; one kind only, whatever else is there
 WEIGHTS = (
     "model.safetensors",
     "model.safetensors.index.json",

@@ -194,7 +194,7 @@ def _damaged(path: Path, error: Exception) -> UserError:
 
 
 _CODE = re.compile(r"GLOBAL ([\w.]+)")
-#: where training scripts put the tensors beside other things
+#: where training scripts put the tensors next to other data
 _INSIDE = (
     *("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "weights"),
     *("ema", "ema_model", "ema_state_dict", "model_ema", "state_dict_ema", "averaged_model"),
@@ -211,7 +211,7 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of another protocol; what it cannot read is an error of its own
+            warnings.simplefilter("ignore")  # of another protocol; what it cannot read raises its own error
             data = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged pickle raises is anything
         raise UserError(f"{path}: refused: {_reason(error, path)}") from error

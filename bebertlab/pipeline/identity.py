@@ -143,7 +143,7 @@ class WatchedCodec(Codec):
         """The value of plain data.
 
         Raises:
-            UserError: every fault of the data, one a line; or a part in it is not in the key.
+            UserError: every error of the data, one a line; or a part in it is not in the key.
         """
         value = self.codec.load(data, cls)
         self._check(value)

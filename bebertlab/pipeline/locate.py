@@ -1,6 +1,6 @@
 """Paths in a recipe: `~` is the home folder, and a relative path is relative to the file that it is written in.
 
-Those of the command line are relative to the current folder. Which values are paths is told by the types of options:
+Those of the command line are relative to the current folder. The types of options say which values are paths:
 `Path`, and text that the metadata `EXCLUDED_FROM_KEY_IF_PATH` says to be one where such a folder is there.
 """
 

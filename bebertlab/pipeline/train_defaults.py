@@ -52,7 +52,7 @@ class TrainDefaults:
     def of(cls, document: YamlDocument, codec: OptionsCodec) -> TrainDefaults:
         """Apply the `train` of a recipe's document as defaults of its stages, which are a mapping.
 
-        A `train` with a fault of its own is left out: it is reported once, not for every stage.
+        An invalid `train` is left out: it is reported once, not for every stage.
         """
         written = document.data.get(_TRAIN)
         if not isinstance(written, Mapping):
@@ -72,9 +72,9 @@ class TrainDefaults:
         stage = self.codec.structure(self.document, path, _ROLE, errors)
         if stage is not None and self.given:
             bare = self.codec.structure(self.bare, path, _ROLE, ErrorCollector()) if _is_group(stage) else stage
-            fault = self._unreached(name, stage, bare)
-            if fault is not None:
-                errors.add(self.document, path, fault)
+            problem = self._unreached(name, stage, bare)
+            if problem is not None:
+                errors.add(self.document, path, problem)
         return stage
 
     def _unreached(self, name: str, stage: Stage, bare: Stage | None) -> str | None:

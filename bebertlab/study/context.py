@@ -175,7 +175,7 @@ class StudyContext:
                 journal.again(record.number)
 
     def write_resolved(self, record: StudyRecord) -> None:
-        """Write the resolved study and its plugins beside its journal: running that file continues the study."""
+        """Write the resolved study and its plugins next to its journal: running that file continues the study."""
         write_study_info(record)
         copy_plugins(self._plugins.texts, self.folder)
         _replace(self.folder / RESOLVED_FILE, to_yaml(record.resolved))

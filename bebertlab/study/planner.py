@@ -93,8 +93,8 @@ class PointErrors:
         Raises:
             UserError: the errors, one a line.
         """
-        shared = [fault for fault, points in self._errors.items() if len(points) == self._count]
-        single = [f"{_named(points)}: {fault}" for fault, points in self._errors.items() if fault not in shared]
+        shared = [error for error, points in self._errors.items() if len(points) == self._count]
+        single = [f"{_named(points)}: {error}" for error, points in self._errors.items() if error not in shared]
         if single:
             more = [f"... and {len(single) - _SHOWN} more"] if len(single) > _SHOWN else []
             heading = "these points cannot run; exclude or correct them:"

@@ -15,7 +15,7 @@ class DirectionMatchingDistillation(DistillationOptions):
     Every term has weight 1 but that of the labels; attention scores are not learned.
     Source: BiBERT, arXiv:2203.06390, section 3.3, and its published code (the switches `query_distill`, `key_distill`,
     `value_distill`, `intermediate_distill`, `pred_distill`).
-    Differs: every switch is one of its own; in the code of BEBERT leaving out the hidden states drops all else.
+    Differs: every switch is independent; in the code of BEBERT leaving out the hidden states drops all else.
     """
 
     kind = "direction-matching"

@@ -55,7 +55,7 @@ class Bit(SchemeOptions):
     @activations.validator
     def _check_activations(self, attribute: Attribute[str], value: str) -> None:
         if value not in ("elastic", "bwn"):
-            raise ValueError(f"'activations' is '{value}'; 'elastic' or 'bwn' is right")
+            raise ValueError(f"'activations' must be 'elastic' or 'bwn', got '{value}'")
         if value == "bwn" and self.activation_bits not in (1, 32):
             raise ValueError(f"'activations: bwn' has 1 bit, and 'activation_bits' says {self.activation_bits}")
 

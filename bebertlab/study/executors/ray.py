@@ -72,7 +72,7 @@ class RayExecutor(Executor):
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
                 object_store_memory=80 * _MEBIBYTE,  # hardly anything passes through it; Ray's minimum is 75
-                _temp_dir=str(folder / "r"),  # every user may write there, but not read the token beside it
+                _temp_dir=str(folder / "r"),  # every user may write there, but not read the token next to it
             )
         except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
             lines = str(error).splitlines() or [""]
