@@ -128,7 +128,7 @@ def test_zeros_as_published(published: dict[str, Tensor], config: dict[str, Any]
         ({"input_bits": 17}, "config.json: 'activation_bits' must be in"),
         ({"input_bits": "1"}, "config.json: input_bits is '1'; expected an integer"),
         ({"weight_quant_method": "twn"}, "weight_quant_method is 'twn'; only 'bwn' is supported"),
-        ({"input_quant_method": "lsq"}, "config.json: 'activations' is 'lsq'"),
+        ({"input_quant_method": "lsq"}, "config.json: 'activations' must be 'elastic' or 'bwn', got 'lsq'"),
         ({"input_layerwise": False}, "input_layerwise is false"),
         ({"num_hidden_layers": 5}, "num_hidden_layers is 5; the weights have 2"),
         ({"architectures": ["BertForMultipleChoice"]}, "whose classifier is not one of whole texts"),
