@@ -21,7 +21,7 @@ from bebertlab.cli.options import (
     work_option,
 )
 from bebertlab.config.humanize import format_duration, format_size
-from bebertlab.errors import unknown
+from bebertlab.errors import UserError, unknown
 from bebertlab.locations import beside
 
 if TYPE_CHECKING:
@@ -83,7 +83,10 @@ def why(settings: Settings, name: str, sets: tuple[str, ...], work: Path, device
         key, kind = _recipe_stage(settings, beside("", path), stage, sets, device, threads, known)
     else:
         key = find_key(name, work)
-        kind = next(manifest.kind for manifest in manifests if manifest.key == key)
+        manifest = store_.peek(key)
+        if manifest is None:
+            raise UserError(f"{store_.folder(key)}: its manifest is damaged; `store gc` removes the stage")
+        kind = manifest.kind
     parts = known[key]
     state = "cached" if store_.peek(key) is not None else "not cached"
     click.echo(f"{key}\n{kind}, {state}. Parts of the key:")

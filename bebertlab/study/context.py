@@ -24,7 +24,7 @@ from bebertlab.study.find import write_study_info
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.journal import Journal, new_record, read_records
 from bebertlab.study.loaded_study import LoadedStudy
-from bebertlab.study.messages import JobDefaults, PlannedTrial
+from bebertlab.study.messages import JobDefaults, PlannedTrial, load
 from bebertlab.study.metrics import check_goal, check_metric
 from bebertlab.study.planner import DataError, Planner, PointErrors, idle_axes, never_needed, planned, recipe_at
 from bebertlab.study.plugin_copies import copy_plugins
@@ -248,9 +248,19 @@ def _replace(path: Path, text: str) -> None:
 
 
 def known_caveats(folder: Path) -> tuple[Caveat, ...]:
-    """The caveats of the data of a study that ran in a folder; none where it never ran."""
+    """The caveats of the data of a study that ran in a folder; none where it never ran.
+
+    Raises:
+        UserError: the file with them is damaged.
+    """
     path = folder / _CAVEATS_FILE
-    return tuple(Caveat(**item) for item in json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
+    if not path.is_file():
+        return ()
+    try:
+        return load(json.loads(path.read_text(encoding="utf-8")), tuple[Caveat, ...])
+    except (UserError, ValueError, RecursionError) as error:
+        line = " ".join(str(error).split())
+        raise UserError(f"{path}: damaged: {line}; run the study again to write the file") from error
 
 
 def known_records(study: Study, work: Path) -> tuple[Path, tuple[TrialRecord, ...]]:

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen, validators
 from filelock import FileLock, Timeout
 
 from bebertlab.errors import UserError, suggestion
-from bebertlab.formats import STUDY_FOLDER, OtherFormat
+from bebertlab.formats import STUDY_FOLDER
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.sampler import Objective
 from bebertlab.locations import expand_home
@@ -31,6 +31,7 @@ from bebertlab.store.why import INPUTS
 from bebertlab.study.journal import FILE as JOURNAL_FILE
 from bebertlab.study.journal import LOCK as JOURNAL_LOCK
 from bebertlab.study.journal import read_records
+from bebertlab.study.messages import dump, load
 from bebertlab.study.resolved import RESOLVED_FILE, STUDIES
 
 INFO_FILE = "study.json"
@@ -48,7 +49,8 @@ class StoredStudy:
     name: str
     digest: str
     folder: Path
-    objectives: tuple[Objective, ...]  #: what trials are compared by; the first one is the primary objective
+    #: what trials are compared by; the first one is the primary objective
+    objectives: tuple[Objective, ...] = field(validator=validators.min_len(1))
     planned: int | None = None  #: number of trials; None if it is not known
 
     @property
@@ -115,7 +117,7 @@ def write_study_info(study: StudyRecord) -> None:
         "format": STUDY_FOLDER.number,
         "name": study.name,
         "digest": study.digest,
-        "objectives": [{"metric": objective.metric, "goal": objective.goal} for objective in study.objectives],
+        "objectives": [dump(objective) for objective in study.objectives],
         "planned": study.planned,
     }
     unfinished = study.folder / f".{INFO_FILE}.part"
@@ -127,12 +129,12 @@ def stored_studies(work: Path) -> tuple[StoredStudy, ...]:
     """The studies of a work folder, the latest last; those that cannot be read are left out with a warning."""
     studies = []
     for folder in sorted(work.glob(f"{STUDIES}/*/")):
+        if not _is_study(folder):
+            continue
         try:
             studies.append(_read_info(folder))
-        except OtherFormat as error:
+        except UserError as error:
             _log.warning("%s", error)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            _log.info("%s is not the folder of a study: %s", folder, error)
     return tuple(sorted(studies, key=lambda study: study.changed))
 
 
@@ -163,9 +165,9 @@ def find_study_file(name: str, work: Path) -> Path:
         UserError: there is neither such a file nor such a study.
     """
     path = Path(expand_home(name))
-    if path.is_file():
+    if os.path.isfile(path) and name:  # unlike Path.is_file, False for a name that is too long
         return path
-    if path.is_dir():
+    if os.path.isdir(path) and name:
         raise UserError(f"{name}: is a folder, expected a file or the name of a study")
     if path.suffix in (".yaml", ".yml") or os.sep in name:
         raise UserError(f"{name}: no such file")
@@ -212,9 +214,9 @@ def read_stored_study(folder: Path) -> StoredStudy:
     """The study in a folder of the work folder.
 
     Raises:
-        UserError: it never ran, or another version of bebertlab wrote the folder.
+        UserError: it never ran, its `study.json` is damaged, or another version of bebertlab wrote the folder.
     """
-    if not (folder / INFO_FILE).exists() and not (folder / RESOLVED_FILE).exists():
+    if not _is_study(folder):
         raise UserError(f"this study never ran here ({folder} does not exist); run it first")
     return _read_info(folder)
 
@@ -272,7 +274,7 @@ def find_model(name: str, work: Path) -> Path:
         UserError: there is no such folder or stage, or it was built from several models.
     """
     path = Path(expand_home(name))
-    if path.is_dir():
+    if os.path.isdir(path) and name:
         return path
     store = Store(work / "store")
     key = find_key(name, work)
@@ -361,26 +363,33 @@ def _is_label(name: str, study: StoredStudy) -> bool:
     return "@" in name and f"{study.name}@{study.digest}".startswith(name)
 
 
+def _is_study(folder: Path) -> bool:
+    return (folder / INFO_FILE).exists() or (folder / RESOLVED_FILE).exists()
+
+
 def _read_info(folder: Path) -> StoredStudy:
-    _check_folder(folder)
-    info = json.loads((folder / INFO_FILE).read_text(encoding="utf-8"))
-    return StoredStudy(
-        name=info["name"],
-        digest=info["digest"],
-        folder=folder,
-        objectives=tuple(Objective(**objective) for objective in info["objectives"]),
-        planned=info["planned"],
-    )
+    info = {key: value for key, value in _check_folder(folder).items() if key != "format"}
+    try:
+        return load({**info, "folder": str(folder)}, StoredStudy)
+    except UserError as error:
+        raise _damaged(folder / INFO_FILE, " ".join(str(error).split())) from error
 
 
-def _check_folder(folder: Path) -> None:
-    """Refuse the folder of a study that another version of bebertlab wrote."""
+def _check_folder(folder: Path) -> Mapping[str, Any]:
+    """The data of a folder's `study.json`, {} without one; refuses a folder of another version of bebertlab."""
     path = folder / INFO_FILE
-    if path.exists():
-        try:
-            info = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{path}: not valid JSON: {error}; delete it and run the study again") from error
-        STUDY_FOLDER.check(info.get("format") if isinstance(info, dict) else None, path)
-    elif (folder / RESOLVED_FILE).exists():
-        STUDY_FOLDER.check(None, folder)
+    if not path.exists():
+        if _is_study(folder):
+            STUDY_FOLDER.check(None, folder)
+        return {}
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"not valid JSON: {error}") from error
+    data = info if isinstance(info, dict) else {}
+    STUDY_FOLDER.check(data.get("format"), path)
+    return data
+
+
+def _damaged(path: Path, error: str) -> UserError:
+    return UserError(f"{path}: {error}; delete this study's folder: its finished stages are in the store")

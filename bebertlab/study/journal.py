@@ -167,7 +167,8 @@ def open_journal(study: Study, folder: Path) -> Iterator[Journal]:
     """The journal of a study in its folder, created if needed; no other process can write it meanwhile.
 
     Raises:
-        SetupError: the study is running, its folder cannot be written, or the file is damaged or of another format.
+        SetupError: the study is running, its folder cannot be written, or the file is damaged.
+        OtherFormat: another version of bebertlab wrote the file.
     """
     from filelock import FileLock, Timeout
 
@@ -193,7 +194,8 @@ def read_records(folder: Path) -> tuple[TrialRecord, ...]:
     """The trials in a journal, by number, also while a driver writes it; empty where there is none.
 
     Raises:
-        SetupError: the file is damaged or of another format.
+        SetupError: the file is damaged.
+        OtherFormat: another version of bebertlab wrote it.
     """
     if not (folder / FILE).exists():
         return ()
@@ -229,7 +231,10 @@ def _check_format(storage: optuna.storages.JournalStorage, path: Path) -> None:
 
     Raises:
         OtherFormat: they are not.
+        SetupError: the first entry, the one of the study, is lost.
     """
+    if not storage.get_all_studies() and path.exists() and path.stat().st_size:
+        raise _damaged(str(path), "its first entry is lost")
     for study in storage.get_all_studies():
         if storage.get_all_trials(study._study_id, deepcopy=False):
             JOURNAL.check(study.user_attrs.get(_FORMAT_KEY), path)
@@ -248,7 +253,12 @@ class _NoLock:
 def _storage(path: Path) -> optuna.storages.JournalStorage:
     from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock()))
+    try:
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock()))
+    except OSError:
+        raise
+    except Exception as error:  # Optuna reads the entries without checks
+        raise _damaged(str(path), f"Optuna cannot read it ({type(error).__name__}: {error})") from error
 
 
 def _check_lines(path: Path) -> None:
@@ -268,7 +278,7 @@ def _check_lines(path: Path) -> None:
 def _is_entry(line: bytes) -> bool:
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(entry, dict) and "op_code" in entry
 

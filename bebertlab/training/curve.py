@@ -222,7 +222,7 @@ def read_learning_curve(folder: Path) -> LearningCurve | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         LEARNING_CURVE.check(data["format"], path)
         return LearningCurve(phases=tuple(map(_read_phase, data["phases"])))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: not a valid learning curve ({type(error).__name__}: {error})") from error
 
 
@@ -272,5 +272,13 @@ def _read_phase(data: Mapping[str, Any]) -> PhaseCurve:
 
 
 def _rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    numbers = {name: [math.nan if value is None else value for value in column] for name, column in columns.items()}
+    numbers = {name: [_number(value) for value in column] for name, column in columns.items()}
     return [dict(zip(numbers, row, strict=True)) for row in zip(*numbers.values(), strict=True)]
+
+
+def _number(value: object) -> float:
+    if value is None:
+        return math.nan
+    if not isinstance(value, (int, float)):
+        raise ValueError(f"expected a number, got {value!r}")
+    return value

@@ -74,6 +74,14 @@ def test_why_of_an_unknown_stage(lab: Lab, keys: dict[str, str], name: str, mess
     assert message in result.stderr
 
 
+def test_why_of_a_stage_that_cannot_be_read(lab: Lab, keys: dict[str, str]) -> None:
+    path = Store(lab.work / "store").folder(keys["second"]) / "manifest.json"
+    for text, message in (("{", "manifest is damaged"), ('{"format": 1}', "this version reads 3")):
+        path.write_text(text)
+        result = lab.run("store", "why", keys["second"])
+        assert (result.exit_code, message in result.stderr) == (2, True), result.output
+
+
 def test_why_of_an_unknown_stage_of_a_recipe(lab: Lab) -> None:
     assert "unknown stage 'firrst'" in lab.run("store", "why", f"{lab.recipe}:firrst").stderr
 

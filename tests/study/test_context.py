@@ -86,7 +86,12 @@ def test_the_resolved_study_replaces_an_old_one_at_once(files: Files) -> None:
     record = context.observed()
     for _ in range(2):
         context.write_resolved(record)
-    assert sorted(path.name for path in context.folder.iterdir()) == ["caveats.json", "plugins", "study.yaml"]
+    assert sorted(path.name for path in context.folder.iterdir()) == [
+        "caveats.json",
+        "plugins",
+        "study.json",
+        "study.yaml",
+    ]
     assert [path.name for path in (context.folder / "plugins").iterdir()] == ["parts.py"]
 
 
@@ -100,6 +105,10 @@ def test_caveats_of_every_task_are_kept_for_the_status(files: Files) -> None:
     assert known_caveats(context.folder) == ()
     context.write_resolved(context.observed())
     assert [caveat.short for caveat in known_caveats(context.folder)] == ["size 4", "size 5"]
+    for damaged in ("[{", "null", '[{"kind": 1}]'):
+        (context.folder / "caveats.json").write_text(damaged)
+        with pytest.raises(UserError, match=r"caveats\.json: damaged: .*run the study again"):
+            known_caveats(context.folder)
 
 
 BROKEN = """\

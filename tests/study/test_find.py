@@ -77,6 +77,8 @@ def test_of_several_studies_with_a_name_the_latest_counts(
         ("litle", "unknown study 'litle' in .*work; did you mean 'little'"),
         ("nowhere.yaml", "nowhere.yaml: no such file"),
         ("a/b", "a/b: no such file"),
+        ("", "unknown study '' in"),
+        ("x" * 5000, "unknown study 'xxx"),
         ("work", "work: is a folder, expected a file or the name of a study"),
     ],
 )
@@ -109,6 +111,29 @@ def test_a_folder_of_another_format_is_refused_and_left_out(
         read_stored_study(study.folder)
     with pytest.raises(OtherFormat, match=message):
         run(files, trials=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objectives": []}, "objectives: must not be empty"),
+        ({"objectives": [{"metric": "validation/score", "goal": "down"}]}, "objectives.0.goal: unknown value 'down'"),
+        ({"digest": None}, "digest: expected text, got null"),
+        ({"planned": "x"}, "planned: expected an integer"),
+        (None, "not valid JSON"),
+    ],
+)
+def test_a_damaged_description_is_refused_and_left_out_with_a_warning(
+    files: Files, work: Path, changes: dict[str, object] | None, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    study, other = run(files, trials=1), run(files, "trunk.rate=3", trials=1)
+    path = study.folder / INFO_FILE
+    path.write_text("{" if changes is None else json.dumps({**json.loads(path.read_text()), **changes}))
+    with caplog.at_level(logging.WARNING, "bebertlab"):
+        assert stored_studies(work) == (other,)
+    assert message in caplog.text
+    with pytest.raises(UserError, match=f"study.json: .*{message}.*; delete this study's folder"):
+        read_stored_study(study.folder)
 
 
 def test_a_folder_from_before_formats_had_numbers_is_refused(files: Files) -> None:

@@ -138,7 +138,7 @@ def test_a_journal_of_another_format_is_refused(tmp_path: Path, found: int | Non
     with pytest.raises(OtherFormat, match=r"this version reads 2\); move the file away and run"):
         read_records(tmp_path)
     with (
-        pytest.raises(SetupError, match=f"written by {'an older' if found is None else 'a newer'} bebertlab"),
+        pytest.raises(OtherFormat, match=f"written by {'an older' if found is None else 'a newer'} bebertlab"),
         open_journal(make(), tmp_path),
     ):
         pass
@@ -305,6 +305,33 @@ def test_a_used_up_space_is_known_at_any_time(tmp_path: Path, stop_after: int | 
     found = read_records(tmp_path / "parts")
     assert sorted(record.parameters["members.size"] for record in found) == [1, 3, 4, 5, 6, 7]
     assert found == read_records(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"values"', '"walues"', r"Optuna cannot read it \(KeyError: 'values'\)"),
+        ('"op_code":0,', '"op_code":99,', "Optuna cannot read it"),
+        ('{"op_code":0,', "[" * 100_000 + '{"op_code":0,', "this line is not an entry"),
+    ],
+)
+def test_entries_that_optuna_cannot_read_are_damage(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        complete(journal, journal.extend()[0], 50.0)
+    (tmp_path / FILE).write_text((tmp_path / FILE).read_text().replace(old, new))
+    with pytest.raises(SetupError, match=f"the journal is damaged: {message}"):
+        read_records(tmp_path)
+    with pytest.raises(SetupError, match=f"the journal is damaged: {message}"), open_journal(make(), tmp_path):
+        pass
+
+
+def test_a_journal_without_its_first_entry_is_damaged(tmp_path: Path) -> None:
+    with open_journal(make(), tmp_path) as journal:
+        journal.extend()
+    lines = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
+    (tmp_path / FILE).write_bytes(b"".join(lines[1:]))
+    with pytest.raises(SetupError, match="the journal is damaged: its first entry is lost"):
+        read_records(tmp_path)
 
 
 def test_an_objective_may_be_minimized(tmp_path: Path) -> None:

@@ -124,6 +124,12 @@ def test_stages_without_a_curve_have_none(tmp_path: Path) -> None:
         ("{", "not a valid learning curve"),
         ("[]", "not a valid learning curve"),
         ('{"format": 1, "phases": [{"name": "p"}]}', "not a valid learning curve"),
+        ('{"format": 1, "phases": [{"name": "p", "steps": Infinity}]}', "not a valid learning curve"),
+        (
+            '{"format": 1, "phases": [{"name": "p", "steps": 1, "epochs": 1, "select": {"measure": "score"}, '
+            '"training": {"step": ["1"], "epoch": [1], "learning_rate": [0], "loss": [0], "terms": {}}}]}',
+            "expected a number, got '1'",
+        ),
     ],
 )
 def test_other_files_are_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
