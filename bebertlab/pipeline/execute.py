@@ -214,7 +214,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
             },
             warnings=tuple(dict.fromkeys(warnings)),
         )
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a stage that exits would end the whole study without a word
         raise _failed(run, node, error) from error
 
 
@@ -229,8 +229,8 @@ def _check_encoder(run: _Run, node: Node) -> None:
         raise SetupError(f"the files of encoder '{kind}' changed since the recipe was planned; run it again")
 
 
-def _failed(run: _Run, node: Node, error: Exception) -> StageError:
-    if is_disk_full(error):
+def _failed(run: _Run, node: Node, error: Exception | SystemExit) -> StageError:
+    if isinstance(error, Exception) and is_disk_full(error):
         error = disk_full(run.store.root.parent)
     text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     failed = StageError(f"stage {node.name} ({node.kind}): {text.removeprefix(f'{node.name}: ')}")

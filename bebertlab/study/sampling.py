@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bebertlab.interfaces.sampler import SamplerOptions, SearchDimension, SearchPoint, SearchSampler, SearchTrial
 from bebertlab.interfaces.values import identity
-from bebertlab.study.space import check_point, excluded, free_point
+from bebertlab.study.space import check_point, excluded, free_point, naming_sampler
 from bebertlab.study.study import Study, show
 
 if TYPE_CHECKING:
@@ -27,18 +27,20 @@ class PointSource:
     def __init__(self, study: Study, options: SamplerOptions) -> None:
         self._study = study
         self._options = options
-        self._sampler: SearchSampler = options.build(study.space)
+        with naming_sampler(study):
+            self._sampler: SearchSampler = options.build(study.space)
 
     def draw(self, index: int, trials: Sequence[SearchTrial]) -> SearchPoint:
         """Draw the point number `index`, which is none of those of the trials before.
 
         Raises:
-            UserError: no point is left, or the sampler gave one outside the search space.
+            UserError: no point is left, or the sampler failed or gave one outside the search space.
         """
         study = self._study
         before = {identity(trial.point): trial.point for trial in trials}
         for attempt in range(TRIES):
-            point = self._sampler.ask(index, attempt, trials)
+            with naming_sampler(study):
+                point = self._sampler.ask(index, attempt, trials)
             check_point(study, point)
             if identity(point) not in before and not excluded(point, study.exclude):
                 return point

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -47,14 +48,34 @@ def listed_points(study: Study) -> tuple[SearchPoint, ...]:
     """The points that are known before the first trial, in order: none of a sampler that draws them.
 
     Raises:
-        UserError: the sampler lists a value that the study does not search.
+        UserError: the sampler failed, or it lists a point twice or with a value that the study does not search.
     """
     if not isinstance(study.sampler, PointListOptions):
         return ()
-    points = tuple(point for point in study.sampler.points(study.space) if not excluded(point, study.exclude))
+    with naming_sampler(study):
+        points = tuple(study.sampler.points(study.space))
+    seen = set()
     for point in points:
         check_point(study, point)
-    return points
+        if identity(point) in seen:
+            raise UserError(f"sampler '{study.sampler.kind}' gave a point twice: {show_point(point)}")
+        seen.add(identity(point))
+    return tuple(point for point in points if not excluded(point, study.exclude))
+
+
+@contextmanager
+def naming_sampler(study: Study) -> Iterator[None]:
+    """Turn an unexpected exception of a study's sampler into an error that names the sampler.
+
+    Raises:
+        UserError: the sampler raised.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"sampler '{study.sampler.kind}' failed: {type(error).__name__}: {error}") from error
 
 
 def check_point(study: Study, point: SearchPoint) -> None:
@@ -63,6 +84,8 @@ def check_point(study: Study, point: SearchPoint) -> None:
     Raises:
         UserError: it is not; names the sampler.
     """
+    if not isinstance(point, Mapping):
+        raise UserError(f"sampler '{study.sampler.kind}' must give a mapping of paths to values, gave {point!r}")
     wrong = [path for path, axis in study.search.items() if path not in point or not axis.holds(point[path])]
     if wrong or list(point) != list(study.search):
         what = f"{wrong[0]}={show(point.get(wrong[0]))}" if wrong else f"the paths {', '.join(point)}"

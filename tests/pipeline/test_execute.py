@@ -216,6 +216,15 @@ def test_a_failing_stage_is_named_and_the_finished_ones_stay(toy: Toy) -> None:
     assert Run(toy, student__mode="fine").ran == ALL[1:]
 
 
+def test_a_stage_that_exits_has_failed(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(self: object, inputs: object, context: object) -> None:
+        raise SystemExit(0)
+
+    monkeypatch.setattr(toy.registry.find("stage", "make"), "run", leave)
+    with pytest.raises(StageError, match=r"^stage teacher \(make\): SystemExit: 0$"):
+        Run(toy)
+
+
 def test_what_a_stage_refuses_keeps_its_words_and_exit_code(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StageError, match=r"^stage student \(change\): not with me$") as caught:
         Run(toy, student__mode="refuse")

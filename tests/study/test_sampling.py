@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import optuna
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.sampler import (
+    PointListOptions,
     SamplerOptions,
     SearchDimension,
     SearchPoint,
@@ -19,6 +20,7 @@ from bebertlab.interfaces.sampler import (
     SearchTrial,
 )
 from bebertlab.study.sampling import PointSource, distributions, parameters
+from bebertlab.study.space import listed_points
 from bebertlab.study.study import Study
 from bebertlab_samplers.optuna_samplers import RandomSampler, TpeSampler
 
@@ -96,3 +98,56 @@ def test_choices_keep_their_type_in_the_journal(value: object) -> None:
 def test_choices_that_look_alike_have_different_labels() -> None:
     space = study(RandomSampler(trials=1), {"a": SearchDimension(choice=("1", 1))})
     assert [parameters(space, {"a": value})["a"] for value in ("1", 1)] == ['"1"', "1"]
+
+
+@frozen(kw_only=True)
+class Listed(PointListOptions):
+    """Lists points, or fails."""
+
+    kind = "listed"
+    listing: Any
+
+    def points(self, space: SearchSpace) -> Iterable[SearchPoint]:
+        if self.listing is None:
+            raise ValueError("broken")
+        return (point for point in self.listing)
+
+
+@pytest.mark.parametrize(
+    ("listing", "message"),
+    [
+        ([{"d": 1}, {"d": 2}, {"d": 1}], "sampler 'listed' gave a point twice: d=1"),
+        ([1], "sampler 'listed' must give a mapping of paths to values, gave 1"),
+        (None, "sampler 'listed' failed: ValueError: broken"),
+        (3, "sampler 'listed' failed: TypeError: 'int' object is not iterable"),
+    ],
+)
+def test_a_sampler_that_lists_wrong_points_is_named(listing: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        listed_points(study(Listed(listing=listing), {"d": SearchDimension(integer=(1, 3))}))  # type: ignore[arg-type]
+
+
+@frozen(kw_only=True)
+class Failing(SamplerOptions):
+    """Fails when it is built, or when it draws."""
+
+    kind = "failing"
+    early: bool
+
+    def build(self, space: SearchSpace) -> SearchSampler:
+        class Sampler(SearchSampler):
+            def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> SearchPoint:
+                raise ZeroDivisionError("no draw")
+
+        if self.early:
+            raise KeyError("no sampler")
+        return Sampler()
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_sampler_that_fails_is_named(early: bool) -> None:
+    sampler = Failing(trials=3, early=early)
+    with pytest.raises(
+        UserError, match="sampler 'failing' failed: (KeyError: 'no sampler'|ZeroDivisionError: no draw)"
+    ):
+        PointSource(study(sampler, {"d": SearchDimension(integer=(1, 3))}), sampler).draw(0, ())
