@@ -148,6 +148,6 @@ class Failing(SamplerOptions):
 def test_a_sampler_that_fails_is_named(early: bool) -> None:
     sampler = Failing(trials=3, early=early)
     with pytest.raises(
-        UserError, match="sampler 'failing' failed: (KeyError: 'no sampler'|ZeroDivisionError: no draw)"
+        UserError, match=r"sampler 'failing' failed: (KeyError: 'no sampler'|ZeroDivisionError: no draw)"
     ):
         PointSource(study(sampler, {"d": SearchDimension(integer=(1, 3))}), sampler).draw(0, ())
