@@ -13,6 +13,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from bebertlab.errors import UserError, show_exception
 from bebertlab.interfaces.metric_names import PERCENT, SCORE, MetricInfo
 from bebertlab.interfaces.options import Options
 
@@ -125,7 +126,9 @@ class Task:
     classes: tuple[str, ...]  #: names of the classes in label order; empty for regression
     splits: Mapping[str, Split]  #: at least train, select and validation
     metrics: tuple[Metric, ...]
-    score: str  #: name of the main metric, which needs no scores; repeated as `score` for every task
+    #: name of the main metric, repeated as `score` for every task: a percentage, 100 for correct predictions, of which
+    #: higher is better, without a need of scores
+    score: str
     #: the classes in the order of their numbers in the original data, if that differs from `classes`
     data_order: tuple[str, ...] = ()
     caveats: tuple[Caveat, ...] = ()
@@ -139,6 +142,23 @@ class Task:
         splits = {name: split.digest for name, split in self.splits.items()}
         text = json.dumps([self.classes, self.data_order, self.score, splits], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def score_problem(self) -> str:
+        """Why models cannot be selected and compared by the main metric; empty if they can."""
+        main = next((metric for metric in self.metrics if metric.name == self.score), None)
+        if main is None:
+            return (
+                f"score '{self.score}' is not one of its metrics: {', '.join(metric.name for metric in self.metrics)}"
+            )
+        name = f"its main metric '{self.score}'"
+        if main.needs_scores:
+            return f"{name} must not need scores"
+        if not main.maximize:
+            return f"{name} is better where it is lower; expected one that is better where it is higher"
+        if main.unit != PERCENT:
+            return f"{name} has {f'the unit {main.unit!r}' if main.unit else 'no unit'}; expected a percentage"
+        return ""
 
     @property
     def outputs(self) -> int:
@@ -168,6 +188,9 @@ class Task:
         """Every metric of (N, C) scores over a whole split in dataset order, with the main one repeated as `score`.
 
         The scores of classes are logits, or shares that add up to 1 where they are `probabilities`.
+
+        Raises:
+            UserError: a metric raises.
         """
         shares = None if not self.classes else _normalized(scores) if probabilities else _softmax(scores)
         return self._values(
@@ -185,8 +208,16 @@ class Task:
 
     def _values(self, answers: Answers) -> dict[str, float]:
         usable = [metric for metric in self.metrics if answers.scores is not None or not metric.needs_scores]
-        values = {metric.name: metric.compute(answers) for metric in usable}
+        values = {metric.name: self._value(metric, answers) for metric in usable}
         return {SCORE: values[self.score], **values}
+
+    def _value(self, metric: Metric, answers: Answers) -> float:
+        try:
+            return float(metric.compute(answers))  # a float32 of numpy cannot be written as JSON
+        except (UserError, Warning):
+            raise
+        except Exception as error:
+            raise UserError(f"task '{self.name}': metric '{metric.name}' raises {show_exception(error)}") from error
 
 
 @frozen(kw_only=True)

@@ -76,4 +76,6 @@ def _loaded(options: TaskOptions) -> Task:
         raise UserError(f"task '{options.kind}': load() raises {show_exception(error)}") from error
     if not isinstance(task, Task):
         raise UserError(f"task '{options.kind}': load() returns {type(task).__name__}, not a Task")
+    if problem := task.score_problem:
+        raise UserError(f"task '{options.kind}': {problem}")
     return task

@@ -98,9 +98,7 @@ def _texts(split: Split) -> set[tuple[str, ...]]:
 def _check_metrics(task: Task) -> None:
     names = [metric.name for metric in task.metrics]
     require(len(set(names)) == len(names), f"two of its metrics have one name: {', '.join(names)}")
-    main = next((metric for metric in task.metrics if metric.name == task.score), None)
-    require(main is not None, f"score '{task.score}' is not one of its metrics: {', '.join(names)}")
-    require(main is None or not main.needs_scores, f"its main metric '{task.score}' must not need scores")
+    require(not task.score_problem, task.score_problem)
     for name, split in task.splits.items():
         ideal = task.ideal_scores(name)
         value = task.evaluate_predictions(name, task.predict(ideal))[SCORE]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from attrs import evolve
 
+from bebertlab.errors import UserError
 from bebertlab.interfaces.task import GENERATED, VALIDATION, Answers, Metric, Scores, Split, Task
 
 
@@ -159,3 +162,33 @@ def test_a_digest_is_computed_once_from_the_content_and_cannot_be_declared() -> 
 def test_a_digest_is_the_same_on_every_machine() -> None:
     assert split(("\u00e9", "b"), ("c", "")).text_digest.startswith("5797d4141dc1aa87")
     assert evolve(task("no", "yes"), splits={"train": split()}).digest.startswith("8b68897b25ba4e80")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, ""),
+        ({"name": "other"}, "score 'error' is not one of its metrics: other"),
+        ({"needs_scores": True}, "its main metric 'error' must not need scores"),
+        ({"maximize": False}, "its main metric 'error' is better where it is lower; expected one that is better where"),
+        ({"unit": ""}, "its main metric 'error' has no unit; expected a percentage"),
+        ({"unit": "s"}, "its main metric 'error' has the unit 's'; expected a percentage"),
+    ],
+)
+def test_the_main_metric_must_rank_models(changes: dict[str, Any], problem: str) -> None:
+    whole = task("no", "yes")
+    changed = evolve(whole, metrics=(evolve(whole.metrics[0], **changes),))
+    assert changed.score_problem.startswith(problem)
+    assert bool(changed.score_problem) is bool(problem)
+
+
+def test_values_of_metrics_are_plain_numbers() -> None:
+    single = Metric(name="single", compute=lambda answers: np.float32(0.5))  # type: ignore[arg-type, return-value]
+    values = task("no", "yes", further=(single,)).evaluate_predictions(VALIDATION, np.array([0, 1, 0]))
+    assert {type(value) for value in values.values()} == {float}
+
+
+def test_a_metric_that_raises_is_named() -> None:
+    broken = Metric(name="broken", compute=lambda answers: 1 / 0)
+    with pytest.raises(UserError, match=r"^task 'test': metric 'broken' raises ZeroDivisionError: division by zero$"):
+        task("no", "yes", further=(broken,)).evaluate(VALIDATION, np.zeros((3, 2)))

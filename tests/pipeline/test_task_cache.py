@@ -90,3 +90,12 @@ def test_a_task_whose_plugin_has_a_fault_is_refused_in_one_line(toy: Toy, monkey
     monkeypatch.setattr(type(task), "load", lambda self: None)
     with pytest.raises(UserError, match=r"^task 'toy': load\(\) returns NoneType, not a Task$"):
         toy.materials.task(task)
+
+
+def test_a_task_that_models_cannot_be_selected_by_is_refused(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = recipe_of(toy.document(), toy.codec).task
+    whole = options.load()
+    loss = evolve(whole, metrics=tuple(evolve(metric, maximize=False) for metric in whole.metrics))
+    monkeypatch.setattr(type(options), "load", lambda self: loss)
+    with pytest.raises(UserError, match=r"^task 'toy': its main metric '\w+' is better where it is lower; expected"):
+        toy.materials.task(options)
