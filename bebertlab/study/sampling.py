@@ -27,19 +27,19 @@ class PointSource:
     def __init__(self, study: Study, options: SamplerOptions) -> None:
         self._study = study
         self._options = options
-        with naming_sampler(study):
+        with naming_sampler(options, "build"):
             self._sampler: SearchSampler = options.build(study.space)
 
     def draw(self, index: int, trials: Sequence[SearchTrial]) -> SearchPoint:
         """Draw the point number `index`, which is none of those of the trials before.
 
         Raises:
-            UserError: no point is left, or the sampler failed or gave one outside the search space.
+            UserError: no point is left, or the sampler raised or gave one outside the search space.
         """
         study = self._study
         before = {identity(trial.point): trial.point for trial in trials}
         for attempt in range(TRIES):
-            with naming_sampler(study):
+            with naming_sampler(self._options, "ask"):
                 point = self._sampler.ask(index, attempt, trials)
             check_point(study, point)
             if identity(point) not in before and not excluded(point, study.exclude):

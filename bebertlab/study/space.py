@@ -10,8 +10,9 @@ from typing import Any
 
 from attrs import frozen
 
-from bebertlab.errors import UserError
+from bebertlab.errors import UserError, show_exception
 from bebertlab.interfaces.events import trial_id
+from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.sampler import PointListOptions, SearchDimension, SearchPoint
 from bebertlab.interfaces.values import identity, same
 from bebertlab.study.study import Study, show
@@ -48,34 +49,36 @@ def listed_points(study: Study) -> tuple[SearchPoint, ...]:
     """The points that are known before the first trial, in order: none of a sampler that draws them.
 
     Raises:
-        UserError: the sampler failed, or it lists a point twice or with a value that the study does not search.
+        UserError: the sampler raised, or lists no point, a point twice, or one outside the search space.
     """
     if not isinstance(study.sampler, PointListOptions):
         return ()
-    with naming_sampler(study):
+    with naming_sampler(study.sampler, "points"):
         points = tuple(study.sampler.points(study.space))
-    seen = set()
+    if not points:
+        raise UserError(f"sampler '{study.sampler.kind}' lists no point")
+    seen: set[str] = set()
     for point in points:
         check_point(study, point)
-        if identity(point) in seen:
-            raise UserError(f"sampler '{study.sampler.kind}' gave a point twice: {show_point(point)}")
-        seen.add(identity(point))
+        if (key := identity(point)) in seen:
+            raise UserError(f"sampler '{study.sampler.kind}' lists a point twice: {show_point(point)}")
+        seen.add(key)
     return tuple(point for point in points if not excluded(point, study.exclude))
 
 
 @contextmanager
-def naming_sampler(study: Study) -> Iterator[None]:
-    """Turn an unexpected exception of a study's sampler into an error that names the sampler.
+def naming_sampler(sampler: Options, method: str) -> Iterator[None]:
+    """Turn an exception of a sampler's method into an error that names both.
 
     Raises:
-        UserError: the sampler raised.
+        UserError: the method raised.
     """
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"sampler '{study.sampler.kind}' failed: {type(error).__name__}: {error}") from error
+        raise UserError(f"sampler '{sampler.kind}': {method}() raises {show_exception(error)}") from error
 
 
 def check_point(study: Study, point: SearchPoint) -> None:
@@ -85,11 +88,22 @@ def check_point(study: Study, point: SearchPoint) -> None:
         UserError: it is not; names the sampler.
     """
     if not isinstance(point, Mapping):
-        raise UserError(f"sampler '{study.sampler.kind}' must give a mapping of paths to values, gave {point!r}")
+        raise UserError(
+            f"sampler '{study.sampler.kind}' gave {point!r}; expected a mapping of searched paths to values"
+        )
     wrong = [path for path, axis in study.search.items() if path not in point or not axis.holds(point[path])]
     if wrong or list(point) != list(study.search):
-        what = f"{wrong[0]}={show(point.get(wrong[0]))}" if wrong else f"the paths {', '.join(point)}"
+        what = _wrong_value(wrong[0], point) if wrong else f"the paths {', '.join(point)}"
         raise UserError(f"sampler '{study.sampler.kind}' gave a point outside the search space: {what}")
+
+
+def _wrong_value(path: str, point: SearchPoint) -> str:
+    if path not in point:
+        return f"it has no {path}"
+    value = point[path]
+    if type(value).__module__ == "builtins":
+        return f"{path}={show(value)}"
+    return f"{path}={value!r}; expected a number, text or other value of plain Python"  # such as 0.1, not a float64
 
 
 def planned_points(study: Study) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from attrs import frozen
@@ -38,13 +39,16 @@ class Fixed(SamplerOptions):
 
     kind = "fixed"
     point: dict[str, Any]
+    error: Exception | None = None  #: raised instead
 
     def build(self, space: SearchSpace) -> SearchSampler:
         class Sampler(SearchSampler):
             def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> SearchPoint:
+                if error is not None:
+                    raise error
                 return point
 
-        point = self.point
+        point, error = self.point, self.error
         return Sampler()
 
 
@@ -76,12 +80,25 @@ def test_a_sampler_that_repeats_itself_gets_free_points() -> None:
 
 
 @pytest.mark.parametrize(
-    ("point", "message"), [({"d": 4}, "d=4"), ({}, "d=null"), ({"d": 1, "e": 2}, "the paths d, e")]
+    ("point", "message"),
+    [
+        ({"d": 4}, "d=4$"),
+        ({}, "it has no d$"),
+        ({"d": 1, "e": 2}, "the paths d, e$"),
+        ({"d": np.int64(2)}, r"d=np\.int64\(2\); expected a number, text or other value of plain Python$"),
+    ],
 )
 def test_a_point_outside_the_space_names_the_sampler(point: dict[str, Any], message: str) -> None:
     sampler = Fixed(trials=3, point=point)
     source = PointSource(study(sampler, {"d": SearchDimension(integer=(1, 3))}), sampler)
     with pytest.raises(UserError, match=rf"sampler 'fixed' gave a point outside the search space: {message}"):
+        source.draw(0, ())
+
+
+def test_a_sampler_that_raises_is_named() -> None:
+    sampler = Fixed(trials=3, point={"d": 1}, error=RuntimeError("no idea"))
+    source = PointSource(study(sampler, {"d": SearchDimension(integer=(1, 3))}), sampler)
+    with pytest.raises(UserError, match=r"^sampler 'fixed': ask\(\) raises RuntimeError: no idea$"):
         source.draw(0, ())
 
 

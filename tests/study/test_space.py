@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from attrs import evolve, frozen
 
-from bebertlab.interfaces.sampler import SearchDimension
+from bebertlab.errors import UserError
+from bebertlab.interfaces.sampler import PointListOptions, SearchDimension, SearchPoint, SearchSpace
 from bebertlab.study.space import (
     count_trials,
     excluded,
@@ -44,6 +47,33 @@ def test_all_combinations_but_the_excluded_ones() -> None:
         ("bagging", 2),
         ("bagging", 4),
     ]
+
+
+@frozen(kw_only=True)
+class Listed(PointListOptions):
+    """The points that a test wants."""
+
+    kind = "listed"
+    give: Callable[[], Any]
+
+    def points(self, space: SearchSpace) -> Iterable[SearchPoint]:
+        return self.give()  # type: ignore[no-any-return] # also what is no point
+
+
+@pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (list, "sampler 'listed' lists no point"),
+        (lambda: [{"a": 1}, {"a": 2}, {"a": 1}], "sampler 'listed' lists a point twice: a=1"),
+        (lambda: [{"a": 3}], "sampler 'listed' gave a point outside the search space: a=3"),
+        (lambda: [None], "sampler 'listed' gave None; expected a mapping of searched paths to values"),
+        (lambda: 1 / 0, r"sampler 'listed': points\(\) raises ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_sampler_that_lists_points_in_a_wrong_way_is_named(give: Callable[[], Any], message: str) -> None:
+    listed = evolve(study(a=SearchDimension(choice=(1, 2))), sampler=Listed(give=give), exclude=())
+    with pytest.raises(UserError, match=f"^{message}$"):
+        listed_points(listed)
 
 
 def test_a_study_without_axes_is_one_point() -> None:
