@@ -276,11 +276,19 @@ def _report(
             trial=run.trial,
             fraction=fraction,
             text=text,
-            values=dict(values),
+            values={name: _number(name, value) for name, value in values.items()},
             step=step,
             epoch=epoch,
         )
     )
+
+
+def _number(name: str, value: object) -> float:
+    """A reported value as a plain number, also that of an array or tensor with one element."""
+    try:
+        return float(value)  # type: ignore[arg-type] # of a plugin
+    except (TypeError, ValueError) as error:
+        raise UserError(f"its progress has {name} = {value!r}; expected a number") from error
 
 
 def _finish(run: _Run, node: Node, manifest: Manifest, *, stored: bool) -> None:

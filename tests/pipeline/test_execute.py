@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from attrs import evolve
@@ -123,6 +124,26 @@ def test_every_progress_with_values_is_reported(toy: Toy, monkeypatch: pytest.Mo
         (2, 2 / 3, {"train/loss": 1.0}),
     ]
     assert {(event.text, event.trial) for event in events} == {("epoch 1/1", 7)}
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), torch.tensor(0.5)])
+def test_values_of_progress_are_plain_numbers(toy: Toy, monkeypatch: pytest.MonkeyPatch, value: Any) -> None:  # noqa: ANN401
+    def run(self: object, inputs: object, context: Context) -> None:
+        context.progress(0.5, "", {"train/loss": value}, step=1)
+
+    monkeypatch.setattr(toy.registry.find("stage", "make"), "run", run)
+    (event,) = (event for event in Run(toy, targets=("teacher",)).events if isinstance(event, StageProgress))
+    assert [(type(number), number) for number in event.values.values()] == [(float, 0.5)]
+
+
+def test_a_stage_that_reports_no_number_fails(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(self: object, inputs: object, context: Any) -> None:  # noqa: ANN401 - a context
+        context.progress(0.5, "", {"train/loss": "much"}, step=1)
+
+    monkeypatch.setattr(toy.registry.find("stage", "make"), "run", run)
+    message = r"^stage teacher \(make\): its progress has train/loss = 'much'; expected a number$"
+    with pytest.raises(StageError, match=message):
+        Run(toy, targets=("teacher",))
 
 
 def test_a_change_runs_only_what_depends_on_it(toy: Toy) -> None:
