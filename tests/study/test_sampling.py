@@ -133,10 +133,10 @@ class Listed(PointListOptions):
 @pytest.mark.parametrize(
     ("listing", "message"),
     [
-        ([{"d": 1}, {"d": 2}, {"d": 1}], "sampler 'listed' gave a point twice: d=1"),
-        ([1], "sampler 'listed' must give a mapping of paths to values, gave 1"),
-        (None, "sampler 'listed' failed: ValueError: broken"),
-        (3, "sampler 'listed' failed: TypeError: 'int' object is not iterable"),
+        ([{"d": 1}, {"d": 2}, {"d": 1}], "sampler 'listed' lists a point twice: d=1"),
+        ([1], "sampler 'listed' gave 1; expected a mapping of searched paths to values"),
+        (None, r"sampler 'listed': points\(\) raises ValueError: broken"),
+        (3, r"sampler 'listed': points\(\) raises TypeError: 'int' object is not iterable"),
     ],
 )
 def test_a_sampler_that_lists_wrong_points_is_named(listing: object, message: str) -> None:
@@ -165,6 +165,6 @@ class Failing(SamplerOptions):
 def test_a_sampler_that_fails_is_named(early: bool) -> None:
     sampler = Failing(trials=3, early=early)
     with pytest.raises(
-        UserError, match=r"sampler 'failing' failed: (KeyError: 'no sampler'|ZeroDivisionError: no draw)"
+        UserError, match=r"sampler 'failing': \w+\(\) raises (KeyError: 'no sampler'|ZeroDivisionError: no draw)"
     ):
         PointSource(study(sampler, {"d": SearchDimension(integer=(1, 3))}), sampler).draw(0, ())
