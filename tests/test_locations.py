@@ -17,7 +17,7 @@ def test_a_tilde_in_front_is_the_home_folder() -> None:
     assert expand_home("~") == "/home/me"
     assert expand_home("~/a/~b") == "/home/me/a/~b"
     assert [expand_home(text) for text in ("a/~", "./~", "/~/a", "")] == ["a/~", "./~", "/~/a", ""]
-    with pytest.raises(UserError, match=r"^~nobody-here/a: no home folder is known for ~nobody-here; write \./~nobody"):
+    with pytest.raises(UserError, match=r"^~nobody-here/a: unknown home folder ~nobody-here; write \./~nobody"):
         expand_home("~nobody-here/a")
 
 

@@ -90,7 +90,9 @@ def test_a_full_disk_is_named(files: Files, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Claim, "commit", fail)
     outcome, _ = run(job(files))
     assert outcome.disk_full is True
-    assert str(outcome.error).startswith(f"stage trunk (fake): the work folder is full: {files.folder}; free space")
+    assert str(outcome.error).startswith(
+        f"stage trunk (fake): the disk of the work folder is full: {files.folder}; free some space"
+    )
 
 
 def test_a_worker_that_plans_differently_reports_it(files: Files) -> None:
