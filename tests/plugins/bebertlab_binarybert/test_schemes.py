@@ -134,7 +134,7 @@ def test_what_lsq_does_not_have_is_refused(options: dict[str, Any], reason: str)
         ({"weight_bits": 3}, r"'weight_bits' must be 1 \(bwn\), .*: 3"),
         ({"weights": "twn"}, "must be 2 for `weights: twn`: 1"),
         ({"activation_bits": 1}, r"'activation_bits' must be 4 \(lsq\), .*: 1"),
-        ({"weight_bits": 2.0}, "weight_bits: must be a whole number"),
+        ({"weight_bits": 2.0}, "weight_bits: expected an integer"),
         ({"matrix_granularity": "column"}, "matrix_granularity: unknown value 'column'"),
         ({"activation_bits": 4, "activation_granularity": "row"}, "lsq has one step"),
     ],
