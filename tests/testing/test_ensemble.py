@@ -209,7 +209,7 @@ def without_index(index: int, data: TrainingData) -> NDArray[np.bool_]:
 
 
 def by_hash(index: int, data: TrainingData) -> NDArray[np.bool_]:
-    return share(np.array([float(hash((example, index, data.seed)) % 997) for example in data.ids]))
+    return share(np.array([float(hash((example, index, data.seed))) for example in data.ids]))
 
 
 def any_numbers(index: int, data: TrainingData) -> NDArray[np.bool_]:
