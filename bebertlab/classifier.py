@@ -149,7 +149,7 @@ def load_classifier(
     return TextClassifier(
         folder=path,
         classes=_classes(path, sizes.classes),
-        maximum_tokens=min(tokenizer.maximum_tokens or sizes.positions, sizes.positions),
+        maximum_tokens=tokenizer.longest_input(sizes),
         device=device,
         model=model,
         tokenizer=tokenizer,

@@ -44,6 +44,8 @@ class OtherFormat(UserError):
     """A file was written by a version of bebertlab that uses another format."""
 
 
+_ARTIFACT_REMEDY = "read it with the version that wrote it, or delete the stage from the store: it is built again"
+
 STORE_MANIFEST = Format(
     name="manifest of an artifact",
     path="store/<2 digits>/<key>/manifest.json",
@@ -72,13 +74,13 @@ MEMBER = Format(
     name="result of an ensemble member",
     path="member.json of an artifact",
     number=1,
-    remedy="read it with the version that wrote it, or delete the stage from the store: it is built again",
+    remedy=_ARTIFACT_REMEDY,
 )
 LEARNING_CURVE = Format(
     name="learning curve of a training",
     path="learning_curve.json of an artifact",
     number=1,
-    remedy="read it with the version that wrote it, or delete the stage from the store: it is built again",
+    remedy=_ARTIFACT_REMEDY,
 )
 REPORT_MANIFEST = Format(name="what a report was written from", path="studies/<name>-<digest>/report.json", number=2)
 MLFLOW_RECEIPT = Format(name="what was written to MLflow", path="studies/<name>-<digest>/mlflow.json", number=2)
@@ -114,9 +116,6 @@ def _writer(number: object, expected: int) -> str:
     >>> _writer(None, 2)
     'written by an older bebertlab (without a format number, this version reads 2)'
     """
-    if type(number) is not int:
-        found = "without a format number" if number is None else f"format {number!r}"
-    else:
-        found = f"format {number}"
+    found = "without a format number" if number is None else f"format {number!r}"
     version = "a newer" if type(number) is int and number > expected else "an older"
     return f"written by {version} bebertlab ({found}, this version reads {expected})"

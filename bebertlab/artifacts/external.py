@@ -55,7 +55,7 @@ class ExternalModel:
         check_vocabulary(tokenizer, sizes)
         check_segments(tokenizer, sizes, pairs=task.has_pairs, model=f"the model in {self.folder}")
         if wanted is None:
-            return min(tokenizer.maximum_tokens or sizes.positions, sizes.positions)
+            return tokenizer.longest_input(sizes)
         if wanted > sizes.positions:
             raise UserError(
                 f"maximum_tokens is {wanted}; the model in {self.folder} has {sizes.positions} positions, so set it"

@@ -312,7 +312,9 @@ def _echo_plan(context: StudyContext, form: str = "table") -> None:
 
 def _echo_unused(stages: tuple[str, ...]) -> None:
     if stages:
-        click.echo(f"not run, as no result depends on them: {', '.join(stages)}", err=True)
+        from bebertlab.tracking.console import unused_stages_line
+
+        click.echo(unused_stages_line(stages), err=True)
 
 
 def _echo_results(finished: Finished, tracker: MlflowTracker | None) -> None:

@@ -69,6 +69,10 @@ class ModelTokenizer:
         texts = {name: json.dumps(part, sort_keys=True) for name, part in parts.items()}
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
+    def longest_input(self, sizes: Architecture) -> int:
+        """The longest input of a model in tokens, by its files and at most its positions."""
+        return min(self.maximum_tokens or sizes.positions, sizes.positions)
+
     def segments(self, *, pairs: bool) -> int:
         """Rows that a segment embedding needs, for single texts or for pairs."""
         return max(template(self.tokenizer, pair=pairs)[1], default=0) + 1

@@ -128,6 +128,17 @@ class ProgressReporter(Protocol):
         """
 
 
+def ignore_progress(
+    fraction: float,
+    text: str,
+    values: Mapping[str, float] = MappingProxyType({}),
+    *,
+    step: int | None = None,
+    epoch: float | None = None,
+) -> None:
+    """The `ProgressReporter` for a stage or a training that nobody observes."""
+
+
 @frozen(kw_only=True, eq=False)
 class Context:
     """What a stage may use besides its inputs."""

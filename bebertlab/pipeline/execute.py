@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic, perf_counter
@@ -172,7 +173,7 @@ def _manifests(run: _Run) -> Iterator[Manifest]:
 
 def _build(run: _Run, node: Node) -> None:
     def report_waiting() -> None:
-        _report(run, node, 0.0, "another process is building it; waiting")
+        _progress_reporter(run, node)(0.0, "another process is building it; waiting")
 
     with run.store.claim(node.key, waiting=report_waiting) as claim:
         stored = claim.artifact is not None
@@ -240,7 +241,7 @@ def _failed(run: _Run, node: Node, error: Exception | SystemExit) -> StageError:
 
 
 def _progress_reporter(run: _Run, node: Node) -> ProgressReporter:
-    last = 0.0
+    last = -math.inf
 
     def report(
         fraction: float,
@@ -253,34 +254,20 @@ def _progress_reporter(run: _Run, node: Node) -> ProgressReporter:
         nonlocal last
         if values or monotonic() - last >= _PROGRESS_SECONDS:
             last = monotonic()
-            _report(run, node, fraction, text, values, step=step, epoch=epoch)
+            progress = StageProgress(
+                stage=node.name,
+                stage_kind=node.kind,
+                key=node.key,
+                trial=run.trial,
+                fraction=fraction,
+                text=text,
+                values={name: _number(name, value) for name, value in values.items()},
+                step=step,
+                epoch=epoch,
+            )
+            run.notify(progress)
 
     return report
-
-
-def _report(
-    run: _Run,
-    node: Node,
-    fraction: float,
-    text: str,
-    values: Mapping[str, float] = MappingProxyType({}),
-    *,
-    step: int | None = None,
-    epoch: float | None = None,
-) -> None:
-    run.notify(
-        StageProgress(
-            stage=node.name,
-            stage_kind=node.kind,
-            key=node.key,
-            trial=run.trial,
-            fraction=fraction,
-            text=text,
-            values={name: _number(name, value) for name, value in values.items()},
-            step=step,
-            epoch=epoch,
-        )
-    )
 
 
 def _number(name: str, value: object) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
@@ -23,6 +22,7 @@ from bebertlab.interfaces.stage import (
     PlannedModel,
     Planning,
     StageOptions,
+    ignore_progress,
     input_names,
 )
 from bebertlab.interfaces.task import Task
@@ -87,7 +87,7 @@ class StageRunner:
             task=task or tiny_task(),
             encoder=TinyTestEncoder(),
             codec=self.codec,
-            progress=_ignore_progress,
+            progress=ignore_progress,
             warn=self.warnings.append,
         )
 
@@ -185,17 +185,6 @@ def _codec(kinds: Iterable[type[Options]]) -> OptionsCodec:
     registry = load_plugins().registry
     bases = {role.name: role.options for role in ROLES}
     return OptionsCodec(registry.extended([(bases[kind.role], kind) for kind in kinds], PluginSource(plugin="tests")))
-
-
-def _ignore_progress(
-    fraction: float,
-    text: str,
-    values: Mapping[str, float] = MappingProxyType({}),
-    *,
-    step: int | None = None,
-    epoch: float | None = None,
-) -> None:
-    pass
 
 
 @frozen(kw_only=True)

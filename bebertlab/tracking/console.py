@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self, TextIO
 
 from attrs import define, field
@@ -63,7 +63,7 @@ class ConsoleProgress:
         self._pace.begin(study.planned, study.finished, study.missing)
         self._line(f"study {study.name}@{study.digest[:8]} in {study.folder}: {self._pace.standing()}")
         if study.not_needed:
-            self._line(f"not run, as no result depends on them: {', '.join(study.not_needed)}")
+            self._line(unused_stages_line(study.not_needed))
         for text in study.idle:
             self._line(f"warning: {text}")
         self._last_line = self._clock()
@@ -193,6 +193,11 @@ class ConsoleProgress:
 
 _Key = tuple[int | None, str]
 """Trial and name of a stage."""
+
+
+def unused_stages_line(stages: Sequence[str]) -> str:
+    """The line that names stages which do not run."""
+    return f"not run, as no result depends on them: {', '.join(stages)}"
 
 
 def _key(event: StageEvent) -> _Key:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from attrs import field, frozen
 
 from bebertlab.data.examples import Examples
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import SampleWeights
-from bebertlab.interfaces.stage import ProgressReporter
+from bebertlab.interfaces.stage import ProgressReporter, ignore_progress
 from bebertlab.interfaces.task import Task
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.sampler import EpochSampler
 from bebertlab.training.teacher import Teacher
-
-
-def _ignore_progress(
-    fraction: float,
-    text: str,
-    values: Mapping[str, float] = MappingProxyType({}),
-    *,
-    step: int | None = None,
-    epoch: float | None = None,
-) -> None:
-    pass
 
 
 @frozen(kw_only=True, eq=False)
@@ -53,7 +39,7 @@ class TrainingSetup:
     round: SampleWeights | None = None  #: what a member of an ensemble trains on; None: every example once an epoch
     keep_last: bool = False  #: keep the last state of the last phase too, not only the best
     device: str = "cpu"
-    progress: ProgressReporter = _ignore_progress  #: receives the learning curve while the training runs
+    progress: ProgressReporter = ignore_progress  #: receives the learning curve while the training runs
     span: tuple[float, float] = (0.0, 1.0)  #: start and end of the phase as fractions of the training
     sampler: EpochSampler = field()  #: draws the examples of an epoch; by default as `round` says
 

@@ -1,38 +1,15 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, processors
 
 from bebertlab.data.tokenizer_file import read_tokenizer_file, template
 from bebertlab.data.tokenizer_settings import TokenizerSettings
 from bebertlab.errors import UserError
-
-WORDS = {
-    word: index for index, word in enumerate(["<pad>", "<unk>", "<s>", "</s>", "a", "A", "\u4e2d", "\u00e9", "##a"])
-}
-Change = Callable[[Tokenizer], object]
-
-
-def own(folder: Path, change: Change | None = None, model: Any = None, **settings: object) -> Path:  # noqa: ANN401
-    """A tokenizer of somebody's own, which keeps capitals."""
-    tokenizer = Tokenizer(model or models.WordPiece(WORDS, unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=[("<s>", 2), ("</s>", 3)]
-    )
-    if change is not None:
-        change(tokenizer)
-    folder.mkdir(exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    if settings:
-        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    return folder
+from tests.data.conftest import WORDS, own
 
 
 def read(folder: Path) -> Tokenizer:
