@@ -15,7 +15,7 @@ from attrs import frozen
 from bebertlab.bench.measurement import MissingRow, Row, RowResult
 from bebertlab.bench.models import BenchConfig
 from bebertlab.bench.profile import StepProfile
-from bebertlab.inference.int8 import exact_products
+from bebertlab.inference.integers import exact_products
 from bebertlab.processors import processors
 
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")

@@ -1,30 +1,40 @@
 """Modules of a model that is prepared for inference: weights are quantized, converted or packed once.
 
-Each replaces a module of `model/linear.py` or `model/embedding.py` and is called like it. A linear map also has
-`quantizes_input`; its `forward` takes `first_token`, to compute (B, 1, O) of an input (B, T, I).
+Each replaces a module of the model and is called like it. A linear map also has `quantizes_input`; its `forward` takes
+`first_token`, to compute (B, 1, O) of an input (B, T, I).
+
+Where inputs are quantized, the result of a float operation before a quantizer must not depend on the order of
+additions, or it could be rounded to another level on another processor or in another batch. So products of levels are
+sums of integers (`inference/integers.py`), and the sums of a LayerNorm and of attention are of float64, rounded once.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import reduce
-from typing import cast
+from typing import Self, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
+from attrs import frozen
 from torch import Tensor, nn
 
-from bebertlab.inference.int8 import INPUT_BITS, Int8Input, Int8Weight, large_enough_for_int8
+from bebertlab.inference.integers import FloatWeight, Int8Weight, IntegerWeight, exact_product, integer_weight
+from bebertlab.interfaces.architecture import ATTENTION_SITES, Site
 from bebertlab.interfaces.capabilities import SupportsBranchCodes
 from bebertlab.interfaces.quantizer import Codes, Quantizer
+from bebertlab.model.attention import SelfAttention
 from bebertlab.model.embedding import PADDING, EmbeddingBranch
 from bebertlab.model.linear import (
     Linear,
     LinearBranch,
-    QuantizedLinear,
     quantize_inputs,
     sum_products,
+    supports_branches,
 )
+
+T = TypeVar("T", bound=nn.Module)
 
 
 class CastLinear(nn.Module):
@@ -41,19 +51,40 @@ class CastLinear(nn.Module):
         return F.linear(x[:, :1] if first_token else x, self._weight, self._bias)
 
 
+@frozen(kw_only=True, eq=False)
+class FixedBranch:
+    """A branch of a linear map whose weight is quantized already."""
+
+    weight: Codes | Tensor  #: (O, I), levels or values
+    bias: Tensor  #: (O,)
+    quantizer: Quantizer | None  #: of the input
+
+    @classmethod
+    def of(cls, branch: LinearBranch, *, exact: bool) -> Self:
+        """A branch; its weight as levels if `exact` and the input is quantized too."""
+        weight, quantizer = branch.weight_quantizer, branch.input_quantizer
+        if exact and weight is not None and quantizer is not None:
+            return cls(weight=weight.encode(branch.weight), bias=branch.bias.detach(), quantizer=quantizer)
+        return cls(weight=branch.quantized_weight().detach(), bias=branch.bias.detach(), quantizer=quantizer)
+
+    def values(self) -> Tensor:
+        """The weight that multiplies."""
+        return self.weight.decode() if isinstance(self.weight, Codes) else self.weight
+
+
 class FixedLinear(nn.Module):
     """A sum of linear maps whose weights are quantized already; branches with equal inputs share one product."""
 
-    def __init__(self, linear: QuantizedLinear, dtype: torch.dtype | None) -> None:
+    def __init__(self, branches: Sequence[FixedBranch], dtype: torch.dtype | None = None) -> None:
         super().__init__()
-        branches: list[LinearBranch] = [*linear.branches]
-        weights = [branch.quantized_weight().detach() for branch in branches]
+        weights = [branch.values() for branch in branches]
         total = reduce(torch.add, weights)
         self._weights, self._total = [_cast(weight, dtype) for weight in weights], _cast(total, dtype)
-        self._bias = _sum_biases(branches)
-        self.quantizes_input = linear.quantizes_input
-        self.input_quantizers = nn.ModuleList(linear.input_quantizers())
-        self._jointly = linear.jointly
+        self._bias = reduce(torch.add, [branch.bias for branch in branches])
+        quantizers = [branch.quantizer for branch in branches if branch.quantizer is not None]
+        self.quantizes_input = bool(quantizers)
+        self.input_quantizers = nn.ModuleList(quantizers)
+        self._jointly = supports_branches(quantizers)
 
     def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
         """The sum over the branches."""
@@ -66,24 +97,24 @@ class FixedLinear(nn.Module):
         return sum_products(inputs, self._weights, self._bias)
 
 
-class Int8Linear(nn.Module):
-    """A sum of linear maps of integers: int8 GEMMs, which are exact, then scales."""
+class IntegerLinear(nn.Module):
+    """A sum of linear maps of levels: sums of integers, which are exact, then scales and biases."""
 
     quantizes_input = True
 
-    def __init__(self, linear: QuantizedLinear, weights: Sequence[Int8Weight]) -> None:
+    def __init__(
+        self, weights: Sequence[IntegerWeight], biases: Sequence[Tensor], quantizers: Sequence[Quantizer]
+    ) -> None:
         super().__init__()
-        branches: list[LinearBranch] = [*linear.branches]
-        self._weights = weights
-        self._biases = [branch.bias.detach() for branch in branches]
-        self.input_quantizers = nn.ModuleList(linear.input_quantizers())
-        self._jointly = isinstance(linear.input_quantizers()[0], SupportsBranchCodes)
+        self._weights, self._biases = weights, biases
+        self.input_quantizers = nn.ModuleList(quantizers)
+        self._jointly = isinstance(quantizers[0], SupportsBranchCodes)
 
     def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
         """The sum over the branches."""
         encoded = self._encode(x)
         distinct = {id(codes): codes for codes in encoded}
-        inputs = {key: Int8Input.of(codes, first_token) for key, codes in distinct.items()}
+        inputs = {key: self._weights[0].input_of(codes, first_token) for key, codes in distinct.items()}
         total: Tensor | None = None
         for codes, weight, bias in zip(encoded, self._weights, self._biases, strict=True):
             total = weight.linear(inputs[id(codes)], bias, total)
@@ -98,6 +129,69 @@ class Int8Linear(nn.Module):
         return [quantizer.encode(x) for quantizer in quantizers]
 
 
+class ExactLinear(Linear):
+    """An ordinary linear map whose sums are of float64, rounded once."""
+
+    @classmethod
+    def of(cls, linear: Linear) -> Self:
+        """The same linear map, with the same parameters."""
+        return _with_class(cls, linear)
+
+    def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
+        """The product plus the bias."""
+        rows = (x[:, :1] if first_token else x).double()
+        return F.linear(rows, self.weight.double(), self.bias.double()).to(x.dtype)
+
+
+class ExactLayerNorm(nn.LayerNorm):
+    """LayerNorm in float64, rounded once.
+
+    Shape: (..., H) -> (..., H).
+    """
+
+    @classmethod
+    def of(cls, norm: nn.LayerNorm) -> Self:
+        """The same LayerNorm, with the same parameters."""
+        return _with_class(cls, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The normalized rows."""
+        weight, bias = self.weight.double(), self.bias.double()
+        return F.layer_norm(x.double(), self.normalized_shape, weight, bias, self.eps).to(x.dtype)
+
+
+class ExactAttention(SelfAttention):
+    """Self-attention whose products are sums of integers, or of float64 where there are none, rounded once."""
+
+    fuses = False
+
+    @classmethod
+    def of(cls, attention: SelfAttention) -> Self:
+        """The same attention, with the same modules."""
+        return _with_class(cls, attention)
+
+    def _quantized_scores(self, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+        left, right = self._encode(Site.ATTENTION_QUERY, q), self._encode(Site.ATTENTION_KEY, k)
+        return exact_product(left, right, transpose=True).mul_(1 / math.sqrt(self.head_size)).add_(mask)
+
+    def _weighted_values(self, probabilities: Tensor, v: Tensor) -> Tensor:
+        weights = self._encode(Site.ATTENTION_PROBABILITIES, probabilities)
+        return exact_product(weights, self._encode(Site.ATTENTION_VALUE, v))
+
+    def _multiply(self, left: Tensor, right: Tensor) -> Tensor:
+        if self._unscaled >= {*ATTENTION_SITES}:
+            return left @ right
+        return exact_product(left, right)
+
+    def _scores(self, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+        if self._unscaled >= {Site.ATTENTION_QUERY, Site.ATTENTION_KEY}:
+            return super()._scores(q, k, mask)
+        return exact_product(q, k, transpose=True).mul_(1 / math.sqrt(self.head_size)).add_(mask)
+
+    def _encode(self, site: Site, x: Tensor) -> Codes | Tensor:
+        return cast("Quantizer", self.quantizers[site]).encode(x) if site in self.quantizers else x
+
+
 class FixedEmbedding(nn.Module):
     """A branch of a word embedding whose table is quantized already."""
 
@@ -110,33 +204,35 @@ class FixedEmbedding(nn.Module):
         return F.embedding(tokens, self._table, PADDING)
 
 
-def prepare_linear(linear: QuantizedLinear, dtype: torch.dtype | None, *, int8: bool) -> nn.Module:
-    """A quantized linear map with fixed weights: of integers if `int8` and its quantizers allow it."""
-    if int8:
-        weights = [_int8_weight(branch) for branch in linear.branches]
-        eligible = [weight for weight in weights if weight is not None]
-        if len(eligible) == len(weights):
-            return Int8Linear(linear, eligible)
-    return FixedLinear(linear, dtype)
+def fixed_linear(branches: Sequence[FixedBranch], dtype: torch.dtype | None = None) -> nn.Module:
+    """A linear map with fixed weights: of integers where every branch has levels, else of floats."""
+    weights = _integer_weights(branches)
+    if weights is None:
+        return FixedLinear(branches, dtype)
+    quantizers = [branch.quantizer for branch in branches if branch.quantizer is not None]
+    return IntegerLinear(weights, [branch.bias for branch in branches], quantizers)
 
 
-def int8_eligible(branch: LinearBranch) -> bool:
-    """Whether a branch may have int8 products, as far as that is known before its weight is quantized."""
-    quantizers = branch.weight_quantizer, branch.input_quantizer
-    few_levels = all(quantizer is not None and quantizer.bits <= INPUT_BITS for quantizer in quantizers)
-    return few_levels and large_enough_for_int8(branch.weight)
-
-
-def _int8_weight(branch: nn.Module) -> Int8Weight | None:
-    if not isinstance(branch, LinearBranch) or branch.weight_quantizer is None or not int8_eligible(branch):
-        return None
-    return Int8Weight.of(branch.weight_quantizer.encode(branch.weight))
-
-
-def _sum_biases(branches: Sequence[LinearBranch]) -> Tensor:
-    biases: list[Tensor] = [branch.bias.detach() for branch in branches]
-    return reduce(torch.add, biases)
+def _integer_weights(branches: Sequence[FixedBranch]) -> list[IntegerWeight] | None:
+    operands = [
+        (branch.weight, branch.quantizer.alphabet)
+        for branch in branches
+        if isinstance(branch.weight, Codes) and branch.quantizer is not None
+    ]
+    weights = [integer_weight(codes, alphabet) for codes, alphabet in operands]
+    if {type(weight) for weight in weights} != {Int8Weight}:  # inputs are converted once for all branches
+        widest = max((alphabet for _, alphabet in operands), key=lambda alphabet: alphabet.bits, default=None)
+        weights = [] if widest is None else [FloatWeight.of(codes, widest) for codes, _ in operands]
+    integer = [weight for weight in weights if weight is not None]
+    return integer if len(integer) == len(branches) else None
 
 
 def _cast(weight: Tensor, dtype: torch.dtype | None) -> Tensor:
     return weight if dtype is None else weight.to(dtype)
+
+
+def _with_class(cls: type[T], module: nn.Module) -> T:
+    """A module as one of a subclass of its class."""
+    twin = object.__new__(cls)
+    vars(twin).update(vars(module))
+    return twin

@@ -8,10 +8,19 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor, nn
 
-from bebertlab.inference.modules import CastLinear, FixedEmbedding, int8_eligible, prepare_linear
-from bebertlab.interfaces.architecture import Architecture
+from bebertlab.inference.modules import (
+    CastLinear,
+    ExactAttention,
+    ExactLayerNorm,
+    ExactLinear,
+    FixedBranch,
+    FixedEmbedding,
+    fixed_linear,
+)
+from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.quantizer import Quantizer
+from bebertlab.model.attention import SelfAttention
 from bebertlab.model.bert import BertClassifier, Encoder
 from bebertlab.model.embedding import EmbeddingBranch
 from bebertlab.model.linear import Linear, LinearBranch, QuantizedLinear
@@ -48,9 +57,9 @@ class InferenceModel:
 def prepare(model: Network, precision: Precision = "fp32") -> InferenceModel:
     """The inference twin of a model, in evaluation mode; the model stays as it is, whatever mode it is in.
 
-    Weights are quantized once. Where weights and inputs have few levels, products are int8 GEMMs (`inference/int8.py`),
-    unless a parameter is NaN or infinite, which integers cannot hold; otherwise branches with equal quantized inputs
-    share one product with the sum of their weights. For bf16 the weights of products are converted once. Row-wise word
+    Weights are quantized once. In float32, a model with quantized activations computes exactly: the levels at every
+    quantizer are the same on every processor, with any number of threads (`inference/modules.py`), unless a parameter
+    is NaN or infinite, which integers cannot hold. For bf16 the weights of products are converted once. Row-wise word
     embeddings are not quantized in advance: the rows of a batch are less work than the table.
     What is not quantized or converted is shared with the model: prepare it again after it has trained.
 
@@ -72,9 +81,8 @@ class _Copying:
     def __init__(
         self, model: BertClassifier, dtype: torch.dtype | None, tensors: Mapping[str, Tensor] | None = None
     ) -> None:
-        branches = (branch for branch in model.modules() if isinstance(branch, LinearBranch))
         self._dtype, self._tensors = dtype, tensors
-        self._int8 = dtype is None and any(map(int8_eligible, branches)) and _is_finite(model)
+        self._exact = dtype is None and quantizes_activations(model.spec) and _is_finite(model)
         self.paths: dict[nn.Module, str] = {}  #: of the copies of quantizers
 
     def copy(self, module: nn.Module, path: str = "") -> nn.Module:
@@ -88,12 +96,21 @@ class _Copying:
             if child is not None:
                 twin._modules[name] = self.copy(child, f"{path}.{name}" if path else name)
         if isinstance(twin, QuantizedLinear):
-            return prepare_linear(twin, self._dtype, int8=self._int8)
+            branches: list[LinearBranch] = [*twin.branches]
+            return fixed_linear([FixedBranch.of(branch, exact=self._exact) for branch in branches], self._dtype)
         if isinstance(twin, Linear) and self._dtype is not None:
             return CastLinear(twin, self._dtype)
         if isinstance(twin, EmbeddingBranch) and twin.weight_quantizer is not None and not twin.row_wise:
             return FixedEmbedding(twin)
-        return twin
+        return self._exact_twin(twin) if self._exact else twin
+
+    @staticmethod
+    def _exact_twin(twin: nn.Module) -> nn.Module:
+        if isinstance(twin, Linear):
+            return ExactLinear.of(twin)
+        if isinstance(twin, nn.LayerNorm):
+            return ExactLayerNorm.of(twin)
+        return ExactAttention.of(twin) if isinstance(twin, SelfAttention) else twin
 
 
 #: dicts of a module that are its own: what is registered on a copy must not reach the original
@@ -129,6 +146,11 @@ def _copy_with_dropout(module: nn.Module) -> nn.Module:
     for name, child in module._modules.items():
         twin._modules[name] = None if child is None else _copy_with_dropout(child)
     return twin
+
+
+def quantizes_activations(spec: QuantSpec) -> bool:
+    """Whether a specification quantizes an activation."""
+    return bool(spec.inputs or spec.attention)
 
 
 def _is_finite(network: nn.Module) -> bool:

@@ -47,6 +47,8 @@ class SelfAttention(nn.Module):
     (BEBERT's copy of BiBERT), or a head size that is no square, rounding can make it positive.
     """
 
+    fuses = True  #: where nothing in between is read or quantized, one kernel of torch computes the whole
+
     def __init__(self, factory: ModuleFactory, path: str) -> None:
         super().__init__()
         sizes = factory.architecture
@@ -80,7 +82,7 @@ class SelfAttention(nn.Module):
         rate = self.dropout if self.training else 0.0
         # with dropout the fused kernel of the CPU makes more passes than ours
         from_scores = any(tap in kept for tap in _FROM_SCORES)
-        fused = not self.quantizers and not from_scores and (rate == 0.0 or q.is_cuda)
+        fused = self.fuses and not self.quantizers and not from_scores and (rate == 0.0 or q.is_cuda)
         if fused:
             context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype), dropout_p=rate)
         else:
@@ -98,8 +100,7 @@ class SelfAttention(nn.Module):
     def _context(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, rate: float, kept: TapRecorder) -> Tensor:
         if not self.softmax:
             return self._selected(q, k, v, mask, rate, kept)
-        q, k = self._quantize(Site.ATTENTION_QUERY, q), self._quantize(Site.ATTENTION_KEY, k)
-        scores = self._scores(q, k, mask)
+        scores = self._quantized_scores(q, k, mask)
         if Tap.SCORES in kept:
             kept[Tap.SCORES].append(scores)
         # in float32 also of bfloat16 scores, whose own softmax takes several times as long on a CPU
@@ -107,6 +108,12 @@ class SelfAttention(nn.Module):
         if Tap.PROBABILITIES in kept:
             kept[Tap.PROBABILITIES].append(probabilities)
         probabilities = dropout(probabilities, rate, self.training)
+        return self._weighted_values(probabilities, v)
+
+    def _quantized_scores(self, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
+        return self._scores(self._quantize(Site.ATTENTION_QUERY, q), self._quantize(Site.ATTENTION_KEY, k), mask)
+
+    def _weighted_values(self, probabilities: Tensor, v: Tensor) -> Tensor:
         return self._quantize(Site.ATTENTION_PROBABILITIES, probabilities) @ self._quantize(Site.ATTENTION_VALUE, v)
 
     def _selected(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, rate: float, kept: TapRecorder) -> Tensor:
@@ -122,7 +129,7 @@ class SelfAttention(nn.Module):
         if rate:
             # dropout sets scores to 0, which some quantizers select: mask the masked keys again
             scores = dropout(scores, rate, self.training).add_(mask)
-        context = self._quantize(Site.ATTENTION_PROBABILITIES, scores) @ v
+        context = self._multiply(self._quantize(Site.ATTENTION_PROBABILITIES, scores), v)
         return context if v_scale is None else context * v_scale
 
     def _exact_scores(self, q: Tensor, k: Tensor, mask: Tensor, scales: list[Tensor]) -> Tensor:
@@ -130,7 +137,7 @@ class SelfAttention(nn.Module):
         root = math.sqrt(self.head_size)
         if not scales and math.frexp(root)[0] == 0.5:
             return self._scores(q, k, mask)
-        sums, mask = q @ k.transpose(2, 3), mask.to(q.dtype)
+        sums, mask = self._multiply(q, k.transpose(2, 3)), mask.to(q.dtype)
         if scales:
             return torch.addcmul(mask, sums, torch.stack(scales).prod() / root)
         return torch.add(mask, sums, alpha=1 / root)
@@ -143,6 +150,9 @@ class SelfAttention(nn.Module):
             rows, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=1 / math.sqrt(self.head_size)
         )
         return scores.view(batch, heads, tokens, tokens)
+
+    def _multiply(self, left: Tensor, right: Tensor) -> Tensor:
+        return left @ right
 
     def _quantize(self, site: Site, x: Tensor) -> Tensor:
         if site in self.quantizers:

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec, Site
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.capabilities import ParameterGroup, parameter_groups
-from bebertlab.interfaces.quantizer import Quantizer
+from bebertlab.interfaces.quantizer import SIGNS, Quantizer
 from bebertlab.model.attention import SelfAttention, TapRecorder, additive_mask
 from bebertlab.model.dropout import dropout, dropout_add
 from bebertlab.model.embedding import Embedding
@@ -228,9 +228,24 @@ class Attention(nn.Module):
         return self.output.first_token(self.self(hidden, mask, kept), hidden)
 
 
+def gelu_with_sign(x: Tensor) -> Tensor:
+    """GELU with the sign of its argument, which that of float32 loses: below about -5.5 it is -0.0, now and then.
+
+    Shape: any -> the same.
+    Gradient: that of GELU.
+    Source: GELU, arXiv:1606.08415; mathematically it has the sign of its argument.
+    Differs: for x < 0 at most minus the smallest normal number.
+
+    >>> (gelu_with_sign(torch.tensor([-9.0, -5.52, 0.0])) < 0).tolist()
+    [True, True, False]
+    """
+    return F.gelu(x) + x.detach().clamp(-torch.finfo(x.dtype).tiny, 0.0)
+
+
 class FeedForwardUp(nn.Module):
     """act(dense(x)); branches are summed before the activation.
 
+    Where the next quantizer reads only the sign of a unit, gelu keeps the sign of its argument (`gelu_with_sign`).
     Shape: (B, T, H) -> (B, T, F).
     """
 
@@ -238,7 +253,8 @@ class FeedForwardUp(nn.Module):
         super().__init__()
         sizes = factory.architecture
         self.dense = factory.linear(f"{path}.dense", sizes.hidden, sizes.ffn)
-        self.activation = F.relu if (factory.spec.activation or sizes.activation) == "relu" else F.gelu
+        gelu = gelu_with_sign if factory.input_alphabet(Site.FFN_DOWN, sizes.ffn) == SIGNS else F.gelu
+        self.activation = F.relu if (factory.spec.activation or sizes.activation) == "relu" else gelu
 
     def forward(self, x: Tensor) -> Tensor:
         """The activated units."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
-from bebertlab.interfaces.quantizer import Quantizer
+from bebertlab.interfaces.quantizer import Alphabet, Quantizer
 from bebertlab.model.embedding import PADDING, Embedding, QuantizedEmbedding
 from bebertlab.model.linear import Linear, QuantizedLinear
 from bebertlab.model.quantizer_errors import build_quantizer
@@ -45,6 +45,11 @@ class ModuleFactory:
             return Embedding(rows, width, padding_idx=PADDING)
         with _at(path):
             return QuantizedEmbedding(rows, width, branches, self.spec.weights.get(site))
+
+    def input_alphabet(self, site: Site, inputs: int) -> Alphabet | None:
+        """The levels of the inputs of the linear maps at a site; None where they are not quantized."""
+        options = self.spec.inputs.get(site)
+        return None if options is None else build_quantizer(options, torch.Size([inputs]), f"inputs.{site}").alphabet
 
     def attention_quantizer(self, site: Site) -> Quantizer:
         """A new quantizer for an attention site of the spec, in main memory."""

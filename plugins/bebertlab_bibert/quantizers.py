@@ -209,6 +209,10 @@ class BoolQuantizer(Quantizer):
         """0 or 1."""
         return clipped_ste(self._quantized(x), x, -1.0, 1.0, strict=not self.as_in_paper)
 
+    def forward_unscaled(self, x: Tensor) -> tuple[Tensor, None]:
+        """0 or 1, which have no scale."""
+        return self(x), None
+
     def encode(self, x: Tensor) -> Codes:
         """Levels 0 and 1."""
         return Codes(levels=self._quantized(x).to(torch.int8), step=x.new_ones(()), alphabet=self.alphabet)

@@ -41,7 +41,7 @@ class LoadStage(StageOptions):
     """
 
     kind = "load"
-    revision = 7
+    revision = 8
     deterministic = True
     folder: Path = field(
         metadata=EXCLUDED_FROM_KEY

@@ -74,7 +74,7 @@ class MemberStage(StageOptions):
     """Train a member of an ensemble and compute its result; the group `members` expands to several of these."""
 
     kind = "member"
-    revision = 7
+    revision = 8
     model: str = stage_input()  #: stage whose model it starts from
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches
     previous: str | None = stage_input(optional=True)  #: the member before it, where it depends on that member

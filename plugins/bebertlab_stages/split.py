@@ -56,7 +56,7 @@ class SplitStage(StageOptions):
     """
 
     kind = "split"
-    revision = 5
+    revision = 6
     deterministic = True
     model: str = stage_input()  #: stage whose model is split
     splitter: SplitterOptions = field()  #: how the weights are split

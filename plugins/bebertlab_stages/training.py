@@ -44,7 +44,7 @@ class FinetuneStage(StageOptions):
     """Train the recipe's encoder in full precision on the gold labels of its task."""
 
     kind = "finetune"
-    revision = 6
+    revision = 7
     train: TrainOptions = field(factory=TrainOptions)  #: how it trains
 
     def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
@@ -68,7 +68,7 @@ class DistillStage(StageOptions):
     """Train a model further, under a low-bit scheme if one is named, with the losses of a distillation."""
 
     kind = "distill"
-    revision = 7
+    revision = 8
     model: str = stage_input()  #: stage whose model is trained
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches; not needed by every distillation
     scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own

@@ -4,10 +4,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from bebertlab.inference.int8 import exact_products
-from bebertlab.inference.modules import CastLinear, FixedEmbedding, FixedLinear, Int8Linear, prepare_linear
+from bebertlab.inference.modules import (
+    CastLinear,
+    ExactLayerNorm,
+    FixedBranch,
+    FixedEmbedding,
+    FixedLinear,
+    IntegerLinear,
+    fixed_linear,
+)
 from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.model.embedding import EmbeddingBranch
 from bebertlab.model.linear import Linear, QuantizedLinear
@@ -18,8 +25,8 @@ from tests.model.test_linear import branches_of, filled, products
 
 
 @torch.no_grad()
-def fixed(layer: QuantizedLinear, *, int8: bool = False, dtype: torch.dtype | None = None) -> Any:  # noqa: ANN401
-    return prepare_linear(layer.eval(), dtype, int8=int8)
+def fixed(layer: QuantizedLinear, *, exact: bool = False, dtype: torch.dtype | None = None) -> Any:  # noqa: ANN401
+    return fixed_linear([FixedBranch.of(branch, exact=exact) for branch in branches_of(layer.eval())], dtype)
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(0.1, 1), (9.0, 2)])
@@ -47,29 +54,30 @@ def test_weights_can_be_converted(inputs: Uniform | None, branches: int) -> None
 
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("branches", [1, 2, 3])
-def test_products_can_be_of_integers(branches: int, symmetric: bool) -> None:
-    layer = filled(QuantizedLinear(384, 192, branches, Bwn(), Uniform(symmetric=symmetric)))
+@pytest.mark.parametrize("inputs", [6, 384])
+def test_products_can_be_of_integers(inputs: int, branches: int, symmetric: bool) -> None:
+    layer = filled(QuantizedLinear(inputs, 192, branches, Bwn(), Uniform(symmetric=symmetric)))
     with torch.no_grad():
         branches_of(layer)[-1].input_quantizer.clip.mul_(0.5)
-    x = 2 * torch.randn(2, 3, 384, generator=torch.Generator().manual_seed(3))
-    prepared = fixed(layer, int8=True)
-    assert isinstance(prepared, Int8Linear if exact_products() else FixedLinear)
+    x = 2 * torch.randn(2, 3, inputs, generator=torch.Generator().manual_seed(3))
+    prepared = fixed(layer, exact=True)
+    assert isinstance(prepared, IntegerLinear)
     with torch.no_grad():
         torch.testing.assert_close(prepared(x), layer(x), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(
     ("weights", "activations"),
-    [(Uniform(), Uniform()), (Bwn(), Uniform(bits=9)), (Bwn(), None), (None, Uniform())],
+    [(Uniform(symmetric=False), Uniform()), (Bwn(), None), (None, Uniform())],
 )
-def test_many_levels_are_multiplied_as_floats(
+def test_weights_without_levels_or_with_offsets_are_multiplied_as_floats(
     weights: QuantizerOptions | None, activations: QuantizerOptions | None
 ) -> None:
     layer = filled(QuantizedLinear(384, 192, 2, weights, activations))
-    assert isinstance(fixed(layer, int8=True), FixedLinear)
+    assert isinstance(fixed(layer, exact=True), FixedLinear)
 
 
-@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize(
     "activations",
     [None, Uniform(symmetric=False), Uniform(granularity="row"), Lsq()],
@@ -78,13 +86,13 @@ def test_many_levels_are_multiplied_as_floats(
 @pytest.mark.parametrize("branches", [1, 2])
 @torch.no_grad()
 def test_the_first_token_alone_gets_what_it_gets_among_all(
-    branches: int, activations: QuantizerOptions | None, int8: bool
+    branches: int, activations: QuantizerOptions | None, exact: bool
 ) -> None:
     layer = filled(QuantizedLinear(384, 192, branches, Bwn(), activations))
     if isinstance(activations, Uniform):
         branches_of(layer)[-1].input_quantizer.clip.mul_(0.3)
     x = with_outlier(torch.randn(2, 3, 384, generator=torch.Generator().manual_seed(4)))
-    prepared = fixed(layer, int8=int8)
+    prepared = fixed(layer, exact=exact)
     torch.testing.assert_close(prepared(x, True), prepared(x)[:, :1], rtol=1e-5, atol=1e-4)
 
 
@@ -113,3 +121,17 @@ def test_a_table_that_is_quantized_as_a_whole_is_quantized_once() -> None:
     expected = branch(tokens)
     branch.weight.zero_()
     assert torch.equal(prepared(tokens), expected)
+
+
+def test_a_layer_norm_is_the_same_for_any_order_of_its_elements() -> None:
+    generator = torch.Generator().manual_seed(0)
+    norm = nn.LayerNorm(768, eps=1e-12)
+    x = torch.randn(64, 768, generator=generator)
+    x[:, 5] += 40.0  # an outlier channel
+    x[7] = 0.0
+    order = torch.randperm(768, generator=generator)
+    with torch.no_grad():
+        exact, expected = ExactLayerNorm.of(norm), norm(x.double().to(torch.float32))
+        torch.testing.assert_close(exact(x), expected, rtol=1e-5, atol=1e-5)
+        assert torch.equal(exact(x)[:, order], exact(x[:, order]))
+        assert not torch.equal(norm(x)[:, order], norm(x[:, order]))  # torch's depends on it

@@ -8,19 +8,23 @@ from attrs import evolve, frozen
 from torch import Tensor, nn
 
 from bebertlab.errors import UserError
-from bebertlab.inference.int8 import exact_products
-from bebertlab.inference.modules import CastLinear, FixedLinear, Int8Linear
+from bebertlab.inference import integers
+from bebertlab.inference.modules import CastLinear, FixedLinear, IntegerLinear
 from bebertlab.inference.prepare import InferenceModel, prepare
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec, Site
 from bebertlab.interfaces.batch import Batch, Tap
 from bebertlab.interfaces.quantizer import QuantizerOptions
+from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.requantize import apply_spec
 from bebertlab.model.slice import SubNetwork
+from bebertlab_bibert.schemes import BibertScheme
 from bebertlab_binarybert.bwn import Bwn, BwnQuantizer
 from bebertlab_binarybert.lsq import Lsq
+from bebertlab_binarybert.schemes import BinaryBert, TernaryBert
 from bebertlab_binarybert.uniform import Uniform
+from bebertlab_bit.scheme import Bit
 
 if TYPE_CHECKING:
     from tests.model.conftest import Rounding
@@ -42,10 +46,10 @@ def test_logits_and_taps_are_those_of_the_model(
     with torch.no_grad():  # with gradients attention takes another kernel
         expected = model(batch, taps)
     outputs = prepare(model)(batch, taps)
-    if which == "split":  # branches with equal inputs share one product with the sum of their weights
-        torch.testing.assert_close(outputs.logits, expected.logits)
-    else:
+    if which == "checkpoint":
         assert torch.equal(outputs.logits, expected.logits)
+    else:  # sums of integers are scaled afterwards
+        torch.testing.assert_close(outputs.logits, expected.logits)
     assert outputs.taps.keys() == taps
     for tap in taps:
         torch.testing.assert_close(outputs.taps[tap], expected.taps[tap])
@@ -57,7 +61,7 @@ def test_weights_are_quantized_once(quantized: Checkpoint, batch: Batch) -> None
     model(batch)
     once = weight_calls(model)
     prepared = prepare(model)
-    prepared(batch)
+    assert weight_calls(model) == 2 * once
     prepared(batch)
     assert weight_calls(model) == 2 * once
 
@@ -130,10 +134,40 @@ def linear(prepared: InferenceModel, path: str = UP) -> nn.Module:
 
 def test_products_of_few_levels_are_of_integers(wide: BertClassifier, batch: Batch) -> None:
     expected, prepared = wide(batch).logits, prepare(wide)
-    assert isinstance(linear(prepared), Int8Linear if exact_products() else FixedLinear)
+    assert isinstance(linear(prepared), IntegerLinear)
     torch.testing.assert_close(prepared(batch).logits, expected, rtol=1e-4, atol=1e-4)
     assert isinstance(linear(prepare(wide, "bf16")), FixedLinear)
     assert isinstance(linear(prepare(wide, "bf16"), "classifier"), CastLinear)
+
+
+SCHEMES = [BinaryBert(), BinaryBert(activation_bits=4), TernaryBert(), BibertScheme(), Bit()]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: f"{scheme.kind}-{getattr(scheme, 'activation_bits', 1)}")
+def test_a_quantized_model_gives_the_same_bits_with_any_product(
+    scheme: SchemeOptions, sizes: Architecture, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = random_checkpoint(evolve(sizes, hidden=192, heads=3, head_size=64, ffn=384), seed=0, spread=0.3)
+    model = BertClassifier.from_checkpoint(apply_spec(large, scheme.spec()))
+    model.train()(batch)  # sets steps
+    logits = prepare(model)(batch).logits
+    monkeypatch.setattr(integers, "exact_products", lambda: False)  # float products instead of int8
+    assert torch.equal(prepare(model)(batch).logits, logits)
+
+
+def test_a_sentence_gets_the_same_bits_alone_and_in_a_batch(sizes: Architecture, batch: Batch) -> None:
+    large = random_checkpoint(evolve(sizes, hidden=192, heads=3, head_size=64, ffn=384), seed=0, spread=0.3)
+    prepared = prepare(BertClassifier.from_checkpoint(apply_spec(large, BibertScheme().spec())))
+    together = prepared(batch).logits
+    for row, length in enumerate(batch.mask.sum(-1)):
+        alone = Batch(
+            positions=batch.positions[row : row + 1],
+            tokens=batch.tokens[row : row + 1, :length],
+            segments=batch.segments[row : row + 1, :length],
+            mask=batch.mask[row : row + 1, :length],
+            labels=batch.labels[row : row + 1],
+        )
+        assert torch.equal(prepared(alone).logits[0], together[row])
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bebertlab.inference import int8 as module
-from bebertlab.inference.int8 import Int8Input, Int8Weight, exact_products
+from bebertlab.inference import integers as module
+from bebertlab.inference.integers import FloatWeight, Int8Weight, exact_products, integer_weight
 from bebertlab.interfaces.quantizer import Alphabet, Codes
 
-OUTPUTS, INPUTS = 192, 384  # just enough for packing to pay
+OUTPUTS, INPUTS = 192, 384  # just enough for int8 to be faster
 
 pytestmark = pytest.mark.skipif(not exact_products(), reason="torch has no exact products of bytes on this processor")
 
@@ -72,10 +72,11 @@ def test_products_are_those_of_real_numbers_to_the_last_digits(
     weight, x = matrix(rows=weight_rows, highest=highest), activations(shape, *levels, rows=rows, offset=offset)
     bias = torch.linspace(-1, 1, OUTPUTS)
     expected = double(x).flatten(0, -2) @ double(weight).t() + bias
-    one, inputs = packed(weight), Int8Input.of(x)
-    once = one.linear(inputs, bias)
+    multiplied = packed(weight)
+    inputs = multiplied.input_of(x)
+    once = multiplied.linear(inputs, bias)
     torch.testing.assert_close(once.double(), expected, rtol=0, atol=4e-7 * float(expected.abs().max()))
-    twice = one.linear(inputs, bias, once)
+    twice = multiplied.linear(inputs, bias, once)
     assert twice.data_ptr() == once.data_ptr()  # the total is added to in its memory
     torch.testing.assert_close(twice.double(), 2 * expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
 
@@ -85,8 +86,8 @@ def test_products_are_those_of_real_numbers_to_the_last_digits(
 def test_the_first_tokens_alone(rows: bool, low: int, dtype: torch.dtype) -> None:
     x = activations((4, 3), low, low + 255, dtype, rows=rows, offset=True)
     weight, bias = packed(matrix()), torch.zeros(OUTPUTS)
-    every = weight.linear(Int8Input.of(x), bias).view(4, 3, OUTPUTS)
-    torch.testing.assert_close(weight.linear(Int8Input.of(x, True), bias), every[:, 0])
+    every = weight.linear(weight.input_of(x), bias).view(4, 3, OUTPUTS)
+    torch.testing.assert_close(weight.linear(weight.input_of(x, True), bias), every[:, 0])
 
 
 def test_numbers_of_the_tensor_may_have_any_shape() -> None:
@@ -94,16 +95,15 @@ def test_numbers_of_the_tensor_may_have_any_shape() -> None:
     assert x.offset is not None
     shaped = evolve(x, step=x.step.view(1, 1, 1), offset=x.offset.view(1, 1, 1))
     weight, bias = packed(matrix()), torch.zeros(OUTPUTS)
-    expected = weight.linear(Int8Input.of(x), bias)
-    assert torch.equal(weight.linear(Int8Input.of(shaped), bias), expected)
-    assert torch.equal(weight.linear(Int8Input.of(shaped), bias, torch.zeros_like(expected)), expected)
+    expected = weight.linear(weight.input_of(x), bias)
+    assert torch.equal(weight.linear(weight.input_of(shaped), bias), expected)
+    assert torch.equal(weight.linear(weight.input_of(shaped), bias, torch.zeros_like(expected)), expected)
 
 
 def test_sums_of_whole_numbers_are_exact() -> None:
     weight, x = matrix(highest=64), activations((7,), 0, 255, torch.uint8, rows=False, offset=False)
-    weight, x = evolve(weight, step=torch.ones(())), evolve(x, step=torch.ones(()))
-    found = packed(weight).linear(Int8Input.of(x), torch.zeros(OUTPUTS))
-    assert torch.equal(found.long(), x.levels.long() @ weight.levels.long().t())
+    counts = packed(weight).count(packed(weight).input_of(x))
+    assert torch.equal(counts.long(), x.levels.long() @ weight.levels.long().t())
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,43 @@ def test_sums_of_whole_numbers_are_exact() -> None:
 )
 def test_other_weights_are_not_packed(unfit: Codes) -> None:
     assert Int8Weight.of(unfit) is None
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 33])
+@pytest.mark.parametrize("offset", [False, True])
+@pytest.mark.parametrize("by_token", [False, True])
+def test_int8_and_float_products_are_equal_to_the_last_bit(rows: int, offset: bool, by_token: bool) -> None:
+    weight = matrix(rows=True, highest=64)
+    x = activations((rows,), 0, 255, torch.uint8, rows=by_token, offset=offset)
+    floats, bias = FloatWeight.of(weight, Alphabet.unsigned(8)), torch.linspace(-1, 1, OUTPUTS)
+    assert floats is not None
+    results = [w.linear(w.input_of(x), bias, torch.ones(rows, OUTPUTS)) for w in (floats, packed(weight))]
+    assert torch.equal(*results)
+    assert torch.equal(floats.linear(floats.input_of(first_row(x)), bias, torch.ones(1, OUTPUTS)), results[0][:1])
+
+
+def first_row(codes: Codes) -> Codes:
+    step, offset = (scale if scale is None or not scale.ndim else scale[:1] for scale in (codes.step, codes.offset))
+    assert step is not None
+    return evolve(codes, levels=codes.levels[:1], step=step, offset=offset)
+
+
+@pytest.mark.parametrize(("bits", "dtype"), [(8, torch.float32), (9, torch.float64), (16, torch.float64)])
+def test_sums_of_wide_levels_are_exact(bits: int, dtype: torch.dtype) -> None:
+    alphabet = Alphabet.unsigned(bits)
+    weight = FloatWeight.of(matrix(highest=1), alphabet)
+    assert weight is not None
+    assert weight.transposed.dtype == dtype
+    x = activations((3,), alphabet.high - 1, alphabet.high, torch.int32, rows=False, offset=False)
+    expected = x.levels.long() @ matrix(highest=1).levels.long().t()
+    assert torch.equal(weight.count(weight.input_of(x)), expected.float())
+
+
+def test_the_kind_of_product_follows_from_the_bits() -> None:
+    assert isinstance(integer_weight(matrix(), Alphabet.unsigned(8)), Int8Weight)
+    assert isinstance(integer_weight(matrix(), Alphabet.unsigned(9)), FloatWeight)
+    assert isinstance(integer_weight(matrix(highest=65), Alphabet.unsigned(8)), FloatWeight)
+    assert integer_weight(evolve(matrix(), offset=torch.zeros(())), Alphabet.unsigned(8)) is None
 
 
 def test_nothing_is_packed_where_products_are_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
