@@ -123,8 +123,8 @@ def load_classifier(
 ) -> TextClassifier:
     """Read the model in a folder, ready to classify texts.
 
-    It computes as stages do when they evaluate their models: weights are quantized once, and on a CPU large products
-    are computed in int8. With the same machine and number of threads, the logits of a whole split equal those that the
+    It computes as stages do when they evaluate their models: weights are quantized once, and products of levels
+    are exact. With the same machine and number of threads, the logits of a whole split equal those that the
     stage stored. With glibc, the process keeps the memory of a batch for the next ones.
 
     Args:
