@@ -82,7 +82,7 @@ LEARNING_CURVE = Format(
     number=1,
     remedy=_ARTIFACT_REMEDY,
 )
-REPORT_MANIFEST = Format(name="what a report was written from", path="studies/<name>-<digest>/report.json", number=2)
+REPORT_MANIFEST = Format(name="what a report was written from", path="studies/<name>-<digest>/report.json", number=3)
 MLFLOW_RECEIPT = Format(name="what was written to MLflow", path="studies/<name>-<digest>/mlflow.json", number=2)
 MODEL_FOLDER = Format(
     name="quantized model",

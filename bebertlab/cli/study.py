@@ -234,7 +234,7 @@ def report(settings: Settings, study_name: str, sets: tuple[str, ...], smoke: bo
     record, trials = context.observed(), context.records()
     with naming_full_disk(work):
         files = _write_report(record, trials)
-    _echo_table(record, trials, files)
+    _echo_report(record, files)
 
 
 def _find(settings: Settings, name: str, sets: tuple[str, ...], smoke: bool, work: Path) -> LoadedStudy:
@@ -321,7 +321,7 @@ def _echo_results(finished: Finished, tracker: MlflowTracker | None) -> None:
     from bebertlab.interfaces.events import TrialState
     from bebertlab.report.labels import count
 
-    _echo_table(finished.study, finished.trials, finished.report)
+    _echo_report(finished.study, finished.report)
     if tracker is not None:
         click.echo(f"MLflow: {tracker.directions(finished.study)}")
     failed = finished.count(TrialState.FAILED)
@@ -336,10 +336,10 @@ def _echo_results(finished: Finished, tracker: MlflowTracker | None) -> None:
         raise SystemExit(EXIT_TRIALS_FAILED)
 
 
-def _echo_table(study: StudyRecord, trials: tuple[TrialRecord, ...], files: tuple[Path, ...]) -> None:
-    from bebertlab.report import summary_table
+def _echo_report(study: StudyRecord, files: tuple[Path, ...]) -> None:
+    from bebertlab.report import written_summary
 
-    click.echo(summary_table(study, trials))
+    click.echo(written_summary(study.folder))
     for file in files:
         click.echo(f"report: {file}")
 

@@ -157,10 +157,15 @@ def plan(recipe: Recipe, materials: TaskCache, codec: OptionsCodec, machine: Com
 
 def with_seed(plan: Plan, seed: int) -> Plan:
     """The plan of the same recipe with another seed, which changes the seeds and keys of stages and nothing else."""
+    if seed == plan.recipe.seed:
+        return plan
     nodes: dict[str, Node] = {}
     for name, node in plan.nodes.items():
         own = _seed_of(node.stage, seed)
         keys = {field: [nodes[needed].key for needed in names] for field, names in node.inputs.items()}
+        if (own, keys) == (node.seed, node.parts[INPUTS]):
+            nodes[name] = node
+            continue
         parts = {**node.parts, "seed": own, INPUTS: keys}
         nodes[name] = evolve(node, seed=own, parts=parts, key=fingerprint(parts))
     return evolve(plan, recipe=evolve(plan.recipe, seed=seed), nodes=nodes)

@@ -1,4 +1,4 @@
-"""The whole report: as files, and as the summary that a finished study prints."""
+"""The whole report: its pages and plots, and the summary that a finished study prints."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from bebertlab.report.wording import headlines, sentences
 from bebertlab.store.fingerprint import file_digest, output_digest
 
 _MANIFEST = "report.json"  #: what the files of a report were written from, and their hashes
+_SUMMARY = "summary.txt"
 _PACKAGES = ("matplotlib", "numpy", "scipy", "statsmodels")  #: besides those that the report names
 
 WIDTH = 120  #: characters in a line of the terminal
@@ -43,23 +44,25 @@ _NARROWEST = 8  #: characters that a column keeps
 def write_report(
     study: StudyRecord, trials: Sequence[TrialRecord], folder: Path, read_curve: ReadCurve | None = None
 ) -> tuple[Path, ...]:
-    """Write `report.md` and `report.html` into `folder`, the plots into its folder `plots`.
+    """Write `report.md`, `report.html` and `summary.txt` into `folder`, the plots into its folder `plots`.
 
     `read_curve` gives the learning curves of stages; by default they are read from the store of the study.
 
     Returns:
-        The two files to open. Each is complete at any time: a new one replaces the old one at once.
+        The two pages to open. Each file is complete at any time: a new one replaces the old one at once.
     """
-    document = compose(study, trials, read_curve)
+    data = collect(study, trials)
+    document = _compose(data, read_curve or stored_curves(study.work))
     folder.mkdir(parents=True, exist_ok=True)
     plots = _write_plots(document, folder / PLOTS)
-    pages = {path: render(document) for path, render in zip(_pages(folder), (markdown, html), strict=True)}
-    for path, text in pages.items():
+    texts = dict(zip(_pages(folder), (markdown(document), html(document)), strict=True))
+    texts[folder / _SUMMARY] = _summary_table(data)
+    for path, text in texts.items():
         _replace(path, text)
-    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in (*pages, *plots)}
+    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in (*texts, *plots)}
     manifest = {"format": REPORT_MANIFEST.number, "source": _source(study, trials), "files": files}
     _replace(folder / _MANIFEST, json.dumps(manifest, indent=1))
-    return tuple(pages)
+    return _pages(folder)
 
 
 def update_report(
@@ -69,6 +72,11 @@ def update_report(
     if _is_current(study, trials, folder):
         return _pages(folder)
     return write_report(study, trials, folder, read_curve)
+
+
+def written_summary(folder: Path) -> str:
+    """The text of `summary_table` as the report in `folder` has it: nothing is computed again."""
+    return (folder / _SUMMARY).read_text(encoding="utf-8")
 
 
 def _pages(folder: Path) -> tuple[Path, Path]:
@@ -115,7 +123,10 @@ def _replace(path: Path, text: str) -> None:
 
 def compose(study: StudyRecord, trials: Sequence[TrialRecord], read_curve: ReadCurve | None = None) -> Document:
     """The whole report."""
-    data = collect(study, trials)
+    return _compose(collect(study, trials), read_curve or stored_curves(study.work))
+
+
+def _compose(data: ReportData, read_curve: ReadCurve) -> Document:
     sections = [
         _summary(data),
         *warnings(data),
@@ -124,14 +135,14 @@ def compose(study: StudyRecord, trials: Sequence[TrialRecord], read_curve: ReadC
         *best_model(data),
         *pareto_sections(data),
         *stage_score_sections(data),
-        *learning_curves(group_curves(data.study, data.trials, read_curve or stored_curves(study.work))),
+        *learning_curves(group_curves(data.study, data.trials, read_curve)),
         *training_time(data),
         *selection_bias_sections(data),
         *failures(data),
         how_to_read(data),
         reproduce(data),
     ]
-    return Document(title=study.name, lead=tuple(_lead(data)), sections=tuple(sections))
+    return Document(title=data.study.name, lead=tuple(_lead(data)), sections=tuple(sections))
 
 
 def _lead(data: ReportData) -> list[Block]:
@@ -179,17 +190,20 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 def summary_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
     """All points, answers, the best model and failures for the terminal, in lines of at most `WIDTH` characters."""
-    data = collect(study, trials)
+    return _summary_table(collect(study, trials))
+
+
+def _summary_table(data: ReportData) -> str:
     study = data.study
     table = points_table(study, data.points, data.not_shown_worse, data.decimals, best=not data.learned.nothing)
-    parts = [f"{study.name}@{study.digest[:8]}: {progress_label(trials, study.planned)}"]
+    parts = [f"{study.name}@{study.digest[:8]}: {progress_label(data.trials, study.planned)}"]
     parts += [line for note in _notes(data) for line in _wrapped(note, "")]
     parts += ["", *_lines(_narrowed(table, further_metrics(study, data.points)))] if data.points else []
     for answer in data.answers:
         parts += ["", *_wrapped(answer.question.text, "")]
         parts += [line for sentence in sentences(study, answer, data.decimals) for line in _wrapped(sentence, "  ")]
     parts += _best_lines(data)
-    failed = failed_trials(trials)
+    failed = failed_trials(data.trials)
     parts += ["", "Failed:"] if failed else []
     parts += [line for trial, error in failed for line in _wrapped(f"{trial}: {error}", "  ")]
     return "\n".join(parts) + "\n"

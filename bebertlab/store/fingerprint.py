@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,7 +24,11 @@ def canonical(data: object) -> str:
     Raises:
         TypeError: the data is not plain.
     """
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _json(data)
+
+
+def _json(data: object, default: Callable[[object], object] | None = None) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=default)
 
 
 def fingerprint(data: object) -> str:
@@ -52,13 +56,17 @@ def output_digest(*values: object, packages: Iterable[str]) -> str:
         packages: names of the distributions that the output depends on; a missing one has no version.
     """
     versions = {name: _version(name) for name in packages}
-    return fingerprint([[_plain(value) for value in values], _source_digest(), platform.python_version(), versions])
+    text = _json([values, _source_digest(), platform.python_version(), versions], default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(value: object) -> object:
+    """An attrs value or a path as data that JSON has; what is inside an attrs value follows by itself."""
+    if isinstance(value, Path):
+        return str(value)
     if not attrs.has(type(value)):
-        return value
-    fields = attrs.asdict(value, value_serializer=lambda _, __, item: str(item) if isinstance(item, Path) else item)  # type: ignore[arg-type]
+        raise TypeError(f"{type(value).__name__} is no plain data")
+    fields = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
     return {"class": type(value).__name__, **fields}
 
 

@@ -278,6 +278,7 @@ def test_another_seed_gives_the_plan_of_the_recipe_with_that_seed() -> None:
 def test_a_seed_reaches_neither_stages_with_their_own_nor_deterministic_ones(toy: Toy) -> None:
     first = planned(toy, stages__teacher__seed=5)
     second = with_seed(first, 9)
+    assert with_seed(first, first.recipe.seed) is first
     assert second.nodes["teacher"].seed == 5
     assert second.nodes["teacher"].key == first.nodes["teacher"].key
     assert second.nodes["student"].seed == 9

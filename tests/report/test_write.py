@@ -11,7 +11,7 @@ from attrs import evolve
 
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.task import GENERATED, Caveat
-from bebertlab.report import summary_table, update_report, write_report
+from bebertlab.report import summary_table, update_report, write_report, written_summary
 from bebertlab.report.document import Bullets, Note
 from bebertlab.report.write import WIDTH, compose
 
@@ -25,7 +25,7 @@ def _write(study: StudyRecord, trials: list[TrialRecord], folder: Path) -> str:
     pages = markdown.read_text(encoding="utf-8"), html.read_text(encoding="utf-8")
     assert "None" not in pages[0]
     assert "nan" not in pages[0].split()
-    assert summary_table(study, trials)
+    assert written_summary(folder) == summary_table(study, trials)
     return pages[0]
 
 
@@ -124,7 +124,7 @@ def test_a_report_is_written_again_only_where_it_would_change(simulate: Simulate
     assert not unchanged()
 
 
-@pytest.mark.parametrize("name", ["report.md", "report.html", "plots/points.svg", "report.json"])
+@pytest.mark.parametrize("name", ["report.md", "report.html", "summary.txt", "plots/points.svg", "report.json"])
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("[]")], ids=["gone", "changed"])
 def test_a_file_of_a_report_that_is_gone_or_changed_is_written_again(
     simulate: Simulate, tmp_path: Path, name: str, damage: Callable[[Path], object]

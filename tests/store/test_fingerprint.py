@@ -67,6 +67,24 @@ def test_an_output_digest_depends_on_values_classes_and_versions() -> None:
     assert output_digest(Point(1.0), packages=["attrs"]) in digests
 
 
+def test_an_output_digest_depends_on_values_inside_of_values() -> None:
+    @frozen
+    class Inner:
+        folder: Path
+
+    @frozen
+    class Outer:
+        items: tuple[dict[str, Inner], ...]
+
+    first, second, same = (output_digest(Outer(({"a": Inner(Path(x))},)), packages=()) for x in ("b", "c", "b"))
+    assert first == same != second
+
+
+def test_an_output_digest_refuses_values_without_a_text() -> None:
+    with pytest.raises(TypeError, match="set is no plain data"):
+        output_digest({"a"}, packages=())
+
+
 def test_an_output_is_decided_by_the_source_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     before = output_digest("x", packages=())
     monkeypatch.setattr("bebertlab.store.fingerprint._source_digest", lambda: "other")
