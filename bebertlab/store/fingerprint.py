@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -64,10 +65,10 @@ def _plain(value: object) -> object:
     """An attrs value or a path as data that JSON has; what is inside an attrs value follows by itself."""
     if isinstance(value, Path):
         return str(value)
-    if not attrs.has(type(value)):
-        raise TypeError(f"{type(value).__name__} is no plain data")
-    fields = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
-    return {"class": type(value).__name__, **fields}
+    cls: type[Any] = type(value)
+    if not attrs.has(cls):
+        raise TypeError(f"{cls.__name__} is no plain data")
+    return {"class": cls.__name__, **{field.name: getattr(value, field.name) for field in attrs.fields(cls)}}
 
 
 @cache
