@@ -27,6 +27,7 @@ from bebertlab.data.tokenizer import (
 from bebertlab.errors import TrainingDiverged
 from bebertlab.files import content_digest
 from bebertlab.inference.predict import predict
+from bebertlab.inference.prepare import InferenceModel, prepare
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.distillation import WHOLE, Phase
 from bebertlab.interfaces.ensemble import SampleWeights
@@ -45,6 +46,7 @@ from bebertlab.interfaces.stage import Artifact, Context, different_parts
 from bebertlab.interfaces.task import SELECT, TRAIN
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.folder import CONFIGURATION, SURGERY, save_model
+from bebertlab.model.quantizer_codes import check_activation_codes
 from bebertlab.model.requantize import apply_spec
 from bebertlab.model.slice import Network, phase_networks
 from bebertlab.model.weight_files import weight_files
@@ -186,10 +188,12 @@ def evaluate_and_save(
         metrics: further metrics of the stage
 
     Raises:
+        BrokenQuantizer: a quantizer breaks its contract on a weight, or on an activation of the first batch.
         TrainingDiverged: a logit is NaN or infinite.
     """
-    model.to(context.device)
-    logits = {split: predict_split(model, split, tokenizer, context) for split in evaluated_splits(context.task)}
+    prepared = prepare(model.to(context.device))
+    with check_activation_codes(model, prepared.network):
+        logits = {split: predict_split(prepared, split, tokenizer, context) for split in evaluated_splits(context.task)}
     outputs = {split: rows.numpy() for split, rows in logits.items()}
     save_model(model, context.folder, context.codec, classes=context.task.classes)
     for name in TOKENIZER_FILES:
@@ -215,7 +219,7 @@ def _write_curve(curve: LearningCurve, select_score: float, context: Context) ->
     write_learning_curve(curve, context.folder)
 
 
-def predict_split(model: Network, split: str, tokenizer: Path, context: Context) -> Tensor:
+def predict_split(model: Network | InferenceModel, split: str, tokenizer: Path, context: Context) -> Tensor:
     """The logits (N, C) of a model on a split in dataset order, with the tokenizer in a folder.
 
     Raises:

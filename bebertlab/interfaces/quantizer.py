@@ -63,8 +63,15 @@ class Alphabet:
         >>> SIGNS.contains(torch.tensor([1, -1])), SIGNS.contains(torch.tensor([1, 0]))
         (True, False)
         """
-        inside = (levels >= self.low) & (levels <= self.high) & ((levels - self.low) % self.spacing == 0)
-        return bool(inside.all())
+        if not levels.numel():
+            return True
+        # compared as numbers of Python: -1 is 255 where a tensor of uint8 is compared with it
+        lowest, highest = (end.item() for end in levels.aminmax())
+        if not (self.low <= lowest and highest <= self.high):
+            return False
+        if self.spacing == 1 and not levels.is_floating_point():
+            return True
+        return bool((levels % self.spacing == self.low % self.spacing).all())
 
 
 SIGNS = Alphabet(-1, 1, spacing=2)  #: {-1, +1}

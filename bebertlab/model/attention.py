@@ -76,7 +76,7 @@ class SelfAttention(nn.Module):
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
         """The context of given projections, each (B, T, A * D)."""
-        q, k, v = self._by_head(query), self._by_head(key), self._by_head(value)
+        q, k, v = self.by_head(query), self.by_head(key), self.by_head(value)
         if kept:
             self._keep_similarities(q, k, v, kept)
         rate = self.dropout if self.training else 0.0
@@ -94,7 +94,8 @@ class SelfAttention(nn.Module):
             if tap in kept:
                 kept[tap].append(x @ x.transpose(2, 3) / math.sqrt(self.head_size))
 
-    def _by_head(self, x: Tensor) -> Tensor:
+    def by_head(self, x: Tensor) -> Tensor:
+        """A projection (B, T, A * D) as (B, A, T, D)."""
         return x.view(*x.shape[:2], self.heads, self.head_size).transpose(1, 2)
 
     def _context(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, rate: float, kept: TapRecorder) -> Tensor:

@@ -19,6 +19,7 @@ from bebertlab.interfaces.stage import Codec
 from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.checkpoint import full_precision_architecture, full_precision_checkpoint
 from bebertlab.model.huggingface import MODEL_TYPE, check_config, check_layers, configuration
+from bebertlab.model.quantizer_codes import check_weight_codes
 from bebertlab.model.tensors import check_shapes
 from bebertlab.model.weight_files import refuse_adapter
 from bebertlab.model.weights import (
@@ -46,7 +47,11 @@ def save_model(
     """Write a model with the names of its classes by output, if they are known, and its tokenizer.
 
     A full-precision model whose heads fill the hidden size is an ordinary Hugging Face folder.
+
+    Raises:
+        BrokenQuantizer: a quantizer of weights breaks its contract; nothing is written.
     """
+    check_weight_codes(model)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = model.checkpoint()
     sizes = checkpoint.architecture

@@ -37,6 +37,10 @@ def build_quantizer(options: QuantizerOptions, shape: torch.Size, purpose: str) 
     return quantizer
 
 
+class BrokenQuantizer(UserError):
+    """A quantizer breaks its contract; the message names it, its site and its path."""
+
+
 @contextmanager
 def quantizer_errors(
     find_path: Callable[[nn.Module], str | None], architecture: Architecture, spec: QuantSpec
@@ -47,7 +51,7 @@ def quantizer_errors(
     """
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError):
+    except (torch.OutOfMemoryError, MemoryError, BrokenQuantizer):
         raise
     except Exception as error:
         quantizer = _raised_in(error)
@@ -56,7 +60,7 @@ def quantizer_errors(
             raise
         kind = error.__class__ if isinstance(error, UserError) else UserError
         reason = str(error) if isinstance(error, UserError | ValueError) else show_exception(error)
-        raise kind(f"{_describe(path, architecture, spec)}: {reason}") from error
+        raise kind(f"{describe_quantizer(path, architecture, spec)}: {reason}") from error
 
 
 @contextmanager
@@ -102,8 +106,8 @@ def _raised_in(error: BaseException) -> Quantizer | None:
     return innermost
 
 
-def _describe(path: str, architecture: Architecture, spec: QuantSpec) -> str:
-    """Kind, site and path of the quantizer at a module path."""
+def describe_quantizer(path: str, architecture: Architecture, spec: QuantSpec) -> str:
+    """Kind, site and path of the quantizer at a module path, for messages."""
     sites = quantizable_modules(architecture)
     module = next((module for module in sites if path.startswith(f"{module}.")), None)
     if module is None:

@@ -24,6 +24,7 @@ from bebertlab.model.bert import BertClassifier
 from bebertlab.model.compiled import compile_layers, plain_layers
 from bebertlab.model.embedding import sparse_gradients
 from bebertlab.model.precision import in_float, in_precision
+from bebertlab.model.quantizer_codes import check_activation_codes, check_weight_codes
 from bebertlab.model.quantizer_errors import check_outputs
 from bebertlab.model.slice import Network, phase_networks, target_of
 from bebertlab.training.bert_adam import BertAdam
@@ -172,7 +173,7 @@ class Run:
         for quantizer in self._scheduled:
             quantizer.progress(start + (end - start) * self.step / self._steps)
         target = self._target(batch)
-        with check_outputs(self._model) if self.step == 0 else nullcontext():
+        with self._quantizer_checks() if self.step == 0 else nullcontext():
             values = [self._backward(network, batch, target) for network in self.networks]
         options = self._setup.options
         factor = rate_factor(
@@ -185,6 +186,13 @@ class Run:
         self._unread.append(_Step(values, factor * self._rate))
         self.optimizer.step(factor)
         self.step += 1
+
+    @contextmanager
+    def _quantizer_checks(self) -> Iterator[None]:
+        """Within, a quantizer that breaks its contract is an error, before it costs a whole training."""
+        check_weight_codes(self._model)
+        with check_outputs(self._model), check_activation_codes(self._model):
+            yield
 
     def _backward(self, network: Network, batch: Batch, target: Outputs | None) -> LossValue:
         """Add the gradients of a network's loss to those of the model, and return the loss."""

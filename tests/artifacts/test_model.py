@@ -26,17 +26,21 @@ from bebertlab.artifacts.model import (
 from bebertlab.data.tokenizer import set_maximum_tokens
 from bebertlab.errors import TrainingDiverged
 from bebertlab.inference.predict import predict
+from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.ensemble import SampleWeights, Sampling
+from bebertlab.interfaces.quantizer import TERNARY, Quantizer
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
 from bebertlab.model.folder import load_model, save_model
+from bebertlab.model.quantizer_errors import BrokenQuantizer
 from bebertlab.testing.stage_runner import StageRunner, TinyTestEncoder
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.training.curve import read_learning_curve
 from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.loop import Training, train_phases
 from bebertlab.training.options import TrainOptions
+from bebertlab_binarybert.uniform import Uniform
 from bebertlab_stages.slice import SliceStage
 
 Logits = Callable[[Artifact], Mapping[str, Tensor]]
@@ -140,6 +144,20 @@ def test_logits_that_are_not_finite_are_an_error(context: Context, task: Task) -
         model.classifier.bias.fill_(torch.nan)
     with pytest.raises(TrainingDiverged, match="student: the logits on select contain NaN or inf"):
         evaluate_and_save(model, tiny_tokenizer(context.folder), context)
+    assert not (context.folder / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("where", ["weights", "inputs"])
+def test_a_model_with_a_quantizer_that_breaks_its_contract_is_not_written(
+    context: Context, task: Task, where: str
+) -> None:
+    model = tiny_model(task, QuantSpec(**{where: {Site.FFN_UP: Uniform()}}))  # type: ignore[arg-type] # of that name
+    for module in model.modules():
+        if isinstance(module, Quantizer):
+            module.alphabet = TERNARY  # of a quantizer of 8 bits
+    with pytest.raises(BrokenQuantizer, match=rf"^quantizer 'uniform' \({where}\.ffn_up, .* outside of the alphabet"):
+        evaluate_and_save(model, tiny_tokenizer(context.folder), context)
+    assert not (context.folder / "model.safetensors").exists()
     assert not (context.folder / "metrics.json").exists()
 
 

@@ -42,6 +42,26 @@ def test_an_alphabet_is_its_levels(alphabet: Alphabet, levels: list[int], bits: 
     assert positions.tolist() == [*range(alphabet.size)]
 
 
+@pytest.mark.parametrize(
+    ("alphabet", "levels", "dtype", "inside"),
+    [
+        (TERNARY, [0, 1], torch.uint8, True),  # -1 is 255 there
+        (TERNARY, [0, 255], torch.uint8, False),
+        (Alphabet.unsigned(8), [0, 127], torch.int8, True),  # 255 is -1 there
+        (Alphabet(-128, 127, spacing=3), [-128, 1, 127], torch.int8, True),  # 127 + 128 is -1 there
+        (Alphabet(-128, 127, spacing=3), [-128, 0, 127], torch.int8, False),
+        (TERNARY, [0.0, 1.0], torch.float32, True),
+        (TERNARY, [0.0, 0.5], torch.float32, False),
+        (TERNARY, [0.0, float("nan")], torch.float32, False),
+        (TERNARY, [], torch.int8, True),
+    ],
+)
+def test_whether_levels_are_in_an_alphabet_does_not_depend_on_their_dtype(
+    alphabet: Alphabet, levels: list[float], dtype: torch.dtype, inside: bool
+) -> None:
+    assert alphabet.contains(torch.tensor(levels, dtype=dtype)) is inside
+
+
 @pytest.mark.parametrize(("low", "high", "spacing"), [(1, 1, 1), (1, 0, 1), (-1, 2, 2), (0, 4, 0)])
 def test_other_alphabets_are_refused(low: int, high: int, spacing: int) -> None:
     with pytest.raises(ValueError, match="high must be low plus a multiple of spacing"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,11 +12,13 @@ from safetensors.torch import load_file, save_file
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec, Site
 from bebertlab.interfaces.batch import Batch
+from bebertlab.interfaces.quantizer import TERNARY
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.classes import read_class_names
 from bebertlab.model.folder import describe_model, load_model, save_model
+from bebertlab.model.quantizer_errors import BrokenQuantizer
 from bebertlab.model.requantize import apply_spec
 from bebertlab.registry.manager import load_plugins
 from bebertlab_binarybert.lsq import Lsq
@@ -32,6 +35,18 @@ def same(model: BertClassifier, other: BertClassifier, batch: Batch) -> bool:
     return (model.architecture, model.spec) == (other.architecture, other.spec) and torch.equal(
         model.eval()(batch).logits, other.eval()(batch).logits
     )
+
+
+def test_a_model_whose_weights_have_other_levels_than_declared_is_not_written(
+    quantized: Checkpoint, codec: Codec, tmp_path: Path
+) -> None:
+    model = BertClassifier.from_checkpoint(quantized)
+    quantizer: Any = model.get_submodule("bert.pooler.dense.branches.0.weight_quantizer")
+    quantizer.encode = lambda x: evolve(type(quantizer).encode(quantizer, x), alphabet=TERNARY)
+    folder = tmp_path / "model"
+    with pytest.raises(BrokenQuantizer, match=r"\(weights\.pooler, .*: encode\(\) returns codes of the alphabet -1"):
+        save_model(model, folder, codec)
+    assert not folder.exists()
 
 
 def test_full_precision_is_a_hugging_face_folder(

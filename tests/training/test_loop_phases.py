@@ -19,6 +19,8 @@ from bebertlab.interfaces.ensemble import SampleWeights, Sampling
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.quantizer import SIGNS, Codes, Quantizer, QuantizerOptions
 from bebertlab.interfaces.task import Task
+from bebertlab.model.primitives import sign, straight_through
+from bebertlab.model.quantizer_errors import BrokenQuantizer
 from bebertlab.testing.tiny import tiny_model
 from bebertlab.training import loop
 from bebertlab.training.loop import fit, need_teacher, train_phases
@@ -31,24 +33,28 @@ SetUpTraining = Callable[..., TrainingSetup]
 MakeLoss = Callable[..., LossOptions]
 
 
-class Identity(Quantizer):
+class Signs(Quantizer):
     alphabet = SIGNS
+    scale = 1.0  #: of what `encode` gives
 
     def forward(self, x: Tensor) -> Tensor:
-        return x
+        return straight_through(sign(x.detach()), x)
 
     def encode(self, x: Tensor) -> Codes:
-        raise NotImplementedError
+        return Codes(levels=sign(x).to(torch.int8), step=x.new_tensor(self.scale), alphabet=self.alphabet)
+
+
+class Scaled(Signs):
+    scale = 2.0
 
 
 @frozen(kw_only=True)
-class IdentityOptions(QuantizerOptions):
-    """Changes nothing."""
-
-    kind = "identity"
+class SignsOptions(QuantizerOptions):
+    kind = "signs"
+    broken: bool = False
 
     def build(self, shape: torch.Size) -> Quantizer:
-        return Identity()
+        return Scaled() if self.broken else Signs()
 
 
 @frozen(kw_only=True)
@@ -105,10 +111,22 @@ def test_quantizers_get_the_progress_of_the_whole_training(
     task: Task, set_up_training: SetUpTraining, two_stage: tuple[Phase, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fractions: list[float] = []
-    monkeypatch.setattr(Identity, "progress", lambda _, fraction: fractions.append(fraction), raising=False)
-    spec = QuantSpec(weights={Site.POOLER: IdentityOptions()})
+    monkeypatch.setattr(Signs, "progress", lambda _, fraction: fractions.append(fraction), raising=False)
+    spec = QuantSpec(weights={Site.POOLER: SignsOptions()})
     train_phases(tiny_model(task, spec), two_stage, set_up_training(teacher=Teacher(tiny_model(task))))
     assert fractions == [*(step / 24 for step in range(12)), *(0.5 + step / 12 for step in range(6))]
+
+
+@pytest.mark.parametrize("where", ["weights", "inputs"])
+def test_a_quantizer_that_breaks_its_contract_costs_no_training(
+    task: Task, set_up_training: SetUpTraining, labels_phase: Phase, where: str
+) -> None:
+    spec = QuantSpec(**{where: {Site.POOLER: SignsOptions(broken=True)}})  # type: ignore[arg-type] # of that name
+    model = tiny_model(task, spec)
+    before = model.checkpoint().tensors
+    with pytest.raises(BrokenQuantizer, match=rf"^quantizer 'signs' \({where}\.pooler, .*forward\(x\) bit for bit"):
+        train_phases(model, [labels_phase], set_up_training())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
 def test_the_need_of_a_teacher_is_known_before_training(two_stage: tuple[Phase, ...], labels_phase: Phase) -> None:
