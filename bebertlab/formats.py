@@ -91,6 +91,7 @@ MODEL_FOLDER = Format(
     remedy="read it with the version that wrote it, or train or import the model again",
 )
 TOKEN_CACHE = Format(name="tokens of a split", path="store/cache/<key>.safetensors", number=2)
+OVERLAP_CACHE = Format(name="overlap of two splits", path="store/cache/<key>.json", number=1)
 STAGE_KEY = Format(name="what the key of a stage is the hash of", path="part of every key", number=2)
 
 FORMATS = (
@@ -104,6 +105,7 @@ FORMATS = (
     MLFLOW_RECEIPT,
     MODEL_FOLDER,
     TOKEN_CACHE,
+    OVERLAP_CACHE,
     STAGE_KEY,
 )
 

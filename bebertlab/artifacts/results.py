@@ -47,7 +47,7 @@ def result_metrics(artifact: Artifact, context: Context) -> dict[str, float]:
 
 def _overlap_metrics(context: Context) -> dict[str, float]:
     metrics: dict[str, float] = {}
-    for overlap in overlaps(context.task):
+    for overlap in overlaps(context.task, cache=context.cache):
         metrics |= overlap.metrics()
         if (sentence := overlap.warning(generated=context.task.generated)) is not None:
             context.warn(sentence)

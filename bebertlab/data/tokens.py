@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import uuid
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import chain
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from bebertlab.data.cache_files import mark_as_used, replace_file, warn_of_damage
 from bebertlab.formats import TOKEN_CACHE
 from bebertlab.interfaces.task import Split
 
@@ -143,13 +142,13 @@ def _read(file: Path) -> Tokens | None:
     except FileNotFoundError:
         return None
     except (OSError, SafetensorError) as error:
-        _log.warning("%s is damaged and will be replaced: %s", file, error)
+        warn_of_damage(file, error)
         return None
     truncated = metadata.get(_TRUNCATED, "")
     if metadata.get(_HASH) != _digest(arrays, truncated):
-        _log.warning("%s is damaged and will be replaced: its hash does not match", file)
+        warn_of_damage(file, "its hash does not match")
         return None
-    _touch(file)
+    mark_as_used(file)
     lengths = arrays["lengths"]
     return Tokens(
         ids=arrays["ids"],
@@ -161,15 +160,10 @@ def _read(file: Path) -> Tokens | None:
 
 
 def _write(tokens: Tokens, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.ascontiguousarray(getattr(tokens, name)) for name in _ARRAYS}
     truncated = str(tokens.truncated)
-    part = file.with_name(f"{file.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        save_file(arrays, part, metadata={_TRUNCATED: truncated, _HASH: _digest(arrays, truncated)})
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
+    metadata = {_TRUNCATED: truncated, _HASH: _digest(arrays, truncated)}
+    replace_file(file, lambda part: save_file(arrays, part, metadata=metadata))
 
 
 def _digest(arrays: dict[str, np.ndarray], truncated: str) -> str:
@@ -178,10 +172,3 @@ def _digest(arrays: dict[str, np.ndarray], truncated: str) -> str:
         digest.update(f"{name} {arrays[name].dtype == dtype} {arrays[name].shape}".encode())
         digest.update(arrays[name].data)
     return digest.hexdigest()
-
-
-def _touch(file: Path) -> None:
-    try:
-        os.utime(file)
-    except OSError:
-        _log.debug("cannot update the time of %s; `store gc --days` will take it for unused", file)

@@ -69,7 +69,7 @@ def check_activation_codes(model: BertClassifier, network: nn.Module | None = No
 def _register_checks(model: BertClassifier, network: nn.Module) -> Iterator[RemovableHandle]:
     """Hooks on modules that always run: many a quantizer is called by other methods than `forward`."""
 
-    def check_of(quantizer: Quantizer, path: str) -> _Check:
+    def check_of(quantizer: nn.Module, path: str) -> _Check:
         return lambda x: _check(quantizer, x, model, path)
 
     for path, module in model.named_modules():
@@ -108,7 +108,7 @@ def _first_examples(x: Tensor) -> Tensor:
     return x[: max(1, _CHECKED * len(x) // x.numel())]
 
 
-def _check(quantizer: Quantizer, x: Tensor, model: BertClassifier, path: str) -> None:
+def _check(quantizer: nn.Module, x: Tensor, model: BertClassifier, path: str) -> None:
     try:
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
             # a copy has no effect on the training; it takes as long as the check, which evaluation does without
@@ -153,7 +153,7 @@ def _violation(quantizer: Quantizer, x: Tensor) -> str | None:
 def _wrong_levels(levels: Tensor, alphabet: Alphabet) -> str | None:
     if alphabet.contains(levels):
         return None
-    wrong = [level for level in levels.unique().tolist() if not alphabet.contains(torch.tensor([level]))]
+    wrong = [level for level in torch.unique(levels).tolist() if not alphabet.contains(torch.tensor([level]))]
     listed = ", ".join(map(str, wrong[:_LISTED]))
     more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
     name = "the level" if len(wrong) == 1 else "the levels"

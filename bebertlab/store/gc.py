@@ -11,13 +11,15 @@ from pathlib import Path
 from attrs import frozen
 from filelock import FileLock, Timeout
 
-from bebertlab.formats import OtherFormat
+from bebertlab.formats import OVERLAP_CACHE, TOKEN_CACHE, OtherFormat
 from bebertlab.store.manifest import CorruptArtifact, read_manifest
 from bebertlab.store.store import Store
 from bebertlab.store.why import INPUTS
 
 _INTERRUPTED = timedelta(hours=1)  #: age of an unfinished cache file after which its writer must be dead
 _KEY = re.compile(r"[0-9a-f]{64}")
+#: by the suffix of a file of the cache: why it is garbage if nothing reads it
+_CACHED = {Path(TOKEN_CACHE.path).suffix: "unused tokens", Path(OVERLAP_CACHE.path).suffix: "unused overlap of splits"}
 
 
 @frozen(kw_only=True)
@@ -105,12 +107,12 @@ def _folders(folder: Path, pattern: str = "*/") -> list[Path]:
 def _cached(store: Store, days: float | None, now: datetime) -> Iterator[Garbage]:
     """Files of the cache: old unfinished ones, and on request those that were not read for `days`."""
     for file in sorted(store.cache.glob("*.*")):
-        finished = file.suffix == ".safetensors"
+        finished = file.suffix in _CACHED
         age = now - datetime.fromtimestamp(file.stat().st_mtime, UTC)
         if not finished and age > _INTERRUPTED:
             yield _cache_file(file, "left by a killed run")
         elif finished and days is not None and age > timedelta(days=days):
-            yield _cache_file(file, "unused tokens")
+            yield _cache_file(file, _CACHED[file.suffix])
 
 
 def _cache_file(file: Path, reason: str) -> Garbage:

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from attrs import evolve
 
+from bebertlab.data import overlap as module
 from bebertlab.data.overlap import Overlap, overlaps
+from bebertlab.data.text_groups import Example
+from bebertlab.formats import OVERLAP_CACHE
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Split, Task
 from bebertlab.testing.tiny import tiny_task
 
@@ -54,6 +62,106 @@ def test_texts_of_pairs_are_counted() -> None:
         *((TRAIN, SELECT), (TRAIN, VALIDATION), (TRAIN, "validation_other")),
         *((SELECT, VALIDATION), (SELECT, "validation_other")),
     ]
+
+
+@pytest.fixture
+def phrases() -> Task:
+    return _task(
+        train=["the film", "a film of the year", "good"],
+        select=["the film", "bad"],
+        validation=["this is a film of the year", "so good a day"],
+    )
+
+
+def _restarted(task: Task, cache: Path) -> tuple[Overlap, ...]:
+    """The overlaps in a process that has not computed any."""
+    module._overlaps.cache_clear()
+    return overlaps(task, cache=cache)
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Receives the sizes of the first splits whose overlaps are computed."""
+    sizes: list[int] = []
+    count = module._count
+
+    def counting(these: Sequence[Example], those: Sequence[Example]) -> Any:  # noqa: ANN401 - private
+        sizes.append(len(these))
+        return count(these, those)
+
+    monkeypatch.setattr(module, "_count", counting)
+    return sizes
+
+
+def test_other_processes_read_what_this_one_counted(phrases: Task, tmp_path: Path, computed: list[int]) -> None:
+    folder = tmp_path / "cache"
+    first = _restarted(phrases, folder)
+    assert computed == [3, 3, 2]
+    assert len([*folder.glob("*.json")]) == len([*folder.iterdir()]) == 3
+    assert _restarted(phrases, folder) == first
+    assert len(computed) == 3
+
+
+def test_only_the_texts_of_both_splits_count(phrases: Task, tmp_path: Path, computed: list[int]) -> None:
+    _restarted(phrases, tmp_path)
+    train, validation = phrases.splits[TRAIN], phrases.splits[VALIDATION]
+    relabelled = evolve(train, labels=train.labels + 1)
+    _restarted(evolve(phrases, splits={**phrases.splits, TRAIN: relabelled}), tmp_path)
+    assert len(computed) == 3
+    shorter = evolve(validation, ids=("v",), texts=("good",), labels=validation.labels[:1])
+    changed = _restarted(evolve(phrases, splits={**phrases.splits, VALIDATION: shorter}), tmp_path)
+    assert computed[3:] == [3, 2]  # with train and with select
+    assert [(overlap.size, overlap.same) for overlap in changed] == [(2, 1), (1, 1), (1, 0)]
+
+
+def test_another_format_or_version_of_unicode_is_counted_again(
+    phrases: Task, tmp_path: Path, computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _restarted(phrases, tmp_path)
+    monkeypatch.setattr(module, "OVERLAP_CACHE", evolve(OVERLAP_CACHE, number=OVERLAP_CACHE.number + 1))
+    _restarted(phrases, tmp_path)
+    assert len(computed) == 6
+    monkeypatch.setattr(module.unicodedata, "unidata_version", "99.0.0")
+    _restarted(phrases, tmp_path)
+    assert len(computed) == 9
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[:20],
+        lambda text: "[]",
+        lambda text: text.replace('"same": ', '"same": 1'),
+        lambda text: text.replace('"same"', '"sane"'),
+    ],
+)
+def test_a_damaged_file_is_replaced(
+    phrases: Task, tmp_path: Path, damage: Callable[[str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = _restarted(phrases, tmp_path)
+    contents = {file: file.read_text() for file in tmp_path.iterdir()}
+    for file, text in contents.items():
+        file.write_text(damage(text))
+        assert file.read_text() != text
+    with caplog.at_level(logging.WARNING, logger="bebertlab"):
+        assert _restarted(phrases, tmp_path) == first
+    assert len(caplog.messages) == 3
+    assert all(message.count(str(tmp_path)) == 1 for message in caplog.messages)
+    assert all("is damaged and will be replaced: " in message for message in caplog.messages)
+    assert {file: file.read_text() for file in tmp_path.iterdir()} == contents
+
+
+def test_a_file_of_other_splits_is_not_read(phrases: Task, tmp_path: Path) -> None:
+    first = _restarted(phrases, tmp_path)
+    one, other, _ = sorted(tmp_path.iterdir())
+    one.write_text(other.read_text())
+    assert _restarted(phrases, tmp_path) == first
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(phrases: Task, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert _restarted(phrases, tmp_path / "file" / "cache") == _restarted(phrases, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -95,16 +95,22 @@ def test_lock_files_are_removed_with_their_artifact_unless_held(store: Store) ->
         assert {path.stem for path in store.locks.iterdir()} == {NEW, UP, "dd" * 32}
 
 
-def test_unused_and_unfinished_tokens_are_garbage(store: Store) -> None:
+def test_unused_and_unfinished_files_of_the_cache_are_garbage(store: Store) -> None:
     store.cache.mkdir()
-    hours = {"new.safetensors": 1, "old.safetensors": 30, "dead.safetensors.1-2": 2, "busy.safetensors.1-2": 0}
+    hours = {
+        **{"new.safetensors": 1, "old.safetensors": 30, "dead.safetensors.1-2": 2, "busy.safetensors.1-2": 0},
+        **{"new.json": 1, "aged.json": 30, "killed.json.1-2": 2, "busy.json.1-2": 0},
+    }
     for name, age in hours.items():
         file = store.cache / name
         file.write_text("x")
         os.utime(file, (time() - 3600 * age - 60,) * 2)
-    assert garbage(store) == {"dead": "left by a killed run"}
-    (store.cache / "dead.safetensors.1-2").unlink()
-    assert garbage(store, days=1) == {"old": "unused tokens", OLD: "unused"}
+    assert garbage(store) == dict.fromkeys(("dead", "killed"), "left by a killed run")
+    for name in ("dead.safetensors.1-2", "killed.json.1-2"):
+        (store.cache / name).unlink()
+    unused = {"old": "unused tokens", "aged": "unused overlap of splits"}
+    assert garbage(store, days=1) == {**unused, OLD: "unused"}
     for item in list(find_garbage(store, days=1)):
         assert remove(store, item)
-    assert sorted(file.name for file in store.cache.iterdir()) == ["busy.safetensors.1-2", "new.safetensors"]
+    left = ["busy.json.1-2", "busy.safetensors.1-2", "new.json", "new.safetensors"]
+    assert sorted(file.name for file in store.cache.iterdir()) == left
