@@ -25,7 +25,7 @@ from bebertlab.inference.prepare import InferenceModel, prepare
 from bebertlab.interfaces.stage import Codec
 from bebertlab.locations import expand_home
 from bebertlab.model.classes import check_problem, class_names
-from bebertlab.model.folder import CONFIGURATION, SURGERY, load_model
+from bebertlab.model.folder import CONFIGURATION, DESCRIPTION, load_model
 from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.registry.manager import load_plugins
 from bebertlab.store.store import Store
@@ -174,7 +174,7 @@ def _codec(plugins: Iterable[str | os.PathLike[str]]) -> OptionsCodec:
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise SetupError(f"{folder}: no such folder")
-    if not any((folder / name).is_file() for name in (CONFIGURATION, SURGERY)):
+    if not any((folder / name).is_file() for name in (CONFIGURATION, DESCRIPTION)):
         raise _no_model(folder)
     if not has_tokenizer(folder):
         raise SetupError(f"{folder} has no {TOKENIZER_FILE}; copy that of the model into it")

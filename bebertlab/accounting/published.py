@@ -14,7 +14,7 @@ from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.stage import Codec
 from bebertlab.interfaces.task import Task
-from bebertlab.model.folder import CONFIGURATION, SURGERY, describe_model
+from bebertlab.model.folder import CONFIGURATION, DESCRIPTION, describe_model
 from bebertlab.model.huggingface import architecture_of
 
 _POSITIONS = 512
@@ -68,7 +68,7 @@ def _planned_sizes(kind: str, codec: Codec, classes: int) -> Architecture:
 
 def _known_sizes(name: str, kinds: Collection[str], codec: Codec, classes: int) -> Architecture:
     folder = Path(name).expanduser()
-    if (folder / SURGERY).is_file():
+    if (folder / DESCRIPTION).is_file():
         return evolve(describe_model(folder, codec)[0], classes=classes)
     if folder.is_dir():
         return architecture_of(read_json(folder / CONFIGURATION), classes)

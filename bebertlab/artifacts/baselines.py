@@ -33,9 +33,9 @@ _NEARLY = 0.05  #: predictions that vary less than this fraction of what the lab
 
 
 def baseline_metrics(task: Task) -> dict[str, float]:
-    """What majority and chance score on select and the validation splits, named by `baseline_metric`.
+    """Scores of the majority class and of chance on select and the validation splits, named by `baseline_metric`.
 
-    Regression: the majority is the mean of the training scores, a guess is one of them.
+    Regression: the mean of the training labels stands for the majority, random ones of them for chance.
     """
     return {
         baseline_metric(baseline, split_metric(split, name)): value
@@ -48,8 +48,8 @@ def baseline_metrics(task: Task) -> dict[str, float]:
 
 def _majority(task: Task, split: str) -> dict[str, float]:
     labels, count = task.splits[TRAIN].labels, len(task.splits[split])
-    usual = np.bincount(labels).argmax() if task.classes else labels.mean()
-    return task.evaluate_predictions(split, np.full(count, usual, dtype=labels.dtype))
+    constant = np.bincount(labels).argmax() if task.classes else labels.mean()
+    return task.evaluate_predictions(split, np.full(count, constant, dtype=labels.dtype))
 
 
 def _chance(task: Task, split: str) -> dict[str, float]:
@@ -66,15 +66,15 @@ def _chance(task: Task, split: str) -> dict[str, float]:
 def variety_metrics(task: Task, predictions: Labels) -> dict[str, float]:
     """How much predictions (N,) of the validation split vary, in percent, and how much its labels do.
 
-    Classes: the share of predictions other than the most frequent one. Regression: the standard deviation over that
-    of the labels.
+    Classes: the share of predictions other than the most frequent one. Regression: the standard deviation divided
+    by that of the labels.
     """
     labels = task.splits[VALIDATION].labels
     return {_VARIETY: _variety(task, predictions, labels), _LABEL_VARIETY: _variety(task, labels, labels)}
 
 
 def is_constant(metrics: Mapping[str, float]) -> bool:
-    """Whether a model makes (nearly) the same prediction for every text, by its metrics.
+    """Whether a model makes (nearly) the same prediction for all texts, by its metrics.
 
     >>> is_constant({"variety/validation": 1.2, "variety/validation_labels": 48.0})
     True
@@ -127,8 +127,8 @@ def learning_warnings(metrics: Mapping[str, float], task: Task) -> tuple[str, ..
 def _variety_note(metrics: Mapping[str, float], task: Task) -> str:
     if not metrics[_VARIETY]:
         return ""
-    what = "answers that differ" if task.classes else "spread of the answers, in percent of that of the labels"
-    return f" ({what}: {metrics[_VARIETY]:.2g}{' %' if task.classes else ''})"
+    measure = "answers that differ" if task.classes else "spread of the answers, in percent of that of the labels"
+    return f" ({measure}: {metrics[_VARIETY]:.2g}{' %' if task.classes else ''})"
 
 
 @frozen(kw_only=True)
@@ -140,7 +140,7 @@ class Learned:
 
     @property
     def nothing(self) -> bool:
-        """Nothing was learned, so that no point is best and no two are equal."""
+        """Nothing was learned, so that points cannot be compared."""
         return bool(self.reasons)
 
 

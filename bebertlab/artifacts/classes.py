@@ -24,7 +24,7 @@ class ClassOrder:
     """Which output of a classifier is which class of a task."""
 
     outputs: tuple[int, ...]  #: position of the output of each class, in the order of the task's classes
-    warning: str | None = None  #: what users must know where the order had to be assumed
+    warning: str | None = None  #: a sentence for users where the order had to be assumed
 
 
 def read_classifier(folder: Path, context: Context, stated: Sequence[str] | None = None) -> Checkpoint:
@@ -60,13 +60,13 @@ def class_order(folder: Path, outputs: int, task: Task, stated: Sequence[str] | 
     try:
         check_problem(config, outputs)
         if stated is not None:
-            return ClassOrder(outputs=_stated(stated, config, task))
-        return _named(config, task)
+            return ClassOrder(outputs=_stated_order(stated, config, task))
+        return _order_by_names(config, task)
     except UserError as error:
         raise type(error)(f"{folder / CONFIGURATION}: {error}") from error
 
 
-def _named(config: Mapping[str, Any], task: Task) -> ClassOrder:
+def _order_by_names(config: Mapping[str, Any], task: Task) -> ClassOrder:
     if not task.classes:
         return ClassOrder(outputs=(0,))
     try:
@@ -79,7 +79,7 @@ def _named(config: Mapping[str, Any], task: Task) -> ClassOrder:
     return ClassOrder(outputs=tuple(range(task.outputs)), warning=_warning(names, task))
 
 
-def _stated(stated: Sequence[str], config: Mapping[str, Any], task: Task) -> tuple[int, ...]:
+def _stated_order(stated: Sequence[str], config: Mapping[str, Any], task: Task) -> tuple[int, ...]:
     if not task.classes:
         raise UserError(f"`classes` is set, but task '{task.name}' is a regression and has none")
     order = _order_or_none(stated, task)
@@ -115,12 +115,12 @@ def _consistent_names(config: Mapping[str, Any], outputs: int) -> tuple[str, ...
 
 def _warning(names: tuple[str, ...] | None, task: Task) -> str:
     problem = "names no classes" if names is None else f"only numbers its classes ({listed(names)})"
-    other = (
+    alternative = (
         f"; a model that was trained on the class numbers of the data has the order {listed(task.data_order)}"
         if task.data_order
         else ""
     )
     return (
-        f"the model's {CONFIGURATION} {problem}: its outputs are taken in the order of task '{task.name}',"
-        f" {listed(task.classes)}{other}. To state the order, set {_ADVICE}"
+        f"the model's {CONFIGURATION} {problem}: its outputs are assumed to be in the order of task '{task.name}',"
+        f" {listed(task.classes)}{alternative}. To state the order, set {_ADVICE}"
     )

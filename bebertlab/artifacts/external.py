@@ -38,14 +38,14 @@ class ExternalModel:
     spec: QuantSpec
 
     def planned(self, maximum_tokens: int | None = None) -> PlannedModel:
-        """The model as a plan knows it; `maximum_tokens`: its longest input, None for as many as it has positions."""
+        """The model as planning knows it; `maximum_tokens`: its longest input, None: as long as it has positions."""
         tokenizer = read_tokenizer(self.folder)
         source = TokenizerSource(name=f"the tokenizer of {self.folder}", key=self.digest, parts=lambda: tokenizer.parts)
         length = maximum_tokens or self.architecture.positions
         return PlannedModel(tokenizer=source, maximum_tokens=length, architecture=self.architecture)
 
-    def longest_input(self, task: Task, wanted: int | None = None) -> int:
-        """The longest input in tokens: `wanted`, or by default what its tokenizer says, at most its positions.
+    def longest_input(self, task: Task, maximum_tokens: int | None = None) -> int:
+        """The longest input in tokens: `maximum_tokens`, or by default as its tokenizer says, at most its positions.
 
         Raises:
             UserError: the model has too few positions for it, or too few embeddings for the tokens or segments of its
@@ -54,14 +54,14 @@ class ExternalModel:
         tokenizer, sizes = read_tokenizer(self.folder), self.architecture
         check_vocabulary(tokenizer, sizes)
         check_segments(tokenizer, sizes, pairs=task.has_pairs, model=f"the model in {self.folder}")
-        if wanted is None:
+        if maximum_tokens is None:
             return tokenizer.longest_input(sizes)
-        if wanted > sizes.positions:
+        if maximum_tokens > sizes.positions:
             raise UserError(
-                f"maximum_tokens is {wanted}; the model in {self.folder} has {sizes.positions} positions, so set it"
-                f" to {sizes.positions} or less"
+                f"maximum_tokens is {maximum_tokens}; the model in {self.folder} has {sizes.positions} positions, so"
+                f" set it to {sizes.positions} or less"
             )
-        return wanted
+        return maximum_tokens
 
 
 def inspect_model(folder: Path, codec: Codec) -> ExternalModel:
@@ -92,7 +92,7 @@ def check_classes(model: ExternalModel, task: Task, classes: Sequence[str] | Non
     class_order(model.folder, model.architecture.classes, task, classes)
     if not has_tokenizer(model.folder):
         raise SetupError(
-            f"{model.folder} holds no {TOKENIZER_FILE}; `bebertlab model import --tokenizer` writes one next to a model"
+            f"{model.folder} has no {TOKENIZER_FILE}; `bebertlab model import --tokenizer` writes one next to a model"
         )
 
 
@@ -119,10 +119,10 @@ def copy_model(
 class _Request:
     folder: Path
     digest: str
-    codec: Codec = field(eq=id)  # another codec may know other kinds
+    codec: Codec = field(eq=id)  # another codec may have other plugins
 
 
 @lru_cache(maxsize=16)
 def _describe(request: _Request) -> tuple[Architecture, QuantSpec]:
-    """Read once in a process: a pickle is read as a whole for its shapes."""
+    """Cached, since a pickle has to be read as a whole for its shapes."""
     return describe_model(request.folder, request.codec)

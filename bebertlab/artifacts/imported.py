@@ -1,4 +1,4 @@
-"""Models from checkpoints that published code wrote."""
+"""Models imported from checkpoints of published code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Imported:
 
     model: BertClassifier
     tokenizer: ModelTokenizer | None  #: None if there is none next to the checkpoint and none was given
-    classes: tuple[str, ...] | None  #: by output, with the names or numbers of its config.json; None: it has none
+    classes: tuple[str, ...] | None  #: names or numbers of the outputs in its config.json; None: it has none
     left_out: tuple[str, ...]  #: tensors of the checkpoint that the model does not use
 
 
@@ -36,7 +36,7 @@ def import_checkpoint(
 
     Raises:
         SetupError: a file does not exist, or is a pointer of git-lfs.
-        UserError: the importer refuses the file, its config.json is contradictory about the classes, or its tokenizer
+        UserError: the importer refuses the file, its config.json contradicts itself about the classes, or its tokenizer
             cannot be used or has too many tokens.
     """
     folder = path if path.is_dir() else path.parent

@@ -1,4 +1,4 @@
-"""Members of an ensemble: what its strategy says of them, checked before anything trains on it, and their files."""
+"""Members of an ensemble: the sample weights and results that its strategy returns, checked, and their files."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def training_data(task: Task, seed: int) -> TrainingData:
 
 
 def first_sample_weights(options: EnsembleOptions, index: int, task: Task, seed: int) -> SampleWeights:
-    """What member `index` trains on where no other member was judged before it; `seed` is that of the ensemble.
+    """What member `index` trains on where it depends on no member before it; `seed` is that of the ensemble.
 
     Raises:
-        UserError: the strategy does not have the methods of an ensemble, or returns no sample weights of the split.
+        UserError: the strategy lacks a method of ensembles, or does not return sample weights for the split.
     """
     strategy = options.build(task.outputs)
     problem = signature_problem(strategy)
@@ -61,7 +61,7 @@ def update_ensemble(
     `logits` is None where the options say `needs_predictions = False`; `seed` is that of the ensemble.
 
     Raises:
-        UserError: the strategy returns no result of a member on that split.
+        UserError: the strategy does not return a valid result for that split.
     """
     data = training_data(task, seed)
     result = options.build(task.outputs).update(index, weights, logits, data)
@@ -108,7 +108,7 @@ def write_member(member: Member, folder: Path) -> None:
     data = {
         "format": MEMBER.number,
         "trained": member.trained,
-        "kept": bool(result.kept),  # numpy's own types are no plain data
+        "kept": bool(result.kept),  # JSON has no types of numpy
         "weight": float(result.weight),
         "error": None if result.error is None else float(result.error),
         "next": None if result.next is None else _dump(result.next),
@@ -119,7 +119,7 @@ def write_member(member: Member, folder: Path) -> None:
 
 
 def read_member(artifact: Artifact) -> Member:
-    """The member that an artifact is; a model without a stored result is a kept member of weight 1.
+    """The member in an artifact; a model without a stored result counts as a kept member of weight 1.
 
     Raises:
         UserError: the file is damaged, or of another format.
@@ -129,8 +129,8 @@ def read_member(artifact: Artifact) -> Member:
         return Member(result=MemberResult(weight=1.0, kept=True, error=None, next=None))
     data = read_json(path)
     MEMBER.check(data.get("format"), path)
-    following = None if data["next"] is None else _load(data["next"], artifact.folder)
-    result = MemberResult(weight=data["weight"], kept=data["kept"], error=data["error"], next=following)
+    next_weights = None if data["next"] is None else _load(data["next"], artifact.folder)
+    result = MemberResult(weight=data["weight"], kept=data["kept"], error=data["error"], next=next_weights)
     return Member(trained=data["trained"], result=result)
 
 

@@ -1,4 +1,4 @@
-"""Metrics of artifacts: their file, and what is counted of every model (sizes, operations, truncated texts)."""
+"""Metrics of artifacts: their file, and those of every model (sizes, operations, truncated texts)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read_size(artifact: Artifact, context: Context) -> dict[str, float]:
 
 
 def combined_metrics(artifacts: Iterable[Artifact], context: Context) -> dict[str, float]:
-    """Metrics of several models that predict together: the sum of their sizes, and the most truncated texts.
+    """Metrics of several models that predict together: the sums of their sizes, and their truncated texts.
 
     An artifact that is given twice counts once. A size that one of them does not have is left out. The truncated
     texts of a split are those of the model that truncates the most, since tokenizers may differ.
@@ -76,10 +76,10 @@ def combined_metrics(artifacts: Iterable[Artifact], context: Context) -> dict[st
 _WARNED = 1.0  #: percent of the texts of a split above which users are warned
 
 
-def truncation_metrics(read: Mapping[str, Examples], maximum_tokens: int, context: Context) -> dict[str, float]:
+def truncation_metrics(splits: Mapping[str, Examples], maximum_tokens: int, context: Context) -> dict[str, float]:
     """How many texts of each split had more than `maximum_tokens` tokens, and the percentage; warns of many."""
     metrics: dict[str, float] = {}
-    for split, examples in read.items():
+    for split, examples in splits.items():
         count = examples.tokens.truncated
         percent = 100.0 * count / len(examples)
         metrics |= {truncated(split): count, truncated_percent(split): percent}
@@ -87,7 +87,7 @@ def truncation_metrics(read: Mapping[str, Examples], maximum_tokens: int, contex
             texts = "texts" if context.task.splits[split].pairs is None else "pairs of texts"
             context.warn(
                 f"{split}: {count:,} of {len(examples):,} {texts} have more than {maximum_tokens} tokens"
-                " (maximum_tokens of the encoder or the loaded model) and lose their end"
+                " (maximum_tokens of the encoder or the loaded model) and are truncated"
             )
     return metrics
 

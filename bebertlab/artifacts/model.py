@@ -1,4 +1,4 @@
-"""Models of stages: read from an artifact, set up for training, evaluated once and written."""
+"""Models of stages: they are read from an artifact, set up for training, evaluated once and written."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.stage import Artifact, Context, different_parts
 from bebertlab.interfaces.task import SELECT, TRAIN
 from bebertlab.model.bert import BertClassifier, meta_model
-from bebertlab.model.folder import CONFIGURATION, SURGERY, save_model
+from bebertlab.model.folder import CONFIGURATION, DESCRIPTION, save_model
 from bebertlab.model.quantizer_codes import check_activation_codes
 from bebertlab.model.requantize import apply_spec
 from bebertlab.model.slice import Network, phase_networks
@@ -127,8 +127,8 @@ def set_up_training(
         context: gives the task, the seed, the device and the progress
         options: how to train
         tokenizer: folder of the model's tokenizer, usually that of the artifact that the model was read from
-        teacher: asked by losses that need one; one of which only the logits are read reads tokens of its own tokenizer
-        sample_weights: what a member of an ensemble trains on; None: every example once an epoch
+        teacher: for losses that need one; if they read only its logits, it reads tokens of its own tokenizer
+        sample_weights: what a member of an ensemble trains on; None: every example once per epoch
         keep_last: `Training.last` holds the last state where that is not the best one
     """
     student = TeacherView(train=_examples(TRAIN, tokenizer, context), select=_examples(SELECT, tokenizer, context))
@@ -172,19 +172,18 @@ def evaluate_and_save(
     training: Training | None = None,
     metrics: Mapping[str, float] | None = None,
 ) -> None:
-    """Run a model once on every evaluated split, and write it and what it gave into the folder of the context.
+    """Run a model once on every evaluated split, and write it and its outputs into the folder of the context.
 
-    This is the end of every stage that makes a model, and the only place where its inference runs: stages that merge
-    or evaluate read what it stores. It writes the model, its tokenizer, its logits, and `metrics.json` with the
-    task's metrics of every split (`validation/score`), sizes, operations, the cost of the training, and how many texts
-    of each split were truncated (those of train where the model was trained). The learning curve of the training
-    becomes `learning_curve.json`.
+    Every stage that makes a model ends with it, and inference runs only here: stages that merge or evaluate read what
+    it stores. It writes the model, its tokenizer, its logits, and `metrics.json` with the task's metrics of every split
+    (`validation/score`), sizes, operations, the cost of the training, and how many texts of each split were truncated
+    (those of train where the model was trained). The learning curve of the training becomes `learning_curve.json`.
 
     Args:
         model: any model for the task; it stays in evaluation mode on the device of the context
         tokenizer: folder of its tokenizer, which may be the folder of the context
         context: of the stage
-        training: what its training took and recorded, as `train_phases` returns it
+        training: duration and records of its training, as `train_phases` returns it
         metrics: further metrics of the stage
 
     Raises:
@@ -201,9 +200,9 @@ def evaluate_and_save(
             shutil.copyfile(tokenizer / name, context.folder / name)
     set_maximum_tokens(context.folder, input_length(tokenizer, context))
     write_logits(outputs, context.folder)
-    read = [*logits, *([TRAIN] if training is not None else [])]
+    splits = [*logits, *([TRAIN] if training is not None else [])]
     truncated = truncation_metrics(
-        {split: _examples(split, tokenizer, context) for split in read}, input_length(tokenizer, context), context
+        {split: _examples(split, tokenizer, context) for split in splits}, input_length(tokenizer, context), context
     )
     scores, sizes = score_metrics(outputs, context.task), size_metrics(model, context.folder)
     write_metrics({**scores, **sizes, **_costs(training), **truncated, **(metrics or {})}, context.folder)
@@ -250,7 +249,7 @@ def _costs(training: Training | None) -> dict[str, float]:
 
 
 def subnet_metrics(model: BertClassifier, phase: Phase, tokenizer: Path, context: Context) -> dict[str, float]:
-    """Scores, size and operations of every sub-network that a phase trained on the weights of a model.
+    """Scores, size and operations of every sub-network that a phase trained within a model.
 
     Their names are `width_0.5/validation/score`, and `depth_0.75/width_0.5/validation/score` where there are several
     depths; empty for a phase that trains the model itself. `tokenizer` is the folder of the model's tokenizer.
@@ -283,11 +282,11 @@ def _metrics(network: Network, tokenizer: Path, context: Context) -> dict[str, f
     return {**scores, SIZE_TOTAL: model_size(meta_model(sizes, QuantSpec())).total_mebibytes, GIGAFLOPS: operations}
 
 
-_FILES = (CONFIGURATION, SURGERY, *TOKENIZER_FILES)
+_FILES = (CONFIGURATION, DESCRIPTION, *TOKENIZER_FILES)
 
 
 def model_digest(folder: Path) -> str:
-    """sha256 of the names and contents of the files that make a model and its tokenizer, wherever the folder is.
+    """sha256 of the names and contents of the files that make up a model and its tokenizer, whatever their folder.
 
     Raises:
         SetupError: there are no weights, or a file is a pointer of git-lfs.
@@ -300,7 +299,7 @@ def model_digest(folder: Path) -> str:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files that make a model and its tokenizer, of weights one kind only, sorted by name.
+    """The files that make up a model and its tokenizer, only the weights that are read, sorted by name.
 
     Raises:
         SetupError: there are no weights, or a file of them is missing.

@@ -1,4 +1,4 @@
-"""The stored outputs of models and ensembles on the evaluated splits, and the metrics of them."""
+"""The stored outputs of models and ensembles on the evaluated splits, and their metrics."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ def write_logits(logits: SplitOutputs, folder: Path) -> None:
 def write_scores(scores: SplitOutputs, folder: Path, *, probabilities: bool = False) -> None:
     """Write the scores of an ensemble into the folder of its artifact.
 
-    `probabilities`: those of classes are shares that add up to 1, not logits; metrics of calibration depend on it.
+    `probabilities`: the scores of an example are probabilities that add up to 1, not logits; metrics of calibration
+    depend on that.
     """
     arrays = {split: np.ascontiguousarray(values) for split, values in scores.items()}
     save_file(arrays, folder / SCORES_FILE, metadata={_PROBABILITIES: str(probabilities).lower()})
 
 
 def read_logits(artifact: Artifact, task: Task) -> SplitOutputs:
-    """The logits that a model gave on every evaluated split; no model runs.
+    """The stored logits of a model on every evaluated split; no model runs.
 
     Raises:
         UserError: the artifact has no logits, or not those of the task's splits.
@@ -54,7 +55,7 @@ def read_logits(artifact: Artifact, task: Task) -> SplitOutputs:
 
 
 def read_scores(artifact: Artifact, task: Task) -> SplitOutputs:
-    """What is evaluated of an artifact: the scores of an ensemble, otherwise the logits of a model; no model runs.
+    """The outputs by which an artifact is evaluated: scores of an ensemble, otherwise logits of a model; no model runs.
 
     The prediction is the arg max of a row, or column 0 for regression, see `Task.predict`.
 

@@ -29,7 +29,7 @@ _PATTERNS = (CONFIGURATION, *WEIGHTS, *_SHARDS, *TOKENIZER_FILES)
 
 
 def pretrained_folder(name: str, *, download: bool) -> Path:
-    """The folder of a model, by its path or hub id; `download`: from the hub where the local cache lacks it.
+    """The folder of a model, by its path or hub id; `download`: from the hub where the local cache does not have it.
 
     Raises:
         SetupError: it does not exist, lacks files, has pointers of git-lfs instead, or the hub cannot be reached
@@ -61,10 +61,10 @@ def pretrained_config(folder: Path) -> dict[str, Any]:
 
 
 def pretrained_architecture(config: Mapping[str, Any], shapes: Mapping[str, torch.Size], classes: int) -> Architecture:
-    """The sizes of a checkpoint below a classifier of `classes` outputs.
+    """The architecture of a checkpoint with a new classifier of `classes` outputs.
 
-    `config` is that of `pretrained_config`, `shapes` those of all tensors, whose names may have no `bert.` in front.
-    The pooler may be missing, since some pre-trainings have none.
+    `config` is that of `pretrained_config`, `shapes` those of all tensors, with or without the prefix `bert.`. The
+    pooler may be missing, since some ways of pretraining need none.
 
     Raises:
         UserError: tensors of the encoder are missing, unexpected, or have other shapes.
@@ -83,9 +83,9 @@ def pretrained_architecture(config: Mapping[str, Any], shapes: Mapping[str, torc
 
 
 def pretrained_checkpoint(tensors: Mapping[str, Tensor], architecture: Architecture, seed: int) -> Checkpoint:
-    """The tensors that a model of these sizes uses, in single precision, under today's names.
+    """The tensors that a model of this architecture uses, in single precision, under current names.
 
-    The classifier is drawn with `seed`, and so is a pooler that is missing.
+    The classifier, and a pooler that is missing, are drawn with `seed`.
     """
     pretrained = modern_names(tensors)
     generator = torch.Generator().manual_seed(seed)

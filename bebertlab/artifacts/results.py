@@ -1,4 +1,4 @@
-"""The result of a recipe: what is reported of a model or an ensemble, from what is stored of it."""
+"""The result of a recipe: everything that is reported about a model or an ensemble, from its stored outputs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from bebertlab.interfaces.metric_names import (
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import GENERATED, VALIDATION
 
-#: names of metrics that every result has, besides those of the task on each evaluated split; the others say how much
-#: a result can be trusted
+#: names of metrics that every result has, besides those of the task on each evaluated split; further ones show whether
+#: it can be trusted
 RESULT_METRICS = (MEMBERS_COUNT, MEMBERS_KEPT, SIZE_MATRIX, SIZE_TOTAL, SIZE_STORED, GIGAFLOPS)
 
 
 def result_metrics(artifact: Artifact, context: Context) -> dict[str, float]:
-    """All that is reported of a model or a merged ensemble; no model runs.
+    """Everything that is reported about a model or a merged ensemble; no model runs.
 
     The task's metrics on every evaluated split (`validation/score`), those of the majority class and of chance
     (`majority/...`, `chance/...`), how much the predictions vary, `RESULT_METRICS`, the truncated texts, and the texts
-    that are in two splits. Warns of a result that learned nothing and of caveats of the task.
+    that are in two splits. Warns where nothing was learned, and of caveats of the task.
 
     Raises:
         UserError: the artifact has no outputs for the splits of the task.
@@ -36,7 +36,7 @@ def result_metrics(artifact: Artifact, context: Context) -> dict[str, float]:
     scores = score_metrics(outputs, task, probabilities=has_probabilities(artifact))
     predictions = task.predict(outputs[VALIDATION])
     learned = {**baseline_metrics(task), **variety_metrics(task, predictions)}
-    # that data are generated is no warning: it is what their users want
+    # no warning of generated data: whoever uses such a task chose it
     caveats = [caveat.sentence for caveat in task.caveats if caveat.kind != GENERATED.kind]
     for text in (*learning_warnings({**scores, **learned}, task), *caveats):
         context.warn(text)

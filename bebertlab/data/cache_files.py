@@ -11,7 +11,7 @@ from pathlib import Path
 _log = logging.getLogger(__name__)
 
 
-def replace_file(file: Path, write: Callable[[Path], None]) -> None:
+def replace_file(file: Path, write: Callable[[Path], object]) -> None:
     """Write a file as a whole: `write` gets the path of a temporary file, which then replaces it.
 
     The folder is created where it is missing. Processes that write the same file at the same time each replace it.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence, Set
 from functools import cache, lru_cache
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from attrs import asdict, field, fields_dict, frozen
 
@@ -175,7 +176,7 @@ def _read(file: Path, key: str) -> _Counts | None:
     except (OSError, UserError) as error:
         warn_of_damage(file, str(error).removeprefix(f"{file}: "))
         return None
-    counts = {name: content.get(name) for name in fields_dict(_Counts)}
+    counts: dict[str, Any] = {name: content.get(name) for name in fields_dict(_Counts)}
     if content.get(_HASH) != _digest([key, counts]):
         warn_of_damage(file, "its hash does not match")
         return None

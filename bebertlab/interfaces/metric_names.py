@@ -272,7 +272,7 @@ OTHER_METRICS = (
     ),
     MetricInfo(name="variety/{split}", unit=PERCENT, description="how much the answers vary"),
     MetricInfo(name="variety/{split}_labels", unit=PERCENT, description="how much the labels vary"),
-    MetricInfo(name="truncated/{split}", decimals=0, maximize=False, description="texts that lose their end"),
+    MetricInfo(name="truncated/{split}", decimals=0, maximize=False, description="texts that are truncated"),
     MetricInfo(
         name="truncated/{split}_percent", unit=PERCENT, maximize=False, description="the same in percent of all texts"
     ),

@@ -17,10 +17,10 @@ from bebertlab.model.tensors import check_shapes
 
 
 def full_precision_checkpoint(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
-    """A classifier under today's names, in single precision.
+    """A classifier with current names, in single precision.
 
     Raises:
-        UserError: it is not of a BertForSequenceClassification, or contradicts its configuration.
+        UserError: it is not a BertForSequenceClassification, or contradicts its configuration.
     """
     named = modern_names(tensors)
     sizes = full_precision_architecture({name: tensor.shape for name, tensor in named.items()}, config)
@@ -29,10 +29,10 @@ def full_precision_checkpoint(tensors: Mapping[str, Tensor], config: Mapping[str
 
 
 def full_precision_architecture(shapes: Mapping[str, torch.Size], config: Mapping[str, Any]) -> Architecture:
-    """The sizes of a classifier, by the shapes of all its tensors.
+    """The architecture of a classifier, by the shapes of all its tensors.
 
     Raises:
-        UserError: it is not of a BertForSequenceClassification, or contradicts its configuration.
+        UserError: it is not a BertForSequenceClassification, or contradicts its configuration.
     """
     named = modern_names(shapes)
     check_unquantized(config)
@@ -41,11 +41,11 @@ def full_precision_architecture(shapes: Mapping[str, torch.Size], config: Mappin
     return sizes
 
 
-SPREAD = 0.02  #: standard deviation of BERT's first weights
+SPREAD = 0.02  #: standard deviation of BERT's initial weights
 
 
 def random_checkpoint(architecture: Architecture, seed: int, spread: float = SPREAD) -> Checkpoint:
-    """A full-precision model with random weights; torch's global generator is neither read nor moved."""
+    """A full-precision model with random weights; torch's global generator is not used."""
     model = BertClassifier(architecture, QuantSpec())
     generator = torch.Generator().manual_seed(seed)
     tensors = {
@@ -55,7 +55,7 @@ def random_checkpoint(architecture: Architecture, seed: int, spread: float = SPR
 
 
 def random_tensor(name: str, shape: torch.Size, generator: torch.Generator, spread: float = SPREAD) -> Tensor:
-    """One first tensor: biases 0, LayerNorm 1, matrices normal with standard deviation `spread`, the padding row 0."""
+    """An initial tensor: biases 0, LayerNorm 1, matrices normal with standard deviation `spread`, the padding row 0."""
     if is_bias(name):
         return torch.zeros(shape)
     if is_norm_scale(name):

@@ -18,9 +18,9 @@ from bebertlab.model.parameter_names import CLASSIFIER_BIAS, CLASSIFIER_WEIGHT
 _NUMBERED = re.compile(r"(?:(?:label|class)[\s_-]*|([+-]?))(\d{1,9})(?:\.0*)?")
 _OUTPUT = re.compile(r"[+-]?\d{1,9}")
 _SIGNED = re.compile(r"[+-]?[\d.]+")
-_LISTED = 20  #: names in a message; the others are counted
+_LISTED = 20  #: the most names in a message; further ones are counted
 
-_Named = list[tuple[int, str]]  #: outputs and their names
+_Pairs = list[tuple[int, str]]  #: outputs and their names
 
 
 def read_class_names(path: Path, outputs: int) -> tuple[str, ...] | None:
@@ -41,8 +41,8 @@ def class_names(config: Mapping[str, Any], outputs: int) -> tuple[str, ...] | No
     """The names of a classifier's outputs in their order, by `id2label` and `label2id`; None where there are none.
 
     The one output of a regression has no class.
-    Where one of the two only numbers the outputs and the other one has names, the names count. Numbers are returned
-    as they stand; `output_order` takes them for no names.
+    Where one of the two only numbers the outputs and the other one names them, the names are returned. Where both only
+    number them, the numbers are returned as they are; `output_order` does not treat them as names.
 
     >>> class_names({"id2label": {"1": "yes", "0": "no"}}, 2)
     ('no', 'yes')
@@ -52,19 +52,19 @@ def class_names(config: Mapping[str, Any], outputs: int) -> tuple[str, ...] | No
     True
 
     Raises:
-        UserError: they contradict each other, name other outputs than those of the classifier, or are damaged.
+        UserError: they contradict each other, do not name exactly the outputs of the classifier, or are malformed.
     """
     if outputs == 1:
         return None
-    by_output = _named("id2label", config.get("id2label"), key_is_name=False)
-    by_name = _named("label2id", config.get("label2id"), key_is_name=True)
+    by_output = _pairs("id2label", config.get("id2label"), key_is_name=False)
+    by_name = _pairs("label2id", config.get("label2id"), key_is_name=True)
     if only_numbers(_names(by_output)) and only_numbers(_names(by_name)):
         return _numbers(by_output, by_name, outputs)
     if only_numbers(_names(by_output)):
         return _complete("label2id", by_name, outputs)
     names = _complete("id2label", by_output, outputs)
     if not only_numbers(_names(by_name)) and not _agree(names, by_name):
-        raise UserError(f"id2label and label2id contradict each other: {_spoken(by_output)}; {_spoken(by_name)}")
+        raise UserError(f"id2label and label2id contradict each other: {_shown(by_output)}; {_shown(by_name)}")
     return names
 
 
@@ -72,7 +72,7 @@ def check_problem(config: Mapping[str, Any], outputs: int) -> None:
     """Check that a model is a regression, or that each text has one of its classes.
 
     Raises:
-        UserError: `problem_type` of its config.json says something else.
+        UserError: `problem_type` of its config.json says otherwise.
     """
     expected = "regression" if outputs == 1 else "single_label_classification"
     if (problem := config.get("problem_type")) not in (None, expected):
@@ -83,7 +83,7 @@ def check_problem(config: Mapping[str, Any], outputs: int) -> None:
 
 
 def output_order(names: Sequence[str] | None, classes: Sequence[str]) -> tuple[int, ...] | None:
-    """For each class of a task the output that has its name; None where the names are only numbers, or there are none.
+    """For each class of a task the output that has its name; None where the names are only numbers or missing.
 
     Upper and lower case, `-`, `_` and spaces make no difference unless classes differ in nothing else.
 
@@ -93,28 +93,28 @@ def output_order(names: Sequence[str] | None, classes: Sequence[str]) -> tuple[i
     True
 
     Raises:
-        UserError: the names are others than those of the classes.
+        UserError: the names are not those of the classes.
     """
     if names is None:
         return None
     for form in (str, _plain):
-        found, wanted = [form(name) for name in names], [form(name) for name in classes]
-        if len(set(found)) == len(found) and sorted(found) == sorted(wanted):
-            return tuple(found.index(name) for name in wanted)
+        given, expected = [form(name) for name in names], [form(name) for name in classes]
+        if len(set(given)) == len(given) and sorted(given) == sorted(expected):
+            return tuple(given.index(name) for name in expected)
     numbers = [number for name in names if (number := _number(name)) is not None]
-    counted = len(numbers) == len(names) == len(classes) and numbers == sorted(set(numbers))
-    if counted and not contradicts(names, classes):
+    numbered = len(numbers) == len(names) == len(classes) and numbers == sorted(set(numbers))
+    if numbered and not contradicts(names, classes):
         return None
     raise UserError(f"the outputs are named {listed(names)}; the classes of the task are {listed(classes)}")
 
 
 def only_numbers(names: Sequence[str]) -> bool:
-    """Whether names say no more than a number each, such as `LABEL_1`, `class 1` or `1`."""
+    """Whether each name is only a number, such as `LABEL_1`, `class 1` or `1`."""
     return all(_number(name) is not None for name in names)
 
 
 def contradicts(names: Sequence[str], by_output: Sequence[str]) -> bool:
-    """Whether one of the names is that of a class which stands elsewhere in `by_output`, the classes by output.
+    """Whether one of the names is that of a class at another position in `by_output`, the classes by output.
 
     >>> contradicts(["NEG", "pos"], ["negative", "positive"])
     False
@@ -123,7 +123,7 @@ def contradicts(names: Sequence[str], by_output: Sequence[str]) -> bool:
     """
     form = str if set(names) <= set(by_output) else _plain
     known = {form(name) for name in by_output}
-    return any(form(name) in known and form(name) != form(there) for name, there in zip(names, by_output, strict=True))
+    return any(form(name) in known and form(name) != form(own) for name, own in zip(names, by_output, strict=True))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -138,19 +138,19 @@ def listed(names: Sequence[str]) -> str:
 
 
 def reorder_outputs(checkpoint: Checkpoint, order: Sequence[int]) -> Checkpoint:
-    """The same classifier with output `order[k]` in place k; all other tensors are those given."""
+    """The same classifier with output `order[k]` at position k; the other tensors are shared with the given one."""
     changed = {name: checkpoint.tensors[name][list(order)] for name in (CLASSIFIER_WEIGHT, CLASSIFIER_BIAS)}
     return evolve(checkpoint, tensors={**checkpoint.tensors, **changed})
 
 
-def _named(field: str, data: object, *, key_is_name: bool) -> _Named:
-    """What one of the two fields says, in the order of the outputs."""
+def _pairs(field: str, data: object, *, key_is_name: bool) -> _Pairs:
+    """The content of one of the two fields, in the order of the outputs."""
     if data is None:
         return []
     if not isinstance(data, Mapping):
         raise UserError(f"{field} is of type {type(data).__name__}; expected an object")
-    pairs = [(value, key) if key_is_name else (key, value) for key, value in data.items()]
-    return sorted((_output(field, output), _name(field, name)) for output, name in pairs)
+    items = [(value, key) if key_is_name else (key, value) for key, value in data.items()]
+    return sorted((_output(field, output), _name(field, name)) for output, name in items)
 
 
 def _output(field: str, value: object) -> int:
@@ -165,23 +165,23 @@ def _name(field: str, value: object) -> str:
     return str(value)
 
 
-def _numbers(by_output: _Named, by_name: _Named, outputs: int) -> tuple[str, ...] | None:
-    """Names that are only numbers; None where they are not as many as there are outputs: such say nothing."""
-    found = [named for named in (by_output, by_name) if [output for output, _ in named] == list(range(outputs))]
-    if len({tuple(_number(name) for _, name in named) for named in found}) > 1:
-        raise UserError(f"id2label and label2id contradict each other: {_spoken(by_output)}; {_spoken(by_name)}")
-    return _names(found[0]) if found else None
+def _numbers(by_output: _Pairs, by_name: _Pairs, outputs: int) -> tuple[str, ...] | None:
+    """Names that are only numbers; None where their number is not that of the outputs, as then they mean nothing."""
+    complete = [pairs for pairs in (by_output, by_name) if [output for output, _ in pairs] == list(range(outputs))]
+    if len({tuple(_number(name) for _, name in pairs) for pairs in complete}) > 1:
+        raise UserError(f"id2label and label2id contradict each other: {_shown(by_output)}; {_shown(by_name)}")
+    return _names(complete[0]) if complete else None
 
 
-def _complete(field: str, named: _Named, outputs: int) -> tuple[str, ...]:
-    """The names, which must be one for each output."""
-    if [output for output, _ in named] != list(range(outputs)):
-        raise UserError(f"{field} ({_spoken(named)}) must name each of the outputs 0 to {outputs - 1} once")
-    return _names(named)
+def _complete(field: str, pairs: _Pairs, outputs: int) -> tuple[str, ...]:
+    """The names, of which each output must have one."""
+    if [output for output, _ in pairs] != list(range(outputs)):
+        raise UserError(f"{field} ({_shown(pairs)}) must name each of the outputs 0 to {outputs - 1} once")
+    return _names(pairs)
 
 
-def _agree(names: Sequence[str], by_name: _Named) -> bool:
-    """Whether `label2id` has the outputs of these names; it may have further names for them."""
+def _agree(names: Sequence[str], by_name: _Pairs) -> bool:
+    """Whether `label2id` gives these names their outputs; it may have further names for the same outputs."""
     for form in (str, _plain):
         outputs: dict[str, set[int]] = {}
         for output, name in by_name:
@@ -191,18 +191,18 @@ def _agree(names: Sequence[str], by_name: _Named) -> bool:
     return False
 
 
-def _names(named: _Named) -> tuple[str, ...]:
-    return tuple(name for _, name in named)
+def _names(pairs: _Pairs) -> tuple[str, ...]:
+    return tuple(name for _, name in pairs)
 
 
 def _number(name: str) -> int | None:
-    """The number that is all that a name says, such as 1 of `LABEL_1`, `class 1`, `1` and `1.0`."""
-    found = _NUMBERED.fullmatch(_folded(name))
-    return int(f"{found[1] or ''}{found[2]}") if found else None
+    """The number that a name consists of, such as 1 for `LABEL_1`, `class 1`, `1` and `1.0`."""
+    match = _NUMBERED.fullmatch(_folded(name))
+    return int(f"{match[1] or ''}{match[2]}") if match else None
 
 
 def _plain(name: str) -> str:
-    """What counts of a name; the sign of a number does."""
+    """A name without case, spaces, `-` and `_`; the sign of a number stays."""
     folded = _folded(name)
     return folded if _SIGNED.fullmatch(folded) else re.sub(r"[\s_-]+", "", folded) or folded
 
@@ -211,5 +211,5 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
-def _spoken(named: _Named) -> str:
-    return listed([f"{output} is {name}" for output, name in named])
+def _shown(pairs: _Pairs) -> str:
+    return listed([f"{output} is {name}" for output, name in pairs])

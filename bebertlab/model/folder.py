@@ -1,4 +1,4 @@
-"""Models as folders: config.json, model.safetensors and, where those do not say all, bebertlab.json."""
+"""Models in folders: config.json, model.safetensors and, where Hugging Face's BERT does not suffice, bebertlab.json."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bebertlab.model.weights import (
 
 CONFIGURATION = "config.json"
 TENSORS = "model.safetensors"
-SURGERY = "bebertlab.json"
+DESCRIPTION = "bebertlab.json"
 
 
 def save_model(
@@ -58,14 +58,14 @@ def save_model(
     ordinary = checkpoint.spec == QuantSpec() and sizes.heads * sizes.head_size == sizes.hidden
     config = configuration(sizes, classes)
     if not ordinary:
-        # transformers shall refuse the folder by name instead of loading the half that it knows
+        # so that transformers refuses the folder instead of loading only the tensors that it knows
         config |= {"architectures": ["BertClassifier"], "model_type": MODEL_TYPE}
-        surgery = {
+        description = {
             "format": MODEL_FOLDER.number,
             "architecture": codec.dump(sizes),
             "design": codec.dump(checkpoint.spec),
         }
-        _write_json(folder / SURGERY, surgery)
+        _write_json(folder / DESCRIPTION, description)
     _write_json(folder / CONFIGURATION, config)
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     save_file(tensors, folder / TENSORS, metadata={"format": "pt"})  # transformers asks for the metadata
@@ -84,79 +84,80 @@ def load_model(folder: Path, codec: Codec) -> BertClassifier:
 
 
 def read_checkpoint(folder: Path, codec: Codec) -> Checkpoint:
-    """Read a model that `save_model` wrote, or a BertForSequenceClassification of Hugging Face of any age.
+    """Read a model that `save_model` wrote, or a BertForSequenceClassification of any version of transformers.
 
     Raises:
         SetupError: a file is missing, or a pointer of git-lfs.
         UserError: a file is damaged, or its tensors are not those of the model.
     """
-    if (folder / SURGERY).is_file():
-        architecture, spec = _own_description(folder, codec)
+    if (folder / DESCRIPTION).is_file():
+        architecture, spec = _describe_own(folder, codec)
         tensors = read_safetensors(folder / TENSORS)
-        with _named(folder / TENSORS):
+        with _errors_in(folder / TENSORS):
             check_finite(tensors)
         return Checkpoint(architecture=architecture, spec=spec, tensors=tensors)
-    config = _foreign_config(folder)
+    config = _huggingface_config(folder)
     tensors = read_weights(folder)
-    with _named(folder):
+    with _errors_in(folder):
         return full_precision_checkpoint(tensors, config)
 
 
 def describe_model(folder: Path, codec: Codec) -> tuple[Architecture, QuantSpec]:
-    """The sizes and the design of a model in a folder, with tensors of the right shapes; their numbers are not read.
+    """The architecture and spec of a model in a folder, whose tensors have the right shapes; their values are not read.
 
     Raises:
         SetupError: a file is missing, or a pointer of git-lfs.
-        UserError: a file is damaged, or it is no classifier, or its tensors are not those of the model.
+        UserError: a file is damaged, or it is not a classifier, or its tensors are not those of the model.
     """
-    if (folder / SURGERY).is_file():
-        return _own_description(folder, codec)
-    config = _foreign_config(folder)
+    if (folder / DESCRIPTION).is_file():
+        return _describe_own(folder, codec)
+    config = _huggingface_config(folder)
     shapes = weight_shapes(folder)
-    with _named(folder):
+    with _errors_in(folder):
         return full_precision_architecture(shapes, config), QuantSpec()
 
 
-def _own_description(folder: Path, codec: Codec) -> tuple[Architecture, QuantSpec]:
-    """The sizes and the design of a model that only bebertlab reads, and that the file of tensors is as they say."""
-    path = folder / SURGERY
+def _describe_own(folder: Path, codec: Codec) -> tuple[Architecture, QuantSpec]:
+    """The architecture and spec of a model that only bebertlab reads; checks that its tensors fit them."""
+    path = folder / DESCRIPTION
     data = read_json(path)
     MODEL_FOLDER.check(data.get("format"), path)
     if (folder / CONFIGURATION).is_file():
-        kind = read_json(folder / CONFIGURATION).get("model_type")
-        if kind != MODEL_TYPE:
+        model_type = read_json(folder / CONFIGURATION).get("model_type")
+        if model_type != MODEL_TYPE:
             raise UserError(
-                f"{path} does not belong to {CONFIGURATION}, which has model_type {kind!r}; remove one of them"
+                f"{path} does not belong to {CONFIGURATION}, which has model_type {model_type!r}; remove one of them"
             )
     types = safetensors_types(folder / TENSORS)
-    with _named(path):
+    with _errors_in(path):
         architecture = codec.load(data.get("architecture"), Architecture)
         spec = codec.load(data.get("design"), QuantSpec)
         check_layers(architecture.layers, types, "architecture.layers")
-        wanted = meta_model(architecture, spec).state_dict()
-    with _named(folder / TENSORS):
-        check_shapes({name: shape for name, (_, shape) in types.items()}, wanted)
+        expected = meta_model(architecture, spec).state_dict()
+    with _errors_in(folder / TENSORS):
+        check_shapes({name: shape for name, (_, shape) in types.items()}, expected)
         for name, (kind, _) in types.items():
-            expected = FLOATS if wanted[name].is_floating_point() else (str(wanted[name].dtype).removeprefix("torch."),)
-            if kind not in expected:
-                raise UserError(f"{name} is of type {kind}; expected {' or '.join(expected)}")
+            dtype = expected[name].dtype
+            allowed = FLOATS if dtype.is_floating_point else (str(dtype).removeprefix("torch."),)
+            if kind not in allowed:
+                raise UserError(f"{name} is of type {kind}; expected {' or '.join(allowed)}")
     return architecture, spec
 
 
-def _foreign_config(folder: Path) -> dict[str, Any]:
-    """The configuration of a model that transformers reads as well."""
+def _huggingface_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a model that transformers can read too."""
     refuse_adapter(folder)
     config = read_json(folder / CONFIGURATION)
     if config.get("model_type") == MODEL_TYPE:
-        raise SetupError(f"{folder / SURGERY}: no such file, but {CONFIGURATION} is of a model that needs it")
-    with _named(folder):
+        raise SetupError(f"{folder / DESCRIPTION}: no such file, but {CONFIGURATION} is of a model that needs it")
+    with _errors_in(folder):
         check_config(config)
     return config
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Put the name of a file or folder before an error, and the error into one line."""
+def _errors_in(path: Path) -> Iterator[None]:
+    """Put the name of a file or folder in front of an error, all in one line."""
     try:
         yield
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Hugging Face's BERT folders: their configuration and the names in them, old ones included."""
+"""Hugging Face's BERT folders: config.json and the names of tensors, those of old versions included."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SIZES = {
     "attention_probs_dropout_prob": "attention_dropout",
     "layer_norm_eps": "norm_epsilon",
 }
-#: what Hugging Face takes where a configuration leaves it out
+#: Hugging Face's defaults for keys that a config.json leaves out
 _DEFAULTS = {
     "type_vocab_size": 2,
     "hidden_dropout_prob": 0.1,
@@ -47,12 +47,12 @@ _MATRIX = 2  #: dimensions
 
 
 def configuration(architecture: Architecture, classes: Sequence[str] = ()) -> dict[str, Any]:
-    """config.json of a model with these sizes, without what only bebertlab knows (head size, design).
+    """The config.json of a model with these sizes, without what only bebertlab stores (head size, spec).
 
-    `classes` names the outputs; without names they are numbered, as Hugging Face does it.
+    `classes` names the outputs; without names they are numbered, as by Hugging Face.
 
     Raises:
-        UserError: there are names for another number of outputs.
+        UserError: there are more or fewer names than outputs.
     """
     names = [*classes] or [f"LABEL_{index}" for index in range(architecture.classes)]
     if len(names) != architecture.classes:
@@ -70,10 +70,10 @@ def configuration(architecture: Architecture, classes: Sequence[str] = ()) -> di
 
 
 def architecture_of(configuration: Mapping[str, Any], classes: int) -> Architecture:
-    """The sizes that a config.json names.
+    """The architecture that a config.json describes.
 
     Raises:
-        UserError: it is not of a BERT, or of one that is not supported, or a size is missing.
+        UserError: it does not describe a supported BERT, or a size is missing or out of range.
     """
     check_config(configuration)
     if (positions := configuration.get("position_embedding_type", "absolute")) != "absolute":
@@ -83,7 +83,7 @@ def architecture_of(configuration: Mapping[str, Any], classes: int) -> Architect
         raise UserError(f"config.json lacks {', '.join(missing)}")
     if str(given["hidden_act"]) not in _ACTIVATIONS:
         raise UserError(f"hidden_act is '{given['hidden_act']}'; supported are {', '.join(_ACTIVATIONS)}")
-    # published codes with narrower attention (DynaBERT's, BinaryBERT's) name its width
+    # published code with narrower attention (DynaBERT's, BinaryBERT's) has a key for its width
     width = "dyna_hidden_size" if "dyna_hidden_size" in given else "hidden_size"
     for name in {**_SIZES, width: ""}:
         _check_size(given, name)
@@ -95,14 +95,14 @@ def architecture_of(configuration: Mapping[str, Any], classes: int) -> Architect
 
 
 def classifier_architecture(configuration: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> Architecture:
-    """The sizes of a classifier of whole texts, by its config.json and the shapes of its tensors (`modern_names`).
+    """The architecture of a classifier of whole texts, by its config.json and the shapes of its `modern_names`.
 
     Raises:
-        UserError: as `architecture_of`; or it is no such classifier, or the two contradict each other.
+        UserError: as `architecture_of`; or it is not such a classifier, or the two contradict each other.
     """
     check_config(configuration)
     if CLASSIFIER_WEIGHT not in shapes:
-        raise UserError(f"no tensor is called {CLASSIFIER_WEIGHT}, so this is no classifier: {_instead(shapes)}")
+        raise UserError(f"no tensor is called {CLASSIFIER_WEIGHT}, so this is not a classifier: {_instead(shapes)}")
     if not all(shapes[CLASSIFIER_WEIGHT]) or len(shapes[CLASSIFIER_WEIGHT]) != _MATRIX:
         raise UserError(
             f"{CLASSIFIER_WEIGHT} is {tuple(shapes[CLASSIFIER_WEIGHT])}; expected a matrix with a row per class"
@@ -114,10 +114,10 @@ def classifier_architecture(configuration: Mapping[str, Any], shapes: Mapping[st
 
 
 def check_layers(count: int, names: Iterable[str], origin: str = "config.json: num_hidden_layers") -> None:
-    """Check that there are tensors of `count` layers; `origin` says where that number stands.
+    """Check that there are tensors of `count` layers; `origin` names the source of that number.
 
     Raises:
-        UserError: there are not; no tensor at all is of a layer of a BERT.
+        UserError: there are more or fewer, or none at all.
     """
     names = list(names)
     layers = layers_of(names)
@@ -143,9 +143,9 @@ def config_number(configuration: Mapping[str, Any], name: str, default: float) -
 
 
 def quantized_bits(configuration: Mapping[str, Any], traces: Iterable[str]) -> tuple[int, int]:
-    """Bits of weights and of activations, by a config.json of published code; 32 where it says nothing.
+    """Bits of weights and of activations in a config.json of published code; 32 where they are missing.
 
-    `traces`: names of tensors that a quantized model has.
+    `traces`: names of tensors that only a quantized model has.
 
     Raises:
         UserError: bits are missing though the model has such tensors, or are not integers.
@@ -153,15 +153,15 @@ def quantized_bits(configuration: Mapping[str, Any], traces: Iterable[str]) -> t
     names = ("weight_bits", "input_bits")
     if (missing := [name for name in names if name not in configuration]) and (trace := next(iter(traces), None)):
         raise UserError(
-            f"config.json lacks {' and '.join(missing)}, but {trace} is of a quantized model; add what it was trained"
-            f" with ({FULL_PRECISION_BITS} is full precision)"
+            f"config.json lacks {' and '.join(missing)}, but {trace} belongs to a quantized model; add the bits that"
+            f" it was trained with ({FULL_PRECISION_BITS} is full precision)"
         )
     weight_bits, activation_bits = (config_number(configuration, name, FULL_PRECISION_BITS) for name in names)
     return weight_bits, activation_bits
 
 
 def modern_names(tensors: Mapping[str, T]) -> dict[str, T]:
-    """Tensors of a checkpoint of any age under today's names, without what a classifier does not have.
+    """Tensors of a checkpoint of any version of transformers under current names, without those no classifier has.
 
     gamma and beta become weight and bias, a bare encoder gets its `bert.`; position and segment numbers and the heads
     of pre-training are left out.
@@ -199,17 +199,17 @@ def _check_size(given: Mapping[str, Any], name: str) -> None:
 
 
 def _instead(names: Iterable[str]) -> str:
-    """What there is where a classifier was expected."""
+    """What the tensors belong to instead of a classifier."""
     names = list(names)
     if all(map(is_of_body, names)) and layers_of(names):
         return "it is an encoder, which the encoder 'pretrained' starts from"
     return describe_names(names)
 
 
-FULL_PRECISION = "save the model in fp32, fp16 or bf16"  #: what helps where a quantized checkpoint is refused
+FULL_PRECISION = "save the model in fp32, fp16 or bf16"  #: advice where a quantized checkpoint is refused
 MODEL_TYPE = "bebertlab"  #: of folders that only bebertlab reads
 _BERT = re.compile(r"Bert(Model|LMHeadModel|For\w+)")
-#: classes whose classifier is that of a whole text, and those that have none; a config.json may still name what the
+#: classes with a classifier of whole texts, and those without one: a config.json may still name the class that the
 #: training started from
 _CLASSIFIERS = {
     "BertForSequenceClassification",
@@ -219,14 +219,14 @@ _CLASSIFIERS = {
     "BertLMHeadModel",
     "BertForNextSentencePrediction",
 }
-#: keys that say that the model is another function, or its weights are elsewhere; and why it is refused
+#: keys of models that compute another function or have their weights elsewhere, and why these are refused
 _OTHERS = {
     "auto_map": "the model needs its own code, which is not run",
-    "transformers_weights": "the weights are in a file of another name",
+    "transformers_weights": "the weights are in a file with another name",
     "is_decoder": "it attends to earlier tokens only",
     "add_cross_attention": "it attends to another model",
     "is_encoder_decoder": "it has a decoder",
-    "pruned_heads": "attention heads were taken out",
+    "pruned_heads": "attention heads were removed",
 }
 _QUANTIZED = ("quantization_config", "compression_config")
 
@@ -235,13 +235,13 @@ def check_config(config: Mapping[str, Any]) -> None:
     """Check that a model is a BERT with weights in floating point.
 
     Raises:
-        UserError: it is not; says which key says so.
+        UserError: it is not; names the key that shows it.
     """
     kind = config.get("model_type")
     if kind == MODEL_TYPE:
         raise UserError(
-            "config.json has model_type 'bebertlab', so the folder is of a model that bebertlab wrote:"
-            " a stage `load` takes it, with its bebertlab.json"
+            "config.json has model_type 'bebertlab', so bebertlab wrote this model; read its folder, which has a"
+            " bebertlab.json, with a stage `load`"
         )
     if kind not in (None, "bert"):
         raise UserError(f"config.json: model_type is {kind!r}; only 'bert' is supported")
@@ -259,7 +259,7 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 def check_unquantized(config: Mapping[str, Any]) -> None:
-    """Check that a model is not a quantized one of published code, whose config.json names bits.
+    """Check that a model is not a quantized model of published code, whose config.json has its bits.
 
     Raises:
         UserError: it is.
@@ -267,13 +267,13 @@ def check_unquantized(config: Mapping[str, Any]) -> None:
     for name in ("weight_bits", "input_bits"):
         if (bits := config.get(name)) not in (None, FULL_PRECISION_BITS):
             raise UserError(
-                f"config.json: {name} is {bits!r}, so the model is a quantized one of published code;"
-                " `bebertlab model import` with the --format of that code reads it"
+                f"config.json: {name} is {bits!r}, so this is a quantized model of published code;"
+                " import it by `bebertlab model import` with the --format of that code"
             )
 
 
 def check_head(config: Mapping[str, Any], outputs: int) -> None:
-    """Check that the classifier is one of whole texts, with as many outputs as the configuration names.
+    """Check that the classifier is one of whole texts, with as many outputs as config.json has classes.
 
     Raises:
         UserError: it is not.
@@ -300,4 +300,4 @@ def _classes(config: Mapping[str, Any]) -> list[str]:
 def _method(settings: object) -> str:
     if not isinstance(settings, Mapping):
         return str(settings)
-    return str(settings.get("quant_method") or settings.get("format") or "of an unnamed method")
+    return str(settings.get("quant_method") or settings.get("format") or "method not named")

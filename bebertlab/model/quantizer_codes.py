@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +71,7 @@ def _register_checks(model: BertClassifier, network: nn.Module) -> Iterator[Remo
     """Hooks on modules that always run: many a quantizer is called by other methods than `forward`."""
 
     def check_of(quantizer: nn.Module, path: str) -> _Check:
-        return lambda x: _check(quantizer, x, model, path)
+        return lambda x: _check(cast("Quantizer", quantizer), x, model, path)
 
     for path, module in model.named_modules():
         if isinstance(module, LinearBranch) and module.input_quantizer is not None:
@@ -108,7 +109,7 @@ def _first_examples(x: Tensor) -> Tensor:
     return x[: max(1, _CHECKED * len(x) // x.numel())]
 
 
-def _check(quantizer: nn.Module, x: Tensor, model: BertClassifier, path: str) -> None:
+def _check(quantizer: Quantizer, x: Tensor, model: BertClassifier, path: str) -> None:
     try:
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
             # a copy has no effect on the training; it takes as long as the check, which evaluation does without

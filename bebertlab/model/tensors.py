@@ -1,4 +1,4 @@
-"""Tensors by name, compared with what a model wants."""
+"""Tensors by name, compared with those that a model expects."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from bebertlab.errors import UserError
 
-_NAMED = 5  #: names in a message; the rest is counted
-#: parts of names that tell where tensors come from that a model has no use for
+_NAMED = 5  #: the most names in a message; further ones are counted
+#: parts of names that show where unexpected tensors come from
 _ORIGINS = {
     r"\.(lora_\w+|base_layer|modules_to_save|adapters?|ia3_l)\.": "of an adapter; merge it into the weights first",
     r"\.(SCB|\w*absmax|q?zeros?(_points?)?|quant_(map|state\.\w+)|g_idx|(\w+_)?scales?(_inv)?|weight\._data)$": (
@@ -23,50 +23,50 @@ _ORIGINS = {
 }
 
 
-def check_tensors(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Compare names and shapes.
+def check_tensors(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Check that tensors have the names and shapes that a model expects.
 
     Raises:
         UserError: what is missing, unexpected or of another shape, by name.
     """
-    check_shapes({name: tensor.shape for name, tensor in given.items()}, wanted)
+    check_shapes({name: tensor.shape for name, tensor in given.items()}, expected)
 
 
-def check_shapes(given: Mapping[str, torch.Size], wanted: Mapping[str, Tensor]) -> None:
-    """Compare names and shapes of tensors that need not be there.
+def check_shapes(given: Mapping[str, torch.Size], expected: Mapping[str, Tensor]) -> None:
+    """Check names and shapes where the tensors themselves have not been read.
 
     Raises:
         UserError: what is missing, unexpected or of another shape, by name.
     """
-    missing = [f"{name} {tuple(wanted[name].shape)}" for name in wanted if name not in given]
-    unexpected = [name for name in given if name not in wanted]
+    missing = [f"{name} {tuple(expected[name].shape)}" for name in expected if name not in given]
+    unexpected = [name for name in given if name not in expected]
     wrong = [
         f"{name} is {tuple(given[name])}, should be {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
+        for name, tensor in expected.items()
         if name in given and given[name] != tensor.shape
     ]
     shown = [f"{name} {tuple(given[name])}" for name in unexpected]
     errors = [
-        f"{what}: {_listed(names)}"
-        for what, names in (("missing", missing), ("unexpected", shown), ("wrong shape", wrong))
+        f"{problem}: {_listed(names)}"
+        for problem, names in (("missing", missing), ("unexpected", shown), ("wrong shape", wrong))
         if names
     ]
     if errors:
         raise UserError("tensors do not fit the model: " + "; ".join(errors) + _origin(unexpected))
 
 
-def left_out(given: Mapping[str, Tensor], made: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Names of the given tensors whose values are in none of the tensors that were made of them, whatever their names.
+def left_out(given: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Names of the given tensors whose values are in none of the tensors that they were converted to, under any name.
 
-    Values are compared in single precision, regardless of shape; flags are ignored. Where more tensors with the same
-    values are given than made, those whose names begin most like the made ones count as used.
+    Values are compared in single precision, regardless of shape; flags are ignored. Where several given tensors have
+    the same values, the ones whose names share the longest prefix with those of converted tensors count as used.
 
     >>> one, two = torch.ones(1), torch.tensor(2.0)
     >>> left_out({"cls.a": one, "bert.a": one, "b": two}, {"bert.x.a": one, "x.b": two})
     ('cls.a',)
     """
     theirs = _by_values(given)
-    ours = _by_values({name: tensor for name, tensor in made.items() if tensor.dtype != torch.bool})
+    ours = _by_values({name: tensor for name, tensor in converted.items() if tensor.dtype != torch.bool})
     unused = {name for values, names in theirs.items() for name in _unused(names, ours.get(values, []))}
     return tuple(name for name in given if name in unused)
 
@@ -80,21 +80,21 @@ def _by_values(tensors: Mapping[str, Tensor]) -> dict[bytes, list[str]]:
     return names
 
 
-def _unused(given: Sequence[str], made: Sequence[str]) -> list[str]:
-    def likeness(name: str) -> int:
-        return max(_common_start(name, other) for other in made)
+def _unused(given: Sequence[str], converted: Sequence[str]) -> list[str]:
+    def similarity(name: str) -> int:
+        return max(_common_prefix(name, other) for other in converted)
 
-    return sorted(given, key=likeness)[: -len(made)] if made else list(given)
+    return sorted(given, key=similarity)[: -len(converted)] if converted else list(given)
 
 
-def _common_start(one: str, other: str) -> int:
+def _common_prefix(name: str, other: str) -> int:
     """The length of the common prefix of two names."""
-    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(name, other, strict=False))
     return sum(1 for _ in pairs)
 
 
 def _origin(unexpected: Sequence[str]) -> str:
-    """What unexpected names are of, and what helps."""
+    """Where unexpected tensors come from, and a remedy."""
     for pattern, text in _ORIGINS.items():
         if any(map(re.compile(pattern).search, unexpected)):
             return f" ({text})"
@@ -102,5 +102,5 @@ def _origin(unexpected: Sequence[str]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

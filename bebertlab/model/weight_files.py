@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from bebertlab.errors import SetupError, UserError
 from bebertlab.files import check_file, read_json
 
-#: the first of these that a folder has is read, as in transformers; one kind only, whatever else is there
+#: of these the first that a folder has is read, as in transformers; all others are ignored
 WEIGHTS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -18,7 +18,7 @@ WEIGHTS = (
 _INDEX = ".index.json"
 _ADAPTER = "adapter_config.json"
 _FETCH = "fetch it again"
-#: weights that are not read, to say what is there instead
+#: weights in formats that are not read, which an error names if there are no others
 _OTHERS = ("adapter_model.safetensors", "adapter_model.bin", "tf_model.h5", "flax_model.msgpack", "*.onnx", "*.gguf")
 
 
@@ -57,7 +57,7 @@ def is_index(path: Path) -> bool:
 
 
 def shard_of_names(index: Path) -> Mapping[str, str]:
-    """The file of every tensor, as an index says it, relative to the folder of the index; all of them are there.
+    """The file of every tensor according to an index, relative to its folder; checks that all of them exist.
 
     Raises:
         SetupError: the index or a shard is missing, or a pointer of git-lfs.
@@ -71,8 +71,8 @@ def shard_of_names(index: Path) -> Mapping[str, str]:
         reason = str(error).removeprefix(f"{index}: ")
         raise UserError(f"{index}: not an index of shards ({reason}); {_FETCH}") from error
     if not isinstance(shards, dict) or not shards:
-        what = "missing" if shards is None else "not a mapping of tensors to files"
-        raise UserError(f"{index}: not an index of shards (weight_map is {what}); {_FETCH}")
+        problem = "missing" if shards is None else "not a mapping of tensors to files"
+        raise UserError(f"{index}: not an index of shards (weight_map is {problem}); {_FETCH}")
     for name, shard in shards.items():
         if not _is_inside(shard):
             shown = name if name.isprintable() else repr(name)
@@ -87,12 +87,12 @@ def _first(folder: Path) -> Path:
     if first is not None:
         return first
     others = sorted(path.name for pattern in _OTHERS for path in folder.glob(pattern))
-    there = f"; {', '.join(others)} cannot be read" if others else ""
-    raise SetupError(f"{folder} has no {WEIGHTS[0]} (nor {', '.join(WEIGHTS[1:])}){there}")
+    unreadable = f"; {', '.join(others)} cannot be read" if others else ""
+    raise SetupError(f"{folder} has no {WEIGHTS[0]} (nor {', '.join(WEIGHTS[1:])}){unreadable}")
 
 
 def _is_inside(shard: object) -> bool:
-    # only by its name: links may lead anywhere, as the cache of the hub is made of them
+    # by its name only: links may point anywhere, and the cache of the hub consists of links
     if not isinstance(shard, str) or not shard or not shard.isprintable():
         return False
     path = PurePosixPath(shard)

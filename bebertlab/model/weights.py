@@ -30,8 +30,8 @@ _TYPES = {
     **{"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E8M0": "float8_e8m0fnu", "C64": "complex64"},
     **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
 }
-_ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02\x8a\n"  #: how files of torch begin, those of today and old ones
-#: integer tensors in files of weights: positions and segments in old ones, and the count of averaged models
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02\x8a\n"  #: how files of `torch.save` begin, of current and of old versions
+#: integer tensors that files of weights may have: positions and segments in old ones, the count of averaged models
 _COUNTS = ("position_ids", "token_type_ids", "n_averaged")
 
 
@@ -51,13 +51,13 @@ def weight_shapes(path: Path) -> dict[str, torch.Size]:
 
     Raises:
         SetupError: a file is missing, or a pointer of git-lfs.
-        UserError: as `read_weights`; values that are not finite are found only in files that are read as a whole.
+        UserError: as `read_weights`; values that are not finite are noticed only in files that are read as a whole.
     """
     return _read(path, _shapes_of_file)
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file, of whatever type.
+    """The tensors of a safetensors file, of any type.
 
     Raises:
         SetupError: it is missing, or a pointer of git-lfs.
@@ -99,7 +99,7 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not tensor.numel():
             continue
-        ends = torch.stack(tensor.aminmax()).to(torch.float32)  # one pass without a copy; NaN is both ends
+        ends = torch.stack(tensor.aminmax()).to(torch.float32)  # one pass without a copy; NaN becomes both ends
         if not torch.isfinite(ends).all():
             raise UserError(f"{name} has values that are not finite (NaN or infinite)")
 
@@ -112,8 +112,10 @@ def _read(path: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, T]:
         parts = {shard.relative_to(first.parent).as_posix(): read(shard) for shard in shards}
         _check_shards(first, {shard: part.keys() for shard, part in parts.items()})
         tensors = {name: tensor for part in parts.values() for name, tensor in part.items()}
-    if odd := [name for name in tensors if not name.isprintable()]:
-        raise UserError(f"{first}: {odd[0]!r} is no name of a tensor, so the file is damaged; fetch it again")
+    if unprintable := [name for name in tensors if not name.isprintable()]:
+        raise UserError(
+            f"{first}: {unprintable[0]!r} is not the name of a tensor, so the file is damaged; fetch it again"
+        )
     try:
         return unwrapped(tensors)
     except UserError as error:
@@ -121,23 +123,23 @@ def _read(path: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, T]:
 
 
 def _check_written(tensors: Mapping[str, Tensor]) -> None:
-    """Check that no matrix or scale of a LayerNorm is zero, as in the rest of a file whose download broke off."""
+    """Check that no matrix and no LayerNorm scale is all zeros, as in a file whose download was interrupted."""
     for name, tensor in tensors.items():
         if is_never_zero(name) and tensor.numel() and not tensor.any():
-            raise UserError(f"{name} is all zeros, as where a file is only half written; fetch it again")
+            raise UserError(f"{name} is all zeros, as in a file that was only partly written; fetch it again")
 
 
 def _check_shards(index: Path, names: Mapping[str, Collection[str]]) -> None:
-    """Check that the index says of every tensor in which shard it is."""
+    """Check that the index and the shards agree on where every tensor is."""
     listed = shard_of_names(index)
     for name, shard in listed.items():
         if name not in names[Path(shard).as_posix()]:
             raise UserError(f"{index}: {name} is not in {shard}, where it should be; fetch both again")
-    for shard, there in names.items():
-        for name in there:
+    for shard, present in names.items():
+        for name in present:
             if name not in listed or Path(listed[name]).as_posix() != shard:
-                where = f"says that it is in {listed[name]}" if name in listed else "does not have it"
-                raise UserError(f"{index}: {name} is in {shard}, but the index {where}; fetch both again")
+                entry = f"says that it is in {listed[name]}" if name in listed else "does not have it"
+                raise UserError(f"{index}: {name} is in {shard}, but the index {entry}; fetch both again")
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
@@ -194,26 +196,26 @@ def _damaged(path: Path, error: Exception) -> UserError:
 
 
 _CODE = re.compile(r"GLOBAL ([\w.]+)")
-#: where training scripts put the tensors next to other data
-_INSIDE = (
+#: keys under which training scripts store the tensors next to other data
+_STATE_KEYS = (
     *("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "weights"),
     *("ema", "ema_model", "ema_state_dict", "model_ema", "state_dict_ema", "averaged_model"),
 )
-_DEEPEST = 4
+_MAXIMUM_DEPTH = 4
 _LISTED = 5
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by the names they have there.
+    """The tensors of a file of `torch.save` under their names in it.
 
     Raises:
         UserError: it is damaged, or holds more than tensors, whose code would have to run, or several models.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of another protocol; what it cannot read raises its own error
+            warnings.simplefilter("ignore")  # of other protocols; what cannot be read raises an error
             data = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged pickle raises is anything
+    except Exception as error:  # a damaged pickle may raise anything
         raise UserError(f"{path}: refused: {_reason(error, path)}") from error
     return _tensors(data, path)
 
@@ -228,7 +230,7 @@ def _reason(error: Exception, path: Path) -> str:
         return "it is a safetensors file; name it model.safetensors"
     code = _CODE.search(text) if isinstance(error, pickle.UnpicklingError) else None
     if code is None:
-        return describe_start(path) or "it is damaged, or no checkpoint of torch"
+        return describe_start(path) or "it is damaged, or not a checkpoint of torch"
     return f"it holds code or objects ({code[1]}) that loading would run; save only the state dict, best as safetensors"
 
 
@@ -242,7 +244,7 @@ def _tensors(data: object, path: Path) -> dict[str, Tensor]:
     if any("_packed_params" in name for name in other):
         raise UserError(f"{path}: {other[0]}: this is a quantized model; {FULL_PRECISION}")
     if other:
-        raise UserError(f"{path}: refused: not only tensors are in it: {', '.join(other[:_LISTED])}")
+        raise UserError(f"{path}: refused: it holds more than tensors: {', '.join(other[:_LISTED])}")
     return {str(name): tensor for name, tensor in data.items()}
 
 
@@ -252,15 +254,15 @@ def _shown(name: object) -> str:
 
 def _innermost(data: object, path: Path) -> object:
     """The mapping with the tensors of the model."""
-    for _ in range(_DEEPEST):
+    for _ in range(_MAXIMUM_DEPTH):
         if not isinstance(data, Mapping) or any(_is_matrix(value) for value in data.values()):
             return data
-        inside = [name for name in _INSIDE if _has_tensors(data.get(name), _DEEPEST)]
-        if not inside:
+        keys = [name for name in _STATE_KEYS if _has_tensors(data.get(name), _MAXIMUM_DEPTH)]
+        if not keys:
             return data
-        if len(inside) > 1:
-            raise UserError(f"{path}: refused: it holds several models ({', '.join(inside)}); save only one of them")
-        data = data[inside[0]]
+        if len(keys) > 1:
+            raise UserError(f"{path}: refused: it holds several models ({', '.join(keys)}); save only one of them")
+        data = data[keys[0]]
     return data
 
 
@@ -272,4 +274,4 @@ def _has_tensors(value: object, depth: int) -> bool:
     """Whether there is a tensor in a mapping or in those that it holds."""
     if not isinstance(value, Mapping) or not depth:
         return False
-    return any(isinstance(one, Tensor) or _has_tensors(one, depth - 1) for one in value.values())
+    return any(isinstance(item, Tensor) or _has_tensors(item, depth - 1) for item in value.values())

@@ -1,4 +1,4 @@
-"""Which quantizer sits where in the baselines."""
+"""The schemes of the baselines: which quantizer is at which site."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _activation_bits = validators.in_((2, 3, 4, 8))
 
 @frozen(kw_only=True)
 class DorefaScheme(SchemeOptions):
-    """DoReFa-Net: weights squeezed by tanh, activations cut off at 1.
+    """DoReFa-Net: weights squashed by tanh, activations clipped at 1.
 
     Weights: one range for a matrix, one for each row of the word embedding. Activations: all linear inputs and all of
     the attention; from 0 where they are never negative (the attention probabilities, and the hidden activation, which
     is relu), from -1 elsewhere.
     Source: DoReFa-Net, arXiv:1606.06160.
-    Differs: the paper is on convolutional networks, which know no attention and normalise after each product. Here
-    levels of weights keep the size of the weights (`unit_range=False`), and signed activations are ours. Gradients
+    Differs: the paper is on convolutional networks, which have no attention and normalize after each product. Here
+    levels of weights have the magnitude of the weights (`unit_range=False`), and signed activations are ours. Gradients
     are not quantized.
     """
 
@@ -57,20 +57,20 @@ class DorefaScheme(SchemeOptions):
 
 @frozen(kw_only=True)
 class PactScheme(SchemeOptions):
-    """PACT: activations cut off at a learned value, over the weights of DoReFa-Net.
+    """PACT: activations clipped at a learned value, with the weights of DoReFa-Net.
 
     Weights: one range for a matrix, one for each row of the word embedding. Activations: all linear inputs and all of
     the attention; from 0 where they are never negative (the attention probabilities, whose clip begins at 1, and the
     hidden activation, which is relu), from minus the clip elsewhere.
     Source: PACT, arXiv:1805.06085.
-    Differs: the paper is on convolutional networks, which know no attention and normalise after each product. Here
-    levels of weights keep the size of the weights (`unit_range=False`), and signed activations are ours.
+    Differs: the paper is on convolutional networks, which have no attention and normalize after each product. Here
+    levels of weights have the magnitude of the weights (`unit_range=False`), and signed activations are ours.
     """
 
     kind = "pact"
     weight_bits: WeightBits = field(default=4, validator=_weight_bits)  #: of a weight; 1 is the scaled sign
     activation_bits: ActivationBits = field(default=4, validator=_activation_bits)  #: of an activation
-    clip: float = field(default=2.5, validator=validators.gt(0))  #: first value of the clip of activations
+    clip: float = field(default=2.5, validator=validators.gt(0))  #: initial value of the clip of activations
     as_published: bool = False  #: zeros in weights as in the published code
 
     def spec(self) -> QuantSpec:
@@ -89,11 +89,11 @@ class PactScheme(SchemeOptions):
 
 @frozen(kw_only=True)
 class XnorScheme(SchemeOptions):
-    """XNOR-Net: signs of weights and activations, each row and each token with its scale.
+    """XNOR-Net: signs of weights and activations, with a scale for each row and each token.
 
     Weights: one scale for each row. Activations: all linear inputs, and Q, K and V of every head.
     Source: XNOR-Net, arXiv:1603.05279.
-    Differs: the paper is on convolutional networks, which know no attention. The attention probabilities stay in full
+    Differs: the paper is on convolutional networks, which have no attention. The attention probabilities stay in full
     precision: none is negative, so signs carry no information. The published code leaves the first layer in full
     precision; here that is the word embedding, which is binary.
     """
@@ -110,20 +110,22 @@ class XnorScheme(SchemeOptions):
 
 @frozen(kw_only=True)
 class IrnetScheme(SchemeOptions):
-    """IR-Net: signs of balanced weights and of activations, with a gradient that sharpens as the training goes on.
+    """IR-Net: signs of balanced weights and of activations, with a gradient that sharpens during training.
 
     Weights: one power of two as scale for each row. Activations: all linear inputs, and Q, K and V.
     Source: IR-Net, arXiv:1909.10788.
-    Differs: the paper is on convolutional networks, which know no attention and normalise after each product. Here the
-    scale is that of the balanced weights (`scale_of: balanced`), which keeps their size; the attention probabilities
-    stay in full precision: none is negative, so signs carry no information. The paper leaves the first layer in full
-    precision, which here is the word embedding and is binary.
+    Differs: the paper is on convolutional networks, which have no attention and normalize after each product. Here the
+    scale is that of the balanced weights (`scale_of: balanced`), which keeps their magnitude; the attention
+    probabilities stay in full precision: none is negative, so signs carry no information. The paper leaves the first
+    layer in full precision, which here is the word embedding and is binary.
     """
 
     kind = "irnet"
     activation_bits: Literal[1, 32] = field(default=1, validator=validators.in_((1, 32)))  #: 32: weights only
-    first: float = field(default=0.1, validator=validators.gt(0))  #: steepness of the gradient at the start
-    last: float = field(default=10.0, validator=validators.gt(0))  #: and at the end of the training
+    first: float = field(
+        default=0.1, validator=validators.gt(0)
+    )  #: steepness of the gradient at the start of the training
+    last: float = field(default=10.0, validator=validators.gt(0))  #: the same at its end
     as_published: bool = False  #: zeros and equal weights as in the published code
 
     def spec(self) -> QuantSpec:
@@ -139,8 +141,8 @@ class ReactScheme(SchemeOptions):
 
     Weights: one scale for each row. Activations: all linear inputs, and Q, K and V; each channel has its threshold.
     Source: ReActNet, arXiv:2003.03488.
-    Differs: the paper is on convolutional networks, which know no attention. Its RPReLU is not here, since a BERT has
-    no activation function behind most products. The attention probabilities stay in full precision: none is negative,
+    Differs: the paper is on convolutional networks, which have no attention. Its RPReLU is left out, since a BERT has
+    no activation function after most products. The attention probabilities stay in full precision: none is negative,
     so signs carry no information. The paper leaves the first layer in full precision, which here is the word
     embedding and is binary.
     """

@@ -1,4 +1,4 @@
-"""Checkpoints that the published code of BiBERT wrote, or the BEBERT repository's copy of it."""
+"""Checkpoints of the published code of BiBERT, and of its copy in the BEBERT repository."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bebertlab.api import (
 from bebertlab_bibert.schemes import BebertBibertScheme, BibertScheme
 
 _QUERY = f"{layer_path(0)}.attention.self.query.weight"
-#: what every checkpoint has and no forward pass reads: scale of the linears, gate of the blocks, clips of other methods
+#: in every checkpoint, but not used in a forward pass: scales of linear layers, gates of blocks, clips of other methods
 _UNUSED = re.compile(
     r".*(\.dense|\.query|\.key|\.value)\.scale|.*\.output\.gate|.*\.(weight|act)_clip_val|.*\.clip_(query|key|value|attn)"
 )
@@ -35,14 +35,14 @@ _UNUSED = re.compile(
 
 @frozen(kw_only=True)
 class BibertImporter(ImporterOptions):
-    """Reads a model that the published code of BiBERT stored.
+    """Reads a model of the published code of BiBERT.
 
-    Its parameters `scale` and `gate` and its clips are left out: no forward pass reads them.
+    Its parameters `scale` and `gate` and its clips are left out, as no forward pass uses them.
     Source: BiBERT, arXiv:2203.06390, its published code.
     """
 
     kind = "bibert"
-    as_published: bool = True  #: zeros are a third level, as where it was trained; false: they count as +1
+    as_published: bool = True  #: zeros are a third level, as in its training; false: they count as +1
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint."""
@@ -51,13 +51,13 @@ class BibertImporter(ImporterOptions):
 
 @frozen(kw_only=True)
 class BebertBibertImporter(ImporterOptions):
-    """Reads a model that the BEBERT repository's copy of BiBERT stored; names and settings are those of BiBERT.
+    """Reads a model of the BEBERT repository's copy of BiBERT; names and settings are those of BiBERT.
 
     Source: the code of BEBERT, arXiv:2210.15976 (folder BiBERT).
     """
 
     kind = "bebert-bibert"
-    as_published: bool = True  #: zeros are a third level, as where it was trained; false: they count as +1
+    as_published: bool = True  #: zeros are a third level, as in its training; false: they count as +1
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
         """The model of a checkpoint."""
@@ -68,34 +68,34 @@ def _read(tensors: Mapping[str, Tensor], config: Mapping[str, Any], spec: QuantS
     _check_bits(config, is_bibert=any(map(_UNUSED.fullmatch, tensors)))
     given = {name: tensor for name, tensor in modern_names(tensors).items() if not _UNUSED.fullmatch(name)}
     sizes = classifier_architecture(config, {name: tensor.shape for name, tensor in given.items()})
-    own, theirs = BertClassifier(sizes, spec).state_dict(), _published_names(sizes, spec)
+    expected, published = BertClassifier(sizes, spec).state_dict(), _published_names(sizes, spec)
     try:
-        check_tensors(given, {theirs.get(name, name): tensor for name, tensor in own.items()})
+        check_tensors(given, {published.get(name, name): tensor for name, tensor in expected.items()})
     except UserError as error:
         raise UserError(f"not a checkpoint of BiBERT's published code with this config.json: {error}") from error
     _check_weights(given[_QUERY])
-    imported = {name: given[theirs.get(name, name)].to(torch.float32, copy=True) for name in own}
+    imported = {name: given[published.get(name, name)].to(torch.float32, copy=True) for name in expected}
     return Checkpoint(architecture=sizes, spec=spec, tensors=imported)
 
 
 def _published_names(sizes: Architecture, spec: QuantSpec) -> dict[str, str]:
-    """Ours to theirs, of every weight and bias that is quantized here."""
+    """The published names of the weights and biases of quantized modules, by our names."""
     return {
-        branch_prefix(path, 0, count) + what: f"{path}.{what}"
+        branch_prefix(path, 0, count) + tensor: f"{path}.{tensor}"
         for path, count in branch_counts(sizes, spec).items()
-        for what in ("weight", "bias")
+        for tensor in ("weight", "bias")
     }
 
 
 def _check_bits(config: Mapping[str, Any], *, is_bibert: bool) -> None:
-    """`is_bibert`: the tensors show that it is a BiBERT, whether or not config.json does."""
-    wanted = {"weight_bits": 1, "input_bits": 1, "quantize_act": True}
+    """`is_bibert`: the names of tensors show that it is a BiBERT, whether config.json does or not."""
+    expected = {"weight_bits": 1, "input_bits": 1, "quantize_act": True}
     if not is_bibert and (missing := [name for name in ("weight_bits", "input_bits") if name not in config]):
         raise UserError(
-            f"config.json lacks {' and '.join(missing)}, and no tensor is of a BiBERT (its layers have a `scale`): this"
-            " looks like a model in full precision; read it as `huggingface`"
+            f"config.json lacks {' and '.join(missing)}, and no tensor is one of a BiBERT (whose layers have a"
+            " `scale`): this looks like a model in full precision; import it as `huggingface`"
         )
-    if wrong := [f"{name} is {config[name]}" for name, value in wanted.items() if config.get(name, value) != value]:
+    if wrong := [f"{name} is {config[name]}" for name, value in expected.items() if config.get(name, value) != value]:
         raise UserError(f"config.json: {', '.join(wrong)}; BiBERT has weights and activations of 1 bit")
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints that the published code of BinaryBERT (and BEBERT on top of it) or of TernaryBERT wrote."""
+"""Checkpoints of the published code of BinaryBERT (and of BEBERT, which builds on it) and of TernaryBERT."""
 
 from __future__ import annotations
 
@@ -37,18 +37,20 @@ _NORM_EPSILON = 1e-12  #: of every LayerNorm of the published code, whatever con
 
 @frozen(kw_only=True)
 class BinaryBertImporter(ImporterOptions):
-    """Reads a model that the published code of BinaryBERT stored, ternary or split, quantized or not.
+    """Reads a model of the published code of BinaryBERT, ternary or split, quantized or not.
 
     The two branches of a split module end in `_1` and `_2`; clips and steps are `weight_clip_val` and
     `input_clip_val` of a linear layer, `embed_clip_val` of the word embedding, and `clip_query`, `clip_key`,
-    `clip_value` and `clip_attn` of the attention. Those that its bits leave without use are left out. Numbers of double
-    precision, as the biases of a split are, become single ones.
-    Differs: a step counts as set, also one of exactly 1; the published code sets that one anew, as does `as_published`.
+    `clip_value` and `clip_attn` of the attention. Those that models of its bits do not use are left out. Tensors in
+    double precision, such as the biases of a split, are converted to single precision.
+    Differs: every step counts as set; the published code sets one of exactly 1 again, and so does `as_published`.
     Source: BinaryBERT, arXiv:2012.15701, and BEBERT, arXiv:2210.15976, their published code.
     """
 
     kind = "binarybert"
-    weight_bits: int | None = None  #: instead of those in config.json, which the published split copies unchanged
+    weight_bits: int | None = (
+        None  #: instead of those in config.json, which the published code copies unchanged when it splits
+    )
     as_published: bool = False  #: zeros and empty groups as in the published code; false: see the quantizers
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
@@ -71,7 +73,7 @@ class BinaryBertImporter(ImporterOptions):
         return _checkpoint(
             given,
             sizes,
-            _design(scheme, sizes).with_branches(dict.fromkeys(split, 2)),
+            _spec(scheme, sizes).with_branches(dict.fromkeys(split, 2)),
             ternarybert=False,
             unset=1.0 if self.as_published else None,
         )
@@ -100,9 +102,9 @@ class BinaryBertImporter(ImporterOptions):
 
 @frozen(kw_only=True)
 class TernaryBertImporter(ImporterOptions):
-    """Reads a model that the published code of TernaryBERT stored.
+    """Reads a model of the published code of TernaryBERT.
 
-    Its clips, `weight_clip_val`, `act_clip_val` and those of the attention, all are the `clip_val` of config.json.
+    Its clips, `weight_clip_val`, `act_clip_val` and those of attention, are all equal to `clip_val` in config.json.
     Source: TernaryBERT, arXiv:2009.12812, its published code.
     """
 
@@ -131,7 +133,7 @@ class TernaryBertImporter(ImporterOptions):
         for name, tensor in given.items():
             if name.endswith("weight_clip_val") and not torch.equal(tensor.abs(), torch.full_like(tensor, clip)):
                 raise UserError(f"{name} is {tensor.tolist()}, but config.json has clip_val {clip} for all of them")
-        return _checkpoint(given, sizes, _design(scheme, sizes), ternarybert=True)
+        return _checkpoint(given, sizes, _spec(scheme, sizes), ternarybert=True)
 
 
 def _architecture(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Architecture:
@@ -143,8 +145,8 @@ def _granularity(config: Mapping[str, Any], flag: str, *, default: bool) -> Any:
     return "tensor" if config.get(flag, default) else "row"
 
 
-def _design(scheme: SchemeOptions, sizes: Architecture) -> QuantSpec:
-    """What a scheme says, with the hidden activation that config.json has."""
+def _spec(scheme: SchemeOptions, sizes: Architecture) -> QuantSpec:
+    """The spec of a scheme, with the hidden activation of config.json."""
     spec = scheme.spec()
     return spec if spec.activation is None else evolve(spec, activation=sizes.activation)
 
@@ -152,29 +154,34 @@ def _design(scheme: SchemeOptions, sizes: Architecture) -> QuantSpec:
 def _checkpoint(
     given: Mapping[str, Tensor], sizes: Architecture, spec: QuantSpec, *, ternarybert: bool, unset: float | None = None
 ) -> Checkpoint:
-    """`unset`: a step that was never set."""
-    own = BertClassifier(sizes, spec).state_dict()
-    theirs = {name: _published(name, spec, ternarybert) for name in own if not name.endswith(".initialised")}
-    wanted = {theirs[name]: own[name] for name in theirs}
-    found = {name: tensor for name, tensor in given.items() if name in wanted or not _CLIP.fullmatch(name)}
+    """`unset`: the value of a step that was never set."""
+    expected = BertClassifier(sizes, spec).state_dict()
+    published = {name: _published(name, spec, ternarybert) for name in expected if not name.endswith(".initialised")}
+    used = {published[name]: expected[name] for name in published}
     # a step may have been stored with a dimension
-    found = {name: t.reshape(wanted[name].shape) if _one(t, wanted.get(name)) else t for name, t in found.items()}
+    given = {
+        name: _reshaped(tensor, used.get(name))
+        for name, tensor in given.items()
+        if name in used or not _CLIP.fullmatch(name)
+    }
     try:
-        check_tensors(found, wanted)
+        check_tensors(given, used)
     except UserError as error:
         code = "TernaryBERT" if ternarybert else "BinaryBERT"
         raise UserError(f"not a checkpoint of {code}'s published code with this config.json: {error}") from error
     tensors = {
-        name: found[theirs[name]].to(tensor.dtype, copy=True)
-        if name in theirs
-        else torch.tensor(unset is None or bool(found[theirs[f"{name.removesuffix('initialised')}step"]] != unset))
-        for name, tensor in own.items()
+        name: given[published[name]].to(tensor.dtype, copy=True)
+        if name in published
+        else torch.tensor(unset is None or bool(given[published[f"{name.removesuffix('initialised')}step"]] != unset))
+        for name, tensor in expected.items()
     }
     return Checkpoint(architecture=sizes, spec=spec, tensors=tensors)
 
 
-def _one(given: Tensor, wanted: Tensor | None) -> bool:
-    return wanted is not None and given.numel() == 1 == wanted.numel()
+def _reshaped(step: Tensor, expected: Tensor | None) -> Tensor:
+    """A single number in the expected shape; other tensors unchanged."""
+    single = expected is not None and step.numel() == expected.numel() == 1
+    return step.reshape(expected.shape) if expected is not None and single else step
 
 
 def _published(name: str, spec: QuantSpec, ternarybert: bool) -> str:

@@ -25,43 +25,43 @@ from bebertlab_binarybert.lsq import Lsq
 from bebertlab_binarybert.twn import Twn
 from bebertlab_binarybert.uniform import Uniform
 
-FULL = 32  #: bits of what is not quantized
+FULL = 32  #: bits where nothing is quantized
 
 
 @frozen(kw_only=True)
 class Methods:
     """The methods for one kind of tensor, and the options of a scheme that choose among them."""
 
-    bits_option: str  #: the field that says how many bits
-    method_option: str  #: the field that names a method
-    usual: Mapping[int, str]  #: what the paper takes, by bits
-    bits: Mapping[str, tuple[int, int]]  #: the fewest and the most of each method
+    bits_option: str  #: the field for the number of bits
+    method_option: str  #: the field for the method
+    usual: Mapping[int, str]  #: the paper's choice, by bits
+    bits: Mapping[str, tuple[int, int]]  #: the fewest and the most bits of each method
 
-    def choose(self, bits: int, named: str | None) -> str | None:
-        """The method for so many bits, None for full precision; `named` is the user's choice, if any.
+    def choose(self, bits: int, method: str | None) -> str | None:
+        """The method for a number of bits, None for full precision; `method` is the user's choice, if any.
 
         Raises:
-            ValueError: the method does not have so many bits, or no one says which one has them.
+            ValueError: the method does not support these bits, or none is chosen and the paper has none for them.
 
         >>> WEIGHTS.choose(2, None), WEIGHTS.choose(2, "laq"), WEIGHTS.choose(32, None)
         ('twn', 'laq', None)
         """
-        if named is None:
+        if method is None:
             if bits != FULL and bits not in self.usual:
-                usual = ", ".join(f"{number} ({method})" for number, method in self.usual.items())
-                others = ", ".join(f"{method} {self._range(method)}" for method in self.bits)
+                usual = ", ".join(f"{number} ({name})" for number, name in self.usual.items())
+                ranges = ", ".join(f"{name} {self._range(name)}" for name in self.bits)
                 raise ValueError(
                     f"'{self.bits_option}' must be {usual} or 32 (none), as in the paper, unless"
-                    f" `{self.method_option}` names a method ({others} bits): {bits}"
+                    f" `{self.method_option}` names a method ({ranges} bits): {bits}"
                 )
             return self.usual.get(bits)
-        if named not in self.bits:
-            raise ValueError(f"'{self.method_option}' must be one of {', '.join(self.bits)}: {named}")
-        fewest, most = self.bits[named]
+        if method not in self.bits:
+            raise ValueError(f"'{self.method_option}' must be one of {', '.join(self.bits)}: {method}")
+        fewest, most = self.bits[method]
         if not fewest <= bits <= most:
-            right = self._range(named)
-            raise ValueError(f"'{self.bits_option}' must be {right} for `{self.method_option}: {named}`: {bits}")
-        return named
+            allowed = self._range(method)
+            raise ValueError(f"'{self.bits_option}' must be {allowed} for `{self.method_option}: {method}`: {bits}")
+        return method
 
     def _range(self, method: str) -> str:
         fewest, most = self.bits[method]
@@ -82,7 +82,7 @@ ACTIVATIONS = Methods(
 )
 
 
-#: values there are not balanced around zero: after softmax, and after the hidden activation
+#: values there are not centred around zero: after softmax, and after the hidden activation
 _ONE_SIDED = (Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN)
 
 _granularity = validators.in_(GRANULARITIES)
@@ -98,7 +98,7 @@ def _activation_bits(scheme: BinaryBert, _: Attribute[int], bits: int) -> None:
 
 @frozen(kw_only=True)
 class BinaryBert(SchemeOptions):
-    """BinaryBERT: binary or ternary weights under 8-bit or 4-bit activations.
+    """BinaryBERT: binary or ternary weights with 8-bit or 4-bit activations.
 
     Weights: one scale for a matrix, one for each row of the word embedding. Activations of 8 bits are uniform with
     learned clips; those of 4 bits have learned steps and relu as hidden activation. The attention probabilities and
@@ -121,24 +121,24 @@ class BinaryBert(SchemeOptions):
     )  #: method of the activations; null: by their bits
     matrix_granularity: Granularity = field(
         default="tensor", validator=_granularity
-    )  #: what shares a scale in the weight of a linear layer: the whole, or each row (output)
+    )  #: what shares a scale in the weight of a linear layer: the whole matrix, or each row (output)
     embedding_granularity: Granularity = field(
         default="row", validator=_granularity
-    )  #: the same of the word embedding, a row being a word
+    )  #: the same for the word embedding, where a row is a word
     activation_granularity: Granularity = field(
         default="tensor", validator=_granularity
-    )  #: the same of activations, a row being a token, or one head's matrix inside attention; lsq has no rows
-    clip: float = field(default=2.5, validator=validators.gt(0))  #: uniform: clips are at -clip and clip to begin with
+    )  #: the same for activations, where a row is a token, or one head's matrix inside attention; lsq has no rows
+    clip: float = field(default=2.5, validator=validators.gt(0))  #: uniform: the initial clips are -clip and clip
     learnable: bool = True  #: clips of uniform are trained; steps of lsq always are
-    symmetric: bool = True  #: of uniform and lsq: Q, K, V, linear layers (but one) and the word embedding
-    one_sided_symmetric: bool = False  #: the same of attention probabilities and the second feed-forward layer
+    symmetric: bool = True  #: uniform and lsq: in Q, K, V, linear layers but FFN down, and the word embedding
+    one_sided_symmetric: bool = False  #: the same for attention probabilities and FFN down
     activation: Literal["gelu", "relu"] | None = field(
         default=None, validator=validators.optional(validators.in_(("gelu", "relu")))
     )  #: hidden activation; null: relu with lsq, else the model's
     as_published: bool = False  #: zeros, empty groups and steps below 0 as in the published code
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what lsq does not have."""
+        """Refuse options that lsq does not have."""
         if ACTIVATIONS.choose(self.activation_bits, self.activations) != "lsq":
             return
         if self.activation_granularity == "row":
@@ -208,13 +208,15 @@ class TernaryBert(SchemeOptions):
     activation_bits: Literal[2, 3, 4, 5, 6, 7, 8, 32] = field(
         default=8, validator=validators.in_((2, 3, 4, 5, 6, 7, 8, 32))
     )  #: uniform, 32 none
-    clip: float = field(default=2.5, validator=validators.gt(0))  #: weights and activations are cut off here
+    clip: float = field(
+        default=2.5, validator=validators.gt(0)
+    )  #: weights and activations are clipped at -clip and clip
     matrix_granularity: Granularity = field(
         default="tensor", validator=_granularity
-    )  #: what shares a scale in the weight of a linear layer: the whole, or each row (output)
+    )  #: what shares a scale in the weight of a linear layer: the whole matrix, or each row (output)
     embedding_granularity: Granularity = field(
         default="row", validator=_granularity
-    )  #: the same of the word embedding, a row being a word
+    )  #: the same for the word embedding, where a row is a word
     activation: Literal["gelu", "relu"] | None = field(
         default=None, validator=validators.optional(validators.in_(("gelu", "relu")))
     )  #: hidden activation; null: the model's

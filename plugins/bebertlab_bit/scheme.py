@@ -1,4 +1,4 @@
-"""Which quantizer sits where in BiT."""
+"""The scheme of BiT: which quantizer is at which site."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from bebertlab.api import (
 )
 from bebertlab_bit.quantizers import CentredSign, Elastic
 
-#: values there are not below zero: after softmax, and after relu
+#: values there are never negative: after softmax, and after relu
 _ONE_SIDED = (Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN)
 
 
 @frozen(kw_only=True)
 class Bit(SchemeOptions):
-    """BiT: binary weights around their mean under elastic activations of one bit or a few, relu in the hidden layers.
+    """BiT: binary weights around their mean, elastic activations of one bit or a few, relu as hidden activation.
 
     Weights: one mean for a tensor; one scale for a matrix, one for each row of the word embedding. Activations: -1 and
     +1, and 0 and 1 for the attention probabilities and the input of the second feed-forward layer; a learned scale at
-    every site, a learned shift of every channel at the inputs of the linear maps.
+    every site, and a learned shift of every channel at the inputs of linear layers.
     Source: BiT, arXiv:2205.13016, and its published code.
-    Differs: 32 bits are full precision, of weights or of activations. The paper shifts every binary activation, the
-    published code not those inside the attention (it computes their shifts and drops them), nor is it done here.
+    Differs: 32 bits are full precision, of weights or of activations. The paper shifts every binary activation; the
+    published code does not shift those inside attention (it computes their shifts and drops them), and neither do we.
     """
 
     kind = "bit"
@@ -43,13 +43,13 @@ class Bit(SchemeOptions):
     quantize_probabilities: bool = True  #: false leaves the attention probabilities in full precision
     matrix_granularity: Granularity = field(
         default="tensor", validator=validators.in_(GRANULARITIES)
-    )  #: what shares a scale in the weight of a linear layer: the whole, or each row (output)
+    )  #: what shares a scale in the weight of a linear layer: the whole matrix, or each row (output)
     embedding_granularity: Granularity = field(
         default="row", validator=validators.in_(GRANULARITIES)
-    )  #: the same of the word embedding, a row being a word
-    signed: bool = True  #: elastic: levels on both sides of zero in Q, K, V and at inputs of linear layers (but one)
-    one_sided_signed: bool = False  #: the same of attention probabilities and the second feed-forward layer
-    keep_scale: bool = True  #: elastic: starts from the scales of the step before; false: the first batch sets them
+    )  #: the same for the word embedding, where a row is a word
+    signed: bool = True  #: elastic: levels on both sides of zero in Q, K, V and at inputs of linear layers but FFN down
+    one_sided_signed: bool = False  #: the same for attention probabilities and the input of FFN down
+    keep_scale: bool = True  #: elastic: starts from the scales of the previous step; false: the first batch sets them
     as_published: bool = False  #: zeros become a third level at every binary site, as in the published code
 
     @activations.validator
@@ -57,7 +57,7 @@ class Bit(SchemeOptions):
         if value not in ("elastic", "bwn"):
             raise ValueError(f"'activations' must be 'elastic' or 'bwn', got '{value}'")
         if value == "bwn" and self.activation_bits not in (1, 32):
-            raise ValueError(f"'activations: bwn' has 1 bit, and 'activation_bits' says {self.activation_bits}")
+            raise ValueError(f"'activations: bwn' has 1 bit, but 'activation_bits' is {self.activation_bits}")
 
     def spec(self) -> QuantSpec:
         """The same quantizers in every layer."""

@@ -41,7 +41,7 @@ def test_a_model_that_cannot_be_used_is_refused(teacher: Artifact, codec: Codec,
     with pytest.raises(UserError, match="leave `classes` out"):
         check_classes(model, task, ("praise", "blame"))
     bare = shutil.copytree(teacher.folder, tmp_path / "bare", ignore=shutil.ignore_patterns("tokenizer*"))
-    with pytest.raises(SetupError, match=r"holds no tokenizer\.json"):
+    with pytest.raises(SetupError, match=r"has no tokenizer\.json"):
         check_classes(inspect_model(bare, codec), task)
 
 

@@ -111,7 +111,7 @@ def test_truncated_texts_are_counted_and_warned_of(bench: StageRunner, task: Tas
         assert metrics[f"truncated/{name}"] == long > 0
         assert metrics[f"truncated/{name}_percent"] == 100 * long / len(texts)
         said = f"{name}: {long} of {len(texts)} texts have more than 8 tokens (maximum_tokens of the encoder or the"
-        assert f"{said} loaded model) and lose their end" in warned
+        assert f"{said} loaded model) and are truncated" in warned
 
 
 def test_the_length_of_a_loaded_model_counts(bench: StageRunner, task: Task) -> None:

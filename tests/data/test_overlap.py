@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def test_another_format_or_version_of_unicode_is_counted_again(
     monkeypatch.setattr(module, "OVERLAP_CACHE", evolve(OVERLAP_CACHE, number=OVERLAP_CACHE.number + 1))
     _restarted(phrases, tmp_path)
     assert len(computed) == 6
-    monkeypatch.setattr(module.unicodedata, "unidata_version", "99.0.0")
+    monkeypatch.setattr(unicodedata, "unidata_version", "99.0.0")
     _restarted(phrases, tmp_path)
     assert len(computed) == 9
 

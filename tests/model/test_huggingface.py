@@ -97,7 +97,7 @@ def test_a_number_of_published_code_has_a_type() -> None:
 def test_bits_that_nobody_names_are_full_precision_unless_tensors_say_otherwise() -> None:
     assert quantized_bits({}, []) == (32, 32)
     assert quantized_bits({"weight_bits": 1, "input_bits": 4}, ["a.clip"]) == (1, 4)
-    with pytest.raises(UserError, match=r"lacks input_bits, but a\.clip is of a quantized model"):
+    with pytest.raises(UserError, match=r"lacks input_bits, but a\.clip belongs to a quantized model"):
         quantized_bits({"weight_bits": 1}, ["a.clip"])
     with pytest.raises(UserError, match="weight_bits is None; expected an integer"):
         quantized_bits({"weight_bits": None, "input_bits": 8}, [])
@@ -174,7 +174,10 @@ def test_a_bert_is_one_whatever_its_head(config: dict[str, Any]) -> None:
     [
         ({"model_type": "roberta"}, "model_type is 'roberta'; only 'bert' is supported"),
         ({"model_type": ["bert"]}, "only 'bert' is supported"),
-        ({"model_type": "bebertlab"}, "of a model that bebertlab wrote: a stage `load` takes it"),
+        (
+            {"model_type": "bebertlab"},
+            "so bebertlab wrote this model; read its folder, which has a bebertlab.json, with a stage `load`",
+        ),
         (
             {"architectures": ["RobertaForSequenceClassification"]},
             "architectures has RobertaForSequenceClassification;",
@@ -188,15 +191,15 @@ def test_a_bert_is_one_whatever_its_head(config: dict[str, Any]) -> None:
             "has quantization_config (gptq): the weights are quantized",
         ),
         ({"quantization_config": {"quant_method": "compressed-tensors"}}, "quantization_config (compressed-tensors)"),
-        ({"quantization_config": {"bits": 4}}, "quantization_config (of an unnamed method)"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config (method not named)"),
         ({"quantization_config": "int8"}, "quantization_config (int8)"),
         ({"compression_config": {"format": "int-quantized"}}, "compression_config (int-quantized)"),
         ({"auto_map": {"AutoModel": "m.M"}}, "the model needs its own code, which is not run"),
-        ({"transformers_weights": "a.safetensors"}, "the weights are in a file of another name"),
+        ({"transformers_weights": "a.safetensors"}, "the weights are in a file with another name"),
         ({"is_decoder": True}, "is_decoder is True: it attends to earlier tokens only"),
         ({"add_cross_attention": True}, "add_cross_attention is True"),
         ({"is_encoder_decoder": True}, "is_encoder_decoder is True"),
-        ({"pruned_heads": {"0": [1]}}, "pruned_heads is {'0': [1]}: attention heads were taken out"),
+        ({"pruned_heads": {"0": [1]}}, "pruned_heads is {'0': [1]}: attention heads were removed"),
     ],
 )
 def test_other_models_are_refused_by_the_key_that_says_so(config: dict[str, Any], words: str) -> None:

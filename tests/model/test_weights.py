@@ -55,7 +55,7 @@ def refused(path: Path) -> str:
 def test_the_rest_of_a_half_written_file_is_seen(tmp_path: Path, name: str) -> None:
     for zero in ("bert.a.LayerNorm.gamma", "module.bert.pooler.dense.weight"):
         write(tmp_path / name, {**TENSORS, zero: torch.zeros(2, 2)})
-        with pytest.raises(UserError, match=f"{name}: {zero} is all zeros, as where a file is only half written"):
+        with pytest.raises(UserError, match=f"{name}: {zero} is all zeros, as in a file that was only partly written"):
             read_weights(tmp_path)
     fine = ("bert.pooler.dense.bias", "bert.embeddings.token_type_embeddings.weight", "classifier.weight")
     write(tmp_path / name, {**TENSORS, **{zero: torch.zeros(2, 2) for zero in fine}})
@@ -119,7 +119,7 @@ def test_an_index_that_lies_is_refused(
 @pytest.mark.parametrize("name", ["a.bin", "a.safetensors"])
 def test_names_that_cannot_be_printed_are_a_sign_of_damage(tmp_path: Path, name: str) -> None:
     write(tmp_path / name, {"a\nb": torch.ones(1)})
-    assert r"'a\nb' is no name of a tensor, so the file is damaged" in refused(tmp_path / name)
+    assert r"'a\nb' is not the name of a tensor, so the file is damaged" in refused(tmp_path / name)
 
 
 def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:

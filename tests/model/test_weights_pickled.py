@@ -78,10 +78,10 @@ def test_it_is_not_guessed_which_of_two_models_is_meant(tmp_path: Path, data: ob
         ([torch.ones(2)], "expected a mapping of names to tensors, not a list"),
         ({}, "expected a mapping of names to tensors, not a dict"),
         (torch.ones(2), "expected a mapping of names to tensors, not a Tensor"),
-        ({"a": torch.ones(2), "epoch": 3}, "not only tensors are in it: epoch (int)"),
-        ({"state_dict": {}}, "not only tensors are in it: state_dict (dict)"),
-        ({"a": torch.ones(2, 2), "model": OTHER}, "not only tensors are in it: model (dict)"),
-        ({"student": TENSORS, "teacher": OTHER}, "not only tensors are in it: student (dict), teacher (dict)"),
+        ({"a": torch.ones(2), "epoch": 3}, "it holds more than tensors: epoch (int)"),
+        ({"state_dict": {}}, "it holds more than tensors: state_dict (dict)"),
+        ({"a": torch.ones(2, 2), "model": OTHER}, "it holds more than tensors: model (dict)"),
+        ({"student": TENSORS, "teacher": OTHER}, "it holds more than tensors: student (dict), teacher (dict)"),
         (
             {"a._packed_params.dtype": torch.qint8},
             "(dtype): this is a quantized model; save the model in fp32, fp16 or",
@@ -108,9 +108,9 @@ def test_code_is_refused_with_its_name_and_does_not_run(tmp_path: Path) -> None:
         (b"", "it is empty"),
         (b"Entry not found", "it is text that begins with 'Entry not found'"),
         (b"<!DOCTYPE html>\n<html>", "it is a web page"),
-        (b"\x80\x02}", "it is damaged, or no checkpoint of torch"),
+        (b"\x80\x02}", "it is damaged, or not a checkpoint of torch"),
         (b"PK\x03\x04 no archive", "it is "),
-        (bytes(range(256)), "it is damaged, or no checkpoint of torch"),
+        (bytes(range(256)), "it is damaged, or not a checkpoint of torch"),
     ],
 )
 def test_what_is_damaged_is_refused(tmp_path: Path, content: bytes, words: str) -> None:

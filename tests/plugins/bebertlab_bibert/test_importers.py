@@ -111,7 +111,7 @@ def test_a_model_in_full_precision_is_refused(published: tuple[dict[str, Tensor]
     silent = {name: value for name, value in config.items() if name not in ("weight_bits", "input_bits")}
     BibertImporter().read(tensors, silent)  # its tensors say what it is
     plain = dict(tiny_model(tiny_task(), seed=3).state_dict())
-    with pytest.raises(UserError, match="lacks weight_bits and input_bits, and no tensor is of a BiBERT"):
+    with pytest.raises(UserError, match="lacks weight_bits and input_bits, and no tensor is one of a BiBERT"):
         BibertImporter().read(plain, silent)
 
 

@@ -197,9 +197,9 @@ def test_what_contradicts_is_refused_with_the_reason(settings: dict[str, object]
 @pytest.mark.parametrize("lost", ["weight_bits", "input_bits"])
 def test_bits_that_are_not_told_are_asked_for(lost: str) -> None:
     config = {name: value for name, value in config_of(1, 8).items() if name != lost}
-    with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+_1\.weight is of a quantized model"):
+    with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+_1\.weight belongs to a quantized model"):
         read(stored(BinaryBert().spec(), 2), config)
-    with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+clip\S* is of a quantized model"):
+    with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+clip\S* belongs to a quantized model"):
         TernaryBertImporter().read(ternarybert(), config)
     assert lost == "input_bits" or read(stored(BinaryBert().spec(), 2), config, weight_bits=1).spec.branches
 

@@ -144,7 +144,7 @@ def test_settings_that_contradict_are_refused(
 
 @pytest.mark.parametrize("lost", ["weight_bits", "input_bits"])
 def test_bits_that_are_not_told_are_asked_for(published: dict[str, Tensor], config: dict[str, Any], lost: str) -> None:
-    with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+ is of a quantized model"):
+    with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+ belongs to a quantized model"):
         BitImporter().read(published, {name: value for name, value in config.items() if name != lost})
 
 

@@ -68,7 +68,7 @@ def test_as_published_reaches_every_binary_site() -> None:
         ({"weight_bits": 2}, "weight_bits"),
         ({"activation_bits": 17}, "activation_bits"),
         ({"activations": "lsq"}, "'activations' must be 'elastic' or 'bwn', got 'lsq'"),
-        ({"activations": "bwn", "activation_bits": 2}, "'activation_bits' says 2"),
+        ({"activations": "bwn", "activation_bits": 2}, "'activation_bits' is 2"),
         ({"embedding_granularity": "column"}, "embedding_granularity"),
     ],
 )

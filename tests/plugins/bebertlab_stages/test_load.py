@@ -136,7 +136,7 @@ def test_a_model_of_another_number_of_classes_is_refused(bench: StageRunner, fol
 
 def test_what_the_folder_lacks_is_named(bench: StageRunner, task: Task, folder: Path, tmp_path: Path) -> None:
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(SetupError, match=r"holds no tokenizer\.json; `bebertlab model import --tokenizer`"):
+    with pytest.raises(SetupError, match=r"has no tokenizer\.json; `bebertlab model import --tokenizer`"):
         prepared(folder, bench, task)
     with pytest.raises(SetupError, match="nowhere: no such folder"):
         prepared(tmp_path / "nowhere", bench, task)
