@@ -69,9 +69,11 @@ class Alphabet:
         lowest, highest = (end.item() for end in levels.aminmax())
         if not (self.low <= lowest and highest <= self.high):
             return False
-        if self.spacing == 1 and not levels.is_floating_point():
-            return True
-        return bool((levels % self.spacing == self.low % self.spacing).all())
+        mask = self.spacing - 1
+        # of powers of 2 the remainder is the last bits, which a CPU computes ten times as fast
+        by_bits = not levels.is_floating_point() and self.spacing & mask == 0
+        remainders = levels & mask if by_bits else levels % self.spacing
+        return all(end.item() == self.low % self.spacing for end in remainders.aminmax())
 
 
 SIGNS = Alphabet(-1, 1, spacing=2)  #: {-1, +1}

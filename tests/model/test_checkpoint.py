@@ -83,7 +83,7 @@ def test_shapes_say_as_much_as_tensors(
     assert full_precision_architecture(shapes, config) == square
     with pytest.raises(UserError, match=r"unexpected: odd \(2,\)"):
         full_precision_architecture({**shapes, "odd": torch.Size([2])}, config)
-    with pytest.raises(UserError, match="weight_bits is 1, so the model is a quantized one"):
+    with pytest.raises(UserError, match="weight_bits is 1, so this is a quantized model"):
         full_precision_architecture(shapes, {**config, "weight_bits": 1})
 
 

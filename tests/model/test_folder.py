@@ -190,7 +190,7 @@ def test_an_encoder_without_classifier_is_refused(ordinary: BertClassifier, tmp_
     tensors = load_file(tmp_path / "model.safetensors")
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("classifier")}
     save_file(kept, tmp_path / "model.safetensors")
-    with pytest.raises(UserError, match="this is no classifier"):
+    with pytest.raises(UserError, match="this is not a classifier"):
         load_model(tmp_path, codec)
 
 

@@ -211,7 +211,7 @@ def test_other_models_are_refused_by_the_key_that_says_so(config: dict[str, Any]
 def test_a_quantized_model_of_published_code_is_sent_to_its_importer() -> None:
     check_unquantized({"weight_bits": 32, "input_bits": None})
     for config in ({"weight_bits": 2}, {"weight_bits": 32, "input_bits": 8}, {"weight_bits": "1"}):
-        with pytest.raises(UserError, match=r"`bebertlab model import` with the --format of that code reads it"):
+        with pytest.raises(UserError, match=r"`bebertlab model import` with the --format of that code"):
             check_unquantized(config)
 
 

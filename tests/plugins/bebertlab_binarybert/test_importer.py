@@ -208,7 +208,7 @@ def test_what_is_no_classifier_is_refused() -> None:
     given = stored(BinaryBert().spec())
     del given["classifier.weight"]
     for importer in (BinaryBertImporter(), TernaryBertImporter()):
-        with pytest.raises(UserError, match="this is no classifier"):
+        with pytest.raises(UserError, match="this is not a classifier"):
             importer.read(given, config_of(1, 8))
 
 

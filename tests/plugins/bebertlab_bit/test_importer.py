@@ -155,7 +155,7 @@ def test_other_checkpoints_are_refused_by_the_published_names(
     published["bert.pooler.dense_1.weight"] = torch.zeros(2, 2)
     with pytest.raises(UserError, match=r"missing: \S+query\.move\.bias .*unexpected: bert\.pooler\.dense_1\.weight"):
         BitImporter().read(published, config)
-    with pytest.raises(UserError, match="this is no classifier"):
+    with pytest.raises(UserError, match="this is not a classifier"):
         BitImporter().read({}, config)
 
 
