@@ -9,7 +9,7 @@ import torch
 from attrs import evolve, field, frozen
 from torch import Tensor
 
-from bebertlab.inference.modules import FixedLinear, Int8Linear
+from bebertlab.inference.modules import FixedLinear, IntegerLinear
 from bebertlab.inference.prepare import prepare
 from bebertlab.interfaces.architecture import (
     ATTENTION_SITES,
@@ -226,7 +226,7 @@ def test_quantizers_that_attention_does_not_call_by_forward_are_checked(checkpoi
         run(BertClassifier.from_checkpoint(apply_spec(checkpoint, spec)), batch)
 
 
-@pytest.mark.parametrize(("large", "kind"), [(False, FixedLinear), (True, Int8Linear)])
+@pytest.mark.parametrize(("large", "kind"), [(False, FixedLinear), (True, IntegerLinear)])
 def test_prepared_models_are_checked_in_whatever_way_they_multiply(
     sizes: Architecture, batch: Batch, large: bool, kind: type
 ) -> None:
