@@ -67,7 +67,7 @@ def check_activation_codes(model: BertClassifier, network: nn.Module | None = No
             handle.remove()
 
 
-def _register_checks(model: BertClassifier, network: nn.Module) -> Iterator[RemovableHandle]:
+def _register_checks(model: BertClassifier, network: nn.Module) -> Iterator[RemovableHandle | _FirstCall]:
     """Hooks on modules that always run: many a quantizer is called by other methods than `forward`."""
 
     def check_of(quantizer: nn.Module, path: str) -> _Check:
@@ -84,7 +84,7 @@ def _register_checks(model: BertClassifier, network: nn.Module) -> Iterator[Remo
                 if projection := _PROJECTIONS.get(Site(name)):
                     yield _check_first_output(network.get_submodule(f"{path}.{projection}"), module, check)
                 else:
-                    yield _check_first_input(network.get_submodule(quantizer_path), check)
+                    yield _FirstCall(network.get_submodule(quantizer_path), check)
 
 
 def _check_first_input(module: nn.Module, check: _Check) -> RemovableHandle:
@@ -103,6 +103,28 @@ def _check_first_output(projection: nn.Module, attention: SelfAttention, check: 
 
     handle = projection.register_forward_hook(hook)
     return handle
+
+
+class _FirstCall:
+    """Checks the first input of a quantizer, whether `forward` gets it or, in exact predictions, `encode`."""
+
+    def __init__(self, quantizer: nn.Module, check: _Check) -> None:
+        self._quantizer, self._check = cast("Quantizer", quantizer), check
+        self._encode = self._quantizer.encode
+        self._hook = quantizer.register_forward_pre_hook(lambda _, inputs: self._first(inputs[0]))
+        vars(quantizer)["encode"] = self
+
+    def __call__(self, x: Tensor) -> Codes:
+        self._first(x)
+        return self._encode(x)
+
+    def remove(self) -> None:
+        self._hook.remove()
+        vars(self._quantizer).pop("encode", None)
+
+    def _first(self, x: Tensor) -> None:
+        self.remove()
+        self._check(_first_examples(x))
 
 
 def _first_examples(x: Tensor) -> Tensor:
