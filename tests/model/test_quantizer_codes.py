@@ -226,12 +226,11 @@ def test_quantizers_that_attention_does_not_call_by_forward_are_checked(checkpoi
         run(BertClassifier.from_checkpoint(apply_spec(checkpoint, spec)), batch)
 
 
-@pytest.mark.parametrize(("large", "kind"), [(False, FixedLinear), (True, IntegerLinear)])
+@pytest.mark.parametrize(("quantized", "kind"), [(False, FixedLinear), (True, IntegerLinear)])
 def test_prepared_models_are_checked_in_whatever_way_they_multiply(
-    sizes: Architecture, batch: Batch, large: bool, kind: type
+    sizes: Architecture, batch: Batch, quantized: bool, kind: type
 ) -> None:
-    sizes = attrs.evolve(sizes, hidden=256, ffn=256) if large else sizes
-    spec = QuantSpec(weights={Site.FFN_UP: Made()}, inputs={Site.FFN_UP: Made(make=Shifted)})
+    spec = QuantSpec(weights={Site.FFN_UP: Made()} if quantized else {}, inputs={Site.FFN_UP: Made(make=Shifted)})
     broken = BertClassifier.from_checkpoint(apply_spec(random_checkpoint(sizes, seed=0, spread=0.3), spec))
     assert isinstance(prepare(broken).network.get_submodule("bert.encoder.layer.0.intermediate.dense"), kind)
     with pytest.raises(BrokenQuantizer, match=r"\(inputs\.ffn_up, "):
