@@ -6,12 +6,15 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import evolve
 
 from bebertlab.interfaces.events import StageProgress, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.metric_names import curve_metric
 from bebertlab.redact import redact_word
 from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.store.fingerprint import file_digest, output_digest
@@ -30,11 +33,13 @@ from bebertlab.tracking.mlflow_client import (
     sqlite_path,
     tracking_uri,
 )
-from bebertlab.tracking.mlflow_curves import CurveBuffer
 from bebertlab.tracking.mlflow_receipt import Receipt, is_intact, read_receipt, write_receipt
-from bebertlab.tracking.mlflow_runs import Runs
+from bebertlab.tracking.mlflow_runs import CurvePoint, Runs
 
 PAUSE_SECONDS = 60.0  #: without calls after a failed one: a dead server must not slow down the study
+WRITE_SECONDS = 10.0  #: at least, between two writes while a trial runs
+SHARE = 0.01  #: of the time, at most, that these writes take: a slow server must not slow down the training
+CAPACITY = 20_000  #: points that wait at most; the oldest are dropped where no server answers
 _GIVE_UP = 3  #: failed trials in a row, after which no further missing trials are written
 
 logger = logging.getLogger("bebertlab.tracking")
@@ -204,3 +209,49 @@ def _write_missing(runs: Runs, trials: tuple[TrialRecord, ...], uri: str | None)
             if in_a_row == _GIVE_UP:
                 return failed + len(missing) - index - 1
     return failed
+
+
+class CurveBuffer:
+    """Points of learning curves that wait to be written, by the number of their trial."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._points: deque[tuple[int, CurvePoint]] = deque(maxlen=CAPACITY)
+        self._next_write = clock() + WRITE_SECONDS
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def add(self, event: StageProgress) -> None:
+        """Add the values of an event, and its epoch; nothing where it has no values, no step or no trial."""
+        if event.trial is None or event.step is None or not event.values:
+            return
+        values = dict(event.values) if event.epoch is None else {**event.values, "epoch": event.epoch}
+        now = int(1000 * time.time())
+        for name, value in values.items():
+            point = CurvePoint(name=curve_metric(event.stage, name), value=value, step=event.step, milliseconds=now)
+            self._points.append((event.trial, point))
+
+    def is_due(self) -> bool:
+        """Whether there are points, and the last write was long enough ago."""
+        return bool(self._points) and self._clock() >= self._next_write
+
+    @contextmanager
+    def paced(self) -> Iterator[None]:
+        """Measures a write, so that the next one is not due before it has cost no more than its share of the time."""
+        start = self._clock()
+        try:
+            yield
+        finally:
+            end = self._clock()
+            self._next_write = end + max(WRITE_SECONDS, (end - start) * (1 / SHARE - 1))
+
+    def write(self, log: Callable[[int, Sequence[CurvePoint]], None], trial: int | None = None) -> None:
+        """Call `log` with each trial (or the given one) and its points; where it raises, its points stay."""
+        numbers = dict.fromkeys(number for number, _ in self._points) if trial is None else (trial,)
+        for wanted in numbers:
+            points = [point for number, point in self._points if number == wanted]
+            if points:
+                log(wanted, points)
+                others = [item for item in self._points if item[0] != wanted]
+                self._points = deque(others, maxlen=CAPACITY)

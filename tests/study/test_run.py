@@ -19,7 +19,7 @@ from bebertlab.study.driver import Limits
 from bebertlab.study.executors.base import LocalExecutor
 from bebertlab.study.journal import open_journal
 from bebertlab.study.run import Finished, Workers, run_study
-from bebertlab.tracking.mlflow_values import study_summary
+from bebertlab.tracking.mlflow_runs import study_summary
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files

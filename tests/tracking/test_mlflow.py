@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,8 @@ from attrs import evolve
 
 from bebertlab.interfaces.events import StageProgress, StudyRecord, TrialRecord, TrialState
 from bebertlab.registry.hookspecs import plugin_manager
-from bebertlab.tracking.mlflow import MlflowTracker
-
-pytestmark = [pytest.mark.slow]
+from bebertlab.tracking.mlflow import CAPACITY, SHARE, WRITE_SECONDS, CurveBuffer, MlflowTracker
+from bebertlab.tracking.mlflow_runs import CurvePoint
 
 Read = Callable[[], list[Any]]
 
@@ -38,6 +37,7 @@ def _study(tracker: MlflowTracker, study: StudyRecord, trials: tuple[TrialRecord
     manager.hook.bebertlab_study_finished(study=study, trials=trials, report=())
 
 
+@pytest.mark.slow
 def test_a_study_is_written_once(
     database: Path, runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -51,6 +51,7 @@ def test_a_study_is_written_once(
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_a_finished_and_written_study_does_not_import_mlflow(
     database: Path,
     runs: Read,
@@ -74,6 +75,7 @@ def test_a_finished_and_written_study_does_not_import_mlflow(
     assert [run.info.status for run in runs()] == ["FINISHED"] * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["trial", "experiment", "report"])
 def test_a_finished_study_is_written_if_something_changed(
     database: Path, study: StudyRecord, trials: tuple[TrialRecord, ...], monkeypatch: pytest.MonkeyPatch, change: str
@@ -96,6 +98,7 @@ def test_a_finished_study_is_written_if_something_changed(
     assert len(opened) == 1
 
 
+@pytest.mark.slow
 def test_failed_calls_are_repeated_at_the_end(
     database: Path,
     runs: Read,
@@ -121,6 +124,7 @@ def test_failed_calls_are_repeated_at_the_end(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.slow
 def test_curves_reach_the_run_of_their_trial(
     database: Path,
     runs: Read,
@@ -156,6 +160,7 @@ def test_curves_reach_the_run_of_their_trial(
     assert [[one.step for one in history] for history in histories] == [[*range(1, 101)], [7]]
 
 
+@pytest.mark.slow
 def test_curves_are_written_while_the_trial_runs(
     database: Path,
     runs: Read,
@@ -163,7 +168,7 @@ def test_curves_are_written_while_the_trial_runs(
     trials: tuple[TrialRecord, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bebertlab.tracking.mlflow_curves.WRITE_SECONDS", 0.0)
+    monkeypatch.setattr("bebertlab.tracking.mlflow.WRITE_SECONDS", 0.0)
     tracker = MlflowTracker()
     tracker.bebertlab_study_started(study)
     tracker.bebertlab_trial_started(study, evolve(trials[0], state=TrialState.RUNNING, metrics={}))
@@ -173,6 +178,7 @@ def test_curves_are_written_while_the_trial_runs(
     assert run.data.metrics == {"curve/teacher/train/loss": 1 / 3}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_made_up_for_is_counted(
     database: Path,
     study: StudyRecord,
@@ -189,6 +195,7 @@ def test_what_cannot_be_made_up_for_is_counted(
     assert "4 trials of this study are missing in MLflow; the next run of the same command writes them." in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/nowhere/mlflow.db", "nonsense://x"])
 def test_an_unwritable_database_warns_once_and_takes_little_time(
     study: StudyRecord, trials: tuple[TrialRecord, ...], caplog: pytest.LogCaptureFixture, uri: str
@@ -200,11 +207,13 @@ def test_an_unwritable_database_warns_once_and_takes_little_time(
     assert uri in record.getMessage()
 
 
+@pytest.mark.slow
 def test_a_given_experiment(database: Path, runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
     _study(MlflowTracker(f"sqlite:///{database}", "mine"), study, trials[:1])
     assert len(runs()) == 2
 
 
+@pytest.mark.slow
 def test_directions(database: Path, study: StudyRecord) -> None:
     tracker = MlflowTracker()
     assert "mlflow server" in tracker.directions(study)
@@ -215,6 +224,7 @@ def test_directions(database: Path, study: StudyRecord) -> None:
     assert MlflowTracker("https://lab.example/").directions(study) == "https://lab.example/"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("uri", ["http://me:hunter2@127.0.0.1:9", "postgresql://me:hunter2@127.0.0.1:9/mlflow"])
 def test_a_password_is_never_shown(
     study: StudyRecord, trials: tuple[TrialRecord, ...], caplog: pytest.LogCaptureFixture, uri: str
@@ -233,3 +243,106 @@ def _progress(trial: int, step: int) -> StageProgress:
 
 def _refuse(*args: object, **more: object) -> None:
     raise RuntimeError("(sqlite3.OperationalError) database is locked")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Log:
+    """Remembers the points that are written; raises while `fails` is set."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[int, str, float, int]] = []
+        self.calls = 0
+        self.fails = False
+
+    def __call__(self, trial: int, points: Sequence[CurvePoint]) -> None:
+        self.calls += 1
+        if self.fails:
+            raise RuntimeError("no server")
+        self.written += [(trial, point.name, point.value, point.step) for point in points]
+
+
+def event(step: int | None, loss: float | None, *, trial: int | None = 1, epoch: float | None = None) -> StageProgress:
+    values = {} if loss is None else {"train/loss": loss}
+    return StageProgress(stage="members.0", stage_kind="k", key="k", trial=trial, values=values, step=step, epoch=epoch)
+
+
+def test_values_become_metrics_of_their_stage_with_their_steps() -> None:
+    buffer, log = CurveBuffer(), Log()
+    buffer.add(event(5, 0.5, epoch=0.25))
+    buffer.add(event(10, 0.25, trial=2))
+    for ignored in (event(None, 0.5), event(5, None), event(5, 0.5, trial=None)):
+        buffer.add(ignored)
+    buffer.write(log)
+    assert log.written == [
+        (1, "curve/members.0/train/loss", 0.5, 5),
+        (1, "curve/members.0/epoch", 0.25, 5),
+        (2, "curve/members.0/train/loss", 0.25, 10),
+    ]
+    assert len(buffer) == 0
+
+
+def test_one_trial_can_be_written_alone() -> None:
+    buffer, log = CurveBuffer(), Log()
+    for trial in (1, 2, 1):
+        buffer.add(event(1, 0.5, trial=trial))
+    buffer.write(log, 1)
+    buffer.write(log, 3)
+    assert [trial for trial, *_ in log.written] == [1, 1]
+    assert (log.calls, len(buffer)) == (1, 1)
+
+
+def test_points_are_written_in_few_calls() -> None:
+    clock, log = Clock(), Log()
+    buffer = CurveBuffer(clock)
+    start = clock.now
+    while clock.now < start + 60:
+        buffer.add(event(int(clock.now), 0.5))
+        if buffer.is_due():
+            with buffer.paced():
+                buffer.write(log)
+        clock.now += 0.25
+    assert log.calls == 60 / WRITE_SECONDS - 1
+    assert len(log.written) + len(buffer) == 240
+
+
+@pytest.mark.parametrize("seconds", [0.2, 5.0, 60.0])
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_slow_or_dead_server_takes_little_of_the_time(seconds: float, fails: bool) -> None:
+    clock, log = Clock(), Log()
+    log.fails = fails
+    buffer = CurveBuffer(clock)
+    start, spent = clock.now, 0.0
+    while clock.now < start + 100_000:
+        buffer.add(event(int(clock.now), 0.5))
+        if buffer.is_due():
+            try:
+                with buffer.paced():
+                    clock.now += seconds
+                    spent += seconds
+                    buffer.write(log)
+            except RuntimeError:
+                pass
+        clock.now += 10.0
+    assert log.calls >= 10
+    assert spent / (clock.now - start) <= SHARE * 1.1 + seconds / 100_000
+
+
+def test_points_that_could_not_be_written_wait_and_the_oldest_are_dropped() -> None:
+    buffer, log = CurveBuffer(), Log()
+    log.fails = True
+    buffer.add(event(1, 0.5))
+    with pytest.raises(RuntimeError):
+        buffer.write(log)
+    assert len(buffer) == 1
+    for step in range(2, CAPACITY + 2):
+        buffer.add(event(step, 0.5))
+    log.fails = False
+    buffer.write(log)
+    assert [step for *_, step in log.written] == [*range(2, CAPACITY + 2)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,20 @@ from attrs import evolve
 
 from bebertlab.config.yaml import to_yaml
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.sampler import Objective
 from bebertlab.tracking.mlflow_client import connect, default_uri
-from bebertlab.tracking.mlflow_curves import CurvePoint
-from bebertlab.tracking.mlflow_runs import Runs
-
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+from bebertlab.tracking.mlflow_runs import (
+    CurvePoint,
+    Runs,
+    best_point,
+    description,
+    metrics_of,
+    name_of,
+    parameters_of,
+    study_summary,
+    study_tags,
+    trial_tags,
+)
 
 Read = Callable[[], list[Any]]
 
@@ -29,6 +39,8 @@ def _started(trial: TrialRecord) -> TrialRecord:
     return evolve(trial, state=TrialState.RUNNING, metrics={}, seconds=0.0)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_a_trial_is_a_child_run_with_everything(
     opened: Callable[[], Runs], runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...]
 ) -> None:
@@ -49,6 +61,8 @@ def test_a_trial_is_a_child_run_with_everything(
     assert child.data.tags["bebertlab.stage.members.1"] == "key of members.1 0"
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_what_it_takes_to_run_a_study_again_is_kept(study: StudyRecord, database: Path) -> None:
     names = ("plugins/mine.py", "plugins/2/parts/__init__.py")
     for name in names:
@@ -61,12 +75,16 @@ def test_what_it_takes_to_run_a_study_again_is_kept(study: StudyRecord, database
     assert all((resolved.parent / name).read_text() == f"# {name}\n" for name in names)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_many_settings_are_logged(opened: Callable[[], Runs], runs: Read, study: StudyRecord, database: Path) -> None:
     resolved = {"recipe": {f"option{number}": number for number in range(250)}}
     Runs(connect(f"sqlite:///{database}", study.work), evolve(study, resolved=resolved), "bebertlab/x")
     assert len(runs()[0].data.params) == 250 + len(study.identity)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_a_new_process_finds_what_a_killed_one_left(
     opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
 ) -> None:
@@ -86,6 +104,8 @@ def test_a_new_process_finds_what_a_killed_one_left(
     assert {run.info.status for run in runs()[1:]} == {"FINISHED"}
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_what_has_not_changed_is_not_logged_again(
     opened: Callable[[], Runs], database: Path, study: StudyRecord, trials: tuple[TrialRecord, ...], runs: Read
 ) -> None:
@@ -98,6 +118,8 @@ def test_what_has_not_changed_is_not_logged_again(
     assert [one.value for one in client.get_metric_history(child, "validation/accuracy")] == [81.0, 5.0]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_parameters_are_logged_once(
     opened: Callable[[], Runs], trials: tuple[TrialRecord, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +132,8 @@ def test_parameters_are_logged_once(
     assert logged == []
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_a_failed_trial_says_why_until_it_succeeds(
     opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
 ) -> None:
@@ -125,6 +149,8 @@ def test_a_failed_trial_says_why_until_it_succeeds(
     assert not {"bebertlab.error", "mlflow.note.content"} & child.data.tags.keys()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_curves_are_written_with_their_steps_also_to_a_finished_run(
     opened: Callable[[], Runs], runs: Read, database: Path, study: StudyRecord, trials: tuple[TrialRecord, ...]
 ) -> None:
@@ -141,6 +167,8 @@ def test_curves_are_written_with_their_steps_also_to_a_finished_run(
     assert sorted((one.step, one.value) for one in history) == [(point.step, point.value) for point in points]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_the_end_of_a_study(
     opened: Callable[[], Runs], runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...], tmp_path: Path
 ) -> None:
@@ -160,6 +188,8 @@ def test_the_end_of_a_study(
     assert files == {"report.md", "points.svg", "study.yaml"}
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_a_stopped_study_leaves_no_run_that_seems_to_go_on(
     opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
 ) -> None:
@@ -174,6 +204,8 @@ def test_a_stopped_study_leaves_no_run_that_seems_to_go_on(
     assert [run.info.status for run in runs()] == ["RUNNING", "RUNNING"]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_another_digest_is_another_run_of_the_same_experiment(
     opened: Callable[[], Runs], runs: Read, database: Path, study: StudyRecord
 ) -> None:
@@ -183,6 +215,8 @@ def test_another_digest_is_another_run_of_the_same_experiment(
     assert [run.info.run_name for run in runs()] == ["tiny_study@12345678", "tiny_study@abcdef12"]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_a_deleted_experiment_comes_back(opened: Callable[[], Runs], study: StudyRecord, runs: Read) -> None:
     first = opened()
     connect(default_uri(study.work), study.work).delete_experiment(first.experiment)
@@ -190,6 +224,8 @@ def test_a_deleted_experiment_comes_back(opened: Callable[[], Runs], study: Stud
     assert len(runs()) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_many_stages_and_odd_values(opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]) -> None:
     stages = tuple(evolve(trials[0].stages[0], stage=f"members.{place}") for place in range(250))
     scheme = {"kind": "binarybert", "bits": [1, 8]}
@@ -198,3 +234,73 @@ def test_many_stages_and_odd_values(opened: Callable[[], Runs], runs: Read, tria
     child = runs()[1]
     assert sum(name.startswith("bebertlab.stage.") for name in child.data.tags) == 250
     assert json.loads(child.data.params["x_0_"]) == scheme
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("validation/score", "validation/score"), ("a[0]|b", "a_0__b"), ("x" * 400, "x" * 250), ("é", "_")],
+)
+def test_names(text: str, name: str) -> None:
+    assert name_of(text) == name
+
+
+def test_parameters_are_short_texts() -> None:
+    made = parameters_of({"a": 0.001, "b": [1, 2], "c": None, "d": "y" * 9000, "e": Path("x")})
+    assert (made["a"], made["b"], made["c"], made["e"]) == ("0.001", "[1, 2]", "null", '"x"')
+    assert len(made["d"]) == 6000
+    assert metrics_of({"a|b": 1}) == {"a_b": 1.0}
+
+
+def test_tags_name_study_and_stages(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    assert study_tags(study)["bebertlab.digest"] == study.digest
+    tags = trial_tags(study, trials[2])
+    assert tags["bebertlab.stage.members.1"] == "key of members.1 0"
+    assert tags["bebertlab.caveats"] == "generated"
+    assert trial_tags(evolve(study, caveats=()), trials[2])["bebertlab.caveats"] == "none"
+    assert "bebertlab.error" not in tags
+    failed = trial_tags(study, evolve(trials[2], state=TrialState.FAILED, error="NaN"))
+    assert failed["bebertlab.error"] == "NaN"
+    assert failed["mlflow.note.content"] == "Failed: NaN"
+
+
+def test_the_best_point_is_the_best_mean(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    best = best_point(study, trials)
+    assert best is not None
+    assert best[0] == "members.size=2"
+    assert best[1] == pytest.approx(82.05)
+    lowest = best_point(evolve(study, objectives=(Objective(goal="minimize"),)), trials)
+    assert lowest is not None
+    assert lowest[0] == "members.size=1"
+    lost = [evolve(one, metrics={"validation/score": math.nan}) for one in trials]
+    assert best_point(study, lost) is None
+
+
+def test_status_of_the_study(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    failed = tuple(evolve(one, state=TrialState.FAILED, metrics={}) for one in trials)
+    statuses = [
+        study_summary(study, told, ())[2] for told in (trials, (failed[0], *trials[1:]), failed, trials[:2], ())
+    ]
+    assert statuses == ["FINISHED", "FINISHED", "FAILED", "KILLED", "KILLED"]
+    values, tags, _ = study_summary(study, (failed[0], *trials[1:]), ())
+    assert (values["trials/complete"], values["trials/failed"]) == (3.0, 1.0)
+    assert values["validation/score"] == pytest.approx(82.05)
+    assert tags["mlflow.note.content"] == "Two sizes, two seeds"
+
+
+def test_a_long_report_is_cut_between_lines(study: StudyRecord, tmp_path: Path) -> None:
+    page = tmp_path / "report.md"
+    lines = ["# tiny_study", "![plot](plots/a.svg)", *(f"| {place} | {'x' * 50} |" for place in range(400))]
+    page.write_text("\n".join(lines), encoding="utf-8")
+    note = description(study, [tmp_path / "report.html", page])
+    assert len(note) <= 8000
+    assert note.startswith("# tiny_study\n| 0 |")
+    assert note.endswith("report.html has the plots.*\n")
+    assert f"| {'x' * 50} |\n\n*Continued" in note
+
+
+def test_a_short_report_is_the_whole_description(study: StudyRecord, tmp_path: Path) -> None:
+    page = tmp_path / "report.md"
+    page.write_text("# short\n", encoding="utf-8")
+    assert description(study, [page]) == "# short\n"
+    assert description(study, []) == study.description
+    assert description(study, [tmp_path / "gone.md"]) == study.description
