@@ -27,8 +27,7 @@ from bebertlab.study.loaded_study import LoadedStudy
 from bebertlab.study.messages import JobDefaults, PlannedTrial, load
 from bebertlab.study.metrics import check_goal, check_metric
 from bebertlab.study.planner import DataError, Planner, PointErrors, idle_axes, never_needed, planned, recipe_at
-from bebertlab.study.plugin_copies import copy_plugins
-from bebertlab.study.resolved import RESOLVED_FILE, study_folder, study_record
+from bebertlab.study.resolved import RESOLVED_FILE, copy_plugins, study_folder, study_record
 from bebertlab.study.space import Trial, listed_points, planned_trials, point_trials, show_point
 from bebertlab.study.study import Study
 

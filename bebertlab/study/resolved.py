@@ -1,26 +1,32 @@
-"""A resolved study as plain data, its digest and folder, and the record of it that observers receive."""
+"""A resolved study in its folder: as plain data, with copies of its one-file plugins; and its record for observers.
+
+A study runs from its folder without the original files of its plugins.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from bebertlab.config.codec import OptionsCodec
+from bebertlab.errors import UserError
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.interfaces.sampler import SearchDimension
 from bebertlab.interfaces.task import Caveat, Task
-from bebertlab.registry.plugin_text import PluginText
+from bebertlab.registry.plugin_text import PluginText, plugin_root, read_plugin
 from bebertlab.registry.registry import Registry
+from bebertlab.store.disk import make_folder
 from bebertlab.store.fingerprint import fingerprint
-from bebertlab.study.plugin_copies import copied_files, copied_names, plugin_digests
 from bebertlab.study.space import remarks
 from bebertlab.study.study import Study, show
 
 STUDIES = "studies"  #: below the work folder
 RESOLVED_FILE = "study.yaml"  #: in the folder of a study
+PLUGINS = "plugins"  #: in the folder of a study
 _DIGITS = 8
 _CODEC = OptionsCodec(Registry())  # writing needs no registered classes
 
@@ -107,3 +113,67 @@ def _given(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any attrs value of p
     """The fields that are not null."""
     data: Mapping[str, Any] = attrs.asdict(value, recurse=False)
     return {key: item for key, item in data.items() if item is not None}
+
+
+def copied_names(plugins: Sequence[str]) -> dict[str, str]:
+    """The names of the copies of plugins below the folder of a study; plugins of one folder stay together.
+
+    >>> list(copied_names(["/home/me/mine.py", "/lab/parts/__init__.py", "/home/me/other.py"]).values())
+    ['plugins/mine.py', 'plugins/2/parts/__init__.py', 'plugins/other.py']
+    """
+    places = _places(map(Path, plugins))
+    return {plugin: f"{places[plugin_root(Path(plugin))]}/{_name(Path(plugin))}" for plugin in plugins}
+
+
+def plugin_digests(plugins: Sequence[str]) -> list[list[str]]:
+    """Name and fingerprint of every plugin.
+
+    Raises:
+        UserError: a plugin imports a module whose name is ambiguous.
+    """
+    return [[_name(Path(plugin)), _read(Path(plugin)).fingerprint] for plugin in plugins]
+
+
+def copy_plugins(texts: Sequence[PluginText], folder: Path) -> tuple[str, ...]:
+    """Write the files of plugins below the folder of a study; returns their names there."""
+    files = _files(texts)
+    for name, content in files.items():
+        path = folder / name
+        if path.is_file() and path.read_bytes() == content:
+            continue  # the study may run from its copies
+        make_folder(path.parent)
+        temporary = path.with_name(f".{path.name}.part")
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    return tuple(files)
+
+
+def copied_files(texts: Sequence[PluginText]) -> tuple[str, ...]:
+    """Names of all files of plugins below the folder of a study."""
+    return tuple(_files(texts))
+
+
+def _files(texts: Sequence[PluginText]) -> dict[str, bytes]:
+    places = _places(text.files[0].path for text in texts)
+    files: dict[str, bytes] = {}
+    for text in texts:
+        place = places[plugin_root(text.files[0].path)]
+        files |= {f"{place}/{file.name}": file.content for file in text.files}
+    return files
+
+
+def _places(plugins: Iterable[Path]) -> Mapping[Path, str]:
+    """Folders of plugins to the folders of their copies: `plugins`, and for further ones `plugins/2` and so on."""
+    roots = dict.fromkeys(map(plugin_root, plugins))
+    return {root: PLUGINS if number == 1 else f"{PLUGINS}/{number}" for number, root in enumerate(roots, start=1)}
+
+
+def _name(plugin: Path) -> str:
+    return plugin.relative_to(plugin_root(plugin)).as_posix()
+
+
+def _read(plugin: Path) -> PluginText:
+    try:
+        return read_plugin(plugin)
+    except UserError as error:
+        raise UserError(f"plugin {plugin}: {error}") from error

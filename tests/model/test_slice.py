@@ -1,22 +1,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import floor
 
 import pytest
 import torch
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from bebertlab.data.batches import batches
 from bebertlab.errors import UserError
 from bebertlab.inference.predict import predict
-from bebertlab.interfaces.architecture import QuantSpec, Site
+from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec, Site
 from bebertlab.interfaces.batch import Batch, Outputs, Tap
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.model import embedding as sparse
 from bebertlab.model.bert import BertClassifier
+from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.slice import (
     SubNetwork,
     full_name,
@@ -183,3 +187,136 @@ def test_the_best_state_is_that_of_the_best_mean(
         selection.consider(last=number == 3)
     assert float(model.classifier.bias.detach()[0]) == 2.0
     assert next(values, None) is None
+
+
+@pytest.fixture
+def wide(sizes: Architecture) -> Checkpoint:
+    return random_checkpoint(evolve(sizes, heads=4, ffn=24), seed=0, spread=0.3)
+
+
+def test_half_of_bert_base_has_6_heads_and_1536_neurons() -> None:
+    sizes = Architecture(vocabulary=3, positions=3, hidden=768, heads=12, head_size=64, ffn=3072, layers=1, classes=2)
+    half = slice_width(random_checkpoint(sizes, seed=0), 0.5)
+    assert (half.architecture.heads, half.architecture.head_size, half.architecture.ffn) == (6, 64, 1536)
+    assert half.architecture.hidden == 768
+    layer = "bert.encoder.layer.0."
+    assert half.tensors[layer + "attention.self.query.weight"].shape == (384, 768)
+    assert half.tensors[layer + "attention.output.dense.weight"].shape == (768, 384)
+    assert half.tensors[layer + "intermediate.dense.weight"].shape == (1536, 768)
+    assert half.tensors[layer + "output.dense.weight"].shape == (768, 1536)
+
+
+def test_a_slice_computes_what_the_whole_does_with_the_rest_masked(wide: Checkpoint, batch: Batch) -> None:
+    half = BertClassifier.from_checkpoint(slice_width(wide, 0.5))
+    masked = {name: tensor.clone() for name, tensor in wide.tensors.items()}
+    for layer in range(2):  # what the dropped heads and neurons send on is taken away
+        masked[f"bert.encoder.layer.{layer}.attention.output.dense.weight"][:, 8:] = 0
+        masked[f"bert.encoder.layer.{layer}.output.dense.weight"][:, 12:] = 0
+    whole = BertClassifier.from_checkpoint(evolve(wide, tensors=masked))
+    torch.testing.assert_close(half(batch).logits, whole(batch).logits)
+    assert not torch.allclose(half(batch).logits, BertClassifier.from_checkpoint(wide)(batch).logits, atol=1e-2)
+
+
+def test_the_whole_width_is_a_copy(wide: Checkpoint) -> None:
+    copy = slice_width(wide, 1.0)
+    assert copy.architecture == wide.architecture
+    assert all(torch.equal(copy.tensors[name], tensor) for name, tensor in wide.tensors.items())
+    assert all(copy.tensors[name].data_ptr() != tensor.data_ptr() for name, tensor in wide.tensors.items())
+
+
+@pytest.mark.parametrize(
+    ("fraction", "heads", "ffn"),
+    [(0.25, 1, 6), (0.5, 2, 12), (0.75, 3, 18), (0.6, 2, 12), (0.625, 2, 12), (0.375, 2, 12)],
+)
+def test_heads_are_rounded_and_neurons_follow_them(wide: Checkpoint, fraction: float, heads: int, ffn: int) -> None:
+    sizes = slice_width(wide, fraction).architecture
+    assert (sizes.heads, sizes.ffn) == (heads, ffn)
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.5, 1.1, float("nan")])
+def test_widths_out_of_range_are_refused(wide: Checkpoint, fraction: float) -> None:
+    with pytest.raises(UserError, match=r"must be in \(0, 1\]"):
+        slice_width(wide, fraction)
+
+
+def test_a_width_without_heads_is_refused(wide: Checkpoint) -> None:
+    with pytest.raises(UserError, match=r"keeps none of 4 heads; expected at least 0\.25"):
+        slice_width(wide, 0.1)
+
+
+def test_a_quantized_model_keeps_its_width(quantized: Checkpoint) -> None:
+    with pytest.raises(UserError, match="slice first, then quantize"):
+        slice_width(quantized, 0.5)
+
+
+@pytest.fixture
+def deep(sizes: Architecture) -> Checkpoint:
+    return random_checkpoint(evolve(sizes, layers=4), seed=0, spread=0.3)
+
+
+@pytest.mark.parametrize(
+    ("layers", "fraction", "kept"),
+    [
+        (12, 1.0, tuple(range(12))),
+        (12, 0.75, (0, 1, 2, 4, 5, 6, 8, 9, 10)),
+        (12, 0.5, (0, 2, 4, 6, 8, 10)),
+        (12, 0.25, (0, 4, 8)),
+        (5, 0.5, (0, 2)),  # 2.5 layers are 2
+        (3, 0.5, (0, 2)),  # and 1.5 are 2
+        (2, 0.75, (0, 1)),
+    ],
+)
+def test_the_layers_of_the_paper(layers: int, fraction: float, kept: tuple[int, ...]) -> None:
+    assert kept_layers(layers, fraction) == kept
+
+
+@given(layers=st.integers(1, 48), fraction=st.floats(0.01, 1.0))
+def test_kept_layers_rise_and_are_there(layers: int, fraction: float) -> None:
+    if round(layers * fraction) == 0:
+        with pytest.raises(UserError, match=r"keeps none of \d+ layers"):
+            kept_layers(layers, fraction)
+        return
+    kept = kept_layers(layers, fraction)
+    assert len(kept) == round(layers * fraction)
+    assert kept == tuple(floor(i / fraction) for i in range(len(kept)))
+    assert list(kept) == sorted(set(kept))
+    assert 0 <= kept[0] <= kept[-1] < layers
+
+
+def test_a_slice_is_the_model_without_the_other_layers(deep: Checkpoint, batch: Batch) -> None:
+    half = BertClassifier.from_checkpoint(slice_depth(deep, 0.5)).eval()
+    whole = BertClassifier.from_checkpoint(deep).eval()
+    assert half.architecture == evolve(deep.architecture, layers=2)
+    expected = whole(batch).logits
+    assert not torch.allclose(half(batch).logits, expected, atol=1e-2)
+    del whole.bert.encoder.layer[3], whole.bert.encoder.layer[1]
+    assert torch.equal(half(batch).logits, whole(batch).logits)
+
+
+def test_the_whole_depth_is_a_copy(deep: Checkpoint) -> None:
+    copy = slice_depth(deep, 1.0)
+    assert copy.architecture == deep.architecture
+    assert copy.tensors.keys() == deep.tensors.keys()
+    assert all(torch.equal(copy.tensors[name], tensor) for name, tensor in deep.tensors.items())
+    assert all(copy.tensors[name].data_ptr() != tensor.data_ptr() for name, tensor in deep.tensors.items())
+
+
+def test_names_outside_the_layers_stay() -> None:
+    assert full_name("bert.pooler.dense.bias", (0, 2)) == "bert.pooler.dense.bias"
+    assert full_name("bert.encoder.layer.11.output.dense.bias", range(20, 40)).startswith("bert.encoder.layer.31.")
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.5, 1.1, float("nan")])
+def test_depths_out_of_range_are_refused(deep: Checkpoint, fraction: float) -> None:
+    with pytest.raises(UserError, match=r"must be in \(0, 1\]"):
+        slice_depth(deep, fraction)
+
+
+def test_a_depth_without_layers_is_refused(deep: Checkpoint) -> None:
+    with pytest.raises(UserError, match=r"keeps none of 4 layers; expected at least 0\.25"):
+        slice_depth(deep, 0.1)
+
+
+def test_a_quantized_model_keeps_its_depth(quantized: Checkpoint) -> None:
+    with pytest.raises(UserError, match="slice first, then quantize"):
+        slice_depth(quantized, 0.5)

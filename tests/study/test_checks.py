@@ -8,6 +8,7 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import YamlDocument
 from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import parse_yaml
+from bebertlab.errors import UserError
 from bebertlab.interfaces.sampler import SearchDimension
 from bebertlab.registry.manager import load_plugins
 from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
@@ -15,6 +16,25 @@ from bebertlab.study.loaded_study import read_study
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
+
+SEVERAL = "objectives={validation/score: max, number: min}"
+ONE_OBJECTIVE = """
+
+from bebertlab.api import SamplerOptions
+
+
+@frozen(kw_only=True)
+class OneObjective(SamplerOptions):
+    kind = "one-objective"
+
+    def build(self, space):
+        raise NotImplementedError
+
+
+@hookimpl
+def bebertlab_samplers():
+    return [OneObjective]
+"""
 
 
 @pytest.fixture
@@ -175,3 +195,79 @@ def test_a_range_can_be_excluded_by_its_values(codec: OptionsCodec) -> None:
         document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, errors=faults
     )
     assert (settle_exclude({0: item}, changed), bool(faults)) == ((item,), False)
+
+
+def errors(files: Files, *sets: str) -> list[str]:
+    """The errors of reading a study, without the name of the folder."""
+    with pytest.raises(UserError) as raised:
+        files.read(*sets)
+    return str(raised.value).replace(f"{files.folder}/", "").splitlines()
+
+
+def test_one_faulty_item_hides_no_fault_of_the_others(files: Files) -> None:
+    head = files.text[: files.text.index("exclude:")]
+    files.path.write_text(
+        head
+        + """\
+exclude:
+  - single
+  - {members.ensemble: singel}
+questions:
+  - {compare: members.size}
+  - {text: a, compare: members.size, cost: membrs}
+"""
+    )
+    assert [fault[: len("study.yaml:17:24: ") + 20] for fault in errors(files)] == [
+        "study.yaml:16:5: exclude.0: expected a",
+        "study.yaml:17:24: exclude.1.members.en",
+        "study.yaml:19:5: questions.0: text is ",
+        "study.yaml:20:44: questions.1.cost: th",
+    ]
+
+
+def test_the_small_version_is_checked_with_the_study(files: Files) -> None:
+    files.write(smoke="smoke: {sedes: [0], trunk.size: 1.5, threads: 0}")
+    small = [
+        "study.yaml:21:16: sedes: 'sedes' is no key and no stage of the recipe; did you mean 'seed'? (known: ",
+        "study.yaml:21:33: recipe.stages.trunk.size: expected an integer, got 1.5",
+        "study.yaml:21:47: threads: must be >= 1, got 0",
+    ]
+    found = sorted(errors(files))
+    assert len(found) == len(small)
+    assert all(fault.startswith(start) for fault, start in zip(found, small, strict=True)), found
+    files.read("members.size=1")  # it need not fit to every --set
+
+
+def test_smoke_is_among_the_known_keys(files: Files) -> None:
+    files.write(smoke="smok: {seeds: [0]}")
+    assert errors(files)[0].startswith("study.yaml:21:1: smok: unknown key; did you mean 'smoke'? (known: ")
+
+
+@pytest.mark.parametrize("sets", [(), ("score.rate=2", "score.sleep=1")])
+def test_an_unknown_part_is_one_fault_whatever_leads_into_it(files: Files, sets: tuple[str, ...]) -> None:
+    files.text = files.text.replace("score: {kind: fake,", "score: {kind: fak,")
+    files.text = files.text.replace(
+        "\nexclude:", "\n  score.rate: {choice: [1, 2]}\n  score.size: {choice: [1, 2]}\nexclude:"
+    )
+    files.write(smoke="smoke: {score.rate: 2, score.sleep: 1}")
+    (fault,) = errors(files, *sets)
+    assert fault.startswith("study.yaml:11:19: recipe.stages.score.kind: unknown stage 'fak'; did you mean 'fake'?")
+
+
+def test_several_objectives_replace_the_single_one(files: Files) -> None:
+    study = files.read(SEVERAL).study
+    assert study.objective is None
+    assert [(goal.metric, goal.maximize) for goal in study.goals] == [("validation/score", True), ("number", False)]
+    (line,) = errors(files, SEVERAL, "objective.metric=number")
+    assert line.endswith("objectives: objective is given as well; give one of objective and objectives")
+    (line,) = errors(files, "objectives={validation/score: maximum}")
+    assert line.endswith("objectives.validation/score: unknown value 'maximum'; did you mean 'max'? (known: max, min)")
+
+
+def test_a_sampler_of_one_objective_is_refused_for_several(files: Files) -> None:
+    plugin = files.folder / "parts.py"
+    plugin.write_text(plugin.read_text() + ONE_OBJECTIVE)
+    sets = ("search.score.rate={uniform: [0.1, 1]}", "sampler={kind: one-objective, trials: 3}")
+    assert files.read(*sets).study.sampler.kind == "one-objective"
+    (line,) = errors(files, *sets, SEVERAL)
+    assert line.endswith("sampler: the sampler one-objective takes one objective, and objectives has 2")
