@@ -22,7 +22,7 @@ from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.importer import ImporterOptions
 from bebertlab.interfaces.task import TRAIN, Task
 from bebertlab.model.bert import BertClassifier
-from bebertlab.testing.contract import ContractError, require
+from bebertlab.testing.contract import ContractError, call, require
 from bebertlab.testing.tiny import tiny_task
 
 _CLASSIFIER = "classifier.weight"
@@ -160,12 +160,7 @@ def check_importer(
 
 
 def _read(options: ImporterOptions, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
-    try:
-        checkpoint = options.read(tensors, config)
-    except UserError:
-        raise
-    except Exception as error:
-        raise ContractError(f"read() raises {type(error).__name__}: {error}") from error
+    checkpoint = call("read()", lambda: options.read(tensors, config))
     require(isinstance(checkpoint, Checkpoint), f"read() returns {type(checkpoint).__name__}, not a Checkpoint")
     return checkpoint
 

@@ -40,8 +40,8 @@ from bebertlab.model.folder import TENSORS
 from bebertlab.pipeline.identity import WatchedCodec, composition_identity, known_parts, stage_identity
 from bebertlab.pipeline.recipe import Stage
 from bebertlab.store.fingerprint import file_digest, fingerprint
-from bebertlab.testing.contract import ContractError, require
-from bebertlab.testing.stage_options import STAGE, call, changes, check_expansion, check_options
+from bebertlab.testing.contract import ContractError, call, require
+from bebertlab.testing.stage_options import STAGE, changes, check_expansion, check_options
 from bebertlab.testing.stage_runner import PreparedStage, StageInputs, StageRunner
 from bebertlab.testing.tiny import tiny_task
 

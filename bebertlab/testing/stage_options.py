@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
@@ -22,25 +22,14 @@ from bebertlab.interfaces.stage import (
 )
 from bebertlab.pipeline.paths import alternatives, fields_of
 from bebertlab.pipeline.recipe import Stage
-from bebertlab.testing.contract import ContractError, require
+from bebertlab.testing.contract import call, require
 from bebertlab.training.options import TrainOptions
 
-T = TypeVar("T")
 OptionsType = TypeVar("OptionsType", bound=Options)
 
 #: the type of a stage or group, for codecs
 STAGE = cast("type[Stage]", Stage)
 _GROUP = "group"
-
-
-def call(name: str, function: Callable[[], T]) -> T:
-    """What a method of a stage returns; an exception that is no error of the user breaks the contract."""
-    try:
-        return function()
-    except (ContractError, UserError):
-        raise
-    except Exception as error:
-        raise ContractError(f"{name} raises {type(error).__name__}: {error}") from error
 
 
 def check_options(stage: Stage, codec: OptionsCodec) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.registry.manager import load_plugins
 from bebertlab.testing import check_quantizer
-from bebertlab.testing.quantizer_codes import check_codes
+from bebertlab.testing.quantizer import check_codes
 
 REGISTRY = load_plugins().registry
 DEFAULTS: list[Any] = [REGISTRY.find("quantizer", kind)() for kind in REGISTRY.kinds("quantizer")]

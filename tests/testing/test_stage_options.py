@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import pytest
 from attrs import field, frozen, validators
 
-from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import (
     EXCLUDED_FROM_KEY,
     EXCLUDED_FROM_KEY_IF_PATH,
@@ -16,8 +14,8 @@ from bebertlab.interfaces.stage import (
     StageOptions,
     stage_input,
 )
-from bebertlab.testing import ContractError, StageRunner
-from bebertlab.testing.stage_options import call, changes, check_options
+from bebertlab.testing import StageRunner
+from bebertlab.testing.stage_options import changes, check_options
 from bebertlab.training.options import TrainOptions
 
 
@@ -60,14 +58,3 @@ def test_each_option_gets_another_valid_value() -> None:
 def test_options_that_survive_yaml_and_exclude_paths_only(tmp_path: Path) -> None:
     stage = Options(model="m", folder=tmp_path, source="bert-base-uncased")
     check_options(stage, StageRunner(tmp_path, kinds=[Options]).codec)
-
-
-def test_exceptions_break_the_contract_and_errors_of_the_user_do_not() -> None:
-    def fail(error: Exception) -> None:
-        raise error
-
-    with pytest.raises(ContractError, match=r"^prepare\(\) raises KeyError: 'model'$"):
-        call("prepare()", lambda: fail(KeyError("model")))
-    with pytest.raises(UserError, match=r"^no model$"):
-        call("prepare()", lambda: fail(UserError("no model")))
-    assert call("prepare()", lambda: 3) == 3
