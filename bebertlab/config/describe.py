@@ -7,15 +7,15 @@ import inspect
 import io
 import sys
 import tokenize
-import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 from attrs import frozen
 
-from bebertlab.config.humanize import format_type, format_value
+from bebertlab.config.humanize import format_value
+from bebertlab.config.schema import FieldSchema, ListType, MappingType, RecordType, Schema, fields_of
 from bebertlab.interfaces.options import Options
 
 
@@ -58,11 +58,9 @@ def describe(cls: type[Any]) -> tuple[FieldDescription, ...]:
     [('an integer or null', '> 0')]
     """
     comments = field_comments(cls)
-    fields = [field for field in attrs.fields(attrs.resolve_types(cls)) if field.init]
-    return tuple(
-        _describe_field(field, comments.get(field.name, ""))
-        for field in sorted(fields, key=lambda field: field.inherited)
-    )
+    own = inspect.get_annotations(cls)
+    fields = sorted(fields_of(cls).values(), key=lambda field: field.attribute.name not in own)
+    return tuple(_describe_field(field, comments.get(field.attribute.name, "")) for field in fields)
 
 
 def flatten(fields: Iterable[FieldDescription], prefix: str = "") -> Iterator[tuple[str, FieldDescription]]:
@@ -78,18 +76,19 @@ def flatten(fields: Iterable[FieldDescription], prefix: str = "") -> Iterator[tu
         yield from flatten(field.fields, f"{path}{field.separator}")
 
 
-def _describe_field(field: attrs.Attribute[Any], doc: str) -> FieldDescription:
-    nested, separator = _nested_class(field.type)
+def _describe_field(field: FieldSchema, doc: str) -> FieldDescription:
+    attribute, schema = field.attribute, field.schema
+    nested, separator = _nested_class(schema)
     inner = () if nested is None else describe(nested)
-    default = _default_value(field.default)
-    rule = _rule(field.validator)
+    computed = field.default is attrs.NOTHING is not attribute.default
+    default = _COMPUTED if computed else field.default
+    rule = _rule(attribute.validator)
     return FieldDescription(
-        name=field.alias or field.name,
-        type=format_type(field.type) if nested is None else _nested_type(field.type, separator),
-        required=field.default is attrs.NOTHING,
+        name=str(attribute.alias),
+        type=str(schema) if nested is None else str(schema).replace(str(RecordType(nested)), "a mapping"),
+        required=attribute.default is attrs.NOTHING,
         default="" if default is attrs.NOTHING else _shown(default),
-        # the values of a Literal are listed by its type already
-        rule="" if rule.startswith("one of ") and _lists_values(field.type) else rule,
+        rule="" if rule.startswith("one of ") and "one of " in str(schema) else rule,  # the type lists them already
         doc=doc,
         fields=tuple(_with_default(option, default) for option in inner),
         separator="." if nested is None else separator,
@@ -105,32 +104,19 @@ def _with_default(option: FieldDescription, owner: object) -> FieldDescription:
     return attrs.evolve(option, required=False, default=_shown(value), fields=inner)
 
 
-def _nested_class(annotation: Any) -> tuple[type[Any] | None, str]:  # noqa: ANN401 - any annotation
+def _nested_class(of: Schema) -> tuple[type[Any] | None, str]:
     """The attrs class of a mapping with fixed keys, or of the items of a collection of these, and the separator.
 
     None for a role: its options depend on the kind, which has its own description.
     """
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    types_ = [argument for argument in arguments if argument not in (type(None), ...)]
-    if origin in (typing.Union, types.UnionType) and len(types_) == 1:
-        return _nested_class(types_[0])
-    if origin in (tuple, list, Sequence) and len(types_) == 1:
-        return _nested_class(types_[0])[0], "[]."
-    if origin in (dict, Mapping) and types_:
-        return _nested_class(types_[1])[0], ".*."
-    fixed = isinstance(annotation, type) and attrs.has(annotation) and not issubclass(annotation, Options)
-    return (annotation if fixed else None), "."
-
-
-def _nested_type(annotation: Any, separator: str) -> str:  # noqa: ANN401 - any annotation
-    takes = {".": "a mapping", "[].": "a list, each item a mapping", ".*.": "a mapping, each value a mapping"}[
-        separator
-    ]
-    return f"{takes} or null" if type(None) in typing.get_args(annotation) else takes
-
-
-def _lists_values(annotation: Any) -> bool:  # noqa: ANN401 - any annotation
-    return any(typing.get_origin(part) is typing.Literal for part in (annotation, *typing.get_args(annotation)))
+    match of.alternatives:
+        case (RecordType(cls=cls),):
+            return cls, "."
+        case (ListType(items=(item,)),):
+            return _nested_class(item)[0], "[]."
+        case (MappingType(value=value),):
+            return _nested_class(value)[0], ".*."
+    return None, "."
 
 
 def field_comments(cls: type[object]) -> dict[str, str]:
@@ -194,13 +180,6 @@ class _Computed:
 
 
 _COMPUTED = _Computed()
-
-
-def _default_value(default: object) -> object:
-    """The value of a default; `attrs.NOTHING` where there is none."""
-    if not isinstance(default, attrs.Factory):  # type: ignore[arg-type] # a class, typed as a function
-        return default
-    return _COMPUTED if default.takes_self else default.factory()  # type: ignore[attr-defined]
 
 
 def _shown(value: object) -> str:

@@ -1,65 +1,9 @@
-"""Types, values, errors, durations and sizes as text for users."""
+"""Values, errors, durations and sizes as text for users."""
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
-
-import attrs
-
-from bebertlab.interfaces.options import Options
-
-_NAMES: dict[object, str] = {
-    bool: "true or false",
-    int: "an integer",
-    float: "a number",
-    str: "text",
-    Path: "a path",
-    type(None): "null",
-    Any: "anything",
-    object: "anything",
-}
-
-
-def format_type(of: Any) -> str:  # noqa: ANN401 - any annotation
-    """What users write in YAML for a type annotation.
-
-    >>> format_type(int | None), format_type(Literal["mean", "sum"]), format_type(tuple[float, ...])
-    ('an integer or null', "one of 'mean', 'sum'", 'a list, each item a number')
-    """
-    origin, arguments = get_origin(of), get_args(of)
-    if of in _NAMES:
-        return _NAMES[of]
-    if origin is Annotated:
-        return format_type(arguments[0])
-    if origin is Literal:
-        return f"one of {', '.join(map(format_value, arguments))}"
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(map(format_type, arguments)))
-    if origin is not None:
-        return _format_container(origin, arguments)
-    return _format_class(of)
-
-
-def _format_container(origin: Any, arguments: tuple[Any, ...]) -> str:  # noqa: ANN401 - any annotation
-    if issubclass(origin, Mapping):
-        return f"a mapping, each value {format_type(arguments[1])}"
-    if origin is tuple and Ellipsis not in arguments:
-        return f"a list of {len(arguments)}: {', '.join(map(format_type, arguments))}"
-    return f"a list, each item {format_type(arguments[0])}"
-
-
-def _format_class(of: Any) -> str:  # noqa: ANN401 - any annotation
-    if isinstance(of, type) and issubclass(of, Enum):
-        return f"one of {', '.join(format_value(member.value) for member in of)}"
-    if isinstance(of, type) and issubclass(of, Options):
-        return f"a {of.role}" if of.role[0] not in "aeiou" else f"an {of.role}"
-    if isinstance(of, type) and attrs.has(of):
-        return f"a mapping ({', '.join(field.alias for field in attrs.fields(of) if field.init)})"
-    return str(of)
 
 
 def format_value(value: object) -> str:

@@ -11,15 +11,13 @@ import attrs
 
 from bebertlab.config.document import Keys, YamlDocument
 from bebertlab.config.error_collector import ErrorCollector
+from bebertlab.config.schema import schema_of
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions, input_fields, input_names
-from bebertlab.pipeline.paths import class_at
-from bebertlab.pipeline.recipe import Recipe, Stage
+from bebertlab.pipeline.recipe import EXTENDS, PER_TASK, Recipe, Stage
 from bebertlab.registry.registry import Registry
 
-RECIPE_KEYS = (
-    *("schema_version", "description", "extends", "task", "encoder", "seed", "train", "stages", "result", "per_task"),
-)
+RECIPE_KEYS = (*attrs.fields_dict(Recipe), PER_TASK, EXTENDS)
 STUDY_KEYS = (
     *(
         "schema_version",
@@ -166,8 +164,8 @@ def _check_inputs(
     registry: Registry,
     errors: ErrorCollector,
 ) -> None:
-    cls = class_at(document, ("stages", name), Stage, registry)
     data = document.get(("stages", name))
+    cls = schema_of(Stage).class_of(data, registry)
     if cls is None or not isinstance(data, Mapping):
         return
     for field, many in input_fields(cls).items():

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from bebertlab.config.document import Keys, Place, YamlDocument
+from bebertlab.config.schema import Schema, fields_of, schema_of
 from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import may_be_name
 from bebertlab.locations import beside
-from bebertlab.pipeline.paths import PER_TASK, alternatives, class_at, fields_of, items_of, type_at
-from bebertlab.pipeline.recipe import Recipe
+from bebertlab.pipeline.paths import find_target
+from bebertlab.pipeline.recipe import PER_TASK, Recipe
 from bebertlab.registry.registry import Registry
 
 _EXPLICIT = ("./", "../", "/", "~")
@@ -24,29 +25,21 @@ _EXPLICIT = ("./", "../", "/", "~")
 
 def located(document: YamlDocument, registry: Registry) -> YamlDocument:
     """A recipe's document with every path absolute."""
-    return _changed(document, _recipe_paths(document, registry), _absolute)
+    return _changed(document, _file_paths(document, Recipe, registry), _absolute)
 
 
-def rebased(document: YamlDocument, base: str, registry: Registry) -> YamlDocument:
-    """A recipe's document with every relative path relative to one folder, whatever file it is written in."""
-    return _changed(document, _recipe_paths(document, registry), lambda text, place: _relative(text, place, base))
+def rebased(document: YamlDocument, base: str, registry: Registry, of: object = Recipe) -> YamlDocument:
+    """A document with every relative path relative to one folder, whatever file it is written in.
+
+    The document holds a recipe, or a value of another annotated type.
+    """
+    paths = _file_paths(document, of, registry)
+    return _changed(document, paths, lambda text, place: _relative(text, place, base))
 
 
-def rebased_value(document: YamlDocument, of: object, base: str, registry: Registry) -> YamlDocument:
-    """The same of a document that holds a value of an annotated type."""
-    found = _paths(document.data, (), of, registry)
-    return _changed(document, _meant(document, found), lambda text, place: _relative(text, place, base))
-
-
-def has_relative_paths(document: YamlDocument, registry: Registry) -> bool:
-    """Whether a recipe's document holds paths that are relative."""
-    return any(_is_relative(document.get(path)) for path in _recipe_paths(document, registry))
-
-
-def has_relative_values(document: YamlDocument, of: object, registry: Registry) -> bool:
-    """Whether a document that holds a value of an annotated type holds paths that are relative."""
-    found = _meant(document, _paths(document.data, (), of, registry))
-    return any(_is_relative(document.get(path)) for path in found)
+def has_relative_paths(document: YamlDocument, registry: Registry, of: object = Recipe) -> bool:
+    """Whether a document that holds a recipe, or a value of another annotated type, holds paths that are relative."""
+    return any(_is_relative(document.get(path)) for path in _file_paths(document, of, registry))
 
 
 def _changed(document: YamlDocument, paths: Iterator[Keys], change: Callable[[str, Place], str]) -> YamlDocument:
@@ -76,43 +69,42 @@ def _is_relative(text: str) -> bool:
     return not text.startswith(("/", "~"))
 
 
-def _recipe_paths(document: YamlDocument, registry: Registry) -> Iterator[Keys]:
-    """Where a recipe's document holds paths, those in its section `per_task` among them."""
-    yield from _meant(document, _paths(document.data, (), Recipe, registry))
-    tasks = document.data.get(PER_TASK) if isinstance(document.data, Mapping) else None
-    for task, settings in tasks.items() if isinstance(tasks, Mapping) else ():
-        for name, value in settings.items() if isinstance(settings, Mapping) else ():
+def _file_paths(document: YamlDocument, of: object, registry: Registry) -> Iterator[Keys]:
+    """Where a document holds paths of files; in a recipe, also in its section `per_task`."""
+    for path, named in _paths(document.data, (), schema_of(of), registry):
+        if not named or _is_file_path(document, path):
+            yield path
+    sections = document.data.get(PER_TASK) if of is Recipe and isinstance(document.data, Mapping) else None
+    for task, settings in sections.items() if isinstance(sections, Mapping) else ():
+        for name in settings if isinstance(settings, Mapping) else ():
             try:
-                of = type_at(document, name, registry)
+                type_ = find_target(document, name, registry).type
             except UserError:  # reported where the section is read
                 continue
             start: Keys = (PER_TASK, task, name)
-            yield from _meant(document, _paths(value, start, of, registry))
+            yield from ((*start, *path) for path in _file_paths(document.at(start), type_, registry))
 
 
-def _meant(document: YamlDocument, found: Iterator[tuple[Keys, bool]]) -> Iterator[Keys]:
-    """Those that are paths and no names."""
-    for path, named in found:
-        text = document.get(path)
-        if not named or text.startswith(_EXPLICIT) or Path(document.place(path).folder, text).is_dir():
-            yield path
+def _is_file_path(document: YamlDocument, path: Keys) -> bool:
+    """Whether text that may be a name is a path: it is written as one, or such a folder is there."""
+    text = document.get(path)
+    return text.startswith(_EXPLICIT) or Path(document.place(path).folder, text).is_dir()
 
 
-def _paths(data: Any, path: Keys, of: Any, registry: Registry) -> Iterator[tuple[Keys, bool]]:  # noqa: ANN401
-    """Where data of an annotated type holds paths, and whether each may be a name instead."""
+def _paths(data: Any, path: Keys, of: Schema, registry: Registry) -> Iterator[tuple[Keys, bool]]:  # noqa: ANN401
+    """Where data of a type hold paths, and whether each may be a name instead."""
     if isinstance(data, str):
-        kinds = alternatives(of)
-        if data and Path in kinds and str not in kinds:
+        if data and of.takes(Path) and not of.takes(str):
             yield path, False
         return
-    cls = class_at(YamlDocument.of(data), (), of, registry) if isinstance(data, Mapping) else None
+    cls = of.class_of(data, registry) if isinstance(data, Mapping) else None
     if cls is not None:
         for name, field in fields_of(cls).items():
             item = data.get(name)
-            if isinstance(item, str) and may_be_name(field):
+            if isinstance(item, str) and may_be_name(field.attribute):
                 yield (*path, name), True
             elif item is not None:
-                yield from _paths(item, (*path, name), field.type, registry)
+                yield from _paths(item, (*path, name), field.schema, registry)
         return
-    for key, item, kind in items_of(data, of):
-        yield from _paths(item, (*path, key), kind, registry)
+    for key, item, schema in of.items(data):
+        yield from _paths(item, (*path, key), schema, registry)

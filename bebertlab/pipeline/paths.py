@@ -6,22 +6,18 @@ the recipe means at that place, whether or not the file writes that field out.
 
 from __future__ import annotations
 
-import types
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 from attrs import field, frozen
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Keys, Place, YamlDocument, show
-from bebertlab.config.humanize import format_type
+from bebertlab.config.schema import ListType, MappingType, Schema, fields_of
 from bebertlab.errors import UnknownPart, UserError, suggestion, unknown
-from bebertlab.interfaces.options import Options
-from bebertlab.pipeline.recipe import Recipe
+from bebertlab.pipeline.recipe import PER_TASK, Recipe
 from bebertlab.registry.registry import Registry
-
-PER_TASK = "per_task"  #: section of a recipe, see `per_task.py`
 
 _STAGES = "stages"
 
@@ -45,15 +41,6 @@ def resolve_path(document: YamlDocument, text: str, registry: Registry) -> Keys:
         UserError: there is no such place; says what was likely meant.
     """
     return find_target(document, text, registry).keys
-
-
-def type_at(document: YamlDocument, text: str, registry: Registry) -> Any:  # noqa: ANN401 - any annotation
-    """The annotated type of what a path names.
-
-    Raises:
-        UserError: there is no such place.
-    """
-    return find_target(document, text, registry).type
 
 
 def set_value(
@@ -123,24 +110,23 @@ class _Walk:
         self.registry = registry
         self.defaults: dict[Keys, object] = {}
 
-    def value(self, path: Keys, of: Any, words: list[str], default: object) -> OptionTarget:  # noqa: ANN401
-        """Go on from a value of an annotated type."""
+    def value(self, path: Keys, of: Schema, words: list[str], default: object) -> OptionTarget:
+        """Go on from a value of a type."""
         if not words:
-            return OptionTarget(keys=path, type=of, defaults=self.defaults)
-        role = role_of(of)
+            return OptionTarget(keys=path, type=of.annotation, defaults=self.defaults)
+        role = None if of.role is None else of.role.name
         if role is not None and words == [_KIND]:
             return OptionTarget(keys=(*path, _KIND), type=str, defaults=self.defaults)
-        written = self.document.has(path) and self.document.get(path) is not None
-        if role is not None and not written:
+        data = self.document.get(path) if self.document.has(path) else None
+        if role is not None and data is None:
             if default is attrs.NOTHING or default is None:
                 raise self.wrong(f"{show(path)} has no {role} yet; set {show(path)}.kind first")
             self.defaults[path] = default
             return self.fields(path, type(default), words, default)
-        cls = class_at(self.document, path, of, self.registry)
+        cls = of.class_of(data, self.registry)
         if cls is not None:
-            return self.fields(path, cls, words, attrs.NOTHING if written else default)
+            return self.fields(path, cls, words, default if data is None else attrs.NOTHING)
         if role is not None:
-            data = self.document.get(path)
             kind = data.get(_KIND) if isinstance(data, Mapping) else data
             raise UnknownPart(self.text, str(unknown(role, str(kind), self.registry.kinds(role))))
         return self.item(path, of, words)
@@ -151,29 +137,24 @@ class _Walk:
         word = words[0]
         if word not in fields:
             raise self.wrong(f"{_of(path, cls)} has no option '{word}'; {suggestion(word, fields)}")
-        inner = default_of(fields[word]) if default is attrs.NOTHING else getattr(default, fields[word].name)
-        return self.value((*path, word), fields[word].type, words[1:], inner)
+        field = fields[word]
+        inner = field.default if default is attrs.NOTHING else getattr(default, field.attribute.name)
+        return self.value((*path, word), field.schema, words[1:], inner)
 
-    def item(self, path: Keys, of: object, words: list[str]) -> OptionTarget:
+    def item(self, path: Keys, of: Schema, words: list[str]) -> OptionTarget:
         """Go on into a mapping or a list."""
         word = words[0]
-        for kind in alternatives(of):
-            origin, arguments = get_origin(kind), get_args(kind)
-            if isinstance(origin, type) and issubclass(origin, Mapping):
+        for alternative in of.alternatives:
+            if isinstance(alternative, MappingType):
                 if path == (_STAGES,) and not self.document.has((*path, word)):
                     known = self.document.get(path) if self.document.has(path) else ()
                     raise self.wrong(f"there is no stage '{word}'; {suggestion(word, known)}")
-                return self.value((*path, word), arguments[1], words[1:], attrs.NOTHING)
-            if origin in (tuple, list):
-                of_item = self.element(path, word, arguments)
-                return self.value((*path, int(word)), of_item, words[1:], attrs.NOTHING)
-        raise self.wrong(f"{show(path)} is {format_type(of)}; nothing is below it")
-
-    def element(self, path: Keys, word: str, arguments: tuple[Any, ...]) -> object:
-        """The type of one item of a list."""
-        if not self.document.has((*path, word)):
-            raise self.wrong(f"{show(path)} is a list; there is no item {word} in it")
-        return arguments[0] if Ellipsis in arguments or len(arguments) == 1 else arguments[int(word)]
+                return self.value((*path, word), alternative.value, words[1:], attrs.NOTHING)
+            if isinstance(alternative, ListType):
+                if not self.document.has((*path, word)):
+                    raise self.wrong(f"{show(path)} is a list; there is no item {word} in it")
+                return self.value((*path, int(word)), alternative.at(int(word)), words[1:], attrs.NOTHING)
+        raise self.wrong(f"{show(path)} is {of}; nothing is below it")
 
     def wrong(self, what: str) -> UserError:
         """The error for a path that leads nowhere."""
@@ -183,65 +164,3 @@ class _Walk:
 def _of(path: Keys, cls: type[Any]) -> str:
     kind = getattr(cls, _KIND, None)
     return f"{show(path)} ({cls.role} '{kind}')" if isinstance(kind, str) else show(path) or "a recipe"
-
-
-def class_at(document: YamlDocument, path: Keys, of: object, registry: Registry) -> type[Any] | None:
-    """The class of the value that a document holds at a path of an annotated type; None where it is not known."""
-    role = role_of(of)
-    if role is None:
-        return next((one for one in alternatives(of) if isinstance(one, type) and attrs.has(one)), None)
-    data = document.get(path) if document.has(path) else None
-    kind = data.get("kind") if isinstance(data, Mapping) else data
-    if not isinstance(kind, str) or kind not in registry.kinds(role):
-        return None
-    return registry.find(role, kind)
-
-
-def role_of(of: object) -> str | None:
-    """The role of an annotated type; None where it is not that of options.
-
-    >>> from bebertlab.interfaces.task import TaskOptions
-    >>> role_of(TaskOptions | None), role_of(int)
-    ('task', None)
-    """
-    return next((one.role for one in alternatives(of) if isinstance(one, type) and issubclass(one, Options)), None)
-
-
-def alternatives(of: object) -> tuple[object, ...]:
-    """The types that a value of an annotated type can have.
-
-    >>> alternatives(int | None)
-    (<class 'int'>, <class 'NoneType'>)
-    """
-    origin = get_origin(of)
-    if origin is Annotated:
-        return alternatives(get_args(of)[0])
-    return get_args(of) if origin in (Union, types.UnionType) else (of,)
-
-
-def fields_of(cls: type[Any]) -> dict[str, attrs.Attribute[Any]]:
-    """The fields of an attrs class by their names in YAML, with resolved types."""
-    return {field.alias: field for field in attrs.fields(attrs.resolve_types(cls)) if field.init}
-
-
-def default_of(field: attrs.Attribute[Any]) -> object:
-    """The default value of a field; `attrs.NOTHING` where it has none or one that depends on other fields."""
-    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type] # a class at run time
-        factory: Any = field.default
-        return attrs.NOTHING if factory.takes_self else factory.factory()
-    return field.default
-
-
-def items_of(data: object, of: object) -> Iterator[tuple[str | int, Any, Any]]:
-    """Keys, items and their annotated types of a list or a mapping."""
-    for kind in alternatives(of):
-        origin, arguments = get_origin(kind), get_args(kind)
-        if not isinstance(origin, type) or not arguments:
-            continue
-        if isinstance(data, Mapping) and issubclass(origin, Mapping):
-            yield from ((key, item, arguments[1]) for key, item in data.items())
-            return
-        if isinstance(data, list) and not issubclass(origin, Mapping):
-            fixed = origin is tuple and Ellipsis not in arguments and len(arguments) == len(data)
-            yield from ((i, item, arguments[i] if fixed else arguments[0]) for i, item in enumerate(data))
-            return

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.config.document import Keys, YamlDocument
+from bebertlab.config.document import YamlDocument
 from bebertlab.config.error_collector import ErrorCollector
+from bebertlab.config.schema import fields_of
 from bebertlab.config.yaml import read_yaml
 from bebertlab.errors import UnknownPart, UserError, suggestion
 from bebertlab.interfaces.task import TaskOptions
 from bebertlab.locations import beside
-from bebertlab.pipeline.graph import check_graph
+from bebertlab.pipeline.graph import RECIPE_KEYS, check_graph
 from bebertlab.pipeline.locate import located
-from bebertlab.pipeline.paths import PER_TASK, find_target, set_value
-from bebertlab.pipeline.recipe import Recipe, Stage
+from bebertlab.pipeline.paths import find_target, set_value
+from bebertlab.pipeline.recipe import EXTENDS, PER_TASK, Recipe, Stage
 from bebertlab.pipeline.train_defaults import TrainDefaults
 
-_EXTENDS = "extends"
 _STAGES = "stages"
 _STUDY_KEY = "recipe"  # every study has it, and no recipe
 
@@ -41,18 +41,18 @@ def extended(document: YamlDocument) -> YamlDocument:
     Raises:
         UserError: that file cannot be read, or extends another one.
     """
-    if not isinstance(document.data, Mapping) or _EXTENDS not in document.data:
+    if not isinstance(document.data, Mapping) or EXTENDS not in document.data:
         return document
-    name = document.data[_EXTENDS]
+    name = document.data[EXTENDS]
     if not isinstance(name, str):
-        raise UserError(f"{document.place((_EXTENDS,))}: extends: must be the path of a recipe, is {name!r}")
-    base = read_yaml(beside(document.place((_EXTENDS,)).folder, name))
-    if isinstance(base.data, Mapping) and _EXTENDS in base.data:
+        raise UserError(f"{document.place((EXTENDS,))}: extends: must be the path of a recipe, is {name!r}")
+    base = read_yaml(beside(document.place((EXTENDS,)).folder, name))
+    if isinstance(base.data, Mapping) and EXTENDS in base.data:
         raise UserError(
-            f"{document.place((_EXTENDS,))}: extends: {name} extends {base.data[_EXTENDS]}; a recipe may extend one"
+            f"{document.place((EXTENDS,))}: extends: {name} extends {base.data[EXTENDS]}; a recipe may extend one"
             " that extends none"
         )
-    own = {key: value for key, value in document.data.items() if key != _EXTENDS}
+    own = {key: value for key, value in document.data.items() if key != EXTENDS}
     return base.merged(attrs.evolve(document, data=own))
 
 
@@ -67,14 +67,13 @@ def structure_recipe(document: YamlDocument, codec: OptionsCodec, errors: ErrorC
     before = len(errors)
     document = for_its_task(located(document, codec.registry), codec, errors)
     fields: dict[str, Any] = {}
-    for attribute in attrs.fields(attrs.resolve_types(Recipe)):
-        path: Keys = (attribute.name,)
-        if attribute.name == _STAGES:
+    for name, field in fields_of(Recipe).items():
+        if name == _STAGES:
             continue
-        if document.has(path):
-            fields[attribute.name] = codec.structure(document, path, cast("type[Any]", attribute.type), errors)
-        elif attribute.default is attrs.NOTHING:
-            errors.add(document, (), f"{attribute.name} is missing")
+        if document.has((name,)):
+            fields[name] = codec.structure(document, (name,), field.schema.annotation, errors)
+        elif field.attribute.default is attrs.NOTHING:
+            errors.add(document, (), f"{name} is missing")
     _check_keys(document, errors)
     stages = _structure_stages(document, codec, errors)
     result = check_graph(document, stages, codec.registry, errors)
@@ -98,12 +97,11 @@ def recipe_of(document: YamlDocument, codec: OptionsCodec) -> Recipe:
 
 
 def _check_keys(document: YamlDocument, errors: ErrorCollector) -> None:
-    known = [*(attribute.name for attribute in attrs.fields(Recipe)), PER_TASK, _EXTENDS]
     for key in document.data:
-        if key == _EXTENDS:
+        if key == EXTENDS:
             errors.add(document, (key,), "can only stand in a file", key=True)
-        elif key not in known:
-            errors.add(document, (key,), f"unknown key of a recipe; {suggestion(key, known)}", key=True)
+        elif key not in RECIPE_KEYS:
+            errors.add(document, (key,), f"unknown key of a recipe; {suggestion(key, RECIPE_KEYS)}", key=True)
 
 
 def _structure_stages(document: YamlDocument, codec: OptionsCodec, errors: ErrorCollector) -> dict[str, Stage | None]:

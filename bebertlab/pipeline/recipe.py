@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, cast
 
 from attrs import field, frozen
 
@@ -12,7 +12,11 @@ from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
 from bebertlab.interfaces.task import TaskOptions
 from bebertlab.training.options import TrainOptions
 
+EXTENDS = "extends"  #: key of a recipe's file: another file, over which it is laid
+PER_TASK = "per_task"  #: section of a recipe: settings by the name of the task
+
 Stage = StageOptions | StageGroupOptions
+STAGE = cast("type[Stage]", Stage)  #: for codecs, which take a class
 
 
 @frozen(kw_only=True)

@@ -9,23 +9,22 @@ recipe has a `train`: its stages would train with other options than the recipe 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from enum import Enum
-from typing import Any, cast
+from typing import Any
 
 import attrs
-from attrs import field, frozen
+from attrs import frozen
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.config.document import Keys, Place, YamlDocument
 from bebertlab.config.error_collector import ErrorCollector
+from bebertlab.config.schema import Schema, fields_of, schema_of
 from bebertlab.errors import UserError
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
 from bebertlab.pipeline.identity import inner_values
-from bebertlab.pipeline.paths import alternatives, class_at, default_of, fields_of, items_of, role_of
-from bebertlab.pipeline.recipe import Stage
+from bebertlab.pipeline.recipe import STAGE, Stage
 from bebertlab.training.options import TrainOptions
 
 _TRAIN = "train"
@@ -45,8 +44,8 @@ class TrainDefaults:
     document: YamlDocument  #: with the defaults
     bare: YamlDocument  #: without them
     codec: OptionsCodec
-    given: Mapping[str, Any] = field(factory=dict)  #: the values that the recipe's `train` sets
-    own: Mapping[str, AbstractSet[str]] = field(factory=dict)  #: stage to the keys that it sets
+    given: Mapping[str, Any] = attrs.field(factory=dict)  #: the values that the recipe's `train` sets
+    own: Mapping[str, AbstractSet[str]] = attrs.field(factory=dict)  #: stage to the keys that it sets
 
     @classmethod
     def of(cls, document: YamlDocument, codec: OptionsCodec) -> TrainDefaults:
@@ -69,9 +68,13 @@ class TrainDefaults:
     def structure(self, name: str, errors: ErrorCollector) -> Stage | None:
         """A stage by its name; None where errors were noted."""
         path: Keys = (_STAGES, name)
-        stage = self.codec.structure(self.document, path, _ROLE, errors)
+        stage = self.codec.structure(self.document, path, STAGE, errors)
         if stage is not None and self.given:
-            bare = self.codec.structure(self.bare, path, _ROLE, ErrorCollector()) if _is_group(stage) else stage
+            bare = (
+                self.codec.structure(self.bare, path, STAGE, ErrorCollector())
+                if isinstance(stage, StageGroupOptions)
+                else stage
+            )
             problem = self._unreached(name, stage, bare)
             if problem is not None:
                 errors.add(self.document, path, problem)
@@ -92,7 +95,7 @@ class TrainDefaults:
         if not lost:
             return None
         what = ", ".join(f"{key} would be {lost[key]}, not {self.given[key]}" for key in keys if key in lost)
-        if not _is_group(stage):
+        if not isinstance(stage, StageGroupOptions):
             return f"the recipe's `train` does not reach all that '{stage.kind}' trains: {what}"
         return (
             f"the group '{stage.kind}' does not pass the recipe's `train` on to {', '.join(stages)}: {what}; it needs"
@@ -123,22 +126,20 @@ class _Layers:
 
     def stage(self, name: str, data: Any) -> Any:  # noqa: ANN401 - plain data
         """The data of a stage with the defaults."""
-        return self.value((_STAGES, name), data, Stage, _ABSENT, written=True)
+        return self.value((_STAGES, name), data, schema_of(Stage), _ABSENT, written=True)
 
-    def value(self, path: Keys, data: Any, of: Any, default: object, *, written: bool) -> Any:  # noqa: ANN401
-        """Data of an annotated type with the defaults; `written`: by the recipe, not a default of a class.
+    def value(self, path: Keys, data: Any, of: Schema, default: object, *, written: bool) -> Any:  # noqa: ANN401
+        """Data of a type with the defaults; `written`: by the recipe, not a default of a class.
 
         `data` is absent where the recipe says nothing; then `default` is what stands there.
         """
         if _is_train(of):
             return self.train(path, data, default, written=written)
-        if data is _ABSENT:
-            if not _may_train(default):
-                return data
-            data, written = self.sparse(default), False
-        if role_of(of) is not None or any(map(_is_attrs, alternatives(of))):
-            return self.fields(path, data, of, written=written)
-        return self.items(path, data, of, written=written)
+        if data is not _ABSENT or default is attrs.NOTHING:
+            return self.inner(path, data, of, written=written)
+        bare = self.sparse(default)
+        laid = self.inner(path, bare, of, written=False)
+        return data if laid is bare else laid
 
     def train(self, path: Keys, data: Any, default: object, *, written: bool) -> Any:  # noqa: ANN401 - plain data
         """Data of `TrainOptions` with the defaults."""
@@ -154,74 +155,40 @@ class _Layers:
             self.own.setdefault(str(path[1]), set()).update(data)
         return {**data, **{key: self.given[key] for key in inherited}}
 
-    def fields(self, path: Keys, data: Any, of: Any, *, written: bool) -> Any:  # noqa: ANN401 - plain data
-        """Data of a class with the defaults."""
-        cls = class_at(YamlDocument.of(data), (), of, self.codec.registry)
-        if cls is None or not isinstance(data, (str, Mapping)):
-            return data
-        mapping = {"kind": data} if isinstance(data, str) else data
+    def inner(self, path: Keys, data: Any, of: Schema, *, written: bool) -> Any:  # noqa: ANN401 - plain data
+        """Data of another type with the defaults inside of them; the same object where there are none."""
+        cls = of.class_of(data, self.codec.registry)
+        if cls is not None and isinstance(data, (str, Mapping)):
+            mapping = {"kind": data} if isinstance(data, str) else data
+            fields = fields_of(cls).items()
+            items = [(name, mapping.get(name, _ABSENT), field.schema, field.default) for name, field in fields]
+        else:
+            mapping = dict(enumerate(data)) if isinstance(data, list) else data
+            items = [(*item, attrs.NOTHING) for item in of.items(data)]
         changed = {}
-        for name, one in fields_of(cls).items():
-            item = mapping.get(name, _ABSENT)
-            laid = self.value((*path, name), item, one.type, default_of(one), written=written)
+        for key, item, schema, default in items:
+            laid = self.value((*path, key), item, schema, default, written=written)
             if laid is not item:
-                changed[name] = laid
-        return {**mapping, **changed} if changed else data
-
-    def items(self, path: Keys, data: Any, of: Any, *, written: bool) -> Any:  # noqa: ANN401 - plain data
-        """Data of a list or a mapping with the defaults."""
-        laid = {
-            key: self.value((*path, key), item, one, _ABSENT, written=written) for key, item, one in items_of(data, of)
-        }
-        if not laid:
+                changed[key] = laid
+        if not changed:
             return data
-        return laid if isinstance(data, Mapping) else list(laid.values())
+        return [*{**mapping, **changed}.values()] if isinstance(data, list) else {**mapping, **changed}
 
     def sparse(self, value: Any) -> Any:  # noqa: ANN401 - plain data
-        """Plain data of a default value; of `TrainOptions` only what differs from the defaults of the class."""
-        if isinstance(value, TrainOptions):
-            fields = {one.alias: (getattr(value, one.name), one.default) for one in attrs.fields(type(value))}
-            return {name: self.codec.dump(item) for name, (item, default) in fields.items() if item != default}
+        """Plain data of a default value, without what the defaults of its class are."""
         if isinstance(value, Mapping):
             return {str(key): self.sparse(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.sparse(item) for item in value]
-        if _is_attrs(type(value)):
-            kind = {"kind": value.kind} if isinstance(value, Options) else {}
-            return {**kind, **{name: self.sparse(getattr(value, one.name)) for name, one in _fields(value)}}
-        return self.codec.dump(value)
+        if not attrs.has(type(value)):
+            return self.codec.dump(value)
+        items = {name: (getattr(value, field.attribute.name), field) for name, field in fields_of(type(value)).items()}
+        kind = {"kind": value.kind} if isinstance(value, Options) else {}
+        return kind | {name: self.sparse(item) for name, (item, field) in items.items() if item != field.default}
 
 
-_ROLE = cast("type[Stage]", Stage)
-
-
-def _is_group(stage: Stage) -> bool:
-    return isinstance(stage, StageGroupOptions)
-
-
-def _is_attrs(of: object) -> bool:
-    return isinstance(of, type) and attrs.has(of)
-
-
-def _is_train(of: object) -> bool:
-    return any(isinstance(one, type) and issubclass(one, TrainOptions) for one in alternatives(of))
-
-
-def _fields(value: object) -> Iterable[tuple[str, attrs.Attribute[Any]]]:
-    return fields_of(type(value)).items()
-
-
-def _may_train(value: object) -> bool:
-    """Whether a default value holds `TrainOptions`, or an option that could."""
-    if isinstance(value, Mapping):
-        return any(map(_may_train, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(_may_train, value))
-    if value is attrs.NOTHING or isinstance(value, Enum) or not _is_attrs(type(value)):
-        return False
-    return isinstance(value, TrainOptions) or any(
-        _is_train(one.type) or _may_train(getattr(value, one.name)) for _, one in _fields(value)
-    )
+def _is_train(of: Schema) -> bool:
+    return of.record is not None and issubclass(of.record, TrainOptions)
 
 
 def _trainings(value: object) -> Iterator[tuple[str, TrainOptions]]:

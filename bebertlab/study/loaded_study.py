@@ -18,8 +18,8 @@ from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.events import Question
 from bebertlab.interfaces.sampler import PointListOptions, SamplerOptions, SearchDimension
 from bebertlab.locations import beside
-from bebertlab.pipeline.locate import has_relative_paths, has_relative_values, rebased, rebased_value
-from bebertlab.pipeline.paths import resolve_path, type_at
+from bebertlab.pipeline.locate import has_relative_paths, rebased
+from bebertlab.pipeline.paths import find_target, resolve_path
 from bebertlab.pipeline.read import extended, read_recipe
 from bebertlab.registry.manager import Plugins
 from bebertlab.registry.registry import Registry
@@ -174,14 +174,14 @@ class _Reading:
         """The study's document with searched paths of files relative to its folder, also those of `--set`."""
         document = self.document
         for keys, of in self.searched_values():
-            document = document.put(keys, rebased_value(document.at(keys), of, self.base, self.codec.registry))
+            document = document.put(keys, rebased(document.at(keys), self.base, self.codec.registry, of))
         return document
 
     def has_relative_paths(self) -> bool:
         """Whether the study names files relative to its folder."""
         registry = self.codec.registry
         return has_relative_paths(self.recipe, registry) or any(
-            has_relative_values(self.document.at(keys), of, registry) for keys, of in self.searched_values()
+            has_relative_paths(self.document.at(keys), registry, of) for keys, of in self.searched_values()
         )
 
     def searched_values(self) -> Iterator[tuple[Keys, object]]:
@@ -191,7 +191,7 @@ class _Reading:
             place: Keys = (SEARCH, name, "choice")
             values = self.document.get(place) if self.document.has(place) else None
             try:
-                of = type_at(self.recipe, name, self.codec.registry)
+                of = find_target(self.recipe, name, self.codec.registry).type
             except UserError:  # noted by check_paths
                 continue
             yield from (((*place, index), of) for index in range(len(values) if isinstance(values, list) else 0))

@@ -38,10 +38,10 @@ from bebertlab.interfaces.stage import (
 from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import TENSORS
 from bebertlab.pipeline.identity import WatchedCodec, composition_identity, known_parts, stage_identity
-from bebertlab.pipeline.recipe import Stage
+from bebertlab.pipeline.recipe import STAGE, Stage
 from bebertlab.store.fingerprint import file_digest, fingerprint
 from bebertlab.testing.contract import ContractError, call, require
-from bebertlab.testing.stage_options import STAGE, changes, check_expansion, check_options
+from bebertlab.testing.stage_options import changes, check_expansion, check_options
 from bebertlab.testing.stage_runner import PreparedStage, StageInputs, StageRunner
 from bebertlab.testing.tiny import tiny_task
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+from typing import Any, TypeVar
 
-from attrs import evolve, fields
+from attrs import evolve
 
 from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.schema import ChoiceType, Schema, fields_of
 from bebertlab.errors import UserError
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import (
@@ -20,15 +21,12 @@ from bebertlab.interfaces.stage import (
     input_names,
     may_be_name,
 )
-from bebertlab.pipeline.paths import alternatives, fields_of
-from bebertlab.pipeline.recipe import Stage
+from bebertlab.pipeline.recipe import STAGE, Stage
 from bebertlab.testing.contract import call, require
 from bebertlab.training.options import TrainOptions
 
 OptionsType = TypeVar("OptionsType", bound=Options)
 
-#: the type of a stage or group, for codecs
-STAGE = cast("type[Stage]", Stage)
 _GROUP = "group"
 
 
@@ -36,15 +34,15 @@ def check_options(stage: Stage, codec: OptionsCodec) -> None:
     """Check that options survive being written and read, and which are excluded from the key."""
     again = call("loading its own options", lambda: codec.load(codec.dump(stage), STAGE))
     require(again == stage, f"its options become {codec.dump(again)} when they are written and read again")
-    types = fields_of(type(stage))
-    attributes = {attribute.name: attribute for attribute in fields(type(stage))}
-    for name in excluded_fields(type(stage)):
-        attribute = attributes[name]
+    for field in fields_of(type(stage)).values():
+        attribute = field.attribute
+        if attribute.name not in excluded_fields(type(stage)):
+            continue
         expected = str if may_be_name(attribute) else Path
         require(
-            expected in alternatives(types[str(attribute.alias)].type),
-            f"option '{name}' is excluded from the key and is not a {expected.__name__}: another value would find the"
-            " artifact of this one",
+            field.schema.takes(expected),
+            f"option '{attribute.name}' is excluded from the key and is not a {expected.__name__}: another value would"
+            " find the artifact of this one",
         )
 
 
@@ -75,22 +73,22 @@ def _expanded(group: StageGroupOptions) -> Mapping[str, StageOptions] | None:
 
 def changes(stage: OptionsType, skipped: AbstractSet[str]) -> Iterator[tuple[str, OptionsType]]:
     """The options with another valid value of each option in turn, by the name of the option."""
-    for alias, attribute in fields_of(type(stage)).items():
-        if attribute.name in skipped:
+    for alias, field in fields_of(type(stage)).items():
+        name = field.attribute.name
+        if name in skipped:
             continue
-        for value in _other_values(getattr(stage, attribute.name), attribute.type):
+        for value in _other_values(getattr(stage, name), field.schema):
             try:
                 changed = evolve(stage, **{alias: value})
             except (UserError, ValueError, TypeError):
                 continue  # a validator refuses it
-            yield attribute.name, changed
+            yield name, changed
             break
 
 
-def _other_values(value: object, annotation: object) -> Iterator[Any]:
+def _other_values(value: object, of: Schema) -> Iterator[Any]:
     """Other values that an option of a type may take, the likely ones first; none where the type is not simple."""
-    types = alternatives(annotation)
-    if choices := [choice for kind in types if get_origin(kind) is Literal for choice in get_args(kind)]:
+    if choices := [choice for type_ in of.alternatives if isinstance(type_, ChoiceType) for choice in type_.values]:
         yield from (choice for choice in choices if choice != value)
     elif isinstance(value, TrainOptions):
         yield evolve(value, epochs=value.epochs + 1)
@@ -102,7 +100,7 @@ def _other_values(value: object, annotation: object) -> Iterator[Any]:
         yield from (value / 2, value * 2, value + 1)
     elif isinstance(value, str):
         yield f"{value}-other"
-    elif value is None and int in types:
+    elif value is None and of.takes(int):
         yield from (1, 8, 64)
-    elif value is None and float in types:
+    elif value is None and of.takes(float):
         yield from (0.5, 1.0)

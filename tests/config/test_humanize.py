@@ -1,44 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pytest
 from attrs import field, frozen, validators
 
-from bebertlab.config.humanize import format_duration, format_error, format_size, format_type, format_value
-from bebertlab.interfaces.distillation import Phase
-from bebertlab.interfaces.encoder import EncoderOptions
+from bebertlab.config.humanize import format_duration, format_error, format_size, format_value
 from bebertlab.interfaces.ensemble import Sampling
-from bebertlab.interfaces.loss import LossOptions
-from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
-
-
-@pytest.mark.parametrize(
-    ("annotation", "text"),
-    [
-        (bool, "true or false"),
-        (Any, "anything"),
-        (Annotated[int, "bits"], "an integer"),
-        (Path | None, "a path or null"),
-        (int | Literal["auto"], "an integer or one of 'auto'"),
-        (tuple[int, str], "a list of 2: an integer, text"),
-        (frozenset[str], "a list, each item text"),
-        (Mapping[str, float], "a mapping, each value a number"),
-        (Sampling, "one of 'all', 'bootstrap', 'resample', 'reweight', 'subset'"),
-        (LossOptions, "a loss"),
-        (EncoderOptions, "an encoder"),
-        (StageOptions | StageGroupOptions, "a stage"),
-        (tuple[LossOptions, ...], "a list, each item a loss"),
-    ],
-)
-def test_types_are_formatted_for_users(annotation: object, text: str) -> None:
-    assert format_type(annotation) == text
-
-
-def test_a_nested_class_shows_its_keys() -> None:
-    assert format_type(Phase).startswith("a mapping (name, losses, ")
 
 
 def test_values_are_formatted_as_yaml_and_shortened() -> None:

@@ -13,7 +13,7 @@ from bebertlab.config.yaml import parse_value
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.stage import EXCLUDED_FROM_KEY, EXCLUDED_FROM_KEY_IF_PATH, StageOptions
 from bebertlab.interfaces.task import TaskOptions
-from bebertlab.pipeline.locate import has_relative_paths, has_relative_values, located, rebased, rebased_value
+from bebertlab.pipeline.locate import has_relative_paths, located, rebased
 from bebertlab.pipeline.paths import set_value
 from bebertlab.pipeline.plan import plan
 from bebertlab.pipeline.read import read_recipe, recipe_of
@@ -186,13 +186,13 @@ def test_rebased_paths_are_relative_to_one_folder(folder: Path) -> None:
     (folder / "link").symlink_to(folder / "sub")
     assert rebased(read(folder), str(folder / "link"), REGISTRY).data == read(folder).data
     part = YamlDocument.of(["x", "/y"])
-    assert rebased_value(part, tuple[Path, ...], sub, REGISTRY).data == ["./../x", "/y"]
+    assert rebased(part, sub, REGISTRY, tuple[Path, ...]).data == ["./../x", "/y"]
 
 
 def test_whether_there_are_relative_paths(folder: Path) -> None:
     document = read(folder)
     assert has_relative_paths(document, REGISTRY)
     assert not has_relative_paths(located(document, REGISTRY), REGISTRY)
-    assert has_relative_values(YamlDocument.of("x"), Path | None, REGISTRY)
-    assert not has_relative_values(YamlDocument.of("~/x"), Path, REGISTRY)
-    assert not has_relative_values(YamlDocument.of("x"), str, REGISTRY)
+    assert has_relative_paths(YamlDocument.of("x"), REGISTRY, Path | None)
+    assert not has_relative_paths(YamlDocument.of("~/x"), REGISTRY, Path)
+    assert not has_relative_paths(YamlDocument.of("x"), REGISTRY, str)

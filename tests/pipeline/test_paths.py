@@ -6,22 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.errors import UserError
-from bebertlab.pipeline.paths import resolve_path, set_value, type_at
+from bebertlab.pipeline.paths import find_target, resolve_path, set_value
 from bebertlab.pipeline.read import recipe_of
 
 if TYPE_CHECKING:
     from bebertlab.config.document import YamlDocument
-    from tests.pipeline.conftest import Toy
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
-
-import attrs
-
-from bebertlab.interfaces.scheme import SchemeOptions
-from bebertlab.pipeline.paths import alternatives, class_at, default_of, fields_of, items_of, role_of
-from bebertlab.training.options import TrainOptions
-
-if TYPE_CHECKING:
     from tests.pipeline.conftest import Toy
 
 
@@ -85,9 +74,9 @@ def test_below_an_unknown_kind_the_kind_is_the_fault(toy: Toy) -> None:
 
 
 def test_types_are_those_of_the_options(toy: Toy) -> None:
-    assert type_at(toy.document(), "team.size", toy.registry) is int
-    assert type_at(toy.document(), "student.train.learning_rate", toy.registry) is float
-    assert type_at(toy.document(), "task.kind", toy.registry) is str
+    assert find_target(toy.document(), "team.size", toy.registry).type is int
+    assert find_target(toy.document(), "student.train.learning_rate", toy.registry).type is float
+    assert find_target(toy.document(), "task.kind", toy.registry).type is str
 
 
 def test_set_changes_a_value_and_says_where_it_came_from(toy: Toy) -> None:
@@ -132,44 +121,3 @@ def test_an_option_of_a_default_writes_the_default_out(toy: Toy) -> None:
     document = set_value(toy.document(), "student.scheme.quantizer.bits", 3, "--set", toy.registry)
     assert student(document) == {"kind": "low", "bits": 1, "quantizer": {"kind": "round", "bits": 3}}
     recipe_of(document, toy.codec)
-
-
-def test_the_kind_that_is_written_decides_the_class(toy: Toy) -> None:
-    document = toy.document("a: {kind: low}\nb: high\nc: lo\nd: {bits: 3}\ne: 4")
-    found = [class_at(document, (key,), SchemeOptions | None, toy.registry) for key in "abcdef"]
-    assert [cls and cls.kind for cls in found] == ["low", "high", None, None, None, None]
-
-
-def test_a_class_without_kinds_is_itself(toy: Toy) -> None:
-    assert class_at(toy.document("a: 1"), ("a",), TrainOptions, toy.registry) is TrainOptions
-    assert class_at(toy.document("a: 1"), ("a",), int, toy.registry) is None
-
-
-def test_types_may_be_wrapped() -> None:
-    assert role_of(Annotated[SchemeOptions | None, "why"]) == "scheme"
-    assert alternatives(int) == (int,)
-
-
-def test_defaults_are_made(toy: Toy) -> None:
-    low = toy.registry.find("scheme", "low")
-    assert default_of(fields_of(low)["bits"]) == 2
-    assert getattr(default_of(fields_of(low)["quantizer"]), "bits", None) == 8
-    other = toy.registry.find("task", "other")
-    assert default_of(fields_of(other)["path"]) is attrs.NOTHING
-
-
-@pytest.mark.parametrize(
-    ("data", "of", "expected"),
-    [
-        ([1, 2], tuple[int, ...], [(0, 1, int), (1, 2, int)]),
-        ([1, "a"], tuple[int, str], [(0, 1, int), (1, "a", str)]),
-        ([1], list[int] | None, [(0, 1, int)]),
-        ({"a": 1}, Mapping[str, int], [("a", 1, int)]),
-        ({"a": 1}, tuple[int, ...], []),
-        ("a", str | tuple[str, ...], []),
-        (["a"], str | tuple[str, ...], [(0, "a", str)]),
-        ([1], int, []),
-    ],
-)
-def test_items_come_with_their_types(data: object, of: object, expected: list[object]) -> None:
-    assert list(items_of(data, of)) == expected
