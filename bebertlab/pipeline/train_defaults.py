@@ -21,7 +21,6 @@ from bebertlab.config.document import Keys, Place, YamlDocument
 from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.schema import Schema, fields_of, schema_of
 from bebertlab.errors import UserError
-from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import StageGroupOptions, StageOptions
 from bebertlab.pipeline.identity import inner_values
 from bebertlab.pipeline.recipe import STAGE, Stage
@@ -137,14 +136,14 @@ class _Layers:
             return self.train(path, data, default, written=written)
         if data is not _ABSENT or default is attrs.NOTHING:
             return self.inner(path, data, of, written=written)
-        bare = self.sparse(default)
+        bare = self.codec.dump(default)
         laid = self.inner(path, bare, of, written=False)
         return data if laid is bare else laid
 
     def train(self, path: Keys, data: Any, default: object, *, written: bool) -> Any:  # noqa: ANN401 - plain data
         """Data of `TrainOptions` with the defaults."""
         if data is _ABSENT or (data is None and not written):
-            data, written = self.sparse(default) if isinstance(default, TrainOptions) else {}, False
+            data, written = self.codec.dump(default) if isinstance(default, TrainOptions) else {}, False
         if not isinstance(data, Mapping):
             return data
         inherited = [key for key in self.given if key not in data or not written]
@@ -173,18 +172,6 @@ class _Layers:
         if not changed:
             return data
         return [*{**mapping, **changed}.values()] if isinstance(data, list) else {**mapping, **changed}
-
-    def sparse(self, value: Any) -> Any:  # noqa: ANN401 - plain data
-        """Plain data of a default value, without what the defaults of its class are."""
-        if isinstance(value, Mapping):
-            return {str(key): self.sparse(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.sparse(item) for item in value]
-        if not attrs.has(type(value)):
-            return self.codec.dump(value)
-        items = {name: (getattr(value, field.attribute.name), field) for name, field in fields_of(type(value)).items()}
-        kind = {"kind": value.kind} if isinstance(value, Options) else {}
-        return kind | {name: self.sparse(item) for name, (item, field) in items.items() if item != field.default}
 
 
 def _is_train(of: Schema) -> bool:

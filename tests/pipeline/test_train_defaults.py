@@ -13,7 +13,7 @@ from bebertlab.interfaces.ensemble import EnsembleOptions
 from bebertlab.interfaces.stage import Context, Inputs, StageGroupOptions, StageOptions
 from bebertlab.pipeline.graph import expand
 from bebertlab.pipeline.read import recipe_of
-from bebertlab.pipeline.train_defaults import trains
+from bebertlab.pipeline.train_defaults import TrainDefaults, trains
 from bebertlab.registry.registry import PluginSource, Registry
 from bebertlab.training.options import TrainOptions
 from tests.pipeline.conftest import PARTS
@@ -269,6 +269,16 @@ def test_a_group_need_not_pass_on_what_is_the_default_or_not_given() -> None:
 def test_what_trains_nothing_needs_none() -> None:
     for kind in ("idle", "idles"):
         assert not any(map(trains, read(kind).values()))
+
+
+def test_what_trains_nothing_stays_as_it_is_written() -> None:
+    document = parse_yaml("train: {epochs: 4}\nstages: {a: idle, b: {kind: idle, seed: 3}, c: optional}", "r.yaml")
+    stages = TrainDefaults.of(document, CODEC).document.data["stages"]
+    assert stages == {
+        "a": "idle",
+        "b": {"kind": "idle", "seed": 3},
+        "c": {"kind": "optional", "train": {"epochs": 4}},
+    }
 
 
 def test_a_fault_of_the_group_itself_is_reported_once() -> None:
