@@ -156,6 +156,11 @@ def test_heavy_packages_come_in_through_their_doors(module: str) -> None:
     assert not early, f"{place} must import {early} inside the functions that need it"
 
 
+def test_annotations_are_taken_apart_by_the_schema_alone() -> None:
+    users = [name for name in MODULES if "get_origin(" in MODULES[name].read_text(encoding="utf-8")]
+    assert users == ["bebertlab.config.schema"]
+
+
 def test_files_are_short() -> None:
     files = [*MODULES.values(), *(ROOT / "tests").rglob("*.py")]
     lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}

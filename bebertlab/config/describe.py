@@ -80,7 +80,7 @@ def _describe_field(field: FieldSchema, doc: str) -> FieldDescription:
     attribute, schema = field.attribute, field.schema
     nested, separator = _nested_class(schema)
     inner = () if nested is None else describe(nested)
-    computed = field.default is attrs.NOTHING is not attribute.default
+    computed = field.default is attrs.NOTHING and attribute.default is not attrs.NOTHING
     default = _COMPUTED if computed else field.default
     rule = _rule(attribute.validator)
     return FieldDescription(
