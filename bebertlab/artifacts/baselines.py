@@ -17,6 +17,7 @@ from bebertlab.interfaces.metric_names import (
     SCORE,
     SELECT_SCORE,
     TEACHER_BETTER,
+    TRAIN_STEPS,
     VALIDATION_SCORE,
     baseline_metric,
     label_variety,
@@ -29,6 +30,7 @@ from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION, Labels, Task
 _MAJORITY_SCORE = baseline_metric(MAJORITY, VALIDATION_SCORE)
 _VARIETY, _LABEL_VARIETY = variety(VALIDATION), label_variety(VALIDATION)
 _GUESSES = 10  #: guesses that are averaged
+_FEW_STEPS = 100  #: a training with fewer optimizer steps is called short where nothing was learned
 _NEARLY = 0.05  #: predictions that vary less than this fraction of what the labels do are nearly constant
 
 
@@ -137,11 +139,32 @@ class Learned:
 
     reasons: tuple[str, ...] = ()  #: why nothing was learned, a sentence each; empty where something was
     constant: frozenset[int] = frozenset()  #: numbers of trials whose answers hardly vary
+    steps: int | None = None  #: optimizer steps of the longest training; None where none is known
 
     @property
     def nothing(self) -> bool:
         """Nothing was learned, so that points cannot be compared."""
         return bool(self.reasons)
+
+    def remarks(self, *, is_smoke: bool) -> tuple[str, ...]:
+        """What a reader must know of a smoke run, and of trainings that are too short to learn; a sentence each."""
+        longest = "" if self.steps is None else f" (optimizer steps of the longest: {self.steps:,})"
+        if is_smoke and self.nothing:
+            return (
+                f"This is expected of a smoke run (--smoke): its trainings are too short to learn{longest}, it only"
+                " shows that everything works.",
+            )
+        if is_smoke:
+            return (
+                f"This is a smoke run (--smoke): its trainings are short{longest}, it shows that everything works and"
+                " not which method is better.",
+            )
+        if self.nothing and self.steps is not None and self.steps < _FEW_STEPS:
+            return (
+                f"All trainings were short (optimizer steps of the longest: {self.steps:,}): train for more epochs or"
+                " on more examples before you conclude anything.",
+            )
+        return ()
 
 
 def learned(trials: Sequence[TrialRecord]) -> Learned:
@@ -157,7 +180,8 @@ def learned(trials: Sequence[TrialRecord]) -> Learned:
         reasons.append("The teacher is no better than always giving the most frequent answer (on select).")
     if not reasons and (best := _best_against_majority(complete)):
         reasons.append(f"Nothing was learned: {best}")
-    return Learned(reasons=tuple(reasons), constant=constant)
+    steps = [int(metrics[TRAIN_STEPS]) for metrics in stages if TRAIN_STEPS in metrics]
+    return Learned(reasons=tuple(reasons), constant=constant, steps=max(steps, default=None))
 
 
 def _best_against_majority(complete: Sequence[TrialRecord]) -> str:

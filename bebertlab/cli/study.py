@@ -25,9 +25,9 @@ from bebertlab.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, UserError
 if TYPE_CHECKING:
     from bebertlab.interfaces.events import StudyRecord, TrialRecord
     from bebertlab.study.context import StudyContext
-    from bebertlab.study.find import StoredStudy
     from bebertlab.study.loaded_study import LoadedStudy
     from bebertlab.study.run import Finished
+    from bebertlab.study.stored_study import StoredStudy
     from bebertlab.tracking.mlflow import MlflowTracker
 
 _smoke = click.option("--smoke", is_flag=True, help="Run the small version, with what the study's `smoke` overrides.")
@@ -147,7 +147,7 @@ def run(
 def list_(work: Path, form: str) -> None:
     """List the studies of the work folder with their states and best scores, the latest last."""
     from bebertlab.cli.study_output import study_rows, study_table
-    from bebertlab.study.find import stored_studies
+    from bebertlab.study.stored_study import stored_studies
 
     rows = study_rows(stored_studies(work))
     click.echo(json.dumps(rows, indent=2) if form == "json" else study_table(rows))
@@ -203,7 +203,8 @@ def best(
     """
     from bebertlab.cli.study_output import best_data, best_text
     from bebertlab.store.store import Store
-    from bebertlab.study.find import choose_best, stage_key
+    from bebertlab.study.best import choose_best
+    from bebertlab.study.find import stage_key
 
     if stage is not None and not only_folder:
         raise UserError("--stage needs --folder")
@@ -247,7 +248,9 @@ def _find(settings: Settings, name: str, sets: tuple[str, ...], smoke: bool, wor
 def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) -> LoadedStudy:
     from bebertlab.study.loaded_study import read_study
     from bebertlab.study.space import remarks
+    from bebertlab.study.stored_study import check_study_file
 
+    check_study_file(path)
     source = read_study(path, settings.load, sets=sets, smoke=smoke)
     for remark in remarks(source.study):
         click.echo(f"warning: {remark}", err=True)
@@ -256,8 +259,9 @@ def _read(settings: Settings, path: Path, sets: tuple[str, ...], smoke: bool) ->
 
 def _stored(settings: Settings, name: str, sets: tuple[str, ...], smoke: bool, work: Path) -> StoredStudy:
     """The study of a file or name as it is in the work folder."""
-    from bebertlab.study.find import find_study_file, read_stored_study
+    from bebertlab.study.find import find_study_file
     from bebertlab.study.resolved import STUDIES, study_folder
+    from bebertlab.study.stored_study import read_stored_study
 
     path = find_study_file(name, work)
     if path.parent.parent == work / STUDIES and not sets and not smoke:

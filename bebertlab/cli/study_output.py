@@ -17,9 +17,10 @@ from bebertlab.interfaces.events import TrialRecord, TrialState
 from bebertlab.report.labels import amount, count, value_label
 from bebertlab.report.points import failures
 from bebertlab.store.store import Store
-from bebertlab.study.find import BestPoint, StoredStudy, study_status
+from bebertlab.study.best import BestPoint, study_status
 from bebertlab.study.forecast import Forecast, Work
 from bebertlab.study.space import count_trials, planned_trials
+from bebertlab.study.stored_study import StoredStudy
 from bebertlab.study.study import Study
 
 
@@ -100,6 +101,7 @@ def _study_row(study: StoredStudy) -> dict[str, Any]:
         "folder": str(study.folder),
         "objective": study.objectives[0].metric,
         "changed": study.changed.isoformat(timespec="seconds"),
+        "is_smoke": study.is_smoke,
     }
     try:
         status = study_status(study)
@@ -114,7 +116,7 @@ def study_table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
         (
             row["study"],
-            row["state"],
+            f"{row['state']}, smoke run" if row["is_smoke"] else row["state"],
             f"{row['complete']}/{row['trials']}",
             str(row["failed"]),
             "" if row["best"] is None else f"{row['objective']} {_number(row['best'])}",
@@ -130,6 +132,7 @@ def best_data(study: StoredStudy, best: BestPoint, store: Store) -> dict[str, An
     return {
         "study": study.label,
         "folder": str(study.folder),
+        "is_smoke": study.is_smoke,
         "objectives": [{"metric": objective.metric, "goal": objective.goal} for objective in study.objectives],
         "points": best.points,
         "parameters": dict(best.parameters),
@@ -152,6 +155,7 @@ def best_data(study: StoredStudy, best: BestPoint, store: Store) -> dict[str, An
 def best_text(study: StoredStudy, best: BestPoint, store: Store) -> str:
     """The best point of a study: options, scores by seed, and the artifacts of one trial."""
     metric, goal = study.objectives[0].metric, study.objectives[0].goal
+    name = f"{study.label}{' (smoke run)' if study.is_smoke else ''}"
     of_points = f"best of {best.points} points" if best.points > 1 else "the only point with complete trials"
     options = [(path, value_label(value)) for path, value in best.parameters.items()]
     names = [metric, *(name for name in best.trial.metrics if name.endswith("/score") and name != metric)]
@@ -172,7 +176,7 @@ def best_text(study: StoredStudy, best: BestPoint, store: Store) -> str:
     ]
     return "\n\n".join(
         [
-            f"{study.label}: {of_points} by {metric} ({goal}, mean over {count(len(best.trials), 'seed')})",
+            f"{name}: {of_points} by {metric} ({goal}, mean over {count(len(best.trials), 'seed')})",
             table(("OPTION", "VALUE"), options) if options else "no options were searched",
             table(("SCORE", *seeds, "MEAN"), scores),
             f"stages of {best.trial.id}, seed {best.trial.seed}:\n" + table(("STAGE", "KIND", "KEY", "FOLDER"), stages),

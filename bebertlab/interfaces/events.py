@@ -150,6 +150,7 @@ class StudyRecord:
     axes: Mapping[str, tuple[Any, ...]]  #: searched paths to the values seen or listed, in the study's order
     seeds: tuple[int, ...]
     questions: tuple[Question, ...] = ()
+    is_smoke: bool = False  #: whether it is the small version that --smoke runs
     caveats: tuple[Caveat, ...] = ()  #: of the data of every task that is searched
     metrics: tuple[MetricInfo, ...] = ()  #: what is known of the metrics of the task, by their names in it
     planned: int | None = None  #: trials in all; None where that is not known

@@ -33,7 +33,7 @@ STUDY_KEYS = (
         "sampler",
         "seeds",
     ),
-    *("objective", "objectives", "questions", "threads", "smoke"),
+    *("objective", "objectives", "questions", "threads", "smoke", "is_smoke"),
 )
 #: what a stage cannot be called, since paths begin with a key of the study, a key of the recipe or a stage's name
 RESERVED = frozenset({*RECIPE_KEYS, *STUDY_KEYS, "kind"})

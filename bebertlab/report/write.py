@@ -152,7 +152,8 @@ def _lead(data: ReportData) -> list[Block]:
 
 def _notes(data: ReportData) -> list[str]:
     """What must be known before any number is read."""
-    return [*data.learned.reasons, *(caveat.sentence for caveat in data.study.caveats)]
+    remarks = data.learned.remarks(is_smoke=data.study.is_smoke)
+    return [*data.learned.reasons, *remarks, *(caveat.sentence for caveat in data.study.caveats)]
 
 
 def _summary(data: ReportData) -> Section:

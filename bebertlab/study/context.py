@@ -20,7 +20,6 @@ from bebertlab.pipeline.plan import ComputeSettings, Node, Plan
 from bebertlab.store.store import Store
 from bebertlab.study.driver import Driver, Limits
 from bebertlab.study.executors.base import Executor
-from bebertlab.study.find import write_study_info
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.study.journal import Journal, new_record, read_records
 from bebertlab.study.loaded_study import LoadedStudy
@@ -29,6 +28,7 @@ from bebertlab.study.metrics import check_goal, check_metric
 from bebertlab.study.planner import DataError, Planner, PointErrors, idle_axes, never_needed, planned, recipe_at
 from bebertlab.study.resolved import RESOLVED_FILE, copy_plugins, study_folder, study_record
 from bebertlab.study.space import Trial, listed_points, planned_trials, point_trials, show_point
+from bebertlab.study.stored_study import write_study_info
 from bebertlab.study.study import Study
 
 _CAVEATS_FILE = "caveats.json"  # in the folder of a study, so that its status needs no data
@@ -111,8 +111,9 @@ class StudyContext:
     def _check_metrics(self, plan: Plan) -> None:
         infos = [metric.info for metric in plan.task.metrics]
         for objective in self.study.goals:
-            check_metric(objective.metric, plan)
-            check_goal(objective.metric, objective.goal, infos)
+            listed = bool(self.study.objectives)
+            check_metric(objective.metric, plan, listed=listed)
+            check_goal(objective.metric, objective.goal, infos, listed=listed)
 
     def observed(self, journal: Journal | None = None) -> StudyRecord:
         """The study for observers, with the present state of the journal."""

@@ -111,7 +111,9 @@ def _source(
     document, recipe = override_recipe(document, recipe, changes, plugins.registry, errors)
     reading = _Reading(document, original, recipe, OptionsCodec(plugins.registry), errors)
     study = reading.study(name, plugins)
-    return None if study is None else LoadedStudy(study=study, plugins=plugins)
+    if study is None:
+        return None
+    return LoadedStudy(study=attrs.evolve(study, is_smoke=study.is_smoke or smoke), plugins=plugins)
 
 
 class _Reading:
@@ -243,6 +245,9 @@ class _Reading:
                 )
                 self.errors.add(self.document, (SEARCH, name), what)
         objectives = self.document.data.get("objectives")
+        if objectives == {}:
+            what = "names no metric; e.g. objectives: {validation/score: max, cost/seconds: min}, or leave it out"
+            self.errors.add(self.document, ("objectives",), what)
         several = isinstance(objectives, Mapping) and len(objectives) > 1
         if several and isinstance(sampler, SamplerOptions) and not sampler.multi_objective:
             what = f"the sampler {sampler.kind} takes one objective, and objectives has {len(objectives)}"

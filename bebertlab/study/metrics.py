@@ -23,8 +23,10 @@ from bebertlab.pipeline.plan import Plan
 from bebertlab.pipeline.recipe import Recipe
 
 
-def check_metric(metric: str, plan: Plan) -> None:
+def check_metric(metric: str, plan: Plan, *, listed: bool = False) -> None:
     """Check that the result of a plan will have a metric, where its stage says which it writes.
+
+    `listed`: the metric is one of `objectives`, not that of `objective`.
 
     Raises:
         UserError: it will not.
@@ -37,11 +39,13 @@ def check_metric(metric: str, plan: Plan) -> None:
     if metric in {*others, *(split_metric(split, SCORE) for split in splits)}:
         return  # without the seconds that it takes to import what computes metrics
     names = [split_metric(split, name) for split in splits for name in _task_names(plan.task)]
-    _refuse_unknown(metric, [*names, *others], f" with the task {plan.task.name}")
+    _refuse_unknown(metric, [*names, *others], f" with the task {plan.task.name}", listed=listed)
 
 
-def check_family(metric: str, recipe: Recipe) -> None:
+def check_family(metric: str, recipe: Recipe, *, listed: bool = False) -> None:
     """Check that a metric is of a kind that the result of a recipe may have; no data are loaded.
+
+    `listed`: the metric is one of `objectives`, not that of `objective`.
 
     Which metrics a task has besides `score` is known when it is loaded: until then any name of a split's may be one.
 
@@ -57,26 +61,31 @@ def check_family(metric: str, recipe: Recipe) -> None:
         return
     scores = [VALIDATION_SCORE, SELECT_SCORE] if stage.scores_splits else []
     more = "; other metrics of a task: validation/<name>" if stage.scores_splits else ""
-    _refuse_unknown(metric, [*scores, *stage.metric_names, *_cost_names(recipe)], "", more)
+    _refuse_unknown(metric, [*scores, *stage.metric_names, *_cost_names(recipe)], "", more, listed=listed)
 
 
-def check_goal(metric: str, goal: str, task_metrics: Iterable[MetricInfo] = ()) -> None:
+def check_goal(metric: str, goal: str, task_metrics: Iterable[MetricInfo] = (), *, listed: bool = False) -> None:
     """Check that a study searches in the direction in which its metric is better, where one is known.
+
+    `listed`: the metric is one of `objectives`, not that of `objective`.
 
     Raises:
         UserError: it searches in the other direction.
     """
     better = metric_info(metric, task_metrics).maximize
-    if better is not None and better is not (goal == "maximize"):
-        direction, expected = ("higher", "maximize") if better else ("lower", "minimize")
-        raise UserError(f"objective.goal: {direction} values of {metric} are better; expected {expected}")
+    if better is None or better is (goal == "maximize"):
+        return
+    direction, expected = ("higher", "maximize") if better else ("lower", "minimize")
+    place = f"objectives.{metric}" if listed else "objective.goal"
+    expected = expected[:3] if listed else expected
+    raise UserError(f"{place}: {direction} values of {metric} are better; expected {expected}")
 
 
-def _refuse_unknown(metric: str, known: Iterable[str], where: str, more: str = "") -> None:
+def _refuse_unknown(metric: str, known: Iterable[str], where: str, more: str = "", *, listed: bool) -> None:
     names = set(known)
     if metric not in names:
         what = f"the result has no metric '{metric}'{where}; {suggestion(metric, names)}{more}"
-        raise UserError(f"objective: {what}")
+        raise UserError(f"{'objectives' if listed else 'objective'}: {what}")
 
 
 def _cost_names(recipe: Recipe) -> tuple[str, ...]:

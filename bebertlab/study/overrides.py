@@ -19,7 +19,7 @@ from bebertlab.study.study import Study
 SEARCH = "search"
 
 _OWN = frozenset(attribute.name for attribute in attrs.fields(Study)) - {SEARCH}
-_FIXED = ("schema_version", "set", "smoke")
+_FIXED = ("schema_version", "set", "smoke", "is_smoke")
 
 
 @frozen(kw_only=True)

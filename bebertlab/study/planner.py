@@ -144,7 +144,7 @@ def check_points(study: Study, registry: Registry) -> tuple[str, ...]:
         errors.raise_all()
     for recipe in recipes:
         for objective in study.goals:
-            check_family(objective.metric, recipe)
+            check_family(objective.metric, recipe, listed=bool(study.objectives))
     return never_needed([(recipe.stages, expand(recipe.stages).needed(result_of(recipe))) for recipe in recipes])
 
 

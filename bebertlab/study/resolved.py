@@ -48,17 +48,19 @@ def resolved(study: Study) -> dict[str, Any]:
         "objective": {} if study.objectives else _given(study.goals[0]),
         "objectives": dict(study.objectives),
         "questions": [_given(question) for question in study.questions],
+        "is_smoke": study.is_smoke,
         "threads": study.threads,
     }
-    return {key: value for key, value in data.items() if value not in ("", [], {})}
+    return {key: value for key, value in data.items() if value not in ("", [], {}, False)}
 
 
 def digest(study: Study) -> str:
     """The identity of a study: another text, or another text of its one-file plugins, is another study.
 
-    Relative paths enter as they are written, so that a folder with all its files may be moved.
+    Relative paths enter as they are written, so that a folder with all its files may be moved. That a study is a smoke
+    run is no part of its identity: what makes it small is.
     """
-    data = resolved(attrs.evolve(study, relative_to=""))
+    data = resolved(attrs.evolve(study, relative_to="", is_smoke=False))
     return fingerprint({**data, "plugins": plugin_digests(study.plugins)})
 
 
@@ -94,6 +96,7 @@ def study_record(
         axes={path: axis.choice or () for path, axis in study.search.items()},
         seeds=study.seeds,
         questions=study.questions,
+        is_smoke=study.is_smoke,
         caveats=caveats,
         metrics=tuple(metric.info for metric in task.metrics),
         planned=planned,

@@ -36,6 +36,7 @@ class Study:
     #: instead of `objective`, several metrics and whether each is to be high or low; the first is the primary one
     objectives: Mapping[str, Literal["max", "min"]] = field(factory=dict)
     questions: tuple[Question, ...] = ()  #: what the report answers
+    is_smoke: bool = False  #: whether it is the small version that --smoke runs; its results only show that all works
     threads: int = field(default=1, validator=validators.ge(1))  #: torch threads of a trial; numbers depend on it
 
     @property
