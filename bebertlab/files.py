@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from bebertlab.errors import SetupError, UserError
 
+MOST_LEVELS = 100  #: of nested lists and mappings in a file; the recursive functions that read them can take that many
+_TOO_DEEP = f"nested more than {MOST_LEVELS} levels deep"
 _POINTER = b"version https://git-lfs"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _START = 256  #: bytes read to see whether a file is text
@@ -78,14 +81,36 @@ def read_json(path: Path) -> dict[str, Any]:
     if data.startswith(_BYTE_ORDER_MARK):
         raise UserError(f"{path}: not valid JSON: it begins with a byte order mark; save it as UTF-8 without one")
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+        value = parse_json(data.decode("utf-8"), object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not valid JSON: byte {error.start} is not UTF-8") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}")
     return value
+
+
+def parse_json(text: str | bytes, *, object_pairs_hook: Callable[[list[tuple[str, Any]]], object] | None = None) -> Any:  # noqa: ANN401 - plain data
+    """The data of a JSON text, as `json.loads`, without a RecursionError here or in what reads the data afterwards.
+
+    Raises:
+        ValueError: it is not JSON, or lists and objects are nested more than 100 levels deep.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=object_pairs_hook)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        level = [item for outer in level if isinstance(outer, (dict, list)) for item in _items(outer)]
+        if not level:
+            return value
+    raise ValueError(_TOO_DEEP)
+
+
+def _items(outer: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return outer.values() if isinstance(outer, dict) else outer
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

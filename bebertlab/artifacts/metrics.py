@@ -9,6 +9,7 @@ from pathlib import Path
 from bebertlab.accounting.operations import model_operations, usual_tokens
 from bebertlab.accounting.size import MEBIBYTE, model_size
 from bebertlab.data.examples import Examples
+from bebertlab.files import parse_json
 from bebertlab.interfaces.metric_names import (
     GIGAFLOPS,
     SIZE_MATRIX,
@@ -33,7 +34,7 @@ def write_metrics(metrics: Mapping[str, float], folder: Path) -> None:
 
 def read_metrics(folder: Path) -> dict[str, float]:
     """The metrics of an artifact by name, as `write_metrics` wrote them."""
-    metrics: dict[str, float] = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
+    metrics: dict[str, float] = parse_json((folder / METRICS_FILE).read_text(encoding="utf-8"))
     return metrics
 
 

@@ -80,11 +80,14 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [(row[0], *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))) for row in rows]
 
 
-SITE_HEAD = ("SITE", "WEIGHT", "INPUT", "BRANCHES")
+SITE_HEAD = ("SITE", "WEIGHT BITS", "QUANTIZER", "INPUT BITS", "QUANTIZER", "BRANCHES")
 
 
-def site_rows(sizes: Architecture, spec: QuantSpec) -> list[tuple[str, str, str, str]]:
-    """A row for each site: bits and quantizer of its weight and of its input; an attention site only has an input."""
+def site_rows(sizes: Architecture, spec: QuantSpec) -> list[tuple[str, ...]]:
+    """A row for each site: bits and quantizer of its weight, the same of its input, and how many branches it has.
+
+    An attention site only has an input. Without a quantizer a number has 32 bits.
+    """
     bits = site_bits(spec)
     branches: dict[Site, set[int]] = {}
     counts = branch_counts(sizes, spec)
@@ -94,25 +97,25 @@ def site_rows(sizes: Architecture, spec: QuantSpec) -> list[tuple[str, str, str,
     return [
         (
             site.value,
-            _quantizer(spec.weights.get(site), bits.weights.get(site)) if site in branches else "",
-            _quantizer(inputs.get(site), input_bits.get(site)) if site is not Site.WORD_EMBEDDING else "",
+            *_quantizer(spec.weights.get(site), bits.weights.get(site), exists=site in branches),
+            *_quantizer(inputs.get(site), input_bits.get(site), exists=site is not Site.WORD_EMBEDDING),
             " or ".join(map(str, sorted(branches.get(site, ())))),
         )
         for site in Site
     ]
 
 
-def _quantizer(options: QuantizerOptions | None, bits: int | None) -> str:
-    """Bits, and the kind of the quantizer with its non-default options.
+def _quantizer(options: QuantizerOptions | None, bits: int | None, *, exists: bool) -> tuple[str, str]:
+    """Bits, and the kind of the quantizer with its non-default options; empty where there is nothing to quantize.
 
-    >>> _quantizer(None, None)
-    '32'
+    >>> _quantizer(None, None, exists=True)
+    ('32', '')
     """
     if options is None:
-        return str(FULL_PRECISION_BITS)
+        return (str(FULL_PRECISION_BITS) if exists else "", "")
     options_set = {
         field.name: getattr(options, field.name)
         for field in attrs.fields(type(options))
         if getattr(options, field.name) != field.default
     }
-    return f"{bits} {value_label({'kind': options.kind, **options_set})}"
+    return str(bits), value_label({"kind": options.kind, **options_set})

@@ -219,6 +219,7 @@ def _echo_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str
 
     from bebertlab.accounting.cost import model_cost
     from bebertlab.accounting.operations import usual_tokens
+    from bebertlab.accounting.size import site_bits
     from bebertlab.cli.cost import SITE_HEAD, cost_table, format_sizes, site_rows
     from bebertlab.interfaces.architecture import QuantSpec
     from bebertlab.model.classes import read_class_names
@@ -232,7 +233,12 @@ def _echo_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str
     total, full_cost = evolve(model_cost(sizes, spec, tokens), stored=stored), model_cost(sizes, QuantSpec(), tokens)
     if form == "json":
         data = {"folder": str(folder), "tokens": tokens, "architecture": asdict(sizes)}
-        data |= {"classes": classes and list(classes), "design": codec.dump(spec), **total.data()}
+        data |= {
+            "classes": classes and list(classes),
+            "quantization": codec.dump(spec),
+            "bits": codec.dump(site_bits(spec)),
+        }
+        data |= total.data()
         click.echo(json.dumps({**data, "full_precision": full_cost.data()}, indent=2))
         return
     click.echo(f"{format_sizes(sizes)}\nclasses, by output: {_format_classes(sizes.classes, classes)}\n")

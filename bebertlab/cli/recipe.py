@@ -52,6 +52,7 @@ def recipe() -> None:
 @work_option
 @device_option
 @threads_option
+@click.option("--all", "all_metrics", is_flag=True, help="Show all metrics, not only the main ones.")
 @format_option
 @pass_settings
 def run(
@@ -62,11 +63,13 @@ def run(
     work: Path,
     device: str,
     threads: int,
+    all_metrics: bool,
     form: str,
 ) -> None:
     """Run RECIPE in this process; cached stages are not run again.
 
-    Prints the metrics of the recipe's result, or of every stage that no other stage reads.
+    Prints the main metrics of the recipe's result, or of every stage that no other stage reads: scores of each split,
+    size, operations and time. All are printed with --all or --format json.
     """
     from bebertlab.pipeline.execute import execute
     from bebertlab.store.disk import naming_full_disk
@@ -81,7 +84,7 @@ def run(
         click.echo(f"not run: {', '.join(unused)} ({_unused(targets)})", err=True)
     with naming_full_disk(work):
         results = execute(plan, store, codec, notify=plugins.observers.stage, targets=targets)
-    click.echo(_results_json(results) if form == "json" else _results_table(results))
+    click.echo(_results_json(results) if form == "json" else _results_table(results, all_metrics=all_metrics))
 
 
 @recipe.command()
@@ -248,12 +251,22 @@ def _results_json(results: Results) -> str:
     return json.dumps({**single, "results": targets, "stages": stages}, indent=2)
 
 
-def _results_table(results: Results) -> str:
+def _results_table(results: Results, *, all_metrics: bool) -> str:
     """The metrics of the only target, or those of each target under its name."""
-    tables = [
-        table(["METRIC", "VALUE"], [[name, f"{value:.4g}"] for name, value in metrics.items()])
-        for metrics in results.targets.values()
-    ]
+    tables = [_metrics_table(metrics, all_metrics=all_metrics) for metrics in results.targets.values()]
     if len(tables) == 1:
         return tables[0]
     return "\n\n".join(f"{name}:\n{rows}" for name, rows in zip(results.targets, tables, strict=True))
+
+
+def _metrics_table(metrics: Mapping[str, float], *, all_metrics: bool) -> str:
+    from bebertlab.cli.main_metrics import main_metrics
+
+    groups = [list(metrics)] if all_metrics else main_metrics(metrics)
+    rows: list[list[str]] = []
+    for group in groups:
+        rows += [["", ""]] if rows else []
+        rows += [[name, f"{metrics[name]:.4g}"] for name in group]
+    left_out = len(metrics) - sum(map(len, groups))
+    note = f"\n({left_out} more with --all)" if left_out else ""
+    return table(["METRIC", "VALUE"], rows) + note

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,17 +63,21 @@ def list_(stage: str | None, kind: str | None, work: Path, form: str) -> None:
 @work_option
 @device_option
 @threads_option
+@click.option("--all", "all_parts", is_flag=True, help="Show all parts of the key, and all that differ.")
 @pass_settings
-def why(settings: Settings, name: str, sets: tuple[str, ...], work: Path, device: str, threads: int) -> None:
-    """Explain the key of a stage: its parts, and how they differ from the most similar stored stage of its kind.
+def why(
+    settings: Settings, name: str, sets: tuple[str, ...], work: Path, device: str, threads: int, all_parts: bool
+) -> None:
+    """Explain the key of a stage: how it differs from the most similar stored stage of its kind.
 
     STAGE is a stored stage (its key or the beginning of it, its name, or STUDY/TRIAL/STAGE), or RECIPE.yaml:STAGE for
     a stage of a recipe file: this explains why it is built and not cached.
 
-    Parts under `made_of` are what options expand to: the quantizer of each site, the losses of each phase.
+    A key also holds what options expand to: the quantizer of each site, the losses of each phase. With --all these are
+    listed under `made_of`.
     """
     from bebertlab.store.store import Store
-    from bebertlab.store.why import differences, flatten, nearest
+    from bebertlab.store.why import differences, nearest
     from bebertlab.study.find import find_key
 
     store_ = Store(work / "store")
@@ -89,16 +94,16 @@ def why(settings: Settings, name: str, sets: tuple[str, ...], work: Path, device
         kind = manifest.kind
     parts = known[key]
     state = "cached" if store_.peek(key) is not None else "not cached"
-    click.echo(f"{key}\n{kind}, {state}. Parts of the key:")
-    click.echo(table(["PART", "VALUE"], [[path, _format_part(value)] for path, value in flatten(parts).items()]))
+    click.echo(f"{key}\n{kind}, {state}\n")
     other = nearest(parts, kind, manifests, key)
     if other is None:
-        click.echo(f"\nNo other {kind} is stored.")
-        return
-    click.echo(
-        f"\nThe most similar stored {kind} ({other.stage}, {other.key[:SHORT_KEY]}, built {other.created}) differs in:"
-    )
-    click.echo(_difference_table(differences(parts, other.parts, known.get)))
+        click.echo(f"No other {kind} is stored.")
+    else:
+        label = f"{other.stage}, {other.key[:SHORT_KEY]}, built {_format_time(other.created)}"
+        click.echo(f"The most similar stored {kind} ({label} UTC) differs in:")
+        click.echo(_difference_table(differences(parts, other.parts, known.get), all_parts=all_parts))
+    if all_parts:
+        click.echo(f"\nAll parts of the key:\n{_parts_table(parts)}")
 
 
 @store.command()
@@ -138,12 +143,11 @@ def _as_row(manifest: Manifest) -> list[str]:
     from bebertlab.interfaces.metric_names import VALIDATION_SCORE
 
     score = manifest.metrics.get(VALIDATION_SCORE)
-    created = manifest.created.replace("T", " ").removesuffix("+00:00")
     return [
         manifest.key[:SHORT_KEY],
         manifest.stage,
         manifest.kind,
-        created,
+        _format_time(manifest.created),
         format_duration(manifest.seconds),
         format_size(manifest.size),
         "" if score is None else f"{score:.2f}",
@@ -183,9 +187,35 @@ def _recipe_stage(
     return plan.nodes[name].key, plan.nodes[name].kind
 
 
-def _difference_table(differences: Sequence[Difference]) -> str:
-    rows = [[d.path, _format_part(d.value), _format_part(d.other)] for d in differences]
-    return table(["PART", "THIS STAGE", "OTHER STAGE"], rows)
+def _format_time(created: str) -> str:
+    return created.replace("T", " ").removesuffix("+00:00")
+
+
+def _parts_table(parts: Mapping[str, Any]) -> str:
+    from bebertlab.store.why import flatten
+
+    return table(["PART", "VALUE"], [[_format_path(path), _format_part(item)] for path, item in flatten(parts).items()])
+
+
+def _difference_table(differences: Sequence[Difference], *, all_parts: bool) -> str:
+    """What differs: in the words of recipes, or all parts as they are in the keys."""
+    from bebertlab.store.why import main_differences
+
+    shown, left_out = (differences, 0) if all_parts else main_differences(differences)
+    rows = [[_format_path(d.path), f"{_format_part(d.other)} -> {_format_part(d.value)}"] for d in shown]
+    lines = [table(["PART", "STORED -> THIS STAGE"], rows)]
+    if left_out:
+        lines.append(f"({left_out:,} more in what these options expand to; --all lists them)")
+    return "\n".join(lines)
+
+
+def _format_path(path: str) -> str:
+    """A path of a key for users; `design` is the name of the quantization in keys.
+
+    >>> _format_path("inputs.of.0 > made_of.design.weights.query.kind")
+    'inputs.of.0 > made_of.quantization.weights.query.kind'
+    """
+    return re.sub(r"\bmade_of\.design\b|\bmade_of\.design(?=_options)", "made_of.quantization", path)
 
 
 def _format_part(value: object) -> str:

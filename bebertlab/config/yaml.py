@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -16,8 +17,10 @@ from ruamel.yaml.representer import SafeRepresenter
 from bebertlab.config.document import Keys, Place, YamlDocument
 from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.errors import UserError
+from bebertlab.files import MOST_LEVELS
 
 _WORDS = re.compile(r"[A-Za-z_./](?:[\w ./*+-]*[\w./*+-])?", re.ASCII)
+_TOO_DEEP = f"is nested more than {MOST_LEVELS} levels deep"
 _TAG = "tag:yaml.org,2002:"
 _NUMBERS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float")}
 # types of YAML 1.1 that the parser still recognizes; text in 1.2
@@ -99,6 +102,7 @@ class _Representer(SafeRepresenter):
 
 
 _Representer.add_representer(str, _Representer.represent_text)
+_Representer.add_representer(MappingProxyType, _Representer.represent_dict)
 
 
 class _Reader:
@@ -120,6 +124,9 @@ class _Reader:
             node = self.yaml.compose(text)
         except YAMLError as error:
             self.syntax(error)
+            node = None
+        except RecursionError:
+            self.errors.add_at(self.place(None), "", _TOO_DEEP)
             node = None
         data = None if node is None else self.value(node, ())
         self.values.setdefault((), self.place(None))
@@ -144,6 +151,9 @@ class _Reader:
         self.values[path] = self.place(node.start_mark)
         if isinstance(node, ScalarNode):
             return self.scalar(node, path)
+        if len(path) >= MOST_LEVELS:
+            self.errors.add_at(self.values[path], "", _TOO_DEEP)
+            return None
         if any(node is outer for outer in self.open):
             return self.fail(path, "an alias must not be inside the node that it refers to")
         if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):

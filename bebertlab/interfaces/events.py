@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from attrs import asdict, field, fields, frozen
 
 from bebertlab.interfaces.metric_names import MetricInfo
 from bebertlab.interfaces.sampler import Objective
 from bebertlab.interfaces.task import Caveat
+
+Value = TypeVar("Value")
+
+
+def _read_only(values: Mapping[str, Value]) -> Mapping[str, Value]:
+    """A copy that an observer cannot change for those that receive the same event or record after it."""
+    return MappingProxyType(dict(values))
 
 
 class TrialState(StrEnum):
@@ -47,7 +55,7 @@ class StageResult(PlannedStage):
 
     stored: bool = False  #: it was in the store and did not run
     seconds: float = 0.0  #: what it took to build, also where it was stored
-    metrics: Mapping[str, float] = field(factory=dict)  #: of its `metrics.json`
+    metrics: Mapping[str, float] = field(factory=dict, converter=_read_only)  #: of its `metrics.json`
     warnings: tuple[str, ...] = ()  #: what users must know of the artifact; a stored stage repeats its warnings
 
 
@@ -66,7 +74,7 @@ class StageProgress(PlannedStage):
     fraction: float = 0.0  #: done, 0 to 1
     text: str = ""  #: e.g. "epoch 2/3"
     values: Mapping[str, float] = field(
-        factory=dict
+        factory=dict, converter=_read_only
     )  #: what it measured, e.g. {"train/loss": 0.31, "select/score": 84.2}
     step: int | None = None  #: optimizer steps so far, the axis of `values`; None where there are no steps
     epoch: float | None = None  #: epochs so far; 1.5 is the middle of the second
@@ -99,10 +107,10 @@ class TrialRecord:
 
     number: int
     name: str  #: e.g. "t007 members.ensemble=boosting members.size=2 seed=1"
-    parameters: Mapping[str, Any]  #: searched paths to values
+    parameters: Mapping[str, Any] = field(converter=_read_only)  #: searched paths to values
     seed: int
     state: TrialState
-    metrics: Mapping[str, float] = field(factory=dict)  #: e.g. "validation/score"
+    metrics: Mapping[str, float] = field(factory=dict, converter=_read_only)  #: e.g. "validation/score"
     error: str | None = None  #: one line: where and what
     seconds: float = 0.0  #: wall time of the trial itself, stored stages excluded
     device: str | None = None  #: that its stages ran on; None where none ran
@@ -144,10 +152,12 @@ class StudyRecord:
     folder: Path  #: work folder of this study
     work: Path  #: work folder that studies share (store, MLflow database)
     plugin_files: tuple[str, ...] = ()  #: of one-file plugins and what they import: copies below `folder`, POSIX paths
-    identity: Mapping[str, str]  #: task, encoder, recipe ..., repeated on every trial
-    resolved: Mapping[str, Any]  #: the study as plain data: defaults filled in, overrides applied, the recipe inside
+    identity: Mapping[str, str] = field(converter=_read_only)  #: task, encoder, recipe ..., repeated on every trial
+    #: the study as plain data: defaults filled in, overrides applied, the recipe inside
+    resolved: Mapping[str, Any] = field(converter=_read_only)
     objectives: tuple[Objective, ...]  #: what trials are compared by; the first is the primary one
-    axes: Mapping[str, tuple[Any, ...]]  #: searched paths to the values seen or listed, in the study's order
+    #: searched paths to the values seen or listed, in the study's order
+    axes: Mapping[str, tuple[Any, ...]] = field(converter=_read_only)
     seeds: tuple[int, ...]
     questions: tuple[Question, ...] = ()
     is_smoke: bool = False  #: whether it is the small version that --smoke runs
@@ -155,7 +165,9 @@ class StudyRecord:
     metrics: tuple[MetricInfo, ...] = ()  #: what is known of the metrics of the task, by their names in it
     planned: int | None = None  #: trials in all; None where that is not known
     finished: int = 0  #: trials that had finished before this run of the command
-    missing: Mapping[str, str] = field(factory=dict)  #: stages still to be made, key to kind; empty for a sampler
+    missing: Mapping[str, str] = field(
+        factory=dict, converter=_read_only
+    )  #: stages still to be made, key to kind; empty for a sampler
     warnings: tuple[str, ...] = ()  #: what the user must know of the study as it is written
     not_needed: tuple[str, ...] = ()  #: stages of the recipe that the result needs in no trial, and that are not run
     idle: tuple[str, ...] = ()  #: a sentence on each searched option that changes no result

@@ -52,10 +52,10 @@ class Observers:
         for implementation in reversed(caller.get_hookimpls()):  # pluggy calls the last registered one first
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # only an interrupt of the user ends the command
                 self._warn(implementation, hook, error)
 
-    def _warn(self, implementation: pluggy.HookImpl, hook: str, error: Exception) -> None:
+    def _warn(self, implementation: pluggy.HookImpl, hook: str, error: Exception | SystemExit) -> None:
         name = implementation.plugin_name
         if name.isdecimal():  # pluggy names an object that was registered without a name by its address
             observer = f"observer {type(implementation.plugin).__name__}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import evolve
 
+from bebertlab.files import parse_json
 from bebertlab.formats import REPORT_MANIFEST
 from bebertlab.interfaces.events import StudyRecord, TrialRecord
 from bebertlab.report.document import PLOTS, Block, Bullets, Document, Note, Section, Table, Text, markdown
@@ -86,7 +87,7 @@ def _pages(folder: Path) -> tuple[Path, Path]:
 def _is_current(study: StudyRecord, trials: Sequence[TrialRecord], folder: Path) -> bool:
     """Whether the files of the report are unchanged, and were written from the same study, trials and packages."""
     try:
-        manifest = json.loads((folder / _MANIFEST).read_bytes())
+        manifest = parse_json((folder / _MANIFEST).read_bytes())
         return (
             REPORT_MANIFEST.matches(manifest["format"])
             and manifest["source"] == _source(study, trials)

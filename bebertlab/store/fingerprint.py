@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -62,9 +63,11 @@ def output_digest(*values: object, packages: Iterable[str]) -> str:
 
 
 def _plain(value: object) -> object:
-    """An attrs value or a path as data that JSON has; what is inside an attrs value follows by itself."""
+    """A path, a read-only mapping or an attrs value as JSON has it; what is inside of these follows by itself."""
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, MappingProxyType):
+        return dict(value)
     cls: type[Any] = type(value)
     if not attrs.has(cls):
         raise TypeError(f"{cls.__name__} is no plain data")

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import asdict, field, frozen
 
+from bebertlab.files import parse_json
 from bebertlab.formats import STORE_MANIFEST
 from bebertlab.store.fingerprint import file_digest
 
@@ -63,7 +64,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
         number = data.pop("format")
     except FileNotFoundError:
         raise CorruptArtifact(f"{MANIFEST} is missing") from None
@@ -102,7 +103,7 @@ def validated_metrics(folder: Path) -> dict[str, float]:
     path = folder / METRICS
     if not path.exists():
         return {}
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = parse_json(path.read_text(encoding="utf-8"))
     if not isinstance(data, dict) or not all(type(value) in (int, float) for value in data.values()):
         raise ValueError(f"{METRICS} must be a flat mapping of names to numbers")
     return {name: float(value) for name, value in data.items()}

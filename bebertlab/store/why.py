@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from bebertlab.interfaces.architecture import Site
 from bebertlab.store.manifest import Manifest
 
 KeyParts = Mapping[str, Any]
@@ -16,6 +18,8 @@ INPUTS = "inputs"
 
 _ABSENT = "(absent)"
 _UPSTREAM = " > "
+_EXPANDED = re.compile(r"(task\.|encoder\.)?made_of\.")  #: start of the path of what options expand to
+_SITES = frozenset(site.value for site in Site)
 
 
 @frozen(kw_only=True)
@@ -68,6 +72,95 @@ def nearest(parts: KeyParts, kind: str, manifests: Iterable[Manifest], key: str 
         return sum(ours.get(path, _ABSENT) != theirs.get(path, _ABSENT) for path in paths), manifest.key
 
     return min((m for m in manifests if m.kind == kind and m.key != key), key=distance, default=None)
+
+
+def main_differences(differences: Iterable[Difference]) -> tuple[tuple[Difference, ...], int]:
+    """The differences that explain the others, in the terms of recipes, and the number of those left out.
+
+    Where options differ, what they expand to (the quantizer of each site, the losses of each phase) is left out, except
+    another revision or plugin file of the same part. A part of another kind is one difference, and so are equal
+    differences at several sites.
+    """
+    groups: dict[str, list[Difference]] = {}
+    for difference in differences:
+        groups.setdefault(_split(difference.path)[0], []).append(difference)
+    merged: dict[tuple[str, str, str], Difference] = {}
+    left_out = 0
+    for group in groups.values():
+        kept = _explaining(group)
+        left_out += len(group) - len(kept)
+        for difference in _by_kind(kept):
+            short = evolve(difference, path=path_label(_any_site(difference.path)))
+            merged.setdefault((short.path, str(short.value), str(short.other)), short)
+    return tuple(merged.values()), left_out
+
+
+def path_label(path: str) -> str:
+    """The path of a part of a key as recipes name it, behind the inputs that lead to its stage.
+
+    >>> path_label("inputs.of.0 > stage.options.scheme.options.weights.kind")
+    'of > scheme.weights.kind'
+    >>> path_label("made_of.design.weights.query.revision"), path_label("task.options.options.size")
+    ('quantization.weights.query.revision', 'task.size')
+    """
+    *inputs, inner = path.split(_UPSTREAM)
+    names = [part for part in inner.removeprefix("made_of.").split(".") if part != "options"]
+    if len(names) > 1 and names[0] == "stage" and inner.startswith("stage.options."):
+        names = names[1:]
+    if names[0] == "design":
+        names[0] = "quantization"
+    return _UPSTREAM.join([*(name.removeprefix(f"{INPUTS}.").removesuffix(".0") for name in inputs), ".".join(names)])
+
+
+def _explaining(group: Sequence[Difference]) -> list[Difference]:
+    """The differences of options and, where there are none, those of what options expand to."""
+    options = [difference for difference in group if not _EXPANDED.match(_split(difference.path)[1])]
+    if not options:
+        return list(group)
+    kinds = {difference.path for difference in group if difference.path.endswith(".kind")}
+
+    def is_changed_part(difference: Difference) -> bool:
+        outer, _, leaf = difference.path.rpartition(".")
+        return leaf in ("revision", "file") and f"{outer}.kind" not in kinds
+
+    return [difference for difference in group if difference in options or is_changed_part(difference)]
+
+
+def _by_kind(group: Sequence[Difference]) -> list[Difference]:
+    """The differences, with one instead of all those inside a part whose kind differs."""
+    by_path = {difference.path: difference for difference in group}
+    parts = {path.removesuffix(".kind") for path in by_path if path.endswith(".kind")}
+    outermost = {part for part in parts if not any(part.startswith(f"{other}.") for other in parts)}
+    merged: dict[str, Difference] = {}
+    for path, difference in by_path.items():
+        part = next((part for part in outermost if path == part or path.startswith(f"{part}.")), None)
+        merged[part or path] = difference if part is None else _of_part(part, by_path)
+    return list(merged.values())
+
+
+def _of_part(part: str, by_path: Mapping[str, Difference]) -> Difference:
+    """The difference of a part by its kinds; a side that has no such part may have a plain value there."""
+    kinds = by_path[f"{part}.kind"]
+    plain = by_path.get(part, kinds)
+    return Difference(
+        path=part,
+        value=plain.value if kinds.value == _ABSENT else kinds.value,
+        other=plain.other if kinds.other == _ABSENT else kinds.other,
+    )
+
+
+def _any_site(path: str) -> str:
+    """The path of what options expand to with `*` for a site; options are named as they are."""
+    inputs, inner = _split(path)
+    if not _EXPANDED.match(inner):
+        return path
+    return inputs + ".".join("*" if name in _SITES else name for name in inner.split("."))
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The inputs that lead to a stage, and the path in its key."""
+    inputs, arrow, inner = path.rpartition(_UPSTREAM)
+    return inputs + arrow, inner
 
 
 def _differences(

@@ -12,6 +12,7 @@ from attrs import asdict
 from bebertlab.config.document import Keys, YamlDocument
 from bebertlab.config.yaml import to_yaml
 from bebertlab.errors import SetupError, UserError
+from bebertlab.files import parse_json
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.task import Caveat
 from bebertlab.pipeline.execute import missing_stages
@@ -257,8 +258,8 @@ def known_caveats(folder: Path) -> tuple[Caveat, ...]:
     if not path.is_file():
         return ()
     try:
-        return load(json.loads(path.read_text(encoding="utf-8")), tuple[Caveat, ...])
-    except (UserError, ValueError, RecursionError) as error:
+        return load(parse_json(path.read_text(encoding="utf-8")), tuple[Caveat, ...])
+    except (UserError, ValueError) as error:
         line = " ".join(str(error).split())
         raise UserError(f"{path}: damaged: {line}; run the study again to write the file") from error
 

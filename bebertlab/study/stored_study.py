@@ -14,6 +14,7 @@ from attrs import field, frozen, validators
 from filelock import FileLock, Timeout
 
 from bebertlab.errors import UserError
+from bebertlab.files import parse_json
 from bebertlab.formats import STUDY_FOLDER
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.interfaces.sampler import Objective
@@ -148,8 +149,8 @@ def _check_folder(folder: Path) -> Mapping[str, Any]:
             STUDY_FOLDER.check(None, folder)
         return {}
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        info = parse_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise _damaged(path, f"not valid JSON: {error}") from error
     data = info if isinstance(info, dict) else {}
     STUDY_FOLDER.check(data.get("format"), path)

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 from attrs import field, frozen, validators
 
+from bebertlab.files import parse_json
 from bebertlab.formats import MLFLOW_RECEIPT
 
 _FILE = "mlflow.json"
@@ -53,7 +54,7 @@ def write_receipt(receipt: Receipt, folder: Path) -> None:
 def read_receipt(folder: Path) -> Receipt | None:
     """The receipt in the folder of a study; None without one of this format: the study is written to MLflow again."""
     try:
-        data = json.loads((folder / _FILE).read_bytes())
+        data = parse_json((folder / _FILE).read_bytes())
         if not MLFLOW_RECEIPT.matches(data.pop("format")):
             return None
         return Receipt(**{**data, "files": tuple(data["files"])})

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from attrs import evolve, field, frozen
 
 from bebertlab.errors import UserError
+from bebertlab.files import parse_json
 from bebertlab.formats import LEARNING_CURVE
 from bebertlab.interfaces.metric_names import TRAIN_LOSS, split_metric
 from bebertlab.interfaces.task import SELECT
@@ -219,10 +220,10 @@ def read_learning_curve(folder: Path) -> LearningCurve | None:
     if not path.is_file():
         return None
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
         LEARNING_CURVE.check(data["format"], path)
         return LearningCurve(phases=tuple(map(_read_phase, data["phases"])))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise UserError(f"{path}: not a valid learning curve ({type(error).__name__}: {error})") from error
 
 
