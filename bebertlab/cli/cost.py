@@ -80,7 +80,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [(row[0], *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))) for row in rows]
 
 
-SITE_HEAD = ("SITE", "WEIGHT BITS", "QUANTIZER", "INPUT BITS", "QUANTIZER", "BRANCHES")
+SITE_HEAD = ("SITE", "WEIGHT BITS", "WEIGHT QUANTIZER", "INPUT BITS", "INPUT QUANTIZER", "BRANCHES")
 
 
 def site_rows(sizes: Architecture, spec: QuantSpec) -> list[tuple[str, ...]]:

@@ -237,8 +237,8 @@ def _echo_model(folder: Path, codec: OptionsCodec, tokens: int | None, form: str
             "classes": classes and list(classes),
             "quantization": codec.dump(spec),
             "bits": codec.dump(site_bits(spec)),
+            **total.data(),
         }
-        data |= total.data()
         click.echo(json.dumps({**data, "full_precision": full_cost.data()}, indent=2))
         return
     click.echo(f"{format_sizes(sizes)}\nclasses, by output: {_format_classes(sizes.classes, classes)}\n")

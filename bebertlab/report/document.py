@@ -41,18 +41,20 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()  #: columns of numbers
     marked: frozenset[int] = frozenset()  #: rows set in bold
+    summary: str = ""  #: if given, HTML shows this and unfolds the table on a click
 
     def without(self, names: Collection[str]) -> Table:
         """The table without some columns."""
         return self.only([column for column, name in enumerate(self.columns) if name not in names])
 
-    def only(self, columns: Sequence[int]) -> Table:
+    def only(self, columns: Sequence[int], *, summary: str = "") -> Table:
         """The table with some columns only, by their positions."""
         return Table(
             columns=tuple(self.columns[column] for column in columns),
             rows=tuple(tuple(row[column] for column in columns) for row in self.rows),
             numeric=frozenset(new for new, old in enumerate(columns) if old in self.numeric),
             marked=self.marked,
+            summary=summary or self.summary,
         )
 
 
@@ -144,7 +146,8 @@ def _bullets(block: Bullets) -> str:
 @_markdown.register
 def _table(block: Table) -> str:
     rules = ("---:" if column in block.numeric else "---" for column in range(len(block.columns)))
-    lines = [_row([escape(name) for name in block.columns]), _row(rules)]
+    lines = [f"{escape(block.summary)}:", ""] if block.summary else []
+    lines += [_row([escape(name) for name in block.columns]), _row(rules)]
     for number, row in enumerate(block.rows):
         cells = [escape(cell) for cell in row]
         lines.append(_row([f"**{cell}**" if cell and number in block.marked else cell for cell in cells]))

@@ -88,7 +88,8 @@ def _bullets(block: Bullets) -> str:
 def _table(block: Table) -> str:
     head = "".join(_cell("th", name, column in block.numeric) for column, name in enumerate(block.columns))
     rows = "\n".join(_row(block, row) for row in range(len(block.rows)))
-    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
+    table = f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
+    return _folded(table, block.summary)
 
 
 def _row(block: Table, row: int) -> str:
@@ -106,7 +107,12 @@ def _cell(tag: str, text: str, numeric: bool) -> str:
 @_block.register
 def _code(block: Code) -> str:
     listing = f"<pre><code>{escape(block.text.rstrip())}</code></pre>"
-    return f"<details><summary>{escape(block.summary)}</summary>{listing}</details>" if block.summary else listing
+    return _folded(listing, block.summary)
+
+
+def _folded(content: str, summary: str) -> str:
+    """Content that is unfolded by a click on its summary, if it has one."""
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>" if summary else content
 
 
 @_block.register
@@ -157,7 +163,7 @@ nav { display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; margin: 1.5rem 0 0; pa
 .note { background: var(--warn-shade); border-left: 4px solid var(--warn); padding: .7rem 1rem; border-radius: 4px; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .38rem .65rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { padding: .38rem .5rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--muted); font-weight: 600; border-bottom-width: 2px; vertical-align: bottom; white-space: normal; }
 td:last-child:not(.number) { white-space: normal; min-width: 6rem; }
 .number { text-align: right; }

@@ -24,6 +24,7 @@ from bebertlab.report.labels import (
     signed,
     with_unit,
 )
+from bebertlab.report.narrow import details, fits_page, narrowed
 from bebertlab.report.pairs import matching_trials
 from bebertlab.report.plots import hue_axis
 from bebertlab.report.plots_answers import COLUMNS, forest, pairs_label, scatter, score_lines, score_plot
@@ -98,8 +99,11 @@ def all_points(data: ReportData) -> Section:
         " training set, chance guesses, each class equally often."
     )
     table = points_table(data.study, data.points, data.not_shown_worse, data.decimals, best=not data.learned.nothing)
+    shown = narrowed(table, further_metrics(data.study, data.points), fits_page)
+    hidden = details(table, shown, 1 + len(data.study.axes), "More columns of this table")
     columns = [sentence for column, sentence in _COSTS.items() if column in table.columns]
-    blocks: list[Block] = [Text(text=text), table, Bullets(items=(*columns, *_metric_notes(data)))]
+    blocks: list[Block] = [Text(text=text), shown, *([] if hidden is None else [hidden])]
+    blocks.append(Bullets(items=(*columns, *_metric_notes(data))))
     blocks += _rejected(data)
     blocks += _constant(data)
     if len(data.scored) > 1:
@@ -292,8 +296,8 @@ def learning_curves(groups: Sequence[CurveGroup]) -> list[Section]:
     return [Section(title="Learning curves", blocks=(Text(text=text), *figures))]
 
 
-def training_time(data: ReportData) -> list[Section]:
-    """Seconds by stage, with and without the store."""
+def time_by_stage(data: ReportData) -> list[Section]:
+    """The time that each stage took, whether it trains or not, with and without the store."""
     costs = stage_costs(data.trials)
     if not costs:
         return []
@@ -304,7 +308,7 @@ def training_time(data: ReportData) -> list[Section]:
         f" have taken {format_duration(without_store)}. Seconds are wall time, with the effect of other load on the"
         " machine."
     )
-    return [Section(title="Training time", blocks=(Text(text=text), costs_table(costs)))]
+    return [Section(title="Time by stage", blocks=(Text(text=text), costs_table(costs)))]
 
 
 def selection_bias_sections(data: ReportData) -> list[Section]:

@@ -171,7 +171,7 @@ def costs_table(costs: Sequence[StageCost]) -> Table:
         )
         for cost in costs
     )
-    columns = ("stage", "built", "requested", "training", "without the store")
+    columns = ("stage", "built", "requested", "time", "without the store")
     return Table(columns=columns, rows=rows, numeric=frozenset(range(1, 5)))
 
 

@@ -15,6 +15,7 @@ from bebertlab.interfaces.events import StudyRecord, TrialRecord
 from bebertlab.report.document import PLOTS, Block, Bullets, Document, Note, Section, Table, Text, markdown
 from bebertlab.report.html import html
 from bebertlab.report.labels import count, listing, number, plus_minus, point_label, short_names
+from bebertlab.report.narrow import narrowed
 from bebertlab.report.notes import how_to_read, reproduce, versions, warnings
 from bebertlab.report.plots_curves import ReadCurve, group_curves, stored_curves
 from bebertlab.report.points import failures as failed_trials
@@ -28,9 +29,9 @@ from bebertlab.report.sections import (
     pareto_sections,
     selection_bias_sections,
     stage_score_sections,
-    training_time,
+    time_by_stage,
 )
-from bebertlab.report.tables import KEY_DIGITS, MATRIX, OPERATIONS, STORED, further_metrics, points_table
+from bebertlab.report.tables import KEY_DIGITS, further_metrics, points_table
 from bebertlab.report.wording import headlines, sentences
 from bebertlab.store.fingerprint import file_digest, output_digest
 
@@ -137,7 +138,7 @@ def _compose(data: ReportData, read_curve: ReadCurve) -> Document:
         *pareto_sections(data),
         *stage_score_sections(data),
         *learning_curves(group_curves(data.study, data.trials, read_curve)),
-        *training_time(data),
+        *time_by_stage(data),
         *selection_bias_sections(data),
         *failures(data),
         how_to_read(data),
@@ -200,7 +201,7 @@ def _summary_table(data: ReportData) -> str:
     table = points_table(study, data.points, data.not_shown_worse, data.decimals, best=not data.learned.nothing)
     parts = [f"{study.name}@{study.digest[:8]}: {progress_label(data.trials, study.planned)}"]
     parts += [line for note in _notes(data) for line in _wrapped(note, "")]
-    parts += ["", *_lines(_narrowed(table, further_metrics(study, data.points)))] if data.points else []
+    parts += ["", *_lines(narrowed(table, further_metrics(study, data.points), _fits))] if data.points else []
     for answer in data.answers:
         parts += ["", *_wrapped(answer.question.text, "")]
         parts += [line for sentence in sentences(study, answer, data.decimals) for line in _wrapped(sentence, "  ")]
@@ -225,15 +226,11 @@ def _best_lines(data: ReportData) -> list[str]:
     ]
 
 
-def _narrowed(table: Table, metrics: Sequence[str]) -> Table:
-    """The table without columns that the report has, until a line fits: further metrics first, then some costs."""
-    for names in (metrics, [STORED], [MATRIX], [OPERATIONS]):
-        if not _fits(_widths(table)):
-            table = table.without(names)
-    return table
+def _fits(table: Table) -> bool:
+    return _are_fitting(_widths(table))
 
 
-def _fits(widths: Sequence[int]) -> bool:
+def _are_fitting(widths: Sequence[int]) -> bool:
     return sum(widths) + 2 * (len(widths) - 1) <= WIDTH
 
 
@@ -250,7 +247,7 @@ def _widths(table: Table) -> list[int]:
 def _fitting(widths: list[int]) -> list[int]:
     """The widest columns shortened until a line fits, none below `_NARROWEST`."""
     widths = list(widths)
-    while not _fits(widths) and max(widths) > _NARROWEST:
+    while not _are_fitting(widths) and max(widths) > _NARROWEST:
         widths[widths.index(max(widths))] -= 1
     return widths
 
