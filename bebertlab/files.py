@@ -101,16 +101,16 @@ def parse_json(text: str | bytes, *, object_pairs_hook: Callable[[list[tuple[str
         value = json.loads(text, object_pairs_hook=object_pairs_hook)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
-    level = [value]
-    for _ in range(MOST_LEVELS + 1):
-        level = [item for outer in level if isinstance(outer, (dict, list)) for item in _items(outer)]
-        if not level:
-            return value
-    raise ValueError(_TOO_DEEP)
+    level = _containers([value])
+    for _ in range(MOST_LEVELS):
+        level = _containers(item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer))
+    if level:
+        raise ValueError(_TOO_DEEP)
+    return value
 
 
-def _items(outer: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return outer.values() if isinstance(outer, dict) else outer
+def _containers(items: Iterable[Any]) -> list[dict[str, Any] | list[Any]]:
+    return [item for item in items if isinstance(item, (dict, list))]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bebertlab.errors import SetupError, UserError
-from bebertlab.files import check_file, content_digest, path_digest, read_json
+from bebertlab.files import check_file, content_digest, parse_json, path_digest, read_json
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:9c16\nsize 440449768\n"
 
@@ -44,7 +44,8 @@ def test_an_object_is_read(tmp_path: Path) -> None:
         (b'{"a": ', "not valid JSON: "),
         (b"<html>", "not valid JSON: "),
         (b"[]", "expected a JSON object, found list"),
-        (b"[" * 100_000, "not valid JSON: "),
+        (b"[" * 100_000, "not valid JSON: nested more than 100 levels deep"),
+        (b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}", "not valid JSON: nested more than 100 levels deep"),
         ("\ufeff{}".encode(), "not valid JSON: it begins with a byte order mark; save it as UTF-8 without one"),
         ("{}".encode("utf-16"), "not valid JSON: byte 0 is not UTF-8"),
         (b'{"a": "\xe4"}', "not valid JSON: byte 7 is not UTF-8"),
@@ -129,3 +130,13 @@ def test_a_folder_is_the_names_and_contents_of_its_files(tmp_path: Path) -> None
     before = path_digest(folder)
     assert path_digest(folder.rename(tmp_path / "moved")) == before
     assert path_digest(tmp_path / "moved" / "c") == sha256("2")
+
+
+def test_json_of_a_hundred_levels_is_read() -> None:
+    data = parse_json("[" * 100 + "]" * 100)
+    levels = 0
+    while data:
+        (data,), levels = data, levels + 1
+    assert levels == 99
+    with pytest.raises(ValueError, match="nested more than 100 levels deep"):
+        parse_json("[" * 101 + "]" * 101)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import asdict, field, fields, frozen
 
@@ -14,10 +14,8 @@ from bebertlab.interfaces.metric_names import MetricInfo
 from bebertlab.interfaces.sampler import Objective
 from bebertlab.interfaces.task import Caveat
 
-Value = TypeVar("Value")
 
-
-def _read_only(values: Mapping[str, Value]) -> Mapping[str, Value]:
+def _read_only(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """A copy that an observer cannot change for those that receive the same event or record after it."""
     return MappingProxyType(dict(values))
 

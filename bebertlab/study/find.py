@@ -53,9 +53,9 @@ def _warn_of_choice(name: str, chosen: StoredStudy, others: Sequence[StoredStudy
     """Name the study that was chosen by a name, where the user may expect another one."""
     if others:
         listed = ", ".join(f"{study.label}{' (smoke run)' if study.is_smoke else ''}" for study in others)
-        kind = "full one" if not chosen.is_smoke and any(study.is_smoke for study in others) else "one"
+        full = " full one" if not chosen.is_smoke and any(study.is_smoke for study in others) else ""
         _log.warning(
-            "several studies are named %s; this is the latest %s, %s (others: %s)", name, kind, chosen.label, listed
+            "several studies are named %s; this is the latest%s, %s (others: %s)", name, full, chosen.label, listed
         )
     if chosen.is_smoke:
         _log.warning("%s is a smoke run (--smoke); no full run of %s is in the work folder", chosen.label, name)

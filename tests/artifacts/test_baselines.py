@@ -15,7 +15,7 @@ from bebertlab.artifacts.baselines import (
 )
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.events import StageResult, TrialRecord, TrialState
-from bebertlab.interfaces.metric_names import TEACHER_BETTER
+from bebertlab.interfaces.metric_names import TEACHER_BETTER, TRAIN_STEPS
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import Split, Task
 from bebertlab.registry.registry import Registry
@@ -135,3 +135,24 @@ def test_something_was_learned() -> None:
     assert not learned([]).nothing
     failed = evolve(_trial(0, {}), state=TrialState.FAILED)
     assert not learned([failed]).nothing
+
+
+def _trained(steps: float, score: float) -> TrialRecord:
+    stage = StageResult(stage="student", stage_kind="distill", key="k", metrics={TRAIN_STEPS: steps})
+    return evolve(_trial(0, _metrics(score, 0.0 if score <= 50 else 45.0)), stages=(stage,))
+
+
+def test_a_smoke_run_is_called_one_and_expected_to_learn_nothing() -> None:
+    (remark,) = learned([_trained(13, 50.0)]).remarks(is_smoke=True)
+    assert remark.startswith("This is expected of a smoke run (--smoke): its trainings are too short to learn")
+    assert "(optimizer steps of the longest: 13)" in remark
+    (remark,) = learned([_trained(13, 80.0)]).remarks(is_smoke=True)
+    assert remark.startswith("This is a smoke run (--smoke)")
+    assert "expected" not in remark
+
+
+def test_only_short_trainings_excuse_a_full_study_that_learned_nothing() -> None:
+    (remark,) = learned([_trained(99, 50.0)]).remarks(is_smoke=False)
+    assert "All trainings were short (optimizer steps of the longest: 99)" in remark
+    for trials in ([_trained(100, 50.0)], [_trained(13, 80.0)], [_trial(0, _metrics(50, 0))], []):
+        assert learned(trials).remarks(is_smoke=False) == ()

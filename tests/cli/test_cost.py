@@ -48,16 +48,16 @@ def test_every_site_has_a_row(sizes: Architecture) -> None:
     spec = BinaryBert(activation_bits=4).spec().with_branches({"bert.encoder.layer.0.attention.self.query": 2})
     rows = {row[0]: row[1:] for row in site_rows(sizes, spec)}
     assert list(rows) == [site.value for site in Site]
-    assert len(SITE_HEAD) == 4
-    assert rows["word_embedding"] == ("1 bwn(granularity=row)", "", "1")
-    assert rows["query"] == ("1 bwn", "4 lsq", "1 or 2")
-    assert rows["ffn_down"] == ("1 bwn", "4 lsq(symmetric=false)", "1")
-    assert rows["attention_probabilities"] == ("", "4 lsq(symmetric=false)", "")
+    assert {len(SITE_HEAD)} == {1 + len(row) for row in rows.values()}
+    assert rows["word_embedding"] == ("1", "bwn(granularity=row)", "", "", "1")
+    assert rows["query"] == ("1", "bwn", "4", "lsq", "1 or 2")
+    assert rows["ffn_down"] == ("1", "bwn", "4", "lsq(symmetric=false)", "1")
+    assert rows["attention_probabilities"] == ("", "", "4", "lsq(symmetric=false)", "")
 
 
 def test_full_precision_has_32_bits(sizes: Architecture) -> None:
     rows = {row[0]: row[1:] for row in site_rows(sizes, QuantSpec(weights={Site.POOLER: Twn(threshold=0.5)}))}
-    assert rows["word_embedding"] == ("32", "", "1")
-    assert rows["key"] == ("32", "32", "1")
-    assert rows["pooler"] == ("2 twn(threshold=0.5)", "32", "1")
-    assert rows["attention_key"] == ("", "32", "")
+    assert rows["word_embedding"] == ("32", "", "", "", "1")
+    assert rows["key"] == ("32", "", "32", "", "1")
+    assert rows["pooler"] == ("2", "twn(threshold=0.5)", "32", "", "1")
+    assert rows["attention_key"] == ("", "", "32", "", "")

@@ -191,7 +191,8 @@ def test_import_of_a_quantized_model(
     rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line}
     assert rows["query"] == [*wanted, "2"]
     shown = data("show", out)
-    assert shown["design"]["branches"]["bert.pooler.dense"] == 2
+    assert shown["quantization"]["branches"]["bert.pooler.dense"] == 2
+    assert shown["bits"]["weights"]["query"] == int(wanted[0])
     bits = 2 * int(wanted[0])
     assert shown["full_precision"]["mebibytes"]["matrices"] == 32 / bits * shown["mebibytes"]["matrices"]
 

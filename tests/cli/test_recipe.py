@@ -18,14 +18,22 @@ def test_run_builds_missing_stages_and_prints_the_result(lab: Lab) -> None:
     assert result.exit_code == 0, result.output
     assert [line.split()[0] for line in result.stderr.splitlines() if "built in" in line] == ["first", "second", "last"]
     assert re.search(r"second \(make, [0-9a-f]{12}\) built in 0\.\d\d s, select/score 50\.00", result.stderr)
-    rows = dict(line.split() for line in result.stdout.splitlines() if not line.startswith("told"))
-    assert rows["METRIC"] == "VALUE"
-    assert rows["select/score"] == "1"
-    assert "cost/second_seconds" in rows
+    assert _rows(result.stdout)["METRIC"] == "VALUE"
+    assert _rows(result.stdout)["select/score"] == "1"
+    assert "cost/second_seconds" not in result.stdout
+    assert result.stdout.splitlines()[-1] == "(3 more with --all)"
+    whole = lab.run("recipe", "run", lab.recipe, "--all")
+    assert "cost/second_seconds" in _rows(whole.stdout)
+    assert "more with --all" not in whole.stdout
     assert "told of second" in result.stdout  # observers of plugins are told too
     again = lab.run("recipe", "run", lab.recipe)
     assert "built in" not in again.stderr
     assert again.stderr.count("cached, took") == 3
+
+
+def _rows(text: str) -> dict[str, str]:
+    lines = [line.split() for line in text.splitlines() if not line.startswith("told")]
+    return {line[0]: line[1] for line in lines if len(line) == 2}
 
 
 def test_a_warning_of_several_stages_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:

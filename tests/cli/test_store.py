@@ -42,21 +42,24 @@ def test_list_of_an_empty_store(lab: Lab) -> None:
 
 def test_why_shows_the_parts_of_a_key(lab: Lab, keys: dict[str, str]) -> None:
     for name in (keys["second"], keys["second"][:9], "second"):
-        result = lab.run("store", "why", name)
+        result = lab.run("store", "why", name, "--all")
         assert result.exit_code == 0, result.output
-        made_of = result.stdout.partition("\n\n")[0].splitlines()
+        made_of = result.stdout.partition("All parts of the key:")[2].splitlines()
         rows = dict(line.split(None, 1) for line in made_of if line.startswith(("stage.", "inputs.")))
         assert rows["stage.options.value"] == "50.0"
         assert rows["inputs.of.0"] == f"{keys['first'][:12]}..."
         assert "make, cached" in result.stdout
+        assert "All parts of the key" not in lab.run("store", "why", name).stdout
 
 
 def test_why_explains_why_a_stage_of_a_recipe_is_not_cached(lab: Lab, keys: dict[str, str]) -> None:
     result = lab.run("store", "why", f"{lab.recipe}:last", "--set", "second.value=51")
     assert "make, not cached" in result.stdout
     differs = result.stdout.partition("differs in:")[2].splitlines()[2:]
-    assert [line.split("  ")[0] for line in differs] == ["inputs.of.0 > stage.options.value"]
-    assert differs[0].split()[-2:] == ["51.0", "50.0"]
+    assert [line.split("  ")[0] for line in differs] == ["of > value"]
+    assert differs[0].split()[-3:] == ["50.0", "->", "51.0"]
+    whole = lab.run("store", "why", f"{lab.recipe}:last", "--set", "second.value=51", "--all")
+    assert "inputs.of.0 > stage.options.value" in whole.stdout
 
 
 def test_why_of_the_only_stage_of_its_kind(lab: Lab) -> None:

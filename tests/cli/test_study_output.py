@@ -28,8 +28,8 @@ def test_list_shows_state_trials_and_best_score(folder: Folder) -> None:
     folder.local("--smoke", "--set", "trunk.rate=2")
     head, first, second = command("study", "list").splitlines()
     assert head.split()[:5] == ["STUDY", "STATE", "COMPLETE", "FAILED", "BEST"]
-    assert first.split()[1:4] == ["incomplete", "2/5", "0"]
-    assert second.split()[1:4] == ["complete", "5/5", "0"]
+    assert first.split()[1:6] == ["incomplete,", "smoke", "run", "2/5", "0"]
+    assert second.split()[1:6] == ["complete,", "smoke", "run", "5/5", "0"]
     rows = json.loads(command("study", "list", "--format", "json"))
     assert [row["state"] for row in rows] == ["incomplete", "complete"]
     assert f"validation/score {rows[1]['best']:.2f}" in second

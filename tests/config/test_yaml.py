@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -101,3 +102,14 @@ def test_errors_of_the_command_line_name_the_option() -> None:
 @settings(max_examples=40)
 def test_written_yaml_parses_to_the_same_data(data: dict[str, object]) -> None:
     assert parse_yaml(to_yaml(data), "f").data == data
+
+
+@pytest.mark.parametrize("levels", [200, 5000])
+def test_what_is_nested_too_deeply_is_refused(levels: int) -> None:
+    with pytest.raises(UserError, match=r"a\.yaml:1:\d+: is nested more than 100 levels deep") as raised:
+        parse_yaml("[" * levels + "]" * levels, "a.yaml")
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_read_only_mapping_is_written_as_an_ordinary_one() -> None:
+    assert to_yaml(MappingProxyType({"a": 1})) == "a: 1\n"

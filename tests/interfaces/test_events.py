@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from bebertlab.interfaces.events import StageFinished, StageResult, StudyRecord, TrialRecord, TrialState
+import pytest
+
+from bebertlab.interfaces.events import StageFinished, StageProgress, StageResult, StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.sampler import Objective
 
 
@@ -33,3 +36,16 @@ def test_the_first_objective_of_a_study_is_the_primary_one() -> None:
         seeds=(0,),
     )
     assert (study.objective, study.maximize) == ("size", False)
+
+
+def test_what_observers_receive_cannot_be_changed() -> None:
+    values = {"train/loss": 0.5}
+    event = StageProgress(stage="a", stage_kind="k", key="f", values=values)
+    trial = TrialRecord(number=0, name="t", parameters={"a": 1}, seed=0, state=TrialState.WAITING, metrics={"m": 1.0})
+    finished = StageFinished(stage="a", stage_kind="k", key="f", metrics={"m": 1.0})
+    mappings: tuple[Any, ...] = (event.values, trial.parameters, trial.metrics, finished.metrics)
+    for mapping in mappings:
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            mapping["x"] = 0.0
+    values["train/loss"] = 9.0
+    assert event.values == {"train/loss": 0.5}

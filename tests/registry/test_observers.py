@@ -130,3 +130,21 @@ def test_an_observer_that_raises_is_named_once_and_the_others_are_called(caplog:
 def test_an_observer_without_a_name_is_named_by_its_class(caplog: pytest.LogCaptureFixture) -> None:
     Observers(manager_of(Broken())).stage(STARTED)
     assert caplog.messages == ["observer Broken failed in bebertlab_stage_started: ValueError: no such server"]
+
+
+class Exits:
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    @hookimpl
+    def bebertlab_stage_started(self) -> None:
+        raise self.error("1")
+
+
+def test_an_observer_that_exits_does_not_end_the_command(caplog: pytest.LogCaptureFixture) -> None:
+    log = Log()
+    Observers(manager_of(Exits(SystemExit), log)).stage(STARTED)
+    assert log.calls == [("started", STARTED)]
+    assert caplog.messages == ["observer Exits failed in bebertlab_stage_started: SystemExit: 1"]
+    with pytest.raises(KeyboardInterrupt):
+        Observers(manager_of(Exits(KeyboardInterrupt))).stage(STARTED)

@@ -79,3 +79,10 @@ def test_lines_are_joined() -> None:
 def test_other_things_are_refused() -> None:
     with pytest.raises(TypeError, match="not a block"):
         markdown(Document(title="t", lead=(3,)))  # type: ignore[arg-type]
+
+
+def test_a_table_of_details_has_its_summary_in_front() -> None:
+    table = Table(columns=("a", "b"), rows=(("1", "2"),), summary="More")
+    assert table.only([1]).summary == "More"
+    page = _rendered(_section(table))
+    assert page.index("<p>More:</p>") < page.index("<table>")

@@ -37,6 +37,7 @@ def _page() -> str:
         Bullets(items=("one", "two"), leads=("First?",)),
         table,
         Code(text="x: <y>", summary="The file"),
+        Table(columns=("z",), rows=(("9",),), summary="More <columns>"),
         Code(text="run"),
         Figure(name="plot", svg=SVG, caption="seen"),
     )
@@ -57,6 +58,7 @@ def test_blocks() -> None:
     assert '<p class="note">careful</p>' in page
     assert "<li><strong>First?</strong> one</li><li>two</li>" in page
     assert '<tr class="best"><td>&lt;b&gt;</td><td class=number>1</td></tr>' in page
+    assert '<details><summary>More &lt;columns&gt;</summary><div class="wide"><table>' in page
     assert "<details><summary>The file</summary><pre><code>x: &lt;y&gt;</code></pre></details>" in page
     assert "<figcaption>seen</figcaption>" in page
     assert '<a href="#part-two">Part two</a>' in page

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bebertlab.store.manifest import Manifest
-from bebertlab.store.why import Difference, differences, flatten, nearest
+from bebertlab.store.why import Difference, differences, flatten, main_differences, nearest
 
 
 def manifest(key: str, kind: str, parts: Mapping[str, object]) -> Manifest:
@@ -66,3 +66,51 @@ def test_the_nearest_stage_has_the_same_kind_and_the_fewest_differences() -> Non
     assert found is not None
     assert found.key == "3"
     assert nearest(mine, "finetune", stored) is None
+
+
+def difference(path: str, value: object, other: object) -> Difference:
+    return Difference(path=path, value=value, other=other)
+
+
+EXPANDED = [
+    difference("made_of.design.weights.query.kind", "bwn", "twn"),
+    difference("made_of.design.weights.key.kind", "bwn", "twn"),
+    difference("made_of.design.weights.query.options.granularity", "tensor", "row"),
+]
+
+
+def test_options_explain_what_they_expand_to_and_a_kind_explains_its_options() -> None:
+    weights = "inputs.of.0 > stage.options.scheme.options.weights"
+    behind = [difference(f"inputs.of.0 > {one.path}", one.value, one.other) for one in EXPANDED]
+    shown, left_out = main_differences(
+        [
+            difference(f"{weights}.kind", "bwn", "twn"),
+            difference(f"{weights}.options.threshold", "(absent)", 0.7),
+            difference("inputs.of.0 > stage.options.train.epochs", 2, 1),
+            *behind,
+            difference("inputs.of.0 > made_of.design.inputs.query.revision", 4, 3),
+            difference("seed", 0, 1),
+        ]
+    )
+    assert shown == (
+        difference("of > scheme.weights", "bwn", "twn"),
+        difference("of > train.epochs", 2, 1),
+        difference("of > quantization.inputs.*.revision", 4, 3),
+        difference("seed", 0, 1),
+    )
+    assert left_out == 3
+
+
+def test_sites_with_the_same_difference_are_one() -> None:
+    assert main_differences(EXPANDED) == ((difference("quantization.weights.*", "bwn", "twn"),), 0)
+
+
+def test_a_part_that_one_side_does_not_have_is_compared_with_what_it_has_there() -> None:
+    shown, _ = main_differences(
+        [
+            difference("stage.options.distillation", "(absent)", None),
+            difference("stage.options.distillation.kind", "two-stage", "(absent)"),
+            difference("stage.options.distillation.options.temperature", 1.0, "(absent)"),
+        ]
+    )
+    assert shown == (difference("distillation", "two-stage", None),)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from pathlib import Path
@@ -11,37 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bebertlab.errors import UserError
-from bebertlab.formats import OtherFormat
-from bebertlab.interfaces.events import TrialState
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.store.store import Store
-from bebertlab.study.context import StudyContext
-from bebertlab.study.driver import Limits
-from bebertlab.study.find import (
-    INFO_FILE,
-    StoredStudy,
-    choose_best,
-    find_key,
-    find_model,
-    find_study,
-    find_study_file,
-    read_stored_study,
-    stored_studies,
-    study_status,
-)
-from bebertlab.study.journal import open_journal, read_records
-from bebertlab.study.run import Workers, run_study
+from bebertlab.study.find import find_key, find_model, find_study, find_study_file
+from bebertlab.study.journal import read_records
+from bebertlab.study.stored_study import stored_studies
+from tests.study.stored import run_little as run
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
-
-LOCAL = Workers(kind="local", jobs=1, threads=1, device="cpu")
-
-
-def run(files: Files, *sets: str, trials: int | None = None) -> StoredStudy:
-    context = StudyContext(files.read(*sets, smoke=True), files.folder / "work")
-    run_study(context, LOCAL, lambda study, trials: (), Limits(max_trials=trials))
-    return read_stored_study(context.folder)
 
 
 @pytest.fixture
@@ -71,6 +48,25 @@ def test_of_several_studies_with_a_name_the_latest_counts(
     assert stored_studies(work) == (second, first)
 
 
+def test_a_full_study_is_preferred_to_a_smoke_run(files: Files, work: Path, caplog: pytest.LogCaptureFixture) -> None:
+    smoke = run(files, trials=1)
+    with caplog.at_level(logging.WARNING, "bebertlab"):
+        assert find_study("little", work) == smoke
+    assert f"{smoke.label} is a smoke run (--smoke); no full run of little" in caplog.text
+    full = run(files, trials=1, smoke=False)
+    for file in full.folder.glob("*.*"):
+        os.utime(file, (1e9, 1e9))
+    assert stored_studies(work)[-1] == smoke
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "bebertlab"):
+        assert find_study("little", work) == full
+    assert f"this is the latest full one, {full.label} (others: {smoke.label} (smoke run))" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "bebertlab"):
+        assert find_study(smoke.label, work) == smoke
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -86,93 +82,6 @@ def test_unknown_studies_are_errors_with_suggestions(files: Files, work: Path, n
     run(files, trials=1)
     with pytest.raises(UserError, match=message):
         find_study_file(name, work)
-
-
-def test_an_empty_work_folder_has_no_studies(tmp_path: Path) -> None:
-    assert stored_studies(tmp_path) == ()
-    with pytest.raises(UserError, match="has no studies"):
-        find_study("x", tmp_path)
-    with pytest.raises(UserError, match="never ran here"):
-        read_stored_study(tmp_path / "x")
-
-
-@pytest.mark.parametrize("number", [None, 0, 2])
-def test_a_folder_of_another_format_is_refused_and_left_out(
-    files: Files, work: Path, number: int | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    study = run(files, trials=1)
-    info = json.loads((study.folder / INFO_FILE).read_text())
-    (study.folder / INFO_FILE).write_text(json.dumps({**info, "format": number}))
-    with caplog.at_level(logging.WARNING, "bebertlab"):
-        assert stored_studies(work) == ()
-    assert "this version reads 1" in caplog.text
-    message = r"this version reads 1\); choose another folder with --work"
-    with pytest.raises(OtherFormat, match=message):
-        read_stored_study(study.folder)
-    with pytest.raises(OtherFormat, match=message):
-        run(files, trials=1)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"objectives": []}, "objectives: must not be empty"),
-        ({"objectives": [{"metric": "validation/score", "goal": "down"}]}, "objectives.0.goal: unknown value 'down'"),
-        ({"digest": None}, "digest: expected text, got null"),
-        ({"planned": "x"}, "planned: expected an integer"),
-        (None, "not valid JSON"),
-    ],
-)
-def test_a_damaged_description_is_refused_and_left_out_with_a_warning(
-    files: Files, work: Path, changes: dict[str, object] | None, message: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    study, other = run(files, trials=1), run(files, "trunk.rate=3", trials=1)
-    path = study.folder / INFO_FILE
-    path.write_text("{" if changes is None else json.dumps({**json.loads(path.read_text()), **changes}))
-    with caplog.at_level(logging.WARNING, "bebertlab"):
-        assert stored_studies(work) == (other,)
-    assert message in caplog.text
-    with pytest.raises(UserError, match=f"study.json: .*{message}.*; delete this study's folder"):
-        read_stored_study(study.folder)
-
-
-def test_a_folder_from_before_formats_had_numbers_is_refused(files: Files) -> None:
-    study = run(files, trials=1)
-    (study.folder / INFO_FILE).unlink()
-    with pytest.raises(OtherFormat, match=r"older bebertlab \(without a format number"):
-        read_stored_study(study.folder)
-
-
-def test_the_state_of_a_study_follows_its_trials(files: Files) -> None:
-    study = run(files, trials=1)
-    status = study_status(study)
-    assert (status.state, status.complete, status.failed, status.trials) == ("incomplete", 1, 0, 5)
-    loaded = files.read(smoke=True).study
-    with open_journal(loaded, study.folder):
-        assert study_status(study).state == "running"
-    run(files)
-    status = study_status(study)
-    assert (status.state, status.complete) == ("complete", 5)
-    best = choose_best(study)
-    assert status.best == best.values[0]
-
-
-def test_the_best_point_has_the_best_mean_and_its_best_trial(files: Files) -> None:
-    study = run(files, "seeds=[0, 1]")
-    trials = [trial for trial in read_records(study.folder) if trial.state is TrialState.COMPLETE]
-    metric = study.objectives[0].metric
-    means: dict[str, float] = {}
-    for trial in trials:
-        point = str(dict(trial.parameters))
-        means[point] = means.get(point, 0.0) + trial.metrics[metric] / 2
-    best = choose_best(study)
-    assert best.values[0] == pytest.approx(max(means.values()))
-    assert best.points == 5
-    assert [trial.seed for trial in best.trials] == [0, 1]
-    assert best.trial.metrics[metric] == max(trial.metrics[metric] for trial in best.trials)
-    assert choose_best(study, 0).trial.seed == 0
-    with pytest.raises(UserError, match="no complete trial with seed 7; known: 0, 1"):
-        choose_best(study, 7)
 
 
 def test_a_stage_is_found_by_key_name_and_trial(files: Files, work: Path) -> None:

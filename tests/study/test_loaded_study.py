@@ -91,9 +91,9 @@ questions:
     assert found == [
         "study.yaml:2:7: name: 'lit tle' must consist of letters, digits, '_', '.' and '-': it names a folder",
         "study.yaml:3:21: plugins.1: missing.py: no such file",
-        "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: description, exclude, name, objective, "
-        "objectives, plugins, questions, recipe, recipe_name, relative_to, sampler, schema_version, search, seeds, "
-        "set, smoke, threads)",
+        "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: description, exclude, is_smoke, name, "
+        "objective, objectives, plugins, questions, recipe, recipe_name, relative_to, sampler, schema_version, search, "
+        "seeds, set, smoke, threads)",
         "study.yaml:6:28: recipe.task.size: must be >= 1, got 0",
         "study.yaml:9:25: recipe.stages.trunk.siez: unknown option of stage 'fake'; did you mean 'size'? (known: "
         "ensemble, fault, metric, model, rate, seed, size, sleep)",

@@ -94,6 +94,31 @@ def test_a_goal_in_the_wrong_direction_is_refused(files: Files, metric: str, goa
         check(files, metric, data=True, goal=goal)
 
 
+def check_several(files: Files, objectives: str, *, data: bool) -> None:
+    files.path.write_text(EVALUATED)
+    source = files.read(f"objectives={objectives}")
+    if data:
+        context = StudyContext(source, Path("work"))
+        context.check_plans(context.records())
+    else:
+        check_points(source.study, source.plugins.registry)
+
+
+@pytest.mark.parametrize("data", [False, True])
+def test_an_unknown_metric_of_several_objectives_is_looked_for_there(files: Files, data: bool) -> None:
+    with pytest.raises(UserError, match=r"^objectives: the result has no metric 'foo'"):
+        check_several(files, "{validation/score: max, foo: max}", data=data)
+
+
+def test_a_wrong_direction_of_several_objectives_is_named_with_its_metric(files: Files) -> None:
+    check_several(files, "{validation/score: max, size/total_mebibytes: min}", data=True)
+    what = r"^objectives\.size/total_mebibytes: lower values of size/total_mebibytes are better; expected min$"
+    with pytest.raises(UserError, match=what):
+        check_several(files, "{validation/score: max, size/total_mebibytes: max}", data=True)
+    with pytest.raises(UserError, match=r"^objectives\.validation/score: higher .* are better; expected max$"):
+        check_several(files, "{validation/score: min}", data=True)
+
+
 def test_the_direction_of_a_metric_is_that_of_its_task() -> None:
     check_goal("validation/distance", "maximize")  # unknown: higher is better
     distance = (MetricInfo(name="distance", maximize=False),)

@@ -211,6 +211,16 @@ def test_files_of_a_study_may_begin_with_the_home_folder(
         read_study(other, load_plugins)
 
 
+def test_a_smoke_run_is_the_same_study_as_one_with_the_same_values(files: Files) -> None:
+    smoke = files.read(smoke=True).study
+    assert smoke.is_smoke
+    assert resolved(smoke)["is_smoke"] is True
+    assert "is_smoke" not in resolved(files.read().study)
+    assert digest(smoke) == digest(evolve(smoke, is_smoke=False)) != digest(files.read().study)
+    with pytest.raises(UserError, match="is_smoke: cannot be overridden"):
+        files.read("is_smoke=true")
+
+
 @pytest.fixture(autouse=True)
 def _clean() -> Iterator[None]:
     modules = set(sys.modules)

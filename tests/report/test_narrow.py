@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from bebertlab.report.document import Table
+from bebertlab.report.narrow import details, fits_page, narrowed
+
+COLUMNS = ("#", "size", "validation/score", "validation/ece", "validation/brier", "matrix MiB", "stored MiB", "GFLOPs")
+METRICS = ["validation/ece", "validation/brier"]
+
+
+def table(width: int) -> Table:
+    """A table of cells with so many letters."""
+    return Table(columns=COLUMNS, rows=(("1", *["x" * width] * (len(COLUMNS) - 1)),), marked=frozenset({0}))
+
+
+def test_a_table_that_fits_stays_as_it_is() -> None:
+    assert narrowed(table(5), METRICS, fits_page) == table(5)
+    assert details(table(5), table(5), 2, "More") is None
+
+
+def test_further_metrics_leave_first_then_costs() -> None:
+    for width, left in ((16, COLUMNS[:3] + COLUMNS[5:]), (20, (*COLUMNS[:3], "matrix MiB", "GFLOPs"))):
+        shown = narrowed(table(width), METRICS, fits_page)
+        assert shown.columns == left
+        assert fits_page(shown)
+        assert not fits_page(table(width))
+
+
+def test_details_have_the_columns_that_left_and_the_first_ones_if_they_fit() -> None:
+    whole = table(16)
+    more = details(whole, narrowed(whole, METRICS, fits_page), 2, "More")
+    assert more == Table(
+        columns=("#", "size", *METRICS), rows=(("1", *["x" * 16] * 3),), marked=frozenset({0}), summary="More"
+    )
+    whole = table(45)
+    more = details(whole, whole.without(METRICS), 2, "More")
+    assert more is not None
+    assert more.columns == ("#", *METRICS)
+
+
+def test_heads_break_at_slashes_and_spaces() -> None:
+    long = Table(columns=("validation_mismatched/a_long_metric and more",) * 4, rows=(("1",) * 4,))
+    assert fits_page(long)
+    assert not fits_page(Table(columns=tuple(name.replace("/", "_") for name in long.columns), rows=long.rows))
