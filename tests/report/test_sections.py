@@ -19,7 +19,7 @@ from bebertlab.report.sections import (
     pareto_sections,
     selection_bias_sections,
     stage_score_sections,
-    training_time,
+    time_by_stage,
 )
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def test_sections(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]
     data = collect(study, [fail(trials[0]), *trials[1:]])
     assert "the loss became NaN" in str(failures(data))
     assert "half_teacher" in str(stage_score_sections(data))
-    assert "without the store the trials would have taken 1 h" in str(training_time(data))
+    assert "without the store the trials would have taken 1 h" in str(time_by_stage(data))
     assert "+1.00 points" in str(selection_bias_sections(data))
 
 
@@ -174,7 +174,7 @@ def test_nothing_to_say_is_no_section(simulate: Simulate) -> None:
     study, trials = simulate()
     bare = [evolve(item, stages=(), metrics={"validation/score": 1.0}) for item in trials]
     data = collect(study, bare)
-    assert failures(data) == stage_score_sections(data) == training_time(data) == selection_bias_sections(data) == []
+    assert failures(data) == stage_score_sections(data) == time_by_stage(data) == selection_bias_sections(data) == []
 
 
 def test_metrics_of_which_lower_values_are_better_are_explained(simulate: Simulate) -> None:

@@ -11,6 +11,7 @@ from attrs import evolve
 from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, interleave
 from bebertlab.bench.models import W1A4, W1A8, BenchConfig
 from bebertlab.bench.process import TrainingWorker
+from bebertlab.config.humanize import format_duration
 from bebertlab.processors import processors
 
 TRIALS = RowSpec(
@@ -61,8 +62,8 @@ def _measure_trials(config: BenchConfig) -> RowResult:
         }
         timings = interleave(blocks, config.repeats)
     note = (
-        f"2 x {steps} steps, 1 thread each: {timings.median('two workers'):.2f} s; "
-        f"{steps} steps, 2 threads: {timings.median('one worker'):.2f} s"
+        f"2 x {steps} steps, 1 thread each: {format_duration(timings.median('two workers'))}; "
+        f"{steps} steps, 2 threads: {format_duration(timings.median('one worker'))}"
     )
     return Row(spec=TRIALS, ratio=timings.ratio("one worker", "two workers", scale=2), note=note)
 
@@ -82,7 +83,7 @@ def _measure_members(config: BenchConfig) -> RowResult:
             "in turn": lambda: sum(_train_together([worker], steps) for worker in workers),
         }
         timings = interleave(blocks, config.repeats)
-    seconds = f"{timings.median('at once'):.2f} s / {timings.median('in turn'):.2f} s"
+    seconds = f"{format_duration(timings.median('at once'))} / {format_duration(timings.median('in turn'))}"
     note = f"{steps} steps of each in {seconds}; one process per member"
     return Row(spec=MEMBERS, ratio=timings.ratio("in turn", "at once"), note=note)
 

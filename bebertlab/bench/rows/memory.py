@@ -9,6 +9,7 @@ from bebertlab.bench.measurement import MissingRow, Ratio, Row, RowResult, RowSp
 from bebertlab.bench.memory import REFERENCE, extra_tensors_by_module, training_peak_bytes
 from bebertlab.bench.models import SCHEMES, BenchConfig, match_schemes
 from bebertlab.bench.process import in_processes
+from bebertlab.config.humanize import format_size
 from bebertlab.processors import processors
 
 _MEBIBYTE = 2**20
@@ -50,7 +51,7 @@ def measure_peaks(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[Row
         if min(peak, reference) < _SMALLEST_PEAK:
             yield MissingRow(spec=spec, reason=f"the memory of shape '{config.shape}' is too small to measure")
         else:
-            note = f"{peak / _MEBIBYTE:.0f} MiB / {reference / _MEBIBYTE:.0f} MiB"
+            note = f"{format_size(peak)} / {format_size(reference)}"
             yield Row(spec=spec, ratio=Ratio.of([peak / reference]), note=note)
 
 

@@ -20,6 +20,7 @@ from bebertlab.bench.training import (
     train_labels,
     train_options,
 )
+from bebertlab.config.humanize import format_duration
 from bebertlab.interfaces.distillation import Phase
 from bebertlab.model.bert import BertClassifier
 from bebertlab.training.setup import TrainingSetup
@@ -208,7 +209,7 @@ def measure_compile(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[R
         timings = interleave(blocks, config.repeats)
     saved = (timings.median("eager") - timings.median("compiled")) / config.steps
     break_even = f"break-even after {compilation / saved:.0f} steps" if saved > 0 else "no break-even"
-    note = f"compilation takes {compilation:.0f} s; {break_even}"
+    note = f"compilation takes {format_duration(compilation, rough=True)}; {break_even}"
     yield from (Row(spec=spec, ratio=timings.ratio("eager", "compiled"), note=note) for spec in specs)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bebertlab.cli.health.finding import Finding, Mark
+from bebertlab.config.humanize import format_duration
 from bebertlab.errors import SetupError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def ray() -> Iterable[Finding]:
     start = time.monotonic()
     with Interrupts() as interrupts:
         RayExecutor(jobs=1).run(_Idle(), interrupts)
-    yield Finding("ray", Mark.OK, f"starts and stops in {time.monotonic() - start:.1f} s")
+    yield Finding("ray", Mark.OK, f"starts and stops in {format_duration(time.monotonic() - start)}")
 
 
 def tracking(work: Path) -> Iterable[Finding]:

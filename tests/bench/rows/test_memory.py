@@ -27,7 +27,7 @@ def test_peaks_are_compared(config: BenchConfig, monkeypatch: pytest.MonkeyPatch
     assert isinstance(row, Row)
     assert row.ratio.median == 1.3
     assert row.met is True
-    assert row.note == "1300 MiB / 1000 MiB"
+    assert row.note == "1.3 GiB / 1000.0 MiB"
     assert isinstance(missing, MissingRow)
     assert missing.reason == "the memory of shape 'tiny' is too small to measure"
 
