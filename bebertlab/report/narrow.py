@@ -1,9 +1,9 @@
-"""Tables that fit a page: which columns of a table of points stay, and which move to a table of details."""
+"""Tables that fit a page: which columns stay, and which move to a table of details."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from bebertlab.report.document import Table
 from bebertlab.report.tables import MATRIX, OPERATIONS, STORED
@@ -13,12 +13,17 @@ _LETTER = 8.5  #: pixels of a letter of a table in the wider fonts (DejaVu Sans)
 _PADDING = 16  #: pixels left and right of a cell, together
 
 
-def narrowed(table: Table, metrics: Sequence[str], fits: Callable[[Table], bool]) -> Table:
-    """The table without columns that readers need least, until it fits: further metrics first, then some costs."""
-    for names in (metrics, [STORED], [MATRIX], [OPERATIONS]):
+def narrowed(table: Table, groups: Sequence[Collection[str]], fits: Callable[[Table], bool]) -> Table:
+    """The table without groups of columns, the first ones first, until it fits."""
+    for names in groups:
         if not fits(table):
             table = table.without(names)
     return table
+
+
+def least_needed(metrics: Collection[str]) -> tuple[Collection[str], ...]:
+    """The columns of a table of points that readers need least: further metrics, then some costs."""
+    return metrics, [STORED], [MATRIX], [OPERATIONS]
 
 
 def details(table: Table, shown: Table, first: int, summary: str) -> Table | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from statistics import fmean
 
 from bebertlab import ranking
@@ -12,7 +12,7 @@ from bebertlab.interfaces.events import TrialRecord
 from bebertlab.interfaces.metric_names import GIGAFLOPS, MEMBERS_COUNT, TRAIN_STEPS, metric_info
 from bebertlab.interfaces.values import identity
 from bebertlab.report.answers import Answer, Comparison
-from bebertlab.report.document import Block, Bullets, Code, Figure, Section, Text
+from bebertlab.report.document import Block, Bullets, Code, Figure, Section, Table, Text
 from bebertlab.report.labels import (
     bounds,
     count,
@@ -24,7 +24,7 @@ from bebertlab.report.labels import (
     signed,
     with_unit,
 )
-from bebertlab.report.narrow import details, fits_page, narrowed
+from bebertlab.report.narrow import details, fits_page, least_needed, narrowed
 from bebertlab.report.pairs import matching_trials
 from bebertlab.report.plots import hue_axis
 from bebertlab.report.plots_answers import COLUMNS, forest, pairs_label, scatter, score_lines, score_plot
@@ -42,6 +42,7 @@ from bebertlab.report.tables import (
     STORED,
     TOTAL,
     baselines,
+    comparison_costs,
     comparisons_table,
     costs_table,
     failures_table,
@@ -99,17 +100,22 @@ def all_points(data: ReportData) -> Section:
         " training set, chance guesses, each class equally often."
     )
     table = points_table(data.study, data.points, data.not_shown_worse, data.decimals, best=not data.learned.nothing)
-    shown = narrowed(table, further_metrics(data.study, data.points), fits_page)
-    hidden = details(table, shown, 1 + len(data.study.axes), "More columns of this table")
+    shown = _fitting(table, least_needed(further_metrics(data.study, data.points)), first=1 + len(data.study.axes))
     columns = [sentence for column, sentence in _COSTS.items() if column in table.columns]
-    blocks: list[Block] = [Text(text=text), shown, *([] if hidden is None else [hidden])]
-    blocks.append(Bullets(items=(*columns, *_metric_notes(data))))
+    blocks: list[Block] = [Text(text=text), *shown, Bullets(items=(*columns, *_metric_notes(data)))]
     blocks += _rejected(data)
     blocks += _constant(data)
     if len(data.scored) > 1:
         svg = ranked(data.study, data.points, "points")
         blocks.append(Figure(name="points", svg=svg, caption="Means, 95% intervals and single seeds (ticks)."))
     return Section(title="All points", blocks=tuple(blocks))
+
+
+def _fitting(table: Table, groups: Sequence[Collection[str]], *, first: int) -> list[Block]:
+    """A table that fits the page, and one with the columns that are left out, behind the first ones."""
+    shown = narrowed(table, groups, fits_page)
+    hidden = details(table, shown, first, "More columns of this table")
+    return [shown] if hidden is None else [shown, hidden]
 
 
 def _metric_notes(data: ReportData) -> list[str]:
@@ -232,7 +238,8 @@ def _answer(data: ReportData, answer: Answer, number: int) -> Section:
     blocks.append(Bullets(items=sentences(study, answer, data.decimals)))
     option = short_names(study.axes).get(answer.question.compare, answer.question.compare)
     if answer.comparisons:
-        blocks.append(comparisons_table(study, answer, data.decimals))
+        table = comparisons_table(study, answer, data.decimals)
+        blocks += _fitting(table, [comparison_costs(answer)], first=1 + ("at" in table.columns))
         blocks.append(Figure(name=name, svg=forest(study, answer, name), caption=_caption(answer.comparisons)))
     if answer.trend is not None and answer.trend.values:
         svg = scatter(study, answer.trend, option, name)

@@ -90,9 +90,14 @@ def comparisons_table(study: StudyRecord, answer: Answer, decimals: int = 2) -> 
     unit = difference_unit(study)
     columns = ["compared", "at", "conclusion", f"difference ({unit})" if unit else "difference"]
     columns += ["95% interval", "p (Holm)", "minimum detectable", "seeds", "pairs", "left out"]
-    columns += [f"{answer.question.cost} (s)", "ratio"]
+    columns += comparison_costs(answer)
     rows = tuple(_comparison_row(study, answer, comparison, decimals) for comparison in answer.comparisons)
     return _without_empty(Table(columns=tuple(columns), rows=rows, numeric=frozenset(range(3, len(columns)))))
+
+
+def comparison_costs(answer: Answer) -> tuple[str, str]:
+    """The columns of training time in the table of one question."""
+    return f"{answer.question.cost} (s)", "ratio"
 
 
 def front_table(study: StudyRecord, front: Sequence[CostedPoint], cost: str, decimals: int = 2) -> Table:
@@ -140,7 +145,7 @@ def objectives_table(study: StudyRecord, front: Sequence[RankedPoint], numbers: 
 
 def stage_scores_table(scores: Sequence[StageScore], references: Sequence[Baseline] = (), decimals: int = 2) -> Table:
     """The scored stages before the result, then what majority and chance score."""
-    columns = ("stage", "kind", "with", "score", "change", "95% interval", TOTAL, OPERATIONS, "training (s)")
+    columns = ("stage", "kind", "with", "score", "change", "95% interval", TOTAL, OPERATIONS, "time (s)")
     rows: tuple[tuple[str, ...], ...] = tuple(
         (
             score.stage,

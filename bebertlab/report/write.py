@@ -15,7 +15,7 @@ from bebertlab.interfaces.events import StudyRecord, TrialRecord
 from bebertlab.report.document import PLOTS, Block, Bullets, Document, Note, Section, Table, Text, markdown
 from bebertlab.report.html import html
 from bebertlab.report.labels import count, listing, number, plus_minus, point_label, short_names
-from bebertlab.report.narrow import narrowed
+from bebertlab.report.narrow import least_needed, narrowed
 from bebertlab.report.notes import how_to_read, reproduce, versions, warnings
 from bebertlab.report.plots_curves import ReadCurve, group_curves, stored_curves
 from bebertlab.report.points import failures as failed_trials
@@ -201,7 +201,9 @@ def _summary_table(data: ReportData) -> str:
     table = points_table(study, data.points, data.not_shown_worse, data.decimals, best=not data.learned.nothing)
     parts = [f"{study.name}@{study.digest[:8]}: {progress_label(data.trials, study.planned)}"]
     parts += [line for note in _notes(data) for line in _wrapped(note, "")]
-    parts += ["", *_lines(narrowed(table, further_metrics(study, data.points), _fits))] if data.points else []
+    parts += (
+        ["", *_lines(narrowed(table, least_needed(further_metrics(study, data.points)), _fits))] if data.points else []
+    )
     for answer in data.answers:
         parts += ["", *_wrapped(answer.question.text, "")]
         parts += [line for sentence in sentences(study, answer, data.decimals) for line in _wrapped(sentence, "  ")]

@@ -99,7 +99,7 @@ def _why_no_best(study: StoredStudy, trials: Sequence[TrialRecord]) -> str:
     if not outcome.nothing:
         return "has no complete trial yet"
     notes = " ".join((*outcome.reasons, *outcome.remarks(is_smoke=study.is_smoke)))
-    return f"has no best point. {notes} A single trial is chosen by its number, e.g. {study.name}/{trials[0].id}"
+    return f"has no best point. {notes} A single trial is chosen by its number, e.g. {study.label}/{trials[0].id}"
 
 
 def _state(study: StoredStudy, states: Sequence[TrialState], total: int) -> str:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bebertlab.report.document import Table
-from bebertlab.report.narrow import details, fits_page, narrowed
+from bebertlab.report.narrow import details, fits_page, least_needed, narrowed
 
 COLUMNS = ("#", "size", "validation/score", "validation/ece", "validation/brier", "matrix MiB", "stored MiB", "GFLOPs")
 METRICS = ["validation/ece", "validation/brier"]
@@ -13,13 +13,13 @@ def table(width: int) -> Table:
 
 
 def test_a_table_that_fits_stays_as_it_is() -> None:
-    assert narrowed(table(5), METRICS, fits_page) == table(5)
+    assert narrowed(table(5), least_needed(METRICS), fits_page) == table(5)
     assert details(table(5), table(5), 2, "More") is None
 
 
 def test_further_metrics_leave_first_then_costs() -> None:
     for width, left in ((16, COLUMNS[:3] + COLUMNS[5:]), (20, (*COLUMNS[:3], "matrix MiB", "GFLOPs"))):
-        shown = narrowed(table(width), METRICS, fits_page)
+        shown = narrowed(table(width), least_needed(METRICS), fits_page)
         assert shown.columns == left
         assert fits_page(shown)
         assert not fits_page(table(width))
@@ -27,7 +27,7 @@ def test_further_metrics_leave_first_then_costs() -> None:
 
 def test_details_have_the_columns_that_left_and_the_first_ones_if_they_fit() -> None:
     whole = table(16)
-    more = details(whole, narrowed(whole, METRICS, fits_page), 2, "More")
+    more = details(whole, narrowed(whole, least_needed(METRICS), fits_page), 2, "More")
     assert more == Table(
         columns=("#", "size", *METRICS), rows=(("1", *["x" * 16] * 3),), marked=frozenset({0}), summary="More"
     )
