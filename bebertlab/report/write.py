@@ -201,9 +201,8 @@ def _summary_table(data: ReportData) -> str:
     table = points_table(study, data.points, data.not_shown_worse, data.decimals, best=not data.learned.nothing)
     parts = [f"{study.name}@{study.digest[:8]}: {progress_label(data.trials, study.planned)}"]
     parts += [line for note in _notes(data) for line in _wrapped(note, "")]
-    parts += (
-        ["", *_lines(narrowed(table, least_needed(further_metrics(study, data.points)), _fits))] if data.points else []
-    )
+    if data.points:
+        parts += ["", *_lines(narrowed(table, least_needed(further_metrics(study, data.points)), _fits))]
     for answer in data.answers:
         parts += ["", *_wrapped(answer.question.text, "")]
         parts += [line for sentence in sentences(study, answer, data.decimals) for line in _wrapped(sentence, "  ")]
