@@ -67,7 +67,7 @@ def test_best_shows_options_scores_and_artifacts(folder: Folder) -> None:
     assert data["means"][metric] == sum(trial["metrics"][metric] for trial in data["trials"]) / 2
     assert all(stage["stored"] and Path(stage["folder"]).is_dir() for stage in data["stages"])
     text = command("study", "best", "little")
-    assert f"{data['study']}: best of 5 points by {metric} (maximize, mean over 2 seeds)" in text
+    assert f"{data['study']} (smoke run): best of 5 points by {metric} (maximize, mean over 2 seeds)" in text
     for path, value in data["parameters"].items():
         assert any(line.split() == [path, str(value)] for line in text.splitlines())
     for stage in data["stages"]:
