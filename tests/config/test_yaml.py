@@ -112,4 +112,4 @@ def test_what_is_nested_too_deeply_is_refused(levels: int) -> None:
 
 
 def test_a_read_only_mapping_is_written_as_an_ordinary_one() -> None:
-    assert to_yaml(MappingProxyType({"a": 1})) == "a: 1\n"
+    assert to_yaml(MappingProxyType({"a": {"b": 1}})) == to_yaml({"a": {"b": 1}}) == "a: {b: 1}\n"

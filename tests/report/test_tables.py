@@ -134,7 +134,7 @@ def test_other_tables(simulate: Simulate, fail: Callable[[TrialRecord], TrialRec
     assert front_table(study, best, "size (MiB)").rows[0][-1] == "0.110"
     of_steps = stage_scores_table(stage_scores(study, trials))
     assert of_steps.columns[:4] == ("stage", "kind", "with", "score")
-    assert of_steps.columns[6:] == ("total MiB", "training (s)")
+    assert of_steps.columns[6:] == ("total MiB", "time (s)")
     assert costs_table(stage_costs(trials)).rows[0] == ("teacher", "3", "126", "27.3 s", "19 min 7 s")
     assert failures_table([*trials, fail(trials[0])]).rows == (
         (trials[0].name, "binary: the loss became NaN at step 7"),
