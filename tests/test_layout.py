@@ -34,6 +34,7 @@ RANKS = {
     "locations": 1,
     "files": 1,
     "formats": 1,
+    "kernels": 2,
     "network": 2,
     "ranking": 2,
     "model": 2,
@@ -74,6 +75,7 @@ DOORS = {
     "statsmodels": ("bebertlab/report/statistics",),
     "matplotlib": ("bebertlab/report/plots",),
     "pandas": (),
+    "llvmlite": ("bebertlab/kernels/",),
 }
 #: files that may import theirs at the top, and so are imported inside functions only; and why
 EARLY = {"bebertlab.study.executors.ray": "Ray pickles the searcher by its name, so it must be a class of the module"}

@@ -1,0 +1,71 @@
+"""Which CPU code is generated for."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from importlib.util import find_spec
+from typing import Literal, get_args
+
+from attrs import frozen
+
+from bebertlab.errors import SetupError, UserError
+
+#: what code may use: "native" all that the CPU has; "avx2" and "avx512" no more than the first CPUs that had these, so
+#: no instruction that counts the bits of a vector; "generic" what every CPU of this architecture has
+InstructionSet = Literal["native", "avx2", "avx512", "generic"]
+
+_PROCESSORS = {"avx2": "haswell", "avx512": "skylake-avx512"}  #: LLVM's names of the first that had them
+_NEEDED = {"avx2": ("avx2", "bmi2", "fma"), "avx512": ("avx512bw", "avx512dq", "avx512vl")}
+
+
+@frozen
+class KernelTarget:
+    """A CPU in LLVM's words, and what the generated code makes of it."""
+
+    cpu: str  #: LLVM's name
+    features: str  #: LLVM's list of features, or ""
+    native_popcount: bool  #: it counts the bits of 32-bit lanes in one instruction
+    tile_rows: int  #: rows of a tile whose counts fit into registers together
+
+    @property
+    def description(self) -> str:
+        """What is used, in a few words.
+
+        >>> KernelTarget("haswell", "", False, 4).description
+        'haswell, bits counted by bytes'
+        """
+        return f"{self.cpu}, bits counted {'in one instruction' if self.native_popcount else 'by bytes'}"
+
+
+def kernels_available() -> bool:
+    """Whether generated code can run here: llvmlite is installed, and numbers are little-endian."""
+    return find_spec("llvmlite") is not None and sys.byteorder == "little"
+
+
+@cache
+def kernel_target(instructions: InstructionSet = "native") -> KernelTarget:
+    """The CPU of this machine, with all that it has or limited to an instruction set.
+
+    Raises:
+        SetupError: llvmlite is missing, or the CPU lacks the instruction set.
+        UserError: there is no such instruction set.
+    """
+    if instructions not in get_args(InstructionSet):
+        raise UserError(f"unknown instruction set {instructions!r}; known: {', '.join(get_args(InstructionSet))}")
+    if not kernels_available():
+        raise SetupError("llvmlite is not installed; for fast products run: pip install 'bebertlab[fast]'")
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    if instructions == "native":
+        native_popcount = bool(features.get("avx512vpopcntdq")) and bool(features.get("avx512f"))
+        return KernelTarget(
+            binding.get_host_cpu_name(), features.flatten(), native_popcount, tile_rows=8 if native_popcount else 4
+        )
+    if instructions == "generic":
+        return KernelTarget("generic", "", native_popcount=False, tile_rows=4)
+    lacking = [name for name in _NEEDED[instructions] if not features.get(name)]
+    if lacking:
+        raise SetupError(f"this CPU has no {instructions}: {', '.join(lacking)} missing")
+    return KernelTarget(_PROCESSORS[instructions], "", native_popcount=False, tile_rows=4)

@@ -1,0 +1,42 @@
+"""Generated code of each instruction set that this machine has, compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from bebertlab.errors import SetupError
+from bebertlab.kernels.compiler import KernelFamily, Kernels, compile_kernels, emit_kernels
+from bebertlab.kernels.target import InstructionSet, KernelTarget, kernel_target
+
+KernelsOf = Callable[[KernelFamily], Kernels]
+
+
+@pytest.fixture(scope="session", params=["native", "avx2"])
+def target(request: pytest.FixtureRequest) -> KernelTarget:
+    """A CPU to generate code for; skipped where llvmlite is missing or the machine cannot run it."""
+    pytest.importorskip("llvmlite")
+    instructions: InstructionSet = request.param
+    try:
+        return kernel_target(instructions)
+    except SetupError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def kernels_of(tmp_path_factory: pytest.TempPathFactory, target: KernelTarget) -> KernelsOf:
+    folder: Path = tmp_path_factory.mktemp("kernels")
+
+    @cache
+    def compiled(family: KernelFamily) -> Kernels:
+        return compile_kernels(emit_kernels(family, target), target, folder)
+
+    return compiled
+
+
+@pytest.fixture(scope="session")
+def products(kernels_of: KernelsOf) -> Kernels:
+    return kernels_of("products")
