@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bebertlab.kernels.emit import Emitter
+from bebertlab.kernels.emit_encoder import emit_encoder
 from bebertlab.kernels.emit_product import emit_products
 from bebertlab.kernels.target import KernelTarget, kernel_target
 
 #: what is compiled together
-KernelFamily = Literal["products"]
+KernelFamily = Literal["products", "encoder"]
 
-_EMIT: dict[KernelFamily, Callable[[Emitter], None]] = {"products": emit_products}
+_EMIT: dict[KernelFamily, Callable[[Emitter], None]] = {"products": emit_products, "encoder": emit_encoder}
 
 
 class Kernels:

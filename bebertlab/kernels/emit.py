@@ -80,6 +80,11 @@ class Value:
         right = self.emitter.number(self.type, number)
         return Value(self.emitter, self.emitter.builder.icmp_signed("!=", self.raw, right.raw))
 
+    def equals(self, number: int) -> Value:
+        """Where an integer is a number; one bit a lane."""
+        right = self.emitter.number(self.type, number)
+        return Value(self.emitter, self.emitter.builder.icmp_signed("==", self.raw, right.raw))
+
     def select(self, yes: Value, no: Value) -> Value:
         """Of one bit: `yes` where it is set, else `no`."""
         return Value(self.emitter, self.emitter.builder.select(self.raw, yes.raw, no.raw))
@@ -103,6 +108,10 @@ class Value:
     def push_sign_of(self, other: Value) -> Value:
         """Shifted left by one bit, the sign bit of `other` coming in on the right."""
         return self.emitter.intrinsic("llvm.fshl", self.type, self, other, self.emitter.number(self.type, 1))
+
+    def plus_square_of(self, other: Value) -> Value:
+        """Of doubles; the square must be exact, since it is not rounded on every CPU."""
+        return self.emitter.intrinsic("llvm.fmuladd", self.type, other, other, self)
 
     def square_root(self) -> Value:
         """Of floats."""
@@ -217,6 +226,13 @@ class Emitter:
         b.position_at_end(end)
 
     @contextmanager
+    def countdown(self, count: Value | int) -> Iterator[Value]:
+        """A loop; yields the index, from the last to 0."""
+        limit = count if isinstance(count, Value) else self.number(self.i64, count)
+        with self.loop(limit) as index:
+            yield limit - 1 - index
+
+    @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
         """Code that runs where a scalar of one bit is set."""
         with self.builder.if_then(condition.raw):
@@ -248,6 +264,10 @@ class Emitter:
         pointer = self.builder.inttoptr(address.raw, value.type.as_pointer())
         element = getattr(value.type, "element", value.type)
         self.builder.store(value.raw, pointer, align=self._bytes(element))
+
+    def record(self, address: Value, fields: Sequence[str]) -> dict[str, Value]:
+        """64-bit integers at an address, by name."""
+        return {name: self.load(self.i64, address + 8 * index) for index, name in enumerate(fields)}
 
     def splat(self, scalar: Value, count: int = TOKENS) -> Value:
         """A scalar in all lanes."""

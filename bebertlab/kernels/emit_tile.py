@@ -34,27 +34,33 @@ def add_counts(
     words: Value,
     counts: Sequence[Variable],
     rows: range,
+    *,
+    weight_word_bytes: int = WEIGHT_WORD_BYTES,
+    unrolled: int = _UNROLLED,
 ) -> None:
-    """Add the numbers of set bits of `inputs xor weights`, or `and`, over all words to the counts of some rows."""
+    """Add the numbers of set bits of `inputs xor weights`, or `and`, over all words to the counts of some rows.
+
+    The number of words is a multiple of `unrolled`, which are the words of one step.
+    """
 
     def add(first: Value, steps: Value, counters: Sequence[Variable], count: Callable[[Value], Value]) -> None:
-        start, weight_start = inputs + first * INPUT_WORD_BYTES, weights + first * WEIGHT_WORD_BYTES
+        start, weight_start = inputs + first * INPUT_WORD_BYTES, weights + first * weight_word_bytes
         with e.loop(steps) as step:
-            for word in range(_UNROLLED):
-                at = step * _UNROLLED + word
+            for word in range(unrolled):
+                at = step * unrolled + word
                 tokens = e.load(e.words, start + at * INPUT_WORD_BYTES)
                 for row, counter in zip(rows, counters, strict=True):
-                    weight = e.load_splat(e.i32, weight_start + at * WEIGHT_WORD_BYTES + 4 * row)
+                    weight = e.load_splat(e.i32, weight_start + at * weight_word_bytes + 4 * row)
                     combined = tokens ^ weight if combination == "xor" else tokens & weight
                     counter.value = counter.value + count(combined)
 
     if e.native_popcount:
-        add(e.number(e.i64, 0), words >> 1, counts, Value.popcount)
+        add(e.number(e.i64, 0), words.divide(unrolled), counts, Value.popcount)
         return
     bytes_ = e.vector(e.i8, 4 * TOKENS)
     with e.loop((words + (_BYTE_WORDS - 1)).divide(_BYTE_WORDS)) as part:
         first = part * _BYTE_WORDS
-        steps = (words - first).minimum(e.number(e.i64, _BYTE_WORDS)) >> 1
+        steps = (words - first).minimum(e.number(e.i64, _BYTE_WORDS)).divide(unrolled)
         counters = e.variables(e.number(bytes_, 0), len(rows))
         add(first, steps, counters, lambda combined: combined.cast("bitcast", bytes_).popcount())
         for counter, total in zip(counters, counts, strict=True):

@@ -40,3 +40,8 @@ def kernels_of(tmp_path_factory: pytest.TempPathFactory, target: KernelTarget) -
 @pytest.fixture(scope="session")
 def products(kernels_of: KernelsOf) -> Kernels:
     return kernels_of("products")
+
+
+@pytest.fixture(scope="session")
+def encoders(kernels_of: KernelsOf) -> Kernels:
+    return kernels_of("encoder")

@@ -1,0 +1,91 @@
+"""Attention without softmax, in bits: a query sums the signs of the values of the keys that it selects.
+
+A key is selected where the bits of query and key differ in less than `limit` places, and the query may see it; the
+result is the sign of the sum. Heads take whole words; spare bits are equal in queries and keys, and 0 in the result.
+"""
+
+from __future__ import annotations
+
+from bebertlab.kernels.emit import ROWS, WORD, Emitter, Value, Variable
+from bebertlab.kernels.emit_tile import INPUT_WORD_BYTES, WEIGHT_WORD_BYTES, add_counts, row_groups
+
+ATTENTION_PARAMETERS = (
+    "queries",  # (query blocks, heads * head words, TOKENS)
+    "keys",  # likewise, of an even number of blocks
+    "values",  # (heads * head words * 4, key words, ROWS): bits over keys
+    "visible",  # (query blocks, key words, TOKENS): bits over keys
+    "ranges",  # (query blocks, 2): the words of keys that are visible to some token, first and end
+    "scratch",  # (key words, TOKENS)
+    "out",  # (query blocks, out words, TOKENS)
+    "query_blocks",
+    "heads",
+    "head_size",
+    "head_words",
+    "key_words",
+    "out_words",
+    "limit",
+)
+
+
+def emit_attention(e: Emitter) -> None:
+    """`attend`, a head and a block of queries at a time."""
+    with e.function("attend", *ATTENTION_PARAMETERS) as parameters:
+        p = dict(zip(ATTENTION_PARAMETERS, parameters, strict=True))
+        width = p["heads"] * p["head_words"]
+        with e.loop(p["heads"]) as head, e.loop(p["query_blocks"]) as block:
+            first, end = (e.load(e.i64, p["ranges"] + block * 16 + 8 * index) for index in range(2))
+            head_offset = head * p["head_words"] * INPUT_WORD_BYTES
+            query = p["queries"] + block * width * INPUT_WORD_BYTES + head_offset
+            visible = p["visible"] + block * p["key_words"] * INPUT_WORD_BYTES
+            selected = e.variable(e.number(e.words, 0))
+            with e.loop(end - first) as offset:
+                key_word = first + offset
+                at = key_word * INPUT_WORD_BYTES
+                keys = p["keys"] + key_word * 2 * width * INPUT_WORD_BYTES + head_offset
+                word = _select(e, query, keys, width, p["head_words"], p["limit"]) & e.load(e.words, visible + at)
+                e.store(word, p["scratch"] + at)
+                selected.value = selected.value + word.popcount()
+            _sum_values(e, p, head, block, (first, end), selected)
+
+
+def _select(e: Emitter, query: Value, keys: Value, width: Value, head_words: Value, limit: Value) -> Value:
+    """Bits over 32 keys: whether a query selects them."""
+    word = e.variable(e.number(e.words, 0))
+    start = e.number(e.words, 0) - e.splat(limit.cast("trunc", e.i32))
+    with e.countdown(WORD // ROWS) as group:  # the last key first: it ends in the highest bit
+        tile = keys + (group >> 1) * width * INPUT_WORD_BYTES + (group & 1) * (4 * ROWS)
+        counts: list[Variable] = []
+        for rows in row_groups(e):
+            part = e.variables(start, len(rows))
+            add_counts(e, "xor", query, tile, head_words, part, rows, weight_word_bytes=INPUT_WORD_BYTES, unrolled=1)
+            counts += part
+        for count in reversed(counts):
+            word.value = word.value.push_sign_of(count.value)
+    return word.value
+
+
+def _sum_values(
+    e: Emitter, p: dict[str, Value], head: Value, block: Value, keys: tuple[Value, Value], selected: Variable
+) -> None:
+    """Bits over the features of a head: whether at least half of the selected values are 1."""
+    first, end = keys
+    start = e.number(e.words, 0) - ((selected.value + 1) >> 1)  # counts reach 0 where the bit is set
+    out = p["out"] + (block * p["out_words"] + head * p["head_words"]) * INPUT_WORD_BYTES
+    tile_bytes = p["key_words"] * WEIGHT_WORD_BYTES
+    with e.loop(p["head_words"]) as index:
+        word = e.variable(e.number(e.words, 0))
+        with e.countdown(WORD // ROWS) as group:
+            tile = (head * p["head_words"] + index) * (WORD // ROWS) + group
+            values = p["values"] + tile * tile_bytes + first * WEIGHT_WORD_BYTES
+            counts: list[Variable] = []
+            for rows in row_groups(e):
+                part = e.variables(start, len(rows))
+                add_counts(
+                    e, "and", p["scratch"] + first * INPUT_WORD_BYTES, values, end - first, part, rows, unrolled=1
+                )
+                counts += part
+            for count in reversed(counts):
+                word.value = word.value.push_sign_of(count.value)
+        used = (p["head_size"] - index * WORD).minimum(e.number(e.i64, WORD))
+        mask = e.splat(((e.number(e.i64, 1) << used) - 1).cast("trunc", e.i32))
+        e.store((word.value ^ -1) & mask, out + index * INPUT_WORD_BYTES)

@@ -1,0 +1,150 @@
+"""Products of signs that are added to a residual, LayerNorm, and what turns hidden states into blocks and back.
+
+Hidden states are float32 in blocks (features, TOKENS). The sums of LayerNorm are float64: the square of a float32 is
+exact there, and the order of additions does not show after rounding to float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bebertlab.kernels.emit import ROWS, TOKENS, WORD, Emitter, Value, Variable
+from bebertlab.kernels.emit_tile import INPUT_WORD_BYTES, WEIGHT_WORD_BYTES, add_counts, row_groups
+
+#: bytes of the constants of a row of weights: its step and bias as float32
+SCALE_BYTES = 8
+#: bytes of the constants of a feature: gamma, beta and shift as float32, and 4 unused ones
+NORM_BYTES = 16
+
+_FEATURE_BYTES = 4 * TOKENS  #: of one feature of all tokens of a block
+_UNROLLED_ROWS = 8
+
+
+def emit_residual(e: Emitter) -> None:
+    """`add_product`, of which LayerNorm is part; `load_hidden`, `store_hidden` and `select_tokens`."""
+    _add_product(e)
+    _load_hidden(e)
+    _store_hidden(e)
+    _select_tokens(e)
+
+
+def _add_product(e: Emitter) -> None:
+    """hidden = LayerNorm(hidden + product * scale + bias), and out = its signs after a shift, a block at a time."""
+    names = (
+        "inputs",
+        "weights",
+        "scales",
+        "columns",
+        "words",
+        "hidden",
+        "norm",
+        "features",
+        "epsilon",
+        "out",
+        "blocks",
+    )
+    with e.function("add_product", *names, "out_words") as parameters:
+        inputs, weights, scales, columns, words, hidden, norm, features, epsilon, out, blocks, out_words = parameters
+        with e.loop(blocks) as block:
+            at = hidden + block * out_words * (WORD * _FEATURE_BYTES)
+            zero = e.number(e.doubles, 0.0)
+            total, squares = e.variable(zero), e.variable(zero)
+            with e.loop(out_words * (WORD // ROWS)) as tile:
+                products = _products(e, inputs + block * words * INPUT_WORD_BYTES, weights, tile, words, columns)
+                for row, product in enumerate(products):
+                    constants = scales + (tile * ROWS + row) * SCALE_BYTES
+                    scale, bias = e.load_splat(e.f32, constants), e.load_splat(e.f32, constants + 4)
+                    to = at + (tile * ROWS + row) * _FEATURE_BYTES
+                    value = e.load(e.floats, to) + (product.cast("sitofp", e.floats) * scale + bias)
+                    e.store(value, to)
+                    double = value.cast("fpext", e.doubles)
+                    total.value = total.value + double
+                    squares.value = squares.value.plus_square_of(double)
+            mean, inverse = _statistics(e, total, squares, features, epsilon)
+            _normalize(e, at, norm, mean, inverse, out + block * out_words * INPUT_WORD_BYTES, out_words)
+
+
+def _products(e: Emitter, inputs: Value, weights: Value, tile: Value, words: Value, columns: Value) -> list[Value]:
+    """columns - 2 count, for each row of a tile."""
+    start = e.splat(columns.cast("trunc", e.i32))
+    products = []
+    for rows in row_groups(e):
+        counts = e.variables(e.number(e.words, 0), len(rows))
+        add_counts(e, "xor", inputs, weights + tile * words * WEIGHT_WORD_BYTES, words, counts, rows)
+        products += [start - (count.value << 1) for count in counts]
+    return products
+
+
+def _statistics(e: Emitter, total: Variable, squares: Variable, features: Value, epsilon: Value) -> tuple[Value, Value]:
+    """The mean and the inverse standard deviation of each token, as float32."""
+    count = e.splat(features.cast("sitofp", e.f64))
+    mean = total.value / count
+    variance = (squares.value / count - mean * mean).maximum(e.number(e.doubles, 0.0))
+    root = (variance + e.splat(epsilon.cast("bitcast", e.f64))).square_root()
+    inverse = e.number(e.doubles, 1.0) / root
+    return mean.cast("fptrunc", e.floats), inverse.cast("fptrunc", e.floats)
+
+
+def _normalize(e: Emitter, hidden: Value, norm: Value, mean: Value, inverse: Value, out: Value, words: Value) -> None:
+    def normalized(feature: Value) -> Value:
+        at, constants = hidden + feature * _FEATURE_BYTES, norm + feature * NORM_BYTES
+        gamma, beta = e.load_splat(e.f32, constants), e.load_splat(e.f32, constants + 4)
+        value = (e.load(e.floats, at) - mean) * inverse * gamma + beta
+        e.store(value, at)
+        return value + e.load_splat(e.f32, constants + 8)
+
+    _pack_signs(e, out, words, normalized)
+
+
+def _pack_signs(e: Emitter, out: Value, words: Value, value_of: Callable[[Value], Value]) -> None:
+    """Bits (words, TOKENS) of whether a feature's values are at least 0; -0.0 must not be among them."""
+    with e.loop(words) as index:
+        word = e.variable(e.number(e.words, 0))
+        with e.countdown(WORD // _UNROLLED_ROWS) as group:
+            for row in reversed(range(_UNROLLED_ROWS)):
+                feature = index * WORD + group * _UNROLLED_ROWS + row
+                word.value = word.value.push_sign_of(value_of(feature).cast("bitcast", e.words))
+        e.store(word.value ^ -1, out + index * INPUT_WORD_BYTES)
+
+
+def _load_hidden(e: Emitter) -> None:
+    """Hidden states (tokens, features) to blocks, and out = their signs after a shift."""
+    with e.function("load_hidden", "source", "hidden", "shifts", "out", "blocks", "out_words") as parameters:
+        source, hidden, shifts, out, blocks, words = parameters
+        stride = words * (WORD * 4)
+        with e.loop(blocks) as block:
+            block_source, to = source + block * TOKENS * stride, hidden + block * words * (WORD * _FEATURE_BYTES)
+            with e.loop(words * (WORD // TOKENS)) as group:
+                rows = [e.load(e.floats, block_source + stride * row + group * 64) for row in range(TOKENS)]
+                for column, values in enumerate(e.transpose(rows)):
+                    e.store(values, to + (group * TOKENS + column) * _FEATURE_BYTES)
+
+            def shifted(feature: Value, at: Value = to) -> Value:
+                return e.load(e.floats, at + feature * _FEATURE_BYTES) + e.load_splat(e.f32, shifts + feature * 4)
+
+            _pack_signs(e, out + block * words * INPUT_WORD_BYTES, words, shifted)
+
+
+def _store_hidden(e: Emitter) -> None:
+    """Blocks to hidden states (tokens, features)."""
+    with e.function("store_hidden", "hidden", "out", "blocks", "words") as (hidden, out, blocks, words):
+        stride = words * (WORD * 4)
+        with e.loop(blocks) as block, e.loop(words * (WORD // TOKENS)) as group:
+            at = hidden + block * words * (WORD * _FEATURE_BYTES) + group * (TOKENS * _FEATURE_BYTES)
+            columns = e.transpose([e.load(e.floats, at + row * _FEATURE_BYTES) for row in range(TOKENS)])
+            for row, values in enumerate(columns):
+                e.store(values, out + (block * TOKENS + row) * stride + group * 64)
+
+
+def _select_tokens(e: Emitter) -> None:
+    """Some tokens of (blocks, rows, TOKENS) words of 32 bits, in new blocks."""
+    with e.function("select_tokens", "source", "out", "tokens", "count", "rows") as parameters:
+        source, out, tokens, count, rows = parameters
+        with e.loop(count) as index:
+            token = e.load(e.i64, tokens + index * 8)
+            start, end = (
+                base + (number >> 4) * rows * _FEATURE_BYTES + (number & (TOKENS - 1)) * 4
+                for base, number in ((source, token), (out, index))
+            )
+            with e.loop(rows) as row:
+                e.store(e.load(e.i32, start + row * _FEATURE_BYTES), end + row * _FEATURE_BYTES)

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from bebertlab.kernels.emit import Emitter
+from bebertlab.kernels.emit_attention import ATTENTION_PARAMETERS
+from bebertlab.kernels.emit_encoder import CALL_FIELDS, LAYER_FIELDS, MODEL_FIELDS, emit_encoder
+
+
+def test_fields_have_one_meaning() -> None:
+    fields = [*MODEL_FIELDS, *CALL_FIELDS, *LAYER_FIELDS]
+    assert len(fields) == len({*fields})
+    assert {*ATTENTION_PARAMETERS} - {*fields} == {"out", "query_blocks", "out_words"}  # given by the layer
+
+
+@pytest.mark.parametrize("native_popcount", [False, True])
+def test_the_code_holds_no_address(native_popcount: bool) -> None:
+    """All integers are small: sizes of words and tiles, and masks."""
+    pytest.importorskip("llvmlite")
+    emitter = Emitter(native_popcount=native_popcount, tile_rows=8)
+    emit_encoder(emitter)
+    constants = [token.rstrip(",>)") for line in str(emitter.module).splitlines() for token in line.split()]
+    assert max(int(token) for token in constants if token.lstrip("-").isdigit()) < 2**32
