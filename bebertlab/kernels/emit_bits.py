@@ -26,18 +26,21 @@ def emit_bits(e: Emitter) -> None:
 
 
 def _bits(e: Emitter, *, two_sided: bool) -> None:
-    """Bits (blocks, words, TOKENS): bit j of word i is that of row 32 i + j."""
+    """Bits (blocks, words, TOKENS): bit j of word i is that of row 32 i + 31 - j.
+
+    The first row is pushed first and ends in the highest bit, so that weights are read from front to back.
+    """
     names = ("inputs", "weights", "thresholds", "out", "blocks", "groups", "words", "out_words")
     with e.function(f"bits_{'outside' if two_sided else 'below'}", *names) as parameters:
         inputs, weights, thresholds, out, blocks, groups, words, out_words = parameters
         with e.loop(groups) as group, e.loop(blocks) as block:
             word = e.variable(e.number(e.words, 0))
-            with e.countdown(_TILES) as index:
+            with e.loop(_TILES) as index:
                 tile = group * _TILES + index
                 decided = _decide(
                     e, inputs + block * words * INPUT_WORD_BYTES, weights, thresholds, tile, words, two_sided
                 )
-                for bit in reversed([*decided]):  # the last row first: it ends in the highest bit
+                for bit in decided:
                     word.value = word.value.push_sign_of(bit)
             e.store(word.value, out + (block * out_words + group) * INPUT_WORD_BYTES)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from attrs import field, frozen
@@ -17,6 +18,7 @@ from bebertlab.kernels.layout import WeightTiles, aligned_empty, aligned_zeros, 
 from bebertlab.kernels.thresholds import BitRule, count_thresholds, has_two_sides
 
 FloatArray = NDArray[np.float32]
+_Number = TypeVar("_Number", bound=np.generic)
 
 #: sentences are computed together up to so many tokens: their weights are read once, their states stay in the cache
 _CHUNK_TOKENS = 256
@@ -142,18 +144,16 @@ class SignEncoder:
         tokens = len(hidden)
         buffers = self._take_buffers(block_count(tokens))
         try:
-            visible = _Visible.of(lengths, np.arange(tokens))
-            starts = np.array([0, *accumulate(lengths)][:-1])
-            selected = _Visible.of(lengths, starts) if first_token else visible
+            visible, selected = _visible_keys(tuple(lengths))
             buffers.source[:tokens, : self.hidden] = hidden
             values = buffers.addresses | {
                 "blocks": block_count(tokens),
                 "key_words": visible.words.shape[1],
                 "visible": visible.words.ctypes.data,
                 "ranges": visible.ranges.ctypes.data,
-                "selected": starts.ctypes.data if first_token else 0,
-                "selected_count": len(starts),
-                "selected_blocks": block_count(len(starts)),
+                "selected": selected.queries.ctypes.data if first_token else 0,
+                "selected_count": len(lengths),
+                "selected_blocks": block_count(len(lengths)),
                 "selected_visible": selected.words.ctypes.data,
                 "selected_ranges": selected.ranges.ctypes.data,
             }
@@ -219,6 +219,10 @@ class _Packer:
         thresholds = np.zeros((padded, 2), np.int32)
         thresholds[:, 1] = np.iinfo(np.int32).max
         thresholds[positions] = count_thresholds(linear.scale, linear.bias, self._inputs, rule)
+        if part != "value":  # rows from the highest bit of a word to the lowest
+            planes, thresholds = (
+                x.reshape(-1, WORD, x.shape[1])[:, ::-1].reshape(x.shape) for x in (planes, thresholds)
+            )
         return {
             f"{part}_weights": self._weights(planes, self._inputs),
             f"{part}_thresholds": self.keep(thresholds),
@@ -253,6 +257,11 @@ class _Packer:
         return self.keep(WeightTiles.of_planes(planes[:, None], columns, -1, 2).words)
 
 
+def _reversed_words(rows: NDArray[_Number]) -> NDArray[_Number]:
+    """Rows in the order in which they become bits: from the highest of a word to the lowest."""
+    return rows.reshape(-1, WORD, rows.shape[1])[:, ::-1].reshape(rows.shape)
+
+
 def _spread_columns(planes: NDArray[np.uint8], positions: NDArray[np.intp]) -> NDArray[np.uint8]:
     """Planes with column i at `positions[i]`, and zeros elsewhere."""
     spread = np.zeros((len(planes), int(positions[-1]) + 1), np.uint8)
@@ -264,11 +273,12 @@ def _spread_columns(planes: NDArray[np.uint8], positions: NDArray[np.intp]) -> N
 class _Visible:
     """Which keys each query may see: those of its own sentence."""
 
+    queries: NDArray[np.int64]  #: numbers of tokens
     words: NDArray[np.uint32]  #: (blocks, key words, TOKENS): bits over keys; zeros for queries that a block lacks
     ranges: NDArray[np.int64]  #: (blocks, 2): the first key word that a query of the block sees, and the end
 
     @classmethod
-    def of(cls, lengths: Sequence[int], queries: NDArray[np.integer]) -> _Visible:
+    def of(cls, lengths: Sequence[int], queries: NDArray[np.int64]) -> _Visible:
         """For tokens of sentences that lie one after the other."""
         ends = np.cumsum(lengths)
         sentence = np.searchsorted(ends, queries, side="right")
@@ -279,13 +289,21 @@ class _Visible:
         starts = np.arange(0, len(queries), TOKENS)
         ranges = [np.minimum.reduceat(first // WORD, starts), np.maximum.reduceat(-(-end // WORD), starts)]
         by_block = words.reshape(blocks, TOKENS, key_words).transpose(0, 2, 1)
-        return cls(np.ascontiguousarray(by_block), np.stack(ranges, 1).astype(np.int64))
+        return cls(queries, np.ascontiguousarray(by_block), np.stack(ranges, 1).astype(np.int64))
+
+
+@lru_cache(maxsize=64)  # a single sentence is often as long as one before
+def _visible_keys(lengths: tuple[int, ...]) -> tuple[_Visible, _Visible]:
+    """For all tokens, and for the first tokens, of sentences that lie one after the other."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    return _Visible.of(lengths, np.arange(ends[-1])), _Visible.of(lengths, ends - lengths)
 
 
 def _bits_below(limits: NDArray[np.integer], words: int) -> NDArray[np.uint32]:
     """Words whose bits, counted through all words, are set below a limit, (limits, words)."""
     used = np.clip(limits[:, None] - WORD * np.arange(words), 0, WORD).astype(np.uint64)
-    return ((np.uint64(1) << used) - np.uint64(1)).astype(np.uint32)
+    bits: NDArray[np.uint64] = (np.uint64(1) << used) - np.uint64(1)
+    return bits.astype(np.uint32)
 
 
 @frozen(eq=False)

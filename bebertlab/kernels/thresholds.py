@@ -1,4 +1,4 @@
-"""Where scaled counts change their sign: comparisons of integers that decide as float32 arithmetic does, with its ties."""
+"""Where scaled counts change their sign: comparisons of integers that decide as float32 arithmetic does, ties too."""
 
 from __future__ import annotations
 

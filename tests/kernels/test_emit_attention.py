@@ -48,7 +48,7 @@ def run(kernels: Kernels, q: np.ndarray, k: np.ndarray, v: np.ndarray, visible: 
     arguments = {name: array.ctypes.data for name, array in arrays.items()} | sizes
     kernels.call("attend", *(arguments[name] for name in ATTENTION_PARAMETERS))
     words = np.ascontiguousarray(arrays["out"].transpose(0, 2, 1)).reshape(queries, HEADS, head_words)
-    bits = np.unpackbits(words.view(np.uint8), axis=2, bitorder="little")
+    bits: np.ndarray = np.unpackbits(words.view(np.uint8), axis=2, bitorder="little")
     assert not bits[:, :, head_size:].any()  # spare bits are neutral in the next product
     return bits[:, :, :head_size]
 

@@ -37,7 +37,7 @@ def random_layers(sizes: Sizes, seed: int, *, shifts: bool = False, rule: BitRul
 
     def linear(rows: int, columns: int) -> SignLinear:
         bits = rng.integers(0, 2, (rows, columns), dtype=np.uint8)
-        scale = 2 * np.abs(floats(rows)) / np.float32(columns**0.5) + np.float32(1e-3)
+        scale = (2 * np.abs(floats(rows)) / columns**0.5 + 1e-3).astype(np.float32)
         bias = np.where(rng.random(rows) < 0.3, -(rng.integers(0, 4, rows) * scale), floats(rows))  # ties among them
         return SignLinear(np.packbits(bits, axis=1, bitorder="little"), scale, bias.astype(np.float32))
 
@@ -71,7 +71,8 @@ def signs(bits: NDArray[np.bool_]) -> NDArray[np.int64]:
 def linear(x: NDArray[np.int64], parameters: SignLinear) -> FloatArray:
     weight = signs(np.unpackbits(parameters.planes, axis=1, bitorder="little")[:, : x.shape[1]] == 1)
     count = (x @ weight.T).astype(np.float32)
-    return count * parameters.scale + parameters.bias
+    product: FloatArray = count * parameters.scale + parameters.bias
+    return product
 
 
 def layer_norm(x: FloatArray, parameters: NormParameters, epsilon: float) -> FloatArray:
