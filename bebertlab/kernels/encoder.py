@@ -219,10 +219,8 @@ class _Packer:
         thresholds = np.zeros((padded, 2), np.int32)
         thresholds[:, 1] = np.iinfo(np.int32).max
         thresholds[positions] = count_thresholds(linear.scale, linear.bias, self._inputs, rule)
-        if part != "value":  # rows from the highest bit of a word to the lowest
-            planes, thresholds = (
-                x.reshape(-1, WORD, x.shape[1])[:, ::-1].reshape(x.shape) for x in (planes, thresholds)
-            )
+        if part != "value":
+            planes, thresholds = _reversed_words(planes), _reversed_words(thresholds)
         return {
             f"{part}_weights": self._weights(planes, self._inputs),
             f"{part}_thresholds": self.keep(thresholds),
