@@ -57,7 +57,8 @@ def reference(q: np.ndarray, k: np.ndarray, v: np.ndarray, visible: np.ndarray, 
     differing = (q[:, None] != k[None]).sum(-1)  # (queries, keys, heads)
     selected = (differing < limit) & visible[:, :, None]
     sums = np.einsum("qkh,khd->qhd", selected.astype(np.int64), 2 * v.astype(np.int64) - 1)
-    return (sums >= 0).astype(np.uint8)
+    bits: np.ndarray = (sums >= 0).astype(np.uint8)
+    return bits
 
 
 @pytest.mark.parametrize("head_size", [1, 20, 32, 64, 96, 128])
