@@ -90,18 +90,18 @@ def _product(e: Emitter, combination: Combination, *, integers: bool) -> None:
 
 
 def _scaled(e: Emitter, p: dict[str, Value], block: Value, row_constants: Value, counts: list[Value]) -> list[Value]:
-    """count * (weight step * input step) [+ input offset * sum of the weights] + bias, every operation rounded."""
+    """count * (weight step * input step) + (bias [+ input offset * sum of the weights]), every operation rounded."""
     step = e.load(e.floats, p["steps"] + block * (4 * TOKENS))
     shifted = p["offsets"].differs_from(0)
     results = []
     for row, count in enumerate(counts):
         constants = row_constants + row * ROW_BYTES
         scale = e.load_splat(e.f32, constants) * step
-        result = e.variable(count.cast("sitofp", e.floats) * scale)
+        bias = e.variable(e.load_splat(e.f32, constants + 4))
         with e.when(shifted):
             offset = e.load(e.floats, p["offsets"] + block * (4 * TOKENS))
-            result.value = result.value + offset * e.load_splat(e.f32, constants + 8)
-        results.append(result.value + e.load_splat(e.f32, constants + 4))
+            bias.value = bias.value + offset * e.load_splat(e.f32, constants + 8)
+        results.append(count.cast("sitofp", e.floats) * scale + bias.value)
     return results
 
 

@@ -1,7 +1,7 @@
 """Products of signs that are added to a residual, LayerNorm, and what turns hidden states into blocks and back.
 
-Hidden states are float32 in blocks (features, TOKENS). The sums of LayerNorm are float64: the square of a float32 is
-exact there, and the order of additions does not show after rounding to float32.
+Hidden states are float32 in blocks (features, TOKENS). LayerNorm is computed in float64 and rounded once, so that the
+order of additions does not show; the square of a float32 is exact there.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from bebertlab.kernels.emit_tile import INPUT_WORD_BYTES, WEIGHT_WORD_BYTES, add
 
 #: bytes of the constants of a row of weights: its step and bias as float32
 SCALE_BYTES = 8
-#: bytes of the constants of a feature: gamma, beta and shift as float32, and 4 unused ones
-NORM_BYTES = 16
+#: bytes of the constants of a feature: gamma and beta as float64, the shift as float32, and 4 unused ones
+NORM_BYTES = 24
 
 _FEATURE_BYTES = 4 * TOKENS  #: of one feature of all tokens of a block
 _UNROLLED_ROWS = 8
@@ -76,22 +76,22 @@ def _products(e: Emitter, inputs: Value, weights: Value, tile: Value, words: Val
 
 
 def _statistics(e: Emitter, total: Variable, squares: Variable, features: Value, epsilon: Value) -> tuple[Value, Value]:
-    """The mean and the inverse standard deviation of each token, as float32."""
+    """The mean and the inverse standard deviation of each token."""
     count = e.splat(features.cast("sitofp", e.f64))
     mean = total.value / count
     variance = (squares.value / count - mean * mean).maximum(e.number(e.doubles, 0.0))
     root = (variance + e.splat(epsilon.cast("bitcast", e.f64))).square_root()
-    inverse = e.number(e.doubles, 1.0) / root
-    return mean.cast("fptrunc", e.floats), inverse.cast("fptrunc", e.floats)
+    return mean, e.number(e.doubles, 1.0) / root
 
 
 def _normalize(e: Emitter, hidden: Value, norm: Value, mean: Value, inverse: Value, out: Value, words: Value) -> None:
     def normalized(feature: Value) -> Value:
         at, constants = hidden + feature * _FEATURE_BYTES, norm + feature * NORM_BYTES
-        gamma, beta = e.load_splat(e.f32, constants), e.load_splat(e.f32, constants + 4)
-        value = (e.load(e.floats, at) - mean) * inverse * gamma + beta
+        gamma, beta = e.load_splat(e.f64, constants), e.load_splat(e.f64, constants + 8)
+        centered = e.load(e.floats, at).cast("fpext", e.doubles) - mean
+        value = (centered * inverse * gamma + beta).cast("fptrunc", e.floats)
         e.store(value, at)
-        return value + e.load_splat(e.f32, constants + 8)
+        return value + e.load_splat(e.f32, constants + 16)
 
     _pack_signs(e, out, words, normalized)
 

@@ -18,6 +18,7 @@ from bebertlab.kernels.layout import WeightTiles, aligned_empty, aligned_zeros, 
 from bebertlab.kernels.thresholds import BitRule, count_thresholds, has_two_sides
 
 FloatArray = NDArray[np.float32]
+_NORM = np.dtype([("gamma", "f8"), ("beta", "f8"), ("shift", "f4"), ("unused", "f4")])
 _Number = TypeVar("_Number", bound=np.generic)
 
 #: sentences are computed together up to so many tokens: their weights are read once, their states stay in the cache
@@ -62,9 +63,9 @@ class SignLayer:
 class SignEncoder:
     """Computes hidden states; may be called from several threads at once, and releases the GIL.
 
-    Every operation in float32 is rounded on its own, and sums of LayerNorm are float64: results do not depend on the
-    CPU or on what else is in a call. The attention has no softmax: a query sums the signs of the values of the keys
-    whose scores are positive, scores being exact sums of products of signs.
+    Every operation in float32 is rounded on its own, and LayerNorm is computed in float64 and rounded once: results do
+    not depend on the CPU or on what else is in a call. The attention has no softmax: a query sums the signs of the
+    values of the keys whose scores are positive, scores being exact sums of products of signs.
     """
 
     kernels: Kernels
@@ -242,9 +243,9 @@ class _Packer:
         padded[: self._inputs] = planes
         scales = np.zeros((self.padded_hidden, 2), np.float32)
         scales[: self._inputs] = np.stack([linear.scale, linear.bias], 1)
-        constants = np.zeros((self.padded_hidden, 4), np.float32)
-        constants[: self._inputs, :2] = np.stack([norm.gamma, norm.beta], 1)
-        constants[:, 2] = self.shifts(shift)
+        constants = np.zeros(self.padded_hidden, _NORM)
+        constants["gamma"][: self._inputs], constants["beta"][: self._inputs] = norm.gamma, norm.beta
+        constants["shift"] = self.shifts(shift)
         return {
             f"{part}_weights": self._weights(padded, columns),
             f"{part}_scales": self.keep(scales),

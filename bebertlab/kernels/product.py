@@ -59,7 +59,7 @@ class _IntegerTerms:
 class PackedLinear:
     """A linear map whose weights are levels with a step, packed as bit planes.
 
-    y = count * (weight step * input step) [+ input offset * (sum of levels * weight step)] + bias in float32, where a
+    y = count * (weight step * input step) + (bias [+ input offset * (sum of levels * weight step)]) in float32, where a
     count is the exact sum of products of levels, and every operation is rounded.
     """
 

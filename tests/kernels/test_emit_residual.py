@@ -9,6 +9,7 @@ from bebertlab.kernels.layout import aligned_zeros
 BLOCKS, WORDS = 2, 2  # of 64 features
 FEATURES = 50  # without padding
 EPSILON = 1e-5
+NORM = np.dtype([("gamma", "f8"), ("beta", "f8"), ("shift", "f4"), ("unused", "f4")])
 
 
 def blocks_of(states: np.ndarray) -> np.ndarray:
@@ -58,16 +59,18 @@ def test_products_are_added_and_normalized(encoders: Kernels) -> None:
     inputs[:, columns:] = weights[:, columns:] = weights[FEATURES:] = 0
     states = (10 + rng.standard_normal((BLOCKS * TOKENS, 64))).astype(np.float32)
     states[0], states[1, :FEATURES] = 0, 1e6 * states[1, :FEATURES]
-    scales, norm = np.zeros((64, 2), np.float32), np.zeros((64, 4), np.float32)
-    scales[:FEATURES], norm[:FEATURES] = rng.random((FEATURES, 2)), rng.standard_normal((FEATURES, 4))
-    states[:, FEATURES:], norm[FEATURES:, 2] = 0, -1
+    scales, norm = np.zeros((64, 2), np.float32), np.zeros(64, NORM)
+    scales[:FEATURES] = rng.random((FEATURES, 2))
+    for field in ("gamma", "beta", "shift"):
+        norm[field][:FEATURES] = rng.standard_normal(FEATURES)
+    states[:, FEATURES:], norm["shift"][FEATURES:] = 0, -1
 
     count = (2 * inputs[:, :columns].astype(np.int64) - 1) @ (2 * weights[:, :columns].T.astype(np.int64) - 1)
     total = states + (count.astype(np.float32) * scales[:, 0] + scales[:, 1])
     wide = total[:, :FEATURES].astype(np.float64)
     mean = wide.sum(1, keepdims=True) / FEATURES
     inverse = 1 / np.sqrt((wide * wide).sum(1, keepdims=True) / FEATURES - mean * mean + EPSILON)
-    expected = (total - mean.astype(np.float32)) * inverse.astype(np.float32) * norm[:, 0] + norm[:, 1]
+    expected = ((total - mean) * inverse * norm["gamma"] + norm["beta"]).astype(np.float32)
 
     hidden, out = blocks_of(states), aligned_zeros((BLOCKS, WORDS, TOKENS), np.uint32)
     tiles = np.packbits(weights, axis=1, bitorder="little").view(np.uint32).reshape(-1, ROWS, words).transpose(0, 2, 1)
@@ -80,6 +83,6 @@ def test_products_are_added_and_normalized(encoders: Kernels) -> None:
     sizes = columns, words, hidden.ctypes.data, norm.ctypes.data, FEATURES, epsilon, out.ctypes.data, BLOCKS, WORDS
     encoders.call("add_product", *(array.ctypes.data for array in arrays), *sizes)
     np.testing.assert_array_equal(states_of(hidden)[:, :FEATURES], expected[:, :FEATURES])
-    np.testing.assert_array_equal(bits_of(out)[:, :FEATURES], (expected + norm[:, 2])[:, :FEATURES] >= 0)
+    np.testing.assert_array_equal(bits_of(out)[:, :FEATURES], (expected + norm["shift"])[:, :FEATURES] >= 0)
     assert not bits_of(out)[:, FEATURES:].any()  # neutral in the next product
     assert not states_of(hidden)[:, FEATURES:].any()

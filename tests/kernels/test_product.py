@@ -78,7 +78,7 @@ def test_products_are_scaled_one_operation_after_the_other(
     scaled = count * (step * by_token)
     np.testing.assert_array_equal(linear(blocks, by_token), scaled + bias)
     shift = (by_token - 1) * (weights.sum(1).astype(np.float32) * step)
-    np.testing.assert_array_equal(linear(blocks, by_token, by_token - 1), (scaled + shift) + bias)
+    np.testing.assert_array_equal(linear(blocks, by_token, by_token - 1), scaled + (bias + shift))
 
 
 def test_branches_are_added_in_their_order(
