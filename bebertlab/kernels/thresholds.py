@@ -61,6 +61,6 @@ def _first_negative(scale: NDArray[np.float32], bias: NDArray[np.float32], colum
     while (low < high).any():
         middle = (low + high) // 2
         negative = (columns - 2 * middle).astype(np.float32) * scale + bias < 0
-        open_ = low < high
-        low, high = np.where(open_ & ~negative, middle + 1, low), np.where(open_ & negative, middle, high)
+        searching = low < high
+        low, high = np.where(searching & ~negative, middle + 1, low), np.where(searching & negative, middle, high)
     return low

@@ -80,7 +80,8 @@ def layer_norm(x: FloatArray, parameters: NormParameters, epsilon: float) -> Flo
     mean = wide.sum(1, keepdims=True) / x.shape[1]
     variance = np.maximum((wide * wide).sum(1, keepdims=True) / x.shape[1] - mean * mean, 0)
     inverse = 1 / np.sqrt(variance + epsilon)
-    return ((wide - mean) * inverse * parameters.gamma + parameters.beta).astype(np.float32)
+    normalized: NDArray[np.float64] = (wide - mean) * inverse * parameters.gamma + parameters.beta
+    return normalized.astype(np.float32)
 
 
 def input_signs(x: FloatArray, shift: FloatArray | None) -> NDArray[np.int64]:
