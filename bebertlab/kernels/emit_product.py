@@ -107,14 +107,16 @@ def _scaled(e: Emitter, p: dict[str, Value], block: Value, row_constants: Value,
 
 def _store_rows(e: Emitter, values: Sequence[Value], address: Value, stride: Value, accumulate: Value) -> None:
     """Store values, a vector for each of `ROWS` rows, as `TOKENS` rows of `ROWS` columns."""
+    columns: list[Value] = []
     for first in range(0, TOKENS, ROWS):
-        by_token = e.transpose([value.lanes(*range(first, first + ROWS)) for value in values])
-        for token, columns in enumerate(by_token, first):
-            at = address + stride * token
-            result = e.variable(columns)
-            with e.when(accumulate.differs_from(0)):
-                result.value = e.load(columns.type, at) + result.value
-            e.store(result.value, at)
+        columns += e.transpose([value.lanes(*range(first, first + ROWS)) for value in values])
+    addresses = [address + stride * token for token in range(TOKENS)]
+    with e.when(accumulate.equals(0)):
+        for value, at in zip(columns, addresses, strict=True):
+            e.store(value, at)
+    with e.when(accumulate.differs_from(0)):
+        for value, at in zip(columns, addresses, strict=True):
+            e.store(e.load(value.type, at) + value, at)
 
 
 def _pack_levels(e: Emitter) -> None:
