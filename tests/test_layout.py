@@ -41,6 +41,7 @@ RANKS = {
     "accounting": 3,
     "data": 3,
     "inference": 4,
+    "packed": 5,
     "training": 5,
     "artifacts": 6,
     "registry": 6,
