@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -77,7 +78,15 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: it is not a JSON object in UTF-8, or repeats a key.
     """
     check_file(path)
-    data = path.read_bytes()
+    return parse_object(path.read_bytes(), path)
+
+
+def parse_object(data: bytes, path: Path) -> dict[str, Any]:
+    """The JSON object that the content of a file is; `path` is for messages.
+
+    Raises:
+        UserError: it is not a JSON object in UTF-8, or repeats a key.
+    """
     if data.startswith(_BYTE_ORDER_MARK):
         raise UserError(f"{path}: not valid JSON: it begins with a byte order mark; save it as UTF-8 without one")
     try:
@@ -116,9 +125,8 @@ def _containers(items: Iterable[Any]) -> list[dict[str, Any] | list[Any]]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
-        names = [name for name, _ in pairs]
-        duplicate = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"duplicate key {duplicate!r}")
+        (duplicate, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"duplicate key {duplicate[:_SHOWN]!r}")
     return mapping
 
 

@@ -90,6 +90,12 @@ MODEL_FOLDER = Format(
     number=1,
     remedy="read it with the version that wrote it, or train or import the model again",
 )
+PACKED_MODEL = Format(
+    name="packed model",
+    path="model.safetensors and config.json of a packed model",
+    number=1,
+    remedy="read it with the version that wrote it, or pack the model again",
+)
 TOKEN_CACHE = Format(name="tokens of a split", path="store/cache/<key>.safetensors", number=2)
 OVERLAP_CACHE = Format(name="overlap of two splits", path="store/cache/<key>.json", number=1)
 STAGE_KEY = Format(name="what the key of a stage is the hash of", path="part of every key", number=2)
@@ -104,6 +110,7 @@ FORMATS = (
     REPORT_MANIFEST,
     MLFLOW_RECEIPT,
     MODEL_FOLDER,
+    PACKED_MODEL,
     TOKEN_CACHE,
     OVERLAP_CACHE,
     STAGE_KEY,

@@ -127,9 +127,9 @@ def model_size(model: BertClassifier) -> ModelSize:
     """
     bits = dict.fromkeys(("steps", "biases", "positions", "classifier"), 0)
     matrices = _matrix_bits(model.architecture, model.spec)
-    counted = {f"{prefix}weight" for prefix in _branch_sites(model.architecture, model.spec)}
+    counted = {f"{prefix}weight" for prefix in branch_sites(model.architecture, model.spec)}
     for name, parameter in model.named_parameters():
-        if name not in counted and (part := _part(name)) is not None:
+        if name not in counted and (part := tensor_part(name)) is not None:
             bits[part] += parameter.numel() * FULL_PRECISION_BITS
     return ModelSize(**bits, **matrices)
 
@@ -137,6 +137,30 @@ def model_size(model: BertClassifier) -> ModelSize:
 def tensor_bytes(model: nn.Module) -> int:
     """Bytes of the tensors of a model as `save_model` stores them, without the header of the file."""
     return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+
+
+def tensor_part(name: str) -> str | None:
+    """The part of `ModelSize` that a tensor other than a matrix belongs to; None for the state of weight quantizers.
+
+    >>> tensor_part("bert.pooler.dense.branches.0.input_quantizer.step"), tensor_part("bert.pooler.dense.bias")
+    ('steps', 'biases')
+    """
+    parsed = parse_quantized_name(name)
+    if parsed is not None and parsed.quantizer is not None:
+        return None if parsed.quantizer == WEIGHT_QUANTIZER else "steps"
+    if is_of_classifier(name):
+        return "classifier"
+    return "positions" if is_position_embedding(name) else "biases"
+
+
+def branch_sites(architecture: Architecture, spec: QuantSpec) -> dict[str, Site]:
+    """The prefix of the tensors of every branch of a quantizable module, also of an ordinary one; and its site."""
+    sites = quantizable_modules(architecture)
+    return {
+        branch_prefix(path, branch, count): sites[path]
+        for path, count in branch_counts(architecture, spec).items()
+        for branch in range(max(count, 1))
+    }
 
 
 def weight_shape(architecture: Architecture, site: Site) -> torch.Size:
@@ -157,28 +181,8 @@ def _matrix_bits(architecture: Architecture, spec: QuantSpec) -> dict[str, int]:
     shapes = {site: weight_shape(architecture, site) for site in WEIGHT_SITES}
     scales = {site: scale_count(options, shapes[site]) for site, options in spec.weights.items()}
     bits = dict.fromkeys(("word_embedding", "encoder", "pooler", "scales"), 0)
-    for site in _branch_sites(architecture, spec).values():
+    for site in branch_sites(architecture, spec).values():
         part = site.value if site in (Site.WORD_EMBEDDING, Site.POOLER) else "encoder"
         bits[part] += shapes[site].numel() * weights.get(site, FULL_PRECISION_BITS)
         bits["scales"] += scales.get(site, 0) * FULL_PRECISION_BITS
     return bits
-
-
-def _branch_sites(architecture: Architecture, spec: QuantSpec) -> dict[str, Site]:
-    """The prefix of the tensors of every branch, and its site."""
-    sites = quantizable_modules(architecture)
-    return {
-        branch_prefix(path, branch, count): sites[path]
-        for path, count in branch_counts(architecture, spec).items()
-        for branch in range(max(count, 1))
-    }
-
-
-def _part(name: str) -> str | None:
-    """The part that a tensor other than a matrix belongs to; None for the state of weight quantizers."""
-    parsed = parse_quantized_name(name)
-    if parsed is not None and parsed.quantizer is not None:
-        return None if parsed.quantizer == WEIGHT_QUANTIZER else "steps"
-    if is_of_classifier(name):
-        return "classifier"
-    return "positions" if is_position_embedding(name) else "biases"

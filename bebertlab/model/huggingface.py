@@ -208,6 +208,7 @@ def _instead(names: Iterable[str]) -> str:
 
 FULL_PRECISION = "save the model in fp32, fp16 or bf16"  #: advice where a quantized checkpoint is refused
 MODEL_TYPE = "bebertlab"  #: of folders that only bebertlab reads
+PACKED_MODEL_TYPE = "bebertlab-bert"  #: of folders of packed models, whose latent weights are gone
 _BERT = re.compile(r"Bert(Model|LMHeadModel|For\w+)")
 #: classes with a classifier of whole texts, and those without one: a config.json may still name the class that the
 #: training started from
@@ -242,6 +243,11 @@ def check_config(config: Mapping[str, Any]) -> None:
         raise UserError(
             "config.json has model_type 'bebertlab', so bebertlab wrote this model; read its folder, which has a"
             " bebertlab.json, with a stage `load`"
+        )
+    if kind == PACKED_MODEL_TYPE:
+        raise UserError(
+            f"config.json has model_type '{PACKED_MODEL_TYPE}', so the folder is of a packed model, which answers but"
+            " cannot be trained or packed again; name the model that it was packed from"
         )
     if kind not in (None, "bert"):
         raise UserError(f"config.json: model_type is {kind!r}; only 'bert' is supported")

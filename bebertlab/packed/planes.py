@@ -66,7 +66,7 @@ def pack_levels(levels: Tensor, alphabet: Alphabet) -> Bytes:
     if not alphabet.contains(levels):
         raise ValueError(f"a level is not in {alphabet}")
     indices = ((levels.cpu().to(torch.int32) - alphabet.low) // alphabet.spacing).to(torch.uint8).numpy()
-    planes = np.zeros(plane_shape(*levels.shape, alphabet), dtype=np.uint8)
+    planes = np.zeros(plane_shape(levels.shape[0], levels.shape[1], alphabet), dtype=np.uint8)
     for plane in range(alphabet.bits):
         packed = np.packbits((indices >> plane) & 1, axis=-1, bitorder="little")
         planes[:, plane, : packed.shape[1]] = packed

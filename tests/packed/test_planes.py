@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -35,6 +35,7 @@ def matrices(draw: st.DrawFn) -> tuple[Tensor, Alphabet]:
     return indices * alphabet.spacing + alphabet.low, alphabet
 
 
+@settings(max_examples=40)
 @given(matrices())
 def test_unpacked_levels_are_those_that_were_packed(matrix: tuple[Tensor, Alphabet]) -> None:
     levels, alphabet = matrix
@@ -69,6 +70,7 @@ def test_shifting_gives_the_bits_that_numpy_gives() -> None:
     assert torch.equal(_shift_bits(planes, 101), torch.from_numpy(expected))
 
 
+@settings(max_examples=40)
 @given(matrices(), st.integers(0, 2**31))
 def test_a_set_bit_of_the_padding_is_found(matrix: tuple[Tensor, Alphabet], place: int) -> None:
     levels, alphabet = matrix
@@ -80,6 +82,7 @@ def test_a_set_bit_of_the_padding_is_found(matrix: tuple[Tensor, Alphabet], plac
         assert find_padding(planes, columns)
 
 
+@settings(max_examples=40)
 @given(matrices())
 def test_an_index_above_the_alphabet_is_found(matrix: tuple[Tensor, Alphabet]) -> None:
     levels, alphabet = matrix

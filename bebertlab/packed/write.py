@@ -1,0 +1,225 @@
+"""Packed models are written: a model, or the members of an ensemble, to a folder that appears when it is complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from bebertlab import __version__
+from bebertlab.accounting.size import branch_sites
+from bebertlab.data.tokenizer import ModelTokenizer, check_vocabulary, set_maximum_tokens
+from bebertlab.errors import SetupError, UserError
+from bebertlab.files import read_json
+from bebertlab.formats import PACKED_MODEL
+from bebertlab.interfaces.architecture import Architecture
+from bebertlab.interfaces.ensemble import MergerOptions
+from bebertlab.interfaces.stage import Codec
+from bebertlab.model.bert import BertClassifier
+from bebertlab.model.huggingface import configuration
+from bebertlab.packed.card import card_text
+from bebertlab.packed.container import write_container
+from bebertlab.packed.contract import (
+    ARCHITECTURE,
+    CARD,
+    CONFIGURATION,
+    PACKED_MODEL_TYPE,
+    SECTION,
+    TENSORS,
+    MemberConfig,
+    PackedConfig,
+    Score,
+    metadata,
+    vocabulary_hash,
+)
+from bebertlab.packed.tensors import StoredTensors, model_tensors, shared_tensors, stored_parts
+
+PRODUCER = f"bebertlab {__version__}"
+
+
+@frozen(kw_only=True, eq=False)
+class PackSource:
+    """What is packed: a model, or the members of an ensemble with their rule."""
+
+    models: Sequence[BertClassifier] = field()  #: their outputs in the same order
+    tokenizer: ModelTokenizer  #: of all of them
+    weights: Sequence[float] = (1.0,)  #: of the members, in order
+    rule: MergerOptions | None = None  #: how members are merged; None for a single model
+    classes: Sequence[str] = ()  #: names of the outputs, if they are known
+    task: str | None = None  #: that they were trained on
+    score: Score | None = None  #: that they reached, together
+    plugins: Mapping[str, str] = field(factory=dict)  #: versions of the plugins whose parts they have
+
+
+@frozen(kw_only=True)
+class PackReport:
+    """What was written."""
+
+    parts: Mapping[str, int]  #: bytes of tensors by part, named as in `ModelSize`
+    header: int  #: bytes of the file of tensors that are not of tensors
+    other: int  #: bytes of the other files: tokenizer, config.json, model card
+    full_precision: Mapping[str, str]  #: matrices that are not packed, by their names in the file, and why
+    positions: int  #: rows of position embeddings that were left out, since no input reaches them
+
+    @property
+    def file(self) -> int:
+        """Bytes of the file of tensors."""
+        return sum(self.parts.values()) + self.header
+
+
+def write_packed(
+    source: PackSource,
+    folder: Path,
+    codec: Codec,
+    *,
+    force: bool = False,
+    check: Callable[[Path], object] | None = None,
+) -> PackReport:
+    """Write a packed model with its tokenizer and its model card, and return what takes how many bytes.
+
+    The folder is written under another name and renamed, so that it is complete or not there. Rows of position
+    embeddings beyond the longest input, as the tokenizer has it, are left out.
+
+    Args:
+        source: what is packed; its models are set to evaluation mode
+        folder: to write to; it must not exist, or be empty
+        codec: writes the options of quantizers and of the rule
+        force: a packed model that is there already is replaced
+        check: called with the folder before it is renamed; if it raises, nothing is left
+
+    Raises:
+        UserError: the folder is there already, or is something else than a packed model where `force` is set; members
+            do not fit together; a tensor is not finite.
+        SetupError: the folder cannot be written.
+    """
+    check_target(folder, force=force)
+    sizes = _check_source(source)
+    stored = shared_tensors([model_tensors(model.eval(), sizes.positions) for model in source.models])
+    config = _config(source, stored, sizes.positions)
+    section = codec.dump(config)
+    try:
+        with _renamed(folder) as temporary:
+            header = metadata(section, stored.arrays, PRODUCER)
+            file_bytes = write_container(stored.arrays, header, temporary / TENSORS)
+            _write_json(_configuration(source, sizes) | {SECTION: section}, temporary / CONFIGURATION)
+            source.tokenizer.save_pretrained(temporary)
+            set_maximum_tokens(temporary, sizes.positions)
+            card = card_text(config, source.classes, file_bytes, folder.absolute().name)
+            (temporary / CARD).write_text(card, encoding="utf-8")
+            if check is not None:
+                check(temporary)
+            other = sum(path.stat().st_size for path in temporary.iterdir()) - file_bytes
+    except OSError as error:
+        raise SetupError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    parts = stored_parts(stored, [branch_sites(model.architecture, model.spec) for model in source.models])
+    return PackReport(
+        parts=parts,
+        header=file_bytes - sum(parts.values()),
+        other=other,
+        full_precision=stored.full_precision,
+        positions=source.models[0].architecture.positions - sizes.positions,
+    )
+
+
+def check_target(folder: Path, *, force: bool) -> None:
+    """Check that a packed model may be written to a folder.
+
+    Raises:
+        UserError: something is there that is not to be replaced.
+    """
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir() or folder.is_symlink():
+        raise UserError(f"{folder} is no folder; choose another one with --out")
+    if not any(folder.iterdir()):
+        return
+    if not force:
+        raise UserError(f"{folder} is not empty; choose a new folder with --out, or replace a packed model by --force")
+    if not is_packed(folder):
+        raise UserError(f"{folder} is not the folder of a packed model, so it is not replaced; choose another --out")
+
+
+def is_packed(folder: Path) -> bool:
+    """Whether a folder is that of a packed model, by its config.json."""
+    path = folder / CONFIGURATION
+    try:
+        return path.is_file() and read_json(path).get("model_type") == PACKED_MODEL_TYPE
+    except UserError:
+        return False
+
+
+def _check_source(source: PackSource) -> Architecture:
+    """The sizes of the first model, with as many positions as its longest input has.
+
+    Raises:
+        UserError: the members do not fit together, or not the tokenizer.
+    """
+    first = source.models[0].architecture
+    if len(source.models) > 1 and source.rule is None:
+        raise UserError(f"{len(source.models)} models are packed, and no rule merges them")
+    for model in source.models:
+        check_vocabulary(source.tokenizer, model.architecture)
+        if model.architecture.classes != first.classes:
+            raise UserError(f"members have {first.classes} and {model.architecture.classes} outputs")
+        if model.architecture.positions < source.tokenizer.longest_input(first):
+            raise UserError(
+                f"members have {first.positions} and {model.architecture.positions} positions, so their longest inputs"
+                " differ; only members with the same are packed together"
+            )
+    return evolve(first, positions=source.tokenizer.longest_input(first))
+
+
+def _config(source: PackSource, stored: StoredTensors, positions: int) -> PackedConfig:
+    members = tuple(
+        MemberConfig(architecture=evolve(model.architecture, positions=positions), design=model.spec, weight=weight)
+        for model, weight in zip(source.models, map(float, source.weights), strict=True)
+    )
+    return PackedConfig(
+        format_version=PACKED_MODEL.number,
+        producer=PRODUCER,
+        members=members,
+        rule=source.rule if len(members) > 1 else None,
+        codes=stored.codes,
+        vocabulary=vocabulary_hash(source.tokenizer),
+        full_precision=stored.full_precision,
+        task=source.task,
+        score=source.score,
+        plugins=source.plugins,
+    )
+
+
+def _configuration(source: PackSource, sizes: Architecture) -> dict[str, Any]:
+    """config.json without the section, as transformers expects it; the sizes are those of the first member."""
+    problem = "regression" if sizes.classes == 1 else "single_label_classification"
+    own = {"model_type": PACKED_MODEL_TYPE, "architectures": [ARCHITECTURE], "problem_type": problem}
+    return configuration(sizes, source.classes) | own
+
+
+def _write_json(data: Mapping[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _renamed(folder: Path) -> Iterator[Path]:
+    """A new folder next to another one, whose place it takes in the end; removed if that is not reached."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
+    temporary.mkdir()
+    try:
+        yield temporary
+        if folder.exists():
+            previous = temporary.with_suffix(".old")
+            os.replace(folder, previous)
+            os.replace(temporary, folder)
+            shutil.rmtree(previous)
+        else:
+            os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
