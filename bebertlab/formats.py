@@ -125,6 +125,6 @@ def _writer(number: object, expected: int) -> str:
     >>> _writer(None, 2)
     'written by an older bebertlab (without a format number, this version reads 2)'
     """
-    found = "without a format number" if number is None else f"format {number!r}"
+    found = "without a format number" if number is None else f"format {number!r:.40}"
     version = "a newer" if type(number) is int and number > expected else "an older"
     return f"written by {version} bebertlab ({found}, this version reads {expected})"
