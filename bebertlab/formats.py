@@ -76,6 +76,12 @@ MEMBER = Format(
     number=1,
     remedy=_ARTIFACT_REMEDY,
 )
+MERGED_ENSEMBLE = Format(
+    name="merged ensemble",
+    path="members.json of an artifact",
+    number=2,
+    remedy=_ARTIFACT_REMEDY,
+)
 LEARNING_CURVE = Format(
     name="learning curve of a training",
     path="learning_curve.json of an artifact",
@@ -105,6 +111,7 @@ FORMATS = (
     STUDY_FOLDER,
     JOURNAL,
     MEMBER,
+    MERGED_ENSEMBLE,
     LEARNING_CURVE,
     STUDY_FILE,
     REPORT_MANIFEST,

@@ -11,6 +11,7 @@ from bebertlab.artifacts.members import (
     update_ensemble,
     write_member,
 )
+from bebertlab.artifacts.merged import MergedEnsemble, MergedMember, read_merged, write_merged
 from bebertlab.interfaces.ensemble import (
     Ensemble,
     EnsembleOptions,
@@ -30,6 +31,8 @@ __all__ = [
     "Floats",
     "Member",
     "MemberResult",
+    "MergedEnsemble",
+    "MergedMember",
     "Merger",
     "MergerOptions",
     "SampleWeights",
@@ -37,7 +40,9 @@ __all__ = [
     "TrainingData",
     "first_sample_weights",
     "read_member",
+    "read_merged",
     "training_data",
     "update_ensemble",
     "write_member",
+    "write_merged",
 ]

@@ -14,7 +14,7 @@ from bebertlab.interfaces.quantizer import QuantizerOptions
 from bebertlab.model.spec import branch_counts, quantizable_modules
 from bebertlab.report.labels import amount, value_label
 
-_PARTS = {
+PARTS = {
     "word_embedding": "word embedding",
     "encoder": "encoder",
     "pooler": "pooler",
@@ -41,7 +41,7 @@ def cost_table(cost: ModelCost, full: ModelCost, tokens: int) -> str:
     """Parts, sizes and operations of a model and of the full-precision one, and their ratios."""
     ours, theirs = cost.data(), full.data()
     sections = (
-        ("PART (MiB)", "parts_mebibytes", _PARTS),
+        ("PART (MiB)", "parts_mebibytes", PARTS),
         ("SIZE (MiB)", "mebibytes", _FIGURES),
         (f"GFLOPs at {tokens} tokens", "gigaflops", _OPERATIONS),
     )

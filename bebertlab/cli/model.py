@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bebertlab.cli.options import PathType, Settings, format_option, pass_settings, table, work_option
+from bebertlab.cli.pack import echo_packed, merged_layers, pack
 from bebertlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ _tokens = click.option(
 
 @click.group()
 def model() -> None:
-    """Count the size and operations of models; show and import models."""
+    """Count the size and operations of models; show, import and pack models."""
+
+
+model.add_command(pack)
 
 
 @model.command()
@@ -112,18 +116,22 @@ def cost(
 @format_option
 @pass_settings
 def show(settings: Settings, name: str, tokens: int | None, work: Path, form: str) -> None:
-    """Show a model: its sizes, the quantizer of each site, its bytes and operations.
+    """Show a model, packed or not: its sizes, the quantizer of each site, its bytes and operations.
 
     MODEL is a folder, or a stored stage: its key or the beginning of it, its name (the latest of that name), or
     STUDY/TRIAL/STAGE, e.g. `ensemble_ablation/t007/members.0`; TRIAL may be `best`, and without /STAGE it is the
     result.
     """
+    from bebertlab.packed.write import is_packed
     from bebertlab.study.find import find_model
 
     folder = find_model(name, work)
     if form == "table" and str(folder) != name:
         click.echo(f"folder: {folder}")
-    _echo_model(folder, _codec(settings), tokens, form)
+    if is_packed(folder):
+        echo_packed(folder, _codec(settings), form)
+    else:
+        _echo_model(folder, _codec(settings), tokens, form)
 
 
 @model.command("import")
@@ -257,16 +265,7 @@ def _format_classes(outputs: int, names: tuple[str, ...] | None) -> str:
 def _echo_left_out(imported: Imported) -> None:
     """List what did not become part of the model."""
     if imported.left_out:
-        names = _merged_layers(imported.left_out)
+        names = merged_layers(imported.left_out)
         click.echo(f"\nnot used, {len(imported.left_out)} tensors: {', '.join(names)}")
     if imported.tokenizer is None:
         click.echo("warning: no tokenizer next to it; recipes need one, choose it with --tokenizer", err=True)
-
-
-def _merged_layers(names: Iterable[str]) -> list[str]:
-    """Names of tensors, with * for the numbers of layers.
-
-    >>> _merged_layers(["bert.encoder.layer.0.a", "bert.encoder.layer.11.a", "b"])
-    ['bert.encoder.layer.*.a', 'b']
-    """
-    return list(dict.fromkeys(re.sub(r"\.layer\.\d+\.", ".layer.*.", name) for name in names))

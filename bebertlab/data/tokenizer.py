@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 from tokenizers import Tokenizer
 
-from bebertlab.data.tokenizer_file import TOKENIZER_FILE, read_tokenizer_file, template
+from bebertlab.data.tokenizer_file import TOKENIZER_FILE, panics_as_errors, read_tokenizer_file, template
 from bebertlab.data.tokenizer_settings import (
     ADDED_TOKENS_FILE,
     LENGTH,
@@ -104,7 +104,8 @@ def read_tokenizer(path: Path) -> ModelTokenizer:
     files = [file for file in named if file.is_file()]
     for file in files:
         check_file(file)
-    return _read(path, tuple((file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files))
+    with panics_as_errors(path):
+        return _read(path, tuple((file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files))
 
 
 def training_tokenizer(encoder: EncoderOptions, task: Task) -> SavedTokenizer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from bebertlab.errors import UserError
 from bebertlab.files import read_json
 
 TOKENIZER_FILE = "tokenizer.json"
+_PANIC = "PanicException"  #: no module has this class
 
 #: classes that do more in Python than a tokenizer.json defines
 _IN_PYTHON = ("BertJapaneseTokenizer", "BertweetTokenizer", "TapasTokenizer")
@@ -45,6 +48,21 @@ def read_tokenizer_file(path: Path, settings: TokenizerSettings) -> Tokenizer:
             f" {behaviour}; make both agree with the training of the model"
         )
     return tokenizer
+
+
+@contextmanager
+def panics_as_errors(path: Path) -> Iterator[None]:
+    """Within, a panic of the package, which is no `Exception`, becomes a `UserError` that names the tokenizer.
+
+    A tokenizer.json that contradicts itself, such as by a template with a special token that it does not define, makes
+    the package panic when it is used.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != _PANIC:
+            raise
+        raise UserError(f"{path}: not a readable {TOKENIZER_FILE}: it contradicts itself ({error})") from error
 
 
 def template(tokenizer: Tokenizer, *, pair: bool) -> tuple[list[int], list[int]]:

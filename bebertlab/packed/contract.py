@@ -43,9 +43,9 @@ def member_prefix(index: int) -> str:
     return f"members.{index}."
 
 
-def _positive(_: object, attribute: Attribute[Any], value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise ValueError(f"'{attribute.name}' must be finite and > 0: {value}")
+def _weight(_: object, attribute: Attribute[Any], value: float) -> None:
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"'{attribute.name}' must be finite and >= 0: {value}")
 
 
 @frozen(kw_only=True)
@@ -77,7 +77,7 @@ class MemberConfig:
 
     architecture: Architecture
     design: QuantSpec  #: what is quantized where; the quantizers of weights say where the planes come from
-    weight: float = field(default=1.0, validator=_positive)  #: in the ensemble
+    weight: float = field(default=1.0, validator=_weight)  #: in the ensemble
 
 
 @frozen(kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
+from bebertlab.accounting.size import branch_sites
 from bebertlab.data.tokenizer import (
     TOKENIZER_FILES,
     ModelTokenizer,
@@ -20,7 +21,7 @@ from bebertlab.data.tokenizer import (
     has_tokenizer,
     read_tokenizer,
 )
-from bebertlab.data.tokenizer_file import TOKENIZER_FILE
+from bebertlab.data.tokenizer_file import TOKENIZER_FILE, panics_as_errors
 from bebertlab.errors import SetupError, UserError
 from bebertlab.files import parse_object
 from bebertlab.formats import PACKED_MODEL
@@ -48,6 +49,7 @@ from bebertlab.packed.contract import (
 )
 from bebertlab.packed.expected import check_tensors
 from bebertlab.packed.messages import named, shown
+from bebertlab.packed.tensors import StoredTensors, stored_parts
 from bebertlab.packed.weight import PackedWeight
 
 LARGEST_CONFIG = 2**24  #: bytes of config.json
@@ -79,6 +81,7 @@ class PackedFile:
     plugins: Mapping[str, str]  #: versions of the plugins that it was packed with
     producer: str
     full_precision: Mapping[str, str]  #: names of matrices that are not packed, and why
+    parts: Mapping[str, int]  #: bytes of tensors by part, named as in `ModelSize`
     file_bytes: int  #: of the file of tensors
 
 
@@ -117,6 +120,10 @@ def read_packed(folder: Path, codec: Codec) -> PackedFile:
         plugins=packed.plugins,
         producer=packed.producer,
         full_precision=packed.full_precision,
+        parts=stored_parts(
+            StoredTensors(arrays=container.tensors),
+            [branch_sites(member.architecture, member.spec) for member in members],
+        ),
         file_bytes=container.size,
     )
 
@@ -149,6 +156,8 @@ def _check_ensemble(config: PackedConfig) -> None:
         raise UserError(f"members have {' and '.join(map(str, sorted(outputs)))} outputs, expected the same")
     if (config.rule is None) != (len(config.members) == 1):
         raise UserError(f"{len(config.members)} members {'without' if config.rule is None else 'with'} a rule")
+    if not any(member.weight for member in config.members):
+        raise UserError("no member has a weight above 0")
     if config.rule is not None:
         config.rule.build(min(outputs))
 
@@ -212,7 +221,7 @@ def _read_tokenizer(folder: Path, config: PackedConfig) -> ModelTokenizer:
     for name in TOKENIZER_FILES:
         if os.path.lexists(folder / name):
             read_contained(folder / name, folder, LARGEST_TOKENIZER)
-    with named(folder):
+    with named(folder), panics_as_errors(Path(TOKENIZER_FILE)):
         tokenizer = read_tokenizer(folder)
         for member in config.members:
             check_vocabulary(tokenizer, member.architecture)

@@ -100,7 +100,7 @@ def write_packed(
         SetupError: the folder cannot be written.
     """
     check_target(folder, force=force)
-    sizes = _check_source(source)
+    sizes = packed_sizes(source)
     stored = shared_tensors([model_tensors(model.eval(), sizes.positions) for model in source.models])
     config = _config(source, stored, sizes.positions)
     section = codec.dump(config)
@@ -155,8 +155,8 @@ def is_packed(folder: Path) -> bool:
         return False
 
 
-def _check_source(source: PackSource) -> Architecture:
-    """The sizes of the first model, with as many positions as its longest input has.
+def packed_sizes(source: PackSource) -> Architecture:
+    """The sizes of the first model as they are stored, with as many positions as its longest input has.
 
     Raises:
         UserError: the members do not fit together, or not the tokenizer.

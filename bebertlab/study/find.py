@@ -81,12 +81,13 @@ def find_key(name: str, work: Path) -> str:
     """The key of a stored stage, given its key or the beginning of it, its name, or STUDY/TRIAL/STAGE.
 
     Of several stages of a name the latest counts. TRIAL is e.g. "t007" or "best"; without STAGE it is the result.
+    Colons may separate the three as well, as in "STUDY:best".
 
     Raises:
         UserError: no stored stage is called so, or the beginning of a key is that of several.
     """
     store = Store(work / "store")
-    if "/" in name:
+    if "/" in name or ":" in name:
         return _key_of_trial(name, store, work)
     if _KEY_START.fullmatch(name):
         keys = sorted(folder.name for folder in store.root.glob(f"{name[:2]}/{name}*/"))
@@ -148,7 +149,7 @@ def stage_key(trial: TrialRecord, stage: str | None) -> str:
 
 
 def _key_of_trial(name: str, store: Store, work: Path) -> str:
-    study_name, trial_name, *below = name.split("/", 2)
+    study_name, trial_name, *below = re.split("[/:]", name, maxsplit=2)
     study = find_study(study_name, work)
     key = stage_key(_find_trial(study, trial_name), below[0] if below else None)
     if store.peek(key) is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -19,6 +18,8 @@ from bebertlab.api import (
     EnsembleOptions,
     Floats,
     Inputs,
+    MergedEnsemble,
+    MergedMember,
     MergerOptions,
     QuantSpecs,
     SplitOutputs,
@@ -30,12 +31,11 @@ from bebertlab.api import (
     read_logits,
     read_member,
     stage_input,
+    write_merged,
     write_metrics,
     write_scores,
 )
 
-MEMBERS_FILE = "members.json"
-_FORMAT = 1
 #: kinds of stages without a model
 _WITHOUT_MODEL = ("merge", "evaluate")
 
@@ -66,7 +66,7 @@ class MergeStage(StageOptions):
     """
 
     kind = "merge"
-    revision = 4
+    revision = 5
     deterministic = True
     members: str | tuple[str, ...] = stage_input(many=True)  #: group of members, stage with a model, or list of these
     #: how they are merged; null: by the rule of their ensemble, where they have one ensemble in common
@@ -93,7 +93,8 @@ class MergeStage(StageOptions):
         if self.rule is None:
             raise UserError("no rule is named; prepare() fills it in")
         members = self._members(inputs)
-        voting = voting_members(members)
+        votes = voting_weights(members)
+        voting = [evolve(m, weight=weight) for m, weight in zip(members, votes, strict=True) if weight is not None]
         _warn_of_duplicates(voting, context)
         logits = [read_logits(member.artifact, context.task) for member in voting]
         merger = self.rule.build(context.task.outputs)
@@ -103,7 +104,7 @@ class MergeStage(StageOptions):
             for split in evaluated_splits(context.task)
         }
         write_scores(scores, context.folder, probabilities=self.rule.probabilities)
-        _write_members(members, voting, context)
+        write_merged(_merged(members, votes, self.rule), context.folder, context.codec)
         counts = {MEMBERS_COUNT: len(members), MEMBERS_KEPT: len(voting)}
         write_metrics({**counts, **combined_metrics((m.artifact for m in voting), context)}, context.folder)
 
@@ -117,14 +118,15 @@ class MergeStage(StageOptions):
         ]
 
 
-def voting_members(members: Sequence[EnsembleMember]) -> tuple[EnsembleMember, ...]:
-    """The members that are merged: those that were kept, or the first trained one, with weight 1, if none was.
+def voting_weights(members: Sequence[EnsembleMember]) -> list[float | None]:
+    """The weight of each member in the vote: None where it was discarded, 1 of the first trained one if all were.
 
     So an ensemble of one useless member is still that member, and the next useful member replaces it.
     """
-    kept = tuple(member for member in members if member.kept)
-    first = next(member for member in members if member.trained)
-    return kept or (evolve(first, weight=1.0),)
+    if any(member.kept for member in members):
+        return [member.weight if member.kept else None for member in members]
+    first = next(index for index, member in enumerate(members) if member.trained)
+    return [1.0 if index == first else None for index in range(len(members))]
 
 
 def _check_members(members: tuple[StageOptions, ...]) -> None:
@@ -182,19 +184,19 @@ def _checked(rule: str, scores: Floats, split: str, task: Task) -> Floats:
     return scores
 
 
-def _write_members(members: Sequence[EnsembleMember], voting: Sequence[EnsembleMember], context: Context) -> None:
-    """Write which members there are, by stage and key, and whether each votes."""
-    keys = {member.artifact.key for member in voting}
-    rows = [
-        {
-            "stage": member.artifact.stage,
-            "key": member.artifact.key,
-            "trained": member.trained,
-            "kept": member.kept,
-            "weight": member.weight,
-            "votes": member.artifact.key in keys,
-        }
-        for member in members
-    ]
-    text = json.dumps({"format": _FORMAT, "members": rows}, indent=2)
-    (context.folder / MEMBERS_FILE).write_text(text + "\n", encoding="utf-8")
+def _merged(members: Sequence[EnsembleMember], votes: Sequence[float | None], rule: MergerOptions) -> MergedEnsemble:
+    """Which members there are, by stage and key, and whether each votes."""
+    return MergedEnsemble(
+        rule=rule,
+        members=tuple(
+            MergedMember(
+                stage=member.artifact.stage,
+                key=member.artifact.key,
+                trained=member.trained,
+                kept=member.kept,
+                weight=member.weight if weight is None else weight,
+                votes=weight is not None,
+            )
+            for member, weight in zip(members, votes, strict=True)
+        ),
+    )

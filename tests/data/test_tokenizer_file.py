@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, models, normalizers, processors
 
-from bebertlab.data.tokenizer_file import read_tokenizer_file, template
+from bebertlab.data.tokenizer import read_tokenizer
+from bebertlab.data.tokenizer_file import panics_as_errors, read_tokenizer_file, template
 from bebertlab.data.tokenizer_settings import TokenizerSettings
 from bebertlab.errors import UserError
 from tests.data.conftest import WORDS, own
@@ -97,3 +99,14 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text('{"model": {"type": "Own"}}')
     with pytest.raises(UserError, match=r"tokenizer\.json: not a readable tokenizer\.json: "):
         read(tmp_path)
+
+
+def test_a_panic_of_the_package_is_an_error_that_names_the_tokenizer(tmp_path: Path) -> None:
+    folder = own(tmp_path / "own")
+    data = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    del data["post_processor"]["special_tokens"]["<s>"]
+    (folder / "tokenizer.json").write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(UserError, match=r"own: not a readable tokenizer\.json: it contradicts itself"):
+        read_tokenizer(folder)
+    with pytest.raises(KeyboardInterrupt), panics_as_errors(folder):
+        raise KeyboardInterrupt

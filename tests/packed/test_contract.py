@@ -54,8 +54,8 @@ def test_codes_give_their_alphabet() -> None:
         WeightCodes.of(TERNARY, 0)
 
 
-@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_member_has_a_weight_that_counts(weight: float) -> None:
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_the_weight_of_a_member_is_a_number_that_is_not_negative(weight: float) -> None:
     sizes = Architecture(vocabulary=1, positions=1, hidden=1, heads=1, head_size=1, ffn=1, layers=1, classes=1)
     with pytest.raises(ValueError, match="weight"):
         MemberConfig(architecture=sizes, design=QuantSpec(), weight=weight)

@@ -305,7 +305,11 @@ def test_members_that_do_not_belong_together_are_refused(ensemble: Path, codec: 
         return refused(copy, codec)
 
     def weigh(_: object, section: dict[str, Any]) -> None:
-        section["members"][1]["weight"] = 0.0
+        section["members"][1]["weight"] = -1.0
+
+    def weigh_nothing(_: object, section: dict[str, Any]) -> None:
+        for member in section["members"]:
+            member["weight"] = 0.0
 
     def twice(tensors: dict[str, Any], _: object) -> None:
         tensors[f"members.1.{BRANCH}bias"] = tensors[f"shared.{BRANCH}bias"]
@@ -317,6 +321,7 @@ def test_members_that_do_not_belong_together_are_refused(ensemble: Path, codec: 
         section["members"][1]["architecture"]["classes"] = 3
 
     assert "weight" in damaged(weigh)
+    assert "no member has a weight above 0" in damaged(weigh_nothing)
     assert "there twice" in damaged(twice)
     assert "of no member" in damaged(stray)
     assert "2 and 3 outputs" in damaged(classes)

@@ -11,6 +11,7 @@ from attrs import evolve
 from safetensors.torch import load_file, save_file
 
 from bebertlab.artifacts.members import UNTRAINED, Member, write_member
+from bebertlab.artifacts.merged import read_merged
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import EnsembleOptions, Floats, MemberResult, MergerOptions
 from bebertlab.interfaces.scheme import SchemeOptions
@@ -105,14 +106,15 @@ def test_a_discarded_member_does_not_vote(bench: StageRunner, task: Task, metric
     assert np.allclose(scores(merged), scores(merge(bench, task, members[1:3], "mean_probability")))
     assert (metrics(merged)["members/count"], metrics(merged)["members/kept"]) == (4, 2)
     assert metrics(merged)["size/matrix_mebibytes"] == 2.0 + 3.0
-    stored = json.loads((merged.folder / "members.json").read_text())
-    assert stored["format"] == 1
-    assert [(row["stage"], row["votes"], row["trained"]) for row in stored["members"]] == [
+    stored = read_merged(merged.folder, bench.codec)
+    assert stored.rule == rule(bench.codec, "mean_probability")
+    assert [(member.stage, member.votes, member.trained) for member in stored.members] == [
         ("members.0", False, True),
         ("members.1", True, True),
         ("members.2", True, True),
         ("members.3", False, False),
     ]
+    assert [member.weight for member in stored.voters] == [1.0, 2.0]
 
 
 def test_where_none_is_kept_the_first_member_votes(bench: StageRunner, task: Task, metrics: Metrics) -> None:
@@ -120,6 +122,9 @@ def test_where_none_is_kept_the_first_member_votes(bench: StageRunner, task: Tas
     merged = merge(bench, task, members, "weighted_probability")
     assert (scores(merged).argmax(axis=1) == stacked(members[:1])[0].argmax(axis=1)).all()
     assert metrics(merged)["members/kept"] == 1
+    assert [(member.stage, member.weight) for member in read_merged(merged.folder, bench.codec).voters] == [
+        ("members.0", 1.0)
+    ]
 
 
 def test_regression_takes_the_weighted_median(bench: StageRunner) -> None:

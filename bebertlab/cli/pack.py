@@ -1,0 +1,210 @@
+"""`bebertlab model pack`, and what `model show` says of a packed model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bebertlab.cli.options import PathType, Settings, format_option, pass_settings, table, work_option
+
+if TYPE_CHECKING:
+    from bebertlab.config.codec import OptionsCodec
+    from bebertlab.interfaces.batch import Batch
+    from bebertlab.packed.check import Agreement
+    from bebertlab.packed.read import PackedFile
+    from bebertlab.packed.write import PackReport, PackSource
+    from bebertlab.study.find_packable import Packable
+
+
+@click.command()
+@click.argument("name", metavar="SOURCE")
+@click.option("--out", required=True, type=PathType(file_okay=False), help="Folder to write to.")
+@click.option("--force", is_flag=True, help="Replace a packed model that is there already.")
+@work_option
+@format_option
+@pass_settings
+def pack(settings: Settings, name: str, out: Path, force: bool, work: Path, form: str) -> None:
+    """Pack a model or an ensemble: weights take their own number of bits on the disk.
+
+    SOURCE is a folder of a model, or a stored stage: its key or the beginning of it, its name (the latest of that
+    name), or STUDY:TRIAL:STAGE, e.g. `ensemble_ablation:best`. A stage that merges or evaluates stands for the whole
+    ensemble.
+
+    Before the folder is left in place, what it answers is compared with the answers of what was packed.
+    """
+    from bebertlab.packed.check import check_answers
+    from bebertlab.packed.source import read_source
+    from bebertlab.packed.write import check_target, write_packed
+    from bebertlab.study.find_packable import find_packable
+
+    check_target(out, force=force)
+    codec = _codec(settings)
+    packable = find_packable(name, work, codec)
+    source = _with_plugins(read_source(packable.source, codec), codec)
+    origin, batches = _inputs(packable, source)
+    agreements: list[Agreement] = []
+    report = write_packed(
+        source,
+        out,
+        codec,
+        force=force,
+        check=lambda folder: agreements.append(check_answers(source, folder, codec, batches)),
+    )
+    (agreement,) = agreements
+    if form == "json":
+        click.echo(json.dumps(_report_data(out, source, report, origin, agreement), indent=2))
+        return
+    click.echo(f"{_size_table(report.parts, report.header, report.other)}\n")
+    click.echo(_notes(report))
+    answers = f"{agreement.examples} {origin}"
+    equal = "to the bit" if not agreement.difference else f"within {agreement.difference:.1g}"
+    click.echo(f"answers as trained {equal}, on {answers}\npacked into {out}")
+
+
+def echo_packed(folder: Path, codec: OptionsCodec, form: str) -> None:
+    """Show a packed model: what it is, the quantizer of each site, and what takes how many bytes."""
+    from bebertlab.cli.cost import SITE_HEAD, format_sizes, site_rows
+    from bebertlab.packed.card import score_text
+    from bebertlab.packed.read import read_packed
+
+    file = read_packed(folder, codec)
+    if form == "json":
+        click.echo(json.dumps(_file_data(file, codec), indent=2))
+        return
+    click.echo(f"packed model, format 1, written by {file.producer}")
+    click.echo(f"task: {file.task or 'not known'}")
+    click.echo(f"score: {'not known' if file.score is None else score_text(file.score)}")
+    click.echo(f"classes, by output: {', '.join(file.classes) or 'none (regression)'}")
+    if file.rule is not None:
+        click.echo(f"ensemble: {len(file.members)} members, merged by {file.rule.kind}")
+    for index, member in enumerate(file.members):
+        weight = f"member {index}, weight {member.weight:.4g}: " if file.rule is not None else ""
+        click.echo(f"\n{weight}{format_sizes(member.architecture)}")
+        click.echo(table(SITE_HEAD, site_rows(member.architecture, member.spec)))
+    click.echo(f"\n{_size_table(file.parts, file.file_bytes - sum(file.parts.values()), None)}")
+    if file.full_precision:
+        click.echo(f"\n{_full_precision(file.full_precision)}")
+
+
+def _codec(settings: Settings) -> OptionsCodec:
+    from bebertlab.config.codec import OptionsCodec
+
+    return OptionsCodec(settings.load().registry)
+
+
+def _with_plugins(source: PackSource, codec: OptionsCodec) -> PackSource:
+    """The source with the versions of the plugins that its parts come from."""
+    from attrs import evolve
+
+    parts = [
+        options
+        for model in source.models
+        for quantizers in (model.spec.weights, model.spec.inputs, model.spec.attention)
+        for options in quantizers.values()
+    ]
+    entries = [codec.registry.entry(type(options)) for options in [*parts, *([source.rule] if source.rule else [])]]
+    versions = {entry.plugin: entry.distribution or f"sha256 {entry.fingerprint}" for entry in entries}
+    return evolve(source, plugins=dict(sorted(versions.items())))
+
+
+def _inputs(packable: Packable, source: PackSource) -> tuple[str, Iterator[Batch]]:
+    """What answers are compared on, in words and as batches."""
+    from bebertlab.data.tokenizer_file import TOKENIZER_FILE
+    from bebertlab.packed.check import generated_batches, validation_batches
+    from bebertlab.packed.write import packed_sizes
+
+    sizes = packed_sizes(source)
+    folder = packable.source.folders[0]
+    if packable.task is not None and (folder / TOKENIZER_FILE).is_file():
+        return f"examples of validation ({packable.task.name})", validation_batches(packable.task, folder, sizes)
+    return "generated inputs", generated_batches(sizes)
+
+
+def _size_table(parts: Mapping[str, int], header: int, other: int | None) -> str:
+    """What takes how many bytes, from the parts of the file of tensors to the other files."""
+    from bebertlab.accounting.size import MEBIBYTE
+    from bebertlab.cli.cost import PARTS
+
+    sizes = {PARTS[part]: size for part, size in parts.items()}
+    sizes["names, types and hashes"] = header
+    sizes["file of tensors"] = sum(sizes.values())
+    if other is not None:
+        sizes["tokenizer, configuration, model card"] = other
+    rows = [(label, f"{size / MEBIBYTE:.3f}", f"{size:,}") for label, size in sizes.items()]
+    widths = [max(len(row[column]) for row in rows) for column in (1, 2)]
+    aligned = [(row[0], row[1].rjust(widths[0]), row[2].rjust(widths[1])) for row in rows]
+    return table(("PART", "MiB".rjust(widths[0]), "BYTES".rjust(widths[1])), aligned)
+
+
+def _notes(report: PackReport) -> str:
+    """What is not as in the source, or not packed."""
+    lines = []
+    if report.positions:
+        lines.append(f"left out: {report.positions} rows of position embeddings that no input reaches")
+    if report.full_precision:
+        lines.append(_full_precision(report.full_precision))
+    return "\n".join(lines) or "every matrix is packed"
+
+
+def _full_precision(names: Mapping[str, str]) -> str:
+    """Matrices that are not packed, by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in names.items():
+        by_reason.setdefault(reason, []).append(name)
+    lines = [f"  {', '.join(merged_layers(listed))}: {reason}" for reason, listed in by_reason.items()]
+    return "\n".join([f"in full precision, {len(names)} matrices:", *lines])
+
+
+def merged_layers(names: Iterable[str]) -> list[str]:
+    """Names of tensors, with * for the numbers of layers.
+
+    >>> merged_layers(["bert.encoder.layer.0.a", "bert.encoder.layer.11.a", "b"])
+    ['bert.encoder.layer.*.a', 'b']
+    """
+    return list(dict.fromkeys(re.sub(r"\.layer\.\d+\.", ".layer.*.", name) for name in names))
+
+
+def _report_data(
+    out: Path, source: PackSource, report: PackReport, origin: str, agreement: Agreement
+) -> dict[str, Any]:
+    from attrs import asdict
+
+    return {
+        "folder": str(out),
+        "members": len(source.models),
+        "task": source.task,
+        "score": None if source.score is None else asdict(source.score),
+        "bytes": {**report.parts, "header": report.header, "file": report.file, "other": report.other},
+        "full_precision": dict(report.full_precision),
+        "positions_left_out": report.positions,
+        "compared": {"on": origin, "examples": agreement.examples, "difference": agreement.difference},
+    }
+
+
+def _file_data(file: PackedFile, codec: OptionsCodec) -> dict[str, Any]:
+    from attrs import asdict
+
+    return {
+        "folder": str(file.folder),
+        "producer": file.producer,
+        "plugins": dict(file.plugins),
+        "task": file.task,
+        "score": None if file.score is None else asdict(file.score),
+        "classes": list(file.classes),
+        "rule": codec.dump(file.rule),
+        "members": [
+            {"architecture": asdict(m.architecture), "design": codec.dump(m.spec), "weight": m.weight}
+            for m in file.members
+        ],
+        "bytes": {
+            **file.parts,
+            "header": file.file_bytes - sum(file.parts.values()),
+            "file": file.file_bytes,
+        },
+        "full_precision": dict(file.full_precision),
+    }
