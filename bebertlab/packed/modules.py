@@ -97,7 +97,7 @@ class PackedLinear(nn.Module):
     def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
         """The sum over the branches."""
         matrices = cast("list[Matrix]", [*self.matrices])
-        quantizers: list[Quantizer | None] = [*self.input_quantizers] or [None] * len(matrices)  # type: ignore[list-item]
+        quantizers: list[Quantizer | None] = [*self.input_quantizers] or [None] * len(matrices)
         parts = (
             LinearPart(matrix=matrix, bias=bias, quantizer=quantizer)
             for matrix, bias, quantizer in zip(matrices, self.biases, quantizers, strict=True)

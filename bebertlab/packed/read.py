@@ -171,6 +171,11 @@ def _members(config: PackedConfig, tensors: Mapping[str, Array]) -> tuple[Packed
         arrays = {name: tensors[key] for name, key in stored.items()}
         codes = {name: config.codes[key] for name, key in stored.items() if key in config.codes}
         check_tensors(member, arrays, codes)
+        for name in codes:
+            prefix = name.removesuffix(PLANES)
+            for scale in (STEP, OFFSET):
+                if stored.get(prefix + scale, key := stored[name].removesuffix(PLANES) + scale) != key:
+                    raise UserError(f"{shown(key)} is not stored where its planes are, shared or of a member")
         members.append(_member(member, arrays, codes))
     return tuple(members)
 

@@ -66,11 +66,18 @@ def model_tensors(model: BertClassifier, positions: int) -> StoredTensors:
 
 
 def shared_tensors(members: Sequence[StoredTensors]) -> StoredTensors:
-    """What is stored of an ensemble: each tensor that is equal in all members once; a single model keeps its names."""
+    """What is stored of an ensemble: each tensor that is equal in all members once; a single model keeps its names.
+
+    The planes of a matrix and their scales are shared together or not at all.
+    """
     first, *others = members
     if not others:
         return first
     shared = {name for name, array in first.arrays.items() if all(_has_equal(first, m, name, array) for m in others)}
+    for name in first.codes:
+        together = {name, *(name.removesuffix(PLANES) + scale for scale in (STEP, OFFSET))}
+        if not together & first.arrays.keys() <= shared or any(together & m.arrays.keys() - shared for m in others):
+            shared -= together
     arrays: dict[str, Array] = {}
     codes: dict[str, WeightCodes] = {}
     full_precision: dict[str, str] = {}

@@ -162,7 +162,7 @@ def test_a_model_without_quantizers_answers_as_trained(
 def test_weights_that_are_not_packed_answer_as_trained(
     make_model: Callable[..., BertClassifier], pack: Callable[..., Path], codec: OptionsCodec
 ) -> None:
-    weights = {site: Uniform(bits=12) for site in WEIGHT_SITES if site is not Site.QUERY}
+    weights: dict[Site, QuantizerOptions] = {site: Uniform(bits=12) for site in WEIGHT_SITES if site is not Site.QUERY}
     model = make_model(QuantSpec(weights=weights, inputs=dict.fromkeys(LINEAR_SITES, Uniform())))
     packed = PackedModel.of(read_packed(pack(model), codec))
     for inputs in BATCHES:

@@ -40,7 +40,7 @@ def matrices(draw: st.DrawFn) -> tuple[Tensor, Alphabet]:
 def test_unpacked_levels_are_those_that_were_packed(matrix: tuple[Tensor, Alphabet]) -> None:
     levels, alphabet = matrix
     planes = pack_levels(levels, alphabet)
-    assert planes.shape == plane_shape(*levels.shape, alphabet)
+    assert planes.shape == plane_shape(levels.shape[0], levels.shape[1], alphabet)
     assert torch.equal(unpack_levels(torch.from_numpy(planes), alphabet, levels.shape[1]).long(), levels)
     assert not find_padding(planes, levels.shape[1])
     assert not find_unknown_index(planes, alphabet)

@@ -317,6 +317,11 @@ def test_members_that_do_not_belong_together_are_refused(ensemble: Path, codec: 
     def stray(tensors: dict[str, Any], _: object) -> None:
         tensors["members.2.x"] = tensors[f"shared.{BRANCH}bias"]
 
+    def apart(tensors: dict[str, Any], _: object) -> None:
+        step = tensors.pop(f"members.0.{BRANCH}weight_step")
+        del tensors[f"members.1.{BRANCH}weight_step"]
+        tensors[f"shared.{BRANCH}weight_step"] = step
+
     def classes(_: object, section: dict[str, Any]) -> None:
         section["members"][1]["architecture"]["classes"] = 3
 
@@ -324,6 +329,7 @@ def test_members_that_do_not_belong_together_are_refused(ensemble: Path, codec: 
     assert "no member has a weight above 0" in damaged(weigh_nothing)
     assert "there twice" in damaged(twice)
     assert "of no member" in damaged(stray)
+    assert "is not stored where its planes are" in damaged(apart)
     assert "2 and 3 outputs" in damaged(classes)
     assert "2 members without a rule" in damaged(_section(rule=None))
     assert "regression" in damaged(_section(rule={"kind": "weighted_median"}))

@@ -91,6 +91,25 @@ def test_members_share_what_is_equal_to_the_bit() -> None:
     assert shared_tensors([first]) is first
 
 
+def test_planes_and_their_scales_are_shared_together_or_not_at_all() -> None:
+    codes = {f"{name}.weight": WeightCodes(low=-1, high=1, spacing=2, columns=1) for name in "abc"}
+    arrays = {
+        f"{name}.{part}": np.ones((1, 1, 8), dtype=np.uint8 if part == "weight" else np.float32)
+        for name in "abc"
+        for part in ("weight", "weight_step")
+    }
+    first = StoredTensors(arrays=arrays, codes=codes)
+    other = {
+        **arrays,
+        "b.weight_step": 2 * arrays["b.weight_step"],
+        "c.weight_offset": np.ones((1, 1), dtype=np.float32),
+    }
+    for members in ([first, evolve(first, arrays=other)], [evolve(first, arrays=other), first]):
+        stored = shared_tensors(members).arrays
+        assert {name for name in stored if name.startswith("shared.")} == {"shared.a.weight", "shared.a.weight_step"}
+        assert {"members.0.b.weight", "members.1.c.weight", "members.1.c.weight_step"} <= stored.keys()
+
+
 def test_parts_are_those_of_the_size_of_a_model(bibert: BertClassifier, scheme_spec: Callable[..., QuantSpec]) -> None:
     models = [bibert, tiny_model(tiny_task(), scheme_spec("bit"), seed=1).eval()]
     stored = [model_tensors(model, 32) for model in models]

@@ -102,6 +102,8 @@ def test_a_stage_is_found_by_key_name_and_trial(files: Files, work: Path) -> Non
         (f"little/{trial.number}/members", "members.0"),
         (f"{study.label}/best/members.0", "members.0"),
         ("little/best", "score"),
+        ("little:best", "score"),
+        (f"little:{trial.id}:members.0", "members.0"),
     ):
         assert find_key(name, work) == keys[stage]
 
