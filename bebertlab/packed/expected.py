@@ -31,7 +31,7 @@ class Expected:
     shape: tuple[int, ...]
 
 
-def check_tensors(member: MemberConfig, arrays: Mapping[str, Array], codes: Mapping[str, WeightCodes]) -> None:
+def check_stored(member: MemberConfig, arrays: Mapping[str, Array], codes: Mapping[str, WeightCodes]) -> None:
     """Check that the tensors of a model are those of its sizes and its specification, with values that may be.
 
     Names are the ordinary ones, without the prefixes of ensembles. No model is built before the file is known to have

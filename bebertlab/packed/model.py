@@ -26,6 +26,7 @@ from bebertlab.packed.read import PackedFile, PackedMember
 #: when the matrices of linear maps are unpacked: once, which is faster, or for each product, which takes less memory.
 #: Word embeddings are always unpacked by row.
 Unpacking = Literal["once", "each"]
+UNPACKING: tuple[Unpacking, ...] = ("once", "each")
 
 
 @frozen(kw_only=True, eq=False)

@@ -47,7 +47,7 @@ from bebertlab.packed.contract import (
     metadata_problem,
     vocabulary_hash,
 )
-from bebertlab.packed.expected import check_tensors
+from bebertlab.packed.expected import check_stored
 from bebertlab.packed.messages import named, shown
 from bebertlab.packed.tensors import StoredTensors, stored_parts
 from bebertlab.packed.weight import PackedWeight
@@ -170,7 +170,7 @@ def _members(config: PackedConfig, tensors: Mapping[str, Array]) -> tuple[Packed
     for member, stored in zip(config.members, names, strict=True):
         arrays = {name: tensors[key] for name, key in stored.items()}
         codes = {name: config.codes[key] for name, key in stored.items() if key in config.codes}
-        check_tensors(member, arrays, codes)
+        check_stored(member, arrays, codes)
         for name in codes:
             prefix = name.removesuffix(PLANES)
             for scale in (STEP, OFFSET):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from bebertlab.interfaces.ensemble import MergerOptions
 from bebertlab.interfaces.quantizer import Alphabet, Codes, Quantizer, QuantizerOptions
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.spec import quantizable_modules
-from bebertlab.packed.model import PackedModel, Unpacking
+from bebertlab.packed.model import UNPACKING, PackedModel
 from bebertlab.packed.read import read_packed
 from bebertlab.packed.write import PackSource, write_packed
 from bebertlab.registry.manager import load_plugins
@@ -38,7 +38,6 @@ WEIGHTS, ACTIVATIONS = (
     ]
     for operand in ("weights", "activations")
 )
-UNPACKING: tuple[Unpacking, ...] = get_args(Unpacking)
 MERGERS = _REGISTRY.kinds("merger")
 
 
