@@ -100,7 +100,7 @@ tags: [text-classification, bert, quantized, bebertlab]
 
 # Packed BERT classifier
 
-Weights are stored in their own number of bits, as bit planes; the file has what is listed here and nothing else.
+Weights are stored in their own number of bits, as bit planes.
 
 | | |
 | --- | --- |
@@ -117,5 +117,5 @@ model.predict(["a text", "another one"])
 
 or `bebertlab predict {folder} texts.txt` on the command line. With transformers, `import bebertlab.hub` first; then
 `AutoModelForSequenceClassification.from_pretrained("{folder}")`. Without that import transformers refuses the model:
-what its tensors mean is no part of transformers.
+it cannot compute with bit planes.
 """

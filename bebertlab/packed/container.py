@@ -1,4 +1,4 @@
-"""Files of safetensors: written with the same bytes for the same tensors, and read without trusting any of them.
+"""Files of safetensors: written with the same bytes for the same tensors, and read without trust in any of them.
 
 A file is the length of its header (8 bytes, little-endian), the header (JSON: names to dtype, shape and the range of
 bytes), and the bytes of the tensors without gaps. Source: https://github.com/huggingface/safetensors.

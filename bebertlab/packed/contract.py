@@ -18,11 +18,8 @@ from bebertlab.formats import PACKED_MODEL
 from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.ensemble import MergerOptions
 from bebertlab.interfaces.quantizer import Alphabet
-from bebertlab.model.folder import CONFIGURATION, TENSORS
-from bebertlab.model.huggingface import PACKED_MODEL_TYPE
+from bebertlab.model.folder import CONFIGURATION
 from bebertlab.packed.container import Array
-
-__all__ = ["CONFIGURATION", "PACKED_MODEL_TYPE", "TENSORS"]
 
 ARCHITECTURE = "PackedBertForSequenceClassification"  #: in `architectures` of config.json
 SECTION = "bebertlab"  #: of config.json

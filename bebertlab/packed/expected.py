@@ -35,7 +35,7 @@ def check_stored(member: MemberConfig, arrays: Mapping[str, Array], codes: Mappi
     """Check that the tensors of a model are those of its sizes and its specification, with values that may be.
 
     Names are the ordinary ones, without the prefixes of ensembles. No model is built before the file is known to have
-    all its matrices, so that nothing large is built of a small file.
+    all its matrices, so that a small file never makes the reader build a large model.
 
     Raises:
         UserError: a tensor is missing, unexpected, of another type or shape, or has values that may not be.

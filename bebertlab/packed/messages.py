@@ -1,4 +1,4 @@
-"""Values of a file that nobody trusts, in messages of one line."""
+"""Values of untrusted files in messages of one line."""
 
 from __future__ import annotations
 

@@ -7,8 +7,6 @@ a multiple of 8 bytes: a kernel reads whole words, and padding changes no count.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -79,14 +77,14 @@ def unpack_levels(planes: Tensor, alphabet: Alphabet, columns: int) -> Tensor:
     >>> unpack_levels(torch.tensor([[[6, 0, 0, 0, 0, 0, 0, 0]]], dtype=torch.uint8), Alphabet(-1, 1, spacing=2), 4)
     tensor([[-1,  1,  1, -1]], dtype=torch.int8)
     """
-    bits = _unpack_bits(planes, columns)
-    indices = bits[:, 0]
-    for plane in range(1, alphabet.bits):
-        indices = indices | (bits[:, plane] << plane)
     dtype = integer_dtype(alphabet.low, alphabet.high)
-    if dtype is torch.int8:  # small steps from -128 to 127 may exceed it on the way
-        return (indices.to(torch.int16) * alphabet.spacing + alphabet.low).to(dtype)
-    return indices.to(torch.int32).mul_(alphabet.spacing).add_(alphabet.low).to(dtype)
+    if planes.is_cpu and dtype.itemsize == 1:
+        return _look_up(planes.numpy(), alphabet, columns).view(dtype)
+    bits = _unpack_bits(planes, columns)
+    levels = torch.full_like(bits[:, 0], alphabet.low, dtype=torch.int32)
+    for plane in range(alphabet.bits):
+        levels += bits[:, plane].to(torch.int32) * (alphabet.spacing << plane)
+    return levels.to(dtype)
 
 
 def find_padding(planes: Bytes, columns: int) -> bool:
@@ -122,14 +120,23 @@ def find_unknown_index(planes: Bytes, alphabet: Alphabet) -> bool:
     return bool(above.any())
 
 
+def _look_up(planes: Bytes, alphabet: Alphabet, columns: int) -> Tensor:
+    """Levels of one byte each, as uint8 modulo 256: of each byte of a plane its eight bits at once."""
+    levels = _byte_levels(alphabet, 0)[planes[:, 0]].view(np.uint8)
+    for plane in range(1, alphabet.bits):
+        levels += _byte_levels(alphabet, plane)[planes[:, plane]].view(np.uint8)
+    return torch.from_numpy(np.ascontiguousarray(levels[:, :columns]))
+
+
+def _byte_levels(alphabet: Alphabet, plane: int) -> NDArray[np.uint64]:
+    """For each byte of a plane what its bits add to eight levels, one in a byte; the first plane adds the lowest."""
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.int64)
+    added = bits * (alphabet.spacing << plane) + (0 if plane else alphabet.low)
+    levels: NDArray[np.uint64] = (added % 256).astype(np.uint8).view(np.uint64)[:, 0]
+    return levels
+
+
 def _unpack_bits(planes: Tensor, columns: int) -> Tensor:
     """Bits (..., columns) of bytes, one in a uint8."""
-    if planes.is_cpu:
-        bits: NDArray[Any] = np.unpackbits(planes.numpy(), axis=-1, count=columns, bitorder="little")
-        return torch.from_numpy(bits)
-    return _shift_bits(planes, columns)
-
-
-def _shift_bits(planes: Tensor, columns: int) -> Tensor:
     shifts = torch.arange(_BYTE, dtype=torch.uint8, device=planes.device)
     return ((planes[..., None] >> shifts) & 1).flatten(-2)[..., :columns]

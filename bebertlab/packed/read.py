@@ -29,16 +29,15 @@ from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.ensemble import MergerOptions
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.classes import check_problem, class_names
+from bebertlab.model.folder import CONFIGURATION, TENSORS
+from bebertlab.model.huggingface import PACKED_MODEL_TYPE
 from bebertlab.packed.container import Array, read_contained, read_container
 from bebertlab.packed.contract import (
-    CONFIGURATION,
     OFFSET,
-    PACKED_MODEL_TYPE,
     PLANES,
     SECTION,
     SHARED,
     STEP,
-    TENSORS,
     MemberConfig,
     PackedConfig,
     Score,

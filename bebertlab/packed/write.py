@@ -23,16 +23,14 @@ from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.ensemble import MergerOptions
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.bert import BertClassifier
-from bebertlab.model.huggingface import configuration
+from bebertlab.model.folder import CONFIGURATION, TENSORS
+from bebertlab.model.huggingface import PACKED_MODEL_TYPE, configuration
 from bebertlab.packed.card import card_text
 from bebertlab.packed.container import write_container
 from bebertlab.packed.contract import (
     ARCHITECTURE,
     CARD,
-    CONFIGURATION,
-    PACKED_MODEL_TYPE,
     SECTION,
-    TENSORS,
     MemberConfig,
     PackedConfig,
     Score,

@@ -9,8 +9,7 @@ from click.testing import CliRunner, Result
 from bebertlab.cli.main import main
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.architecture import QuantSpec, Site
-from bebertlab.model.folder import save_model
-from bebertlab.packed.contract import TENSORS
+from bebertlab.model.folder import TENSORS, save_model
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 from bebertlab_bibert.schemes import BibertScheme
 from bebertlab_binarybert.uniform import Uniform

@@ -16,8 +16,9 @@ from bebertlab.data.tokenizer import ModelTokenizer, read_tokenizer
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.model.bert import BertClassifier
+from bebertlab.model.folder import CONFIGURATION, TENSORS
 from bebertlab.packed.container import Array, read_container, write_container
-from bebertlab.packed.contract import CONFIGURATION, SECTION, TENSORS, metadata
+from bebertlab.packed.contract import SECTION, metadata
 from bebertlab.packed.write import PRODUCER, PackSource, write_packed
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 from bebertlab_bebert.merging import WeightedProbabilityOptions

@@ -9,8 +9,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.model.bert import BertClassifier
+from bebertlab.model.folder import TENSORS
 from bebertlab.packed.card import score_text, wilson_interval
-from bebertlab.packed.contract import TENSORS, Score
+from bebertlab.packed.contract import Score
 from bebertlab.testing.tiny import tiny_model, tiny_task
 
 

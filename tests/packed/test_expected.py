@@ -53,13 +53,13 @@ def test_flags_are_zero_or_one(scheme_spec: Callable[..., QuantSpec]) -> None:
         {"classes": 10**7},
     ],
 )
-def test_sizes_that_lie_cost_neither_time_nor_memory(sizes: dict[str, Any], bibert: BertClassifier) -> None:
+def test_wrong_sizes_cost_neither_time_nor_memory(sizes: dict[str, Any], bibert: BertClassifier) -> None:
     stored = model_tensors(bibert, 32)
-    lying: Architecture = evolve(bibert.architecture, **sizes)
+    wrong: Architecture = evolve(bibert.architecture, **sizes)
     tracemalloc.start()
     start = time.perf_counter()
     with pytest.raises(UserError):
-        check_stored(MemberConfig(architecture=lying, design=bibert.spec), stored.arrays, stored.codes)
+        check_stored(MemberConfig(architecture=wrong, design=bibert.spec), stored.arrays, stored.codes)
     seconds, (_, most) = time.perf_counter() - start, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 2**22

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from bebertlab.interfaces.quantizer import SIGNS, TERNARY, Alphabet
 from bebertlab.packed.planes import (
-    _shift_bits,
+    _unpack_bits,
     find_padding,
     find_unknown_index,
     pack_levels,
@@ -20,7 +19,7 @@ from bebertlab.packed.planes import (
 
 ALPHABETS = st.builds(
     lambda low, steps, spacing: Alphabet(low, low + steps * spacing, spacing),
-    st.integers(-1000, 1000),
+    st.one_of(st.integers(-128, 0), st.integers(-1000, 1000)),
     st.integers(1, 255),
     st.integers(1, 5),
 )
@@ -64,10 +63,14 @@ def test_a_bit_is_where_the_format_says() -> None:
     assert planes[0, 0].tolist() == [255] * 8 + [0b111111] + [0] * 7
 
 
-def test_shifting_gives_the_bits_that_numpy_gives() -> None:
-    planes = torch.randint(0, 256, (3, 2, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    expected = np.unpackbits(planes.numpy(), axis=-1, count=101, bitorder="little")
-    assert torch.equal(_shift_bits(planes, 101), torch.from_numpy(expected))
+@settings(max_examples=40)
+@given(matrices())
+def test_other_devices_unpack_the_same_levels(matrix: tuple[Tensor, Alphabet]) -> None:
+    levels, alphabet = matrix
+    planes = torch.from_numpy(pack_levels(levels, alphabet))
+    bits = _unpack_bits(planes, levels.shape[1]).long()
+    weights = (2 ** torch.arange(alphabet.bits))[:, None]
+    assert torch.equal((bits * weights).sum(1) * alphabet.spacing + alphabet.low, levels)
 
 
 @settings(max_examples=40)

@@ -17,8 +17,9 @@ from bebertlab.errors import SetupError, UserError
 from bebertlab.formats import OtherFormat
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.model.bert import BertClassifier
+from bebertlab.model.folder import TENSORS
 from bebertlab.packed.container import read_container, write_container
-from bebertlab.packed.contract import TENSORS, Score
+from bebertlab.packed.contract import Score
 from bebertlab.packed.read import read_packed
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_bebert.merging import WeightedProbabilityOptions

@@ -24,7 +24,8 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.batch import Batch
 from bebertlab.model.bert import BertClassifier
-from bebertlab.packed.contract import CONFIGURATION, SECTION, TENSORS
+from bebertlab.model.folder import CONFIGURATION, TENSORS
+from bebertlab.packed.contract import SECTION
 from bebertlab.packed.model import PackedModel
 from bebertlab.packed.read import read_packed
 from bebertlab.testing.tiny import tiny_model, tiny_task
@@ -104,7 +105,7 @@ def _replace(folder: Path, chance: random.Random) -> None:
         path.write_bytes(chance.randbytes(chance.randrange(200)))
 
 
-def _lie_in_header(folder: Path, chance: random.Random) -> None:
+def _change_header(folder: Path, chance: random.Random) -> None:
     """A header says something else of a tensor than is there."""
     content = (folder / TENSORS).read_bytes()
     length = int.from_bytes(content[:8], "little")
@@ -124,9 +125,9 @@ def _lie_in_header(folder: Path, chance: random.Random) -> None:
         header[chance.choice(sorted(header))] = entry
     write_raw(header, content[8 + length :], folder / TENSORS)
     if chance.random() < 0.2:
-        lying = bytearray((folder / TENSORS).read_bytes())
-        lying[:8] = chance.choice((0, 1, length - 8, length + 8, 2**30, 2**63)).to_bytes(8, "little")
-        (folder / TENSORS).write_bytes(lying)
+        changed = bytearray((folder / TENSORS).read_bytes())
+        changed[:8] = chance.choice((0, 1, length - 8, length + 8, 2**30, 2**63)).to_bytes(8, "little")
+        (folder / TENSORS).write_bytes(changed)
 
 
 def _change_tensor(folder: Path, chance: random.Random) -> None:
@@ -196,7 +197,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _cut(CONFIGURATION),
     _cut(TOKENIZER),
     _replace,
-    *(_lie_in_header, _change_tensor, _change_section) * 3,
+    *(_change_header, _change_tensor, _change_section) * 3,
     _change_config,
 )
 

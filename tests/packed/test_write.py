@@ -15,8 +15,8 @@ from bebertlab.data.tokenizer import ModelTokenizer, read_tokenizer, set_maximum
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.model.bert import BertClassifier, meta_model
+from bebertlab.model.folder import CONFIGURATION, TENSORS
 from bebertlab.model.spec import quantizable_modules
-from bebertlab.packed.contract import CONFIGURATION, TENSORS
 from bebertlab.packed.read import read_packed
 from bebertlab.packed.write import PackSource, write_packed
 from bebertlab.testing.tiny import tiny_tokenizer
