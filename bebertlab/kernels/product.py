@@ -56,7 +56,7 @@ class _IntegerTerms:
 
 
 @frozen(eq=False)
-class PackedLinear:
+class PlaneLinear:
     """A linear map whose weights are levels with a step, packed as bit planes.
 
     y = count * (weight step * input step) + (bias [+ input offset * (sum of levels * weight step)]) in float32, where a
@@ -74,7 +74,7 @@ class PackedLinear:
         step: FloatArray | float,
         bias: FloatArray | None = None,
         kernels: Kernels | None = None,
-    ) -> PackedLinear:
+    ) -> PlaneLinear:
         """Of weights, their step, () or (rows,), and a bias (rows,)."""
         constants = aligned_zeros((round_up(weights.rows, ROWS),), _ROW)
         row = constants[: weights.rows]
@@ -188,7 +188,7 @@ def pack_inputs(
     return InputBlocks(out, sums, tokens, columns, low, spacing)
 
 
-def measure_product(tokens: int, linear: PackedLinear, input_bits: int, seconds: float = 0.02) -> float:
+def measure_product(tokens: int, linear: PlaneLinear, input_bits: int, seconds: float = 0.02) -> float:
     """Seconds that packing inputs of random levels and their product take on one thread: the best of several runs.
 
     Runs for about `seconds`, but at least twice.

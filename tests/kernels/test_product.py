@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bebertlab.kernels.compiler import Kernels
 from bebertlab.kernels.layout import WeightTiles
-from bebertlab.kernels.product import InputBlocks, PackedLinear, measure_product, pack_inputs
+from bebertlab.kernels.product import InputBlocks, PlaneLinear, measure_product, pack_inputs
 
 
 class Levels(NamedTuple):
@@ -34,11 +34,11 @@ def packed(levels: NDArray[np.int64], kind: Levels, kernels: Kernels) -> InputBl
 
 
 @pytest.fixture(scope="module")
-def case(products: Kernels) -> tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PackedLinear]:
+def case(products: Kernels) -> tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PlaneLinear]:
     rng = np.random.default_rng(1)
     inputs, weights = Levels(0, 1, 4).random(rng, 37, 130), TERNARY.random(rng, 19, 130)
     step, bias = rng.random(19).astype(np.float32), rng.standard_normal(19).astype(np.float32)
-    linear = PackedLinear.of(WeightTiles.of_levels(weights, *TERNARY), step, bias, products)
+    linear = PlaneLinear.of(WeightTiles.of_levels(weights, *TERNARY), step, bias, products)
     return inputs, weights, packed(inputs, Levels(0, 1, 4), products), linear
 
 
@@ -54,7 +54,7 @@ def test_counts_are_exact(
 ) -> None:
     rng = np.random.default_rng(seed)
     inputs, weights = kinds[0].random(rng, tokens, columns), kinds[1].random(rng, rows, columns)
-    linear = PackedLinear.of(WeightTiles.of_levels(weights, *kinds[1]), 1.0, kernels=products)
+    linear = PlaneLinear.of(WeightTiles.of_levels(weights, *kinds[1]), 1.0, kernels=products)
     np.testing.assert_array_equal(linear.counts(packed(inputs, kinds[0], products)), inputs @ weights.T)
 
 
@@ -63,12 +63,12 @@ def test_counts_are_exact(
 def test_extreme_levels(products: Kernels, kind: Levels, last: bool) -> None:
     level = kind.low + kind.spacing * (2**kind.bits - 1) * last
     inputs, weights = np.full((2, 3000), level), np.full((3, 3000), -128)
-    linear = PackedLinear.of(WeightTiles.of_levels(weights, *WEIGHTS[-1]), 1.0, kernels=products)
+    linear = PlaneLinear.of(WeightTiles.of_levels(weights, *WEIGHTS[-1]), 1.0, kernels=products)
     assert (linear.counts(packed(inputs, kind, products)) == -128 * level * 3000).all()
 
 
 def test_products_are_scaled_one_operation_after_the_other(
-    case: tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PackedLinear],
+    case: tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PlaneLinear],
 ) -> None:
     inputs, weights, blocks, linear = case
     step, bias = linear.constants["step"][:19], linear.constants["bias"][:19]
@@ -82,7 +82,7 @@ def test_products_are_scaled_one_operation_after_the_other(
 
 
 def test_branches_are_added_in_their_order(
-    case: tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PackedLinear],
+    case: tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PlaneLinear],
 ) -> None:
     _, _, blocks, linear = case
     first, second = linear(blocks, 0.3), linear(blocks, 0.7, 0.1)
@@ -95,7 +95,7 @@ def test_branches_are_added_in_their_order(
 def test_a_count_of_zero_keeps_the_sign_of_its_bias(products: Kernels) -> None:
     weights, inputs = np.array([[1, -1], [-1, 1]]), np.ones((1, 2), np.int64)
     bias = np.array([-0.0, 0.0], np.float32)
-    linear = PackedLinear.of(WeightTiles.of_levels(weights, *SIGNS), 1.0, bias, products)
+    linear = PlaneLinear.of(WeightTiles.of_levels(weights, *SIGNS), 1.0, bias, products)
     np.testing.assert_array_equal(np.signbit(linear(packed(inputs, SIGNS, products), 1.0)), [[False, False]])
     np.testing.assert_array_equal(np.signbit(linear(packed(inputs, SIGNS, products), -1.0)), [[True, False]])
 
@@ -117,7 +117,7 @@ def test_inputs_that_cannot_be_packed(shape: tuple[int, int], spacing: int, bits
 
 
 def test_shapes_must_fit(products: Kernels) -> None:
-    linear = PackedLinear.of(WeightTiles.of_levels(np.ones((4, 7), np.int64), *SIGNS), 1.0, kernels=products)
+    linear = PlaneLinear.of(WeightTiles.of_levels(np.ones((4, 7), np.int64), *SIGNS), 1.0, kernels=products)
     with pytest.raises(ValueError, match="inputs have 8 columns, the weights have 7"):
         linear(packed(np.ones((2, 8), np.int64), SIGNS, products), 1.0)
     inputs = packed(np.ones((2, 7), np.int64), SIGNS, products)
@@ -130,11 +130,11 @@ def test_sums_beyond_32_bits_are_refused() -> None:
     weights = WeightTiles(np.zeros((1, 8, 2, 8), np.uint32), np.zeros(1, np.int64), 1, 70_000, -128, 1)
     inputs = InputBlocks(np.zeros((1, 8, 2, 16), np.uint32), np.zeros((1, 16), np.int32), 1, 70_000, 0, 1)
     with pytest.raises(ValueError, match="70000 columns"):
-        PackedLinear(weights, np.zeros(8), None).counts(inputs)  # type: ignore[arg-type]
+        PlaneLinear(weights, np.zeros(8), None).counts(inputs)  # type: ignore[arg-type]
 
 
 def test_one_map_serves_several_threads(
-    case: tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PackedLinear],
+    case: tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PlaneLinear],
 ) -> None:
     _, _, blocks, linear = case
     expected = linear(blocks, 0.3)
@@ -143,5 +143,5 @@ def test_one_map_serves_several_threads(
             np.testing.assert_array_equal(result, expected)
 
 
-def test_a_product_is_measured(case: tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PackedLinear]) -> None:
+def test_a_product_is_measured(case: tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PlaneLinear]) -> None:
     assert 0 < measure_product(3, case[3], 4, seconds=0.0) < 10
