@@ -24,7 +24,7 @@ def expand_home(text: str) -> str:
     return expanded
 
 
-def beside(folder: Path | str, text: str) -> Path:
+def path_from(folder: Path | str, text: str) -> Path:
     """The path that `text` means in a file in `folder`; for the command line `folder` is "", the current folder.
 
     Raises:

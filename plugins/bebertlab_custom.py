@@ -1,4 +1,4 @@
-"""The scheme `custom`, any quantizer at any site, put together in YAML; and `full_precision`, none anywhere."""
+"""The scheme `custom`, any quantizer at any site, configured in YAML; and `full_precision`, without quantizers."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from bebertlab.api import (
 class CustomScheme(SchemeOptions):
     """Any quantizer at any site, for comparing quantizers.
 
-    A site named in `weight_sites`, `input_sites` or `attention_sites` takes the quantizer given there; every other
-    site takes the one of its family. `null` leaves a family or a site in full precision.
+    A site named in `weight_sites`, `input_sites` or `attention_sites` has the quantizer given there; every other
+    site has that of its family. `null` leaves a family or a site in full precision.
     """
 
     kind = "custom"
@@ -53,7 +53,7 @@ class CustomScheme(SchemeOptions):
         _only(sites, ATTENTION_SITES)
 
     def spec(self) -> QuantSpec:
-        """The families spread over their sites, then the exceptions."""
+        """The quantizers of the families at all their sites, then the exceptions."""
         linear = dict.fromkeys(LINEAR_SITES, self.weights)
         qkv = (Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE)
         attention = dict.fromkeys(qkv, self.attention) | {Site.ATTENTION_PROBABILITIES: self.probabilities}
@@ -79,12 +79,12 @@ def _set(quantizers: Mapping[Site, QuantizerOptions | None]) -> dict[Site, Quant
 
 @frozen(kw_only=True)
 class FullPrecision(SchemeOptions):
-    """Nothing is quantized: what every low-bit design is compared with."""
+    """No quantization: the baseline of every low-bit scheme."""
 
     kind = "full_precision"
 
     def spec(self) -> QuantSpec:
-        """The empty design."""
+        """The empty specification."""
         return QuantSpec()
 
 

@@ -1,4 +1,4 @@
-"""What many tests share."""
+"""Fixtures that many tests share."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Golden:
     name: str
     meta: dict[str, Any]
     tensors: dict[str, Tensor]
-    cases: list[dict[str, Any]]  #: what the JSON says of each case, its name included
+    cases: list[dict[str, Any]]  #: metadata of each case from the JSON, its name included
 
     def of(self, *codes: str) -> Golden:
-        """The same with the cases of these published codes only; where there are none the test is skipped.
+        """The same with the cases of these published codes only; without such cases the test is skipped.
 
-        A test compares all of them: it raises where it does not know what a case is of, and never passes over one. It
-        says `golden("file").of("code")` with the words themselves, because `tests/test_golden.py` reads them there.
+        A test compares all of them: it raises for an unknown case instead of skipping it. It calls
+        `golden("file").of("code")` with literal names, because `tests/test_golden.py` reads them there.
         """
         cases = [case for case in self.cases if self.code(case) in codes]
         if not cases:
@@ -58,9 +58,9 @@ class Golden:
         return evolve(self, cases=cases)
 
     def code(self, case: dict[str, Any] | None = None) -> str:
-        """The published code that produced a case; where none is given, or it does not say, the first of the file.
+        """The published code that produced a case; the first of the file if none is given.
 
-        It is called by its repository, and by the folder in it where a repository holds several codes.
+        Its name is that of its repository, with the folder in it if a repository contains several codes.
         """
         source: dict[str, str] = self.meta["sources"][(case or {}).get("source", 0)]
         repository, folder = source["repo"].rsplit("/", 1)[-1], source["file"].split("/", 1)[0]
@@ -72,7 +72,7 @@ class Golden:
         return {key.removeprefix(f"{name}/"): t for key, t in self.tensors.items() if key.startswith(f"{name}/")}
 
     def batch(self) -> Batch:
-        """What the models of the file were given."""
+        """The inputs of the models of the file."""
         t = self.below("in")
         return Batch(
             positions=torch.arange(len(t["labels"])),
@@ -83,7 +83,7 @@ class Golden:
         )
 
     def loss(self, logits: Tensor) -> Tensor:
-        """What the published models return beside logits: one logit is a value, more are of classes."""
+        """The loss of the published models; a single logit is a regression value."""
         labels = self.tensors["in/labels"]
         if logits.shape[1] == 1:
             return F.mse_loss(logits.flatten(), labels.flatten().to(logits.dtype))
@@ -95,8 +95,8 @@ def golden_folder() -> Path:
     """The folder that the variable `BEBERTLAB_GOLDEN` names, else `tests/golden`, else `../shared/golden`."""
     if named := os.environ.get("BEBERTLAB_GOLDEN"):
         return Path(named)
-    own = Path(__file__).parent / "golden"
-    return own if own.is_dir() else Path(__file__).parents[2] / "shared" / "golden"
+    included = Path(__file__).parent / "golden"
+    return included if included.is_dir() else Path(__file__).parents[2] / "shared" / "golden"
 
 
 @pytest.fixture(scope="session")
@@ -115,14 +115,14 @@ def golden(golden_folder: Path) -> Callable[[str], Golden]:
 
 @pytest.fixture(scope="session")
 def golden_models(golden: Callable[[str], Golden], golden_folder: Path) -> Callable[..., dict[str, Golden]]:
-    """Loads all golden files of whole models that some published codes produced; see `Golden.of`."""
+    """Loads all golden files of whole models of some published codes; see `Golden.of`."""
 
     def load(*codes: str) -> dict[str, Golden]:
         loaded = {path.stem: golden(path.stem) for path in sorted(golden_folder.glob("model_*.json"))}
-        found = {name: vectors for name, vectors in loaded.items() if vectors.code() in codes}
-        if not found:
+        actual = {name: vectors for name, vectors in loaded.items() if vectors.code() in codes}
+        if not actual:
             pytest.skip(f"there is no model of {' or '.join(codes)}")
-        return found
+        return actual
 
     return load
 
@@ -160,7 +160,7 @@ def teacher(bench: StageRunner, task: Task) -> Artifact:
 def renumbered(
     bench: StageRunner, task: Task, teacher: Artifact, codec: Codec, tmp_path_factory: pytest.TempPathFactory
 ) -> Artifact:
-    """The fine-tuned model with other ids of its tokens: it answers every text as that one does."""
+    """The fine-tuned model with permuted token ids, which gives equal predictions."""
     folder = tmp_path_factory.mktemp("renumbered")
     checkpoint = load_model(teacher.folder, codec).checkpoint()
     order = torch.cat([torch.arange(5), torch.arange(5, checkpoint.architecture.vocabulary).flip(0)])
@@ -177,13 +177,13 @@ def renumbered(
 
 @pytest.fixture(scope="session")
 def planning(task: Task, codec: Codec) -> Planning:
-    """What a plan of the tiny task knows, for stages that do not ask for the encoder."""
+    """The planning environment of the tiny task, for stages that do not use the encoder."""
     return Planning(task=task, codec=codec, encoder=lambda: pytest.fail("not asked for"))
 
 
 @pytest.fixture(scope="session")
 def planned_teacher(teacher: Artifact, codec: Codec, task: Task, planning: Planning) -> PlannedModel | None:
-    """What a plan knows of the fine-tuned model where it is loaded."""
+    """The planned model of the loaded fine-tuned model."""
     return LoadStage(folder=teacher.folder).prepare({}, task, codec).plan_model({}, planning)
 
 
@@ -210,7 +210,7 @@ def pretrained_sizes() -> Architecture:
 
 @pytest.fixture
 def pretrained(pretrained_sizes: Architecture, tmp_path: Path) -> Path:
-    """A folder as the hub has it: tokenizer, configuration, weights with a classifier of another task."""
+    """A folder as on the hub: tokenizer, configuration, weights with a classifier of another task."""
     folder = tmp_path / "pretrained"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(configuration(pretrained_sizes)))

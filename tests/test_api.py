@@ -12,13 +12,13 @@ from bebertlab import api, interfaces
 TOPICS = [importlib.import_module(f"bebertlab.api.{module.name}") for module in pkgutil.iter_modules(api.__path__)]
 
 
-def test_it_offers_the_names_of_every_topic_each_of_which_is_in_one_topic() -> None:
+def test_every_name_of_the_api_is_in_exactly_one_topic() -> None:
     assert sorted(api.__all__) == sorted(name for topic in TOPICS for name in topic.__all__)
     assert sorted(set(api.__all__)) == sorted(api.__all__)
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.__name__.rpartition(".")[2])
-def test_a_name_means_the_same_in_the_package_and_in_its_topic(topic: ModuleType) -> None:
+def test_a_name_is_the_same_object_in_the_package_and_in_its_topic(topic: ModuleType) -> None:
     assert [name for name in topic.__all__ if getattr(api, name) is not getattr(topic, name)] == []
 
 
@@ -31,10 +31,10 @@ def test_every_class_of_the_interfaces_is_offered() -> None:
     modules = [
         importlib.import_module(f"bebertlab.interfaces.{m.name}") for m in pkgutil.iter_modules(interfaces.__path__)
     ]
-    own = {
+    defined = {
         name
         for module in modules
         for name, item in vars(module).items()
         if inspect.isclass(item) and item.__module__ == module.__name__ and not name.startswith("_")
     }
-    assert own <= set(api.__all__)
+    assert defined <= set(api.__all__)

@@ -121,7 +121,7 @@ def test_a_regression_predicts_numbers(tmp_path: Path) -> None:
         classifier.probabilities(texts)
 
 
-def test_classes_without_names_are_called_by_their_indices(copy: Path, classifier: TextClassifier) -> None:
+def test_classes_without_names_are_named_by_their_indices(copy: Path, classifier: TextClassifier) -> None:
     write_config(copy, id2label=None, label2id=None)
     unnamed = load_classifier(copy)
     assert unnamed.classes == ("0", "1")
@@ -147,7 +147,7 @@ def test_long_texts_are_truncated_with_a_warning(copy: Path, classifier: TextCla
     assert scores == pytest.approx(classifier.scores(["was bad and so"]), abs=1e-5)
 
 
-def test_a_model_has_as_many_positions_as_its_longest_input(copy: Path) -> None:
+def test_inputs_are_limited_by_the_positions_of_a_model(copy: Path) -> None:
     set_maximum_tokens(copy, 512)
     assert load_classifier(copy).maximum_tokens == 32
 
@@ -193,7 +193,7 @@ def test_texts_that_cannot_be_tokenized_are_refused(copy: Path) -> None:
         load_classifier(copy).predict(["good"])
 
 
-def test_a_classifier_of_hugging_face_is_read(pretrained: Path, pretrained_sizes: Architecture) -> None:
+def test_a_hugging_face_classifier_is_read(pretrained: Path, pretrained_sizes: Architecture) -> None:
     from transformers import BertForSequenceClassification, BertTokenizerFast
 
     classifier = load_classifier(str(pretrained))
@@ -262,7 +262,7 @@ def test_the_folder_of_an_ensemble_names_its_members(tmp_path: Path) -> None:
     assert str(raised.value).endswith(members)
 
 
-def test_the_package_offers_the_classifier_and_nothing_else() -> None:
+def test_the_package_exports_the_classifier_only() -> None:
     assert {"load_classifier", "TextClassifier", "__version__"} <= set(dir(bebertlab))
     with pytest.raises(AttributeError, match="module 'bebertlab' has no attribute 'load_model'"):
         _ = bebertlab.load_model  # type: ignore[attr-defined]

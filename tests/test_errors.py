@@ -3,13 +3,13 @@ from __future__ import annotations
 from bebertlab.errors import SetupError, UserError, suggestion, unknown
 
 
-def test_faults_of_the_machine_exit_differently_from_faults_of_the_user() -> None:
+def test_setup_errors_and_user_errors_have_different_exit_codes() -> None:
     assert (UserError.exit_code, SetupError.exit_code) == (2, 3)
 
 
-def test_a_far_name_gets_no_guess_but_the_list() -> None:
+def test_a_distant_name_lists_the_known_names_without_a_suggestion() -> None:
     assert suggestion("ensemble", ["lsq", "bwn"]) == "known: bwn, lsq"
 
 
-def test_unknown_says_role_name_and_guess() -> None:
+def test_an_unknown_name_has_role_name_and_suggestion() -> None:
     assert str(unknown("task", "glu", ["glue"])) == "unknown task 'glu'; did you mean 'glue'? (known: glue)"

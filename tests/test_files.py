@@ -13,19 +13,19 @@ from bebertlab.files import check_file, content_digest, parse_json, path_digest,
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:9c16\nsize 440449768\n"
 
 
-def test_a_pointer_of_git_lfs_is_a_fault_of_the_machine(tmp_path: Path) -> None:
+def test_a_pointer_of_git_lfs_is_a_setup_error(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_text(POINTER)
-    words = "is a git-lfs pointer, not the file itself; run `git lfs pull` there, or download it again"
+    message = "is a git-lfs pointer, not the file itself; run `git lfs pull` there, or download it again"
     for read in (check_file, read_json):
         with pytest.raises(SetupError) as raised:
             read(path)
-        assert str(raised.value) == f"{path} {words}"
+        assert str(raised.value) == f"{path} {message}"
     path.write_text("version 2")
     check_file(path)
 
 
-def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none", tmp_path / ("long" * 100)):
         with pytest.raises(SetupError) as raised:
             check_file(path)
@@ -38,7 +38,7 @@ def test_an_object_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b"", "not valid JSON: "),
         (b'{"a": ', "not valid JSON: "),
@@ -52,12 +52,12 @@ def test_an_object_is_read(tmp_path: Path) -> None:
         (b'{"b": {"a": 1, "a": 1}}', "not valid JSON: duplicate key 'a'"),
     ],
 )
-def test_what_is_no_object_is_refused_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
+def test_json_that_is_not_an_object_is_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "bad.json"
     path.write_bytes(content)
     with pytest.raises(UserError) as raised:
         read_json(path)
-    assert str(raised.value).startswith(f"{path}: {words}")
+    assert str(raised.value).startswith(f"{path}: {message}")
     assert (raised.value.exit_code, len(str(raised.value).splitlines())) == (2, 1)
 
 
@@ -67,7 +67,7 @@ def sha256(text: str) -> str:
 
 @pytest.fixture
 def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that was written a minute ago, as the clock says."""
+    """A file with a modification time of a minute ago."""
     path = tmp_path / "weights"
     path.write_text("old")
     late = time.time_ns() + 60_000_000_000
@@ -82,13 +82,13 @@ def test_a_file_that_was_just_written_is_read_every_time(tmp_path: Path) -> None
         assert content_digest(path) == sha256(f"{number:02d}")
 
 
-def test_a_file_that_stays_is_read_once(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_file_is_read_once(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert content_digest(settled) == sha256("old")
     monkeypatch.setattr("bebertlab.files._digest", lambda path: "read again")
     assert content_digest(settled) == sha256("old")
 
 
-def test_another_text_with_the_size_and_time_of_the_old_one_is_noticed(settled: Path) -> None:
+def test_another_text_of_equal_size_and_time_is_detected(settled: Path) -> None:
     state = settled.stat()
     assert content_digest(settled) == sha256("old")
     time.sleep(0.02)  # more than a tick of the clock; of what was really just written nothing is remembered
@@ -97,7 +97,7 @@ def test_another_text_with_the_size_and_time_of_the_old_one_is_noticed(settled: 
     assert content_digest(settled) == sha256("new")
 
 
-def test_a_file_moved_to_its_place_with_its_time_is_noticed(settled: Path) -> None:
+def test_a_replaced_file_with_its_original_time_is_detected(settled: Path) -> None:
     state = settled.stat()
     assert content_digest(settled) == sha256("old")
     other = settled.with_name("other")
@@ -116,17 +116,17 @@ def test_a_time_in_the_future_is_not_trusted(tmp_path: Path) -> None:
         assert content_digest(path) == sha256(text)
 
 
-def test_a_folder_is_the_names_and_contents_of_its_files(tmp_path: Path) -> None:
+def test_the_digest_of_a_folder_depends_on_names_and_contents_of_its_files(tmp_path: Path) -> None:
     assert path_digest(tmp_path / "missing") is None
     folder = tmp_path / "folder"
     (folder / "deep").mkdir(parents=True)
-    found = {path_digest(folder)}
+    actual = {path_digest(folder)}
     for name, text in (("a", "1"), ("deep/b", "1"), ("a", "2")):
         (folder / name).write_text(text)
-        found.add(path_digest(folder))
+        actual.add(path_digest(folder))
     (folder / "a").rename(folder / "c")
-    found.add(path_digest(folder))
-    assert len(found) == 5
+    actual.add(path_digest(folder))
+    assert len(actual) == 5
     before = path_digest(folder)
     assert path_digest(folder.rename(tmp_path / "moved")) == before
     assert path_digest(tmp_path / "moved" / "c") == sha256("2")

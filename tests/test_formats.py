@@ -13,7 +13,7 @@ from bebertlab.study.study import Study
 
 
 @pytest.mark.parametrize("kind", FORMATS, ids=lambda kind: kind.name)
-def test_only_the_own_number_matches(kind: Format) -> None:
+def test_only_the_current_number_is_accepted(kind: Format) -> None:
     kind.check(kind.number, Path("file"))
     assert kind.matches(kind.number)
     for number in (kind.number - 1, kind.number + 1, str(kind.number), float(kind.number), None, True):

@@ -1,4 +1,4 @@
-"""No golden case is passed over in silence: each is of a published code whose cases some test asks for."""
+"""No golden case is skipped silently: each is of a published code whose cases some test requests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ASKED = re.compile(r'golden\("(\w+)"\)\.of\(([^)]*)\)|golden_models\(([^)]*)\)')
 WORD = re.compile(r'"([^"]+)"')
 
 
-def asked() -> dict[str, set[str]]:
-    """The codes that tests ask for, by golden file; those of the models, each a file of its own, by 'model'."""
-    found: dict[str, set[str]] = defaultdict(set)
+def requested() -> dict[str, set[str]]:
+    """The codes that tests request, by golden file; those of whole models, one file each, by 'model'."""
+    actual: dict[str, set[str]] = defaultdict(set)
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         for file, codes, codes_of_models in ASKED.findall(path.read_text(encoding="utf-8")):
-            found[file or "model"] |= {*WORD.findall(codes), *WORD.findall(codes_of_models)}
-    return found
+            actual[file or "model"] |= {*WORD.findall(codes), *WORD.findall(codes_of_models)}
+    return actual
 
 
 def produced(folder: Path, golden: Callable[[str], Golden]) -> Iterator[tuple[str, str, str]]:
@@ -34,7 +34,7 @@ def produced(folder: Path, golden: Callable[[str], Golden]) -> Iterator[tuple[st
             yield from ((f"{path.stem}: {case['name']}", path.stem, vectors.code(case)) for case in vectors.cases)
 
 
-def test_every_case_is_of_a_code_that_a_test_asks_for(golden: Callable[[str], Golden], golden_folder: Path) -> None:
-    cases, wanted = list(produced(golden_folder, golden)), asked()
+def test_every_golden_case_is_used_by_a_test(golden: Callable[[str], Golden], golden_folder: Path) -> None:
+    cases, expected = list(produced(golden_folder, golden)), requested()
     assert cases
-    assert not [(name, code) for name, file, code in cases if code not in wanted[file]]
+    assert not [(name, code) for name, file, code in cases if code not in expected[file]]

@@ -80,12 +80,12 @@ DOORS = {
 }
 #: files that may import theirs at the top, and so are imported inside functions only; and why
 EARLY = {"bebertlab.study.executors.ray": "Ray pickles the searcher by its name, so it must be a class of the module"}
-#: files with code and no tests file of their own, and why
+#: files with code and no test file, with the reason
 UNTESTED = {"bebertlab/__main__.py": "one call; tests/cli/test_main.py runs it"}
 
 
 def imports(path: Path, *, typing: bool = True, local: bool = True) -> Iterator[str]:
-    """Full names of what a file imports; without those for type checkers and those inside functions, if asked."""
+    """Full names of what a file imports; without those for type checkers and those inside functions, if requested."""
     stack: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while stack:
         node = stack.pop()
@@ -124,7 +124,7 @@ def test_imports_point_to_lower_ranks(module: str) -> None:
     assert not upward, f"{module} must not import {upward}"
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_there_are_no_import_cycles() -> None:
     graph = {name: set(imports(path, typing=False, local=False)) - {name} for name, path in MODULES.items()}
     try:
         TopologicalSorter(graph).prepare()
@@ -146,17 +146,17 @@ def test_the_core_imports_no_plugin(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
-def test_heavy_packages_come_in_through_their_doors(module: str) -> None:
+def test_heavy_packages_are_imported_where_allowed(module: str) -> None:
     path = MODULES[module]
-    place = path.relative_to(ROOT).as_posix()
+    position = path.relative_to(ROOT).as_posix()
     used = {name.split(".")[0] for name in imports(path, typing=False)} & DOORS.keys()
-    wrong = {name for name in used if not place.startswith(DOORS[name] or ("nowhere",))}
-    assert not wrong, f"{place} must not import {wrong}"
+    wrong = {name for name in used if not position.startswith(DOORS[name] or ("nowhere",))}
+    assert not wrong, f"{position} must not import {wrong}"
     top = set(imports(path, typing=False, local=False))
     early = ({name.split(".")[0] for name in top} & DOORS.keys() if module not in EARLY else set()) | (
         top & EARLY.keys()
     )
-    assert not early, f"{place} must import {early} inside the functions that need it"
+    assert not early, f"{position} must import {early} inside the functions that need it"
 
 
 def test_annotations_are_taken_apart_by_the_schema_alone() -> None:
@@ -173,11 +173,11 @@ def test_files_are_short() -> None:
 def test_tests_mirror_the_source() -> None:
     expected = {}
     for path in MODULES.values():
-        place = path.relative_to(ROOT)
-        if path.name != "__init__.py" and place.as_posix() not in UNTESTED and has_code(path):
-            inner = place if place.parts[0] == "plugins" else place.relative_to("bebertlab")
-            expected[place.as_posix()] = ROOT / "tests" / inner.with_name(f"test_{place.name}")
-    assert not [place for place, test in expected.items() if not test.is_file()]
+        position = path.relative_to(ROOT)
+        if path.name != "__init__.py" and position.as_posix() not in UNTESTED and has_code(path):
+            inner = position if position.parts[0] == "plugins" else position.relative_to("bebertlab")
+            expected[position.as_posix()] = ROOT / "tests" / inner.with_name(f"test_{position.name}")
+    assert not [position for position, test in expected.items() if not test.is_file()]
 
 
 def test_every_plugin_has_its_entry_point() -> None:

@@ -1,4 +1,4 @@
-"""Asking whether the hub is there."""
+"""Checking whether the hub is reachable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_an_unreachable_hub_is_named_at_once(monkeypatch: pytest.MonkeyPatch) ->
         reach_hub("encoder 'x'")
 
 
-def test_an_endpoint_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "nowhere")
     with pytest.raises(SetupError, match="cannot reach the hub nowhere"):
         reach_hub("task")

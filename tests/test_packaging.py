@@ -35,20 +35,20 @@ def test_every_requirement_has_a_tested_version(requirement: Requirement) -> Non
     assert requirement.specifier.contains(version.version)
 
 
-def test_pins_are_exact_and_name_no_build_of_one_machine() -> None:
+def test_pins_are_exact_and_independent_of_the_machine() -> None:
     assert [str(pin) for pin in pins() if not re.fullmatch(r"==[0-9.]+", str(pin.specifier))] == []
 
 
 @pytest.mark.parametrize("requirement", DEPENDENCIES, ids=str)
-def test_dependencies_have_a_lower_bound_and_another_one_only_with_a_comment(requirement: Requirement) -> None:
+def test_dependencies_have_a_lower_bound_and_other_bounds_only_with_a_comment(requirement: Requirement) -> None:
     operators = [specifier.operator for specifier in requirement.specifier]
     assert ">=" in operators
     lines = [line.strip() for line in (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()]
-    (place,) = [number for number, line in enumerate(lines) if line == f'"{requirement}",']
-    assert len(operators) == 1 or lines[place - 1].startswith("#")
+    (position,) = [number for number, line in enumerate(lines) if line == f'"{requirement}",']
+    assert len(operators) == 1 or lines[position - 1].startswith("#")
 
 
-def test_supported_python_versions_are_named_without_a_gap() -> None:
+def test_supported_python_versions_are_contiguous() -> None:
     classifiers = [text.rpartition(" ")[2] for text in PYPROJECT["project"]["classifiers"] if ":: Python :: 3" in text]
     minors = [Version(text).minor for text in classifiers]
     assert PYPROJECT["project"]["requires-python"] == f">={classifiers[0]}"

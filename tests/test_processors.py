@@ -20,12 +20,12 @@ def _write(path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("own", "files", "quota"),
+    ("own_groups", "files", "quota"),
     [
         ("0::/a/b\n", {"a/b/cpu.max": "50000 100000\n"}, 0.5),
         # a limit of a group around it holds, too
         ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "150000 100000\n"}, 1.5),
-        # a container that sees its own group as the root
+        # a container that sees its group as the root
         ("0::/\n", {"cpu.max": "200000 100000\n"}, 2.0),
         ("0::/../../docker/1\n", {"cpu.max": "200000 100000\n"}, 2.0),
         (
@@ -38,15 +38,15 @@ def _write(path: Path, text: str) -> Path:
         ("", {}, None),
     ],
 )
-def test_the_quota_of_the_control_group_counts(
-    tmp_path: Path, groups: Path, own: str, files: dict[str, str], quota: float | None
+def test_the_quota_of_the_control_group_limits_the_cores(
+    tmp_path: Path, groups: Path, own_groups: str, files: dict[str, str], quota: float | None
 ) -> None:
     for name, text in files.items():
         _write(groups / name, text)
-    assert processors(_write(tmp_path / "own", own), groups).quota == quota
+    assert processors(_write(tmp_path / "own", own_groups), groups).quota == quota
 
 
-def test_there_may_be_no_control_groups(tmp_path: Path) -> None:
+def test_without_control_groups_all_cores_are_available(tmp_path: Path) -> None:
     here = processors(tmp_path / "absent", tmp_path / "absent")
     assert here == Processors(cores=len(os.sched_getaffinity(0)), quota=None)
 
@@ -66,7 +66,7 @@ def test_a_quota_is_rounded_up_to_whole_cores(cores: int, quota: float | None, u
     assert (here.usable, here.describe()) == (usable, text)
 
 
-def test_the_groups_of_another_controller_are_left_out(tmp_path: Path, groups: Path) -> None:
-    own = _write(tmp_path / "own", "4:memory:/m\n3:cpu:/c\n")
-    assert next(iter(group_folders("memory", own, groups))) == groups / "memory" / "m"
-    assert groups / "cpu" / "c" not in list(group_folders("memory", own, groups))
+def test_groups_of_other_controllers_are_ignored(tmp_path: Path, groups: Path) -> None:
+    own_groups = _write(tmp_path / "own", "4:memory:/m\n3:cpu:/c\n")
+    assert next(iter(group_folders("memory", own_groups, groups))) == groups / "memory" / "m"
+    assert groups / "cpu" / "c" not in list(group_folders("memory", own_groups, groups))

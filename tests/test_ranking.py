@@ -31,9 +31,9 @@ def test_points_are_ranked_by_the_mean_over_seeds() -> None:
     assert [point.parameters["a"] for point in rank_points([lowest], trials)] == ["x", "z", "y"]
 
 
-def test_equal_points_are_one_and_the_last_trial_of_a_seed_counts() -> None:
+def test_equal_points_are_merged_and_the_last_trial_of_a_seed_counts() -> None:
     (number, true) = rank_points([SCORE], [trial(0, 1, 1.0), trial(1, 1.0, 5.0), trial(2, True, 2.0)])
-    assert (number.values, [one.number for one in number.trials]) == ((5.0,), [1])
+    assert (number.values, [item.number for item in number.trials]) == ((5.0,), [1])
     assert true.values == (2.0,)
 
 
@@ -46,7 +46,7 @@ def test_only_complete_trials_with_every_objective_count(state: TrialState) -> N
     assert rank_points([SCORE, SIZE], [incomplete, without, trial(2, "z", math.nan)]) == ()
 
 
-def test_the_front_has_the_points_that_none_dominates() -> None:
+def test_the_front_contains_points_that_no_point_dominates() -> None:
     trials = [trial(0, "a", 3.0, 3.0), trial(1, "b", 2.0, 1.0), trial(2, "c", 2.0, 2.0), trial(3, "d", 3.0, 4.0)]
     points = rank_points([SCORE, SIZE], trials)
     assert names(pareto_front([SCORE, SIZE], points)) == ["a", "b"]

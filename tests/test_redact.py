@@ -31,22 +31,22 @@ from bebertlab.redact import redact, redact_error, redact_word
         ("study little@caeca4ef in http://h:5000/x", "study little@caeca4ef in http://h:5000/x"),
     ],
 )
-def test_passwords_are_hidden_and_nothing_else(text: str, shown: str) -> None:
+def test_only_passwords_are_hidden(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
-def test_no_password_of_any_signs_is_left(password: str) -> None:
+def test_passwords_with_special_characters_are_hidden(password: str) -> None:
     shown = redact(f"MLflow at https://user:{password}@host.example:443/path cannot be written")
     assert shown == "MLflow at https://user:***@host.example:443/path cannot be written"
 
 
 @given(st.text(min_size=1))
-def test_a_word_of_the_command_line_may_hold_anything(password: str) -> None:
+def test_an_argument_of_the_command_line_may_contain_any_character(password: str) -> None:
     assert redact_word(f"http://me:{password}@host") == "http://me:***@host"
 
 
-def test_the_query_of_a_word_may_hold_signs() -> None:
+def test_the_query_of_an_address_may_contain_special_characters() -> None:
     assert redact_word("mysql://h/db?user=me&password=a,b;c'd)e&ssl=on") == "mysql://h/db?user=me&password=***&ssl=on"
 
 

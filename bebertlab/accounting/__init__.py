@@ -1,1 +1,1 @@
-"""What a model costs: bits, bytes, operations, and the figures that papers publish."""
+"""The cost of a model: bits, bytes and operations, and the published figures of papers."""

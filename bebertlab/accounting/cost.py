@@ -24,7 +24,7 @@ class ModelCost:
         return ModelCost(size=self.size.times(members), stored=stored, operations=operations)
 
     def data(self) -> dict[str, dict[str, float]]:
-        """MiB of every part; MiB of the sums that people count, ours and those of papers; GFLOPs."""
+        """MiB of every part, MiB of the sums used here and in papers, and GFLOPs."""
         size, operations = self.size, self.operations
         return {
             "parts_mebibytes": {part: mebibytes(bits) for part, bits in asdict(size).items()},

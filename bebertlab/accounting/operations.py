@@ -9,7 +9,7 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab.model.spec import branch_counts, quantizable_modules
 
-TOKENS = 128  #: length of the sentence that papers count
+TOKENS = 128  #: sentence length in the figures of papers
 
 _WORD = 64  #: products of two bits that a processor computes at once
 _GIGA = 1e9
@@ -69,7 +69,7 @@ def model_operations(architecture: Architecture, spec: QuantSpec, tokens: int = 
 
 
 def usual_tokens(architecture: Architecture) -> int:
-    """The length at which models are compared: that of papers, or all positions of a model with fewer."""
+    """The sequence length at which models are compared: that of papers, or all positions of a model with fewer."""
     return min(TOKENS, architecture.positions)
 
 

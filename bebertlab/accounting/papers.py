@@ -51,14 +51,14 @@ _ROWS = (
 def paper_figure(
     encoder: str, full: Architecture, sizes: Architecture, spec: QuantSpec, members: int
 ) -> PaperFigure | None:
-    """The row for a model of `sizes` made from the encoder `full`; None where papers have no such model."""
+    """The row for a model of `sizes` made from the encoder `full`; None if no paper has such a model."""
     if encoder not in _BERT_BASE or sizes.layers != full.layers:
         return None
     split = bool(spec.branches)
     if sizes.heads != (full.heads // 2 if split else full.heads):
         return None
-    wanted = (format_bits(spec), split, members)
-    return next((row for row in _ROWS if (row.bits, row.split, row.members) == wanted), None)
+    figure = (format_bits(spec), split, members)
+    return next((row for row in _ROWS if (row.bits, row.split, row.members) == figure), None)
 
 
 def format_bits(spec: QuantSpec) -> str | None:

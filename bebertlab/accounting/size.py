@@ -122,8 +122,8 @@ def mebibytes(bits: float) -> float:
 def model_size(model: BertClassifier) -> ModelSize:
     """Count the bits of a model, or of the `meta_model` of one.
 
-    The state of weight quantizers does not count, since levels and scales replace it; neither do the flags that tell
-    whether a step is set.
+    The state of weight quantizers does not count, since levels and scales replace it; neither do the flags for
+    initialized steps.
     """
     bits = dict.fromkeys(("steps", "biases", "positions", "classifier"), 0)
     matrices = _matrix_bits(model.architecture, model.spec)

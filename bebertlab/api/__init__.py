@@ -1,4 +1,4 @@
-"""Everything a plugin may use, by topic; `from bebertlab.api import ...` takes it from wherever it is."""
+"""The public API for plugins, by topic; every name can be imported from `bebertlab.api` itself."""
 
 from __future__ import annotations
 

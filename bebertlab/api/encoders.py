@@ -1,4 +1,4 @@
-"""Where full-precision weights and tokenizers come from: encoders, and importers of checkpoints of other code."""
+"""Sources of full-precision weights and tokenizers: encoders, and importers of checkpoints of other code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ensembles: what each member trains on, its weight, and how members are merged."""
+"""Ensembles: the sample weights and the weight of each member, and how members are merged."""
 
 from __future__ import annotations
 

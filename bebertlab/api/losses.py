@@ -1,4 +1,4 @@
-"""What a student learns from: losses, and distillations as phases of them."""
+"""Losses, and distillations as phases with losses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of metrics: the constants and functions that spell them, and what is known of each."""
+"""Names of metrics as constants and functions, and their units and directions."""
 
 from __future__ import annotations
 

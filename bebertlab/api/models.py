@@ -1,4 +1,4 @@
-"""Models as values, and what makes one from another: schemes and splitters."""
+"""Models as values, and their transforms: schemes and splitters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What observers of a study are given."""
+"""Events and records that observers of a study receive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every plugin needs: `hookimpl`, the base class of options, the table of roles, and errors."""
+"""Required by every plugin: `hookimpl`, the base class of options, the table of roles, and errors."""
 
 from __future__ import annotations
 

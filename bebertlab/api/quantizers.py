@@ -1,4 +1,4 @@
-"""What a quantizer is written with: its contract and capabilities, and building blocks."""
+"""Quantizers: their contract and capabilities, and building blocks."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Stages of a recipe: their inputs, what a plan knows of them, and what they leave in their folder.
+"""Stages of a recipe: their inputs, their plans, and the files that they write.
 
 A stage that makes a model reads another one (`read_model`) or the recipe's encoder (`read_encoder`), changes it, and
-ends with `evaluate_and_save`, which runs it once and writes all that other stages read. A stage that evaluates reads
-what is stored (`read_scores`), adds to `result_metrics` and ends with `write_metrics`; it runs no model. A group is a
-`StageGroupOptions` that expands to stages; a member of an ensemble also writes its result (`write_member`).
+ends with `evaluate_and_save`, which runs it once and writes everything that other stages read. A stage that evaluates
+reads stored scores (`read_scores`), adds to `result_metrics` and ends with `write_metrics`; it runs no model. A group
+is a `StageGroupOptions` that expands to stages; a member of an ensemble also writes its result (`write_member`).
 """
 
 from __future__ import annotations

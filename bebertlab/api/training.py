@@ -1,4 +1,4 @@
-"""Training and evaluating a model inside a stage, and the learning curve that a training leaves."""
+"""Training and evaluating a model inside a stage, and recording its learning curve."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ MAXIMUM_TOKENS = 64
 
 _FIRST_WORD_ID = 1000  # in BERT's vocabulary special tokens, unused ones and characters come before it
 _SPECIAL_TOKENS = 2  # [CLS] and [SEP]
-_WORDS = 20_000  # roughly the words of SST-2 that are a single token
+_WORDS = 20_000  # approximate number of words of SST-2 that are a single token
 
 
 def sentence_lengths(sentences: int, seed: int) -> NDArray[np.int64]:
@@ -89,7 +89,7 @@ def _accuracy(answers: Answers) -> float:
 
 
 def text_task(sentences: int, config: BenchConfig) -> Task:
-    """A task with texts of made-up words, as long as those of SST-2 if every word is one token."""
+    """A task with texts of generated words, as long as those of SST-2 if every word is one token."""
     lengths = sentence_lengths(sentences, config.seed)
     examples = generated_examples(lengths, config.architecture, config.seed)
     task = generated_task(examples, examples)
@@ -116,7 +116,7 @@ class RepresentativeBatches(EpochSampler):
     """Warm-up batches, then a few batches of an epoch that are padded on average like all of them.
 
     An epoch of fewer sentences would have more padding: batches are cut from sentences sorted by length, and fewer
-    sentences are less alike.
+    sentences differ more in length.
     """
 
     warm_up: int  #: batches at the start

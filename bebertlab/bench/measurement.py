@@ -1,4 +1,4 @@
-"""What is measured and how: interleaved timings, their ratios, and the rows of the benchmark."""
+"""Measuring: interleaved timings, their ratios, and the rows of the benchmark."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Ratio:
 
 @frozen(kw_only=True)
 class RowSpec:
-    """What a row measures, and its goal."""
+    """The measured ratio of a row, and its goal."""
 
     name: str  #: `group.member`; also selects the row on the command line
-    description: str  #: which two things are compared
+    description: str  #: the two sides of the comparison
     better: Better
     goal: float | None = None  #: bound on the ratio; None: for information only
     quick: bool = True  #: also measured with `--quick`

@@ -1,4 +1,4 @@
-"""Memory of training: the peak of a process or GPU, and the tensors that a piece of work allocates."""
+"""Memory of training: the peak of a process or GPU, and the tensors that a computation allocates."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from bebertlab.model.spec import quantizable_modules
 
 REFERENCE = "reference"  #: in place of the name of a scheme: Hugging Face's full-precision training
 
-_STEPS = 2  # later steps allocate nothing that stays
+_STEPS = 2  # later steps allocate no persistent memory
 _STATUS = Path("/proc/self/status")
 _CLEAR_PEAK = Path("/proc/self/clear_refs")
 _FLOAT_BYTES = 4
-_LINEAR_TOKENS = 1  # few enough that no activation is as large as a weight
+_LINEAR_TOKENS = 1  # few enough tokens that no activation is as large as a weight
 
 
 def training_peak_bytes(name: str, config: BenchConfig) -> int:
@@ -133,7 +133,7 @@ def _status_bytes(name: str) -> int:
 
 @frozen(kw_only=True)
 class Allocation:
-    """Bytes of the tensors, of at least a certain size, that a piece of work allocated."""
+    """Bytes of the tensors of at least a certain size that a computation allocated."""
 
     total_bytes: int  #: of all, freed or not
     peak_bytes: int  #: allocated at once

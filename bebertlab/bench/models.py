@@ -1,4 +1,4 @@
-"""What is benchmarked: the configuration of a run, the sizes of the models, and the quantization schemes."""
+"""The subjects of the benchmark: configuration of a run, sizes of the models, quantization schemes."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def in_processes(call: Callable[..., T], arguments: Sequence[tuple[object, ...]]
 
 
 class TrainingWorker:
-    """A process that trains a scheme whenever it is asked for more steps; a context manager.
+    """A process that trains a scheme by the requested number of steps; a context manager.
 
     The model is built at once: call `wait` before the first `start`.
 

@@ -144,7 +144,7 @@ class _MarkedCall:
 _MARK = "part: "
 _BACKWARD = "autograd::engine::evaluate_function: "
 _ACCUMULATE = "AccumulateGrad"
-#: classes of ours and of transformers, by what the operations outside their submodules compute
+#: classes of bebertlab and of transformers, by the part that operations outside their submodules belong to
 _PART_OF_CLASS = {
     "Embeddings": StepPart.EMBEDDING,
     "BertEmbeddings": StepPart.EMBEDDING,

@@ -17,23 +17,23 @@ from bebertlab.data.batches import POOL
 from bebertlab.interfaces.distillation import DistillationOptions, Phase, resolve_phases
 from bebertlab.model.bert import BertClassifier
 from bebertlab.training.labels import NoneOptions
-from bebertlab.training.loop import under_way
+from bebertlab.training.loop import started_phase
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 
 #: length of sentences that are all equally long: a little over the mean of SST-2
 TOKENS = 16
-_SELECT_EXAMPLES = 8  # not used: a phase of one epoch keeps its last state
+_SELECT_EXAMPLES = 8  # unused: a phase of one epoch keeps its last state
 
 
 class StepwiseTraining:
-    """A training phase that runs only as many steps as asked for; a context manager."""
+    """A training phase that runs by the requested number of steps; a context manager."""
 
     def __init__(self, model: BertClassifier, phase: Phase, setup: TrainingSetup) -> None:
         self._device = setup.device
         self._stack = ExitStack()
-        self.run = self._stack.enter_context(under_way(model, evolve(phase, epochs=1), setup))
+        self.run = self._stack.enter_context(started_phase(model, evolve(phase, epochs=1), setup))
         self._steps = self.run.steps()
 
     def train(self, steps: int) -> float:

@@ -23,7 +23,7 @@ from bebertlab.cli.options import (
 )
 from bebertlab.config.humanize import format_duration, format_size
 from bebertlab.errors import UserError, unknown
-from bebertlab.locations import beside
+from bebertlab.locations import path_from
 
 if TYPE_CHECKING:
     from bebertlab.store.manifest import Manifest
@@ -85,7 +85,7 @@ def why(
     known: dict[str, Mapping[str, Any]] = {manifest.key: manifest.parts for manifest in manifests}
     path, colon, stage = name.rpartition(":")
     if colon:
-        key, kind = _recipe_stage(settings, beside("", path), stage, sets, device, threads, known)
+        key, kind = _recipe_stage(settings, path_from("", path), stage, sets, device, threads, known)
     else:
         key = find_key(name, work)
         manifest = store_.peek(key)

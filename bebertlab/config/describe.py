@@ -222,5 +222,5 @@ def _built(cls: type[Options]) -> type[object] | None:
 
 
 def _own_doc(cls: type[object]) -> str:
-    # attrs writes no docstring of its own; an inherited one would describe the role, not the part
+    # attrs adds no docstring; an inherited one would describe the role, not the part
     return inspect.cleandoc(vars(cls).get("__doc__") or "")

@@ -19,7 +19,7 @@ Positions = NDArray[np.int64]
 POOL = 50
 #: minimum of padded tokens of an evaluation batch on a CPU: measured, more do not fit into the caches for wide models
 EVALUATION_TOKENS = 1024
-#: activations of the widest layer in such a batch: narrow models take more tokens, since their calls cost the most
+#: activations of the widest layer in such a batch: narrow models get more tokens, since call overhead dominates there
 EVALUATION_ACTIVATIONS = 2**19
 #: padded tokens on a GPU, enough to use all of it
 EVALUATION_TOKENS_GPU = 16384
@@ -39,7 +39,7 @@ class BatchPlan:
 def group_for_training(
     lengths: Positions, drawn: Positions, batch_size: int, generator: np.random.Generator
 ) -> BatchPlan:
-    """Shuffle the drawn positions, sort pools of them by length, cut batches, shuffle the batches.
+    """Shuffle the drawn positions, sort pools of them by length, divide them into batches, shuffle the batches.
 
     If the batch size does not divide the number of examples, one batch is smaller; it is drawn at random, since a fixed
     one would give the longest examples of a pool the most weight.
@@ -68,7 +68,7 @@ def evaluation_tokens(widest: int, device: str = "cpu") -> int:
 
 
 def group_for_evaluation(lengths: Positions, budget: int) -> BatchPlan:
-    """Every example once, longest first (a lack of memory shows at once), with at most `budget` padded tokens."""
+    """Every example once, longest first so that a lack of memory shows early; with at most `budget` tokens."""
     order = np.argsort(-lengths, kind="stable")
     sizes, start = [], 0
     while start < len(order):

@@ -1,6 +1,6 @@
 """Metrics as the GLUE tables print them, over a whole split at once in percent of the best value, and calibration.
 
-Predictions and labels are (N,): integers for classes, floats for regression. Where predictions never vary, every metric
+Predictions and labels are (N,): integers for classes, floats for regression. For constant predictions, every metric
 of them but accuracy is 0, without a warning.
 Source: GLUE, arXiv:1804.07461; scikit-learn and scipy compute.
 """
@@ -28,7 +28,7 @@ def accuracy(predictions: Labels, labels: Labels) -> float:
 
 
 def matthews(predictions: Labels, labels: Labels) -> float:
-    """Matthews' correlation of classes, -100 to 100: 0 is chance, whatever the shares of the classes.
+    """Matthews' correlation of classes, -100 to 100: 0 is chance, whatever the frequencies of the classes.
 
     >>> round(matthews(np.array([1, 0, 1, 1]), np.array([1, 0, 0, 1])), 2)
     57.74
@@ -79,14 +79,16 @@ def expected_calibration_error(probabilities: Scores, labels: Labels, *, bins: i
     """Mean distance of confidence and accuracy over bins of equal counts (adaptive bins), in percent; 0 is best.
 
     The confidence of an example is the largest of its probabilities (N, C). A calibrated model does not reach 0 on a
-    small split: with fewer examples a bin, the accuracy of each strays further from its confidence by chance.
+    small split: with fewer examples per bin, the accuracy of each differs more from its confidence by chance.
     Source: Nixon et al. 2019, arXiv:1904.01685, of Naeini et al. 2015 with bins of equal width.
 
     >>> expected_calibration_error(np.array([[0.75, 0.25], [0.25, 0.75]]), np.array([0, 1]), bins=1)
     25.0
     """
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    order = np.lexsort((correct, confidence))  # of equal confidence by correctness: the order of examples is no matter
+    order = np.lexsort(
+        (correct, confidence)
+    )  # examples of equal confidence are sorted by correctness, so that their order does not matter
     gaps = (
         len(rows) * abs(confidence[rows].mean() - correct[rows].mean())
         for rows in np.array_split(order, min(bins, len(order)))
@@ -173,6 +175,6 @@ def _correlation(compute: Callable[[Labels, Labels], Any], predictions: Labels, 
     if _constant(predictions) or _constant(labels):
         return 0.0
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nearly constant scores: the number is rough, and rightly near 0
+        warnings.simplefilter("ignore")  # nearly constant scores: the result is imprecise, but correctly near 0
         value = compute(predictions.astype(np.float64), labels.astype(np.float64)).statistic
     return float(100.0 * np.clip(value, -1.0, 1.0))

@@ -42,15 +42,15 @@ class Overlap:
     short: int  #: shorter texts of the first split that occur in texts of the second
 
     def metrics(self) -> dict[str, float]:
-        """The counts by name, e.g. "overlap/train_validation_same"; those that are 0 are left out."""
+        """The counts by name, e.g. "overlap/train_validation_same"; those that are 0 are omitted."""
         counts = {"same": self.same, "shared": self.shared, "short": self.short}
         return {overlap(self.first, self.second, kind): count for kind, count in counts.items() if count}
 
     def warning(self, *, generated: bool) -> str | None:
         """What users must know when they read a score; None if the overlap is small.
 
-        An overlap of select with train lets it choose by what was seen in training. A published validation set cannot
-        be changed: only whole examples count there. The texts of generated tasks share parts in any split.
+        An overlap of select with train selects by examples that were seen in training. A published validation set
+        cannot be changed: only whole examples count there. The texts of generated tasks share parts in any split.
         """
         shared = self.shared if self.second == SELECT and not generated else 0
         if 100 * (self.same + shared) <= self.size:

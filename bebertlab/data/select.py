@@ -1,4 +1,4 @@
-"""Splitting `select` off a training set."""
+"""Splitting off `select` from a training set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.task import Labels, Split
 
 _BINS = 5  #: of scores, for regression
-_LARGE = 20  #: groups of more than 1 / _LARGE of the wanted examples are taken last
+_LARGE = 20  #: groups of more than 1 / _LARGE of the requested examples are taken last
 
 
 def split_off_select(whole: Split, *, fraction: float, most: int) -> tuple[Split, Split]:
@@ -31,10 +31,10 @@ def split_off_select(whole: Split, *, fraction: float, most: int) -> tuple[Split
     Raises:
         UserError: all examples are one group.
     """
-    wanted = max(min(round(fraction * len(whole)), most, len(whole) - 1), 1)
-    grouping = _grouping(whole, wanted)
+    target_size = max(min(round(fraction * len(whole)), most, len(whole) - 1), 1)
+    grouping = _grouping(whole, target_size)
     groups = _groups(grouping, _strata(whole.labels))
-    chosen = _choose(groups, wanted, np.bincount(_strata(whole.labels)))
+    chosen = _choose(groups, target_size, np.bincount(_strata(whole.labels)))
     selected = np.array([name in chosen for name in grouping.names]) & ~grouping.common
     if not selected.any():
         raise UserError(
@@ -58,14 +58,14 @@ class _Group:
         return int(self.counts.sum())
 
 
-def _grouping(whole: Split, wanted: int) -> TextGroups:
+def _grouping(whole: Split, target_size: int) -> TextGroups:
     """The strictest grouping that leaves enough examples to choose from."""
     examples = examples_of(whole.texts, whole.pairs)
     most: int | None = None
     while True:
         grouping = text_groups(examples, given=whole.groups, most=most)
-        small = sum(size for size in _sizes(grouping).values() if size <= wanted)
-        if small >= wanted or most == 1:
+        small = sum(size for size in _sizes(grouping).values() if size <= target_size)
+        if small >= target_size or most == 1:
             return grouping
         most = max((most or len(whole)) // 2, 1)
 
@@ -96,18 +96,18 @@ def _groups(grouping: TextGroups, strata: NDArray[np.int64]) -> list[_Group]:
     return [_Group(name=name, counts=count, tied=name in tied) for name, count in counts.items()]
 
 
-def _choose(groups: Sequence[_Group], wanted: int, totals: NDArray[np.int64]) -> set[str]:
+def _choose(groups: Sequence[_Group], target_size: int, totals: NDArray[np.int64]) -> set[str]:
     """Names of the groups that make up `select`; `totals` are the examples of each class in the training set."""
-    targets = _targets(totals, wanted)
+    targets = _targets(totals, target_size)
     counts = np.zeros_like(totals)
     chosen: set[str] = set()
     for approximate in (False, True):  # first groups that fit exactly, then those that bring the counts closer
-        for group in _by_priority(groups, wanted):
+        for group in _by_priority(groups, target_size):
             after = counts + group.counts
             if group.name in chosen or (after >= totals)[group.counts > 0].any():
                 continue  # some examples of each class must be left for training
             closer = np.abs(targets - after).sum() < np.abs(targets - counts).sum()
-            if (closer and after.sum() <= wanted) if approximate else (after <= targets).all():
+            if (closer and after.sum() <= target_size) if approximate else (after <= targets).all():
                 chosen.add(group.name)
                 counts = after
     if not chosen and len(groups) > 1:
@@ -115,16 +115,16 @@ def _choose(groups: Sequence[_Group], wanted: int, totals: NDArray[np.int64]) ->
     return chosen
 
 
-def _by_priority(groups: Sequence[_Group], wanted: int) -> Iterator[_Group]:
-    large = max(wanted // _LARGE, 1)
+def _by_priority(groups: Sequence[_Group], target_size: int) -> Iterator[_Group]:
+    large = max(target_size // _LARGE, 1)
     yield from sorted(groups, key=lambda group: (group.tied, group.size > large, _hash(group.name)))
 
 
-def _targets(totals: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
-    """Examples of each class in `select`: in proportion to `totals`, `wanted` in total."""
-    exact = totals * wanted / totals.sum()
+def _targets(totals: NDArray[np.int64], target_size: int) -> NDArray[np.int64]:
+    """Examples of each class in `select`: in proportion to `totals`, `target_size` in total."""
+    exact = totals * target_size / totals.sum()
     targets: NDArray[np.int64] = np.floor(exact).astype(np.int64)
-    rounded_up = np.argsort(targets - exact, kind="stable")[: wanted - int(targets.sum())]
+    rounded_up = np.argsort(targets - exact, kind="stable")[: target_size - int(targets.sum())]
     targets[rounded_up] += 1
     return targets
 

@@ -26,7 +26,7 @@ class TextGroups:
 
     names: tuple[str, ...]  #: (N,) the same in every order of the examples
     common: NDArray[np.bool_]  #: (N,) phrases that occur in several texts and belong to none of them
-    tied: NDArray[np.bool_]  #: (N,) pairs with a text that occurs in more pairs than it may connect
+    tied: NDArray[np.bool_]  #: (N,) pairs with a text that occurs in too many pairs to connect them
 
 
 def words_of(text: str) -> Words:
@@ -90,8 +90,8 @@ def text_groups(
     """Groups of examples that share a text; `given` are names of further groups, by example.
 
     Pairs belong together if they have a text in common. A single text belongs to the longest text in which it occurs; a
-    phrase of fewer than `PHRASE` words that occurs in several of them connects nothing. With `most`, texts that occur
-    in more than `most` pairs or texts connect nothing either.
+    phrase of fewer than `PHRASE` words that occurs in several of them connects no examples. With `most`, texts that
+    occur in more than `most` pairs or texts connect no examples either.
     """
     sets = _Sets(len(examples))
     sets.join_equal(examples)
@@ -103,10 +103,12 @@ def text_groups(
         common, tied = sets.join_phrases([text for (text,) in examples], most), set[Words]()
         if given is not None:  # examples with a given group stay in it
             common.clear()
-    return TextGroups(names=sets.names(examples), common=_holding(examples, common), tied=_holding(examples, tied))
+    return TextGroups(
+        names=sets.names(examples), common=_containing(examples, common), tied=_containing(examples, tied)
+    )
 
 
-def _holding(examples: Sequence[Example], texts: Set[Words]) -> NDArray[np.bool_]:
+def _containing(examples: Sequence[Example], texts: Set[Words]) -> NDArray[np.bool_]:
     """(N,) whether an example has one of the texts."""
     return np.array([not texts.isdisjoint(example) for example in examples], dtype=np.bool_)
 

@@ -36,9 +36,9 @@ TOKENIZER_FILES = (TOKENIZER_FILE, SETTINGS_FILE, SPECIAL_TOKENS_FILE, ADDED_TOK
 
 @frozen(kw_only=True, eq=False, slots=False)
 class ModelTokenizer:
-    """How texts become the tokens of a model. The truncation and padding settings of its files are removed."""
+    """Converts texts into the tokens of a model. The truncation and padding settings of its files are removed."""
 
-    folder: Path  #: it was read from
+    folder: Path  #: that it was read from
     tokenizer: Tokenizer
     maximum_tokens: int | None  #: longest input according to its files; None: no limit
     padding: int  #: id of the padding token

@@ -17,9 +17,9 @@ from bebertlab.files import read_json
 TOKENIZER_FILE = "tokenizer.json"
 _PANIC = "PanicException"  #: no module has this class
 
-#: classes that do more in Python than a tokenizer.json defines
+#: classes whose Python code does more than a tokenizer.json defines
 _IN_PYTHON = ("BertJapaneseTokenizer", "BertweetTokenizer", "TapasTokenizer")
-#: classes that use a tokenizer.json as it is; the others have settings of their own
+#: classes that use a tokenizer.json unchanged; the others have additional settings
 _AS_IT_IS = ("PreTrainedTokenizerFast", "TokenizersBackend")
 
 
@@ -31,7 +31,7 @@ def read_tokenizer_file(path: Path, settings: TokenizerSettings) -> Tokenizer:
     Raises:
         UserError: it is damaged, contradicts the settings, or its class is not supported.
     """
-    read_json(path)  # its messages are clearer
+    read_json(path)  # the messages of this function are clearer
     try:
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except Exception as error:  # the package raises no more specific class

@@ -120,7 +120,7 @@ def _has_accent(token: str) -> bool:
 
 
 def _is_bracketed(token: str) -> bool:
-    """Whether it is a special token such as [unused1] or [E1], whose letters do not count."""
+    """Whether it is a special token such as [unused1] or [E1], whose letters are ignored."""
     return token.startswith("[") and token.endswith("]") and len(token) > 2
 
 

@@ -1,4 +1,4 @@
-"""Whether two models of the same sizes compute the same."""
+"""Comparing two models of the same sizes: whether they compute the same function."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def compare_models(
 ) -> Equality:
     """Compare the logits of both models, and each module of the second one with that of the first on the same input.
 
-    The second comparison is sharper and fairer: activations that differ in the last bit can be rounded to different
-    levels, after which whole models diverge although each of their modules computes the same. Modules at the paths
-    `changed` are left out of it.
+    The second comparison is stricter and more robust: activations that differ in the last bit can be rounded to
+    different levels, after which whole models diverge although each of their modules computes the same. Modules at the
+    paths `changed` are excluded from it.
     """
     first, second = prepare(before), prepare(after)
     with _record_calls(first.network, quantizable_modules(before.architecture)) as calls:

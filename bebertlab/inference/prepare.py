@@ -50,12 +50,12 @@ class InferenceModel:
         return outputs if self.precision == "fp32" else in_float(outputs)
 
     def with_dropout(self) -> InferenceModel:
-        """The same model with dropout, for a teacher whose answers vary; prepared modules are shared."""
+        """The same model with dropout, for a teacher with random outputs; prepared modules are shared."""
         return evolve(self, network=_copy_with_dropout(self.network))
 
 
 def prepare(model: Network, precision: Precision = "fp32") -> InferenceModel:
-    """The inference twin of a model, in evaluation mode; the model stays as it is, whatever mode it is in.
+    """The inference twin of a model, in evaluation mode; the model itself is not changed, whatever its mode.
 
     Weights are quantized once. In float32, a model with quantized activations computes exactly: the levels at every
     quantizer are the same on every processor, with any number of threads (`inference/modules.py`), unless a parameter
@@ -113,8 +113,8 @@ class _Copying:
         return ExactAttention.of(twin) if isinstance(twin, SelfAttention) else twin
 
 
-#: dicts of a module that are its own: what is registered on a copy must not reach the original
-_OWN_DICTS = (
+#: dicts of a module that are copied: registering something on a copy must not change the original
+_COPIED_DICTS = (
     "_parameters",
     "_buffers",
     "_modules",
@@ -131,7 +131,7 @@ def _copy_module(module: nn.Module) -> nn.Module:
     twin: nn.Module = object.__new__(type(module))
     attributes = vars(twin)
     attributes.update(vars(module))
-    for name in _OWN_DICTS:
+    for name in _COPIED_DICTS:
         attributes[name] = attributes[name].copy()
     attributes["training"] = False
     if isinstance(twin, Encoder):

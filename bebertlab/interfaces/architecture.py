@@ -12,7 +12,7 @@ from bebertlab.interfaces.quantizer import QuantizerOptions
 
 
 class Site(StrEnum):
-    """Where quantizers can be: at the first eight on weights (and inputs, but for embeddings), else on activations."""
+    """Where quantizers can be: weights (and inputs, except embeddings) at the first eight sites, else activations."""
 
     WORD_EMBEDDING = "word_embedding"
     QUERY = "query"
@@ -52,7 +52,7 @@ _size = validators.and_(validators.instance_of(int), validators.ge(1), validator
 
 @frozen(kw_only=True)
 class Architecture:
-    """Sizes of a BERT classifier; the width of attention is heads * head_size, whatever `hidden` is."""
+    """Sizes of a BERT classifier; the width of attention, heads * head_size, is independent of `hidden`."""
 
     vocabulary: int = field(validator=_size)
     positions: int = field(validator=_size)
@@ -71,7 +71,7 @@ class Architecture:
 
 @frozen(kw_only=True)
 class QuantSpec:
-    """What is quantized where; an empty spec is a full-precision model."""
+    """The quantizer of each site; an empty specification is a full-precision model."""
 
     weights: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: keys: weight sites
     inputs: Mapping[Site, QuantizerOptions] = field(factory=dict)  #: of the linear layer at a site; keys: linear sites
@@ -81,13 +81,13 @@ class QuantSpec:
     branches: Mapping[str, int] = field(factory=dict)  #: number of summed branches by module path; 1 if absent
 
     def with_branches(self, branches: Mapping[str, int]) -> QuantSpec:
-        """The same spec with other branch counts."""
+        """The same specification with other branch counts."""
         return evolve(self, branches=dict(branches))
 
 
 @frozen(kw_only=True, eq=False)
 class Checkpoint:
-    """A model without code: its sizes, spec, and tensors by parameter name (those of `BertClassifier`)."""
+    """A model without code: its sizes, specification, and tensors by parameter name (those of `BertClassifier`)."""
 
     architecture: Architecture
     spec: QuantSpec

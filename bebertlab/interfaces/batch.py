@@ -16,8 +16,8 @@ class Tap(StrEnum):
     SCORES = "scores"  #: L tensors (B, A, T, T): before softmax, scaled, -10000 on masked keys
     PROBABILITIES = "probabilities"  #: L tensors (B, A, T, T): after softmax, before dropout and quantization
     QUERY_SIMILARITY = "query_similarity"  #: L tensors (B, A, T, T): Q Q^T / sqrt(D), real-valued Q, no mask
-    KEY_SIMILARITY = "key_similarity"  #: the same of K
-    VALUE_SIMILARITY = "value_similarity"  #: the same of V
+    KEY_SIMILARITY = "key_similarity"  #: likewise for K
+    VALUE_SIMILARITY = "value_similarity"  #: likewise for V
 
 
 @frozen(kw_only=True, eq=False)
@@ -45,7 +45,7 @@ class Batch:
 
 @frozen(kw_only=True, eq=False)
 class Outputs:
-    """What a model returns."""
+    """The outputs of a model."""
 
     logits: Tensor  #: (B, C)
     taps: Mapping[Tap, tuple[Tensor, ...]]  #: exactly those requested

@@ -1,7 +1,7 @@
-"""What a quantizer may do beyond its contract: protocols, of which it implements none, one or several.
+"""Optional capabilities of a quantizer, as protocols of which it may implement any.
 
-To implement one, give the quantizer the attribute or method; inheriting from the protocol is optional. The model finds
-a capability by `isinstance` when it is built. `bebertlab.testing.check_quantizer` checks the rule of each.
+To implement one, give the quantizer the attribute or method; inheriting from the protocol is optional. The model
+detects a capability by `isinstance` when it is built. `bebertlab.testing.check_quantizer` checks the rule of each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ParameterGroup:
     parameters: tuple[nn.Parameter, ...]
     learning_rate: float | None = None  #: None is the stage's `quantizer_learning_rate`
     weight_decay: float | None = None  #: None is the stage's `quantizer_weight_decay`
-    no_decay_group: bool = False  #: learns as the biases of the model do: the rate of the weights, no decay
+    no_decay_group: bool = False  #: learns like the biases of the model: the learning rate of the weights, no decay
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ class SupportsUnscaled(Protocol):
 
 @runtime_checkable
 class SupportsBranches(Protocol):
-    """Quantizes the input of a module with several branches in one go.
+    """Quantizes the input of a module with several branches in one call.
 
     Rule: the results equal `forward(x)` of every branch, and parameters and x get the same gradients. Results that are
     equal bit for bit may be one tensor: the branches then share one product.
@@ -72,7 +72,7 @@ class SupportsBranches(Protocol):
 
 @runtime_checkable
 class SupportsBranchCodes(Protocol):
-    """Encodes the input of a module with several branches in one go.
+    """Encodes the input of a module with several branches in one call.
 
     Rule: the results equal `encode(x)` of every branch. Codes that are equal may be one object: they are then
     converted for integer products once.
@@ -84,13 +84,13 @@ class SupportsBranchCodes(Protocol):
 
 @runtime_checkable
 class SupportsProgress(Protocol):
-    """Follows the progress of the training, for a gradient that changes in its course (IR-Net's).
+    """Follows the progress of the training, for a gradient that changes during training (IR-Net's).
 
     Rule: neither the values of `forward` nor the state dict depend on it.
     """
 
     def progress(self, fraction: float) -> None:
-        """Called before each training step with the fraction of the training that is done, in [0, 1)."""
+        """Called before each training step with the completed fraction of the training, in [0, 1)."""
 
 
 @runtime_checkable
@@ -106,10 +106,10 @@ class SupportsParameterGroups(Protocol):
 
 @runtime_checkable
 class SupportsStateTransfer(Protocol):
-    """Has tensors that mean the same under other options of the same kind (BiT's shift, whatever the bits).
+    """Has tensors that keep their meaning under other options of the same kind (BiT's shift at any number of bits).
 
-    A model keeps them where a scheme only changes these options; the others start anew.
-    Rule: they are names of the state dict; a name whose tensor these options do not have is allowed.
+    A model keeps them where a scheme only changes these options; the others are initialized again.
+    Rule: they are names of the state dict; names without a tensor under these options are allowed.
     """
 
     transferable_state: frozenset[str]  #: names in the state dict
@@ -129,7 +129,7 @@ CAPABILITIES: dict[str, type] = {
 
 
 def parameter_groups(quantizer: Quantizer) -> list[ParameterGroup]:
-    """The groups of a quantizer's parameters: those that it gives, or one with all of them."""
+    """The groups of a quantizer's parameters: those that it declares, or one with all of them."""
     if isinstance(quantizer, SupportsParameterGroups):
         return [*quantizer.parameter_groups()]
     parameters = tuple(quantizer.parameters())

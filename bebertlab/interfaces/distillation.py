@@ -23,7 +23,7 @@ def _distinct(_: object, attribute: Attribute[Any], values: tuple[float, ...]) -
         raise ValueError(f"'{attribute.name}' has a value twice: {values}")
 
 
-#: validator of fractions of a model: at least one, each in (0, 1], none twice
+#: validator of fractions of a model: at least one, each in (0, 1], without duplicates
 fractions = validators.and_(
     validators.min_len(1), validators.deep_iterable(validators.and_(validators.gt(0), validators.le(1))), _distinct
 )

@@ -1,4 +1,4 @@
-"""Ensembles: what each member trains on, its weight, and how members are merged."""
+"""Ensembles: the sample weights and the weight of each member, and how members are merged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 class Sampling(StrEnum):
-    """How the weights of the examples enter the training of a member."""
+    """How the training of a member uses the weights of the examples."""
 
     ALL = "all"  #: every example once an epoch; the weights are not used
     BOOTSTRAP = "bootstrap"  #: N draws with replacement (or `draws`), the same in every epoch
@@ -29,7 +29,7 @@ class Sampling(StrEnum):
 
 @frozen(kw_only=True, eq=False)
 class SampleWeights:
-    """What one member trains on."""
+    """The training examples of a member and their weights."""
 
     sampling: Sampling
     weights: Floats  #: (N,) over the train split in dataset order, sum 1
@@ -37,8 +37,8 @@ class SampleWeights:
     draws: int | None = None  #: examples per epoch of BOOTSTRAP and RESAMPLE; None: N
 
     def problem(self, examples: int) -> str:
-        """What makes it invalid for that many examples; empty if it is valid."""
-        if not isinstance(self.sampling, Sampling):  # a plain string equals a member of the enumeration, but is none
+        """Why it is invalid for that many examples; empty if it is valid."""
+        if not isinstance(self.sampling, Sampling):  # a plain string compares equal to a member of the enumeration
             expected = ", ".join(f"Sampling.{sampling.name}" for sampling in Sampling)
             return f"sampling {self.sampling!r}, expected one of {expected}"
         weights = self.weights
@@ -62,7 +62,7 @@ class SampleWeights:
 
 @frozen(kw_only=True, eq=False)
 class MemberResult:
-    """The weight of a trained member, and what the next one trains on."""
+    """The weight of a trained member, and the sample weights of the next one."""
 
     weight: float  #: the member's weight in the ensemble; 0 if it was discarded
     kept: bool
@@ -71,7 +71,7 @@ class MemberResult:
     next: SampleWeights | None
 
     def problem(self, examples: int) -> str:
-        """What makes it invalid for a member trained on that many examples; empty if it is valid."""
+        """Why it is invalid for a member trained on that many examples; empty if it is valid."""
         if not np.isfinite(self.weight) or self.weight < 0:
             return f"weight {self.weight}, expected a finite number of at least 0"
         if not self.kept and self.weight:
@@ -83,7 +83,7 @@ class MemberResult:
 
 
 class Ensemble(ABC):
-    """A strategy. A member knows its index and its predecessor, never the ensemble's size.
+    """A strategy. It depends on the index and the predecessor of a member, never on the size of the ensemble.
 
     Each member builds the strategy again, in another process: what both methods return must be a function of their
     arguments. Random choices come from `data.uniform` with the member's index among its arguments: they then depend on
@@ -92,7 +92,7 @@ class Ensemble(ABC):
 
     @abstractmethod
     def first(self, index: int, data: TrainingData) -> SampleWeights:
-        """What member `index` trains on if no other member was updated before it.
+        """The sample weights of member `index` if no other member was updated before it.
 
         That is member 0, and every member of an ensemble that is not sequential.
         """
@@ -127,7 +127,7 @@ class MergerOptions(Options):
     """The options of a rule that merges members."""
 
     role: ClassVar[str] = "merger"
-    probabilities: ClassVar[bool] = False  #: the scores of classes are shares that add up to 1, not logits
+    probabilities: ClassVar[bool] = False  #: the scores of classes are probabilities that sum to 1, not logits
 
     @abstractmethod
     def build(self, classes: int) -> Merger:

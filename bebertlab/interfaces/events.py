@@ -30,7 +30,7 @@ class TrialState(StrEnum):
 
 
 def trial_id(number: int) -> str:
-    """What a trial is called in names, files and messages.
+    """The short name of a trial in files and messages.
 
     >>> trial_id(7)
     't007'
@@ -43,18 +43,18 @@ class PlannedStage:
     """A stage that a trial will run, or find in the store."""
 
     stage: str  #: name in the recipe, e.g. "members.0"
-    stage_kind: str  #: what YAML calls the stage, e.g. "distill"
+    stage_kind: str  #: kind of the stage in YAML, e.g. "distill"
     key: str  #: of its artifact in the store
 
 
 @frozen(kw_only=True)
 class StageResult(PlannedStage):
-    """A finished stage: what a trial keeps of it."""
+    """The result of a finished stage, as recorded by a trial."""
 
     stored: bool = False  #: it was in the store and did not run
-    seconds: float = 0.0  #: what it took to build, also where it was stored
+    seconds: float = 0.0  #: build time, also of a stored stage
     metrics: Mapping[str, float] = field(factory=dict, converter=_read_only)  #: of its `metrics.json`
-    warnings: tuple[str, ...] = ()  #: what users must know of the artifact; a stored stage repeats its warnings
+    warnings: tuple[str, ...] = ()  #: warnings about the artifact; a stored stage repeats them
 
 
 @frozen(kw_only=True)
@@ -66,15 +66,15 @@ class StageStarted(PlannedStage):
 
 @frozen(kw_only=True)
 class StageProgress(PlannedStage):
-    """A running stage reports how far it is, and what it measured."""
+    """A running stage reports its progress and measured values."""
 
     trial: int | None = None  #: number of the trial; None outside a study
-    fraction: float = 0.0  #: done, 0 to 1
+    fraction: float = 0.0  #: completed, 0 to 1
     text: str = ""  #: e.g. "epoch 2/3"
     values: Mapping[str, float] = field(
         factory=dict, converter=_read_only
-    )  #: what it measured, e.g. {"train/loss": 0.31, "select/score": 84.2}
-    step: int | None = None  #: optimizer steps so far, the axis of `values`; None where there are no steps
+    )  #: measured values, e.g. {"train/loss": 0.31, "select/score": 84.2}
+    step: int | None = None  #: optimizer steps so far, the axis of `values`; None without steps
     epoch: float | None = None  #: epochs so far; 1.5 is the middle of the second
 
 
@@ -96,7 +96,7 @@ class StageFinished(StageResult):
 
 
 StageEvent = StageStarted | StageProgress | StageFinished
-"""What happens to a stage while a recipe runs."""
+"""An event of a stage while a recipe runs."""
 
 
 @frozen(kw_only=True)
@@ -111,7 +111,7 @@ class TrialRecord:
     metrics: Mapping[str, float] = field(factory=dict, converter=_read_only)  #: e.g. "validation/score"
     error: str | None = None  #: one line: where and what
     seconds: float = 0.0  #: wall time of the trial itself, stored stages excluded
-    device: str | None = None  #: that its stages ran on; None where none ran
+    device: str | None = None  #: that its stages ran on; None if none ran
     planned: tuple[PlannedStage, ...] = ()  #: of a running trial: its stages, in the order of the plan
     stages: tuple[StageResult, ...] = ()  #: of a complete or failed trial: the finished ones, in the order of the plan
 
@@ -123,21 +123,21 @@ class TrialRecord:
 
 @frozen(kw_only=True)
 class Question:
-    """Something a study asks; the report answers it with paired differences over seeds.
+    """A question of a study; the report answers it with paired differences over seeds.
 
     Trials are paired with the baseline's trial of the same seed and the same values on every other axis. Where
     `exclude` leaves the baseline one value of an option of the same stage (a single model has one size only), it is
-    compared with every value, each by itself, and the report says so.
+    compared with every value separately, and the report mentions this.
     """
 
-    text: str  #: as a person would ask it
+    text: str  #: in plain language
     compare: str  #: searched path
-    baseline: Any = None  #: value to compare with; None compares each value with the one before it
-    cost: str | None = None  #: stage or group whose training seconds are compared as well as the score
+    baseline: Any = None  #: value to compare with; None compares each value with the previous one
+    cost: str | None = None  #: stage or group whose training seconds are compared in addition to the score
     #: other searched paths to the values that count: one, a list, or `{not: ...}` of these. A value of `compare` that
     #: can have only one value there (a single model has size 1) is exempt where the question has a baseline
     where: Mapping[str, Any] | None = None
-    by: str | None = None  #: another searched path; the question is answered for each of its values by itself
+    by: str | None = None  #: another searched path; the question is answered for each of its values separately
 
 
 @frozen(kw_only=True)
@@ -153,22 +153,22 @@ class StudyRecord:
     identity: Mapping[str, str] = field(converter=_read_only)  #: task, encoder, recipe ..., repeated on every trial
     #: the study as plain data: defaults filled in, overrides applied, the recipe inside
     resolved: Mapping[str, Any] = field(converter=_read_only)
-    objectives: tuple[Objective, ...]  #: what trials are compared by; the first is the primary one
+    objectives: tuple[Objective, ...]  #: metrics by which trials are compared; the first is the primary one
     #: searched paths to the values seen or listed, in the study's order
     axes: Mapping[str, tuple[Any, ...]] = field(converter=_read_only)
     seeds: tuple[int, ...]
     questions: tuple[Question, ...] = ()
     is_smoke: bool = False  #: whether it is the small version that --smoke runs
-    caveats: tuple[Caveat, ...] = ()  #: of the data of every task that is searched
-    metrics: tuple[MetricInfo, ...] = ()  #: what is known of the metrics of the task, by their names in it
-    planned: int | None = None  #: trials in all; None where that is not known
+    caveats: tuple[Caveat, ...] = ()  #: caveats of the data of every searched task
+    metrics: tuple[MetricInfo, ...] = ()  #: description of the metrics of the task, by their names in it
+    planned: int | None = None  #: trials in all; None if unknown
     finished: int = 0  #: trials that had finished before this run of the command
     missing: Mapping[str, str] = field(
         factory=dict, converter=_read_only
-    )  #: stages still to be made, key to kind; empty for a sampler
-    warnings: tuple[str, ...] = ()  #: what the user must know of the study as it is written
+    )  #: stages that are not built yet, key to kind; empty for a sampler
+    warnings: tuple[str, ...] = ()  #: warnings about the study file
     not_needed: tuple[str, ...] = ()  #: stages of the recipe that the result needs in no trial, and that are not run
-    idle: tuple[str, ...] = ()  #: a sentence on each searched option that changes no result
+    idle: tuple[str, ...] = ()  #: one sentence about each searched option that changes no result
 
     @property
     def objective(self) -> str:
@@ -177,5 +177,5 @@ class StudyRecord:
 
     @property
     def maximize(self) -> bool:
-        """Whether the primary objective is to be high."""
+        """Whether the primary objective is maximized."""
         return self.objectives[0].maximize

@@ -15,7 +15,7 @@ from bebertlab.interfaces.options import Options
 
 @frozen(kw_only=True)
 class ImporterOptions(Options):
-    """The options of an importer: it knows the names and settings in checkpoints of one published code."""
+    """The options of an importer: the names and settings in checkpoints of one published code."""
 
     role: ClassVar[str] = "importer"
 
@@ -27,5 +27,5 @@ class ImporterOptions(Options):
         forward pass uses are left out of the result; its floating-point tensors are float32.
 
         Raises:
-            UserError: the checkpoint is not of this code or contradicts its config; says what was expected.
+            UserError: the checkpoint is not of this code or contradicts its config; names what was expected.
         """

@@ -24,7 +24,7 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> Mapping[str, Tensor]:
-        """The terms by name, each (B,) or scalar as `per_example` says."""
+        """The terms by name, each (B,) or scalar according to `per_example`."""
 
 
 @frozen(kw_only=True)

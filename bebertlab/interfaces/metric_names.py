@@ -1,6 +1,6 @@
-"""The names of all metrics: what they measure, in which unit, and which direction is better.
+"""The names of all metrics, with their meaning, unit and better direction.
 
-A name is `group/what`. Constants and functions here are the only place where names are spelled; stages write them, and
+A name is `group/what`. Constants and functions here are the only definitions of these names; stages write them, and
 reports, MLflow and the checks of a study's objective read them. `METRICS` lists them for the documentation.
 """
 
@@ -16,16 +16,16 @@ PERCENT = "%"  #: the unit of most scores; differences of percentages are points
 
 @frozen(kw_only=True)
 class MetricInfo:
-    """What is known of a metric, or of all metrics whose names have one pattern."""
+    """The description of a metric, or of all metrics whose names match a pattern."""
 
     name: str  #: e.g. "cost/gigaflops"; a pattern has fields in braces, e.g. "cost/{stage}_seconds"
     unit: str = ""  #: "%", "MiB", "s" ...; empty for counts and ratios
-    maximize: bool | None = None  #: whether higher is better; None where neither direction is
-    decimals: int = 2  #: that are worth showing
+    maximize: bool | None = None  #: whether higher is better; None if neither direction is
+    decimals: int = 2  #: digits after the decimal point in reports
     description: str = ""
 
     def matches(self, name: str) -> bool:
-        """Whether a name is this one or has this pattern.
+        """Whether a name equals this name or matches this pattern.
 
         >>> MetricInfo(name="cost/{stage}_seconds").matches("cost/members_seconds")
         True
@@ -39,7 +39,7 @@ SCORE = "score"  #: repeats the main metric of a task, the same name for every t
 VALIDATION_SCORE = "validation/score"
 SELECT_SCORE = "select/score"
 
-# what a model takes
+# cost of a model
 MEMBERS_COUNT = "members/count"
 MEMBERS_KEPT = "members/kept"
 SIZE_MATRIX = "size/matrix_mebibytes"
@@ -103,7 +103,7 @@ def curve_metric(stage: str, value: str) -> str:
 
 
 def baseline_metric(baseline: str, metric: str) -> str:
-    """What a baseline, `MAJORITY` or `CHANCE`, reaches of a metric.
+    """The value of a metric for a baseline, `MAJORITY` or `CHANCE`.
 
     >>> baseline_metric(MAJORITY, VALIDATION_SCORE)
     'majority/validation_score'
@@ -112,7 +112,7 @@ def baseline_metric(baseline: str, metric: str) -> str:
 
 
 def variety(split: str) -> str:
-    """How much the answers on a split vary.
+    """How much the predictions on a split vary.
 
     >>> variety("validation")
     'variety/validation'
@@ -162,7 +162,7 @@ def truncated_splits(names: Iterable[str]) -> list[str]:
 
 
 def splitter_metric(name: str) -> str:
-    """What a splitter reports.
+    """A metric that a splitter reports.
 
     >>> splitter_metric("modules")
     'split/modules'
@@ -192,7 +192,7 @@ def overlap_parts(name: str) -> tuple[str, str, str] | None:
     return first, second, kind
 
 
-#: of splits: what shipped tasks measure, and the names that tell what is known of any other metric of a task
+#: of splits: the metrics of shipped tasks
 TASK_METRICS = (
     MetricInfo(name=SCORE, unit=PERCENT, maximize=True, description="the main metric of the task, repeated"),
     MetricInfo(name="accuracy", unit=PERCENT, maximize=True, description="correct predictions"),
@@ -252,7 +252,7 @@ OTHER_METRICS = (
     MetricInfo(
         name=TEACHER_BETTER,
         decimals=0,
-        description="1 if the teacher scores more on select than the most frequent answer, else 0",
+        description="1 if the teacher scores more on select than the majority baseline, else 0",
     ),
     MetricInfo(name=MEMBER_TRAINED, decimals=0, description="1 if the member was trained, 0 if the ensemble had ended"),
     MetricInfo(name=MEMBER_KEPT, decimals=0, description="1 if the member votes, 0 if it was rejected"),
@@ -262,7 +262,7 @@ OTHER_METRICS = (
         name="majority/{split}_{metric}",
         unit=PERCENT,
         maximize=True,
-        description="a metric of always giving the most frequent answer of the train split",
+        description="a metric of always predicting the most frequent label of the train split",
     ),
     MetricInfo(
         name="chance/{split}_{metric}",
@@ -270,7 +270,7 @@ OTHER_METRICS = (
         maximize=True,
         description="a metric of guessing, each class equally often",
     ),
-    MetricInfo(name="variety/{split}", unit=PERCENT, description="how much the answers vary"),
+    MetricInfo(name="variety/{split}", unit=PERCENT, description="how much the predictions vary"),
     MetricInfo(name="variety/{split}_labels", unit=PERCENT, description="how much the labels vary"),
     MetricInfo(name="truncated/{split}", decimals=0, maximize=False, description="texts that are truncated"),
     MetricInfo(
@@ -321,7 +321,7 @@ _SUBNET = re.compile(r"(depth_[^/]+/)?width_[^/]+/")  # before the metrics of a 
 
 
 def metric_info(name: str, task_metrics: Iterable[MetricInfo] = ()) -> MetricInfo:
-    """What is known of a metric by its name.
+    """The description of a metric by its name.
 
     A metric of a split that is neither in `task_metrics` nor one of the shipped tasks counts as a percentage of which
     higher is better; any other unknown name as a plain number.

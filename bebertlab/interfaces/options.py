@@ -18,5 +18,5 @@ class Options(ABC):
 
     role: ClassVar[str]
     kind: ClassVar[str]
-    #: increase it when results of this part change, so that cached stages run again
+    #: increase it when results of this part change, so that cached stages are built again
     revision: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Quantizers of weights and activations: the contract. What is optional is in `interfaces/capabilities.py`."""
+"""Quantizers of weights and activations: the contract. Optional capabilities are in `interfaces/capabilities.py`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from bebertlab.interfaces.options import Options
 class Alphabet:
     """The integers that the levels of a quantizer take: `low`, `low + spacing`, ..., `high`.
 
-    It says how a level is packed: as `(level - low) / spacing`, in `bits` bits; a format that packs several levels
-    together (five ternary ones in a byte) goes by `size`. What a level stands for is in `Codes`: its step and offset.
+    It determines how a level is packed: as `(level - low) / spacing`, in `bits` bits; a format that packs several
+    levels together (five ternary ones in a byte) uses `size`. The value of a level is defined in `Codes` by step and
+    offset.
 
     >>> SIGNS.size, SIGNS.bits, TERNARY.size, TERNARY.bits, Alphabet.unsigned(4)
     (2, 1, 3, 2, Alphabet(low=0, high=15, spacing=1))
@@ -99,7 +100,7 @@ class Codes:
         return self.alphabet.bits
 
     def decode(self) -> Tensor:
-        """The tensor that the codes stand for, by the same arithmetic as the quantizer's forward.
+        """The tensor that the codes represent, by the same arithmetic as the quantizer's forward.
 
         >>> Codes(levels=torch.tensor([-1, 1]), step=torch.tensor(0.5), alphabet=SIGNS).decode()
         tensor([-0.5000,  0.5000])
@@ -134,10 +135,10 @@ class Quantizer(nn.Module, ABC):
 
 @frozen(kw_only=True)
 class QuantizerOptions(Options):
-    """What YAML says of a quantizer."""
+    """The options of a quantizer."""
 
     role: ClassVar[str] = "quantizer"
-    #: where the quantizer makes sense; a scheme that puts it at another site is refused when a recipe is planned
+    #: the tensors that the quantizer is for; a scheme that puts it at another site is refused when a recipe is planned
     applies_to: ClassVar[Literal["weights", "activations", "both"]] = "both"
 
     @abstractmethod

@@ -23,7 +23,7 @@ from bebertlab.interfaces.task import TaskOptions
 
 @frozen(kw_only=True)
 class Role:
-    """What plugins contribute through one hook."""
+    """A kind of part that plugins contribute through one hook."""
 
     hook: str  #: name of the hook that returns the options classes, e.g. "bebertlab_quantizers"
     #: the abstract classes; what the hook returns is derived from one of them

@@ -30,8 +30,8 @@ class SearchDimension:
     def __attrs_post_init__(self) -> None:
         given = [name for name in ("choice", "uniform", "loguniform", "integer") if getattr(self, name) is not None]
         if len(given) != 1:
-            found = " and ".join(given) or "none"
-            raise ValueError(f"has {found}; expected one of choice, uniform, loguniform, integer")
+            actual = " and ".join(given) or "none"
+            raise ValueError(f"has {actual}; expected one of choice, uniform, loguniform, integer")
         if self.choice is not None:
             _check_choice(self.choice)
         else:
@@ -53,12 +53,12 @@ class SearchDimension:
         """The position of a value among the choices.
 
         Raises:
-            ValueError: it is none of them.
+            ValueError: it is not among them.
         """
         return [identity(item) for item in self.choice or ()].index(identity(value))
 
     def holds(self, value: object) -> bool:
-        """Whether a value is one of the dimension's."""
+        """Whether the dimension contains a value."""
         if self.choice is not None:
             return any(identity(value) == identity(item) for item in self.choice)
         low, high = self.range
@@ -68,7 +68,7 @@ class SearchDimension:
 
 @frozen(kw_only=True)
 class Objective:
-    """What makes one trial better than another."""
+    """A metric by which trials are compared, and its direction."""
 
     metric: str = VALIDATION_SCORE  #: a metric of the recipe's result
     goal: Literal["maximize", "minimize"] = "maximize"
@@ -81,7 +81,7 @@ class Objective:
 
 @frozen(kw_only=True)
 class SearchSpace:
-    """What a sampler draws points from, and what they are compared by."""
+    """The dimensions that a sampler draws points from, and the objectives of the study."""
 
     dimensions: Mapping[str, SearchDimension]  #: by searched path
     objectives: tuple[Objective, ...] = (Objective(),)  #: the first is the primary one
@@ -92,7 +92,7 @@ class SearchTrial:
     """A point that is tried with one seed."""
 
     point: SearchPoint
-    values: tuple[float, ...] | None = None  #: of the objectives, in their order; None where it is pending or failed
+    values: tuple[float, ...] | None = None  #: of the objectives, in their order; None if it is pending or failed
     pending: bool = False  #: it belongs to the batch that is being drawn
 
 
@@ -103,9 +103,9 @@ class SearchSampler(ABC):
     def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> SearchPoint:
         """Propose a point: a value of every dimension, in the order of the space.
 
-        `index` counts the points of the study. `attempt` is 0, and 1, 2, ... where the proposal before was excluded or
-        was tried already; after some attempts a free point is drawn at random instead. `trials` are those of the points
-        before, in order; a point has one for each seed.
+        `index` counts the points of the study. `attempt` is 0, and 1, 2, ... where the previous proposal was excluded
+        or already tried; after some attempts a free point is drawn at random instead. `trials` are those of the
+        previous points, in order; a point has one for each seed.
 
         The proposal must depend on the options and these three arguments alone: the study may be killed and continue
         with a new sampler at any time.
@@ -114,7 +114,7 @@ class SearchSampler(ABC):
 
 @frozen(kw_only=True)
 class SamplerOptions(Options):
-    """What YAML says of a sampler that draws points."""
+    """The options of a sampler that draws points."""
 
     role: ClassVar[str] = "sampler"
     #: whether it can search for several objectives at once; a study with several is refused otherwise
@@ -122,7 +122,7 @@ class SamplerOptions(Options):
     trials: int = field(validator=validators.ge(1))  #: points to try, each with all seeds
     batch: int = field(
         default=4, validator=validators.ge(1)
-    )  #: points drawn at once, when all before have finished; the number of workers has no influence
+    )  #: points drawn at once, after all earlier ones have finished; the number of workers has no influence
     seed: int = 0  #: of the random numbers
 
     @abstractmethod
@@ -134,25 +134,25 @@ class SamplerOptions(Options):
         """
 
     def remarks(self) -> tuple[str, ...]:
-        """Sentences on what is valid about these options but may not be meant; shown as warnings."""
+        """Warnings about options that are valid but possibly unintended."""
         return ()
 
     def random_seed(self, index: int, attempt: int) -> int:
-        """A seed for one proposal, from 0 to 2**32 - 1: always the same, and another for each index and attempt."""
+        """A seed for one proposal, from 0 to 2**32 - 1: reproducible, and different for each index and attempt."""
         text = f"{self.seed}/{index}/{attempt}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
 @frozen(kw_only=True)
 class PointListOptions(Options):
-    """What YAML says of a sampler whose points are known before the first trial, such as a grid."""
+    """The options of a sampler whose points are known before the first trial, such as a grid."""
 
     role: ClassVar[str] = "sampler"
     ranges: ClassVar[bool] = False  #: whether it can search a range; a study with one is refused otherwise
 
     @abstractmethod
     def points(self, space: SearchSpace) -> Iterable[SearchPoint]:
-        """Every point, in order; those that the study excludes are left out later."""
+        """Every point, in order; those that the study excludes are removed later."""
 
 
 def _check_choice(values: tuple[Any, ...]) -> None:

@@ -19,4 +19,4 @@ class SchemeOptions(Options):
 
     @abstractmethod
     def spec(self) -> QuantSpec:
-        """Which quantizer is at which site, and the activation of the feed-forward layers."""
+        """The quantizer of each site, and the activation of the feed-forward layers."""

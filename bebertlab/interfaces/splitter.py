@@ -1,4 +1,4 @@
-"""Splitters: a checkpoint becomes one with more branches that computes the same function."""
+"""Splitters: transforms of a checkpoint into one with more branches that computes the same function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Splitting:
     """The result of splitting a checkpoint."""
 
     checkpoint: Checkpoint  #: the split model; tensors have the dtype of the source
-    #: paths of quantizable modules that compute something else on purpose; all others must compute the same
+    #: paths of quantizable modules whose function changes on purpose; all others must compute the same
     changed: frozenset[str] = frozenset()
     metrics: Mapping[str, float] = field(factory=dict)  #: tracked as "split/" + name
     details: Mapping[str, Any] = field(factory=dict)  #: plain data, written as split.json unless empty
@@ -34,7 +34,7 @@ class Splitter(ABC):
         """The split checkpoint.
 
         Raises:
-            UserError: this splitter cannot keep the function of a model with the source's spec.
+            UserError: this splitter cannot preserve the function of a model with the source's specification.
         """
 
 
@@ -45,7 +45,7 @@ class SplitterOptions(Options):
     role: ClassVar[str] = "splitter"
 
     def spec(self, source: QuantSpec) -> QuantSpec | None:
-        """The spec of the split model, given that of the source; branch counts may be missing.
+        """The specification of the split model, given that of the source; branch counts may be missing.
 
         The revisions of its quantizers enter the key of the split model. None, the default: not known, so the key
         has the revision of every registered part.

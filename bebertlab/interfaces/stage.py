@@ -18,15 +18,15 @@ from bebertlab.interfaces.task import Task
 T = TypeVar("T")
 
 _INPUT = "bebertlab.input"
-_PLACE = "bebertlab.place"
+_PATH = "bebertlab.path"
 _NAME = "bebertlab.name"
 
 #: metadata of an option that is a path: `field(metadata=EXCLUDED_FROM_KEY)`. It is not part of the key, so that moving
 #: a file changes nothing: a stage needs another option that identifies the content; tasks and encoders have digests.
-EXCLUDED_FROM_KEY: Mapping[str, bool] = MappingProxyType({_PLACE: True})
+EXCLUDED_FROM_KEY: Mapping[str, bool] = MappingProxyType({_PATH: True})
 #: metadata of an option that is either such a path or a name: a path if it is an existing folder or begins with `./`,
 #: `../`, `~` or `/`
-EXCLUDED_FROM_KEY_IF_PATH: Mapping[str, bool] = MappingProxyType({_PLACE: True, _NAME: True})
+EXCLUDED_FROM_KEY_IF_PATH: Mapping[str, bool] = MappingProxyType({_PATH: True, _NAME: True})
 
 
 def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: ANN401 - typed by its annotation
@@ -40,7 +40,7 @@ def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: 
 
 def excluded_fields(cls: type[Options]) -> tuple[str, ...]:
     """Fields of an options class whose metadata is `EXCLUDED_FROM_KEY` or `EXCLUDED_FROM_KEY_IF_PATH`."""
-    return tuple(a.name for a in fields(cls) if _PLACE in a.metadata)
+    return tuple(a.name for a in fields(cls) if _PATH in a.metadata)
 
 
 def may_be_name(attribute: Attribute[Any]) -> bool:
@@ -83,17 +83,17 @@ class Inputs:
         return artifact
 
     def optional(self, name: str) -> Artifact | None:
-        """The artifact of an input that names a single stage; None where it is not set."""
+        """The artifact of an input that names a single stage; None if it is not set."""
         artifacts = self.many(name)
         return artifacts[0] if artifacts else None
 
     def many(self, name: str) -> tuple[Artifact, ...]:
-        """The artifacts of an input; empty where it is not set."""
+        """The artifacts of an input; empty if it is not set."""
         return self.artifacts.get(name, ())
 
 
 class Codec(ABC):
-    """Options to plain data and back, whatever plugin they come from."""
+    """Converts options of any plugin to plain data and back."""
 
     @abstractmethod
     def dump(self, value: object) -> Any:  # noqa: ANN401 - plain data: mappings, lists, strings, numbers
@@ -109,7 +109,7 @@ class Codec(ABC):
 
 
 class ProgressReporter(Protocol):
-    """Reports to observers how far a running stage is, and what it measured."""
+    """Reports the progress and the measured values of a running stage to observers."""
 
     def __call__(
         self,
@@ -123,7 +123,7 @@ class ProgressReporter(Protocol):
         """Report a fraction (0 to 1) of the stage, a short text, e.g. "epoch 2/3", and measured values by name.
 
         `step` counts optimizer steps and `epoch` epochs since the stage began: the axes of the learning curves that
-        the values are points of. A report without values may be dropped where the last one is less than half a second
+        the values are points of. A report without values may be dropped if the last one is less than half a second
         old; one with values never is.
         """
 
@@ -141,7 +141,7 @@ def ignore_progress(
 
 @frozen(kw_only=True, eq=False)
 class Context:
-    """What a stage may use besides its inputs."""
+    """The environment of a running stage besides its inputs."""
 
     stage: str  #: name of the stage in the recipe
     folder: Path  #: empty folder to write the artifact into
@@ -150,40 +150,40 @@ class Context:
     encoder: EncoderOptions
     codec: Codec
     device: str = "cpu"
-    cache: Path | None = None  #: folder for what is quicker to read than to make again; may be emptied at any time
-    progress: ProgressReporter  #: reports how far the stage is, e.g. `context.progress(0.5, "epoch 2/3")`
-    #: called with a sentence that users must know of the result; it is kept with the artifact, so that a cached stage
-    #: warns too, and names no stage: other recipes that share it may call theirs otherwise
+    cache: Path | None = None  #: folder for data faster to read than to compute; may be emptied at any time
+    progress: ProgressReporter  #: reports the progress of the stage, e.g. `context.progress(0.5, "epoch 2/3")`
+    #: called with a warning about the result, one sentence; it is kept with the artifact, so that a cached stage
+    #: warns too, and names no stage: recipes that share it may use different names
     warn: Callable[[str], None]
 
 
 @frozen(kw_only=True, eq=False)
 class TokenizerSource:
-    """Where the tokenizer of a planned model comes from, and on request what determines its tokens."""
+    """The tokenizer of a planned model, and on request digests of everything that determines its tokens."""
 
     name: str  #: for messages, e.g. "the tokenizer of /models/teacher"
     key: str  #: two sources with the same key are the same tokenizer
-    parts: Callable[[], Mapping[str, str]]  #: digests of what determines tokens, e.g. of "vocabulary"; may be slow
+    parts: Callable[[], Mapping[str, str]]  #: digests of all that determines tokens, e.g. of "vocabulary"; may be slow
 
     def different_parts(self, other: TokenizerSource) -> tuple[str, ...]:
-        """Names of what differs between the tokenizers; empty if they make the same tokens."""
+        """Names of the parts that differ between the tokenizers; empty if they make the same tokens."""
         if self.key == other.key:
             return ()
         return different_parts(self.parts(), other.parts())
 
 
-def different_parts(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
+def different_parts(first: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
     """Names of the parts that differ between two tokenizers, by the digests of both.
 
     >>> different_parts({"vocabulary": "a", "normalizer": "b"}, {"vocabulary": "a", "normalizer": "c"})
     ('normalizer',)
     """
-    return tuple(name for name, digest in one.items() if other.get(name) != digest)
+    return tuple(name for name, digest in first.items() if other.get(name) != digest)
 
 
 @frozen(kw_only=True, eq=False)
 class PlannedModel:
-    """What is known of the model of a stage before the stage runs."""
+    """The known properties of the model of a stage before the stage runs."""
 
     tokenizer: TokenizerSource
     maximum_tokens: int  #: longer inputs are truncated
@@ -192,7 +192,7 @@ class PlannedModel:
 
 @frozen(kw_only=True, eq=False)
 class Planning:
-    """What stages can use when a recipe is planned."""
+    """The environment of stages when a recipe is planned."""
 
     task: Task
     codec: Codec
@@ -202,18 +202,18 @@ class Planning:
 
 @frozen(kw_only=True)
 class Composition:
-    """The parts that go into an artifact besides those in the options of its stage and in its inputs."""
+    """The parts that an artifact depends on besides those in the options of its stage and in its inputs."""
 
-    #: of the model that the stage leaves; None: it leaves none, or it is that of an input which does not say its own
+    #: of the model that the stage writes; None: it writes none, or that of an input with an unknown specification
     spec: QuantSpec | None = None
     parts: tuple[Options, ...] = ()  #: further parts that the stage builds itself, such as the losses it trains with
 
 
-#: quantization of the models that the input stages leave, by field name; None where a stage leaves none or it is not
+#: quantization of the models of the input stages, by field name; None if a stage writes none or it is not
 #: known
 QuantSpecs = Mapping[str, tuple[QuantSpec | None, ...]]
 
-#: what is known of the models that the input stages leave, by field name; None where a stage leaves none or nothing is
+#: known properties of the models of the input stages, by field name; None if a stage writes none or nothing is
 #: known
 PlannedModels = Mapping[str, tuple[PlannedModel | None, ...]]
 
@@ -229,7 +229,7 @@ class StageOptions(Options):
     """
 
     role: ClassVar[str] = "stage"
-    #: True: nothing in it is random, so recipes with other seeds share its result for the same inputs
+    #: True: it has no randomness, so recipes with other seeds share its result for the same inputs
     deterministic: ClassVar[bool] = False
     #: True: its metrics include those of the task on every evaluated split, such as `validation/score`
     scores_splits: ClassVar[bool] = False
@@ -239,11 +239,11 @@ class StageOptions(Options):
     seed: int | None = None  #: instead of the recipe's seed, to share this stage among seeds
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
-        """This stage as it will run; asked when the recipe is planned, before anything runs.
+        """This stage as it will run; called when the recipe is planned, before anything runs.
 
         A stage overrides it to check what depends on the data or on its inputs (the prepared input stages by
-        field name), to fill in a value that its inputs decide, and to let go of an input that it will not read.
-        What it returns decides the key in the store.
+        field name), to fill in a value that its inputs determine, and to remove an input that it will not read.
+        The returned stage determines the key in the store.
 
         Raises:
             UserError: the stage cannot run like this.
@@ -251,26 +251,26 @@ class StageOptions(Options):
         return self
 
     def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition | None:
-        """Which parts go into the artifact, besides those in the options of this stage and in its inputs.
+        """The parts that the artifact depends on besides those in the options of this stage and in its inputs.
 
-        Asked of the prepared stage when the recipe is planned. The revision of each of these parts enters the key in
-        the store, so that a result is made again when one of them changes; parts in the options of the stage, however
+        Called on the prepared stage when the recipe is planned. The revision of each of these parts enters the key in
+        the store, so that a result is built again when one of them changes; parts in the options of the stage, however
         deeply nested, and those of its inputs need not be repeated.
 
-        None, the default: not known. The key then holds the revision of every registered part, since the stage could
+        None, the default: not known. The key then contains the revision of every registered part, since the stage could
         load any of them: a change of any part makes the stage run again.
         """
         return None
 
     def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
-        """What is known of the model that this stage will write; None: nothing, or it writes none.
+        """The known properties of the model that this stage will write; None: nothing is known, or it writes none.
 
-        Asked after `prepare`, with the models of its inputs by field name. A stage overrides it to pass on the
-        tokenizer of its input, and to refuse models that cannot work together; what is not known when a recipe is
-        planned is checked when the stage runs.
+        Called after `prepare`, with the models of its inputs by field name. A stage overrides it to pass on the
+        tokenizer of its input, and to refuse models that cannot work together; properties that are unknown when a
+        recipe is planned are checked when the stage runs.
 
         Raises:
-            UserError: the models do not fit together, or not the task.
+            UserError: the models do not suit each other or the task.
         """
         return None
 

@@ -1,4 +1,4 @@
-"""What an ensemble knows of the examples that its members train on."""
+"""The training examples as seen by an ensemble strategy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TrainingData:
         return len(self.ids)
 
     def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
-        # numpy would treat it as an unknown object, which equals no label
+        # numpy would treat it as an unknown object, which is not equal to any label
         raise TypeError("TrainingData is not an array; its labels are `data.labels`")
 
     @property
@@ -51,7 +51,7 @@ class TrainingData:
     def uniform(self, *stream: str | int) -> NDArray[np.float64]:
         """(N,) numbers in [0, 1), one for each example; they depend only on the seed, `stream` and the example's id.
 
-        So they do not depend on the position of the example or on other examples; another `stream` or seed gives
+        They do not depend on the position of the example or on other examples; another `stream` or seed gives
         independent numbers.
 
         >>> data = TrainingData(ids=("a", "b"), labels=np.array([0, 1]), seed=0)

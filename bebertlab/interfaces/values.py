@@ -1,4 +1,4 @@
-"""Equality of plain values, the same wherever the points of a study are compared."""
+"""Equality of plain values, as used in all comparisons of the points of a study."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 def identity(value: object) -> str:
-    """A text that is equal exactly for equal values: numbers by what they are, so 1 is 1.0, and true is no number.
+    """A text that is equal exactly for equal values: 1 and 1.0 are equal, 1 and true are not.
 
     >>> identity({"b": 1, "a": True}) == identity({"a": True, "b": 1.0}), identity(1) == identity(True)
     (True, False)

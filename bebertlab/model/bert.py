@@ -133,7 +133,7 @@ class BertClassifier(nn.Module):
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> BertClassifier:
-        """The model of a checkpoint, with tensors of its own.
+        """The model of a checkpoint, with separate tensors.
 
         Raises:
             UserError: tensors are missing, unexpected or of another shape.

@@ -64,7 +64,7 @@ def class_names(config: Mapping[str, Any], outputs: int) -> tuple[str, ...] | No
         return _complete("label2id", by_name, outputs)
     names = _complete("id2label", by_output, outputs)
     if not only_numbers(_names(by_name)) and not _agree(names, by_name):
-        raise UserError(f"id2label and label2id contradict each other: {_shown(by_output)}; {_shown(by_name)}")
+        raise UserError(f"id2label and label2id contradict each other: {_quoted(by_output)}; {_quoted(by_name)}")
     return names
 
 
@@ -169,14 +169,14 @@ def _numbers(by_output: _Pairs, by_name: _Pairs, outputs: int) -> tuple[str, ...
     """Names that are only numbers; None where their number is not that of the outputs, as then they mean nothing."""
     complete = [pairs for pairs in (by_output, by_name) if [output for output, _ in pairs] == list(range(outputs))]
     if len({tuple(_number(name) for _, name in pairs) for pairs in complete}) > 1:
-        raise UserError(f"id2label and label2id contradict each other: {_shown(by_output)}; {_shown(by_name)}")
+        raise UserError(f"id2label and label2id contradict each other: {_quoted(by_output)}; {_quoted(by_name)}")
     return _names(complete[0]) if complete else None
 
 
 def _complete(field: str, pairs: _Pairs, outputs: int) -> tuple[str, ...]:
     """The names, of which each output must have one."""
     if [output for output, _ in pairs] != list(range(outputs)):
-        raise UserError(f"{field} ({_shown(pairs)}) must name each of the outputs 0 to {outputs - 1} once")
+        raise UserError(f"{field} ({_quoted(pairs)}) must name each of the outputs 0 to {outputs - 1} once")
     return _names(pairs)
 
 
@@ -211,5 +211,5 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
-def _shown(pairs: _Pairs) -> str:
+def _quoted(pairs: _Pairs) -> str:
     return listed([f"{output} is {name}" for output, name in pairs])

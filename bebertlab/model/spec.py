@@ -1,4 +1,4 @@
-"""What a design means for the modules of an architecture."""
+"""A quantization specification applied to the modules of an architecture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bebertlab.model.parameter_names import LINEAR_PATHS, POOLER, WORD_EMBEDDING
 
 
 def quantizable_modules(architecture: Architecture) -> dict[str, Site]:
-    """Module path to site of everything whose weights a design can quantize, in the order of the forward pass."""
+    """Module path to site of all quantizable weights, in the order of the forward pass."""
     modules = {WORD_EMBEDDINGS: Site.WORD_EMBEDDING}
     for index in range(architecture.layers):
         modules |= {f"{layer_path(index)}.{name}": site for name, site in LINEAR_PATHS.items()}
@@ -26,7 +26,7 @@ def quantizable_modules(architecture: Architecture) -> dict[str, Site]:
 
 
 def branch_counts(architecture: Architecture, spec: QuantSpec) -> dict[str, int]:
-    """Summed branches of every quantizable module by path; 0 is an ordinary module, whose tensors have no branch."""
+    """Summed branches of every quantizable module by path; 0 is an ordinary module, without branches."""
     counts = {}
     for path, site in quantizable_modules(architecture).items():
         branches = spec.branches.get(path, 1)
@@ -56,7 +56,7 @@ def check_spec(architecture: Architecture, spec: QuantSpec) -> None:
 
 
 def check_sites(spec: QuantSpec) -> None:
-    """Check the sites of a specification, and that each quantizer applies to what is there: weights or activations.
+    """Check the sites of a specification, and that each quantizer applies to the operand there: weights or activations.
 
     Raises:
         UserError: all errors, one per line.

@@ -82,7 +82,7 @@ def execute(
 ) -> Results:
     """Run the stages that the ends of a plan (or the stages `targets`) need and the store does not have.
 
-    Stages upstream of a cached stage are not looked at. `notify` is called with an event for each stage that starts,
+    Stages upstream of a cached stage are not checked. `notify` is called with an event for each stage that starts,
     reports progress or finishes; a cached stage finishes without having started.
 
     Raises:
@@ -154,7 +154,7 @@ def _take_stored(run: _Run, node: Node) -> None:
     if manifest is not None:
         _finish(run, node, manifest, stored=True)
         return
-    # it was removed after the stage that reads it was built, whose manifest has its seconds
+    # removed after the stage that reads it was built; the manifest of that stage has its seconds
     seconds = next(
         (manifest.upstream_seconds[node.key] for manifest in _manifests(run) if node.key in manifest.upstream_seconds),
         0.0,
@@ -215,7 +215,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
             },
             warnings=tuple(dict.fromkeys(warnings)),
         )
-    except (Exception, SystemExit) as error:  # a stage that exits would end the whole study without a word
+    except (Exception, SystemExit) as error:  # a stage that exits would end the whole study without a message
         raise _failed(run, node, error) from error
 
 

@@ -1,4 +1,4 @@
-"""The stages of a recipe as a graph: names, inputs, groups, circles."""
+"""The stages of a recipe as a graph: names, inputs, groups, cycles."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ STUDY_KEYS = (
     ),
     *("objective", "objectives", "questions", "threads", "smoke", "is_smoke"),
 )
-#: what a stage cannot be called, since paths begin with a key of the study, a key of the recipe or a stage's name
+#: names that a stage cannot have, since paths begin with a key of the study, a key of the recipe or a stage's name
 RESERVED = frozenset({*RECIPE_KEYS, *STUDY_KEYS, "kind"})
 
 
 @attrs.frozen
 class Graph:
-    """Single stages by name, in the order of the recipe, and the groups that some of them came from."""
+    """Single stages by name, in the order of the recipe, and the groups that contain some of them."""
 
     stages: Mapping[str, StageOptions]
     groups: Mapping[str, tuple[str, ...]]  #: group to its stages
@@ -51,7 +51,7 @@ class Graph:
         return self.groups.get(name, (name,))
 
     def top(self, name: str) -> str:
-        """The recipe's own name of a stage: that of its group, if it came from one."""
+        """The name of a stage in the recipe: that of its group if it has one."""
         return next((group for group, members in self.groups.items() if name in members), name)
 
     def named(self, names: Iterable[str]) -> tuple[str, ...]:

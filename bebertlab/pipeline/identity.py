@@ -24,14 +24,14 @@ from bebertlab.interfaces.stage import (
 )
 from bebertlab.store.fingerprint import canonical
 
-#: what stands for all registered parts in the key of a stage that does not say which it builds
+#: represents all registered parts in the key of a stage that does not declare which it builds
 ALL_PARTS = "registered"
 
 _LEAVES = (bool, int, float, str, type(None))
 
 
 def options_identity(options: Options, codec: OptionsCodec) -> dict[str, Any]:
-    """The options of a task or an encoder, and what the options in them stand for."""
+    """The options of a task or an encoder, and the expansions of nested options."""
     return {"options": codec.dump_identity(options), "made_of": _expanded(options, codec)}
 
 
@@ -44,15 +44,15 @@ def stage_identity(stage: StageOptions, codec: OptionsCodec) -> dict[str, Any]:
 
 
 def group_identity(group: StageGroupOptions, codec: OptionsCodec) -> dict[str, Any]:
-    """Which group a stage came from, without its options: what they decide is in the options of the stage."""
+    """The group that expanded to a stage, without its options: their effects are in the options of the stage."""
     return {name: value for name, value in codec.dump_identity(group).items() if name != "options"}
 
 
 def composition_identity(stage: StageOptions, composition: Composition | None, codec: OptionsCodec) -> dict[str, Any]:
-    """What the options of a stage and its composition stand for, by where they are.
+    """The expansions of the options of a stage and of its composition, by path.
 
-    A scheme stands for a design, whose quantizers have revisions of their own, a distillation for phases with losses.
-    A stage that does not say its composition stands for every registered part.
+    A scheme expands to a specification, whose quantizers have revisions, a distillation to phases with losses.
+    A stage that does not declare its composition depends on every registered part.
     """
     identity: dict[str, Any] = {"options": _expanded(stage, codec)}
     if composition is None:
@@ -72,34 +72,34 @@ def _registered(codec: OptionsCodec) -> dict[str, Any]:
 
 
 def _expanded(value: object, codec: OptionsCodec) -> dict[str, Any]:
-    """The designs and phases that options inside a value stand for, and those that options inside of these do."""
+    """The specifications and phases that options nested in a value expand to, recursively."""
     expanded: dict[str, Any] = {}
     seen: set[str] = set()
     todo = [("", value)]
     while todo:
-        place, value = todo.pop()
-        for where, options in inner_values(value, place):
+        prefix, value = todo.pop()
+        for where, options in inner_values(value, prefix):
             if isinstance(options, _LEAVES):
                 continue
-            made = _stands_for(options, codec)
-            text = "" if made is None else canonical(codec.dump_identity(options))
-            if made is None or text in seen:  # parts that build each other would not end
+            expansion = _expand(options, codec)
+            text = "" if expansion is None else canonical(codec.dump_identity(options))
+            if expansion is None or text in seen:  # parts that build each other would not end
                 continue
             seen.add(text)
-            expanded[f"{where}()"] = codec.dump_identity(made)
-            todo.append((f"{where}()", made))
+            expanded[f"{where}()"] = codec.dump_identity(expansion)
+            todo.append((f"{where}()", expansion))
     return expanded
 
 
-def _stands_for(options: object, codec: OptionsCodec) -> object:
+def _expand(options: object, codec: OptionsCodec) -> object:
     if isinstance(options, DistillationOptions):
         return resolve_phases(options, codec)
     return options.spec() if isinstance(options, SchemeOptions) else None
 
 
-def inner_values(value: object, place: str) -> Iterator[tuple[str, object]]:
-    """All that is in a value, itself included, each with the path of fields, keys and positions that leads to it."""
-    yield place, value
+def inner_values(value: object, prefix: str) -> Iterator[tuple[str, object]]:
+    """A value and everything nested in it, each with its path of fields, keys and positions."""
+    yield prefix, value
     if isinstance(value, _LEAVES):  # most values; the checks below take longer
         return
     items: Iterator[tuple[object, object]]
@@ -114,7 +114,7 @@ def inner_values(value: object, place: str) -> Iterator[tuple[str, object]]:
     else:
         return
     for name, item in items:
-        yield from inner_values(item, f"{place}.{name}" if place else str(name))
+        yield from inner_values(item, f"{prefix}.{name}" if prefix else str(name))
 
 
 T = TypeVar("T")
@@ -162,12 +162,12 @@ class WatchedCodec(Codec):
 
 def known_parts(keys: Iterable[Mapping[str, Any]]) -> frozenset[Part] | None:
     """The parts that are named in the parts of keys; None where a key has all of them."""
-    found: set[Part] = set()
+    named: set[Part] = set()
     for parts in keys:
         if ALL_PARTS in parts["made_of"]:
             return None
-        found |= set(_named(parts))
-    return frozenset(found)
+        named |= set(_named(parts))
+    return frozenset(named)
 
 
 def _named(data: object) -> Iterator[Part]:

@@ -15,7 +15,7 @@ from bebertlab.config.document import Keys, Place, YamlDocument
 from bebertlab.config.schema import Schema, fields_of, schema_of
 from bebertlab.errors import UserError
 from bebertlab.interfaces.stage import may_be_name
-from bebertlab.locations import beside
+from bebertlab.locations import path_from
 from bebertlab.pipeline.paths import find_target
 from bebertlab.pipeline.recipe import PER_TASK, Recipe
 from bebertlab.registry.registry import Registry
@@ -53,7 +53,7 @@ def _changed(document: YamlDocument, paths: Iterator[Keys], change: Callable[[st
 
 def _absolute(text: str, place: Place) -> str:
     try:
-        return str(beside(place.folder, text).absolute())
+        return str(path_from(place.folder, text).absolute())
     except UserError:  # reported where the value is read
         return text
 

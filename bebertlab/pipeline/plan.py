@@ -1,4 +1,4 @@
-"""What a recipe would do: its stages in order, each with the key of what it will leave in the store. No effects."""
+"""Planning a recipe, without side effects: its stages in order, each with the key of its result in the store."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ComputeSettings:
         try:
             torch.device(device)
         except RuntimeError:
-            raise UserError(f"device '{device}' is none that torch knows; e.g. cpu, cuda or cuda:1") from None
+            raise UserError(f"device '{device}' is not known to torch; use e.g. cpu, cuda or cuda:1") from None
 
     def check(self) -> None:
         """Check that the device is there.
@@ -70,14 +70,14 @@ class Node:
     """A stage of a plan."""
 
     name: str
-    top: str  #: the recipe's own name: that of its group, if it came from one
+    top: str  #: name in the recipe: that of its group if it has one
     stage: StageOptions  #: as it will run
     seed: int
     inputs: Mapping[str, tuple[str, ...]]  #: field to names of nodes
-    spec: QuantSpec | None  #: of the model that it leaves; None where it leaves none or does not say
+    spec: QuantSpec | None  #: of the model that it writes; None if it writes none or does not declare it
     key: str
     parts: Mapping[str, Any]  #: what the key is the hash of
-    model: PlannedModel | None = None  #: what is known of the model that it will write
+    model: PlannedModel | None = None  #: known properties of the model that it will write
 
     @property
     def kind(self) -> str:
@@ -110,25 +110,25 @@ class Plan:
         return self.nodes[result_of(self.recipe)]
 
     def members(self, name: str) -> tuple[str, ...]:
-        """The nodes of a name in the recipe: those of a group, or a single one; empty where there is none."""
+        """The nodes of a name in the recipe: those of a group, or a single one; empty if there are none."""
         return tuple(node.name for node in self.nodes.values() if name in (node.name, node.top))
 
     def left_out(self, targets: Iterable[str]) -> tuple[str, ...]:
-        """The stages that are not needed to make the targets, by the recipe's own names."""
+        """The stages that the targets do not need, by their names in the recipe."""
         needed = {node.name for node in self.ancestors(*targets)}
-        wanted = {node.top for node in self.nodes.values() if node.name in needed}
+        needed_names = {node.top for node in self.nodes.values() if node.name in needed}
         tops = dict.fromkeys(node.top for node in self.nodes.values())
-        partly = (node.name for node in self.nodes.values() if node.top in wanted and node.name not in needed)
-        return (*(top for top in tops if top not in wanted), *partly)
+        partly = (node.name for node in self.nodes.values() if node.top in needed_names and node.name not in needed)
+        return (*(top for top in tops if top not in needed_names), *partly)
 
     def ancestors(self, *names: str) -> tuple[Node, ...]:
         """Nodes and everything upstream of them, in the order of the plan."""
-        wanted, todo = set(names), list(names)
+        needed_names, todo = set(names), list(names)
         while todo:
-            new = set(self.nodes[todo.pop()].needs) - wanted
-            wanted |= new
+            new = set(self.nodes[todo.pop()].needs) - needed_names
+            needed_names |= new
             todo += new
-        return tuple(node for node in self.nodes.values() if node.name in wanted)
+        return tuple(node for node in self.nodes.values() if node.name in needed_names)
 
 
 def plan(recipe: Recipe, materials: TaskCache, codec: OptionsCodec, machine: ComputeSettings | None = None) -> Plan:
@@ -161,18 +161,18 @@ def with_seed(plan: Plan, seed: int) -> Plan:
         return plan
     nodes: dict[str, Node] = {}
     for name, node in plan.nodes.items():
-        own = _seed_of(node.stage, seed)
+        stage_seed = _seed_of(node.stage, seed)
         keys = {field: [nodes[needed].key for needed in names] for field, names in node.inputs.items()}
-        if (own, keys) == (node.seed, node.parts[INPUTS]):
+        if (stage_seed, keys) == (node.seed, node.parts[INPUTS]):
             nodes[name] = node
             continue
-        parts = {**node.parts, "seed": own, INPUTS: keys}
-        nodes[name] = evolve(node, seed=own, parts=parts, key=fingerprint(parts))
+        parts = {**node.parts, "seed": stage_seed, INPUTS: keys}
+        nodes[name] = evolve(node, seed=stage_seed, parts=parts, key=fingerprint(parts))
     return evolve(plan, recipe=evolve(plan.recipe, seed=seed), nodes=nodes)
 
 
 def _seed_of(stage: StageOptions, seed: int) -> int:
-    """The seed of a stage in a recipe with a seed: the same one for all recipes where nothing is drawn."""
+    """The seed of a stage in a recipe with a seed: the same for all recipes if the stage is deterministic."""
     if stage.deterministic:
         return 0
     return seed if stage.seed is None else stage.seed
@@ -187,7 +187,7 @@ class _Planner:
         self.codec = codec
         self.common = common
         self.graph: Graph = expand(recipe.stages)
-        self.made: dict[str, Node | None] = {}  # None: it is invalid, or needs one that is
+        self.node_by_name: dict[str, Node | None] = {}  # None: it is invalid, or needs an invalid one
         self.errors: dict[str, Exception] = {}
 
     def nodes(self) -> dict[str, Node]:
@@ -199,36 +199,36 @@ class _Planner:
             error = UserError("\n".join(self.errors))
             error.exit_code = max(getattr(cause, "exit_code", error.exit_code) for cause in causes)
             raise error from causes[0]
-        return {name: node for name, node in self.made.items() if node is not None}
+        return {name: node for name, node in self.node_by_name.items() if node is not None}
 
     def visit(self, name: str) -> None:
-        """Make the node of a stage, after those of its inputs."""
-        if name in self.made:
+        """Create the node of a stage, after those of its inputs."""
+        if name in self.node_by_name:
             return
         for needed in self.graph.inputs(name):
             self.visit(needed)
-        if any(self.made[needed] is None for needed in self.graph.inputs(name)):
-            self.made[name] = None
+        if any(self.node_by_name[needed] is None for needed in self.graph.inputs(name)):
+            self.node_by_name[name] = None
             return
         try:
-            self.made[name] = self.node(name)
+            self.node_by_name[name] = self.node(name)
         except UserError as error:
             self.fail(name, str(error), error)
-        except Exception as error:  # of a plugin: those of ours are tested
+        except Exception as error:  # of a plugin: shipped parts are tested
             self.fail(name, show_exception(error), error)
 
     def fail(self, name: str, text: str, error: Exception) -> None:
-        """Note why a stage has no node."""
+        """Record why a stage has no node."""
         top = self.graph.top(name)
         self.errors.setdefault(f"stage {top} ({self.recipe.stages[top].kind}): {text}", error)
-        self.made[name] = None
+        self.node_by_name[name] = None
 
     def node(self, name: str) -> Node:
         """The node of a stage whose inputs have theirs."""
         stage = self.graph.stages[name]
         prepared = stage.prepare(
             {
-                field: tuple(self.needed(one).stage for one in self.graph.named(names))
+                field: tuple(self.needed(stage_name).stage for stage_name in self.graph.named(names))
                 for field, names in input_names(stage).items()
             },
             self.planning.task,
@@ -236,10 +236,12 @@ class _Planner:
         )
         inputs = {field: self.graph.named(names) for field, names in input_names(prepared).items()}
         seed = _seed_of(prepared, self.recipe.seed)
-        models = {field: tuple(self.needed(one).model for one in names) for field, names in inputs.items()}
-        keys = {field: [self.needed(one).key for one in names] for field, names in inputs.items()}
-        designs = {field: tuple(self.needed(one).spec for one in names) for field, names in inputs.items()}
-        composition = prepared.composition(designs, self.codec)
+        models = {
+            field: tuple(self.needed(stage_name).model for stage_name in names) for field, names in inputs.items()
+        }
+        keys = {field: [self.needed(stage_name).key for stage_name in names] for field, names in inputs.items()}
+        specs = {field: tuple(self.needed(stage_name).spec for stage_name in names) for field, names in inputs.items()}
+        composition = prepared.composition(specs, self.codec)
         if composition is not None and composition.spec is not None:
             check_sites(composition.spec)
         parts = {
@@ -264,7 +266,7 @@ class _Planner:
 
     def needed(self, name: str) -> Node:
         """The node of an input."""
-        node = self.made[name]
+        node = self.node_by_name[name]
         if node is None:
             raise AssertionError("a stage is visited after its inputs")
         return node

@@ -1,4 +1,4 @@
-"""Reading recipes: a file, the one that it extends and its entry for the task give one value."""
+"""Reading recipes: a file, the file that it extends and its entry for the task are merged into one value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bebertlab.config.schema import fields_of
 from bebertlab.config.yaml import read_yaml
 from bebertlab.errors import UnknownPart, UserError, suggestion
 from bebertlab.interfaces.task import TaskOptions
-from bebertlab.locations import beside
+from bebertlab.locations import path_from
 from bebertlab.pipeline.graph import RECIPE_KEYS, check_graph
 from bebertlab.pipeline.locate import located
 from bebertlab.pipeline.paths import find_target, set_value
@@ -23,11 +23,11 @@ from bebertlab.pipeline.recipe import EXTENDS, PER_TASK, Recipe, Stage
 from bebertlab.pipeline.train_defaults import TrainDefaults
 
 _STAGES = "stages"
-_STUDY_KEY = "recipe"  # every study has it, and no recipe
+_STUDY_KEY = "recipe"  # a key of every study and of no recipe
 
 
 def read_recipe(path: Path) -> YamlDocument:
-    """The document of a recipe file, laid over the one that it extends.
+    """The document of a recipe file, merged into the file that it extends.
 
     Raises:
         UserError: a file cannot be read, is no YAML, or what it extends extends another one.
@@ -36,7 +36,7 @@ def read_recipe(path: Path) -> YamlDocument:
 
 
 def extended(document: YamlDocument) -> YamlDocument:
-    """A recipe's document laid over the file that it extends.
+    """A recipe's document merged into the file that it extends.
 
     Raises:
         UserError: that file cannot be read, or extends another one.
@@ -45,19 +45,19 @@ def extended(document: YamlDocument) -> YamlDocument:
         return document
     name = document.data[EXTENDS]
     if not isinstance(name, str):
-        raise UserError(f"{document.place((EXTENDS,))}: extends: must be the path of a recipe, is {name!r}")
-    base = read_yaml(beside(document.place((EXTENDS,)).folder, name))
+        raise UserError(f"{document.place((EXTENDS,))}: extends: must be the path of a recipe, got {name!r}")
+    base = read_yaml(path_from(document.place((EXTENDS,)).folder, name))
     if isinstance(base.data, Mapping) and EXTENDS in base.data:
         raise UserError(
             f"{document.place((EXTENDS,))}: extends: {name} extends {base.data[EXTENDS]}; a recipe may extend one"
             " that extends none"
         )
-    own = {key: value for key, value in document.data.items() if key != EXTENDS}
-    return base.merged(attrs.evolve(document, data=own))
+    overriding = {key: value for key, value in document.data.items() if key != EXTENDS}
+    return base.merged(attrs.evolve(document, data=overriding))
 
 
 def structure_recipe(document: YamlDocument, codec: OptionsCodec, errors: ErrorCollector) -> Recipe | None:
-    """The recipe of a document; None where errors were noted, all at once."""
+    """The recipe of a document; None if there were errors, which are all reported."""
     if not isinstance(document.data, Mapping):
         errors.add(document, (), "a recipe is a mapping with task, encoder and stages")
         return None
@@ -117,21 +117,21 @@ def _structure_stages(document: YamlDocument, codec: OptionsCodec, errors: Error
 
 
 def for_its_task(document: YamlDocument, codec: OptionsCodec, errors: ErrorCollector) -> YamlDocument:
-    """The document without the section, with the entry of its task applied; errors of all entries are noted."""
+    """The document without the section, with the entry of its task applied; errors of all entries are reported."""
     if PER_TASK not in document.data:
         return document
     entries = document.at((PER_TASK,))
-    rest = attrs.evolve(document, data={key: value for key, value in document.data.items() if key != PER_TASK})
+    remaining = attrs.evolve(document, data={key: value for key, value in document.data.items() if key != PER_TASK})
     before = len(errors)
     for _, path, part in _settings(entries, errors):
-        _check(rest, path, part, codec, errors)
-    name = _task_name(rest, codec)
+        _check(remaining, path, part, codec, errors)
+    name = _task_name(remaining, codec)
     if len(errors) > before or name is None:
-        return rest
+        return remaining
     for task, path, part in _settings(entries, errors):
         if task == name:
-            rest = set_value(rest, path, part.data, part.place(), codec.registry)
-    return rest
+            remaining = set_value(remaining, path, part.data, part.place(), codec.registry)
+    return remaining
 
 
 def _settings(entries: YamlDocument, errors: ErrorCollector) -> Iterator[tuple[str, str, YamlDocument]]:

@@ -24,11 +24,11 @@ class Recipe:
     """A graph of stages over one task and one encoder."""
 
     schema_version: Literal[1] = 1
-    description: str = ""  #: a sentence for people
+    description: str = ""  #: one sentence, shown to users
     task: TaskOptions = field()
     encoder: EncoderOptions = field()
     seed: int = 0  #: of every stage that sets none
     train: TrainOptions = field(factory=TrainOptions)  #: defaults of all `TrainOptions` in stages
     stages: Mapping[str, Stage] = field()  #: by name, in the order of the file
-    #: the stage whose metrics are the recipe's result; null: every stage that nothing reads
+    #: the stage whose metrics are the recipe's result; null: every stage that no other stage reads
     result: str | None = None

@@ -1,4 +1,4 @@
-"""What plans and stages of one process share: loaded tasks, and what is known of encoders."""
+"""Shared by the plans and stages of one process: loaded tasks, and digests and plans of encoders."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TaskCache:
         """The loaded task.
 
         Raises:
-            UserError: its data have errors, or its plugin has.
+            UserError: its data or its plugin have errors.
             SetupError: its data are not there.
         """
         key = canonical(self._codec.dump(options))
@@ -44,7 +44,7 @@ class TaskCache:
         return self._digests[key]
 
     def encoder_model(self, options: EncoderOptions, task: Task) -> PlannedModel:
-        """What is known of the model that training the encoder on a task gives.
+        """Known properties of the model that results from training the encoder on a task.
 
         Raises:
             UserError: the encoder cannot read the task.

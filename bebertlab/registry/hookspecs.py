@@ -2,7 +2,7 @@
 
 Each role has a hook, which takes nothing and returns options classes; it is called once, when the registry is built.
 The hooks of observers return nothing, take any of the listed arguments, and are called in the process of the command
-(never in a worker), for `recipe run` and `study run` alike. An observer that raises is named in a warning, and stops
+(never in a worker), for both `recipe run` and `study run`. An observer that raises is named in a warning, and stops
 neither the run nor the other observers.
 """
 
@@ -31,7 +31,7 @@ def bebertlab_study_started(study: StudyRecord) -> None:
 
 @hookspec
 def bebertlab_trial_started(study: StudyRecord, trial: TrialRecord) -> None:
-    """Called when a trial is given to a worker, again if it has to start over because its worker was killed."""
+    """Called when a trial is given to a worker, and again if it starts over because its worker was killed."""
 
 
 @hookspec

@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 class Observers:
     """Calls the observer hooks of `hookspecs.py`.
 
-    An observer that raises is named in a warning once; it is called again at the next event.
+    An observer that raises is named once in a warning; it is called again at the next event.
     """
 
     def __init__(self, manager: pluggy.PluginManager) -> None:

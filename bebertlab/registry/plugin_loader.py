@@ -34,13 +34,13 @@ def load_file(main: Path, others: Sequence[PluginText] = ()) -> tuple[ModuleType
     text = read_plugin(main)
     name = f"{_PREFIX}{main.stem}_{hashlib.sha256(str(main).encode()).hexdigest()[:8]}{text.fingerprint[:8]}"
     loader = getattr(getattr(sys.modules.get(name), "__spec__", None), "loader", None)
-    if isinstance(loader, _Loader):  # it was loaded before
+    if isinstance(loader, _Loader):  # already loaded
         text = read_plugin(main, loader.added)
         if text.fingerprint == loader.fingerprint:
             _check_names(text, others)
             _finder().serve(text, name)
             return sys.modules[name], text
-        _forget([name, *loader.added])
+        _unload([name, *loader.added])
     _check_names(text, others)
     _finder().serve(text, name)
     return _execute(name, text)
@@ -56,7 +56,7 @@ def _execute(name: str, text: PluginText) -> tuple[ModuleType, PluginText]:
     try:
         loader.exec_module(module)
     except BaseException:
-        _forget([name])
+        _unload([name])
         raise
     loader.added = tuple(sorted(_user_modules(set(sys.modules) - before)))
     text = read_plugin(main.path, loader.added)
@@ -91,7 +91,7 @@ class _Finder(MetaPathFinder):
     def serve(self, text: PluginText, main: str) -> None:
         """Make the modules of a plugin importable, and its main module under the name `main`.
 
-        If one of them was imported with another text, all are dropped, since the others may refer to it.
+        If one of them was imported with another text, all are removed, since the others may refer to it.
         """
         files = {file.module: file for file in text.files if file.module is not None}
         package = text.files[0].module  # of a plugin that is a package
@@ -100,11 +100,11 @@ class _Finder(MetaPathFinder):
             files |= {main + suffix: file for suffix, file in suffixes.items() if suffix.startswith(".")}
         served = {name: self._files.get(name, file) for name, file in files.items()}
         if any((served[name].path, served[name].content) != (file.path, file.content) for name, file in files.items()):
-            _forget([*files, *filter(_is_served, {name.partition(".")[0] for name in files})])
+            _unload([*files, *filter(_is_served, {name.partition(".")[0] for name in files})])
         self._files |= files
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """The module of a plugin's file, or a package without a file of its own."""
+        """The module of a plugin's file, or a namespace package."""
         file = self._files.get(fullname)
         if file is not None:
             return _spec(fullname, file, _Loader(file))
@@ -170,7 +170,7 @@ def _user_modules(names: Iterable[str]) -> Iterable[str]:
             yield name
 
 
-def _forget(names: Iterable[str]) -> None:
+def _unload(names: Iterable[str]) -> None:
     for name in names:
         for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
             del sys.modules[module]

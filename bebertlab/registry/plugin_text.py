@@ -1,8 +1,8 @@
 """The text of a plugin: its file and the user's modules that it imports, wherever they are.
 
 What a plugin imports is read from its text, including import statements inside functions, and from the modules that
-loading it added. Installed code (the standard library, site-packages) is left out. Imports of computed names are found
-only if they happen while the plugin is loaded; data files that a plugin reads are not found.
+loading it added. Installed code (the standard library, site-packages) is left out. Imports of computed names are
+detected only if they happen while the plugin is loaded; data files that a plugin reads are not detected.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ ALL_PAIRS = 4  #: up to so many values, those that are not the baseline are comp
 
 
 class Conclusion(StrEnum):
-    """What a comparison allows to conclude."""
+    """The conclusion that a comparison allows."""
 
     SHOWN = "shown"
     NOT_SHOWN = "not shown"
@@ -99,7 +99,7 @@ class Answer:
     values: tuple[Any, ...] = ()  #: of the compared option, as trials have them
     comparisons: tuple[Comparison, ...] = ()
     trend: Trend | None = None
-    obstacle: str = ""  #: why there is no answer
+    obstacle: str = ""  #: reason why there is no answer
 
 
 @frozen(kw_only=True, eq=False)

@@ -20,7 +20,7 @@ class Text:
 
 @frozen(kw_only=True)
 class Note:
-    """A paragraph that must not be overlooked."""
+    """A highlighted paragraph."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""How names, values and numbers are written: the same in every table, sentence and plot."""
+"""The format of names, values and numbers, the same in every table, sentence and plot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bebertlab.interfaces.events import StudyRecord
 from bebertlab.interfaces.metric_names import PERCENT, MetricInfo, metric_info
 from bebertlab.report.statistics import Interval
 
-NOTHING = "-"
+MISSING = "-"
 #: options that the field writes as one word, W1A8
 _BITS = {"weight_bits": "W", "activation_bits": "A"}
 
@@ -73,7 +73,7 @@ def number(value: float | None, decimals: int = 2) -> str:
     >>> number(-0.001), number(None), number(1234567.0, 0)
     ('0.00', '-', '1,234,567')
     """
-    return NOTHING if value is None else f"{value:z,.{decimals}f}"
+    return MISSING if value is None else f"{value:z,.{decimals}f}"
 
 
 def amount(value: float | None) -> str:
@@ -101,7 +101,7 @@ def plus_minus(shown: Interval | None, decimals: int = 2) -> str:
     ('84.00 ± 2.00', '84.00')
     """
     if shown is None:
-        return NOTHING
+        return MISSING
     return number(shown.mean, decimals) + ("" if shown.half is None else f" ± {number(shown.half, decimals)}")
 
 

@@ -28,9 +28,9 @@ _MOST_STAGES = 4  #: named in a warning; the others are counted
 
 
 def how_to_read(data: ReportData) -> Section:
-    """What the intervals and terms mean."""
+    """The meaning of the intervals and terms."""
     items = (
-        "Intervals are 95% t-intervals over seeds. They tell how a result varies when training is repeated with"
+        "Intervals are 95% t-intervals over seeds. They show how a result varies when training is repeated with"
         " another seed on this data; they do not cover other data sets.",
         "Pairs of one seed share models, so they are averaged first and each seed counts once.",
         f"A value is called better than another only with at least {MINIMUM_SEEDS} seeds, an interval that excludes"
@@ -128,7 +128,7 @@ def versions() -> list[tuple[str, str]]:
 
 
 def warnings(data: ReportData) -> tuple[Section, ...]:
-    """What the study warns of, then each warning of stages once with their names; no section where there is none.
+    """The warnings of the study, then those of stages, each once with their names; no section without warnings.
 
     Caveats of the data are at the top of the report and not repeated.
     """

@@ -1,4 +1,4 @@
-"""What all plots share: the canvas, the colours, and SVG that is the same for the same numbers."""
+"""Common parts of all plots: the canvas, the colours, and SVG that is the same for the same numbers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def canvas(
     share_x: bool | Literal["row"] = False,
     share_y: bool = True,
 ) -> Iterator[tuple[Any, list[Any]]]:
-    """A figure of that many inches and its axes, row by row; drawn in the style of all plots, without a screen."""
+    """A figure of the given size in inches and its axes, row by row, in the style of all plots; needs no screen."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -64,7 +64,7 @@ def canvas(
 
 
 def svg(figure: Any, name: str) -> str:  # noqa: ANN401 - matplotlib is imported lazily
-    """The figure as SVG text; `name` keeps the identifiers of plots on one page apart."""
+    """The figure as SVG text; `name` makes the identifiers of plots on one page distinct."""
     from matplotlib import rc_context
 
     buffer = io.StringIO()
@@ -83,10 +83,10 @@ def marker(series: int) -> str:
     return MARKERS[series % len(MARKERS)]
 
 
-def limits(values: Sequence[float], *, room: float = 0.06) -> tuple[float, float]:
-    """Axis limits with some room around the values."""
+def limits(values: Sequence[float], *, padding: float = 0.06) -> tuple[float, float]:
+    """Axis limits with some padding around the values."""
     low, high = min(values), max(values)
-    margin = (high - low) * room or max(abs(high) * 0.05, 0.5)
+    margin = (high - low) * padding or max(abs(high) * 0.05, 0.5)
     return low - margin, high + margin
 
 

@@ -21,7 +21,7 @@ from bebertlab.report.statistics import Interval, interval
 from bebertlab.report.wording import has_one_baseline
 
 _LABEL_INCHES = 0.28  #: between the axis and its label
-_TICK_CHARACTERS = 48  #: that fit below a plot of scores, with room between the labels
+_TICK_CHARACTERS = 48  #: that fit below a plot of scores, with space between the labels
 COLUMNS = 4  #: comparisons side by side; more are rows of one plot
 
 
@@ -61,7 +61,7 @@ def forest(study: StudyRecord, answer: Answer, name: str) -> str:
             tick.set_color(MUTED if line.heading else INK)
             tick.set_fontweight("bold" if line.subgroup is None and not line.heading else "normal")
         axes[0].set_ylim(len(lines) - 0.4, -0.6)
-        # below the numbers, however low the plot is
+        # below the tick labels, whatever the height of the plot
         below = axes[0].get_position().y0 - _LABEL_INCHES / height
         figure.supxlabel(_difference_label(study), fontsize=9.5, y=below, va="top")
         figure.subplots_adjust(wspace=0.08)
@@ -149,7 +149,7 @@ def scatter(study: StudyRecord, trend: Trend, option: str, name: str) -> str:
 
 
 def pairs_label(comparisons: Sequence[Comparison]) -> str:
-    """What whole comparisons are computed from: all pairs, or all points."""
+    """Whether whole comparisons are computed from all pairs or from all points."""
     labels = {item.paired: "all pairs" if item.paired else "all points" for item in comparisons}
     return " or ".join(labels[paired] for paired in (True, False) if paired in labels)
 
@@ -181,7 +181,7 @@ def _column(axis: Any, comparison: Comparison, lines: Sequence[_Line], title: st
 def _title(
     study: StudyRecord, answer: Answer, comparison: Comparison, *, baseline: bool = True, separator: str = ", "
 ) -> str:
-    """What is compared, with its baseline if that is not named elsewhere."""
+    """The compared value, with its baseline if that is not named elsewhere."""
     compared, reference = value_label(comparison.value), value_label(comparison.baseline)
     if baseline:
         compared = f"{reference} → {compared}" if answer.question.baseline is None else f"{compared} minus {reference}"
@@ -205,7 +205,7 @@ def _interval(comparison: Comparison, line: _Line) -> Interval | None:
 
 
 def _mark_cut_intervals(axes: Sequence[Any], comparisons: Sequence[Comparison], lines: Sequence[_Line]) -> None:
-    """Arrow heads where an interval goes beyond the edge."""
+    """Arrow heads where an interval exceeds the axis."""
     left, right = axes[0].get_xlim()
     for axis, comparison in zip(axes, comparisons, strict=True):
         for row, line in enumerate(lines):

@@ -33,7 +33,7 @@ Points = tuple[tuple[float, float], ...]
 
 @frozen(kw_only=True, eq=False)
 class Curve:
-    """What a training stage recorded."""
+    """The values that a training stage recorded."""
 
     losses: Points = ()
     scores: Points = ()  #: on the select split
@@ -77,7 +77,7 @@ def _finite(points: Sequence[tuple[float, float]]) -> Points:
 class StageCurve:
     """The curve of one artifact."""
 
-    label: str  #: the value of the searched option that colours stand for; empty where the stage does not depend on it
+    label: str  #: the value of the searched option that colours show; empty where the stage does not depend on it
     stage: str  #: name, or that of the group of members
     curve: Curve
 
@@ -87,7 +87,7 @@ class CurveGroup:
     """The curves of one kind of stage."""
 
     kind: str
-    option: str  #: short name of the option that colours stand for
+    option: str  #: short name of the option that colours show
     curves: tuple[StageCurve, ...]
 
     @property
@@ -97,7 +97,7 @@ class CurveGroup:
 
     @property
     def caption(self) -> str:
-        """What the figure shows, and how many curves it summarizes."""
+        """The content of the figure, and the number of curves that it summarizes."""
         left_out = len({curve.stage for curve in self.curves}) - len(self.stages)
         more = f" {count(left_out, 'further stage')} not shown." if left_out else ""
         return f"Stages of kind {self.kind}: means and ranges of {count(len(self.curves), 'training')}.{more}"

@@ -9,7 +9,7 @@ from typing import Any
 from bebertlab.interfaces.events import StudyRecord
 from bebertlab.interfaces.values import identity
 from bebertlab.report.html import INK, MUTED
-from bebertlab.report.labels import NOTHING, objective_label, short_names, value_label
+from bebertlab.report.labels import MISSING, objective_label, short_names, value_label
 from bebertlab.report.plots import canvas, colour, hue_axis, limits, marker, svg
 from bebertlab.report.points import CostedPoint, Point, objective
 
@@ -27,7 +27,7 @@ _LABEL_POSITIONS = (
     (7, -23, "left"),
     (-7, -23, "right"),
 )
-_FAR_APART = 10.0  #: times the lowest cost
+_LOGARITHMIC_FROM = 10.0  #: ratio of the highest to the lowest cost
 
 
 def ranked(study: StudyRecord, points: Sequence[Point], name: str) -> str:
@@ -90,7 +90,7 @@ def _columns(axis: Any, study: StudyRecord, shown: Sequence[Point]) -> None:  # 
 
 
 def _cell(point: Point, path: str) -> str:
-    return value_label(point.parameters[path]) if path in point.parameters else NOTHING
+    return value_label(point.parameters[path]) if path in point.parameters else MISSING
 
 
 def _cost_point(axis: Any, item: CostedPoint, series: int, *, on_front: bool) -> None:  # noqa: ANN401
@@ -112,14 +112,14 @@ def _cost_point(axis: Any, item: CostedPoint, series: int, *, on_front: bool) ->
 
 
 def _cost_limits(axis: Any, costs: Sequence[float]) -> tuple[float, float]:  # noqa: ANN401
-    """The ends of the axis; costs far apart get a logarithmic scale."""
-    if min(costs) > 0 and max(costs) > _FAR_APART * min(costs):
+    """The ends of the axis; costs of different magnitude get a logarithmic scale."""
+    if min(costs) > 0 and max(costs) > _LOGARITHMIC_FROM * min(costs):
         axis.set_xscale("log", subs=[])
         axis.xaxis.set_major_locator(_log_ticks())
         axis.xaxis.set_major_formatter("{x:g}")
-        low, high = limits([math.log10(cost) for cost in costs], room=0.08)
+        low, high = limits([math.log10(cost) for cost in costs], padding=0.08)
         return 10**low, 10**high
-    low, high = limits(costs, room=0.08)
+    low, high = limits(costs, padding=0.08)
     return max(low, 0) if min(costs) >= 0 else low, high
 
 

@@ -42,12 +42,12 @@ def finite(trial: TrialRecord, name: str) -> float | None:
 
 def with_values(study: StudyRecord, trials: Sequence[TrialRecord]) -> StudyRecord:
     """The study with the values that trials have on the axes for which none are listed (those drawn from a range)."""
-    axes = {axis: values or _seen(trials, axis) for axis, values in study.axes.items()}
+    axes = {axis: values or _drawn_values(trials, axis) for axis, values in study.axes.items()}
     return evolve(study, axes=axes)
 
 
 def points(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[Point, ...]:
-    """Every point, best first, those without a score last. Of trials with one point and seed the last one counts."""
+    """Every point, best first, those without a score last. Of trials with equal point and seed the last one counts."""
     groups: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         groups.setdefault(identity(dict(trial.parameters)), []).append(trial)
@@ -107,7 +107,7 @@ def members(metrics: Mapping[str, float]) -> float | None:
     return next((float(metrics[name]) for name in (MEMBERS_KEPT, MEMBERS_COUNT) if name in metrics), None)
 
 
-def _seen(trials: Sequence[TrialRecord], axis: str) -> tuple[Any, ...]:
+def _drawn_values(trials: Sequence[TrialRecord], axis: str) -> tuple[Any, ...]:
     values = {identity(trial.parameters[axis]): trial.parameters[axis] for trial in trials if axis in trial.parameters}
     return tuple(sorted(values.values(), key=lambda value: (str(type(value)), value)))
 
@@ -153,11 +153,11 @@ def by_seconds(points: Sequence[Point]) -> tuple[CostedPoint, ...]:
     return _costed(points, training_seconds)
 
 
-_EQUAL = 1.01  #: costs within this factor count as equal: seconds never repeat
+_EQUAL = 1.01  #: costs within this factor count as equal: seconds are never reproduced exactly
 
 
 def pareto_front(costed: Sequence[CostedPoint], *, maximize: bool) -> tuple[CostedPoint, ...]:
-    """The points that none beats or equals at a lower or equal cost, cheapest first."""
+    """The points that no other beats or equals at a lower or equal cost, cheapest first."""
     sign = 1 if maximize else -1
     kept: list[CostedPoint] = []
     for candidate in sorted(costed, key=lambda item: (item.cost, -sign * item.score.mean, item.point.number)):
@@ -183,7 +183,8 @@ def not_shown_worse(study: StudyRecord, points: Sequence[Point]) -> frozenset[in
 
     t = mean difference over the shared seeds / (s * sqrt(2 / seeds)), s the residual spread of the model
     score = point + seed over the points that have every seed; corrected for the number of points (Holm).
-    The best point was picked by its score, which flatters it: too many points, rather than too few, are called worse.
+    The best point was picked by its score, which biases it upwards: too many points, rather than too few,
+    are called worse.
     """
     scores = [_scores(study, point) for point in points if point.score is not None]
     if len(scores) < 2 or len(scores[0]) < MINIMUM_SEEDS:

@@ -1,4 +1,4 @@
-"""What a report is made of: the trials grouped into points, the questions answered, the best model found."""
+"""The data of a report: the points, the answers to the questions, and the best model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bebertlab.report.labels import count
 from bebertlab.report.points import Point, finished_stages, not_shown_worse, objective, points, with_values
 from bebertlab.report.tables import score_decimals
 
-_NOTHING = "nothing was learned that a comparison could be based on"
+_NOTHING_LEARNED = "nothing was learned that a comparison could be based on"
 
 
 @frozen(kw_only=True, eq=False)
@@ -27,7 +27,7 @@ class BestModel:
 
 @frozen(kw_only=True, eq=False)
 class ReportData:
-    """Everything that sections are made of."""
+    """Everything that sections are written from."""
 
     study: StudyRecord
     trials: tuple[TrialRecord, ...]
@@ -43,7 +43,7 @@ class ReportData:
 
     @property
     def constant(self) -> list[Point]:
-        """Points of which some model gives (nearly) the same answer to every text."""
+        """Points with a model that predicts (nearly) the same for every text."""
         return [
             point
             for point in self.points
@@ -75,7 +75,7 @@ def collect(study: StudyRecord, trials: Sequence[TrialRecord]) -> ReportData:
         trials=tuple(trials),
         points=points(study, trials),
         answers=tuple(
-            Answer(question=question, obstacle=_NOTHING) if outcome.nothing else answer(study, question, trials)
+            Answer(question=question, obstacle=_NOTHING_LEARNED) if outcome.nothing else answer(study, question, trials)
             for question in study.questions
         ),
         learned=outcome,
@@ -84,7 +84,7 @@ def collect(study: StudyRecord, trials: Sequence[TrialRecord]) -> ReportData:
 
 
 def progress_label(trials: Sequence[TrialRecord], planned: int | None) -> str:
-    """How many trials are complete, failed and left.
+    """The numbers of complete, failed and remaining trials.
 
     >>> progress_label([], 4)
     '0 of 4 trials complete, 4 left'

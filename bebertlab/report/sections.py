@@ -119,13 +119,13 @@ def _fitting(table: Table, groups: Sequence[Collection[str]], *, first: int) -> 
 
 
 def _metric_notes(data: ReportData) -> list[str]:
-    """What the metrics are of which lower values are better."""
+    """Descriptions of the metrics of which lower values are better."""
     infos = [metric_info(name, data.study.metrics) for name in further_metrics(data.study, data.points)]
     return [f"{info.name}: {info.description}; lower is better." for info in infos if info.maximize is False]
 
 
 def _rejected(data: ReportData) -> list[Block]:
-    """Points whose members and sizes are not those that were searched, since some member does not vote."""
+    """Points whose numbers of members and sizes differ from the searched ones, since some member does not vote."""
     numbers = [f"#{point.number}" for point in data.points if any(map(_has_rejected, point.trials.values()))]
     if not numbers:
         return []
@@ -137,11 +137,11 @@ def _rejected(data: ReportData) -> list[Block]:
 
 
 def _constant(data: ReportData) -> list[Block]:
-    """Points with a model whose answers hardly vary, where others learned something."""
+    """Points with a model whose predictions hardly vary, where other models learned."""
     numbers = [f"#{point.number}" for point in data.constant]
     if not numbers or data.learned.nothing:
         return []
-    text = f"A model of {listing(numbers)} gives the same answer to (nearly) every text: it learned nothing."
+    text = f"A model of {listing(numbers)} predicts the same for (nearly) every text: it learned nothing."
     return [Text(text=text)]
 
 
@@ -151,7 +151,7 @@ def _has_rejected(trial: TrialRecord) -> bool:
 
 
 def pareto_sections(data: ReportData) -> list[Section]:
-    """Score against size, operations and training time, where these differ among points that learned something."""
+    """Score against size, operations and training time, where these differ among points whose models learned."""
     if data.learned.nothing:
         return []
     return [*_objectives_front(data), *_cost_fronts(data)]

@@ -25,7 +25,7 @@ class StageScore:
 
     stage: str
     kind: str
-    variant: str  #: searched values that the stage depends on; empty for none, or where they are averaged over
+    variant: str  #: searched values that the stage depends on; empty if there are none or they are averaged over
     score: Interval
     change: Interval | None  #: from the scored stage before it in the same trial
     seconds: float
@@ -97,17 +97,17 @@ def _variants(study: StudyRecord, name: str, scored: Sequence[_Scored]) -> list[
 
 
 def _deciding_axes(study: StudyRecord, scored: Sequence[_Scored]) -> list[str]:
-    """Axes that the stage's key depends on."""
+    """The axes on which the key of the stage depends."""
     axes = list(study.axes)
     for axis in tuple(axes):
         fewer = [other for other in axes if other != axis]
-        if _decide(fewer, scored):
+        if _determine(fewer, scored):
             axes = fewer
     return axes
 
 
-def _decide(axes: Sequence[str], scored: Sequence[_Scored]) -> bool:
-    """Whether the seed and the values on some axes leave one key."""
+def _determine(axes: Sequence[str], scored: Sequence[_Scored]) -> bool:
+    """Whether the seed and the values on some axes determine the key."""
     keys: dict[str, str] = {}
     for item in scored:
         values = identity([item.trial.seed, *(item.trial.parameters.get(axis) for axis in axes)])
@@ -165,13 +165,13 @@ class CostRatio:
 
 @frozen(kw_only=True)
 class StageCost:
-    """What a stage or group of stages took in the whole study."""
+    """The training time of a stage or group of stages in the whole study."""
 
     group: str
     built: int  #: different artifacts
     requested: int  #: times a trial needed one
     seconds: float  #: of building each once
-    seconds_without_store: float  #: had every trial built its own
+    seconds_without_store: float  #: if every trial had built its own
 
 
 def cost_ratio(pairing: Pairing, group: str) -> CostRatio | None:
@@ -189,7 +189,7 @@ def cost_ratio(pairing: Pairing, group: str) -> CostRatio | None:
 
 
 def stage_costs(trials: Sequence[TrialRecord]) -> tuple[StageCost, ...]:
-    """What each stage or group took, in the order of the plan."""
+    """The training time of each stage or group, in the order of the plan."""
     by_group: dict[str, list[StageResult]] = {}
     for trial in trials:
         for stage in finished_stages(trial):

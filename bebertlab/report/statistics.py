@@ -1,6 +1,6 @@
 """Intervals over seeds, their correction for several comparisons, and what a study of this size can show.
 
-scipy and statsmodels compute. What they lack is here: which values give no interval, the interval of a rank
+scipy and statsmodels compute. This module adds what they lack: which values give no interval, the interval of a rank
 correlation, and the difference that a test can detect (see `detectable`).
 """
 
@@ -16,8 +16,8 @@ from attrs import frozen
 
 LEVEL = 0.95  #: of every interval in a report
 POWER = 0.8  #: with which a difference of the stated detectable size would have been shown
-MINIMUM_SEEDS = 3  #: below this nothing is claimed
-ROUNDING = 1e-12  #: a spread below this share of the largest value is that of floats, not of seeds
+MINIMUM_SEEDS = 3  #: with fewer seeds no conclusion is drawn
+ROUNDING = 1e-12  #: a spread below this fraction of the largest value is rounding, not variance over seeds
 
 
 @frozen

@@ -27,7 +27,7 @@ from bebertlab.ranking import RankedPoint
 from bebertlab.report.answers import Answer, Comparison
 from bebertlab.report.document import Table
 from bebertlab.report.labels import (
-    NOTHING,
+    MISSING,
     amount,
     bounds,
     decimals_for,
@@ -68,9 +68,9 @@ def score_decimals(study: StudyRecord, trials: Sequence[TrialRecord]) -> int:
 def points_table(
     study: StudyRecord, points: Sequence[Point], tied: frozenset[int], decimals: int = 2, *, best: bool = True
 ) -> Table:
-    """Every point, then what majority and chance score.
+    """Every point, then the scores of majority and chance.
 
-    The best row is marked unless `best` is False; points not shown to be worse (`tied`) carry a sign. Sizes and
+    The best row is marked unless `best` is False; points not shown to be worse (`tied`) are marked with ≈. Sizes and
     operations are shown where points differ in them; the total size always.
     """
     names = short_names(study.axes)
@@ -117,7 +117,7 @@ def front_table(study: StudyRecord, front: Sequence[CostedPoint], cost: str, dec
             baseline.name,
             *_cells(baseline.parameters, tuple(names)),
             _value(baseline, study.objective, decimals),
-            NOTHING,
+            MISSING,
         )
         for baseline in baselines(study, _trials(costed.point for costed in front))
     )
@@ -144,16 +144,16 @@ def objectives_table(study: StudyRecord, front: Sequence[RankedPoint], numbers: 
 
 
 def stage_scores_table(scores: Sequence[StageScore], references: Sequence[Baseline] = (), decimals: int = 2) -> Table:
-    """The scored stages before the result, then what majority and chance score."""
+    """The scored stages before the result, then the scores of majority and chance."""
     columns = ("stage", "kind", "with", "score", "change", "95% interval", TOTAL, OPERATIONS, "time (s)")
     rows: tuple[tuple[str, ...], ...] = tuple(
         (
             score.stage,
             score.kind,
-            score.variant or NOTHING,
+            score.variant or MISSING,
             plus_minus(score.score, decimals),
-            NOTHING if score.change is None else signed(score.change.mean, decimals),
-            NOTHING if score.change is None else bounds(score.change, decimals),
+            MISSING if score.change is None else signed(score.change.mean, decimals),
+            MISSING if score.change is None else bounds(score.change, decimals),
             amount(score.mebibytes),
             amount(score.gigaflops),
             number(score.seconds, 1),
@@ -165,7 +165,7 @@ def stage_scores_table(scores: Sequence[StageScore], references: Sequence[Baseli
 
 
 def costs_table(costs: Sequence[StageCost]) -> Table:
-    """What every stage took in the study."""
+    """The training time of every stage of the study."""
     rows = tuple(
         (
             cost.group,
@@ -215,7 +215,7 @@ def selection_bias(point: Point) -> list[float]:
 def _without_empty(table: Table) -> Table:
     """The table without the columns that are empty in every row."""
     return table.only(
-        [column for column in range(len(table.columns)) if any(row[column] != NOTHING for row in table.rows)]
+        [column for column in range(len(table.columns)) if any(row[column] != MISSING for row in table.rows)]
     )
 
 
@@ -241,8 +241,8 @@ def _point_row(
         plus_minus(point.score, decimals) + sign,
         _seeds(study, point),
         *(_mean(study, point, name, decimals) for name in further),
-        *(NOTHING if column in same else _cost(point, column) for column in _COST_COLUMNS),
-        NOTHING if seconds is None else number(seconds.mean, 1),
+        *(MISSING if column in same else _cost(point, column) for column in _COST_COLUMNS),
+        MISSING if seconds is None else number(seconds.mean, 1),
     )
 
 
@@ -251,25 +251,25 @@ def _baseline_row(study: StudyRecord, baseline: Baseline, further: Sequence[str]
         baseline.name,
         *_cells(baseline.parameters, tuple(study.axes)),
         _value(baseline, study.objective, decimals),
-        NOTHING,
+        MISSING,
         *(_value(baseline, name, decimals) for name in further),
-        *[NOTHING] * (len(_COST_COLUMNS) + 1),
+        *[MISSING] * (len(_COST_COLUMNS) + 1),
     )
 
 
 def _reference_row(baseline: Baseline, decimals: int, columns: int) -> tuple[str, ...]:
     task = " ".join(map(value_label, baseline.parameters.values()))
-    row = (baseline.name, NOTHING, task or NOTHING, _value(baseline, VALIDATION_SCORE, decimals))
-    return (*row, *[NOTHING] * (columns - len(row)))
+    row = (baseline.name, MISSING, task or MISSING, _value(baseline, VALIDATION_SCORE, decimals))
+    return (*row, *[MISSING] * (columns - len(row)))
 
 
 def _value(baseline: Baseline, metric: str, decimals: int) -> str:
     score = baseline.score(metric)
-    return NOTHING if score is None else number(score, decimals)
+    return MISSING if score is None else number(score, decimals)
 
 
 def _cells(parameters: Mapping[str, Any], paths: Sequence[str]) -> tuple[str, ...]:
-    return tuple(value_label(parameters[path]) if path in parameters else NOTHING for path in paths)
+    return tuple(value_label(parameters[path]) if path in parameters else MISSING for path in paths)
 
 
 def _trials(points: Iterable[Point]) -> list[TrialRecord]:
@@ -290,18 +290,18 @@ def _values(name: str, trials: Sequence[TrialRecord]) -> tuple[float | None, ...
 def _mean(study: StudyRecord, point: Point, name: str, decimals: int) -> str:
     mean = mean_over_seeds(point, lambda trial: finite(trial, name))
     info = metric_info(name, study.metrics)
-    return NOTHING if mean is None else number(mean.mean, decimals if info.unit else info.decimals)
+    return MISSING if mean is None else number(mean.mean, decimals if info.unit else info.decimals)
 
 
 def _cost(point: Point, column: str) -> str:
     if column == MEMBERS:
         count = mean_over_seeds(point, lambda trial: members(trial.metrics))
-        return NOTHING if count is None else f"{count.mean:.4g}"
+        return MISSING if count is None else f"{count.mean:.4g}"
     if column == TOTAL:
         mean = mean_over_seeds(point, lambda trial: mebibytes(trial.metrics))
     else:
         mean = mean_over_seeds(point, lambda trial: finite(trial, _SHOWN_IF_DIFFERENT[column]))
-    return NOTHING if mean is None else amount(mean.mean)
+    return MISSING if mean is None else amount(mean.mean)
 
 
 def _comparison_row(study: StudyRecord, answer: Answer, comparison: Comparison, decimals: int) -> tuple[str, ...]:
@@ -309,15 +309,15 @@ def _comparison_row(study: StudyRecord, answer: Answer, comparison: Comparison, 
     compared, baseline = value_label(comparison.value), value_label(comparison.baseline)
     return (
         f"{baseline} → {compared}" if answer.question.baseline is None else f"{compared} minus {baseline}",
-        cell_label(study, comparison.at) or NOTHING,
+        cell_label(study, comparison.at) or MISSING,
         conclusion_label(comparison, maximize=study.maximize),
         signed(shown.mean, decimals),
         bounds(shown, decimals),
         _p_value(comparison.adjusted),
         number(comparison.estimate.detectable, decimals),
-        str(shown.count) if comparison.paired else NOTHING,
+        str(shown.count) if comparison.paired else MISSING,
         _pairs(study, comparison),
-        str(comparison.left_out) if comparison.left_out else NOTHING,
+        str(comparison.left_out) if comparison.left_out else MISSING,
         *_cost_cells(comparison),
     )
 
@@ -332,17 +332,17 @@ def _pairs(study: StudyRecord, comparison: Comparison) -> str:
 
 def _p_value(value: float | None) -> str:
     if value is None:
-        return NOTHING
+        return MISSING
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _cost_cells(comparison: Comparison) -> tuple[str, str]:
     cost = comparison.cost
     if cost is None:
-        return NOTHING, NOTHING
+        return MISSING, MISSING
     seconds = f"{number(cost.compared_seconds, 1)} / {number(cost.baseline_seconds, 1)}"
     if cost.ratio is None:
-        return seconds, NOTHING
+        return seconds, MISSING
     within = "" if cost.ratio.low is None else f" ({bounds(cost.ratio, sign=False)})"
     return seconds, f"{number(cost.ratio.mean)}x{within}"
 
@@ -352,7 +352,7 @@ _TASK = "task"  #: first part of the axes that decide which task it is
 
 @frozen(kw_only=True, eq=False)
 class Baseline:
-    """What can be scored without reading the texts of a task."""
+    """A prediction that does not read the texts of a task."""
 
     name: str
     parameters: Mapping[str, Any]  #: searched options of the task, by path

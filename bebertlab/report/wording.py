@@ -1,4 +1,4 @@
-"""Answers as sentences: they claim what the interval over seeds allows, and no more.
+"""Answers as sentences, which claim no more than the interval over seeds allows.
 
 Up to `MOST_SENTENCES` comparisons have a sentence each; more of them with one baseline are listed by their conclusion.
 """
@@ -34,7 +34,7 @@ MOST_SENTENCES = 6
 
 @frozen(kw_only=True)
 class Terms:
-    """What sentences about one question share."""
+    """Terms that the sentences about one question share."""
 
     option: str  #: short name of the compared option
     unit: str  #: of differences
@@ -47,7 +47,7 @@ class Terms:
 
 
 def sentences(study: StudyRecord, answer: Answer, decimals: int = 2) -> tuple[str, ...]:
-    """The condition of the question, each comparison with its evidence, and the training time if it is asked for."""
+    """The condition of the question, each comparison with its evidence, and the training time if it has a `cost`."""
     if answer.obstacle:
         return (f"Not answered: {answer.obstacle}.",)
     terms = _terms(study, answer.question, decimals)
@@ -96,11 +96,11 @@ def conclusion_label(comparison: Comparison, *, maximize: bool) -> str:
 
 
 def differing(study: StudyRecord, comparison: Comparison) -> str:
-    """What the trials of a pair differ in besides the compared option; empty where that is nothing."""
+    """The options besides the compared one in which the trials of a pair differ; empty if there are none."""
     names = short_names(study.axes)
 
     def fixed(value: object, axes: Mapping[str, Any]) -> str:
-        only = [f"{names.get(axis, axis)} {value_label(one_value)}" for axis, one_value in axes.items()]
+        only = [f"{names.get(axis, axis)} {value_label(fixed_value)}" for axis, fixed_value in axes.items()]
         return f"{value_label(value)} has {listing(only)} only" if only else ""
 
     sides = (fixed(comparison.value, comparison.value_fixed), fixed(comparison.baseline, comparison.baseline_fixed))
@@ -138,13 +138,13 @@ def _sentence(terms: Terms, question: Question, comparison: Comparison, differin
 
 
 def _caveat(study: StudyRecord, answer: Answer, comparison: Comparison) -> str:
-    """What a reader of the claim must know, even without its evidence."""
+    """A restriction of the conclusion that is stated even without its evidence."""
     caveat = _differing(study, answer, comparison) if comparison.paired else "not paired"
     return f" ({caveat})" if caveat else ""
 
 
 def _differing(study: StudyRecord, answer: Answer, comparison: Comparison) -> str:
-    """What pairs differ in, unless the sentence on the condition has it."""
+    """The options in which pairs differ, unless the sentence on the condition names them."""
     text = differing(study, comparison)
     return "" if text in condition(study, answer.question) else text
 
@@ -273,7 +273,7 @@ def _all_differing(study: StudyRecord, answer: Answer) -> list[str]:
 
 
 def _headings(answer: Answer) -> tuple[str, ...]:
-    """What each group of comparisons has in common, in the order of the report."""
+    """The conclusion that each group of comparisons shares, in the order of the report."""
     baseline = value_label(answer.comparisons[0].baseline)
     return (
         f"Better than {baseline}",

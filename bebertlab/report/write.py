@@ -40,7 +40,7 @@ _SUMMARY = "summary.txt"
 _PACKAGES = ("matplotlib", "numpy", "scipy", "statsmodels")  #: besides those that the report names
 
 WIDTH = 120  #: characters in a line of the terminal
-_NARROWEST = 8  #: characters that a column keeps
+_NARROWEST = 8  #: minimum characters of a column
 
 
 def write_report(
@@ -70,7 +70,7 @@ def write_report(
 def update_report(
     study: StudyRecord, trials: Sequence[TrialRecord], folder: Path, read_curve: ReadCurve | None = None
 ) -> tuple[Path, ...]:
-    """As `write_report`, but leave the files alone where writing them again would not change them."""
+    """As `write_report`, but do not write the files where they would not change."""
     if _is_current(study, trials, folder):
         return _pages(folder)
     return write_report(study, trials, folder, read_curve)
@@ -101,7 +101,7 @@ def _is_current(study: StudyRecord, trials: Sequence[TrialRecord], folder: Path)
 def _source(study: StudyRecord, trials: Sequence[TrialRecord]) -> str:
     """A digest of everything that a report is made from; learning curves are decided by the keys of the stages.
 
-    What was left when the command started is not part of it.
+    The number of remaining stages when the command started is not part of it.
     """
     started = evolve(study, finished=0, missing={})
     return output_digest(started, *trials, versions(), packages=_PACKAGES)
@@ -153,7 +153,7 @@ def _lead(data: ReportData) -> list[Block]:
 
 
 def _notes(data: ReportData) -> list[str]:
-    """What must be known before any number is read."""
+    """The notes above all results."""
     remarks = data.learned.remarks(is_smoke=data.study.is_smoke)
     return [*data.learned.reasons, *remarks, *(caveat.sentence for caveat in data.study.caveats)]
 
@@ -263,7 +263,7 @@ def _line(table: Table, cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _shortened(cell: str, width: int) -> str:
-    """A cell that fits; values often differ at their end, so the middle is left out.
+    """A cell that fits; values often differ at their end, so the middle is omitted.
 
     >>> _shortened("binarybert(activation_bits=4)", 16)
     'binarybe…bits=4)'

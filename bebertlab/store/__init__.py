@@ -1,1 +1,1 @@
-"""The store: what stages left, found by what it was made of."""
+"""The store: artifacts of stages, addressed by a hash of everything that they were built from."""

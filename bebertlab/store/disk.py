@@ -1,4 +1,4 @@
-"""Full disks, reported in one line whatever raised the error; folders that cannot be created."""
+"""Full disks, reported in one line whatever raised the error, and folders that cannot be created."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def file_digest(path: Path) -> str:
 
 
 def output_digest(*values: object, packages: Iterable[str]) -> str:
-    """The hash of everything that decides an output of this package: values, the package's source, and versions.
+    """The hash of everything that determines an output of this package: values, the package's source, and versions.
 
     Two outputs with equal digests have equal contents, so that one need not be written over the other.
 

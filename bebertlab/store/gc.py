@@ -1,4 +1,4 @@
-"""Garbage collection: what the store no longer needs, and how it is removed."""
+"""Garbage collection: finding and removing what the store no longer needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest of an artifact: what it was built from, and which files it holds."""
+"""The manifest of an artifact: what it was built from, and which files it contains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METRICS = "metrics.json"
 
 
 class CorruptArtifact(Exception):
-    """An artifact is not what was put into the store."""
+    """An artifact differs from what was stored."""
 
 
 @frozen(kw_only=True)
@@ -31,7 +31,7 @@ class StoredFile:
 
 @frozen(kw_only=True)
 class Manifest:
-    """What is known about an artifact."""
+    """The key, origin and files of an artifact."""
 
     key: str
     stage: str  #: name of the stage in the recipe that built it
@@ -41,7 +41,7 @@ class Manifest:
     upstream_seconds: Mapping[str, float] = field(factory=dict)  #: build times of all upstream stages, by key
     created: str = ""  #: ISO 8601, UTC
     metrics: Mapping[str, float] = field(factory=dict)  #: of its `metrics.json`
-    warnings: tuple[str, ...] = ()  #: what the stage reported that users must know about the artifact
+    warnings: tuple[str, ...] = ()  #: warnings of the stage about the artifact
     files: Mapping[str, StoredFile] = field(factory=dict)  #: by path in the folder, without the manifest
 
     @property
@@ -122,4 +122,4 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         if path.stat().st_size != file.size:
             raise CorruptArtifact(f"{name} has {path.stat().st_size} bytes, expected {file.size}")
         if file_digest(path) != file.sha256:
-            raise CorruptArtifact(f"{name} has another checksum than when it was stored")
+            raise CorruptArtifact(f"{name} does not have the checksum with which it was stored")

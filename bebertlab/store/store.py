@@ -36,7 +36,7 @@ _CACHE = "cache"
 
 
 class Claim:
-    """The right to build one artifact, held by one process at a time."""
+    """The exclusive right to build one artifact, owned by one process at a time."""
 
     def __init__(self, store: Store, key: str, artifact: Artifact | None) -> None:
         self.key = key
@@ -130,10 +130,10 @@ class Store:
 
     @contextmanager
     def claim(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[Claim]:
-        """Hold the right to build an artifact; wait while another process has it (`waiting` is called once before).
+        """Acquire the right to build an artifact; wait while another process has it (`waiting` is called once before).
 
-        The other process may have built the artifact in the meantime: then the claim has it. What a killed process
-        left is removed.
+        The other process may have built the artifact in the meantime: then the claim has it. Leftovers of a killed
+        process are removed.
 
         Raises:
             OtherFormat: another version of bebertlab wrote the artifact.
@@ -156,7 +156,7 @@ class Store:
             lock.release()
 
     def manifests(self) -> Iterator[Manifest]:
-        """The manifests of all artifacts, by key; those that cannot be read are left out, with a message."""
+        """The manifests of all artifacts, by key; those that cannot be read are omitted, with a message."""
         other: list[OtherFormat] = []
         for folder in sorted(self.root.glob("[0-9a-f][0-9a-f]/*/")):
             try:
@@ -184,7 +184,7 @@ class Store:
 
     @property
     def temporary(self) -> Path:
-        """Artifacts that are being built, and what killed processes left."""
+        """Artifacts that are being built, and leftovers of killed processes."""
         return self.root / _TEMPORARY
 
     @property
@@ -227,7 +227,7 @@ class Store:
         except OSError:
             if not target.is_dir():
                 raise
-            # another process broke the lock and was faster; equal keys are equal artifacts
+            # another process was faster although this one had the lock; equal keys are equal artifacts
         self._checked.add(manifest.key)
         return _artifact(target, manifest)
 

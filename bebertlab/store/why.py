@@ -1,4 +1,4 @@
-"""What a key is made of, and how its parts differ from those of another key."""
+"""The parts of a key, and how they differ from those of another key."""
 
 from __future__ import annotations
 

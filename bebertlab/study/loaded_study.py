@@ -17,7 +17,7 @@ from bebertlab.config.yaml import read_yaml
 from bebertlab.errors import UserError, suggestion
 from bebertlab.interfaces.events import Question
 from bebertlab.interfaces.sampler import PointListOptions, SamplerOptions, SearchDimension
-from bebertlab.locations import beside
+from bebertlab.locations import path_from
 from bebertlab.pipeline.locate import has_relative_paths, rebased
 from bebertlab.pipeline.paths import find_target, resolve_path
 from bebertlab.pipeline.read import extended, read_recipe
@@ -284,7 +284,7 @@ def _with_base(document: YamlDocument, path: Path, errors: ErrorCollector) -> Ya
         return document
     place = document.place(("relative_to",))
     try:
-        folder = str(beside(place.folder, named).absolute())
+        folder = str(path_from(place.folder, named).absolute())
     except UserError as error:
         errors.add(document, ("relative_to",), str(error))
         return document
@@ -308,7 +308,7 @@ def _plugin_files(document: YamlDocument, errors: ErrorCollector) -> list[Path]:
 def _named_file(document: YamlDocument, path: Keys, name: str, errors: ErrorCollector) -> Path | None:
     """The file that the study names at a path; None where there is none, which is noted."""
     try:
-        file = beside(document.place(path).folder, name)
+        file = path_from(document.place(path).folder, name)
     except UserError as error:
         errors.add(document, path, str(error))
         return None

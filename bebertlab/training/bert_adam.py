@@ -22,7 +22,7 @@ class BertAdam:
     Source: the BERT reference code, as in BinaryBERT's, TernaryBERT's, BiBERT's and BiT's optimizer.
     Differs: the schedule counts all steps of the phase; the published code counts int(examples / batch size) an epoch,
     as does the training option `published_schedule`. All parameters are at the same step; in the published code each
-    counts from its own first gradient, which comes in the first step for all that a phase trains.
+    counts from its own first gradient, which is in the first step for all parameters that a phase trains.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class _Piece:
         self._count = torch.tensor(_NO_CORRECTION, device=vector.device)
 
     def gradients(self) -> list[Tensor]:
-        """The gradient of each parameter, without the zero rows of a table; empty where the loss does not reach it."""
+        """The gradient of each parameter, without the zero rows of a table; empty if the loss does not depend on it."""
         if self._flat is not None:
             return self._flat.gradients
         gradient = self._tables.densify(self._vector)

@@ -24,14 +24,14 @@ _UNITS = {
     "step": "optimizer steps since the stage began",
     "epoch": "epochs since the stage began",
     "learning_rate": "of the weights, at the step",
-    "loss": "mean over the steps since the point before",
+    "loss": "mean over the steps since the previous point",
     "terms": "parts of the loss, by name",
     "select": "of the select split: score in the task's unit (percent for shipped tasks), or loss",
 }
 _DIGITS = 6  # significant ones
 
 SelectMeasure = Literal["score", "loss"]
-"""What is measured on the select split."""
+"""The quantity that is measured on the select split."""
 
 
 def term_value(term: str) -> str:
@@ -59,7 +59,7 @@ class TrainingPoint:
     step: int  #: optimizer steps since the stage began
     epoch: float  #: epochs since the stage began
     learning_rate: float  #: of the weights in this step
-    loss: float  #: mean over the steps since the point before; of the sum of all terms
+    loss: float  #: mean over the steps since the previous point; of the sum of all terms
     terms: Mapping[str, float] = field(factory=dict)  #: means of the terms of the losses, by name
 
 
@@ -84,14 +84,14 @@ class PhaseCurve:
     steps: int  #: optimizer steps of the phase
     epochs: float  #: of the phase
     training: tuple[TrainingPoint, ...]
-    #: empty where the phase was not evaluated: it has a single evaluation, at its end, so nothing to choose from
+    #: empty where the phase was not evaluated: it has a single evaluation, at its end, and keeps its last state
     evaluations: tuple[EvaluationPoint, ...] = ()
-    measure: SelectMeasure = "score"  #: on the select split; loss where no loss of the phase reads the logits
+    measure: SelectMeasure = "score"  #: on the select split; loss if no loss of the phase reads the logits
 
 
 @frozen(kw_only=True)
 class LearningCurve:
-    """What a training stage recorded, phase by phase."""
+    """The recorded curves of a training stage, phase by phase."""
 
     phases: tuple[PhaseCurve, ...] = ()
 
@@ -136,8 +136,8 @@ def _moved(phase: PhaseCurve, steps: int, epochs: float) -> PhaseCurve:
 class CurveRecorder:
     """Collects the curve of a phase of known length, one step after another.
 
-    A training point is the mean over the steps since the point before. All evaluations are kept until `curve` thins
-    them: only at the end is the best one known.
+    A training point is the mean over the steps since the previous point. All evaluations are kept until `curve` thins
+    them, since the best one is known only at the end.
     """
 
     def __init__(self, name: str, *, steps: int, epoch_steps: int) -> None:

@@ -45,11 +45,11 @@ _NO_VALUES: Mapping[str, float] = MappingProxyType({})
 
 @frozen(kw_only=True)
 class Training:
-    """What a training took and recorded."""
+    """The duration and the recorded curve of a training."""
 
     steps: int
     seconds: float
-    teacher_seconds: float | None = None  #: in the teacher; None where no loss reads one
+    teacher_seconds: float | None = None  #: in the teacher; None if no loss reads one
     last: Mapping[str, Tensor] | None = None  #: the last state, if the setup asks for it and another one was kept
     curve: LearningCurve = field(factory=LearningCurve)
 
@@ -66,7 +66,7 @@ def fit(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> Training:
     """
     start = perf_counter()
     teacher_start = setup.teacher.seconds if setup.teacher else 0.0
-    with under_way(model, phase, setup) as run:
+    with started_phase(model, phase, setup) as run:
         for _ in run.steps():
             pass
     teacher = setup.teacher if run.objective.needs_teacher else None
@@ -80,13 +80,13 @@ def fit(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> Training:
 
 
 @contextmanager
-def under_way(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> Iterator[Run]:
-    """A phase whose steps are taken one by one, as by `fit`; benchmarks pause between them."""
+def started_phase(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> Iterator[Run]:
+    """A phase that advances step by step, as in `fit`; benchmarks pause between steps."""
     keep_freed_memory()
     run = Run(model.to(setup.device), phase, setup)
     try:
         teaching = setup.teacher.at_work(setup.options.precision) if setup.teacher else nullcontext()
-        # a GPU fills memory with zeros in no time, and would wait to count rows
+        # filling memory with zeros is cheap on a GPU, while counting rows would wait for the device
         sparse = sparse_gradients(*run.networks) if setup.device == "cpu" else nullcontext()
         with teaching, sparse, seeded(derive_seed(setup.seed, "dropout", phase.name), setup.device):
             yield run
@@ -115,7 +115,7 @@ class Run:
         )
         self.step = 0
         self._rate = (phase.learning_rate or options.learning_rate) * phase.learning_rate_factor
-        self._unread: list[_Step] = []  # steps whose losses are on the device still
+        self._unread: list[_Step] = []  # steps whose losses are still on the device
         self.curve = CurveRecorder(phase.name, steps=self._steps, epoch_steps=self._epoch_steps)
         self._selection: Selection | None = None
         self._reported = perf_counter()
@@ -151,7 +151,7 @@ class Run:
         weights = setup.sampler.loss_weights
         evaluations = part_ends(self._epoch_steps, setup.options.evaluations)
         checks = part_ends(self._steps, CHECKS)
-        # the state of a single evaluation is kept in any case
+        # the state of a single evaluation is always kept
         selects = self._epochs * len(evaluations) > 1
         for network in self.networks:
             network.train()
@@ -168,7 +168,7 @@ class Run:
                 yield self.step
 
     def _train(self, batch: Batch) -> None:
-        """One step. Nothing in here waits for the device."""
+        """One step, which does not wait for the device."""
         start, end = self._setup.span
         for quantizer in self._scheduled:
             quantizer.progress(start + (end - start) * self.step / self._steps)
@@ -288,7 +288,7 @@ class _Step:
 
 
 def train_phases(model: BertClassifier, phases: Sequence[Phase], setup: TrainingSetup) -> Training:
-    """Train a model, in place, through all phases; each starts from the best state of the one before.
+    """Train a model, in place, through all phases; each starts from the best state of the previous one.
 
     The phases are those that `resolve_phases` returns.
 
@@ -314,13 +314,13 @@ def need_teacher(phases: Sequence[Phase], classes: int) -> bool:
     """Whether a loss of a phase reads a teacher, for a task of `classes` classes (1 for regression).
 
     Raises:
-        UserError: a loss makes no sense for that number of classes.
+        UserError: a loss does not support that number of classes.
     """
     return any(loss.build(classes).needs_teacher for phase in phases for loss in phase.losses)
 
 
 def _phase_setup(setup: TrainingSetup, index: int, count: int, before: LearningCurve) -> TrainingSetup:
-    """The setup of one of `count` phases, each an equal part of the training, after the ones that left a curve."""
+    """The setup of one of `count` phases, each an equal part of the training, after those whose curves are given."""
 
     def report(
         fraction: float,

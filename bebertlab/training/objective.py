@@ -20,7 +20,7 @@ from bebertlab.model.slice import kept_layers, kept_outputs, scaled_width
 
 @frozen(kw_only=True, eq=False)
 class LossValue:
-    """The loss of a batch and what it is made of."""
+    """The loss of a batch and its terms."""
 
     total: Tensor  #: scalar
     names: tuple[str, ...]  #: of the terms, all different
@@ -138,7 +138,7 @@ def _compare(objective: PhaseLoss, student: Outputs, teacher: Outputs, outputs: 
         objective(student, teacher, _batch(outputs))
     except UserError:
         raise
-    except Exception as error:  # a loss of a plugin may not accept zeros; the training reports what is wrong
+    except Exception as error:  # a loss of a plugin may not accept zeros; the training reports real errors
         _log.info("a loss could not be computed on zeros: %s", error)
 
 

@@ -115,7 +115,7 @@ class Optimizer:
 
     A small model has dozens of tensors of a few thousand elements, whose kernel launches cost more than the arithmetic.
     So after the first backward pass the small parameters of a group become views of one vector, and their gradients
-    views of another. Parameters that the first loss does not reach stay as they are: without a gradient they are
+    views of another. Parameters that do not affect the first loss stay separate: without a gradient they are
     neither updated nor decayed.
     """
 
@@ -220,8 +220,8 @@ class FlatParameters:
 
     def elements_of(self, parameter: nn.Parameter) -> slice | None:
         """The elements of `vector` that are a parameter; None for other parameters."""
-        for own, gradient in zip(self.parameters, self.gradients, strict=True):
-            if own is parameter:
+        for flattened, gradient in zip(self.parameters, self.gradients, strict=True):
+            if flattened is parameter:
                 start = gradient.storage_offset()
                 return slice(start, start + gradient.numel())
         return None

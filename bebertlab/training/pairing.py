@@ -1,4 +1,4 @@
-"""Which tensors of the teacher a student's tensors are compared with."""
+"""Pairing the tensors of a student with those of its teacher."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from bebertlab.errors import UserError
 from bebertlab.interfaces.batch import Outputs, Tap
 
-#: which layers of a deeper teacher a student is compared with, see `matched`
+#: the layers of a deeper teacher that a student is compared with, see `matched`
 Layers = Literal["uniform", "last", "dynabert"]
 LAYERS = ("uniform", "last", "dynabert")
 

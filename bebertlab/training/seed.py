@@ -1,4 +1,4 @@
-"""Seeds: a different one for everything that is random, and torch's global generators seeded for a while."""
+"""Seeds: a different one for every random process, and temporary seeding of torch's global generators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
-    """A seed for the purpose that `names` describe, the same on every machine; other names give an unrelated seed.
+    """A seed for the purpose that `names` describe, the same on every machine; other names give an independent seed.
 
     >>> derive_seed(0, "order", 1)
     8677279991123922410

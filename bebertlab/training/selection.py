@@ -24,7 +24,7 @@ from bebertlab.training.setup import TrainingSetup
 
 @frozen(kw_only=True)
 class Evaluation:
-    """What was measured on the select split."""
+    """A measurement on the select split."""
 
     value: float  #: score or loss, see `measure`; a mean where several networks are trained
     measure: SelectMeasure
@@ -38,7 +38,7 @@ class Selection:
     the phase reaches the logits (hidden states and attention scores only), the head is not trained and its score is
     meaningless: there, best is the lowest loss on the select split.
     Where a phase trains sub-networks on the weights of the model, the mean of their scores (or losses) counts, as in
-    DynaBERT's published code: the model itself may be none of them, or the one that has least to learn.
+    DynaBERT's published code: the model itself may not be among them, or be the easiest to train.
     Differs: the reference selects by accuracy in every phase, and keeps nothing where that is never above 0.
     """
 

@@ -1,4 +1,4 @@
-"""What all phases of a training share."""
+"""The data and options that all phases of a training share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TeacherView:
 
     train: Examples
     select: Examples
-    #: what that tokenizer does differently from the student's, e.g. "vocabulary"; empty: it makes the same tokens
+    #: parts in which that tokenizer differs from the student's, e.g. "vocabulary"; empty: it makes the same tokens
     different: tuple[str, ...] = ()
 
 
@@ -41,7 +41,7 @@ class TrainingSetup:
     device: str = "cpu"
     progress: ProgressReporter = ignore_progress  #: receives the learning curve while the training runs
     span: tuple[float, float] = (0.0, 1.0)  #: start and end of the phase as fractions of the training
-    sampler: EpochSampler = field()  #: draws the examples of an epoch; by default as `round` says
+    sampler: EpochSampler = field()  #: draws the examples of an epoch; by default according to `round`
 
     @teacher_view.default
     def _teacher_view(self) -> TeacherView:
@@ -53,7 +53,7 @@ class TrainingSetup:
 
 
 def check_shared_tokens(setup: TrainingSetup, phase: str) -> None:
-    """Check that the teacher can read the student's own batches, which a phase (`phase` names it) gives to it.
+    """Check that the teacher can read the student's own batches, which a phase (named `phase`) passes to it.
 
     Raises:
         UserError: its tokenizer makes other tokens, or it has too few positions or segments for the texts.

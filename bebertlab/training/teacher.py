@@ -63,7 +63,7 @@ class Teacher:
 
     @contextmanager
     def at_work(self, precision: Precision = "fp32") -> Iterator[None]:
-        """Quantize its weights once for all answers in this context, in a precision: they do not change."""
+        """Quantize the constant weights once for all calls of `answer` in this context, in a precision."""
         before, self._prepared = self._prepared, {False: prepare(self._model, precision)}
         try:
             yield

@@ -28,11 +28,11 @@ def prepare_student(
     """Check that the phases of a distillation can run, and return the teacher that they need.
 
     For `StageOptions.prepare` of a stage that trains a model. `teacher` is the name of the stage that teaches; it is
-    returned if a loss reads it, otherwise None, so that a stage does not depend on a teacher that it never asks.
+    returned if a loss reads it, otherwise None, so that a stage does not depend on a teacher that it does not use.
 
     Raises:
-        UserError: a loss needs a teacher and none is named, does not suit the task, or cannot weigh examples as the
-            sample weights ask; or a phase trains sub-networks of a quantized model.
+        UserError: a loss needs a teacher and none is named, does not suit the task, or cannot weight examples as the
+            sample weights require; or a phase trains sub-networks of a quantized model.
     """
     phases = resolve_phases(distillation, codec)
     for phase in phases:
@@ -66,7 +66,7 @@ def plan_student(
 ) -> PlannedModel | None:
     """The planned model of a stage that trains its input `model`, perhaps with the input `teacher`.
 
-    For `StageOptions.plan_model`; `model` and `teacher` are the names of those stages. None where nothing is known of
+    For `StageOptions.plan_model`; `model` and `teacher` are the names of those stages. None if nothing is known of
     the model.
 
     Raises:
@@ -89,7 +89,7 @@ def check_teacher(
     """Check that a teacher makes the same tokens as its student, and can be compared with it, where phases need that.
 
     Student and teacher are each the name of a stage and its model. A teacher of which only the logits are read may
-    have any tokenizer, length and size. What is not known of a model is checked when the stage runs.
+    have any tokenizer, length and size. Unknown properties of a model are checked when the stage runs.
 
     Raises:
         UserError: the teacher cannot teach the student; the message names both stages.
@@ -124,7 +124,7 @@ def check_teacher(
 
 
 def _reason_for_shared_tokens(phases: Sequence[Phase], options: TrainOptions, task: Task) -> str | None:
-    """Why the teacher reads the student's own tokens; None where it does not."""
+    """Why the teacher reads the student's own tokens; None if it does not."""
     if options.teacher_dropout:
         return "with train.teacher_dropout the teacher runs on the student's own batches"
     for phase in phases:

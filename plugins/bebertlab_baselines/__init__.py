@@ -1,4 +1,4 @@
-"""Quantizers that low-bit BERTs are compared with: PACT, DoReFa-Net, XNOR-Net, IR-Net, ReActNet and BitNet b1.58."""
+"""Baseline quantizers for low-bit BERTs: PACT, DoReFa-Net, XNOR-Net, IR-Net, ReActNet and BitNet b1.58."""
 
 from __future__ import annotations
 

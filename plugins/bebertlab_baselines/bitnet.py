@@ -29,7 +29,7 @@ class Bitnet(QuantizerOptions):
     applies_to = "weights"
     granularity: Granularity = field(
         default="tensor", validator=validators.in_(GRANULARITIES)
-    )  #: what shares a scale: the whole tensor, or each row
+    )  #: group that shares a scale: the whole tensor, or each row
     epsilon: float = field(default=1e-5, validator=validators.gt(0))  #: added to the scale that weights are divided by
 
     def build(self, shape: torch.Size) -> BitnetQuantizer:
@@ -75,7 +75,7 @@ class BitnetQuantizer(Quantizer):
         return (w / (step + self.epsilon)).clamp_(-1.0, 1.0).round_().add_(0.0), step
 
 
-_SMALLEST = 1e-5  #: the least magnitude that a token is scaled by
+_SMALLEST = 1e-5  #: lower bound of the magnitude by which a token is scaled
 
 
 @frozen(kw_only=True)

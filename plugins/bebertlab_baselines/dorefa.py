@@ -37,7 +37,7 @@ class Dorefa(QuantizerOptions):
     bits: int = field(default=4, validator=[validators.ge(1), validators.le(8)])  #: of a level
     granularity: Granularity = field(
         default="tensor", validator=validators.in_(GRANULARITIES)
-    )  #: what shares a range: the whole tensor, or each row
+    )  #: group that shares a range: the whole tensor, or each row
     unit_range: bool = True  #: from -1 to 1, as published; false: from -max |tanh w| to it, the size of the weights
     as_published: bool = False  #: as in the published code, zeros give NaN, or with 1 bit are a third level
 
@@ -146,7 +146,7 @@ class _Quantize(torch.autograd.Function):
             at_most = squeezed.abs().eq_(most)
             share = group_sum(wide * squeezed, ctx.granularity) * inverse.square() / group_sum(at_most, ctx.granularity)
             wide = (wide * inverse).addcmul_(at_most.copysign_(squeezed), share, value=-1)
-            # the derivative of tanh in one pass, in the memory of what it multiplies
+            # the derivative of tanh in one pass, written into the tensor that it multiplies
             torch.ops.aten.tanh_backward(wide, squeezed, grad_input=wide)
         else:
             wide = torch.ops.aten.tanh_backward(wide, squeezed)
@@ -186,7 +186,7 @@ class DorefaActivation(QuantizerOptions):
 
     def __attrs_post_init__(self) -> None:
         if self.signed and self.bits < 2:
-            raise ValueError("bits must be at least 2 where signed is true, is 1")
+            raise ValueError("bits must be at least 2 if signed is true, got 1")
 
     def build(self, shape: torch.Size) -> DorefaActivationQuantizer:
         """A stateless quantizer."""
@@ -201,7 +201,7 @@ class DorefaActivationQuantizer(Quantizer):
     Shape: any -> the same.
     Gradient: 1 where 0 <= x <= 1 (signed: where -1 <= x <= 1), else 0.
     Source: DoReFa-Net, arXiv:1606.06160, section 2.4.
-    Differs: the paper limits activations to [0, 1]; the signed form, for the hidden states of a BERT, is ours.
+    Differs: the paper limits activations to [0, 1]; the signed form, for the hidden states of a BERT, is added here.
 
     >>> DorefaActivationQuantizer(DorefaActivation(bits=2))(torch.tensor([-1.0, 0.4, 0.9, 3.0]))
     tensor([0.0000, 0.3333, 1.0000, 1.0000])

@@ -62,7 +62,7 @@ class Irnet(QuantizerOptions):
     applies_to = "weights"
     scale_of: ScaleOf = field(
         default="standardised", validator=validators.in_(("standardised", "balanced"))
-    )  #: the weights whose mean magnitude is the scale: as published, or before they are divided by their deviation
+    )  #: weights whose mean magnitude is the scale: as published, or before division by the standard deviation
     first: float = field(default=0.1, validator=validators.gt(0))  #: steepness of the gradient at the start
     last: float = field(default=10.0, validator=validators.gt(0))  #: and at the end of the training
     as_published: bool = (

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bebertlab.api import Alphabet, Codes, ParameterGroup, Quantizer, QuantizerOptions, at_least_float32, integer_dtype
 
-_SMALLEST = 1e-5  #: a smaller clip counts as this
+_SMALLEST = 1e-5  #: lower bound of the clip
 
 
 @frozen(kw_only=True)
@@ -21,17 +21,17 @@ class Pact(QuantizerOptions):
     kind = "pact"
     bits: int = field(default=4, validator=[validators.ge(1), validators.le(16)])  #: of a level
     signed: bool = False  #: levels from -clip to clip, for inputs of both signs; needs at least 2 bits
-    clip: float = field(default=2.5, validator=validators.gt(0))  #: first value of the clip, alpha in the paper
+    clip: float = field(default=2.5, validator=validators.gt(0))  #: initial value of the clip, alpha in the paper
     decay: float | None = field(
         default=None, validator=validators.optional(validators.ge(0))
     )  #: weight decay of the clip; null: the stage's `quantizer_weight_decay`
 
     def __attrs_post_init__(self) -> None:
         if self.signed and self.bits < 2:
-            raise ValueError("bits must be at least 2 where signed is true, is 1")
+            raise ValueError("bits must be at least 2 if signed is true, got 1")
 
     def build(self, shape: torch.Size) -> PactQuantizer:
-        """A quantizer with the first value of its clip."""
+        """A quantizer with the initial value of its clip."""
         return PactQuantizer(self)
 
 
@@ -45,8 +45,8 @@ class PactQuantizer(Quantizer):
     Gradient: unsigned: 1 where 0 <= x < a, else 0; to clip the sum over x >= a.
     Signed: 1 where -a < x < a, else 0; to clip the sum over x >= a minus that over x <= -a. Also where clip < 1e-5.
     Source: PACT, arXiv:1805.06085, section 3, equations 1 to 3.
-    Differs: in the paper this replaces ReLU; the signed form, for the hidden states of a BERT, is ours. Its L2 penalty
-    on the clip is the weight decay of a separate parameter group (`decay`). A clip never falls below 1e-5.
+    Differs: in the paper this replaces ReLU; the signed form, for the hidden states of a BERT, is added here. Its L2
+    penalty on the clip is the weight decay of a separate parameter group (`decay`). A clip never falls below 1e-5.
 
     >>> PactQuantizer(Pact(bits=2, clip=1.5))(torch.tensor([-1.0, 0.6, 1.4, 9.0]))
     tensor([0.0000, 0.5000, 1.5000, 1.5000], grad_fn=<_QuantizeBackward>)
@@ -94,7 +94,7 @@ class _Quantize(torch.autograd.Function):
         (fraction,) = ctx.saved_tensors
         wide = gradient.to(fraction.dtype)
         # fused passes with exclusive ends: a comparison and a where take several times as long on a CPU.
-        # No activation is between -1e-30 and 0: the lower end is that of [0, 1)
+        # No activation is between -1e-30 and 0, so the interval equals [0, 1)
         passed = torch.ops.aten.hardtanh_backward(wide, fraction, -1.0 if ctx.signed else -1e-30, 1.0)
         beyond = wide - passed
         both = beyond.sum() if ctx.signed else None

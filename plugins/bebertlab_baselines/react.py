@@ -33,7 +33,7 @@ class ReactWeight(QuantizerOptions):
     applies_to = "weights"
     granularity: Granularity = field(
         default="row", validator=validators.in_(GRANULARITIES)
-    )  #: what shares a scale: each row (a filter of the paper), or the whole tensor
+    )  #: group that shares a scale: each row (a filter of the paper), or the whole tensor
     as_published: bool = False  #: zero is a third level, as in the published code
 
     def build(self, shape: torch.Size) -> ReactWeightQuantizer:
@@ -92,7 +92,7 @@ class ReactQuantizer(Quantizer):
     """Binary activations without a scale, with a threshold for each channel (RSign).
 
     q = sign(x - shift).
-    Shape: (..., I) -> (..., I); shift is (I,), or one number where I varies.
+    Shape: (..., I) -> (..., I); shift is (I,), or one number if I varies.
     Gradient: of the piecewise polynomial that approximates the sign, with v = x - shift: 2 + 2v where -1 <= v < 0,
     2 - 2v where 0 <= v < 1, else 0; to shift minus the sum of that over all elements of the channel.
     Source: ReActNet, arXiv:2003.03488, section 4.2 (RSign); the polynomial: ApproxSign of Bi-Real Net,

@@ -30,7 +30,7 @@ class Xnor(QuantizerOptions):
     kind = "xnor"
     granularity: Granularity = field(
         default="row", validator=validators.in_(GRANULARITIES)
-    )  #: what shares a scale: each row (a filter of the paper, a token), or the whole tensor
+    )  #: group that shares a scale: each row (a filter of the paper, a token), or the whole tensor
     product_rule: bool = False  #: the derivative of the scale by the product rule, not the paper's 1/n
     as_published: bool = False  #: zero is a third level, as in the published code
 

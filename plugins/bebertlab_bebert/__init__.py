@@ -23,7 +23,7 @@ def bebertlab_ensembles() -> list[type[EnsembleOptions]]:
 
 @hookimpl
 def bebertlab_mergers() -> list[type[MergerOptions]]:
-    """By votes, by probabilities, by values."""
+    """Merging by votes, by probabilities and by values."""
     return [
         HardVoteOptions,
         MeanProbabilityOptions,
@@ -35,5 +35,5 @@ def bebertlab_mergers() -> list[type[MergerOptions]]:
 
 @hookimpl
 def bebertlab_distillations() -> list[type[DistillationOptions]]:
-    """How the members of BEBERT's variants learn."""
+    """Distillations of the members in BEBERT's variants."""
     return [BebertA, BebertB, BebertC]

@@ -26,7 +26,7 @@ def _mean(classes: int) -> MergerOptions:
 
 @frozen(kw_only=True)
 class SingleOptions(EnsembleOptions):
-    """A single model that sees every example once an epoch: the baseline of ensembles."""
+    """A single model that trains on every example once per epoch: the baseline of ensembles."""
 
     kind = "single"
     sequential = False
@@ -38,7 +38,7 @@ class SingleOptions(EnsembleOptions):
         return Single()
 
     def merger(self, classes: int) -> MergerOptions:
-        """The mean of its own probabilities, or values."""
+        """The mean of probabilities, or of values."""
         return _mean(classes)
 
 
@@ -50,20 +50,20 @@ class Single(Ensemble):
         return SampleWeights(sampling=Sampling.ALL, weights=np.full(len(data), 1 / len(data)))
 
     def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
-        """It is kept, and no member follows."""
+        """The only member is kept."""
         return _EQUAL
 
 
 @frozen(kw_only=True)
 class BaggingOptions(EnsembleOptions):
-    """Each member trains on its own bootstrap: N examples drawn with replacement, the same in every epoch.
+    """Each member trains on a separate bootstrap: N examples drawn with replacement, the same in every epoch.
 
-    With a `share` below 1 a member trains on round(share * N) examples, and takes that share of the steps: drawn with
-    replacement (m-out-of-n bootstrap), or without (`replacement: false`: random subsampling, subagging, pasting), when
-    it sees each of them once an epoch.
+    With a `share` below 1 a member trains on round(share * N) examples, for that share of the steps: drawn with
+    replacement (m-out-of-n bootstrap), or without (`replacement: false`: random subsampling, subagging, pasting), where
+    each of them occurs once per epoch.
     Source: Breiman, Bagging Predictors, 1996; without replacement: Breiman, Pasting Small Votes, 1999, and Bühlmann and
     Yu, Analyzing Bagging, 2002.
-    Differs from the BEBERT code: members start independently of each other (unless the recipe says
+    Differs from the BEBERT code: members start independently of each other (unless the recipe sets
     `start: previous`), draws are seeded, and probabilities are averaged instead of logits.
     """
 
@@ -73,7 +73,7 @@ class BaggingOptions(EnsembleOptions):
 
     #: of the N examples that each member trains on
     share: float = field(default=1.0, validator=[validators.gt(0), validators.le(1)])
-    replacement: bool = True  #: false: no example comes twice in an epoch; with a share of 1 members see all of them
+    replacement: bool = True  #: false: no example occurs twice in an epoch; with a share of 1 all examples are used
 
     def build(self, classes: int) -> Ensemble:
         """The strategy, for classes and regression."""
@@ -92,7 +92,7 @@ class Bagging(Ensemble):
     replacement: bool
 
     def first(self, index: int, data: TrainingData) -> SampleWeights:
-        """A bootstrap, drawn in training by the member's seed, or the examples with the member's lowest numbers."""
+        """A bootstrap, drawn in training by the member's seed, or the examples with the lowest random numbers."""
         examples = len(data)
         count = max(1, round(self.share * examples))
         if self.replacement:
@@ -103,5 +103,5 @@ class Bagging(Ensemble):
         return SampleWeights(sampling=Sampling.SUBSET, weights=weights)
 
     def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
-        """Every member counts the same."""
+        """Every member has the same weight."""
         return _EQUAL

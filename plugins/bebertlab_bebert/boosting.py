@@ -1,4 +1,4 @@
-"""Boosting: members that train on what the members before them got wrong."""
+"""Boosting: members that train on the errors of the previous members."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class BoostingOptions(EnsembleOptions):
 
     #: resample: a new draw by the weights in every epoch; reweight: every example once, its loss times its weight
     sampling: Literal["resample", "reweight"] = "resample"
-    #: members in a row that may be discarded (no better than chance) and tried again with equal weights; then it ends
+    #: members in a row that may be discarded (no better than chance) and retried with equal weights before it ends
     retries: int = field(default=2, validator=validators.ge(0))
     #: after a member without errors: continue with the same weights, or stop
     perfect: Literal["continue", "stop"] = "continue"
-    #: a smaller error counts as this one, which bounds the weight of a member
+    #: lower bound of the error, which bounds the weight of a member
     error_floor: float = field(default=1e-10, validator=[validators.gt(0), validators.lt(0.1)])
     #: smallest weight of an example, as a fraction of an equal share
     weight_floor: float = field(default=0.0, validator=[validators.ge(0), validators.lt(1)])
-    #: of AdaBoost.R2: how the error of a value counts, relative to the largest error
+    #: of AdaBoost.R2: loss of a value as a function of its error relative to the largest error
     loss: RegressionLoss = "square"
 
     def build(self, classes: int) -> Ensemble:
@@ -67,7 +67,7 @@ class BoostingOptions(EnsembleOptions):
 
 @frozen(kw_only=True)
 class Reweighting:
-    """The weights of the examples from one member to the next, as both kinds of boosting compute them."""
+    """The weights of the examples from one member to the next, shared by both kinds of boosting."""
 
     sampling: Sampling
     retries: int
@@ -88,7 +88,7 @@ class Reweighting:
         return MemberResult(weight=weight, kept=True, error=error, next=following)
 
     def perfect(self, weight: float, weights: Floats) -> MemberResult:
-        """The result of a member without errors, after which the weights of the examples stay."""
+        """The result of a member without errors, after which the weights of the examples are unchanged."""
         following = SampleWeights(sampling=self.sampling, weights=weights / weights.sum())
         return MemberResult(weight=weight, kept=True, error=0.0, next=None if self.stop_at_perfect else following)
 
@@ -122,13 +122,13 @@ class Samme(Ensemble):
         return self.reweighting.equal(len(data))
 
     def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
-        """Weigh the member by its weighted error, and raise the weight of the examples that it misses."""
+        """Weight the member by its weighted error, and raise the weights of the misclassified examples."""
         if logits is None:
             raise ValueError("boosting needs the logits of a member")
         miss = logits.argmax(axis=1) != data.labels
         shares = weights.weights / weights.weights.sum()
         error = float(shares[miss].sum())
-        if error >= 1 - 1 / self.classes - 1e-12:  # chance itself, as a sum of rounded shares
+        if error >= 1 - 1 / self.classes - 1e-12:  # chance level, as a sum of rounded weights
             return self.reweighting.discarded(error, weights)
         bounded = max(error, self.error_floor)
         weight = math.log((1 - bounded) / bounded) + math.log(self.classes - 1)
@@ -146,9 +146,9 @@ class AdaBoostR2(Ensemble):
     A member with e >= 0.5 is discarded.
     Shape: logits (N, 1), labels (N,) -> weights (N,).
     Source: Drucker, Improving Regressors using Boosting Techniques, 1997.
-    Differs: after a discarded member it tries again with equal weights, as often as `retries` allows. The BEBERT code
+    Differs: a discarded member is retried with equal weights, up to `retries` times. The BEBERT code
     keeps such members, with a negative weight. After a member without any error it continues, unless `perfect` is
-    "stop" as in Drucker, so that an ensemble has the size that was asked for.
+    "stop" as in Drucker, so that an ensemble has the requested size.
     """
 
     reweighting: Reweighting
@@ -160,7 +160,7 @@ class AdaBoostR2(Ensemble):
         return self.reweighting.equal(len(data))
 
     def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
-        """Weigh the member by its weighted loss, and lower the weight of the examples that it predicts well."""
+        """Weight the member by its weighted loss, and lower the weights of well predicted examples."""
         if logits is None:
             raise ValueError("boosting needs the logits of a member")
         distance = np.abs(logits[:, 0] - data.labels)

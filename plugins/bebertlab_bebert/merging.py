@@ -9,7 +9,7 @@ from attrs import frozen
 
 from bebertlab.api import Floats, Merger, MergerOptions, UserError
 
-#: decimals of a share of votes; smaller differences are ties, since sums of weights are rounded
+#: decimals of a share of votes; smaller differences count as ties, since sums of weights are rounded
 _DECIMALS = 9
 
 
@@ -78,7 +78,7 @@ class WeightedMedian(Merger):
 
 @frozen(kw_only=True)
 class MeanProbabilityOptions(MergerOptions):
-    """The mean of the members' probabilities; every member counts the same."""
+    """The mean of the members' probabilities; every member has the same weight."""
 
     kind = "mean_probability"
     probabilities = True

@@ -1,7 +1,7 @@
-"""How the members learn in the variants of BEBERT, with the settings of its scripts.
+"""Distillations of the members in the variants of BEBERT, with the settings of its scripts.
 
-Where the members start is up to the recipe: in all three variants from a split ternary model that was distilled in two
-stages.
+The recipe determines where the members start: in all three variants from a split ternary model that was distilled in
+two stages.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class BebertB(DistillationOptions):
 
 @frozen(kw_only=True)
 class BebertC(DistillationOptions):
-    """Variant C: each member learns in two stages, hidden states and attention scores first, predictions then.
+    """Variant C: each member learns in two stages, first hidden states and attention scores, then predictions.
 
     Two phases: hidden and attention at 2.5 times the rate, then prediction.
     Source: the BEBERT code (1 epoch a phase, rate 5e-5, batches of 32).

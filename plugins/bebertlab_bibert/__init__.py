@@ -31,7 +31,7 @@ def bebertlab_quantizers() -> list[type[QuantizerOptions]]:
 
 @hookimpl
 def bebertlab_schemes() -> list[type[SchemeOptions]]:
-    """The design of the paper, and that of BEBERT's copy."""
+    """The scheme of the paper, and that of BEBERT's copy."""
     return [BebertBibertScheme, BibertScheme]
 
 

@@ -1,4 +1,4 @@
-"""The procedure by which BiBERT learns from a teacher."""
+"""BiBERT's distillation procedure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bebertlab_bibert.losses import BibertPrediction, Direction
 class DirectionMatchingDistillation(DistillationOptions):
     """One phase: directions of Q, K, V similarities and of hidden states, predictions and labels, all at once.
 
-    Every term has weight 1 but that of the labels; attention scores are not learned.
+    Every term except that of the labels has weight 1; attention scores are not learned.
     Source: BiBERT, arXiv:2203.06390, section 3.3, and its published code (the switches `query_distill`, `key_distill`,
     `value_distill`, `intermediate_distill`, `pred_distill`).
-    Differs: every switch is independent; in the code of BEBERT leaving out the hidden states drops all else.
+    Differs: every switch is independent; in the code of BEBERT disabling the hidden states disables all other terms.
     """
 
     kind = "direction-matching"
@@ -24,9 +24,11 @@ class DirectionMatchingDistillation(DistillationOptions):
     value: bool = True  #: the similarities V V^T are learned
     hidden: bool = True  #: the hidden states are learned, the embedding output included
     prediction: bool = field(default=True)  #: the teacher's predictions and the labels are learned
-    labels_weight: float = field(default=0.5, validator=validators.ge(0))  #: of the labels beside the predictions
+    labels_weight: float = field(
+        default=0.5, validator=validators.ge(0)
+    )  #: weight of the labels relative to the predictions
     per_example: bool = (
-        False  #: one direction for each example, which an ensemble can weigh; false: for the whole batch
+        False  #: one direction for each example, which an ensemble can weight; false: for the whole batch
     )
     include_padding: bool = True  #: padding counts like a word, as in the published code; false: real tokens only
     layers: Layers = field(

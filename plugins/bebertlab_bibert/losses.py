@@ -16,7 +16,7 @@ _MASKED = -100.0  #: similarities up to here count as those of masked keys
 
 @frozen(kw_only=True)
 class Direction(LossOptions):
-    """How far the student's Q, K, V similarities and hidden states point elsewhere than the teacher's."""
+    """Distance of the directions of the student's Q, K, V similarities and hidden states from the teacher's."""
 
     kind = "direction"
     query: bool = True  #: the similarities Q Q^T are learned
@@ -24,7 +24,7 @@ class Direction(LossOptions):
     value: bool = True  #: the similarities V V^T are learned
     hidden: bool = field(default=True)  #: the hidden states are learned, the embedding output included
     per_example: bool = (
-        False  #: one direction for each example, which an ensemble can weigh; false: for the whole batch
+        False  #: one direction for each example, which an ensemble can weight; false: for the whole batch
     )
     include_padding: bool = True  #: padding counts like a word, as in the published code; false: real tokens only
     layers: Layers = field(
@@ -46,12 +46,12 @@ class DirectionMatching(Loss):
 
     sum over l = 1..L of D(Q_l) + D(K_l) + D(V_l), plus sum over l = 0..L of D(h_l), D(x) = || s / ||s|| - t / ||t|| ||
     with Frobenius norms over the whole tensor of the batch, s of the student and t of the teacher. Similarities up to
-    -100 count as 0 before. So it does not matter that a binary student's tensors are of another size.
+    -100 count as 0 before. The loss is therefore independent of the different magnitude of a binary student's tensors.
     Shape: L tensors (B, A, T, T) each, L + 1 tensors (B, T, H) -> (), per_example (B,).
     Gradient: to the student only; 0 where a tensor is 0.
     Source: BiBERT, arXiv:2203.06390, section 3.3, and its published code.
     Differs: zeros have no direction and a distance of 1; the published code gives NaN. per_example has norms over each
-    example's own tensor, so the loss does not depend on what else is in the batch.
+    example's own tensor, so the loss does not depend on other examples of the batch.
     """
 
     needs_teacher = True
@@ -59,13 +59,13 @@ class DirectionMatching(Loss):
     def __init__(self, options: Direction) -> None:
         self.options = options
         self.per_example = options.per_example
-        wanted = {
+        compared = {
             Tap.QUERY_SIMILARITY: options.query,
             Tap.KEY_SIMILARITY: options.key,
             Tap.VALUE_SIMILARITY: options.value,
             Tap.HIDDEN: options.hidden,
         }
-        self.taps = tuple(tap for tap, is_wanted in wanted.items() if is_wanted)
+        self.taps = tuple(tap for tap, is_compared in compared.items() if is_compared)
         self.student_taps = self.teacher_taps = frozenset(self.taps)
 
     def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
@@ -88,7 +88,7 @@ class DirectionMatching(Loss):
 
 @frozen(kw_only=True)
 class BibertPrediction(LossOptions):
-    """How far the student's predictions are from the teacher's, and from the labels."""
+    """Distance of the student's predictions from the teacher's, and from the labels."""
 
     kind = "bibert-prediction"
     labels_weight: float = field(
@@ -106,7 +106,7 @@ class TeacherAndLabels(Loss):
     - mean over classes of softmax(t) * log softmax(s), and - labels_weight * log softmax(s)_y.
     Shape: logits (B, C), labels (B,) -> (B,) each.
     Gradient: to the student only.
-    Source: BiBERT's published code (there the weight is 0.5, whether labels are wanted or not).
+    Source: BiBERT's published code (there the weight is 0.5, regardless of the labels setting).
     """
 
     needs_teacher = True
@@ -118,7 +118,7 @@ class TeacherAndLabels(Loss):
         self.labels_weight = labels_weight
 
     def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
-        """Two terms, "prediction" and "labels"; the second only where it counts."""
+        """Two terms, "prediction" and "labels"; the second only if its weight is not 0."""
         target = teacher_logits("bibert-prediction", teacher).softmax(-1)
         soft = F.cross_entropy(student.logits, target, reduction="none") / target.shape[1]
         if self.labels_weight == 0.0:
@@ -146,7 +146,7 @@ class SquaredTeacher(Loss):
         return {"prediction": (student.logits - teacher_logits("bibert-prediction", teacher)).square().flatten()}
 
 
-#: a tensor this short has no direction: it counts as zeros, and nothing pulls at it
+#: a tensor shorter than this has no direction: it counts as zeros and has no gradient
 _SHORTEST = 1e-12
 
 
@@ -182,8 +182,8 @@ class _Distance(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 - torch's own type
         student, teacher, u_scale, v_scale, distance = ctx.saved_tensors
-        apart = (distance > 0) & (v_scale > 0)  # zeros have a u_scale of 0 anyway
-        rate = torch.where(apart, gradient.view(distance.shape) * u_scale / distance, 0.0)
+        differs = (distance > 0) & (v_scale > 0)  # zeros have a u_scale of 0 anyway
+        rate = torch.where(differs, gradient.view(distance.shape) * u_scale / distance, 0.0)
         along = rate * u_scale * (1 - distance.square() / 2)
         pulled = (student * along).addcmul_(teacher.to(along.dtype), -rate * v_scale)
         return pulled.to(student.dtype), None, None

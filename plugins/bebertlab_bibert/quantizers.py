@@ -1,4 +1,4 @@
-"""BiBERT's quantizers: binary weights, binary activations, and keys that are selected or not."""
+"""BiBERT's quantizers: binary weights, binary activations, and the selection of attended keys."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BibertQuantizer(Quantizer):
     m = mean of the row,  s = mean |w| of the row,  q = s * sign(w - m).
     Shape: (O, I) -> (O, I), or any other; a row is the last dimension.
     Gradient: G - mean of G over the row, G = gradient where |w - m| <= 1, else 0; s is a constant.
-    Source: BiBERT, arXiv:2203.06390, section 2.2, and its published code (linear layers and word embedding alike).
+    Source: BiBERT, arXiv:2203.06390, section 2.2, and its published code (linear layers and word embedding).
     Differs: a weight at the mean counts as +1, so one bit is enough; `as_published` maps it to 0. The published code
     adds and subtracts clamp(w - m, -1, 1), which rounds the result; here it is exact.
 
@@ -70,7 +70,7 @@ class _Binarize(torch.autograd.Function):
         ctx.save_for_backward(x, mean)
         if as_published:
             return torch.sub(x, mean, out=y).sign_().mul_(step)
-        # half the passes of a sign: 1 at or above the mean, else 0, then exactly +step and -step
+        # half as many passes as with a sign: 1 at or above the mean, else 0, then exactly +step and -step
         return torch.ge(x, mean, out=y).mul_(2 * step).sub_(step)
 
     @staticmethod
@@ -85,7 +85,7 @@ class _Binarize(torch.autograd.Function):
 
 
 def _inside(x: Tensor, mean: Tensor) -> bool:
-    """Whether all weights are within 1 of their mean; False where that would synchronize or break the graph."""
+    """Whether all weights are within 1 of their mean; False if computing it would synchronize or break the graph."""
     if not x.is_cpu or torch.compiler.is_compiling() or not x.numel():
         return False
     (low, high), (lowest, highest) = ([end.item() for end in torch.aminmax(some)] for some in (x, mean))

@@ -52,7 +52,7 @@ def bebertlab_quantizers() -> list[type[QuantizerOptions]]:
 
 @hookimpl
 def bebertlab_schemes() -> list[type[SchemeOptions]]:
-    """The designs of the two papers."""
+    """The schemes of the two papers."""
     return [BinaryBert, TernaryBert]
 
 
@@ -70,11 +70,11 @@ def bebertlab_losses() -> list[type[LossOptions]]:
 
 @hookimpl
 def bebertlab_distillations() -> list[type[DistillationOptions]]:
-    """The procedures of the papers."""
+    """The distillation procedures of the papers."""
     return [JointDistillation, PredictionDistillation, TwoStageDistillation]
 
 
 @hookimpl
 def bebertlab_importers() -> list[type[ImporterOptions]]:
-    """Readers of what the papers' code stored."""
+    """Readers of checkpoints of the papers' code."""
     return [BinaryBertImporter, TernaryBertImporter]

@@ -1,4 +1,4 @@
-"""Adaptive splitting: where a budget does not allow to split every module, split those that need it most."""
+"""Adaptive splitting: under a budget, split only the modules that gain most."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from bebertlab_binarybert.twn import Twn
 from bebertlab_binarybert.tws import binary_spec, clip_weight, split_all, ternary_modules, two_branches
 
 _FRACTION = 0.5  #: of the bits that splitting every module adds, where no budget is named
-_SLACK = 1e-9  #: part of a budget by which rounding may miss it
+_SLACK = 1e-9  #: fraction of a budget by which rounding may exceed it
 
 _positive = validators.optional(validators.gt(0.0))
 
 
 @frozen(kw_only=True)
 class Adaptive(SplitterOptions):
-    """Splits the ternary modules (`twn`) that lose most without it, as far as a budget goes; binarizes the others."""
+    """Splits the ternary modules (`twn`) that gain most from it within a budget; binarizes the others."""
 
     kind = "adaptive"
     budget_mebibytes: float | None = field(default=None, validator=_positive)  #: of all matrices after the split
@@ -60,12 +60,12 @@ class Adaptive(SplitterOptions):
 
 
 class AdaptiveSplitter(Splitter):
-    """Splits the modules that are worth most to the loss under a budget; every other one gets one binary branch.
+    """Splits the modules that reduce the loss most under a budget; every other one gets one binary branch.
 
     u_m = the loss on the select split of the split model with module m alone in one branch, bwn(w_m), less that of the
     split model; s = arg max of sum s_m u_m where sum s_m c_m <= budget - cost of the model without any split, s_m 0 or
     1, found by dynamic programming; c_m are the bits, or the operations, that the second branch of m adds.
-    A module that no split serves (u_m <= 0) is not split, whatever the budget.
+    A module that does not gain from a split (u_m <= 0) is not split at any budget.
     Source: BinaryBERT, arXiv:2012.15701, adaptive splitting; no code for it was published.
     """
 
@@ -74,29 +74,29 @@ class AdaptiveSplitter(Splitter):
         self.unit: Unit = "mebibytes" if options.budget_gigaflops is None else "gigaflops"
 
     def split(self, source: Checkpoint, measure: Measure) -> Splitting:
-        """The checkpoint with some modules split, at the price of one measurement for each ternary module."""
+        """The checkpoint with some modules split, after one measurement for each ternary module."""
         modules = ternary_modules(source, Adaptive.kind)
         costs = Costs(source, binary_spec(source.spec))
         second = {path: costs.second(path, self.unit) for path in modules}
-        room = self._room(costs.single(self.unit), math.fsum(second.values()))
+        available = self._available(costs.single(self.unit), math.fsum(second.values()))
         whole = split_all(source, modules)
         before = _measured(measure, whole, "the split of every module")
         rises = {}
         for path, ternary in modules.items():
-            # two equal halves of the weight are one binary branch, and so all measured models have one design
+            # two equal halves of the weight are one binary branch, and so all measured models have one specification
             single = two_branches(path, source.tensors, partial(_equal_halves, ternary=ternary))
             alone = evolve(whole, tensors={**whole.tensors, **single})
             rises[path] = _measured(measure, alone, f"one branch at {path}") - before
-        taken = choose([*rises.values()], [*second.values()], room)
+        taken = choose([*rises.values()], [*second.values()], available)
         chosen = frozenset(path for path, split in zip(modules, taken, strict=True) if split)
-        made = _mixed(source, whole, modules, chosen)
-        losses = {"loss_all_split": before, "loss": _measured(measure, made, "the split of the chosen modules")}
+        mixed = _mixed(source, whole, modules, chosen)
+        losses = {"loss_all_split": before, "loss": _measured(measure, mixed, "the split of the chosen modules")}
         return Splitting(
-            checkpoint=made,
+            checkpoint=mixed,
             changed=frozenset(modules) - chosen,
             metrics={"modules": len(chosen), **losses, **{f"loss_rise/{path}": rise for path, rise in rises.items()}},
             details={
-                "room": room / SIZES[self.unit],
+                "room": available / SIZES[self.unit],
                 "unit": self.unit,
                 "without_split": {unit: costs.single(unit) / SIZES[unit] for unit in UNITS},
                 **losses,
@@ -104,38 +104,36 @@ class AdaptiveSplitter(Splitter):
             },
         )
 
-    def _room(self, single: float, second: float) -> float:
-        """What the budget leaves for second branches.
+    def _available(self, single: float, second: float) -> float:
+        """The part of the budget that is available for second branches.
 
         Raises:
-            UserError: it does not suffice for the first ones.
+            UserError: it is smaller than the first branches.
         """
         options = self.options
         budget = options.budget_mebibytes or options.budget_gigaflops
         if budget is None:
             fraction = _FRACTION if options.fraction is None else options.fraction
             return fraction * second * (1 + _SLACK)
-        room = budget * SIZES[self.unit] * (1 + _SLACK) - single
-        if room < 0:
+        available = budget * SIZES[self.unit] * (1 + _SLACK) - single
+        if available < 0:
             least, most = (total / SIZES[self.unit] for total in (single, single + second))
             raise UserError(
                 f"splitter 'adaptive': budget_{self.unit} is {budget:g}; the model takes {least:.4g} without any split"
                 f" and {most:.4g} with every module split"
             )
-        return room
+        return available
 
 
 def _measured(measure: Measure, checkpoint: Checkpoint, what: str) -> float:
     loss = measure(checkpoint)
     if not math.isfinite(loss):
-        raise UserError(
-            f"splitter 'adaptive': the loss of the model after {what} is {loss}: there is nothing to compare"
-        )
+        raise UserError(f"splitter 'adaptive': the loss of the model after {what} is {loss}: expected a finite number")
     return loss
 
 
 def _equal_halves(weight: Tensor, ternary: Twn) -> tuple[Tensor, Tensor]:
-    """Of binary halves the sum is the binary whole."""
+    """Two equal halves, whose binarized sum is the binarized weight."""
     half = clip_weight(weight, ternary) / 2
     return half, half
 
@@ -155,7 +153,7 @@ def _mixed(source: Checkpoint, whole: Checkpoint, modules: Mapping[str, Twn], ch
 
 
 def _rows(rises: Mapping[str, float], chosen: frozenset[str], costs: Costs) -> list[dict[str, Any]]:
-    """One of each module, the most sensitive first."""
+    """One row for each module, the most sensitive first."""
     return [
         {"module": path, "loss_rise": rise, "split": path in chosen}
         | {unit: costs.second(path, unit) / SIZES[unit] for unit in UNITS}
@@ -170,14 +168,14 @@ SIZES: Mapping[Unit, float] = {"mebibytes": 8 * 2**20, "gigaflops": 1e9}  #: in 
 
 
 class Costs:
-    """Bits and operations of a model of single branches under a design, and of a second branch at every module.
+    """Bits and operations of a model of single branches under a specification, and of a second branch at every module.
 
-    In bits and operations, not in the larger units: those are whole numbers or nearly so, whose sums are exact.
+    In bits and operations, not in larger units, because sums of (nearly) integers are exact.
     """
 
     def __init__(self, source: Checkpoint, spec: QuantSpec) -> None:
-        """Of the matrices in `source`, each of one branch, under a design of the same sites."""
-        self._sizes, self._design = source.architecture, spec.with_branches({})
+        """Of the matrices in `source`, each of one branch, under a specification of the same sites."""
+        self._sizes, self._spec = source.architecture, spec.with_branches({})
         counts = branch_counts(source.architecture, source.spec)
         self._bits = {}
         for path, site in quantizable_modules(self._sizes).items():
@@ -197,34 +195,34 @@ class Costs:
         return self._bits[path] if unit == "mebibytes" else self._count({path: 2}) - self._operations
 
     def _count(self, branches: Mapping[str, int]) -> float:
-        spec = self._design.with_branches(branches)
+        spec = self._spec.with_branches(branches)
         return model_operations(self._sizes, spec, usual_tokens(self._sizes)).total
 
 
 class _Load(NamedTuple):
     cost: float
     value: float
-    taken: int  #: bit i is set where thing i is taken
+    taken: int  #: bit i is set if item i is chosen
 
 
 def choose(values: Sequence[float], costs: Sequence[float], budget: float) -> tuple[bool, ...]:
-    """The things of the highest total value whose costs do not exceed the budget, exactly; of equals the cheaper ones.
+    """The items of the highest total value whose costs do not exceed the budget, exactly; of equal sets the cheaper.
 
     maximize sum of s_i u_i over s in {0, 1}^n with sum of s_i c_i <= budget, by dynamic programming over the loads that
     no other load beats in both cost and value. There are at most as many of them as different sums of costs, which are
-    few where many things cost the same, as the matrices of a BERT do. What has no positive value is left.
-    Raises nothing: costs are not negative, and with a negative budget nothing is taken.
+    few where many items cost the same, as the matrices of a BERT do. Items without a positive value are not chosen.
+    Costs must not be negative; with a negative budget no item is chosen.
 
     >>> choose([6.0, 5.0, 5.0], [3.0, 2.0, 2.0], 4.0)
     (False, True, True)
     """
     best = [_Load(0.0, 0.0, 0)]
-    for place, (value, cost) in enumerate(zip(values, costs, strict=True)):
+    for index, (value, cost) in enumerate(zip(values, costs, strict=True)):
         if value > 0:
-            added = [_Load(load.cost + cost, load.value + value, load.taken | 1 << place) for load in best]
+            added = [_Load(load.cost + cost, load.value + value, load.taken | 1 << index) for load in best]
             best = _unbeaten([*best, *(load for load in added if load.cost <= budget)])
     taken = best[-1].taken
-    return tuple(bool(taken >> place & 1) for place in range(len(values)))
+    return tuple(bool(taken >> index & 1) for index in range(len(values)))
 
 
 def _unbeaten(loads: list[_Load]) -> list[_Load]:

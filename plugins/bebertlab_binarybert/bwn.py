@@ -28,7 +28,7 @@ class Bwn(QuantizerOptions):
     kind = "bwn"
     granularity: Granularity = field(
         default="tensor", validator=validators.in_(GRANULARITIES)
-    )  #: what shares a scale: the whole tensor, or each row (BinaryBERT's word embedding)
+    )  #: group that shares a scale: the whole tensor, or each row (BinaryBERT's word embedding)
     as_published: bool = False  #: zero is a third level, as in the published code
 
     def build(self, shape: torch.Size) -> BwnQuantizer:

@@ -1,4 +1,4 @@
-"""The procedures by which BinaryBERT and TernaryBERT learn from a teacher."""
+"""The distillation procedures of BinaryBERT and TernaryBERT."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ from bebertlab.api import at_least_float32
 #: a Python number, or a tensor with one number or one per row; Any, as torch accepts all of them
 Number: TypeAlias = Any
 
-#: of a quantizer: bits, symmetric, one range per row, as published
+#: rules of a quantizer: bits, symmetric, one range per row, as published
 Rule: TypeAlias = tuple[int, bool, bool, bool]
 
-_SMALLEST = 1e-12  #: the least symmetric range
+_SMALLEST = 1e-12  #: lower bound of a symmetric range
 _EXTENT = 1e-8  #: added to an asymmetric range, as in the published code
 _WIDE = (torch.float32, torch.float64)
 _ZERO = torch.zeros(())
@@ -31,7 +31,7 @@ _ZERO = torch.zeros(())
 def check_bits(options: Any, attribute: Attribute[int], bits: int) -> None:  # noqa: ANN401 - options with `symmetric`
     """A validator: symmetric levels need at least two bits."""
     if options.symmetric and bits < 2:
-        raise ValueError(f"'{attribute.name}' must be at least 2 where levels are symmetric: {bits}")
+        raise ValueError(f"'{attribute.name}' must be at least 2 if levels are symmetric: {bits}")
 
 
 class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen class
@@ -45,7 +45,7 @@ class Grid(NamedTuple):  # not attrs: torch.compile does not follow a frozen cla
     inside: bool = False  #: True: nothing is clipped; False: not known
 
     def equals(self, other: Grid) -> bool:
-        """Whether both grids, computed for the same tensor, give it equal values; False where that is not known."""
+        """Whether both grids, computed for the same tensor, give it equal values; False if that is unknown."""
         if not isinstance(self.size, float) or self[2:] != other[2:]:
             return False
         return self.inside or self[:2] == other[:2]

@@ -1,4 +1,4 @@
-"""Loss-aware weights: levels and scale fitted to each other in turns."""
+"""Loss-aware weights: levels and scale fitted alternately."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from bebertlab.api import (
     straight_through,
 )
 
-_ITERATIONS = 10  #: as in the published code, also where nothing changes any more
+_ITERATIONS = 10  #: as in the published code, also after convergence
 
 
 @frozen(kw_only=True)
 class Laq(QuantizerOptions):
-    """Levels and scale fitted to each other in turns, as if all weights were equally important to the loss."""
+    """Levels and scale fitted alternately, as if all weights were equally important to the loss."""
 
     kind = "laq"
     bits: int = field(default=2, validator=[validators.ge(1), validators.le(16)])  #: of a level; 1 is `bwn`
     granularity: Granularity = field(
         default="tensor", validator=validators.in_(GRANULARITIES)
-    )  #: what shares a scale: the whole tensor, or each row
+    )  #: group that shares a scale: the whole tensor, or each row
     as_published: bool = False  #: zeros and empty groups as in the published code
 
     def build(self, shape: torch.Size) -> LaqQuantizer:
@@ -52,7 +52,7 @@ class LaqQuantizer(Quantizer):
     Source: Loss-aware binarization and quantization, arXiv:1611.01600 and arXiv:1802.08635; BinaryBERT's code.
     Differs: the papers weight by Adam's second moments, which neither the published code nor this does. With 1 bit zero
     counts as +1 (published: a third level, 0), with more bits a group of zeros gives zeros (published: NaN);
-    `as_published` gives what was published, where 1 bit takes 2.
+    `as_published` gives the published levels, which take 2 bits instead of 1.
 
     >>> LaqQuantizer(Laq(bits=2))(torch.tensor([[2.0, 1.0, -0.2, 0.0]]))
     tensor([[1.5000, 1.5000, 0.0000, 0.0000]])

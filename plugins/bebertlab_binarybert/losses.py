@@ -14,7 +14,7 @@ from bebertlab.api import LAYERS, Batch, Layers, Loss, LossOptions, Outputs, Tap
 
 @frozen(kw_only=True)
 class Prediction(LossOptions):
-    """How far the student's predictions are from the teacher's."""
+    """Distance of the student's predictions from the teacher's."""
 
     kind = "prediction"
     temperature: float = field(default=1.0, validator=validators.gt(0))  #: both logits are divided by it
@@ -23,7 +23,7 @@ class Prediction(LossOptions):
     )  #: over the classes of an example: their mean (BinaryBERT), or their sum (the usual cross entropy, C times that)
 
     weight: float = field(default=1.0, validator=validators.gt(0))  #: times the loss
-    as_published: bool = False  #: regression: 0 whatever the student says; false: the squared distance
+    as_published: bool = False  #: regression: always 0; false: the squared distance
 
     def build(self, classes: int) -> Loss:
         """Soft cross entropy; for regression the squared distance."""
@@ -52,7 +52,7 @@ class SoftCrossEntropy(Loss):
     def __init__(self, options: Prediction, classes: int) -> None:
         if classes == 1:
             raise UserError(
-                "the soft cross entropy of one logit is 0 whatever the student says, so nothing would be learnt;"
+                "the soft cross entropy of one logit is always 0, so nothing would be learned;"
                 " regression takes the squared distance, as loss 'prediction' does by itself"
             )
         self.options = options
@@ -73,7 +73,7 @@ class SquaredPrediction(Loss):
     Shape: logits (B, 1) -> (B,).
     Gradient: to the student only.
     Source: TernaryBERT's code.
-    Differs: BinaryBERT's code takes the soft cross entropy of one logit, which is 0 whatever the student says;
+    Differs: BinaryBERT's code takes the soft cross entropy of one logit, which is always 0;
     DynaBERT's leaves the logits out. `as_published` has weight 0.
     """
 
@@ -93,7 +93,7 @@ class SquaredPrediction(Loss):
 
 @frozen(kw_only=True)
 class HiddenDistanceOptions(LossOptions):
-    """How far the student's hidden states are from the teacher's, the embedding output included."""
+    """Distance of the student's hidden states from the teacher's, the embedding output included."""
 
     kind = "hidden"
     include_padding: bool = True  #: padding counts like a word, as in the published code; false: real tokens only
@@ -144,7 +144,7 @@ _MASKED = -100.0  #: scores up to here are those of masked keys
 
 @frozen(kw_only=True)
 class AttentionDistanceOptions(LossOptions):
-    """How far the student's attention scores are from the teacher's."""
+    """Distance of the student's attention scores from the teacher's."""
 
     kind = "attention"
     include_padding: bool = True  #: padding counts like a word, as in the published code; false: real tokens only
@@ -162,7 +162,7 @@ class AttentionDistance(Loss):
     """Mean squared distance of attention scores before softmax, summed over the layers.
 
     weight * sum over l = 1..L of the mean over A, T and T of (r(s_l) - r(t_l))^2, r(x) = x where x > -100, else 0,
-    so that masked keys add nothing but still count in the mean; over pairs of real tokens only with
+    so that masked keys contribute 0 but are counted in the mean; over pairs of real tokens only with
     `include_padding=False`; of a deeper teacher those t that `paired` selects.
     Shape: L tensors (B, A, T, T) -> (B,).
     Gradient: to the student only, and not to masked scores.

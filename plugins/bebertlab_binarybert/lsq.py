@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bebertlab.api import Alphabet, Codes, Quantizer, QuantizerOptions, at_least_float32, integer_dtype, mask_gradient
 from bebertlab_binarybert.grid import check_bits
 
-_SMALLEST = 1e-5  #: no step is smaller
+_SMALLEST = 1e-5  #: lower bound of the step
 
 
 @frozen(kw_only=True)
@@ -44,8 +44,8 @@ class LsqQuantizer(Quantizer):
     round(u) - u) over sqrt(elements * high), also where step < 1e-5; b is a constant.
     Source: LSQ, arXiv:1902.08153; BinaryBERT's code.
     Differs: the published code of BinaryBERT stops at a step that is not above 0, that of BEBERT and
-    `as_published` use it as it is (a step of exactly 0 gives NaN). Neither code saves that the step was set, and both
-    set a loaded step of exactly 1 again.
+    `as_published` use it as it is (a step of exactly 0 gives NaN). Neither code saves whether the step is initialized,
+    and both initialize a loaded step of exactly 1 again.
 
     >>> LsqQuantizer(Lsq(bits=2)).eval()(torch.tensor([-2.0, 0.5, 1.5, 0.0]))
     tensor([-2.,  0.,  2.,  0.])
@@ -111,7 +111,7 @@ class LsqQuantizer(Quantizer):
 
 
 class _Quantize(torch.autograd.Function):
-    # forward with ctx, not setup_context: that one costs three times as much a call
+    # forward with ctx, not setup_context: a call of that takes three times as long
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, ends: tuple[int, int], symmetric: bool, published: bool) -> Tensor:  # noqa: ANN401
         size = _clamped(step.to(at_least_float32(x).dtype), published)

@@ -27,7 +27,7 @@ class Twn(QuantizerOptions):
     kind = "twn"
     granularity: Granularity = field(
         default="tensor", validator=validators.in_(GRANULARITIES)
-    )  #: what shares a scale: the whole tensor, or each row (BinaryBERT's word embedding)
+    )  #: group that shares a scale: the whole tensor, or each row (BinaryBERT's word embedding)
     threshold: float = field(
         default=0.7, validator=[validators.gt(0), validators.lt(1)]
     )  #: a weight is large above this times the mean magnitude

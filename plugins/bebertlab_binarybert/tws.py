@@ -23,7 +23,7 @@ from bebertlab.api import (
 from bebertlab_binarybert.bwn import Bwn
 from bebertlab_binarybert.twn import Twn
 
-#: where the small weights outweigh this part of the large ones, the published equations have no good solution
+#: if the small weights exceed this fraction of the large ones, the published equations have no usable solution
 _SOLVABLE = 0.999
 
 
@@ -46,7 +46,7 @@ class TernaryWeightSplitter(Splitter):
     """Splits every ternary weight into two whose binarized sum is its ternarization.
 
     Every module with ternary weights gets two branches: the weights of `split_weight`, half of the bias each, and
-    the same state of the input quantizer each. Everything else stays.
+    the same state of the input quantizer each. Everything else is unchanged.
     Source: BinaryBERT, arXiv:2012.15701, section 3.1; its published code.
     Differs: biases and steps keep their dtype (the published code stores them as float64).
     """
@@ -60,7 +60,7 @@ def ternary_modules(source: Checkpoint, splitter: str) -> dict[str, Twn]:
     """The quantizers of all modules with ternary weights, by path.
 
     Raises:
-        UserError: the model has none, other ones as well, or is split already; `splitter` is who says so.
+        UserError: the model has none, other ones as well, or is split already; `splitter` is named in the message.
     """
     spec = source.spec
     needed = (
@@ -108,8 +108,8 @@ def split_weight(weight: Tensor, ternary: Twn) -> tuple[Tensor, Tensor]:
     Shape: (O, I) or (V, H) -> twice the same.
     Source: BinaryBERT, arXiv:2012.15701, section 3.1; signs as in its published code.
     Differs: the equations as printed have the sum over T with the other sign, which misses the ternary weights. Where
-    the sum over T is as large as S (no a between 0 and 1 solves them) every other weight of T, by size, changes
-    sides. A group of zeros stays zeros; with T empty a = 1/2.
+    the sum over T is as large as S (no a between 0 and 1 solves them) every other weight of T, by magnitude, is
+    assigned to the other branch. A group of zeros remains zero; with T empty a = 1/2.
     """
     levels = ternary.build(weight.shape).encode(weight).levels
     clipped = clip_weight(weight, ternary)
@@ -128,7 +128,7 @@ def split_weight(weight: Tensor, ternary: Twn) -> tuple[Tensor, Tensor]:
 
 
 def clip_weight(weight: Tensor, ternary: Twn) -> Tensor:
-    """What is left of a weight where its quantizer cuts off large ones."""
+    """A weight after the clipping of its quantizer."""
     return weight if ternary.clip is None else weight.clamp(-ternary.clip, ternary.clip)
 
 
@@ -137,7 +137,7 @@ def _sides(small: Tensor, mass: Tensor) -> Tensor:
     sides = torch.ones_like(small)
     surplus = small.sum(1, keepdim=True).abs()
     for row in ((surplus > _SOLVABLE * mass) & (mass > 0)).flatten().nonzero().flatten().tolist():
-        # taken by size in turns, the sizes of one side exceed those of the other by at most the largest of them
+        # assigned alternately by magnitude, the sums of both sides differ by at most the largest weight
         turns = sides[row].index_fill(0, small[row].abs().argsort(descending=True)[1::2], -1)
         sides[row] = torch.where(small[row] < 0, -turns, turns)
     return sides
@@ -146,16 +146,16 @@ def _sides(small: Tensor, mass: Tensor) -> Tensor:
 def two_branches(
     path: str, tensors: Mapping[str, Tensor], pair: Callable[[Tensor], tuple[Tensor, Tensor]]
 ) -> dict[str, Tensor]:
-    """The tensors of both branches of a module of one: the pair of its weight, half of its bias, all else twice."""
+    """The tensors of both branches of a module of one: the pair of its weight, half of its bias, copies of others."""
     first, second = branch_prefix(path, 0, 2), branch_prefix(path, 1, 2)
     split: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if name.startswith(first):
             what = name.removeprefix(first)
             if what == "weight":
-                one, other = (half.to(tensor.dtype) for half in pair(tensor))
+                first_tensor, second_tensor = (half.to(tensor.dtype) for half in pair(tensor))
             else:
-                one = tensor / 2 if what == "bias" else tensor.clone()  # the rest is the state of the input quantizer
-                other = one.clone()
-            split[first + what], split[second + what] = one, other
+                first_tensor = tensor / 2 if what == "bias" else tensor.clone()  # or the state of the input quantizer
+                second_tensor = first_tensor.clone()
+            split[first + what], split[second + what] = first_tensor, second_tensor
     return split

@@ -35,13 +35,13 @@ class Uniform(QuantizerOptions):
     symmetric: bool = True  #: levels mirrored around zero; false: from the smallest value to the largest
     granularity: Granularity = field(
         default="tensor", validator=validators.in_(GRANULARITIES)
-    )  #: what shares a range: the tensor, or each row (each head's matrix where there are four dimensions)
+    )  #: group that shares a range: the tensor, or each row (each head's matrix where there are four dimensions)
     clip: float = field(default=2.5, validator=validators.gt(0))  #: the clips start at -clip and clip
     learnable: bool = True  #: the two clips are trained; false: they are fixed
     as_published: bool = False  #: a row (or tensor) of zeros gives NaN where symmetric, as in the published code
 
     def build(self, shape: torch.Size) -> UniformQuantizer:
-        """A quantizer with the first values of its clips."""
+        """A quantizer with the initial values of its clips."""
         return UniformQuantizer(self)
 
 
@@ -131,7 +131,7 @@ class UniformQuantizer(Quantizer):
 class _Quantize(torch.autograd.Function):
     """x quantized by each branch (a rule and clips); one tensor where values and gradients of all are equal."""
 
-    # forward with ctx, not setup_context: that one costs three times as much a call
+    # forward with ctx, not setup_context: a call of that takes three times as long
     @staticmethod
     def forward(ctx: Any, x: Tensor, rules: tuple[Rule, ...], *clips: Tensor) -> Tensor | tuple[Tensor, ...]:  # noqa: ANN401
         first, *others = grids = find_grids(x, clips, rules)
@@ -151,7 +151,7 @@ class _Quantize(torch.autograd.Function):
             return gradient, None, *(gradient.new_zeros(2) for _ in range(ctx.branches))
         x, *clips = ctx.saved_tensors
         dtype = x.dtype
-        if x.is_cpu:  # float32 takes no longer there, and sums in it are finer
+        if x.is_cpu:  # float32 takes no longer there, and its sums are more precise
             x, upstream = at_least_float32(x), tuple(map(at_least_float32, upstream))
         passed, ends = [], []
         for gradient, clip, numbers in zip(upstream, clips, ctx.numbers, strict=True):

@@ -19,13 +19,13 @@ def bebertlab_quantizers() -> list[type[QuantizerOptions]]:
 
 @hookimpl
 def bebertlab_schemes() -> list[type[SchemeOptions]]:
-    """The design of the paper."""
+    """The scheme of the paper."""
     return [Bit]
 
 
 @hookimpl
 def bebertlab_distillations() -> list[type[DistillationOptions]]:
-    """The procedure of the paper."""
+    """The distillation procedure of the paper."""
     return [BitDistillation]
 
 

@@ -1,4 +1,4 @@
-"""The procedure by which BiT learns from a teacher."""
+"""BiT's distillation procedure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bebertlab.api import DistillationOptions, Phase
 
 @frozen(kw_only=True)
 class BitDistillation(DistillationOptions):
-    """One phase: predictions and hidden states at once, each with weight 1; attention scores if wanted.
+    """One phase: predictions and hidden states at once, each with weight 1; attention scores optionally.
 
-    A chain of several steps is several stages: the teacher of a step is the quantized model of the step before, and the
-    student starts from it. The losses are those of kind `prediction`, `hidden` and `attention`.
+    A chain of several steps is several stages: the teacher of a step is the quantized model of the previous step, and
+    the student starts from it. The losses are those of kind `prediction`, `hidden` and `attention`.
     Source: BiT, arXiv:2205.13016, and its published code (`distill_logit`, `distill_rep`, `distill_attn`).
     Differs: for regression the squared distance of the values; the published code takes the soft cross entropy of one
-    logit, which is 0 whatever the student says, as does `as_published`.
+    logit, which is always 0, as does `as_published`.
     """
 
     kind = "bit"
@@ -51,4 +51,4 @@ class BitDistillation(DistillationOptions):
             (self.hidden, {"kind": "hidden", **inner}),
             (self.attention, {"kind": "attention", **inner}),
         )
-        return (Phase(name="bit", named_losses=tuple(loss for wanted, loss in choices if wanted)),)
+        return (Phase(name="bit", named_losses=tuple(loss for enabled, loss in choices if enabled)),)

@@ -28,8 +28,8 @@ from bebertlab.api import (
     straight_through,
 )
 
-SMALLEST = 1e-5  #: the least scale
-#: the shift means the same whatever the bits: the next step of a distillation chain starts from it
+SMALLEST = 1e-5  #: lower bound of the scale
+#: the shift keeps its meaning at any number of bits: the next step of a distillation chain starts from it
 SHIFT = frozenset({"shift"})
 _SCALE = frozenset({"scale", "initialised"})
 
@@ -41,7 +41,7 @@ class CentredSign(QuantizerOptions):
     kind = "bit"
     granularity: Granularity = field(
         default="tensor", validator=validators.in_(GRANULARITIES)
-    )  #: what shares a scale: the whole tensor, or each row (BiT's word embedding); all share the mean
+    )  #: group that shares a scale: the whole tensor, or each row (BiT's word embedding); all share the mean
     shift: bool = False  #: a learned number per channel is added first (activations of BiT, its option bwn)
     as_published: bool = False  #: a value equal to the mean becomes a third level, 0, as in the published code
 
@@ -55,7 +55,7 @@ class CentredSignQuantizer(Quantizer):
 
     z = x + shift, e = mean z over the whole tensor, s = mean |z| over the tensor or the row,  q = s * sign(z - e).
     Shape: (O, I) -> (O, I), or any other; the shift is (I,).
-    Gradient: 1 to x (straight-through, nothing is cut off), to the shift the sum over all rows; e and s are constants.
+    Gradient: 1 to x (straight-through, not clipped), to the shift the sum over all rows; e and s are constants.
     Source: BiT, arXiv:2205.13016, its published code (`bwn`), which also offers it for activations.
     Differs: a value equal to the mean counts as +1, so one bit is enough; in the published code, and with
     `as_published`, it is a third level, 0, which takes two bits.
@@ -92,7 +92,7 @@ class CentredSignQuantizer(Quantizer):
         return Codes(levels=levels.to(torch.int8), step=step, alphabet=self.alphabet)
 
     def parameter_groups(self) -> tuple[ParameterGroup, ...]:
-        """The shift, where there is one, learns as a bias."""
+        """The shift, if there is one, learns like a bias."""
         return groups(shift=self.shift)
 
     def _quantized(self, x: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,13 +105,13 @@ class CentredSignQuantizer(Quantizer):
 
 @frozen(kw_only=True)
 class Elastic(QuantizerOptions):
-    """Activations of BiT: one bit or a few, with a learned scale and, if wanted, a learned shift of every channel."""
+    """Activations of BiT: one bit or a few, with a learned scale and optionally a learned shift of every channel."""
 
     kind = "elastic"
     bits: int = field(default=1, validator=[validators.ge(1), validators.le(16)])  #: of a level
     signed: bool = True  #: one bit: -1 and +1, false: 0 and 1; more: around zero, false: from the smallest value up
     shift: bool = False  #: a learned number per channel is added first (inputs of BiT's linear layers)
-    keep_scale: bool = True  #: a model keeps the scale when its bits change; false: the next batch sets it anew
+    keep_scale: bool = True  #: a model keeps the scale when its bits change; false: the next batch initializes it again
     as_published: bool = False  #: signed, of one bit: zero becomes a third level, 0, as in the published code
 
     def build(self, shape: torch.Size) -> ElasticQuantizer:
@@ -136,8 +136,8 @@ class ElasticQuantizer(Quantizer):
     Source: BiT, arXiv:2205.13016 (whose threshold beta is minus the shift), and its published code; more than one bit:
     LSQ, arXiv:1902.08153.
     Differs: zero counts as +1, so one bit is enough; in the published code, and with `as_published`, it is a third
-    level, 0, which takes two bits. The published code does not save that the scale was set, and sets a
-    loaded scale of exactly 1 anew.
+    level, 0, which takes two bits. The published code does not save whether the scale is initialized, and
+    initializes a loaded scale of exactly 1 again.
 
     >>> ElasticQuantizer(Elastic(), torch.Size([2])).eval()(torch.tensor([-0.5, 1.5]))
     tensor([-2.,  2.])
@@ -168,7 +168,7 @@ class ElasticQuantizer(Quantizer):
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Codes:
-        """Levels as the bits have them; an offset where they start at the smallest value."""
+        """Levels of the given bits; an offset if they start at the smallest value."""
         u, step, base = scaled(x, self.scale if self._is_set() else self._first_scale(x), self.shift, self.levels)
         return Codes(
             levels=self.levels.nearest_(u).to(integer_dtype(self.levels.low, self.levels.high)),
@@ -178,7 +178,7 @@ class ElasticQuantizer(Quantizer):
         )
 
     def parameter_groups(self) -> tuple[ParameterGroup, ...]:
-        """The scale learns as steps and clips do, the shift as a bias."""
+        """The scale learns like steps and clips, the shift like a bias."""
         return groups(scale=self.scale, shift=self.shift)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - torch's own type
@@ -298,7 +298,7 @@ def new_shift(kind: str, shape: torch.Size) -> nn.Parameter:
     if not shape:
         raise UserError(
             f"quantizer '{kind}': a shift needs a fixed number of channels, and attention probabilities have as many as"
-            " there are tokens; leave out `shift` there"
+            " there are tokens; omit `shift` there"
         )
     return nn.Parameter(torch.zeros(shape[-1]))
 
@@ -309,6 +309,6 @@ def add_shift(x: Tensor, shift: Tensor | None) -> Tensor:
 
 
 def groups(*, shift: nn.Parameter | None, scale: nn.Parameter | None = None) -> tuple[ParameterGroup, ...]:
-    """A scale learns like steps and clips; a shift like a bias, as which the published code stores it."""
+    """A scale learns like steps and clips; a shift like a bias, as in the published code, which stores it as one."""
     scales = () if scale is None else (ParameterGroup(parameters=(scale,)),)
     return scales if shift is None else (*scales, ParameterGroup(parameters=(shift,), no_decay_group=True))

@@ -1,4 +1,4 @@
-"""DynaBERT: models whose width and depth can be cut to any part after training."""
+"""DynaBERT: models whose width and depth can be reduced to any fraction after training."""
 
 from __future__ import annotations
 

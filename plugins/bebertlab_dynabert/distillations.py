@@ -1,4 +1,4 @@
-"""How DynaBERT trains: many sub-networks on the weights of one model, all of them in every step."""
+"""DynaBERT's distillations: many sub-networks on the weights of one model, all of them in every step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class WidthDistillation(DistillationOptions):
     """One phase: sub-networks of several widths learn a teacher's predictions and hidden states.
 
     A step adds the losses of all widths, so that the weights that all of them share, those of the first heads and
-    neurons, are trained most.
+    neurons, get the most gradient.
     Source: DynaBERT, arXiv:2004.04037, section 2.1; its published code.
     Differs: regression learns from the squared distance to the teacher's value, which the published code leaves out
     (`as_published`). That code distils only where the training data are augmented; without, it trains on gold labels
@@ -44,7 +44,7 @@ class DepthDistillation(DistillationOptions):
     The teacher is the model that the phase starts from, of full width and depth; a shallower sub-network is compared
     with the inputs of the layers that it keeps, and with the last hidden states.
     Source: DynaBERT, arXiv:2004.04037, section 2.2; its published code.
-    Differs: in the paper a sub-network learns from a teacher of its own width, in the published code and here from
+    Differs: in the paper a sub-network learns from a teacher of the same width, in the published code and here from
     the full one. Regression as in `dynabert-width`.
     """
 

@@ -51,7 +51,7 @@ _EXAMPLES: int | None = 8192
 
 @frozen(kw_only=True)
 class ReorderStage(StageOptions):
-    """Put the heads and neurons of a full-precision model in the order of their importance; its function stays.
+    """Put the heads and neurons of a full-precision model in the order of their importance; its function is unchanged.
 
     Slices by width keep the first ones. Importances are those of `measure_importance`; they and the order are
     written next to the model. The logits before and after are compared in double precision.
@@ -63,10 +63,10 @@ class ReorderStage(StageOptions):
     revision = 4
     deterministic = True
     model: str = stage_input()  #: stage whose model is reordered
-    split: str | None = None  #: whose labels importance is measured on; null: train, or validation as published
+    split: str | None = None  #: split with the labels for measuring importance; null: train, or validation as published
     examples: int | None = field(
         default=_EXAMPLES, validator=validators.optional(validators.ge(1))
-    )  #: how many of them, evenly spread over the split; null: all
+    )  #: number of examples, evenly spread over the split; null: all
     batch_size: int = field(default=8, validator=validators.ge(1))  #: examples whose mean loss has one gradient
     as_published: bool = False  #: gradients accumulate over the batches, and they are those of the validation split
 
@@ -81,7 +81,7 @@ class ReorderStage(StageOptions):
         return Composition(spec=inputs["model"][0])
 
     def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
-        """The model that is reordered; its sizes stay."""
+        """The model that is reordered, with unchanged sizes."""
         return inputs["model"][0]
 
     def run(self, inputs: Inputs, context: Context) -> None:

@@ -62,11 +62,15 @@ def _check_full_precision(spec: QuantSpec) -> None:
 
 def _weights(model: BertClassifier) -> list[Tensor]:
     """Layer after layer: the weight that reads the heads, weight and bias into the neurons, the weight out of them."""
-    wanted = {Site.ATTENTION_OUTPUT: ("weight",), Site.FFN_UP: ("weight", "bias"), Site.FFN_DOWN: ("weight",)}
+    parameters_of_site = {
+        Site.ATTENTION_OUTPUT: ("weight",),
+        Site.FFN_UP: ("weight", "bias"),
+        Site.FFN_DOWN: ("weight",),
+    }
     return [
         model.get_parameter(f"{path}.{name}")
         for path, site in quantizable_modules(model.architecture).items()
-        for name in wanted.get(site, ())
+        for name in parameters_of_site.get(site, ())
     ]
 
 
@@ -92,7 +96,7 @@ class NeuronOrder:
 
 
 def descending(importance: Importance) -> NeuronOrder:
-    """The most important first; equally important ones stay in their order."""
+    """The most important first; equally important ones keep their order."""
     return NeuronOrder(
         heads=importance.heads.argsort(dim=1, descending=True, stable=True),
         neurons=importance.neurons.argsort(dim=1, descending=True, stable=True),

@@ -1,4 +1,4 @@
-"""Where a recipe starts: a tiny BERT with random weights, pretrained BERTs, and classifiers of Hugging Face."""
+"""Sources of weights: a tiny BERT with random weights, pretrained BERTs, and classifiers of Hugging Face."""
 
 from __future__ import annotations
 

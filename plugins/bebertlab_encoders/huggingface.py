@@ -16,11 +16,11 @@ class HuggingFaceImporter(ImporterOptions):
     """A full-precision BertForSequenceClassification of any age.
 
     The weights of LayerNorms may be called gamma and beta, as in the first versions. Heads of pre-training and position
-    ids are left out.
+    ids are ignored.
     """
 
     kind = "huggingface"
 
     def read(self, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Checkpoint:
-        """The model in single precision, with today's names."""
+        """The model in single precision, with current names."""
         return full_precision_checkpoint(tensors, config)

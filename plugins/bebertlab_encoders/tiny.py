@@ -32,12 +32,12 @@ class TinyEncoder(EncoderOptions):
     maximum_tokens: int = field(default=64, validator=validators.ge(3))  #: longer inputs are truncated
     dropout: float = field(
         default=0.0, validator=_probability
-    )  #: everywhere, attention included; it slows learning from random weights
+    )  #: probability everywhere, attention included; it slows learning from random weights
     words: int = field(default=2000, validator=validators.ge(0))  #: number of most frequent words that are tokens
     spread: float = field(default=0.02, validator=validators.gt(0))  #: standard deviation of the initial weights
 
     def digest(self) -> str:
-        """Empty: the options say everything."""
+        """Empty: the options determine everything."""
         return ""
 
     def tokenizer(self, texts: Iterable[str]) -> PreTrainedTokenizerBase:
@@ -79,14 +79,14 @@ def vocabulary_of(texts: Iterable[str], words: int) -> dict[str, int]:
     >>> list(vocabulary_of(["Ab b", "ab c"], words=1))[5:]
     ['a', 'b', 'c', '##a', '##b', '##c', 'ab']
     """
-    counts = _words(texts)
+    counts = _count_words(texts)
     characters = sorted(set("".join(counts)))
     ranked = sorted((word for word in counts if len(word) > 1), key=lambda word: (-counts[word], word))
     tokens = [*SPECIAL, *characters, *(f"##{character}" for character in characters), *ranked[:words]]
     return {token: index for index, token in enumerate(tokens)}
 
 
-def _words(texts: Iterable[str]) -> Counter[str]:
+def _count_words(texts: Iterable[str]) -> Counter[str]:
     """Count words as BERT's tokenizer splits them: lower case, no accents, punctuation separate."""
     from tokenizers.normalizers import BertNormalizer
     from tokenizers.pre_tokenizers import BertPreTokenizer

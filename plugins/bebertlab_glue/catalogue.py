@@ -1,4 +1,4 @@
-"""What the nine tasks are: columns, classes, metrics, validation sets.
+"""The nine tasks: columns, classes, metrics, validation sets.
 
 Sources: columns and sizes are those of the hub's `nyu-mll/glue`. The order of the classes is that of the papers' code
 (BinaryBERT's `glue_processors`), so that a classifier trained with it fits; only MNLI differs from the hub there.
@@ -32,7 +32,7 @@ class CatalogueEntry:
     text: str  #: column of the (first) text
     pair: str | None = None  #: column of the second text
     classes: tuple[str, ...] = ()  #: in label order; empty for regression
-    hub_classes: tuple[str, ...] = ()  #: in the order of the hub's labels, where it is another one
+    hub_classes: tuple[str, ...] = ()  #: in the order of the hub's labels, if it differs
     scores: tuple[float, float] = (0.0, 5.0)  #: lowest and highest label, for regression
     metrics: tuple[Metric, ...] = ACCURACY_METRICS
     score: str = "accuracy"  #: the metric that models are chosen by

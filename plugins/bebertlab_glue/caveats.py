@@ -1,4 +1,4 @@
-"""What every reader of results must know of the data that was read."""
+"""Caveats of the data that were read."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bebertlab_glue.table import ExampleTable
 
 
 def subset_caveats(name: TaskName, tables: Mapping[str, ExampleTable], limit: int | None) -> Iterator[Caveat]:
-    """Why the results are not GLUE scores, where they are not.
+    """Why the results are not GLUE scores; empty if they are.
 
-    They are only where every file is named as the official set and has its number of rows.
+    They are only if every file is named like the official set and has its number of rows.
     """
     if limit is not None:
         yield Caveat(
@@ -35,7 +35,7 @@ def subset_caveats(name: TaskName, tables: Mapping[str, ExampleTable], limit: in
 
 
 def data_caveats(entry: CatalogueEntry, tables: Mapping[str, ExampleTable], train: Split) -> Iterator[Caveat]:
-    """What is odd about texts and labels; `train` is what remains of the first table to train on."""
+    """Unusual properties of texts and labels; `train` is the part of the first table that is trained on."""
     for name, table in tables.items():
         if blank := len(table.blank_rows()):
             pairs = f"{blank:,} of {len(table):,} pairs have an empty {entry.text} or {entry.pair}"

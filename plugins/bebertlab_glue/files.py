@@ -46,11 +46,13 @@ def find_home(folder: Path, task: str) -> Path:
     if (folder / task).is_dir():
         return folder / task
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    alike = [name for name in names if re.sub(r"[\W_]", "", name).casefold() == task]
-    if len(alike) > 1:
-        raise UserError(f"{folder}: both {' and '.join(alike)} may be the task '{task}'; keep one, or name it {task}")
-    if alike:
-        return folder / alike[0]
+    matching = [name for name in names if re.sub(r"[\W_]", "", name).casefold() == task]
+    if len(matching) > 1:
+        raise UserError(
+            f"{folder}: both {' and '.join(matching)} may be the task '{task}'; keep one, or name it {task}"
+        )
+    if matching:
+        return folder / matching[0]
     content = f"found: {', '.join(names)}" if names else f"{folder} does not exist"
     if folder.is_dir() and any(folder.glob(f"*{_SUFFIX}")):
         content = f"{folder} contains the files; give the folder above it"

@@ -50,16 +50,16 @@ class Reading:
 
 
 def read_folder(
-    folder: Path, name: str, reading: Reading, wanted: Mapping[str, str], *, nonofficial: bool
+    folder: Path, name: str, reading: Reading, set_names: Mapping[str, str], *, nonofficial: bool
 ) -> dict[str, ExampleTable]:
-    """The sets of a task, by the task's own split names.
+    """The sets of a task, by the split names of the task.
 
     Raises:
         SetupError: the folder or a set is missing.
         UserError: a file is damaged, a set lacks a file, a column is missing, or a value is not valid.
     """
     home = find_home(folder, name)
-    sets = {split: find_set(home, stored, nonofficial=nonofficial) for split, stored in wanted.items()}
+    sets = {split: find_set(home, stored, nonofficial=nonofficial) for split, stored in set_names.items()}
     return {split: _read(file_set, reading.of(split)) for split, file_set in sets.items()}
 
 
@@ -75,7 +75,7 @@ def _read(file_set: FoundSet, reading: Reading) -> ExampleTable:
         else f"{file_set.files[0]} and {len(file_set.files) - 1} more"
     )
     datasets.disable_progress_bars()
-    # `datasets` writes an Arrow copy of what it reads: keep that out of the user's home
+    # `datasets` writes an Arrow copy of what it reads: not into the user's home folder
     with tempfile.TemporaryDirectory(prefix="bebertlab-glue-") as cache, _quiet():
         file = file_set.files[0]
         try:
@@ -97,7 +97,7 @@ def _read(file_set: FoundSet, reading: Reading) -> ExampleTable:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep `datasets` from printing what the error says."""
+    """Prevent `datasets` from printing what the error reports."""
     log = logging.getLogger("datasets")
     before = log.level
     log.setLevel(logging.CRITICAL + 1)
@@ -136,6 +136,6 @@ def to_table(data: Any, origin: str, reading: Reading, *, unofficial: bool = Fal
 
 
 def _hint(column: str, names: Sequence[str]) -> str:
-    """How the column may be named instead."""
+    """A hint at other names of the column."""
     alias = next((name for name in _ALIASES.get(column, ()) if name in names), None)
     return f"rename '{alias}' if it contains that" if alias else suggestion(column, names)

@@ -12,8 +12,8 @@ from bebertlab_glue.table import ExampleTable
 HUB_NAME = "nyu-mll/glue"
 
 
-def read_hub(name: str, reading: Reading, wanted: Mapping[str, str], *, download: bool) -> dict[str, ExampleTable]:
-    """The sets of a task, by the task's own split names.
+def read_hub(name: str, reading: Reading, set_names: Mapping[str, str], *, download: bool) -> dict[str, ExampleTable]:
+    """The sets of a task, by the split names of the task.
 
     Without `download` the network is not used: nothing waits for retries of an unreachable hub.
 
@@ -23,7 +23,7 @@ def read_hub(name: str, reading: Reading, wanted: Mapping[str, str], *, download
     data = _load(name, download=download)
     return {
         split: to_table(data[stored], f"{HUB_NAME}/{name}/{stored}", reading.of(split))
-        for split, stored in wanted.items()
+        for split, stored in set_names.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""The options of the task `glue`, and how it is put together."""
+"""The options of the task `glue`, and its construction."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ FOLDER_VARIABLE = "BEBERTLAB_GLUE"
 class Glue(TaskOptions):
     """A task of the GLUE benchmark.
 
-    The test labels are not public, so the validation set is what is reported; what is chosen is chosen on `select`,
-    which is carved from the training set: stratified by class, and phrases of one sentence or pairs that share a text
-    stay on one side.
+    The test labels are not public, so the validation set is reported; checkpoints and member weights are chosen on
+    `select`, which is split off from the training set: stratified by class, and phrases of one sentence or pairs that
+    share a text stay in one split.
     """
 
     kind = "glue"
@@ -47,15 +47,15 @@ class Glue(TaskOptions):
         default=0.1, validator=[validators.gt(0), validators.lt(1)]
     )  #: part of the training set that becomes `select`
     select_most: int = field(default=2000, validator=validators.ge(1))  #: examples in `select` at the most
-    group: str | None = None  #: column of the training set, such as a document; what has one value stays on one side
+    group: str | None = None  #: column of the training set, such as a document; equal values stay in one split
     limit: int | None = field(default=None, validator=validators.optional(validators.ge(2)))  #: examples of each set
 
     def load(self) -> Task:
-        """Read, check and carve."""
+        """Read and check the data, and split off `select`."""
         entry = CATALOGUE[self.name]
-        wanted = {TRAIN: TRAIN, **entry.validation}
+        set_names = {TRAIN: TRAIN, **entry.validation}
         reading = Reading(entry=entry, limit=self.limit, group=self.group)
-        tables = self._read(reading, wanted)
+        tables = self._read(reading, set_names)
         splits = {name: table.split(name) for name, table in tables.items()}
         try:
             train, select = split_off_select(splits[TRAIN], fraction=self.select_fraction, most=self.select_most)
@@ -72,12 +72,12 @@ class Glue(TaskOptions):
             caveats=(*subset_caveats(self.name, tables, self.limit), *data_caveats(entry, tables, train)),
         )
 
-    def _read(self, reading: Reading, wanted: Mapping[str, str]) -> dict[str, ExampleTable]:
+    def _read(self, reading: Reading, set_names: Mapping[str, str]) -> dict[str, ExampleTable]:
         folder = self.path or environment_folder(FOLDER_VARIABLE)
         if folder is not None:
-            return read_folder(folder, self.name, reading, wanted, nonofficial=self.nonofficial)
+            return read_folder(folder, self.name, reading, set_names, nonofficial=self.nonofficial)
         try:
-            return read_hub(self.name, reading, wanted, download=self.download)
+            return read_hub(self.name, reading, set_names, download=self.download)
         except SetupError as error:
             raise SetupError(
                 f"{error}; name a folder with {self.name}/train.parquet and so on by `path` of the task"

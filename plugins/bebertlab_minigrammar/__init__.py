@@ -1,6 +1,6 @@
 """Generated tasks: small grammars of English-like sentences, for studies that run offline in minutes.
 
-Scores on them compare methods on generated sentences; they say nothing about English.
+Scores on them compare methods on generated sentences; they do not apply to English.
 """
 
 from __future__ import annotations

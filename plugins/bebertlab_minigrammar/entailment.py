@@ -76,7 +76,7 @@ class _Set:
 class Entailment(Grammar):
     """Pairs "all | some | no A B": given the first sentence, the second is false, true or undetermined.
 
-    A set is widened to its kind or by dropping a modifier, and narrowed by the opposite. No set is empty, so that
+    A set is widened to its kind or by omitting a modifier, and vice versa. No set is empty, so that
     "all A B" entails "some A B". Classes in the order of the papers' code.
     """
 

@@ -23,7 +23,7 @@ _PEOPLE = ("we", "i", "they", "critics", "children")
 _DEGREES = ("very", "really", "quite", "rather")
 _NEGATIONS = ("not", "never", "hardly")
 
-# Praise of these aspects and criticism of all others: 91 facts to learn one by one. Without them a small random BERT
+# Positive for these aspects and negative for all others: 91 facts to memorize. Without them a small random BERT
 # learns the whole grammar in 200 steps and scores 99 %; with them it reaches 88 % and improves slowly (measured).
 _DEPENDING: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -44,8 +44,8 @@ class Sentiment(Grammar):
     """Remarks on a film of one or two clauses, of which the decisive one is positive or negative.
 
     A negation reverses its clause ("not bad", "nobody called it funny", "without charm"). "A but B" and "although A B"
-    mean B, "A although B" means A, and "A and B" joins two of the same polarity. Some adjectives praise one aspect and
-    criticize another: loud music is good, loud dialogue is not.
+    mean B, "A although B" means A, and "A and B" joins two of the same polarity. Some adjectives are positive for one
+    aspect and negative for another: loud music is good, loud dialogue is not.
     """
 
     classes = ("negative", "positive")

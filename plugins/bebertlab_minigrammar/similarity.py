@@ -1,4 +1,4 @@
-"""Similarity: how many parts two short descriptions share, from 0 to 5."""
+"""Similarity: the number of parts that two short descriptions share, 0 to 5."""
 
 from __future__ import annotations
 

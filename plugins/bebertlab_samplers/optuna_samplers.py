@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class RandomSampler(SamplerOptions):
-    """Points drawn uniformly at random, whatever the results."""
+    """Points drawn uniformly at random, independently of results."""
 
     kind = "random"
     multi_objective: ClassVar[bool] = True
@@ -32,7 +32,7 @@ class RandomSampler(SamplerOptions):
 
 @frozen(kw_only=True)
 class TpeSampler(SamplerOptions):
-    """Points near those that reached good results, by Optuna's tree-structured Parzen estimator (TPE)."""
+    """Points near those with good results, by Optuna's tree-structured Parzen estimator (TPE)."""
 
     kind = "tpe"
     multi_objective: ClassVar[bool] = True
@@ -43,7 +43,7 @@ class TpeSampler(SamplerOptions):
         return OptunaSampler(space, self._make)
 
     def remarks(self) -> tuple[str, ...]:
-        """A remark where all points are drawn at random."""
+        """A warning if all points are drawn at random."""
         limits = {"startup": self.startup, "batch": self.batch}  # a batch is drawn when all before it has finished
         reached = [name for name, limit in limits.items() if self.trials <= limit]
         if not reached:
@@ -76,18 +76,18 @@ class OptunaSampler(SearchSampler):
         """`make` gives the Optuna sampler for an index and an attempt."""
         self._space = space
         self._make = make
-        self._distributions = {path: _distribution(one) for path, one in space.dimensions.items()}
+        self._distributions = {path: _distribution(dimension) for path, dimension in space.dimensions.items()}
         self._trials: list[SearchTrial] = []  # in the study
         self._study: optuna.Study | None = None
 
     def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> SearchPoint:
-        """What Optuna proposes after the trials that did not fail."""
+        """Optuna's proposal, given the trials that did not fail."""
         import optuna
 
         study = self._study_of(trials)
         study.sampler = self._make(index, attempt)
         trial = study.ask(self._distributions)
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)  # the point comes back in `trials` if it is used
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)  # the point is in `trials` of later calls if it is used
         return {path: _value(self._space.dimensions[path], value) for path, value in trial.params.items()}
 
     def _study_of(self, trials: Sequence[SearchTrial]) -> optuna.Study:
@@ -96,7 +96,7 @@ class OptunaSampler(SearchSampler):
         count = len(self._trials)
         if self._study is None or list(trials[:count]) != self._trials:  # a pending trial has ended, or one ran again
             optuna.logging.set_verbosity(optuna.logging.ERROR)
-            self._study = optuna.create_study(directions=[one.goal for one in self._space.objectives])
+            self._study = optuna.create_study(directions=[objective.goal for objective in self._space.objectives])
             self._trials, count = [], 0
         for trial in trials[count:]:
             self._trials.append(trial)
@@ -107,7 +107,7 @@ class OptunaSampler(SearchSampler):
     def _frozen_trial(self, trial: SearchTrial) -> optuna.trial.FrozenTrial:
         import optuna
 
-        params = {path: _parameter(one, trial.point[path]) for path, one in self._space.dimensions.items()}
+        params = {path: _parameter(dimension, trial.point[path]) for path, dimension in self._space.dimensions.items()}
         state = optuna.trial.TrialState.RUNNING if trial.pending else optuna.trial.TrialState.COMPLETE
         return optuna.trial.create_trial(
             state=state, params=params, distributions=self._distributions, values=trial.values

@@ -23,7 +23,7 @@ class EvaluateStage(StageOptions):
     """Score a model or a merged ensemble on whole splits from its stored outputs, and count its sizes and operations.
 
     Next to the scores are those of the majority class and of chance, and how much the predictions vary. Truncated
-    texts and texts that are in two splits are counted too; warns of caveats of the task. No model runs.
+    texts and texts that occur in two splits are counted too; warns of caveats of the task. No model is run.
     """
 
     kind = "evaluate"

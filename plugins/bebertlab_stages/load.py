@@ -1,4 +1,4 @@
-"""A model that exists already."""
+"""Loading an existing model."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class LoadStage(StageOptions):
     """Take a model with its tokenizer from a folder: an imported one, or one that another recipe trained.
 
     It is copied and evaluated on the recipe's task; it can teach, be trained further, be a member or be evaluated.
-    Its outputs are put into the order of the task's classes, by the names in its config.json.
-    It reads inputs up to its own length, not that of the recipe's encoder, and so does what is trained from it.
-    The key in the store follows the content of the folder, not its path.
+    Its outputs are permuted into the order of the task's classes, by the names in its config.json.
+    It reads inputs up to its own length, not that of the recipe's encoder, as do models that are trained from it.
+    The key in the store depends on the content of the folder, not on its path.
     """
 
     kind = "load"
@@ -69,7 +69,7 @@ class LoadStage(StageOptions):
         return inspect_model(self.folder, planning.codec).planned(self.maximum_tokens)
 
     def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
-        """The spec that the folder names."""
+        """The specification in the folder."""
         return Composition(spec=inspect_model(self.folder, codec).spec)
 
     def run(self, inputs: Inputs, context: Context) -> None:

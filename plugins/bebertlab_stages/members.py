@@ -77,22 +77,22 @@ class MemberStage(StageOptions):
     revision = 8
     model: str = stage_input()  #: stage whose model it starts from
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches
-    previous: str | None = stage_input(optional=True)  #: the member before it, where it depends on that member
+    previous: str | None = stage_input(optional=True)  #: the previous member, if it depends on that
     index: int = field(default=0, validator=validators.ge(0))  #: position in the ensemble; its seed depends on it
-    ensemble: EnsembleOptions = field()  #: what it trains on and its weight
-    start: Start = "model"  #: whose weights it starts from; previous: in their best state
-    keep_last: bool = False  #: its last state is written too, for a member that starts from that
+    ensemble: EnsembleOptions = field()  #: strategy that determines its sample weights and its weight
+    start: Start = "model"  #: model that it starts from; previous: the previous member in its best state
+    keep_last: bool = False  #: its last state is written too, for a member that starts from it
     scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own
     distillation: DistillationOptions = field(factory=NoneOptions)  #: its phases and their losses
-    train: TrainOptions = field(factory=TrainOptions)  #: how it trains
+    train: TrainOptions = field(factory=TrainOptions)  #: training options
     #: digest of the ids of the train split, which a strategy draws by; filled in when the recipe is planned
     ids: str | None = None
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
-        """Check that losses suit task, ensemble and scheme, and drop a teacher that no loss reads."""
+        """Check that losses suit task, ensemble and scheme, and remove a teacher that no loss reads."""
         if self.ensemble.sequential and self.index > 0 and self.previous is None:
             raise UserError(
-                f"ensemble '{self.ensemble.kind}' is sequential: member {self.index} needs the member before it"
+                f"ensemble '{self.ensemble.kind}' is sequential: member {self.index} needs the previous member"
                 " as `previous`"
             )
         # only the kind of sampling matters here; what is drawn differs with each seed
@@ -123,17 +123,20 @@ class MemberStage(StageOptions):
         )
 
     def run(self, inputs: Inputs, context: Context) -> None:
-        """Write the trained member, its logits, its result and what the next member trains on."""
+        """Write the trained member, its logits, its result and the sample weights of the next member."""
         sample_weights = self._sample_weights(inputs, context)
         if sample_weights is None:
             write_member(UNTRAINED, context.folder)
             write_metrics({**UNTRAINED.metrics(), TRAIN_SECONDS: 0.0, TRAIN_STEPS: 0}, context.folder)
             return
-        own = evolve(context, seed=derive_seed(context.seed, "member", self.index))
+        member_context = evolve(context, seed=derive_seed(context.seed, "member", self.index))
         source, teaching = self._source(inputs), inputs.optional("teacher")
-        model, teacher = read_model(self._weights(source, inputs), own, self.scheme), read_teacher(teaching, own)
+        model, teacher = (
+            read_model(self._weights(source, inputs), member_context, self.scheme),
+            read_teacher(teaching, member_context),
+        )
         setup = set_up_training(
-            own,
+            member_context,
             self.train,
             source.folder,
             teacher=teacher,
@@ -143,12 +146,12 @@ class MemberStage(StageOptions):
         training = train_phases(model, resolve_phases(self.distillation, context.codec), setup)
         member = Member(result=self._result(model, sample_weights, setup, context))
         write_member(member, context.folder)
-        metrics = {**member.metrics(), **teacher_metrics(teaching, own)}
-        evaluate_and_save(model, source.folder, own, training=training, metrics=metrics)
+        metrics = {**member.metrics(), **teacher_metrics(teaching, member_context)}
+        evaluate_and_save(model, source.folder, member_context, training=training, metrics=metrics)
         self._write_last(model, context, training)
 
     def _sample_weights(self, inputs: Inputs, context: Context) -> SampleWeights | None:
-        """What it trains on; None where the member before it ended the ensemble."""
+        """The sample weights; None if the previous member ended the ensemble."""
         previous = inputs.optional("previous")
         if self.ensemble.sequential and previous is not None:
             return read_member(previous).result.next
@@ -162,14 +165,14 @@ class MemberStage(StageOptions):
         return inputs.one("model")
 
     def _weights(self, source: Artifact, inputs: Inputs) -> Artifact:
-        """The source, or the last state of the previous member where that is wanted."""
+        """The source, or the last state of the previous member if configured."""
         last = self.start == "previous-last" and source is not inputs.one("model")
         return evolve(source, folder=source.folder / LAST_FOLDER) if last else source
 
     def _result(
         self, model: BertClassifier, sample_weights: SampleWeights, setup: TrainingSetup, context: Context
     ) -> MemberResult:
-        """Its result, by its logits on the whole train split in dataset order where the ensemble needs them."""
+        """Its result, from its logits on the whole train split in dataset order if the ensemble needs them."""
         values: Floats | None = None
         if self.ensemble.needs_predictions:
             logits = predict(model, setup.train, device=context.device, precision=self.train.precision)
@@ -187,7 +190,7 @@ class MemberStage(StageOptions):
 
 @frozen(kw_only=True)
 class MembersStage(StageGroupOptions):
-    """Train the members of an ensemble; a larger ensemble has the members of a smaller one, and more.
+    """Train the members of an ensemble; a larger ensemble contains the members of a smaller one.
 
     Members that are quantized differently are listed by their `schemes`, the first scheme for the first member.
     """
@@ -195,7 +198,7 @@ class MembersStage(StageGroupOptions):
     kind = "members"
     model: str = stage_input()  #: stage whose model members start from
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches; not needed by every distillation
-    ensemble: EnsembleOptions = field()  #: what each member trains on and its weight
+    ensemble: EnsembleOptions = field()  #: strategy that determines the sample weights and the weight of each member
     #: number of members; null: one for each of `schemes`; without them 2, or 1 for `single`
     size: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     start: Start = "model"  #: where later members start: from `model`, or from the previous member's best or last state
@@ -204,7 +207,7 @@ class MembersStage(StageGroupOptions):
         default=None, validator=validators.optional(validators.min_len(1))
     )  #: instead of `scheme`, one for each member
     distillation: DistillationOptions = field(factory=NoneOptions)  #: the phases of each member and their losses
-    train: TrainOptions = field(factory=TrainOptions)  #: how each member trains
+    train: TrainOptions = field(factory=TrainOptions)  #: training options of each member
     seed: int | None = None  #: instead of the recipe's seed
 
     def __attrs_post_init__(self) -> None:

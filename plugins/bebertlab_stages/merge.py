@@ -1,4 +1,4 @@
-"""An ensemble from its members."""
+"""Merging the members of an ensemble."""
 
 from __future__ import annotations
 
@@ -60,18 +60,19 @@ class MergeStage(StageOptions):
     """Merge the stored logits of members; no model is trained or run.
 
     Members may come from several groups and single stages, differ in quantizers, sizes and tokenizers, and need no
-    strategy in common: `members: [boosted, bagged.0, distilled]`. A member weighs what its ensemble computed, a model
-    that is no member weighs 1, and members that their ensemble discarded are left out. The weights of different
-    ensembles are on different scales: set `weights`, or a `rule` that ignores them, where members come from several.
+    common strategy: `members: [boosted, bagged.0, distilled]`. A member has the weight that its ensemble computed, a
+    model that is not a member has weight 1, and members that their ensemble discarded are omitted. The weights of
+    different ensembles are on different scales: set `weights`, or a `rule` that ignores them, where members come from
+    several.
     """
 
     kind = "merge"
     revision = 5
     deterministic = True
     members: str | tuple[str, ...] = stage_input(many=True)  #: group of members, stage with a model, or list of these
-    #: how they are merged; null: by the rule of their ensemble, where they have one ensemble in common
+    #: merging rule; null: the rule of their ensemble, if they have a common one
     rule: MergerOptions | None = None
-    #: a weight for each member in order, all members of a group counted; null: their own
+    #: one weight for each member in order, including all members of groups; null: those of the ensemble
     weights: tuple[float, ...] | None = field(default=None, validator=_all_positive)
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
@@ -121,7 +122,7 @@ class MergeStage(StageOptions):
 def voting_weights(members: Sequence[EnsembleMember]) -> list[float | None]:
     """The weight of each member in the vote: None where it was discarded, 1 of the first trained one if all were.
 
-    So an ensemble of one useless member is still that member, and the next useful member replaces it.
+    An ensemble with only discarded members is therefore its first member, until a member is kept.
     """
     if any(member.kept for member in members):
         return [member.weight if member.kept else None for member in members]
@@ -164,7 +165,7 @@ def _warn_of_duplicates(members: Sequence[EnsembleMember], context: Context) -> 
     for position, member in enumerate(members, start=1):
         key = member.artifact.key
         if key in positions:
-            # by position: stages have other names in another recipe that finds this artifact in the store
+            # by position: another recipe that reads this artifact from the store may name the stages differently
             context.warn(f"models {positions[key]} and {position} of the merged ones are the same model, counted twice")
         positions[key] = position
 

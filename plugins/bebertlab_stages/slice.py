@@ -1,4 +1,4 @@
-"""A narrower or shallower model out of a larger one."""
+"""Slicing: a narrower or shallower model from a larger one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class SliceStage(StageOptions):
         return Composition(spec=inputs["model"][0])
 
     def plan_model(self, inputs: PlannedModels, planning: Planning) -> PlannedModel | None:
-        """The sliced model; checks that something of it is left."""
+        """The sliced model; checks that it is not empty."""
         (model,) = inputs["model"]
         if model is None or model.architecture is None:
             return model

@@ -1,4 +1,4 @@
-"""A model with more branches that computes the same function."""
+"""Splitting a model into one with more branches that computes the same function."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class SplitStage(StageOptions):
     """Split the quantized weights of a model into summed branches, and check that it still computes the same function.
 
     Both models run in double precision on a batch of the select split. Their logits have to agree, or every module has
-    to agree on equal inputs: then the logits differ only because rounding put an activation on the other side of the
-    threshold between two levels. Modules that the splitter changes on purpose are excluded; with such modules, all
+    to agree on equal inputs: then the logits differ only because rounding moved an activation across the threshold
+    between two levels. Modules that the splitter changes on purpose are excluded; with such modules, all
     others have to agree on equal inputs.
     """
 
@@ -64,7 +64,7 @@ class SplitStage(StageOptions):
     tolerance: float = field(default=1e-5, validator=validators.gt(0))
 
     def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition | None:
-        """The spec that the splitter leaves, and the loss that it measures."""
+        """The specification of the split model, and the loss that the splitter measures."""
         source = inputs["model"][0]
         spec = None if source is None else self.splitter.spec(source)
         return None if spec is None else Composition(spec=spec, parts=(LabelsOptions(),))

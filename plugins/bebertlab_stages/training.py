@@ -73,10 +73,10 @@ class DistillStage(StageOptions):
     teacher: str | None = stage_input(optional=True)  #: stage whose model teaches; not needed by every distillation
     scheme: SchemeOptions | None = None  #: what is quantized where; null keeps the model's own
     distillation: DistillationOptions = field()  #: the phases and their losses
-    train: TrainOptions = field(factory=TrainOptions)  #: how it trains
+    train: TrainOptions = field(factory=TrainOptions)  #: training options
 
     def prepare(self, inputs: Mapping[str, tuple[StageOptions, ...]], task: Task, codec: Codec) -> Self:
-        """Check that the phases can run, and drop a teacher that no loss reads."""
+        """Check that the phases can run, and remove a teacher that no loss reads."""
         teacher = prepare_student(self.distillation, task, codec, teacher=self.teacher, scheme=self.scheme)
         return evolve(self, teacher=teacher)
 

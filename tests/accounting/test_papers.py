@@ -54,10 +54,12 @@ def test_rows_of_papers(spec: QuantSpec, sizes: Architecture, members: int, text
         (NAME, evolve(BASE, layers=6), QuantSpec(), 1),
         (NAME, HALF, QuantSpec(), 1),
         (NAME, HALF, BINARY, 1),
-        (NAME, BASE, split(BINARY), 1),  # the published code's own model is as wide as that, its paper's is not
+        (NAME, BASE, split(BINARY), 1),  # the model of the published code has that width, that of the paper does not
         (NAME, BASE, QuantSpec(), 2),
         (NAME, BASE, BinaryBert(weight_bits=2, activation_bits=4).spec(), 1),
     ],
 )
-def test_what_no_paper_has(encoder: str, sizes: Architecture, spec: QuantSpec, members: int) -> None:
+def test_bits_and_methods_without_a_paper_have_no_row(
+    encoder: str, sizes: Architecture, spec: QuantSpec, members: int
+) -> None:
     assert paper_figure(encoder, BASE, sizes, spec, members) is None

@@ -56,7 +56,7 @@ def test_the_small_models_are_known_by_their_sizes() -> None:
     assert sizes == published_architecture("bert-mini", classes=2)
 
 
-def test_an_unknown_name_says_what_is_known() -> None:
+def test_an_unknown_model_name_lists_the_known_ones() -> None:
     with pytest.raises(UserError, match="unknown encoder 'bert-bas-uncased'; did you mean 'bert-base-uncased'"):
         published_architecture("bert-bas-uncased", classes=2)
 
@@ -73,13 +73,13 @@ def test_tiny_has_its_defaults(codec: Codec) -> None:
     assert encoder_sizes("tiny", KINDS, codec, classes=2).vocabulary == TinyEncoder().words
 
 
-def test_a_folder_with_the_classes_that_are_asked_for(
+def test_a_folder_is_sized_for_the_requested_classes(
     pretrained: Path, pretrained_sizes: Architecture, codec: Codec
 ) -> None:
     assert encoder_sizes(str(pretrained), KINDS, codec, classes=2) == evolve(pretrained_sizes, classes=2)
 
 
-def test_a_folder_of_ours_knows_its_heads(tmp_path: Path, pretrained_sizes: Architecture, codec: Codec) -> None:
+def test_the_heads_of_a_bebertlab_folder_are_read(tmp_path: Path, pretrained_sizes: Architecture, codec: Codec) -> None:
     narrow = evolve(pretrained_sizes, heads=1, ffn=6)
     save_model(BertClassifier(narrow, QuantSpec(weights={Site.QUERY: Bwn()})), tmp_path, codec)
     assert encoder_sizes(str(tmp_path), KINDS, codec, classes=7) == evolve(narrow, classes=7)

@@ -41,7 +41,7 @@ def test_full_precision_counts_every_parameter(checkpoint: Checkpoint) -> None:
     assert size.scales == size.steps == 0
 
 
-def test_a_small_model_by_hand(sizes: Architecture) -> None:
+def test_a_small_model_matches_manual_calculation(sizes: Architecture) -> None:
     """One layer, hidden 16, attention 12, feed-forward 24, 30 words, 12 positions, 2 segments, 3 classes."""
     spec = QuantSpec(
         weights={Site.WORD_EMBEDDING: Twn(granularity="row"), **dict.fromkeys(LINEAR_SITES, Bwn())},
@@ -99,14 +99,14 @@ def test_the_published_sizes_of_a_half_wide_model_after_the_split() -> None:
     assert size.total_mebibytes == pytest.approx(18.14, abs=0.005)
 
 
-def test_a_wide_model_after_the_split_is_as_large_as_the_ternary_one() -> None:
+def test_a_wide_split_model_is_as_large_as_the_ternary_model() -> None:
     size = base(split(BinaryBert().spec(), BASE))
     assert size.matrix_bits == base(TernaryBert().spec()).matrix_bits
 
 
 @pytest.mark.parametrize("kind", REGISTRY.kinds("scheme"))
 def test_every_scheme_is_counted_whole(kind: str, sizes: Architecture) -> None:
-    """What is counted by name and by design is every parameter that a real model has."""
+    """The parameters counted by name and specification are exactly those of a real model."""
     options = REGISTRY.find("scheme", kind)()
     assert isinstance(options, SchemeOptions)
     spec = options.spec()
@@ -135,7 +135,7 @@ def test_the_weights_of_a_meta_model_take_no_memory_and_its_quantizers_are_real(
 
 @frozen(kw_only=True)
 class Reading(QuantizerOptions):
-    """Reads a number while it is made."""
+    """Reads a tensor value while it is built."""
 
     kind = "reading"
 
@@ -156,10 +156,10 @@ class ReadingQuantizer(Quantizer):
         return Codes(levels=x.int(), step=self.step, alphabet=self.alphabet)
 
 
-def test_a_quantizer_that_cannot_be_made_without_memory_is_counted_too(sizes: Architecture) -> None:
+def test_a_quantizer_that_needs_real_tensors_is_counted(sizes: Architecture) -> None:
     size = model_size(meta_model(sizes, QuantSpec(weights={Site.POOLER: Reading()}, inputs={Site.POOLER: Reading()})))
     assert size.pooler == 3 * sizes.hidden**2
-    # what a quantizer of weights learned is in the scales, and counted once
+    # the learned state of a weight quantizer is part of the scales, and counted once
     assert size.scales == size.steps == 32
     assert size.biases == model_size(meta_model(sizes, QuantSpec())).biases
 
@@ -184,7 +184,7 @@ def test_every_quantized_site_has_its_bits() -> None:
     assert bits.attention == dict.fromkeys(ATTENTION_SITES, 4)
 
 
-def test_what_is_not_quantized_has_none() -> None:
+def test_sites_without_quantizers_have_no_bits() -> None:
     bits = site_bits(QuantSpec(weights={Site.QUERY: Bwn()}, inputs={Site.KEY: Lsq(bits=3)}))
     assert (bits.weights, bits.inputs, bits.attention) == ({Site.QUERY: 1}, {Site.KEY: 3}, {})
 
@@ -200,7 +200,7 @@ def test_what_is_not_quantized_has_none() -> None:
         (Uniform(bits=8, symmetric=False, granularity="row"), 80),
     ],
 )
-def test_scales_by_hand(options: QuantizerOptions, count: int) -> None:
+def test_scales_match_manual_calculation(options: QuantizerOptions, count: int) -> None:
     assert scale_count(options, torch.Size([40, 7])) == count
 
 

@@ -61,11 +61,11 @@ def test_every_validation_split_has_its_baselines() -> None:
         ([0] * 20, [0, 1] * 10, True),
         ([0] * 100 + [1], [0] * 50 + [1] * 51, True),
         ([0] * 9 + [1], [0, 1] * 5, False),
-        # of labels that hardly vary themselves, answers may vary as little
+        # if the labels hardly vary, predictions may vary as little
         ([0] * 24 + [1], [0] * 24 + [1], False),
     ],
 )
-def test_answers_that_hardly_vary(answers: list[float], labels: list[float], constant: bool) -> None:
+def test_constant_predictions_have_no_spread(answers: list[float], labels: list[float], constant: bool) -> None:
     task = _with_labels([0, 1], labels)
     task = evolve(task, splits={**task.splits, "validation": _split_of(task, labels)})
     assert is_constant(variety_metrics(task, np.array(answers))) is constant
@@ -73,11 +73,11 @@ def test_answers_that_hardly_vary(answers: list[float], labels: list[float], con
 
 def _split_of(task: Task, labels: list[float]) -> Split:
     split = task.splits["validation"]
-    words = tuple(str(place) for place in range(len(labels)))
-    return evolve(split, ids=words, texts=words, labels=np.array(labels, dtype=np.int64))
+    texts = tuple(str(position) for position in range(len(labels)))
+    return evolve(split, ids=texts, texts=texts, labels=np.array(labels, dtype=np.int64))
 
 
-def test_answers_of_a_regression_vary_by_their_spread() -> None:
+def test_the_spread_of_regression_predictions_is_a_standard_deviation() -> None:
     task = _with_labels([1.0, 2.0], [0.0, 1.0, 2.0, 3.0], regression=True)
     flat = np.array([1.5, 1.5, 1.5001, 1.5], dtype=np.float32)
     assert is_constant(variety_metrics(task, flat))
@@ -86,7 +86,7 @@ def test_answers_of_a_regression_vary_by_their_spread() -> None:
 
 
 @pytest.mark.parametrize(("score", "better"), [(50.0, 0.0), (52.0, 0.0), (90.0, 1.0)])
-def test_a_teacher_is_held_against_the_majority(
+def test_a_teacher_is_compared_with_the_majority_baseline(
     tmp_path: object, bench: StageRunner, score: float, better: float
 ) -> None:
     context = bench.context(tiny_task())
@@ -118,7 +118,7 @@ def _metrics(score: float, variety: float) -> dict[str, float]:
     }
 
 
-def test_nothing_was_learned() -> None:
+def test_a_score_at_the_baseline_means_that_the_model_learned_nothing() -> None:
     (reason,) = learned([_trial(0, _metrics(50, 0)), _trial(1, _metrics(50.5, 1))]).reasons
     assert "every model gives the same answer" in reason
     (reason,) = learned([_trial(0, _metrics(50, 40)), _trial(1, _metrics(49, 30))]).reasons
@@ -127,7 +127,7 @@ def test_nothing_was_learned() -> None:
     assert "The teacher is no better" in reason
 
 
-def test_something_was_learned() -> None:
+def test_a_score_above_the_baseline_means_that_the_model_learned() -> None:
     mixed = learned([_trial(0, _metrics(50, 0), taught=0.0), _trial(1, _metrics(80, 45), taught=1.0)])
     assert (mixed.reasons, mixed.constant) == ((), frozenset({0}))
     # trials without these metrics, and none at all
@@ -142,7 +142,7 @@ def _trained(steps: float, score: float) -> TrialRecord:
     return evolve(_trial(0, _metrics(score, 0.0 if score <= 50 else 45.0)), stages=(stage,))
 
 
-def test_a_smoke_run_is_called_one_and_expected_to_learn_nothing() -> None:
+def test_a_smoke_run_is_reported_and_expected_to_learn_nothing() -> None:
     (remark,) = learned([_trained(13, 50.0)]).remarks(is_smoke=True)
     assert remark.startswith("This is expected of a smoke run (--smoke): its trainings are too short to learn")
     assert "(optimizer steps of the longest: 13)" in remark

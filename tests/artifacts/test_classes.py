@@ -54,7 +54,7 @@ def by_output(*names: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("spec", [QuantSpec(), QuantSpec(weights={Site.QUERY: Bwn()})])
-def test_outputs_are_put_into_the_order_of_the_task(spec: QuantSpec, context: Context, tmp_path: Path) -> None:
+def test_outputs_are_reordered_for_the_task(spec: QuantSpec, context: Context, tmp_path: Path) -> None:
     given = tiny_model(context.task, spec, seed=3)
     with torch.no_grad():
         given.classifier.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
@@ -70,9 +70,9 @@ def test_outputs_are_put_into_the_order_of_the_task(spec: QuantSpec, context: Co
 def test_models_of_other_stages_are_matched_too(folder: Path, context: Context) -> None:
     artifact = Artifact(stage="theirs", key="k", folder=folder, seconds=0.0)
     examples = load_examples(context.task, SELECT, tiny_tokenizer(folder), 32)
-    wanted = predict(load_model(folder, context.codec), examples)[:, [2, 0, 1]]
-    assert torch.equal(predict(read_model(artifact, context), examples), wanted)
-    assert torch.equal(read_teacher(artifact, context).logits(examples), wanted)
+    expected = predict(load_model(folder, context.codec), examples)[:, [2, 0, 1]]
+    assert torch.equal(predict(read_model(artifact, context), examples), expected)
+    assert torch.equal(read_teacher(artifact, context).logits(examples), expected)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_without_class_names_the_warning_has_both_orders(
     assert "class numbers of the data" not in without
 
 
-def test_the_warning_is_given(folder: Path, context: Context) -> None:
+def test_a_folder_without_class_names_is_warned_of(folder: Path, context: Context) -> None:
     warnings: list[str] = []
     given = evolve(context, warn=warnings.append)
     model = read_classifier(renamed(folder, id2label=None, label2id=None), given)
@@ -110,7 +110,7 @@ def test_the_warning_is_given(folder: Path, context: Context) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "words"),
+    ("names", "message"),
     [
         (by_output("NEG", "POS", "NONE"), "named NEG, POS, NONE; the classes of the task are contradiction, entail"),
         (by_output("entailment", "neutral", "other"), "named entailment, neutral, other; the classes of the task are"),
@@ -120,22 +120,24 @@ def test_the_warning_is_given(folder: Path, context: Context) -> None:
     ],
 )
 def test_names_that_do_not_fit_are_refused_unless_the_order_is_stated(
-    names: dict[str, Any], words: str, folder: Path, nli: Task
+    names: dict[str, Any], message: str, folder: Path, nli: Task
 ) -> None:
     renamed(folder, **names)
-    with pytest.raises(UserError, match=rf"config\.json: .*{words}.*; correct that file, or set the option `classes`"):
+    with pytest.raises(
+        UserError, match=rf"config\.json: .*{message}.*; correct that file, or set the option `classes`"
+    ):
         class_order(folder, 3, nli)
     assert class_order(folder, 3, nli, HUB).outputs == (2, 0, 1)
 
 
-def test_the_stated_order_counts_where_the_file_has_none(folder: Path, nli: Task) -> None:
+def test_the_stated_order_is_used_where_the_file_has_none(folder: Path, nli: Task) -> None:
     assert class_order(folder, 3, nli, ("Entailment", "NEUTRAL", "contradiction")).outputs == (2, 0, 1)
     renamed(folder, **by_output("LABEL_0", "LABEL_1", "LABEL_2"))
     assert class_order(folder, 3, nli, HUB).warning is None
     assert class_order(folder, 3, nli, OURS).outputs == (0, 1, 2)
 
 
-def test_what_is_stated_must_be_the_task_s_classes_and_not_contradict_the_file(folder: Path, nli: Task) -> None:
+def test_a_stated_order_must_match_the_task_and_the_file(folder: Path, nli: Task) -> None:
     for stated in (("a", "b", "c"), HUB[:2], ("0", "1", "2"), ("entailment", "entailment", "neutral"), ()):
         with pytest.raises(UserError, match="expected the classes of task 'nli', contradiction, entailment, neutral"):
             class_order(folder, 3, nli, stated)
@@ -145,7 +147,7 @@ def test_what_is_stated_must_be_the_task_s_classes_and_not_contradict_the_file(f
             class_order(folder, 3, nli, OURS)
 
 
-def test_outputs_that_are_no_classes_are_refused(folder: Path, nli: Task) -> None:
+def test_outputs_that_are_not_classes_of_the_task_are_refused(folder: Path, nli: Task) -> None:
     renamed(folder, problem_type="multi_label_classification")
     for stated in (None, HUB):
         with pytest.raises(UserError, match="problem_type is 'multi_label_classification'; expected 'single_label_cl"):

@@ -45,7 +45,7 @@ def test_a_model_that_cannot_be_used_is_refused(teacher: Artifact, codec: Codec,
         check_classes(inspect_model(bare, codec), task)
 
 
-def test_a_copy_has_the_tokenizer_with_the_length_that_is_asked(
+def test_a_copy_has_the_tokenizer_with_the_requested_length(
     bench: StageRunner, task: Task, teacher: Artifact, codec: Codec
 ) -> None:
     context = bench.context(task)

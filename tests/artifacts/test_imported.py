@@ -39,7 +39,7 @@ def test_the_files_next_to_a_checkpoint_are_read_with_it(pickled: Path) -> None:
         assert imported.left_out == ("bert.embeddings.position_ids", "cls.predictions.bias")
 
 
-def test_other_files_can_be_given(pickled: Path, tmp_path: Path) -> None:
+def test_other_tokenizer_files_can_be_given(pickled: Path, tmp_path: Path) -> None:
     alone = Path(shutil.copy(pickled, tmp_path / "alone.bin"))
     with pytest.raises(SetupError, match=r"config\.json: no such file; give the checkpoint's config.* --config"):
         import_checkpoint(IMPORTER, alone)
@@ -67,12 +67,12 @@ def test_a_tokenizer_with_too_many_tokens_is_refused(pickled: Path) -> None:
 
 
 def test_a_custom_tokenizer_is_saved_unchanged_with_the_model(pickled: Path, tmp_path: Path, codec: Codec) -> None:
-    words = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "Cat"])}
-    own = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    own.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    own.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    own.enable_truncation(3)
-    own.save(str(pickled.parent / "tokenizer.json"))
+    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "Cat"])}
+    custom = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    custom.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    custom.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    custom.enable_truncation(3)
+    custom.save(str(pickled.parent / "tokenizer.json"))
     (pickled.parent / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     imported = import_checkpoint(IMPORTER, pickled)
     save_model(imported.model, tmp_path / "out", codec, imported.tokenizer)

@@ -85,7 +85,7 @@ def test_members_and_seeds_draw_differently() -> None:
     assert not (draws[0] == draws[2]).all()
 
 
-def test_a_draw_goes_with_its_examples() -> None:
+def test_draws_follow_the_ids_of_the_examples() -> None:
     order = np.random.default_rng(0).permutation(96)
     split = TASK.splits[TRAIN]
     permuted = evolve(
@@ -99,7 +99,7 @@ def test_a_draw_goes_with_its_examples() -> None:
     assert (first[order] == second).all()
 
 
-def test_a_strategy_of_another_signature_is_refused_in_one_line() -> None:
+def test_a_strategy_with_a_wrong_signature_is_refused_in_one_line() -> None:
     with pytest.raises(UserError, match=r"^ensemble 'half': first\(examples\) is called as first\(index, data\)"):
         first_sample_weights(HalfOptions(strategy=Counting), 0, TASK, 0)
 
@@ -130,7 +130,7 @@ def test_sample_weights_of_another_split_are_refused_before_anything_trains() ->
         ),
     ],
 )
-def test_results_that_are_none_are_refused(result: object, problem: str) -> None:
+def test_results_of_the_wrong_type_are_refused(result: object, problem: str) -> None:
     options = HalfOptions(result=result)
     weights = first_sample_weights(options, 0, TASK, 0)
     with pytest.raises(UserError, match=rf"^ensemble 'half': update\(0, ...\) returns {problem}"):
@@ -173,7 +173,7 @@ def test_reads_back_what_was_written(tmp_path: Path, member: Member) -> None:
     if result.next is not None and expected.next is not None:
         assert (result.next.sampling, result.next.retries) == (expected.next.sampling, expected.next.retries)
         assert result.next.draws == expected.next.draws
-        assert (result.next.weights == expected.next.weights).all()  # to the bit: they decide what is drawn
+        assert (result.next.weights == expected.next.weights).all()  # bit for bit: they determine the draws
         assert result.next.weights.dtype == np.float64
 
 

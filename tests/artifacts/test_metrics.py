@@ -39,19 +39,19 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def telling(bench: StageRunner, task: Task) -> Callable[..., Artifact]:
-    """Makes an artifact that tells some metrics and has no model."""
+def with_metrics(bench: StageRunner, task: Task) -> Callable[..., Artifact]:
+    """Creates an artifact with some metrics and without a model."""
 
-    def make(key: str, **told: float) -> Artifact:
+    def make(key: str, **notified: float) -> Artifact:
         folder = bench.context(task).folder
-        metrics = {f"size/{name}_mebibytes": value for name, value in told.items()}
+        metrics = {f"size/{name}_mebibytes": value for name, value in notified.items()}
         (folder / "metrics.json").write_text(json.dumps({**metrics, "select/score": 3.0}))
         return Artifact(stage="merge", key=key, folder=folder, seconds=0.0)
 
     return make
 
 
-def test_a_model_by_hand(bench: StageRunner, teacher: Artifact) -> None:
+def test_size_metrics_of_a_model_match_manual_calculation(bench: StageRunner, teacher: Artifact) -> None:
     model = load_model(teacher.folder, bench.codec)
     actual = size_metrics(model, teacher.folder)
     elements = sum(parameter.numel() for parameter in model.parameters())
@@ -63,42 +63,45 @@ def test_a_model_by_hand(bench: StageRunner, teacher: Artifact) -> None:
     assert actual[GIGAFLOPS] == pytest.approx(2 * (2 * 32 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 2 * 32**2 * 16) / 1e9)
 
 
-@pytest.mark.parametrize("told", [{}, {SIZE_MATRIX: 1.0, SIZE_TOTAL: 2.0}])
+@pytest.mark.parametrize("notified", [{}, {SIZE_MATRIX: 1.0, SIZE_TOTAL: 2.0}])
 def test_the_size_of_a_model_is_counted_where_its_stage_did_not(
-    bench: StageRunner, task: Task, teacher: Artifact, tmp_path: Path, told: dict[str, float]
+    bench: StageRunner, task: Task, teacher: Artifact, tmp_path: Path, notified: dict[str, float]
 ) -> None:
     folder = shutil.copytree(teacher.folder, tmp_path / "silent")
-    (folder / "metrics.json").write_text(json.dumps(told))
+    (folder / "metrics.json").write_text(json.dumps(notified))
     actual = read_size(evolve(teacher, folder=folder), bench.context(task))
     assert actual == size_metrics(load_model(teacher.folder, bench.codec), teacher.folder)
     assert actual == read_size(teacher, bench.context(task))
 
 
 def test_an_artifact_without_a_model_has_the_sizes_of_its_metrics(
-    bench: StageRunner, task: Task, telling: Callable[..., Artifact]
+    bench: StageRunner, task: Task, with_metrics: Callable[..., Artifact]
 ) -> None:
-    assert read_size(telling("k", matrix=1.0, total=2.0), bench.context(task)) == {SIZE_MATRIX: 1.0, SIZE_TOTAL: 2.0}
+    assert read_size(with_metrics("k", matrix=1.0, total=2.0), bench.context(task)) == {
+        SIZE_MATRIX: 1.0,
+        SIZE_TOTAL: 2.0,
+    }
 
 
 def test_complete_sizes_of_an_artifact_are_not_counted_again(
     bench: StageRunner, task: Task, teacher: Artifact, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(teacher.folder, tmp_path / "telling")
-    told = {SIZE_MATRIX: 1.0, SIZE_TOTAL: 2.0, SIZE_STORED: 3.0, GIGAFLOPS: 4.0}
-    (folder / "metrics.json").write_text(json.dumps({**told, "select/score": 3.0}))
-    assert read_size(evolve(teacher, folder=folder), bench.context(task)) == told
+    notified = {SIZE_MATRIX: 1.0, SIZE_TOTAL: 2.0, SIZE_STORED: 3.0, GIGAFLOPS: 4.0}
+    (folder / "metrics.json").write_text(json.dumps({**notified, "select/score": 3.0}))
+    assert read_size(evolve(teacher, folder=folder), bench.context(task)) == notified
 
 
 def test_sums_count_an_artifact_once_and_only_sizes_that_all_have(
-    bench: StageRunner, task: Task, telling: Callable[..., Artifact]
+    bench: StageRunner, task: Task, with_metrics: Callable[..., Artifact]
 ) -> None:
-    first, second = telling("a", total=2.0, stored=5.0), telling("b", total=3.0)
+    first, second = with_metrics("a", total=2.0, stored=5.0), with_metrics("b", total=3.0)
     context = bench.context(task)
     assert combined_metrics((first, second, first), context) == {SIZE_TOTAL: 5.0}
     assert combined_metrics((first, first), context) == {SIZE_TOTAL: 2.0, SIZE_STORED: 5.0}
 
 
-def test_truncated_texts_are_counted_and_warned_of(bench: StageRunner, task: Task) -> None:
+def test_truncated_texts_are_counted_and_warned_about(bench: StageRunner, task: Task) -> None:
     warned: list[str] = []
     context = evolve(bench.context(task), encoder=TinyEncoder(maximum_tokens=8), warn=warned.append)
     evaluate_and_save(
@@ -110,8 +113,8 @@ def test_truncated_texts_are_counted_and_warned_of(bench: StageRunner, task: Tas
         long = sum(len(text.split()) > 6 for text in texts)
         assert metrics[f"truncated/{name}"] == long > 0
         assert metrics[f"truncated/{name}_percent"] == 100 * long / len(texts)
-        said = f"{name}: {long} of {len(texts)} texts have more than 8 tokens (maximum_tokens of the encoder or the"
-        assert f"{said} loaded model) and are truncated" in warned
+        message = f"{name}: {long} of {len(texts)} texts have more than 8 tokens (maximum_tokens of the encoder or the"
+        assert f"{message} loaded model) and are truncated" in warned
 
 
 def test_the_length_of_a_loaded_model_counts(bench: StageRunner, task: Task) -> None:
@@ -122,7 +125,7 @@ def test_the_length_of_a_loaded_model_counts(bench: StageRunner, task: Task) -> 
     assert metrics["truncated/validation"] == sum(len(text.split()) > 6 for text in task.splits["validation"].texts)
 
 
-def test_few_truncated_texts_are_not_warned_of(bench: StageRunner, task: Task) -> None:
+def test_few_truncated_texts_are_not_warned_about(bench: StageRunner, task: Task) -> None:
     warned: list[str] = []
     context = evolve(bench.context(task), warn=warned.append)
     evaluate_and_save(tiny_model(task), tiny_tokenizer(context.folder), context)

@@ -89,7 +89,7 @@ def test_without_training_and_teacher_there_is_no_such_number(context: Context, 
     assert "train/teacher_seconds" not in json.loads((context.folder / "metrics.json").read_text())
 
 
-def test_a_trained_model_leaves_its_learning_curve(context: Context, task: Task, logits: Logits) -> None:
+def test_a_trained_model_saves_its_learning_curve(context: Context, task: Task, logits: Logits) -> None:
     model, tokenizer = tiny_model(task), tiny_tokenizer(context.folder)
     phases = [Phase(name=name, losses=(LabelsOptions(),), epochs=epochs) for name, epochs in (("long", 3), ("end", 1))]
     reports: list[tuple[Mapping[str, float], int | None, float | None]] = []
@@ -124,7 +124,7 @@ def test_a_model_that_was_not_trained_has_no_learning_curve(context: Context, ta
     assert read_learning_curve(context.folder) is None
 
 
-def test_the_tokenizer_goes_with_the_model(context: Context, task: Task, teacher: Artifact) -> None:
+def test_the_tokenizer_is_saved_with_the_model(context: Context, task: Task, teacher: Artifact) -> None:
     evaluate_and_save(tiny_model(task), teacher.folder, context)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (context.folder / name).read_bytes() == (teacher.folder / name).read_bytes()
@@ -185,7 +185,9 @@ def test_a_teacher_with_the_same_tokenizer_reads_the_very_same_examples(context:
     assert setup.teacher_view.select is setup.select
 
 
-def test_a_teacher_reads_as_much_of_a_text_as_it_can(context: Context, teacher: Artifact, tmp_path: Path) -> None:
+def test_a_teacher_reads_texts_up_to_its_own_maximum_length(
+    context: Context, teacher: Artifact, tmp_path: Path
+) -> None:
     short = shutil.copytree(teacher.folder, tmp_path / "short")
     set_maximum_tokens(short, 5)
     setup = set_up_training(context, TrainOptions(), short, teacher=read_teacher(teacher, context))
@@ -202,7 +204,7 @@ def test_a_teacher_without_a_tokenizer_reads_the_tokens_of_the_student(
     assert setup.teacher_view.train is setup.train
 
 
-def test_the_length_of_inputs_goes_with_the_model(context: Context, task: Task, tmp_path: Path) -> None:
+def test_the_input_length_is_saved_with_the_model(context: Context, task: Task, tmp_path: Path) -> None:
     evaluate_and_save(tiny_model(task), tiny_tokenizer(tmp_path), context)
     assert input_length(context.folder, evolve(context, encoder=TinyTestEncoder(maximum_tokens=7))) == 32
 
@@ -219,7 +221,7 @@ Metrics = Callable[[Artifact], Mapping[str, float]]
 NAMES = ("select/score", "validation/score", "size/total_mebibytes", "cost/gigaflops")
 
 
-def test_parts_are_worth_what_their_slices_are(
+def test_sub_network_metrics_are_those_of_their_slices(
     bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics
 ) -> None:
     model = load_model(teacher.folder, bench.codec)
@@ -228,9 +230,9 @@ def test_parts_are_worth_what_their_slices_are(
     assert len(actual) == 4 * len(NAMES)
     for width, depth in phase.subnets:
         stage = SliceStage(model="teacher", width=width, depth=depth)
-        wanted = metrics(bench.run(stage, task, model=teacher))
+        expected = metrics(bench.run(stage, task, model=teacher))
         for name in NAMES:
-            assert actual[f"depth_{depth:g}/width_{width:g}/{name}"] == pytest.approx(wanted[name])
+            assert actual[f"depth_{depth:g}/width_{width:g}/{name}"] == pytest.approx(expected[name])
 
 
 def test_the_depth_is_named_only_where_there_are_several(bench: StageRunner, task: Task, teacher: Artifact) -> None:
@@ -239,7 +241,7 @@ def test_the_depth_is_named_only_where_there_are_several(bench: StageRunner, tas
     assert actual.keys() == {f"width_0.5/{name}" for name in NAMES}
 
 
-def test_the_model_itself_is_no_part(bench: StageRunner, task: Task, teacher: Artifact) -> None:
+def test_the_whole_model_is_not_a_sub_network(bench: StageRunner, task: Task, teacher: Artifact) -> None:
     model = load_model(teacher.folder, bench.codec)
     assert subnet_metrics(model, Phase(name="p"), teacher.folder, bench.context(task)) == {}
 
@@ -257,14 +259,14 @@ def test_the_digest_is_that_of_the_model_and_its_tokenizer(folder: Path, teacher
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_every_file_of_it_counts(folder: Path, teacher: Artifact, name: str) -> None:
+def test_the_digest_depends_on_every_file(folder: Path, teacher: Artifact, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[-1] ^= 1
     (folder / name).write_bytes(content)
     assert model_digest(folder) != model_digest(teacher.folder)
 
 
-def test_shards_count_whatever_their_names(folder: Path) -> None:
+def test_the_digest_includes_shards_of_any_name(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "odd.part")
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "odd.part"}}')
     before = model_digest(folder)
@@ -274,7 +276,7 @@ def test_shards_count_whatever_their_names(folder: Path) -> None:
     assert model_digest(folder) != before
 
 
-def test_a_file_more_is_another_model(folder: Path, teacher: Artifact) -> None:
+def test_an_additional_file_changes_the_digest(folder: Path, teacher: Artifact) -> None:
     (folder / "bebertlab.json").write_text("{}")
     assert model_digest(folder) != model_digest(teacher.folder)
 

@@ -56,7 +56,7 @@ def test_the_scores_of_an_ensemble_are_evaluated_and_its_logits_merged(task: Tas
     assert (read_logits(artifact, task)[SELECT] < 1).all()
 
 
-def test_it_is_known_which_scores_are_probabilities(task: Task, artifact: Artifact) -> None:
+def test_outputs_record_which_scores_are_probabilities(task: Task, artifact: Artifact) -> None:
     write_logits(outputs(task, np.float32), artifact.folder)
     assert not has_probabilities(artifact)
     for probabilities in (True, False):

@@ -20,7 +20,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
     return folder
 
 
@@ -31,25 +31,25 @@ def store(cache: Path, name: str, source: Path) -> None:
     shutil.copytree(source, model / "snapshots" / "0123abcd")
 
 
-def test_a_folder_is_itself(pretrained: Path) -> None:
+def test_a_local_folder_is_returned_unchanged(pretrained: Path) -> None:
     assert pretrained_folder(str(pretrained), download=False) == pretrained
 
 
-def test_a_cached_model_is_found_without_the_hub(pretrained: Path, cache: Path) -> None:
+def test_a_cached_model_loads_offline(pretrained: Path, cache: Path) -> None:
     store(cache, "some/bert", pretrained)
     for download in (False, True):
         folder = pretrained_folder("some/bert", download=download)
         assert model_digest(folder) == model_digest(pretrained)
 
 
-def test_nothing_is_fetched_unless_asked_for(cache: Path) -> None:
+def test_nothing_is_downloaded_by_default(cache: Path) -> None:
     with pytest.raises(SetupError, match=r"not in the local hub cache.*`download: true`"):
         pretrained_folder("some/bert", download=False)
 
 
 def test_an_unreachable_hub_is_reported_at_once(pretrained: Path, cache: Path) -> None:
     (pretrained / "model.safetensors").unlink()
-    store(cache, "some/bert", pretrained)  # half a model does not count
+    store(cache, "some/bert", pretrained)  # incomplete models are ignored
     start = time.monotonic()
     with pytest.raises(SetupError, match=r"'some/bert': cannot reach the hub http://127\.0\.0\.1:9"):
         pretrained_folder("some/bert", download=True)
@@ -65,7 +65,7 @@ def test_offline_mode_is_respected(cache: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("name", ["./no/such/folder", "a b"])
-def test_a_missing_folder_is_not_taken_for_a_hub_id(name: str, cache: Path) -> None:
+def test_a_missing_folder_is_not_treated_as_a_hub_id(name: str, cache: Path) -> None:
     with pytest.raises(SetupError, match="no such folder, and not a hub id"):
         pretrained_folder(name, download=True)
 
@@ -77,7 +77,7 @@ def test_a_missing_file_is_named(pretrained: Path, name: str) -> None:
         pretrained_folder(str(pretrained), download=False)
 
 
-def test_the_digest_sees_every_file_of_the_model_and_no_other(pretrained: Path) -> None:
+def test_the_digest_depends_on_every_model_file_and_on_no_other(pretrained: Path) -> None:
     names = [path.name for path in model_files(pretrained)]
     assert names == ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
     before = model_digest(pretrained)

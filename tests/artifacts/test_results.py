@@ -30,7 +30,7 @@ def test_the_metrics_of_a_model(bench: StageRunner, task: Task, teacher: Artifac
     assert (metrics["members/count"], metrics["members/kept"]) == (1, 1)
 
 
-def test_a_model_that_learned_nothing_is_warned_of(bench: StageRunner, task: Task) -> None:
+def test_a_model_that_learned_nothing_is_warned_about(bench: StageRunner, task: Task) -> None:
     def evaluated(scores: torch.Tensor) -> list[str]:
         folder = bench.context(task).folder
         save_file({"select": scores, "validation": scores.clone()}, folder / "scores.safetensors")
@@ -48,7 +48,7 @@ def test_a_model_that_learned_nothing_is_warned_of(bench: StageRunner, task: Tas
     assert wrong.startswith("validation/score 0 is not shown to be better than always giving the most frequent answer")
 
 
-def test_overlaps_and_caveats_of_the_data_are_counted_and_warned_of(bench: StageRunner, task: Task) -> None:
+def test_overlaps_and_caveats_of_the_data_are_counted_and_warned_about(bench: StageRunner, task: Task) -> None:
     select = task.splits["select"]
     leaking = evolve(select, texts=(*task.splits["train"].texts[:3], *select.texts[3:]))
     odd = Caveat(kind="odd", short="odd pairs", sentence="2 pairs are odd")

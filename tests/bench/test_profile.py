@@ -58,14 +58,14 @@ def test_innermost_mark_decides() -> None:
 
 def test_shares_of_a_step_sum_to_one(config: BenchConfig) -> None:
     notified: list[str] = []
-    reference, own, quantized = profile_steps(["w1a8"], config, notified.append)
+    reference, full_precision, quantized = profile_steps(["w1a8"], config, notified.append)
     assert notified == ["full precision", "W1A8 split"]
-    for step in (reference, own, quantized):
+    for step in (reference, full_precision, quantized):
         assert sum(step.shares.values()) == pytest.approx(1.0)
         assert step.milliseconds > 0.0
         assert step.shares[StepPart.OPTIMIZER, False] > 0.0
         assert step.shares[StepPart.LOSS, False] > 0.0
-    assert (StepPart.WEIGHTS, False) not in own.shares
+    assert (StepPart.WEIGHTS, False) not in full_precision.shares
     assert quantized.shares[StepPart.WEIGHTS, False] > 0.0
     assert reference.extra_tensors == {}
     assert len(quantized.extra_tensors) == 6

@@ -37,7 +37,7 @@ def test_rows_are_measured_in_this_order() -> None:
     ]
 
 
-def test_quick_leaves_out_slow_rows_unless_they_are_named() -> None:
+def test_quick_skips_slow_rows_unless_they_are_named() -> None:
     every, quick = choose([], quick=False), choose([], quick=True)
     assert set(quick) < set(every)
     assert not {"step64.w1a8", "memory.w1a8", "bf16.repeat", "trials.side-by-side"} & {spec.name for spec in quick}

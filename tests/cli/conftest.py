@@ -127,10 +127,10 @@ class Lab:
         """The work folder."""
         return self.folder / "work"
 
-    def run(self, *words: str) -> Result:
+    def run(self, *arguments: str) -> Result:
         """Run a command; `--work` is added."""
         plugin = str(self.folder / "toy.py")
-        return CliRunner().invoke(main, ["-p", plugin, *words, "--work", str(self.work)])
+        return CliRunner().invoke(main, ["-p", plugin, *arguments, "--work", str(self.work)])
 
 
 @pytest.fixture
@@ -147,33 +147,35 @@ class Folder:
 
     path: Path
 
-    def run(self, command: str, *words: str) -> Result:
-        """`bebertlab study COMMAND study.yaml WORDS` in this process."""
-        return CliRunner().invoke(main, ["study", command, "study.yaml", *words])
+    def run(self, command: str, *arguments: str) -> Result:
+        """`bebertlab study COMMAND study.yaml ARGUMENTS` in this process."""
+        return CliRunner().invoke(main, ["study", command, "study.yaml", *arguments])
 
-    def local(self, *words: str) -> Result:
+    def local(self, *arguments: str) -> Result:
         """`study run` without Ray and MLflow."""
-        return self.run("run", "--executor", "local", "--no-tracking", *words)
+        return self.run("run", "--executor", "local", "--no-tracking", *arguments)
 
-    def command(self, *words: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         """The command line of `study run`, for another process."""
-        return [sys.executable, "-m", "bebertlab", "study", "run", "study.yaml", "--no-tracking", *words]
+        return [sys.executable, "-m", "bebertlab", "study", "run", "study.yaml", "--no-tracking", *arguments]
 
     def ran(self) -> list[str]:
         """Stages that really ran: name, seed and process."""
         log = self.path / "ran.log"
         return log.read_text().splitlines() if log.exists() else []
 
-    def trials(self, *words: str) -> list[dict[str, object]]:
-        """The trials as `study status` tells them."""
-        found: list[dict[str, object]] = json.loads(self.run("status", *words, "--format", "json").stdout)["trials"]
-        return found
+    def trials(self, *arguments: str) -> list[dict[str, object]]:
+        """The trials as printed by `study status`."""
+        actual: list[dict[str, object]] = json.loads(self.run("status", *arguments, "--format", "json").stdout)[
+            "trials"
+        ]
+        return actual
 
-    def scores(self, *words: str) -> list[object]:
-        """The metrics of all trials but those in seconds."""
-        assert {trial["state"] for trial in self.trials(*words)} == {"complete"}
-        metrics = [trial["metrics"] for trial in self.trials(*words)]
-        return [{k: v for k, v in one.items() if "cost" not in k} for one in metrics if isinstance(one, dict)]
+    def scores(self, *arguments: str) -> list[object]:
+        """The metrics of all trials except those in seconds."""
+        assert {trial["state"] for trial in self.trials(*arguments)} == {"complete"}
+        metrics = [trial["metrics"] for trial in self.trials(*arguments)]
+        return [{k: v for k, v in item.items() if "cost" not in k} for item in metrics if isinstance(item, dict)]
 
 
 @pytest.fixture

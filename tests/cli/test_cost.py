@@ -10,27 +10,27 @@ from bebertlab_binarybert import BinaryBert, Twn
 from bebertlab_encoders.tiny import TinyEncoder
 
 BASE = published_architecture("bert-base-uncased", classes=2)
-DESIGN = BinaryBert(activation_bits=4).spec()
+SPEC = BinaryBert(activation_bits=4).spec()
 
 
 def rows(text: str) -> dict[str, list[str]]:
-    """Numbers by what they are of."""
+    """Numbers by quantity."""
     lines = [line for line in text.splitlines() if line]
     return {line[:40].strip(): line[40:].split() for line in lines}
 
 
-def test_a_table_sets_the_model_beside_full_precision() -> None:
-    text = cost_table(model_cost(BASE, DESIGN, 64), model_cost(BASE, QuantSpec(), 64), 64)
-    found = rows(text)
-    assert found["PART (MiB)"] == ["MODEL", "FULL", "PRECISION", "RATIO"]
-    assert found["encoder"] == ["10.12", "324.00", "32.0"]
-    assert found["positions and segments"] == ["1.51", "1.51", "1.0"]
-    assert found["matrices (the first three)"] == ["12.99", "415.67", "32.0"]
-    assert found["scales of these"][1:] == ["0"]  # nothing to compare with
-    assert found["GFLOPs at 64 tokens"] == []
-    assert found["linear maps"] == ["0.679", "10.87", "16.0"]
+def test_a_table_compares_the_model_with_full_precision() -> None:
+    text = cost_table(model_cost(BASE, SPEC, 64), model_cost(BASE, QuantSpec(), 64), 64)
+    actual = rows(text)
+    assert actual["PART (MiB)"] == ["MODEL", "FULL", "PRECISION", "RATIO"]
+    assert actual["encoder"] == ["10.12", "324.00", "32.0"]
+    assert actual["positions and segments"] == ["1.51", "1.51", "1.0"]
+    assert actual["matrices (the first three)"] == ["12.99", "415.67", "32.0"]
+    assert actual["scales of these"][1:] == ["0"]  # without a comparison
+    assert actual["GFLOPs at 64 tokens"] == []
+    assert actual["linear maps"] == ["0.679", "10.87", "16.0"]
     columns = {line.rindex(".") for line in text.splitlines() if line.startswith(("encoder", "pooler", "both"))}
-    assert len(columns) == 1  # numbers stand under each other
+    assert len(columns) == 1  # numbers are aligned
 
 
 def test_sizes_in_a_line() -> None:

@@ -19,18 +19,18 @@ CHECKS = {
 
 @pytest.fixture(autouse=True)
 def _well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every check finds that all is well."""
+    """Every check passes."""
     for module, names in CHECKS.items():
         for name in names:
             finding = Finding(name, Mark.OK, f"{name} is fine")
             monkeypatch.setattr(module, name, lambda *arguments, finding=finding: [finding])
 
 
-def _doctor(tmp_path: Path, *words: str) -> Result:
-    return CliRunner().invoke(main, ["doctor", "--work", str(tmp_path), *words])
+def _doctor(tmp_path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["doctor", "--work", str(tmp_path), *arguments])
 
 
-def test_all_well_ends_with_0(tmp_path: Path) -> None:
+def test_passing_checks_exit_with_0(tmp_path: Path) -> None:
     result = _doctor(tmp_path)
     assert result.exit_code == 0
     assert "ok  python     python is fine" in result.stdout.splitlines()
@@ -40,20 +40,20 @@ def test_all_well_ends_with_0(tmp_path: Path) -> None:
     assert result.stderr == ""
 
 
-def test_the_hub_is_asked_only_when_asked_for_and_ray_started_unless_quick(tmp_path: Path) -> None:
+def test_the_hub_is_queried_on_request_and_ray_started_unless_quick(tmp_path: Path) -> None:
     result = _doctor(tmp_path, "--online", "--quick")
     assert "hub is fine" in result.stdout
     assert "ray is fine" not in result.stdout
 
 
-def test_a_warning_ends_with_0_and_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warning_exits_with_0_and_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory", lambda: [Finding("memory", Mark.WARN, "1 GiB", "--jobs 1 takes less")])
     result = _doctor(tmp_path)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-2:] == ["What to do:", "  memory: --jobs 1 takes less"]
 
 
-def test_a_failure_ends_with_3_and_the_other_checks_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_exits_with_3_and_the_other_checks_still_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> list[Finding]:
         raise OSError("no such thing")
 
@@ -65,11 +65,11 @@ def test_a_failure_ends_with_3_and_the_other_checks_go_on(tmp_path: Path, monkey
     assert result.stderr == "1 of 10 checks failed\n"
 
 
-def test_json_holds_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_output_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "tracking", lambda work: [Finding("mlflow", Mark.FAIL, f"{work}", "move it")])
     result = _doctor(tmp_path, "--format", "json")
-    told = json.loads(result.stdout)
+    notified = json.loads(result.stdout)
     assert result.exit_code == 3
-    assert told["healthy"] is False
-    assert {"what": "mlflow", "mark": "fail", "found": str(tmp_path), "hint": "move it"} in told["findings"]
-    assert len(told["findings"]) == 10
+    assert notified["healthy"] is False
+    assert {"what": "mlflow", "mark": "fail", "found": str(tmp_path), "hint": "move it"} in notified["findings"]
+    assert len(notified["findings"]) == 10

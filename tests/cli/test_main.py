@@ -99,7 +99,7 @@ def test_errors_go_to_stderr_without_a_traceback(
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", message)
 
 
-def test_an_unexpected_error_is_one_line_and_how_to_show_the_traceback(
+def test_an_unexpected_error_is_one_line_with_a_hint_at_debug(
     failing: dict[str, BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["bebertlab", "doctor", "a b"])

@@ -19,6 +19,6 @@ def test_scores_costs_and_metrics_of_plugins_are_groups() -> None:
     ]
 
 
-def test_where_no_metric_is_a_main_one_all_are() -> None:
+def test_without_main_metrics_all_are_shown() -> None:
     assert main_metrics(["member/kept", "member/weight"]) == [["member/kept", "member/weight"]]
     assert main_metrics([]) == [[]]

@@ -16,22 +16,22 @@ from bebertlab.model.folder import load_model
 if TYPE_CHECKING:
     from tests.conftest import Golden
 
-WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "##s")
+VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "##s")
 
 
-def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(main, ["model", *map(str, words)])
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["model", *map(str, arguments)])
 
 
-def data(*words: str | Path) -> dict[str, Any]:
-    result = run(*words, "--format", "json")
+def data(*arguments: str | Path) -> dict[str, Any]:
+    result = run(*arguments, "--format", "json")
     assert result.exit_code == 0, result.output
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+    actual: dict[str, Any] = json.loads(result.stdout)
+    return actual
 
 
 @pytest.mark.parametrize(
-    ("words", "matrices", "with_positions", "gigaflops"),
+    ("arguments", "matrices", "with_positions", "gigaflops"),
     [
         (["none"], 415.67, 417.6, 22.35),
         (["ternarybert"], 25.98, 27.95, 6.04),
@@ -42,19 +42,19 @@ def data(*words: str | Path) -> dict[str, Any]:
     ],
 )
 def test_costs_match_published_figures(
-    words: list[str], matrices: float, with_positions: float, gigaflops: float
+    arguments: list[str], matrices: float, with_positions: float, gigaflops: float
 ) -> None:
-    found = data("cost", *words)
-    assert found["mebibytes"]["matrices"] == pytest.approx(matrices, abs=0.005)
-    assert found["mebibytes"]["matrices_biases_positions"] == pytest.approx(with_positions, abs=0.05)
-    assert found["gigaflops"]["total"] == pytest.approx(gigaflops, abs=0.025)
+    actual = data("cost", *arguments)
+    assert actual["mebibytes"]["matrices"] == pytest.approx(matrices, abs=0.005)
+    assert actual["mebibytes"]["matrices_biases_positions"] == pytest.approx(with_positions, abs=0.05)
+    assert actual["gigaflops"]["total"] == pytest.approx(gigaflops, abs=0.025)
 
 
 def test_bibert_without_positions_matches_its_paper() -> None:
-    found = data("cost", "bibert")
-    assert found["mebibytes"]["matrices_biases"] == pytest.approx(13.46, abs=0.005)
-    assert (found["papers"]["mebibytes"], found["papers"]["gigaflops"]) == (13.4, 0.4)
-    assert found["full_precision"]["mebibytes"]["total"] == pytest.approx(417.65, abs=0.005)
+    actual = data("cost", "bibert")
+    assert actual["mebibytes"]["matrices_biases"] == pytest.approx(13.46, abs=0.005)
+    assert (actual["papers"]["mebibytes"], actual["papers"]["gigaflops"]) == (13.4, 0.4)
+    assert actual["full_precision"]["mebibytes"]["total"] == pytest.approx(417.65, abs=0.005)
 
 
 def test_cost_as_a_table() -> None:
@@ -68,9 +68,9 @@ def test_cost_as_a_table() -> None:
 
 
 def test_cost_of_other_encoders_and_fractions_of_them() -> None:
-    found = data("cost", "none", "--encoder", "bert-large-cased", "--depth", "0.5", "--classes", "3")
-    assert (found["architecture"]["layers"], found["architecture"]["classes"]) == (12, 3)
-    assert found["papers"] is None
+    actual = data("cost", "none", "--encoder", "bert-large-cased", "--depth", "0.5", "--classes", "3")
+    assert (actual["architecture"]["layers"], actual["architecture"]["classes"]) == (12, 3)
+    assert actual["papers"] is None
     tiny = data("cost", "binarybert", "--encoder", "tiny", "--vocabulary", "60")
     assert (tiny["architecture"]["vocabulary"], tiny["tokens"]) == (60, 64)
     assert data("cost", "none", "--tokens", "64")["tokens"] == 64
@@ -78,14 +78,14 @@ def test_cost_of_other_encoders_and_fractions_of_them() -> None:
 
 def test_options_of_a_scheme_may_be_parts() -> None:
     row = ["--set", "weights.granularity=row", "--set", "weights=twn", "--set", "word_embedding.kind=bwn"]
-    found = data("cost", "custom", *row)["parts_mebibytes"]
+    actual = data("cost", "custom", *row)["parts_mebibytes"]
     plain = data("cost", "custom", "--set", "weights=twn", "--set", "word_embedding=bwn")["parts_mebibytes"]
-    assert found["encoder"] == plain["encoder"] == pytest.approx(20.25)
-    assert found["scales"] > 100 * plain["scales"]
+    assert actual["encoder"] == plain["encoder"] == pytest.approx(20.25)
+    assert actual["scales"] > 100 * plain["scales"]
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["binarybrt"], "error: unknown scheme 'binarybrt'; did you mean 'binarybert'?"),
         (["none", "--set", "a=1"], "error: --set a=1: 'none', full precision, has no options"),
@@ -98,15 +98,15 @@ def test_options_of_a_scheme_may_be_parts() -> None:
         (["binarybert", "--set", "activation_bits"], "error: --set activation_bits: write it as path=value"),
     ],
 )
-def test_errors_of_cost(words: list[str], message: str) -> None:
-    result = run("cost", *words)
+def test_errors_of_cost(arguments: list[str], message: str) -> None:
+    result = run("cost", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(message)
 
 
 @pytest.fixture
 def published(tmp_path: Path) -> Callable[[Golden], Path]:
-    """Writes a model of the published code as that code does; gives the file."""
+    """Writes a model in the format of the published code; returns the file."""
 
     def write(vectors: Golden) -> Path:
         folder = tmp_path / vectors.name
@@ -128,7 +128,7 @@ def test_import_writes_a_model_that_show_reads(
 ) -> None:
     file, out, config = full_precision, tmp_path / "out", golden("model_fp").meta["config"]
     layers, hidden, classes = (config[name] for name in ("num_hidden_layers", "hidden_size", "num_labels"))
-    (file.parent / "vocab.txt").write_text("\n".join([*WORDS, ""]))
+    (file.parent / "vocab.txt").write_text("\n".join([*VOCABULARY, ""]))
     result = run("import", file, "--format", "huggingface", "--out", out)
     assert result.exit_code == 0, result.output
     start = f"{file}: imported as huggingface into {out}\n{layers} layers, hidden {hidden}"
@@ -184,20 +184,20 @@ def test_import_of_a_quantized_model(
     golden: Callable[[str], Golden], published: Callable[[Golden], Path], tmp_path: Path
 ) -> None:
     out, vectors = tmp_path / "out", golden("model_binary_w1a4_lsq")
-    told = ("weight_bits", "weight_quant_method", "input_bits", "input_quant_method")
-    wanted = [str(vectors.meta["config"][name]) for name in told]
+    notified = ("weight_bits", "weight_quant_method", "input_bits", "input_quant_method")
+    expected = [str(vectors.meta["config"][name]) for name in notified]
     result = run("import", published(vectors), "--format", "binarybert", "--out", out)
     assert result.exit_code == 0, result.output
     rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line}
-    assert rows["query"] == [*wanted, "2"]
+    assert rows["query"] == [*expected, "2"]
     shown = data("show", out)
     assert shown["quantization"]["branches"]["bert.pooler.dense"] == 2
-    assert shown["bits"]["weights"]["query"] == int(wanted[0])
-    bits = 2 * int(wanted[0])
+    assert shown["bits"]["weights"]["query"] == int(expected[0])
+    bits = 2 * int(expected[0])
     assert shown["full_precision"]["mebibytes"]["matrices"] == 32 / bits * shown["mebibytes"]["matrices"]
 
 
-#: who imports the models of a published code
+#: importers of the models of a published code
 KINDS = {
     "BinaryBERT": "binarybert",
     "BEBERT/binarybert": "binarybert",

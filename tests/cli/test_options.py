@@ -20,13 +20,13 @@ from bebertlab.cli.options import (
 from bebertlab.registry.manager import DISABLE, GROUP
 
 
-def test_the_typed_command_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_printed_command_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["/some/where/bebertlab", "study", "run", "a study.yaml", "--set", "seeds=[0]"])
     assert typed_command() == "bebertlab study run 'a study.yaml' --set 'seeds=[0]'"
     assert typed_command("--debug") == "bebertlab --debug study run 'a study.yaml' --set 'seeds=[0]'"
 
 
-def test_the_typed_command_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_printed_command_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["bebertlab", "study", "run", "s.yaml", "--tracking-uri", "http://me:hunter2@h"])
     assert typed_command() == "bebertlab study run s.yaml --tracking-uri 'http://me:***@h'"
 

@@ -96,7 +96,7 @@ def test_list_of_one_role_as_json(files: list[str]) -> None:
     assert "binarybert" in data["disabled"]
 
 
-def test_list_refuses_a_role_that_is_not_there(files: list[str]) -> None:
+def test_list_refuses_an_unknown_role(files: list[str]) -> None:
     result = run(*files, "plugin", "list", "--role", "schema")
     assert result.exit_code == 2
     assert result.stderr.startswith("error: unknown role 'schema'; did you mean 'scheme'?")
@@ -108,7 +108,7 @@ def test_list_hints_at_an_old_installation(files: list[str], monkeypatch: pytest
     assert "does not know new of pyproject.toml yet; run `pip install -e .` again" in result.stderr
 
 
-def test_show_tells_what_a_part_is_and_takes(files: list[str]) -> None:
+def test_show_describes_a_part_and_its_options(files: list[str]) -> None:
     result = run(*files, "plugin", "show", "scheme:mine")
     assert (result.exit_code, result.stderr) == (0, "")
     head, *lines = result.stdout.splitlines()
@@ -125,7 +125,7 @@ def test_show_as_json(files: list[str]) -> None:
     assert [(field["name"], field["rule"]) for field in data["fields"]] == [("bits", ">= 1"), ("name", "")]
 
 
-def test_show_lists_what_a_mapping_holds() -> None:
+def test_show_lists_the_keys_of_a_mapping() -> None:
     lines = run("plugin", "show", "finetune").stdout.splitlines()
     assert any(line.startswith("train ") and "a mapping  " in line for line in lines)
     assert any(line.startswith("train.epochs ") and line.endswith("in each phase") for line in lines)
@@ -144,7 +144,7 @@ def test_show_of_a_part_without_options(files: list[str]) -> None:
         ("schema:mine", "error: unknown role 'schema'; did you mean 'scheme'?"),
     ],
 )
-def test_show_of_what_is_not_one_part(files: list[str], kind: str, message: str) -> None:
+def test_show_of_an_unknown_or_ambiguous_part(files: list[str], kind: str, message: str) -> None:
     result = run(*files, "plugin", "show", kind)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(message)

@@ -25,7 +25,7 @@ def test_run_builds_missing_stages_and_prints_the_result(lab: Lab) -> None:
     whole = lab.run("recipe", "run", lab.recipe, "--all")
     assert "cost/second_seconds" in _rows(whole.stdout)
     assert "more with --all" not in whole.stdout
-    assert "told of second" in result.stdout  # observers of plugins are told too
+    assert "told of second" in result.stdout  # observers of plugins are notified too
     again = lab.run("recipe", "run", lab.recipe)
     assert "built in" not in again.stderr
     assert again.stderr.count("cached, took") == 3
@@ -47,7 +47,7 @@ def test_a_warning_of_several_stages_is_printed_once(capsys: pytest.CaptureFixtu
     assert finish("members.0").endswith("warning: members.0: cut\n")
     assert "warning" not in finish("members.1")
     assert "warning" not in finish("members.1")
-    assert finish("score").endswith("warning: score: cut\n")  # each result that is shown says its own
+    assert finish("score").endswith("warning: score: cut\n")  # each shown result has its own
     assert finish("other").endswith("warning: other: cut\n")
 
 
@@ -82,7 +82,7 @@ def test_run_takes_overrides_and_a_stage(lab: Lab) -> None:
     assert result.stderr.splitlines()[0] == "not run: second, last (not needed for aside)"
 
 
-def test_without_a_result_every_stage_without_a_reader_is_shown(lab: Lab) -> None:
+def test_without_a_result_every_final_stage_is_shown(lab: Lab) -> None:
     ends = ("--set", "result=null", "--set", "aside.value=7")
     result = lab.run("recipe", "run", lab.recipe, *ends)
     assert result.exit_code == 0, result.output
@@ -133,13 +133,13 @@ def test_an_unknown_stage_is_named(lab: Lab) -> None:
         assert "unknown stage 'firrst'; did you mean 'first'?" in result.stderr
 
 
-def states(lab: Lab, *words: str) -> dict[str, str]:
-    result = lab.run("recipe", "plan", lab.recipe, "--format", "json", *words)
+def states(lab: Lab, *arguments: str) -> dict[str, str]:
+    result = lab.run("recipe", "plan", lab.recipe, "--format", "json", *arguments)
     assert result.exit_code == 0, result.output
     return {stage["stage"]: stage["state"] for stage in json.loads(result.stdout)["stages"]}
 
 
-def test_plan_shows_the_states_and_changes_nothing(lab: Lab) -> None:
+def test_plan_shows_states_without_side_effects(lab: Lab) -> None:
     run, aside = "to build", "not needed for last"
     assert states(lab) == {"first": run, "second": run, "aside": aside, "last": run}
     assert not lab.work.exists()

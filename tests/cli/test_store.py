@@ -18,8 +18,8 @@ def keys(lab: Lab) -> dict[str, str]:
     return {row["stage"]: row["key"] for row in listed(lab)}
 
 
-def listed(lab: Lab, *words: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(lab.run("store", "list", "--format", "json", *words).stdout)
+def listed(lab: Lab, *arguments: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(lab.run("store", "list", "--format", "json", *arguments).stdout)
     return rows
 
 

@@ -28,7 +28,7 @@ SLOW = ("--set", "trunk.sleep=0.2", "--set", "members.sleep=0.2", "--set", "seed
 
 @contextmanager
 def started(command: list[str], until: Callable[[], bool]) -> Iterator[subprocess.Popen[str]]:
-    """A process of its own group, once something has happened."""
+    """A process in a separate group, after a condition is met."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -55,10 +55,10 @@ def test_validate_counts_trials(folder: Folder) -> None:
 @pytest.mark.parametrize("command", ["validate", "plan", "run", "status", "report"])
 def test_every_command_prints_warnings_about_the_search_once(folder: Folder, command: str) -> None:
     sets = ("sampler=tpe", "sampler.trials=3", "search.score.rate={uniform: [1, 2]}", "exclude=[]", "seeds=[0]")
-    words = [word for text in (*sets, "sampler.startup=4") for word in ("--set", text)]
+    arguments = [word for text in (*sets, "sampler.startup=4") for word in ("--set", text)]
     if command in ("status", "report"):
-        folder.local("--max-trials", "1", *words)
-    result = folder.local(*words) if command == "run" else folder.run(command, *words)
+        folder.local("--max-trials", "1", *arguments)
+    result = folder.local(*arguments) if command == "run" else folder.run(command, *arguments)
     warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
     assert warnings == [
         "warning: sampler tpe draws its first 4 points at random, and trials is 3: this is a random search; set"
@@ -72,29 +72,29 @@ def test_every_command_prints_warnings_about_the_search_once(folder: Folder, com
 def test_status_counts_trials_that_are_not_drawn_yet(folder: Folder) -> None:
     axis = ("members.ensemble=bagging", "search.score.rate={uniform: [1, 2]}")
     drawn = ("sampler=random", "sampler.trials=5", "sampler.batch=2", "seeds=[0]", *axis)
-    words = [word for text in drawn for word in ("--set", text)]
+    arguments = [word for text in drawn for word in ("--set", text)]
     head = "little: 5 trials (5 points drawn by the sampler random, 1 seed); "
-    assert folder.run("status", *words).stdout.startswith(f"{head}5 not drawn yet\n")
-    result = folder.local("--max-trials", "1", *words)
+    assert folder.run("status", *arguments).stdout.startswith(f"{head}5 not drawn yet\n")
+    result = folder.local("--max-trials", "1", *arguments)
     assert "4 trials left; continue with:" in result.stderr
-    assert folder.run("status", *words).stdout.startswith(f"{head}1 waiting, 1 complete, 3 not drawn yet\n")
-    assert json.loads(folder.run("status", *words, "--format", "json").stdout)["planned"] == 5
+    assert folder.run("status", *arguments).stdout.startswith(f"{head}1 waiting, 1 complete, 3 not drawn yet\n")
+    assert json.loads(folder.run("status", *arguments, "--format", "json").stdout)["planned"] == 5
 
 
 def test_unused_stages_are_listed(folder: Folder) -> None:
     aside = ("--set", "score.model=trunk", "--set", "result=score")
-    said = "not run, as no result depends on them: members\n"
-    assert folder.run("validate", *aside).stderr == said
+    message = "not run, as no result depends on them: members\n"
+    assert folder.run("validate", *aside).stderr == message
     result = folder.run("plan", *aside)
     idle = [f"search: members.{option} changes nothing: " for option in ("ensemble", "size")]
     *warnings, last = result.stderr.splitlines(keepends=True)
-    assert last == said
+    assert last == message
     assert [line.startswith(f"warning: {text}") for line, text in zip(warnings, idle, strict=True)] == [True, True]
     printed = json.loads(folder.run("plan", *aside, "--format", "json").stdout)
     assert printed["not_needed"] == ["members"]
     assert [line.startswith(text) for line, text in zip(printed["warnings"], idle, strict=True)] == [True, True]
     result = folder.local(*aside, "--set", "seeds=[0]")
-    assert said in result.stderr
+    assert message in result.stderr
     assert {line.split()[0] for line in folder.ran()} == {"trunk", "score"}
     report = next((folder.path / "work").glob("studies/*/report.md")).read_text()
     assert "Not run, since no trial's result needs them: members." in report
@@ -105,8 +105,10 @@ def test_several_last_stages_need_a_result(folder: Folder) -> None:
     for command in ("validate", "plan", "run", "status"):
         result = folder.run(command, "--set", "score.model=trunk", "--set", "seeds=[0]")
         assert result.exit_code == 2
-        wanted = r"recipe\.stages: there are \d stages that no other stage reads \(members\.0, .*score\); name the one"
-        assert re.match(rf"error: study\.yaml:8:3: {wanted}", result.stderr), result.stderr
+        expected = (
+            r"recipe\.stages: there are \d stages that no other stage reads \(members\.0, .*score\); name the one"
+        )
+        assert re.match(rf"error: study\.yaml:8:3: {expected}", result.stderr), result.stderr
     assert not folder.ran()
 
 
@@ -122,7 +124,7 @@ def test_errors_exit_with_2(folder: Folder) -> None:
     assert not (folder.path / "work").exists()
 
 
-def test_plan_shows_what_is_left_and_changes_nothing(folder: Folder) -> None:
+def test_plan_shows_the_remaining_stages_without_side_effects(folder: Folder) -> None:
     result = folder.run("plan")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -204,7 +206,7 @@ def test_a_failed_trial_exits_with_1_and_shows_how_to_continue(folder: Folder) -
     assert "size 2 is broken" in next(folder_of_errors.iterdir()).read_text()
 
 
-def test_fail_fast_shows_what_is_left(folder: Folder) -> None:
+def test_fail_fast_shows_the_remaining_trials(folder: Folder) -> None:
     result = folder.local("--fail-fast", "--set", "score.fault=nan", "--set", "score.size=2")
     assert result.exit_code == 1
     assert "13 trials left; continue with:" in result.stderr
@@ -253,7 +255,7 @@ def test_ctrl_c_stops_and_shows_the_command(folder: Folder) -> None:
 def test_the_same_command_continues_after_kill_9_at_any_time(folder: Folder) -> None:
     for stages in (1, 9):
         with started(folder.command(*SLOW, "--executor", "local"), partial(has_run, folder, stages)):
-            pass  # killed on the way out
+            pass  # killed while exiting
     assert folder.local(*SLOW).exit_code == 0
     assert_every_stage_finished_once(folder, interrupted=2)
     killed = folder.scores(*SLOW)
@@ -263,7 +265,7 @@ def test_the_same_command_continues_after_kill_9_at_any_time(folder: Folder) -> 
 
 
 @pytest.mark.slow
-def test_the_command_imports_nothing_heavy_for_help() -> None:
+def test_help_imports_nothing_heavy() -> None:
     heavy = ("torch", "ray", "mlflow", "transformers", "datasets", "optuna")
     code = (
         "import sys; sys.argv = ['bebertlab', 'study', 'run', '--help']\n"
@@ -277,8 +279,8 @@ def test_the_command_imports_nothing_heavy_for_help() -> None:
 
 
 def assert_every_stage_finished_once(folder: Folder, interrupted: int) -> None:
-    """Nothing ran again but what was running when it was stopped."""
-    distinct = 1 + (1 + 4 + 4) + 7  # a trunk; members of single, bagging and boosting; a score for each point
+    """Only the stages that were running when it was stopped ran again."""
+    distinct = 1 + (1 + 4 + 4) + 7  # a first stage; members of single, bagging and boosting; a score for each point
     assert distinct <= len(folder.ran()) <= distinct + interrupted
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Folder
 
 
-def command(*words: str) -> str:
-    result = CliRunner().invoke(main, list(words))
+def command(*arguments: str) -> str:
+    result = CliRunner().invoke(main, list(arguments))
     assert result.exit_code == 0, result.stderr
     return result.stdout
 

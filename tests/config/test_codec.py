@@ -85,13 +85,13 @@ def test_an_unregistered_part_has_no_identity() -> None:
         OptionsCodec(Registry()).dump_identity(Inner())
 
 
-def test_load_reports_all_errors_without_places() -> None:
+def test_load_reports_all_errors_without_positions() -> None:
     with pytest.raises(UserError) as caught:
         CODEC.load({"kind": "outer", "inner": {"kind": "inner", "bits": "x"}, "more": 1}, Outer)
     assert {line.split(":")[0] for line in str(caught.value).splitlines()} == {"inner.bits", "more"}
 
 
-def test_read_reports_errors_with_places() -> None:
+def test_read_reports_errors_with_positions() -> None:
     with pytest.raises(UserError, match=r"^f:1:22: inner: unknown scheme 'x'"):
         CODEC.read(parse_yaml("{kind: outer, inner: x}", "f"), Outer)
 
@@ -127,7 +127,7 @@ _PLAIN = {str: "x", int: 1, float: 1.0, bool: True, Path: Path("x"), tuple: (), 
 
 
 def sample(cls: type[Options], registry: Registry) -> Options:
-    """An instance with its deerrors, and something fitting where there is none."""
+    """An instance with its defaults, and valid values for required options."""
     required = {
         a.alias: a.type for a in attrs.fields(attrs.resolve_types(cls)) if a.default is attrs.NOTHING and a.init
     }
@@ -143,7 +143,7 @@ def _filled(of: Any, registry: Registry) -> Any:  # noqa: ANN401 - any annotatio
 
 
 @frozen(kw_only=True)
-class Placed(SchemeOptions):
+class WithPath(SchemeOptions):
     kind = "placed"
     folder: Path = field(metadata=EXCLUDED_FROM_KEY)
     words: Path | None = None
@@ -153,14 +153,18 @@ class Placed(SchemeOptions):
 
 
 def test_identity_depends_on_the_content_of_files_and_not_on_their_paths(tmp_path: Path) -> None:
-    codec = OptionsCodec(Registry().extended(((SchemeOptions, Placed),), MINE))
+    codec = OptionsCodec(Registry().extended(((SchemeOptions, WithPath),), MINE))
     for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
         (tmp_path / name).write_text(text)
     first, second, third = (
-        codec.dump_identity(Placed(folder=Path(name), words=tmp_path / name))["options"] for name in "abc"
+        codec.dump_identity(WithPath(folder=Path(name), words=tmp_path / name))["options"] for name in "abc"
     )
     assert first == second != third
     assert first["folder"] is None
-    missing = codec.dump_identity(Placed(folder=Path(), words=Path("not/there")))["options"]["words"]
+    missing = codec.dump_identity(WithPath(folder=Path(), words=Path("not/there")))["options"]["words"]
     assert missing == "not/there"
-    assert codec.dump(Placed(folder=Path("x/y"), words=Path("z"))) == {"kind": "placed", "folder": "x/y", "words": "z"}
+    assert codec.dump(WithPath(folder=Path("x/y"), words=Path("z"))) == {
+        "kind": "placed",
+        "folder": "x/y",
+        "words": "z",
+    }

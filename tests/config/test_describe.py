@@ -36,12 +36,14 @@ class Sign(Quantizer):
 class SignOptions(QuantizerOptions):
     kind = "sign"
     #: distance of the levels,
-    #: told above the line
+    #: documented above the line
     step: float = field(
         default=1.0,  #: and inside
         validator=validators.gt(0),
     )
-    mode: str | None = field(validator=validators.optional(validators.in_(("row", "all"))))  #: what shares a scale
+    mode: str | None = field(
+        validator=validators.optional(validators.in_(("row", "all")))
+    )  #: group that shares a scale
     table: Mapping[str, int] = field(factory=dict)
     silent: bool = True
 
@@ -72,7 +74,7 @@ def test_every_field_is_described_from_its_declaration() -> None:
             required=False,
             default="1.0",
             rule="> 0",
-            doc="distance of the levels, told above the line and inside",
+            doc="distance of the levels, documented above the line and inside",
         ),
         FieldDescription(
             name="mode",
@@ -80,7 +82,7 @@ def test_every_field_is_described_from_its_declaration() -> None:
             required=True,
             default="",
             rule="one of row, all",
-            doc="what shares a scale",
+            doc="group that shares a scale",
         ),
         FieldDescription(
             name="table",
@@ -156,13 +158,13 @@ def test_the_values_of_a_literal_are_not_repeated_as_a_rule() -> None:
     assert (name.type, name.rule) == ("one of 'a', 'b'", "")
 
 
-def test_comments_of_base_classes_come_along() -> None:
+def test_comments_of_base_classes_are_inherited() -> None:
     @frozen(kw_only=True)
     class Stage(StageOptions):
-        own: int = 1  #: of its own
+        own: int = 1  #: of this class
 
     assert field_comments(Stage).items() >= {
-        ("own", "of its own"),
+        ("own", "of this class"),
         ("seed", "instead of the recipe's seed, to share this stage among seeds"),
     }
     assert [described.name for described in describe(Stage)] == ["own", "seed"]
@@ -173,17 +175,17 @@ def test_documentation_is_that_of_the_options_and_of_what_they_build() -> None:
     assert summary(Nested) == "A quantizer around another."
 
 
-def test_every_registered_part_says_what_it_is_and_what_each_option_means() -> None:
+def test_every_registered_part_and_its_options_are_documented() -> None:
     entries = load_plugins().registry.all()
     assert not [entry.cls for entry in entries if not summary(entry.cls)]
     assert not [(entry.cls, field.name) for entry in entries for field in describe(entry.cls) if not field.doc]
 
 
 def test_a_class_without_source_has_no_comments() -> None:
-    made: dict[str, type[Options]] = {}
+    classes: dict[str, type[Options]] = {}
     exec(
         "from attrs import frozen\nfrom bebertlab.interfaces.options import Options\n"
         "@frozen(kw_only=True)\nclass Typed(Options):\n    kind = 'typed'\n    size: int = 1  #: lost\n",
-        made,
+        classes,
     )
-    assert [described.doc for described in describe(made["Typed"])] == [""]
+    assert [described.doc for described in describe(classes["Typed"])] == [""]

@@ -26,7 +26,7 @@ def places(document: YamlDocument, *paths: Keys) -> list[str]:
     return [str(document.place(path)) for path in paths]
 
 
-def test_values_and_keys_have_places() -> None:
+def test_values_and_keys_have_positions() -> None:
     assert places(STUDY, ("task", "size"), ("train", "losses", 1, "weight"), ("train",)) == [
         "study.yaml:1:33",
         "study.yaml:4:43",
@@ -35,7 +35,7 @@ def test_values_and_keys_have_places() -> None:
     assert str(STUDY.key_place(("train", "losses"))) == "study.yaml:4:3"
 
 
-def test_a_missing_value_has_the_place_of_its_mapping() -> None:
+def test_a_missing_value_has_the_position_of_its_mapping() -> None:
     assert places(STUDY, ("train", "steps"), ("train", "steps", "deep"), ("nothing",)) == [
         "study.yaml:3:3",
         "study.yaml:3:3",
@@ -49,7 +49,7 @@ def test_has_and_get_follow_mappings_and_lists() -> None:
     assert not any(STUDY.has(path) for path in absent)
 
 
-def test_set_replaces_one_value_and_its_place() -> None:
+def test_set_replaces_one_value_and_its_position() -> None:
     changed = STUDY.set(("train", "epochs"), 1, "--set train.epochs=1")
     assert changed.get(("train",)) == {**STUDY.get(("train",)), "epochs": 1}
     assert places(changed, ("train", "epochs"), ("train", "losses")) == ["--set train.epochs=1", "study.yaml:4:11"]
@@ -78,7 +78,9 @@ def test_set_creates_missing_mappings() -> None:
         (("train", "losses", "1", "kind"), "labels", "train", {"epochs": 3, "losses": ["labels", {"kind": "labels"}]}),
     ],
 )
-def test_another_kind_drops_the_keys_of_the_old_one(path: Keys, value: object, field: str, expected: object) -> None:
+def test_another_kind_removes_the_keys_of_the_previous_one(
+    path: Keys, value: object, field: str, expected: object
+) -> None:
     assert STUDY.set(path, value, "--set").get((field,)) == expected
 
 
@@ -100,14 +102,14 @@ def test_a_path_through_a_list_needs_a_number() -> None:
         STUDY.set(("train", "losses", "weight"), 1, "--set")
 
 
-def test_a_part_keeps_its_places_and_its_path() -> None:
+def test_a_part_keeps_its_positions_and_its_path() -> None:
     part = STUDY.at(("train", "losses"))
     assert part.data == ["labels", {"kind": "hidden", "weight": 2}]
     assert places(part, (), (1, "weight")) == ["study.yaml:4:11", "study.yaml:4:43"]
     assert part.at((1,)).prefix == ("train", "losses", 1)
 
 
-def test_a_part_keeps_its_places_in_another_document() -> None:
+def test_a_part_keeps_its_positions_in_another_document() -> None:
     moved = parse_yaml("recipe: x.yaml", "s.yaml").put(("recipe",), STUDY)
     assert places(moved, ("recipe", "train", "epochs")) == ["study.yaml:3:11"]
     assert str(moved.key_place(("recipe",))) == "s.yaml:1:1"
@@ -151,7 +153,7 @@ def test_merging_keeps_all_keys_and_the_new_values(base: dict[str, object], over
 
 @settings(max_examples=50)
 @given(tree=st.dictionaries(names, trees), path=st.lists(names, min_size=1, max_size=3).map(tuple), value=st.booleans())
-def test_put_changes_nothing_else(tree: dict[str, object], path: tuple[str, ...], value: bool) -> None:
+def test_put_leaves_other_values_unchanged(tree: dict[str, object], path: tuple[str, ...], value: bool) -> None:
     document = YamlDocument.of(tree, "f")
     try:
         changed = document.put(path, YamlDocument.of(value, "--set"))

@@ -37,7 +37,7 @@ def test_errors_are_grouped_by_file() -> None:
     ]
 
 
-def test_an_error_of_a_key_has_the_place_of_the_key() -> None:
+def test_an_error_of_a_key_has_the_position_of_the_key() -> None:
     errors = ErrorCollector()
     errors.add(FILE, ("a", "c"), "unknown", key=True)
     assert str(errors) == "f.yaml:2:5: a.c: unknown"
@@ -49,7 +49,7 @@ def test_the_path_is_that_in_the_whole_document() -> None:
     assert str(errors) == "f.yaml:2:8: a.c: wrong"
 
 
-def test_data_without_a_place_show_none() -> None:
+def test_data_without_a_position_show_none() -> None:
     errors = ErrorCollector()
     errors.add(YamlDocument.of({}), ("x",), "is missing")
     assert str(errors) == "x: is missing"
@@ -66,7 +66,7 @@ def test_collections_can_be_merged_and_raised() -> None:
         first.raise_all()
 
 
-def test_errors_at_places_with_an_error_can_be_left_out() -> None:
+def test_errors_at_positions_with_an_error_can_be_omitted() -> None:
     first, second = ErrorCollector(), ErrorCollector()
     first.add(FILE, ("b",), "wrong")
     second.add(FILE, ("b",), "wrong in other words")

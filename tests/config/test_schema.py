@@ -116,24 +116,24 @@ def test_lists_become_the_annotated_type(annotation: object, value: object) -> N
     assert type(built) is type(value)
 
 
-def test_what_yaml_cannot_hold_is_a_scalar_of_its_annotation() -> None:
+def test_a_type_without_a_form_in_yaml_is_a_scalar() -> None:
     annotation = Callable[[], int]
     assert schema_of(annotation).alternatives == (ScalarType(annotation),)
 
 
-def test_scalars_are_taken_where_they_are_alternatives() -> None:
+def test_scalars_are_accepted_if_they_are_alternatives() -> None:
     assert schema_of(Path | None).takes(Path)
     assert not schema_of(Path | None).takes(str)
     assert not schema_of(tuple[Path, ...]).takes(Path)
 
 
-def test_the_kind_that_is_written_decides_the_class() -> None:
+def test_the_written_kind_determines_the_class() -> None:
     schema = schema_of(SchemeOptions | None)
     written: list[object] = [{"kind": "low"}, "high", "lo", {"bits": 3}, 4, None]
     assert [schema.class_of(data, REGISTRY) for data in written] == [Low, High, None, None, None, None]
 
 
-def test_a_class_without_kinds_is_itself() -> None:
+def test_a_class_without_kinds_is_used_itself() -> None:
     assert schema_of(TrainOptions | None).class_of(1, REGISTRY) is TrainOptions
     assert schema_of(int).class_of(1, REGISTRY) is None
 
@@ -156,7 +156,7 @@ def test_items_come_with_their_types(data: object, of: object, expected: list[ob
     assert [(key, item, schema.annotation) for key, item, schema in schema_of(of).items(data)] == expected
 
 
-def test_fields_have_the_names_that_yaml_has_and_their_defaults() -> None:
+def test_fields_have_their_names_in_yaml_and_their_defaults() -> None:
     fields = fields_of(Low)
     assert {name: field.attribute.name for name, field in fields.items()} == {
         "bits": "bits",

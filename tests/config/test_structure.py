@@ -182,7 +182,7 @@ def test_each_type_is_read_from_yaml(text: str, value: object) -> None:
         ("scheme: {kind: binary, bits: 0}", "f:1:30: scheme.bits: must be >= 1, got 0"),
     ],
 )
-def test_errors_have_a_place_and_say_what_is_expected(text: str, message: str) -> None:
+def test_errors_have_a_position_and_name_what_is_expected(text: str, message: str) -> None:
     first, *others = errors(text)
     assert first.startswith(message)
     assert others in ([], [str(FAILURE)])
@@ -193,7 +193,7 @@ def test_an_unknown_kind_mentions_the_plugins_that_failed_once() -> None:
     assert len(errors("scheme: x\nschemes: [x, binary]")) == 3
 
 
-def test_all_errors_of_all_classes_are_found() -> None:
+def test_errors_of_all_classes_are_reported_together() -> None:
     text = """\
 count: x
 inner: {low: x, steps: -1, more: 1}
@@ -218,7 +218,7 @@ def test_a_validator_that_needs_a_field_with_an_error_is_skipped() -> None:
     assert errors("inner: {low: x, high: 1}") == ["f:1:14: inner.low: expected a number, got 'x'"]
 
 
-def test_missing_fields_and_refused_combinations_have_the_place_of_the_mapping() -> None:
+def test_missing_fields_and_refused_combinations_have_the_position_of_the_mapping() -> None:
     assert errors("{}", Window) == [
         "f:1:1: start is missing (an integer)",
         "f:1:1: end is missing (an integer)",

@@ -69,7 +69,7 @@ def test_all_duplicate_keys_are_reported_with_their_first_line() -> None:
         ("a: 1\nb: \0", "f.yaml:1:1: is not valid YAML: "),
     ],
 )
-def test_syntax_errors_have_a_place(source: str, message: str) -> None:
+def test_syntax_errors_have_a_position(source: str, message: str) -> None:
     (error,) = errors(source)
     assert error.startswith(message)
 

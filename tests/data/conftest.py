@@ -1,4 +1,4 @@
-"""The task and tokenizer of the tests of `training`, and a tokenizer that is none of ours."""
+"""The task and tokenizer of the tests of `training`, and a custom tokenizer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from tests.training.conftest import examples, task, tokenizer
 
-__all__ = ["WORDS", "Change", "examples", "own", "task", "tokenizer"]
+__all__ = ["WORDS", "Change", "examples", "save_custom_tokenizer", "task", "tokenizer"]
 
 WORDS = {
     word: index for index, word in enumerate(["<pad>", "<unk>", "<s>", "</s>", "a", "A", "\u4e2d", "\u00e9", "##a"])
@@ -19,8 +19,8 @@ WORDS = {
 Change = Callable[[Tokenizer], object]
 
 
-def own(folder: Path, change: Change | None = None, model: Any = None, **settings: object) -> Path:  # noqa: ANN401
-    """A tokenizer of somebody's own, which keeps capitals."""
+def save_custom_tokenizer(folder: Path, change: Change | None = None, model: Any = None, **settings: object) -> Path:  # noqa: ANN401
+    """A custom tokenizer, which keeps capitals."""
     tokenizer = Tokenizer(model or models.WordPiece(WORDS, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

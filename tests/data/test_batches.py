@@ -44,7 +44,7 @@ def test_an_order_may_be_given() -> None:
 
 
 @given(lengths_lists, st.integers(1, 9))
-def test_an_epoch_has_every_drawn_example_in_full_batches_but_one(lengths: list[int], batch_size: int) -> None:
+def test_an_epoch_contains_every_drawn_example_once_in_full_batches(lengths: list[int], batch_size: int) -> None:
     plan = train_grouping(lengths, batch_size)
     assert sorted(plan.order.tolist()) == list(range(len(lengths)))
     sizes = np.diff(plan.bounds)
@@ -53,7 +53,7 @@ def test_an_epoch_has_every_drawn_example_in_full_batches_but_one(lengths: list[
     assert sizes.min() >= 1
 
 
-def test_batches_hold_examples_of_like_length() -> None:
+def test_batches_contain_examples_of_similar_length() -> None:
     lengths = np.random.default_rng(0).integers(3, 40, 2000).tolist()
     plan = train_grouping(lengths, 16)
     spans = [np.ptp(np.array(lengths)[piece]) for piece in np.split(plan.order, plan.bounds[1:-1])]
@@ -66,13 +66,13 @@ def test_the_order_is_that_of_the_seed() -> None:
     assert not np.array_equal(train_grouping(lengths, seed=1).order, train_grouping(lengths, seed=2).order)
 
 
-def test_an_example_meets_others_in_every_epoch() -> None:
+def test_batches_are_composed_differently_in_every_epoch() -> None:
     groupings = [train_grouping([5] * 64, seed=seed) for seed in (1, 2)]
-    meetings = [{tuple(sorted(part)) for part in np.split(one.order, one.bounds[1:-1])} for one in groupings]
+    meetings = [{tuple(sorted(part)) for part in np.split(item.order, item.bounds[1:-1])} for item in groupings]
     assert not meetings[0] & meetings[1]
 
 
-def test_the_small_batch_is_not_always_the_longest() -> None:
+def test_the_incomplete_batch_is_not_always_the_longest() -> None:
     lengths = list(range(1, 38))
     widths = set()
     for seed in range(20):
@@ -92,12 +92,12 @@ def test_evaluation_has_every_example_once_within_the_budget(lengths: list[int])
         assert size * widths[first] <= 1024
 
 
-def test_a_gpu_has_a_budget_of_its_own_and_a_narrow_model_a_larger_one() -> None:
+def test_a_gpu_has_a_different_budget_and_narrow_models_a_larger_one() -> None:
     assert evaluation_tokens(64, "cuda") == evaluation_tokens(3072, "cuda") > evaluation_tokens(64)
     assert evaluation_tokens(64) > evaluation_tokens(128) > evaluation_tokens(768) == evaluation_tokens(3072)
 
 
-def test_an_example_beyond_the_budget_is_a_batch_of_its_own() -> None:
+def test_an_example_over_the_budget_is_a_batch_by_itself() -> None:
     assert np.diff(group_for_evaluation(np.array([5000, 3]), 1024).bounds).tolist() == [1, 1]
 
 
@@ -117,13 +117,13 @@ def test_batches_are_the_examples_padded_to_the_longest(lengths: list[int], batc
             real = [1000 * n + 1 + i for i in range(lengths[n])]
             padding = [0] * (batch.tokens.shape[1] - lengths[n])
             assert batch.tokens[row].tolist() == real + padding
-            assert batch.segments[row].tolist() == [one % 2 for one in real] + padding
+            assert batch.segments[row].tolist() == [item % 2 for item in real] + padding
             assert batch.mask[row].tolist() == [True] * len(real) + [False] * len(padding)
         seen += batch.positions.tolist()
     assert seen == plan.order.tolist()
 
 
-def test_pools_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pool_size_does_not_change_the_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     examples, plan = examples_of(list(range(1, 100))), train_grouping(list(range(1, 100)), 4)
     whole = [batch.tokens for batch in batches(examples, plan)]
     monkeypatch.setattr(module, "POOL", 3)
@@ -131,7 +131,7 @@ def test_pools_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole, pieces, strict=True))
 
 
-def test_an_example_that_was_drawn_twice_comes_twice() -> None:
+def test_an_example_drawn_twice_occurs_twice() -> None:
     drawn: Positions = np.array([1, 1, 0])
     plan = group_for_training(np.array([3, 4]), drawn, 2, np.random.default_rng(0))
     positions = [n for batch in batches(examples_of([3, 4]), plan) for n in batch.positions.tolist()]

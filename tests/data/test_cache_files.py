@@ -26,7 +26,7 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     assert file.read_text() == "second"
 
 
-def test_a_file_that_is_used_is_new_again(tmp_path: Path) -> None:
+def test_using_a_file_updates_its_times(tmp_path: Path) -> None:
     file = tmp_path / "key.json"
     file.write_text("x")
     os.utime(file, (0, 0))
@@ -35,7 +35,7 @@ def test_a_file_that_is_used_is_new_again(tmp_path: Path) -> None:
     mark_as_used(tmp_path / "missing.json")  # another process removed it: no error
 
 
-def test_damage_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_file_gives_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="bebertlab"):
         warn_of_damage(Path("a/key.json"), "it is empty")
     assert caplog.messages == ["a/key.json is damaged and will be replaced: it is empty"]

@@ -40,7 +40,7 @@ def test_equal_requests_are_tokenised_once(task: Task, tokenizer: Path, tmp_path
     assert load_examples(task, TRAIN, tokenizer, 5) is not known
 
 
-def test_a_task_with_other_texts_or_labels_gets_its_own_examples(task: Task, tokenizer: Path, tmp_path: Path) -> None:
+def test_a_task_with_other_texts_or_labels_is_tokenised_separately(task: Task, tokenizer: Path, tmp_path: Path) -> None:
     split = task.splits[TRAIN]
     known = load_examples(task, TRAIN, tokenizer, 32, cache=tmp_path)
     texts = ("good film", *split.texts[1:])
@@ -52,7 +52,7 @@ def test_a_task_with_other_texts_or_labels_gets_its_own_examples(task: Task, tok
     assert len(list(tmp_path.iterdir())) == 2  # tokens depend on texts alone
 
 
-def test_whole_numbers_are_classes_or_scores_as_the_task_says(task: Task, tokenizer: Path) -> None:
+def test_integer_labels_are_classes_or_scores_depending_on_the_task(task: Task, tokenizer: Path) -> None:
     scores = evolve(task, classes=())
     assert load_examples(task, TRAIN, tokenizer, 32).labels.dtype is torch.int64
     assert load_examples(scores, TRAIN, tokenizer, 32).labels.dtype is torch.float32
@@ -77,7 +77,7 @@ def test_batches_are_filled_with_the_padding_token(task: Task, tokenizer: Path, 
     assert not first.tokens[~first.mask].any()
 
 
-def test_long_texts_are_cut_at_the_side_that_the_tokenizer_says(task: Task, tokenizer: Path, tmp_path: Path) -> None:
+def test_long_texts_are_truncated_on_the_side_set_by_the_tokenizer(task: Task, tokenizer: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(tokenizer, tmp_path / "copy"))
     (copied / "tokenizer_config.json").write_text('{"truncation_side": "left"}')
     whole, right, left = (
@@ -102,13 +102,13 @@ def test_texts_that_the_tokenizer_cannot_read_are_named(task: Task, tmp_path: Pa
         load_examples(task, TRAIN, saved(models.BPE({"v": 0}, [])), 32)
 
 
-def test_a_folder_without_tokenizer_is_named(task: Task, tmp_path: Path) -> None:
+def test_a_folder_without_tokenizer_is_an_error(task: Task, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no tokenizer\.json"):
         load_examples(task, TRAIN, tmp_path, 32)
 
 
 @pytest.fixture
-def words(tokenizer: Path) -> Tokenizer:
+def word_tokenizer(tokenizer: Path) -> Tokenizer:
     return Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
 
 
@@ -117,51 +117,53 @@ def split_of(*texts: str, pairs: tuple[str, ...] | None = None) -> Split:
     return Split(ids=ids, texts=texts, pairs=pairs, labels=np.zeros(len(texts), dtype=np.int64))
 
 
-def read(tokens: Tokens, words: Tokenizer, index: int) -> tuple[str, list[int]]:
+def read(tokens: Tokens, word_tokenizer: Tokenizer, index: int) -> tuple[str, list[int]]:
     chosen = slice(tokens.offsets[index], tokens.offsets[index] + tokens.lengths[index])
-    return " ".join(str(words.id_to_token(one)) for one in tokens.ids[chosen]), tokens.segments[chosen].tolist()
+    return " ".join(str(word_tokenizer.id_to_token(item)) for item in tokens.ids[chosen]), tokens.segments[
+        chosen
+    ].tolist()
 
 
-def test_examples_lie_one_after_the_other(words: Tokenizer) -> None:
-    tokens = tokenize(words, split_of("the film", "good", "a poor plot"), 8)
+def test_examples_are_stored_contiguously(word_tokenizer: Tokenizer) -> None:
+    tokens = tokenize(word_tokenizer, split_of("the film", "good", "a poor plot"), 8)
     assert len(tokens) == 3
     assert tokens.lengths.tolist() == [4, 3, 5]
-    assert read(tokens, words, 2) == ("[CLS] a poor plot [SEP]", [0, 0, 0, 0, 0])
+    assert read(tokens, word_tokenizer, 2) == ("[CLS] a poor plot [SEP]", [0, 0, 0, 0, 0])
     assert len(tokens.ids) == len(tokens.segments) == 12
 
 
-def test_the_second_text_of_a_pair_has_its_own_segment(words: Tokenizer) -> None:
-    tokens = tokenize(words, split_of("the film", pairs=("good",)), 8)
-    assert read(tokens, words, 0) == ("[CLS] the film [SEP] good [SEP]", [0, 0, 0, 0, 1, 1])
+def test_the_second_text_of_a_pair_has_segment_1(word_tokenizer: Tokenizer) -> None:
+    tokens = tokenize(word_tokenizer, split_of("the film", pairs=("good",)), 8)
+    assert read(tokens, word_tokenizer, 0) == ("[CLS] the film [SEP] good [SEP]", [0, 0, 0, 0, 1, 1])
 
 
-def test_the_longer_text_of_a_pair_is_cut(words: Tokenizer) -> None:
-    tokens = tokenize(words, split_of("the film was a good plot", pairs=("so bad",)), 8)
-    assert read(tokens, words, 0)[0] == "[CLS] the film was [SEP] so bad [SEP]"
+def test_the_longer_text_of_a_pair_is_truncated(word_tokenizer: Tokenizer) -> None:
+    tokens = tokenize(word_tokenizer, split_of("the film was a good plot", pairs=("so bad",)), 8)
+    assert read(tokens, word_tokenizer, 0)[0] == "[CLS] the film was [SEP] so bad [SEP]"
 
 
-def test_what_loses_its_end_is_counted_and_other_examples_stay_as_they_are(words: Tokenizer) -> None:
+def test_truncated_examples_are_counted_and_others_stay_unchanged(word_tokenizer: Tokenizer) -> None:
     texts = ("the film was a good plot", "good", "a poor plot", "so bad a film the")
-    tokens = tokenize(words, split_of(*texts), 6)
+    tokens = tokenize(word_tokenizer, split_of(*texts), 6)
     assert tokens.truncated == 2
-    assert [read(tokens, words, index)[0] for index in range(4)] == [
+    assert [read(tokens, word_tokenizer, index)[0] for index in range(4)] == [
         "[CLS] the film was a [SEP]",
         "[CLS] good [SEP]",
         "[CLS] a poor plot [SEP]",
         "[CLS] so bad a film [SEP]",
     ]
-    assert tokenize(words, split_of(*texts), 8).truncated == 0
-    assert tokenize(words, split_of(*texts, pairs=("bad", "the film", "", "so")), 8).truncated == 2
+    assert tokenize(word_tokenizer, split_of(*texts), 8).truncated == 0
+    assert tokenize(word_tokenizer, split_of(*texts, pairs=("bad", "the film", "", "so")), 8).truncated == 2
 
 
-def test_an_empty_second_text_is_an_ordinary_input(words: Tokenizer) -> None:
-    tokens = tokenize(words, split_of("the film", pairs=("",)), 8)
-    assert read(tokens, words, 0) == ("[CLS] the film [SEP] [SEP]", [0, 0, 0, 0, 1])
+def test_an_empty_second_text_is_an_ordinary_input(word_tokenizer: Tokenizer) -> None:
+    tokens = tokenize(word_tokenizer, split_of("the film", pairs=("",)), 8)
+    assert read(tokens, word_tokenizer, 0) == ("[CLS] the film [SEP] [SEP]", [0, 0, 0, 0, 1])
 
 
-def test_the_callers_tokenizer_stays_as_it_is(words: Tokenizer) -> None:
-    words.enable_padding(length=20)
-    tokens = tokenize(words, split_of("the film"), 3)
+def test_the_callers_tokenizer_is_not_changed(word_tokenizer: Tokenizer) -> None:
+    word_tokenizer.enable_padding(length=20)
+    tokens = tokenize(word_tokenizer, split_of("the film"), 3)
     assert tokens.lengths.tolist() == [3]
-    assert words.truncation is None
-    assert words.padding is not None
+    assert word_tokenizer.truncation is None
+    assert word_tokenizer.padding is not None

@@ -28,18 +28,18 @@ PREDICTIONS = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
 LABELS = np.array([1, 1, 1, 0, 1, 1, 0, 0, 0, 0])
 
 
-def test_classes_by_hand() -> None:
+def test_classification_metrics_match_manual_calculation() -> None:
     assert accuracy(PREDICTIONS, LABELS) == pytest.approx(70.0)
     assert f1(PREDICTIONS, LABELS) == pytest.approx(100 * 2 * 3 / (2 * 3 + 1 + 2))
     assert matthews(PREDICTIONS, LABELS) == pytest.approx(100 * (3 * 4 - 1 * 2) / math.sqrt(4 * 5 * 5 * 6))
 
 
-def test_swapping_the_classes_leaves_matthews_and_not_f1() -> None:
+def test_matthews_is_symmetric_in_the_classes_and_f1_is_not() -> None:
     assert matthews(1 - PREDICTIONS, 1 - LABELS) == pytest.approx(matthews(PREDICTIONS, LABELS))
     assert f1(1 - PREDICTIONS, 1 - LABELS) == pytest.approx(100 * 2 * 4 / (2 * 4 + 1 + 2))
 
 
-def test_scores_by_hand() -> None:
+def test_regression_metrics_match_manual_calculation() -> None:
     predictions = np.array([1.0, 2.0, 2.0, 5.0], dtype=np.float32)
     labels = np.array([0.0, 1.0, 3.0, 2.0], dtype=np.float32)
     # means 2.5 and 1.5; products 2.25, 0.25, -0.75, 1.25; squares 9 and 5
@@ -58,7 +58,7 @@ PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.4, 0.6]])
 CLASSES = np.array([0, 1, 1, 0])
 
 
-def test_calibration_by_hand() -> None:
+def test_calibration_error_matches_manual_calculation() -> None:
     # two bins: |0.65 - 0| and |0.85 - 1|, each of half the examples
     assert expected_calibration_error(PROBABILITIES, CLASSES, bins=2) == pytest.approx(100 * (0.65 + 0.15) / 2)
     # one bin an example
@@ -77,13 +77,13 @@ def test_the_order_of_examples_of_equal_confidence_does_not_change_the_calibrati
     assert 0 <= shuffled <= 100
 
 
-def test_calibration_of_answers_without_probabilities_is_refused() -> None:
+def test_calibration_without_probabilities_is_refused() -> None:
     answers = Answers(predictions=PREDICTIONS, labels=LABELS)
     with pytest.raises(ValueError, match="expected_calibration_error needs the probabilities"):
         next(metric for metric in ACCURACY_METRICS if metric.name == "ece").compute(answers)
 
 
-def test_bundles_hold_the_names_that_tasks_choose_their_score_from() -> None:
+def test_metric_bundles_contain_the_names_that_tasks_select_by() -> None:
     assert _values(ACCURACY_METRICS, PREDICTIONS, LABELS) == {"accuracy": pytest.approx(70.0)}
     assert [metric.name for metric in MATTHEWS_METRICS] == ["matthews", "accuracy", "ece", "brier"]
     assert _values(ACCURACY_F1_METRICS, PREDICTIONS, LABELS)["mean"] == pytest.approx((70.0 + 200 / 3) / 2)
@@ -92,7 +92,7 @@ def test_bundles_hold_the_names_that_tasks_choose_their_score_from() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1])
-def test_constant_predictions_are_worth_nothing_and_warn_of_nothing(value: int) -> None:
+def test_constant_predictions_score_0_without_warnings(value: int) -> None:
     constant = np.full(10, value)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -31,7 +31,7 @@ def _task(pairs: bool = False, **texts: list[str]) -> Task:
     return evolve(tiny_task(), splits=splits)
 
 
-def _found(task: Task) -> dict[str, float]:
+def _overlaps_of(task: Task) -> dict[str, float]:
     return {name: value for overlap in overlaps(task) for name, value in overlap.metrics().items()}
 
 
@@ -41,7 +41,7 @@ def test_whole_texts_and_texts_within_texts_are_counted() -> None:
         select=["the film", "bad"],
         validation=["the film", "the film", "this is a film of the year", "very long and winding", "so good a day"],
     )
-    assert _found(task) == {
+    assert _overlaps_of(task) == {
         "overlap/train_select_same": 1,
         "overlap/train_validation_same": 2,
         "overlap/train_validation_shared": 2,
@@ -58,8 +58,8 @@ def test_texts_of_pairs_are_counted() -> None:
         validation=["q1|a1", "a1|q9", "q8|a2", "q7|"],
         validation_other=["q5|a5"],
     )
-    assert _found(task) == {"overlap/train_validation_same": 1, "overlap/train_validation_shared": 2}
-    assert [(one.first, one.second) for one in overlaps(task)] == [
+    assert _overlaps_of(task) == {"overlap/train_validation_same": 1, "overlap/train_validation_shared": 2}
+    assert [(item.first, item.second) for item in overlaps(task)] == [
         *((TRAIN, SELECT), (TRAIN, VALIDATION), (TRAIN, "validation_other")),
         *((SELECT, VALIDATION), (SELECT, "validation_other")),
     ]
@@ -154,10 +154,10 @@ def test_a_damaged_file_is_replaced(
 
 
 def test_a_file_of_other_splits_is_not_read(phrases: Task, tmp_path: Path) -> None:
-    first = _restarted(phrases, tmp_path)
-    one, other, _ = sorted(tmp_path.iterdir())
-    one.write_text(other.read_text())
-    assert _restarted(phrases, tmp_path) == first
+    expected = _restarted(phrases, tmp_path)
+    file, other, _ = sorted(tmp_path.iterdir())
+    file.write_text(other.read_text())
+    assert _restarted(phrases, tmp_path) == expected
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(phrases: Task, tmp_path: Path) -> None:
@@ -175,6 +175,8 @@ def test_a_folder_that_cannot_be_written_is_no_error(phrases: Task, tmp_path: Pa
         (SELECT, 2, 1, False, "select: 2 of 200 examples are also in train, and 1 of 200 examples share a text with"),
     ],
 )
-def test_much_overlap_is_warned_of(second: str, same: int, shared: int, generated: bool, warning: str | None) -> None:
+def test_much_overlap_is_warned_about(
+    second: str, same: int, shared: int, generated: bool, warning: str | None
+) -> None:
     text = Overlap(first=TRAIN, second=second, size=200, same=same, shared=shared, short=0).warning(generated=generated)
     assert (text is None) if warning is None else str(text).startswith(warning)

@@ -1,4 +1,4 @@
-"""What is chosen on is never trained on."""
+"""Examples of `select` are never trained on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _split(
 
 
 def _phrases(sentences: int) -> Split:
-    """Every sentence with some of its phrases, as in SST-2; `good` and `bad` stand in many."""
+    """Every sentence with some of its phrases, as in SST-2; `good` and `bad` occur in many."""
     rng = np.random.default_rng(0)
     texts, labels = [], []
     for number in range(sentences):
@@ -44,7 +44,7 @@ def _phrases(sentences: int) -> Split:
 
 @settings(deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 1)), min_size=2, max_size=60), st.data())
-def test_no_text_stands_on_both_sides_and_no_row_is_lost(rows: list[tuple[str, int]], data: st.DataObject) -> None:
+def test_train_and_select_share_no_text_and_no_row_is_lost(rows: list[tuple[str, int]], data: st.DataObject) -> None:
     if len({text for text, _ in rows}) < 2:
         return
     whole = _split([text for text, _ in rows], [label for _, label in rows])
@@ -54,7 +54,7 @@ def test_no_text_stands_on_both_sides_and_no_row_is_lost(rows: list[tuple[str, i
     assert len(select) >= 1
 
 
-def test_phrases_of_a_sentence_in_select_are_not_trained_on() -> None:
+def test_phrases_of_a_select_sentence_are_excluded_from_training() -> None:
     whole = _phrases(300)
     train, select = split_off_select(whole, fraction=0.1, most=2000)
     assert len(select) == pytest.approx(len(whole) / 10, abs=2)
@@ -67,7 +67,7 @@ def test_phrases_of_a_sentence_in_select_are_not_trained_on() -> None:
     assert not [text for text in select.texts if any(f" {text} " in sentence for sentence in trained)]
 
 
-def test_pairs_that_share_a_text_stay_on_one_side() -> None:
+def test_pairs_that_share_a_text_stay_in_one_split() -> None:
     rng = np.random.default_rng(1)
     questions = [f"question {i}" for i in rng.integers(0, 400, 500)]
     answers = [f"sentence {i}" for i in rng.integers(0, 2000, 500)]
@@ -79,7 +79,7 @@ def test_pairs_that_share_a_text_stay_on_one_side() -> None:
     assert texts[0].isdisjoint(texts[1])
 
 
-def test_a_group_that_is_nearly_everything_is_trained_on() -> None:
+def test_a_group_of_nearly_all_examples_is_trained_on() -> None:
     questions = ["the same"] * 80 + [f"another {i}" for i in range(20)]
     pairs = [f"sentence {i}" for i in range(100)]
     train, select = split_off_select(_split(questions, [i % 2 for i in range(100)], pairs), fraction=0.1, most=90)
@@ -88,13 +88,13 @@ def test_a_group_that_is_nearly_everything_is_trained_on() -> None:
     assert len(train) == 90
 
 
-def test_a_text_of_all_pairs_connects_nothing() -> None:
+def test_a_text_that_all_pairs_share_connects_no_groups() -> None:
     texts = [f"text {i}" for i in range(100)]
     train, select = split_off_select(_split(texts, [0, 1] * 50, ["is it good?"] * 100), fraction=0.1, most=90)
     assert (len(train), len(select)) == (90, 10)
 
 
-def test_what_has_no_frequent_text_is_taken_first() -> None:
+def test_examples_without_frequent_texts_are_taken_first() -> None:
     texts = [f"text {i}" for i in range(100)]
     pairs = ["is it good?"] * 95 + [f"is it {i}?" for i in range(5)]
     _, select = split_off_select(_split(texts, [0, 1] * 50, pairs), fraction=0.1, most=90)
@@ -102,7 +102,7 @@ def test_what_has_no_frequent_text_is_taken_first() -> None:
     assert len(select) == 10
 
 
-def test_groups_that_are_named_stay_together() -> None:
+def test_named_groups_stay_together() -> None:
     documents = [f"document {i // 7}" for i in range(210)]
     texts = [f"sentence number {i}" for i in range(210)]
     train, select = split_off_select(
@@ -113,32 +113,32 @@ def test_groups_that_are_named_stay_together() -> None:
     assert len(select) == 42
 
 
-def test_the_classes_keep_their_shares() -> None:
+def test_class_proportions_are_preserved() -> None:
     whole = _split([f"text {i}" for i in range(1000)], [int(i % 10 == 0) for i in range(1000)])
     _, select = split_off_select(whole, fraction=0.1, most=1000)
     assert len(select) == 100
     assert int(select.labels.sum()) == 10
 
 
-def test_a_class_is_not_taken_away_whole() -> None:
+def test_no_class_is_removed_completely() -> None:
     whole = _split([f"text {i}" for i in range(20)], [int(i == 3) for i in range(20)])
     train, _ = split_off_select(whole, fraction=0.9, most=1000)
     assert set(train.labels.tolist()) == {0, 1}
 
 
-def test_the_order_of_the_examples_does_not_matter() -> None:
+def test_the_split_does_not_depend_on_the_order_of_examples() -> None:
     whole = _phrases(60)
     turned = whole.take(np.arange(len(whole))[::-1])
     selected = [set(split_off_select(split, fraction=0.2, most=500)[1].ids) for split in (whole, turned)]
     assert selected[0] == selected[1]
 
 
-def test_there_is_a_most() -> None:
+def test_the_split_has_a_maximum_size() -> None:
     _, select = split_off_select(_split([f"text {i}" for i in range(50)], [0] * 50), fraction=0.5, most=7)
     assert len(select) == 7
 
 
-def test_scores_keep_their_spread() -> None:
+def test_the_distribution_of_scores_is_preserved() -> None:
     whole = _split([f"text {i}" for i in range(500)], [i / 100 for i in range(500)])
     _, select = split_off_select(whole, fraction=0.1, most=500)
     assert np.histogram(select.labels, bins=5, range=(0, 5))[0].tolist() == [10] * 5
@@ -148,6 +148,6 @@ def test_scores_keep_their_spread() -> None:
     ("texts", "groups"),
     [(["a .", "A", "a"], None), (["a", "b", "c"], ["one"] * 3), (["a very good film", "good film", "a very"], None)],
 )
-def test_what_is_one_group_cannot_be_divided(texts: list[str], groups: list[str] | None) -> None:
+def test_a_single_group_cannot_be_divided(texts: list[str], groups: list[str] | None) -> None:
     with pytest.raises(UserError, match="the 3 training examples cannot be divided into train and select"):
         split_off_select(_split(texts, [0, 1, 0], groups=groups), fraction=0.1, most=10)

@@ -14,14 +14,14 @@ def groups(*texts: str, pairs: tuple[str, ...] | None = None, **options: object)
     return list(by_name.values())
 
 
-def test_case_spaces_and_punctuation_do_not_count() -> None:
+def test_case_spaces_and_punctuation_are_ignored() -> None:
     assert words_of("  The  Film, it 's GOOD !") == words_of("the film it's good")
     assert words_of("\u2126 ﬁlm") == ("ω", "film")
     assert words_of("?!") == ("?!",)
     assert words_of(" ") == ()
 
 
-def test_phrases_are_found_word_for_word() -> None:
+def test_phrases_are_matched_as_whole_words() -> None:
     index = PhraseIndex(
         [("a", "b"), ("b",), ("b", "c", "d", "e"), ("x", "y", "z"), ("a", "b", "c", "d", "e"), ("e", "f")]
     )
@@ -30,7 +30,7 @@ def test_phrases_are_found_word_for_word() -> None:
     assert list(index.contained(())) == []
 
 
-def test_the_text_around_a_phrase_is_the_longest_one() -> None:
+def test_a_phrase_belongs_to_the_longest_text_that_contains_it() -> None:
     long, middle, short = ("a", "b", "c", "d"), ("b", "c", "d"), ("c",)
     assert whole_texts([middle, short, long]) == {middle: {long}, short: {long}}
 
@@ -42,7 +42,7 @@ def test_phrases_of_one_sentence_are_one_group() -> None:
     ]
 
 
-def test_a_short_phrase_connects_no_sentences_and_a_longer_one_does() -> None:
+def test_short_phrases_connect_no_sentences_and_longer_ones_do() -> None:
     sentences = ("one of the best films of the year", "this is one of the best")
     assert len(groups(*sentences, "best")) == 3
     assert len(groups(*sentences, "of the best")) == 1
@@ -50,7 +50,7 @@ def test_a_short_phrase_connects_no_sentences_and_a_longer_one_does() -> None:
     assert common.tolist() == [False, False, True, False]
 
 
-def test_words_are_compared_as_wholes() -> None:
+def test_words_are_compared_whole() -> None:
     assert len(groups("a partial success of sorts", "art")) == 2
 
 
@@ -61,18 +61,18 @@ def test_words_are_compared_as_wholes() -> None:
         (("q1", "q2", "q3"), ("a", "A .", "c"), 2),  # a second text twice
         (("q1", "a", "q3"), ("a", "q1", "c"), 2),  # the other way round
         (("q1", "a", "b"), ("a", "b", "c"), 1),  # a chain
-        (("q1", "q2", "q3"), ("", "", "c"), 3),  # an empty text is none
-        (("a long film", "film"), ("b", "c"), 2),  # phrases of pairs are no texts in common
+        (("q1", "q2", "q3"), ("", "", "c"), 3),  # empty texts are not shared
+        (("a long film", "film"), ("b", "c"), 2),  # phrases of pairs are not shared texts
     ],
 )
 def test_pairs_that_share_a_text_are_one_group(texts: tuple[str, ...], pairs: tuple[str, ...], count: int) -> None:
     assert len(set(text_groups(examples_of(texts, pairs)).names)) == count
 
 
-def test_names_do_not_depend_on_the_order() -> None:
+def test_group_names_do_not_depend_on_the_order() -> None:
     texts = ["a gripping film", "gripping", "dull", "a dull and endless plot", "a film of 1999"]
-    one, other = text_groups(examples_of(texts)).names, text_groups(examples_of(texts[::-1])).names
-    assert one == other[::-1]
+    item, other = text_groups(examples_of(texts)).names, text_groups(examples_of(texts[::-1])).names
+    assert item == other[::-1]
 
 
 def test_given_groups_are_kept_together_with_what_shares_a_text() -> None:
@@ -83,7 +83,7 @@ def test_given_groups_are_kept_together_with_what_shares_a_text() -> None:
     assert not groups.common.any()
 
 
-def test_what_stands_in_too_many_examples_connects_nothing() -> None:
+def test_texts_of_too_many_examples_connect_no_groups() -> None:
     prompts = tuple(f"text {i}" for i in range(6))
     assert len(groups(*prompts, pairs=("is it good?",) * 6)) == 1
     assert len(groups(*prompts, pairs=("is it good?",) * 6, most=5)) == 6

@@ -11,7 +11,7 @@ from bebertlab.data.tokenizer import read_tokenizer
 from bebertlab.data.tokenizer_file import panics_as_errors, read_tokenizer_file, template
 from bebertlab.data.tokenizer_settings import TokenizerSettings
 from bebertlab.errors import UserError
-from tests.data.conftest import WORDS, own
+from tests.data.conftest import WORDS, save_custom_tokenizer
 
 
 def read(folder: Path) -> Tokenizer:
@@ -36,10 +36,10 @@ def read(folder: Path) -> Tokenizer:
 )
 def test_settings_that_contradict_the_file_are_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        read(own(tmp_path / "own", **{"tokenizer_class": "BertTokenizer", **settings}))
+        read(save_custom_tokenizer(tmp_path / "own", **{"tokenizer_class": "BertTokenizer", **settings}))
 
 
-def test_settings_that_say_the_same_are_fine(tmp_path: Path) -> None:
+def test_settings_that_agree_with_the_file_are_accepted(tmp_path: Path) -> None:
     same: dict[str, Any] = {
         "do_lower_case": True,
         "strip_accents": None,
@@ -48,20 +48,24 @@ def test_settings_that_say_the_same_are_fine(tmp_path: Path) -> None:
         "cls_token": "<s>",
         "sep_token": {"content": "</s>"},
     }
-    read(own(tmp_path / "own", lambda t: setattr(t, "normalizer", normalizers.BertNormalizer()), **same))
+    read(
+        save_custom_tokenizer(
+            tmp_path / "own", lambda t: setattr(t, "normalizer", normalizers.BertNormalizer()), **same
+        )
+    )
     kept: dict[str, Any] = {"do_lower_case": False, "strip_accents": False, "tokenize_chinese_chars": False}
-    read(own(tmp_path / "kept", **kept))
+    read(save_custom_tokenizer(tmp_path / "kept", **kept))
 
 
-def test_special_tokens_around_a_text_are_missed(tmp_path: Path) -> None:
+def test_missing_special_tokens_around_a_text_are_refused(tmp_path: Path) -> None:
     def bare(tokenizer: Tokenizer) -> None:
         tokenizer.post_processor = processors.ByteLevel()
 
     with pytest.raises(
         UserError, match="puts no special tokens around a text, the class BertTokenizer does; give it a"
     ):
-        read(own(tmp_path / "bare", bare))
-    tokenizer = read(own(tmp_path / "meant", bare, tokenizer_class="PreTrainedTokenizerFast"))
+        read(save_custom_tokenizer(tmp_path / "bare", bare))
+    tokenizer = read(save_custom_tokenizer(tmp_path / "meant", bare, tokenizer_class="PreTrainedTokenizerFast"))
     assert tokenizer.encode("a A").ids == [4, 5]
 
 
@@ -78,7 +82,7 @@ def test_special_tokens_around_a_text_are_missed(tmp_path: Path) -> None:
 )
 def test_models_that_cannot_be_used_are_refused(tmp_path: Path, model: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        read(own(tmp_path / "own", model=model))
+        read(save_custom_tokenizer(tmp_path / "own", model=model))
 
 
 def test_special_tokens_have_the_ids_of_the_vocabulary(tmp_path: Path) -> None:
@@ -86,11 +90,11 @@ def test_special_tokens_have_the_ids_of_the_vocabulary(tmp_path: Path) -> None:
         tokenizer.model = models.WordPiece({**WORDS, "<s>": 4, "a": 2}, unk_token="<unk>")
 
     with pytest.raises(UserError, match=r"its post-processor has '<s>' as 2, its vocabulary as 4"):
-        read(own(tmp_path / "own", renumber))
+        read(save_custom_tokenizer(tmp_path / "own", renumber))
 
 
-def test_the_template_is_what_is_put_around_texts(tmp_path: Path) -> None:
-    tokenizer = read(own(tmp_path / "own"))
+def test_the_template_is_taken_from_the_post_processor(tmp_path: Path) -> None:
+    tokenizer = read(save_custom_tokenizer(tmp_path / "own"))
     assert template(tokenizer, pair=False) == ([2, -1, 3], [0, 0, 0])
     assert template(tokenizer, pair=True) == ([2, -1, 3, -1, 3], [0, 0, 0, 1, 1])
 
@@ -102,7 +106,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_panic_of_the_package_is_an_error_that_names_the_tokenizer(tmp_path: Path) -> None:
-    folder = own(tmp_path / "own")
+    folder = save_custom_tokenizer(tmp_path / "own")
     data = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     del data["post_processor"]["special_tokens"]["<s>"]
     (folder / "tokenizer.json").write_text(json.dumps(data), encoding="utf-8")

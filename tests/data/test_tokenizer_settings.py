@@ -14,7 +14,7 @@ def read(folder: Path, name: str = "tokenizer_config.json", **data: object) -> T
     return TokenizerSettings.read(folder)
 
 
-def test_a_folder_need_not_say_anything(tmp_path: Path) -> None:
+def test_settings_may_be_missing(tmp_path: Path) -> None:
     settings = TokenizerSettings.read(tmp_path)
     assert (settings.tokenizer_class, settings.maximum_tokens, settings.flag("do_lower_case")) == (None, None, None)
     assert settings.segments
@@ -27,12 +27,12 @@ def test_a_folder_need_not_say_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "tokens"), [(128, 128), (512.0, 512), (1000000000000000019884624838656, None), (1e30, None), (None, None)]
 )
-def test_a_length_without_limit_is_none(tmp_path: Path, value: object, tokens: int | None) -> None:
+def test_an_unlimited_length_is_none(tmp_path: Path, value: object, tokens: int | None) -> None:
     assert read(tmp_path, model_max_length=value).maximum_tokens == tokens
 
 
 @pytest.mark.parametrize("value", [0, -1, 2, True, "128", [128]])
-def test_a_length_that_is_none_is_refused(tmp_path: Path, value: object) -> None:
+def test_an_invalid_length_is_refused(tmp_path: Path, value: object) -> None:
     settings = read(tmp_path, model_max_length=value)
     with pytest.raises(UserError, match=r"tokenizer_config\.json: model_max_length is .*; expected an integer, 3 or"):
         _ = settings.maximum_tokens
@@ -45,7 +45,7 @@ def test_flags_are_true_or_false(tmp_path: Path) -> None:
         settings.flag("strip_accents")
 
 
-def test_the_class_is_looked_for_as_transformers_does(tmp_path: Path) -> None:
+def test_the_class_is_determined_as_in_transformers(tmp_path: Path) -> None:
     assert read(tmp_path, "config.json", tokenizer_class="BertJapaneseTokenizer").tokenizer_class == (
         "BertJapaneseTokenizer"
     )
@@ -55,7 +55,7 @@ def test_the_class_is_looked_for_as_transformers_does(tmp_path: Path) -> None:
     assert read(tmp_path, auto_map=code).tokenizer_class == "own.OwnTokenizer"
 
 
-def test_special_tokens_have_other_names(tmp_path: Path) -> None:
+def test_special_tokens_can_be_renamed(tmp_path: Path) -> None:
     special = {"cls_token": "<s>", "pad_token": {"content": "<pad>", "lstrip": True}}
     (tmp_path / "special_tokens_map.json").write_text(json.dumps(special))
     old = read(tmp_path, cls_token="[START]", sep_token="</s>").special_tokens
@@ -66,7 +66,7 @@ def test_special_tokens_have_other_names(tmp_path: Path) -> None:
     assert new["cls_token"].content == "[START]"
 
 
-def test_added_tokens_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
+def test_added_tokens_are_ordered_by_id(tmp_path: Path) -> None:
     (tmp_path / "added_tokens.json").write_text(json.dumps({"late": 12, "[E]": 11}))
     tokens = read(tmp_path, additional_special_tokens=["[E]", "[F]"]).added_tokens
     assert [(token.content, token.special, index) for token, index in tokens.items()] == [
@@ -80,6 +80,6 @@ def test_added_tokens_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
     ]
 
 
-def test_a_tokenizer_can_leave_segments_out(tmp_path: Path) -> None:
+def test_a_tokenizer_can_disable_segments(tmp_path: Path) -> None:
     assert not read(tmp_path, model_input_names=["input_ids", "attention_mask"]).segments
     assert read(tmp_path, model_input_names=["input_ids", "token_type_ids"]).segments

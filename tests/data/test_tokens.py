@@ -28,15 +28,15 @@ def same(first: Tokens, second: Tokens) -> bool:
     return all(np.array_equal(a, b) and np.asarray(a).dtype == np.asarray(b).dtype for a, b in pairs)
 
 
-def never() -> Tokens:
+def must_not_tokenize() -> Tokens:
     pytest.fail("computed again")
 
 
-def test_tokens_are_made_once_and_read_as_they_were(tmp_path: Path) -> None:
+def test_tokens_are_written_once_and_read_unchanged(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     assert cached_tokens(folder, KEY, lambda: TOKENS) is TOKENS
     assert [file.name for file in folder.iterdir()] == [f"{KEY}.safetensors"]
-    assert same(cached_tokens(folder, KEY, never), TOKENS)
+    assert same(cached_tokens(folder, KEY, must_not_tokenize), TOKENS)
 
 
 @pytest.mark.parametrize("position", [0, 20, -1])
@@ -49,29 +49,29 @@ def test_a_damaged_file_is_replaced(position: int, tmp_path: Path, caplog: pytes
     with caplog.at_level(logging.WARNING, logger="bebertlab"):
         assert cached_tokens(tmp_path, KEY, lambda: TOKENS) is TOKENS
     assert "is damaged and will be replaced" in caplog.text
-    assert same(cached_tokens(tmp_path, KEY, never), TOKENS)
+    assert same(cached_tokens(tmp_path, KEY, must_not_tokenize), TOKENS)
 
 
 @pytest.mark.parametrize("size", [0, 5, 100])
-def test_half_a_file_is_made_again(size: int, tmp_path: Path) -> None:
+def test_a_truncated_file_is_replaced(size: int, tmp_path: Path) -> None:
     cached_tokens(tmp_path, KEY, lambda: TOKENS)
     file = tmp_path / f"{KEY}.safetensors"
     file.write_bytes(file.read_bytes()[:size])
     assert cached_tokens(tmp_path, KEY, lambda: TOKENS) is TOKENS
-    assert same(cached_tokens(tmp_path, KEY, never), TOKENS)
+    assert same(cached_tokens(tmp_path, KEY, must_not_tokenize), TOKENS)
 
 
-def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
+def test_an_unwritable_cache_folder_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     assert cached_tokens(tmp_path / "file" / "cache", KEY, lambda: TOKENS) is TOKENS
 
 
-def test_other_parts_have_other_names() -> None:
+def test_other_key_parts_give_other_file_names() -> None:
     names = [tokens_key(*parts) for parts in (("a", 1), ("a", 2), ("b", 1), ("a", "1"))]
     assert len({*names, KEY}) == 5
 
 
-def test_another_process_reads_what_this_one_made(
+def test_another_process_reads_the_cached_tokens(
     task: Task, tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(maximum_tokens: int = 32) -> Tokens:
@@ -79,14 +79,14 @@ def test_another_process_reads_what_this_one_made(
         return load_examples(task, TRAIN, tokenizer, maximum_tokens, cache=tmp_path).tokens
 
     first = load()
-    monkeypatch.setattr(examples_module, "tokenize", lambda *_, **__: never())
+    monkeypatch.setattr(examples_module, "tokenize", lambda *_, **__: must_not_tokenize())
     assert same(load(), first)
     with pytest.raises(pytest.fail.Exception):
         load(maximum_tokens=31)
     examples_module._examples.cache_clear()
 
 
-def test_many_may_make_the_same_tokens_at_once(tmp_path: Path) -> None:
+def test_several_processes_may_write_the_same_tokens(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: cached_tokens(tmp_path, KEY, lambda: TOKENS), range(64)))
     assert all(same(tokens, TOKENS) for tokens in results)

@@ -16,8 +16,8 @@ WORDS = ("cat", "##s", "run", "cafe", "Cat", "caf\u00e9", "\u4e2d", "##\u4e2d", 
 TEXTS = ("Cats RUN!", "cat [MASK] run [PAD]", "Caf\u00e9 caf\u00e9", "\u4e2d\u4e2d cat", "a newtoken cat", "[E] new")
 
 
-def vocabulary(folder: Path, *words: str, special: tuple[str, ...] = SPECIAL, end: str = "\n") -> Path:
-    (folder / "vocab.txt").write_text(end.join([*special, *words, ""]), encoding="utf-8", newline="")
+def vocabulary(folder: Path, *tokens: str, special: tuple[str, ...] = SPECIAL, end: str = "\n") -> Path:
+    (folder / "vocab.txt").write_text(end.join([*special, *tokens, ""]), encoding="utf-8", newline="")
     return folder / "vocab.txt"
 
 
@@ -41,7 +41,7 @@ def settings(folder: Path, name: str = "tokenizer_config.json", **data: Any) -> 
         {"do_lower_case": True, "cls_token": "new", "unk_token": "!"},
     ],
 )
-def test_it_makes_the_tokens_of_transformers(tmp_path: Path, data: dict[str, Any]) -> None:
+def test_tokens_equal_those_of_transformers(tmp_path: Path, data: dict[str, Any]) -> None:
     from transformers import BertTokenizer
 
     path = vocabulary(tmp_path, *WORDS)
@@ -68,7 +68,7 @@ def test_added_tokens_are_those_of_transformers(tmp_path: Path) -> None:
         read(path)
 
 
-def test_without_settings_the_vocabulary_decides(tmp_path: Path) -> None:
+def test_without_settings_the_vocabulary_determines_lower_casing(tmp_path: Path) -> None:
     assert read(vocabulary(tmp_path, "cat", "[E1]")).encode("CAT").ids == [2, 5, 3]
     assert read(vocabulary(tmp_path, "cat", "Cat")).encode("Cat cat CAT").ids == [2, 6, 5, 1, 3]
     assert read(vocabulary(tmp_path, "caf\u00e9", "cafe")).encode("CAF\u00c9 cafe").ids == [2, 5, 6, 3]
@@ -77,7 +77,7 @@ def test_without_settings_the_vocabulary_decides(tmp_path: Path) -> None:
     assert read(vocabulary(tmp_path, "cat", "Cat")).encode("Cat cat").ids == [2, 6, 5, 3]
 
 
-def test_what_it_does_is_said_beside_it(tmp_path: Path) -> None:
+def test_the_effective_settings_are_recorded(tmp_path: Path) -> None:
     path = vocabulary(tmp_path, "cat", "Cat", special=("[UNK]", "[CLS]", "[SEP]"))
     settings(tmp_path, model_max_length=64)
     settings_read = read_wordpiece(path, TokenizerSettings.read(tmp_path)).settings
@@ -88,18 +88,18 @@ def test_what_it_does_is_said_beside_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", " \n"])
-def test_ends_of_lines_and_a_byte_order_mark_are_no_part_of_a_token(tmp_path: Path, end: str) -> None:
+def test_line_ends_and_a_byte_order_mark_are_not_part_of_a_token(tmp_path: Path, end: str) -> None:
     path = vocabulary(tmp_path, "cat", "dog", special=("\ufeff[PAD]", *SPECIAL[1:]), end=end)
     assert read(path).encode("dog cat").ids == [2, 6, 5, 3]
     assert read(path).token_to_id("[PAD]") == 0
 
 
-def test_blank_lines_and_repeats_have_numbers_too(tmp_path: Path) -> None:
+def test_blank_and_repeated_lines_have_ids_too(tmp_path: Path) -> None:
     path = vocabulary(tmp_path, "cat", "", "cat", "dog", "", "")
     assert read(path).encode("dog cat").ids == [2, 8, 7, 3]
 
 
-def test_other_classes_are_refused_by_their_name(tmp_path: Path) -> None:
+def test_other_tokenizer_classes_are_refused_by_name(tmp_path: Path) -> None:
     path = vocabulary(tmp_path, *WORDS)
     settings(tmp_path, "config.json", tokenizer_class="BertJapaneseTokenizer")
     with pytest.raises(UserError, match=r"vocab\.txt has the class BertJapaneseTokenizer, which is not BERT's"):
@@ -115,7 +115,7 @@ def test_other_classes_are_refused_by_their_name(tmp_path: Path) -> None:
     read(path)
 
 
-def test_what_is_no_vocabulary_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_vocabulary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\[CLS\], \[SEP\] missing"):
         read(vocabulary(tmp_path, "cat", special=("[UNK]",)))
     with pytest.raises(UserError, match="the tokenizer has no words"):

@@ -1,17 +1,17 @@
 """Every code block of the README and of the documentation is run, or checked as far as it can be without running.
 
-A comment on the line before a block says how:
+A comment on the line before a block selects the check:
 
 - `<!-- check: parse -->`: the commands of a console block are parsed only, since their files do not exist; a Python
   block is compiled, and its imports are run.
 - `<!-- check: validate -->`: they are parsed, and the study or recipe is validated with every `--set`, since they need
   data, a GPU, a server or hours.
 - `<!-- check: slow -->`: the same, unless BEBERTLAB_SLOW_BLOCKS=1 is set: then they run, and their output is compared.
-- `<!-- check: recipe -->` and `<!-- check: study -->`: a YAML block is a part of a recipe or study, laid over
+- `<!-- check: recipe -->` and `<!-- check: study -->`: a YAML block is a part of a recipe or study, merged into
   `studies/recipes/bebert.yaml` or `studies/ensemble_ablation.yaml`.
 - `<!-- check: error -->`: a study is refused.
 
-Without a comment, Python and console blocks run, all of a page in one folder that holds `studies/`, and a block with
+Without a comment, Python and console blocks run, all of a page in one folder that contains `studies/`, and a block with
 `title="FILE"` is written to that file. Where a console block shows output, it is compared, except for keys, times and
 sizes of files; `...` stands for any text in a line, and on a line alone for any lines.
 """
@@ -47,7 +47,7 @@ _FENCE = re.compile(
 )
 _SNIPPET = re.compile(r'^--8<-- "(.*)"\n', flags=re.MULTILINE)
 _TITLE = re.compile(r'title="([^"]+)"')
-#: what an output has other values of in every run, and what it is compared as
+#: patterns of values that differ between runs, and their replacements
 _VOLATILE = (
     (re.compile(r"\b(?=[a-f]*[0-9])[0-9a-f]{8,64}\b"), "KEY"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\+00:00)?"), "TIME"),
@@ -55,7 +55,7 @@ _VOLATILE = (
     (re.compile(r"  \d+\.\d$", flags=re.MULTILINE), " AMOUNT"),  # the last column of a table is seconds
     (re.compile(r" +"), " "),
 )
-#: programs in console blocks that are not ours, and are not run
+#: other programs in console blocks, which are not run
 _OTHER_PROGRAMS = (
     "cd",
     "curl",
@@ -125,15 +125,15 @@ def commands(block: Block) -> list[Command]:
     """The commands of a block: lines that start with `$ `, and what follows each."""
     parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
     assert not parts[0].strip(), f"{block}: a console block starts with `$ `"
-    found = []
+    actual = []
     for part in parts[1:]:
         command, _, output = part.replace("\\\n", " ").partition("\n")
-        found.append(Command(text=command, output=output))
-    return found
+        actual.append(Command(text=command, output=output))
+    return actual
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_blocks_of_the_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_parsed_into_blocks(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = blocks(page)
     assert page.read_text(encoding="utf-8").count("```") == 2 * len(listed)
     if not listed:
@@ -193,7 +193,7 @@ def _check_yaml(block: Block) -> None:
     kind = block.check or ("study" if "recipe" in data else "recipe")
     path = Path(block.title or f"block-{kind}.yaml")
     if block.title is None:
-        path.write_text(block.text if block.check is None else _laid_over(data, kind), encoding="utf-8")
+        path.write_text(block.text if block.check is None else _merged(data, kind), encoding="utf-8")
     if kind == "recipe":
         _validate_recipe(str(block), str(path), [])
     else:
@@ -201,7 +201,7 @@ def _check_yaml(block: Block) -> None:
         _validate_study(str(block), str(path), [], exit_code=2 if kind == "error" else 0)
 
 
-def _laid_over(data: Mapping[str, Any], kind: str) -> str:
+def _merged(data: Mapping[str, Any], kind: str) -> str:
     """A part of a recipe or study as a whole one, over that of the repository."""
     base = Path(_BASES[kind])
     whole = {"extends": str(base), **data}
@@ -280,14 +280,14 @@ def _plugins() -> Iterator[str]:
 
 
 def _compare(what: str, output: str, expected: str) -> None:
-    """Compare printed output with what a page shows, but for what differs in every run."""
-    lines = [re.escape(line).replace(r"\.\.\.", "[^\n]*") for line in _lasting(expected)]
+    """Compare printed output with that on a page, except values that differ between runs."""
+    lines = [re.escape(line).replace(r"\.\.\.", "[^\n]*") for line in _normalized(expected)]
     pattern = "".join(r"(?:[^\n]*\n)*?" if line == "[^\n]*" else rf"{line}\n" for line in lines)
-    printed = "".join(f"{line}\n" for line in _lasting(output))
+    printed = "".join(f"{line}\n" for line in _normalized(output))
     assert re.fullmatch(pattern, printed), f"{what}\nprinted:\n{output}\nshown:\n{expected}"
 
 
-def _lasting(text: str) -> list[str]:
+def _normalized(text: str) -> list[str]:
     """The lines of an output without keys, times, sizes of files and widths of columns."""
     for pattern, name in _VOLATILE:
         text = pattern.sub(name, text)

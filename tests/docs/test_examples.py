@@ -1,4 +1,4 @@
-"""The example plugins of the documentation keep the contracts of their roles, and take part in a study."""
+"""The example plugins of the documentation keep the contracts of their roles and run in a study."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_sampler_draws_a_shifted_halton_sequence() -> None:
 
 
 @pytest.mark.slow
-def test_the_quantizer_takes_part_in_a_study(tmp_path: Path) -> None:
+def test_the_quantizer_runs_in_a_study(tmp_path: Path) -> None:
     plugin = ["-p", str(EXAMPLES / "my_quantizer.py")]
     study = ["study", "run", str(ROOT / "studies/weights.yaml"), "--work", str(tmp_path / "work")]
     choices = "search.student.scheme.weights=[bwn, power_sign]"

@@ -1,4 +1,4 @@
-"""The generated parts of the documentation say what the code says."""
+"""The generated parts of the documentation match the code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def generator() -> ModuleType:
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_every_part_that_a_page_asks_for_is_generated(generator: ModuleType, request_: str) -> None:
+def test_every_referenced_part_is_generated(generator: ModuleType, request_: str) -> None:
     page = f"# Title\n\n<!-- generated: {request_} -->\n\nText.\n"
     text = generator.on_page_markdown(page)
     assert text == page.replace(f"<!-- generated: {request_} -->", generator.generate(request_))
@@ -67,13 +67,13 @@ def test_options_of_a_study_include_those_of_each_searched_path_and_question(gen
 
 
 def _commands(command: click.Command, context: click.Context) -> list[tuple[str, click.Command]]:
-    found = [(context.command_path, command)]
+    actual = [(context.command_path, command)]
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             assert child is not None
-            found += _commands(child, click.Context(child, info_name=name, parent=context))
-    return found
+            actual += _commands(child, click.Context(child, info_name=name, parent=context))
+    return actual
 
 
 def test_every_command_is_listed_with_every_option(generator: ModuleType) -> None:
@@ -134,7 +134,7 @@ def test_a_part_that_does_not_exist_is_an_error(generator: ModuleType, request_:
         generator.on_page_markdown(f"<!-- generated: {request_} -->\n")
 
 
-def test_text_stays_as_it_is_written(generator: ModuleType) -> None:
+def test_text_is_passed_through_unchanged(generator: ModuleType) -> None:
     assert generator._text("s * |w| < 1, x[0], `a|b*`") == r"s \* \|w\| \< 1, x\[0\], `a\|b*`"
 
 

@@ -1,4 +1,4 @@
-"""The README and the pages point to what exists, and say the numbers of the code."""
+"""Links of the README and the pages lead to existing files, and their numbers match the code."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_exit_codes_are_those_of_the_code() -> None:
 
 def test_every_recipe_is_on_the_page_of_a_paper() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in (DOCS / "papers").glob("*.md"))
-    skipped = {"quantize.yaml"}  # no paper's: the shortest way from a quantizer to a score
+    skipped = {"quantize.yaml"}  # not from a paper: the shortest recipe from a quantizer to a score
     recipes = {path.name for path in (ROOT / "studies/recipes").glob("*.yaml")} - skipped
     assert not [name for name in recipes if f"studies/recipes/{name}" not in pages]
 
@@ -64,7 +64,7 @@ def test_every_decision_is_in_the_list_of_decisions() -> None:
     assert sorted(listed) == sorted(page.name for page in folder.glob("*.md") if page.name != "index.md")
 
 
-def test_the_sections_of_a_report_are_called_as_in_the_report() -> None:
+def test_report_sections_have_the_titles_of_the_report() -> None:
     page = (DOCS / "tutorials/reading-a-report.md").read_text(encoding="utf-8")
     report = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bebertlab/report").glob("*.py"))
     titles = re.findall(r"^## (.*)$", page, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The stages that the documentation shows: each file is a plugin, keeps the contract and does what it says."""
+"""The stages that the documentation shows: each file is a plugin that keeps the contract and works as described."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def test_sharpness_aware_training_learns_and_depends_on_its_radius(runner: Calla
     assert (trained.folder / "model.safetensors").read_bytes() != (wider.folder / "model.safetensors").read_bytes()
 
 
-def test_the_calibration_error_by_hand() -> None:
+def test_the_calibration_error_matches_manual_calculation() -> None:
     example = module("evaluation_stage")
     scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7]])
     labels = np.array([0, 1, 1])
-    # two with confidence 0.9, of which one is right; one with 0.7, which is right
+    # two with confidence 0.9, of which one is correct; one with 0.7, which is correct
     assert example.calibration_error(scores, labels, 10) == pytest.approx(100 * (2 * 0.4 + 0.3) / 3)
     assert (example.probabilities(scores) == scores).all()
     assert example.probabilities(np.log(scores) + 5) == pytest.approx(scores)

@@ -35,12 +35,12 @@ def batch() -> Batch:
     )
 
 
-def test_a_copy_is_the_same(model: BertClassifier, batch: Batch) -> None:
+def test_a_copy_is_equal(model: BertClassifier, batch: Batch) -> None:
     same = compare_models(model, deepcopy(model), batch)
     assert same.logits == same.modules == 0.0
 
 
-def test_the_module_that_differs_is_named_and_later_ones_are_not_blamed(model: BertClassifier, batch: Batch) -> None:
+def test_the_module_that_differs_is_named_and_later_modules_are_not(model: BertClassifier, batch: Batch) -> None:
     other = deepcopy(model)
     with torch.no_grad():
         dict(other.named_parameters())[f"{DOWN}.bias"][0] += 0.25
@@ -50,7 +50,7 @@ def test_the_module_that_differs_is_named_and_later_ones_are_not_blamed(model: B
     assert same.logits > 0
 
 
-def test_a_module_that_is_to_change_is_left_out(model: BertClassifier, batch: Batch) -> None:
+def test_modules_that_may_change_are_excluded(model: BertClassifier, batch: Batch) -> None:
     other = deepcopy(model)
     with torch.no_grad():
         dict(other.named_parameters())[f"{DOWN}.bias"][0] += 0.25
@@ -59,7 +59,7 @@ def test_a_module_that_is_to_change_is_left_out(model: BertClassifier, batch: Ba
     assert same.logits > 0
 
 
-def test_an_activation_on_the_border_of_two_levels_is_no_fault_of_a_module(batch: Batch) -> None:
+def test_an_activation_at_a_rounding_boundary_is_not_an_error_of_a_module(batch: Batch) -> None:
     spec = BinaryBert(weight_bits=32, activation_bits=8).spec()
     plain = random_checkpoint(SIZES, seed=0, spread=0.5)
     model = BertClassifier(SIZES, QuantSpec(inputs=spec.inputs)).double()
@@ -67,17 +67,19 @@ def test_an_activation_on_the_border_of_two_levels_is_no_fault_of_a_module(batch
     model.load_state_dict(
         {names[name]: value.double() for name, value in plain.tensors.items() if name in names}, strict=False
     )
-    found = []
-    for place in range(SIZES.hidden):  # each far below the tolerance in itself; some move an activation over a border
+    actual = []
+    for position in range(
+        SIZES.hidden
+    ):  # each far below the tolerance in itself; some move an activation across a threshold
         other = deepcopy(model)
         with torch.no_grad():
-            other.bert.embeddings.LayerNorm.bias[place].add_(9e-6)
-        found.append(compare_models(model, other, batch))
-    assert max(same.modules for same in found) < 1e-5
-    assert max(same.logits for same in found) > 1e-5
+            other.bert.embeddings.LayerNorm.bias[position].add_(9e-6)
+        actual.append(compare_models(model, other, batch))
+    assert max(same.modules for same in actual) < 1e-5
+    assert max(same.logits for same in actual) > 1e-5
 
 
-def test_not_a_number_is_the_largest_difference(model: BertClassifier, batch: Batch) -> None:
+def test_nan_is_the_largest_difference(model: BertClassifier, batch: Batch) -> None:
     other = deepcopy(model)
     with torch.no_grad():
         other.classifier.bias.fill_(math.nan)

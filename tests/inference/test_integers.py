@@ -61,7 +61,7 @@ def packed(codes: Codes) -> Int8Weight:
     weight_rows=st.booleans(),
     highest=st.sampled_from([1, 7, 64]),
 )
-def test_products_are_those_of_real_numbers_to_the_last_digits(
+def test_products_match_floats_to_the_last_digits(
     shape: tuple[int, ...],
     levels: tuple[int, int, torch.dtype],
     rows: bool,
@@ -83,14 +83,14 @@ def test_products_are_those_of_real_numbers_to_the_last_digits(
 
 @pytest.mark.parametrize("rows", [False, True])
 @pytest.mark.parametrize(("low", "dtype"), [(-128, torch.int8), (0, torch.uint8), (-100, torch.int32)])
-def test_the_first_tokens_alone(rows: bool, low: int, dtype: torch.dtype) -> None:
+def test_the_first_tokens_alone_match_the_full_product(rows: bool, low: int, dtype: torch.dtype) -> None:
     x = activations((4, 3), low, low + 255, dtype, rows=rows, offset=True)
     weight, bias = packed(matrix()), torch.zeros(OUTPUTS)
     every = weight.linear(weight.input_of(x), bias).view(4, 3, OUTPUTS)
     torch.testing.assert_close(weight.linear(weight.input_of(x, True), bias), every[:, 0])
 
 
-def test_numbers_of_the_tensor_may_have_any_shape() -> None:
+def test_scalars_may_be_tensors_of_any_shape() -> None:
     x = activations((2, 3), 0, 255, torch.uint8, rows=False, offset=True)
     assert x.offset is not None
     shaped = evolve(x, step=x.step.view(1, 1, 1), offset=x.offset.view(1, 1, 1))
@@ -100,7 +100,7 @@ def test_numbers_of_the_tensor_may_have_any_shape() -> None:
     assert torch.equal(weight.linear(weight.input_of(shaped), bias, torch.zeros_like(expected)), expected)
 
 
-def test_sums_of_whole_numbers_are_exact() -> None:
+def test_integer_sums_are_exact() -> None:
     weight, x = matrix(highest=64), activations((7,), 0, 255, torch.uint8, rows=False, offset=False)
     counts = packed(weight).count(packed(weight).input_of(x))
     assert torch.equal(counts.long(), x.levels.long() @ weight.levels.long().t())
@@ -118,7 +118,7 @@ def test_sums_of_whole_numbers_are_exact() -> None:
     ],
     ids=["offset", "scales of columns", "double precision", "many levels", "a low level", "small"],
 )
-def test_other_weights_are_not_packed(unfit: Codes) -> None:
+def test_ineligible_weights_are_not_packed(unfit: Codes) -> None:
     assert Int8Weight.of(unfit) is None
 
 
@@ -188,7 +188,7 @@ class Kernels:
 
 
 @pytest.mark.parametrize("missing", [True, False])
-def test_a_torch_without_such_products_or_with_inexact_ones_is_found_out(
+def test_missing_and_inexact_int8_products_of_torch_are_detected(
     missing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "torch", Torch(Kernels(missing=missing)))

@@ -31,7 +31,7 @@ def test_logits_are_in_dataset_order(task: Task, examples: Examples, monkeypatch
     assert torch.equal(predict(prepared, examples), logits)
 
 
-def test_passes_repeat_and_leave_the_model_as_it_was(task: Task, examples: Examples) -> None:
+def test_repeated_passes_are_equal_and_leave_the_model_unchanged(task: Task, examples: Examples) -> None:
     model = tiny_model(task).train()
     logits = predict(model, examples)
     assert model.training
@@ -39,7 +39,7 @@ def test_passes_repeat_and_leave_the_model_as_it_was(task: Task, examples: Examp
     assert torch.equal(predict(model, examples), logits)
 
 
-FAULTS = """
+COUNT_PAGE_FAULTS = """
 import resource, torch
 from bebertlab.inference.predict import keep_freed_memory
 keep_freed_memory()
@@ -57,12 +57,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not keep_freed_memory(), reason="the C library is not glibc")
-def test_freed_memory_comes_without_page_faults() -> None:
-    run = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True)
+def test_reused_memory_causes_no_page_faults() -> None:
+    run = subprocess.run([sys.executable, "-c", COUNT_PAGE_FAULTS], check=True, capture_output=True)
     assert int(run.stdout) < 15_000  # pages of 4 KiB: ten steps have 20 tensors of 5120 pages
 
 
-def test_another_c_library_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_c_libraries_are_not_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(name: object) -> object:
         return object()
 

@@ -66,7 +66,7 @@ def test_weights_are_quantized_once(quantized: Checkpoint, batch: Batch) -> None
     assert weight_calls(model) == 2 * once
 
 
-def test_the_model_stays_as_it_is_and_can_train_on(quantized: Checkpoint, batch: Batch) -> None:
+def test_the_prepared_model_leaves_the_original_unchanged_and_trainable(quantized: Checkpoint, batch: Batch) -> None:
     model = BertClassifier.from_checkpoint(quantized).train()
     modules, names = [*model.modules()], [*model.state_dict()]
     first, second = prepare(model), prepare(model, "bf16")  # any number of them at once
@@ -173,7 +173,7 @@ def test_a_sentence_gets_the_same_bits_alone_and_in_a_batch(sizes: Architecture,
 @pytest.mark.parametrize(
     "broken", ["bert.embeddings.LayerNorm.weight", "bert.encoder.layer.1.intermediate.dense.branches.0.weight"]
 )
-def test_a_model_with_nan_gives_nan(wide: BertClassifier, batch: Batch, broken: str) -> None:
+def test_a_model_with_nan_outputs_nan(wide: BertClassifier, batch: Batch, broken: str) -> None:
     with torch.no_grad():
         wide.get_parameter(broken).view(-1)[0] = torch.nan
     assert prepare(wide)(batch).logits.isnan().all()

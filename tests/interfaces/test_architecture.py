@@ -17,7 +17,7 @@ SIZES: dict[str, Any] = {
 }
 
 
-def test_sites_hold_weights_or_are_activations() -> None:
+def test_every_site_is_a_weight_or_an_activation() -> None:
     assert sorted([*WEIGHT_SITES, *ATTENTION_SITES]) == sorted(Site)
 
 
@@ -26,12 +26,12 @@ def test_heads_times_head_size_may_differ_from_hidden() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"layers": 0}, {"heads": 1.5}, {"activation": "swish"}])
-def test_sizes_that_make_no_model_are_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_sizes_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError), match=next(iter(wrong))):
         Architecture(**{**SIZES, "classes": 2, **wrong})
 
 
-def test_other_branches_leave_the_rest_of_a_design() -> None:
+def test_replacing_branches_keeps_the_rest_of_a_specification() -> None:
     spec = QuantSpec(activation="relu")
     split = spec.with_branches({"bert.pooler.dense": 2})
     assert (split.branches, split.activation) == ({"bert.pooler.dense": 2}, "relu")

@@ -15,7 +15,7 @@ from bebertlab.interfaces.quantizer import SIGNS, Codes, Quantizer
 
 
 class Plain(Quantizer):
-    """The contract and nothing else."""
+    """A quantizer without capabilities."""
 
     alphabet = SIGNS
 
@@ -48,7 +48,7 @@ def test_an_attribute_of_its_name_makes_a_capability(name: str) -> None:
     assert isinstance(quantizer, CAPABILITIES[name])
 
 
-def test_what_a_quantizer_without_capabilities_is_taken_for() -> None:
+def test_defaults_of_a_quantizer_without_capabilities() -> None:
     quantizer = Plain()
     (group,) = parameter_groups(quantizer)
     assert group.parameters == (quantizer.gain,)
@@ -57,7 +57,7 @@ def test_what_a_quantizer_without_capabilities_is_taken_for() -> None:
     assert not is_row_wise(quantizer)
 
 
-def test_what_a_quantizer_says_counts() -> None:
+def test_capabilities_that_a_quantizer_declares_are_used() -> None:
     quantizer = Capable()
     assert [group.weight_decay for group in parameter_groups(quantizer)] == [0.5]
     assert transferable_state(quantizer) == {"gain"}

@@ -40,9 +40,9 @@ class Fixed(DistillationOptions):
 CODEC = OptionsCodec(Registry().extended(((LossOptions, Labels),), PluginSource(plugin="test")))
 
 
-def test_named_losses_come_after_the_own_ones() -> None:
-    one, two = resolve_phases(Plan(), CODEC)
-    assert one == Phase(name="one", losses=(Labels(weight=2.0), Labels()), epochs=3)
+def test_named_losses_follow_the_built_in_ones() -> None:
+    item, two = resolve_phases(Plan(), CODEC)
+    assert item == Phase(name="one", losses=(Labels(weight=2.0), Labels()), epochs=3)
     assert two == Phase(name="two")
 
 
@@ -53,28 +53,28 @@ def test_a_named_loss_may_carry_options() -> None:
         resolve_phases(Fixed(Phase(name="one", named_losses=({"kind": "labels", "weigth": 0.5},))), CODEC)
 
 
-def test_a_loss_that_nobody_has_is_named() -> None:
+def test_an_unknown_loss_is_named() -> None:
     with pytest.raises(UserError, match="unknown loss 'label'; did you mean 'labels'"):
         resolve_phases(Plan(name="label"), CODEC)
 
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate", "learning_rate_factor"])
-def test_a_phase_of_nothing_is_refused(name: str) -> None:
+def test_a_phase_without_losses_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         Phase(name="empty", **{name: 0})  # type: ignore[arg-type]
 
 
-def test_a_phase_trains_the_model_itself_unless_it_says_otherwise() -> None:
+def test_a_phase_trains_the_whole_model_by_default() -> None:
     assert Phase(name="p").subnets == ((1.0, 1.0),)
 
 
-def test_every_pair_of_width_and_depth_is_a_part_the_deepest_and_widest_first() -> None:
+def test_sub_networks_are_all_pairs_of_width_and_depth_largest_first() -> None:
     parts = Phase(name="p", widths=(0.25, 1.0, 0.5), depths=(0.5, 0.75)).subnets
     assert parts == ((1.0, 0.75), (0.5, 0.75), (0.25, 0.75), (1.0, 0.5), (0.5, 0.5), (0.25, 0.5))
 
 
 @pytest.mark.parametrize("name", ["widths", "depths"])
 @pytest.mark.parametrize("parts", [(), (0.5, 0.5), (0.0,), (1.5,), (float("nan"),)])
-def test_parts_that_are_none_are_refused(name: str, parts: tuple[float, ...]) -> None:
+def test_invalid_sub_networks_are_refused(name: str, parts: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match=name):
         Phase(name="p", **{name: parts})  # type: ignore[arg-type]

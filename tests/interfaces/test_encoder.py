@@ -5,5 +5,5 @@ from bebertlab.testing.stage_runner import TinyTestEncoder
 from bebertlab.testing.tiny import tiny_task
 
 
-def test_an_encoder_need_not_know_its_sizes_before_it_runs() -> None:
+def test_an_encoder_may_learn_its_sizes_at_run_time() -> None:
     assert EncoderOptions.plan(TinyTestEncoder(), tiny_task()) is None

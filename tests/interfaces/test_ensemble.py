@@ -60,7 +60,7 @@ def test_the_problem_of_a_member_result_is_named(changes: dict[str, Any], messag
     assert bool(problem) == bool(message)
 
 
-class Whole(Ensemble):
+class ReturnsArray(Ensemble):
     def first(self, index: int, data: TrainingData) -> SampleWeights:
         return SampleWeights(sampling=Sampling.ALL, weights=np.full(len(data), 1 / len(data)))
 
@@ -68,18 +68,18 @@ class Whole(Ensemble):
         return MemberResult(weight=1.0, kept=True, error=None, next=None)
 
 
-class Counting(Whole):
+class Counting(ReturnsArray):
     def first(self, examples: int) -> SampleWeights:  # type: ignore[override]
         return SampleWeights(sampling=Sampling.ALL, weights=np.full(examples, 1 / examples))
 
 
-class Short(Whole):
+class Short(ReturnsArray):
     def update(self, index: int, weights: SampleWeights, logits: Floats | None) -> MemberResult:  # type: ignore[override]
         return MemberResult(weight=1.0, kept=True, error=None, next=None)
 
 
 def test_methods_with_another_signature_are_named() -> None:
-    assert not signature_problem(Whole())
+    assert not signature_problem(ReturnsArray())
     problem = signature_problem(Counting())
     assert problem.startswith("first(examples) is called as first(index, data); data has the ids, labels and seed")
     assert "update(index, weights, logits, data)" in signature_problem(Short())

@@ -37,7 +37,7 @@ def test_names_are_unique() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_every_metric_is_described() -> None:
+def test_every_metric_is_documented() -> None:
     assert not [info.name for info in METRICS if not info.description]
 
 
@@ -66,7 +66,7 @@ def test_unit_and_direction_follow_from_a_name(name: str, unit: str, maximize: b
     assert (info.name, info.unit, info.maximize) == (name, unit, maximize)
 
 
-def test_a_task_says_what_is_known_of_its_metrics() -> None:
+def test_a_task_describes_its_metrics() -> None:
     distance = MetricInfo(name="distance", unit="km", maximize=False)
     info = metric_info("validation/distance", [distance])
     assert (info.name, info.unit, info.maximize) == ("validation/distance", "km", False)
@@ -79,7 +79,7 @@ def test_the_metrics_of_shipped_tasks_are_as_they_are_listed() -> None:
         assert listed[info.name] == (info.unit, info.maximize, info.decimals)
 
 
-def test_names_with_parts_can_be_taken_apart() -> None:
+def test_names_of_grouped_metrics_can_be_parsed() -> None:
     assert overlap_parts(overlap("train", "validation_far", "short")) == ("train", "validation_far", "short")
     assert overlap_parts("validation/score") is None
     names = [truncated("validation"), truncated_percent("validation"), truncated("train"), "size/x"]
@@ -87,7 +87,7 @@ def test_names_with_parts_can_be_taken_apart() -> None:
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.relative_to(CORE[0].parent).as_posix())
-def test_no_other_file_spells_a_metric(path: Path) -> None:
+def test_metric_names_are_spelled_in_one_module(path: Path) -> None:
     if path.name == "metric_names.py":
         return
     code = re.sub(r'""".*?"""|#.*', "", path.read_text(encoding="utf-8"), flags=re.DOTALL)

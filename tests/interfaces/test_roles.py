@@ -1,4 +1,4 @@
-"""That everything which lists the roles follows the table."""
+"""Every list of roles is derived from the table."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_hook_of_a_new_role_is_checked_and_documented(plugin: Path) -> None:
     assert failure.error == "builtins.dict is not a subclass of OptimizerOptions"
 
 
-def test_the_command_line_knows_a_new_role(plugin: Path) -> None:
+def test_the_command_line_lists_a_new_role(plugin: Path) -> None:
     result = CliRunner().invoke(main, ["-p", str(plugin), "plugin", "list", "--role", "optimizer"])
     assert result.stdout.splitlines()[1].split(maxsplit=3)[:3] == ["optimizer", "adam", "adam.py"]
     result = CliRunner().invoke(main, ["-p", str(plugin), "plugin", "show", "optimizer:adam"])

@@ -29,7 +29,7 @@ def test_an_invalid_dimension_is_refused(fields: dict[str, Any], message: str) -
         SearchDimension(**fields)
 
 
-def test_one_and_true_and_text_are_three_choices() -> None:
+def test_1_true_and_text_are_three_choices() -> None:
     dimension = SearchDimension(choice=(1, True, "1"))
     assert [dimension.index(value) for value in (1, True, "1")] == [0, 1, 2]
     assert dimension.index(1.0) == 0
@@ -42,14 +42,14 @@ def test_numbers_have_a_range_and_choices_have_none() -> None:
         _ = SearchDimension(choice=(1, 2)).range
 
 
-def test_a_dimension_knows_its_values() -> None:
+def test_a_dimension_lists_its_values() -> None:
     integer, real = SearchDimension(integer=(1, 4)), SearchDimension(uniform=(0.0, 1.0))
     assert [integer.holds(value) for value in (1, 4, 5, 2.5, True)] == [True, True, False, False, False]
     assert [real.holds(value) for value in (0.0, 1.0, 1.1, "0")] == [True, True, False, False]
     assert [SearchDimension(choice=("a", 1)).holds(value) for value in ("a", 1.0, True)] == [True, True, False]
 
 
-def test_an_objective_is_high_or_low() -> None:
+def test_an_objective_is_maximized_or_minimized() -> None:
     assert Objective().maximize
     assert not Objective(goal="minimize").maximize
 

@@ -14,5 +14,5 @@ class Silent(SplitterOptions):
         raise NotImplementedError
 
 
-def test_a_splitter_need_not_say_what_it_makes() -> None:
+def test_a_splitter_may_leave_its_specification_undeclared() -> None:
     assert Silent().spec(QuantSpec()) is None

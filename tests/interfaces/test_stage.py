@@ -43,7 +43,7 @@ def test_an_input_is_required_unless_it_is_optional() -> None:
         Distill()
 
 
-def test_places_are_the_marked_fields() -> None:
+def test_paths_are_the_marked_fields() -> None:
     @frozen(kw_only=True)
     class Load(Distill):
         kind = "load"

@@ -31,7 +31,7 @@ def test_a_class_is_the_highest_logit_and_the_lowest_class_of_a_tie() -> None:
     assert task("no", "yes").predict(scores).tolist() == [0, 0, 1]
 
 
-def test_a_regression_is_its_only_column() -> None:
+def test_a_regression_prediction_is_the_only_column() -> None:
     assert (task("no", "yes").outputs, task().outputs) == (2, 1)
     assert task().predict(np.array([[0.25], [1.0]])).tolist() == [0.25, 1.0]
 
@@ -78,12 +78,12 @@ def test_ideal_scores_predict_the_labels(classes: tuple[str, ...]) -> None:
     assert (ideal.predict(ideal.ideal_scores(VALIDATION)) == ideal.splits[VALIDATION].labels).all()
 
 
-def test_data_are_generated_where_a_caveat_says_so() -> None:
+def test_a_caveat_marks_generated_data() -> None:
     assert not task("no", "yes").generated
     assert evolve(task("no", "yes"), caveats=(GENERATED,)).generated
 
 
-def test_a_split_is_as_long_as_its_ids() -> None:
+def test_the_length_of_a_split_is_that_of_its_ids() -> None:
     assert len(task("no", "yes").splits[VALIDATION]) == 3
 
 
@@ -120,12 +120,12 @@ def test_the_digest_of_a_split_depends_on_all_of_its_content(other: Split) -> No
     assert changed.digest != same.digest
 
 
-def test_pairs_do_not_run_into_the_texts() -> None:
+def test_texts_of_pairs_are_hashed_separately() -> None:
     assert split(("a", "b"), ("c", "d")).text_digest != split(("a", "b", "c", "d")).text_digest
     assert split(("a", "b"), ("c", "d")).text_digest != split(("c", "d"), ("a", "b")).text_digest
 
 
-def test_ids_and_the_byte_order_of_labels_do_not_count() -> None:
+def test_ids_and_the_byte_order_of_labels_do_not_change_the_digest() -> None:
     assert evolve(split(), ids=("x", "y"), labels=split().labels.astype(">i8")).digest == split().digest
 
 
@@ -140,16 +140,16 @@ def test_ids_and_the_byte_order_of_labels_do_not_count() -> None:
         {"splits": {}},
     ],
 )
-def test_classes_main_metric_and_names_of_splits_decide_the_digest_of_a_task(change: dict[str, object]) -> None:
+def test_the_digest_of_a_task_depends_on_classes_main_metric_and_names_of_splits(change: dict[str, object]) -> None:
     base = task("no", "yes")
     assert evolve(base, **change).digest != base.digest  # type: ignore[arg-type] # names of fields
 
 
-def test_the_order_of_splits_and_the_name_do_not() -> None:
+def test_the_digest_of_a_task_ignores_the_order_of_splits_and_its_name() -> None:
     base = task("no", "yes")
-    one, other = split(), split(labels=(1, 1))
-    first = evolve(base, splits={"train": one, "select": other})
-    assert evolve(first, splits={"select": other, "train": one}, name="other").digest == first.digest
+    item, other = split(), split(labels=(1, 1))
+    first = evolve(base, splits={"train": item, "select": other})
+    assert evolve(first, splits={"select": other, "train": item}, name="other").digest == first.digest
 
 
 def test_a_digest_is_computed_once_from_the_content_and_cannot_be_declared() -> None:

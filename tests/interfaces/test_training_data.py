@@ -11,7 +11,7 @@ def data(examples: int = 2000, seed: int = 0) -> TrainingData:
     return TrainingData(ids=ids, labels=np.arange(examples) % 2, seed=seed)
 
 
-def test_a_number_belongs_to_an_example_wherever_it_stands() -> None:
+def test_the_random_number_of_an_example_does_not_depend_on_its_position() -> None:
     whole = data()
     order = np.random.default_rng(0).permutation(len(whole))[:500]
     some = TrainingData(ids=tuple(whole.ids[index] for index in order), labels=whole.labels[order], seed=0)
@@ -30,7 +30,7 @@ def test_numbers_are_uniform_and_independent_between_streams_and_seeds() -> None
     assert np.abs(related).max() < 0.1
 
 
-def test_the_same_draw_everywhere() -> None:
+def test_draws_are_equal_on_every_machine() -> None:
     """Stored members depend on it."""
     assert data(3, seed=7).uniform("bagging", 0).tolist() == [
         0.5389516619810466,
@@ -39,7 +39,7 @@ def test_the_same_draw_everywhere() -> None:
     ]
 
 
-def test_labels_are_those_of_the_task_and_stay_so() -> None:
+def test_labels_are_copied_from_the_task_and_read_only() -> None:
     labels = np.arange(3)
     given = TrainingData(ids=("a", "b", "c"), labels=labels, seed=0)
     assert np.shares_memory(given.labels, labels)
@@ -49,7 +49,7 @@ def test_labels_are_those_of_the_task_and_stay_so() -> None:
     assert len(given) == 3
 
 
-def test_it_is_not_taken_for_the_labels() -> None:
+def test_training_data_cannot_be_used_as_an_array_of_labels() -> None:
     with pytest.raises(TypeError, match=r"its labels are `data.labels`"):
         _ = np.arange(3) != data(3)
     with pytest.raises(TypeError):

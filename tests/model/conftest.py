@@ -1,4 +1,4 @@
-"""A model small enough for a test, and a quantizer whose every number is known."""
+"""A model small enough for a test, and a quantizer with known values."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def codec() -> OptionsCodec:
 
 @pytest.fixture
 def everywhere() -> QuantSpec:
-    """A design with a quantizer at every site."""
+    """A specification with a quantizer at every site."""
     return QuantSpec(
         weights={site: Rounding() for site in WEIGHT_SITES},
         inputs={site: Rounding(step=0.125) for site in LINEAR_SITES},

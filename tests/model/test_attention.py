@@ -56,11 +56,11 @@ def kept(taps: frozenset[Tap] = frozenset()) -> dict[Tap, list[Tensor]]:
     return {tap: [] for tap in taps}
 
 
-def test_the_context_of_two_tokens_by_hand(sizes: Architecture) -> None:
+def test_the_context_of_two_tokens_matches_manual_calculation(sizes: Architecture) -> None:
     attention = attention_of(evolve(sizes, heads=1, head_size=1))
     q, k, v = (torch.tensor([[[a], [b]]]) for a, b in ((1.0, 0.0), (0.0, math.log(3.0)), (10.0, 20.0)))
     mask = additive_mask(torch.tensor([[True, True]]), torch.float32)
-    # token 0 looks with weights 1 : 3, token 1 with 1 : 1
+    # token 0 attends with weights 1 : 3, token 1 with 1 : 1
     torch.testing.assert_close(attention.attend(q, k, v, mask, {}), torch.tensor([[[17.5], [15.0]]]))
 
 
@@ -90,7 +90,7 @@ def test_the_fused_way_gives_the_same_numbers_and_gradients(sizes: Architecture)
         torch.testing.assert_close(fused, plain)
 
 
-def test_masked_keys_change_nothing(sizes: Architecture) -> None:
+def test_masked_keys_have_no_effect(sizes: Architecture) -> None:
     attention = attention_of(sizes)
     q, k, v = (x.detach() for x in projections(sizes))
     for taps in (frozenset[Tap](), ALL):
@@ -101,7 +101,7 @@ def test_masked_keys_change_nothing(sizes: Architecture) -> None:
         assert not torch.equal(before[0], after[0])
 
 
-def test_nothing_is_kept_that_was_not_asked_for(sizes: Architecture) -> None:
+def test_only_requested_taps_are_recorded(sizes: Architecture) -> None:
     for tap in ALL:
         taps = kept(frozenset({tap}))
         q, k, v = projections(sizes)
@@ -109,7 +109,7 @@ def test_nothing_is_kept_that_was_not_asked_for(sizes: Architecture) -> None:
         assert {name: len(values) for name, values in taps.items()} == {tap: 1}
 
 
-def test_quantizers_sit_at_the_four_places(sizes: Architecture, rounding: type[Rounding]) -> None:
+def test_quantizers_apply_at_the_four_sites(sizes: Architecture, rounding: type[Rounding]) -> None:
     attention = attention_of(sizes, QuantSpec(attention={site: rounding() for site in ATTENTION_SITES}))
     taps = kept(ALL)
     q, k, v = projections(sizes)
@@ -193,7 +193,7 @@ def everything(tokens: int) -> Tensor:
     return torch.ones(1, tokens, dtype=torch.bool)
 
 
-def test_the_context_of_three_tokens_by_hand() -> None:
+def test_the_context_of_three_tokens_matches_manual_calculation() -> None:
     attention = bi_attention_of(1, 2, Sign())
     q = torch.tensor([[[1.0, 2.0], [3.0, -1.0], [-1.0, -1.0]]])
     k = torch.tensor([[[5.0, 1.0], [1.0, -1.0], [2.0, 2.0]]])
@@ -219,8 +219,8 @@ def test_the_sign_of_a_sum_is_exact(head_size: int, scaled: bool, autocast: bool
     selected = (sums > 0).long() @ v.sign().long()
     assert torch.equal(context.sign().long(), selected.sign())
     scale = q.abs().mean() * k.abs().mean() if scaled else torch.tensor(1.0)
-    wanted = (sums / math.sqrt(head_size) * scale)[:, None]
-    torch.testing.assert_close(scores.float(), wanted, rtol=1e-2 if autocast else 1e-5, atol=0.0)
+    expected = (sums / math.sqrt(head_size) * scale)[:, None]
+    torch.testing.assert_close(scores.float(), expected, rtol=1e-2 if autocast else 1e-5, atol=0.0)
     times = v.abs().mean() if scaled else torch.tensor(1.0)
     torch.testing.assert_close(context.float(), selected * times, rtol=1e-2 if autocast else 1e-5, atol=0.0)
 
@@ -263,7 +263,7 @@ def test_probabilities_are_refused_by_name(sizes: Architecture) -> None:
         attention(hidden, mask, {Tap.PROBABILITIES: []})
 
 
-def test_a_design_without_softmax_needs_what_selects(sizes: Architecture) -> None:
+def test_a_specification_without_softmax_needs_a_key_selecting_quantizer(sizes: Architecture) -> None:
     with pytest.raises(UserError, match=r"softmax: .* attention_probabilities must select keys"):
         ModuleFactory(sizes, evolve(spec_of(Sign(), Bool()), attention={}))
 
@@ -284,19 +284,19 @@ def compare(vectors: Golden, name: str, scaled: bool) -> None:
         tap: [] for tap in (Tap.SCORES, Tap.QUERY_SIMILARITY, Tap.KEY_SIMILARITY, Tap.VALUE_SIMILARITY)
     }
     context = attention.attend(q, k, v, additive_mask(t["in/mask"].bool(), torch.float32), taps)
-    found = {"context": context} | dict(
+    actual = {"context": context} | dict(
         zip(("scores", "query_scores", "key_scores", "value_scores"), (x[0] for x in taps.values()), strict=True)
     )
     tolerances = vectors.meta["tolerance"]
     (outputs,) = (tolerance for what, tolerance in tolerances.items() if "context" in what)
-    for what, tensor in found.items():
+    for what, tensor in actual.items():
         torch.testing.assert_close(tensor, t[f"{name}/{what}"], **outputs)
-    torch.autograd.backward((context, found["scores"]), (t["in/gout_context"], t["in/gout_scores"]))
+    torch.autograd.backward((context, actual["scores"]), (t["in/gout_context"], t["in/gout_scores"]))
     for letter, x in zip("qkv", inputs, strict=True):
         torch.testing.assert_close(x.grad, t[f"{name}/grad_{letter}"], **tolerances["grads"])
 
 
-def test_a_model_without_softmax_is_stored_as_one(
+def test_a_model_without_softmax_is_stored_with_that_flag(
     checkpoint: Checkpoint, tmp_path: Path, batch: Batch, registered: Codec
 ) -> None:
     model = BertClassifier.from_checkpoint(apply_spec(checkpoint, spec_of(Sign(), Bool())))
@@ -308,21 +308,21 @@ def test_a_model_without_softmax_is_stored_as_one(
     assert not torch.equal(with_softmax.eval()(batch).logits, loaded(batch).logits)
 
 
-def test_a_folder_from_before_the_choice_has_softmax(
+def test_a_folder_without_the_softmax_flag_has_softmax(
     checkpoint: Checkpoint, tmp_path: Path, batch: Batch, registered: Codec
 ) -> None:
     spec = evolve(spec_of(Sign(), Bool()), softmax=True)
     model = BertClassifier.from_checkpoint(apply_spec(checkpoint, spec))
     save_model(model, tmp_path, registered)
-    surgery = json.loads((tmp_path / "bebertlab.json").read_text())
-    del surgery["design"]["softmax"]
-    (tmp_path / "bebertlab.json").write_text(json.dumps(surgery))
+    description = json.loads((tmp_path / "bebertlab.json").read_text())
+    del description["design"]["softmax"]
+    (tmp_path / "bebertlab.json").write_text(json.dumps(description))
     loaded = load_model(tmp_path, registered)
     assert loaded.spec == spec
     assert torch.equal(loaded.eval()(batch).logits, model.eval()(batch).logits)
 
 
-def test_a_scheme_brings_its_own_kind_of_attention(checkpoint: Checkpoint) -> None:
+def test_a_scheme_determines_its_kind_of_attention(checkpoint: Checkpoint) -> None:
     without = apply_spec(checkpoint, spec_of(Sign(), Bool()))
     assert not without.spec.softmax
     assert not without.spec.with_branches({}).softmax

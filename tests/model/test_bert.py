@@ -52,7 +52,7 @@ def test_equals_hugging_face_with_padding(square: Checkpoint, batch: Batch, acti
         torch.testing.assert_close(parameter.grad, gradients[name].grad, rtol=1e-3, atol=1e-3, msg=name)
 
 
-def test_padding_changes_nothing(checkpoint: Checkpoint, make_batch: Callable[[int, int], Batch]) -> None:
+def test_padding_does_not_change_the_outputs(checkpoint: Checkpoint, make_batch: Callable[[int, int], Batch]) -> None:
     model = BertClassifier.from_checkpoint(checkpoint)
     batch = make_batch(2, 8)
     short = Batch(
@@ -68,7 +68,7 @@ def test_padding_changes_nothing(checkpoint: Checkpoint, make_batch: Callable[[i
 
 
 @pytest.mark.parametrize("which", ["checkpoint", "quantized"])
-def test_taps_are_exactly_those_asked_for(which: str, request: pytest.FixtureRequest, batch: Batch) -> None:
+def test_taps_are_exactly_those_requested(which: str, request: pytest.FixtureRequest, batch: Batch) -> None:
     model = BertClassifier.from_checkpoint(request.getfixturevalue(which))
     plain = model(batch)
     assert plain.taps == {}
@@ -106,7 +106,7 @@ def test_tensors_of_another_size_are_refused(checkpoint: Checkpoint) -> None:
         BertClassifier.from_checkpoint(other)
 
 
-def test_a_design_that_does_not_fit_is_refused(sizes: Architecture) -> None:
+def test_a_specification_that_does_not_fit_is_refused(sizes: Architecture) -> None:
     with pytest.raises(UserError, match="no site 'bert'"):
         BertClassifier(sizes, QuantSpec(branches={"bert": 2}))
 
@@ -152,25 +152,25 @@ def _moves(gradient: Tensor | None) -> bool:
 
 
 @pytest.mark.parametrize("which", ["checkpoint", "quantized", "split"])
-def test_the_last_layer_computes_the_first_token_alone_where_hidden_states_are_not_asked_for(
+def test_the_last_layer_computes_only_the_first_token_where_hidden_states_are_not_requested(
     which: str, request: pytest.FixtureRequest, batch: Batch
 ) -> None:
     model = BertClassifier.from_checkpoint(request.getfixturevalue(which)).train()
     model(batch)  # sets what the first batch sets
-    found = []
+    actual = []
     for taps in (frozenset[Tap](), frozenset({Tap.HIDDEN})):
         model.zero_grad()
         logits = model(batch, taps).logits
         torch.autograd.backward(logits, torch.linspace(0.5, 1.5, logits.numel()).view(logits.shape))
         gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-        found.append((logits.detach(), {name: grad.clone() for name, grad in gradients.items() if grad is not None}))
-    (alone, its_gradients), (among_all, all_gradients) = found
+        actual.append((logits.detach(), {name: grad.clone() for name, grad in gradients.items() if grad is not None}))
+    (alone, its_gradients), (among_all, all_gradients) = actual
     torch.testing.assert_close(alone, among_all)
     torch.testing.assert_close(its_gradients, all_gradients, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("which", "units"), [("checkpoint", 1), ("quantized", 7)])
-def test_other_tokens_are_computed_as_far_as_quantizers_read_them(
+def test_other_tokens_are_computed_where_quantizers_read_them(
     which: str, units: int, request: pytest.FixtureRequest, batch: Batch
 ) -> None:
     model = BertClassifier.from_checkpoint(request.getfixturevalue(which))
@@ -210,7 +210,7 @@ def test_dropout_is_of_what_is_added_not_of_what_it_is_added_to(sizes: Architect
     ("architecture", "spec", "expected"),
     [("gelu", None, F.gelu), ("relu", None, F.relu), ("gelu", "relu", F.relu), ("relu", "gelu", F.gelu)],
 )
-def test_the_design_may_ask_for_an_activation(
+def test_the_specification_may_set_the_activation(
     sizes: Architecture, architecture: str, spec: str | None, expected: Callable[[Tensor], Tensor]
 ) -> None:
     up = FeedForwardUp(

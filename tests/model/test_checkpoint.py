@@ -36,20 +36,20 @@ def config(square: Architecture) -> dict[str, Any]:
     return configuration(square)
 
 
-def test_it_is_read_in_single_precision(
+def test_weights_are_read_in_single_precision(
     square: Architecture, tensors: dict[str, Tensor], config: dict[str, Any]
 ) -> None:
     for dtype in (torch.float32, torch.float16, torch.float64):
         given = {name: tensor.to(dtype) for name, tensor in tensors.items()}
         given |= {"cls.predictions.bias": torch.zeros(9), "bert.embeddings.position_ids": torch.arange(3)}
-        found = full_precision_checkpoint(given, config)
-        assert (found.architecture, found.spec) == (square, QuantSpec())
-        assert found.tensors.keys() == tensors.keys()
-        assert all(torch.equal(tensor, given[name].float()) for name, tensor in found.tensors.items())
+        actual = full_precision_checkpoint(given, config)
+        assert (actual.architecture, actual.spec) == (square, QuantSpec())
+        assert actual.tensors.keys() == tensors.keys()
+        assert all(torch.equal(tensor, given[name].float()) for name, tensor in actual.tensors.items())
 
 
 @pytest.mark.parametrize(
-    ("names", "words"),
+    ("names", "message"),
     [
         ([f"{QUERY}.SCB"], "(as in quantized checkpoints)"),
         ([f"{QUERY}.weight_scale"], "(as in quantized checkpoints)"),
@@ -67,16 +67,16 @@ def test_it_is_read_in_single_precision(
         (["bert.encoder.layer.0.more"], "unexpected: bert.encoder.layer.0.more (1,)"),
     ],
 )
-def test_tensors_without_use_are_refused_with_what_they_are(
-    tensors: dict[str, Tensor], config: dict[str, Any], names: list[str], words: str
+def test_unused_tensors_are_refused_with_a_description(
+    tensors: dict[str, Tensor], config: dict[str, Any], names: list[str], message: str
 ) -> None:
     with pytest.raises(UserError) as raised:
         full_precision_checkpoint(tensors | dict.fromkeys(names, torch.ones(1)), config)
     assert names[0] in str(raised.value)
-    assert str(raised.value).endswith(words)
+    assert str(raised.value).endswith(message)
 
 
-def test_shapes_say_as_much_as_tensors(
+def test_shapes_are_checked_like_tensors(
     square: Architecture, tensors: dict[str, Tensor], config: dict[str, Any]
 ) -> None:
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
@@ -88,7 +88,7 @@ def test_shapes_say_as_much_as_tensors(
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"architectures": ["BertForTokenClassification"]}, "whose classifier is not one of whole texts"),
         ({"num_hidden_layers": 10**7}, "num_hidden_layers is 10000000; the weights have"),
@@ -96,15 +96,15 @@ def test_shapes_say_as_much_as_tensors(
         ({"quantization_config": {"quant_method": "awq"}}, r"quantization_config \(awq\)"),
     ],
 )
-def test_a_configuration_that_contradicts_is_refused(
-    tensors: dict[str, Tensor], config: dict[str, Any], change: dict[str, Any], words: str
+def test_a_contradicting_configuration_is_refused(
+    tensors: dict[str, Tensor], config: dict[str, Any], change: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=message):
         full_precision_checkpoint(tensors, config | change)
 
 
 @pytest.mark.parametrize(
-    ("rename", "words"),
+    ("rename", "message"),
     [
         (lambda name: f"student.{name}", "no tensor is called classifier.weight, so .*: all names begin with student."),
         (lambda name: name.replace("classifier", "qa_outputs"), "names begin with bert., qa_outputs."),
@@ -120,9 +120,9 @@ def test_names_that_do_not_fit_are_described(
     tensors: dict[str, Tensor],
     config: dict[str, Any],
     rename: Callable[[str], str],
-    words: str,
+    message: str,
 ) -> None:
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=message):
         full_precision_checkpoint({rename(name): tensor for name, tensor in tensors.items()}, config)
 
 
@@ -133,7 +133,7 @@ def test_two_names_for_one_tensor_are_refused(tensors: dict[str, Tensor], config
             full_precision_checkpoint(tensors | {other: tensors[name] + 1}, config)
 
 
-def test_the_seed_decides_every_weight_and_nothing_else_does(sizes: Architecture) -> None:
+def test_every_weight_depends_on_the_seed_alone(sizes: Architecture) -> None:
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
     first = random_checkpoint(sizes, seed=3).tensors
@@ -144,15 +144,15 @@ def test_the_seed_decides_every_weight_and_nothing_else_does(sizes: Architecture
     assert [name for name in first if torch.equal(first[name], other[name]) and first[name].ndim == 2] == []
 
 
-def test_biases_are_zero_norms_one_and_padding_zero(sizes: Architecture) -> None:
+def test_initial_biases_are_0_norms_1_and_the_padding_row_0(sizes: Architecture) -> None:
     tensors = random_checkpoint(sizes, seed=0).tensors
     assert all(not tensor.any() for name, tensor in tensors.items() if name.endswith(".bias"))
     assert all((tensor == 1).all() for name, tensor in tensors.items() if name.endswith("LayerNorm.weight"))
-    words = tensors["bert.embeddings.word_embeddings.weight"]
-    assert not words[0].any()
-    assert words[1:].any(1).all()
+    embeddings = tensors["bert.embeddings.word_embeddings.weight"]
+    assert not embeddings[0].any()
+    assert embeddings[1:].any(1).all()
 
 
-def test_matrices_have_the_spread_that_is_asked_for() -> None:
+def test_matrices_have_the_requested_standard_deviation() -> None:
     tensor = random_tensor("x.weight", torch.Size([200, 200]), torch.Generator().manual_seed(0), spread=0.5)
     assert abs(float(tensor.std()) - 0.5) < 0.01

@@ -47,12 +47,12 @@ def config(by_output: object = None, by_name: object = None) -> dict[str, Any]:
         ({"0": "LABEL_0"}, {"0": 0, "1": 1}, ("0", "1")),
     ],
 )
-def test_names_of_two_outputs(by_output: object, by_name: object, names: tuple[str, ...] | None) -> None:
+def test_two_default_names_are_read(by_output: object, by_name: object, names: tuple[str, ...] | None) -> None:
     assert class_names(config(by_output, by_name), 2) == names
 
 
 @pytest.mark.parametrize(
-    ("by_output", "by_name", "words"),
+    ("by_output", "by_name", "message"),
     [
         ({"0": "a", "1": "b"}, {"a": 1, "b": 0}, "contradict each other: 0 is a, 1 is b; 0 is b, 1 is a"),
         ({"0": "a", "1": "b"}, {"c": 0, "b": 1}, "contradict each other"),
@@ -71,9 +71,9 @@ def test_names_of_two_outputs(by_output: object, by_name: object, names: tuple[s
     ],
 )
 def test_names_that_contradict_each_other_or_the_outputs_are_refused(
-    by_output: object, by_name: object, words: str
+    by_output: object, by_name: object, message: str
 ) -> None:
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=message):
         class_names(config(by_output, by_name), 2)
 
 
@@ -121,12 +121,12 @@ def test_outputs_are_matched_by_name(
     ],
 )
 def test_other_names_are_refused_with_both_orders(names: tuple[str, ...], classes: tuple[str, ...]) -> None:
-    found, wanted = ", ".join(names), ", ".join(classes)
-    with pytest.raises(UserError, match=f"are named {found}; the classes of the task are {wanted}"):
+    actual, expected = ", ".join(names), ", ".join(classes)
+    with pytest.raises(UserError, match=f"are named {actual}; the classes of the task are {expected}"):
         output_order(names, classes)
 
 
-def test_a_name_that_stands_for_another_output_contradicts() -> None:
+def test_a_label_that_refers_to_another_output_contradicts() -> None:
     assert contradicts(("entailment", "neutral", "other"), NLI)
     assert not contradicts(("other", "Entailment", "x"), NLI)
     assert contradicts(("a-b", "a b"), ("a b", "a-b"))
@@ -137,7 +137,7 @@ def test_the_output_of_a_regression_has_no_class() -> None:
         assert class_names(config(names), 1) is None
 
 
-def test_long_lists_are_cut_and_stay_on_one_line() -> None:
+def test_long_lists_are_shortened_to_one_line() -> None:
     assert listed(["a\nb", "\u00fc"]) == "'a\\nb', \u00fc"
     assert listed([str(number) for number in range(22)]).endswith("18, 19 and 2 more")
 
@@ -154,7 +154,7 @@ def test_long_lists_are_cut_and_stay_on_one_line() -> None:
         ("single_label_classification", 1, False),
     ],
 )
-def test_a_text_has_one_class_or_one_score(problem: str | None, outputs: int, fits: bool) -> None:
+def test_a_classifier_has_one_class_or_one_score_per_text(problem: str | None, outputs: int, fits: bool) -> None:
     if fits:
         check_problem({"problem_type": problem}, outputs)
         return
@@ -165,12 +165,12 @@ def test_a_text_has_one_class_or_one_score(problem: str | None, outputs: int, fi
 def test_only_the_rows_of_the_classifier_move(checkpoint: Checkpoint) -> None:
     moved = reorder_outputs(checkpoint, (2, 0, 1))
     for name, tensor in checkpoint.tensors.items():
-        wanted = tensor[[2, 0, 1]] if name.startswith("classifier.") else tensor
-        assert torch.equal(moved.tensors[name], wanted), name
+        expected = tensor[[2, 0, 1]] if name.startswith("classifier.") else tensor
+        assert torch.equal(moved.tensors[name], expected), name
     assert BertClassifier.from_checkpoint(moved).architecture == checkpoint.architecture
 
 
-def test_a_file_is_named(tmp_path: Path) -> None:
+def test_errors_name_the_file(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     with pytest.raises(SetupError, match=r"config\.json: no such file"):
         read_class_names(path, 2)

@@ -28,11 +28,11 @@ def model_of(task: Task, bits: int) -> BertClassifier:
 
 
 def batch_of(size: int, tokens: int) -> Batch:
-    words = torch.randint(4, 23, (size, tokens), generator=torch.Generator().manual_seed(size))
+    ids = torch.randint(4, 23, (size, tokens), generator=torch.Generator().manual_seed(size))
     return Batch(
         positions=torch.arange(size),
-        tokens=words,
-        segments=torch.zeros_like(words),
+        tokens=ids,
+        segments=torch.zeros_like(ids),
         mask=torch.arange(tokens).expand(size, -1) < tokens - 1,
         labels=torch.zeros(size, dtype=torch.int64),
     )
@@ -76,7 +76,7 @@ def test_only_training_is_compiled(task: Task) -> None:
     model(batch_of(2, 3))
 
 
-def test_a_machine_without_a_compiler_is_told(task: Task) -> None:
+def test_a_missing_compiler_is_an_error(task: Task) -> None:
     def backend(*_: object) -> None:
         raise RuntimeError("no g++")
 

@@ -60,7 +60,7 @@ def test_only_the_rows_of_the_batch_are_quantized_where_rows_are_independent(rou
 
 
 @pytest.mark.parametrize("rows", [True, False])
-def test_the_gradient_gathers_over_repeated_tokens_and_spares_padding(rounding: type[Rounding], rows: bool) -> None:
+def test_the_gradient_sums_over_repeated_tokens_and_skips_padding(rounding: type[Rounding], rows: bool) -> None:
     embedding = filled(QuantizedEmbedding(9, 4, 2, rounding(rows=rows)))
     embedding(TOKENS).sum().backward()
     for branch in branches_of(embedding):
@@ -78,38 +78,38 @@ def test_a_branch_without_quantizer_is_a_plain_table() -> None:
 
 @pytest.mark.parametrize("granularity", ["row", "tensor"])
 @pytest.mark.parametrize("kind", [Bwn, Twn])
-def test_gathering_first_changes_no_number(kind: type[Bwn] | type[Twn], granularity: Granularity) -> None:
+def test_gathering_before_quantizing_changes_no_value(kind: type[Bwn] | type[Twn], granularity: Granularity) -> None:
     embedding = filled(QuantizedEmbedding(9, 4, 1, kind(granularity=granularity)))
     (branch,) = branches_of(embedding)
     assert torch.equal(embedding(TOKENS), branch.weight_quantizer(branch.weight)[TOKENS])
 
 
-def test_a_learned_clip_gets_nothing_from_the_padding_token() -> None:
+def test_the_padding_token_adds_nothing_to_the_gradient_of_a_learned_clip() -> None:
     options = Uniform(bits=4, granularity="row", clip=0.5)
     branch = branches_of(filled(QuantizedEmbedding(9, 4, 1, options)))[0]
     upstream = torch.linspace(0.5, 1.5, TOKENS.numel() * 4).view(*TOKENS.shape, 4)
-    found = []
+    actual = []
     for whole in (False, True):
         branch.zero_grad()
         rows = F.embedding(TOKENS, branch.weight_quantizer(branch.weight), PADDING) if whole else branch(TOKENS)
         rows.backward(upstream)
-        found.append((branch.weight_quantizer.clip.grad.clone(), branch.weight.grad.clone()))
-    for ours, published in zip(*found, strict=True):
+        actual.append((branch.weight_quantizer.clip.grad.clone(), branch.weight.grad.clone()))
+    for ours, published in zip(*actual, strict=True):
         torch.testing.assert_close(ours, published)
 
 
-WORDS = "bert.embeddings.word_embeddings."
+PREFIX = "bert.embeddings.word_embeddings."
 
 
 def model_of(task: Task, branches: int) -> BertClassifier:
     if not branches:
         return tiny_model(task).eval()
     spec = BinaryBert().spec()
-    return tiny_model(task, spec.with_branches({WORDS[:-1]: branches})).eval()
+    return tiny_model(task, spec.with_branches({PREFIX[:-1]: branches})).eval()
 
 
 def batch_of() -> Batch:
-    tokens = torch.tensor([[2, 7, 7, 3], [2, 9, 3, 0]])  # the same word twice, and padding
+    tokens = torch.tensor([[2, 7, 7, 3], [2, 9, 3, 0]])  # a repeated token, and padding
     return Batch(
         positions=torch.arange(2),
         tokens=tokens,
@@ -120,7 +120,7 @@ def batch_of() -> Batch:
 
 
 @pytest.mark.parametrize("branches", [0, 1, 2])
-def test_gradients_are_the_same_to_the_bit_and_hold_the_rows_of_the_batch(
+def test_gradients_are_bitwise_equal_and_contain_the_rows_of_the_batch(
     branches: int, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LARGE", 100)
@@ -129,16 +129,16 @@ def test_gradients_are_the_same_to_the_bit_and_hold_the_rows_of_the_batch(
     with sparse_gradients(sparse):
         for _ in range(2):  # the second pass adds to the first
             torch.autograd.backward(sparse(batch_of()).logits.square().sum() / 2)
-    found = dict(dense.named_parameters())
-    tables = [name for name in found if name.startswith(WORDS) and name.endswith("weight")]
+    actual = dict(dense.named_parameters())
+    tables = [name for name in actual if name.startswith(PREFIX) and name.endswith("weight")]
     assert len(tables) == max(branches, 1)
     for name, parameter in sparse.named_parameters():
-        gradient, wanted = parameter.grad, found[name].grad
+        gradient, expected = parameter.grad, actual[name].grad
         assert gradient is not None
         assert gradient.is_sparse is (name in tables)
         if name in tables:
             assert gradient.coalesce().indices()[0].tolist() == [2, 3, 7, 9]
-        torch.testing.assert_close(gradient.to_dense() if gradient.is_sparse else gradient, wanted)
+        torch.testing.assert_close(gradient.to_dense() if gradient.is_sparse else gradient, expected)
 
 
 def test_afterwards_and_in_small_tables_they_are_dense(task: Task) -> None:
@@ -159,6 +159,6 @@ def test_a_table_that_is_quantized_as_a_whole_has_a_dense_gradient(task: Task, m
     model = tiny_model(task, whole).eval()
     with sparse_gradients(model):
         torch.autograd.backward(model(batch_of()).logits.sum())
-    gradient = model.get_parameter(f"{WORDS}branches.0.weight").grad
+    gradient = model.get_parameter(f"{PREFIX}branches.0.weight").grad
     assert gradient is not None
     assert not gradient.is_sparse

@@ -81,7 +81,7 @@ def test_transformers_reads_the_names_of_the_classes(
     assert read_class_names(tmp_path / "theirs" / "config.json", 3) == names
 
 
-def test_our_own_folders_name_the_classes_too(quantized: Checkpoint, tmp_path: Path, codec: Codec) -> None:
+def test_bebertlab_folders_name_the_classes(quantized: Checkpoint, tmp_path: Path, codec: Codec) -> None:
     model = BertClassifier.from_checkpoint(quantized)
     names = ("a", "b", "A_b")
     save_model(model, tmp_path, codec, classes=names)
@@ -91,7 +91,7 @@ def test_our_own_folders_name_the_classes_too(quantized: Checkpoint, tmp_path: P
         save_model(model, tmp_path, codec, classes=names[:2])
 
 
-def test_narrow_attention_needs_our_own_file(
+def test_narrow_attention_needs_the_bebertlab_format(
     checkpoint: Checkpoint, tmp_path: Path, codec: Codec, batch: Batch
 ) -> None:
     model = BertClassifier.from_checkpoint(checkpoint)
@@ -100,7 +100,7 @@ def test_narrow_attention_needs_our_own_file(
     assert same(load_model(tmp_path, codec), model, batch)
 
 
-def test_quantized_models_come_back_whole(
+def test_quantized_models_are_read_back_complete(
     quantized: Checkpoint, everywhere: QuantSpec, tmp_path: Path, codec: Codec, batch: Batch
 ) -> None:
     spec = everywhere.with_branches({"bert.pooler.dense": 2})
@@ -112,7 +112,9 @@ def test_quantized_models_come_back_whole(
     assert same(load_model(tmp_path, codec), model, batch)
 
 
-def test_transformers_refuses_what_it_would_load_by_half(quantized: Checkpoint, tmp_path: Path, codec: Codec) -> None:
+def test_transformers_refuses_what_it_would_load_incompletely(
+    quantized: Checkpoint, tmp_path: Path, codec: Codec
+) -> None:
     from transformers import AutoModelForSequenceClassification
 
     save_model(BertClassifier.from_checkpoint(quantized), tmp_path, codec)
@@ -143,7 +145,7 @@ def test_a_learned_step_stays_learned(checkpoint: Checkpoint, tmp_path: Path, ba
     save_model(model, tmp_path, codec)
     loaded = load_model(tmp_path, codec)
     stronger = evolve(batch, tokens=batch.tokens.flip(1))
-    loaded.train()(stronger)  # would set them anew if they counted as unset
+    loaded.train()(stronger)  # would initialize them again if they counted as uninitialized
     assert loaded.state_dict().keys() == model.state_dict().keys()
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in loaded.state_dict().items())
 
@@ -155,16 +157,16 @@ def test_the_same_model_gives_the_same_bytes(quantized: Checkpoint, tmp_path: Pa
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_a_tokenizer_is_written_beside_the_model(ordinary: BertClassifier, tmp_path: Path, codec: Codec) -> None:
+def test_a_tokenizer_is_written_next_to_the_model(ordinary: BertClassifier, tmp_path: Path, codec: Codec) -> None:
     from transformers import AutoTokenizer, BertTokenizer
 
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "##s"]
-    tokenizer = BertTokenizer(vocab={word: place for place, word in enumerate(words)})
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "##s"]
+    tokenizer = BertTokenizer(vocab={token: index for index, token in enumerate(vocabulary)})
     save_model(ordinary, tmp_path, codec, tokenizer)
     assert AutoTokenizer.from_pretrained(tmp_path)("cats")["input_ids"] == [2, 5, 6, 3]
 
 
-def test_what_is_missing_is_named(ordinary: BertClassifier, tmp_path: Path, codec: Codec) -> None:
+def test_missing_files_are_named(ordinary: BertClassifier, tmp_path: Path, codec: Codec) -> None:
     with pytest.raises(SetupError, match=r"nowhere.config\.json: no such file"):
         load_model(tmp_path / "nowhere", codec)
     save_model(ordinary, tmp_path, codec)
@@ -196,15 +198,15 @@ def test_an_encoder_without_classifier_is_refused(ordinary: BertClassifier, tmp_
 
 def test_damaged_files_are_refused(quantized: Checkpoint, tmp_path: Path, codec: Codec) -> None:
     save_model(BertClassifier.from_checkpoint(quantized), tmp_path, codec)
-    surgery = tmp_path / "bebertlab.json"
-    good = json.loads(surgery.read_text())
-    surgery.write_text(json.dumps(good | {"format": 99}))
+    description = tmp_path / "bebertlab.json"
+    good = json.loads(description.read_text())
+    description.write_text(json.dumps(good | {"format": 99}))
     with pytest.raises(UserError, match="format 99, this version reads 1"):
         load_model(tmp_path, codec)
-    surgery.write_text("{")
+    description.write_text("{")
     with pytest.raises(UserError, match=r"bebertlab\.json: not valid JSON"):
         load_model(tmp_path, codec)
-    surgery.write_text(json.dumps(good))
+    description.write_text(json.dumps(good))
     (tmp_path / "model.safetensors").write_bytes(b"\x80\x04pickle")
     for read in (load_model, describe_model):
         with pytest.raises(UserError, match="not a readable safetensors file"):
@@ -212,14 +214,14 @@ def test_damaged_files_are_refused(quantized: Checkpoint, tmp_path: Path, codec:
 
 
 @pytest.fixture
-def own(quantized: Checkpoint, tmp_path: Path, codec: Codec) -> Path:
+def bebertlab_folder(quantized: Checkpoint, tmp_path: Path, codec: Codec) -> Path:
     """The folder of a model that only bebertlab reads."""
     save_model(BertClassifier.from_checkpoint(quantized), tmp_path / "own", codec)
     return tmp_path / "own"
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"format": None}, "without a format number, this version reads 1"),
         ({"architecture": None}, "expected a mapping (vocabulary, "),
@@ -233,54 +235,58 @@ def own(quantized: Checkpoint, tmp_path: Path, codec: Codec) -> Path:
         ({"design": {"branches": {"bert.nowhere": 2}}}, ""),
     ],
 )
-def test_a_description_that_is_none_is_refused_in_one_line(
-    own: Path, codec: Codec, change: dict[str, object], words: str
+def test_an_invalid_description_is_refused_in_one_line(
+    bebertlab_folder: Path, codec: Codec, change: dict[str, object], message: str
 ) -> None:
-    surgery = own / "bebertlab.json"
-    good = json.loads(surgery.read_text())
+    description = bebertlab_folder / "bebertlab.json"
+    good = json.loads(description.read_text())
     sizes = change.get("architecture")
     changed = {**change, "architecture": {**good["architecture"], **sizes}} if isinstance(sizes, dict) else change
-    surgery.write_text(json.dumps(good | changed))
+    description.write_text(json.dumps(good | changed))
     for read in (load_model, describe_model):
         with pytest.raises(UserError) as raised:
-            read(own, codec)
+            read(bebertlab_folder, codec)
         text = str(raised.value)
         assert (raised.value.exit_code, len(text.splitlines())) == (2, 1)
-        assert text.startswith(str(own))
+        assert text.startswith(str(bebertlab_folder))
         assert "bebertlab.json" in text
-        assert words in text
+        assert message in text
 
 
-def test_a_description_and_a_configuration_belong_together(own: Path, codec: Codec) -> None:
-    config = json.loads((own / "config.json").read_text())
-    (own / "config.json").write_text(json.dumps(config | {"model_type": "bert"}))
+def test_a_description_and_a_configuration_belong_together(bebertlab_folder: Path, codec: Codec) -> None:
+    config = json.loads((bebertlab_folder / "config.json").read_text())
+    (bebertlab_folder / "config.json").write_text(json.dumps(config | {"model_type": "bert"}))
     with pytest.raises(
         UserError, match=r"bebertlab\.json does not belong to config\.json, which has model_type 'bert'"
     ):
-        load_model(own, codec)
-    (own / "config.json").write_text(json.dumps(config))
-    (own / "bebertlab.json").unlink()
+        load_model(bebertlab_folder, codec)
+    (bebertlab_folder / "config.json").write_text(json.dumps(config))
+    (bebertlab_folder / "bebertlab.json").unlink()
     with pytest.raises(SetupError, match=r"bebertlab\.json: no such file, but config\.json is of a model that needs"):
-        load_model(own, codec)
+        load_model(bebertlab_folder, codec)
 
 
-def test_tensors_of_another_type_are_refused_in_our_own_folders(own: Path, codec: Codec) -> None:
-    tensors = load_file(own / "model.safetensors")
-    for dtype, words in (
+def test_tensors_of_another_type_are_refused_in_bebertlab_folders(bebertlab_folder: Path, codec: Codec) -> None:
+    tensors = load_file(bebertlab_folder / "model.safetensors")
+    for dtype, message in (
         (torch.int8, "is of type int8; expected float32 or"),
         (torch.complex64, "is of type complex64"),
     ):
-        save_file(tensors | {"classifier.bias": tensors["classifier.bias"].to(dtype)}, own / "model.safetensors")
+        save_file(
+            tensors | {"classifier.bias": tensors["classifier.bias"].to(dtype)}, bebertlab_folder / "model.safetensors"
+        )
         for read in (load_model, describe_model):
-            with pytest.raises(UserError, match=rf"own.model\.safetensors: classifier\.bias {words}"):
-                read(own, codec)
-    save_file(tensors | {"classifier.bias": tensors["classifier.bias"].half()}, own / "model.safetensors")
-    assert load_model(own, codec).classifier.bias.dtype == torch.float32
+            with pytest.raises(UserError, match=rf"own.model\.safetensors: classifier\.bias {message}"):
+                read(bebertlab_folder, codec)
+    save_file(tensors | {"classifier.bias": tensors["classifier.bias"].half()}, bebertlab_folder / "model.safetensors")
+    assert load_model(bebertlab_folder, codec).classifier.bias.dtype == torch.float32
 
 
-def test_numbers_that_are_not_finite_are_refused(own: Path, ordinary: BertClassifier, codec: Codec) -> None:
-    save_model(ordinary, own.parent / "ordinary", codec)
-    for folder in (own, own.parent / "ordinary"):
+def test_numbers_that_are_not_finite_are_refused(
+    bebertlab_folder: Path, ordinary: BertClassifier, codec: Codec
+) -> None:
+    save_model(ordinary, bebertlab_folder.parent / "ordinary", codec)
+    for folder in (bebertlab_folder, bebertlab_folder.parent / "ordinary"):
         tensors = load_file(folder / "model.safetensors")
         tensors["classifier.bias"][0] = torch.nan
         save_file(tensors, folder / "model.safetensors")
@@ -289,7 +295,7 @@ def test_numbers_that_are_not_finite_are_refused(own: Path, ordinary: BertClassi
         assert str(folder / "model.safetensors") in str(raised.value)
 
 
-def test_other_kinds_of_files_are_read_as_well(
+def test_other_weight_file_formats_are_read(
     ordinary: BertClassifier, tmp_path: Path, codec: Codec, batch: Batch
 ) -> None:
     save_model(ordinary, tmp_path, codec)
@@ -306,7 +312,7 @@ def test_other_kinds_of_files_are_read_as_well(
     assert same(load_model(tmp_path, codec), ordinary, batch)
 
 
-def test_an_adapter_is_no_model(ordinary: BertClassifier, tmp_path: Path, codec: Codec) -> None:
+def test_an_adapter_is_not_a_model(ordinary: BertClassifier, tmp_path: Path, codec: Codec) -> None:
     save_model(ordinary, tmp_path, codec)
     (tmp_path / "adapter_config.json").write_text("{}")
     for read in (load_model, describe_model):

@@ -27,7 +27,7 @@ def square(sizes: Architecture) -> Architecture:
     return evolve(sizes, heads=4, head_size=4, activation="relu", dropout=0.2, norm_epsilon=1e-6)
 
 
-def test_the_configuration_says_the_sizes(square: Architecture) -> None:
+def test_sizes_are_read_from_the_configuration(square: Architecture) -> None:
     assert architecture_of(configuration(square), square.classes) == square
 
 
@@ -41,7 +41,7 @@ def test_transformers_reads_the_same(square: Architecture) -> None:
     assert BertConfig(**configuration(evolve(square, classes=1))).problem_type == "regression"
 
 
-def test_what_old_configurations_leave_out_has_a_default(square: Architecture) -> None:
+def test_keys_missing_in_old_configurations_have_defaults(square: Architecture) -> None:
     kept = configuration(evolve(square, dropout=0.1, norm_epsilon=1e-12))
     for name in (
         "type_vocab_size",
@@ -55,7 +55,7 @@ def test_what_old_configurations_leave_out_has_a_default(square: Architecture) -
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"model_type": "roberta"}, "model_type is 'roberta'; only 'bert'"),
         ({"position_embedding_type": "relative_key"}, "only 'absolute'"),
@@ -75,8 +75,8 @@ def test_what_old_configurations_leave_out_has_a_default(square: Architecture) -
         ({"quantization_config": {"quant_method": "quanto"}}, r"has quantization_config \(quanto\)"),
     ],
 )
-def test_other_models_are_refused(square: Architecture, change: dict[str, Any], words: str) -> None:
-    with pytest.raises(UserError, match=words):
+def test_other_models_are_refused(square: Architecture, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         architecture_of(configuration(square) | change, 2)
 
 
@@ -87,14 +87,14 @@ def test_missing_sizes_are_named(square: Architecture) -> None:
         architecture_of(config, 2)
 
 
-def test_a_number_of_published_code_has_a_type() -> None:
+def test_numbers_of_published_configurations_are_converted() -> None:
     assert config_number({"clip": 2}, "clip", 2.5) == 2
     assert config_number({}, "clip", 2.5) == 2.5
     with pytest.raises(UserError, match=r"config\.json: clip is '2'; expected a number"):
         config_number({"clip": "2"}, "clip", 2.5)
 
 
-def test_bits_that_nobody_names_are_full_precision_unless_tensors_say_otherwise() -> None:
+def test_unset_bits_mean_full_precision_unless_tensors_show_otherwise() -> None:
     assert quantized_bits({}, []) == (32, 32)
     assert quantized_bits({"weight_bits": 1, "input_bits": 4}, ["a.clip"]) == (1, 4)
     with pytest.raises(UserError, match=r"lacks input_bits, but a\.clip belongs to a quantized model"):
@@ -103,7 +103,7 @@ def test_bits_that_nobody_names_are_full_precision_unless_tensors_say_otherwise(
         quantized_bits({"weight_bits": None, "input_bits": 8}, [])
 
 
-def test_old_names_become_new_ones() -> None:
+def test_old_parameter_names_are_translated() -> None:
     old = {
         "bert.embeddings.LayerNorm.gamma": 0,
         "embeddings.LayerNorm.beta": 1,
@@ -121,7 +121,7 @@ def test_old_names_become_new_ones() -> None:
     }
 
 
-def test_two_ages_of_one_name_are_refused() -> None:
+def test_the_old_and_the_new_name_of_one_tensor_are_refused() -> None:
     tensors = {"embeddings.LayerNorm.gamma": torch.ones(1), "bert.embeddings.LayerNorm.weight": torch.ones(1)}
     with pytest.raises(UserError, match=r"gamma and \S+weight are both called bert\.embeddings\.LayerNorm\.weight"):
         modern_names(tensors)
@@ -161,16 +161,16 @@ def one_line(error: UserError) -> str:
         BERT,
         {},
         {"model_type": None, "architectures": None, "quantization_config": None, "pruned_heads": {}},
-        {"architectures": ["BertForTokenClassification"]},  # its encoder is as good as any
+        {"architectures": ["BertForTokenClassification"]},  # its encoder can be used
         {"is_decoder": False, "add_cross_attention": False, "chunk_size_feed_forward": 4, "auto_map": None},
     ],
 )
-def test_a_bert_is_one_whatever_its_head(config: dict[str, Any]) -> None:
+def test_a_bert_with_any_head_is_recognized(config: dict[str, Any]) -> None:
     check_config(config)
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("config", "message"),
     [
         ({"model_type": "roberta"}, "model_type is 'roberta'; only 'bert' is supported"),
         ({"model_type": ["bert"]}, "only 'bert' is supported"),
@@ -202,13 +202,13 @@ def test_a_bert_is_one_whatever_its_head(config: dict[str, Any]) -> None:
         ({"pruned_heads": {"0": [1]}}, "pruned_heads is {'0': [1]}: attention heads were removed"),
     ],
 )
-def test_other_models_are_refused_by_the_key_that_says_so(config: dict[str, Any], words: str) -> None:
+def test_other_models_are_refused_with_the_key_that_shows_it(config: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError) as raised:
         check_config({**BERT, **config} if "architectures" not in config else config)
-    assert words in one_line(raised.value)
+    assert message in one_line(raised.value)
 
 
-def test_a_quantized_model_of_published_code_is_sent_to_its_importer() -> None:
+def test_a_quantized_model_of_published_code_is_referred_to_its_importer() -> None:
     check_unquantized({"weight_bits": 32, "input_bits": None})
     for config in ({"weight_bits": 2}, {"weight_bits": 32, "input_bits": 8}, {"weight_bits": "1"}):
         with pytest.raises(UserError, match=r"`bebertlab model import` with the --format of that code"):
@@ -221,7 +221,7 @@ def test_a_quantized_model_of_published_code_is_sent_to_its_importer() -> None:
         (BERT, 2),
         ({}, 7),
         ({"num_labels": 3, "id2label": {}}, 3),
-        ({"architectures": ["BertForMaskedLM"]}, 2),  # what published code started from
+        ({"architectures": ["BertForMaskedLM"]}, 2),  # starting point of the published code
     ],
 )
 def test_classifiers_of_texts_pass(config: dict[str, Any], outputs: int) -> None:
@@ -229,7 +229,7 @@ def test_classifiers_of_texts_pass(config: dict[str, Any], outputs: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("config", "message"),
     [
         (
             {"architectures": ["BertForTokenClassification"]},
@@ -241,13 +241,13 @@ def test_classifiers_of_texts_pass(config: dict[str, Any], outputs: int) -> None
         ({"num_labels": 3}, "num_labels names 3 classes; the classifier has 2 outputs"),
     ],
 )
-def test_other_heads_are_refused(config: dict[str, Any], words: str) -> None:
+def test_other_heads_are_refused(config: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError) as raised:
         check_head({**BERT, **config}, 2)
-    assert words in one_line(raised.value)
+    assert message in one_line(raised.value)
 
 
-def test_a_regression_has_one_output_in_its_configuration_too() -> None:
+def test_a_regression_has_one_output_in_its_configuration() -> None:
     check_head({"id2label": {"0": "LABEL_0"}}, 1)
     with pytest.raises(UserError, match="id2label names 2 classes; the classifier has 1 outputs"):
         check_head(BERT, 1)

@@ -44,7 +44,7 @@ def test_a_new_linear_map_is_zero_and_draws_no_random_numbers() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_the_sum_by_hand(rounding: type[Rounding]) -> None:
+def test_the_output_matches_manual_calculation(rounding: type[Rounding]) -> None:
     layer = QuantizedLinear(1, 1, 2, rounding(step=0.5), rounding(step=1.0))
     with torch.no_grad():
         for branch, weight, bias in zip(branches_of(layer), (0.6, -1.1), (10.0, 20.0), strict=True):
@@ -92,7 +92,7 @@ def test_without_input_quantizers_there_is_one_product(rounding: type[Rounding])
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(0.1, 1), (9.0, 2)])
-def test_branches_of_the_same_input_take_one_product(scale: float, expected: int) -> None:
+def test_branches_with_equal_inputs_share_one_product(scale: float, expected: int) -> None:
     layer = filled(QuantizedLinear(6, 4, 2, Bwn(), Uniform()))
     with torch.no_grad():
         branches_of(layer)[1].input_quantizer.clip.mul_(0.9)
@@ -133,7 +133,9 @@ def test_a_site_without_options_has_no_quantizer(rounding: type[Rounding]) -> No
     ids=["none", "tensor", "row", "lsq"],
 )
 @pytest.mark.parametrize("branches", [1, 2])
-def test_the_first_token_alone_gets_what_it_gets_among_all(branches: int, activations: QuantizerOptions | None) -> None:
+def test_the_first_token_alone_equals_that_of_the_full_output(
+    branches: int, activations: QuantizerOptions | None
+) -> None:
     layer = filled(QuantizedLinear(384, 192, branches, Bwn(), activations)).eval()
     if isinstance(activations, Uniform):
         with torch.no_grad():

@@ -52,14 +52,14 @@ def plain(*names: str) -> list[str]:
         "model.module._orig_mod.model.",
         "_forward_module.model.",
         "_fsdp_wrapped_module._orig_mod.",
-        "model.bert.",  # a script that calls its classifier `bert`
+        "model.bert.",  # a script that names its classifier `bert`
     ],
 )
-def test_what_wrappers_put_before_all_names_is_taken_off(prefix: str) -> None:
+def test_prefixes_of_wrappers_are_removed(prefix: str) -> None:
     assert plain(*(prefix + name for name in PLAIN)) == list(PLAIN)
 
 
-def test_what_wrappers_put_inside_names_is_taken_out() -> None:
+def test_infixes_of_wrappers_are_removed() -> None:
     inside = [
         "_fsdp_wrapped_module.bert.embeddings._checkpoint_wrapped_module.LayerNorm.weight",
         "bert.module.encoder.layer.0._orig_mod.output._fsdp_wrapped_module.dense.bias",
@@ -68,14 +68,14 @@ def test_what_wrappers_put_inside_names_is_taken_out() -> None:
     assert plain(*inside) == list(PLAIN)
 
 
-def test_an_encoder_keeps_its_own_name() -> None:
+def test_an_encoder_keeps_its_prefix() -> None:
     encoder = ["bert.embeddings.LayerNorm.weight", "bert.pooler.dense.bias"]
     assert plain(*encoder) == encoder
     assert plain(*(f"model.{name}" for name in encoder)) == encoder
     assert plain(*(f"bert.{name}" for name in encoder)) == encoder
 
 
-def test_the_mean_of_several_models_is_a_model() -> None:
+def test_the_prefix_of_an_averaged_model_is_removed() -> None:
     assert plain("n_averaged", *(f"module.{name}" for name in PLAIN)) == list(PLAIN)
 
 
@@ -90,7 +90,7 @@ def test_the_mean_of_several_models_is_a_model() -> None:
         (),
     ],
 )
-def test_other_names_stay(names: tuple[str, ...]) -> None:
+def test_other_names_are_unchanged(names: tuple[str, ...]) -> None:
     assert plain(*names) == list(names)
 
 
@@ -101,7 +101,7 @@ def test_two_tensors_of_one_name_are_refused() -> None:
         renamed({"x": 0, "y": 0}, {"x": "z", "y": "z"})
 
 
-def test_names_are_described_by_how_they_begin() -> None:
+def test_names_are_grouped_by_prefix() -> None:
     assert describe_names(["a.b", "a.c"]) == "all names begin with a."
     assert describe_names(["b.c", "a.b", "d"]) == "names begin with a., b., d"
     assert describe_names([f"{letter}.x" for letter in "abcdefg"]) == "names begin with a., b., c., d., e. and 2 others"
@@ -131,7 +131,7 @@ def test_every_tensor_has_one_meaning(names: list[str]) -> None:
     assert {name for name in plain if is_bias(name)} == {name for name in plain if name.endswith(".bias")}
 
 
-def test_quantized_names_are_taken_apart(names: list[str]) -> None:
+def test_quantized_names_are_split_into_module_branch_and_parameter(names: list[str]) -> None:
     parsed = [quantized for name in names if (quantized := parse_quantized_name(name)) is not None]
     assert {quantized.quantizer for quantized in parsed} == {
         None,
@@ -164,11 +164,11 @@ def test_layers_are_read_and_renumbered(name: str, index: int | None) -> None:
         ("classifier.bias", "classifier.bias"),
     ],
 )
-def test_old_names_become_those_of_today(old: str, new: str) -> None:
+def test_old_names_become_current_names(old: str, new: str) -> None:
     assert modern_name(old) == new
 
 
-def test_biases_may_be_zero_and_matrices_may_not() -> None:
+def test_biases_may_be_all_zero_and_matrices_may_not() -> None:
     assert is_never_zero("bert.embeddings.LayerNorm.gamma")
     assert is_never_zero(f"{layer_path(0)}.attention.self.query.weight")
     assert not is_never_zero(f"{layer_path(0)}.attention.self.query.bias")

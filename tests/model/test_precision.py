@@ -42,14 +42,14 @@ def state(model: BertClassifier) -> torch.Tensor:
 def test_training_in_bf16_repeats_and_keeps_weights_in_float(
     bits: int | None, task: Task, set_up_training: SetUpTraining, labels_phase: Phase
 ) -> None:
-    found = []
+    actual = []
     for precision in ("bf16", "bf16", "fp32"):
         model = model_of(task, bits)
         fit(model, labels_phase, set_up_training(train_precision=precision, train_epochs=1))
         assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
-        found.append(state(model))
-    assert torch.equal(found[0], found[1])
-    assert not torch.equal(found[0], found[2])
+        actual.append(state(model))
+    assert torch.equal(actual[0], actual[1])
+    assert not torch.equal(actual[0], actual[2])
 
 
 def test_a_model_learns_in_bf16(set_up_training: SetUpTraining, labels_phase: Phase) -> None:
@@ -120,11 +120,11 @@ def test_names_of_precisions() -> None:
         ("flags\t\t: fpu avx2 avx512f\n", False),
     ],
 )
-def test_what_the_processor_says_is_believed(
+def test_bf16_support_is_read_from_the_processor(
     text: str, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "_CPUINFO", tmp_path / "cpuinfo")
-    assert multiplies_in_bf16("cpu")  # nobody says that it does not
+    assert multiplies_in_bf16("cpu")  # assumed without information
     (tmp_path / "cpuinfo").write_text(text)
     assert multiplies_in_bf16("cpu") is known
     module._warn.cache_clear()

@@ -27,13 +27,13 @@ def test_the_value_is_exact_and_the_gradient_passes() -> None:
     assert x.grad.tolist() == [2.0, 3.0]
 
 
-def test_no_gradient_goes_through_the_value() -> None:
+def test_no_gradient_passes_through_the_value() -> None:
     w, x = (torch.ones(2, requires_grad=True) for _ in range(2))
     torch.autograd.backward(straight_through(3 * w, x).sum())
     assert w.grad is None
 
 
-def test_the_gradient_follows_what_x_is_made_of() -> None:
+def test_the_gradient_follows_the_inputs_of_x() -> None:
     w = torch.tensor([0.5, 2.0], requires_grad=True)
     torch.autograd.backward(straight_through(w.sign(), w.clamp(-1, 1)).sum())
     assert w.grad is not None
@@ -45,9 +45,9 @@ def test_sign_has_no_zero(dtype: torch.dtype) -> None:
     x = torch.tensor([-1e-30, -0.0, 0.0, 1e-30, -5.0, float("inf")], dtype=dtype)
     assert sign(x).tolist() == [-1.0, 1.0, 1.0, 1.0, -1.0, 1.0]
     assert sign(x).dtype == dtype
-    own = x.clone()
-    assert sign(own, out=own) is own
-    assert torch.equal(own, sign(x))
+    output = x.clone()
+    assert sign(output, out=output) is output
+    assert torch.equal(output, sign(x))
 
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16]
@@ -56,7 +56,7 @@ DTYPES = [torch.float32, torch.float64, torch.bfloat16]
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("end", [1.0, 7.0])
-def test_the_ends_are_inside_unless_strict(dtype: torch.dtype, strict: bool, end: float) -> None:
+def test_window_ends_are_inclusive_unless_strict(dtype: torch.dtype, strict: bool, end: float) -> None:
     last = torch.tensor(end, dtype=dtype)
     beyond, before = last * (1 + torch.finfo(dtype).eps), last * (1 - torch.finfo(dtype).eps)
     x = torch.stack([-beyond, -last, -before, 0 * last, before, last, beyond]).requires_grad_()
@@ -77,7 +77,7 @@ def test_an_end_may_be_zero(dtype: torch.dtype) -> None:
     assert mask_gradient(ones, x, 0, 1, strict=True).tolist() == [0, 0, 0, 1]
 
 
-def test_what_is_no_number_is_inside_as_the_kernel_has_it() -> None:
+def test_nan_is_inside_as_in_the_kernel() -> None:
     assert mask_gradient(torch.ones(1), torch.tensor([torch.nan]), -1, 1).tolist() == [1.0]
 
 
@@ -110,7 +110,7 @@ def test_half_precision_becomes_single(dtype: torch.dtype, wide: torch.dtype) ->
     assert at_least_float32(x).tolist() == [0.5, -2.0]
 
 
-def test_what_is_wide_is_not_copied() -> None:
+def test_wide_tensors_are_not_copied() -> None:
     x = torch.zeros(2)
     assert at_least_float32(x) is x
 
@@ -122,14 +122,14 @@ def test_other_numbers_are_refused(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.uint8])
-def test_levels_get_the_smallest_dtype_that_holds_them(dtype: torch.dtype) -> None:
+def test_levels_get_the_smallest_dtype_that_represents_them(dtype: torch.dtype) -> None:
     limits = torch.iinfo(dtype)
     assert integer_dtype(limits.min, limits.max) is dtype
     assert integer_dtype(limits.min - 1, limits.max) is not dtype
     assert integer_dtype(limits.min, limits.max + 1) is not dtype
 
 
-def test_zero_counts_as_one_unless_it_is_kept() -> None:
+def test_zero_counts_as_positive_unless_kept() -> None:
     x = torch.tensor([-0.5, -0.0, 0.0, 2.0])
     assert sign(x).tolist() == [-1.0, 1.0, 1.0, 1.0]
     assert sign(x, keep_zero=True).tolist() == [-1.0, 0.0, 0.0, 1.0]

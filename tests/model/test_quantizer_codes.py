@@ -88,7 +88,7 @@ class DoubleStep(Ternary):
 
 class NoCodes(Ternary):
     def encode(self, x: Tensor) -> Codes:
-        return x  # type: ignore[return-value] # what this is about
+        return x  # type: ignore[return-value] # the error under test
 
 
 class Fails(Ternary):
@@ -111,8 +111,8 @@ class Unscaled(Shifted):
 
 
 @frozen(kw_only=True)
-class Made(QuantizerOptions):
-    kind = "made"
+class FactoryOptions(QuantizerOptions):
+    kind = "factory"
     make: Callable[[], Quantizer] = field(default=Ternary)
 
     def build(self, shape: torch.Size) -> Quantizer:
@@ -158,9 +158,9 @@ def test_each_way_to_break_the_contract_is_named_for_weights(
     checkpoint: Checkpoint, make: type[Quantizer], violation: str
 ) -> None:
     spread = evolve(checkpoint, tensors={name: 5 * tensor for name, tensor in checkpoint.tensors.items()})
-    broken = model(spread, weights={Site.KEY: Made(make=make)})
-    place = r"quantizer 'made' \(weights\.key, bert\.encoder\.layer\.0\.attention\.self\.key\.branches\.0\.weight_"
-    with pytest.raises(BrokenQuantizer, match=rf"^{place}quantizer\): {violation}{EXPLAINED}"):
+    broken = model(spread, weights={Site.KEY: FactoryOptions(make=make)})
+    start = r"quantizer 'factory' \(weights\.key, bert\.encoder\.layer\.0\.attention\.self\.key\.branches\.0\.weight_"
+    with pytest.raises(BrokenQuantizer, match=rf"^{start}quantizer\): {violation}{EXPLAINED}"):
         check_weight_codes(broken)
 
 
@@ -168,15 +168,15 @@ def test_each_way_to_break_the_contract_is_named_for_weights(
 def test_each_way_to_break_the_contract_is_named_for_activations(
     checkpoint: Checkpoint, batch: Batch, make: type[Quantizer], violation: str
 ) -> None:
-    broken = model(checkpoint, inputs={Site.FFN_UP: Made(make=make)})
-    place = r"quantizer 'made' \(inputs\.ffn_up, bert\.encoder\.layer\.0\.intermediate\.dense\.branches\.0\.input_"
-    with pytest.raises(BrokenQuantizer, match=rf"^{place}quantizer\): {violation}{EXPLAINED}"):
+    broken = model(checkpoint, inputs={Site.FFN_UP: FactoryOptions(make=make)})
+    start = r"quantizer 'factory' \(inputs\.ffn_up, bert\.encoder\.layer\.0\.intermediate\.dense\.branches\.0\.input_"
+    with pytest.raises(BrokenQuantizer, match=rf"^{start}quantizer\): {violation}{EXPLAINED}"):
         run(broken, batch)
 
 
 @pytest.mark.parametrize("site", WEIGHT_SITES)
 def test_the_second_branch_of_every_weight_is_checked(sizes: Architecture, site: Site) -> None:
-    spec = QuantSpec(weights={site: Made()}).with_branches(
+    spec = QuantSpec(weights={site: FactoryOptions()}).with_branches(
         {path: 2 for path, at in quantizable_modules(sizes).items() if at is site}
     )
     two = BertClassifier(sizes, spec)
@@ -195,7 +195,7 @@ def test_the_inputs_of_the_second_branch_of_every_linear_map_are_checked(
     sizes: Architecture, batch: Batch, site: Site
 ) -> None:
     paths = {path: 2 for path, at in quantizable_modules(sizes).items() if at is site}
-    two = BertClassifier(sizes, QuantSpec(inputs={site: Made()}).with_branches(paths))
+    two = BertClassifier(sizes, QuantSpec(inputs={site: FactoryOptions()}).with_branches(paths))
     with torch.no_grad():
         for parameter in two.parameters():
             parameter.fill_(1.0)
@@ -212,7 +212,7 @@ def test_the_inputs_of_the_second_branch_of_every_linear_map_are_checked(
 def test_the_activations_in_attention_are_checked(
     checkpoint: Checkpoint, batch: Batch, site: Site, training: bool
 ) -> None:
-    broken = model(checkpoint, attention={site: Made(), **dict.fromkeys(ATTENTION_SITES, Made())})
+    broken = model(checkpoint, attention={site: FactoryOptions(), **dict.fromkeys(ATTENTION_SITES, FactoryOptions())})
     attention: Any = broken.get_submodule(ATTENTION)
     attention.quantizers[site] = Shifted()
     with pytest.raises(BrokenQuantizer, match=rf"\(attention\.{site}, {ATTENTION}\.quantizers\.{site}\): encode\(x\)"):
@@ -220,17 +220,19 @@ def test_the_activations_in_attention_are_checked(
 
 
 def test_quantizers_that_attention_does_not_call_by_forward_are_checked(checkpoint: Checkpoint, batch: Batch) -> None:
-    sites = {Site.ATTENTION_PROBABILITIES: Bool(), Site.ATTENTION_KEY: Made(make=Unscaled)}
+    sites = {Site.ATTENTION_PROBABILITIES: Bool(), Site.ATTENTION_KEY: FactoryOptions(make=Unscaled)}
     spec = QuantSpec(attention=sites, softmax=False)
     with pytest.raises(BrokenQuantizer, match=r"\(attention\.attention_key, .*differs"):
         run(BertClassifier.from_checkpoint(apply_spec(checkpoint, spec)), batch)
 
 
 @pytest.mark.parametrize(("quantized", "kind"), [(False, FixedLinear), (True, IntegerLinear)])
-def test_prepared_models_are_checked_in_whatever_way_they_multiply(
+def test_prepared_models_are_checked_with_float_and_integer_weights(
     sizes: Architecture, batch: Batch, quantized: bool, kind: type
 ) -> None:
-    spec = QuantSpec(weights={Site.FFN_UP: Made()} if quantized else {}, inputs={Site.FFN_UP: Made(make=Shifted)})
+    spec = QuantSpec(
+        weights={Site.FFN_UP: FactoryOptions()} if quantized else {}, inputs={Site.FFN_UP: FactoryOptions(make=Shifted)}
+    )
     broken = BertClassifier.from_checkpoint(apply_spec(random_checkpoint(sizes, seed=0, spread=0.3), spec))
     assert isinstance(prepare(broken).network.get_submodule("bert.encoder.layer.0.intermediate.dense"), kind)
     with pytest.raises(BrokenQuantizer, match=r"\(inputs\.ffn_up, "):
@@ -241,7 +243,7 @@ def test_only_the_first_examples_of_the_first_input_are_checked(
     checkpoint: Checkpoint, make_batch: Callable[[int, int], Batch]
 ) -> None:
     batch = make_batch(100, 12)
-    checked = model(checkpoint, inputs={Site.FFN_UP: Made()})
+    checked = model(checkpoint, inputs={Site.FFN_UP: FactoryOptions()})
     encoded: list[torch.Size] = []
 
     class Counts(Ternary):
@@ -259,7 +261,7 @@ def test_only_the_first_examples_of_the_first_input_are_checked(
     assert encoded == [torch.Size([85, 12, 16])] * checked.architecture.layers  # 2^14 elements
 
 
-def test_nothing_stays_behind(checkpoint: Checkpoint, batch: Batch) -> None:
+def test_checks_leave_the_model_unchanged(checkpoint: Checkpoint, batch: Batch) -> None:
     lsq = Lsq()
     quantized = model(
         checkpoint,
@@ -281,15 +283,15 @@ def test_nothing_stays_behind(checkpoint: Checkpoint, batch: Batch) -> None:
 
 
 def test_a_quantizer_is_checked_in_evaluation_mode_and_full_precision(checkpoint: Checkpoint, batch: Batch) -> None:
-    sites = {Site.FFN_DOWN: Made(make=TrainingOnly)}
+    sites = {Site.FFN_DOWN: FactoryOptions(make=TrainingOnly)}
     quantized = model(checkpoint, weights=sites, inputs=sites).train()
     check_weight_codes(quantized)
     with torch.autocast("cpu", dtype=torch.bfloat16), check_activation_codes(quantized):
         quantized(batch)
 
 
-def test_values_that_are_not_finite_are_not_blamed_on_a_quantizer(checkpoint: Checkpoint, batch: Batch) -> None:
-    diverged = model(checkpoint, weights={Site.KEY: Made()}, inputs={Site.KEY: Made()})
+def test_values_that_are_not_finite_are_no_error_of_a_quantizer(checkpoint: Checkpoint, batch: Batch) -> None:
+    diverged = model(checkpoint, weights={Site.KEY: FactoryOptions()}, inputs={Site.KEY: FactoryOptions()})
     with torch.no_grad():
         for parameter in diverged.parameters():
             parameter.view(-1)[::3] = torch.nan

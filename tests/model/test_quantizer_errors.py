@@ -62,7 +62,7 @@ class DividesByZero(Identity):
         return x / torch.zeros_like(x)
 
 
-class Nothing(Identity):
+class ReturnsNone(Identity):
     def forward(self, x: Tensor) -> Tensor:
         return None  # type: ignore[return-value] # what this is about
 
@@ -72,7 +72,7 @@ class NoAlphabet(Identity):
 
 
 @frozen(kw_only=True)
-class Made(QuantizerOptions):
+class FixedOptions(QuantizerOptions):
     kind = "made"
     make: Callable[[], Any] = field(default=Identity)
 
@@ -81,40 +81,40 @@ class Made(QuantizerOptions):
         return quantizer
 
 
-class OfWeights(Made):
+class OfWeights(FixedOptions):
     applies_to = "weights"
 
 
-class OfActivations(Made):
+class OfActivations(FixedOptions):
     applies_to = "activations"
 
 
 def model(sizes: Architecture, make: type[Quantizer], where: str = "attention") -> BertClassifier:
     site = Site.ATTENTION_KEY if where == "attention" else Site.KEY
-    quantizers: dict[str, Any] = {where: {site: Made(make=make)}}
+    quantizers: dict[str, Any] = {where: {site: FixedOptions(make=make)}}
     return BertClassifier(sizes, QuantSpec(**quantizers))
 
 
 @pytest.mark.parametrize(
-    ("where", "place"),
+    ("where", "position"),
     [
         ("attention", rf"attention\.attention_key, {QUERY}\.quantizers\.attention_key"),
         ("inputs", rf"inputs\.key, {QUERY}\.key\.branches\.0\.input_quantizer"),
         ("weights", rf"weights\.key, {QUERY}\.key\.branches\.0\.weight_quantizer"),
     ],
 )
-def test_an_error_names_quantizer_site_and_path(sizes: Architecture, batch: Batch, where: str, place: str) -> None:
-    with pytest.raises(UserError, match=rf"^quantizer 'made' \({place}\): KeyError: 'level'$") as raised:
+def test_an_error_names_quantizer_site_and_path(sizes: Architecture, batch: Batch, where: str, position: str) -> None:
+    with pytest.raises(UserError, match=rf"^quantizer 'made' \({position}\): KeyError: 'level'$") as raised:
         model(sizes, Fails, where)(batch)
     assert isinstance(raised.value.__cause__, KeyError)
 
 
-def test_a_sentence_of_the_quantizer_is_kept(sizes: Architecture, batch: Batch) -> None:
+def test_a_user_error_of_the_quantizer_is_kept(sizes: Architecture, batch: Batch) -> None:
     with pytest.raises(UserError, match=r"^quantizer 'made' \(.*\): there are too many levels$"):
         model(sizes, Refuses)(batch)
 
 
-def test_errors_elsewhere_and_of_the_machine_are_not_blamed_on_a_quantizer(sizes: Architecture, batch: Batch) -> None:
+def test_unrelated_and_setup_errors_do_not_name_a_quantizer(sizes: Architecture, batch: Batch) -> None:
     with pytest.raises(torch.OutOfMemoryError):
         model(sizes, OutOfMemory)(batch)
     with pytest.raises(IndexError):
@@ -127,7 +127,7 @@ def test_errors_elsewhere_and_of_the_machine_are_not_blamed_on_a_quantizer(sizes
         (Flattens, r"must keep the shape \(4, 3, 7, 4\), returns \(336,\)"),
         (Doubles, "must keep the dtype torch.float32, returns torch.float64"),
         (DividesByZero, "returns NaN or infinity for finite values"),
-        (Nothing, "must return a tensor, returns a NoneType"),
+        (ReturnsNone, "must return a tensor, returns a NoneType"),
     ],
 )
 def test_wrong_outputs_are_named_where_they_are_checked(
@@ -142,7 +142,7 @@ def test_wrong_outputs_are_named_where_they_are_checked(
     assert not any(module._forward_hooks for module in broken.modules())
 
 
-def test_nan_that_a_quantizer_was_given_is_not_its_own(sizes: Architecture, batch: Batch) -> None:
+def test_nan_inputs_are_not_attributed_to_the_quantizer(sizes: Architecture, batch: Batch) -> None:
     healthy = model(sizes, Identity)
     with torch.no_grad():
         healthy.get_parameter("bert.embeddings.LayerNorm.weight").fill_(torch.nan)
@@ -162,14 +162,14 @@ def unbuildable() -> Quantizer:
         (NoAlphabet, "NoAlphabet must declare `alphabet`"),
     ],
 )
-def test_what_cannot_be_built_is_named(make: Callable[[], Any], message: str) -> None:
+def test_quantizers_that_cannot_be_built_are_named(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(UserError, match=rf"^quantizer 'made' \(weight\): {message}"):
-        build_quantizer(Made(make=make), torch.Size([3, 5]), "weight")
+        build_quantizer(FixedOptions(make=make), torch.Size([3, 5]), "weight")
 
 
 def test_a_model_names_the_module_that_cannot_be_built(sizes: Architecture) -> None:
     with pytest.raises(UserError, match=rf"^{QUERY}\.key: quantizer 'made' \(input\): build") as raised:
-        meta_model(sizes, QuantSpec(inputs={Site.KEY: Made(make=unbuildable)}))
+        meta_model(sizes, QuantSpec(inputs={Site.KEY: FixedOptions(make=unbuildable)}))
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
 
 

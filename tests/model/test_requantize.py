@@ -26,7 +26,7 @@ STEP = QUERY + "branches.0.input_quantizer.step"
 
 @frozen(kw_only=True)
 class Shifted(QuantizerOptions):
-    """Adds a vector whose meaning does not depend on the step, unless it is not there at all."""
+    """Adds an optional vector whose meaning does not depend on the step."""
 
     kind = "shifted"
     step: float = 0.25
@@ -67,9 +67,9 @@ class OtherOptions(QuantizerOptions):
 
 def shifted(checkpoint: Checkpoint, **options: Any) -> Checkpoint:  # noqa: ANN401 - passed on to the options
     """The model with shifted inputs, every tensor of theirs moved."""
-    made = apply_spec(checkpoint, QuantSpec(inputs=dict.fromkeys(LINEAR_SITES, Shifted(**options))))
-    tensors = {name: tensor + 2 if "_quantizer." in name else tensor for name, tensor in made.tensors.items()}
-    return evolve(made, tensors=tensors)
+    requantized = apply_spec(checkpoint, QuantSpec(inputs=dict.fromkeys(LINEAR_SITES, Shifted(**options))))
+    tensors = {name: tensor + 2 if "_quantizer." in name else tensor for name, tensor in requantized.tensors.items()}
+    return evolve(requantized, tensors=tensors)
 
 
 def moved(checkpoint: Checkpoint) -> Checkpoint:
@@ -101,9 +101,11 @@ def test_quantizers_keep_their_state_where_their_options_stay(
     source = moved(quantized)
     inputs = {**everywhere.inputs, Site.QUERY: rounding(step=0.7)}
     result = apply_spec(source, evolve(everywhere, inputs=inputs)).tensors
-    anew = {name for name in result if not torch.equal(result[name], source.tensors[name])}
+    initialized = {name for name in result if not torch.equal(result[name], source.tensors[name])}
     layers = range(2)
-    assert anew == {f"bert.encoder.layer.{i}.attention.self.query.branches.0.input_quantizer.step" for i in layers}
+    assert initialized == {
+        f"bert.encoder.layer.{i}.attention.self.query.branches.0.input_quantizer.step" for i in layers
+    }
     assert result[QUERY + "branches.0.input_quantizer.step"] == pytest.approx(0.7)
 
 
@@ -116,25 +118,27 @@ def test_quantizers_keep_their_state_where_their_options_stay(
         ({"wide": True}, Shifted(), False),  # of another shape
     ],
 )
-def test_what_lasts_is_kept_where_only_the_options_of_a_kind_change(
+def test_transferable_state_is_kept_where_only_options_change(
     checkpoint: Checkpoint, before: dict[str, Any], after: QuantizerOptions, kept: bool
 ) -> None:
     result = apply_spec(shifted(checkpoint, **before), QuantSpec(inputs=dict.fromkeys(LINEAR_SITES, after))).tensors
     assert result[SHIFT].tolist() == [2.0 if kept else 0.0] * 16
-    assert result[STEP].item() < 1.0  # it does not last
+    assert result[STEP].item() < 1.0  # it is not transferable
 
 
-def test_what_lasts_in_attention_is_kept_too(checkpoint: Checkpoint) -> None:
+def test_transferable_state_of_attention_quantizers_is_kept(checkpoint: Checkpoint) -> None:
     source = apply_spec(checkpoint, QuantSpec(attention={Site.ATTENTION_KEY: Shifted()}))
-    place = "bert.encoder.layer.1.attention.self.quantizers.attention_key."
-    tensors = {**source.tensors, place + "shift": torch.full((4,), 2.0), place + "step": torch.tensor(5.0)}
+    position = "bert.encoder.layer.1.attention.self.quantizers.attention_key."
+    tensors = {**source.tensors, position + "shift": torch.full((4,), 2.0), position + "step": torch.tensor(5.0)}
     spec = QuantSpec(attention={Site.ATTENTION_KEY: Shifted(step=0.5)})
     result = apply_spec(evolve(source, tensors=tensors), spec).tensors
-    assert result[place + "shift"].tolist() == [2.0] * 4
-    assert result[place + "step"] == 0.5
+    assert result[position + "shift"].tolist() == [2.0] * 4
+    assert result[position + "step"] == 0.5
 
 
-def test_attention_quantizers_too(quantized: Checkpoint, everywhere: QuantSpec, rounding: type[Rounding]) -> None:
+def test_attention_quantizers_are_replaced(
+    quantized: Checkpoint, everywhere: QuantSpec, rounding: type[Rounding]
+) -> None:
     attention = {**everywhere.attention, Site.ATTENTION_KEY: rounding(step=0.7)}
     result = apply_spec(moved(quantized), evolve(everywhere, attention=attention)).tensors
     quantizers = "bert.encoder.layer.1.attention.self.quantizers."
@@ -142,7 +146,7 @@ def test_attention_quantizers_too(quantized: Checkpoint, everywhere: QuantSpec, 
     assert result[quantizers + "attention_query.step"] == pytest.approx(3 * 0.0625)
 
 
-def test_a_scheme_that_knows_no_branches_leaves_them(
+def test_a_scheme_without_branches_keeps_existing_ones(
     checkpoint: Checkpoint, everywhere: QuantSpec, rounding: type[Rounding], batch: Batch
 ) -> None:
     split = BertClassifier(checkpoint.architecture, everywhere.with_branches({"bert.pooler.dense": 2})).checkpoint()
@@ -154,19 +158,19 @@ def test_a_scheme_that_knows_no_branches_leaves_them(
     BertClassifier.from_checkpoint(plain)(batch)
 
 
-def test_branches_cannot_be_made_by_a_design(checkpoint: Checkpoint, everywhere: QuantSpec) -> None:
+def test_new_branches_cannot_be_requested(checkpoint: Checkpoint, everywhere: QuantSpec) -> None:
     with pytest.raises(UserError, match=r"bert\.pooler\.dense has 1 branches and cannot get 2; use a split stage"):
         apply_spec(checkpoint, everywhere.with_branches({"bert.pooler.dense": 2}))
 
 
-def test_the_activation_stays_until_a_design_asks_for_another(checkpoint: Checkpoint) -> None:
+def test_the_activation_is_kept_unless_the_specification_sets_it(checkpoint: Checkpoint) -> None:
     relu = apply_spec(checkpoint, QuantSpec(activation="relu"))
     assert relu.architecture.activation == "relu"
     assert apply_spec(relu, QuantSpec()).architecture.activation == "relu"
     assert apply_spec(relu, QuantSpec(activation="gelu")).architecture.activation == "gelu"
 
 
-def test_tensors_that_stay_are_not_copied_and_a_model_has_its_own(
+def test_unchanged_tensors_are_shared_and_built_models_have_copies(
     checkpoint: Checkpoint, rounding: type[Rounding]
 ) -> None:
     spec = QuantSpec(weights={Site.QUERY: rounding()})

@@ -56,16 +56,16 @@ def sliced(model: BertClassifier, width: float, depth: float) -> BertClassifier:
     return BertClassifier.from_checkpoint(slice_depth(slice_width(model.checkpoint(), width), depth))
 
 
-def test_the_largest_comes_first_and_the_whole_is_the_model_itself(task: Task) -> None:
+def test_the_largest_sub_network_is_first_and_is_the_model_itself(task: Task) -> None:
     model = tiny_model(task)
     networks = phase_networks(model, ALL, "student")
     assert networks[0] is model
-    sizes = [one.meta_model.architecture for one in networks if isinstance(one, SubNetwork)]
+    sizes = [item.meta_model.architecture for item in networks if isinstance(item, SubNetwork)]
     assert [(s.heads, s.layers) for s in sizes] == [(1, 2), (2, 1), (1, 1)]
     assert phase_networks(model, Phase(name="p"), "student") == (model,)
 
 
-def test_what_cannot_be_cut_is_refused(task: Task) -> None:
+def test_impossible_sub_networks_are_refused(task: Task) -> None:
     quantized = tiny_model(task, QuantSpec(weights={Site.QUERY: Bwn()}))
     with pytest.raises(UserError, match="student: phase 'p' trains sub-networks: only a full-precision model"):
         phase_networks(quantized, Phase(name="p", widths=(1.0, 0.5)), "student")
@@ -74,7 +74,7 @@ def test_what_cannot_be_cut_is_refused(task: Task) -> None:
         phase_networks(tiny_model(task), Phase(name="p", widths=(0.1,)), "student")
 
 
-def test_a_shallower_network_learns_from_what_goes_into_its_layers(task: Task) -> None:
+def test_a_shallower_network_learns_the_inputs_of_its_layers(task: Task) -> None:
     model = tiny_model(task)
     states = tuple(torch.full((1,), float(index)) for index in range(3))
     teacher = Outputs(logits=states[0], taps={Tap.HIDDEN: states, Tap.SCORES: states[:2]})
@@ -90,15 +90,15 @@ def test_a_shallower_network_learns_from_what_goes_into_its_layers(task: Task) -
         target_of(SubNetwork(model, width=1.0, depth=0.5), shallow)
 
 
-def test_a_step_goes_by_the_sum_of_the_losses_of_all(
+def test_a_step_follows_the_summed_losses_of_all_sub_networks(
     task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gradients of the first step, against those of models that were sliced before."""
-    found: dict[str, Tensor] = {}
+    actual: dict[str, Tensor] = {}
     model, teacher = without_dropout(task), tiny_model(task, seed=7)
 
     def keep(self: Optimizer, factor: float) -> None:
-        found.update({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+        actual.update({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
 
     monkeypatch.setattr(Optimizer, "step", keep)
     setup = set_up_training(teacher=Teacher(teacher), train_epochs=1, train_batch_size=96)
@@ -108,23 +108,23 @@ def test_a_step_goes_by_the_sum_of_the_losses_of_all(
     expected = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
     for width, depth in ALL.subnets:
         part, kept = sliced(model, width, depth).train(), kept_layers(2, depth)
-        torch.autograd.backward(PhaseLoss(losses, 2)(part(batch, HIDDEN), taught(teacher, batch, kept), batch))
+        torch.autograd.backward(PhaseLoss(losses, 2)(part(batch, HIDDEN), count_answers(teacher, batch, kept), batch))
         for name, parameter in part.named_parameters():
             assert parameter.grad is not None
             expected[full_name(name, kept)][tuple(slice(size) for size in parameter.shape)] += parameter.grad
-    assert found.keys() == expected.keys()
+    assert actual.keys() == expected.keys()
     for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(actual[name], gradient, atol=1e-5, rtol=1e-4)
 
 
-def taught(teacher: BertClassifier, batch: Batch, kept: tuple[int, ...]) -> Outputs:
+def count_answers(teacher: BertClassifier, batch: Batch, kept: tuple[int, ...]) -> Outputs:
     with torch.no_grad():
         outputs: Outputs = teacher.eval()(batch, HIDDEN)
     states = outputs.taps[Tap.HIDDEN]
     return evolve(outputs, taps={Tap.HIDDEN: (*(states[layer] for layer in kept), states[-1])})
 
 
-def test_the_teacher_answers_once_a_step(
+def test_the_teacher_runs_once_per_step(
     task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer, asked = Teacher.answer, []
@@ -157,8 +157,8 @@ def test_sub_networks_learn_and_every_training_is_the_same(
         assert not any(parameter.grad is not None for parameter in model.parameters())
         assert not model.training
     assert distance(models[0]) < far / 3
-    for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
-        assert torch.equal(one, other)
+    for item, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.equal(item, other)
 
 
 def test_a_large_table_gets_the_same_gradients_by_rows(
@@ -173,7 +173,7 @@ def test_a_large_table_gets_the_same_gradients_by_rows(
     assert not torch.allclose(dense, predict(tiny_model(task), set_up_training().select), atol=1e-2)
 
 
-def test_the_best_state_is_that_of_the_best_mean(
+def test_the_state_with_the_best_mean_is_kept(
     task: Task, set_up_training: SetUpTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny_model(task)
@@ -206,10 +206,10 @@ def test_half_of_bert_base_has_6_heads_and_1536_neurons() -> None:
     assert half.tensors[layer + "output.dense.weight"].shape == (768, 1536)
 
 
-def test_a_slice_computes_what_the_whole_does_with_the_rest_masked(wide: Checkpoint, batch: Batch) -> None:
+def test_a_slice_equals_the_masked_whole(wide: Checkpoint, batch: Batch) -> None:
     half = BertClassifier.from_checkpoint(slice_width(wide, 0.5))
     masked = {name: tensor.clone() for name, tensor in wide.tensors.items()}
-    for layer in range(2):  # what the dropped heads and neurons send on is taken away
+    for layer in range(2):  # the outputs of the removed heads and neurons are zero
         masked[f"bert.encoder.layer.{layer}.attention.output.dense.weight"][:, 8:] = 0
         masked[f"bert.encoder.layer.{layer}.output.dense.weight"][:, 12:] = 0
     whole = BertClassifier.from_checkpoint(evolve(wide, tensors=masked))
@@ -271,7 +271,7 @@ def test_the_layers_of_the_paper(layers: int, fraction: float, kept: tuple[int, 
 
 
 @given(layers=st.integers(1, 48), fraction=st.floats(0.01, 1.0))
-def test_kept_layers_rise_and_are_there(layers: int, fraction: float) -> None:
+def test_kept_layers_are_ascending_and_in_range(layers: int, fraction: float) -> None:
     if round(layers * fraction) == 0:
         with pytest.raises(UserError, match=r"keeps none of \d+ layers"):
             kept_layers(layers, fraction)
@@ -301,7 +301,7 @@ def test_the_whole_depth_is_a_copy(deep: Checkpoint) -> None:
     assert all(copy.tensors[name].data_ptr() != tensor.data_ptr() for name, tensor in deep.tensors.items())
 
 
-def test_names_outside_the_layers_stay() -> None:
+def test_names_outside_the_layers_are_unchanged() -> None:
     assert full_name("bert.pooler.dense.bias", (0, 2)) == "bert.pooler.dense.bias"
     assert full_name("bert.encoder.layer.11.output.dense.bias", range(20, 40)).startswith("bert.encoder.layer.31.")
 

@@ -22,7 +22,7 @@ TAPS = frozenset({Tap.HIDDEN, Tap.SCORES})
 
 
 @pytest.fixture
-def whole(sizes: Architecture) -> Checkpoint:
+def whole_model(sizes: Architecture) -> Checkpoint:
     return random_checkpoint(evolve(sizes, heads=4, ffn=24, layers=4), seed=0, spread=0.3)
 
 
@@ -32,67 +32,69 @@ def gradients(model: torch.nn.Module, of: torch.nn.Module, batch: Batch) -> dict
 
 
 @pytest.mark.parametrize(("width", "depth"), PARTS)
-def test_it_computes_what_the_slice_computes(whole: Checkpoint, batch: Batch, width: float, depth: float) -> None:
-    apart = BertClassifier.from_checkpoint(slice_depth(slice_width(whole, width), depth)).eval()
-    part = SubNetwork(BertClassifier.from_checkpoint(whole), width=width, depth=depth).eval()
-    wanted, found = apart(batch, TAPS), part(batch, TAPS)
-    torch.testing.assert_close(found.logits, wanted.logits, **CLOSE)
+def test_a_sub_network_computes_what_its_slice_computes(
+    whole_model: Checkpoint, batch: Batch, width: float, depth: float
+) -> None:
+    separate = BertClassifier.from_checkpoint(slice_depth(slice_width(whole_model, width), depth)).eval()
+    part = SubNetwork(BertClassifier.from_checkpoint(whole_model), width=width, depth=depth).eval()
+    expected, actual = separate(batch, TAPS), part(batch, TAPS)
+    torch.testing.assert_close(actual.logits, expected.logits, **CLOSE)
     for tap in TAPS:
-        torch.testing.assert_close(found.taps[tap], wanted.taps[tap], **CLOSE)
-    torch.testing.assert_close(part(batch).logits, apart(batch).logits, **CLOSE)
+        torch.testing.assert_close(actual.taps[tap], expected.taps[tap], **CLOSE)
+    torch.testing.assert_close(part(batch).logits, separate(batch).logits, **CLOSE)
 
 
 @pytest.mark.parametrize(("width", "depth"), PARTS)
-def test_its_gradients_are_those_of_the_slice_and_zero_elsewhere(
-    whole: Checkpoint, batch: Batch, width: float, depth: float
+def test_gradients_are_those_of_the_slice_and_zero_elsewhere(
+    whole_model: Checkpoint, batch: Batch, width: float, depth: float
 ) -> None:
-    apart = BertClassifier.from_checkpoint(slice_depth(slice_width(whole, width), depth)).eval()
-    model = BertClassifier.from_checkpoint(whole)
+    separate = BertClassifier.from_checkpoint(slice_depth(slice_width(whole_model, width), depth)).eval()
+    model = BertClassifier.from_checkpoint(whole_model)
     part = SubNetwork(model, width=width, depth=depth).eval()
-    wanted = gradients(apart, apart, batch)
-    found = gradients(part, model, batch)
-    assert found.keys() == {full_name(name, part.layers) for name in wanted}
-    for name, gradient in wanted.items():
-        whole_gradient = found[full_name(name, part.layers)]
-        place = tuple(slice(size) for size in gradient.shape)
-        torch.testing.assert_close(whole_gradient[place], gradient, **CLOSE)
-        rest = whole_gradient.clone()
-        rest[place] = 0
-        assert not rest.any()
+    expected = gradients(separate, separate, batch)
+    actual = gradients(part, model, batch)
+    assert actual.keys() == {full_name(name, part.layers) for name in expected}
+    for name, gradient in expected.items():
+        whole_gradient = actual[full_name(name, part.layers)]
+        position = tuple(slice(size) for size in gradient.shape)
+        torch.testing.assert_close(whole_gradient[position], gradient, **CLOSE)
+        remaining = whole_gradient.clone()
+        remaining[position] = 0
+        assert not remaining.any()
 
 
-def test_gradients_of_several_add_up(whole: Checkpoint, batch: Batch) -> None:
-    model = BertClassifier.from_checkpoint(whole)
+def test_gradients_of_several_add_up(whole_model: Checkpoint, batch: Batch) -> None:
+    model = BertClassifier.from_checkpoint(whole_model)
     parts = [SubNetwork(model, width=width, depth=depth).eval() for width, depth in PARTS]
-    apart = []
+    separate = []
     for part in parts:
-        apart.append({name: gradient.clone() for name, gradient in gradients(part, model, batch).items()})
+        separate.append({name: gradient.clone() for name, gradient in gradients(part, model, batch).items()})
         model.zero_grad()
     for part in parts:
         together = gradients(part, model, batch)
     for name, gradient in together.items():
-        total = torch.stack([one[name] for one in apart if name in one]).sum(0)
+        total = torch.stack([item[name] for item in separate if name in item]).sum(0)
         torch.testing.assert_close(gradient, total, atol=1e-6, rtol=1e-5)
 
 
-def test_it_follows_the_weights_of_the_model(whole: Checkpoint, batch: Batch) -> None:
-    model = BertClassifier.from_checkpoint(whole)
+def test_a_sub_network_shares_the_weights_of_the_model(whole_model: Checkpoint, batch: Batch) -> None:
+    model = BertClassifier.from_checkpoint(whole_model)
     part = SubNetwork(model, width=0.5, depth=0.5).eval()
     before = part(batch).logits
     for parameter in model.parameters():
         parameter.data = parameter.data * 1.5  # as the optimizer lays them elsewhere
-    apart = BertClassifier.from_checkpoint(slice_depth(slice_width(model.checkpoint(), 0.5), 0.5)).eval()
-    torch.testing.assert_close(part(batch).logits, apart(batch).logits, **CLOSE)
+    separate = BertClassifier.from_checkpoint(slice_depth(slice_width(model.checkpoint(), 0.5), 0.5)).eval()
+    torch.testing.assert_close(part(batch).logits, separate(batch).logits, **CLOSE)
     assert not torch.allclose(part(batch).logits, before)
 
 
-def test_it_owns_no_weights(whole: Checkpoint) -> None:
-    part = SubNetwork(BertClassifier.from_checkpoint(whole), width=0.5, depth=1.0)
+def test_a_sub_network_has_no_parameters(whole_model: Checkpoint) -> None:
+    part = SubNetwork(BertClassifier.from_checkpoint(whole_model), width=0.5, depth=1.0)
     assert {parameter.device.type for parameter in part.parameters()} == {"meta"}
 
 
-def test_dropout_follows_its_mode(whole: Checkpoint, batch: Batch) -> None:
-    dropped = evolve(whole, architecture=evolve(whole.architecture, dropout=0.5))
+def test_dropout_follows_its_mode(whole_model: Checkpoint, batch: Batch) -> None:
+    dropped = evolve(whole_model, architecture=evolve(whole_model.architecture, dropout=0.5))
     part = SubNetwork(BertClassifier.from_checkpoint(dropped), width=0.5, depth=1.0)
     assert not torch.equal(part.train()(batch).logits, part(batch).logits)
     assert torch.equal(part.eval()(batch).logits, part(batch).logits)
@@ -104,6 +106,6 @@ def test_a_quantized_model_is_refused(quantized: Checkpoint) -> None:
 
 
 @pytest.mark.parametrize(("width", "depth"), [(0.1, 1.0), (1.0, 0.1), (0.0, 1.0), (1.0, 1.5)])
-def test_a_part_of_nothing_is_refused(whole: Checkpoint, width: float, depth: float) -> None:
+def test_an_empty_sub_network_is_refused(whole_model: Checkpoint, width: float, depth: float) -> None:
     with pytest.raises(UserError, match=r"must be in \(0, 1\]|expected at least"):
-        SubNetwork(BertClassifier.from_checkpoint(whole), width=width, depth=depth)
+        SubNetwork(BertClassifier.from_checkpoint(whole_model), width=width, depth=depth)

@@ -23,11 +23,11 @@ def test_quantizable_modules_are_the_modules_of_the_model(sizes: Architecture) -
     assert all(model.get_submodule(path).get_parameter("weight").ndim == 2 for path in modules)
 
 
-def test_everything_else_stays_in_full_precision(sizes: Architecture) -> None:
+def test_other_parameters_stay_in_full_precision(sizes: Architecture) -> None:
     model = BertClassifier(sizes, QuantSpec())
     matrices = {name.removesuffix(".weight") for name, tensor in model.named_parameters() if tensor.ndim == 2}
-    rest = matrices - quantizable_modules(sizes).keys()
-    assert rest == {"bert.embeddings.position_embeddings", "bert.embeddings.token_type_embeddings", "classifier"}
+    remaining = matrices - quantizable_modules(sizes).keys()
+    assert remaining == {"bert.embeddings.position_embeddings", "bert.embeddings.token_type_embeddings", "classifier"}
 
 
 def test_a_module_has_branches_where_weights_or_inputs_are_quantized(
@@ -54,7 +54,7 @@ def test_branch_prefixes_are_those_of_the_parameters(sizes: Architecture, everyw
         assert all(branch_prefix(path, branch, count) + "weight" in names for branch in range(count))
 
 
-def test_all_faults_of_a_design_are_said(sizes: Architecture, rounding: type[Rounding]) -> None:
+def test_all_errors_of_a_specification_are_reported(sizes: Architecture, rounding: type[Rounding]) -> None:
     spec = QuantSpec(
         weights={Site.ATTENTION_KEY: rounding()},
         inputs={Site.WORD_EMBEDDING: rounding()},

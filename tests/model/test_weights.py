@@ -35,23 +35,23 @@ def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def write_shards(folder: Path, index: str = INDEXES[0], shards: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A tensor in every shard; the map says what is where, or what `shards` says."""
-    said = {}
-    for place, name in enumerate(TENSORS):
-        said[name] = f"shard-{place}.{'safetensors' if 'safetensors' in index else 'bin'}"
-        write(folder / said[name], {name: TENSORS[name]})
-    (folder / index).write_text(json.dumps({"metadata": {"total_size": -5}, "weight_map": shards or said}))
-    return said
+    """A tensor in every shard, and the index with the map of names to shards (`shards` if given)."""
+    weight_map = {}
+    for position, name in enumerate(TENSORS):
+        weight_map[name] = f"shard-{position}.{'safetensors' if 'safetensors' in index else 'bin'}"
+        write(folder / weight_map[name], {name: TENSORS[name]})
+    (folder / index).write_text(json.dumps({"metadata": {"total_size": -5}, "weight_map": shards or weight_map}))
+    return weight_map
 
 
 def is_read(path: Path) -> bool:
-    found = read_weights(path)
-    assert weight_shapes(path) == {name: tensor.shape for name, tensor in found.items()}
-    return found.keys() == TENSORS.keys() and all(torch.equal(found[name], TENSORS[name]) for name in TENSORS)
+    actual = read_weights(path)
+    assert weight_shapes(path) == {name: tensor.shape for name, tensor in actual.items()}
+    return actual.keys() == TENSORS.keys() and all(torch.equal(actual[name], TENSORS[name]) for name in TENSORS)
 
 
 def refused(path: Path) -> str:
-    """What both readers say."""
+    """The error message of both readers."""
     texts = set()
     for read in (read_weights, weight_shapes):
         with pytest.raises(UserError) as raised:
@@ -63,7 +63,7 @@ def refused(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
-def test_the_rest_of_a_half_written_file_is_seen(tmp_path: Path, name: str) -> None:
+def test_a_truncated_file_is_detected(tmp_path: Path, name: str) -> None:
     for zero in ("bert.a.LayerNorm.gamma", "module.bert.pooler.dense.weight"):
         write(tmp_path / name, {**TENSORS, zero: torch.zeros(2, 2)})
         with pytest.raises(UserError, match=f"{name}: {zero} is all zeros, as in a file that was only partly written"):
@@ -78,7 +78,7 @@ def test_a_safetensors_file_with_the_name_of_a_pickle_is_named(tmp_path: Path) -
     assert "it is a safetensors file; name it model.safetensors" in refused(tmp_path)
 
 
-def test_a_folder_is_read_by_its_first_file(tmp_path: Path) -> None:
+def test_a_folder_is_read_by_its_preferred_file(tmp_path: Path) -> None:
     write_shards(tmp_path, INDEXES[1])
     assert is_read(tmp_path)
     write(tmp_path / "pytorch_model.bin", TENSORS)
@@ -95,7 +95,7 @@ def test_a_folder_is_read_by_its_first_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["several.pt", "several.safetensors"])
-def test_names_of_wrapped_models_are_plain_again(tmp_path: Path, name: str) -> None:
+def test_prefixes_of_wrapped_models_are_removed(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     write(
         path, {f"module._orig_mod.{key}": tensor for key, tensor in TENSORS.items()} | {"n_averaged": torch.tensor(2)}
@@ -107,28 +107,28 @@ def test_names_of_wrapped_models_are_plain_again(tmp_path: Path, name: str) -> N
 
 @pytest.mark.parametrize("index", INDEXES)
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "expected"),
     [
         ({"more": 0}, "{index}: more is not in {shards[0]}, where it should be"),
         ({"a.bias": 0}, "{index}: a.bias is not in {shards[0]}, where it should be"),
         ({"a.bias": None}, "{index}: a.bias is in {shards[1]}, but the index does not have it"),
     ],
 )
-def test_an_index_that_lies_is_refused(
-    tmp_path: Path, index: str, change: Mapping[str, int | None], words: str
+def test_an_index_with_wrong_shards_is_refused(
+    tmp_path: Path, index: str, change: Mapping[str, int | None], expected: str
 ) -> None:
-    shards = list((said := write_shards(tmp_path, index)).values())
-    said |= {name: shards[place] for name, place in change.items() if place is not None}
+    shards = list((weight_map := write_shards(tmp_path, index)).values())
+    weight_map |= {name: shards[position] for name, position in change.items() if position is not None}
     if change == {"a.bias": None}:
-        del said["a.bias"]
-        said["a.other"] = shards[1]
+        del weight_map["a.bias"]
+        weight_map["a.other"] = shards[1]
         write(tmp_path / shards[1], {"a.bias": torch.ones(2), "a.other": torch.ones(1)})
-    (tmp_path / index).write_text(json.dumps({"weight_map": said}))
-    assert words.format(index=tmp_path / index, shards=shards) in refused(tmp_path)
+    (tmp_path / index).write_text(json.dumps({"weight_map": weight_map}))
+    assert expected.format(index=tmp_path / index, shards=shards) in refused(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a.bin", "a.safetensors"])
-def test_names_that_cannot_be_printed_are_a_sign_of_damage(tmp_path: Path, name: str) -> None:
+def test_unprintable_names_are_reported_as_damage(tmp_path: Path, name: str) -> None:
     write(tmp_path / name, {"a\nb": torch.ones(1)})
     assert r"'a\nb' is not the name of a tensor, so the file is damaged" in refused(tmp_path / name)
 
@@ -170,7 +170,7 @@ def test_weights_of_other_types_are_refused(tmp_path: Path, name: str, dtype: to
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "expected"),
     [
         (lambda: torch.eye(2).to_sparse(), "a is not a dense tensor (sparse_coo); save it as a dense one"),
         (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "a is not a dense tensor (nested)"),
@@ -182,9 +182,9 @@ def test_weights_of_other_types_are_refused(tmp_path: Path, name: str, dtype: to
     ],
 )
 @pytest.mark.filterwarnings("ignore")  # of making them
-def test_tensors_of_other_kinds_are_refused(tmp_path: Path, make: Callable[[], Tensor], words: str) -> None:
+def test_tensors_of_other_kinds_are_refused(tmp_path: Path, make: Callable[[], Tensor], expected: str) -> None:
     write(tmp_path / "a.bin", {"a": make()})
-    assert refused(tmp_path / "a.bin").startswith(f"{tmp_path / 'a.bin'}: {words}")
+    assert refused(tmp_path / "a.bin").startswith(f"{tmp_path / 'a.bin'}: {expected}")
 
 
 def test_numbers_that_are_not_finite_are_refused_in_safetensors_too(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_numbers_that_are_not_finite_are_refused_in_safetensors_too(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "expected"),
     [
         (b"", "not a readable safetensors file: it is empty; fetch it again"),
         (b"Entry not found", "not a readable safetensors file: it is text that begins with 'Entry not found'; fetch"),
@@ -205,30 +205,30 @@ def test_numbers_that_are_not_finite_are_refused_in_safetensors_too(tmp_path: Pa
         (b"\x80\x04pickle", "not a readable safetensors file: "),
     ],
 )
-def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_an_invalid_safetensors_file_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
     path = tmp_path / "bad.safetensors"
     path.write_bytes(content)
-    assert refused(path).startswith(f"{path}: {words}")
+    assert refused(path).startswith(f"{path}: {expected}")
     for read in (read_safetensors, safetensors_types):
         with pytest.raises(UserError, match="not a readable safetensors file"):
             read(path)
 
 
 @pytest.mark.parametrize("modern", [True, False])
-def test_a_pickle_under_the_name_of_safetensors_is_said_to_be_one(tmp_path: Path, modern: bool) -> None:
+def test_a_pickle_named_as_safetensors_is_identified(tmp_path: Path, modern: bool) -> None:
     torch.save(TENSORS, tmp_path / "model.safetensors", _use_new_zipfile_serialization=modern)
     assert "but a pickle of torch; name it pytorch_model.bin" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.99])
-def test_half_a_safetensors_file_is_refused(tmp_path: Path, share: float) -> None:
+def test_a_truncated_safetensors_file_is_refused(tmp_path: Path, share: float) -> None:
     write(tmp_path / "model.safetensors", {"a": torch.ones(200)})
     whole = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(whole[: int(len(whole) * share)])
     assert "not a readable safetensors file: " in refused(tmp_path)
 
 
-def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"none\.bin: no such file"):
         read_weights(tmp_path / "none.bin")
     with pytest.raises(SetupError, match="no such file"):
@@ -275,10 +275,10 @@ def refused_pickle(folder: Path, data: object) -> str:
         {"state_dict": TENSORS, "ema": {"decay": 0.99}, "model": {"hidden_size": 8}},
     ],
 )
-def test_tensors_are_found_beside_other_things(tmp_path: Path, data: object, modern: bool) -> None:
-    found = write_and_read(tmp_path, data, modern=modern)
-    assert found.keys() == TENSORS.keys()
-    assert all(torch.equal(found[name], tensor) for name, tensor in TENSORS.items())
+def test_tensors_are_read_from_larger_structures(tmp_path: Path, data: object, modern: bool) -> None:
+    actual = write_and_read(tmp_path, data, modern=modern)
+    assert actual.keys() == TENSORS.keys()
+    assert all(torch.equal(actual[name], tensor) for name, tensor in TENSORS.items())
 
 
 @pytest.mark.parametrize(
@@ -289,12 +289,12 @@ def test_tensors_are_found_beside_other_things(tmp_path: Path, data: object, mod
         ({"model": {"state_dict": TENSORS, "ema": OTHER}}, "state_dict, ema"),
     ],
 )
-def test_it_is_not_guessed_which_of_two_models_is_meant(tmp_path: Path, data: object, names: str) -> None:
+def test_two_models_in_one_file_are_refused(tmp_path: Path, data: object, names: str) -> None:
     assert f"it holds several models ({names}); save only one of them" in refused_pickle(tmp_path, data)
 
 
 @pytest.mark.parametrize(
-    ("data", "fault"),
+    ("data", "error"),
     [
         ([torch.ones(2)], "expected a mapping of names to tensors, not a list"),
         ({}, "expected a mapping of names to tensors, not a dict"),
@@ -311,11 +311,11 @@ def test_it_is_not_guessed_which_of_two_models_is_meant(tmp_path: Path, data: ob
         (nn.Linear(2, 2), "it holds code or objects (torch.nn.modules.linear.Linear) that loading would run"),
     ],
 )
-def test_what_is_no_mapping_of_tensors_is_refused(tmp_path: Path, data: Any, fault: str) -> None:  # noqa: ANN401
-    assert fault in refused_pickle(tmp_path, data)
+def test_other_structures_are_refused(tmp_path: Path, data: Any, error: str) -> None:  # noqa: ANN401
+    assert error in refused_pickle(tmp_path, data)
 
 
-def test_code_is_refused_with_its_name_and_does_not_run(tmp_path: Path) -> None:
+def test_code_in_a_pickle_is_refused_by_name_and_not_run(tmp_path: Path) -> None:
     assert "it holds code or objects (io.open)" in refused_pickle(
         tmp_path, {"a": torch.ones(2), "b": Harm(tmp_path / "harm")}
     )
@@ -326,7 +326,7 @@ def test_code_is_refused_with_its_name_and_does_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b"", "it is empty"),
         (b"Entry not found", "it is text that begins with 'Entry not found'"),
@@ -336,16 +336,16 @@ def test_code_is_refused_with_its_name_and_does_not_run(tmp_path: Path) -> None:
         (bytes(range(256)), "it is damaged, or not a checkpoint of torch"),
     ],
 )
-def test_what_is_damaged_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_damaged_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "bad.bin").write_bytes(content)
     with pytest.raises(UserError) as raised:
         read_pickle(tmp_path / "bad.bin")
-    assert str(raised.value).startswith(f"{tmp_path / 'bad.bin'}: refused: {words}")
+    assert str(raised.value).startswith(f"{tmp_path / 'bad.bin'}: refused: {message}")
 
 
 @pytest.mark.parametrize("modern", [True, False])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_what_was_cut_off_is_refused(tmp_path: Path, modern: bool, share: float) -> None:
+def test_truncated_files_are_refused(tmp_path: Path, modern: bool, share: float) -> None:
     torch.save({"a": torch.ones(2000)}, tmp_path / "cut.bin", _use_new_zipfile_serialization=modern)
     whole = (tmp_path / "cut.bin").read_bytes()
     (tmp_path / "cut.bin").write_bytes(whole[: int(len(whole) * share)])
@@ -354,7 +354,7 @@ def test_what_was_cut_off_is_refused(tmp_path: Path, modern: bool, share: float)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of making it
-def test_a_program_is_refused(tmp_path: Path) -> None:
+def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "program.pt")
     with pytest.raises(UserError, match="it is a TorchScript program"):
         read_pickle(tmp_path / "program.pt")

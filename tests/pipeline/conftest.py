@@ -1,4 +1,4 @@
-"""A world of small parts: a recipe over them runs in milliseconds."""
+"""Toy parts: a recipe with them runs in milliseconds."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ToyTask(TaskOptions):
 
 @frozen(kw_only=True)
 class OtherTask(TaskOptions):
-    """Numbers from a place."""
+    """Numbers from a path."""
 
     kind = "other"
     path: Path = field()
@@ -74,7 +74,7 @@ class OtherTask(TaskOptions):
 
 @frozen(kw_only=True)
 class ToyEncoder(EncoderOptions):
-    """Nothing."""
+    """An encoder without weights."""
 
     kind = "toy"
     text: str = "files"
@@ -150,7 +150,7 @@ class TaughtOptions(DistillationOptions):
 
 @frozen(kw_only=True)
 class MakeStage(StageOptions):
-    """Makes something out of nothing."""
+    """Writes a text without inputs."""
 
     kind = "make"
     train: TrainOptions = field(factory=TrainOptions)
@@ -164,7 +164,7 @@ class MakeStage(StageOptions):
 
 @frozen(kw_only=True)
 class ChangeStage(StageOptions):
-    """Makes something out of something."""
+    """Writes a text from that of its input."""
 
     kind = "change"
     model: str = stage_input()
@@ -208,7 +208,7 @@ class TeamStage(StageGroupOptions):
 
 @frozen(kw_only=True)
 class CountStage(StageOptions):
-    """Counts what it is given."""
+    """Counts its inputs."""
 
     kind = "count"
     of: str | tuple[str, ...] = stage_input(many=True)
@@ -218,7 +218,7 @@ class CountStage(StageOptions):
 
 
 def write(context: Context, artifacts: Iterable[Any]) -> None:
-    """Leave a text that tells what it was made of, and a metric."""
+    """Write a text that lists its sources, and a metric."""
     made_of = [(artifact.folder / "text").read_text() for artifact in artifacts]
     context.progress(0.5, "half")
     (context.folder / "text").write_text(f"{context.seed}({','.join(made_of)})")
@@ -272,7 +272,7 @@ class Toy:
     text: str = RECIPE
 
     def document(self, text: str | None = None) -> YamlDocument:
-        """The document of a recipe's text, by default the usual one."""
+        """The document of a recipe's text, by default that of the toy recipe."""
         return parse_yaml(self.text if text is None else text, "toy.yaml")
 
 
@@ -291,7 +291,7 @@ def _cold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def toy_with(toy: Toy) -> Callable[[str, str], Toy]:
-    """The toy world with one part of the recipe's text replaced."""
+    """The toy recipe with one part of its text replaced."""
 
     def replaced(old: str, new: str) -> Toy:
         assert toy.text.count(old) == 1, old

@@ -1,4 +1,4 @@
-"""Raising the revision of any registered part moves the key of a recipe that uses it; a part added later included."""
+"""Raising the revision of any registered part changes the key of a recipe that uses it, including future parts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class AnyLosses(DistillationOptions):
         return (Phase(name="only", losses=self.losses),)
 
 
-class Bench:
+class Planner:
     """Plans recipes of plain data."""
 
     def __init__(self, folder: Path) -> None:
@@ -70,7 +70,7 @@ class Bench:
         return plan(recipe_of(YamlDocument.of(data), self.codec), self.materials, self.codec)
 
     def options(self, role: str, kind: str) -> Data:
-        """The options of a part, with what it must be told."""
+        """The options of a part, with its required values."""
         needed: dict[tuple[str, str], Data] = {
             ("task", "minigrammar"): CLASSES,
             ("task", "glue"): {"name": "cola", "path": str(self.folder / "glue")},
@@ -82,7 +82,7 @@ class Bench:
         return {"task": CLASSES, "encoder": {"kind": "tiny"}, "stages": stages, **more}
 
     def recipes(self, role: str, kind: str) -> Iterator[Data]:
-        """Recipes that use a part of a role, the first stage without it; one that can be planned is enough."""
+        """Recipes that use a part of a role, the first stage without it; a single one that can be planned suffices."""
         part = self.options(role, kind)
         base = {"base": {"kind": "finetune"}}
         student = {"kind": "distill", "model": "base", "teacher": "base", "distillation": "none"}
@@ -96,8 +96,8 @@ class Bench:
         }
         ternary = {**student, "scheme": {"kind": "binarybert", "weight_bits": 2}}
         if role == "quantizer":
-            for place in ("weights", "inputs"):  # some quantize only one of them
-                yield self.recipe({**base, "last": {**student, "scheme": {"kind": "custom", place: part}}})
+            for position in ("weights", "inputs"):  # some quantize only one of them
+                yield self.recipe({**base, "last": {**student, "scheme": {"kind": "custom", position: part}}})
         elif role in last:
             name = "members" if role == "ensemble" else "last"
             yield self.recipe({**base, name: last[role]}, result="members.0" if role == "ensemble" else name)
@@ -127,7 +127,7 @@ class Bench:
         }
 
     def moved(self, part: type[Options], data: Data, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-        """Names of the stages whose keys move with the revision of a part."""
+        """Names of the stages whose keys change with the revision of a part."""
         before = self.plan(data).nodes
         with monkeypatch.context() as patch:
             patch.setattr(part, "revision", part.revision + 1)
@@ -136,12 +136,12 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench(tmp_path_factory.mktemp("parts"))
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Planner:
+    return Planner(tmp_path_factory.mktemp("parts"))
 
 
-def wrong(bench: Bench, entry: RegistryEntry, monkeypatch: pytest.MonkeyPatch) -> str | None:
-    """What is wrong with the keys of recipes that use a part."""
+def wrong(bench: Planner, entry: RegistryEntry, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    """Errors of the keys of recipes that use a part."""
     errors = []
     for data in bench.recipes(entry.role, entry.kind):
         try:
@@ -153,30 +153,30 @@ def wrong(bench: Bench, entry: RegistryEntry, monkeypatch: pytest.MonkeyPatch) -
     return f"no recipe of this test can use it: {errors}"
 
 
-def test_the_revision_of_every_part_is_in_some_key(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_revision_of_every_part_is_in_some_key(bench: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [entry for entry in load_plugins().registry.all() if entry.role not in OUTSIDE]
-    found = {f"{entry.role} {entry.kind}": wrong(bench, entry, monkeypatch) for entry in entries}
-    assert {part: what for part, what in found.items() if what} == {}
+    actual = {f"{entry.role} {entry.kind}": wrong(bench, entry, monkeypatch) for entry in entries}
+    assert {part: what for part, what in actual.items() if what} == {}
 
 
 @pytest.mark.parametrize("role", ["quantizer", "scheme", "splitter", "ensemble", "merger"])
-def test_what_a_model_is_not_made_of_stays_out_of_its_key(
-    bench: Bench, role: str, monkeypatch: pytest.MonkeyPatch
+def test_the_key_of_a_model_excludes_unrelated_parts(
+    bench: Planner, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = bench.codec.registry
     kind = registry.kinds(role)[0]
     assert "base" not in bench.moved(registry.find(role, kind), next(bench.recipes(role, kind)), monkeypatch)
 
 
-def test_a_quantizer_that_a_splitter_brings_in_is_in_the_keys_from_there_on(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_a_quantizer_added_by_a_splitter_is_in_all_downstream_keys(
+    bench: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = {**read_recipe(RECIPES / "bebert.yaml").data, "task": CLASSES, "encoder": {"kind": "tiny"}}
     moved = bench.moved(Bwn, data, monkeypatch)
     assert moved == {"split", "binary", "members.0", "members.1", "merge", "score"}
 
 
-def test_a_quantizer_of_a_loaded_model_is_in_the_keys(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quantizer_of_a_loaded_model_is_in_the_keys(bench: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
     stages = {"load": {"kind": "load", "folder": str(bench.folder / "low")}}
     further = {"kind": "distill", "model": "load", "distillation": "none"}
     data = bench.recipe({**stages, "last": further})
@@ -188,8 +188,8 @@ def test_a_quantizer_of_a_loaded_model_is_in_the_keys(bench: Bench, monkeypatch:
     assert full == QuantSpec()
 
 
-def test_the_rule_that_an_ensemble_brings_is_in_the_key_of_the_merge_alone(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_the_default_rule_of_an_ensemble_is_in_the_key_of_the_merge_alone(
+    bench: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members = {"kind": "members", "model": "base", "ensemble": "bagging"}
     stages = {"base": {"kind": "finetune"}, "members": members, "merge": {"kind": "merge", "members": "members"}}

@@ -35,7 +35,7 @@ class Run:
         self.toy = toy
         self.events: list[StageEvent] = []
         self.plan = planned(toy, machine, **settings)
-        # a store object of its own: as another process would
+        # a separate store object, as in another process
         self.store = Store(toy.store.root)
         self.results: Results = execute(
             self.plan, self.store, toy.codec, notify=self.events.append, trial=7, targets=targets
@@ -60,7 +60,7 @@ def folder(run: Run, name: str) -> Path:
     return run.toy.store.folder(run.plan.nodes[name].key)
 
 
-def test_everything_is_made_once_and_in_order(toy: Toy) -> None:
+def test_every_stage_is_built_once_and_in_order(toy: Toy) -> None:
     run = Run(toy)
     assert run.ran == ALL
     assert run.finished() == ALL
@@ -72,7 +72,7 @@ def test_everything_is_made_once_and_in_order(toy: Toy) -> None:
     assert again.results.metrics == run.results.metrics
 
 
-def test_events_say_what_a_stage_took_and_measured(toy: Toy) -> None:
+def test_events_have_the_seconds_and_metrics_of_a_stage(toy: Toy) -> None:
     run = Run(toy)
     progress = [event for event in run.events if isinstance(event, StageProgress)]
     assert {(event.stage, event.fraction, event.text) for event in progress} == {(name, 0.5, "half") for name in ALL}
@@ -101,7 +101,7 @@ def test_warnings_of_a_stage_are_kept_with_it(toy: Toy, monkeypatch: pytest.Monk
     assert again.ran == []
 
 
-def test_progress_without_values_is_reported_now_and_then(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_without_values_is_throttled(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(self: object, inputs: object, context: Any) -> None:  # noqa: ANN401 - a context
         for step in range(1000):
             context.progress(step / 1000, "")
@@ -153,7 +153,7 @@ def test_a_change_runs_only_what_depends_on_it(toy: Toy) -> None:
     assert Run(toy, seed=5, teacher__seed=3).ran == ALL[1:]
 
 
-def test_nothing_behind_a_stored_stage_is_looked_at(toy: Toy) -> None:
+def test_ancestors_of_a_cached_stage_are_not_checked(toy: Toy) -> None:
     first = Run(toy)
     for name in ("teacher", "student", "team.0"):
         (folder(first, name) / "text").write_text("damaged")
@@ -168,7 +168,7 @@ def test_only_what_is_missing_and_its_inputs_are_needed(toy: Toy) -> None:
     assert Run(toy, team__size=3).ran == ["team.2", "score"]
 
 
-def test_a_damaged_input_is_made_again(toy: Toy) -> None:
+def test_a_damaged_input_is_rebuilt(toy: Toy) -> None:
     first = Run(toy)
     before = (folder(first, "team.1") / "text").read_text()
     (folder(first, "team.1") / "text").write_text("damaged")
@@ -178,7 +178,7 @@ def test_a_damaged_input_is_made_again(toy: Toy) -> None:
     assert len(list(toy.store.quarantine.iterdir())) == 1
 
 
-def test_costs_are_those_of_all_stages_behind_the_result(toy: Toy) -> None:
+def test_costs_include_all_ancestors_of_the_result(toy: Toy) -> None:
     run = Run(toy)
     seconds = {event.stage: event.seconds for event in run.results.stages}
     assert run.results.metrics["cost/seconds"] == pytest.approx(sum(seconds.values()))
@@ -186,19 +186,19 @@ def test_costs_are_those_of_all_stages_behind_the_result(toy: Toy) -> None:
     assert run.results.metrics["cost/teacher_seconds"] == seconds["teacher"]
 
 
-def test_costs_of_removed_stages_are_still_known(toy: Toy) -> None:
+def test_costs_of_removed_stages_are_preserved(toy: Toy) -> None:
     first = Run(toy)
     for name in ("teacher", "student", "team.0", "team.1"):
         shutil.rmtree(folder(first, name))
     assert Run(toy).results.metrics == first.results.metrics
 
 
-def test_a_stage_that_stands_twice_is_made_and_paid_once(toy: Toy) -> None:
+def test_a_stage_that_occurs_twice_is_built_and_counted_once(toy: Toy) -> None:
     text = toy.text.replace("  team:", "  twin: {kind: make}\n  team:").replace("model: student", "model: twin")
     run = Run(evolve(toy, text=text), student__model="twin", team__model="student")
     assert run.ran.count("twin") + run.ran.count("teacher") == 1
-    made = {event.key: event.seconds for event in run.results.stages}
-    assert run.results.metrics["cost/seconds"] == pytest.approx(sum(made.values()))
+    seconds_by_key = {event.key: event.seconds for event in run.results.stages}
+    assert run.results.metrics["cost/seconds"] == pytest.approx(sum(seconds_by_key.values()))
 
 
 def test_a_stage_that_the_named_result_does_not_need_does_not_run(toy: Toy) -> None:
@@ -207,7 +207,7 @@ def test_a_stage_that_the_named_result_does_not_need_does_not_run(toy: Toy) -> N
     assert run.plan.left_out(run.plan.ends) == ("student",)
 
 
-def test_every_end_runs_where_no_result_is_named(toy: Toy) -> None:
+def test_without_a_named_result_every_final_stage_runs(toy: Toy) -> None:
     run = Run(toy, team__model="teacher")
     assert run.ran == ALL
     assert list(run.results.targets) == ["student", "score"]
@@ -228,7 +228,7 @@ def test_any_stage_can_be_the_target(toy: Toy) -> None:
     assert run.results.metrics["inputs"] == 2
 
 
-def test_a_failing_stage_is_named_and_the_finished_ones_stay(toy: Toy) -> None:
+def test_a_failing_stage_is_named_and_finished_stages_are_kept(toy: Toy) -> None:
     with pytest.raises(StageError, match=r"^stage student \(change\): ZeroDivisionError: a defect$") as caught:
         Run(toy, student__mode="raise")
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
@@ -238,15 +238,15 @@ def test_a_failing_stage_is_named_and_the_finished_ones_stay(toy: Toy) -> None:
 
 
 def test_a_stage_that_exits_has_failed(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    def leave(self: object, inputs: object, context: object) -> None:
+    def exit_process(self: object, inputs: object, context: object) -> None:
         raise SystemExit(0)
 
-    monkeypatch.setattr(toy.registry.find("stage", "make"), "run", leave)
+    monkeypatch.setattr(toy.registry.find("stage", "make"), "run", exit_process)
     with pytest.raises(StageError, match=r"^stage teacher \(make\): SystemExit: 0$"):
         Run(toy)
 
 
-def test_what_a_stage_refuses_keeps_its_words_and_exit_code(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_errors_of_a_stage_keep_message_and_exit_code(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StageError, match=r"^stage student \(change\): not with me$") as caught:
         Run(toy, student__mode="refuse")
     assert caught.value.exit_code == UserError.exit_code
@@ -269,7 +269,7 @@ def test_metrics_that_are_no_numbers_are_named(toy: Toy, monkeypatch: pytest.Mon
         Run(toy)
 
 
-def test_stages_may_keep_what_is_quick_to_read_beside_the_store(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stages_get_the_cache_folder_of_the_store(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     caches = set()
 
     def run(self: object, inputs: object, context: Any) -> None:  # noqa: ANN401 - a context
@@ -282,7 +282,7 @@ def test_stages_may_keep_what_is_quick_to_read_beside_the_store(toy: Toy, monkey
     assert caches == {toy.store.cache}
 
 
-def test_an_interrupt_goes_through_and_leaves_no_half_artifact(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_propagates_and_leaves_no_partial_artifact(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(self: object, inputs: object, context: Any) -> None:  # noqa: ANN401 - a context
         (context.folder / "text").write_text("half")
         raise KeyboardInterrupt
@@ -308,7 +308,7 @@ def test_stages_run_with_the_threads_of_their_key(toy: Toy, monkeypatch: pytest.
     assert torch.get_num_threads() == before
 
 
-def test_what_must_be_imported_is_not_the_cost_of_a_stage(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_time_is_not_a_cost_of_a_stage(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     warmed: list[str] = []
     monkeypatch.setattr("bebertlab.pipeline.execute.warm_up", lambda task: warmed.append(task.name))
     first = Run(toy)
@@ -318,7 +318,7 @@ def test_what_must_be_imported_is_not_the_cost_of_a_stage(toy: Toy, monkeypatch:
     assert warmed == ["toy"]  # counting needs no training
 
 
-def test_warming_up_evaluates(toy: Toy) -> None:
+def test_warming_up_evaluates_the_task(toy: Toy) -> None:
     evaluated: list[bool] = []
 
     def compute(answers: Answers) -> float:
@@ -329,7 +329,7 @@ def test_warming_up_evaluates(toy: Toy) -> None:
     assert evaluated == [True]
 
 
-def test_missing_stages_are_told_without_effects(toy: Toy) -> None:
+def test_missing_stages_are_listed_without_side_effects(toy: Toy) -> None:
     done = planned(toy)
     assert missing_stages(done, toy.store) == set(ALL)
     assert not toy.store.root.exists()
@@ -338,9 +338,7 @@ def test_missing_stages_are_told_without_effects(toy: Toy) -> None:
     assert missing_stages(planned(toy, team__size=3), toy.store) == {"team.2", "score"}
 
 
-def test_files_of_the_encoder_that_change_while_a_recipe_runs_are_noticed(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changes_of_encoder_files_during_a_run_are_detected(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(toy)
     monkeypatch.setattr(type(plan.recipe.encoder), "digest", lambda self: "other files")
     with pytest.raises(

@@ -40,7 +40,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("replaced", "ends"), ENDS)
-def test_ends_are_the_stages_that_no_other_stage_reads(toy: Toy, replaced: dict[str, str], ends: list[str]) -> None:
+def test_final_stages_are_those_that_no_other_stage_reads(toy: Toy, replaced: dict[str, str], ends: list[str]) -> None:
     text = toy.text
     for old, new in replaced.items():
         assert old in text
@@ -51,8 +51,8 @@ def test_ends_are_the_stages_that_no_other_stage_reads(toy: Toy, replaced: dict[
         assert recipe.result == result_of(recipe) == ends[0]
         return
     assert recipe.result is None
-    wanted = f"there are {len(ends)} stages that no other stage reads ({', '.join(ends)}); name the one whose"
-    with pytest.raises(UserError, match=re.escape(wanted)):
+    expected = f"there are {len(ends)} stages that no other stage reads ({', '.join(ends)}); name the one whose"
+    with pytest.raises(UserError, match=re.escape(expected)):
         result_of(recipe)
     assert result_of(evolve(recipe, result=ends[0])) == ends[0]
 
@@ -70,17 +70,17 @@ LISTS = [
 ]
 
 
-@pytest.mark.parametrize(("value", "fault", "inputs"), LISTS)
+@pytest.mark.parametrize(("value", "error", "inputs"), LISTS)
 def test_a_list_of_inputs_names_stages_and_groups(
-    toy: Toy, value: str, fault: str | None, inputs: tuple[str, ...]
+    toy: Toy, value: str, error: str | None, inputs: tuple[str, ...]
 ) -> None:
     document = toy.document(toy.text.replace("of: team}", f"of: {value}}}"))
-    if fault is None:
+    if error is None:
         assert expand(recipe_of(document, toy.codec).stages).inputs("score") == inputs
         return
     with pytest.raises(UserError) as caught:
         recipe_of(document, toy.codec)
-    assert str(caught.value).startswith(fault)
+    assert str(caught.value).startswith(error)
 
 
 def test_only_a_field_for_many_takes_a_list(toy: Toy) -> None:
@@ -88,13 +88,13 @@ def test_only_a_field_for_many_takes_a_list(toy: Toy) -> None:
         recipe_of(toy.document(toy.text.replace("model: teacher\n", "model: [teacher]\n")), toy.codec)
 
 
-def test_what_stages_need_is_named_as_in_the_recipe(toy: Toy) -> None:
+def test_unknown_inputs_are_named_as_in_the_recipe(toy: Toy) -> None:
     graph = expand(recipe_of(toy.document(), toy.codec).stages)
     assert graph.needed("student") == {"teacher", "student"}
     assert graph.needed("team.0", "teacher") == {"teacher", "student", "team"}
 
 
-def test_a_group_that_cannot_be_is_an_error(toy: Toy) -> None:
+def test_an_invalid_group_is_an_error(toy: Toy) -> None:
     stages = recipe_of(toy.document(), toy.codec).stages
     huge = recipe_of(toy.document(toy.text.replace("{kind: team,", "{kind: team, size: 9,")), toy.codec).stages
     assert len(expand(huge).stages) == len(expand(stages).stages) + 7

@@ -1,4 +1,4 @@
-"""Parts that no option of a stage names directly enter its key all the same."""
+"""Parts that no option of a stage names directly are in its key nevertheless."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Plain(SchemeOptions):
 
 @frozen(kw_only=True)
 class Wrapping(SchemeOptions):
-    """A scheme out of another one."""
+    """A scheme derived from another one."""
 
     kind = "wrapping"
     scheme: SchemeOptions = field(factory=Plain)
@@ -86,7 +86,7 @@ class Phased(DistillationOptions):
 
 @frozen(kw_only=True)
 class Setting:
-    """No part, but it holds some."""
+    """A container of parts."""
 
     scheme: SchemeOptions | None = None
     distillations: Mapping[str, DistillationOptions] = field(factory=dict)
@@ -94,7 +94,7 @@ class Setting:
 
 @frozen(kw_only=True)
 class GroupedStage(StageOptions):
-    """Holds schemes and distillations in every way that options can."""
+    """Contains schemes and distillations in every way that options can."""
 
     kind = "grouped"
     model: str | None = stage_input(optional=True)
@@ -111,7 +111,7 @@ class GroupedStage(StageOptions):
 
 @frozen(kw_only=True)
 class SilentStage(StageOptions):
-    """Says nothing of what it is made of."""
+    """Declares no composition."""
 
     kind = "silent"
 
@@ -121,7 +121,7 @@ class SilentStage(StageOptions):
 
 @frozen(kw_only=True)
 class PartsStage(SilentStage):
-    """Builds parts itself and says so."""
+    """Builds parts itself and declares them."""
 
     kind = "parts"
 
@@ -130,7 +130,7 @@ class PartsStage(SilentStage):
 
 
 @frozen(kw_only=True)
-class Holding(QuantizerOptions):
+class Containing(QuantizerOptions):
     kind = "holding"
     scheme: SchemeOptions = field(factory=Plain)
 
@@ -143,7 +143,7 @@ class Endless(SchemeOptions):
     kind = "endless"
 
     def spec(self) -> QuantSpec:
-        return QuantSpec(weights={Site.QUERY: Holding(scheme=Endless())})
+        return QuantSpec(weights={Site.QUERY: Containing(scheme=Endless())})
 
 
 @frozen(kw_only=True)
@@ -151,7 +151,7 @@ class Loading(SilentStage):
     kind = "loading"
 
     def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition:
-        return Composition(spec=QuantSpec(inputs={Site.QUERY: Holding()}))
+        return Composition(spec=QuantSpec(inputs={Site.QUERY: Containing()}))
 
 
 @frozen(kw_only=True)
@@ -176,7 +176,7 @@ class Both(StageGroupOptions):
 
 
 @frozen(kw_only=True)
-class SayingSplitter(SplitterOptions):
+class DeclaringSplitter(SplitterOptions):
     kind = "saying"
 
     def spec(self, source: QuantSpec) -> QuantSpec | None:
@@ -205,12 +205,12 @@ PARTS: tuple[tuple[type[Options], type[Options]], ...] = (
     (StageOptions, SilentStage),
     (StageOptions, PartsStage),
     (StageOptions, SplitStage),
-    (QuantizerOptions, Holding),
+    (QuantizerOptions, Containing),
     (SchemeOptions, Endless),
     (StageOptions, Loading),
     (StageOptions, ReadingStage),
     (StageGroupOptions, Both),
-    (SplitterOptions, SayingSplitter),
+    (SplitterOptions, DeclaringSplitter),
     (SplitterOptions, SilentSplitter),
 )
 
@@ -249,7 +249,7 @@ def moved(planned: Callable[[str], Plan], stages: str, part: type[Options], monk
         ("settings: [{distillations: {first: phased}}]", Phased),
     ],
 )
-def test_parts_count_however_deeply_they_are_nested(
+def test_nested_parts_are_in_the_key_at_any_depth(
     planned: Callable[[str], Plan], options: str, part: type[Options], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert moved(planned, f"last: {{kind: grouped, {options}}}", part, monkeypatch)
@@ -257,14 +257,14 @@ def test_parts_count_however_deeply_they_are_nested(
 
 
 @pytest.mark.parametrize("part", [Phased, Term, Wrapping, Plain, Inner])
-def test_parts_that_a_stage_says_it_builds_count_with_what_they_are_made_of(
+def test_parts_that_a_stage_builds_are_in_the_key_with_their_contents(
     planned: Callable[[str], Plan], part: type[Options], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert moved(planned, "last: parts", part, monkeypatch)
 
 
 @pytest.mark.parametrize("part", [Inner, Plain, Term, Phased, GroupedStage, SilentSplitter])
-def test_every_registered_part_counts_for_a_stage_that_does_not_say_what_it_builds(
+def test_without_a_declaration_every_registered_part_is_in_the_key(
     planned: Callable[[str], Plan], part: type[Options], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert moved(planned, "last: silent", part, monkeypatch)
@@ -272,7 +272,7 @@ def test_every_registered_part_counts_for_a_stage_that_does_not_say_what_it_buil
 
 @pytest.mark.parametrize("splitter", ["saying", "silent"])
 @pytest.mark.parametrize("source", ["grouped", "silent"])
-def test_quantizers_that_come_in_by_a_splitter_count(
+def test_quantizers_added_by_a_splitter_are_in_the_key(
     planned: Callable[[str], Plan], splitter: str, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stages = f"first: {source}\n  last: {{kind: split, model: first, splitter: {splitter}}}"
@@ -281,20 +281,20 @@ def test_quantizers_that_come_in_by_a_splitter_count(
     assert moved(planned, stages, Term, monkeypatch) is not exact
 
 
-def test_what_a_split_model_is_made_of_is_known_behind_it(planned: Callable[[str], Plan]) -> None:
+def test_downstream_stages_have_the_composition_of_a_split_model(planned: Callable[[str], Plan]) -> None:
     stages = "first: grouped\n  split: {kind: split, model: first, splitter: saying}\n"
     done = planned(f"{stages}  last: {{kind: grouped, model: split}}")
     assert done.nodes["last"].spec == QuantSpec(weights={Site.KEY: Inner()})
     assert planned("last: silent").nodes["last"].spec is None
 
 
-def test_the_revision_of_a_group_counts(planned: Callable[[str], Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_revision_of_a_group_is_in_the_key(planned: Callable[[str], Plan], monkeypatch: pytest.MonkeyPatch) -> None:
     before = planned("group: both\nresult: group.0").nodes["group.0"].key
     monkeypatch.setattr(Both, "revision", 2)
     assert planned("group: both\nresult: group.0").nodes["group.0"].key != before
 
 
-def test_the_hash_of_a_plugin_file_counts_wherever_one_of_its_parts_does(toy: Toy) -> None:
+def test_the_hash_of_a_plugin_file_is_in_the_key_of_stages_that_use_its_parts(toy: Toy) -> None:
     def key(fingerprint: str) -> str:
         registry: Registry = toy.registry.extended(PARTS[1:-2], PluginSource(plugin="parts", distribution="parts 1"))
         registry = registry.extended(PARTS[:1], PluginSource(plugin="mine.py", fingerprint=fingerprint))
@@ -305,7 +305,7 @@ def test_the_hash_of_a_plugin_file_counts_wherever_one_of_its_parts_does(toy: To
     assert key("a") != key("b")
 
 
-def test_the_content_of_files_and_folders_that_options_name_counts(
+def test_the_content_of_referenced_files_and_folders_is_in_the_key(
     planned: Callable[[str], Plan], tmp_path: Path
 ) -> None:
     folder = tmp_path / "folder"
@@ -324,14 +324,14 @@ def test_the_content_of_files_and_folders_that_options_name_counts(
     where = f"kind: reading, place: {tmp_path}/moved.txt"
     before = planned(f"last: {{{where}}}").nodes["last"].key
     (tmp_path / "moved.txt").write_text("other")
-    assert planned(f"last: {{{where}}}").nodes["last"].key == before  # another field says what lies at a place
+    assert planned(f"last: {{{where}}}").nodes["last"].key == before  # another field identifies the content of a path
 
 
-def test_parts_that_make_each_other_come_to_an_end(planned: Callable[[str], Plan]) -> None:
+def test_parts_that_build_each_other_terminate(planned: Callable[[str], Plan]) -> None:
     assert planned("last: {kind: grouped, schemes: [endless]}").nodes["last"].key
 
 
-def test_options_inside_the_quantizers_of_a_loaded_design_count(
+def test_options_of_the_quantizers_of_a_loaded_model_are_in_the_key(
     planned: Callable[[str], Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert moved(planned, "last: loading", Inner, monkeypatch)

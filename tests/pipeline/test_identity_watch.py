@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class OpenStage(StageOptions):
-    """Loads a scheme that no option names, and does not say so."""
+    """Loads a scheme that no option names, without declaring it."""
 
     kind = "open"
     model: str | None = stage_input(optional=True)
@@ -35,8 +35,8 @@ class OpenStage(StageOptions):
 
 
 @frozen(kw_only=True)
-class SayingStage(OpenStage):
-    """The same, and it says so."""
+class DeclaringStage(OpenStage):
+    """The same, and it declares the scheme."""
 
     kind = "saying"
 
@@ -46,7 +46,7 @@ class SayingStage(OpenStage):
 
 @frozen(kw_only=True)
 class WrongStage(OpenStage):
-    """The same, and it says something else."""
+    """The same, and it declares another scheme."""
 
     kind = "wrong"
 
@@ -66,9 +66,9 @@ class WrongStage(OpenStage):
         ("other: saying\n  last: wrong\nresult: last", False),
     ],
 )
-def test_a_stage_cannot_use_a_part_that_is_not_in_its_key(toy: Toy, stages: str, is_right: bool) -> None:
+def test_a_stage_cannot_use_a_part_outside_its_key(toy: Toy, stages: str, is_right: bool) -> None:
     pairs: tuple[tuple[type[Options], type[Options]], ...] = tuple(
-        (StageOptions, stage) for stage in (OpenStage, SayingStage, WrongStage)
+        (StageOptions, stage) for stage in (OpenStage, DeclaringStage, WrongStage)
     )
     codec = OptionsCodec(toy.registry.extended(pairs, PluginSource(plugin="open", distribution="open 1")))
     recipe = recipe_of(toy.document(f"task: toy\nencoder: toy\nstages:\n  {stages}\n"), codec)
@@ -83,7 +83,7 @@ def test_a_stage_cannot_use_a_part_that_is_not_in_its_key(toy: Toy, stages: str,
     assert toy.store.get(planned.nodes["last"].key) is None
 
 
-def test_parts_inside_of_parts_are_watched_too(toy: Toy) -> None:
+def test_nested_parts_are_watched(toy: Toy) -> None:
     known = known_parts([{"made_of": {}, "stage": {"role": "scheme", "kind": "low", "revision": 1}}])
     with pytest.raises(UserError, match="it uses quantizer 'round'"):
         WatchedCodec(toy.codec, known).dump({"schemes": [LowScheme()]})

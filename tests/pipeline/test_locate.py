@@ -24,7 +24,7 @@ from tests.pipeline.conftest import PARTS, MakeStage, ToyEncoder, ToyTask
 
 @frozen(kw_only=True)
 class Folders:
-    """Places inside of an option."""
+    """Paths nested in an option."""
 
     inputs: tuple[Path, ...] = ()
     named: Mapping[str, Path] = field(factory=dict)
@@ -53,7 +53,7 @@ class NamedEncoder(ToyEncoder):
 
 
 @frozen(kw_only=True)
-class PlacedTask(ToyTask):
+class FolderTask(ToyTask):
     """Data in a folder."""
 
     kind = "placed"
@@ -61,7 +61,7 @@ class PlacedTask(ToyTask):
 
 
 REGISTRY = Registry().extended(
-    (*PARTS, (StageOptions, ReadStage), (EncoderOptions, NamedEncoder), (TaskOptions, PlacedTask)),
+    (*PARTS, (StageOptions, ReadStage), (EncoderOptions, NamedEncoder), (TaskOptions, FolderTask)),
     PluginSource(plugin="toy", distribution="toy 1"),
 )
 CODEC = OptionsCodec(REGISTRY)
@@ -101,30 +101,30 @@ def data(folder: Path, **settings: str) -> Any:  # noqa: ANN401 - plain data
 
 
 def test_a_relative_path_is_relative_to_the_file_that_names_it(folder: Path) -> None:
-    found = data(folder)
+    actual = data(folder)
     sub = folder / "sub"
-    assert found["task"]["path"] == str(sub / "data")
-    stage = found["stages"]["s"]
+    assert actual["task"]["path"] == str(sub / "data")
+    stage = actual["stages"]["s"]
     assert stage["file"] == str(sub / "../f.txt")
     assert stage["folders"] == {"inputs": [str(sub / "a"), "/b", "/home/me/c"], "named": {"x": str(sub / "d")}}
     assert stage["either"] == "e"  # text
-    assert found["per_task"] == {"other": {"s.file": str(sub / "other.txt")}}
+    assert actual["per_task"] == {"other": {"s.file": str(sub / "other.txt")}}
 
 
-def test_one_of_the_command_line_is_relative_to_the_current_folder(folder: Path) -> None:
-    found = data(folder, task__path="data", s__folders="{inputs: [a, ~/]}", encoder__name="./model")
-    assert found["task"]["path"] == str(folder / "data")
-    assert found["stages"]["s"]["folders"]["inputs"] == [str(folder / "a"), "/home/me"]
-    assert found["encoder"]["name"] == str(folder / "model")
+def test_a_path_of_the_command_line_is_relative_to_the_current_folder(folder: Path) -> None:
+    actual = data(folder, task__path="data", s__folders="{inputs: [a, ~/]}", encoder__name="./model")
+    assert actual["task"]["path"] == str(folder / "data")
+    assert actual["stages"]["s"]["folders"]["inputs"] == [str(folder / "a"), "/home/me"]
+    assert actual["encoder"]["name"] == str(folder / "model")
     assert data(folder, s__folders__inputs__0="z")["stages"]["s"]["folders"]["inputs"][0] == str(folder / "z")
 
 
 def test_a_recipe_that_extends_another_keeps_the_folder_of_each(folder: Path) -> None:
     (folder / "over.yaml").write_text("extends: sub/recipe.yaml\nstages: {s: {folders: {inputs: [mine]}}}\n")
-    found = located(read_recipe(folder / "over.yaml"), REGISTRY).data
-    assert found["task"]["path"] == str(folder / "sub" / "data")
-    assert found["stages"]["s"]["folders"]["inputs"] == [str(folder / "mine")]
-    assert found["stages"]["s"]["folders"]["named"] == {"x": str(folder / "sub" / "d")}
+    actual = located(read_recipe(folder / "over.yaml"), REGISTRY).data
+    assert actual["task"]["path"] == str(folder / "sub" / "data")
+    assert actual["stages"]["s"]["folders"]["inputs"] == [str(folder / "mine")]
+    assert actual["stages"]["s"]["folders"]["named"] == {"x": str(folder / "sub" / "d")}
     home = folder / "over2.yaml"
     home.write_text(f"extends: {folder / 'sub'}/recipe.yaml\n")
     assert located(read_recipe(home), REGISTRY).data["task"]["path"] == str(folder / "sub" / "data")
@@ -142,11 +142,11 @@ def test_a_recipe_that_extends_another_keeps_the_folder_of_each(folder: Path) ->
         ("/m", "/m"),
     ],
 )
-def test_a_name_is_a_path_where_a_folder_is_there(folder: Path, name: str, expected: str) -> None:
+def test_a_name_is_a_path_where_such_a_folder_exists(folder: Path, name: str, expected: str) -> None:
     path = folder / "sub" / "recipe.yaml"
     path.write_text(RECIPE.replace("name: model", f"name: {name}"))
-    found = data(folder)["encoder"]["name"]
-    assert found == (str(folder / expected) if expected.startswith("sub/") else expected)
+    actual = data(folder)["encoder"]["name"]
+    assert actual == (str(folder / expected) if expected.startswith("sub/") else expected)
 
 
 def test_the_value_of_an_option_is_absolute(folder: Path) -> None:
@@ -156,7 +156,7 @@ def test_the_value_of_an_option_is_absolute(folder: Path) -> None:
     assert stage.file == folder / "sub" / "../f.txt"
 
 
-def test_keys_follow_the_content_and_not_the_place(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_keys_depend_on_the_content_and_not_on_the_path(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     def keys(where: Path, **settings: str) -> list[str]:
         document = read(where, **settings)
         done = plan(recipe_of(document, CODEC), TaskCache(CODEC), CODEC)
@@ -189,7 +189,7 @@ def test_rebased_paths_are_relative_to_one_folder(folder: Path) -> None:
     assert rebased(part, sub, REGISTRY, tuple[Path, ...]).data == ["./../x", "/y"]
 
 
-def test_whether_there_are_relative_paths(folder: Path) -> None:
+def test_relative_paths_are_detected(folder: Path) -> None:
     document = read(folder)
     assert has_relative_paths(document, REGISTRY)
     assert not has_relative_paths(located(document, REGISTRY), REGISTRY)

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
         ("teacher", ("stages", "teacher")),
     ],
 )
-def test_paths_are_found(toy: Toy, text: str, keys: tuple[str, ...]) -> None:
+def test_paths_are_resolved(toy: Toy, text: str, keys: tuple[str, ...]) -> None:
     assert resolve_path(toy.document(), text, toy.registry) == keys
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
+    ("text", "error"),
     [
         ("temm.size", "temm.size: 'temm' is no key and no stage of the recipe; did you mean 'team'?"),
         ("stages.temm.size", "there is no stage 'temm'; did you mean 'team'?"),
@@ -53,13 +53,13 @@ def test_paths_are_found(toy: Toy, text: str, keys: tuple[str, ...]) -> None:
         ("extends", "'extends' is no key"),
     ],
 )
-def test_paths_that_lead_nowhere_are_refused(toy: Toy, text: str, fault: str) -> None:
+def test_unknown_paths_are_refused(toy: Toy, text: str, error: str) -> None:
     with pytest.raises(UserError) as caught:
         resolve_path(toy.document(), text, toy.registry)
-    assert fault in str(caught.value)
+    assert error in str(caught.value)
 
 
-def test_below_a_part_that_is_not_set_there_is_nothing(toy: Toy) -> None:
+def test_below_an_unset_part_there_are_no_paths(toy: Toy) -> None:
     document = set_value(toy.document(), "student.scheme", None, "--set", toy.registry)
     with pytest.raises(
         UserError, match=r"stages\.student\.scheme has no scheme yet; set stages\.student\.scheme\.kind"
@@ -67,7 +67,7 @@ def test_below_a_part_that_is_not_set_there_is_nothing(toy: Toy) -> None:
         resolve_path(document, "student.scheme.bits", toy.registry)
 
 
-def test_below_an_unknown_kind_the_kind_is_the_fault(toy: Toy) -> None:
+def test_below_an_unknown_kind_the_kind_is_the_error(toy: Toy) -> None:
     document = set_value(toy.document(), "student.scheme", "lo", "--set", toy.registry)
     with pytest.raises(UserError, match="unknown scheme 'lo'; did you mean 'low'"):
         resolve_path(document, "student.scheme.bits", toy.registry)
@@ -79,7 +79,7 @@ def test_types_are_those_of_the_options(toy: Toy) -> None:
     assert find_target(toy.document(), "task.kind", toy.registry).type is str
 
 
-def test_set_changes_a_value_and_says_where_it_came_from(toy: Toy) -> None:
+def test_set_changes_a_value_and_records_its_origin(toy: Toy) -> None:
     document = set_value(toy.document(), "team.size", 3, "--set team.size=3", toy.registry)
     assert document.get(("stages", "team", "size")) == 3
     broken = set_value(document, "train.epochs", "x", "--set train.epochs=x", toy.registry)
@@ -96,7 +96,7 @@ def student(document: YamlDocument) -> object:
     return document.get(("stages", "student", "scheme"))
 
 
-def test_another_kind_drops_the_keys_of_the_old_one(toy: Toy) -> None:
+def test_another_kind_removes_the_keys_of_the_previous_one(toy: Toy) -> None:
     start = toy.document()
     assert student(start) == {"kind": "low", "bits": 1}
     for text in ("student.scheme", "student.scheme.kind"):

@@ -41,7 +41,7 @@ def changed(first: Plan, second: Plan) -> set[str]:
 ALL = {"teacher", "student", "team.0", "team.1", "score"}
 
 
-def test_stages_come_after_those_they_read(toy: Toy) -> None:
+def test_stages_follow_their_inputs(toy: Toy) -> None:
     done = planned(toy)
     assert list(done.nodes) == ["teacher", "student", "team.0", "team.1", "score"]
     assert done.nodes["score"].inputs == {"of": ("team.0", "team.1")}
@@ -94,47 +94,47 @@ def test_the_machine_is_part_of_the_keys(toy: Toy) -> None:
     )
 
 
-def test_a_device_that_is_none_is_refused() -> None:
-    with pytest.raises(UserError, match=r"device 'gpu' is none that torch knows; e\.g\. cpu, cuda"):
+def test_an_invalid_device_is_refused() -> None:
+    with pytest.raises(UserError, match=r"device 'gpu' is not known to torch; use e\.g\. cpu, cuda"):
         ComputeSettings(device="gpu")
     ComputeSettings().check()
 
 
 @pytest.mark.skipif(torch.cuda.device_count() > 99, reason="has a hundred GPUs")
-def test_a_device_that_is_not_there_is_named() -> None:
+def test_an_unavailable_device_is_named() -> None:
     with pytest.raises(SetupError, match="device 'cuda:99' cannot be used: "):
         ComputeSettings(device="cuda:99").check()
 
 
-def test_a_default_that_is_written_out_changes_nothing(toy: Toy) -> None:
+def test_a_written_default_leaves_the_key_unchanged(toy: Toy) -> None:
     assert changed(planned(toy), planned(toy, student__train__weight_decay=0.01, task__size=4)) == set()
 
 
-def test_a_stage_that_draws_nothing_is_shared_among_seeds(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deterministic_stage_is_shared_among_seeds(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = type(planned(toy).nodes["teacher"].stage)
     monkeypatch.setattr(stage, "deterministic", True)
     first, second = (planned(toy, seed=seed) for seed in (1, 2))
     assert changed(first, second) == ALL - {"teacher"}
 
 
-def test_a_stage_s_own_seed_shares_it_among_seeds(toy: Toy) -> None:
+def test_a_stage_with_a_seed_is_shared_among_study_seeds(toy: Toy) -> None:
     first, second = (planned(toy, teacher__seed=0, seed=seed) for seed in (1, 2))
     assert changed(first, second) == ALL - {"teacher"}
     assert first.nodes["teacher"].seed == 0
     assert changed(planned(toy, seed=0), planned(toy, teacher__seed=0, seed=0)) == set()
 
 
-def test_names_do_not_count(toy: Toy) -> None:
+def test_names_are_not_part_of_the_key(toy: Toy) -> None:
     text = toy.text.replace("teacher", "boss").replace("    boss: boss", "    teacher: boss")
     assert planned(evolve(toy, text=text)).nodes["score"].key == planned(toy).nodes["score"].key
 
 
-def test_an_input_that_is_let_go_of_is_not_needed(toy: Toy) -> None:
+def test_an_unused_input_is_not_needed(toy: Toy) -> None:
     done = planned(toy, student__distillation="none", student__model="teacher")
     assert done.nodes["student"].inputs == {"model": ("teacher",)}
 
 
-def test_revisions_of_parts_within_count(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_revisions_of_nested_parts_are_in_the_key(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     base = planned(toy)
     for role, kind in (("quantizer", "round"), ("scheme", "low"), ("distillation", "taught"), ("stage", "change")):
         with monkeypatch.context() as patch:
@@ -143,7 +143,7 @@ def test_revisions_of_parts_within_count(toy: Toy, monkeypatch: pytest.MonkeyPat
             assert "teacher" not in changed(base, planned(toy)), kind
 
 
-def test_the_text_of_a_one_file_plugin_counts(toy: Toy) -> None:
+def test_the_text_of_a_one_file_plugin_is_in_the_key(toy: Toy) -> None:
     from bebertlab.config.codec import OptionsCodec
 
     def with_fingerprint(text: str) -> Plan:
@@ -156,12 +156,12 @@ def test_the_text_of_a_one_file_plugin_counts(toy: Toy) -> None:
     assert changed(with_fingerprint("a"), with_fingerprint("b")) == ALL
 
 
-def test_what_a_stage_refuses_is_told_by_its_name(toy_with: With) -> None:
+def test_errors_of_preparation_name_the_stage(toy_with: With) -> None:
     with pytest.raises(UserError, match=r"^stage student \(change\): 'taught' needs a teacher$"):
         planned(toy_with("    teacher: teacher\n", ""))
 
 
-def test_all_stages_that_refuse_are_told(toy: Toy) -> None:
+def test_errors_of_all_stages_are_reported_together(toy: Toy) -> None:
     text = toy.text + "  more: {kind: change, model: teacher, distillation: taught}\n"
     text = text.replace("    teacher: teacher\n", "")
     with pytest.raises(UserError) as caught:
@@ -169,18 +169,18 @@ def test_all_stages_that_refuse_are_told(toy: Toy) -> None:
     assert [line.split(" (")[0] for line in str(caught.value).splitlines()] == ["stage student", "stage more"]
 
 
-def test_what_a_plugin_raises_is_told_like_what_a_stage_refuses(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_plugin_code_name_the_stage(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     def prepare(*_: object) -> None:
         raise ValueError("no\nidea")
 
     recipe = recipe_of(toy.document(), toy.codec)
     monkeypatch.setattr(type(recipe.stages["student"]), "prepare", prepare)
-    with pytest.raises(UserError, match=r"^stage student \(change\): ValueError: no idea$") as found:
+    with pytest.raises(UserError, match=r"^stage student \(change\): ValueError: no idea$") as actual:
         plan(recipe, toy.materials, toy.codec)
-    assert isinstance(found.value.__cause__, ValueError)
+    assert isinstance(actual.value.__cause__, ValueError)
 
 
-def test_behind_is_what_a_stage_was_made_from(toy: Toy) -> None:
+def test_ancestors_are_the_stages_that_a_stage_was_built_from(toy: Toy) -> None:
     done = planned(toy)
     assert [node.name for node in done.ancestors("team.0")] == ["teacher", "student", "team.0"]
     assert [node.name for node in done.ancestors("teacher")] == ["teacher"]
@@ -194,7 +194,7 @@ def test_planning_is_quick(toy: Toy) -> None:
     assert (perf_counter() - start) / 20 < 0.5  # about 2 ms; a wide margin for a busy machine
 
 
-def test_where_something_lies_is_not_part_of_a_key(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_not_part_of_a_key(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = type(planned(toy).nodes["teacher"].stage)
     monkeypatch.setattr("bebertlab.pipeline.identity.excluded_fields", lambda cls: ("train",) if cls is stage else ())
     first, second = (planned(toy, teacher__train__epochs=epochs) for epochs in (5, 6))
@@ -223,7 +223,7 @@ def planned_stages(folder: Path, **stages: dict[str, Any]) -> Plan:
     return plan(recipe_of(YamlDocument.of(recipe), codec), TaskCache(codec), codec)
 
 
-def test_models_are_known_along_the_graph(teacher: Artifact) -> None:
+def test_the_model_of_every_stage_is_planned(teacher: Artifact) -> None:
     nodes = planned_stages(teacher.folder, teacher={**STAGES["start"], "folder": str(teacher.folder)}).nodes
     known = {name: node.model and node.model.architecture for name, node in nodes.items()}
     sizes = known["start"]
@@ -238,10 +238,10 @@ def test_models_are_known_along_the_graph(teacher: Artifact) -> None:
 def test_models_that_do_not_fit_are_refused_before_anything_runs(teacher: Artifact) -> None:
     with pytest.raises(
         UserError, match=r"stage student .*: teacher 'teacher' and model 'slice' make other tokens"
-    ) as told:
+    ) as notified:
         planned_stages(teacher.folder)
-    assert f"the tokenizer of the encoder 'tiny' and the tokenizer of {teacher.folder} differ in" in str(told.value)
-    assert told.value.exit_code == 2
+    assert f"the tokenizer of the encoder 'tiny' and the tokenizer of {teacher.folder} differ in" in str(notified.value)
+    assert notified.value.exit_code == 2
     with pytest.raises(UserError, match=r"stage members .*: teacher 'start' and model 'student' make other tokens"):
         planned_stages(
             teacher.folder,
@@ -275,7 +275,7 @@ def test_another_seed_gives_the_plan_of_the_recipe_with_that_seed() -> None:
     assert changed(first, second)
 
 
-def test_a_seed_reaches_neither_stages_with_their_own_nor_deterministic_ones(toy: Toy) -> None:
+def test_the_study_seed_reaches_neither_stages_with_a_seed_nor_deterministic_ones(toy: Toy) -> None:
     first = planned(toy, stages__teacher__seed=5)
     second = with_seed(first, 9)
     assert with_seed(first, first.recipe.seed) is first

@@ -33,13 +33,13 @@ def stage(recipe: Recipe, name: str) -> Any:  # noqa: ANN401 - stages of many ki
     return recipe.stages[name]
 
 
-def faults(toy: Toy) -> str:
+def errors_of(toy: Toy) -> str:
     with pytest.raises(UserError) as caught:
         read(toy)
     return str(caught.value)
 
 
-def test_a_recipe_is_read(toy: Toy) -> None:
+def test_a_recipe_is_read_completely(toy: Toy) -> None:
     recipe = read(toy)
     assert (recipe.seed, recipe.description, recipe.result) == (3, "a toy", "score")
     assert list(recipe.stages) == ["teacher", "student", "team", "score"]
@@ -47,29 +47,29 @@ def test_a_recipe_is_read(toy: Toy) -> None:
     assert stage(recipe, "student").scheme.bits == 1
 
 
-def test_train_gives_defaults_and_a_stage_s_own_keys_win(toy: Toy) -> None:
+def test_train_sets_defaults_that_a_stage_can_override(toy: Toy) -> None:
     recipe = read(toy)
     assert (stage(recipe, "teacher").train.epochs, stage(recipe, "teacher").train.learning_rate) == (5, 1e-3)
     assert (stage(recipe, "student").train.epochs, stage(recipe, "student").train.learning_rate) == (2, 1e-3)
 
 
-def test_a_bare_stage_takes_the_defaults_too(toy_with: With) -> None:
+def test_a_bare_stage_gets_the_defaults_of_train(toy_with: With) -> None:
     assert stage(read(toy_with("teacher: {kind: make}", "teacher: make")), "teacher").train.epochs == 5
 
 
-def test_the_result_is_the_stage_that_none_reads_unless_named(toy_with: With) -> None:
+def test_the_result_is_the_only_final_stage_unless_named(toy_with: With) -> None:
     assert read(toy_with("seed: 3", "result: null")).result == "score"
     assert read(toy_with("of: team}", "of: teacher}")).result is None
     assert read(toy_with("seed: 3", "result: student")).result == "student"
     assert read(toy_with("seed: 3", "result: team.0")).result == "team.0"
 
 
-def test_a_fault_in_the_train_defaults_is_told_once(toy_with: With) -> None:
-    assert faults(toy_with("epochs: 5", "epochs: 0")) == "toy.yaml:6:17: train.epochs: must be >= 1, got 0"
+def test_an_error_in_train_is_reported_once(toy_with: With) -> None:
+    assert errors_of(toy_with("epochs: 5", "epochs: 0")) == "toy.yaml:6:17: train.epochs: must be >= 1, got 0"
 
 
-def test_a_fault_in_a_stage_s_own_train_is_told_there(toy_with: With) -> None:
-    assert faults(toy_with("epochs: 2", "epochs: x")).startswith(
+def test_an_error_in_the_train_of_a_stage_is_reported_there(toy_with: With) -> None:
+    assert errors_of(toy_with("epochs: 2", "epochs: x")).startswith(
         "toy.yaml:15:21: stages.student.train.epochs: expected"
     )
 
@@ -100,8 +100,8 @@ def test_a_study_in_place_of_a_recipe_is_one_error(toy: Toy) -> None:
 def test_all_errors_are_reported_at_once(toy: Toy) -> None:
     with pytest.raises(UserError) as caught:
         recipe_of(toy.document(BROKEN), toy.codec)
-    found = str(caught.value).splitlines()
-    assert [line.split(" ", 1)[0] for line in found] == [
+    actual = str(caught.value).splitlines()
+    assert [line.split(" ", 1)[0] for line in actual] == [
         "toy.yaml:1:17:",
         "toy.yaml:2:14:",
         "toy.yaml:3:22:",
@@ -128,7 +128,7 @@ def test_all_errors_are_reported_at_once(toy: Toy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "fault"),
+    ("old", "new", "error"),
     [
         ("task: {kind: toy}\n", "", "toy.yaml:1:1: task is missing"),
         (
@@ -141,19 +141,19 @@ def test_all_errors_are_reported_at_once(toy: Toy) -> None:
         ("model: teacher", "model: score", "the stages form a cycle: "),
     ],
 )
-def test_faults_are_told(toy_with: With, old: str, new: str, fault: str) -> None:
-    assert fault in faults(toy_with(old, new))
+def test_errors_of_a_recipe_are_reported(toy_with: With, old: str, new: str, error: str) -> None:
+    assert error in errors_of(toy_with(old, new))
 
 
 def test_a_cycle_is_shown_by_the_names_of_the_recipe(toy_with: With) -> None:
-    cycle = faults(toy_with("model: teacher", "model: score")).rpartition("cycle: ")[2]
+    cycle = errors_of(toy_with("model: teacher", "model: score")).rpartition("cycle: ")[2]
     assert sorted(set(cycle.split(" -> "))) == ["score", "student", "team"]
     assert cycle.split(" -> ")[0] == cycle.split(" -> ")[-1]
 
 
-@pytest.mark.parametrize(("text", "fault"), [("- a", "a recipe is a mapping"), ("", "a recipe is a mapping")])
-def test_what_is_no_mapping_is_no_recipe(toy: Toy, text: str, fault: str) -> None:
-    with pytest.raises(UserError, match=fault):
+@pytest.mark.parametrize(("text", "error"), [("- a", "a recipe is a mapping"), ("", "a recipe is a mapping")])
+def test_a_recipe_must_be_a_mapping(toy: Toy, text: str, error: str) -> None:
+    with pytest.raises(UserError, match=error):
         recipe_of(toy.document(text), toy.codec)
 
 
@@ -163,7 +163,7 @@ def test_a_recipe_needs_stages(toy: Toy, stages: str) -> None:
         recipe_of(toy.document(f"task: toy\nencoder: toy\n{stages}"), toy.codec)
 
 
-def test_extends_lays_a_file_over_another(toy: Toy, tmp_path: Path) -> None:
+def test_extends_merges_a_file_into_another(toy: Toy, tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(toy.text)
     path = tmp_path / "over.yaml"
     path.write_text("extends: base.yaml\nseed: 4\ntrain: {epochs: 7}\nstages:\n  extra: {kind: count, of: student}\n")
@@ -172,7 +172,7 @@ def test_extends_lays_a_file_over_another(toy: Toy, tmp_path: Path) -> None:
     assert (stage(recipe, "teacher").train.epochs, stage(recipe, "teacher").train.learning_rate) == (7, 1e-3)
 
 
-def test_faults_name_the_file_that_has_them(toy: Toy, tmp_path: Path) -> None:
+def test_errors_name_the_file_that_contains_them(toy: Toy, tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(toy.text.replace("seed: 3", "seed: x"))
     path = tmp_path / "over.yaml"
     path.write_text("extends: base.yaml\ndescription: 3\n")
@@ -184,7 +184,7 @@ def test_faults_name_the_file_that_has_them(toy: Toy, tmp_path: Path) -> None:
     assert any(line.startswith(f"{tmp_path / 'base.yaml'}:5:7: seed") for line in lines)
 
 
-def test_extends_goes_one_level(toy: Toy, tmp_path: Path) -> None:
+def test_extends_cannot_be_nested(toy: Toy, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(toy.text)
     (tmp_path / "b.yaml").write_text("extends: a.yaml")
     (tmp_path / "c.yaml").write_text("extends: b.yaml")
@@ -193,7 +193,7 @@ def test_extends_goes_one_level(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_extends_must_be_a_path() -> None:
-    with pytest.raises(UserError, match="extends: must be the path of a recipe, is 3"):
+    with pytest.raises(UserError, match="extends: must be the path of a recipe, got 3"):
         extended(YamlDocument.of({"extends": 3}, "x"))
 
 
@@ -206,14 +206,14 @@ def test_extends_may_begin_with_the_home_folder(toy: Toy, tmp_path: Path, monkey
     assert recipe_of(read_recipe(path), toy.codec).seed == 4
 
 
-def test_the_rates_of_the_defaults_are_where_they_were_written(toy_with: With) -> None:
-    """A stage that cannot take a default blames the line of the default, not its own."""
-    assert "toy.yaml:6" in faults(toy_with("epochs: 5", "epoks: 5"))
+def test_a_merged_default_keeps_its_position(toy_with: With) -> None:
+    """An error of a default in a stage is reported at the line of the default."""
+    assert "toy.yaml:6" in errors_of(toy_with("epochs: 5", "epoks: 5"))
 
 
 @pytest.fixture
 def document(toy: Toy) -> YamlDocument:
-    """The toy recipe with settings for its task, which has no name and so goes by its kind, and for another one."""
+    """The toy recipe with settings for its task, which is named by its kind, and for another one."""
     presets = {
         "toy": {"train.batch_size": 7, "teacher.train.epochs": 9, "task.size": 6},
         "other": {"train.batch_size": 3},
@@ -225,31 +225,31 @@ def epochs(recipe: Recipe, stage: str) -> int:
     return int(recipe.stages[stage].train.epochs)  # type: ignore[union-attr]
 
 
-def test_the_entry_of_the_task_is_laid_over_the_recipe(toy: Toy, document: YamlDocument) -> None:
+def test_the_entry_of_the_task_is_merged_into_the_recipe(toy: Toy, document: YamlDocument) -> None:
     recipe = recipe_of(document, toy.codec)
     assert (recipe.train.batch_size, epochs(recipe, "teacher"), recipe.task.size) == (7, 9, 6)  # type: ignore[attr-defined]
     assert recipe.stages["student"].train.batch_size == 7  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("path", ["train.batch_size", "teacher.train.epochs", "stages.teacher.train.epochs"])
-def test_what_is_set_from_outside_wins(toy: Toy, document: YamlDocument, path: str) -> None:
+def test_overrides_win(toy: Toy, document: YamlDocument, path: str) -> None:
     recipe = recipe_of(set_value(document, path, 5, "--set", toy.registry), toy.codec)
-    found = (recipe.train.batch_size, epochs(recipe, "teacher"))
-    assert found == ((5, 9) if path == "train.batch_size" else (7, 5))
+    actual = (recipe.train.batch_size, epochs(recipe, "teacher"))
+    assert actual == ((5, 9) if path == "train.batch_size" else (7, 5))
 
 
-def test_a_whole_value_from_outside_wins_over_its_parts(toy: Toy, document: YamlDocument) -> None:
+def test_an_override_of_a_whole_value_wins_over_its_parts(toy: Toy, document: YamlDocument) -> None:
     recipe = recipe_of(set_value(document, "teacher.train", {"epochs": 4}, "--set", toy.registry), toy.codec)
     assert epochs(recipe, "teacher") == 4
 
 
-def test_another_kind_takes_the_settings_of_the_old_one_along(toy: Toy, document: YamlDocument) -> None:
+def test_another_kind_inherits_the_settings_of_the_previous_one(toy: Toy, document: YamlDocument) -> None:
     changed = set_value(document, "task.kind", "toy", "--set", toy.registry)
     assert recipe_of(changed, toy.codec).task.size == 4  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
-    ("presets", "fault"),
+    ("presets", "error"),
     [
         (
             {"other": {"train.epoch": 3}},
@@ -260,8 +260,8 @@ def test_another_kind_takes_the_settings_of_the_old_one_along(toy: Toy, document
         ([], "per_task: must be a mapping of task names to settings"),
     ],
 )
-def test_errors_of_every_entry_are_reported_with_their_place(toy: Toy, presets: object, fault: str) -> None:
+def test_errors_of_every_entry_are_reported_with_their_position(toy: Toy, presets: object, error: str) -> None:
     document = toy.document().set(("per_task",), presets, "toy.yaml")
     with pytest.raises(UserError) as caught:
         recipe_of(document, toy.codec)
-    assert fault in str(caught.value)
+    assert error in str(caught.value)

@@ -43,7 +43,7 @@ def test_each_task_is_loaded_and_each_encoder_hashed_once(toy: Toy, monkeypatch:
     assert calls == ["load", "digest"]
 
 
-def test_other_options_are_another_task(toy: Toy) -> None:
+def test_other_options_load_another_task(toy: Toy) -> None:
     small, large = (
         recipe_of(toy.document(toy.text.replace("task: {kind: toy}", f"task: {{kind: toy, size: {size}}}")), toy.codec)
         for size in (2, 3)
@@ -52,7 +52,9 @@ def test_other_options_are_another_task(toy: Toy) -> None:
     assert len(toy.materials.task(large.task).splits["train"]) == 3
 
 
-def test_an_encoders_tokenizer_is_made_once_and_only_on_request(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tokenizer_of_an_encoder_is_built_once_and_on_request(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     materials, task, calls = TaskCache(codec), tiny_task(pairs=True), list[int]()
     tokenizer = TinyEncoder.tokenizer
 
@@ -82,7 +84,7 @@ def test_the_tokenizer_of_an_encoder_is_that_of_the_model_trained_from_it(
     assert planned.tokenizer.parts() == read_tokenizer(context.folder).parts
 
 
-def test_a_task_whose_plugin_has_a_fault_is_refused_in_one_line(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_a_task_plugin_is_reported_in_one_line(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     task = recipe_of(toy.document(), toy.codec).task
     monkeypatch.setattr(type(task), "load", lambda self: Task(digest="declared"))  # type: ignore[call-arg]
     with pytest.raises(UserError, match=r"^task 'toy': load\(\) raises TypeError: .*'digest'$"):
@@ -92,7 +94,7 @@ def test_a_task_whose_plugin_has_a_fault_is_refused_in_one_line(toy: Toy, monkey
         toy.materials.task(task)
 
 
-def test_a_task_that_models_cannot_be_selected_by_is_refused(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_without_a_selection_metric_is_refused(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     options = recipe_of(toy.document(), toy.codec).task
     whole = options.load()
     loss = evolve(whole, metrics=tuple(evolve(metric, maximize=False) for metric in whole.metrics))

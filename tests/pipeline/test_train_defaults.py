@@ -72,7 +72,7 @@ class Renamed(Stage):
 
 @frozen(kw_only=True)
 class Optional(Stage):
-    """May have none."""
+    """The option may be null."""
 
     kind = "optional"
     train: TrainOptions | None = None
@@ -90,7 +90,7 @@ class Nested(Stage):
 
 @frozen(kw_only=True)
 class HiddenDistanceOptions(Stage):
-    """Where nobody can set it."""
+    """Nested where it cannot be set."""
 
     kind = "hidden"
     train: TrainOptions = field(init=False, factory=TrainOptions)
@@ -115,7 +115,7 @@ GROUPS: dict[str, Make] = {
 
 
 def group(name: str, make: Make) -> type[StageGroupOptions]:
-    """A group of two stages that are trained as `make` says."""
+    """A group of two stages that are trained with the options of `make`."""
 
     @frozen(kw_only=True)
     class Group(StageGroupOptions):
@@ -132,7 +132,7 @@ def group(name: str, make: Make) -> type[StageGroupOptions]:
 
 @frozen(kw_only=True)
 class WithoutTrain(StageGroupOptions):
-    """Has no option for it, but a number of epochs."""
+    """Has no `TrainOptions`, but a number of epochs."""
 
     kind = "without"
     epochs: int = 3
@@ -176,13 +176,13 @@ def read(stage: str, train: str = TRAIN) -> Mapping[str, Any]:
     return expand(recipe_of(parse_yaml(text, "r.yaml"), CODEC).stages).stages
 
 
-def fault(stage: str, train: str = TRAIN) -> str:
+def error_of(stage: str, train: str = TRAIN) -> str:
     with pytest.raises(UserError) as caught:
         read(stage, train)
     return str(caught.value)
 
 
-def test_the_type_of_an_option_counts_and_not_its_name() -> None:
+def test_defaults_apply_by_the_type_of_an_option_not_its_name() -> None:
     stage = read("{kind: renamed, long: {rounds: 2, epochs: 9}}")["s"]
     assert stage.training == TrainOptions(learning_rate=1e-4, epochs=4)
     assert stage.long == LongTrainOptions(learning_rate=1e-4, epochs=9, rounds=2)
@@ -196,7 +196,7 @@ def test_other_defaults_of_a_stage_stay() -> None:
     assert read("renamed", "{batch_size: 8}")["s"].patient == TrainOptions(batch_size=8, epochs=50, warmup=0.0)
 
 
-def test_an_option_that_may_be_null_gets_them_unless_it_is_written_as_null() -> None:
+def test_an_optional_option_gets_the_defaults_unless_it_is_null() -> None:
     assert read("optional")["s"].train == TrainOptions(learning_rate=1e-4, epochs=4)
     assert read("{kind: optional, train: {epochs: 1}}")["s"].train == TrainOptions(learning_rate=1e-4, epochs=1)
     stage = read("{kind: optional, train: null}")["s"]
@@ -204,7 +204,7 @@ def test_an_option_that_may_be_null_gets_them_unless_it_is_written_as_null() -> 
     assert not trains(stage)
 
 
-def test_options_inside_of_others_get_them() -> None:
+def test_nested_options_get_the_defaults() -> None:
     both = TrainOptions(learning_rate=1e-4, epochs=4)
     stage = read("{kind: nested, plan: {steps: [{epochs: 2}, {}], named: {a: {}}}, spare: {}}")["s"]
     assert stage.plan == Plan(steps=(evolve(both, epochs=2), both), named={"a": both}, last=both)
@@ -217,14 +217,14 @@ def test_options_inside_of_others_get_them() -> None:
     assert default.ensemble == TrainedEnsemble(inner=both)
 
 
-def test_a_fault_in_what_a_stage_writes_is_reported_there() -> None:
-    found = fault("{kind: renamed, patient: {epochs: x}}")
-    assert found == "r.yaml:5:40: stages.s.patient.epochs: expected an integer, got 'x'"
+def test_an_error_in_a_stage_is_reported_at_the_stage() -> None:
+    actual = error_of("{kind: renamed, patient: {epochs: x}}")
+    assert actual == "r.yaml:5:40: stages.s.patient.epochs: expected an integer, got 'x'"
 
 
 def test_an_option_that_cannot_be_set_is_refused() -> None:
-    wanted = "the recipe's `train` does not reach all that 'hidden' trains: learning_rate would be 5e-05, not 0.0001"
-    assert fault("hidden") == f"r.yaml:5:6: stages.s: {wanted}, epochs would be 3, not 4"
+    expected = "the recipe's `train` does not reach all that 'hidden' trains: learning_rate would be 5e-05, not 0.0001"
+    assert error_of("hidden") == f"r.yaml:5:6: stages.s: {expected}, epochs would be 3, not 4"
     assert read("hidden", "{epochs: 3}")["s"].train.epochs == 3
 
 
@@ -232,15 +232,15 @@ def test_an_option_that_cannot_be_set_is_refused() -> None:
     ("kind", "rates", "epochs"),
     [("passes", [1e-4, 1e-4], [4, 4]), ("halves", [1e-4, 5e-5], [4, 4]), ("short", [1e-4, 1e-4], [1, 1])],
 )
-def test_a_group_that_passes_them_on_may_change_them(kind: str, rates: list[float], epochs: list[int]) -> None:
-    made = list(read(kind).values())
-    assert [stage.train.learning_rate for stage in made] == rates  # half of 1e-4 is the default of the class
-    assert [stage.train.epochs for stage in made] == epochs
+def test_a_group_that_passes_the_defaults_on_may_change_them(kind: str, rates: list[float], epochs: list[int]) -> None:
+    stages = list(read(kind).values())
+    assert [stage.train.learning_rate for stage in stages] == rates  # half of 1e-4 is the default of the class
+    assert [stage.train.epochs for stage in stages] == epochs
 
 
-def test_what_a_group_sets_itself_wins() -> None:
-    made = read("{kind: passes, train: {epochs: 3}}")
-    assert {stage.train for stage in made.values()} == {TrainOptions(learning_rate=1e-4, epochs=3)}
+def test_settings_of_a_group_win() -> None:
+    stages = read("{kind: passes, train: {epochs: 3}}")
+    assert {stage.train for stage in stages.values()} == {TrainOptions(learning_rate=1e-4, epochs=3)}
 
 
 @pytest.mark.parametrize(
@@ -253,25 +253,27 @@ def test_what_a_group_sets_itself_wins() -> None:
         ("{kind: without, epochs: 9}", "s.0", "learning_rate would be 5e-05, not 0.0001"),
     ],
 )
-def test_a_group_that_does_not_pass_them_on_is_refused(kind: str, stages: str, lost: str) -> None:
+def test_a_group_that_does_not_pass_the_defaults_on_is_refused(kind: str, stages: str, lost: str) -> None:
     name = kind.strip("{}").removeprefix("kind: ").partition(",")[0]
-    wanted = f"the group '{name}' does not pass the recipe's `train` on to {stages}: {lost}; it needs an option of type"
-    assert fault(kind).startswith(f"r.yaml:5:6: stages.s: {wanted}")
+    expected = (
+        f"the group '{name}' does not pass the recipe's `train` on to {stages}: {lost}; it needs an option of type"
+    )
+    assert error_of(kind).startswith(f"r.yaml:5:6: stages.s: {expected}")
 
 
-def test_a_group_need_not_pass_on_what_is_the_default_or_not_given() -> None:
+def test_a_group_may_omit_options_that_are_the_default_or_unset() -> None:
     for kind in GROUPS:
         read(kind, "{learning_rate: 5e-5, epochs: 3}")
         read(kind, "{}")
     assert read("{kind: without, epochs: 9}", "{epochs: 4}")["s.0"].train.epochs == 9
 
 
-def test_what_trains_nothing_needs_none() -> None:
+def test_a_group_without_training_needs_no_defaults() -> None:
     for kind in ("idle", "idles"):
         assert not any(map(trains, read(kind).values()))
 
 
-def test_what_trains_nothing_stays_as_it_is_written() -> None:
+def test_options_that_train_nothing_are_unchanged() -> None:
     document = parse_yaml("train: {epochs: 4}\nstages: {a: idle, b: {kind: idle, seed: 3}, c: optional}", "r.yaml")
     stages = TrainDefaults.of(document, CODEC).document.data["stages"]
     assert stages == {
@@ -281,5 +283,5 @@ def test_what_trains_nothing_stays_as_it_is_written() -> None:
     }
 
 
-def test_a_fault_of_the_group_itself_is_reported_once() -> None:
-    assert fault("{kind: without, epochs: 100}") == "r.yaml:5:6: stages.s: too long"
+def test_an_error_of_a_group_is_reported_once() -> None:
+    assert error_of("{kind: without, epochs: 100}") == "r.yaml:5:6: stages.s: too long"

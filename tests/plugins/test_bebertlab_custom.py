@@ -20,21 +20,21 @@ def test_full_precision_quantizes_nothing() -> None:
     assert FullPrecision().spec() == QuantSpec()
 
 
-def test_a_family_reaches_all_its_sites_and_no_other() -> None:
+def test_a_family_applies_to_all_its_sites_and_no_other() -> None:
     spec = CustomScheme(weights=BWN, attention=LSQ).spec()
     assert spec.weights == dict.fromkeys(LINEAR_SITES, BWN)
     assert spec.inputs == {}
     assert set(spec.attention) == {Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE}
 
 
-def test_an_exception_wins_over_its_family_and_null_frees_a_site() -> None:
+def test_an_exception_overrides_its_family_and_null_means_full_precision() -> None:
     spec = CustomScheme(inputs=LSQ, input_sites={Site.POOLER: None, Site.FFN_DOWN: Lsq(bits=8)}).spec()
     assert Site.POOLER not in spec.inputs
     assert spec.inputs[Site.FFN_DOWN] == Lsq(bits=8)
     assert spec.inputs[Site.QUERY] == LSQ
 
 
-def test_a_site_of_another_family_is_refused_with_the_allowed_ones() -> None:
+def test_a_site_outside_the_family_is_refused_with_the_allowed_sites() -> None:
     with pytest.raises(UserError, match=r"word_embedding; allowed: query"):
         CustomScheme(input_sites={Site.WORD_EMBEDDING: LSQ})
 

@@ -32,7 +32,7 @@ Install = Callable[[str, str], None]
 
 @pytest.fixture(autouse=True)
 def _no_shipped_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Disable the shipped plugins: these tests have their own."""
+    """Disable the shipped plugins: these tests install others."""
     monkeypatch.setenv(DISABLE, ",".join(importlib.metadata.entry_points(group=GROUP).names))
 
 
@@ -75,12 +75,12 @@ def test_a_file_is_a_plugin_with_a_fingerprint_of_its_text(tmp_path: Path) -> No
 
 def test_the_same_file_again_gives_the_same_classes(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
-    one, two = load_plugins([path]), load_plugins([path, path])
-    assert one.registry.find("scheme", "mine") is two.registry.find("scheme", "mine")
+    item, two = load_plugins([path]), load_plugins([path, path])
+    assert item.registry.find("scheme", "mine") is two.registry.find("scheme", "mine")
     assert two.files == (path,)
 
 
-def test_two_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_separate_plugins(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = write(tmp_path / "other", GOOD.replace('"mine"', '"other"'))
     assert load_plugins([write(tmp_path, GOOD), other]).registry.kinds("scheme") == ("mine", "other")
@@ -91,7 +91,7 @@ def test_a_missing_file_is_an_error_at_once(tmp_path: Path) -> None:
         load_plugins([tmp_path / "nowhere.py"])
 
 
-def test_an_installed_plugin_is_found_and_can_be_disabled(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_plugin_is_loaded_and_can_be_disabled(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install("distmine", GOOD)
     plugins = load_plugins()
     assert plugins.registry.entry(plugins.registry.find("scheme", "mine")).distribution == "distmine 1.0"
@@ -100,7 +100,7 @@ def test_an_installed_plugin_is_found_and_can_be_disabled(install: Install, monk
     assert "distmine" in load_plugins().disabled
 
 
-def test_an_installed_plugin_that_is_not_shipped_is_known_by_its_text(install: Install, tmp_path: Path) -> None:
+def test_an_installed_plugin_that_is_not_shipped_is_identified_by_its_text(install: Install, tmp_path: Path) -> None:
     def fingerprint() -> str | None:
         registry = load_plugins().registry
         return registry.entry(registry.find("scheme", "mine")).fingerprint
@@ -112,7 +112,7 @@ def test_an_installed_plugin_that_is_not_shipped_is_known_by_its_text(install: I
     assert fingerprint() != before
 
 
-def test_shipped_plugins_are_known_by_their_revisions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shipped_plugins_are_identified_by_their_revisions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(DISABLE)
     assert {entry.fingerprint for entry in load_plugins().registry.all()} == {None}
 
@@ -146,7 +146,7 @@ def test_a_folder_is_refused_as_a_plugin_file(tmp_path: Path) -> None:
         load_plugins([tmp_path])
 
 
-def test_a_plugin_that_does_not_import_is_named_and_the_rest_works(install: Install, tmp_path: Path) -> None:
+def test_a_plugin_that_fails_to_import_is_named_and_others_are_loaded(install: Install, tmp_path: Path) -> None:
     install("distbroken", "import surely_not_there")
     plugins = load_plugins([write(tmp_path, GOOD)])
     assert plugins.registry.kinds("scheme") == ("mine",)
@@ -188,7 +188,7 @@ def test_a_kind_of_a_shipped_plugin_cannot_be_replaced(install: Install, monkeyp
         ("def f(:", "SyntaxError: invalid syntax (mine.py, line 1)"),
     ],
 )
-def test_every_failure_is_named_and_leaves_the_other_plugins_alone(tmp_path: Path, text: str, message: str) -> None:
+def test_every_failure_is_named_and_does_not_affect_other_plugins(tmp_path: Path, text: str, message: str) -> None:
     good = write(tmp_path, GOOD.replace('"mine"', '"good"'), "good.py")
     plugins = load_plugins([write(tmp_path, text), good])
     assert message in only_error(plugins)
@@ -207,5 +207,5 @@ def test_a_misspelt_observer_hook_is_refused() -> None:
         load_plugins().observe(Misspelt())
 
 
-def test_the_installed_metadata_knows_every_entry_point_of_the_project() -> None:
+def test_the_installed_metadata_lists_every_entry_point_of_the_project() -> None:
     assert forgotten_entry_points() == ()

@@ -41,7 +41,7 @@ STUDY = StudyRecord(
 
 
 class Log:
-    """Remembers what it is called with."""
+    """Records the arguments of all calls."""
 
     def __init__(self) -> None:
         self.calls: list[object] = []

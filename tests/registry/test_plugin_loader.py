@@ -15,7 +15,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def _clean() -> Iterator[None]:
-    """Leave no plugin's modules and folders to other tests."""
+    """Remove modules and folders of plugins after each test."""
     modules, path = set(sys.modules), list(sys.path)
     yield
     sys.path[:] = path
@@ -77,7 +77,7 @@ def test_the_text_on_disk_runs_even_if_a_file_keeps_its_time_and_size(write: Wri
     assert load_file(main)[0].text == "aaa"
 
 
-def test_a_module_imported_later_is_the_one_that_was_read(write: Write) -> None:
+def test_a_module_imported_later_runs_the_text_of_the_fingerprint(write: Write) -> None:
     main = write("mine.py", "def value():\n    import helper\n    return helper.value")
     write("helper.py", "value = 1")
     module, text = load_file(main)
@@ -87,7 +87,7 @@ def test_a_module_imported_later_is_the_one_that_was_read(write: Write) -> None:
     assert load_file(main)[0].value() == 2
 
 
-def test_modules_from_folders_that_the_plugin_adds_itself_count(write: Write) -> None:
+def test_modules_from_folders_on_a_changed_sys_path_are_included(write: Write) -> None:
     add = "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent / 'code'))\n"
     main = write("mine.py", f"{add}import importlib\nhelper = importlib.import_module('hel' + 'per')")
     write("code/helper.py", "import inner\nvalue = 1")
@@ -101,7 +101,7 @@ def test_modules_from_folders_that_the_plugin_adds_itself_count(write: Write) ->
     assert again.helper.inner.value == 22
 
 
-def test_a_package_is_loaded_with_its_own_modules(write: Write) -> None:
+def test_a_package_is_loaded_with_its_submodules(write: Write) -> None:
     main = write("parts/__init__.py", "from .deep import thing\nfrom parts import other\nvalue = thing.value")
     write("parts/deep/__init__.py")
     write("parts/deep/thing.py", "from .. import other\nvalue = other.value")
@@ -122,10 +122,10 @@ def test_two_plugins_may_share_a_module_but_not_only_its_name(write: Write) -> N
         UserError, match=r"it imports 'helper' from .*two.helper\.py, and plugin .*a\.py imports another one"
     ):
         load_file(second, [text])
-    assert load_file(second)[0].helper.value == 2  # alone it is fine
+    assert load_file(second)[0].helper.value == 2  # valid on its own
 
 
-def test_a_module_of_another_plugin_that_a_plugin_imports_counts_for_it(write: Write) -> None:
+def test_a_module_of_another_plugin_is_part_of_the_importing_plugin(write: Write) -> None:
     write("one/helper.py", "value = 1")
     load_file(write("one/a.py", "import helper"))
     module, text = load_file(write("two/b.py", "import helper"))
@@ -144,7 +144,7 @@ def test_code_that_is_run_by_its_path_may_be_imported_as_well(write: Write) -> N
     assert sorted(file.name for file in text.files) == ["helper.py", "mine.py", "other.py"]
 
 
-def test_of_folders_with_the_same_name_the_one_next_to_the_plugin_is_imported(write: Write) -> None:
+def test_of_equal_folder_names_the_one_next_to_the_plugin_is_imported(write: Write) -> None:
     for name in ("one", "two"):
         write(f"{name}/lib/helper.py", f"value = '{name}'")
         assert load_file(write(f"{name}/mine.py", "from lib import helper"))[0].helper.value == name
@@ -155,7 +155,7 @@ def test_a_file_that_is_not_python_is_refused(write: Write) -> None:
         load_file(write("mine.txt"))
 
 
-def test_a_plugin_that_fails_leaves_no_module_behind(write: Write) -> None:
+def test_a_plugin_that_fails_leaves_no_module_in_sys_modules(write: Write) -> None:
     before = set(sys.modules)
     with pytest.raises(ZeroDivisionError):
         load_file(write("mine.py", "1 / 0"))

@@ -107,9 +107,9 @@ def test_a_package_is_a_plugin_with_all_its_files(write: Write) -> None:
     write("parts/helper.py", "from ..parts.other import x\nimport beside")
     for name in ("parts/other.py", "parts/deep/thing.py", "beside.py"):
         write(name)
-    found = read_plugin(main)
-    assert names(found)[0] == "parts/__init__.py"
-    assert sorted(names(found)[1:]) == ["beside.py", "parts/deep/thing.py", "parts/helper.py", "parts/other.py"]
+    actual = read_plugin(main)
+    assert names(actual)[0] == "parts/__init__.py"
+    assert sorted(names(actual)[1:]) == ["beside.py", "parts/deep/thing.py", "parts/helper.py", "parts/other.py"]
 
 
 def test_installed_code_is_not_part_of_it(write: Write) -> None:
@@ -121,13 +121,13 @@ def test_installed_code_is_not_part_of_it(write: Write) -> None:
     assert not is_installed(main)
 
 
-def test_a_folder_of_data_with_the_name_of_an_installed_package_is_not_meant(write: Write) -> None:
+def test_a_data_folder_named_like_an_installed_package_is_not_imported(write: Write) -> None:
     main = write("mine.py", "import attrs")
     write("attrs/convert.py")
     assert names(read_plugin(main)) == ["mine.py"]
 
 
-def test_a_module_that_hides_an_installed_one_is_refused(write: Write) -> None:
+def test_a_module_that_shadows_an_installed_one_is_refused(write: Write) -> None:
     main = write("mine.py", "import attrs")
     write("attrs.py")
     with pytest.raises(UserError, match=r"it imports 'attrs', which is .*attrs\.py and .*; rename the file next to"):
@@ -138,7 +138,7 @@ def test_a_plugin_may_have_the_name_of_an_installed_package(write: Write) -> Non
     assert names(read_plugin(write("attrs.py", "import attrs"))) == ["attrs.py"]
 
 
-def test_modules_of_the_user_s_own_elsewhere_are_part_of_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_editable_modules_elsewhere_are_part_of_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     main = write("plugins/mine.py", "import my_library.helper")
     for name in ("src/my_library/__init__.py", "src/my_library/helper.py", "src/my_library/unrelated.py"):
         write(name)
@@ -146,11 +146,11 @@ def test_modules_of_the_user_s_own_elsewhere_are_part_of_it(write: Write, monkey
     assert names(read_plugin(main)) == ["mine.py", "my_library/__init__.py", "my_library/helper.py"]
 
 
-def test_an_installed_plugin_that_it_imports_counts_and_is_not_a_file_of_it(write: Write) -> None:
-    found = read_plugin(write("mine.py", "from bebertlab_binarybert import Bwn"))
-    assert names(found) == ["mine.py"]
-    assert list(found.packages) == ["bebertlab_binarybert"]
-    assert found.fingerprint != read_plugin(write("mine.py", "from bebertlab_bit import Bit")).fingerprint
+def test_an_imported_installed_plugin_changes_the_fingerprint_without_its_files(write: Write) -> None:
+    actual = read_plugin(write("mine.py", "from bebertlab_binarybert import Bwn"))
+    assert names(actual) == ["mine.py"]
+    assert list(actual.packages) == ["bebertlab_binarybert"]
+    assert actual.fingerprint != read_plugin(write("mine.py", "from bebertlab_bit import Bit")).fingerprint
 
 
 def test_the_fingerprint_depends_on_the_content_not_on_the_folder(write: Write) -> None:
@@ -162,7 +162,7 @@ def test_the_fingerprint_depends_on_the_content_not_on_the_folder(write: Write) 
     assert fingerprint("here", "mine.py") != fingerprint("there", "mine.py", "x = 2")
 
 
-def test_text_that_cannot_be_parsed_is_left_to_who_loads_it(write: Write) -> None:
+def test_text_with_syntax_errors_is_left_to_the_loader(write: Write) -> None:
     assert names(read_plugin(write("mine.py", "import helper\ndef f(:"))) == ["mine.py"]
 
 

@@ -82,7 +82,7 @@ def registry(*classes: type[Options], source: PluginSource = MINE) -> Registry:
     return Registry().extended([(_ROLES[cls.role], cls) for cls in classes], source)
 
 
-def test_finds_what_was_registered_and_where_it_came_from() -> None:
+def test_the_class_and_plugin_of_a_kind_are_returned() -> None:
     extended = registry(Twn, Scheme)
     assert extended.find("quantizer", "twn") is Twn
     assert extended.find("scheme", "twn") is Scheme
@@ -93,7 +93,7 @@ def test_finds_what_was_registered_and_where_it_came_from() -> None:
     ]
 
 
-def test_extending_leaves_the_old_registry_alone() -> None:
+def test_extending_leaves_the_original_registry_unchanged() -> None:
     empty = Registry()
     empty.extended([(_ROLES["quantizer"], Twn)], MINE)
     assert empty.kinds("quantizer") == ()
@@ -119,7 +119,7 @@ def test_an_unregistered_class_is_refused_even_if_its_kind_is_taken() -> None:
 
 
 @pytest.mark.parametrize("contributed", [Scheme, Twn(), "twn", None])
-def test_what_is_not_of_the_role_is_refused(contributed: object) -> None:
+def test_classes_of_other_roles_are_refused(contributed: object) -> None:
     with pytest.raises(UserError, match="is not a subclass of QuantizerOptions"):
         Registry().extended([(_ROLES["quantizer"], contributed)], MINE)
 
@@ -135,6 +135,6 @@ def test_what_is_not_of_the_role_is_refused(contributed: object) -> None:
         (KindField, r"kind of .*KindField is a field"),
     ],
 )
-def test_a_class_that_yaml_could_not_use_is_refused_by_name(cls: type[Options], message: str) -> None:
+def test_a_class_that_yaml_cannot_create_is_refused_by_name(cls: type[Options], message: str) -> None:
     with pytest.raises(UserError, match=message):
         check_options(cls)

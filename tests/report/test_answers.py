@@ -23,7 +23,7 @@ def _of(simulate: Simulate, question: Question) -> tuple[StudyRecord, Question, 
     return study, question, trials
 
 
-def test_true_differences_are_shown_and_near(simulate: Simulate) -> None:
+def test_true_differences_are_shown_close_to_their_size(simulate: Simulate) -> None:
     study, trials = simulate()
     result = {
         (comparisons.value, comparisons.baseline, comparisons.at[SIZE]): comparisons
@@ -38,14 +38,14 @@ def test_true_differences_are_shown_and_near(simulate: Simulate) -> None:
         assert result["boosting", "bagging", size].estimate.interval.mean == pytest.approx(2.8, abs=0.4)
 
 
-def test_without_a_baseline_every_value_is_compared_with_the_one_before(simulate: Simulate) -> None:
+def test_without_a_baseline_every_value_is_compared_with_the_previous_one(simulate: Simulate) -> None:
     study, trials = simulate()
     shuffled = evolve(study, axes={**study.axes, "members.size": (4, 1, 2)})
     comparisons = answer(shuffled, STEPS, trials).comparisons
     assert [(item.baseline, item.value) for item in comparisons] == [(1, 2), (2, 4)]
 
 
-def test_words_keep_the_order_of_the_study(simulate: Simulate) -> None:
+def test_answers_keep_the_order_of_the_study(simulate: Simulate) -> None:
     study, trials = simulate()
     question = Question(text="?", compare="members.distillation")
     assert compared_values(study, question, trials) == ["none", "prediction", "two-stage"]
@@ -75,19 +75,19 @@ def test_null_studies_rarely_show_a_difference(simulate: Simulate) -> None:
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
-def test_few_seeds_claim_nothing(simulate: Simulate, seeds: tuple[int, ...]) -> None:
+def test_few_seeds_show_no_difference(simulate: Simulate, seeds: tuple[int, ...]) -> None:
     study, trials = simulate(seeds=seeds, spread=0.01)
     assert {comparisons.conclusion for comparisons in answer(study, BOOST, trials).comparisons} == {Conclusion.TOO_FEW}
 
 
-def test_correction_can_take_a_claim_back(simulate: Simulate) -> None:
+def test_the_correction_can_reverse_a_conclusion(simulate: Simulate) -> None:
     study, trials = simulate()
     comparisons = answer(study, BOOST, trials).comparisons[1]
     assert evolve(comparisons, adjusted=0.06).conclusion is Conclusion.NOT_AFTER_CORRECTION
     assert evolve(comparisons, adjusted=0.04).conclusion is Conclusion.SHOWN
 
 
-def test_what_does_not_vary_over_seeds_is_no_evidence(simulate: Simulate) -> None:
+def test_values_without_variance_over_seeds_are_no_evidence(simulate: Simulate) -> None:
     study, trials = simulate()
     fixed = {"single": 80.0, "bagging": 80.0, "boosting": 83.0}
     same = [evolve(item, metrics={"validation/score": fixed[item.parameters["members.ensemble"]]}) for item in trials]
@@ -99,7 +99,7 @@ def test_what_does_not_vary_over_seeds_is_no_evidence(simulate: Simulate) -> Non
     ]
 
 
-def test_parts_hold_the_other_options_only(simulate: Simulate) -> None:
+def test_subgroups_are_those_of_the_other_options(simulate: Simulate) -> None:
     study, trials = simulate()
     subgroups = answer(study, BOOST, trials).comparisons[1].subgroups
     assert {part.axis for part in subgroups} == {"ternary.scheme.activation_bits", DISTILLATION}
@@ -108,16 +108,16 @@ def test_parts_hold_the_other_options_only(simulate: Simulate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("compare", "baseline", "words"),
+    ("compare", "baseline", "obstacle"),
     [
         ("members.nothing", None, "not searched"),
         ("members.ensemble", "stacking", "no trial has members.ensemble = stacking"),
     ],
 )
-def test_questions_that_the_study_cannot_answer(simulate: Simulate, compare: str, baseline: object, words: str) -> None:
+def test_unanswerable_questions_are_reported(simulate: Simulate, compare: str, baseline: object, obstacle: str) -> None:
     study, trials = simulate()
     result = answer(study, Question(text="?", compare=compare, baseline=baseline), trials)
-    assert words in result.obstacle
+    assert obstacle in result.obstacle
     assert not result.comparisons
 
 
@@ -127,14 +127,14 @@ def test_a_fixed_option_is_no_comparison(simulate: Simulate) -> None:
     assert "one value only" in answer(study, BOOST, boosting).obstacle
 
 
-def test_nothing_complete_is_reported(simulate: Simulate) -> None:
+def test_without_complete_trials_there_is_no_answer(simulate: Simulate) -> None:
     study, trials = simulate()
     waiting = [evolve(item, state=TrialState.WAITING, metrics={}) for item in trials]
     assert answer(study, BOOST, waiting).obstacle == "no complete trials to compare"
 
 
 def _drawn(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[StudyRecord, list[TrialRecord]]:
-    """A random search: every point has a learning rate of its own."""
+    """A random search: every point has a different learning rate."""
     noise = np.random.default_rng(2)
     rates = [float(rate) for rate in noise.uniform(1e-4, 1e-2, 42)]
     drawn = [evolve(item, parameters={**item.parameters, "train.lr": rates[i // 3]}) for i, item in enumerate(trials)]
@@ -165,7 +165,7 @@ def test_points_that_differ_in_another_drawn_option_are_not_paired(simulate: Sim
     assert [item.paired for item in comparisons] == [True, False, False]
 
 
-def test_a_baseline_is_paired_across_what_it_cannot_have_and_that_is_named(simulate: Simulate) -> None:
+def test_a_baseline_is_paired_across_options_that_it_cannot_have(simulate: Simulate) -> None:
     comparisons = {
         (item.value, item.baseline, item.at[SIZE]): item for item in answer(*_of(simulate, BOOST)).comparisons
     }

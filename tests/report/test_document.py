@@ -8,13 +8,13 @@ from markdown_it import MarkdownIt
 from bebertlab.report.document import Bullets, Code, Document, Figure, Note, Section, Table, Text, escape, markdown
 
 
-def test_figures_are_found_wherever_they_stand() -> None:
+def test_figures_are_listed_at_any_depth() -> None:
     first, second = (Figure(name=name, svg="<svg/>", caption="") for name in "ab")
     document = Document(title="t", lead=(first,), sections=(Section(title="s", blocks=(Text(text=""), second)),))
     assert document.figures() == (first, second)
 
 
-def test_columns_can_be_left_out() -> None:
+def test_columns_can_be_omitted() -> None:
     table = Table(
         columns=("a", "b", "c"),
         rows=(("1", "2", "3"), ("4", "5", "6")),
@@ -27,7 +27,7 @@ def test_columns_can_be_left_out() -> None:
     assert table.without(()) == table
 
 
-WORDS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1).filter(str.strip)
+TEXTS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1).filter(str.strip)
 
 
 def _rendered(document: Document) -> str:
@@ -38,7 +38,7 @@ def _section(*blocks: Text | Note | Bullets | Table | Code | Figure) -> Document
     return Document(title="A study", sections=(Section(title="Part", blocks=blocks),))
 
 
-def test_blocks() -> None:
+def test_blocks_become_markdown() -> None:
     table = Table(
         columns=("name", "score"), rows=(("a|b", "1"), ("c", "2")), numeric=frozenset({1}), marked=frozenset({1})
     )
@@ -59,15 +59,15 @@ def test_blocks() -> None:
     assert 'src="plots/plot.svg" alt="seen"' in page
 
 
-@given(WORDS)
-def test_no_text_becomes_markup(words: str) -> None:
-    page = _rendered(_section(Table(columns=("x",), rows=((words,),))))
+@given(TEXTS)
+def test_no_text_becomes_markup(text: str) -> None:
+    page = _rendered(_section(Table(columns=("x",), rows=((text,),))))
     assert page.count("<td>") == 1
     assert not any(tag in page for tag in ("<em>", "<strong>", "<code>", "<a ", "<img", "<script"))
 
 
 @pytest.mark.parametrize("text", ["plain", "with ``` inside", "````"])
-def test_code_stays_as_it_is(text: str) -> None:
+def test_code_is_not_escaped(text: str) -> None:
     page = _rendered(_section(Code(text=text, language="yaml")))
     assert f'<code class="language-yaml">{text}\n</code>' in page
 
@@ -76,7 +76,7 @@ def test_lines_are_joined() -> None:
     assert escape("a\n  b") == "a b"
 
 
-def test_other_things_are_refused() -> None:
+def test_unknown_block_types_are_refused() -> None:
     with pytest.raises(TypeError, match="not a block"):
         markdown(Document(title="t", lead=(3,)))  # type: ignore[arg-type]
 

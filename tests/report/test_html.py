@@ -51,7 +51,7 @@ def test_page_is_well_formed() -> None:
     assert not parser.open
 
 
-def test_blocks() -> None:
+def test_blocks_become_html() -> None:
     page = _page()
     assert "<title>A &lt;study&gt;</title>" in page
     assert "<p>a &amp; b</p>" in page
@@ -65,7 +65,7 @@ def test_blocks() -> None:
     assert '<h2 id="part-two">' in page
 
 
-def test_nothing_is_asked_of_the_network() -> None:
+def test_the_page_makes_no_network_requests() -> None:
     assert not re.search(r"<script|<link|<img|@import|url\(|src=", _page())
 
 
@@ -79,6 +79,6 @@ def test_every_colour_has_a_light_and_a_dark_value(name: str) -> None:
     assert STYLE.count(f"--{name}:") == 2
 
 
-def test_other_things_are_refused() -> None:
+def test_unknown_block_types_are_refused() -> None:
     with pytest.raises(TypeError, match="not a block"):
         html(Document(title="t", lead=(3,)))  # type: ignore[arg-type]

@@ -11,13 +11,13 @@ PATHS = st.lists(st.lists(st.sampled_from("abcd"), min_size=1, max_size=3).map("
 
 
 @given(PATHS)
-def test_short_names_tell_paths_apart(paths: list[str]) -> None:
+def test_short_names_are_unambiguous(paths: list[str]) -> None:
     names = short_names(paths)
     assert len(set(names.values())) == len(paths)
     assert all(path == short or path.endswith(f".{short}") for path, short in names.items())
 
 
-def test_kind_alone_is_no_name() -> None:
+def test_kind_alone_is_not_a_short_name() -> None:
     assert short_names(["members.ensemble.kind", "train.epochs"])["members.ensemble.kind"] == "ensemble.kind"
 
 
@@ -35,7 +35,7 @@ def test_kind_alone_is_no_name() -> None:
         ("two-stage", "two-stage"),
     ],
 )
-def test_values(value: object, label: str) -> None:
+def test_values_are_formatted(value: object, label: str) -> None:
     assert value_label(value) == label
 
 
@@ -49,6 +49,6 @@ def test_bounds_may_be_missing() -> None:
     assert bounds(Interval(1.0, 0.5, 1.5, 3), sign=False) == "0.50 to 1.50"
 
 
-def test_words() -> None:
+def test_labels_of_points_are_formatted() -> None:
     assert (count(1, "pair"), count(1234, "pair")) == ("1 pair", "1,234 pairs")
     assert (listing([]), listing(["a"]), listing(["a", "b"])) == ("", "a", "a and b")

@@ -12,12 +12,12 @@ def table(width: int) -> Table:
     return Table(columns=COLUMNS, rows=(("1", *["x" * width] * (len(COLUMNS) - 1)),), marked=frozenset({0}))
 
 
-def test_a_table_that_fits_stays_as_it_is() -> None:
+def test_a_table_that_fits_is_unchanged() -> None:
     assert narrowed(table(5), least_needed(METRICS), fits_page) == table(5)
     assert details(table(5), table(5), 2, "More") is None
 
 
-def test_further_metrics_leave_first_then_costs() -> None:
+def test_further_metrics_are_removed_first_then_costs() -> None:
     for width, left in ((16, COLUMNS[:3] + COLUMNS[5:]), (20, (*COLUMNS[:3], "matrix MiB", "GFLOPs"))):
         shown = narrowed(table(width), least_needed(METRICS), fits_page)
         assert shown.columns == left
@@ -25,7 +25,7 @@ def test_further_metrics_leave_first_then_costs() -> None:
         assert not fits_page(table(width))
 
 
-def test_details_have_the_columns_that_left_and_the_first_ones_if_they_fit() -> None:
+def test_details_have_the_removed_columns_and_the_first_columns_if_they_fit() -> None:
     whole = table(16)
     more = details(whole, narrowed(whole, least_needed(METRICS), fits_page), 2, "More")
     assert more == Table(

@@ -23,15 +23,15 @@ def test_seeds_that_share_a_stage_are_named(simulate: Simulate) -> None:
     assert "The seeds share teacher" in str(how_to_read(collect(study, shared)))
 
 
-def test_what_it_takes_to_run_it_again(simulate: Simulate) -> None:
+def test_instructions_reproduce_the_study(simulate: Simulate) -> None:
     study, trials = simulate()
     section = reproduce(collect(study, trials))
     text = str(section)
-    assert all(words in text for words in ("ensemble_ablation@3f2c9a71", "minigrammar", "torch", "members.size"))
+    assert all(phrase in text for phrase in ("ensemble_ablation@3f2c9a71", "minigrammar", "torch", "members.size"))
     assert [block.text for block in section.blocks if isinstance(block, Code)][1] == to_yaml(study.resolved)
 
 
-def test_the_files_of_plugins_are_named_where_they_are_kept(simulate: Simulate) -> None:
+def test_plugin_files_are_listed_where_they_are_kept(simulate: Simulate) -> None:
     study, trials = simulate()
     assert "plugins" not in str(reproduce(collect(study, trials)))
     section = reproduce(collect(evolve(study, plugin_files=("plugins/mine.py", "plugins/helper.py")), trials))
@@ -48,7 +48,7 @@ def test_the_folder_of_relative_paths_is_named(simulate: Simulate) -> None:
     assert "relative to /home/me/studies; on another machine, change relative_to in study.yaml" in text
 
 
-def test_long_lists_of_values_are_cut(simulate: Simulate) -> None:
+def test_long_lists_of_values_are_shortened(simulate: Simulate) -> None:
     study, trials = simulate()
     wide = evolve(study, axes={"train.lr": tuple(range(50))})
     assert "(50 values)" in str(reproduce(collect(wide, trials)))
@@ -65,7 +65,7 @@ def _warned(trial: TrialRecord, *texts: str) -> TrialRecord:
     return evolve(trial, stages=tuple(evolve(event, warnings=texts) for event in trial.stages))
 
 
-def test_each_warning_is_once_with_its_stages(simulate: Simulate) -> None:
+def test_each_warning_is_shown_once_with_its_stages(simulate: Simulate) -> None:
     study, trials = simulate()
     study = evolve(study, questions=())  # whose plots take time
     warned = [_warned(trial, "texts are cut") for trial in trials]
@@ -78,7 +78,7 @@ def test_each_warning_is_once_with_its_stages(simulate: Simulate) -> None:
     assert section in compose(study, warned).sections
 
 
-def test_what_the_study_says_of_itself_is_first(simulate: Simulate) -> None:
+def test_the_description_of_the_study_comes_first(simulate: Simulate) -> None:
     study, trials = simulate()
     study = evolve(study, warnings=("the space is used up",), idle=("a: changes nothing",))
     (section,) = warnings(collect(study, [_warned(trial, "texts are cut") for trial in trials]))
@@ -91,11 +91,11 @@ def test_what_the_study_says_of_itself_is_first(simulate: Simulate) -> None:
     ]
 
 
-def test_no_section_without_a_warning(simulate: Simulate) -> None:
+def test_without_warnings_there_is_no_section(simulate: Simulate) -> None:
     assert warnings(collect(*simulate())) == ()
 
 
-def test_what_is_cut_and_what_overlaps_is_reported_once(simulate: Simulate) -> None:
+def test_truncated_texts_and_overlaps_are_reported_once(simulate: Simulate) -> None:
     study, trials = simulate()
     metrics = {
         **{"truncated/select": 0.0, "truncated/select_percent": 0.0},
@@ -112,7 +112,7 @@ def test_what_is_cut_and_what_overlaps_is_reported_once(simulate: Simulate) -> N
     assert cut in str(how_to_read(collect(study, text)))
 
 
-def test_nothing_is_reported_of_nothing(simulate: Simulate) -> None:
+def test_empty_notes_are_not_shown(simulate: Simulate) -> None:
     assert data_notes(simulate()[1]) == []
 
 

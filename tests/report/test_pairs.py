@@ -28,7 +28,7 @@ ENSEMBLE, SIZE = "members.ensemble", "members.size"
 BOOST = Question(text="?", compare=ENSEMBLE, baseline="single")
 
 
-def test_a_value_of_one_size_is_compared_with_each_size_by_itself(simulate: Simulate) -> None:
+def test_a_value_of_one_size_is_compared_with_each_size_separately(simulate: Simulate) -> None:
     """Averaged over sizes, ensembles of one member would count as ensembles."""
     study, trials = simulate()
     result = cells(study, BOOST, ("boosting", "single"))
@@ -40,14 +40,14 @@ def test_a_value_of_one_size_is_compared_with_each_size_by_itself(simulate: Simu
         assert (cell.reference_fixed, cell.compared_fixed) == ({SIZE: 1}, {})
 
 
-def test_the_other_comparisons_of_the_question_are_made_at_the_same_sizes(simulate: Simulate) -> None:
+def test_other_comparisons_of_the_question_use_the_same_sizes(simulate: Simulate) -> None:
     study, trials = simulate()
     for cell in cells(study, BOOST, ("boosting", "bagging")):
         compared, reference = cell.trials(ENSEMBLE, ("boosting", "bagging"), trials)
         assert {trial.parameters[SIZE] for trial in (*compared, *reference)} == {cell.at[SIZE]}
 
 
-def test_a_condition_binds_both_sides_save_the_one_that_cannot_meet_it(simulate: Simulate) -> None:
+def test_a_condition_applies_to_both_sides_except_one_that_cannot_meet_it(simulate: Simulate) -> None:
     study, trials = simulate()
     question = evolve(BOOST, where={SIZE: [2, 4], DISTILLATION: "none"})
     (two, four) = cells(study, question, ("bagging", "single"))
@@ -57,7 +57,7 @@ def test_a_condition_binds_both_sides_save_the_one_that_cannot_meet_it(simulate:
     assert {(trial.parameters[SIZE], trial.parameters[DISTILLATION]) for trial in reference} == {(1, "none")}
 
 
-def test_so_it_is_on_whichever_side_of_the_comparison_it_stands(simulate: Simulate) -> None:
+def test_the_order_of_the_sides_does_not_matter_for_the_condition(simulate: Simulate) -> None:
     study, trials = simulate()
     question = evolve(BOOST, baseline="bagging", where={SIZE: [4]})
     (cell,) = cells(study, question, ("single", "bagging"))
@@ -81,7 +81,7 @@ def test_without_a_condition_and_a_baseline_equals_are_compared_and_that_is_repo
         assert [trial.at for trial in cells(study, question, ("boosting", "bagging"))] == [{}]
 
 
-def test_what_neither_side_has_a_choice_of_is_not_split(simulate: Simulate) -> None:
+def test_options_fixed_on_both_sides_are_not_split(simulate: Simulate) -> None:
     study, _ = simulate()
     other = evolve(study, resolved={"exclude": [{ENSEMBLE: ["single", "bagging"], SIZE: [2, 4]}]})
     (cell,) = cells(other, BOOST, ("bagging", "single"))
@@ -111,13 +111,13 @@ def test_the_correction_is_over_all_comparisons_of_a_question(simulate: Simulate
     assert min(trial.adjusted or 1.0 for trial in result) == pytest.approx(9 * smallest)
 
 
-def test_a_condition_that_nothing_meets_is_no_answer(simulate: Simulate) -> None:
+def test_a_condition_without_points_gives_no_answer(simulate: Simulate) -> None:
     study, trials = simulate()
     result = answer(study, Question(text="?", compare=SIZE, where={ENSEMBLE: ["single"]}), trials)
     assert result.obstacle == "no trials that meet its condition (`where`)"
 
 
-def test_a_trend_is_of_the_trials_that_count_and_is_not_split(simulate: Simulate) -> None:
+def test_a_trend_uses_the_selected_trials_without_splitting(simulate: Simulate) -> None:
     study, trials = simulate()
     rates = tuple(0.001 * trial for trial in range(1, 43))
     drawn = [
@@ -131,15 +131,15 @@ def test_a_trend_is_of_the_trials_that_count_and_is_not_split(simulate: Simulate
     assert "`by` suits a few" in answer(searched, evolve(question, by=SIZE), drawn).obstacle
 
 
-def test_conditions_in_words(simulate: Simulate) -> None:
+def test_conditions_are_formatted(simulate: Simulate) -> None:
     study, trials = simulate()
     assert condition(study, BOOST) == ""
     two = Question(text="?", compare=DISTILLATION, where={SIZE: [2, 4], ENSEMBLE: "bagging"}, by=BITS)
     assert condition(study, two) == "Only trials with size 2 or 4 and ensemble bagging count."
     with_single = "Only trials with size 4 count; single has size 1 only."
     assert condition(study, evolve(BOOST, where={SIZE: [4]})) == with_single
-    for say in (sentences, headlines):
-        assert say(study, answer(study, two, trials))[0] == condition(study, two)
+    for format_answer in (sentences, headlines):
+        assert format_answer(study, answer(study, two, trials))[0] == condition(study, two)
     assert cell_label(study, {SIZE: 4, DISTILLATION: "none"}) == "size 4, distillation none"
     assert value_index(study, SIZE, 4) == 2
     of_four = matching_trials(Question(text="?", compare=ENSEMBLE, where={SIZE: 4}), trials)
@@ -148,7 +148,7 @@ def test_conditions_in_words(simulate: Simulate) -> None:
     assert not matches(trials[0], {"train.lr": [1]})
 
 
-def test_what_the_study_leaves_out_for_the_baseline_is_no_option_of_it(simulate: Simulate) -> None:
+def test_options_excluded_for_the_baseline_do_not_apply_to_it(simulate: Simulate) -> None:
     study, _ = simulate()
     assert fixed_axes(study, BOOST) == {SIZE: 1}
     assert fixed_axes(study, evolve(BOOST, baseline="bagging")) == {}
@@ -164,12 +164,14 @@ def test_what_the_study_leaves_out_for_the_baseline_is_no_option_of_it(simulate:
         [{SIZE: [2, 4]}],
     ],
 )
-def test_one_value_by_chance_is_no_reason(simulate: Simulate, exclude: list[dict[str, object]]) -> None:
+def test_a_single_sampled_value_is_not_treated_as_inapplicable(
+    simulate: Simulate, exclude: list[dict[str, object]]
+) -> None:
     study, _ = simulate()
     assert fixed_axes(evolve(study, resolved={"exclude": exclude}), BOOST) == {}
 
 
-def test_an_option_of_another_stage_has_a_meaning_for_every_value(simulate: Simulate) -> None:
+def test_an_option_of_another_stage_applies_to_every_value(simulate: Simulate) -> None:
     study, _ = simulate()
     other = evolve(
         study,
@@ -239,7 +241,7 @@ def test_pairs_of_a_seed_are_averaged_first(simulate: Simulate) -> None:
     assert len(result.differences()) == 3
 
 
-def test_a_missing_cell_is_left_out_for_every_seed(simulate: Simulate) -> None:
+def test_a_missing_cell_is_omitted_for_every_seed(simulate: Simulate) -> None:
     study, trials = simulate()
     fewer = _without(trials, 1, ensemble="boosting", size=4, distillation="none", bits=8)
     result = pair_up(study, fewer, ENSEMBLE, "boosting", "single", unmatched=[SIZE])
@@ -247,14 +249,14 @@ def test_a_missing_cell_is_left_out_for_every_seed(simulate: Simulate) -> None:
     assert result.left_out == 2
 
 
-def test_a_seed_that_has_hardly_begun_is_left_out(simulate: Simulate) -> None:
+def test_an_incomplete_seed_is_omitted(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0, 1, 2, 3))
     begun = [trial for trial in trials if trial.seed != 3 or trial.number < 12]
     result = pair_up(study, begun, DISTILLATION, "prediction", "none")
     assert result.seeds() == (0, 1, 2)
 
 
-def test_failed_partners_make_no_pair(simulate: Simulate) -> None:
+def test_failed_trials_form_no_pair(simulate: Simulate) -> None:
     study, trials = simulate()
     broken = [
         evolve(trial, state=TrialState.FAILED, metrics={}) if trial.parameters[ENSEMBLE] == "single" else trial
@@ -264,7 +266,7 @@ def test_failed_partners_make_no_pair(simulate: Simulate) -> None:
     assert (result.pairs, result.left_out) == ((), 54)
 
 
-def test_a_part_has_one_value_on_another_axis(simulate: Simulate) -> None:
+def test_a_subgroup_has_one_value_of_the_other_option(simulate: Simulate) -> None:
     study, trials = simulate()
     part = pair_up(study, trials, ENSEMBLE, "boosting", "single", unmatched=[SIZE]).where(SIZE, 4)
     assert len(part.pairs) == 18

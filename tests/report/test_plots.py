@@ -19,7 +19,7 @@ def _plot(name: str) -> str:
         return svg(figure, name)
 
 
-def test_the_same_numbers_give_the_same_bytes() -> None:
+def test_equal_data_give_equal_bytes() -> None:
     assert _plot("a") == _plot("a")
 
 
@@ -37,7 +37,7 @@ def test_series_differ_in_colour_and_marker() -> None:
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0], [5.0], [0.0, 0.0], [-3.0, 3.0]])
-def test_limits_leave_room(values: list[float]) -> None:
+def test_limits_have_a_margin(values: list[float]) -> None:
     low, high = limits(values)
     assert low < min(values) <= max(values) < high
 

@@ -19,7 +19,7 @@ def _texts(svg: str) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
 
 
-def test_forest_names_what_it_shows(simulate: Simulate) -> None:
+def test_forest_has_labels_and_a_title(simulate: Simulate) -> None:
     study, trials = simulate()
     texts = _texts(forest(study, answer(study, study.questions[1], trials), "forest"))
     assert {"prediction minus none", "two-stage minus none", "two-stage minus prediction"} <= set(texts)
@@ -43,7 +43,7 @@ def test_forest_without_intervals(simulate: Simulate) -> None:
     assert "all pairs" in _texts(forest(study, answer(study, study.questions[1], trials), "forest"))
 
 
-def test_forest_says_under_which_values_of_other_options(simulate: Simulate) -> None:
+def test_forest_names_the_values_of_other_options(simulate: Simulate) -> None:
     study, trials = simulate()
     question = study.questions[0]
     six = _texts(forest(study, answer(study, question, trials), "forest"))
@@ -54,7 +54,7 @@ def test_forest_says_under_which_values_of_other_options(simulate: Simulate) -> 
     assert {"boosting minus single", "size 4"} <= set(three)
 
 
-def test_many_comparisons_are_rows_best_first(simulate: Simulate) -> None:
+def test_many_comparisons_are_sorted_by_estimate(simulate: Simulate) -> None:
     study, trials = simulate()
     result = answer(study, evolve(study.questions[0], where=None, by=None), trials)
     item = result.comparisons[0]
@@ -68,7 +68,7 @@ def test_many_comparisons_are_rows_best_first(simulate: Simulate) -> None:
     assert "single → v0" in _texts(forest(study, stepwise, "forest"))
 
 
-def test_rows_with_several_baselines_name_theirs(simulate: Simulate) -> None:
+def test_rows_with_several_baselines_name_their_baseline(simulate: Simulate) -> None:
     study, trials = simulate()
     result = answer(study, study.questions[0], trials)
     pairs = (("twn", "bwn"), ("laq", "bwn"), ("lsq", "bwn"), ("laq", "twn"), ("lsq", "twn"), ("lsq", "laq"))
@@ -78,7 +78,7 @@ def test_rows_with_several_baselines_name_theirs(simulate: Simulate) -> None:
     assert not any(text.startswith("minus") for text in texts)
 
 
-def test_a_row_says_whether_it_is_over_pairs_or_points(simulate: Simulate) -> None:
+def test_a_row_names_pairs_or_points(simulate: Simulate) -> None:
     study, trials = simulate()
     result = answer(study, study.questions[1], trials)
     loose = [evolve(item, paired=False, subgroups=()) for item in result.comparisons]
@@ -92,7 +92,7 @@ def _moved(estimate: Estimate, by: float) -> Estimate:
     return evolve(estimate, interval=evolve(old, mean=old.mean + by))
 
 
-def test_forest_says_at_the_edge_that_an_interval_goes_on(simulate: Simulate) -> None:
+def test_forest_marks_intervals_that_exceed_the_axis(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0, 1), spread=2.0)
     result = answer(study, study.questions[1], trials)
     plain = evolve(result, comparisons=tuple(evolve(item, subgroups=()) for item in result.comparisons))
@@ -120,7 +120,7 @@ def test_long_labels_of_scores_do_not_overlap(simulate: Simulate) -> None:
     assert "rotate(-35" not in short
 
 
-def test_scatter_takes_powers_of_ten(simulate: Simulate) -> None:
+def test_scatter_has_powers_of_ten_as_ticks(simulate: Simulate) -> None:
     study, _ = simulate()
     wide = Trend(values=(1e-5, 1e-4, 1e-2), scores=(1.0, 2.0, 3.0), correlation=None)
     assert "lr" in _texts(scatter(study, wide, "lr", "scatter"))
@@ -141,7 +141,7 @@ def test_a_line_is_the_mean_over_the_other_options(simulate: Simulate) -> None:
     assert result["boosting"].scores[2].count == 3
 
 
-def test_one_line_without_a_second_option(simulate: Simulate) -> None:
+def test_without_a_second_option_there_is_one_line(simulate: Simulate) -> None:
     study, trials = simulate()
     (only,) = score_lines(study, trials, "members.size", "")
     assert only.values == (1, 2, 4)

@@ -34,12 +34,12 @@ def test_front_points_carry_their_rank_without_overlap(simulate: Simulate) -> No
     assert {"training (s)", "ensemble", "boosting"} <= set(_texts(drawn))
 
 
-def test_ranks_lie_on_no_marker(simulate: Simulate) -> None:
+def test_ranks_do_not_overlap_markers(simulate: Simulate) -> None:
     study, trials = simulate()
-    first, beside, above, *_ = by_seconds(points(study, trials))
+    first, neighbor, above, *_ = by_seconds(points(study, trials))
     placed = [
         evolve(item, cost=cost, score=evolve(item.score, mean=mean))
-        for item, cost, mean in ((first, 5.0, 5.0), (beside, 5.4, 5.4), (above, 4.6, 5.4))
+        for item, cost, mean in ((first, 5.0, 5.0), (neighbor, 5.4, 5.4), (above, 4.6, 5.4))
     ]
     with canvas(6.6, 3.9) as (figure, (axis,)):
         axis.set(xlim=(0, 10), ylim=(0, 10))
@@ -50,7 +50,7 @@ def test_ranks_lie_on_no_marker(simulate: Simulate) -> None:
     assert not any(box.contains(*centre) for centre in centres)
 
 
-def test_costs_far_apart_get_a_logarithmic_scale(simulate: Simulate) -> None:
+def test_costs_of_different_magnitude_have_a_logarithmic_scale(simulate: Simulate) -> None:
     study, trials = simulate()
     placed = by_seconds(points(study, trials))
     far = tuple(evolve(item, cost=10.0 ** -(item.point.number % 4)) for item in placed)
@@ -61,7 +61,7 @@ def test_costs_far_apart_get_a_logarithmic_scale(simulate: Simulate) -> None:
     assert "40" in _texts(against_cost(study, near, pareto_front(near, maximize=True), "MiB", "pareto"))
 
 
-def test_a_study_without_axes(simulate: Simulate) -> None:
+def test_a_study_without_axes_has_no_ranked_labels(simulate: Simulate) -> None:
     study, trials = simulate()
     bare = evolve(study, axes={}, questions=())
     result = points(bare, [evolve(item, parameters={}) for item in trials[:3]])

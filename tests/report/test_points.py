@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.report.conftest import Simulate
 
 
-def test_points_are_the_trials_that_differ_in_their_seed_only(simulate: Simulate) -> None:
+def test_points_are_trials_that_differ_only_in_their_seed(simulate: Simulate) -> None:
     study, trials = simulate()
     result = points(study, trials)
     assert len(result) == 42
@@ -85,7 +85,7 @@ def test_a_seed_named_twice_counts_once(simulate: Simulate) -> None:
     ("value", "other", "equal"),
     [(1, 1.0, True), (True, 1, False), ([1.0, 2], (1, 2), True), ("1", 1, False), ({"a": 4.0}, {"a": 4}, True)],
 )
-def test_identity(value: object, other: object, equal: bool) -> None:
+def test_points_are_compared_by_identity(value: object, other: object, equal: bool) -> None:
     assert (identity(value) == identity(other)) is equal
 
 
@@ -98,19 +98,19 @@ def test_training_seconds_count_stored_stages_too(simulate: Simulate) -> None:
     assert training_seconds(evolve(trial, stages=())) == trial.seconds
 
 
-def test_a_group_is_a_whole_word() -> None:
+def test_a_group_is_matched_as_a_whole_word() -> None:
     assert in_group("members.0", "members")
     assert not in_group("members_too", "members")
 
 
-def test_sizes_and_members_by_name() -> None:
+def test_sizes_and_members_are_read_by_metric_name() -> None:
     metrics = {"size/matrix_mebibytes": 1.0, "size/total_mebibytes": 2.0, "members/kept": 2, "members/count": 3}
     assert (mebibytes(metrics), members(metrics)) == (2.0, 2.0)
     assert (mebibytes({"b_mebibytes": 3.0}), members({"members/count": 3})) == (3.0, 3.0)
     assert (mebibytes({}), members({})) == (None, None)
 
 
-def test_values_of_a_range_are_those_that_were_drawn(simulate: Simulate) -> None:
+def test_values_of_a_range_are_the_sampled_ones(simulate: Simulate) -> None:
     study, trials = simulate()
     drawn = [evolve(trial, parameters={"lr": 0.1 * (7 - trial.number // 3)}) for trial in trials[:9]]
     seen = with_values(evolve(study, axes={"lr": (), "other": (1, 2)}), drawn)
@@ -143,7 +143,7 @@ def test_each_error_is_named_once_with_the_trials_it_ended(
     )
 
 
-PLACES = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=15)
+COST_AND_SCORE = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=15)
 
 
 def _placed(pairs: list[tuple[int, int]]) -> list[CostedPoint]:
@@ -157,11 +157,11 @@ def _placed(pairs: list[tuple[int, int]]) -> list[CostedPoint]:
     ]
 
 
-@given(PLACES)
-def test_the_front_is_what_nothing_beats(pairs: list[tuple[int, int]]) -> None:
+@given(COST_AND_SCORE)
+def test_the_front_contains_points_that_no_point_dominates(pairs: list[tuple[int, int]]) -> None:
     placed = _placed(pairs)
     kept = pareto_front(placed, maximize=True)
-    wanted = {
+    expected = {
         (trial.cost, trial.score.mean)
         for trial in placed
         if not any(
@@ -171,7 +171,7 @@ def test_the_front_is_what_nothing_beats(pairs: list[tuple[int, int]]) -> None:
             for other in placed
         )
     }
-    assert {(trial.cost, trial.score.mean) for trial in kept} == wanted
+    assert {(trial.cost, trial.score.mean) for trial in kept} == expected
     assert [trial.cost for trial in kept] == sorted(trial.cost for trial in kept)
 
 
@@ -180,13 +180,13 @@ def test_lower_is_better_where_it_is_the_goal() -> None:
     assert [trial.score.mean for trial in kept] == [5, 4]
 
 
-def test_seconds_that_hardly_differ_are_equal() -> None:
+def test_seconds_of_nearly_equal_size_are_equal() -> None:
     first, second = _placed([(1, 5), (1, 7)])
     assert pareto_front([first, evolve(second, cost=10.05)], maximize=True)[0].score.mean == 7
     assert len(pareto_front([first, evolve(second, cost=10.2)], maximize=True)) == 2
 
 
-def test_points_carry_their_costs(simulate: Simulate) -> None:
+def test_points_have_their_costs(simulate: Simulate) -> None:
     study, trials = simulate()
     result = points(study, trials)
     assert {round(trial.cost, 2) for trial in by_size(result)} == {0.11, 0.22, 0.44}
@@ -224,13 +224,13 @@ def test_equal_points_are_mostly_tied(simulate: Simulate) -> None:
     assert never <= 20
 
 
-def test_too_few_seeds_tie_nothing(simulate: Simulate) -> None:
+def test_with_too_few_seeds_no_points_are_tied(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0, 1))
     assert not_shown_worse(study, points(study, trials)) == frozenset()
     assert not_shown_worse(study, ()) == frozenset()
 
 
-def test_a_missing_seed_is_no_obstacle(simulate: Simulate) -> None:
+def test_a_missing_seed_does_not_prevent_ties(simulate: Simulate) -> None:
     study, trials = simulate()
     result = points(study, trials)
     holes = [trial for trial in trials if trial not in (result[1].trials[0], result[41].trials[1])]
@@ -239,7 +239,7 @@ def test_a_missing_seed_is_no_obstacle(simulate: Simulate) -> None:
     assert tied
 
 
-def test_scores_without_any_spread_tie_nothing(simulate: Simulate) -> None:
+def test_scores_without_variance_tie_no_points(simulate: Simulate) -> None:
     study, trials = simulate()
     flat = [evolve(trial, metrics={"validation/score": 0.1}) for trial in trials]
     assert not_shown_worse(study, points(study, flat)) == frozenset()

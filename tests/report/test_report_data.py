@@ -16,7 +16,7 @@ def test_trials_that_never_started_are_counted(simulate: Simulate, fail: Callabl
     assert progress_label([*trials[:2], fail(trials[2])], 10) == "2 of 10 trials complete, 1 failed, 7 left"
 
 
-def test_scored_points_only(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
+def test_only_scored_points_are_ranked(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
     study, trials = simulate()
     data = collect(study, [fail(trial) if trial.number < 3 else trial for trial in trials])
     assert len(data.points) == 42

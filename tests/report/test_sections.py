@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from tests.report.conftest import Simulate
 
 
-def test_points_and_fronts(simulate: Simulate) -> None:
+def test_points_and_fronts_are_sections(simulate: Simulate) -> None:
     data = collect(*simulate())
     assert [block.name for block in all_points(data).blocks if isinstance(block, Figure)] == ["points"]
     assert [item.title for item in pareto_sections(data)] == ["Score against size", "Score against training time"]
 
 
-def test_operations_have_a_front_where_they_differ(simulate: Simulate) -> None:
+def test_operations_have_a_separate_front_where_they_differ(simulate: Simulate) -> None:
     study, trials = simulate()
     costly = [
         evolve(item, metrics={**item.metrics, "cost/gigaflops": item.parameters["members.size"]}) for item in trials
@@ -74,7 +74,7 @@ def _rejected(data: ReportData) -> list[str]:
     return [block.text for block in all_points(data).blocks if isinstance(block, Text) and "rejected" in block.text]
 
 
-def test_every_question_has_its_section(simulate: Simulate) -> None:
+def test_every_question_has_a_section(simulate: Simulate) -> None:
     study, trials = simulate()
     sections = answers(collect(study, trials))
     assert [item.title for item in sections] == ["Answers", *(question.text for question in study.questions)]
@@ -92,7 +92,7 @@ def test_questions_without_an_answer_have_no_plot(simulate: Simulate) -> None:
     assert answers(collect(evolve(study, questions=()), trials)) == []
 
 
-def test_the_note_says_how_differences_are_made(simulate: Simulate) -> None:
+def test_the_note_explains_how_differences_are_computed(simulate: Simulate) -> None:
     study, trials = simulate()
     distillation_of = {"single": "none", "bagging": "prediction", "boosting": "two-stage"}
     separate = [
@@ -120,7 +120,7 @@ def test_too_few_seeds_are_reported_at_once(simulate: Simulate) -> None:
     assert "no conclusion is drawn from fewer than 3" in str(section.blocks[0])
 
 
-def test_a_caption_speaks_of_what_is_drawn(simulate: Simulate) -> None:
+def test_a_caption_describes_what_is_drawn(simulate: Simulate) -> None:
     study, trials = simulate()
     four = evolve(study, questions=(evolve(study.questions[0], where={"members.size": [4]}),))
     distillation_of = {"single": "none", "bagging": "prediction", "boosting": "two-stage"}
@@ -134,7 +134,7 @@ def test_a_caption_speaks_of_what_is_drawn(simulate: Simulate) -> None:
     assert ("over all points with" in unpaired, "Grey" in unpaired) == (True, False)
 
 
-def test_a_curve_is_of_the_trials_that_count(simulate: Simulate) -> None:
+def test_curves_use_the_selected_trials(simulate: Simulate) -> None:
     study, trials = simulate()
     stage_scores = study.questions[2]
     every, boosted = (
@@ -152,7 +152,7 @@ def _captions(study: StudyRecord, trials: Sequence[TrialRecord]) -> list[str]:
     return [block.caption for item in sections for block in item.blocks if isinstance(block, Figure)]
 
 
-def test_an_option_with_many_values_is_scattered(simulate: Simulate) -> None:
+def test_an_option_with_many_values_has_a_scatter_plot(simulate: Simulate) -> None:
     study, trials = simulate()
     rates = tuple(0.001 * index for index in range(1, 43))
     drawn = [evolve(item, parameters={"train.lr": rates[index // 3]}) for index, item in enumerate(trials)]
@@ -161,7 +161,7 @@ def test_an_option_with_many_values_is_scattered(simulate: Simulate) -> None:
     assert [block.name for block in section.blocks if isinstance(block, Figure)] == ["answer-1"]
 
 
-def test_sections(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
+def test_a_report_has_all_sections(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
     study, trials = simulate()
     data = collect(study, [fail(trials[0]), *trials[1:]])
     assert "the loss became NaN" in str(failures(data))
@@ -170,7 +170,7 @@ def test_sections(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]
     assert "+1.00 points" in str(selection_bias_sections(data))
 
 
-def test_nothing_to_say_is_no_section(simulate: Simulate) -> None:
+def test_empty_sections_are_omitted(simulate: Simulate) -> None:
     study, trials = simulate()
     bare = [evolve(item, stages=(), metrics={"validation/score": 1.0}) for item in trials]
     data = collect(study, bare)
@@ -195,7 +195,7 @@ def test_the_best_model_is_named_by_the_keys_of_its_stages(simulate: Simulate) -
     (section,) = best_model(data)
     table = next(block for block in section.blocks if isinstance(block, Table))
     assert [row[::2] for row in table.rows] == [(stage.stage, stage.key[:12]) for stage in best.trial.stages]
-    assert not any(isinstance(block, Code) for block in section.blocks)  # no stage says that it trained
+    assert not any(isinstance(block, Code) for block in section.blocks)  # no stage was trained
     least = collect(evolve(study, objectives=(Objective(goal="minimize"),)), trials).best
     assert least is not None
     assert least.trial.metrics["validation/score"] < best.trial.metrics["validation/score"]
@@ -230,14 +230,14 @@ def test_each_kind_of_stage_has_a_figure_of_its_curves(simulate: Simulate) -> No
     assert learning_curves(()) == []
 
 
-def test_what_was_searched_is_named_below_a_question(simulate: Simulate) -> None:
+def test_searched_options_are_named_below_a_question(simulate: Simulate) -> None:
     study, trials = simulate()
     few = [item for item in trials if item.parameters["members.ensemble"] != "bagging"]
     section = answers(collect(study, few))[1]
     assert section.blocks[0] == Text(text="Compared: ensemble single, boosting.")
 
 
-def test_several_objectives_have_a_front_of_their_own(simulate: Simulate) -> None:
+def test_several_objectives_have_a_front(simulate: Simulate) -> None:
     study, trials = simulate()
     objectives = (Objective(), Objective(metric="size/total_mebibytes", goal="minimize"))
     section = pareto_sections(collect(evolve(study, objectives=objectives), trials))[0]

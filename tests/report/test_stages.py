@@ -25,7 +25,7 @@ def test_every_scored_stage_before_the_result_is_listed(simulate: Simulate) -> N
     ]
 
 
-def test_changes_are_paired_and_every_artifact_counts_once(simulate: Simulate) -> None:
+def test_changes_are_paired_and_every_artifact_is_counted_once(simulate: Simulate) -> None:
     study, trials = simulate()
     by_name = {(score.stage, score.variant): score for score in stage_scores(study, trials)}
     half = by_name["half", ""]
@@ -83,12 +83,12 @@ def test_the_cost_of_a_group_is_compared_over_the_same_pairs(simulate: Simulate)
     assert (result.compared_seconds, result.baseline_seconds) == pytest.approx((6.0 * 15 / 7, 3.0 * 15 / 7))
 
 
-def test_no_such_group_costs_nothing(simulate: Simulate) -> None:
+def test_a_missing_group_costs_nothing(simulate: Simulate) -> None:
     study, trials = simulate()
     assert cost_ratio(pair_up(study, trials, "members.distillation", "two-stage", "none"), "elsewhere") is None
 
 
-def test_a_stage_that_serves_many_trials_is_paid_once(simulate: Simulate) -> None:
+def test_a_shared_stage_is_counted_once(simulate: Simulate) -> None:
     study, trials = simulate()
     result = {trial.group: trial for trial in stage_costs(trials)}
     teacher = result["teacher"]

@@ -14,7 +14,7 @@ from bebertlab.report.statistics import correlation, detectable, estimate, holm,
 NUMBERS = st.floats(-1e3, 1e3, allow_nan=False)
 
 
-def test_interval_by_hand() -> None:
+def test_confidence_interval_matches_manual_calculation() -> None:
     shown = interval([84.0, 86.0, 85.0])
     # t(2) at 0.975 is 4.302653, s = 1, n = 3
     assert shown.half == pytest.approx(4.302653 / math.sqrt(3), abs=1e-6)
@@ -51,7 +51,7 @@ def test_p_value_is_that_of_the_t_test() -> None:
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
-def test_null_intervals_cover_zero_as_often_as_they_say(seeds: int) -> None:
+def test_null_intervals_have_their_nominal_coverage(seeds: int) -> None:
     draws = np.random.default_rng(7).normal(0, 1.3, (2000, seeds))
     covered = sum(not interval(draw.tolist()).excludes_zero for draw in draws)
     # three standard errors of a proportion of 2,000
@@ -67,7 +67,7 @@ def test_holm_keeps_the_error_of_a_family_of_null_comparisons() -> None:
     assert shown / 1500 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1500)
 
 
-def test_holm_by_hand() -> None:
+def test_holm_matches_manual_calculation() -> None:
     assert holm([0.01, None, 0.04, 0.03]) == (0.04, None, 0.09, 0.09)
     assert holm([0.9, 0.8]) == (1.0, 1.0)
     assert holm([0.02, 0.02]) == (0.04, 0.04)
@@ -78,14 +78,14 @@ def test_holm_without_p_values_is_empty() -> None:
     assert holm([None, None]) == (None, None)
 
 
-def test_holm_leaves_garbage_collection_as_it_was() -> None:
+def test_holm_leaves_the_garbage_collector_unchanged() -> None:
     assert gc.get_freeze_count() == 0
     holm([0.01, 0.02])
     assert gc.get_freeze_count() == 0
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
-def test_holm_never_helps_and_keeps_the_order(values: list[float]) -> None:
+def test_holm_never_lowers_a_p_value_and_keeps_the_order(values: list[float]) -> None:
     adjusted = [p for p in holm(values) if p is not None]
     assert all(new >= old for new, old in zip(adjusted, values, strict=True))
     assert sorted(range(len(values)), key=lambda i: (adjusted[i], values[i])) == sorted(
@@ -93,7 +93,7 @@ def test_holm_never_helps_and_keeps_the_order(values: list[float]) -> None:
     )
 
 
-def test_detectable_difference_is_found_four_times_in_five() -> None:
+def test_the_detectable_difference_has_a_power_of_80_percent() -> None:
     seeds, spread = 5, 1.0
     truth = detectable(spread / math.sqrt(seeds), seeds - 1)
     draws = np.random.default_rng(11).normal(truth, spread, (2000, seeds))
@@ -115,7 +115,7 @@ def test_more_comparisons_need_a_larger_difference() -> None:
     assert detectable(1.0, 2, 3) > detectable(1.0, 2, 1) > 4.3
 
 
-def test_welch_is_the_reference() -> None:
+def test_welch_equals_scipy() -> None:
     compared, reference = [3.0, 4.0, 5.5, 6.0], [1.0, 1.5, 1.2]
     result, reference = welch(compared, reference), stats.ttest_ind(compared, reference, equal_var=False)
     bounds = reference.confidence_interval(0.95)
@@ -149,7 +149,7 @@ def test_ratio_is_geometric() -> None:
     assert (unbounded.low, unbounded.high) == (0.0, math.inf)
 
 
-def test_correlation_is_spearmans() -> None:
+def test_correlation_equals_that_of_scipy() -> None:
     noise = np.random.default_rng(0)
     x, y = noise.integers(0, 5, 20).astype(float).tolist(), noise.normal(size=20).tolist()
     shown = correlation(x, y)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.report.conftest import Simulate
 
 
-def test_points_table(simulate: Simulate) -> None:
+def test_points_have_a_table(simulate: Simulate) -> None:
     study, trials = simulate()
     results = points(study, trials)
     table = points_table(study, results, frozenset({2}))
@@ -40,7 +40,7 @@ def test_points_table(simulate: Simulate) -> None:
     assert table.rows[1][5].endswith(" ≈")
     assert not table.rows[0][5].endswith("≈")
     assert [table.rows[0][column] for column in (0, 6)] == ["1", "3"]
-    # words and searched values stand left, numbers right
+    # texts and searched values are left-aligned, numbers right-aligned
     assert table.numeric == {0, 5, 6, 7, 8, 9}
 
 
@@ -59,7 +59,7 @@ def taking(trials: Sequence[TrialRecord], **costs: Callable[[int], float]) -> li
     ]
 
 
-def test_what_points_take_is_named_where_they_differ_in_it(simulate: Simulate) -> None:
+def test_options_are_named_where_points_differ_in_them(simulate: Simulate) -> None:
     study, trials = simulate()
     costly = taking(trials, matrix=lambda n: 0.05 * n, stored=lambda n: 417.654 * n, operations=lambda n: 0.0083886)
     table = points_table(study, points(study, costly), frozenset())
@@ -69,7 +69,7 @@ def test_what_points_take_is_named_where_they_differ_in_it(simulate: Simulate) -
     assert table.numeric >= {7, 8, 9, 10}
 
 
-def test_one_member_is_not_worth_a_column(simulate: Simulate) -> None:
+def test_without_ensembles_there_is_no_column_of_members(simulate: Simulate) -> None:
     study, trials = simulate()
     single = [trial for trial in taking(trials, operations=lambda n: 1.5) if trial.metrics["members/count"] == 1]
     different = [evolve(trial, metrics={**trial.metrics, "cost/gigaflops": 0.1 * trial.number}) for trial in single]
@@ -90,12 +90,12 @@ def test_missing_and_failed_seeds_are_counted(simulate: Simulate, fail: Callable
     study, trials = simulate()
     table = points_table(study, points(study, [fail(trials[0]), *trials[2:]]), frozenset())
     assert "1 of 3, 1 failed" in {row[6] for row in table.rows}
-    nothing = points_table(study, points(study, [fail(trials[0])]), frozenset())
-    assert nothing.rows[0][5] == "0 of 3, 1 failed"
-    assert nothing.marked == frozenset()
+    incomplete = points_table(study, points(study, [fail(trials[0])]), frozenset())
+    assert incomplete.rows[0][5] == "0 of 3, 1 failed"
+    assert incomplete.marked == frozenset()
 
 
-def test_comparisons_table(simulate: Simulate) -> None:
+def test_comparisons_have_a_table(simulate: Simulate) -> None:
     study, trials = simulate()
     table = comparisons_table(study, answer(study, study.questions[1], trials))
     assert table.columns[-2:] == ("members (s)", "ratio")
@@ -106,7 +106,7 @@ def test_comparisons_table(simulate: Simulate) -> None:
     assert "ratio" not in steps_only.columns
 
 
-def test_what_pairs_differ_in_is_beside_their_number(simulate: Simulate) -> None:
+def test_differences_within_pairs_are_shown_next_to_their_number(simulate: Simulate) -> None:
     study, trials = simulate()
     table = comparisons_table(study, answer(study, study.questions[0], trials))
     pairs = table.columns.index("pairs")
@@ -121,14 +121,14 @@ def test_what_pairs_differ_in_is_beside_their_number(simulate: Simulate) -> None
     ]
 
 
-def test_comparisons_that_are_not_paired_say_so(simulate: Simulate) -> None:
+def test_unpaired_comparisons_are_marked(simulate: Simulate) -> None:
     study, trials = simulate()
     answered = answer(study, Question(text="?", compare="members.size"), trials)
     loose = evolve(answered, comparisons=tuple(evolve(trial, paired=False) for trial in answered.comparisons))
     assert {row[-1] for row in comparisons_table(study, loose).rows} == {"not paired"}
 
 
-def test_other_tables(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
+def test_stages_and_failures_have_tables(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
     study, trials = simulate()
     best = pareto_front(by_size(points(study, trials)), maximize=True)
     assert front_table(study, best, "size (MiB)").rows[0][-1] == "0.110"
@@ -162,7 +162,7 @@ def _with(trials: Sequence[TrialRecord], **metrics: float) -> list[TrialRecord]:
     return [evolve(trial, metrics={**trial.metrics, **metrics}) for trial in trials]
 
 
-def test_majority_and_chance_are_in_every_table_of_scores(simulate: Simulate) -> None:
+def test_majority_and_teacher_are_in_every_table_of_scores(simulate: Simulate) -> None:
     study, trials = simulate()
     document = compose(study, _with(trials, **BASELINES))
     scored = [
@@ -181,7 +181,7 @@ def test_majority_and_chance_are_in_every_table_of_scores(simulate: Simulate) ->
     assert [line.split()[0] for line in lines if "50.00" in line or "49.50" in line][-2:] == ["majority", "chance"]
 
 
-def test_every_task_has_its_own(simulate: Simulate) -> None:
+def test_every_task_has_separate_baselines(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0,))
     study = evolve(study, axes={**study.axes, "task.name": ("cola", "rte")})
     results = [
@@ -199,23 +199,23 @@ def test_every_task_has_its_own(simulate: Simulate) -> None:
     ]
 
 
-def test_where_nothing_was_learned_there_is_no_best_and_no_answer(simulate: Simulate) -> None:
+def test_where_nothing_was_learned_there_is_no_best_point_and_no_answer(simulate: Simulate) -> None:
     study, trials = simulate()
-    nothing = _with(trials, **BASELINES, **CONSTANT)
-    document = compose(study, nothing)
+    incomplete = _with(trials, **BASELINES, **CONSTANT)
+    document = compose(study, incomplete)
     first = next(block for block in document.lead if isinstance(block, Note))
     assert first.text.startswith("Nothing was learned: every model gives the same answer")
     page = markdown(document)
-    for words in ("Best of", "boosting is better", "the same mean score", "Score against size"):
-        assert words not in page
-        assert words not in summary_table(study, nothing)
+    for phrase in ("Best of", "boosting is better", "the same mean score", "Score against size"):
+        assert phrase not in page
+        assert phrase not in summary_table(study, incomplete)
     assert page.count("Not answered: nothing was learned") == 2 * len(study.questions)
 
 
-def test_points_that_learned_nothing_beside_others_are_named(simulate: Simulate) -> None:
+def test_points_that_learned_nothing_are_named_where_others_learned(simulate: Simulate) -> None:
     study, trials = simulate()
     study = evolve(study, questions=())  # whose plots take time
     some = [*_with(trials[:1], **CONSTANT), *trials[1:]]
     page = markdown(compose(study, some))
-    assert "gives the same answer to (nearly) every text: it learned nothing" in page
+    assert "predicts the same for (nearly) every text: it learned nothing" in page
     assert "Best of" in page

@@ -38,13 +38,13 @@ def _sentence(simulate: Simulate, comparison: Comparison, question: Question = B
     )[0]
 
 
-def test_a_shown_difference(simulate: Simulate) -> None:
+def test_a_shown_difference_is_stated(simulate: Simulate) -> None:
     assert _sentence(simulate, _comparison(2.0, 0.5)) == (
         "boosting is better than single by 2.00 points (95% interval 1.50 to 2.50; 3 seeds, 9 pairs)."
     )
 
 
-def test_what_pairs_differ_in_is_reported_with_the_claim(simulate: Simulate) -> None:
+def test_differences_within_pairs_are_reported_with_the_conclusion(simulate: Simulate) -> None:
     study, _ = simulate()
     comparison = evolve(_comparison(2.0, 0.5), baseline_fixed={"members.size": 1, "members.distillation": "none"})
     answered = Answer(question=BOOST, comparisons=(comparison,))
@@ -54,7 +54,7 @@ def test_what_pairs_differ_in_is_reported_with_the_claim(simulate: Simulate) -> 
     )
 
 
-def test_a_headline_says_what_is_not_paired(simulate: Simulate) -> None:
+def test_a_headline_names_unpaired_options(simulate: Simulate) -> None:
     study, _ = simulate()
     answered = Answer(question=BOOST, comparisons=(evolve(_comparison(2.0, 0.5), paired=False),))
     assert headlines(study, answered)[0] == "boosting is better than single by 2.00 points (not paired)."
@@ -73,7 +73,7 @@ def test_without_a_baseline_values_are_named_with_their_option(simulate: Simulat
 
 
 @pytest.mark.parametrize(
-    ("comparison", "words"),
+    ("comparison", "sentence"),
     [
         (_comparison(0.2, 0.5, adjusted=0.6), "no difference shown; boosting minus single: +0.20 points"),
         (_comparison(0.6, 0.5, adjusted=0.07), "no difference shown after correction for the number of comparisons"),
@@ -86,18 +86,20 @@ def test_without_a_baseline_values_are_named_with_their_option(simulate: Simulat
         ),
     ],
 )
-def test_what_is_not_shown_is_not_claimed(simulate: Simulate, comparison: Comparison, words: str) -> None:
+def test_differences_that_are_not_shown_are_not_stated(
+    simulate: Simulate, comparison: Comparison, sentence: str
+) -> None:
     texts = _sentence(simulate, comparison)
-    assert words in texts
+    assert sentence in texts
     assert "better" not in texts
     assert "better" not in headlines(simulate()[0], Answer(question=BOOST, comparisons=(comparison,)))[0]
 
 
-def test_no_difference_says_what_would_have_been_seen(simulate: Simulate) -> None:
+def test_no_difference_is_stated_with_the_detectable_difference(simulate: Simulate) -> None:
     assert "minimum detectable difference: 1.50" in _sentence(simulate, _comparison(0.2, 0.5, adjusted=0.6))
 
 
-def test_costs_are_named_against_the_baseline(simulate: Simulate) -> None:
+def test_costs_are_compared_with_the_baseline(simulate: Simulate) -> None:
     study, trials = simulate()
     question = Question(text="?", compare="members.distillation", baseline="none", cost="members")
     answered = answer(study, question, trials)
@@ -108,7 +110,7 @@ def test_costs_are_named_against_the_baseline(simulate: Simulate) -> None:
     assert headlines(study, answered)[-1].count("x the training time of none") == 2
 
 
-def test_trends_and_obstacles(simulate: Simulate) -> None:
+def test_trends_and_missing_comparisons_are_stated(simulate: Simulate) -> None:
     study, _ = simulate()
     question = Question(text="?", compare="members.size")
     rising = Trend(values=(1.0,), scores=(1.0,), correlation=Interval(0.8, 0.6, 0.9, 20))
@@ -130,7 +132,7 @@ def test_conclusions_have_short_names() -> None:
     assert len(Conclusion) == 6
 
 
-def test_what_the_sentence_on_the_condition_says_is_not_repeated(simulate: Simulate) -> None:
+def test_the_condition_of_a_question_is_stated_once(simulate: Simulate) -> None:
     study, trials = simulate()
     question = evolve(BOOST, where={"members.size": [2, 4]})
     answered = answer(study, question, trials)
@@ -154,7 +156,7 @@ def compared(name: str, mean: float, *, adjusted: float | None = 0.01, seeds: in
     )
 
 
-FOUND = Answer(
+COMPARED = Answer(
     question=QUESTION,
     comparisons=(
         compared("b", 2.0),
@@ -171,7 +173,7 @@ FOUND = Answer(
 
 def test_many_comparisons_are_named_by_their_conclusions_best_first(simulate: Simulate) -> None:
     study, _ = simulate()
-    assert grouped(study, FOUND) == (
+    assert grouped(study, COMPARED) == (
         "Better than bibert: a W1A4 +3.00, b W1A4 +2.00 points.",
         "Worse than bibert: c W1A4 -2.00 points.",
         "No difference from bibert shown: d W1A4 +0.10 points.",
@@ -183,42 +185,44 @@ def test_many_comparisons_are_named_by_their_conclusions_best_first(simulate: Si
     )
 
 
-def test_where_less_is_better_so_is_what_is_below(simulate: Simulate) -> None:
+def test_where_lower_is_better_the_lower_value_is_better(simulate: Simulate) -> None:
     study, _ = simulate()
-    answered = grouped(evolve(study, objectives=(Objective(goal="minimize"),)), FOUND)
+    answered = grouped(evolve(study, objectives=(Objective(goal="minimize"),)), COMPARED)
     assert answered[:2] == (
         "Better than bibert: c W1A4 -2.00 points.",
         "Worse than bibert: b W1A4 +2.00, a W1A4 +3.00 points.",
     )
 
 
-def test_what_pairs_differ_in_is_reported_at_the_end(simulate: Simulate) -> None:
+def test_differences_within_pairs_are_reported_at_the_end(simulate: Simulate) -> None:
     study, _ = simulate()
     comparison = [
         evolve(item, baseline_fixed={"members.size": 1}) if index < 2 else item
-        for index, item in enumerate(FOUND.comparisons)
+        for index, item in enumerate(COMPARED.comparisons)
     ]
-    texts = grouped(study, evolve(FOUND, comparisons=tuple(comparison)))
-    assert texts[:-1] == grouped(study, FOUND)
+    texts = grouped(study, evolve(COMPARED, comparisons=tuple(comparison)))
+    assert texts[:-1] == grouped(study, COMPARED)
     assert texts[-1] == "The pairs of b W1A4 and a W1A4 differ in other options too: bibert has size 1 only."
 
 
-def test_what_is_not_paired_is_reported_at_the_end(simulate: Simulate) -> None:
+def test_unpaired_options_are_reported_at_the_end(simulate: Simulate) -> None:
     study, _ = simulate()
-    first, *others = FOUND.comparisons
-    texts = grouped(study, evolve(FOUND, comparisons=(evolve(first, paired=False), *others)))
-    assert texts == (*grouped(study, FOUND), "Not paired, their points differ in other options too: b W1A4.")
+    first, *others = COMPARED.comparisons
+    texts = grouped(study, evolve(COMPARED, comparisons=(evolve(first, paired=False), *others)))
+    assert texts == (*grouped(study, COMPARED), "Not paired, their points differ in other options too: b W1A4.")
 
 
-def test_a_report_says_so_everywhere(simulate: Simulate) -> None:
+def test_pairing_is_reported_everywhere_in_a_report(simulate: Simulate) -> None:
     study, _ = simulate()
-    assert sentences(study, FOUND) == headlines(study, FOUND) == grouped(study, FOUND)
+    assert sentences(study, COMPARED) == headlines(study, COMPARED) == grouped(study, COMPARED)
 
 
-def test_a_few_comparisons_and_steps_have_a_sentence_each(simulate: Simulate) -> None:
+def test_a_few_comparisons_and_steps_have_one_sentence_each(simulate: Simulate) -> None:
     study, _ = simulate()
-    few = evolve(FOUND, comparisons=FOUND.comparisons[:MOST_SENTENCES])
-    stepwise = evolve(FOUND, comparisons=tuple(evolve(item, baseline=i) for i, item in enumerate(FOUND.comparisons)))
+    few = evolve(COMPARED, comparisons=COMPARED.comparisons[:MOST_SENTENCES])
+    stepwise = evolve(
+        COMPARED, comparisons=tuple(evolve(item, baseline=i) for i, item in enumerate(COMPARED.comparisons))
+    )
     assert not is_grouped(few)
     assert not is_grouped(stepwise)
     assert len(sentences(study, few)) == MOST_SENTENCES

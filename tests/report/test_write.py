@@ -29,7 +29,7 @@ def _write(study: StudyRecord, trials: list[TrialRecord], folder: Path) -> str:
     return pages[0]
 
 
-def test_two_pages_and_their_plots(simulate: Simulate, tmp_path: Path) -> None:
+def test_both_pages_and_their_plots_are_written(simulate: Simulate, tmp_path: Path) -> None:
     study, trials = simulate()
     page = _write(study, list(trials), tmp_path / "out")
     plots = {path.name for path in (tmp_path / "out" / "plots").iterdir()}
@@ -45,7 +45,7 @@ def test_a_report_is_the_same_for_the_same_trials(simulate: Simulate, tmp_path: 
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
-def test_old_plots_go(simulate: Simulate, tmp_path: Path) -> None:
+def test_old_plots_are_removed(simulate: Simulate, tmp_path: Path) -> None:
     study, trials = simulate()
     (tmp_path / "plots").mkdir()
     (tmp_path / "plots" / "old.svg").touch()
@@ -53,7 +53,7 @@ def test_old_plots_go(simulate: Simulate, tmp_path: Path) -> None:
     assert list((tmp_path / "plots").iterdir()) == []
 
 
-def test_an_interrupted_study_with_failures(
+def test_an_interrupted_study_is_reported_with_its_failures(
     simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord], tmp_path: Path
 ) -> None:
     study, trials = simulate()
@@ -65,7 +65,7 @@ def test_an_interrupted_study_with_failures(
     assert "Failed trials" in page
 
 
-def test_a_random_search_without_questions(simulate: Simulate, tmp_path: Path) -> None:
+def test_a_random_search_without_questions_is_reported(simulate: Simulate, tmp_path: Path) -> None:
     study, trials = simulate()
     rates = np.random.default_rng(0).uniform(1e-4, 1e-2, 42).tolist()
     drawn = [evolve(trial, parameters={"train.learning_rate": rates[i // 3]}) for i, trial in enumerate(trials)]
@@ -74,12 +74,12 @@ def test_a_random_search_without_questions(simulate: Simulate, tmp_path: Path) -
     assert "Answers" not in page
 
 
-def test_nothing_at_all(simulate: Simulate, tmp_path: Path) -> None:
+def test_a_study_without_trials_is_reported(simulate: Simulate, tmp_path: Path) -> None:
     study, _ = simulate()
     assert "0 of 0 trials complete" in _write(study, [], tmp_path)
 
 
-def test_answers_come_first(simulate: Simulate) -> None:
+def test_answers_are_the_first_section(simulate: Simulate) -> None:
     document = compose(*simulate())
     names = [figure.name for figure in document.figures()]
     assert len(names) == len(set(names)) == 7
@@ -102,7 +102,7 @@ def test_generated_data_is_reported_and_only_then(simulate: Simulate) -> None:
     assert Note(text=GENERATED.sentence) not in compose(evolve(plain, caveats=()), trials[:1]).lead
 
 
-def test_one_seed_is_one(simulate: Simulate) -> None:
+def test_a_single_seed_has_no_spread(simulate: Simulate) -> None:
     study, trials = simulate(seeds=(0,))
     assert "1 point, seed 0;" in str(compose(evolve(study, questions=()), trials[:1]).sections[0])
 
@@ -126,7 +126,7 @@ def test_a_report_is_written_again_only_where_it_would_change(simulate: Simulate
 
 @pytest.mark.parametrize("name", ["report.md", "report.html", "summary.txt", "plots/points.svg", "report.json"])
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("[]")], ids=["gone", "changed"])
-def test_a_file_of_a_report_that_is_gone_or_changed_is_written_again(
+def test_a_missing_or_changed_file_of_a_report_is_written_again(
     simulate: Simulate, tmp_path: Path, name: str, damage: Callable[[Path], object]
 ) -> None:
     study, trials = simulate()
@@ -138,12 +138,14 @@ def test_a_file_of_a_report_that_is_gone_or_changed_is_written_again(
     assert (tmp_path / name).read_bytes() == before
 
 
-def test_table_answers_and_failures(simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]) -> None:
+def test_a_summary_has_a_table_answers_and_failures(
+    simulate: Simulate, fail: Callable[[TrialRecord], TrialRecord]
+) -> None:
     study, trials = simulate()
     text = summary_table(study, [fail(trials[0]), *trials[1:]])
     lines = text.splitlines()
     assert lines[0] == "ensemble_ablation@3f2c9a71: 125 of 126 trials complete, 1 failed"
-    assert "say nothing about real language" in lines[1]
+    assert "do not apply to real language" in lines[1]
     assert lines[3].split()[:3] == ["#", "activation_bits", "distillation"]
     assert "  At size 2: boosting is better than single by 3." in text
     assert "the loss became NaN at step 7" in text
@@ -151,7 +153,7 @@ def test_table_answers_and_failures(simulate: Simulate, fail: Callable[[TrialRec
 
 
 @pytest.mark.parametrize("long", ["members.ensemble", "members.distillation"])
-def test_lines_fit(simulate: Simulate, long: str) -> None:
+def test_lines_of_a_summary_fit_the_width(simulate: Simulate, long: str) -> None:
     study, trials = simulate()
     wordy = {"kind": "boosting", "temperature": 2.0, "weights": [0.25] * 40}
     wide = [evolve(trial, parameters={**trial.parameters, long: wordy}, name="t" * 300) for trial in trials]
@@ -161,7 +163,7 @@ def test_lines_fit(simulate: Simulate, long: str) -> None:
     assert "…" in text
 
 
-def test_what_does_not_fit_is_left_to_the_report(simulate: Simulate) -> None:
+def test_a_summary_refers_to_the_report_for_omitted_parts(simulate: Simulate) -> None:
     study, trials = simulate()
     more = [
         evolve(
@@ -174,14 +176,14 @@ def test_what_does_not_fit_is_left_to_the_report(simulate: Simulate) -> None:
     assert "validation/f1" in summary_table(evolve(study, axes={"members.size": (1, 2, 4)}), more)
 
 
-def test_a_study_that_has_not_begun(simulate: Simulate) -> None:
+def test_a_summary_of_a_study_that_has_not_started(simulate: Simulate) -> None:
     study, _ = simulate()
     text = summary_table(evolve(study, planned=126), [])
     assert "0 of 126 trials complete, 126 left" in text
     assert "Not answered: members.ensemble was not searched in this run." in text
 
 
-def test_costs_are_left_to_the_report_before_a_value_is_cut(simulate: Simulate) -> None:
+def test_a_summary_omits_costs_before_shortening_values(simulate: Simulate) -> None:
     study, trials = simulate()
     costs = ("size/matrix_mebibytes", "size/stored_mebibytes", "cost/gigaflops", "validation/f1")
     costly = [

@@ -18,15 +18,15 @@ plain = st.recursive(
 
 
 @given(st.dictionaries(st.text(), plain, max_size=4))
-def test_the_order_of_keys_does_not_matter(data: dict[str, object]) -> None:
+def test_the_order_of_keys_does_not_change_a_digest(data: dict[str, object]) -> None:
     assert fingerprint(data) == fingerprint(dict(reversed(data.items())))
 
 
-def test_the_type_of_numbers_matters() -> None:
+def test_the_type_of_numbers_changes_a_digest() -> None:
     assert fingerprint({"a": 1}) != fingerprint({"a": 1.0}) != fingerprint({"a": True})
 
 
-def test_the_order_of_lists_matters() -> None:
+def test_the_order_of_lists_changes_a_digest() -> None:
     assert fingerprint([1, 2]) != fingerprint([2, 1])
 
 

@@ -73,7 +73,7 @@ def test_artifacts_of_another_format_are_removed_only_if_they_are_old(store: Sto
     assert named_in_studies(store.root / "none", store) == frozenset()
 
 
-def test_both_conditions_must_hold(store: Store) -> None:
+def test_garbage_collection_requires_both_conditions(store: Store) -> None:
     assert garbage(store, days=7, named=frozenset()) == {OLD: "unused"}
     assert garbage(store, days=7, named=frozenset({OLD})) == {}
 
@@ -87,7 +87,7 @@ def test_removing_keeps_other_artifacts(store: Store) -> None:
     assert list(store.temporary.iterdir()) == []
 
 
-def test_lock_files_are_removed_with_their_artifact_unless_held(store: Store) -> None:
+def test_lock_files_are_removed_with_their_artifact_unless_locked(store: Store) -> None:
     (item,) = find_garbage(store, days=7)
     remove(store, item)
     with store.claim("dd" * 32):

@@ -56,7 +56,7 @@ def test_a_truncated_file_is_named(folder: Path) -> None:
 
 def test_a_changed_file_is_named(folder: Path) -> None:
     (folder / "model" / "weights").write_bytes(b"12346")
-    with pytest.raises(CorruptArtifact, match="model/weights has another checksum than when it was stored"):
+    with pytest.raises(CorruptArtifact, match="model/weights does not have the checksum with which it was stored"):
         check_files(folder, read_manifest(folder))
 
 

@@ -61,7 +61,7 @@ def test_a_committed_artifact_can_be_read(store: Store) -> None:
     assert (artifact.folder / "model" / "weights").read_text() == "weights"
 
 
-def test_a_second_claim_has_the_artifact(store: Store) -> None:
+def test_a_second_claim_returns_the_artifact(store: Store) -> None:
     make(store)
     with store.claim(KEY) as claim:
         assert claim.artifact is not None
@@ -167,7 +167,7 @@ def test_manifests_lists_the_readable_ones(store: Store) -> None:
     assert [manifest.key for manifest in store.manifests()] == [keys[0], keys[2]]
 
 
-def test_a_process_that_broke_the_lock_gets_the_artifact_of_the_other(store: Store) -> None:
+def test_a_claim_whose_lock_failed_keeps_the_artifact_of_the_other_process(store: Store) -> None:
     with store.claim(KEY) as claim:
         (claim.folder / "model").mkdir()
         (claim.folder / "model" / "weights").write_text("weights")
@@ -177,23 +177,23 @@ def test_a_process_that_broke_the_lock_gets_the_artifact_of_the_other(store: Sto
     assert store.get(KEY) is not None
 
 
-def test_a_claim_waits_and_then_has_the_artifact(store: Store) -> None:
-    told: list[str] = []
-    found: list[object] = []
+def test_a_claim_waits_for_the_lock_and_returns_the_artifact(store: Store) -> None:
+    notified: list[str] = []
+    actual: list[object] = []
 
     def wait() -> None:
-        with Store(store.root).claim(KEY, waiting=lambda: told.append("waiting")) as claim:
-            found.append(claim.artifact)
+        with Store(store.root).claim(KEY, waiting=lambda: notified.append("waiting")) as claim:
+            actual.append(claim.artifact)
 
     with store.claim(KEY) as claim:
         thread = threading.Thread(target=wait)
         thread.start()
-        while not told:
+        while not notified:
             time.sleep(0.01)
         commit(claim)
     thread.join()
-    assert told == ["waiting"]
-    assert found[0] is not None
+    assert notified == ["waiting"]
+    assert actual[0] is not None
 
 
 def start(store: Store, mode: str) -> subprocess.Popen[str]:
@@ -204,8 +204,8 @@ def start(store: Store, mode: str) -> subprocess.Popen[str]:
 @pytest.mark.slow
 def test_one_of_two_processes_builds_and_the_other_reads(store: Store) -> None:
     processes = [start(store, "make") for _ in range(2)]
-    said = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
-    assert said == ["found", "making"]
+    message = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
+    assert message == ["found", "making"]
 
 
 @pytest.mark.kill

@@ -38,14 +38,14 @@ def test_a_different_input_is_followed_upstream() -> None:
 
 
 def test_a_stage_without_inputs_differs_from_one_with_inputs() -> None:
-    found = differences({"inputs": {"of": ["a"]}}, {"inputs": {}}, lambda _key: None)
-    assert [(one.path, one.value) for one in found] == [("inputs.of.0", "a"), ("inputs", "(absent)")]
+    actual = differences({"inputs": {"of": ["a"]}}, {"inputs": {}}, lambda _key: None)
+    assert [(item.path, item.value) for item in actual] == [("inputs.of.0", "a"), ("inputs", "(absent)")]
 
 
 def test_a_difference_is_listed_once_at_the_nearest_stage() -> None:
     known = {"a": {"seed": 0, "width": 1}, "b": {"seed": 1, "width": 2}}
     mine, other = {"seed": 0, "inputs": {"model": ["a"]}}, {"seed": 1, "inputs": {"model": ["b"]}}
-    assert [one.path for one in differences(mine, other, known.get)] == ["seed", "inputs.model.0 > width"]
+    assert [item.path for item in differences(mine, other, known.get)] == ["seed", "inputs.model.0 > width"]
 
 
 def test_an_unknown_input_is_listed_by_its_key() -> None:
@@ -62,9 +62,9 @@ def test_the_nearest_stage_has_the_same_kind_and_the_fewest_differences() -> Non
         manifest("3", "distill", {"a": 1, "b": 2, "c": 0}),
         manifest("4", "distill", mine),
     ]
-    found = nearest(mine, "distill", stored, key="4")
-    assert found is not None
-    assert found.key == "3"
+    actual = nearest(mine, "distill", stored, key="4")
+    assert actual is not None
+    assert actual.key == "3"
     assert nearest(mine, "finetune", stored) is None
 
 
@@ -81,13 +81,13 @@ EXPANDED = [
 
 def test_options_explain_what_they_expand_to_and_a_kind_explains_its_options() -> None:
     weights = "inputs.of.0 > stage.options.scheme.options.weights"
-    behind = [difference(f"inputs.of.0 > {one.path}", one.value, one.other) for one in EXPANDED]
+    prefixed = [difference(f"inputs.of.0 > {item.path}", item.value, item.other) for item in EXPANDED]
     shown, left_out = main_differences(
         [
             difference(f"{weights}.kind", "bwn", "twn"),
             difference(f"{weights}.options.threshold", "(absent)", 0.7),
             difference("inputs.of.0 > stage.options.train.epochs", 2, 1),
-            *behind,
+            *prefixed,
             difference("inputs.of.0 > made_of.design.inputs.query.revision", 4, 3),
             difference("seed", 0, 1),
         ]
@@ -101,7 +101,7 @@ def test_options_explain_what_they_expand_to_and_a_kind_explains_its_options() -
     assert left_out == 3
 
 
-def test_sites_with_the_same_difference_are_one() -> None:
+def test_equal_differences_of_sites_are_listed_once() -> None:
     assert main_differences(EXPANDED) == ((difference("quantization.weights.*", "bwn", "twn"),), 0)
 
 

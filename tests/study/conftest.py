@@ -1,4 +1,4 @@
-"""Studies of parts that do nothing but take time and leave numbers (`fakes.py`)."""
+"""Studies of parts that only take time and write numbers (`fakes.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts for tests: stages that sleep, count how often they ran, and leave a number."""
+"""Parts for tests: stages that sleep, count how often they ran, and write a number."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class FakeTask(TaskOptions):
 
 @frozen(kw_only=True)
 class FakeEncoder(EncoderOptions):
-    """Nothing to encode."""
+    """An encoder without weights."""
 
     kind = "fake"
     layers: int = 1  #: not used
@@ -80,18 +80,18 @@ class FakeEncoder(EncoderOptions):
 
 @frozen(kw_only=True)
 class FakeStage(StageOptions):
-    """Sleeps, writes a line into the file FAKE_LOG names, and leaves a number."""
+    """Sleeps, writes a line into the file that FAKE_LOG names, and writes a number."""
 
     kind = "fake"
-    model: str | None = stage_input(optional=True, many=True)  #: what it needs
-    size: int = field(default=1, validator=validators.ge(1))  #: goes into its number
-    ensemble: EnsembleOptions | None = None  #: goes into its number
-    rate: float = field(default=1.0, validator=validators.gt(0))  #: goes into its number
+    model: str | None = stage_input(optional=True, many=True)  #: its inputs
+    size: int = field(default=1, validator=validators.ge(1))  #: part of its number
+    ensemble: EnsembleOptions | None = None  #: part of its number
+    rate: float = field(default=1.0, validator=validators.gt(0))  #: part of its number
     sleep: float = 0.0  #: seconds
     fault: str = (
-        ""  #: raise, nan or silent at size 2; mend: raise while FAKE_FAULT is a file; gpu: name the visible GPUs
+        ""  #: raise, nan or silent at size 2; flaky: raise while FAKE_FAULT is a file; gpu: name the visible GPUs
     )
-    metric: str = "validation/score"  #: what its number is called
+    metric: str = "validation/score"  #: name of its number
 
     def run(self, inputs: Inputs, context: Context) -> None:
         note(f"{context.stage} {context.seed} {os.getpid()}")
@@ -101,7 +101,7 @@ class FakeStage(StageOptions):
         if self.fault == "raise" and self.size == 2:
             raise ValueError("size 2 is broken")
         if self.fault == "mend" and os.path.exists(os.environ["FAKE_FAULT"]):
-            raise UserError("not mended yet")
+            raise UserError("not fixed yet")
         if self.fault == "gpu":
             raise UserError(f"sees GPU {os.environ.get('CUDA_VISIBLE_DEVICES')}")
         before = [json.loads((a.folder / "metrics.json").read_text())["number"] for a in inputs.many("model")]
@@ -126,7 +126,7 @@ class FakeGroup(StageGroupOptions):
     """Several fakes."""
 
     kind = "fakes"
-    model: str = stage_input()  #: what they need
+    model: str = stage_input()  #: their inputs
     size: int = field(default=1, validator=validators.ge(1))  #: how many
     ensemble: EnsembleOptions | None = None  #: passed on
     sleep: float = 0.0  #: seconds of each

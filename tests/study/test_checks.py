@@ -52,55 +52,55 @@ RECIPE = YamlDocument.of(
 )
 
 
-def test_a_recipe_that_is_wrong_by_itself_may_be_right_at_every_point(codec: OptionsCodec) -> None:
+def test_a_recipe_that_is_invalid_by_itself_may_be_valid_at_every_point(codec: OptionsCodec) -> None:
     recipe = RECIPE.set(("stages", "members", "size"), 0, "recipe")
     study = parse_yaml("search: {members.size: {choice: [1, 2]}}", "s")
-    faults = ErrorCollector()
-    check_values(study, recipe, (), codec, faults)
-    assert not faults
-    check_values(parse_yaml("search: {}", "s"), recipe, (), codec, faults)
-    assert str(faults) == "recipe: stages.members.size: must be >= 1, got 0"
+    errors = ErrorCollector()
+    check_values(study, recipe, (), codec, errors)
+    assert not errors
+    check_values(parse_yaml("search: {}", "s"), recipe, (), codec, errors)
+    assert str(errors) == "recipe: stages.members.size: must be >= 1, got 0"
 
 
-def test_a_recipe_with_several_ends_needs_a_result(codec: OptionsCodec) -> None:
+def test_a_recipe_with_several_final_stages_needs_a_result(codec: OptionsCodec) -> None:
     text = "task: fake\nencoder: fake\nstages:\n  trunk: fake\n  score: {kind: fake, model: trunk}\n  aside: fake\n"
-    wanted = (
+    expected = (
         "r.yaml:3:1: stages: there are 2 stages that no other stage reads (score, aside); name the one whose metrics"
         " are compared, e.g. `result: aside`"
     )
     for study in ("search: {}", "search: {trunk.size: {choice: [1, 2]}}"):
-        faults = ErrorCollector()
-        check_values(parse_yaml(study, "s"), parse_yaml(text, "r.yaml"), (), codec, faults)
-        assert str(faults) == wanted
+        errors = ErrorCollector()
+        check_values(parse_yaml(study, "s"), parse_yaml(text, "r.yaml"), (), codec, errors)
+        assert str(errors) == expected
         check_values(
-            parse_yaml(study, "s"), parse_yaml(f"{text}result: aside", "r.yaml"), (), codec, faults := ErrorCollector()
+            parse_yaml(study, "s"), parse_yaml(f"{text}result: aside", "r.yaml"), (), codec, errors := ErrorCollector()
         )
-        assert not faults
+        assert not errors
 
 
-def test_what_is_searched_inside_of_a_searched_part_comes_after_it(codec: OptionsCodec) -> None:
+def test_options_of_a_searched_part_are_ordered_after_it(codec: OptionsCodec) -> None:
     study = parse_yaml("search: {task.size: {choice: [0]}, task: {choice: [{kind: fake, size: 5}]}}", "s")
-    faults = ErrorCollector()
-    check_values(study, RECIPE, (), codec, faults)
-    assert str(faults) == "s:1:31: task.size: must be >= 1, got 0"
+    errors = ErrorCollector()
+    check_values(study, RECIPE, (), codec, errors)
+    assert str(errors) == "s:1:31: task.size: must be >= 1, got 0"
 
 
-def test_a_value_that_is_excluded_everywhere_is_not_looked_at(codec: OptionsCodec) -> None:
+def test_a_value_excluded_everywhere_is_not_checked(codec: OptionsCodec) -> None:
     study = parse_yaml("search: {members.size: {choice: [1, 0]}, score.rate: {choice: [1.0, 2.0]}}", "s")
-    faults = ErrorCollector()
-    check_values(study, RECIPE, [{"members.size": 0}], codec, faults)
-    assert not faults
-    check_values(study, RECIPE, [{"members.size": 0, "score.rate": 1.0}], codec, faults)
-    assert str(faults) == "s:1:37: stages.members.size: must be >= 1, got 0"
+    errors = ErrorCollector()
+    check_values(study, RECIPE, [{"members.size": 0}], codec, errors)
+    assert not errors
+    check_values(study, RECIPE, [{"members.size": 0, "score.rate": 1.0}], codec, errors)
+    assert str(errors) == "s:1:37: stages.members.size: must be >= 1, got 0"
 
 
-def test_paths_are_looked_at_even_where_their_axis_is_wrong(codec: OptionsCodec) -> None:
-    faults = ErrorCollector()
-    check_paths(parse_yaml("search: {members.sise: 3}", "s"), RECIPE, codec.registry, faults)
-    assert str(faults).startswith("s:1:10: search: members.sise: stages.members (stage 'fakes') has no option 'sise'")
+def test_paths_are_checked_even_where_their_axis_is_invalid(codec: OptionsCodec) -> None:
+    errors = ErrorCollector()
+    check_paths(parse_yaml("search: {members.sise: 3}", "s"), RECIPE, codec.registry, errors)
+    assert str(errors).startswith("s:1:10: search: members.sise: stages.members (stage 'fakes') has no option 'sise'")
 
 
-def test_settling_is_finished_after_one_time(files: Files, codec: OptionsCodec) -> None:
+def test_resolving_conditions_is_idempotent(files: Files, codec: OptionsCodec) -> None:
     for change in ("seeds=[1]", "members.size=2", "search.members.ensemble=[bagging]", "search.members.size=[1]"):
         study = read_study(files.path, load_plugins, sets=[change]).study
         changed = Changed(
@@ -117,17 +117,17 @@ def test_settling_is_finished_after_one_time(files: Files, codec: OptionsCodec) 
 
 
 def settled(search: dict[str, SearchDimension], line: object, codec: OptionsCodec) -> tuple[object, str]:
-    """What an item of one line becomes, and the faults in it; `members.size` was searched before a change."""
+    """The result of an item with one line, and its errors; `members.size` was searched before a change."""
     before = {"members.size": SearchDimension(choice=(1, 2, 4))}
     document = YamlDocument.of({"search": {name: {} for name in search}, "exclude": [{"members.size": line}]})
-    recipe, faults = RECIPE.set(("stages", "members", "size"), 2, "recipe"), ErrorCollector()
+    recipe, errors = RECIPE.set(("stages", "members", "size"), 2, "recipe"), ErrorCollector()
     changed = Changed(
-        document=document, recipe=recipe, before=before, search=search, registry=codec.registry, errors=faults
+        document=document, recipe=recipe, before=before, search=search, registry=codec.registry, errors=errors
     )
-    return settle_exclude({0: {"members.size": line}}, changed), str(faults)
+    return settle_exclude({0: {"members.size": line}}, changed), str(errors)
 
 
-def test_all_but_some_choices_can_be_excluded(codec: OptionsCodec) -> None:
+def test_exclusions_may_be_negated(codec: OptionsCodec) -> None:
     axis = {"members.size": SearchDimension(choice=(1, 2, 4))}
     assert settled(axis, {"not": [2]}, codec) == (({"members.size": [1, 4]},), "")
     assert settled(axis, {"not": 2}, codec) == (({"members.size": [1, 4]},), "")
@@ -137,12 +137,12 @@ def test_all_but_some_choices_can_be_excluded(codec: OptionsCodec) -> None:
     )
 
 
-def test_what_is_fixed_from_outside_is_excluded_unless_it_is_named(codec: OptionsCodec) -> None:
+def test_options_fixed_by_overrides_are_excluded_unless_named(codec: OptionsCodec) -> None:
     assert settled({}, {"not": [1, 4]}, codec) == (({},), "")
     assert settled({}, {"not": [1, 2]}, codec) == ((), "")
 
 
-def test_what_is_not_to_be_excluded_must_be_a_choice_of_a_list(codec: OptionsCodec) -> None:
+def test_a_negated_exclusion_must_name_listed_choices(codec: OptionsCodec) -> None:
     for axis, value, what in (
         (SearchDimension(choice=(1, 2, 4)), 3, "exclude.0.members.size: 3 is not one of the choices: 1, 2, 4"),
         (
@@ -151,15 +151,15 @@ def test_what_is_not_to_be_excluded_must_be_a_choice_of_a_list(codec: OptionsCod
             "'members.size' is a range, which has no other choices; list the excluded values",
         ),
     ):
-        _, faults = settled({"members.size": axis}, {"not": [value]}, codec)
-        assert what in faults
+        _, errors = settled({"members.size": axis}, {"not": [value]}, codec)
+        assert what in errors
 
 
-def test_one_fault_of_both_ends_of_a_range_is_told_once(codec: OptionsCodec) -> None:
+def test_an_error_of_both_ends_of_a_range_is_reported_once(codec: OptionsCodec) -> None:
     study = parse_yaml("search: {members.size: {uniform: [1, 2]}, score.rate: {choice: [-1.0, -2.0]}}", "s")
-    faults = ErrorCollector()
-    check_values(study, RECIPE, [], codec, faults)
-    assert str(faults).splitlines() == [
+    errors = ErrorCollector()
+    check_values(study, RECIPE, [], codec, errors)
+    assert str(errors).splitlines() == [
         "s:1:35: stages.members.size: expected an integer, got 1.0",
         "s:1:65: stages.score.rate: must be > 0, got -1.0",
         "s:1:71: stages.score.rate: must be > 0, got -2.0",
@@ -174,37 +174,37 @@ def test_one_fault_of_both_ends_of_a_range_is_told_once(codec: OptionsCodec) -> 
         (SearchDimension(uniform=(1, 9)), 2.0, "'members.size' is a range of real numbers, whose values"),
     ],
 )
-def test_a_line_that_leaves_nothing_out_of_a_range_is_refused(
+def test_an_exclusion_without_effect_on_a_range_is_refused(
     codec: OptionsCodec, axis: SearchDimension, value: float, what: str
 ) -> None:
     search = {"members.size": axis}
-    document, faults = YamlDocument.of({"search": {"members.size": {}}}), ErrorCollector()
+    document, errors = YamlDocument.of({"search": {"members.size": {}}}), ErrorCollector()
     changed = Changed(
-        document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, errors=faults
+        document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, errors=errors
     )
     settle_exclude({0: {"members.size": value}}, changed)
-    assert str(faults).startswith(f"exclude.0.members.size: {what}")
+    assert str(errors).startswith(f"exclude.0.members.size: {what}")
 
 
 def test_a_range_can_be_excluded_by_its_values(codec: OptionsCodec) -> None:
     search = {"members.size": SearchDimension(integer=(1, 9))}
     item = {"members.size": [3, 4]}
-    faults = ErrorCollector()
+    errors = ErrorCollector()
     document = YamlDocument.of({"search": {"members.size": {}}})
     changed = Changed(
-        document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, errors=faults
+        document=document, recipe=RECIPE, before=search, search=search, registry=codec.registry, errors=errors
     )
-    assert (settle_exclude({0: item}, changed), bool(faults)) == ((item,), False)
+    assert (settle_exclude({0: item}, changed), bool(errors)) == ((item,), False)
 
 
-def errors(files: Files, *sets: str) -> list[str]:
+def errors_of(files: Files, *sets: str) -> list[str]:
     """The errors of reading a study, without the name of the folder."""
     with pytest.raises(UserError) as raised:
         files.read(*sets)
     return str(raised.value).replace(f"{files.folder}/", "").splitlines()
 
 
-def test_one_faulty_item_hides_no_fault_of_the_others(files: Files) -> None:
+def test_an_error_of_one_item_hides_no_error_of_the_others(files: Files) -> None:
     head = files.text[: files.text.index("exclude:")]
     files.path.write_text(
         head
@@ -217,7 +217,7 @@ questions:
   - {text: a, compare: members.size, cost: membrs}
 """
     )
-    assert [fault[: len("study.yaml:17:24: ") + 20] for fault in errors(files)] == [
+    assert [error[: len("study.yaml:17:24: ") + 20] for error in errors_of(files)] == [
         "study.yaml:16:5: exclude.0: expected a",
         "study.yaml:17:24: exclude.1.members.en",
         "study.yaml:19:5: questions.0: text is ",
@@ -225,49 +225,56 @@ questions:
     ]
 
 
-def test_the_small_version_is_checked_with_the_study(files: Files) -> None:
+def test_the_smoke_version_is_checked_with_the_study(files: Files) -> None:
     files.write(smoke="smoke: {sedes: [0], trunk.size: 1.5, threads: 0}")
     small = [
         "study.yaml:21:16: sedes: 'sedes' is no key and no stage of the recipe; did you mean 'seed'? (known: ",
         "study.yaml:21:33: recipe.stages.trunk.size: expected an integer, got 1.5",
         "study.yaml:21:47: threads: must be >= 1, got 0",
     ]
-    found = sorted(errors(files))
-    assert len(found) == len(small)
-    assert all(fault.startswith(start) for fault, start in zip(found, small, strict=True)), found
-    files.read("members.size=1")  # it need not fit to every --set
+    actual = sorted(errors_of(files))
+    assert len(actual) == len(small)
+    assert all(error.startswith(start) for error, start in zip(actual, small, strict=True)), actual
+    files.read("members.size=1")  # it need not suit every --set
 
 
 def test_smoke_is_among_the_known_keys(files: Files) -> None:
     files.write(smoke="smok: {seeds: [0]}")
-    assert errors(files)[0].startswith("study.yaml:21:1: smok: unknown key; did you mean 'smoke'? (known: ")
+    assert errors_of(files)[0].startswith("study.yaml:21:1: smok: unknown key; did you mean 'smoke'? (known: ")
 
 
 @pytest.mark.parametrize("sets", [(), ("score.rate=2", "score.sleep=1")])
-def test_an_unknown_part_is_one_fault_whatever_leads_into_it(files: Files, sets: tuple[str, ...]) -> None:
+def test_an_unknown_part_is_one_error_however_often_it_is_referenced(files: Files, sets: tuple[str, ...]) -> None:
     files.text = files.text.replace("score: {kind: fake,", "score: {kind: fak,")
     files.text = files.text.replace(
         "\nexclude:", "\n  score.rate: {choice: [1, 2]}\n  score.size: {choice: [1, 2]}\nexclude:"
     )
     files.write(smoke="smoke: {score.rate: 2, score.sleep: 1}")
-    (fault,) = errors(files, *sets)
-    assert fault.startswith("study.yaml:11:19: recipe.stages.score.kind: unknown stage 'fak'; did you mean 'fake'?")
+    (error,) = errors_of(files, *sets)
+    assert error.startswith("study.yaml:11:19: recipe.stages.score.kind: unknown stage 'fak'; did you mean 'fake'?")
 
 
-def test_several_objectives_replace_the_single_one(files: Files) -> None:
+def test_several_objectives_replace_a_single_one(files: Files) -> None:
     study = files.read(SEVERAL).study
     assert study.objective is None
     assert [(goal.metric, goal.maximize) for goal in study.goals] == [("validation/score", True), ("number", False)]
-    (line,) = errors(files, SEVERAL, "objective.metric=number")
+    (line,) = errors_of(files, SEVERAL, "objective.metric=number")
     assert line.endswith("objectives: objective is given as well; give one of objective and objectives")
-    (line,) = errors(files, "objectives={validation/score: maximum}")
+    (line,) = errors_of(files, "objectives={validation/score: maximum}")
     assert line.endswith("objectives.validation/score: unknown value 'maximum'; did you mean 'max'? (known: max, min)")
 
 
-def test_a_sampler_of_one_objective_is_refused_for_several(files: Files) -> None:
+def test_a_single_objective_sampler_is_refused_for_several_objectives(files: Files) -> None:
     plugin = files.folder / "parts.py"
     plugin.write_text(plugin.read_text() + ONE_OBJECTIVE)
     sets = ("search.score.rate={uniform: [0.1, 1]}", "sampler={kind: one-objective, trials: 3}")
     assert files.read(*sets).study.sampler.kind == "one-objective"
-    (line,) = errors(files, *sets, SEVERAL)
+    (line,) = errors_of(files, *sets, SEVERAL)
     assert line.endswith("sampler: the sampler one-objective takes one objective, and objectives has 2")
+
+
+def test_objectives_name_at_least_one_metric(files: Files) -> None:
+    (line,) = errors_of(files, "objectives={}")
+    assert line.endswith(
+        "objectives: names no metric; e.g. objectives: {validation/score: max, cost/seconds: min}, or leave it out"
+    )

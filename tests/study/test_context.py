@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.study.conftest import Files
 
 
-def test_a_study_that_never_ran_has_its_grid_and_no_folder(files: Files) -> None:
+def test_a_new_study_has_its_grid_and_no_folder(files: Files) -> None:
     context = StudyContext(files.read(), Path("work"))
     assert [record.state.value for record in context.records()] == ["waiting"] * 14
     assert context.observed().planned == 14
@@ -23,7 +23,7 @@ def test_a_study_that_never_ran_has_its_grid_and_no_folder(files: Files) -> None
     assert known_records(context.study, Path("work")) == (context.folder, context.records())
 
 
-def test_a_drawn_study_that_never_ran_has_no_trials(files: Files) -> None:
+def test_a_new_sampled_study_has_no_trials(files: Files) -> None:
     source = files.read("sampler=random", "sampler.trials=3")
     context = StudyContext(source, Path("work"))
     assert context.records() == ()
@@ -46,7 +46,7 @@ def test_a_device_is_part_of_every_key(files: Files) -> None:
     assert len(keys) == 2
 
 
-def test_points_that_cannot_be_planned_are_told_together(files: Files) -> None:
+def test_points_that_cannot_be_planned_are_reported_together(files: Files) -> None:
     context = StudyContext(files.read("exclude=[]"), Path("work"))
     with pytest.raises(UserError) as error:
         context.check_plans(context.records())
@@ -56,7 +56,7 @@ def test_points_that_cannot_be_planned_are_told_together(files: Files) -> None:
     ]
 
 
-def test_what_is_searched_to_no_effect_is_said(files: Files) -> None:
+def test_searched_options_without_effect_are_reported(files: Files) -> None:
     context = StudyContext(files.read(), Path("work"))
     assert context.observed().idle == ()
     aside = StudyContext(files.read("result=trunk"), Path("work"))
@@ -66,7 +66,7 @@ def test_what_is_searched_to_no_effect_is_said(files: Files) -> None:
     )
 
 
-def test_a_range_tells_by_the_stages_that_are_needed(files: Files) -> None:
+def test_effects_of_a_range_are_determined_by_the_needed_stages(files: Files) -> None:
     drawn = (
         "sampler=random",
         "sampler.trials=3",
@@ -81,7 +81,7 @@ def test_a_range_tells_by_the_stages_that_are_needed(files: Files) -> None:
     assert StudyContext(files.read(*drawn), Path("work")).idle(records) == ()
 
 
-def test_the_resolved_study_replaces_an_old_one_at_once(files: Files) -> None:
+def test_the_resolved_study_is_replaced_atomically(files: Files) -> None:
     context = StudyContext(files.read(), Path("work"))
     record = context.observed()
     for _ in range(2):
@@ -122,23 +122,23 @@ BROKEN = """\
 
 
 @pytest.mark.parametrize("sets", [(), ("sampler=random", "sampler.trials=3")])
-def test_a_fault_of_the_data_is_none_of_a_point(files: Files, sets: tuple[str, ...]) -> None:
+def test_an_error_of_the_data_names_no_point(files: Files, sets: tuple[str, ...]) -> None:
     _break_data(files)
     context = StudyContext(files.read(*sets), Path("work"))
     with pytest.raises(UserError, match=r"^train\.parquet: row 5: label is 7$"):
         (context.check_drawn if sets else context.check_plans)(context.records())
 
 
-def test_a_fault_of_the_data_names_the_points_where_the_task_is_searched(files: Files) -> None:
+def test_an_error_of_the_data_names_the_points_where_the_task_is_searched(files: Files) -> None:
     _break_data(files, least=5)
     context = StudyContext(files.read("search.task.size=[4, 5]"), Path("work"))
-    said = r"(?s)^these points cannot run; .*task\.size=5 and 6 more points: train\.parquet: row 5"
-    with pytest.raises(UserError, match=said):
+    message = r"(?s)^these points cannot run; .*task\.size=5 and 6 more points: train\.parquet: row 5"
+    with pytest.raises(UserError, match=message):
         context.check_plans(context.records())
 
 
 def _break_data(files: Files, least: int = 1) -> None:
-    """Break the data of tasks of so many examples or more."""
+    """Break the data of tasks with at least that many examples."""
     parts = files.folder / "parts.py"
     broken = BROKEN.replace("LEAST", str(least))
     parts.write_text(parts.read_text().replace("    def load(self) -> Task:\n", broken))

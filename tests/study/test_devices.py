@@ -22,7 +22,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("two_gpus")
-def test_a_device_stands_for_a_number_of_gpus() -> None:
+def test_a_device_is_a_number_of_gpus() -> None:
     assert [count_gpus(device) for device in ("cpu", "cuda", "cuda:0", "cuda:1")] == [0, 2, 1, 1]
     with pytest.raises(SetupError, match="no device cuda:2: torch sees 2 GPUs"):
         count_gpus("cuda:2")

@@ -1,4 +1,4 @@
-"""The driver against a journal on disk and workers that only pretend."""
+"""The driver with a journal on disk and simulated workers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def study(**changes: Any) -> Study:  # noqa: ANN401 - fields of a study
 
 
 def plan(record: TrialRecord) -> PlannedTrial:
-    """A trunk for each seed, then a chain of as many members as the size says, and an evaluation."""
+    """A first stage for each seed, then a chain of `size` members, and an evaluation."""
     size = record.parameters["head.size"]
     members = [f"member{index}-{record.seed}" for index in range(int(size))]
     keys = [f"trunk-{record.seed}", *members, f"score{size}-{record.seed}"]
@@ -54,7 +54,7 @@ def plan(record: TrialRecord) -> PlannedTrial:
 
 
 class Log:
-    """An observer that remembers."""
+    """An observer that records events."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -77,7 +77,7 @@ class Log:
 
 
 class Workers(Executor):
-    """Pretends to be a number of workers; in each round every one of them makes one stage."""
+    """Simulates a number of workers; in each round every one of them builds one stage."""
 
     def __init__(self, workers: int = 1, store: set[str] | None = None) -> None:
         self.workers = workers
@@ -180,7 +180,7 @@ def states(folder: Path) -> list[str]:
     return [record.state.value for record in read_records(folder)]
 
 
-def test_runs_everything_and_tells_the_observers_in_order(tmp_path: Path) -> None:
+def test_all_trials_run_and_observers_are_notified_in_order(tmp_path: Path) -> None:
     log = Log()
     run(tmp_path, Workers(), observer=log, of=study(search={"head.size": SearchDimension(choice=(1,))}, seeds=(0,)))
     assert log.lines == [
@@ -193,7 +193,7 @@ def test_runs_everything_and_tells_the_observers_in_order(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_makes_every_stage_once_with_any_number_of_workers(tmp_path: Path, count: int) -> None:
+def test_every_stage_is_built_once_with_any_number_of_workers(tmp_path: Path, count: int) -> None:
     workers = Workers(count)
     run(tmp_path, workers)
     assert states(tmp_path) == ["complete"] * 6
@@ -202,7 +202,7 @@ def test_makes_every_stage_once_with_any_number_of_workers(tmp_path: Path, count
         assert len(workers.made) == len(set(workers.made)) == 2 * (1 + 4 + 3)
 
 
-def test_a_full_disk_ends_the_run_and_costs_no_trial(tmp_path: Path) -> None:
+def test_a_full_disk_stops_the_run_without_failed_trials(tmp_path: Path) -> None:
     class Full(Workers):
         def work(self, job: TrialJob, host: TrialSource) -> Iterator[None]:
             if "member3-0" not in job.recipe["keys"]:
@@ -216,7 +216,7 @@ def test_a_full_disk_ends_the_run_and_costs_no_trial(tmp_path: Path) -> None:
     assert states(tmp_path) == ["complete"] * 6
 
 
-def test_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_continued(tmp_path: Path) -> None:
     workers = Workers(2)
     workers.interrupt_after = 9
     with pytest.raises(KeyboardInterrupt):
@@ -227,7 +227,7 @@ def test_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     assert states(tmp_path) == ["complete"] * 6
 
 
-def test_a_failed_trial_fails_those_that_need_the_same_stage_and_no_others(tmp_path: Path) -> None:
+def test_a_failed_stage_fails_only_the_trials_that_need_it(tmp_path: Path) -> None:
     workers = Workers()
     workers.broken = {"member1-0": "member 1: loss is nan"}
     log = Log()
@@ -241,7 +241,7 @@ def test_a_failed_trial_fails_those_that_need_the_same_stage_and_no_others(tmp_p
     assert error_file(tmp_path, 4).read_text() == "Traceback: member 1: loss is nan"
 
 
-def test_what_every_worker_warns_of_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_of_every_worker_is_shown_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     workers = Workers()
     workers.warnings = ["fp32 is faster", "the cache is damaged"]
     with caplog.at_level("WARNING"):
@@ -249,21 +249,21 @@ def test_what_every_worker_warns_of_is_told_once(tmp_path: Path, caplog: pytest.
     assert [record.getMessage().split(": ", 1)[1] for record in caplog.records] == workers.warnings
 
 
-def test_fail_fast_hands_out_nothing_more(tmp_path: Path) -> None:
+def test_fail_fast_starts_no_further_trials(tmp_path: Path) -> None:
     workers = Workers()
     workers.broken = {"member0-0": "broken"}
     run(tmp_path, workers, limits=Limits(fail_fast=True))
     assert states(tmp_path) == ["waiting", "waiting", "waiting", "waiting", "failed", "waiting"]
 
 
-def test_max_trials_counts_what_is_handed_out(tmp_path: Path) -> None:
+def test_max_trials_limits_the_started_trials(tmp_path: Path) -> None:
     workers = Workers(2)
     for count in (2, 4, 6, 6):
         run(tmp_path, workers, limits=Limits(max_trials=2))
         assert states(tmp_path).count("complete") == count
 
 
-def test_a_dead_worker_is_replaced_and_a_deadly_trial_given_up(tmp_path: Path) -> None:
+def test_a_dead_worker_is_replaced_and_its_trial_fails_after_retries(tmp_path: Path) -> None:
     workers = Workers(2)
     workers.deadly = {"score4-0": LOSSES - 1, "score4-1": LOSSES}
     run(tmp_path, workers)
@@ -271,7 +271,7 @@ def test_a_dead_worker_is_replaced_and_a_deadly_trial_given_up(tmp_path: Path) -
     assert read_records(tmp_path)[5].error == f"its worker died, {LOSSES} times"
 
 
-def test_the_last_trial_is_handed_out_again_when_its_worker_dies(tmp_path: Path) -> None:
+def test_the_last_trial_is_restarted_when_its_worker_dies(tmp_path: Path) -> None:
     workers = Workers()
     workers.deadly = {"score1-0": 1}
     run(
@@ -283,13 +283,13 @@ def test_the_last_trial_is_handed_out_again_when_its_worker_dies(tmp_path: Path)
     assert states(tmp_path) == ["complete"]
 
 
-def test_draws_and_runs_batch_after_batch(tmp_path: Path) -> None:
+def test_batches_are_sampled_and_run_in_turn(tmp_path: Path) -> None:
     drawn = study(search={"head.size": SearchDimension(integer=(1, 9))}, sampler=TpeSampler(trials=5, batch=2))
     run(tmp_path, Workers(3), of=drawn)
     assert states(tmp_path) == ["complete"] * 10
 
 
-def test_a_drawn_point_that_cannot_be_planned_fails_alone(tmp_path: Path) -> None:
+def test_a_sampled_point_that_cannot_be_planned_fails_alone(tmp_path: Path) -> None:
     def picky(record: TrialRecord) -> PlannedTrial:
         if record.parameters["head.size"] == 2:
             raise UserError("head: size 2\n  is odd")
@@ -307,7 +307,7 @@ def test_a_drawn_point_that_cannot_be_planned_fails_alone(tmp_path: Path) -> Non
     assert failed == {1: None, 2: "head: size 2 is odd", 3: None}
 
 
-def test_what_was_made_meanwhile_keeps_no_trial_from_being_handed_out(tmp_path: Path) -> None:
+def test_stages_built_meanwhile_do_not_block_a_trial(tmp_path: Path) -> None:
     def shared(record: TrialRecord) -> PlannedTrial:
         keys = {1: "abcd", 2: "abx", 4: "cy"}[record.parameters["head.size"]]
         stages = tuple(PlannedStage(stage=key, stage_kind="fake", key=key) for key in keys)
@@ -315,7 +315,7 @@ def test_what_was_made_meanwhile_keeps_no_trial_from_being_handed_out(tmp_path: 
 
     handed_out: list[TrialJob | None] = []
 
-    class Asks(Executor):
+    class AsksForJobs(Executor):
         def run(self, host: TrialSource, interrupts: Interrupts) -> None:
             first = host.next_job()
             for key in "ab":
@@ -324,11 +324,11 @@ def test_what_was_made_meanwhile_keeps_no_trial_from_being_handed_out(tmp_path: 
 
     with driving(tmp_path, of=study(seeds=(0,))) as driver:
         driver._plan = shared
-        driver.run(Asks(), Interrupts())
+        driver.run(AsksForJobs(), Interrupts())
     assert [job and job.number for job in handed_out] == [0, 1]
 
 
-def test_a_mended_trial_loses_its_traceback(tmp_path: Path) -> None:
+def test_a_trial_that_succeeds_again_loses_its_traceback(tmp_path: Path) -> None:
     workers, alone = Workers(), study(search={"head.size": SearchDimension(choice=(1,))}, seeds=(0,))
     workers.broken = {"trunk-0": "broken"}
     run(tmp_path, workers, of=alone)
@@ -345,17 +345,17 @@ def waiting(**missing: str) -> list[Candidate]:
     return [Candidate(number=int(name[1:]), missing=frozenset(keys)) for name, keys in missing.items()]
 
 
-def test_two_workers_take_different_trunks() -> None:
+def test_two_workers_get_trials_with_few_common_stages() -> None:
     trials = waiting(t0="axy", t1="bx", t2="ax")
     assert choose(trials, set()) == 0
-    assert choose(trials[1:], {"a", "x", "y"}) == 1  # one in common instead of two
+    assert choose(trials[1:], {"a", "x", "y"}) == 1  # one common stage instead of two
 
 
-def test_the_most_to_do_goes_first_then_the_lowest_number() -> None:
+def test_the_longest_trial_starts_first_then_the_lowest_number() -> None:
     assert choose(waiting(t3="a", t4="abc", t5="bcd"), set()) == 4
 
 
-def test_hands_out_a_trial_that_must_wait_rather_than_none() -> None:
+def test_a_trial_that_must_wait_is_started_if_there_is_no_other() -> None:
     assert choose(waiting(t0="ab", t1="abc"), {"a", "b", "c"}) == 0
 
 
@@ -363,6 +363,6 @@ keys = st.sets(st.sampled_from("abcdef"))
 
 
 @given(st.dictionaries(st.integers(0, 50), keys, min_size=1), keys)
-def test_the_order_of_the_candidates_decides_nothing(missing: dict[int, set[str]], busy: set[str]) -> None:
+def test_the_schedule_does_not_depend_on_the_order_of_candidates(missing: dict[int, set[str]], busy: set[str]) -> None:
     trials = [Candidate(number=number, missing=frozenset(keys)) for number, keys in missing.items()]
     assert choose(trials, busy) == choose(trials[::-1], busy)

@@ -26,7 +26,7 @@ def work(files: Files) -> Path:
     return files.folder / "work"
 
 
-def test_a_study_is_found_by_its_name_label_or_folder(files: Files, work: Path) -> None:
+def test_a_study_is_looked_up_by_name_label_or_folder(files: Files, work: Path) -> None:
     study = run(files, trials=1)
     assert study.label == study.folder.name.replace("-", "@")
     for name in ("little", study.label, "little@", study.label[:-3], study.folder.name):
@@ -35,7 +35,7 @@ def test_a_study_is_found_by_its_name_label_or_folder(files: Files, work: Path) 
     assert find_study_file("study.yaml", work) == Path("study.yaml")
 
 
-def test_of_several_studies_with_a_name_the_latest_counts(
+def test_the_latest_of_several_studies_with_a_name_is_used(
     files: Files, work: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = run(files, trials=1), run(files, "trunk.rate=3", trials=1)
@@ -84,7 +84,7 @@ def test_unknown_studies_are_errors_with_suggestions(files: Files, work: Path, n
         find_study_file(name, work)
 
 
-def test_a_stage_is_found_by_key_name_and_trial(files: Files, work: Path) -> None:
+def test_a_stage_is_looked_up_by_key_name_and_trial(files: Files, work: Path) -> None:
     study = run(
         files,
         "exclude=[]",
@@ -139,14 +139,14 @@ def build(store: Store, key: str, stage: str, inputs: object, *, model: bool) ->
         return claim.commit(stage=stage, kind="k", parts={"inputs": inputs}, seconds=0.0, upstream_seconds={})
 
 
-def test_a_stage_without_a_model_stands_for_the_only_model_upstream(tmp_path: Path) -> None:
+def test_a_stage_without_a_model_resolves_to_the_only_model_upstream(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    teacher, one, two, merge, score = ("aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32, "ee" * 32)
+    teacher, item, two, merge, score = ("aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32, "ee" * 32)
     build(store, teacher, "teacher", {}, model=True)
-    first = build(store, one, "members.0", {"teacher": teacher}, model=True)
+    first = build(store, item, "members.0", {"teacher": teacher}, model=True)
     build(store, two, "members.1", {"teacher": teacher}, model=True)
-    build(store, merge, "merge", {"of": [one]}, model=False)
-    build(store, score, "score", {"of": [one, two], "other": None}, model=False)
+    build(store, merge, "merge", {"of": [item]}, model=False)
+    build(store, score, "score", {"of": [item, two], "other": None}, model=False)
     assert find_model(str(tmp_path), tmp_path) == tmp_path
     assert find_model("members.0", tmp_path) == find_model("dddd", tmp_path) == first.folder
     with pytest.raises(UserError, match=r"'score' was built from 2 models; choose one of members\.0 \(bbbbbbbbbbbb\)"):

@@ -37,17 +37,17 @@ def run(files: Files, *sets: str, trials: int | None = None) -> None:
     run_study(context, LOCAL, lambda study, trials: (), Limits(max_trials=trials))
 
 
-def test_observers_are_told_what_is_to_be_made(files: Files) -> None:
-    told = []
+def test_observers_get_the_missing_stages(files: Files) -> None:
+    notified = []
     run(files, trials=3)
     ahead = forecast(StudyContext(files.read(), Path("work"))).kinds["fake"].missing
     for _ in range(2):
         context = StudyContext(files.read(), Path("work"))
-        run_study(context, LOCAL, lambda study, trials: told.append(study) or (), Limits())  # type: ignore[func-returns-value]
-    assert [list(study.missing.values()) for study in told] == [["fake"] * ahead, []]
+        run_study(context, LOCAL, lambda study, trials: notified.append(study) or (), Limits())  # type: ignore[func-returns-value]
+    assert [list(study.missing.values()) for study in notified] == [["fake"] * ahead, []]
 
 
-def test_what_is_ahead_is_what_then_happens(files: Files) -> None:
+def test_the_forecast_equals_the_stages_that_run(files: Files) -> None:
     run(files, trials=3)
     ahead = forecast(StudyContext(files.read(), Path("work")))
     before = len((files.folder / "ran.log").read_text().splitlines())
@@ -60,12 +60,12 @@ def test_what_is_ahead_is_what_then_happens(files: Files) -> None:
     assert (done.complete, done.kinds["fake"].missing, done.seconds) == (14, 0, 0)
 
 
-def test_nothing_is_changed(files: Files) -> None:
+def test_forecasting_has_no_side_effects(files: Files) -> None:
     forecast(StudyContext(files.read(), Path("work")))
     assert not Path("work").exists()
 
 
-def test_time_is_that_of_like_stages_before(files: Files) -> None:
+def test_seconds_are_estimated_from_similar_finished_stages(files: Files) -> None:
     ahead = forecast(StudyContext(files.read(), Path("work")))
     assert (ahead.unknown, ahead.missing, ahead.seconds) == (34, 34, 0)
     run(files, "trunk.sleep=0.1", "members.sleep=0.02", "seeds=[0]", "members.ensemble=bagging")
@@ -80,7 +80,7 @@ def test_time_is_that_of_like_stages_before(files: Files) -> None:
     assert forecast(StudyContext(files.read("task.size=5"), Path("work"))).unknown == 34
 
 
-def test_what_a_sampler_will_draw_is_not_known(files: Files) -> None:
+def test_points_that_a_sampler_will_draw_are_not_forecast(files: Files) -> None:
     sets = ("sampler=random", "sampler.trials=5", "exclude=[]", "seeds=[0]", "sampler.batch=2")
     ahead = forecast(StudyContext(files.read(*sets), Path("work")))
     assert (ahead.trials, ahead.undrawn, ahead.kinds) == (0, 5, {})
@@ -122,13 +122,13 @@ def guess(
     metrics: dict[str, float] | None = None,
 ) -> object:
     manifests = [
-        Manifest(key=f"s{index}", stage="s", kind="distill", parts=one, seconds=seconds, metrics=metrics or {})
-        for index, (one, seconds) in enumerate(stored)
+        Manifest(key=f"s{index}", stage="s", kind="distill", parts=item, seconds=seconds, metrics=metrics or {})
+        for index, (item, seconds) in enumerate(stored)
     ]
     return Times.of(manifests, {**(also or {}), "asked": asked}).guess("asked")
 
 
-def test_the_mean_of_those_that_differ_in_seed_and_learning_rate() -> None:
+def test_stages_differing_in_seed_and_learning_rate_are_averaged() -> None:
     stored = [(parts(seed=seed, train={"learning_rate": 0.1 * (1 + seed)}), 4.0 + seed) for seed in (0, 2)]
     assert guess(parts(seed=7), *stored) == 5.0
 
@@ -146,23 +146,23 @@ def test_the_mean_of_those_that_differ_in_seed_and_learning_rate() -> None:
         {"inputs": {"teacher": ["0"]}},
     ],
 )
-def test_nothing_is_known_where_the_time_may_be_another(other: dict[str, Any]) -> None:
+def test_no_estimate_where_seconds_may_differ(other: dict[str, Any]) -> None:
     assert guess(parts(**other), (parts(), 4.0)) is None
     assert guess(parts(**other), (parts(**other), 4.0)) == 4.0
 
 
-def test_time_grows_with_the_epochs() -> None:
+def test_seconds_scale_with_the_epochs() -> None:
     assert guess(parts(train={"epochs": 6}), (parts(), 4.0), (parts(train={"epochs": 1}), 4.0)) == (12.0 + 24.0) / 2
     assert guess(parts(train={"epochs": 6}), (parts(), 4.0), (parts(train={"epochs": 6}), 11.0)) == 11.0
     assert guess(parts(train={"epochs": 6}), (parts(), 4.0), metrics={"train/seconds": 3.0}) == 1.0 + 9.0
 
 
-def test_a_member_that_was_not_trained_says_nothing() -> None:
+def test_an_untrained_member_is_not_used_for_estimates() -> None:
     assert guess(parts(seed=1), (parts(), 0.1), metrics={"train/seconds": 0.0, "train/steps": 0.0}) is None
 
 
-@pytest.mark.parametrize(("own", "seconds"), [(None, 12.0), (1, None)])
-def test_the_phases_of_a_planned_stage_are_found(own: int | None, seconds: float | None) -> None:
+@pytest.mark.parametrize(("phase_epochs", "seconds"), [(None, 12.0), (1, None)])
+def test_the_phases_of_a_planned_stage_are_read(phase_epochs: int | None, seconds: float | None) -> None:
     @frozen(kw_only=True)
     class Phased(DistillationOptions):
         """One phase."""
@@ -170,7 +170,7 @@ def test_the_phases_of_a_planned_stage_are_found(own: int | None, seconds: float
         kind = "phased"
 
         def phases(self) -> tuple[Phase, ...]:
-            return (Phase(name="all", losses=(LabelsOptions(),), epochs=own),)
+            return (Phase(name="all", losses=(LabelsOptions(),), epochs=phase_epochs),)
 
     registry = load_plugins([]).registry.extended(
         ((DistillationOptions, Phased),), PluginSource(plugin="test", distribution="test 1")
@@ -192,13 +192,13 @@ def test_the_phases_of_a_planned_stage_are_found(own: int | None, seconds: float
     assert guess(dict(planned(6)), (dict(planned(2)), 4.0)) == seconds
 
 
-def test_time_does_not_grow_with_the_epochs_where_a_phase_has_its_own() -> None:
+def test_seconds_do_not_scale_with_epochs_that_a_phase_sets() -> None:
     phases = [PHASE, {"name": "last", "epochs": 1}]
     assert guess(parts(train={"epochs": 6}, phases=phases), (parts(phases=phases), 4.0)) is None
     assert guess(parts(phases=phases, seed=1), (parts(phases=phases), 4.0)) == 4.0
 
 
-def test_models_that_are_read_need_the_same_shape_but_not_the_same_training() -> None:
+def test_evaluated_models_need_the_same_shape_but_not_the_same_training() -> None:
     def reads(key: str) -> dict[str, Any]:
         return parts(inputs={"model": [key]})
 
@@ -212,8 +212,8 @@ def test_models_that_are_read_need_the_same_shape_but_not_the_same_training() ->
 
 
 def test_a_stage_that_does_not_train_needs_the_same_options() -> None:
-    one, other = parts(), parts()
-    for part, width in ((one, 0.5), (other, 0.25)):
+    item, other = parts(), parts()
+    for part, width in ((item, 0.5), (other, 0.25)):
         part["stage"] = {"kind": "slice", "options": {"width": width}}
-    assert guess(one, (one, 2.0)) == 2.0
-    assert guess(one, (other, 2.0)) is None
+    assert guess(item, (item, 2.0)) == 2.0
+    assert guess(item, (other, 2.0)) is None

@@ -10,12 +10,12 @@ from bebertlab.study.interrupts import Interrupts
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_raises_at_once(number: signal.Signals) -> None:
+def test_the_signal_raises_at_once(number: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt), Interrupts():
         os.kill(os.getpid(), number)
 
 
-def test_a_shielded_block_ends_first() -> None:
+def test_a_protected_block_ends_before_the_interrupt() -> None:
     done = []
 
     def work(interrupts: Interrupts) -> None:
@@ -23,14 +23,14 @@ def test_a_shielded_block_ends_first() -> None:
             with interrupts.shielded():
                 os.kill(os.getpid(), signal.SIGINT)
             done.append("inside")
-        done.append("behind")
+        done.append("after")
 
     with Interrupts() as interrupts, pytest.raises(KeyboardInterrupt):
         work(interrupts)
     assert done == ["inside"]
 
 
-def test_a_check_leaves_a_shielded_block() -> None:
+def test_a_check_interrupts_a_protected_block() -> None:
     done = []
 
     def work(interrupts: Interrupts) -> None:
@@ -39,12 +39,12 @@ def test_a_check_leaves_a_shielded_block() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             done.append("before")
             interrupts.check()
-            done.append("behind")
+            done.append("after")
 
     with Interrupts() as interrupts:
         with pytest.raises(KeyboardInterrupt):
             work(interrupts)
-        interrupts.check()  # told once
+        interrupts.check()  # notified once
     assert done == ["before"]
 
 
@@ -63,14 +63,14 @@ def test_a_second_signal_does_not_wait() -> None:
     assert done == ["first"]
 
 
-def test_puts_the_handlers_back() -> None:
+def test_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Interrupts():
         assert signal.getsignal(signal.SIGINT) != before
     assert signal.getsignal(signal.SIGINT) == before
 
 
-def test_takes_the_signals_back_from_a_library() -> None:
+def test_signals_are_taken_back_from_a_library() -> None:
     with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
         _lose_and_renew(interrupts)
 
@@ -81,7 +81,7 @@ def _lose_and_renew(interrupts: Interrupts) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_leaves_handlers_alone_outside_the_main_thread() -> None:
+def test_handlers_are_not_changed_outside_the_main_thread() -> None:
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def inside() -> None:

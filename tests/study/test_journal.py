@@ -1,4 +1,4 @@
-"""The journal: what is in it survives every kill, and it says what is left to do."""
+"""The journal: its entries survive every kill, and it lists the remaining trials."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def states(folder: Path) -> list[str]:
     return [record.state.value for record in read_records(folder)]
 
 
-def test_lists_the_whole_grid_with_every_seed_once(tmp_path: Path) -> None:
+def test_the_grid_is_listed_with_every_seed_once(tmp_path: Path) -> None:
     with open_journal(make(), tmp_path) as journal:
         assert len(journal.extend()) == journal.planned == 8
         assert journal.extend() == ()
@@ -54,7 +54,7 @@ def test_lists_the_whole_grid_with_every_seed_once(tmp_path: Path) -> None:
     assert read_records(tmp_path)[3].parameters == {"members.size": 1, "members.distillation": {"kind": "two-stage"}}
 
 
-def test_keeps_the_whole_record(tmp_path: Path) -> None:
+def test_the_whole_record_is_kept(tmp_path: Path) -> None:
     stage = StageResult(stage="a", stage_kind="k", key="ff", seconds=1.5, metrics={"x": 0.1})
     with open_journal(make(), tmp_path) as journal:
         record = evolve(
@@ -70,7 +70,7 @@ def test_keeps_the_whole_record(tmp_path: Path) -> None:
     assert read_records(tmp_path)[1] == record
 
 
-def test_a_killed_driver_finds_its_running_trial_under_the_same_number(tmp_path: Path) -> None:
+def test_the_running_trial_of_a_killed_driver_keeps_its_number(tmp_path: Path) -> None:
     with open_journal(make(), tmp_path) as journal:
         waiting = journal.extend()
         complete(journal, waiting[0], 50.0)
@@ -82,7 +82,7 @@ def test_a_killed_driver_finds_its_running_trial_under_the_same_number(tmp_path:
     assert states(tmp_path)[:3] == ["complete", "complete", "waiting"]
 
 
-def test_a_trial_can_be_put_back(tmp_path: Path) -> None:
+def test_a_trial_can_be_requeued(tmp_path: Path) -> None:
     with open_journal(make(), tmp_path) as journal:
         record = evolve(journal.extend()[0], state=TrialState.RUNNING)
         journal.start(record)
@@ -92,7 +92,7 @@ def test_a_trial_can_be_put_back(tmp_path: Path) -> None:
     assert states(tmp_path)[0] == "complete"
 
 
-def test_another_attempt_replaces_a_failed_one(tmp_path: Path) -> None:
+def test_a_new_attempt_replaces_a_failed_one(tmp_path: Path) -> None:
     with open_journal(make(), tmp_path) as journal:
         fail(journal, journal.extend()[2])
         again = journal.again(2)
@@ -102,19 +102,19 @@ def test_another_attempt_replaces_a_failed_one(tmp_path: Path) -> None:
     assert read_records(tmp_path)[2].metrics == {"validation/score": 70.0}
 
 
-def test_goes_on_behind_a_half_written_line(tmp_path: Path) -> None:
+def test_a_journal_is_continued_after_an_incomplete_line(tmp_path: Path) -> None:
     with open_journal(make(), tmp_path) as journal:
         complete(journal, journal.extend()[0], 50.0)
     whole = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(whole + b'{"op_code": 8, "trial')
-    assert states(tmp_path)[0] == "complete"  # a reader beside a writer sees such a line, too
+    assert states(tmp_path)[0] == "complete"  # a concurrent reader sees such a line, too
     with open_journal(make(), tmp_path) as journal:
         complete(journal, journal.records()[1], 60.0)
     assert states(tmp_path)[:3] == ["complete", "complete", "waiting"]
 
 
 @pytest.mark.parametrize("lines", range(1, 14, 3))
-def test_goes_on_wherever_the_file_ends(tmp_path: Path, lines: int) -> None:
+def test_a_journal_truncated_anywhere_is_continued(tmp_path: Path, lines: int) -> None:
     with open_journal(make(), tmp_path) as journal:
         complete(journal, journal.extend()[0], 50.0)
     text = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
@@ -127,25 +127,25 @@ def test_goes_on_wherever_the_file_ends(tmp_path: Path, lines: int) -> None:
     assert states(tmp_path) == ["complete"] * 8
 
 
-@pytest.mark.parametrize("found", [None, 3])
-def test_a_journal_of_another_format_is_refused(tmp_path: Path, found: int | None) -> None:
+@pytest.mark.parametrize("actual", [None, 3])
+def test_a_journal_of_another_format_is_refused(tmp_path: Path, actual: int | None) -> None:
     with open_journal(make(), tmp_path) as journal:
         complete(journal, journal.extend()[0], 50.0)
     lines = (tmp_path / FILE).read_text().splitlines(keepends=True)
     (index,) = (index for index, line in enumerate(lines) if "bebertlab_format" in line)
-    lines[index] = "" if found is None else lines[index].replace(":2}", f":{found}}}")
+    lines[index] = "" if actual is None else lines[index].replace(":2}", f":{actual}}}")
     (tmp_path / FILE).write_text("".join(lines))
     with pytest.raises(OtherFormat, match=r"this version reads 2\); move the file away and run"):
         read_records(tmp_path)
     with (
-        pytest.raises(OtherFormat, match=f"written by {'an older' if found is None else 'a newer'} bebertlab"),
+        pytest.raises(OtherFormat, match=f"written by {'an older' if actual is None else 'a newer'} bebertlab"),
         open_journal(make(), tmp_path),
     ):
         pass
     assert (tmp_path / FILE).read_text() == "".join(lines)
 
 
-def test_a_record_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
+def test_an_unreadable_record_is_reported_as_damage(tmp_path: Path) -> None:
     with open_journal(make(), tmp_path) as journal:
         journal.extend()
     text = (tmp_path / FILE).read_text().replace('"seed":1', '"seed":"one"')
@@ -177,7 +177,7 @@ def drawn(kind: str, **changes: Any) -> Study:  # noqa: ANN401 - fields of a stu
 
 
 def value(record: TrialRecord) -> float:
-    """Each is better than all before it, so that TPE draws near it."""
+    """Each is better than all earlier ones, so that TPE samples near it."""
     return record.number + float(record.parameters.get("train.learning_rate", 0))
 
 
@@ -196,7 +196,7 @@ def run_drawn(study: Study, folder: Path, *, backwards: bool = False, stop_after
 
 
 @pytest.mark.parametrize("kind", ["random", "tpe"])
-def test_draws_batches_that_no_order_and_no_kill_changes(tmp_path: Path, kind: str) -> None:
+def test_sampled_batches_do_not_depend_on_order_or_kills(tmp_path: Path, kind: str) -> None:
     study = drawn(kind)
     run_drawn(study, tmp_path / "a")
     run_drawn(study, tmp_path / "b", backwards=True)
@@ -235,7 +235,7 @@ def test_several_objectives_reach_the_sampler_and_survive_a_kill(tmp_path: Path)
     assert sum(late) / 10 > 0.7  # one point is best in both
 
 
-def test_a_batch_that_was_drawn_in_part_is_completed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partly_sampled_batch_is_completed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = drawn("tpe")
     run_drawn(study, tmp_path / "whole")
     draw = PointSource.draw
@@ -254,7 +254,7 @@ def test_a_batch_that_was_drawn_in_part_is_completed_first(tmp_path: Path, monke
     assert read_records(tmp_path / "killed") == read_records(tmp_path / "whole")
 
 
-def test_a_sampler_waits_for_its_batch(tmp_path: Path) -> None:
+def test_a_sampler_waits_for_the_results_of_its_batch(tmp_path: Path) -> None:
     study = drawn("random", seeds=(0, 1), sampler=RandomSampler(trials=7, batch=3))
     with open_journal(study, tmp_path) as journal:
         assert len(journal.extend()) == 6
@@ -266,7 +266,7 @@ def test_a_sampler_waits_for_its_batch(tmp_path: Path) -> None:
         assert [record.number for record in journal.extend()] == [6, 7, 8, 9, 10, 11]
 
 
-def test_a_point_without_all_its_seeds_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_seeds_of_a_point_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = drawn("random", seeds=(0, 1, 2), sampler=RandomSampler(trials=2))
     create = Journal._create
     with monkeypatch.context() as patch:
@@ -294,7 +294,7 @@ def test_another_sampler_seed_draws_other_points(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop_after", [None, 1, 3])
-def test_a_used_up_space_is_known_at_any_time(tmp_path: Path, stop_after: int | None) -> None:
+def test_an_exhausted_space_is_detected_after_a_restart(tmp_path: Path, stop_after: int | None) -> None:
     search = {"members.size": SearchDimension(integer=(1, 7))}
     study = drawn("tpe", search=search, exclude=({"members.size": 2},), sampler=TpeSampler(trials=50))
     run_drawn(study, tmp_path / "whole")
@@ -302,9 +302,9 @@ def test_a_used_up_space_is_known_at_any_time(tmp_path: Path, stop_after: int | 
         run_drawn(study, tmp_path / "parts", stop_after=count)
         with open_journal(study, tmp_path / "parts") as journal:
             assert journal.planned == 6
-    found = read_records(tmp_path / "parts")
-    assert sorted(record.parameters["members.size"] for record in found) == [1, 3, 4, 5, 6, 7]
-    assert found == read_records(tmp_path / "whole")
+    actual = read_records(tmp_path / "parts")
+    assert sorted(record.parameters["members.size"] for record in actual) == [1, 3, 4, 5, 6, 7]
+    assert actual == read_records(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,9 @@ def test_a_used_up_space_is_known_at_any_time(tmp_path: Path, stop_after: int | 
         ('{"op_code":0,', "[" * 100_000 + '{"op_code":0,', "this line is not an entry"),
     ],
 )
-def test_entries_that_optuna_cannot_read_are_damage(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_entries_that_optuna_cannot_read_are_reported_as_damage(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
     with open_journal(make(), tmp_path) as journal:
         complete(journal, journal.extend()[0], 50.0)
     (tmp_path / FILE).write_text((tmp_path / FILE).read_text().replace(old, new))
@@ -325,7 +327,7 @@ def test_entries_that_optuna_cannot_read_are_damage(tmp_path: Path, old: str, ne
         pass
 
 
-def test_a_journal_without_its_first_entry_is_damaged(tmp_path: Path) -> None:
+def test_a_journal_without_its_first_entry_is_reported_as_damaged(tmp_path: Path) -> None:
     with open_journal(make(), tmp_path) as journal:
         journal.extend()
     lines = (tmp_path / FILE).read_bytes().splitlines(keepends=True)
@@ -356,7 +358,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, garbage: bytes, last: bool) -> 
         pass
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     message = r"file/x: cannot create the folder: Not a directory; choose another one with --work"
     with pytest.raises(SetupError, match=message), open_journal(make(), tmp_path / "file" / "x"):

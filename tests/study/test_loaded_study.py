@@ -1,4 +1,4 @@
-"""Reading studies of the fake parts; every fault at once, each with its place."""
+"""Reading studies of the fake parts; all errors at once, each with its position."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from tests.study.conftest import Files
 
 
-def faults(files: Files, *sets: str, smoke: bool = False) -> list[str]:
-    """The faults, without the name of the folder."""
+def errors_of(files: Files, *sets: str, smoke: bool = False) -> list[str]:
+    """The errors, without the name of the folder."""
     with pytest.raises(UserError) as error:
         files.read(*sets, smoke=smoke)
     return str(error.value).replace(f"{files.folder}/", "").replace(str(files.folder), "FOLDER").splitlines()
 
 
-def test_reads_what_the_file_says(files: Files) -> None:
+def test_a_study_file_is_read_completely(files: Files) -> None:
     source = files.read()
     study = source.study
     assert (study.name, study.seeds, study.threads, study.recipe_name) == ("little", (0, 1), 1, "study")
@@ -52,7 +52,7 @@ def test_a_recipe_may_be_a_file_that_extends_another(files: Files) -> None:
     assert inline != study.recipe
 
 
-def test_all_faults_at_once(files: Files) -> None:
+def test_all_errors_are_reported_at_once(files: Files) -> None:
     files.path.write_text(
         """\
 schema_version: 1
@@ -84,11 +84,11 @@ questions:
   - {compare: members.ensemble, cost: membrs}
 """
     )
-    found = faults(files)
-    assert found.pop(6).startswith(
+    actual = errors_of(files)
+    assert actual.pop(6).startswith(
         "study.yaml:11:32: recipe.stages.score.model: there is no stage 'member'; did you mean"
     )
-    assert found == [
+    assert actual == [
         "study.yaml:2:7: name: 'lit tle' must consist of letters, digits, '_', '.' and '-': it names a folder",
         "study.yaml:3:21: plugins.1: missing.py: no such file",
         "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: description, exclude, is_smoke, name, "
@@ -119,16 +119,16 @@ questions:
     ]
 
 
-def test_an_option_of_the_sampler_outside_of_it_is_named(files: Files) -> None:
+def test_an_option_next_to_the_sampler_is_named(files: Files) -> None:
     ranged = files.text[: files.text.index("  members.ensemble: {choice")] + "  score.rate: {uniform: [0.1, 1]}\n"
     files.path.write_text(f"{ranged}sampler: {{kind: tpe}}\ntrials: 4\n")
-    assert faults(files) == [  # nothing of a grid, which the file does not ask for
+    assert errors_of(files) == [  # no errors of a grid, which the file does not use
         "study.yaml:14:10: sampler: trials is missing (an integer)",
         "study.yaml:15:1: trials: unknown key; it belongs in `sampler`, e.g. sampler: {trials: ...}",
     ]
 
 
-def test_what_speaks_of_the_search_is_checked(files: Files) -> None:
+def test_keys_that_refer_to_the_search_are_checked(files: Files) -> None:
     text = files.text[: files.text.index("exclude:")]
     files.path.write_text(
         text
@@ -142,7 +142,7 @@ questions:
   - {text: b, compare: stages.members.ensemble, cost: membrs, baseline: bugging}
 """
     )
-    assert faults(files) == [
+    assert errors_of(files) == [
         "study.yaml:16:24: exclude.0.members.ensemble: singel is not one of the choices: single, bagging, boosting",
         "study.yaml:17:21: exclude.1.members.sleep: 'members.sleep' is not searched; did you mean 'members.size'? "
         "(known: members.ensemble, members.size)",
@@ -156,7 +156,7 @@ questions:
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"),
+    ("line", "error"),
     [
         ("members.size: {choice: [1, 1]}", "13:17: search.members.size: choice has 1 twice"),
         (
@@ -177,31 +177,31 @@ questions:
         ),
     ],
 )
-def test_an_axis_that_cannot_be(files: Files, line: str, fault: str) -> None:
+def test_an_invalid_axis_is_an_error(files: Files, line: str, error: str) -> None:
     lines = files.text[: files.text.index("  members.ensemble: {choice")] + f"  {line}\n"
-    if "same as" in fault:
+    if "same as" in error:
         lines = lines.replace("search:\n", "search:\n  members.ensemble: {choice: [single]}\n")
     files.path.write_text(lines)
-    found = faults(files)
-    assert [one for one in found if one.startswith(f"study.yaml:{fault}")], found
+    actual = errors_of(files)
+    assert [item for item in actual if item.startswith(f"study.yaml:{error}")], actual
 
 
-def test_a_choice_is_looked_at_where_it_is_not_excluded(files: Files) -> None:
+def test_a_choice_is_checked_at_points_that_are_not_excluded(files: Files) -> None:
     # single with the recipe's own size 2 would be wrong, but no trial has it
     assert files.read("recipe.stages.members.size=2", "search.members.size=[1, 2]").study
 
 
-def test_a_study_that_leaves_out_everything_says_so(files: Files) -> None:
+def test_a_study_that_excludes_every_point_is_an_error(files: Files) -> None:
     files.write(exclude="exclude: [{members.size: [1, 2, 4]}]", **{"- {members.ensemble": ""})
-    assert faults(files) == ["study.yaml:15:10: exclude: excludes every point"]
+    assert errors_of(files) == ["study.yaml:15:10: exclude: excludes every point"]
     drawn = ("sampler.kind=random", "sampler.trials=3")
-    assert faults(files, *drawn) == ["study.yaml:15:10: exclude: excludes every point"]
-    assert faults(files, *drawn, "search.score.rate={uniform: [1, 2]}") == [
+    assert errors_of(files, *drawn) == ["study.yaml:15:10: exclude: excludes every point"]
+    assert errors_of(files, *drawn, "search.score.rate={uniform: [1, 2]}") == [
         "study.yaml:15:10: exclude: excludes every point"
     ]
 
 
-def test_set_fixes_an_axis_and_drops_what_spoke_of_it(files: Files) -> None:
+def test_set_fixes_an_axis_and_removes_references_to_it(files: Files) -> None:
     study = files.read("members.size=2").study
     assert list(study.search) == ["members.ensemble"]
     assert study.recipe["stages"]["members"]["size"] == 2
@@ -223,12 +223,12 @@ questions:
 """
 
 
-def asked(files: Files, line: str, *sets: str, smoke: bool = False) -> list[tuple[object, object]]:
-    """The conditions and splits of the questions that are left."""
+def questions_of(files: Files, line: str, *sets: str, smoke: bool = False) -> list[tuple[object, object]]:
+    """The conditions and splits of the remaining questions."""
     start, end = files.text.index("questions:"), files.text.index("smoke:")
     text = QUESTION.replace("LINE", line)
     files.path.write_text(files.text[:start] + text.lstrip() + files.text[end:])
-    return [(one.where, one.by) for one in files.read(*sets, smoke=smoke).study.questions]
+    return [(item.where, item.by) for item in files.read(*sets, smoke=smoke).study.questions]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def asked(files: Files, line: str, *sets: str, smoke: bool = False) -> list[tupl
         ("[2, 4]", [], [({"members.size": [2, 4]}, "members.size")]),
         ("4", [], [({"members.size": [4]}, "members.size")]),
         ("{not: 1}", [], [({"members.size": [2, 4]}, "members.size")]),
-        ("[1, 2, 4]", [], [(None, "members.size")]),  # says nothing
+        ("[1, 2, 4]", [], [(None, "members.size")]),  # without effect
         ("[2, 4]", ["search.members.size=[1, 2]"], [({"members.size": [2]}, "members.size")]),
         ("[2, 4]", ["search.members.size=[2, 4]"], [(None, "members.size")]),
         ("[2, 4]", ["members.size=4"], [(None, None)]),
@@ -247,17 +247,17 @@ def asked(files: Files, line: str, *sets: str, smoke: bool = False) -> list[tupl
         ("{not: 1}", ["search.members.size=[1]"], []),
     ],
 )
-def test_the_condition_of_a_question_is_settled(
+def test_the_condition_of_a_question_is_resolved(
     files: Files, line: str, sets: list[str], expected: list[tuple[object, object]]
 ) -> None:
-    assert asked(files, line, *sets) == expected
+    assert questions_of(files, line, *sets) == expected
 
 
-def test_the_small_version_settles_the_condition_of_a_question(files: Files) -> None:
-    assert asked(files, "{not: 1}", smoke=True) == [({"members.size": [2]}, "members.size")]
+def test_smoke_resolves_the_condition_of_a_question(files: Files) -> None:
+    assert questions_of(files, "{not: 1}", smoke=True) == [({"members.size": [2]}, "members.size")]
 
 
-def test_a_wrong_condition_of_a_question_is_told_with_its_place(files: Files) -> None:
+def test_an_invalid_condition_of_a_question_is_reported_with_its_position(files: Files) -> None:
     text = files.text[: files.text.index("questions:")]
     files.path.write_text(
         text
@@ -272,9 +272,9 @@ questions:
     )
     first = text.count("\n") + 2
     unsearched = "'members.sleep' is not searched; did you mean 'members.size'? (known: members.ensemble, members.size)"
-    found = faults(files)
-    assert found.pop(6).startswith(f"study.yaml:{first + 4}:49: questions.4.where: expected a mapping")
-    assert found == [
+    actual = errors_of(files)
+    assert actual.pop(6).startswith(f"study.yaml:{first + 4}:49: questions.4.where: expected a mapping")
+    assert actual == [
         f"study.yaml:{first}:64: questions.0.where.members.size: 3 is not one of the choices: 1, 2, 4",
         f"study.yaml:{first + 1}:65: questions.1.where.members.sleep: {unsearched}",
         f"study.yaml:{first + 1}:73: questions.1.by: {unsearched}",
@@ -285,10 +285,10 @@ questions:
     ]
 
 
-def test_only_what_has_choices_can_be_split(files: Files) -> None:
+def test_only_options_with_choices_can_be_split(files: Files) -> None:
     sets = ("sampler.kind=random", "sampler.trials=3", "search.members.size={integer: [1, 9]}")
     with pytest.raises(UserError, match=r"questions.0.by: 'members.size' is a range; only an option with a choice"):
-        asked(files, "4", *sets)
+        questions_of(files, "4", *sets)
 
 
 def test_set_reduces_adds_and_replaces_axes(files: Files) -> None:
@@ -297,7 +297,7 @@ def test_set_reduces_adds_and_replaces_axes(files: Files) -> None:
     assert study.search["score.rate"] == SearchDimension(choice=(1.0, 2.0))
     study = files.read("search.members.ensemble=[bagging, boosting]").study
     assert study.exclude == ()
-    assert study.questions[0].baseline is None  # each value is compared with the one before
+    assert study.questions[0].baseline is None  # each value is compared with the previous one
     study = files.read(
         "sampler=random", "sampler.trials=3", "members.ensemble=bagging", "search.members.size={integer: [1, 9]}"
     ).study
@@ -313,7 +313,7 @@ def test_set_changes_keys_of_the_study(files: Files) -> None:
     assert study.objective == Objective(metric="number", goal="minimize")
 
 
-def test_smoke_sets_and_set_wins_over_it(files: Files) -> None:
+def test_smoke_changes_the_study_and_set_overrides_it(files: Files) -> None:
     study = files.read(smoke=True).study
     assert (study.seeds, study.search["members.size"].choice, study.recipe["task"]["size"]) == ((0,), (1, 2), 3)
     study = files.read("seeds=[5]", "task.size=9", smoke=True).study
@@ -321,11 +321,11 @@ def test_smoke_sets_and_set_wins_over_it(files: Files) -> None:
     assert files.read().study.recipe["task"] == {"kind": "fake"}
 
 
-def test_set_in_the_file_changes_the_recipe_and_nothing_that_is_searched(files: Files) -> None:
+def test_set_in_the_file_changes_only_options_that_are_not_searched(files: Files) -> None:
     files.path.write_text(files.text + "set: {score.rate: 2.5}\n")
     assert files.read().study.recipe["stages"]["score"]["rate"] == 2.5
     files.path.write_text(files.text + "set: {members.size: 3, seeds: [1], trunk.rat: 1}\n")
-    assert faults(files) == [
+    assert errors_of(files) == [
         "study.yaml:22:21: set.members.size: is searched as well; take it out of set or of search",
         "study.yaml:22:31: set.seeds: `set` changes the recipe; write keys of the study directly",
         "study.yaml:22:47: trunk.rat: stages.trunk (stage 'fake') has no option 'rat'; did you mean 'rate'? (known: "
@@ -333,28 +333,28 @@ def test_set_in_the_file_changes_the_recipe_and_nothing_that_is_searched(files: 
     ]
 
 
-def test_faults_of_the_command_line_name_it(files: Files) -> None:
-    found = faults(
+def test_errors_of_the_command_line_name_the_option(files: Files) -> None:
+    actual = errors_of(
         files, "members.size=0", "score.rat=1", "seeds=[", "train", "sampler.kind=gird", "smoke.x=1", "search.x=[1]"
     )
-    assert "--set train: write it as path=value, e.g. --set train.epochs=1" in found
-    assert any(line.startswith("--set seeds=[: is not valid YAML") for line in found)
+    assert "--set train: write it as path=value, e.g. --set train.epochs=1" in actual
+    assert any(line.startswith("--set seeds=[: is not valid YAML") for line in actual)
     assert any(
-        line.startswith("--set members.size=0: recipe.stages.members.size: must be >= 1, got 0") for line in found
+        line.startswith("--set members.size=0: recipe.stages.members.size: must be >= 1, got 0") for line in actual
     )
-    assert any(line.startswith("--set score.rat=1: score.rat: stages.score (stage 'fake') has no") for line in found)
-    assert any(line.startswith("--set sampler.kind=gird: sampler.kind: unknown sampler 'gird'") for line in found)
-    assert "--set smoke.x=1: smoke.x: cannot be overridden" in found
-    assert any(line.startswith("--set search.x=[1]: x: 'x' is no key and no stage of the recipe") for line in found)
+    assert any(line.startswith("--set score.rat=1: score.rat: stages.score (stage 'fake') has no") for line in actual)
+    assert any(line.startswith("--set sampler.kind=gird: sampler.kind: unknown sampler 'gird'") for line in actual)
+    assert "--set smoke.x=1: smoke.x: cannot be overridden" in actual
+    assert any(line.startswith("--set search.x=[1]: x: 'x' is no key and no stage of the recipe") for line in actual)
 
 
-def test_smoke_must_be_there(files: Files) -> None:
+def test_smoke_requires_a_smoke_section(files: Files) -> None:
     files.write(smoke="threads: 1")
-    assert faults(files, smoke=True) == ["study.yaml:1:1: has no `smoke`, the small version that --smoke runs"]
+    assert errors_of(files, smoke=True) == ["study.yaml:1:1: has no `smoke`, the small version that --smoke runs"]
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
+    ("text", "error"),
     [
         ("- 1\n", "study.yaml:1:1: a study is a mapping with at least name and recipe"),
         ("name: x\n", "study.yaml:1:1: recipe is missing; e.g. recipe: recipes/bebert.yaml"),
@@ -365,17 +365,17 @@ def test_smoke_must_be_there(files: Files) -> None:
         ("name: x\nname: y\nrecipe: {}\n", "study.yaml:2:1: name: duplicate key, first at line 1"),
     ],
 )
-def test_a_file_that_is_no_study(files: Files, text: str, fault: str) -> None:
+def test_a_file_that_is_not_a_study_is_refused(files: Files, text: str, error: str) -> None:
     files.path.write_text(text)
-    assert faults(files)[0].startswith(fault)
+    assert errors_of(files)[0].startswith(error)
 
 
-def test_a_kind_that_is_searched_may_take_options_with_it(files: Files) -> None:
+def test_a_searched_kind_may_set_other_options(files: Files) -> None:
     study = files.read("search.task=[fake, {kind: fake, size: 7}]").study
     assert listed_points(study)[-1]["task"] == {"kind": "fake", "size": 7}
 
 
-def test_reading_depends_on_nothing_but_the_files(files: Files, tmp_path: Path) -> None:
+def test_reading_depends_on_the_files_alone(files: Files, tmp_path: Path) -> None:
     study: Study = files.read().study
     assert files.read().study == study
     assert evolve(study, name="x") != study

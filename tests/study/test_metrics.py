@@ -1,4 +1,4 @@
-"""Metrics that no result will have, found before anything is trained."""
+"""Metrics that no result will have, detected before anything is trained."""
 
 from __future__ import annotations
 
@@ -51,16 +51,14 @@ def check(files: Files, metric: str, *sets: str, data: bool, goal: str | None = 
         *("cost/seconds", "cost/trunk_seconds", "members/kept"),
     ],
 )
-def test_a_metric_that_the_result_will_have_is_right(
-    files: Files, metric: str, data: bool, sets: tuple[str, ...]
-) -> None:
+def test_a_metric_of_the_result_is_accepted(files: Files, metric: str, data: bool, sets: tuple[str, ...]) -> None:
     check(files, metric, *sets, data=data)
 
 
 @pytest.mark.parametrize("sets", [(), DRAWN])
 @pytest.mark.parametrize("data", [False, True])
 @pytest.mark.parametrize("metric", ["foo", "validaton/score", "validation", "size/matrx_mebibytes", "cost/x_seconds"])
-def test_a_family_that_is_none_is_refused_without_data(
+def test_an_unknown_metric_family_is_refused_without_data(
     files: Files, metric: str, data: bool, sets: tuple[str, ...]
 ) -> None:
     with pytest.raises(UserError, match=rf"^objective: the result has no metric '{metric}'"):
@@ -68,14 +66,14 @@ def test_a_family_that_is_none_is_refused_without_data(
 
 
 @pytest.mark.parametrize("sets", [(), DRAWN])
-def test_the_names_of_a_task_are_known_when_it_is_loaded(files: Files, sets: tuple[str, ...]) -> None:
+def test_metrics_of_a_task_are_checked_when_it_is_loaded(files: Files, sets: tuple[str, ...]) -> None:
     check(files, "validation/scor", *sets, data=False)
-    wanted = r"no metric 'validation/scor' with the task fake/4; did you mean 'validation/score'\? \(known: cost/giga"
-    with pytest.raises(UserError, match=wanted):
+    expected = r"no metric 'validation/scor' with the task fake/4; did you mean 'validation/score'\? \(known: cost/giga"
+    with pytest.raises(UserError, match=expected):
         check(files, "validation/scor", *sets, data=True)
 
 
-def test_a_stage_of_a_plugin_may_have_any_metric(files: Files) -> None:
+def test_a_plugin_stage_may_have_any_metric(files: Files) -> None:
     source = files.read("objective.metric=number")
     context = StudyContext(source, Path("work"))
     check_points(source.study, source.plugins.registry)

@@ -24,7 +24,7 @@ def test_a_trial_is_the_recipe_at_a_point_and_seed(files: Files) -> None:
     assert recipe["task"] == {"kind": "fake", "size": 9}
 
 
-def test_a_plan_lists_what_the_result_needs(files: Files) -> None:
+def test_a_plan_lists_the_stages_that_the_result_needs(files: Files) -> None:
     stages = "stages={trunk: fake, score: {kind: fake, model: trunk}, unused: fake}"
     source = files.read("exclude=[]", "questions=[]", "search={}", stages, "result=score")
     recipe = recipe_at(source.study, {}, 0, source.plugins.registry)
@@ -35,7 +35,7 @@ def test_a_plan_lists_what_the_result_needs(files: Files) -> None:
     assert trial.keys == {stage.key for stage in trial.stages}
 
 
-def test_a_point_with_several_ends_needs_a_result(files: Files) -> None:
+def test_a_point_with_several_final_stages_needs_a_result(files: Files) -> None:
     stages = "stages={trunk: fake, aside: {kind: fake, model: trunk}, score: {kind: fake, model: trunk}}"
     axis = "search={score.model: {choice: [trunk, aside]}}"
     source = files.read("exclude=[]", "questions=[]", stages, axis, "result=score")
@@ -65,7 +65,7 @@ def test_a_task_is_loaded_once(files: Files) -> None:
     assert first.task is second.task
 
 
-def test_points_that_cannot_be_are_named(files: Files) -> None:
+def test_points_that_cannot_be_planned_are_named(files: Files) -> None:
     check_points(files.read().study, files.read().plugins.registry)
     files.write(exclude="exclude: []", **{"- {members.ensemble": ""})
     source = files.read()
@@ -78,37 +78,40 @@ def test_points_that_cannot_be_are_named(files: Files) -> None:
     ]
 
 
-def said(points: int, *faults: tuple[int, str]) -> list[str]:
-    """What is raised where some of so many points have faults."""
-    found = PointErrors(points)
-    found.raise_all()
-    for point, fault in faults:
-        found.note({"p": point}, UserError(fault))
+def error_lines(points: int, *errors: tuple[int, str]) -> list[str]:
+    """The error for that many points of which some have errors."""
+    actual = PointErrors(points)
+    actual.raise_all()
+    for point, fault in errors:
+        actual.note({"p": point}, UserError(fault))
     with pytest.raises(UserError) as error:
-        found.raise_all()
+        actual.raise_all()
     return str(error.value).splitlines()
 
 
-def test_many_faults_are_cut_short() -> None:
-    assert said(20, *((index, f"fault {index}") for index in range(12)))[-2:] == ["  p=9: fault 9", "  ... and 2 more"]
+def test_long_lists_of_errors_are_shortened() -> None:
+    assert error_lines(20, *((index, f"fault {index}") for index in range(12)))[-2:] == [
+        "  p=9: fault 9",
+        "  ... and 2 more",
+    ]
 
 
-def test_a_fault_is_told_once_whatever_it_stands_beside() -> None:
-    words = "these points cannot run; exclude or correct them:"
-    assert said(4, (0, "a"), (1, "a\nb"), (2, "a\n  goes on")) == [
-        words,
+def test_an_error_is_reported_once_at_any_number_of_points() -> None:
+    heading = "these points cannot run; exclude or correct them:"
+    assert error_lines(4, (0, "a"), (1, "a\nb"), (2, "a\n  goes on")) == [
+        heading,
         "  p=0 and 1 more point: a",
         "  p=1: b",
         "  p=2: a goes on",
     ]
-    assert said(2, (0, "a\nb"), (1, "a"), (1, "a")) == ["a", words, "  p=0: b"]
-    assert said(1, (0, "a\nb")) == ["a", "b"]
+    assert error_lines(2, (0, "a\nb"), (1, "a"), (1, "a")) == ["a", heading, "  p=0: b"]
+    assert error_lines(1, (0, "a\nb")) == ["a", "b"]
 
 
-def test_what_is_missing_on_the_machine_keeps_its_exit_code() -> None:
-    found = PointErrors(2)
-    found.note({"p": 1}, SetupError("there is no folder x"))
-    found.note({"p": 2}, UserError("wrong"))
+def test_a_setup_error_keeps_its_exit_code() -> None:
+    actual = PointErrors(2)
+    actual.note({"p": 1}, SetupError("there is no folder x"))
+    actual.note({"p": 2}, UserError("wrong"))
     with pytest.raises(UserError) as error:
-        found.raise_all()
+        actual.raise_all()
     assert error.value.exit_code == SetupError.exit_code

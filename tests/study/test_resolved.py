@@ -47,7 +47,7 @@ def bebertlab_schemes():
 """
 
 
-def test_the_resolved_study_is_the_same_study(files: Files, tmp_path: Path) -> None:
+def test_the_resolved_study_has_the_same_digest(files: Files, tmp_path: Path) -> None:
     sets = ["search.members.ensemble=[bagging, boosting]", "search.score.rate=[1.0, 2.0]", "objective.goal=minimize"]
     source = files.read(*sets, smoke=True)
     elsewhere = tmp_path / "elsewhere" / "study.yaml"
@@ -59,7 +59,7 @@ def test_the_resolved_study_is_the_same_study(files: Files, tmp_path: Path) -> N
     assert resolved(again) == resolved(source.study)
 
 
-def test_everything_that_is_said_tells_studies_apart(files: Files) -> None:
+def test_every_setting_changes_the_digest(files: Files) -> None:
     known = {digest(files.read().study)}
     changes = ["seeds=[0]", "threads=2", "task.size=5", "members.size=1", "name=other", "description=x", "score.rate=2"]
     for change in changes:
@@ -72,13 +72,13 @@ def test_everything_that_is_said_tells_studies_apart(files: Files) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_where_the_files_are_does_not(files: Files, tmp_path: Path) -> None:
+def test_paths_of_files_do_not_change_the_digest(files: Files, tmp_path: Path) -> None:
     before = digest(files.read().study)
     moved = files.folder.rename(tmp_path.with_name("moved"))
     assert digest(read_study(moved / "study.yaml", load_plugins).study) == before
 
 
-def test_what_a_plugin_imports_tells_studies_apart(files: Files) -> None:
+def test_imports_of_a_plugin_change_the_digest(files: Files) -> None:
     parts = files.folder / "parts.py"
     parts.write_text(parts.read_text() + "\nimport helper_of_parts\n")
     (files.folder / "helper_of_parts.py").write_text("value = 1\n")
@@ -87,7 +87,7 @@ def test_what_a_plugin_imports_tells_studies_apart(files: Files) -> None:
     assert digest(files.read().study) != before
 
 
-def test_what_observers_see(files: Files) -> None:
+def test_observers_get_the_resolved_study(files: Files) -> None:
     source = files.read()
     from bebertlab.pipeline.plan import ComputeSettings
 
@@ -163,7 +163,7 @@ def test_a_study_with_relative_paths_may_be_moved(
     assert (first.relative_to, second.relative_to) == tuple(map(str, folders))
     assert files_at(first, sources[0], {"trunk.file": "one"}) == [str(folders[0] / "one"), "/home/me/y"]
     assert files_at(second, sources[1], {}) == [str(folders[1] / "recipes" / "x"), "/home/me/y"]
-    # the resolved study, wherever it lies, is the same study
+    # the resolved study at any path is the same study
     kept = tmp_path / "work" / "study.yaml"
     copy_plugins(sources[0].plugins.texts, kept.parent)
     kept.write_text(to_yaml(resolved(first)))
@@ -176,7 +176,7 @@ def test_a_study_with_relative_paths_may_be_moved(
     assert digest(moved.study) == digest(first)
 
 
-def test_another_path_is_another_study(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_path_gives_another_study(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = placed(tmp_path / "first")
     shutil.copy(files.folder / "parts.py", path.parent)
     source = read_study(path, load_plugins, sets=["score.file=z", "search.trunk.file=[a, /b]"])
@@ -191,7 +191,7 @@ def test_another_path_is_another_study(files: Files, tmp_path: Path, monkeypatch
     assert digest(other.study) != digest(source.study)
 
 
-def test_a_study_without_relative_paths_names_no_folder(files: Files) -> None:
+def test_a_study_without_relative_paths_records_no_folder(files: Files) -> None:
     assert "relative_to" not in resolved(files.read().study)
 
 
@@ -231,7 +231,7 @@ def _clean() -> Iterator[None]:
 
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
-    """A file with a module beside it and one elsewhere, a package, and a neighbour of the file."""
+    """A file with a module next to it and one elsewhere, a package, and a neighbour of the file."""
     texts = {
         "mine/first.py": f"{SCHEME.replace('KIND', 'first')}\nimport copied_helper\nimport copied_library.inner",
         "mine/copied_helper.py": "value = 1",
@@ -250,7 +250,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     return tuple(str(tmp_path / name) for name in ("mine/first.py", "packed/parts/__init__.py", "mine/second.py"))
 
 
-def test_the_copies_are_the_same_plugins(plugins: tuple[str, ...], tmp_path: Path) -> None:
+def test_copies_of_plugins_have_equal_fingerprints(plugins: tuple[str, ...], tmp_path: Path) -> None:
     folder = tmp_path / "copied"
     texts = load_plugins([Path(plugin) for plugin in plugins]).texts
     names = copy_plugins(texts, folder)
@@ -274,7 +274,7 @@ def test_the_copies_are_the_same_plugins(plugins: tuple[str, ...], tmp_path: Pat
     assert copied_names(copies) == {copy: str(Path(copy).relative_to(folder)) for copy in copies}
 
 
-def test_copies_of_copies_stay_as_they_are(plugins: tuple[str, ...], tmp_path: Path) -> None:
+def test_copies_of_copies_are_unchanged(plugins: tuple[str, ...], tmp_path: Path) -> None:
     texts = load_plugins([Path(plugins[0])]).texts
     copy_plugins(texts, tmp_path)
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "plugins").rglob("*")}
@@ -282,14 +282,14 @@ def test_copies_of_copies_stay_as_they_are(plugins: tuple[str, ...], tmp_path: P
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "plugins").rglob("*.*")}.items() <= times.items()
 
 
-def test_the_text_that_was_loaded_is_kept(plugins: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_loaded_text_is_kept(plugins: tuple[str, ...], tmp_path: Path) -> None:
     texts = load_plugins([Path(plugins[0])]).texts
     Path(plugins[0]).with_name("copied_helper.py").write_text("value = 'edited meanwhile'")
     copy_plugins(texts, tmp_path)
     assert (tmp_path / "plugins" / "copied_helper.py").read_text() == "value = 1"
 
 
-def test_a_plugin_that_does_not_load_is_kept_by_itself(tmp_path: Path) -> None:
+def test_a_plugin_that_fails_to_load_is_copied_as_one_file(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("1 / 0")
     texts = load_plugins([tmp_path / "broken.py"]).texts
     assert copy_plugins(texts, tmp_path / "study") == ("plugins/broken.py",)

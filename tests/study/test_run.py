@@ -28,7 +28,7 @@ LOCAL = Workers(kind="local", jobs=1, threads=1, device="cpu")
 
 
 class Log:
-    """Remembers what a run told."""
+    """Records the events of a run."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -70,7 +70,7 @@ def scores(finished: Finished) -> list[float]:
     return [trial.metrics["validation/score"] for trial in finished.trials]
 
 
-def test_every_stage_runs_once_and_never_again(files: Files) -> None:
+def test_every_stage_runs_exactly_once(files: Files) -> None:
     log = Log()
     first = run(files, log=log)
     assert [trial.state for trial in first.trials] == [TrialState.COMPLETE] * 14
@@ -86,13 +86,13 @@ def test_every_stage_runs_once_and_never_again(files: Files) -> None:
     assert again.trials == first.trials
 
 
-def test_nothing_is_started_where_nothing_is_left(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_study_starts_no_worker(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     run(files)
     monkeypatch.setattr(Workers, "executor", lambda self, trials: pytest.fail("workers were started"))
     assert len(run(files).trials) == 14
 
 
-def test_the_resolved_study_goes_on_with_the_same_journal(files: Files) -> None:
+def test_the_resolved_study_continues_the_same_journal(files: Files) -> None:
     finished = run(files, limits=Limits(max_trials=3))
     assert finished.count(TrialState.COMPLETE) == 3
     resolved = finished.study.folder / "study.yaml"
@@ -104,43 +104,43 @@ def test_the_resolved_study_goes_on_with_the_same_journal(files: Files) -> None:
     assert again.count(TrialState.COMPLETE) == 14
 
 
-def test_a_mended_failure_runs_again_and_nothing_else_does(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_fixed_failure_runs_again(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_FAULT", str(files.folder / "broken"))
     (files.folder / "broken").touch()
     broken = run(files, "score.fault=mend", "seeds=[0]")
     assert broken.count(TrialState.FAILED) == 7
-    assert {trial.error for trial in broken.trials} == {"stage score (fake): not mended yet"}
+    assert {trial.error for trial in broken.trials} == {"stage score (fake): not fixed yet"}
     (files.folder / "broken").unlink()
     before = ran(files)
-    mended = run(files, "score.fault=mend", "seeds=[0]")
-    assert mended.count(TrialState.COMPLETE) == 7
+    fixed = run(files, "score.fault=mend", "seeds=[0]")
+    assert fixed.count(TrialState.COMPLETE) == 7
     assert {name for name, count in (ran(files) - before).items() if count} == {"score 0"}
-    assert scores(mended) == scores(run(files, "score.fault=mend", "seeds=[0]", work="other"))
+    assert scores(fixed) == scores(run(files, "score.fault=mend", "seeds=[0]", work="other"))
 
 
-def test_a_failed_trial_leaves_the_others_alone(files: Files) -> None:
+def test_a_failed_trial_does_not_affect_the_others(files: Files) -> None:
     finished = run(files, "trunk.fault=raise", "search.trunk.size=[1, 2]", "members.ensemble=bagging", "seeds=[0]")
     states = {(trial.parameters["trunk.size"], trial.state.value) for trial in finished.trials}
     assert states == {(1, "complete"), (2, "failed")}
     assert ran(files)["trunk 0"] == 2  # one for each size; the failed one is not tried for every trial that needs it
 
 
-@pytest.mark.parametrize("fault", ["none", "raise"])
-def test_the_stages_left_fall_to_none_also_where_trials_fail(files: Files, fault: str) -> None:
+@pytest.mark.parametrize("error", ["none", "raise"])
+def test_the_remaining_stages_reach_zero_even_where_trials_fail(files: Files, error: str) -> None:
     log = Log()
-    run(files, f"trunk.fault={fault}", "search.trunk.size=[1, 2]", "members.ensemble=bagging", "seeds=[0]", log=log)
+    run(files, f"trunk.fault={error}", "search.trunk.size=[1, 2]", "members.ensemble=bagging", "seeds=[0]", log=log)
     # for each size of the trunk, which is broken where it is 2: trunk, four members, and a score for 1, 2 and 4
-    assert log.left == ([10, 4, 3, 2, 1, 0] if fault == "none" else [10, 7, 6, 2, 1, 0])
+    assert log.left == ([10, 4, 3, 2, 1, 0] if error == "none" else [10, 7, 6, 2, 1, 0])
 
 
-def test_results_do_not_depend_on_how_often_it_was_stopped(files: Files) -> None:
+def test_results_do_not_depend_on_interruptions(files: Files) -> None:
     whole = run(files, work="whole")
     for _ in range(7):
         parts = run(files, work="parts", limits=Limits(max_trials=2))
     assert scores(parts) == scores(whole)
 
 
-def test_a_drawn_study_is_the_same_every_time(files: Files) -> None:
+def test_a_sampled_study_is_reproducible(files: Files) -> None:
     sets = [
         "sampler=tpe",
         "sampler.trials=6",
@@ -161,7 +161,7 @@ def test_a_drawn_study_is_the_same_every_time(files: Files) -> None:
     assert scores(parts) == scores(whole)
 
 
-def test_a_used_up_space_completes_a_study_in_any_run(files: Files) -> None:
+def test_an_exhausted_space_completes_a_study_in_any_run(files: Files) -> None:
     sets = [
         "sampler=tpe",
         "sampler.trials=12",
@@ -169,20 +169,20 @@ def test_a_used_up_space_completes_a_study_in_any_run(files: Files) -> None:
         "exclude=[]",
         "questions=[]",
     ]
-    said = ("the search space has 3 points, and trials is 12: the space is used up after 3 of 12",)
+    message = ("the search space has 3 points, and trials is 12: the space is used up after 3 of 12",)
     logs = [Log() for _ in range(3)]
     stopped = run(files, *sets, limits=Limits(max_trials=4), log=logs[0])
     whole, again = (run(files, *sets, log=log) for log in logs[1:])
     assert [log.lines[0] for log in logs] == ["started 0/6", "started 4/6", "started 6/6"]
-    assert [one.study.planned for one in (stopped, whole, again)] == [6, 6, 6]
-    assert [one.count(TrialState.COMPLETE) for one in (stopped, whole, again)] == [4, 6, 6]
-    assert {one.study.warnings for one in (stopped, whole, again)} == {said}
+    assert [item.study.planned for item in (stopped, whole, again)] == [6, 6, 6]
+    assert [item.count(TrialState.COMPLETE) for item in (stopped, whole, again)] == [4, 6, 6]
+    assert {item.study.warnings for item in (stopped, whole, again)} == {message}
     assert study_summary(stopped.study, stopped.trials, ())[2] == "KILLED"
     assert study_summary(whole.study, whole.trials, ())[2] == "FINISHED"
     assert StudyContext(files.read(*sets), Path("work")).observed().planned == 6
 
 
-def test_a_drawn_point_that_cannot_run_stops_nothing(files: Files) -> None:
+def test_a_sampled_point_that_cannot_run_does_not_stop_the_study(files: Files) -> None:
     sets = ["sampler=random", "sampler.trials=6", "exclude=[]", "seeds=[0]"]  # single of size 2 and 4 are among them
     first = run(files, *sets)
     failed = [trial for trial in first.trials if trial.state is TrialState.FAILED]
@@ -192,7 +192,7 @@ def test_a_drawn_point_that_cannot_run_stops_nothing(files: Files) -> None:
     assert again.trials == first.trials
 
 
-def test_a_complete_trial_that_would_come_out_differently_runs_again(files: Files) -> None:
+def test_a_complete_trial_with_changed_keys_runs_again(files: Files) -> None:
     run(files)
     context = StudyContext(files.read(), Path("work"))
     with open_journal(context.study, context.folder) as journal:
@@ -206,14 +206,14 @@ def test_a_complete_trial_that_would_come_out_differently_runs_again(files: File
     assert finished.trials[5].metrics == old.metrics
 
 
-def test_points_that_cannot_run_are_told_before_anything_runs(files: Files) -> None:
+def test_points_that_cannot_run_are_reported_before_anything_runs(files: Files) -> None:
     files.write(exclude="exclude: []", **{"- {members.ensemble": ""})
     with pytest.raises(UserError, match=r"members\.ensemble=single members\.size=2: .*single has one member, not 2"):
         run(files)
     assert not ran(files)
 
 
-def test_missing_data_are_told_before_anything_runs(files: Files) -> None:
+def test_missing_data_are_reported_before_anything_runs(files: Files) -> None:
     parts = files.folder / "parts.py"
     text = parts.read_text().replace("UserError,", "UserError, SetupError,")
     parts.write_text(
@@ -229,7 +229,7 @@ def test_a_running_study_refuses_a_second_driver(files: Files) -> None:
         run(files)
 
 
-def test_workers_are_counted_by_cores_and_checked() -> None:
+def test_the_number_of_workers_follows_the_cores_and_is_checked() -> None:
     assert Workers.asked("local", None, threads=1, device="cpu").jobs == 1
     cores = processors().usable
     assert Workers.asked("ray", None, threads=1, device="cpu").jobs == cores
@@ -244,13 +244,13 @@ def test_workers_are_counted_by_cores_and_checked() -> None:
         Workers.asked("local", None, threads=1, device="cuda:99")
 
 
-def test_workers_keep_to_the_quota_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_workers_respects_the_quota_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bebertlab.study.run.processors", lambda: Processors(cores=64, quota=2.5))
     assert Workers.asked("ray", None, threads=1, device="cpu").jobs == 3
     assert Workers.asked("ray", None, threads=2, device="cpu").jobs == 1
 
 
-def test_the_resolved_study_is_kept_whole(files: Files) -> None:
+def test_the_resolved_study_is_written_completely(files: Files) -> None:
     finished = run(files, "search={}", "exclude=[]", "questions=[]", "seeds=[3]")
     assert to_yaml(finished.study.resolved) == (finished.study.folder / "study.yaml").read_text()
     assert to_yaml(["x"]).strip() == "[x]"

@@ -57,7 +57,7 @@ def study(sampler: SamplerOptions, search: Any = None, exclude: Any = ()) -> Stu
 
 
 @pytest.mark.parametrize("sampler", [RandomSampler(trials=8), TpeSampler(trials=8)])
-def test_every_free_point_is_drawn_once_and_no_other(sampler: SamplerOptions) -> None:
+def test_every_free_point_is_sampled_once_and_no_other(sampler: SamplerOptions) -> None:
     search = {"d": SearchDimension(integer=(1, 80))}
     source = PointSource(study(sampler, search, ({"d": list(range(9, 81))},)), sampler)
     trials: list[SearchTrial] = []
@@ -69,7 +69,7 @@ def test_every_free_point_is_drawn_once_and_no_other(sampler: SamplerOptions) ->
         source.draw(8, trials)
 
 
-def test_a_sampler_that_repeats_itself_gets_free_points() -> None:
+def test_a_sampler_that_repeats_points_gets_free_points() -> None:
     sampler = Fixed(trials=3, point={"d": 2})
     source = PointSource(study(sampler, {"d": SearchDimension(integer=(1, 3))}), sampler)
     trials: list[SearchTrial] = []
@@ -112,7 +112,7 @@ def test_choices_keep_their_type_in_the_journal(value: object) -> None:
     assert list(known.choices).index(label) == AXES["a.kind"].index(value)
 
 
-def test_choices_that_look_alike_have_different_labels() -> None:
+def test_choices_of_equal_appearance_have_different_labels() -> None:
     space = study(RandomSampler(trials=1), {"a": SearchDimension(choice=("1", 1))})
     assert [parameters(space, {"a": value})["a"] for value in ("1", 1)] == ['"1"', "1"]
 
@@ -139,7 +139,7 @@ class Listed(PointListOptions):
         (3, r"sampler 'listed': points\(\) raises TypeError: 'int' object is not iterable"),
     ],
 )
-def test_a_sampler_that_lists_wrong_points_is_named(listing: object, message: str) -> None:
+def test_a_sampler_that_lists_invalid_points_is_named(listing: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         listed_points(study(Listed(listing=listing), {"d": SearchDimension(integer=(1, 3))}))  # type: ignore[arg-type]
 

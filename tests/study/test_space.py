@@ -44,7 +44,7 @@ def study(**axes: SearchDimension) -> Study:
     )
 
 
-def test_all_combinations_but_the_excluded_ones() -> None:
+def test_the_grid_is_all_combinations_except_the_excluded_ones() -> None:
     points = listed_points(
         study(
             members_ensemble=SearchDimension(choice=("single", "bagging")),
@@ -61,7 +61,7 @@ def test_all_combinations_but_the_excluded_ones() -> None:
 
 @frozen(kw_only=True)
 class Listed(PointListOptions):
-    """The points that a test wants."""
+    """The points that a test gives."""
 
     kind = "listed"
     give: Callable[[], Any]
@@ -80,7 +80,7 @@ class Listed(PointListOptions):
         (lambda: 1 / 0, r"sampler 'listed': points\(\) raises ZeroDivisionError: division by zero"),
     ],
 )
-def test_a_sampler_that_lists_points_in_a_wrong_way_is_named(give: Callable[[], Any], message: str) -> None:
+def test_a_sampler_that_lists_points_of_the_wrong_type_is_named(give: Callable[[], Any], message: str) -> None:
     listed = evolve(study(a=SearchDimension(choice=(1, 2))), sampler=Listed(give=give), exclude=())
     with pytest.raises(UserError, match=f"^{message}$"):
         listed_points(listed)
@@ -98,7 +98,7 @@ def test_every_point_has_a_trial_for_every_seed() -> None:
     assert trials[1].name == "t007 a.b=twn(threshold=0.7) seed=7"
 
 
-def test_values_are_compared_as_yaml_writes_them() -> None:
+def test_values_are_compared_as_written_in_yaml() -> None:
     assert excluded({"a": True}, [{"a": True}])
     assert not excluded({"a": True}, [{"a": 1}])
     assert excluded({"a": {"kind": "x", "n": 1}}, [{"a": [{"n": 1, "kind": "x"}]}])
@@ -121,7 +121,7 @@ def drawn(axis: SearchDimension = REAL, *, kind: str = "tpe", **options: Any) ->
 
 
 @pytest.mark.parametrize("kind", ["random", "tpe"])
-def test_a_sampler_ends_where_the_space_is_used_up(kind: str) -> None:
+def test_a_sampler_ends_where_the_space_is_exhausted(kind: str) -> None:
     small = drawn(SearchDimension(integer=(1, 4)), kind=kind, trials=12)
     assert (planned_points(small), planned_trials(small)) == (4, 8)
     assert count_trials(small) == "8 trials (all 4 points of the space, 2 seeds)"
@@ -131,7 +131,7 @@ def test_a_sampler_ends_where_the_space_is_used_up(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (
             {"trials": 8},
@@ -143,12 +143,12 @@ def test_a_sampler_ends_where_the_space_is_used_up(kind: str) -> None:
         ({"trials": 1, "startup": 1, "batch": 1}, "first 1 point at random.*; raise trials$"),
     ],
 )
-def test_tpe_without_results_to_go_by_is_random_search(options: dict[str, int], said: str) -> None:
+def test_tpe_warns_that_without_results_it_is_random_search(options: dict[str, int], message: str) -> None:
     (remark,) = remarks(drawn(REAL, kind="tpe", **options))
-    assert re.match(f"sampler tpe draws its {said}", remark)
+    assert re.match(f"sampler tpe draws its {message}", remark)
 
 
-def test_nothing_is_said_of_other_samplers_or_where_results_count_or_every_point_is_drawn() -> None:
+def test_no_warning_for_other_samplers_with_results_or_a_fully_sampled_space() -> None:
     assert not remarks(drawn(trials=11))
     assert not remarks(drawn(trials=5, startup=4))
     assert not remarks(drawn(kind="random", trials=8))
@@ -165,7 +165,7 @@ items = st.lists(st.fixed_dictionaries({}, optional={path: line(values) for path
 
 @given(items)
 @settings(max_examples=60, deadline=None)
-def test_boxes_hold_every_point_that_is_not_excluded_once(exclude: list[dict[str, Any]]) -> None:
+def test_boxes_contain_every_included_point_once(exclude: list[dict[str, Any]]) -> None:
     search = {
         "a": SearchDimension(choice=AXES["a"]),
         "b": SearchDimension(choice=AXES["b"]),
@@ -174,15 +174,15 @@ def test_boxes_hold_every_point_that_is_not_excluded_once(exclude: list[dict[str
     points = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]
     kept = [point for point in points if not excluded(point, exclude)]
     space = (search, exclude)
-    found = [box.discrete(rank) for box in boxes(*space) for rank in range(box.size)]
-    assert sorted(map(identity, found)) == sorted(map(identity, kept))
+    actual = [box.discrete(rank) for box in boxes(*space) for rank in range(box.size)]
+    assert sorted(map(identity, actual)) == sorted(map(identity, kept))
     assert space_size(*space) == len(kept)
     assert all(sum(box.holds(point) for box in boxes(*space)) == (point in kept) for point in kept)
 
 
 @given(items, st.integers(0, 3))
 @settings(max_examples=20, deadline=None)
-def test_free_points_are_all_that_are_left_and_then_none(exclude: list[dict[str, Any]], seed: int) -> None:
+def test_free_points_are_all_remaining_points_and_finally_none(exclude: list[dict[str, Any]], seed: int) -> None:
     search = {
         "a": SearchDimension(choice=AXES["a"]),
         "b": SearchDimension(choice=AXES["b"]),
@@ -206,13 +206,13 @@ def test_a_large_space_is_counted_without_listing_it() -> None:
     assert all(1 <= value <= 10**9 for value in point.values())
 
 
-def test_the_last_point_of_a_large_space_is_found() -> None:
+def test_the_last_point_of_a_large_space_is_returned() -> None:
     space: tuple[Any, Any] = ({"a": SearchDimension(integer=(1, 1000))}, ())
     before = [{"a": value} for value in range(1, 1001) if value != 123]
     assert free_point(*space, before, Random(0)) == {"a": 123}
 
 
-def test_a_range_of_real_numbers_has_no_end_but_what_stands_beside_it_may_be_excluded() -> None:
+def test_a_continuous_range_is_inexhaustible_but_other_axes_may_be_excluded() -> None:
     search = {
         "kind": SearchDimension(choice=tuple(range(1000))),
         "b": SearchDimension(uniform=(0, 1)),

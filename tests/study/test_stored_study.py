@@ -31,7 +31,7 @@ def test_an_empty_work_folder_has_no_studies(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [None, 0, 2])
-def test_a_folder_of_another_format_is_refused_and_left_out(
+def test_a_folder_of_another_format_is_refused_or_skipped(
     files: Files, work: Path, number: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     study = run(files, trials=1)
@@ -57,7 +57,7 @@ def test_a_folder_of_another_format_is_refused_and_left_out(
         (None, "not valid JSON"),
     ],
 )
-def test_a_damaged_description_is_refused_and_left_out_with_a_warning(
+def test_a_damaged_description_is_refused_or_skipped_with_a_warning(
     files: Files, work: Path, changes: dict[str, object] | None, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     study, other = run(files, trials=1), run(files, "trunk.rate=3", trials=1)
@@ -70,7 +70,7 @@ def test_a_damaged_description_is_refused_and_left_out_with_a_warning(
         read_stored_study(study.folder)
 
 
-def test_a_folder_from_before_formats_had_numbers_is_refused(files: Files) -> None:
+def test_a_folder_without_a_format_number_is_refused(files: Files) -> None:
     study = run(files, trials=1)
     (study.folder / INFO_FILE).unlink()
     with pytest.raises(OtherFormat, match=r"older bebertlab \(without a format number"):
@@ -100,6 +100,6 @@ def test_the_file_of_a_study_folder_is_refused_with_its_format(files: Files, tmp
         check_study_file(study.file)
 
 
-def test_a_file_of_a_user_may_be_called_as_those_in_study_folders(tmp_path: Path) -> None:
+def test_a_file_of_a_user_may_have_the_name_of_a_file_in_study_folders(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("name: mine")
     check_study_file(tmp_path / "study.yaml")

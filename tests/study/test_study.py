@@ -14,7 +14,7 @@ def study(**fields: Any) -> Study:  # noqa: ANN401 - of a study
     return Study(**defaults | fields)
 
 
-def test_the_objective_is_a_score_unless_the_study_names_another() -> None:
+def test_the_default_objective_is_the_score() -> None:
     assert study().goals == (Objective(metric="validation/score", goal="maximize"),)
     lowest = Objective(metric="size/total_mebibytes", goal="minimize")
     assert study(objective=lowest).goals == (lowest,)
@@ -29,7 +29,7 @@ def test_the_first_of_several_objectives_is_the_primary_one() -> None:
     assert several.space.objectives == several.goals
 
 
-def test_one_form_of_objectives_is_given() -> None:
+def test_one_form_of_objectives_is_required() -> None:
     with pytest.raises(ValueError, match="give one of objective and objectives"):
         study(objective=Objective(), objectives={"validation/score": "max"})
 
@@ -42,7 +42,7 @@ def test_one_form_of_objectives_is_given() -> None:
         ({"name": "a/b"}, "must consist of letters"),
     ],
 )
-def test_seeds_are_distinct_and_a_name_can_name_a_folder(fields: dict[str, Any], message: str) -> None:
+def test_seeds_are_distinct_and_a_name_is_a_valid_folder_name(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         study(**fields)
 

@@ -95,7 +95,7 @@ def test_a_full_disk_is_named(files: Files, monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
-def test_a_worker_that_plans_differently_reports_it(files: Files) -> None:
+def test_a_worker_with_another_plan_reports_it(files: Files) -> None:
     asked = job(files)
     parts = Path(files.folder / "parts.py")
     parts.write_text(parts.read_text() + "\n# edited while the study runs\n")

@@ -1,4 +1,4 @@
-"""The kits must pass correct encoders and importers, and name what is wrong with broken ones."""
+"""The kits must pass correct encoders and importers, and report the errors of broken ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 from bebertlab_binarybert import Bwn
 
 
-class Words:
+class TinyTokenizer:
     """The tokenizer of the tiny task."""
 
     def __init__(self, length: int = 23) -> None:
@@ -55,7 +55,7 @@ class Correct(EncoderOptions):
         return ""
 
     def tokenizer(self, texts: Iterable[str]) -> SavedTokenizer:
-        return Words()
+        return TinyTokenizer()
 
     def architecture(self, vocabulary: int, classes: int) -> Architecture:
         return Architecture(
@@ -136,12 +136,12 @@ class NoDigest(Correct):
 
 class ShortTokenizer(Correct):
     def tokenizer(self, texts: Iterable[str]) -> SavedTokenizer:
-        return Words(length=5)
+        return TinyTokenizer(length=5)
 
 
 class NoTokenizer(Correct):
     def tokenizer(self, texts: Iterable[str]) -> SavedTokenizer:
-        tokenizer = Words()
+        tokenizer = TinyTokenizer()
         tokenizer.save_pretrained = lambda folder: None  # type: ignore[method-assign]
         return tokenizer
 
@@ -170,7 +170,7 @@ def test_a_correct_encoder_passes() -> None:
 
 
 @pytest.mark.parametrize("broken", ENCODERS, ids=lambda broken: type(broken).__name__)
-def test_a_broken_encoder_is_found(broken: Correct) -> None:
+def test_a_broken_encoder_is_rejected(broken: Correct) -> None:
     with pytest.raises(ContractError, match=f"^encoder 'mine': .*{ENCODERS[broken]}"):
         check_encoder(broken)
 
@@ -293,6 +293,6 @@ def test_a_checkpoint_that_the_importer_refuses_is_not_checked() -> None:
 
 
 @pytest.mark.parametrize("broken", IMPORTERS, ids=lambda broken: broken.__name__)
-def test_a_broken_importer_is_found(broken: Read) -> None:
+def test_a_broken_importer_is_rejected(broken: Read) -> None:
     with pytest.raises(ContractError, match=f"^importer 'mine': .*{IMPORTERS[broken]}"):
         check(broken)

@@ -41,7 +41,7 @@ class MeanOptions(MergerOptions):
 
 
 class Doubling(Ensemble):
-    """Doubles the weight of what is missed; ends after a member without a hit."""
+    """Doubles the weights of misclassified examples; ends after a member without correct predictions."""
 
     def __init__(self, spoil: Spoil) -> None:
         self.spoil = spoil
@@ -83,12 +83,12 @@ def weights_changed(change: Callable[[Floats], Floats]) -> Spoil:
     return spoil
 
 
-def never_ending(result: MemberResult) -> MemberResult:
+def returning_weights_after_the_end(result: MemberResult) -> MemberResult:
     equal = SampleWeights(sampling=Sampling.REWEIGHT, weights=np.full(40, 1 / 40))
     return evolve(result, next=result.next or equal)
 
 
-def say_of_the_discarded(result: MemberResult) -> MemberResult:
+def returning_the_error_of_discarded_members(result: MemberResult) -> MemberResult:
     return result if result.kept else evolve(result, weight=0.5)
 
 
@@ -99,8 +99,8 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
     "nan": (weights_changed(lambda w: w * np.nan), "NaN"),
     "shape": (weights_changed(lambda w: w[:-1]), "one for each example"),
     "weight": (lambda result: evolve(result, weight=float("inf")), "weight inf"),
-    "discarded": (say_of_the_discarded, "of a member that is not kept"),
-    "endless": (never_ending, "do not end"),
+    "discarded": (returning_the_error_of_discarded_members, "of a member that is not kept"),
+    "endless": (returning_weights_after_the_end, "do not end"),
 }
 
 
@@ -110,13 +110,13 @@ def test_a_correct_ensemble_passes(classes: int) -> None:
 
 
 @pytest.mark.parametrize("broken", sorted(BROKEN))
-def test_a_broken_ensemble_is_found(broken: str) -> None:
+def test_a_broken_ensemble_is_rejected(broken: str) -> None:
     spoil, what = BROKEN[broken]
     with pytest.raises(ContractError, match=what):
         check_ensemble(DoublingOptions(spoil=spoil), 2)
 
 
-def test_a_broken_merger_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_merger_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Mean, "merge", lambda self, logits, weights: -logits[0])
     with pytest.raises(ContractError):
         check_ensemble(DoublingOptions(), 2)
@@ -152,7 +152,7 @@ class Subsets(Ensemble):
 
 
 class SubsetsInTurn(Subsets):
-    """The same one after the other, which is allowed."""
+    """The same sequentially, which is allowed."""
 
     def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         following = subset(self.chosen(index + 1, data), self.sampling)
@@ -181,12 +181,14 @@ class InTurnOptions(SubsetsOptions):
 
 
 @frozen(kw_only=True)
-class JudgedOptions(SubsetsOptions):
+class CountedUpdatesOptions(SubsetsOptions):
     kind: ClassVar[str] = "judged"
     needs_predictions: ClassVar[bool] = True
 
 
-@pytest.mark.parametrize("options", [SubsetsOptions(), InTurnOptions(), JudgedOptions()], ids=lambda o: str(o.kind))
+@pytest.mark.parametrize(
+    "options", [SubsetsOptions(), InTurnOptions(), CountedUpdatesOptions()], ids=lambda o: str(o.kind)
+)
 @pytest.mark.parametrize("classes", [1, 2, 3])
 def test_a_draw_by_example_passes(options: EnsembleOptions, classes: int) -> None:
     check_ensemble(options, classes)
@@ -220,22 +222,22 @@ def global_numbers(index: int, data: TrainingData) -> NDArray[np.bool_]:
     return share(np.random.random(len(data)))
 
 
-def first_ones(index: int, data: TrainingData) -> NDArray[np.bool_]:
+def first_examples(index: int, data: TrainingData) -> NDArray[np.bool_]:
     return share(np.arange(len(data), dtype=np.float64))
 
 
-class Nobody(Subsets):
+class NoExamples(Subsets):
     def first(self, index: int, data: TrainingData) -> SampleWeights:
         return SampleWeights(sampling=Sampling.SUBSET, weights=np.zeros(len(data)))
 
 
 def by_folds(index: int, data: TrainingData) -> NDArray[np.bool_]:
-    """Another fold is left out for each member: that is a draw too."""
+    """Omits another fold for each member, which is a draw too."""
     return np.array([zlib.crc32(example.encode()) % 5 != index % 5 for example in data.ids])
 
 
 class Stateful(Subsets):
-    """Draws on from where it was."""
+    """Continues its random stream."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -252,29 +254,29 @@ class Relabelling(Subsets):
 
 
 class Counting(Subsets):
-    """As strategies were asked before they were given a seed."""
+    """The signature of strategies before they received a seed."""
 
     def first(self, examples: int) -> SampleWeights:  # type: ignore[override]
         return subset(share(np.random.default_rng(0).random(examples)))
 
 
 class Mistaking(Subsets):
-    """Takes the data for a number."""
+    """Mistakes the data for a number."""
 
     def first(self, index: int, data: TrainingData) -> SampleWeights:
         return SampleWeights(sampling=Sampling.ALL, weights=np.full(data, 1.0))  # type: ignore[call-overload]
 
 
 class Missing(Subsets):
-    """Takes the data for the labels."""
+    """Mistakes the data for the labels."""
 
     def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         missed = np.zeros(len(data)) != data
         return MemberResult(weight=float(np.mean(missed)), kept=True, error=None, next=None)
 
 
-class Unasked(Subsets):
-    """Reads predictions that it did not ask for."""
+class ReadsMissingPredictions(Subsets):
+    """Reads predictions that it did not request."""
 
     def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         return MemberResult(weight=1.0, kept=bool(logits.argmax(axis=1).all()), error=None, next=None)  # type: ignore[union-attr]
@@ -284,7 +286,7 @@ class Costly(Subsets):
     sampling = Sampling.REWEIGHT
 
 
-class NextToNothing(Subsets):
+class TinyWeights(Subsets):
     def first(self, index: int, data: TrainingData) -> SampleWeights:
         weights = self.chosen(index, data) + 1e-12
         return SampleWeights(sampling=Sampling.REWEIGHT, weights=weights / weights.sum())
@@ -321,7 +323,7 @@ class CostlyLater(SubsetsInTurn):
         return MemberResult(weight=1.0, kept=True, error=None, next=following)
 
 
-class JudgedByPlace(Subsets):
+class UpdatedByPosition(Subsets):
     def update(self, index: int, weights: SampleWeights, logits: Floats | None, data: TrainingData) -> MemberResult:
         return MemberResult(weight=float(data.labels[0]), kept=True, error=None, next=None)
 
@@ -345,9 +347,9 @@ BROKEN_DRAWS: dict[str, tuple[EnsembleOptions, str]] = {
         SubsetsOptions(strategy=drawing(global_numbers)),
         "returns other weights when it is called again",
     ),
-    "the first ones": (SubsetsOptions(strategy=drawing(first_ones)), BY_POSITION),
+    "the first ones": (SubsetsOptions(strategy=drawing(first_examples)), BY_POSITION),
     "folds by id": (SubsetsOptions(strategy=drawing(by_folds)), SAME),
-    "nobody": (SubsetsOptions(strategy=Nobody), r"first\(0, data\) returns SampleWeights with weights"),
+    "nobody": (SubsetsOptions(strategy=NoExamples), r"first\(0, data\) returns SampleWeights with weights"),
     "state": (SubsetsOptions(strategy=Stateful), "was called before returns something else"),
     "labels changed": (SubsetsOptions(strategy=Relabelling), r"first\(0, data\) raises ValueError: .*read-only"),
     "old signature": (
@@ -359,12 +361,15 @@ BROKEN_DRAWS: dict[str, tuple[EnsembleOptions, str]] = {
         SubsetsOptions(strategy=Missing),
         r"update\(0, .* raises TypeError: .*labels are `data.labels`",
     ),
-    "no predictions": (SubsetsOptions(strategy=Unasked), r"update\(0, ...\) of a .* raises AttributeError"),
+    "no predictions": (
+        SubsetsOptions(strategy=ReadsMissingPredictions),
+        r"update\(0, ...\) of a .* raises AttributeError",
+    ),
     "full cost": (
         SubsetsOptions(strategy=Costly),
         "16 of 40 examples have weight 0 and are computed all the same",
     ),
-    "next to no weight": (SubsetsOptions(strategy=NextToNothing), "16 of 40 examples have a negligible weight"),
+    "next to no weight": (SubsetsOptions(strategy=TinyWeights), "16 of 40 examples have a negligible weight"),
     "uneven": (SubsetsOptions(strategy=Uneven), "different weights in a SUBSET"),
     "unread": (SubsetsOptions(strategy=Unread), "set sequential = True"),
     "by position in turn": (
@@ -373,13 +378,16 @@ BROKEN_DRAWS: dict[str, tuple[EnsembleOptions, str]] = {
     ),
     "without a seed in turn": (InTurnOptions(strategy=SeedlessLater), rf"update\(0, ...\) of a .*: draws {SAME}"),
     "full cost in turn": (InTurnOptions(strategy=CostlyLater), r"update\(0, ...\) of a .* have weight 0"),
-    "judged by position": (JudgedOptions(strategy=JudgedByPlace), "the result depends on the order of the examples"),
+    "updated by position": (
+        CountedUpdatesOptions(strategy=UpdatedByPosition),
+        "the result depends on the order of the examples",
+    ),
 }
 
 
 @pytest.mark.parametrize("broken", sorted(BROKEN_DRAWS))
 @pytest.mark.parametrize("classes", [1, 2])
-def test_a_broken_draw_is_found(broken: str, classes: int) -> None:
+def test_a_broken_draw_is_rejected(broken: str, classes: int) -> None:
     options, what = BROKEN_DRAWS[broken]
     with pytest.raises(ContractError, match=what):
         check_ensemble(options, classes)

@@ -19,7 +19,7 @@ def mean(logits: Floats, weights: Floats) -> Floats:
     return merged
 
 
-class Given(Merger):
+class FunctionMerger(Merger):
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
 
@@ -28,17 +28,17 @@ class Given(Merger):
 
 
 @frozen(kw_only=True)
-class GivenOptions(MergerOptions):
+class FunctionMergerOptions(MergerOptions):
     kind: ClassVar[str] = "given"
     rule: Rule = field(default=mean)
 
     def build(self, classes: int) -> Merger:
-        return Given(self.rule)
+        return FunctionMerger(self.rule)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
 def test_a_correct_merger_passes(classes: int) -> None:
-    check_merger(GivenOptions(), classes)
+    check_merger(FunctionMergerOptions(), classes)
 
 
 def first_counts_double(logits: Floats, weights: Floats) -> Floats:
@@ -69,7 +69,7 @@ BROKEN: dict[str, tuple[Rule, str]] = {
 
 @pytest.mark.parametrize("broken", sorted(BROKEN))
 @pytest.mark.filterwarnings("ignore:divide by zero")
-def test_a_broken_rule_is_found(broken: str) -> None:
+def test_a_broken_rule_is_rejected(broken: str) -> None:
     rule, what = BROKEN[broken]
     with pytest.raises(ContractError, match=what):
-        check_merger(GivenOptions(rule=rule), 3)
+        check_merger(FunctionMergerOptions(rule=rule), 3)

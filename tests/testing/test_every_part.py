@@ -1,4 +1,4 @@
-"""Every part that any plugin registers passes the kit of its role (quantizers and stages in files of their own)."""
+"""Every part that any plugin registers passes the kit of its role (quantizers and stages in separate files)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bebertlab.testing import (
 )
 
 REGISTRY = load_plugins().registry
-#: options without which a kind cannot be built, or would take long to check
+#: options that a kind needs to be built, or to be checked quickly
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("distillation", "dynabert-depth"): {"widths": (1.0, 0.25), "depths": (1.0, 0.5)},
     ("distillation", "dynabert-labels"): {"widths": (1.0, 0.25), "depths": (1.0, 0.5)},
@@ -50,39 +50,39 @@ def kinds(role: str) -> Callable[[Any], Any]:
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_every_role_has_a_kit(role: Role) -> None:
+def test_every_role_has_a_contract_check(role: Role) -> None:
     assert role.kit in testing.__all__
     assert callable(getattr(testing, role.kit))
 
 
 @kinds("scheme")
-def test_schemes(kind: str) -> None:
+def test_schemes_keep_the_contract(kind: str) -> None:
     check_scheme(built("scheme", kind))
 
 
 @kinds("splitter")
-def test_splitters(kind: str) -> None:
+def test_splitters_keep_the_contract(kind: str) -> None:
     check_splitter(built("splitter", kind), built("scheme", "binarybert", weight_bits=2, activation_bits=4).spec())
 
 
 @kinds("loss")
-def test_losses(kind: str) -> None:
+def test_losses_keep_the_contract(kind: str) -> None:
     check_loss(built("loss", kind))
 
 
 @kinds("distillation")
-def test_distillations(kind: str) -> None:
+def test_distillations_keep_the_contract(kind: str) -> None:
     check_distillation(built("distillation", kind))
 
 
 @kinds("ensemble")
 @pytest.mark.parametrize("classes", [1, 3])
-def test_ensembles(kind: str, classes: int) -> None:
+def test_ensembles_keep_the_contract(kind: str, classes: int) -> None:
     check_ensemble(built("ensemble", kind), classes)
 
 
 @kinds("merger")
-def test_mergers(kind: str) -> None:
+def test_mergers_keep_the_contract(kind: str) -> None:
     supported = 0
     for classes in (1, 2, 3):
         try:
@@ -95,23 +95,23 @@ def test_mergers(kind: str) -> None:
 
 
 @kinds("task")
-def test_tasks(kind: str, glue: Path) -> None:
+def test_tasks_keep_the_contract(kind: str, glue: Path) -> None:
     check_task(built("task", kind, **({"name": "cola", "path": glue} if kind == "glue" else {})))
 
 
 @kinds("encoder")
-def test_encoders(kind: str, pretrained: Path) -> None:
+def test_encoders_keep_the_contract(kind: str, pretrained: Path) -> None:
     named = {"name": str(pretrained), "maximum_tokens": 16} if kind == "pretrained" else {}
     check_encoder(built("encoder", kind, **named))
 
 
 @kinds("sampler")
-def test_samplers(kind: str) -> None:
+def test_samplers_keep_the_contract(kind: str) -> None:
     check_sampler(built("sampler", kind))
 
 
 @kinds("importer")
-def test_importers_read_a_model_in_full_precision_or_that_they_quantize(kind: str, pretrained: Path) -> None:
+def test_importers_read_full_precision_or_their_quantized_model(kind: str, pretrained: Path) -> None:
     tensors = load_file(pretrained / "model.safetensors")
     config = json.loads((pretrained / "config.json").read_text())
     check_importer(built("importer", kind), tensors, {**config, **SETTINGS.get(kind, {})})
@@ -119,7 +119,7 @@ def test_importers_read_a_model_in_full_precision_or_that_they_quantize(kind: st
 
 @pytest.fixture
 def glue(tmp_path: Path) -> Path:
-    """A folder with a small CoLA, as the hub has it."""
+    """A folder with a small CoLA, as on the hub."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -134,6 +134,6 @@ def glue(tmp_path: Path) -> Path:
     return tmp_path / "glue"
 
 
-def test_options_of_this_file_are_those_of_registered_kinds() -> None:
+def test_tested_options_are_those_of_registered_kinds() -> None:
     assert all(kind in REGISTRY.kinds(role) for role, kind in OPTIONS)
     assert all(evolve(built(role, kind)) == built(role, kind) for role, kind in OPTIONS)

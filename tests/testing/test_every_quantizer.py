@@ -20,12 +20,12 @@ from bebertlab.testing.quantizer import check_codes
 REGISTRY = load_plugins().registry
 DEFAULTS: list[Any] = [REGISTRY.find("quantizer", kind)() for kind in REGISTRY.kinds("quantizer")]
 BITS = (1, 2, 4, 8)
-#: with it, zeros may be NaN: as published is not as the contract says
+#: with it, zeros may be NaN: the published behaviour breaks the contract
 LEFT_OUT = ("as_published",)
 
 
 def others(attribute: attrs.Attribute[Any]) -> Iterator[Any]:
-    """Values of an option beside its default."""
+    """Values of an option other than its default."""
     if attribute.type in (bool, "bool"):
         yield not attribute.default
     elif get_origin(attribute.type) is Literal:
@@ -41,11 +41,11 @@ def variants() -> Iterator[QuantizerOptions]:
         for attribute in attrs.fields(attrs.resolve_types(type(options))):
             for value in () if attribute.name in LEFT_OUT else others(attribute):
                 try:
-                    made = attrs.evolve(options, **{attribute.name: value})
-                except ValueError:  # this kind has no such bits
+                    variant = attrs.evolve(options, **{attribute.name: value})
+                except ValueError:  # this kind does not support these bits
                     continue
-                if made != options:
-                    yield made
+                if variant != options:
+                    yield variant
 
 
 def trained(options: QuantizerOptions, x: Tensor) -> Any:  # noqa: ANN401 - a quantizer
@@ -74,7 +74,7 @@ def test_compiles(options: QuantizerOptions) -> None:
 @settings(max_examples=40)
 @given(data=st.data(), rows=st.integers(1, 5), columns=st.integers(1, 9))
 @pytest.mark.parametrize("options", DEFAULTS, ids=lambda options: options.kind)
-def test_codes_hold_for_all_shapes_and_values(
+def test_codes_are_exact_for_all_shapes_and_values(
     options: QuantizerOptions, data: st.DataObject, rows: int, columns: int
 ) -> None:
     numbers = st.one_of(st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-6]), st.floats(-50, 50, width=32))

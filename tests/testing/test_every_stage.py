@@ -43,22 +43,22 @@ def teacher(runner: StageRunner) -> Artifact:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["kind"])
-def test_it_keeps_the_contract(case: dict[str, Any], runner: StageRunner, teacher: Artifact, tmp_path: Path) -> None:
+def test_stages_keep_the_contract(case: dict[str, Any], runner: StageRunner, teacher: Artifact, tmp_path: Path) -> None:
     if case["kind"] == "load":
         case = {**case, "folder": str(teacher.folder)}
-    own = StageRunner(tmp_path, runner.codec)
+    stage_runner = StageRunner(tmp_path, runner.codec)
     inputs: dict[str, Artifact] = {}
     if case.get("model") == "ternary":
-        full = own.run({"kind": "finetune", "train": SHORT}, TASK)
-        inputs["model"] = own.run(
+        full = stage_runner.run({"kind": "finetune", "train": SHORT}, TASK)
+        inputs["model"] = stage_runner.run(
             {"kind": "distill", "model": "teacher", "scheme": TERNARY, "distillation": "none", "train": SHORT},
             TASK,
             model=full,
         )
-    artifacts = check_stage(case, own, TASK, **inputs)
+    artifacts = check_stage(case, stage_runner, TASK, **inputs)
     assert all((artifact.folder / "metrics.json").is_file() for artifact in artifacts.values())
 
 
-def test_every_kind_is_tried() -> None:
+def test_every_kind_is_tested() -> None:
     codec = OptionsCodec(load_plugins().registry)
     assert {case["kind"] for case in CASES} == set(codec.registry.kinds("stage"))

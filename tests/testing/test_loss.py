@@ -1,4 +1,4 @@
-"""The kits must pass correct losses and distillations, and name what is wrong with broken ones."""
+"""The kits must pass correct losses and distillations, and report the errors of broken ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Distance(Loss):
 
 
 @frozen(kw_only=True)
-class Made(LossOptions):
+class FixedOptions(LossOptions):
     kind: ClassVar[str] = "made"
     make: Any = field(default=Distance)
 
@@ -55,12 +55,12 @@ class NoTerm(Distance):
         return {}
 
 
-class OneForAll(Distance):
+class ScalarTerm(Distance):
     def __call__(self, student: Outputs, teacher: Outputs | None, batch: Batch) -> dict[str, Tensor]:
         return {name: term.mean() for name, term in super().__call__(student, teacher, batch).items()}
 
 
-class EachOnItsOwn(Distance):
+class TermPerExample(Distance):
     per_example = False
 
 
@@ -97,8 +97,8 @@ class Nan(Distance):
 
 BROKEN: dict[type[Distance], str] = {
     NoTerm: "no term",
-    OneForAll: r"expected shape \(4,\) of term 'distance', not \(\)",
-    EachOnItsOwn: r"expected shape \(\) of term 'distance', not \(4,\)",
+    ScalarTerm: r"expected shape \(4,\) of term 'distance', not \(\)",
+    TermPerExample: r"expected shape \(\) of term 'distance', not \(4,\)",
     RelativeToTheBatch: "depends on the others",
     UndeclaredTap: "a tap that it does not declare",
     TrainsTheTeacher: "reaches the teacher",
@@ -109,7 +109,7 @@ BROKEN: dict[type[Distance], str] = {
 
 
 def test_a_correct_loss_passes() -> None:
-    check_loss(Made())
+    check_loss(FixedOptions())
 
 
 def test_a_loss_may_refuse_a_task_but_not_all() -> None:
@@ -119,16 +119,16 @@ def test_a_loss_may_refuse_a_task_but_not_all() -> None:
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
-def test_a_broken_loss_is_found(broken: type[Distance]) -> None:
+def test_a_broken_loss_is_rejected(broken: type[Distance]) -> None:
     with pytest.raises(ContractError, match=BROKEN[broken]) as caught:
-        check_loss(Made(make=broken))
+        check_loss(FixedOptions(make=broken))
     assert str(caught.value).startswith("loss 'made' for 2 outputs: ")
 
 
 @frozen(kw_only=True)
 class Distillation(DistillationOptions):
     kind: ClassVar[str] = "mine"
-    phase: Any = field(factory=lambda: Phase(name="one", losses=(Made(),)))
+    phase: Any = field(factory=lambda: Phase(name="one", losses=(FixedOptions(),)))
 
     def phases(self) -> tuple[Phase, ...]:
         return (self.phase, Phase(name="two", named_losses=("labels", {"kind": "hidden", "weight": 0.5})))
@@ -149,32 +149,37 @@ class Changing(Distillation):
 
     def phases(self) -> tuple[Phase, ...]:
         type(self).count += 1
-        return (Phase(name=f"phase {self.count}", losses=(Made(),)),)
+        return (Phase(name=f"phase {self.count}", losses=(FixedOptions(),)),)
 
 
 PHASES: dict[str, tuple[Phase, str]] = {
-    "same name": (Phase(name="two", losses=(Made(),)), "two phases have the same name"),
-    "no name": (Phase(name=" ", losses=(Made(),)), "a phase has no name"),
+    "same name": (Phase(name="two", losses=(FixedOptions(),)), "two phases have the same name"),
+    "no name": (Phase(name=" ", losses=(FixedOptions(),)), "a phase has no name"),
     "no loss": (Phase(name="one"), "phase 'one' has no loss"),
-    "a class": (Phase(name="one", losses=(Made,)), "are not instances of LossOptions"),  # type: ignore[arg-type]
+    "a class": (Phase(name="one", losses=(FixedOptions,)), "are not instances of LossOptions"),  # type: ignore[arg-type]
     "an unknown loss": (Phase(name="one", named_losses=("hiden",)), "unknown loss 'hiden'"),
     "an unknown option": (Phase(name="one", named_losses=({"kind": "hidden", "wight": 1.0},)), "wight"),
-    "nan": (Phase(name="one", losses=(Made(make=Nan),)), "phase 'one' for 2 outputs: the loss is NaN or infinite"),
-    "no gradient": (Phase(name="one", losses=(Made(make=NoGradient),)), "no gradient reaches the student"),
-    "zero": (Phase(name="one", losses=(Made(make=AlwaysZero),)), "the gradient of the student is 0 everywhere"),
+    "nan": (
+        Phase(name="one", losses=(FixedOptions(make=Nan),)),
+        "phase 'one' for 2 outputs: the loss is NaN or infinite",
+    ),
+    "no gradient": (Phase(name="one", losses=(FixedOptions(make=NoGradient),)), "no gradient reaches the student"),
+    "zero": (Phase(name="one", losses=(FixedOptions(make=AlwaysZero),)), "the gradient of the student is 0 everywhere"),
     "every task refused": (Phase(name="one", losses=(NoRegression(least=9),)), "refuses every task: not for 2"),
-    "too small": (Phase(name="one", losses=(Made(),), depths=(1.0, 0.01)), "depth"),
+    "too small": (Phase(name="one", losses=(FixedOptions(),), depths=(1.0, 0.01)), "depth"),
 }
 
 
 def test_a_correct_distillation_passes() -> None:
     check_distillation(Distillation())
-    check_distillation(Distillation(phase=Phase(name="one", losses=(Made(),), widths=(1.0, 0.5), depths=(1.0, 0.5))))
+    check_distillation(
+        Distillation(phase=Phase(name="one", losses=(FixedOptions(),), widths=(1.0, 0.5), depths=(1.0, 0.5)))
+    )
     check_distillation(Distillation(phase=Phase(name="one", losses=(NoRegression(),))))
 
 
 @pytest.mark.parametrize("broken", PHASES)
-def test_a_broken_phase_is_found(broken: str) -> None:
+def test_a_broken_phase_is_rejected(broken: str) -> None:
     phase, what = PHASES[broken]
     with pytest.raises(ContractError, match=f"^distillation 'mine': .*{what}"):
         check_distillation(Distillation(phase=phase))
@@ -183,6 +188,6 @@ def test_a_broken_phase_is_found(broken: str) -> None:
 @pytest.mark.parametrize(
     ("broken", "what"), [(NoPhase, "it has no phase"), (Generator, "not a tuple of Phase"), (Changing, "other phases")]
 )
-def test_broken_phases_are_found(broken: type[Distillation], what: str) -> None:
+def test_broken_phases_are_rejected(broken: type[Distillation], what: str) -> None:
     with pytest.raises(ContractError, match=f"^distillation 'mine': .*{what}"):
         check_distillation(broken())

@@ -1,4 +1,4 @@
-"""The kits must pass correct schemes and splitters, and name what is wrong with broken ones."""
+"""The kits must pass correct schemes and splitters, and report the errors of broken ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bebertlab.api import (
 from bebertlab.testing import ContractError, check_scheme, check_splitter
 from bebertlab_binarybert import BinaryBert, Bwn, Tws, Uniform
 
-DESIGN = BinaryBert(weight_bits=2, activation_bits=4).spec()
+SPEC = BinaryBert(weight_bits=2, activation_bits=4).spec()
 POOLER = "bert.pooler.dense.branches."
 Spoil = Callable[[Checkpoint, Checkpoint], Checkpoint]
 
@@ -43,7 +43,7 @@ class Spoiled(Splitter):
 
 
 @frozen(kw_only=True)
-class Made(SplitterOptions):
+class SpoiledOptions(SplitterOptions):
     kind: ClassVar[str] = "made"
     spoil: Spoil
 
@@ -107,28 +107,28 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
 
 
 def test_a_correct_splitter_passes() -> None:
-    check_splitter(Made(spoil=lambda source, split: split), DESIGN)
+    check_splitter(SpoiledOptions(spoil=lambda source, split: split), SPEC)
 
 
 @pytest.mark.parametrize("broken", sorted(BROKEN))
-def test_a_broken_splitter_is_found(broken: str) -> None:
+def test_a_broken_splitter_is_rejected(broken: str) -> None:
     spoil, what = BROKEN[broken]
     with pytest.raises(ContractError, match=what) as caught:
-        check_splitter(Made(spoil=spoil), DESIGN)
+        check_splitter(SpoiledOptions(spoil=spoil), SPEC)
     assert str(caught.value).startswith("splitter 'made': ")
 
 
-def test_a_splitter_that_declares_other_quantizers_than_it_makes_is_found() -> None:
+def test_a_splitter_with_a_wrong_declaration_is_rejected() -> None:
     @frozen(kw_only=True)
-    class Forgetful(Made):
+    class Forgetful(SpoiledOptions):
         def spec(self, source: QuantSpec) -> QuantSpec:
             return source
 
     with pytest.raises(ContractError, match=r"spec\(\) gives other quantizers than the split model has"):
-        check_splitter(Forgetful(spoil=lambda source, split: split), DESIGN)
+        check_splitter(Forgetful(spoil=lambda source, split: split), SPEC)
 
 
-def test_a_splitter_that_takes_anything_is_found() -> None:
+def test_a_splitter_that_accepts_anything_is_rejected() -> None:
     class Anything(Splitter):
         def split(self, source: Checkpoint, measure: Measure) -> Splitting:
             return Tws().build().split(source, measure) if source.spec.weights else Splitting(checkpoint=source)
@@ -141,7 +141,7 @@ def test_a_splitter_that_takes_anything_is_found() -> None:
             return Anything()
 
     with pytest.raises(ContractError, match="a full-precision model is not refused"):
-        check_splitter(Careless(), DESIGN)
+        check_splitter(Careless(), SPEC)
 
 
 def test_a_module_that_changes_on_purpose_may_differ_and_no_other() -> None:
@@ -162,14 +162,14 @@ def test_a_module_that_changes_on_purpose_may_differ_and_no_other() -> None:
         def build(self) -> Splitter:
             return Purposeful(self.changed)
 
-    check_splitter(Changing(changed="bert.pooler.dense"), DESIGN)
+    check_splitter(Changing(changed="bert.pooler.dense"), SPEC)
     with pytest.raises(ContractError, match=r"module 'bert\.pooler\.dense' differs"):
-        check_splitter(Changing(changed="bert.encoder.layer.0.output.dense"), DESIGN)
+        check_splitter(Changing(changed="bert.encoder.layer.0.output.dense"), SPEC)
     with pytest.raises(ContractError, match="'classifier' is declared as changed, and is not a quantizable module"):
-        check_splitter(Changing(changed="classifier"), DESIGN)
+        check_splitter(Changing(changed="classifier"), SPEC)
 
 
-def test_a_splitter_that_measures_before_it_refuses_is_found() -> None:
+def test_a_splitter_that_measures_before_it_refuses_is_rejected() -> None:
     class Eager(Splitter):
         def split(self, source: Checkpoint, measure: Measure) -> Splitting:
             measure(source)
@@ -183,11 +183,11 @@ def test_a_splitter_that_measures_before_it_refuses_is_found() -> None:
             return Eager()
 
     with pytest.raises(ContractError, match="a full-precision model is measured and not refused"):
-        check_splitter(EagerOptions(), DESIGN)
+        check_splitter(EagerOptions(), SPEC)
 
 
 class Rounding(Quantizer):
-    """Rounds to 8 bits, and what a broken one does besides."""
+    """Rounds to 8 bits, with an additional step in broken ones."""
 
     alphabet = Alphabet.signed(8)
 
@@ -267,7 +267,7 @@ def test_a_correct_scheme_passes() -> None:
 
 
 @pytest.mark.parametrize("broken", SCHEMES)
-def test_a_broken_scheme_is_found(broken: str) -> None:
+def test_a_broken_scheme_is_rejected(broken: str) -> None:
     made, what = SCHEMES[broken]
     with pytest.raises(ContractError, match=f"^scheme 'mine': .*{what}"):
         check_scheme(Scheme(made=made))
@@ -282,7 +282,7 @@ def test_a_broken_scheme_is_found(broken: str) -> None:
         (lambda x: x + torch.rand(()), "the same batch has other logits the second time"),
     ],
 )
-def test_a_scheme_whose_quantizer_breaks_the_model_is_found(
+def test_a_scheme_whose_quantizer_breaks_the_model_is_rejected(
     spoil: Callable[[Tensor], Tensor], what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PlainOptions, "build", lambda self, shape: Rounding(spoil))

@@ -1,4 +1,4 @@
-"""A valid quantizer passes; of a broken one the broken rule is named."""
+"""A valid quantizer passes; for a broken one the broken rule is named."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Scaled(Quantizer):
 
 
 @frozen(kw_only=True)
-class Made(QuantizerOptions):
+class FixedOptions(QuantizerOptions):
     kind: ClassVar[str] = "made"
     make: Callable[[], Any] = field(default=Scaled)
 
@@ -172,7 +172,7 @@ class ForeignParameter(Scaled):
 
 
 class ForgottenState(Scaled):
-    """What the first batch sets is a plain attribute."""
+    """State that the first batch sets is a plain attribute."""
 
     factor: float | None = None
 
@@ -241,7 +241,7 @@ class RowsWithoutGradient(Scaled):
 
 
 class CopyOfTheGain(Scaled):
-    """The forward pass reads what the trained parameter was at first."""
+    """The forward pass reads the initial value of the trained parameter."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.no_grad():
@@ -303,38 +303,38 @@ BROKEN: dict[type[Scaled], str] = {
 
 @pytest.mark.parametrize("right", [Scaled, Centred])
 def test_a_valid_quantizer_passes(right: type[Scaled]) -> None:
-    check_quantizer(Made(make=right))
+    check_quantizer(FixedOptions(make=right))
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_broken_rule_is_named(broken: type[Scaled]) -> None:
     with pytest.raises(ContractError, match=BROKEN[broken]) as caught:
-        check_quantizer(Made(make=broken))
+        check_quantizer(FixedOptions(make=broken))
     assert str(caught.value).startswith("quantizer 'made', built for shape (6, 16): ")
 
 
 def test_another_module_is_refused() -> None:
     with pytest.raises(ContractError, match="gives a Identity, not a Quantizer"):
-        check_quantizer(Made(make=nn.Identity))
+        check_quantizer(FixedOptions(make=nn.Identity))
 
 
-def test_a_quantizer_of_weights_only_is_checked_as_one() -> None:
+def test_a_weights_only_quantizer_is_checked_on_weights() -> None:
     class WeightsOnly(Scaled):
         def forward(self, x: Tensor) -> Tensor:
             if x.ndim > 2:
                 raise RuntimeError("a matrix is needed")
             return super().forward(x)
 
-    class WeightOptions(Made):
+    class WeightOptions(FixedOptions):
         applies_to = "weights"
 
     check_quantizer(WeightOptions(make=WeightsOnly))
     with pytest.raises(RuntimeError, match="a matrix is needed"):
-        check_quantizer(Made(make=WeightsOnly))
+        check_quantizer(FixedOptions(make=WeightsOnly))
 
 
-def test_shapes_that_are_refused_with_a_sentence_are_not_checked() -> None:
-    class FixedShape(Made):
+def test_refused_shapes_are_not_checked() -> None:
+    class FixedShape(FixedOptions):
         def build(self, shape: torch.Size) -> Quantizer:
             if not shape:
                 raise UserError("the last dimension must be fixed")

@@ -1,4 +1,4 @@
-"""Every capability: one that keeps its rule passes, a broken one is named."""
+"""Every capability: an implementation that keeps its rule passes, a broken one is named."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class Gain(Quantizer):
         return Codes(levels=(x.detach() / step).round().to(torch.int8), step=step, alphabet=self.alphabet)
 
 
-class OneForAll(Gain):
+class SameResultForAll(Gain):
     def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
         return [self(x)] * (1 + len(others))
 
 
-class OneMissing(Gain):
+class MissingResult(Gain):
     def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
         return [self(x), *(other(x) for other in others[:-1])]
 
 
-class OneByOne(Gain):
+class Separately(Gain):
     def forward_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Tensor]:
         return [self(x), *(other(x) for other in others)]
 
@@ -52,13 +52,13 @@ class OneByOne(Gain):
         return [self.encode(x), *(other.encode(x) for other in others)]
 
 
-@pytest.mark.parametrize("valid", [Gain, OneByOne])
-def test_branches_that_are_quantized_one_by_one_pass(valid: type[Gain]) -> None:
+@pytest.mark.parametrize("valid", [Gain, Separately])
+def test_branches_that_are_quantized_separately_pass(valid: type[Gain]) -> None:
     check_capabilities(valid(), X)
 
 
-@pytest.mark.parametrize("broken", [OneForAll, OneMissing])
-def test_other_values_of_a_branch_are_an_error(broken: type[Gain]) -> None:
+@pytest.mark.parametrize("broken", [SameResultForAll, MissingResult])
+def test_differing_values_of_a_branch_are_an_error(broken: type[Gain]) -> None:
     with pytest.raises(ContractError, match="forward_branches does not give"):
         check_capabilities(broken(), X)
 
@@ -73,7 +73,7 @@ def test_missing_gradients_are_an_error() -> None:
         check_capabilities(Detached(), X)
 
 
-class CodesOfOne(Gain):
+class SameCodesForAll(Gain):
     def encode_branches(self, others: Sequence[Quantizer], x: Tensor) -> list[Codes]:
         return [self.encode(x)] * (1 + len(others))
 
@@ -83,8 +83,8 @@ class CodesMissing(Gain):
         return [self.encode(x), *(other.encode(x) for other in others[:-1])]
 
 
-@pytest.mark.parametrize("broken", [CodesOfOne, CodesMissing])
-def test_other_codes_of_a_branch_are_an_error(broken: type[Gain]) -> None:
+@pytest.mark.parametrize("broken", [SameCodesForAll, CodesMissing])
+def test_differing_codes_of_a_branch_are_an_error(broken: type[Gain]) -> None:
     with pytest.raises(ContractError, match="encode_branches does not give"):
         check_capabilities(broken(), X)
 
@@ -146,7 +146,7 @@ class Separable(Quantizer):
 
 
 @frozen(kw_only=True)
-class Made(QuantizerOptions):
+class FixedOptions(QuantizerOptions):
     kind: ClassVar[str] = "made"
     make: Callable[[], Any] = field(default=Separable)
 
@@ -163,13 +163,13 @@ class AnotherGradient(Separable):
     scale_of_gradient = 1.5
 
 
-def test_values_and_scale_whose_product_is_right_pass() -> None:
-    check_quantizer(Made())
+def test_values_and_scale_with_a_correct_product_pass() -> None:
+    check_quantizer(FixedOptions())
 
 
 @pytest.mark.parametrize(
     ("broken", "message"), [(AnotherScale, "is not forward"), (AnotherGradient, "another gradient")]
 )
-def test_another_product_or_gradient_is_an_error(broken: type[Separable], message: str) -> None:
+def test_a_differing_product_or_gradient_is_an_error(broken: type[Separable], message: str) -> None:
     with pytest.raises(ContractError, match=message):
-        check_quantizer(Made(make=broken))
+        check_quantizer(FixedOptions(make=broken))

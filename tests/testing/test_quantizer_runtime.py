@@ -46,7 +46,7 @@ class Learned(Quantizer):
 
 
 @frozen(kw_only=True)
-class Made(QuantizerOptions):
+class FixedOptions(QuantizerOptions):
     kind: ClassVar[str] = "made"
     applies_to = "weights"
     make: Callable[[], Any] = field(default=Learned)
@@ -74,14 +74,14 @@ class OverflowsBackward(Learned):
 
 
 class TakesIntegers(Learned):
-    """Whole numbers become their signs, without their scale."""
+    """Integers become their signs, without their scale."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.sign() if not x.is_floating_point() else super().forward(x)
 
 
-class SetsAnew(Learned):
-    """What was set is a plain attribute: it is lost when loaded."""
+class InitializesAgain(Learned):
+    """The initialized flag is a plain attribute: it is lost when loaded."""
 
     known = False
 
@@ -99,7 +99,7 @@ class SharesItsCopies(Learned):
         return other
 
 
-class StaysBehind(Learned):
+class StaysOnTheCpu(Learned):
     """A tensor that is no buffer stays on the CPU."""
 
     def __init__(self) -> None:
@@ -110,13 +110,13 @@ class StaysBehind(Learned):
         return super().forward(x) * self.ones.to(x.dtype)
 
 
-class MadeOnTheCpu(Learned):
+class CreatesOnTheCpu(Learned):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).detach().new_empty(x.shape, device="cpu").fill_(0.0) + super().forward(x)
 
 
 class ReadsNumbers(Learned):
-    """Allowed: it makes a GPU wait, and is right."""
+    """Allowed: it makes a GPU wait, but is correct."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) * (1.0 if x.detach().abs().max().item() >= 0 else 0.5)
@@ -141,10 +141,10 @@ BROKEN: dict[type[Learned], str] = {
     ScaleOverflows: "values of torch.float16: the gradient of 'scale' is NaN",
     OverflowsBackward: "values of torch.float16: the gradient of x is NaN",
     TakesIntegers: "torch.int64: neither refused nor quantized",
-    SetsAnew: "trains differently",
+    InitializesAgain: "trains differently",
     SharesItsCopies: "a deepcopy shares 'scale'",
-    StaysBehind: "on another device: ",
-    MadeOnTheCpu: "on another device: ",
+    StaysOnTheCpu: "on another device: ",
+    CreatesOnTheCpu: "on another device: ",
     ProgressChangesValues: "progress changes values",
     ProgressIsSaved: "progress changes 'done'",
 }
@@ -152,13 +152,13 @@ BROKEN: dict[type[Learned], str] = {
 
 @pytest.mark.parametrize("right", [Learned, ReadsNumbers])
 def test_a_valid_quantizer_passes(right: type[Learned]) -> None:
-    check_quantizer(Made(make=right))
+    check_quantizer(FixedOptions(make=right))
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_broken_rule_is_named(broken: type[Learned]) -> None:
     with pytest.raises(ContractError, match=BROKEN[broken]):
-        check_quantizer(Made(make=broken))
+        check_quantizer(FixedOptions(make=broken))
 
 
 class BreaksTheGraph(Learned):
@@ -170,4 +170,4 @@ class BreaksTheGraph(Learned):
 @pytest.mark.slow
 def test_a_graph_break_is_an_error() -> None:
     with pytest.raises(Exception, match="graph_break"):
-        check_quantizer(Made(make=BreaksTheGraph), compiled=True)
+        check_quantizer(FixedOptions(make=BreaksTheGraph), compiled=True)

@@ -99,7 +99,7 @@ def test_a_sampler_that_breaks_the_contract_is_refused(fault: str, message: str)
         check_sampler(Mine(trials=5, fault=fault))
 
 
-def one_less(points: list[Any]) -> list[Any]:
+def one_trial_less(points: list[Any]) -> list[Any]:
     CALLS[0] += 1
     return points[: 2 + CALLS[0] % 2]
 
@@ -110,7 +110,7 @@ def one_less(points: list[Any]) -> list[Any]:
         (lambda points: [], "lists no point"),
         (lambda points: points * 2, "lists a point twice"),
         (lambda points: [{"part": "x"}], "expected part, size"),
-        (one_less, "lists other points the second time"),
+        (one_trial_less, "lists other points the second time"),
     ],
 )
 def test_a_list_that_breaks_the_contract_is_refused(change: Callable[[list[Any]], list[Any]], message: str) -> None:

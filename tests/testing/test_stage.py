@@ -204,7 +204,7 @@ class ChangesItsOptions(Nudge):
     steps: int = field(default=3, converter=_following)
 
 
-def test_a_stage_that_keeps_the_contract(tmp_path: Path) -> None:
+def test_a_stage_that_keeps_the_contract_passes(tmp_path: Path) -> None:
     artifacts = check_stage(Nudge(model="teacher"), StageRunner(tmp_path, kinds=[Nudge]), TASK)
     assert (artifacts["nudge"].folder / "model.safetensors").is_file()
 
@@ -239,7 +239,7 @@ def test_a_stage_that_keeps_the_contract(tmp_path: Path) -> None:
         (ChangesItsOptions, r"its options become .*'steps': 5.* when they are written and read again"),
     ],
 )
-def test_a_broken_stage_is_caught(broken: type[Nudge], problem: str, tmp_path: Path) -> None:
+def test_a_broken_stage_is_rejected(broken: type[Nudge], problem: str, tmp_path: Path) -> None:
     runner = StageRunner(tmp_path, kinds=[broken])
     with pytest.raises((ContractError, UserError), match=problem):
         check_stage(broken(model="teacher"), runner, TASK)
@@ -282,7 +282,7 @@ class ForgetsTrain(Seeds):
 
 
 @frozen(kw_only=True)
-class NamesStrangers(Seeds):
+class NamesUnknownStages(Seeds):
     def stage(self, seed: int) -> StageOptions:
         return Again(model="nobody", train=self.train, seed=seed)
 
@@ -299,7 +299,7 @@ class IsEmpty(Seeds):
         return {}
 
 
-def test_a_group_that_keeps_the_contract(tmp_path: Path) -> None:
+def test_a_group_that_keeps_the_contract_passes(tmp_path: Path) -> None:
     runner = StageRunner(tmp_path, kinds=[Seeds, Again])
     assert list(check_stage(Seeds(model="teacher"), runner, TASK)) == ["group.0", "group.1"]
 
@@ -308,12 +308,12 @@ def test_a_group_that_keeps_the_contract(tmp_path: Path) -> None:
     ("broken", "problem"),
     [
         (ForgetsTrain, r"option 'train' reaches none of the stages of the group"),
-        (NamesStrangers, r"group.0 reads nobody, which is neither an input nor of the group"),
+        (NamesUnknownStages, r"group.0 reads nobody, which is neither an input nor of the group"),
         (NamesItsStagesOtherwise, r"stage seed0 is not named group.<name>"),
         (IsEmpty, r"expand\(\) returns no stage"),
     ],
 )
-def test_a_broken_group_is_caught(broken: type[Seeds], problem: str, tmp_path: Path) -> None:
+def test_a_broken_group_is_rejected(broken: type[Seeds], problem: str, tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=problem):
         check_stage(broken(model="teacher"), StageRunner(tmp_path, kinds=[broken, Again]), TASK)
 
@@ -325,13 +325,13 @@ def test_a_broken_stage_of_a_group_is_named(tmp_path: Path) -> None:
             write_metrics({"a": float("inf")}, context.folder)
 
     @frozen(kw_only=True)
-    class OfBroken(Seeds):
+    class GroupOfBroken(Seeds):
         def stage(self, seed: int) -> StageOptions:
             return Broken(model=self.model, amount=seed + self.train.epochs)
 
-    runner = StageRunner(tmp_path, kinds=[OfBroken, Broken])
+    runner = StageRunner(tmp_path, kinds=[GroupOfBroken, Broken])
     with pytest.raises(ContractError, match=r"^group.0: metrics.json has inf for 'a'"):
-        check_stage(OfBroken(model="teacher"), runner, TASK)
+        check_stage(GroupOfBroken(model="teacher"), runner, TASK)
 
 
 def test_inputs_can_be_given_and_plain_data_names_the_stage(tmp_path: Path) -> None:

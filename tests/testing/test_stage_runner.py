@@ -19,7 +19,7 @@ class Copy(StageOptions):
     source: str | None = stage_input(optional=True)
 
     def run(self, inputs: Inputs, context: Context) -> None:
-        before = "".join((one.folder / "text").read_text() for one in inputs.many("source"))
+        before = "".join((item.folder / "text").read_text() for item in inputs.many("source"))
         (context.folder / "text").write_text(f"{before}{context.stage}{context.seed} ")
 
 
@@ -28,7 +28,7 @@ def bench(tmp_path: Path) -> StageRunner:
     return StageRunner(tmp_path, kinds=[Copy])
 
 
-def test_stages_read_what_others_wrote(bench: StageRunner) -> None:
+def test_stages_read_artifacts_of_other_stages(bench: StageRunner) -> None:
     first = bench.run(Copy(), tiny_task(), name="a")
     second = bench.run(Copy(source="a"), tiny_task(), seed=2, name="b", source=first)
     both = bench.run(Copy(source="x"), tiny_task(), name="c", source=(first, second))
@@ -62,7 +62,7 @@ def test_a_stage_is_prepared_where_its_inputs_are_known(bench: StageRunner) -> N
     teacher = bench.run({"kind": "finetune", "train": {"epochs": 1}}, task, name="teacher")
     distill = {"kind": "distill", "model": "t", "teacher": "t", "distillation": "none", "train": {"epochs": 1}}
     student = bench.run(distill, task, model=teacher, teacher=teacher)
-    assert not any(name.startswith("teacher/") for name in read_metrics(student.folder))  # prepare() dropped it
+    assert not any(name.startswith("teacher/") for name in read_metrics(student.folder))  # prepare() removed it
     unprepared = bench.run(distill, task, model=teacher, teacher=teacher, prepare=False)
     assert "teacher/better_than_majority" in read_metrics(unprepared.folder)
     foreign = evolve(teacher, key="of another runner")

@@ -105,7 +105,7 @@ def _by_position(answers: Answers) -> float:
 
 
 @pytest.mark.parametrize("regression", [False, True])
-def test_a_whole_task_passes(regression: bool) -> None:
+def test_a_complete_task_passes(regression: bool) -> None:
     check_task(Numbered(regression=regression))
 
 
@@ -148,7 +148,7 @@ def test_metrics_may_read_probabilities_and_have_a_unit() -> None:
         (_with(Metric(name="nan", compute=lambda answers: np.nan, unit="")), "is nan, expected a finite number"),
     ],
 )
-def test_a_broken_task_is_found(spoil: Spoil, message: str) -> None:
+def test_a_broken_task_is_rejected(spoil: Spoil, message: str) -> None:
     with pytest.raises(ContractError, match=message):
         check_task(Numbered(spoil=spoil))
 
@@ -159,11 +159,11 @@ def _paired(task: Task, second: str) -> Task:
     return attrs.evolve(task, splits=splits)
 
 
-def test_of_a_pair_one_text_may_be_empty() -> None:
+def test_one_text_of_a_pair_may_be_empty() -> None:
     check_task(Numbered(spoil=lambda task: _paired(task, "")))
-    nothing = _change(SELECT, texts=("", *"bcdefgh"))
+    with_empty_text = _change(SELECT, texts=("", *"bcdefgh"))
     with pytest.raises(ContractError, match="select has a blank text at index 0"):
-        check_task(Numbered(spoil=lambda task: nothing(_paired(task, " "))))
+        check_task(Numbered(spoil=lambda task: with_empty_text(_paired(task, " "))))
 
 
 def test_scores_must_be_finite_numbers_of_single_precision() -> None:

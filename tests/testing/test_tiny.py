@@ -12,7 +12,7 @@ from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 
 @pytest.mark.parametrize("pairs", [False, True])
 @pytest.mark.parametrize("regression", [False, True])
-def test_a_tiny_task_is_whole(regression: bool, pairs: bool) -> None:
+def test_a_tiny_task_is_complete(regression: bool, pairs: bool) -> None:
     task = tiny_task(regression=regression, pairs=pairs)
     train = task.splits[TRAIN]
     assert (train.pairs is not None) == pairs
@@ -31,7 +31,7 @@ def test_labels_follow_from_the_text() -> None:
         assert label == (praise > blame)
 
 
-def test_the_tokenizer_knows_every_word(tmp_path: Path) -> None:
+def test_the_tokenizer_contains_every_word(tmp_path: Path) -> None:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(tiny_tokenizer(tmp_path) / "tokenizer.json"))
@@ -40,7 +40,7 @@ def test_the_tokenizer_knows_every_word(tmp_path: Path) -> None:
     assert tokenizer.get_vocab_size() == tiny_model(tiny_task()).architecture.vocabulary
 
 
-def test_models_are_drawn_with_their_seed() -> None:
+def test_models_depend_on_their_seed() -> None:
     weights = [tiny_model(tiny_task(), seed=seed).classifier.weight for seed in (0, 0, 1)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])

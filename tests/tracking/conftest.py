@@ -38,7 +38,7 @@ def study(tmp_path: Path) -> StudyRecord:
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's schema, which takes seconds to make."""
+    """A database with MLflow's schema, which takes seconds to create."""
     from bebertlab.tracking.mlflow_client import connect, default_uri
 
     work = tmp_path_factory.mktemp("mlflow")
@@ -59,15 +59,15 @@ def database(empty_database: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def runs(database: Path) -> Any:  # noqa: ANN401 - a function to the untyped runs of MLflow
-    """Reads every run of the only experiment but MLflow's own, studies before trials, by name."""
+    """Reads every run of the only experiment except MLflow's default, studies before trials, by name."""
     from mlflow import MlflowClient
 
     def read() -> list[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             client = MlflowClient(f"sqlite:///{database}")
-            (found,) = [one for one in client.search_experiments() if one.name != "Default"]
-            found_runs = client.search_runs([found.experiment_id])
+            (actual,) = [item for item in client.search_experiments() if item.name != "Default"]
+            found_runs = client.search_runs([actual.experiment_id])
             return sorted(found_runs, key=lambda run: ("bebertlab.trial" in run.data.tags, run.info.run_name))
 
     return read

@@ -62,9 +62,7 @@ def _run(progress: ConsoleProgress, study: StudyRecord, trials: tuple[TrialRecor
     progress.bebertlab_study_finished(study, (trials[0], failed, *trials[2:]), ())
 
 
-def test_a_short_study_has_a_line_at_the_start_and_one_at_the_end(
-    study: StudyRecord, trials: tuple[TrialRecord, ...]
-) -> None:
+def test_a_short_study_prints_a_first_and_a_last_line(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
     stream = io.StringIO()
     _run(ConsoleProgress(stream, clock=_Clock()), study, trials)
     start, error, end = stream.getvalue().splitlines()
@@ -76,7 +74,7 @@ def test_a_short_study_has_a_line_at_the_start_and_one_at_the_end(
     assert "\x1b" not in stream.getvalue()
 
 
-def test_without_a_terminal_there_is_one_line_a_minute(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+def test_without_a_terminal_one_line_per_minute_is_printed(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
     clock, stream = _Clock(), io.StringIO()
     progress = ConsoleProgress(stream, clock=clock)
     progress.bebertlab_study_started(evolve(study, planned=4, missing={"a": "finetune", "b": "distill"}))
@@ -102,7 +100,7 @@ def test_without_a_terminal_there_is_one_line_a_minute(study: StudyRecord, trial
     )
 
 
-def test_the_line_of_the_minute_counts_failures_and_says_how_long_it_takes(
+def test_the_line_counts_failures_and_estimates_the_remaining_time(
     study: StudyRecord, trials: tuple[TrialRecord, ...]
 ) -> None:
     clock, stream = _Clock(), io.StringIO()
@@ -160,7 +158,7 @@ def test_a_terminal_shows_failures_and_is_restored(
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
-def test_colours_can_be_refused(
+def test_colours_can_be_disabled(
     study: StudyRecord, trials: tuple[TrialRecord, ...], monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -185,7 +183,7 @@ def test_an_error_restores_the_terminal(study: StudyRecord, monkeypatch: pytest.
     assert stream.getvalue().rfind("\x1b[?25h") > stream.getvalue().rfind("\x1b[?25l")
 
 
-def test_nothing_goes_to_the_standard_output(
+def test_the_standard_output_stays_empty(
     study: StudyRecord, trials: tuple[TrialRecord, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _run(ConsoleProgress(), study, trials)
@@ -194,7 +192,7 @@ def test_nothing_goes_to_the_standard_output(
     assert "tiny_study" in captured.err
 
 
-def test_trials_that_did_not_run_are_counted(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+def test_skipped_trials_are_counted(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
     stream = io.StringIO()
     progress = ConsoleProgress(stream)
     progress.bebertlab_study_started(evolve(study, planned=10, finished=2))

@@ -25,7 +25,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _study(tracker: MlflowTracker, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
-    """What the driver tells, through pluggy as it does."""
+    """The events of the driver, through pluggy as in a study."""
     manager = plugin_manager()
     manager.register(tracker)
     manager.check_pending()
@@ -157,7 +157,7 @@ def test_curves_reach_the_run_of_their_trial(
     tracker.bebertlab_study_finished(study, trials[:2], ())
     client = MlflowClient(f"sqlite:///{database}")
     histories = [client.get_metric_history(run.info.run_id, "curve/teacher/train/loss") for run in runs()[1:]]
-    assert [[one.step for one in history] for history in histories] == [[*range(1, 101)], [7]]
+    assert [[item.step for item in history] for history in histories] == [[*range(1, 101)], [7]]
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ def test_curves_are_written_while_the_trial_runs(
 
 
 @pytest.mark.slow
-def test_what_cannot_be_made_up_for_is_counted(
+def test_calls_that_cannot_be_repeated_are_counted(
     database: Path,
     study: StudyRecord,
     trials: tuple[TrialRecord, ...],
@@ -197,24 +197,26 @@ def test_what_cannot_be_made_up_for_is_counted(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/nowhere/mlflow.db", "nonsense://x"])
-def test_an_unwritable_database_warns_once_and_takes_little_time(
+def test_an_unwritable_database_warns_once_and_quickly(
     study: StudyRecord, trials: tuple[TrialRecord, ...], caplog: pytest.LogCaptureFixture, uri: str
 ) -> None:
     began = time.monotonic()
     _study(MlflowTracker(uri), study, trials)
     assert time.monotonic() - began < 20
-    (record,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    (record,) = [item for item in caplog.records if item.levelno >= logging.WARNING]
     assert uri in record.getMessage()
 
 
 @pytest.mark.slow
-def test_a_given_experiment(database: Path, runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+def test_an_experiment_can_be_given(
+    database: Path, runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...]
+) -> None:
     _study(MlflowTracker(f"sqlite:///{database}", "mine"), study, trials[:1])
     assert len(runs()) == 2
 
 
 @pytest.mark.slow
-def test_directions(database: Path, study: StudyRecord) -> None:
+def test_metrics_have_directions(database: Path, study: StudyRecord) -> None:
     tracker = MlflowTracker()
     assert "mlflow server" in tracker.directions(study)
     tracker.bebertlab_study_started(study)
@@ -254,7 +256,7 @@ class Clock:
 
 
 class Log:
-    """Remembers the points that are written; raises while `fails` is set."""
+    """Records the written points; raises while `fails` is set."""
 
     def __init__(self) -> None:
         self.written: list[tuple[int, str, float, int]] = []
@@ -288,7 +290,7 @@ def test_values_become_metrics_of_their_stage_with_their_steps() -> None:
     assert len(buffer) == 0
 
 
-def test_one_trial_can_be_written_alone() -> None:
+def test_a_single_trial_can_be_written() -> None:
     buffer, log = CurveBuffer(), Log()
     for trial in (1, 2, 1):
         buffer.add(event(1, 0.5, trial=trial))
@@ -314,7 +316,7 @@ def test_points_are_written_in_few_calls() -> None:
 
 @pytest.mark.parametrize("seconds", [0.2, 5.0, 60.0])
 @pytest.mark.parametrize("fails", [True, False])
-def test_a_slow_or_dead_server_takes_little_of_the_time(seconds: float, fails: bool) -> None:
+def test_a_slow_or_unreachable_server_costs_little_time(seconds: float, fails: bool) -> None:
     clock, log = Clock(), Log()
     log.fails = fails
     buffer = CurveBuffer(clock)
@@ -334,7 +336,7 @@ def test_a_slow_or_dead_server_takes_little_of_the_time(seconds: float, fails: b
     assert spent / (clock.now - start) <= SHARE * 1.1 + seconds / 100_000
 
 
-def test_points_that_could_not_be_written_wait_and_the_oldest_are_dropped() -> None:
+def test_points_that_could_not_be_written_are_queued_and_the_oldest_dropped() -> None:
     buffer, log = CurveBuffer(), Log()
     log.fails = True
     buffer.add(event(1, 0.5))

@@ -40,7 +40,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "1")
 
 
-def test_the_database_is_whole_however_many_open_it_at_once(tmp_path: Path) -> None:
+def test_concurrent_openings_leave_the_database_complete(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db.part").write_text("what a killed process left")
     errors = []
 
@@ -59,14 +59,14 @@ def test_the_database_is_whole_however_many_open_it_at_once(tmp_path: Path) -> N
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock"}
 
 
-def test_an_existing_database_is_left_alone(database: Path) -> None:
+def test_an_existing_database_is_not_changed(database: Path) -> None:
     before = database.stat().st_mtime_ns
     connect(f"sqlite:///{database}", database.parent)
     assert database.stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("kind", ["a folder", "no database"])
-def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path, kind: str) -> None:
+def test_a_file_that_cannot_be_opened_is_reported(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "mlflow.db"
     if kind == "a folder":
         path.mkdir()
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path, kind: str) -> None
         connect(default_uri(tmp_path), tmp_path)
 
 
-def test_libraries_keep_quiet(database: Path) -> None:
+def test_libraries_log_nothing(database: Path) -> None:
     connect(f"sqlite:///{database}", database.parent)
     assert not logging.getLogger("mlflow.store.db.utils").isEnabledFor(logging.INFO)
     assert not logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.INFO)
@@ -95,7 +95,7 @@ def test_every_folder_has_an_address(database: Path, tmp_path: Path, name: str) 
     assert [path.name for path in work.iterdir()] == ["mlflow.db"]
 
 
-def test_a_schema_that_cannot_be_created_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schema_that_cannot_be_created_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(uri: str, artifacts: str) -> None:
         (tmp_path / "mlflow.db.part").write_text("half")
         raise OSError(28, "No space left on device")
@@ -106,7 +106,7 @@ def test_a_schema_that_cannot_be_created_leaves_nothing(tmp_path: Path, monkeypa
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db.lock"]
 
 
-def test_a_home_that_is_not_known_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_home_folder_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     check_uri(None)
     check_uri("http://~nobody-of-that-name")
     with pytest.raises(UserError, match="unknown home folder ~nobody-of-that-name"):
@@ -116,12 +116,12 @@ def test_a_home_that_is_not_known_is_refused_before_anything_runs(monkeypatch: p
         check_uri(None)
 
 
-def test_addresses_that_are_no_file() -> None:
+def test_remote_addresses_are_not_files() -> None:
     for uri in ("sqlite://", "sqlite:///:memory:", "http://h/x.db", "sqlite:nonsense"):
         assert sqlite_path(uri) is None
 
 
-def test_the_variables_of_mlflow_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_variables_of_mlflow_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tracking_uri(None, tmp_path) == default_uri(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     assert tracking_uri(None, tmp_path) == default_uri(tmp_path)
@@ -150,14 +150,14 @@ def test_no_password_is_shown(tmp_path: Path) -> None:
 
 def test_the_command_can_be_pasted(tmp_path: Path) -> None:
     work = tmp_path / "a folder"
-    words = shlex.split(open_command(default_uri(work), work))
-    assert words[0] == "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
-    assert words[words.index("--backend-store-uri") + 1] == f"sqlite:///{work}/mlflow.db"
-    assert words[words.index("--default-artifact-root") + 1] == artifact_root(work).as_uri()
+    arguments = shlex.split(open_command(default_uri(work), work))
+    assert arguments[0] == "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
+    assert arguments[arguments.index("--backend-store-uri") + 1] == f"sqlite:///{work}/mlflow.db"
+    assert arguments[arguments.index("--default-artifact-root") + 1] == artifact_root(work).as_uri()
     assert fragment("7").startswith("#/experiments/7/runs?")
 
 
-def test_errors_are_told_in_one_line() -> None:
+def test_errors_are_reported_in_one_line() -> None:
     assert describe(ValueError("\n\n first \n second"), None) == "first"
     assert describe(ValueError("x" * 500), None) == "x" * 199 + "…"
     assert describe(KeyError(), None) == "KeyError"

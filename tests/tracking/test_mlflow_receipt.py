@@ -14,7 +14,7 @@ RECEIPT = Receipt(content="c", experiment="1", run="parent", status="FINISHED", 
 
 @pytest.fixture
 def written(database: Path, tmp_path: Path) -> Path:
-    """A database, made by MLflow, with one study of two trials."""
+    """A database of MLflow with one study of two trials."""
     artifacts = tmp_path / "art ifacts"
     artifacts.mkdir()
     (artifacts / "report.md").touch()
@@ -38,7 +38,7 @@ def test_a_receipt_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"content": 1}'])
-def test_a_file_that_is_no_receipt_is_none(tmp_path: Path, text: str | None) -> None:
+def test_a_file_that_is_not_a_receipt_is_ignored(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "mlflow.json").write_text(text)
     assert read_receipt(tmp_path) is None

@@ -41,14 +41,14 @@ def _started(trial: TrialRecord) -> TrialRecord:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_trial_is_a_child_run_with_everything(
+def test_a_trial_is_a_complete_child_run(
     opened: Callable[[], Runs], runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...]
 ) -> None:
-    made = opened()
-    made.begin()
-    made.start(_started(trials[2]))
+    runs_of_study = opened()
+    runs_of_study.begin()
+    runs_of_study.start(_started(trials[2]))
     assert [run.info.status for run in runs()] == ["RUNNING", "RUNNING"]
-    made.finish(trials[2])
+    runs_of_study.finish(trials[2])
     parent, child = runs()
     assert parent.info.run_name == "tiny_study@abcdef12"
     identity = {"task": "minigrammar/acceptability", "encoder": "tiny", "recipe": "bebert"}
@@ -63,7 +63,7 @@ def test_a_trial_is_a_child_run_with_everything(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_what_it_takes_to_run_a_study_again_is_kept(study: StudyRecord, database: Path) -> None:
+def test_what_is_needed_to_reproduce_a_study_is_logged(study: StudyRecord, database: Path) -> None:
     names = ("plugins/mine.py", "plugins/2/parts/__init__.py")
     for name in names:
         path = study.folder / name
@@ -85,7 +85,7 @@ def test_many_settings_are_logged(opened: Callable[[], Runs], runs: Read, study:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_new_process_finds_what_a_killed_one_left(
+def test_a_new_process_reuses_the_runs_of_a_killed_one(
     opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
 ) -> None:
     first = opened()
@@ -106,7 +106,7 @@ def test_a_new_process_finds_what_a_killed_one_left(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_what_has_not_changed_is_not_logged_again(
+def test_unchanged_values_are_not_logged_again(
     opened: Callable[[], Runs], database: Path, study: StudyRecord, trials: tuple[TrialRecord, ...], runs: Read
 ) -> None:
     opened().finish(trials[0])
@@ -115,7 +115,7 @@ def test_what_has_not_changed_is_not_logged_again(
     client = connect(default_uri(study.work), study.work)
     child = runs()[1].info.run_id
     assert len(client.get_metric_history(child, "validation/score")) == 1
-    assert [one.value for one in client.get_metric_history(child, "validation/accuracy")] == [81.0, 5.0]
+    assert [item.value for item in client.get_metric_history(child, "validation/accuracy")] == [81.0, 5.0]
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ def test_parameters_are_logged_once(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_failed_trial_says_why_until_it_succeeds(
+def test_a_failed_trial_has_its_error_until_it_succeeds(
     opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
 ) -> None:
     opened().finish(evolve(trials[0], state=TrialState.FAILED, metrics={}, error="binary: NaN"))
@@ -156,30 +156,30 @@ def test_curves_are_written_with_their_steps_also_to_a_finished_run(
 ) -> None:
     name = "curve/members.0/train/loss"
     points = [CurvePoint(name=name, value=1 / step, step=step, milliseconds=1000 + step) for step in range(1, 1501)]
-    made = opened()
-    made.log_curve(_started(trials[0]), points[:1200])
-    made.finish(trials[0])
-    made.log_curve(trials[0], points[1200:])
+    runs_of_study = opened()
+    runs_of_study.log_curve(_started(trials[0]), points[:1200])
+    runs_of_study.finish(trials[0])
+    runs_of_study.log_curve(trials[0], points[1200:])
     child = runs()[1]
     assert child.info.status == "FINISHED"
     client = connect(default_uri(study.work), study.work)
     history = client.get_metric_history(child.info.run_id, name)
-    assert sorted((one.step, one.value) for one in history) == [(point.step, point.value) for point in points]
+    assert sorted((item.step, item.value) for item in history) == [(point.step, point.value) for point in points]
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_end_of_a_study(
+def test_the_end_of_a_study_is_logged(
     opened: Callable[[], Runs], runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...], tmp_path: Path
 ) -> None:
     report = tmp_path / "report.md"
     report.write_text("# tiny_study\n\nBest: 2 members\n", encoding="utf-8")
     (tmp_path / "plots").mkdir()
     (tmp_path / "plots" / "points.svg").write_text("<svg/>", encoding="utf-8")
-    made = opened()
+    runs_of_study = opened()
     for trial in trials:
-        made.finish(trial)
-    made.end(trials, [report])
+        runs_of_study.finish(trial)
+    runs_of_study.end(trials, [report])
     parent = runs()[0]
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["validation/score"] == pytest.approx(82.05)
@@ -190,13 +190,13 @@ def test_the_end_of_a_study(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_stopped_study_leaves_no_run_that_seems_to_go_on(
+def test_a_stopped_study_leaves_no_run_in_state_running(
     opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
 ) -> None:
-    made = opened()
-    made.begin()
-    made.start(_started(trials[0]))
-    made.end([evolve(trials[0], state=TrialState.WAITING)], [])
+    runs_of_study = opened()
+    runs_of_study.begin()
+    runs_of_study.start(_started(trials[0]))
+    runs_of_study.end([evolve(trials[0], state=TrialState.WAITING)], [])
     assert [run.info.status for run in runs()] == ["KILLED", "KILLED"]
     again = opened()
     again.begin()
@@ -217,7 +217,7 @@ def test_another_digest_is_another_run_of_the_same_experiment(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_deleted_experiment_comes_back(opened: Callable[[], Runs], study: StudyRecord, runs: Read) -> None:
+def test_a_deleted_experiment_is_restored(opened: Callable[[], Runs], study: StudyRecord, runs: Read) -> None:
     first = opened()
     connect(default_uri(study.work), study.work).delete_experiment(first.experiment)
     assert opened().experiment == first.experiment
@@ -226,8 +226,10 @@ def test_a_deleted_experiment_comes_back(opened: Callable[[], Runs], study: Stud
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_many_stages_and_odd_values(opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]) -> None:
-    stages = tuple(evolve(trials[0].stages[0], stage=f"members.{place}") for place in range(250))
+def test_many_stages_and_unusual_values_are_logged(
+    opened: Callable[[], Runs], runs: Read, trials: tuple[TrialRecord, ...]
+) -> None:
+    stages = tuple(evolve(trials[0].stages[0], stage=f"members.{position}") for position in range(250))
     scheme = {"kind": "binarybert", "bits": [1, 8]}
     odd = evolve(trials[0], stages=stages, parameters={"x[0]": scheme}, metrics={"validation/score": float("nan")})
     opened().finish(odd)
@@ -240,14 +242,14 @@ def test_many_stages_and_odd_values(opened: Callable[[], Runs], runs: Read, tria
     ("text", "name"),
     [("validation/score", "validation/score"), ("a[0]|b", "a_0__b"), ("x" * 400, "x" * 250), ("é", "_")],
 )
-def test_names(text: str, name: str) -> None:
+def test_names_are_valid_for_mlflow(text: str, name: str) -> None:
     assert name_of(text) == name
 
 
 def test_parameters_are_short_texts() -> None:
-    made = parameters_of({"a": 0.001, "b": [1, 2], "c": None, "d": "y" * 9000, "e": Path("x")})
-    assert (made["a"], made["b"], made["c"], made["e"]) == ("0.001", "[1, 2]", "null", '"x"')
-    assert len(made["d"]) == 6000
+    parameters = parameters_of({"a": 0.001, "b": [1, 2], "c": None, "d": "y" * 9000, "e": Path("x")})
+    assert (parameters["a"], parameters["b"], parameters["c"], parameters["e"]) == ("0.001", "[1, 2]", "null", '"x"')
+    assert len(parameters["d"]) == 6000
     assert metrics_of({"a|b": 1}) == {"a_b": 1.0}
 
 
@@ -271,14 +273,14 @@ def test_the_best_point_is_the_best_mean(study: StudyRecord, trials: tuple[Trial
     lowest = best_point(evolve(study, objectives=(Objective(goal="minimize"),)), trials)
     assert lowest is not None
     assert lowest[0] == "members.size=1"
-    lost = [evolve(one, metrics={"validation/score": math.nan}) for one in trials]
+    lost = [evolve(item, metrics={"validation/score": math.nan}) for item in trials]
     assert best_point(study, lost) is None
 
 
-def test_status_of_the_study(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
-    failed = tuple(evolve(one, state=TrialState.FAILED, metrics={}) for one in trials)
+def test_the_status_of_a_study_is_a_tag(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> None:
+    failed = tuple(evolve(item, state=TrialState.FAILED, metrics={}) for item in trials)
     statuses = [
-        study_summary(study, told, ())[2] for told in (trials, (failed[0], *trials[1:]), failed, trials[:2], ())
+        study_summary(study, notified, ())[2] for notified in (trials, (failed[0], *trials[1:]), failed, trials[:2], ())
     ]
     assert statuses == ["FINISHED", "FINISHED", "FAILED", "KILLED", "KILLED"]
     values, tags, _ = study_summary(study, (failed[0], *trials[1:]), ())
@@ -289,7 +291,7 @@ def test_status_of_the_study(study: StudyRecord, trials: tuple[TrialRecord, ...]
 
 def test_a_long_report_is_cut_between_lines(study: StudyRecord, tmp_path: Path) -> None:
     page = tmp_path / "report.md"
-    lines = ["# tiny_study", "![plot](plots/a.svg)", *(f"| {place} | {'x' * 50} |" for place in range(400))]
+    lines = ["# tiny_study", "![plot](plots/a.svg)", *(f"| {position} | {'x' * 50} |" for position in range(400))]
     page.write_text("\n".join(lines), encoding="utf-8")
     note = description(study, [tmp_path / "report.html", page])
     assert len(note) <= 8000
@@ -298,7 +300,7 @@ def test_a_long_report_is_cut_between_lines(study: StudyRecord, tmp_path: Path) 
     assert f"| {'x' * 50} |\n\n*Continued" in note
 
 
-def test_a_short_report_is_the_whole_description(study: StudyRecord, tmp_path: Path) -> None:
+def test_a_short_report_is_the_complete_description(study: StudyRecord, tmp_path: Path) -> None:
     page = tmp_path / "report.md"
     page.write_text("# short\n", encoding="utf-8")
     assert description(study, [page]) == "# short\n"

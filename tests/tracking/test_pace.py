@@ -39,7 +39,7 @@ def test_early_trials_do_not_count() -> None:
     assert pace.left() == pytest.approx(20.0)
 
 
-def test_the_estimate_does_not_reach_zero_while_nothing_finishes() -> None:
+def test_the_estimate_stays_positive_while_nothing_finishes() -> None:
     pace, clock = _paced(5, 0, [10.0, 20.0, 30.0, 40.0])
     clock.now += 300.0
     left = pace.left()
@@ -87,7 +87,7 @@ def test_the_estimate_uses_the_missing_stages_if_they_are_known() -> None:
     assert pace.left() == pytest.approx((18 * 6.0 + 18 * 0.5) / 2)
 
 
-def test_stages_of_a_failed_trial_are_not_left() -> None:
+def test_stages_of_a_failed_trial_are_not_remaining() -> None:
     pace = Pace(_Clock())
     pace.begin(4, 0, _stages(member=4))
     pace.start(0)
@@ -106,7 +106,7 @@ def test_a_stage_that_was_not_missing_is_not_counted() -> None:
     assert pace.left() == 0.0
 
 
-def test_the_estimate_falls_while_points_are_drawn() -> None:
+def test_the_estimate_falls_while_points_are_sampled() -> None:
     clock = _Clock()
     pace = Pace(clock)
     pace.begin(8, 0, {})

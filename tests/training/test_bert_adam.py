@@ -41,7 +41,7 @@ def groups_of(case: dict[str, Any], parameters: Sequence[nn.Parameter]) -> list[
 
 
 @pytest.mark.parametrize("small", [0, module.SMALL], ids=["separate", "flattened"])
-def test_every_step_is_that_of_the_published_code(
+def test_every_step_equals_that_of_the_published_code(
     small: int, golden: Callable[[str], Golden], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SMALL", small)
@@ -50,14 +50,14 @@ def test_every_step_is_that_of_the_published_code(
         follow(case, vectors.tensors, vectors.meta["tolerance"])
 
 
-def test_every_factor_is_that_of_the_published_code(golden: Callable[[str], Golden]) -> None:
+def test_every_factor_equals_that_of_the_published_code(golden: Callable[[str], Golden]) -> None:
     vectors = golden("optimizer").of("BinaryBERT", "BEBERT/binarybert")
     missing = {case["schedule"] for case in vectors.cases if not constant(case)} - SCHEDULES.keys()
     for case in vectors.cases:
         if case["schedule"] not in missing:
             factors = [factor_of(case, step) for step in range(case["steps"])]
-            wanted = vectors.tensors[f"{case['name']}/lr_multiplier"].tolist()
-            assert factors == pytest.approx(wanted, rel=vectors.meta["tolerance"]["lr"]["rtol"], abs=1e-12), case[
+            expected = vectors.tensors[f"{case['name']}/lr_multiplier"].tolist()
+            assert factors == pytest.approx(expected, rel=vectors.meta["tolerance"]["lr"]["rtol"], abs=1e-12), case[
                 "name"
             ]
     if missing:
@@ -83,12 +83,12 @@ def follow(case: dict[str, Any], tensors: dict[str, Tensor], tolerance: dict[str
             moments = optimizer.moments(parameter)
             assert moments is not None
             for moment, letter in zip(moments, "mv", strict=True):
-                wanted = tensors[f"{name}/p{i}_{letter}"][step]
-                torch.testing.assert_close(moment.view_as(wanted).detach(), wanted, **tolerance["moments"])
+                expected = tensors[f"{name}/p{i}_{letter}"][step]
+                torch.testing.assert_close(moment.view_as(expected).detach(), expected, **tolerance["moments"])
 
 
 def norms_after(gradients: Sequence[Tensor], norm: float | None) -> list[float]:
-    """Norms of the first moments after a step, ten times: of the gradients as they were used."""
+    """Norms of the first moments after a step, ten times: of the gradients that were used."""
     parameters = [nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients]
     optimizer = BertAdam([Group(parameters=tuple(parameters), learning_rate=0.1, weight_decay=0.0)], norm)
     for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -99,7 +99,7 @@ def norms_after(gradients: Sequence[Tensor], norm: float | None) -> list[float]:
 
 
 @pytest.mark.parametrize("small", [0, 6, module.SMALL])
-def test_each_parameter_is_clipped_by_its_own_norm(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_parameter_is_clipped_by_its_norm(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SMALL", small)
     gradients = [torch.full((4,), 3.0), torch.full((25,), 0.1), torch.full((4, 4), 100.0)]
     assert norms_after(gradients, 1.0) == pytest.approx([1.0, 0.5, 1.0], rel=1e-4)
@@ -107,7 +107,7 @@ def test_each_parameter_is_clipped_by_its_own_norm(small: int, monkeypatch: pyte
     assert norms_after(gradients, None) == pytest.approx([6.0, 0.5, 400.0], rel=1e-4)
 
 
-def test_a_parameter_without_gradients_neither_moves_nor_decays_until_it_has_one() -> None:
+def test_a_parameter_without_gradients_is_unchanged_until_it_has_one() -> None:
     reached, late = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
     optimizer = BertAdam([Group(parameters=(reached, late), learning_rate=0.1, weight_decay=0.5)], 1.0)
     torch.autograd.backward(reached.sum())
@@ -120,7 +120,7 @@ def test_a_parameter_without_gradients_neither_moves_nor_decays_until_it_has_one
     assert late.tolist() != [1, 1, 1]
 
 
-def test_a_single_number_that_is_reached_late_trains_on() -> None:
+def test_a_scalar_parameter_with_a_late_first_gradient_trains() -> None:
     reached, step = nn.Parameter(torch.ones(3)), nn.Parameter(torch.tensor(1.0))
     optimizer = BertAdam([Group(parameters=(reached, step), learning_rate=0.1, weight_decay=0.0)], 1.0)
     torch.autograd.backward(reached.sum())
@@ -136,7 +136,7 @@ def test_a_single_number_that_is_reached_late_trains_on() -> None:
     assert moments[0].item() == pytest.approx(1 - 0.9**3)  # of a gradient clipped to 1
 
 
-def test_gradients_are_cleared_and_memory_is_given_back() -> None:
+def test_gradients_are_cleared_and_memory_is_released() -> None:
     small, large = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(module.SMALL))
     optimizer = BertAdam([Group(parameters=(small, large), learning_rate=0.1, weight_decay=0.0)], 1.0)
     torch.autograd.backward(small.sum() + large.sum())

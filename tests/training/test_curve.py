@@ -140,7 +140,7 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, text: str, message:
     assert "\n" not in str(caught.value)
 
 
-def test_trainings_one_after_another_give_one_curve() -> None:
+def test_consecutive_trainings_give_one_curve() -> None:
     first, second = recorded(4, epoch_steps=2), recorded(2, epoch_steps=2)
     second.add_evaluation(2, 0.5, "score", best=True)
     curve = LearningCurve.joined([first.curve(), second.curve()])
@@ -150,7 +150,7 @@ def test_trainings_one_after_another_give_one_curve() -> None:
     assert LearningCurve.joined([]) == LearningCurve(phases=())
 
 
-def test_the_final_score_stands_for_a_single_evaluation() -> None:
+def test_a_single_evaluation_gets_the_final_score() -> None:
     scored = CURVE.with_final_score(81.5)
     assert scored.phases[0] == CURVE.phases[0]
     assert scored.phases[1].evaluations == (EvaluationPoint(step=3, epoch=1.5, value=81.5, kept=True),)

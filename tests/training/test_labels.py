@@ -16,12 +16,12 @@ def terms(logits: Tensor, labels: Tensor, options: LabelsOptions = LabelsOptions
     return options.build(logits.shape[1])(Outputs(logits=logits, taps={}), None, batch)["labels"]
 
 
-def test_classes_by_hand() -> None:
+def test_cross_entropy_matches_manual_calculation() -> None:
     values = terms(torch.tensor([[0.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1]))
     torch.testing.assert_close(values, torch.tensor([0.693147, 2.126928]))
 
 
-def test_regression_by_hand() -> None:
+def test_squared_error_matches_manual_calculation() -> None:
     assert terms(torch.tensor([[1.0], [4.0]]), torch.tensor([2.0, 1.0])).tolist() == [1.0, 9.0]
 
 

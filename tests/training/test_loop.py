@@ -48,7 +48,7 @@ def test_a_model_learns(set_up_training: SetUpTraining, labels_phase: Phase) -> 
     task = tiny_task(examples=192)
     model, setup = tiny_model(task), set_up_training(task=task, train_epochs=12, train_learning_rate=0.01)
     training = fit(model, labels_phase, setup)
-    assert score(model, setup) >= 85  # praise is 42 % of the lines
+    assert score(model, setup) >= 85  # 42 % of the lines are positive
     assert training.steps == 12 * 192 // 16
     assert training.seconds > 0
     assert training.teacher_seconds is None
@@ -65,7 +65,7 @@ def test_a_model_learns_by_the_optimizer_of_the_papers(set_up_training: SetUpTra
     assert not same(model, adamw)
 
 
-def test_a_constant_rate_stays(
+def test_a_constant_learning_rate_is_constant(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factors: list[float] = []
@@ -102,7 +102,7 @@ def test_regression_learns(set_up_training: SetUpTraining, labels_phase: Phase) 
     assert score(model, setup) > untrained / 2  # the squared error, negative
 
 
-def test_equal_seeds_give_equal_models_whatever_was_drawn_before(
+def test_equal_seeds_give_equal_models_after_any_other_draws(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase
 ) -> None:
     models = [tiny_model(task) for _ in range(3)]
@@ -113,7 +113,7 @@ def test_equal_seeds_give_equal_models_whatever_was_drawn_before(
     assert not same(models[0], models[2])
 
 
-def test_training_leaves_the_global_generators_alone(
+def test_training_leaves_the_global_generators_unchanged(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase
 ) -> None:
     before = torch.get_rng_state()
@@ -139,14 +139,14 @@ def test_the_best_epoch_is_kept(
     assert score(model, setup) == max(scores)
 
 
-def test_a_phase_of_one_evaluation_has_nothing_to_choose_from(
+def test_a_phase_with_one_evaluation_keeps_its_last_state(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Task, "evaluate", lambda *_: pytest.fail("evaluated"))
     fit(tiny_model(task), labels_phase, set_up_training(train_epochs=1))
 
 
-def test_a_phase_says_how_it_differs(task: Task, set_up_training: SetUpTraining) -> None:
+def test_a_phase_overrides_the_training_options(task: Task, set_up_training: SetUpTraining) -> None:
     phase = Phase(name="p", losses=(LabelsOptions(),), epochs=3, batch_size=48, learning_rate=1e-9)
     model = tiny_model(task)
     assert fit(model, phase, set_up_training()).steps == 6
@@ -154,7 +154,7 @@ def test_a_phase_says_how_it_differs(task: Task, set_up_training: SetUpTraining)
         torch.testing.assert_close(after, before, atol=1e-7, rtol=0)
 
 
-def test_the_factor_is_that_of_the_rate(task: Task, set_up_training: SetUpTraining) -> None:
+def test_the_factor_multiplies_the_learning_rate(task: Task, set_up_training: SetUpTraining) -> None:
     models = [tiny_model(task), tiny_model(task)]
     losses = (LabelsOptions(),)
     fit(models[0], Phase(name="p", losses=losses, learning_rate_factor=2.5), set_up_training(train_learning_rate=1e-3))
@@ -229,7 +229,7 @@ def test_a_teacher_that_no_loss_reads_does_not_run(
     assert same(*models)
 
 
-def test_a_phase_on_hidden_states_leaves_the_head_alone(
+def test_a_phase_on_hidden_states_leaves_the_head_unchanged(
     task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Task, "evaluate", lambda *_: pytest.fail("scored"))
@@ -249,7 +249,7 @@ def test_a_loss_that_needs_a_teacher_names_what_is_missing(
         fit(tiny_model(task), Phase(name="p", losses=(imitate(),)), set_up_training())
 
 
-def test_reweighting_is_refused_where_a_loss_cannot_weigh(
+def test_reweighting_is_refused_for_losses_without_example_weights(
     task: Task, set_up_training: SetUpTraining, imitate: MakeLoss
 ) -> None:
     assignment = SampleWeights(sampling=Sampling.REWEIGHT, weights=np.full(96, 1 / 96))
@@ -258,7 +258,7 @@ def test_reweighting_is_refused_where_a_loss_cannot_weigh(
         fit(tiny_model(task), Phase(name="p", losses=(imitate(whole=True),)), setup)
 
 
-def test_reweighting_by_equal_weights_changes_nothing_and_by_others_does(
+def test_reweighting_by_equal_weights_has_no_effect_and_by_others_has(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase
 ) -> None:
     models = [tiny_model(task) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""How a phase proceeds: its learning rates, its progress and its learning curve, and phases one after another."""
+"""A phase: its learning rates, progress and learning curve, and consecutive phases."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Report:
 
 
 class Reports(list[Report]):
-    """A progress reporter that remembers its calls."""
+    """A progress reporter that records its calls."""
 
     def __call__(
         self,
@@ -118,7 +118,7 @@ def test_quantizers_get_the_progress_of_the_whole_training(
 
 
 @pytest.mark.parametrize("where", ["weights", "inputs"])
-def test_a_quantizer_that_breaks_its_contract_costs_no_training(
+def test_a_quantizer_that_breaks_its_contract_fails_before_training(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase, where: str
 ) -> None:
     spec = QuantSpec(**{where: {Site.POOLER: SignsOptions(broken=True)}})  # type: ignore[arg-type] # of that name
@@ -142,7 +142,7 @@ def factors(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return factors
 
 
-def test_the_rate_falls_to_zero_at_the_end_of_the_phase(
+def test_the_learning_rate_falls_to_zero_at_the_end_of_the_phase(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase, factors: list[float]
 ) -> None:
     training = fit(tiny_model(task), labels_phase, set_up_training(train_warmup=0.25))
@@ -205,12 +205,12 @@ def test_progress_and_curve_cover_all_phases(
     assert [phase.name for phase in curve.phases] == ["inner", "prediction"]
     assert [point.step for phase in curve.phases for point in phase.training] == [*range(1, 19)]
     assert (curve.steps, curve.epochs) == (18, 3.0)
-    # hidden states only: the loss on select decides; a single evaluation: nothing to choose from
+    # hidden states only: the loss on select selects; a single evaluation: no choice
     assert [(phase.measure, len(phase.evaluations)) for phase in curve.phases] == [("loss", 2), ("score", 0)]
     assert [report.step for report in reports if "select/loss" in report.values] == [6, 12]
 
 
-def test_the_curve_holds_the_losses_of_every_step_and_their_terms(
+def test_the_curve_contains_the_losses_of_every_step_and_their_terms(
     task: Task, set_up_training: SetUpTraining, imitate: MakeLoss
 ) -> None:
     hidden = frozenset({Tap.HIDDEN})
@@ -243,7 +243,7 @@ def test_terms_of_weighted_examples_and_of_sub_networks_add_up(
         assert all(sum(point.terms.values()) == pytest.approx(point.loss) for point in curve.training)
 
 
-def test_the_curve_holds_the_evaluations_and_which_state_was_kept(
+def test_the_curve_contains_the_evaluations_and_marks_the_kept_state(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([50.0, 70.0, 60.0, math.nan])

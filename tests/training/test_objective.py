@@ -46,7 +46,7 @@ TEACHER = outputs((1.0, 1.0), (2.0, 2.0))
 CROSS_ENTROPIES = torch.tensor([0.693147, 2.126928])
 
 
-def test_it_is_the_mean_over_the_examples() -> None:
+def test_the_objective_is_the_mean_over_the_examples() -> None:
     assert PhaseLoss([LABELS], 2)(STUDENT, None, batch_of()).item() == pytest.approx(CROSS_ENTROPIES.mean().item())
 
 
@@ -63,7 +63,7 @@ def test_losses_are_weighted_by_example() -> None:
     assert weighted.item() == pytest.approx((0.693147 * 1.5 + 2.126928 * 0.5) / 2)
 
 
-def test_it_says_what_it_reads(imitate: MakeLoss) -> None:
+def test_the_objective_declares_what_it_reads(imitate: MakeLoss) -> None:
     labels = PhaseLoss([LABELS], 2)
     assert (labels.needs_teacher, labels.student_taps, labels.teacher_taps) == (False, frozenset(), frozenset())
     taps = [frozenset({Tap.HIDDEN}), frozenset({Tap.SCORES})]
@@ -73,7 +73,7 @@ def test_it_says_what_it_reads(imitate: MakeLoss) -> None:
 
 
 @pytest.mark.parametrize("sampling", list(Sampling))
-def test_only_reweighting_wants_losses_per_example(sampling: Sampling, imitate: MakeLoss) -> None:
+def test_only_reweighting_needs_losses_per_example(sampling: Sampling, imitate: MakeLoss) -> None:
     assignment = SampleWeights(sampling=sampling, weights=np.full(4, 0.25))
     whole = PhaseLoss([LABELS, imitate(whole=True)], 2)
     whole.check_sample_weights(None)
@@ -112,7 +112,7 @@ def test_models_that_cannot_be_compared_are_refused(loss: LossOptions, teacher: 
         rehearse(phase(loss), SIZES, evolve(SIZES, **teacher), 2)
 
 
-def test_what_a_loss_allows_is_allowed() -> None:
+def test_models_that_a_loss_allows_are_accepted() -> None:
     deep = evolve(SIZES, layers=6, head_size=4, ffn=99, vocabulary=7)
     rehearse(phase(HiddenDistanceOptions(layers="last"), AttentionDistanceOptions(layers="dynabert")), SIZES, deep, 1)
     rehearse(phase(Direction()), SIZES, evolve(SIZES, layers=8), 3)
@@ -125,7 +125,7 @@ def test_what_a_loss_allows_is_allowed() -> None:
         ({"hidden": 8}, "same width"),
     ],
 )
-def test_sub_networks_are_compared_one_by_one(teacher: dict[str, Any], message: str) -> None:
+def test_sub_networks_are_compared_separately(teacher: dict[str, Any], message: str) -> None:
     phases = phase(HiddenDistanceOptions(), widths=(1.0, 0.5), depths=(1.0, 0.5))
     rehearse(phases, SIZES, SIZES, 2)
     with pytest.raises(UserError, match=message):
@@ -156,11 +156,11 @@ class _Picky(Loss):
         raise ZeroDivisionError
 
 
-def test_a_loss_that_fails_on_zeros_is_left_to_the_training() -> None:
+def test_a_loss_that_fails_on_zeros_is_checked_by_the_training_only() -> None:
     rehearse(phase(Picky()), SIZES, SIZES, 2)
 
 
-def test_losses_of_logits_alone_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logit_losses_are_not_evaluated_by_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     failing: Callable[..., object] = lambda *_: pytest.fail("computed")  # noqa: E731 - a name for the type
     monkeypatch.setattr(_Picky, "__call__", failing)
     other: Architecture = evolve(SIZES, hidden=8, layers=3, heads=1)

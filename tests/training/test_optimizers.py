@@ -20,7 +20,7 @@ from bebertlab.training.options import TrainOptions
 
 
 class Network(nn.Module):
-    """A linear map, a norm, another linear map and a head that only some losses reach."""
+    """A linear map, a norm, another linear map and a head that only some losses depend on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,9 @@ def reference(model: Network, steps: int, norm: float | None) -> None:
 
 @pytest.mark.parametrize("small", [0, 20, 10_000])
 @pytest.mark.parametrize("norm", [None, 0.5, 1e9])
-def test_it_is_adamw_with_a_clipped_norm(small: int, norm: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_optimizer_is_adamw_with_a_clipped_norm(
+    small: int, norm: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "SMALL", small)
     ours, theirs = Network(), Network()
     train(ours, 5, norm)
@@ -77,7 +79,7 @@ def test_it_is_adamw_with_a_clipped_norm(small: int, norm: float | None, monkeyp
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_a_parameter_that_the_loss_does_not_reach_neither_moves_nor_decays() -> None:
+def test_a_parameter_without_gradient_is_unchanged() -> None:
     model = Network()
     optimizer = Optimizer(parameter_groups(model, (), TrainOptions(weight_decay=0.5), 0.1), 1.0)
     for _ in range(3):
@@ -88,7 +90,7 @@ def test_a_parameter_that_the_loss_does_not_reach_neither_moves_nor_decays() -> 
     assert not torch.equal(model.first.weight, Network().first.weight)
 
 
-def test_a_parameter_that_is_reached_late_moves_from_then_on() -> None:
+def test_a_parameter_with_a_late_first_gradient_moves_from_then_on() -> None:
     model = Network()
     optimizer = Optimizer(parameter_groups(model, (), TrainOptions(), 0.1), 1.0)
     for head in (False, True):
@@ -98,7 +100,7 @@ def test_a_parameter_that_is_reached_late_moves_from_then_on() -> None:
         assert torch.equal(model.head.weight, before) is not head
 
 
-def test_afterwards_every_parameter_has_memory_of_its_own() -> None:
+def test_parameters_get_separate_memory_after_training() -> None:
     model = Network()
     train(model, 2, 1.0)
     addresses = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -114,12 +116,12 @@ def test_steps_repeat_bit_for_bit() -> None:
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
-def test_quantizers_say_what_is_theirs() -> None:
+def test_quantizers_declare_their_parameter_groups() -> None:
     model = Network()
-    own = ParameterGroup(parameters=(model.first.bias,))
+    bias_group = ParameterGroup(parameters=(model.first.bias,))
     fast = ParameterGroup(parameters=(model.second.bias,), learning_rate=0.5, weight_decay=0.25)
     options = TrainOptions(quantizer_learning_rate=0.125, quantizer_weight_decay=0.0625, weight_decay=0.1)
-    groups = parameter_groups(model, (own, fast), options, 0.01)
+    groups = parameter_groups(model, (bias_group, fast), options, 0.01)
     assert [(g.learning_rate, g.weight_decay, len(g.parameters)) for g in groups] == [
         (0.01, 0.1, 3),
         (0.01, 0.0, 3),
@@ -128,7 +130,7 @@ def test_quantizers_say_what_is_theirs() -> None:
     ]
 
 
-def test_what_learns_like_biases_joins_the_vectors_of_the_model() -> None:
+def test_parameters_that_learn_like_biases_join_the_vectors_of_the_model() -> None:
     model = Network()
     shift = ParameterGroup(parameters=(model.first.bias,), no_decay_group=True)
     step = ParameterGroup(parameters=(model.second.bias,))
@@ -139,7 +141,7 @@ def test_what_learns_like_biases_joins_the_vectors_of_the_model() -> None:
     assert not any(p is model.second.bias for p in home.parameters)
 
 
-def test_groups_of_equal_rate_and_decay_are_one() -> None:
+def test_groups_of_equal_rate_and_decay_are_merged() -> None:
     model = Network()
     groups = [ParameterGroup(parameters=(layer.bias,)) for layer in (model.first, model.second, model.head)]
     assert [len(g.parameters) for g in parameter_groups(model, groups, TrainOptions(), 0.01)] == [3, 2, 3]
@@ -155,7 +157,7 @@ def test_a_quantizer_may_have_its_parameters_learn_as_biases_do() -> None:
 
 
 @pytest.mark.parametrize("kind", [Optimizer, BertAdam])
-def test_every_parameter_moves_by_the_rate_of_its_group(kind: type[Optimizer | BertAdam]) -> None:
+def test_every_parameter_moves_at_the_learning_rate_of_its_group(kind: type[Optimizer | BertAdam]) -> None:
     model = Network()
     steps = ParameterGroup(parameters=(model.first.bias,), learning_rate=0.5)
     optimizer = kind(parameter_groups(model, (steps,), TrainOptions(weight_decay=0.0), 0.001), None)
@@ -163,14 +165,14 @@ def test_every_parameter_moves_by_the_rate_of_its_group(kind: type[Optimizer | B
     backward(model)
     optimizer.step(1.0)
     moved = {name: float((p.detach() - before[name]).abs().max()) for name, p in model.named_parameters()}
-    full = 1.0 if kind is Optimizer else 0.1 / 0.001**0.5  # what the first step takes of the rate
+    full = 1.0 if kind is Optimizer else 0.1 / 0.001**0.5  # fraction of the rate used by the first step
     assert moved["first.bias"] == pytest.approx(0.5 * full, rel=1e-3)
     assert moved["first.weight"] == pytest.approx(0.001 * full, rel=1e-3)
 
 
 @pytest.mark.parametrize("norm", [None, 0.5])
 @pytest.mark.parametrize("kind", [Optimizer, BertAdam])
-def test_sparse_gradients_move_a_table_as_dense_ones(kind: type[Optimizer | BertAdam], norm: float | None) -> None:
+def test_sparse_gradients_move_a_table_like_dense_ones(kind: type[Optimizer | BertAdam], norm: float | None) -> None:
     tables = []
     for sparse in (False, True):
         table = nn.Parameter(torch.linspace(-1, 1, 40).view(10, 4))
@@ -184,14 +186,14 @@ def test_sparse_gradients_move_a_table_as_dense_ones(kind: type[Optimizer | Bert
     torch.testing.assert_close(*tables, rtol=1e-6, atol=1e-7)
 
 
-def test_what_is_not_trained_is_left_out() -> None:
+def test_frozen_parameters_are_excluded() -> None:
     model = Network().requires_grad_(False)
     model.first.weight.requires_grad_(True)
     (group,) = parameter_groups(model, (), TrainOptions(), 0.01)
     assert group.parameters == (model.first.weight,)
 
 
-def test_a_group_has_its_own_rate() -> None:
+def test_a_group_has_a_separate_learning_rate() -> None:
     fast, slow = nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(3))
     rates = [(fast, 0.1), (slow, 0.01)]
     groups = [Group(parameters=(p,), learning_rate=rate, weight_decay=0.0) for p, rate in rates]
@@ -224,7 +226,7 @@ def test_parameters_become_views_of_one_vector() -> None:
     assert first.tolist() == [1, 2, 3]
 
 
-def test_released_parameters_have_their_own_memory() -> None:
+def test_released_parameters_have_separate_memory() -> None:
     (only,) = parameters(3)
     flat = FlatParameters([only])
     flat.release()
@@ -248,7 +250,7 @@ def sparse(rows: list[int], values: list[float], shape: tuple[int, int]) -> torc
     return torch.sparse_coo_tensor(torch.tensor([rows]), given, shape, check_invariants=True)
 
 
-def test_a_sparse_gradient_becomes_dense_in_memory_that_is_kept() -> None:
+def test_a_sparse_gradient_becomes_dense_in_reused_memory() -> None:
     table, tables = nn.Parameter(torch.ones(5, 2)), Tables()
     table.grad = sparse([3, 1, 3], [1.0, 2.0, 4.0], (5, 2))
     values = tables.densify(table)
@@ -265,7 +267,7 @@ def test_a_sparse_gradient_becomes_dense_in_memory_that_is_kept() -> None:
     assert memory[:, 0].tolist() == [7, 0, 0, 0, 0]
 
 
-def test_a_dense_gradient_stays_as_it_is() -> None:
+def test_a_dense_gradient_is_unchanged() -> None:
     (only,) = parameters(3)
     tables = Tables()
     assert tables.densify(only) is only.grad

@@ -10,14 +10,14 @@ from bebertlab.training.pairing import LAYERS, Layers, matched, paired, teacher_
 
 
 def outputs(tap: Tap, count: int, width: int = 3) -> Outputs:
-    """Tensors that hold their index."""
+    """Tensors that contain their index."""
     return Outputs(
         logits=torch.zeros(1, 2), taps={tap: tuple(torch.full((1, 2, width), float(i)) for i in range(count))}
     )
 
 
 @pytest.mark.parametrize(
-    ("tap", "own", "others", "expected"),
+    ("tap", "student_layers", "others", "expected"),
     [
         (Tap.SCORES, 2, 2, [0, 1]),
         (Tap.SCORES, 2, 4, [1, 3]),
@@ -27,20 +27,24 @@ def outputs(tap: Tap, count: int, width: int = 3) -> Outputs:
         (Tap.HIDDEN, 4, 13, [0, 4, 8, 12]),
     ],
 )
-def test_a_deeper_teacher_gives_every_kth_layer(tap: Tap, own: int, others: int, expected: list[int]) -> None:
-    pairs = paired("some", tap, outputs(tap, own), outputs(tap, others))
+def test_a_deeper_teacher_gives_every_kth_layer(
+    tap: Tap, student_layers: int, others: int, expected: list[int]
+) -> None:
+    pairs = paired("some", tap, outputs(tap, student_layers), outputs(tap, others))
     assert [int(theirs.mean()) for _, theirs in pairs] == expected
-    assert [int(mine.mean()) for mine, _ in pairs] == list(range(own))
-
-
-@pytest.mark.parametrize(("tap", "own", "others"), [(Tap.SCORES, 2, 3), (Tap.HIDDEN, 3, 4), (Tap.SCORES, 4, 2)])
-def test_depths_that_do_not_divide_are_refused(tap: Tap, own: int, others: int) -> None:
-    with pytest.raises(UserError, match=r"'some'.* not a multiple"):
-        paired("some", tap, outputs(tap, own), outputs(tap, others))
+    assert [int(mine.mean()) for mine, _ in pairs] == list(range(student_layers))
 
 
 @pytest.mark.parametrize(
-    ("layers", "tap", "own", "others", "expected"),
+    ("tap", "student_layers", "others"), [(Tap.SCORES, 2, 3), (Tap.HIDDEN, 3, 4), (Tap.SCORES, 4, 2)]
+)
+def test_depths_that_do_not_divide_are_refused(tap: Tap, student_layers: int, others: int) -> None:
+    with pytest.raises(UserError, match=r"'some'.* not a multiple"):
+        paired("some", tap, outputs(tap, student_layers), outputs(tap, others))
+
+
+@pytest.mark.parametrize(
+    ("layers", "tap", "student_layers", "others", "expected"),
     [
         ("last", Tap.SCORES, 3, 8, [5, 6, 7]),
         ("last", Tap.HIDDEN, 4, 9, [5, 6, 7, 8]),
@@ -50,8 +54,10 @@ def test_depths_that_do_not_divide_are_refused(tap: Tap, own: int, others: int) 
         ("dynabert", Tap.HIDDEN, 3, 5, [0, 2, 4]),
     ],
 )
-def test_other_layers_of_a_deeper_teacher(layers: Layers, tap: Tap, own: int, others: int, expected: list[int]) -> None:
-    pairs = paired("some", tap, outputs(tap, own), outputs(tap, others), layers)
+def test_a_deeper_teacher_can_be_read_at_other_layers(
+    layers: Layers, tap: Tap, student_layers: int, others: int, expected: list[int]
+) -> None:
+    pairs = paired("some", tap, outputs(tap, student_layers), outputs(tap, others), layers)
     assert [int(theirs.mean()) for _, theirs in pairs] == expected
 
 
@@ -69,7 +75,7 @@ def test_the_map_of_dynabert_is_that_of_the_slice(depth: float) -> None:
 
 
 @pytest.mark.parametrize("layers", ["last", "dynabert"])
-def test_a_teacher_less_deep_is_refused(layers: Layers) -> None:
+def test_a_shallower_teacher_is_refused(layers: Layers) -> None:
     with pytest.raises(UserError, match="'some': the teacher has 2 layers, the student 3; take a teacher that is"):
         paired("some", Tap.SCORES, outputs(Tap.SCORES, 3), outputs(Tap.SCORES, 2), layers)
 
@@ -79,6 +85,6 @@ def test_a_teacher_of_another_width_is_refused() -> None:
         paired("some", Tap.HIDDEN, outputs(Tap.HIDDEN, 3), outputs(Tap.HIDDEN, 3, width=6))
 
 
-def test_no_teacher_is_refused() -> None:
+def test_a_missing_teacher_is_refused() -> None:
     with pytest.raises(UserError, match="'some' compares with a teacher"):
         teacher_logits("some", None)

@@ -23,11 +23,11 @@ def drawn(source: EpochSampler, phase: str = "p", number: int = 0) -> list[int]:
 
 
 @pytest.mark.parametrize("sampling", [None, Sampling.ALL, Sampling.REWEIGHT])
-def test_every_example_comes_once(sampling: Sampling | None) -> None:
+def test_every_example_is_drawn_once(sampling: Sampling | None) -> None:
     assert drawn(sampler(sampling)) == list(range(200))
 
 
-def test_epochs_and_phases_have_orders_of_their_own() -> None:
+def test_epochs_and_phases_have_different_orders() -> None:
     source = sampler(None)
     orders = [source.epoch(phase, number, 16).order.tolist() for phase in ("a", "b") for number in range(3)]
     assert len({tuple(order) for order in orders}) == 6
@@ -43,7 +43,7 @@ def test_a_bootstrap_is_one_draw_for_all_epochs_and_phases() -> None:
     assert drawn(sampler(Sampling.BOOTSTRAP, seed=1)) != first
 
 
-def test_resampling_draws_anew_in_every_epoch() -> None:
+def test_resampling_draws_again_in_every_epoch() -> None:
     source = sampler(Sampling.RESAMPLE)
     assert drawn(source, number=0) != drawn(source, number=1)
     assert drawn(source, number=1) == drawn(sampler(Sampling.RESAMPLE), number=1)
@@ -56,7 +56,7 @@ def test_draws_follow_the_weights(sampling: Sampling) -> None:
     assert counts[:100].sum() == pytest.approx(200 * 6 / 7, abs=20)
 
 
-def test_a_subset_comes_once_an_epoch_and_nothing_else_comes() -> None:
+def test_a_subset_is_drawn_once_per_epoch_without_other_examples() -> None:
     source = sampler(Sampling.SUBSET, [0.0, 1.0] * 100)
     assert source.size == 100
     assert drawn(source) == drawn(source, "q", 3) == list(range(1, 200, 2))
@@ -66,14 +66,14 @@ def test_a_subset_comes_once_an_epoch_and_nothing_else_comes() -> None:
 
 
 @pytest.mark.parametrize("sampling", [Sampling.BOOTSTRAP, Sampling.RESAMPLE])
-def test_fewer_draws_than_examples(sampling: Sampling) -> None:
+def test_an_epoch_may_have_fewer_draws_than_examples(sampling: Sampling) -> None:
     source = sampler(sampling, draws=50)
     assert source.size == len(drawn(source)) == 50
     assert sampler(sampling).size == 200
-    assert (source.subset is None) == (sampling is Sampling.RESAMPLE)  # of which any may come
+    assert (source.subset is None) == (sampling is Sampling.RESAMPLE)  # of which any may occur
 
 
-def test_where_every_example_may_come_there_is_no_subset() -> None:
+def test_without_exclusions_there_is_no_subset() -> None:
     for sampling in (None, *Sampling):
         assert sampler(sampling).subset is None
 

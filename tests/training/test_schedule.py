@@ -8,7 +8,7 @@ from bebertlab.training.schedule import Schedule, counted_steps, rate_factor, wa
 
 
 @given(st.integers(1, 300), st.floats(0, 0.9))
-def test_the_rate_rises_to_its_highest_and_falls_towards_zero(steps: int, warmup: float) -> None:
+def test_the_learning_rate_warms_up_and_decays(steps: int, warmup: float) -> None:
     factors = [rate_factor("linear", step, steps, warmup) for step in range(steps)]
     assert all(0.0 <= factor <= 1.0 for factor in factors)
     top = factors.index(max(factors))
@@ -18,7 +18,7 @@ def test_the_rate_rises_to_its_highest_and_falls_towards_zero(steps: int, warmup
 
 
 @given(st.integers(1, 300), st.floats(0, 0.9))
-def test_a_constant_rate_rises_to_its_highest_and_stays(steps: int, warmup: float) -> None:
+def test_a_constant_learning_rate_warms_up_and_stays(steps: int, warmup: float) -> None:
     factors = [rate_factor("constant", step, steps, warmup) for step in range(steps)]
     assert factors == sorted(factors)
     assert factors[0] == (0.0 if warmup * steps >= 1 else 1.0)
@@ -30,20 +30,20 @@ def test_a_single_step_trains(schedule: Schedule) -> None:
     assert rate_factor(schedule, 0, 1, 0.1) == 1.0
 
 
-def test_as_published_a_warm_up_of_less_than_a_step_makes_the_first_one_of_rate_zero() -> None:
+def test_as_published_a_warm_up_shorter_than_a_step_starts_at_zero() -> None:
     assert [warmup_linear(0, 7, 0.1), warmup_constant(0, 7, 0.1)] == [0.0, 0.0]
 
 
-def test_the_published_schedule_keeps_a_short_warm_up_and_leaves_out_small_batches() -> None:
+def test_the_published_schedule_keeps_a_short_warm_up_and_ignores_incomplete_batches() -> None:
     assert rate_factor("linear", 0, 7, 0.1, as_published=True) == 0.0
     assert [counted_steps(33, 16, 2), counted_steps(33, 16, 2, as_published=True)] == [6, 4]
     assert [counted_steps(32, 16, 2), counted_steps(32, 16, 2, as_published=True)] == [4, 4]
     assert counted_steps(3, 16, 2, as_published=True) == 1  # fewer than a batch: nothing to divide by
 
 
-def test_without_warm_up_the_first_step_has_the_whole_rate() -> None:
+def test_without_warm_up_the_first_step_has_the_full_learning_rate() -> None:
     assert [warmup_linear(step, 4, 0.0) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
 
 
-def test_past_the_end_the_rate_is_zero() -> None:
+def test_after_the_last_step_the_learning_rate_is_zero() -> None:
     assert [warmup_linear(step, 4, 0.25) for step in (4, 5, 100)] == [0.0, 0.0, 0.0]

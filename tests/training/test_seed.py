@@ -10,13 +10,13 @@ names = st.lists(st.text(max_size=5) | st.integers(0, 100), max_size=3)
 
 
 @given(st.integers(0, 2**40), names, names)
-def test_seed_and_names_alone_decide(seed: int, some: list[str | int], others: list[str | int]) -> None:
+def test_generators_depend_on_seed_and_names_alone(seed: int, some: list[str | int], others: list[str | int]) -> None:
     assert 0 <= derive_seed(seed, *some) < 2**63
     assert (derive_seed(seed, *some) == derive_seed(seed, *others)) == (some == others)
     assert derive_seed(seed, *some) != derive_seed(seed + 1, *some)
 
 
-def test_seeding_repeats_inside_and_leaves_no_trace_outside() -> None:
+def test_seeding_is_repeatable_and_restores_the_global_state() -> None:
     torch.manual_seed(5)
     expected = torch.rand(4)
     torch.manual_seed(5)

@@ -44,9 +44,9 @@ def kept(model: BertClassifier, setup: TrainingSetup, scores: list[float]) -> fl
         ([1.0, 3.0, 2.0], 1),
         ([1.0, 2.0, 3.0], 2),
         ([3.0, 2.0, 1.0], 0),
-        ([2.0, 2.0, 1.0], 1),  # of equals the later
+        ([2.0, 2.0, 1.0], 1),  # of equal scores the later
         ([-3.0, -2.0, -2.5], 1),  # a score below 0 is a score
-        ([math.nan, math.nan], 1),  # the last where none is a number
+        ([math.nan, math.nan], 1),  # the last if all are NaN
         ([1.0, math.nan], 0),
     ],
 )
@@ -56,12 +56,10 @@ def test_the_state_of_the_best_score_is_kept(
     assert kept(tiny_model(task), set_up_training(), scores) == best
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_the_last_state_is_there_too_where_it_is_wanted_and_another_is_better(
-    wanted: bool, task: Task, set_up_training: SetUpTraining
-) -> None:
+@pytest.mark.parametrize("expected", [True, False])
+def test_the_last_state_is_returned_on_request(expected: bool, task: Task, set_up_training: SetUpTraining) -> None:
     scores = iter([0.9, 0.1])
-    setup = evolve(set_up_training(), keep_last=wanted)
+    setup = evolve(set_up_training(), keep_last=expected)
     accuracy = Metric(name="accuracy", compute=lambda answers: next(scores))
     setup = evolve(setup, task=evolve(setup.task, metrics=(accuracy,)))
     model = tiny_model(task)
@@ -71,7 +69,7 @@ def test_the_last_state_is_there_too_where_it_is_wanted_and_another_is_better(
             model.classifier.bias.fill_(number)
         selection.consider(last=number == 1)
     assert float(model.classifier.bias.detach()[0]) == 0
-    assert (selection.last is not None) is wanted
+    assert (selection.last is not None) is expected
     if selection.last is not None:
         assert float(selection.last["classifier.bias"][0]) == 1
 
@@ -87,7 +85,7 @@ def test_a_model_with_nan_logits_is_not_better(task: Task, set_up_training: SetU
     assert torch.equal(predict(model, set_up_training().select), before)
 
 
-def test_a_loss_of_the_teachers_logits_reads_those_of_the_teachers_own_tokens(
+def test_a_loss_on_teacher_logits_reads_the_tokens_of_the_teacher(
     task: Task, set_up_training: SetUpTraining, imitate: MakeLoss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples_read: list[Examples] = []
@@ -105,9 +103,7 @@ def test_a_loss_of_the_teachers_logits_reads_those_of_the_teachers_own_tokens(
     assert {id(examples) for examples in examples_read} == {id(theirs)}
 
 
-def test_where_the_logits_are_not_trained_the_loss_decides(
-    task: Task, set_up_training: SetUpTraining, imitate: MakeLoss
-) -> None:
+def test_without_trained_logits_the_loss_selects(task: Task, set_up_training: SetUpTraining, imitate: MakeLoss) -> None:
     setup = set_up_training(teacher=Teacher(tiny_model(task, seed=1)))
     objective = PhaseLoss([imitate(logits=False, taps=frozenset({Tap.HIDDEN}))], 2)
     model = tiny_model(task, seed=1)

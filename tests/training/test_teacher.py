@@ -31,7 +31,7 @@ def test_teachers_of_one_artifact_share_their_logits(
     assert again.seconds == 0.0
 
 
-def test_the_logits_of_a_subset_stand_at_its_positions(task: Task, examples: Examples) -> None:
+def test_the_logits_of_a_subset_are_at_its_positions(task: Task, examples: Examples) -> None:
     chosen = np.array([3, 50, 95])
     logits = Teacher(tiny_model(task), key="t").logits(examples, subset=chosen)
     torch.testing.assert_close(logits[chosen], predict(tiny_model(task), examples)[chosen])
@@ -56,7 +56,7 @@ def test_an_answer_has_the_taps_and_no_gradient(task: Task, examples: Examples) 
     torch.testing.assert_close(outputs.logits, teacher.logits(examples)[batch.positions])
 
 
-def test_with_dropout_an_answer_is_drawn_anew_and_repeats_by_its_seed(task: Task, examples: Examples) -> None:
+def test_with_dropout_an_answer_is_drawn_again_and_repeats_with_its_seed(task: Task, examples: Examples) -> None:
     model = tiny_model(task)
     teacher = Teacher(model)
     batch = next(batches(examples, group_in_order(np.arange(4), 4)))

@@ -38,7 +38,7 @@ def check(
     check_teacher(("start", student), ("teach", teacher), phases, TrainOptions(teacher_dropout=teacher_dropout), TASK)
 
 
-def test_models_of_one_kind_fit() -> None:
+def test_models_of_one_architecture_are_accepted() -> None:
     check(planned("a"), planned("b"))
     check(planned("a"), planned("b"), teacher_dropout=True)
 
@@ -56,14 +56,14 @@ def test_other_tokens_are_refused_where_inner_layers_are_compared() -> None:
         check(planned("a"), planned("b", normalizer="m"), LOGITS, teacher_dropout=True)
 
 
-def test_a_teacher_of_logits_may_be_anything() -> None:
+def test_a_teacher_of_logits_may_have_any_architecture() -> None:
     check(planned("a"), planned("b", normalizer="m", positions=8, hidden=8, layers=3, heads=1), LOGITS)
 
 
 def test_a_tokenizer_with_the_same_key_is_not_read() -> None:
-    one, other = planned("a", key="k"), planned("b", key="k")
+    item, other = planned("a", key="k"), planned("b", key="k")
     unread = evolve(other.tokenizer, parts=lambda: pytest.fail("read"))
-    check(one, evolve(other, tokenizer=unread))
+    check(item, evolve(other, tokenizer=unread))
 
 
 def test_a_shorter_teacher_is_refused_where_inner_layers_are_compared() -> None:
@@ -81,7 +81,7 @@ def test_sizes_that_cannot_be_compared_are_refused() -> None:
         check(planned("a"), planned("b", layers=3))
 
 
-def test_what_is_not_known_is_left_to_the_run() -> None:
+def test_unknown_properties_are_checked_at_run_time() -> None:
     short = planned("b", normalizer="m", positions=2)
     check(None, short)
     check(planned("a"), None)

@@ -27,7 +27,7 @@ from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher
 
 _STEP_GOAL = 1.3
-_REFERENCE, _OWN = "reference", "own"
+_REFERENCE, _FULL_PRECISION = "reference", "own"
 
 
 def _step_specs(group: str, tokens: int, *, quick: bool) -> tuple[RowSpec, ...]:
@@ -42,10 +42,13 @@ def _step_specs(group: str, tokens: int, *, quick: bool) -> tuple[RowSpec, ...]:
         )
         for scheme in SCHEMES
     ]
-    own = RowSpec(
-        name=f"{group}.{_OWN}", description=f"our full-precision step / {reference}", better="lower", quick=False
+    full_precision_spec = RowSpec(
+        name=f"{group}.{_FULL_PRECISION}",
+        description=f"our full-precision step / {reference}",
+        better="lower",
+        quick=False,
     )
-    return (*quantized, own)
+    return (*quantized, full_precision_spec)
 
 
 SHORT = _step_specs("step", TOKENS, quick=True)
@@ -68,7 +71,7 @@ def _measure_steps(specs: Sequence[RowSpec], config: BenchConfig, tokens: int) -
     builders: dict[str, Callable[[], BertClassifier]] = {
         spec.name: partial(scheme.build, config) for spec, scheme in installed
     }
-    builders |= {spec.name: partial(full_precision, config) for spec in specs if spec.member == _OWN}
+    builders |= {spec.name: partial(full_precision, config) for spec in specs if spec.member == _FULL_PRECISION}
     if not builders:
         return
     timings = _time_steps(builders, config, tokens)
@@ -198,7 +201,7 @@ COMPILE = (
 
 
 def measure_compile(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[Row]:
-    """The speedup of torch.compile, and after how many steps it has made up for the compilation in the first ones."""
+    """The speedup of torch.compile, and the number of steps after which it outweighs the time of compilation."""
     steps = config.total_steps + config.steps
     with (
         train_labels(W1A8.build(config), equal_length_setup(config, steps)) as eager,

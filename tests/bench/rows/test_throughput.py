@@ -73,7 +73,7 @@ def test_feeding_is_compared_with_training(feeding_rows: dict[RowSpec, Row]) -> 
     assert row.note == "per sentence: 3125 + 1875 us / 250000 us"
 
 
-def test_cached_tokens_are_compared_with_making_them(feeding_rows: dict[RowSpec, Row]) -> None:
+def test_reading_cached_tokens_is_compared_with_tokenizing(feeding_rows: dict[RowSpec, Row]) -> None:
     row = feeding_rows[FEEDING_CACHE]
     assert row.ratio.median == pytest.approx(0.05)
     assert row.note == "64 sentences: 10.0 ms / 200.0 ms"

@@ -21,7 +21,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _project(source: Path, *dependencies: str, python: str = ">=3.11") -> None:
-    listed = ", ".join(f'"{one}"' for one in dependencies)
+    listed = ", ".join(f'"{item}"' for item in dependencies)
     text = f'[project]\nrequires-python = "{python}"\ndependencies = [{listed}]\n'
     (source / "pyproject.toml").write_text(text)
 

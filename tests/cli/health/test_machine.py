@@ -46,7 +46,7 @@ def test_gpus_are_listed_and_not_required(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("available", "limit", "used", "found", "mark"),
+    ("available", "limit", "used", "actual", "mark"),
     [
         (8, None, 0, "8.0 GiB free", Mark.OK),
         (8, "max", 5, "8.0 GiB free", Mark.OK),
@@ -56,16 +56,16 @@ def test_gpus_are_listed_and_not_required(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_memory_respects_the_limit_of_a_container(
-    tmp_path: Path, available: int, limit: int | str | None, used: int, found: str, mark: Mark
+    tmp_path: Path, available: int, limit: int | str | None, used: int, actual: str, mark: Mark
 ) -> None:
     (tmp_path / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:   {available * 2**20} kB\n")
-    own = tmp_path / "own"
-    own.write_text("0::/\n")
+    groups = tmp_path / "own"
+    groups.write_text("0::/\n")
     if limit is not None:
         (tmp_path / "memory.max").write_text(f"{limit * 2**30 if isinstance(limit, int) else limit}\n")
         (tmp_path / "memory.current").write_text(f"{used * 2**30}\n")
-    [finding] = machine.memory(tmp_path / "meminfo", own, tmp_path)
-    assert (finding.found, finding.mark) == (found, mark)
+    [finding] = machine.memory(tmp_path / "meminfo", groups, tmp_path)
+    assert (finding.found, finding.mark) == (actual, mark)
     assert ("4.0 GiB" in finding.hint) is (mark == Mark.WARN)
 
 

@@ -1,4 +1,4 @@
-"""Gradients of quantizers, and of the smooth functions that they stand for."""
+"""Gradients of quantizers, and of the smooth functions that they approximate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bebertlab.api import Quantizer
 
-#: the gradient that a quantizer hands down to x, for one that comes from above
+#: the gradient of x for an upstream gradient
 Passed = Callable[[Quantizer, Tensor, Tensor], Tensor]
 #: the derivative of a scalar function by finite differences
 Slope = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
@@ -31,13 +31,13 @@ def passed() -> Passed:
 def slope() -> Slope:
     def differences(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         step = 1e-6
-        found = torch.zeros_like(x)
-        for place in range(x.numel()):
+        actual = torch.zeros_like(x)
+        for position in range(x.numel()):
             up, down = x.clone(), x.clone()
-            up.view(-1)[place] += step
-            down.view(-1)[place] -= step
-            found.view(-1)[place] = (function(up) - function(down)) / (2 * step)
-        return found
+            up.view(-1)[position] += step
+            down.view(-1)[position] -= step
+            actual.view(-1)[position] = (function(up) - function(down)) / (2 * step)
+        return actual
 
     return differences
 

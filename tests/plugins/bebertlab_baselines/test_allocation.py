@@ -1,4 +1,4 @@
-"""What a quantizer takes beside its result and the gradient that it hands down."""
+"""The memory that a quantizer allocates in addition to its result and the gradient of x."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def test_keeps_the_quantizer_contract(granularity: Granularity) -> None:
     check_quantizer(Bitnet(granularity=granularity))
 
 
-def test_weights_go_to_the_nearest_of_three_levels() -> None:
+def test_weights_are_rounded_to_the_nearest_of_three_levels() -> None:
     w = torch.tensor([[3.0, -0.9, 0.4, -0.3], [0.3, -0.09, 0.04, -0.03]])  # mean sizes 1.15 and 0.115
     assert Bitnet(granularity="row").build(w.shape).encode(w).levels.tolist() == [[1, -1, 0, 0], [1, -1, 0, 0]]
     codes = Bitnet().build(w.shape).encode(w)
@@ -34,7 +34,7 @@ def test_the_gradient_passes_everywhere(passed: Callable[[Quantizer, Tensor, Ten
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1.0])
-def test_an_epsilon_that_lets_zeros_divide_is_refused(epsilon: float) -> None:
+def test_an_epsilon_that_allows_division_by_zero_is_refused(epsilon: float) -> None:
     with pytest.raises(ValueError, match="epsilon"):
         Bitnet(epsilon=epsilon)
 
@@ -74,7 +74,7 @@ def test_bitnet_activation_the_gradient_passes_everywhere(
 
 
 @pytest.mark.parametrize("bits", [1, 17])
-def test_bits_that_make_no_sense_are_refused(bits: int) -> None:
+def test_invalid_bits_are_refused(bits: int) -> None:
     with pytest.raises(ValueError, match="bits"):
         BitnetActivation(bits=bits)
 

@@ -30,7 +30,7 @@ def test_levels_of_two_bits_are_thirds() -> None:
     assert y.tolist()[0] == pytest.approx([1.0, 1 / 3, 1 / 3, -1 / 3, -1.0])
 
 
-def test_the_own_range_keeps_the_size_of_the_weights() -> None:
+def test_the_default_range_keeps_the_size_of_the_weights() -> None:
     w = torch.tensor([[0.9, 0.5, -0.9], [0.09, 0.05, -0.09]]).atanh()
     y = Dorefa(bits=2, unit_range=False, granularity="row").build(w.shape)(w)
     assert y.flatten().tolist() == pytest.approx([0.9, 0.3, -0.9, 0.09, 0.03, -0.09], abs=1e-6)
@@ -51,7 +51,7 @@ def test_zeros_are_nan_as_published() -> None:
     assert y[1].tolist() == [1.0, -1.0]
 
 
-def test_the_largest_weight_of_the_unit_range_is_always_one_and_has_no_gradient_of_its_own(
+def test_the_largest_weight_of_the_unit_range_is_1_without_gradient(
     passed: Callable[[Quantizer, Tensor, Tensor], Tensor],
 ) -> None:
     w = torch.tensor([[0.5, -0.8, 0.1]]).atanh()
@@ -65,7 +65,7 @@ def test_the_largest_weight_of_the_unit_range_is_always_one_and_has_no_gradient_
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])
 @pytest.mark.parametrize("unit_range", [True, False])
-def test_the_gradient_is_that_of_what_is_rounded(
+def test_the_gradient_is_that_of_the_rounded_value(
     granularity: Granularity,
     unit_range: bool,
     matrix: tuple[Tensor, Tensor],
@@ -83,7 +83,7 @@ def test_the_gradient_is_that_of_what_is_rounded(
     assert torch.allclose(passed(options.build(w.shape), w, upstream), slope(unrounded, w), atol=1e-7)
 
 
-def test_weights_of_one_size_share_the_derivative_of_the_maximum(
+def test_weights_of_equal_magnitude_share_the_gradient_of_the_maximum(
     passed: Callable[[Quantizer, Tensor, Tensor], Tensor],
 ) -> None:
     w = torch.tensor([[0.5, -0.5, 0.25]]).atanh()
@@ -94,13 +94,13 @@ def test_weights_of_one_size_share_the_derivative_of_the_maximum(
 
 
 @pytest.mark.parametrize("options", [{"bits": 0}, {"bits": 9}, {"granularity": "column"}])
-def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Dorefa(**options)
 
 
 @given(st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=20), st.integers(2, 8))
-def test_levels_never_lie_further_than_half_a_step_from_the_normalised_tanh(values: list[float], bits: int) -> None:
+def test_levels_are_within_half_a_step_of_the_normalised_tanh(values: list[float], bits: int) -> None:
     w = torch.tensor([values], dtype=torch.float64)
     y = Dorefa(bits=bits).build(w.shape)(w)
     most = w.tanh().abs().max()
@@ -129,7 +129,7 @@ def test_levels_are_even_from_zero_to_one() -> None:
     assert y.tolist() == pytest.approx([0.0, 0.0, 1 / 3, 2 / 3, 1.0])
 
 
-def test_one_bit_is_above_half_or_not() -> None:
+def test_one_bit_is_a_threshold_at_one_half() -> None:
     x = torch.tensor([0.0, 0.49, 0.51, 1.0])
     assert DorefaActivation(bits=1).build(x.shape)(x).tolist() == [0.0, 0.0, 1.0, 1.0]
 
@@ -141,7 +141,7 @@ def test_signed_levels_are_mirrored() -> None:
 
 
 @pytest.mark.parametrize(("signed", "expected"), [(False, [0, 0, 0, 8, 16, 32, 0]), (True, [0, 2, 4, 8, 16, 32, 0])])
-def test_the_gradient_passes_where_nothing_is_cut_off(
+def test_the_gradient_passes_inside_the_range(
     signed: bool, expected: list[float], passed: Callable[[Quantizer, Tensor, Tensor], Tensor]
 ) -> None:
     x = torch.tensor([-1.1, -1.0, -0.5, 0.0, 0.5, 1.0, 1.1])
@@ -150,7 +150,7 @@ def test_the_gradient_passes_where_nothing_is_cut_off(
 
 
 @pytest.mark.parametrize("options", [{"bits": 0}, {"bits": 17}, {"bits": 1, "signed": True}])
-def test_dorefa_activation_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+def test_dorefa_activation_invalid_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="bits"):
         DorefaActivation(**options)
 

@@ -28,7 +28,7 @@ def test_signs_are_balanced_and_the_scale_is_a_power_of_two() -> None:
     assert Irnet().build(w.shape)(w).tolist() == [[-1.0, -1.0, -1.0, 1.0]]  # log2 (3 / 4.08) = -0.44
 
 
-def test_a_weight_at_the_mean_counts_as_one() -> None:
+def test_a_weight_at_the_mean_counts_as_positive() -> None:
     w = torch.tensor([[-1.0, 0.0, 1.0]])
     assert Irnet().build(w.shape)(w).tolist() == [[-0.5, 0.5, 0.5]]
     published = Irnet(as_published=True).build(w.shape)
@@ -67,7 +67,7 @@ def test_the_gradient_is_that_of_the_estimator_and_the_standardisation(
     assert torch.allclose(passed(quantizer, start, upstream), slope(surrogate, start), rtol=1e-5, atol=1e-6)
 
 
-def test_gradients_of_a_row_neither_move_its_mean_nor_stretch_it(
+def test_gradients_of_a_row_change_neither_its_mean_nor_its_scale(
     matrix: tuple[Tensor, Tensor], passed: Callable[[Quantizer, Tensor, Tensor], Tensor]
 ) -> None:
     w, upstream = matrix
@@ -77,7 +77,7 @@ def test_gradients_of_a_row_neither_move_its_mean_nor_stretch_it(
 
 
 @pytest.mark.parametrize("options", [{"scale_of": "row"}, {"first": 0.0}, {"last": -1.0}])
-def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Irnet(**options)
 
@@ -102,7 +102,7 @@ def test_irnet_activation_keeps_the_quantizer_contract(as_published: bool) -> No
     check_quantizer(IrnetActivation(as_published=as_published))
 
 
-def test_it_is_the_sign() -> None:
+def test_activations_are_signs() -> None:
     x = torch.tensor([-3.0, 0.0, 0.1])
     assert IrnetActivation().build(x.shape)(x).tolist() == [-1.0, 1.0, 1.0]
     assert IrnetActivation(as_published=True).build(x.shape)(x).tolist() == [-1.0, 0.0, 1.0]
@@ -132,14 +132,14 @@ def test_irnet_activation_compiles() -> None:
 
 
 @pytest.mark.parametrize(("fraction", "steepness", "factor"), [(0.0, 0.1, 10.0), (0.5, 1.0, 1.0), (1.0, 10.0, 1.0)])
-def test_it_sharpens_evenly_on_a_logarithmic_scale(fraction: float, steepness: float, factor: float) -> None:
+def test_the_sharpness_rises_evenly_on_a_logarithmic_scale(fraction: float, steepness: float, factor: float) -> None:
     decay = ErrorDecay(0.1, 10.0)
     decay.progress(fraction)
     assert math.isclose(decay.steepness.item(), steepness, rel_tol=1e-6)
     assert math.isclose(decay.factor.item(), factor, rel_tol=1e-6)
 
 
-def test_the_slope_at_zero_is_never_below_one() -> None:
+def test_the_slope_at_zero_is_at_least_1() -> None:
     decay, slopes = ErrorDecay(0.1, 10.0), []
     for step in range(11):
         decay.progress(step / 10)
@@ -149,7 +149,7 @@ def test_the_slope_at_zero_is_never_below_one() -> None:
     assert slopes[-1] == pytest.approx(10.0)
 
 
-def test_it_is_no_part_of_what_is_saved_and_a_copy_goes_on_alone() -> None:
+def test_the_steepness_is_not_saved_and_a_copy_is_independent() -> None:
     decay = ErrorDecay(0.1, 10.0)
     twin = copy.deepcopy(decay)
     twin.progress(1.0)

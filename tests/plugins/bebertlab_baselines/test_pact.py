@@ -38,14 +38,14 @@ def test_signed_levels_are_mirrored() -> None:
     assert Pact(bits=3, clip=3.0, signed=True).build(x.shape)(x).tolist() == [-3.0, 0.0, 0.0, 1.0, 1.0, 3.0]
 
 
-def test_what_is_clipped_gives_its_gradient_to_the_clip() -> None:
+def test_clipped_values_pass_their_gradient_to_the_clip() -> None:
     x = torch.tensor([-3.0, -1.0, 0.0, 0.5, 1.0, 4.0])
     passed, clip = gradients(Pact(clip=1.0), x, torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0, 32.0]))
     assert passed.tolist() == [0.0, 0.0, 4.0, 8.0, 0.0, 0.0]
     assert clip.item() == 48.0
 
 
-def test_below_the_negative_clip_the_gradient_turns() -> None:
+def test_below_the_negative_clip_the_gradient_changes_its_sign() -> None:
     x = torch.tensor([-3.0, -1.0, 0.0, 0.5, 1.0, 4.0])
     passed, clip = gradients(Pact(clip=1.0, signed=True), x, torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0, 32.0]))
     assert passed.tolist() == [0.0, 0.0, 4.0, 8.0, 0.0, 0.0]
@@ -70,7 +70,7 @@ def test_gradients_are_those_of_clipping(
     assert torch.allclose(clip.double(), slope(lambda clip: clipped(x, clip), start), atol=1e-5)
 
 
-def test_a_clip_that_fell_to_zero_is_held_and_can_rise_again() -> None:
+def test_a_clip_below_zero_is_bounded_and_can_rise_again() -> None:
     quantizer = Pact(clip=1.0).build(torch.Size([3]))
     with torch.no_grad():
         quantizer.clip.fill_(-2.0)
@@ -81,7 +81,7 @@ def test_a_clip_that_fell_to_zero_is_held_and_can_rise_again() -> None:
     assert quantizer.clip.grad == 1.0
 
 
-def test_the_clip_has_a_decay_of_its_own() -> None:
+def test_the_clip_has_a_separate_weight_decay() -> None:
     quantizer = Pact(decay=2e-4).build(torch.Size([3]))
     (group,) = quantizer.parameter_groups()
     assert group.parameters == (quantizer.clip,)
@@ -89,13 +89,13 @@ def test_the_clip_has_a_decay_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("options", [{"bits": 0}, {"clip": 0.0}, {"bits": 1, "signed": True}, {"decay": -1.0}])
-def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Pact(**options)
 
 
 @given(st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=20), st.integers(2, 8), st.booleans())
-def test_nothing_inside_the_clip_moves_by_more_than_half_a_step(values: list[float], bits: int, signed: bool) -> None:
+def test_values_inside_the_clip_move_by_at_most_half_a_step(values: list[float], bits: int, signed: bool) -> None:
     x = torch.tensor(values, dtype=torch.float64)
     quantizer = PactQuantizer(Pact(bits=bits, signed=signed))
     clipped = x.clamp(-2.5 if signed else 0.0, 2.5)

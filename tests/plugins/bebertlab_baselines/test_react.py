@@ -43,10 +43,10 @@ def test_react_keeps_the_quantizer_contract(as_published: bool) -> None:
 
 
 def quantizer(*shift: float) -> ReactQuantizer:
-    made = React().build(torch.Size([len(shift)]))
+    react = React().build(torch.Size([len(shift)]))
     with torch.no_grad():
-        made.shift.copy_(torch.tensor(shift))
-    return made
+        react.shift.copy_(torch.tensor(shift))
+    return react
 
 
 def test_each_channel_has_its_threshold() -> None:
@@ -54,18 +54,18 @@ def test_each_channel_has_its_threshold() -> None:
     assert quantizer(0.5, 0.0, -0.5)(x).tolist() == [[-1.0, 1.0, -1.0], [1.0, -1.0, 1.0]]
 
 
-def test_where_the_last_dimension_varies_there_is_one_threshold() -> None:
+def test_a_last_dimension_of_varying_size_has_one_threshold() -> None:
     assert React().build(torch.Size([])).shift.shape == ()
 
 
 def test_the_gradient_is_that_of_the_polynomial() -> None:
     x = torch.tensor([[-1.5], [-1.0], [-0.25], [0.0], [0.75], [1.0]], requires_grad=True)
-    made = quantizer(0.0)
-    torch.autograd.backward(made(x), torch.tensor([[1.0], [2.0], [4.0], [8.0], [16.0], [32.0]]))
+    react = quantizer(0.0)
+    torch.autograd.backward(react(x), torch.tensor([[1.0], [2.0], [4.0], [8.0], [16.0], [32.0]]))
     assert x.grad is not None
     assert x.grad.flatten().tolist() == [0.0, 0.0, 6.0, 16.0, 8.0, 0.0]
-    assert made.shift.grad is not None
-    assert made.shift.grad.tolist() == [-30.0]
+    assert react.shift.grad is not None
+    assert react.shift.grad.tolist() == [-30.0]
 
 
 def test_both_gradients_agree_with_finite_differences(
@@ -73,25 +73,25 @@ def test_both_gradients_agree_with_finite_differences(
 ) -> None:
     start, upstream = matrix
     shift = torch.linspace(-0.3, 0.3, 7, dtype=torch.float64)
-    made = quantizer(*shift.tolist()).double()
+    react = quantizer(*shift.tolist()).double()
     x = start.clone().requires_grad_()
-    made(x).backward(upstream)
+    react(x).backward(upstream)
 
     def surrogate(x: Tensor, shift: Tensor) -> Tensor:
         v = (x - shift).clamp(-1, 1)
         return (upstream * (2 * v - v.abs() * v)).sum()
 
-    shift = made.shift.detach()
+    shift = react.shift.detach()
     assert x.grad is not None
-    assert made.shift.grad is not None
+    assert react.shift.grad is not None
     assert torch.allclose(x.grad, slope(lambda x: surrogate(x, shift), start), atol=1e-5)
-    assert torch.allclose(made.shift.grad, slope(lambda shift: surrogate(start, shift), shift), atol=1e-5)
+    assert torch.allclose(react.shift.grad, slope(lambda shift: surrogate(start, shift), shift), atol=1e-5)
 
 
 def test_thresholds_learn_as_biases_do() -> None:
-    made = quantizer(0.0, 0.0)
-    (group,) = made.parameter_groups()
-    assert group.parameters == (made.shift,)
+    react = quantizer(0.0, 0.0)
+    (group,) = react.parameter_groups()
+    assert group.parameters == (react.shift,)
     assert group.no_decay_group
 
 

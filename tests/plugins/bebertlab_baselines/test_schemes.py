@@ -34,7 +34,7 @@ PROBABILITIES = Site.ATTENTION_PROBABILITIES
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=repr)
-def test_a_model_trains_under_it(scheme: SchemeOptions) -> None:
+def test_a_model_trains_with_the_scheme(scheme: SchemeOptions) -> None:
     model = tiny_model(tiny_task(), scheme.spec()).train()
     tokens = torch.randint(1, 20, (4, 6), generator=torch.Generator().manual_seed(0))
     ones = torch.ones_like(tokens)
@@ -54,7 +54,7 @@ def test_every_weight_is_quantized_and_the_word_embedding_by_rows(scheme: Scheme
 
 
 @pytest.mark.parametrize("scheme", [XnorScheme, IrnetScheme, ReactScheme])
-def test_signs_leave_the_attention_probabilities_alone(
+def test_attention_probabilities_have_no_sign_quantizer(
     scheme: type[XnorScheme] | type[IrnetScheme] | type[ReactScheme],
 ) -> None:
     spec = scheme().spec()
@@ -67,7 +67,7 @@ def test_signs_leave_the_attention_probabilities_alone(
     assert weights_only.weights == spec.weights
 
 
-def test_dorefa_is_unsigned_where_nothing_is_negative() -> None:
+def test_dorefa_is_unsigned_for_non_negative_values() -> None:
     spec = DorefaScheme(weight_bits=3, activation_bits=2).spec()
     assert spec.activation == "relu"
     assert spec.weights[Site.POOLER] == Dorefa(bits=3, unit_range=False)
@@ -76,7 +76,7 @@ def test_dorefa_is_unsigned_where_nothing_is_negative() -> None:
     assert spec.inputs[Site.FFN_UP] == DorefaActivation(bits=2, signed=True)
 
 
-def test_pact_learns_its_clips_from_a_start() -> None:
+def test_pact_learns_its_clips_from_the_start_value() -> None:
     spec = PactScheme(clip=4.0).spec()
     assert spec.weights[Site.QUERY] == Dorefa(bits=4, unit_range=False)
     assert spec.inputs[Site.FFN_DOWN] == Pact(clip=4.0)
@@ -92,17 +92,17 @@ def test_bitnet_quantizes_linear_layers_only() -> None:
 
 
 @pytest.mark.parametrize("scheme", [XnorScheme, IrnetScheme, ReactScheme, DorefaScheme, PactScheme])
-def test_as_published_reaches_every_quantizer_that_knows_it(scheme: type[XnorScheme]) -> None:
+def test_as_published_reaches_every_quantizer_with_that_option(scheme: type[XnorScheme]) -> None:
     spec = scheme(as_published=True).spec()
-    told = [*spec.weights.values(), *spec.inputs.values(), *spec.attention.values()]
-    known = [one for one in told if hasattr(one, "as_published")]
+    notified = [*spec.weights.values(), *spec.inputs.values(), *spec.attention.values()]
+    known = [item for item in notified if hasattr(item, "as_published")]
     assert set(spec.weights.values()) <= set(known)
-    assert all(getattr(one, "as_published", True) for one in known)
+    assert all(getattr(item, "as_published", True) for item in known)
     assert XnorScheme(as_published=True).spec().inputs[Site.POOLER] == Xnor(as_published=True)
 
 
 @pytest.mark.parametrize("bits", [0, 5, 16])
-def test_bits_that_no_one_packs_are_refused(bits: int) -> None:
+def test_bits_that_cannot_be_packed_are_refused(bits: int) -> None:
     with pytest.raises(ValueError, match="weight_bits"):
         DorefaScheme(weight_bits=bits)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="activation_bits"):

@@ -65,7 +65,7 @@ def test_the_product_rule_gives_the_scale_its_true_derivative(
     assert torch.allclose(passed(options.build(start.shape), start, upstream), slope(surrogate, start), atol=1e-7)
 
 
-def test_a_granularity_that_is_none_is_refused() -> None:
+def test_an_unknown_granularity_is_refused() -> None:
     with pytest.raises(ValueError, match="granularity"):
         Xnor(granularity="column")  # type: ignore[arg-type]
 

@@ -20,7 +20,7 @@ def test_keeps_the_contract(classes: int, share: float, replacement: bool) -> No
     check_ensemble(BaggingOptions(share=share, replacement=replacement), classes)
 
 
-def test_every_member_draws_a_bootstrap_and_counts_the_same() -> None:
+def test_every_member_draws_a_bootstrap_with_equal_votes() -> None:
     bagging = BaggingOptions().build(2)
     first = bagging.first(0, data(4))
     assert (first.sampling, first.draws) == (Sampling.BOOTSTRAP, None)
@@ -29,14 +29,14 @@ def test_every_member_draws_a_bootstrap_and_counts_the_same() -> None:
     assert (result.weight, result.kept, result.next) == (1.0, True, None)
 
 
-def test_a_share_with_replacement_is_so_many_draws() -> None:
+def test_a_fraction_with_replacement_is_that_many_draws() -> None:
     first = BaggingOptions(share=0.3).build(2).first(0, data(10))
     assert (first.sampling, first.draws) == (Sampling.BOOTSTRAP, 3)
     assert first.weights.tolist() == [0.1] * 10
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.3, 30), (0.004, 1), (1.0, 100)])
-def test_a_share_without_replacement_is_a_subset(share: float, count: int) -> None:
+def test_a_fraction_without_replacement_is_a_subset(share: float, count: int) -> None:
     first = BaggingOptions(share=share, replacement=False).build(2).first(0, data(100))
     assert first.sampling is Sampling.SUBSET
     assert np.unique(first.weights[first.weights > 0]).tolist() == [1 / count]
@@ -46,7 +46,7 @@ def test_a_share_without_replacement_is_a_subset(share: float, count: int) -> No
 def test_members_and_seeds_draw_different_subsets() -> None:
     bagging = BaggingOptions(share=0.5, replacement=False).build(2)
     chosen = np.array([bagging.first(index, data(400, seed)).weights > 0 for index, seed in ((0, 0), (1, 0), (0, 1))])
-    overlaps = [(chosen[one] & chosen[other]).sum() for one, other in ((0, 1), (0, 2), (1, 2))]
+    overlaps = [(chosen[item] & chosen[other]).sum() for item, other in ((0, 1), (0, 2), (1, 2))]
     assert all(70 < overlap < 130 for overlap in overlaps)  # a quarter where they are independent
 
 
@@ -55,7 +55,7 @@ def test_members_do_not_wait_for_each_other() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5, float("nan")])
-def test_a_share_is_above_0_and_at_most_1(share: float) -> None:
+def test_a_fraction_is_above_0_and_at_most_1(share: float) -> None:
     with pytest.raises(ValueError, match="share"):
         BaggingOptions(share=share)
 
@@ -65,7 +65,7 @@ def test_a_single_model_keeps_the_contract(classes: int) -> None:
     check_ensemble(SingleOptions(), classes)
 
 
-def test_a_single_model_is_one_member_that_sees_every_example() -> None:
+def test_a_single_model_is_one_member_trained_on_every_example() -> None:
     assert SingleOptions.single
     single = SingleOptions().build(2)
     data = tiny_data(np.zeros(4, dtype=np.int64))

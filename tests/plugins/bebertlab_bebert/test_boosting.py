@@ -31,13 +31,13 @@ def test_keeps_the_contract(options: BoostingOptions, classes: int) -> None:
 
 
 @pytest.mark.parametrize("sampling", ["resample", "reweight"])
-def test_weights_reach_the_training_as_asked(sampling: Literal["resample", "reweight"]) -> None:
+def test_weights_are_used_as_configured(sampling: Literal["resample", "reweight"]) -> None:
     assert BoostingOptions(sampling=sampling).build(2).first(0, tiny_data(np.arange(3) % 2)).sampling is Sampling(
         sampling
     )
 
 
-def test_classes_decide_the_kind_of_boosting() -> None:
+def test_classes_determine_the_kind_of_boosting() -> None:
     assert isinstance(BoostingOptions().build(3), Samme)
     assert isinstance(BoostingOptions().build(1), AdaBoostR2)
     assert BoostingOptions().merger(3) == WeightedProbabilityOptions()
@@ -58,7 +58,7 @@ def reweighting(*, retries: int = 1, stop_at_perfect: bool = False, weight_floor
     )
 
 
-def test_kept_weights_are_shares() -> None:
+def test_kept_weights_are_normalized() -> None:
     result = reweighting().kept(2.0, 0.1, np.array([1.0, 3.0]))
     assert result.next is not None
     assert result.next.weights.tolist() == [0.25, 0.75]
@@ -88,7 +88,7 @@ def test_a_kept_member_ends_the_count_of_retries() -> None:
     assert result.next.retries == 0
 
 
-def test_after_a_perfect_member_the_weights_stay_or_it_ends() -> None:
+def test_after_a_perfect_member_the_weights_stay_or_boosting_ends() -> None:
     weights = np.array([0.9, 0.1])
     continued = reweighting().perfect(23.0, weights)
     assert continued.next is not None
@@ -110,7 +110,7 @@ def weighted(weights: list[float]) -> SampleWeights:
     return SampleWeights(sampling=Sampling.RESAMPLE, weights=np.array(weights))
 
 
-def test_samme_by_hand() -> None:
+def test_samme_weights_match_manual_calculation() -> None:
     labels = np.array([0, 1, 1, 0])
     predictions = np.array([0, 1, 1, 1])  # misses the last
     result = samme(2).update(0, weighted([0.25] * 4), logits(predictions, 2), tiny_data(labels))
@@ -120,7 +120,7 @@ def test_samme_by_hand() -> None:
     assert result.next.weights == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
 
 
-def test_three_classes_have_room_for_more_errors() -> None:
+def test_with_three_classes_a_larger_error_is_allowed() -> None:
     labels = np.array([0, 1, 2, 0, 1])
     predictions = np.array([0, 1, 0, 1, 2])  # error 0.6: worse than half, better than chance
     result = samme(3).update(0, weighted([0.2] * 5), logits(predictions, 3), tiny_data(labels))
@@ -165,7 +165,7 @@ def test_chance_and_worse_is_discarded(classes: int) -> None:
     )
 )
 def test_under_the_next_weights_the_member_is_as_good_as_chance(case: tuple[int, list[tuple[int, int, float]]]) -> None:
-    """The point of boosting: under the new weights, the member is of no use."""
+    """The principle of boosting: under the new weights, the member is as good as chance."""
     classes, rows = case
     labels, predictions, weights = (np.array(column) for column in zip(*rows, strict=True))
     sample_weights = SampleWeights(sampling=Sampling.RESAMPLE, weights=weights / weights.sum())
@@ -194,15 +194,15 @@ def reference(
         else:
             losses.append(1 - math.exp(-distance / worst))
     total = sum(weights)
-    error = sum(weight / total * one for weight, one in zip(weights, losses, strict=True))
+    error = sum(weight / total * item for weight, item in zip(weights, losses, strict=True))
     if error >= 0.5:
         return error, []
     beta = error / (1 - error)
-    raised = [weight * beta ** (1 - one) for weight, one in zip(weights, losses, strict=True)]
+    raised = [weight * beta ** (1 - item) for weight, item in zip(weights, losses, strict=True)]
     return error, [weight / sum(raised) for weight in raised]
 
 
-def test_r2_by_hand() -> None:
+def test_adaboost_r2_weights_match_manual_calculation() -> None:
     # distances 0, 0, 0, 2: losses 0, 0, 0, 1; e = 1/4; b = 1/3
     result = r2().update(
         0, weighted([0.25] * 4), np.array([[1.0], [2.0], [3.0], [6.0]]), tiny_data(np.array([1.0, 2, 3, 4]))
@@ -222,7 +222,7 @@ rows = st.lists(
 
 @pytest.mark.parametrize("loss", ["linear", "square", "exponential"])
 @given(rows=rows)
-def test_matches_the_steps_one_by_one(loss: Loss, rows: list[tuple[float, float, float]]) -> None:
+def test_weights_equal_those_of_separate_steps(loss: Loss, rows: list[tuple[float, float, float]]) -> None:
     predictions, labels, weights = (list(column) for column in zip(*rows, strict=True))
     error, following = reference(predictions, labels, weights, loss)
     result = r2(loss).update(0, weighted(weights), np.array(predictions)[:, None], tiny_data(np.array(labels)))
@@ -242,7 +242,7 @@ def test_a_perfect_member_has_a_bounded_weight() -> None:
     assert result.next.weights.tolist() == [0.9, 0.1]
 
 
-def test_an_error_of_a_half_is_too_much() -> None:
+def test_an_error_of_one_half_is_refused() -> None:
     result = r2().update(0, weighted([0.5, 0.5]), np.array([[1.0], [4.0]]), tiny_data(np.array([1.0, 2.0])))
     assert result.error == 0.5
     assert (result.kept, result.weight) == (False, 0.0)

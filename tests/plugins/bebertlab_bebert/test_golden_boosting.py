@@ -1,6 +1,6 @@
 """Members and merging against the published code of BEBERT.
 
-What its code does otherwise is worked out here from its numbers: it halves the weight of a classifier, lacks the term
+Differences of its code are computed here from its numbers: it halves the weight of a classifier, lacks the term
 for more than two classes, keeps members that are no better than chance, and merges without dividing by the weights.
 """
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 Case = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
-Tolerances = dict[str, dict[str, Any]]  #: by what they are of
+Tolerances = dict[str, dict[str, Any]]  #: tolerances by quantity
 FLOOR = 1e-10  #: an error below it counts as this much
 
 
-def test_every_case(golden: Callable[[str], Golden]) -> None:
+def test_weights_equal_those_of_the_reference(golden: Callable[[str], Golden]) -> None:
     vectors = golden("boosting").of("BEBERT/binarybert", "BEBERT/BiBERT")
     for case in vectors.cases:
         t = {name: x.double().numpy() for name, x in vectors.below(case["name"]).items()}
@@ -71,8 +71,8 @@ def regressor(t: Arrays) -> tuple[float, NDArray[Any]]:
     return -math.log(float(t["alpha"])), t["weights_out"].reshape(-1)
 
 
-def approx(wanted: float, tolerance: dict[str, Any]) -> Any:  # noqa: ANN401 - what pytest returns
-    return pytest.approx(wanted, rel=tolerance["rtol"], abs=tolerance["atol"])
+def approx(expected: float, tolerance: dict[str, Any]) -> Any:  # noqa: ANN401 - what pytest returns
+    return pytest.approx(expected, rel=tolerance["rtol"], abs=tolerance["atol"])
 
 
 def compare_merged(case: Case, t: Arrays, tolerance: Tolerances) -> None:
@@ -94,11 +94,11 @@ def compare_merged(case: Case, t: Arrays, tolerance: Tolerances) -> None:
         assert (merged.argmax(axis=1) == t["combined"]).all(), name
 
 
-def compare_votes(name: str, logits: Floats, weights: Floats, wanted: NDArray[Any]) -> None:
-    """A tie goes to the lowest class in the published code; here to the larger probability unless that is wanted."""
+def compare_votes(name: str, logits: Floats, weights: Floats, expected: NDArray[Any]) -> None:
+    """A tie goes to the lowest class in the published code; here to the larger probability by default."""
     classes = logits.shape[2]
     lowest = HardVoteOptions(tie="lowest_class").build(classes).merge(logits, weights)
-    assert (lowest.argmax(axis=1) == wanted).all(), name
+    assert (lowest.argmax(axis=1) == expected).all(), name
     votes = np.einsum("m,mnc->nc", weights, np.eye(classes)[logits.argmax(axis=2)])
     tied = votes >= votes.max(axis=1, keepdims=True) - 1e-9 * weights.sum()
     odds = np.exp(logits - logits.max(axis=2, keepdims=True))
@@ -106,4 +106,4 @@ def compare_votes(name: str, logits: Floats, weights: Floats, wanted: NDArray[An
     merged = HardVoteOptions().build(classes).merge(logits, weights).argmax(axis=1)
     assert (merged == np.where(tied, probability, -1.0).argmax(axis=1)).all(), name
     alone = tied.sum(axis=1) == 1
-    assert (merged[alone] == wanted[alone]).all(), name
+    assert (merged[alone] == expected[alone]).all(), name

@@ -32,7 +32,7 @@ def test_the_median_keeps_the_contract() -> None:
     check_merger(WeightedMedianOptions(), 1)
 
 
-def test_the_mean_by_hand() -> None:
+def test_the_mean_matches_manual_calculation() -> None:
     assert WeightedMean().merge(np.array([[[1.0]], [[5.0]]]), np.array([3.0, 1.0])).tolist() == [[2.0]]
 
 
@@ -40,7 +40,7 @@ def test_the_mean_by_hand() -> None:
     ("weights", "expected"),
     [([1, 1, 1], 2.0), ([5, 1, 1], 1.0), ([1, 1, 5], 9.0), ([2, 1, 1], 1.0), ([1, 1, 2], 2.0)],
 )
-def test_the_median_by_hand(weights: list[float], expected: float) -> None:
+def test_the_median_matches_manual_calculation(weights: list[float], expected: float) -> None:
     values = np.array([1.0, 2.0, 9.0])
     for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
         merged = WeightedMedian().merge(values[order][:, None, None], np.array(weights, dtype=float)[order])
@@ -72,7 +72,7 @@ def test_mean_probabilities_keep_the_contract(rule: MergerOptions, classes: int)
     check_merger(rule, classes)
 
 
-def test_mean_probabilities_by_hand() -> None:
+def test_mean_probabilities_match_manual_calculation() -> None:
     logits = np.log(np.array([[[0.2, 0.8]], [[0.6, 0.4]]]))
     weights = np.array([3.0, 1.0])
     assert MeanProbabilityOptions().build(2).merge(logits, weights) == pytest.approx(np.array([[0.4, 0.6]]))
@@ -80,13 +80,13 @@ def test_mean_probabilities_by_hand() -> None:
 
 
 def test_a_lighter_member_can_win_if_it_is_confident() -> None:
-    """What a hard vote of two members cannot do."""
+    """Unlike in a hard vote of two members."""
     logits = np.array([[[0.1, 0.0]], [[0.0, 5.0]]])
     assert WeightedProbabilityOptions().build(2).merge(logits, np.array([1.1, 1.0])).argmax() == 1
 
 
-def test_members_on_another_scale_do_not_drown_the_others() -> None:
-    """What a sum of logits gets wrong."""
+def test_members_with_larger_logits_do_not_dominate() -> None:
+    """Unlike in a sum of logits."""
     logits = np.array([[[50.0, 0.0]], [[0.0, 2.0]], [[0.0, 2.0]]])
     assert logits.sum(axis=0).argmax() == 0
     assert MeanProbabilityOptions().build(2).merge(logits, np.ones(3)).argmax() == 1
@@ -113,14 +113,14 @@ def test_counts_weighted_votes() -> None:
     assert HardVote().merge(logits, np.array([1.0, 1.0, 2.0])) == pytest.approx(np.array([[0.25, 0.75]]))
 
 
-def test_of_two_members_the_heavier_one_decides() -> None:
+def test_the_heavier_of_two_members_wins() -> None:
     logits = np.random.default_rng(0).standard_normal((2, 50, 3))
     merged = HardVote().merge(logits, np.array([1.0, 1.1]))
     assert (merged.argmax(axis=1) == logits[1].argmax(axis=1)).all()
     assert (merged.argmax(axis=1) != logits[0].argmax(axis=1)).any()
 
 
-def test_a_tie_goes_to_the_larger_probability_then_to_the_lower_class() -> None:
+def test_ties_go_to_the_larger_probability_then_to_the_lower_class() -> None:
     sure, unsure = [0.0, 5.0], [1.0, 0.0]
     weights = np.array([0.1 + 0.2, 0.3])  # tied up to rounding
     assert HardVote().merge(np.array([[unsure], [sure]]), weights).argmax() == 1
@@ -133,7 +133,7 @@ def test_votes_on_a_regression_are_refused() -> None:
         HardVoteOptions().build(1)
 
 
-def test_a_tie_goes_to_the_lower_class_where_that_is_set() -> None:
+def test_ties_go_to_the_lower_class_where_configured() -> None:
     lowest = HardVoteOptions(tie="lowest_class").build(2)
     assert lowest.merge(np.array([[[1.0, 0.0]], [[0.0, 5.0]]]), np.array([0.1 + 0.2, 0.3])).argmax() == 0
     assert lowest.merge(np.array([[[1.0, 0.0]], [[0.0, 5.0]]]), np.array([0.3, 0.1 + 0.2])).argmax() == 0

@@ -15,7 +15,7 @@ from bebertlab_bebert.variants import BebertA, BebertB, BebertC
     ],
     ids=str,
 )
-def test_phases_are_those_of_the_scripts(
+def test_phases_equal_those_of_the_scripts(
     variant: DistillationOptions, expected: list[tuple[tuple[str, ...], int, float]]
 ) -> None:
     phases = variant.phases()

@@ -1,4 +1,4 @@
-"""The procedure, its phases spelled out and against the published training loop."""
+"""The distillation: its phases explicitly, and compared with the published training loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bebertlab_bibert import BibertPrediction, Direction, DirectionMatchingDisti
 if TYPE_CHECKING:
     from tests.conftest import Golden
 
-#: our switches and taps by their names
+#: switches and taps by their published names
 SWITCHES = {
     "query_distill": "query",
     "key_distill": "key",
@@ -40,7 +40,7 @@ PARTS = {
 }
 
 
-def test_all_is_learned_at_once() -> None:
+def test_all_losses_are_learned_in_one_phase() -> None:
     (phase,) = DirectionMatchingDistillation().phases()
     assert phase.losses == (BibertPrediction(labels_weight=0.5), Direction())
     assert phase.learning_rate_factor == 1.0
@@ -88,33 +88,37 @@ def compare(vectors: Golden, case: dict[str, Any]) -> None:
         leaf.requires_grad_()
     if regression:  # the vectors have three logits, the first is the value
         student, teacher = (evolve(x, logits=x.logits[:, :1]) for x in (student, teacher))
-    found: dict[str, Tensor] = {}
+    actual: dict[str, Tensor] = {}
     for loss in options.phases()[0].losses:
         terms = loss.build(student.logits.shape[1])(student, teacher, batch_of(vectors, regression))
-        found |= {term: value.mean() for term, value in terms.items()}
-    total = torch.stack(list(found.values())).sum()
+        actual |= {term: value.mean() for term, value in terms.items()}
+    total = torch.stack(list(actual.values())).sum()
     torch.testing.assert_close(total, vectors.tensors[f"{name}/loss"], **tolerance["loss values"])
     for part, ours in PARTS.items():
         if f"{name}/{part}" in vectors.tensors:
-            value = sum((found[term] for term in ours if term in found), torch.tensor(0.0))
+            value = sum((actual[term] for term in ours if term in actual), torch.tensor(0.0))
             torch.testing.assert_close(value, vectors.tensors[f"{name}/{part}"], **tolerance["loss values"])
     torch.autograd.backward(total)
-    wanted = {
+    expected = {
         key.removeprefix(f"{name}/grad_"): x for key, x in vectors.tensors.items() if key.startswith(f"{name}/grad_")
     }
-    assert wanted
-    for place, gradient in wanted.items():
-        torch.testing.assert_close(leaves[place].grad, gradient, **tolerance["grads"])
-    assert not [place for place, x in leaves.items() if place not in wanted and x.grad is not None and x.grad.any()]
+    assert expected
+    for position, gradient in expected.items():
+        torch.testing.assert_close(leaves[position].grad, gradient, **tolerance["grads"])
+    assert not [
+        position for position, x in leaves.items() if position not in expected and x.grad is not None and x.grad.any()
+    ]
 
 
 def outputs(vectors: Golden, who: str) -> Outputs:
-    found = {name.removeprefix(f"in/{who}/"): x.clone() for name, x in vectors.tensors.items() if f"in/{who}/" in name}
+    actual = {name.removeprefix(f"in/{who}/"): x.clone() for name, x in vectors.tensors.items() if f"in/{who}/" in name}
     taps = {
-        tap: tuple(found[f"{kind}_{place}"] for place in range(sum(name.startswith(f"{kind}_") for name in found)))
+        tap: tuple(
+            actual[f"{kind}_{position}"] for position in range(sum(name.startswith(f"{kind}_") for name in actual))
+        )
         for kind, tap in TAPS.items()
     }
-    return Outputs(logits=found["logits"], taps=taps)
+    return Outputs(logits=actual["logits"], taps=taps)
 
 
 def batch_of(vectors: Golden, regression: bool) -> Batch:

@@ -31,8 +31,8 @@ Models = list[tuple["Golden", ImporterOptions]]
 @pytest.fixture(scope="module")
 def models(golden_models: Callable[..., dict[str, Golden]]) -> Models:
     """All golden models of a published code that this plugin reads, each with its importer."""
-    found = golden_models("BiBERT", "BEBERT/BiBERT").values()
-    return [(vectors, IMPORTERS[vectors.code()]()) for vectors in found]
+    actual = golden_models("BiBERT", "BEBERT/BiBERT").values()
+    return [(vectors, IMPORTERS[vectors.code()]()) for vectors in actual]
 
 
 def model_of(vectors: Golden, importer: ImporterOptions) -> BertClassifier:
@@ -40,20 +40,20 @@ def model_of(vectors: Golden, importer: ImporterOptions) -> BertClassifier:
     return BertClassifier.from_checkpoint(checkpoint).eval()
 
 
-def test_outputs(models: Models) -> None:
+def test_outputs_equal_the_published_ones(models: Models) -> None:
     for vectors, importer in models:
         model, batch = model_of(vectors, importer), vectors.batch()
         outputs = model(batch, frozenset(TAPS.values()))
-        found = {"logits": outputs.logits, "loss": vectors.loss(outputs.logits)}
-        found |= {f"{kind}_{i}": x for kind, tap in TAPS.items() for i, x in enumerate(outputs.taps[tap])}
-        wanted = vectors.below("out")
-        assert found.keys() == wanted.keys()
+        actual = {"logits": outputs.logits, "loss": vectors.loss(outputs.logits)}
+        actual |= {f"{kind}_{i}": x for kind, tap in TAPS.items() for i, x in enumerate(outputs.taps[tap])}
+        expected = vectors.below("out")
+        assert actual.keys() == expected.keys()
         (tolerance,) = (value for what, value in vectors.meta["tolerance"].items() if "logits" in what)
-        for what, tensor in wanted.items():
-            torch.testing.assert_close(found[what], tensor, **tolerance)
+        for what, tensor in expected.items():
+            torch.testing.assert_close(actual[what], tensor, **tolerance)
 
 
-def test_gradients(models: Models) -> None:
+def test_gradients_equal_the_published_ones(models: Models) -> None:
     for vectors, importer in models:
         model, batch = model_of(vectors, importer), vectors.batch()
         torch.autograd.backward(vectors.loss(model(batch).logits))
@@ -61,17 +61,17 @@ def test_gradients(models: Models) -> None:
         tolerance = vectors.meta["tolerance"]["grads"]
         stored = vectors.below("grad")
         assert stored
-        for name, wanted in stored.items():
+        for name, expected in stored.items():
             path, what = name.rsplit(".", 1)
-            found = parameters[name if name in parameters else f"{path}.branches.0.{what}"].grad
-            assert found is not None
+            actual = parameters[name if name in parameters else f"{path}.branches.0.{what}"].grad
+            assert actual is not None
             # the bias of the keys has hardly any effect: its gradient may be float noise around 0
-            nearly = max(float(wanted.abs().max()) * tolerance["atol_fraction_of_max"], 1e-7)
-            assert ((found - wanted).abs() <= nearly + tolerance["rtol"] * wanted.abs()).all(), name
+            nearly = max(float(expected.abs().max()) * tolerance["atol_fraction_of_max"], 1e-7)
+            assert ((actual - expected).abs() <= nearly + tolerance["rtol"] * expected.abs()).all(), name
 
 
-def test_zeros_that_count_as_one_are_another_model(models: Models) -> None:
-    """The vectors tell a third value from two."""
+def test_a_positive_sign_of_zero_changes_the_outputs(models: Models) -> None:
+    """The golden outputs distinguish a third value."""
     for vectors, importer in models:
         if isinstance(importer, BibertImporter):  # BEBERT's vectors are chosen so that no score is 0
             logits = model_of(vectors, BibertImporter(as_published=False))(vectors.batch()).logits.detach()

@@ -26,13 +26,13 @@ def options_of(case: dict[str, Any], code: str) -> QuantizerOptions:
     raise ValueError(f"{case['name']}: there is no quantizer '{kind}' here")
 
 
-def test_weights(golden: Callable[[str], Golden]) -> None:
+def test_weights_equal_the_published_ones(golden: Callable[[str], Golden]) -> None:
     vectors = golden("weight_quant").of("BiBERT", "BEBERT/BiBERT")
     for case in vectors.cases:
         compare(vectors, case)
 
 
-def test_activations(golden: Callable[[str], Golden]) -> None:
+def test_activations_equal_the_published_ones(golden: Callable[[str], Golden]) -> None:
     vectors = golden("act_quant").of("BiBERT", "BEBERT/BiBERT")
     for case in vectors.cases:
         compare(vectors, case)
@@ -47,5 +47,5 @@ def compare(vectors: Golden, case: dict[str, Any]) -> None:
     left_out = t.get("sensitive", torch.zeros_like(x)).bool()
     close = torch.isclose(y, t["out"], **tolerance["out"]) | left_out
     assert close.all(), f"{name}: out"
-    wanted = upstream if case["grad_is_upstream"] else t["grad"]
-    torch.testing.assert_close(x.grad, wanted, **tolerance["grad"], msg=lambda text: f"{name}: grad: {text}")
+    expected = upstream if case["grad_is_upstream"] else t["grad"]
+    torch.testing.assert_close(x.grad, expected, **tolerance["grad"], msg=lambda text: f"{name}: grad: {text}")

@@ -18,7 +18,7 @@ QUERY = "bert.encoder.layer.0.attention.self.query"
 
 @pytest.fixture
 def published() -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A full-precision model with what the published code has besides, and its settings."""
+    """A full-precision model with the additional tensors of the published code, and its settings."""
     model = tiny_model(tiny_task(), seed=3)
     tensors = dict(model.state_dict())
     for name in [name for name in tensors if ".attention.self.query.weight" in name]:
@@ -38,7 +38,7 @@ def published() -> tuple[dict[str, Tensor], dict[str, Any]]:
     ("importer", "scheme"), [(BibertImporter, BibertScheme), (BebertBibertImporter, BebertBibertScheme)]
 )
 @pytest.mark.parametrize("as_published", [False, True])
-def test_weights_keep_their_place_and_the_rest_is_left_out(
+def test_weights_are_renamed_and_unused_ones_omitted(
     published: tuple[dict[str, Tensor], dict[str, Any]],
     importer: type[BibertImporter] | type[BebertBibertImporter],
     scheme: type[BibertScheme] | type[BebertBibertScheme],
@@ -46,11 +46,11 @@ def test_weights_keep_their_place_and_the_rest_is_left_out(
 ) -> None:
     tensors, config = published
     checkpoint = importer(as_published=as_published).read(tensors, config)
-    wanted = apply_spec(tiny_model(tiny_task(), seed=3).checkpoint(), scheme(as_published=as_published).spec())
-    assert checkpoint.spec == wanted.spec
-    assert checkpoint.architecture == wanted.architecture
-    assert checkpoint.tensors.keys() == wanted.tensors.keys()
-    assert all(torch.equal(tensor, wanted.tensors[name]) for name, tensor in checkpoint.tensors.items())
+    expected = apply_spec(tiny_model(tiny_task(), seed=3).checkpoint(), scheme(as_published=as_published).spec())
+    assert checkpoint.spec == expected.spec
+    assert checkpoint.architecture == expected.architecture
+    assert checkpoint.tensors.keys() == expected.tensors.keys()
+    assert all(torch.equal(tensor, expected.tensors[name]) for name, tensor in checkpoint.tensors.items())
     BertClassifier.from_checkpoint(checkpoint)
 
 
@@ -68,11 +68,11 @@ def test_names_of_old_checkpoints(published: tuple[dict[str, Tensor], dict[str, 
         name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): x
         for name, x in tensors.items()
     }
-    found = BibertImporter().read(renamed, config).tensors
-    assert all(torch.equal(x, found[name]) for name, x in BibertImporter().read(tensors, config).tensors.items())
+    actual = BibertImporter().read(renamed, config).tensors
+    assert all(torch.equal(x, actual[name]) for name, x in BibertImporter().read(tensors, config).tensors.items())
 
 
-def test_a_narrow_attention_has_a_head_size_of_its_own(published: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
+def test_a_narrow_attention_has_a_different_head_size(published: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
     tensors, config = published
     width = 8
     narrow = {
@@ -80,8 +80,8 @@ def test_a_narrow_attention_has_a_head_size_of_its_own(published: tuple[dict[str
         for name, x in tensors.items()
     }
     narrow |= {name: x[:, :width] for name, x in tensors.items() if name.endswith("attention.output.dense.weight")}
-    found = BibertImporter().read(narrow, {**config, "dyna_hidden_size": width})
-    assert (found.architecture.heads, found.architecture.head_size) == (2, 4)
+    actual = BibertImporter().read(narrow, {**config, "dyna_hidden_size": width})
+    assert (actual.architecture.heads, actual.architecture.head_size) == (2, 4)
     with pytest.raises(UserError, match="dyna_hidden_size 9 is not a multiple of num_attention_heads 2"):
         BibertImporter().read(narrow, {**config, "dyna_hidden_size": 9})
 
@@ -109,7 +109,7 @@ def test_settings_that_do_not_fit_are_refused(
 def test_a_model_in_full_precision_is_refused(published: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
     tensors, config = published
     silent = {name: value for name, value in config.items() if name not in ("weight_bits", "input_bits")}
-    BibertImporter().read(tensors, silent)  # its tensors say what it is
+    BibertImporter().read(tensors, silent)  # its tensors identify it
     plain = dict(tiny_model(tiny_task(), seed=3).state_dict())
     with pytest.raises(UserError, match="lacks weight_bits and input_bits, and no tensor is one of a BiBERT"):
         BibertImporter().read(plain, silent)
@@ -123,7 +123,7 @@ def test_other_checkpoints_are_refused(published: tuple[dict[str, Tensor], dict[
         BibertImporter().read({name: x for name, x in tensors.items() if "classifier" not in name}, config)
 
 
-def test_a_checkpoint_of_signs_alone_is_refused(published: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
+def test_a_checkpoint_of_signs_without_scales_is_refused(published: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
     tensors, config = published
     signs = {name: x.sign() if name == f"{QUERY}.weight" else x for name, x in tensors.items()}
     with pytest.raises(UserError, match=r"only signs: .* lacks the scales"):

@@ -53,36 +53,36 @@ def test_keeps_the_loss_contract(per_example: bool, include_padding: bool, only:
 
 
 @given(st.integers(0, 2**31), st.booleans(), st.booleans())
-def test_equal_directions_are_no_loss_and_opposite_ones_two_a_layer(
+def test_equal_directions_have_no_loss_and_opposite_ones_2_per_layer(
     seed: int, per_example: bool, include_padding: bool
 ) -> None:
     options = Direction(per_example=per_example, include_padding=include_padding)
     student, lengths = outputs(seed), batch((5, 3, 2))
-    for factor, wanted in ((0.5, 0.0), (-3.0, 2.0)):
-        found = terms(options, student, mapped(student, lambda _, x, by=factor: by * x), lengths)
-        assert found.keys() == set(TERMS.values())
+    for factor, expected in ((0.5, 0.0), (-3.0, 2.0)):
+        actual = terms(options, student, mapped(student, lambda _, x, by=factor: by * x), lengths)
+        assert actual.keys() == set(TERMS.values())
         for tap, name in TERMS.items():
             layers = LAYERS + 1 if tap is Tap.HIDDEN else LAYERS
-            assert torch.allclose(found[name], torch.full_like(found[name], wanted * layers), atol=1e-5)
+            assert torch.allclose(actual[name], torch.full_like(actual[name], expected * layers), atol=1e-5)
 
 
-def test_every_switch_is_one_of_its_own() -> None:
+def test_every_switch_is_independent() -> None:
     student, teacher = outputs(0), outputs(1)
     everything = terms(Direction(), student, teacher)
     for tap, name in TERMS.items():
         only: dict[str, Any] = {other.value.removesuffix("_similarity"): other is tap for other in TERMS}
         options = Direction(**only)
         assert options.build(2).student_taps == options.build(2).teacher_taps == {tap}
-        (found,) = terms(options, student, teacher).items()
-        assert found == (name, everything[name])
+        (actual,) = terms(options, student, teacher).items()
+        assert actual == (name, everything[name])
 
 
-def test_nothing_to_learn_is_refused() -> None:
+def test_a_loss_without_terms_is_refused() -> None:
     with pytest.raises(ValueError, match="all false, so nothing would be learned"):
         Direction(query=False, key=False, value=False, hidden=False)
 
 
-def test_padding_can_be_left_out() -> None:
+def test_padding_can_be_excluded() -> None:
     student, teacher, lengths = outputs(0), outputs(1), batch((5, 3, 1))
     padded = ~lengths.mask
 
@@ -109,32 +109,32 @@ def test_similarities_of_masked_keys_count_as_zeros() -> None:
         assert torch.equal(value, terms(Direction(), zero, teacher)[name])
 
 
-def test_a_deeper_teacher_gives_the_last_layer_of_each_block() -> None:
+def test_a_deeper_teacher_is_read_at_the_last_layer_of_each_block() -> None:
     student, deep = outputs(0), outputs(1, layers=2 * LAYERS)
     chosen = {tap: deep.taps[tap][1::2] for tap in SIMILARITIES} | {Tap.HIDDEN: deep.taps[Tap.HIDDEN][::2]}
-    wanted = terms(Direction(), student, evolve(deep, taps=chosen))
-    assert terms(Direction(), student, deep) == wanted
+    expected = terms(Direction(), student, evolve(deep, taps=chosen))
+    assert terms(Direction(), student, deep) == expected
     with pytest.raises(UserError, match=r"'direction': .*not a multiple"):
         terms(Direction(), student, outputs(1, layers=3))
     assert terms(Direction(layers="last"), student, outputs(1, layers=3))
 
 
-def test_examples_do_not_matter_to_each_other_only_where_so_told() -> None:
+def test_examples_are_independent_only_where_configured() -> None:
     student, teacher = outputs(0), outputs(1)
     alone = [mapped(x, lambda _, y: y[:1]) for x in (student, teacher)]
     of = batch()
-    one = Batch(
+    item = Batch(
         positions=of.positions[:1],
         tokens=of.tokens[:1],
         segments=of.segments[:1],
         mask=of.mask[:1],
         labels=of.labels[:1],
     )
-    found = terms(Direction(per_example=True), alone[0], alone[1], one)
+    actual = terms(Direction(per_example=True), alone[0], alone[1], item)
     for name, value in terms(Direction(per_example=True), student, teacher).items():
-        assert torch.allclose(found[name], value[:1])
+        assert torch.allclose(actual[name], value[:1])
     for name, value in terms(Direction(), student, teacher).items():
-        assert not torch.allclose(found[name], value)
+        assert not torch.allclose(actual[name], value)
 
 
 def prediction_terms(options: BibertPrediction, student: Tensor, teacher: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -149,26 +149,26 @@ def test_prediction_keeps_the_loss_contract(weight: float) -> None:
     check_loss(BibertPrediction(labels_weight=weight))
 
 
-def test_teacher_and_labels_by_hand() -> None:
+def test_teacher_and_labels_match_manual_calculation() -> None:
     student, teacher = torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([[0.0, 0.0]])
-    found = prediction_terms(BibertPrediction(), student, teacher, torch.tensor([0]))
+    actual = prediction_terms(BibertPrediction(), student, teacher, torch.tensor([0]))
     soft = -0.5 * (math.log(0.25) + math.log(0.75))
-    assert found["prediction"].tolist() == pytest.approx([soft / 2])  # the mean of two classes
-    assert found["labels"].tolist() == pytest.approx([-0.5 * math.log(0.25)])
+    assert actual["prediction"].tolist() == pytest.approx([soft / 2])  # the mean of two classes
+    assert actual["labels"].tolist() == pytest.approx([-0.5 * math.log(0.25)])
 
 
-def test_labels_can_be_left_out() -> None:
-    found = prediction_terms(
+def test_labels_can_be_excluded() -> None:
+    actual = prediction_terms(
         BibertPrediction(labels_weight=0.0), torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([0])
     )
-    assert found.keys() == {"prediction"}
+    assert actual.keys() == {"prediction"}
 
 
 def test_regression_learns_the_teacher_and_not_the_labels() -> None:
     student = torch.tensor([[1.0], [3.0]])
-    found = prediction_terms(BibertPrediction(), student, torch.tensor([[0.5], [5.0]]), torch.tensor([9.0, 9.0]))
-    assert found.keys() == {"prediction"}
-    assert found["prediction"].tolist() == [0.25, 4.0]
+    actual = prediction_terms(BibertPrediction(), student, torch.tensor([[0.5], [5.0]]), torch.tensor([9.0, 9.0]))
+    assert actual.keys() == {"prediction"}
+    assert actual["prediction"].tolist() == [0.25, 4.0]
 
 
 def test_a_negative_weight_is_refused() -> None:
@@ -185,7 +185,7 @@ def tensor(seed: int, *, dtype: torch.dtype = torch.float32) -> Tensor:
 
 @pytest.mark.parametrize("per_example", [False, True])
 @given(SEEDS, st.floats(1e-3, 1e3))
-def test_only_the_direction_counts(per_example: bool, seed: int, size: float) -> None:
+def test_only_the_direction_is_compared(per_example: bool, seed: int, size: float) -> None:
     u, v = tensor(seed), tensor(seed + 1)
     distance = direction_distance(u, v, per_example=per_example)
     assert torch.allclose(direction_distance(size * u, v, per_example=per_example), distance, atol=1e-6)
@@ -195,7 +195,7 @@ def test_only_the_direction_counts(per_example: bool, seed: int, size: float) ->
     assert torch.allclose(opposite, torch.full_like(distance, 2.0))
 
 
-def test_the_angle_by_hand() -> None:
+def test_the_angle_matches_manual_calculation() -> None:
     u, v = torch.tensor([[[2.0, 0.0]]]), torch.tensor([[[3.0, 3.0]]])
     assert float(direction_distance(u, v)) == pytest.approx(2 * math.sin(math.pi / 8))
 
@@ -207,10 +207,10 @@ def test_the_gradient_is_that_of_the_formula(per_example: bool, seed: int) -> No
     upstream = torch.rand(3 if per_example else (), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     over = (1, 2) if per_example else (0, 1, 2)
     parts = [x / torch.linalg.vector_norm(x, dim=over, keepdim=True) for x in (u, v)]
-    wanted = torch.linalg.vector_norm(parts[0] - parts[1], dim=over)
-    found = direction_distance(u, v, per_example=per_example)
-    assert torch.allclose(found, wanted)
-    (found_gradient,), (wanted_gradient,) = (torch.autograd.grad((x * upstream).sum(), u) for x in (found, wanted))
+    expected = torch.linalg.vector_norm(parts[0] - parts[1], dim=over)
+    actual = direction_distance(u, v, per_example=per_example)
+    assert torch.allclose(actual, expected)
+    (found_gradient,), (wanted_gradient,) = (torch.autograd.grad((x * upstream).sum(), u) for x in (actual, expected))
     assert torch.allclose(found_gradient, wanted_gradient, atol=1e-12)
 
 
@@ -222,19 +222,19 @@ def test_finite_differences() -> None:
 
 @pytest.mark.parametrize("short", [0.0, 1e-20])
 @pytest.mark.parametrize("per_example", [False, True])
-def test_what_has_no_direction_is_one_away_and_not_pulled(short: float, per_example: bool) -> None:
+def test_a_zero_vector_has_distance_1_and_no_gradient(short: float, per_example: bool) -> None:
     u, v = tensor(0), tensor(1)
     cases = [(short * u, v, 1.0), (u, short * v, 1.0), (short * u, short * v, 0.0), (u, u.clone(), 0.0)]
-    for student, teacher, wanted in cases:
+    for student, teacher, expected in cases:
         student = student.clone().requires_grad_()
         distance = direction_distance(student, teacher, per_example=per_example)
-        assert torch.allclose(distance, torch.full_like(distance, wanted))
+        assert torch.allclose(distance, torch.full_like(distance, expected))
         torch.autograd.backward(distance.sum())
         assert student.grad is not None
         assert not student.grad.any()
 
 
-def test_one_example_without_a_direction_leaves_the_others_alone() -> None:
+def test_a_zero_vector_does_not_change_other_examples() -> None:
     u, v = tensor(0), tensor(1)
     u[1] = 0.0
     u.requires_grad_()
@@ -244,7 +244,7 @@ def test_one_example_without_a_direction_leaves_the_others_alone() -> None:
     assert [bool(row.any()) for row in u.grad] == [True, False, True]
 
 
-def test_half_precision_of_one_side_is_compared_in_single() -> None:
+def test_mixed_precision_is_compared_in_single_precision() -> None:
     u, v = tensor(0).bfloat16().requires_grad_(), tensor(1)
     distance = direction_distance(u, v)
     assert distance.dtype == torch.float32

@@ -24,17 +24,17 @@ def test_keeps_the_quantizer_contract(as_published: bool) -> None:
     check_quantizer(Bibert(as_published=as_published))
 
 
-def test_a_row_is_centred_and_scaled_by_what_it_was() -> None:
+def test_a_row_is_centred_and_scaled_by_its_original_mean() -> None:
     x = torch.tensor([[1.0, 2.0, 3.0], [-4.0, 0.0, 1.0], [2.0, 2.0, 2.0]])
     levels = {False: [[-1, 1, 1], [-1, 1, 1], [1, 1, 1]], True: [[-1, 0, 1], [-1, 1, 1], [0, 0, 0]]}
-    for as_published, wanted in levels.items():
+    for as_published, expected in levels.items():
         codes = Bibert(as_published=as_published).build(x.shape).encode(x)
-        assert codes.levels.tolist() == wanted
+        assert codes.levels.tolist() == expected
         assert torch.allclose(codes.step, torch.tensor([[2.0], [5 / 3], [2.0]]))
         assert codes.bits == (2 if as_published else 1)
 
 
-def test_the_gradient_is_cut_off_beyond_one_and_then_centred() -> None:
+def test_the_gradient_is_clipped_at_1_and_then_centred() -> None:
     x = torch.tensor([[-1.0, 0.0, 0.5, 3.5, -3.0]], requires_grad=True)  # its mean is 0
     Bibert().build(x.shape)(x).backward(torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]]))
     assert x.grad is not None
@@ -47,14 +47,14 @@ def test_the_gradient_is_that_of_the_published_expression(rows: int, columns: in
     generator = torch.Generator().manual_seed(seed)
     x = size * torch.randn(rows, columns, generator=generator, dtype=torch.float64)
     upstream = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
-    found, wanted = x.clone().requires_grad_(), x.clone().requires_grad_()
-    Bibert().build(x.shape)(found).backward(upstream)
-    torch.autograd.backward((wanted - wanted.mean(-1, keepdim=True)).clamp(-1, 1), upstream)
-    assert torch.allclose(_gradient(found), _gradient(wanted), atol=1e-12)
-    assert torch.allclose(_gradient(found).sum(-1), torch.zeros(rows, dtype=torch.float64), atol=1e-12)
+    actual, expected = x.clone().requires_grad_(), x.clone().requires_grad_()
+    Bibert().build(x.shape)(actual).backward(upstream)
+    torch.autograd.backward((expected - expected.mean(-1, keepdim=True)).clamp(-1, 1), upstream)
+    assert torch.allclose(_gradient(actual), _gradient(expected), atol=1e-12)
+    assert torch.allclose(_gradient(actual).sum(-1), torch.zeros(rows, dtype=torch.float64), atol=1e-12)
 
 
-def test_published_layers(golden: Callable[[str], Golden]) -> None:
+def test_linear_layers_equal_the_published_ones(golden: Callable[[str], Golden]) -> None:
     vectors = golden("quant_linear").of("BiBERT", "BEBERT/BiBERT")
     tolerance = vectors.meta["tolerance"]
     for case in vectors.cases:
@@ -128,7 +128,7 @@ def test_sign_keeps_the_quantizer_contract(options: dict[str, bool]) -> None:
 
 
 @pytest.mark.parametrize("options", EVERY)
-def test_values_and_gradient_by_hand(options: dict[str, bool]) -> None:
+def test_values_and_gradient_match_manual_calculation(options: dict[str, bool]) -> None:
     x = torch.tensor([[-9.0, -1.0, 0.0, 0.5, 1.0, 12.5]], requires_grad=True)
     y = Sign(**options).build(torch.Size([6]))(x)
     torch.autograd.backward(y, torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]))
@@ -168,7 +168,7 @@ def test_sign_compiles(scaled: bool) -> None:
     check_quantizer(Sign(scaled=scaled), compiled=True)
 
 
-def test_factors_hand_on_the_gradient_of_the_product_and_it_stays_finite() -> None:
+def test_factors_pass_a_finite_gradient_of_the_product() -> None:
     quantizer = Sign(scaled=True).build(torch.Size([3]))
     for numbers, expected in (([0.5, -0.5, 2.0], [3.0, 3.0, 0.0]), ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0])):
         x = torch.tensor(numbers, requires_grad=True)
@@ -185,7 +185,7 @@ def test_boolean_keeps_the_quantizer_contract(as_in_paper: bool) -> None:
 
 
 @pytest.mark.parametrize("as_in_paper", [False, True])
-def test_boolean_values_and_gradient_by_hand(as_in_paper: bool) -> None:
+def test_boolean_values_and_gradient_match_manual_calculation(as_in_paper: bool) -> None:
     x = torch.tensor([-10_000.0, -1.0, -0.125, 0.0, -0.0, 0.5, 1.0, 2.0], requires_grad=True)
     y = Bool(as_in_paper=as_in_paper).build(torch.Size([]))(x)
     y.sum().backward()

@@ -33,12 +33,12 @@ SETTINGS = {
 
 
 def recipe(name: str, codec: Codec, **changes: object) -> Recipe:
-    registry, faults = load_plugins().registry, ErrorCollector()
+    registry, errors = load_plugins().registry, ErrorCollector()
     document = read_recipe(RECIPES / name)
     for path, value in changes.items():
         document = set_value(document, path.replace("__", "."), value, "a test", registry)
-    read = structure_recipe(document, OptionsCodec(registry), faults)
-    faults.raise_all()
+    read = structure_recipe(document, OptionsCodec(registry), errors)
+    errors.raise_all()
     assert read is not None
     return read
 
@@ -71,7 +71,7 @@ def test_members_train_as_the_scripts_of_bebert_do(task: str, codec: Codec) -> N
 
 
 @pytest.mark.parametrize("name", ["bibert.yaml", "bebert-bibert.yaml"])
-def test_generated_data_and_random_weights_take_settings_of_their_own(name: str, codec: Codec) -> None:
+def test_generated_data_and_random_weights_have_adapted_settings(name: str, codec: Codec) -> None:
     read = recipe(name, codec, task__kind="minigrammar", encoder__kind="tiny")
     rates = {
         stage.train.learning_rate for stage in read.stages.values() if isinstance(stage, DistillStage | MembersStage)

@@ -25,14 +25,14 @@ def test_everything_is_one_bit_without_softmax(
     assert spec.activation is None
 
 
-def test_only_the_copy_scales_the_signs_of_q_k_and_v() -> None:
+def test_only_the_bebert_copy_scales_the_signs_of_q_k_and_v() -> None:
     for scheme, scaled in ((BibertScheme(), False), (BebertBibertScheme(), True)):
         for site in (Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE):
             assert scheme.spec().attention[site] == Sign(strict=True, scaled=scaled)
 
 
 @SCHEMES
-def test_a_model_takes_one_bit_a_weight(scheme: type[BibertScheme] | type[BebertBibertScheme]) -> None:
+def test_a_model_has_one_bit_per_weight(scheme: type[BibertScheme] | type[BebertBibertScheme]) -> None:
     checkpoint = apply_spec(tiny_model(tiny_task()).checkpoint(), scheme().spec())
     size = model_size(BertClassifier.from_checkpoint(checkpoint))
     weights = [tensor for name, tensor in checkpoint.tensors.items() if ".branches.0.weight" in name]

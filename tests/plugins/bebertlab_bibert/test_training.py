@@ -30,7 +30,7 @@ def student(train: TrainOptions, **options: Any) -> DistillStage:  # noqa: ANN40
 
 
 @pytest.mark.parametrize("scheme", [BibertScheme(), BibertScheme(as_published=True), BebertBibertScheme()])
-def test_a_student_learns_and_comes_back_from_its_folder(
+def test_a_student_learns_and_is_read_back_from_its_folder(
     bench: StageRunner,
     task: Task,
     teacher: Artifact,

@@ -33,7 +33,7 @@ POOLER = "bert.pooler.dense"
 KEY = "bert.encoder.layer.0.attention.self.key"
 WORDS = "bert.embeddings.word_embeddings"
 #: losses that rise by these where a module is not split
-WORTH = {POOLER: 0.5, KEY: 0.25, WORDS: 2.0, "bert.encoder.layer.1.output.dense": -1.0}
+LOSS_RISES = {POOLER: 0.5, KEY: 0.25, WORDS: 2.0, "bert.encoder.layer.1.output.dense": -1.0}
 
 
 def ternary(**options: Any) -> Checkpoint:  # noqa: ANN401 - passed on to the scheme
@@ -47,21 +47,21 @@ def whole(checkpoint: Checkpoint, path: str) -> bool:
     return second is None or torch.equal(first, second)
 
 
-def rigged(worth: Mapping[str, float], seen: list[Checkpoint] | None = None) -> Measure:
+def fake_measure(loss_rises: Mapping[str, float], seen: list[Checkpoint] | None = None) -> Measure:
     """A loss that rises by a known number for every module that is not split."""
 
     def measure(checkpoint: Checkpoint) -> float:
         if seen is not None:
             seen.append(checkpoint)
         return 1.0 + sum(
-            worth.get(p, 0.0) for p in quantizable_modules(checkpoint.architecture) if whole(checkpoint, p)
+            loss_rises.get(p, 0.0) for p in quantizable_modules(checkpoint.architecture) if whole(checkpoint, p)
         )
 
     return measure
 
 
-def split(source: Checkpoint, worth: Mapping[str, float] = WORTH, **budget: float) -> Splitting:
-    return Adaptive(**budget).build().split(source, rigged(worth))
+def split(source: Checkpoint, loss_rises: Mapping[str, float] = LOSS_RISES, **budget: float) -> Splitting:
+    return Adaptive(**budget).build().split(source, fake_measure(loss_rises))
 
 
 def chosen(splitting: Splitting) -> set[str]:
@@ -80,94 +80,94 @@ def test_keeps_the_splitter_contract(options: dict[str, float], spec: QuantSpec)
     check_splitter(Adaptive(**options), spec)
 
 
-def test_with_room_for_all_those_are_split_that_gain_by_it() -> None:
-    found = split(ternary(), fraction=1.0)
-    assert chosen(found) == {POOLER, KEY, WORDS}
-    assert found.changed == set(quantizable_modules(found.checkpoint.architecture)) - chosen(found)
-    assert {path: found.metrics[f"loss_rise/{path}"] for path in WORTH} == pytest.approx(WORTH)
+def test_with_enough_budget_every_module_that_gains_is_split() -> None:
+    actual = split(ternary(), fraction=1.0)
+    assert chosen(actual) == {POOLER, KEY, WORDS}
+    assert actual.changed == set(quantizable_modules(actual.checkpoint.architecture)) - chosen(actual)
+    assert {path: actual.metrics[f"loss_rise/{path}"] for path in LOSS_RISES} == pytest.approx(LOSS_RISES)
 
 
-def test_without_room_every_module_is_binary_in_one_branch() -> None:
+def test_without_budget_every_module_has_one_binary_branch() -> None:
     source = ternary()
-    found = split(source, fraction=0.0).checkpoint
-    assert found.spec == BinaryBert(weight_bits=1).spec()
-    assert found.tensors.keys() == source.tensors.keys()
-    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in source.tensors.items())
+    actual = split(source, fraction=0.0).checkpoint
+    assert actual.spec == BinaryBert(weight_bits=1).spec()
+    assert actual.tensors.keys() == source.tensors.keys()
+    assert all(torch.equal(actual.tensors[name], tensor) for name, tensor in source.tensors.items())
 
 
-def test_what_a_ternary_quantizer_cuts_off_is_cut_off_in_one_branch_too() -> None:
+def test_weights_beyond_the_ternary_clip_are_clipped_in_single_branches() -> None:
     source = tiny_model(tiny_task(), TernaryBert(clip=0.3).spec()).checkpoint()
     name = f"{POOLER}.branches.0.weight"
     assert source.tensors[name].abs().max() > 0.3
-    found = split(source, fraction=0.0).checkpoint.tensors[name]
-    assert torch.equal(found, source.tensors[name].clamp(-0.3, 0.3))
+    actual = split(source, fraction=0.0).checkpoint.tensors[name]
+    assert torch.equal(actual, source.tensors[name].clamp(-0.3, 0.3))
 
 
-def test_the_budget_goes_to_what_is_worth_most_together() -> None:
+def test_the_budget_is_spent_on_the_best_combination() -> None:
     source = ternary()
     words, pooler, key = 23 * 16, 16 * 16, 16 * 16  # bits of a second branch
     binary = 23 * 16 + 2 * (4 * 256 + 2 * 512) + 256
-    for room, wanted in (
+    for available, expected in (
         (words, {WORDS}),
         (words - 1, {POOLER}),
         (pooler + key, {WORDS}),
         (words + pooler, {WORDS, POOLER}),
     ):
-        found = split(source, budget_mebibytes=(binary + room) / 2**23)
-        assert chosen(found) == wanted
-        model = BertClassifier.from_checkpoint(found.checkpoint)
-        assert model_size(model).matrix_bits <= binary + room
-    assert chosen(split(source, {**WORTH, WORDS: 0.6}, budget_mebibytes=(binary + pooler + key) / 2**23)) == {
+        actual = split(source, budget_mebibytes=(binary + available) / 2**23)
+        assert chosen(actual) == expected
+        model = BertClassifier.from_checkpoint(actual.checkpoint)
+        assert model_size(model).matrix_bits <= binary + available
+    assert chosen(split(source, {**LOSS_RISES, WORDS: 0.6}, budget_mebibytes=(binary + pooler + key) / 2**23)) == {
         POOLER,
         KEY,
     }
 
 
-def test_a_budget_of_operations_counts_what_runs_in_the_layers() -> None:
+def test_a_budget_of_operations_counts_the_layers() -> None:
     source = ternary()
     operations = 2 * 32 * (2 * (4 * 256 + 2 * 512)) * 8 / 64 + 2 * 2 * 32**2 * 2 * 16 * 64 / 64  # linear, attention
-    found = split(source, budget_gigaflops=operations / 1e9)
-    assert chosen(found) == {WORDS, POOLER}  # which the rule of the papers does not count
+    actual = split(source, budget_gigaflops=operations / 1e9)
+    assert chosen(actual) == {WORDS, POOLER}  # which the rule of the papers does not count
     one_more = operations + 2 * 32 * 256 * 8 / 64
     assert chosen(split(source, budget_gigaflops=one_more / 1e9)) == {WORDS, POOLER, KEY}
 
 
-def test_each_measured_model_has_one_module_that_is_not_split() -> None:
+def test_each_measured_model_has_one_unsplit_module() -> None:
     seen: list[Checkpoint] = []
     source = ternary()
-    found = Adaptive(fraction=0.3).build().split(source, rigged(WORTH, seen))
+    actual = Adaptive(fraction=0.3).build().split(source, fake_measure(LOSS_RISES, seen))
     modules = quantizable_modules(source.architecture)
     first, *others, last = seen
     assert not any(whole(first, path) for path in modules)
-    assert [[path for path in modules if whole(one, path)] for one in others] == [[path] for path in modules]
-    assert len({id(one.spec) for one in (first, *others)}) == 1  # so that one model serves all of them
-    assert last is found.checkpoint
-    assert found.metrics["loss"] == rigged(WORTH)(last)
+    assert [[path for path in modules if whole(item, path)] for item in others] == [[path] for path in modules]
+    assert len({id(item.spec) for item in (first, *others)}) == 1  # so that one model serves all of them
+    assert last is actual.checkpoint
+    assert actual.metrics["loss"] == fake_measure(LOSS_RISES)(last)
 
 
 def test_a_measured_module_is_the_binarization_of_its_weight() -> None:
     seen: list[Checkpoint] = []
     source = tiny_model(tiny_task(), TernaryBert(clip=0.3).spec()).checkpoint()
     source.tensors[f"{POOLER}.branches.0.bias"].copy_(torch.arange(16.0))
-    Adaptive(fraction=1.0).build().split(source, rigged(WORTH, seen))
+    Adaptive(fraction=1.0).build().split(source, fake_measure(LOSS_RISES, seen))
     alone = BertClassifier.from_checkpoint(seen[-2])  # the pooler comes last
     binary = evolve(source, spec=evolve(source.spec, weights={**source.spec.weights, Site.POOLER: Bwn()}))
     binary.tensors[f"{POOLER}.branches.0.weight"].clamp_(-0.3, 0.3)
     x = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
-    one, other = (m.eval().get_submodule(POOLER)(x) for m in (BertClassifier.from_checkpoint(binary), alone))
-    torch.testing.assert_close(one, other)
+    item, other = (m.eval().get_submodule(POOLER)(x) for m in (BertClassifier.from_checkpoint(binary), alone))
+    torch.testing.assert_close(item, other)
 
 
-def test_what_was_measured_and_chosen_is_told() -> None:
-    found = split(ternary(), budget_mebibytes=0.001)
-    rows = found.details["modules"]
+def test_measurements_and_choices_are_reported() -> None:
+    actual = split(ternary(), budget_mebibytes=0.001)
+    rows = actual.details["modules"]
     assert [row["module"] for row in rows[:3]] == [WORDS, POOLER, KEY]
-    assert {row["module"] for row in rows if row["split"]} == chosen(found)
+    assert {row["module"] for row in rows if row["split"]} == chosen(actual)
     assert rows[0]["mebibytes"] == 23 * 16 / 2**23
     assert rows[0]["gigaflops"] == 0.0
-    assert found.details["without_split"]["mebibytes"] + found.details["room"] == pytest.approx(0.001)
-    assert found.metrics["modules"] == len(chosen(found))
-    assert found.metrics["loss_all_split"] == 1.0
+    assert actual.details["without_split"]["mebibytes"] + actual.details["room"] == pytest.approx(0.001)
+    assert actual.metrics["modules"] == len(chosen(actual))
+    assert actual.metrics["loss_all_split"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_two_budgets_are_refused(options: dict[str, float]) -> None:
         Adaptive(**options)
 
 
-def test_half_of_the_extra_bits_are_the_budget_where_none_is_named() -> None:
+def test_the_default_budget_is_half_of_the_extra_bits() -> None:
     source = ternary()
     assert chosen(split(source)) == chosen(split(source, fraction=0.5)) != chosen(split(source, fraction=0.1))
 
@@ -191,14 +191,14 @@ def test_budgets_have_their_range(options: dict[str, float]) -> None:
 
 
 def test_a_budget_below_the_unsplit_model_is_refused_before_anything_is_measured() -> None:
-    def unasked(_: Checkpoint) -> float:
+    def must_not_measure(_: Checkpoint) -> float:
         raise AssertionError("nothing is to be measured")
 
     with pytest.raises(UserError, match=r"budget_mebibytes is 1e-06; the model takes .* without any split and"):
-        Adaptive(budget_mebibytes=1e-6).build().split(ternary(), unasked)
+        Adaptive(budget_mebibytes=1e-6).build().split(ternary(), must_not_measure)
 
 
-def test_a_loss_that_is_no_number_is_refused() -> None:
+def test_a_loss_that_is_not_finite_is_refused() -> None:
     with pytest.raises(UserError, match=r"one branch at bert\.encoder\.layer\.0\.attention\.self\.key is nan"):
         split(ternary(), {KEY: math.nan}, fraction=0.5)
 
@@ -222,7 +222,7 @@ def checkpoint(spec: QuantSpec) -> Checkpoint:
 
 
 @pytest.mark.parametrize("spec", DESIGNS)
-def test_are_those_that_models_report(spec: QuantSpec) -> None:
+def test_costs_equal_those_reported_for_models(spec: QuantSpec) -> None:
     source = checkpoint(spec)
     sizes, costs = source.architecture, Costs(source, spec)
     assert costs.single("mebibytes") == model_size(meta_model(sizes, spec)).matrix_bits
@@ -236,7 +236,7 @@ def test_are_those_that_models_report(spec: QuantSpec) -> None:
             assert costs.single("gigaflops") + costs.second(path, "gigaflops") == operations
 
 
-def test_second_branches_add_up_to_the_split_model() -> None:
+def test_costs_of_second_branches_sum_to_the_split_model() -> None:
     spec = BinaryBert().spec()
     source = checkpoint(spec)
     costs, paths = Costs(source, spec), quantizable_modules(source.architecture)
@@ -252,17 +252,17 @@ things = st.lists(st.tuples(st.integers(-4, 12).map(lambda n: n / 2), st.integer
 
 def brute_force(values: list[float], costs: list[float], budget: float) -> tuple[float, float]:
     """The highest value that any subset within the budget has, and the lowest cost of those that have it."""
-    found = []
+    actual = []
     for taken in product((False, True), repeat=len(values)):
         cost = sum(cost for cost, take in zip(costs, taken, strict=True) if take)
         if cost <= budget:
-            found.append((-sum(value for value, take in zip(values, taken, strict=True) if take), cost))
-    value, cost = min(found)
+            actual.append((-sum(value for value, take in zip(values, taken, strict=True) if take), cost))
+    value, cost = min(actual)
     return -value, cost
 
 
 @given(things, st.integers(0, 30))
-def test_no_subset_is_better_or_as_good_and_cheaper(things: list[tuple[float, int]], budget: int) -> None:
+def test_no_other_subset_is_better_or_equally_good_and_cheaper(things: list[tuple[float, int]], budget: int) -> None:
     values, costs = [value for value, _ in things], [float(cost) for _, cost in things]
     taken = choose(values, costs, budget)
     value = sum(value for value, take in zip(values, taken, strict=True) if take)
@@ -271,25 +271,25 @@ def test_no_subset_is_better_or_as_good_and_cheaper(things: list[tuple[float, in
     assert (value, cost) == brute_force(values, costs, budget)
 
 
-def test_the_most_valuable_thing_is_not_always_taken() -> None:
+def test_the_most_valuable_item_is_not_always_chosen() -> None:
     assert choose([10.0, 6.0, 6.0], [5.0, 3.0, 3.0], 6.0) == (False, True, True)
 
 
-def test_what_has_no_value_is_left_also_where_it_costs_nothing() -> None:
+def test_items_without_value_are_not_chosen_even_at_no_cost() -> None:
     assert choose([0.0, -1.0, 1.0], [0.0, 0.0, 0.0], 9.0) == (False, False, True)
 
 
 @pytest.mark.parametrize("budget", [0.0, 0.5])
-def test_nothing_to_take(budget: float) -> None:
+def test_an_empty_list_of_items_gives_an_empty_choice(budget: float) -> None:
     assert choose([], [], budget) == ()
     assert choose([1.0], [1.0], budget) == (False,)
 
 
-def test_many_things_of_a_few_costs_are_quick() -> None:
+def test_many_items_with_few_distinct_costs_are_solved_quickly() -> None:
     # a BERT of 24 layers
     values, costs = [], []
     for layer in range(24):
-        values += [1.0 + ((7 * layer + place) % 11) / 10 for place in range(6)]
+        values += [1.0 + ((7 * layer + position) % 11) / 10 for position in range(6)]
         costs += [1.0, 1.0, 1.0, 1.0, 4.0, 4.0]
     taken = choose([*values, 3.0, 0.5], [*costs, 30.5, 1.0], 100.0)
     assert sum(cost for cost, take in zip([*costs, 30.5, 1.0], taken, strict=True) if take) <= 100.0

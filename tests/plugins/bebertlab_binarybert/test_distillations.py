@@ -12,13 +12,13 @@ from bebertlab_binarybert import (
 )
 
 
-def test_prediction_is_one_phase_at_the_rate_of_the_stage() -> None:
+def test_prediction_is_one_phase_at_the_learning_rate_of_the_stage() -> None:
     (phase,) = PredictionDistillation(temperature=2.0, reduction="classes").phases()
     assert phase.losses == (Prediction(temperature=2.0, reduction="classes"),)
     assert phase.learning_rate_factor == 1.0
 
 
-def test_two_stage_goes_through_the_inner_layers_first_and_faster() -> None:
+def test_two_stage_trains_inner_layers_first_and_at_a_higher_rate() -> None:
     inner, prediction = TwoStageDistillation().phases()
     assert inner.losses == (HiddenDistanceOptions(), AttentionDistanceOptions())
     assert inner.learning_rate_factor == 2.5
@@ -27,7 +27,7 @@ def test_two_stage_goes_through_the_inner_layers_first_and_faster() -> None:
     assert inner.name != prediction.name
 
 
-def test_joint_is_everything_at_once() -> None:
+def test_joint_trains_all_losses_in_one_phase() -> None:
     (phase,) = JointDistillation(include_padding=False).phases()
     assert phase.losses == (
         HiddenDistanceOptions(include_padding=False),
@@ -37,13 +37,13 @@ def test_joint_is_everything_at_once() -> None:
     assert phase.learning_rate_factor == 1.0
 
 
-def test_the_inner_layers_are_those_that_it_names() -> None:
+def test_the_inner_layers_are_configurable() -> None:
     inner, _ = TwoStageDistillation(layers="last").phases()
     (joint,) = JointDistillation(layers="dynabert").phases()
     assert inner.losses == (HiddenDistanceOptions(layers="last"), AttentionDistanceOptions(layers="last"))
     assert joint.losses[:2] == (HiddenDistanceOptions(layers="dynabert"), AttentionDistanceOptions(layers="dynabert"))
 
 
-def test_a_factor_that_stops_learning_is_refused() -> None:
+def test_a_factor_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="inner_rate_factor"):
         TwoStageDistillation(inner_rate_factor=0.0)

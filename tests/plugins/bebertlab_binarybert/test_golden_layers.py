@@ -72,9 +72,10 @@ def fixed_clip(t: Tensors, name: str) -> float:
 
 
 def comparable(t: Tensors, published: bool) -> bool:
-    """Whether this mode does what the published code does.
+    """Whether this mode equals the published code for a case.
 
-    Ours differs where a weight is exactly 0, where an output of the published code is NaN, and at steps below 1e-5.
+    bebertlab differs where a weight is exactly 0, where an output of the published code is NaN, and at steps below
+    1e-5.
     """
     zeros = "weight" in t and not bool((t["weight"] != 0).all())
     steps = [x for name, x in t.items() if "clip" in name and not name.startswith("grad_") and x.numel() == 1]
@@ -88,17 +89,17 @@ def cases_of(vectors: Golden, published: bool) -> Iterator[tuple[Case, dict[str,
             yield case, t
 
 
-def put_in(module: nn.Module, names: Mapping[str, str], t: Tensors, case: Case) -> dict[str, nn.Parameter]:
+def load_parameters(module: nn.Module, names: Mapping[str, str], t: Tensors, case: Case) -> dict[str, nn.Parameter]:
     """Parameters by published name, with what the file stores of them; a step that the first batch sets is not set."""
-    own = {theirs: module.get_parameter(path) for path, theirs in names.items()}
+    parameters = {theirs: module.get_parameter(path) for path, theirs in names.items()}
     with torch.no_grad():
         for path, theirs in names.items():
             step = path.endswith(".step")
             if not (step and case["step_init"]):
-                own[theirs].copy_(t[theirs])
+                parameters[theirs].copy_(t[theirs])
             if step:
                 module.get_buffer(path.removesuffix("step") + "initialised").fill_(not case["step_init"])
-    return own
+    return parameters
 
 
 def names_of(layer: nn.Module, weight_clip: str) -> dict[str, str]:
@@ -108,9 +109,9 @@ def names_of(layer: nn.Module, weight_clip: str) -> dict[str, str]:
     return {path: clips.get(path.split(".")[-2], path.split(".")[-1]) for path in paths}
 
 
-def close(found: Tensor | None, wanted: Tensor, tolerance: dict[str, Any], what: str) -> None:
-    assert found is not None, what
-    torch.testing.assert_close(found, wanted, equal_nan=True, msg=partial("{}: {}".format, what), **tolerance)
+def close(actual: Tensor | None, expected: Tensor, tolerance: dict[str, Any], what: str) -> None:
+    assert actual is not None, what
+    torch.testing.assert_close(actual, expected, equal_nan=True, msg=partial("{}: {}".format, what), **tolerance)
 
 
 def quant_linear(golden: Callable[[str], Golden]) -> Golden:
@@ -118,7 +119,7 @@ def quant_linear(golden: Callable[[str], Golden]) -> Golden:
 
 
 @pytest.mark.parametrize("published", [False, True])
-def test_the_published_linear_maps(golden: Callable[[str], Golden], published: bool) -> None:
+def test_linear_maps_equal_the_published_ones(golden: Callable[[str], Golden], published: bool) -> None:
     vectors = quant_linear(golden)
     out, grads = vectors.meta["tolerance"]["out"], vectors.meta["tolerance"]["grads"]
     for case, t in cases_of(vectors, published):
@@ -127,18 +128,18 @@ def test_the_published_linear_maps(golden: Callable[[str], Golden], published: b
         inputs = activations_of(case, t, "input_clip_val", case.get("symmetric", True), published)
         weights, (outputs, width) = weights_of(case, t, "weight_clip_val", published), t["weight"].shape
         layer = QuantizedLinear(width, outputs, 1, weights, inputs)
-        own = put_in(layer, names_of(layer, "weight_clip_val"), t, case)
+        parameters = load_parameters(layer, names_of(layer, "weight_clip_val"), t, case)
         x = t["x"].clone().requires_grad_()
         y = layer(x)
         close(y, t["out"], out, case["name"])
         y.backward(t["gout"])
-        for name, tensor in {**own, "x": x}.items():
+        for name, tensor in {**parameters, "x": x}.items():
             close(tensor.grad, t[f"grad_{name}"], grads, f"{case['name']}: {name}")
             close(tensor.detach(), t[name], out, f"{case['name']}: {name}")
 
 
 @pytest.mark.parametrize("published", [False, True])
-def test_the_published_embeddings(golden: Callable[[str], Golden], published: bool) -> None:
+def test_embeddings_equal_the_published_ones(golden: Callable[[str], Golden], published: bool) -> None:
     vectors = quant_linear(golden)
     out, grads = vectors.meta["tolerance"]["out"], vectors.meta["tolerance"]["grads"]
     for case, t in cases_of(vectors, published):
@@ -146,14 +147,14 @@ def test_the_published_embeddings(golden: Callable[[str], Golden], published: bo
             continue
         options = weights_of(case, t, "embed_clip_val", published)
         embedding = QuantizedEmbedding(t["weight"].shape[0], t["weight"].shape[1], 1, options)
-        own = put_in(embedding, names_of(embedding, "embed_clip_val"), t, case)
+        parameters = load_parameters(embedding, names_of(embedding, "embed_clip_val"), t, case)
         y = embedding(t["ids"])
         close(y, t["out"], out, case["name"])
         if options is not None:
-            table = embedding.get_submodule("branches.0.weight_quantizer")(own["weight"])
+            table = embedding.get_submodule("branches.0.weight_quantizer")(parameters["weight"])
             close(table, t["qweight"], out, case["name"])
         y.backward(t["gout"])
-        for name, tensor in own.items():
+        for name, tensor in parameters.items():
             close(tensor.grad, t[f"grad_{name}"], grads, f"{case['name']}: {name}")
             close(tensor.detach(), t[name], out, f"{case['name']}: {name}")
 
@@ -183,7 +184,7 @@ def attention_of(case: Case, t: Tensors, heads: int, width: int, published: bool
 
 
 @pytest.mark.parametrize("published", [False, True])
-def test_the_published_attention(golden: Callable[[str], Golden], published: bool) -> None:
+def test_attention_equals_the_published_one(golden: Callable[[str], Golden], published: bool) -> None:
     vectors = golden("attention").of("BinaryBERT", "TernaryBERT", "BEBERT/binarybert")
     (outputs,) = (tolerance for what, tolerance in vectors.meta["tolerance"].items() if "context" in what)
     shared, heads = vectors.below("in"), vectors.meta["config"]["num_attention_heads"]
@@ -191,14 +192,16 @@ def test_the_published_attention(golden: Callable[[str], Golden], published: boo
         q, k, v = inputs = [shared[x].clone().requires_grad_() for x in ("q", "k", "v")]
         attention = attention_of(case, t, heads, q.shape[2], published)
         paths = [path for path, _ in attention.quantizers.named_parameters()]
-        own = put_in(attention.quantizers, {path: CLIPS[Site(path.split(".")[0])] for path in paths}, t, case)
+        parameters = load_parameters(
+            attention.quantizers, {path: CLIPS[Site(path.split(".")[0])] for path in paths}, t, case
+        )
         taps: dict[Tap, list[Tensor]] = {Tap.SCORES: []}
         context = attention.attend(q, k, v, additive_mask(shared["mask"].bool(), torch.float32), taps)
         scores = taps[Tap.SCORES][0]
         close(context, t["context"], outputs, case["name"])
         close(scores, t["scores"], outputs, case["name"])
         torch.autograd.backward((context, scores), (shared["gout_context"], shared["gout_scores"]))
-        for what, tensor in {**dict(zip(("q", "k", "v"), inputs, strict=True)), **own}.items():
+        for what, tensor in {**dict(zip(("q", "k", "v"), inputs, strict=True)), **parameters}.items():
             close(tensor.grad, t[f"grad_{what}"], vectors.meta["tolerance"]["grads"], f"{case['name']}: {what}")
-        for clip, parameter in own.items():
+        for clip, parameter in parameters.items():
             close(parameter.detach(), t[clip], outputs, f"{case['name']}: {clip}")

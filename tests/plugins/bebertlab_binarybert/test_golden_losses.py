@@ -21,7 +21,7 @@ PARTS = {"cls_loss": "prediction", "rep_loss": "hidden", "att_loss": "attention"
 
 
 def losses_of(case: dict[str, Any], *, one_logit_is_left_out: bool) -> list[LossOptions]:
-    """What a case adds up; labels where it distils nothing."""
+    """The losses of a case; labels without distillation."""
     losses: list[LossOptions] = []
     if case.get("distill_logit", case.get("pred_distill")):
         temperature = case.get("temperature", 1.0)
@@ -31,7 +31,7 @@ def losses_of(case: dict[str, Any], *, one_logit_is_left_out: bool) -> list[Loss
     return losses or [LabelsOptions()]
 
 
-def test_every_case(golden: Callable[[str], Golden]) -> None:
+def test_losses_equal_the_published_ones(golden: Callable[[str], Golden]) -> None:
     vectors = golden("distill_losses").of("BinaryBERT", "TernaryBERT", "BEBERT/binarybert")
     for case in vectors.cases:
         compare(vectors, case, losses_of(case, one_logit_is_left_out=vectors.code(case) != "TernaryBERT"))
@@ -41,17 +41,17 @@ def compare(vectors: Golden, case: dict[str, Any], losses: list[LossOptions]) ->
     name, tolerance = case["name"], vectors.meta["tolerance"]
     student, teacher = outputs(vectors, "student"), outputs(vectors, case.get("teacher_tensors", "teacher"))
     leaves = {"logits": student.logits}
-    leaves |= {f"{kind}_{place}": x for kind, tap in TAPS.items() for place, x in enumerate(student.taps[tap])}
+    leaves |= {f"{kind}_{position}": x for kind, tap in TAPS.items() for position, x in enumerate(student.taps[tap])}
     for leaf in leaves.values():
         leaf.requires_grad_()
     regression = case.get("output_mode") == "regression"
     if regression:  # the vectors have several logits, the first is the value
         student, teacher = (evolve(x, logits=x.logits[:, :1]) for x in (student, teacher))
-    batch, found = batch_of(vectors, regression=regression), dict[str, Tensor]()
+    batch, actual = batch_of(vectors, regression=regression), dict[str, Tensor]()
     for loss in losses:
-        found |= {k: v.mean() for k, v in loss.build(student.logits.shape[1])(student, teacher, batch).items()}
-    total = torch.stack([*found.values()]).sum()
-    wanted = {"loss": total} | {part: found.get(ours, torch.tensor(0.0)) for part, ours in PARTS.items()}
+        actual |= {k: v.mean() for k, v in loss.build(student.logits.shape[1])(student, teacher, batch).items()}
+    total = torch.stack([*actual.values()]).sum()
+    wanted = {"loss": total} | {part: actual.get(ours, torch.tensor(0.0)) for part, ours in PARTS.items()}
     for part, value in wanted.items():
         if f"{name}/{part}" not in vectors.tensors:
             assert not value, part  # switched off
@@ -61,21 +61,23 @@ def compare(vectors: Golden, case: dict[str, Any], losses: list[LossOptions]) ->
     start = f"{name}/grad_"
     gradients = {key.removeprefix(start): x for key, x in vectors.tensors.items() if key.startswith(start)}
     assert gradients
-    for place, leaf in leaves.items():
+    for position, leaf in leaves.items():
         gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-        expected = gradients.get(place, torch.zeros_like(leaf))
-        compared = gradient[:, : expected.shape[1]] if place == "logits" else gradient
-        torch.testing.assert_close(compared, expected, **tolerance["grads"], msg=f"{name}: {place}")
+        expected = gradients.get(position, torch.zeros_like(leaf))
+        compared = gradient[:, : expected.shape[1]] if position == "logits" else gradient
+        torch.testing.assert_close(compared, expected, **tolerance["grads"], msg=f"{name}: {position}")
 
 
 def outputs(vectors: Golden, who: str) -> Outputs:
     start = f"in/{who}/"
-    found = {key.removeprefix(start): x.clone() for key, x in vectors.tensors.items() if key.startswith(start)}
+    actual = {key.removeprefix(start): x.clone() for key, x in vectors.tensors.items() if key.startswith(start)}
     taps = {
-        tap: tuple(found[f"{kind}_{place}"] for place in range(sum(key.startswith(f"{kind}_") for key in found)))
+        tap: tuple(
+            actual[f"{kind}_{position}"] for position in range(sum(key.startswith(f"{kind}_") for key in actual))
+        )
         for kind, tap in TAPS.items()
     }
-    return Outputs(logits=found["logits"], taps=taps)
+    return Outputs(logits=actual["logits"], taps=taps)
 
 
 def batch_of(vectors: Golden, *, regression: bool) -> Batch:

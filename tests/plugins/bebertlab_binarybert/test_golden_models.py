@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import Golden
 
 
-#: who reads the models of a published code; BinaryBERT's code, the full-precision ones too
+#: importers of the models of a published code; BinaryBERT's code, the full-precision ones too
 IMPORTERS: dict[str, ImporterOptions] = {
     "BinaryBERT": BinaryBertImporter(),
     "TernaryBERT": TernaryBertImporter(),
@@ -35,78 +35,78 @@ def imported(vectors: Golden, tensors: Mapping[str, Tensor], **settings: object)
     return IMPORTERS[vectors.code()].read(tensors, {**vectors.meta["config"], **settings})
 
 
-def assert_close(found: Tensor, wanted: Tensor, tolerance: Mapping[str, Any], what: str) -> None:
-    torch.testing.assert_close(found, wanted, **tolerance, msg=lambda text: f"{what}: {text}")
+def assert_close(actual: Tensor, expected: Tensor, tolerance: Mapping[str, Any], what: str) -> None:
+    torch.testing.assert_close(actual, expected, **tolerance, msg=lambda text: f"{what}: {text}")
 
 
-def test_outputs(models: dict[str, Golden]) -> None:
+def test_outputs_equal_the_published_ones(models: dict[str, Golden]) -> None:
     for name, vectors in models.items():
         model = BertClassifier.from_checkpoint(imported(vectors, vectors.below("state"))).eval()
         batch, tolerance = vectors.batch(), vectors.meta["tolerance"]["logits, hidden, scores, loss"]
         outputs = model(batch, frozenset({Tap.HIDDEN, Tap.SCORES}))
-        found = {"logits": outputs.logits, "loss": vectors.loss(outputs.logits)}
-        found |= {f"hidden_{index}": hidden for index, hidden in enumerate(outputs.taps[Tap.HIDDEN])}
-        found |= {f"att_{index}": scores for index, scores in enumerate(outputs.taps[Tap.SCORES])}
-        wanted = vectors.below("out")
-        assert found.keys() == wanted.keys()
-        for what, tensor in wanted.items():
-            assert_close(found[what], tensor, tolerance, f"{name}: {what}")
-        assert_close(model(batch).logits, wanted["logits"], tolerance, name)  # without taps attention may be fused
+        actual = {"logits": outputs.logits, "loss": vectors.loss(outputs.logits)}
+        actual |= {f"hidden_{index}": hidden for index, hidden in enumerate(outputs.taps[Tap.HIDDEN])}
+        actual |= {f"att_{index}": scores for index, scores in enumerate(outputs.taps[Tap.SCORES])}
+        expected = vectors.below("out")
+        assert actual.keys() == expected.keys()
+        for what, tensor in expected.items():
+            assert_close(actual[what], tensor, tolerance, f"{name}: {what}")
+        assert_close(model(batch).logits, expected["logits"], tolerance, name)  # without taps attention may be fused
 
 
-def test_gradients(models: dict[str, Golden]) -> None:
+def test_gradients_equal_the_published_ones(models: dict[str, Golden]) -> None:
     for name, vectors in models.items():
         state, published = vectors.below("state"), vectors.below("grad")
         checkpoint = imported(vectors, state)
         model, batch = BertClassifier.from_checkpoint(checkpoint).eval(), vectors.batch()
         torch.autograd.backward(vectors.loss(model(batch).logits))
-        # the importer gives the gradients our names, as it gives them to the tensors they belong to; it reads the clips
+        # the importer renames the gradients like the tensors that they belong to; it reads the clips
         # of TernaryBERT, which have none
         fixed = {key for key in state if key.endswith("_clip_val") and vectors.code() == "TernaryBERT"}
         blank = {key: t if key in fixed else torch.full_like(t, torch.nan) for key, t in state.items()}
         marked = imported(vectors, blank | published)
         largest = max(float(gradient.abs().max()) for gradient in published.values())
         compared = 0
-        for own, parameter in model.named_parameters():
-            wanted = marked.tensors[own]
-            if not wanted.isnan().any():
-                assert parameter.grad is not None, own
-                close_to_the_largest(parameter.grad, wanted, largest, vectors, f"{name}: {own}")
+        for name, parameter in model.named_parameters():
+            expected = marked.tensors[name]
+            if not expected.isnan().any():
+                assert parameter.grad is not None, name
+                close_to_the_largest(parameter.grad, expected, largest, vectors, f"{name}: {name}")
                 compared += 1
         assert compared == len(published)
 
 
-def close_to_the_largest(found: Tensor, wanted: Tensor, largest: float, vectors: Golden, what: str) -> None:
+def close_to_the_largest(actual: Tensor, expected: Tensor, largest: float, vectors: Golden, what: str) -> None:
     tolerance = vectors.meta["tolerance"]["grads"]
     # the bias of the keys has no effect: its gradient is float noise around 0
-    floor = max(float(wanted.abs().max()) * tolerance["atol_fraction_of_max"], 1e-6 * largest, 1e-7)
-    difference = (found - wanted).abs()
-    assert (difference <= floor + tolerance["rtol"] * wanted.abs()).all(), f"{what} is off by {difference.max()}"
+    floor = max(float(expected.abs().max()) * tolerance["atol_fraction_of_max"], 1e-6 * largest, 1e-7)
+    difference = (actual - expected).abs()
+    assert (difference <= floor + tolerance["rtol"] * expected.abs()).all(), f"{what} is off by {difference.max()}"
 
 
-def test_steps_that_the_first_batch_sets(models: dict[str, Golden]) -> None:
+def test_steps_initialized_by_the_first_batch_equal_the_published_ones(models: dict[str, Golden]) -> None:
     fresh = {name: vectors for name, vectors in models.items() if vectors.below("fresh")}
     for name, vectors in fresh.items():
         steps = vectors.below("fresh")
         logits = steps.pop("logits")
-        wanted = imported(vectors, vectors.below("state") | steps)
-        sizes = evolve(wanted.architecture, dropout=0.0, attention_dropout=0.0)
-        flags = [key for key in wanted.tensors if key.endswith(".initialised")]
-        places = [flag.removesuffix("initialised") + "step" for flag in flags]
-        assert len(places) == len(steps) > 0
-        unset = {flag: torch.tensor(False) for flag in flags} | {place: torch.tensor(1.0) for place in places}
-        start = evolve(wanted, architecture=sizes, tensors={**wanted.tensors, **unset})
+        expected = imported(vectors, vectors.below("state") | steps)
+        sizes = evolve(expected.architecture, dropout=0.0, attention_dropout=0.0)
+        flags = [key for key in expected.tensors if key.endswith(".initialised")]
+        positions = [flag.removesuffix("initialised") + "step" for flag in flags]
+        assert len(positions) == len(steps) > 0
+        unset = {flag: torch.tensor(False) for flag in flags} | {position: torch.tensor(1.0) for position in positions}
+        start = evolve(expected, architecture=sizes, tensors={**expected.tensors, **unset})
         model = BertClassifier.from_checkpoint(start).train()
         tolerance = vectors.meta["tolerance"]["logits, hidden, scores, loss"]
         assert_close(model(vectors.batch()).logits, logits, tolerance, name)
-        for step in places:
+        for step in positions:
             rtol = 1e-5 if "layer.0" in step else 1e-4
-            found = model.get_parameter(step).detach()
-            assert_close(found, wanted.tensors[step], {"rtol": rtol, "atol": 1e-6}, f"{name}: {step}")
+            actual = model.get_parameter(step).detach()
+            assert_close(actual, expected.tensors[step], {"rtol": rtol, "atol": 1e-6}, f"{name}: {step}")
 
 
-def test_another_flag_is_far_off(models: dict[str, Golden]) -> None:
-    """The tolerance tells symmetric from asymmetric."""
+def test_another_flag_changes_the_outputs(models: dict[str, Golden]) -> None:
+    """The tolerance distinguishes symmetric from asymmetric."""
     flipped = 0
     for name, vectors in models.items():
         flag = vectors.meta["config"].get("sym_quant_ffn_attn")

@@ -41,20 +41,20 @@ def options_of(case: Case, code: str, t: dict[str, Tensor]) -> QuantizerOptions:
     raise ValueError(f"{case['name']}: there is no quantizer '{kind}' here")
 
 
-def test_weights(golden: Callable[[str], Golden]) -> None:
+def test_weights_equal_the_published_ones(golden: Callable[[str], Golden]) -> None:
     vectors = golden("weight_quant").of("BinaryBERT", "TernaryBERT", "BEBERT/binarybert")
     for case in vectors.cases:
         compare_both(vectors, case)
 
 
-def test_activations(golden: Callable[[str], Golden]) -> None:
+def test_activations_equal_the_published_ones(golden: Callable[[str], Golden]) -> None:
     vectors = golden("act_quant").of("BinaryBERT", "TernaryBERT", "BEBERT/binarybert")
     for case in vectors.cases:
         compare_both(vectors, case)
 
 
 def compare_both(vectors: Golden, case: Case) -> None:
-    """As published, with nothing left out but what the file marks as a tie; and as it is here.
+    """As published, everything except ties that the file marks; and with the defaults of bebertlab.
 
     Here exact zeros are of 1 bit, what is not a number in the published code is 0, and a step has a smallest size.
     """
@@ -67,16 +67,16 @@ def compare_both(vectors: Golden, case: Case) -> None:
 
 def compare(vectors: Golden, case: Case, options: QuantizerOptions, *, published: bool) -> None:
     t = vectors.below(case["name"])
-    found, upstream = vectors.tensors["in/" + case["input"]], vectors.tensors["gout/" + case["input"]]
-    x = found.clone().requires_grad_()
+    actual, upstream = vectors.tensors["in/" + case["input"]], vectors.tensors["gout/" + case["input"]]
+    x = actual.clone().requires_grad_()
     quantizer = options.build(x.shape).train()
-    own = dict(quantizer.named_parameters())
+    parameters = dict(quantizer.named_parameters())
     set_by_call = case.get("step_initialised_by_call", False)
     with torch.no_grad():
-        if "clip" in own:
-            own["clip"].copy_(t["clip"])
-        if "step" in own and not set_by_call:
-            own["step"].copy_(t["step"])
+        if "clip" in parameters:
+            parameters["clip"].copy_(t["clip"])
+        if "step" in parameters and not set_by_call:
+            parameters["step"].copy_(t["step"])
             quantizer.get_buffer("initialised").fill_(True)
     y = quantizer(x)
     y.backward(upstream)
@@ -88,25 +88,25 @@ def compare(vectors: Golden, case: Case, options: QuantizerOptions, *, published
     close(vectors, case, "out", y, t["out"], left_out)
     close(vectors, case, "out", quantizer.eval().encode(x).decode(), y)
     close(vectors, case, "grad", x.grad, upstream if case["grad_is_upstream"] else t["grad"])
-    for parameter, tensor in own.items():
+    for parameter, tensor in parameters.items():
         close(vectors, case, f"grad_{parameter}", tensor.grad, t[f"grad_{parameter}"])
     if set_by_call:
-        close(vectors, case, "step_init", own["step"], t["step"])
+        close(vectors, case, "step_init", parameters["step"], t["step"])
 
 
-#: what a file says nothing of, because it holds none of it: the same as the other file says
+#: settings that one file lacks, taken from the other file
 TOLERANCES = {"grad_step": {"atol": 1e-5, "rtol": 1e-4}, "step_init": {"atol": 0.0, "rtol": 1e-5}}
 
 
 def close(
-    vectors: Golden, case: Case, what: str, found: Tensor | None, wanted: Tensor, left_out: Tensor | None = None
+    vectors: Golden, case: Case, what: str, actual: Tensor | None, expected: Tensor, left_out: Tensor | None = None
 ) -> None:
-    assert found is not None, f"{case['name']}: {what}"
+    assert actual is not None, f"{case['name']}: {what}"
     tolerance = {**TOLERANCES, **vectors.meta["tolerance"]}[what]
-    agrees = torch.isclose(found.detach(), wanted, equal_nan=True, **tolerance)
+    agrees = torch.isclose(actual.detach(), expected, equal_nan=True, **tolerance)
     assert (agrees if left_out is None else agrees | left_out).all(), f"{case['name']}: {what}"
 
 
-def test_a_quantizer_without_a_name_here_is_no_reason_to_pass() -> None:
+def test_an_unknown_quantizer_of_the_golden_file_is_an_error() -> None:
     with pytest.raises(ValueError, match="new: there is no quantizer 'pact' here"):
         options_of({"name": "new", "granularity": "row", "quantizer": "pact", "bits": 4}, "BinaryBERT", {})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import Golden
 
 
-def test_tensors(golden: Callable[[str], Golden]) -> None:
+def test_split_tensors_equal_the_published_ones(golden: Callable[[str], Golden]) -> None:
     vectors = golden("tws_tensors").of("BinaryBERT", "BEBERT/binarybert")
     tolerance = vectors.meta["tolerance"]
     for case in vectors.cases:
@@ -26,17 +26,17 @@ def test_tensors(golden: Callable[[str], Golden]) -> None:
         ternary = Twn(granularity="row" if case["granularity"] == "row" else "tensor")
         binary = Bwn(granularity=ternary.granularity).build(t["v"].shape)
         first, second = (half.float() for half in split_weight(t["v"], ternary))
-        found = {"v1": first, "v2": second, "twn": ternary.build(t["v"].shape)(t["v"])}
-        found |= {"bwn1": binary(first), "bwn2": binary(second)}
-        for name, tensor in found.items():
+        actual = {"v1": first, "v2": second, "twn": ternary.build(t["v"].shape)(t["v"])}
+        actual |= {"bwn1": binary(first), "bwn2": binary(second)}
+        for name, tensor in actual.items():
             close = torch.isclose(tensor, t[name], **tolerance["v1, v2" if name.startswith("v") else "twn, bwn"])
             assert (close | (t[name].isnan() & (tensor == 0))).all(), f"{prefix}{name}"
-        summed = found["bwn1"] + found["bwn2"]
-        assert torch.allclose(summed, found["twn"], **tolerance["identity bwn1 + bwn2 = twn"]), prefix
+        summed = actual["bwn1"] + actual["bwn2"]
+        assert torch.allclose(summed, actual["twn"], **tolerance["identity bwn1 + bwn2 = twn"]), prefix
         if "a" in t:
             large = ternary.build(t["v"].shape).encode(t["v"]).levels != 0
-            wanted = t["a"].float().expand_as(t["v"])[large]
-            assert torch.allclose((first / t["v"])[large], wanted, atol=1e-5), prefix
+            expected = t["a"].float().expand_as(t["v"])[large]
+            assert torch.allclose((first / t["v"])[large], expected, atol=1e-5), prefix
 
 
 @pytest.fixture(scope="module")
@@ -65,31 +65,31 @@ def outputs_of(vectors: Golden, checkpoint: Checkpoint) -> dict[str, Tensor]:
     outputs: Outputs = BertClassifier.from_checkpoint(checkpoint).eval()(
         vectors.batch(), frozenset({Tap.HIDDEN, Tap.SCORES})
     )
-    found = {f"hidden_{place}": tensor for place, tensor in enumerate(outputs.taps[Tap.HIDDEN])}
-    found |= {f"att_{place}": tensor for place, tensor in enumerate(outputs.taps[Tap.SCORES])}
-    return {"logits": outputs.logits, **found}
+    actual = {f"hidden_{position}": tensor for position, tensor in enumerate(outputs.taps[Tap.HIDDEN])}
+    actual |= {f"att_{position}": tensor for position, tensor in enumerate(outputs.taps[Tap.SCORES])}
+    return {"logits": outputs.logits, **actual}
 
 
-def test_whole_models_are_split_alike(vectors: Golden) -> None:
+def test_whole_models_are_split_equally(vectors: Golden) -> None:
     for case in vectors.cases:
         before, published = checkpoints(vectors, case)
         after = split_of(before)
         assert (after.architecture, after.spec) == (published.architecture, published.spec)
         assert after.tensors.keys() == published.tensors.keys()
         tolerance = vectors.meta["tolerance"]["split state"]
-        for name, wanted in published.tensors.items():
-            if wanted.is_floating_point():
-                assert torch.allclose(after.tensors[name], wanted, **tolerance), f"{case['name']}: {name}"
+        for name, expected in published.tensors.items():
+            if expected.is_floating_point():
+                assert torch.allclose(after.tensors[name], expected, **tolerance), f"{case['name']}: {name}"
 
 
-def test_outputs_before_and_after(vectors: Golden) -> None:
+def test_outputs_before_and_after_the_split_equal_the_published_ones(vectors: Golden) -> None:
     for case in vectors.cases:
         before, published = checkpoints(vectors, case)
         tolerance = vectors.meta["tolerance"]["outputs"]
         models = (("ternary", before), ("split", published), ("split", split_of(before)))
         for who, checkpoint in models:
-            wanted = vectors.below(f"{case['name']}/{who}")
-            found = outputs_of(vectors, checkpoint)
-            assert wanted
-            for what, tensor in wanted.items():
-                assert torch.allclose(found[what], tensor, **tolerance), f"{case['name']}/{who}/{what}"
+            expected = vectors.below(f"{case['name']}/{who}")
+            actual = outputs_of(vectors, checkpoint)
+            assert expected
+            for what, tensor in expected.items():
+                assert torch.allclose(actual[what], tensor, **tolerance), f"{case['name']}/{who}/{what}"

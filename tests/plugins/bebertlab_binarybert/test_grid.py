@@ -22,7 +22,7 @@ def both(x: Tensor, symmetric: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[G
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("scale", [0.3, 3.0])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_finds_its_levels_in_numbers_too(
+def test_half_precision_computes_its_levels_from_scalars(
     dtype: torch.dtype, symmetric: bool, scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = (scale * torch.randn(4, 7, generator=torch.Generator().manual_seed(0))).to(dtype)
@@ -37,7 +37,7 @@ def test_half_precision_finds_its_levels_in_numbers_too(
 
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("scale", [0.3, 3.0])
-def test_numbers_and_tensors_give_the_same(symmetric: bool, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scalars_and_tensors_give_the_same(symmetric: bool, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
     x = scale * torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
     x[0, :2] = CLIP  # the ends belong to the clips
     upstream = torch.randn(4, 7, generator=torch.Generator().manual_seed(1))
@@ -48,18 +48,18 @@ def test_numbers_and_tensors_give_the_same(symmetric: bool, scale: float, monkey
     assert torch.equal(plain.values(x), tensors.values(x))
     assert not plain.values(-0.01 * x.abs()).signbit().logical_and(plain.values(-0.01 * x.abs()) == 0).any()
     assert plain.step(x.dtype) == pytest.approx(float(tensors.step(x.dtype)), rel=1e-6)
-    found = gradients(upstream, x, plain.low, plain.high)
-    for one, other in zip(found, gradients(upstream, x, tensors.low, tensors.high), strict=True):
-        assert torch.allclose(one, other, atol=1e-6)
+    actual = gradients(upstream, x, plain.low, plain.high)
+    for item, other in zip(actual, gradients(upstream, x, tensors.low, tensors.high), strict=True):
+        assert torch.allclose(item, other, atol=1e-6)
 
 
-def test_nothing_clipped_is_known_on_the_cpu_and_never_claimed_wrongly() -> None:
+def test_unclipped_inputs_are_detected_on_the_cpu_without_false_positives() -> None:
     for x, inside in (([-0.9, 1.9], True), ([-1.0, 0.0], False), ([0.0, 2.0], False), ([0.0, 2.1], False)):
         assert find_grid(torch.tensor(x), CLIP, bits=4, symmetric=True, rows=False).inside is inside
 
 
 @given(st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=12), st.booleans())
-def test_a_value_moves_by_half_a_step_at_most(values: list[float], symmetric: bool) -> None:
+def test_a_value_moves_by_at_most_half_a_step(values: list[float], symmetric: bool) -> None:
     x = torch.tensor(values, dtype=torch.float64)
     grid = find_grid(x, CLIP, bits=4, symmetric=symmetric, rows=False)
     y = grid.levels(x) * grid.step(x.dtype) + grid.base(x.dtype)
@@ -67,7 +67,7 @@ def test_a_value_moves_by_half_a_step_at_most(values: list[float], symmetric: bo
     assert moved <= grid.step(x.dtype) / 2 + 1e-7
 
 
-def test_nan_is_not_hidden() -> None:
+def test_nan_is_preserved() -> None:
     x = torch.tensor([0.1, float("nan")])
     grid = find_grid(x, CLIP, bits=4, symmetric=True, rows=False)
     assert grid.levels(x).isnan().any()

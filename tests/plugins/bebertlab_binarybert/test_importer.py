@@ -49,18 +49,18 @@ RULES = (
 
 
 def stored(spec: QuantSpec, branches: int = 1) -> dict[str, Tensor]:
-    """A model with a design as BinaryBERT's code stores it: other names, no flags."""
+    """A model with a specification as BinaryBERT's code stores it: other names, no flags."""
     whole = spec.with_branches(dict.fromkeys(quantizable_modules(SIZES), branches))
     sizes = evolve(SIZES, activation=spec.activation or "gelu")
-    made = {}
-    for place, (name, tensor) in enumerate(BertClassifier(sizes, whole).state_dict().items()):
+    tensors_by_name = {}
+    for position, (name, tensor) in enumerate(BertClassifier(sizes, whole).state_dict().items()):
         for pattern, replacement in RULES:
             name = re.sub(pattern, replacement, name)
         name = re.sub(r"\.branches\.(\d)", lambda m: f"_{int(m[1]) + 1}" if branches > 1 else "", name)
         if not name.endswith("initialised"):
-            generator = torch.Generator().manual_seed(place)
-            made[name] = torch.rand(tensor.shape, generator=generator) + 0.5
-    return made
+            generator = torch.Generator().manual_seed(position)
+            tensors_by_name[name] = torch.rand(tensor.shape, generator=generator) + 0.5
+    return tensors_by_name
 
 
 def config_of(weight_bits: int, input_bits: int, **settings: object) -> dict[str, object]:
@@ -78,32 +78,34 @@ def test_an_old_full_precision_checkpoint_needs_no_settings() -> None:
     old = {name.replace("LayerNorm.weight", "LayerNorm.gamma"): t for name, t in source.tensors.items()}
     old["bert.embeddings.position_ids"] = torch.arange(12)
     for importer in (BinaryBertImporter(), TernaryBertImporter()):
-        found = importer.read(old, CONFIG)
-        assert found.spec == QuantSpec()
-        assert found.architecture == SIZES  # three outputs of the classifier, and the LayerNorms' own epsilon
-        assert all(torch.equal(found.tensors[name], tensor) for name, tensor in source.tensors.items())
+        actual = importer.read(old, CONFIG)
+        assert actual.spec == QuantSpec()
+        assert actual.architecture == SIZES  # three outputs of the classifier, and the LayerNorms' own epsilon
+        assert all(torch.equal(actual.tensors[name], tensor) for name, tensor in source.tensors.items())
 
 
 @pytest.mark.parametrize(
     ("settings", "branches"),
     [((2, 8), 1), ((1, 4), 1), ((1, 4), 2), ((8, 8), 1), ((8, 8), 2), ((32, 8), 1), ((1, 32), 1), ((1, 32), 2)],
 )
-def test_settings_and_names_become_ours(settings: tuple[int, int], branches: int) -> None:
+def test_settings_and_names_are_translated(settings: tuple[int, int], branches: int) -> None:
     scheme = BinaryBert(weight_bits=settings[0], activation_bits=settings[1])
     spec = scheme.spec()
     given = stored(spec, branches)
     model = read(given, config_of(*settings, hidden_act=spec.activation or "gelu"))
     assert evolve(model.spec, branches={}) == spec
     assert set(model.spec.branches.values()) in ({2}, set())
-    own = dict(model.named_parameters())
-    assert len(own) == len(given)
+    parameters = dict(model.named_parameters())
+    assert len(parameters) == len(given)
     where = "output.dense.branches.1" if branches == 2 else "output.dense.branches.0"
     published = "output.dense_2" if branches == 2 else "output.dense"
-    assert torch.equal(own[f"{LAYER}{where}.bias"], given[f"{LAYER}{published}.bias"])
+    assert torch.equal(parameters[f"{LAYER}{where}.bias"], given[f"{LAYER}{published}.bias"])
     if settings[1] < 32:
         kind = "step" if settings[1] == 4 else "clip"
-        assert torch.equal(own[f"{LAYER}{where}.input_quantizer.{kind}"], given[f"{LAYER}{published}.input_clip_val"])
-        inside = own[f"{LAYER}attention.self.quantizers.attention_probabilities.{kind}"]
+        assert torch.equal(
+            parameters[f"{LAYER}{where}.input_quantizer.{kind}"], given[f"{LAYER}{published}.input_clip_val"]
+        )
+        inside = parameters[f"{LAYER}attention.self.quantizers.attention_probabilities.{kind}"]
         assert torch.equal(inside, given[f"{LAYER}attention.self.clip_attn"])
     if settings[0] == 8:
         clips = [tensor for name, tensor in given.items() if "embed_clip_val" in name]
@@ -124,11 +126,11 @@ def test_settings_and_names_become_ours(settings: tuple[int, int], branches: int
         ({"input_bits": 2}, BinaryBert(activation_bits=2, activations="uniform")),
     ],
 )
-def test_every_setting_counts(settings: dict[str, object], scheme: BinaryBert) -> None:
+def test_every_setting_is_used(settings: dict[str, object], scheme: BinaryBert) -> None:
     assert read(stored(scheme.spec()), {**config_of(1, 8), **settings}).spec == scheme.spec()
 
 
-def test_a_checkpoint_with_steps_has_them_set_also_one_of_exactly_1() -> None:
+def test_steps_of_a_checkpoint_are_set_even_at_exactly_1() -> None:
     given = stored(BinaryBert(activation_bits=4).spec())
     given[f"{LAYER}attention.self.clip_key"] = torch.ones(1)  # with a dimension too many
     model = read(given, config_of(1, 4, hidden_act="gelu")).train()
@@ -146,13 +148,13 @@ def test_double_precision_becomes_single() -> None:
     assert {p.dtype for p in read(given, config_of(1, 8)).parameters()} == {torch.float32}
 
 
-def test_clips_without_use_are_left_out() -> None:
+def test_unused_clips_are_omitted() -> None:
     given = stored(BinaryBert(weight_bits=8).spec())
     model = read(given, config_of(32, 32))
     assert model.spec == QuantSpec()
 
 
-def test_the_settings_that_the_published_split_copies_are_refused_and_can_be_set() -> None:
+def test_settings_copied_by_the_published_split_are_refused_and_can_be_overridden() -> None:
     given = stored(BinaryBert().spec(), 2)
     with pytest.raises(UserError, match=r"word_embeddings and others are split in two, but config\.json says .* 2"):
         read(given, config_of(2, 8))
@@ -160,13 +162,13 @@ def test_the_settings_that_the_published_split_copies_are_refused_and_can_be_set
     assert spec.weights[Site.KEY] == Bwn()
 
 
-def test_a_split_of_ours_is_one_of_theirs() -> None:
+def test_a_bebertlab_split_equals_the_published_split() -> None:
     ternary = apply_spec(random_checkpoint(SIZES, seed=1), BinaryBert(weight_bits=2, activation_bits=32).spec())
     split = split_all(ternary, ternary_modules(ternary, "tws"))
     rename = {name: re.sub(r"\.branches\.(\d)", lambda m: f"_{int(m[1]) + 1}", name) for name in split.tensors}
-    found = BinaryBertImporter().read({rename[n]: t for n, t in split.tensors.items()}, config_of(1, 32))
-    assert found.spec == split.spec
-    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in split.tensors.items())
+    actual = BinaryBertImporter().read({rename[n]: t for n, t in split.tensors.items()}, config_of(1, 32))
+    assert actual.spec == split.spec
+    assert all(torch.equal(actual.tensors[name], tensor) for name, tensor in split.tensors.items())
 
 
 @pytest.mark.parametrize(
@@ -189,13 +191,13 @@ def test_a_split_of_ours_is_one_of_theirs() -> None:
         ({"clip_init_val": "2.5"}, "clip_init_val is '2.5'; expected a number"),
     ],
 )
-def test_what_contradicts_is_refused_with_the_reason(settings: dict[str, object], reason: str) -> None:
+def test_contradictions_are_refused_with_the_reason(settings: dict[str, object], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         read(stored(BinaryBert().spec()), {**config_of(1, 8), **settings})
 
 
 @pytest.mark.parametrize("lost", ["weight_bits", "input_bits"])
-def test_bits_that_are_not_told_are_asked_for(lost: str) -> None:
+def test_missing_bits_are_requested(lost: str) -> None:
     config = {name: value for name, value in config_of(1, 8).items() if name != lost}
     with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+_1\.weight belongs to a quantized model"):
         read(stored(BinaryBert().spec(), 2), config)
@@ -204,7 +206,7 @@ def test_bits_that_are_not_told_are_asked_for(lost: str) -> None:
     assert lost == "input_bits" or read(stored(BinaryBert().spec(), 2), config, weight_bits=1).spec.branches
 
 
-def test_what_is_no_classifier_is_refused() -> None:
+def test_a_model_that_is_not_a_classifier_is_refused() -> None:
     given = stored(BinaryBert().spec())
     del given["classifier.weight"]
     for importer in (BinaryBertImporter(), TernaryBertImporter()):
@@ -225,13 +227,13 @@ def ternarybert(clip: float = 2.0) -> dict[str, Tensor]:
     return given
 
 
-def test_ternarybert_has_fixed_clips_of_its_own_names() -> None:
+def test_ternarybert_has_fixed_clips_with_other_names() -> None:
     config = {**CONFIG, "weight_bits": 2, "input_bits": 8, "clip_val": 2.0, "quantize_act": True}
-    found = TernaryBertImporter().read(ternarybert(), config)
-    assert found.spec == TernaryBert(clip=2.0).spec()
-    assert found.spec.weights[Site.WORD_EMBEDDING] == Twn(granularity="row", clip=2.0)
-    assert found.tensors[f"{LAYER}output.dense.branches.0.input_quantizer.clip"].tolist() == [-4.0, 4.0]
-    model = BertClassifier.from_checkpoint(found)
+    actual = TernaryBertImporter().read(ternarybert(), config)
+    assert actual.spec == TernaryBert(clip=2.0).spec()
+    assert actual.spec.weights[Site.WORD_EMBEDDING] == Twn(granularity="row", clip=2.0)
+    assert actual.tensors[f"{LAYER}output.dense.branches.0.input_quantizer.clip"].tolist() == [-4.0, 4.0]
+    model = BertClassifier.from_checkpoint(actual)
     assert not [name for name, _ in model.named_parameters() if "clip" in name]
 
 

@@ -20,14 +20,14 @@ def test_keeps_the_quantizer_contract(granularity: Granularity, bits: int) -> No
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=20))
-def test_one_bit_is_the_sign_times_the_mean_size(row: list[float]) -> None:
+def test_one_bit_is_the_sign_times_the_mean_magnitude(row: list[float]) -> None:
     x = torch.tensor([row])
     for published in (False, True):
         mine, other = Laq(bits=1, as_published=published), Bwn(as_published=published)
         assert torch.equal(mine.build(x.shape)(x), other.build(x.shape)(x))
 
 
-def test_two_bits_by_hand() -> None:
+def test_two_bits_match_manual_calculation() -> None:
     # scales 1.3, then mean(3, 1) = 2 as 0.6 < 1.3 / 2, then the same: 1 is half of 2 and rounds to even, so out
     x = torch.tensor([[3.0, -1.0, 0.6, 0.6]])
     assert Laq().build(x.shape).encode(x).levels.tolist() == [[1, 0, 0, 0]]
@@ -44,15 +44,15 @@ def slowly(x: Tensor, turns: int) -> int:
     return int(sum(b))
 
 
-def test_the_turns_are_eleven_whatever_still_changes() -> None:
-    # sizes of an exponential distribution: each turn halves the way of the threshold to 1
+def test_there_are_always_eleven_iterations() -> None:
+    # magnitudes of an exponential distribution: each iteration halves the distance of the threshold to 1
     x = -torch.linspace(1, 0, 10002, dtype=torch.float64)[1:-1].log()[None]
-    found = int(Laq().build(x.shape).encode(x).levels.sum())
-    assert slowly(x, 9) > found == slowly(x, 10) > slowly(x, 11)
+    actual = int(Laq().build(x.shape).encode(x).levels.sum())
+    assert slowly(x, 9) > actual == slowly(x, 10) > slowly(x, 11)
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=2, max_size=12), st.integers(2, 8))
-def test_the_scale_fits_levels_that_hardly_change_any_more(row: list[float], bits: int) -> None:
+def test_the_scale_fits_the_converged_levels(row: list[float], bits: int) -> None:
     x = torch.tensor([row], dtype=torch.float64)
     codes = Laq(bits=bits).build(x.shape).encode(x)
     assert codes.levels.abs().max() <= 2 ** (bits - 1) - 1
@@ -77,7 +77,7 @@ def test_the_gradient_passes_unchanged(bits: int) -> None:
 
 
 @pytest.mark.parametrize("options", [{"bits": 0}, {"bits": 17}, {"granularity": "column"}])
-def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Laq(**options)
 

@@ -45,7 +45,7 @@ def test_the_first_training_batch_sets_the_step_and_no_other(symmetric: bool, fa
     assert quantizer.step.item() == first
 
 
-def test_evaluation_before_training_uses_the_step_of_its_data_and_keeps_nothing() -> None:
+def test_evaluation_before_training_uses_a_temporary_step() -> None:
     quantizer = Lsq().build(X.shape).eval()
     before = quantizer(X)
     assert not quantizer.initialised
@@ -54,7 +54,7 @@ def test_evaluation_before_training_uses_the_step_of_its_data_and_keeps_nothing(
     assert torch.equal(trained(X), before)
 
 
-def test_that_the_step_was_set_is_saved() -> None:
+def test_the_initialized_flag_of_the_step_is_saved() -> None:
     quantizer = Lsq().build(X.shape)
     quantizer(X)
     restored = Lsq().build(X.shape)
@@ -72,13 +72,13 @@ def test_loading_an_unset_state_unsets_the_step() -> None:
     assert quantizer.step.item() == pytest.approx(2 * 100 * X.abs().mean().item() / math.sqrt(7))
 
 
-def test_a_saved_step_of_exactly_one_is_not_set_anew() -> None:
+def test_a_saved_step_of_exactly_1_is_not_initialized_again() -> None:
     quantizer = quantizer_with(1.0)
     quantizer(X)
     assert quantizer.step.item() == 1.0
 
 
-def test_a_deepcopy_is_as_set_as_its_original() -> None:
+def test_a_deepcopy_keeps_the_initialized_flag() -> None:
     quantizer = Lsq().build(X.shape)
     quantizer(X)
     twin = copy.deepcopy(quantizer)
@@ -86,7 +86,7 @@ def test_a_deepcopy_is_as_set_as_its_original() -> None:
     assert torch.equal(twin.step, quantizer.step)
 
 
-def test_the_gradient_of_values_and_step_by_hand() -> None:
+def test_the_gradient_of_values_and_step_matches_manual_calculation() -> None:
     x = torch.tensor([[-3.0, -2.0, 0.75, 1.0, 1.5]])  # in steps of 1; levels -2 to 1
     passed, slope = gradients(quantizer_with(1.0, bits=2), x, torch.ones_like(x))
     assert passed.tolist() == [[0.0, 1.0, 1.0, 1.0, 0.0]]
@@ -109,7 +109,7 @@ def test_the_gradient_of_the_step_is_the_slope_of_the_surrogate() -> None:
 
 
 @pytest.mark.parametrize("step", [-0.3, 0.0, 1e-9])
-def test_a_step_that_fell_too_low_still_works_and_can_rise(step: float) -> None:
+def test_a_step_below_the_minimum_works_and_can_rise(step: float) -> None:
     quantizer = quantizer_with(step)
     assert quantizer(X).isfinite().all()
     assert quantizer(X).abs().max().item() == pytest.approx(8e-5)
@@ -118,13 +118,13 @@ def test_a_step_that_fell_too_low_still_works_and_can_rise(step: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "wanted"), [(-0.5, [-0.5, 0.0, 0.5]), (1e-6, [-2e-6, 1e-6, 1e-6]), (0.0, [math.nan] * 3)]
+    ("step", "expected"), [(-0.5, [-0.5, 0.0, 0.5]), (1e-6, [-2e-6, 1e-6, 1e-6]), (0.0, [math.nan] * 3)]
 )
-def test_as_published_a_step_is_used_as_it_is(step: float, wanted: list[float]) -> None:
+def test_as_published_a_step_is_not_bounded(step: float, expected: list[float]) -> None:
     x = torch.tensor([-1.0, 0.1, 0.6])  # a negative step turns the levels -2 to 1 around
     quantizer = quantizer_with(step, bits=2, as_published=True)
-    assert quantizer(x).tolist() == pytest.approx(wanted, nan_ok=True)
-    assert quantizer.encode(x).decode().tolist() == pytest.approx(wanted, nan_ok=True)
+    assert quantizer(x).tolist() == pytest.approx(expected, nan_ok=True)
+    assert quantizer.encode(x).decode().tolist() == pytest.approx(expected, nan_ok=True)
 
 
 def test_as_published_asymmetric_levels_of_a_negative_step_let_no_gradient_pass() -> None:

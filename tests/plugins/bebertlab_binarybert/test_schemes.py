@@ -12,12 +12,12 @@ from bebertlab_binarybert import BinaryBert, Bwn, Laq, Lsq, TernaryBert, Twn, Un
 from bebertlab_binarybert.schemes import ACTIVATIONS, WEIGHTS, Methods
 
 
-def test_the_paper_chooses_where_the_user_does_not() -> None:
+def test_the_paper_determines_unset_options() -> None:
     assert [WEIGHTS.choose(bits, None) for bits in (1, 2, 4, 8, 32)] == ["bwn", "twn", "uniform", "uniform", None]
     assert [ACTIVATIONS.choose(bits, None) for bits in (4, 8, 32)] == ["lsq", "uniform", None]
 
 
-def test_a_named_method_takes_the_bits_it_has() -> None:
+def test_a_named_method_works_with_its_bits() -> None:
     assert WEIGHTS.choose(3, "laq") == "laq"
     assert ACTIVATIONS.choose(2, "lsq") == "lsq"
 
@@ -33,7 +33,7 @@ def test_a_named_method_takes_the_bits_it_has() -> None:
         (WEIGHTS, 2, "twm", "'weights' must be one of bwn, twn, laq, uniform: twm"),
     ],
 )
-def test_what_no_method_has_is_refused_with_the_reason(
+def test_unsupported_bits_are_refused_with_the_reason(
     methods: Methods, bits: int, named: str | None, reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason):
@@ -44,7 +44,7 @@ ONE_SIDED = {Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN}
 
 
 @pytest.mark.parametrize(("bits", "options"), [(1, Bwn), (2, Twn)])
-def test_weights_have_one_scale_and_words_one_a_row(bits: Any, options: type[Bwn] | type[Twn]) -> None:  # noqa: ANN401
+def test_weights_have_one_scale_and_word_embeddings_one_per_row(bits: Any, options: type[Bwn] | type[Twn]) -> None:  # noqa: ANN401
     weights = BinaryBert(weight_bits=bits).spec().weights
     assert set(weights) == set(WEIGHT_SITES)
     assert weights[Site.WORD_EMBEDDING] == options(granularity="row")
@@ -52,7 +52,7 @@ def test_weights_have_one_scale_and_words_one_a_row(bits: Any, options: type[Bwn
 
 
 @pytest.mark.parametrize(("bits", "kind", "activation"), [(8, Uniform, None), (4, Lsq, "relu")])
-def test_activations_are_asymmetric_only_where_values_are_one_sided(
+def test_activations_are_asymmetric_only_for_one_sided_values(
     bits: Any,  # noqa: ANN401
     kind: type[Uniform] | type[Lsq],
     activation: str | None,
@@ -71,7 +71,7 @@ def test_32_bits_are_full_precision() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "wanted"),
+    ("options", "expected"),
     [
         ({"weight_bits": 1, "weights": "laq"}, Laq(bits=1)),
         ({"weight_bits": 2, "weights": "laq", "matrix_granularity": "row"}, Laq(bits=2, granularity="row")),
@@ -82,11 +82,11 @@ def test_32_bits_are_full_precision() -> None:
         ({"weight_bits": 3, "weights": "uniform", "symmetric": False}, Uniform(bits=3, symmetric=False)),
     ],
 )
-def test_the_method_of_the_weights_is_an_option(options: dict[str, Any], wanted: object) -> None:
-    assert BinaryBert(**options).spec().weights[Site.KEY] == wanted
+def test_the_method_of_the_weights_is_an_option(options: dict[str, Any], expected: object) -> None:
+    assert BinaryBert(**options).spec().weights[Site.KEY] == expected
 
 
-def test_uniform_weights_are_symmetric_as_their_input_is() -> None:
+def test_uniform_weights_are_symmetric_if_their_input_is() -> None:
     spec = BinaryBert(weight_bits=8, symmetric=False, one_sided_symmetric=True).spec()
     for site in LINEAR_SITES:
         assert spec.weights[site] == spec.inputs[site] == Uniform(symmetric=site is Site.FFN_DOWN)
@@ -101,7 +101,7 @@ def test_granularities_are_options() -> None:
     assert spec.attention[Site.ATTENTION_KEY] == Uniform(granularity="row")
 
 
-def test_the_hidden_activation_can_be_named() -> None:
+def test_the_hidden_activation_can_be_set() -> None:
     assert BinaryBert(activation_bits=4, activation="gelu").spec().activation == "gelu"
     assert BinaryBert(activation_bits=2, activations="lsq").spec().activation == "relu"
     assert BinaryBert(activation_bits=4, activations="uniform").spec().activation is None
@@ -111,7 +111,7 @@ def test_the_hidden_activation_can_be_named() -> None:
 @pytest.mark.parametrize(
     "options", [{"weight_bits": 3}, {"activation_bits": 2}, {"weights": "twm"}, {"clip": -1.0}, {"activation": "tanh"}]
 )
-def test_what_the_paper_does_not_have_is_refused(options: dict[str, Any]) -> None:
+def test_options_outside_the_paper_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         BinaryBert(**options)
 
@@ -123,7 +123,7 @@ def test_what_the_paper_does_not_have_is_refused(options: dict[str, Any]) -> Non
         ({"activation_bits": 4, "learnable": False}, "the step of lsq must learn"),
     ],
 )
-def test_what_lsq_does_not_have_is_refused(options: dict[str, Any], reason: str) -> None:
+def test_options_that_lsq_lacks_are_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         BinaryBert(**options)
 
@@ -139,13 +139,13 @@ def test_what_lsq_does_not_have_is_refused(options: dict[str, Any], reason: str)
         ({"activation_bits": 4, "activation_granularity": "row"}, "lsq has one step"),
     ],
 )
-def test_yaml_is_told_what_is_wrong_and_what_would_be_right(options: dict[str, Any], reason: str) -> None:
+def test_errors_in_yaml_show_the_position_and_what_is_expected(options: dict[str, Any], reason: str) -> None:
     codec = OptionsCodec(load_plugins().registry)
     with pytest.raises(UserError, match=reason):
         codec.load({"kind": "binarybert", **options}, SchemeOptions)  # type: ignore[type-abstract]
 
 
-def test_ternarybert_learns_no_clip_and_is_symmetric_everywhere() -> None:
+def test_ternarybert_learns_no_clip_and_is_always_symmetric() -> None:
     spec = TernaryBert().spec()
     activations = {*spec.inputs.values(), *spec.attention.values()}
     assert activations == {Uniform(bits=8, symmetric=True, clip=2.5, learnable=False)}
@@ -162,6 +162,6 @@ def test_ternarybert_of_8_bits_is_uniform_and_32_bit_activations_are_not_quantiz
 
 
 @pytest.mark.parametrize("options", [{"weight_bits": 1}, {"activation_bits": 1}, {"clip": 0.0}])
-def test_ternarybert_has_no_other_bits(options: dict[str, Any]) -> None:
+def test_ternarybert_refuses_other_bits(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         TernaryBert(**options)

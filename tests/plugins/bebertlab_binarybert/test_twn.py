@@ -33,7 +33,7 @@ def test_a_row_has_its_own_threshold_and_scale() -> None:
     assert Twn().build(x.shape)(x)[1].tolist() == [0.0, 0.0, 0.0]
 
 
-def test_no_gradient_passes_from_the_clip_on() -> None:
+def test_no_gradient_passes_beyond_the_clip() -> None:
     x = torch.tensor([[-1.5, -1.0, 0.5, 1.0, 2.0]], requires_grad=True)
     y = Twn(clip=1.0).build(x.shape)(x)
     assert y.abs().max() == 1.0
@@ -61,19 +61,19 @@ def test_as_published_a_row_of_zeros_has_no_scale() -> None:
 
 
 @pytest.mark.parametrize("options", [{"granularity": "column"}, {"clip": 0.0}])
-def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Twn(**options)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -0.7])
-def test_a_threshold_that_can_leave_nothing_or_all_is_refused(threshold: float) -> None:
+def test_a_threshold_that_may_select_all_or_no_weights_is_refused(threshold: float) -> None:
     with pytest.raises(ValueError, match="threshold"):
         Twn(threshold=threshold)
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=20))
-def test_large_weights_get_their_mean_size(values: list[float]) -> None:
+def test_large_weights_become_their_mean_magnitude(values: list[float]) -> None:
     x = torch.tensor([values], dtype=torch.float64)
     y = Twn().build(x.shape)(x)
     large = x.abs() > 0.7 * x.abs().mean()

@@ -25,11 +25,11 @@ GRANULARITIES: tuple[Granularity, ...] = ("tensor", "row")
 
 
 def errors(weight: Tensor, first: Tensor, second: Tensor, ternary: Twn) -> tuple[float, float]:
-    """How far the halves are from the weight, and their binarized sum from its ternarization, in double precision."""
+    """Errors of the sum of the halves, and of their binarized sum, in double precision."""
     binary = Bwn(granularity=ternary.granularity).build(weight.shape)
-    wanted = ternary.build(weight.shape)(weight.double())
+    expected = ternary.build(weight.shape)(weight.double())
     summed = binary(first) + binary(second)
-    return float((first + second - weight).abs().max()), float((summed - wanted).abs().max())
+    return float((first + second - weight).abs().max()), float((summed - expected).abs().max())
 
 
 def weights(shape: tuple[int, ...], seed: int = 0) -> Tensor:
@@ -65,7 +65,7 @@ def as_printed(w: Tensor, ternary: Twn) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)
-def test_the_sign_of_the_textbook_is_wrong_and_this_shows_it(granularity: Granularity) -> None:
+def test_the_sign_printed_in_the_paper_does_not_preserve_the_sum(granularity: Granularity) -> None:
     w, ternary = weights((6, 8)), Twn(granularity=granularity)
     latent, quantized = errors(w, *as_printed(w, ternary), ternary)
     assert latent < 1e-7
@@ -74,7 +74,7 @@ def test_the_sign_of_the_textbook_is_wrong_and_this_shows_it(granularity: Granul
 
 @pytest.mark.parametrize("split", [split_weight, as_printed])
 @pytest.mark.parametrize("bits", [8, 4])
-def test_logits_before_and_after(bits: int, split: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logits_are_equal_before_and_after_the_split(bits: int, split: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
     """In double precision, of a half-width model whose clips and steps a training batch has set."""
     monkeypatch.setattr(tws, "split_weight", split)
     full = Architecture(vocabulary=50, positions=16, hidden=32, heads=4, head_size=8, ffn=64, layers=2, classes=3)
@@ -90,8 +90,8 @@ def test_logits_before_and_after(bits: int, split: Splits, monkeypatch: pytest.M
 def logits(checkpoint: Checkpoint) -> Tensor:
     model = BertClassifier(checkpoint.architecture, checkpoint.spec).double()
     model.load_state_dict(checkpoint.tensors)
-    found: Tensor = model.eval()(batch()).logits
-    return found.detach()
+    actual: Tensor = model.eval()(batch()).logits
+    return actual.detach()
 
 
 def batch() -> Batch:
@@ -125,7 +125,7 @@ def test_any_weights_can_be_split(rows: list[list[float]], granularity: Granular
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_small_weights_of_one_sign_that_outweigh_the_large_ones(sign: float) -> None:
+def test_outweighed_large_weights_with_small_weights_of_one_sign_are_split(sign: float) -> None:
     small = [0.15, 0.16, 0.14, 0.155, 0.145, 0.15, 0.16, 0.14, 0.15]
     row = sign * torch.tensor([[1.0, *small]], dtype=torch.float64)
     ternary = Twn(granularity="row")
@@ -136,8 +136,8 @@ def test_small_weights_of_one_sign_that_outweigh_the_large_ones(sign: float) -> 
     assert max(errors(row, first, second, ternary)) < 1e-15
 
 
-def test_small_weights_of_both_signs_that_outweigh_the_large_ones() -> None:
-    # every other weight by size is positive, of the rest one half: neither all of T nor every other of it balances
+def test_outweighed_large_weights_with_small_weights_of_both_signs_are_split() -> None:
+    # every other weight by magnitude is positive, as is half of the others: no alternation over T alone balances them
     small = [(0.0525 - 1e-7 * i) * (-1.0 if i % 4 == 1 else 1.0) for i in range(40)]
     row = torch.tensor([[1.0, *small]], dtype=torch.float64)
     ternary = Twn(granularity="row")
@@ -146,14 +146,14 @@ def test_small_weights_of_both_signs_that_outweigh_the_large_ones() -> None:
     assert max(errors(row, *split_weight(row, ternary), ternary)) < 1e-15
 
 
-def test_rows_without_large_or_small_weights() -> None:
+def test_rows_without_large_or_small_weights_are_split() -> None:
     w = torch.tensor([[0.0, 0.0, 0.0], [0.5, -0.5, 0.5]], dtype=torch.float64)
     first, second = split_weight(w, Twn(granularity="row"))
     assert first.tolist() == [[0.0, 0.0, 0.0], [0.25, -0.25, 0.25]]
     assert torch.equal(first, second)
 
 
-def test_weights_beyond_the_clip_are_cut_before_the_split() -> None:
+def test_weights_beyond_the_clip_are_clipped_before_the_split() -> None:
     w, ternary = torch.tensor([[4.0, -1.0, 0.2, 0.9]], dtype=torch.float64), Twn(clip=2.0)
     first, second = split_weight(w, ternary)
     assert errors(w.clamp(-2, 2), first, second, ternary)[1] < 1e-15
@@ -163,12 +163,12 @@ def source(spec: QuantSpec) -> Checkpoint:
     return tiny_model(tiny_task(), spec).checkpoint()
 
 
-def unasked(_: Checkpoint) -> float:
+def must_not_measure(_: Checkpoint) -> float:
     raise AssertionError("nothing is measured")
 
 
 def split_of(before: Checkpoint) -> Checkpoint:
-    splitting = Tws().build().split(before, unasked)
+    splitting = Tws().build().split(before, must_not_measure)
     assert not splitting.changed
     return splitting.checkpoint
 
@@ -182,7 +182,7 @@ def test_every_ternary_module_gets_two_binary_branches() -> None:
     assert split.spec.inputs == BinaryBert().spec().inputs
 
 
-def test_a_module_without_ternary_weights_stays() -> None:
+def test_a_module_without_ternary_weights_is_unchanged() -> None:
     ternary = Twn()
     split = split_of(source(QuantSpec(weights={Site.POOLER: ternary})))
     assert dict(split.spec.branches) == {"bert.pooler.dense": 2}
@@ -201,7 +201,7 @@ def test_biases_are_halved_and_steps_copied() -> None:
         assert after[name.format(branch, "weight")].dtype == torch.float32
 
 
-def test_what_is_not_ternary_is_refused_with_the_reason() -> None:
+def test_modules_that_are_not_ternary_are_refused_with_the_reason() -> None:
     with pytest.raises(UserError, match="full-precision weights"):
         split_of(source(BinaryBert(weight_bits=32).spec()))
     with pytest.raises(UserError, match="word_embedding is bwn, query is bwn"):

@@ -21,12 +21,12 @@ def test_keeps_the_quantizer_contract(granularity: Granularity, symmetric: bool,
     check_quantizer(Uniform(bits=bits, symmetric=symmetric, granularity=granularity, learnable=False))
 
 
-def test_one_bit_has_two_levels_of_which_none_need_be_zero() -> None:
+def test_one_bit_has_two_levels_that_may_exclude_zero() -> None:
     check_quantizer(Uniform(bits=1, symmetric=False))
     x = torch.tensor([-1.0, -0.4, 0.2, 3.0])
     y = Uniform(bits=1, symmetric=False, clip=2.0).build(x.shape)(x)
     assert y.tolist() == pytest.approx([-1.0, -1.0, -1.0, 2.0])
-    with pytest.raises(ValueError, match="'bits' must be at least 2 where levels are symmetric: 1"):
+    with pytest.raises(ValueError, match="'bits' must be at least 2 if levels are symmetric: 1"):
         Uniform(bits=1)
 
 
@@ -37,7 +37,7 @@ def test_levels_span_the_clipped_range() -> None:
     assert asymmetric.build(x.shape)(x).tolist() == pytest.approx([-2.0, -1.0, 0.0, 1.0])
 
 
-def test_a_row_of_heads_is_the_matrix_of_a_head() -> None:
+def test_a_head_is_the_row_of_granularity() -> None:
     x = torch.stack([torch.full((3, 2), 0.5), torch.full((3, 2), 2.0)])[None]
     x[:, :, 0, 0] *= 0.4
     codes = Uniform(bits=3, granularity="row").build(torch.Size([2])).encode(x)
@@ -56,7 +56,7 @@ def gradients(symmetric: bool, x: Tensor, upstream: Tensor) -> tuple[Tensor, Ten
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
-def test_clipped_values_give_their_gradient_to_the_clip(symmetric: bool) -> None:
+def test_clipped_values_pass_their_gradient_to_the_clip(symmetric: bool) -> None:
     x = torch.tensor([-3.0, -1.0, 0.2, 1.0, 4.0])
     passed, clips = gradients(symmetric, x, torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0]))
     assert passed.tolist() == [0.0, 0.0, 4.0, 0.0, 0.0]
@@ -89,7 +89,7 @@ def test_gradients_are_the_slopes_of_clipping(
     assert quantizer.clip.grad.tolist() == pytest.approx([below, above], abs=1e-5)
 
 
-def test_where_nothing_is_clipped_the_clips_have_a_gradient_of_zero() -> None:
+def test_without_clipped_values_the_clips_have_a_gradient_of_zero() -> None:
     passed, clips = gradients(True, torch.tensor([-0.5, 0.9]), torch.tensor([1.0, 2.0]))
     assert passed.tolist() == [1.0, 2.0]
     assert clips.tolist() == [0.0, 0.0]
@@ -99,9 +99,9 @@ def test_where_nothing_is_clipped_the_clips_have_a_gradient_of_zero() -> None:
 @pytest.mark.parametrize(
     ("scale", "clips", "together"),
     [(0.3, (1.0, 1.1), True), (3.0, (1.0, 1.0), True), (3.0, (1.0, 1.1), False), (1.05, (1.0, 1.1), False)],
-    ids=["nothing clipped", "the same clips", "other clips", "one clips"],
+    ids=["no clipping", "equal clips", "different clips", "one branch clips"],
 )
-def test_branches_share_what_is_the_same(
+def test_branches_share_common_computations(
     scale: float, clips: tuple[float, float], together: bool, symmetric: bool
 ) -> None:
     x = torch.linspace(-scale, scale, 20).view(4, 5)
@@ -116,9 +116,9 @@ def test_branches_share_what_is_the_same(
     assert torch.equal(codes.decode(), y)
     assert torch.equal(its_codes.decode(), other)
     for_training = first.forward_branches([second], x)
-    # a clip that cuts something off gets a gradient of its own
+    # a clip with clipped values gets a separate gradient
     assert (for_training[0] is for_training[1]) is (together and scale < clips[0])
-    assert all(one.requires_grad for one in for_training)
+    assert all(item.requires_grad for item in for_training)
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
@@ -145,7 +145,7 @@ def test_branches_share_bfloat16_values_too(clips: tuple[float, float], together
     assert torch.equal(values[1], second(x))
 
 
-def test_branches_of_another_kind_have_codes_of_their_own() -> None:
+def test_branches_with_other_options_have_separate_codes() -> None:
     x = torch.linspace(-1, 1, 20).view(4, 5)
     first, second = Uniform().build(x.shape), Lsq().build(x.shape).eval()
     codes, its_codes = first.encode_branches([second], x)
@@ -166,7 +166,7 @@ def test_a_fixed_clip_is_state_but_not_trained() -> None:
     assert quantizer.state_dict()["clip"].tolist() == [-2.5, 2.5]
 
 
-def test_a_deepcopy_learns_on_its_own() -> None:
+def test_a_deepcopy_learns_independently() -> None:
     quantizer = Uniform().build(torch.Size([3]))
     twin = copy.deepcopy(quantizer)
     with torch.no_grad():
@@ -175,7 +175,7 @@ def test_a_deepcopy_learns_on_its_own() -> None:
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])
-def test_as_published_symmetric_levels_of_zeros_are_no_numbers(granularity: Granularity) -> None:
+def test_as_published_symmetric_levels_of_zeros_are_nan(granularity: Granularity) -> None:
     x = torch.zeros(2, 3)
     for symmetric in (True, False):
         options = Uniform(symmetric=symmetric, granularity=granularity, as_published=True)
@@ -185,7 +185,7 @@ def test_as_published_symmetric_levels_of_zeros_are_no_numbers(granularity: Gran
 
 
 @pytest.mark.parametrize("options", [{"bits": 1}, {"bits": 17}, {"clip": 0.0}, {"granularity": "column"}])
-def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Uniform(**options)
 

@@ -23,7 +23,7 @@ def losses_of(codec: Codec, **options: Any) -> tuple[Any, ...]:  # noqa: ANN401 
     return phase.losses
 
 
-def test_predictions_and_hidden_states_are_learned_and_scores_if_wanted(codec: Codec) -> None:
+def test_predictions_hidden_states_and_optionally_scores_are_learned(codec: Codec) -> None:
     assert losses_of(codec) == (Prediction(), HiddenDistanceOptions())
     assert losses_of(codec, attention=True) == (Prediction(), HiddenDistanceOptions(), AttentionDistanceOptions())
     assert losses_of(codec, prediction=False) == (HiddenDistanceOptions(),)
@@ -40,12 +40,12 @@ def test_options_reach_the_losses(codec: Codec) -> None:
     )
 
 
-def test_the_phase_keeps_the_rate_of_the_stage() -> None:
+def test_the_phase_has_the_learning_rate_of_the_stage() -> None:
     (phase,) = BitDistillation().phases()
     assert (phase.learning_rate_factor, phase.learning_rate, phase.epochs) == (1.0, None, None)
 
 
-def test_learning_nothing_is_refused() -> None:
+def test_a_distillation_without_losses_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing would be learned"):
         BitDistillation(prediction=False, hidden=False)
 
@@ -60,7 +60,7 @@ def outputs_of(vectors: Golden, who: str) -> Outputs:
     return Outputs(logits=vectors.tensors[f"in/{who}/logits"].clone().requires_grad_(), taps=taps)
 
 
-#: the flags of the published code by the part of the loss that they switch on, and ours
+#: flags of the published code and of bebertlab, by term of the loss
 FLAGS = {
     "cls_loss": ("distill_logit", "prediction"),
     "rep_loss": ("distill_rep", "hidden"),
@@ -92,16 +92,16 @@ def compare(vectors: Golden, case: dict[str, Any], codec: Codec) -> None:
     loss = PhaseLoss(chosen, classes)(student, teacher, batch)
     torch.testing.assert_close(loss.detach(), t["loss"], **tolerance["loss values"])
     torch.autograd.backward(loss)
-    leaves = {f"rep_{place}": x for place, x in enumerate(student.taps[Tap.HIDDEN])}
-    leaves |= {f"att_{place}": x for place, x in enumerate(student.taps[Tap.SCORES])}
+    leaves = {f"rep_{position}": x for position, x in enumerate(student.taps[Tap.HIDDEN])}
+    leaves |= {f"att_{position}": x for position, x in enumerate(student.taps[Tap.SCORES])}
     for name, leaf in (leaves | {"logits": all_logits}).items():
         gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-        wanted = t.get(f"grad_{name}", torch.zeros_like(leaf))  # what the loss does not reach has none
-        torch.testing.assert_close(gradient[:, : wanted.shape[1]], wanted, **tolerance["grads"])
+        expected = t.get(f"grad_{name}", torch.zeros_like(leaf))  # tensors that do not affect the loss have none
+        torch.testing.assert_close(gradient[:, : expected.shape[1]], expected, **tolerance["grads"])
 
 
 def batch_of(vectors: Golden, regression: bool) -> Batch:
     mask = vectors.tensors["in/attention_mask"].bool()
-    nothing = torch.zeros_like(mask, dtype=torch.int64)
+    zeros = torch.zeros_like(mask, dtype=torch.int64)
     labels = vectors.tensors["in/labels_regression" if regression else "in/labels"]
-    return Batch(positions=torch.arange(len(mask)), tokens=nothing, segments=nothing, mask=mask, labels=labels)
+    return Batch(positions=torch.arange(len(mask)), tokens=zeros, segments=zeros, mask=mask, labels=labels)

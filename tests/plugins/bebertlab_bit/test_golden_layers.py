@@ -49,7 +49,7 @@ def inputs_of(case: dict[str, Any]) -> CentredSign | Elastic | None:
     return Elastic(bits=bits, signed=case["symmetric"], shift=True, as_published=True)
 
 
-def test_linear_layers(golden: Callable[[str], Golden]) -> None:
+def test_linear_layers_equal_the_published_ones(golden: Callable[[str], Golden]) -> None:
     vectors = golden("quant_linear").of("bit")
     tolerance = vectors.meta["tolerance"]
     for case in vectors.cases:
@@ -58,12 +58,12 @@ def test_linear_layers(golden: Callable[[str], Golden]) -> None:
             continue
         outputs, inputs = t["weight"].shape
         layer = QuantizedLinear(inputs, outputs, 1, weights_of(case), inputs_of(case))
-        own: dict[str, Any] = {name.removeprefix("branches.0."): x for name, x in layer.named_parameters()}
-        scale, shift = own.pop("input_quantizer.scale", None), own.pop("input_quantizer.shift", None)
-        own |= {} if scale is None else {"input_clip_val": scale}
-        own |= {} if shift is None else {"move_bias": shift}
+        parameters: dict[str, Any] = {name.removeprefix("branches.0."): x for name, x in layer.named_parameters()}
+        scale, shift = parameters.pop("input_quantizer.scale", None), parameters.pop("input_quantizer.shift", None)
+        parameters |= {} if scale is None else {"input_clip_val": scale}
+        parameters |= {} if shift is None else {"move_bias": shift}
         with torch.no_grad():
-            for name, parameter in own.items():
+            for name, parameter in parameters.items():
                 if parameter is not scale or not case["step_init"]:
                     parameter.copy_(t[name])
             if scale is not None:
@@ -72,13 +72,13 @@ def test_linear_layers(golden: Callable[[str], Golden]) -> None:
         y = layer(x)
         torch.testing.assert_close(y, t["out"], **tolerance["out"])
         y.backward(t["gout"])
-        for name, tensor in {**own, "x": x}.items():
+        for name, tensor in {**parameters, "x": x}.items():
             torch.testing.assert_close(tensor.grad, t[f"grad_{name}"], **tolerance["grads"])
         if scale is not None:
             torch.testing.assert_close(scale.detach(), t["input_clip_val"])
 
 
-def test_embeddings(golden: Callable[[str], Golden]) -> None:
+def test_embeddings_equal_the_published_ones(golden: Callable[[str], Golden]) -> None:
     vectors = golden("quant_linear").of("bit")
     tolerance = vectors.meta["tolerance"]
     for case in vectors.cases:
@@ -98,8 +98,8 @@ def test_embeddings(golden: Callable[[str], Golden]) -> None:
         torch.testing.assert_close(weight.grad, t["grad_weight"], **tolerance["grads"])
 
 
-def attention_design(case: dict[str, Any]) -> QuantSpec:
-    """Of 32 bits a case says nothing more; `symmetric_probs: null` leaves the probabilities alone."""
+def attention_spec(case: dict[str, Any]) -> QuantSpec:
+    """A case of 32 bits has no further settings; `symmetric_probs: null` means unquantized probabilities."""
     probabilities = case.get("symmetric_probs", False)
     scheme = Bit(
         activation_bits=case["input_bits"],
@@ -112,7 +112,7 @@ def attention_design(case: dict[str, Any]) -> QuantSpec:
     return QuantSpec(attention=scheme.spec().attention)
 
 
-def test_attention(golden: Callable[[str], Golden]) -> None:
+def test_attention_equals_the_published_one(golden: Callable[[str], Golden]) -> None:
     vectors = golden("attention").of("bit")
     shared, tolerances = vectors.below("in"), vectors.meta["tolerance"]
     (tolerance,) = (value for what, value in tolerances.items() if "context" in what)
@@ -125,7 +125,7 @@ def test_attention(golden: Callable[[str], Golden]) -> None:
             vocabulary=1, positions=1, hidden=width, heads=heads, head_size=width // heads, ffn=1, layers=1, classes=2
         )
         attention = SelfAttention(
-            ModuleFactory(sizes, attention_design(case)), "bert.encoder.layer.0.attention.self"
+            ModuleFactory(sizes, attention_spec(case)), "bert.encoder.layer.0.attention.self"
         ).eval()
         attention.quantizers.train(case.get("step_init", False))
         scaled = {

@@ -39,8 +39,8 @@ def values_of(vectors: Golden) -> dict[str, Any]:
     return dict(tolerance)
 
 
-def ours(name: str, names: set[str]) -> str:
-    """Our name of a published parameter."""
+def bebertlab_name(name: str, names: set[str]) -> str:
+    """The bebertlab name of a published parameter."""
     if inside := re.fullmatch(r"(.*)\.clip_(\w+)", name):
         return f"{inside[1]}.quantizers.attention_{inside[2].replace('attn', 'probabilities')}.scale"
     for theirs, what in {"move.bias": "input_quantizer.shift", "input_clip_val": "input_quantizer.scale"}.items():
@@ -50,20 +50,20 @@ def ours(name: str, names: set[str]) -> str:
     return name if name in names else f"{path}.branches.0.{what}"
 
 
-def test_outputs(models: list[Golden]) -> None:
+def test_outputs_equal_the_published_ones(models: list[Golden]) -> None:
     for vectors in models:
         model, batch = model_of(vectors), vectors.batch()
         outputs = model(batch, frozenset(TAPS.values()))
-        found = {"logits": outputs.logits, "loss": vectors.loss(outputs.logits)}
-        found |= {f"{kind}_{i}": x for kind, tap in TAPS.items() for i, x in enumerate(outputs.taps[tap])}
-        wanted = vectors.below("out")
-        assert found.keys() == wanted.keys()
-        for what, tensor in wanted.items():
-            torch.testing.assert_close(found[what], tensor, **values_of(vectors))
-        torch.testing.assert_close(model(batch).logits, wanted["logits"], **values_of(vectors))
+        actual = {"logits": outputs.logits, "loss": vectors.loss(outputs.logits)}
+        actual |= {f"{kind}_{i}": x for kind, tap in TAPS.items() for i, x in enumerate(outputs.taps[tap])}
+        expected = vectors.below("out")
+        assert actual.keys() == expected.keys()
+        for what, tensor in expected.items():
+            torch.testing.assert_close(actual[what], tensor, **values_of(vectors))
+        torch.testing.assert_close(model(batch).logits, expected["logits"], **values_of(vectors))
 
 
-def test_gradients(models: list[Golden]) -> None:
+def test_gradients_equal_the_published_ones(models: list[Golden]) -> None:
     for vectors in models:
         model, batch = model_of(vectors), vectors.batch()
         torch.autograd.backward(vectors.loss(model(batch).logits))
@@ -71,15 +71,15 @@ def test_gradients(models: list[Golden]) -> None:
         tolerance = vectors.meta["tolerance"]["grads"]
         stored = vectors.below("grad")
         assert stored
-        for name, wanted in stored.items():
-            found = parameters[ours(name, set(parameters))].grad
-            assert found is not None
+        for name, expected in stored.items():
+            actual = parameters[bebertlab_name(name, set(parameters))].grad
+            assert actual is not None
             # the bias of the keys has hardly any effect: its gradient may be float noise around 0
-            nearly = max(float(wanted.abs().max()) * tolerance["atol_fraction_of_max"], 1e-7)
-            assert ((found - wanted).abs() <= nearly + tolerance["rtol"] * wanted.abs()).all(), name
+            nearly = max(float(expected.abs().max()) * tolerance["atol_fraction_of_max"], 1e-7)
+            assert ((actual - expected).abs() <= nearly + tolerance["rtol"] * expected.abs()).all(), name
 
 
-def test_scales_that_the_first_batch_sets(models: list[Golden]) -> None:
+def test_scales_initialized_by_the_first_batch_equal_the_published_ones(models: list[Golden]) -> None:
     for vectors in (vectors for vectors in models if "fresh/logits" in vectors.tensors):
         model = model_of(vectors, fresh=True)
         logits = model(vectors.batch()).logits  # in evaluation as in training, but nothing is kept
@@ -90,11 +90,11 @@ def test_scales_that_the_first_batch_sets(models: list[Golden]) -> None:
         assert scales
         parameters = dict(model.named_parameters())
         for name, scale in scales.items():
-            found = parameters[ours(name, set(parameters))].detach()
-            torch.testing.assert_close(found, scale, rtol=1e-4, atol=1e-6)
+            actual = parameters[bebertlab_name(name, set(parameters))].detach()
+            torch.testing.assert_close(actual, scale, rtol=1e-4, atol=1e-6)
 
 
-def test_the_vectors_tell_one_sign_rule_from_another(models: list[Golden]) -> None:
+def test_golden_outputs_distinguish_the_sign_rules(models: list[Golden]) -> None:
     for vectors in (vectors for vectors in models if vectors.meta["config"]["input_bits"] == 1):
         config = {**vectors.meta["config"], "sym_quant_ffn_attn": not vectors.meta["config"]["sym_quant_ffn_attn"]}
         logits = model_of(evolve(vectors, meta={**vectors.meta, "config": config}))(vectors.batch()).logits.detach()

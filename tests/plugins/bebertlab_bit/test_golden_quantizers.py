@@ -27,23 +27,23 @@ def options_of(case: dict[str, Any], as_published: bool) -> QuantizerOptions:
 
 
 @pytest.mark.parametrize("as_published", [False, True])
-def test_weights(golden: Callable[[str], Golden], as_published: bool) -> None:
+def test_weights_equal_the_published_ones(golden: Callable[[str], Golden], as_published: bool) -> None:
     vectors = golden("weight_quant").of("bit")
     for case in vectors.cases:
         compare(vectors, case, options_of(case, as_published))
 
 
 @pytest.mark.parametrize("as_published", [False, True])
-def test_activations(golden: Callable[[str], Golden], as_published: bool) -> None:
+def test_activations_equal_the_published_ones(golden: Callable[[str], Golden], as_published: bool) -> None:
     vectors = golden("act_quant").of("bit")
     for case in vectors.cases:
         compare(vectors, case, options_of(case, as_published))
 
 
 def compare(vectors: Golden, case: dict[str, Any], options: QuantizerOptions) -> None:
-    """Where the published code gives 0 and the options have no level 0, that place is left out.
+    """Positions where the published code gives 0 and the options have no level 0 are excluded.
 
-    With it goes the gradient of the scale.
+    The gradient of the scale is excluded as well.
     """
     name, t = case["name"], vectors.below(case["name"])
     x = vectors.tensors["in/" + case["input"]].clone().requires_grad_()
@@ -52,12 +52,12 @@ def compare(vectors: Golden, case: dict[str, Any], options: QuantizerOptions) ->
     if scale is not None and not case["step_initialised_by_call"]:
         quantizer.load_state_dict({"scale": t["step"], "initialised": torch.tensor(True)})
     y = quantizer(x)
-    upstream, wanted = vectors.tensors["gout/" + case["input"]], t["out"]
+    upstream, expected = vectors.tensors["gout/" + case["input"]], t["out"]
     y.backward(upstream)
     signs = set(quantizer.eval().encode(x).levels.flatten().tolist()) <= {-1, 1}
-    third = (wanted == 0) & signs
+    third = (expected == 0) & signs
     left_out = third | t.get("sensitive", torch.zeros_like(x)).bool()
-    close(vectors, name, "out", y, wanted, left_out)
+    close(vectors, name, "out", y, expected, left_out)
     assert x.grad is not None
     close(vectors, name, "grad", x.grad, upstream if case["grad_is_upstream"] else t["grad"])
     if scale is None:
@@ -68,6 +68,8 @@ def compare(vectors: Golden, case: dict[str, Any], options: QuantizerOptions) ->
     close(vectors, name, "step_init", scale, t["step"])
 
 
-def close(vectors: Golden, case: str, what: str, found: Tensor, wanted: Tensor, left_out: Tensor | None = None) -> None:
-    agrees = torch.isclose(found.detach(), wanted, **vectors.meta["tolerance"][what])
+def close(
+    vectors: Golden, case: str, what: str, actual: Tensor, expected: Tensor, left_out: Tensor | None = None
+) -> None:
+    agrees = torch.isclose(actual.detach(), expected, **vectors.meta["tolerance"][what])
     assert (agrees if left_out is None else agrees | left_out).all(), f"{case}: {what}"

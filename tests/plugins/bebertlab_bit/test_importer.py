@@ -19,46 +19,48 @@ SETTINGS = {"weight_bits": 1, "input_bits": 1, "weight_quant_method": "bwn", "in
 
 
 @pytest.fixture
-def ours() -> Checkpoint:
+def bebertlab_model() -> Checkpoint:
     """A model under the scheme, every number of its quantizers another one."""
     checkpoint = apply_spec(tiny_model(tiny_task(), seed=3).checkpoint(), Bit().spec())
-    for place, (name, tensor) in enumerate(checkpoint.tensors.items()):
+    for position, (name, tensor) in enumerate(checkpoint.tensors.items()):
         if name.endswith((".scale", ".shift")):
-            tensor.add_(place)
+            tensor.add_(position)
         if name.endswith(".initialised"):
             tensor.fill_(True)
     return checkpoint
 
 
 @pytest.fixture
-def config(ours: Checkpoint) -> dict[str, Any]:
-    return {**configuration(ours.architecture), **SETTINGS}
+def config(bebertlab_model: Checkpoint) -> dict[str, Any]:
+    return {**configuration(bebertlab_model.architecture), **SETTINGS}
 
 
 @pytest.fixture
-def published(ours: Checkpoint) -> dict[str, Tensor]:
+def published(bebertlab_model: Checkpoint) -> dict[str, Tensor]:
     """The same model as the published code stores it, with what no forward pass of it reads."""
-    found = {}
-    for name, tensor in ours.tensors.items():
+    actual = {}
+    for name, tensor in bebertlab_model.tensors.items():
         if name.endswith(".initialised"):
             continue
         theirs = name.replace("branches.0.input_quantizer.shift", "move.bias")
         theirs = theirs.replace("branches.0.input_quantizer.scale", "input_clip_val").replace("branches.0.", "")
         theirs = re.sub(r"quantizers\.attention_(\w+)\.scale", r"clip_\1", theirs).replace("probabilities", "attn")
-        found[theirs] = tensor.clone()
-    dead = {f"{SELF}.move_{x}.bias": torch.full((ours.architecture.hidden,), 9.0) for x in "qkv"}
-    return {**found, **dead, "bert.embeddings.position_ids": torch.arange(32)[None]}
+        actual[theirs] = tensor.clone()
+    dead = {f"{SELF}.move_{x}.bias": torch.full((bebertlab_model.architecture.hidden,), 9.0) for x in "qkv"}
+    return {**actual, **dead, "bert.embeddings.position_ids": torch.arange(32)[None]}
 
 
-def test_every_number_finds_its_place(ours: Checkpoint, published: dict[str, Tensor], config: dict[str, Any]) -> None:
-    found = BitImporter().read(published, config)
-    assert (found.architecture, found.spec) == (ours.architecture, ours.spec)
-    assert found.tensors.keys() == ours.tensors.keys()
-    assert all(torch.equal(tensor, ours.tensors[name]) for name, tensor in found.tensors.items())
-    BertClassifier.from_checkpoint(found)
+def test_every_tensor_is_imported(
+    bebertlab_model: Checkpoint, published: dict[str, Tensor], config: dict[str, Any]
+) -> None:
+    actual = BitImporter().read(published, config)
+    assert (actual.architecture, actual.spec) == (bebertlab_model.architecture, bebertlab_model.spec)
+    assert actual.tensors.keys() == bebertlab_model.tensors.keys()
+    assert all(torch.equal(tensor, bebertlab_model.tensors[name]) for name, tensor in actual.tensors.items())
+    BertClassifier.from_checkpoint(actual)
 
 
-def test_a_scale_of_one_is_not_set(published: dict[str, Tensor], config: dict[str, Any]) -> None:
+def test_a_scale_of_1_is_not_initialized(published: dict[str, Tensor], config: dict[str, Any]) -> None:
     published[f"{SELF}.query.input_clip_val"] = torch.ones(1)  # some versions store a dimension
     published[f"{SELF}.clip_attn"] = torch.tensor(1.0)
     tensors = BitImporter().read(published, config).tensors
@@ -70,7 +72,7 @@ def test_a_scale_of_one_is_not_set(published: dict[str, Tensor], config: dict[st
     assert tensors[f"{SELF}.query.branches.0.input_quantizer.scale"].shape == ()
 
 
-def test_the_numbers_are_copies_in_single_precision(published: dict[str, Tensor], config: dict[str, Any]) -> None:
+def test_tensors_are_copies_in_single_precision(published: dict[str, Tensor], config: dict[str, Any]) -> None:
     doubled = {name: tensor.double() for name, tensor in published.items()}
     tensors = BitImporter().read(doubled, config).tensors
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32, torch.bool}
@@ -90,13 +92,13 @@ def test_the_numbers_are_copies_in_single_precision(published: dict[str, Tensor]
         ({"weight_bits": 32}, Bit(weight_bits=32)),
     ],
 )
-def test_settings_of_the_command_line(
+def test_settings_can_be_given_on_the_command_line(
     published: dict[str, Tensor], config: dict[str, Any], settings: dict[str, Any], scheme: Bit
 ) -> None:
     assert BitImporter().read(published, {**config, **settings}).spec == scheme.spec()
 
 
-def test_what_its_bits_leave_without_use_is_left_out(published: dict[str, Tensor], config: dict[str, Any]) -> None:
+def test_tensors_unused_at_these_bits_are_omitted(published: dict[str, Tensor], config: dict[str, Any]) -> None:
     plain = BitImporter().read(published, {**config, "weight_bits": 32, "input_bits": 32})
     assert plain.spec == QuantSpec(activation="relu")
     published[f"{SELF}.query.weight_clip_val"] = torch.ones(2)
@@ -104,21 +106,21 @@ def test_what_its_bits_leave_without_use_is_left_out(published: dict[str, Tensor
 
 
 def test_the_hidden_activation_is_that_of_the_checkpoint(published: dict[str, Tensor], config: dict[str, Any]) -> None:
-    found = BitImporter().read(published, {**config, "hidden_act": "gelu"})
-    assert found.spec.activation == found.architecture.activation == "gelu"
+    actual = BitImporter().read(published, {**config, "hidden_act": "gelu"})
+    assert actual.spec.activation == actual.architecture.activation == "gelu"
 
 
-def test_activations_may_be_centred_too(published: dict[str, Tensor], config: dict[str, Any]) -> None:
-    found = BitImporter(as_published=True).read(published, {**config, "input_quant_method": "bwn"})
-    assert found.spec.inputs[Site.QUERY] == CentredSign(shift=True, as_published=True)
-    assert not any(name.endswith(".scale") for name in found.tensors)
-    assert found.tensors[f"{SELF}.query.branches.0.input_quantizer.shift"].any()
+def test_activations_may_be_centred(published: dict[str, Tensor], config: dict[str, Any]) -> None:
+    actual = BitImporter(as_published=True).read(published, {**config, "input_quant_method": "bwn"})
+    assert actual.spec.inputs[Site.QUERY] == CentredSign(shift=True, as_published=True)
+    assert not any(name.endswith(".scale") for name in actual.tensors)
+    assert actual.tensors[f"{SELF}.query.branches.0.input_quantizer.shift"].any()
 
 
 def test_zeros_as_published(published: dict[str, Tensor], config: dict[str, Any]) -> None:
-    found = BitImporter(as_published=True).read(published, config).spec
-    assert found.inputs[Site.QUERY] == Elastic(shift=True, as_published=True)
-    assert found.weights[Site.QUERY] == CentredSign(as_published=True)
+    actual = BitImporter(as_published=True).read(published, config).spec
+    assert actual.inputs[Site.QUERY] == Elastic(shift=True, as_published=True)
+    assert actual.weights[Site.QUERY] == CentredSign(as_published=True)
 
 
 @pytest.mark.parametrize(
@@ -143,14 +145,12 @@ def test_settings_that_contradict_are_refused(
 
 
 @pytest.mark.parametrize("lost", ["weight_bits", "input_bits"])
-def test_bits_that_are_not_told_are_asked_for(published: dict[str, Tensor], config: dict[str, Any], lost: str) -> None:
+def test_missing_bits_are_requested(published: dict[str, Tensor], config: dict[str, Any], lost: str) -> None:
     with pytest.raises(UserError, match=rf"config\.json lacks {lost}, but \S+ belongs to a quantized model"):
         BitImporter().read(published, {name: value for name, value in config.items() if name != lost})
 
 
-def test_other_checkpoints_are_refused_by_the_published_names(
-    published: dict[str, Tensor], config: dict[str, Any]
-) -> None:
+def test_other_checkpoints_are_refused_by_their_names(published: dict[str, Tensor], config: dict[str, Any]) -> None:
     del published[f"{SELF}.query.move.bias"]
     published["bert.pooler.dense_1.weight"] = torch.zeros(2, 2)
     with pytest.raises(UserError, match=r"missing: \S+query\.move\.bias .*unexpected: bert\.pooler\.dense_1\.weight"):

@@ -59,7 +59,7 @@ def test_keeps_the_contract_with_a_shift(bits: int, signed: bool) -> None:
         (2, False, [-2, 0, 0, 0, 2, 2]),  # from the smallest value up
     ],
 )
-def test_levels_by_hand(bits: int, signed: bool, levels: list[float]) -> None:
+def test_levels_match_manual_calculation(bits: int, signed: bool, levels: list[float]) -> None:
     assert quantizer_with(2.0, bits=bits, signed=signed)(X).flatten().tolist() == levels
 
 
@@ -90,7 +90,7 @@ def test_evaluation_keeps_no_scale() -> None:
     assert quantizer.scale.item() == 1.0
 
 
-def test_that_the_scale_was_set_is_saved_also_where_it_is_one() -> None:
+def test_the_initialized_flag_of_the_scale_is_saved() -> None:
     quantizer = quantizer_with(1.0)
     restored = Elastic().build(X.shape)
     restored(X)
@@ -102,7 +102,7 @@ def test_that_the_scale_was_set_is_saved_also_where_it_is_one() -> None:
     assert restored.scale.item() == pytest.approx(200 * X.abs().mean().item())
 
 
-def test_the_gradients_of_two_signs_by_hand() -> None:
+def test_the_gradients_of_two_signs_match_manual_calculation() -> None:
     quantizer = quantizer_with(1.0, [0.0, 0.5, 0.0])
     upstream = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     passed, slope = gradients(quantizer, X, upstream)  # shifted: -2 0 0, 0.25 1.5 3
@@ -113,7 +113,7 @@ def test_the_gradients_of_two_signs_by_hand() -> None:
     assert quantizer.shift.grad.tolist() == [4.0, 2.0, 3.0]
 
 
-def test_the_gradients_of_zero_and_one_by_hand() -> None:
+def test_the_gradients_of_zero_and_one_match_manual_calculation() -> None:
     passed, slope = gradients(quantizer_with(2.0, signed=False), X, torch.ones_like(X))
     # in steps: -1, -0.25, 0, 0.125, 0.5, 1.5
     assert passed.tolist() == [[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
@@ -161,7 +161,7 @@ def test_gradients_are_slopes_of_the_surrogate(bits: int, signed: bool) -> None:
 
 
 @pytest.mark.parametrize("scale", [-0.3, 0.0, 1e-9])
-def test_a_scale_that_fell_too_low_still_works_and_can_rise(scale: float) -> None:
+def test_a_scale_below_the_minimum_works_and_can_rise(scale: float) -> None:
     quantizer = quantizer_with(scale)
     assert quantizer(X).abs().unique().tolist() == pytest.approx([1e-5])
     _, slope = gradients(quantizer, X, torch.where(X < 0, -1.0, 1.0))  # larger values are wanted
@@ -174,15 +174,15 @@ def test_a_scale_that_fell_too_low_still_works_and_can_rise(scale: float) -> Non
     st.floats(0.0625, 4, width=32),
     st.sampled_from(KINDS),
 )
-def test_a_shift_is_a_shifted_input(
+def test_a_shift_equals_a_shifted_input(
     values: list[float], shift: list[float], scale: float, kind: tuple[int, bool]
 ) -> None:
     x, b = torch.tensor([values]), torch.tensor(shift)
     with_shift = quantizer_with(scale, shift, bits=kind[0], signed=kind[1])
     without = quantizer_with(scale, bits=kind[0], signed=kind[1])
     assert torch.equal(with_shift(x), without(x + b))
-    for one, other in zip(gradients(with_shift, x, x + 1), gradients(without, x + b, x + 1), strict=True):
-        assert torch.equal(one, other)
+    for item, other in zip(gradients(with_shift, x, x + 1), gradients(without, x + b, x + 1), strict=True):
+        assert torch.equal(item, other)
 
 
 def test_as_published_zero_is_a_third_value_of_two_signs_only() -> None:
@@ -208,7 +208,7 @@ def test_bits_out_of_range_are_refused(bits: int) -> None:
         Elastic(bits=bits)
 
 
-def test_a_shift_of_a_dimension_that_varies_is_refused() -> None:
+def test_a_shift_of_a_varying_dimension_is_refused() -> None:
     with pytest.raises(UserError, match="'elastic': a shift needs a fixed number of channels"):
         Elastic(shift=True).build(torch.Size([]))
 
@@ -225,14 +225,14 @@ LEVELS_X = torch.tensor([[-1.5, 0.25, 0.5, 3.0]])
 @pytest.mark.parametrize(
     ("bits", "signed", "ends"), [(1, True, (-1, 1)), (1, False, (0, 1)), (2, True, (-2, 1)), (3, False, (0, 7))]
 )
-def test_the_ends_of_the_levels(bits: int, signed: bool, ends: tuple[int, int]) -> None:
+def test_level_ranges_by_bits(bits: int, signed: bool, ends: tuple[int, int]) -> None:
     levels = Levels.of(bits, signed=signed, with_zero=False)
     assert (levels.low, levels.high) == ends
     assert levels.from_smallest == (not signed and bits > 1)
     assert levels.alphabet().bits == bits
 
 
-def test_two_signs_have_no_zero_unless_told() -> None:
+def test_two_signs_exclude_zero_by_default() -> None:
     u = torch.tensor([-2.0, 0.0, 0.1])
     assert Levels.of(1, signed=True, with_zero=False).nearest_(u.clone()).tolist() == [-1.0, 1.0, 1.0]
     with_zero = Levels.of(1, signed=True, with_zero=True)
@@ -240,11 +240,11 @@ def test_two_signs_have_no_zero_unless_told() -> None:
     assert not Levels.of(2, signed=True, with_zero=True).with_zero
 
 
-def test_ties_go_to_the_even_level() -> None:
+def test_ties_are_rounded_to_the_even_level() -> None:
     assert Levels.of(1, signed=False, with_zero=False).nearest_(torch.tensor([0.5, 1.5])).tolist() == [0.0, 1.0]
 
 
-def test_values_in_steps() -> None:
+def test_values_are_multiples_of_the_scale() -> None:
     signs, up = Levels.of(1, signed=True, with_zero=False), Levels.of(2, signed=False, with_zero=False)
     u, step, base = scaled(LEVELS_X, torch.tensor(0.5), torch.ones(4), signs)
     assert (u.tolist(), step.item(), base) == ([[-1.0, 2.5, 3.0, 8.0]], 0.5, None)
@@ -255,7 +255,7 @@ def test_values_in_steps() -> None:
     assert LEVELS_X.tolist() == [[-1.5, 0.25, 0.5, 3.0]]  # not changed in place
 
 
-def test_a_shift_that_is_not_there_has_no_gradient_and_one_that_is_has() -> None:
+def test_an_absent_shift_has_no_gradient_and_a_present_one_has() -> None:
     scale, shift = torch.tensor(1.0, requires_grad=True), torch.zeros(4, requires_grad=True)
     levels = Levels.of(1, signed=True, with_zero=False)
     torch.autograd.backward(
@@ -265,12 +265,12 @@ def test_a_shift_that_is_not_there_has_no_gradient_and_one_that_is_has() -> None
     assert shift.grad.tolist() == [0.0, 1.0, 1.0, 0.0]
 
 
-def test_a_shift_has_a_number_for_each_channel_and_starts_at_nothing() -> None:
+def test_a_shift_has_one_value_per_channel_and_starts_at_zero() -> None:
     assert new_shift("elastic", torch.Size([3])).tolist() == [0.0, 0.0, 0.0]
     assert new_shift("elastic", torch.Size([5, 2])).tolist() == [0.0, 0.0]
 
 
-def test_a_dimension_that_varies_is_refused() -> None:
+def test_a_varying_dimension_is_refused() -> None:
     with pytest.raises(UserError, match="'elastic': a shift needs a fixed number of channels"):
         new_shift("elastic", torch.Size([]))
 
@@ -282,7 +282,7 @@ def test_adding_keeps_the_dtype() -> None:
     assert add_shift(x, None) is x
 
 
-def test_only_what_is_there_is_in_a_group() -> None:
+def test_parameter_groups_contain_existing_parameters_only() -> None:
     shift = new_shift("elastic", torch.Size([3]))
     assert groups(shift=None) == ()
     assert [group.no_decay_group for group in groups(shift=shift)] == [True]
@@ -299,21 +299,21 @@ def test_centred_signs_keep_the_contract_with_a_shift() -> None:
     check_quantizer(CentredSign(shift=True))
 
 
-def test_the_mean_is_of_the_whole_and_the_scale_of_the_group() -> None:
+def test_the_mean_is_of_the_tensor_and_the_scale_of_the_group() -> None:
     assert CentredSign().build(CENTRED.shape)(CENTRED).tolist() == [[1.5, -1.5, 1.5], [1.5, -1.5, 1.5]]
     assert CentredSign(granularity="row").build(CENTRED.shape)(CENTRED).tolist() == [[1.5, -1.5, 1.5], [1.5, -1.5, 1.5]]
     skewed = torch.tensor([[1.0, 3.0], [-2.0, 0.0]])
     assert CentredSign(granularity="row").build(CENTRED.shape)(skewed).tolist() == [[2.0, 2.0], [-1.0, -1.0]]
 
 
-def test_what_lies_on_the_mean_counts_as_plus_one_or_is_a_third_value() -> None:
+def test_values_at_the_mean_count_as_positive_or_are_a_third_value() -> None:
     assert CentredSign().build(CENTRED.shape).encode(CENTRED).levels[:, 2].tolist() == [1, 1]
     published = CentredSign(as_published=True).build(CENTRED.shape)
     assert published.encode(CENTRED).levels[:, 2].tolist() == [0, 0]
     assert (CentredSign().build(CENTRED.shape).bits, published.bits) == (1, 2)
 
 
-def test_the_shift_is_added_first_and_learns_as_a_bias() -> None:
+def test_the_shift_is_added_first_and_learns_like_a_bias() -> None:
     quantizer = CentredSign(shift=True).build(CENTRED.shape)
     assert quantizer.shift is not None
     (group,) = quantizer.parameter_groups()
@@ -329,7 +329,7 @@ def test_the_shift_is_added_first_and_learns_as_a_bias() -> None:
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "row"])
-def test_the_gradient_of_a_centred_sign_passes_unchanged_and_neither_mean_nor_scale_has_one(
+def test_the_gradient_of_a_centred_sign_passes_unchanged_and_mean_and_scale_have_none(
     granularity: Granularity,
 ) -> None:
     x = torch.tensor([[-50.0, -1.0, 0.0, 0.3, 60.0]], requires_grad=True)
@@ -339,7 +339,7 @@ def test_the_gradient_of_a_centred_sign_passes_unchanged_and_neither_mean_nor_sc
     assert torch.equal(x.grad, upstream)
 
 
-def test_a_centred_sign_without_a_shift_nothing_is_learned() -> None:
+def test_a_centred_sign_without_a_shift_has_no_parameters() -> None:
     quantizer = CentredSign().build(CENTRED.shape)
     assert not quantizer.parameter_groups()
     assert not quantizer.state_dict()
@@ -349,7 +349,7 @@ def test_a_centred_sign_without_a_shift_nothing_is_learned() -> None:
     st.lists(st.lists(st.floats(-4, 4, width=32), min_size=3, max_size=3), min_size=1, max_size=6),
     st.sampled_from(["tensor", "row"]),
 )
-def test_adding_a_constant_moves_no_sign(rows: list[list[float]], granularity: Granularity) -> None:
+def test_adding_a_constant_changes_no_sign(rows: list[list[float]], granularity: Granularity) -> None:
     x = torch.tensor(rows, dtype=torch.float64)
     quantizer = CentredSign(granularity=granularity).build(x.shape)
     levels, moved = quantizer.encode(x).levels, quantizer.encode(x + 0.75).levels
@@ -359,7 +359,7 @@ def test_adding_a_constant_moves_no_sign(rows: list[list[float]], granularity: G
     torch.testing.assert_close(quantizer(x).abs(), magnitude.expand_as(x))
 
 
-def test_an_embedding_computes_rows_of_the_batch_and_one_mean_of_the_table() -> None:
+def test_an_embedding_quantizes_rows_of_the_batch_with_one_mean_of_the_table() -> None:
     embedding = QuantizedEmbedding(1000, 8, 1, CentredSign(granularity="row"))
     weight = next(embedding.parameters())
     with torch.no_grad():
@@ -367,7 +367,7 @@ def test_an_embedding_computes_rows_of_the_batch_and_one_mean_of_the_table() -> 
     sizes: list[int] = []
 
     class Counting(torch.overrides.TorchFunctionMode):
-        """Notes the size of every tensor that is made."""
+        """Records the size of every created tensor."""
 
         def __torch_function__(
             self,
@@ -376,10 +376,10 @@ def test_an_embedding_computes_rows_of_the_batch_and_one_mean_of_the_table() -> 
             args: Any = (),  # noqa: ANN401
             kwargs: Any = None,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
-            made = function(*args, **(kwargs or {}))
-            if isinstance(made, Tensor) and made.data_ptr() != weight.data_ptr():
-                sizes.append(made.numel())
-            return made
+            result = function(*args, **(kwargs or {}))
+            if isinstance(result, Tensor) and result.data_ptr() != weight.data_ptr():
+                sizes.append(result.numel())
+            return result
 
     tokens = torch.tensor([[5, 3, 5], [1, 7, 0]])
     with Counting():

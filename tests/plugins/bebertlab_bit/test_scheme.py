@@ -13,7 +13,7 @@ from bebertlab_bit import Bit, CentredSign, Elastic
 ONE_SIDED = {Site.ATTENTION_PROBABILITIES, Site.FFN_DOWN}
 
 
-def test_weights_have_one_scale_and_words_one_a_row() -> None:
+def test_weights_have_one_scale_and_word_embeddings_one_per_row() -> None:
     weights = Bit().spec().weights
     assert set(weights) == set(WEIGHT_SITES)
     assert weights[Site.WORD_EMBEDDING] == CentredSign(granularity="row")
@@ -31,19 +31,19 @@ def test_activations_are_one_sided_after_softmax_and_relu_and_shifted_at_linear_
     assert spec.activation == "relu"
 
 
-def test_the_signs_can_be_chosen() -> None:
+def test_sign_quantizers_can_be_chosen() -> None:
     spec = Bit(signed=False, one_sided_signed=True).spec()
     signed = {site for site, options in {**spec.inputs, **spec.attention}.items() if options.signed}  # type: ignore[attr-defined]
     assert signed == ONE_SIDED
 
 
-def test_probabilities_can_stay_as_they_are() -> None:
+def test_probabilities_can_stay_in_full_precision() -> None:
     assert set(Bit(quantize_probabilities=False).spec().attention) == set(ATTENTION_SITES) - {
         Site.ATTENTION_PROBABILITIES
     }
 
 
-def test_the_mean_can_centre_activations_too() -> None:
+def test_the_centred_sign_can_quantize_activations() -> None:
     spec = Bit(activations="bwn").spec()
     assert set(spec.inputs.values()) == {CentredSign(shift=True)}
     assert set(spec.attention.values()) == {CentredSign()}
@@ -72,7 +72,7 @@ def test_as_published_reaches_every_binary_site() -> None:
         ({"embedding_granularity": "column"}, "embedding_granularity"),
     ],
 )
-def test_what_there_is_not_is_refused(options: dict[str, Any], message: str) -> None:
+def test_unsupported_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Bit(**options)
 
@@ -89,7 +89,7 @@ def trained(scheme: Bit) -> Checkpoint:
 
 
 @pytest.mark.parametrize("keep_scale", [False, True])
-def test_the_next_step_of_a_chain_keeps_the_shifts_and_the_scales_unless_told(keep_scale: bool) -> None:
+def test_the_next_step_of_a_chain_keeps_shifts_and_scales_by_default(keep_scale: bool) -> None:
     source = trained(Bit(activation_bits=2))
     result = apply_spec(source, Bit(keep_scale=keep_scale).spec()).tensors
     same = {name for name, tensor in result.items() if torch.equal(tensor, source.tensors[name])}

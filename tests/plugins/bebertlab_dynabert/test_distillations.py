@@ -29,13 +29,13 @@ def phase_of(distillation: DistillationOptions, codec: Codec) -> Phase:
     return phase
 
 
-def test_widths_learn_predictions_and_a_little_of_the_hidden_states(codec: Codec) -> None:
+def test_widths_learn_predictions_and_weakly_hidden_states(codec: Codec) -> None:
     phase = phase_of(WidthDistillation(), codec)
     assert phase.subnets == ((1.0, 1.0), (0.75, 1.0), (0.5, 1.0), (0.25, 1.0))
     assert phase.losses == (Prediction(reduction="classes"), HiddenDistanceOptions(weight=0.1))
 
 
-def test_depths_learn_both_alike(codec: Codec) -> None:
+def test_depths_learn_predictions_and_hidden_states_equally(codec: Codec) -> None:
     phase = phase_of(DepthDistillation(as_published=True), codec)
     assert len(phase.subnets) == 12
     assert (phase.subnets[0], phase.subnets[-1]) == ((1.0, 1.0), (0.25, 0.5))
@@ -51,7 +51,7 @@ def test_the_last_training_needs_no_teacher(codec: Codec) -> None:
 @pytest.mark.parametrize(
     "options", [{"widths": ()}, {"widths": (2.0,)}, {"prediction_weight": 0.0}, {"hidden_weight": -1.0}]
 )
-def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         WidthDistillation(**options)
 
@@ -66,7 +66,9 @@ def distillation_of(case: dict[str, Any]) -> DistillationOptions:
 
 def states(vectors: Golden, who: str) -> tuple[torch.Tensor, ...]:
     actual = vectors.below(f"in/{who}")
-    return tuple(actual[f"rep_{place}"].clone() for place in range(sum(name.startswith("rep_") for name in actual)))
+    return tuple(
+        actual[f"rep_{position}"].clone() for position in range(sum(name.startswith("rep_") for name in actual))
+    )
 
 
 def test_agrees_with_the_published_code(golden: Callable[[str], Golden], codec: Codec) -> None:
@@ -84,22 +86,22 @@ def compare(vectors: Golden, case: dict[str, Any], codec: Codec) -> None:
         logits=t[f"in/{who}/logits"][:, :outputs], taps={Tap.HIDDEN: tuple(whole[layer] for layer in kept)}
     )
     logits = t["in/student/logits"].clone().requires_grad_()
-    own = tuple(state.requires_grad_() for state in states(vectors, "student")[: len(kept)])
-    student = Outputs(logits=logits[:, :outputs], taps={Tap.HIDDEN: own})
+    student_states = tuple(state.requires_grad_() for state in states(vectors, "student")[: len(kept)])
+    student = Outputs(logits=logits[:, :outputs], taps={Tap.HIDDEN: student_states})
     tokens = t["in/attention_mask"].long()
     batch = Batch(positions=tokens[:, 0], tokens=tokens, segments=tokens, mask=tokens.bool(), labels=t["in/labels"])
     loss = PhaseLoss(phase_of(distillation_of(case), codec).losses, outputs)(student, teacher, batch)
     torch.autograd.backward(loss)
     torch.testing.assert_close(loss.detach(), t[f"{name}/loss"], **vectors.meta["tolerance"]["loss values"])
-    actual = {"logits": logits.grad} | {f"rep_{place}": state.grad for place, state in enumerate(own)}
+    actual = {"logits": logits.grad} | {f"rep_{position}": state.grad for position, state in enumerate(student_states)}
     for what, gradient in actual.items():
-        wanted = t.get(f"{name}/grad_{what}")
+        expected = t.get(f"{name}/grad_{what}")
         assert gradient is not None
-        wanted = torch.zeros_like(gradient) if wanted is None else wanted
-        torch.testing.assert_close(gradient, wanted, **vectors.meta["tolerance"]["grads"])
+        expected = torch.zeros_like(gradient) if expected is None else expected
+        torch.testing.assert_close(gradient, expected, **vectors.meta["tolerance"]["grads"])
 
 
-def test_a_teacher_becomes_one_model_for_every_width_and_depth(
+def test_a_teacher_becomes_one_model_of_every_width_and_depth(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, metrics: Metrics
 ) -> None:
     ordered = bench.run(ReorderStage(model="t"), task, model=teacher)
@@ -118,7 +120,7 @@ def test_a_teacher_becomes_one_model_for_every_width_and_depth(
     assert "width_0.5/validation/score" in metrics(width)
 
 
-def test_regression_learns_from_the_value_of_the_teacher_unless_as_published(codec: Codec) -> None:
+def test_regression_learns_the_values_of_the_teacher_unless_as_published(codec: Codec) -> None:
     hidden = torch.zeros(2, 3, 4)
     student = Outputs(logits=torch.tensor([[1.0], [3.0]]), taps={Tap.HIDDEN: (hidden, hidden)})
     teacher = evolve(student, logits=torch.tensor([[1.0], [1.0]]))

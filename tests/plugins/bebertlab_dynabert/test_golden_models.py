@@ -34,7 +34,7 @@ def outputs(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
             module.register_forward_hook(lambda _, inputs, output: neurons.append(output))
     with torch.no_grad():
         actual = model.eval()(batch, TAPS)
-        # the fused attention, which is taken where nothing inside it is asked for
+        # the fused attention, used where no inner tensors are requested
         torch.testing.assert_close(model(batch, frozenset()).logits, actual.logits, atol=1e-5, rtol=1e-5)
     named = {"logits": actual.logits}
     for name, tensors in (("hidden", actual.taps[Tap.HIDDEN]), ("att", actual.taps[Tap.SCORES])):
@@ -43,7 +43,9 @@ def outputs(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["slice", "sub-network"])
-def test_widths_and_depths(vectors: Golden, cases: Cases, whole: Checkpoint, batch: Batch, shared: bool) -> None:
+def test_widths_and_depths_equal_the_published_ones(
+    vectors: Golden, cases: Cases, whole: Checkpoint, batch: Batch, shared: bool
+) -> None:
     for case in cases("part"):
         width, depth = case.get("width_mult", 1.0), case.get("depth_mult", 1.0)
         if shared:
@@ -51,13 +53,13 @@ def test_widths_and_depths(vectors: Golden, cases: Cases, whole: Checkpoint, bat
         else:
             model = sliced(whole, case)
         actual = outputs(model, batch)
-        wanted = vectors.below(case["name"])
-        assert "logits" in wanted
-        for name, tensor in wanted.items():
+        expected = vectors.below(case["name"])
+        assert "logits" in expected
+        for name, tensor in expected.items():
             torch.testing.assert_close(actual[name], tensor, **vectors.meta["tolerance"]["outputs"])
 
 
-def test_sizes(vectors: Golden, whole: Checkpoint) -> None:
+def test_sizes_equal_the_published_ones(vectors: Golden, whole: Checkpoint) -> None:
     for case in vectors.cases:
         if "heads" in case:
             sizes = sliced(whole, case).architecture
@@ -66,15 +68,15 @@ def test_sizes(vectors: Golden, whole: Checkpoint) -> None:
             assert list(kept_layers(whole.architecture.layers, case["depth_mult"])) == case["kept_layers"]
 
 
-def test_another_width_is_far_off(vectors: Golden, whole: Checkpoint, batch: Batch) -> None:
+def test_another_width_changes_the_outputs(vectors: Golden, whole: Checkpoint, batch: Batch) -> None:
     case = next(c for c in vectors.cases if c.get("width_mult", 1.0) < 1)
     actual = outputs(BertClassifier.from_checkpoint(whole), batch)
     assert float((actual["logits"] - vectors.tensors[f"{case['name']}/logits"]).abs().max()) > 0.005
 
 
-def test_a_published_checkpoint_is_read_as_an_ordinary_one(vectors: Golden, whole: Checkpoint, codec: Codec) -> None:
+def test_a_published_checkpoint_is_an_ordinary_model_folder(vectors: Golden, whole: Checkpoint, codec: Codec) -> None:
     importer: ImporterOptions = codec.load({"kind": "huggingface"}, ImporterOptions)  # type: ignore[type-abstract]
-    written = {"finetuning_task": "cola", "output_intermediate": True, "pruned_heads": {}}  # beside the sizes
+    written = {"finetuning_task": "cola", "output_intermediate": True, "pruned_heads": {}}  # in addition to the sizes
     actual = importer.read(whole.tensors, {**vectors.meta["config"], **written})
     assert evolve(actual.architecture, dropout=0.0) == evolve(whole.architecture, dropout=0.0)
     assert actual.tensors.keys() == whole.tensors.keys()

@@ -34,23 +34,23 @@ Metrics = Callable[[Artifact], Mapping[str, float]]
 Logits = Callable[[Artifact], Mapping[str, Tensor]]
 
 
-def test_the_important_come_first_and_the_function_stays(
+def test_the_most_important_units_come_first_and_the_function_is_preserved(
     bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics, logits: Logits
 ) -> None:
-    made = bench.run(ReorderStage(model="teacher"), task, model=teacher)
-    values = importance(made)
-    order = json.loads((made.folder / "order.json").read_text())
+    result = bench.run(ReorderStage(model="teacher"), task, model=teacher)
+    values = importance(result)
+    order = json.loads((result.folder / "order.json").read_text())
     actual = descending(Importance(heads=values["heads"], neurons=values["neurons"]))
     assert (actual.heads.tolist(), actual.neurons.tolist()) == (order["heads"], order["neurons"])
     assert values["neurons"].shape == (2, 32)
-    before, after = (load_model(artifact.folder, bench.codec).checkpoint() for artifact in (teacher, made))
+    before, after = (load_model(artifact.folder, bench.codec).checkpoint() for artifact in (teacher, result))
     for name, tensor in reordered(before, actual).tensors.items():
         assert torch.equal(after.tensors[name], tensor)
     assert any(not torch.equal(after.tensors[name], tensor) for name, tensor in before.tensors.items())
-    for split, rows in logits(made).items():
+    for split, rows in logits(result).items():
         torch.testing.assert_close(rows, logits(teacher)[split], atol=1e-5, rtol=1e-5)
-    assert metrics(made)["reorder/logit_difference"] < 1e-12
-    assert (made.folder / "tokenizer.json").is_file()
+    assert metrics(result)["reorder/logit_difference"] < 1e-12
+    assert (result.folder / "tokenizer.json").is_file()
 
 
 def importance(artifact: Artifact) -> Mapping[str, Tensor]:
@@ -58,7 +58,7 @@ def importance(artifact: Artifact) -> Mapping[str, Tensor]:
     return values
 
 
-def test_a_limit_takes_examples_from_all_over_the_split(
+def test_a_limit_takes_examples_spread_over_the_split(
     bench: StageRunner, task: Task, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[int]] = []
@@ -76,20 +76,20 @@ def test_a_limit_takes_examples_from_all_over_the_split(
     assert seen[1] == seen[2] == seen[3] == list(range(96))
 
 
-def test_as_published_it_adds_up_gradients_of_the_validation_split(
+def test_as_published_it_sums_gradients_of_the_validation_split(
     bench: StageRunner, task: Task, teacher: Artifact
 ) -> None:
     published = bench.run(ReorderStage(model="teacher", as_published=True), task, model=teacher)
     model = load_model(teacher.folder, bench.codec)
     examples = load_examples(task, "validation", teacher.folder, 32)
     order = group_in_order(np.arange(len(examples)), 8)
-    wanted = measure_importance(model, batches(examples, order), as_published=True)
-    torch.testing.assert_close(importance(published)["heads"], wanted.heads)
+    expected = measure_importance(model, batches(examples, order), as_published=True)
+    torch.testing.assert_close(importance(published)["heads"], expected.heads)
     other = bench.run(ReorderStage(model="teacher", split="validation"), task, model=teacher)
-    assert not torch.allclose(importance(other)["heads"], wanted.heads, rtol=1e-2)
+    assert not torch.allclose(importance(other)["heads"], expected.heads, rtol=1e-2)
 
 
-def test_a_split_that_is_not_there_is_named(codec: Codec, task: Task) -> None:
+def test_a_missing_split_is_named(codec: Codec, task: Task) -> None:
     with pytest.raises(UserError, match="unknown split 'dev'"):
         ReorderStage(model="teacher", split="dev").prepare({}, task, codec)
     stage = ReorderStage(model="teacher")
@@ -108,11 +108,11 @@ def test_an_order_that_changes_the_function_is_refused(
         bench.run(ReorderStage(model="teacher"), task, name="order", model=teacher)
 
 
-def test_the_planned_model_stays(planned_teacher: PlannedModel, planning: Planning) -> None:
+def test_the_planned_model_is_unchanged(planned_teacher: PlannedModel, planning: Planning) -> None:
     assert ReorderStage(model="teacher").plan_model({"model": (planned_teacher,)}, planning) is planned_teacher
 
 
-def test_importance_is_measured_on_inputs_of_the_models_own_length(
+def test_importance_is_measured_on_inputs_of_the_input_length_of_the_model(
     bench: StageRunner, task: Task, teacher: Artifact, tmp_path: Path
 ) -> None:
     short = shutil.copytree(teacher.folder, tmp_path / "short")

@@ -52,31 +52,33 @@ def test_importance_agrees_with_the_published_code(
             close(measure_importance(model_of(whole), batches), vectors, case["name"])
 
 
-def test_each_batch_counts_by_itself(whole: Checkpoint, batch: Batch) -> None:
+def test_each_batch_is_measured_separately(whole: Checkpoint, batch: Batch) -> None:
     single = parts(batch, 1)
     together = measure_importance(model_of(whole), single)
-    apart = [measure_importance(model_of(whole), [part]) for part in single]
-    torch.testing.assert_close(together.heads, torch.stack([one.heads for one in apart]).sum(0))
-    torch.testing.assert_close(together.neurons, torch.stack([one.neurons for one in apart]).sum(0))
+    separate = [measure_importance(model_of(whole), [part]) for part in single]
+    torch.testing.assert_close(together.heads, torch.stack([item.heads for item in separate]).sum(0))
+    torch.testing.assert_close(together.neurons, torch.stack([item.neurons for item in separate]).sum(0))
     added_up = measure_importance(model_of(whole), single, as_published=True)
     assert not torch.allclose(added_up.heads, together.heads, rtol=1e-2)
     assert not torch.allclose(added_up.neurons, together.neurons, rtol=1e-2)
 
 
-def test_importance_is_the_slope_of_the_loss_as_a_head_fades(vectors: Golden, whole: Checkpoint, batch: Batch) -> None:
+def test_importance_is_the_slope_of_the_loss_as_a_head_is_scaled(
+    vectors: Golden, whole: Checkpoint, batch: Batch
+) -> None:
     """Against differences of the loss in double precision, for the most important head of each layer."""
     model, size = model_of(whole).double().eval(), whole.architecture.head_size
     for layer, heads in enumerate(measure_importance(model, [batch]).heads):
         head = int(heads.argmax())
         weight = model.bert.encoder.layer[layer].get_parameter("attention.output.dense.weight").data
         columns = slice(size * head, size * head + size)
-        own = weight[:, columns].clone()
+        columns_of_head = weight[:, columns].clone()
         values = []
         for factor in (1 + 1e-4, 1 - 1e-4):
-            weight[:, columns] = factor * own
+            weight[:, columns] = factor * columns_of_head
             with torch.no_grad():
                 values.append(vectors.loss(model(batch).logits))
-        weight[:, columns] = own
+        weight[:, columns] = columns_of_head
         assert float(abs(values[0] - values[1]) / 2e-4) == pytest.approx(float(heads[head]), rel=1e-5)
 
 
@@ -126,27 +128,27 @@ def order_of(vectors: Golden) -> NeuronOrder:
     )
 
 
-def test_the_order_is_that_of_the_published_code(vectors: Golden, whole: Checkpoint, batch: Batch) -> None:
-    importance, wanted = measure_importance(BertClassifier.from_checkpoint(whole), [batch]), order_of(vectors)
+def test_the_order_equals_that_of_the_published_code(vectors: Golden, whole: Checkpoint, batch: Batch) -> None:
+    importance, expected = measure_importance(BertClassifier.from_checkpoint(whole), [batch]), order_of(vectors)
     actual, tolerance = descending(importance), vectors.meta["tolerance"]["importance"]
     # two that are as important but for float noise may change places
     for values, ours, theirs in (
-        (importance.heads, actual.heads, wanted.heads),
-        (importance.neurons, actual.neurons, wanted.neurons),
+        (importance.heads, actual.heads, expected.heads),
+        (importance.neurons, actual.neurons, expected.neurons),
     ):
         torch.testing.assert_close(values.gather(1, theirs), values.gather(1, ours), **tolerance)
         assert torch.equal(theirs.sort(1).values, ours.sort(1).values)
 
 
-def test_tensors_are_those_of_the_published_code(vectors: Golden, whole: Checkpoint) -> None:
+def test_tensors_equal_those_of_the_published_code(vectors: Golden, whole: Checkpoint) -> None:
     actual = reordered(whole, order_of(vectors)).tensors
-    wanted = vectors.below("reordered")
-    assert wanted
-    for name, tensor in wanted.items():
+    expected = vectors.below("reordered")
+    assert expected
+    for name, tensor in expected.items():
         torch.testing.assert_close(actual[name], tensor, **vectors.meta["tolerance"]["reordered state"])
 
 
-def test_slices_are_those_of_the_published_code(
+def test_slices_equal_those_of_the_published_code(
     vectors: Golden, cases: Callable[[str], list[dict[str, Any]]], whole: Checkpoint, batch: Batch
 ) -> None:
     after = reordered(whole, order_of(vectors))
@@ -154,8 +156,8 @@ def test_slices_are_those_of_the_published_code(
         part = slice_depth(slice_width(after, case.get("width_mult", 1.0)), case.get("depth_mult", 1.0))
         with torch.no_grad():
             logits = BertClassifier.from_checkpoint(part).eval()(batch).logits
-        wanted = vectors.tensors[f"{case['name']}/logits"]
-        torch.testing.assert_close(logits, wanted, **vectors.meta["tolerance"]["outputs"])
+        expected = vectors.tensors[f"{case['name']}/logits"]
+        torch.testing.assert_close(logits, expected, **vectors.meta["tolerance"]["outputs"])
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -173,15 +175,15 @@ def test_the_whole_model_computes_the_same_in_any_order(seed: int) -> None:
         positions=torch.arange(3), tokens=tokens, segments=tokens % 2, mask=tokens > 2, labels=torch.zeros(3).long()
     )
     taps = frozenset({Tap.HIDDEN, Tap.SCORES})
-    one, other = before(batch, taps), after(batch, taps)
-    torch.testing.assert_close(other.logits, one.logits)
-    torch.testing.assert_close(other.taps[Tap.HIDDEN], one.taps[Tap.HIDDEN], atol=1e-5, rtol=1e-5)
+    item, other = before(batch, taps), after(batch, taps)
+    torch.testing.assert_close(other.logits, item.logits)
+    torch.testing.assert_close(other.taps[Tap.HIDDEN], item.taps[Tap.HIDDEN], atol=1e-5, rtol=1e-5)
     for layer in range(sizes.layers):
-        scores = one.taps[Tap.SCORES][layer][:, order.heads[layer]]
+        scores = item.taps[Tap.SCORES][layer][:, order.heads[layer]]
         torch.testing.assert_close(other.taps[Tap.SCORES][layer], scores, atol=1e-5, rtol=1e-5)
 
 
-def test_equally_important_heads_stay_in_their_order() -> None:
+def test_equally_important_heads_keep_their_order() -> None:
     heads, neurons = torch.tensor([[1.0, 3.0, 1.0, 3.0]]), torch.tensor([[0.0, 0.0, 2.0]])
     order = descending(Importance(heads=heads, neurons=neurons))
     assert order.heads.tolist() == [[1, 3, 0, 2]]

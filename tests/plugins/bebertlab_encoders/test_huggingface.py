@@ -26,11 +26,11 @@ def files(pretrained: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return load_file(pretrained / "model.safetensors"), json.loads((pretrained / "config.json").read_text())
 
 
-def test_it_is_registered() -> None:
+def test_the_importer_is_registered() -> None:
     assert load_plugins().registry.find("importer", "huggingface") is HuggingFaceImporter
 
 
-def test_a_model_with_todays_names(
+def test_current_parameter_names_are_read(
     files: tuple[dict[str, Tensor], dict[str, Any]], pretrained_sizes: Architecture
 ) -> None:
     tensors, config = files
@@ -40,7 +40,7 @@ def test_a_model_with_todays_names(
     BertClassifier.from_checkpoint(checkpoint)
 
 
-def test_a_model_with_the_first_names(files: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
+def test_the_oldest_parameter_names_are_read(files: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
     tensors, config = files
     old = {
         name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta"): t for name, t in tensors.items()

@@ -26,7 +26,7 @@ def rewritten(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
 
 
-def test_all_but_the_classifier_comes_from_the_files(pretrained: Path) -> None:
+def test_everything_but_the_classifier_is_read_from_the_files(pretrained: Path) -> None:
     given = load_file(pretrained / WEIGHTS)
     checkpoint = encoder(pretrained).checkpoint(vocabulary=9, classes=2, seed=0)
     assert checkpoint.tensors["classifier.weight"].shape == (2, 8)
@@ -36,7 +36,7 @@ def test_all_but_the_classifier_comes_from_the_files(pretrained: Path) -> None:
     BertClassifier.from_checkpoint(checkpoint)
 
 
-def test_the_seed_decides_the_classifier_only(pretrained: Path) -> None:
+def test_only_the_classifier_depends_on_the_seed(pretrained: Path) -> None:
     first, again, other = (encoder(pretrained).checkpoint(9, 2, seed).tensors for seed in (0, 0, 1))
     assert torch.equal(first["classifier.weight"], again["classifier.weight"])
     assert [name for name in first if not torch.equal(first[name], other[name])] == ["classifier.weight"]
@@ -82,12 +82,12 @@ def test_missing_and_misshapen_tensors_are_named(pretrained: Path) -> None:
         encoder(pretrained).checkpoint(9, 2, 0)
 
 
-def test_weights_of_old_files_are_read_but_no_code(pretrained: Path, tmp_path: Path) -> None:
-    wanted = encoder(pretrained).checkpoint(9, 2, 0)
+def test_weights_of_old_files_are_read_without_running_code(pretrained: Path, tmp_path: Path) -> None:
+    expected = encoder(pretrained).checkpoint(9, 2, 0)
     torch.save(load_file(pretrained / WEIGHTS), pretrained / "pytorch_model.bin")
     (pretrained / WEIGHTS).unlink()
     checkpoint = encoder(pretrained).checkpoint(9, 2, 0)
-    assert all(torch.equal(checkpoint.tensors[name], wanted.tensors[name]) for name in wanted.tensors)
+    assert all(torch.equal(checkpoint.tensors[name], expected.tensors[name]) for name in expected.tensors)
 
     class Harm:
         def __reduce__(self) -> tuple[object, ...]:
@@ -99,16 +99,16 @@ def test_weights_of_old_files_are_read_but_no_code(pretrained: Path, tmp_path: P
     assert not (tmp_path / "harm").exists()
 
 
-def test_shards_are_put_together(pretrained: Path) -> None:
-    wanted = encoder(pretrained).checkpoint(9, 2, 0)
+def test_shards_are_combined(pretrained: Path) -> None:
+    expected = encoder(pretrained).checkpoint(9, 2, 0)
     tensors = load_file(pretrained / WEIGHTS)
     (pretrained / WEIGHTS).unlink()
-    names = {name: f"model-0000{place % 2 + 1}-of-00002.safetensors" for place, name in enumerate(tensors)}
+    names = {name: f"model-0000{position % 2 + 1}-of-00002.safetensors" for position, name in enumerate(tensors)}
     for shard in set(names.values()):
         save_file({name: tensors[name] for name in tensors if names[name] == shard}, pretrained / shard)
     (pretrained / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
     checkpoint = encoder(pretrained).checkpoint(9, 2, 0)
-    assert all(torch.equal(checkpoint.tensors[name], wanted.tensors[name]) for name in wanted.tensors)
+    assert all(torch.equal(checkpoint.tensors[name], expected.tensors[name]) for name in expected.tensors)
 
 
 def test_a_vocabulary_larger_than_the_embedding_is_refused(pretrained: Path) -> None:
@@ -121,7 +121,7 @@ def test_inputs_longer_than_the_positions_are_refused(pretrained: Path) -> None:
         encoder(pretrained, maximum_tokens=17).checkpoint(9, 2, 0)
 
 
-def test_the_tokenizer_is_that_of_the_files(pretrained: Path) -> None:
+def test_the_tokenizer_is_read_from_the_files(pretrained: Path) -> None:
     tokenizer = encoder(pretrained).tokenizer(["other words"])
     assert len(tokenizer) == 9
     assert tokenizer.tokenizer.encode("Cats RUN").ids == [2, 5, 6, 8, 3]
@@ -135,15 +135,15 @@ def test_a_cased_vocabulary_stays_cased(pretrained: Path) -> None:
     assert encoder(pretrained).tokenizer([]).tokenizer.encode("Cat cat").ids == [2, 1, 5, 3]
 
 
-def test_without_settings_the_vocabulary_says_whether_capitals_count(pretrained: Path) -> None:
+def test_without_settings_the_vocabulary_determines_lower_casing(pretrained: Path) -> None:
     (pretrained / "tokenizer_config.json").unlink()
     assert encoder(pretrained).tokenizer([]).tokenizer.encode("Cat").ids == [2, 5, 3]
-    words = (pretrained / "vocab.txt").read_text().replace("dog", "Cat")
-    (pretrained / "vocab.txt").write_text(words)
+    vocabulary = (pretrained / "vocab.txt").read_text().replace("dog", "Cat")
+    (pretrained / "vocab.txt").write_text(vocabulary)
     assert encoder(pretrained).tokenizer([]).tokenizer.encode("Cat cat").ids == [2, 7, 5, 3]
 
 
-def test_a_plan_knows_the_sizes_and_refuses_what_they_do_not_allow(pretrained: Path) -> None:
+def test_a_plan_has_the_sizes_and_refuses_inputs_that_do_not_fit(pretrained: Path) -> None:
     task, pairs = tiny_task(), tiny_task(pairs=True)
     assert encoder(pretrained, layers=2).plan(pairs) == encoder(pretrained, layers=2).checkpoint(9, 2, 0).architecture
     config = json.loads((pretrained / "config.json").read_text())
@@ -160,26 +160,26 @@ def test_a_plan_knows_the_sizes_and_refuses_what_they_do_not_allow(pretrained: P
         encoder(pretrained).plan(task)
 
 
-def test_a_tokenizer_without_words_is_refused(pretrained: Path) -> None:
+def test_a_tokenizer_without_tokens_is_refused(pretrained: Path) -> None:
     (pretrained / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
     with pytest.raises(UserError, match="has no words"):
         encoder(pretrained).tokenizer([])
 
 
-def test_the_digest_is_that_of_the_files(pretrained: Path) -> None:
+def test_the_digest_depends_on_the_files(pretrained: Path) -> None:
     before = encoder(pretrained).digest()
     assert encoder(pretrained, layers=1).digest() == before  # the options enter the key themselves
     rewritten(pretrained, {name: tensor + 1 for name, tensor in load_file(pretrained / WEIGHTS).items()})
     assert encoder(pretrained).digest() != before
 
 
-def test_a_model_that_is_not_there_is_named() -> None:
+def test_a_missing_model_is_named() -> None:
     with pytest.raises(SetupError, match=r"encoder '\./nowhere'"):
         PretrainedEncoder(name="./nowhere").digest()
 
 
 def refused(folder: Path) -> str:
-    """What is said when a recipe is planned, and when it runs."""
+    """The error messages when a recipe is planned, and when it runs."""
     texts = set()
     for read in (lambda: encoder(folder).digest(), lambda: encoder(folder).checkpoint(9, 2, 0)):
         with pytest.raises(UserError) as raised:
@@ -222,11 +222,11 @@ def test_other_models_are_refused_when_the_recipe_is_planned(
 
 @pytest.mark.parametrize("head", ["BertForTokenClassification", "BertForQuestionAnswering", "BertForMaskedLM"])
 def test_the_encoder_below_any_head_is_read(pretrained: Path, head: str) -> None:
-    wanted = encoder(pretrained).checkpoint(9, 2, 0).tensors
+    expected = encoder(pretrained).checkpoint(9, 2, 0).tensors
     reconfigured(pretrained, {"architectures": [head], "id2label": {"0": "a"}})
     rewritten(pretrained, load_file(pretrained / WEIGHTS) | {"qa_outputs.weight": torch.ones(2, 8)})
     checkpoint = encoder(pretrained).checkpoint(9, 2, 0).tensors
-    assert all(torch.equal(checkpoint[name], tensor) for name, tensor in wanted.items())
+    assert all(torch.equal(checkpoint[name], tensor) for name, tensor in expected.items())
 
 
 QUERY = "bert.encoder.layer.2.attention.self.query"
@@ -246,14 +246,12 @@ QUERY = "bert.encoder.layer.2.attention.self.query"
         ({"embeddings.LayerNorm.gamma": torch.ones(8)}, "are both called bert.embeddings.LayerNorm.weight"),
     ],
 )
-def test_tensors_that_the_model_has_no_use_for_are_refused(
-    pretrained: Path, tensors: dict[str, torch.Tensor], message: str
-) -> None:
+def test_unused_tensors_are_refused(pretrained: Path, tensors: dict[str, torch.Tensor], message: str) -> None:
     rewritten(pretrained, load_file(pretrained / WEIGHTS) | tensors)
     assert message in refused(pretrained)
 
 
-def test_half_a_pooler_is_not_drawn(pretrained: Path) -> None:
+def test_a_partial_pooler_is_refused(pretrained: Path) -> None:
     tensors = load_file(pretrained / WEIGHTS)
     del tensors["bert.pooler.dense.bias"]
     rewritten(pretrained, tensors)

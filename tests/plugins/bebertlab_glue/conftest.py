@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-#: read before tests take the variable away
+#: read before tests unset the variable
 _REAL = Path(os.environ.get("BEBERTLAB_GLUE", "../shared/data/glue"))
 
 Columns = Mapping[str, Sequence[Any]]
@@ -42,7 +42,7 @@ def cola(write: Write) -> Path:
 
 @pytest.fixture
 def real_glue() -> Path:
-    """The real data, where it is."""
+    """The real data, if available."""
     if not _REAL.is_dir():
         pytest.skip("no GLUE data: set BEBERTLAB_GLUE to a folder with <task>/<split>.parquet")
     return _REAL

@@ -8,7 +8,7 @@ from bebertlab.model.classes import output_order
 from bebertlab_glue.catalogue import CATALOGUE, TaskName
 
 
-def test_there_are_nine_and_one_is_regression() -> None:
+def test_there_are_nine_tasks_of_which_one_is_a_regression() -> None:
     assert len(CATALOGUE) == 9
     assert [name for name, entry in CATALOGUE.items() if not entry.classes] == ["stsb"]
 
@@ -16,7 +16,7 @@ def test_there_are_nine_and_one_is_regression() -> None:
 @pytest.mark.parametrize(
     ("name", "score"), [("cola", "matthews"), ("mrpc", "accuracy"), ("qqp", "accuracy"), ("stsb", "mean")]
 )
-def test_models_are_chosen_by_the_metric_of_the_papers(name: TaskName, score: str) -> None:
+def test_main_metrics_are_those_of_the_papers(name: TaskName, score: str) -> None:
     assert CATALOGUE[name].score == score
 
 
@@ -26,7 +26,7 @@ def test_classes_are_ordered_as_in_the_code_of_the_papers() -> None:
     assert CATALOGUE["wnli"].classes == ("not_entailment", "entailment")
 
 
-def test_only_mnli_is_ordered_otherwise_on_the_hub() -> None:
+def test_only_mnli_has_another_class_order_on_the_hub() -> None:
     other = {name: entry.stored_classes for name, entry in CATALOGUE.items() if entry.stored_classes != entry.classes}
     assert other == {"mnli": ("entailment", "neutral", "contradiction")}
 
@@ -35,7 +35,7 @@ def test_only_mnli_is_ordered_otherwise_on_the_hub() -> None:
 def test_classifiers_of_the_hub_are_matched_by_name(name: TaskName) -> None:
     classes = CATALOGUE[name].classes
     stored = CATALOGUE[name].stored_classes
-    for given in (stored, tuple(reversed(stored)), tuple(one.upper().replace("_", "-") for one in stored)):
+    for given in (stored, tuple(reversed(stored)), tuple(item.upper().replace("_", "-") for item in stored)):
         order = output_order(given, classes)
         assert order is not None
         assert [given[output].lower().replace("-", "_") for output in order] == list(classes)

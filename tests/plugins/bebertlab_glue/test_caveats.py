@@ -19,7 +19,7 @@ def _sentences(name: TaskName, labels: Sequence[object], pairs: list[str] | None
     return [caveat.sentence for caveat in data_caveats(entry, {"train": table}, table.split("train"))]
 
 
-def test_ordinary_data_has_none() -> None:
+def test_ordinary_data_has_no_caveats() -> None:
     assert _sentences("cola", [0, 1]) == _sentences("stsb", [0.5, 3.2]) == _sentences("mnli", [0, 1, 2]) == []
 
 
@@ -28,20 +28,20 @@ def test_pairs_with_an_empty_text_are_counted() -> None:
     assert sentence == "train: 2 of 3 pairs have an empty question1 or question2"
 
 
-def test_labels_that_are_all_the_same_are_sentences() -> None:
+def test_equal_labels_are_a_caveat() -> None:
     assert _sentences("cola", [1, 1]) == ["train: all 2 labels are acceptable; there is nothing to learn"]
     assert _sentences("stsb", [2.5, 2.5]) == ["train: all 2 labels are 2.5; there is nothing to learn"]
 
 
-def test_a_class_without_examples_is_sentences() -> None:
+def test_a_class_without_examples_is_a_caveat() -> None:
     assert _sentences("mnli", [0, 1]) == ["train has no example of class contradiction"]
 
 
-def test_scores_of_another_range_are_sentences() -> None:
+def test_scores_out_of_range_are_a_caveat() -> None:
     assert _sentences("stsb", [0.2, 0.8]) == ["train: the labels are in 0.2..0.8, those of the task in 0..5"]
 
 
-def test_a_class_that_is_not_left_to_train_on_is_sentences() -> None:
+def test_a_class_without_training_examples_is_a_caveat() -> None:
     entry = CATALOGUE["cola"]
     table = check_table("f", entry, numbers=None, texts=["a", "b"], pairs=None, labels=[0, 1])
     left = table.split("train").take(np.array([0]))

@@ -31,7 +31,7 @@ def _folder(home: Path, names: Sequence[str]) -> Path:
         (["train", "train_subset", "test-00000-of-00001", "validation/0000"], ["train"]),
     ],
 )
-def test_all_files_of_a_set_are_found_in_order(tmp_path: Path, names: list[str], order: list[str]) -> None:
+def test_all_files_of_a_split_are_listed_in_order(tmp_path: Path, names: list[str], order: list[str]) -> None:
     file_set = find_set(_folder(tmp_path, names), "train", nonofficial=False)
     assert [file.stem for file in file_set.files] == order
     assert not file_set.unofficial
@@ -52,12 +52,12 @@ def test_all_files_of_a_set_are_found_in_order(tmp_path: Path, names: list[str],
         (["train/0000", "data/train/0000"], "train occurs twice"),
     ],
 )
-def test_a_set_with_files_missing_or_of_two_kinds_is_refused(tmp_path: Path, names: list[str], message: str) -> None:
+def test_an_incomplete_or_mixed_set_of_files_is_refused(tmp_path: Path, names: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         find_set(_folder(tmp_path, names), "train", nonofficial=False)
 
 
-def test_of_several_unofficial_sets_none_is_picked(tmp_path: Path) -> None:
+def test_several_unofficial_files_are_refused(tmp_path: Path) -> None:
     home = _folder(tmp_path, ["train_subset1k", "train_nonofficial-00000-of-00001"])
     with pytest.raises(UserError, match="train_nonofficial and train_subset1k may both be taken for train"):
         find_set(home, "train", nonofficial=True)
@@ -65,7 +65,7 @@ def test_of_several_unofficial_sets_none_is_picked(tmp_path: Path) -> None:
     assert find_set(home, "train", nonofficial=True).unofficial
 
 
-def test_a_set_of_another_name_is_suggested(tmp_path: Path) -> None:
+def test_a_similar_file_name_is_suggested(tmp_path: Path) -> None:
     home = _folder(tmp_path, ["train", "dev_matched"])
     with pytest.raises(
         SetupError,
@@ -75,12 +75,12 @@ def test_a_set_of_another_name_is_suggested(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "task"), [("SST-2", "sst2"), ("STS-B", "stsb"), ("CoLA", "cola"), ("rte", "rte")])
-def test_the_folder_of_a_task_is_known_by_other_spellings(tmp_path: Path, name: str, task: str) -> None:
+def test_the_folder_of_a_task_may_have_another_spelling(tmp_path: Path, name: str, task: str) -> None:
     (tmp_path / name).mkdir()
     assert find_home(tmp_path, task) == tmp_path / name
 
 
-def test_of_two_folders_that_of_the_very_name_is_taken_or_none(tmp_path: Path) -> None:
+def test_of_two_task_folders_the_exact_name_wins_or_both_are_refused(tmp_path: Path) -> None:
     for name in ("SST-2", "SST2"):
         (tmp_path / name).mkdir()
     with pytest.raises(UserError, match="both SST-2 and SST2 may be the task 'sst2'"):
@@ -89,6 +89,6 @@ def test_of_two_folders_that_of_the_very_name_is_taken_or_none(tmp_path: Path) -
     assert find_home(tmp_path, "sst2").name == "sst2"
 
 
-def test_a_folder_of_the_files_themselves_is_said(tmp_path: Path) -> None:
+def test_a_folder_of_the_files_themselves_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="contains the files; give the folder above it"):
         find_home(_folder(tmp_path, ["train"]), "sst2")

@@ -28,39 +28,39 @@ def _read(
     return read_folder(folder, task, reading, {"train": "train"}, nonofficial=nonofficial)["train"]
 
 
-def test_rows_come_in_the_order_of_the_file(cola: Path) -> None:
+def test_rows_keep_the_order_of_the_file(cola: Path) -> None:
     table = _read(cola)
     assert table.texts[:2] == ("word 0 .", "word 1 .")
     assert not table.unofficial
 
 
-def test_a_missing_folder_lists_the_tasks_that_are_there(cola: Path) -> None:
+def test_a_missing_folder_lists_the_available_tasks(cola: Path) -> None:
     with pytest.raises(SetupError, match=r"rte: no folder of the task 'rte' \(found: cola\)"):
         _read(cola, task="rte")
     with pytest.raises(SetupError, match="does not exist"):
         _read(cola / "nowhere")
 
 
-def test_a_missing_split_lists_those_that_are_there(write: Callable[..., Path]) -> None:
+def test_a_missing_split_lists_the_available_splits(write: Callable[..., Path]) -> None:
     folder = write("cola", "validation", COLUMNS)
     with pytest.raises(SetupError, match=r"train\.parquet: no such file; sets found in .*: validation"):
         _read(folder)
 
 
-def test_an_unofficial_file_is_taken_only_when_allowed_and_marked(write: Callable[..., Path]) -> None:
+def test_an_unofficial_file_is_used_only_when_allowed_and_marked(write: Callable[..., Path]) -> None:
     folder = write("cola", "train_nonofficial", COLUMNS)
     with pytest.raises(SetupError, match=r"only train_nonofficial\.parquet; --set task\.nonofficial=true"):
         _read(folder)
     assert _read(folder, nonofficial=True).unofficial
 
 
-def test_a_missing_column_is_named_with_what_is_there(write: Callable[..., Path]) -> None:
+def test_a_missing_column_lists_the_available_columns(write: Callable[..., Path]) -> None:
     folder = write("cola", "train", {"sentenc": ["a ."], "label": [0], "idx": [0]})
     with pytest.raises(UserError, match="no column 'sentence'; did you mean 'sentenc'"):
         _read(folder)
 
 
-def test_a_pointer_of_git_lfs_is_said(cola: Path) -> None:
+def test_a_pointer_of_git_lfs_is_reported(cola: Path) -> None:
     (cola / "cola" / "train.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with pytest.raises(SetupError, match=r"train\.parquet is a git-lfs pointer, not the file itself; run"):
         _read(cola)
@@ -83,7 +83,7 @@ def test_a_pointer_of_git_lfs_is_said(cola: Path) -> None:
         ("stsb", {"sentence1": ["a"], "sentence2": ["b"], "score": [0.5]}, "no column 'label'; rename 'score' if"),
     ],
 )
-def test_columns_of_mirrors_are_named(
+def test_columns_of_mirrors_are_recognized(
     write: Callable[..., Path], task: TaskName, columns: dict[str, list[object] | None], message: str
 ) -> None:
     folder = write(task, "train", {name: values for name, values in columns.items() if values is not None})
@@ -108,7 +108,7 @@ def test_a_damaged_shard_is_named(write: Callable[..., Path]) -> None:
         _read(folder)
 
 
-def test_rows_beyond_the_limit_are_not_looked_at(write: Callable[..., Path]) -> None:
+def test_rows_beyond_the_limit_are_not_read(write: Callable[..., Path]) -> None:
     folder = write(
         "cola", "train", {"sentence": ["a .", "b .", None, " "], "label": [0, 1, -1, 7], "idx": [0, 1, 1, 1]}
     )
@@ -131,13 +131,13 @@ def test_a_damaged_file_is_named(cola: Path) -> None:
         _read(cola)
 
 
-def test_a_file_without_rows_is_not_called_damaged(write: Callable[..., Path]) -> None:
+def test_a_file_without_rows_is_not_reported_as_damaged(write: Callable[..., Path]) -> None:
     folder = write("cola", "train", {name: [] for name in COLUMNS})
     with pytest.raises(UserError, match=r"train\.parquet: no rows$"):
         _read(folder)
 
 
-def test_a_library_does_not_tell_a_second_time_what_the_error_says(cola: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_messages_do_not_repeat_the_error(cola: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
     records: list[logging.LogRecord] = []

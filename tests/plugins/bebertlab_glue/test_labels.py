@@ -28,7 +28,7 @@ def _read(name: TaskName, labels: Sequence[object], names: Sequence[str] | None 
         ("stsb", [0, 5, 3.8, "3.8", Decimal("2.5"), "1e0"], [0, 5, 3.8, 3.8, 2.5, 1]),
     ],
 )
-def test_numbers_and_names_are_read_as_text_too(name: TaskName, labels: list[object], read: list[float]) -> None:
+def test_numbers_and_names_are_read_from_text(name: TaskName, labels: list[object], read: list[float]) -> None:
     assert _read(name, labels) == read
 
 
@@ -56,7 +56,7 @@ def test_numbers_and_names_are_read_as_text_too(name: TaskName, labels: list[obj
         ("stsb", True, "label is True; expected"),
     ],
 )
-def test_what_is_no_label_is_named_with_its_row(name: TaskName, label: object, message: str) -> None:
+def test_an_invalid_label_is_named_with_its_row(name: TaskName, label: object, message: str) -> None:
     with pytest.raises(UserError, match=f"f: row 1: {message}"):
         _read(name, [0, label])
 
@@ -70,7 +70,7 @@ def test_what_is_no_label_is_named_with_its_row(name: TaskName, label: object, m
         (["1", "0"], [1, 0]),
     ],
 )
-def test_names_in_a_file_say_what_its_numbers_are(names: list[str], read: list[float]) -> None:
+def test_class_names_of_a_file_define_its_numbers(names: list[str], read: list[float]) -> None:
     assert _read("sst2", [0, 1], names) == read
 
 

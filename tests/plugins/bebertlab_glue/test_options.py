@@ -1,4 +1,4 @@
-"""GLUE tasks from local folders, from nothing, and the real ones."""
+"""GLUE tasks from local folders, without a folder, and with the real data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-def test_a_folder_gives_three_splits_without_a_shared_example(cola: Path) -> None:
+def test_a_folder_gives_three_disjoint_splits(cola: Path) -> None:
     task = Glue(name="cola", path=cola).load()
     assert {name: len(split) for name, split in task.splits.items()} == {TRAIN: 36, SELECT: 4, VALIDATION: 10}
     ids = [i for split in task.splits.values() for i in split.ids]
@@ -40,17 +40,17 @@ def test_a_folder_gives_three_splits_without_a_shared_example(cola: Path) -> Non
     assert task.classes == ("unacceptable", "acceptable")
 
 
-def test_the_order_of_the_data_is_told_where_it_is_another(cola: Path, write: Callable[..., Path]) -> None:
+def test_another_order_of_the_data_is_reported(cola: Path, write: Callable[..., Path]) -> None:
     assert Glue(name="cola", path=cola).load().data_order == ()
     for split in ("train", "validation_matched", "validation_mismatched"):
-        words = {name: [f"{split} {name} {i}" for i in range(9)] for name in ("premise", "hypothesis")}
-        folder = write("mnli", split, {**words, "label": [i % 3 for i in range(9)], "idx": list(range(9))})
+        columns = {name: [f"{split} {name} {i}" for i in range(9)] for name in ("premise", "hypothesis")}
+        folder = write("mnli", split, {**columns, "label": [i % 3 for i in range(9)], "idx": list(range(9))})
     task = Glue(name="mnli", path=folder, select_fraction=0.4).load()
     assert task.classes == ("contradiction", "entailment", "neutral")
     assert task.data_order == ("entailment", "neutral", "contradiction")
 
 
-def test_the_variable_names_the_folder_where_the_options_do_not(cola: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_variable_names_the_folder_by_default(cola: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BEBERTLAB_GLUE", str(cola))
     assert Glue(name="cola").load().digest == Glue(name="cola", path=cola).load().digest
     monkeypatch.setenv("HOME", str(cola))
@@ -64,17 +64,17 @@ def test_the_digest_changes_with_the_data(cola: Path) -> None:
     assert Glue(name="cola", path=cola, select_fraction=0.2).load().digest != whole
 
 
-def test_a_limit_takes_the_first_rows(cola: Path) -> None:
+def test_a_limit_selects_the_first_rows(cola: Path) -> None:
     task = Glue(name="cola", path=cola, limit=8).load()
     assert sum(len(task.splits[name]) for name in (TRAIN, SELECT)) == 8
     assert task.splits[VALIDATION].ids == tuple(f"validation-{i}" for i in range(8))
 
 
-def test_select_is_carved_by_a_column_of_groups(write: Callable[..., Path], cola: Path) -> None:
+def test_select_is_split_off_by_a_column_of_groups(write: Callable[..., Path], cola: Path) -> None:
     columns: dict[str, list[object]] = {**_sentences(60), "document": [f"d{i // 6}" for i in range(60)]}
     task = Glue(name="cola", path=write("cola", "train", columns), group="document").load()
     documents = {
-        name: {int(one.removeprefix("train-")) // 6 for one in task.splits[name].ids} for name in (TRAIN, SELECT)
+        name: {int(item.removeprefix("train-")) // 6 for item in task.splits[name].ids} for name in (TRAIN, SELECT)
     }
     assert documents[TRAIN].isdisjoint(documents[SELECT])
     check_task(Glue(name="cola", path=cola, group="document"))
@@ -87,7 +87,7 @@ def test_data_that_cannot_be_divided_is_named(write: Callable[..., Path], cola: 
         Glue(name="cola", path=cola).load()
 
 
-def test_official_rows_with_an_empty_question_run(write: Callable[..., Path]) -> None:
+def test_official_rows_with_an_empty_question_are_accepted(write: Callable[..., Path]) -> None:
     def questions(count: int, word: str) -> dict[str, list[object]]:
         text = [f"{word} one {i}" for i in range(count)]
         labels: list[object] = [i % 2 for i in range(count)]
@@ -102,15 +102,15 @@ def test_official_rows_with_an_empty_question_run(write: Callable[..., Path]) ->
     check_task(Glue(name="qqp", path=folder, select_fraction=0.2))
 
 
-def test_phrases_of_a_sentence_in_select_are_not_trained_on(real_glue: Path) -> None:
+def test_phrases_of_a_select_sentence_are_excluded_from_training(real_glue: Path) -> None:
     task = Glue(name="sst2", path=real_glue, limit=6000).load()
     select = [f" {text.strip()} " for text in task.splits[SELECT].texts]
-    inside = [text for text in task.splits[TRAIN].texts if any(f" {text.strip()} " in one for one in select)]
+    inside = [text for text in task.splits[TRAIN].texts if any(f" {text.strip()} " in item for item in select)]
     assert max(len(re.findall(r"\w+", text)) for text in inside) <= 2
     assert len(task.splits[SELECT]) == 600
 
 
-def test_without_a_folder_the_cache_is_asked_and_the_ways_out_are_named() -> None:
+def test_without_a_folder_the_cache_is_used_and_remedies_are_named() -> None:
     with pytest.raises(SetupError, match=r"not in the local cache; name a folder .*\(--set task\.path=DIR\)"):
         Glue(name="rte").load()
 
@@ -130,7 +130,9 @@ def test_without_a_folder_the_cache_is_asked_and_the_ways_out_are_named() -> Non
     ],
 )
 @pytest.mark.slow
-def test_the_real_tasks_load_whole(real_glue: Path, name: TaskName, sizes: tuple[int, int], unofficial: bool) -> None:
+def test_the_real_tasks_load_completely(
+    real_glue: Path, name: TaskName, sizes: tuple[int, int], unofficial: bool
+) -> None:
     task = Glue(name=name, path=real_glue, nonofficial=unofficial).load()
     assert (len(task.splits[TRAIN]) + len(task.splits[SELECT]), len(task.splits[VALIDATION])) == sizes
     assert ("unofficial-splits" in {caveat.kind for caveat in task.caveats}) is unofficial
@@ -154,7 +156,7 @@ def test_stsb_is_regression(real_glue: Path) -> None:
     assert task.evaluate(VALIDATION, perfect)["score"] == pytest.approx(100.0)
 
 
-def test_labels_mean_what_the_classes_say(real_glue: Path) -> None:
+def test_labels_match_the_class_names(real_glue: Path) -> None:
     task = Glue(name="mnli", path=real_glue, nonofficial=True, limit=20).load()
     validation = task.splits[VALIDATION]
     named = dict(zip(validation.pairs or (), (task.classes[label] for label in validation.labels), strict=True))
@@ -171,10 +173,10 @@ def test_only_whole_official_sets_are_called_glue(
     assert (not task.caveats) is official
 
 
-def test_keeps_the_contract_of_tasks(cola: Path) -> None:
+def test_glue_keeps_the_task_contract(cola: Path) -> None:
     check_task(Glue(name="cola", path=cola))
 
 
 @pytest.mark.parametrize("name", ["cola", "mrpc", "stsb", "mnli", "rte"])
-def test_real_tasks_keep_the_contract(real_glue: Path, name: TaskName) -> None:
+def test_real_tasks_keep_the_task_contract(real_glue: Path, name: TaskName) -> None:
     check_task(Glue(name=name, path=real_glue, limit=300, nonofficial=True))

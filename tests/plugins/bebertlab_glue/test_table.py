@@ -1,4 +1,4 @@
-"""Checks of what was read."""
+"""Validation of the data that were read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def _cola(
     return check_table("f", CATALOGUE["cola"], numbers=numbers, texts=texts, pairs=None, labels=labels)
 
 
-def test_ids_are_the_numbers_of_the_data_set() -> None:
+def test_ids_are_the_indices_of_the_data_set() -> None:
     assert _cola().split("train").ids == ("train-3", "train-7")
 
 
-def test_labels_are_whole_numbers_for_classes_and_scores_for_regression() -> None:
+def test_labels_are_integers_for_classes_and_floats_for_regression() -> None:
     assert _cola().labels.tolist() == [0, 1]
     scores = check_table("f", CATALOGUE["stsb"], numbers=[0], texts=["a"], pairs=["b"], labels=[2.5])
     assert scores.labels.tolist() == [2.5]
@@ -38,7 +38,7 @@ def test_labels_are_whole_numbers_for_classes_and_scores_for_regression() -> Non
         ({"numbers": (1.5, 2)}, "f: row 0: idx is 1.5; expected an integer"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_row(columns: dict[str, tuple[int, ...]], message: str) -> None:
+def test_errors_are_named_with_their_row(columns: dict[str, tuple[int, ...]], message: str) -> None:
     with pytest.raises(UserError, match=message):
         _cola(**columns)  # type: ignore[arg-type]  # deliberately mixed
 
@@ -47,7 +47,7 @@ def _rte(texts: list[str | None], pairs: list[str | None]) -> ExampleTable:
     return check_table("f", CATALOGUE["rte"], numbers=None, texts=texts, pairs=pairs, labels=[0] * len(texts))
 
 
-def test_of_a_pair_one_text_may_be_empty() -> None:
+def test_one_text_of_a_pair_may_be_empty() -> None:
     table = _rte(["a", " ", "c"], ["", "b", "d"])
     assert table.split("train").pairs == ("", "b", "d")
     assert table.blank_rows() == [0, 1]
@@ -57,11 +57,11 @@ def test_of_a_pair_one_text_may_be_empty() -> None:
         _rte(["a"], [None])
 
 
-def test_without_numbers_the_rows_are_numbered() -> None:
+def test_without_an_index_the_rows_are_numbered() -> None:
     assert _rte(["a", "b"], ["c", "d"]).split("train").ids == ("train-0", "train-1")
 
 
-def test_groups_are_names_or_whole_numbers() -> None:
+def test_groups_are_names_or_integers() -> None:
     def read(groups: list[object]) -> ExampleTable:
         return check_table(
             "f", CATALOGUE["cola"], numbers=None, texts=["a", "b"], pairs=None, labels=[0, 1], groups=groups
@@ -72,7 +72,7 @@ def test_groups_are_names_or_whole_numbers() -> None:
         read(["x", None])
 
 
-def test_the_hubs_numbers_become_those_of_the_classes() -> None:
+def test_class_indices_of_the_hub_are_translated() -> None:
     # 0, 1, 2 on the hub: entailment, neutral, contradiction
     table = check_table("f", CATALOGUE["mnli"], numbers=range(4), texts=["a"] * 4, pairs=["b"] * 4, labels=[0, 1, 2, 1])
     assert [CATALOGUE["mnli"].classes[label] for label in table.labels] == [
@@ -83,7 +83,7 @@ def test_the_hubs_numbers_become_those_of_the_classes() -> None:
     ]
 
 
-def test_a_file_that_names_its_classes_is_believed() -> None:
+def test_class_names_of_a_file_override_the_hub_order() -> None:
     names = ("neutral", "contradiction", "entailment")
     table = check_table(
         "f",

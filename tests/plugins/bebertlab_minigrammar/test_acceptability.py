@@ -22,7 +22,7 @@ _DETERMINERS = {word for forms in acceptability._DETERMINERS for word in forms}
 
 
 def _disagreements(text: str) -> int:
-    """Words that disagree, found by parsing the text again from the left, without the grammar's own bookkeeping."""
+    """Words that disagree, by parsing the text from the left without the bookkeeping of the grammar."""
     words = [word for word in text.split() if word != "the" and word not in acceptability._ADJECTIVES]
     if words[0] in acceptability._OPENERS:
         words = words[1:]
@@ -50,7 +50,7 @@ def _disagreements(text: str) -> int:
 
 
 @pytest.mark.parametrize(("level", "expected"), [(1, 0), (0, 1)])
-def test_acceptable_sentences_agree_and_in_the_others_one_word_does_not(level: int, expected: int) -> None:
+def test_unacceptable_sentences_have_one_wrong_word(level: int, expected: int) -> None:
     rng = random.Random(3)
     for _ in range(500):
         text, pair = Acceptability().draw(rng, level)
@@ -58,7 +58,7 @@ def test_acceptable_sentences_agree_and_in_the_others_one_word_does_not(level: i
         assert _disagreements(text) == expected, text
 
 
-def test_sentences_are_of_a_readable_length_and_every_construction_comes_up() -> None:
+def test_sentences_have_a_readable_length_and_every_construction_occurs() -> None:
     rng = random.Random(4)
     texts = [Acceptability().draw(rng, i % 2)[0] for i in range(500)]
     assert {len(text.split()) for text in texts} <= set(range(4, 17))
@@ -66,7 +66,7 @@ def test_sentences_are_of_a_readable_length_and_every_construction_comes_up() ->
         assert any(mark in text.split() for text in texts)
 
 
-def test_attractors_of_the_other_number_stand_before_the_verb() -> None:
+def test_attractors_of_the_other_number_precede_the_verb() -> None:
     rng = random.Random(5)
     texts = [Acceptability().draw(rng, 1)[0].split() for _ in range(500)]
     misleading = [

@@ -19,13 +19,13 @@ from bebertlab_minigrammar.entailment import (
 _SETS = range(1, 1 << 4)  # all sets with members among four things, as bits
 
 
-def _holds(quantifier: Quantifier, things: int, acts: int) -> bool:
+def _is_true(quantifier: Quantifier, things: int, acts: int) -> bool:
     if quantifier == Quantifier.ALL:
         return things & ~acts == 0
     return (things & acts != 0) == (quantifier == Quantifier.SOME)
 
 
-def _stands(relation: Relation, first: int, second: int) -> bool:
+def _implies(relation: Relation, first: int, second: int) -> bool:
     return {
         Relation.SAME: first == second,
         Relation.WIDER: first & ~second == 0,
@@ -36,19 +36,21 @@ def _stands(relation: Relation, first: int, second: int) -> bool:
 
 @pytest.mark.parametrize("premise", Quantifier)
 @pytest.mark.parametrize("things", Relation)
-def test_the_class_is_what_holds_in_every_world_of_four_things(premise: Quantifier, things: Relation) -> None:
+def test_the_class_is_true_in_every_world_of_four_things(premise: Quantifier, things: Relation) -> None:
     worlds = [
-        (first, second, does) for first, second in product(_SETS, _SETS) if _stands(things, first, second)
-        for does in _SETS if _holds(premise, first, does)
+        (first, second, does) for first, second in product(_SETS, _SETS) if _implies(things, first, second)
+        for does in _SETS if _is_true(premise, first, does)
     ]  # fmt: skip
     for hypothesis, acts in product(Quantifier, Relation):
-        seen = {_holds(hypothesis, second, do) for _, second, does in worlds for do in _SETS if _stands(acts, does, do)}
+        seen = {
+            _is_true(hypothesis, second, do) for _, second, does in worlds for do in _SETS if _implies(acts, does, do)
+        }
         expected = NEUTRAL if len(seen) == 2 else ENTAILMENT if seen == {True} else CONTRADICTION
         assert classify(premise, hypothesis, things, acts) == expected
 
 
 def _relation(first: str, second: str, kinds: dict[str, tuple[str, ...]], modifiers: tuple[str, ...]) -> Relation:
-    """Found again from the words."""
+    """Determined independently from the words."""
     if first == second:
         return Relation.SAME
     heads = [next(word for word in text.split() if word not in modifiers) for text in (first, second)]
@@ -60,7 +62,7 @@ def _relation(first: str, second: str, kinds: dict[str, tuple[str, ...]], modifi
 
 
 @pytest.mark.parametrize("level", [CONTRADICTION, ENTAILMENT, NEUTRAL])
-def test_the_words_mean_what_the_class_says(level: int) -> None:
+def test_verbs_and_quantifiers_match_the_class(level: int) -> None:
     rng = random.Random(6)
     things = dict(entailment._THINGS)
     for _ in range(300):
@@ -74,9 +76,9 @@ def test_the_words_mean_what_the_class_says(level: int) -> None:
         assert classify(quantifiers[0], quantifiers[1], who, does) == level, sides
 
 
-def test_no_word_is_in_two_kinds() -> None:
+def test_no_word_belongs_to_two_categories() -> None:
     for kinds in (entailment._THINGS, entailment._ACTS):
-        words = [*kinds, *(word for held in kinds.values() for word in held)]
+        words = [*kinds, *(word for members in kinds.values() for word in members)]
         assert len(set(words)) == len(words)
 
 

@@ -22,7 +22,7 @@ class _Counting(Grammar):
         return str(2 * rng.randrange(6) + int(level)), None
 
 
-def test_labels_are_balanced_in_every_stretch() -> None:
+def test_labels_are_balanced_in_every_segment() -> None:
     labels = generate(Sentiment(), {"train": 41}, 0)["train"].labels
     assert labels.dtype == np.int64
     assert [int(labels[:n].sum()) for n in (10, 20, 40)] == [5, 10, 20]
@@ -43,7 +43,7 @@ def test_a_grammar_without_more_texts_is_an_error() -> None:
         generate(_Counting(), {"train": 14}, 0)
 
 
-def test_a_larger_split_begins_with_the_smaller_one_and_leaves_the_others() -> None:
+def test_a_larger_split_starts_with_the_smaller_one_and_leaves_the_others_unchanged() -> None:
     small = generate(Sentiment(), {"validation": 30, "train": 20}, 7)
     large = generate(Sentiment(), {"validation": 30, "train": 60}, 7)
     assert large["train"].texts[:20] == small["train"].texts
@@ -51,7 +51,7 @@ def test_a_larger_split_begins_with_the_smaller_one_and_leaves_the_others() -> N
     assert generate(Sentiment(), {"train": 20}, 8)["train"].texts != small["train"].texts
 
 
-def test_noise_replaces_labels_by_others() -> None:
+def test_noise_replaces_labels_with_others() -> None:
     labels = np.arange(2000) % 3
     noisy = flip(labels, (0, 1, 2), 0.2, seed=1)
     assert 0.16 < float((noisy != labels).mean()) < 0.24

@@ -5,7 +5,7 @@ import random
 from bebertlab_minigrammar.grammar import pick
 
 
-def test_frequent_words_come_first_and_a_steeper_choice_prefers_them_more() -> None:
+def test_frequent_words_come_first_and_a_steeper_distribution_prefers_them() -> None:
     rng = random.Random(1)
     words = ("a", "b", "c", "d")
     flat = [pick(rng, words) for _ in range(4000)]

@@ -27,7 +27,7 @@ def test_the_text_is_the_same_on_every_machine(grammar: GrammarName) -> None:
 
 
 @pytest.mark.parametrize("grammar", _DIGESTS)
-def test_no_text_stands_in_two_splits(grammar: GrammarName) -> None:
+def test_no_text_occurs_in_two_splits(grammar: GrammarName) -> None:
     task = _small(grammar).load()
     assert {name: len(split) for name, split in task.splits.items()} == {TRAIN: 200, SELECT: 50, VALIDATION: 80}
     examples = [
@@ -41,18 +41,18 @@ def test_no_text_stands_in_two_splits(grammar: GrammarName) -> None:
     assert task.name == f"minigrammar/{grammar}"
 
 
-def test_another_seed_or_size_is_other_data_and_the_validation_set_stays() -> None:
-    one, other, larger = (
+def test_another_seed_or_size_changes_the_data_but_not_the_validation_set() -> None:
+    item, other, larger = (
         _small().load(),
         _small(seed=1).load(),
         Minigrammar(size=400, select_size=50, validation_size=80),
     )
-    assert one.digest != other.digest
-    assert one.digest != larger.load().digest
-    assert one.splits[VALIDATION].texts == larger.load().splits[VALIDATION].texts
+    assert item.digest != other.digest
+    assert item.digest != larger.load().digest
+    assert item.splits[VALIDATION].texts == larger.load().splits[VALIDATION].texts
 
 
-def test_noise_reaches_the_training_labels_only() -> None:
+def test_noise_changes_training_labels_only() -> None:
     clean, noisy = _small().load(), _small(label_noise=0.2).load()
     for name, share in ((TRAIN, 0.2), (SELECT, 0.0), (VALIDATION, 0.0)):
         assert clean.splits[name].texts == noisy.splits[name].texts
@@ -60,7 +60,7 @@ def test_noise_reaches_the_training_labels_only() -> None:
     assert clean.digest != noisy.digest
 
 
-def test_scores_are_those_of_the_glue_task_of_the_same_manner() -> None:
+def test_metrics_are_those_of_the_corresponding_glue_task() -> None:
     assert [_small(grammar).load().score for grammar in _DIGESTS] == ["matthews", "accuracy", "accuracy", "mean"]
     task = _small("similarity").load()
     perfect = np.asarray(task.splits[VALIDATION].labels, dtype=np.float64)[:, None]

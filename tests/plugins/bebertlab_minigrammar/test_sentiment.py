@@ -9,7 +9,7 @@ from bebertlab_minigrammar.sentiment import NEGATIVE, POSITIVE, Sentiment
 
 
 def _clause(text: str) -> int:
-    """Polarity of a clause, worked out again from its words."""
+    """Polarity of a clause, determined independently from its words."""
     words = text.split()
     aspect = next(word for word in words if word in sentiment._ASPECTS)
     polarities = [polarity for word in words if (polarity := _word(word, aspect)) is not None]
@@ -50,7 +50,7 @@ def _remark(text: str) -> int:
 
 
 @pytest.mark.parametrize("polarity", [NEGATIVE, POSITIVE])
-def test_the_deciding_clause_has_the_polarity(polarity: int) -> None:
+def test_the_deciding_clause_determines_the_label(polarity: int) -> None:
     rng = random.Random(2)
     for _ in range(500):
         text, pair = Sentiment().draw(rng, polarity)
@@ -58,21 +58,21 @@ def test_the_deciding_clause_has_the_polarity(polarity: int) -> None:
         assert _remark(text) == polarity, text
 
 
-def test_by_hand() -> None:
+def test_polarities_of_sentences_match_manual_calculation() -> None:
     assert _remark("the film is not bad") == POSITIVE
     assert _remark("the plot is good but the acting is boring") == NEGATIVE
     assert _remark("although the ending is without charm we loved the cast") == POSITIVE
     assert _remark("the music is loud although nobody called the camera loud") == POSITIVE
 
 
-def test_every_form_comes_up() -> None:
+def test_every_construction_occurs() -> None:
     rng = random.Random(2)
     texts = " ; ".join(Sentiment().draw(rng, i % 2)[0] for i in range(500))
     for words in (" but ", " although ", "; although ", " and ", " is not ", "nobody called", "did not", "without"):
         assert words in texts
 
 
-def test_each_depending_adjective_praises_about_half_of_the_aspects() -> None:
+def test_each_context_dependent_adjective_is_positive_for_about_half_of_the_aspects() -> None:
     for praised in sentiment._DEPENDING.values():
         assert praised <= set(sentiment._ASPECTS)
         assert 5 <= len(praised) <= 8

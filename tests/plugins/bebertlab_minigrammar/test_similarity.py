@@ -10,9 +10,9 @@ from bebertlab_minigrammar.similarity import Similarity
 _MEANING = {word: meaning[0] for meanings in similarity._PARTS for meaning in meanings for word in meaning}
 
 
-def _score(one: str, two: str) -> float:
-    """Counted again from the words."""
-    parts = [[word for word in text.split() if word != "near"] for text in (one, two)]
+def _score(item: str, two: str) -> float:
+    """Counted independently from the words."""
+    parts = [[word for word in text.split() if word != "near"] for text in (item, two)]
     assert [len(part) for part in parts] == [5, 5]
     score = 0.0
     for first, second in zip(*parts, strict=True):
@@ -27,11 +27,11 @@ def _score(one: str, two: str) -> float:
 def test_the_score_is_the_number_of_shared_parts(level: float) -> None:
     rng = random.Random(8)
     for _ in range(100):
-        one, two = Similarity().draw(rng, level)
-        assert _score(one, str(two)) == level, (one, two)
+        item, two = Similarity().draw(rng, level)
+        assert _score(item, str(two)) == level, (item, two)
 
 
-def test_by_hand() -> None:
+def test_scores_of_pairs_match_manual_calculation() -> None:
     assert _score("small boys find stones near shops", "little lads discover rocks near stores") == 5.0
     assert _score("small boys find stones near shops", "old women buy cups near roads") == 0.0
     assert _score("small boys find stones near shops", "small people find cups near roads") == 2.5
@@ -42,7 +42,7 @@ def test_levels_span_the_scores_of_stsb() -> None:
     assert Similarity.classes == ()
 
 
-def test_a_word_has_one_meaning() -> None:
+def test_every_word_has_one_meaning() -> None:
     words = [word for meanings in similarity._PARTS for meaning in meanings for word in meaning]
     assert len(set(words)) == len(words)
     assert not set(similarity._VAGUE) & set(words)

@@ -13,9 +13,9 @@ def test_the_last_path_varies_fastest() -> None:
     assert points == [("x", 1), ("x", True), ("x", None), ("y", 1), ("y", True), ("y", None)]
 
 
-def test_nothing_searched_is_one_point() -> None:
+def test_an_empty_search_space_has_one_point() -> None:
     assert list(GridSampler().points(SearchSpace(dimensions={}))) == [{}]
 
 
-def test_the_contract_of_samplers_is_kept() -> None:
+def test_grid_keeps_the_sampler_contract() -> None:
     check_sampler(GridSampler())

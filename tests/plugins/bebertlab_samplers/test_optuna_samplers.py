@@ -67,18 +67,18 @@ def draw(sampler: SamplerOptions, seeds: tuple[int, ...]) -> list[tuple[object, 
             point = next(point for point in proposals if not is_excluded(point))
             batch += [SearchTrial(point=point, pending=True) for _ in seeds]
         finished += [
-            SearchTrial(point=trial.point, values=(score(trial.point, seeds[place % len(seeds)]),))
-            for place, trial in enumerate(batch)
+            SearchTrial(point=trial.point, values=(score(trial.point, seeds[position % len(seeds)]),))
+            for position, trial in enumerate(batch)
         ]
     return [tuple(trial.point.values()) for trial in finished[:: len(seeds)]]
 
 
 @pytest.mark.parametrize("sampler", [RandomSampler(trials=8), TpeSampler(trials=8, startup=2)])
-def test_the_contract_of_samplers_is_kept(sampler: SamplerOptions) -> None:
+def test_samplers_keep_the_sampler_contract(sampler: SamplerOptions) -> None:
     check_sampler(sampler)
 
 
-def test_points_are_those_of_earlier_versions() -> None:
+def test_points_equal_those_of_earlier_versions() -> None:
     assert draw(TpeSampler(trials=18, seed=7), (0, 1)) == list(TPE)
     assert draw(RandomSampler(trials=4), (0,)) == list(RANDOM)
 
@@ -118,7 +118,7 @@ def test_failed_trials_do_not_count_and_pending_ones_do() -> None:
 
 
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
-def test_tpe_moves_towards_the_front_of_two_objectives(goal: Any) -> None:  # noqa: ANN401 - a literal
+def test_tpe_approaches_the_front_of_two_objectives(goal: Any) -> None:  # noqa: ANN401 - a literal
     space = SearchSpace(
         dimensions={name: SearchDimension(uniform=(0.0, 1.0)) for name in ("x", "y")},
         objectives=(Objective(metric="score"), Objective(metric="size", goal=goal)),
@@ -146,11 +146,11 @@ def test_tpe_moves_towards_the_front_of_two_objectives(goal: Any) -> None:  # no
         ({"trials": 4, "startup": 2}, "first 4 points at random, .*; set sampler.batch below trials"),
     ],
 )
-def test_tpe_without_results_to_use_is_random_search(options: dict[str, int], remark: str) -> None:
-    (found,) = TpeSampler(**options).remarks()
-    assert re.fullmatch(f"sampler tpe draws its {remark}", found)
+def test_tpe_warns_that_without_results_it_is_random_search(options: dict[str, int], remark: str) -> None:
+    (actual,) = TpeSampler(**options).remarks()
+    assert re.fullmatch(f"sampler tpe draws its {remark}", actual)
 
 
-def test_no_remark_where_results_are_used() -> None:
+def test_no_warning_where_results_are_used() -> None:
     assert not TpeSampler(trials=11).remarks()
     assert not RandomSampler(trials=2).remarks()

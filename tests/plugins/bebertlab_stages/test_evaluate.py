@@ -15,7 +15,7 @@ from bebertlab_stages.merge import MergeStage
 Metrics = Callable[[Artifact], Mapping[str, float]]
 
 
-def test_it_writes_the_result_of_a_model(bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics) -> None:
+def test_the_result_of_a_model_is_written(bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics) -> None:
     written = metrics(bench.run(EvaluateStage(of="teacher"), task, of=teacher))
     assert written == result_metrics(teacher, bench.context(task))
     assert written["validation/score"] == metrics(teacher)["validation/score"]
@@ -37,7 +37,9 @@ def test_an_ensemble_is_evaluated_by_its_merged_scores(
     assert {name: ensemble[name] for name in taken} == {name: 2 * single[name] for name in taken}
 
 
-def test_what_members_share_counts_once(bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics) -> None:
+def test_stages_shared_by_members_are_counted_once(
+    bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics
+) -> None:
     rule = bench.codec.load({"kind": "mean_probability"}, MergerOptions)  # type: ignore[type-abstract]
     merged = bench.run(MergeStage(members="m", rule=rule), task, members=(teacher, teacher), prepare=False)
     ensemble = metrics(bench.run(EvaluateStage(of="merge"), task, of=merged))

@@ -42,11 +42,11 @@ def prepared(folder: Path, bench: StageRunner, task: Task) -> LoadStage:
     return LoadStage(folder=folder).prepare(NO_INPUTS, task, bench.codec)
 
 
-def test_it_is_a_stage_of_the_core() -> None:
+def test_load_is_a_registered_stage() -> None:
     assert LoadStage in bebertlab_stages()
 
 
-def test_the_model_answers_as_where_it_came_from(
+def test_a_loaded_model_gives_the_outputs_of_the_original(
     bench: StageRunner,
     task: Task,
     teacher: Artifact,
@@ -57,8 +57,8 @@ def test_the_model_answers_as_where_it_came_from(
     assert model_digest(loaded.folder) == model_digest(teacher.folder)
     assert all((logits(loaded)[split] == logits(teacher)[split]).all() for split in ("select", "validation"))
     trained = ("train/", "truncated/train")
-    told = {name: value for name, value in metrics(teacher).items() if not name.startswith(trained)}
-    assert metrics(loaded) == told
+    notified = {name: value for name, value in metrics(teacher).items() if not name.startswith(trained)}
+    assert metrics(loaded) == notified
 
 
 def test_a_quantized_model_keeps_its_spec(bench: StageRunner, task: Task, tmp_path: Path) -> None:
@@ -68,7 +68,9 @@ def test_a_quantized_model_keeps_its_spec(bench: StageRunner, task: Task, tmp_pa
     assert load_model(loaded.folder, bench.codec).spec == spec
 
 
-def test_what_it_is_comes_from_the_content(bench: StageRunner, task: Task, folder: Path, teacher: Artifact) -> None:
+def test_the_specification_is_read_from_the_folder(
+    bench: StageRunner, task: Task, folder: Path, teacher: Artifact
+) -> None:
     stage = prepared(folder, bench, task)
     assert stage.digest == prepared(teacher.folder, bench, task).digest == model_digest(folder)
     assert stage.prepare(NO_INPUTS, task, bench.codec) == stage
@@ -76,7 +78,7 @@ def test_what_it_is_comes_from_the_content(bench: StageRunner, task: Task, folde
     assert prepared(folder, bench, task).digest != stage.digest
 
 
-def test_a_folder_that_is_not_the_one_that_was_meant_is_refused(bench: StageRunner, task: Task, folder: Path) -> None:
+def test_a_folder_with_another_digest_is_refused(bench: StageRunner, task: Task, folder: Path) -> None:
     stage = prepared(folder, bench, task)
     save_model(tiny_model(task, seed=5), folder, bench.codec)
     with pytest.raises(UserError, match=f"not {stage.digest}: it is another model"):
@@ -85,7 +87,7 @@ def test_a_folder_that_is_not_the_one_that_was_meant_is_refused(bench: StageRunn
         bench.run(stage, task, prepare=False)
 
 
-def test_classes_are_put_into_the_order_of_the_task(
+def test_outputs_are_reordered_for_the_task(
     bench: StageRunner,
     task: Task,
     folder: Path,
@@ -104,7 +106,7 @@ def test_classes_are_put_into_the_order_of_the_task(
     assert not bench.warnings
 
 
-def test_a_folder_without_class_names_is_warned_of_unless_the_order_is_stated(
+def test_a_folder_without_class_names_is_warned_about_unless_the_order_is_stated(
     bench: StageRunner, task: Task, folder: Path
 ) -> None:
     save_model(load_model(folder, bench.codec), folder, bench.codec)
@@ -117,7 +119,7 @@ def test_a_folder_without_class_names_is_warned_of_unless_the_order_is_stated(
     assert bench.codec.dump(ready)["classes"] == ["praise", "blame"]
     turned = bench.run(ready, task)
     assert len(bench.warnings) == 1
-    weights = [load_model(one, bench.codec).classifier.weight for one in (turned.folder, folder)]
+    weights = [load_model(item, bench.codec).classifier.weight for item in (turned.folder, folder)]
     assert torch.equal(weights[0], weights[1].flip(0))
 
 
@@ -134,7 +136,7 @@ def test_a_model_of_another_number_of_classes_is_refused(bench: StageRunner, fol
         prepared(folder, bench, tiny_task(regression=True))
 
 
-def test_what_the_folder_lacks_is_named(bench: StageRunner, task: Task, folder: Path, tmp_path: Path) -> None:
+def test_missing_files_are_named(bench: StageRunner, task: Task, folder: Path, tmp_path: Path) -> None:
     (folder / "tokenizer.json").unlink()
     with pytest.raises(SetupError, match=r"has no tokenizer\.json; `bebertlab model import --tokenizer`"):
         prepared(folder, bench, task)
@@ -163,7 +165,7 @@ def test_a_classifier_of_another_kind_is_refused_when_the_recipe_is_planned(
         prepared(folder, bench, task)
 
 
-def test_weights_in_a_pickle_answer_alike(
+def test_pickled_weights_give_equal_outputs(
     bench: StageRunner, task: Task, folder: Path, teacher: Artifact, logits: Callable[[Artifact], dict[str, Tensor]]
 ) -> None:
     tensors = load_file(folder / "model.safetensors")
@@ -173,7 +175,7 @@ def test_weights_in_a_pickle_answer_alike(
     assert all((logits(loaded)[split] == logits(teacher)[split]).all() for split in ("select", "validation"))
 
 
-def test_plans_read_a_pickle_once_while_it_stays_the_same(
+def test_plans_read_an_unchanged_pickle_once(
     bench: StageRunner, task: Task, folder: Path, planning: Planning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tensors = load_file(folder / "model.safetensors")
@@ -198,12 +200,12 @@ def test_plans_read_a_pickle_once_while_it_stays_the_same(
     assert len(read) == 2
 
 
-def test_a_model_reads_inputs_up_to_its_own_length(bench: StageRunner, task: Task, folder: Path) -> None:
+def test_a_model_reads_inputs_up_to_its_maximum_length(bench: StageRunner, task: Task, folder: Path) -> None:
     assert prepared(folder, bench, task).maximum_tokens == 32
     set_maximum_tokens(folder, 6)
-    own = prepared(folder, bench, task)
-    assert own.maximum_tokens == 6
-    loaded = bench.run(own, task)
+    own_length = prepared(folder, bench, task)
+    assert own_length.maximum_tokens == 6
+    loaded = bench.run(own_length, task)
     context = bench.context(task)  # its encoder reads up to 32 tokens
     assert set_up_training(context, TrainOptions(), loaded.folder).train.tokens.lengths.max() == 6
     longer = LoadStage(folder=folder, maximum_tokens=9).prepare(NO_INPUTS, task, bench.codec)
@@ -230,17 +232,19 @@ def test_pairs_of_texts_need_two_segments(bench: StageRunner, tmp_path: Path) ->
         prepared(tmp_path / "one", bench, tiny_task(pairs=True))
 
 
-def test_a_vocabulary_is_a_tokenizer_as_for_an_encoder(bench: StageRunner, task: Task, folder: Path) -> None:
+def test_a_vocabulary_becomes_a_tokenizer_as_for_an_encoder(bench: StageRunner, task: Task, folder: Path) -> None:
     data = json.loads((folder / "tokenizer.json").read_text())
-    words = sorted(data["model"]["vocab"], key=data["model"]["vocab"].get)
+    vocabulary = sorted(data["model"]["vocab"], key=data["model"]["vocab"].get)
     (folder / "tokenizer.json").unlink()
-    (folder / "vocab.txt").write_text("\n".join(words))
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
     loaded = bench.run(prepared(folder, bench, task), task)
     assert (loaded.folder / "logits.safetensors").read_bytes() == (folder / "logits.safetensors").read_bytes()
     assert read_tokenizer(loaded.folder).tokenizer.encode("good").tokens == ["[CLS]", "good", "[SEP]"]
 
 
-def test_what_a_plan_knows_of_it(bench: StageRunner, task: Task, folder: Path, planning: Planning) -> None:
+def test_a_plan_has_the_architecture_input_length_and_tokenizer(
+    bench: StageRunner, task: Task, folder: Path, planning: Planning
+) -> None:
     actual = prepared(folder, bench, task).plan_model({}, planning)
     assert actual is not None
     assert (actual.maximum_tokens, actual.architecture) == (32, tiny_model(task).architecture)
@@ -248,7 +252,7 @@ def test_what_a_plan_knows_of_it(bench: StageRunner, task: Task, folder: Path, p
     assert str(folder) in actual.tokenizer.name
 
 
-def test_a_tokenizer_of_more_words_is_refused(bench: StageRunner, task: Task, folder: Path) -> None:
+def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(bench: StageRunner, task: Task, folder: Path) -> None:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -81,20 +81,20 @@ def test_members_differ_by_their_index_and_repeat_exactly(
     assert same(first, again)
     assert not same(first, second)
     assert not same(first, seeded)
-    assert not (first.folder / "train_logits.safetensors").exists()  # bagging does not ask for them
+    assert not (first.folder / "train_logits.safetensors").exists()  # bagging does not need them
 
 
 def test_members_of_one_index_do_not_depend_on_what_ran_before(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions
 ) -> None:
-    """The published code hands one model object from member to member."""
+    """The published code passes one model object from member to member."""
     alone = bench.run(member(bench.codec, "bagging", index=1, train=train), task, model=teacher)
     bench.run(member(bench.codec, "bagging", index=0, train=train), task, model=teacher)
     assert same(alone, bench.run(member(bench.codec, "bagging", index=1, train=train), task, model=teacher))
 
 
 @pytest.mark.parametrize("start", ["model", "previous"])
-def test_members_get_a_scheme_wherever_they_start(
+def test_members_get_a_scheme_from_any_start(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, start: Literal["model", "previous"]
 ) -> None:
     scheme = bench.codec.load({"kind": "binarybert", "activation_bits": 4}, SchemeOptions)  # type: ignore[type-abstract]
@@ -108,14 +108,14 @@ def test_members_get_a_scheme_wherever_they_start(
     assert load_model(teacher.folder, bench.codec).spec == QuantSpec()
 
 
-def rig(monkeypatch: pytest.MonkeyPatch, task: Task, tokenizer: Artifact, wrong: set[str]) -> None:
-    """Let training give a model that is wrong about some texts and right about all others, told by their tokens."""
+def fake_training(monkeypatch: pytest.MonkeyPatch, task: Task, tokenizer: Artifact, wrong: set[str]) -> None:
+    """Replace training by a model that misclassifies some texts, identified by their tokens."""
     examples = load_examples(task, TRAIN, tokenizer.folder, 32)
     split = task.splits[TRAIN]
     answers: dict[tuple[int, ...], int] = {}
-    for place, text in enumerate(split.texts):
-        start, length = examples.tokens.offsets[place], examples.tokens.lengths[place]
-        label = int(split.labels[place])
+    for position, text in enumerate(split.texts):
+        start, length = examples.tokens.offsets[position], examples.tokens.lengths[position]
+        label = int(split.labels[position])
         answers[tuple(examples.tokens.ids[start : start + length].tolist())] = 1 - label if text in wrong else label
 
     def forward(batch: Batch, taps: object) -> Outputs:
@@ -131,7 +131,7 @@ def rig(monkeypatch: pytest.MonkeyPatch, task: Task, tokenizer: Artifact, wrong:
 
 
 @pytest.mark.parametrize("count", [1, 5, 20])
-def test_exactly_what_is_missed_gains_weight(
+def test_misclassified_examples_gain_weight(
     bench: StageRunner, teacher: Artifact, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """E1 to E3 of the published code: weights of other examples change, and the last ones count as right."""
@@ -139,7 +139,7 @@ def test_exactly_what_is_missed_gains_weight(
     split = task.splits[TRAIN]
     wrong = {split.texts[-1], *split.texts[3 : 2 + count]}
     miss = np.array([text in wrong for text in split.texts])
-    rig(monkeypatch, task, teacher, wrong)
+    fake_training(monkeypatch, task, teacher, wrong)
     result = read_member(bench.run(member(bench.codec, "boosting"), task, model=teacher)).result
     assert result.error == pytest.approx(miss.mean())
     assert result.weight == pytest.approx(math.log((1 - miss.mean()) / miss.mean()))
@@ -149,7 +149,7 @@ def test_exactly_what_is_missed_gains_weight(
     assert miss[-1]
 
 
-def test_the_next_member_trains_on_what_the_one_before_left(
+def test_a_member_trains_on_the_sample_weights_of_the_previous_member(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = bench.run(member(bench.codec, "boosting", train=train), task, model=teacher)
@@ -185,8 +185,8 @@ def test_members_and_seeds_have_different_subsets(
     subsets = {"kind": "bagging", "share": 0.5, "replacement": False}
     for index, seed in ((0, 0), (1, 0), (0, 1), (0, 0)):
         bench.run(member(bench.codec, subsets, index=index), task, seed=seed, model=teacher)
-    assert {one.sampling for one in seen} == {Sampling.SUBSET}
-    chosen = [tuple(one.weights > 0) for one in seen]
+    assert {item.sampling for item in seen} == {Sampling.SUBSET}
+    chosen = [tuple(item.weights > 0) for item in seen]
     assert chosen[0] == chosen[3]
     assert len(set(chosen)) == 3
     by_ensemble = training_data(task, 0).uniform("bagging", 1)  # of the ensemble's seed, not of the member's
@@ -195,7 +195,7 @@ def test_members_and_seeds_have_different_subsets(
 
 @pytest.mark.parametrize(("share", "steps"), [(1.0, 12), (0.5, 6), (0.25, 4)])
 @pytest.mark.parametrize("replacement", [True, False])
-def test_a_member_on_a_share_of_the_examples_takes_that_share_of_the_steps(
+def test_a_member_on_a_fraction_of_the_examples_takes_that_fraction_of_the_steps(
     bench: StageRunner,
     task: Task,
     teacher: Artifact,
@@ -210,18 +210,18 @@ def test_a_member_on_a_share_of_the_examples_takes_that_share_of_the_steps(
     assert metrics(artifact)["train/steps"] == steps
 
 
-def test_the_ids_of_the_examples_decide_the_key(codec: Codec, task: Task) -> None:
+def test_the_key_depends_on_the_ids_of_the_examples(codec: Codec, task: Task) -> None:
     """A strategy draws by them, and the digest of the data does not know them."""
     split = task.splits[TRAIN]
-    renamed = evolve(split, ids=tuple(f"other-{one}" for one in split.ids))
+    renamed = evolve(split, ids=tuple(f"other-{item}" for item in split.ids))
     other = evolve(task, splits={**task.splits, TRAIN: renamed})
     first, again, second = (member(codec, "bagging").prepare({}, data, codec) for data in (task, tiny_task(), other))
     assert first == again
     assert first != second
 
 
-def test_a_later_member_needs_the_one_before_it_where_it_trains_on_what_that_left(codec: Codec, task: Task) -> None:
-    with pytest.raises(UserError, match="'boosting' is sequential: member 2 needs the member before it as `previous`"):
+def test_a_boosted_member_needs_the_previous_member(codec: Codec, task: Task) -> None:
+    with pytest.raises(UserError, match="'boosting' is sequential: member 2 needs the previous member as `previous`"):
         member(codec, "boosting", index=2).prepare({}, task, codec)
     for kind, index, previous in (("boosting", 2, "members.1"), ("boosting", 0, None), ("bagging", 2, None)):
         member(codec, kind, index=index, previous=previous).prepare({}, task, codec)
@@ -241,10 +241,12 @@ def test_a_member_starts_from_the_model_or_the_previous_member(
     stored = read_member(first)
     write_member(evolve(stored, result=evolve(stored.result, kept=False, weight=0.0)), first.folder)
     stage = member(bench.codec, "bagging", index=1, previous="members.0", start="previous")
-    assert same(bench.run(stage, task, model=teacher, previous=first), teacher)  # a discarded member is no start
+    assert same(
+        bench.run(stage, task, model=teacher, previous=first), teacher
+    )  # members do not start from a discarded member
 
 
-def test_a_member_can_start_from_the_last_state_of_the_one_before_it(
+def test_a_member_can_start_from_the_last_state_of_the_previous_member(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = {name: tensor + 1 for name, tensor in load_model(teacher.folder, bench.codec).state_dict().items()}
@@ -265,7 +267,7 @@ def test_a_member_can_start_from_the_last_state_of_the_one_before_it(
     assert not (second.folder / "last").exists()
 
 
-def test_after_the_end_members_are_not_trained(
+def test_members_after_the_end_of_boosting_are_not_trained(
     bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = bench.context(task).folder
@@ -279,7 +281,7 @@ def test_after_the_end_members_are_not_trained(
     assert (metrics(artifact)["member/trained"], metrics(artifact)["member/kept"]) == (0, 0)
 
 
-def test_boosting_a_regression_is_judged_by_distance(bench: StageRunner, train: TrainOptions, metrics: Metrics) -> None:
+def test_boosting_a_regression_uses_absolute_errors(bench: StageRunner, train: TrainOptions, metrics: Metrics) -> None:
     from bebertlab_stages.training import FinetuneStage
 
     task = tiny_task(regression=True)
@@ -298,7 +300,7 @@ def test_a_missing_teacher_is_an_error_of_planning(codec: Codec, task: Task, kin
 
 
 @pytest.mark.parametrize("kind", ["none", "bebert-a"])
-def test_a_teacher_that_no_loss_reads_is_dropped(codec: Codec, task: Task, kind: str) -> None:
+def test_an_unused_teacher_is_removed(codec: Codec, task: Task, kind: str) -> None:
     stage = member(codec, "bagging", teacher="t", distillation=distillation(codec, kind))
     assert stage.prepare({}, task, codec).teacher is None
 

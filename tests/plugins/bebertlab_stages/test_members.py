@@ -39,12 +39,12 @@ def test_members_are_numbered(codec: Codec) -> None:
 
 @pytest.mark.parametrize("kind", ["bagging", "boosting"])
 @pytest.mark.parametrize("start", ["model", "previous", "previous-last"])
-def test_a_larger_ensemble_begins_with_the_smaller_one(codec: Codec, kind: str, start: str) -> None:
+def test_a_larger_ensemble_starts_with_the_members_of_a_smaller_one(codec: Codec, kind: str, start: str) -> None:
     small, large = (members(codec, kind, size=size, start=start) for size in (2, 4))
     assert {name: large[name] for name in small} == small
 
 
-def test_members_wait_for_each_other_only_where_they_must(codec: Codec) -> None:
+def test_members_depend_on_each_other_only_where_needed(codec: Codec) -> None:
     assert [m.previous for m in members(codec, "bagging", size=3).values()] == [None, None, None]
     assert [m.previous for m in members(codec, "boosting", size=3).values()] == [None, "members.0", "members.1"]
     for start in ("previous", "previous-last"):
@@ -62,7 +62,7 @@ def test_members_keep_their_last_state_only_where_the_next_one_starts_from_it(co
     assert not members(codec, "single", start="previous-last")["members.0"].keep_last
 
 
-def test_the_first_member_is_the_same_wherever_the_others_start(codec: Codec) -> None:
+def test_the_first_member_does_not_depend_on_where_the_others_start(codec: Codec) -> None:
     for kind in ("bagging", "boosting"):
         afresh, warm = (members(codec, kind, size=2, start=start) for start in ("model", "previous"))
         assert afresh["members.0"] == warm["members.0"]
@@ -77,12 +77,12 @@ def test_a_single_model_has_one_member(codec: Codec) -> None:
         members(codec, "single", size=4)
 
 
-def test_an_ensemble_has_at_least_one_member(codec: Codec) -> None:
+def test_an_ensemble_needs_at_least_one_member(codec: Codec) -> None:
     with pytest.raises(ValueError, match="size"):
         members(codec, "bagging", size=0)
 
 
-def test_what_members_learn_with_reaches_each_of_them(codec: Codec) -> None:
+def test_losses_and_schemes_reach_each_member(codec: Codec) -> None:
     scheme = codec.load({"kind": "binarybert"}, SchemeOptions)  # type: ignore[type-abstract]
     assert {member.scheme for member in members(codec, "bagging", size=3, scheme=scheme).values()} == {scheme}
     assert {member.scheme for member in members(codec, "bagging").values()} == {None}
@@ -103,7 +103,7 @@ def test_each_member_may_have_another_scheme(codec: Codec, kind: str) -> None:
     assert actual["members.0"] == members(codec, kind, scheme=both[0], size=2)["members.0"]
 
 
-def test_there_is_one_scheme_for_each_member(codec: Codec) -> None:
+def test_the_number_of_schemes_must_equal_that_of_members(codec: Codec) -> None:
     both = schemes(codec, "bitnet", "bit")
     for size in (1, 3):
         with pytest.raises(ValueError, match=f"size is {size}, and schemes has 2"):
@@ -148,8 +148,8 @@ def test_members_of_several_schemes_in_a_recipe(codec: OptionsCodec) -> None:
     assert changed == {"members.1", "merge", "score"}
     other = planned(codec, members__schemes__1__activation_bits=2)
     assert {name for name, node in done.nodes.items() if node.key != other.nodes[name].key} == changed
-    one = planned(codec, members__schemes=["bitnet"], merge__members="members")
-    assert one.nodes["members.0"].key == done.nodes["members.0"].key
+    item = planned(codec, members__schemes=["bitnet"], merge__members="members")
+    assert item.nodes["members.0"].key == done.nodes["members.0"].key
     same = planned(codec, members__schemes=None, members__scheme="bitnet")
     assert same.nodes["members.0"].key == done.nodes["members.0"].key
 
@@ -162,7 +162,7 @@ def test_members_of_several_groups_and_single_stages_are_merged_in_the_order_of_
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "fault"),
+    ("path", "value", "error"),
     [
         ("members__schemes__2", "bit", "members.schemes.2: stages.members.schemes is a list; there is no item 2 in it"),
         ("members__schemes__0", "bitt", "stages.members.schemes.0: unknown scheme 'bitt'; did you mean 'bit'?"),
@@ -175,9 +175,9 @@ def test_members_of_several_groups_and_single_stages_are_merged_in_the_order_of_
         ("merge__weights", [1, 2], "stage merge (merge): weights has 2 numbers, and 3 models are merged"),
     ],
 )
-def test_errors_of_heterogeneous_ensembles_are_found_when_planned(
-    codec: OptionsCodec, path: str, value: object, fault: str
+def test_errors_of_heterogeneous_ensembles_are_reported_at_planning(
+    codec: OptionsCodec, path: str, value: object, error: str
 ) -> None:
     with pytest.raises(UserError) as caught:
         planned(codec, **{path: value})
-    assert fault in str(caught.value)
+    assert error in str(caught.value)

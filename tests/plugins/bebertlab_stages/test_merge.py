@@ -34,7 +34,7 @@ def rule(codec: Codec, kind: str) -> MergerOptions:
     return codec.load({"kind": kind}, MergerOptions)  # type: ignore[type-abstract]
 
 
-def made_up(
+def random_members(
     bench: StageRunner, task: Task, weights: Sequence[float | None], *, trained: Sequence[bool] | None = None
 ) -> tuple[Artifact, ...]:
     """Members with random logits; a weight of None is one that was discarded."""
@@ -62,7 +62,7 @@ def scores(artifact: Artifact) -> np.ndarray:
 
 
 def stacked(members: Sequence[Artifact]) -> np.ndarray:
-    return np.stack([load_file(one.folder / "logits.safetensors")["validation"].double().numpy() for one in members])
+    return np.stack([load_file(item.folder / "logits.safetensors")["validation"].double().numpy() for item in members])
 
 
 def merge(bench: StageRunner, task: Task, members: tuple[Artifact, ...], kind: str) -> Artifact:
@@ -70,7 +70,7 @@ def merge(bench: StageRunner, task: Task, members: tuple[Artifact, ...], kind: s
 
 
 def test_members_are_merged_by_their_weights(bench: StageRunner, task: Task, metrics: Metrics) -> None:
-    members = made_up(bench, task, [1.0, 3.0, 0.5])
+    members = random_members(bench, task, [1.0, 3.0, 0.5])
     merged = merge(bench, task, members, "weighted_probability")
     logits = stacked(members)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
@@ -88,20 +88,20 @@ def test_members_are_merged_by_their_weights(bench: StageRunner, task: Task, met
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_every_size_is_evaluated_with_all_its_members(bench: StageRunner, task: Task, size: int) -> None:
     """E10 of the published code leaves out the last member."""
-    members = made_up(bench, task, [1.0, 1.5, 2.0])[:size]
+    members = random_members(bench, task, [1.0, 1.5, 2.0])[:size]
     merged = merge(bench, task, members, "hard_vote")
     votes = np.eye(2)[stacked(members).argmax(axis=2)]
     expected = np.einsum("m,mnc->nc", np.array([1.0, 1.5, 2.0])[:size], votes).argmax(axis=1)
     assert (scores(merged).argmax(axis=1) == expected).all()
 
 
-def test_of_two_voters_the_heavier_one_decides(bench: StageRunner, task: Task) -> None:
-    members = made_up(bench, task, [1.0, 1.5])
+def test_the_heavier_of_two_members_wins(bench: StageRunner, task: Task) -> None:
+    members = random_members(bench, task, [1.0, 1.5])
     assert (scores(merge(bench, task, members, "hard_vote")).argmax(axis=1) == stacked(members)[1].argmax(axis=1)).all()
 
 
 def test_a_discarded_member_does_not_vote(bench: StageRunner, task: Task, metrics: Metrics) -> None:
-    members = made_up(bench, task, [None, 1.0, 2.0, None], trained=[True, True, True, False])
+    members = random_members(bench, task, [None, 1.0, 2.0, None], trained=[True, True, True, False])
     merged = merge(bench, task, members, "mean_probability")
     assert np.allclose(scores(merged), scores(merge(bench, task, members[1:3], "mean_probability")))
     assert (metrics(merged)["members/count"], metrics(merged)["members/kept"]) == (4, 2)
@@ -117,8 +117,8 @@ def test_a_discarded_member_does_not_vote(bench: StageRunner, task: Task, metric
     assert [member.weight for member in stored.voters] == [1.0, 2.0]
 
 
-def test_where_none_is_kept_the_first_member_votes(bench: StageRunner, task: Task, metrics: Metrics) -> None:
-    members = made_up(bench, task, [None, None, None], trained=[True, True, False])
+def test_where_all_members_are_discarded_the_first_one_votes(bench: StageRunner, task: Task, metrics: Metrics) -> None:
+    members = random_members(bench, task, [None, None, None], trained=[True, True, False])
     merged = merge(bench, task, members, "weighted_probability")
     assert (scores(merged).argmax(axis=1) == stacked(members[:1])[0].argmax(axis=1)).all()
     assert metrics(merged)["members/kept"] == 1
@@ -129,12 +129,12 @@ def test_where_none_is_kept_the_first_member_votes(bench: StageRunner, task: Tas
 
 def test_regression_takes_the_weighted_median(bench: StageRunner) -> None:
     task = tiny_task(regression=True)
-    members = made_up(bench, task, [1.0, 1.0, 5.0])
+    members = random_members(bench, task, [1.0, 1.0, 5.0])
     merged = merge(bench, task, members, "weighted_median")
     assert np.allclose(scores(merged), stacked(members)[2])
 
 
-def test_a_model_that_is_no_member_can_be_merged(
+def test_a_model_that_is_not_a_member_can_be_merged(
     bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics
 ) -> None:
     merged = merge(bench, task, (teacher,), "mean_probability")
@@ -158,9 +158,7 @@ def member(codec: Codec, kind: str) -> MemberStage:
         ("boosting", True, "weighted_median"),
     ],
 )
-def test_the_rule_is_the_ensembles_own_if_none_is_named(
-    codec: Codec, ensemble: str, regression: bool, expected: str
-) -> None:
+def test_the_default_rule_is_that_of_the_ensemble(codec: Codec, ensemble: str, regression: bool, expected: str) -> None:
     task = tiny_task(regression=regression)
     two = (member(codec, ensemble), evolve(member(codec, ensemble), index=1))
     prepared = MergeStage(members="members").prepare({"members": two}, task, codec)
@@ -193,7 +191,7 @@ def test_members_of_several_strategies_need_a_rule_by_name(codec: Codec, task: T
 
 
 @pytest.mark.parametrize(
-    ("stages", "fault"),
+    ("stages", "error"),
     [
         ((FinetuneStage(), FinetuneStage()), "kind 'finetune' with equal options .* set another `seed`"),
         ((FinetuneStage(seed=1), FinetuneStage(seed=2)), None),
@@ -202,19 +200,19 @@ def test_members_of_several_strategies_need_a_rule_by_name(codec: Codec, task: T
         ((EvaluateStage(of="x"), FinetuneStage()), "kind 'evaluate' has no model to merge"),
     ],
 )
-def test_each_input_must_be_another_model(
-    codec: Codec, task: Task, stages: tuple[StageOptions, ...], fault: str | None
+def test_each_input_must_be_a_different_model(
+    codec: Codec, task: Task, stages: tuple[StageOptions, ...], error: str | None
 ) -> None:
     merging = MergeStage(members=("a", "b"), rule=rule(codec, "mean_probability"))
-    if fault is None:
+    if error is None:
         assert merging.prepare({"members": stages}, task, codec) == merging
         return
-    with pytest.raises(UserError, match=fault):
+    with pytest.raises(UserError, match=error):
         merging.prepare({"members": stages}, task, codec)
 
 
-def test_what_cannot_be_merged_is_named(bench: StageRunner, task: Task) -> None:
-    first, second = made_up(bench, task, [1.0, 1.0])
+def test_unmergeable_inputs_are_named(bench: StageRunner, task: Task) -> None:
+    first, second = random_members(bench, task, [1.0, 1.0])
     (second.folder / "logits.safetensors").unlink()
     with pytest.raises(UserError, match=r"stage members\.1 has no logits\.safetensors; only stages with a model"):
         merge(bench, task, (first, second), "mean_probability")
@@ -227,25 +225,25 @@ def test_what_cannot_be_merged_is_named(bench: StageRunner, task: Task) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scores", "fault"),
+    ("scores", "error"),
     [
         (lambda logits: logits[0, :, :1], r"gives scores of the shape \(\d+, 1\) on select, expected \(\d+, 2\)"),
         (lambda logits: logits[0] * np.nan, r"gives scores on select that contain NaN or inf"),
     ],
 )
-def test_scores_that_decide_nothing_are_refused(
-    bench: StageRunner, task: Task, monkeypatch: pytest.MonkeyPatch, scores: Callable[[Floats], Floats], fault: str
+def test_invalid_merged_scores_are_refused(
+    bench: StageRunner, task: Task, monkeypatch: pytest.MonkeyPatch, scores: Callable[[Floats], Floats], error: str
 ) -> None:
-    members = made_up(bench, task, [1.0, 1.0])
+    members = random_members(bench, task, [1.0, 1.0])
     actual = rule(bench.codec, "mean_probability")
     merger = type(actual.build(2))
     monkeypatch.setattr(merger, "merge", lambda self, logits, weights: scores(logits))
-    with pytest.raises(UserError, match=f"^merger 'mean_probability' {fault}$"):
+    with pytest.raises(UserError, match=f"^merger 'mean_probability' {error}$"):
         merge(bench, task, members, "mean_probability")
 
 
-def test_the_same_model_under_two_names_is_warned_of(bench: StageRunner, task: Task, metrics: Metrics) -> None:
-    (first,) = made_up(bench, task, [1.0])
+def test_the_same_model_under_two_names_is_warned_about(bench: StageRunner, task: Task, metrics: Metrics) -> None:
+    (first,) = random_members(bench, task, [1.0])
     merged = merge(bench, task, (first, evolve(first, stage="other")), "mean_probability")
     assert bench.warnings[-1] == "models 1 and 2 of the merged ones are the same model, counted twice"
     assert metrics(merged)["members/count"] == 2
@@ -267,13 +265,15 @@ def test_bytes_are_summed_over_models_of_different_schemes(
 def test_weights_can_be_given_instead_of_those_of_the_members(
     bench: StageRunner, task: Task, teacher: Artifact, codec: Codec
 ) -> None:
-    mixed = (*made_up(bench, task, [4.0, None]), teacher)
+    mixed = (*random_members(bench, task, [4.0, None]), teacher)
     stage = MergeStage(members=("a", "b"), rule=rule(codec, "weighted_mean"), weights=(1.0, 5.0, 3.0))
     merged = bench.run(stage, task, members=mixed)
     logits = stacked((mixed[0], teacher))
     assert np.allclose(scores(merged), np.average(logits, axis=0, weights=[1.0, 3.0]))
-    own = bench.run(evolve(stage, weights=None), task, members=mixed)
-    assert np.allclose(scores(own), np.average(logits, axis=0, weights=[4.0, 1.0]))  # a model that is no member: 1
+    default_weights = bench.run(evolve(stage, weights=None), task, members=mixed)
+    assert np.allclose(
+        scores(default_weights), np.average(logits, axis=0, weights=[4.0, 1.0])
+    )  # a model that is no member: 1
 
 
 def test_there_is_a_weight_for_each_merged_model(codec: Codec, task: Task) -> None:

@@ -13,7 +13,7 @@ from bebertlab.testing.stage_runner import StageRunner
 from bebertlab_stages.slice import SliceStage
 
 
-def test_half_the_heads_and_neurons_stay(
+def test_half_the_heads_and_neurons_are_kept(
     bench: StageRunner,
     task: Task,
     teacher: Artifact,
@@ -36,7 +36,7 @@ def test_the_whole_width_is_the_same_model(bench: StageRunner, task: Task, teach
         assert (whole.folder / name).read_bytes() == (teacher.folder / name).read_bytes()
 
 
-def test_half_the_layers_stay(bench: StageRunner, task: Task, teacher: Artifact) -> None:
+def test_half_the_layers_are_kept(bench: StageRunner, task: Task, teacher: Artifact) -> None:
     whole = load_model(teacher.folder, bench.codec).architecture
     half = bench.run(SliceStage(model="teacher", depth=0.5), task, model=teacher)
     assert load_model(half.folder, bench.codec).architecture == evolve(whole, layers=1)

@@ -60,7 +60,7 @@ def tws(codec: Codec) -> SplitterOptions:
     return codec.load({"kind": "tws"}, SplitterOptions)  # type: ignore[type-abstract]
 
 
-def test_a_split_model_computes_the_same(
+def test_a_split_model_is_equivalent(
     bench: StageRunner,
     task: Task,
     ternary: Artifact,
@@ -85,18 +85,18 @@ def test_a_splitter_that_changes_the_function_is_refused(bench: StageRunner, tas
 
 
 def test_the_tolerance_is_an_option(bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics) -> None:
-    made = bench.run(SplitStage(model="teacher", splitter=Bend(), tolerance=0.01), task, model=teacher)
-    assert metrics(made)["split/logit_difference"] == pytest.approx(1e-3)
+    split_model = bench.run(SplitStage(model="teacher", splitter=Bend(), tolerance=0.01), task, model=teacher)
+    assert metrics(split_model)["split/logit_difference"] == pytest.approx(1e-3)
 
 
-def test_a_split_to_no_numbers_is_refused(bench: StageRunner, task: Task, teacher: Artifact) -> None:
+def test_a_split_with_nan_outputs_is_refused(bench: StageRunner, task: Task, teacher: Artifact) -> None:
     with pytest.raises(UserError, match="changed the logits by nan"):
         bench.run(SplitStage(model="teacher", splitter=Bend(by=float("nan"))), task, model=teacher)
 
 
 @frozen(kw_only=True)
 class Move(SplitterOptions):
-    """Moves the pooler's bias, and says what the model loses by it."""
+    """Changes the bias of the pooler, and reports the loss of the model."""
 
     kind = "move"
     changed: frozenset[str] = frozenset()
@@ -112,12 +112,12 @@ class Mover(Splitter):
     def split(self, source: Checkpoint, measure: Measure) -> Splitting:
         name = "bert.pooler.dense.bias"
         tensors = {**source.tensors, name: source.tensors[name] + 0.5}
-        made = evolve(source, tensors=tensors)
-        losses = {"before": measure(source), "after": measure(made), "again": measure(source)}
-        return Splitting(checkpoint=made, changed=self._changed, metrics=losses, details={"modules": ["pooler"]})
+        split_model = evolve(source, tensors=tensors)
+        losses = {"before": measure(source), "after": measure(split_model), "again": measure(source)}
+        return Splitting(checkpoint=split_model, changed=self._changed, metrics=losses, details={"modules": ["pooler"]})
 
 
-def test_what_changes_on_purpose_is_not_compared(
+def test_modules_that_change_on_purpose_are_not_compared(
     bench: StageRunner, task: Task, teacher: Artifact, metrics: Metrics, logits: Logits
 ) -> None:
     with pytest.raises(UserError, match=r"the largest difference is 0\.5 at bert\.pooler\.dense\)"):
@@ -126,23 +126,23 @@ def test_what_changes_on_purpose_is_not_compared(
     with pytest.raises(UserError, match=r"by .*, 1 modules that it changes on purpose excluded\)"):
         bench.run(wrong, task, model=teacher)
     right = SplitStage(model="teacher", splitter=Move(changed=frozenset({"bert.pooler.dense"})))
-    made = bench.run(right, task, model=teacher)
-    actual = metrics(made)
+    split_model = bench.run(right, task, model=teacher)
+    actual = metrics(split_model)
     assert actual["split/module_difference"] == 0.0 < actual["split/logit_difference"]
-    assert json.loads((made.folder / "split.json").read_text()) == {"modules": ["pooler"]}
+    assert json.loads((split_model.folder / "split.json").read_text()) == {"modules": ["pooler"]}
     labels = torch.as_tensor(task.splits["select"].labels)
-    for artifact, name in ((teacher, "before"), (made, "after"), (teacher, "again")):
-        wanted = float(torch.nn.functional.cross_entropy(logits(artifact)["select"], labels))
-        assert actual[f"split/{name}"] == pytest.approx(wanted, rel=1e-5)
+    for artifact, name in ((teacher, "before"), (split_model, "after"), (teacher, "again")):
+        expected = float(torch.nn.functional.cross_entropy(logits(artifact)["select"], labels))
+        assert actual[f"split/{name}"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_budget_splits_some_modules(bench: StageRunner, task: Task, ternary: Artifact, metrics: Metrics) -> None:
     options = {"kind": "adaptive", "fraction": 0.4}
     splitter = bench.codec.load(options, SplitterOptions)  # type: ignore[type-abstract]
-    made = bench.run(SplitStage(model="ternary", splitter=splitter), task, model=ternary)
-    actual = metrics(made)
-    details = json.loads((made.folder / "split.json").read_text())
-    model = load_model(made.folder, bench.codec)
+    split_model = bench.run(SplitStage(model="ternary", splitter=splitter), task, model=ternary)
+    actual = metrics(split_model)
+    details = json.loads((split_model.folder / "split.json").read_text())
+    model = load_model(split_model.folder, bench.codec)
     assert [row["module"] for row in details["modules"] if row["split"]]
     assert {row["module"] for row in details["modules"] if row["split"]} == set(model.spec.branches)
     assert actual["split/module_difference"] <= 1e-5
@@ -151,7 +151,7 @@ def test_a_budget_splits_some_modules(bench: StageRunner, task: Task, ternary: A
     assert actual.keys() >= {"split/loss", "split/loss_all_split", "split/loss_rise/bert.pooler.dense"}
 
 
-def test_the_planned_model_keeps_its_tokens_and_may_have_other_sizes(
+def test_the_planned_model_keeps_its_tokenizer_and_may_change_its_sizes(
     planned_teacher: PlannedModel, planning: Planning
 ) -> None:
     stage = SplitStage(model="teacher", splitter=Bend())

@@ -39,7 +39,7 @@ def scheme(codec: Codec, **options: object) -> SchemeOptions:
     return codec.load({"kind": "binarybert", **options}, SchemeOptions)  # type: ignore[type-abstract]
 
 
-def test_a_scheme_is_put_on_and_trained_with_a_teacher(
+def test_a_scheme_is_applied_and_trained_with_a_teacher(
     bench: StageRunner,
     task: Task,
     teacher: Artifact,
@@ -86,28 +86,28 @@ def test_a_missing_teacher_is_an_error_of_planning(codec: Codec, task: Task, kin
         stage.prepare({}, task, codec)
 
 
-def test_a_teacher_that_no_loss_reads_is_dropped(codec: Codec, task: Task) -> None:
+def test_an_unused_teacher_is_removed(codec: Codec, task: Task) -> None:
     stage = DistillStage(model="m", teacher="t", distillation=NoneOptions())
     assert stage.prepare({}, task, codec) == DistillStage(model="m", distillation=NoneOptions())
 
 
-def test_a_teacher_that_is_read_stays(codec: Codec, task: Task) -> None:
+def test_a_used_teacher_is_kept(codec: Codec, task: Task) -> None:
     stage = DistillStage(model="m", teacher="t", distillation=distillation(codec, "prediction"))
     for data in (task, tiny_task(regression=True)):
         assert stage.prepare({}, data, codec) == stage
 
 
-def test_a_teacher_of_other_tokens_teaches_by_its_logits(
+def test_a_teacher_with_other_tokens_teaches_with_its_logits(
     bench: StageRunner, task: Task, teacher: Artifact, renumbered: Artifact, train: TrainOptions
 ) -> None:
     stage = DistillStage(model="m", teacher="t", distillation=distillation(bench.codec, "prediction"), train=train)
-    one, other = (bench.run(stage, task, model=teacher, teacher=teaching) for teaching in (teacher, renumbered))
-    files = [(artifact.folder / "model.safetensors").read_bytes() for artifact in (one, other)]
+    item, other = (bench.run(stage, task, model=teacher, teacher=teaching) for teaching in (teacher, renumbered))
+    files = [(artifact.folder / "model.safetensors").read_bytes() for artifact in (item, other)]
     assert files[0] == files[1]
 
 
 @pytest.mark.parametrize(("kind", "dropout"), [("two-stage", False), ("prediction", True)])
-def test_a_teacher_of_other_tokens_is_not_asked_about_those_of_the_student(
+def test_a_teacher_with_other_tokens_reads_its_own_tokens(
     bench: StageRunner, task: Task, teacher: Artifact, renumbered: Artifact, kind: str, dropout: bool
 ) -> None:
     options = TrainOptions(teacher_dropout=dropout)
@@ -116,7 +116,7 @@ def test_a_teacher_of_other_tokens_is_not_asked_about_those_of_the_student(
         bench.run(stage, task, model=teacher, teacher=renumbered, prepare=False)
 
 
-def test_the_planned_model_is_the_one_that_it_starts_from(
+def test_the_planned_model_is_that_of_the_input(
     codec: Codec, task: Task, planned_teacher: PlannedModel, renumbered: Artifact, planning: Planning
 ) -> None:
     same = planned_teacher
@@ -157,7 +157,7 @@ def test_sub_networks_of_a_quantized_model_are_refused(
         stage.prepare({}, task, bench.codec)
 
 
-def test_it_trains_the_encoder_on_gold_labels(
+def test_the_encoder_is_trained_on_gold_labels(
     bench: StageRunner,
     metrics: Metrics,
 ) -> None:
@@ -172,7 +172,7 @@ def test_it_trains_the_encoder_on_gold_labels(
         "train/steps",
     }
     assert actual["train/steps"] == 8 * 192 / 16
-    assert actual["validation/score"] > 75  # 58 % are blame
+    assert actual["validation/score"] > 75  # 58 % are negative
 
 
 def test_equal_seeds_give_equal_artifacts(
@@ -193,7 +193,7 @@ def test_regression_trains(bench: StageRunner, metrics: Metrics, train: TrainOpt
     assert "validation/negative_error" in metrics(bench.run(FinetuneStage(train=train), tiny_task(regression=True)))
 
 
-def test_a_real_tokenizer_reads_as_hugging_face_does(bench: StageRunner, tmp_path: Path) -> None:
+def test_a_real_tokenizer_gives_the_tokens_of_transformers(bench: StageRunner, tmp_path: Path) -> None:
     task = tiny_task(pairs=True, examples=12)
     encoder = TinyEncoder(layers=1, hidden=8, heads=1, head_size=8, ffn=8, maximum_tokens=12)
     context = evolve(bench.context(task), encoder=encoder)
@@ -203,6 +203,6 @@ def test_a_real_tokenizer_reads_as_hugging_face_does(bench: StageRunner, tmp_pat
     theirs = encoder.tokenizer(chain(split.texts, split.pairs))
     expected = theirs(list(split.texts), list(split.pairs), truncation=True, max_length=12)
     tokens = load_examples(task, TRAIN, context.folder, 12).tokens
-    assert tokens.ids.tolist() == [one for row in expected["input_ids"] for one in row]
-    assert tokens.segments.tolist() == [one for row in expected["token_type_ids"] for one in row]
+    assert tokens.ids.tolist() == [item for row in expected["input_ids"] for item in row]
+    assert tokens.segments.tolist() == [item for row in expected["token_type_ids"] for item in row]
     assert input_length(context.folder, evolve(context, encoder=TinyEncoder(maximum_tokens=99))) == 12

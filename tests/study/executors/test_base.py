@@ -14,7 +14,7 @@ from bebertlab.study.messages import TrialJob, TrialOutcome
 
 
 class Numbers:
-    """Gives out trials without a recipe; `at` is called when one is asked for."""
+    """A source of trials without a recipe; `at` is called on each request."""
 
     def __init__(self, numbers: list[int], at: Callable[[], None] = lambda: None) -> None:
         self.numbers = numbers
@@ -42,21 +42,21 @@ class Numbers:
         raise AssertionError("nothing is lost in one process")
 
 
-def test_runs_trials_in_the_order_of_the_source() -> None:
+def test_trials_run_in_the_order_of_the_source() -> None:
     source = Numbers([3, 1, 2])
     LocalExecutor().run(source, Interrupts())
     assert source.finished == [3, 1, 2]
     assert all("task is missing" in str(outcome.error) for outcome in source.outcomes)
 
 
-def test_returns_where_the_source_has_no_trial_now() -> None:
+def test_the_loop_ends_where_the_source_has_no_trial() -> None:
     source = Numbers([])
     source.is_done = lambda: False  # type: ignore[method-assign]
     LocalExecutor().run(source, Interrupts())
     assert source.finished == []
 
 
-def test_the_source_is_not_interrupted_in_the_middle() -> None:
+def test_interrupts_wait_for_the_source() -> None:
     calls = []
 
     def at() -> None:

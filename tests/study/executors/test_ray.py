@@ -1,4 +1,4 @@
-"""Ray with real workers; one session for all that can share it, since starting it takes seconds."""
+"""Ray with real workers; one session for all tests that can share it, since starting it takes seconds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def report(study: StudyRecord, trials: tuple[TrialRecord, ...]) -> tuple[Path, .
 
 
 def scores(finished: Finished) -> list[dict[str, float]]:
-    """All metrics but those in seconds."""
+    """All metrics except those in seconds."""
     return [{k: v for k, v in trial.metrics.items() if "cost" not in k} for trial in finished.trials]
 
 
@@ -56,7 +56,7 @@ def kill_a_worker(files: Files, killed: list[int]) -> None:
 
 
 @pytest.mark.kill
-def test_two_workers_one_of_them_killed_give_what_one_process_gives(
+def test_two_workers_one_of_them_killed_give_the_results_of_one_process(
     files: Files, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HOME", str(files.folder / "home"))
@@ -75,7 +75,7 @@ def test_two_workers_one_of_them_killed_give_what_one_process_gives(
     assert str(os.getpid()) not in workers
     assert len(workers) >= 2
     distinct = {stage.key for trial in finished.trials for stage in trial.stages}
-    assert len(distinct) <= len(lines) <= len(distinct) + 1  # what the killed worker was at ran again, and nothing else
+    assert len(distinct) <= len(lines) <= len(distinct) + 1  # only the stage of the killed worker ran again
     assert not (files.folder / "home" / ".ray").exists()  # the token of the session is our own
     assert dict(os.environ) == environment
     out, err = capfd.readouterr()
@@ -85,7 +85,7 @@ def test_two_workers_one_of_them_killed_give_what_one_process_gives(
 
 
 class Trials:
-    """Gives out some trials and keeps how they ended."""
+    """A source of some trials that records how they ended."""
 
     def __init__(self, jobs: list[TrialJob]) -> None:
         self.jobs = jobs
@@ -146,12 +146,12 @@ class Broken:
         raise ZeroDivisionError
 
 
-def test_an_error_of_the_source_and_ctrl_c_leave_the_loop_of_tune(tmp_path: Path) -> None:
+def test_errors_of_the_source_and_ctrl_c_leave_the_tune_loop(tmp_path: Path) -> None:
     from bebertlab.study.executors.ray import Bridge, Leave, PollCallback, SourceSearcher
 
     with Interrupts() as interrupts:
         bridge = Bridge(Broken(), interrupts, EventFiles(tmp_path))
-        with pytest.raises(Leave):  # no Exception: Tune would go on
+        with pytest.raises(Leave):  # not an Exception: Tune would continue
             SourceSearcher(bridge).suggest("a")
         assert isinstance(bridge.error, ZeroDivisionError)
         with interrupts.shielded():
@@ -161,9 +161,9 @@ def test_an_error_of_the_source_and_ctrl_c_leave_the_loop_of_tune(tmp_path: Path
         assert isinstance(bridge.error, KeyboardInterrupt)
 
 
-def test_what_tune_pickles_is_empty(tmp_path: Path) -> None:
+def test_pickled_objects_have_no_state(tmp_path: Path) -> None:
     from bebertlab.study.executors.ray import Bridge, PollCallback, SourceSearcher
 
     bridge = Bridge(Broken(), Interrupts(), EventFiles(tmp_path))
-    for one in (SourceSearcher(bridge), PollCallback(bridge)):
-        assert vars(pickle.loads(pickle.dumps(one))) == {}
+    for item in (SourceSearcher(bridge), PollCallback(bridge)):
+        assert vars(pickle.loads(pickle.dumps(item))) == {}

@@ -29,7 +29,7 @@ def old(folder: Path) -> Path:
     return folder
 
 
-def test_the_folder_is_private_and_removed(parent: Path) -> None:
+def test_the_session_folder_is_private_and_removed(parent: Path) -> None:
     with private_folder() as folder:
         assert folder.parent == parent
         assert folder.stat().st_mode & 0o077 == 0
@@ -65,7 +65,7 @@ def event(trial: int, text: str) -> StageProgress:
     return StageProgress(stage="a", stage_kind="k", key="f", trial=trial, text=text, values={"x": 0.5})
 
 
-def test_every_event_is_read_once_and_whole(tmp_path: Path) -> None:
+def test_every_event_is_read_once_and_complete(tmp_path: Path) -> None:
     files = EventFiles(tmp_path / "events")
     first, second = files.open(0), files.open(7)
     append_event(first, event(0, "1/2"))
@@ -78,7 +78,7 @@ def test_every_event_is_read_once_and_whole(tmp_path: Path) -> None:
     assert list(files.read()) == []
 
 
-def test_a_half_written_line_is_read_when_it_is_whole(tmp_path: Path) -> None:
+def test_an_incomplete_line_is_read_once_it_is_complete(tmp_path: Path) -> None:
     files = EventFiles(tmp_path)
     path = files.open(0)
     append_event(path, event(0, "ä"))
@@ -89,7 +89,7 @@ def test_a_half_written_line_is_read_when_it_is_whole(tmp_path: Path) -> None:
     assert list(files.read()) == [event(0, "ä")]
 
 
-def test_a_trial_that_is_given_out_again_has_an_empty_file(tmp_path: Path) -> None:
+def test_a_requeued_trial_starts_with_an_empty_event_file(tmp_path: Path) -> None:
     files = EventFiles(tmp_path)
     append_event(files.open(0), event(0, "lost"))
     path = files.open(0)
