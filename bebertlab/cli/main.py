@@ -19,6 +19,8 @@ from bebertlab.redact import redact, redact_word
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a bug in bebertlab or a plugin, not an error of the user
 
+_BLOCKED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
+
 _GROUPS = ("study", "recipe", "plugin", "store", "model", "bench", "doctor")
 
 
@@ -59,6 +61,8 @@ class LazyGroup(click.Group):
                 raise
             if is_disk_full(error):
                 self.fail(ctx, self._message(ctx, error, _disk_full(error)), EXIT_ENVIRONMENT)
+            if (text := _blocked(error)) is not None:
+                self.fail(ctx, self._message(ctx, error, text), EXIT_ENVIRONMENT)
             self.fail(ctx, self._message(ctx, error, _unexpected(error)), EXIT_INTERNAL)
 
     def _message(self, ctx: click.Context, error: Exception, text: str) -> str:
@@ -116,6 +120,14 @@ def _unexpected(error: Exception) -> str:
 def _disk_full(error: Exception) -> str:
     file = getattr(error, "filename", None)
     return f"the disk is full{f': {file}' if file else ''}; free some space and run the same command again"
+
+
+def _blocked(error: Exception) -> str | None:
+    """The message for a file that permissions, a read-only disk or something in its place keep from being used."""
+    if not isinstance(error, OSError) or error.errno not in _BLOCKED or error.filename is None:
+        return None
+    file = error.filename if error.filename2 is None else error.filename2  # of two, the one that is replaced
+    return f"{file}: cannot be read or written: {error.strerror}"
 
 
 def _is_closed_pipe(error: Exception) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from bebertlab.errors import SetupError
 from bebertlab.formats import OtherFormat
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.store.disk import make_folder
@@ -154,6 +155,17 @@ class Store:
                 claim._discard()
         finally:
             lock.release()
+
+    def check_writable(self) -> None:
+        """Check that artifacts can be written, before anything is computed.
+
+        Raises:
+            SetupError: a folder of the store cannot be created or written.
+        """
+        for folder in (self.root, self.locks, self.temporary):
+            make_folder(folder)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise SetupError(f"{folder}: cannot be written; change its permissions or choose another --work")
 
     def manifests(self) -> Iterator[Manifest]:
         """The manifests of all artifacts, by key; those that cannot be read are omitted, with a message."""

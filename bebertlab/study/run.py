@@ -76,7 +76,7 @@ def run_study(context: StudyContext, workers: Workers, report: Report, limits: L
 
     Raises:
         UserError: a point cannot run, raised before anything runs; or the first result lacks a metric.
-        SetupError: data are missing, another process runs the study, or the disk is full.
+        SetupError: data are missing, another process runs the study, the store cannot be written, or the disk is full.
     """
     with (
         naming_full_disk(context.work),
@@ -90,10 +90,12 @@ def run_study(context: StudyContext, workers: Workers, report: Report, limits: L
             context.check_drawn(journal.records())
         context.open_again(journal)
         record = context.observed(journal)
+        left = journal.planned - record.finished
+        if left:
+            context.store.check_writable()
         context.write_resolved(record)
         context.observers.study_started(record)
         interrupted = False
-        left = journal.planned - record.finished
         if left:
             try:
                 context.run(journal, record, workers.executor(left), interrupts, limits)

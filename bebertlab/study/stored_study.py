@@ -69,6 +69,8 @@ class StoredStudy:
                 return False
         except Timeout:
             return True
+        except OSError:  # a folder that only others may write: whether they do cannot be seen
+            return False
 
 
 def write_study_info(study: StudyRecord) -> None:

@@ -26,6 +26,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
+LOCK_SECONDS = 5.0  #: to wait for another process that writes the database
 _NOISY = ("mlflow", "alembic", "sqlalchemy", "urllib3.connectionpool")
 _SQLITE = "sqlite:///"
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -180,13 +181,14 @@ def _quieten() -> None:
     import mlflow  # noqa: F401 - it sets up its loggers when it is imported
 
     for noisy in _NOISY:
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)  # errors are raised too, and reported in one line
 
 
 def _check_opens(path: Path) -> None:
-    """Check that SQLite can open a file: MLflow would retry for almost two minutes."""
+    """Check that SQLite can open and write a file: MLflow would retry for almost two minutes."""
     try:
-        with closing(sqlite3.connect(path, timeout=5)) as database:
+        with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as database:
+            database.execute("BEGIN IMMEDIATE")
             database.execute("PRAGMA schema_version")
     except sqlite3.Error as error:
         raise SetupError(f"{error}; expected an SQLite file that can be written") from error

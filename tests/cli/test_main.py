@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import subprocess
@@ -97,6 +98,36 @@ def test_errors_go_to_stderr_without_a_traceback(
     failing["error"] = error
     result = CliRunner().invoke(main, ["doctor"])
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", message)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/w/plots"),
+            "/w/plots: cannot be read or written: Permission",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/w/journal.log"),
+            "/w/journal.log: cannot be read or written: R",
+        ),
+        (
+            IsADirectoryError(errno.EISDIR, "Is a directory", "/w/.a.part", None, "/w/a"),
+            "/w/a: cannot be read or written: ",
+        ),
+    ],
+)
+def test_a_file_that_is_blocked_is_no_bug(failing: dict[str, BaseException], error: OSError, line: str) -> None:
+    failing["error"] = error
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 3
+    assert result.stderr.startswith(f"error: {line}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_missing_file_that_no_one_expects_is_a_bug(failing: dict[str, BaseException]) -> None:
+    failing["error"] = FileNotFoundError(errno.ENOENT, "No such file or directory", "/w/a")
+    assert CliRunner().invoke(main, ["doctor"]).exit_code == EXIT_INTERNAL
 
 
 def test_an_unexpected_error_is_one_line_with_a_hint_at_debug(

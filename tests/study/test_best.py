@@ -29,6 +29,14 @@ def test_the_state_of_a_study_follows_its_trials(files: Files) -> None:
     assert status.best == best.values[0]
 
 
+def test_a_lock_that_cannot_be_opened_does_not_hide_a_study(files: Files) -> None:
+    stored = run(files, trials=1)
+    lock = stored.folder / "journal.lock"
+    lock.unlink()
+    lock.mkdir()  # no process may open it for writing, as in a read-only folder
+    assert study_status(stored).state == "incomplete"
+
+
 def test_the_best_point_has_the_best_mean_and_its_best_trial(files: Files) -> None:
     study = run(files, "seeds=[0, 1]")
     trials = [trial for trial in read_records(study.folder) if trial.state is TrialState.COMPLETE]

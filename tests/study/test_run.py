@@ -261,3 +261,19 @@ def test_the_first_result_without_the_metric_stops_the_study(files: Files) -> No
         run(files, "objective.metric=nmuber")
     assert sum(line.startswith("score") for line in ran(files).elements()) == 1
     assert run(files).count(TrialState.COMPLETE) == 14
+
+
+@pytest.mark.parametrize("name", ["store", "store/locks", "store/temporary"])
+def test_a_store_that_cannot_be_written_stops_the_study_before_anything_runs(files: Files, name: str) -> None:
+    path = files.folder / "work" / name
+    path.parent.mkdir(parents=True)
+    path.touch()
+    log = Log()
+    with pytest.raises(
+        SetupError, match=r"/?work/store.*: cannot create the folder: .*; choose another one with --work"
+    ):
+        run(files, log=log)
+    assert not log.lines
+    assert not ran(files)
+    path.unlink()
+    assert run(files).count(TrialState.COMPLETE) == 14

@@ -4,7 +4,9 @@ import logging
 import os
 import shlex
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -76,10 +78,21 @@ def test_a_file_that_cannot_be_opened_is_reported(tmp_path: Path, kind: str) -> 
         connect(default_uri(tmp_path), tmp_path)
 
 
+def test_a_database_that_cannot_be_written_is_named_before_mlflow_tries(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bebertlab.tracking.mlflow_client.LOCK_SECONDS", 0.0)
+    with closing(sqlite3.connect(database)) as writer:
+        writer.execute("BEGIN IMMEDIATE")  # others can still read
+        with pytest.raises(SetupError, match="database is locked; expected an SQLite file that can be written"):
+            connect(f"sqlite:///{database}", database.parent)
+    connect(f"sqlite:///{database}", database.parent)
+
+
 def test_libraries_log_nothing(database: Path) -> None:
     connect(f"sqlite:///{database}", database.parent)
-    assert not logging.getLogger("mlflow.store.db.utils").isEnabledFor(logging.INFO)
-    assert not logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("mlflow.store.db.utils").isEnabledFor(logging.ERROR)
+    assert not logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.ERROR)
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
