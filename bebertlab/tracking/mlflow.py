@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import evolve
 
-from bebertlab.interfaces.events import StageProgress, StudyRecord, TrialRecord, TrialState
-from bebertlab.interfaces.metric_names import curve_metric
+from bebertlab.errors import UserError
+from bebertlab.interfaces.events import StageProgress, StageResult, StudyRecord, TrialRecord, TrialState
+from bebertlab.interfaces.metric_names import TRAIN_LEARNING_RATE, TRAIN_LOSS, curve_metric
 from bebertlab.redact import redact_word
 from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.store.fingerprint import file_digest, output_digest
+from bebertlab.store.store import Store
 from bebertlab.tracking.mlflow_client import (
     ID_VARIABLE,
     NAME_VARIABLE,
@@ -35,11 +38,13 @@ from bebertlab.tracking.mlflow_client import (
 )
 from bebertlab.tracking.mlflow_receipt import Receipt, is_intact, read_receipt, write_receipt
 from bebertlab.tracking.mlflow_runs import CurvePoint, Runs
+from bebertlab.training.curve import LearningCurve, read_learning_curve, select_value, term_value
 
 PAUSE_SECONDS = 60.0  #: without calls after a failed one: a dead server must not slow down the study
 WRITE_SECONDS = 10.0  #: at least, between two writes while a trial runs
 SHARE = 0.01  #: of the time, at most, that these writes take: a slow server must not slow down the training
 CAPACITY = 20_000  #: points that wait at most; the oldest are dropped where no server answers
+_EPOCH = "epoch"
 _GIVE_UP = 3  #: failed trials in a row, after which no further missing trials are written
 
 logger = logging.getLogger("bebertlab.tracking")
@@ -71,6 +76,7 @@ class MlflowTracker:
         self._study: StudyRecord | None = None
         self._trials: dict[int, TrialRecord] = {}  # that were started, by number
         self._curves = CurveBuffer()
+        self._restored: set[str] = set()  # keys of stages whose curves were written from the store
 
     @hookimpl
     def bebertlab_study_started(self, study: StudyRecord) -> None:
@@ -89,11 +95,7 @@ class MlflowTracker:
     def bebertlab_trial_finished(self, study: StudyRecord, trial: TrialRecord) -> None:
         """Write the trial's numbers and close its run."""
 
-        def finish(runs: Runs) -> None:
-            runs.finish(trial)
-            self._write_curves(runs, trial.number)
-
-        self._attempt(study, finish)
+        self._attempt(study, lambda runs: self._finish(runs, trial))
 
     @hookimpl
     def bebertlab_stage_progress(self, event: StageProgress) -> None:
@@ -123,7 +125,7 @@ class MlflowTracker:
 
         def settle(runs: Runs) -> None:
             nonlocal missing
-            missing = _write_missing(runs, trials, self._uri)
+            missing = self._write_missing(runs, trials)
             self._write_curves(runs)
             runs.end(trials, files)
             if database is not None and not missing:
@@ -178,6 +180,50 @@ class MlflowTracker:
     def _write_curves(self, runs: Runs, trial: int | None = None) -> None:
         self._curves.write(lambda number, points: runs.log_curve(self._trials[number], points), trial)
 
+    def _finish(self, runs: Runs, trial: TrialRecord) -> None:
+        """Write a trial and close its run, at last: what is closed is complete, whenever the process is killed."""
+        self._write_curves(runs, trial.number)
+        for stage in trial.stages:
+            if self._lacks_curve(runs, trial, stage):
+                self._write_stored_curve(runs, trial, stage)
+                self._restored.add(stage.key)
+        runs.finish(trial)
+
+    def _lacks_curve(self, runs: Runs, trial: TrialRecord, stage: StageResult) -> bool:
+        """Whether a trial trained a stage, but not while this process listened.
+
+        A stage that an interrupted trial finds in the store is most likely one that it trained before.
+        """
+        if stage.key in self._curves.keys | self._restored:
+            return False
+        return not stage.stored or (runs.is_interrupted(trial) and stage.key not in runs.finished_keys)
+
+    def _write_stored_curve(self, runs: Runs, trial: TrialRecord, stage: StageResult) -> None:
+        """Write what MLflow lacks of the learning curve of a stored stage."""
+        try:
+            curve = read_learning_curve(Store(runs.study.work / "store").folder(stage.key))
+        except UserError:  # damaged or of another version: the next trial that needs the stage builds it again
+            return
+        if curve is not None:
+            after = runs.last_step(trial, curve_metric(stage.stage, _EPOCH))  # has a value at every step
+            runs.log_curve(trial, stored_points(stage.stage, curve, after=after))
+
+    def _write_missing(self, runs: Runs, trials: tuple[TrialRecord, ...]) -> int:
+        """Write the finished trials that are missing in MLflow; returns how many could not be written."""
+        ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.FAILED)]
+        missing = [trial for trial in ended if not runs.has(trial)]
+        failed = in_a_row = 0
+        for index, trial in enumerate(missing):
+            try:
+                self._finish(runs, trial)
+                in_a_row = 0
+            except Exception as error:
+                failed, in_a_row = failed + 1, in_a_row + 1
+                logger.debug("trial %s: %s", trial.name, describe(error, self._uri))
+                if in_a_row == _GIVE_UP:
+                    return failed + len(missing) - index - 1
+        return failed
+
     def _open(self, study: StudyRecord) -> Runs:
         client = connect(tracking_uri(self._uri, study.work), study.work)
         return Runs(client, study, self._experiment or experiment_name(client, study.name))
@@ -194,23 +240,6 @@ class MlflowTracker:
         )
 
 
-def _write_missing(runs: Runs, trials: tuple[TrialRecord, ...], uri: str | None) -> int:
-    """Write the finished trials that are missing in MLflow; returns how many could not be written."""
-    ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.FAILED)]
-    missing = [trial for trial in ended if not runs.has(trial)]
-    failed = in_a_row = 0
-    for index, trial in enumerate(missing):
-        try:
-            runs.finish(trial)
-            in_a_row = 0
-        except Exception as error:
-            failed, in_a_row = failed + 1, in_a_row + 1
-            logger.debug("trial %s: %s", trial.name, describe(error, uri))
-            if in_a_row == _GIVE_UP:
-                return failed + len(missing) - index - 1
-    return failed
-
-
 class CurveBuffer:
     """Points of learning curves that wait to be written, by the number of their trial."""
 
@@ -218,6 +247,8 @@ class CurveBuffer:
         self._clock = clock
         self._points: deque[tuple[int, CurvePoint]] = deque(maxlen=CAPACITY)
         self._next_write = clock() + WRITE_SECONDS
+        self._last_epochs: dict[tuple[int, str], int] = {}  # trial and stage to the step of the last epoch
+        self.keys: set[str] = set()  #: of stages that had points
 
     def __len__(self) -> int:
         return len(self._points)
@@ -226,11 +257,13 @@ class CurveBuffer:
         """Add the values of an event, and its epoch; nothing where it has no values, no step or no trial."""
         if event.trial is None or event.step is None or not event.values:
             return
-        values = dict(event.values) if event.epoch is None else {**event.values, "epoch": event.epoch}
-        now = int(1000 * time.time())
-        for name, value in values.items():
-            point = CurvePoint(name=curve_metric(event.stage, name), value=value, step=event.step, milliseconds=now)
-            self._points.append((event.trial, point))
+        self.keys.add(event.key)
+        values = dict(event.values)
+        # the last training step and the evaluation after it are two events of one step
+        if event.epoch is not None and self._last_epochs.get((event.trial, event.stage)) != event.step:
+            self._last_epochs[event.trial, event.stage] = event.step
+            values[_EPOCH] = event.epoch
+        self._points.extend((event.trial, point) for point in _points(event.stage, event.step, values))
 
     def is_due(self) -> bool:
         """Whether there are points, and the last write was long enough ago."""
@@ -255,3 +288,34 @@ class CurveBuffer:
                 log(wanted, points)
                 others = [item for item in self._points if item[0] != wanted]
                 self._points = deque(others, maxlen=CAPACITY)
+
+
+def stored_points(stage: str, curve: LearningCurve, *, after: int = 0) -> list[CurvePoint]:
+    """The points of a stored curve after a step, as a running stage reports them."""
+    points: list[CurvePoint] = []
+    for phase in curve.phases:
+        by_step: dict[int, dict[str, float]] = {}
+        for training in phase.training:
+            terms = training.terms if len(training.terms) > 1 else {}
+            by_step[training.step] = {
+                TRAIN_LOSS: training.loss,
+                **{term_value(name): value for name, value in terms.items()},
+                TRAIN_LEARNING_RATE: training.learning_rate,
+                _EPOCH: training.epoch,
+            }
+        for evaluation in phase.evaluations:
+            if math.isfinite(evaluation.value):
+                values = {select_value(phase.measure): evaluation.value, _EPOCH: evaluation.epoch}
+                by_step.setdefault(evaluation.step, {}).update(values)
+        for step in sorted(by_step):
+            if step > after:
+                points += _points(stage, step, by_step[step])
+    return points
+
+
+def _points(stage: str, step: int, values: Mapping[str, float]) -> list[CurvePoint]:
+    now = int(1000 * time.time())
+    return [
+        CurvePoint(name=curve_metric(stage, name), value=value, step=step, milliseconds=now)
+        for name, value in values.items()
+    ]

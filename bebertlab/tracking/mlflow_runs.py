@@ -38,6 +38,7 @@ _TRAINING = {
 _PAGE = 1000  #: runs in one search
 _BATCH = 100  #: tags or parameters in one call
 _METRICS = 1000  #: in one call, at most
+_STAGE = "bebertlab.stage."  #: the beginning of tags with the keys of stages
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAILED: "FAILED"}
 _LONGEST_TAG = 8000  #: characters
 _LONGEST_PARAMETER = 6000  #: characters
@@ -55,6 +56,8 @@ class _Known:
     params: set[str] = field(factory=set)
     metrics: dict[str, float] = field(factory=dict)
     tags: set[str] = field(factory=set)
+    keys: frozenset[str] = frozenset()  #: of its stages, where it has finished
+    interrupted: bool = False  #: it was not closed by the process that opened it, or is of a trial that was stopped
 
 
 @frozen(kw_only=True)
@@ -72,7 +75,7 @@ class Runs:
 
     def __init__(self, client: MlflowClient, study: StudyRecord, experiment: str) -> None:
         self._client = client
-        self._study = study
+        self.study = study
         self.experiment = self._open_experiment(experiment)
         self._children: dict[str, _Known] = {}
         self._uploaded: list[str] = []  # artifacts of the study's run
@@ -99,13 +102,30 @@ class Runs:
     def finish(self, trial: TrialRecord) -> None:
         """Write the trial's metrics and close its run."""
         known = self._child(trial)
-        params = {**parameters_of(self._study.identity), **parameters_of(trial.parameters), "seed": str(trial.seed)}
+        params = {**parameters_of(self.study.identity), **parameters_of(trial.parameters), "seed": str(trial.seed)}
         values = {**metrics_of(trial.metrics), "seconds": trial.seconds}
-        tags = trial_tags(self._study, trial)
+        tags = trial_tags(self.study, trial)
         for stale in {ERROR, NOTE} & known.tags - tags.keys():
             self._client.delete_tag(known.run, stale)
         self._log(known, params, values, tags)
         self._close(known, _STATUS[trial.state])
+
+    def is_interrupted(self, trial: TrialRecord) -> bool:
+        """Whether an earlier process began the trial and did not finish it."""
+        known = self._children.get(trial.name)
+        return known is not None and known.interrupted
+
+    @property
+    def finished_keys(self) -> frozenset[str]:
+        """The keys of the stages of trials that earlier processes finished."""
+        return frozenset().union(*(known.keys for known in self._children.values()))
+
+    def last_step(self, trial: TrialRecord, metric: str) -> int:
+        """The last step at which an earlier process wrote a metric of the trial; 0 if none did."""
+        if not self.is_interrupted(trial):
+            return 0
+        history = self._client.get_metric_history(self._child(trial).run, name_of(metric))
+        return max((int(point.step) for point in history), default=0)
 
     def log_curve(self, trial: TrialRecord, points: Sequence[CurvePoint]) -> None:
         """Write points of the learning curves of the trial's stages."""
@@ -122,7 +142,7 @@ class Runs:
             known = self._children.get(trial.name)
             if trial.state not in _STATUS and known is not None and known.status == "RUNNING":
                 self._close(known, "KILLED")
-        values, tags, status = study_summary(self._study, trials, report)
+        values, tags, status = study_summary(self.study, trials, report)
         self._log(self._parent, {}, values, tags)
         self._upload(report)
         self._close(self._parent, status)
@@ -151,7 +171,7 @@ class Runs:
     def _artifact_location(self) -> str | None:
         """A folder next to the database file; a server has its own."""
         local = str(self._client.tracking_uri).startswith("sqlite:")
-        return (artifact_root(self._study.work) / self._study.name).as_uri() if local else None
+        return (artifact_root(self.study.work) / self.study.name).as_uri() if local else None
 
     def _find(self) -> _Known | None:
         """Read all runs of this study."""
@@ -162,11 +182,12 @@ class Runs:
             if trial is None:
                 parent = parent or known
             else:
+                known.interrupted = known.status not in _STATUS.values()
                 self._children.setdefault(trial, known)
         return parent
 
     def _search(self) -> list[Run]:
-        condition = f"tags.`bebertlab.digest` = '{self._study.digest}'"
+        condition = f"tags.`bebertlab.digest` = '{self.study.digest}'"
         runs: list[Run] = []
         token = None
         while True:
@@ -179,9 +200,9 @@ class Runs:
                 return runs
 
     def _create_parent(self) -> _Known:
-        name = f"{self._study.name}@{self._study.digest[:8]}"
-        known = self._create(name, {**study_tags(self._study), NOTE: self._study.description}, 0.0)
-        parameters = [*parameters_of({**recipe_settings(self._study.resolved), **self._study.identity}).items()]
+        name = f"{self.study.name}@{self.study.digest[:8]}"
+        known = self._create(name, {**study_tags(self.study), NOTE: self.study.description}, 0.0)
+        parameters = [*parameters_of({**recipe_settings(self.study.resolved), **self.study.identity}).items()]
         for first in range(0, len(parameters), _BATCH):
             self._log(known, dict(parameters[first : first + _BATCH]), {}, {})
         self._keep_study(known.run)
@@ -189,13 +210,13 @@ class Runs:
 
     def _keep_study(self, run: str) -> None:
         """Write what it takes to run the study again: itself, and the files of its plugins by their places."""
-        self._client.log_text(run, to_yaml(self._study.resolved), "study.yaml")
-        for name in self._study.plugin_files:
-            self._client.log_artifact(run, str(self._study.folder / name), str(PurePosixPath(name).parent))
+        self._client.log_text(run, to_yaml(self.study.resolved), "study.yaml")
+        for name in self.study.plugin_files:
+            self._client.log_artifact(run, str(self.study.folder / name), str(PurePosixPath(name).parent))
 
     def _child(self, trial: TrialRecord) -> _Known:
         if trial.name not in self._children:
-            tags = {**study_tags(self._study), "bebertlab.trial": trial.name, _PARENT: self.parent}
+            tags = {**study_tags(self.study), "bebertlab.trial": trial.name, _PARENT: self.parent}
             self._children[trial.name] = self._create(trial.name, tags, trial.seconds)
         return self._children[trial.name]
 
@@ -226,7 +247,7 @@ class Runs:
         self._keep_study(self.parent)  # the process may have been killed right after it created the run
         for path in report:
             self._client.log_artifact(self.parent, str(path))
-        self._uploaded = ["study.yaml", *self._study.plugin_files, *(path.name for path in report)]
+        self._uploaded = ["study.yaml", *self.study.plugin_files, *(path.name for path in report)]
         for plots in {path.parent / "plots" for path in report}:
             if plots.is_dir():
                 self._client.log_artifacts(self.parent, str(plots), "plots")
@@ -242,9 +263,12 @@ class Runs:
 
 
 def _known(run: Run) -> _Known:
+    status = str(run.info.status)
+    keys = (key for tag, key in run.data.tags.items() if tag.startswith(_STAGE))
     return _Known(
         run=str(run.info.run_id),
-        status=str(run.info.status),
+        status=status,
+        keys=frozenset(keys) if status in _STATUS.values() else frozenset(),
         params=set(run.data.params),
         metrics=dict(run.data.metrics),
         tags=set(run.data.tags),
@@ -304,7 +328,7 @@ def trial_tags(study: StudyRecord, trial: TrialRecord) -> dict[str, str]:
     tags = {
         "bebertlab.number": str(trial.number),
         CAVEATS: caveat_kinds(study),
-        **{name_of(f"bebertlab.stage.{event.stage}"): event.key for event in trial.stages},
+        **{name_of(f"{_STAGE}{event.stage}"): event.key for event in trial.stages},
     }
     if trial.device:
         tags["bebertlab.device"] = trial.device
