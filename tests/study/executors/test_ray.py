@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bebertlab.errors import SetupError
 from bebertlab.interfaces.events import StageEvent, StudyRecord, TrialRecord, TrialState
 from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.study.context import StudyContext
 from bebertlab.study.driver import Limits
 from bebertlab.study.executors.session import EventFiles
 from bebertlab.study.interrupts import Interrupts
+from bebertlab.study.journal import read_records
 from bebertlab.study.messages import JobDefaults, TrialJob, TrialOutcome
 from bebertlab.study.planner import Planner, planned, recipe_at
 from bebertlab.study.run import Finished, Workers, run_study
@@ -53,6 +55,21 @@ def kill_a_worker(files: Files, killed: list[int]) -> None:
         time.sleep(0.05)
     killed.append(int(log.read_text().splitlines()[-1].split()[-1]))
     os.kill(killed[0], signal.SIGKILL)
+
+
+def test_processes_that_start_too_slowly_are_named_in_one_line(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def time_out(**options: object) -> None:
+        raise Exception("The current node timed out during startup.\nMore of it")  # what Ray raises
+
+    monkeypatch.setattr(ray, "init", time_out)
+    with pytest.raises(SetupError) as raised:
+        run(files, "ray", "work")
+    message = "Ray does not start: The current node timed out during startup.; --executor local works without it"
+    assert str(raised.value) == message
+    (folder,) = (files.folder / "work" / "studies").iterdir()
+    assert {record.state for record in read_records(folder)} == {TrialState.WAITING}
 
 
 @pytest.mark.kill
