@@ -61,8 +61,8 @@ class LazyGroup(click.Group):
                 raise
             if is_disk_full(error):
                 self.fail(ctx, self._message(ctx, error, _disk_full(error)), EXIT_ENVIRONMENT)
-            if (text := _blocked(error)) is not None:
-                self.fail(ctx, self._message(ctx, error, text), EXIT_ENVIRONMENT)
+            if (blocked := _blocked(error)) is not None:
+                self.fail(ctx, self._message(ctx, error, blocked), EXIT_ENVIRONMENT)
             self.fail(ctx, self._message(ctx, error, _unexpected(error)), EXIT_INTERNAL)
 
     def _message(self, ctx: click.Context, error: Exception, text: str) -> str:
