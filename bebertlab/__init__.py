@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["TextClassifier", "__version__", "load_classifier"]
+__all__ = ["TextClassifier", "__version__", "load_model"]
 
 if TYPE_CHECKING:
     from bebertlab.classifier import TextClassifier as TextClassifier
-    from bebertlab.classifier import load_classifier as load_classifier
+    from bebertlab.classifier import load_model as load_model
 else:
 
     def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""A trained model that classifies texts: `from bebertlab import load_classifier`."""
+"""A trained model that classifies texts: `bebertlab.load_model`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from bebertlab.inference.predict import predict
 from bebertlab.inference.prepare import InferenceModel, prepare
 from bebertlab.interfaces.stage import Codec
 from bebertlab.locations import expand_home
-from bebertlab.model.classes import check_problem, class_names
-from bebertlab.model.folder import CONFIGURATION, DESCRIPTION, load_model
+from bebertlab.model.classes import check_problem, class_names, listed
+from bebertlab.model.folder import CONFIGURATION, DESCRIPTION
+from bebertlab.model.folder import load_model as read_model
 from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.registry.manager import load_plugins
 from bebertlab.store.store import Store
@@ -36,7 +37,7 @@ _Floats = NDArray[np.float32]
 
 @frozen(kw_only=True, eq=False)
 class TextClassifier:
-    """A trained model with its tokenizer, as `load_classifier` reads it.
+    """A trained model with its tokenizer, as `load_model` reads it. Several threads may use it at the same time.
 
     `texts` is any iterable of str, such as a list or a column of a table. `pairs` has the second text of each pair, for
     a model that was trained on pairs; its folder does not say whether it was, so that without `pairs` the texts are
@@ -73,22 +74,25 @@ class TextClassifier:
             return values
         return [self.classes[index] for index in logits.argmax(axis=1)]
 
-    def scores(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> NDArray[np.float32]:
-        """The logits (N, C) of N texts, float32; for a regression, the values (N, 1)."""
-        return self._logits(texts, pairs)
-
-    def probabilities(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> NDArray[np.float32]:
-        """The probabilities (N, C) of the classes, float32: the softmax of the logits.
+    def predict_proba(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> NDArray[np.float32]:
+        """The probabilities (N, C) of the classes, in the order of `classes`, float32: the softmax of the logits.
 
         Raises:
             UserError: the model is a regression.
         """
-        if not self.classes:
-            raise UserError(f"the model in {self.folder} is a regression, which has no classes; use predict or scores")
-        softmax: _Floats = torch.from_numpy(self._logits(texts, pairs)).softmax(dim=1).numpy()
-        return softmax
+        self._check_classes()
+        return self.probabilities(self._logits(texts, pairs))
 
-    def _logits(self, texts: Iterable[str], pairs: Iterable[str] | None) -> NDArray[np.float32]:
+    def logits(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> NDArray[np.float32]:
+        """The logits (N, C) of N texts, float32; for a regression, the values (N, 1)."""
+        return self._logits(texts, pairs)
+
+    def tokenize(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Tokens:
+        """The tokens of texts for `logits_of`; counts the truncated ones instead of warning of them.
+
+        Raises:
+            UserError: the tokenizer cannot tokenize a text, or pairs need segments that the model does not have.
+        """
         first, second = _listed("texts", texts), None if pairs is None else _listed("pairs", pairs)
         if second is not None:
             if len(first) != len(second):
@@ -96,36 +100,49 @@ class TextClassifier:
                     f"there are {len(first)} texts and {len(second)} pairs; expected a second text for each"
                 )
             check_segments(self._tokenizer, self._model.architecture, pairs=True, model=f"the model in {self.folder}")
-        if not first:
+        try:
+            return self._truncating.tokens(first, second)
+        except Exception as error:  # the package raises no more specific class
+            raise UserError(f"the tokenizer in {self.folder} cannot tokenize the texts: {error}") from error
+
+    def logits_of(self, tokens: Tokens) -> NDArray[np.float32]:
+        """The logits (N, C) of the tokens of N texts, each of which has one or more."""
+        if not len(tokens):
             return np.zeros((0, self._model.architecture.classes), dtype=np.float32)
-        tokens = self._tokens(first, second)
         unlabelled = torch.zeros(len(tokens), dtype=torch.int64)
         examples = Examples(tokens=tokens, labels=unlabelled, padding=self._tokenizer.padding)
         logits: _Floats = predict(self._model, examples, device=self.device).numpy()
         return logits
 
-    def _tokens(self, texts: list[str], pairs: list[str] | None) -> Tokens:
-        try:
-            tokens = self._truncating.tokens(texts, pairs)
-        except Exception as error:  # the package raises no more specific class
-            raise UserError(f"the tokenizer in {self.folder} cannot tokenize the texts: {error}") from error
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The probabilities (N, C) of logits (N, C) of this model, which is no regression."""
+        self._check_classes()
+        softmax: _Floats = torch.from_numpy(logits).softmax(dim=1).numpy()
+        return softmax
+
+    def _check_classes(self) -> None:
+        if not self.classes:
+            raise UserError(f"the model in {self.folder} is a regression, which has no classes; use predict or logits")
+
+    def _logits(self, texts: Iterable[str], pairs: Iterable[str] | None) -> NDArray[np.float32]:
+        tokens = self.tokenize(texts, pairs)
         if not tokens.lengths.all():
             index = int(tokens.lengths.argmin())
             raise UserError(f"the tokenizer in {self.folder} gives no tokens for texts[{index}]")
         if tokens.truncated:
             message = f"{tokens.truncated} of {len(tokens)} inputs are truncated to {self.maximum_tokens} tokens"
-            warnings.warn(message, stacklevel=4)  # at the call of the public method
-        return tokens
+            warnings.warn(message, stacklevel=3)  # at the call of the public method
+        return self.logits_of(tokens)
 
 
-def load_classifier(
+def load_model(
     folder: str | os.PathLike[str], *, device: str = "cpu", plugins: Iterable[str | os.PathLike[str]] = ()
 ) -> TextClassifier:
     """Read the model in a folder, ready to classify texts.
 
     It computes as stages do when they evaluate their models: weights are quantized once, and products of levels
-    are exact. With the same machine and number of threads, the logits of a whole split equal those that the
-    stage stored. With glibc, the process keeps the memory of a batch for the next ones.
+    are exact. With the same machine and number of threads (`torch.set_num_threads`), the logits of a whole split equal
+    those that the stage stored. With glibc, the process keeps the memory of a batch for the next ones.
 
     Args:
         folder: of a stage with a model, of an imported checkpoint, or of a BertForSequenceClassification of Hugging
@@ -136,29 +153,33 @@ def load_classifier(
     Raises:
         SetupError: the folder or a file in it is missing, or the device is not available.
         UserError: the folder is of a stage without a model, such as `merge`; a file is damaged; a text may have several
-            of the model's classes; a plugin cannot be loaded.
+            of the model's classes; two classes have the same name; a plugin cannot be loaded.
     """
-    path = Path(expand_home(os.fspath(folder)))
-    _check_folder(path)
+    return read_classifier(Path(expand_home(os.fspath(folder))), _codec(plugins), device=device)
+
+
+def read_classifier(folder: Path, codec: Codec, *, device: str = "cpu") -> TextClassifier:
+    """As `load_model`, with the quantizers of the plugins of a codec.
+
+    Raises:
+        SetupError: as `load_model`.
+        UserError: as `load_model`.
+    """
+    _check_folder(folder)
     ComputeSettings(device=device).check()
-    model = _read_model(path, _codec(plugins), device)
+    model = prepare(read_model(folder, codec).to(device))
     sizes = model.architecture
-    tokenizer = read_tokenizer(path)
+    tokenizer = read_tokenizer(folder)
     check_vocabulary(tokenizer, sizes)
-    check_segments(tokenizer, sizes, pairs=False, model=f"the model in {path}")
+    check_segments(tokenizer, sizes, pairs=False, model=f"the model in {folder}")
     return TextClassifier(
-        folder=path,
-        classes=_classes(path, sizes.classes),
+        folder=folder,
+        classes=_classes(folder, sizes.classes),
         maximum_tokens=tokenizer.longest_input(sizes),
         device=device,
         model=model,
         tokenizer=tokenizer,
     )
-
-
-def _read_model(folder: Path, codec: Codec, device: str) -> InferenceModel:
-    """The model in a folder, whatever its format."""
-    return prepare(load_model(folder, codec).to(device))
 
 
 def _codec(plugins: Iterable[str | os.PathLike[str]]) -> OptionsCodec:
@@ -202,6 +223,8 @@ def _classes(folder: Path, outputs: int) -> tuple[str, ...]:
     try:
         check_problem(config, outputs)
         names = class_names(config, outputs)
+        if names and len(set(names)) < len(names):
+            raise UserError(f"two classes have the same name: {listed(names)}")
     except UserError as error:
         raise type(error)(f"{path}: {error}") from error
     if outputs == 1:

@@ -4,8 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from tokenizers import Tokenizer, models
 from torch import Tensor
 
 import bebertlab
-from bebertlab import TextClassifier, load_classifier
+from bebertlab import TextClassifier, load_model
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.tokenizer import set_maximum_tokens
 from bebertlab.errors import SetupError, UserError
@@ -32,12 +34,15 @@ from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 SHORT = {"epochs": 1, "learning_rate": 1e-3}
 PLUGIN = Path(__file__).parents[1] / "docs/examples/my_quantizer.py"
 
+#: packages that training, studies and reports need, and predictions do not
+HEAVY = ("ray", "mlflow", "optuna", "datasets", "transformers", "pyarrow", "pandas", "sklearn", "scipy", "matplotlib")
+
 Logits = Callable[[Artifact], dict[str, Tensor]]
 
 
 @pytest.fixture(scope="module")
 def classifier(teacher: Artifact) -> TextClassifier:
-    return load_classifier(teacher.folder)
+    return load_model(teacher.folder)
 
 
 @pytest.fixture
@@ -69,87 +74,87 @@ def test_logits_are_those_that_the_stage_stored(
     artifact = teacher if scheme is None else bench.run(quantized(scheme), task, model=teacher)
     stored = logits(artifact)
     for split in stored:
-        scores = load_classifier(artifact.folder).scores(task.splits[split].texts)
-        assert scores.dtype == np.float32
-        assert np.array_equal(scores, stored[split].numpy())
+        values = load_model(artifact.folder).logits(task.splits[split].texts)
+        assert values.dtype == np.float32
+        assert np.array_equal(values, stored[split].numpy())
 
 
 def test_logits_of_pairs_are_those_that_the_stage_stored(bench: StageRunner, logits: Logits) -> None:
     task = tiny_task(pairs=True, examples=24)
     artifact = bench.run({"kind": "finetune", "train": SHORT}, task)
-    split, classifier = task.splits[VALIDATION], load_classifier(artifact.folder)
-    assert np.array_equal(classifier.scores(split.texts, split.pairs), logits(artifact)[VALIDATION].numpy())
-    assert not np.array_equal(classifier.scores(split.texts), logits(artifact)[VALIDATION].numpy())
+    split, classifier = task.splits[VALIDATION], load_model(artifact.folder)
+    assert np.array_equal(classifier.logits(split.texts, split.pairs), logits(artifact)[VALIDATION].numpy())
+    assert not np.array_equal(classifier.logits(split.texts), logits(artifact)[VALIDATION].numpy())
 
 
 def test_predictions_are_the_names_of_the_classes(task: Task, tmp_path: Path) -> None:
-    classifier, texts = load_classifier(saved(tmp_path, task)), task.splits[VALIDATION].texts
+    classifier, texts = load_model(saved(tmp_path, task)), task.splits[VALIDATION].texts
     predicted = classifier.predict(texts)
     assert classifier.classes == task.classes
-    assert predicted == [task.classes[index] for index in task.predict(classifier.scores(texts))]
+    assert predicted == [task.classes[index] for index in task.predict(classifier.logits(texts))]
     assert set(predicted) == set(task.classes)
 
 
-def test_probabilities_are_the_softmax_of_the_scores(classifier: TextClassifier) -> None:
+def test_probabilities_are_the_softmax_of_the_logits(classifier: TextClassifier) -> None:
     texts = ["good film", "the plot was bad and so was the cast", "a"]
-    exponentials = np.exp(classifier.scores(texts).astype(np.float64))
+    exponentials = np.exp(classifier.logits(texts).astype(np.float64))
     expected = exponentials / exponentials.sum(axis=1, keepdims=True)
-    assert classifier.probabilities(texts) == pytest.approx(expected, abs=1e-6)
+    assert classifier.predict_proba(texts) == pytest.approx(expected, abs=1e-6)
 
 
-def test_scores_depend_on_neither_order_nor_batch(classifier: TextClassifier) -> None:
+def test_logits_depend_on_neither_order_nor_batch(classifier: TextClassifier) -> None:
     texts = ["good film", "the plot was bad and so was the cast", "a", "good film"]
-    together = classifier.scores(iter(texts))
-    alone = np.concatenate([classifier.scores([text]) for text in reversed(texts)])[::-1]
+    together = classifier.logits(iter(texts))
+    alone = np.concatenate([classifier.logits([text]) for text in reversed(texts)])[::-1]
     assert together == pytest.approx(alone, abs=1e-5)
     assert classifier.predict(np.array(texts)) == classifier.predict(texts)
 
 
 def test_no_texts_give_no_predictions(classifier: TextClassifier) -> None:
     assert classifier.predict([]) == []
-    assert classifier.scores([], []).shape == classifier.probabilities(()).shape == (0, 2)
+    assert classifier.logits([], []).shape == classifier.predict_proba(()).shape == (0, 2)
 
 
 def test_a_regression_predicts_numbers(tmp_path: Path) -> None:
-    classifier = load_classifier(saved(tmp_path, tiny_task(regression=True)))
+    classifier = load_model(saved(tmp_path, tiny_task(regression=True)))
     texts = ["good film", "bad plot"]
-    scores = classifier.scores(texts)
+    values = classifier.logits(texts)
     assert classifier.classes == ()
-    assert scores.shape == (2, 1)
-    assert classifier.predict(texts) == scores[:, 0].tolist()
-    with pytest.raises(UserError, match="is a regression, which has no classes; use predict or scores"):
-        classifier.probabilities(texts)
+    assert values.shape == (2, 1)
+    assert classifier.predict(texts) == values[:, 0].tolist()
+    with pytest.raises(UserError, match="is a regression, which has no classes; use predict or logits"):
+        classifier.predict_proba(texts)
 
 
 def test_classes_without_names_are_named_by_their_indices(copy: Path, classifier: TextClassifier) -> None:
     write_config(copy, id2label=None, label2id=None)
-    unnamed = load_classifier(copy)
+    unnamed = load_model(copy)
     assert unnamed.classes == ("0", "1")
-    assert unnamed.predict(["good film"]) == [str(classifier.scores(["good film"]).argmax())]
+    assert unnamed.predict(["good film"]) == [str(classifier.logits(["good film"]).argmax())]
     write_config(copy, id2label={"0": "LABEL_0", "1": "LABEL_1"})
-    assert load_classifier(copy).classes == ("LABEL_0", "LABEL_1")
+    assert load_model(copy).classes == ("LABEL_0", "LABEL_1")
 
 
 def test_long_texts_are_truncated_with_a_warning(copy: Path, classifier: TextClassifier) -> None:
     set_maximum_tokens(copy, 6)
-    short = load_classifier(copy)
+    short = load_model(copy)
     assert (short.maximum_tokens, classifier.maximum_tokens) == (6, 32)
     with pytest.warns(UserWarning, match="^1 of 2 inputs are truncated to 6 tokens$") as caught:
-        scores = short.scores(["good film", "the plot was bad and so"])
+        values = short.logits(["good film", "the plot was bad and so"])
     assert caught[0].filename == __file__
-    assert scores == pytest.approx(classifier.scores(["good film", "the plot was bad"]), abs=1e-5)
+    assert values == pytest.approx(classifier.logits(["good film", "the plot was bad"]), abs=1e-5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         short.predict(["the plot was bad"])
     (copy / "tokenizer_config.json").write_text('{"model_max_length": 6, "truncation_side": "left"}')
     with pytest.warns(UserWarning, match="^1 of 1 inputs are"):
-        scores = load_classifier(copy).scores(["the plot was bad and so"])
-    assert scores == pytest.approx(classifier.scores(["was bad and so"]), abs=1e-5)
+        values = load_model(copy).logits(["the plot was bad and so"])
+    assert values == pytest.approx(classifier.logits(["was bad and so"]), abs=1e-5)
 
 
 def test_inputs_are_limited_by_the_positions_of_a_model(copy: Path) -> None:
     set_maximum_tokens(copy, 512)
-    assert load_classifier(copy).maximum_tokens == 32
+    assert load_model(copy).maximum_tokens == 32
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def test_inputs_are_limited_by_the_positions_of_a_model(copy: Path) -> None:
     ],
 )
 def test_other_inputs_are_refused(texts: object, pairs: object, message: str, classifier: TextClassifier) -> None:
-    for method in (classifier.predict, classifier.scores, classifier.probabilities):
+    for method in (classifier.predict, classifier.logits, classifier.predict_proba):
         with pytest.raises(UserError, match=message):
             method(texts, pairs)  # type: ignore[arg-type]
 
@@ -177,7 +182,7 @@ def test_pairs_are_refused_where_the_model_has_one_segment(copy: Path) -> None:
     tensors = load_file(path)
     name = "bert.embeddings.token_type_embeddings.weight"
     save_file({**tensors, name: tensors[name][:1].clone()}, path, metadata={"format": "pt"})
-    classifier = load_classifier(copy)
+    classifier = load_model(copy)
     assert classifier.predict(["good film"])
     with pytest.raises(UserError, match="pairs of texts need 2"):
         classifier.predict(["good film"], ["a plot"])
@@ -187,23 +192,23 @@ def test_texts_that_cannot_be_tokenized_are_refused(copy: Path) -> None:
     (copy / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     Tokenizer(models.BPE({"v": 0}, [])).save(str(copy / "tokenizer.json"))
     with pytest.raises(UserError, match=r"gives no tokens for texts\[1\]$"):
-        load_classifier(copy).predict(["v", "good"])
+        load_model(copy).predict(["v", "good"])
     Tokenizer(models.Unigram([("a", -1.0)])).save(str(copy / "tokenizer.json"))
     with pytest.raises(UserError, match=r"cannot tokenize the texts: .*unk_id"):
-        load_classifier(copy).predict(["good"])
+        load_model(copy).predict(["good"])
 
 
 def test_a_hugging_face_classifier_is_read(pretrained: Path, pretrained_sizes: Architecture) -> None:
     from transformers import BertForSequenceClassification, BertTokenizerFast
 
-    classifier = load_classifier(str(pretrained))
+    classifier = load_model(str(pretrained))
     assert len(classifier.classes) == pretrained_sizes.classes
     texts = ["cat dogs run", "dog"]
     model = BertForSequenceClassification.from_pretrained(pretrained).eval()
     encoded = BertTokenizerFast.from_pretrained(pretrained)(texts, padding=True, return_tensors="pt")
     with torch.no_grad():
         expected = model(**encoded).logits.numpy()
-    assert classifier.scores(texts) == pytest.approx(expected, abs=1e-5)
+    assert classifier.logits(texts) == pytest.approx(expected, abs=1e-5)
 
 
 def test_models_with_quantizers_of_plugin_files_are_read(tmp_path: Path) -> None:
@@ -211,37 +216,37 @@ def test_models_with_quantizers_of_plugin_files_are_read(tmp_path: Path) -> None
     stages = StageRunner(tmp_path, codec)
     start = stages.run({"kind": "finetune", "train": SHORT}, task)
     folder = stages.run(quantized({"kind": "custom", "weights": "power_sign"}), task, model=start).folder
-    assert load_classifier(folder, plugins=[str(PLUGIN)]).predict(["good film"])[0] in task.classes
+    assert load_model(folder, plugins=[str(PLUGIN)]).predict(["good film"])[0] in task.classes
     with pytest.raises(UserError, match="unknown quantizer 'power_sign'"):
-        load_classifier(folder)
+        load_model(folder)
     with pytest.raises(UserError, match="expected a list of files, even for one"):
-        load_classifier(folder, plugins=str(PLUGIN))
+        load_model(folder, plugins=str(PLUGIN))
     (tmp_path / "broken.py").write_text("1 / 0\n")
     with pytest.raises(UserError, match=r"broken\.py.*ZeroDivisionError"):
-        load_classifier(folder, plugins=[PLUGIN, tmp_path / "broken.py"])
+        load_model(folder, plugins=[PLUGIN, tmp_path / "broken.py"])
 
 
 def test_a_folder_without_a_model_or_tokenizer_is_refused(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"nowhere: no such folder$"):
-        load_classifier(tmp_path / "nowhere")
+        load_model(tmp_path / "nowhere")
     with pytest.raises(SetupError, match=r"has no config\.json; expected the folder of a stage with a model"):
-        load_classifier(tmp_path)
+        load_model(tmp_path)
     for file in copy.glob("tokenizer*"):
         file.unlink()
     with pytest.raises(SetupError, match=r"has no tokenizer\.json; copy that of the model into it$"):
-        load_classifier(copy)
+        load_model(copy)
 
 
 def test_a_model_that_gives_a_text_several_classes_is_refused(copy: Path) -> None:
     write_config(copy, problem_type="multi_label_classification")
     with pytest.raises(UserError, match=r"config\.json: problem_type is 'multi_label_classification'"):
-        load_classifier(copy)
+        load_model(copy)
 
 
 @pytest.mark.parametrize(("device", "error"), [("nothing", UserError), ("cuda:99", SetupError)])
 def test_a_device_that_cannot_be_used_is_refused(device: str, error: type[UserError], teacher: Artifact) -> None:
     with pytest.raises(error, match=f"device '{device}'"):
-        load_classifier(teacher.folder, device=device)
+        load_model(teacher.folder, device=device)
 
 
 def test_the_folder_of_an_ensemble_names_its_members(tmp_path: Path) -> None:
@@ -258,14 +263,59 @@ def test_the_folder_of_an_ensemble_names_its_members(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"is of stage 'all' \(kind 'merge'\), which writes no model; it reads "
     ) as raised:
-        load_classifier(store.folder("d" * 64))
+        load_model(store.folder("d" * 64))
     assert str(raised.value).endswith(members)
 
 
+def test_classes_with_the_same_name_are_refused(copy: Path) -> None:
+    write_config(copy, id2label={"0": "good", "1": "good"}, label2id=None)
+    with pytest.raises(UserError, match=r"config\.json: two classes have the same name: good, good$"):
+        load_model(copy)
+
+
+def test_labels_are_those_of_the_outputs_whatever_the_order_in_the_file(copy: Path, classifier: TextClassifier) -> None:
+    write_config(copy, id2label={"1": "second", "0": "first"}, label2id={"second": 1, "first": 0})
+    renamed = load_model(copy)
+    texts = ["good film", "the plot was bad", "a"]
+    assert renamed.classes == ("first", "second")
+    assert renamed.predict(texts) == [("first", "second")[index] for index in classifier.logits(texts).argmax(axis=1)]
+
+
+@pytest.mark.parametrize("scheme", [None, "bit"])
+def test_threads_share_a_model(scheme: str | None, bench: StageRunner, teacher: Artifact, task: Task) -> None:
+    artifact = teacher if scheme is None else bench.run(quantized(scheme), task, model=teacher)
+    texts = task.splits[VALIDATION].texts
+    parts = [texts[start : start + 8] for start in range(8)]
+    expected = [load_model(artifact.folder).logits(part) for part in parts]
+    shared = load_model(artifact.folder)  # not used before, so that the threads also make its tokenizers
+    start = threading.Barrier(len(parts))
+
+    def repeated(part: Sequence[str]) -> list[np.ndarray]:
+        start.wait()
+        return [shared.logits(part) for _ in range(5)]
+
+    with ThreadPoolExecutor(len(parts)) as pool:
+        for values, alone in zip(pool.map(repeated, parts), expected, strict=True):
+            assert all(np.array_equal(value, alone) for value in values)
+
+
 def test_the_package_exports_the_classifier_only() -> None:
-    assert {"load_classifier", "TextClassifier", "__version__"} <= set(dir(bebertlab))
-    with pytest.raises(AttributeError, match="module 'bebertlab' has no attribute 'load_model'"):
-        _ = bebertlab.load_model  # type: ignore[attr-defined]
+    assert {"load_model", "TextClassifier", "__version__"} <= set(dir(bebertlab))
+    with pytest.raises(AttributeError, match="module 'bebertlab' has no attribute 'load_classifier'"):
+        _ = bebertlab.load_classifier  # type: ignore[attr-defined]
+
+
+def test_a_process_that_predicts_imports_no_other_heavy_package(
+    bench: StageRunner, teacher: Artifact, task: Task
+) -> None:
+    folder = bench.run(quantized("bit"), task, model=teacher).folder
+    code = f"""
+import bebertlab, sys
+bebertlab.load_model({str(folder)!r}).predict_proba(["good film"])
+print(*sorted(set({("torch", *HEAVY)!r}) & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "torch\n", "")
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a bug in bebertlab or a plugin,
 
 _BLOCKED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
 
-_GROUPS = ("study", "recipe", "plugin", "store", "model", "bench", "doctor")
+_GROUPS = ("study", "recipe", "plugin", "store", "model", "predict", "bench", "doctor")
 
 
 class LazyGroup(click.Group):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -33,6 +35,17 @@ def evaluation_plan(model: Network | InferenceModel, examples: Examples, device:
     """The batches of a pass over examples; passes over the same batches give the same values."""
     sizes = model.architecture
     return group_for_evaluation(examples.tokens.lengths, evaluation_tokens(max(sizes.hidden, sizes.ffn), device))
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Compute with this number of threads; logits of models in full precision depend on it in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from time import monotonic, perf_counter
 from types import MappingProxyType
 
-import torch
 from attrs import evolve, field, frozen
 
 from bebertlab.artifacts.baselines import baseline_metrics
 from bebertlab.errors import EXIT_TRIALS_FAILED, SetupError, UserError
+from bebertlab.inference.predict import torch_threads
 from bebertlab.interfaces.events import StageEvent, StageFinished, StageProgress, StageResult, StageStarted
 from bebertlab.interfaces.metric_names import COST_SECONDS, MAJORITY, VALIDATION_SCORE, baseline_metric, stage_seconds
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, ProgressReporter
@@ -97,7 +96,7 @@ def execute(
         plan.machine.check()
     if any(trains(plan.nodes[name].stage) for name in missing):
         warm_up(plan.task)
-    with _threads(plan.machine.threads):
+    with torch_threads(plan.machine.threads):
         for node in nodes:
             if node.name in missing:
                 _build(run, node)
@@ -314,13 +313,3 @@ def _baselines(task: Task, metrics: Mapping[str, float]) -> Mapping[str, float]:
     """The scores of majority and chance, for stages that write a score without them."""
     missing = VALIDATION_SCORE in metrics and baseline_metric(MAJORITY, VALIDATION_SCORE) not in metrics
     return baseline_metrics(task) if missing else {}
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
