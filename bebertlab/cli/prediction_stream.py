@@ -91,7 +91,8 @@ class PredictionStream:
         logits = self.classifier.logits_of(tokens)
         self._truncated += tokens.truncated
         self._blank += sum(not all(map(str.strip, text)) for text in texts)
-        checked, predictions = list(records), [None] * len(records)
+        checked = list(records)
+        predictions: list[_Floats | None] = [None] * len(records)
         values = self.classifier.probabilities(logits) if self.classifier.classes else logits
         for index, row in zip(usable, values, strict=True):
             if np.isfinite(row).all():

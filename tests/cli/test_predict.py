@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pyarrow
 import pytest
 import torch
@@ -18,6 +19,7 @@ from bebertlab import TextClassifier, load_model
 from bebertlab.cli.main import main
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.tokenizer import set_maximum_tokens
+from bebertlab.data.tokens import Tokens
 from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import save_model
 from bebertlab.registry.manager import load_plugins
@@ -191,13 +193,16 @@ def test_a_stored_stage_is_a_model(model: Path, classifier: TextClassifier, tmp_
 
 
 def test_threads_are_those_of_the_option_while_it_computes(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, used = torch.get_num_threads(), []
-    forward = torch.nn.LayerNorm.forward
-    monkeypatch.setattr(
-        torch.nn.LayerNorm, "forward", lambda *args: used.append(torch.get_num_threads()) or forward(*args)
-    )
+    before, used = torch.get_num_threads(), set()
+    logits_of = TextClassifier.logits_of
+
+    def recorded(classifier: TextClassifier, tokens: Tokens) -> np.ndarray:
+        used.add(torch.get_num_threads())
+        return logits_of(classifier, tokens)
+
+    monkeypatch.setattr(TextClassifier, "logits_of", recorded)
     assert predict(model, "--threads", 2, stdin="good film\n").exit_code == 0
-    assert set(used) == {2}
+    assert used == {2}
     assert torch.get_num_threads() == before
 
 

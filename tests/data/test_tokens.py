@@ -9,9 +9,12 @@ import pytest
 from attrs import fields
 
 from bebertlab.data import examples as examples_module
+from bebertlab.data import tokens as tokens_module
 from bebertlab.data.examples import load_examples
-from bebertlab.data.tokens import Tokens, cached_tokens, tokens_key
+from bebertlab.data.tokenizer import read_tokenizer
+from bebertlab.data.tokens import Tokens, TruncatingTokenizer, cached_tokens, tokens_key
 from bebertlab.interfaces.task import TRAIN, Task
+from bebertlab.testing.tiny import tiny_tokenizer
 
 KEY = tokens_key("data", "train", "tokenizer", 32)
 TOKENS = Tokens(
@@ -91,3 +94,17 @@ def test_several_processes_may_write_the_same_tokens(tmp_path: Path) -> None:
         results = list(pool.map(lambda _: cached_tokens(tmp_path, KEY, lambda: TOKENS), range(64)))
     assert all(same(tokens, TOKENS) for tokens in results)
     assert [file.name for file in tmp_path.iterdir()] == [f"{KEY}.safetensors"]
+
+
+@pytest.mark.parametrize("pairs", [None, ["a"] * 7])
+def test_parts_of_many_texts_are_joined(
+    pairs: list[str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["good film", "the plot was bad and so", "", "a", "a cast", "the cast was good and so", "bad"]
+    tokenizer = read_tokenizer(tiny_tokenizer(tmp_path)).tokenizer
+    truncating = TruncatingTokenizer(tokenizer=tokenizer, maximum_tokens=6)
+    whole = truncating.tokens(texts, pairs)
+    assert (len(whole), whole.truncated) == (7, 2)
+    monkeypatch.setattr(tokens_module, "_ENCODED", 3)
+    assert same(truncating.tokens(texts, pairs), whole)
+    assert len(truncating.tokens([])) == 0
