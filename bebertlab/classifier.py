@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from attrs import field, frozen
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.examples import Examples
@@ -20,19 +21,22 @@ from bebertlab.data.tokenizer_file import TOKENIZER_FILE
 from bebertlab.data.tokens import Tokens, TruncatingTokenizer
 from bebertlab.errors import SetupError, UserError
 from bebertlab.files import read_json
-from bebertlab.inference.predict import predict
+from bebertlab.inference.predict import predict, predict_by
 from bebertlab.inference.prepare import InferenceModel, prepare
 from bebertlab.interfaces.stage import Codec
 from bebertlab.locations import expand_home
 from bebertlab.model.classes import check_problem, class_names, listed
 from bebertlab.model.folder import CONFIGURATION, DESCRIPTION
-from bebertlab.model.folder import load_model as read_model
+from bebertlab.model.folder import load_model as load_model_in
+from bebertlab.packed.model import PackedModel
+from bebertlab.packed.read import read_packed
+from bebertlab.packed.write import is_packed
 from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.registry.manager import load_plugins
 from bebertlab.store.store import Store
 from bebertlab.store.why import INPUTS
 
-_Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 @frozen(kw_only=True, eq=False)
@@ -51,10 +55,11 @@ class TextClassifier:
     """
 
     folder: Path  #: it was read from
-    classes: tuple[str, ...]  #: names by output; indices as text if config.json has no names; empty for a regression
+    classes: tuple[str, ...]  #: names by output; LABEL_0, ... if config.json has none; empty for a regression
     maximum_tokens: int  #: longer inputs are truncated
     device: str  #: where it computes
-    _model: InferenceModel = field(repr=False)
+    members: int = 1  #: of an ensemble that was packed
+    _model: InferenceModel | PackedModel = field(repr=False)
     _tokenizer: ModelTokenizer = field(repr=False)
     _truncating: TruncatingTokenizer = field(init=False, repr=False)
 
@@ -74,8 +79,10 @@ class TextClassifier:
             return values
         return [self.classes[index] for index in logits.argmax(axis=1)]
 
-    def predict_proba(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> NDArray[np.float32]:
-        """The probabilities (N, C) of the classes, in the order of `classes`, float32: the softmax of the logits.
+    def predict_proba(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Floats:
+        """The probabilities (N, C) of the classes, in the order of `classes`, of the type of the logits.
+
+        They are the softmax of the logits, or the scores of an ensemble whose rule gives shares that add up to 1.
 
         Raises:
             UserError: the model is a regression.
@@ -83,8 +90,11 @@ class TextClassifier:
         self._check_classes()
         return self.probabilities(self._logits(texts, pairs))
 
-    def logits(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> NDArray[np.float32]:
-        """The logits (N, C) of N texts, float32; for a regression, the values (N, 1)."""
+    def logits(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Floats:
+        """The logits (N, C) of N texts, float32; for a regression, the values (N, 1).
+
+        For an ensemble, the scores (N, C) in float64, as the rule that merges its members gives them.
+        """
         return self._logits(texts, pairs)
 
     def tokenize(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Tokens:
@@ -105,26 +115,33 @@ class TextClassifier:
         except Exception as error:  # the package raises no more specific class
             raise UserError(f"the tokenizer in {self.folder} cannot tokenize the texts: {error}") from error
 
-    def logits_of(self, tokens: Tokens) -> NDArray[np.float32]:
+    def logits_of(self, tokens: Tokens) -> Floats:
         """The logits (N, C) of the tokens of N texts, each of which has one or more."""
+        model = self._model
         if not len(tokens):
-            return np.zeros((0, self._model.architecture.classes), dtype=np.float32)
+            dtype = np.float32 if self.members == 1 else np.float64
+            return np.zeros((0, model.architecture.classes), dtype=dtype)
         unlabelled = torch.zeros(len(tokens), dtype=torch.int64)
         examples = Examples(tokens=tokens, labels=unlabelled, padding=self._tokenizer.padding)
-        logits: _Floats = predict(self._model, examples, device=self.device).numpy()
-        return logits
+        if isinstance(model, InferenceModel):
+            return _array(predict(model, examples, device=self.device))
+        by_example = predict_by(
+            lambda batch: model.member_logits(batch).transpose(0, 1), model.architecture, examples, device=self.device
+        )
+        return _array(model.merge(by_example.transpose(0, 1)))
 
-    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(self, logits: Floats) -> Floats:
         """The probabilities (N, C) of logits (N, C) of this model, which is no regression."""
         self._check_classes()
-        softmax: _Floats = torch.from_numpy(logits).softmax(dim=1).numpy()
-        return softmax
+        if isinstance(self._model, PackedModel) and self._model.probabilities:
+            return logits
+        return _array(torch.from_numpy(logits).softmax(dim=1))
 
     def _check_classes(self) -> None:
         if not self.classes:
             raise UserError(f"the model in {self.folder} is a regression, which has no classes; use predict or logits")
 
-    def _logits(self, texts: Iterable[str], pairs: Iterable[str] | None) -> NDArray[np.float32]:
+    def _logits(self, texts: Iterable[str], pairs: Iterable[str] | None) -> Floats:
         tokens = self.tokenize(texts, pairs)
         if not tokens.lengths.all():
             index = int(tokens.lengths.argmin())
@@ -145,8 +162,8 @@ def load_model(
     those that the stage stored. With glibc, the process keeps the memory of a batch for the next ones.
 
     Args:
-        folder: of a stage with a model, of an imported checkpoint, or of a BertForSequenceClassification of Hugging
-            Face with its tokenizer
+        folder: of a packed model or ensemble, of a stage with a model, of an imported checkpoint, or of a
+            BertForSequenceClassification of Hugging Face with its tokenizer
         device: where it computes, e.g. `cuda`
         plugins: files of plugins with quantizers of the model; installed plugins are always loaded
 
@@ -165,9 +182,29 @@ def read_classifier(folder: Path, codec: Codec, *, device: str = "cpu") -> TextC
         SetupError: as `load_model`.
         UserError: as `load_model`.
     """
-    _check_folder(folder)
+    if not folder.is_dir():
+        raise SetupError(f"{folder}: no such folder")
     ComputeSettings(device=device).check()
-    model = prepare(read_model(folder, codec).to(device))
+    return _read_packed(folder, codec, device) if is_packed(folder) else _read_trained(folder, codec, device)
+
+
+def _read_packed(folder: Path, codec: Codec, device: str) -> TextClassifier:
+    file = read_packed(folder, codec)
+    model = PackedModel.of(file, device=device)
+    return TextClassifier(
+        folder=folder,
+        classes=_output_names(file.classes, model.architecture.classes, folder / CONFIGURATION),
+        maximum_tokens=file.tokenizer.longest_input(model.architecture),
+        device=device,
+        members=len(model.members),
+        model=model,
+        tokenizer=file.tokenizer,
+    )
+
+
+def _read_trained(folder: Path, codec: Codec, device: str) -> TextClassifier:
+    _check_folder(folder)
+    model = prepare(load_model_in(folder, codec).to(device))
     sizes = model.architecture
     tokenizer = read_tokenizer(folder)
     check_vocabulary(tokenizer, sizes)
@@ -193,8 +230,6 @@ def _codec(plugins: Iterable[str | os.PathLike[str]]) -> OptionsCodec:
 
 
 def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise SetupError(f"{folder}: no such folder")
     if not any((folder / name).is_file() for name in (CONFIGURATION, DESCRIPTION)):
         raise _no_model(folder)
     if not has_tokenizer(folder):
@@ -223,13 +258,23 @@ def _classes(folder: Path, outputs: int) -> tuple[str, ...]:
     try:
         check_problem(config, outputs)
         names = class_names(config, outputs)
-        if names and len(set(names)) < len(names):
-            raise UserError(f"two classes have the same name: {listed(names)}")
     except UserError as error:
         raise type(error)(f"{path}: {error}") from error
+    return _output_names(names, outputs, path)
+
+
+def _output_names(names: Sequence[str] | None, outputs: int, path: Path) -> tuple[str, ...]:
+    """The names of the classes, none for a regression; without names LABEL_0, ..., as in transformers."""
     if outputs == 1:
         return ()
-    return tuple(map(str, range(outputs))) if names is None else names
+    if names and len(set(names)) < len(names):
+        raise UserError(f"{path}: two classes have the same name: {listed(names)}")
+    return tuple(names or (f"LABEL_{index}" for index in range(outputs)))
+
+
+def _array(tensor: Tensor) -> Floats:
+    array: Floats = tensor.numpy()
+    return array
 
 
 def _listed(name: str, texts: Iterable[Any]) -> list[str]:

@@ -23,13 +23,17 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.tokenizer import set_maximum_tokens
 from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.architecture import Architecture
+from bebertlab.interfaces.ensemble import MergerOptions
 from bebertlab.interfaces.stage import Artifact
 from bebertlab.interfaces.task import VALIDATION, Task
 from bebertlab.model.folder import save_model
+from bebertlab.packed.source import SourceFolders, read_source
+from bebertlab.packed.write import write_packed
 from bebertlab.registry.manager import load_plugins
 from bebertlab.store.store import Store
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
+from bebertlab_bebert.merging import WeightedMeanOptions, WeightedProbabilityOptions
 
 SHORT = {"epochs": 1, "learning_rate": 1e-3}
 PLUGIN = Path(__file__).parents[1] / "docs/examples/my_quantizer.py"
@@ -54,6 +58,15 @@ def saved(folder: Path, task: Task) -> Path:
     """A model with random weights."""
     save_model(tiny_model(task), folder, OptionsCodec(load_plugins().registry), classes=task.classes)
     return tiny_tokenizer(folder)
+
+
+def packed(folder: Path, codec: OptionsCodec, *models: Path, rule: MergerOptions | None = None) -> Path:
+    """Trained models packed into a folder; several become an ensemble with the weights 1, 2, ..."""
+    if len(models) > 1:
+        rule = rule or WeightedProbabilityOptions()
+    weights = tuple(1.0 + index for index in range(len(models)))
+    write_packed(read_source(SourceFolders(folders=models, weights=weights, rule=rule), codec), folder, codec)
+    return folder
 
 
 def quantized(scheme: object) -> dict[str, object]:
@@ -85,6 +98,48 @@ def test_logits_of_pairs_are_those_that_the_stage_stored(bench: StageRunner, log
     split, classifier = task.splits[VALIDATION], load_model(artifact.folder)
     assert np.array_equal(classifier.logits(split.texts, split.pairs), logits(artifact)[VALIDATION].numpy())
     assert not np.array_equal(classifier.logits(split.texts), logits(artifact)[VALIDATION].numpy())
+
+
+@pytest.mark.parametrize("scheme", ["bitnet", "bit", "binarybert"])
+def test_a_packed_model_gives_the_same_logits(
+    scheme: str, bench: StageRunner, teacher: Artifact, task: Task, codec: OptionsCodec, tmp_path: Path
+) -> None:
+    artifact, texts = bench.run(quantized(scheme), task, model=teacher), task.splits[VALIDATION].texts
+    trained, small = load_model(artifact.folder), load_model(packed(tmp_path / "packed", codec, artifact.folder))
+    assert (small.classes, small.maximum_tokens, small.members) == (trained.classes, trained.maximum_tokens, 1)
+    assert small.logits(texts).dtype == np.float32
+    assert np.array_equal(small.logits(texts), trained.logits(texts))
+    assert np.array_equal(small.predict_proba(texts), trained.predict_proba(texts))
+    assert small.predict(texts) == trained.predict(texts)
+
+
+@pytest.mark.parametrize("rule", [WeightedProbabilityOptions(), WeightedMeanOptions()], ids=lambda rule: rule.kind)
+def test_a_packed_ensemble_gives_the_scores_of_its_rule(
+    rule: MergerOptions, bench: StageRunner, teacher: Artifact, task: Task, codec: OptionsCodec, tmp_path: Path
+) -> None:
+    members = [bench.run(quantized(scheme), task, model=teacher).folder for scheme in ("bitnet", "bit")]
+    ensemble = load_model(packed(tmp_path / "packed", codec, *members, rule=rule))
+    texts = task.splits[VALIDATION].texts
+    logits = np.stack([load_model(member).logits(texts) for member in members]).astype(np.float64)
+    scores = rule.build(2).merge(logits, np.array([1.0, 2.0]))
+    assert ensemble.members == 2
+    assert np.array_equal(ensemble.logits(texts), scores)
+    assert ensemble.predict(texts) == [ensemble.classes[index] for index in scores.argmax(axis=1)]
+    probabilities = ensemble.predict_proba(texts)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert np.array_equal(probabilities, scores) == rule.probabilities
+    assert np.array_equal(probabilities.argmax(axis=1), scores.argmax(axis=1))
+    assert ensemble.logits([]).dtype == scores.dtype
+
+
+def test_a_packed_regression_and_one_without_names(codec: OptionsCodec, tmp_path: Path) -> None:
+    regression = saved(tmp_path / "regression", tiny_task(regression=True))
+    small = load_model(packed(tmp_path / "packed", codec, regression))
+    assert small.classes == ()
+    assert small.predict(["good film"]) == load_model(regression).predict(["good film"])
+    unnamed = saved(tmp_path / "unnamed", tiny_task())
+    write_config(unnamed, id2label=None, label2id=None)
+    assert load_model(packed(tmp_path / "packed unnamed", codec, unnamed)).classes == load_model(unnamed).classes
 
 
 def test_predictions_are_the_names_of_the_classes(task: Task, tmp_path: Path) -> None:
@@ -126,13 +181,13 @@ def test_a_regression_predicts_numbers(tmp_path: Path) -> None:
         classifier.predict_proba(texts)
 
 
-def test_classes_without_names_are_named_by_their_indices(copy: Path, classifier: TextClassifier) -> None:
+def test_classes_without_names_are_named_as_in_transformers(copy: Path, classifier: TextClassifier) -> None:
     write_config(copy, id2label=None, label2id=None)
     unnamed = load_model(copy)
-    assert unnamed.classes == ("0", "1")
-    assert unnamed.predict(["good film"]) == [str(classifier.logits(["good film"]).argmax())]
-    write_config(copy, id2label={"0": "LABEL_0", "1": "LABEL_1"})
-    assert load_model(copy).classes == ("LABEL_0", "LABEL_1")
+    assert unnamed.classes == ("LABEL_0", "LABEL_1")
+    assert unnamed.predict(["good film"]) == [f"LABEL_{classifier.logits(['good film']).argmax()}"]
+    write_config(copy, id2label={"0": "0", "1": "1"})
+    assert load_model(copy).classes == ("0", "1")
 
 
 def test_long_texts_are_truncated_with_a_warning(copy: Path, classifier: TextClassifier) -> None:
@@ -281,13 +336,18 @@ def test_labels_are_those_of_the_outputs_whatever_the_order_in_the_file(copy: Pa
     assert renamed.predict(texts) == [("first", "second")[index] for index in classifier.logits(texts).argmax(axis=1)]
 
 
-@pytest.mark.parametrize("scheme", [None, "bit"])
-def test_threads_share_a_model(scheme: str | None, bench: StageRunner, teacher: Artifact, task: Task) -> None:
-    artifact = teacher if scheme is None else bench.run(quantized(scheme), task, model=teacher)
+@pytest.mark.parametrize("kind", ["full precision", "quantized", "packed", "ensemble"])
+def test_threads_share_a_model(
+    kind: str, bench: StageRunner, teacher: Artifact, task: Task, codec: OptionsCodec, tmp_path: Path
+) -> None:
+    artifact = teacher if kind == "full precision" else bench.run(quantized("bit"), task, model=teacher)
+    folder = artifact.folder
+    if kind in ("packed", "ensemble"):
+        folder = packed(tmp_path / "packed", codec, *[folder] * (2 if kind == "ensemble" else 1))
     texts = task.splits[VALIDATION].texts
     parts = [texts[start : start + 8] for start in range(8)]
-    expected = [load_model(artifact.folder).logits(part) for part in parts]
-    shared = load_model(artifact.folder)  # not used before, so that the threads also make its tokenizers
+    expected = [load_model(folder).logits(part) for part in parts]
+    shared = load_model(folder)  # not used before, so that the threads also make its tokenizers
     start = threading.Barrier(len(parts))
 
     def repeated(part: Sequence[str]) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -13,6 +13,8 @@ from torch import Tensor
 from bebertlab.data.batches import BatchPlan, batches, evaluation_tokens, group_for_evaluation
 from bebertlab.data.examples import Examples
 from bebertlab.inference.prepare import InferenceModel, prepare
+from bebertlab.interfaces.architecture import Architecture
+from bebertlab.interfaces.batch import Batch
 from bebertlab.model.precision import Precision
 from bebertlab.model.slice import Network
 
@@ -24,16 +26,29 @@ def predict(
 
     A model that is prepared already computes in its own precision.
     """
-    keep_freed_memory()
     prepared = model if isinstance(model, InferenceModel) else prepare(model, precision)
-    plan = evaluation_plan(prepared, examples, device)
-    logits = torch.cat([prepared(batch).logits for batch in batches(examples, plan, device=device)]).float().cpu()
-    return torch.empty_like(logits).index_copy_(0, torch.from_numpy(plan.order), logits)
+    return predict_by(lambda batch: prepared(batch).logits.float(), prepared.architecture, examples, device=device)
+
+
+def predict_by(
+    forward: Callable[[Batch], Tensor], sizes: Architecture, examples: Examples, *, device: str = "cpu"
+) -> Tensor:
+    """What `forward` gives for the examples of batches, (B, ...), as (N, ...) in dataset order on the CPU.
+
+    `sizes` are those of the model, on which the size of batches depends.
+    """
+    keep_freed_memory()
+    plan = _plan(sizes, examples, device)
+    rows = torch.cat([forward(batch) for batch in batches(examples, plan, device=device)]).cpu()
+    return torch.empty_like(rows).index_copy_(0, torch.from_numpy(plan.order), rows)
 
 
 def evaluation_plan(model: Network | InferenceModel, examples: Examples, device: str = "cpu") -> BatchPlan:
     """The batches of a pass over examples; passes over the same batches give the same values."""
-    sizes = model.architecture
+    return _plan(model.architecture, examples, device)
+
+
+def _plan(sizes: Architecture, examples: Examples, device: str) -> BatchPlan:
     return group_for_evaluation(examples.tokens.lengths, evaluation_tokens(max(sizes.hidden, sizes.ffn), device))
 
 

@@ -166,6 +166,8 @@ def _check(block: Block, names: dict[str, Any]) -> None:
         case "console":
             for command in commands(block):
                 _check_command(block, command)
+        case "text" | "csv":
+            assert block.title is not None, f"{block}: a block of data is a file; give it a title"
         case "bibtex":
             assert re.fullmatch(r"@\w+\{\w+,\n(  \w+ = \{.*\},?\n)+\}\n", block.text), f"{block}: not BibTeX"
         case language:
@@ -243,7 +245,9 @@ def parse(arguments: list[str]) -> tuple[str, Mapping[str, Any]]:
         parsed, arguments, _ = command.make_parser(context).parse_args(args=list(arguments))
         values.update(parsed)
         if not isinstance(command, click.Group):
-            missing = [p for p in command.params if isinstance(p, click.Argument) and parsed[str(p.name)] is None]
+            missing = [
+                p for p in command.params if isinstance(p, click.Argument) and p.required and not parsed[str(p.name)]
+            ]
             assert (missing, arguments) == ([], []), f"missing {missing}, unexpected {arguments}"
             return " ".join(path), values
         name, child, arguments = command.resolve_command(context, arguments)
