@@ -15,12 +15,13 @@ class OutputFile:
     """A stream of text in UTF-8.
 
     What is written goes to FILE.part, which replaces FILE at the end of a `with` block without an error; so a file that
-    is there is complete, and may be the one that is read. After an error FILE.part stays. Devices and pipes are written
-    directly.
+    is there is complete, and may be the one that is read. After an error FILE.part stays. A link stays one, devices and
+    pipes are written directly.
     """
 
     def __init__(self, path: Path | None) -> None:
         """Write to a path; None: to standard output."""
+        path = path.resolve() if path and path.is_symlink() else path
         self.path = path
         self.partial = path.with_name(f"{path.name}.part") if path and not _is_special(path) else None
         self._stream: BinaryIO | None = None

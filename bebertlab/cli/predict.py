@@ -122,10 +122,10 @@ def predict(
 
 
 def _is_typed(file: Path | None) -> bool:
-    """Whether a person types the texts."""
+    """Whether a person types the input."""
     typed = file in (None, _STDIN) and sys.stdin.isatty()
     if typed:
-        click.echo("one text per line; Ctrl-D ends the input", err=True)
+        click.echo("one input per line; Ctrl-D ends", err=True)
     return typed
 
 
@@ -145,13 +145,9 @@ def _format_of(output: Path | None) -> OutputFormat:
 def _read_classifier(settings: Settings, name: str, work: Path, device: str) -> TextClassifier:
     from bebertlab.classifier import read_classifier
     from bebertlab.config.codec import OptionsCodec
+    from bebertlab.study.find import find_model
 
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        from bebertlab.study.find import find_model
-
-        folder = find_model(name, work)
-    return read_classifier(folder, OptionsCodec(settings.load().registry), device=device)
+    return read_classifier(find_model(name, work), OptionsCodec(settings.load().registry), device=device)
 
 
 @contextmanager

@@ -23,16 +23,16 @@ OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
 
 
 class RowFormat(Protocol):
-    """How a prediction becomes text. A row is the probabilities (C,) of the classes, or the value (1,) of a regression.
+    """How predictions become rows of text.
 
-    Numbers have the fewest digits that give the same number again.
+    A prediction is the probabilities (C,) of the classes, or the value (1,) of a regression. Numbers have the fewest digits that give the same number again.
     """
 
     def header(self) -> str:
         """What comes before the first row."""
         ...
 
-    def row(self, row: _Floats) -> str:
+    def row(self, values: _Floats) -> str:
         """A prediction."""
         ...
 
@@ -74,13 +74,13 @@ class JsonRows:
         """Nothing."""
         return ""
 
-    def row(self, row: _Floats) -> str:
+    def row(self, values: _Floats) -> str:
         """A prediction."""
         if not self.classes:
-            return _json({"value": _shortest(row[0])})
-        order = _order(row)
-        shown = range(len(row)) if self.top is None else order[: self.top]
-        probabilities = {self.classes[index]: _shortest(row[index]) for index in shown}
+            return _json({"value": _shortest(values[0])})
+        order = _order(values)
+        shown = range(len(values)) if self.top is None else order[: self.top]
+        probabilities = {self.classes[index]: _shortest(values[index]) for index in shown}
         return _json({"label": self.classes[order[0]], "probabilities": probabilities})
 
     def missing(self, problem: str) -> str:
@@ -101,9 +101,9 @@ class CsvRows:
         """The names of the columns."""
         return _csv((*self._columns(), *(("error",) if self.errors else ())))
 
-    def row(self, row: _Floats) -> str:
+    def row(self, values: _Floats) -> str:
         """A prediction."""
-        return _csv((*self._cells(row), *(("",) if self.errors else ())))
+        return _csv((*self._cells(values), *(("",) if self.errors else ())))
 
     def missing(self, problem: str) -> str:
         """Empty values, and the problem."""
@@ -117,18 +117,18 @@ class CsvRows:
         ranks = ["", *(f"_{rank}" for rank in range(2, self.top + 1))]
         return tuple(f"{name}{rank}" for rank in ranks for name in ("label", "probability"))
 
-    def _cells(self, row: _Floats) -> tuple[str, ...]:
+    def _cells(self, values: _Floats) -> tuple[str, ...]:
         if not self.classes:
-            return (str(row[0]),)
-        order = _order(row)
+            return (str(values[0]),)
+        order = _order(values)
         if self.top is None:
-            return (self.classes[order[0]], *map(str, row))
-        return tuple(cell for output in order[: self.top] for cell in (self.classes[output], str(row[output])))
+            return (self.classes[order[0]], *map(str, values))
+        return tuple(cell for output in order[: self.top] for cell in (self.classes[output], str(values[output])))
 
 
-def _order(row: _Floats) -> list[int]:
+def _order(values: _Floats) -> list[int]:
     """The outputs, the most probable one first; the first of a tie, as arg max."""
-    return sorted(range(len(row)), key=lambda output: -row[output])
+    return sorted(range(len(values)), key=lambda output: -values[output])
 
 
 def _shortest(value: np.floating[Any]) -> float:

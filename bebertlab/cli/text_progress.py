@@ -32,10 +32,6 @@ class TextProgress:
         """Show how much of the total has been read, and how many texts are done."""
         self._progress.update(self._task, completed=position, texts=texts)
 
-    def refresh(self) -> None:
-        """Show it now, not within the next tenth of a second."""
-        self._progress.refresh()
-
     def __enter__(self) -> Self:
         self._progress.start()
         return self

@@ -95,4 +95,6 @@ def _message(error: csv.Error) -> str:
         return "a quote is not closed"
     if "field larger than" in text:
         return f"a value is longer than {LONGEST_LINE >> 20} MiB, or a quote is not closed"
+    if "new-line character" in text:
+        return "a carriage return outside of quotes; lines must end in LF or CRLF"
     return f"not valid CSV: {text}"

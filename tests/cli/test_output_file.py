@@ -37,6 +37,16 @@ def test_what_was_written_before_an_error_stays_next_to_the_old_file(tmp_path: P
     assert (tmp_path / "out.csv.part").read_text() == "new\n"
 
 
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    link, path = tmp_path / "link.csv", tmp_path / "folder/out.csv"
+    link.symlink_to(path)
+    with OutputFile(link) as output:
+        output.write("row\n")
+    assert link.is_symlink()
+    assert path.read_text() == "row\n"
+
+
 def test_standard_output_is_written_in_utf8(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     with OutputFile(None) as output:
         output.write("caf\u00e9 \ud800\n")

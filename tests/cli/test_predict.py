@@ -220,7 +220,7 @@ def test_a_terminal_has_an_answer_to_each_line(model: Path, monkeypatch: pytest.
         patch.setattr("bebertlab.cli.output_file.OutputFile.write", lambda self, text: events.append("write"))
         result = predict(model)
     assert events == ["read", "write", "read", "write", "read"]
-    assert result.stderr == "one text per line; Ctrl-D ends the input\n"
+    assert result.stderr == "one input per line; Ctrl-D ends\n"
 
 
 @pytest.mark.slow

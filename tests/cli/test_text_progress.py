@@ -22,8 +22,7 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def shown(stream: io.StringIO, total: int | None, *, hidden: bool = False) -> str:
     with TextProgress(total, stream, hidden=hidden) as progress:
         progress.update(50, 1234)
-        progress.refresh()
-        return stream.getvalue()
+    return stream.getvalue()
 
 
 def test_a_terminal_shows_the_share_and_the_number_of_texts() -> None:

@@ -79,6 +79,7 @@ def test_a_table_without_a_header_is_refused(cls: type[DelimitedSource]) -> None
     ("text", "message"),
     [
         ('a\nx\n"y\nz\n', "^t, line 3: a quote is not closed$"),
+        ("a\nx\ny\rz\n", "^t, line 3: a carriage return outside of quotes; lines must end in LF or CRLF$"),
         ('a\nx\n"y"z\n', "^t, line 3: not valid CSV: ',' expected after '\"'$"),
     ],
 )
