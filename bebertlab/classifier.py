@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from attrs import field, frozen
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bebertlab.config.codec import OptionsCodec
@@ -24,6 +23,7 @@ from bebertlab.files import read_json
 from bebertlab.inference.predict import predict, predict_by
 from bebertlab.inference.prepare import InferenceModel, prepare
 from bebertlab.interfaces.stage import Codec
+from bebertlab.interfaces.task import Scores
 from bebertlab.locations import expand_home
 from bebertlab.model.classes import check_problem, class_names, listed
 from bebertlab.model.folder import CONFIGURATION, DESCRIPTION
@@ -35,8 +35,6 @@ from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.registry.manager import load_plugins
 from bebertlab.store.store import Store
 from bebertlab.store.why import INPUTS
-
-Floats = NDArray[np.floating[Any]]
 
 
 @frozen(kw_only=True, eq=False)
@@ -79,7 +77,7 @@ class TextClassifier:
             return values
         return [self.classes[index] for index in logits.argmax(axis=1)]
 
-    def predict_proba(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Floats:
+    def predict_proba(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Scores:
         """The probabilities (N, C) of the classes, in the order of `classes`, of the type of the logits.
 
         They are the softmax of the logits, or the scores of an ensemble whose rule gives shares that add up to 1.
@@ -90,7 +88,7 @@ class TextClassifier:
         self._check_classes()
         return self.probabilities(self._logits(texts, pairs))
 
-    def logits(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Floats:
+    def logits(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Scores:
         """The logits (N, C) of N texts, float32; for a regression, the values (N, 1).
 
         For an ensemble, the scores (N, C) in float64, as the rule that merges its members gives them.
@@ -115,7 +113,7 @@ class TextClassifier:
         except Exception as error:  # the package raises no more specific class
             raise UserError(f"the tokenizer in {self.folder} cannot tokenize the texts: {error}") from error
 
-    def logits_of(self, tokens: Tokens) -> Floats:
+    def logits_of(self, tokens: Tokens) -> Scores:
         """The logits (N, C) of the tokens of N texts, each of which has one or more."""
         model = self._model
         if not len(tokens):
@@ -130,7 +128,7 @@ class TextClassifier:
         )
         return _array(model.merge(by_example.transpose(0, 1)))
 
-    def probabilities(self, logits: Floats) -> Floats:
+    def probabilities(self, logits: Scores) -> Scores:
         """The probabilities (N, C) of logits (N, C) of this model, which is no regression."""
         self._check_classes()
         if isinstance(self._model, PackedModel) and self._model.probabilities:
@@ -141,7 +139,7 @@ class TextClassifier:
         if not self.classes:
             raise UserError(f"the model in {self.folder} is a regression, which has no classes; use predict or logits")
 
-    def _logits(self, texts: Iterable[str], pairs: Iterable[str] | None) -> Floats:
+    def _logits(self, texts: Iterable[str], pairs: Iterable[str] | None) -> Scores:
         tokens = self.tokenize(texts, pairs)
         if not tokens.lengths.all():
             index = int(tokens.lengths.argmin())
@@ -272,8 +270,8 @@ def _output_names(names: Sequence[str] | None, outputs: int, path: Path) -> tupl
     return tuple(names or (f"LABEL_{index}" for index in range(outputs)))
 
 
-def _array(tensor: Tensor) -> Floats:
-    array: Floats = tensor.numpy()
+def _array(tensor: Tensor) -> Scores:
+    array: Scores = tensor.numpy()
     return array
 
 

@@ -28,14 +28,15 @@ class LazyGroup(click.Group):
     """Imports the module of a command only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the groups, the most used ones first."""
+        """The names of the commands, the most used ones first."""
         return [name for name in _GROUPS if importlib.util.find_spec(f"bebertlab.cli.{name}")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The group of a name, from the module of that name."""
+        """The command of a name, from the module of that name; `NAME_command` where the api has another NAME."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command = getattr(importlib.import_module(f"bebertlab.cli.{cmd_name}"), cmd_name)
+        module = vars(importlib.import_module(f"bebertlab.cli.{cmd_name}"))
+        command = module.get(f"{cmd_name}_command") or module[cmd_name]
         return command if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature

@@ -25,7 +25,7 @@ BATCH = 1024  #: texts that are read, computed and written at once
 _STDIN = Path("-")
 
 
-@click.command()
+@click.command("predict")
 @click.argument("name", metavar="MODEL")
 @click.argument("file", required=False, type=PathType(exists=True, dir_okay=False, allow_dash=True))
 @click.option(
@@ -68,7 +68,7 @@ _STDIN = Path("-")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of torch.")
 @work_option
 @pass_settings
-def predict(
+def predict_command(
     settings: Settings,
     name: str,
     file: Path | None,
@@ -95,7 +95,7 @@ def predict(
     """
     from bebertlab.cli.output_file import OutputFile
     from bebertlab.cli.prediction_format import row_format
-    from bebertlab.cli.prediction_stream import PredictionStream, batches
+    from bebertlab.cli.prediction_stream import PredictionStream, record_batches
     from bebertlab.cli.text_progress import TextProgress
     from bebertlab.inference.predict import torch_threads
     from bebertlab.study.interrupts import Interrupts
@@ -114,7 +114,7 @@ def predict(
             )
             with _rows_counted(stream, target):
                 stream.start()
-                for batch in batches(source, 1 if typed else batch_size):
+                for batch in record_batches(source, 1 if typed else batch_size):
                     stream.process(batch)
                     progress.update(source.position, stream.written)
     for warning in stream.warnings():

@@ -14,9 +14,8 @@ from bebertlab.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
 
-    _Floats = NDArray[np.floating[Any]]
+    from bebertlab.interfaces.task import Scores
 
 OutputFormat = Literal["jsonl", "csv"]
 OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
@@ -25,14 +24,15 @@ OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
 class RowFormat(Protocol):
     """How predictions become rows of text.
 
-    A prediction is the probabilities (C,) of the classes, or the value (1,) of a regression. Numbers have the fewest digits that give the same number again.
+    A prediction is the probabilities (C,) of the classes, or the value (1,) of a regression. Numbers have the fewest
+    digits that give the same number again.
     """
 
     def header(self) -> str:
         """What comes before the first row."""
         ...
 
-    def row(self, values: _Floats) -> str:
+    def row(self, values: Scores) -> str:
         """A prediction."""
         ...
 
@@ -74,7 +74,7 @@ class JsonRows:
         """Nothing."""
         return ""
 
-    def row(self, values: _Floats) -> str:
+    def row(self, values: Scores) -> str:
         """A prediction."""
         if not self.classes:
             return _json({"value": _shortest(values[0])})
@@ -101,7 +101,7 @@ class CsvRows:
         """The names of the columns."""
         return _csv((*self._columns(), *(("error",) if self.errors else ())))
 
-    def row(self, values: _Floats) -> str:
+    def row(self, values: Scores) -> str:
         """A prediction."""
         return _csv((*self._cells(values), *(("",) if self.errors else ())))
 
@@ -117,7 +117,7 @@ class CsvRows:
         ranks = ["", *(f"_{rank}" for rank in range(2, self.top + 1))]
         return tuple(f"{name}{rank}" for rank in ranks for name in ("label", "probability"))
 
-    def _cells(self, values: _Floats) -> tuple[str, ...]:
+    def _cells(self, values: Scores) -> tuple[str, ...]:
         if not self.classes:
             return (str(values[0]),)
         order = _order(values)
@@ -126,7 +126,7 @@ class CsvRows:
         return tuple(cell for output in order[: self.top] for cell in (self.classes[output], str(values[output])))
 
 
-def _order(values: _Floats) -> list[int]:
+def _order(values: Scores) -> list[int]:
     """The outputs, the most probable one first; the first of a tie, as arg max."""
     return sorted(range(len(values)), key=lambda output: -values[output])
 

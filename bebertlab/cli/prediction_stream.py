@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from attrs import define, evolve, field
-from numpy.typing import NDArray
 
 from bebertlab.classifier import TextClassifier
 from bebertlab.cli.prediction_format import RowFormat
 from bebertlab.errors import UserError
+from bebertlab.interfaces.task import Scores
 from bebertlab.study.interrupts import Interrupts
 from bebertlab.text_input.record import PAIR, Record, TextSource
 
 #: after so many characters a batch is complete, however few texts it has, so that long ones do not fill the memory
 LARGEST_BATCH = 2**22
-
-_Floats = NDArray[np.floating[Any]]
 
 
 @define(kw_only=True)
@@ -78,7 +75,7 @@ class PredictionStream:
         ]
         return [f"{count} of {self.written} inputs {text}" for count, text in counts if count]
 
-    def _predict(self, records: Sequence[Record]) -> tuple[list[Record], list[_Floats | None]]:
+    def _predict(self, records: Sequence[Record]) -> tuple[list[Record], list[Scores | None]]:
         """The records, some with a problem that shows only now, and the prediction of each that has none."""
         usable = [index for index, record in enumerate(records) if record.problem is None]
         texts = [records[index].texts for index in usable]
@@ -92,7 +89,7 @@ class PredictionStream:
         self._truncated += tokens.truncated
         self._blank += sum(not all(map(str.strip, text)) for text in texts)
         checked = list(records)
-        predictions: list[_Floats | None] = [None] * len(records)
+        predictions: list[Scores | None] = [None] * len(records)
         values = self.classifier.probabilities(logits) if self.classifier.classes else logits
         for index, row in zip(usable, values, strict=True):
             if np.isfinite(row).all():
@@ -102,7 +99,7 @@ class PredictionStream:
         return checked, predictions
 
 
-def batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+def record_batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
     """At most `size` records at a time; those before an error come first.
 
     Raises:

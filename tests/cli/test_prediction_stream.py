@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models
 from bebertlab.classifier import TextClassifier, load_model
 from bebertlab.cli import prediction_stream
 from bebertlab.cli.prediction_format import row_format
-from bebertlab.cli.prediction_stream import PredictionStream, batches
+from bebertlab.cli.prediction_stream import PredictionStream, record_batches
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.tokenizer import set_maximum_tokens
 from bebertlab.errors import UserError
@@ -157,10 +157,10 @@ def test_values_that_are_not_finite_are_problems(folder: Path) -> None:
 def test_batches_are_limited_in_records_and_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction_stream, "LARGEST_BATCH", 10)
     texts = ["a"] * 5 + ["b" * 9, "cc", "d" * 30, "e", ""]
-    sizes = [[record.number for record in batch] for batch in batches(iter(records(*texts)), 2)]
+    sizes = [[record.number for record in batch] for batch in record_batches(iter(records(*texts)), 2)]
     assert sizes == [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
-    assert [len(batch) for batch in batches(iter(records(*texts)), 4)] == [4, 2, 2, 2]
-    assert list(batches([], 4)) == []
+    assert [len(batch) for batch in record_batches(iter(records(*texts)), 4)] == [4, 2, 2, 2]
+    assert list(record_batches([], 4)) == []
 
 
 def test_the_records_before_an_error_come_first() -> None:
@@ -168,7 +168,7 @@ def test_the_records_before_an_error_come_first() -> None:
         yield from records("a", "b", "c")
         raise UserError("damaged")
 
-    parts = batches(damaged(), 2)
+    parts = record_batches(damaged(), 2)
     assert [len(next(parts)), len(next(parts))] == [2, 1]
     with pytest.raises(UserError, match="damaged"):
         next(parts)
