@@ -20,12 +20,16 @@ from bebertlab.cli.main import main
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.tokenizer import set_maximum_tokens
 from bebertlab.data.tokens import Tokens
+from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import save_model
+from bebertlab.packed.source import SourceFolders, read_source
+from bebertlab.packed.write import write_packed
 from bebertlab.registry.manager import load_plugins
 from bebertlab.store.store import Store
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 
+PLUGIN = Path(__file__).parents[2] / "docs/examples/my_quantizer.py"
 TEXTS = ["good film", "the plot was bad", "", "a cast"]
 
 
@@ -190,6 +194,27 @@ def test_a_stored_stage_is_a_model(model: Path, classifier: TextClassifier, tmp_
         result = predict(name, "--work", tmp_path, stdin="good film\n")
         assert result.exit_code == 0, result.stderr
         assert labels(result.stdout) == classifier.predict(["good film"])
+
+
+def test_a_packed_model_is_read(model: Path, classifier: TextClassifier, tmp_path: Path) -> None:
+    codec = OptionsCodec(load_plugins().registry)
+    write_packed(read_source(SourceFolders(folders=(model,)), codec), tmp_path / "packed", codec)
+    result = predict(tmp_path / "packed", stdin="good film\na cast\n")
+    assert result.exit_code == 0, result.stderr
+    assert labels(result.stdout) == classifier.predict(["good film", "a cast"])
+
+
+def test_a_model_with_quantizers_of_a_plugin_file_is_read(tmp_path: Path) -> None:
+    codec = OptionsCodec(load_plugins([PLUGIN]).registry)
+    spec = codec.load({"kind": "custom", "weights": "power_sign"}, SchemeOptions).spec()  # type: ignore[type-abstract]
+    task = tiny_task()
+    save_model(tiny_model(task, spec), tmp_path, codec, classes=task.classes)
+    tiny_tokenizer(tmp_path)
+    result = CliRunner().invoke(main, ["-p", str(PLUGIN), "predict", str(tmp_path)], input="good film\n")
+    assert labels(result.stdout) == load_model(tmp_path, plugins=[PLUGIN]).predict(["good film"])
+    without = predict(tmp_path, stdin="good film\n")
+    assert (without.exit_code, without.stdout) == (2, "")
+    assert "unknown quantizer 'power_sign'" in without.stderr
 
 
 def test_threads_are_those_of_the_option_while_it_computes(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
