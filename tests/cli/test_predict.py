@@ -169,7 +169,7 @@ def test_truncated_texts_are_counted_once(tmp_path: Path) -> None:
         (["--column", "text"], 2, "--column: lines of text have no columns"),
         (["--input-format", "parquet"], 2, "standard input: parquet cannot be read from a stream; give a file"),
         (["--output", "nowhere/out.csv"], 3, "nowhere/out.csv.part: cannot be written"),
-        (["--device", "nothing"], 2, "device 'nothing' is none that torch knows"),
+        (["--device", "nothing"], 2, "device 'nothing' is not known to torch"),
         (["missing.csv"], 2, "File 'missing.csv' does not exist"),
     ],
 )
