@@ -11,7 +11,9 @@ from bebertlab.interfaces.capabilities import (
     SupportsRowWise,
     SupportsStateTransfer,
     SupportsTableRows,
+    SupportsThreshold,
     SupportsUnscaled,
+    Threshold,
 )
 from bebertlab.interfaces.quantizer import SIGNS, TERNARY, ZERO_ONE, Alphabet, Codes, Quantizer, QuantizerOptions
 from bebertlab.model.primitives import (
@@ -47,7 +49,9 @@ __all__ = [
     "SupportsRowWise",
     "SupportsStateTransfer",
     "SupportsTableRows",
+    "SupportsThreshold",
     "SupportsUnscaled",
+    "Threshold",
     "at_least_float32",
     "clipped_ste",
     "group_max",

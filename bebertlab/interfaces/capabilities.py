@@ -25,6 +25,18 @@ class ParameterGroup:
     no_decay_group: bool = False  #: learns like the biases of the model: the learning rate of the weights, no decay
 
 
+@frozen(kw_only=True, eq=False)
+class Threshold:
+    """Two levels that a comparison decides: the high one where `x + shift >= 0`, or `> 0`, else the low one.
+
+    The sum is rounded once, to float32; zero of either sign is at 0.
+    """
+
+    step: Tensor  #: (), of the levels in `encode`, whatever x is; they have no offset
+    shift: Tensor | None = None  #: () or (I,), one for each channel; None is 0
+    inclusive: bool = True  #: a sum of 0 has the high level
+
+
 @runtime_checkable
 class SupportsRowWise(Protocol):
     """Quantizes rows of a matrix separately, so that an embedding quantizes only the rows of the batch.
@@ -83,6 +95,18 @@ class SupportsBranchCodes(Protocol):
 
 
 @runtime_checkable
+class SupportsThreshold(Protocol):
+    """Decides between the two levels of its alphabet by a comparison, so that a kernel can do it without the quantizer.
+
+    Rule: in evaluation mode the levels of `encode(x)`, x in float32, are those that the comparison gives, and have the
+    step of the threshold and no offset.
+    """
+
+    def binary_threshold(self) -> Threshold | None:
+        """The comparison in the state that the quantizer is in; None where there is none (other options, no scale)."""
+
+
+@runtime_checkable
 class SupportsProgress(Protocol):
     """Follows the progress of the training, for a gradient that changes during training (IR-Net's).
 
@@ -122,6 +146,7 @@ CAPABILITIES: dict[str, type] = {
     "forward_unscaled": SupportsUnscaled,
     "forward_branches": SupportsBranches,
     "encode_branches": SupportsBranchCodes,
+    "binary_threshold": SupportsThreshold,
     "progress": SupportsProgress,
     "parameter_groups": SupportsParameterGroups,
     "transferable_state": SupportsStateTransfer,

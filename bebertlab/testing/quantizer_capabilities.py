@@ -17,13 +17,16 @@ from bebertlab.interfaces.capabilities import (
     SupportsProgress,
     SupportsStateTransfer,
     SupportsTableRows,
+    SupportsThreshold,
     SupportsUnscaled,
+    Threshold,
     is_row_wise,
     parameter_groups,
 )
 from bebertlab.interfaces.quantizer import Codes, Quantizer
 from bebertlab.testing.contract import require
 
+_SMALLEST = 2.0**-149  #: the smallest positive float32, which a division makes 0
 _SIMILAR = 0.8  #: names at least this similar to that of a capability are taken for misspelt
 
 
@@ -44,6 +47,8 @@ def check_capabilities(quantizer: Quantizer, x: Tensor) -> None:
             require(name in quantizer.state_dict(), f"transferable_state has '{name}', which is not in the state dict")
     if isinstance(quantizer, SupportsBranches | SupportsBranchCodes):
         _check_branches(quantizer, x)
+    if isinstance(quantizer, SupportsThreshold) and (threshold := quantizer.binary_threshold()) is not None:
+        _check_threshold(quantizer, threshold, x)
     if x.ndim == 2 and is_row_wise(quantizer):
         _check_rows(quantizer, x)
 
@@ -91,6 +96,30 @@ def _check_unscaled(quantizer: Quantizer, x: Tensor) -> None:
     require(torch.equal(y, product), "the product of forward_unscaled(x) is not forward(x)")
     same = gradient is not None and product_gradient is not None and torch.allclose(gradient, product_gradient)
     require(same, "forward_unscaled(x) gives x another gradient than forward(x)")
+
+
+def _check_threshold(quantizer: Quantizer, threshold: Threshold, x: Tensor) -> None:
+    """The comparison, of ordinary values and of those around its border."""
+    low, high = quantizer.alphabet.low, quantizer.alphabet.high
+    require(quantizer.alphabet.size == 2, f"binary_threshold() is given, but {quantizer.alphabet} has other levels")
+    step, shift = threshold.step.detach(), threshold.shift
+    require(step.shape == (), f"the step of binary_threshold() has shape {tuple(step.shape)}, not ()")
+    border = torch.zeros_like(x) if shift is None else -shift.detach().expand_as(x)
+    zeros, tiny, infinity = torch.zeros_like(x), torch.full_like(x, _SMALLEST), torch.full_like(x, torch.inf)
+    neighbours = (border, border.nextafter(infinity), border.nextafter(-infinity))
+    for values in (x, *neighbours, zeros, -zeros, tiny, -tiny):
+        total = values if shift is None else values + shift.detach()
+        is_high = total >= 0 if threshold.inclusive else total > 0
+        with torch.no_grad():
+            codes = quantizer.encode(values)
+        require(
+            torch.equal(codes.levels, torch.where(is_high, high, low).to(codes.levels.dtype)),
+            "encode(x) does not give the levels of binary_threshold()",
+        )
+        require(
+            codes.offset is None and torch.equal(codes.step.reshape(()), step),
+            "encode(x) does not give the step of binary_threshold(), or it gives an offset",
+        )
 
 
 def _check_progress(quantizer: Quantizer, x: Tensor) -> None:

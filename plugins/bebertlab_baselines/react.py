@@ -18,6 +18,7 @@ from bebertlab.api import (
     ParameterGroup,
     Quantizer,
     QuantizerOptions,
+    Threshold,
     at_least_float32,
     clipped_ste,
     group_mean,
@@ -120,6 +121,10 @@ class ReactQuantizer(Quantizer):
         above = _above(x.detach(), self.shift.detach())
         levels = sign(above, keep_zero=self.as_published)
         return Codes(levels=levels.to(torch.int8), step=x.new_ones(()), alphabet=self.alphabet)
+
+    def binary_threshold(self) -> Threshold | None:
+        """The learned threshold; None where a value on it is a third level."""
+        return None if self.as_published else Threshold(step=torch.ones(()), shift=-self.shift.detach())
 
     def parameter_groups(self) -> Iterable[ParameterGroup]:
         """The thresholds learn like biases, as in the published code."""

@@ -8,7 +8,18 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from bebertlab.api import SIGNS, TERNARY, ZERO_ONE, Codes, Quantizer, QuantizerOptions, clipped_ste, mask_gradient, sign
+from bebertlab.api import (
+    SIGNS,
+    TERNARY,
+    ZERO_ONE,
+    Codes,
+    Quantizer,
+    QuantizerOptions,
+    Threshold,
+    clipped_ste,
+    mask_gradient,
+    sign,
+)
 
 
 @frozen(kw_only=True)
@@ -148,6 +159,10 @@ class SignQuantizer(Quantizer):
             levels=levels.to(torch.int8), step=x.new_ones(()) if step is None else step, alphabet=self.alphabet
         )
 
+    def binary_threshold(self) -> Threshold | None:
+        """Zero; there is none where the scale is that of the tensor, or zero a level."""
+        return None if self.scaled or self.as_published else Threshold(step=torch.ones(()))
+
     def _quantized(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         x = x.detach()  # the gradient is known: no graph is needed
         levels = sign(x, keep_zero=self.as_published)
@@ -216,6 +231,10 @@ class BoolQuantizer(Quantizer):
     def encode(self, x: Tensor) -> Codes:
         """Levels 0 and 1."""
         return Codes(levels=self._quantized(x).to(torch.int8), step=x.new_ones(()), alphabet=self.alphabet)
+
+    def binary_threshold(self) -> Threshold:
+        """Zero, which is selected only as in the paper."""
+        return Threshold(step=torch.ones(()), inclusive=self.as_in_paper)
 
     def _quantized(self, x: Tensor) -> Tensor:
         # a comparison with a float output: a converted bool takes several times as long on a CPU

@@ -19,6 +19,7 @@ from bebertlab.api import (
     ParameterGroup,
     Quantizer,
     QuantizerOptions,
+    Threshold,
     UserError,
     at_least_float32,
     group_mean,
@@ -169,13 +170,21 @@ class ElasticQuantizer(Quantizer):
     @torch.no_grad()
     def encode(self, x: Tensor) -> Codes:
         """Levels of the given bits; an offset if they start at the smallest value."""
-        u, step, base = scaled(x, self.scale if self._is_set() else self._first_scale(x), self.shift, self.levels)
+        scale = self.scale if self._is_set() else self._first_scale(x)
+        levels, step, base = levels_of(x, scale, self.shift, self.levels)
         return Codes(
-            levels=self.levels.nearest_(u).to(integer_dtype(self.levels.low, self.levels.high)),
+            levels=levels.to(integer_dtype(self.levels.low, self.levels.high)),
             step=step.to(x.dtype),
             offset=None if base is None else base.to(x.dtype),
             alphabet=self.alphabet,
         )
+
+    def binary_threshold(self) -> Threshold | None:
+        """Minus the shift, for two signs whose scale is set."""
+        if not self.levels.signs or self.levels.with_zero or not self._is_set():
+            return None
+        step = self.scale.detach().clamp(min=SMALLEST)
+        return Threshold(step=step, shift=None if self.shift is None else self.shift.detach())
 
     def parameter_groups(self) -> tuple[ParameterGroup, ...]:
         """The scale learns like steps and clips, the shift like a bias."""
@@ -249,6 +258,16 @@ def scaled(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> tu
     return _in_steps(wide, step, base, in_place=wide is not x), step, base
 
 
+def levels_of(x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The level of every value, not yet as an integer; the clamped step; the value of level 0, None is exactly 0."""
+    if levels.signs:  # not divided by the step, which would make the smallest numbers 0
+        wide = _shifted(x, shift)
+        nearest = sign(wide, keep_zero=levels.with_zero, out=None if wide is x else wide)
+        return nearest, scale.to(wide.dtype).clamp(min=SMALLEST), None
+    u, step, base = scaled(x, scale, shift, levels)
+    return levels.nearest_(u), step, base
+
+
 def _in_steps(wide: Tensor, step: Tensor, base: Tensor | None, *, in_place: bool) -> Tensor:
     if base is not None:
         return (wide - base).div_(step)
@@ -264,8 +283,8 @@ class _Quantize(torch.autograd.Function):
     # forward with ctx, not setup_context: a call of that takes three times as long
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor | None, levels: Levels) -> Tensor:  # noqa: ANN401
-        u, step, base = scaled(x, scale, shift, levels)
-        y = levels.nearest_(u).to(x.dtype).mul_(step.to(x.dtype))
+        nearest, step, base = levels_of(x, scale, shift, levels)
+        y = nearest.to(x.dtype).mul_(step.to(x.dtype))
         if levels.with_zero or not levels.signs:
             y.add_(0.0 if base is None else base.to(x.dtype))  # 0 turns -0 into the 0 that integers decode to
         ctx.levels = levels

@@ -10,7 +10,16 @@ import torch
 from attrs import field, frozen
 from torch import Tensor, nn
 
-from bebertlab.api import SIGNS, Alphabet, Codes, Quantizer, QuantizerOptions, sign, straight_through
+from bebertlab.api import (
+    SIGNS,
+    Alphabet,
+    Codes,
+    Quantizer,
+    QuantizerOptions,
+    Threshold,
+    sign,
+    straight_through,
+)
 from bebertlab.testing import ContractError, check_quantizer
 from bebertlab.testing.quantizer_capabilities import check_capabilities
 
@@ -173,3 +182,78 @@ def test_values_and_scale_with_a_correct_product_pass() -> None:
 def test_a_differing_product_or_gradient_is_an_error(broken: type[Separable], message: str) -> None:
     with pytest.raises(ContractError, match=message):
         check_quantizer(FixedOptions(make=broken))
+
+
+class Compared(Quantizer):
+    """The sign of x plus a shift, with a step of two."""
+
+    alphabet = SIGNS
+    shift = torch.tensor([0.25, -0.5, 0.0, 0.125])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return straight_through(self.encode(x).decode(), x)
+
+    def encode(self, x: Tensor) -> Codes:
+        return Codes(
+            levels=sign(x.detach() + self.shift).to(torch.int8), step=torch.tensor(2.0), alphabet=self.alphabet
+        )
+
+    def binary_threshold(self) -> Threshold | None:
+        return Threshold(step=torch.tensor(2.0), shift=self.shift)
+
+
+class AnotherStep(Compared):
+    def binary_threshold(self) -> Threshold:
+        return Threshold(step=torch.tensor(1.0), shift=self.shift)
+
+
+class StepOfRows(Compared):
+    def binary_threshold(self) -> Threshold:
+        return Threshold(step=torch.full((4,), 2.0), shift=self.shift)
+
+
+class WithoutShift(Compared):
+    def binary_threshold(self) -> Threshold:
+        return Threshold(step=torch.tensor(2.0))
+
+
+class BorderExcluded(Compared):
+    def binary_threshold(self) -> Threshold:
+        return Threshold(step=torch.tensor(2.0), shift=self.shift, inclusive=False)
+
+
+class DividesTheSmallest(Compared):
+    def encode(self, x: Tensor) -> Codes:
+        levels = sign((x.detach() + self.shift) / 2.0)  # -2^-149 / 2 is -0, which counts as +1
+        return Codes(levels=levels.to(torch.int8), step=torch.tensor(2.0), alphabet=self.alphabet)
+
+
+class ThresholdOfMany(Gain):
+    def binary_threshold(self) -> Threshold:
+        return Threshold(step=torch.tensor(0.25))
+
+
+class NoThreshold(ThresholdOfMany):
+    def binary_threshold(self) -> None:  # type: ignore[override]
+        return None
+
+
+@pytest.mark.parametrize("valid", [Compared, NoThreshold])
+def test_a_threshold_that_decides_the_levels_passes(valid: type[Quantizer]) -> None:
+    check_capabilities(valid(), X)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (AnotherStep, "does not give the step of binary_threshold"),
+        (StepOfRows, r"has shape \(4,\), not \(\)"),
+        (WithoutShift, "does not give the levels of binary_threshold"),
+        (BorderExcluded, "does not give the levels of binary_threshold"),
+        (DividesTheSmallest, "does not give the levels of binary_threshold"),
+        (ThresholdOfMany, "has other levels"),
+    ],
+)
+def test_a_threshold_that_decides_otherwise_is_an_error(broken: type[Quantizer], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        check_capabilities(broken(), X)

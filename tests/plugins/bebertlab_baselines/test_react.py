@@ -98,3 +98,13 @@ def test_thresholds_learn_as_biases_do() -> None:
 @pytest.mark.slow
 def test_react_compiles() -> None:
     check_quantizer(React(), compiled=True)
+
+
+def test_the_learned_threshold_is_declared() -> None:
+    quantizer = React().build(torch.Size([2]))
+    quantizer.load_state_dict({"shift": torch.tensor([0.5, -1.0])})
+    threshold = quantizer.binary_threshold()
+    assert threshold is not None
+    assert threshold.shift is not None
+    assert threshold.shift.tolist() == [-0.5, 1.0]
+    assert React(as_published=True).build(torch.Size([2])).binary_threshold() is None

@@ -198,3 +198,18 @@ def test_boolean_values_and_gradient_match_manual_calculation(as_in_paper: bool)
 @pytest.mark.slow
 def test_boolean_compiles() -> None:
     check_quantizer(Bool(), compiled=True)
+
+
+def test_zero_is_the_threshold_of_signs_without_a_scale() -> None:
+    threshold = Sign(strict=True).build(torch.Size([3])).binary_threshold()
+    assert threshold is not None
+    assert threshold.shift is None
+    assert threshold.inclusive
+    assert Sign(scaled=True).build(torch.Size([3])).binary_threshold() is None
+    assert Sign(as_published=True).build(torch.Size([3])).binary_threshold() is None
+
+
+@pytest.mark.parametrize("as_in_paper", [False, True])
+def test_a_score_of_zero_is_selected_as_in_the_paper(as_in_paper: bool) -> None:
+    quantizer = Bool(as_in_paper=as_in_paper).build(torch.Size([]))
+    assert quantizer.binary_threshold().inclusive == as_in_paper
