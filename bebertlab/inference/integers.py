@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Self
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
 from bebertlab.interfaces.quantizer import Alphabet, Codes
@@ -59,16 +59,9 @@ class IntegerWeight(ABC):
 
         With `first_token` those of the first token of each sentence, of (B, T, I).
         """
-        selected = (slice(None), slice(1)) if first_token else ...
-        levels, zero = self.convert(codes.levels[selected].flatten(0, -2).contiguous())
-
-        def by_row(scale: Tensor) -> Tensor:
-            if scale.numel() == 1:
-                return scale.reshape(())
-            return scale.expand(*codes.levels.shape[:-1], 1)[selected].reshape(-1, 1)
-
-        offset = None if codes.offset is None else by_row(codes.offset)
-        return IntegerInput(levels=levels, zero=zero, step=by_row(codes.step), offset=offset)
+        rows = select_rows(codes, first_token)
+        levels, zero = self.convert(rows.levels)
+        return evolve(rows, levels=levels, zero=zero)
 
     def linear(self, inputs: IntegerInput, bias: Tensor, total: Tensor | None = None) -> Tensor:
         """inputs W^T + bias (N, O), added to `total` in place if given."""
@@ -166,6 +159,26 @@ class Int8Weight(IntegerWeight):
             "",
         )
         return count
+
+
+def select_rows(codes: Codes, first_token: bool = False) -> IntegerInput:
+    """The rows of a quantized tensor (..., I), levels as they are.
+
+    With `first_token` those of the first token of each sentence, of (B, T, I).
+    """
+    selected = (slice(None), slice(1)) if first_token else ...
+
+    def by_row(scale: Tensor) -> Tensor:
+        if scale.numel() == 1:
+            return scale.reshape(())
+        return scale.expand(*codes.levels.shape[:-1], 1)[selected].reshape(-1, 1)
+
+    return IntegerInput(
+        levels=codes.levels[selected].flatten(0, -2).contiguous(),
+        zero=0,
+        step=by_row(codes.step),
+        offset=None if codes.offset is None else by_row(codes.offset),
+    )
 
 
 def integer_weight(codes: Codes, alphabet: Alphabet) -> IntegerWeight | None:

@@ -106,23 +106,24 @@ class IntegerLinear(nn.Module):
         self, weights: Sequence[IntegerWeight], biases: Sequence[Tensor], quantizers: Sequence[Quantizer]
     ) -> None:
         super().__init__()
-        self._weights, self._biases = weights, biases
+        self.weights, self._biases = weights, biases
         self.input_quantizers = nn.ModuleList(quantizers)
         self._jointly = isinstance(quantizers[0], SupportsBranchCodes)
 
     def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
         """The sum over the branches."""
-        encoded = self._encode(x)
+        encoded = self.encode(x)
         distinct = {id(codes): codes for codes in encoded}
-        inputs = {key: self._weights[0].input_of(codes, first_token) for key, codes in distinct.items()}
+        inputs = {key: self.weights[0].input_of(codes, first_token) for key, codes in distinct.items()}
         total: Tensor | None = None
-        for codes, weight, bias in zip(encoded, self._weights, self._biases, strict=True):
+        for codes, weight, bias in zip(encoded, self.weights, self._biases, strict=True):
             total = weight.linear(inputs[id(codes)], bias, total)
         if total is None:
             raise AssertionError("a linear map has a branch")
         return total.view(x.shape[0], 1, -1) if first_token else total.view(*x.shape[:-1], -1)
 
-    def _encode(self, x: Tensor) -> list[Codes]:
+    def encode(self, x: Tensor) -> list[Codes]:
+        """The quantized input of each branch."""
         first, *others = quantizers = cast("list[Quantizer]", [*self.input_quantizers])
         if self._jointly:
             return cast("SupportsBranchCodes", first).encode_branches(others, x)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import numpy as np
@@ -122,23 +123,28 @@ class SignEncoder:
         kernels = load_kernels("encoder") if kernels is None else kernels
         return cls(kernels=kernels, hidden=hidden, record=record, arrays=(records, *packer.arrays))
 
-    def __call__(self, hidden: FloatArray, lengths: Sequence[int], *, first_token: bool = True) -> FloatArray:
+    def __call__(
+        self, hidden: FloatArray, lengths: Sequence[int], *, first_token: bool = True, threads: int = 1
+    ) -> FloatArray:
         """The last hidden states of sentences: of their first tokens (sentences, hidden), or of all (tokens, hidden).
 
         Args:
             hidden: states of the tokens of all sentences, one after the other, (tokens, hidden).
             lengths: of the sentences, in tokens, each at least 1.
             first_token: compute the last layer for the first token of each sentence only.
+            threads: that share the sentences; each sentence is computed by one.
         """
         if hidden.shape != (sum(lengths), self.hidden) or min(lengths, default=0) < 1:
             raise ValueError(f"lengths must be positive and add up to the tokens of hidden, {hidden.shape}: {lengths}")
         out = np.empty((len(lengths) if first_token else len(hidden), self.hidden), np.float32)
+        calls = []
         token = sentence = 0
-        for chunk in _chunks(lengths):
+        for chunk in _chunks(lengths, min(_CHUNK_TOKENS, -(-len(hidden) // threads))):
             tokens = sum(chunk)
             result = out[sentence : sentence + len(chunk)] if first_token else out[token : token + tokens]
-            self._encode(hidden[token : token + tokens], chunk, result, first_token)
+            calls.append(partial(self._encode, hidden[token : token + tokens], chunk, result, first_token))
             token, sentence = token + tokens, sentence + len(chunk)
+        _run(calls, threads)
         return out
 
     def _encode(self, hidden: FloatArray, lengths: Sequence[int], out: FloatArray, first_token: bool) -> None:
@@ -340,11 +346,21 @@ class _Buffers:
         return cls(blocks, arrays["source"], arrays["result"], addresses, tuple(arrays.values()))
 
 
-def _chunks(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Sentences that are computed together."""
+def _run(calls: Sequence[Callable[[], None]], threads: int) -> None:
+    if min(threads, len(calls)) < 2:
+        for call in calls:
+            call()
+        return
+    with ThreadPoolExecutor(min(threads, len(calls))) as pool:
+        for future in [pool.submit(call) for call in calls]:
+            future.result()
+
+
+def _chunks(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
+    """Sentences that are computed together; one alone may have more tokens."""
     chunk: list[int] = []
     for length in map(int, lengths):
-        if chunk and sum(chunk) + length > _CHUNK_TOKENS:
+        if chunk and sum(chunk) + length > most_tokens:
             yield chunk
             chunk = []
         chunk.append(length)

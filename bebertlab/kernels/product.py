@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -186,21 +185,6 @@ def pack_inputs(
         sums.ctypes.data,
     )
     return InputBlocks(out, sums, tokens, columns, low, spacing)
-
-
-def measure_product(tokens: int, linear: PlaneLinear, input_bits: int, seconds: float = 0.02) -> float:
-    """Seconds that packing inputs of random levels and their product take on one thread: the best of several runs.
-
-    Runs for about `seconds`, but at least twice.
-    """
-    levels = np.random.default_rng(0).integers(0, 2**input_bits, (tokens, linear.weights.columns), dtype=np.uint8)
-    best, end = float("inf"), time.perf_counter() + seconds
-    runs = 0
-    while runs < 2 or time.perf_counter() < end:
-        start = time.perf_counter()
-        linear(pack_inputs(levels, 0, 1, input_bits, linear.kernels), 1.0)
-        best, runs = min(best, time.perf_counter() - start), runs + 1
-    return best
 
 
 def _integer_terms(weights: WeightTiles, inputs: InputBlocks) -> _IntegerTerms:

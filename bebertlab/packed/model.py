@@ -3,57 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import numpy as np
 import torch
 from attrs import field, frozen
-from torch import Tensor, nn
+from torch import Tensor
 
-from bebertlab.inference.modules import fixed_linear
 from bebertlab.inference.prepare import InferenceModel, prepare, quantizes_activations
 from bebertlab.interfaces.architecture import Architecture, Site
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.ensemble import Floats, Merger
-from bebertlab.model.bert import BertClassifier, meta_model
+from bebertlab.kernels.target import kernel_target, kernels_available
+from bebertlab.model.bert import BertClassifier, Encoder, meta_model
 from bebertlab.model.linear import LinearBranch
 from bebertlab.model.parameter_names import branch_prefix
 from bebertlab.model.spec import branch_counts, quantizable_modules
 from bebertlab.packed.contract import PLANES
+from bebertlab.packed.encoder import NotSigns, PackedEncoder
 from bebertlab.packed.modules import FloatMatrix, LinearPart, Matrix, PackedEmbedding, PackedLinear, PackedMatrix
+from bebertlab.packed.products import WITHOUT_KERNELS, Choice, choose_product
 from bebertlab.packed.read import PackedFile, PackedMember
 
-#: when the matrices of linear maps are unpacked: once, which is faster, or for each product, which takes less memory.
-#: Word embeddings are always unpacked by row.
+#: when the matrices of linear maps that are not computed from bit planes are unpacked: once, which is faster, or for
+#: each product, which takes less memory. Word embeddings are always unpacked by row.
 Unpacking = Literal["once", "each"]
 UNPACKING: tuple[Unpacking, ...] = ("once", "each")
+
+_ENCODER = "bert.encoder"  #: the module of all layers
+_WITHOUT_KERNELS = Choice("modules", WITHOUT_KERNELS)
 
 
 @frozen(kw_only=True, eq=False)
 class PackedModel:
     """A packed model or ensemble, which answers without gradients; several threads may use it at once.
 
-    What it computes is what `prepare` computes of the model that was packed, and what `merge` computes of its members.
+    What it computes is what `prepare` computes of the model that was packed, and what `merge` computes of its members,
+    whether by generated code or by torch.
     """
 
     members: tuple[InferenceModel, ...]
     weights: Floats = field(eq=False)  #: (M,), of the members
     merger: Merger | None  #: None: a single model
     probabilities: bool  #: `logits` gives shares of classes that add up to 1, as some ensembles do
+    #: for each member how its encoder is computed and, where that is by its modules, each linear map, by module path
+    choices: tuple[Mapping[str, Choice], ...]
 
     @classmethod
-    def of(cls, file: PackedFile, *, unpacking: Unpacking = "once", device: str = "cpu") -> Self:
+    def of(
+        cls, file: PackedFile, *, unpacking: Unpacking = "once", device: str = "cpu", kernels: bool | None = None
+    ) -> Self:
         """The model of a file, on a device.
 
+        Args:
+            file: as read.
+            unpacking: when matrices are unpacked that torch multiplies.
+            device: where it computes.
+            kernels: whether generated code may be used, on the CPU; by default where llvmlite is installed.
+
         Raises:
+            SetupError: generated code is asked for and cannot run here.
             UserError: a quantizer or the rule cannot be built.
         """
+        if kernels:
+            kernel_target()
+        generate = (kernels_available() if kernels is None else kernels) and torch.device(device).type == "cpu"
         classes = file.members[0].architecture.classes
+        built = [_build_member(member, unpacking, device, generate) for member in file.members]
         return cls(
-            members=tuple(_inference_model(member, unpacking, device) for member in file.members),
+            members=tuple(model for model, _ in built),
             weights=np.array([member.weight for member in file.members]),
             merger=None if file.rule is None else file.rule.build(classes),
             probabilities=file.rule is not None and file.rule.probabilities,
+            choices=tuple(choices for _, choices in built),
         )
 
     @property
@@ -77,23 +99,51 @@ class PackedModel:
         return torch.from_numpy(scores)
 
 
-def _inference_model(member: PackedMember, unpacking: Unpacking, device: str) -> InferenceModel:
+def _build_member(
+    member: PackedMember, unpacking: Unpacking, device: str, kernels: bool
+) -> tuple[InferenceModel, dict[str, Choice]]:
+    """A model, and how its linear maps are computed."""
+    model, linears = _packed_twin(member, device)
+    choices = {_ENCODER: _choose_encoder(model, member.architecture) if kernels else _WITHOUT_KERNELS}
+    if choices[_ENCODER].product == "signs":
+        linears = {path: linear for path, linear in linears.items() if not path.startswith(f"{_ENCODER}.")}
+        kernels = False  # for one row of each sentence, compiling and timing another kernel does not pay
+    for path, linear in linears.items():
+        module, choices[path] = choose_product(linear, unpack=unpacking == "once", kernels=kernels)
+        model.network.set_submodule(path, module)
+    return model, choices
+
+
+def _packed_twin(member: PackedMember, device: str) -> tuple[InferenceModel, dict[str, PackedLinear]]:
+    """The inference twin with packed weights, and its quantized linear maps by path."""
     model = meta_model(member.architecture, member.spec)
     tensors = {name: torch.from_numpy(array).to(device) for name, array in member.tensors.items()}
     model.load_state_dict(tensors, assign=True, strict=False)
     exact = quantizes_activations(member.spec)
     counts = branch_counts(member.architecture, member.spec)
+    linears = []
     for path, site in quantizable_modules(member.architecture).items():
         if not counts[path]:
             continue
         prefixes = [branch_prefix(path, branch, counts[path]) for branch in range(counts[path])]
-        matrices = [_matrix(member, prefix, tensors).to(device) for prefix in prefixes]
+        matrices = {prefix: _matrix(member, prefix, tensors).to(device) for prefix in prefixes}
         if site is Site.WORD_EMBEDDING:
-            module: nn.Module = PackedEmbedding(matrices)
+            model.set_submodule(path, PackedEmbedding([*matrices.values()]))
         else:
-            module = _linear(model, dict(zip(prefixes, matrices, strict=True)), exact, unpacking)
-        model.set_submodule(path, module)
-    return prepare(model)
+            model.set_submodule(path, _packed_linear(model, matrices, exact))
+            linears.append(path)
+    twin = prepare(model)
+    return twin, {path: cast("PackedLinear", twin.network.get_submodule(path)) for path in linears}
+
+
+def _choose_encoder(model: InferenceModel, sizes: Architecture) -> Choice:
+    """Put generated code in the place of the layers if it can compute them."""
+    encoder = cast("Encoder", model.network.get_submodule(_ENCODER))
+    try:
+        model.network.set_submodule(_ENCODER, PackedEncoder.of(encoder, sizes.heads, sizes.norm_epsilon))
+    except NotSigns as reason:
+        return Choice("modules", str(reason))
+    return Choice("signs", "inputs, weights and products of attention are signs")
 
 
 def _matrix(member: PackedMember, prefix: str, tensors: Mapping[str, Tensor]) -> Matrix:
@@ -101,13 +151,11 @@ def _matrix(member: PackedMember, prefix: str, tensors: Mapping[str, Tensor]) ->
     return FloatMatrix(tensors[f"{prefix}{PLANES}"]) if packed is None else PackedMatrix(packed)
 
 
-def _linear(model: BertClassifier, matrices: Mapping[str, Matrix], exact: bool, unpacking: Unpacking) -> nn.Module:
+def _packed_linear(model: BertClassifier, matrices: Mapping[str, Matrix], exact: bool) -> PackedLinear:
     parts = []
     for prefix, matrix in matrices.items():
         branch = model.get_submodule(prefix.removesuffix("."))
         if not isinstance(branch, LinearBranch):
             raise AssertionError("a quantized linear map has branches")
         parts.append(LinearPart(matrix=matrix, bias=branch.bias.detach(), quantizer=branch.input_quantizer))
-    if unpacking == "each":
-        return PackedLinear(parts, exact=exact)
-    return fixed_linear([part.unpack(exact=exact) for part in parts])
+    return PackedLinear(parts, exact=exact)

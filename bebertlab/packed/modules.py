@@ -92,18 +92,25 @@ class PackedLinear(nn.Module):
         self.biases = [part.bias for part in parts]
         self.input_quantizers = nn.ModuleList(part.quantizer for part in parts if part.quantizer is not None)
         self.quantizes_input = len(self.input_quantizers) > 0
-        self._exact = exact
+        self.exact = exact  #: whether products of levels are sums of integers
 
     def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
         """The sum over the branches."""
+        product: Tensor = self.unpack()(x, first_token)
+        return product
+
+    def parts(self) -> list[LinearPart]:
+        """The summands."""
         matrices = cast("list[Matrix]", [*self.matrices])
         quantizers: list[Quantizer | None] = [*self.input_quantizers] or [None] * len(matrices)
-        parts = (
+        return [
             LinearPart(matrix=matrix, bias=bias, quantizer=quantizer)
             for matrix, bias, quantizer in zip(matrices, self.biases, quantizers, strict=True)
-        )
-        product: Tensor = fixed_linear([part.unpack(exact=self._exact) for part in parts])(x, first_token)
-        return product
+        ]
+
+    def unpack(self) -> nn.Module:
+        """The same linear map with unpacked matrices."""
+        return fixed_linear([part.unpack(exact=self.exact) for part in self.parts()])
 
 
 class PackedEmbedding(nn.Module):

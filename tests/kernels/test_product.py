@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bebertlab.kernels.compiler import Kernels
 from bebertlab.kernels.layout import WeightTiles
-from bebertlab.kernels.product import InputBlocks, PlaneLinear, measure_product, pack_inputs
+from bebertlab.kernels.product import InputBlocks, PlaneLinear, pack_inputs
 
 
 class Levels(NamedTuple):
@@ -141,7 +141,3 @@ def test_one_map_serves_several_threads(
     with ThreadPoolExecutor(4) as pool:
         for result in pool.map(lambda _: linear(blocks, 0.3), range(40)):
             np.testing.assert_array_equal(result, expected)
-
-
-def test_a_product_is_measured(case: tuple[NDArray[np.int64], NDArray[np.int64], InputBlocks, PlaneLinear]) -> None:
-    assert 0 < measure_product(3, case[3], 4, seconds=0.0) < 10

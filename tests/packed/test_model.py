@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from bebertlab.interfaces.architecture import LINEAR_SITES, WEIGHT_SITES, QuantS
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.ensemble import MergerOptions
 from bebertlab.interfaces.quantizer import Alphabet, Codes, Quantizer, QuantizerOptions
+from bebertlab.kernels.target import kernels_available
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.spec import quantizable_modules
 from bebertlab.packed.model import UNPACKING, PackedModel
@@ -62,12 +64,12 @@ BATCHES = (batch(5, 9, 2, 9), batch(1), batch(32, 1), batch(7, 7, seed=3))
 
 @pytest.fixture
 def check(pack: Callable[..., Path], codec: OptionsCodec) -> Callable[..., None]:
-    """Checks that a packed model gives the logits of its twin to the bit, whenever it is unpacked."""
+    """Checks that a packed model gives the logits of its twin to the bit, by whatever it is computed."""
 
     def compare(model: BertClassifier) -> None:
         twin, file = prepare(model), read_packed(pack(model), codec)
-        for unpacking in UNPACKING:
-            packed = PackedModel.of(file, unpacking=unpacking)
+        for unpacking, kernels in itertools.product(UNPACKING, {False, kernels_available()}):
+            packed = PackedModel.of(file, unpacking=unpacking, kernels=kernels)
             for inputs in BATCHES:
                 expected = twin(inputs).logits
                 assert expected.isfinite().all()
@@ -187,7 +189,7 @@ def test_every_rule_merges_as_it_merged_the_members(
 
 
 def test_threads_that_share_a_model_get_the_same_bits(packed: Path, codec: OptionsCodec) -> None:
-    model = PackedModel.of(read_packed(packed, codec), unpacking="each")
+    model = PackedModel.of(read_packed(packed, codec), unpacking="each", kernels=False)
     expected = [model.logits(inputs) for inputs in BATCHES]
     with ThreadPoolExecutor(8) as pool:
         for answers in pool.map(lambda _: [model.logits(inputs) for inputs in BATCHES], range(24)):
@@ -256,3 +258,27 @@ def _float_shapes(model: PackedModel) -> set[tuple[int, ...]]:
         for tensor in listed
         if isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.ndim == 2 and tensor.shape[1] > 1
     }
+
+
+@pytest.mark.skipif(not kernels_available(), reason="llvmlite is not installed")
+def test_how_products_are_computed_is_listed(
+    scheme_spec: Callable[..., QuantSpec],
+    make_model: Callable[..., BertClassifier],
+    pack: Callable[..., Path],
+    codec: OptionsCodec,
+) -> None:
+    models = [make_model(scheme_spec(kind)) for kind in ("bibert", "ternarybert")]
+    file = read_packed(pack(*models), codec)
+    packed = {unpacking: PackedModel.of(file, unpacking=unpacking) for unpacking in UNPACKING}
+    signs, levels = packed["each"].choices
+    assert [*signs] == ["bert.encoder", "bert.pooler.dense"]
+    assert signs["bert.encoder"].product == "signs"
+    assert levels["bert.encoder"].product == "modules"
+    assert {choice.product for path, choice in levels.items() if path != "bert.encoder"} == {"planes"}
+    paths = {path for path, site in quantizable_modules(file.members[1].architecture).items() if site in LINEAR_SITES}
+    assert levels.keys() == paths | {"bert.encoder"}
+    timed = packed["once"].choices[1]["bert.pooler.dense"]
+    assert timed.product in {"planes", "levels"}  # too small for int8
+    assert " ms for 128 tokens" in timed.reason
+    plain = PackedModel.of(file, kernels=False).choices
+    assert {choice.reason for choices in plain for choice in choices.values()} == {"generated code is not used"}

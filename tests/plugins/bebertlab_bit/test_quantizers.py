@@ -393,31 +393,3 @@ def test_an_embedding_quantizes_rows_of_the_batch_with_one_mean_of_the_table() -
 @pytest.mark.parametrize("options", [CentredSign(), CentredSign(granularity="row", as_published=True)])
 def test_centred_signs_compile(options: CentredSign) -> None:
     check_quantizer(options, compiled=True)
-
-
-def test_two_signs_are_decided_by_a_threshold() -> None:
-    threshold = quantizer_with(0.5, shift=[0.25, -0.5, 0.0]).binary_threshold()
-    assert threshold is not None
-    assert threshold.inclusive
-    assert threshold.step == 0.5
-    assert threshold.shift is not None
-    assert threshold.shift.tolist() == [0.25, -0.5, 0.0]
-    least = quantizer_with(0.0).binary_threshold()
-    assert least is not None
-    assert least.step == torch.tensor(SMALLEST)
-
-
-@pytest.mark.parametrize("options", [{"bits": 2}, {"signed": False}, {"as_published": True}])
-def test_other_levels_have_no_threshold(options: dict[str, Any]) -> None:
-    assert quantizer_with(1.0, **options).binary_threshold() is None
-
-
-def test_a_scale_that_is_not_set_has_no_threshold() -> None:
-    assert Elastic().build(X.shape).eval().binary_threshold() is None
-
-
-def test_the_smallest_negative_number_counts_as_minus_one_whatever_the_scale() -> None:
-    quantizer = quantizer_with(4.0).eval()
-    x = torch.tensor([[-(2.0**-149), 2.0**-149, -0.0]])
-    assert quantizer.encode(x).levels.tolist() == [[-1, 1, 1]]
-    assert quantizer(x).tolist() == [[-4.0, 4.0, 4.0]]

@@ -1,0 +1,114 @@
+"""Linear maps whose weights stay packed while generated code multiplies them with packed inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from attrs import frozen
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bebertlab.inference.integers import select_rows
+from bebertlab.inference.modules import IntegerLinear
+from bebertlab.interfaces.quantizer import Alphabet, Codes
+from bebertlab.kernels.layout import WeightTiles
+from bebertlab.kernels.product import InputBlocks, PlaneLinear, pack_inputs
+from bebertlab.model.primitives import integer_dtype
+from bebertlab.packed.modules import LinearPart, PackedMatrix
+
+FloatArray = NDArray[np.float32]
+
+_MOST_BITS = 8  #: of an input
+_LARGEST_COUNT = 2**31 - 1
+
+
+@frozen(kw_only=True, eq=False)
+class _PackedInput:
+    """Rows of quantized inputs."""
+
+    blocks: InputBlocks
+    step: FloatArray
+    offset: FloatArray | None
+
+
+class PlanesLinear(IntegerLinear):
+    """A sum of linear maps of levels, as `IntegerLinear` computes it to the same bits, from bit planes.
+
+    Shape: (..., I) -> (..., O).
+    """
+
+    def __init__(self, parts: Sequence[LinearPart]) -> None:
+        """Of summands that `plane_problem` finds nothing against."""
+        super().__init__([], [], [part.quantizer for part in parts if part.quantizer is not None])
+        self._products = [_product(part) for part in parts]
+
+    def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
+        """The sum over the branches."""
+        encoded = self.encode(x)
+        distinct = {id(codes): codes for codes in encoded}
+        inputs = {key: _pack(codes, first_token) for key, codes in distinct.items()}
+        total: FloatArray | None = None
+        for codes, product in zip(encoded, self._products, strict=True):
+            packed = inputs[id(codes)]
+            total = product(packed.blocks, packed.step, packed.offset, total)
+        if total is None:
+            raise AssertionError("a linear map has a branch")
+        shape = (x.shape[0], 1) if first_token else x.shape[:-1]
+        return torch.from_numpy(total).reshape(*shape, -1)
+
+
+def plane_problem(parts: Sequence[LinearPart], *, exact: bool) -> str:
+    """Why summands are not computed from bit planes; empty if they can be."""
+    if not exact:
+        return "no activations are quantized"
+    for part in parts:
+        matrix, quantizer = part.matrix, part.quantizer
+        if not isinstance(matrix, PackedMatrix):
+            return "weights are not packed"
+        if quantizer is None:
+            return "inputs are not quantized"
+        if matrix.offset is not None:
+            return "weights have an offset"
+        if not matrix.planes.is_cpu:
+            return "weights are not in main memory"
+        if problem := _input_problem(quantizer.alphabet):
+            return problem
+        if matrix.columns * _largest(matrix.alphabet) * _largest(quantizer.alphabet) > _LARGEST_COUNT:
+            return "sums of levels have more than 32 bits"
+    return ""
+
+
+def _input_problem(alphabet: Alphabet) -> str:
+    if alphabet.bits > _MOST_BITS or integer_dtype(alphabet.low, alphabet.high).itemsize > 1:
+        return "levels of inputs take more than a byte"
+    if alphabet.spacing & (alphabet.spacing - 1):
+        return "levels of inputs have a spacing that is no power of 2"
+    return ""
+
+
+def _largest(alphabet: Alphabet) -> int:
+    """Of the magnitudes of all levels that the bits of an index can express."""
+    highest = alphabet.low + alphabet.spacing * ((1 << alphabet.bits) - 1)
+    return max(abs(alphabet.low), abs(highest))
+
+
+def _product(part: LinearPart) -> PlaneLinear:
+    matrix = part.matrix
+    if not isinstance(matrix, PackedMatrix):
+        raise AssertionError("planes are of packed matrices")
+    planes, alphabet = matrix.planes.numpy(), matrix.alphabet
+    tiles = WeightTiles.of_planes(planes, matrix.columns, alphabet.low, alphabet.spacing)
+    return PlaneLinear.of(tiles, matrix.step.numpy(), part.bias.numpy())
+
+
+def _pack(codes: Codes, first_token: bool) -> _PackedInput:
+    rows = select_rows(codes, first_token)
+    alphabet = codes.alphabet
+    levels = rows.levels.to(integer_dtype(alphabet.low, alphabet.high)).numpy()
+    return _PackedInput(
+        blocks=pack_inputs(levels, alphabet.low, alphabet.spacing, alphabet.bits),
+        step=rows.step.detach().numpy(),
+        offset=None if rows.offset is None else rows.offset.detach().numpy(),
+    )

@@ -1,0 +1,48 @@
+"""The comparison by which elastic signs are decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from bebertlab_bit import Elastic
+from bebertlab_bit.quantizers import SMALLEST, ElasticQuantizer
+
+CHANNELS = torch.Size([3])
+
+
+def elastic(scale: float, shift: list[float] | None = None, **options: Any) -> ElasticQuantizer:  # noqa: ANN401
+    quantizer = Elastic(shift=shift is not None, **options).build(CHANNELS)
+    state = {"scale": torch.tensor(scale), "initialised": torch.tensor(True)}
+    quantizer.load_state_dict(state if shift is None else {**state, "shift": torch.tensor(shift)})
+    return quantizer
+
+
+def test_two_signs_are_decided_by_a_threshold() -> None:
+    threshold = elastic(0.5, shift=[0.25, -0.5, 0.0]).binary_threshold()
+    assert threshold is not None
+    assert threshold.inclusive
+    assert threshold.step == 0.5
+    assert threshold.shift is not None
+    assert threshold.shift.tolist() == [0.25, -0.5, 0.0]
+    least = elastic(0.0).binary_threshold()
+    assert least is not None
+    assert least.step == torch.tensor(SMALLEST)
+
+
+@pytest.mark.parametrize("options", [{"bits": 2}, {"signed": False}, {"as_published": True}])
+def test_other_levels_have_no_threshold(options: dict[str, Any]) -> None:
+    assert elastic(1.0, **options).binary_threshold() is None
+
+
+def test_a_scale_that_is_not_set_has_no_threshold() -> None:
+    assert Elastic().build(CHANNELS).eval().binary_threshold() is None
+
+
+def test_the_smallest_negative_number_counts_as_minus_one_whatever_the_scale() -> None:
+    quantizer = elastic(4.0).eval()
+    x = torch.tensor([[-(2.0**-149), 2.0**-149, -0.0]])
+    assert quantizer.encode(x).levels.tolist() == [[-1, 1, 1]]
+    assert quantizer(x).tolist() == [[-4.0, 4.0, 4.0]]
