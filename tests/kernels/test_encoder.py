@@ -224,6 +224,17 @@ def test_threads_share_an_encoder(encoders: Kernels) -> None:
             np.testing.assert_array_equal(result, expected[index % 4])
 
 
+@pytest.mark.parametrize("threads", [2, 3, 50])
+@pytest.mark.parametrize("first_token", [True, False])
+def test_threads_share_the_sentences_of_a_call(encoders: Kernels, threads: int, first_token: bool) -> None:
+    lengths = [30, 1, 17, 64, 5, 5, 250, 16]
+    sizes = Sizes(hidden=64, ffn=128)
+    encoder, states = packed(sizes, 17, encoders), random_states(sum(lengths), sizes.hidden)
+    expected = encoder(states, lengths, first_token=first_token)
+    results = encoder(states, lengths, first_token=first_token, threads=threads)
+    np.testing.assert_array_equal(results, expected)
+
+
 @pytest.mark.parametrize("lengths", [[3, 2], [4, 0], [5, -1], []])
 def test_lengths_must_fit(encoders: Kernels, lengths: list[int]) -> None:
     sizes = Sizes(layers=1)
