@@ -55,7 +55,7 @@ class PackedEncoder(Encoder):
         lengths = real.sum(1)
         if self.training or kept or not len(real) or not bool(real[:, 0].all()):
             return super().forward(hidden, mask, kept)
-        tokens = hidden[real].numpy()
+        tokens = hidden[real].detach().numpy()
         first = self._kernel(tokens, lengths.tolist(), threads=torch.get_num_threads())
         return torch.from_numpy(first)[:, None]
 
