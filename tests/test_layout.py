@@ -78,6 +78,9 @@ DOORS = {
     "matplotlib": ("bebertlab/report/plots",),
     "pandas": (),
     "llvmlite": ("bebertlab/kernels/",),
+    "onnxruntime": ("bebertlab/bench/exported",),
+    "openvino": ("bebertlab/bench/exported",),
+    "nncf": ("bebertlab/bench/exported",),
 }
 #: files that may import theirs at the top, and so are imported inside functions only; and why
 EARLY = {"bebertlab.study.executors.ray": "Ray pickles the searcher by its name, so it must be a class of the module"}

@@ -10,10 +10,11 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from bebertlab.bench.models import BenchConfig
-from bebertlab.data.batches import BatchPlan
+from bebertlab.data.batches import BatchPlan, batches, group_in_order
 from bebertlab.data.examples import Examples
 from bebertlab.data.tokens import Tokens
 from bebertlab.interfaces.architecture import Architecture
+from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.task import GENERATED, SELECT, TRAIN, Answers, Metric, Split, Task
 from bebertlab.training.sampler import EpochSampler
 
@@ -60,6 +61,12 @@ def generated_examples(lengths: NDArray[np.int64], architecture: Architecture, s
         ),
         labels=torch.from_numpy(generator.integers(architecture.classes, size=len(lengths))),
     )
+
+
+def generated_batches(lengths: NDArray[np.int64], batch_size: int, config: BenchConfig) -> list[Batch]:
+    """Sentences of these lengths (N,) in batches, in order, each padded to its longest sentence."""
+    examples = generated_examples(lengths, config.architecture, config.seed)
+    return [*batches(examples, group_in_order(np.arange(len(lengths)), batch_size), device=config.device)]
 
 
 def generated_task(train: Examples, select: Examples) -> Task:
@@ -128,6 +135,6 @@ class RepresentativeBatches(EpochSampler):
         by_width = np.argsort(np.maximum.reduceat(self.lengths[plan.order], plan.bounds[:-1]), kind="stable")
         ranks = np.rint((np.arange(self.steps) + 0.5) / self.steps * len(plan) - 0.5)
         chosen = np.sort(by_width[ranks.astype(np.int64)])
-        batches = [plan.order[plan.bounds[i] : plan.bounds[i + 1]] for i in (*chosen[: self.warm_up], *chosen)]
-        sizes = [len(batch) for batch in batches]
-        return BatchPlan(order=np.concatenate(batches), bounds=np.concatenate(([0], np.cumsum(sizes))))
+        positions = [plan.order[plan.bounds[i] : plan.bounds[i + 1]] for i in (*chosen[: self.warm_up], *chosen)]
+        sizes = [len(batch) for batch in positions]
+        return BatchPlan(order=np.concatenate(positions), bounds=np.concatenate(([0], np.cumsum(sizes))))

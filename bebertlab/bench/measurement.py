@@ -39,6 +39,7 @@ class RowSpec:
     description: str  #: the two sides of the comparison
     better: Better
     goal: float | None = None  #: bound on the ratio; None: for information only
+    goal_shape: str | None = None  #: the goal is for one thread and models of this shape; None: for all
     quick: bool = True  #: also measured with `--quick`
 
     @property
@@ -114,6 +115,15 @@ def interleave(blocks: Mapping[str, Callable[[], float]], repeats: int, *, warm_
             if repeat >= 0:
                 seconds[name].append(elapsed)
     return Timings(seconds={name: tuple(values) for name, values in seconds.items()})
+
+
+def mean_seconds(call: Callable[[], object], device: str, *, at_least: float) -> float:
+    """Mean seconds of a call that is repeated for at least so many seconds, as short calls vary."""
+    calls, total = 0, 0.0
+    while calls == 0 or total < at_least:
+        total += timed(call, device)
+        calls += 1
+    return total / calls
 
 
 def timed(call: Callable[[], object], device: str) -> float:

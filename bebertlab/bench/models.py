@@ -106,6 +106,11 @@ class BenchScheme:
         """Whether a plugin provides the scheme."""
         return self.options["kind"] in config.codec.registry.kinds("scheme")
 
+    @property
+    def missing_reason(self) -> str:
+        """Why its rows are missing where it is not installed."""
+        return f"no plugin provides the scheme '{self.options['kind']}'"
+
     def build(self, config: BenchConfig) -> BertClassifier:
         """A model with random weights on the device of `config`."""
         spec = config.codec.load(dict(self.options), SchemeOptions).spec()  # type: ignore[type-abstract]
@@ -131,12 +136,15 @@ W1A4 = BenchScheme(
 BIBERT = BenchScheme(name="bibert", description="BiBERT", options={"kind": "bibert"})
 BIT = BenchScheme(name="bit", description="BiT", options={"kind": "bit"})
 
-SCHEMES = (W1A8, W1A4, BIBERT, BIT)
+W2A8 = BenchScheme(name="w2a8", description="TernaryBERT W2A8", options={"kind": "ternarybert"})
+
+SCHEMES = (W1A8, W1A4, BIBERT, BIT)  #: that are trained
+PACKED_SCHEMES = (BIBERT, BIT, W1A4, W1A8, W2A8)  #: that predict from packed files
 
 
 def scheme_named(name: str) -> BenchScheme:
     """The scheme with this name."""
-    return {scheme.name: scheme for scheme in SCHEMES}[name]
+    return {scheme.name: scheme for scheme in (*SCHEMES, *PACKED_SCHEMES)}[name]
 
 
 def match_schemes(
@@ -146,9 +154,7 @@ def match_schemes(
     named = [(spec, scheme) for spec in specs for scheme in SCHEMES if scheme.name == spec.member]
     installed = [(spec, scheme) for spec, scheme in named if scheme.installed(config)]
     missing = [
-        MissingRow(spec=spec, reason=f"no plugin provides the scheme '{scheme.options['kind']}'")
-        for spec, scheme in named
-        if not scheme.installed(config)
+        MissingRow(spec=spec, reason=scheme.missing_reason) for spec, scheme in named if not scheme.installed(config)
     ]
     return installed, missing
 

@@ -16,11 +16,23 @@ from bebertlab.bench.measurement import MissingRow, Row, RowResult
 from bebertlab.bench.models import BenchConfig
 from bebertlab.bench.profile import StepProfile
 from bebertlab.inference.integers import exact_products
+from bebertlab.kernels.target import kernel_target, kernels_available
 from bebertlab.processors import processors
 
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 #: CPU features that decide how fast matrix products are, by their names in Linux
-_INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve")
+_INSTRUCTIONS = (
+    "avx2",
+    "avx512f",
+    "avx512_vpopcntdq",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_int8",
+    "asimd",
+    "bf16",
+    "sve",
+)
 
 
 @frozen(kw_only=True)
@@ -32,6 +44,7 @@ class MachineInfo:
     threads: int  #: of torch
     instructions: tuple[str, ...]
     int8_gemm: bool  #: torch has exact int8 GEMM here, which low-bit inference then uses
+    kernels: str  #: the processor that products of bits are compiled for, and how they count
     memory_gibibytes: float | None  #: None: unknown
     torch: str
     transformers: str
@@ -50,6 +63,7 @@ def machine_info(config: BenchConfig) -> MachineInfo:
         threads=config.threads,
         instructions=tuple(name for name in _INSTRUCTIONS if name in features),
         int8_gemm=exact_products(),
+        kernels=kernel_target().description if kernels_available() else "by torch, since llvmlite is not installed",
         memory_gibibytes=None if memory is None else round(int(memory.split()[0]) / 2**20, 1),
         torch=torch.__version__,
         transformers=version("transformers"),

@@ -1,11 +1,11 @@
-"""`bebertlab bench`: speed and memory of training on this machine."""
+"""`bebertlab bench`: speed and memory of training and of predicting on this machine."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from bebertlab.bench.models import BenchConfig
     from bebertlab.bench.profile import StepProfile
     from bebertlab.bench.report import MachineInfo
+    from bebertlab.bench.suite import RowGroup
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 _DEVICES = ("cpu", "cuda")
 
@@ -26,21 +29,29 @@ def bench() -> None:
     """Measure speed and memory."""
 
 
+def _shape_option(default: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--shape",
+        type=click.Choice(["tiny", "minilm", "base"]),
+        default=default,
+        show_default=True,
+        help="Size of the models.",
+    )
+
+
+_only_option = click.option("--only", multiple=True, metavar="ROW", help="Only this row or group of rows. Repeatable.")
+_seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sentences and weights.")
+
+
 @bench.command()
-@click.option(
-    "--shape",
-    type=click.Choice(["tiny", "minilm", "base"]),
-    default="minilm",
-    show_default=True,
-    help="Size of the models.",
-)
+@_shape_option("minilm")
 @click.option("--quick", is_flag=True, help="Fewer rows and repeats: under a minute on two cores.")
-@click.option("--only", multiple=True, metavar="ROW", help="Only this row or group of rows. Repeatable.")
+@_only_option
 @click.option("--profile", "profiled", is_flag=True, help="Show the time of each part of a training step instead.")
 @device_option
 @click.option("--threads", type=click.IntRange(1), help="Threads of torch.  [default: one per core]")
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Sentences per step.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sentences and weights.")
+@_seed_option
 @format_option
 @pass_settings
 def train(
@@ -61,6 +72,7 @@ def train(
     reference is Hugging Face's BERT of the same shape. With --profile, --only selects schemes.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # read by torch's profiler at import; it logs every start otherwise
+    from bebertlab.bench.groups import TRAINING
     from bebertlab.bench.models import BenchConfig
     from bebertlab.bench.report import machine_info
     from bebertlab.processors import processors
@@ -79,7 +91,33 @@ def train(
     if profiled:
         _show_profiles(only, config, machine, form)
     else:
-        _show_rows(only, config, machine, form)
+        _show_rows(TRAINING, only, config, machine, form)
+
+
+@bench.command()
+@_shape_option("base")
+@click.option("--quick", is_flag=True, help="Fewer rows and repeats: under 90 seconds on two cores.")
+@_only_option
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of torch and of rivals.")
+@_seed_option
+@format_option
+@pass_settings
+def inference(
+    settings: Settings, shape: str, quick: bool, only: tuple[str, ...], threads: int, seed: int, form: str
+) -> None:
+    """Compare packed models with other number formats and programs, on generated sentences and random weights.
+
+    Every figure is the median ratio of alternating runs, and the spread is the lowest and the highest ratio. Rivals
+    are what is installed of ONNX Runtime and OpenVINO, besides torch. Goals are for BERT-base and one thread; the rows
+    of other shapes have none.
+    """
+    from bebertlab.bench.groups import INFERENCE
+    from bebertlab.bench.models import BenchConfig
+    from bebertlab.bench.report import machine_info
+
+    settings.load()
+    config = BenchConfig(shape=shape, threads=threads, seed=seed, quick=quick, plugins=settings.plugins)
+    _show_rows(INFERENCE, only, config, machine_info(config), form)
 
 
 def _check_device(device: str) -> str:
@@ -99,13 +137,15 @@ def _check_device(device: str) -> str:
     return device
 
 
-def _show_rows(only: Sequence[str], config: BenchConfig, machine: MachineInfo, form: str) -> None:
+def _show_rows(
+    groups: Sequence[RowGroup], only: Sequence[str], config: BenchConfig, machine: MachineInfo, form: str
+) -> None:
     from bebertlab.bench.report import rows_report
     from bebertlab.bench.suite import choose, measure
 
-    specs = choose(only, quick=config.quick)
+    specs = choose(groups, only, quick=config.quick)
     results = []
-    for result in measure(specs, config, lambda names: click.echo(f"measuring {names}", err=True)):
+    for result in measure(groups, specs, config, lambda names: click.echo(f"measuring {names}", err=True)):
         results.append(result)
         click.echo(f"  {_format_result(result)}", err=True)
     click.echo(json.dumps(rows_report(results, machine), indent=2) if form == "json" else _rows_table(results, machine))
@@ -150,7 +190,8 @@ def _machine_line(machine: MachineInfo) -> str:
     memory = "" if machine.memory_gibibytes is None else f", {machine.memory_gibibytes:g} GiB"
     hardware = machine.gpu or f"{machine.processor}, {machine.cores} cores, {machine.threads} threads{memory}"
     features = ", ".join((*machine.instructions, *(["int8 GEMM"] if machine.int8_gemm else [])))
-    return f"{hardware}; {features}; torch {machine.torch}, transformers {machine.transformers}"
+    versions = f"torch {machine.torch}, transformers {machine.transformers}"
+    return f"{hardware}; {features}; products of bits: {machine.kernels}; {versions}"
 
 
 def _show_profiles(only: Sequence[str], config: BenchConfig, machine: MachineInfo, form: str) -> None:

@@ -11,6 +11,7 @@ from bebertlab.bench.data import (
     MAXIMUM_TOKENS,
     SENTENCES_BY_TOKENS,
     RepresentativeBatches,
+    generated_batches,
     generated_examples,
     generated_task,
     sentence_lengths,
@@ -112,3 +113,10 @@ def test_representative_batches_are_padded_like_the_epoch(steps: int) -> None:
 def test_as_many_steps_as_batches_are_the_epoch_itself() -> None:
     epoch = _widths(EpochSampler(seed=0, lengths=MANY_LENGTHS))
     assert _widths(RepresentativeBatches(seed=0, lengths=MANY_LENGTHS, warm_up=0, steps=50)) == epoch
+
+
+def test_batches_keep_the_order_of_sentences_and_are_padded_alone(config: BenchConfig) -> None:
+    first, second = generated_batches(LENGTHS, 2, config)
+    assert first.mask.sum(1).tolist() == [5, 3]
+    assert first.tokens.shape == (2, 5)
+    assert second.tokens.shape == (1, 9)

@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from bebertlab.bench.huggingface import HuggingFaceTraining
+from bebertlab.bench.data import generated_batches
+from bebertlab.bench.huggingface import (
+    HuggingFaceTraining,
+    model_inputs,
+    reference_model,
+    replace_linear_layers,
+    split_reference_model,
+)
 from bebertlab.bench.models import BenchConfig, full_precision
 from bebertlab.bench.training import equal_length_setup, sst2_length_setup
 
@@ -35,3 +44,28 @@ def test_batches_are_padded_to_the_given_length(config: BenchConfig) -> None:
     reference.train(3)
     assert shapes == [(4, 64)] * 3
     assert max(filled) < 1.0
+
+
+def test_split_reference_has_the_weights_of_the_whole_one_in_two_branches(config: BenchConfig) -> None:
+    whole, split = reference_model(config.architecture), split_reference_model(config.architecture).eval()
+    assert _matrix_elements(split) == _matrix_elements(whole)
+    (batch,) = generated_batches(np.array([5, 3]), 2, config)
+    assert split(**model_inputs(batch)).logits.shape == (2, 2)
+
+
+def _matrix_elements(model: nn.Module) -> int:
+    return sum(p.numel() for name, p in model.named_parameters() if "encoder" in name and p.ndim == 2)
+
+
+def test_every_linear_layer_of_the_encoder_is_replaced_and_no_other(config: BenchConfig) -> None:
+    model = reference_model(config.architecture)
+    replaced: list[nn.Linear] = []
+
+    def replacement(linear: nn.Linear) -> nn.Module:
+        replaced.append(linear)
+        return nn.Identity()
+
+    replace_linear_layers(model, replacement)
+    assert len(replaced) == 6 * config.architecture.layers
+    assert isinstance(model.get_submodule("classifier"), nn.Linear)
+    assert isinstance(model.get_submodule("bert.encoder.layer.1.output.dense"), nn.Identity)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import sleep
 
 import pytest
 
-from bebertlab.bench.measurement import Better, Ratio, Row, RowSpec, Timings, interleave, timed
+from bebertlab.bench import measurement
+from bebertlab.bench.measurement import Better, Ratio, Row, RowSpec, Timings, interleave, mean_seconds, timed
 
 
 def test_blocks_alternate_and_warm_up_is_not_recorded() -> None:
@@ -29,6 +31,19 @@ def test_ratio_of_timings_is_taken_within_each_repeat() -> None:
 
 def test_timed_returns_the_seconds_of_the_call() -> None:
     assert timed(lambda: sleep(0.01), "cpu") >= 0.01
+
+
+@pytest.mark.parametrize(("at_least", "calls"), [(0.0, 1), (0.005, 1), (0.025, 3)])
+def test_short_calls_are_repeated(at_least: float, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[float] = []
+
+    def timed(call: Callable[[], object], device: str) -> float:
+        call()
+        return 0.01
+
+    monkeypatch.setattr(measurement, "timed", timed)
+    assert mean_seconds(lambda: counted.append(0.01), "cpu", at_least=at_least) == pytest.approx(0.01)
+    assert len(counted) == calls
 
 
 @pytest.mark.parametrize(("values", "median"), [([1.0], 1.0), ([1.0, 3.0], 2.0), ([9.0, 1.0, 2.0], 2.0)])

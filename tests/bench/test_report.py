@@ -12,6 +12,7 @@ from bebertlab.bench.memory import ExtraTensors
 from bebertlab.bench.models import BenchConfig
 from bebertlab.bench.profile import StepPart, StepProfile
 from bebertlab.bench.report import machine_info, profile_report, rows_report
+from bebertlab.kernels.target import KernelTarget
 from bebertlab.processors import processors
 
 WITH_GOAL = RowSpec(name="a.goal", description="with a goal", better="lower", goal=1.3)
@@ -60,7 +61,8 @@ def test_profile_has_milliseconds_and_shares(config: BenchConfig) -> None:
 
 def test_machine_info_is_read_from_linux(config: BenchConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cpuinfo").write_text(
-        "model name\t: Fast CPU\nflags\t\t: fpu avx2 avx512_bf16 amx_bf16\n\nmodel name\t: Other\nflags\t\t: fpu\n"
+        "model name\t: Fast CPU\nflags\t\t: fpu avx2 avx512_bf16 amx_bf16 avx512_vpopcntdq\n\n"
+        "model name\t: Other\nflags\t\t: fpu\n"
     )
     (tmp_path / "meminfo").write_text("MemTotal:       8388608 kB\n")
     monkeypatch.setattr(report, "_CPUINFO", tmp_path / "cpuinfo")
@@ -68,7 +70,7 @@ def test_machine_info_is_read_from_linux(config: BenchConfig, tmp_path: Path, mo
     monkeypatch.setattr(report, "exact_products", lambda: True)
     machine = machine_info(evolve(config, threads=3))
     assert machine.processor == "Fast CPU"
-    assert machine.instructions == ("avx2", "avx512_bf16", "amx_bf16")
+    assert machine.instructions == ("avx2", "avx512_vpopcntdq", "avx512_bf16", "amx_bf16")
     assert machine.int8_gemm is True
     assert machine.memory_gibibytes == 8.0
     assert (machine.threads, machine.cores, machine.device, machine.gpu) == (3, processors().usable, "cpu", None)
@@ -83,3 +85,11 @@ def test_machine_info_works_without_files_of_linux(
     assert machine.processor
     assert machine.instructions == ()
     assert machine.memory_gibibytes is None
+
+
+def test_machine_info_says_how_bits_are_counted(config: BenchConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "kernels_available", lambda: False)
+    assert machine_info(config).kernels == "by torch, since llvmlite is not installed"
+    monkeypatch.setattr(report, "kernels_available", lambda: True)
+    monkeypatch.setattr(report, "kernel_target", lambda: KernelTarget("haswell", "", False, 4))
+    assert machine_info(config).kernels == "haswell, bits counted by bytes"

@@ -13,6 +13,7 @@ from bebertlab.bench.measurement import MissingRow, Ratio, Row, RowResult, RowSp
 from bebertlab.bench.memory import ExtraTensors
 from bebertlab.bench.models import BenchConfig
 from bebertlab.bench.profile import StepPart, StepProfile
+from bebertlab.bench.suite import RowGroup
 from bebertlab.cli.main import main
 
 SPEC = RowSpec(name="step.w1a8", description="quantized / full", better="lower", goal=1.3)
@@ -30,9 +31,11 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], BenchConf
     """Replaces the measurement by fixed results; the rows and the configuration of every call."""
     calls = []
 
-    def measure(specs: Sequence[RowSpec], config: BenchConfig, notify: Callable[[str], None]) -> Iterator[RowResult]:
+    def measure(
+        groups: Sequence[RowGroup], specs: Sequence[RowSpec], config: BenchConfig, notify: Callable[[str], None]
+    ) -> Iterator[RowResult]:
         calls.append(([spec.name for spec in specs], config))
-        notify("step.w1a8")
+        notify("step")
         yield Row(spec=SPEC, ratio=Ratio.of([1.2, 1.1, 1.5]), note="12 ms / 10 ms")
         yield Row(spec=RowSpec(name="a.bad", description="bad", better="higher", goal=2.0), ratio=Ratio.of([1.0]))
         yield MissingRow(spec=RowSpec(name="a.missing", description="", better="lower"), reason="needs a GPU")
@@ -54,7 +57,7 @@ def test_table_has_a_line_per_row(measured: list[tuple[list[str], BenchConfig]])
     assert "3 threads" in result.stdout
     assert "a.missing: needs a GPU" in result.stdout
     assert result.stderr.splitlines() == [
-        "measuring step.w1a8",
+        "measuring step",
         "  step.w1a8: 1.2",
         "  a.bad: 1",
         "  a.missing: not measured",
@@ -70,6 +73,34 @@ def test_stdout_is_json_alone(measured: list[tuple[list[str], BenchConfig]]) -> 
         ("bad", 1.0, 2.0, "higher", False),
     ]
     assert data["machine"]["device"] == "cpu"
+
+
+def test_inference_has_its_own_rows_and_defaults(measured: list[tuple[list[str], BenchConfig]]) -> None:
+    result = CliRunner().invoke(main, ["bench", "inference", "--only", "gemm", "--only", "start.cold"])
+    assert result.exit_code == 0, result.output
+    names, config = measured[0]
+    assert names[0] == "gemm.w1a1-32"
+    assert names[-1] == "start.cold"
+    assert config == BenchConfig(shape="base", threads=1)
+    assert "products of bits: " in result.stdout
+
+
+def test_inference_can_be_quick_and_smaller(measured: list[tuple[list[str], BenchConfig]]) -> None:
+    result = CliRunner().invoke(
+        main,
+        ["bench", "inference", "--shape", "minilm", "--quick", "--threads", "2", "--seed", "3", "--format", "json"],
+    )
+    assert json.loads(result.stdout)["machine"]["threads"] == 2
+    names, config = measured[0]
+    assert config == BenchConfig(shape="minilm", quick=True, threads=2, seed=3)
+    assert "fp32.bibert-128" in names
+    assert "file.bibert" not in names
+
+
+def test_rows_of_training_are_not_those_of_inference() -> None:
+    result = CliRunner().invoke(main, ["bench", "inference", "--only", "optimizer"])
+    assert result.exit_code == 2
+    assert "unknown row 'optimizer'" in result.stderr
 
 
 def test_rows_can_be_selected(measured: list[tuple[list[str], BenchConfig]]) -> None:
@@ -131,3 +162,13 @@ def test_rows_are_measured() -> None:
     assert {row["row"] for row in data["rows"]} >= {"step.w1a8", "distillation.two-stage"}
     assert all(0.0 < row["low"] <= row["ratio"] <= row["high"] for row in data["rows"])
     assert data["machine"]["threads"] == 1
+
+
+@pytest.mark.slow
+def test_rows_of_inference_are_measured() -> None:
+    arguments = ("--shape", "tiny", "--quick", "--format", "json", "--only", "fp32.bibert-32", "--only", "start")
+    result = CliRunner().invoke(main, ["bench", "inference", *arguments])
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)
+    assert {row["row"] for row in data["information"]} == {"fp32.bibert-32", "start.cold", "start.cached"}
+    assert all(0.0 < row["low"] <= row["ratio"] <= row["high"] for row in data["information"])

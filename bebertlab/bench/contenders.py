@@ -1,0 +1,52 @@
+"""Packed models and their rivals, built when they are first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bebertlab.bench.exported import ExportedModel
+from bebertlab.bench.huggingface import reference_model, split_reference_model
+from bebertlab.bench.models import BenchConfig, BenchScheme
+from bebertlab.bench.packed import load_packed, pack_scheme
+from bebertlab.bench.rivals import Predict, Rival
+
+
+class Contenders:
+    """What predicts the same batches; each is built once. Files are kept in a folder."""
+
+    def __init__(self, config: BenchConfig, folder: Path) -> None:
+        self._config, self._folder = config, folder
+        self._references: dict[bool, ExportedModel] = {}
+        self._predict: dict[str, Predict] = {}
+
+    def scheme(self, scheme: BenchScheme) -> str:
+        """The name of a packed model, to call `predict` with."""
+        return self._add(scheme.name, lambda: self._packed(scheme))
+
+    def rival(self, rival: Rival, *, split: bool = False) -> str:
+        """The name of a rival of the shape of the benchmark, or of the sizes of a split model of it."""
+        name = f"{rival.name}, split" if split else rival.name
+        return self._add(name, lambda: rival.build(self._reference(split)))
+
+    def predict(self, name: str) -> Predict:
+        """Computes the logits of a batch."""
+        return self._predict[name]
+
+    def _add(self, name: str, build: Callable[[], Predict]) -> str:
+        if name not in self._predict:
+            self._predict[name] = build()
+        return name
+
+    def _packed(self, scheme: BenchScheme) -> Predict:
+        folder = self._folder / scheme.name
+        pack_scheme(scheme, self._config, folder)
+        return load_packed(folder, self._config).logits
+
+    def _reference(self, split: bool) -> ExportedModel:
+        if split not in self._references:
+            build = split_reference_model if split else reference_model
+            folder = self._folder / ("split" if split else "reference")
+            folder.mkdir()
+            self._references[split] = ExportedModel(build(self._config.architecture), self._config, folder)
+        return self._references[split]

@@ -1,0 +1,100 @@
+"""Packed models on two threads: the members of an ensemble, and batches of a single model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bebertlab.bench.data import generated_batches, sentence_lengths
+from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, Timings, interleave, mean_seconds
+from bebertlab.bench.models import BIBERT, BenchConfig
+from bebertlab.bench.packed import load_packed, pack_scheme
+from bebertlab.interfaces.batch import Batch
+from bebertlab.packed.model import PackedModel
+from bebertlab.processors import processors
+
+_TOKENS = 128
+_BATCH_SIZE, _SENTENCES = 32, 64
+_BLOCK_SECONDS = 0.2
+
+MEMBERS = RowSpec(
+    name="threads.members",
+    description=f"two members on two threads / one member on one thread, packed BiBERT, a sentence of {_TOKENS} tokens",
+    better="lower",
+    goal=1.15,
+    goal_shape="base",
+)
+BATCHES = RowSpec(
+    name="threads.batches",
+    description=f"sentences/s on two threads / on one, packed BiBERT, batches of {_BATCH_SIZE} at lengths of SST-2",
+    better="higher",
+    goal=1.8,
+    goal_shape="base",
+)
+PARALLEL = (MEMBERS, BATCHES)
+_ONE, _TWO = "one thread", "two threads"
+
+
+def measure_parallel(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+    """Two threads call two models at once, or one call has two threads."""
+    if not BIBERT.installed(config):
+        yield from (MissingRow(spec=spec, reason=BIBERT.missing_reason) for spec in specs)
+        return
+    if processors().usable < 2:
+        yield from (MissingRow(spec=spec, reason="needs at least two cores") for spec in specs)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "packed"
+        pack_scheme(BIBERT, config, folder)
+        for spec in specs:
+            measure = _measure_members if spec is MEMBERS else _measure_batches
+            yield measure(folder, config)
+
+
+def _measure_members(folder: Path, config: BenchConfig) -> Row:
+    """Two models of the same weights are as much work as two of different ones, and share no memory."""
+    batches = generated_batches(np.array([_TOKENS], dtype=np.int64), 1, config)
+    first, second = (partial(_predict, load_packed(folder, config), batches) for _ in range(2))
+    with ThreadPoolExecutor(2) as pool:
+
+        def both() -> None:
+            futures = [pool.submit(first), pool.submit(second)]
+            for future in futures:
+                future.result()
+
+        timings = _interleave({_ONE: first, _TWO: both}, config)
+    note = f"{1000 * timings.median(_TWO):.3g} / {1000 * timings.median(_ONE):.3g} ms"
+    return Row(spec=MEMBERS, ratio=timings.ratio(_TWO, _ONE), note=note)
+
+
+def _measure_batches(folder: Path, config: BenchConfig) -> Row:
+    batches = generated_batches(sentence_lengths(_SENTENCES, config.seed), _BATCH_SIZE, config)
+    predict = partial(_predict, load_packed(folder, config), batches)
+    timings = _interleave({_ONE: partial(_with_threads, 1, predict), _TWO: partial(_with_threads, 2, predict)}, config)
+    note = " / ".join(f"{_SENTENCES / timings.median(name):.0f}" for name in (_TWO, _ONE))
+    return Row(spec=BATCHES, ratio=timings.ratio(_ONE, _TWO), note=f"{note} sentences/s")
+
+
+def _predict(model: PackedModel, batches: Sequence[Batch]) -> None:
+    for batch in batches:
+        model.logits(batch)
+
+
+def _with_threads(threads: int, call: Callable[[], None]) -> None:
+    previous = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        call()
+    finally:
+        torch.set_num_threads(previous)
+
+
+def _interleave(calls: Mapping[str, Callable[[], None]], config: BenchConfig) -> Timings:
+    blocks = {name: partial(mean_seconds, call, config.device, at_least=_BLOCK_SECONDS) for name, call in calls.items()}
+    return interleave(blocks, config.repeats)

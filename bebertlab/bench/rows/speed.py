@@ -1,0 +1,201 @@
+"""Time of predictions: packed models, other number formats and other programs, on the same sentences in one run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from bebertlab.bench.contenders import Contenders
+from bebertlab.bench.data import generated_batches, sentence_lengths
+from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, Timings, interleave, mean_seconds
+from bebertlab.bench.models import BIBERT, BIT, PACKED_SCHEMES, W1A4, W1A8, W2A8, BenchConfig, BenchScheme
+from bebertlab.bench.rivals import FP32, RIVALS, Predict, Rival
+from bebertlab.interfaces.batch import Batch
+
+_SENTENCES = 32  #: of a workload of batches
+_BLOCK_SECONDS = 0.1  #: of repeated calls, at least
+
+
+@frozen(kw_only=True)
+class Workload:
+    """Sentences that are predicted."""
+
+    name: str  #: in names of rows
+    description: str
+    tokens: int | None = None  #: of the only sentence; None: `_SENTENCES` of them as long as those of SST-2
+    batch_size: int = 1
+    quick: bool = True
+
+    def lengths(self, seed: int) -> NDArray[np.int64]:
+        """Tokens of each sentence, (N,)."""
+        return sentence_lengths(_SENTENCES, seed) if self.tokens is None else np.array([self.tokens], dtype=np.int64)
+
+    def figure(self, seconds: float) -> str:
+        """Seconds for all sentences as what one reads: a latency, or a throughput."""
+        return f"{1000 * seconds:.3g} ms" if self.tokens else f"{_SENTENCES / seconds:.0f} sentences/s"
+
+
+TOKENS_16, TOKENS_32, TOKENS_128 = (
+    Workload(name=str(tokens), description=f"one sentence of {tokens} tokens", tokens=tokens, quick=tokens != 16)
+    for tokens in (16, 32, 128)
+)
+BATCH_8, BATCH_32 = (
+    Workload(
+        name=f"batch{size}",
+        description=f"batches of {size} at lengths of SST-2",
+        batch_size=size,
+        quick=size == _SENTENCES,
+    )
+    for size in (8, _SENTENCES)
+)
+WORKLOADS = (TOKENS_16, TOKENS_32, TOKENS_128, BATCH_8, BATCH_32)
+
+_FP32_GOALS = {
+    (BIBERT.name, TOKENS_128.name): 22.0,
+    (BIBERT.name, TOKENS_32.name): 28.0,
+    (BIT.name, TOKENS_128.name): 14.0,
+    (BIBERT.name, BATCH_8.name): 20.0,
+    (BIBERT.name, BATCH_32.name): 20.0,
+}
+_INT8_GOALS = {
+    (BIBERT.name, TOKENS_128.name): 5.0,
+    (W1A4.name, TOKENS_128.name): 1.25,
+    (W1A8.name, TOKENS_128.name): 1.0,
+    (W2A8.name, TOKENS_128.name): 1.0,
+}
+
+
+@frozen(kw_only=True)
+class _SpeedRow:
+    """A row and what is compared for it: with fp32, or with the fastest int8 rival."""
+
+    spec: RowSpec
+    workload: Workload
+    contender: BenchScheme | Rival
+    int8: bool = False
+
+    @property
+    def split(self) -> bool:
+        """The rivals have the sizes of a split model too."""
+        return isinstance(self.contender, BenchScheme) and self.contender.split
+
+    def missing_reason(self, config: BenchConfig) -> str:
+        """Why it cannot be measured; empty if it can."""
+        if isinstance(self.contender, Rival):
+            return self.contender.missing_reason
+        if not self.contender.installed(config):
+            return self.contender.missing_reason
+        return "" if not self.int8 or _int8_rivals(config) else "no int8 rival is installed"
+
+
+def _rows(workload: Workload) -> Iterator[_SpeedRow]:
+    for scheme in PACKED_SCHEMES:
+        yield _SpeedRow(
+            spec=_spec(
+                f"fp32.{scheme.name}",
+                f"{FP32.description} / packed {scheme.description}",
+                workload,
+                _FP32_GOALS.get((scheme.name, workload.name)),
+            ),
+            workload=workload,
+            contender=scheme,
+        )
+        yield _SpeedRow(
+            spec=_spec(
+                f"int8.{scheme.name}",
+                f"fastest int8 rival{' of the split sizes' if scheme.split else ''} / packed {scheme.description}",
+                workload,
+                _INT8_GOALS.get((scheme.name, workload.name)),
+            ),
+            workload=workload,
+            contender=scheme,
+            int8=True,
+        )
+    for rival in RIVALS:
+        spec = _spec(f"rival.{rival.name}", f"{FP32.description} / {rival.description}", workload, quick=rival.quick)
+        yield _SpeedRow(spec=spec, workload=workload, contender=rival)
+
+
+def _spec(name: str, description: str, workload: Workload, goal: float | None = None, *, quick: bool = True) -> RowSpec:
+    return RowSpec(
+        name=f"{name}-{workload.name}",
+        description=f"{description}, {workload.description}",
+        better="higher",
+        goal=goal,
+        goal_shape="base",
+        quick=quick and workload.quick,
+    )
+
+
+_ROWS = tuple(row for workload in WORKLOADS for row in _rows(workload))
+SPEED = tuple(row.spec for row in _ROWS)
+
+
+def measure_speed(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+    """All that predict the same sentences take turns, so that their times are of the same minutes."""
+    chosen = [row for row in _ROWS if row.spec in specs]
+    measurable = []
+    for row in chosen:
+        if reason := row.missing_reason(config):
+            yield MissingRow(spec=row.spec, reason=reason)
+        else:
+            measurable.append(row)
+    with tempfile.TemporaryDirectory() as folder:
+        contenders = Contenders(config, Path(folder))
+        for workload in WORKLOADS:
+            if rows := [row for row in measurable if row.workload is workload]:
+                yield from _measure_workload(rows, workload, contenders, config)
+
+
+def _measure_workload(
+    rows: Sequence[_SpeedRow], workload: Workload, contenders: Contenders, config: BenchConfig
+) -> Iterator[Row]:
+    batches = generated_batches(workload.lengths(config.seed), workload.batch_size, config)
+    reference = contenders.rival(FP32)
+    names = {row.spec: _contender(row, contenders) for row in rows}
+    rivals = {row.split: _int8_contenders(contenders, config, split=row.split) for row in rows if row.int8}
+    every = dict.fromkeys((reference, *names.values(), *(name for each in rivals.values() for name in each)))
+    timings = interleave(_blocks([*every], batches, contenders, config), config.repeats)
+    for row in rows:
+        slow = min(rivals[row.split], key=timings.median) if row.int8 else reference
+        yield _row(row, timings, slow, names[row.spec])
+
+
+def _row(row: _SpeedRow, timings: Timings, slow: str, fast: str) -> Row:
+    figures = [row.workload.figure(timings.median(name)) for name in (slow, fast)]
+    note = f"{figures[0]}{f' ({slow})' if row.int8 else ''} / {figures[1]}"
+    if isinstance(row.contender, Rival) and row.contender.origin:
+        note += f"; {row.contender.origin}"
+    return Row(spec=row.spec, ratio=timings.ratio(slow, fast), note=note)
+
+
+def _contender(row: _SpeedRow, contenders: Contenders) -> str:
+    if isinstance(row.contender, Rival):
+        return contenders.rival(row.contender)
+    return contenders.scheme(row.contender)
+
+
+def _int8_rivals(config: BenchConfig) -> list[Rival]:
+    return [rival for rival in RIVALS if rival.int8 and not rival.missing_reason and (rival.quick or not config.quick)]
+
+
+def _int8_contenders(contenders: Contenders, config: BenchConfig, *, split: bool) -> list[str]:
+    return [contenders.rival(rival, split=split) for rival in _int8_rivals(config)]
+
+
+def _blocks(
+    names: Sequence[str], batches: Sequence[Batch], contenders: Contenders, config: BenchConfig
+) -> Mapping[str, Callable[[], float]]:
+    def predict_all(predict: Predict) -> None:
+        for batch in batches:
+            predict(batch)
+
+    at_least = _BLOCK_SECONDS / 2 if config.quick else _BLOCK_SECONDS
+    calls = {name: partial(predict_all, contenders.predict(name)) for name in names}
+    return {name: partial(mean_seconds, call, config.device, at_least=at_least) for name, call in calls.items()}
