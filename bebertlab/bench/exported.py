@@ -39,7 +39,7 @@ class ExportedModel:
         inputs = model_inputs(self._example)
         with _quiet():
             torch.onnx.export(
-                _Logits(self.module),
+                _Logits(self.module).eval(),  # its mode is set for all modules in the end
                 tuple(inputs.values()),
                 str(path),
                 input_names=[*inputs],

@@ -36,7 +36,6 @@ INFERENCE = (
     RowGroup(specs=speed.SPEED, measure=speed.measure_speed),
     RowGroup(specs=products.PRODUCTS, measure=products.measure_products),
     RowGroup(specs=parallel.PARALLEL, measure=parallel.measure_parallel),
-    RowGroup(specs=answers.MEMORY, measure=answers.measure_memory),
-    RowGroup(specs=answers.START, measure=answers.measure_start),
+    RowGroup(specs=answers.ANSWERS, measure=answers.measure_answers),
     RowGroup(specs=files.FILES, measure=files.measure_files),
 )

@@ -126,8 +126,8 @@ class TwoLinears(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The sum."""
-        first: Tensor = self.first(x)
-        return first + self.second(x)
+        total: Tensor = self.first(x) + self.second(x)
+        return total
 
 
 def split_reference_model(architecture: Architecture) -> nn.Module:

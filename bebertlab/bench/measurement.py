@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Literal
 
@@ -115,6 +116,13 @@ def interleave(blocks: Mapping[str, Callable[[], float]], repeats: int, *, warm_
             if repeat >= 0:
                 seconds[name].append(elapsed)
     return Timings(seconds={name: tuple(values) for name, values in seconds.items()})
+
+
+def repeated(
+    calls: Mapping[str, Callable[[], object]], device: str, *, at_least: float
+) -> Mapping[str, Callable[[], float]]:
+    """Blocks for `interleave`: each repeats its call for at least so many seconds and returns the mean."""
+    return {name: partial(mean_seconds, call, device, at_least=at_least) for name, call in calls.items()}
 
 
 def mean_seconds(call: Callable[[], object], device: str, *, at_least: float) -> float:

@@ -26,7 +26,8 @@ def build_trained(scheme: BenchScheme, config: BenchConfig) -> BertClassifier:
     """A model with random weights whose quantizers have seen a batch, in evaluation mode."""
     model = scheme.build(config).train()
     lengths = np.full(_CALIBRATION_SENTENCES, _CALIBRATION_TOKENS, dtype=np.int64)
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # of dropout
         for batch in generated_batches(lengths, _CALIBRATION_SENTENCES, config):
             model(batch)
     return model.eval()

@@ -60,7 +60,10 @@ def _bf16(model: ExportedModel) -> Predict:
 def _dynamic_int8(model: ExportedModel) -> Predict:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.ao and its quantized tensors are deprecated
-        return _predict_by(torch.ao.quantization.quantize_dynamic(model.module, {nn.Linear}, dtype=torch.qint8))
+        module: nn.Module = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
+            model.module, {nn.Linear}, dtype=torch.qint8
+        )
+    return _predict_by(module)
 
 
 def _static_int8(model: ExportedModel) -> Predict:

@@ -40,42 +40,40 @@ COLD, CACHED = (
     )
     for name, what, goal in (("cold", "kernels compiled", 5.0), ("cached", "kernels compiled by a process before", 1.0))
 )
-START = (COLD, CACHED)
+ANSWERS = (*MEMORY, COLD, CACHED)
 
 
-def measure_memory(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
-    """Every model in a process of its own, with kernels that were compiled before."""
-    for scheme, spec in zip(PACKED_SCHEMES, MEMORY, strict=True):
-        if spec not in specs:
-            continue
+def measure_answers(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
+    """The first process of a new cache folder compiles kernels; those after it read what was compiled."""
+    for scheme, memory in zip(PACKED_SCHEMES, MEMORY, strict=True):
+        chosen = [spec for spec in specs if spec is memory or (scheme is BIBERT and spec in (COLD, CACHED))]
         if not scheme.installed(config):
-            yield MissingRow(spec=spec, reason=scheme.missing_reason)
-            continue
-        file_bytes, answers = _answers(scheme, config, 1)
-        peak = answers[-1].peak_bytes
-        note = f"{format_size(peak)}, {format_size(file_bytes)} in the file"
-        yield Row(spec=spec, ratio=Ratio.of([(peak - file_bytes) / _MEBIBYTE]), note=note)
+            yield from (MissingRow(spec=spec, reason=scheme.missing_reason) for spec in chosen)
+        elif chosen:
+            yield from _measure_scheme(scheme, chosen, config)
 
 
-def measure_start(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
-    """The first process of a cache folder compiles; those after it read what was compiled."""
-    if not BIBERT.installed(config):
-        yield from (MissingRow(spec=spec, reason=BIBERT.missing_reason) for spec in specs)
-        return
-    colds, cached = [], []
-    for _ in range(1 if config.quick else config.repeats // 2):
-        first, *others = _answers(BIBERT, config, 1)[1]
-        colds.append(first.seconds)
-        cached += [answer.seconds for answer in others]
-    for spec in specs:
-        seconds = colds if spec is COLD else cached
-        yield Row(spec=spec, ratio=Ratio.of(seconds), note=f"median of {len(seconds)}: {median(seconds):.2f} s")
-
-
-def _answers(scheme: BenchScheme, config: BenchConfig, cached: int) -> tuple[int, list[FirstAnswer]]:
-    """Bytes of the file, and the answers of processes one after the other, which share a new cache of kernels."""
+def _measure_scheme(scheme: BenchScheme, specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[Row]:
+    repeats = 1 if config.quick or not {COLD, CACHED} & set(specs) else config.repeats // 2
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "packed"
-        report = pack_scheme(scheme, config, folder)
-        arguments = [(folder, config, Path(name) / "cache")] * (1 + cached)
-        return report.file, in_processes(first_answer, arguments, at_once=1)
+        file_bytes = pack_scheme(scheme, config, folder).file
+        caches = [Path(name) / f"cache-{repeat}" for repeat in range(repeats) for _ in ("cold", "cached")]
+        answers = in_processes(first_answer, [(folder, config, cache) for cache in caches], at_once=1)
+    cold, cached = answers[::2], answers[1::2]
+    for spec in specs:
+        if spec in (COLD, CACHED):
+            yield _start_row(spec, cold if spec is COLD else cached)
+        else:
+            yield _memory_row(spec, cached, file_bytes)
+
+
+def _start_row(spec: RowSpec, answers: Sequence[FirstAnswer]) -> Row:
+    seconds = [answer.seconds for answer in answers]
+    return Row(spec=spec, ratio=Ratio.of(seconds), note=f"processes: {len(seconds)}")
+
+
+def _memory_row(spec: RowSpec, answers: Sequence[FirstAnswer], file_bytes: int) -> Row:
+    peaks = [answer.peak_bytes for answer in answers]
+    note = f"{format_size(round(median(peaks)))}, {format_size(file_bytes)} in the file"
+    return Row(spec=spec, ratio=Ratio.of([(peak - file_bytes) / _MEBIBYTE for peak in peaks]), note=note)

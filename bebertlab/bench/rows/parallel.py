@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from bebertlab.bench.data import generated_batches, sentence_lengths
-from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, Timings, interleave, mean_seconds
+from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, Timings, interleave, repeated
 from bebertlab.bench.models import BIBERT, BenchConfig
 from bebertlab.bench.packed import load_packed, pack_scheme
 from bebertlab.interfaces.batch import Batch
@@ -96,5 +96,4 @@ def _with_threads(threads: int, call: Callable[[], None]) -> None:
 
 
 def _interleave(calls: Mapping[str, Callable[[], None]], config: BenchConfig) -> Timings:
-    blocks = {name: partial(mean_seconds, call, config.device, at_least=_BLOCK_SECONDS) for name, call in calls.items()}
-    return interleave(blocks, config.repeats)
+    return interleave(repeated(calls, config.device, at_least=_BLOCK_SECONDS), config.repeats)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from attrs import frozen
 
 from bebertlab.bench.int8 import Int8Product
-from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, interleave, mean_seconds
+from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, interleave, repeated
 from bebertlab.bench.models import BenchConfig
 from bebertlab.inference.integers import exact_products
 from bebertlab.kernels.layout import WeightTiles
@@ -56,7 +56,7 @@ PRODUCTS = tuple(row.spec for row in _ROWS)
 
 
 def measure_products(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
-    """Both sides of a row take turns; inputs are packed beforehand, as a kernel before the product does it."""
+    """Both sides of a row alternate; inputs are packed beforehand, as a kernel before the product does it."""
     for row in _ROWS:
         if row.spec not in specs:
             continue
@@ -74,9 +74,11 @@ def _measure(row: _ProductRow, config: BenchConfig) -> Row:
     weight = torch.from_numpy(generator.standard_normal((rows, columns), dtype=np.float32))
     product = Int8Product(weight, torch.zeros(rows))
     levels = torch.from_numpy(generator.integers(0, 256, (row.tokens, columns), dtype=np.uint8))
-    calls = {"int8": partial(product, levels), "bits": partial(linear, inputs, 1.0)}
-    blocks = {name: partial(mean_seconds, call, config.device, at_least=_BLOCK_SECONDS) for name, call in calls.items()}
-    timings = interleave(blocks, config.repeats)
+    calls: dict[str, Callable[[], object]] = {
+        "int8": partial(product, levels),
+        "bits": partial(linear, inputs, 1.0),
+    }
+    timings = interleave(repeated(calls, config.device, at_least=_BLOCK_SECONDS), config.repeats)
     operations = 2 * row.tokens * rows * columns
     rates = " / ".join(f"{operations / timings.median(name) / 1e9:.3g}" for name in calls)
     note = f"{row.tokens}x{rows}x{columns}: {rates} Gop/s; {linear.kernels.target.description}"

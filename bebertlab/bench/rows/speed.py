@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from bebertlab.bench.contenders import Contenders
 from bebertlab.bench.data import generated_batches, sentence_lengths
-from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, Timings, interleave, mean_seconds
+from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, Timings, interleave, repeated
 from bebertlab.bench.models import BIBERT, BIT, PACKED_SCHEMES, W1A4, W1A8, W2A8, BenchConfig, BenchScheme
 from bebertlab.bench.rivals import FP32, RIVALS, Predict, Rival
 from bebertlab.interfaces.batch import Batch
 
-_SENTENCES = 32  #: of a workload of batches
 _BLOCK_SECONDS = 0.1  #: of repeated calls, at least
 
 
@@ -28,17 +27,20 @@ class Workload:
 
     name: str  #: in names of rows
     description: str
-    tokens: int | None = None  #: of the only sentence; None: `_SENTENCES` of them as long as those of SST-2
+    tokens: int | None = None  #: of the only sentence; None: they are as long as those of SST-2
+    sentences: int = 1
     batch_size: int = 1
     quick: bool = True
 
     def lengths(self, seed: int) -> NDArray[np.int64]:
         """Tokens of each sentence, (N,)."""
-        return sentence_lengths(_SENTENCES, seed) if self.tokens is None else np.array([self.tokens], dtype=np.int64)
+        return (
+            sentence_lengths(self.sentences, seed) if self.tokens is None else np.array([self.tokens], dtype=np.int64)
+        )
 
     def figure(self, seconds: float) -> str:
         """Seconds for all sentences as what one reads: a latency, or a throughput."""
-        return f"{1000 * seconds:.3g} ms" if self.tokens else f"{_SENTENCES / seconds:.0f} sentences/s"
+        return f"{1000 * seconds:.3g} ms" if self.tokens else f"{self.sentences / seconds:.3g} sentences/s"
 
 
 TOKENS_16, TOKENS_32, TOKENS_128 = (
@@ -47,12 +49,13 @@ TOKENS_16, TOKENS_32, TOKENS_128 = (
 )
 BATCH_8, BATCH_32 = (
     Workload(
-        name=f"batch{size}",
-        description=f"batches of {size} at lengths of SST-2",
-        batch_size=size,
-        quick=size == _SENTENCES,
+        name=f"batch{batch_size}",
+        description=f"batches of {batch_size} at lengths of SST-2",
+        sentences=sentences,
+        batch_size=batch_size,
+        quick=batch_size == 8,
     )
-    for size in (8, _SENTENCES)
+    for batch_size, sentences in ((8, 16), (32, 32))
 )
 WORKLOADS = (TOKENS_16, TOKENS_32, TOKENS_128, BATCH_8, BATCH_32)
 
@@ -138,7 +141,7 @@ SPEED = tuple(row.spec for row in _ROWS)
 
 
 def measure_speed(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
-    """All that predict the same sentences take turns, so that their times are of the same minutes."""
+    """Everything that predicts the same sentences is timed alternately, under the same load."""
     chosen = [row for row in _ROWS if row.spec in specs]
     measurable = []
     for row in chosen:
@@ -161,7 +164,9 @@ def _measure_workload(
     names = {row.spec: _contender(row, contenders) for row in rows}
     rivals = {row.split: _int8_contenders(contenders, config, split=row.split) for row in rows if row.int8}
     every = dict.fromkeys((reference, *names.values(), *(name for each in rivals.values() for name in each)))
-    timings = interleave(_blocks([*every], batches, contenders, config), config.repeats)
+    calls = {name: partial(_predict_all, contenders.predict(name), batches) for name in every}
+    at_least = _BLOCK_SECONDS / 2 if config.quick else _BLOCK_SECONDS
+    timings = interleave(repeated(calls, config.device, at_least=at_least), config.repeats)
     for row in rows:
         slow = min(rivals[row.split], key=timings.median) if row.int8 else reference
         yield _row(row, timings, slow, names[row.spec])
@@ -189,13 +194,6 @@ def _int8_contenders(contenders: Contenders, config: BenchConfig, *, split: bool
     return [contenders.rival(rival, split=split) for rival in _int8_rivals(config)]
 
 
-def _blocks(
-    names: Sequence[str], batches: Sequence[Batch], contenders: Contenders, config: BenchConfig
-) -> Mapping[str, Callable[[], float]]:
-    def predict_all(predict: Predict) -> None:
-        for batch in batches:
-            predict(batch)
-
-    at_least = _BLOCK_SECONDS / 2 if config.quick else _BLOCK_SECONDS
-    calls = {name: partial(predict_all, contenders.predict(name)) for name in names}
-    return {name: partial(mean_seconds, call, config.device, at_least=at_least) for name, call in calls.items()}
+def _predict_all(predict: Predict, batches: Sequence[Batch]) -> None:
+    for batch in batches:
+        predict(batch)

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from bebertlab.bench.answers import FirstAnswer
 from bebertlab.bench.measurement import Row
 from bebertlab.bench.models import BenchConfig
 from bebertlab.bench.rows import answers
-from bebertlab.bench.rows.answers import CACHED, COLD, MEMORY, START, measure_memory, measure_start
+from bebertlab.bench.rows.answers import CACHED, COLD, MEMORY, measure_answers
 
 MEBIBYTE = 2**20
 
@@ -35,16 +36,26 @@ def caches(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return used
 
 
-def test_memory_is_that_of_cached_kernels_without_the_file(config: BenchConfig, caches: list[Path]) -> None:
-    (row,) = measure_memory(MEMORY[:1], config)
-    assert isinstance(row, Row)
-    assert row.spec.name == "memory.bibert"
-    assert 49.0 < row.ratio.median < 50.0
-    assert row.note.startswith("50.0 MiB, ")
-
-
-def test_first_process_of_a_cache_is_cold(config: BenchConfig, caches: list[Path]) -> None:
-    rows = {row.spec: row for row in measure_start(START, config) if isinstance(row, Row)}
+def test_first_process_of_a_cache_is_cold_and_the_next_is_measured_for_memory(
+    config: BenchConfig, caches: list[Path]
+) -> None:
+    rows = {row.spec: row for row in measure_answers([MEMORY[0], COLD, CACHED], config) if isinstance(row, Row)}
     assert rows[COLD].ratio.median == 4.0
     assert rows[CACHED].ratio.median == 0.5
+    assert MEMORY[0].name == "memory.bibert"
+    assert 49.0 < rows[MEMORY[0]].ratio.median < 50.0
+    assert rows[MEMORY[0]].note.startswith("50.0 MiB, ")
     assert len(caches) == 2
+
+
+def test_starts_are_repeated_with_new_caches(config: BenchConfig, caches: list[Path]) -> None:
+    (row,) = measure_answers([COLD], evolve(config, quick=False))
+    assert isinstance(row, Row)
+    assert row.note == "processes: 3"
+    assert len(set(caches)) == 3
+    assert len(caches) == 6
+
+
+def test_memory_is_measured_for_each_scheme(config: BenchConfig, caches: list[Path]) -> None:
+    (row,) = measure_answers([MEMORY[-1]], config)
+    assert row.spec.name == "memory.w2a8"
