@@ -39,14 +39,14 @@ class ExportedModel:
         inputs = model_inputs(self._example)
         with _quiet():
             torch.onnx.export(
-                _Logits(self.module).eval(),  # its mode is set for all modules in the end
+                _Logits(self.module).eval(),  # the exporter leaves all modules in the mode of the outer one
                 tuple(inputs.values()),
                 str(path),
                 input_names=[*inputs],
                 output_names=["logits"],
                 dynamic_axes={name: {0: "sentences", 1: "tokens"} for name in inputs},
                 opset_version=_OPSET,
-                dynamo=False,  # the other exporter keeps what a mask of ones is simplified to
+                dynamo=False,  # the exporter of torch.export gave other logits, as measured
             )
         return path
 
