@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bebertlab.bench.exported import ExportedModel
@@ -10,6 +10,8 @@ from bebertlab.bench.huggingface import reference_model, split_reference_model
 from bebertlab.bench.models import BenchConfig, BenchScheme
 from bebertlab.bench.packed import load_packed, pack_scheme
 from bebertlab.bench.rivals import Predict, Rival
+from bebertlab.packed.model import PackedModel
+from bebertlab.packed.products import Choice
 
 
 class Contenders:
@@ -19,10 +21,17 @@ class Contenders:
         self._config, self._folder = config, folder
         self._references: dict[bool, ExportedModel] = {}
         self._predict: dict[str, Predict] = {}
+        self._models: dict[str, PackedModel] = {}
 
     def scheme(self, scheme: BenchScheme) -> str:
         """The name of a packed model, to call `predict` with."""
         return self._add(scheme.name, lambda: self._packed(scheme))
+
+    def choices(self, scheme: BenchScheme) -> Mapping[str, Choice]:
+        """How the parts of a packed model are computed and why, by module path."""
+        self.scheme(scheme)
+        (choices,) = self._models[scheme.name].choices
+        return choices
 
     def rival(self, rival: Rival, *, split: bool = False) -> str:
         """The name of a rival of the shape of the benchmark, or of the sizes of a split model of it."""
@@ -41,7 +50,8 @@ class Contenders:
     def _packed(self, scheme: BenchScheme) -> Predict:
         folder = self._folder / scheme.name
         pack_scheme(scheme, self._config, folder)
-        return load_packed(folder, self._config).logits
+        self._models[scheme.name] = load_packed(folder, self._config)
+        return self._models[scheme.name].logits
 
     def _reference(self, split: bool) -> ExportedModel:
         if split not in self._references:

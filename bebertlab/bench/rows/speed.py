@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 
 from bebertlab.bench.contenders import Contenders
 from bebertlab.bench.data import generated_batches, sentence_lengths
-from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, Timings, interleave, repeated
+from bebertlab.bench.measurement import MissingRow, Ratio, Row, RowResult, RowSpec, Timings, interleave, repeated
 from bebertlab.bench.models import BIBERT, BIT, PACKED_SCHEMES, W1A4, W1A8, W2A8, BenchConfig, BenchScheme
 from bebertlab.bench.rivals import FP32, RIVALS, Predict, Rival
+from bebertlab.interfaces.architecture import LINEAR_SITES
 from bebertlab.interfaces.batch import Batch
+from bebertlab.model.spec import quantizable_modules
+from bebertlab.packed.products import Choice
 
 _BLOCK_SECONDS = 0.1  #: of repeated calls, at least
 
@@ -137,7 +141,15 @@ def _spec(name: str, description: str, workload: Workload, goal: float | None = 
 
 
 _ROWS = tuple(row for workload in WORKLOADS for row in _rows(workload))
-SPEED = tuple(row.spec for row in _ROWS)
+KERNELS = tuple(
+    RowSpec(
+        name=f"kernels.{scheme.name}",
+        description=f"share of the linear layers of packed {scheme.description} that are computed from packed bits",
+        better="higher",
+    )
+    for scheme in PACKED_SCHEMES
+)
+SPEED = (*(row.spec for row in _ROWS), *KERNELS)
 
 
 def measure_speed(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
@@ -154,6 +166,35 @@ def measure_speed(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[Row
         for workload in WORKLOADS:
             if rows := [row for row in measurable if row.workload is workload]:
                 yield from _measure_workload(rows, workload, contenders, config)
+        yield from _kernel_rows(specs, contenders, config)
+
+
+def _kernel_rows(specs: Sequence[RowSpec], contenders: Contenders, config: BenchConfig) -> Iterator[RowResult]:
+    for spec, scheme in zip(KERNELS, PACKED_SCHEMES, strict=True):
+        if spec not in specs:
+            continue
+        if scheme.installed(config):
+            choices = contenders.choices(scheme)
+            yield Row(spec=spec, ratio=Ratio.of([_packed_share(choices, config)]), note=_reasons(choices))
+        else:
+            yield MissingRow(spec=spec, reason=scheme.missing_reason)
+
+
+def _packed_share(choices: Mapping[str, Choice], config: BenchConfig) -> float:
+    """Layers in one call of generated code have no choices of their own."""
+    linears = [path for path, site in quantizable_modules(config.architecture).items() if site in LINEAR_SITES]
+    generated = [path for path in linears if path not in choices or choices[path].product == "planes"]
+    return len(generated) / len(linears)
+
+
+def _reasons(choices: Mapping[str, Choice]) -> str:
+    """Each product with the number of parts that it computes, and why.
+
+    >>> _reasons({"a": Choice("planes", "faster"), "b": Choice("planes", "faster")})
+    '2 planes: faster'
+    """
+    counts = Counter(choices.values())
+    return "; ".join(f"{count} {choice.product}: {choice.reason}" for choice, count in counts.items())
 
 
 def _measure_workload(

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from bebertlab.bench.measurement import MissingRow, Row, RowSpec
-from bebertlab.bench.models import BenchConfig
+from bebertlab.bench.models import BIBERT, W1A4, BenchConfig
 from bebertlab.bench.rivals import ONNX_FP32, RIVALS
 from bebertlab.bench.rows import speed
 from bebertlab.bench.rows.speed import BATCH_8, SPEED, TOKENS_128, WORKLOADS, measure_speed
@@ -71,3 +71,12 @@ def test_all_batches_are_predicted(config: BenchConfig) -> None:
     assert isinstance(row, Row)
     assert row.ratio.low > 0.0
     assert row.note.count("sentences/s") == 2
+
+
+def test_kernels_are_named_with_the_reason(config: BenchConfig) -> None:
+    names = [f"kernels.{scheme.name}" for scheme in (BIBERT, W1A4)]
+    signs, planes = (row for row in measure_speed(_specs(*names), config) if isinstance(row, Row))
+    assert "signs: inputs, weights and products of attention are signs" in signs.note
+    assert signs.ratio.median >= 12 / 13  # all but the pooler, at least
+    assert "1 modules: " in planes.note
+    assert 0.0 <= planes.ratio.median <= 1.0
