@@ -13,7 +13,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from bebertlab.config.codec import OptionsCodec
+from bebertlab.config.plugin_codec import plugin_codec
 from bebertlab.data.examples import Examples
 from bebertlab.data.tokenizer import ModelTokenizer, check_segments, check_vocabulary, has_tokenizer, read_tokenizer
 from bebertlab.data.tokenizer_file import TOKENIZER_FILE
@@ -32,7 +32,6 @@ from bebertlab.packed.model import PackedModel
 from bebertlab.packed.read import read_packed
 from bebertlab.packed.write import is_packed
 from bebertlab.pipeline.plan import ComputeSettings
-from bebertlab.registry.manager import load_plugins
 from bebertlab.store.store import Store
 from bebertlab.store.why import INPUTS
 
@@ -170,7 +169,7 @@ def load_model(
         UserError: the folder is of a stage without a model, such as `merge`; a file is damaged; a text may have several
             of the model's classes; two classes have the same name; a plugin cannot be loaded.
     """
-    return read_classifier(Path(expand_home(os.fspath(folder))), _codec(plugins), device=device)
+    return read_classifier(Path(expand_home(os.fspath(folder))), plugin_codec(plugins), device=device)
 
 
 def read_classifier(folder: Path, codec: Codec, *, device: str = "cpu") -> TextClassifier:
@@ -215,16 +214,6 @@ def _read_trained(folder: Path, codec: Codec, device: str) -> TextClassifier:
         model=model,
         tokenizer=tokenizer,
     )
-
-
-def _codec(plugins: Iterable[str | os.PathLike[str]]) -> OptionsCodec:
-    if isinstance(plugins, str | os.PathLike):
-        raise UserError(f"plugins is {os.fspath(plugins)!r}; expected a list of files, even for one")
-    loaded = load_plugins([Path(expand_home(os.fspath(file))) for file in plugins])
-    for failure in loaded.failures:
-        if failure.source.file is not None:
-            raise UserError(str(failure))
-    return OptionsCodec(loaded.registry)
 
 
 def _check_folder(folder: Path) -> None:

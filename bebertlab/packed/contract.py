@@ -102,6 +102,15 @@ class PackedConfig:
     plugins: Mapping[str, str] = field(factory=dict)  #: versions of the plugins whose parts the model has
 
 
+@frozen(kw_only=True, eq=False)
+class PackedContents:
+    """What config.json and the file of tensors say, as it is written and read."""
+
+    config: PackedConfig
+    section: Mapping[str, Any]  #: `config` as plain data, of which the file of tensors has the hash
+    arrays: Mapping[str, Array]  #: by name in the file
+
+
 def metadata(section: Mapping[str, Any], tensors: Mapping[str, Array], producer: str) -> dict[str, str]:
     """The metadata of a file."""
     return {

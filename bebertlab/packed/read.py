@@ -40,6 +40,7 @@ from bebertlab.packed.contract import (
     STEP,
     MemberConfig,
     PackedConfig,
+    PackedContents,
     Score,
     WeightCodes,
     member_prefix,
@@ -82,6 +83,7 @@ class PackedFile:
     full_precision: Mapping[str, str]  #: names of matrices that are not packed, and why
     parts: Mapping[str, int]  #: bytes of tensors by part, named as in `ModelSize`
     file_bytes: int  #: of the file of tensors
+    contents: PackedContents  #: as they are in the files
 
 
 def read_packed(folder: Path, codec: Codec) -> PackedFile:
@@ -124,6 +126,7 @@ def read_packed(folder: Path, codec: Codec) -> PackedFile:
             [branch_sites(member.architecture, member.spec) for member in members],
         ),
         file_bytes=container.size,
+        contents=PackedContents(config=packed, section=section, arrays=container.tensors),
     )
 
 

@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 
 from bebertlab import __version__
 from bebertlab.accounting.size import branch_sites
-from bebertlab.data.tokenizer import ModelTokenizer, check_vocabulary, set_maximum_tokens
+from bebertlab.data.tokenizer import TOKENIZER_FILES, ModelTokenizer, check_vocabulary
 from bebertlab.errors import SetupError, UserError
 from bebertlab.files import read_json
 from bebertlab.formats import PACKED_MODEL
@@ -33,13 +33,20 @@ from bebertlab.packed.contract import (
     SECTION,
     MemberConfig,
     PackedConfig,
+    PackedContents,
     Score,
     metadata,
     vocabulary_hash,
 )
 from bebertlab.packed.tensors import StoredTensors, model_tensors, shared_tensors, stored_parts
+from bebertlab.packed.tokenizer import write_tokenizer
 
 PRODUCER = f"bebertlab {__version__}"
+#: where transformers is to find the weights. Without the key, its BERT classes would find no weight that they know in
+#: the file, draw all of them at random and only warn; with it they raise an error that shows this text.
+NO_OTHER_LOADER = (
+    "packed weights; import bebertlab.hub and load them by AutoModelForSequenceClassification.from_pretrained"
+)
 
 
 @frozen(kw_only=True, eq=False)
@@ -101,21 +108,12 @@ def write_packed(
     sizes = packed_sizes(source)
     stored = shared_tensors([model_tensors(model.eval(), sizes.positions) for model in source.models])
     config = _config(source, stored, sizes.positions)
-    section = codec.dump(config)
-    try:
-        with _renamed(folder) as temporary:
-            header = metadata(section, stored.arrays, PRODUCER)
-            file_bytes = write_container(stored.arrays, header, temporary / TENSORS)
-            _write_json(_configuration(source, sizes) | {SECTION: section}, temporary / CONFIGURATION)
-            source.tokenizer.save_pretrained(temporary)
-            set_maximum_tokens(temporary, sizes.positions)
-            card = card_text(config, source.classes, file_bytes, folder.absolute().name)
-            (temporary / CARD).write_text(card, encoding="utf-8")
-            if check is not None:
-                check(temporary)
-            other = sum(path.stat().st_size for path in temporary.iterdir()) - file_bytes
-    except OSError as error:
-        raise SetupError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    contents = PackedContents(config=config, section=codec.dump(config), arrays=stored.arrays)
+    with _write_errors(folder), _renamed(folder) as temporary:
+        file_bytes = _write_files(contents, source.classes, source.tokenizer, temporary, folder.absolute().name)
+        if check is not None:
+            check(temporary)
+        other = sum(path.stat().st_size for path in temporary.iterdir()) - file_bytes
     parts = stored_parts(stored, [branch_sites(model.architecture, model.spec) for model in source.models])
     return PackReport(
         parts=parts,
@@ -124,6 +122,45 @@ def write_packed(
         full_precision=stored.full_precision,
         positions=source.models[0].architecture.positions - sizes.positions,
     )
+
+
+def write_again(contents: PackedContents, classes: Sequence[str], tokenizer: ModelTokenizer, folder: Path) -> None:
+    """Write what was read from a packed model to a folder; its file of tensors is the same to the byte.
+
+    As transformers does, files that are there already are replaced and others are left as they are, but those of
+    another tokenizer are removed, since together they would be a third one.
+
+    Args:
+        contents: from `read_packed`
+        classes: names of the outputs; empty: they are numbered, or it is a regression
+        tokenizer: from `read_packed`
+        folder: to write to; it is created if it is missing
+
+    Raises:
+        SetupError: the folder cannot be written.
+        UserError: there are more or fewer classes than outputs.
+    """
+    name = folder.absolute().name
+    with _write_errors(folder), _temporary(folder) as temporary:
+        _write_files(contents, classes, tokenizer, temporary, name)
+        folder.mkdir(exist_ok=True)
+        names = {path.name for path in temporary.iterdir()}
+        for other in {*TOKENIZER_FILES} - names:
+            (folder / other).unlink(missing_ok=True)
+        for written in sorted(names):
+            os.replace(temporary / written, folder / written)
+
+
+def packed_configuration(config: PackedConfig, classes: Sequence[str]) -> dict[str, Any]:
+    """config.json without the section, as transformers expects it; the sizes are those of the first member.
+
+    Raises:
+        UserError: there are more or fewer classes than outputs, and not none.
+    """
+    sizes = config.members[0].architecture
+    problem = "regression" if sizes.classes == 1 else "single_label_classification"
+    own = {"model_type": PACKED_MODEL_TYPE, "architectures": [ARCHITECTURE], "problem_type": problem}
+    return configuration(sizes, classes) | own | {"transformers_weights": NO_OTHER_LOADER}
 
 
 def check_target(folder: Path, *, force: bool) -> None:
@@ -193,11 +230,17 @@ def _config(source: PackSource, stored: StoredTensors, positions: int) -> Packed
     )
 
 
-def _configuration(source: PackSource, sizes: Architecture) -> dict[str, Any]:
-    """config.json without the section, as transformers expects it; the sizes are those of the first member."""
-    problem = "regression" if sizes.classes == 1 else "single_label_classification"
-    own = {"model_type": PACKED_MODEL_TYPE, "architectures": [ARCHITECTURE], "problem_type": problem}
-    return configuration(sizes, source.classes) | own
+def _write_files(
+    contents: PackedContents, classes: Sequence[str], tokenizer: ModelTokenizer, folder: Path, name: str
+) -> int:
+    """Write all files to a folder, which will have a name, and return the bytes of the file of tensors."""
+    config = contents.config
+    header = metadata(contents.section, contents.arrays, config.producer)
+    file_bytes = write_container(contents.arrays, header, folder / TENSORS)
+    _write_json(packed_configuration(config, classes) | {SECTION: contents.section}, folder / CONFIGURATION)
+    write_tokenizer(tokenizer, folder, config.members[0].architecture.positions)
+    (folder / CARD).write_text(card_text(config, classes, file_bytes, name), encoding="utf-8")
+    return file_bytes
 
 
 def _write_json(data: Mapping[str, Any], path: Path) -> None:
@@ -205,12 +248,17 @@ def _write_json(data: Mapping[str, Any], path: Path) -> None:
 
 
 @contextmanager
+def _write_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SetupError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
 def _renamed(folder: Path) -> Iterator[Path]:
     """A new folder next to another one, whose place it takes in the end; removed if that is not reached."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
-    temporary.mkdir()
-    try:
+    with _temporary(folder) as temporary:
         yield temporary
         if folder.exists():
             previous = temporary.with_suffix(".old")
@@ -219,5 +267,15 @@ def _renamed(folder: Path) -> Iterator[Path]:
             shutil.rmtree(previous)
         else:
             os.replace(temporary, folder)
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    """A new folder next to another one, removed in the end."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
+    temporary.mkdir()
+    try:
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

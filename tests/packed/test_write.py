@@ -18,7 +18,7 @@ from bebertlab.model.bert import BertClassifier, meta_model
 from bebertlab.model.folder import CONFIGURATION, TENSORS
 from bebertlab.model.spec import quantizable_modules
 from bebertlab.packed.read import read_packed
-from bebertlab.packed.write import PackSource, write_packed
+from bebertlab.packed.write import PackSource, write_again, write_packed
 from bebertlab.testing.tiny import tiny_tokenizer
 from bebertlab_bebert.merging import MeanProbabilityOptions
 
@@ -169,3 +169,43 @@ def _distinct(sizes: Architecture, spec: QuantSpec, index: int) -> BertClassifie
             values = torch.linspace(-1, 1, parameter.numel()).view(parameter.shape)
             parameter.copy_(values.roll(7 * index + number) * (index + 1))
     return model
+
+
+def test_what_was_read_is_written_again_with_the_same_bytes(packed: Path, codec: OptionsCodec, tmp_path: Path) -> None:
+    file = read_packed(packed, codec)
+    write_again(file.contents, file.classes, file.tokenizer, tmp_path / "deep/again")
+    for written in (tmp_path / "deep/again").iterdir():
+        same = (
+            written.read_text().replace("again", "packed")
+            if written.name == "README.md"
+            else written.read_text("latin1")
+        )
+        assert same == (packed / written.name).read_text("latin1")
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["again"]
+
+
+def test_writing_again_leaves_other_files_and_removes_another_tokenizer(
+    packed: Path, codec: OptionsCodec, tmp_path: Path
+) -> None:
+    file = read_packed(packed, codec)
+    for name in ("notes.txt", "vocab.txt", "tokenizer.json"):
+        (tmp_path / "there").mkdir(exist_ok=True)
+        (tmp_path / "there" / name).write_text("mine")
+    write_again(file.contents, ("no", "yes"), file.tokenizer, tmp_path / "there")
+    names = {path.name for path in (tmp_path / "there").iterdir()}
+    assert names == {*(path.name for path in packed.iterdir()), "notes.txt"}
+    assert (tmp_path / "there/notes.txt").read_text() == "mine"
+    assert read_packed(tmp_path / "there", codec).classes == ("no", "yes")
+
+
+def test_writing_again_checks_the_classes_first(packed: Path, codec: OptionsCodec, tmp_path: Path) -> None:
+    file = read_packed(packed, codec)
+    with pytest.raises(UserError, match="2 outputs, but 3 classes"):
+        write_again(file.contents, ("a", "b", "c"), file.tokenizer, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_the_configuration_names_no_file_of_weights_that_another_loader_would_read(packed: Path) -> None:
+    weights = json.loads((packed / CONFIGURATION).read_text())["transformers_weights"]
+    assert "import bebertlab.hub" in weights
+    assert not (packed / weights).exists()
