@@ -115,7 +115,16 @@ model = bebertlab.load_model("{folder}")
 model.predict(["a text", "another one"])
 ```
 
-or `bebertlab predict {folder} texts.txt` on the command line. With transformers, `import bebertlab.hub` first; then
-`AutoModelForSequenceClassification.from_pretrained("{folder}")`. Without that import transformers refuses the model:
-it cannot compute with bit planes.
+or `bebertlab predict {folder} texts.txt` on the command line. With transformers:
+
+```python
+import bebertlab.hub
+from transformers import pipeline
+
+classifier = pipeline("text-classification", model="{folder}")
+classifier(["a text", "another one"])
+```
+
+`AutoModelForSequenceClassification` and `AutoTokenizer` load it, too. Without `import bebertlab.hub`, transformers does not
+recognize the model type `bebertlab-bert`: it cannot compute with bit planes.
 """
