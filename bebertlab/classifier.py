@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,11 +29,14 @@ from bebertlab.model.classes import check_problem, class_names, listed
 from bebertlab.model.folder import CONFIGURATION, DESCRIPTION
 from bebertlab.model.folder import load_model as load_model_in
 from bebertlab.packed.model import PackedModel
-from bebertlab.packed.read import read_packed
+from bebertlab.packed.read import PackedFile, read_packed
 from bebertlab.packed.write import is_packed
 from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.store.store import Store
 from bebertlab.store.why import INPUTS
+
+if TYPE_CHECKING:
+    from bebertlab.hub.model import PackedBertForSequenceClassification
 
 
 @frozen(kw_only=True, eq=False)
@@ -57,6 +60,7 @@ class TextClassifier:
     device: str  #: where it computes
     members: int = 1  #: of an ensemble that was packed
     _model: InferenceModel | PackedModel = field(repr=False)
+    _file: PackedFile | None = field(default=None, repr=False)  #: that a packed model was read from
     _tokenizer: ModelTokenizer = field(repr=False)
     _truncating: TruncatingTokenizer = field(init=False, repr=False)
 
@@ -134,6 +138,22 @@ class TextClassifier:
             return logits
         return _array(torch.from_numpy(logits).softmax(dim=1))
 
+    def to_transformers(self) -> PackedBertForSequenceClassification:
+        """A packed model as transformers loads it after `import bebertlab.hub`, on the same device.
+
+        Raises:
+            SetupError: transformers has another version than one of those that are supported.
+            UserError: the model is not packed.
+        """
+        if self._file is None:
+            raise UserError(
+                f"the model in {self.folder} is not packed; pack it by `bebertlab model pack`. A full-precision one is"
+                " loaded by transformers itself"
+            )
+        from bebertlab.hub.model import PackedBertForSequenceClassification
+
+        return PackedBertForSequenceClassification.of(self._file, self.device)
+
     def _check_classes(self) -> None:
         if not self.classes:
             raise UserError(f"the model in {self.folder} is a regression, which has no classes; use predict or logits")
@@ -195,6 +215,7 @@ def _read_packed(folder: Path, codec: Codec, device: str) -> TextClassifier:
         device=device,
         members=len(model.members),
         model=model,
+        file=file,
         tokenizer=file.tokenizer,
     )
 

@@ -336,6 +336,16 @@ def test_labels_are_those_of_the_outputs_whatever_the_order_in_the_file(copy: Pa
     assert renamed.predict(texts) == [("first", "second")[index] for index in classifier.logits(texts).argmax(axis=1)]
 
 
+def test_a_packed_model_becomes_one_of_transformers(codec: OptionsCodec, tmp_path: Path) -> None:
+    trained = saved(tmp_path / "trained", tiny_task())
+    model = load_model(packed(tmp_path / "packed", codec, trained))
+    inputs = torch.from_numpy(model.tokenize(["good film"]).ids.astype(np.int64))[None]
+    logits = model.to_transformers()(inputs).logits
+    assert np.array_equal(logits.numpy(), model.logits(["good film"]))
+    with pytest.raises(UserError, match="trained is not packed; pack it by `bebertlab model pack`"):
+        load_model(trained).to_transformers()
+
+
 @pytest.mark.parametrize("kind", ["full precision", "quantized", "packed", "ensemble"])
 def test_threads_share_a_model(
     kind: str, bench: StageRunner, teacher: Artifact, task: Task, codec: OptionsCodec, tmp_path: Path

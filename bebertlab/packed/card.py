@@ -125,6 +125,6 @@ classifier = pipeline("text-classification", model="{folder}")
 classifier(["a text", "another one"])
 ```
 
-`AutoModelForSequenceClassification` and `AutoTokenizer` load it, too. Without `import bebertlab.hub`, transformers does not
-recognize the model type `bebertlab-bert`: it cannot compute with bit planes.
+`AutoModelForSequenceClassification` and `AutoTokenizer` load it, too. Without `import bebertlab.hub`, transformers does
+not recognize the model type `bebertlab-bert`: it cannot compute with bit planes.
 """

@@ -88,7 +88,7 @@ def test_a_pipeline_decides_tied_votes_as_the_ensemble(
     texts = [f"{first} {second}" for first in words for second in words]
     expected = expected_logits(folder, tokenize(folder, texts), codec)
     tied = (expected[:, 0] - expected[:, 1]).abs() < 1e-6
-    assert expected[tied].argmax(dim=1).unique().tolist() == [0, 1]
+    assert {*expected[tied].argmax(dim=1).tolist()} == {0, 1}
     answers = pipeline("text-classification", model=str(folder))(texts)
     names = [("blame", "praise")[index] for index in expected.argmax(dim=1)]
     assert [answer["label"] for answer in answers] == names
@@ -198,7 +198,7 @@ def test_a_configuration_of_another_model_is_refused(copy_packed: Callable[[str]
     with pytest.raises(UserError, match=r"^bebertlab of the configuration is not that of the packed model"):
         load(copy_packed("single"), config=config)
     with pytest.raises(UserError, match=r"^config is of type str"):
-        PackedBertForSequenceClassification.from_pretrained(copy_packed("probabilities"), config="other")
+        PackedBertForSequenceClassification.from_pretrained(copy_packed("probabilities"), config="other")  # type: ignore[arg-type]
 
 
 def test_a_changed_configuration_is_not_saved(single: Path, load: Load, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_the_model_of_a_file_is_that_of_its_folder(single: Path, load: Load, cod
     assert model.config.name_or_path == str(single)
 
 
-def test_transformers_is_told_that_no_tensor_is_missing(single: Path, load: Load) -> None:
+def test_no_tensor_is_reported_as_missing(single: Path, load: Load) -> None:
     _, info = load(single, output_loading_info=True)
     assert not any(info.values())
 
