@@ -107,7 +107,7 @@ def _device(device_map: object) -> str:
     if isinstance(device_map, Mapping) and len(device_map) == 1:
         target = device_map.get("")
     problem = f"device_map is {device_map!r}; a packed model is on one device: give its name, such as 'cuda'"
-    if not isinstance(target, int | str | torch.device):
+    if not isinstance(target, int | str | torch.device) or isinstance(target, bool):
         raise UserError(problem)
     try:
         device = torch.device("cuda", target) if isinstance(target, int) else torch.device(target)

@@ -30,7 +30,7 @@ _TRAINING = "a packed model cannot be trained, since its weights are levels; tra
 #: less, and pipelines compute in float32.
 _MARGIN = 2.0**-20
 #: fields of a configuration that may differ from the file's
-_FREE = frozenset({"id2label", "label2id", "return_dict", "transformers_version", "_name_or_path", "architectures"})
+_FREE = frozenset({"architectures", "dtype", "id2label", "label2id", "return_dict", "transformers_version"})
 
 
 class PackedBertConfig(PreTrainedConfig):  # type: ignore[misc] # transformers has no types
@@ -63,7 +63,7 @@ class PackedBertForSequenceClassification(PreTrainedModel):  # type: ignore[misc
         super().__init__(config)
         self._file = file
         self._packed = PackedModel.of(file, device=device)
-        self._device = torch.device(device)
+        self._device = torch.empty(0, device=device).device  # with its index, as tensors have it
         self.eval()
         self.post_init()
 
@@ -252,8 +252,8 @@ def _check_config(config: PackedBertConfig, file: PackedFile) -> None:
     check_attention(config._attn_implementation)
     if config.output_attentions or config.output_hidden_states:
         raise UserError("output_attentions or output_hidden_states is set; packed models return logits only")
-    for name in stored.keys() - _FREE:
-        if given.get(name) != stored[name]:
+    for name in sorted(stored.keys() & given.keys() - _FREE):
+        if not name.startswith("_") and given[name] != stored[name]:
             raise UserError(
                 f"{name} of the configuration is not that of the packed model in {file.folder}, and cannot be changed"
             )
@@ -267,7 +267,7 @@ def _class_names(config: PackedBertConfig, outputs: int) -> tuple[str, ...]:
     if config.num_labels != outputs:
         raise UserError(f"the configuration names {config.num_labels} classes; the model has {outputs}")
     if outputs == 1:
-        return (str(config.id2label[0]),)
+        return tuple(map(str, config.id2label.values()))
     return class_names({"id2label": config.id2label, "label2id": config.label2id}, outputs) or ()
 
 

@@ -27,7 +27,9 @@ def test_a_model_is_on_one_device(device_map: object) -> None:
     assert load_arguments({"device_map": device_map}).device == "cpu"
 
 
-@pytest.mark.parametrize("device_map", ["auto", {"bert": "cpu", "classifier": "cpu"}, {"bert": "cpu"}, {}, "meta", [0]])
+@pytest.mark.parametrize(
+    "device_map", ["auto", {"bert": "cpu", "classifier": "cpu"}, {"bert": "cpu"}, {}, "meta", [0], True]
+)
 def test_several_devices_are_refused(device_map: object) -> None:
     with pytest.raises(UserError, match=f"^device_map is {re.escape(repr(device_map))}; .* on one device"):
         load_arguments({"device_map": device_map})

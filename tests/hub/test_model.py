@@ -201,6 +201,13 @@ def test_a_configuration_of_another_model_is_refused(copy_packed: Callable[[str]
         PackedBertForSequenceClassification.from_pretrained(copy_packed("probabilities"), config="other")  # type: ignore[arg-type]
 
 
+def test_a_file_of_version_1_is_loaded(load: Load, codec: OptionsCodec) -> None:
+    folder = Path(__file__).parents[1] / "packed/version_1"
+    tokens = torch.tensor([[2, 5, 3], [2, 3, 0]])
+    inputs = {"input_ids": tokens, "attention_mask": tokens.sign(), "token_type_ids": torch.zeros_like(tokens)}
+    assert torch.equal(load(folder)(**inputs).logits, expected_logits(folder, inputs, codec))
+
+
 def test_a_changed_configuration_is_not_saved(single: Path, load: Load, tmp_path: Path) -> None:
     model = load(single)
     model.config.hidden_size = 7
