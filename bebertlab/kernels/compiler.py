@@ -36,6 +36,10 @@ class Kernels:
             # without a signature, as there are many arguments: every one is converted by c_int64
             self._functions[function] = ctypes.CFUNCTYPE(None)(engine.get_function_address(function))
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Kernels:
+        """The functions themselves: they do not change."""
+        return self
+
     def call(self, function: str, *arguments: int) -> None:
         """Run a function."""
         self._functions[function](*map(ctypes.c_int64, arguments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -211,6 +212,16 @@ def test_nan_in_one_sentence_stays_there(encoders: Kernels) -> None:
     states[:5] = np.nan
     np.testing.assert_array_equal(encoder(states, [5, 7])[1], expected[1])
     np.testing.assert_array_equal(encoder(random_states(12, sizes.hidden), [5, 7]), expected)
+
+
+def test_a_copy_computes_after_the_original_is_gone(encoders: Kernels) -> None:
+    sizes = Sizes()
+    layers, hidden = random_layers(sizes, 0), random_states(5, sizes.hidden)
+    encoder = SignEncoder.of(layers, sizes.heads, sizes.epsilon, kernels=encoders)
+    copied = copy.deepcopy(encoder)
+    expected = encoder(hidden, [5])
+    del encoder
+    assert np.array_equal(copied(hidden, [5]), expected)
 
 
 def test_threads_share_an_encoder(encoders: Kernels) -> None:

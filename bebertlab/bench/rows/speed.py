@@ -181,7 +181,7 @@ def _kernel_rows(specs: Sequence[RowSpec], contenders: Contenders, config: Bench
 
 
 def _packed_share(choices: Mapping[str, Choice], config: BenchConfig) -> float:
-    """Layers in one call of generated code have no choices of their own."""
+    """Layers in one call of generated code have no separate choices."""
     linears = [path for path, site in quantizable_modules(config.architecture).items() if site in LINEAR_SITES]
     generated = [path for path in linears if path not in choices or choices[path].product == "planes"]
     return len(generated) / len(linears)
