@@ -123,6 +123,10 @@ class SignEncoder:
         kernels = load_kernels("encoder") if kernels is None else kernels
         return cls(kernels=kernels, hidden=hidden, record=record, arrays=(records, *packer.arrays))
 
+    def __deepcopy__(self, memo: dict[int, object]) -> SignEncoder:
+        """The encoder itself: it does not change, and its record has the addresses of its arrays."""
+        return self
+
     def __call__(
         self, hidden: FloatArray, lengths: Sequence[int], *, first_token: bool = True, threads: int = 1
     ) -> FloatArray:
