@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
 
+_CPUINFO = Path("/proc/cpuinfo")
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
 
@@ -45,6 +47,15 @@ def processors(own: Path = _OWN, groups: Path = _GROUPS) -> Processors:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Processors(cores=cores, quota=min(_quotas(own, groups), default=None))
+
+
+def processor_name(cpuinfo: Path = _CPUINFO) -> str:
+    """The model of the processor, as Linux names it in a file; elsewhere what Python knows of it."""
+    for line in _lines(cpuinfo):
+        name, _, value = line.partition(":")
+        if name.strip() == "model name" and value.strip():
+            return value.strip()
+    return platform.processor() or platform.machine() or "unknown"
 
 
 def group_folders(controller: str, own: Path = _OWN, groups: Path = _GROUPS) -> Iterator[Path]:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
 
-from bebertlab.processors import Processors, group_folders, processors
+from bebertlab.processors import Processors, group_folders, processor_name, processors
 
 
 @pytest.fixture
@@ -70,3 +71,10 @@ def test_groups_of_other_controllers_are_ignored(tmp_path: Path, groups: Path) -
     own_groups = _write(tmp_path / "own", "4:memory:/m\n3:cpu:/c\n")
     assert next(iter(group_folders("memory", own_groups, groups))) == groups / "memory" / "m"
     assert groups / "cpu" / "c" not in list(group_folders("memory", own_groups, groups))
+
+
+def test_the_processor_is_named_by_the_system(tmp_path: Path) -> None:
+    file = _write(tmp_path / "cpuinfo", "processor\t: 0\nmodel\t\t: 17\nmodel name\t: EPYC 9R14\nmodel name\t: B\n")
+    assert processor_name(file) == "EPYC 9R14"
+    for other in (tmp_path / "absent", _write(tmp_path / "arm", "processor : 0\nFeatures : asimd\n")):
+        assert processor_name(other) == (platform.processor() or platform.machine())

@@ -34,6 +34,7 @@ from bebertlab.artifacts.outputs import (
     score_metrics,
     write_scores,
 )
+from bebertlab.artifacts.packed import PACK_METRICS, latency_metrics, pack_artifact
 from bebertlab.artifacts.results import RESULT_METRICS, result_metrics
 from bebertlab.interfaces.stage import (
     EXCLUDED_FROM_KEY,
@@ -58,6 +59,7 @@ from bebertlab.interfaces.stage import (
 __all__ = [
     "EXCLUDED_FROM_KEY",
     "EXCLUDED_FROM_KEY_IF_PATH",
+    "PACK_METRICS",
     "RESULT_METRICS",
     "Artifact",
     "Codec",
@@ -84,6 +86,8 @@ __all__ = [
     "input_length",
     "input_names",
     "inspect_model",
+    "latency_metrics",
+    "pack_artifact",
     "predict_split",
     "read_encoder",
     "read_logits",

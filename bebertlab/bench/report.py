@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +16,7 @@ from bebertlab.bench.models import BenchConfig
 from bebertlab.bench.profile import StepProfile
 from bebertlab.inference.integers import exact_products
 from bebertlab.kernels.target import kernel_target, kernels_available
-from bebertlab.processors import processors
+from bebertlab.processors import processor_name, processors
 
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 #: CPU features that decide how fast matrix products are, by their names in Linux
@@ -58,7 +57,7 @@ def machine_info(config: BenchConfig) -> MachineInfo:
     features = set(cpu.get("flags", cpu.get("Features", "")).split())
     memory = _read_fields(_MEMINFO).get("MemTotal")
     return MachineInfo(
-        processor=cpu.get("model name", platform.processor() or platform.machine()),
+        processor=processor_name(_CPUINFO),
         cores=processors().usable,
         threads=config.threads,
         instructions=tuple(name for name in _INSTRUCTIONS if name in features),

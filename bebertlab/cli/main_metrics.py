@@ -8,6 +8,8 @@ from bebertlab.interfaces.metric_names import (
     COST_SECONDS,
     GIGAFLOPS,
     MEMBERS_COUNT,
+    SENTENCE_MILLISECONDS,
+    SIZE_PACKED,
     SIZE_STORED,
     SIZE_TOTAL,
     TRAIN_SECONDS,
@@ -16,7 +18,10 @@ from bebertlab.interfaces.metric_names import (
 )
 from bebertlab.interfaces.task import SELECT, TRAIN, VALIDATION
 
-_COSTS = (MEMBERS_COUNT, SIZE_TOTAL, SIZE_STORED, GIGAFLOPS, TRAIN_STEPS, TRAIN_SECONDS, COST_SECONDS)
+_COSTS = (
+    *(MEMBERS_COUNT, SIZE_TOTAL, SIZE_PACKED, SIZE_STORED, GIGAFLOPS, SENTENCE_MILLISECONDS),
+    *(TRAIN_STEPS, TRAIN_SECONDS, COST_SECONDS),
+)
 
 
 def main_metrics(names: Iterable[str]) -> list[list[str]]:

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import frozen
 
-from bebertlab.cli.options import PathType, Settings, format_option, pass_settings, table, work_option
+from bebertlab.cli.options import SHORT_KEY, PathType, Settings, format_option, pass_settings, table, work_option
 
 if TYPE_CHECKING:
     from bebertlab.config.codec import OptionsCodec
     from bebertlab.interfaces.batch import Batch
     from bebertlab.packed.check import Agreement
+    from bebertlab.packed.contract import Score
     from bebertlab.packed.read import PackedFile
     from bebertlab.packed.write import PackReport, PackSource
-    from bebertlab.study.find_packable import Packable
+    from bebertlab.study.find_packable import Packable, StoredPackedModel
 
 
 @click.command()
@@ -35,17 +37,21 @@ def pack(settings: Settings, name: str, out: Path, force: bool, work: Path, form
     name), or STUDY:TRIAL:STAGE, e.g. `ensemble_ablation:best`. A stage that merges or evaluates stands for the whole
     ensemble.
 
-    Before the folder is left in place, what it answers is compared with the answers of what was packed.
+    Before the folder is left in place, what it answers is compared with the answers of what was packed. Where a stage
+    of the study packed the same already, its folder is copied.
     """
     from bebertlab.packed.check import check_answers
     from bebertlab.packed.source import read_source
     from bebertlab.packed.write import check_target, write_packed
-    from bebertlab.study.find_packable import find_packable
+    from bebertlab.study.find_packable import find_packable, find_packed
 
     check_target(out, force=force)
     codec = _codec(settings)
+    if (stored := find_packed(name, work)) is not None:
+        _copy(stored, out, codec, force=force, form=form)
+        return
     packable = find_packable(name, work, codec)
-    source = _with_plugins(read_source(packable.source, codec), codec)
+    source = read_source(packable.source, codec)
     origin, batches = _inputs(packable, source)
     agreements: list[Agreement] = []
     report = write_packed(
@@ -56,14 +62,73 @@ def pack(settings: Settings, name: str, out: Path, force: bool, work: Path, form
         check=lambda folder: agreements.append(check_answers(source, folder, codec, batches)),
     )
     (agreement,) = agreements
+    written = _Written(
+        folder=out,
+        members=len(source.models),
+        task=source.task,
+        score=source.score,
+        report=report,
+        origin=origin,
+        agreement=agreement,
+    )
+    _echo_written(written, form)
+
+
+@frozen(kw_only=True, eq=False)
+class _Written:
+    """What is printed of a folder that was written."""
+
+    folder: Path
+    members: int
+    task: str | None
+    score: Score | None
+    report: PackReport
+    origin: str  #: what the answers were compared on
+    agreement: Agreement
+    stage: str | None = None  #: the stage of the store that packed the model; None: this command did
+
+
+def _echo_written(written: _Written, form: str) -> None:
+    report, agreement = written.report, written.agreement
     if form == "json":
-        click.echo(json.dumps(_report_data(out, source, report, origin, agreement), indent=2))
+        click.echo(json.dumps(_report_data(written), indent=2))
         return
     click.echo(f"{_size_table(report.parts, report.header, report.other)}\n")
     click.echo(_notes(report))
-    answers = f"{agreement.examples} {origin}"
+    answers = f"{agreement.examples} {written.origin}"
     equal = "to the bit" if not agreement.difference else f"within {agreement.difference:.1g}"
-    click.echo(f"answers as trained {equal}, on {answers}\npacked into {out}")
+    done = "packed" if written.stage is None else f"copied from stage {written.stage}"
+    click.echo(f"answers as trained {equal}, on {answers}\n{done} into {written.folder}")
+
+
+def _copy(stored: StoredPackedModel, out: Path, codec: OptionsCodec, *, force: bool, form: str) -> None:
+    """Copy the packed model that a stage left, whose answers were compared when it was packed."""
+    from bebertlab.interfaces.metric_names import PACKED_DIFFERENCE, PACKED_EXAMPLES, PACKED_POSITIONS
+    from bebertlab.packed.check import Agreement
+    from bebertlab.packed.copy import copy_packed
+    from bebertlab.packed.write import PackReport
+
+    file = copy_packed(stored.folder, out, codec, force=force)
+    metrics = stored.manifest.metrics
+    others = sum(path.stat().st_size for path in out.iterdir()) - file.file_bytes
+    report = PackReport(
+        parts=file.parts,
+        header=file.file_bytes - sum(file.parts.values()),
+        other=others,
+        full_precision=file.full_precision,
+        positions=int(metrics[PACKED_POSITIONS]),
+    )
+    written = _Written(
+        folder=out,
+        members=len(file.members),
+        task=file.task,
+        score=file.score,
+        report=report,
+        origin=f"examples of the evaluated splits ({file.task})",
+        agreement=Agreement(examples=int(metrics[PACKED_EXAMPLES]), difference=metrics[PACKED_DIFFERENCE]),
+        stage=f"{stored.manifest.stage} ({stored.manifest.key[:SHORT_KEY]})",
+    )
+    _echo_written(written, form)
 
 
 def echo_packed(folder: Path, codec: OptionsCodec, form: str) -> None:
@@ -95,21 +160,6 @@ def _codec(settings: Settings) -> OptionsCodec:
     from bebertlab.config.codec import OptionsCodec
 
     return OptionsCodec(settings.load().registry)
-
-
-def _with_plugins(source: PackSource, codec: OptionsCodec) -> PackSource:
-    """The source with the versions of the plugins that its parts come from."""
-    from attrs import evolve
-
-    parts = [
-        options
-        for model in source.models
-        for quantizers in (model.spec.weights, model.spec.inputs, model.spec.attention)
-        for options in quantizers.values()
-    ]
-    entries = [codec.registry.entry(type(options)) for options in [*parts, *([source.rule] if source.rule else [])]]
-    versions = {entry.plugin: entry.distribution or f"sha256 {entry.fingerprint}" for entry in entries}
-    return evolve(source, plugins=dict(sorted(versions.items())))
 
 
 def _inputs(packable: Packable, source: PackSource) -> tuple[str, Iterator[Batch]]:
@@ -169,20 +219,20 @@ def merged_layers(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(re.sub(r"\.layer\.\d+\.", ".layer.*.", name) for name in names))
 
 
-def _report_data(
-    out: Path, source: PackSource, report: PackReport, origin: str, agreement: Agreement
-) -> dict[str, Any]:
+def _report_data(written: _Written) -> dict[str, Any]:
     from attrs import asdict
 
+    report, agreement = written.report, written.agreement
     return {
-        "folder": str(out),
-        "members": len(source.models),
-        "task": source.task,
-        "score": None if source.score is None else asdict(source.score),
+        "folder": str(written.folder),
+        "stage": written.stage,
+        "members": written.members,
+        "task": written.task,
+        "score": None if written.score is None else asdict(written.score),
         "bytes": {**report.parts, "header": report.header, "file": report.file, "other": report.other},
         "full_precision": dict(report.full_precision),
         "positions_left_out": report.positions,
-        "compared": {"on": origin, "examples": agreement.examples, "difference": agreement.difference},
+        "compared": {"on": written.origin, "examples": agreement.examples, "difference": agreement.difference},
     }
 
 

@@ -64,6 +64,11 @@ class OptionsCodec(Codec):
         """The attrs value that a document holds at a path; None if it has errors."""
         return structure(document, path, cls, self.registry, errors, finite=self.finite)
 
+    def plugin_of(self, part: Options) -> tuple[str, str]:
+        """The plugin that registered a part, and its version: of its distribution, or `sha256 ...` of its text."""
+        entry = self.registry.entry(type(part))
+        return entry.plugin, entry.distribution or f"sha256 {entry.fingerprint}"
+
     def _with_kind(self, options: Options, fields: dict[str, Any]) -> Any:  # noqa: ANN401 - plain data
         return {"kind": options.kind, **fields}
 

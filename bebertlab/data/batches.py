@@ -35,6 +35,19 @@ class BatchPlan:
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
+    def cheapest(self, lengths: Positions, examples: int) -> BatchPlan:
+        """Those batches that have the fewest padded tokens, until there are so many examples, in their order.
+
+        A quantizer whose levels depend on its input gives an example other values in another batch, so that a part of a
+        pass is a part of its batches. `lengths` are those of all examples in tokens.
+        """
+        sizes = np.diff(self.bounds)
+        by_tokens = np.argsort(sizes * np.maximum.reduceat(lengths[self.order], self.bounds[:-1]), kind="stable")
+        count = 1 + int(np.searchsorted(np.cumsum(sizes[by_tokens]), examples))
+        chosen = np.sort(by_tokens[:count])
+        order = np.concatenate([self.order[self.bounds[batch] : self.bounds[batch + 1]] for batch in chosen])
+        return BatchPlan(order=order, bounds=_bounds(sizes[chosen]))
+
 
 def group_for_training(
     lengths: Positions, drawn: Positions, batch_size: int, generator: np.random.Generator

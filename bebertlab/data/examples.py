@@ -36,6 +36,17 @@ class Examples:
         labels = self.labels.index_select(0, torch.from_numpy(positions))
         return evolve(self, tokens=evolve(self.tokens, lengths=lengths, offsets=offsets), labels=labels)
 
+    def spread(self, count: int) -> NDArray[np.int64]:
+        """Positions of at most `count` examples of all lengths, shortest first.
+
+        In the order of their lengths the split is cut into that many parts; they are in the middle of these.
+        """
+        by_length = np.argsort(self.tokens.lengths, kind="stable")
+        count = min(count, len(by_length))
+        middles = (2 * np.arange(count) + 1) * len(by_length) // (2 * count)
+        positions: NDArray[np.int64] = by_length[middles]
+        return positions
+
 
 def load_examples(
     task: Task, split: str, tokenizer: Path, maximum_tokens: int, *, cache: Path | None = None

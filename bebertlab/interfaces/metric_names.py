@@ -45,8 +45,16 @@ MEMBERS_KEPT = "members/kept"
 SIZE_MATRIX = "size/matrix_mebibytes"
 SIZE_TOTAL = "size/total_mebibytes"
 SIZE_STORED = "size/stored_mebibytes"
+SIZE_PACKED = "size/packed_mebibytes"
 GIGAFLOPS = "cost/gigaflops"
 COST_SECONDS = "cost/seconds"
+SENTENCE_MILLISECONDS = "cost/sentence_milliseconds"
+
+# how a packed model was checked
+PACKED_EXAMPLES = "packed/examples"
+PACKED_DIFFERENCE = "packed/logit_difference"
+PACKED_FULL_PRECISION = "packed/full_precision_matrices"
+PACKED_POSITIONS = "packed/positions_left_out"
 
 # training
 TRAIN_SECONDS = "train/seconds"
@@ -230,15 +238,43 @@ OTHER_METRICS = (
     ),
     MetricInfo(name=SIZE_STORED, unit="MiB", maximize=False, description="the file of tensors in the store"),
     MetricInfo(
+        name=SIZE_PACKED, unit="MiB", maximize=False, description="the file of tensors of the packed model, as measured"
+    ),
+    MetricInfo(
         name=GIGAFLOPS,
         unit="GFLOPs",
         maximize=False,
         description="one forward pass of 128 tokens, or of all positions of a model that has fewer; a product of a by b"
         " bits counts as a*b/64",
     ),
+    MetricInfo(
+        name=SENTENCE_MILLISECONDS,
+        unit="ms",
+        maximize=False,
+        description="the packed model from the tokens of one text to its logits, as measured on one thread of a CPU:"
+        " texts of validation one by one, the median over repeats of the mean over texts",
+    ),
     MetricInfo(name=COST_SECONDS, unit="s", maximize=False, description="all stages of the result"),
     MetricInfo(
         name="cost/{stage}_seconds", unit="s", maximize=False, description="one stage, or all members of a group"
+    ),
+    MetricInfo(name=PACKED_EXAMPLES, decimals=0, description="answers of the packed model that were compared"),
+    MetricInfo(
+        name=PACKED_DIFFERENCE,
+        maximize=False,
+        decimals=6,
+        description="largest difference of a logit of the packed model from the stored one",
+    ),
+    MetricInfo(
+        name=PACKED_FULL_PRECISION,
+        decimals=0,
+        maximize=False,
+        description="matrices that the packed model has in full precision",
+    ),
+    MetricInfo(
+        name=PACKED_POSITIONS,
+        decimals=0,
+        description="rows of position embeddings that no input reaches, which the packed model leaves out",
     ),
     MetricInfo(name=TRAIN_SECONDS, unit="s", maximize=False, description="the training loop of a stage"),
     MetricInfo(name=TRAIN_STEPS, decimals=0, description="optimizer steps of a stage"),

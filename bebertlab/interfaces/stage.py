@@ -107,6 +107,10 @@ class Codec(ABC):
             UserError: all errors in the data, one per line.
         """
 
+    @abstractmethod
+    def plugin_of(self, part: Options) -> tuple[str, str]:
+        """The plugin that registered a part, and its version: of its distribution, or `sha256 ...` of its text."""
+
 
 class ProgressReporter(Protocol):
     """Reports the progress and the measured values of a running stage to observers."""
@@ -249,6 +253,13 @@ class StageOptions(Options):
             UserError: the stage cannot run like this.
         """
         return self
+
+    def result_names(self) -> tuple[str, ...] | None:
+        """The names in `metric_names` that this stage, as it is prepared, will write.
+
+        All of them by default; a stage overrides it where they depend on its options and inputs.
+        """
+        return self.metric_names
 
     def composition(self, inputs: QuantSpecs, codec: Codec) -> Composition | None:
         """The parts that the artifact depends on besides those in the options of this stage and in its inputs.

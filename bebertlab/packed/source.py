@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import frozen
 
 from bebertlab.data.tokenizer import ModelTokenizer, read_tokenizer
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import MergerOptions
+from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import Codec, different_parts
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.classes import listed, output_order, read_class_names, reorder_outputs
@@ -27,7 +28,6 @@ class SourceFolders:
     rule: MergerOptions | None = None  #: how they are merged; None for a single model
     task: str | None = None  #: that they were trained on
     score: Score | None = None  #: that they reached, together
-    plugins: Mapping[str, str] = field(factory=dict)  #: versions of the plugins whose parts they have
 
 
 def read_source(source: SourceFolders, codec: Codec) -> PackSource:
@@ -55,8 +55,17 @@ def read_source(source: SourceFolders, codec: Codec) -> PackSource:
         classes=first,
         task=source.task,
         score=source.score,
-        plugins=source.plugins,
+        plugins=_plugins(models, source.rule, codec),
     )
+
+
+def _plugins(models: Sequence[BertClassifier], rule: MergerOptions | None, codec: Codec) -> dict[str, str]:
+    """The plugins whose parts the models have, with their versions, in the order of their names."""
+    parts: list[Options] = [] if rule is None else [rule]
+    for model in models:
+        for quantizers in (model.spec.weights, model.spec.inputs, model.spec.attention):
+            parts += quantizers.values()
+    return dict(sorted(map(codec.plugin_of, parts)))
 
 
 def _order(folder: Path, names: Sequence[str] | None, first: Sequence[str]) -> tuple[int, ...] | None:

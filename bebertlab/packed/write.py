@@ -109,7 +109,7 @@ def write_packed(
     stored = shared_tensors([model_tensors(model.eval(), sizes.positions) for model in source.models])
     config = _config(source, stored, sizes.positions)
     contents = PackedContents(config=config, section=codec.dump(config), arrays=stored.arrays)
-    with _write_errors(folder), _renamed(folder) as temporary:
+    with _write_errors(folder), renamed_folder(folder) as temporary:
         file_bytes = _write_files(contents, source.classes, source.tokenizer, temporary, folder.absolute().name)
         if check is not None:
             check(temporary)
@@ -256,7 +256,7 @@ def _write_errors(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _renamed(folder: Path) -> Iterator[Path]:
+def renamed_folder(folder: Path) -> Iterator[Path]:
     """A new folder next to another one, whose place it takes in the end; removed if that is not reached."""
     with _temporary(folder) as temporary:
         yield temporary

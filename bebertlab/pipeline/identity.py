@@ -149,6 +149,15 @@ class WatchedCodec(Codec):
         self._check(value)
         return value
 
+    def plugin_of(self, part: Options) -> tuple[str, str]:
+        """The plugin that registered a part, and its version.
+
+        Raises:
+            UserError: the part is not in the key.
+        """
+        self._check(part)
+        return self.codec.plugin_of(part)
+
     def _check(self, value: object) -> None:
         if self.known is None:
             return

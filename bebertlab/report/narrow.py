@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from bebertlab.report.document import Table
-from bebertlab.report.tables import MATRIX, OPERATIONS, STORED
+from bebertlab.report.tables import MATRIX, OPERATIONS, PACKED, STORED, TOTAL
 
 _PAGE = 950  #: pixels of the text of an HTML page that is 1000 wide
 _LETTER = 8.5  #: pixels of a letter of a table in the wider fonts (DejaVu Sans), in bold
@@ -21,9 +21,13 @@ def narrowed(table: Table, groups: Sequence[Collection[str]], fits: Callable[[Ta
     return table
 
 
-def least_needed(metrics: Collection[str]) -> tuple[Collection[str], ...]:
-    """The columns of a table of points that readers need least: further metrics, then some costs."""
-    return metrics, [STORED], [MATRIX], [OPERATIONS]
+def least_needed(table: Table, metrics: Collection[str]) -> tuple[Collection[str], ...]:
+    """The columns of a table of points that readers need least: further metrics, then some costs.
+
+    The computed total size may leave where the size of a file was measured.
+    """
+    computed = [[MATRIX], [TOTAL]] if PACKED in table.columns else [[MATRIX]]
+    return metrics, [STORED], *computed, [OPERATIONS]
 
 
 def details(table: Table, shown: Table, first: int, summary: str) -> Table | None:

@@ -11,7 +11,14 @@ import numpy as np
 from attrs import evolve, frozen
 
 from bebertlab.interfaces.events import StageResult, StudyRecord, TrialRecord, TrialState
-from bebertlab.interfaces.metric_names import GIGAFLOPS, MEMBERS_COUNT, MEMBERS_KEPT, SIZE_TOTAL
+from bebertlab.interfaces.metric_names import (
+    GIGAFLOPS,
+    MEMBERS_COUNT,
+    MEMBERS_KEPT,
+    SENTENCE_MILLISECONDS,
+    SIZE_PACKED,
+    SIZE_TOTAL,
+)
 from bebertlab.interfaces.values import identity
 from bebertlab.report.statistics import LEVEL, MINIMUM_SEEDS, ROUNDING, Interval, holm, interval
 
@@ -141,6 +148,16 @@ class CostedPoint:
 def by_size(points: Sequence[Point]) -> tuple[CostedPoint, ...]:
     """Points with their size in mebibytes; those without one are left out."""
     return _costed(points, lambda trial: mebibytes(trial.metrics))
+
+
+def by_packed_size(points: Sequence[Point]) -> tuple[CostedPoint, ...]:
+    """Points with the mebibytes of the file of their packed model; those without one are left out."""
+    return _costed(points, lambda trial: finite(trial, SIZE_PACKED))
+
+
+def by_latency(points: Sequence[Point]) -> tuple[CostedPoint, ...]:
+    """Points with the milliseconds that their packed model takes for a text; those not measured are left out."""
+    return _costed(points, lambda trial: finite(trial, SENTENCE_MILLISECONDS))
 
 
 def by_operations(points: Sequence[Point]) -> tuple[CostedPoint, ...]:

@@ -9,7 +9,13 @@ from statistics import fmean
 from bebertlab import ranking
 from bebertlab.config.humanize import format_duration
 from bebertlab.interfaces.events import TrialRecord
-from bebertlab.interfaces.metric_names import GIGAFLOPS, MEMBERS_COUNT, TRAIN_STEPS, metric_info
+from bebertlab.interfaces.metric_names import (
+    GIGAFLOPS,
+    MEMBERS_COUNT,
+    SENTENCE_MILLISECONDS,
+    TRAIN_STEPS,
+    metric_info,
+)
 from bebertlab.interfaces.values import identity
 from bebertlab.report.answers import Answer, Comparison
 from bebertlab.report.document import Block, Bullets, Code, Figure, Section, Table, Text
@@ -30,15 +36,27 @@ from bebertlab.report.plots import hue_axis
 from bebertlab.report.plots_answers import COLUMNS, forest, pairs_label, scatter, score_lines, score_plot
 from bebertlab.report.plots_curves import CurveGroup, curves_plot
 from bebertlab.report.plots_points import against_cost, ranked
-from bebertlab.report.points import CostedPoint, by_operations, by_seconds, by_size, members, pareto_front
+from bebertlab.report.points import (
+    CostedPoint,
+    by_latency,
+    by_operations,
+    by_packed_size,
+    by_seconds,
+    by_size,
+    members,
+    pareto_front,
+)
 from bebertlab.report.report_data import ReportData
 from bebertlab.report.stages import stage_costs, stage_scores
 from bebertlab.report.statistics import MINIMUM_SEEDS, interval
 from bebertlab.report.tables import (
     KEY_DIGITS,
+    LATENCY,
     MATRIX,
     MEMBERS,
     OPERATIONS,
+    PACKED,
+    SIMULATED,
     STORED,
     TOTAL,
     baselines,
@@ -59,9 +77,14 @@ from bebertlab.report.wording import searched_values, sentences
 _COSTS = {
     MATRIX: "Matrix: word embedding, linear layers and pooler in the bits of their quantizers.",
     TOTAL: "Total: with scales and all that stays in full precision.",
+    PACKED: "Packed: the file of tensors of the packed model, as it is on the disk.",
     STORED: "Stored: the model's file.",
     OPERATIONS: f"GFLOPs: {metric_info(GIGAFLOPS).description}.",
+    LATENCY: f"Milliseconds a sentence: {metric_info(SENTENCE_MILLISECONDS).description}; the warnings name the CPU.",
 }
+_SIMULATED = (
+    "no model was packed, so that sizes are computed from the bits of quantizers, and there is no file of that size."
+)
 
 
 def best_model(data: ReportData) -> list[Section]:
@@ -100,8 +123,10 @@ def all_points(data: ReportData) -> Section:
         " training set, chance guesses, each class equally often."
     )
     table = points_table(data.study, data.points, data.not_shown_worse, data.decimals, best=not data.learned.nothing)
-    shown = _fitting(table, least_needed(further_metrics(data.study, data.points)), first=1 + len(data.study.axes))
-    columns = [sentence for column, sentence in _COSTS.items() if column in table.columns]
+    shown = _fitting(
+        table, least_needed(table, further_metrics(data.study, data.points)), first=1 + len(data.study.axes)
+    )
+    columns = [sentence for column, sentence in _COSTS.items() if column in table.columns] + _simulated(table)
     blocks: list[Block] = [Text(text=text), *shown, Bullets(items=(*columns, *_metric_notes(data)))]
     blocks += _rejected(data)
     blocks += _constant(data)
@@ -109,6 +134,14 @@ def all_points(data: ReportData) -> Section:
         svg = ranked(data.study, data.points, "points")
         blocks.append(Figure(name="points", svg=svg, caption="Means, 95% intervals and single seeds (ticks)."))
     return Section(title="All points", blocks=tuple(blocks))
+
+
+def _simulated(table: Table) -> list[str]:
+    """That sizes of all points, or of those that are marked, are of no file."""
+    if PACKED not in table.columns:
+        return [f"All sizes are simulated: {_SIMULATED}"] if TOTAL in table.columns else []
+    marked = any(SIMULATED in row for row in table.rows)
+    return [f"{SIMULATED.capitalize()}: {_SIMULATED}"] if marked else []
 
 
 def _fitting(table: Table, groups: Sequence[Collection[str]], *, first: int) -> list[Block]:
@@ -151,7 +184,7 @@ def _has_rejected(trial: TrialRecord) -> bool:
 
 
 def pareto_sections(data: ReportData) -> list[Section]:
-    """Score against size, operations and training time, where these differ among points whose models learned."""
+    """Score against size, operations and times, where these differ among points whose models learned."""
     if data.learned.nothing:
         return []
     return [*_objectives_front(data), *_cost_fronts(data)]
@@ -171,9 +204,12 @@ def _objectives_front(data: ReportData) -> list[Section]:
 
 
 def _cost_fronts(data: ReportData) -> list[Section]:
+    sizes, packed = by_size(data.points), by_packed_size(data.points)
+    measured = len(packed) == len(sizes)  # a front of measured and computed sizes would compare two things
     costs = (
-        ("Score against size", by_size(data.points), "size (MiB)", "pareto-size"),
+        ("Score against size", packed if measured else sizes, PACKED if measured else "size (MiB)", "pareto-size"),
         ("Score against operations", by_operations(data.points), "GFLOPs", "pareto-operations"),
+        ("Score against time", by_latency(data.points), LATENCY, "pareto-latency"),
         ("Score against training time", by_seconds(data.points), "training (s)", "pareto-seconds"),
     )
     return [_pareto_section(data, *cost) for cost in costs if len({costed.cost for costed in cost[1]}) > 1]

@@ -15,7 +15,9 @@ from bebertlab.interfaces.metric_names import (
     GIGAFLOPS,
     MAJORITY,
     SELECT_SCORE,
+    SENTENCE_MILLISECONDS,
     SIZE_MATRIX,
+    SIZE_PACKED,
     SIZE_STORED,
     VALIDATION_SCORE,
     baseline_metric,
@@ -53,10 +55,14 @@ from bebertlab.report.stages import StageCost, StageScore
 from bebertlab.report.wording import conclusion_label
 
 MEMBERS, MATRIX, TOTAL, STORED, OPERATIONS = "members", "matrix MiB", "total MiB", "stored MiB", "GFLOPs"
-_COST_COLUMNS = (MEMBERS, MATRIX, TOTAL, STORED, OPERATIONS)
+PACKED, LATENCY = "packed MiB", "ms a sentence"
+SIMULATED = "simulated"  #: in the place of the bytes of a file that was not written
+_COST_COLUMNS = (MEMBERS, MATRIX, TOTAL, PACKED, STORED, OPERATIONS, LATENCY)
 _MOST_METRICS = 4  #: columns besides the objective
 #: columns that are shown where points differ in them
 _SHOWN_IF_DIFFERENT = {MATRIX: SIZE_MATRIX, STORED: SIZE_STORED, OPERATIONS: GIGAFLOPS}
+#: columns of what was measured, shown wherever it was
+_MEASURED = {PACKED: SIZE_PACKED, LATENCY: SENTENCE_MILLISECONDS}
 KEY_DIGITS = 12  #: of a stage's key; enough for commands that take the beginning of a key
 
 
@@ -71,7 +77,8 @@ def points_table(
     """Every point, then the scores of majority and chance.
 
     The best row is marked unless `best` is False; points not shown to be worse (`tied`) are marked with ≈. Sizes and
-    operations are shown where points differ in them; the total size always.
+    operations are shown where points differ in them; the total size always, and what was measured of packed models
+    where that of any point was.
     """
     names = short_names(study.axes)
     further = further_metrics(study, points)
@@ -227,6 +234,7 @@ def _same_columns(points: Sequence[Point]) -> frozenset[str]:
         for column, name in _SHOWN_IF_DIFFERENT.items()
         if len({finite(trial, name) for trial in trials} - {None}) < 2
     }
+    same |= {column for column, name in _MEASURED.items() if all(finite(trial, name) is None for trial in trials)}
     return frozenset(same | {MEMBERS} if {members(trial.metrics) for trial in trials} == {1.0} else same)
 
 
@@ -300,8 +308,11 @@ def _cost(point: Point, column: str) -> str:
     if column == TOTAL:
         mean = mean_over_seeds(point, lambda trial: mebibytes(trial.metrics))
     else:
-        mean = mean_over_seeds(point, lambda trial: finite(trial, _SHOWN_IF_DIFFERENT[column]))
-    return MISSING if mean is None else amount(mean.mean)
+        name = {**_SHOWN_IF_DIFFERENT, **_MEASURED}[column]
+        mean = mean_over_seeds(point, lambda trial: finite(trial, name))
+    if mean is None:
+        return SIMULATED if column == PACKED and _cost(point, TOTAL) != MISSING else MISSING
+    return amount(mean.mean)
 
 
 def _comparison_row(study: StudyRecord, answer: Answer, comparison: Comparison, decimals: int) -> tuple[str, ...]:

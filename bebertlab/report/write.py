@@ -202,7 +202,7 @@ def _summary_table(data: ReportData) -> str:
     parts = [f"{study.name}@{study.digest[:8]}: {progress_label(data.trials, study.planned)}"]
     parts += [line for note in _notes(data) for line in _wrapped(note, "")]
     if data.points:
-        parts += ["", *_lines(narrowed(table, least_needed(further_metrics(study, data.points)), _fits))]
+        parts += ["", *_lines(narrowed(table, least_needed(table, further_metrics(study, data.points)), _fits))]
     for answer in data.answers:
         parts += ["", *_wrapped(answer.question.text, "")]
         parts += [line for sentence in sentences(study, answer, data.decimals) for line in _wrapped(sentence, "  ")]

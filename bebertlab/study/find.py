@@ -108,20 +108,26 @@ def find_key(name: str, work: Path) -> str:
 def find_model(name: str, work: Path) -> Path:
     """The folder of a model, given a folder, or a stored stage in one of the ways of `find_key`.
 
-    A stage without a model, such as an evaluation, stands for the only model that it was built from.
+    A stage without a model, such as an evaluation, stands for the only model that it was built from; one that packed a
+    model for the packed one.
 
     Raises:
         UserError: there is no such folder or stage, or it was built from several models.
     """
+    from bebertlab.artifacts.packed import PACKED_FOLDER
+    from bebertlab.model.folder import CONFIGURATION
+
     path = Path(expand_home(name))
     if os.path.isdir(path) and name:
         return path
     store = Store(work / "store")
     key = find_key(name, work)
+    manifest = store.peek(key)
+    if manifest is not None and f"{PACKED_FOLDER}/{CONFIGURATION}" in manifest.files:
+        return store.folder(key) / PACKED_FOLDER
     models = _models(store, key)
     if len(models) == 1:
         return store.folder(models[0].key)
-    manifest = store.peek(key)
     label = manifest.stage if manifest else key[:12]
     if not models:
         raise UserError(f"{name}: stage '{label}' has no model")

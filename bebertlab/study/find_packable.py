@@ -12,6 +12,7 @@ from safetensors import safe_open
 
 from bebertlab.artifacts.merged import MERGED_FILE, MergedEnsemble, read_merged
 from bebertlab.artifacts.outputs import LOGITS_FILE, SCORES_FILE
+from bebertlab.artifacts.packed import PACKED_FOLDER, source_folders
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import UserError
 from bebertlab.interfaces.metric_names import SCORE, split_metric
@@ -33,6 +34,42 @@ class Packable:
 
     source: SourceFolders
     task: Task | None
+
+
+@frozen(kw_only=True, eq=False)
+class StoredPackedModel:
+    """A packed model that a stage left in the store."""
+
+    folder: Path
+    manifest: Manifest  #: of the stage
+
+
+def find_packed(name: str, work: Path) -> StoredPackedModel | None:
+    """The packed model that a stored stage left or read, such as the evaluation that is the result of a study.
+
+    None for any other stage, and for a folder.
+
+    Raises:
+        UserError: there is no such stage.
+    """
+    if os.path.isdir(expand_home(name)) and name:
+        return None
+    store = Store(work / "store")
+    manifest = store.peek(find_key(name, work))
+    if manifest is None:
+        return None
+    inputs = [store.peek(key) for key in _inputs(manifest)]
+    packed = [stage for stage in (manifest, *inputs) if stage is not None and has_packed(stage)]
+    return (
+        None
+        if not packed
+        else StoredPackedModel(folder=store.folder(packed[0].key) / PACKED_FOLDER, manifest=packed[0])
+    )
+
+
+def has_packed(manifest: Manifest) -> bool:
+    """Whether a stage left a packed model."""
+    return f"{PACKED_FOLDER}/{CONFIGURATION}" in manifest.files
 
 
 def find_packable(name: str, work: Path, codec: OptionsCodec) -> Packable:
@@ -71,7 +108,9 @@ def _packed_stage(store: Store, manifest: Manifest, name: str) -> Manifest:
         if stage.files.keys() & {CONFIGURATION, MERGED_FILE}:
             stages[stage.key] = stage
             continue
-        todo += [input_stage for key in _inputs(stage) if (input_stage := store.peek(key)) is not None]
+        # a stage that packs reads the members of its ensemble too
+        keys = _inputs(stage, "of" if has_packed(stage) else None)
+        todo += [input_stage for key in keys if (input_stage := store.peek(key)) is not None]
     if len(stages) == 1:
         return next(iter(stages.values()))
     if not stages:
@@ -83,16 +122,19 @@ def _packed_stage(store: Store, manifest: Manifest, name: str) -> Manifest:
     )
 
 
-def _inputs(manifest: Manifest) -> list[str]:
+def _inputs(manifest: Manifest, name: str | None = None) -> list[str]:
+    """The keys of all inputs, or of the one with a name."""
     inputs = manifest.parts.get(INPUTS)
-    values = inputs.values() if isinstance(inputs, Mapping) else ()
+    if not isinstance(inputs, Mapping):
+        return []
+    values = [value for field, value in inputs.items() if name in (None, field)]
     return [str(key) for value in values for key in (value if isinstance(value, list) else [value]) if key]
 
 
 def _folders(store: Store, manifest: Manifest, codec: OptionsCodec) -> SourceFolders:
     folder = store.folder(manifest.key)
     if MERGED_FILE not in manifest.files:
-        return SourceFolders(folders=(folder,))
+        return source_folders(None, [folder])
     ensemble: MergedEnsemble = read_merged(folder, codec)
     voters = ensemble.voters
     if missing := [member for member in voters if store.peek(member.key) is None]:
@@ -100,11 +142,7 @@ def _folders(store: Store, manifest: Manifest, codec: OptionsCodec) -> SourceFol
             f"member {missing[0].stage} of stage '{manifest.stage}' has the key {missing[0].key[:12]}, which is not in"
             f" {store.root}; run the recipe again to build it"
         )
-    return SourceFolders(
-        folders=tuple(store.folder(member.key) for member in voters),
-        weights=tuple(member.weight for member in voters) if len(voters) > 1 else (1.0,),
-        rule=ensemble.rule if len(voters) > 1 else None,
-    )
+    return source_folders(ensemble, [store.folder(member.key) for member in voters])
 
 
 def _task(manifest: Manifest, codec: OptionsCodec) -> Task | None:

@@ -32,10 +32,11 @@ def check_metric(metric: str, plan: Plan, *, listed: bool = False) -> None:
         UserError: it will not.
     """
     stage = plan.result.stage
-    if stage.metric_names is None:
+    names_of_result = stage.result_names()
+    if names_of_result is None:
         return
     splits = evaluated_splits(plan.task) if stage.scores_splits else ()
-    others = (*stage.metric_names, *_cost_names(plan.recipe))
+    others = (*names_of_result, *_cost_names(plan.recipe))
     if metric in {*others, *(split_metric(split, SCORE) for split in splits)}:
         return  # without the seconds that it takes to import what computes metrics
     names = [split_metric(split, name) for split in splits for name in _task_names(plan.task)]

@@ -1,4 +1,4 @@
-"""The stages of most recipes: train, load, slice and split models, train and merge ensembles, evaluate.
+"""The stages of most recipes: train, load, slice and split models, train and merge ensembles, pack, evaluate.
 
 The loss `labels` and the distillation `none`, which need no teacher, are registered here as well.
 """
@@ -18,6 +18,7 @@ from bebertlab_stages.evaluate import EvaluateStage
 from bebertlab_stages.load import LoadStage
 from bebertlab_stages.members import MembersStage, MemberStage
 from bebertlab_stages.merge import MergeStage
+from bebertlab_stages.pack import PackStage
 from bebertlab_stages.slice import SliceStage
 from bebertlab_stages.split import SplitStage
 from bebertlab_stages.training import DistillStage, FinetuneStage
@@ -30,6 +31,7 @@ __all__ = [
     "MemberStage",
     "MembersStage",
     "MergeStage",
+    "PackStage",
     "SliceStage",
     "SplitStage",
 ]
@@ -47,6 +49,7 @@ def bebertlab_stages() -> list[type[StageOptions] | type[StageGroupOptions]]:
         MembersStage,
         MemberStage,
         MergeStage,
+        PackStage,
         EvaluateStage,
     ]
 

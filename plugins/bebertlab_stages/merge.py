@@ -37,7 +37,7 @@ from bebertlab.api import (
 )
 
 #: kinds of stages without a model
-_WITHOUT_MODEL = ("merge", "evaluate")
+_WITHOUT_MODEL = ("merge", "evaluate", "pack")
 
 
 @frozen(kw_only=True, eq=False)

@@ -10,6 +10,9 @@ from bebertlab.cli.main import main
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.architecture import QuantSpec, Site
 from bebertlab.model.folder import TENSORS, save_model
+from bebertlab.packed.source import SourceFolders, read_source
+from bebertlab.packed.write import write_packed
+from bebertlab.store.store import Store
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 from bebertlab_bibert.schemes import BibertScheme
 from bebertlab_binarybert.uniform import Uniform
@@ -105,3 +108,29 @@ def test_a_source_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "unknown study 'nothing'" in result.stderr
     assert not (tmp_path / "packed").exists()
+
+
+def test_the_packed_model_of_a_stage_is_copied(trained: Path, tmp_path: Path, codec: OptionsCodec) -> None:
+    key, store = "ab" * 32, Store(tmp_path / "work" / "store")
+    with store.claim(key) as claim:
+        write_packed(read_source(SourceFolders(folders=(trained,), task="tiny"), codec), claim.folder / "packed", codec)
+        names = {"examples": 512, "logit_difference": 0.0, "positions_left_out": 3, "full_precision_matrices": 0}
+        metrics = {f"packed/{name}": value for name, value in names.items()}
+        (claim.folder / "metrics.json").write_text(json.dumps(metrics))
+        claim.commit(stage="small", kind="pack", parts={"inputs": {}}, seconds=0.0, upstream_seconds={})
+    out, work = tmp_path / "copy", ("--work", tmp_path / "work")
+    result = run("pack", "small", "--out", out, *work)
+    assert result.exit_code == 0, result.output
+    assert (out / TENSORS).read_bytes() == (store.folder(key) / "packed" / TENSORS).read_bytes()
+    assert 'load_model("copy")' in (out / "README.md").read_text()
+    assert "left out: 3 rows of position embeddings" in result.stdout
+    assert result.stdout.splitlines()[-2:] == [
+        "answers as trained to the bit, on 512 examples of the evaluated splits (tiny)",
+        f"copied from stage small ({key[:12]}) into {out}",
+    ]
+    again = run("pack", "small", "--out", out, "--force", "--format", "json", *work)
+    data = json.loads(again.stdout)
+    assert data["stage"] == f"small ({key[:12]})"
+    assert data["bytes"]["file"] == (out / TENSORS).stat().st_size
+    assert data["compared"]["examples"] == 512
+    assert run("show", "small", *work).stdout.splitlines()[1].startswith("packed model, format 1")

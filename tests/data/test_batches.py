@@ -136,3 +136,20 @@ def test_an_example_drawn_twice_occurs_twice() -> None:
     plan = group_for_training(np.array([3, 4]), drawn, 2, np.random.default_rng(0))
     positions = [n for batch in batches(examples_of([3, 4]), plan) for n in batch.positions.tolist()]
     assert sorted(positions) == [0, 1, 1]
+
+
+@given(lengths_lists, st.integers(1, 400))
+def test_the_cheapest_batches_are_batches_of_the_plan(lengths: list[int], examples: int) -> None:
+    sizes = np.array(lengths)
+    plan = group_for_evaluation(sizes, 60)
+    part = plan.cheapest(sizes, examples)
+    whole = [tuple(batch) for batch in np.split(plan.order, plan.bounds[1:-1])]
+    chosen = [tuple(batch) for batch in np.split(part.order, part.bounds[1:-1])]
+    assert [batch for batch in whole if batch in set(chosen)] == chosen
+    assert len(part.order) >= min(examples, len(lengths))
+    tokens = {batch: len(batch) * int(sizes[list(batch)].max()) for batch in whole}
+    others = [tokens[batch] for batch in whole if batch not in set(chosen)]
+    dearest = max(chosen, key=lambda batch: tokens[batch])
+    assert all(tokens[dearest] <= other for other in others)
+    # no batch more than is needed
+    assert len(part.order) - max(len(batch) for batch in chosen if tokens[batch] == tokens[dearest]) < examples

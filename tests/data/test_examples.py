@@ -167,3 +167,12 @@ def test_the_callers_tokenizer_is_not_changed(word_tokenizer: Tokenizer) -> None
     assert tokens.lengths.tolist() == [3]
     assert word_tokenizer.truncation is None
     assert word_tokenizer.padding is not None
+
+
+def test_examples_are_spread_over_all_lengths(task: Task, tokenizer: Path) -> None:
+    examples = load_examples(task, TRAIN, tokenizer, 32)
+    lengths = examples.tokens.lengths
+    spread = examples.spread(8)
+    assert len(set(spread.tolist())) == 8
+    assert lengths[spread].tolist() == np.sort(lengths)[6::12].tolist()
+    assert sorted(examples.spread(1000).tolist()) == list(range(len(examples)))

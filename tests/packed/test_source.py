@@ -14,6 +14,7 @@ from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.model.folder import save_model
 from bebertlab.packed.contract import Score
 from bebertlab.packed.source import SourceFolders, read_source
+from bebertlab.packed.write import PRODUCER
 from bebertlab.testing.tiny import tiny_model, tiny_task, tiny_tokenizer
 from bebertlab_bebert.merging import MeanProbabilityOptions
 
@@ -34,6 +35,7 @@ def test_a_folder_is_read_with_what_is_known_of_it(folders: tuple[Path, ...], co
     assert not model.training
     assert (source.classes, source.task, source.score, source.rule) == (("blame", "praise"), "tiny", score, None)
     assert len(source.tokenizer) == 23
+    assert source.plugins == {"bibert": PRODUCER}
 
 
 def test_members_have_the_outputs_of_the_first_one(folders: tuple[Path, ...], codec: OptionsCodec) -> None:
@@ -43,6 +45,7 @@ def test_members_have_the_outputs_of_the_first_one(folders: tuple[Path, ...], co
     assert torch.equal(source.models[1].classifier.weight, alone.classifier.weight.flip(0))
     assert torch.equal(source.models[1].classifier.bias, alone.classifier.bias.flip(0))
     assert source.weights == (1.0, 2.0)
+    assert list(source.plugins) == ["bebert", "bibert"]
 
 
 def test_members_of_other_classes_or_tokenizers_are_refused(folders: tuple[Path, ...], codec: OptionsCodec) -> None:

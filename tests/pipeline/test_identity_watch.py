@@ -87,5 +87,8 @@ def test_nested_parts_are_watched(toy: Toy) -> None:
     known = known_parts([{"made_of": {}, "stage": {"role": "scheme", "kind": "low", "revision": 1}}])
     with pytest.raises(UserError, match="it uses quantizer 'round'"):
         WatchedCodec(toy.codec, known).dump({"schemes": [LowScheme()]})
+    with pytest.raises(UserError, match="it uses quantizer 'round'"):
+        WatchedCodec(toy.codec, known).plugin_of(RoundOptions())
+    assert WatchedCodec(toy.codec, None).plugin_of(LowScheme()) == toy.codec.plugin_of(LowScheme())
     assert WatchedCodec(toy.codec, known).load([1, 2], list[int]) == [1, 2]
     assert WatchedCodec(toy.codec, None).load("round", QuantizerOptions) == RoundOptions()  # type: ignore[type-abstract]

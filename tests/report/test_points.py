@@ -15,7 +15,9 @@ from bebertlab.interfaces.values import identity
 from bebertlab.report.points import (
     CostedPoint,
     Point,
+    by_latency,
     by_operations,
+    by_packed_size,
     by_seconds,
     by_size,
     failures,
@@ -194,6 +196,12 @@ def test_points_have_their_costs(simulate: Simulate) -> None:
     assert by_operations(result) == ()
     matching_trials = [evolve(trial, metrics={**trial.metrics, "cost/gigaflops": 1.5}) for trial in trials]
     assert {trial.cost for trial in by_operations(points(study, matching_trials))} == {1.5}
+    assert by_packed_size(result) == by_latency(result) == ()
+    measured = {"size/packed_mebibytes": 0.7, "cost/sentence_milliseconds": 2.5}
+    measured_trials = [evolve(trial, metrics={**trial.metrics, **measured}) for trial in trials[:6]]
+    some = points(study, [*measured_trials, *trials[6:]])
+    assert [trial.cost for trial in by_packed_size(some)] == [0.7, 0.7]
+    assert [trial.cost for trial in by_latency(some)] == [2.5, 2.5]
     bare = [evolve(trial, metrics={"validation/score": 1.0}) for trial in trials]
     assert by_size(points(study, bare)) == ()
 

@@ -49,6 +49,38 @@ def test_operations_have_a_separate_front_where_they_differ(simulate: Simulate) 
     assert "Total: with scales" in plain
 
 
+def with_metrics(trials: Sequence[TrialRecord], name: str, value: Callable[[int], float]) -> list[TrialRecord]:
+    """The trials with another metric, by the number of members."""
+    return [evolve(item, metrics={**item.metrics, name: value(item.parameters["members.size"])}) for item in trials]
+
+
+def test_fronts_are_by_measured_bytes_and_times_where_all_points_have_them(simulate: Simulate) -> None:
+    study, trials = simulate()
+    packed = with_metrics(trials, "size/packed_mebibytes", lambda size: 0.7 + 0.01 * size)
+    timed = with_metrics(packed, "cost/sentence_milliseconds", lambda size: 2.0 * size)
+    sections = {item.title: item.blocks[1] for item in pareto_sections(collect(study, timed))}
+    size, time = sections["Score against size"], sections["Score against time"]
+    assert isinstance(size, Table)
+    assert isinstance(time, Table)
+    assert (size.columns[-1], time.columns[-1]) == ("packed MiB", "ms a sentence")
+    assert {row[-1] for row in size.rows} <= {"0.710", "0.720", "0.740", "-"}
+    assert {row[-1] for row in time.rows} <= {"2.00", "4.00", "8.00", "-"}
+    # one point without a file: sizes that are computed are compared with each other
+    mixed = [old if old.parameters == trials[0].parameters else new for new, old in zip(packed, trials, strict=True)]
+    computed = pareto_sections(collect(study, mixed))[0].blocks[1]
+    assert isinstance(computed, Table)
+    assert computed.columns[-1] == "size (MiB)"
+
+
+def test_sizes_without_a_file_are_called_simulated(simulate: Simulate) -> None:
+    study, trials = simulate()
+    packed = with_metrics(trials, "size/packed_mebibytes", lambda size: 0.7)
+    texts = [str(all_points(collect(study, some)).blocks) for some in (trials, [*packed[:3], *trials[3:]], packed)]
+    assert ["All sizes are simulated: no model was packed" in text for text in texts] == [True, False, False]
+    assert ["Simulated: no model was packed" in text for text in texts] == [False, True, False]
+    assert ["Packed: the file of tensors" in text for text in texts] == [False, True, True]
+
+
 def test_a_single_trial_has_no_plots(simulate: Simulate) -> None:
     study, trials = simulate()
     data = collect(study, trials[:1])

@@ -12,6 +12,7 @@ from bebertlab.report.document import Note, Table, markdown
 from bebertlab.report.points import by_size, pareto_front, points
 from bebertlab.report.stages import stage_costs, stage_scores
 from bebertlab.report.tables import (
+    SIMULATED,
     baselines,
     comparisons_table,
     costs_table,
@@ -46,7 +47,10 @@ def test_points_have_a_table(simulate: Simulate) -> None:
 
 def taking(trials: Sequence[TrialRecord], **costs: Callable[[int], float]) -> list[TrialRecord]:
     """The trials with further costs, by the number of members."""
-    names = {"matrix": "size/matrix_mebibytes", "stored": "size/stored_mebibytes", "operations": "cost/gigaflops"}
+    names = {
+        **{"matrix": "size/matrix_mebibytes", "stored": "size/stored_mebibytes", "operations": "cost/gigaflops"},
+        **{"packed": "size/packed_mebibytes", "latency": "cost/sentence_milliseconds"},
+    }
     return [
         evolve(
             trial,
@@ -67,6 +71,19 @@ def test_options_are_named_where_points_differ_in_them(simulate: Simulate) -> No
     single = next(row for row in table.rows if row[7] == "1")
     assert single[8:11] == ("0.0500", "0.110", "417.65")
     assert table.numeric >= {7, 8, 9, 10}
+
+
+def test_what_was_measured_is_shown_and_what_is_simulated_marked(simulate: Simulate) -> None:
+    study, trials = simulate()
+    measured = taking(trials, packed=lambda n: 0.12, latency=lambda n: 1.5 * n)
+    table = points_table(study, points(study, measured), frozenset())
+    assert table.columns[7:] == ("members", "total MiB", "packed MiB", "ms a sentence", "training (s)")
+    single = next(row for row in table.rows if row[7] == "1")
+    assert single[8:11] == ("0.110", "0.120", "1.50")
+    # trials of two members come from a run before there was a packed model
+    mixed = [new if new.metrics["members/count"] == 1 else old for new, old in zip(measured, trials, strict=True)]
+    rows = points_table(study, points(study, mixed), frozenset()).rows
+    assert {(row[7], row[9]) for row in rows} == {("1", "0.120"), ("2", SIMULATED), ("4", SIMULATED)}
 
 
 def test_without_ensembles_there_is_no_column_of_members(simulate: Simulate) -> None:

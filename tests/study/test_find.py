@@ -132,10 +132,13 @@ def test_a_removed_stage_is_an_error(files: Files, work: Path) -> None:
         find_key("little/best", work)
 
 
-def build(store: Store, key: str, stage: str, inputs: object, *, model: bool) -> Artifact:
+def build(store: Store, key: str, stage: str, inputs: object, *, model: bool, packed: bool = False) -> Artifact:
     with store.claim(key) as claim:
         if model:
             (claim.folder / "config.json").write_text("{}")
+        if packed:
+            (claim.folder / "packed").mkdir()
+            (claim.folder / "packed" / "config.json").write_text("{}")
         return claim.commit(stage=stage, kind="k", parts={"inputs": inputs}, seconds=0.0, upstream_seconds={})
 
 
@@ -151,6 +154,10 @@ def test_a_stage_without_a_model_resolves_to_the_only_model_upstream(tmp_path: P
     assert find_model("members.0", tmp_path) == find_model("dddd", tmp_path) == first.folder
     with pytest.raises(UserError, match=r"'score' was built from 2 models; choose one of members\.0 \(bbbbbbbbbbbb\)"):
         find_model("score", tmp_path)
+    folder = build(store, "ff" * 32, "packed", {"of": [merge], "members": [one]}, model=False, packed=True).folder
+    assert find_model("packed", tmp_path) == folder / "packed"
+    build(store, "ab" * 32, "both", {"of": [merge], "packed": ["ff" * 32]}, model=False)
+    assert find_model("both", tmp_path) == first.folder
     build(store, "bb" + "cc" * 31, "alone", {}, model=False)
     with pytest.raises(UserError, match="stage 'alone' has no model"):
         find_model("alone", tmp_path)

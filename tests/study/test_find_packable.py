@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import save_file
 
 from bebertlab.artifacts.merged import MergedEnsemble, MergedMember, write_merged
+from bebertlab.artifacts.packed import PACKED_FOLDER
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import UserError
 from bebertlab.interfaces.task import TaskOptions
 from bebertlab.packed.contract import Score
 from bebertlab.pipeline.identity import options_identity
 from bebertlab.store.store import Store
-from bebertlab.study.find_packable import find_packable
+from bebertlab.study.find_packable import find_packable, find_packed
 from bebertlab_bebert.merging import HardVoteOptions, WeightedProbabilityOptions
 
 KEYS = {name: f"{name}{name}" * 16 for name in ("aa", "bb", "cc", "dd", "ee", "ff")}
@@ -44,6 +45,8 @@ class Stages:
         score: float | None = None,
         model: bool = False,
         merged: MergedEnsemble | None = None,
+        packed: bool = False,
+        members: Sequence[str] = (),
     ) -> None:
         with self.store.claim(KEYS[name]) as claim:
             if model:
@@ -52,9 +55,13 @@ class Stages:
             if merged is not None:
                 write_merged(merged, claim.folder, self.codec)
                 save_file({"validation": torch.zeros(EXAMPLES, 2)}, claim.folder / "scores.safetensors")
+            if packed:
+                (claim.folder / PACKED_FOLDER).mkdir()
+                (claim.folder / PACKED_FOLDER / "config.json").write_text("{}")
             metrics = "{}" if score is None else f'{{"validation/score": {score}, "validation/accuracy": {score}}}'
             (claim.folder / "metrics.json").write_text(metrics)
-            parts = {"inputs": {"of": [KEYS[name] for name in inputs]}, "task": self.task}
+            named = {"of": [KEYS[name] for name in inputs], "members": [KEYS[name] for name in members]}
+            parts = {"inputs": named, "task": self.task}
             claim.commit(stage=stage, kind=stage, parts=parts, seconds=0.0, upstream_seconds={})
 
     def folders(self, *names: str) -> tuple[Path, ...]:
@@ -139,3 +146,18 @@ def test_what_cannot_be_packed_is_named(stages: Stages, tmp_path: Path, codec: O
     ):
         with pytest.raises(UserError, match=error):
             find_packable(name, tmp_path, codec)
+
+
+def test_the_packed_model_of_a_result_is_found(stages: Stages, tmp_path: Path, codec: OptionsCodec) -> None:
+    stages.add("dd", "merge", "aa", "bb", "cc", merged=ensemble([True, True, False]))
+    stages.add("ee", "packed", "dd", packed=True, members=("aa", "bb", "cc"))
+    stages.add("ff", "score", "dd", "ee", score=75.0)
+    (folder,) = stages.folders("ee")
+    for name in ("packed", "score", KEYS["ff"][:8]):
+        found = find_packed(name, tmp_path)
+        assert found is not None
+        assert (found.folder, found.manifest.stage) == (folder / PACKED_FOLDER, "packed")
+        # without it the members are packed, and not those that the stage reads besides
+        assert find_packable(name, tmp_path, codec).source.folders == stages.folders("aa", "bb")
+    for name in ("merge", "members.0", str(tmp_path)):
+        assert find_packed(name, tmp_path) is None

@@ -28,9 +28,9 @@ search: {trunk.size: {choice: [1, 2]}}
 DRAWN = ("sampler.kind=random", "sampler.trials=2")
 
 
-def check(files: Files, metric: str, *sets: str, data: bool, goal: str | None = None) -> None:
+def check(files: Files, metric: str, *sets: str, data: bool, goal: str | None = None, text: str = EVALUATED) -> None:
     """Check a study whose result is that of the stage `evaluate`."""
-    files.path.write_text(EVALUATED)
+    files.path.write_text(text)
     goal = goal or ("minimize" if metric.startswith(("cost/", "size/")) else "maximize")
     source = files.read(f"objective.metric={metric}", f"objective.goal={goal}", *sets)
     context = StudyContext(source, Path("work"))
@@ -71,6 +71,15 @@ def test_metrics_of_a_task_are_checked_when_it_is_loaded(files: Files, sets: tup
     expected = r"no metric 'validation/scor' with the task fake/4; did you mean 'validation/score'\? \(known: cost/giga"
     with pytest.raises(UserError, match=expected):
         check(files, "validation/scor", *sets, data=True)
+
+
+@pytest.mark.parametrize("metric", ["size/packed_mebibytes", "cost/sentence_milliseconds"])
+def test_what_is_not_measured_is_no_objective(files: Files, metric: str) -> None:
+    check(files, metric, data=False)  # whether it is measured is known when the recipe is planned
+    with pytest.raises(UserError, match=f"objective: the result has no metric '{metric}'"):
+        check(files, metric, data=True)
+    measured = "packed: {kind: pack, of: trunk}, score: {kind: evaluate, of: packed, measure: latency}"
+    check(files, metric, data=True, text=EVALUATED.replace("score: {kind: evaluate, of: trunk}", measured))
 
 
 def test_a_plugin_stage_may_have_any_metric(files: Files) -> None:

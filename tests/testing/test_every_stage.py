@@ -27,6 +27,7 @@ CASES: list[dict[str, Any]] = [
     {"kind": "members", "model": "teacher", "ensemble": "boosting", "start": "previous-last", "train": SHORT},
     {"kind": "members", "model": "teacher", "ensemble": "bagging", "schemes": ["bitnet", "bit"], "train": SHORT},
     {"kind": "merge", "members": ["teacher", "other"], "rule": "mean_probability", "weights": [1, 2]},
+    {"kind": "pack", "of": "teacher"},
     {"kind": "evaluate", "of": "teacher"},
     {"kind": "reorder", "model": "teacher", "examples": 16},
 ]
