@@ -154,7 +154,7 @@ def test_a_stage_without_a_model_resolves_to_the_only_model_upstream(tmp_path: P
     assert find_model("members.0", tmp_path) == find_model("dddd", tmp_path) == first.folder
     with pytest.raises(UserError, match=r"'score' was built from 2 models; choose one of members\.0 \(bbbbbbbbbbbb\)"):
         find_model("score", tmp_path)
-    folder = build(store, "ff" * 32, "packed", {"of": [merge], "members": [one]}, model=False, packed=True).folder
+    folder = build(store, "ff" * 32, "packed", {"of": [merge], "members": [item]}, model=False, packed=True).folder
     assert find_model("packed", tmp_path) == folder / "packed"
     build(store, "ab" * 32, "both", {"of": [merge], "packed": ["ff" * 32]}, model=False)
     assert find_model("both", tmp_path) == first.folder
