@@ -33,6 +33,7 @@ class Dorefa(QuantizerOptions):
     """Weights: tanh, then evenly spaced levels between plus and minus the largest; 1 bit is the scaled sign."""
 
     kind = "dorefa"
+    revision = 2
     applies_to = "weights"
     bits: int = field(default=4, validator=[validators.ge(1), validators.le(8)])  #: of a level
     granularity: Granularity = field(
@@ -144,7 +145,9 @@ class _Quantize(torch.autograd.Function):
         if ctx.unit:
             inverse = _inverse(most)
             at_most = squeezed.abs().eq_(most)
-            share = group_sum(wide * squeezed, ctx.granularity) * inverse.square() / group_sum(at_most, ctx.granularity)
+            # not times the square of the inverse, which is infinite for the smallest weights
+            share = group_sum(wide * squeezed, ctx.granularity) * inverse * inverse
+            share /= group_sum(at_most, ctx.granularity)
             wide = (wide * inverse).addcmul_(at_most.copysign_(squeezed), share, value=-1)
             # the derivative of tanh in one pass, written into the tensor that it multiplies
             torch.ops.aten.tanh_backward(wide, squeezed, grad_input=wide)

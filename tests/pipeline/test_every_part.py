@@ -123,7 +123,8 @@ class Planner:
             "members": {"kind": "members", "model": "split", "ensemble": "single"},
             "member": {"kind": "member", "model": "load", "ensemble": "single"},
             "merge": {"kind": "merge", "members": "members"},
-            "evaluate": {"kind": "evaluate", "of": "merge"},
+            "pack": {"kind": "pack", "of": "merge"},
+            "evaluate": {"kind": "evaluate", "of": "pack"},
         }
 
     def moved(self, part: type[Options], data: Data, monkeypatch: pytest.MonkeyPatch) -> set[str]:
@@ -173,7 +174,7 @@ def test_a_quantizer_added_by_a_splitter_is_in_all_downstream_keys(
 ) -> None:
     data = {**read_recipe(RECIPES / "bebert.yaml").data, "task": CLASSES, "encoder": {"kind": "tiny"}}
     moved = bench.moved(Bwn, data, monkeypatch)
-    assert moved == {"split", "binary", "members.0", "members.1", "merge", "score"}
+    assert moved == {"split", "binary", "members.0", "members.1", "merge", "packed", "score"}
 
 
 def test_a_quantizer_of_a_loaded_model_is_in_the_keys(bench: Planner, monkeypatch: pytest.MonkeyPatch) -> None:

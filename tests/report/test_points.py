@@ -200,7 +200,7 @@ def test_points_have_their_costs(simulate: Simulate) -> None:
     measured = {"size/packed_mebibytes": 0.7, "cost/sentence_milliseconds": 2.5}
     measured_trials = [evolve(trial, metrics={**trial.metrics, **measured}) for trial in trials[:6]]
     some = points(study, [*measured_trials, *trials[6:]])
-    assert [trial.cost for trial in by_packed_size(some)] == [0.7, 0.7]
+    assert [trial.cost for trial in by_packed_size(some)] == pytest.approx([0.7, 0.7])
     assert [trial.cost for trial in by_latency(some)] == [2.5, 2.5]
     bare = [evolve(trial, metrics={"validation/score": 1.0}) for trial in trials]
     assert by_size(points(study, bare)) == ()
