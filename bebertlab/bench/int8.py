@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bebertlab.bench.huggingface import replace_linear_layers
+from bebertlab.inference.integers import onednn_product
 
 _ZERO_POINT = 128
 _HIGHEST = 127
@@ -28,22 +29,7 @@ class Int8Product:
 
     def __call__(self, levels: Tensor) -> Tensor:
         """(N, I) uint8, of which 128 stands for 0 -> (N, O) float32."""
-        product: Tensor = torch.ops.onednn.qlinear_pointwise(
-            levels,
-            _INPUT_STEP,
-            _ZERO_POINT,
-            self._packed,
-            self._scales,
-            self._zeros,
-            self._bias,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
-        )
-        return product
+        return onednn_product(levels, _INPUT_STEP, _ZERO_POINT, self._packed, self._scales, self._zeros, self._bias)
 
 
 class _SharedInput:

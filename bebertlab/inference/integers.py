@@ -8,6 +8,7 @@ any number of threads and in any batch, and a kernel that multiplies bits can re
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Self
 
@@ -138,27 +139,8 @@ class Int8Weight(IntegerWeight):
         return (levels - lowest).to(torch.uint8), -lowest
 
     def count(self, inputs: IntegerInput) -> Tensor:
-        """The sums, by an int8 GEMM.
-
-        Scales and bias are not left to oneDNN, whose kernels round them each in another way: those for AVX-512, and
-        those for few rows.
-        """
-        count: Tensor = torch.ops.onednn.qlinear_pointwise(
-            inputs.levels,
-            1.0,
-            inputs.zero,
-            self.packed,
-            self.ones,
-            self.zeros,
-            None,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
-        )
-        return count
+        """The sums, by an int8 GEMM, without scales and bias, which would not always be rounded in the same way."""
+        return onednn_product(inputs.levels, 1.0, inputs.zero, self.packed, self.ones, self.zeros, None)
 
 
 def select_rows(codes: Codes, first_token: bool = False) -> IntegerInput:
@@ -181,12 +163,40 @@ def select_rows(codes: Codes, first_token: bool = False) -> IntegerInput:
     )
 
 
-def integer_weight(codes: Codes, alphabet: Alphabet) -> IntegerWeight | None:
-    """A quantized matrix for products with inputs of an alphabet; None if these are not sums of integers that scales
-    of rows can be applied to.
+def integer_weights(codes: Sequence[Codes], alphabets: Sequence[Alphabet]) -> list[IntegerWeight] | None:
+    """The quantized matrices of the branches of a linear map, for products with inputs of these alphabets.
+
+    All are of one kind, so that an input is converted once. None if a product is not a sum of integers to which scales
+    of rows can be applied.
     """
-    int8 = Int8Weight.of(codes) if alphabet.bits <= INT8_INPUT_BITS else None
-    return int8 or FloatWeight.of(codes, alphabet)
+    widest = max(alphabets, key=lambda alphabet: alphabet.bits)
+    if widest.bits <= INT8_INPUT_BITS:
+        int8 = [Int8Weight.of(matrix) for matrix in codes]
+        if None not in int8:
+            return [weight for weight in int8 if weight is not None]
+    floats = [FloatWeight.of(matrix, widest) for matrix in codes]
+    return None if None in floats else [weight for weight in floats if weight is not None]
+
+
+def onednn_product(
+    inputs: Tensor,
+    step: float,
+    zero: int,
+    weight: Tensor,
+    scales: Tensor,
+    zeros: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    """oneDNN's product of levels: ((inputs - zero) W^T) * step * scales + bias, in float32.
+
+    Its kernels round scales and bias each in another way: those for AVX-512, and those for few rows.
+    Shape: inputs (N, I) uint8, a weight of (O, I) as `qlinear_prepack` packs it, scales, zeros and bias (O,) -> (N, O).
+    """
+    output = 1.0, 0, torch.float32  # scale, zero point and dtype: not quantized
+    product: Tensor = torch.ops.onednn.qlinear_pointwise(
+        inputs, step, zero, weight, scales, zeros, bias, *output, "none", [], ""
+    )
+    return product
 
 
 def exact_product(left: Codes | Tensor, right: Codes | Tensor, *, transpose: bool = False) -> Tensor:

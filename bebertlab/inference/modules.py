@@ -11,16 +11,17 @@ sums of integers (`inference/integers.py`), and the sums of a LayerNorm and of a
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import reduce
-from typing import Self, TypeVar, cast
+from typing import Generic, Self, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from attrs import frozen
 from torch import Tensor, nn
 
-from bebertlab.inference.integers import FloatWeight, Int8Weight, IntegerWeight, exact_product, integer_weight
+from bebertlab.inference.integers import IntegerInput, IntegerWeight, exact_product, integer_weights
 from bebertlab.interfaces.architecture import ATTENTION_SITES, Site
 from bebertlab.interfaces.capabilities import SupportsBranchCodes
 from bebertlab.interfaces.quantizer import Codes, Quantizer
@@ -35,6 +36,7 @@ from bebertlab.model.linear import (
 )
 
 T = TypeVar("T", bound=nn.Module)
+Inputs = TypeVar("Inputs")
 
 
 class CastLinear(nn.Module):
@@ -97,37 +99,64 @@ class FixedLinear(nn.Module):
         return sum_products(inputs, self._weights, self._bias)
 
 
-class IntegerLinear(nn.Module):
-    """A sum of linear maps of levels: sums of integers, which are exact, then scales and biases."""
+class LevelsLinear(nn.Module, ABC, Generic[Inputs]):
+    """A sum of linear maps of levels, one for each branch: sums of integers, which are exact, then scales and biases.
+
+    A subclass says in what form it multiplies inputs, and how.
+    Shape: (..., I) -> (..., O).
+    """
 
     quantizes_input = True
 
-    def __init__(
-        self, weights: Sequence[IntegerWeight], biases: Sequence[Tensor], quantizers: Sequence[Quantizer]
-    ) -> None:
+    def __init__(self, quantizers: Sequence[Quantizer]) -> None:
         super().__init__()
-        self.weights, self._biases = weights, biases
         self.input_quantizers = nn.ModuleList(quantizers)
         self._jointly = isinstance(quantizers[0], SupportsBranchCodes)
 
+    @abstractmethod
+    def convert(self, codes: Codes, first_token: bool) -> Inputs:
+        """Rows of a quantized input in the form that is multiplied; branches with equal codes share it."""
+
+    @abstractmethod
+    def add_product(self, branch: int, inputs: Inputs, total: Tensor | None) -> Tensor:
+        """The product of a branch (N, O) with its bias, added to `total` in place if given."""
+
     def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
         """The sum over the branches."""
-        encoded = self.encode(x)
+        encoded = self._encode(x)
         distinct = {id(codes): codes for codes in encoded}
-        inputs = {key: self.weights[0].input_of(codes, first_token) for key, codes in distinct.items()}
+        inputs = {key: self.convert(codes, first_token) for key, codes in distinct.items()}
         total: Tensor | None = None
-        for codes, weight, bias in zip(encoded, self.weights, self._biases, strict=True):
-            total = weight.linear(inputs[id(codes)], bias, total)
+        for branch, codes in enumerate(encoded):
+            total = self.add_product(branch, inputs[id(codes)], total)
         if total is None:
             raise AssertionError("a linear map has a branch")
-        return total.view(x.shape[0], 1, -1) if first_token else total.view(*x.shape[:-1], -1)
+        shape = (x.shape[0], 1) if first_token else x.shape[:-1]
+        return total.reshape(*shape, -1)
 
-    def encode(self, x: Tensor) -> list[Codes]:
-        """The quantized input of each branch."""
+    def _encode(self, x: Tensor) -> list[Codes]:
         first, *others = quantizers = cast("list[Quantizer]", [*self.input_quantizers])
         if self._jointly:
             return cast("SupportsBranchCodes", first).encode_branches(others, x)
         return [quantizer.encode(x) for quantizer in quantizers]
+
+
+class IntegerLinear(LevelsLinear[IntegerInput]):
+    """A sum of linear maps of levels, multiplied by torch."""
+
+    def __init__(
+        self, weights: Sequence[IntegerWeight], biases: Sequence[Tensor], quantizers: Sequence[Quantizer]
+    ) -> None:
+        super().__init__(quantizers)
+        self.weights, self._biases = weights, biases
+
+    def convert(self, codes: Codes, first_token: bool) -> IntegerInput:
+        """In the dtype that the weights multiply, which is that of all branches."""
+        return self.weights[0].input_of(codes, first_token)
+
+    def add_product(self, branch: int, inputs: IntegerInput, total: Tensor | None) -> Tensor:
+        """By the weight of the branch."""
+        return self.weights[branch].linear(inputs, self._biases[branch], total)
 
 
 class ExactLinear(Linear):
@@ -173,7 +202,7 @@ class ExactAttention(SelfAttention):
 
     def _quantized_scores(self, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
         left, right = self._encode(Site.ATTENTION_QUERY, q), self._encode(Site.ATTENTION_KEY, k)
-        return exact_product(left, right, transpose=True).mul_(1 / math.sqrt(self.head_size)).add_(mask)
+        return self._exactly_scaled(left, right, mask)
 
     def _weighted_values(self, probabilities: Tensor, v: Tensor) -> Tensor:
         weights = self._encode(Site.ATTENTION_PROBABILITIES, probabilities)
@@ -187,6 +216,9 @@ class ExactAttention(SelfAttention):
     def _scores(self, q: Tensor, k: Tensor, mask: Tensor) -> Tensor:
         if self._unscaled >= {Site.ATTENTION_QUERY, Site.ATTENTION_KEY}:
             return super()._scores(q, k, mask)
+        return self._exactly_scaled(q, k, mask)
+
+    def _exactly_scaled(self, q: Codes | Tensor, k: Codes | Tensor, mask: Tensor) -> Tensor:
         return exact_product(q, k, transpose=True).mul_(1 / math.sqrt(self.head_size)).add_(mask)
 
     def _encode(self, site: Site, x: Tensor) -> Codes | Tensor:
@@ -207,25 +239,17 @@ class FixedEmbedding(nn.Module):
 
 def fixed_linear(branches: Sequence[FixedBranch], dtype: torch.dtype | None = None) -> nn.Module:
     """A linear map with fixed weights: of integers where every branch has levels, else of floats."""
-    weights = _integer_weights(branches)
-    if weights is None:
-        return FixedLinear(branches, dtype)
-    quantizers = [branch.quantizer for branch in branches if branch.quantizer is not None]
-    return IntegerLinear(weights, [branch.bias for branch in branches], quantizers)
-
-
-def _integer_weights(branches: Sequence[FixedBranch]) -> list[IntegerWeight] | None:
     operands = [
-        (branch.weight, branch.quantizer.alphabet)
+        (branch.weight, branch.quantizer)
         for branch in branches
         if isinstance(branch.weight, Codes) and branch.quantizer is not None
     ]
-    weights = [integer_weight(codes, alphabet) for codes, alphabet in operands]
-    if {type(weight) for weight in weights} != {Int8Weight}:  # inputs are converted once for all branches
-        widest = max((alphabet for _, alphabet in operands), key=lambda alphabet: alphabet.bits, default=None)
-        weights = [] if widest is None else [FloatWeight.of(codes, widest) for codes, _ in operands]
-    integer = [weight for weight in weights if weight is not None]
-    return integer if len(integer) == len(branches) else None
+    weights = None
+    if len(operands) == len(branches):
+        weights = integer_weights([codes for codes, _ in operands], [quantizer.alphabet for _, quantizer in operands])
+    if weights is None:
+        return FixedLinear(branches, dtype)
+    return IntegerLinear(weights, [branch.bias for branch in branches], [quantizer for _, quantizer in operands])
 
 
 def _cast(weight: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bebertlab.inference.integers import select_rows
-from bebertlab.inference.modules import IntegerLinear
+from bebertlab.inference.modules import LevelsLinear
 from bebertlab.interfaces.quantizer import Alphabet, Codes
 from bebertlab.kernels.layout import WeightTiles
 from bebertlab.kernels.product import InputBlocks, PlaneLinear, pack_inputs
@@ -33,30 +33,29 @@ class _PackedInput:
     offset: FloatArray | None
 
 
-class PlanesLinear(IntegerLinear):
-    """A sum of linear maps of levels, as `IntegerLinear` computes it to the same bits, from bit planes.
-
-    Shape: (..., I) -> (..., O).
-    """
+class PlanesLinear(LevelsLinear[_PackedInput]):
+    """A sum of linear maps of levels, as `IntegerLinear` computes it to the same bits, from bit planes."""
 
     def __init__(self, parts: Sequence[LinearPart]) -> None:
         """Of summands that `plane_problem` finds nothing against."""
-        super().__init__([], [], [part.quantizer for part in parts if part.quantizer is not None])
+        super().__init__([part.quantizer for part in parts if part.quantizer is not None])
         self._products = [_product(part) for part in parts]
 
-    def forward(self, x: Tensor, first_token: bool = False) -> Tensor:
-        """The sum over the branches."""
-        encoded = self.encode(x)
-        distinct = {id(codes): codes for codes in encoded}
-        inputs = {key: _pack(codes, first_token) for key, codes in distinct.items()}
-        total: FloatArray | None = None
-        for codes, product in zip(encoded, self._products, strict=True):
-            packed = inputs[id(codes)]
-            total = product(packed.blocks, packed.step, packed.offset, total)
-        if total is None:
-            raise AssertionError("a linear map has a branch")
-        shape = (x.shape[0], 1) if first_token else x.shape[:-1]
-        return torch.from_numpy(total).reshape(*shape, -1)
+    def convert(self, codes: Codes, first_token: bool) -> _PackedInput:
+        """As bit planes."""
+        rows = select_rows(codes, first_token)
+        alphabet = codes.alphabet
+        levels = rows.levels.to(integer_dtype(alphabet.low, alphabet.high)).numpy()
+        return _PackedInput(
+            blocks=pack_inputs(levels, alphabet.low, alphabet.spacing, alphabet.bits),
+            step=rows.step.detach().numpy(),
+            offset=None if rows.offset is None else rows.offset.detach().numpy(),
+        )
+
+    def add_product(self, branch: int, inputs: _PackedInput, total: Tensor | None) -> Tensor:
+        """By generated code."""
+        array = None if total is None else total.numpy()  # the same memory
+        return torch.from_numpy(self._products[branch](inputs.blocks, inputs.step, inputs.offset, array))
 
 
 def plane_problem(parts: Sequence[LinearPart], *, exact: bool) -> str:
@@ -101,14 +100,3 @@ def _product(part: LinearPart) -> PlaneLinear:
     planes, alphabet = matrix.planes.numpy(), matrix.alphabet
     tiles = WeightTiles.of_planes(planes, matrix.columns, alphabet.low, alphabet.spacing)
     return PlaneLinear.of(tiles, matrix.step.numpy(), part.bias.numpy())
-
-
-def _pack(codes: Codes, first_token: bool) -> _PackedInput:
-    rows = select_rows(codes, first_token)
-    alphabet = codes.alphabet
-    levels = rows.levels.to(integer_dtype(alphabet.low, alphabet.high)).numpy()
-    return _PackedInput(
-        blocks=pack_inputs(levels, alphabet.low, alphabet.spacing, alphabet.bits),
-        step=rows.step.detach().numpy(),
-        offset=None if rows.offset is None else rows.offset.detach().numpy(),
-    )

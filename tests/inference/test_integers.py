@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bebertlab.inference import integers as module
-from bebertlab.inference.integers import FloatWeight, Int8Weight, exact_products, integer_weight
+from bebertlab.inference.integers import FloatWeight, Int8Weight, exact_products, integer_weights
 from bebertlab.interfaces.quantizer import Alphabet, Codes
 
 OUTPUTS, INPUTS = 192, 384  # just enough for int8 to be faster
@@ -153,10 +153,16 @@ def test_sums_of_wide_levels_are_exact(bits: int, dtype: torch.dtype) -> None:
 
 
 def test_the_kind_of_product_follows_from_the_bits() -> None:
-    assert isinstance(integer_weight(matrix(), Alphabet.unsigned(8)), Int8Weight)
-    assert isinstance(integer_weight(matrix(), Alphabet.unsigned(9)), FloatWeight)
-    assert isinstance(integer_weight(matrix(highest=65), Alphabet.unsigned(8)), FloatWeight)
-    assert integer_weight(evolve(matrix(), offset=torch.zeros(())), Alphabet.unsigned(8)) is None
+    def kinds(codes: list[Codes], bits: int) -> list[type]:
+        weights = integer_weights(codes, [Alphabet.unsigned(bits)] * len(codes))
+        assert weights is not None
+        return [type(weight) for weight in weights]
+
+    assert kinds([matrix()], 8) == [Int8Weight]
+    assert kinds([matrix()], 9) == [FloatWeight]
+    assert kinds([matrix(highest=65)], 8) == [FloatWeight]
+    assert kinds([matrix(), matrix(highest=65)], 8) == [FloatWeight, FloatWeight]
+    assert integer_weights([evolve(matrix(), offset=torch.zeros(()))], [Alphabet.unsigned(8)]) is None
 
 
 def test_nothing_is_packed_where_products_are_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
