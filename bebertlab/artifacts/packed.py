@@ -29,7 +29,7 @@ from bebertlab.interfaces.metric_names import (
 )
 from bebertlab.interfaces.stage import Artifact, Context
 from bebertlab.interfaces.task import SELECT, VALIDATION, Task
-from bebertlab.packed.check import TOLERANCE, Agreement
+from bebertlab.packed.check import TOLERANCE, Agreement, largest_difference
 from bebertlab.packed.contract import Score
 from bebertlab.packed.latency import sentence_milliseconds
 from bebertlab.packed.model import PackedModel
@@ -159,7 +159,7 @@ def _compare(
 
 
 def _difference(actual: _Array, expected: _Array) -> float:
-    return float(np.abs(actual - expected).max())
+    return largest_difference(torch.from_numpy(actual), torch.from_numpy(expected))
 
 
 def _different_answers(answers: _Array, stored: _Array, task: Task) -> int:

@@ -113,7 +113,7 @@ def _copy(stored: StoredPackedModel, out: Path, codec: OptionsCodec, *, force: b
     others = sum(path.stat().st_size for path in out.iterdir()) - file.file_bytes
     report = PackReport(
         parts=file.parts,
-        header=file.file_bytes - sum(file.parts.values()),
+        header=file.header,
         other=others,
         full_precision=file.full_precision,
         positions=int(metrics[PACKED_POSITIONS]),
@@ -141,7 +141,7 @@ def echo_packed(folder: Path, codec: OptionsCodec, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(_file_data(file, codec), indent=2))
         return
-    click.echo(f"packed model, format 1, written by {file.producer}")
+    click.echo(f"packed model, format {file.contents.config.format_version}, written by {file.producer}")
     click.echo(f"task: {file.task or 'not known'}")
     click.echo(f"score: {'not known' if file.score is None else score_text(file.score)}")
     click.echo(f"classes, by output: {', '.join(file.classes) or 'none (regression)'}")
@@ -151,7 +151,7 @@ def echo_packed(folder: Path, codec: OptionsCodec, form: str) -> None:
         weight = f"member {index}, weight {member.weight:.4g}: " if file.rule is not None else ""
         click.echo(f"\n{weight}{format_sizes(member.architecture)}")
         click.echo(table(SITE_HEAD, site_rows(member.architecture, member.spec)))
-    click.echo(f"\n{_size_table(file.parts, file.file_bytes - sum(file.parts.values()), None)}")
+    click.echo(f"\n{_size_table(file.parts, file.header, None)}")
     if file.full_precision:
         click.echo(f"\n{_full_precision(file.full_precision)}")
 
@@ -251,10 +251,6 @@ def _file_data(file: PackedFile, codec: OptionsCodec) -> dict[str, Any]:
             {"architecture": asdict(m.architecture), "design": codec.dump(m.spec), "weight": m.weight}
             for m in file.members
         ],
-        "bytes": {
-            **file.parts,
-            "header": file.file_bytes - sum(file.parts.values()),
-            "file": file.file_bytes,
-        },
+        "bytes": {**file.parts, "header": file.header, "file": file.file_bytes},
         "full_precision": dict(file.full_precision),
     }

@@ -6,14 +6,12 @@ import shutil
 from pathlib import Path
 
 from bebertlab.data.tokenizer import TOKENIZER_FILES
-from bebertlab.errors import SetupError
-from bebertlab.files import read_json
 from bebertlab.interfaces.stage import Codec
 from bebertlab.model.folder import CONFIGURATION, TENSORS
 from bebertlab.packed.card import card_text
-from bebertlab.packed.contract import CARD, SECTION, PackedConfig
+from bebertlab.packed.contract import CARD
 from bebertlab.packed.read import PackedFile, read_packed
-from bebertlab.packed.write import check_target, renamed_folder
+from bebertlab.packed.write import check_target, renamed_folder, write_errors
 
 
 def copy_packed(source: Path, folder: Path, codec: Codec, *, force: bool = False) -> PackedFile:
@@ -34,14 +32,10 @@ def copy_packed(source: Path, folder: Path, codec: Codec, *, force: bool = False
     """
     check_target(folder, force=force)
     file = read_packed(source, codec)
-    config = codec.load(read_json(source / CONFIGURATION)[SECTION], PackedConfig)
     names = [CONFIGURATION, TENSORS, *(name for name in TOKENIZER_FILES if (source / name).is_file())]
-    try:
-        with renamed_folder(folder) as temporary:
-            for name in names:
-                shutil.copyfile(source / name, temporary / name)
-            card = card_text(config, file.classes, file.file_bytes, folder.absolute().name)
-            (temporary / CARD).write_text(card, encoding="utf-8")
-    except OSError as error:
-        raise SetupError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    with write_errors(folder), renamed_folder(folder) as temporary:
+        for name in names:
+            shutil.copyfile(source / name, temporary / name)
+        card = card_text(file.contents.config, file.classes, file.file_bytes, folder.absolute().name)
+        (temporary / CARD).write_text(card, encoding="utf-8")
     return file

@@ -85,6 +85,11 @@ class PackedFile:
     file_bytes: int  #: of the file of tensors
     contents: PackedContents  #: as they are in the files
 
+    @property
+    def header(self) -> int:
+        """Bytes of the file of tensors that are not of tensors."""
+        return self.file_bytes - sum(self.parts.values())
+
 
 def read_packed(folder: Path, codec: Codec) -> PackedFile:
     """Read the folder of a packed model, whoever wrote it.

@@ -109,7 +109,7 @@ def write_packed(
     stored = shared_tensors([model_tensors(model.eval(), sizes.positions) for model in source.models])
     config = _config(source, stored, sizes.positions)
     contents = PackedContents(config=config, section=codec.dump(config), arrays=stored.arrays)
-    with _write_errors(folder), renamed_folder(folder) as temporary:
+    with write_errors(folder), renamed_folder(folder) as temporary:
         file_bytes = _write_files(contents, source.classes, source.tokenizer, temporary, folder.absolute().name)
         if check is not None:
             check(temporary)
@@ -141,7 +141,7 @@ def write_again(contents: PackedContents, classes: Sequence[str], tokenizer: Mod
         UserError: there are more or fewer classes than outputs.
     """
     name = folder.absolute().name
-    with _write_errors(folder), _temporary(folder) as temporary:
+    with write_errors(folder), _temporary(folder) as temporary:
         _write_files(contents, classes, tokenizer, temporary, name)
         folder.mkdir(exist_ok=True)
         names = {path.name for path in temporary.iterdir()}
@@ -248,7 +248,8 @@ def _write_json(data: Mapping[str, Any], path: Path) -> None:
 
 
 @contextmanager
-def _write_errors(folder: Path) -> Iterator[None]:
+def write_errors(folder: Path) -> Iterator[None]:
+    """Within, an error of the system is a SetupError that names a folder."""
     try:
         yield
     except OSError as error:

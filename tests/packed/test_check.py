@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from bebertlab.data.tokenizer import ModelTokenizer
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.model.bert import BertClassifier
-from bebertlab.packed.check import Agreement, check_answers, generated_batches, validation_batches
+from bebertlab.packed.check import Agreement, check_answers, generated_batches, largest_difference, validation_batches
 from bebertlab.packed.write import PackSource
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from tests.packed.conftest import rewrite
@@ -46,6 +47,26 @@ def test_another_answer_is_an_error(amount: float, source: PackSource, packed: P
     rewrite(packed, damage)
     with pytest.raises(UserError, match="does not answer as the trained one"):
         check_answers(source, packed, codec, generated_batches(source.models[0].architecture))
+
+
+def test_nan_is_another_answer_also_where_the_class_is_the_same(
+    source: PackSource, packed: Path, codec: OptionsCodec
+) -> None:
+    def damage(tensors: dict[str, Any], _: object) -> None:
+        tensors["classifier.bias"][0] += 1e3
+
+    rewrite(packed, damage)
+    diverged = copy.deepcopy(source.models[0])
+    with torch.no_grad():
+        diverged.classifier.bias[0] = torch.nan  # the class of all answers, as that with the bias
+    with pytest.raises(UserError, match="differs by nan"):
+        check_answers(evolve(source, models=[diverged]), packed, codec, generated_batches(diverged.architecture))
+
+
+def test_equal_infinities_are_no_difference() -> None:
+    scores = torch.tensor([[0.0, -torch.inf]])
+    assert largest_difference(scores, scores.double()) == 0.0
+    assert largest_difference(scores + 0.5, scores) != largest_difference(scores + 0.5, scores)  # NaN
 
 
 def test_small_differences_are_reported(source: PackSource, packed: Path, codec: OptionsCodec) -> None:
