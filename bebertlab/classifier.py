@@ -33,7 +33,7 @@ from bebertlab.packed.read import PackedFile, read_packed
 from bebertlab.packed.write import is_packed
 from bebertlab.pipeline.plan import ComputeSettings
 from bebertlab.store.store import Store
-from bebertlab.store.why import INPUTS
+from bebertlab.store.why import input_keys
 
 if TYPE_CHECKING:
     from bebertlab.hub.model import PackedBertForSequenceClassification
@@ -254,8 +254,8 @@ def _no_model(folder: Path) -> UserError:
             f"{folder} has no {CONFIGURATION}; expected the folder of a stage with a model, of an imported model, or of"
             " a BERT classifier of Hugging Face"
         )
-    keys = [key for several in manifest.parts.get(INPUTS, {}).values() for key in several]
-    inputs = [f"{stage.stage} ({store.folder(key)})" for key in keys if (stage := store.peek(key)) is not None]
+    stages = [stage for key in input_keys(manifest) if (stage := store.peek(key)) is not None]
+    inputs = [f"{stage.stage} ({store.folder(stage.key)})" for stage in stages]
     hint = f"; it reads {', '.join(inputs)}" if inputs else ""
     return UserError(f"{folder} is of stage '{manifest.stage}' (kind '{manifest.kind}'), which writes no model{hint}")
 

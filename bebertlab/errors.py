@@ -73,6 +73,15 @@ def show_exception(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of the message of an exception; its type if there is none.
+
+    >>> first_line(ValueError("no such device\\nstack: ...")), first_line(TimeoutError())
+    ('no such device', 'TimeoutError')
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 class TrainingDiverged(UserError):
     """A loss or parameter became NaN or infinite; names the stage, the phase and the step."""
 

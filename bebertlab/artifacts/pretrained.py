@@ -12,7 +12,7 @@ from torch import Tensor
 from bebertlab.artifacts.model import model_files
 from bebertlab.data.tokenizer import TOKENIZER_FILES, VOCABULARY_FILE, has_tokenizer
 from bebertlab.data.tokenizer_file import TOKENIZER_FILE
-from bebertlab.errors import SetupError
+from bebertlab.errors import SetupError, first_line
 from bebertlab.files import check_file, read_json
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.model.bert import meta_model
@@ -148,8 +148,4 @@ def _download(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(_PATTERNS)))
     except OSError as error:  # the base class of everything that the hub's client raises
-        raise SetupError(f"encoder '{name}': the download from the hub failed: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise SetupError(f"encoder '{name}': the download from the hub failed: {first_line(error)}") from error

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Protocol
 
-import torch
 from attrs import frozen
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
@@ -18,6 +17,7 @@ from bebertlab.bench.memory import ExtraTensors, extra_tensors_by_module
 from bebertlab.bench.models import SCHEMES, BenchConfig, full_precision
 from bebertlab.bench.training import StepwiseTraining, equal_length_setup, train_labels
 from bebertlab.errors import unknown
+from bebertlab.inference.devices import torch_threads
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.linear import QuantizedLinear
@@ -67,9 +67,7 @@ def profile_steps(
         if name not in names:
             raise unknown("scheme of the benchmark", name, names)
     schemes = [scheme for scheme in SCHEMES if scheme.name in only or (not only and scheme.installed(config))]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
-    try:
+    with torch_threads(config.threads):
         notify("full precision")
         profiles = [
             _profile_reference(config),
@@ -78,8 +76,6 @@ def profile_steps(
         for scheme in schemes:
             notify(scheme.description)
             profiles.append(_profile_model(scheme.description, scheme.build(config), config))
-    finally:
-        torch.set_num_threads(threads)
     return profiles
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 
@@ -47,6 +47,12 @@ class Rival:
     def origin(self) -> str:
         """The package that computes, with its version; empty for torch."""
         return f"{self.packages[0]} {version(self.packages[0])}" if self.packages else ""
+
+
+def predict_all(predict: Predict, batches: Sequence[Batch]) -> None:
+    """Predict batches one after the other."""
+    for batch in batches:
+        predict(batch)
 
 
 def _full_precision(model: ExportedModel) -> Predict:

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from bebertlab.bench.measurement import MissingRow, RowResult, RowSpec
 from bebertlab.bench.models import BenchConfig
 from bebertlab.errors import UserError, unknown
+from bebertlab.inference.devices import torch_threads
 
 
 @frozen(kw_only=True)
@@ -48,15 +49,11 @@ def measure(
 
     A row is missing, with the reason, if a plugin, memory or an option that it needs is not available.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
-    try:
+    with torch_threads(config.threads):
         for group in groups:
             if chosen := [spec for spec in group.specs if spec in specs]:
                 notify(", ".join(dict.fromkeys(spec.group for spec in chosen)))
                 yield from _measure_group(group, chosen, config)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _measure_group(group: RowGroup, specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:

@@ -97,7 +97,7 @@ def predict_command(
     from bebertlab.cli.prediction_format import row_format
     from bebertlab.cli.prediction_stream import PredictionStream, record_batches
     from bebertlab.cli.text_progress import TextProgress
-    from bebertlab.inference.predict import torch_threads
+    from bebertlab.inference.devices import torch_threads
     from bebertlab.study.interrupts import Interrupts
 
     typed = _is_typed(file)

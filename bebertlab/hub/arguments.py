@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from attrs import frozen
 
-from bebertlab.errors import SetupError, UserError
+from bebertlab.errors import UserError
+from bebertlab.inference.devices import check_device
 
 FLOAT = torch.float32  #: what packed models compute in
 #: where a model that is not in a folder is looked for
@@ -115,9 +116,5 @@ def _device(device_map: object) -> str:
         raise UserError(problem) from None
     if device.type == "meta":
         raise UserError(problem)
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first = next(iter(str(error).splitlines()), "")
-        raise SetupError(f"device '{device}' cannot be used: {first}") from error
+    check_device(device)
     return str(device)

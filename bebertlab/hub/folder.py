@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bebertlab.data.tokenizer import TOKENIZER_FILES
-from bebertlab.errors import SetupError
+from bebertlab.errors import SetupError, first_line
 from bebertlab.model.folder import CONFIGURATION, TENSORS
 from bebertlab.packed.contract import CARD
 
@@ -29,5 +29,5 @@ def packed_folder(name: str | os.PathLike[str], options: Mapping[str, Any]) -> P
     try:
         return Path(snapshot_download(os.fspath(name), allow_patterns=list(_FILES), **options))
     except (OSError, ValueError) as error:  # the base classes of everything that the hub's client raises
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise SetupError(f"{path}: no such folder, and not read from the hub: {reason}") from error

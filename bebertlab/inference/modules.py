@@ -36,7 +36,7 @@ from bebertlab.model.linear import (
 )
 
 T = TypeVar("T", bound=nn.Module)
-Inputs = TypeVar("Inputs")
+Converted = TypeVar("Converted")
 
 
 class CastLinear(nn.Module):
@@ -99,7 +99,7 @@ class FixedLinear(nn.Module):
         return sum_products(inputs, self._weights, self._bias)
 
 
-class LevelsLinear(nn.Module, ABC, Generic[Inputs]):
+class LevelsLinear(nn.Module, ABC, Generic[Converted]):
     """A sum of linear maps of levels, one for each branch: sums of integers, which are exact, then scales and biases.
 
     A subclass says in what form it multiplies inputs, and how.
@@ -114,11 +114,11 @@ class LevelsLinear(nn.Module, ABC, Generic[Inputs]):
         self._jointly = isinstance(quantizers[0], SupportsBranchCodes)
 
     @abstractmethod
-    def convert(self, codes: Codes, first_token: bool) -> Inputs:
+    def convert(self, codes: Codes, first_token: bool) -> Converted:
         """Rows of a quantized input in the form that is multiplied; branches with equal codes share it."""
 
     @abstractmethod
-    def add_product(self, branch: int, inputs: Inputs, total: Tensor | None) -> Tensor:
+    def add_product(self, branch: int, inputs: Converted, total: Tensor | None) -> Tensor:
         """The product of a branch (N, O) with its bias, added to `total` in place if given."""
 
     def forward(self, x: Tensor, first_token: bool = False) -> Tensor:

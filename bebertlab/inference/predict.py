@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -50,17 +49,6 @@ def evaluation_plan(model: Network | InferenceModel, examples: Examples, device:
 
 def _plan(sizes: Architecture, examples: Examples, device: str) -> BatchPlan:
     return group_for_evaluation(examples.tokens.lengths, evaluation_tokens(max(sizes.hidden, sizes.ffn), device))
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Compute with this number of threads; logits of models in full precision depend on it in their last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h

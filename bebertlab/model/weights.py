@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bebertlab.errors import UserError
+from bebertlab.errors import UserError, first_line
 from bebertlab.files import check_file, describe_start, is_safetensors
 from bebertlab.model.huggingface import FULL_PRECISION
 from bebertlab.model.parameter_names import is_never_zero, unwrapped
@@ -191,7 +191,7 @@ def _damaged(path: Path, error: Exception) -> UserError:
     with path.open("rb") as file:
         if file.read(len(_ZIP)) in (_ZIP, _PICKLE):
             return UserError(f"{path}: not a safetensors file, but a pickle of torch; name it pytorch_model.bin")
-    reason = describe_start(path) or next(iter(str(error).splitlines()), type(error).__name__)
+    reason = describe_start(path) or first_line(error)
     return UserError(f"{path}: not a readable safetensors file: {reason}; fetch it again")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bebertlab.data.batches import batches, group_in_order
 from bebertlab.data.examples import Examples
-from bebertlab.inference.predict import torch_threads
+from bebertlab.inference.devices import torch_threads
 from bebertlab.packed.model import PackedModel
 
 TEXTS = 32  #: that are timed; of a split, evenly spread over its lengths

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from bebertlab.artifacts.baselines import baseline_metrics
 from bebertlab.errors import EXIT_TRIALS_FAILED, SetupError, UserError
-from bebertlab.inference.predict import torch_threads
+from bebertlab.inference.devices import torch_threads
 from bebertlab.interfaces.events import StageEvent, StageFinished, StageProgress, StageResult, StageStarted
 from bebertlab.interfaces.metric_names import COST_SECONDS, MAJORITY, VALIDATION_SCORE, baseline_metric, stage_seconds
 from bebertlab.interfaces.stage import Artifact, Codec, Context, Inputs, ProgressReporter

@@ -11,8 +11,9 @@ import torch
 from attrs import evolve, field, frozen, validators
 
 from bebertlab.config.codec import OptionsCodec
-from bebertlab.errors import SetupError, UserError, show_exception
+from bebertlab.errors import UserError, show_exception
 from bebertlab.formats import STAGE_KEY
+from bebertlab.inference.devices import check_device
 from bebertlab.interfaces.architecture import QuantSpec
 from bebertlab.interfaces.stage import PlannedModel, Planning, StageGroupOptions, StageOptions, input_names
 from bebertlab.interfaces.task import Task
@@ -49,11 +50,7 @@ class ComputeSettings:
         Raises:
             SetupError: it is not.
         """
-        try:
-            torch.empty(1, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            first = next(iter(str(error).splitlines()), "")
-            raise SetupError(f"device '{self.device}' cannot be used: {first}") from error
+        check_device(self.device)
 
     def parts(self) -> dict[str, Any]:
         """The parts of every key."""

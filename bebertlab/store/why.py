@@ -62,6 +62,18 @@ def differences(parts: KeyParts, other: KeyParts, lookup: Callable[[str], KeyPar
     return tuple(unique.values())
 
 
+def input_keys(manifest: Manifest, field: str | None = None) -> list[str]:
+    """The keys of the inputs of a stored stage, in order; only of one field if it is named.
+
+    Of a stage that an older version wrote, whose inputs may be written in another way, none or those that are known.
+    """
+    inputs = manifest.parts.get(INPUTS)
+    if not isinstance(inputs, Mapping):
+        return []
+    values = [value for name, value in inputs.items() if field in (None, name)]
+    return [str(key) for value in values for key in (value if isinstance(value, list) else [value]) if key]
+
+
 def nearest(parts: KeyParts, kind: str, manifests: Iterable[Manifest], key: str = "") -> Manifest | None:
     """The stored artifact of a stage kind that differs in the fewest values, without `key` itself."""
     ours = flatten(parts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bebertlab.errors import UserError, suggestion
@@ -17,7 +17,7 @@ from bebertlab.interfaces.events import TrialRecord, TrialState
 from bebertlab.locations import expand_home
 from bebertlab.store.manifest import Manifest
 from bebertlab.store.store import Store
-from bebertlab.store.why import INPUTS
+from bebertlab.store.why import input_keys
 from bebertlab.study.best import choose_best
 from bebertlab.study.journal import read_records
 from bebertlab.study.stored_study import StoredStudy, stored_studies
@@ -115,7 +115,6 @@ def find_model(name: str, work: Path) -> Path:
         UserError: there is no such folder or stage, or it was built from several models.
     """
     from bebertlab.artifacts.packed import PACKED_FOLDER
-    from bebertlab.model.folder import CONFIGURATION
 
     path = Path(expand_home(name))
     if os.path.isdir(path) and name:
@@ -123,7 +122,7 @@ def find_model(name: str, work: Path) -> Path:
     store = Store(work / "store")
     key = find_key(name, work)
     manifest = store.peek(key)
-    if manifest is not None and f"{PACKED_FOLDER}/{CONFIGURATION}" in manifest.files:
+    if manifest is not None and has_packed(manifest):
         return store.folder(key) / PACKED_FOLDER
     models = _models(store, key)
     if len(models) == 1:
@@ -133,6 +132,14 @@ def find_model(name: str, work: Path) -> Path:
         raise UserError(f"{name}: stage '{label}' has no model")
     listed = ", ".join(f"{model.stage} ({model.key[:12]})" for model in models)
     raise UserError(f"{name}: stage '{label}' was built from {len(models)} models; choose one of {listed}")
+
+
+def has_packed(manifest: Manifest) -> bool:
+    """Whether a stage left a packed model."""
+    from bebertlab.artifacts.packed import PACKED_FOLDER
+    from bebertlab.model.folder import CONFIGURATION
+
+    return f"{PACKED_FOLDER}/{CONFIGURATION}" in manifest.files
 
 
 def stage_key(trial: TrialRecord, stage: str | None) -> str:
@@ -189,10 +196,8 @@ def _models(store: Store, key: str) -> list[Manifest]:
         return []
     if CONFIGURATION in manifest.files:
         return [manifest]
-    inputs = manifest.parts.get(INPUTS)
-    values = inputs.values() if isinstance(inputs, Mapping) else ()
-    keys = dict.fromkeys(item for value in values for item in (value if isinstance(value, list) else [value]) if item)
-    models = {model.key: model for input_key in keys for model in _models(store, str(input_key))}
+    keys = dict.fromkeys(input_keys(manifest))
+    models = {model.key: model for input_key in keys for model in _models(store, input_key)}
     return sorted(models.values(), key=lambda model: model.stage)
 
 

@@ -24,8 +24,8 @@ from bebertlab.packed.contract import Score
 from bebertlab.packed.source import SourceFolders
 from bebertlab.store.manifest import Manifest
 from bebertlab.store.store import Store
-from bebertlab.store.why import INPUTS
-from bebertlab.study.find import find_key
+from bebertlab.store.why import input_keys
+from bebertlab.study.find import find_key, has_packed
 
 
 @frozen(kw_only=True, eq=False)
@@ -58,18 +58,11 @@ def find_packed(name: str, work: Path) -> StoredPackedModel | None:
     manifest = store.peek(find_key(name, work))
     if manifest is None:
         return None
-    inputs = [store.peek(key) for key in _inputs(manifest)]
+    inputs = [store.peek(key) for key in input_keys(manifest)]
     packed = [stage for stage in (manifest, *inputs) if stage is not None and has_packed(stage)]
-    return (
-        None
-        if not packed
-        else StoredPackedModel(folder=store.folder(packed[0].key) / PACKED_FOLDER, manifest=packed[0])
-    )
-
-
-def has_packed(manifest: Manifest) -> bool:
-    """Whether a stage left a packed model."""
-    return f"{PACKED_FOLDER}/{CONFIGURATION}" in manifest.files
+    if not packed:
+        return None
+    return StoredPackedModel(folder=store.folder(packed[0].key) / PACKED_FOLDER, manifest=packed[0])
 
 
 def find_packable(name: str, work: Path, codec: OptionsCodec) -> Packable:
@@ -109,7 +102,7 @@ def _packed_stage(store: Store, manifest: Manifest, name: str) -> Manifest:
             stages[stage.key] = stage
             continue
         # a stage that packs reads the members of its ensemble too
-        keys = _inputs(stage, "of" if has_packed(stage) else None)
+        keys = input_keys(stage, "of" if has_packed(stage) else None)
         todo += [input_stage for key in keys if (input_stage := store.peek(key)) is not None]
     if len(stages) == 1:
         return next(iter(stages.values()))
@@ -120,15 +113,6 @@ def _packed_stage(store: Store, manifest: Manifest, name: str) -> Manifest:
         f"{name}: stage '{manifest.stage}' was built from {len(stages)} models, which no stage merged; choose one of"
         f" {listed}"
     )
-
-
-def _inputs(manifest: Manifest, name: str | None = None) -> list[str]:
-    """The keys of all inputs, or of the one with a name."""
-    inputs = manifest.parts.get(INPUTS)
-    if not isinstance(inputs, Mapping):
-        return []
-    values = [value for field, value in inputs.items() if name in (None, field)]
-    return [str(key) for value in values for key in (value if isinstance(value, list) else [value]) if key]
 
 
 def _folders(store: Store, manifest: Manifest, codec: OptionsCodec) -> SourceFolders:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bebertlab.errors import UserError
+from bebertlab.errors import UserError, first_line
 from bebertlab.text_input.record import Record, choose_columns, texts_record
 
 _ROWS = 1024  #: that are converted to Python's objects at once
@@ -30,7 +30,7 @@ class ParquetSource:
         try:
             self._file = ParquetFile(path)
         except (ArrowException, OSError) as error:
-            raise UserError(f"{path}: not a readable parquet file: {_first_line(error)}") from error
+            raise UserError(f"{path}: not a readable parquet file: {first_line(error)}") from error
         try:
             self._columns = self._choose(columns)
         except UserError:
@@ -54,7 +54,7 @@ class ParquetSource:
                     yield self._record(texts)
         except (ArrowException, OSError) as error:
             row = self.position + 1
-            raise UserError(f"{self.name}, row {row}: cannot be read from here on: {_first_line(error)}") from error
+            raise UserError(f"{self.name}, row {row}: cannot be read from here on: {first_line(error)}") from error
 
     def _choose(self, columns: Sequence[str]) -> list[str]:
         schema = self._file.schema_arrow
@@ -89,7 +89,3 @@ def _values(column: Any) -> list[str | None]:  # noqa: ANN401 - pyarrow has no t
         encoded = plain.cast(pyarrow.large_binary()).to_pylist()
         values = [None if value is None else value.decode("utf-8", "surrogateescape") for value in encoded]
     return values
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

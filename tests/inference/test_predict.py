@@ -10,7 +10,7 @@ import torch
 from bebertlab.data import batches as module
 from bebertlab.data.batches import BatchPlan, batches
 from bebertlab.data.examples import Examples
-from bebertlab.inference.predict import keep_freed_memory, predict, predict_by, torch_threads
+from bebertlab.inference.predict import keep_freed_memory, predict, predict_by
 from bebertlab.inference.prepare import prepare
 from bebertlab.interfaces.task import Task
 from bebertlab.testing.tiny import tiny_model
@@ -36,19 +36,6 @@ def test_rows_of_any_shape_are_in_dataset_order(task: Task, examples: Examples) 
     rows = predict_by(lambda batch: batch.positions[:, None, None].expand(-1, 2, 3).double(), sizes, examples)
     assert (rows.shape, rows.dtype) == ((len(examples), 2, 3), torch.float64)
     assert rows[:, 1, 2].tolist() == list(range(len(examples)))
-
-
-def test_threads_are_set_for_a_block() -> None:
-    before = torch.get_num_threads()
-
-    def fail() -> None:
-        with torch_threads(before + 1):
-            assert torch.get_num_threads() == before + 1
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    assert torch.get_num_threads() == before
 
 
 def test_repeated_passes_are_equal_and_leave_the_model_unchanged(task: Task, examples: Examples) -> None:

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
+from bebertlab.accounting.size import MEBIBYTE
 from bebertlab.bench.answers import FirstAnswer, first_answer
 from bebertlab.bench.measurement import MissingRow, Ratio, Row, RowResult, RowSpec
 from bebertlab.bench.models import BIBERT, PACKED_SCHEMES, BenchConfig, BenchScheme
 from bebertlab.bench.packed import pack_scheme
 from bebertlab.bench.process import in_processes
 from bebertlab.config.humanize import format_size
-
-_MEBIBYTE = 2**20
 
 MEMORY: tuple[RowSpec, ...] = tuple(
     RowSpec(
@@ -76,4 +75,4 @@ def _start_row(spec: RowSpec, answers: Sequence[FirstAnswer]) -> Row:
 def _memory_row(spec: RowSpec, answers: Sequence[FirstAnswer], file_bytes: int) -> Row:
     peaks = [answer.peak_bytes for answer in answers]
     note = f"{format_size(round(median(peaks)))}, {format_size(file_bytes)} in the file"
-    return Row(spec=spec, ratio=Ratio.of([(peak - file_bytes) / _MEBIBYTE for peak in peaks]), note=note)
+    return Row(spec=spec, ratio=Ratio.of([(peak - file_bytes) / MEBIBYTE for peak in peaks]), note=note)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from attrs import frozen
 
-from bebertlab.accounting.size import model_size
+from bebertlab.accounting.size import MEBIBYTE, model_size
 from bebertlab.bench.measurement import MissingRow, Ratio, Row, RowResult, RowSpec
 from bebertlab.bench.models import BIBERT, BIT, PACKED_SCHEMES, W1A4, W1A8, BenchConfig, BenchScheme
 from bebertlab.bench.packed import pack_scheme
 
-_MEBIBYTE = 2**20
 _GOALS = {BIBERT.name: 15.0, BIT.name: 15.0, W1A4.name: 18.0, W1A8.name: 18.0}
 _MEMBERS = 2
 _MEMBERS_GOAL = 33.0
@@ -60,7 +59,7 @@ def measure_files(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[Row
             yield MissingRow(spec=row.spec, reason=row.scheme.missing_reason)
             continue
         with tempfile.TemporaryDirectory() as folder:
-            written = pack_scheme(row.scheme, config, Path(folder) / "packed", members=row.members).file / _MEBIBYTE
+            written = pack_scheme(row.scheme, config, Path(folder) / "packed", members=row.members).file / MEBIBYTE
         counted = row.members * model_size(row.scheme.build(config)).total_mebibytes
         note = f"counted from bits: {counted:.2f} MiB, {written / counted - 1:+.1%} in the file"
         yield Row(spec=row.spec, ratio=Ratio.of([written]), note=note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bebertlab.accounting.size import MEBIBYTE
 from bebertlab.bench.data import MAXIMUM_TOKENS
 from bebertlab.bench.measurement import MissingRow, Ratio, Row, RowResult, RowSpec
 from bebertlab.bench.memory import REFERENCE, extra_tensors_by_module, training_peak_bytes
@@ -12,8 +13,7 @@ from bebertlab.bench.process import in_processes
 from bebertlab.config.humanize import format_size
 from bebertlab.processors import processors
 
-_MEBIBYTE = 2**20
-_SMALLEST_PEAK = 64 * _MEBIBYTE  # smaller peaks are dominated by the memory of the process itself
+_SMALLEST_PEAK = 64 * MEBIBYTE  # smaller peaks are dominated by the memory of the process itself
 
 PEAKS: tuple[RowSpec, ...] = tuple(
     RowSpec(

@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from bebertlab.bench.data import generated_batches, sentence_lengths
 from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, Timings, interleave, repeated
 from bebertlab.bench.models import BIBERT, BenchConfig
 from bebertlab.bench.packed import load_packed, pack_scheme
-from bebertlab.interfaces.batch import Batch
-from bebertlab.packed.model import PackedModel
+from bebertlab.bench.rivals import predict_all
+from bebertlab.inference.devices import torch_threads
 from bebertlab.processors import processors
 
 _TOKENS = 128
@@ -60,7 +59,7 @@ def measure_parallel(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[
 def _measure_members(folder: Path, config: BenchConfig) -> Row:
     """Two models of the same weights are as much work as two of different ones, and share no memory."""
     batches = generated_batches(np.array([_TOKENS], dtype=np.int64), 1, config)
-    first, second = (partial(_predict, load_packed(folder, config), batches) for _ in range(2))
+    first, second = (partial(predict_all, load_packed(folder, config).logits, batches) for _ in range(2))
     with ThreadPoolExecutor(2) as pool:
 
         def both() -> None:
@@ -75,24 +74,15 @@ def _measure_members(folder: Path, config: BenchConfig) -> Row:
 
 def _measure_batches(folder: Path, config: BenchConfig) -> Row:
     batches = generated_batches(sentence_lengths(_SENTENCES, config.seed), _BATCH_SIZE, config)
-    predict = partial(_predict, load_packed(folder, config), batches)
+    predict = partial(predict_all, load_packed(folder, config).logits, batches)
     timings = _interleave({_ONE: partial(_with_threads, 1, predict), _TWO: partial(_with_threads, 2, predict)}, config)
     note = " / ".join(f"{_SENTENCES / timings.median(name):.0f}" for name in (_TWO, _ONE))
     return Row(spec=BATCHES, ratio=timings.ratio(_ONE, _TWO), note=f"{note} sentences/s")
 
 
-def _predict(model: PackedModel, batches: Sequence[Batch]) -> None:
-    for batch in batches:
-        model.logits(batch)
-
-
 def _with_threads(threads: int, call: Callable[[], None]) -> None:
-    previous = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         call()
-    finally:
-        torch.set_num_threads(previous)
 
 
 def _interleave(calls: Mapping[str, Callable[[], None]], config: BenchConfig) -> Timings:

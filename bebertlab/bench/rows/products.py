@@ -12,7 +12,7 @@ from attrs import frozen
 from bebertlab.bench.int8 import Int8Product
 from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, interleave, repeated
 from bebertlab.bench.models import BenchConfig
-from bebertlab.inference.integers import exact_products
+from bebertlab.bench.rivals import STATIC_INT8
 from bebertlab.kernels.layout import WeightTiles
 from bebertlab.kernels.product import InputBlocks, PlaneLinear, pack_inputs
 
@@ -60,10 +60,10 @@ def measure_products(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[
     for row in _ROWS:
         if row.spec not in specs:
             continue
-        if exact_products():
-            yield _measure(row, config)
+        if reason := STATIC_INT8.missing_reason:
+            yield MissingRow(spec=row.spec, reason=reason)
         else:
-            yield MissingRow(spec=row.spec, reason="torch has no int8 products by oneDNN here")
+            yield _measure(row, config)
 
 
 def _measure(row: _ProductRow, config: BenchConfig) -> Row:

@@ -16,9 +16,8 @@ from bebertlab.bench.contenders import Contenders
 from bebertlab.bench.data import generated_batches, sentence_lengths
 from bebertlab.bench.measurement import MissingRow, Ratio, Row, RowResult, RowSpec, Timings, interleave, repeated
 from bebertlab.bench.models import BIBERT, BIT, PACKED_SCHEMES, W1A4, W1A8, W2A8, BenchConfig, BenchScheme
-from bebertlab.bench.rivals import FP32, RIVALS, Predict, Rival
+from bebertlab.bench.rivals import FP32, RIVALS, Rival, predict_all
 from bebertlab.interfaces.architecture import LINEAR_SITES
-from bebertlab.interfaces.batch import Batch
 from bebertlab.model.spec import quantizable_modules
 from bebertlab.packed.products import Choice
 
@@ -205,7 +204,7 @@ def _measure_workload(
     names = {row.spec: _contender(row, contenders) for row in rows}
     rivals = {row.split: _int8_contenders(contenders, config, split=row.split) for row in rows if row.int8}
     every = dict.fromkeys((reference, *names.values(), *(name for each in rivals.values() for name in each)))
-    calls = {name: partial(_predict_all, contenders.predict(name), batches) for name in every}
+    calls = {name: partial(predict_all, contenders.predict(name), batches) for name in every}
     at_least = _BLOCK_SECONDS / 2 if config.quick else _BLOCK_SECONDS
     timings = interleave(repeated(calls, config.device, at_least=at_least), config.repeats)
     for row in rows:
@@ -233,8 +232,3 @@ def _int8_rivals(config: BenchConfig) -> list[Rival]:
 
 def _int8_contenders(contenders: Contenders, config: BenchConfig, *, split: bool) -> list[str]:
     return [contenders.rival(rival, split=split) for rival in _int8_rivals(config)]
-
-
-def _predict_all(predict: Predict, batches: Sequence[Batch]) -> None:
-    for batch in batches:
-        predict(batch)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from bebertlab.bench import rivals
 from bebertlab.bench.measurement import MissingRow, Row
 from bebertlab.bench.models import BenchConfig
 from bebertlab.bench.rows import products
@@ -45,7 +46,7 @@ def test_inputs_have_all_levels_of_their_bits(bits: int) -> None:
 
 
 def test_rows_are_missing_without_int8_products(config: BenchConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "exact_products", lambda: False)
+    monkeypatch.setattr(rivals, "exact_products", lambda: False)
     (row,) = measure_products(PRODUCTS[:1], config)
     assert isinstance(row, MissingRow)
     assert "oneDNN" in row.reason
