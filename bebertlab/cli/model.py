@@ -87,7 +87,7 @@ def cost(
     from bebertlab.interfaces.architecture import QuantSpec
     from bebertlab.model.slice import kept_layers, scaled_width
 
-    codec = _codec(settings)
+    codec = settings.codec()
     kinds = codec.registry.kinds("encoder")
     full = encoder_sizes(_encoder(encoder, work), kinds, codec, classes=classes, vocabulary=vocabulary)
     sizes = evolve(scaled_width(full, width), layers=len(kept_layers(full.layers, depth)))
@@ -129,9 +129,9 @@ def show(settings: Settings, name: str, tokens: int | None, work: Path, form: st
     if form == "table" and str(folder) != name:
         click.echo(f"folder: {folder}")
     if is_packed(folder):
-        echo_packed(folder, _codec(settings), form)
+        echo_packed(folder, settings.codec(), form)
     else:
-        _echo_model(folder, _codec(settings), tokens, form)
+        _echo_model(folder, settings.codec(), tokens, form)
 
 
 @model.command("import")
@@ -163,7 +163,7 @@ def import_(
 
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty; choose a new folder with --out")
-    codec = _codec(settings)
+    codec = settings.codec()
     importer = _options({"kind": kind}, sets, ImporterOptions, codec)  # type: ignore[type-abstract]
     imported = import_checkpoint(importer, path, config=config, tokenizer=tokenizer)
     save_model(imported.model, out, codec, imported.tokenizer, classes=imported.classes or ())
@@ -180,12 +180,6 @@ def _encoder(name: str, work: Path) -> str:
         return name
     is_reference = name.count("/") == 2 or _KEY.fullmatch(name)
     return str(find_model(name, work)) if is_reference else name
-
-
-def _codec(settings: Settings) -> OptionsCodec:
-    from bebertlab.config.codec import OptionsCodec
-
-    return OptionsCodec(settings.load().registry)
 
 
 def _scheme_spec(scheme: str, sets: tuple[str, ...], codec: OptionsCodec) -> QuantSpec:

@@ -16,6 +16,7 @@ from bebertlab.locations import expand_home
 from bebertlab.redact import redact_word
 
 if TYPE_CHECKING:
+    from bebertlab.config.codec import OptionsCodec
     from bebertlab.registry.manager import Plugins
 
 SHORT_KEY = 12  #: digits of a key in tables
@@ -117,6 +118,12 @@ class Settings:
             if self.debug and failure.traceback:
                 click.echo(failure.traceback, err=True)
         return plugins
+
+    def codec(self) -> OptionsCodec:
+        """Reads and writes options of the plugins of `load`."""
+        from bebertlab.config.codec import OptionsCodec
+
+        return OptionsCodec(self.load().registry)
 
     def without_printed(self, message: str) -> str:
         """A message without the failures of plugins that were printed before."""

@@ -46,7 +46,7 @@ def pack(settings: Settings, name: str, out: Path, force: bool, work: Path, form
     from bebertlab.study.find_packable import find_packable, find_packed
 
     check_target(out, force=force)
-    codec = _codec(settings)
+    codec = settings.codec()
     if (stored := find_packed(name, work)) is not None:
         _copy(stored, out, codec, force=force, form=form)
         return
@@ -154,12 +154,6 @@ def echo_packed(folder: Path, codec: OptionsCodec, form: str) -> None:
     click.echo(f"\n{_size_table(file.parts, file.header, None)}")
     if file.full_precision:
         click.echo(f"\n{_full_precision(file.full_precision)}")
-
-
-def _codec(settings: Settings) -> OptionsCodec:
-    from bebertlab.config.codec import OptionsCodec
-
-    return OptionsCodec(settings.load().registry)
 
 
 def _inputs(packable: Packable, source: PackSource) -> tuple[str, Iterator[Batch]]:

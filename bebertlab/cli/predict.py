@@ -144,10 +144,9 @@ def _format_of(output: Path | None) -> OutputFormat:
 
 def _read_classifier(settings: Settings, name: str, work: Path, device: str) -> TextClassifier:
     from bebertlab.classifier import read_classifier
-    from bebertlab.config.codec import OptionsCodec
     from bebertlab.study.find import find_model
 
-    return read_classifier(find_model(name, work), OptionsCodec(settings.load().registry), device=device)
+    return read_classifier(find_model(name, work), settings.codec(), device=device)
 
 
 @contextmanager

@@ -76,10 +76,13 @@ class WeightTiles:
 
 
 def pack_planes(levels: NDArray[np.integer], low: int, spacing: int, bits: int) -> NDArray[np.uint8]:
-    """Levels (rows, columns) to planes (rows, bits, bytes): bit j of byte i of plane b is bit b of column 8 i + j."""
-    indices = (levels.astype(np.int64) - low) // spacing
-    planes = (indices[:, None, :] >> np.arange(bits)[:, None]) & 1
-    return np.packbits(planes.astype(np.uint8), axis=-1, bitorder="little")
+    """Levels (rows, columns) to planes (rows, bits, bytes): bit j of byte i of plane b is bit b of column 8 i + j.
+
+    Indices have at most 8 bits.
+    """
+    indices = ((levels.astype(np.int32) - low) // spacing).astype(np.uint8)
+    planes = [np.packbits((indices >> plane) & 1, axis=-1, bitorder="little") for plane in range(bits)]
+    return np.stack(planes, axis=1)
 
 
 def padded_words(columns: int) -> int:

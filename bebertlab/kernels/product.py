@@ -24,8 +24,8 @@ from bebertlab.kernels.layout import (
 FloatArray = NDArray[np.float32]
 IntegerArray = NDArray[np.int32]
 
-_MOST_BITS = 8  #: of an input
-_LARGEST_COUNT = 2**31 - 1
+MOST_INPUT_BITS = 8
+LARGEST_COUNT = 2**31 - 1  #: magnitude of a sum of products of levels
 _ROW = np.dtype([("step", "<f4"), ("bias", "<f4"), ("offset_factor", "<f4"), ("level_sum", "<i4")])
 
 
@@ -129,7 +129,7 @@ class PlaneLinear:
         weights = self.weights
         if inputs.columns != weights.columns:
             raise ValueError(f"inputs have {inputs.columns} columns, the weights have {weights.columns}")
-        if weights.columns * _largest(weights) * _largest(inputs) > _LARGEST_COUNT:
+        if weights.columns * _largest(weights) * _largest(inputs) > LARGEST_COUNT:
             raise ValueError(f"sums over {weights.columns} columns of these levels need more than 32 bits")
         terms = _integer_terms(weights, inputs)
         self.kernels.call(
@@ -161,7 +161,7 @@ def pack_inputs(
     Raises:
         ValueError: more than 8 bits, or a spacing that is no power of 2, or no tokens.
     """
-    if not 1 <= bits <= _MOST_BITS or spacing < 1 or spacing & (spacing - 1) or not levels.size:
+    if not 1 <= bits <= MOST_INPUT_BITS or spacing < 1 or spacing & (spacing - 1) or not levels.size:
         raise ValueError(f"cannot pack levels of {bits} bits with a spacing of {spacing}, shape {levels.shape}")
     tokens, columns = levels.shape
     words = padded_words(columns)
@@ -198,8 +198,17 @@ def _integer_terms(weights: WeightTiles, inputs: InputBlocks) -> _IntegerTerms:
     return _IntegerTerms("and", terms, inputs.low, weights.spacing * inputs.spacing)
 
 
+def largest_level(low: int, spacing: int, bits: int) -> int:
+    """The largest magnitude of all levels that the bits of an index can express.
+
+    >>> largest_level(-1, 1, 2), largest_level(-1, 2, 1)
+    (2, 1)
+    """
+    return max(abs(low), abs(low + spacing * ((1 << bits) - 1)))
+
+
 def _largest(levels: WeightTiles | InputBlocks) -> int:
-    return int(max(abs(levels.low), abs(levels.low + levels.spacing * (2**levels.planes - 1))))
+    return largest_level(levels.low, levels.spacing, levels.planes)
 
 
 def _are_signs(levels: WeightTiles | InputBlocks) -> bool:

@@ -14,14 +14,18 @@ from bebertlab.inference.integers import select_rows
 from bebertlab.inference.modules import LevelsLinear
 from bebertlab.interfaces.quantizer import Alphabet, Codes
 from bebertlab.kernels.layout import WeightTiles
-from bebertlab.kernels.product import InputBlocks, PlaneLinear, pack_inputs
+from bebertlab.kernels.product import (
+    LARGEST_COUNT,
+    MOST_INPUT_BITS,
+    InputBlocks,
+    PlaneLinear,
+    largest_level,
+    pack_inputs,
+)
 from bebertlab.model.primitives import integer_dtype
 from bebertlab.packed.modules import LinearPart, PackedMatrix
 
 FloatArray = NDArray[np.float32]
-
-_MOST_BITS = 8  #: of an input
-_LARGEST_COUNT = 2**31 - 1
 
 
 @frozen(kw_only=True, eq=False)
@@ -74,13 +78,13 @@ def plane_problem(parts: Sequence[LinearPart], *, exact: bool) -> str:
             return "weights are not in main memory"
         if problem := _input_problem(quantizer.alphabet):
             return problem
-        if matrix.columns * _largest(matrix.alphabet) * _largest(quantizer.alphabet) > _LARGEST_COUNT:
+        if matrix.columns * _largest(matrix.alphabet) * _largest(quantizer.alphabet) > LARGEST_COUNT:
             return "sums of levels have more than 32 bits"
     return ""
 
 
 def _input_problem(alphabet: Alphabet) -> str:
-    if alphabet.bits > _MOST_BITS or integer_dtype(alphabet.low, alphabet.high).itemsize > 1:
+    if alphabet.bits > MOST_INPUT_BITS or integer_dtype(alphabet.low, alphabet.high).itemsize > 1:
         return "levels of inputs take more than a byte"
     if alphabet.spacing & (alphabet.spacing - 1):
         return "levels of inputs have a spacing that is no power of 2"
@@ -88,9 +92,7 @@ def _input_problem(alphabet: Alphabet) -> str:
 
 
 def _largest(alphabet: Alphabet) -> int:
-    """Of the magnitudes of all levels that the bits of an index can express."""
-    highest = alphabet.low + alphabet.spacing * ((1 << alphabet.bits) - 1)
-    return max(abs(alphabet.low), abs(highest))
+    return largest_level(alphabet.low, alphabet.spacing, alphabet.bits)
 
 
 def _product(part: LinearPart) -> PlaneLinear:

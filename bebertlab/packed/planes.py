@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bebertlab.interfaces.quantizer import Alphabet
+from bebertlab.kernels.layout import pack_planes
 from bebertlab.model.primitives import integer_dtype
 
 MOST_BITS = 8  #: of an index, so that it fits a byte
@@ -63,11 +64,9 @@ def pack_levels(levels: Tensor, alphabet: Alphabet) -> Bytes:
         raise ValueError(problem)
     if not alphabet.contains(levels):
         raise ValueError(f"a level is not in {alphabet}")
-    indices = ((levels.cpu().to(torch.int32) - alphabet.low) // alphabet.spacing).to(torch.uint8).numpy()
+    packed = pack_planes(levels.cpu().numpy(), alphabet.low, alphabet.spacing, alphabet.bits)
     planes = np.zeros(plane_shape(levels.shape[0], levels.shape[1], alphabet), dtype=np.uint8)
-    for plane in range(alphabet.bits):
-        packed = np.packbits((indices >> plane) & 1, axis=-1, bitorder="little")
-        planes[:, plane, : packed.shape[1]] = packed
+    planes[:, :, : packed.shape[2]] = packed
     return planes
 
 

@@ -17,7 +17,6 @@ from bebertlab.interfaces.quantizer import Alphabet, Codes, Quantizer
 from bebertlab.model.primitives import integer_dtype
 from bebertlab.packed.modules import LinearPart, PackedLinear, PackedMatrix
 from bebertlab.packed.plane_linear import PlanesLinear, plane_problem
-from bebertlab.packed.planes import pack_levels
 from bebertlab.packed.weight import PackedWeight
 
 #: of an encoder: "signs", all layers in one call of generated code; "modules", one module after the other.
@@ -101,10 +100,7 @@ def _measured(rows: int, columns: int, weights: Alphabet, inputs: Alphabet, thre
     codes = Codes(levels=_random_levels((rows, columns), weights, generator), step=torch.ones(()), alphabet=weights)
     quantizer = _FixedLevels(_random_levels((TIMED_TOKENS, columns), inputs, generator), inputs)
     bias = torch.zeros(rows)
-    packed = PackedWeight(
-        planes=pack_levels(codes.levels, weights), step=codes.step.numpy(), alphabet=weights, columns=columns
-    )
-    planes = PlanesLinear([LinearPart(matrix=PackedMatrix(packed), bias=bias, quantizer=quantizer)])
+    planes = PlanesLinear([LinearPart(matrix=PackedMatrix(PackedWeight.of(codes)), bias=bias, quantizer=quantizer)])
     other = fixed_linear([FixedBranch(weight=codes, bias=bias, quantizer=quantizer)])
     x = torch.empty(1, TIMED_TOKENS, columns)
     first, second = fastest([planes, other], x, _SECONDS)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bebertlab.interfaces.quantizer import Alphabet, Codes, Quantizer
-from bebertlab.packed.planes import Bytes, pack_levels, packing_problem, unpack_levels
+from bebertlab.packed.planes import Bytes, pack_levels, packing_problem
 
 Scales = NDArray[np.float32]
 
@@ -35,20 +35,6 @@ class PackedWeight:
             offset=None if codes.offset is None else _scales(codes.offset, codes.levels),
             alphabet=codes.alphabet,
             columns=codes.levels.shape[1],
-        )
-
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return int(self.planes.shape[0])
-
-    def codes(self) -> Codes:
-        """The whole matrix as integers, in main memory."""
-        return Codes(
-            levels=unpack_levels(torch.from_numpy(self.planes), self.alphabet, self.columns),
-            step=torch.from_numpy(self.step),
-            offset=None if self.offset is None else torch.from_numpy(self.offset),
-            alphabet=self.alphabet,
         )
 
 

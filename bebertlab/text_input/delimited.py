@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 from bebertlab.errors import UserError
@@ -10,7 +11,7 @@ from bebertlab.text_input.lines import LONGEST_LINE, LineReader, without_end
 from bebertlab.text_input.record import Record, choose_columns, text_problem, texts_record
 
 
-class DelimitedSource:
+class DelimitedSource(ABC):
     """Texts in columns of a table with a header. An empty value is an empty text; a blank line is no row."""
 
     unit = "line"  #: the first one of a row
@@ -44,9 +45,9 @@ class DelimitedSource:
         except csv.Error as error:
             raise UserError(f"{self.name}, line {start}: {_message(error)}") from error
 
+    @abstractmethod
     def rows(self, lines: LineReader) -> Iterator[list[str]]:
         """The values of each row; empty for a blank line."""
-        raise NotImplementedError
 
     def _header(self) -> list[str]:
         try:

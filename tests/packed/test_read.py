@@ -20,6 +20,7 @@ from bebertlab.model.bert import BertClassifier
 from bebertlab.model.folder import TENSORS
 from bebertlab.packed.container import read_container, write_container
 from bebertlab.packed.contract import Score
+from bebertlab.packed.modules import PackedMatrix
 from bebertlab.packed.read import read_packed
 from bebertlab.testing.tiny import tiny_model, tiny_task
 from bebertlab_bebert.merging import WeightedProbabilityOptions
@@ -52,7 +53,7 @@ def test_what_was_packed_is_read(pack: Callable[..., Path], bibert: BertClassifi
     state = bibert.state_dict()
     for prefix, matrix in member.matrices.items():
         branch = bibert.get_submodule(prefix.removesuffix("."))
-        assert torch.equal(matrix.codes().decode(), branch.weight_quantizer(branch.weight))  # type: ignore[operator]
+        assert torch.equal(PackedMatrix(matrix).codes().decode(), branch.weight_quantizer(branch.weight))  # type: ignore[operator]
     for name, array in member.tensors.items():
         assert torch.equal(torch.from_numpy(array), state[name])
     assert {f"{prefix}weight" for prefix in member.matrices} | set(member.tensors) == set(state)
@@ -69,7 +70,7 @@ def test_members_of_an_ensemble_are_read(
     for member, model in zip(packed.members, (bibert, other), strict=True):
         branch = model.get_submodule(BRANCH.removesuffix("."))
         expected = branch.weight_quantizer(branch.weight)  # type: ignore[operator]
-        assert torch.equal(member.matrices[BRANCH].codes().decode(), expected)
+        assert torch.equal(PackedMatrix(member.matrices[BRANCH]).codes().decode(), expected)
 
 
 def test_a_regression_has_no_classes(pack: Callable[..., Path], codec: OptionsCodec) -> None:
@@ -339,5 +340,7 @@ def test_members_that_do_not_belong_together_are_refused(ensemble: Path, codec: 
 
 def test_the_members_of_a_file_are_not_those_of_evolved_options(ensemble: Path, codec: OptionsCodec) -> None:
     first, second = read_packed(ensemble, codec).members
-    assert not torch.equal(first.matrices[BRANCH].codes().levels, second.matrices[BRANCH].codes().levels)
+    assert not torch.equal(
+        PackedMatrix(first.matrices[BRANCH]).codes().levels, PackedMatrix(second.matrices[BRANCH]).codes().levels
+    )
     assert evolve(first, weight=2.0).architecture == second.architecture

@@ -18,6 +18,7 @@ import torch
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.batch import Batch
 from bebertlab.packed.model import UNPACKING, PackedModel
+from bebertlab.packed.modules import PackedMatrix
 from bebertlab.packed.read import PackedFile, read_packed
 
 FOLDER = Path(__file__).parent / "version_1"
@@ -74,7 +75,7 @@ def test_the_documented_reader_gives_the_same_values(file: PackedFile) -> None:
             name = f"{prefix}weight"
             actual = values.pop(f"members.{index}.{name}", None)
             actual = values[f"shared.{name}"] if actual is None else actual
-            np.testing.assert_array_equal(actual, matrix.codes().decode().numpy(), strict=True)
+            np.testing.assert_array_equal(actual, PackedMatrix(matrix).codes().decode().numpy(), strict=True)
         for name, array in member.tensors.items():
             actual = values.pop(f"members.{index}.{name}", None)
             actual = values[f"shared.{name}"] if actual is None else actual

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.quantizer import SIGNS, Alphabet, Codes, Quantizer, QuantizerOptions
+from bebertlab.packed.modules import PackedMatrix
 from bebertlab.packed.weight import PackedWeight, codes_problem, encode_weight
 from bebertlab.registry.manager import load_plugins
 
@@ -39,8 +40,8 @@ def test_packed_weights_are_those_of_every_shipped_quantizer(kind: str, weight: 
     codes, values = encode_weight(weight, quantizer)
     assert codes_problem(codes, values) == ""
     packed = PackedWeight.of(codes)
-    assert torch.equal(packed.codes().decode(), values)
-    assert packed.codes().alphabet == quantizer.alphabet
+    assert torch.equal(PackedMatrix(packed).codes().decode(), values)
+    assert PackedMatrix(packed).codes().alphabet == quantizer.alphabet
 
 
 def codes(**changes: Any) -> Codes:  # noqa: ANN401
@@ -77,7 +78,7 @@ def test_a_step_for_each_row_and_one_for_all_keep_their_shapes() -> None:
     assert packed.step.shape == (2, 1)
     assert packed.offset is not None
     assert packed.offset.shape == ()
-    assert torch.equal(packed.codes().decode(), torch.tensor([[0.75, -0.25], [2.25, 2.25]]))
+    assert torch.equal(PackedMatrix(packed).codes().decode(), torch.tensor([[0.75, -0.25], [2.25, 2.25]]))
 
 
 def test_encoding_leaves_no_graph(weight: Tensor, codec: OptionsCodec) -> None:
