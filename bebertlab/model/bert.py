@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -178,6 +178,27 @@ def meta_model(architecture: Architecture, spec: QuantSpec) -> BertClassifier:
     """
     with torch.device("meta"):
         return BertClassifier(architecture, spec)
+
+
+class MetaStates:
+    """The tensors that models must have, by name and without values; those of equal models are found once."""
+
+    def __init__(self) -> None:
+        # a list, since specifications have no hash; members of an ensemble have one or two of them
+        self._states: list[tuple[Architecture, QuantSpec, Mapping[str, Tensor]]] = []
+
+    def of(self, architecture: Architecture, spec: QuantSpec) -> Mapping[str, Tensor]:
+        """The state of the `meta_model` of an architecture and a specification.
+
+        Raises:
+            UserError: the spec does not fit the architecture.
+        """
+        for known_architecture, known_spec, state in self._states:
+            if known_architecture == architecture and known_spec == spec:
+                return state
+        state = meta_model(architecture, spec).state_dict()
+        self._states.append((architecture, spec, state))
+        return state
 
 
 class Residual(nn.Module):

@@ -16,7 +16,7 @@ from bebertlab.formats import MODEL_FOLDER
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.encoder import SavedTokenizer
 from bebertlab.interfaces.stage import Codec
-from bebertlab.model.bert import BertClassifier, meta_model
+from bebertlab.model.bert import BertClassifier, MetaStates
 from bebertlab.model.checkpoint import full_precision_architecture, full_precision_checkpoint
 from bebertlab.model.huggingface import MODEL_TYPE, check_config, check_layers, configuration
 from bebertlab.model.quantizer_codes import check_weight_codes
@@ -83,15 +83,20 @@ def load_model(folder: Path, codec: Codec) -> BertClassifier:
     return BertClassifier.from_checkpoint(read_checkpoint(folder, codec))
 
 
-def read_checkpoint(folder: Path, codec: Codec) -> Checkpoint:
+def read_checkpoint(folder: Path, codec: Codec, states: MetaStates | None = None) -> Checkpoint:
     """Read a model that `save_model` wrote, or a BertForSequenceClassification of any version of transformers.
+
+    Args:
+        folder: of the model
+        codec: reads the options of quantizers
+        states: shared by the calls for members of an ensemble, so that equal members are not described again
 
     Raises:
         SetupError: a file is missing, or a pointer of git-lfs.
         UserError: a file is damaged, or its tensors are not those of the model.
     """
     if (folder / DESCRIPTION).is_file():
-        architecture, spec = _describe_own(folder, codec)
+        architecture, spec = _describe_own(folder, codec, states or MetaStates())
         tensors = read_safetensors(folder / TENSORS)
         with _errors_in(folder / TENSORS):
             check_finite(tensors)
@@ -110,14 +115,14 @@ def describe_model(folder: Path, codec: Codec) -> tuple[Architecture, QuantSpec]
         UserError: a file is damaged, or it is not a classifier, or its tensors are not those of the model.
     """
     if (folder / DESCRIPTION).is_file():
-        return _describe_own(folder, codec)
+        return _describe_own(folder, codec, MetaStates())
     config = _huggingface_config(folder)
     shapes = weight_shapes(folder)
     with _errors_in(folder):
         return full_precision_architecture(shapes, config), QuantSpec()
 
 
-def _describe_own(folder: Path, codec: Codec) -> tuple[Architecture, QuantSpec]:
+def _describe_own(folder: Path, codec: Codec, states: MetaStates) -> tuple[Architecture, QuantSpec]:
     """The architecture and spec of a model that only bebertlab reads; checks that its tensors fit them."""
     path = folder / DESCRIPTION
     data = read_json(path)
@@ -133,7 +138,7 @@ def _describe_own(folder: Path, codec: Codec) -> tuple[Architecture, QuantSpec]:
         architecture = codec.load(data.get("architecture"), Architecture)
         spec = codec.load(data.get("design"), QuantSpec)
         check_layers(architecture.layers, types, "architecture.layers")
-        expected = meta_model(architecture, spec).state_dict()
+        expected = states.of(architecture, spec)
     with _errors_in(folder / TENSORS):
         check_shapes({name: shape for name, (_, shape) in types.items()}, expected)
         for name, (kind, _) in types.items():

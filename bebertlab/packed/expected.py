@@ -12,7 +12,7 @@ from bebertlab.accounting.size import branch_sites, weight_shape
 from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.quantizer import Alphabet
-from bebertlab.model.bert import meta_model
+from bebertlab.model.bert import MetaStates
 from bebertlab.model.spec import check_spec
 from bebertlab.packed.container import Array
 from bebertlab.packed.contract import OFFSET, PLANES, STEP, MemberConfig, WeightCodes
@@ -31,11 +31,14 @@ class Expected:
     shape: tuple[int, ...]
 
 
-def check_stored(member: MemberConfig, arrays: Mapping[str, Array], codes: Mapping[str, WeightCodes]) -> None:
+def check_stored(
+    member: MemberConfig, arrays: Mapping[str, Array], codes: Mapping[str, WeightCodes], states: MetaStates
+) -> None:
     """Check that the tensors of a model are those of its sizes and its specification, with values that may be.
 
     Names are the ordinary ones, without the prefixes of ensembles. No model is built before the file is known to have
-    all its matrices, so that a small file never makes the reader build a large model.
+    all its matrices, so that a small file never makes the reader build a large model. `states` is shared by the members
+    of a file.
 
     Raises:
         UserError: a tensor is missing, unexpected, of another type or shape, or has values that may not be.
@@ -43,7 +46,7 @@ def check_stored(member: MemberConfig, arrays: Mapping[str, Array], codes: Mappi
     _check_counts(member.architecture, member.design, len(arrays))
     matrices = _expected_matrices(member, arrays, codes)
     _compare(matrices, {name: arrays[name] for name in matrices if name in arrays})
-    _compare({**matrices, **_expected_others(member, matrices)}, arrays)
+    _compare({**matrices, **_expected_others(member, matrices, states)}, arrays)
     for name, array in arrays.items():
         if problem := _value_problem(name, array, codes):
             raise UserError(f"{shown(name)} {problem}")
@@ -91,9 +94,9 @@ def _alphabet(name: str, codes: WeightCodes, columns: int) -> Alphabet:
     return alphabet
 
 
-def _expected_others(member: MemberConfig, matrices: Collection[str]) -> dict[str, Expected]:
+def _expected_others(member: MemberConfig, matrices: Collection[str], states: MetaStates) -> dict[str, Expected]:
     """Everything but the matrices, with the state that quantizers of activations have."""
-    state = meta_model(member.architecture, member.design).state_dict()
+    state = states.of(member.architecture, member.design)
     return {
         name: Expected(dtype=np.dtype(str(tensor.dtype).removeprefix("torch.")), shape=tuple(tensor.shape))
         for name, tensor in state.items()

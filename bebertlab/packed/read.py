@@ -28,6 +28,7 @@ from bebertlab.formats import PACKED_MODEL
 from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.ensemble import MergerOptions
 from bebertlab.interfaces.stage import Codec
+from bebertlab.model.bert import MetaStates
 from bebertlab.model.classes import check_problem, class_names
 from bebertlab.model.folder import CONFIGURATION, TENSORS
 from bebertlab.model.huggingface import PACKED_MODEL_TYPE
@@ -173,11 +174,11 @@ def _members(config: PackedConfig, tensors: Mapping[str, Array]) -> tuple[Packed
     names = _names_by_member(tensors, len(config.members))
     if unknown := (config.codes.keys() | config.full_precision.keys()) - tensors.keys():
         raise UserError(f"{SECTION} of {CONFIGURATION} names {shown(min(unknown))}, which is no tensor of the file")
-    members = []
+    members, states = [], MetaStates()
     for member, stored in zip(config.members, names, strict=True):
         arrays = {name: tensors[key] for name, key in stored.items()}
         codes = {name: config.codes[key] for name, key in stored.items() if key in config.codes}
-        check_stored(member, arrays, codes)
+        check_stored(member, arrays, codes, states)
         for name in codes:
             prefix = name.removesuffix(PLANES)
             for scale in (STEP, OFFSET):

@@ -12,7 +12,7 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import MergerOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.stage import Codec, different_parts
-from bebertlab.model.bert import BertClassifier
+from bebertlab.model.bert import BertClassifier, MetaStates
 from bebertlab.model.classes import listed, output_order, read_class_names, reorder_outputs
 from bebertlab.model.folder import CONFIGURATION, read_checkpoint
 from bebertlab.packed.contract import Score
@@ -37,7 +37,8 @@ def read_source(source: SourceFolders, codec: Codec) -> PackSource:
         SetupError: a file is missing.
         UserError: a file is damaged; or members have different tokenizers or classes.
     """
-    checkpoints = [read_checkpoint(folder, codec) for folder in source.folders]
+    states = MetaStates()
+    checkpoints = [read_checkpoint(folder, codec, states) for folder in source.folders]
     outputs = checkpoints[0].architecture.classes
     names = [read_class_names(folder / CONFIGURATION, outputs) for folder in source.folders]
     first = names[0] or ()

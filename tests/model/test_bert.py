@@ -13,7 +13,7 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.architecture import Architecture, Checkpoint, QuantSpec
 from bebertlab.interfaces.batch import Batch, Tap
 from bebertlab.model.attention import additive_mask
-from bebertlab.model.bert import BertClassifier, FeedForwardUp, Layer, Residual
+from bebertlab.model.bert import BertClassifier, FeedForwardUp, Layer, MetaStates, Residual, meta_model
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.huggingface import configuration
 from bebertlab.model.module_factory import ModuleFactory
@@ -109,6 +109,21 @@ def test_tensors_of_another_size_are_refused(checkpoint: Checkpoint) -> None:
 def test_a_specification_that_does_not_fit_is_refused(sizes: Architecture) -> None:
     with pytest.raises(UserError, match="no site 'bert'"):
         BertClassifier(sizes, QuantSpec(branches={"bert": 2}))
+
+
+def test_states_are_found_once_for_equal_models_only(quantized: Checkpoint) -> None:
+    states = MetaStates()
+    state = states.of(quantized.architecture, quantized.spec)
+    assert {name: tensor.shape for name, tensor in state.items()} == {
+        name: tensor.shape for name, tensor in meta_model(quantized.architecture, quantized.spec).state_dict().items()
+    }
+    assert states.of(evolve(quantized.architecture), evolve(quantized.spec)) is state
+    wider = states.of(evolve(quantized.architecture, ffn=2 * quantized.architecture.ffn), quantized.spec)
+    plain = states.of(quantized.architecture, QuantSpec())
+    assert {name: tensor.shape for name, tensor in wider.items()} != {
+        name: tensor.shape for name, tensor in state.items()
+    }
+    assert plain.keys() != state.keys()
 
 
 def test_every_parameter_of_a_quantizer_is_in_a_group_and_no_other(quantized: Checkpoint) -> None:
