@@ -1,19 +1,27 @@
-"""Compiles generated code, and keeps what was compiled in a cache folder."""
+"""Compiles generated code, and keeps what was compiled in a cache folder.
+
+LLVM takes about 80 MiB of memory and a fifth of a second. So it is not loaded where the code is in the cache already:
+the name of a file is made of what the code depends on, and not of the code.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
-import tempfile
+import sysconfig
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, Literal
 
+from attrs import astuple
+
+from bebertlab.kernels.cache import KernelCache, cache_folder
 from bebertlab.kernels.emit import Emitter
 from bebertlab.kernels.emit_encoder import emit_encoder
 from bebertlab.kernels.emit_product import emit_products
+from bebertlab.kernels.executable import ExecutableMemory
+from bebertlab.kernels.image import UnsupportedCode, object_image
 from bebertlab.kernels.target import KernelTarget, kernel_target
 
 #: what is compiled together
@@ -22,19 +30,26 @@ KernelFamily = Literal["products", "encoder"]
 _EMIT: dict[KernelFamily, Callable[[Emitter], None]] = {"products": emit_products, "encoder": emit_encoder}
 
 
+def _hash_sources() -> str:
+    sources = {file.name: file.read_bytes() for file in files(__package__).iterdir() if file.name.endswith(".py")}
+    return hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
+
+
+#: of all modules that write code; computed when they are imported, since a file may change while this process runs
+_SOURCES = _hash_sources()
+
+
 class Kernels:
     """Compiled functions, called by name with 64-bit integers: sizes and addresses.
 
     Calls release the GIL and may run in several threads at once; nothing checks the addresses.
     """
 
-    def __init__(self, engine: Any, names: list[str], target: KernelTarget) -> None:  # noqa: ANN401 - llvmlite's
+    def __init__(self, address: Callable[[str], int], target: KernelTarget) -> None:
+        """Of what gives the addresses of functions, 0 for unknown names, and keeps their code in memory."""
         self.target = target
-        self._engine = engine  #: owns the code
+        self._address = address
         self._functions: dict[str, Any] = {}
-        for function in names:
-            # without a signature, as there are many arguments: every one is converted by c_int64
-            self._functions[function] = ctypes.CFUNCTYPE(None)(engine.get_function_address(function))
 
     def __deepcopy__(self, memo: dict[int, object]) -> Kernels:
         """The functions themselves: they do not change."""
@@ -42,7 +57,17 @@ class Kernels:
 
     def call(self, function: str, *arguments: int) -> None:
         """Run a function."""
-        self._functions[function](*map(ctypes.c_int64, arguments))
+        compiled = self._functions.get(function)
+        if compiled is None:
+            compiled = self._functions[function] = self._load(function)
+        compiled(*map(ctypes.c_int64, arguments))
+
+    def _load(self, function: str) -> Any:  # noqa: ANN401 - a function of C
+        address = self._address(function)
+        if not address:
+            raise ValueError(f"there is no function {function!r} in this code")
+        # without a signature, as there are many arguments: every one is converted by c_int64
+        return ctypes.CFUNCTYPE(None)(address)
 
 
 @cache
@@ -52,8 +77,25 @@ def load_kernels(family: KernelFamily, target: KernelTarget | None = None) -> Ke
     Raises:
         SetupError: llvmlite is missing.
     """
-    target = kernel_target() if target is None else target
-    return compile_kernels(emit_kernels(family, target), target, cache_folder())
+    return cached_kernels(family, kernel_target() if target is None else target, KernelCache(cache_folder()))
+
+
+def cached_kernels(family: KernelFamily, target: KernelTarget, kept: KernelCache) -> Kernels:
+    """The functions of a family from a cache, into which they are put where they are missing."""
+    name = file_name(family, target)
+    code = kept.read(name)
+    if code is None:
+        code = compile_object(emit_kernels(family, target), target)
+        kept.write(name, code)
+    return link_object(code, target)
+
+
+def file_name(family: KernelFamily, target: KernelTarget) -> str:
+    """The name of the file with the code of a family: a hash of all that the code depends on."""
+    from llvmlite import __version__  # without the library itself
+
+    key = (family, _SOURCES, __version__, sysconfig.get_platform(), astuple(target))
+    return f"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.o"
 
 
 def emit_kernels(family: KernelFamily, target: KernelTarget) -> Emitter:
@@ -63,45 +105,18 @@ def emit_kernels(family: KernelFamily, target: KernelTarget) -> Emitter:
     return emitter
 
 
-def compile_kernels(emitter: Emitter, target: KernelTarget, folder: Path | None) -> Kernels:
-    """The functions of an emitter, compiled; object code is read from a folder, or written there.
-
-    A folder that cannot be written is not used, and a damaged file in it is written anew.
-    """
-    from llvmlite import __version__, binding
-
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    emitter.module.triple = binding.get_process_triple()
-    code = str(emitter.module)
-    machine = binding.Target.from_triple(emitter.module.triple).create_target_machine(
-        cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
-    )
-    key = hashlib.sha256("\n".join([__version__, target.cpu, target.features, code]).encode()).hexdigest()
-    path = None if folder is None else folder / f"{key[:32]}.o"
-    compiled = _read(path)
-    if compiled is None:
-        compiled = _compile(code, machine)
-        _write(path, compiled)
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
-    engine.add_object_file(binding.ObjectFileRef.from_data(compiled))
-    engine.finalize_object()
-    return Kernels(engine, [function.name for function in emitter.module.functions if function.blocks], target)
+def compile_kernels(emitter: Emitter, target: KernelTarget) -> Kernels:
+    """The functions of an emitter, compiled."""
+    return link_object(compile_object(emitter, target), target)
 
 
-def cache_folder() -> Path | None:
-    """The folder of compiled code, as the XDG rules have it; None if this user has no home folder."""
-    parent = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(parent) if parent else Path.home() / ".cache") / "bebertlab" / "kernels"
-    except RuntimeError:
-        return None
-
-
-def _compile(code: str, machine: Any) -> bytes:  # noqa: ANN401 - llvmlite's
+def compile_object(emitter: Emitter, target: KernelTarget) -> bytes:
+    """The object code of the functions of an emitter."""
     from llvmlite import binding
 
-    module = binding.parse_assembly(code)
+    machine = _machine(target)
+    emitter.module.triple = binding.get_process_triple()
+    module = binding.parse_assembly(str(emitter.module))
     module.verify()
     options = binding.create_pipeline_tuning_options(speed_level=3)
     # the code is vectors already
@@ -112,27 +127,28 @@ def _compile(code: str, machine: Any) -> bytes:  # noqa: ANN401 - llvmlite's
     return compiled
 
 
-def _read(path: Path | None) -> bytes | None:
-    """The object code of a file that begins with its sha256; None if there is none or it is damaged."""
-    if path is None:
-        return None
+def link_object(code: bytes, target: KernelTarget) -> Kernels:
+    """The functions of object code, copied to memory or, where that is not possible, loaded by LLVM."""
     try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, compiled = content[:32], content[32:]
-    return compiled if hashlib.sha256(compiled).digest() == digest else None
+        return Kernels(ExecutableMemory(object_image(code)).address, target)
+    except (UnsupportedCode, OSError):
+        return _link_by_llvm(code, target)
 
 
-def _write(path: Path | None, compiled: bytes) -> None:
-    """Write a file as a whole or not at all: another process may read or write it too."""
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(compiled).digest() + compiled)
-        Path(temporary).replace(path)
-    except OSError:
-        return
+def _link_by_llvm(code: bytes, target: KernelTarget) -> Kernels:
+    from llvmlite import binding
+
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _machine(target))
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return Kernels(engine.get_function_address, target)
+
+
+def _machine(target: KernelTarget) -> Any:  # noqa: ANN401 - llvmlite's
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
+        cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
+    )

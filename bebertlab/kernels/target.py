@@ -10,6 +10,8 @@ from typing import Literal, get_args
 from attrs import frozen
 
 from bebertlab.errors import SetupError, UserError
+from bebertlab.kernels.cache import KernelCache, cache_folder
+from bebertlab.kernels.processor import Processor, host_processor
 
 #: what code may use: "native" all that the CPU has; "avx2" and "avx512" no more than the first CPUs that had these, so
 #: no instruction that counts the bits of a vector; "generic" what every CPU of this architecture has
@@ -55,17 +57,21 @@ def kernel_target(instructions: InstructionSet = "native") -> KernelTarget:
         raise UserError(f"unknown instruction set {instructions!r}; known: {', '.join(get_args(InstructionSet))}")
     if not kernels_available():
         raise SetupError("llvmlite is not installed; for fast products run: pip install 'bebertlab[fast]'")
-    from llvmlite import binding
+    return target_of(host_processor(KernelCache(cache_folder())), instructions)
 
-    features = binding.get_host_cpu_features()
+
+def target_of(processor: Processor, instructions: InstructionSet = "native") -> KernelTarget:
+    """A CPU with all that it has or limited to an instruction set.
+
+    Raises:
+        SetupError: it lacks the instruction set.
+    """
     if instructions == "native":
-        native_popcount = bool(features.get("avx512vpopcntdq")) and bool(features.get("avx512f"))
-        return KernelTarget(
-            binding.get_host_cpu_name(), features.flatten(), native_popcount, tile_rows=8 if native_popcount else 4
-        )
+        native_popcount = processor.has("avx512vpopcntdq") and processor.has("avx512f")
+        return KernelTarget(processor.name, processor.features, native_popcount, tile_rows=8 if native_popcount else 4)
     if instructions == "generic":
         return KernelTarget("generic", "", native_popcount=False, tile_rows=4)
-    lacking = [name for name in _NEEDED[instructions] if not features.get(name)]
+    lacking = [name for name in _NEEDED[instructions] if not processor.has(name)]
     if lacking:
         raise SetupError(f"this CPU has no {instructions}: {', '.join(lacking)} missing")
     return KernelTarget(_PROCESSORS[instructions], "", native_popcount=False, tile_rows=4)

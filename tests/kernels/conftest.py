@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -27,12 +26,10 @@ def target(request: pytest.FixtureRequest) -> KernelTarget:
 
 
 @pytest.fixture(scope="session")
-def kernels_of(tmp_path_factory: pytest.TempPathFactory, target: KernelTarget) -> KernelsOf:
-    folder: Path = tmp_path_factory.mktemp("kernels")
-
+def kernels_of(target: KernelTarget) -> KernelsOf:
     @cache
     def compiled(family: KernelFamily) -> Kernels:
-        return compile_kernels(emit_kernels(family, target), target, folder)
+        return compile_kernels(emit_kernels(family, target), target)
 
     return compiled
 

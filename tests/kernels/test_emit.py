@@ -37,7 +37,7 @@ def emit_samples(e: Emitter) -> None:
 def samples(target: KernelTarget) -> Kernels:
     e = Emitter(native_popcount=target.native_popcount, tile_rows=target.tile_rows)
     emit_samples(e)
-    return compile_kernels(e, target, None)
+    return compile_kernels(e, target)
 
 
 def test_a_matrix_is_transposed(samples: Kernels) -> None:

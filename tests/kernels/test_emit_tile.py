@@ -33,7 +33,7 @@ def emit_tiles(e: Emitter) -> None:
 def tiles(target: KernelTarget) -> Kernels:
     e = Emitter(native_popcount=target.native_popcount, tile_rows=target.tile_rows)
     emit_tiles(e)
-    return compile_kernels(e, target, None)
+    return compile_kernels(e, target)
 
 
 @pytest.mark.parametrize("words", [0, 2, 28, 30, 32, 62, 98])

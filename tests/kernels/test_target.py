@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from bebertlab.errors import SetupError, UserError
-from bebertlab.kernels.target import kernel_target, kernels_available
+from bebertlab.kernels.processor import Processor
+from bebertlab.kernels.target import kernel_target, kernels_available, target_of
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,6 @@ def _forget_targets() -> Iterator[None]:
 
 
 def test_without_llvmlite_there_is_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr("bebertlab.kernels.target.find_spec", lambda name: None)
     assert not kernels_available()
     with pytest.raises(SetupError, match=r"pip install 'bebertlab\[fast\]'"):
@@ -36,31 +35,33 @@ def test_unknown_instruction_sets_are_named() -> None:
         kernel_target("mmx")
 
 
-def features_of(monkeypatch: pytest.MonkeyPatch, **features: bool) -> None:
-    binding = pytest.importorskip("llvmlite.binding")
-
-    class Features(dict[str, Any]):
-        def flatten(self) -> str:
-            return ",".join(f"+{name}" for name, present in self.items() if present)
-
-    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: Features(features))
-
-
-def test_a_cpu_that_counts_bits_in_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
-    features_of(monkeypatch, avx512f=True, avx512vpopcntdq=True)
-    target = kernel_target()
-    assert (target.native_popcount, target.tile_rows, target.features) == (True, 8, "+avx512f,+avx512vpopcntdq")
+def test_a_cpu_that_counts_bits_in_vectors() -> None:
+    target = target_of(Processor("icelake-server", "+avx512f,+avx512vpopcntdq"))
+    assert (target.native_popcount, target.tile_rows) == (True, 8)
+    assert (target.cpu, target.features) == ("icelake-server", "+avx512f,+avx512vpopcntdq")
     assert "in one instruction" in target.description
 
 
-def test_a_cpu_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    features_of(monkeypatch, avx2=True, bmi2=True, fma=True)
-    assert (kernel_target().native_popcount, kernel_target().tile_rows) == (False, 4)
-    assert kernel_target("avx2").cpu == "haswell"
+def test_a_cpu_that_does_not() -> None:
+    processor = Processor("skylake", "+avx2,+bmi2,+fma,-avx512f,+avx512vpopcntdq")
+    assert (target_of(processor).native_popcount, target_of(processor).tile_rows) == (False, 4)
+    assert (target_of(processor, "avx2").cpu, target_of(processor, "avx2").features) == ("haswell", "")
     with pytest.raises(SetupError, match="no avx512: avx512bw, avx512dq, avx512vl missing"):
-        kernel_target("avx512")
+        target_of(processor, "avx512")
 
 
 def test_generic_code_needs_nothing() -> None:
-    pytest.importorskip("llvmlite")
-    assert (kernel_target("generic").cpu, kernel_target("generic").features) == ("generic", "")
+    target = target_of(Processor("cpu", ""), "generic")
+    assert (target.cpu, target.features, target.native_popcount) == ("generic", "", False)
+
+
+def test_the_target_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    binding = pytest.importorskip("llvmlite.binding")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for _ in range(2):  # described by LLVM, and read from the cache
+        kernel_target.cache_clear()
+        target = kernel_target()
+        assert (target.cpu, target.features) == (
+            binding.get_host_cpu_name(),
+            binding.get_host_cpu_features().flatten(),
+        )
