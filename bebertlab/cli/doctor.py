@@ -52,6 +52,7 @@ def _run_checks(settings: Settings, work: Path, *, online: bool, quick: bool) ->
     yield from run_check("plugins", lambda: installation.plugins(settings.load(quiet=True)))
     yield from run_check("GLUE data", installation.data)
     yield from run_check("processor", machine.processor)
+    yield from run_check("kernels", machine.kernels)
     yield from run_check("gpu", machine.graphics)
     yield from run_check("memory", machine.memory)
     yield from run_check("disk", lambda: machine.disk(work))

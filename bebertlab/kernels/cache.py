@@ -37,17 +37,28 @@ class KernelCache:
 
     folder: Path | None  #: None: nothing is kept
 
+    def problem(self) -> str:
+        """Why the folder is not used; empty if it is, or if there is none yet."""
+        if self.folder is None:
+            return "this user has no home folder"
+        try:
+            state = self.folder.stat()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            return f"{self.folder}: {error.strerror}"
+        if state.st_uid != os.geteuid():
+            return f"{self.folder} belongs to another user"
+        return f"other users may write to {self.folder}" if state.st_mode & _OTHERS_WRITE else ""
+
     def read(self, name: str) -> bytes | None:
         """The content of a file; None if there is none, it is damaged, or somebody else may have written it."""
-        if self.folder is None:
+        if self.folder is None or self.problem():
             return None
         try:
-            if not _is_private(self.folder.stat()):
-                return None
             descriptor = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as file:
-                state = os.fstat(descriptor)
-                stored = file.read() if stat.S_ISREG(state.st_mode) and _is_private(state) else b""
+                stored = file.read() if _is_private_file(os.fstat(descriptor)) else b""
         except OSError:
             return None
         content = stored[_DIGEST_BYTES:]
@@ -60,7 +71,7 @@ class KernelCache:
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            if not _is_private(self.folder.stat()):
+            if self.problem():
                 return
             handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
             with os.fdopen(handle, "wb") as file:
@@ -70,9 +81,9 @@ class KernelCache:
             return
 
 
-def _is_private(state: os.stat_result) -> bool:
-    """Whether a file or folder belongs to this user, and nobody else may write to it."""
-    return state.st_uid == os.geteuid() and not state.st_mode & _OTHERS_WRITE
+def _is_private_file(state: os.stat_result) -> bool:
+    """Whether a file, which is no pipe or device, belongs to this user, and nobody else may write to it."""
+    return stat.S_ISREG(state.st_mode) and state.st_uid == os.geteuid() and not state.st_mode & _OTHERS_WRITE
 
 
 def _digest(name: str, content: bytes) -> bytes:

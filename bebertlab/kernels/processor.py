@@ -25,9 +25,9 @@ _CPUID = bytes.fromhex(
 _XGETBV = bytes.fromhex("31c9 0f01d0 48c1e220 4809d0 c3")  # xor ecx, ecx; xgetbv; shl rdx, 32; or rax, rdx; ret
 _IMAGE = CodeImage(_CPUID + _XGETBV, {"cpuid": 0, "enabled": len(_CPUID)}, {})
 
-#: all leaves of CPUID that LLVM derives names and features from, with their subleaves
-_LEAVES = ((0, 0), (1, 0), (7, 0), (7, 1), (0xD, 1), (0x14, 0), (0x19, 0), (0x1E, 1), (0x24, 0))
-_EXTENDED_LEAVES = ((0x80000000, 0), (0x80000001, 0), (0x80000008, 0))
+#: the leaves of CPUID that have names and features, with their subleaves: all that LLVM reads, and some more
+_LEAVES = ((0, 0), (1, 0), (7, 0), (7, 1), (7, 2), (0xD, 1), (0x14, 0), (0x19, 0), (0x1E, 0), (0x1E, 1), (0x24, 0))
+_EXTENDED_LEAVES = ((0x80000000, 0), (0x80000001, 0), (0x80000008, 0), (0x80000021, 0))
 _SAVES_REGISTERS = 1 << 27  #: OSXSAVE, of ECX of leaf 1: XGETBV can be used
 
 

@@ -62,7 +62,7 @@ def test_a_failure_exits_with_3_and_the_other_checks_still_run(tmp_path: Path, m
     assert result.exit_code == 3
     assert "fail  python" in result.stdout
     assert "ray is fine" in result.stdout
-    assert result.stderr == "1 of 10 checks failed\n"
+    assert result.stderr == "1 of 11 checks failed\n"
 
 
 def test_json_output_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,4 +72,4 @@ def test_json_output_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert result.exit_code == 3
     assert notified["healthy"] is False
     assert {"what": "mlflow", "mark": "fail", "found": str(tmp_path), "hint": "move it"} in notified["findings"]
-    assert len(notified["findings"]) == 10
+    assert len(notified["findings"]) == 11

@@ -20,6 +20,7 @@ def test_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     cache = KernelCache(tmp_path / "new" / "folder")
+    assert not cache.problem()  # a folder that is missing is created
     assert cache.read("a") is None
     for content in (b"code", b"", b"other code"):
         cache.write("a", content)
@@ -30,6 +31,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_without_a_folder_nothing_is_kept() -> None:
     cache = KernelCache(None)
+    assert cache.problem() == "this user has no home folder"
     cache.write("a", b"code")
     assert cache.read("a") is None
 
@@ -53,6 +55,7 @@ def test_renamed_files_are_not_read(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
+    assert KernelCache(tmp_path / "file" / "below").problem() == f"{tmp_path / 'file' / 'below'}: Not a directory"
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         KernelCache(folder).write("a", b"code")
         assert KernelCache(folder).read("a") is None
@@ -64,10 +67,12 @@ def test_a_folder_that_others_may_write_to_is_not_used(tmp_path: Path, mode: int
     cache = KernelCache(folder)
     cache.write("a", b"code")
     folder.chmod(mode)
+    assert cache.problem() == f"other users may write to {folder}"
     assert cache.read("a") is None
     cache.write("b", b"code")
     assert [file.name for file in folder.iterdir()] == ["a"]
     folder.chmod(0o755)
+    assert not cache.problem()
     assert cache.read("a") == b"code"
 
 
@@ -93,6 +98,7 @@ def test_what_belongs_to_another_user_is_not_used(tmp_path: Path, monkeypatch: p
     cache.write("a", b"code")
     user = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    assert cache.problem() == f"{tmp_path / 'folder'} belongs to another user"
     assert cache.read("a") is None
     cache.write("b", b"code")
     monkeypatch.undo()

@@ -10,6 +10,7 @@ import pytest
 from bebertlab.kernels import processor
 from bebertlab.kernels.cache import KernelCache
 from bebertlab.kernels.executable import ExecutableMemory
+from bebertlab.kernels.image import CodeImage
 from bebertlab.kernels.processor import Processor, host_processor, processor_identity
 
 needs_identity = pytest.mark.skipif(processor_identity() is None, reason="needs Linux on x86-64")
@@ -57,7 +58,7 @@ def test_an_identity_has_the_registers_that_the_system_saves(monkeypatch: pytest
     """A system without AVX-512 on a CPU with it: XGETBV returns another number, CPUID the same."""
     before = processor_identity()
     code = processor._CPUID + bytes.fromhex("31c0 c3") + bytes(8)  # xor eax, eax; ret
-    image = processor.CodeImage(code, {"cpuid": 0, "enabled": len(processor._CPUID)}, {})
+    image = CodeImage(code, {"cpuid": 0, "enabled": len(processor._CPUID)}, {})
     monkeypatch.setattr(processor, "_IMAGE", image)
     assert processor_identity() != before
 

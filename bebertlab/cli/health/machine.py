@@ -12,6 +12,8 @@ from pathlib import Path
 
 from bebertlab.cli.health.finding import Finding, Mark
 from bebertlab.config.humanize import format_size
+from bebertlab.kernels.cache import KernelCache, cache_folder
+from bebertlab.kernels.target import kernel_target, kernels_available
 from bebertlab.processors import group_folders, processors
 from bebertlab.store.disk import existing_parent
 
@@ -36,6 +38,21 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterable[Finding]:
     else:
         yield Finding("processor", Mark.OK, text)
     yield Finding("instructions", Mark.OK, ", ".join(_flags(cpuinfo)) or "unknown")
+
+
+def kernels() -> Iterable[Finding]:
+    """What packed models are computed with, and whether compiled code is kept."""
+    if not kernels_available():
+        yield Finding(
+            "kernels", Mark.OK, "packed models are computed by torch; pip install 'bebertlab[fast]' is faster"
+        )
+        return
+    cache = KernelCache(cache_folder())
+    if problem := cache.problem():
+        hint = "code is compiled by every process; the folder must belong to you, and `chmod go-w` it"
+        yield Finding("kernels", Mark.WARN, problem, hint)
+    else:
+        yield Finding("kernels", Mark.OK, f"{kernel_target().description}; kept in {cache.folder}")
 
 
 def graphics() -> Iterable[Finding]:

@@ -32,6 +32,29 @@ def test_more_threads_than_cores_are_a_warning(tmp_path: Path, monkeypatch: pyte
     assert crowded.hint == "more threads than cores; set OMP_NUM_THREADS=2"
 
 
+def test_a_folder_of_kernels_that_others_may_write_to_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("llvmlite")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (kept,) = machine.kernels()
+    folder = tmp_path / "bebertlab" / "kernels"
+    assert kept.mark == Mark.OK
+    assert kept.found.endswith(f"; kept in {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o777)
+    (shared,) = machine.kernels()
+    assert (shared.mark, shared.found) == (Mark.WARN, f"other users may write to {folder}")
+    assert "chmod go-w" in shared.hint
+
+
+def test_kernels_are_not_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "kernels_available", lambda: False)
+    (finding,) = machine.kernels()
+    assert finding.mark == Mark.OK
+    assert "by torch" in finding.found
+
+
 def test_gpus_are_listed_and_not_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert [finding.mark for finding in machine.graphics()] == [Mark.OK]
