@@ -10,7 +10,7 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from attrs import asdict, frozen
+from attrs import asdict, fields, frozen
 
 from bebertlab.kernels.cache import KernelCache
 from bebertlab.kernels.executable import ExecutableMemory
@@ -48,7 +48,7 @@ def host_processor(cache: KernelCache) -> Processor:
     identity = processor_identity()
     if identity is None:
         return _by_llvm()
-    name = f"processor-{_hash_with_version(identity)[:32]}.json"
+    name = f"processor-{_record_hash(identity)[:32]}.json"
     stored = cache.read(name)
     if stored is not None:
         return Processor(**json.loads(stored))
@@ -97,7 +97,8 @@ def _by_llvm() -> Processor:
     return Processor(binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
 
 
-def _hash_with_version(identity: bytes) -> str:
+def _record_hash(identity: bytes) -> str:
     from llvmlite import __version__
 
-    return hashlib.sha256(__version__.encode() + b"\0" + identity).hexdigest()
+    stored = [attribute.name for attribute in fields(Processor)]
+    return hashlib.sha256(repr((stored, __version__, identity)).encode()).hexdigest()

@@ -49,7 +49,7 @@ def kernels() -> Iterable[Finding]:
         return
     cache = KernelCache(cache_folder())
     if problem := cache.problem():
-        hint = "code is compiled by every process; the folder must belong to you, and `chmod go-w` it"
+        hint = "every process compiles its code anew; own the folder, and let nobody else write to it (chmod go-w)"
         yield Finding("kernels", Mark.WARN, problem, hint)
     else:
         yield Finding("kernels", Mark.OK, f"{kernel_target().description}; kept in {cache.folder}")
