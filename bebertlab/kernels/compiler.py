@@ -1,7 +1,7 @@
 """Compiles generated code, and keeps what was compiled in a cache folder.
 
-LLVM takes about 80 MiB of memory and a fifth of a second. So it is not loaded where the code is in the cache already:
-the name of a file is made of what the code depends on, and not of the code.
+LLVM takes more than 50 MiB of memory and a tenth of a second to load code. So it is not used where the code is in the
+cache already: the name of a file is made of what the code depends on, and not of the code.
 """
 
 from __future__ import annotations
