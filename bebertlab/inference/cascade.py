@@ -1,0 +1,168 @@
+"""Cascades: the members of an ensemble answer in order, the next one only where the answer so far is uncertain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from bebertlab.errors import UserError
+from bebertlab.interfaces.ensemble import Floats, Merger, MergerOptions
+
+Positions = NDArray[np.int64]
+#: the logits (n, C) of a member for the sentences at these positions (n,)
+MemberLogits = Callable[[Positions], Floats]
+
+#: a margin above that of any answer, which is at most 1: with it every sentence reaches all members
+ALL_MEMBERS = math.inf
+_DECIMALS = 4  #: of a margin that is chosen, so that what is shown is what is used
+_HIGHEST = 1 + 10.0**-_DECIMALS  #: finite, as JSON has no infinity
+_CANDIDATES = 256
+_ROUNDING = 1e-9  #: of scores in percent
+
+
+@frozen(kw_only=True, eq=False)
+class Vote:
+    """How the members of an ensemble are merged: all of them, or the first ones only."""
+
+    merger: Merger
+    weights: Floats  #: (M,)
+    probabilities: bool  #: scores are probabilities, not logits
+
+    @classmethod
+    def of(cls, rule: MergerOptions, weights: Sequence[float], classes: int) -> Vote:
+        """The vote by a rule.
+
+        Raises:
+            UserError: the rule does not support that number of classes.
+        """
+        return cls(merger=rule.build(classes), weights=np.array(weights), probabilities=rule.probabilities)
+
+    def merge(self, logits: Floats) -> Floats:
+        """The scores (N, C) of the logits (K, N, C) of the first K members, in float64."""
+        return self.merger.merge(logits.astype(np.float64), self.weights[: len(logits)])
+
+    def margins(self, scores: Floats) -> Floats:
+        """The difference (N,) of the two largest probabilities of scores (N, C)."""
+        powers = scores if self.probabilities else np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares = powers / powers.sum(axis=1, keepdims=True)
+        second, first = np.moveaxis(np.partition(shares, -2, axis=1)[:, -2:], 1, 0)
+        difference: Floats = first - second
+        return difference
+
+
+@frozen(kw_only=True, eq=False)
+class EnsembleAnswers:
+    """The answers of an ensemble to N sentences."""
+
+    scores: Floats  #: (N, C), of the members that were asked
+    members: NDArray[np.int64]  #: (N,), how many were asked
+
+
+def check_cascade(rule: MergerOptions, classes: int) -> None:
+    """Check that the margin of the first member tells where the next one is needed.
+
+    Raises:
+        UserError: the task is a regression, or the rule counts votes, so that a single member is always certain.
+    """
+    if classes == 1:
+        raise UserError("a cascade needs classes, and the model is a regression")
+    vote = Vote.of(rule, [1.0], classes)
+    logits = np.zeros((1, 2, classes))
+    logits[0, :, 0] = 0.5, 5.0  # an uncertain sentence and a certain one
+    uncertain, certain = vote.margins(vote.merge(logits))
+    if not certain - uncertain > 10.0**-_DECIMALS:
+        raise UserError(
+            f"a cascade needs probabilities, and the rule '{rule.kind}' counts votes; merge the members by"
+            " weighted_probability, mean_probability or weighted_mean"
+        )
+
+
+def ask_members(
+    members: Sequence[MemberLogits], vote: Vote, sentences: int, margin: float = ALL_MEMBERS
+) -> EnsembleAnswers:
+    """Ask the members in order; the next one for the sentences whose margin by those before is below a margin.
+
+    Args:
+        members: called with all positions that are left at once, at most once each
+        vote: weights of members and how they are merged
+        sentences: their number N
+        margin: `ALL_MEMBERS`, or a difference of probabilities
+    """
+    positions = np.arange(sentences, dtype=np.int64)
+    count = np.zeros(sentences, dtype=np.int64)
+    parts: list[tuple[Positions, Floats]] = []
+    logits: list[Floats] = []
+    for asked, member in enumerate(members, start=1):
+        logits.append(member(positions))
+        final = np.ones(len(positions), dtype=np.bool_)
+        scores = None
+        if asked < len(members):
+            scores = _decidable(vote, logits, margin)
+            final = np.zeros_like(final) if scores is None else vote.margins(scores) >= margin
+        else:
+            scores = vote.merge(np.stack(logits))
+        count[positions[final]] = asked
+        if scores is not None:
+            parts.append((positions[final], scores[final]))
+        positions, logits = positions[~final], [values[~final] for values in logits]
+        if not len(positions):
+            break
+    merged = np.concatenate([scores for _, scores in parts])
+    return EnsembleAnswers(scores=merged[np.argsort(np.concatenate([p for p, _ in parts]))], members=count)
+
+
+def _decidable(vote: Vote, logits: Sequence[Floats], margin: float) -> Floats | None:
+    """The scores of the first members; None where they are not needed, or these members have no weight."""
+    if margin == ALL_MEMBERS or not vote.weights[: len(logits)].any():
+        return None
+    return vote.merge(np.stack(logits))
+
+
+@frozen(kw_only=True)
+class MarginChoice:
+    """A margin, and what a cascade with it does on the sentences that it was chosen on."""
+
+    margin: float
+    score: float  #: of the cascade, in percent
+    full_score: float  #: of all members
+    shares: tuple[float, ...]  #: of the sentences that each member is asked for; 1 for the first
+
+
+def choose_margin(logits: Floats, vote: Vote, score: Callable[[Floats], float], tolerance: float) -> MarginChoice:
+    """The margin with the fewest members a sentence whose score is at least that of all members minus a tolerance.
+
+    Args:
+        logits: (M, N, C) of all members on held-out sentences, of neither training nor validation
+        vote: weights of members and how they are merged
+        score: the score of scores (N, C), in percent
+        tolerance: in points of the score
+    """
+    stored = [_stored(member) for member in logits]
+    full_score = score(vote.merge(logits))
+    for margin in _candidates(logits, vote):
+        answers = ask_members(stored, vote, logits.shape[1], margin)
+        reached = score(answers.scores)
+        if reached >= full_score - tolerance - _ROUNDING:
+            break
+    shares = [float((answers.members > member).mean()) for member in range(len(logits))]
+    return MarginChoice(margin=margin, score=reached, full_score=full_score, shares=tuple(shares))
+
+
+def _stored(logits: Floats) -> MemberLogits:
+    return lambda positions: logits[positions]
+
+
+def _candidates(logits: Floats, vote: Vote) -> Iterator[float]:
+    """Margins in rising order, from one that only the first member is asked for to one that all are."""
+    yield 0.0
+    scores = [_decidable(vote, logits[:count], 0.0) for count in range(1, len(logits))]
+    margins = [vote.margins(merged) for merged in scores if merged is not None]
+    scale = 10**_DECIMALS
+    rounded = np.unique(np.floor(np.concatenate([*margins, np.zeros(0)]) * scale) + 1) / scale
+    chosen = np.linspace(0, len(rounded) - 1, min(len(rounded), _CANDIDATES)).round().astype(np.int64)
+    yield from rounded[chosen].tolist()
+    yield _HIGHEST
