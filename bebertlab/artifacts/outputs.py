@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +88,30 @@ def _read(artifact: Artifact, name: str, task: Task) -> SplitOutputs:
     path = artifact.folder / name
     if not path.is_file():
         raise UserError(f"stage {artifact.stage} has no {name}; only stages with a model or a merged ensemble have one")
+    return _checked(path, task, evaluated_splits(task), f"stage {artifact.stage}")
+
+
+def read_outputs(path: Path, task: Task, splits: Sequence[str]) -> SplitOutputs:
+    """The outputs in a file on some splits.
+
+    Raises:
+        UserError: there is no such file, or not the outputs of the task's splits.
+    """
+    if not path.is_file():
+        raise UserError(f"{path.parent} has no {path.name}; only stages with a model or a merged ensemble have one")
+    return _checked(path, task, splits, str(path.parent))
+
+
+def _checked(path: Path, task: Task, splits: Sequence[str], origin: str) -> SplitOutputs:
     outputs: Mapping[str, NDArray[np.floating[Any]]] = load_file(path)
-    for split in evaluated_splits(task):
+    for split in splits:
         expected = (len(task.splits[split]), task.outputs)
         shape = outputs[split].shape if split in outputs else None
         if shape is None:
-            raise UserError(f"stage {artifact.stage} has no outputs on {split} in its {name}")
+            raise UserError(f"{origin} has no outputs on {split} in its {path.name}")
         if shape != expected:
             raise UserError(
-                f"stage {artifact.stage} has outputs of shape {shape} on {split} in its {name},"
+                f"{origin} has outputs of shape {shape} on {split} in its {path.name},"
                 f" task '{task.name}' needs {expected}"
             )
-    return {split: outputs[split] for split in evaluated_splits(task)}
+    return {split: outputs[split] for split in splits}

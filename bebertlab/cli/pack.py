@@ -134,7 +134,7 @@ def _copy(stored: StoredPackedModel, out: Path, codec: OptionsCodec, *, force: b
 def echo_packed(folder: Path, codec: OptionsCodec, form: str) -> None:
     """Show a packed model: what it is, the quantizer of each site, and what takes how many bytes."""
     from bebertlab.cli.cost import SITE_HEAD, format_sizes, site_rows
-    from bebertlab.packed.card import score_text
+    from bebertlab.packed.card import cascade_text, score_text
     from bebertlab.packed.read import read_packed
 
     file = read_packed(folder, codec)
@@ -147,6 +147,8 @@ def echo_packed(folder: Path, codec: OptionsCodec, form: str) -> None:
     click.echo(f"classes, by output: {', '.join(file.classes) or 'none (regression)'}")
     if file.rule is not None:
         click.echo(f"ensemble: {len(file.members)} members, merged by {file.rule.kind}")
+    if file.cascade is not None:
+        click.echo(f"cascade: {cascade_text(file.cascade, file.contents.config.members)}")
     for index, member in enumerate(file.members):
         weight = f"member {index}, weight {member.weight:.4g}: " if file.rule is not None else ""
         click.echo(f"\n{weight}{format_sizes(member.architecture)}")
@@ -241,6 +243,7 @@ def _file_data(file: PackedFile, codec: OptionsCodec) -> dict[str, Any]:
         "score": None if file.score is None else asdict(file.score),
         "classes": list(file.classes),
         "rule": codec.dump(file.rule),
+        "cascade": None if file.cascade is None else asdict(file.cascade),
         "members": [
             {"architecture": asdict(m.architecture), "design": codec.dump(m.spec), "weight": m.weight}
             for m in file.members

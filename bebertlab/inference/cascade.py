@@ -92,34 +92,35 @@ def ask_members(
         sentences: their number N
         margin: `ALL_MEMBERS`, or a difference of probabilities
     """
-    positions = np.arange(sentences, dtype=np.int64)
-    count = np.zeros(sentences, dtype=np.int64)
-    parts: list[tuple[Positions, Floats]] = []
+    remaining = np.arange(sentences, dtype=np.int64)
+    answered, scores, counts = [], [], []
     logits: list[Floats] = []
-    for asked, member in enumerate(members, start=1):
-        logits.append(member(positions))
-        final = np.ones(len(positions), dtype=np.bool_)
-        scores = None
-        if asked < len(members):
-            scores = _decidable(vote, logits, margin)
-            final = np.zeros_like(final) if scores is None else vote.margins(scores) >= margin
-        else:
-            scores = vote.merge(np.stack(logits))
-        count[positions[final]] = asked
-        if scores is not None:
-            parts.append((positions[final], scores[final]))
-        positions, logits = positions[~final], [values[~final] for values in logits]
-        if not len(positions):
+    for count, member in enumerate(members, start=1):
+        logits.append(member(remaining))
+        last = count == len(members)
+        if not last and not _decides(vote, count, margin):
+            continue
+        merged = vote.merge(np.stack(logits))
+        final = np.ones(len(remaining), dtype=np.bool_) if last else vote.margins(merged) >= margin
+        answered.append(remaining[final])
+        scores.append(merged[final])
+        counts.append(np.full(len(answered[-1]), count))
+        remaining, logits = remaining[~final], [values[~final] for values in logits]
+        if not len(remaining):
             break
-    merged = np.concatenate([scores for _, scores in parts])
-    return EnsembleAnswers(scores=merged[np.argsort(np.concatenate([p for p, _ in parts]))], members=count)
+    order = np.argsort(np.concatenate(answered))
+    return EnsembleAnswers(scores=np.concatenate(scores)[order], members=np.concatenate(counts)[order])
 
 
-def _decidable(vote: Vote, logits: Sequence[Floats], margin: float) -> Floats | None:
-    """The scores of the first members; None where they are not needed, or these members have no weight."""
-    if margin == ALL_MEMBERS or not vote.weights[: len(logits)].any():
-        return None
-    return vote.merge(np.stack(logits))
+def _decides(vote: Vote, count: int, margin: float) -> bool:
+    """Whether the first members can be enough: they have a weight, and no answer is asked of all members."""
+    return margin != ALL_MEMBERS and bool(vote.weights[:count].any())
+
+
+def ask_stored(logits: Floats, vote: Vote, margin: float = ALL_MEMBERS) -> EnsembleAnswers:
+    """What `ask_members` gives for the logits (M, N, C) of all members."""
+    members = [member.__getitem__ for member in logits]
+    return ask_members(members, vote, logits.shape[1], margin)
 
 
 @frozen(kw_only=True)
@@ -141,10 +142,9 @@ def choose_margin(logits: Floats, vote: Vote, score: Callable[[Floats], float], 
         score: the score of scores (N, C), in percent
         tolerance: in points of the score
     """
-    stored = [_stored(member) for member in logits]
     full_score = score(vote.merge(logits))
     for margin in _candidates(logits, vote):
-        answers = ask_members(stored, vote, logits.shape[1], margin)
+        answers = ask_stored(logits, vote, margin)
         reached = score(answers.scores)
         if reached >= full_score - tolerance - _ROUNDING:
             break
@@ -152,15 +152,11 @@ def choose_margin(logits: Floats, vote: Vote, score: Callable[[Floats], float], 
     return MarginChoice(margin=margin, score=reached, full_score=full_score, shares=tuple(shares))
 
 
-def _stored(logits: Floats) -> MemberLogits:
-    return lambda positions: logits[positions]
-
-
 def _candidates(logits: Floats, vote: Vote) -> Iterator[float]:
     """Margins in rising order, from one that only the first member is asked for to one that all are."""
     yield 0.0
-    scores = [_decidable(vote, logits[:count], 0.0) for count in range(1, len(logits))]
-    margins = [vote.margins(merged) for merged in scores if merged is not None]
+    counts = [count for count in range(1, len(logits)) if _decides(vote, count, 0.0)]
+    margins = [vote.margins(vote.merge(logits[:count])) for count in counts]
     scale = 10**_DECIMALS
     rounded = np.unique(np.floor(np.concatenate([*margins, np.zeros(0)]) * scale) + 1) / scale
     chosen = np.linspace(0, len(rounded) - 1, min(len(rounded), _CANDIDATES)).round().astype(np.int64)

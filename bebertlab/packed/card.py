@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
+from bebertlab.accounting.operations import model_operations, usual_tokens
 from bebertlab.accounting.size import MEBIBYTE, site_bits
 from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, Site
-from bebertlab.packed.contract import MemberConfig, PackedConfig, Score
+from bebertlab.packed.contract import Cascade, MemberConfig, PackedConfig, Score
 
 _CONFIDENCE = 1.959963984540054  #: standard deviations on both sides that hold 95 %
 ACCURACY = "accuracy"  #: the metric whose interval is known
@@ -23,6 +24,7 @@ def card_text(config: PackedConfig, classes: Sequence[str], file_bytes: int, fol
         ("score", "not known" if config.score is None else score_text(config.score)),
         ("model", "; ".join(dict.fromkeys(_model_text(member) for member in config.members))),
         *([] if config.rule is None else [("ensemble", _ensemble_text(config))]),
+        *([] if config.cascade is None else [("cascade", cascade_text(config.cascade, config.members))]),
         ("file", f"{file_bytes / MEBIBYTE:.2f} MiB ({file_bytes} bytes)"),
         ("longest input", f"{config.members[0].architecture.positions} tokens"),
         ("written by", ", ".join([config.producer, *(f"{name} {v}" for name, v in sorted(config.plugins.items()))])),
@@ -44,6 +46,27 @@ def score_text(score: Score) -> str:
         return text
     low, high = wilson_interval(score.value / 100, score.examples)
     return f"{text} (95 % interval {100 * low:.2f} to {100 * high:.2f})"
+
+
+def cascade_text(cascade: Cascade, members: Sequence[MemberConfig]) -> str:
+    """What a cascade saves and costs."""
+    select, full = cascade.select, cascade.full
+    reached = " and ".join(f"member {index} for {share:.1%}" for index, share in enumerate(cascade.shares) if index)
+    return (
+        f"below a margin of {cascade.margin:g}, {sum(cascade.shares):.2f} of {len(cascade.shares)} members on average"
+        f" ({reached}), {expected_cost(cascade, members):.0%} of the operations of all members; {select.metric}"
+        f" {select.value:.2f} instead of {full.value:.2f} on {select.examples} examples of select, on which the margin"
+        f" was chosen, and {score_text(cascade.validation)}"
+    )
+
+
+def expected_cost(cascade: Cascade, members: Sequence[MemberConfig]) -> float:
+    """The share of the operations of all members that a sentence takes on average."""
+    operations = [
+        model_operations(member.architecture, member.design, usual_tokens(member.architecture)).total
+        for member in members
+    ]
+    return sum(share * count for share, count in zip(cascade.shares, operations, strict=True)) / sum(operations)
 
 
 def wilson_interval(share: float, examples: int) -> tuple[float, float]:

@@ -11,13 +11,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import Attribute, field, frozen, validators
+from attrs import Attribute, field, fields, frozen, validators
 
 from bebertlab.data.tokenizer import ModelTokenizer
 from bebertlab.formats import PACKED_MODEL
 from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.ensemble import MergerOptions
 from bebertlab.interfaces.quantizer import Alphabet
+from bebertlab.interfaces.stage import Codec
 from bebertlab.model.folder import CONFIGURATION
 from bebertlab.packed.container import Array
 
@@ -79,11 +80,28 @@ class MemberConfig:
 
 @frozen(kw_only=True)
 class Score:
-    """The score of the model that was packed, on its validation split."""
+    """A score of the model that was packed, on its validation split where nothing else is said."""
 
     metric: str  #: e.g. `accuracy`
     value: float  #: in percent, as everywhere
     examples: int = field(validator=validators.ge(1))  #: of the split
+
+
+def _shares(_: object, attribute: Attribute[Any], shares: tuple[float, ...]) -> None:
+    if not all(1 >= share >= after >= 0 for share, after in zip(shares, (*shares[1:], 0), strict=True)):
+        raise ValueError(f"'{attribute.name}' must be in [0, 1], and never rise: {shares}")
+
+
+@frozen(kw_only=True)
+class Cascade:
+    """Where the members of an ensemble may be asked one after the other, and what that gave on held-out examples."""
+
+    margin: float = field(validator=_weight)  #: the next member is asked below this difference of two probabilities
+    tolerance: float  #: points of the score that it may cost on `select`, by which the margin was chosen
+    select: Score  #: that it reached on the held-out examples
+    full: Score  #: that all members reached on them
+    shares: tuple[float, ...] = field(validator=_shares)  #: of these examples, those that each member was asked for
+    validation: Score  #: that it reached on the validation split, which had no part in the choice
 
 
 @frozen(kw_only=True)
@@ -100,6 +118,24 @@ class PackedConfig:
     task: str | None = None  #: that it was trained on
     score: Score | None = None
     plugins: Mapping[str, str] = field(factory=dict)  #: versions of the plugins whose parts the model has
+    cascade: Cascade | None = None  #: of an ensemble for which one was chosen
+
+    def section(self, codec: Codec) -> dict[str, Any]:
+        """It as plain data, without optional fields that came after the first files of the format."""
+        data: dict[str, Any] = codec.dump(self)
+        if self.cascade is None:
+            del data["cascade"]
+        return data
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any], codec: Codec) -> PackedConfig:
+        """Read plain data, without the fields that a later writer may have added.
+
+        Raises:
+            UserError: a field is missing or wrong.
+        """
+        known = {attribute.name for attribute in fields(cls)}
+        return codec.load({name: value for name, value in section.items() if name in known}, cls)
 
 
 @frozen(kw_only=True, eq=False)

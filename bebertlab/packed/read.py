@@ -39,6 +39,7 @@ from bebertlab.packed.contract import (
     SECTION,
     SHARED,
     STEP,
+    Cascade,
     MemberConfig,
     PackedConfig,
     PackedContents,
@@ -79,6 +80,7 @@ class PackedFile:
     classes: tuple[str, ...]  #: names of the outputs; empty for a regression
     task: str | None
     score: Score | None  #: of the model that was packed
+    cascade: Cascade | None  #: how members may be asked one after the other
     plugins: Mapping[str, str]  #: versions of the plugins that it was packed with
     producer: str
     full_precision: Mapping[str, str]  #: names of matrices that are not packed, and why
@@ -108,7 +110,7 @@ def read_packed(folder: Path, codec: Codec) -> PackedFile:
         if problem := metadata_problem(container.metadata, section, container.tensors):
             raise UserError(problem)
     with named(folder / CONFIGURATION, SECTION):
-        packed = codec.load(section, PackedConfig)
+        packed = PackedConfig.of(section, codec)
         _check_ensemble(packed)
     with named(folder / CONFIGURATION):
         outputs = packed.members[0].architecture.classes
@@ -124,6 +126,7 @@ def read_packed(folder: Path, codec: Codec) -> PackedFile:
         classes=classes,
         task=packed.task,
         score=packed.score,
+        cascade=packed.cascade,
         plugins=packed.plugins,
         producer=packed.producer,
         full_precision=packed.full_precision,
@@ -168,6 +171,8 @@ def _check_ensemble(config: PackedConfig) -> None:
         raise UserError("no member has a weight above 0")
     if config.rule is not None:
         config.rule.build(min(outputs))
+    if config.cascade is not None and (config.rule is None or len(config.cascade.shares) != len(config.members)):
+        raise UserError(f"a cascade of {len(config.cascade.shares)} members, and {len(config.members)} members")
 
 
 def _members(config: PackedConfig, tensors: Mapping[str, Array]) -> tuple[PackedMember, ...]:

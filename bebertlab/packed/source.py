@@ -15,7 +15,7 @@ from bebertlab.interfaces.stage import Codec, different_parts
 from bebertlab.model.bert import BertClassifier, MetaStates
 from bebertlab.model.classes import listed, output_order, read_class_names, reorder_outputs
 from bebertlab.model.folder import CONFIGURATION, read_checkpoint
-from bebertlab.packed.contract import Score
+from bebertlab.packed.contract import Cascade, Score
 from bebertlab.packed.write import PackSource
 
 
@@ -28,6 +28,7 @@ class SourceFolders:
     rule: MergerOptions | None = None  #: how they are merged; None for a single model
     task: str | None = None  #: that they were trained on
     score: Score | None = None  #: that they reached, together
+    cascade: Cascade | None = None  #: of an ensemble, if one was chosen
 
 
 def read_source(source: SourceFolders, codec: Codec) -> PackSource:
@@ -56,6 +57,7 @@ def read_source(source: SourceFolders, codec: Codec) -> PackSource:
         classes=first,
         task=source.task,
         score=source.score,
+        cascade=source.cascade,
         plugins=_plugins(models, source.rule, codec),
     )
 

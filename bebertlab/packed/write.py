@@ -31,6 +31,7 @@ from bebertlab.packed.contract import (
     ARCHITECTURE,
     CARD,
     SECTION,
+    Cascade,
     MemberConfig,
     PackedConfig,
     PackedContents,
@@ -61,6 +62,7 @@ class PackSource:
     task: str | None = None  #: that they were trained on
     score: Score | None = None  #: that they reached, together
     plugins: Mapping[str, str] = field(factory=dict)  #: versions of the plugins whose parts they have
+    cascade: Cascade | None = None  #: of an ensemble, if one was chosen
 
 
 @frozen(kw_only=True)
@@ -108,7 +110,7 @@ def write_packed(
     sizes = packed_sizes(source)
     stored = shared_tensors([model_tensors(model.eval(), sizes.positions) for model in source.models])
     config = _config(source, stored, sizes.positions)
-    contents = PackedContents(config=config, section=codec.dump(config), arrays=stored.arrays)
+    contents = PackedContents(config=config, section=config.section(codec), arrays=stored.arrays)
     with write_errors(folder), renamed_folder(folder) as temporary:
         file_bytes = _write_files(contents, source.classes, source.tokenizer, temporary, folder.absolute().name)
         if check is not None:
@@ -227,6 +229,7 @@ def _config(source: PackSource, stored: StoredTensors, positions: int) -> Packed
         task=source.task,
         score=source.score,
         plugins=source.plugins,
+        cascade=source.cascade,
     )
 
 
