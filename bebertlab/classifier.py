@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
+from bebertlab.artifacts.merged import MERGED_FILE
 from bebertlab.config.plugin_codec import plugin_codec
 from bebertlab.data.examples import Examples
 from bebertlab.data.tokenizer import ModelTokenizer, check_segments, check_vocabulary, has_tokenizer, read_tokenizer
@@ -20,8 +22,10 @@ from bebertlab.data.tokenizer_file import TOKENIZER_FILE
 from bebertlab.data.tokens import Tokens, TruncatingTokenizer
 from bebertlab.errors import SetupError, UserError
 from bebertlab.files import read_json
-from bebertlab.inference.predict import predict, predict_by
+from bebertlab.inference.cascade import ALL_MEMBERS, Answers, Positions, Vote, ask_members, cascade_margin
+from bebertlab.inference.predict import predict
 from bebertlab.inference.prepare import InferenceModel, prepare
+from bebertlab.interfaces.ensemble import Floats, MergerOptions
 from bebertlab.interfaces.stage import Codec
 from bebertlab.interfaces.task import Scores
 from bebertlab.locations import expand_home
@@ -30,8 +34,10 @@ from bebertlab.model.folder import CONFIGURATION, DESCRIPTION
 from bebertlab.model.folder import load_model as load_model_in
 from bebertlab.packed.model import PackedModel
 from bebertlab.packed.read import PackedFile, read_packed
-from bebertlab.packed.write import is_packed
+from bebertlab.packed.source import read_source
+from bebertlab.packed.write import is_packed, packed_sizes
 from bebertlab.pipeline.plan import ComputeSettings
+from bebertlab.store.ensembles import merged_folders
 from bebertlab.store.store import Store
 from bebertlab.store.why import input_keys
 
@@ -58,8 +64,9 @@ class TextClassifier:
     classes: tuple[str, ...]  #: names by output; LABEL_0, ... if config.json has none; empty for a regression
     maximum_tokens: int  #: longer inputs are truncated
     device: str  #: where it computes
-    members: int = 1  #: of an ensemble that was packed
-    _model: InferenceModel | PackedModel = field(repr=False)
+    cascade: float | None = None  #: the margin below which the next member is asked; None: all members always are
+    _members: tuple[InferenceModel, ...] = field(repr=False)  #: those of an ensemble, or a single model
+    _vote: Vote | None = field(default=None, repr=False)  #: of an ensemble
     _file: PackedFile | None = field(default=None, repr=False)  #: that a packed model was read from
     _tokenizer: ModelTokenizer = field(repr=False)
     _truncating: TruncatingTokenizer = field(init=False, repr=False)
@@ -71,6 +78,11 @@ class TextClassifier:
             maximum_tokens=self.maximum_tokens,
             truncation_side=self._tokenizer.truncation_side,
         )
+
+    @property
+    def members(self) -> int:
+        """The number of members of an ensemble; 1 for a single model."""
+        return len(self._members)
 
     def predict(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> list[str] | list[float]:
         """The name of the most probable class of each text (the first in a tie); for a regression, its value."""
@@ -110,7 +122,9 @@ class TextClassifier:
                 raise UserError(
                     f"there are {len(first)} texts and {len(second)} pairs; expected a second text for each"
                 )
-            check_segments(self._tokenizer, self._model.architecture, pairs=True, model=f"the model in {self.folder}")
+            check_segments(
+                self._tokenizer, self._members[0].architecture, pairs=True, model=f"the model in {self.folder}"
+            )
         try:
             return self._truncating.tokens(first, second)
         except Exception as error:  # the package raises no more specific class
@@ -118,23 +132,26 @@ class TextClassifier:
 
     def logits_of(self, tokens: Tokens) -> Scores:
         """The logits (N, C) of the tokens of N texts, each of which has one or more."""
-        model = self._model
+        return self.answers_of(tokens).scores
+
+    def answers_of(self, tokens: Tokens) -> Answers:
+        """The logits of the tokens of N texts, as `logits_of`, with the number of members that were asked."""
         if not len(tokens):
-            dtype = np.float32 if self.members == 1 else np.float64
-            return np.zeros((0, model.architecture.classes), dtype=dtype)
+            dtype = np.float32 if self._vote is None else np.float64
+            empty = np.zeros((0, self._members[0].architecture.classes), dtype=dtype)
+            return Answers(scores=empty, members=np.zeros(0, dtype=np.int64))
         unlabelled = torch.zeros(len(tokens), dtype=torch.int64)
         examples = Examples(tokens=tokens, labels=unlabelled, padding=self._tokenizer.padding)
-        if isinstance(model, InferenceModel):
-            return _array(predict(model, examples, device=self.device))
-        by_example = predict_by(
-            lambda batch: model.member_logits(batch).transpose(0, 1), model.architecture, examples, device=self.device
-        )
-        return _array(model.merge(by_example.transpose(0, 1)))
+        if self._vote is None:
+            logits = _array(predict(self._members[0], examples, device=self.device))
+            return Answers(scores=logits, members=np.ones(len(tokens), dtype=np.int64))
+        members = [partial(_member_logits, member, examples, self.device) for member in self._members]
+        return ask_members(members, self._vote, len(tokens), ALL_MEMBERS if self.cascade is None else self.cascade)
 
     def probabilities(self, logits: Scores) -> Scores:
         """The probabilities (N, C) of logits (N, C) of this model, which is no regression."""
         self._check_classes()
-        if isinstance(self._model, PackedModel) and self._model.probabilities:
+        if self._vote is not None and self._vote.probabilities:
             return logits
         return _array(torch.from_numpy(logits).softmax(dim=1))
 
@@ -170,7 +187,11 @@ class TextClassifier:
 
 
 def load_model(
-    folder: str | os.PathLike[str], *, device: str = "cpu", plugins: Iterable[str | os.PathLike[str]] = ()
+    folder: str | os.PathLike[str],
+    *,
+    device: str = "cpu",
+    cascade: bool | float = False,
+    plugins: Iterable[str | os.PathLike[str]] = (),
 ) -> TextClassifier:
     """Read the model in a folder, ready to classify texts.
 
@@ -179,20 +200,25 @@ def load_model(
     those that the stage stored. With glibc, the process keeps the memory of a batch for the next ones.
 
     Args:
-        folder: of a packed model or ensemble, of a stage with a model, of an imported checkpoint, or of a
-            BertForSequenceClassification of Hugging Face with its tokenizer
+        folder: of a packed model or ensemble, of a stage with a model or one that merges members, of an imported
+            checkpoint, or of a BertForSequenceClassification of Hugging Face with its tokenizer
         device: where it computes, e.g. `cuda`
+        cascade: of an ensemble: ask the next member only for texts whose two largest probabilities, by the members
+            before, differ by less than this margin; True: by the one that was packed with it; False: ask all members
         plugins: files of plugins with quantizers of the model; installed plugins are always loaded
 
     Raises:
         SetupError: the folder or a file in it is missing, or the device is not available.
-        UserError: the folder is of a stage without a model, such as `merge`; a file is damaged; a text may have several
-            of the model's classes; two classes have the same name; a plugin cannot be loaded.
+        UserError: the folder is of a stage without a model; a file is damaged; a text may have several of the model's
+            classes; two classes have the same name; a plugin cannot be loaded; a cascade is asked of a single model, a
+            regression, a rule that counts votes, or with no margin.
     """
-    return read_classifier(Path(expand_home(os.fspath(folder))), plugin_codec(plugins), device=device)
+    return read_classifier(Path(expand_home(os.fspath(folder))), plugin_codec(plugins), device=device, cascade=cascade)
 
 
-def read_classifier(folder: Path, codec: Codec, *, device: str = "cpu") -> TextClassifier:
+def read_classifier(
+    folder: Path, codec: Codec, *, device: str = "cpu", cascade: bool | float = False
+) -> TextClassifier:
     """As `load_model`, with the quantizers of the plugins of a codec.
 
     Raises:
@@ -202,22 +228,67 @@ def read_classifier(folder: Path, codec: Codec, *, device: str = "cpu") -> TextC
     if not folder.is_dir():
         raise SetupError(f"{folder}: no such folder")
     ComputeSettings(device=device).check()
-    return _read_packed(folder, codec, device) if is_packed(folder) else _read_trained(folder, codec, device)
+    if is_packed(folder):
+        return _read_packed(folder, codec, device, cascade)
+    if (folder / MERGED_FILE).is_file():
+        return _read_merged(folder, codec, device, cascade)
+    _margin(folder, None, 1, cascade)
+    return _read_trained(folder, codec, device)
 
 
-def _read_packed(folder: Path, codec: Codec, device: str) -> TextClassifier:
+def _read_packed(folder: Path, codec: Codec, device: str, cascade: bool | float) -> TextClassifier:
     file = read_packed(folder, codec)
+    chosen = None if file.cascade is None else file.cascade.margin
+    margin = _margin(folder, file.rule, file.members[0].architecture.classes, cascade, chosen)
     model = PackedModel.of(file, device=device)
     return TextClassifier(
         folder=folder,
         classes=_output_names(file.classes, model.architecture.classes, folder / CONFIGURATION),
         maximum_tokens=file.tokenizer.longest_input(model.architecture),
         device=device,
-        members=len(model.members),
-        model=model,
+        cascade=margin,
+        members=model.members,
+        vote=None
+        if model.merger is None
+        else Vote(merger=model.merger, weights=model.weights, probabilities=model.probabilities),
         file=file,
         tokenizer=file.tokenizer,
     )
+
+
+def _read_merged(folder: Path, codec: Codec, device: str, cascade: bool | float) -> TextClassifier:
+    """The trained models of the members that a stage merged, in the store that has its folder."""
+    absolute = folder.absolute()
+    store = Store(absolute.parent.parent)
+    manifest = store.peek(absolute.name)
+    if manifest is None:
+        raise SetupError(f"{folder} is not in a store, which has the members that it lists; choose its original folder")
+    source = merged_folders(store, manifest, codec)
+    if source.rule is None:
+        _margin(folder, None, 1, cascade)
+        return _read_trained(source.folders[0], codec, device)
+    models = read_source(source, codec)
+    sizes = packed_sizes(models)
+    margin = _margin(folder, source.rule, sizes.classes, cascade)
+    return TextClassifier(
+        folder=folder,
+        classes=_output_names(models.classes, sizes.classes, source.folders[0] / CONFIGURATION),
+        maximum_tokens=sizes.positions,
+        device=device,
+        cascade=margin,
+        members=tuple(prepare(model.to(device)) for model in models.models),
+        vote=Vote.of(source.rule, source.weights, sizes.classes),
+        tokenizer=models.tokenizer,
+    )
+
+
+def _margin(
+    folder: Path, rule: MergerOptions | None, classes: int, cascade: bool | float, chosen: float | None = None
+) -> float | None:
+    try:
+        return cascade_margin(rule, classes, cascade, chosen)
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from error
 
 
 def _read_trained(folder: Path, codec: Codec, device: str) -> TextClassifier:
@@ -232,7 +303,7 @@ def _read_trained(folder: Path, codec: Codec, device: str) -> TextClassifier:
         classes=_classes(folder, sizes.classes),
         maximum_tokens=tokenizer.longest_input(sizes),
         device=device,
-        model=model,
+        members=(model,),
         tokenizer=tokenizer,
     )
 
@@ -278,6 +349,11 @@ def _output_names(names: Sequence[str] | None, outputs: int, path: Path) -> tupl
     if names and len(set(names)) < len(names):
         raise UserError(f"{path}: two classes have the same name: {listed(names)}")
     return tuple(names or (f"LABEL_{index}" for index in range(outputs)))
+
+
+def _member_logits(member: InferenceModel, examples: Examples, device: str, positions: Positions) -> Floats:
+    logits: Floats = predict(member, examples.take(positions), device=device).numpy().astype(np.float64)
+    return logits
 
 
 def _array(tensor: Tensor) -> Scores:

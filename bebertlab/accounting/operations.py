@@ -73,6 +73,11 @@ def usual_tokens(architecture: Architecture) -> int:
     return min(TOKENS, architecture.positions)
 
 
+def usual_operations(architecture: Architecture, spec: QuantSpec) -> float:
+    """The operations of a model on a sentence of the length at which models are compared."""
+    return model_operations(architecture, spec, usual_tokens(architecture)).total
+
+
 def _linear(architecture: Architecture, spec: QuantSpec, bits: SiteBits) -> float:
     """Operations per token."""
     counts = branch_counts(architecture, spec)

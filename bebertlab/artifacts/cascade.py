@@ -34,8 +34,8 @@ def choose_cascade(source: SourceFolders, task: Task | None, *, tolerance: float
         raise UserError("a cascade needs an ensemble, and this is a single model")
     if task is None:
         raise UserError(
-            "a cascade needs the labels of the task, whose data are not there, are others today, or are not known; leave"
-            " --cascade out, and choose a margin by `predict --margin`"
+            "a cascade needs the labels of the task, whose data are not there, are others today, or are not known;"
+            " leave out --cascade, and choose a margin by `predict --margin`"
         )
     check_cascade(source.rule, task.outputs)
     vote = Vote.of(source.rule, source.weights, task.outputs)

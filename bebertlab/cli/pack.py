@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bebertlab.config.codec import OptionsCodec
     from bebertlab.interfaces.batch import Batch
     from bebertlab.packed.check import Agreement
-    from bebertlab.packed.contract import Score
+    from bebertlab.packed.contract import Cascade, Score
     from bebertlab.packed.read import PackedFile
     from bebertlab.packed.write import PackReport, PackSource
     from bebertlab.study.find_packable import Packable, StoredPackedModel
@@ -27,10 +27,30 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="SOURCE")
 @click.option("--out", required=True, type=PathType(file_okay=False), help="Folder to write to.")
 @click.option("--force", is_flag=True, help="Replace a packed model that is there already.")
+@click.option(
+    "--cascade",
+    is_flag=True,
+    help="Choose a margin for `predict --cascade`: the next member is asked where the answer so far is uncertain.",
+)
+@click.option(
+    "--cascade-tolerance",
+    "tolerance",
+    type=click.FloatRange(min=0),
+    help="Points of the score on `select` that the cascade may cost; implies --cascade.  [default: 0.1]",
+)
 @work_option
 @format_option
 @pass_settings
-def pack(settings: Settings, name: str, out: Path, force: bool, work: Path, form: str) -> None:
+def pack(
+    settings: Settings,
+    name: str,
+    out: Path,
+    force: bool,
+    cascade: bool,
+    tolerance: float | None,
+    work: Path,
+    form: str,
+) -> None:
     """Pack a model or an ensemble: weights take their own number of bits on the disk.
 
     SOURCE is a folder of a model, or a stored stage: its key or the beginning of it, its name (the latest of that
@@ -38,8 +58,15 @@ def pack(settings: Settings, name: str, out: Path, force: bool, work: Path, form
     ensemble.
 
     Before the folder is left in place, what it answers is compared with the answers of what was packed. Where a stage
-    of the study packed the same already, its folder is copied.
+    of the study packed the same already, its folder is copied, unless a cascade is asked for.
+
+    The margin of a cascade is the one that asks the fewest members for nearly the same score on `select`, the examples
+    that were split off from the training data. The stored logits of the members decide; no model runs for it.
     """
+    from attrs import evolve
+
+    from bebertlab.accounting.operations import usual_operations
+    from bebertlab.artifacts.cascade import TOLERANCE, choose_cascade
     from bebertlab.packed.check import check_answers
     from bebertlab.packed.source import read_source
     from bebertlab.packed.write import check_target, write_packed
@@ -47,11 +74,16 @@ def pack(settings: Settings, name: str, out: Path, force: bool, work: Path, form
 
     check_target(out, force=force)
     codec = settings.codec()
-    if (stored := find_packed(name, work)) is not None:
+    with_cascade = cascade or tolerance is not None
+    if not with_cascade and (stored := find_packed(name, work)) is not None:
         _copy(stored, out, codec, force=force, form=form)
         return
     packable = find_packable(name, work, codec)
-    source = read_source(packable.source, codec)
+    folders = packable.source
+    if with_cascade:
+        chosen = choose_cascade(folders, packable.task, tolerance=TOLERANCE if tolerance is None else tolerance)
+        folders = evolve(folders, cascade=chosen)
+    source = read_source(folders, codec)
     origin, batches = _inputs(packable, source)
     agreements: list[Agreement] = []
     report = write_packed(
@@ -67,6 +99,8 @@ def pack(settings: Settings, name: str, out: Path, force: bool, work: Path, form
         members=len(source.models),
         task=source.task,
         score=source.score,
+        cascade=source.cascade,
+        operations=[usual_operations(model.architecture, model.spec) for model in source.models],
         report=report,
         origin=origin,
         agreement=agreement,
@@ -85,10 +119,14 @@ class _Written:
     report: PackReport
     origin: str  #: what the answers were compared on
     agreement: Agreement
+    cascade: Cascade | None = None
+    operations: Sequence[float] = ()  #: of each member, for a cascade
     stage: str | None = None  #: the stage of the store that packed the model; None: this command did
 
 
 def _echo_written(written: _Written, form: str) -> None:
+    from bebertlab.packed.card import cascade_text
+
     report, agreement = written.report, written.agreement
     if form == "json":
         click.echo(json.dumps(_report_data(written), indent=2))
@@ -97,6 +135,8 @@ def _echo_written(written: _Written, form: str) -> None:
     click.echo(_notes(report))
     answers = f"{agreement.examples} {written.origin}"
     equal = "to the bit" if not agreement.difference else f"within {agreement.difference:.1g}"
+    if written.cascade is not None:
+        click.echo(f"cascade: {cascade_text(written.cascade, written.operations)}")
     done = "packed" if written.stage is None else f"copied from stage {written.stage}"
     click.echo(f"answers as trained {equal}, on {answers}\n{done} into {written.folder}")
 
@@ -133,6 +173,7 @@ def _copy(stored: StoredPackedModel, out: Path, codec: OptionsCodec, *, force: b
 
 def echo_packed(folder: Path, codec: OptionsCodec, form: str) -> None:
     """Show a packed model: what it is, the quantizer of each site, and what takes how many bytes."""
+    from bebertlab.accounting.operations import usual_operations
     from bebertlab.cli.cost import SITE_HEAD, format_sizes, site_rows
     from bebertlab.packed.card import cascade_text, score_text
     from bebertlab.packed.read import read_packed
@@ -148,7 +189,8 @@ def echo_packed(folder: Path, codec: OptionsCodec, form: str) -> None:
     if file.rule is not None:
         click.echo(f"ensemble: {len(file.members)} members, merged by {file.rule.kind}")
     if file.cascade is not None:
-        click.echo(f"cascade: {cascade_text(file.cascade, file.contents.config.members)}")
+        operations = [usual_operations(member.architecture, member.spec) for member in file.members]
+        click.echo(f"cascade: {cascade_text(file.cascade, operations)}")
     for index, member in enumerate(file.members):
         weight = f"member {index}, weight {member.weight:.4g}: " if file.rule is not None else ""
         click.echo(f"\n{weight}{format_sizes(member.architecture)}")
@@ -225,6 +267,7 @@ def _report_data(written: _Written) -> dict[str, Any]:
         "members": written.members,
         "task": written.task,
         "score": None if written.score is None else asdict(written.score),
+        "cascade": None if written.cascade is None else asdict(written.cascade),
         "bytes": {**report.parts, "header": report.header, "file": report.file, "other": report.other},
         "full_precision": dict(report.full_precision),
         "positions_left_out": report.positions,

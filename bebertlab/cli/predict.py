@@ -64,6 +64,17 @@ _STDIN = Path("-")
     show_default=True,
     help="Texts that are read, computed and written together; a terminal has 1.",
 )
+@click.option(
+    "--cascade",
+    is_flag=True,
+    help="Of an ensemble: ask the next member only where the answer so far is uncertain, by the margin that was chosen"
+    " when it was packed.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    help="The same with this margin: the difference of the two largest probabilities, from 0 to 1.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Device to compute on, e.g. cuda or cuda:1.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of torch.")
 @work_option
@@ -79,14 +90,16 @@ def predict_command(
     top: int | None,
     on_error: str,
     batch_size: int,
+    cascade: bool,
+    margin: float | None,
     device: str,
     threads: int,
     work: Path,
 ) -> None:
     """Classify texts: the lines of standard input, or the texts in FILE.
 
-    MODEL is a folder, or a stored stage as in `model show`. FILE is text with one input per line, CSV or TSV with a
-    header, JSON lines or parquet.
+    MODEL is a folder, or a stored stage as in `model show`; a stage that merges stands for the whole ensemble. FILE is
+    text with one input per line, CSV or TSV with a header, JSON lines or parquet.
 
     Each input gives one row in the same order: an empty line is an empty text. Blank lines of CSV, TSV and JSON lines
     are no inputs.
@@ -102,7 +115,7 @@ def predict_command(
 
     typed = _is_typed(file)
     with _open_source(file, input_format, columns) as source, torch_threads(threads), Interrupts() as interrupts:
-        classifier = _read_classifier(settings, name, work, device)
+        classifier = _read_classifier(settings, name, work, device, cascade if margin is None else margin)
         stop = on_error == "stop"
         rows = row_format(form or _format_of(output), classifier.classes, top=top, errors=not stop)
         with (
@@ -119,6 +132,8 @@ def predict_command(
                     progress.update(source.position, stream.written)
     for warning in stream.warnings():
         click.echo(f"warning: {warning}", err=True)
+    if classifier.cascade is not None and stream.members_asked is not None:
+        click.echo(f"cascade: {stream.members_asked:.2f} of {classifier.members} members on average", err=True)
 
 
 def _is_typed(file: Path | None) -> bool:
@@ -142,11 +157,11 @@ def _format_of(output: Path | None) -> OutputFormat:
     return "csv" if output and output.suffix.lower() == ".csv" else "jsonl"
 
 
-def _read_classifier(settings: Settings, name: str, work: Path, device: str) -> TextClassifier:
+def _read_classifier(settings: Settings, name: str, work: Path, device: str, cascade: bool | float) -> TextClassifier:
     from bebertlab.classifier import read_classifier
     from bebertlab.study.find import find_model
 
-    return read_classifier(find_model(name, work), settings.codec(), device=device)
+    return read_classifier(find_model(name, work, ensembles=True), settings.codec(), device=device, cascade=cascade)
 
 
 @contextmanager

@@ -32,6 +32,8 @@ class PredictionStream:
     _blank: int = field(default=0, init=False)
     _truncated: int = field(default=0, init=False)
     _problems: int = field(default=0, init=False)
+    _predicted: int = field(default=0, init=False)
+    _members: int = field(default=0, init=False)
     _first_problem: str = field(default="", init=False)
 
     def start(self) -> None:
@@ -75,6 +77,11 @@ class PredictionStream:
         ]
         return [f"{count} of {self.written} inputs {text}" for count, text in counts if count]
 
+    @property
+    def members_asked(self) -> float | None:
+        """The mean number of members that were asked for an input; None without inputs."""
+        return self._members / self._predicted if self._predicted else None
+
     def _predict(self, records: Sequence[Record]) -> tuple[list[Record], list[Scores | None]]:
         """The records, some with a problem that shows only now, and the prediction of each that has none."""
         usable = [index for index, record in enumerate(records) if record.problem is None]
@@ -85,7 +92,10 @@ class PredictionStream:
             bad = {usable[index] for index in np.flatnonzero(tokens.lengths == 0)}
             problem = "the tokenizer gives no tokens for it"
             return self._predict([evolve(r, problem=problem) if i in bad else r for i, r in enumerate(records)])
-        logits = self.classifier.logits_of(tokens)
+        answers = self.classifier.answers_of(tokens)
+        logits = answers.scores
+        self._predicted += len(logits)
+        self._members += int(answers.members.sum())
         self._truncated += tokens.truncated
         self._blank += sum(not all(map(str.strip, text)) for text in texts)
         checked = list(records)

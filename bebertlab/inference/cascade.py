@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import Floats, Merger, MergerOptions
+from bebertlab.interfaces.task import Scores
 
 Positions = NDArray[np.int64]
 #: the logits (n, C) of a member for the sentences at these positions (n,)
@@ -55,10 +56,10 @@ class Vote:
 
 
 @frozen(kw_only=True, eq=False)
-class EnsembleAnswers:
-    """The answers of an ensemble to N sentences."""
+class Answers:
+    """The answers of an ensemble, or of a single model, to N sentences."""
 
-    scores: Floats  #: (N, C), of the members that were asked
+    scores: Scores  #: (N, C): merged scores of the members that were asked, or logits of a single model
     members: NDArray[np.int64]  #: (N,), how many were asked
 
 
@@ -81,9 +82,36 @@ def check_cascade(rule: MergerOptions, classes: int) -> None:
         )
 
 
-def ask_members(
-    members: Sequence[MemberLogits], vote: Vote, sentences: int, margin: float = ALL_MEMBERS
-) -> EnsembleAnswers:
+def cascade_margin(
+    rule: MergerOptions | None, classes: int, cascade: bool | float, chosen: float | None
+) -> float | None:
+    """The margin that a user asks for; None: all members answer.
+
+    Args:
+        rule: of the ensemble; None: a single model
+        classes: of the task, 1 for regression
+        cascade: the margin, or whether `chosen` is used
+        chosen: a margin that was chosen for the ensemble, if there is one
+
+    Raises:
+        UserError: the model cannot have a cascade, none was chosen, or the margin is no number of at least 0.
+    """
+    if cascade is False:
+        return None
+    if rule is None:
+        raise UserError("a cascade needs an ensemble, and this is a single model")
+    check_cascade(rule, classes)
+    margin = chosen if cascade is True else float(cascade)
+    if margin is None:
+        raise UserError(
+            "no margin of a cascade was chosen; pack the ensemble by `bebertlab model pack --cascade`, or give a margin"
+        )
+    if not margin >= 0:
+        raise UserError(f"the margin of a cascade must be at least 0: {margin}")
+    return margin
+
+
+def ask_members(members: Sequence[MemberLogits], vote: Vote, sentences: int, margin: float = ALL_MEMBERS) -> Answers:
     """Ask the members in order; the next one for the sentences whose margin by those before is below a margin.
 
     Args:
@@ -109,7 +137,7 @@ def ask_members(
         if not len(remaining):
             break
     order = np.argsort(np.concatenate(answered))
-    return EnsembleAnswers(scores=np.concatenate(scores)[order], members=np.concatenate(counts)[order])
+    return Answers(scores=np.concatenate(scores)[order], members=np.concatenate(counts)[order])
 
 
 def _decides(vote: Vote, count: int, margin: float) -> bool:
@@ -117,7 +145,7 @@ def _decides(vote: Vote, count: int, margin: float) -> bool:
     return margin != ALL_MEMBERS and bool(vote.weights[:count].any())
 
 
-def ask_stored(logits: Floats, vote: Vote, margin: float = ALL_MEMBERS) -> EnsembleAnswers:
+def ask_stored(logits: Floats, vote: Vote, margin: float = ALL_MEMBERS) -> Answers:
     """What `ask_members` gives for the logits (M, N, C) of all members."""
     members = [member.__getitem__ for member in logits]
     return ask_members(members, vote, logits.shape[1], margin)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -12,8 +11,6 @@ from torch import Tensor
 from bebertlab.data.batches import BatchPlan, batches, evaluation_tokens, group_for_evaluation
 from bebertlab.data.examples import Examples
 from bebertlab.inference.prepare import InferenceModel, prepare
-from bebertlab.interfaces.architecture import Architecture
-from bebertlab.interfaces.batch import Batch
 from bebertlab.model.precision import Precision
 from bebertlab.model.slice import Network
 
@@ -25,29 +22,16 @@ def predict(
 
     A model that is prepared already computes in its own precision.
     """
-    prepared = model if isinstance(model, InferenceModel) else prepare(model, precision)
-    return predict_by(lambda batch: prepared(batch).logits.float(), prepared.architecture, examples, device=device)
-
-
-def predict_by(
-    forward: Callable[[Batch], Tensor], sizes: Architecture, examples: Examples, *, device: str = "cpu"
-) -> Tensor:
-    """What `forward` gives for the examples of batches, (B, ...), as (N, ...) in dataset order on the CPU.
-
-    `sizes` are those of the model, on which the size of batches depends.
-    """
     keep_freed_memory()
-    plan = _plan(sizes, examples, device)
-    rows = torch.cat([forward(batch) for batch in batches(examples, plan, device=device)]).cpu()
+    prepared = model if isinstance(model, InferenceModel) else prepare(model, precision)
+    plan = evaluation_plan(prepared, examples, device)
+    rows = torch.cat([prepared(batch).logits.float() for batch in batches(examples, plan, device=device)]).cpu()
     return torch.empty_like(rows).index_copy_(0, torch.from_numpy(plan.order), rows)
 
 
 def evaluation_plan(model: Network | InferenceModel, examples: Examples, device: str = "cpu") -> BatchPlan:
     """The batches of a pass over examples; passes over the same batches give the same values."""
-    return _plan(model.architecture, examples, device)
-
-
-def _plan(sizes: Architecture, examples: Examples, device: str) -> BatchPlan:
+    sizes = model.architecture
     return group_for_evaluation(examples.tokens.lengths, evaluation_tokens(max(sizes.hidden, sizes.ffn), device))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
-from bebertlab.accounting.operations import model_operations, usual_tokens
+from bebertlab.accounting.operations import usual_operations
 from bebertlab.accounting.size import MEBIBYTE, site_bits
 from bebertlab.interfaces.architecture import FULL_PRECISION_BITS, Site
 from bebertlab.packed.contract import Cascade, MemberConfig, PackedConfig, Score
@@ -24,7 +24,7 @@ def card_text(config: PackedConfig, classes: Sequence[str], file_bytes: int, fol
         ("score", "not known" if config.score is None else score_text(config.score)),
         ("model", "; ".join(dict.fromkeys(_model_text(member) for member in config.members))),
         *([] if config.rule is None else [("ensemble", _ensemble_text(config))]),
-        *([] if config.cascade is None else [("cascade", cascade_text(config.cascade, config.members))]),
+        *([] if config.cascade is None else [("cascade", _cascade_text(config, config.cascade))]),
         ("file", f"{file_bytes / MEBIBYTE:.2f} MiB ({file_bytes} bytes)"),
         ("longest input", f"{config.members[0].architecture.positions} tokens"),
         ("written by", ", ".join([config.producer, *(f"{name} {v}" for name, v in sorted(config.plugins.items()))])),
@@ -48,25 +48,23 @@ def score_text(score: Score) -> str:
     return f"{text} (95 % interval {100 * low:.2f} to {100 * high:.2f})"
 
 
-def cascade_text(cascade: Cascade, members: Sequence[MemberConfig]) -> str:
-    """What a cascade saves and costs."""
+def cascade_text(cascade: Cascade, operations: Sequence[float]) -> str:
+    """What a cascade saves and costs, by the operations of each member on a sentence.
+
+    >>> score = Score(metric="pearson", value=85.5, examples=100)
+    >>> cascade = Cascade(margin=0.3, tolerance=0, select=score, full=score, shares=(1.0, 0.25), validation=score)
+    >>> print(cascade_text(cascade, [1.0, 1.0]))  # doctest: +ELLIPSIS
+    below a margin of 0.3 the next member is asked, 1.25 of 2 on average (member 1 for 25.0%), which takes 62% of ...
+    """
     select, full = cascade.select, cascade.full
-    reached = " and ".join(f"member {index} for {share:.1%}" for index, share in enumerate(cascade.shares) if index)
+    mean = sum(share * count for share, count in zip(cascade.shares, operations, strict=True)) / sum(operations)
+    later = ", ".join(f"member {index} for {share:.1%}" for index, share in enumerate(cascade.shares) if index)
     return (
-        f"below a margin of {cascade.margin:g}, {sum(cascade.shares):.2f} of {len(cascade.shares)} members on average"
-        f" ({reached}), {expected_cost(cascade, members):.0%} of the operations of all members; {select.metric}"
+        f"below a margin of {cascade.margin:g} the next member is asked, {sum(cascade.shares):.2f} of"
+        f" {len(cascade.shares)} on average ({later}), which takes {mean:.0%} of the operations; {select.metric}"
         f" {select.value:.2f} instead of {full.value:.2f} on {select.examples} examples of select, on which the margin"
         f" was chosen, and {score_text(cascade.validation)}"
     )
-
-
-def expected_cost(cascade: Cascade, members: Sequence[MemberConfig]) -> float:
-    """The share of the operations of all members that a sentence takes on average."""
-    operations = [
-        model_operations(member.architecture, member.design, usual_tokens(member.architecture)).total
-        for member in members
-    ]
-    return sum(share * count for share, count in zip(cascade.shares, operations, strict=True)) / sum(operations)
 
 
 def wilson_interval(share: float, examples: int) -> tuple[float, float]:
@@ -98,6 +96,10 @@ def _model_text(member: MemberConfig) -> str:
         + (f", {branches} branches" if branches > 1 else "")
         + quantizers
     )
+
+
+def _cascade_text(config: PackedConfig, cascade: Cascade) -> str:
+    return cascade_text(cascade, [usual_operations(member.architecture, member.design) for member in config.members])
 
 
 def _ensemble_text(config: PackedConfig) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from bebertlab.errors import UserError, suggestion
@@ -105,11 +105,11 @@ def find_key(name: str, work: Path) -> str:
     return named[-1].key
 
 
-def find_model(name: str, work: Path) -> Path:
+def find_model(name: str, work: Path, *, ensembles: bool = False) -> Path:
     """The folder of a model, given a folder, or a stored stage in one of the ways of `find_key`.
 
     A stage without a model, such as an evaluation, stands for the only model that it was built from; one that packed a
-    model for the packed one.
+    model for the packed one. With `ensembles`, a stage that merged members has a model: all of them.
 
     Raises:
         UserError: there is no such folder or stage, or it was built from several models.
@@ -124,7 +124,10 @@ def find_model(name: str, work: Path) -> Path:
     manifest = store.peek(key)
     if manifest is not None and has_packed(manifest):
         return store.folder(key) / PACKED_FOLDER
-    models = _models(store, key)
+    from bebertlab.artifacts.merged import MERGED_FILE
+    from bebertlab.model.folder import CONFIGURATION
+
+    models = _models(store, key, {CONFIGURATION, MERGED_FILE} if ensembles else {CONFIGURATION})
     if len(models) == 1:
         return store.folder(models[0].key)
     label = manifest.stage if manifest else key[:12]
@@ -187,17 +190,15 @@ def _find_trial(study: StoredStudy, name: str) -> TrialRecord:
     raise UserError(f"unknown trial '{name}' of study {study.label}; {known}")
 
 
-def _models(store: Store, key: str) -> list[Manifest]:
-    """The stage of a key if it has a model; otherwise the nearest upstream stages that have one, in order of name."""
-    from bebertlab.model.folder import CONFIGURATION
-
+def _models(store: Store, key: str, files: Set[str]) -> list[Manifest]:
+    """The stage of a key if it has one of the files; otherwise the nearest upstream stages, in order of name."""
     manifest = store.peek(key)
     if manifest is None:
         return []
-    if CONFIGURATION in manifest.files:
+    if files & manifest.files.keys():
         return [manifest]
     keys = dict.fromkeys(input_keys(manifest))
-    models = {model.key: model for input_key in keys for model in _models(store, input_key)}
+    models = {model.key: model for input_key in keys for model in _models(store, input_key, files)}
     return sorted(models.values(), key=lambda model: model.stage)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve, frozen
 from safetensors import safe_open
 
-from bebertlab.artifacts.merged import MERGED_FILE, MergedEnsemble, read_merged
+from bebertlab.artifacts.merged import MERGED_FILE
 from bebertlab.artifacts.outputs import LOGITS_FILE, SCORES_FILE
 from bebertlab.artifacts.packed import PACKED_FOLDER, source_folders
 from bebertlab.config.codec import OptionsCodec
@@ -22,6 +22,7 @@ from bebertlab.model.folder import CONFIGURATION
 from bebertlab.packed.card import ACCURACY
 from bebertlab.packed.contract import Score
 from bebertlab.packed.source import SourceFolders
+from bebertlab.store.ensembles import merged_folders
 from bebertlab.store.manifest import Manifest
 from bebertlab.store.store import Store
 from bebertlab.store.why import input_keys
@@ -116,17 +117,9 @@ def _packed_stage(store: Store, manifest: Manifest, name: str) -> Manifest:
 
 
 def _folders(store: Store, manifest: Manifest, codec: OptionsCodec) -> SourceFolders:
-    folder = store.folder(manifest.key)
     if MERGED_FILE not in manifest.files:
-        return source_folders(None, [folder])
-    ensemble: MergedEnsemble = read_merged(folder, codec)
-    voters = ensemble.voters
-    if missing := [member for member in voters if store.peek(member.key) is None]:
-        raise UserError(
-            f"member {missing[0].stage} of stage '{manifest.stage}' has the key {missing[0].key[:12]}, which is not in"
-            f" {store.root}; run the recipe again to build it"
-        )
-    return source_folders(ensemble, [store.folder(member.key) for member in voters])
+        return source_folders(None, [store.folder(manifest.key)])
+    return merged_folders(store, manifest, codec)
 
 
 def _task(manifest: Manifest, codec: OptionsCodec) -> Task | None:

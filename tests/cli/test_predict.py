@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pyarrow
 import pytest
 import torch
@@ -20,6 +19,7 @@ from bebertlab.cli.main import main
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.tokenizer import set_maximum_tokens
 from bebertlab.data.tokens import Tokens
+from bebertlab.inference.cascade import Answers
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import save_model
@@ -219,13 +219,13 @@ def test_a_model_with_quantizers_of_a_plugin_file_is_read(tmp_path: Path) -> Non
 
 def test_threads_are_those_of_the_option_while_it_computes(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, used = torch.get_num_threads(), set()
-    logits_of = TextClassifier.logits_of
+    answers_of = TextClassifier.answers_of
 
-    def recorded(classifier: TextClassifier, tokens: Tokens) -> np.ndarray:
+    def recorded(classifier: TextClassifier, tokens: Tokens) -> Answers:
         used.add(torch.get_num_threads())
-        return logits_of(classifier, tokens)
+        return answers_of(classifier, tokens)
 
-    monkeypatch.setattr(TextClassifier, "logits_of", recorded)
+    monkeypatch.setattr(TextClassifier, "answers_of", recorded)
     assert predict(model, "--threads", 2, stdin="good film\n").exit_code == 0
     assert used == {2}
     assert torch.get_num_threads() == before

@@ -10,7 +10,7 @@ import torch
 from bebertlab.data import batches as module
 from bebertlab.data.batches import BatchPlan, batches
 from bebertlab.data.examples import Examples
-from bebertlab.inference.predict import keep_freed_memory, predict, predict_by
+from bebertlab.inference.predict import keep_freed_memory, predict
 from bebertlab.inference.prepare import prepare
 from bebertlab.interfaces.task import Task
 from bebertlab.testing.tiny import tiny_model
@@ -29,13 +29,6 @@ def test_logits_are_in_dataset_order(task: Task, examples: Examples, monkeypatch
     for n, batch in enumerate(batches(examples, alone)):
         torch.testing.assert_close(prepared(batch).logits[0], logits[n])
     assert torch.equal(predict(prepared, examples), logits)
-
-
-def test_rows_of_any_shape_are_in_dataset_order(task: Task, examples: Examples) -> None:
-    sizes = tiny_model(task).architecture
-    rows = predict_by(lambda batch: batch.positions[:, None, None].expand(-1, 2, 3).double(), sizes, examples)
-    assert (rows.shape, rows.dtype) == ((len(examples), 2, 3), torch.float64)
-    assert rows[:, 1, 2].tolist() == list(range(len(examples)))
 
 
 def test_repeated_passes_are_equal_and_leave_the_model_unchanged(task: Task, examples: Examples) -> None:

@@ -12,7 +12,9 @@ from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.quantizer import TERNARY
 from bebertlab.packed.container import Array
 from bebertlab.packed.contract import (
+    Cascade,
     MemberConfig,
+    Score,
     WeightCodes,
     metadata,
     metadata_problem,
@@ -59,3 +61,18 @@ def test_the_weight_of_a_member_is_a_number_that_is_not_negative(weight: float) 
     sizes = Architecture(vocabulary=1, positions=1, hidden=1, heads=1, head_size=1, ffn=1, layers=1, classes=1)
     with pytest.raises(ValueError, match="weight"):
         MemberConfig(architecture=sizes, design=QuantSpec(), weight=weight)
+
+
+SCORE = Score(metric="accuracy", value=90.0, examples=10)
+
+
+@pytest.mark.parametrize("shares", [(1.0, 1.5), (1.0, 0.2, 0.3), (0.5, -0.1)])
+def test_each_member_of_a_cascade_is_asked_for_a_part_of_those_before(shares: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="'shares' must be in"):
+        Cascade(margin=0.1, tolerance=0.1, select=SCORE, full=SCORE, shares=shares, validation=SCORE)
+
+
+@pytest.mark.parametrize("margin", [-1.0, float("inf"), float("nan")])
+def test_a_stored_margin_is_finite(margin: float) -> None:
+    with pytest.raises(ValueError, match="'margin' must be finite"):
+        Cascade(margin=margin, tolerance=0.1, select=SCORE, full=SCORE, shares=(1.0, 0.5), validation=SCORE)

@@ -193,7 +193,6 @@ def _codes(**changes: Any) -> Damage:  # noqa: ANN401
         (_section(rule={"kind": "mean_probability"}), "1 members with a rule"),
         (_section(codes={}), "is of type uint8, expected float32"),
         (_section(full_precision={"x": "y"}), "names x, which is no tensor"),
-        (_section(more=1), "more"),
         (_section(vocabulary="0" * 64), "another vocabulary"),
         (_section(vocabulary=None), "vocabulary"),
         (_section(score={"metric": "a", "value": 1.0, "examples": 0}), "examples"),
@@ -344,3 +343,37 @@ def test_the_members_of_a_file_are_not_those_of_evolved_options(ensemble: Path, 
         PackedMatrix(first.matrices[BRANCH]).codes().levels, PackedMatrix(second.matrices[BRANCH]).codes().levels
     )
     assert evolve(first, weight=2.0).architecture == second.architecture
+
+
+def test_fields_of_a_later_writer_are_left_alone(ensemble: Path, codec: OptionsCodec) -> None:
+    def damage(_: object, section: dict[str, Any]) -> None:
+        section["later"] = {"any": [1, 2]}
+
+    rewrite(ensemble, damage)
+    file = read_packed(ensemble, codec)
+    assert file.cascade is None
+    assert file.contents.section["later"] == {"any": [1, 2]}
+
+
+CASCADE = {
+    "margin": 0.25,
+    "tolerance": 0.1,
+    "select": {"metric": "accuracy", "value": 90.0, "examples": 32},
+    "full": {"metric": "accuracy", "value": 90.0, "examples": 32},
+    "shares": [1.0, 0.25],
+    "validation": {"metric": "accuracy", "value": 88.0, "examples": 16},
+}
+
+
+def test_a_cascade_is_read_where_it_fits(ensemble: Path, packed: Path, codec: OptionsCodec) -> None:
+    def damage(shares: list[float]) -> Damage:
+        return lambda _, section: section.update(cascade={**CASCADE, "shares": shares})
+
+    rewrite(ensemble, damage([1.0, 0.25]))
+    cascade = read_packed(ensemble, codec).cascade
+    assert cascade is not None
+    assert (cascade.margin, cascade.shares, cascade.validation.value) == (0.25, (1.0, 0.25), 88)
+    rewrite(ensemble, damage([1.0, 0.5, 0.25]))
+    assert "a cascade of 3 members, and 2 members" in refused(ensemble, codec)
+    rewrite(packed, damage([1.0]))
+    assert "a cascade of 1 members, and 1 members" in refused(packed, codec)
