@@ -22,7 +22,7 @@ from bebertlab.data.tokenizer_file import TOKENIZER_FILE
 from bebertlab.data.tokens import Tokens, TruncatingTokenizer
 from bebertlab.errors import SetupError, UserError
 from bebertlab.files import read_json
-from bebertlab.inference.cascade import ALL_MEMBERS, Answers, Positions, Vote, ask_members, cascade_margin
+from bebertlab.inference.cascade import ALL_MEMBERS, EnsembleAnswers, Positions, Vote, ask_members, cascade_margin
 from bebertlab.inference.predict import predict
 from bebertlab.inference.prepare import InferenceModel, prepare
 from bebertlab.interfaces.ensemble import Floats, MergerOptions
@@ -134,17 +134,17 @@ class TextClassifier:
         """The logits (N, C) of the tokens of N texts, each of which has one or more."""
         return self.answers_of(tokens).scores
 
-    def answers_of(self, tokens: Tokens) -> Answers:
+    def answers_of(self, tokens: Tokens) -> EnsembleAnswers:
         """The logits of the tokens of N texts, as `logits_of`, with the number of members that were asked."""
         if not len(tokens):
             dtype = np.float32 if self._vote is None else np.float64
             empty = np.zeros((0, self._members[0].architecture.classes), dtype=dtype)
-            return Answers(scores=empty, members=np.zeros(0, dtype=np.int64))
+            return EnsembleAnswers(scores=empty, members=np.zeros(0, dtype=np.int64))
         unlabelled = torch.zeros(len(tokens), dtype=torch.int64)
         examples = Examples(tokens=tokens, labels=unlabelled, padding=self._tokenizer.padding)
         if self._vote is None:
             logits = _array(predict(self._members[0], examples, device=self.device))
-            return Answers(scores=logits, members=np.ones(len(tokens), dtype=np.int64))
+            return EnsembleAnswers(scores=logits, members=np.ones(len(tokens), dtype=np.int64))
         members = [partial(_member_logits, member, examples, self.device) for member in self._members]
         return ask_members(members, self._vote, len(tokens), ALL_MEMBERS if self.cascade is None else self.cascade)
 

@@ -9,7 +9,7 @@ from bebertlab.errors import UserError
 from bebertlab.inference.cascade import Vote, ask_stored, check_cascade, choose_margin
 from bebertlab.interfaces.ensemble import Floats
 from bebertlab.interfaces.metric_names import SCORE
-from bebertlab.interfaces.task import SELECT, VALIDATION, Task
+from bebertlab.interfaces.task import SELECT, VALIDATION, Scores, Task
 from bebertlab.packed.contract import Cascade, Score
 from bebertlab.packed.source import SourceFolders
 
@@ -41,7 +41,7 @@ def choose_cascade(source: SourceFolders, task: Task | None, *, tolerance: float
     vote = Vote.of(source.rule, source.weights, task.outputs)
     outputs = [read_outputs(folder / LOGITS_FILE, task, (SELECT, VALIDATION)) for folder in source.folders]
 
-    def score(split: str, scores: Floats) -> float:
+    def score(split: str, scores: Scores) -> float:
         return task.evaluate(split, scores, probabilities=vote.probabilities)[SCORE]
 
     choice = choose_margin(_stack(outputs, SELECT), vote, lambda scores: score(SELECT, scores), tolerance)

@@ -56,7 +56,7 @@ class Vote:
 
 
 @frozen(kw_only=True, eq=False)
-class Answers:
+class EnsembleAnswers:
     """The answers of an ensemble, or of a single model, to N sentences."""
 
     scores: Scores  #: (N, C): merged scores of the members that were asked, or logits of a single model
@@ -64,7 +64,7 @@ class Answers:
 
 
 def check_cascade(rule: MergerOptions, classes: int) -> None:
-    """Check that the margin of the first member tells where the next one is needed.
+    """Check that the margin of the first member shows where the next one is needed.
 
     Raises:
         UserError: the task is a regression, or the rule counts votes, so that a single member is always certain.
@@ -111,7 +111,9 @@ def cascade_margin(
     return margin
 
 
-def ask_members(members: Sequence[MemberLogits], vote: Vote, sentences: int, margin: float = ALL_MEMBERS) -> Answers:
+def ask_members(
+    members: Sequence[MemberLogits], vote: Vote, sentences: int, margin: float = ALL_MEMBERS
+) -> EnsembleAnswers:
     """Ask the members in order; the next one for the sentences whose margin by those before is below a margin.
 
     Args:
@@ -137,7 +139,7 @@ def ask_members(members: Sequence[MemberLogits], vote: Vote, sentences: int, mar
         if not len(remaining):
             break
     order = np.argsort(np.concatenate(answered))
-    return Answers(scores=np.concatenate(scores)[order], members=np.concatenate(counts)[order])
+    return EnsembleAnswers(scores=np.concatenate(scores)[order], members=np.concatenate(counts)[order])
 
 
 def _decides(vote: Vote, count: int, margin: float) -> bool:
@@ -145,7 +147,7 @@ def _decides(vote: Vote, count: int, margin: float) -> bool:
     return margin != ALL_MEMBERS and bool(vote.weights[:count].any())
 
 
-def ask_stored(logits: Floats, vote: Vote, margin: float = ALL_MEMBERS) -> Answers:
+def ask_stored(logits: Floats, vote: Vote, margin: float = ALL_MEMBERS) -> EnsembleAnswers:
     """What `ask_members` gives for the logits (M, N, C) of all members."""
     members = [member.__getitem__ for member in logits]
     return ask_members(members, vote, logits.shape[1], margin)
@@ -161,7 +163,7 @@ class MarginChoice:
     shares: tuple[float, ...]  #: of the sentences that each member is asked for; 1 for the first
 
 
-def choose_margin(logits: Floats, vote: Vote, score: Callable[[Floats], float], tolerance: float) -> MarginChoice:
+def choose_margin(logits: Floats, vote: Vote, score: Callable[[Scores], float], tolerance: float) -> MarginChoice:
     """The margin with the fewest members a sentence whose score is at least that of all members minus a tolerance.
 
     Args:

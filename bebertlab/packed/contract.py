@@ -80,7 +80,7 @@ class MemberConfig:
 
 @frozen(kw_only=True)
 class Score:
-    """A score of the model that was packed, on its validation split where nothing else is said."""
+    """A score of the model that was packed, on its validation split unless it is another split."""
 
     metric: str  #: e.g. `accuracy`
     value: float  #: in percent, as everywhere

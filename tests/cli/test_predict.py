@@ -19,7 +19,7 @@ from bebertlab.cli.main import main
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.tokenizer import set_maximum_tokens
 from bebertlab.data.tokens import Tokens
-from bebertlab.inference.cascade import Answers
+from bebertlab.inference.cascade import EnsembleAnswers
 from bebertlab.interfaces.scheme import SchemeOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import save_model
@@ -221,7 +221,7 @@ def test_threads_are_those_of_the_option_while_it_computes(model: Path, monkeypa
     before, used = torch.get_num_threads(), set()
     answers_of = TextClassifier.answers_of
 
-    def recorded(classifier: TextClassifier, tokens: Tokens) -> Answers:
+    def recorded(classifier: TextClassifier, tokens: Tokens) -> EnsembleAnswers:
         used.add(torch.get_num_threads())
         return answers_of(classifier, tokens)
 

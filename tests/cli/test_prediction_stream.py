@@ -17,7 +17,6 @@ from bebertlab.cli.prediction_stream import PredictionStream, record_batches
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.data.tokenizer import set_maximum_tokens
 from bebertlab.errors import UserError
-from bebertlab.inference.prepare import InferenceModel
 from bebertlab.model.folder import save_model
 from bebertlab.registry.manager import load_plugins
 from bebertlab.study.interrupts import Interrupts
@@ -147,8 +146,8 @@ def test_texts_without_tokens_are_problems(folder: Path, tmp_path: Path) -> None
 
 def test_values_that_are_not_finite_are_problems(folder: Path) -> None:
     classifier = load_model(folder)
-    assert isinstance(classifier._model, InferenceModel)
-    for parameter in classifier._model.network.parameters():
+    (model,) = classifier._members
+    for parameter in model.network.parameters():
         parameter.data.fill_(np.inf)
     with pytest.raises(UserError, match=r"line 1: the model gives values that are not finite for it$"):
         Written(classifier).stream.process(records("good"))
