@@ -10,6 +10,7 @@ from bebertlab.bench.huggingface import reference_model, split_reference_model
 from bebertlab.bench.models import BenchConfig, BenchScheme
 from bebertlab.bench.packed import load_packed, pack_scheme
 from bebertlab.bench.rivals import Predict, Rival
+from bebertlab.kernels.target import KernelTarget
 from bebertlab.packed.model import PackedModel
 from bebertlab.packed.products import Choice
 
@@ -26,6 +27,15 @@ class Contenders:
     def scheme(self, scheme: BenchScheme) -> str:
         """The name of a packed model, to call `predict` with."""
         return self._add(scheme.name, lambda: self._packed(scheme))
+
+    def limited(self, scheme: BenchScheme, target: KernelTarget) -> str:
+        """The name of a packed model of signs that is compiled for another CPU.
+
+        Raises:
+            UserError: it is not computed by generated code.
+        """
+        folder = self._folder / self.scheme(scheme)
+        return self._add(f"{scheme.name}, {target.cpu}", lambda: load_packed(folder, self._config, target).logits)
 
     def choices(self, scheme: BenchScheme) -> Mapping[str, Choice]:
         """How the parts of a packed model are computed and why, by module path."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bebertlab.bench.rows import (
     answers,
+    cascade,
     concurrency,
     files,
+    instructions,
     memory,
     parallel,
     precision,
@@ -36,6 +38,8 @@ INFERENCE = (
     RowGroup(specs=speed.SPEED, measure=speed.measure_speed),
     RowGroup(specs=products.PRODUCTS, measure=products.measure_products),
     RowGroup(specs=parallel.PARALLEL, measure=parallel.measure_parallel),
+    RowGroup(specs=instructions.INSTRUCTIONS, measure=instructions.measure_instructions),
+    RowGroup(specs=cascade.CASCADE_ROWS, measure=cascade.measure_cascade),
     RowGroup(specs=answers.ANSWERS, measure=answers.measure_answers),
     RowGroup(specs=files.FILES, measure=files.measure_files),
 )

@@ -14,6 +14,12 @@ from attrs import frozen
 Better = Literal["lower", "higher"]
 
 
+#: of each turn of a contender, at least, in which it runs again and again: a turn begins with what the others left in
+#: the caches, and a program that answers one sentence after another finds its own. As long as a few of the slowest
+#: calls, so that turns last about as long for all
+BLOCK_SECONDS = 0.2
+
+
 @frozen(kw_only=True)
 class Ratio:
     """A ratio that was measured several times."""

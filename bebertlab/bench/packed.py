@@ -11,10 +11,14 @@ from attrs import evolve
 from bebertlab.bench.data import generated_batches
 from bebertlab.bench.models import BenchConfig, BenchScheme
 from bebertlab.data.tokenizer import read_tokenizer
+from bebertlab.errors import UserError
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.ensemble import MergerOptions
+from bebertlab.kernels.compiler import load_kernels
+from bebertlab.kernels.target import KernelTarget
 from bebertlab.model.bert import BertClassifier
-from bebertlab.packed.model import PackedModel
+from bebertlab.packed.encoder import PackedEncoder
+from bebertlab.packed.model import ENCODER, PackedModel
 from bebertlab.packed.read import read_packed
 from bebertlab.packed.write import PackReport, PackSource, write_packed
 
@@ -49,6 +53,18 @@ def pack_scheme(scheme: BenchScheme, config: BenchConfig, folder: Path, *, membe
     return write_packed(source, folder, config.codec)
 
 
-def load_packed(folder: Path, config: BenchConfig) -> PackedModel:
-    """The packed model in a folder, as the product loads it."""
-    return PackedModel.of(read_packed(folder, config.codec), device=config.device)
+def load_packed(folder: Path, config: BenchConfig, target: KernelTarget | None = None) -> PackedModel:
+    """The packed model in a folder, as the product loads it; or with encoders of signs compiled for another CPU.
+
+    Raises:
+        UserError: a target is given, and an encoder is not computed by generated code.
+    """
+    model = PackedModel.of(read_packed(folder, config.codec), device=config.device)
+    if target is None:
+        return model
+    for member in model.members:
+        encoder = member.network.get_submodule(ENCODER)
+        if not isinstance(encoder, PackedEncoder):
+            raise UserError("the encoder is not computed by generated code here")
+        member.network.set_submodule(ENCODER, encoder.with_kernels(load_kernels("encoder", target)))
+    return model

@@ -6,6 +6,7 @@ from typing import Self, cast
 
 import numpy as np
 import torch
+from attrs import evolve
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -13,6 +14,7 @@ from bebertlab.inference.modules import ExactAttention, ExactLayerNorm
 from bebertlab.interfaces.architecture import Site
 from bebertlab.interfaces.capabilities import SupportsThreshold, Threshold
 from bebertlab.interfaces.quantizer import SIGNS, ZERO_ONE
+from bebertlab.kernels.compiler import Kernels
 from bebertlab.kernels.encoder import NormParameters, SignEncoder, SignLayer, SignLinear
 from bebertlab.kernels.thresholds import BitRule
 from bebertlab.model.attention import TapRecorder
@@ -48,6 +50,13 @@ class PackedEncoder(Encoder):
         vars(packed).update(vars(encoder))
         packed._kernel = kernel
         return packed
+
+    def with_kernels(self, kernels: Kernels) -> Self:
+        """The same encoder computed by other functions, such as those for another CPU."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other._kernel = evolve(self._kernel, kernels=kernels)
+        return other
 
     def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
         """The last hidden state of the first token of each sentence."""

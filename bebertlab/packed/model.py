@@ -30,7 +30,7 @@ from bebertlab.packed.read import PackedFile, PackedMember
 Unpacking = Literal["once", "each"]
 UNPACKING: tuple[Unpacking, ...] = ("once", "each")
 
-_ENCODER = "bert.encoder"  #: the module of all layers
+ENCODER = "bert.encoder"  #: the module of all layers
 _WITHOUT_KERNELS = Choice("modules", WITHOUT_KERNELS)
 
 
@@ -104,9 +104,9 @@ def _build_member(
 ) -> tuple[InferenceModel, dict[str, Choice]]:
     """A model, and how its linear maps are computed."""
     model, linears = _packed_twin(member, device)
-    choices = {_ENCODER: _choose_encoder(model, member.architecture) if kernels else _WITHOUT_KERNELS}
-    if choices[_ENCODER].product == "signs":
-        linears = {path: linear for path, linear in linears.items() if not path.startswith(f"{_ENCODER}.")}
+    choices = {ENCODER: _choose_encoder(model, member.architecture) if kernels else _WITHOUT_KERNELS}
+    if choices[ENCODER].product == "signs":
+        linears = {path: linear for path, linear in linears.items() if not path.startswith(f"{ENCODER}.")}
         kernels = False  # for one row of each sentence, compiling and timing another kernel does not pay
     for path, linear in linears.items():
         module, choices[path] = choose_product(linear, unpack=unpacking == "once", kernels=kernels)
@@ -138,9 +138,9 @@ def _packed_twin(member: PackedMember, device: str) -> tuple[InferenceModel, dic
 
 def _choose_encoder(model: InferenceModel, sizes: Architecture) -> Choice:
     """Put generated code in the place of the layers if it can compute them."""
-    encoder = cast("Encoder", model.network.get_submodule(_ENCODER))
+    encoder = cast("Encoder", model.network.get_submodule(ENCODER))
     try:
-        model.network.set_submodule(_ENCODER, PackedEncoder.of(encoder, sizes.heads, sizes.norm_epsilon))
+        model.network.set_submodule(ENCODER, PackedEncoder.of(encoder, sizes.heads, sizes.norm_epsilon))
     except NotSigns as reason:
         return Choice("modules", str(reason))
     return Choice("signs", "inputs, weights and products of attention are signs")

@@ -39,4 +39,4 @@ def test_rows_of_inference_have_unique_names_and_goals_for_bert_base_only() -> N
 
 def test_a_quick_run_has_rows_of_every_kind_but_files() -> None:
     quick = {spec.group for group in INFERENCE for spec in group.specs if spec.quick}
-    assert quick == {"fp32", "int8", "rival", "kernels", "gemm", "threads", "memory", "start"}
+    assert quick == {"fp32", "int8", "rival", "kernels", "gemm", "isa", "cascade", "threads", "memory", "start"}

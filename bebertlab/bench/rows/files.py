@@ -47,19 +47,35 @@ _ROWS = (
         members=_MEMBERS,
     ),
 )
-FILES = tuple(row.spec for row in _ROWS)
+_COST_GOAL = 2.0  #: percent
+COSTS = tuple(
+    RowSpec(
+        name=f"cost.{row.spec.member}",
+        description=f"percent by which the file and the size of `model cost` differ, {row.scheme.description}"
+        f"{f', {row.members} members' if row.members > 1 else ''}",
+        better="lower",
+        goal=_COST_GOAL,
+        goal_shape="base",
+        quick=False,
+    )
+    for row in _ROWS
+)
+FILES = (*(row.spec for row in _ROWS), *COSTS)
 
 
 def measure_files(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[RowResult]:
     """What is written to the disk, next to the size that is counted from bits."""
-    for row in _ROWS:
-        if row.spec not in specs:
-            continue
+    for row, cost in zip(_ROWS, COSTS, strict=True):
+        chosen = [spec for spec in (row.spec, cost) if spec in specs]
         if not row.scheme.installed(config):
-            yield MissingRow(spec=row.spec, reason=row.scheme.missing_reason)
+            yield from (MissingRow(spec=spec, reason=row.scheme.missing_reason) for spec in chosen)
+            continue
+        if not chosen:
             continue
         with tempfile.TemporaryDirectory() as folder:
             written = pack_scheme(row.scheme, config, Path(folder) / "packed", members=row.members).file / MEBIBYTE
         counted = row.members * model_size(row.scheme.build(config)).total_mebibytes
         note = f"counted from bits: {counted:.2f} MiB, {written / counted - 1:+.1%} in the file"
-        yield Row(spec=row.spec, ratio=Ratio.of([written]), note=note)
+        for spec in chosen:
+            value = written if spec is row.spec else 100 * abs(written / counted - 1)
+            yield Row(spec=spec, ratio=Ratio.of([value]), note=note)

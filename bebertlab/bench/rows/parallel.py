@@ -11,7 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from bebertlab.bench.data import generated_batches, sentence_lengths
-from bebertlab.bench.measurement import MissingRow, Row, RowResult, RowSpec, Timings, interleave, repeated
+from bebertlab.bench.measurement import (
+    BLOCK_SECONDS,
+    MissingRow,
+    Row,
+    RowResult,
+    RowSpec,
+    Timings,
+    interleave,
+    repeated,
+)
 from bebertlab.bench.models import BIBERT, BenchConfig
 from bebertlab.bench.packed import load_packed, pack_scheme
 from bebertlab.bench.rivals import predict_all
@@ -20,7 +29,6 @@ from bebertlab.processors import processors
 
 _TOKENS = 128
 _BATCH_SIZE, _SENTENCES = 32, 64
-_BLOCK_SECONDS = 0.2
 
 MEMBERS = RowSpec(
     name="threads.members",
@@ -86,4 +94,4 @@ def _with_threads(threads: int, call: Callable[[], None]) -> None:
 
 
 def _interleave(calls: Mapping[str, Callable[[], None]], config: BenchConfig) -> Timings:
-    return interleave(repeated(calls, config.device, at_least=_BLOCK_SECONDS), config.repeats)
+    return interleave(repeated(calls, config.device, at_least=BLOCK_SECONDS), config.repeats)

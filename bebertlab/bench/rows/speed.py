@@ -14,14 +14,22 @@ from numpy.typing import NDArray
 
 from bebertlab.bench.contenders import Contenders
 from bebertlab.bench.data import generated_batches, sentence_lengths
-from bebertlab.bench.measurement import MissingRow, Ratio, Row, RowResult, RowSpec, Timings, interleave, repeated
+from bebertlab.bench.measurement import (
+    BLOCK_SECONDS,
+    MissingRow,
+    Ratio,
+    Row,
+    RowResult,
+    RowSpec,
+    Timings,
+    interleave,
+    repeated,
+)
 from bebertlab.bench.models import BIBERT, BIT, PACKED_SCHEMES, W1A4, W1A8, W2A8, BenchConfig, BenchScheme
 from bebertlab.bench.rivals import FP32, RIVALS, Rival, predict_all
 from bebertlab.interfaces.architecture import LINEAR_SITES
 from bebertlab.model.spec import quantizable_modules
 from bebertlab.packed.products import Choice
-
-_BLOCK_SECONDS = 0.1  #: of repeated calls, at least
 
 
 @frozen(kw_only=True)
@@ -205,8 +213,7 @@ def _measure_workload(
     rivals = {row.split: _int8_contenders(contenders, config, split=row.split) for row in rows if row.int8}
     every = dict.fromkeys((reference, *names.values(), *(name for each in rivals.values() for name in each)))
     calls = {name: partial(predict_all, contenders.predict(name), batches) for name in every}
-    at_least = _BLOCK_SECONDS / 2 if config.quick else _BLOCK_SECONDS
-    timings = interleave(repeated(calls, config.device, at_least=at_least), config.repeats)
+    timings = interleave(repeated(calls, config.device, at_least=BLOCK_SECONDS), config.repeats)
     for row in rows:
         slow = min(rivals[row.split], key=timings.median) if row.int8 else reference
         yield _row(row, timings, slow, names[row.spec])
