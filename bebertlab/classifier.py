@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +21,10 @@ from bebertlab.data.tokenizer_file import TOKENIZER_FILE
 from bebertlab.data.tokens import Tokens, TruncatingTokenizer
 from bebertlab.errors import SetupError, UserError
 from bebertlab.files import read_json
-from bebertlab.inference.cascade import ALL_MEMBERS, EnsembleAnswers, Positions, Vote, ask_members, cascade_margin
+from bebertlab.inference.cascade import ALL_MEMBERS, EnsembleAnswers, Vote, ask_members, cascade_margin, member_logits
 from bebertlab.inference.predict import predict
 from bebertlab.inference.prepare import InferenceModel, prepare
-from bebertlab.interfaces.ensemble import Floats, MergerOptions
+from bebertlab.interfaces.ensemble import MergerOptions
 from bebertlab.interfaces.stage import Codec
 from bebertlab.interfaces.task import Scores
 from bebertlab.locations import expand_home
@@ -145,7 +144,7 @@ class TextClassifier:
         if self._vote is None:
             logits = _array(predict(self._members[0], examples, device=self.device))
             return EnsembleAnswers(scores=logits, members=np.ones(len(tokens), dtype=np.int64))
-        members = [partial(_member_logits, member, examples, self.device) for member in self._members]
+        members = [member_logits(member, examples, self.device) for member in self._members]
         return ask_members(members, self._vote, len(tokens), ALL_MEMBERS if self.cascade is None else self.cascade)
 
     def probabilities(self, logits: Scores) -> Scores:
@@ -349,11 +348,6 @@ def _output_names(names: Sequence[str] | None, outputs: int, path: Path) -> tupl
     if names and len(set(names)) < len(names):
         raise UserError(f"{path}: two classes have the same name: {listed(names)}")
     return tuple(names or (f"LABEL_{index}" for index in range(outputs)))
-
-
-def _member_logits(member: InferenceModel, examples: Examples, device: str, positions: Positions) -> Floats:
-    logits: Floats = predict(member, examples.take(positions), device=device).numpy().astype(np.float64)
-    return logits
 
 
 def _array(tensor: Tensor) -> Scores:

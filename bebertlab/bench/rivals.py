@@ -38,7 +38,7 @@ class Rival:
         """Why it cannot be measured here; empty if it can."""
         missing = [package for package in self.packages if find_spec(package) is None]
         if missing:
-            return f"not installed: {', '.join(missing)}"
+            return f"not installed: pip install {' '.join(missing)}"
         if self is STATIC_INT8 and not exact_products():
             return "torch has no int8 products by oneDNN here"
         return ""

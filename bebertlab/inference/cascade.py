@@ -9,7 +9,10 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from bebertlab.data.examples import Examples
 from bebertlab.errors import UserError
+from bebertlab.inference.predict import predict
+from bebertlab.inference.prepare import InferenceModel
 from bebertlab.interfaces.ensemble import Floats, Merger, MergerOptions
 from bebertlab.interfaces.task import Scores
 
@@ -145,6 +148,16 @@ def ask_members(
 def _decides(vote: Vote, count: int, margin: float) -> bool:
     """Whether the first members can be enough: they have a weight, and no answer is asked of all members."""
     return margin != ALL_MEMBERS and bool(vote.weights[:count].any())
+
+
+def member_logits(member: InferenceModel, examples: Examples, device: str) -> MemberLogits:
+    """A member that computes when it is asked, in batches of only those examples that it is asked for."""
+
+    def logits(positions: Positions) -> Floats:
+        values: Floats = predict(member, examples.take(positions), device=device).numpy().astype(np.float64)
+        return values
+
+    return logits
 
 
 def ask_stored(logits: Floats, vote: Vote, margin: float = ALL_MEMBERS) -> EnsembleAnswers:

@@ -47,7 +47,7 @@ def test_rivals_are_of_the_same_weights_as_the_model_they_leave_as_it_is(config:
 
 def test_rival_that_is_not_installed_says_what_is_missing() -> None:
     rival = evolve(FP32, packages=("torch", "nothing_like_this"))
-    assert rival.missing_reason == "not installed: nothing_like_this"
+    assert rival.missing_reason == "not installed: pip install nothing_like_this"
     assert FP32.missing_reason == ""
 
 

@@ -15,6 +15,8 @@ from bebertlab.config.codec import OptionsCodec
 from bebertlab.interfaces.architecture import Architecture, QuantSpec, Site
 from bebertlab.interfaces.batch import Batch, Tap
 from bebertlab.interfaces.quantizer import Quantizer
+from bebertlab.kernels.compiler import load_kernels
+from bebertlab.kernels.target import kernel_target
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.requantize import apply_spec
@@ -284,3 +286,17 @@ def test_the_modules_are_those_of_the_twin(build: Build, load: Load, bibert_spec
     encoders = [model.members[0].network.get_submodule("bert.encoder") for model in (generated, modules)]
     assert isinstance(encoders[0], PackedEncoder)
     assert [name for name, _ in encoders[0].named_children()] == [name for name, _ in encoders[1].named_children()]
+
+
+def test_other_functions_give_the_same_bits(build: Build, load: Load, bibert_spec: QuantSpec) -> None:
+    packed, _ = load(build(bibert_spec))
+    network = packed.members[0].network
+    encoder = network.get_submodule("bert.encoder")
+    assert isinstance(encoder, PackedEncoder)
+    expected = packed.logits(batch(5, 17, 3))
+    kernels = load_kernels("encoder", kernel_target("generic"))
+    other = encoder.with_kernels(kernels)
+    network.set_submodule("bert.encoder", other)
+    assert torch.equal(packed.logits(batch(5, 17, 3)), expected)
+    assert other._kernel.kernels is kernels
+    assert encoder._kernel.kernels is not kernels

@@ -13,11 +13,7 @@ from bebertlab.bench.data import generated_examples, sentence_lengths
 from bebertlab.bench.measurement import BLOCK_SECONDS, MissingRow, Row, RowResult, RowSpec, interleave, repeated
 from bebertlab.bench.models import BIBERT, BenchConfig
 from bebertlab.bench.packed import load_packed, pack_scheme
-from bebertlab.data.examples import Examples
-from bebertlab.inference.cascade import Positions, Vote, ask_members
-from bebertlab.inference.predict import predict
-from bebertlab.inference.prepare import InferenceModel
-from bebertlab.interfaces.ensemble import Floats
+from bebertlab.inference.cascade import MemberLogits, Vote, ask_members, member_logits
 
 SHARE = 0.2  #: of the sentences; which share a trained ensemble needs is shown by `model show`
 _SENTENCES = 160
@@ -44,7 +40,7 @@ def measure_cascade(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[R
         pack_scheme(BIBERT, config, folder, members=2)
         model = load_packed(folder, config)
     examples = generated_examples(sentence_lengths(_SENTENCES, config.seed), config.architecture, config.seed)
-    first, second = (partial(_logits, member, examples, config.device) for member in model.members)
+    first, second = (member_logits(member, examples, config.device) for member in model.members)
     if model.merger is None:
         raise AssertionError("two members are merged")
     vote = Vote(merger=model.merger, weights=model.weights, probabilities=model.probabilities)
@@ -53,16 +49,10 @@ def measure_cascade(specs: Sequence[RowSpec], config: BenchConfig) -> Iterator[R
     timings = interleave(repeated(calls, config.device, at_least=BLOCK_SECONDS), config.repeats)
     note = " / ".join(f"{_SENTENCES / timings.median(name):.0f}" for name in calls) + " sentences/s"
     reached = float((answer().members == 2).mean())
-    yield Row(
-        spec=CASCADE, ratio=timings.ratio("cascade", "one member"), note=f"{note}; {reached:.1%} reach the second"
-    )
+    note += f"; {reached:.1%} reach the second"
+    yield Row(spec=CASCADE, ratio=timings.ratio("cascade", "one member"), note=note)
 
 
-def _margin(first: partial[Floats], vote: Vote) -> float:
+def _margin(first: MemberLogits, vote: Vote) -> float:
     scores = vote.merge(first(np.arange(_SENTENCES, dtype=np.int64))[None])
     return float(np.sort(vote.margins(scores))[round(SHARE * _SENTENCES)])
-
-
-def _logits(member: InferenceModel, examples: Examples, device: str, positions: Positions) -> Floats:
-    logits: Floats = predict(member, examples.take(positions), device=device).numpy().astype(np.float64)
-    return logits

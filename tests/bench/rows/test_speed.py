@@ -56,7 +56,7 @@ def test_rival_that_is_not_installed_is_a_missing_row(config: BenchConfig, monke
     monkeypatch.setattr(speed, "_ROWS", rows)
     (row,) = measure_speed(_specs("rival.onnx-fp32-32"), config)
     assert isinstance(row, MissingRow)
-    assert row.reason == "not installed: nothing_like_this"
+    assert row.reason == "not installed: pip install nothing_like_this"
 
 
 def test_without_an_int8_rival_its_rows_are_missing(config: BenchConfig, monkeypatch: pytest.MonkeyPatch) -> None:
