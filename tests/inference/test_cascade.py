@@ -16,6 +16,7 @@ from bebertlab.inference.cascade import (
     choose_margin,
 )
 from bebertlab.interfaces.ensemble import Floats, MergerOptions
+from bebertlab.interfaces.task import Scores
 from bebertlab_bebert.merging import (
     HardVoteOptions,
     MeanProbabilityOptions,
@@ -116,7 +117,7 @@ def test_the_margin_is_the_smallest_with_the_score_of_all_members() -> None:
     labels = np.array([0, 0, 1, 1])
     vote = Vote.of(MeanProbabilityOptions(), [1.0, 1.0], 2)
 
-    def accuracy(scores: Floats) -> float:
+    def accuracy(scores: Scores) -> float:
         return 100 * float((scores.argmax(1) == labels).mean())
 
     choice = choose_margin(logits, vote, accuracy, 0.1)

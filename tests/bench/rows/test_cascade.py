@@ -19,5 +19,6 @@ def test_a_fifth_of_the_sentences_reaches_the_second_member(
     monkeypatch.setattr(cascade, "interleave", fixed_timings({"cascade": 0.2, "one member": 0.16}))
     (row,) = measure_cascade(CASCADE_ROWS, config)
     assert isinstance(row, Row)
-    assert (row.spec.name, row.spec.goal, row.ratio.median) == ("cascade.0.2", 1.4, pytest.approx(1.25))
+    assert (row.spec.name, row.spec.goal) == ("cascade.0.2", 1.4)
+    assert row.ratio.median == pytest.approx(1.25)
     assert row.note == "800 / 1000 sentences/s; 20.0% reach the second"
