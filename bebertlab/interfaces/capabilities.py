@@ -27,14 +27,16 @@ class ParameterGroup:
 
 @frozen(kw_only=True, eq=False)
 class Threshold:
-    """Two levels that a comparison decides: the high one where `x + shift >= 0`, or `> 0`, else the low one.
+    """Two levels that a comparison decides: the high one where `x + shift >= border`, or `>`, else the low one.
 
-    The sum is rounded once, to float32; zero of either sign is at 0.
+    The sum is rounded once, to float32; zero of either sign is at 0. Where levels are rounded, as in
+    `round(clamp((x + shift) / step, 0, 1))`, the border is `step / 2`, which is exact in float32, and has the low level.
     """
 
     step: Tensor  #: (), of the levels in `encode`, whatever x is; they have no offset
     shift: Tensor | None = None  #: () or (I,), one for each channel; None is 0
-    inclusive: bool = True  #: a sum of 0 has the high level
+    border: Tensor | None = None  #: (), float32; None is 0
+    inclusive: bool = True  #: a sum at the border has the high level
 
 
 @runtime_checkable

@@ -104,12 +104,15 @@ def _check_threshold(quantizer: Quantizer, threshold: Threshold, x: Tensor) -> N
     require(quantizer.alphabet.size == 2, f"binary_threshold() is given, but {quantizer.alphabet} has other levels")
     step, shift = threshold.step.detach(), threshold.shift
     require(step.shape == (), f"the step of binary_threshold() has shape {tuple(step.shape)}, not ()")
-    border = torch.zeros_like(x) if shift is None else -shift.detach().expand_as(x)
+    border = torch.zeros(()) if threshold.border is None else threshold.border.detach()
+    shape = tuple(border.shape)
+    require(shape == () and border.dtype is torch.float32, f"the border of binary_threshold() is {shape}, not () float32")
+    near = border.expand_as(x) if shift is None else (border - shift.detach()).expand_as(x)
     zeros, tiny, infinity = torch.zeros_like(x), torch.full_like(x, _SMALLEST), torch.full_like(x, torch.inf)
-    neighbours = (border, border.nextafter(infinity), border.nextafter(-infinity))
+    neighbours = (near, near.nextafter(infinity), near.nextafter(-infinity))
     for values in (x, *neighbours, zeros, -zeros, tiny, -tiny):
         total = values if shift is None else values + shift.detach()
-        is_high = total >= 0 if threshold.inclusive else total > 0
+        is_high = total >= border if threshold.inclusive else total > border
         with torch.no_grad():
             codes = quantizer.encode(values)
         require(

@@ -180,11 +180,15 @@ class ElasticQuantizer(Quantizer):
         )
 
     def binary_threshold(self) -> Threshold | None:
-        """Minus the shift, for two signs whose scale is set."""
-        if not self.levels.signs or self.levels.with_zero or not self._is_set():
+        """Of two levels whose scale is set: signs are compared with 0, and 0 and 1 with half a step, which is 0."""
+        if self.alphabet.size != 2 or not self._is_set():
             return None
         step = self.scale.detach().clamp(min=SMALLEST)
-        return Threshold(step=step, shift=None if self.shift is None else self.shift.detach())
+        shift = None if self.shift is None else self.shift.detach()
+        if self.levels.signs:
+            return Threshold(step=step, shift=shift)
+        # z / step rounds to at most 0.5, which rounds to 0, only where z is at most step / 2
+        return Threshold(step=step, shift=shift, border=step / 2, inclusive=False)
 
     def parameter_groups(self) -> tuple[ParameterGroup, ...]:
         """The scale learns like steps and clips, the shift like a bias."""
