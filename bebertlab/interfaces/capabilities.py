@@ -29,8 +29,8 @@ class ParameterGroup:
 class Threshold:
     """Two levels that a comparison decides: the high one where `x + shift >= border`, or `>`, else the low one.
 
-    The sum is rounded once, to float32; zero of either sign is at 0. Where levels are rounded, as in
-    `round(clamp((x + shift) / step, 0, 1))`, the border is `step / 2`, which is exact in float32, and has the low level.
+    The sum is rounded once, to float32; zero of either sign is at 0. Levels `round(clamp((x + shift) / step, 0, 1))`
+    have the border `step / 2`, which is exact in float32 and has the low level.
     """
 
     step: Tensor  #: (), of the levels in `encode`, whatever x is; they have no offset

@@ -1,7 +1,8 @@
 """Attention without softmax, in bits: a query sums the signs of the values of the keys that it selects.
 
 A key is selected where the bits of query and key differ in less than `limit` places, and the query may see it; the
-result is the sign of the sum. Heads take whole words; spare bits are equal in queries and keys, and 0 in the result.
+result is the sign of the sum, or whether the sum is at least the threshold of a feature. Heads take whole words; spare
+bits are equal in queries and keys, and 0 in the result.
 """
 
 from __future__ import annotations
@@ -24,28 +25,43 @@ ATTENTION_PARAMETERS = (
     "key_words",
     "out_words",
     "limit",
+    "context_thresholds",  # (heads * head words * 32,) int32: `2^26 + 1` plus the smallest sum whose bit is set
 )
+
+#: added to thresholds, so that they are positive
+SUM_OFFSET = 1 << 26
 
 
 def emit_attention(e: Emitter) -> None:
-    """`attend`, a head and a block of queries at a time."""
-    with e.function("attend", *ATTENTION_PARAMETERS) as parameters:
-        p = dict(zip(ATTENTION_PARAMETERS, parameters, strict=True))
-        width = p["heads"] * p["head_words"]
-        with e.loop(p["heads"]) as head, e.loop(p["query_blocks"]) as block:
-            first, end = (e.load(e.i64, p["ranges"] + block * 16 + 8 * index) for index in range(2))
-            head_offset = head * p["head_words"] * INPUT_WORD_BYTES
-            query = p["queries"] + block * width * INPUT_WORD_BYTES + head_offset
-            visible = p["visible"] + block * p["key_words"] * INPUT_WORD_BYTES
-            selected = e.variable(e.number(e.words, 0))
-            with e.loop(end - first) as offset:
-                key_word = first + offset
-                at = key_word * INPUT_WORD_BYTES
-                keys = p["keys"] + key_word * 2 * width * INPUT_WORD_BYTES + head_offset
-                word = _select(e, query, keys, width, p["head_words"], p["limit"]) & e.load(e.words, visible + at)
-                e.store(word, p["scratch"] + at)
-                selected.value = selected.value + word.popcount()
-            _sum_values(e, p, head, block, (first, end), selected)
+    """`attend`, whose thresholds are not read, and `attend_above`: a head and a block of queries at a time."""
+    for name, thresholds in (("attend", False), ("attend_above", True)):
+        with e.function(name, *ATTENTION_PARAMETERS) as parameters:
+            p = dict(zip(ATTENTION_PARAMETERS, parameters, strict=True))
+            with e.loop(p["heads"]) as head, e.loop(p["query_blocks"]) as block:
+                _attend(e, p, head, block, thresholds=thresholds)
+
+
+def _attend(e: Emitter, p: dict[str, Value], head: Value, block: Value, *, thresholds: bool) -> None:
+    width = p["heads"] * p["head_words"]
+    first, end = visible_words(e, p, block)
+    head_offset = head * p["head_words"] * INPUT_WORD_BYTES
+    query = p["queries"] + block * width * INPUT_WORD_BYTES + head_offset
+    visible = p["visible"] + block * p["key_words"] * INPUT_WORD_BYTES
+    selected = e.variable(e.number(e.words, 0))
+    with e.loop(end - first) as offset:
+        key_word = first + offset
+        at = key_word * INPUT_WORD_BYTES
+        keys = p["keys"] + key_word * 2 * width * INPUT_WORD_BYTES + head_offset
+        word = _select(e, query, keys, width, p["head_words"], p["limit"]) & e.load(e.words, visible + at)
+        e.store(word, p["scratch"] + at)
+        selected.value = selected.value + word.popcount()
+    sum_values(e, p, head, block, (first, end), selected.value, thresholds=thresholds)
+
+
+def visible_words(e: Emitter, p: dict[str, Value], block: Value) -> tuple[Value, Value]:
+    """The first word of keys that a block of queries sees, and the end."""
+    first, end = (e.load(e.i64, p["ranges"] + block * 16 + 8 * index) for index in range(2))
+    return first, end
 
 
 def _select(e: Emitter, query: Value, keys: Value, width: Value, head_words: Value, limit: Value) -> Value:
@@ -64,12 +80,23 @@ def _select(e: Emitter, query: Value, keys: Value, width: Value, head_words: Val
     return word.value
 
 
-def _sum_values(
-    e: Emitter, p: dict[str, Value], head: Value, block: Value, keys: tuple[Value, Value], selected: Variable
+def sum_values(
+    e: Emitter,
+    p: dict[str, Value],
+    head: Value,
+    block: Value,
+    keys: tuple[Value, Value],
+    selected: Value,
+    *,
+    thresholds: bool,
 ) -> None:
-    """Bits over the features of a head: whether at least half of the selected values are 1."""
+    """Bits over the features of a head, of the keys whose bits are in scratch; `selected` is their number.
+
+    Counts of values that are 1 start so that they reach 0 where the bit is set: where at least half of the selected
+    values are 1, or the sum is at least the threshold.
+    """
     first, end = keys
-    start = e.number(e.words, 0) - ((selected.value + 1) >> 1)  # counts reach 0 where the bit is set
+    half = e.number(e.words, 0) - ((selected + 1) >> 1)
     out = p["out"] + (block * p["out_words"] + head * p["head_words"]) * INPUT_WORD_BYTES
     tile_bytes = p["key_words"] * WEIGHT_WORD_BYTES
     with e.loop(p["head_words"]) as index:
@@ -79,7 +106,11 @@ def _sum_values(
             values = p["values"] + tile * tile_bytes + first * WEIGHT_WORD_BYTES
             counts: list[Variable] = []
             for rows in row_groups(e):
-                part = e.variables(start, len(rows))
+                if thresholds:
+                    at = p["context_thresholds"] + tile * (4 * ROWS)
+                    part = [e.variable(_start(e, selected, at + 4 * row)) for row in rows]
+                else:
+                    part = e.variables(half, len(rows))
                 add_counts(
                     e, "and", p["scratch"] + first * INPUT_WORD_BYTES, values, end - first, part, rows, unrolled=1
                 )
@@ -89,3 +120,8 @@ def _sum_values(
         used = (p["head_size"] - index * WORD).minimum(e.number(e.i64, WORD))
         mask = e.splat(((e.number(e.i64, 1) << used) - 1).cast("trunc", e.i32))
         e.store((word.value ^ -1) & mask, out + index * INPUT_WORD_BYTES)
+
+
+def _start(e: Emitter, selected: Value, threshold: Value) -> Value:
+    """Minus half of the selected keys and the threshold, rounded up: sums are twice the count minus the selected."""
+    return e.number(e.words, SUM_OFFSET // 2) - ((selected + e.load_splat(e.i32, threshold)) >> 1)

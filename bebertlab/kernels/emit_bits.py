@@ -26,13 +26,14 @@ def emit_bits(e: Emitter) -> None:
 
 
 def _bits(e: Emitter, *, two_sided: bool) -> None:
-    """Bits (blocks, words, TOKENS): bit j of word i is that of row 32 i + 31 - j.
+    """Bits (words, TOKENS) of each block: bit j of word i is that of row 32 i + 31 - j.
 
-    The first row is pushed first and ends in the highest bit, so that weights are read from front to back.
+    The first row is pushed first and ends in the highest bit, so that weights are read from front to back. From a block
+    to the next are `block_words` times TOKENS words, from a group of 32 rows to the next `group_words` times TOKENS.
     """
-    names = ("inputs", "weights", "thresholds", "out", "blocks", "groups", "words", "out_words")
+    names = ("inputs", "weights", "thresholds", "out", "blocks", "groups", "words", "block_words", "group_words")
     with e.function(f"bits_{'outside' if two_sided else 'below'}", *names) as parameters:
-        inputs, weights, thresholds, out, blocks, groups, words, out_words = parameters
+        inputs, weights, thresholds, out, blocks, groups, words, block_words, group_words = parameters
         with e.loop(groups) as group, e.loop(blocks) as block:
             word = e.variable(e.number(e.words, 0))
             with e.loop(_TILES) as index:
@@ -42,7 +43,7 @@ def _bits(e: Emitter, *, two_sided: bool) -> None:
                 )
                 for bit in decided:
                     word.value = word.value.push_sign_of(bit)
-            e.store(word.value, out + (block * out_words + group) * INPUT_WORD_BYTES)
+            e.store(word.value, out + (block * block_words + group * group_words) * INPUT_WORD_BYTES)
 
 
 def _columns(e: Emitter, *, two_sided: bool) -> None:

@@ -1,7 +1,8 @@
-"""A whole encoder of signs in one call: attention without softmax, residuals and LayerNorms.
+"""A whole encoder of signs: attention with softmax or without, residuals and LayerNorms.
 
-Sizes and addresses come in three records of 64-bit integers, whose fields are listed here: of the model, of each layer,
-and of one call.
+`encode` computes all layers in one call. Where attention has a softmax, which the caller computes, each layer is two
+calls: `score` and `update`. Sizes and addresses come in four records of 64-bit integers, whose fields are listed here:
+of the model, of each layer, of one call, and of the queries of a layer, which are all tokens of the call or some.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from bebertlab.kernels.emit import ROWS, WORD, Emitter, Value
 from bebertlab.kernels.emit_attention import ATTENTION_PARAMETERS, emit_attention
 from bebertlab.kernels.emit_bits import emit_bits
 from bebertlab.kernels.emit_residual import emit_residual
+from bebertlab.kernels.emit_softmax import PROBABILITY_PARAMETERS, SCORE_PARAMETERS, emit_softmax
 
 MODEL_FIELDS = (
     "layers",
@@ -17,15 +19,14 @@ MODEL_FIELDS = (
     "shifts",  # of the first layer's inputs, (padded hidden,) float32
     "hidden",  # features
     "hidden_words",  # even, as are the other words of inputs of products
-    "context",
     "context_words",
-    "ffn",
     "ffn_words",
     "heads",
     "head_size",
     "head_words",
     "limit",
     "epsilon",  # bits of a float64
+    "softmax",  # 1 or 0
 )
 
 #: weights are tiles, thresholds as in `emit_bits`, scales and norms as in `emit_residual`; "two" is 1 where a row of
@@ -33,145 +34,190 @@ MODEL_FIELDS = (
 LAYER_FIELDS = (
     *(f"{part}_{field}" for part in ("query", "key", "value", "up") for field in ("weights", "thresholds", "two")),
     *(f"{part}_{field}" for part in ("output", "down") for field in ("weights", "scales", "norm")),
+    "key_shifts",  # of the inputs of keys, (padded hidden,) float32; 0: those of queries
+    "value_shifts",  # likewise
+    "context_thresholds",  # 0: a context is the sign of a sum
+    "score_step",  # bits of float32 numbers
+    "score_factor",
+    "border",
 )
 
 CALL_FIELDS = (
     "source",  # hidden states, (tokens, padded hidden)
-    "result",  # likewise, of the selected tokens
+    "result",  # likewise, of the queries of the last layer
     "blocks",  # of tokens
     "key_words",
-    "visible",
-    "ranges",
-    "selected",  # numbers of the tokens whose last hidden state is wanted; 0: all
-    "selected_count",
-    "selected_blocks",
-    "selected_visible",
-    "selected_ranges",
+    "sentences",
+    "row_length",  # of scores
     # buffers
-    "states",
-    "bits",
-    "selected_states",
-    "selected_bits",
+    "token_states",
+    "token_bits",
+    "shifted_bits",
     "queries",
     "keys",
     "values",
     "scratch",
     "contexts",
     "intermediate",
+    "scores",
+    "probabilities",
 )
+
+QUERY_FIELDS = (
+    "rows",  # queries
+    "query_blocks",
+    "states",
+    "bits",
+    "numbers",  # of the tokens
+    "visible",
+    "ranges",
+    "starts",
+    "spans",
+)
+
+_Records = dict[str, Value]
 
 
 def emit_encoder(e: Emitter) -> None:
-    """`encode`, and the functions that it calls."""
+    """`encode`; `load`, `score`, `update`, `select` and `store`; and the functions that they call."""
     emit_bits(e)
     emit_attention(e)
+    emit_softmax(e)
     emit_residual(e)
-    _layer(e)
-    with e.function("encode", "model", "call") as (model, call):
+    _load(e)
+    _project(e)
+    _score(e)
+    _feed(e)
+    _update(e)
+    _select(e)
+    _store(e)
+    _encode(e)
+
+
+def _encode(e: Emitter) -> None:
+    """Without softmax; the last layer is computed for the queries `last`."""
+    with e.function("encode", "model", "call", "all", "last") as (model, call, all_tokens, last):
+        m = e.record(model, MODEL_FIELDS)
+        e.call("load", model, call)
+        with e.loop(m["layers"]) as index:
+            layer = m["layer_records"] + index * (8 * len(LAYER_FIELDS))
+            is_last = (index + 1 - m["layers"]).equals(0)
+            with e.when(is_last):
+                e.call("select", model, call, last)
+            queries = is_last.select(last, all_tokens)
+            e.call("project", model, layer, call, queries)
+            _attend(e, model, layer, call, queries)
+            e.call("feed", model, layer, call, queries)
+        e.call("store", model, call, last)
+
+
+def _attend(e: Emitter, *records: Value) -> None:
+    r = _read(e, *records)
+    attention = r | {"out": r["contexts"], "out_words": r["context_words"]}
+    arguments = [attention[name] for name in ATTENTION_PARAMETERS]
+    with e.when(r["context_thresholds"].equals(0)):
+        e.call("attend", *arguments)
+    with e.when(r["context_thresholds"].differs_from(0)):
+        e.call("attend_above", *arguments)
+
+
+def _load(e: Emitter) -> None:
+    """States and bits of all tokens, from the source."""
+    with e.function("load", "model", "call") as (model, call):
         m, c = e.record(model, MODEL_FIELDS), e.record(call, CALL_FIELDS)
-        e.call("load_hidden", c["source"], c["states"], m["shifts"], c["bits"], c["blocks"], m["hidden_words"])
-        some = c["selected"].differs_from(0)
-        whole_layers = some.select(m["layers"] - 1, m["layers"])
-        with e.loop(whole_layers) as index:
-            records = model, m["layer_records"] + index * (8 * len(LAYER_FIELDS)), call
-            e.call("layer", *records, c["states"], c["bits"], c["blocks"], c["visible"], c["ranges"])
-        with e.when(some):
-            _last_layer(e, model, call, m, c)
-        with e.when(c["selected"].equals(0)):
-            e.call("store_hidden", c["states"], c["result"], c["blocks"], m["hidden_words"])
+        states = c["source"], c["token_states"]
+        e.call("load_hidden", *states, m["shifts"], c["token_bits"], c["blocks"], m["hidden_words"])
 
 
-def _last_layer(e: Emitter, model: Value, call: Value, m: dict[str, Value], c: dict[str, Value]) -> None:
-    """Of the selected tokens only; all tokens are keys."""
-    tokens = c["selected"], c["selected_count"]
-    e.call("select_tokens", c["states"], c["selected_states"], *tokens, m["hidden_words"] * WORD)
-    e.call("select_tokens", c["bits"], c["selected_bits"], *tokens, m["hidden_words"])
-    record = m["layer_records"] + (m["layers"] - 1) * (8 * len(LAYER_FIELDS))
-    states, blocks = c["selected_states"], c["selected_blocks"]
-    queries = states, c["selected_bits"], blocks, c["selected_visible"], c["selected_ranges"]
-    e.call("layer", model, record, call, *queries)
-    e.call("store_hidden", states, c["result"], blocks, m["hidden_words"])
+def _select(e: Emitter) -> None:
+    """States and bits of queries, from those of all tokens; nothing where the queries are these."""
+    with e.function("select", "model", "call", "queries") as (model, call, queries):
+        m, c = e.record(model, MODEL_FIELDS), e.record(call, CALL_FIELDS)
+        q = e.record(queries, QUERY_FIELDS)
+        with e.when((q["states"] - c["token_states"]).differs_from(0)):
+            tokens = q["numbers"], q["rows"]
+            e.call("select_tokens", c["token_states"], q["states"], *tokens, m["hidden_words"] * WORD)
+            e.call("select_tokens", c["token_bits"], q["bits"], *tokens, m["hidden_words"])
 
 
-def _layer(e: Emitter) -> None:
-    """Replace states and bits of the queries by those after a layer."""
-    names = ("model", "layer", "call", "states", "bits", "blocks", "visible", "ranges")
-    with e.function("layer", *names) as (model, layer, call, states, bits, blocks, visible, ranges):
-        m, w = e.record(model, MODEL_FIELDS), e.record(layer, LAYER_FIELDS)
-        c = e.record(call, CALL_FIELDS)
-        heads_words = m["heads"] * m["head_words"]
-        hidden_words = m["hidden_words"]
-        _decide(e, "bits", w, "key", c["bits"], c["keys"], c["blocks"], heads_words, hidden_words, heads_words)
-        _decide(
-            e,
-            "columns",
-            w,
-            "value",
-            c["bits"],
-            c["values"],
-            c["blocks"],
-            heads_words * (WORD // ROWS),
-            hidden_words,
-            c["key_words"],
-        )
-        _decide(e, "bits", w, "query", bits, c["queries"], blocks, heads_words, hidden_words, heads_words)
-        attention = (
-            m
-            | c
-            | {
-                "visible": visible,
-                "ranges": ranges,
-                "out": c["contexts"],
-                "query_blocks": blocks,
-                "out_words": m["context_words"],
-            }
-        )
-        e.call("attend", *(attention[name] for name in ATTENTION_PARAMETERS))
-        _add(e, m, w, "output", c["contexts"], m["context"], m["context_words"], states, bits, blocks)
-        _decide(e, "bits", w, "up", bits, c["intermediate"], blocks, m["ffn_words"], hidden_words, m["ffn_words"])
-        _add(e, m, w, "down", c["intermediate"], m["ffn"], m["ffn_words"], states, bits, blocks)
+def _store(e: Emitter) -> None:
+    """The result, from the states of queries."""
+    with e.function("store", "model", "call", "queries") as (model, call, queries):
+        m, c = e.record(model, MODEL_FIELDS), e.record(call, CALL_FIELDS)
+        q = e.record(queries, QUERY_FIELDS)
+        e.call("store_hidden", q["states"], c["result"], q["query_blocks"], m["hidden_words"])
 
 
-def _decide(
-    e: Emitter,
-    function: str,
-    w: dict[str, Value],
-    part: str,
-    inputs: Value,
-    out: Value,
-    *sizes: Value,
-) -> None:
-    blocks, groups, words, out_words = sizes
-    arguments = inputs, w[f"{part}_weights"], w[f"{part}_thresholds"], out, blocks, groups, words, out_words
+def _project(e: Emitter) -> None:
+    """Bits of keys and values of all tokens, and of queries; with softmax those of a word lie together."""
+    with e.function("project", "model", "layer", "call", "queries") as records:
+        r = _read(e, *records)
+        words = r["heads"] * r["head_words"]
+        soft, one = r["softmax"].differs_from(0), e.number(e.i64, 1)
+        block_words = soft.select(one, words)
+        blocks = r["blocks"], words, r["hidden_words"]
+        inputs = _shifted(e, r, "key")
+        _decide(e, "bits", r, "key", inputs, r["keys"], *blocks, block_words, soft.select(r["blocks"], one))
+        inputs = _shifted(e, r, "value")
+        tiles = words * (WORD // ROWS)
+        _decide(e, "columns", r, "value", inputs, r["values"], r["blocks"], tiles, r["hidden_words"], r["key_words"])
+        blocks = r["query_blocks"], words, r["hidden_words"]
+        group_words = soft.select(r["query_blocks"], one)
+        _decide(e, "bits", r, "query", r["bits"], r["queries"], *blocks, block_words, group_words)
+
+
+def _shifted(e: Emitter, r: _Records, part: str) -> Value:
+    """The bits of all tokens with the shift of keys or values."""
+    shifts = r[f"{part}_shifts"]
+    with e.when(shifts.differs_from(0)):
+        e.call("pack_hidden", r["token_states"], shifts, r["shifted_bits"], r["blocks"], r["hidden_words"])
+    return shifts.differs_from(0).select(r["shifted_bits"], r["token_bits"])
+
+
+def _score(e: Emitter) -> None:
+    """The first half of a layer with softmax: scores."""
+    with e.function("score", "model", "layer", "call", "queries") as records:
+        e.call("project", *records)
+        r = _read(e, *records)
+        e.call("score_keys", *(r[name] for name in SCORE_PARAMETERS))
+
+
+def _update(e: Emitter) -> None:
+    """The second half: states and bits of the queries after the layer, from probabilities."""
+    with e.function("update", "model", "layer", "call", "queries") as records:
+        r = _read(e, *records)
+        attention = r | {"out": r["contexts"], "out_words": r["context_words"]}
+        e.call("attend_probable", *(attention[name] for name in PROBABILITY_PARAMETERS))
+        e.call("feed", *records)
+
+
+def _feed(e: Emitter) -> None:
+    """Replace states and bits of the queries by those after a layer, from contexts."""
+    with e.function("feed", "model", "layer", "call", "queries") as records:
+        r = _read(e, *records)
+        _add(e, r, "output", r["contexts"], r["context_words"])
+        sizes = r["query_blocks"], r["ffn_words"], r["hidden_words"], r["ffn_words"], e.number(e.i64, 1)
+        _decide(e, "bits", r, "up", r["bits"], r["intermediate"], *sizes)
+        _add(e, r, "down", r["intermediate"], r["ffn_words"])
+
+
+def _read(e: Emitter, model: Value, layer: Value, call: Value, queries: Value) -> _Records:
+    fields = MODEL_FIELDS, LAYER_FIELDS, CALL_FIELDS, QUERY_FIELDS
+    values: _Records = {}
+    for record, names in zip((model, layer, call, queries), fields, strict=True):
+        values |= e.record(record, names)
+    return values
+
+
+def _decide(e: Emitter, function: str, r: _Records, part: str, inputs: Value, out: Value, *sizes: Value) -> None:
+    """A map whose results are bits."""
     for name, two in ((f"{function}_below", 0), (f"{function}_outside", 1)):
-        with e.when(w[f"{part}_two"].equals(two)):
-            e.call(name, *arguments)
+        with e.when(r[f"{part}_two"].equals(two)):
+            e.call(name, inputs, r[f"{part}_weights"], r[f"{part}_thresholds"], out, *sizes)
 
 
-def _add(
-    e: Emitter,
-    m: dict[str, Value],
-    w: dict[str, Value],
-    part: str,
-    inputs: Value,
-    columns: Value,
-    words: Value,
-    states: Value,
-    bits: Value,
-    blocks: Value,
-) -> None:
-    e.call(
-        "add_product",
-        inputs,
-        w[f"{part}_weights"],
-        w[f"{part}_scales"],
-        columns,
-        words,
-        states,
-        w[f"{part}_norm"],
-        m["hidden"],
-        m["epsilon"],
-        bits,
-        blocks,
-        m["hidden_words"],
-    )
+def _add(e: Emitter, r: _Records, part: str, inputs: Value, words: Value) -> None:
+    """A map whose results are added to the states."""
+    product = inputs, r[f"{part}_weights"], r[f"{part}_scales"], words
+    norm = r["states"], r[f"{part}_norm"], r["hidden"], r["epsilon"]
+    e.call("add_product", *product, *norm, r["bits"], r["query_blocks"], r["hidden_words"])

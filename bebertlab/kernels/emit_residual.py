@@ -6,13 +6,13 @@ order of additions does not show; the square of a float32 is exact there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bebertlab.kernels.emit import ROWS, TOKENS, WORD, Emitter, Value, Variable
 from bebertlab.kernels.emit_tile import INPUT_WORD_BYTES, WEIGHT_WORD_BYTES, add_counts, row_groups
 
-#: bytes of the constants of a row of weights: its step and bias as float32
-SCALE_BYTES = 8
+#: bytes of the constants of a row of weights: its scale and bias as float32, its sum if no bits differ as int32
+SCALE_BYTES = 12
 #: bytes of the constants of a feature: gamma and beta as float64, the shift as float32, and 4 unused ones
 NORM_BYTES = 24
 
@@ -21,8 +21,9 @@ _UNROLLED_ROWS = 8
 
 
 def emit_residual(e: Emitter) -> None:
-    """`add_product`, of which LayerNorm is part; `load_hidden`, `store_hidden` and `select_tokens`."""
+    """`add_product`, of which LayerNorm is part; `pack_hidden`, `load_hidden`, `store_hidden` and `select_tokens`."""
     _add_product(e)
+    _pack_hidden(e)
     _load_hidden(e)
     _store_hidden(e)
     _select_tokens(e)
@@ -34,7 +35,6 @@ def _add_product(e: Emitter) -> None:
         "inputs",
         "weights",
         "scales",
-        "columns",
         "words",
         "hidden",
         "norm",
@@ -44,16 +44,17 @@ def _add_product(e: Emitter) -> None:
         "blocks",
     )
     with e.function("add_product", *names, "out_words") as parameters:
-        inputs, weights, scales, columns, words, hidden, norm, features, epsilon, out, blocks, out_words = parameters
+        inputs, weights, scales, words, hidden, norm, features, epsilon, out, blocks, out_words = parameters
         with e.loop(blocks) as block:
             at = hidden + block * out_words * (WORD * _FEATURE_BYTES)
             zero = e.number(e.doubles, 0.0)
             total, squares = e.variable(zero), e.variable(zero)
             with e.loop(out_words * (WORD // ROWS)) as tile:
-                products = _products(e, inputs + block * words * INPUT_WORD_BYTES, weights, tile, words, columns)
-                for row, product in enumerate(products):
+                counts = _counts(e, inputs + block * words * INPUT_WORD_BYTES, weights, tile, words)
+                for row, count in enumerate(counts):
                     constants = scales + (tile * ROWS + row) * SCALE_BYTES
                     scale, bias = e.load_splat(e.f32, constants), e.load_splat(e.f32, constants + 4)
+                    product = e.load_splat(e.i32, constants + 8) - (count << 1)
                     to = at + (tile * ROWS + row) * _FEATURE_BYTES
                     value = e.load(e.floats, to) + (product.cast("sitofp", e.floats) * scale + bias)
                     e.store(value, to)
@@ -64,15 +65,12 @@ def _add_product(e: Emitter) -> None:
             _normalize(e, at, norm, mean, inverse, out + block * out_words * INPUT_WORD_BYTES, out_words)
 
 
-def _products(e: Emitter, inputs: Value, weights: Value, tile: Value, words: Value, columns: Value) -> list[Value]:
-    """columns - 2 count, for each row of a tile."""
-    start = e.splat(columns.cast("trunc", e.i32))
-    products = []
+def _counts(e: Emitter, inputs: Value, weights: Value, tile: Value, words: Value) -> Iterator[Value]:
+    """The numbers of bits that differ, for each row of a tile."""
     for rows in row_groups(e):
         counts = e.variables(e.number(e.words, 0), len(rows))
         add_counts(e, "xor", inputs, weights + tile * words * WEIGHT_WORD_BYTES, words, counts, rows)
-        products += [start - (count.value << 1) for count in counts]
-    return products
+        yield from (count.value for count in counts)
 
 
 def _statistics(e: Emitter, total: Variable, squares: Variable, features: Value, epsilon: Value) -> tuple[Value, Value]:
@@ -118,9 +116,18 @@ def _load_hidden(e: Emitter) -> None:
                 rows = [e.load(e.floats, block_source + stride * row + group * 64) for row in range(TOKENS)]
                 for column, values in enumerate(e.transpose(rows)):
                     e.store(values, to + (group * TOKENS + column) * _FEATURE_BYTES)
+        e.call("pack_hidden", hidden, shifts, out, blocks, words)
 
-            def shifted(feature: Value, at: Value = to) -> Value:
-                return e.load(e.floats, at + feature * _FEATURE_BYTES) + e.load_splat(e.f32, shifts + feature * 4)
+
+def _pack_hidden(e: Emitter) -> None:
+    """The signs of hidden states after a shift."""
+    with e.function("pack_hidden", "hidden", "shifts", "out", "blocks", "words") as parameters:
+        hidden, shifts, out, blocks, words = parameters
+        with e.loop(blocks) as block:
+            states = hidden + block * words * (WORD * _FEATURE_BYTES)
+
+            def shifted(feature: Value, states: Value = states) -> Value:
+                return e.load(e.floats, states + feature * _FEATURE_BYTES) + e.load_splat(e.f32, shifts + feature * 4)
 
             _pack_signs(e, out + block * words * INPUT_WORD_BYTES, words, shifted)
 

@@ -35,7 +35,8 @@ def add_counts(
     counts: Sequence[Variable],
     rows: range,
     *,
-    weight_word_bytes: int = WEIGHT_WORD_BYTES,
+    input_word_bytes: int | Value = INPUT_WORD_BYTES,
+    weight_word_bytes: int | Value = WEIGHT_WORD_BYTES,
     unrolled: int = _UNROLLED,
 ) -> None:
     """Add the numbers of set bits of `inputs xor weights`, or `and`, over all words to the counts of some rows.
@@ -44,11 +45,11 @@ def add_counts(
     """
 
     def add(first: Value, steps: Value, counters: Sequence[Variable], count: Callable[[Value], Value]) -> None:
-        start, weight_start = inputs + first * INPUT_WORD_BYTES, weights + first * weight_word_bytes
+        start, weight_start = inputs + first * input_word_bytes, weights + first * weight_word_bytes
         with e.loop(steps) as step:
             for word in range(unrolled):
                 at = step * unrolled + word
-                tokens = e.load(e.words, start + at * INPUT_WORD_BYTES)
+                tokens = e.load(e.words, start + at * input_word_bytes)
                 for row, counter in zip(rows, counters, strict=True):
                     weight = e.load_splat(e.i32, weight_start + at * weight_word_bytes + 4 * row)
                     combined = tokens ^ weight if combination == "xor" else tokens & weight

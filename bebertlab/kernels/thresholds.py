@@ -13,6 +13,7 @@ FloatArray = NDArray[np.float32]
 #: float32 results of a linear map -> those of an activation function, of the same shape
 Activation = Callable[[FloatArray], FloatArray]
 
+_ZERO = np.float32(0)
 _NEVER = 1 << 30  #: more than any count
 _ROWS_AT_ONCE = 256
 #: sums of this magnitude and below are exact in float32; longer ones do not occur
@@ -26,7 +27,7 @@ class BitRule:
     activation: Activation | None = None  #: None: y itself
     nondecreasing: bool = True  #: of the activation
     shift: FloatArray | None = None  #: (rows,); None is 0
-    border: np.float32 = np.float32(0)
+    border: np.float32 = _ZERO
 
     def bits(self, values: FloatArray, rows: slice = slice(None)) -> NDArray[np.bool_]:
         """The bits of numbers of some rows, (rows, ...)."""

@@ -105,8 +105,9 @@ def _check_threshold(quantizer: Quantizer, threshold: Threshold, x: Tensor) -> N
     step, shift = threshold.step.detach(), threshold.shift
     require(step.shape == (), f"the step of binary_threshold() has shape {tuple(step.shape)}, not ()")
     border = torch.zeros(()) if threshold.border is None else threshold.border.detach()
-    shape = tuple(border.shape)
-    require(shape == () and border.dtype is torch.float32, f"the border of binary_threshold() is {shape}, not () float32")
+    given = f"{border.dtype} of shape {tuple(border.shape)}"
+    valid = border.shape == () and border.dtype is torch.float32
+    require(valid, f"the border of binary_threshold() is {given}, not torch.float32 of shape ()")
     near = border.expand_as(x) if shift is None else (border - shift.detach()).expand_as(x)
     zeros, tiny, infinity = torch.zeros_like(x), torch.full_like(x, _SMALLEST), torch.full_like(x, torch.inf)
     neighbours = (near, near.nextafter(infinity), near.nextafter(-infinity))
