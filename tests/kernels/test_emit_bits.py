@@ -31,12 +31,16 @@ def test_bits_over_rows(encoders: Kernels, suffix: str) -> None:
         expected |= counts >= thresholds[:, 1] - thresholds[:, 0] + 1
     out = aligned_zeros((BLOCKS, GROUPS + 1, TOKENS), np.uint32)  # a spare word for each block
     addresses = (array.ctypes.data for array in (inputs, weights, thresholds, out))
-    encoders.call(f"bits_{suffix}", *addresses, BLOCKS, GROUPS, WORDS, GROUPS + 1)
+    encoders.call(f"bits_{suffix}", *addresses, BLOCKS, GROUPS, WORDS, GROUPS + 1, 1)
     words = out.transpose(0, 2, 1).reshape(-1, GROUPS + 1)
     bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
     rows = np.arange(GROUPS * 32).reshape(GROUPS, 32)[:, ::-1].reshape(-1)  # the first row is in the highest bit
     np.testing.assert_array_equal(bits[:, : GROUPS * 32], expected[:, rows])
     assert not bits[:, GROUPS * 32 :].any()
+    by_word = aligned_zeros((GROUPS, BLOCKS, TOKENS), np.uint32)
+    addresses = (array.ctypes.data for array in (inputs, weights, thresholds, by_word))
+    encoders.call(f"bits_{suffix}", *addresses, BLOCKS, GROUPS, WORDS, 1, BLOCKS)
+    np.testing.assert_array_equal(by_word, out[:, :GROUPS].transpose(1, 0, 2))
 
 
 @pytest.mark.parametrize("suffix", ["below", "outside"])

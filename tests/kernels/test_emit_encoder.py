@@ -4,13 +4,16 @@ import pytest
 
 from bebertlab.kernels.emit import Emitter
 from bebertlab.kernels.emit_attention import ATTENTION_PARAMETERS
-from bebertlab.kernels.emit_encoder import CALL_FIELDS, LAYER_FIELDS, MODEL_FIELDS, emit_encoder
+from bebertlab.kernels.emit_encoder import CALL_FIELDS, LAYER_FIELDS, MODEL_FIELDS, QUERY_FIELDS, emit_encoder
+from bebertlab.kernels.emit_softmax import PROBABILITY_PARAMETERS, SCORE_PARAMETERS
 
 
 def test_fields_have_one_meaning() -> None:
-    fields = [*MODEL_FIELDS, *CALL_FIELDS, *LAYER_FIELDS]
+    fields = [*MODEL_FIELDS, *CALL_FIELDS, *LAYER_FIELDS, *QUERY_FIELDS]
     assert len(fields) == len({*fields})
-    assert {*ATTENTION_PARAMETERS} - {*fields} == {"out", "query_blocks", "out_words"}  # given by the layer
+    for parameters in (ATTENTION_PARAMETERS, PROBABILITY_PARAMETERS):
+        assert {*parameters} - {*fields} == {"out", "out_words"}  # named for what they are in the encoder
+    assert {*SCORE_PARAMETERS} <= {*fields}
 
 
 @pytest.mark.parametrize("native_popcount", [False, True])

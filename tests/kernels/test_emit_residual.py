@@ -9,6 +9,7 @@ from bebertlab.kernels.layout import aligned_zeros
 BLOCKS, WORDS = 2, 2  # of 64 features
 FEATURES = 50  # without padding
 EPSILON = 1e-5
+SCALES = np.dtype([("scale", "f4"), ("bias", "f4"), ("start", "i4")])
 NORM = np.dtype([("gamma", "f8"), ("beta", "f8"), ("shift", "f4"), ("unused", "f4")])
 
 
@@ -37,6 +38,9 @@ def test_states_become_blocks_and_states_again(encoders: Kernels) -> None:
     np.testing.assert_array_equal(hidden, blocks_of(states))
     np.testing.assert_array_equal(np.signbit(hidden), np.signbit(blocks_of(states)))
     np.testing.assert_array_equal(bits_of(bits), states + shifts >= 0)
+    shifts = rng.standard_normal(WORDS * 32).astype(np.float32)
+    encoders.call("pack_hidden", hidden.ctypes.data, shifts.ctypes.data, bits.ctypes.data, BLOCKS, WORDS)
+    np.testing.assert_array_equal(bits_of(bits), states + shifts >= 0)
     out = np.empty_like(states)
     encoders.call("store_hidden", hidden.ctypes.data, out.ctypes.data, BLOCKS, WORDS)
     np.testing.assert_array_equal(out, states)
@@ -59,14 +63,17 @@ def test_products_are_added_and_normalized(encoders: Kernels) -> None:
     inputs[:, columns:] = weights[:, columns:] = weights[FEATURES:] = 0
     states = (10 + rng.standard_normal((BLOCKS * TOKENS, 64))).astype(np.float32)
     states[0], states[1, :FEATURES] = 0, 1e6 * states[1, :FEATURES]
-    scales, norm = np.zeros((64, 2), np.float32), np.zeros(64, NORM)
-    scales[:FEATURES] = rng.random((FEATURES, 2))
+    starts = columns + np.arange(FEATURES) % 3
+    scales, norm = np.zeros(64, SCALES), np.zeros(64, NORM)
+    for field, numbers in (("scale", rng.random(FEATURES)), ("bias", rng.random(FEATURES)), ("start", starts)):
+        scales[field][:FEATURES] = numbers
     for field in ("gamma", "beta", "shift"):
         norm[field][:FEATURES] = rng.standard_normal(FEATURES)
     states[:, FEATURES:], norm["shift"][FEATURES:] = 0, -1
 
-    count = (2 * inputs[:, :columns].astype(np.int64) - 1) @ (2 * weights[:, :columns].T.astype(np.int64) - 1)
-    total = states + (count.astype(np.float32) * scales[:, 0] + scales[:, 1])
+    differing = (inputs[:, None] != weights).sum(-1)
+    count = np.pad(starts, (0, 64 - FEATURES)) - 2 * differing
+    total = states + (count.astype(np.float32) * scales["scale"] + scales["bias"])
     wide = total[:, :FEATURES].astype(np.float64)
     mean = wide.sum(1, keepdims=True) / FEATURES
     inverse = 1 / np.sqrt((wide * wide).sum(1, keepdims=True) / FEATURES - mean * mean + EPSILON)
@@ -80,7 +87,7 @@ def test_products_are_added_and_normalized(encoders: Kernels) -> None:
         scales,
     )
     epsilon = int(np.float64(EPSILON).view(np.int64))
-    sizes = columns, words, hidden.ctypes.data, norm.ctypes.data, FEATURES, epsilon, out.ctypes.data, BLOCKS, WORDS
+    sizes = words, hidden.ctypes.data, norm.ctypes.data, FEATURES, epsilon, out.ctypes.data, BLOCKS, WORDS
     encoders.call("add_product", *(array.ctypes.data for array in arrays), *sizes)
     np.testing.assert_array_equal(states_of(hidden)[:, :FEATURES], expected[:, :FEATURES])
     np.testing.assert_array_equal(bits_of(out)[:, :FEATURES], (expected + norm["shift"])[:, :FEATURES] >= 0)

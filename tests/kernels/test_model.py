@@ -13,7 +13,8 @@ from bebertlab.inference.prepare import prepare
 from bebertlab.interfaces.architecture import Architecture
 from bebertlab.interfaces.batch import Batch, Tap
 from bebertlab.kernels.compiler import Kernels
-from bebertlab.kernels.encoder import NormParameters, SignEncoder, SignLayer, SignLinear
+from bebertlab.kernels.encoder import SignEncoder
+from bebertlab.kernels.encoder_layers import NormParameters, SignLayer, SignLinear
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.requantize import apply_spec
