@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from bebertlab.interfaces.batch import Batch, Tap
 from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.kernels.compiler import load_kernels
 from bebertlab.kernels.target import kernel_target
+from bebertlab.model.attention import additive_mask
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.checkpoint import random_checkpoint
 from bebertlab.model.requantize import apply_spec
@@ -112,7 +114,19 @@ def check_same(models: tuple[PackedModel, PackedModel], batches: Iterable[Batch]
         answers.append(generated.logits(inputs))
         assert answers[-1].isfinite().all()
         assert torch.equal(answers[-1], modules.logits(inputs))
+        states = first_states(generated, inputs)
+        assert torch.equal(states, first_states(modules, inputs))
+        assert len(states.unique(dim=0)) >= min(2, len(inputs.tokens))
     return answers
+
+
+@torch.no_grad()
+def first_states(model: PackedModel, inputs: Batch) -> Tensor:
+    """The last hidden state of the first token of each sentence, in which no difference is lost."""
+    network: Any = model.members[0].network
+    hidden = network.bert.embeddings(inputs.tokens, inputs.segments)
+    states: Tensor = network.bert.encoder(hidden, additive_mask(inputs.mask, hidden.dtype), {})[:, 0]
+    return states
 
 
 @pytest.mark.parametrize("sizes", SIZES)
@@ -157,31 +171,95 @@ def test_keys_of_score_zero_may_be_selected(build: Build, load: Load, bibert_spe
 
 
 _QKV = (Site.QUERY, Site.KEY, Site.VALUE)
+_ATTENTION = (Site.ATTENTION_QUERY, Site.ATTENTION_KEY, Site.ATTENTION_VALUE)
 
 
-def _set_inputs(model: BertClassifier) -> None:
-    """Steps and shifts of trained quantizers; query, key and value of a layer have the same shift."""
+def _set_quantizers(model: BertClassifier, step: float = 0.75, probability: float = 0.06) -> None:
+    """Steps and shifts of trained quantizers, which all differ."""
     generator = torch.Generator().manual_seed(5)
-    shifts: dict[str, Tensor] = {}
     with torch.no_grad():
         for path, module in model.named_modules():
-            if isinstance(module, Quantizer) and path.endswith("input_quantizer"):
-                for name, parameter in module.named_parameters():
-                    if name == "scale":
-                        parameter.fill_(0.75)
-                        module.get_buffer("initialised").fill_(True)
-                    else:
-                        key = path.split(".self.")[0]
-                        shift = shifts.setdefault(key, 0.3 * torch.randn(parameter.shape, generator=generator))
-                        parameter.copy_(shift)
+            if not isinstance(module, Quantizer) or path.endswith("weight_quantizer"):
+                continue
+            for name, parameter in module.named_parameters():
+                if name == "scale":
+                    parameter.fill_(step * (1 + 0.2 * float(torch.rand((), generator=generator))))
+                    if path.endswith(Site.ATTENTION_PROBABILITIES):
+                        parameter.fill_(probability)
+                    module.get_buffer("initialised").fill_(True)
+                else:
+                    parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
 
 
 @pytest.mark.parametrize("shifted", [Elastic(shift=True), React()])
 def test_learned_steps_and_shifts(build: Build, load: Load, bibert_spec: QuantSpec, shifted: Elastic | React) -> None:
-    inputs = {**bibert_spec.inputs, **dict.fromkeys((*_QKV, Site.FFN_UP), shifted), Site.FFN_DOWN: Elastic()}
-    model = build(evolve(bibert_spec, inputs=inputs))
-    _set_inputs(model)
+    model = build(evolve(bibert_spec, inputs=dict.fromkeys(bibert_spec.inputs, shifted)))
+    _set_quantizers(model)
     check_same(load(model))
+
+
+@pytest.mark.parametrize("site", _ATTENTION)
+def test_learned_steps_and_shifts_of_attention(build: Build, load: Load, bibert_spec: QuantSpec, site: Site) -> None:
+    attention = {**bibert_spec.attention, **dict.fromkeys(_ATTENTION, React()), site: Elastic(shift=True)}
+    model = build(evolve(bibert_spec, attention=attention))
+    _set_quantizers(model)
+    check_same(load(model))
+
+
+@pytest.fixture
+def bit_spec(scheme_spec: Callable[..., QuantSpec]) -> QuantSpec:
+    return scheme_spec("bit")
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("step", [0.02, 0.75, 3.0])
+def test_a_softmax(build: Build, load: Load, bit_spec: QuantSpec, sizes: str, step: float) -> None:
+    model = build(bit_spec, sizes)
+    _set_quantizers(model, step)
+    answers = check_same(load(model))
+    assert len({tuple(answer.flatten().tolist()) for answer in answers}) > 1
+
+
+@pytest.mark.parametrize("probability", [1e-5, 0.5, 1.99, 2.0])
+def test_keys_of_any_probability(build: Build, load: Load, bit_spec: QuantSpec, probability: float) -> None:
+    model = build(bit_spec)
+    _set_quantizers(model, probability=probability)
+    check_same(load(model))
+
+
+def test_a_softmax_of_options_that_are_not_published(build: Build, load: Load, bit_spec: QuantSpec) -> None:
+    attention = {**bit_spec.attention, **dict.fromkeys(_ATTENTION, Elastic(shift=True))}
+    inputs = {**bit_spec.inputs, Site.FFN_DOWN: Elastic(shift=True)}
+    for number, activation in enumerate(("relu", "gelu")):
+        model = build(evolve(bit_spec, attention=attention, inputs=inputs, activation=activation))
+        _set_quantizers(model)
+        check_same(load(model, name=str(number)))
+
+
+@pytest.mark.parametrize("lengths", [(3,), (13,), (14, 15), (5, 1), (13, 20)])
+def test_a_softmax_has_rows_of_the_padded_length(
+    build: Build, load: Load, bit_spec: QuantSpec, lengths: tuple[int, ...]
+) -> None:
+    """torch adds the numbers of a short row in another order than those of a long one."""
+    model = build(bit_spec, "words")
+    _set_quantizers(model, step=1.5)
+    check_same(load(model), [batch(*lengths, seed=seed) for seed in range(6)])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_share_a_softmax(build: Build, load: Load, bit_spec: QuantSpec, threads: int) -> None:
+    model = build(bit_spec)
+    _set_quantizers(model)
+    models = load(model)
+    expected = check_same(models)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for answers in pool.map(lambda _: [models[0].logits(inputs) for inputs in BATCHES], range(8)):
+                assert all(map(torch.equal, answers, expected))
+    finally:
+        torch.set_num_threads(before)
 
 
 def _spec_of(spec: QuantSpec, change: str) -> QuantSpec:
@@ -189,15 +267,20 @@ def _spec_of(spec: QuantSpec, change: str) -> QuantSpec:
     probabilities = Site.ATTENTION_PROBABILITIES
     match change:
         case "softmax":
-            return evolve(spec, softmax=True)
+            return evolve(spec, softmax=True, attention={**spec.attention, probabilities: Bool(as_in_paper=True)})
         case "scaled":
             return evolve(spec, attention={**spec.attention, Site.ATTENTION_VALUE: Sign(scaled=True)})
-        case "step":
-            return evolve(spec, attention={**spec.attention, Site.ATTENTION_QUERY: Elastic()})
+        case "steps":
+            steps = dict.fromkeys((Site.ATTENTION_QUERY, Site.ATTENTION_KEY), Elastic())
+            return evolve(spec, attention={**spec.attention, **steps})
+        case "border":
+            return evolve(spec, attention={**spec.attention, probabilities: Elastic(signed=False)})
         case "attention":
             return evolve(spec, attention={probabilities: Bool()})
         case "third level":
             return evolve(spec, inputs={**spec.inputs, Site.FFN_UP: Sign(as_published=True)})
+        case "zero and one":
+            return evolve(spec, inputs={**spec.inputs, Site.FFN_UP: Elastic(signed=False)})
         case "weights":
             return evolve(spec, weights={**spec.weights, Site.VALUE: Bibert(as_published=True)})
         case "bits":
@@ -206,36 +289,34 @@ def _spec_of(spec: QuantSpec, change: str) -> QuantSpec:
             weights, inputs = dict(spec.weights), dict(spec.inputs)
             del weights[Site.FFN_UP], inputs[Site.FFN_UP]
             return evolve(spec, weights=weights, inputs=inputs)
-        case _:
-            return evolve(spec, inputs={**spec.inputs, Site(change): React()})
+    raise AssertionError(change)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("softmax", "attention has a softmax"),
+        ("softmax", "selects keys of probability 0"),
         ("scaled", "attention.attention_value is not quantized by a comparison"),
-        ("step", "attention.attention_query has a step"),
+        ("steps", "queries and keys have steps, and attention has no softmax"),
+        ("border", "attention.attention_probabilities has a border or a step"),
         ("attention", "attention.attention_query is not quantized"),
-        ("third level", "an input of a linear map is not quantized by a comparison to -1 and +1"),
+        ("third level", "an input of a linear map is not quantized by a comparison to -1 and 1 or 0 and 1"),
+        ("zero and one", "an input of a linear map has the low level for zero"),
         ("weights", "weights of a linear map are not -1 and +1"),
         ("bits", "an input of a linear map is not quantized"),
         ("full precision", "a linear map is not quantized"),
-        (Site.FFN_DOWN.value, "a shift is added to contexts"),
-        (Site.KEY.value, "query, key and value have different shifts"),
     ],
 )
 def test_other_models_are_computed_by_modules(
     build: Build, load: Load, bibert_spec: QuantSpec, change: str, reason: str
 ) -> None:
     model = build(_spec_of(bibert_spec, change))
-    _set_inputs(model)
-    for path, module in model.named_modules():
-        if change == "step" and path.endswith("attention_query"):
-            with torch.no_grad():
-                module.get_parameter("scale").fill_(0.5)
-                module.get_buffer("initialised").fill_(True)
-    generated, modules = load(model)
+    _set_quantizers(model)
+    check_modules(load(model), reason)
+
+
+def check_modules(models: tuple[PackedModel, PackedModel], reason: str) -> None:
+    generated, modules = models
     choice = generated.choices[0]["bert.encoder"]
     assert choice.product == "modules"
     assert reason in choice.reason
@@ -243,10 +324,30 @@ def test_other_models_are_computed_by_modules(
         assert torch.equal(generated.logits(inputs), modules.logits(inputs))
 
 
+def test_scores_as_large_as_those_of_masked_keys_are_computed_by_modules(
+    build: Build, load: Load, bit_spec: QuantSpec
+) -> None:
+    model = build(bit_spec)
+    _set_quantizers(model, step=60.0)
+    check_modules(load(model), "scores are as large as those of masked keys")
+
+
 def test_taps_and_masked_first_tokens_are_computed_by_the_modules(
     build: Build, load: Load, bibert_spec: QuantSpec
 ) -> None:
-    generated, modules = load(build(bibert_spec))
+    check_taps_and_masks(load(build(bibert_spec)))
+
+
+def test_taps_and_holes_with_a_softmax_are_computed_by_the_modules(
+    build: Build, load: Load, bit_spec: QuantSpec
+) -> None:
+    model = build(bit_spec)
+    _set_quantizers(model)
+    check_taps_and_masks(load(model))
+
+
+def check_taps_and_masks(models: tuple[PackedModel, PackedModel]) -> None:
+    generated, modules = models
     inputs = batch(4, 9)
     taps = frozenset({Tap.HIDDEN})
     outputs, expected = (model.members[0](inputs, taps) for model in (generated, modules))

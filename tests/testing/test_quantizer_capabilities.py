@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bebertlab.api import (
     SIGNS,
+    ZERO_ONE,
     Alphabet,
     Codes,
     Quantizer,
@@ -202,6 +203,46 @@ class Compared(Quantizer):
         return Threshold(step=torch.tensor(2.0), shift=self.shift)
 
 
+class Rounded(Quantizer):
+    """Levels 0 and 1 by rounding, a step of 0.3 apart."""
+
+    alphabet = ZERO_ONE
+    step = torch.tensor(0.3)
+    shift = torch.tensor([0.25, -0.5, 0.0, 0.125])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return straight_through(self.encode(x).decode(), x)
+
+    def encode(self, x: Tensor) -> Codes:
+        levels = ((x.detach() + self.shift) / self.step).clamp(0, 1).round()
+        return Codes(levels=levels.to(torch.int8), step=self.step, alphabet=self.alphabet)
+
+    def binary_threshold(self) -> Threshold:
+        return Threshold(step=self.step, shift=self.shift, border=self.step / 2, inclusive=False)
+
+
+class HalfIsHigh(Rounded):
+    shift = torch.zeros(4)
+
+    def binary_threshold(self) -> Threshold:
+        return Threshold(step=self.step, border=self.step / 2)
+
+
+class BorderOfSteps(Rounded):
+    def binary_threshold(self) -> Threshold:
+        return Threshold(step=self.step, shift=self.shift, border=torch.tensor(0.5), inclusive=False)
+
+
+class BorderOfRows(Rounded):
+    def binary_threshold(self) -> Threshold:
+        return Threshold(step=self.step, shift=self.shift, border=torch.full((4,), 0.15))
+
+
+class BorderInDouble(Rounded):
+    def binary_threshold(self) -> Threshold:
+        return Threshold(step=self.step, shift=self.shift, border=torch.tensor(0.15, dtype=torch.float64))
+
+
 class AnotherStep(Compared):
     def binary_threshold(self) -> Threshold:
         return Threshold(step=torch.tensor(1.0), shift=self.shift)
@@ -238,7 +279,7 @@ class NoThreshold(ThresholdOfMany):
         return None
 
 
-@pytest.mark.parametrize("valid", [Compared, NoThreshold])
+@pytest.mark.parametrize("valid", [Compared, Rounded, NoThreshold])
 def test_a_threshold_that_decides_the_levels_passes(valid: type[Quantizer]) -> None:
     check_capabilities(valid(), X)
 
@@ -252,6 +293,10 @@ def test_a_threshold_that_decides_the_levels_passes(valid: type[Quantizer]) -> N
         (BorderExcluded, "does not give the levels of binary_threshold"),
         (DividesTheSmallest, "does not give the levels of binary_threshold"),
         (ThresholdOfMany, "has other levels"),
+        (HalfIsHigh, "does not give the levels of binary_threshold"),
+        (BorderOfSteps, "does not give the levels of binary_threshold"),
+        (BorderOfRows, r"border of binary_threshold\(\) is torch.float32 of shape \(4,\), not torch.float32 of shape"),
+        (BorderInDouble, r"border of binary_threshold\(\) is torch.float64 of shape \(\), not torch.float32"),
     ],
 )
 def test_a_threshold_that_decides_otherwise_is_an_error(broken: type[Quantizer], message: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bebertlab_bit import Elastic
 from bebertlab_bit.quantizers import SMALLEST, ElasticQuantizer
@@ -32,7 +35,33 @@ def test_two_signs_are_decided_by_a_threshold() -> None:
     assert least.step == torch.tensor(SMALLEST)
 
 
-@pytest.mark.parametrize("options", [{"bits": 2}, {"signed": False}, {"as_published": True}])
+@given(
+    scale=st.floats(0, 1e30, width=32),
+    steps=st.integers(-3, 3),
+    shift=st.floats(-4, 4, width=32) | st.just(0.0),
+)
+def test_zero_and_one_are_decided_by_half_a_step(scale: float, steps: int, shift: float) -> None:
+    quantizer = elastic(scale, shift=[shift] * 3, signed=False).eval()
+    threshold = quantizer.binary_threshold()
+    assert threshold is not None
+    assert threshold.border is not None
+    assert threshold.shift is not None
+    assert not threshold.inclusive
+    x, way = threshold.border - threshold.shift, torch.tensor(math.copysign(math.inf, steps))
+    for _ in range(abs(steps)):
+        x = x.nextafter(way)
+    assert torch.equal(quantizer.encode(x).levels == 1, x + threshold.shift > threshold.border)
+
+
+def test_half_a_step_is_zero_for_every_significand() -> None:
+    significands = torch.cat([1 + torch.arange(4096) * 2.0**-23, 2 - torch.arange(1, 4097) * 2.0**-23])
+    for step in (significands * 2.0**power for power in (-16, 0, 20)):
+        border, high = step / 2, (step / 2).nextafter(torch.tensor(torch.inf))
+        assert not ((border / step).clamp(0, 1).round() == 1).any()
+        assert ((high / step).clamp(0, 1).round() == 1).all()
+
+
+@pytest.mark.parametrize("options", [{"bits": 2}, {"bits": 2, "signed": False}, {"as_published": True}])
 def test_other_levels_have_no_threshold(options: dict[str, Any]) -> None:
     assert elastic(1.0, **options).binary_threshold() is None
 
