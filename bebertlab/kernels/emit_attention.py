@@ -7,6 +7,8 @@ bits are equal in queries and keys, and 0 in the result.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bebertlab.kernels.emit import ROWS, WORD, Emitter, Value, Variable
 from bebertlab.kernels.emit_tile import INPUT_WORD_BYTES, WEIGHT_WORD_BYTES, add_counts, row_groups
 
@@ -52,7 +54,12 @@ def _attend(e: Emitter, p: dict[str, Value], head: Value, block: Value, *, thres
         key_word = first + offset
         at = key_word * INPUT_WORD_BYTES
         keys = p["keys"] + key_word * 2 * width * INPUT_WORD_BYTES + head_offset
-        word = _select(e, query, keys, width, p["head_words"], p["limit"]) & e.load(e.words, visible + at)
+
+        def tile(group: Value, keys: Value = keys) -> Value:
+            return keys + (group >> 1) * width * INPUT_WORD_BYTES + (group & 1) * (4 * ROWS)
+
+        start = e.number(e.words, 0) - e.splat(p["limit"].cast("trunc", e.i32))
+        word = select_keys(e, query, tile, p["head_words"], start) & e.load(e.words, visible + at)
         e.store(word, p["scratch"] + at)
         selected.value = selected.value + word.popcount()
     sum_values(e, p, head, block, (first, end), selected.value, thresholds=thresholds)
@@ -64,16 +71,23 @@ def visible_words(e: Emitter, p: dict[str, Value], block: Value) -> tuple[Value,
     return first, end
 
 
-def _select(e: Emitter, query: Value, keys: Value, width: Value, head_words: Value, limit: Value) -> Value:
-    """Bits over 32 keys: whether a query selects them."""
+def select_keys(
+    e: Emitter,
+    query: Value,
+    tile_of: Callable[[Value], Value],
+    head_words: Value,
+    start: Value,
+    query_word_bytes: int | Value = INPUT_WORD_BYTES,
+    key_word_bytes: int | Value = INPUT_WORD_BYTES,
+) -> Value:
+    """Bits over 32 keys: whether a query selects them, whose counts begin at `start`, minus the limit."""
     word = e.variable(e.number(e.words, 0))
-    start = e.number(e.words, 0) - e.splat(limit.cast("trunc", e.i32))
     with e.countdown(WORD // ROWS) as group:  # the last key first: it ends in the highest bit
-        tile = keys + (group >> 1) * width * INPUT_WORD_BYTES + (group & 1) * (4 * ROWS)
         counts: list[Variable] = []
         for rows in row_groups(e):
             part = e.variables(start, len(rows))
-            add_counts(e, "xor", query, tile, head_words, part, rows, weight_word_bytes=INPUT_WORD_BYTES, unrolled=1)
+            strides = {"input_word_bytes": query_word_bytes, "weight_word_bytes": key_word_bytes}
+            add_counts(e, "xor", query, tile_of(group), head_words, part, rows, unrolled=1, **strides)
             counts += part
         for count in reversed(counts):
             word.value = word.value.push_sign_of(count.value)

@@ -1,8 +1,9 @@
 """A whole encoder of signs: attention with softmax or without, residuals and LayerNorms.
 
-`encode` computes all layers in one call. Where attention has a softmax, which the caller computes, each layer is two
-calls: `score` and `update`. Sizes and addresses come in four records of 64-bit integers, whose fields are listed here:
-of the model, of each layer, of one call, and of the queries of a layer, which are all tokens of the call or some.
+`encode` computes all layers in one call. Where attention has a softmax, each layer is two calls: `score` and `update`,
+between which the caller computes the softmax, or `limit` and `finish` where counts decide which keys are selected.
+Sizes and addresses come in four records of 64-bit integers, whose fields are listed here: of the model, of each layer,
+of one call, and of the queries of a layer, which are all tokens of the call or some.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from bebertlab.kernels.emit import ROWS, WORD, Emitter, Value
 from bebertlab.kernels.emit_attention import ATTENTION_PARAMETERS, emit_attention
 from bebertlab.kernels.emit_bits import emit_bits
 from bebertlab.kernels.emit_residual import emit_residual
-from bebertlab.kernels.emit_softmax import PROBABILITY_PARAMETERS, SCORE_PARAMETERS, emit_softmax
+from bebertlab.kernels.emit_softmax import (
+    LIMIT_PARAMETERS,
+    LIMITED_PARAMETERS,
+    PROBABILITY_PARAMETERS,
+    SCORE_PARAMETERS,
+    emit_softmax,
+)
 
 MODEL_FIELDS = (
     "layers",
@@ -40,6 +47,8 @@ LAYER_FIELDS = (
     "score_step",  # bits of float32 numbers
     "score_factor",
     "border",
+    "sum_limits",  # 0: sums do not decide which keys are selected
+    "exponent",
 )
 
 CALL_FIELDS = (
@@ -61,6 +70,8 @@ CALL_FIELDS = (
     "intermediate",
     "scores",
     "probabilities",
+    "limits",
+    "doubts",
 )
 
 QUERY_FIELDS = (
@@ -79,7 +90,7 @@ _Records = dict[str, Value]
 
 
 def emit_encoder(e: Emitter) -> None:
-    """`encode`; `load`, `score`, `update`, `select` and `store`; and the functions that they call."""
+    """`encode`; `load`, `select`, `store` and the halves of a layer; and the functions that they call."""
     emit_bits(e)
     emit_attention(e)
     emit_softmax(e)
@@ -89,6 +100,8 @@ def emit_encoder(e: Emitter) -> None:
     _score(e)
     _feed(e)
     _update(e)
+    _limit(e)
+    _finish(e)
     _select(e)
     _store(e)
     _encode(e)
@@ -188,6 +201,23 @@ def _update(e: Emitter) -> None:
         r = _read(e, *records)
         attention = r | {"out": r["contexts"], "out_words": r["context_words"]}
         e.call("attend_probable", *(attention[name] for name in PROBABILITY_PARAMETERS))
+        e.call("feed", *records)
+
+
+def _limit(e: Emitter) -> None:
+    """The first half of a layer whose keys are selected by counts: the limits of these, and doubts."""
+    with e.function("limit", "model", "layer", "call", "queries") as records:
+        e.call("project", *records)
+        r = _read(e, *records)
+        e.call("limit_keys", *(r[name] for name in LIMIT_PARAMETERS))
+
+
+def _finish(e: Emitter) -> None:
+    """The second half: states and bits of the queries after the layer, from limits."""
+    with e.function("finish", "model", "layer", "call", "queries") as records:
+        r = _read(e, *records)
+        attention = r | {"out": r["contexts"], "out_words": r["context_words"]}
+        e.call("attend_limited", *(attention[name] for name in LIMITED_PARAMETERS))
         e.call("feed", *records)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from attrs import field, frozen
@@ -16,12 +18,11 @@ from bebertlab.kernels.emit import ROWS, TOKENS, WORD
 from bebertlab.kernels.emit_encoder import CALL_FIELDS, LAYER_FIELDS, MODEL_FIELDS, QUERY_FIELDS
 from bebertlab.kernels.encoder_layers import LayerPacker, SignLayer
 from bebertlab.kernels.layout import aligned_zeros, block_count, padded_words, round_up
+from bebertlab.kernels.selection import LONGEST_ROW, Doubts, Softmax, SoftmaxSelection
 from bebertlab.kernels.sentences import Queries, chunks, sentence_queries
 
 FloatArray = NDArray[np.float32]
-
-#: writes the softmax of each row of its first argument into the second; may be called from several threads at once
-Softmax = Callable[[FloatArray, FloatArray], None]
+_Number = TypeVar("_Number", bound=np.generic)
 
 #: sentences are computed together up to so many tokens: their weights are read once, their states stay in the cache
 _CHUNK_TOKENS = 256
@@ -40,6 +41,8 @@ class SignEncoder:
     kernels: Kernels
     hidden: int  #: features of a hidden state
     softmax: Softmax | None
+    selections: tuple[SoftmaxSelection, ...]  #: of the layers, with softmax
+    decided: bool  #: sums decide nearly all selections
     record: NDArray[np.int64]  #: sizes and addresses, `MODEL_FIELDS`
     arrays: tuple[NDArray[np.generic], ...]  #: what the addresses point to
     _buffers: deque[_Buffers] = field(factory=deque, init=False)  #: that no call uses at the moment
@@ -95,8 +98,15 @@ class SignEncoder:
         }
         record = np.array([values[name] for name in MODEL_FIELDS], np.int64)
         kernels = load_kernels("encoder") if kernels is None else kernels
-        arrays = (records, *packer.arrays)
-        return cls(kernels=kernels, hidden=hidden, softmax=softmax, record=record, arrays=arrays)
+        return cls(
+            kernels=kernels,
+            hidden=hidden,
+            softmax=softmax,
+            selections=tuple(layer.softmax for layer in layers if layer.softmax is not None),
+            decided=bool(records[:, LAYER_FIELDS.index("sum_limits")].all()),
+            record=record,
+            arrays=(records, *packer.arrays),
+        )
 
     def __deepcopy__(self, memo: dict[int, object]) -> SignEncoder:
         """The encoder itself: it does not change, and its record has the addresses of its arrays."""
@@ -142,7 +152,8 @@ class SignEncoder:
         self, hidden: FloatArray, lengths: Sequence[int], out: FloatArray, row_length: int, first_token: bool
     ) -> None:
         tokens = len(hidden)
-        buffers = self._take_buffers(tokens, 0 if self.softmax is None else row_length)
+        decided = self.decided and row_length <= LONGEST_ROW
+        buffers = self._take_buffers(tokens, 0 if self.softmax is None or decided else row_length)
         try:
             every, first = sentence_queries(tuple(lengths))
             buffers.arrays["source"][:tokens, : self.hidden] = hidden
@@ -155,39 +166,15 @@ class SignEncoder:
             call = np.array([values[name] for name in CALL_FIELDS], np.int64)
             all_tokens = _query_record(every, buffers, "token")
             last = _query_record(first, buffers, "query") if first_token else all_tokens
+            records = [record.ctypes.data for record in (self.record, call, all_tokens, last)]
             if self.softmax is None:
-                records = (record.ctypes.data for record in (self.record, call, all_tokens, last))
                 self.kernels.call("encode", *records)
             else:
-                self._run_layers(self.softmax, call, all_tokens, last, buffers, row_length)
+                run = _SoftmaxRun(self, self.softmax, buffers, row_length, decided)
+                run.layers(records, every, first if first_token else every)
             out[:] = buffers.arrays["result"][: len(out), : self.hidden]
         finally:
             self._buffers.append(buffers)
-
-    def _run_layers(
-        self,
-        softmax: Softmax,
-        call: NDArray[np.int64],
-        all_tokens: NDArray[np.int64],
-        last: NDArray[np.int64],
-        buffers: _Buffers,
-        row_length: int,
-    ) -> None:
-        """As `encode` does, with a softmax within each layer."""
-        model = dict(zip(MODEL_FIELDS, self.record.tolist(), strict=True))
-        addresses = self.record.ctypes.data, call.ctypes.data
-        self.kernels.call("load", *addresses)
-        for index in range(model["layers"]):
-            queries = last if index == model["layers"] - 1 else all_tokens
-            if queries is last:
-                self.kernels.call("select", *addresses, last.ctypes.data)
-            layer = model["layer_records"] + index * 8 * len(LAYER_FIELDS)
-            records = self.record.ctypes.data, layer, call.ctypes.data, queries.ctypes.data
-            self.kernels.call("score", *records)
-            rows = model["heads"] * int(queries[QUERY_FIELDS.index("rows")])
-            softmax(*buffers.rows(rows, row_length))
-            self.kernels.call("update", *records)
-        self.kernels.call("store", *addresses, last.ctypes.data)
 
     def _take_buffers(self, tokens: int, row_length: int) -> _Buffers:
         sizes = dict(zip(MODEL_FIELDS, self.record.tolist(), strict=True))
@@ -200,6 +187,54 @@ class SignEncoder:
         if buffers.blocks < blocks or buffers.scores < scores:
             return _Buffers.of(sizes, max(blocks, buffers.blocks), max(scores, buffers.scores))
         return buffers
+
+
+@frozen(eq=False)
+class _SoftmaxRun:
+    """A call of an encoder with a softmax within each layer."""
+
+    encoder: SignEncoder
+    softmax: Softmax
+    buffers: _Buffers
+    row_length: int
+    decided: bool
+
+    def layers(self, records: Sequence[int], every: Queries, last: Queries) -> None:
+        """As `encode` does; records are those of the model, the call, all tokens and the queries of the last layer."""
+        model, call, all_tokens, selected = records
+        kernels, selections = self.encoder.kernels, self.encoder.selections
+        first_layer = int(self.encoder.record[MODEL_FIELDS.index("layer_records")])
+        kernels.call("load", model, call)
+        for index, selection in enumerate(selections):
+            is_last = index == len(selections) - 1
+            record, queries = (selected, last) if is_last else (all_tokens, every)
+            if is_last:
+                kernels.call("select", model, call, selected)
+            layer = model, first_layer + index * 8 * len(LAYER_FIELDS), call, record
+            if self.decided:
+                kernels.call("limit", *layer)
+                self._settle(queries, every.blocks, selection)
+                kernels.call("finish", *layer)
+            else:
+                kernels.call("score", *layer)
+                self.softmax(*self.buffers.rows(self._size("heads") * len(queries.numbers), self.row_length))
+                kernels.call("update", *layer)
+        kernels.call("store", model, call, selected)
+
+    def _settle(self, queries: Queries, blocks: int, selection: SoftmaxSelection) -> None:
+        heads, head_words, head_size = map(self._size, ("heads", "head_words", "head_size"))
+        lanes = self.buffers.view("doubts", (heads, queries.blocks), np.uint32)
+        if lanes.any():
+            doubts = Doubts(
+                queries=self.buffers.view("queries", (heads, head_words, queries.blocks * TOKENS), np.uint32),
+                keys=self.buffers.view("keys", (heads, head_words, blocks * TOKENS), np.uint32),
+                lanes=lanes,
+            )
+            limits = self.buffers.view("limits", (heads, queries.blocks, TOKENS), np.int32)
+            doubts.settle(limits, queries.spans, selection, self.softmax, (head_size, self.row_length))
+
+    def _size(self, name: str) -> int:
+        return int(self.encoder.record[MODEL_FIELDS.index(name)])
 
 
 def _query_record(queries: Queries, buffers: _Buffers, name: str) -> NDArray[np.int64]:
@@ -248,12 +283,18 @@ class _Buffers:
             "intermediate": (blocks, sizes["ffn_words"], TOKENS),
             "scores": rows,
             "probabilities": rows,
+            "limits": (sizes["heads"], blocks, TOKENS),
+            "doubts": (sizes["heads"], blocks),
         }
         # all words have 32 bits; zeros, so that spare words of contexts, which no head writes, are neutral
         arrays = {name: aligned_zeros(shape, np.float32) for name, shape in shapes.items()}
         addresses = {name: int(array.ctypes.data) for name, array in arrays.items()}
         addresses |= {name: addresses[name] + 4 * margin for name in ("scores", "probabilities")}
         return cls(blocks=blocks, scores=scores, margin=margin, arrays=arrays, addresses=addresses)
+
+    def view(self, name: str, shape: tuple[int, ...], dtype: type[_Number]) -> NDArray[_Number]:
+        """The beginning of an array as numbers of another type."""
+        return self.arrays[name].reshape(-1)[: math.prod(shape)].view(dtype).reshape(shape)
 
     def rows(self, count: int, length: int) -> tuple[FloatArray, FloatArray]:
         """The first rows of scores and of probabilities, (count, length)."""

@@ -12,6 +12,7 @@ from bebertlab.kernels.emit import WORD
 from bebertlab.kernels.emit_attention import SUM_OFFSET
 from bebertlab.kernels.emit_encoder import LAYER_FIELDS
 from bebertlab.kernels.layout import WeightTiles, aligned_empty, padded_words, round_up
+from bebertlab.kernels.selection import SoftmaxSelection
 from bebertlab.kernels.thresholds import SIGN_RULE, BitRule, FloatArray, count_thresholds, has_two_sides, sum_thresholds
 
 _NORM = np.dtype([("gamma", "f8"), ("beta", "f8"), ("shift", "f4"), ("unused", "f4")])
@@ -62,15 +63,6 @@ class NormParameters:
 
 
 @frozen(eq=False, kw_only=True)
-class SoftmaxSelection:
-    """Attention with a softmax of `sum * step * factor`, the exact sum of products of the signs of query and key."""
-
-    step: np.float32  #: the step of queries times that of keys
-    factor: np.float32
-    border: np.float32  #: a key is selected where its probability is at least this
-
-
-@frozen(eq=False, kw_only=True)
 class SignLayer:
     """A layer of a BERT encoder; the inputs of query, key, value and up are signs, x + shift >= 0."""
 
@@ -101,7 +93,7 @@ class LayerPacker:
     def __init__(self, hidden: int, context: int, ffn: int, heads: int, head_size: int) -> None:
         self.arrays: list[NDArray[np.generic]] = []
         self.padded_hidden, self._padded_ffn = padded_words(hidden) * WORD, padded_words(ffn) * WORD
-        self._inputs, self._ffn = hidden, ffn
+        self._inputs, self._ffn, self._head_size = hidden, ffn, head_size
         #: the position of each feature of the context, whose heads take whole words
         spread = np.arange(heads)[:, None] * round_up(head_size, WORD) + np.arange(head_size)
         self._context = spread.reshape(-1)
@@ -143,7 +135,8 @@ class LayerPacker:
 
     def _attention(self, layer: SignLayer) -> dict[str, int]:
         own = self.shifts(layer.query_shift)
-        fields = {"score_step": 0, "score_factor": 0, "border": 0, "context_thresholds": 0}
+        names = ("score_step", "score_factor", "border", "context_thresholds", "sum_limits", "exponent")
+        fields = dict.fromkeys(names, 0)
         for part, shift in (("key", layer.key_shift), ("value", layer.value_shift)):
             other = self.shifts(shift)
             fields[f"{part}_shifts"] = 0 if np.array_equal(own, other) else self.keep(other)
@@ -152,7 +145,9 @@ class LayerPacker:
             rule = SIGN_RULE if rule is None else rule
             above = np.nextafter(layer.softmax.border, np.float32(-np.inf))  # the code compares by "greater than"
             fields["score_step"], fields["score_factor"] = _bits(layer.softmax.step), _bits(layer.softmax.factor)
-            fields["border"] = _bits(above)
+            fields["border"], fields["exponent"] = _bits(above), _bits(layer.softmax.exponent)
+            limits = layer.softmax.sum_limits(self._head_size)
+            fields["sum_limits"] = 0 if limits is None else self.keep(limits)
         if rule is not None:
             thresholds = np.zeros(self._padded_context, np.int32)
             thresholds[self._context] = sum_thresholds(layer.context_scale, len(self._context), rule)

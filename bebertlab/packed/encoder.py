@@ -18,7 +18,8 @@ from bebertlab.interfaces.capabilities import SupportsThreshold, Threshold
 from bebertlab.interfaces.quantizer import SIGNS, ZERO_ONE, Alphabet
 from bebertlab.kernels.compiler import Kernels
 from bebertlab.kernels.encoder import SignEncoder
-from bebertlab.kernels.encoder_layers import NormParameters, SignLayer, SignLinear, SoftmaxSelection
+from bebertlab.kernels.encoder_layers import NormParameters, SignLayer, SignLinear
+from bebertlab.kernels.selection import SoftmaxSelection
 from bebertlab.kernels.thresholds import BitRule
 from bebertlab.model.attention import SelfAttention, TapRecorder
 from bebertlab.model.bert import Encoder, FeedForwardUp, Layer, gelu_with_sign

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bebertlab.kernels.compiler import Kernels
 from bebertlab.kernels.encoder import SignEncoder
-from bebertlab.kernels.encoder_layers import NormParameters, SignLayer, SignLinear, SoftmaxSelection
+from bebertlab.kernels.encoder_layers import NormParameters, SignLayer, SignLinear
+from bebertlab.kernels.selection import SoftmaxSelection
 from bebertlab.kernels.thresholds import BitRule
 
 FloatArray = NDArray[np.float32]
