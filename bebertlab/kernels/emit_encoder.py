@@ -1,7 +1,8 @@
 """A whole encoder of signs: attention with softmax or without, residuals and LayerNorms.
 
-`encode` computes all layers in one call. Where attention has a softmax, each layer is two calls: `score` and `update`,
-between which the caller computes the softmax, or `limit` and `finish` where counts decide which keys are selected.
+`encode` computes all layers in one call. Where attention has a softmax and counts decide which keys are selected,
+`encode_limited` does, and stops in a layer where some do not; else each layer is two calls, `score` and `update`,
+between which the caller computes the softmax.
 Sizes and addresses come in four records of 64-bit integers, whose fields are listed here: of the model, of each layer,
 of one call, and of the queries of a layer, which are all tokens of the call or some.
 """
@@ -105,6 +106,7 @@ def emit_encoder(e: Emitter) -> None:
     _select(e)
     _store(e)
     _encode(e)
+    _encode_limited(e)
 
 
 def _encode(e: Emitter) -> None:
@@ -122,6 +124,37 @@ def _encode(e: Emitter) -> None:
             _attend(e, model, layer, call, queries)
             e.call("feed", model, layer, call, queries)
         e.call("store", model, call, last)
+
+
+def _encode_limited(e: Emitter) -> None:
+    """Layers from that of `progress` on, (layer, 1 where its limits are known), up to one with doubts, or the end."""
+    with e.function("encode_limited", "model", "call", "all", "last", "progress") as parameters:
+        model, call, all_tokens, last, progress = parameters
+        m = e.record(model, MODEL_FIELDS)
+        first, settled = (e.load(e.i64, progress + 8 * index) for index in range(2))
+        doubts = e.variable(e.number(e.i64, 0))
+        with e.loop(m["layers"] - first) as offset:
+            index = first + offset
+            is_last = (index + 1 - m["layers"]).equals(0)
+            queries = is_last.select(last, all_tokens)
+            records = model, m["layer_records"] + index * (8 * len(LAYER_FIELDS)), call, queries
+            with e.when((doubts.value | (offset.equals(0).cast("zext", e.i64) & settled)).equals(0)):
+                with e.when(is_last):
+                    e.call("select", model, call, last)
+                e.call("limit", *records)
+                doubts.value = _any_doubt(e, _read(e, *records))
+                e.store(index, progress)
+            with e.when(doubts.value.equals(0)):
+                e.call("finish", *records)
+        with e.when(doubts.value.equals(0)):
+            e.store(m["layers"], progress)
+
+
+def _any_doubt(e: Emitter, r: _Records) -> Value:
+    total = e.variable(e.number(e.i64, 0))
+    with e.loop(r["heads"] * r["query_blocks"]) as index:
+        total.value = total.value | e.load(e.i32, r["doubts"] + index * 4).cast("zext", e.i64)
+    return total.value
 
 
 def _attend(e: Emitter, *records: Value) -> None:

@@ -201,37 +201,48 @@ class _SoftmaxRun:
 
     def layers(self, records: Sequence[int], every: Queries, last: Queries) -> None:
         """As `encode` does; records are those of the model, the call, all tokens and the queries of the last layer."""
+        model, call, _, selected = records
+        self.encoder.kernels.call("load", model, call)
+        if self.decided:
+            self._limited_layers(records, every, last)
+        else:
+            self._scored_layers(records, every, last)
+        self.encoder.kernels.call("store", model, call, selected)
+
+    def _limited_layers(self, records: Sequence[int], every: Queries, last: Queries) -> None:
+        selections = self.encoder.selections
+        progress = np.array([0, 0], np.int64)  # the layer, and whether its limits are known
+        while True:
+            self.encoder.kernels.call("encode_limited", *records, progress.ctypes.data)
+            layer = int(progress[0])
+            if layer == len(selections):
+                return
+            self._settle(last if layer == len(selections) - 1 else every, every.blocks, selections[layer])
+            progress[1] = 1
+
+    def _scored_layers(self, records: Sequence[int], every: Queries, last: Queries) -> None:
         model, call, all_tokens, selected = records
-        kernels, selections = self.encoder.kernels, self.encoder.selections
-        first_layer = int(self.encoder.record[MODEL_FIELDS.index("layer_records")])
-        kernels.call("load", model, call)
-        for index, selection in enumerate(selections):
-            is_last = index == len(selections) - 1
+        kernels, layers = self.encoder.kernels, len(self.encoder.selections)
+        first_record = int(self.encoder.record[MODEL_FIELDS.index("layer_records")])
+        for index in range(layers):
+            is_last = index == layers - 1
             record, queries = (selected, last) if is_last else (all_tokens, every)
             if is_last:
                 kernels.call("select", model, call, selected)
-            layer = model, first_layer + index * 8 * len(LAYER_FIELDS), call, record
-            if self.decided:
-                kernels.call("limit", *layer)
-                self._settle(queries, every.blocks, selection)
-                kernels.call("finish", *layer)
-            else:
-                kernels.call("score", *layer)
-                self.softmax(*self.buffers.rows(self._size("heads") * len(queries.numbers), self.row_length))
-                kernels.call("update", *layer)
-        kernels.call("store", model, call, selected)
+            layer = model, first_record + index * 8 * len(LAYER_FIELDS), call, record
+            kernels.call("score", *layer)
+            self.softmax(*self.buffers.rows(self._size("heads") * len(queries.numbers), self.row_length))
+            kernels.call("update", *layer)
 
     def _settle(self, queries: Queries, blocks: int, selection: SoftmaxSelection) -> None:
         heads, head_words, head_size = map(self._size, ("heads", "head_words", "head_size"))
-        lanes = self.buffers.view("doubts", (heads, queries.blocks), np.uint32)
-        if lanes.any():
-            doubts = Doubts(
-                queries=self.buffers.view("queries", (heads, head_words, queries.blocks * TOKENS), np.uint32),
-                keys=self.buffers.view("keys", (heads, head_words, blocks * TOKENS), np.uint32),
-                lanes=lanes,
-            )
-            limits = self.buffers.view("limits", (heads, queries.blocks, TOKENS), np.int32)
-            doubts.settle(limits, queries.spans, selection, self.softmax, (head_size, self.row_length))
+        doubts = Doubts(
+            queries=self.buffers.view("queries", (heads, head_words, queries.blocks * TOKENS), np.uint32),
+            keys=self.buffers.view("keys", (heads, head_words, blocks * TOKENS), np.uint32),
+            lanes=self.buffers.view("doubts", (heads, queries.blocks), np.uint32),
+        )
+        limits = self.buffers.view("limits", (heads, queries.blocks * TOKENS), np.int32)
+        doubts.settle(limits, queries.spans, selection, self.softmax, (head_size, self.row_length))
 
     def _size(self, name: str) -> int:
         return int(self.encoder.record[MODEL_FIELDS.index(name)])

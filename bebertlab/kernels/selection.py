@@ -23,12 +23,10 @@ FloatArray = NDArray[np.float32]
 Softmax = Callable[[FloatArray, FloatArray], None]
 
 #: rows of a softmax that are decided by sums
-LONGEST_ROW = 512
-#: relative error of the sums of a softmax that adds in at least four lanes, (512 / 4 + 4) 2^-24, of the code's own,
-#: (32 + 16) 2^-24, and of exponentials and quotients, a few 2^-24
-_TOLERANCE = 2.0**-16
-#: the same of exponentials, for each unit of the largest score: of the roundings of scores and of their differences
-_SCORE_TOLERANCE = 2.0**-19
+LONGEST_ROW = 256
+#: relative error of the sums of a softmax that adds in at least four lanes, (256 / 4 + 4) 2^-24, of the code's own,
+#: (32 + 8) 2^-24, and of exponentials and quotients, some 2^-20
+_TOLERANCE = 2.0**-17
 #: scores up to here have exponentials that float32 represents in full precision
 _LARGEST_SCORE = 40.0
 #: counts next to each other whose exponentials differ by less, in tolerances, are too often in between
@@ -58,11 +56,20 @@ class SoftmaxSelection:
 
         None where sums cannot decide: scores are large, or close to each other.
         """
-        slope = float(self.step) * float(self.factor)
-        tolerance = _TOLERANCE + head_size * slope * _SCORE_TOLERANCE
-        if head_size * slope > _LARGEST_SCORE or 2 * slope < _LEAST_GAP * tolerance:
+        counts = np.arange(head_size + 1)
+        scores = self.scores(counts, head_size)
+        gaps = -np.diff(scores.astype(np.float64))
+        if not scores[0] <= _LARGEST_SCORE or not gaps.min() > 0:
             return None
-        sums = np.exp(-2 * slope * np.arange(head_size + 1)) / float(self.border)
+        # the exponents of the code and the differences of scores in a softmax, all rounded, against those of the scores
+        exponents = (counts.astype(np.float32) * -self.exponent).astype(np.float64) * np.log(2)
+        differences = np.subtract.outer(scores, scores)
+        exact = np.subtract.outer(scores.astype(np.float64), scores.astype(np.float64))
+        rounding = np.abs(exponents - exact[:, 0]).max() + np.abs(differences - exact).max()
+        tolerance = _TOLERANCE + 2 * rounding
+        if gaps.min() < _LEAST_GAP * tolerance:
+            return None
+        sums = np.exp(exact[:, 0]) / float(self.border)
         with np.errstate(over="ignore"):  # a border of almost 0: all are selected
             limits: FloatArray = (sums[:, None] * (1 + tolerance * np.array([-1, 1]))).astype(np.float32)
             return limits
@@ -87,7 +94,7 @@ class Doubts:
         """Write minus the count from which on keys are not selected, for each query in doubt.
 
         Args:
-            limits: (heads, query blocks, TOKENS).
+            limits: (heads, query blocks * TOKENS).
             spans: of the sentences, as in `Queries`.
             selection: of the layer.
             softmax: computes probabilities.
@@ -96,16 +103,15 @@ class Doubts:
         head_size, row_length = sizes
         in_doubt = (self.lanes[:, :, None] >> np.arange(TOKENS, dtype=np.uint32)) & 1
         heads, numbers = np.nonzero(in_doubt.reshape(len(self.lanes), -1))
-        sentences = np.searchsorted(spans[:, 3], numbers, side="right")
-        rows = np.full((len(numbers), row_length), MASKED_SCORE, np.float32)
-        every_count = []
-        for row, head, number, (first, end, _, _) in zip(rows, heads, numbers, spans[sentences], strict=True):
-            differing = self.keys[head, :, first:end] ^ self.queries[head, :, number, None]
-            every_count.append(np.bitwise_count(differing).sum(0, dtype=np.int32))
-            row[: end - first] = selection.scores(every_count[-1], head_size)
+        first, end = spans[np.searchsorted(spans[:, 3], numbers, side="right"), :2].T
+        positions = first[:, None] + np.arange(row_length)
+        real = positions < end[:, None]
+        # (queries, row length, head words): both indices of arrays come first
+        keys = self.keys[heads[:, None], :, np.where(real, positions, 0)]
+        differing = keys ^ self.queries[heads, :, numbers][:, None]
+        counts = np.bitwise_count(differing).sum(2, dtype=np.int32)
+        rows = np.where(real, selection.scores(counts, head_size), np.float32(MASKED_SCORE))
         probabilities = np.empty_like(rows)
         softmax(rows, probabilities)
-        by_number = limits.reshape(len(limits), -1)
-        for head, number, counts, row in zip(heads, numbers, every_count, probabilities, strict=True):
-            selected = counts[row[: len(counts)] >= selection.border]
-            by_number[head, number] = -(selected.max(initial=-1) + 1)
+        selected = real & (probabilities >= selection.border)
+        limits[heads, numbers] = -(np.where(selected, counts, -1).max(1) + 1)
