@@ -5,15 +5,20 @@ import pytest
 from bebertlab.kernels.emit import Emitter
 from bebertlab.kernels.emit_attention import ATTENTION_PARAMETERS
 from bebertlab.kernels.emit_encoder import CALL_FIELDS, LAYER_FIELDS, MODEL_FIELDS, QUERY_FIELDS, emit_encoder
-from bebertlab.kernels.emit_softmax import PROBABILITY_PARAMETERS, SCORE_PARAMETERS
+from bebertlab.kernels.emit_softmax import (
+    LIMIT_PARAMETERS,
+    LIMITED_PARAMETERS,
+    PROBABILITY_PARAMETERS,
+    SCORE_PARAMETERS,
+)
 
 
 def test_fields_have_one_meaning() -> None:
     fields = [*MODEL_FIELDS, *CALL_FIELDS, *LAYER_FIELDS, *QUERY_FIELDS]
     assert len(fields) == len({*fields})
-    for parameters in (ATTENTION_PARAMETERS, PROBABILITY_PARAMETERS):
+    for parameters in (ATTENTION_PARAMETERS, PROBABILITY_PARAMETERS, LIMITED_PARAMETERS):
         assert {*parameters} - {*fields} == {"out", "out_words"}  # named for what they are in the encoder
-    assert {*SCORE_PARAMETERS} <= {*fields}
+    assert {*SCORE_PARAMETERS, *LIMIT_PARAMETERS} <= {*fields}
 
 
 @pytest.mark.parametrize("native_popcount", [False, True])

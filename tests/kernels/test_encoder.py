@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,14 @@ class Sizes:
 
 
 def random_layers(
-    sizes: Sizes, seed: int, *, shifts: bool = False, softmax: bool = False, rule: BitRule | None = None
+    sizes: Sizes,
+    seed: int,
+    *,
+    shifts: bool = False,
+    softmax: bool = False,
+    step: float = 0.7,
+    border: float = 0.04,
+    rule: BitRule | None = None,
 ) -> list[SignLayer]:
     """Layers; with `shifts` all of them differ, and the inputs of the last linear map are 0 and 1."""
     rng = np.random.default_rng(seed)
@@ -58,7 +66,7 @@ def random_layers(
         return BitRule(shift=shift(features), border=np.float32(0.125 if shifts else 0))
 
     def selection() -> SoftmaxSelection:
-        return SoftmaxSelection(step=np.float32(0.7), factor=np.float32(0.3), border=np.float32(0.04))
+        return SoftmaxSelection(step=np.float32(step), factor=np.float32(0.3), border=np.float32(border))
 
     context = sizes.heads * sizes.head_size
     return [
@@ -180,7 +188,7 @@ def reference(
     *,
     select_zero: bool = False,
     padding: int = 0,
-    **options: bool,
+    **options: Any,  # noqa: ANN401 - of layers
 ) -> FloatArray:
     layers = random_layers(sizes, seed, **options)
     sentences = np.split(states, np.cumsum(lengths)[:-1])
@@ -191,7 +199,13 @@ def reference(
 
 
 def packed(
-    sizes: Sizes, seed: int, kernels: Kernels, *, select_zero: bool = False, softmax: bool = False, **options: bool
+    sizes: Sizes,
+    seed: int,
+    kernels: Kernels,
+    *,
+    select_zero: bool = False,
+    softmax: bool = False,
+    **options: Any,  # noqa: ANN401 - of layers
 ) -> SignEncoder:
     return SignEncoder.of(
         random_layers(sizes, seed, softmax=softmax, **options),
@@ -219,7 +233,7 @@ def starts(lengths: list[int]) -> NDArray[np.intp]:
     ),
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=5),
     seed=st.integers(0, 99),
-    attention=st.sampled_from(["positive", "not negative", "softmax"]),
+    attention=st.sampled_from(["positive", "not negative", "softmax", "close"]),
     shifts=st.booleans(),
     padding=st.integers(0, 40),
 )
@@ -227,7 +241,8 @@ def test_every_state_is_exact(
     encoders: Kernels, sizes: Sizes, lengths: list[int], seed: int, attention: str, shifts: bool, padding: int
 ) -> None:
     states = random_states(sum(lengths), sizes.hidden, seed)
-    options = {"select_zero": attention == "not negative", "softmax": attention == "softmax", "shifts": shifts}
+    options: dict[str, Any] = {"select_zero": attention == "not negative", "shifts": shifts}
+    options |= {"softmax": attention in ("softmax", "close"), "step": 1e-5 if attention == "close" else 0.7}
     expected = reference(states, lengths, sizes, seed, padding=padding, **options)
     encoder, row_length = packed(sizes, seed, encoders, **options), max(lengths) + padding
     np.testing.assert_array_equal(encoder(states, lengths, first_token=False, row_length=row_length), expected)
@@ -350,6 +365,40 @@ def test_lengths_must_fit(encoders: Kernels, lengths: list[int]) -> None:
 def test_states_must_have_the_features_of_the_model(encoders: Kernels) -> None:
     with pytest.raises(ValueError, match="lengths must be positive"):
         packed(Sizes(layers=1), 1, encoders)(random_states(4, 65), [4])
+
+
+@pytest.mark.parametrize("lengths", [[1, 1, 1], [20, 1, 7, 1], [1]])
+def test_probabilities_at_the_border_are_those_of_the_softmax(encoders: Kernels, lengths: list[int]) -> None:
+    """The only key of a sentence has a probability of exactly 1."""
+    sizes, rows = Sizes(layers=3), []
+
+    def counted(scores: FloatArray, probabilities: FloatArray) -> None:
+        rows.append(len(scores))
+        write_softmax(scores, probabilities)
+
+    layers = random_layers(sizes, 4, softmax=True, border=1.0)
+    encoder = SignEncoder.of(layers, sizes.heads, sizes.epsilon, softmax=counted, kernels=encoders)
+    states = random_states(sum(lengths), sizes.hidden)
+    expected = reference(states, lengths, sizes, 4, softmax=True, border=1.0)
+    np.testing.assert_array_equal(encoder(states, lengths, first_token=False), expected)
+    assert rows == [sizes.heads * lengths.count(1)] * sizes.layers  # and no others
+    np.testing.assert_array_equal(encoder(states, lengths), expected[starts(lengths)])
+
+
+@pytest.mark.parametrize(("length", "step", "every"), [(30, 0.7, False), (300, 0.7, True), (30, 1e-5, True)])
+def test_a_softmax_is_computed_where_sums_do_not_decide(
+    encoders: Kernels, length: int, step: float, every: bool
+) -> None:
+    sizes, rows = Sizes(layers=2), []
+
+    def counted(scores: FloatArray, probabilities: FloatArray) -> None:
+        rows.append(len(scores))
+        write_softmax(scores, probabilities)
+
+    layers = random_layers(sizes, 4, softmax=True, step=step)
+    encoder = SignEncoder.of(layers, sizes.heads, sizes.epsilon, softmax=counted, kernels=encoders)
+    encoder(random_states(length, sizes.hidden), [length], first_token=False)
+    assert rows == ([sizes.heads * length] * 2 if every else [])
 
 
 def test_rows_must_have_the_length_of_the_longest_sentence(encoders: Kernels) -> None:
