@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bebertlab.kernels.compiler import Kernels
 from bebertlab.kernels.encoder import SignEncoder
 from bebertlab.kernels.encoder_layers import NormParameters, SignLayer, SignLinear
-from bebertlab.kernels.selection import SoftmaxSelection
+from bebertlab.kernels.selection import Softmax, SoftmaxSelection
 from bebertlab.kernels.thresholds import BitRule
 
 FloatArray = NDArray[np.float32]
@@ -132,6 +132,16 @@ def write_softmax(scores: FloatArray, probabilities: FloatArray) -> None:
     probabilities /= np.add.reduceat(probabilities, [0, scores.shape[1] // 2], 1).sum(1, keepdims=True)
 
 
+def counting(rows: list[int]) -> Softmax:
+    """A softmax that notes how many rows it is asked for."""
+
+    def write(scores: FloatArray, probabilities: FloatArray) -> None:
+        rows.append(len(scores))
+        write_softmax(scores, probabilities)
+
+    return write
+
+
 def select(
     scores: NDArray[np.int64], softmax: SoftmaxSelection | None, row_length: int, *, select_zero: bool
 ) -> NDArray[np.bool_]:
@@ -198,23 +208,11 @@ def reference(
     )
 
 
-def packed(
-    sizes: Sizes,
-    seed: int,
-    kernels: Kernels,
-    *,
-    select_zero: bool = False,
-    softmax: bool = False,
-    **options: Any,  # noqa: ANN401 - of layers
-) -> SignEncoder:
-    return SignEncoder.of(
-        random_layers(sizes, seed, softmax=softmax, **options),
-        sizes.heads,
-        sizes.epsilon,
-        select_zero=select_zero,
-        softmax=write_softmax if softmax else None,
-        kernels=kernels,
-    )
+def packed(sizes: Sizes, seed: int, kernels: Kernels, **options: Any) -> SignEncoder:  # noqa: ANN401 - of layers
+    select_zero = options.pop("select_zero", False)
+    softmax = write_softmax if options.get("softmax") else None
+    layers = random_layers(sizes, seed, **options)
+    return SignEncoder.of(layers, sizes.heads, sizes.epsilon, select_zero=select_zero, softmax=softmax, kernels=kernels)
 
 
 def starts(lengths: list[int]) -> NDArray[np.intp]:
@@ -355,29 +353,18 @@ def test_threads_share_the_sentences_of_a_call(
     np.testing.assert_array_equal(results, expected)
 
 
-@pytest.mark.parametrize("lengths", [[3, 2], [4, 0], [5, -1], []])
-def test_lengths_must_fit(encoders: Kernels, lengths: list[int]) -> None:
-    sizes = Sizes(layers=1)
+@pytest.mark.parametrize(("lengths", "features"), [([3, 2], 64), ([4, 0], 64), ([5, -1], 64), ([], 64), ([4], 65)])
+def test_lengths_and_features_must_fit(encoders: Kernels, lengths: list[int], features: int) -> None:
     with pytest.raises(ValueError, match="lengths must be positive"):
-        packed(sizes, 1, encoders)(random_states(4, sizes.hidden), lengths)
-
-
-def test_states_must_have_the_features_of_the_model(encoders: Kernels) -> None:
-    with pytest.raises(ValueError, match="lengths must be positive"):
-        packed(Sizes(layers=1), 1, encoders)(random_states(4, 65), [4])
+        packed(Sizes(layers=1), 1, encoders)(random_states(4, features), lengths)
 
 
 @pytest.mark.parametrize("lengths", [[1, 1, 1], [20, 1, 7, 1], [1]])
 def test_probabilities_at_the_border_are_those_of_the_softmax(encoders: Kernels, lengths: list[int]) -> None:
     """The only key of a sentence has a probability of exactly 1."""
-    sizes, rows = Sizes(layers=3), []
-
-    def counted(scores: FloatArray, probabilities: FloatArray) -> None:
-        rows.append(len(scores))
-        write_softmax(scores, probabilities)
-
+    sizes, rows = Sizes(layers=3), list[int]()
     layers = random_layers(sizes, 4, softmax=True, border=1.0)
-    encoder = SignEncoder.of(layers, sizes.heads, sizes.epsilon, softmax=counted, kernels=encoders)
+    encoder = SignEncoder.of(layers, sizes.heads, sizes.epsilon, softmax=counting(rows), kernels=encoders)
     states = random_states(sum(lengths), sizes.hidden)
     expected = reference(states, lengths, sizes, 4, softmax=True, border=1.0)
     np.testing.assert_array_equal(encoder(states, lengths, first_token=False), expected)
@@ -389,14 +376,9 @@ def test_probabilities_at_the_border_are_those_of_the_softmax(encoders: Kernels,
 def test_a_softmax_is_computed_where_sums_do_not_decide(
     encoders: Kernels, length: int, step: float, every: bool
 ) -> None:
-    sizes, rows = Sizes(layers=2), []
-
-    def counted(scores: FloatArray, probabilities: FloatArray) -> None:
-        rows.append(len(scores))
-        write_softmax(scores, probabilities)
-
+    sizes, rows = Sizes(layers=2), list[int]()
     layers = random_layers(sizes, 4, softmax=True, step=step)
-    encoder = SignEncoder.of(layers, sizes.heads, sizes.epsilon, softmax=counted, kernels=encoders)
+    encoder = SignEncoder.of(layers, sizes.heads, sizes.epsilon, softmax=counting(rows), kernels=encoders)
     encoder(random_states(length, sizes.hidden), [length], first_token=False)
     assert rows == ([sizes.heads * length] * 2 if every else [])
 
@@ -412,10 +394,3 @@ def test_a_softmax_is_given_where_layers_have_one(encoders: Kernels, softmax: bo
     layers = random_layers(Sizes(), 1, softmax=softmax)
     with pytest.raises(ValueError, match="softmax must be given where layers have one"):
         SignEncoder.of(layers, 2, 1e-12, softmax=None if softmax else write_softmax, kernels=encoders)
-
-
-def test_half_of_the_smallest_scale_is_refused() -> None:
-    planes, zero = np.zeros((1, 1), np.uint8), np.zeros(1, np.float32)
-    assert SignLinear(planes, np.float32([2e-45]), zero).scale_of_starts()[0] == np.float32(2e-45)
-    with pytest.raises(ValueError, match="too small to be halved"):
-        SignLinear(planes, np.float32([1e-45]), zero, zero_one=True).scale_of_starts()
