@@ -73,14 +73,21 @@ class PackedEncoder(Encoder):
     def forward(self, hidden: Tensor, mask: Tensor, kept: TapRecorder) -> Tensor:
         """The last hidden state of the first token of each sentence."""
         real = mask[:, 0, 0] == 0
-        lengths = real.sum(1)
-        if self.training or kept or not len(real) or not bool(real[:, 0].all()):
+        if self.training or kept or not self.computes(real):
             return super().forward(hidden, mask, kept)
-        if self._kernel.softmax is not None and bool((real[:, 1:] & ~real[:, :-1]).any()):
-            return super().forward(hidden, mask, kept)  # the order of keys shows in the last digits of a softmax
-        tokens = hidden[real].detach().numpy()
-        threads, row_length = torch.get_num_threads(), hidden.shape[1]
-        first = self._kernel(tokens, lengths.tolist(), threads=threads, row_length=row_length)
+        return self.first_tokens(hidden[real], real)
+
+    def computes(self, mask: Tensor) -> bool:
+        """Whether generated code computes sentences of the real tokens of a mask (B, T)."""
+        if not len(mask) or not bool(mask[:, 0].all()):
+            return False
+        # the order of keys shows in the last digits of a softmax
+        return self._kernel.softmax is None or not bool((mask[:, 1:] & ~mask[:, :-1]).any())
+
+    def first_tokens(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """The last hidden states (B, 1, H) of the first states (N, H) of the real tokens of a mask (B, T)."""
+        threads, lengths = torch.get_num_threads(), mask.sum(1).tolist()
+        first = self._kernel(hidden.detach().numpy(), lengths, threads=threads, row_length=mask.shape[1])
         return torch.from_numpy(first)[:, None]
 
 

@@ -15,10 +15,11 @@ from bebertlab.interfaces.architecture import Architecture, Site
 from bebertlab.interfaces.batch import Batch
 from bebertlab.interfaces.ensemble import Floats, Merger
 from bebertlab.kernels.target import kernel_target, kernels_available
-from bebertlab.model.bert import BertClassifier, Encoder, meta_model
+from bebertlab.model.bert import BertClassifier, BertModel, meta_model
 from bebertlab.model.linear import LinearBranch
 from bebertlab.model.parameter_names import branch_prefix
 from bebertlab.model.spec import branch_counts, quantizable_modules
+from bebertlab.packed.bert import PackedBert
 from bebertlab.packed.contract import PLANES
 from bebertlab.packed.encoder import NotSigns, PackedEncoder
 from bebertlab.packed.modules import FloatMatrix, LinearPart, Matrix, PackedEmbedding, PackedLinear, PackedMatrix
@@ -30,6 +31,7 @@ from bebertlab.packed.read import PackedFile, PackedMember
 Unpacking = Literal["once", "each"]
 UNPACKING: tuple[Unpacking, ...] = ("once", "each")
 
+_BERT = "bert"
 ENCODER = "bert.encoder"  #: the module of all layers
 _WITHOUT_KERNELS = Choice("modules", WITHOUT_KERNELS)
 
@@ -138,11 +140,12 @@ def _packed_twin(member: PackedMember, device: str) -> tuple[InferenceModel, dic
 
 def _choose_encoder(model: InferenceModel, sizes: Architecture) -> Choice:
     """Put generated code in the place of the layers if it can compute them."""
-    encoder = cast("Encoder", model.network.get_submodule(ENCODER))
+    bert = cast("BertModel", model.network.get_submodule(_BERT))
     try:
-        model.network.set_submodule(ENCODER, PackedEncoder.of(encoder, sizes.heads, sizes.norm_epsilon))
+        encoder = PackedEncoder.of(bert.encoder, sizes.heads, sizes.norm_epsilon)
     except NotSigns as reason:
         return Choice("modules", str(reason))
+    model.network.set_submodule(_BERT, PackedBert.of(bert, encoder))
     return Choice("signs", "inputs, weights and products of attention are signs")
 
 
