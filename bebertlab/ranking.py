@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
 from bebertlab.interfaces.events import TrialRecord, TrialState
-from bebertlab.interfaces.sampler import Objective
+from bebertlab.interfaces.sampler import Constraint, Objective
 from bebertlab.interfaces.values import identity
 
 
@@ -22,18 +22,34 @@ class RankedPoint:
     values: tuple[float, ...]  #: means of the objectives over seeds, in the order of the objectives
 
 
-def rank_points(objectives: Sequence[Objective], trials: Sequence[TrialRecord]) -> tuple[RankedPoint, ...]:
+def rank_points(
+    objectives: Sequence[Objective], trials: Sequence[TrialRecord], constraints: Sequence[Constraint] = ()
+) -> tuple[RankedPoint, ...]:
     """The points for which every objective is known, best first by the primary one; equal ones in their order.
 
-    Of several trials of a point with one seed the last counts.
+    Of several trials of a point with one seed the last counts. Points that break a constraint are left out.
     """
     groups: dict[str, dict[int, TrialRecord]] = {}
     for trial in trials:
         if _is_complete(trial, objectives):
             groups.setdefault(identity(trial.parameters), {})[trial.seed] = trial
     points = [_point(objectives, tuple(group.values())) for group in groups.values()]
+    points = [point for point in points if not broken(constraints, point.trials)]
     sign = -1 if objectives[0].maximize else 1
     return tuple(sorted(points, key=lambda point: sign * point.values[0]))
+
+
+def broken(constraints: Sequence[Constraint], trials: Iterable[TrialRecord]) -> tuple[Constraint, ...]:
+    """The constraints that the complete trials of a point break by the mean of their metric over seeds.
+
+    A metric that no trial has breaks none: a study checks that its result has the metric.
+    """
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    columns = [
+        (constraint, [trial.metrics[constraint.metric] for trial in complete if constraint.metric in trial.metrics])
+        for constraint in constraints
+    ]
+    return tuple(limit for limit, values in columns if values and limit.excess(math.fsum(values) / len(values)) > 0)
 
 
 def pareto_front(objectives: Sequence[Objective], points: Sequence[RankedPoint]) -> tuple[RankedPoint, ...]:

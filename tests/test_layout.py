@@ -75,7 +75,7 @@ DOORS = {
     "datasets": ("plugins/bebertlab_glue",),
     "pyarrow": ("plugins/bebertlab_glue", "bebertlab/text_input/parquet"),
     "sklearn": ("bebertlab/data/metrics",),
-    "scipy": ("bebertlab/data/metrics", "bebertlab/report/"),
+    "scipy": ("bebertlab/data/metrics", "bebertlab/report/", "plugins/bebertlab_samplers/"),
     "statsmodels": ("bebertlab/report/statistics",),
     "matplotlib": ("bebertlab/report/plots",),
     "pandas": (),

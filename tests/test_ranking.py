@@ -5,8 +5,8 @@ import math
 import pytest
 
 from bebertlab.interfaces.events import TrialRecord, TrialState
-from bebertlab.interfaces.sampler import Objective
-from bebertlab.ranking import RankedPoint, pareto_front, rank_points
+from bebertlab.interfaces.sampler import Constraint, Objective
+from bebertlab.ranking import RankedPoint, broken, pareto_front, rank_points
 
 SCORE, SIZE = Objective(metric="score"), Objective(metric="size", goal="minimize")
 
@@ -57,3 +57,11 @@ def test_the_front_contains_points_that_no_point_dominates() -> None:
 
 def names(points: tuple[RankedPoint, ...]) -> list[str]:
     return [point.parameters["a"] for point in points]
+
+
+def test_points_that_break_a_constraint_by_their_mean_are_left_out() -> None:
+    trials = [trial(0, "x", 3.0, 9.0), trial(1, "x", 3.0, 12.0, seed=1), trial(2, "y", 2.0, 10.0)]
+    limits = [Constraint(metric="size", at_most=10), Constraint(metric="score", at_least=1)]
+    assert [point.parameters["a"] for point in rank_points([SCORE], trials, limits)] == ["y"]
+    assert broken(limits, trials[:2]) == (limits[0],)
+    assert [point.parameters["a"] for point in rank_points([SCORE], trials, limits[1:])] == ["x", "y"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bebertlab.interfaces.sampler import (
+    Constraint,
     Objective,
     PointListOptions,
     SamplerOptions,
@@ -14,6 +15,7 @@ from bebertlab.interfaces.sampler import (
 )
 
 __all__ = [
+    "Constraint",
     "Objective",
     "PointListOptions",
     "SamplerOptions",

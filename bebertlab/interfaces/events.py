@@ -11,7 +11,7 @@ from typing import Any
 from attrs import asdict, field, fields, frozen
 
 from bebertlab.interfaces.metric_names import MetricInfo
-from bebertlab.interfaces.sampler import Objective
+from bebertlab.interfaces.sampler import Constraint, Objective
 from bebertlab.interfaces.task import Caveat
 
 
@@ -154,6 +154,9 @@ class StudyRecord:
     #: the study as plain data: defaults filled in, overrides applied, the recipe inside
     resolved: Mapping[str, Any] = field(converter=_read_only)
     objectives: tuple[Objective, ...]  #: metrics by which trials are compared; the first is the primary one
+    constraints: tuple[
+        Constraint, ...
+    ] = ()  #: limits on metrics; a point whose means over seeds break one is never best
     #: searched paths to the values seen or listed, in the study's order
     axes: Mapping[str, tuple[Any, ...]] = field(converter=_read_only)
     seeds: tuple[int, ...]

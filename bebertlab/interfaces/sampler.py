@@ -12,7 +12,7 @@ from attrs import field, frozen, validators
 
 from bebertlab.interfaces.metric_names import VALIDATION_SCORE
 from bebertlab.interfaces.options import Options
-from bebertlab.interfaces.values import identity
+from bebertlab.interfaces.values import identity, same
 
 SearchPoint = Mapping[str, Any]
 """Searched paths to values."""
@@ -20,12 +20,14 @@ SearchPoint = Mapping[str, Any]
 
 @frozen(kw_only=True)
 class SearchDimension:
-    """The values of one searched path; exactly one of the four is given."""
+    """The values of one searched path; exactly one of `choice`, `uniform`, `loguniform` and `integer` is given."""
 
     choice: tuple[Any, ...] | None = None  #: the values themselves
     uniform: tuple[float, float] | None = None  #: lowest and highest number
     loguniform: tuple[float, float] | None = None  #: lowest and highest number, uniform on a logarithmic scale
     integer: tuple[int, int] | None = None  #: lowest and highest integer, both included
+    #: the dimension exists only where earlier searched paths have these values: each one value, or a list of them
+    when: Mapping[str, Any] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         given = [name for name in ("choice", "uniform", "loguniform", "integer") if getattr(self, name) is not None]
@@ -57,6 +59,18 @@ class SearchDimension:
         """
         return [identity(item) for item in self.choice or ()].index(identity(value))
 
+    def exists_at(self, point: SearchPoint) -> bool:
+        """Whether a point has a value of this dimension; the point has those of all earlier ones.
+
+        >>> SearchDimension(choice=(1, 2), when={"scheme.kind": ["bit", "bibert"]}).exists_at({"scheme.kind": "bit"})
+        True
+        """
+        return all(
+            path in point
+            and any(same(point[path], value) for value in (values if isinstance(values, list) else [values]))
+            for path, values in self.when.items()
+        )
+
     def holds(self, value: object) -> bool:
         """Whether the dimension contains a value."""
         if self.choice is not None:
@@ -80,11 +94,35 @@ class Objective:
 
 
 @frozen(kw_only=True)
-class SearchSpace:
-    """The dimensions that a sampler draws points from, and the objectives of the study."""
+class Constraint:
+    """A limit on a metric; exactly one of `at_most` and `at_least` is given."""
 
-    dimensions: Mapping[str, SearchDimension]  #: by searched path
+    metric: str  #: of the recipe's result
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError("expected one of at_most and at_least")
+
+    def excess(self, value: float) -> float:
+        """By how much a value breaks the limit; 0 or below where it keeps it."""
+        return value - self.at_most if self.at_most is not None else (self.at_least or 0.0) - value
+
+    def __str__(self) -> str:
+        limit = f"at most {self.at_most:g}" if self.at_most is not None else f"at least {self.at_least:g}"
+        return f"{self.metric} {limit}"
+
+
+@frozen(kw_only=True)
+class SearchSpace:
+    """The dimensions that a sampler draws points from, and what the study compares them by."""
+
+    dimensions: Mapping[
+        str, SearchDimension
+    ]  #: by searched path; one that exists conditionally is after its conditions
     objectives: tuple[Objective, ...] = (Objective(),)  #: the first is the primary one
+    constraints: tuple[Constraint, ...] = ()  #: a point that breaks one is never best
 
 
 @frozen(kw_only=True)
@@ -93,6 +131,7 @@ class SearchTrial:
 
     point: SearchPoint
     values: tuple[float, ...] | None = None  #: of the objectives, in their order; None if it is pending or failed
+    excesses: tuple[float, ...] = ()  #: by how much it breaks each constraint; empty if it is pending or failed
     pending: bool = False  #: it belongs to the batch that is being drawn
 
 
@@ -101,7 +140,7 @@ class SearchSampler(ABC):
 
     @abstractmethod
     def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> SearchPoint:
-        """Propose a point: a value of every dimension, in the order of the space.
+        """Propose a point: a value of every dimension that exists at it, in the order of the space.
 
         `index` counts the points of the study. `attempt` is 0, and 1, 2, ... where the previous proposal was excluded
         or already tried; after some attempts a free point is drawn at random instead. `trials` are those of the
@@ -119,7 +158,10 @@ class SamplerOptions(Options):
     role: ClassVar[str] = "sampler"
     #: whether it can search for several objectives at once; a study with several is refused otherwise
     multi_objective: ClassVar[bool] = False
-    trials: int = field(validator=validators.ge(1))  #: points to try, each with all seeds
+    uses_constraints: ClassVar[bool] = False  #: whether it avoids points that break a constraint
+    #: whether points are drawn independently of each other and of results, all from the same distribution
+    independent: ClassVar[bool] = False
+    trials: int = field(validator=validators.ge(1))  #: points to try, each with all seeds; raising it extends a study
     batch: int = field(
         default=4, validator=validators.ge(1)
     )  #: points drawn at once, after all earlier ones have finished; the number of workers has no influence

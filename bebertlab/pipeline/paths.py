@@ -43,6 +43,18 @@ def resolve_path(document: YamlDocument, text: str, registry: Registry) -> Keys:
     return find_target(document, text, registry).keys
 
 
+def path_depth(document: YamlDocument, text: str) -> int:
+    """The number of keys of a path, also of one that exists with other values of the recipe only.
+
+    >>> path_depth(YamlDocument.of({"stages": {"score": {}}}), "score.rate")
+    3
+    """
+    words = text.split(".")
+    stages = document.data.get(_STAGES) if isinstance(document.data, Mapping) else None
+    is_stage = isinstance(stages, Mapping) and words[0] in stages and words[0] not in fields_of(Recipe)
+    return len(words) + is_stage
+
+
 def set_value(
     document: YamlDocument, text: str, value: object, origin: str | Place, registry: Registry
 ) -> YamlDocument:

@@ -19,7 +19,9 @@ from bebertlab.interfaces.metric_names import (
     SIZE_PACKED,
     SIZE_TOTAL,
 )
+from bebertlab.interfaces.sampler import Constraint
 from bebertlab.interfaces.values import identity
+from bebertlab.ranking import broken
 from bebertlab.report.statistics import LEVEL, MINIMUM_SEEDS, ROUNDING, Interval, holm, interval
 
 
@@ -31,6 +33,7 @@ class Point:
     trials: Mapping[int, TrialRecord]  #: complete ones by seed
     failed: int  #: seeds that failed
     score: Interval | None  #: of the objective; None where no seed is complete
+    broken: tuple[Constraint, ...] = ()  #: constraints that the means over seeds break: it is never best
     number: int = 0  #: rank, 1 is the best; plots label it with this number
 
 
@@ -54,7 +57,10 @@ def with_values(study: StudyRecord, trials: Sequence[TrialRecord]) -> StudyRecor
 
 
 def points(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[Point, ...]:
-    """Every point, best first, those without a score last. Of trials with equal point and seed the last one counts."""
+    """Every point, best first; then those that break a constraint, those without a score last.
+
+    Of trials with equal point and seed the last one counts.
+    """
     groups: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         groups.setdefault(identity(dict(trial.parameters)), []).append(trial)
@@ -128,12 +134,13 @@ def _point(study: StudyRecord, group: Sequence[TrialRecord]) -> Point:
         trials=complete,
         failed=sum(trial.state is TrialState.FAILED for trial in by_seed.values()),
         score=interval(values) if values else None,
+        broken=broken(study.constraints, complete.values()),
     )
 
 
-def _sort_key(study: StudyRecord, point: Point) -> tuple[float, str]:
+def _sort_key(study: StudyRecord, point: Point) -> tuple[bool, float, str]:
     mean = point.score.mean if point.score else math.nan
-    return (-mean if study.maximize else mean, identity(dict(point.parameters)))
+    return (bool(point.broken), -mean if study.maximize else mean, identity(dict(point.parameters)))
 
 
 @frozen(kw_only=True, eq=False)
@@ -146,7 +153,7 @@ class CostedPoint:
 
 
 def by_size(points: Sequence[Point]) -> tuple[CostedPoint, ...]:
-    """Points with their size in mebibytes; those without one are left out."""
+    """Points with their size in mebibytes; those without one are left out, as are those that break a constraint."""
     return _costed(points, lambda trial: mebibytes(trial.metrics))
 
 
@@ -191,7 +198,7 @@ def _costed(points: Sequence[Point], cost: Callable[[TrialRecord], float | None]
     return tuple(
         CostedPoint(point=point, score=point.score, cost=mean.mean)
         for point, mean in costs
-        if point.score is not None and mean is not None
+        if point.score is not None and mean is not None and not point.broken
     )
 
 
@@ -203,7 +210,7 @@ def not_shown_worse(study: StudyRecord, points: Sequence[Point]) -> frozenset[in
     The best point was picked by its score, which biases it upwards: too many points, rather than too few,
     are called worse.
     """
-    scores = [_scores(study, point) for point in points if point.score is not None]
+    scores = [_scores(study, point) for point in points if point.score is not None and not point.broken]
     if len(scores) < 2 or len(scores[0]) < MINIMUM_SEEDS:
         return frozenset()
     spread, degrees = _residual(scores)

@@ -57,10 +57,10 @@ class ReportData:
 
     @property
     def best(self) -> BestModel | None:
-        """The best model; None where no trial is complete or nothing was learned."""
-        if self.learned.nothing or not self.scored:
+        """The best model; None where no point keeps the constraints or nothing was learned."""
+        point = next((point for point in self.scored if not point.broken), None)
+        if self.learned.nothing or point is None:
             return None
-        point = self.scored[0]
         choose = max if self.study.maximize else min
         trial = choose(point.trials.values(), key=lambda trial: objective(self.study, trial) or 0.0)
         return BestModel(point=point, trial=trial, stages=finished_stages(trial))

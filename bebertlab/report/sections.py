@@ -128,6 +128,7 @@ def all_points(data: ReportData) -> Section:
     )
     columns = [sentence for column, sentence in _COSTS.items() if column in table.columns] + _simulated(table)
     blocks: list[Block] = [Text(text=text), *shown, Bullets(items=(*columns, *_metric_notes(data)))]
+    blocks += _infeasible(data)
     blocks += _rejected(data)
     blocks += _constant(data)
     if len(data.scored) > 1:
@@ -155,6 +156,21 @@ def _metric_notes(data: ReportData) -> list[str]:
     """Descriptions of the metrics of which lower values are better."""
     infos = [metric_info(name, data.study.metrics) for name in further_metrics(data.study, data.points)]
     return [f"{info.name}: {info.description}; lower is better." for info in infos if info.maximize is False]
+
+
+def _infeasible(data: ReportData) -> list[Block]:
+    """The constraints, and the points that break one."""
+    if not data.study.constraints:
+        return []
+    limits = listing([str(constraint) for constraint in data.study.constraints])
+    numbers = [f"#{point.number}" for point in data.points if point.broken]
+    if not numbers:
+        return [Text(text=f"Every point keeps the constraints, by means over seeds: {limits}.")]
+    text = (
+        f"Constraints, by means over seeds: {limits}. Broken by {listing(numbers)}: points that break a constraint"
+        " follow the others, and are never best nor on a Pareto front."
+    )
+    return [Text(text=text)]
 
 
 def _rejected(data: ReportData) -> list[Block]:
@@ -195,7 +211,7 @@ def _objectives_front(data: ReportData) -> list[Section]:
     objectives = data.study.objectives
     if len(objectives) < 2:
         return []
-    front = ranking.pareto_front(objectives, ranking.rank_points(objectives, data.trials))
+    front = ranking.pareto_front(objectives, ranking.rank_points(objectives, data.trials, data.study.constraints))
     goals = listing([f"{'high' if goal.maximize else 'low'} {goal.metric}" for goal in objectives])
     text = f"Points that no other beats or equals in every objective ({goals}), by means over seeds; # is the rank."
     numbers = {identity(point.parameters): point.number for point in data.points}

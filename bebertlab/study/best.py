@@ -62,7 +62,7 @@ def find_best(study: StoredStudy, trials: Sequence[TrialRecord]) -> BestPoint | 
 
     None without complete trials, and where nothing was learned.
     """
-    points = rank_points(study.objectives, trials)
+    points = rank_points(study.objectives, trials, study.constraints)
     if not points or learned(trials).nothing:
         return None
     best, objective = points[0], study.objectives[0]
@@ -96,6 +96,8 @@ def choose_best(study: StoredStudy, seed: int | None = None) -> BestPoint:
 
 def _why_no_best(study: StoredStudy, trials: Sequence[TrialRecord]) -> str:
     outcome = learned(trials)
+    if not outcome.nothing and any(trial.state is TrialState.COMPLETE for trial in trials):
+        return f"has no point that keeps its constraints: {', '.join(map(str, study.constraints))}"
     if not outcome.nothing:
         return "has no complete trial yet"
     notes = " ".join((*outcome.reasons, *outcome.remarks(is_smoke=study.is_smoke)))

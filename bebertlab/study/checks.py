@@ -19,8 +19,8 @@ from bebertlab.pipeline.graph import result_of
 from bebertlab.pipeline.paths import resolve_path, set_value
 from bebertlab.pipeline.read import structure_recipe
 from bebertlab.registry.registry import Registry
-from bebertlab.study.overrides import SEARCH, axis_named
-from bebertlab.study.space import excluded
+from bebertlab.study.overrides import SEARCH, axis_named, resolve_axis
+from bebertlab.study.space import excluded, existing
 from bebertlab.study.study import show
 
 _NEAR = 1000  # points looked at before a value counts as excluded at every point
@@ -36,7 +36,7 @@ def check_paths(study: YamlDocument, recipe: YamlDocument, registry: Registry, e
     seen: dict[Keys, str] = {}
     for name in axes if isinstance(axes, Mapping) else ():
         try:
-            keys = resolve_path(recipe, name, registry)
+            keys = resolve_axis(study, recipe, name, registry)
         except UnknownPart as error:
             place = study.key_place((SEARCH, name))
             errors.add_error(error.at(f"{place}: {SEARCH}"), place)
@@ -54,23 +54,27 @@ def check_paths(study: YamlDocument, recipe: YamlDocument, registry: Registry, e
 def check_values(
     study: YamlDocument,
     recipe: YamlDocument,
+    search: Mapping[str, SearchDimension],
     exclude: Iterable[Mapping[str, Any]],
     codec: OptionsCodec,
     errors: ErrorCollector,
 ) -> None:
     """Check that every listed value of a path is valid at some point that is not excluded.
 
+    `search` has the conditions under which paths exist; a path that never does is not in it.
+
     A recipe may be invalid by itself and valid at every point, so searched paths are checked at points only. A value
     that is valid with some values of other paths and invalid with others is found by `check_points`.
     """
     axes = dict(_written_axes(study, recipe, codec.registry))
+    axes = {name: values for name, values in axes.items() if name in search}
     exclude = [item for item in exclude if axes.keys() >= item.keys()]
     if not axes:
         _check_recipe(recipe, codec, errors)
     for name in axes:
         for value in axes[name]:
             first: ErrorCollector | None = None
-            for point in _near_points(axes, name, value, exclude):
+            for point in _near_points(axes, name, value, search, exclude):
                 found = _errors_at(recipe, point, codec)
                 first = first or found
                 if not found:
@@ -134,6 +138,28 @@ def settle_exclude(items: Mapping[int, Mapping[str, Any]], changed: Changed) -> 
         if all(line.matches for line in lines) and (kept or len(changed.errors) == before):
             settled.append(kept)
     return tuple(settled)
+
+
+def settle_conditions(changed: Changed) -> dict[str, SearchDimension]:
+    """Check the conditions of searched paths; returns what is searched, without a path that exists at no point.
+
+    A line `{not: values}` of a condition becomes the other choices of its axis.
+    """
+    settled: dict[str, SearchDimension] = {}
+    paths = list(changed.search)
+    for path, axis in changed.search.items():
+        where: Keys = (SEARCH, path, "when")
+        before = len(changed.errors)
+        lines = _lines(axis.when, where, "list the values", changed)
+        for line in lines:
+            if line.name in paths[paths.index(path) :]:
+                what = f"'{line.name}' must be searched above '{path}', whose existence depends on it"
+                changed.errors.add(changed.document, where, what)
+        searched = [line for line in lines if line.values is not None]
+        exists = all(line.matches for line in lines) and all(line.name in settled for line in searched)
+        if exists or len(changed.errors) > before:  # else the fixed value of another path leaves no point that has it
+            settled[path] = attrs.evolve(axis, when={line.name: line.values for line in searched})
+    return settled
 
 
 def settle_questions(items: Mapping[int, Question], changed: Changed) -> tuple[Question, ...]:
@@ -242,7 +268,7 @@ def _written_axes(
             (kind for kind in attrs.fields_dict(SearchDimension) if isinstance(axis, Mapping) and kind in axis), None
         )
         try:
-            depth = len(resolve_path(recipe, name, registry))
+            depth = len(resolve_axis(study, recipe, name, registry))
         except UserError:
             continue
         if kind is not None and isinstance(axis[kind], list) and axis[kind]:
@@ -261,13 +287,28 @@ def _drawn(end: YamlDocument) -> YamlDocument:
 
 
 def _near_points(
-    axes: Mapping[str, list[YamlDocument]], name: str, value: YamlDocument, exclude: list[Mapping[str, Any]]
+    axes: Mapping[str, list[YamlDocument]],
+    name: str,
+    value: YamlDocument,
+    search: Mapping[str, SearchDimension],
+    exclude: list[Mapping[str, Any]],
 ) -> Iterable[Point]:
     """The first points with a value that are not excluded, of those looked at."""
     choices = [[value] if axis == name else values for axis, values in axes.items()]
-    points = (tuple(zip(axes, values, strict=True)) for values in itertools.islice(itertools.product(*choices), _NEAR))
-    kept = (point for point in points if not excluded({axis: value.data for axis, value in point}, exclude))
+    products = itertools.islice(itertools.product(*choices), _NEAR)
+    points = (_existing(dict(zip(axes, values, strict=True)), search) for values in products)
+    kept = (
+        point
+        for point in points
+        if name in dict(point) and not excluded({axis: value.data for axis, value in point}, exclude)
+    )
     return itertools.islice(kept, _TRIES)
+
+
+def _existing(point: Mapping[str, YamlDocument], search: Mapping[str, SearchDimension]) -> Point:
+    """The values of the paths that exist at a point."""
+    kept = existing(search, {path: value.data for path, value in point.items()})
+    return tuple((path, value) for path, value in point.items() if path in kept)
 
 
 def _axis(changed: Changed, path: str, where: Keys) -> str | None:

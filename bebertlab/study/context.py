@@ -16,7 +16,6 @@ from bebertlab.files import parse_json
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.task import Caveat
 from bebertlab.pipeline.execute import missing_stages
-from bebertlab.pipeline.paths import resolve_path
 from bebertlab.pipeline.plan import ComputeSettings, Node, Plan
 from bebertlab.store.store import Store
 from bebertlab.study.driver import Driver, Limits
@@ -26,8 +25,9 @@ from bebertlab.study.journal import Journal, new_record, read_records
 from bebertlab.study.loaded_study import LoadedStudy
 from bebertlab.study.messages import JobDefaults, PlannedTrial, load
 from bebertlab.study.metrics import check_goal, check_metric
+from bebertlab.study.overrides import resolve_axis
 from bebertlab.study.planner import DataError, Planner, PointErrors, idle_axes, never_needed, planned, recipe_at
-from bebertlab.study.resolved import RESOLVED_FILE, copy_plugins, study_folder, study_record
+from bebertlab.study.resolved import RESOLVED_FILE, copy_plugins, resolved, study_folder, study_record
 from bebertlab.study.space import Trial, listed_points, planned_trials, point_trials, show_point
 from bebertlab.study.stored_study import write_study_info
 from bebertlab.study.study import Study
@@ -113,8 +113,10 @@ class StudyContext:
         infos = [metric.info for metric in plan.task.metrics]
         for objective in self.study.goals:
             listed = bool(self.study.objectives)
-            check_metric(objective.metric, plan, listed=listed)
+            check_metric(objective.metric, plan, place="objectives" if listed else "objective")
             check_goal(objective.metric, objective.goal, infos, listed=listed)
+        for index, constraint in enumerate(self.study.constraints):
+            check_metric(constraint.metric, plan, place=f"constraints[{index}]")
 
     def observed(self, journal: Journal | None = None) -> StudyRecord:
         """The study for observers, with the present state of the journal."""
@@ -197,7 +199,7 @@ class StudyContext:
             KeyboardInterrupt: the user interrupted.
         """
         defaults = JobDefaults(
-            metrics=tuple(objective.metric for objective in self.study.goals),
+            metrics=self.study.compared,
             store=self.store.root.absolute(),
             plugins=tuple(map(Path, self.study.plugins)),
             threads=self.study.threads,
@@ -233,7 +235,8 @@ class StudyContext:
         return any(self._keys(path)[0] == "task" for path in self.study.search)
 
     def _keys(self, path: str) -> Keys:
-        return resolve_path(YamlDocument.of(self.study.recipe), path, self._plugins.registry)
+        study = YamlDocument.of(resolved(self.study))
+        return resolve_axis(study, YamlDocument.of(self.study.recipe), path, self._plugins.registry)
 
     def _planned(self, record: TrialRecord) -> PlannedTrial:
         return planned(self.plan(record), self._recipe(record))

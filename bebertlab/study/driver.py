@@ -86,7 +86,8 @@ class Driver:
         if self._disk_error is not None:
             raise DiskFull(self._disk_error)
         if self._metric_error is not None:
-            raise UserError(f"objective: {self._metric_error}")
+            keys = "objective or constraints" if self._study.constraints else "objective"
+            raise UserError(f"{keys}: {self._metric_error}")
 
     def next_job(self) -> TrialJob | None:
         """The next trial."""

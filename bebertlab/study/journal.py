@@ -7,6 +7,7 @@ and holds its record; the last attempt counts.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,9 +56,18 @@ class Journal:
         self._study_id = self._storage.get_study_id_from_name(_NAME)
         if _FORMAT_KEY not in self._optuna.user_attrs:
             self._optuna.set_user_attr(_FORMAT_KEY, JOURNAL.number)
+            self._name_metrics([objective.metric for objective in study.goals])
         self._records: dict[int, TrialRecord] = {}
         self._attempts: dict[int, int] = {}  # trial to its last attempt, an Optuna number
         self._load(path)
+
+    def _name_metrics(self, names: list[str]) -> None:
+        """Name the values of trials, as optuna-dashboard shows them."""
+        from optuna.exceptions import ExperimentalWarning
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self._optuna.set_metric_names(names)
 
     def records(self) -> tuple[TrialRecord, ...]:
         """The trials so far, by number."""
@@ -95,6 +105,8 @@ class Journal:
 
         self.start(record)
         values, attempt = self._values(record), self._attempts[record.number]
+        for name, excess in self._excesses(record).items() if values is not None else ():
+            self._storage.set_trial_system_attr(self._trial_id(record.number), f"constraints:{name}", excess)
         self._optuna.tell(attempt, values, state=Optuna.FAIL if values is None else Optuna.COMPLETE)
 
     def again(self, number: int) -> TrialRecord:
@@ -125,12 +137,17 @@ class Journal:
 
     def _search_trial(self, record: TrialRecord, *, pending: bool) -> SearchTrial:
         values = None if pending else self._values(record)
-        return SearchTrial(point=record.parameters, values=values, pending=pending)
+        excesses = () if values is None else tuple(self._excesses(record).values())
+        return SearchTrial(point=record.parameters, values=values, excesses=excesses, pending=pending)
 
     def _values(self, record: TrialRecord) -> tuple[float, ...] | None:
         if record.state is not TrialState.COMPLETE:
             return None
         return tuple(record.metrics[objective.metric] for objective in self._study.goals)
+
+    def _excesses(self, record: TrialRecord) -> dict[str, float]:
+        """By how much a complete trial breaks each constraint, by the constraint's text."""
+        return {str(limit): limit.excess(record.metrics[limit.metric]) for limit in self._study.constraints}
 
     def _add(self, trials: tuple[Trial, ...] | list[Trial]) -> None:
         for trial in trials:
@@ -145,7 +162,7 @@ class Journal:
         template = optuna.trial.create_trial(
             state=states.WAITING if self._study.is_listed else states.RUNNING,
             params=parameters(self._study, trial.point),
-            distributions=distributions(self._study),
+            distributions=distributions(self._study, trial.point),
             user_attrs={_RECORD: dump(record)},
         )
         trial_id = self._storage.create_new_trial(self._study_id, template_trial=template)

@@ -23,7 +23,14 @@ from bebertlab.pipeline.paths import find_target, resolve_path
 from bebertlab.pipeline.read import extended, read_recipe
 from bebertlab.registry.manager import Plugins
 from bebertlab.registry.registry import Registry
-from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
+from bebertlab.study.checks import (
+    Changed,
+    check_paths,
+    check_values,
+    settle_conditions,
+    settle_exclude,
+    settle_questions,
+)
 from bebertlab.study.overrides import (
     SEARCH,
     Override,
@@ -31,6 +38,7 @@ from bebertlab.study.overrides import (
     override_recipe,
     override_study,
     parse_override,
+    recipe_of_axis,
     sort_overrides,
     written_overrides,
 )
@@ -150,9 +158,11 @@ class _Reading:
             registry=self.codec.registry,
             errors=self.errors,
         )
+        search = settle_conditions(changed)
+        changed = attrs.evolve(changed, search=search)
         exclude = settle_exclude(self.items("exclude", Mapping[str, Any]), changed)
         questions = settle_questions(self.items("questions", Question), changed)
-        check_values(self.document, self.recipe, exclude, self.codec, self.errors)
+        check_values(self.document, self.recipe, search, exclude, self.codec, self.errors)
         self.check(search, exclude)
         if study is None or self.errors:
             return None
@@ -162,6 +172,11 @@ class _Reading:
             recipe=rebased(self.recipe, self.base, self.codec.registry).data,
             recipe_name=name,
             plugins=tuple(map(str, plugins.files)),
+            search={
+                path: attrs.evolve(axis, when=search[path].when)
+                for path, axis in study.search.items()
+                if path in search
+            },
             exclude=exclude,
             questions=questions,
             objective=None if study.objectives else study.goals[0],
@@ -193,7 +208,8 @@ class _Reading:
             place: Keys = (SEARCH, name, "choice")
             values = self.document.get(place) if self.document.has(place) else None
             try:
-                of = find_target(self.recipe, name, self.codec.registry).type
+                recipe = recipe_of_axis(self.document, self.recipe, name, self.codec.registry)
+                of = find_target(recipe, name, self.codec.registry).type
             except UserError:  # noted by check_paths
                 continue
             yield from (((*place, index), of) for index in range(len(values) if isinstance(values, list) else 0))

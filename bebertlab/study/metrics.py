@@ -23,10 +23,10 @@ from bebertlab.pipeline.plan import Plan
 from bebertlab.pipeline.recipe import Recipe
 
 
-def check_metric(metric: str, plan: Plan, *, listed: bool = False) -> None:
+def check_metric(metric: str, plan: Plan, *, place: str = "objective") -> None:
     """Check that the result of a plan will have a metric, where its stage says which it writes.
 
-    `listed`: the metric is one of `objectives`, not that of `objective`.
+    `place` is the key of the study that names the metric.
 
     Raises:
         UserError: it will not.
@@ -40,13 +40,13 @@ def check_metric(metric: str, plan: Plan, *, listed: bool = False) -> None:
     if metric in {*others, *(split_metric(split, SCORE) for split in splits)}:
         return  # without the seconds that it takes to import what computes metrics
     names = [split_metric(split, name) for split in splits for name in _task_names(plan.task)]
-    _refuse_unknown(metric, [*names, *others], f" with the task {plan.task.name}", listed=listed)
+    _refuse_unknown(metric, [*names, *others], f" with the task {plan.task.name}", place=place)
 
 
-def check_family(metric: str, recipe: Recipe, *, listed: bool = False) -> None:
+def check_family(metric: str, recipe: Recipe, *, place: str = "objective") -> None:
     """Check that a metric is of a kind that the result of a recipe may have; no data are loaded.
 
-    `listed`: the metric is one of `objectives`, not that of `objective`.
+    `place` is the key of the study that names the metric.
 
     Which metrics a task has besides `score` is known when it is loaded: until then any name of a split's may be one.
 
@@ -62,7 +62,7 @@ def check_family(metric: str, recipe: Recipe, *, listed: bool = False) -> None:
         return
     scores = [VALIDATION_SCORE, SELECT_SCORE] if stage.scores_splits else []
     more = "; other metrics of a task: validation/<name>" if stage.scores_splits else ""
-    _refuse_unknown(metric, [*scores, *stage.metric_names, *_cost_names(recipe)], "", more, listed=listed)
+    _refuse_unknown(metric, [*scores, *stage.metric_names, *_cost_names(recipe)], "", more, place=place)
 
 
 def check_goal(metric: str, goal: str, task_metrics: Iterable[MetricInfo] = (), *, listed: bool = False) -> None:
@@ -82,11 +82,11 @@ def check_goal(metric: str, goal: str, task_metrics: Iterable[MetricInfo] = (), 
     raise UserError(f"{place}: {direction} values of {metric} are better; expected {expected}")
 
 
-def _refuse_unknown(metric: str, known: Iterable[str], where: str, more: str = "", *, listed: bool) -> None:
+def _refuse_unknown(metric: str, known: Iterable[str], where: str, more: str = "", *, place: str) -> None:
     names = set(known)
     if metric not in names:
         what = f"the result has no metric '{metric}'{where}; {suggestion(metric, names)}{more}"
-        raise UserError(f"{'objectives' if listed else 'objective'}: {what}")
+        raise UserError(f"{place}: {what}")
 
 
 def _cost_names(recipe: Recipe) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from bebertlab.config.document import Keys, Place, YamlDocument
 from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.yaml import parse_value
 from bebertlab.errors import UnknownPart, UserError
+from bebertlab.interfaces.values import same
 from bebertlab.pipeline.paths import resolve_path, set_value
 from bebertlab.registry.registry import Registry
 from bebertlab.study.study import Study
@@ -117,12 +118,52 @@ def axis_named(study: YamlDocument, recipe: YamlDocument, keys: Keys, registry: 
     axes = study.data.get(SEARCH)
     for name in axes if isinstance(axes, Mapping) else ():
         try:
-            found = resolve_path(recipe, name, registry)
+            found = resolve_axis(study, recipe, name, registry)
         except UserError:
             continue
         if keys in (found, (*found, "kind")):
             return str(name)
     return None
+
+
+def resolve_axis(study: YamlDocument, recipe: YamlDocument, name: str, registry: Registry) -> Keys:
+    """The keys of a searched path, in the recipe with the first value of each of its conditions.
+
+    Raises:
+        UserError: there is no such place.
+    """
+    return resolve_path(recipe_of_axis(study, recipe, name, registry), name, registry)
+
+
+def recipe_of_axis(study: YamlDocument, recipe: YamlDocument, name: str, registry: Registry) -> YamlDocument:
+    """The recipe in which a searched path exists: with the first value of each condition of it and of those.
+
+    Conditions that name no path above it are left to their own check.
+
+    Raises:
+        UserError: there is no place that a condition names.
+    """
+    axes: dict[str, Any] = dict(study.data.get(SEARCH) or {})
+    earlier = list(axes)[: list(axes).index(name)] if name in axes else []
+    axis = axes.get(name)
+    conditions = axis.get("when") if isinstance(axis, Mapping) else None
+    for path, values in conditions.items() if isinstance(conditions, Mapping) else ():
+        if path in earlier:
+            recipe = recipe_of_axis(study, recipe, path, registry)
+            wanted = _first(axes[path], values)
+            recipe = recipe if wanted is None else set_value(recipe, path, wanted, study.place(), registry)
+    return recipe
+
+
+def _first(axis: object, values: object) -> object:
+    """The first value of a line of a condition."""
+    if isinstance(values, Mapping) and set(values) == {"not"}:
+        left_out = values["not"] if isinstance(values["not"], list) else [values["not"]]
+        choice = axis.get("choice") if isinstance(axis, Mapping) else None
+        values = [value for value in choice or () if not any(same(value, other) for other in left_out)]
+    if isinstance(values, list):
+        return values[0] if values else None
+    return values
 
 
 def _change_axis(study: YamlDocument, recipe: YamlDocument, change: Override, registry: Registry) -> YamlDocument:

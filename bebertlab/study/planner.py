@@ -16,7 +16,7 @@ from bebertlab.interfaces.sampler import SearchPoint
 from bebertlab.interfaces.values import identity
 from bebertlab.pipeline.graph import expand, result_of
 from bebertlab.pipeline.locate import located
-from bebertlab.pipeline.paths import resolve_path, set_value
+from bebertlab.pipeline.paths import path_depth, set_value
 from bebertlab.pipeline.plan import ComputeSettings, Plan, plan, with_seed
 from bebertlab.pipeline.read import recipe_of
 from bebertlab.pipeline.recipe import Recipe
@@ -114,7 +114,7 @@ def recipe_at(study: Study, point: SearchPoint, seed: int, registry: Registry) -
     place = Place(origin="", folder=study.relative_to)
     document = YamlDocument.of(study.recipe, place)
     # a part first, then its options
-    for path in sorted(point, key=lambda path: len(resolve_path(document, path, registry))):
+    for path in sorted(point, key=lambda path: path_depth(document, path)):
         document = set_value(document, path, point[path], attrs.evolve(place, origin=path), registry)
     document = located(document, registry)
     data: dict[str, Any] = document.put(("seed",), YamlDocument.of(seed)).data
@@ -144,7 +144,9 @@ def check_points(study: Study, registry: Registry) -> tuple[str, ...]:
         errors.raise_all()
     for recipe in recipes:
         for objective in study.goals:
-            check_family(objective.metric, recipe, listed=bool(study.objectives))
+            check_family(objective.metric, recipe, place="objectives" if study.objectives else "objective")
+        for index, constraint in enumerate(study.constraints):
+            check_family(constraint.metric, recipe, place=f"constraints[{index}]")
     return never_needed([(recipe.stages, expand(recipe.stages).needed(result_of(recipe))) for recipe in recipes])
 
 

@@ -15,7 +15,7 @@ import attrs
 from bebertlab.config.codec import OptionsCodec
 from bebertlab.errors import UserError
 from bebertlab.interfaces.events import StudyRecord
-from bebertlab.interfaces.sampler import SearchDimension
+from bebertlab.interfaces.sampler import SamplerOptions, SearchDimension
 from bebertlab.interfaces.task import Caveat, Task
 from bebertlab.registry.plugin_text import PluginText, plugin_root, read_plugin
 from bebertlab.registry.registry import Registry
@@ -42,6 +42,7 @@ def resolved(study: Study) -> dict[str, Any]:
         "recipe_name": study.recipe_name,
         "recipe": study.recipe,
         "search": {path: _axis(axis) for path, axis in study.search.items()},
+        "constraints": [_given(constraint) for constraint in study.constraints],
         "exclude": [dict(item) for item in study.exclude],
         "sampler": _CODEC.dump(study.sampler),
         "seeds": list(study.seeds),
@@ -58,9 +59,12 @@ def digest(study: Study) -> str:
     """The identity of a study: another text, or another text of its one-file plugins, is another study.
 
     Relative paths enter as they are written, so that a folder with all its files may be moved. That a study is a smoke
-    run is no part of its identity: what makes it small is.
+    run is no part of its identity: what makes it small is. Nor is the number of points that a sampler draws: raising it
+    extends the study.
     """
     data = resolved(attrs.evolve(study, relative_to="", is_smoke=False))
+    if isinstance(study.sampler, SamplerOptions):
+        data["sampler"] = {name: value for name, value in data["sampler"].items() if name != "trials"}
     return fingerprint({**data, "plugins": plugin_digests(study.plugins)})
 
 
@@ -93,6 +97,7 @@ def study_record(
         identity={"task": task.name, "encoder": show(study.recipe["encoder"]), "recipe": study.recipe_name},
         resolved=resolved(study),
         objectives=study.goals,
+        constraints=study.constraints,
         axes={path: axis.choice or () for path, axis in study.search.items()},
         seeds=study.seeds,
         questions=study.questions,
@@ -109,7 +114,8 @@ def study_record(
 
 
 def _axis(axis: SearchDimension) -> dict[str, Any]:
-    return {key: list(values) for key, values in _given(axis).items()}
+    data = {key: list(values) for key, values in _given(axis).items() if key != "when"}
+    return {**data, "when": dict(axis.when)} if axis.when else data
 
 
 def _given(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any attrs value of plain fields

@@ -47,14 +47,14 @@ class PointSource:
         return free_point(study.search, study.exclude, before.values(), Random(self._options.random_seed(index, TRIES)))
 
 
-def distributions(study: Study) -> dict[str, optuna.distributions.BaseDistribution]:
-    """The search space for Optuna. Choices are texts: Optuna takes 1 and true for the same, and no mappings."""
-    return {path: _distribution(axis) for path, axis in study.search.items()}
+def distributions(study: Study, point: SearchPoint) -> dict[str, optuna.distributions.BaseDistribution]:
+    """The values of a point's paths, for Optuna. Choices are texts: it takes 1 and true for the same, no mappings."""
+    return {path: _distribution(study.search[path]) for path in point}
 
 
 def parameters(study: Study, point: SearchPoint) -> dict[str, Any]:
     """A point for Optuna."""
-    return {path: _parameter(axis, point[path]) for path, axis in study.search.items()}
+    return {path: _parameter(study.search[path], value) for path, value in point.items()}
 
 
 def _distribution(axis: SearchDimension) -> optuna.distributions.BaseDistribution:

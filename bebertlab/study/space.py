@@ -91,10 +91,26 @@ def check_point(study: Study, point: SearchPoint) -> None:
         raise UserError(
             f"sampler '{study.sampler.kind}' gave {point!r}; expected a mapping of searched paths to values"
         )
-    wrong = [path for path, axis in study.search.items() if path not in point or not axis.holds(point[path])]
-    if wrong or list(point) != list(study.search):
+    paths = existing(study.search, point)
+    wrong = [path for path in paths if path not in point or not study.search[path].holds(point[path])]
+    if wrong or list(point) != paths:
         what = _wrong_value(wrong[0], point) if wrong else f"the paths {', '.join(point)}"
         raise UserError(f"sampler '{study.sampler.kind}' gave a point outside the search space: {what}")
+
+
+def existing(search: Mapping[str, SearchDimension], point: SearchPoint) -> list[str]:
+    """The searched paths that exist at a point, by the values of those before them.
+
+    >>> size = SearchDimension(choice=(1, 2), when={"kind": "b"})
+    >>> search = {"kind": SearchDimension(choice=("a", "b")), "size": size}
+    >>> existing(search, {"kind": "a"}), existing(search, {"kind": "b"})
+    (['kind'], ['kind', 'size'])
+    """
+    values: dict[str, Any] = {}
+    for path, axis in search.items():
+        if axis.exists_at(values):
+            values[path] = point.get(path)
+    return list(values)
 
 
 def _wrong_value(path: str, point: SearchPoint) -> str:
@@ -148,10 +164,14 @@ def remarks(study: Study) -> tuple[str, ...]:
 def excluded(point: SearchPoint, exclude: Iterable[Mapping[str, Any]]) -> bool:
     """Whether a point matches every line of an item; a line with a list matches any of its values.
 
+    A line matches no point at which its path does not exist.
+
     >>> excluded({"a": 1, "b": "x"}, [{"a": [1, 2], "b": "x"}]), excluded({"a": 3}, [{"a": [1, 2]}])
     (True, False)
     """
-    return any(all(_matches(point[path], values) for path, values in item.items()) for item in exclude)
+    return any(
+        all(path in point and _matches(point[path], values) for path, values in item.items()) for item in exclude
+    )
 
 
 def point_trials(study: Study, index: int, point: SearchPoint) -> tuple[Trial, ...]:
@@ -177,7 +197,7 @@ _TRIES = 100
 
 @frozen(kw_only=True)
 class Box:
-    """Every combination of some values of each axis."""
+    """Every combination of some values of each axis that exists at them."""
 
     values: Mapping[str, Sequence[Any] | None]  #: by path, in no order; None: the numbers of a range
 
@@ -186,9 +206,16 @@ class Box:
         """Points in the box, without regard to ranges of real numbers."""
         return math.prod(_length(values) for values in self.values.values() if values is not None)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether it has no range of real numbers."""
+        return all(values is not None for values in self.values.values())
+
     def holds(self, point: SearchPoint) -> bool:
         """Whether a point is in the box."""
-        return all(values is None or _has(values, point[path]) for path, values in self.values.items())
+        return self.values.keys() == point.keys() and all(
+            values is None or _has(values, point[path]) for path, values in self.values.items()
+        )
 
     def discrete(self, rank: int) -> dict[str, Any]:
         """The values of the point number `rank`, without those from ranges of real numbers."""
@@ -206,19 +233,21 @@ def boxes(search: Mapping[str, SearchDimension], exclude: Iterable[Mapping[str, 
     A range of real numbers is never excluded: an item that names numbers of it matches none of the others.
     """
     items = [{path: _line(values) for path, values in item.items()} for item in exclude]
-    for values in _boxes(list(search.items()), items):
+    for values in _boxes(list(search.items()), items, {}):
         yield Box(values=values)
 
 
 def space_size(search: Mapping[str, SearchDimension], exclude: Iterable[Mapping[str, Any]]) -> int | None:
     """The number of points that are not excluded; None where a range of real numbers makes it infinite.
 
+    A range that exists at no point that is left does not.
+
     >>> search = {"a": SearchDimension(choice=(1, 2, 4)), "b": SearchDimension(integer=(1, 10))}
     >>> space_size(search, [{"a": [2, 4], "b": 3}])
     28
     """
     parts = list(boxes(search, exclude))
-    return None if parts and not _is_finite(search) else sum(box.size for box in parts)
+    return sum(box.size for box in parts) if all(box.is_finite for box in parts) else None
 
 
 def free_point(
@@ -234,37 +263,47 @@ def free_point(
     """
     before = list(before)
     seen = {identity(point) for point in before}
-    finite = _is_finite(search)
     parts = list(boxes(search, exclude))
-    free = [box.size - (sum(map(box.holds, before)) if finite else 0) for box in parts]
+    free = [box.size - (sum(map(box.holds, before)) if box.is_finite else 0) for box in parts]
     if any(free):
         (box,) = random.choices(parts, free)
         start = random.randrange(box.size)
-        for offset in range(box.size if finite else _TRIES):
+        for offset in range(box.size if box.is_finite else _TRIES):
             values = box.discrete((start + offset) % box.size)
-            point = {path: values[path] if path in values else _real(axis, random) for path, axis in search.items()}
+            point = {
+                path: values[path] if path in values else _real(axis, random)
+                for path, axis in search.items()
+                if path in box.values
+            }
             if identity(point) not in seen:
                 return point
     raise UserError("the search space has no further point")
 
 
 def _boxes(
-    axes: Sequence[tuple[str, SearchDimension]], items: Sequence[Mapping[str, _Line]]
+    axes: Sequence[tuple[str, SearchDimension]], items: Sequence[Mapping[str, _Line]], earlier: SearchPoint
 ) -> Iterator[dict[str, Sequence[Any] | None]]:
-    """The boxes of some axes without what the items exclude; an item without lines excludes everything."""
+    """The boxes of some axes without what the items exclude; an item without lines excludes everything.
+
+    `earlier` has a value of each axis before: all values of a box meet the same conditions of later axes.
+    """
     if not all(items):
         return
     if not axes:
         yield {}
         return
     (path, axis), *others = axes
-    for values, matched in _parts(axis, [item.get(path) for item in items]):
+    if not axis.exists_at(earlier):  # an item with a line for it matches no point
+        yield from _boxes(others, [item for item in items if path not in item], earlier)
+        return
+    conditions = [_line(other.when[path]) for _, other in others if path in other.when]
+    for values, matched in _parts(axis, [*(item.get(path) for item in items), *conditions]):
         left = [
             {name: line for name, line in item.items() if name != path}
-            for item, matches in zip(items, matched, strict=True)
+            for item, matches in zip(items, matched, strict=False)
             if matches
         ]
-        for box in _boxes(others, left):
+        for box in _boxes(others, left, {**earlier, path: None if values is None else values[0]}):
             yield {path: values, **box}
 
 
@@ -299,10 +338,6 @@ def _fits(value: object, line: _Line | None) -> bool:
 
 def _line(values: object) -> _Line:
     return {identity(value): value for value in (values if isinstance(values, list) else [values])}
-
-
-def _is_finite(search: Mapping[str, SearchDimension]) -> bool:
-    return all(axis.choice is not None or axis.integer is not None for axis in search.values())
 
 
 def _real(axis: SearchDimension, random: Random) -> float:

@@ -17,7 +17,7 @@ from bebertlab.errors import UserError
 from bebertlab.files import parse_json
 from bebertlab.formats import STUDY_FOLDER
 from bebertlab.interfaces.events import StudyRecord
-from bebertlab.interfaces.sampler import Objective
+from bebertlab.interfaces.sampler import Constraint, Objective
 from bebertlab.store.disk import make_folder
 from bebertlab.study.journal import FILE as JOURNAL_FILE
 from bebertlab.study.journal import LOCK as JOURNAL_LOCK
@@ -39,6 +39,7 @@ class StoredStudy:
     folder: Path
     #: what trials are compared by; the first one is the primary objective
     objectives: tuple[Objective, ...] = field(validator=validators.min_len(1))
+    constraints: tuple[Constraint, ...] = ()  #: limits that a point has to keep to be best
     planned: int | None = None  #: number of trials; None if it is not known
     is_smoke: bool = False  #: whether it is the small version that --smoke runs
 
@@ -87,6 +88,7 @@ def write_study_info(study: StudyRecord) -> None:
         "name": study.name,
         "digest": study.digest,
         "objectives": [dump(objective) for objective in study.objectives],
+        "constraints": [dump(constraint) for constraint in study.constraints],
         "planned": study.planned,
         "is_smoke": study.is_smoke,
     }

@@ -10,7 +10,14 @@ from typing import Any, Literal
 from attrs import field, frozen, validators
 
 from bebertlab.interfaces.events import Question
-from bebertlab.interfaces.sampler import Objective, PointListOptions, SamplerOptions, SearchDimension, SearchSpace
+from bebertlab.interfaces.sampler import (
+    Constraint,
+    Objective,
+    PointListOptions,
+    SamplerOptions,
+    SearchDimension,
+    SearchSpace,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _GOALS: Mapping[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
@@ -35,6 +42,9 @@ class Study:
     objective: Objective | None = None  #: what trials are compared by; default: validation/score
     #: instead of `objective`, several metrics and whether each is to be high or low; the first is the primary one
     objectives: Mapping[str, Literal["max", "min"]] = field(factory=dict)
+    constraints: tuple[
+        Constraint, ...
+    ] = ()  #: limits on metrics; a point whose means over seeds break one is never best
     questions: tuple[Question, ...] = ()  #: what the report answers
     is_smoke: bool = False  #: whether it is the small version that --smoke runs; its results only show that all works
     threads: int = field(default=1, validator=validators.ge(1))  #: torch threads of a trial; numbers depend on it
@@ -46,9 +56,15 @@ class Study:
         return listed or (self.objective or Objective(),)
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """The metrics of the objectives and the constraints, each once."""
+        names = [objective.metric for objective in self.goals] + [limit.metric for limit in self.constraints]
+        return tuple(dict.fromkeys(names))
+
+    @property
     def space(self) -> SearchSpace:
         """What a sampler draws points from."""
-        return SearchSpace(dimensions=self.search, objectives=self.goals)
+        return SearchSpace(dimensions=self.search, objectives=self.goals, constraints=self.constraints)
 
     @property
     def is_listed(self) -> bool:

@@ -20,6 +20,7 @@ from bebertlab.testing.contract import ContractError, require
 _CHOICES = {
     "part": SearchDimension(choice=("x", {"kind": "y", "n": 1}, True, 1, None)),
     "size": SearchDimension(choice=(1, 2, 4)),
+    "depth": SearchDimension(choice=(1, 2, 3), when={"size": [2, 4]}),  # exists at some points only
 }
 _RANGES = {
     "rate": SearchDimension(loguniform=(1e-4, 1e-2)),
@@ -35,7 +36,7 @@ _SEEDS = 2  #: trials of each point
 def check_sampler(options: SamplerOptions | PointListOptions) -> None:
     """Check a sampler; one line in a plugin's tests.
 
-    Every proposed point has a value of every dimension, in their order and within their bounds. A sampler that draws
+    Every proposed point has a value of every dimension that exists at it, in their order and within their bounds. A sampler that draws
     points proposes the same for the same options, index, attempt and trials, also where a new one continues after a
     kill; another attempt proposes another point where the one before was excluded; and one that declares
     `multi_objective` takes two objectives. A sampler that lists its points lists each once, and the same ones
@@ -98,7 +99,8 @@ def _ended(trial: SearchTrial, place: int, goals: tuple[Objective, ...]) -> Sear
 
 
 def _check_point(point: SearchPoint, space: SearchSpace) -> None:
-    expected = list(space.dimensions)
+    expected = [path for path, dimension in space.dimensions.items() if dimension.exists_at(point)]
     require(list(point) == expected, f"proposes a point with {', '.join(point)}; expected {', '.join(expected)}")
-    for path, dimension in space.dimensions.items():
+    for path in expected:
+        dimension = space.dimensions[path]
         require(dimension.holds(point[path]), f"proposes {path}={point[path]!r}, which is not a value of {dimension}")

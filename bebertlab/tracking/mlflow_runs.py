@@ -362,7 +362,7 @@ def study_summary(
 
 def best_point(study: StudyRecord, trials: Sequence[TrialRecord]) -> tuple[str, float] | None:
     """The searched values with the best mean of the objective over seeds, as text, and that mean."""
-    ranked = rank_points(study.objectives, trials)
+    ranked = rank_points(study.objectives, trials, study.constraints)
     if not ranked:
         return None
     best = ranked[0]

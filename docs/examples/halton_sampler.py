@@ -35,12 +35,11 @@ class HaltonSampler(SearchSampler):
     def ask(self, index: int, attempt: int, trials: Sequence[SearchTrial]) -> SearchPoint:
         # a proposal that was excluded is replaced by one further along the sequence
         position = index + 1 + attempt * self.options.trials
-        return {
-            path: value_at((radical_inverse(position, base) + self.shift(number)) % 1, dimension)
-            for number, (base, (path, dimension)) in enumerate(
-                zip(primes(), self.space.dimensions.items(), strict=False)
-            )
-        }
+        point: dict[str, object] = {}
+        for number, (base, (path, dimension)) in enumerate(zip(primes(), self.space.dimensions.items(), strict=False)):
+            if dimension.exists_at(point):
+                point[path] = value_at((radical_inverse(position, base) + self.shift(number)) % 1, dimension)
+        return point
 
     def shift(self, dimension: int) -> float:
         return self.options.random_seed(dimension, 0) / 2**32

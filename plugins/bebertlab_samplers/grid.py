@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
-from bebertlab.api import PointListOptions, SearchPoint, SearchSpace
+from bebertlab.api import PointListOptions, SearchDimension, SearchPoint, SearchSpace
 
 
 @frozen(kw_only=True)
@@ -17,6 +16,17 @@ class GridSampler(PointListOptions):
     kind = "grid"
 
     def points(self, space: SearchSpace) -> Iterable[SearchPoint]:
-        """The product of the choices."""
-        choices = [dimension.choice or () for dimension in space.dimensions.values()]
-        return (dict(zip(space.dimensions, values, strict=True)) for values in itertools.product(*choices))
+        """The product of the choices of those options that exist."""
+        return _product(list(space.dimensions.items()), {})
+
+
+def _product(dimensions: Sequence[tuple[str, SearchDimension]], earlier: SearchPoint) -> Iterator[SearchPoint]:
+    if not dimensions:
+        yield earlier
+        return
+    (path, dimension), *others = dimensions
+    if not dimension.exists_at(earlier):
+        yield from _product(others, earlier)
+        return
+    for value in dimension.choice or ():
+        yield from _product(others, {**earlier, path: value})

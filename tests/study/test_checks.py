@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from bebertlab.interfaces.sampler import SearchDimension
 from bebertlab.registry.manager import load_plugins
 from bebertlab.study.checks import Changed, check_paths, check_values, settle_exclude, settle_questions
 from bebertlab.study.loaded_study import read_study
+from bebertlab.study.space import listed_points
 
 if TYPE_CHECKING:
     from tests.study.conftest import Files
@@ -42,6 +44,18 @@ def codec(files: Files) -> OptionsCodec:
     return OptionsCodec(load_plugins([files.folder / "parts.py"]).registry)
 
 
+def values(
+    study: YamlDocument,
+    recipe: YamlDocument,
+    exclude: Sequence[Mapping[str, Any]],
+    codec: OptionsCodec,
+    errors: ErrorCollector,
+) -> None:
+    """Check the values of the study's own axes."""
+    search = {path: codec.load(axis, SearchDimension) for path, axis in study.data["search"].items()}
+    check_values(study, recipe, search, exclude, codec, errors)
+
+
 RECIPE = YamlDocument.of(
     {
         "task": "fake",
@@ -56,9 +70,9 @@ def test_a_recipe_that_is_invalid_by_itself_may_be_valid_at_every_point(codec: O
     recipe = RECIPE.set(("stages", "members", "size"), 0, "recipe")
     study = parse_yaml("search: {members.size: {choice: [1, 2]}}", "s")
     errors = ErrorCollector()
-    check_values(study, recipe, (), codec, errors)
+    values(study, recipe, (), codec, errors)
     assert not errors
-    check_values(parse_yaml("search: {}", "s"), recipe, (), codec, errors)
+    values(parse_yaml("search: {}", "s"), recipe, (), codec, errors)
     assert str(errors) == "recipe: stages.members.size: must be >= 1, got 0"
 
 
@@ -70,9 +84,9 @@ def test_a_recipe_with_several_final_stages_needs_a_result(codec: OptionsCodec) 
     )
     for study in ("search: {}", "search: {trunk.size: {choice: [1, 2]}}"):
         errors = ErrorCollector()
-        check_values(parse_yaml(study, "s"), parse_yaml(text, "r.yaml"), (), codec, errors)
+        values(parse_yaml(study, "s"), parse_yaml(text, "r.yaml"), (), codec, errors)
         assert str(errors) == expected
-        check_values(
+        values(
             parse_yaml(study, "s"), parse_yaml(f"{text}result: aside", "r.yaml"), (), codec, errors := ErrorCollector()
         )
         assert not errors
@@ -81,16 +95,16 @@ def test_a_recipe_with_several_final_stages_needs_a_result(codec: OptionsCodec) 
 def test_options_of_a_searched_part_are_ordered_after_it(codec: OptionsCodec) -> None:
     study = parse_yaml("search: {task.size: {choice: [0]}, task: {choice: [{kind: fake, size: 5}]}}", "s")
     errors = ErrorCollector()
-    check_values(study, RECIPE, (), codec, errors)
+    values(study, RECIPE, (), codec, errors)
     assert str(errors) == "s:1:31: task.size: must be >= 1, got 0"
 
 
 def test_a_value_excluded_everywhere_is_not_checked(codec: OptionsCodec) -> None:
     study = parse_yaml("search: {members.size: {choice: [1, 0]}, score.rate: {choice: [1.0, 2.0]}}", "s")
     errors = ErrorCollector()
-    check_values(study, RECIPE, [{"members.size": 0}], codec, errors)
+    values(study, RECIPE, [{"members.size": 0}], codec, errors)
     assert not errors
-    check_values(study, RECIPE, [{"members.size": 0, "score.rate": 1.0}], codec, errors)
+    values(study, RECIPE, [{"members.size": 0, "score.rate": 1.0}], codec, errors)
     assert str(errors) == "s:1:37: stages.members.size: must be >= 1, got 0"
 
 
@@ -158,7 +172,7 @@ def test_a_negated_exclusion_must_name_listed_choices(codec: OptionsCodec) -> No
 def test_an_error_of_both_ends_of_a_range_is_reported_once(codec: OptionsCodec) -> None:
     study = parse_yaml("search: {members.size: {uniform: [1, 2]}, score.rate: {choice: [-1.0, -2.0]}}", "s")
     errors = ErrorCollector()
-    check_values(study, RECIPE, [], codec, errors)
+    values(study, RECIPE, [], codec, errors)
     assert str(errors).splitlines() == [
         "s:1:35: stages.members.size: expected an integer, got 1.0",
         "s:1:65: stages.score.rate: must be > 0, got -1.0",
@@ -278,3 +292,56 @@ def test_objectives_name_at_least_one_metric(files: Files) -> None:
     assert line.endswith(
         "objectives: names no metric; e.g. objectives: {validation/score: max, cost/seconds: min}, or leave it out"
     )
+
+
+CONDITIONAL = """search:
+  members.ensemble: {choice: [single, bagging]}
+  members.size: {choice: [1, 2], when: {members.ensemble: bagging}}
+  score.rate: {choice: [1.0, 2.0], when: {members.size: {not: 1}}}"""
+
+
+def conditional(files: Files, *replaced: tuple[str, str]) -> None:
+    search = CONDITIONAL
+    for old, new in replaced:
+        search = search.replace(old, new)
+    head, tail = files.text.split("search:")
+    files.path.write_text(f"{head}{search}\n{tail[tail.index('seeds:') :]}")
+
+
+def test_conditions_say_where_a_path_exists(files: Files) -> None:
+    conditional(files)
+    study = files.read().study
+    assert study.search["score.rate"].when == {"members.size": [2]}
+    assert [dict(point) for point in listed_points(study)] == [
+        {"members.ensemble": "single"},
+        {"members.ensemble": "bagging", "members.size": 1},
+        {"members.ensemble": "bagging", "members.size": 2, "score.rate": 1.0},
+        {"members.ensemble": "bagging", "members.size": 2, "score.rate": 2.0},
+    ]
+
+
+def test_a_fixed_path_settles_the_conditions_on_it(files: Files) -> None:
+    conditional(files)
+    assert list(files.read("members.ensemble=single").study.search) == []
+    study = files.read("members.ensemble=bagging").study
+    assert {path: axis.when for path, axis in study.search.items()} == {
+        "members.size": {},
+        "score.rate": {"members.size": [2]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        (("bagging}}", "baging}}"), "baging is not one of the choices: single, bagging"),
+        (("{members.ensemble: bagging}", "{members.sleep: 1}"), "'members.sleep' is not searched"),
+        (
+            ("{members.ensemble: bagging}", "{score.rate: 1.0}"),
+            "'score.rate' must be searched above 'members.size', whose existence depends on it",
+        ),
+    ],
+)
+def test_a_wrong_condition_is_an_error(files: Files, replaced: tuple[str, str], message: str) -> None:
+    conditional(files, replaced)
+    with pytest.raises(UserError, match=f"search.members.size.when.*{message}"):
+        files.read()

@@ -11,13 +11,14 @@ from attrs import evolve
 from bebertlab.errors import SetupError
 from bebertlab.formats import OtherFormat
 from bebertlab.interfaces.events import StageResult, TrialRecord, TrialState
-from bebertlab.interfaces.sampler import Objective, SearchDimension
+from bebertlab.interfaces.sampler import Constraint, Objective, SearchDimension
 from bebertlab.study.journal import FILE, Journal, open_journal, read_records
 from bebertlab.study.sampling import PointSource
 from bebertlab.study.space import Trial
-from bebertlab.study.study import Study
+from bebertlab.study.study import Study, show
 from bebertlab_samplers.grid import GridSampler
 from bebertlab_samplers.optuna_samplers import RandomSampler, TpeSampler
+from bebertlab_samplers.quasi_random import QuasiRandomSampler
 
 SIZE = "size/total_mebibytes"
 
@@ -363,3 +364,35 @@ def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     message = r"file/x: cannot create the folder: Not a directory; choose another one with --work"
     with pytest.raises(SetupError, match=message), open_journal(make(), tmp_path / "file" / "x"):
         pass
+
+
+def test_optuna_reads_states_values_parameters_and_constraints(tmp_path: Path) -> None:
+    """What optuna-dashboard shows of a journal."""
+    import optuna
+    from optuna.trial import TrialState as Optuna
+
+    search = {
+        "kind": SearchDimension(choice=("a", {"kind": "b"})),
+        "size": SearchDimension(integer=(1, 4), when={"kind": "a"}),
+    }
+    limit = Constraint(metric=SIZE, at_most=2.0)
+    study = make(search=search, seeds=(0,), sampler=QuasiRandomSampler(trials=4), constraints=(limit,))
+    with open_journal(study, tmp_path) as journal:
+        records = journal.extend()
+        for record, size in zip(records[:2], (1.5, 3.0), strict=True):
+            metrics = {"validation/score": 50.0 + size, SIZE: size}
+            journal.finish(evolve(record, state=TrialState.COMPLETE, metrics=metrics))
+        fail(journal, records[2])
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / FILE)))
+    (name,) = optuna.get_all_study_names(storage)
+    read = optuna.load_study(study_name=name, storage=storage)
+    assert read.metric_names == ["validation/score"]
+    assert [trial.state for trial in read.trials] == [Optuna.COMPLETE, Optuna.COMPLETE, Optuna.FAIL, Optuna.RUNNING]
+    assert [trial.values for trial in read.trials[:2]] == [[51.5], [53.0]]
+    assert [list(trial.constraints.values()) for trial in read.trials[:2]] == [[-0.5], [1.0]]
+    assert read.best_trial.number == 0
+    for trial, record in zip(read.trials, records, strict=True):
+        assert {path: show(value) for path, value in record.parameters.items()} == {
+            path: value if isinstance(value, str) else show(value) for path, value in trial.params.items()
+        }
+    assert {len(record.parameters) for record in records} == {1, 2}

@@ -91,9 +91,9 @@ questions:
     assert actual == [
         "study.yaml:2:7: name: 'lit tle' must consist of letters, digits, '_', '.' and '-': it names a folder",
         "study.yaml:3:21: plugins.1: missing.py: no such file",
-        "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: description, exclude, is_smoke, name, "
-        "objective, objectives, plugins, questions, recipe, recipe_name, relative_to, sampler, schema_version, search, "
-        "seeds, set, smoke, threads)",
+        "study.yaml:4:1: nmae: unknown key; did you mean 'name'? (known: constraints, description, exclude, is_smoke, "
+        "name, objective, objectives, plugins, questions, recipe, recipe_name, relative_to, sampler, schema_version, "
+        "search, seeds, set, smoke, threads)",
         "study.yaml:6:28: recipe.task.size: must be >= 1, got 0",
         "study.yaml:9:25: recipe.stages.trunk.siez: unknown option of stage 'fake'; did you mean 'size'? (known: "
         "ensemble, fault, metric, model, rate, seed, size, sleep)",
@@ -112,7 +112,8 @@ questions:
         "study.yaml:21:5: exclude.2: is empty and would exclude every point",
         "study.yaml:22:12: seeds.1: expected an integer, got 1.5",
         "study.yaml:23:10: threads: must be >= 1, got 0",
-        "study.yaml:24:17: sampler.kind: unknown sampler 'gird'; did you mean 'grid'? (known: grid, random, tpe)",
+        "study.yaml:24:17: sampler.kind: unknown sampler 'gird'; did you mean 'grid'? (known: "
+        "gp, grid, nsga2, optuna, qmc, random, tpe)",
         "study.yaml:26:22: members.ensmble: stages.members (stage 'fakes') has no option 'ensmble'; did you mean "
         "'ensemble'? (known: ensemble, model, size, sleep)",
         "study.yaml:27:5: questions.1: text is missing (text)",
@@ -161,7 +162,7 @@ questions:
         ("members.size: {choice: [1, 1]}", "13:17: search.members.size: choice has 1 twice"),
         (
             "members.size: [1, 2]",
-            "13:17: search.members.size: expected a mapping (choice, uniform, loguniform, integer)",
+            "13:17: search.members.size: expected a mapping (choice, uniform, loguniform, integer, when)",
         ),
         ("members.size: {uniform: [1, 2.5]}", "13:28: recipe.stages.members.size: expected an integer, got 1.0"),
         ("members.size: {integer: [0, 2]}", "13:28: recipe.stages.members.size: must be >= 1, got 0"),

@@ -14,11 +14,13 @@ from bebertlab.errors import SetupError, UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.processors import Processors, processors
 from bebertlab.registry.hookspecs import hookimpl
+from bebertlab.study.best import choose_best
 from bebertlab.study.context import StudyContext
 from bebertlab.study.driver import Limits
 from bebertlab.study.executors.base import LocalExecutor
 from bebertlab.study.journal import open_journal
 from bebertlab.study.run import Finished, Workers, run_study
+from bebertlab.study.stored_study import read_stored_study
 from bebertlab.tracking.mlflow_runs import study_summary
 
 if TYPE_CHECKING:
@@ -277,3 +279,35 @@ def test_a_store_that_cannot_be_written_stops_the_study_before_anything_runs(fil
     assert not ran(files)
     path.unlink()
     assert run(files).count(TrialState.COMPLETE) == 14
+
+
+@pytest.mark.parametrize("sampler", ["tpe, startup: 3", "random", "qmc", "nsga2, population: 2", "gp, startup: 2"])
+def test_raising_trials_extends_a_study(files: Files, sampler: str) -> None:
+    def drawn(trials: int, work: str) -> Finished:
+        return run(files, f"sampler={{kind: {sampler}, trials: {trials}, batch: 2}}", "seeds=[0]", work=work)
+
+    short = drawn(3, "work")
+    extended = drawn(6, "work")
+    assert extended.study.folder == short.study.folder
+    assert extended.trials[:3] == short.trials
+    points = [trial.parameters for trial in extended.trials]
+    assert len({str(dict(point)) for point in points}) == 6
+    assert points == [trial.parameters for trial in drawn(6, "other").trials]
+
+
+def test_fewer_trials_keep_the_points_of_a_study(files: Files) -> None:
+    sampler = "sampler={kind: random, trials: %d}"
+    run(files, sampler % 4, "seeds=[0]")
+    finished = run(files, sampler % 2, "seeds=[0]")
+    assert len(finished.trials) == 4
+
+
+def test_a_constraint_is_checked_and_its_points_are_never_best(files: Files) -> None:
+    with pytest.raises(UserError, match="objective or constraints: the result has no metric 'sise'"):
+        run(files, "constraints=[{metric: sise, at_most: 1}]")
+    free = run(files)
+    limit = sorted(scores(free))[2]
+    finished = run(files, f"constraints=[{{metric: validation/score, at_most: {limit}}}]")
+    best = choose_best(read_stored_study(finished.study.folder))
+    assert max(scores(free)) > best.values[0]
+    assert best.values[0] <= limit

@@ -105,9 +105,10 @@ def test_a_sampler_that_raises_is_named() -> None:
 @given(st.sampled_from(("x", {"kind": "y", "n": 1}, True, 1, None)))
 def test_choices_keep_their_type_in_the_journal(value: object) -> None:
     space = study(RandomSampler(trials=1))
-    label = parameters(space, {"a.kind": value, "b": 0.5, "c": 1e-3, "d": 2})["a.kind"]
+    point = {"a.kind": value, "b": 0.5, "c": 1e-3, "d": 2}
+    label = parameters(space, point)["a.kind"]
     assert isinstance(label, str)
-    known = distributions(space)["a.kind"]
+    known = distributions(space, point)["a.kind"]
     assert isinstance(known, optuna.distributions.CategoricalDistribution)
     assert list(known.choices).index(label) == AXES["a.kind"].index(value)
 

@@ -16,8 +16,10 @@ from bebertlab.interfaces.sampler import PointListOptions, SearchDimension, Sear
 from bebertlab.interfaces.values import identity
 from bebertlab.study.space import (
     boxes,
+    check_point,
     count_trials,
     excluded,
+    existing,
     free_point,
     listed_points,
     planned_points,
@@ -226,3 +228,42 @@ def test_a_continuous_range_is_inexhaustible_but_other_axes_may_be_excluded() ->
     assert all(0 <= point["b"] <= 1 and 1e-4 <= point["c"] <= 1e-2 for point in points)
     assert space_size(search, [{"kind": list(range(1000))}]) == 0
     assert space_size(search, [{"kind": list(range(1000)), "b": 0.5}]) is None
+
+
+CONDITIONAL = {
+    "kind": SearchDimension(choice=("a", "b", "c")),
+    "size": SearchDimension(integer=(1, 4), when={"kind": ["b", "c"]}),
+    "rate": SearchDimension(choice=(0.1, 0.2, 0.3), when={"size": 2}),
+}
+
+
+def every(search: dict[str, SearchDimension]) -> list[dict[str, Any]]:
+    """All points of a small space by trying every combination."""
+    values = [
+        [*(axis.choice or ()), *(range(axis.integer[0], axis.integer[1] + 1) if axis.integer else ())]
+        for axis in search.values()
+    ]
+    combined = (dict(zip(search, chosen, strict=True)) for chosen in itertools.product(*values))
+    points = ({path: point[path] for path in existing(search, point)} for point in combined)
+    return list({identity(point): point for point in points}.values())
+
+
+@pytest.mark.parametrize("exclude", [(), ({"rate": [0.1, 0.2]},), ({"kind": "b", "size": 2},), ({"size": [1, 3]},)])
+def test_conditional_spaces_are_counted_and_drawn_completely(exclude: Any) -> None:  # noqa: ANN401 - items
+    points = [point for point in every(CONDITIONAL) if not excluded(point, exclude)]
+    assert space_size(CONDITIONAL, exclude) == len(points)
+    drawn: list[SearchPoint] = []
+    while len(drawn) < len(points):
+        drawn.append(free_point(CONDITIONAL, exclude, drawn, Random(len(drawn))))
+    assert sorted(map(identity, drawn)) == sorted(map(identity, points))
+    with pytest.raises(UserError, match="no further point"):
+        free_point(CONDITIONAL, exclude, drawn, Random(0))
+
+
+def test_a_point_has_exactly_the_paths_that_exist() -> None:
+    conditional = evolve(study(), search=CONDITIONAL)
+    check_point(conditional, {"kind": "b", "size": 2, "rate": 0.1})
+    check_point(conditional, {"kind": "a"})
+    for wrong in ({"kind": "a", "size": 1}, {"kind": "b"}, {"kind": "b", "size": 2}, {"kind": "b", "size": 9}):
+        with pytest.raises(UserError, match="outside the search space"):
+            check_point(conditional, wrong)

@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from bebertlab.api import Objective, SamplerOptions, SearchDimension, SearchSpace, SearchTrial
 from bebertlab.testing import check_sampler
-from bebertlab_samplers.optuna_samplers import RandomSampler, TpeSampler
+from bebertlab_samplers.optuna_samplers import GpSampler, NsgaSampler, RandomSampler, TpeSampler
 
 AXES = {
     "a.kind": SearchDimension(choice=("x", "y", {"kind": "twn", "threshold": 0.7}, True, 1)),
@@ -73,7 +74,15 @@ def draw(sampler: SamplerOptions, seeds: tuple[int, ...]) -> list[tuple[object, 
     return [tuple(trial.point.values()) for trial in finished[:: len(seeds)]]
 
 
-@pytest.mark.parametrize("sampler", [RandomSampler(trials=8), TpeSampler(trials=8, startup=2)])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        RandomSampler(trials=8),
+        TpeSampler(trials=8, startup=2),
+        NsgaSampler(trials=8, population=4),
+        GpSampler(trials=8, startup=11),
+    ],
+)
 def test_samplers_keep_the_sampler_contract(sampler: SamplerOptions) -> None:
     check_sampler(sampler)
 
@@ -101,6 +110,64 @@ def test_tpe_uses_results_after_its_startup_points(startup: int, seeds: int) -> 
     down = choose(sampler, lambda value: -value, seeds)
     assert up[:startup] == down[:startup]
     assert sum(up[startup:]) > sum(down[startup:])
+
+
+@pytest.mark.parametrize(
+    "sampler", [TpeSampler(trials=16, seed=3), NsgaSampler(trials=16, population=4), RandomSampler(trials=16)]
+)
+def test_more_trials_continue_the_same_points(sampler: SamplerOptions) -> None:
+    assert draw(sampler, (0, 1))[:10] == draw(attrs.evolve(sampler, trials=10), (0, 1))
+
+
+def evolved(value: Callable[[float], float], *, fresh: bool) -> list[float]:
+    """Points of NSGA-II in batches; `fresh` makes a new sampler for each, as after a restart."""
+    options = NsgaSampler(trials=40, population=8)
+    space = SearchSpace(dimensions={"b": SearchDimension(uniform=(0.0, 1.0)), "c": SearchDimension(integer=(0, 9))})
+    sampler = options.build(space)
+    trials: list[SearchTrial] = []
+    for first in range(0, options.trials, options.batch):
+        batch: list[SearchTrial] = []
+        for index in range(first, first + options.batch):
+            sampler = options.build(space) if fresh else sampler
+            batch.append(SearchTrial(point=sampler.ask(index, 0, [*trials, *batch]), pending=True))
+        trials += [SearchTrial(point=trial.point, values=(value(trial.point["b"]),)) for trial in batch]
+    return [float(trial.point["b"]) for trial in trials]
+
+
+def test_nsga2_selects_the_best_of_each_generation() -> None:
+    up, down = evolved(lambda value: value, fresh=False), evolved(lambda value: -value, fresh=False)
+    assert up[:8] == down[:8]
+    assert sum(up[24:]) / 16 > 0.65
+    assert sum(down[24:]) / 16 < 0.35
+
+
+def test_nsga2_proposes_the_same_after_every_restart() -> None:
+    assert evolved(lambda value: value, fresh=True) == evolved(lambda value: value, fresh=False)
+
+
+def test_gp_uses_results_and_spreads_a_batch() -> None:
+    options = GpSampler(trials=12, startup=4)
+    space = SearchSpace(dimensions={"b": SearchDimension(uniform=(0.0, 1.0))})
+    trials = [SearchTrial(point={"b": b}, values=(-((b - 0.6) ** 2),)) for b in (0.05, 0.3, 0.5, 0.95)]
+    first = options.build(space).ask(4, 0, trials)
+    assert abs(first["b"] - 0.6) < 0.15
+    second = options.build(space).ask(5, 0, [*trials, SearchTrial(point=first, pending=True)])
+    assert abs(second["b"] - first["b"]) > 1e-4
+
+
+def small(sampler: SamplerOptions, limit: float) -> int:
+    """How many of the last 16 points are at most 0.4 where high ones are better, but those above the limit break it."""
+    asked = sampler.build(SearchSpace(dimensions={"b": SearchDimension(uniform=(0.0, 1.0))}))
+    trials: list[SearchTrial] = []
+    for index in range(40):
+        point = asked.ask(index, 0, trials)
+        trials.append(SearchTrial(point=point, values=(point["b"],), excesses=(point["b"] - limit,)))
+    return sum(trial.point["b"] <= 0.4 for trial in trials[24:])
+
+
+@pytest.mark.parametrize("sampler", [TpeSampler(trials=40, startup=4), NsgaSampler(trials=40, population=8)])
+def test_points_that_break_a_constraint_are_avoided(sampler: SamplerOptions) -> None:
+    assert small(sampler, limit=0.4) > small(sampler, limit=1.0) + 4
 
 
 def test_random_ignores_results() -> None:
@@ -151,6 +218,13 @@ def test_tpe_warns_that_without_results_it_is_random_search(options: dict[str, i
     assert re.fullmatch(f"sampler tpe draws its {remark}", actual)
 
 
+def test_other_samplers_warn_with_the_name_of_their_option() -> None:
+    (remark,) = NsgaSampler(trials=20).remarks()
+    assert remark.endswith("trials is 20: this is a random search; set sampler.population below trials")
+    assert GpSampler(trials=8).remarks()
+
+
 def test_no_warning_where_results_are_used() -> None:
     assert not TpeSampler(trials=11).remarks()
+    assert not NsgaSampler(trials=21).remarks()
     assert not RandomSampler(trials=2).remarks()
