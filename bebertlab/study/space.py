@@ -13,7 +13,7 @@ from attrs import frozen
 from bebertlab.errors import UserError, show_exception
 from bebertlab.interfaces.events import trial_id
 from bebertlab.interfaces.options import Options
-from bebertlab.interfaces.sampler import PointListOptions, SearchDimension, SearchPoint
+from bebertlab.interfaces.sampler import PointListOptions, SamplerOptions, SearchDimension, SearchPoint
 from bebertlab.interfaces.values import identity, same
 from bebertlab.study.study import Study, show
 
@@ -158,7 +158,15 @@ def remarks(study: Study) -> tuple[str, ...]:
         return (f"{what}: the space is used up after {points} of {sampler.trials}",)
     if space_size(study.search, study.exclude) == points:  # all of them are drawn in any case
         return ()
-    return sampler.remarks()
+    ignored = bool(study.constraints) and not sampler.uses_constraints
+    return (*sampler.remarks(), *([_ignores_constraints(sampler)] if ignored else []))
+
+
+def _ignores_constraints(sampler: SamplerOptions) -> str:
+    return (
+        f"sampler {sampler.kind} does not use constraints: points that break one are drawn as often as others;"
+        " tpe, nsga2 and gp avoid them"
+    )
 
 
 def excluded(point: SearchPoint, exclude: Iterable[Mapping[str, Any]]) -> bool:

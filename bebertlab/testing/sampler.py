@@ -36,10 +36,10 @@ _SEEDS = 2  #: trials of each point
 def check_sampler(options: SamplerOptions | PointListOptions) -> None:
     """Check a sampler; one line in a plugin's tests.
 
-    Every proposed point has a value of every dimension that exists at it, in their order and within their bounds. A sampler that draws
-    points proposes the same for the same options, index, attempt and trials, also where a new one continues after a
-    kill; another attempt proposes another point where the one before was excluded; and one that declares
-    `multi_objective` takes two objectives. A sampler that lists its points lists each once, and the same ones
+    Every proposed point has a value of every dimension that exists at it, in their order and within their bounds. A
+    sampler that draws points proposes the same for the same options, index, attempt and trials, also where a new one
+    continues after a kill; another attempt proposes another point where the one before was excluded; and one that
+    declares `multi_objective` takes two objectives. A sampler that lists its points lists each once, and the same ones
     every time.
 
     Raises:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bebertlab.errors import UserError
-from bebertlab.interfaces.sampler import PointListOptions, SearchDimension, SearchPoint, SearchSpace
+from bebertlab.interfaces.sampler import Constraint, PointListOptions, SearchDimension, SearchPoint, SearchSpace
 from bebertlab.interfaces.values import identity
 from bebertlab.study.space import (
     boxes,
@@ -267,3 +267,11 @@ def test_a_point_has_exactly_the_paths_that_exist() -> None:
     for wrong in ({"kind": "a", "size": 1}, {"kind": "b"}, {"kind": "b", "size": 2}, {"kind": "b", "size": 9}):
         with pytest.raises(UserError, match="outside the search space"):
             check_point(conditional, wrong)
+
+
+def test_a_sampler_that_ignores_constraints_is_named() -> None:
+    limit = Constraint(metric="size/packed_mebibytes", at_most=10)
+    wide = evolve(study(b=SearchDimension(uniform=(0.0, 1.0))), exclude=(), constraints=(limit,))
+    (remark,) = remarks(evolve(wide, sampler=RandomSampler(trials=20)))
+    assert remark.startswith("sampler random does not use constraints")
+    assert remarks(evolve(wide, sampler=TpeSampler(trials=20))) == ()

@@ -41,13 +41,16 @@ class Sampler(SearchSampler):
         random = Random(self.options.random_seed(index, 0 if fault == "attempt" else attempt))
         if fault == "state":
             random.seed(self.calls)
-        point = {path: value(axis, random) for path, axis in self.space.dimensions.items()}
+        point: dict[str, Any] = {}
+        for path, axis in self.space.dimensions.items():
+            if axis.exists_at(point) or fault == "condition":
+                point[path] = value(axis, random)
         if fault == "objectives" and len(self.space.objectives) > 1:
             return {}
         if fault == "bounds":
             point["share"] = 2.5
         if fault == "type":
-            point["bits"] = float(point["bits"])  # type: ignore[arg-type] # a number
+            point["bits"] = float(point["bits"])
         if fault == "order":
             point = dict(reversed(point.items()))
         return point
@@ -72,7 +75,7 @@ class Listed(PointListOptions):
         (first, *others) = space.dimensions.items()
         return self.change(
             [
-                {first[0]: item, **{path: axis.choice[0] for path, axis in others if axis.choice}}
+                {first[0]: item, **{path: axis.choice[0] for path, axis in others if axis.choice and not axis.when}}
                 for item in first[1].choice or ()
             ]
         )
@@ -88,7 +91,8 @@ def test_samplers_that_keep_the_contract_pass() -> None:
     [
         ("bounds", "sampler 'mine': proposes share=2.5, which is not a value of"),
         ("type", "proposes bits=.*, which is not a value of"),
-        ("order", "expected part, size, rate"),
+        ("order", "expected part, size, (depth, )?rate"),
+        ("condition", "proposes a point with part, size, depth, .*; expected part, size, rate"),
         ("attempt", "proposes an excluded point again at every attempt"),
         ("state", "proposes another point number [0-9]+ after a restart"),
         ("objectives", "proposes a point with ; expected part"),

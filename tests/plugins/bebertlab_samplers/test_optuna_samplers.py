@@ -157,7 +157,8 @@ def test_gp_uses_results_and_spreads_a_batch() -> None:
 
 def small(sampler: SamplerOptions, limit: float) -> int:
     """How many of the last 16 points are at most 0.4 where high ones are better, but those above the limit break it."""
-    asked = sampler.build(SearchSpace(dimensions={"b": SearchDimension(uniform=(0.0, 1.0))}))
+    dimensions = {name: SearchDimension(uniform=(0.0, 1.0)) for name in "abc"}
+    asked = sampler.build(SearchSpace(dimensions=dimensions))
     trials: list[SearchTrial] = []
     for index in range(40):
         point = asked.ask(index, 0, trials)
