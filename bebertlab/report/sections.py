@@ -213,7 +213,10 @@ def _objectives_front(data: ReportData) -> list[Section]:
         return []
     front = ranking.pareto_front(objectives, ranking.rank_points(objectives, data.trials, data.study.constraints))
     goals = listing([f"{'high' if goal.maximize else 'low'} {goal.metric}" for goal in objectives])
-    text = f"Points that no other beats or equals in every objective ({goals}), by means over seeds; # is the rank."
+    text = (
+        f"Points that no other beats or equals in every objective ({goals}), by means over seeds, with half the 95%"
+        " interval; # is the rank."
+    )
     numbers = {identity(point.parameters): point.number for point in data.points}
     table = objectives_table(data.study, front, numbers)
     return [Section(title="Pareto front of the objectives", blocks=(Text(text=text), table))]

@@ -52,6 +52,7 @@ from bebertlab.report.points import (
     training_seconds,
 )
 from bebertlab.report.stages import StageCost, StageScore
+from bebertlab.report.statistics import interval
 from bebertlab.report.wording import conclusion_label
 
 MEMBERS, MATRIX, TOTAL, STORED, OPERATIONS = "members", "matrix MiB", "total MiB", "stored MiB", "GFLOPs"
@@ -133,7 +134,10 @@ def front_table(study: StudyRecord, front: Sequence[CostedPoint], cost: str, dec
 
 
 def objectives_table(study: StudyRecord, front: Sequence[RankedPoint], numbers: Mapping[str, int]) -> Table:
-    """The Pareto front of several objectives, means over seeds; `numbers` gives a point's rank by its identity."""
+    """The Pareto front of several objectives, means and half the intervals over seeds.
+
+    `numbers` gives a point's rank by its identity.
+    """
     names = short_names(study.axes)
     metrics = [objective.metric for objective in study.objectives]
     decimals = [decimals_for(point.values[index] for point in front) for index in range(len(metrics))]
@@ -141,7 +145,10 @@ def objectives_table(study: StudyRecord, front: Sequence[RankedPoint], numbers: 
         (
             f"#{numbers[identity(point.parameters)]}",
             *_cells(point.parameters, tuple(names)),
-            *(number(value, count) for value, count in zip(point.values, decimals, strict=True)),
+            *(
+                plus_minus(interval([trial.metrics[name] for trial in point.trials]), count)
+                for name, count in zip(metrics, decimals, strict=True)
+            ),
         )
         for point in front
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from bebertlab.interfaces.events import Question, StudyRecord, TrialRecord
-from bebertlab.interfaces.sampler import Objective
+from bebertlab.interfaces.sampler import Constraint, Objective
 from bebertlab.report.document import Code, Figure, Table, Text
 from bebertlab.report.plots_curves import Curve, group_curves
 from bebertlab.report.report_data import ReportData, collect
@@ -277,8 +277,30 @@ def test_several_objectives_have_a_front(simulate: Simulate) -> None:
     table = section.blocks[1]
     assert isinstance(table, Table)
     assert table.columns[-2:] == ("validation/score", "size/total_mebibytes")
-    scores, sizes = ([float(row[column]) for row in table.rows] for column in (-2, -1))
+    scores, sizes = ([float(row[column].split(" ± ")[0]) for row in table.rows] for column in (-2, -1))
+    assert all(" ± " in row[-2] for row in table.rows)
     assert scores == sorted(scores, reverse=True)
     assert sizes == sorted(sizes, reverse=True)
     assert 1 < len(sizes) < len(collect(study, trials).points)
     assert table.rows[0][0] == "#1"
+
+
+def test_points_that_break_a_constraint_follow_the_others_and_are_never_best(simulate: Simulate) -> None:
+    study, trials = simulate()
+    limited = evolve(study, constraints=(Constraint(metric="size/total_mebibytes", at_most=0.15),))
+    data = collect(limited, trials)
+    broken = [point.parameters["members.size"] > 1 for point in data.points]
+    assert broken == sorted(broken)
+    assert [bool(point.broken) for point in data.points] == broken
+    assert collect(study, trials).points[0].parameters["members.size"] > 1
+    assert data.best is not None
+    assert data.best.point.parameters["members.size"] == 1
+    first = broken.index(True) + 1
+    text = "\n".join(block.text for block in all_points(data).blocks if isinstance(block, Text))
+    assert f"Constraints, by means over seeds: size/total_mebibytes at most 0.15. Broken by #{first}" in text
+    for section in pareto_sections(data):
+        (table,) = (block for block in section.blocks if isinstance(block, Table))
+        assert all(int(row[0].strip("#")) < first for row in table.rows)
+    impossible = evolve(study, constraints=(Constraint(metric="size/total_mebibytes", at_most=0.01),))
+    assert collect(impossible, trials).best is None
+    assert pareto_sections(collect(impossible, trials)) == []
