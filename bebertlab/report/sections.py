@@ -162,15 +162,12 @@ def _infeasible(data: ReportData) -> list[Block]:
     """The constraints, and the points that break one."""
     if not data.study.constraints:
         return []
-    limits = listing([str(constraint) for constraint in data.study.constraints])
+    limits = listing(list(map(str, data.study.constraints)))
     numbers = [f"#{point.number}" for point in data.points if point.broken]
     if not numbers:
         return [Text(text=f"Every point keeps the constraints, by means over seeds: {limits}.")]
-    text = (
-        f"Constraints, by means over seeds: {limits}. Broken by {listing(numbers)}: points that break a constraint"
-        " follow the others, and are never best nor on a Pareto front."
-    )
-    return [Text(text=text)]
+    text = f"Constraints, by means over seeds: {limits}. Broken by {listing(numbers)}:"
+    return [Text(text=f"{text} these points follow the others, and are never best nor on a Pareto front.")]
 
 
 def _rejected(data: ReportData) -> list[Block]:
