@@ -159,8 +159,6 @@ class SamplerOptions(Options):
     #: whether it can search for several objectives at once; a study with several is refused otherwise
     multi_objective: ClassVar[bool] = False
     uses_constraints: ClassVar[bool] = False  #: whether it avoids points that break a constraint
-    #: whether points are drawn independently of each other and of results, all from the same distribution
-    independent: ClassVar[bool] = False
     trials: int = field(validator=validators.ge(1))  #: points to try, each with all seeds; raising it extends a study
     batch: int = field(
         default=4, validator=validators.ge(1)

@@ -88,10 +88,11 @@ def write_study_info(study: StudyRecord) -> None:
         "name": study.name,
         "digest": study.digest,
         "objectives": [dump(objective) for objective in study.objectives],
-        "constraints": [dump(constraint) for constraint in study.constraints],
         "planned": study.planned,
         "is_smoke": study.is_smoke,
     }
+    if study.constraints:
+        info["constraints"] = [dump(constraint) for constraint in study.constraints]
     unfinished = study.folder / f".{INFO_FILE}.part"
     unfinished.write_text(json.dumps(info, indent=1), encoding="utf-8")
     os.replace(unfinished, study.folder / INFO_FILE)

@@ -68,11 +68,6 @@ class OptunaSampler(SamplerOptions):
         """Whether it avoids points that break a constraint."""
         return self.name in _CONSTRAINED
 
-    @property
-    def independent(self) -> bool:  # type: ignore[override] # of the chosen class
-        """Whether points are drawn independently of each other and of results."""
-        return self.name == "RandomSampler"
-
     def build(self, space: SearchSpace) -> SearchSampler:
         """The sampler for a space.
 

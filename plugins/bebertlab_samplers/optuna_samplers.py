@@ -19,7 +19,6 @@ class RandomSampler(SamplerOptions):
 
     kind = "random"
     multi_objective: ClassVar[bool] = True
-    independent: ClassVar[bool] = True
 
     def build(self, space: SearchSpace) -> SearchSampler:
         """The sampler for a space."""

@@ -44,7 +44,6 @@ def test_what_a_class_can_do_depends_on_its_name() -> None:
     evolution, tree = OptunaSampler(trials=8, name="CmaEsSampler"), OptunaSampler(trials=8, name="TPESampler")
     assert (evolution.multi_objective, evolution.uses_constraints) == (False, False)
     assert (tree.multi_objective, tree.uses_constraints) == (True, True)
-    assert OptunaSampler(trials=8, name="RandomSampler").independent
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
