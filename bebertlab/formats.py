@@ -106,6 +106,8 @@ TOKEN_CACHE = Format(name="tokens of a split", path="store/cache/<key>.safetenso
 OVERLAP_CACHE = Format(name="overlap of two splits", path="store/cache/<key>.json", number=1)
 STAGE_KEY = Format(name="what the key of a stage is the hash of", path="part of every key", number=2)
 
+TRAINING_STATE = Format(name="state of an unfinished training", path="store/states/<key>.safetensors", number=1)
+
 FORMATS = (
     STORE_MANIFEST,
     STUDY_FOLDER,
@@ -121,6 +123,7 @@ FORMATS = (
     TOKEN_CACHE,
     OVERLAP_CACHE,
     STAGE_KEY,
+    TRAINING_STATE,
 )
 
 

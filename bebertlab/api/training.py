@@ -17,8 +17,9 @@ from bebertlab.training.curve import (
     read_learning_curve,
     write_learning_curve,
 )
-from bebertlab.training.loop import Training, train_phases
+from bebertlab.training.loop import train_phases
 from bebertlab.training.options import TrainOptions
+from bebertlab.training.result import Training
 from bebertlab.training.seed import derive_seed, seeded
 from bebertlab.training.setup import TrainingSetup
 from bebertlab.training.teacher import Teacher

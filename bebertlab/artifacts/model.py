@@ -51,8 +51,8 @@ from bebertlab.model.requantize import apply_spec
 from bebertlab.model.slice import Network, phase_networks
 from bebertlab.model.weight_files import weight_files
 from bebertlab.training.curve import LearningCurve, write_learning_curve
-from bebertlab.training.loop import Training
 from bebertlab.training.options import TrainOptions
+from bebertlab.training.result import Training
 from bebertlab.training.seed import derive_seed
 from bebertlab.training.setup import TeacherView, TrainingSetup
 from bebertlab.training.teacher import Teacher
@@ -145,6 +145,8 @@ def set_up_training(
         keep_last=keep_last,
         device=context.device,
         progress=context.progress,
+        warn=context.warn,
+        states=context.states,
     )
 
 

@@ -60,6 +60,14 @@ threads_option = click.option(
     show_default=True,
     help="Threads of torch; results depend on it, so it is part of every key.",
 )
+save_state_option = click.option(
+    "--save-state-minutes",
+    type=click.FloatRange(0),
+    default=5.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="Save the state of a training this often, so that it continues after a kill; 0: never.",
+)
 format_option = click.option(
     "--format",
     "form",

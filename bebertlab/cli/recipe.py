@@ -16,6 +16,7 @@ from bebertlab.cli.options import (
     device_option,
     format_option,
     pass_settings,
+    save_state_option,
     set_option,
     table,
     threads_option,
@@ -52,6 +53,7 @@ def recipe() -> None:
 @work_option
 @device_option
 @threads_option
+@save_state_option
 @click.option("--all", "all_metrics", is_flag=True, help="Show all metrics, not only the main ones.")
 @format_option
 @pass_settings
@@ -63,6 +65,7 @@ def run(
     work: Path,
     device: str,
     threads: int,
+    save_state_minutes: float,
     all_metrics: bool,
     form: str,
 ) -> None:
@@ -83,7 +86,14 @@ def run(
     if unused:
         click.echo(f"not run: {', '.join(unused)} ({_unused(targets)})", err=True)
     with naming_full_disk(work):
-        results = execute(plan, store, codec, notify=plugins.observers.stage, targets=targets)
+        results = execute(
+            plan,
+            store,
+            codec,
+            notify=plugins.observers.stage,
+            targets=targets,
+            save_state_minutes=save_state_minutes,
+        )
     click.echo(_results_json(results) if form == "json" else _results_table(results, all_metrics=all_metrics))
 
 

@@ -16,6 +16,7 @@ from bebertlab.cli.options import (
     device_option,
     format_option,
     pass_settings,
+    save_state_option,
     set_option,
     typed_command,
     work_option,
@@ -94,6 +95,7 @@ def plan(
 @click.option("--experiment", help="MLflow experiment.  [default: MLFLOW_EXPERIMENT_NAME, else bebertlab/NAME]")
 @click.option("--no-tracking", is_flag=True, help="Do not write to MLflow.")
 @click.option("--max-trials", type=click.IntRange(1), help="Stop after N trials; the same command continues.")
+@save_state_option
 @click.option("--fail-fast", is_flag=True, help="Start no further trials after a failed one.")
 @pass_settings
 def run(
@@ -110,6 +112,7 @@ def run(
     experiment: str | None,
     no_tracking: bool,
     max_trials: int | None,
+    save_state_minutes: float,
     fail_fast: bool,
 ) -> None:
     """Run STUDY, or continue it: complete trials are not run again, failed ones are.
@@ -122,7 +125,9 @@ def run(
     from bebertlab.study.run import Workers, run_study
 
     source = _find(settings, study_name, sets, smoke, work)
-    workers = Workers.asked(executor, jobs, threads=source.study.threads, device=device)
+    workers = Workers.asked(
+        executor, jobs, threads=source.study.threads, device=device, save_state_minutes=save_state_minutes
+    )
     context = _context(source, work, device)
     if dry_run:
         _echo_plan(context)

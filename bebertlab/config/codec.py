@@ -16,7 +16,7 @@ from bebertlab.config.error_collector import ErrorCollector
 from bebertlab.config.structure import structure
 from bebertlab.files import path_digest
 from bebertlab.interfaces.options import Options
-from bebertlab.interfaces.stage import Codec, excluded_fields
+from bebertlab.interfaces.stage import Codec, excluded_fields, is_neutral
 from bebertlab.registry.registry import Registry
 
 T = TypeVar("T")
@@ -31,15 +31,16 @@ class OptionsCodec(Codec):
 
     def dump(self, value: object) -> Any:  # noqa: ANN401 - plain data
         """Plain data of an attrs value with all its defaults, `kind` included for options."""
-        return _plain(value, self._with_kind, PurePath.as_posix)
+        return _plain(value, self._with_kind, PurePath.as_posix, lambda attribute, item: False)
 
     def dump_identity(self, value: object) -> Any:  # noqa: ANN401 - plain data
         """Plain data that differs whenever results may differ: every part with its revision and its plugin's hash.
 
         Options become `{role, kind, revision, file, options}`, with `file` only for plugins that are not shipped.
-        Options excluded from the key are null. Any other path is replaced by the hash of its file or folder.
+        Options excluded from the key are null; those that are omitted at their default are absent. Any other path is
+        replaced by the hash of its file or folder.
         """
-        return _plain(value, self._with_identity, _content)
+        return _plain(value, self._with_identity, _content, is_neutral)
 
     def load(self, data: object, cls: type[T]) -> T:
         """The attrs value of plain data.
@@ -88,7 +89,10 @@ def _content(path: PurePath) -> str:
 
 
 def _plain(
-    value: object, of_options: Callable[[Options, dict[str, Any]], Any], of_path: Callable[[PurePath], str]
+    value: object,
+    of_options: Callable[[Options, dict[str, Any]], Any],
+    of_path: Callable[[PurePath], str],
+    is_omitted: Callable[[attrs.Attribute[Any], object], bool],
 ) -> Any:  # noqa: ANN401 - plain data
     if type(value) in _PRIMITIVES:  # the common case; the checks below are slower
         return value
@@ -98,16 +102,20 @@ def _plain(
         return value
     if isinstance(value, PurePath):
         return of_path(value)
+
+    def inner(item: object) -> Any:  # noqa: ANN401 - plain data
+        return _plain(item, of_options, of_path, is_omitted)
+
     if isinstance(value, Mapping):
-        return {str(_plain(key, of_options, of_path)): _plain(item, of_options, of_path) for key, item in value.items()}
+        return {str(inner(key)): inner(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, of_options, of_path) for item in value]
+        return [inner(item) for item in value]
     if isinstance(value, AbstractSet):
-        return sorted((_plain(item, of_options, of_path) for item in value), key=repr)
+        return sorted(map(inner, value), key=repr)
     cls: type[Any] = type(value)
     if attrs.has(cls):
-        given = [field for field in attrs.fields(cls) if field.init]
-        fields = {field.alias: _plain(getattr(value, field.name), of_options, of_path) for field in given}
+        given = [(field, getattr(value, field.name)) for field in attrs.fields(cls) if field.init]
+        fields = {field.alias: inner(item) for field, item in given if not is_omitted(field, item)}
         return of_options(value, fields) if isinstance(value, Options) else fields
     raise TypeError(
         f"cannot convert {value!r} to plain data; options hold numbers, text, lists, mappings and attrs values"

@@ -35,6 +35,11 @@ class BatchPlan:
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
+    def after(self, batches: int) -> BatchPlan:
+        """Without the first batches."""
+        start = self.bounds[batches]
+        return BatchPlan(order=self.order[start:], bounds=self.bounds[batches:] - start)
+
     def cheapest(self, lengths: Positions, examples: int) -> BatchPlan:
         """Those batches that have the fewest padded tokens, until there are so many examples, in their order.
 

@@ -14,12 +14,14 @@ from bebertlab.interfaces.architecture import Architecture, QuantSpec
 from bebertlab.interfaces.encoder import EncoderOptions
 from bebertlab.interfaces.options import Options
 from bebertlab.interfaces.task import Task
+from bebertlab.interfaces.training_state import TrainingStates
 
 T = TypeVar("T")
 
 _INPUT = "bebertlab.input"
 _PATH = "bebertlab.path"
 _NAME = "bebertlab.name"
+_NEUTRAL = "bebertlab.neutral"
 
 #: metadata of an option that is a path: `field(metadata=EXCLUDED_FROM_KEY)`. It is not part of the key, so that moving
 #: a file changes nothing: a stage needs another option that identifies the content; tasks and encoders have digests.
@@ -27,6 +29,10 @@ EXCLUDED_FROM_KEY: Mapping[str, bool] = MappingProxyType({_PATH: True})
 #: metadata of an option that is either such a path or a name: a path if it is an existing folder or begins with `./`,
 #: `../`, `~` or `/`
 EXCLUDED_FROM_KEY_IF_PATH: Mapping[str, bool] = MappingProxyType({_PATH: True, _NAME: True})
+
+#: metadata of an option whose default leaves all results as they were before the option existed: it is part of the key
+#: only where it has another value, so that stages stored before keep their keys
+OMITTED_FROM_KEY_AT_DEFAULT: Mapping[str, bool] = MappingProxyType({_NEUTRAL: True})
 
 
 def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: ANN401 - typed by its annotation
@@ -41,6 +47,11 @@ def stage_input(*, optional: bool = False, many: bool = False) -> Any:  # noqa: 
 def excluded_fields(cls: type[Options]) -> tuple[str, ...]:
     """Fields of an options class whose metadata is `EXCLUDED_FROM_KEY` or `EXCLUDED_FROM_KEY_IF_PATH`."""
     return tuple(a.name for a in fields(cls) if _PATH in a.metadata)
+
+
+def is_neutral(attribute: Attribute[Any], value: object) -> bool:
+    """Whether the metadata of a field is `OMITTED_FROM_KEY_AT_DEFAULT` and the value is its default."""
+    return _NEUTRAL in attribute.metadata and bool(value == attribute.default)
 
 
 def may_be_name(attribute: Attribute[Any]) -> bool:
@@ -156,6 +167,7 @@ class Context:
     device: str = "cpu"
     cache: Path | None = None  #: folder for data faster to read than to compute; may be emptied at any time
     progress: ProgressReporter  #: reports the progress of the stage, e.g. `context.progress(0.5, "epoch 2/3")`
+    states: TrainingStates | None = None  #: keeps the state of the stage's training, see `set_up_training`
     #: called with a warning about the result, one sentence; it is kept with the artifact, so that a cached stage
     #: warns too, and names no stage: recipes that share it may use different names
     warn: Callable[[str], None]

@@ -25,6 +25,8 @@ from bebertlab.store.store import Claim, Store
 
 Notify = Callable[[StageEvent], None]
 
+#: between two saved states of a training, by default
+SAVE_STATE_MINUTES = 5.0
 _PROGRESS_SECONDS = 0.5  #: between two progress events without values
 
 
@@ -66,6 +68,7 @@ class _Run:
     codec: Codec
     notify: Notify
     trial: int | None
+    save_seconds: float
     artifacts: dict[str, Artifact] = field(factory=dict)  #: by name; verified in the store, or built by this run
     results: dict[str, StageResult] = field(factory=dict)  #: by name
 
@@ -78,18 +81,20 @@ def execute(
     notify: Notify = _ignore,
     trial: int | None = None,
     targets: Sequence[str] = (),
+    save_state_minutes: float = SAVE_STATE_MINUTES,
 ) -> Results:
     """Run the stages that the ends of a plan (or the stages `targets`) need and the store does not have.
 
     Stages upstream of a cached stage are not checked. `notify` is called with an event for each stage that starts,
-    reports progress or finishes; a cached stage finishes without having started.
+    reports progress or finishes; a cached stage finishes without having started. A stage that trains saves its state
+    every `save_state_minutes` (0: never), and continues from the saved one after it was killed.
 
     Raises:
         StageError: a stage failed; stages that finished before it stay in the store.
         SetupError: a stage has to run and its device is not available.
     """
     targets = targets or plan.ends
-    run = _Run(plan=plan, store=store, codec=codec, notify=notify, trial=trial)
+    run = _Run(plan=plan, store=store, codec=codec, notify=notify, trial=trial, save_seconds=60 * save_state_minutes)
     nodes = plan.ancestors(*targets)
     missing = _missing(run, targets)
     if missing:
@@ -188,6 +193,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
     run.notify(StageStarted(stage=node.name, stage_kind=node.kind, key=node.key, trial=run.trial))
     inputs = {field: tuple(run.artifacts[name] for name in names) for field, names in node.inputs.items()}
     warnings: list[str] = []
+    states = claim.states(seconds=run.save_seconds or math.inf)
     context = Context(
         stage=node.name,
         folder=claim.folder,
@@ -198,6 +204,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
         device=run.plan.machine.device,
         cache=run.store.cache,
         progress=_progress_reporter(run, node),
+        states=states,
         warn=warnings.append,
     )
     start = perf_counter()
@@ -208,7 +215,7 @@ def _run_stage(run: _Run, node: Node, claim: Claim) -> Artifact:
             stage=node.name,
             kind=node.kind,
             parts=node.parts,
-            seconds=perf_counter() - start,
+            seconds=states.carried_seconds + perf_counter() - start,
             upstream_seconds={
                 run.plan.nodes[name].key: seconds for name, seconds in _upstream_seconds(run, node).items()
             },

@@ -58,7 +58,7 @@ def output_digest(*values: object, packages: Iterable[str]) -> str:
         packages: names of the distributions that the output depends on; a missing one has no version.
     """
     versions = {name: _version(name) for name in packages}
-    text = _json([values, _source_digest(), platform.python_version(), versions], default=_plain)
+    text = _json([values, source_digest(), platform.python_version(), versions], default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -75,7 +75,8 @@ def _plain(value: object) -> object:
 
 
 @cache
-def _source_digest() -> str:
+def source_digest() -> str:
+    """The hash of all files of this package."""
     folder = Path(bebertlab.__file__).parent
     files = [f"{file.relative_to(folder)} {file_digest(file)}" for file in sorted(folder.rglob("*.py"))]
     return fingerprint(files)

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from bebertlab.formats import OVERLAP_CACHE, TOKEN_CACHE, OtherFormat
 from bebertlab.store.manifest import CorruptArtifact, read_manifest
+from bebertlab.store.states import UnusableState, read_state_header
 from bebertlab.store.store import Store
 from bebertlab.store.why import INPUTS
 
@@ -56,6 +57,7 @@ def find_garbage(
     yield from (_garbage(path, "corrupt") for path in _folders(store.quarantine))
     yield from (_garbage(path, "left by a killed run") for path in _folders(store.temporary) if _is_free(store, path))
     yield from _cached(store, days, now)
+    yield from _states(store, days, now)
     if days is None and named is None:
         return
     limit = now - timedelta(days=days or 0)
@@ -72,6 +74,9 @@ def remove(store: Store, garbage: Garbage) -> bool:
         return True
     try:
         with store.lock(garbage.key).acquire(blocking=False):
+            if garbage.path.parent == store.states:
+                garbage.path.unlink(missing_ok=True)
+                return True
             shutil.rmtree(_hidden(store, garbage.path), ignore_errors=True)
     except Timeout:
         return False
@@ -113,6 +118,28 @@ def _cached(store: Store, days: float | None, now: datetime) -> Iterator[Garbage
             yield _cache_file(file, "left by a killed run")
         elif finished and days is not None and age > timedelta(days=days):
             yield _cache_file(file, _CACHED[file.suffix])
+
+
+def _states(store: Store, days: float | None, now: datetime) -> Iterator[Garbage]:
+    """States that nothing will continue from; on request those that nothing continued for `days`."""
+    for file in sorted(store.states.glob("*.safetensors")):
+        age = now - datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        reason = _useless(store, file)
+        if reason is None and days is not None and age > timedelta(days=days):
+            reason = "training not continued"
+        if reason is not None:
+            yield _cache_file(file, reason)
+
+
+def _useless(store: Store, file: Path) -> str | None:
+    """Why no training will continue from a state; None if one may."""
+    if store.folder(file.stem).is_dir():
+        return "state of a finished training"
+    try:
+        read_state_header(file, file.stem)
+    except UnusableState:
+        return "unusable state of a training"
+    return None
 
 
 def _cache_file(file: Path, reason: str) -> Garbage:

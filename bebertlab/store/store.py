@@ -27,6 +27,7 @@ from bebertlab.store.manifest import (
     read_manifest,
     validated_metrics,
 )
+from bebertlab.store.states import StateFile
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ _LOCKS = "locks"
 _TEMPORARY = "temporary"
 _QUARANTINE = "quarantine"
 _CACHE = "cache"
+_STATES = "states"
 
 
 class Claim:
@@ -77,7 +79,14 @@ class Claim:
         )
         manifest.write(self.folder)
         self.artifact = self._store._keep(self.folder, manifest)
+        self._store.state_path(self.key).unlink(missing_ok=True)
         return self.artifact
+
+    def states(self, *, seconds: float) -> StateFile:
+        """Keeps the state of the stage's training, saved every so many seconds; removed when the stage is finished."""
+        return StateFile(
+            self._store.state_path(self.key), self.key, lambda: self._store._new_folder(self.key), seconds=seconds
+        )
 
     def _discard(self) -> None:
         if self._folder is not None:
@@ -99,6 +108,10 @@ class Store:
     def folder(self, key: str) -> Path:
         """The folder of an artifact, whether it exists or not."""
         return self.root / key[:2] / key
+
+    def state_path(self, key: str) -> Path:
+        """The file with the state of a stage whose training is not finished, whether it exists or not."""
+        return self.states / f"{key}.safetensors"
 
     def peek(self, key: str) -> Manifest | None:
         """The manifest of a key; None without one that can be read. Cheap: the files are not checked.
@@ -203,6 +216,11 @@ class Store:
     def quarantine(self) -> Path:
         """Corrupt artifacts."""
         return self.root / _QUARANTINE
+
+    @property
+    def states(self) -> Path:
+        """States of trainings that are not finished."""
+        return self.root / _STATES
 
     @property
     def cache(self) -> Path:

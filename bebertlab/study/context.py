@@ -16,6 +16,8 @@ from bebertlab.files import parse_json
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.task import Caveat
 from bebertlab.pipeline.execute import missing_stages
+from bebertlab.pipeline.execute import SAVE_STATE_MINUTES, missing_stages
+from bebertlab.pipeline.paths import resolve_path
 from bebertlab.pipeline.plan import ComputeSettings, Node, Plan
 from bebertlab.store.store import Store
 from bebertlab.study.driver import Driver, Limits
@@ -192,6 +194,7 @@ class StudyContext:
         executor: Executor,
         interrupts: Interrupts,
         limits: Limits,
+        save_state_minutes: float = SAVE_STATE_MINUTES,
     ) -> None:
         """Run the trials that are left.
 
@@ -204,6 +207,7 @@ class StudyContext:
             plugins=tuple(map(Path, self.study.plugins)),
             threads=self.study.threads,
             device=self._device,
+            save_state_minutes=save_state_minutes,
         )
         driver = Driver(
             study=record,

@@ -46,6 +46,7 @@ class TrialJob:
     plugins: tuple[Path, ...] = ()  #: files of one-file plugins
     threads: int = 1  #: of torch
     device: str = "cpu"
+    save_state_minutes: float = 5.0  #: between two saved states of a training; 0: none is saved
 
 
 @frozen(kw_only=True)
@@ -88,6 +89,7 @@ class JobDefaults:
     plugins: tuple[Path, ...] = ()  #: files of one-file plugins
     threads: int = 1
     device: str = "cpu"
+    save_state_minutes: float = 5.0
 
     def job(self, number: int, planned: PlannedTrial) -> TrialJob:
         """The job of a trial."""
@@ -100,6 +102,7 @@ class JobDefaults:
             plugins=self.plugins,
             threads=self.threads,
             device=self.device,
+            save_state_minutes=self.save_state_minutes,
         )
 
 

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
+from bebertlab.pipeline.execute import SAVE_STATE_MINUTES
 from bebertlab.processors import processors
 from bebertlab.store.disk import naming_full_disk
 from bebertlab.study.context import StudyContext
@@ -30,9 +31,18 @@ class Workers:
     jobs: int  #: trials at a time
     threads: int  #: of torch in each of them
     device: str
+    save_state_minutes: float = SAVE_STATE_MINUTES  #: between two saved states of a training; 0: none is saved
 
     @classmethod
-    def asked(cls, kind: str, jobs: int | None, *, threads: int, device: str) -> Workers:
+    def asked(
+        cls,
+        kind: str,
+        jobs: int | None,
+        *,
+        threads: int,
+        device: str,
+        save_state_minutes: float = SAVE_STATE_MINUTES,
+    ) -> Workers:
         """The workers that a user asks for; by default one for each usable GPU, or core on a CPU.
 
         Raises:
@@ -45,7 +55,13 @@ class Workers:
         if kind == "local":
             jobs = 1
         usable = processors().usable
-        return cls(kind=kind, jobs=jobs or gpus or max(1, usable // threads), threads=threads, device=device)
+        return cls(
+            kind=kind,
+            jobs=jobs or gpus or max(1, usable // threads),
+            threads=threads,
+            device=device,
+            save_state_minutes=save_state_minutes,
+        )
 
     def executor(self, trials: int) -> Executor:
         """An executor for a number of trials."""
@@ -98,7 +114,7 @@ def run_study(context: StudyContext, workers: Workers, report: Report, limits: L
         interrupted = False
         if left:
             try:
-                context.run(journal, record, workers.executor(left), interrupts, limits)
+                context.run(journal, record, workers.executor(left), interrupts, limits, workers.save_state_minutes)
             except KeyboardInterrupt:
                 interrupted = True
         trials = journal.records()

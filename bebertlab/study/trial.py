@@ -63,7 +63,14 @@ class TrialRunner:
                 "run the command again"
             )
         store = self._stores.setdefault(job.store, Store(job.store))
-        return execute(plan, store, planner.codec, notify=recorder, trial=job.number)
+        return execute(
+            plan,
+            store,
+            planner.codec,
+            notify=recorder,
+            trial=job.number,
+            save_state_minutes=job.save_state_minutes,
+        )
 
     def _planner(self, job: TrialJob) -> Planner:
         key = (job.plugins, job.threads, job.device)

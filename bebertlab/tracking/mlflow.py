@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 import warnings
@@ -16,7 +15,7 @@ from attrs import evolve
 
 from bebertlab.errors import UserError
 from bebertlab.interfaces.events import StageProgress, StageResult, StudyRecord, TrialRecord, TrialState
-from bebertlab.interfaces.metric_names import TRAIN_LEARNING_RATE, TRAIN_LOSS, curve_metric
+from bebertlab.interfaces.metric_names import curve_metric
 from bebertlab.redact import redact_word
 from bebertlab.registry.hookspecs import hookimpl
 from bebertlab.store.fingerprint import file_digest, output_digest
@@ -38,7 +37,7 @@ from bebertlab.tracking.mlflow_client import (
 )
 from bebertlab.tracking.mlflow_receipt import Receipt, is_intact, read_receipt, write_receipt
 from bebertlab.tracking.mlflow_runs import CurvePoint, Runs
-from bebertlab.training.curve import LearningCurve, read_learning_curve, select_value, term_value
+from bebertlab.training.curve import LearningCurve, read_learning_curve
 
 PAUSE_SECONDS = 60.0  #: without calls after a failed one: a dead server must not slow down the study
 WRITE_SECONDS = 10.0  #: at least, between two writes while a trial runs
@@ -247,23 +246,27 @@ class CurveBuffer:
         self._clock = clock
         self._points: deque[tuple[int, CurvePoint]] = deque(maxlen=CAPACITY)
         self._next_write = clock() + WRITE_SECONDS
-        self._last_epochs: dict[tuple[int, str], int] = {}  # trial and stage to the step of the last epoch
+        self._last_steps: dict[tuple[int, str], int] = {}  # trial and metric to the last step
         self.keys: set[str] = set()  #: of stages that had points
 
     def __len__(self) -> int:
         return len(self._points)
 
     def add(self, event: StageProgress) -> None:
-        """Add the values of an event, and its epoch; nothing where it has no values, no step or no trial."""
+        """Add the values of an event, and its epoch; nothing where it has no values, no step or no trial.
+
+        A stage that runs again after its worker was lost reports the same values again, which are left out.
+        """
         if event.trial is None or event.step is None or not event.values:
             return
         self.keys.add(event.key)
         values = dict(event.values)
-        # the last training step and the evaluation after it are two events of one step
-        if event.epoch is not None and self._last_epochs.get((event.trial, event.stage)) != event.step:
-            self._last_epochs[event.trial, event.stage] = event.step
+        if event.epoch is not None:
             values[_EPOCH] = event.epoch
-        self._points.extend((event.trial, point) for point in _points(event.stage, event.step, values))
+        for point in _points(event.stage, event.step, values):
+            if self._last_steps.get((event.trial, point.name), -1) < point.step:
+                self._last_steps[event.trial, point.name] = point.step
+                self._points.append((event.trial, point))
 
     def is_due(self) -> bool:
         """Whether there are points, and the last write was long enough ago."""
@@ -293,23 +296,9 @@ class CurveBuffer:
 def stored_points(stage: str, curve: LearningCurve, *, after: int = 0) -> list[CurvePoint]:
     """The points of a stored curve after a step, as a running stage reports them."""
     points: list[CurvePoint] = []
-    for phase in curve.phases:
-        by_step: dict[int, dict[str, float]] = {}
-        for training in phase.training:
-            terms = training.terms if len(training.terms) > 1 else {}
-            by_step[training.step] = {
-                TRAIN_LOSS: training.loss,
-                **{term_value(name): value for name, value in terms.items()},
-                TRAIN_LEARNING_RATE: training.learning_rate,
-                _EPOCH: training.epoch,
-            }
-        for evaluation in phase.evaluations:
-            if math.isfinite(evaluation.value):
-                values = {select_value(phase.measure): evaluation.value, _EPOCH: evaluation.epoch}
-                by_step.setdefault(evaluation.step, {}).update(values)
-        for step in sorted(by_step):
-            if step > after:
-                points += _points(stage, step, by_step[step])
+    for step, epoch, values in curve.values():
+        if step > after:
+            points += _points(stage, step, {**values, _EPOCH: epoch})
     return points
 
 

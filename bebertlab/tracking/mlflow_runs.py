@@ -78,6 +78,7 @@ class Runs:
         self.study = study
         self.experiment = self._open_experiment(experiment)
         self._children: dict[str, _Known] = {}
+        self._earlier: dict[tuple[str, str], int] = {}  # trial and metric to the last step of an earlier process
         self._uploaded: list[str] = []  # artifacts of the study's run
         self._parent = self._find() or self._create_parent()
 
@@ -128,13 +129,23 @@ class Runs:
         return max((int(point.step) for point in history), default=0)
 
     def log_curve(self, trial: TrialRecord, points: Sequence[CurvePoint]) -> None:
-        """Write points of the learning curves of the trial's stages."""
+        """Write points of the learning curves of the trial's stages, except those that an earlier process wrote."""
         from mlflow.entities import Metric
 
         run = self._child(trial).run
-        metrics = [Metric(name_of(point.name), point.value, point.milliseconds, point.step) for point in points]
+        metrics = [
+            Metric(name_of(point.name), point.value, point.milliseconds, point.step)
+            for point in points
+            if point.step > self._written(trial, point.name)
+        ]
         for first in range(0, len(metrics), _METRICS):
             self._client.log_batch(run, metrics=metrics[first : first + _METRICS])
+
+    def _written(self, trial: TrialRecord, metric: str) -> int:
+        """The last step that an earlier process wrote, which is looked up once."""
+        if (trial.name, metric) not in self._earlier:
+            self._earlier[trial.name, metric] = self.last_step(trial, metric)
+        return self._earlier[trial.name, metric]
 
     def end(self, trials: Sequence[TrialRecord], report: Sequence[Path]) -> None:
         """Write the study's summary and files, and close its run and those of trials that were stopped."""

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from bebertlab.training.optimizers import FlatParameters, Group, Moments, Tables, flatten_small, fused_adamw
+from bebertlab.interfaces.training_state import TrainingState
+from bebertlab.training.optimizers import (
+    FlatParameters,
+    Group,
+    Moments,
+    Tables,
+    flatten,
+    fused_adamw,
+    parameters_of,
+    small_positions,
+    starting_with,
+)
 
 #: a step count at which 1 - beta^count is exactly 1, so that the fused kernel of AdamW does not correct the bias;
 #: adding 1 to it gives the same float32
@@ -38,13 +49,33 @@ class BertAdam:
         self._betas = betas
         self._epsilon = epsilon
         self._pieces: list[_Piece] = []
+        self._positions: list[Sequence[int]] = []  # of the flat parameters of each group
 
     def step(self, factor: float) -> None:
         """Update all parameters by their gradients, at `factor` times their rates, and clear the gradients."""
-        self._pieces = self._pieces or [piece for group in self._groups for piece in _pieces(group)]
+        self._pieces = self._pieces or self._begin()
         gradients = {piece: tensors for piece in self._pieces if (tensors := piece.gradients())}
         for piece, divisors in zip(gradients, self._divisors([*gradients.values()]), strict=True):
             piece.update(divisors, factor, self._betas, self._epsilon)
+
+    def clear(self) -> None:
+        """Clear the gradients."""
+        for piece in self._pieces:
+            piece.clear()
+        if not self._pieces:
+            for parameter in parameters_of(self._groups):
+                parameter.grad = None
+
+    def state(self) -> TrainingState:
+        """The moments of all parameters after the first step, and which parameters are flat."""
+        tensors = {f"{i}.{name}": t for i, piece in enumerate(self._pieces) for name, t in piece.state().items()}
+        return TrainingState(tensors=tensors, data={"flat": [[*positions] for positions in self._positions]})
+
+    def restore(self, state: TrainingState) -> None:
+        """Continue from a state; the parameters have their values already."""
+        self._pieces = self._begin(state.data["flat"])
+        for index, piece in enumerate(self._pieces):
+            piece.restore(starting_with(f"{index}.", state.tensors))
 
     def moments(self, parameter: nn.Parameter) -> tuple[Tensor, Tensor] | None:
         """The first and second moment of a parameter's gradient; None before its first gradient."""
@@ -56,6 +87,16 @@ class BertAdam:
         for piece in self._pieces:
             piece.release()
         self._pieces = []
+
+    def _begin(self, positions: Sequence[Sequence[int]] | None = None) -> list[_Piece]:
+        """Flatten the small parameters, or those at the positions that a state has for each group."""
+        groups = [group.parameters for group in self._groups]
+        self._positions = [small_positions(parameters) for parameters in groups] if positions is None else [*positions]
+        return [
+            piece
+            for group, chosen in zip(self._groups, self._positions, strict=True)
+            for piece in _pieces(group, chosen)
+        ]
 
     def _divisors(self, gradients: Sequence[Sequence[Tensor]]) -> Sequence[Tensor | None]:
         """The divisors of the gradients of each piece, one element per parameter: max(1, (norm + 1e-6) / c)."""
@@ -94,10 +135,24 @@ class _Piece:
         moments = Moments(first=[self._first], second=[self._second], counts=[self._count])
         divisor = None if divisors is None else divisors[0]
         fused_adamw([self._vector], moments, self._group, factor, betas=betas, epsilon=epsilon, divisor=divisor)
+        self.clear()
+
+    def clear(self) -> None:
+        """Clear the gradients."""
         if self._flat is None:
             self._tables.clear(self._vector)
         else:
-            gradient.zero_()
+            self._flat.gradient.zero_()
+
+    def state(self) -> dict[str, Tensor]:
+        """The moments; empty before the first gradient."""
+        return {"first": self._first, "second": self._second} if self._first.numel() else {}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from a state."""
+        if tensors:
+            device = self._vector.device
+            self._first, self._second = tensors["first"].to(device), tensors["second"].to(device)
 
     def moments_of(self, parameter: nn.Parameter) -> tuple[Tensor, Tensor] | None:
         """The moments of a parameter of this piece; None for others."""
@@ -115,8 +170,8 @@ class _Piece:
         self._vector.grad = None
 
 
-def _pieces(group: Group) -> list[_Piece]:
-    flat, separate = flatten_small(group.parameters)
+def _pieces(group: Group, positions: Sequence[int]) -> list[_Piece]:
+    flat, separate = flatten(group.parameters, positions)
     return [
         *(_Piece(parameters.vector, group, parameters) for parameters in flat),
         *(_Piece(parameter, group) for parameter in separate),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from bebertlab.errors import UserError
 from bebertlab.files import parse_json
 from bebertlab.formats import LEARNING_CURVE
-from bebertlab.interfaces.metric_names import TRAIN_LOSS, split_metric
+from bebertlab.interfaces.metric_names import TRAIN_LEARNING_RATE, TRAIN_LOSS, split_metric
 from bebertlab.interfaces.task import SELECT
+from bebertlab.interfaces.training_state import TrainingState
 from bebertlab.training.schedule import part_ends
 
 LEARNING_CURVE_FILE = "learning_curve.json"
@@ -61,6 +62,12 @@ class TrainingPoint:
     learning_rate: float  #: of the weights in this step
     loss: float  #: mean over the steps since the previous point; of the sum of all terms
     terms: Mapping[str, float] = field(factory=dict)  #: means of the terms of the losses, by name
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The values of the point under the names by which a running training reports them."""
+        terms = {term_value(name): value for name, value in self.terms.items()} if len(self.terms) > 1 else {}
+        return {TRAIN_LOSS: self.loss, **terms, TRAIN_LEARNING_RATE: self.learning_rate}
 
 
 @frozen(kw_only=True)
@@ -122,6 +129,35 @@ class LearningCurve:
         last = evolve(self.phases[-1], evaluations=(final,), measure="score")
         return LearningCurve(phases=(*self.phases[:-1], last))
 
+    def data(self) -> list[dict[str, Any]]:
+        """Plain data of the phases, to the last digit; `of_data` reads it."""
+        return [asdict(phase) for phase in self.phases]
+
+    @classmethod
+    def of_data(cls, phases: Iterable[Mapping[str, Any]]) -> LearningCurve:
+        """The curve of plain data."""
+        return cls(phases=tuple(map(_phase_of, phases)))
+
+    def values(self) -> Iterator[tuple[int, float, dict[str, float]]]:
+        """Step, epoch and values of all points, by step, under the names by which a running training reports them."""
+        for phase in self.phases:
+            points: dict[int, tuple[float, dict[str, float]]] = {}
+            for training in phase.training:
+                points[training.step] = training.epoch, training.values
+            for evaluation in phase.evaluations:
+                if math.isfinite(evaluation.value):
+                    _, values = points.setdefault(evaluation.step, (evaluation.epoch, {}))
+                    values[select_value(phase.measure)] = evaluation.value
+            yield from ((step, *points[step]) for step in sorted(points))
+
+
+def _phase_of(data: Mapping[str, Any]) -> PhaseCurve:
+    points = {
+        "training": tuple(TrainingPoint(**point) for point in data["training"]),
+        "evaluations": tuple(EvaluationPoint(**point) for point in data["evaluations"]),
+    }
+    return PhaseCurve(**{**data, **points})
+
 
 def _moved(phase: PhaseCurve, steps: int, epochs: float) -> PhaseCurve:
     return evolve(
@@ -182,6 +218,27 @@ class CurveRecorder:
             self._evaluations = [evolve(point, kept=False) for point in self._evaluations]
         epoch = step / self._epoch_steps
         self._evaluations.append(EvaluationPoint(step=step, epoch=epoch, value=value, kept=best))
+
+    def state(self) -> TrainingState:
+        """All that was collected, to the last digit."""
+        return TrainingState(
+            data={
+                "step": self._step,
+                "losses": self._losses,
+                "terms": self._terms,
+                "training": [asdict(point) for point in self._training],
+                "evaluations": [asdict(point) for point in self._evaluations],
+                "measure": self._measure,
+            }
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Continue from a state."""
+        data = state.data
+        self._step, self._measure = data["step"], data["measure"]
+        self._losses, self._terms = [*data["losses"]], {**data["terms"]}
+        self._training = [TrainingPoint(**point) for point in data["training"]]
+        self._evaluations = [EvaluationPoint(**point) for point in data["evaluations"]]
 
     def curve(self) -> LearningCurve:
         """The curve of the steps so far."""

@@ -2,78 +2,51 @@
 
 from __future__ import annotations
 
-import math
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from time import perf_counter
 from types import MappingProxyType
 
-import torch
-from attrs import evolve, field, frozen
-from torch import Tensor
+from attrs import evolve
 
-from bebertlab.data.batches import batches
-from bebertlab.errors import TrainingDiverged, UserError
 from bebertlab.inference.predict import keep_freed_memory
-from bebertlab.interfaces.batch import Batch, Outputs
-from bebertlab.interfaces.capabilities import SupportsProgress
 from bebertlab.interfaces.distillation import Phase
-from bebertlab.interfaces.metric_names import TRAIN_LEARNING_RATE, TRAIN_LOSS
-from bebertlab.interfaces.quantizer import Quantizer
 from bebertlab.model.bert import BertClassifier
-from bebertlab.model.compiled import compile_layers, plain_layers
+from bebertlab.model.compiled import plain_layers
 from bebertlab.model.embedding import sparse_gradients
-from bebertlab.model.precision import in_float, in_precision
-from bebertlab.model.quantizer_codes import check_activation_codes, check_weight_codes
-from bebertlab.model.quantizer_errors import check_outputs
-from bebertlab.model.slice import Network, phase_networks, target_of
-from bebertlab.training.bert_adam import BertAdam
-from bebertlab.training.curve import CurveRecorder, LearningCurve, select_value, term_value
-from bebertlab.training.objective import LossValue, PhaseLoss
-from bebertlab.training.optimizers import Optimizer, parameter_groups
-from bebertlab.training.schedule import counted_steps, part_ends, rate_factor
+from bebertlab.training.curve import LearningCurve
+from bebertlab.training.result import Training
+from bebertlab.training.resume import Checkpoints
+from bebertlab.training.run import Run
 from bebertlab.training.seed import derive_seed, seeded
-from bebertlab.training.selection import Selection
-from bebertlab.training.setup import TrainingSetup, check_shared_tokens
+from bebertlab.training.setup import TrainingSetup
 
-#: how often in a phase the losses are read, besides before each evaluation; reading them waits for the device
-CHECKS = 20
-PROGRESS_SECONDS = 1.0  #: between two progress reports, those of evaluations and the last one of a phase excepted
+_log = logging.getLogger(__name__)
 
 _NO_VALUES: Mapping[str, float] = MappingProxyType({})
 
 
-@frozen(kw_only=True)
-class Training:
-    """The duration and the recorded curve of a training."""
-
-    steps: int
-    seconds: float
-    teacher_seconds: float | None = None  #: in the teacher; None if no loss reads one
-    last: Mapping[str, Tensor] | None = None  #: the last state, if the setup asks for it and another one was kept
-    curve: LearningCurve = field(factory=LearningCurve)
-
-
-def fit(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> Training:
+def fit(model: BertClassifier, phase: Phase, setup: TrainingSetup, checkpoints: Checkpoints | None = None) -> Training:
     """Train a model for one phase, in place, and leave it in its best state (see `Selection`) in evaluation mode.
 
     Bitwise repeatable for the same seed and number of threads: the order of the data and dropout have separate seeds.
+    A phase of which `checkpoints` have the state continues from it, and ends as if it had not been interrupted.
 
     Raises:
         UserError: a loss needs a teacher and there is none, or it cannot weight examples as the ensemble requires; or
             the phase trains sub-networks of a quantized model.
         TrainingDiverged: a loss is not finite.
     """
-    start = perf_counter()
-    teacher_start = setup.teacher.seconds if setup.teacher else 0.0
     with started_phase(model, phase, setup) as run:
-        for _ in run.steps():
-            pass
-    teacher = setup.teacher if run.objective.needs_teacher else None
+        if checkpoints is not None and (saved := checkpoints.resumed()) is not None:
+            run.restore(saved)
+        for step in run.steps():
+            if checkpoints is not None and step < run.length:
+                checkpoints.save_if_due(run.state)
     return Training(
         steps=run.step,
-        seconds=perf_counter() - start,
-        teacher_seconds=teacher.seconds - teacher_start if teacher else None,
+        seconds=run.seconds,
+        teacher_seconds=run.teacher_seconds if run.objective.needs_teacher else None,
         last=run.last,
         curve=run.curve.curve(),
     )
@@ -96,197 +69,6 @@ def started_phase(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> 
         model.eval()
 
 
-class Run:
-    """The state of a phase."""
-
-    def __init__(self, model: BertClassifier, phase: Phase, setup: TrainingSetup) -> None:
-        options = setup.options
-        self._model, self._phase, self._setup = model, phase, setup
-        self.networks = phase_networks(model, phase, setup.stage)
-        self.objective = PhaseLoss(phase.losses, setup.task.outputs)
-        self.objective.check_sample_weights(setup.round)
-        self._known_logits = self._teacher_logits()
-        self._batch_size = phase.batch_size or options.batch_size
-        self._epochs = phase.epochs or options.epochs
-        self._epoch_steps = counted_steps(setup.sampler.size, self._batch_size, 1)
-        self._steps = self._epochs * self._epoch_steps
-        self._scheduled_steps = counted_steps(
-            setup.sampler.size, self._batch_size, self._epochs, as_published=options.published_schedule
-        )
-        self.step = 0
-        self._rate = (phase.learning_rate or options.learning_rate) * phase.learning_rate_factor
-        self._unread: list[_Step] = []  # steps whose losses are still on the device
-        self.curve = CurveRecorder(phase.name, steps=self._steps, epoch_steps=self._epoch_steps)
-        self._selection: Selection | None = None
-        self._reported = perf_counter()
-        quantizers = (module for module in model.modules() if isinstance(module, Quantizer))
-        self._scheduled = [quantizer for quantizer in quantizers if isinstance(quantizer, SupportsProgress)]
-        groups = parameter_groups(model, model.quantizer_groups(), options, self._rate)
-        optimizer = BertAdam if options.optimizer == "bertadam" else Optimizer
-        self.optimizer = optimizer(groups, options.gradient_norm)
-
-    @property
-    def last(self) -> Mapping[str, Tensor] | None:
-        """The state after the last step, where the setup asks for it and an earlier one was better."""
-        return None if self._selection is None else self._selection.last
-
-    def _teacher_logits(self) -> Tensor | None:
-        """The teacher's logits of the train split; None where a loss reads more of the teacher, or none reads it."""
-        if not self.objective.needs_teacher:
-            return None
-        if self._setup.teacher is None:
-            raise UserError(
-                f"{self._setup.stage}: phase '{self._phase.name}' has a loss that needs a teacher;"
-                " give the stage a `teacher`, or a distillation that needs none"
-            )
-        if self.objective.teacher_taps or self._setup.options.teacher_dropout:
-            check_shared_tokens(self._setup, f"phase '{self._phase.name}'")
-            return None
-        precision, subset = self._setup.options.precision, self._setup.sampler.subset
-        return self._setup.teacher.logits(self._setup.teacher_view.train, precision, subset)
-
-    def steps(self) -> Iterator[int]:
-        """Train, step by step; yields the number of completed steps."""
-        setup = self._setup
-        weights = setup.sampler.loss_weights
-        evaluations = part_ends(self._epoch_steps, setup.options.evaluations)
-        checks = part_ends(self._steps, CHECKS)
-        # the state of a single evaluation is always kept
-        selects = self._epochs * len(evaluations) > 1
-        for network in self.networks:
-            network.train()
-        for epoch in range(self._epochs):
-            plan = setup.sampler.epoch(self._phase.name, epoch, self._batch_size)
-            for number, batch in enumerate(batches(setup.train, plan, weights=weights, device=setup.device), 1):
-                self._train(batch)
-                if self.step == 1 and setup.options.compile:
-                    compile_layers(self._model)
-                evaluates = selects and number in evaluations
-                self._report_progress(check=self.step in checks or evaluates)
-                if evaluates:
-                    self._evaluate()
-                yield self.step
-
-    def _train(self, batch: Batch) -> None:
-        """One step, which does not wait for the device."""
-        start, end = self._setup.span
-        for quantizer in self._scheduled:
-            quantizer.progress(start + (end - start) * self.step / self._steps)
-        target = self._target(batch)
-        with self._quantizer_checks() if self.step == 0 else nullcontext():
-            values = [self._backward(network, batch, target) for network in self.networks]
-        options = self._setup.options
-        factor = rate_factor(
-            options.schedule,
-            self.step,
-            self._scheduled_steps,
-            options.warmup,
-            as_published=options.published_schedule,
-        )
-        self._unread.append(_Step(values, factor * self._rate))
-        self.optimizer.step(factor)
-        self.step += 1
-
-    @contextmanager
-    def _quantizer_checks(self) -> Iterator[None]:
-        """Within, a quantizer that breaks its contract is an error, before it costs a whole training."""
-        check_weight_codes(self._model)
-        with check_outputs(self._model), check_activation_codes(self._model):
-            yield
-
-    def _backward(self, network: Network, batch: Batch, target: Outputs | None) -> LossValue:
-        """Add the gradients of a network's loss to those of the model, and return the loss."""
-        with in_precision(self._setup.options.precision, self._setup.device):
-            student: Outputs = network(batch, self.objective.student_taps)
-        if self._selection is None:
-            student.logits.retain_grad()
-        value = self.objective.value(in_float(student), target_of(network, target), batch)
-        value.total.backward()  # type: ignore[no-untyped-call]
-        if self._selection is None:
-            untouched = student.logits.grad is None
-            self._selection = Selection(
-                self._model, self.objective, self._setup, by_loss=untouched, networks=self.networks
-            )
-        return value.detached()
-
-    def _target(self, batch: Batch) -> Outputs | None:
-        if self._known_logits is not None:
-            return Outputs(logits=self._known_logits.index_select(0, batch.positions), taps={})
-        if self._setup.teacher is not None and self.objective.needs_teacher:
-            dropout = self._setup.options.teacher_dropout
-            return self._setup.teacher.answer(batch, self.objective.teacher_taps, dropout=dropout)
-        return None
-
-    def _evaluate(self) -> None:
-        if self._selection is None:
-            return
-        evaluation = self._selection.consider(last=self.step == self._steps)
-        self.curve.add_evaluation(self.step, evaluation.value, evaluation.measure, best=evaluation.best)
-        self._report({select_value(evaluation.measure): evaluation.value})
-
-    def _report_progress(self, *, check: bool) -> None:
-        """Read the losses of the steps since the last check; report progress where the last report is old."""
-        if check:
-            self._read_losses()
-        if self.step == self._steps or perf_counter() - self._reported >= PROGRESS_SECONDS:
-            self._report(self._training_values() if check else _NO_VALUES)
-
-    def _read_losses(self) -> None:
-        """Move the losses from the device to the learning curve, in one copy.
-
-        Raises:
-            TrainingDiverged: one is not finite.
-        """
-        first = self.step - len(self._unread) + 1
-        values = iter(torch.cat([tensor for step in self._unread for tensor in step.tensors]).tolist())
-        for number, step in enumerate(self._unread, first):
-            total = sum(next(values) for _ in step.networks)
-            if not math.isfinite(total):
-                raise TrainingDiverged(
-                    f"{self._setup.stage}: phase '{self._phase.name}': the loss of step {number} of {self._steps} is"
-                    f" {total}; a lower learning rate may help"
-                )
-            terms = [(name, next(values)) for network in step.networks for name in network.names]
-            self.curve.add_step(total, terms, step.learning_rate)
-        self._unread.clear()
-
-    def _training_values(self) -> Mapping[str, float]:
-        point = self.curve.last
-        if point is None:
-            return _NO_VALUES
-        terms = {term_value(name): value for name, value in point.terms.items()} if len(point.terms) > 1 else {}
-        return {TRAIN_LOSS: point.loss, **terms, TRAIN_LEARNING_RATE: point.learning_rate}
-
-    def _report(self, values: Mapping[str, float]) -> None:
-        self._reported = perf_counter()
-        epoch = -(-self.step // self._epoch_steps)
-        self._setup.progress(
-            self.step / self._steps,
-            f"{self._phase.name}: epoch {epoch}/{self._epochs}",
-            values,
-            step=self.step,
-            epoch=self.step / self._epoch_steps,
-        )
-
-
-class _Step:
-    """The losses of a step, not read yet."""
-
-    __slots__ = ("learning_rate", "networks")
-
-    def __init__(self, networks: Sequence[LossValue], learning_rate: float) -> None:
-        self.networks = networks
-        self.learning_rate = learning_rate
-
-    @property
-    def tensors(self) -> Iterator[Tensor]:
-        """One-dimensional: the totals of all networks, then their terms."""
-        for network in self.networks:
-            yield network.total.reshape(1)
-        for network in self.networks:
-            yield from network.terms
-
-
 def train_phases(model: BertClassifier, phases: Sequence[Phase], setup: TrainingSetup) -> Training:
     """Train a model, in place, through all phases; each starts from the best state of the previous one.
 
@@ -296,10 +78,13 @@ def train_phases(model: BertClassifier, phases: Sequence[Phase], setup: Training
         UserError: a phase needs a teacher and there is none, or cannot weight examples as the ensemble requires.
         TrainingDiverged: a loss is not finite.
     """
-    trainings: list[Training] = []
-    for index, phase in enumerate(phases):
+    checkpoints = Checkpoints(setup, phases, model)
+    trainings = checkpoints.finished
+    for step, epoch, values in LearningCurve.joined(training.curve for training in trainings).values():
+        setup.progress(len(trainings) / len(phases), "", values, step=step, epoch=epoch)
+    for index, phase in [*enumerate(phases)][len(trainings) :]:
         before = LearningCurve.joined(training.curve for training in trainings)
-        trainings.append(fit(model, phase, _phase_setup(setup, index, len(phases), before)))
+        trainings.append(fit(model, phase, _phase_setup(setup, index, len(phases), before), checkpoints))
     teacher_seconds = [part.teacher_seconds for part in trainings if part.teacher_seconds is not None]
     return Training(
         steps=sum(part.steps for part in trainings),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 import torch
@@ -10,10 +10,12 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from bebertlab.interfaces.capabilities import ParameterGroup
+from bebertlab.interfaces.training_state import TrainingState
 from bebertlab.training.options import TrainOptions
 
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
+_STATE = ("first", "second", "count")  # names of the tensors of a vector
 
 
 @frozen(kw_only=True, eq=False)
@@ -138,10 +140,25 @@ class Optimizer:
             divisor = (norm / self._gradient_norm).clamp(min=1.0)
         for vectors in self._vectors:
             vectors.update(factor, divisor)
+        self.clear()
+
+    def clear(self) -> None:
+        """Clear the gradients."""
         for flat in self._flat:
             flat.gradient.zero_()
-        for parameter in self._separate:
+        for parameter in self._separate if self._vectors else parameters_of(self._groups):
             self._tables.clear(parameter)
+
+    def state(self) -> TrainingState:
+        """The moments of all parameters after the first step, and which parameters are flat."""
+        tensors = {f"{i}.{name}": t for i, vectors in enumerate(self._vectors) for name, t in vectors.state().items()}
+        return TrainingState(tensors=tensors, data={"flat": [vectors.flat for vectors in self._vectors]})
+
+    def restore(self, state: TrainingState) -> None:
+        """Continue from a state; the parameters have their values already."""
+        self._vectors = self._begin(state.data["flat"])
+        for index, vectors in enumerate(self._vectors):
+            vectors.restore(starting_with(f"{index}.", state.tensors))
 
     def release(self) -> None:
         """Give every parameter its own memory again and drop the gradients; the optimizer cannot be used afterwards."""
@@ -151,13 +168,15 @@ class Optimizer:
             parameter.grad = None
         self._flat, self._separate, self._vectors, self._tables = [], [], [], Tables()
 
-    def _begin(self) -> list[_Vectors]:
+    def _begin(self, positions: Sequence[Sequence[int]] | None = None) -> list[_Vectors]:
+        """Flatten the small parameters, or those at the positions that a state has for each group."""
         vectors = []
-        for group in self._groups:
-            flat, separate = flatten_small(group.parameters)
+        for index, group in enumerate(self._groups):
+            chosen = small_positions(group.parameters) if positions is None else positions[index]
+            flat, separate = flatten(group.parameters, chosen)
             self._flat += flat
             self._separate += separate
-            vectors.append(_Vectors(group, [*(parameters.vector for parameters in flat), *separate]))
+            vectors.append(_Vectors(group, [*(parameters.vector for parameters in flat), *separate], chosen))
         return vectors
 
     def _gradients(self) -> list[Tensor]:
@@ -168,8 +187,9 @@ class Optimizer:
 class _Vectors:
     """Flat and large parameters of a group, with their moments."""
 
-    def __init__(self, group: Group, vectors: Sequence[nn.Parameter]) -> None:
+    def __init__(self, group: Group, vectors: Sequence[nn.Parameter], flat: Sequence[int]) -> None:
         self._group, self._vectors = group, vectors
+        self.flat = [*flat]  #: positions in the group of the parameters that are flat
         self._states: dict[Tensor, tuple[Tensor, Tensor, Tensor]] = {}  # two moments, and the steps so far
 
     def update(self, factor: float, divisor: Tensor | None) -> None:
@@ -181,6 +201,19 @@ class _Vectors:
         torch._foreach_add_(counts, 1)
         state = Moments(first=firsts, second=seconds, counts=counts)
         fused_adamw(updated, state, self._group, factor, betas=_BETAS, epsilon=_EPSILON, divisor=divisor)
+
+    def state(self) -> dict[str, Tensor]:
+        """The moments and counts of the vectors that were updated."""
+        updated = [(i, self._states[vector]) for i, vector in enumerate(self._vectors) if vector in self._states]
+        return {f"{i}.{name}": tensor for i, state in updated for name, tensor in zip(_STATE, state, strict=True)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from a state."""
+        for index, vector in enumerate(self._vectors):
+            own = starting_with(f"{index}.", tensors)
+            if own:
+                first, second, count = (own[name].to(vector.device) for name in _STATE)
+                self._states[vector] = first, second, count
 
     def _state(self, vector: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if vector not in self._states:
@@ -259,11 +292,33 @@ class Tables:
             self._memory[parameter].index_fill_(0, rows, 0.0)
 
 
-def flatten_small(parameters: Sequence[nn.Parameter]) -> tuple[list[FlatParameters], list[nn.Parameter]]:
-    """Flatten the small parameters that have a gradient; the others stay separate.
+def small_positions(parameters: Sequence[nn.Parameter]) -> list[int]:
+    """The positions of the small parameters that have a gradient, which are flattened.
 
     A parameter without a gradient is neither updated nor decayed, which is impossible for a part of a vector.
     """
-    small = [p for p in parameters if p.grad is not None and not p.grad.is_sparse and p.numel() < SMALL]
-    flattened = {id(p) for p in small}
-    return [FlatParameters(small)] if small else [], [p for p in parameters if id(p) not in flattened]
+    return [
+        position
+        for position, p in enumerate(parameters)
+        if p.grad is not None and not p.grad.is_sparse and p.numel() < SMALL
+    ]
+
+
+def flatten(
+    parameters: Sequence[nn.Parameter], positions: Iterable[int]
+) -> tuple[list[FlatParameters], list[nn.Parameter]]:
+    """Flatten the parameters at these positions; the others stay separate."""
+    chosen = frozenset(positions)
+    small = [p for position, p in enumerate(parameters) if position in chosen]
+    return [FlatParameters(small)] if small else [], [p for i, p in enumerate(parameters) if i not in chosen]
+
+
+def parameters_of(groups: Iterable[Group]) -> Iterator[nn.Parameter]:
+    """All parameters of some groups."""
+    for group in groups:
+        yield from group.parameters
+
+
+def starting_with(start: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with a text, by the rest of their names."""
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}

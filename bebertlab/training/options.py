@@ -6,6 +6,7 @@ from typing import Literal
 
 from attrs import field, frozen, validators
 
+from bebertlab.interfaces.stage import OMITTED_FROM_KEY_AT_DEFAULT
 from bebertlab.model.precision import Precision
 from bebertlab.training.schedule import Schedule
 
@@ -37,6 +38,9 @@ class TrainOptions:
     learning_rate: float = field(default=5e-5, validator=_positive)  #: highest rate of the weights
     epochs: int = field(default=3, validator=_at_least_1)  #: passes over the train split, in each phase
     batch_size: int = field(default=32, validator=_at_least_1)  #: examples per step
+    micro_batch_size: int | None = field(
+        default=None, validator=validators.optional(_at_least_1), metadata=OMITTED_FROM_KEY_AT_DEFAULT
+    )  #: examples computed at a time, whose gradients add up to those of the batch; null: all, or as many as fit
     warmup: float = field(default=0.1, validator=[_not_negative, validators.lt(1.0)])  #: fraction of the steps
     weight_decay: float = field(default=0.01, validator=_not_negative)  #: of matrices; biases and norms do not decay
     gradient_norm: float | None = field(

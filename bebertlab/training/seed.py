@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -29,3 +30,17 @@ def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
     with torch.random.fork_rng(devices=[gpu] if gpu.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+def generator_states(device: str = "cpu") -> dict[str, Tensor]:
+    """The states of torch's global generators: that of the CPU, and that of a GPU if it is the device."""
+    gpu = torch.device(device)
+    states = {"cpu": torch.get_rng_state()}
+    return {**states, "gpu": torch.cuda.get_rng_state(gpu)} if gpu.type == "cuda" else states
+
+
+def restore_generators(states: Mapping[str, Tensor], device: str = "cpu") -> None:
+    """Continue with the random numbers that follow states that `generator_states` returned."""
+    torch.set_rng_state(states["cpu"])
+    if "gpu" in states:
+        torch.cuda.set_rng_state(states["gpu"], torch.device(device))

@@ -15,6 +15,7 @@ from bebertlab.inference.prepare import prepare
 from bebertlab.interfaces.batch import Batch, Outputs
 from bebertlab.interfaces.metric_names import SCORE
 from bebertlab.interfaces.task import SELECT
+from bebertlab.interfaces.training_state import TrainingState
 from bebertlab.model.bert import BertClassifier
 from bebertlab.model.slice import Network, target_of
 from bebertlab.training.curve import SelectMeasure
@@ -59,6 +60,19 @@ class Selection:
         self._best = -math.inf
         self._state: dict[str, Tensor] | None = None
         self.last: Mapping[str, Tensor] | None = None  #: where the setup asks for it and another state was kept
+
+    def state(self) -> TrainingState:
+        """The best state so far, and how good it is."""
+        return TrainingState(
+            tensors=self._state or {},
+            data={"by_loss": self._measure == "loss", "best": self._best, "kept": self._state is not None},
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Continue from a state; `by_loss` was given when this object was created."""
+        self._best = state.data["best"]
+        device = self._setup.device
+        self._state = {k: t.to(device) for k, t in state.tensors.items()} if state.data["kept"] else None
 
     def consider(self, *, last: bool) -> Evaluation:
         """Evaluate the model; keep its state if it is the best so far, or restore the best one if this is the last."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import field, frozen
 
 from bebertlab.data.examples import Examples
@@ -9,9 +11,14 @@ from bebertlab.errors import UserError
 from bebertlab.interfaces.ensemble import SampleWeights
 from bebertlab.interfaces.stage import ProgressReporter, ignore_progress
 from bebertlab.interfaces.task import Task
+from bebertlab.interfaces.training_state import TrainingStates
 from bebertlab.training.options import TrainOptions
 from bebertlab.training.sampler import EpochSampler
 from bebertlab.training.teacher import Teacher
+
+
+def ignore_warning(text: str) -> None:
+    """For a training that nobody observes."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -40,6 +47,8 @@ class TrainingSetup:
     keep_last: bool = False  #: keep the last state of the last phase too, not only the best
     device: str = "cpu"
     progress: ProgressReporter = ignore_progress  #: receives the learning curve while the training runs
+    warn: Callable[[str], None] = ignore_warning  #: called with a warning about the result
+    states: TrainingStates | None = None  #: keeps the state from time to time; None: a killed training starts again
     span: tuple[float, float] = (0.0, 1.0)  #: start and end of the phase as fractions of the training
     sampler: EpochSampler = field()  #: draws the examples of an epoch; by default according to `round`
 

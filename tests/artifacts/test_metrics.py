@@ -24,7 +24,7 @@ from bebertlab.interfaces.task import Task
 from bebertlab.model.folder import load_model
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
-from bebertlab.training.loop import Training
+from bebertlab.training.result import Training
 from bebertlab_encoders.tiny import TinyEncoder
 
 

@@ -38,8 +38,9 @@ from bebertlab.testing.stage_runner import StageRunner, TinyTestEncoder
 from bebertlab.testing.tiny import tiny_model, tiny_tokenizer
 from bebertlab.training.curve import read_learning_curve
 from bebertlab.training.labels import LabelsOptions
-from bebertlab.training.loop import Training, train_phases
+from bebertlab.training.loop import train_phases
 from bebertlab.training.options import TrainOptions
+from bebertlab.training.result import Training
 from bebertlab_binarybert.uniform import Uniform
 from bebertlab_stages.slice import SliceStage
 

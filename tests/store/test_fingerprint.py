@@ -87,5 +87,5 @@ def test_an_output_digest_refuses_values_without_a_text() -> None:
 
 def test_an_output_is_decided_by_the_source_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     before = output_digest("x", packages=())
-    monkeypatch.setattr("bebertlab.store.fingerprint._source_digest", lambda: "other")
+    monkeypatch.setattr("bebertlab.store.fingerprint.source_digest", lambda: "other")
     assert output_digest("x", packages=()) != before

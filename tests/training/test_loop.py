@@ -19,7 +19,7 @@ from bebertlab.interfaces.loss import LossOptions
 from bebertlab.interfaces.task import Task
 from bebertlab.model.bert import BertClassifier
 from bebertlab.testing.tiny import tiny_model, tiny_task
-from bebertlab.training import loop
+from bebertlab.training import run
 from bebertlab.training.labels import LabelsOptions
 from bebertlab.training.loop import fit
 from bebertlab.training.objective import LossValue, PhaseLoss
@@ -86,7 +86,7 @@ def test_layers_are_compiled_after_the_first_step(
 
     model = tiny_model(task)
     encoder = model.bert.encoder
-    monkeypatch.setattr(loop, "compile_layers", lambda _: setattr(encoder, "compiled", compiled))
+    monkeypatch.setattr(run, "compile_layers", lambda _: setattr(encoder, "compiled", compiled))
     fit(model, labels_phase, set_up_training(train_compile=False))
     assert runs == []
     steps = fit(model, labels_phase, set_up_training(train_compile=True)).steps

@@ -22,7 +22,7 @@ from bebertlab.interfaces.task import Task
 from bebertlab.model.primitives import sign, straight_through
 from bebertlab.model.quantizer_errors import BrokenQuantizer
 from bebertlab.testing.tiny import tiny_model
-from bebertlab.training import loop
+from bebertlab.training import run
 from bebertlab.training.loop import fit, need_teacher, train_phases
 from bebertlab.training.optimizers import Optimizer
 from bebertlab.training.schedule import rate_factor
@@ -164,8 +164,8 @@ def test_the_published_schedule_ends_before_the_phase(
 def test_progress_is_reported_with_values_where_the_losses_are_read(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "PROGRESS_SECONDS", 0.0)
-    monkeypatch.setattr(loop, "CHECKS", 3)
+    monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(run, "CHECKS", 3)
     reports = Reports()
     training = fit(tiny_model(task), labels_phase, set_up_training(progress=reports))
     losses = {point.step: point.loss for point in training.curve.phases[0].training}
@@ -184,7 +184,7 @@ def test_progress_is_reported_with_values_where_the_losses_are_read(
 def test_fast_training_reports_evaluations_and_its_end_only(
     task: Task, set_up_training: SetUpTraining, labels_phase: Phase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "PROGRESS_SECONDS", 1e9)
+    monkeypatch.setattr(run, "PROGRESS_SECONDS", 1e9)
     reports = Reports()
     fit(tiny_model(task), labels_phase, set_up_training(progress=reports))
     assert [(report.step, "train/loss" in report.values) for report in reports] == [(6, False), (12, True), (12, False)]
@@ -193,7 +193,7 @@ def test_fast_training_reports_evaluations_and_its_end_only(
 def test_progress_and_curve_cover_all_phases(
     task: Task, set_up_training: SetUpTraining, two_stage: tuple[Phase, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
     reports = Reports()
     setup = set_up_training(teacher=Teacher(tiny_model(task)), progress=reports)
     curve = train_phases(tiny_model(task), two_stage, setup).curve
@@ -273,7 +273,7 @@ def test_recording_reads_the_losses_at_checks_only(
     monkeypatch.setattr(Tensor, "tolist", counted)
     monkeypatch.setattr(Tensor, "item", lambda _: pytest.fail("waits for the device"))
     monkeypatch.setattr(Tensor, "__float__", lambda _: pytest.fail("waits for the device"))
-    monkeypatch.setattr(loop, "CHECKS", 4)
-    monkeypatch.setattr(loop, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(run, "CHECKS", 4)
+    monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
     fit(tiny_model(task), labels_phase, set_up_training(train_epochs=1, train_batch_size=8))
     assert reads == [2 * 3] * 4  # a total and a term of each of three steps

@@ -13,8 +13,9 @@ from bebertlab.training.optimizers import (
     Group,
     Optimizer,
     Tables,
-    flatten_small,
+    flatten,
     parameter_groups,
+    small_positions,
 )
 from bebertlab.training.options import TrainOptions
 
@@ -239,10 +240,12 @@ def test_released_parameters_have_separate_memory() -> None:
 def test_large_parameters_and_those_without_a_gradient_stay_separate() -> None:
     small, large, untouched = parameters(5, SMALL, 5)
     untouched.grad = None
-    flat, separate = flatten_small([small, large, untouched])
+    group = [small, large, untouched]
+    flat, separate = flatten(group, small_positions(group))
     assert [parameters.parameters for parameters in flat] == [[small]]
     assert all(kept is given for kept, given in zip(separate, [large, untouched], strict=True))
-    assert flatten_small([large]) == ([], [large])
+    assert small_positions([large]) == []
+    assert flatten([large], []) == ([], [large])
 
 
 def sparse(rows: list[int], values: list[float], shape: tuple[int, int]) -> torch.Tensor:

@@ -27,8 +27,8 @@ from bebertlab.model.classes import read_class_names
 from bebertlab.model.folder import load_model
 from bebertlab.testing.stage_runner import StageRunner
 from bebertlab.testing.tiny import tiny_task
-from bebertlab.training.loop import Training
 from bebertlab.training.options import TrainOptions
+from bebertlab.training.result import Training
 from bebertlab.training.setup import TrainingSetup
 from bebertlab_stages.members import MemberStage
 
