@@ -292,8 +292,8 @@ def test_values_become_metrics_of_their_stage_with_their_steps() -> None:
 
 def test_a_single_trial_can_be_written() -> None:
     buffer, log = CurveBuffer(), Log()
-    for trial in (1, 2, 1):
-        buffer.add(event(1, 0.5, trial=trial))
+    for step, trial in enumerate((1, 2, 1)):
+        buffer.add(event(step, 0.5, trial=trial))
     buffer.write(log, 1)
     buffer.write(log, 3)
     assert [trial for trial, *_ in log.written] == [1, 1]
@@ -305,7 +305,7 @@ def test_points_are_written_in_few_calls() -> None:
     buffer = CurveBuffer(clock)
     start = clock.now
     while clock.now < start + 60:
-        buffer.add(event(int(clock.now), 0.5))
+        buffer.add(event(int(4 * clock.now), 0.5))
         if buffer.is_due():
             with buffer.paced():
                 buffer.write(log)

@@ -39,6 +39,40 @@ def test_the_epoch_of_a_step_is_written_once() -> None:
     assert epochs == [(0, 5), (1, 5)]
 
 
+def test_a_stage_that_runs_again_adds_only_what_is_new() -> None:
+    """Its worker was killed at step 3, and it resumed at step 2, where it reports what it had by then."""
+    buffer = CurveBuffer()
+    written: list[tuple[str, int]] = []
+
+    def write() -> None:
+        buffer.write(lambda trial, points: written.extend((point.name, point.step) for point in points))
+
+    for step in (1, 2, 3):
+        buffer.add(_event(0, step))
+    write()
+    for step in (1, 2, 3, 4):
+        buffer.add(_event(0, step))
+    write()
+    assert [step for name, step in written if name == "curve/teacher/train/loss"] == [1, 2, 3, 4]
+    assert [step for name, step in written if name == "curve/teacher/epoch"] == [1, 2, 3, 4]
+
+
+def test_a_new_process_adds_only_what_is_new(
+    database: Path, runs: Read, study: StudyRecord, trials: tuple[TrialRecord, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process is killed after step 3; the second one resumes at step 4 and reports all that came before."""
+    monkeypatch.setattr("bebertlab.tracking.mlflow.WRITE_SECONDS", 0.0)
+    for steps in (range(1, 4), range(1, 7)):
+        tracker = MlflowTracker()
+        tracker.bebertlab_study_started(study)
+        tracker.bebertlab_trial_started(study, trials[0])
+        for step in steps:
+            tracker.bebertlab_stage_progress(_event(trials[0].number, step))
+            tracker._curves._next_write = 0.0
+    tracker.bebertlab_trial_finished(study, trials[0])
+    assert _steps(database, runs, "curve/teacher/train/loss")[0] == [1, 2, 3, 4, 5, 6]
+
+
 def test_a_stored_curve_becomes_what_its_stage_reported() -> None:
     losses = [
         TrainingPoint(step=step, epoch=step / 2, learning_rate=0.1, loss=1 / step, terms={"a": 0.5, "b": 0.25})
@@ -57,8 +91,8 @@ def test_a_stored_curve_becomes_what_its_stage_reported() -> None:
         ("curve/half/train/loss/a", 0.5, 2),
         ("curve/half/train/loss/b", 0.25, 2),
         ("curve/half/train/learning_rate", 0.1, 2),
-        ("curve/half/epoch", 1.0, 2),
         ("curve/half/select/score", 70.0, 2),
+        ("curve/half/epoch", 1.0, 2),
         ("curve/half/train/loss", 0.125, 4),
         ("curve/half/train/learning_rate", 0.2, 4),
         ("curve/half/epoch", 2.0, 4),
