@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bebertlab.formats import TRAINING_STATE
 from bebertlab.interfaces.training_state import TrainingState, TrainingStates
-from bebertlab.store.fingerprint import canonical, source_digest
+from bebertlab.store.fingerprint import source_digest
 
 _log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class StateFile(TrainingStates):
         unfinished = folder / self._path.name
         try:
             owned = _separate(tensors)
-            text = canonical(asdict(header, recurse=False))
+            text = json.dumps(asdict(header, recurse=False))  # keeps the order of mappings
             save_file(owned, unfinished, metadata={_HEADER: text, _CHECKSUM: _checksum(text, owned)})
             _sync(unfinished)
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,7 @@ def _checksum(header: str, tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

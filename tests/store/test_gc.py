@@ -7,6 +7,7 @@ from time import time
 
 import pytest
 
+from bebertlab.interfaces.training_state import TrainingState
 from bebertlab.store.gc import Garbage, find_garbage, named_in_studies, remove, remove_locks
 from bebertlab.store.store import Store
 
@@ -114,3 +115,51 @@ def test_unused_and_unfinished_files_of_the_cache_are_garbage(store: Store) -> N
         assert remove(store, item)
     left = ["busy.json.1-2", "busy.safetensors.1-2", "new.json", "new.safetensors"]
     assert sorted(file.name for file in store.cache.iterdir()) == left
+
+
+def _save_state(store: Store, key: str) -> Path:
+    with store.claim(key) as claim:
+        states = claim.states(seconds=0.0)
+        states.begin()
+        states.save(TrainingState(data={"step": 1}))
+    return store.state_path(key)
+
+
+def test_a_state_is_kept_until_it_is_useless(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "dd" * 32
+    path = _save_state(store, key)
+    assert garbage(store) == {}
+    assert garbage(store, days=1) == {OLD: "unused"}
+    month_ago = (datetime.now(UTC) - timedelta(days=30)).timestamp()
+    os.utime(path, (month_ago, month_ago))
+    assert garbage(store) == {}
+    assert garbage(store, days=60) == {}
+    assert garbage(store, days=7) == {OLD: "unused", key: "training not continued"}
+    monkeypatch.setattr("bebertlab.store.states.source_digest", lambda: "newer")
+    assert garbage(store) == {key: "unusable state of a training"}
+    (item,) = find_garbage(store)
+    with store.claim(key):
+        assert not remove(store, item)
+    assert remove(store, item)
+    assert not path.exists()
+
+
+def test_the_state_of_a_finished_stage_is_garbage(store: Store) -> None:
+    path = _save_state(store, "dd" * 32)
+    path.rename(store.state_path(NEW))  # killed between the last two actions of a stage
+    assert garbage(store) == {NEW: "state of a finished training"}
+    (item,) = find_garbage(store)
+    assert item.size > 0
+    assert remove(store, item)
+    assert store.folder(NEW).is_dir()
+    assert not store.state_path(NEW).exists()
+
+
+def test_the_state_goes_when_the_stage_is_finished(store: Store) -> None:
+    key = "dd" * 32
+    path = _save_state(store, key)
+    assert [manifest.key for manifest in store.manifests()] == sorted([OLD, NEW, UP])  # no stage is there yet
+    with store.claim(key) as claim:
+        (claim.folder / "a").write_text("x")
+        claim.commit(stage="s", kind="k", parts={"inputs": {}}, seconds=0.0, upstream_seconds={})
+    assert not path.exists()

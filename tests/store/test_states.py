@@ -135,13 +135,13 @@ def _rewritten(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ('"format":1', '"format":2', "another version of bebertlab wrote it"),
-        ('"source":"', '"source":"0', "another version of bebertlab wrote it"),
-        (f'"key":"{KEY}"', f'"key":"{OTHER}"', f"it belongs to stage {OTHER[:12]}"),
+        ('"format": 1', '"format": 2', "another version of bebertlab wrote it"),
+        ('"source": "', '"source": "0', "another version of bebertlab wrote it"),
+        (f'"key": "{KEY}"', f'"key": "{OTHER}"', f"it belongs to stage {OTHER[:12]}"),
         ('"saved"', '"stored"', "it is damaged"),
         ('"format"', '"number"', "it is damaged"),
         ("{", "", "it is damaged"),
-        ('"best":-Infinity', '"best":1.0', "it is damaged (its checksum is wrong)"),
+        ('"best": -Infinity', '"best": 1.0', "it is damaged (its checksum is wrong)"),
     ],
 )
 def test_another_header_is_refused_with_a_message(

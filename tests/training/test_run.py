@@ -41,7 +41,7 @@ def limit_memory(model: BertClassifier, rows: int, *, backward: bool = False) ->
             return
         if not backward:
             raise torch.OutOfMemoryError("tried to allocate 20.00 GiB")
-        output.register_hook(fail)
+        output.register_hook(fail)  # type: ignore[no-untyped-call]
 
     model.bert.encoder.layer[0].register_forward_hook(forward)
 
@@ -59,7 +59,7 @@ def gradients(model: BertClassifier, phase: Phase, setup: TrainingSetup) -> tupl
     """All gradients of the first step, and its loss."""
     kept: list[Tensor] = []
     with started_phase(model, phase, setup) as started:
-        started.optimizer.step = lambda factor: kept.extend(  # type: ignore[method-assign,union-attr]
+        started.optimizer.step = lambda factor: kept.extend(  # type: ignore[method-assign]
             p.grad.to_dense().clone() for p in model.parameters() if p.grad is not None
         )
         next(started.steps())

@@ -37,8 +37,18 @@ STAGES: Mapping[str, dict[str, Any]] = {
         "scheme": {"kind": "ternarybert"},
         "distillation": "joint",
     },
-    "dynabert-width": {"kind": "distill", "model": "m", "teacher": "t", "distillation": "dynabert-width"},
-    "dynabert-depth": {"kind": "distill", "model": "m", "teacher": "t", "distillation": "dynabert-depth"},
+    "dynabert-width": {
+        "kind": "distill",
+        "model": "m",
+        "teacher": "t",
+        "distillation": {"kind": "dynabert-width", "widths": [0.5, 1.0]},
+    },
+    "dynabert-depth": {
+        "kind": "distill",
+        "model": "m",
+        "teacher": "t",
+        "distillation": {"kind": "dynabert-depth", "widths": [0.5, 1.0], "depths": [0.5, 1.0]},
+    },
     "boosting": {"kind": "member", "model": "m", "ensemble": "boosting"},
     "bagging": {"kind": "member", "model": "m", "ensemble": "bagging"},
 }
@@ -66,7 +76,7 @@ def test_a_killed_stage_writes_the_same_artifact(
     bench: StageRunner, task: Task, teacher: Artifact, train: TrainOptions, tmp_path: Path, kind: str
 ) -> None:
     data = {**STAGES[kind], "train": bench.codec.dump(evolve(train, epochs=2))}
-    given = {name: (teacher,) for name in ("model", "teacher") if name in data}
+    given: dict[str, tuple[Artifact, ...]] = {name: (teacher,) for name in ("model", "teacher") if name in data}
     prepared = bench.prepare(bench.options(data), task, given).stage
     inputs = Inputs(artifacts=given)
     whole = bench.context(task)
