@@ -8,6 +8,7 @@ from bebertlab.data.examples import (
     Examples,
     load_examples,
 )
+from bebertlab.interfaces.training_state import TrainingState, TrainingStates
 from bebertlab.training.curve import (
     CurveRecorder,
     EvaluationPoint,
@@ -36,6 +37,8 @@ __all__ = [
     "Training",
     "TrainingPoint",
     "TrainingSetup",
+    "TrainingState",
+    "TrainingStates",
     "batches",
     "derive_seed",
     "group_in_order",

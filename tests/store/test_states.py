@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_written_stops_no_training(
     kept.begin()
     kept.save(STATE)
     clock.now = 1e9
-    assert not kept.is_due()  # said once
+    assert not kept.is_due()  # there is one message
     assert "cannot be saved: [Errno 28] No space left on device; the training continues" in caplog.text
     assert [*tmp_path.rglob("*.safetensors")] == []
 
