@@ -15,9 +15,7 @@ from bebertlab.errors import SetupError, UserError
 from bebertlab.files import parse_json
 from bebertlab.interfaces.events import StudyRecord, TrialRecord, TrialState
 from bebertlab.interfaces.task import Caveat
-from bebertlab.pipeline.execute import missing_stages
 from bebertlab.pipeline.execute import SAVE_STATE_MINUTES, missing_stages
-from bebertlab.pipeline.paths import resolve_path
 from bebertlab.pipeline.plan import ComputeSettings, Node, Plan
 from bebertlab.store.store import Store
 from bebertlab.study.driver import Driver, Limits
