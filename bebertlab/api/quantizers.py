@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bebertlab.interfaces.capabilities import (
+    LevelGrid,
     ParameterGroup,
     SupportsBranchCodes,
     SupportsBranches,
+    SupportsGrid,
     SupportsParameterGroups,
     SupportsProgress,
     SupportsRowWise,
@@ -39,11 +41,13 @@ __all__ = [
     "Alphabet",
     "Codes",
     "Granularity",
+    "LevelGrid",
     "ParameterGroup",
     "Quantizer",
     "QuantizerOptions",
     "SupportsBranchCodes",
     "SupportsBranches",
+    "SupportsGrid",
     "SupportsParameterGroups",
     "SupportsProgress",
     "SupportsRowWise",

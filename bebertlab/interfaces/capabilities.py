@@ -6,6 +6,7 @@ detects a capability by `isinstance` when it is built. `bebertlab.testing.check_
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -37,6 +38,25 @@ class Threshold:
     shift: Tensor | None = None  #: () or (I,), one for each channel; None is 0
     border: Tensor | None = None  #: (), float32; None is 0
     inclusive: bool = True  #: a sum at the border has the high level
+
+
+@frozen(kw_only=True)
+class LevelGrid:
+    """Evenly spaced levels of a tensor, from which a kernel computes the codes of every number.
+
+    level = min(max(round((min(max(x + shift, clip_low), clip_high) - base) / divisor * factor), low), high)
+
+    in float32, every operation rounded, ties to the even level; low and high are those of the alphabet. All numbers
+    are rounded to float32.
+    """
+
+    step: float  #: distance between the values of neighboring levels
+    offset: float | None = None  #: value of level 0; None is exactly 0
+    clip_low: float = -math.inf
+    clip_high: float = math.inf
+    base: float = 0.0
+    divisor: float = 1.0
+    factor: float = 1.0
 
 
 @runtime_checkable
@@ -109,6 +129,23 @@ class SupportsThreshold(Protocol):
 
 
 @runtime_checkable
+class SupportsGrid(Protocol):
+    """Has evenly spaced levels that depend on a tensor by its extremes alone, so that a kernel can compute them.
+
+    Rule: in evaluation mode `encode(x)`, x in float32 and finite, gives the levels, the step and the offset of
+    `level_grid`. The grid is not NaN, and its step and divisor are positive.
+    """
+
+    grid_shift: Tensor | None  #: (I,), is added to x before anything else; None is 0
+
+    def level_grid(self, smallest: float, largest: float) -> LevelGrid | None:
+        """The levels of a tensor whose smallest and largest number, after the shift, are given.
+
+        None where there is no such rule (other options, a step that is not set).
+        """
+
+
+@runtime_checkable
 class SupportsProgress(Protocol):
     """Follows the progress of the training, for a gradient that changes during training (IR-Net's).
 
@@ -149,6 +186,8 @@ CAPABILITIES: dict[str, type] = {
     "forward_branches": SupportsBranches,
     "encode_branches": SupportsBranchCodes,
     "binary_threshold": SupportsThreshold,
+    "grid_shift": SupportsGrid,
+    "level_grid": SupportsGrid,
     "progress": SupportsProgress,
     "parameter_groups": SupportsParameterGroups,
     "transferable_state": SupportsStateTransfer,

@@ -19,15 +19,31 @@ from attrs import astuple
 from bebertlab.kernels.cache import KernelCache, cache_folder
 from bebertlab.kernels.emit import Emitter
 from bebertlab.kernels.emit_encoder import emit_encoder
+from bebertlab.kernels.emit_finish import emit_finish
+from bebertlab.kernels.emit_heads import emit_heads
 from bebertlab.kernels.emit_product import emit_products
+from bebertlab.kernels.emit_quantize import emit_quantize
+from bebertlab.kernels.emit_rows import emit_extremes
 from bebertlab.kernels.executable import ExecutableMemory
 from bebertlab.kernels.image import UnsupportedCode, object_image
 from bebertlab.kernels.target import KernelTarget, kernel_target
 
 #: what is compiled together
-KernelFamily = Literal["products", "encoder"]
+KernelFamily = Literal["products", "encoder", "rows"]
 
-_EMIT: dict[KernelFamily, Callable[[Emitter], None]] = {"products": emit_products, "encoder": emit_encoder}
+
+def _emit_rows(e: Emitter) -> None:
+    emit_extremes(e)
+    emit_quantize(e)
+    emit_finish(e)
+    emit_heads(e)
+
+
+_EMIT: dict[KernelFamily, Callable[[Emitter], None]] = {
+    "products": emit_products,
+    "encoder": emit_encoder,
+    "rows": _emit_rows,
+}
 
 
 def _hash_sources() -> str:

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from bebertlab.interfaces.capabilities import (
     CAPABILITIES,
+    LevelGrid,
     SupportsBranchCodes,
     SupportsBranches,
+    SupportsGrid,
     SupportsProgress,
     SupportsStateTransfer,
     SupportsTableRows,
@@ -27,6 +29,7 @@ from bebertlab.interfaces.quantizer import Codes, Quantizer
 from bebertlab.testing.contract import require
 
 _SMALLEST = 2.0**-149  #: the smallest positive float32, which a division makes 0
+_LARGEST_LEVEL = 2**22  #: the largest magnitude of a level of a grid: float32 has all halves up to there
 _SIMILAR = 0.8  #: names at least this similar to that of a capability are taken for misspelt
 
 
@@ -49,6 +52,7 @@ def check_capabilities(quantizer: Quantizer, x: Tensor) -> None:
         _check_branches(quantizer, x)
     if isinstance(quantizer, SupportsThreshold) and (threshold := quantizer.binary_threshold()) is not None:
         _check_threshold(quantizer, threshold, x)
+    _check_grid(quantizer, x)
     if x.ndim == 2 and is_row_wise(quantizer):
         _check_rows(quantizer, x)
 
@@ -124,6 +128,65 @@ def _check_threshold(quantizer: Quantizer, threshold: Threshold, x: Tensor) -> N
             codes.offset is None and torch.equal(codes.step.reshape(()), step),
             "encode(x) does not give the step of binary_threshold(), or it gives an offset",
         )
+
+
+def _check_grid(quantizer: Quantizer, x: Tensor) -> None:
+    """The grid, of ordinary values, of those around the borders of levels and clips, and of zeros."""
+    if not isinstance(quantizer, SupportsGrid):
+        return
+    zeros = torch.zeros_like(x)
+    for values in (x, *_borders(quantizer, x), 1e4 * x, zeros, -zeros, zeros + x.amax(), zeros + _SMALLEST):
+        total = _shifted(values, quantizer.grid_shift)
+        grid = _grid_of(quantizer, total)
+        if grid is None:
+            continue
+        with torch.no_grad():
+            codes = quantizer.encode(values)
+        low, high = quantizer.alphabet.low, quantizer.alphabet.high
+        steps = (total.clamp(grid.clip_low, grid.clip_high) - grid.base) / grid.divisor * grid.factor
+        levels = steps.clamp(low, high).round()
+        require(torch.equal(codes.levels.to(levels.dtype), levels), "encode(x) does not give the levels of level_grid()")
+        same = _is_number(codes.step, grid.step) and (
+            codes.offset is grid.offset is None
+            or (codes.offset is not None and grid.offset is not None and _is_number(codes.offset, grid.offset))
+        )
+        require(same, "encode(x) does not give the step and the offset of level_grid()")
+
+
+def _grid_of(quantizer: SupportsGrid, total: Tensor) -> LevelGrid | None:
+    smallest, largest = torch.aminmax(total)
+    grid = quantizer.level_grid(smallest.item(), largest.item())
+    if grid is not None:
+        require(grid.step > 0 and grid.divisor > 0, f"level_grid() has a step or a divisor that is not positive: {grid}")
+        for end in (quantizer.alphabet.low, quantizer.alphabet.high) if isinstance(quantizer, Quantizer) else ():
+            require(abs(end) <= _LARGEST_LEVEL, f"level_grid() is given, but levels reach {end}")
+    return grid
+
+
+def _borders(quantizer: SupportsGrid, x: Tensor) -> list[Tensor]:
+    """x with values at borders of levels and at clips in the place of some of its own, and their neighbours."""
+    grid = _grid_of(quantizer, _shifted(x, quantizer.grid_shift))
+    if grid is None:
+        return []
+    halves = (torch.arange(-8.0, 9.0) + 0.5) * grid.divisor / grid.factor + grid.base
+    clips = torch.tensor([grid.clip_low, grid.clip_high]).nan_to_num(posinf=0.0, neginf=0.0)
+    infinity, results = torch.tensor(torch.inf), []
+    for special in (torch.cat([halves, clips]), torch.cat([halves, 2 * clips])):
+        for values in (special, special.nextafter(infinity), special.nextafter(-infinity)):
+            mixed = x.clone().flatten()
+            count = min(len(values), mixed.numel())
+            mixed[:count] = values[:count]
+            mixed = mixed.view(x.shape)
+            results.append(mixed if quantizer.grid_shift is None else mixed - quantizer.grid_shift.detach())
+    return results
+
+
+def _shifted(x: Tensor, shift: Tensor | None) -> Tensor:
+    return x if shift is None else x + shift.detach()
+
+
+def _is_number(scale: Tensor, number: float) -> bool:
+    return scale.numel() == 1 and torch.equal(scale.detach().reshape(()).float(), torch.tensor(number))
 
 
 def _check_progress(quantizer: Quantizer, x: Tensor) -> None:

@@ -15,6 +15,7 @@ from bebertlab.api import (
     Alphabet,
     Codes,
     Granularity,
+    LevelGrid,
     Quantizer,
     QuantizerOptions,
     at_least_float32,
@@ -210,6 +211,8 @@ class DorefaActivationQuantizer(Quantizer):
     tensor([0.0000, 0.3333, 1.0000, 1.0000])
     """
 
+    grid_shift = None  #: nothing is added to x
+
     def __init__(self, options: DorefaActivation) -> None:
         super().__init__()
         self.alphabet = Alphabet.symmetric(options.bits) if options.signed else Alphabet.unsigned(options.bits)
@@ -226,6 +229,10 @@ class DorefaActivationQuantizer(Quantizer):
         levels = self._levels(x.detach())
         dtype = integer_dtype(self.alphabet.low, self.highest)
         return Codes(levels=levels.to(dtype), step=self._step(levels), alphabet=self.alphabet)
+
+    def level_grid(self, smallest: float, largest: float) -> LevelGrid:
+        """The same grid for every tensor."""
+        return LevelGrid(step=1 / self.highest, clip_low=self.low, clip_high=1.0, factor=self.highest)
 
     def _levels(self, x: Tensor) -> Tensor:
         # adding 0 turns -0 into the 0 that integers decode to

@@ -9,7 +9,16 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Alphabet, Codes, ParameterGroup, Quantizer, QuantizerOptions, at_least_float32, integer_dtype
+from bebertlab.api import (
+    Alphabet,
+    Codes,
+    LevelGrid,
+    ParameterGroup,
+    Quantizer,
+    QuantizerOptions,
+    at_least_float32,
+    integer_dtype,
+)
 
 _SMALLEST = 1e-5  #: lower bound of the clip
 
@@ -52,6 +61,8 @@ class PactQuantizer(Quantizer):
     tensor([0.0000, 0.5000, 1.5000, 1.5000], grad_fn=<_QuantizeBackward>)
     """
 
+    grid_shift = None  #: nothing is added to x
+
     def __init__(self, options: Pact) -> None:
         super().__init__()
         self.alphabet = Alphabet.symmetric(options.bits) if options.signed else Alphabet.unsigned(options.bits)
@@ -72,6 +83,18 @@ class PactQuantizer(Quantizer):
             levels=_levels(fraction, self.highest, self.signed).to(integer_dtype(self.alphabet.low, self.highest)),
             step=(clip / self.highest).to(x.dtype),
             alphabet=self.alphabet,
+        )
+
+    def level_grid(self, smallest: float, largest: float) -> LevelGrid:
+        """The grid of the clip."""
+        clip = self.clip.detach().clamp(min=_SMALLEST)
+        end = clip.item()
+        return LevelGrid(
+            step=(clip / self.highest).item(),
+            clip_low=-end if self.signed else 0.0,
+            clip_high=end,
+            divisor=end,
+            factor=self.highest,
         )
 
     def parameter_groups(self) -> Iterable[ParameterGroup]:

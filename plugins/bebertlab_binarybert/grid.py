@@ -14,7 +14,7 @@ import torch
 from attrs import Attribute
 from torch import Tensor
 
-from bebertlab.api import at_least_float32
+from bebertlab.api import LevelGrid, at_least_float32
 
 #: a Python number, or a tensor with one number or one per row; Any, as torch accepts all of them
 Number: TypeAlias = Any
@@ -111,6 +111,19 @@ def find_grids(x: Tensor, clips: Sequence[Tensor], rules: Sequence[Rule]) -> lis
         _of_numbers(ends, clip.tolist(), bits, symmetric, published)
         for clip, (bits, symmetric, _, published) in zip(clips, rules, strict=True)
     ]
+
+
+def find_level_grid(
+    ends: tuple[float, float], clip: list[float], bits: int, symmetric: bool, published: bool
+) -> LevelGrid | None:
+    """The grid of a tensor of which only the extremes are known; None where it is NaN."""
+    grid = _of_numbers(ends, clip, bits, symmetric, published)
+    if grid.size != grid.size:
+        return None
+    clips = {} if grid.inside else {"clip_low": grid.low, "clip_high": grid.high}
+    base = 0.0 if grid.offset is None else grid.offset
+    factor, step = grid.highest / grid.size, grid.step(torch.float32)
+    return LevelGrid(step=step, offset=grid.offset, base=base, factor=factor, **clips)
 
 
 def _uses_numbers(x: Tensor, rows: bool) -> bool:

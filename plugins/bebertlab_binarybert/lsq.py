@@ -9,7 +9,16 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor, nn
 
-from bebertlab.api import Alphabet, Codes, Quantizer, QuantizerOptions, at_least_float32, integer_dtype, mask_gradient
+from bebertlab.api import (
+    Alphabet,
+    Codes,
+    LevelGrid,
+    Quantizer,
+    QuantizerOptions,
+    at_least_float32,
+    integer_dtype,
+    mask_gradient,
+)
 from bebertlab_binarybert.grid import check_bits
 
 _SMALLEST = 1e-5  #: lower bound of the step
@@ -52,6 +61,7 @@ class LsqQuantizer(Quantizer):
     """
 
     initialised: Tensor  #: whether the step was set, a scalar of dtype bool
+    grid_shift = None  #: nothing is added to x
 
     def __init__(self, options: Lsq) -> None:
         super().__init__()
@@ -81,6 +91,14 @@ class LsqQuantizer(Quantizer):
             offset=base,
             alphabet=self.alphabet,
         )
+
+    def level_grid(self, smallest: float, largest: float) -> LevelGrid | None:
+        """The grid of the learned step; None where it is not set, or not positive (as published)."""
+        step = _clamped(self.step.detach(), self.published).item() if self._is_set() else 0.0
+        if not step > 0:
+            return None
+        base = None if self.symmetric else smallest
+        return LevelGrid(step=step, offset=base, base=base or 0.0, divisor=step)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - torch's own type
         self._ready = False

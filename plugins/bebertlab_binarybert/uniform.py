@@ -15,12 +15,13 @@ from bebertlab.api import (
     Alphabet,
     Codes,
     Granularity,
+    LevelGrid,
     Quantizer,
     QuantizerOptions,
     at_least_float32,
     integer_dtype,
 )
-from bebertlab_binarybert.grid import Grid, Rule, check_bits, find_grid, find_grids, gradients
+from bebertlab_binarybert.grid import Grid, Rule, check_bits, find_grid, find_grids, find_level_grid, gradients
 
 
 @frozen(kw_only=True)
@@ -62,6 +63,7 @@ class UniformQuantizer(Quantizer):
     """
 
     clip: Tensor  #: (low, high)
+    grid_shift = None  #: nothing is added to x
 
     def __init__(self, options: Uniform) -> None:
         super().__init__()
@@ -110,6 +112,13 @@ class UniformQuantizer(Quantizer):
             first if grids[0].equals(grid) else branch._codes(x, grid)
             for branch, grid in zip(uniform, grids, strict=True)
         ]
+
+    def level_grid(self, smallest: float, largest: float) -> LevelGrid | None:
+        """The grid of the whole tensor; None with a range for each row."""
+        bits, symmetric, rows, published = self._rule
+        if rows:
+            return None
+        return find_level_grid((smallest, largest), self.clip.tolist(), bits, symmetric, published)
 
     def _uniform(self, others: Sequence[Quantizer]) -> list[UniformQuantizer] | None:
         """This quantizer and the others; None where one is of another kind and has no grid to compare."""

@@ -16,6 +16,7 @@ from bebertlab.api import (
     Alphabet,
     Codes,
     Granularity,
+    LevelGrid,
     ParameterGroup,
     Quantizer,
     QuantizerOptions,
@@ -189,6 +190,19 @@ class ElasticQuantizer(Quantizer):
             return Threshold(step=step, shift=shift)
         # z / step rounds to at most 0.5, which rounds to 0, only where z is at most step / 2
         return Threshold(step=step, shift=shift, border=step / 2, inclusive=False)
+
+    @property
+    def grid_shift(self) -> Tensor | None:
+        """The learned shift."""
+        return None if self.shift is None else self.shift.detach()
+
+    def level_grid(self, smallest: float, largest: float) -> LevelGrid | None:
+        """The grid of the learned scale; None for two signs, and where the scale is not set."""
+        if self.levels.signs or not self._is_set():
+            return None
+        step = self.scale.detach().clamp(min=SMALLEST).item()
+        base = smallest if self.levels.from_smallest else None
+        return LevelGrid(step=step, offset=base, base=base or 0.0, divisor=step)
 
     def parameter_groups(self) -> tuple[ParameterGroup, ...]:
         """The scale learns like steps and clips, the shift like a bias."""
